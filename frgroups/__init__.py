@@ -1,7 +1,7 @@
 """
 Load, analyze, and safely change the customer groups of a Flow Retail tenant.
 
-    load -> snapshot -> analysis -> plan -> review -> apply -> receipt
+The usual workflow is to load a snapshot, analyze the groups, create a plan, review the plan, and apply it.
 
 The public names are listed in `__init__.pyi` and imported on first use, so that `import frgroups` is fast.
 

@@ -1,31 +1,25 @@
 """
 Exceptions of frgroups. All are subclasses of FrgroupsError.
 
-    FrgroupsError                   base class; catch it to catch every error of frgroups
-    ├── InputError                  invalid argument, option, or file (also a ValueError)
-    │   ├── GroupNotFoundError      no group, or several groups, with this uid or name (also a KeyError)
-    │   ├── ListError               list of customers that is ambiguous or cannot be read
-    │   ├── CorruptFileError        snapshot, plan, journal, or approval that was damaged or edited
-    │   ├── WrongTenantError        plan, approval, or receipt for another tenant or host
-    │   └── UsageError              missing command option, or options that cannot be combined
-    ├── TokenCommandError           failed `token_command`; has .tenant, .command and .exit_code
-    ├── SnapshotNotFoundError       no stored snapshot matches (also a LookupError)
-    ├── NotWritableError            write through a read-only client
-    ├── ApiError                    failed request; has .operation, .tenant_uid, .status, .server_message
-    │   ├── ConnectionFailedError   no complete response: no connection, timeout, or interruption
-    │   ├── UnexpectedResponseError response that does not follow the API, such as an HTML page
-    │   ├── AuthError               status 401: the server did not accept the token
-    │   ├── ForbiddenError          status 403: the token lacks a permission
-    │   ├── NotFoundError           status 404: the tenant, group, or route does not exist
-    │   ├── RequestRejectedError    any other 4xx status
-    │   ├── RateLimitedError        status 429 after all retries; has .retry_after in seconds
-    │   └── ServerError             5xx status; the result of a write is unknown; has .retry_after
-    ├── DriftedReadError            list that changed during every attempt to read it
-    ├── PlanBlockedError            plan that exceeds a limit (has .findings) or was undone
-    ├── DriftError                  groups that changed since the plan was made; has .groups
-    ├── NotApprovedError            plan without a valid approval
-    ├── ApplyAbortedError           run that ended before it sent anything
-    └── LockedError                 tenant that is locked by another apply, erasure, or load
+    FrgroupsError                   base class; catch it to catch every error of frgroups ├── InputError
+    invalid argument, option, or file (also a ValueError) │   ├── GroupNotFoundError      no group, or several groups,
+    with this uid or name (also a KeyError) │   ├── ListError               list of customers that is ambiguous or
+    cannot be read │   ├── CorruptFileError        snapshot, plan, journal, or approval that was damaged or edited │
+    ├── WrongTenantError        plan, approval, or receipt for another tenant or host │   └── UsageError
+    missing command option, or options that cannot be combined ├── TokenCommandError           failed `token_command`;
+    has .tenant, .command and .exit_code ├── SnapshotNotFoundError       no stored snapshot matches (also a
+    LookupError) ├── NotWritableError            write through a read-only client ├── ApiError
+    failed request; has .operation, .tenant_uid, .status, .server_message │   ├── ConnectionFailedError   no complete
+    response: no connection, timeout, or interruption │   ├── UnexpectedResponseError response that does not follow
+    the API, such as an HTML page │   ├── AuthError               status 401: the server did not accept the token │
+    ├── ForbiddenError          status 403: the token lacks a permission │   ├── NotFoundError           status 404:
+    the tenant, group, or route does not exist │   ├── RequestRejectedError    any other 4xx status │   ├──
+    RateLimitedError        status 429 after all retries; has .retry_after in seconds │   └── ServerError
+    5xx status; the result of a write is unknown; has .retry_after ├── DriftedReadError            list that changed
+    during every attempt to read it ├── PlanBlockedError            plan that exceeds a limit (has .findings) or was
+    undone ├── DriftError                  groups that changed since the plan was made; has .groups ├──
+    NotApprovedError            plan without a valid approval ├── ApplyAbortedError           run that ended before it
+    sent anything └── LockedError                 tenant that is locked by another apply run, erasure, or load
 """
 
 from __future__ import annotations
@@ -75,7 +69,7 @@ class FrgroupsError(Exception):
 
     @property
     def cli_text(self) -> str:
-        """Message and hint as the command line prints them."""
+        """Message of the error, followed by the hint for users of the command line."""
         return _join(self.message, _hint_in_cli(self.hint, self.cli_hint))
 
     def add(self, message: str = "", hint: str = "", cli_hint: str | None = None) -> None:
@@ -103,13 +97,13 @@ class InputError(FrgroupsError, ValueError):
     """
     An argument, an option, or a file is invalid.
 
-    The check runs before any request, so that nothing was sent to the tenant.
+    Arguments, options, and files are checked before a request is sent to the tenant.
     """
 
 
 class GroupNotFoundError(InputError, KeyError):
     """
-    No group has the uid or name, or several groups have the name.
+    No group has the requested uid or name, or several groups have the requested name.
 
     Attributes
     ----------
@@ -121,7 +115,7 @@ class GroupNotFoundError(InputError, KeyError):
 
 
 class ListError(InputError):
-    """A list of customers cannot be read, or it is ambiguous, for example because two columns contain uids."""
+    """A list of customers cannot be read or is ambiguous, for example because two columns contain uids."""
 
 
 class CorruptFileError(InputError):
@@ -175,7 +169,7 @@ class ApiError(FrgroupsError):
     """
     A request to the API failed.
 
-    The subclasses state the cause, such as AuthError for a rejected token.
+    Each subclass represents one cause, such as AuthError for a rejected token.
 
     Attributes
     ----------
@@ -199,8 +193,8 @@ class ConnectionFailedError(ApiError):
     """
     The server returned no complete response.
 
-    The connection could not be opened, was lost, or timed out. After a write, it is not known whether the change
-    took effect.
+    The connection could not be opened, was lost, or timed out. If the request was a write, it is not known whether
+    the change took effect.
     """
 
 
@@ -221,7 +215,7 @@ class NotFoundError(ApiError):
 
 
 class RequestRejectedError(ApiError):
-    """The server rejected the request with a 4xx status that has no separate exception."""
+    """The server rejected the request with a 4xx status for which no other exception exists."""
 
 
 class RateLimitedError(ApiError):
@@ -241,7 +235,7 @@ class ServerError(ApiError):
     """
     The server returned a 5xx status.
 
-    After a write, it is not known whether the change took effect.
+    If the request was a write, it is not known whether the change took effect.
 
     Attributes
     ----------
@@ -253,12 +247,12 @@ class ServerError(ApiError):
 
 
 class DriftedReadError(FrgroupsError):
-    """A list changed during every attempt to read it, so that the result can be incomplete."""
+    """A list changed during every attempt to read it, so the result can be incomplete."""
 
 
 class PlanBlockedError(FrgroupsError):
     """
-    A plan exceeds a limit, or it was already undone.
+    A plan exceeds a limit, or the plan was already undone.
 
     The call sent nothing.
 
@@ -273,7 +267,7 @@ class PlanBlockedError(FrgroupsError):
 
 class DriftError(FrgroupsError):
     """
-    Groups of a plan were deleted, or changed too much, since the plan was made.
+    Groups in a plan were deleted or changed too much after the plan was created.
 
     The call sent nothing.
 
@@ -290,17 +284,18 @@ class NotApprovedError(FrgroupsError):
     """
     A plan has no valid approval.
 
-    The approval is missing, has expired, or belongs to another plan, or the plan was rejected. The call sent nothing.
+    The approval is missing, has expired, or belongs to another plan, or a reviewer rejected the plan. No request was
+    sent.
     """
 
 
 class ApplyAbortedError(FrgroupsError):
-    """A run was interrupted, or could not write its journal, before it sent anything."""
+    """An apply run was interrupted, or could not write its journal, before it sent a request."""
 
 
 class LockedError(FrgroupsError):
     """
-    Another apply, erasure, or load holds the lock of the tenant.
+    Another apply run, erasure, or load holds the lock of the tenant.
 
     The call sent nothing.
     """

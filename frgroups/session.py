@@ -1,4 +1,4 @@
-"""Sessions for notebooks, which connect to the tenant of the environment or start a sandbox."""
+"""Sessions for notebooks. A session connects to a real tenant or starts a sandbox."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Session:
 
     def close(self) -> None:
         """
-        Close the client and stop the sandbox, which discards its tenant.
+        Close the client, and stop the sandbox if there is one. The tenant of the sandbox is discarded.
 
         Examples
         --------
@@ -85,7 +85,7 @@ class Session:
 
 def start_session(*, customers: int = 6000, groups: int = 40, days_ago: float = 0) -> Session:
     """
-    Connect to the tenant of the environment, or start a sandbox if there is none.
+    Connect to the tenant that the environment variables specify, or start a sandbox if they specify no tenant.
 
     If the environment variable FRGROUPS_TENANT_UID is set, the session connects to that tenant with a read-only
     client, so that running a notebook cannot change it. `Client.from_env` describes the other variables.

@@ -1,4 +1,4 @@
-"""Control of a page in headless Chromium over its debugging pipe, which opens no port."""
+"""Control a page in headless Chromium through the debugging pipe, which opens no network port."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--lang=en-GB",
 )
-# Chromium reads commands from file descriptor 3 and writes responses to 4. The launcher moves the pipes there.
+# Chromium reads commands from file descriptor 3 and writes responses to 4. The launcher assigns these descriptors.
 LAUNCHER = (
     "import fcntl, os, sys; a, b = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]); "
     "os.dup2(a, 3); os.dup2(b, 4); os.execv(sys.argv[3], sys.argv[3:])"
@@ -44,7 +44,7 @@ def found() -> str | None:
 
 
 class Page:
-    """A page in the browser: evaluate scripts, type, click, and take screenshots."""
+    """A page in the browser, with methods to evaluate scripts, type, click, and take screenshots."""
 
     def __init__(self, browser: Browser, session: str, downloads: Path) -> None:
         self._browser, self._session, self.downloads = browser, session, downloads
@@ -98,34 +98,34 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyUp", **pressed)
 
     def downloaded(self) -> Path:
-        """Wait for the only download, move it to a new folder, and return its path."""
+        """Wait for the only downloaded file, move it to a new folder, and return its path."""
         end = time.monotonic() + TIMEOUT
         while not self._browser.downloaded:
             assert time.monotonic() < end, "No file was downloaded."
-            self.value("new Promise((done) => setTimeout(done, 20))")  # The response follows pending events.
+            self.value("new Promise((done) => setTimeout(done, 20))")  # Pending events precede the response.
         self._browser.downloaded.clear()
         (file,) = self.downloads.glob("*.json")
         return file.rename(Path(tempfile.mkdtemp(dir=self.downloads)) / file.name)
 
     def sized(self, width: int, height: int) -> None:
-        """Set the size of the window in pixels."""
+        """Set the size of the browser window in pixels."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
 
     def picture(self, path: Path) -> Path:
-        """Write a screenshot of the window as PNG, and return its path."""
+        """Write a screenshot of the browser window to a PNG file, and return its path."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
         return path
 
     def printed(self, path: Path) -> Path:
-        """Write the printed page as PDF, and return its path."""
+        """Print the page to a PDF file, and return its path."""
         path.write_bytes(base64.b64decode(self.call("Page.printToPDF", preferCSSPageSize=True)["data"]))
         return path
 
 
 class Browser:
-    """The Chromium process and the pipes to it."""
+    """The Chromium process, and the pipes that control it."""
 
     def __init__(self, path: str, folder: Path) -> None:
         browser_in, self._to = os.pipe()
@@ -170,7 +170,7 @@ class Browser:
         return page
 
     def close(self) -> None:
-        """Stop the process."""
+        """Stop the Chromium process."""
         self._process.kill()
         self._process.wait()
         os.close(self._to)
@@ -189,7 +189,7 @@ class Browser:
 
 @contextmanager
 def opened(path: Path | None = None, *, width: int = 1280, height: int = 900) -> Iterator[Page]:
-    """Start a Chromium for the block, and yield a page that shows the file, or an empty page for None."""
+    """Start Chromium, and yield a page that shows a file, or an empty page if `path` is None."""
     program = found()
     assert program, "Chromium is not installed."
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:

@@ -11,14 +11,14 @@ import frgroups as fg
 
 os.environ["MPLBACKEND"] = "Agg"
 
-# Deadlines would fail on a busy machine, and the example database would write files to the project.
+# Hypothesis deadlines would fail on a busy machine, and its example database would write files to the project.
 settings.register_profile("frgroups", deadline=None, database=None)
 settings.load_profile("frgroups")
 
 
 @pytest.fixture(autouse=True)
 def home_folder(tmp_path_factory, monkeypatch):
-    """A separate data folder for each test, so that no test writes to the data folder of the project."""
+    """Create a separate data folder for each test, so that no test writes to the project's data folder."""
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("FRGROUPS_HOME", str(folder))
     return folder
@@ -26,27 +26,27 @@ def home_folder(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def no_pause(monkeypatch):
-    """Read contradictory lists again without a pause."""
+    """Remove the delay before a contradictory list is read again."""
     monkeypatch.setattr(importlib.import_module("frgroups.load.verified_listing"), "PAUSE", 0)
 
 
 @pytest.fixture(scope="module")
 def running():
-    """An empty sandbox that the tests of a module share and reset."""
+    """Start an empty sandbox that the tests in a module share and reset."""
     with fg.Sandbox(empty=True) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="module")
 def short_pages():
-    """An empty sandbox with 5 records per page."""
+    """Start an empty sandbox with 5 records per page."""
     with fg.Sandbox(empty=True, max_page_size=5, default_page_size=5) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(autouse=True)
 def _figures_closed():
-    """Close all figures after each test."""
+    """Close all matplotlib figures after each test."""
     yield
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close("all")

@@ -1,4 +1,4 @@
-"""Run all notebooks and store their outputs (`make notebooks-run`)."""
+"""Run all notebooks and store their outputs. The command is `make notebooks-run`."""
 
 import os
 import re
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 
 
 def notebooks():
-    """Return the paths of the committed notebooks in order."""
+    """Return the sorted paths of the committed notebooks."""
     return sorted(FOLDER.glob("*.ipynb"))
 
 
@@ -34,7 +34,7 @@ def run(path, home):
 
 
 def cleaned(book, home):
-    """Remove metadata, port numbers, and the path of the data folder, which differ between runs."""
+    """Remove metadata, port numbers, and the path of the data folder from outputs, because runs differ in them."""
     book.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -51,7 +51,7 @@ def cleaned(book, home):
 
 
 def places(output):
-    """Yield each dictionary and key of an output that contains text."""
+    """Yield the dictionary and the key of each text in a cell output."""
     if output.output_type == "stream":
         yield output, "text"
     for kind, value in sorted(output.get("data", {}).items()):
@@ -60,14 +60,14 @@ def places(output):
 
 
 def text_of(book):
-    """Return the text of all outputs without pictures."""
+    """Return the text of all cell outputs, without pictures."""
     return "\n".join(
         holder[key] for cell in book.cells for output in cell.get("outputs", ()) for holder, key in places(output)
     )
 
 
 def main():
-    """Run all notebooks and write them back."""
+    """Run all notebooks and write the new outputs to the notebook files."""
     for path in notebooks():
         with tempfile.TemporaryDirectory() as home:
             nbformat.write(run(path, Path(home)), path)

@@ -1,4 +1,4 @@
-"""Create the pictures of the README: `python -m tests.pictures`. The review page requires Chromium."""
+"""Create the pictures in the README with `python -m tests.pictures`. The review page requires Chromium."""
 
 import tempfile
 from pathlib import Path
@@ -17,14 +17,14 @@ FOLDER = Path(__file__).parents[1] / "docs"
 
 
 def draw_overlap(snapshot):
-    """Draw the overlap of the ten largest groups in a size that is legible at 620 pixels."""
+    """Draw the overlap of the ten largest groups in a size that is legible at a width of 620 pixels."""
     _, ax = plt.subplots(figsize=(6.2, 5.4), layout="constrained")
     plot.overlap_heatmap(snapshot, top=10, ax=ax)
     ax.figure.savefig(FOLDER / "overlap.png", dpi=200)
 
 
 def photograph_review(snapshot):
-    """Photograph the first screen of a review page."""
+    """Take a screenshot of the first screen of a review page."""
     audience = fg.members(snapshot, "VIP & loyalty - staff")
     joining = fg.members(snapshot, "loyalty - VIP - staff")[:85]
     plan = fg.plan_memberships(

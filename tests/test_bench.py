@@ -1,4 +1,4 @@
-"""Tests of the benchmarks with a tiny tenant. They do not check any times."""
+"""Tests for the benchmarks with a tiny tenant. The tests do not check any times."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from tests.bench.soak import soak
 from tests.bench.tenants import make_tenant
 
 PROJECT = Path(__file__).parents[1]
-# Measurements that require the extra `bench`.
+# These measurements require the optional dependencies of the extra `bench`.
 ONLY_WITH_BENCH_EXTRA = {"numba loop (the limit)", "pyroaring, every two"}
 IN_A_BROWSER = [
     "time until search works, review page with 1,000 operations",
@@ -27,7 +27,7 @@ IN_A_BROWSER = [
 
 
 def test_quick_run(tmp_path):
-    "A quick run writes a row for each measurement. It ends with an error if two implementations disagree."
+    "A quick benchmark run writes a table row for each measurement, and all compared implementations agree."
     table = tmp_path / "table.md"
     command = [sys.executable, "-m", "tests.bench", "--quick", "--markdown", table]
 
@@ -73,7 +73,7 @@ def test_quick_run(tmp_path):
 
 
 def test_different_results():
-    "Two libraries whose loads have different numbers of memberships are not compared."
+    "If two libraries load different numbers of memberships, comparing their results raises an error."
     facts = {"memberships": 3, "customers": 2, "digest": 7}
     run, peer_run = Run(1, 1, 1, facts), Run(2, 2, 2, facts | {"memberships": 4})
 
@@ -82,7 +82,7 @@ def test_different_results():
 
 
 def test_missing_peer():
-    "The row of a library that is not installed contains a note instead of numbers."
+    "If a compared library is not installed, its table row contains a note instead of numbers."
     row = Row("CPU", "dlt", note="dlt is not installed")
 
     assert cells(row)[:4] == ("CPU", "dlt", "dlt is not installed", "")
@@ -100,7 +100,7 @@ def test_synthetic_customers():
 
 
 def test_synthetic_memberships():
-    "Synthetic memberships have the requested size and no duplicates, and they are the same in each run."
+    "Synthetic memberships have the requested size, no duplicates, and the same values in each run."
     shape = SHAPES["quick"]
 
     codes, repeated = make_codes(shape), make_codes(shape)
@@ -109,11 +109,11 @@ def test_synthetic_memberships():
     assert not codes.frame().duplicated().any()
     assert (codes.indices == repeated.indices).all() and (codes.indptr == repeated.indptr).all()
     degree = codes.frame()["customer_uid"].value_counts()
-    assert degree.var() > degree.mean()  # Some customers are in many groups, and most are in few groups.
+    assert degree.var() > degree.mean()  # Some customers are in many groups, but most customers are in few groups.
 
 
 def test_added_memory():
-    "Memory that was released before the measurement is not counted."
+    "A measurement of added memory does not count memory that was released before the measurement."
     clock = Stopwatch()
     np.ones(40 * 2**17).sum()
 
@@ -124,7 +124,7 @@ def test_added_memory():
 
 
 def test_soak():
-    "The report contains the number of memberships, the verdict, and the peak memory."
+    "The soak test reports the number of memberships, the verdict, and the peak memory of a large load."
     report = soak("tiny")
 
     assert "1,602 memberships, consistent" in report

@@ -1,4 +1,4 @@
-"""Tests of the dependencies between packages."""
+"""Tests for the dependencies between the packages of frgroups."""
 
 import ast
 import re
@@ -33,7 +33,7 @@ MAY_IMPORT_CLIENT = {"__init__", "load", "apply", "sandbox", "cli", "session"}
 
 
 def modules():
-    """Yield the package and the path of each module. A root module counts as a package."""
+    """Yield the package name and the path of each module. A module in the package root counts as a package."""
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
         yield parts[0], path
@@ -55,7 +55,7 @@ IN_LAYERS = [pytest.param(p, f, id=f"{p}-{f.stem}") for p, f in modules() if p n
 
 @pytest.mark.parametrize(("package", "path"), IN_LAYERS)
 def test_imports_point_down(package, path):
-    "A module imports only its own package and packages in lower rows."
+    "Each module imports only its own package and packages in lower layers."
     assert package in ROW, f"{package} has no row in ROWS"
     upward = [name for name in imported(path) if name != package and ROW[name] <= ROW[package]]
 
@@ -63,12 +63,12 @@ def test_imports_point_down(package, path):
 
 
 def test_root_modules():
-    "The package root contains only four modules."
+    "The root of the frgroups package contains only four modules."
     assert {path.stem for path in PACKAGE.glob("*.py")} == ROOT_MODULES
 
 
 def test_client_imports():
-    "Only a few packages import the client or the transport, so that analysis and planning send no requests."
+    "Only a few packages import the API client, so that the analysis and planning packages cannot send requests."
     found = {
         package
         for package, path in modules()
@@ -94,14 +94,14 @@ def test_private_names_stay_in_their_module():
 
 
 def test_httpx_imports():
-    "Only the transport imports the HTTP library."
+    "Only the transport module imports the HTTP library."
     found = {path.stem for _, path in modules() if "httpx" in path.read_text(encoding="utf-8").split()}
 
     assert found - {"versions"} == {"transport"}
 
 
 def test_sandbox_shares_no_names_with_the_schema():
-    "The sandbox does not import the schema, so that a wrong field name cannot pass on both sides."
+    "The sandbox does not import the API schema, because a wrong field name in shared code would go unnoticed."
     sources = [
         (path, node.module or "")
         for package, path in modules()
@@ -114,7 +114,7 @@ def test_sandbox_shares_no_names_with_the_schema():
 
 
 def test_modules_that_send_writes():
-    "Only the sender and the write probe call operations that change a tenant."
+    "Only the modules `sender` and `write_probe` call API operations that change a tenant."
     writes = {"create_group", "update_group", "delete_group", "update_group_customers"}
     found = {
         f"{package}/{path.name}"

@@ -1,4 +1,4 @@
-"""Tests of the committed notebooks and their outputs."""
+"""Tests for the committed notebooks and their outputs."""
 
 import re
 from difflib import unified_diff
@@ -10,20 +10,20 @@ from tests.notebooks import notebooks, run, text_of
 
 
 def normalized(text):
-    """Replace dates and digests, and normalize whitespace, because they differ between runs."""
+    """Replace dates and digests and normalize whitespace in a text, because these parts differ between runs."""
     text = re.sub(r"\d{4}-\d\d(-\d\d)?([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?", "DATE", text)
     text = re.sub(r"\b[0-9a-f]{12,64}\b|\d{8}T\d+Z", "DIGEST", text)
     return re.sub(r"\s+", " ", text)
 
 
 def word_diff(old, new):
-    """Return a diff of the words of two texts."""
+    """Return a word-by-word diff of two strings."""
     return "\n".join(unified_diff(old.split(), new.split(), "committed", "current", n=4, lineterm=""))
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_outputs(path, tmp_path):
-    "A notebook runs without an error and produces its committed outputs. `make notebooks-run` updates the outputs."
+    "Each notebook runs without an error and produces the committed outputs, which `make notebooks-run` updates."
     committed = nbformat.read(path, as_version=4)
 
     current = run(path, tmp_path)
@@ -33,7 +33,7 @@ def test_outputs(path, tmp_path):
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_outputs_contain_no_personal_data(path):
-    "The committed outputs contain no local paths, no email addresses, no tokens, and no text on stderr."
+    "The committed notebook outputs contain no local paths, email addresses, tokens, or text from stderr."
     book = nbformat.read(path, as_version=4)
     text = text_of(book)
     streams = [out for cell in book.cells for out in cell.get("outputs", ()) if out.output_type == "stream"]

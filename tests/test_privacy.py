@@ -1,4 +1,4 @@
-"""Tests that personal data and tokens are not stored, shown, or logged."""
+"""Tests to ensure that personal data and tokens are not stored, shown, or logged."""
 
 import json
 import logging
@@ -34,7 +34,7 @@ from frgroups.sandbox.faults import Fault
 
 REPOSITORY = Path(__file__).parents[1]
 TOKEN = "planted-token-0123456789abcdef"
-# Values of a customer in all fields with personal data. By default, none of them may be stored.
+# Values of a customer in all fields with personal data. By default, no such value may be stored.
 PLANTED = {
     "firstname": "Planted-Firstname",
     "lastname": "Planted-Lastname",
@@ -53,9 +53,9 @@ PLANTED = {
     "contacts": [{"name": "Planted-Contact", "email": "planted-contact-email@mail.example"}],
     "extensions": [{"key": "shoe", "value": "Planted-Extension"}],
 }
-# These fields are stored by default.
+# These customer fields are stored by default.
 STORED = {"postalCode": "0150", "city": "Oslo", "countryCode": "NO"}
-# Unknown fields, an unpaired surrogate, and personal data in fields of other types.
+# These values include unknown fields, an unpaired surrogate, and personal data in fields of other types.
 INVALID = {
     "birthday": "Planted-Birthday",
     "nickname": {"name": "Planted-Nickname"},
@@ -73,14 +73,14 @@ INVALID = {
 
 @pytest.fixture(scope="module")
 def running():
-    """An empty sandbox with 2 records per page and a known token."""
+    """Start an empty sandbox with 2 records per page and a known token."""
     with fg.Sandbox(empty=True, max_page_size=2, default_page_size=2, token=TOKEN) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def sandbox(running):
-    """A tenant with five customers, two of whom have personal data in all fields."""
+    """Return a sandbox with five customers, two of whom have personal data in all fields."""
     running.reset()
     invalid = {"customerUid": "c5", **PLANTED, **INVALID}
     running.put_customers([{"customerUid": "c1", **PLANTED, **STORED}, "c2", "c3", "c4", invalid])
@@ -92,25 +92,25 @@ def sandbox(running):
 
 
 def planted(text):
-    """Return the planted values that a text contains."""
+    """Return the planted personal values that a string contains."""
     return sorted(set(re.findall(r"planted[-\w@.]*", text, re.IGNORECASE)))
 
 
 def everything_in(folder, name="*"):
-    """Return the names and the content of all files in a folder, including the cells and schemas of parquet files."""
+    """Return the names and content of all files in a folder, including the cells and schemas of Parquet files."""
     texts = []
     for path in sorted(folder.rglob(name)):
         texts.append(path.name)
         if path.is_file():
             texts.append(path.read_bytes().decode("latin-1"))
-        if path.suffix == ".parquet" and path.read_bytes().endswith(b"PAR1"):  # Skip files that a test has corrupted.
+        if path.suffix == ".parquet" and path.read_bytes().endswith(b"PAR1"):  # Tests can corrupt files.
             table = pq.read_table(path, partitioning=None)
             texts += [str(table.to_pylist()), str(table.schema), str(table.schema.metadata)]
     return "\n".join(texts)
 
 
 def test_stored_snapshot(sandbox, tmp_path):
-    "By default, the tables and the files of a snapshot contain no names, contact data, addresses, or notes."
+    "By default, the tables and files of a snapshot contain no customer names, contact data, addresses, or notes."
     with sandbox.client() as client:
         snapshot = fg.load_snapshot(client, tmp_path)
 
@@ -123,7 +123,7 @@ def test_stored_snapshot(sandbox, tmp_path):
 
 
 def test_contact_columns(sandbox):
-    "A snapshot has columns such as has_email, which state that contact data exists, but not its values."
+    "Columns such as has_email state whether a customer has contact data, but do not contain the contact data."
     with sandbox.client() as client:
         snapshot = fg.load_snapshot(client, False)
 
@@ -150,7 +150,7 @@ def test_personal_snapshot(sandbox, tmp_path):
 
 
 def test_max_age_and_personal(sandbox, tmp_path):
-    "A stored snapshot without personal data is not used for personal=True. The reverse is possible."
+    "A load with personal=True does not use a stored snapshot without personal data, but the reverse is possible."
     with sandbox.client() as client:
         fg.load_snapshot(client, tmp_path)
         personal = fg.load_snapshot(client, tmp_path, max_age="1h", personal=True)
@@ -163,7 +163,7 @@ def test_max_age_and_personal(sandbox, tmp_path):
 
 
 def test_reprs(sandbox):
-    "Reprs and cards of snapshots, clients, customers, and groups show no personal data."
+    "The reprs and notebook cards of snapshots, clients, customers, and groups show no personal data."
     with sandbox.client() as client:
         snapshot = fg.load_snapshot(client, False, personal=True)
         customers = list(client.iter_group_customers("vip"))
@@ -199,7 +199,7 @@ def log_text(records):
 
 @pytest.fixture
 def logged(caplog):
-    """The log records of all packages at DEBUG."""
+    """Capture the log records of all packages at the level DEBUG."""
     caplog.set_level(logging.DEBUG)
     return caplog
 
@@ -216,7 +216,7 @@ def logged(caplog):
 )
 @pytest.mark.parametrize("personal", [True, False])
 def test_errors_and_logs_of_a_load(fault, personal, sandbox, logged):
-    "The error, its causes, and the DEBUG log of a failed load contain no personal data and no token."
+    "If a load fails, the error, its causes, and the DEBUG log contain no personal data and no token."
     sandbox.misbehave(fault)
     with sandbox.client(retry=RetryPolicy(max_attempts=2, base=0.001)) as client, pytest.raises(ApiError) as caught:
         fg.load_snapshot(client, False, personal=personal)
@@ -280,7 +280,7 @@ def with_body(body, head=OK):
     ],
 )
 def test_errors_of_invalid_responses(response, expected, logged):
-    "The errors of an invalid response, and their causes, contain no content of the response."
+    "If a response is invalid, the error and its causes contain no content of the response."
     with (
         server_with_response(response) as base_url,
         fg.Client("t-1", TOKEN, base_url=base_url, retry=RetryPolicy(max_attempts=1)) as client,
@@ -296,7 +296,7 @@ def test_errors_of_invalid_responses(response, expected, logged):
 
 
 def test_token_command_that_fails(sandbox, home_folder, logged, capfd, monkeypatch):
-    "If a token command prints the token and fails, the token is not in the error, the log, or the output."
+    "If a token command prints the token and then fails, the error, the log, and the output do not contain the token."
     code = "import os, sys; print(os.environ['SECRET']); print(os.environ['SECRET'], file=sys.stderr); sys.exit(3)"
     monkeypatch.setenv("SECRET", TOKEN)
     write_tenants(home_folder, "no", sandbox, [sys.executable, "-c", code])
@@ -326,7 +326,7 @@ def test_progress(sandbox, capfd):
 
 
 def write_tenants(home, name, sandbox, command):
-    """Write a tenants.toml with one tenant."""
+    """Write a file tenants.toml with one tenant."""
     facts = {"tenant_uid": sandbox.tenant_uid, "host": sandbox.base_url, "token_command": command}
     path = home / "tenants.toml"
     path.write_text(f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in facts.items()))
@@ -334,13 +334,13 @@ def write_tenants(home, name, sandbox, command):
 
 
 def representations(*values):
-    """Return the texts that `print` and a notebook show for values."""
+    """Return the strings that `print` and a notebook show for the given values."""
     texts = [text for value in values for text in (repr(value), str(value))]
     return texts + [value._repr_html_() for value in values if hasattr(value, "_repr_html_")]
 
 
 def run_in_python(sandbox, home, *, personal):
-    """Run the workflow from the load to the erasure in Python, and return all texts that it shows."""
+    """Run the complete workflow, from the load to the erasure, in Python, and return all strings that it shows."""
     shown = []
     with sandbox.client(writable=True) as client:
         for cover in (True, False):
@@ -386,7 +386,7 @@ def run_in_python(sandbox, home, *, personal):
 
 
 def run_failures(sandbox, *, personal):
-    """Run loads that fail in different ways, and return the texts of their errors."""
+    """Run loads that fail in different ways, and return the error messages and tracebacks."""
     texts, snapshot = [], fg.read_snapshot()
     for fault in (
         Fault("status", status=401, path="/customers", skip=2, times=None),
@@ -407,7 +407,7 @@ def run_failures(sandbox, *, personal):
 
 
 def run_in_a_terminal(sandbox, home, monkeypatch, *, personal):
-    """Run the workflow with commands at the most verbose log level, and return the output of another process."""
+    """Run the complete workflow with verbose commands, and return the output of a separate process."""
     monkeypatch.setenv("TOKEN_OF_NO", TOKEN)
     write_tenants(home, "no", sandbox, [sys.executable, "-c", "import os; print(os.environ['TOKEN_OF_NO'])"])
     verbose, more = ["--log", "json", "-vv"], ["--personal"] * personal
@@ -444,7 +444,7 @@ OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=Non
 
 @pytest.fixture
 def temporary(tmp_path, monkeypatch):
-    """A separate folder for temporary files."""
+    """Create a separate folder for temporary files."""
     folder = tmp_path / "temp"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
@@ -454,7 +454,7 @@ def temporary(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("personal", [False, True])
 def test_workflow(personal, sandbox, home_folder, temporary, logged, capfd, monkeypatch):
-    "The workflow shows, logs, and stores no personal data. With personal=True, only customers.parquet contains it."
+    "The complete workflow shows, logs, and stores no personal data, except in customers.parquet with personal=True."
     shown = run_in_python(sandbox, home_folder, personal=personal)
     shown += run_failures(sandbox, personal=personal)
     shown.append(run_in_a_terminal(sandbox, home_folder, monkeypatch, personal=personal))
@@ -474,7 +474,7 @@ def test_workflow(personal, sandbox, home_folder, temporary, logged, capfd, monk
 
 
 def test_search_finds_personal_data(sandbox, tmp_path):
-    "With personal=True, the search of these tests finds all planted values in customers.parquet."
+    "With personal=True, the search that the privacy tests use finds all planted values in customers.parquet."
     with sandbox.client() as client:
         fg.load_snapshot(client, tmp_path, personal=True)
 
@@ -483,7 +483,7 @@ def test_search_finds_personal_data(sandbox, tmp_path):
 
 
 def test_committed_files():
-    "Committed files contain no email addresses, and notebooks also no phone numbers and no names of customers."
+    "Committed files contain no email addresses, and notebooks contain no phone numbers or customer names."
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("The project is not a Git checkout.")
@@ -518,7 +518,7 @@ def test_committed_files():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file modes")
 def test_modes(sandbox, home_folder, monkeypatch):
-    "All files in the data folder have mode 0600, and all folders 0700, for any umask."
+    "For any umask, all files in the data folder have the mode 0600, and all folders have the mode 0700."
     before = os.umask(0)
     try:
         run_in_python(sandbox, home_folder, personal=False)
@@ -533,7 +533,7 @@ def test_modes(sandbox, home_folder, monkeypatch):
 
 
 def modes_in(folder):
-    """Return the actual and the expected mode of each file and folder in a folder."""
+    """Return the actual and expected file mode of each file and folder in a folder."""
     return {
         str(path.relative_to(folder)): (oct(stat.S_IMODE(path.stat().st_mode)), "0o700" if path.is_dir() else "0o600")
         for path in folder.rglob("*")
@@ -555,7 +555,7 @@ def modes_in(folder):
     ],
 )
 def test_mask_contacts(contact):
-    "Phone numbers and email addresses in any notation are masked completely."
+    "`mask_contacts` masks phone numbers and email addresses in any notation completely."
     masked = mask_contacts(f"the customer <{contact}> of this tenant is unknown, see {contact}.")
 
     assert masked.startswith("the customer <") and "of this tenant is unknown" in masked
@@ -575,20 +575,20 @@ def test_mask_contacts(contact):
     ],
 )
 def test_text_without_contacts(text):
-    "Dates, counts, digests, uids with letters, host addresses, and durations are not masked."
+    "`mask_contacts` does not mask dates, counts, digests, uids with letters, host addresses, and durations."
     assert mask_contacts(text) == text
 
 
 @given(st.text(alphabet="a@%40<, ", max_size=30))
 def test_mask_email_addresses(text):
-    "The fast search, which starts at word boundaries, masks the same addresses as a search from each character."
+    "Masking email addresses from word boundaries has the same result as a slower search from each character."
     expected = re.sub(r"[^\s<>;,\"']+(?:@|%40)[^\s<>;,\"']+", "…@…", text)
 
     assert mask_explicit_contacts(text) == expected
 
 
 def test_mask_contacts_in_a_long_word():
-    "A very long word is searched in linear time, including its end."
+    "Masking searches a very long word in linear time, and masks an email address at the end of the word."
     word = "x" * 300_000
 
     assert mask_contacts(f"{word} {word}@example.org") == f"{word} …@…"

@@ -1,4 +1,4 @@
-"""Tests of the public names, their documentation, and the cost of their import."""
+"""Tests for the public names, their documentation, and the cost of importing them."""
 
 import ast
 import doctest
@@ -19,7 +19,7 @@ STUB = Path(fg.__file__).with_name("__init__.pyi")
 
 
 def stub_names():
-    """Return the names that the stub imports and its `__all__`."""
+    """Return the names that the stub file `__init__.pyi` imports, and the names in its `__all__`."""
     tree = ast.parse(STUB.read_text(encoding="utf-8"))
     imported = [alias.asname for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
     exported = [ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign)]
@@ -27,7 +27,7 @@ def stub_names():
 
 
 def test_stub_lists_the_public_names():
-    "The stub imports exactly the names of its `__all__`, and the package exports the same names."
+    "The stub file of the package imports exactly the names in `__all__`, and the package exports the same names."
     imported, exported = stub_names()
 
     assert sorted(imported) == sorted(exported) == sorted(fg.__all__) == sorted(dir(fg))
@@ -35,7 +35,7 @@ def test_stub_lists_the_public_names():
 
 @pytest.mark.parametrize("name", fg.__all__)
 def test_public_name(name):
-    "Each public name is the object of the module from which the stub imports it."
+    "Each public name refers to the object in the module from which the stub file imports the name."
     tree = ast.parse(STUB.read_text(encoding="utf-8"))
     modules = [node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.names[0].asname == name]
     expected = importlib.import_module(f"frgroups.{modules[0] or name}")
@@ -47,7 +47,7 @@ def test_public_name(name):
 
 @pytest.mark.parametrize("package", [fg, fg.plot], ids=["frgroups", "frgroups.plot"])
 def test_no_public_name_hides_a_module(package):
-    "No function or class has the same name as a module of its package."
+    "No public function or class has the same name as a module in its package."
     modules = {info.name for info in pkgutil.iter_modules(package.__path__)}
     functions = {name for name in package.__all__ if not inspect.ismodule(getattr(package, name))}
 
@@ -55,7 +55,7 @@ def test_no_public_name_hides_a_module(package):
 
 
 def test_unknown_name():
-    "An unknown name raises AttributeError."
+    "Accessing an unknown name in the frgroups package raises AttributeError."
     with pytest.raises(AttributeError, match="load_snapshots"):
         _ = fg.load_snapshots
 
@@ -87,7 +87,7 @@ def documented_names():
 
 @pytest.mark.parametrize("name", documented_names())
 def test_numpydoc_sections(name):
-    "The docstring contains examples, documents only existing parameters, and has its sections in the standard order."
+    "Each public docstring contains examples, documents only existing parameters, and has the standard section order."
     codes = {code for code, _ in validate(name)["errors"]}
     is_error = inspect.isclass(getattr(fg, name.removeprefix("frgroups."), None)) and name.endswith("Error")
 
@@ -103,7 +103,7 @@ def module_names():
 
 @pytest.mark.parametrize("name", module_names())
 def test_examples(name):
-    "Each example in a docstring produces the documented output. It can use the public names and `fg`."
+    "Each docstring example produces the documented output, and can use all public names without an import."
     module = importlib.import_module(name)
     names = {public: getattr(fg, public) for public in fg.__all__} | vars(module) | {"fg": fg}
 
@@ -113,14 +113,14 @@ def test_examples(name):
 
 
 def loaded_after(statement):
-    """Return the modules that a statement loads in a new interpreter."""
+    """Return the names of the modules that a statement loads in a new interpreter."""
     code = f"{statement}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(json.loads(process.stdout))
 
 
 def test_import_is_lazy():
-    "Importing the package loads no third-party library except lazy_loader."
+    "Importing frgroups does not load pandas, httpx, or other large third-party libraries."
     loaded = loaded_after("import frgroups")
 
     heavy = {"pandas", "numpy", "pyarrow", "httpx", "msgspec", "matplotlib", "scipy", "click", "rich", "jinja2"}
@@ -128,7 +128,7 @@ def test_import_is_lazy():
 
 
 def test_imports_of_the_main_names():
-    "The main functions do not import libraries for charts, statistics, progress bars, templates, or the sandbox."
+    "Importing the main functions does not load libraries for charts, statistics, templates, or the sandbox."
     loaded = loaded_after("import frgroups as fg; fg.load_snapshot, fg.plan_memberships, fg.Client")
 
     heavy = {"matplotlib", "scipy", "starlette", "uvicorn", "tqdm", "openpyxl", "IPython", "duckdb", "jinja2"}
@@ -136,7 +136,7 @@ def test_imports_of_the_main_names():
 
 
 def test_number_of_imports():
-    "The main functions load at most 25% more modules than pandas, pyarrow, and httpx together."
+    "Importing the main functions loads at most 25% more modules than importing pandas, pyarrow, and httpx."
     base = loaded_after("import pandas, pyarrow.parquet, httpx")
     loaded = loaded_after("import frgroups as fg; fg.load_snapshot, fg.plan_memberships, fg.Client")
 

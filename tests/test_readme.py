@@ -1,4 +1,4 @@
-"""Tests of the code, commands, and names in the README and in the pages of `docs`."""
+"""Tests for the code, commands, and names in the README and in the documentation pages."""
 
 import os
 import re
@@ -24,13 +24,13 @@ BLOCKS = [
     for name, text in PAGES.items()
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", text, re.S), 1)
 ]
-# Each command of a console block, with its output.
+# Each item is a command in a console block, with the command's output.
 SESSION = [
     (command, output.strip())
     for block in re.findall(r"```console\n(.*?)```", PAGES["README.md"], re.S)
     for command, output in re.findall(r"^\$ (.*?)\n(.*?)(?=^\$ |\Z)", block, re.S | re.M)
 ]
-# Code is in indented lines and between backticks.
+# The documentation contains code in indented lines and between backticks.
 CODE = (
     [command for command, _ in SESSION]
     + re.findall(r"^ {4}(.+)$", TEXT, re.M)
@@ -41,7 +41,7 @@ EXAMPLES = sorted({text for text in CODE if text.startswith("frgroups ")})
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_python_blocks(block, capsys, monkeypatch):
-    "Each Python block runs on its own, and its output fits into a terminal with 80 columns."
+    "Each Python block in the documentation runs separately and prints output without truncated columns."
     if "import duckdb" in block:
         pytest.importorskip("duckdb")
     monkeypatch.setenv("COLUMNS", "80")
@@ -54,7 +54,7 @@ def test_python_blocks(block, capsys, monkeypatch):
 
 
 def without_variable_parts(text):
-    """Replace the parts that differ between runs: folders, digests, timestamps, and ports."""
+    """Replace folders, digests, timestamps, and ports in a text, because these parts differ between runs."""
     text = re.sub(r"(?<![\w:/])(?:[\w.%@-]*/)+(?=[\w.-]+)", "", text)
     text = re.sub(r"\d{8}T\d+Z", "TIMESTAMP", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIMESTAMP", text)
@@ -63,7 +63,7 @@ def without_variable_parts(text):
 
 
 def test_example_output(capsys, monkeypatch):
-    "The output of the first Python block is the text block after it."
+    "The first Python block in the README prints the text block that follows it."
     example, output = re.search(r"```python\n(.*?)```\s*```text\n(.*?)```", PAGES["README.md"], re.S).groups()
     monkeypatch.setenv("COLUMNS", "80")
 
@@ -73,7 +73,7 @@ def test_example_output(capsys, monkeypatch):
 
 
 def test_terminal_session(tmp_path):
-    "The commands of the terminal session print the documented output. A line with three dots stands for other lines."
+    "Each command in the README prints the documented output, in which a line with three dots matches any lines."
     with fg.Sandbox(customers=2000, process=True) as sandbox:
         env = os.environ | {
             "FRGROUPS_TENANT_UID": sandbox.tenant_uid,
@@ -92,7 +92,7 @@ def test_terminal_session(tmp_path):
 
 
 def test_exit_codes():
-    "The documented exit codes and their meanings are equal to those in the help of the command."
+    "The exit codes and meanings in the documentation are equal to those in the command's help."
     page = PAGES.get("docs/command-line.md", PAGES["README.md"])
     documented = dict(re.findall(r"^\| (\d+) \| (.*?) \|$", page, re.M))
 
@@ -100,7 +100,7 @@ def test_exit_codes():
 
 
 def test_pictures():
-    "Each picture of a page is in the repository."
+    "Each picture in a documentation page exists in the repository."
     missing = [
         (name, target)
         for name, text in PAGES.items()
@@ -112,7 +112,7 @@ def test_pictures():
 
 
 def test_links():
-    "Each relative link of a page leads to a file or folder of the repository."
+    "Each relative link in a documentation page leads to an existing file or folder in the repository."
     missing = [
         (name, target)
         for name, text in PAGES.items()
@@ -124,7 +124,7 @@ def test_links():
 
 
 def commands():
-    """Return the options of each command by its name, including the options of the main command."""
+    """Return a dictionary with the options of each command, including the options of the main command."""
     root = root_group()
     context = click.Context(root)
     return {
@@ -134,18 +134,18 @@ def commands():
 
 
 def option_names(command):
-    """Return the options of a command."""
+    """Return the names of a command's options."""
     return {"--help", *(name for param in command.params for name in param.opts)}
 
 
 def options_in(text):
-    """Return the options that a text contains."""
+    """Return the command-line options that a text contains."""
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_commands_exist(example):
-    "Each command line contains an existing command and options of this command."
+    "Each documented command line contains an existing command and valid options for this command."
     by_command = commands()
     words = shlex.split(example, comments=True)[1:]
     if words[0] == "--log":
@@ -157,7 +157,7 @@ def test_commands_exist(example):
 
 
 def test_options_exist():
-    "Each option in the documentation is an option of a command."
+    "Each option that the documentation mentions is an option of at least one command."
     without_other_programs = re.sub(r"`python -m [^`]*`", "", TEXT)
     known = set().union(*commands().values())
 
@@ -165,13 +165,13 @@ def test_options_exist():
 
 
 def test_python_names_exist():
-    "Each name after `fg.` is public."
+    "Each name that follows `fg.` in the documentation is public."
     names = set(re.findall(r"\bfg\.([A-Za-z_]+)", TEXT))
 
     assert {name for name in names if not hasattr(fg, name)} == set()
 
 
 def test_length():
-    "The README has at most 200 lines, and the changelog has at most 40."
+    "The README has at most 200 lines, and the changelog has at most 40 lines."
     assert len(PAGES["README.md"].splitlines()) <= 200
     assert len((PROJECT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()) <= 40

@@ -1,4 +1,4 @@
-"""Tests of notebook sessions, which connect to a sandbox or to the tenant of the environment."""
+"""Tests for notebook sessions, which connect to a sandbox or to the tenant in the environment variables."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ SECONDS = timedelta(seconds=60)
 
 @pytest.fixture
 def environment(monkeypatch):
-    """A function that sets the environment variables of frgroups and deletes those that are not given."""
+    """Return a function that sets the given environment variables of frgroups and deletes all others."""
 
     def set_to(**variables):
         for name in ("TENANT_UID", "TOKEN", "BASE_URL", "SANDBOX"):
@@ -27,7 +27,7 @@ def environment(monkeypatch):
 
 
 def test_sandbox_session(environment):
-    "Without a tenant in the environment, a writable sandbox of the requested size is started."
+    "If the environment variables define no tenant, a session starts a writable sandbox of the requested size."
     with fg.start_session(customers=60, groups=8, days_ago=30) as session:
         assert session.place == "sandbox"
         assert len(session.sandbox.groups()) == 8
@@ -59,7 +59,7 @@ def test_repr(environment, base_url, place):
 
 @pytest.mark.parametrize("base_url", ["stage", "production", "the sandbox"])
 def test_session_is_read_only(environment, base_url):
-    "All writes to the tenant of the environment raise NotWritableError, and no request is sent."
+    "In a session for a tenant from the environment, all writes raise NotWritableError without sending a request."
     with fg.Sandbox(customers=60, groups=8) as sandbox:
         url = sandbox.base_url if base_url == "the sandbox" else base_url
         environment(tenant_uid=sandbox.tenant_uid, token=sandbox.token, base_url=url)
@@ -81,7 +81,7 @@ def test_session_is_read_only(environment, base_url):
 
 
 def test_apply_in_a_read_only_session(environment):
-    "An approved plan is not applied to the tenant of the environment, and only reads are sent."
+    "In a session for a tenant from the environment, applying an approved plan fails, and only reads are sent."
     with fg.Sandbox(customers=60, groups=8) as sandbox:
         environment(tenant_uid=sandbox.tenant_uid, token=sandbox.token, base_url=sandbox.base_url)
         with fg.start_session() as session:
@@ -96,7 +96,7 @@ def test_apply_in_a_read_only_session(environment):
 
 
 def test_frgroups_sandbox_variable(environment):
-    "With FRGROUPS_SANDBOX, a sandbox is started even if the environment contains a tenant."
+    "If FRGROUPS_SANDBOX is set, a session starts a sandbox even if the environment variables define a tenant."
     environment(tenant_uid="t-1", token="secret-token", base_url="production", sandbox="1")
 
     with fg.start_session(customers=60, groups=8) as session:
@@ -105,7 +105,7 @@ def test_frgroups_sandbox_variable(environment):
 
 
 def test_missing_token(environment):
-    "A tenant without a token raises InputError instead of starting a sandbox."
+    "If a tenant is set without a token, starting a session raises InputError instead of starting a sandbox."
     environment(tenant_uid="t-1")
 
     with pytest.raises(fg.errors.InputError, match="FRGROUPS_TOKEN"):

@@ -1,4 +1,4 @@
-"""Tests of the wheel without the optional dependencies."""
+"""Tests for the built wheel without the optional dependencies."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ sys.meta_path.insert(0, HideExtras())
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The folder of the unpacked wheel."""
+    """Build the wheel, and return the folder of the unpacked wheel."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(PROJECT)]
     subprocess.run(build, check=True, capture_output=True, timeout=120)
@@ -44,7 +44,7 @@ def run(wheel, code, tmp_path):
 
 
 def test_content(wheel):
-    "The wheel contains the type marker, the templates, and the notebooks, but no tests."
+    "The wheel contains the file py.typed, the templates, and the notebooks, but no tests."
     names = {str(path.relative_to(wheel)) for path in wheel.rglob("*") if path.is_file()}
 
     assert {
@@ -58,7 +58,7 @@ def test_content(wheel):
 
 
 def test_workflow_without_extras(wheel, tmp_path):
-    "The analysis and the plan of a sample snapshot work without optional dependencies."
+    "A sample snapshot can be analyzed and planned without the optional dependencies."
     code = (
         f"import frgroups as fg; assert {str(wheel)!r} in fg.__file__\n"
         "snapshot = fg.sample_snapshot(); fg.overlap_pairs(snapshot, universe=1000); fg.health_report(snapshot)\n"
@@ -73,7 +73,7 @@ def test_workflow_without_extras(wheel, tmp_path):
 
 
 def test_missing_extra(wheel, tmp_path):
-    "Without its optional dependencies, the sandbox raises an error that contains the command to install them."
+    "If the sandbox's optional dependencies are not installed, the error contains the command to install them."
     sandbox = run(wheel, "import frgroups; frgroups.Sandbox(empty=True).start()", tmp_path)
 
     assert "pip install" in sandbox.stderr and "frgroups[sandbox]" in sandbox.stderr

@@ -12,7 +12,7 @@ TABLES = ("groups", "customers", "consents", "memberships", "reads")
 
 
 def page_rows(members, record=Member):
-    """Return members as rows of a load."""
+    """Return members as records of the type that a load decodes."""
     return as_records(members, ROW_OF[record])
 
 
@@ -31,7 +31,7 @@ def arrange(sandbox, groups):
 
 
 def members_in(snapshot):
-    """Return the customers of each group in a snapshot."""
+    """Return a dictionary with the customers of each group in a snapshot."""
     return {group: list(snapshot[group]) for group in snapshot.groups["customer_group_uid"]}
 
 
@@ -74,11 +74,11 @@ class World:
         return datetime(2026, 11, 23, tzinfo=UTC)
 
     def read_group_page(self, number=None, size=None):
-        """Return a page of groups."""
+        """Return a page of the tenant's groups."""
         return self._page([Group(customer_group_uid=uid) for uid in sorted(self.groups)], "", number, size)
 
     def read_customer_page(self, uid, number=None, size=None, *, record):
-        """Apply the edits of this request, and return a page of the customers of a group."""
+        """Apply the edits for this request, and return a page of a group's customers."""
         for group, customer in self.edits.get(self.n_requests, ()):
             self._toggle(group, customer)
         rows = [
@@ -88,7 +88,7 @@ class World:
         return self._page(as_records(rows, record), uid, number, size)
 
     def decode_customer_page(self, uid, number, size, *, record, decode):
-        """Return the result of `decode` for a page."""
+        """Return the result of calling `decode` with a page of a group's customers."""
         return decode(self.read_customer_page(uid, number, size, record=record))
 
     def _toggle(self, group, customer):

@@ -28,7 +28,7 @@ _DEFAULT_NAMES = (
     *("payment_terms", "account_manager_uid", "has_email", "has_mobile", "has_loyalty_id", "has_vat_number"),
     *("consents", "credit_limit", "credit_balance", "days_since_created_at", "n_other_groups"),
 )
-# These columns identify a person. The flag ehf_enabled does not.
+# These columns identify a person. The column ehf_enabled is only a flag, so it is removed from the set.
 _IDENTIFYING = {"customer_uid", "external_id", "customer_parent_uid", *PERSONAL} - {"ehf_enabled"}
 _NUMERIC_CATEGORIES = {"payment_terms"}
 _DAYS_SINCE = "days_since_"
@@ -37,7 +37,7 @@ _STATUS_LABELS = {GIVEN: "given", UNKNOWN: MISSING, WITHDRAWN: "withdrawn", NONE
 
 @dataclass(frozen=True, eq=False)
 class Attribute:
-    """The values of one attribute for all customers, in uid order. Customer i has the label `labels[code[i]]`."""
+    """The values of one attribute for all customers, sorted by uid. Customer i has the label `labels[code[i]]`."""
 
     name: str
     kind: Kind
@@ -50,7 +50,7 @@ def customer_attributes(
     snapshot: Snapshot, attributes: AttributeSelection, *, excluded_groups: Iterable[str] = ()
 ) -> Iterator[Attribute]:
     """
-    Iterate over attributes of the customers, in the given order.
+    Iterate over the selected customer attributes, in the given order.
 
     Parameters
     ----------
@@ -93,10 +93,11 @@ def customer_attributes(
 
 def own_columns(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
     """
-    Return the columns of a user-supplied table, aligned with the customers of the snapshot.
+    Align the columns of a user-supplied table with the customers in a snapshot.
 
-    The table has one row per customer and identifies the customers by its index or by a column customer_uid.
-    Customers without a row get missing values. Rows of customers who are not in the snapshot are ignored.
+    The table must have one row per customer. The column customer_uid or the index of the table identifies the
+    customers. A customer without a row gets missing values. Rows for customers who are not in the snapshot are
+    ignored.
     """
     check_type(table, pd.DataFrame, "attributes")
     if "customer_uid" not in table and isinstance(table.index, pd.RangeIndex) and len(table):
@@ -111,7 +112,7 @@ def own_columns(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
     if n_repeated := int(uids.duplicated().sum()):
         raise InputError(
             f"`attributes` must have one row per customer, but {n_repeated:,} of {len(uids):,} rows repeat a uid. "
-            "Aggregate it first, for example with groupby('customer_uid')."
+            "Aggregate the table first, for example with groupby('customer_uid')."
         )
     customers = snapshot.matrix.customer_uids
     positions = pd.Index(uids).get_indexer(customers)
@@ -123,7 +124,8 @@ def own_columns(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
     own = table.drop(columns="customer_uid").reset_index(drop=True)
     if not own.columns.is_unique:
         raise InputError(
-            f"`attributes` has several columns named {safe_repr(own.columns[own.columns.duplicated()][0])}."
+            f"`attributes` has several columns named {safe_repr(own.columns[own.columns.duplicated()][0])}. "
+            "Column names must be unique."
         )
     own = pd.DataFrame({name: make_nullable(own[name]) for name in own.columns}, index=own.index)
     rows = pd.Index(np.where(positions < 0, len(own), positions))
@@ -137,12 +139,14 @@ def join_attributes(snapshot: Snapshot, table: pd.DataFrame | None) -> pd.DataFr
     own = own_columns(snapshot, table)
     shared = [str(name) for name in own.columns if name in snapshot.customers]
     if shared:
-        raise InputError(f"`attributes` has columns that the snapshot already has: {', '.join(shared)}. Rename them.")
+        raise InputError(
+            f"`attributes` has columns that the snapshot also has: {', '.join(shared)}. Rename the columns."
+        )
     return pd.concat([snapshot.customers, own], axis=1)
 
 
 def _check_names(names: Iterable[object]) -> list[str]:
-    """Check the names of attributes and return them. A name must not identify persons or occur twice."""
+    """Return the attribute names. Raise InputError if a name occurs twice or an attribute identifies persons."""
     checked: list[str] = []
     for name in names:
         if not isinstance(name, str):
@@ -150,19 +154,19 @@ def _check_names(names: Iterable[object]) -> list[str]:
         if name in _IDENTIFYING:
             alternative = ""
             if name in ("email", "mobile", "loyalty_id", "vat_number"):
-                alternative = f"Use has_{name} to compare the customers with and without this value."
+                alternative = f"Use has_{name} to compare customers who have this value with customers who do not."
             raise InputError(
                 f"The attribute {name!r} identifies persons and cannot be used in a profile.", hint=alternative
             )
         checked.append(name)
     repeated = sorted({name for name in checked if checked.count(name) > 1})
     if repeated:
-        raise InputError(f"`attributes` must not contain a name twice, got {', '.join(repeated)} more than once.")
+        raise InputError(f"`attributes` contains duplicate names: {', '.join(repeated)}. Pass each name only once.")
     return checked
 
 
 def _select_column(snapshot: Snapshot, name: str, excluded_groups: set[str]) -> pd.Series:
-    """Return a column of the customers table, or compute a derived attribute."""
+    """Return the values of an attribute, which is a column of the customers table or a derived attribute."""
     customers = snapshot.customers
     if name == "postal_area":
         return _postal_area(customers)
@@ -181,14 +185,14 @@ def _select_column(snapshot: Snapshot, name: str, excluded_groups: set[str]) -> 
             "n_other_groups",
         ]
         raise InputError(
-            f"No attribute has the name {safe_repr(name)}. The attributes are {', '.join(map(str, names))}."
+            f"No attribute has the name {safe_repr(name)}. The available attributes are {', '.join(map(str, names))}."
         )
     return customers[name]
 
 
 def _postal_area(customers: pd.DataFrame) -> pd.Series:
     """
-    Return the country code and the first two characters of the postal code of each customer.
+    Return each customer's postal area: the country code and the first two characters of the postal code.
 
     The country code is included because postal codes are unique only within a country.
     """
@@ -198,7 +202,7 @@ def _postal_area(customers: pd.DataFrame) -> pd.Series:
 
 
 def _consent_attributes(snapshot: Snapshot) -> Iterator[Attribute]:
-    """Iterate over one attribute per consent, with the status of the consent as its values."""
+    """Iterate over one attribute per consent. The values of the attribute are the consent statuses."""
     consents = latest_consents(snapshot)
     names = [consent.name for consent in consents]
     labels = [_STATUS_LABELS[status] for status in sorted(_STATUS_LABELS)]
@@ -210,7 +214,7 @@ def _consent_attributes(snapshot: Snapshot) -> Iterator[Attribute]:
 
 
 def _build_attribute(name: str, column: pd.Series, snapshot: Snapshot) -> Attribute:
-    """Create an attribute from a column. The dtype of the column determines the kind of the attribute."""
+    """Create a number, flag, or category attribute from a column, depending on the dtype of the column."""
     column = make_nullable(column)
     if pd.api.types.is_datetime64_any_dtype(column):
         age = (pd.Timestamp(snapshot.taken_at) - pd.to_datetime(column, utc=True)).dt.total_seconds() / 86_400
@@ -226,13 +230,13 @@ def _build_attribute(name: str, column: pd.Series, snapshot: Snapshot) -> Attrib
 
 
 def _number_attribute(name: str, column: pd.Series) -> Attribute:
-    """Create an attribute of kind number from a column."""
+    """Create a numeric attribute from a column of the customers table."""
     numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
     return Attribute(name, "number", [NUMBER, MISSING], (~np.isfinite(numbers)).astype(np.intp), numbers)
 
 
 def _category_attribute(name: str, kind: Kind, column: pd.Series) -> Attribute:
-    """Create an attribute of kind category or flag from a column."""
+    """Create a category attribute or a flag attribute from a column of the customers table."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     texts = column.astype("str")

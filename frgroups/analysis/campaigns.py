@@ -1,4 +1,4 @@
-"""Count the members that each campaign reaches, and those who get a larger discount from another campaign."""
+"""Count the members of each campaign, and the members who get a larger discount from another campaign."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from frgroups.snapshot.schema import coerce_schema
 
 def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | None = None) -> pd.DataFrame:
     """
-    Count the members of each campaign's group, and those who also get a larger discount.
+    Count the members of each campaign, and the members who get a larger discount from another campaign.
 
     A customer who is in the groups of several campaigns is assumed to use the largest discount. The members who get a
     larger discount from another campaign are called shadowed. The column n_effective is an upper bound of the number
-    of customers for whom a campaign makes a difference. The API does not report other conditions of a campaign, such
+    of customers who benefit from a campaign. The API does not report other conditions of a campaign, such
     as products, stores, or a minimum amount.
 
     Parameters
@@ -92,7 +92,7 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
 
 
 def _running_campaigns(matrix: MembershipMatrix, campaigns: pd.DataFrame, at: datetime) -> pd.DataFrame:
-    """Return the campaigns that are running at a given time, with group uids, in the order of the result."""
+    """Return the campaigns that are running at a given time and the uids of their groups, sorted by discount."""
     check_type(campaigns, pd.DataFrame, "campaigns")
     check_columns(campaigns.columns, ["discount_percent"], "campaigns")
     uids_or_names = check_uids(campaigns, key_column(campaigns), "campaigns").reset_index(drop=True)
@@ -119,8 +119,9 @@ def _count_shadowed(members: list[Int32Array], discount: FloatArray, n_customers
     """
     Count the members of each campaign who get a larger discount from another campaign, and find that campaign.
 
-    The campaigns must be sorted by discount, largest first. The first result contains the counts. The second result
-    contains the position of the campaign with the largest such discount, or -1 if there is none.
+    The campaigns must be sorted by discount, largest first. The function returns two arrays with one value per
+    campaign: the number of members who get a larger discount, and the row of the campaign with the largest such
+    discount. The row is -1 if no member gets a larger discount.
     """
     best_row = np.full(n_customers, len(members), dtype=np.int64)
     for row in reversed(range(len(members))):

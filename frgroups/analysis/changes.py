@@ -17,9 +17,9 @@ def membership_changes(old: Any, new: Any) -> pd.DataFrame:
     """
     Return the customers who joined or left a group between two snapshots.
 
-    The API does not date memberships, so a customer who joined and left between the two snapshots is not in the
-    result. If a group changed while it was read (verdict "drifted"), its rows can be artifacts of the read. The
-    verdict of each group is in `group_changes`.
+    The API does not report when a customer joined a group. Therefore, the result does not contain a customer who
+    joined and left between the two snapshots. If a group changed while it was read (verdict "drifted"), some of its
+    rows might not be real changes. The function `group_changes` returns the verdict of each group.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per group that is in either snapshot, in uid order:
+        One row per group that is in either snapshot, sorted by uid:
 
         - customer_group_uid, name (`str`): the name in `new`, or in `old` if the group was deleted
         - n_old, n_joined, n_left, n_new (`int64`): numbers of customers, where n_old + n_joined - n_left = n_new
@@ -142,7 +142,7 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
 
 @dataclass(frozen=True, eq=False)
 class _Differences:
-    """Memberships that only one of two snapshots contains, sorted by group and customer."""
+    """The memberships that are in only one of two snapshots, sorted by group and customer."""
 
     group: IntArray
     customer: IntArray
@@ -156,8 +156,8 @@ class _Differences:
         def keys(side: Side) -> IntArray:
             return side.group[side.matrix.group_code] * width + side.customer[side.matrix.indices]
 
-        # The last bit of a key identifies the snapshot, so both keys of an unchanged membership become adjacent.
-        # The keys of each snapshot are sorted already, so a stable sort only merges two runs.
+        # The last bit of a membership key identifies the snapshot, so an unchanged membership has two adjacent keys.
+        # The keys of each snapshot are already sorted, so the stable sort only merges two sorted sequences.
         marked = np.concatenate([keys(comparison.old) * 2, keys(comparison.new) * 2 + 1])
         marked.sort(kind="stable")
         equals_next = marked[1:] >> 1 == marked[:-1] >> 1
@@ -168,14 +168,14 @@ class _Differences:
 
 
 def _group_sizes(side: Side, comparison: SnapshotComparison) -> IntArray:
-    """Return the number of members of each group in one snapshot, 0 for a group that it does not contain."""
+    """Return the number of members of each group in one snapshot, or 0 if the group is not in the snapshot."""
     sizes = np.zeros(len(comparison.groups), dtype=np.int64)
     sizes[side.group] = side.matrix.sizes
     return sizes
 
 
 def _count_per_group(groups: IntArray, comparison: SnapshotComparison) -> IntArray:
-    """Count the occurrences of each group in an array of group codes."""
+    """Count how often each group occurs in an array of integer group codes."""
     return np.bincount(groups, minlength=len(comparison.groups)).astype(np.int64)
 
 
@@ -188,7 +188,7 @@ def _group_status(comparison: SnapshotComparison) -> StringArray:
 
 
 def _renamed_from(comparison: SnapshotComparison) -> npt.NDArray[np.object_]:
-    """Return the old name of each renamed group, and "" for the other groups."""
+    """Return the previous name of each renamed group, or "" for a group that was not renamed."""
     newer = comparison.names.to_numpy(dtype=object)
     older = newer.copy()
     if comparison.old.named and comparison.new.named:

@@ -15,7 +15,7 @@ from frgroups.snapshot.membership_matrix import as_membership_matrix
 SimilarityMeasure = Literal["jaccard", "overlap_coefficient"]
 Method = Literal["average", "complete", "single", "weighted"]
 
-_MAX_OPTIMAL_ORDER = 300  # the running time of the optimal leaf order is cubic in the number of groups
+_MAX_OPTIMAL_ORDER = 300  # Computing the optimal leaf order takes cubic time in the number of groups.
 
 
 def group_clusters(
@@ -24,7 +24,7 @@ def group_clusters(
     """
     Assign groups to clusters by hierarchical clustering of their overlap.
 
-    The distance between two groups is 1 - `measure`.
+    The distance between two groups is 1 minus their similarity, which `measure` selects.
 
     Parameters
     ----------
@@ -98,9 +98,9 @@ def leaf_order(similarity: FloatArray, method: Method = "average") -> IndexArray
     """
     Return an order of groups in which similar groups are adjacent.
 
-    The order is that of the leaves of the cluster tree. For up to 300 groups, the leaves are ordered optimally.
-    `similarity` is a square matrix with values between 0 and 1. Groups without members, which have NaN on the
-    diagonal, come last.
+    The order follows the leaves of the cluster tree, and it is optimal for up to 300 groups. `similarity` is a square
+    matrix with values between 0 and 1. Groups without members, which have NaN on the diagonal of the matrix, are
+    last.
     """
     groups = _groups_with_members(similarity)
     empty_groups = np.setdiff1d(np.arange(len(similarity)), groups)
@@ -112,7 +112,7 @@ def leaf_order(similarity: FloatArray, method: Method = "average") -> IndexArray
 
 
 def _assign_clusters(similarity: FloatArray, method: Method, cut: float) -> IndexArray:
-    """Return the cluster of each group. The cluster numbers are arbitrary."""
+    """Return a cluster number for each group. Groups with the same number are in the same cluster."""
     numbers = np.arange(len(similarity)) + len(similarity)
     groups = _groups_with_members(similarity)
     if len(groups) > 1:
@@ -127,19 +127,19 @@ def _linkage(similarity: FloatArray, groups: IndexArray, method: Method) -> Floa
     from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 
-    # The distance is compared with `cut`. Without rounding, 1.0 - 0.7 would not equal 0.3.
+    # The distance is rounded before it is compared with `cut`, because 1.0 - 0.7 is not exactly 0.3.
     distance = np.round(1.0 - similarity[np.ix_(groups, groups)], 12)
     condensed = squareform(distance, checks=False)
     return np.asarray(linkage(condensed, method, optimal_ordering=len(groups) <= _MAX_OPTIMAL_ORDER))
 
 
 def _groups_with_members(similarity: FloatArray) -> IndexArray:
-    """Return the positions of the groups that have members."""
+    """Return the rows of a similarity matrix whose groups have members."""
     return np.flatnonzero(~np.isnan(np.diag(similarity)))
 
 
 def _renumber_by_size(numbers: IndexArray) -> IntArray:
-    """Renumber clusters from 1 by their number of groups, largest first. Ties are ordered by their first group."""
+    """Renumber the clusters from 1, largest cluster first. Clusters of equal size are sorted by first group."""
     _, first, inverse, n = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
     rank = np.empty(len(n), dtype=np.int64)
     rank[np.lexsort((first, -n))] = np.arange(1, len(n) + 1)

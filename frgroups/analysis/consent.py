@@ -1,4 +1,4 @@
-"""Consents and contact points of customers, per consent and per channel."""
+"""Consents of customers, and the channels through which the customers can be contacted."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from frgroups.internals.typing import BoolArray, Int8Array
 from frgroups.internals.validation import as_list, check_choice, wrong_type
 from frgroups.snapshot.snapshot import Snapshot
 
-# UNKNOWN means that a consent has no status, and NONE means that the customer does not have the consent.
-# If several rows have the same timestamp, the largest status is used, so that a withdrawal prevails.
+# UNKNOWN means that a customer's consent has no status. NONE means that the customer does not have the consent.
+# If several rows have the same timestamp, the largest status code is used, so that a withdrawal takes precedence.
 GIVEN, UNKNOWN, WITHDRAWN, NONE = range(4)
 
-# Each channel has a column that states whether the customer has a contact point.
-# The words identify the consent for the channel by its uid or name.
+# The first value is the column that states whether a customer has a contact point for the channel.
+# The second value contains words that identify the consent for the channel by its uid or name.
 _CHANNELS = {
     "email": (
         "has_email",
@@ -32,7 +32,7 @@ _CHANNELS = {
 
 @dataclass(frozen=True, eq=False)
 class Channel:
-    """The contact point and the consent of each customer for one channel, in uid order."""
+    """A channel, and whether each customer has a contact point and gives consent. Customers are sorted by uid."""
 
     name: str
     consent: str
@@ -41,13 +41,13 @@ class Channel:
 
     @property
     def reachable(self) -> BoolArray:
-        """True for each customer who has a contact point and gives consent."""
+        """A boolean array that is True for each customer who has a contact point and gives consent."""
         return self.contact & self.given
 
 
 def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping[str, str]) -> list[Channel]:
     """
-    Return the requested channels, each with the consent that applies to it.
+    Return the requested channels, with the contact points and consents of all customers.
 
     Parameters
     ----------
@@ -78,9 +78,7 @@ def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping
     for name in consent:
         check_choice(name, "consent", _CHANNELS)
     if not names or len(set(names)) < len(names):
-        raise InputError(
-            f"`channels` must contain at least one channel and no channel twice, got {safe_repr(names)}."
-        )
+        raise InputError(f"`channels` must contain at least one channel and no duplicates, got {safe_repr(names)}.")
     consents = latest_consents(snapshot)
     return [
         _build_channel(snapshot, name, _select_consent(snapshot, consents, name, consent.get(name))) for name in names
@@ -88,12 +86,12 @@ def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping
 
 
 def _build_channel(snapshot: Snapshot, name: str, consent: Consent | None) -> Channel:
-    """Create a channel. If there is no consent, no customer is reachable."""
+    """Create a channel. If there is no consent for the channel, no customer can be contacted."""
     column = snapshot.customers[_CHANNELS[name][0]]
     if len(column) and column.isna().all():
         raise InputError(
-            f"The snapshot has no contact points for the channel {name}, because {column.name} is missing for all "
-            f"{len(column):,} customers. Pass customers with this column to fg.snapshot_from_frames."
+            f"The snapshot has no contact points for the channel {name}, because the column {column.name} is "
+            f"empty for all {len(column):,} customers. Pass customers with this column to fg.snapshot_from_frames."
         )
     contact = column.fillna(False).to_numpy(dtype=np.bool_)
     if consent is None:
@@ -104,18 +102,21 @@ def _build_channel(snapshot: Snapshot, name: str, consent: Consent | None) -> Ch
 def _select_consent(
     snapshot: Snapshot, consents: list[Consent], channel: str, uid_or_name: str | None
 ) -> Consent | None:
-    """Return the consent with a given uid or name, or the only consent that matches the channel's keywords."""
+    """Return the consent with the given uid or name, or else the only consent that matches the channel."""
     if uid_or_name is None:
         words = _CHANNELS[channel][1]
         matches = [consent for consent in consents if _contains_any(f"{consent.uid}\n{consent.name}", words)]
-        problem = f"Exactly one consent must match the channel {channel!r}, but {len(matches)} of {len(consents)} do."
+        problem = (
+            f"Exactly one consent must match the channel {channel!r}, but {len(matches)} of {len(consents)} consents "
+            "match."
+        )
     else:
         matches = [consent for consent in consents if consent.uid == uid_or_name]
         if not matches:
             matches = [consent for consent in consents if consent.name == uid_or_name]
         problem = (
             f"Exactly one consent must have the uid or name {safe_repr(uid_or_name)}, but {len(matches)} of "
-            f"{len(consents)} do."
+            f"{len(consents)} consents have it."
         )
     if len(matches) == 1:
         return matches[0]
@@ -126,18 +127,18 @@ def _select_consent(
         described = [
             f"{consent.name!r} (uid {consent.uid}, given by {int(consent.given.sum()):,})" for consent in consents
         ]
-        choices = f"The consents are {format_list(described)}. Pass consent={{{channel!r}: uid or name}}."
+        choices = f"The available consents are {format_list(described)}. Pass consent={{{channel!r}: uid or name}}."
     raise InputError(f"{problem} {choices}")
 
 
 def _contains_any(text: str, words: Iterable[str]) -> bool:
-    """Return True if a text contains one of the words, ignoring case."""
+    """Return True if the text contains at least one of the words. Case is ignored."""
     return any(word in text.casefold() for word in words)
 
 
 @dataclass(frozen=True, eq=False)
 class Consent:
-    """A consent of a tenant. `status` is GIVEN, UNKNOWN, WITHDRAWN, or NONE for each customer, in uid order."""
+    """A consent with the status of each customer (GIVEN, UNKNOWN, WITHDRAWN, or NONE), sorted by customer uid."""
 
     uid: str
     name: str
@@ -145,14 +146,14 @@ class Consent:
 
     @property
     def given(self) -> BoolArray:
-        """True for each customer who gives this consent."""
+        """A boolean array that is True for each customer who gives this consent."""
         given: BoolArray = self.status == GIVEN
         return given
 
 
 def latest_consents(snapshot: Snapshot) -> list[Consent]:
     """
-    Return the consents in a snapshot with the latest status of each customer, sorted by uid.
+    Return the consents in a snapshot, sorted by uid, with the latest status of each customer.
 
     If a customer has several rows for a consent, the newest row is used. A row without a timestamp is treated as the
     oldest. If a given and a withdrawn consent have the same timestamp, the consent is treated as withdrawn, so that
@@ -181,13 +182,13 @@ def latest_consents(snapshot: Snapshot) -> list[Consent]:
 
 
 def _status_codes(status: pd.Series) -> Int8Array:
-    """Convert the status column to codes: True is GIVEN, False is WITHDRAWN, missing is UNKNOWN."""
+    """Convert the status column to codes: GIVEN for True, WITHDRAWN for False, UNKNOWN for missing values."""
     codes = np.where(status.fillna(False).to_numpy(dtype=np.bool_), GIVEN, WITHDRAWN)
     return np.where(status.isna(), UNKNOWN, codes).astype(np.int8)
 
 
 def _build_consent(uid: str, rows: pd.DataFrame, n_customers: int) -> Consent:
-    """Create a consent from its rows, sorted by time. The last row of each customer is used."""
+    """Create a consent from rows that are sorted by time. The last row of each customer is used."""
     newest = rows.drop_duplicates("customer", keep="last")
     status = np.full(n_customers, NONE, dtype=np.int8)
     status[newest["customer"]] = newest["status"]

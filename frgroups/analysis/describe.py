@@ -50,7 +50,7 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
     """
     Describe a result table in a few sentences.
 
-    The sentences contain the same numbers as the chart of the table in `frgroups.plot`. Group names are not
+    The sentences contain the same numbers as the corresponding chart in `frgroups.plot`, but group names are not
     shortened. Suppressed rows are counted but not described.
 
     Parameters
@@ -110,7 +110,7 @@ def _list_items(heading: str, items: list[str]) -> list[str]:
 
 
 def _describe_sizes(sizes: pd.DataFrame, top: int) -> str:
-    """Describe a table of `group_sizes`: the total numbers and the largest groups."""
+    """Describe the result of `group_sizes`: the number of groups and memberships, and the largest groups."""
     if sizes.empty:
         return "No groups."
     names, total = latest_group_names(sizes), int(sizes["n_members"].sum())
@@ -135,7 +135,7 @@ def _describe_sizes(sizes: pd.DataFrame, top: int) -> str:
 
 
 def _describe_matrix(matrix: pd.DataFrame, top: int, measure: Measure) -> str:
-    """Describe a table of `overlap_matrix`: the pairs of groups with the largest values."""
+    """Describe the result of `overlap_matrix`: the pairs of groups with the largest values."""
     n = len(matrix)
     if n == 0:
         return "No groups."
@@ -166,7 +166,7 @@ def _describe_matrix(matrix: pd.DataFrame, top: int, measure: Measure) -> str:
 
 
 def _format_measure(value: float, measure: Measure) -> str:
-    """Format a value of an overlap measure."""
+    """Format the value of an overlap measure as a count, a percentage, or a decimal number."""
     if measure == "count":
         return f"{value:,.0f}"
     if measure in _SHARES:
@@ -175,7 +175,7 @@ def _format_measure(value: float, measure: Measure) -> str:
 
 
 def _describe_intersections(table: pd.DataFrame, top: int) -> str:
-    """Describe a table of `intersections`: the largest combinations of groups, which are shown by uid."""
+    """Describe the result of `intersections`: the largest combinations, with the uids of their groups."""
     if table.empty:
         return "No customers are in groups."
     is_rest = table["groups"] == OTHER
@@ -190,8 +190,8 @@ def _describe_intersections(table: pd.DataFrame, top: int) -> str:
         for row in iter_rows(combinations.head(top))
     ]
     parts = [
-        f"The table contains {pluralize(len(combinations), 'combination')} of groups and "
-        f"{pluralize(total, 'customer')} in total",
+        f"The table counts customers in combinations of groups ({pluralize(total, 'customer')}, "
+        f"{pluralize(len(combinations), 'combination')})",
         definition,
         *_list_items("The largest combinations", items),
     ]
@@ -207,7 +207,7 @@ def _describe_intersections(table: pd.DataFrame, top: int) -> str:
 
 
 def _describe_changes(changes: pd.DataFrame, top: int) -> str:
-    """Describe a table of `group_changes`: the totals and the groups with the most changes."""
+    """Describe the result of `group_changes`: the totals and the groups with the most changes."""
     if changes.empty:
         return "No groups."
     order = sort_most_changed_first(changes)
@@ -233,7 +233,7 @@ def _describe_changes(changes: pd.DataFrame, top: int) -> str:
 
 
 def _describe_history(history: pd.DataFrame, top: int) -> str:
-    """Describe a table of `size_history`: the growth of the largest groups."""
+    """Describe the result of `size_history`: the growth of the largest groups."""
     if history.empty:
         return "No snapshots."
     names = latest_group_names(history)
@@ -270,7 +270,7 @@ def _describe_growth(first: Any, last: Any) -> str:
 
 
 def _describe_flow(flow: pd.DataFrame, top: int) -> str:
-    """Describe a table of `group_flow`: the customers who stayed and the largest moves."""
+    """Describe the result of `group_flow`: the customers who stayed and the largest moves."""
     if flow.empty:
         return "No customers are in these groups in either snapshot."
     sides = [flow[[f"{side}_group", f"{side}_name"]].set_axis(["uid", "name"], axis=1) for side in ("from", "to")]
@@ -292,7 +292,7 @@ def _describe_flow(flow: pd.DataFrame, top: int) -> str:
 
 
 def _describe_profile(profile: pd.DataFrame, top: int) -> str:
-    """Describe a table of `group_profile` or `compare_groups`: the strongest differences."""
+    """Describe the result of `group_profile` or `compare_groups`: the strongest differences."""
     if profile.empty:
         return "The profile contains no values."
     rows = sort_strongest_first(profile)
@@ -321,12 +321,12 @@ def _describe_difference(row: Any) -> str:
 
 
 def _describe_reachability(reach: pd.DataFrame, top: int) -> str:
-    """Describe a table of `reachability`: the largest groups with their channels."""
+    """Describe the result of `reachability`: the largest groups with their channels."""
     if reach.empty:
         return "No groups."
     names = latest_group_names(reach)
     order = sort_largest_first(reach.drop_duplicates("customer_group_uid"), "n_members")
-    parts = [f"Reach of {pluralize(len(order), 'group')}, counted as members with a contact point and consent"]
+    parts = [f"Members with a contact point and consent, in {pluralize(len(order), 'group')}"]
     for group in iter_rows(order.head(top)):
         uid, n_members = group.customer_group_uid, group.n_members
         channels = [_describe_channel(row) for row in iter_rows(reach[reach["customer_group_uid"] == uid])]
@@ -339,16 +339,16 @@ def _describe_reachability(reach: pd.DataFrame, top: int) -> str:
 
 
 def _describe_channel(row: Any) -> str:
-    """Describe how many members of a group can be contacted by one channel."""
+    """Describe how many members of a group can be contacted through one channel."""
     if pd.isna(row.n_reachable):
         return f"{row.channel} suppressed"
     return f"{row.channel} {row.n_reachable:,} ({format_percentage(row.n_reachable / max(row.n_members, 1))})"
 
 
 def _describe_incremental_reach(steps: pd.DataFrame, top: int) -> str:
-    """Describe a table of `incremental_reach`: the customers that each group adds."""
+    """Describe the result of `incremental_reach`: the customers that each group adds."""
     if steps.empty:
-        return "No customers of these groups can be contacted."
+        return "No customers in these groups can be contacted."
     names, last = latest_group_names(steps), steps.iloc[-1]
     items = [
         f"{names[row.customer_group_uid]} adds {row.n_new:,} ({format_percentage(row.share_cumulative)})"
@@ -356,8 +356,9 @@ def _describe_incremental_reach(steps: pd.DataFrame, top: int) -> str:
     ]
     parts = [
         f"{pluralize(int(last['n_cumulative']), 'customer')} can be contacted in {pluralize(len(steps), 'group')}",
-        f"This is {format_percentage(last['share_cumulative'])} of the customers who can be contacted in any group",
-        *_list_items("The steps with the cumulative share", items),
+        f"These customers are {format_percentage(last['share_cumulative'])} of the customers who can be contacted in "
+        "any of the groups",
+        *_list_items("The steps, with the new customers and the cumulative share", items),
     ]
     others = steps.iloc[top:]
     if len(others):
@@ -367,7 +368,7 @@ def _describe_incremental_reach(steps: pd.DataFrame, top: int) -> str:
 
 
 def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
-    """Describe a table of `campaign_reach`: the campaigns with the largest discounts."""
+    """Describe the result of `campaign_reach`: the campaigns with the largest discounts."""
     if campaigns.empty:
         return "No campaigns are running."
     uids = campaigns["campaign_uid"].fillna(campaigns["customer_group_uid"])
@@ -379,7 +380,7 @@ def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
             item += f" (larger discount: {names[row.shadowed_by]})"
         items.append(item)
     parts = [f"Running campaigns: {len(campaigns):,}"]
-    parts += _list_items("Members without a larger discount, per campaign", items)
+    parts += _list_items("Members who do not get a larger discount, per campaign", items)
     if n_others := len(campaigns[top:]):
         parts.append(f"Other campaigns with the same or smaller discounts: {n_others:,}")
     is_useless = (campaigns["n_effective"] == 0) & (campaigns["n_members"] > 0)
@@ -391,7 +392,7 @@ def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
 
 
 # Each entry contains the columns that identify a result table and the function that describes the table.
-# The order matters, because the first entry whose columns are all present is used.
+# The order of the entries matters, because the first entry whose columns are all in the table is used.
 _TABLES: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
     "group_sizes": ({"n_members", "n_exclusive"}, _describe_sizes),
     "size_history": ({"taken_at", "n_members", "n_joined"}, _describe_history),

@@ -1,4 +1,4 @@
-"""Disclosure control: suppress small counts, and other counts from which they could be computed."""
+"""Disclosure control: suppress small counts, and other counts from which a small count could be computed."""
 
 from __future__ import annotations
 
@@ -91,16 +91,16 @@ def check_min_count(min_count: int) -> int:
 
 def _is_protected(n_in: Any, n_ref: Any, n_values: Any, min_count: int) -> Any:
     """
-    Return True if suppressed counts cannot be computed from the totals.
+    Return True if no suppressed count can be computed from the known totals.
 
-    `n_in` and `n_ref` are the customers with suppressed values in the two sets. `n_values` is the number of
-    suppressed values.
+    `n_in` and `n_ref` are the numbers of customers with suppressed values in the group and in the reference.
+    `n_values` is the number of suppressed values.
     """
     return (np.minimum(n_in, n_ref) > min_count) & (n_in + n_ref >= 2 * min_count + n_values)
 
 
 def _next_row(n_in: IntArray, n_ref: IntArray, hide: BoolArray, min_count: int) -> int:
-    """Return the row to suppress next: the smallest row that is sufficient, or else the largest row."""
+    """Return the next row to suppress: the smallest row that protects all counts, or else the largest row."""
     rows = _rows_by_size(n_in + n_ref, ~hide)
     n_in_hidden, n_ref_hidden = n_in[hide].sum() + n_in[rows], n_ref[hide].sum() + n_ref[rows]
     is_enough = _is_protected(n_in_hidden, n_ref_hidden, hide.sum() + 1, min_count)
@@ -110,6 +110,6 @@ def _next_row(n_in: IntArray, n_ref: IntArray, hide: BoolArray, min_count: int) 
 
 
 def _rows_by_size(n: IntArray, mask: BoolArray) -> IntArray:
-    """Return the rows selected by a mask, smallest first. Rows of equal size are in reverse order."""
+    """Return the numbers of the rows that a mask selects, smallest count first. Ties are in reverse order."""
     rows = np.flatnonzero(mask)[::-1]
     return rows[np.argsort(n[rows], kind="stable")].astype(np.int64)

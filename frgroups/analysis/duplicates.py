@@ -17,7 +17,7 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     """
     Return pairs of groups that have the same or nearly the same members.
 
-    Groups without members are not compared.
+    Groups without members are left out of the comparison.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
 
 
 def duplicates_from_counts(matrix: MembershipMatrix, both: IntArray, min_jaccard: float) -> pd.DataFrame:
-    """Compute the result of `duplicate_groups` from the number of common members of each pair."""
+    """Compute the result of `duplicate_groups` from the number of common members of each pair of groups."""
     n = matrix.sizes
     either = n[:, None] + n[None, :] - both
     jaccard = both / np.maximum(either, 1)
@@ -74,8 +74,8 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
     """
     Return groups whose members are all, or nearly all, in another group.
 
-    Pairs of groups with exactly the same members are in `duplicate_groups` instead. Groups without members are not
-    compared, although the empty set is a subset of every set.
+    Pairs of groups with exactly the same members are not in the result, because `duplicate_groups` returns these
+    pairs. Groups without members are not in the result either, although the empty set is a subset of every set.
 
     Parameters
     ----------
@@ -114,17 +114,17 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
 
 
 def subsets_from_counts(matrix: MembershipMatrix, both: IntArray, min_share: float = 1.0) -> pd.DataFrame:
-    """Compute the result of `subset_groups` from the number of common members of each pair."""
+    """Compute the result of `subset_groups` from the number of common members of each pair of groups."""
     n = matrix.sizes
     share = both / np.maximum(n, 1)[:, None]
-    same = (both == n[:, None]) & (both == n[None, :])  # also True on the diagonal
+    same = (both == n[:, None]) & (both == n[None, :])  # The diagonal of `same` is True.
     table = _select_pairs(matrix, both, (share >= min_share) & ~same)
     table["share_of_a"] = table["n_both"] / table["n_a"]
     return _sort_descending(table, "share_of_a")
 
 
 def _select_pairs(matrix: MembershipMatrix, both: IntArray, chosen: BoolArray) -> pd.DataFrame:
-    """Return a table of the pairs that a square mask selects, in uid order, with their counts."""
+    """Return a table of the pairs of groups that a square mask selects, with their sizes and common members."""
     a, b = np.nonzero(chosen)
     return pd.DataFrame(
         {
@@ -140,5 +140,5 @@ def _select_pairs(matrix: MembershipMatrix, both: IntArray, chosen: BoolArray) -
 
 
 def _sort_descending(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Sort pairs by a column, largest first. Ties keep their order."""
+    """Sort a table of pairs by a column, largest value first. Rows with equal values keep their order."""
     return table.sort_values(column, ascending=False, kind="stable", ignore_index=True)

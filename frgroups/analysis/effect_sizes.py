@@ -8,7 +8,7 @@ import numpy as np
 
 from frgroups.internals.typing import FloatArray, IntArray
 
-# The chi-square approximation is not reliable for smaller expected counts (Cochran 1954).
+# The chi-square approximation is not reliable if an expected count is below 5 (Cochran 1954).
 _MIN_EXPECTED = 5
 
 
@@ -81,9 +81,10 @@ class Moments(NamedTuple):
     @classmethod
     def from_values(cls, values: FloatArray) -> Moments:
         """
-        Compute the moments of an array.
+        Compute the count, mean, median, and sample variance of an array.
 
-        Moments that are undefined for the number of values are NaN. The variance of equal values is exactly 0.
+        All moments of an empty array are NaN, and so is the variance of one value. The variance of equal values is
+        exactly 0.
         """
         if not len(values):
             return cls(0, np.nan, np.nan, np.nan)
@@ -116,7 +117,7 @@ def p_value_of_means(a: Moments, b: Moments) -> float:
     """
     Compute the two-sided p-value of Welch's t-test, which does not assume equal variances (Welch 1947).
 
-    The result is NaN in the same cases as for `standardized_difference`.
+    The result is NaN if both variances are 0, or if one of the sets has fewer than two values.
 
     Examples
     --------

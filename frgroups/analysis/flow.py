@@ -49,7 +49,7 @@ def group_flow(
         - share_of_from (`float64`): n divided by the number of customers in from_group. It is NaN for "(none)",
           because the total number of customers outside the groups is unknown.
 
-        The states are in the order of `priority`, followed by the other groups in uid order, "(several)", and
+        The states are in the order of `priority`, followed by the other groups sorted by uid, "(several)", and
         "(none)". Customers who are in "(none)" on both sides are not in the result. The rows with the same from_group
         sum to the old size of the state, and the rows with the same to_group sum to its new size.
 
@@ -96,7 +96,7 @@ class _States:
     """
     The possible states of a customer, in order: the selected groups, "(several)", and "(none)".
 
-    The first `n_priority` states are the groups in the argument `priority`.
+    The first `n_priority` states are the groups in the argument `priority` of `group_flow`.
     """
 
     comparison: SnapshotComparison
@@ -105,7 +105,7 @@ class _States:
 
     @classmethod
     def select(cls, comparison: SnapshotComparison, groups: Iterable[str] | None, priority: Iterable[str]) -> _States:
-        """Create the states for the arguments of `group_flow`."""
+        """Create the states from the groups and the priority that were passed to `group_flow`."""
         first = dict.fromkeys(comparison.group_code_of(group) for group in as_list(priority, "priority"))
         others: set[int] = set()
         if groups is not None:
@@ -117,12 +117,12 @@ class _States:
 
     @property
     def several(self) -> int:
-        """The number of the state "(several)"."""
+        """The state number of "(several)", which represents customers in several of the groups."""
         return len(self.chosen)
 
     @property
     def none(self) -> int:
-        """The number of the state "(none)"."""
+        """The state number of "(none)", which represents customers in none of the groups."""
         return len(self.chosen) + 1
 
     @property

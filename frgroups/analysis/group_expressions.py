@@ -49,7 +49,7 @@ def members(data: Any, expression: str) -> pd.Index:
     Returns
     -------
     Index
-        The customer uids (`str`) in uid order, named customer_uid.
+        The sorted customer uids (`str`). The name of the Index is customer_uid.
 
     Raises
     ------
@@ -78,16 +78,16 @@ def members(data: Any, expression: str) -> pd.Index:
 
 
 class _Token(NamedTuple):
-    """A token of an expression: an operator, a parenthesis, a group, or the end."""
+    """A token of a set expression: an operator, a parenthesis, a group, or the end of the expression."""
 
-    kind: str  # an operator, a parenthesis, "group", or "end"
+    kind: str  # The kind is an operator, a parenthesis, "group", or "end".
     text: str
     start: int
 
 
 def _evaluate(matrix: MembershipMatrix, expression: str) -> BoolArray:
     """
-    Evaluate an expression and return True for each selected customer.
+    Evaluate a set expression and return a mask that is True for each selected customer.
 
     The tokens are processed from left to right with a stack of pending operators (shunting-yard algorithm).
     """
@@ -123,7 +123,7 @@ def _evaluate(matrix: MembershipMatrix, expression: str) -> BoolArray:
 
 
 def _split_tokens(expression: str) -> Iterator[_Token]:
-    """Split an expression into operators, parentheses, and groups, followed by an end token."""
+    """Split a set expression into operators, parentheses, and groups, and add an end token."""
     at, after_value = 0, False
     while at < len(expression):
         char = expression[at]
@@ -148,7 +148,7 @@ def _split_tokens(expression: str) -> Iterator[_Token]:
 
 
 def _is_minus_operator(expression: str, at: int) -> bool:
-    """Return True if the `-` at a position is an operator, False if it is part of a name."""
+    """Return True if the `-` at a position is an operator, or False if it is part of a group name."""
     following = expression[at + 1 : at + 2]
     if following == "(" or (following and following in _QUOTES):
         return True
@@ -168,7 +168,7 @@ _OPERATOR_HINT = (
 
 
 def _member_mask(matrix: MembershipMatrix, token: _Token, expression: str) -> BoolArray:
-    """Return True for each customer in the group that a token refers to."""
+    """Return a mask that is True for each customer in the group that a token refers to."""
     mask = np.zeros(matrix.n_customers, dtype=np.bool_)
     try:
         mask[matrix.member_codes(token.text)] = True
@@ -182,7 +182,7 @@ def _member_mask(matrix: MembershipMatrix, token: _Token, expression: str) -> Bo
             hint = f"{hint} {_OPERATOR_HINT}".strip()
         position = token.start + 1
         raise GroupNotFoundError(
-            f"{error.message} The name starts at character {position} of the expression {expression!r}.",
+            f"{error.message} The group name starts at character {position} of the expression {expression!r}.",
             hint=" ".join(filter(None, [error.hint, hint])),
             close=getattr(error, "close", []),
             position=position,
@@ -191,7 +191,7 @@ def _member_mask(matrix: MembershipMatrix, token: _Token, expression: str) -> Bo
 
 
 def _find_longer_name(matrix: MembershipMatrix, token: _Token, expression: str) -> str | None:
-    """Return the longest group name that starts at a token and is longer than the token, or None."""
+    """Return the longest group name that starts with a token and is longer than the token, or None."""
     names = [str(name) for name in matrix.group_names if expression.startswith(str(name), token.start)]
     return max((name for name in names if len(name) > len(token.text)), key=len, default=None)
 

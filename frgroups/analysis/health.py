@@ -1,4 +1,4 @@
-"""Report problems found in the groups of a tenant, with evidence and suggested actions."""
+"""Report problems in the groups of a tenant, with evidence and suggested actions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def health_report(
     snapshot: Snapshot, *, register: pd.DataFrame | None = None, min_jaccard: float = 0.9, tiny: int = 5
 ) -> pd.DataFrame:
     """
-    Report problems found in the groups of a tenant, the most severe first.
+    Report problems in the groups of a tenant, most severe problems first.
 
     Campaigns can refer to groups, and the API does not report which groups they use. Therefore every suggested action
     that changes a group starts with a check in the back office. Some suggested actions contain a call that creates a
@@ -128,13 +128,13 @@ def health_report(
 
 
 def _owners(rows: pd.DataFrame) -> dict[str, str]:
-    """Return the owner of each group in a register, including groups that the tenant does not have."""
+    """Return the owner of each group in a register, including groups that do not exist in the tenant."""
     groups = rows["customer_group_uid"].fillna(rows["group"])
     return dict(zip(groups, rows["owner"], strict=True))
 
 
 def _findings_table(findings: list[HealthFinding], owners: dict[str, str]) -> pd.DataFrame:
-    """Create the sorted table of findings, and add the owner of each group."""
+    """Create a sorted table of findings that also contains the owner of each group."""
     table = pd.DataFrame(findings, columns=HealthFinding._fields)
     table = table.assign(owner=table["customer_group_uid"].map(owners)).astype(_COLUMNS)
     rank = table["severity"].map(SEVERITIES.index).astype("int64")

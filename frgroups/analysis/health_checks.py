@@ -1,4 +1,4 @@
-"""Checks of the health report that do not need a register: reads, sizes, names, and redundant groups."""
+"""Health report checks that do not need a register: reads, sizes, names, and redundant groups."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _YEAR = re.compile(r"(?<!\d)20\d\d(?!\d)")
 
 
 class HealthFinding(NamedTuple):
-    """A row of the table that `health_report` returns. The fields are its columns, except for the owner."""
+    """A row of the `health_report` table. The fields are the columns of the table, except for the owner."""
 
     severity: Severity
     finding: str
@@ -48,7 +48,7 @@ def check_first(groups: str, next_step: str) -> str:
 
 
 def removal_step(uid: str) -> str:
-    """Return the next step for a group that may no longer be needed. It ends with a call that creates a plan."""
+    """Return an instruction to remove all members of a group. It ends with a call that creates the plan."""
     return f"If the group is no longer needed, plan the removal of its members: {plan_call(uid, '')}"
 
 
@@ -89,11 +89,12 @@ def find_small_groups(snapshot: Snapshot, tiny: int) -> Iterator[HealthFinding]:
             if not pd.isna(modified_at):
                 evidence += f" The group was last modified on {modified_at:%Y-%m-%d}."
             action = check_first(
-                uid, "If no campaign uses the group, retire it. Otherwise, the campaign reaches no customers."
+                uid,
+                "If no campaign uses the group, retire it. A campaign for an empty group reaches no customers.",
             )
             yield HealthFinding("medium", "empty", uid, name, None, None, 0, evidence, action)
         elif n < tiny:
-            evidence = f"{name} has {pluralize(n, 'member')}, {row.n_exclusive} of them in no other group."
+            evidence = f"{name} has {pluralize(n, 'member')}. Number of members in no other group: {row.n_exclusive}."
             if not row.n_exclusive:
                 evidence = f"{name} has {pluralize(n, 'member')}."
             action = check_first(uid, "Ask the owner whether the group should have so few members.")
@@ -108,7 +109,7 @@ def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
     for name, uids in uids_of_name.items():
         for uid in uids[1:]:
             evidence = f"{len(uids)} groups have the name {name}: {', '.join(uids)}."
-            action = f"Rename {uid} or the other group in the back office, so that their names differ."
+            action = f"Rename {uid} or the other group in the back office, so that the two names differ."
             yield HealthFinding("medium", "same_name", uid, name, uids[0], name, len(uids), evidence, action)
     similar: dict[str, list[str]] = {}
     for name in uids_of_name:
@@ -123,15 +124,17 @@ def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
 
 def find_old_years(snapshot: Snapshot, dated: Container[str]) -> Iterator[HealthFinding]:
     """
-    Find groups with members whose name contains a past year.
+    Find groups that have members although the name of the group contains a past year.
 
-    Groups in `dated` are skipped, because the register contains their last day.
+    Groups in `dated` are skipped, because the register contains the last day of these groups.
     """
     matrix, this_year = snapshot.matrix, snapshot.taken_at.year
     for uid, name, n in zip(matrix.group_uids, matrix.group_names, matrix.sizes.tolist(), strict=True):
         years = [int(year) for year in _YEAR.findall(name)]
         if n and years and max(years) < this_year and uid not in dated:
-            evidence = f"{name} has {pluralize(n, 'member')} in {this_year}, but its name contains a past year."
+            evidence = (
+                f"{name} has {pluralize(n, 'member')} in {this_year}, but the name of the group contains a past year."
+            )
             action = check_first(uid, removal_step(uid))
             yield HealthFinding("low", "old_year", uid, name, None, None, n, evidence, action)
 
@@ -141,7 +144,7 @@ def plan_call(uid: str, expression: str, mode: str = "mirror") -> str:
     Return Python code that creates a plan for the members of a group.
 
     `expression` is a set expression that selects the members, or "" for no members. The call must be at the end of a
-    suggested action, because `with_register_argument` appends an argument to it.
+    suggested action, because `with_register_argument` appends an argument to the call.
 
     Examples
     --------
@@ -155,7 +158,7 @@ def plan_call(uid: str, expression: str, mode: str = "mirror") -> str:
 
 
 def with_register_argument(finding: HealthFinding) -> HealthFinding:
-    """Add the argument `register` to the plan call in a suggested action, so that its limits apply."""
+    """Add the argument `register` to the plan call in a suggested action, so that the register limits apply."""
     action = finding.suggested_action
     if "fg.plan_memberships(" not in action:
         return finding
@@ -183,11 +186,11 @@ def find_redundant_groups(snapshot: Snapshot, min_jaccard: float) -> Iterator[He
 
 
 def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[HealthFinding]:
-    """Find groups with the same members as an earlier group, and pairs with nearly the same members."""
+    """Find groups with the same members as a previous group, and pairs of groups with nearly the same members."""
     pairs = duplicates_from_counts(snapshot.matrix, both, min_jaccard)
     same = pairs[pairs["jaccard"] == 1].drop_duplicates("group_b")
     for row in iter_rows(same):
-        evidence = f"{row.name_b} has the same members as {row.name_a} ({row.n_both:,})."
+        evidence = f"{row.name_b} and {row.name_a} have the same members. Number of members: {row.n_both:,}."
         action = check_first(
             f"{row.group_a} or {row.group_b}",
             f"If {row.group_b} is not used, plan the removal of its members: {plan_call(row.group_b, '')}",
@@ -195,18 +198,18 @@ def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> 
         yield HealthFinding(
             "high", "duplicate", row.group_b, row.name_b, row.group_a, row.name_a, row.n_both, evidence, action
         )
-    # If several groups have the same members, near duplicates are reported only for the first of them.
+    # If several groups have the same members, near duplicates are reported only for the first of these groups.
     copies = set(same["group_b"])
     near = pairs[(pairs["jaccard"] < 1) & ~pairs["group_a"].isin(copies) & ~pairs["group_b"].isin(copies)]
     for row in iter_rows(near):
         either = row.n_a + row.n_b - row.n_both
         evidence = (
-            f"{row.n_both:,} of the {either:,} members of {row.name_a} ({row.n_a:,}) or {row.name_b} ({row.n_b:,}) "
-            f"are members of both ({format_percentage(row.n_both / either)})."
+            f"{row.name_a} ({row.n_a:,} members) and {row.name_b} ({row.n_b:,} members) have {row.n_both:,} of "
+            f"{either:,} members in common ({format_percentage(row.n_both / either)})."
         )
         action = check_first(
             f"{row.group_a} or {row.group_b}",
-            "To plan the same members for both groups: "
+            "To create a plan that gives both groups the same members: "
             f"fg.plan_memberships(snapshot, dict.fromkeys({[row.group_a, row.group_b]}, "
             f"fg.members(snapshot, {f'{quote_uid(row.group_a)} | {quote_uid(row.group_b)}'!r})))",
         )
@@ -226,10 +229,10 @@ def _find_subsets(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Ite
             evidence = f"The only member of {row.name_a} is also a member of {row.name_b} ({row.n_b:,} members)."
         n_more = int(n_supersets[row.group_a]) - 1
         if n_more:
-            evidence += f" Other groups that contain all of them: {n_more:,}."
+            evidence += f" Number of other groups that contain all of these members: {n_more:,}."
         action = (
-            f"No action is needed if {row.group_a} is a deliberate part of {row.group_b}. Otherwise, check the back "
-            f"office for campaigns and price lists that use {row.group_a}."
+            f"No action is needed if {row.group_a} is intended to be a subset of {row.group_b}. Otherwise, check "
+            f"the back office for campaigns and price lists that use {row.group_a}."
         )
         yield HealthFinding(
             "low", "subset", row.group_a, row.name_a, row.group_b, row.name_b, row.n_a, evidence, action

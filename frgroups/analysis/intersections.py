@@ -17,12 +17,12 @@ from frgroups.internals.typing import IntArray, UInt32Array
 from frgroups.internals.validation import as_list, check_choice, check_number
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
-# A set of groups on the heap: -n, degree, group codes, and the memberships (region, group) that can extend the set
+# A candidate contains the negative number of customers, the degree, the group codes, and further memberships.
 _Candidate = tuple[int, int, tuple[int, ...], IntArray, IntArray]
 
-_WORD_BITS = 32  # groups per word, so that a region number and a word together fit into 64 bits
-_MAX_COUNTER_GROUPS = 20  # up to this number of groups, each possible combination has a counter
-_CHUNK_SIZE = 2**14  # regions whose bits are unpacked at the same time
+_WORD_BITS = 32  # A word has 32 groups, so that a region number and a word together fit into 64 bits.
+_MAX_COUNTER_GROUPS = 20  # For at most 20 groups, each possible combination has a counter.
+_CHUNK_SIZE = 2**14  # A chunk contains 16,384 regions, whose bits are unpacked at the same time.
 _MAX_INCLUSIVE = 100_000
 
 Mode = Literal["exclusive", "inclusive"]
@@ -39,7 +39,7 @@ def intersections(
     """
     Count the customers in each combination of groups.
 
-    The table contains the data of an UpSet plot, see `plot.upset`.
+    The table contains the data for an UpSet plot, which `plot.upset` draws.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def intersections(
     DataFrame
         One row per combination with at least one customer, sorted by n (largest first), degree, and uids:
 
-        - groups (tuple of `str`): the group uids, in uid order
+        - groups (tuple of `str`): the sorted group uids
         - degree (`int64`): the number of groups
         - n (`int64`): the number of customers
         - share (`float64`): n divided by the number of customers in any of the groups
@@ -136,7 +136,7 @@ def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] 
     Returns
     -------
     Index
-        The customer uids (`str`) in uid order, named customer_uid.
+        The sorted customer uids (`str`). The name of the Index is customer_uid.
 
     Raises
     ------
@@ -171,15 +171,15 @@ def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] 
 @dataclass(frozen=True, eq=False)
 class Combinations:
     """
-    The largest combinations of groups, as tuples of group codes, and their numbers of customers.
+    The largest combinations of groups, as tuples of integer group codes, and their numbers of customers.
 
-    `n_customers` is the number of customers in at least one of these combinations.
+    `n_customers` is the number of customers in at least one of the combinations.
     """
 
     groups: list[tuple[int, ...]]
     n: IntArray
     n_customers: int
-    is_cut: bool  # True if further combinations were omitted
+    is_cut: bool  # `is_cut` is True if further combinations were omitted.
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,8 +187,8 @@ class RegionCounts:
     """
     The number of customers in each region. A region consists of all customers who are in exactly the same groups.
 
-    Region i has `n[i]` customers. The bits of `words[i]` represent its groups, and the highest bit is the first
-    group.
+    Region i has `n[i]` customers. Each bit of `words[i]` represents a group, and the highest bit represents the first
+    group. A bit is 1 if the customers in the region are members of the group.
     """
 
     n: IntArray
@@ -196,7 +196,7 @@ class RegionCounts:
 
     @classmethod
     def from_matrix(cls, matrix: MembershipMatrix) -> RegionCounts:
-        """Count the customers in each region, except those in no group."""
+        """Count the customers in each region of a membership matrix, except customers who are in no group."""
         if matrix.n_groups <= _MAX_COUNTER_GROUPS:
             n, words = _count_by_combination(matrix)
         else:
@@ -206,36 +206,36 @@ class RegionCounts:
 
     @property
     def n_customers(self) -> int:
-        """The number of customers in any of the groups."""
+        """The number of customers who are in at least one of the groups."""
         return int(self.n.sum())
 
     def largest_combinations(self, mode: Mode, top: int | None) -> Combinations:
-        """Return the `top` combinations with the most customers. None returns all combinations."""
+        """Return the `top` combinations with the most customers, or all combinations if `top` is None."""
         if mode == "exclusive":
             return self._exclusive_combinations(top)
         return self._inclusive_combinations(top)
 
     def _exclusive_combinations(self, top: int | None) -> Combinations:
-        """Return the largest regions, because each region is an exclusive combination."""
+        """Return the largest exclusive combinations of groups. Each region is an exclusive combination."""
         rows = np.arange(len(self.n))
         if top is not None and 0 < top < len(rows):
             rows = np.flatnonzero(self.n >= np.partition(self.n, -top)[-top])
         words = self.words[rows]
         degree = np.bitwise_count(words).sum(axis=1)
-        # Combinations that are first in uid order have higher bits.
+        # If combinations are sorted by uid, earlier combinations have higher bits.
         order = np.lexsort([*~words.T[::-1], degree, -self.n[rows]])
         rows = rows[order][:top]
         n = self.n[rows]
         return Combinations(self._region_groups(rows), n, int(n.sum()), len(rows) < len(self.n))
 
     def _inclusive_combinations(self, top: int | None) -> Combinations:
-        """Return the largest sets of groups that have at least one common customer."""
-        # One additional set is generated to detect whether sets are omitted.
+        """Return the largest inclusive combinations, which are sets of groups with at least one common customer."""
+        # One additional set is generated to detect whether the result omits any sets.
         limit = _MAX_INCLUSIVE if top is None else top
         candidates = list(islice(self._iter_sets(), 1 + limit))
         if top is None and len(candidates) > _MAX_INCLUSIVE:
             raise InputError(
-                f"These groups have more than {_MAX_INCLUSIVE:,} inclusive combinations.",
+                f"The selected groups have more than {_MAX_INCLUSIVE:,} inclusive combinations.",
                 hint="Pass top= to limit the number of combinations, or select fewer groups.",
             )
         sets = candidates[:top]
@@ -248,7 +248,7 @@ class RegionCounts:
 
     def _iter_sets(self) -> Iterator[tuple[tuple[int, ...], int, IntArray]]:
         """
-        Iterate over sets of groups with a common customer, in order of decreasing size.
+        Iterate over sets of groups with common customers, largest number of common customers first.
 
         Yields the group codes, the number of customers in all groups of the set, and the regions of these customers.
         A set cannot have more customers than one of its subsets. Therefore, the next largest set is always at the top
@@ -269,12 +269,12 @@ class RegionCounts:
                 heapq.heappush(heap, longer)
 
     def _extend(self, groups: tuple[int, ...], region: IntArray, group: IntArray) -> list[_Candidate]:
-        """Return the extensions of a set of groups by one further group."""
+        """Extend a set of groups by one further group, in all possible ways."""
         n = np.bincount(group, weights=self.n[region])
         return [(-int(n[more]), len(groups) + 1, (*groups, int(more)), region, group) for more in np.flatnonzero(n)]
 
     def _region_groups(self, rows: IntArray) -> list[tuple[int, ...]]:
-        """Return the group codes of each of the given regions."""
+        """Return, for each given region, the integer codes of its groups."""
         result = []
         for region, group in self._iter_memberships(rows):
             ends = np.flatnonzero(np.diff(region, append=-1)) + 1
@@ -283,7 +283,7 @@ class RegionCounts:
         return result
 
     def _iter_memberships(self, rows: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
-        """Iterate over the memberships of the given regions in chunks, as arrays of regions and groups."""
+        """Iterate in chunks over the groups of the given regions, as an array of regions and an array of groups."""
         for start in range(0, len(rows), _CHUNK_SIZE):
             chunk = rows[start : start + _CHUNK_SIZE]
             bits = np.unpackbits(self.words[chunk].astype(">u4").view(np.uint8), axis=1)
@@ -295,7 +295,8 @@ def _count_by_combination(matrix: MembershipMatrix) -> tuple[IntArray, UInt32Arr
     """
     Count the customers in each combination of groups, with one counter per possible combination.
 
-    Returns the counts and the bits of the combinations that occur.
+    The function returns two arrays with one element per combination that occurs: the number of customers, and the
+    bits that represent the groups of the combination.
     """
     n = np.bincount(_group_bits(matrix, 0, matrix.n_groups), minlength=1)
     combinations = np.flatnonzero(n)
@@ -304,10 +305,11 @@ def _count_by_combination(matrix: MembershipMatrix) -> tuple[IntArray, UInt32Arr
 
 def _count_by_word(matrix: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
     """
-    Count the customers in each combination of groups, one word of bits after another.
+    Count the customers in each combination of groups, processing 32 groups at a time.
 
-    Customers with the same bits in the words processed so far share a number. Each further word refines these
-    numbers. Returns the counts and the bits of the combinations that occur.
+    The memberships of a customer in 32 groups form a word of 32 bits. Customers with the same bits in all previous
+    words have the same number, and each further word refines this numbering. The function returns the number of
+    customers and the bits of each combination that occurs.
     """
     number: IntArray = np.zeros(matrix.n_customers, dtype=np.int64)
     words = np.zeros((1, 0), dtype=np.uint32)
@@ -320,7 +322,7 @@ def _count_by_word(matrix: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
 
 
 def _group_bits(matrix: MembershipMatrix, first: int, width: int) -> npt.NDArray[np.unsignedinteger[Any]]:
-    """Return the membership bits of each customer for `width` groups. The highest bit is the group `first`."""
+    """Return the memberships of each customer in `width` groups as bits. The highest bit is the group `first`."""
     word = np.zeros(matrix.n_customers, dtype=np.min_scalar_type(2**width - 1))
     for group in range(first, first + width):
         bit = word.dtype.type(1 << (first + width - 1 - group))

@@ -21,11 +21,11 @@ from frgroups.snapshot.universe import resolve_universe
 Engine = Literal["pairs", "bits"]
 
 # NumPy uses radix sort for 16-bit integers, so customers are processed in blocks of at most 2**16.
-# A block needs only tens of megabytes. Chunks within a block fit into the cache of a core.
+# A block needs only tens of megabytes of memory. A chunk of a block fits into the processor cache.
 _MAX_BLOCK_CUSTOMERS = 2**16
 _MAX_BLOCK_MEMBERSHIPS = 2**21
 _CHUNK_SIZE = 2**17
-_CHUNK_WORDS = 512  # 32,768 bits per chunk, so that the number of set bits fits into 16 bits
+_CHUNK_WORDS = 512  # A chunk has 32,768 bits, so that the number of set bits fits into 16 bits.
 
 Measure = Literal["count", "jaccard", "share", "overlap_coefficient", "lift", "phi", "pmi"]
 
@@ -72,7 +72,7 @@ def overlap_matrix(
     Returns
     -------
     DataFrame
-        A square table with one row and one column per group, in uid order. The dtype is `int64` for "count" and
+        A square table with one row and one column per group, sorted by uid. The dtype is `int64` for "count" and
         `float64` otherwise. The value is NaN if a denominator is 0, for example for groups without members. Both axes
         are named customer_group_uid or name. `attrs["measure"]` contains the measure for `describe` and
         `plot.overlap_heatmap`.
@@ -143,7 +143,7 @@ def measure_of(matrix: pd.DataFrame, measure: Measure | None) -> Measure:
     if name is None:
         name = matrix.attrs.get("measure")
     if name is None:
-        raise InputError("The attribute `attrs` of the matrix does not contain its measure.", hint="Pass measure=.")
+        raise InputError("The `attrs` of the matrix do not contain the measure.", hint="Pass it as `measure`.")
     check_choice(name, "measure", get_args(Measure))
     return name
 
@@ -175,7 +175,7 @@ def overlap_pairs(
     Returns
     -------
     DataFrame
-        One row per pair with group_a < group_b, in uid order:
+        One row per pair with group_a < group_b, sorted by uid:
 
         - group_a, group_b, name_a, name_b (`str`)
         - n_a, n_b, n_both, n_either (`int64`): numbers of customers
@@ -246,7 +246,7 @@ def overlap_pairs(
 
 
 def pair_measure(measure: str, n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | None) -> FloatArray:
-    """Compute an overlap measure from counts. The result is NaN if a denominator is 0 or unknown."""
+    """Compute an overlap measure from group sizes and overlaps, or NaN if a denominator is 0 or unknown."""
     a, b, both = n_a.astype(np.float64), n_b.astype(np.float64), n_both.astype(np.float64)
     total = np.nan if universe is None else float(universe)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -264,7 +264,7 @@ def pair_measure(measure: str, n_a: IntArray, n_b: IntArray, n_both: IntArray, u
             case "pmi":
                 value = np.log2(both * total / (a * b))
             case "phi":
-                # Separate square roots make phi(a, b) and phi(b, a) exactly equal.
+                # With two separate square roots, phi(a, b) and phi(b, a) are exactly equal.
                 spread = np.sqrt(a * (total - a)) * np.sqrt(b * (total - b))
                 value = np.clip((total * both - a * b) / spread, -1.0, 1.0)
             case _:
@@ -273,7 +273,7 @@ def pair_measure(measure: str, n_a: IntArray, n_b: IntArray, n_both: IntArray, u
 
 
 def _p_values(n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | None) -> dict[str, FloatArray]:
-    """Compute p_over, p_under, and q_value for each pair. All are NaN without a universe."""
+    """Compute p_over, p_under, and q_value for each pair of groups. If `universe` is None, all values are NaN."""
     if universe is None:
         return {name: np.full(len(n_a), np.nan) for name in ("p_over", "p_under", "q_value")}
     over, under = hypergeometric_tails(n_both, universe, n_a, n_b)
@@ -283,7 +283,7 @@ def _p_values(n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | No
 @dataclass(frozen=True, eq=False, slots=True)
 class _Block:
     """
-    The memberships of a block of customers, who are numbered from 0.
+    The memberships of a block of customers. The customers in the block are numbered from 0.
 
     The memberships are sorted by group. Group g has `sizes[g]` memberships.
     """
@@ -297,8 +297,8 @@ def pair_counts(matrix: MembershipMatrix, engine: Engine | None = None) -> IntAr
     """
     Count the common customers of each pair of groups.
 
-    The diagonal contains the group sizes. `engine` selects the counting method. None estimates for each block of
-    customers which method is faster.
+    The diagonal of the result contains the group sizes. `engine` selects the counting method. If `engine` is None,
+    each block of customers is counted with the method that is estimated to be faster.
     """
     upper = np.zeros((matrix.n_groups, matrix.n_groups), dtype=np.int32)
     for block in _iter_blocks(matrix):
@@ -315,7 +315,7 @@ def pair_counts(matrix: MembershipMatrix, engine: Engine | None = None) -> IntAr
 
 
 def _iter_blocks(matrix: MembershipMatrix) -> Iterator[_Block]:
-    """Divide the memberships into blocks of customers."""
+    """Divide the memberships of a matrix into blocks of customers."""
     n, slices = matrix.n_customers, [matrix.indices[a:b] for a, b in pairwise(matrix.indptr.tolist())]
     n_blocks = max(1, -(-n // _MAX_BLOCK_CUSTOMERS), -(-len(matrix) // _MAX_BLOCK_MEMBERSHIPS))
     borders = np.linspace(0, n, n_blocks + 1).astype(np.int32)
@@ -331,7 +331,7 @@ def _faster_engine(block: _Block, degree: IntArray) -> Engine:
     """
     Return the counting method that is estimated to be faster for a block.
 
-    The factors are nanoseconds, measured on one machine.
+    The constants of the estimate are times in nanoseconds, which were measured on one machine.
     """
     n_groups = len(block.sizes)
     pairs = 14 * len(block.customer) + 1.2 * float(np.square(degree).sum())
@@ -340,7 +340,7 @@ def _faster_engine(block: _Block, degree: IntArray) -> Engine:
 
 
 def _count_pairs(upper: Int32Array, block: _Block, degree: IntArray) -> None:
-    """Add the k (k - 1) / 2 pairs of each customer with k groups. This is fast for sparse memberships."""
+    """Count the pairs of groups of each customer. This method is fast if most customers are in few groups."""
     n_groups, counts = len(upper), upper.reshape(-1)
     for group, n_with in _iter_group_tables(block, degree):
         row = group * n_groups
@@ -352,8 +352,8 @@ def _iter_group_tables(block: _Block, degree: IntArray) -> Iterator[tuple[IntArr
     """
     Iterate over tables that contain the groups of several customers, so that many pairs are counted in one operation.
 
-    Each column contains the sorted groups of one customer. The customers with the most groups come first, so row p is
-    filled only in the first n_with[p] columns. Customers in only one group are omitted, because they have no pairs.
+    Each column of a table contains the sorted groups of one customer. The customers with the most groups come first,
+    so row p is filled only in the first n_with[p] columns. Customers in only one group have no pairs and are omitted.
     """
     group = np.repeat(np.arange(len(block.sizes), dtype=np.int32), block.sizes)
     group = group.take(np.argsort(block.customer, kind="stable"))
@@ -372,7 +372,7 @@ def _iter_group_tables(block: _Block, degree: IntArray) -> Iterator[tuple[IntArr
 
 
 def _count_bits(upper: Int32Array, block: _Block) -> None:
-    """Count common bits of each pair of groups, 64 customers at a time. This is fast for large groups."""
+    """Count the common customers of each pair of groups with bit operations. This is fast for large groups."""
     n_groups, n_words = len(upper), -(-block.n_customers // 64)
     bits = np.zeros((n_groups, n_words), dtype=np.uint64)
     for group, members in enumerate(np.split(block.customer, np.cumsum(block.sizes)[:-1])):

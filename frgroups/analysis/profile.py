@@ -1,4 +1,4 @@
-"""Profiles of groups, which compare the attributes of their customers with those of other customers."""
+"""Profiles that compare the attributes of a group's customers with the attributes of other customers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def group_profile(
     top: int | None = 10,
 ) -> pd.DataFrame:
     """
-    Compare the attributes of the customers in a group with those of other customers.
+    Compare the attributes of a group's customers with the attributes of other customers.
 
     Parameters
     ----------
@@ -170,7 +170,8 @@ def group_profile(
     others = _customer_mask(snapshot, versus, "versus")
     if others.any() and not (others & ~inside).any():
         raise InputError(
-            f"`versus` must contain customers who are not in the group, but all {int(others.sum()):,} are in it."
+            f"`versus` must contain customers who are not in `group`, but all {int(others.sum()):,} customers are in "
+            "`group`."
         )
     selected = customer_attributes(snapshot, attributes, excluded_groups=_group_uids(snapshot, group, versus))
     return _build_profile(selected, _Sides(inside, others & ~inside), min_count, top)
@@ -227,15 +228,16 @@ def compare_groups(
     for name, inside, others in (("a", in_a, in_b), ("b", in_b, in_a)):
         if inside.any() and not (inside & ~others).any():
             raise InputError(
-                f"`{name}` must contain customers who are not in the other group, but all {int(inside.sum()):,} are. "
-                "To compare a group with the rest of a larger group, use group_profile(snapshot, a, versus=b)."
+                f"`{name}` must contain customers who are not in the other group, but all "
+                f"{int(inside.sum()):,} customers are in the other group. To compare a group with the rest of a "
+                "larger group, use group_profile(snapshot, a, versus=b)."
             )
     selected = customer_attributes(snapshot, attributes, excluded_groups=_group_uids(snapshot, a, b))
     return _build_profile(selected, _Sides(in_a & ~in_b, in_b & ~in_a), min_count, top)
 
 
 def _customer_mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolArray:
-    """Return True for each customer of a snapshot who is in a group or in a list of customer uids."""
+    """Return a mask that is True for each customer who is in a group or in a list of customer uids."""
     check_type(snapshot, Snapshot, "snapshot")
     matrix = snapshot.matrix
     mask = np.zeros(matrix.n_customers, dtype=np.bool_)
@@ -246,7 +248,7 @@ def _customer_mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolA
     invalid = [uid for uid in uids if not isinstance(uid, str)]
     if invalid:
         raise InputError(
-            f"`{name}` must be a group or a list of customer uids, but it contains {safe_repr(invalid[0])}."
+            f"`{name}` must be a group or a list of customer uids, but the list contains {safe_repr(invalid[0])}."
         )
     codes = matrix.customer_uids.get_indexer(pd.Index(uids, dtype="str"))
     if n_unknown := int((codes < 0).sum()):
@@ -256,12 +258,12 @@ def _customer_mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolA
 
 
 def _group_uids(snapshot: Snapshot, *groups: Customers) -> list[str]:
-    """Return the uids of the arguments that are groups. Arguments that are lists of customers are ignored."""
+    """Return the uids of the given groups. Arguments that are lists of customers are ignored."""
     return [snapshot.group_uid(group) for group in groups if isinstance(group, str)]
 
 
 def _build_profile(attributes: Iterable[Attribute], sides: _Sides, min_count: int, top: int | None) -> pd.DataFrame:
-    """Create the table of a profile, with q-values over all of its rows."""
+    """Create a profile table, and compute the q-values over all rows of the table."""
     check_min_count(min_count)
     if top is not None:
         check_number(top, "top", at_least=1, whole=True)
@@ -272,15 +274,15 @@ def _build_profile(attributes: Iterable[Attribute], sides: _Sides, min_count: in
 
 @dataclass(frozen=True, eq=False)
 class _Sides:
-    """Two disjoint sets of customers, so that the difference between them can be tested."""
+    """Two disjoint sets of customers. A test of their difference requires that no customer is in both sets."""
 
     inside: BoolArray
     others: BoolArray
-    with_inside: bool = False  # True if the reference contains both sets
+    with_inside: bool = False  # `with_inside` is True if the reference contains both sets.
 
     @property
     def reference(self) -> BoolArray:
-        """True for each customer in the reference."""
+        """A mask that is True for each customer in the reference, to which the group is compared."""
         if self.with_inside:
             return self.inside | self.others
         return self.others
@@ -290,7 +292,7 @@ def _attribute_rows(attribute: Attribute, sides: _Sides, min_count: int, top: in
     """
     Return the profile rows of an attribute.
 
-    The visible values are sorted by effect size, followed by "(other)" and the suppressed values.
+    Rows with visible values are sorted by effect size. They are followed by the row "(other)" and by suppressed rows.
     """
     n_labels = len(attribute.labels)
     n_in = np.bincount(attribute.code[sides.inside], minlength=n_labels)
@@ -312,7 +314,7 @@ def _attribute_rows(attribute: Attribute, sides: _Sides, min_count: int, top: in
 
 
 def _share_rows(labels: list[str], n_in: IntArray, n_others: IntArray, sides: _Sides) -> list[Row]:
-    """Return a profile row for each label, comparing the shares of the customers with that label."""
+    """Return a profile row for each attribute value, with the shares of the customers who have this value."""
     size_in, size_others = int(sides.inside.sum()), int(sides.others.sum())
     n_ref, size_ref = n_others, size_others
     if sides.with_inside:
@@ -334,7 +336,11 @@ def _share_rows(labels: list[str], n_in: IntArray, n_others: IntArray, sides: _S
 
 
 def _compare_means(attribute: Attribute, label: str, sides: _Sides) -> Row:
-    """Return the columns that compare means. They are returned only for the value "(number)"."""
+    """
+    Return the profile columns that compare the group's mean with the reference mean.
+
+    The result is empty for attribute values other than "(number)", because only numbers have a mean.
+    """
     if attribute.numbers is None or label != NUMBER:
         return {}
     known = attribute.code == attribute.labels.index(NUMBER)
@@ -354,7 +360,7 @@ def _compare_means(attribute: Attribute, label: str, sides: _Sides) -> Row:
 
 
 def _strength_key(row: Row) -> tuple[bool, float, str]:
-    # The effects of yes and no have the same size, except for rounding errors.
     """Return the key that sorts profile rows by effect size, strongest first and NaN last."""
+    # The effect size is rounded, because the values "yes" and "no" must have exactly the same strength.
     strength = round(abs(row["effect_size"]), 12)
     return np.isnan(strength), -strength, row["value"]

@@ -9,15 +9,15 @@ import pandas as pd
 
 from frgroups.analysis.attributes import NUMBER
 
-MAX_Q_VALUE = 0.05  # differences with a larger q-value might be due to chance
+MAX_Q_VALUE = 0.05  # Differences with a larger q-value might be due to chance.
 
 
 def sort_strongest_first(profile: pd.DataFrame) -> pd.DataFrame:
     """
     Return the profile rows that distinguish the group from the reference, strongest effect first.
 
-    Suppressed rows are omitted, and so are values that all customers have. If a flag has the row "yes", its row "no"
-    is omitted, because it contains the same information.
+    Suppressed rows are omitted, and so are values that all customers have. The row "no" of a flag is omitted if the
+    profile contains the row "yes", because both rows contain the same information.
     """
     is_shared_by_all = (profile["share_in"] == 1) & (profile["share_ref"] == 1) & (profile["value"] != NUMBER)
     rows = profile[~profile["suppressed"] & ~is_shared_by_all]
@@ -30,19 +30,19 @@ def sort_strongest_first(profile: pd.DataFrame) -> pd.DataFrame:
 
 
 def value_label(row: Any) -> str:
-    """Return the attribute and the value of a row. For means and for "yes", the label is only the attribute."""
+    """Return the attribute and the value of a profile row. For means and "yes", return only the attribute."""
     if is_mean(row) or (row.kind == "flag" and row.value == "yes"):
         return str(row.attribute)
     return f"{row.attribute}: {row.value}"
 
 
 def is_mean(row: Any) -> bool:
-    """Return True if a row compares means instead of shares."""
+    """Return True if a profile row compares means instead of shares."""
     return bool(row.kind == "number" and row.value == NUMBER)
 
 
 def describe_means(row: Any) -> str:
-    """Describe the means of a row and their standardized difference."""
+    """Describe the two means of a profile row and their standardized difference."""
     means = f"mean {_format_mean(row.mean_in)} vs. {_format_mean(row.mean_ref)}"
     if np.isnan(row.effect_size):
         return means

@@ -1,4 +1,4 @@
-"""Reach of groups: members with consent and a contact point, per channel and cumulated over groups."""
+"""Reach of groups: the members who can be contacted, per channel and accumulated over several groups."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def reachability(
     """
     Count the members of each group who can be contacted through each channel.
 
-    A member can be contacted if the member has a contact point for the channel and gives the consent for the channel.
+    A member can be contacted through a channel if the member has a contact point and gives consent for this channel.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def reachability(
     Returns
     -------
     DataFrame
-        One row per group and channel, with the groups in uid order and the channels in the given order. With more
+        One row per group and channel, with the groups sorted by uid and the channels in the given order. With more
         than one channel, a last row per group has the channel "(any)" and counts the members who can be contacted by
         at least one channel:
 
@@ -115,9 +115,9 @@ def incremental_reach(
     order: Literal["greedy", "given"] = "greedy",
 ) -> pd.DataFrame:
     """
-    Count the customers that each further group adds to those who can already be contacted.
+    Count how many customers each further group adds to the customers who can already be contacted.
 
-    Small counts are not suppressed, because the table is intended for selecting groups and not for publication.
+    Small counts are not suppressed, because the table is intended for the selection of groups, not for publication.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def incremental_reach(
 
 
 def _channel_table(matrix: MembershipMatrix, channel: Channel, min_count: int) -> pd.DataFrame:
-    """Return the `reachability` rows of one channel, with one row per group."""
+    """Return the `reachability` rows for one channel, with one row per group."""
     counts = {
         "n_with_contact": _count_members(matrix, channel.contact),
         "n_consented": _count_members(matrix, channel.given),
@@ -213,7 +213,7 @@ def _channel_table(matrix: MembershipMatrix, channel: Channel, min_count: int) -
 def _any_channel_table(
     matrix: MembershipMatrix, channels: list[Channel], tables: list[pd.DataFrame], min_count: int
 ) -> pd.DataFrame:
-    """Return the `reachability` rows of the channel "(any)", which combines two channels."""
+    """Return the `reachability` rows for the channel "(any)", which combines the two other channels."""
     first, second = channels
     counts = {
         "n_with_contact": _count_members(matrix, first.contact | second.contact),
@@ -231,20 +231,20 @@ def _any_channel_table(
 
 
 def _is_disclosive(matrix: MembershipMatrix, n: IntArray, min_count: int) -> BoolArray:
-    """Return True for each group in which n members, or the other members, are too few to be shown."""
+    """Return True for each group whose count must be suppressed, because it reveals a small number of members."""
     is_small_group = (matrix.sizes <= min_count) & (matrix.sizes > 0) & (min_count > 0)
     is_disclosive: BoolArray = is_small_group | _any_small([n, matrix.sizes - n], min_count)
     return is_disclosive
 
 
 def _any_small(counts: list[IntArray], min_count: int) -> BoolArray:
-    """Return True for each group in which at least one of several counts is small."""
+    """Return True for each group for which at least one of the given counts is small."""
     small: BoolArray = np.any([is_small(n, min_count) for n in counts], axis=0)
     return small
 
 
 def _count_members(matrix: MembershipMatrix, mask: BoolArray) -> IntArray:
-    """Count the members of each group who are selected by a mask of customers."""
+    """Count the selected members of each group. `mask` is True for each selected customer."""
     return np.bincount(matrix.group_code[mask[matrix.indices]], minlength=matrix.n_groups).astype(np.int64)
 
 
@@ -252,9 +252,9 @@ def _build_table(
     matrix: MembershipMatrix, channel: str, consent: str, counts: dict[str, IntArray], hide: dict[str, BoolArray]
 ) -> pd.DataFrame:
     """
-    Create the `reachability` rows of one channel.
+    Create the `reachability` rows for one channel from the counts of each group.
 
-    `hide` contains a mask for each count, which is True for the groups whose count must be suppressed.
+    `hide` contains one boolean array per count. The array is True for each group whose count must be suppressed.
     """
     with np.errstate(invalid="ignore"):
         share = np.where(hide["n_reachable"], np.nan, counts["n_reachable"] / matrix.sizes)
@@ -273,7 +273,7 @@ def _build_table(
 
 
 def _restrict_members(matrix: MembershipMatrix, mask: BoolArray) -> MembershipMatrix:
-    """Return the same groups with only the members who are selected by a mask of customers."""
+    """Return the groups with only the selected members. `mask` is True for each selected customer."""
     keep = mask[matrix.indices]
     return MembershipMatrix.from_codes(
         matrix.group_code[keep],
@@ -285,7 +285,7 @@ def _restrict_members(matrix: MembershipMatrix, mask: BoolArray) -> MembershipMa
 
 
 def _cover_in_order(matrix: MembershipMatrix, groups: list[str] | None, target: float) -> tuple[IntArray, IntArray]:
-    """Return groups in the given order until the target is reached, and the customers that each adds."""
+    """Return the first groups that together reach the target, and the number of customers that each group adds."""
     codes = range(matrix.n_groups) if groups is None else dict.fromkeys(map(matrix.group_code_of, groups))
     is_free = np.ones(matrix.n_customers, dtype=np.bool_)
     n_target = target * len(np.unique(matrix.indices))

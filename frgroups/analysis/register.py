@@ -1,4 +1,4 @@
-"""Registers of groups, which contain the owner, purpose, campaign, validity, and limits of each group."""
+"""Read group registers, which contain the owner, purpose, campaign, validity, and limits of each group."""
 
 from __future__ import annotations
 
@@ -42,9 +42,8 @@ def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame
     r"""
     Read a register of groups from a CSV or Excel file.
 
-    For each group, the API reports only a name and two timestamps. A register contains what the owners of the groups
-    know in addition. It is used by `health_report`, by the findings and limits of `plan_memberships`, and by
-    `campaign_reach`.
+    For each group, the API reports only a name and two timestamps. A register contains additional facts that only the
+    owners of the groups know. Pass the register to `health_report`, `plan_memberships`, or `campaign_reach`.
 
     Parameters
     ----------
@@ -129,7 +128,7 @@ def key_column(columns: Iterable[Hashable]) -> str:
 
 
 class _CellType(NamedTuple):
-    """A parser and a description of the valid cells in a column. The parser raises ValueError for other cells."""
+    """A parser for the cells of a column, and a description of valid cells. Invalid cells raise ValueError."""
 
     parse: Callable[[str], Any]
     description: str
@@ -138,13 +137,13 @@ class _CellType(NamedTuple):
 def _parse_percentage(text: str) -> float:
     """Parse a percentage such as "10", "12,5", or "12.5%". Values between 0 and 1 are rejected as ambiguous."""
     value = float(text.removesuffix("%").strip().replace(",", "."))
-    if not (value == 0 or 1 <= value <= 100):  # A spreadsheet stores 10% as 0.1.
+    if not (value == 0 or 1 <= value <= 100):  # A spreadsheet stores 10% as 0.1, so 0.1 could mean 0.1% or 10%.
         raise ValueError
     return value
 
 
 def _parse_day(text: str) -> date:
-    """Parse a date in ISO format. Date cells of a workbook end in a time of 00:00:00."""
+    """Parse a date in ISO format. A date that was read from a workbook ends with the time 00:00:00."""
     return date.fromisoformat(text.removesuffix(" 00:00:00"))
 
 
@@ -161,7 +160,7 @@ def _parse_customer_types(text: str) -> str:
 
 
 def _parse_count(text: str) -> int:
-    """Parse an integer of at most nine digits."""
+    """Parse an integer that has at most nine digits."""
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise ValueError
     return int(text)
@@ -184,18 +183,20 @@ _CELL_TYPES = {
 
 
 def _read_header(table: Table) -> list[str]:
-    """Return the column names of a register. Known columns get their standard names."""
+    """Return the column names of a register, with the standard spelling of all known columns."""
     known = {normalize_column_name(name): name for name in (*_KEYS, *REGISTER)}
     cells = [str(cell) for cell in table.rows[0][1]]
     names = [known.get(normalize_column_name(cell), cell) for cell in cells]
     for place, name in enumerate(names):
         if not name:
             raise ListError(
-                f"{table.source}: column {place + 1} contains values but no header. Add one in the first row."
+                f"{table.source}: column {place + 1} contains values but no header. Add a header in the first row."
             )
         if name in names[:place]:
             first = cells[names.index(name)]
-            raise ListError(f"{table.source} has two columns for {name}: {first!r} and {cells[place]!r}. Remove one.")
+            raise ListError(
+                f"{table.source} has two columns for {name}: {first!r} and {cells[place]!r}. Remove one of them."
+            )
     return names
 
 
@@ -286,7 +287,7 @@ def match_register(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataF
         uid = repeated.iloc[0]
         spellings = " and ".join(map(repr, uids_or_names[uids == uid]))
         raise InputError(
-            f"`register` has {(uids == uid).sum()} rows for the group {uid!r}: {spellings}. Remove all but one."
+            f"`register` has {(uids == uid).sum()} rows for the group {uid!r}: {spellings}. Remove all but one row."
         )
     rows = coerce_schema(register, REGISTER).drop(columns=[name for name in _KEYS if name in register])
     rows["protected"] = rows["protected"].fillna(False).astype("bool")
@@ -296,7 +297,7 @@ def match_register(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataF
 
 
 def has_ended(rows: pd.DataFrame, at: datetime) -> pd.Series:
-    """Return True for each register row whose last day has passed at a given time."""
+    """Return True for each register row whose last day is over at a given time."""
     return rows["valid_to"] + _ONE_DAY <= pd.Timestamp(at)
 
 
@@ -306,7 +307,7 @@ def has_started(rows: pd.DataFrame, at: datetime) -> pd.Series:
 
 
 def _find_uids(uids_or_names: pd.Series, names: Mapping[str, str]) -> pd.Series:
-    """Convert uids and unique names to uids. Values that match no group become missing."""
+    """Convert group uids and unique group names to uids. A value that matches no group becomes missing."""
     uids_of_name: dict[str, list[str]] = {}
     for uid, name in names.items():
         uids_of_name.setdefault(name, []).append(uid)
@@ -318,7 +319,7 @@ def _find_uids(uids_or_names: pd.Series, names: Mapping[str, str]) -> pd.Series:
         if len(matches) > 1:
             raise GroupNotFoundError(
                 f"The register contains the name {uid_or_name!r}, but {len(matches)} groups have that name: "
-                f"{', '.join(matches)}. Use the uid instead.",
+                f"{', '.join(matches)}. Use the uid of the group instead.",
                 close=matches,
             )
         return matches[0] if matches else None

@@ -1,4 +1,4 @@
-"""Checks of the health report that compare groups with a register."""
+"""Health report checks that compare the groups in a snapshot with a register."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from frgroups.snapshot.snapshot import Snapshot
 
 
 def find_register_problems(snapshot: Snapshot, register: pd.DataFrame) -> Iterator[HealthFinding]:
-    """Find contradictions between a snapshot and a register that was matched by `match_register`."""
+    """Find contradictions between a snapshot and a register, which must be the result of `match_register`."""
     matrix = snapshot.matrix
     is_known = register["customer_group_uid"].notna()
     known = register[is_known].sort_values("customer_group_uid", ignore_index=True)
@@ -40,10 +40,10 @@ def find_register_problems(snapshot: Snapshot, register: pd.DataFrame) -> Iterat
 
 
 def _find_missing_groups(unmatched: pd.DataFrame) -> Iterator[HealthFinding]:
-    """Find register rows without a group in the tenant."""
+    """Find register rows whose group does not exist in the tenant."""
     for uid_or_name in unmatched["group"]:
         evidence = f"The register contains {uid_or_name!r}, but the tenant has no group with that uid or name."
-        action = "Correct the row or remove it from the register. It has no effect at present."
+        action = "Correct the row or remove it from the register. The row has no effect at present."
         yield HealthFinding("medium", "not_in_tenant", uid_or_name, None, None, None, 0, evidence, action)
 
 
@@ -52,8 +52,8 @@ def _find_unregistered_groups(snapshot: Snapshot, known: pd.DataFrame) -> Iterat
     matrix, registered = snapshot.matrix, set(known["customer_group_uid"])
     for uid, name, n in zip(matrix.group_uids, matrix.group_names, matrix.sizes.tolist(), strict=True):
         if uid not in registered:
-            evidence = f"{name} has {pluralize(n, 'member')}, but the register does not contain it."
-            action = f"Ask for the owner of the group, and add a row for {uid} to the register."
+            evidence = f"{name} has {pluralize(n, 'member')}, but the register does not contain the group."
+            action = f"Identify the owner of the group, and add a row for {uid} to the register."
             yield HealthFinding("low", "not_registered", uid, name, None, None, n, evidence, action)
 
 
@@ -63,48 +63,48 @@ def _find_groups_without_owner(known: pd.DataFrame) -> Iterator[HealthFinding]:
         return
     for row in iter_rows(known[known["owner"].isna()]):
         evidence = f"The register contains no owner for {row.name}, which has {pluralize(row.n, 'member')}."
-        action = f"Ask for the owner of the group, and enter the name in the row of {row.customer_group_uid}."
+        action = f"Identify the owner of the group, and enter the owner in the row for {row.customer_group_uid}."
         yield HealthFinding("low", "no_owner", row.customer_group_uid, row.name, None, None, row.n, evidence, action)
 
 
 def _find_groups_out_of_period(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
-    """Find groups that have members before their first day or after their last day."""
+    """Find groups that have members before the first day or after the last day in the register."""
     has_members = known["n"] > 0
     for row in iter_rows(known[has_ended(known, snapshot.taken_at) & has_members]):
         uid = row.customer_group_uid
         evidence = (
-            f"{row.name} ended on {row.valid_to:%Y-%m-%d} according to the register, "
-            f"but has {pluralize(row.n, 'member')}."
+            f"According to the register, {row.name} ended on {row.valid_to:%Y-%m-%d}, "
+            f"but the group has {pluralize(row.n, 'member')}."
         )
         action = check_first(uid, removal_step(uid))
         yield HealthFinding("high", "ended", uid, row.name, None, None, row.n, evidence, action)
     for row in iter_rows(known[~has_started(known, snapshot.taken_at) & has_members]):
         uid = row.customer_group_uid
         evidence = (
-            f"{row.name} starts on {row.valid_from:%Y-%m-%d} according to the register, "
-            f"but has {pluralize(row.n, 'member')}."
+            f"According to the register, {row.name} starts on {row.valid_from:%Y-%m-%d}, "
+            f"but the group already has {pluralize(row.n, 'member')}."
         )
         action = check_first(uid, "Ask the owner whether customers should be members before the first day.")
         yield HealthFinding("low", "not_begun", uid, row.name, None, None, row.n, evidence, action)
 
 
 def _find_shared_tiers(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
-    """Find customers who are in two groups of an exclusive set."""
+    """Find pairs of groups that have common customers although they are in the same exclusive set."""
     for label, tiers in known.groupby("exclusive_set"):
         uids = list(tiers["customer_group_uid"])
         for row in iter_rows(overlap_pairs(snapshot, uids, min_both=1)):
-            # The smaller of two tiers is usually the higher one, so the action suggests keeping it.
+            # The smaller of two tiers is usually the higher tier, so the plan keeps customers in the smaller group.
             keep, leave = row.group_b, row.group_a
             if row.n_a < row.n_b:
                 keep, leave = row.group_a, row.group_b
             n = int(row.n_both)
             evidence = (
-                f"{row.name_a} and {row.name_b} belong to the exclusive set {label!r}, but they have "
+                f"{row.name_a} and {row.name_b} belong to the exclusive set {label!r}, but the groups have "
                 f"{pluralize(n, 'customer')} in common."
             )
             action = check_first(
                 f"{row.group_a} or {row.group_b}",
-                f"To keep these customers only in {keep}: "
+                f"To create a plan that keeps these customers only in {keep}: "
                 f"{plan_call(leave, f'{quote_uid(leave)} - {quote_uid(keep)}')}",
             )
             yield HealthFinding(
@@ -113,12 +113,12 @@ def _find_shared_tiers(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[Heal
 
 
 def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
-    """Find groups with members whose customer_type is known but not expected."""
+    """Find groups with members whose customer_type is known and is not the type that the register expects."""
     types = snapshot.customers["customer_type"]
     type_code, type_names = pd.factorize(types.mask(types == ""))
     for row in iter_rows(known[known["expected_type"].notna()]):
         uid, expected = row.customer_group_uid, row.expected_type.split("|")
-        # A missing type has the code -1. Adding 1 makes bincount count it in the first bin, which is removed.
+        # A missing customer type has the code -1. After adding 1, it is counted in the first bin, which is removed.
         codes = type_code[snapshot.matrix.member_codes(uid)] + 1
         counts = np.bincount(codes, minlength=len(type_names) + 1)[1:].tolist()
         others = {name: n for name, n in sorted(zip(type_names, counts, strict=True)) if n and name not in expected}
@@ -126,13 +126,13 @@ def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[Healt
             n_other = sum(others.values())
             unexpected = format_list([f"{n:,} {name}" for name, n in others.items()])
             evidence = (
-                f"The register expects the customer_type {format_list(expected, conjunction='or')} in {row.name}, "
-                f"but its {pluralize(row.n, 'member')} include {n_other:,} of another type ({unexpected})."
+                f"The register expects the customer_type {format_list(expected, conjunction='or')} for {row.name}, "
+                f"but {n_other:,} of {pluralize(row.n, 'member')} have another type ({unexpected})."
             )
             rule = f"customer_type not in {list(others)}"
             action = check_first(
                 uid,
-                "To plan the removal of these members: "
+                "To create a plan that removes these members: "
                 f"fg.plan_memberships(snapshot, fg.segment(snapshot, {{{uid!r}: {rule!r}}}), mode='keep_only')",
             )
             yield HealthFinding("medium", "wrong_type", uid, row.name, None, None, n_other, evidence, action)
@@ -149,12 +149,12 @@ def _find_shadowed_campaigns(snapshot: Snapshot, known: pd.DataFrame) -> Iterato
         uid, other = row.customer_group_uid, group_of_campaign[row.shadowed_by]
         evidence = (
             f"The campaign of {row.name} has a discount of {row.discount_percent:g}%, but {row.n_shadowed:,} of "
-            f"{pluralize(row.n_members, 'member')} can get a larger discount, up to {discounts[other]:g}% from "
-            f"{names[other]}."
+            f"{pluralize(row.n_members, 'member')} can get a larger discount. The largest discount is "
+            f"{discounts[other]:g}% from {names[other]}."
         )
         severity: Severity = "low"
         finding = "partly_shadowed"
-        action = f"Plan this campaign for {row.n_effective:,} customers instead of {row.n_members:,}."
+        action = f"Plan this campaign for {row.n_effective:,} customers instead of {row.n_members:,} customers."
         if row.n_effective == 0:
             severity, finding = "medium", "shadowed"
             action = check_first(uid, "Ask the owner whether the campaign is still needed.")

@@ -32,7 +32,7 @@ _NODES = (
     *(ast.Call, ast.keyword, ast.Attribute),
 )
 
-# A string in quotes, or a column name in backticks.
+# This pattern matches a string in quotes, or a column name in backticks.
 _QUOTED = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|`([^`]*)`""")
 
 
@@ -43,7 +43,7 @@ def segment(
     snapshot: Snapshot, rules: Mapping[str, Rule], *, attributes: pd.DataFrame | None = None
 ) -> dict[str, list[str]]:
     """
-    Select the customers of each group by a rule over their attributes.
+    Select the customers for each group by a rule over the attributes of the customers.
 
     The result can be passed to `plan_memberships` as the desired memberships.
 
@@ -108,7 +108,7 @@ def segment(
 
 
 def _select_customers(customers: pd.DataFrame, group: str, rule: Rule) -> BoolArray:
-    """Return True for each customer selected by the rule of a group."""
+    """Return a mask that is True for each customer selected by the rule for a group."""
     try:
         if isinstance(rule, str):
             result = evaluate_rule(rule, customers)
@@ -134,24 +134,24 @@ def _select_customers(customers: pd.DataFrame, group: str, rule: Rule) -> BoolAr
 
 
 def _is_boolean(result: object) -> bool:
-    """Return True for a Series that contains only booleans and missing values."""
+    """Return True if an object is a Series that contains only booleans and missing values."""
     return isinstance(result, pd.Series) and pd.api.types.infer_dtype(result, skipna=True) in ("boolean", "empty")
 
 
 def _align_mask(mask: pd.Series, customers: pd.DataFrame, group: str) -> BoolArray:
     """
-    Return a mask of customers as an array in the order of the customers.
+    Convert a boolean Series to an array in the order of the customers table.
 
-    The index of the mask must be that of the customers, or must contain their uids.
+    The index of the Series must equal the index of the customers table, or must contain customer uids.
     """
     if mask.index.equals(customers.index):
         return mask.to_numpy(dtype=np.bool_)
     positions = pd.Index(customers["customer_uid"]).get_indexer(mask.index)
     n_unknown = int((positions < 0).sum())
     if n_unknown or mask.index.has_duplicates:
-        problem = "Its index contains a customer uid more than once."
+        problem = "The index of the Series contains a customer uid more than once."
         if n_unknown:
-            problem = f"{n_unknown:,} of its {len(mask):,} index labels are not customer uids of the snapshot."
+            problem = f"{n_unknown:,} of the {len(mask):,} index labels are not customer uids in the snapshot."
         raise InputError(
             f"The Series for group {group!r} must have the index of `snapshot.customers` or an index of customer "
             f"uids. {problem}",
@@ -163,7 +163,7 @@ def _align_mask(mask: pd.Series, customers: pd.DataFrame, group: str) -> BoolArr
 
 
 def _describe_rule(rule: Rule) -> str:
-    """Return a rule for an error message. Contact data is masked, and a function is replaced by its name."""
+    """Describe a rule for an error message. Contact data is masked, and a function is shown by its name."""
     if isinstance(rule, str):
         return repr(mask_explicit_contacts(rule))
     return str(getattr(rule, "__name__", None) or type(rule).__name__)
@@ -173,7 +173,7 @@ def evaluate_rule(rule: str, customers: pd.DataFrame) -> Any:
     """
     Evaluate a string rule and return the result for each customer.
 
-    Raises InputError if the rule contains syntax or names that are not allowed.
+    An InputError is raised if the rule contains syntax or names that are not allowed.
 
     Examples
     --------
@@ -195,12 +195,12 @@ def evaluate_rule(rule: str, customers: pd.DataFrame) -> Any:
             _check_value_types([node.left, node.right], frame, aliases)
     try:
         return _remove_time_zones(frame).eval(ast.unparse(tree), engine="python", local_dict={}, global_dict={})
-    except TypeError as error:  # The message of pandas contains internal dtypes.
+    except TypeError as error:  # The pandas error message would contain internal dtypes.
         raise InputError("The rule combines values of incompatible types, such as a number and a string.") from error
 
 
 def _parse(text: str) -> ast.Expression:
-    """Parse a rule. Raise InputError if it is not a valid Python expression."""
+    """Parse a string rule. Raise InputError if the rule is not a valid Python expression."""
     try:
         return ast.parse(text, mode="eval")
     except SyntaxError as error:
@@ -209,7 +209,7 @@ def _parse(text: str) -> ast.Expression:
 
 
 def _replace_backticks(rule: str, customers: pd.DataFrame) -> tuple[str, dict[str, str]]:
-    """Replace each name in backticks with an alias. Return the rule and the column name of each alias."""
+    """Replace column names in backticks with aliases. Return the rule and the column name of each alias."""
     aliases: dict[str, str] = {}
 
     def replace(match: re.Match[str]) -> str:
@@ -217,7 +217,7 @@ def _replace_backticks(rule: str, customers: pd.DataFrame) -> tuple[str, dict[st
         if text is not None:
             return str(text)
         if name not in customers:
-            raise InputError(f"The customers have no column `{name}`.")
+            raise InputError(f"The customers table has no column `{name}`.")
         alias = f"quoted_{len(aliases)}"
         while alias in customers:
             alias += "_"
@@ -236,7 +236,7 @@ def _check_node(node: ast.AST, names: set[Any]) -> None:
         )
     match node:
         case ast.Name(id=name) if name not in names:
-            raise InputError(f"The customers have no column {name!r}.")
+            raise InputError(f"The customers table has no column {name!r}.")
         case ast.Call(func=function) if not isinstance(function, ast.Attribute):
             raise InputError("A rule cannot call a function. Pass a function as the rule instead of a string.")
         case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="str"), attr=name)):
@@ -258,7 +258,7 @@ def _check_value_types(compared: list[ast.expr], frame: pd.DataFrame, aliases: d
 
 
 def _check_constant(column: pd.Series, name: str, value: ast.expr) -> None:
-    """Raise InputError if the type of a constant, or of the first constant in a list, does not match a column."""
+    """Raise InputError if a constant, or the first constant in a list, does not have the type of the column."""
     values = value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
     constant = next((node.value for node in values if isinstance(node, ast.Constant)), None)
     content = _describe_values(column)
@@ -271,7 +271,7 @@ def _check_constant(column: pd.Series, name: str, value: ast.expr) -> None:
 
 
 def _describe_values(column: pd.Series) -> str:
-    """Return the type of the values of a column: "text", "booleans", "numbers", or "" for other dtypes."""
+    """Return the type of the values in a column: "text", "booleans", "numbers", or "" for other dtypes."""
     if isinstance(column.dtype, pd.StringDtype):
         return "text"
     if pd.api.types.is_bool_dtype(column):
@@ -295,7 +295,7 @@ def _remove_time_zones(customers: pd.DataFrame) -> pd.DataFrame:
     """
     Convert timestamp columns to UTC without a time zone.
 
-    `DataFrame.eval` cannot compare a string with a column that has a time zone.
+    `DataFrame.eval` cannot compare a string with a timestamp column that has a time zone.
     """
     zoned = customers.select_dtypes("datetimetz")
     return customers.assign(**{str(name): zoned[name].dt.tz_convert(None) for name in zoned})

@@ -1,4 +1,4 @@
-"""Greedy set cover: select few groups that together contain a given share of the customers."""
+"""Greedy set cover: select a small number of groups that contain a given share of the customers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_
 
 def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float = 1.0) -> pd.DataFrame:
     """
-    Select few groups that together contain a given share of the customers.
+    Select a small number of groups that together contain a given share of the customers.
 
     Each step selects the group that adds the most new customers. The result shows how many groups are needed for a
     mailing to all customers, and how many customers each further group adds.
@@ -36,7 +36,7 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
     -------
     DataFrame
         One row per step. The last step is the first one that reaches `target`. Groups that add the same number of
-        customers are selected in uid order.
+        customers are selected in the order of uids.
 
         - step (`int64`): the number of the step, from 1
         - customer_group_uid, name (`str`)
@@ -91,9 +91,10 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
 
 def greedy_cover(matrix: MembershipMatrix, target: float = 1.0) -> tuple[IntArray, IntArray]:
     """
-    Return the codes of the groups that `set_cover` selects, and the number of customers that each group adds.
+    Return the integer codes of the groups that `set_cover` selects, and the number of customers that each group adds.
 
-    The selection ends when `target` is reached. Groups that add no customers are never selected.
+    The selection ends when the groups contain the share `target` of all customers. A group that adds no customers is
+    never selected.
 
     The number of customers that a group adds can only decrease as other groups are selected. Therefore, a group is
     counted again only when it is at the top of the heap (Minoux 1978).

@@ -11,15 +11,15 @@ import numpy.typing as npt
 
 from frgroups.internals.typing import FloatArray
 
-_CHUNK_SIZE = 2**13  # pairs per chunk, so that the arrays of a chunk fit into the cache of a core
-_TERMS_PER_CHECK = 8  # terms that are added before converged sums are removed
+_CHUNK_SIZE = 2**13  # The arrays for 8,192 pairs fit into the processor cache.
+_TERMS_PER_CHECK = 8  # Converged sums are removed after every eight terms.
 _SERIES_START = 16
-# Values of log n! - n log n + n for n below _SERIES_START. For larger n, the series is accurate to the last bits.
+# The table contains log n! - n log n + n for small n. For other n, the series is accurate to the last bits.
 _STIRLING_TABLE = np.array([0.0, *(math.lgamma(n + 1) - n * math.log(n) + n for n in range(1, _SERIES_START))])
 
 
 class Tails(NamedTuple):
-    """The probabilities P(X >= n_both) and P(X <= n_both) of each pair."""
+    """The probabilities P(X >= n_both) and P(X <= n_both) for each pair of groups."""
 
     over: FloatArray
     under: FloatArray
@@ -27,7 +27,7 @@ class Tails(NamedTuple):
 
 def hypergeometric_tails(n_both: npt.ArrayLike, universe: int, n_a: npt.ArrayLike, n_b: npt.ArrayLike) -> Tails:
     """
-    Compute P(X >= n_both) and P(X <= n_both) for each pair, where X has the hypergeometric distribution.
+    Compute P(X >= n_both) and P(X <= n_both) for each pair of groups, where X has the hypergeometric distribution.
 
     Parameters
     ----------
@@ -75,10 +75,10 @@ def hypergeometric_tails(n_both: npt.ArrayLike, universe: int, n_a: npt.ArrayLik
 
 def benjamini_hochberg(p: FloatArray) -> FloatArray:
     """
-    Compute the q-values of p-values (Benjamini & Hochberg 1995).
+    Convert p-values to q-values, which control the false discovery rate (Benjamini & Hochberg 1995).
 
-    The q-value of a p-value is the smallest false discovery rate at which it is significant. NaN values are ignored
-    and remain NaN.
+    A q-value is the smallest false discovery rate at which the corresponding p-value is significant. NaN values are
+    ignored and remain NaN.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def benjamini_hochberg(p: FloatArray) -> FloatArray:
 
 
 def _tails(both: FloatArray, a: FloatArray, b: FloatArray, universe: float) -> Tails:
-    """Compute both tail probabilities of each pair. `a` must not be larger than `b`."""
+    """Compute both tail probabilities for each pair of groups. `a` must not be larger than `b`."""
     point = _point_probability(both, a, b, universe)
     below = both * universe < a * b
     # A small overlap of a and b is a large overlap of a and the complement of b.
@@ -109,7 +109,7 @@ def _tails(both: FloatArray, a: FloatArray, b: FloatArray, universe: float) -> T
 
 
 def _point_probability(both: FloatArray, a: FloatArray, b: FloatArray, universe: float) -> FloatArray:
-    """Compute the probability P(X = both) of each pair."""
+    """Compute the hypergeometric probability P(X = both) for each pair of groups."""
     out_a, out_b = universe - a, universe - b
     margins = a, b, out_a, out_b
     cells = both, a - both, b - both, out_a - b + both
@@ -146,7 +146,7 @@ def _tail_ratio(x: FloatArray, a: FloatArray, b: FloatArray, universe: float) ->
     """
     Compute P(X >= x) / P(X = x), where x must not be below the mean.
 
-    Each term of the sum is then smaller than the previous term, so the sum converges quickly.
+    Above the mean, each term of the sum is smaller than the previous term, so the sum converges quickly.
     """
     result, running = np.ones_like(x), np.arange(len(x))
     total, term, outside = np.ones_like(x), np.ones_like(x), universe - a - b

@@ -1,4 +1,4 @@
-"""Sizes of groups, and numbers of groups per customer."""
+"""Count the members of each group, and the groups of each customer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     """
     Return the number of members of each group.
 
-    Groups without members are included.
+    The result includes groups without members.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per group, in uid order:
+        One row per group, sorted by uid:
 
         - customer_group_uid, name (`str`)
         - n_members (`int64`)
@@ -134,5 +134,5 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
 
 
 def _count_groups(matrix: MembershipMatrix) -> IntArray:
-    """Return the number of groups of each customer."""
+    """Return the number of groups that each customer is in."""
     return np.bincount(matrix.indices, minlength=matrix.n_customers)

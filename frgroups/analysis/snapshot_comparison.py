@@ -1,4 +1,4 @@
-"""Compare two snapshots over the groups and customers that are in either of them."""
+"""Compare two snapshots, including the groups and customers that are in only one of the snapshots."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Side:
     """
     One of the two compared snapshots, and the positions of its groups and customers in the combined indexes.
 
-    `named` is False for a table of memberships, because it does not contain group names.
+    `named` is False for a table of memberships, because such a table does not contain group names.
     """
 
     matrix: MembershipMatrix
@@ -36,10 +36,10 @@ class Side:
 @dataclass(frozen=True, eq=False)
 class SnapshotComparison:
     """
-    An older and a newer snapshot, with all groups and customers of both in uid order.
+    An older and a newer snapshot, with the sorted uids of all groups and customers in either snapshot.
 
-    `names` contains the newer name of each group, or the older name of a deleted group. `verdicts` contains the less
-    reliable of the two verdicts of each group.
+    `names` contains the name of each group in the newer snapshot, or in the older snapshot if the group was deleted.
+    `verdicts` contains the less reliable of the two verdicts of each group.
     """
 
     old: Side
@@ -51,7 +51,7 @@ class SnapshotComparison:
 
     @classmethod
     def from_data(cls, old: Any, new: Any) -> SnapshotComparison:
-        """Compare two snapshots or tables of memberships. Raise InputError if they are not comparable."""
+        """Compare two snapshots or tables of memberships. Raise InputError if a comparison is not possible."""
         _check_comparable(old, new)
         before, after = as_membership_matrix(old), as_membership_matrix(new)
         groups, group_before, group_after = _union(before.group_uids, after.group_uids)
@@ -78,8 +78,8 @@ def group_verdicts(data: Any, groups: pd.Index) -> pd.Index:
     """
     Return the verdict of each group in a snapshot.
 
-    If the snapshot does not contain a group, the verdict of the snapshot is used, because it covers the list of
-    groups. All groups of a table of memberships are "unverifiable".
+    If the snapshot does not contain a group, the verdict of the snapshot is used, because this verdict includes the
+    list of groups. If `data` is a table of memberships, the verdict of all groups is "unverifiable".
     """
     if not isinstance(data, Snapshot):
         return pd.Index(["unverifiable"] * len(groups), dtype="str")
@@ -89,7 +89,7 @@ def group_verdicts(data: Any, groups: pd.Index) -> pd.Index:
 
 
 def _group_names(groups: pd.Index, *sides: Side) -> pd.Index:
-    """Return the name of each group in the last snapshot that contains it, or its uid if it has no name."""
+    """Return the name of each group in the newest snapshot that contains the group, or the uid as a fallback."""
     names = groups.to_numpy(dtype=object, copy=True)
     for side in sides:
         if side.named:
@@ -99,11 +99,11 @@ def _group_names(groups: pd.Index, *sides: Side) -> pd.Index:
 
 
 def _union(old: pd.Index, new: pd.Index) -> tuple[pd.Index, IntArray, IntArray]:
-    """Return the sorted union of two indexes of uids, and the positions of the old and the new uids in it."""
+    """Return the sorted union of two uid indexes, and the positions of the old and new uids in the union."""
     if old.equals(new):
         positions = np.arange(len(new), dtype=np.int64)
         return new, positions, positions
-    # The union consists of the new uids, followed by those that are only in the old index. It is sorted afterwards.
+    # Before sorting, the union consists of the new uids, followed by the uids that are only in the old index.
     unsorted_positions = new.get_indexer(old)
     is_gone = unsorted_positions < 0
     unsorted_positions[is_gone] = len(new) + np.arange(is_gone.sum())
@@ -132,5 +132,5 @@ def _check_comparable(old: Any, new: Any) -> None:
 
 
 def _format_taken_at(snapshot: Snapshot) -> str:
-    """Format the time at which a snapshot was taken, with seconds."""
+    """Format the time at which a snapshot was taken, to the second."""
     return format_utc(snapshot.taken_at, seconds=True)

@@ -14,12 +14,12 @@ def iter_rows(table: pd.DataFrame) -> Iterator[Any]:
 
 
 def sort_largest_first(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Sort groups by a column, largest first. Ties are sorted by uid."""
+    """Sort a table of groups by a column, largest value first. Rows with equal values are sorted by uid."""
     return table.sort_values([column, "customer_group_uid"], ascending=[False, True])
 
 
 def sort_most_changed_first(changes: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a `group_changes` table with at least one change, most changed groups first."""
+    """Return the rows of a `group_changes` table that have at least one change, most changes first."""
     changed = changes.assign(n_changes=changes["n_joined"] + changes["n_left"]).query("n_changes > 0")
     return sort_largest_first(changed, "n_changes")
 
@@ -28,7 +28,7 @@ def unique_names(uids: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     """
     Return a unique, single-line name for each uid.
 
-    If a name is empty or not unique, the uid is appended.
+    If a name is empty or not unique, the uid is appended to the name.
 
     Examples
     --------
@@ -45,6 +45,6 @@ def unique_names(uids: Iterable[str], names: Iterable[str]) -> dict[str, str]:
 
 
 def latest_group_names(table: pd.DataFrame) -> dict[str, str]:
-    """Return a unique name for each group of a table, based on the last row of the group."""
+    """Return a unique name for each group in a table. The name is from the last row of the group."""
     last = table.drop_duplicates("customer_group_uid", keep="last")
     return unique_names(last["customer_group_uid"], last["name"])

@@ -30,6 +30,7 @@ from frgroups.errors import (
     RequestRejectedError,
     ServerError,
 )
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.html import Card
 from frgroups.internals.progress import in_notebook
 from frgroups.internals.redaction import HiddenText
@@ -45,8 +46,9 @@ class Client:
     """
     Client for the customer groups of one tenant.
 
-    A client can be shared between threads. Reads are retried after a 429 or 5xx status, a timeout, or a lost
-    connection. Writes are sent once, except that `create_group` with a uid can repeat a lost request.
+    Several threads can share a client. The client retries read requests after a 429 or 5xx status, a timeout, or a
+    lost connection. It sends each write request once, except that `create_group` with a uid can repeat a request
+    whose response was lost.
 
     Parameters
     ----------
@@ -106,7 +108,7 @@ class Client:
         verify: Any = True,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        # Set these attributes first, because the traceback of an error below can show the repr of the client.
+        # Before validation, set the attributes that the repr shows, because a traceback can contain the repr.
         self.tenant_uid, self.base_url, self.writable = tenant_uid, base_url, writable
         if isinstance(token, str):
             token = HiddenText(token)
@@ -133,10 +135,10 @@ class Client:
     @classmethod
     def from_env(cls, *, writable: bool = False, **options: Any) -> Client:
         """
-        Create a client from the environment variables of frgroups.
+        Create a client from the environment variables FRGROUPS_TENANT_UID and FRGROUPS_TOKEN.
 
-        FRGROUPS_TENANT_UID and FRGROUPS_TOKEN are required. FRGROUPS_BASE_URL is "stage" (the default), "production",
-        or a URL. A notebook asks for a missing token with a hidden prompt.
+        Both variables are required, but a notebook asks for a missing token with a hidden prompt. The optional
+        variable FRGROUPS_BASE_URL is "stage" (the default), "production", or a URL.
 
         Parameters
         ----------
@@ -228,7 +230,7 @@ class Client:
         """
         Iterate over the groups of the tenant.
 
-        Pages are requested as the iteration proceeds.
+        The client requests each page of the group list when the iteration reaches it.
 
         Parameters
         ----------
@@ -289,8 +291,9 @@ class Client:
         """
         Create a group and return it.
 
-        If the response is lost and a uid was given, the client reads the group, and repeats the request only if the
-        group does not exist. Without a uid, the request is sent once, because a retry could create a second group.
+        If a uid is passed and the response is lost, the client checks whether the group exists, and repeats the
+        request only if it does not. If no uid is passed, the request is sent once, because a retry could create a
+        second group.
 
         Parameters
         ----------
@@ -361,7 +364,8 @@ class Client:
         """
         Delete a group.
 
-        The API does not report which campaigns use a group. Check them in the back office before you delete it.
+        The API does not report which campaigns use a group. Before you delete a group, check its campaigns in the
+        back office.
 
         Parameters
         ----------
@@ -388,9 +392,10 @@ class Client:
         self, uid: str, *, sort_by: str | None = None, sort_direction: Direction | None = None
     ) -> Iterator[Customer]:
         """
-        Iterate over the customers of a group, including their names and contact data.
+        Iterate over the customers in a group, including their names and contact data.
 
-        If the group changes during the iteration, customers can be missed. Use `load_snapshot` for a verified read.
+        If the group changes during the iteration, some customers can be missed. To verify that all customers were
+        read, use `load_snapshot`.
 
         Parameters
         ----------
@@ -427,10 +432,10 @@ class Client:
 
     def update_group_customers(self, uid: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         """
-        Add customers to a group and remove other customers, in one request.
+        Add customers to a group and remove other customers from it in one request.
 
-        The request is never repeated, and its response does not show which changes took effect. `apply_plan` reads
-        the group afterwards to verify the changes.
+        The client never repeats this request. The response does not show which changes took effect, so `apply_plan`
+        reads the group after the request to verify the changes.
 
         Parameters
         ----------
@@ -460,7 +465,8 @@ class Client:
         removed = codec.check_uids_once(remove, "remove")
         if both := sorted(set(added) & set(removed)):
             raise InputError(
-                f"`add` and `remove` share {len(both)} customers, for example {both[0]}. Pass each customer once."
+                f"`add` and `remove` have {pluralize(len(both), 'customer')} in common, for example {both[0]}. "
+                "Remove the customer from one of the two lists."
             )
         call = Call(
             "put-customer-groups-customers",
@@ -518,7 +524,7 @@ class Client:
         sort_direction: Direction | None = None,
     ) -> Page[Person]:
         """
-        Return one page of the customers of a group.
+        Return one page of the customers in a group.
 
         Parameters
         ----------
@@ -568,9 +574,10 @@ class Client:
         sort_direction: Direction | None = None,
     ) -> Result:
         """
-        Read one page of the customers of a group and convert it with a function.
+        Read one page of the customers in a group, and convert the page with a function.
 
-        The function runs in one thread at a time, together with the decoding of the response.
+        The conversion function runs directly after the JSON of the page is decoded. Only one thread at a time decodes
+        and converts a page.
 
         Parameters
         ----------
@@ -608,7 +615,7 @@ class Client:
         """
         Check the connection, the token, and the paging behavior of the server.
 
-        The check sends between 1 and 9 read requests and no write.
+        The check sends between 1 and 9 read requests and no write requests.
 
         Returns
         -------
@@ -661,9 +668,9 @@ class Client:
     @property
     def paused_for(self) -> float:
         """
-        Seconds until the next request may start.
+        Number of seconds until the client may start its next request.
 
-        The value is 0 unless the server requested a pause with a Retry-After header.
+        The number is 0 unless the server requested a pause with a Retry-After header.
 
         Examples
         --------
@@ -718,12 +725,12 @@ class Client:
     def _write(self, call: Call) -> bytes:
         if not self.writable:
             raise NotWritableError(
-                f"The client is read-only, so {call.operation} was not sent.",
+                f"The client is read-only, so the request {call.operation} was not sent.",
                 hint="To change the tenant, create the client with writable=True.",
             )
         body = self._transport.send(call, _unchanged)
         if body.lstrip().startswith(b"<"):
-            # A proxy can return its login page with status 200, so that a lost write would appear to succeed.
+            # A proxy can return its login page with status 200 although the write did not reach the API.
             raise self._transport.unexpected_response(call, "The body is an HTML page.")
         return body
 
@@ -771,7 +778,8 @@ def _create_again(send: Callable[[], Group], find: Callable[[], Group], name: st
     """
     Send the request to create a group a second time.
 
-    If the server rejects it, the first request can have succeeded meanwhile, so the group is read again.
+    If the server rejects the second request, the first request can have succeeded in the meantime, so the group is
+    read again.
     """
     try:
         return send()
@@ -781,5 +789,8 @@ def _create_again(send: Callable[[], Group], find: Callable[[], Group], name: st
 
 def _check_name(group: Group, name: str) -> Group:
     if group.name != name:
-        raise InputError(f"Group {group.uid!r} already exists with the name {group.name!r} instead of {name!r}.")
+        raise InputError(
+            f"Group {group.uid!r} already exists, and its name is {group.name!r} instead of {name!r}. "
+            "Pass another uid."
+        )
     return group

@@ -52,7 +52,7 @@ class Check:
     @property
     def facts(self) -> dict[str, str]:
         """Results as strings, by label."""
-        filled = {True: "filled", False: "not filled; members cannot be inferred", None: "not checked; no members"}
+        filled = {True: "filled", False: "not filled, so members cannot be inferred", None: "not checked; no members"}
         may_write = "no; the client is read-only"
         if self.writable:
             may_write = "not tested; requires a token with the CUSTOMER permission"
@@ -77,7 +77,7 @@ class Check:
 
 def _clock(skew: float | None) -> str:
     if skew is None:
-        return "not checked; the server sent no Date header"
-    if abs(skew) < 2:  # The header has a resolution of one second.
+        return "not checked, because the server sent no Date header"
+    if abs(skew) < 2:  # The Date header has a resolution of one second.
         return "in sync with this machine"
     return f"{skew:+,.0f} s compared with this machine"

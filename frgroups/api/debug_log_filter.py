@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 class EventNamesOnly(logging.Filter):
     """
-    Logging filter that reduces debug records of httpcore to the name of the event.
+    Logging filter that reduces each debug record of httpcore to its event name.
 
-    The rest of such a record contains headers and exception messages, which can quote personal data from a response.
-    The filter is active only in a thread that is sending a request for frgroups.
+    The removed part of a record contains headers and exception messages, which can quote personal data from a
+    response. The filter is active only in threads that are sending a request for frgroups.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class EventNamesOnly(logging.Filter):
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Activate the filter for records of the current thread."""
+        """Activate the filter for the log records of the current thread."""
         self._thread.active = True
         try:
             yield
@@ -30,7 +30,7 @@ class EventNamesOnly(logging.Filter):
             self._thread.active = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Shorten the message of a record and return True, so that the record is logged."""
+        """Shorten the message of a log record, and return True so that the record is logged."""
         if getattr(self._thread, "active", False):
             record.msg, record.args = record.getMessage().partition(" ")[0], ()
         return True

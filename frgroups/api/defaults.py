@@ -1,4 +1,4 @@
-"""Default options of a client and their validation. The module does not import an HTTP library."""
+"""Default values and validation of the client options. This module does not import an HTTP library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WORKERS: Final = 4
 """Maximum number of concurrent requests of a client."""
 
 REQUESTS_PER_SECOND: Final = 20.0
-"""Rate limit of a client whose server is not on this machine, in requests per second."""
+"""Default rate limit for a server on another machine, in requests per second."""
 
 MAX_OPTION = 1_000_000
 INTEGER_OPTIONS = ("page_size", "workers")
@@ -22,7 +22,7 @@ NUMBER_OPTIONS = (*INTEGER_OPTIONS, "requests_per_second", "timeout")
 
 def check_client_option(name: str, value: object) -> None:
     """
-    Raise InputError if an option of a client is not a positive number of at most 1,000,000.
+    Raise InputError if a client option is not a positive number of at most 1,000,000.
 
     Examples
     --------

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 PRODUCTION = "https://api.flowretail.com/v2"
 STAGE = "https://api.stage.flowretail.com/v2"
 
-# Names that callers can pass instead of a base URL.
+# Environment names that callers can pass instead of a base URL.
 BASE_URLS = {"production": PRODUCTION, "stage": STAGE}
 
 
@@ -40,14 +40,14 @@ class Environment:
 _PRODUCTION = Environment(
     "production",
     "PRODUCTION",
-    "Contains real customers. The change takes effect in shops and at tills.",
+    "The production environment contains real customers. Changes take effect in shops and at tills.",
     "PRODUCTION",
 )
-_STAGE = Environment("stage", "Stage", "The stage environment of the API. Production is not affected.", "stage")
+_STAGE = Environment("stage", "Stage", "This is the stage environment. Production is not affected.", "stage")
 _LOCAL = Environment("local", "Local sandbox", "A test server on the analyst's computer. Production is not affected.")
 _OTHER = Environment("other", "UNKNOWN HOST", "The host is neither production nor stage. Treat it like production.")
 _NONE = Environment(
-    "none", "No host", "The plan was made from tables and not from a tenant, so it cannot be applied."
+    "none", "No host", "The plan was created from tables and not from a tenant, so it cannot be applied."
 )
 _BY_HOST = {urlsplit(PRODUCTION).hostname: _PRODUCTION, urlsplit(STAGE).hostname: _STAGE}
 
@@ -56,8 +56,8 @@ def environment_of(base_url: str | None) -> Environment:
     """
     Return the environment that a base URL belongs to.
 
-    The result for None or "" describes a snapshot without a host. The environment of an
-    unknown host is "other".
+    For None or "", the result is the environment "none" of snapshots that were created from tables. For an unknown
+    host, the result is the environment "other".
 
     Examples
     --------
@@ -73,7 +73,7 @@ def environment_of(base_url: str | None) -> Environment:
 
 
 def environment_label(base_url: str) -> str:
-    """Return the card label of a base URL, which is "PRODUCTION", "stage", or an empty string."""
+    """Return the label that a card shows for a base URL: "PRODUCTION", "stage", or an empty string."""
     return environment_of(base_url).label
 
 

@@ -1,4 +1,4 @@
-"""Iterate over paged lists, and compute the pages that a verified read requests."""
+"""Iterate over paged lists, and compute which pages must be requested to verify that a list is complete."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from functools import cache
 from frgroups.api.schema.records import Page, Record
 from frgroups.errors import DriftedReadError
 
-Window = tuple[int, int]  # The window (k, s) contains the rows from k*s to (k+1)*s.
+# A window (k, s) is page number k with page size s. Its first row has the number k*s.
+Window = tuple[int, int]
 
-# A verified read of more pages than this checks the total with one extra request before it reads the other pages.
+# If a list has more pages than this number, a verified read first checks the total with one extra request.
 MANY_PAGES = 20
 
 
@@ -18,8 +19,8 @@ def iter_pages(read: Callable[[int | None], Page[Record]], label: str) -> Iterat
     """
     Yield each record of a paged list once.
 
-    If other clients edit the list during the iteration, records can move between pages and be missed. Use
-    `frgroups.load.verified_listing` to detect that.
+    If other clients edit the list during the iteration, records can move to another page and be missed. To detect
+    such changes, use `frgroups.load.verified_listing`.
 
     Parameters
     ----------
@@ -39,7 +40,9 @@ def iter_pages(read: Callable[[int | None], Page[Record]], label: str) -> Iterat
     while page.items:
         new = [item for item in page.items if item.uid not in seen]
         if not new:
-            raise DriftedReadError(f"Page {number} of {label} contains no new record. Read the list again.")
+            raise DriftedReadError(
+                f"While {label} were read, page {number} contained no new record. Read the list again."
+            )
         seen.update(item.uid for item in new)
         rows += len(page.items) + page.without_uid
         yield from new
@@ -49,14 +52,14 @@ def iter_pages(read: Callable[[int | None], Page[Record]], label: str) -> Iterat
         page = read(number)
     if len(seen) != page.total_count:
         raise DriftedReadError(
-            f"The server reports a total of {page.total_count} for {label}, but {len(seen)} were read. The list "
-            "changed during the read, or the total is wrong. Read the list again."
+            f"The server reports {page.total_count} records for {label}, but {len(seen)} records were read. The list "
+            "changed during the read, or the reported number is wrong. Read the list again."
         )
 
 
 def overlapping_windows(page_size: int, total: int) -> list[Window] | None:
     """
-    Return overlapping pages that cover the rest of a list after its first page.
+    Return overlapping pages that cover all rows of a list after its first page.
 
     Each page shares at least one row with the previous page. A shared row in the expected position shows that no row
     moved between the two requests.
@@ -87,7 +90,7 @@ def overlapping_windows(page_size: int, total: int) -> list[Window] | None:
         farthest, window = end, None
         for size in range(page_size, max(page_size // 2, 1) - 1, -1):
             if end - 1 + size <= farthest:
-                break  # A smaller page cannot end later.
+                break  # A smaller page cannot end at a later row.
             k = (end - 1) // size
             if k and (k + 1) * size > farthest:
                 farthest, window = (k + 1) * size, (k, size)
@@ -101,9 +104,10 @@ def overlapping_windows(page_size: int, total: int) -> list[Window] | None:
 @cache
 def count_pages(page_size: int, total: int) -> int:
     """
-    Return the number of requests that a verified read of a list needs if the list does not change.
+    Return the number of requests for a verified read of a list that does not change.
 
-    If the first page is full and contains the complete list, one more request checks that the next page is empty.
+    If the first page is full and contains the complete list, an additional request checks that the next page is
+    empty.
 
     Examples
     --------
@@ -112,7 +116,7 @@ def count_pages(page_size: int, total: int) -> int:
     """
     pages = max(-(-total // page_size), 1)
     windows = overlapping_windows(page_size, total)
-    requests = 2 * pages  # If pages cannot overlap, the list is read twice.
+    requests = 2 * pages  # If pages cannot overlap, the complete list is read twice.
     if windows is not None:
         requests = 1 + len(windows)
     return requests + (pages > MANY_PAGES) + (total == page_size)

@@ -46,7 +46,7 @@ class ResponseBody:
 
     def add(self, chunk: bytes) -> None:
         """
-        Add a chunk of the body as it was received.
+        Add a received chunk of the body, which can be compressed.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class ResponseBody:
         elif self._encoding == "gzip":
             self._decompress(chunk)
         else:
-            raise UnusableBodyError("The body must have the Content-Encoding gzip or identity.")
+            raise UnusableBodyError("The response body must have the Content-Encoding gzip or identity.")
 
     def finish(self) -> bytes:
         """
@@ -84,7 +84,7 @@ class ResponseBody:
             if self._inflater is None or self._inflater.eof:  # A gzip body can consist of several members.
                 self._inflater = zlib.decompressobj(_GZIP)
             try:
-                # One byte above the limit is enough to detect a body that is too large.
+                # Decompressing one byte above the limit is enough to detect a body that is too large.
                 piece = self._inflater.decompress(data, self._max_bytes - self._size + 1)
             except zlib.error:
                 raise IncompleteBodyError("The gzip data is corrupt.") from None

@@ -1,9 +1,8 @@
 """
-Retry failed requests, and limit the request rate of all threads of a client.
+Retry failed requests, and limit the request rate of a client across all of its threads.
 
-Reads, writes, and write probes use this module with different policies and different sets of errors to retry. The
-client retries only reads. `frgroups.apply` also retries a write after status 429, because the server did not execute
-the request.
+Read and write requests use different retry policies. The client retries only read requests. `frgroups.apply` also
+retries a write request after status 429, because the server did not execute the request.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ class RetryPolicy:
     """
     Limits for the retries of a request, with exponential backoff and full jitter.
 
-    A Retry-After header replaces the backoff if it requests at most `max_delay` seconds. If it requests more, the
-    request is not retried. A Retry-After of 0 s or in the past is ignored, so that a failing server does not receive
-    all attempts immediately after each other.
+    If the server sends a Retry-After header, the delay in the header replaces the backoff. If this delay exceeds
+    `max_delay`, the request is not retried. A Retry-After header with 0 s or a date in the past is ignored, so that a
+    failing server does not receive all attempts in immediate succession.
 
     Attributes
     ----------
@@ -86,7 +85,8 @@ class RetryPolicy:
         return seconds
 
 
-# Policy for writes after status 429. It allows many retries, because an operator must resume a run that gave up.
+# Policy for write requests after status 429.
+# The policy allows many retries, because an operator must resume the run if all retries fail.
 RATE_LIMIT_POLICY = RetryPolicy(max_attempts=300, total_wait=300.0)
 
 
@@ -118,7 +118,7 @@ def call_with_retry(
     wait: Callable[[Retry], None] | None = None,
 ) -> Result:
     """
-    Call a function, and retry the call while it fails and the policy allows another attempt.
+    Call a function, and repeat the call after an error if the retry policy allows another attempt.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def call_with_retry(
 
 
 def requested_delay(error: ApiError) -> float | None:
-    """Return the Retry-After delay of an error in seconds, or None if the server requested no delay."""
+    """Return the Retry-After delay of a failed request in seconds, or None if the server requested no delay."""
     if isinstance(error, RateLimitedError | ServerError):
         return error.retry_after
     return None
@@ -165,7 +165,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """
     Convert a Retry-After header to seconds, or return None if the value is missing or invalid.
 
-    The header contains either a number of seconds or an HTTP date.
+    A Retry-After header contains either a number of seconds or an HTTP date.
 
     Examples
     --------
@@ -189,17 +189,17 @@ _this_thread = threading.local()
 
 
 def stop_waiting_at(event: threading.Event) -> None:
-    """Register an event that cancels each later `sleep` of this thread when it is set."""
+    """Register an event for the current thread, so that `sleep` raises CancelledError when the event is set."""
     _this_thread.stop = event
 
 
 def sleep(seconds: float) -> None:
-    """Sleep for the given number of seconds. Raise CancelledError if the event of `stop_waiting_at` is set."""
+    """Sleep for the given number of seconds. Raise CancelledError if the event from `stop_waiting_at` is set."""
     stop: threading.Event | None = getattr(_this_thread, "stop", None)
     if stop is None:
         time.sleep(seconds)
     elif stop.wait(seconds):
-        raise CancelledError("The delay was canceled because the work of this thread has ended.")
+        raise CancelledError("The wait before the next request was canceled, because the operation has ended.")
 
 
 class RateLimiter:
@@ -234,11 +234,12 @@ class RateLimiter:
             if turn > now:
                 sleep(turn - now)
             waited += turn - now
-            if turn >= self._paused_until:  # Otherwise, another thread started a pause in the meantime.
+            # If another thread has started a pause in the meantime, wait again.
+            if turn >= self._paused_until:
                 return waited
 
     def remaining_pause(self) -> float:
-        """Return the number of seconds until the current pause ends, or 0 if there is no pause."""
+        """Return the number of seconds until new requests may start, or 0 if requests are not paused."""
         return max(0.0, self._paused_until - time.monotonic())
 
     def pause(self, seconds: float) -> None:

@@ -36,7 +36,7 @@ _EXAMPLE = """\
     tenant_uid = "the uid of the tenant"
     host = "stage"
     token_command = ["pass", "show", "flow/sport_no"]"""
-_HOW_TO = f"Create the file with one table for each tenant:\n\n{_EXAMPLE}\n"
+_HOW_TO = f"Create the file with one table per tenant:\n\n{_EXAMPLE}\n"
 _SECRETS = re.compile(r"token|secret|password|passwd|api_?key|credential|authorization|bearer", re.IGNORECASE)
 _NO_SECRETS = (
     "A token in a file can be copied, backed up, or committed together with the file. Revoke this token, keep a new "
@@ -47,7 +47,7 @@ _Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
 
 
 class _TenantTable(msgspec.Struct):
-    """Table of a tenant in `tenants.toml`. `check_client_option` validates the numbers."""
+    """Table of one tenant in `tenants.toml`. `check_client_option` validates the numeric options."""
 
     tenant_uid: _Text
     host: _Text
@@ -66,7 +66,7 @@ class Tenant:
     """
     Tenant that is configured in `tenants.toml`.
 
-    The repr omits the command, because it can contain a secret.
+    The repr omits the token command, because the command can contain a secret.
 
     Examples
     --------
@@ -82,12 +82,12 @@ class Tenant:
     folder: Path | None = field(default=None, repr=False)
 
     def token(self) -> str:
-        """Run the command and return the token. Errors contain neither the token nor the arguments of the command."""
+        """Run the token command, and return the token. Errors omit the token and the command's arguments."""
         return run_token_command(self.name, self.token_command, self.folder)
 
 
 def config_path(path: str | Path | None = None) -> Path:
-    """Return the absolute form of a path, or the path of `tenants.toml` in the data folder for None."""
+    """Return the absolute path of the tenants file. None means `tenants.toml` in the data folder."""
     if path is None:
         return home() / "tenants.toml"
     return Path(path).expanduser().resolve()
@@ -95,7 +95,7 @@ def config_path(path: str | Path | None = None) -> Path:
 
 def find_tenant(name: str, path: str | Path | None = None) -> Tenant:
     """
-    Return the tenant with a name.
+    Return the tenant with the given name from the tenants file.
 
     Invalid tables of other tenants are ignored.
 
@@ -120,9 +120,9 @@ def find_tenant(name: str, path: str | Path | None = None) -> Tenant:
 
 def read_tenants(path: str | Path | None = None) -> dict[str, Tenant | InputError]:
     """
-    Return the tenants of the file by name.
+    Return the tenants in `tenants.toml` as a dictionary from name to tenant.
 
-    The value for an invalid table is an InputError instead of a tenant.
+    If the table of a tenant is invalid, the dictionary contains an InputError instead of the tenant.
 
     Raises
     ------
@@ -132,13 +132,13 @@ def read_tenants(path: str | Path | None = None) -> dict[str, Tenant | InputErro
     file = config_path(path)
     tenants = {name: _read_tenant(name, table, file) for name, table in _read_tables(file).items()}
     for name, other in _duplicate_tenants(tenants):
-        problem = f"The table [{other}] has the same tenant_uid and host. Remove one of the two tables."
+        problem = f"The table [{other}] contains the same tenant_uid and host. Remove one of the two tables."
         tenants[name] = InputError(f"The table [{name}] in {file} is invalid. {problem}", problem=problem)
     return tenants
 
 
 def _read_tables(file: Path) -> dict[str, dict[str, Any]]:
-    """Return the tables of the file without validating their keys and values."""
+    """Return the tables in the tenants file without validating their keys and values."""
     try:
         _check_file_permissions(file)
     except FileNotFoundError:
@@ -151,7 +151,7 @@ def _read_tables(file: Path) -> dict[str, dict[str, Any]]:
             hint = f"Write a tenant as a table with the heading [{name}]."
             if _SECRETS.search(name):
                 hint = _NO_SECRETS
-            raise InputError(f"The key {name!r} in {file} is outside of any table. {hint}")
+            raise InputError(f"The key {name!r} in {file} is not inside a table. {hint}")
         if not name.strip() or not name.isprintable() or name.startswith("-"):
             raise InputError(f"{name!r} in {file} is not a valid tenant name. Use a name such as sport_no.")
     return document
@@ -159,21 +159,25 @@ def _read_tables(file: Path) -> dict[str, dict[str, Any]]:
 
 def _check_file_permissions(file: Path) -> None:
     """
-    Raise InputError if all users of the machine can write the file.
+    Raise InputError if all users of the machine can write to the tenants file.
 
-    The commands of the file run as the current user, so another user must not be able to change them. If only the
-    group can write the file, a warning is logged. Read access is not restricted, because the file contains no token.
+    The token commands in the file run as the current user, so other users must not be able to change them. If only
+    the file's group can write to the file, a warning is logged. Read access is not restricted, because the file
+    contains no token.
     """
     mode = file.stat().st_mode
     if os.name == "nt":
         return
     if mode & stat.S_IWOTH:
         raise InputError(
-            f"All users of this machine can write {file} (mode {stat.S_IMODE(mode):04o}), and its commands run with "
-            f"your permissions. Run chmod go-w {file}"
+            f"All users of this machine can write to {file} (mode {stat.S_IMODE(mode):04o}), and its commands run "
+            f"with your permissions. To prevent this, run: chmod go-w {file}"
         )
     if mode & stat.S_IWGRP:
-        text = f"The group of {file} can write the file, and its commands run with your permissions. Run chmod g-w."
+        text = (
+            f"The users in the group of {file} can write to the file, and its commands run with your permissions. "
+            f"To prevent this, run: chmod g-w {file}"
+        )
         log_event(log, logging.WARNING, "config_writable", text, file=file, mode=f"{stat.S_IMODE(mode):04o}")
 
 
@@ -197,12 +201,14 @@ def _read_tenant(name: str, table: dict[str, Any], file: Path) -> Tenant | Input
 
 
 def _check_keys(table: dict[str, Any]) -> None:
-    """Raise InputError if the table has an unknown key. The error contains no value of the table."""
+    """Raise InputError if a tenant's table has an unknown key. The error contains no values from the table."""
     for key, value in table.items():
         if key in _KEYS:
             continue
         if isinstance(value, dict):
-            raise InputError(f'{key!r} is a nested table. Put a name with a dot in quotes, as in ["sport.no"].')
+            raise InputError(
+                f'{key!r} is a nested table. If a tenant name contains a dot, quote the name: ["sport.no"].'
+            )
         if _SECRETS.search(key) and not _close_matches(key, ["token_command"], 0.75):
             raise InputError(f"The key {key!r} is not allowed. {_NO_SECRETS}")
         hint = did_you_mean(_close_matches(key, _KEYS)) or f" The valid keys are {', '.join(_KEYS)}."
@@ -218,7 +224,7 @@ def _convert(table: dict[str, Any]) -> _TenantTable:
 
 
 def _split_command(command: str | list[str]) -> tuple[str, ...]:
-    """Split a command into words. Errors contain no word of the command, because it can be secret."""
+    """Split a token command into words. Errors do not quote the command, because it can contain a secret."""
     words = command
     if isinstance(command, str):
         try:
@@ -234,12 +240,12 @@ def _split_command(command: str | list[str]) -> tuple[str, ...]:
 
 def _expand_home(word: str) -> str:
     if word.startswith("~/"):
-        return os.path.expanduser(word)  # noqa: PTH111  # Path would normalize the rest of the word.
+        return os.path.expanduser(word)  # noqa: PTH111  # Path would normalize the rest of the string.
     return word
 
 
 def _duplicate_tenants(tenants: dict[str, Tenant | InputError]) -> list[tuple[str, str]]:
-    """Return the names of duplicate tenants, each with another name of the same tenant."""
+    """Return each name of a tenant that has several tables, together with another name of the same tenant."""
     names: dict[tuple[str, str], list[str]] = {}
     for name, tenant in tenants.items():
         if isinstance(tenant, Tenant):
@@ -251,11 +257,11 @@ def _duplicate_tenants(tenants: dict[str, Tenant | InputError]) -> list[tuple[st
 def _unknown_tenant_text(name: str, tenants: dict[str, Tenant | InputError], file: Path) -> str:
     names = [tenant.name for tenant in tenants.values() if isinstance(tenant, Tenant) and tenant.tenant_uid == name]
     if names:
-        return f"{name!r} is the uid of a tenant. Use its name in {file}: {' or '.join(map(repr, names))}."
+        return f"{name!r} is a tenant uid. Use the tenant's name in {file} instead: {' or '.join(map(repr, names))}."
     if not tenants:
-        return f"Cannot find the tenant {name!r}, because {file} contains no tenant."
+        return f"Cannot find the tenant {name!r}, because {file} contains no tenants."
     hint = did_you_mean(_close_matches(name, tenants))
-    return f"{file} contains no tenant {name!r}.{hint} It contains {format_list(sorted(tenants), 10)}."
+    return f"{file} contains no tenant named {name!r}.{hint} Its tenants are {format_list(sorted(tenants), 10)}."
 
 
 def _close_matches(name: str, names: Iterable[str], cutoff: float = 0.6) -> list[str]:
@@ -287,16 +293,16 @@ def run_token_command(tenant: str, words: Sequence[str], folder: Path | None) ->
     """
     outcome = _run(words, folder)
     if isinstance(outcome, str):
-        # Raise outside of an except block. An error of subprocess as context would show the command and its output.
+        # Raise outside of the except block, because a chained subprocess error would show the command and its output.
         raise _token_command_error(tenant, words, outcome, None)
     exit_code, output = outcome
     token = output.decode(errors="replace").strip()
     if exit_code != 0:
-        raise _token_command_error(tenant, words, f"It ended with exit code {exit_code}.", exit_code)
+        raise _token_command_error(tenant, words, f"The command ended with exit code {exit_code}.", exit_code)
     if not token:
-        raise _token_command_error(tenant, words, "It printed nothing.", 0)
+        raise _token_command_error(tenant, words, "The command printed nothing.", 0)
     if "\n" in token:
-        problem = f"It printed {len(token.splitlines())} lines."
+        problem = f"The command printed {len(token.splitlines())} lines."
         raise _token_command_error(tenant, words, problem, 0)
     log_event(
         log, logging.INFO, "token_requested", f"The token_command of tenant {tenant} printed a token.", tenant=tenant
@@ -311,13 +317,13 @@ def _run(words: Sequence[str], folder: Path | None) -> tuple[int, bytes] | str:
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder
         )
     except (OSError, ValueError) as error:
-        return f"It could not be started: {getattr(error, 'strerror', None) or type(error).__name__}."
+        return f"The command could not be started: {getattr(error, 'strerror', None) or type(error).__name__}."
     with process:
         try:
             output, _ = process.communicate(timeout=TOKEN_COMMAND_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
-            return f"It did not end within {TOKEN_COMMAND_TIMEOUT:g} s and was stopped."
+            return f"The command did not end within {TOKEN_COMMAND_TIMEOUT:g} s and was stopped."
         except BaseException:
             process.kill()
             raise
@@ -328,7 +334,7 @@ def _token_command_error(tenant: str, words: Sequence[str], problem: str, exit_c
     command = Path(words[0]).name
     return TokenCommandError(
         f"The token_command of tenant {tenant} ({command} ...) failed. {problem} "
-        "Run the command in a terminal. It must print the token and nothing else.",
+        "To find the cause, run the command in a terminal. The command must print only the token.",
         tenant=tenant,
         command=command,
         exit_code=exit_code,

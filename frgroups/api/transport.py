@@ -47,7 +47,8 @@ _MAX_REDIRECTS = 3
 _RETRY_ON = (RateLimitedError, ServerError, ConnectionFailedError)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# httpx uses httpcore for its connections. The expression also works with httpx2 and httpcore2.
+# httpx sends requests with the package httpcore, and httpx2 with httpcore2.
+# The expression below finds the logger of both packages.
 _event_names_only = EventNamesOnly()
 logging.getLogger(httpx.__name__.replace("httpx", "httpcore") + ".http11").addFilter(_event_names_only)
 
@@ -58,7 +59,7 @@ Result = TypeVar("Result")
 @dataclass(frozen=True, slots=True)
 class Call:
     """
-    Request for one operation of the API.
+    Request to one operation of the customer group API.
 
     Attributes
     ----------
@@ -87,7 +88,7 @@ class Response:
     """
     Complete HTTP response.
 
-    The class has no generated repr, because it would show personal data and the token.
+    A response has no generated repr, because the repr would show personal data and the token.
 
     Attributes
     ----------
@@ -113,7 +114,7 @@ class Response:
 
 def checked_base_url(base_url: str) -> str:
     """
-    Validate a base URL, and replace the name of an environment by its URL.
+    Validate a base URL, and replace an environment name such as "stage" with its URL.
 
     Raises
     ------
@@ -133,11 +134,12 @@ def checked_base_url(base_url: str) -> str:
     if url.scheme not in ("http", "https") or not url.host:
         text = base_url
         if isinstance(base_url, str):
-            # The part before an @ can be a password. The error has no cause for the same reason.
+            # The part before an @ is masked, because it can contain a password.
+            # The error has no cause, because the message of the cause could also contain the password.
             text = re.sub(r"[^/]*@", "…@", base_url)
         raise InputError(f"`base_url` must be 'stage', 'production', or a URL such as https://host/v2, got {text!r}.")
     if url.userinfo or url.query or url.fragment:
-        raise InputError("`base_url` must not contain a user, a query, or a fragment. Pass the token separately.")
+        raise InputError("`base_url` must not contain a user name, query, or fragment. Pass the token separately.")
     if url.scheme == "http" and not is_loopback(url.host):
         raise InputError(
             f"`base_url` must use https, got {base_url!r}. With http, the token would be sent unencrypted."
@@ -167,9 +169,10 @@ class Transport:
     """
     Thread-safe HTTP transport for one tenant.
 
-    Reads are retried after a 429 or 5xx status, a timeout, or a lost connection. Writes are sent once, because only
-    the caller can find out whether the change took effect if the response is lost. After status 401, a callable token
-    is called again and the request is repeated once, also for writes.
+    Read requests are retried after a 429 or 5xx status, a timeout, or a lost connection. Write requests are sent
+    once, because after a lost response only the caller can check whether the change took effect. If the token is a
+    callable and the server returns status 401, the callable is called again and the request is repeated once. This
+    also applies to write requests.
 
     The number of connections is at most the number of workers.
     """
@@ -199,16 +202,16 @@ class Transport:
             requests_per_second = REQUESTS_PER_SECOND
         self._rate_limiter = RateLimiter(requests_per_second)
         self._retry = retry
-        # Store only a callable as the source. A traceback with local variables would show a plain token.
+        # Store the token source only if it is a callable, because a traceback could show a plain token.
         self._token_source = token if callable(token) else None
         self._token = HiddenText() if callable(token) else check_token(token)
         self._token_lock = threading.Lock()
         # `timeout` applies to each read from the connection. The total timeout applies to the complete response.
         self._total_timeout = TOTAL_TIMEOUT_FACTOR * timeout
         ssl_context = None
-        if url.scheme == "https":  # Loading certificates is slow, and http does not need them.
+        if url.scheme == "https":  # Loading certificates is slow, so they are loaded only for https.
             ssl_context = httpx.create_ssl_context(verify, trust_env=not loopback)
-        # Without a proxy, httpx must not read the environment, because it rejects some valid values of NO_PROXY.
+        # If no proxy is set, httpx must not read the environment, because it rejects some valid values of NO_PROXY.
         uses_proxy = not loopback and not getproxies().keys().isdisjoint(("http", "https", "all"))
         self._http = httpx.Client(
             timeout=httpx.Timeout(timeout, pool=None),
@@ -232,7 +235,7 @@ class Transport:
         """
         Send a request, and return the decoded body of a successful response.
 
-        Reads are retried according to the retry policy. Writes are sent once.
+        Read requests are retried according to the retry policy. Write requests are sent once.
 
         Parameters
         ----------
@@ -255,7 +258,8 @@ class Transport:
         def wait(retry: Retry) -> None:
             status, n = retry.error.status, retry.attempts
             text = (
-                f"{call.operation} returned {status or 'no response'}. Attempt {n + 1} starts in {retry.delay:.1f} s."
+                f"The request {call.operation} failed ({status or 'no response'}). Attempt {n + 1} starts in "
+                f"{retry.delay:.1f} s."
             )
             facts = {**self._facts(call, status), "attempts": n, "wait_seconds": retry.delay}
             log_event(log, logging.INFO, "request_repeated", text, **facts)
@@ -264,10 +268,10 @@ class Transport:
         return call_with_retry(attempt, self._retry, retry_on=_RETRY_ON, wait=wait)
 
     def unexpected_response(self, call: Call, problem: str) -> UnexpectedResponseError:
-        """Return the error for a response with status 200 whose body does not follow the API."""
+        """Return the error for a response with status 200 whose body does not follow the API contract."""
         return UnexpectedResponseError(
-            f"{self._describe(call)} returned status 200, but the response does not follow the API. {problem}"
-            f"{_outcome(call)} Check that {self.base_url} is the base URL of the API.",
+            f"{self._describe(call)} returned status 200, but the response does not follow the API contract. "
+            f"{problem}{_outcome(call)} Check that {self.base_url} is the base URL of the API.",
             **self._facts(call, 200),
         )
 
@@ -277,12 +281,12 @@ class Transport:
             response = self._request(call, self._renew_token(response.token))
         if not response.is_success:
             self._raise_for_status(call, response)
-        # Parallel decoding is slower, because the threads compete for the interpreter lock.
+        # Decode one response at a time, because parallel threads would compete for the interpreter lock.
         with self._decode_lock:
             return decode(response.body)
 
     def _request(self, call: Call, token: str) -> Response:
-        """Send a request, and follow up to 3 redirects of a read if they stay on the same host."""
+        """Send a request. If it is a read request, follow up to 3 redirects on the same host."""
         url = httpx.URL(f"{self.base_url}/tenants/{self.tenant_uid}{call.path}", params=call.parameters or None)
         for _ in range(_MAX_REDIRECTS + 1):
             response = self._exchange(call, url, token)
@@ -292,7 +296,7 @@ class Transport:
             if (target.scheme, target.raw_host, target.port) != (url.scheme, url.raw_host, url.port):
                 host = target.raw_host.decode("ascii", "replace")
                 raise UnexpectedResponseError(
-                    f"{self._describe(call)} was redirected to another host, {host!r} (status {response.status}). "
+                    f"{self._describe(call)} was redirected to another host: {host!r} (status {response.status}). "
                     "The token was not sent to that host. Check the base URL.",
                     **self._facts(call, response.status),
                 )
@@ -310,7 +314,9 @@ class Transport:
             headers["Content-Type"] = "application/json"
         self._rate_limiter.acquire()
         if self._http.is_closed:
-            raise InputError(f"The client is closed, so {call.operation} was not sent. Create a new client.")
+            raise InputError(
+                f"The client is closed, so the request {call.operation} was not sent. Create a new client."
+            )
         self._count_request()
         started = time.monotonic()
         failure: ConnectionFailedError | None = None
@@ -328,10 +334,8 @@ class Transport:
             raise self._connection_error(call, error) from error.with_traceback(None)
         except (httpx.TransportError, IncompleteBodyError) as error:
             failure = self._connection_error(call, error)
-        except (
-            httpx.InvalidURL,
-            UnicodeError,
-        ) as error:  # httpx raises either of them if the Location header is not a URL.
+        except (httpx.InvalidURL, UnicodeError) as error:
+            # httpx raises one of these errors if the Location header is not a valid URL.
             raise UnexpectedResponseError(
                 f"{self._describe(call)} was redirected to an invalid URL.{_outcome(call)} Check the base URL.",
                 **self._facts(call, 302),
@@ -350,7 +354,7 @@ class Transport:
         """
         Read the body of a response, and enforce the size limit and the total timeout.
 
-        The total timeout starts with the request and is checked after each chunk of the body.
+        The total timeout starts when the request is sent. It is checked after each chunk of the body.
         """
         body = ResponseBody(stream.headers.get("Content-Encoding"), LARGEST_BODY)
         try:
@@ -362,7 +366,7 @@ class Transport:
         except UnusableBodyError as error:
             if stream.is_success:
                 raise self.unexpected_response(call, str(error)) from None
-            return b""  # The status determines the error. Only the message of the server is lost.
+            return b""  # The status still determines the error. Only the server's message is lost.
 
     def _count_request(self) -> None:
         with self._count_lock:
@@ -374,7 +378,7 @@ class Transport:
         return self._renew_token("")
 
     def _renew_token(self, rejected: str) -> str:
-        """Return a new token from the callable, or the one that another thread requested in the meantime."""
+        """Return a new token from the callable, or the token that another thread has requested in the meantime."""
         with self._token_lock:
             if self._token == rejected and callable(self._token_source):
                 self._token = check_token(self._token_source())
@@ -413,7 +417,7 @@ class Transport:
                 **facts,
             )
         if status == 404:
-            raise NotFoundError(f"{where} The tenant or the group does not exist. Check both uids.{quote}", **facts)
+            raise NotFoundError(f"{where} The tenant or the group does not exist. Check the uids.{quote}", **facts)
         if status == 429:
             raise RateLimitedError(
                 f"{where} The server received too many requests.{_wait_text(requested)}{quote}",
@@ -427,17 +431,18 @@ class Transport:
             raise ServerError(f"{where} The server failed.{advice}{quote}", retry_after=requested, **facts)
         if status >= 400:
             raise RequestRejectedError(
-                f"{where} The server rejected the request. Check its arguments.{quote}", **facts
+                f"{where} The server rejected the request. Check the arguments of the request.{quote}", **facts
             )
         raise UnexpectedResponseError(
-            f"{where} The API does not use this status. Check the base URL.{quote}", **facts
+            f"{where} The API contract does not contain this status. Check the base URL.{quote}", **facts
         )
 
     def _pause_if_requested(self, response: Response) -> float | None:
         """
         Pause all requests if a 429 or 503 response has a Retry-After header, and return its delay in seconds.
 
-        A delay that exceeds the maximum of the retry policy starts no pause, because no request would wait for it.
+        If the delay exceeds the maximum of the retry policy, requests are not paused, because a failed request is not
+        retried after such a delay.
         """
         if response.status not in (429, 503):
             return None
@@ -449,7 +454,7 @@ class Transport:
     def _server_message(self, response: Response) -> str:
         """Return the message in the body of an error response, without the token."""
         # Remove the token before the message is shortened, so that no part of the token remains.
-        # Remove it again after decoding, because the token can be escaped in the body.
+        # Remove the token again after decoding, because it can be escaped in the body.
         message = codec.error_message(response.body.replace(response.token.encode(), "…".encode()))
         return message.replace(response.token, "…")
 
@@ -471,5 +476,5 @@ def _wait_text(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if not isfinite(seconds):
-        return " The server requests an infinite delay."
-    return f" The server requests a delay of {seconds:.0f} s."
+        return " The server requested an infinite delay."
+    return f" The server requested a delay of {seconds:.0f} s."

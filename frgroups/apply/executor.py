@@ -1,4 +1,4 @@
-"""Apply a plan. No other module sends planned changes to a tenant."""
+"""Apply approved plans to a tenant, and create the receipts of interrupted runs."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def apply_plan(
     WrongTenantError
         The client is connected to another tenant or host than the plan was created for.
     PlanBlockedError
-        The plan exceeds a limit or was already undone.
+        The plan exceeds a limit or has already been undone.
     LockedError
         Another process is applying a plan to the tenant.
     DriftError
-        A group has changed too much since the plan was created.
+        A group has drifted too much since the plan was created.
     ApplyAbortedError
-        The run was interrupted or could not write its journal before it sent a change.
+        The run was interrupted before it sent a change, or its journal could not be written.
     InputError
         The plan was started with another journal, its journal no longer exists, or a file cannot be read.
     CorruptFileError
@@ -132,7 +132,7 @@ def apply_plan(
         stop = stack.enter_context(deferred_interrupt())
         with with_run_status(state):
             run = stack.enter_context(_locked_run(client, plan, journal, progress, stop))
-        # Check again, because another process might have applied or undone the plan before the lock was acquired.
+        # Check the plan again, because another process might have applied or undone it before the lock was acquired.
         finished = check_can_start(plan, run.journal)
         if finished is not None:
             return finished
@@ -209,7 +209,7 @@ def finalize_plan(
             f"{journal_file.path}. Nothing was sent. Pass the journal folder of the run that you want to finalize."
         )
     with _locked_run(client, plan, journal, progress, threading.Event()) as run:
-        # Check again, because another process might have applied or undone the plan before the lock was acquired.
+        # Check the plan again, because another process might have applied or undone it before the lock was acquired.
         receipt = check_can_start(plan, run.journal)
         if receipt is None:
             receipt = run.finalize(FINALIZED, unless_complete=True)
@@ -233,9 +233,9 @@ def _start(run: Run, plan: Plan, approval: Approval) -> None:
 
 def _send_plan(run: Run, plan: Plan) -> str:
     """
-    Send the changes of a plan and return the reason for an early stop, or an empty string.
+    Send the changes of a plan. Return the reason if the run stopped early, and an empty string if it did not.
 
-    An undo that sent no change is marked in the registry, so that the original plan can still be resumed.
+    If an undo plan sent no change, its registry entry is canceled, so that the original plan can still be resumed.
     """
     stopped = None
     try:
@@ -250,7 +250,7 @@ def _send_plan(run: Run, plan: Plan) -> str:
 def _locked_run(
     client: Client, plan: Plan, journal: str | Path | None, progress: ProgressOption, stop: threading.Event
 ) -> Iterator[Run]:
-    """Lock the tenant, open the journal of the plan for writing, and yield the run."""
+    """Lock the tenant, open the plan's journal for writing, and yield a Run object."""
     waits, chunk = READ_BACK_WAITS, CHUNK
     capabilities = stored_capabilities(client.tenant_uid, client.base_url)
     if capabilities is not None:
@@ -271,7 +271,7 @@ def _log_result(receipt: Receipt) -> None:
 
 
 def last_receipt(plan: Plan, journal: str | Path | None = None) -> Receipt | None:
-    """Return the receipt of the last run of a plan, or None if it is missing, corrupt, or of another plan."""
+    """Return the receipt of a plan's last run, or None if the file is missing, corrupt, or for another plan."""
     with suppress(FrgroupsError):
         journal_file = Journal.for_plan(plan, journal)
         if journal_file.receipt_path.exists():

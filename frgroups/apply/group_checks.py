@@ -1,8 +1,8 @@
 """
 Check a plan against the current members of its groups before changes are sent.
 
-The checks compare the drift and the planned changes with the limits of the plan. They also find the changes that are
-already in effect.
+The checks compare the drift and the planned changes with the limits of the plan. They also find planned changes that
+are already in effect, because these changes do not need to be sent.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from frgroups.plan.plan import Plan
 
 DAY = timedelta(hours=24)
 
-# Maps a group uid to the numbers of additions and removals by other clients since the plan was created.
+# This dictionary maps each group uid to the numbers of additions and removals by other clients.
 Drift = dict[str, tuple[int, int]]
 
 
 def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupReader, stop: threading.Event) -> Drift:
     """
-    Read the groups of a plan, check drift and limits, and return the drift of each group.
+    Read the groups in a plan, check their drift and the plan's limits, and return the drift of each group.
 
-    Changes that are already in effect are recorded in the journal, so that they are not sent.
+    Planned changes that are already in effect are recorded in the journal and are not sent.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupRead
     problems = {}
     for group in plan.groups:
         if stop.is_set():
-            raise RunAborted("The run was interrupted while it read the groups of the plan.")
+            raise RunAborted("The run was interrupted while it read the groups in the plan.")
         if group.create and group.uid not in journal.state.creating:
             problem = _check_absent(client, group)
         else:
@@ -57,8 +57,9 @@ def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupRead
             problems[group.uid] = problem
     if problems:
         raise DriftError(
-            f"The plan no longer matches {len(problems)} of {pluralize(len(plan.groups), 'group')}. "
-            f"{' '.join(problems.values())} Load the tenant again and create a new plan.",
+            f"The plan no longer matches the current state of {len(problems)} of "
+            f"{pluralize(len(plan.groups), 'group')}. {' '.join(problems.values())} "
+            "Load the tenant again and create a new plan.",
             groups=list(problems),
         )
     recent: Counter[str] = Counter()
@@ -73,7 +74,7 @@ def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupRead
 
 
 def _check_absent(client: Client, group: GroupChange) -> str:
-    """Return an error message if a group that the plan creates already exists, or an empty string."""
+    """Return an error message if a group that the plan must create exists, or an empty string if it does not."""
     try:
         client.get_group(group.uid)
     except NotFoundError:
@@ -83,10 +84,10 @@ def _check_absent(client: Client, group: GroupChange) -> str:
 
 def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Drift, *, created: bool) -> str:
     """
-    Return an error message if a group was deleted or has changed too much, or an empty string.
+    Return an error message if a group was deleted or has drifted too much, and an empty string if it has not.
 
-    The number of changes by other clients is stored in `drift`. `created` is True if an earlier run of the plan
-    created the group.
+    The numbers of additions and removals by other clients are stored in `drift`. `created` is True if an earlier run
+    of the plan created the group.
     """
     try:
         listing = reader.read(group.uid)
@@ -106,8 +107,8 @@ def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Dri
         return ""
     return (
         f"Group {group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created. Since "
-        f"then, other clients made {pluralize(joined, 'addition')} and {pluralize(left, 'removal')}. The limit is "
-        f"{pluralize(int(allowed), 'change')} (drift_share, drift_floor)."
+        f"then, other clients made {pluralize(joined, 'addition')} and {pluralize(left, 'removal')}. The plan "
+        f"allows at most {pluralize(int(allowed), 'change')} (limits drift_share and drift_floor)."
     )
 
 
@@ -119,10 +120,10 @@ def _current_counts(
     group: GroupChange, reader: GroupReader, own: set[tuple[str, str]], n_recent_removals: int
 ) -> GroupCounts:
     """
-    Count the changes of a group that are not in effect yet, and its removals in the last 24 hours.
+    Count a group's planned changes that are not in effect yet, and the group's removals in the last 24 hours.
 
-    `own` contains the removals that earlier runs of the same plan sent in the last 24 hours. They are counted only if
-    the customer is no longer a member.
+    `own` contains the removals that earlier runs of the same plan sent in the last 24 hours. Such a removal is
+    counted only if the customer is no longer a member of the group.
     """
     members = reader.members(group.uid)
     removes = sum(uid in members for uid in group.remove)
@@ -133,9 +134,10 @@ def _current_counts(
 
 def _record_already_true(group: GroupChange, journal: Journal, reader: GroupReader) -> None:
     """
-    Add the changes that are already in effect to the journal.
+    Record in the journal which planned changes of a group are already in effect.
 
-    Their state in the receipt is `already`. A missing customer counts as removed only after a consistent read.
+    In the receipt, planned changes that were already in effect have the state `already`. A customer who is missing
+    from the group counts as removed only if the read of the group was consistent.
     """
     state, members = journal.state, reader.members(group.uid)
     absence_counts = reader.confirms_absence(group.uid)
@@ -151,9 +153,10 @@ def _record_already_true(group: GroupChange, journal: Journal, reader: GroupRead
 
 def recent_removals(plan: Plan, own: Path) -> Counter[str]:
     """
-    Count the removals per group that other plans have sent in the last 24 hours.
+    Return the number of removals per group that other plans have sent in the last 24 hours.
 
-    Rejected and unsent removals are not counted. `own` is the journal of the plan itself, which is skipped.
+    Removals that were rejected or not sent are not counted. `own` is the path of the plan's own journal, which is
+    skipped.
 
     Raises
     ------
@@ -169,7 +172,7 @@ def recent_removals(plan: Plan, own: Path) -> Counter[str]:
 
 
 def _removals_of_run(journal: Path) -> set[tuple[str, str]]:
-    """Return the removals in a journal from the last 24 hours as pairs of group uid and customer uid."""
+    """Return the removals that a journal recorded in the last 24 hours, as pairs of group uid and customer uid."""
     if not journal.exists():
         return set()
     return _removals_since(journal, datetime.now(UTC) - DAY)

@@ -1,4 +1,4 @@
-"""Read the members of groups before, during, and after a run."""
+"""Read the members of groups before, during, and after the changes of a plan are sent."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from frgroups.apply.journal import RunAborted
 from frgroups.errors import FrgroupsError, NotFoundError
 from frgroups.load.verified_listing import Listing, read_members, worker_threads
 
-_Changes = set[tuple[str, str]]  # Pairs of a customer uid and "add" or "remove".
+_Changes = set[tuple[str, str]]  # Each pair contains a customer uid and "add" or "remove".
 
 
 class GroupReader:
     """
-    Read groups and store the result of the last read of each group.
+    Read groups, and store the result of the last read of each group.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ class GroupReader:
         """
         Read all members of a group and store the result.
 
-        If the request fails, the previous result remains stored. If the group does not exist, the previous result is
-        deleted and NotFoundError is raised.
+        If a request fails, the result of the previous read remains stored. If the group does not exist, the previous
+        result is deleted and NotFoundError is raised.
         """
         try:
             with worker_threads(self._client) as pool:
@@ -56,18 +56,18 @@ class GroupReader:
 
     def confirms_absence(self, group_uid: str) -> bool:
         """
-        Return True if a customer who is missing from the last read is certainly not a member.
+        Return True if a customer who is missing from a group's last read is certainly not a member of the group.
 
-        This is the case if the read was consistent or the group does not exist.
+        A missing customer is certainly not a member if the last read was consistent or the group does not exist.
         """
         listing = self._last.get(group_uid)
         return listing is None or listing.verdict == "consistent"
 
     def members_until(self, group_uid: str, change: str, uids: Sequence[str]) -> frozenset[str]:
         """
-        Read a group until the changes of these customers are in effect, and return its members.
+        Read a group until the changes of the given customers are in effect, and return the group's members.
 
-        The last result is returned if the changes are not in effect after all waits.
+        If the changes are not in effect after the last wait, the members found by the last read are returned.
 
         Raises
         ------
@@ -81,14 +81,14 @@ class GroupReader:
 
     def read_back(self, expected: Mapping[str, _Changes]) -> str:
         """Read groups until their changes are in effect, and return the first error message or an empty string."""
-        self._last.clear()  # Reads from before the requests cannot confirm that the changes are in effect.
+        self._last.clear()  # Earlier reads cannot confirm that the changes are in effect.
         errors = self._read_until_in_effect(expected)
         if not errors:
             return ""
-        return f"Cannot read back the changes: {next(iter(errors.values()))}"
+        return f"The groups could not be read again to confirm the changes: {next(iter(errors.values()))}"
 
     def all_members(self) -> dict[str, frozenset[str]]:
-        """Return the members of each group with a stored read."""
+        """Return the members of each group that exists, as found by the last read of the group."""
         return {uid: frozenset(listing.uids) for uid, listing in self._last.items()}
 
     def consistent_groups(self) -> frozenset[str]:
@@ -96,7 +96,7 @@ class GroupReader:
         return frozenset(uid for uid, listing in self._last.items() if listing.verdict == "consistent")
 
     def _read_until_in_effect(self, expected: Mapping[str, _Changes]) -> dict[str, str]:
-        """Read groups until their changes are in effect, and return the error message of each group that failed."""
+        """Read groups until their changes are in effect, and return an error message for each unreadable group."""
         errors: dict[str, str] = {}
         waiting = list(expected)
         for wait in (0.0, *self._waits):

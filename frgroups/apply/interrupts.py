@@ -23,7 +23,7 @@ def deferred_interrupt() -> Iterator[threading.Event]:
 
     The second Ctrl-C raises KeyboardInterrupt. A nested call yields the same event, so that one Ctrl-C stops all
     plans in a queue. Python installs signal handlers only in the main thread. The event is never set in other threads
-    or if another program installed the signal handler.
+    or if the current signal handler was not installed by Python.
     """
     outer = _stop_event.get()
     if outer is not None:

@@ -1,8 +1,8 @@
 """
-Journal of a plan run: an append-only file of the changes that were sent and the responses of the server.
+Journal of a plan run: an append-only file of the changes that were sent and the server's responses.
 
-Each line is written to disk before the next request is sent. `JournalState` is the state of the run, rebuilt from the
-lines of the journal.
+Each line of a journal is written to disk before the next request is sent. `JournalState` is the state of a run,
+rebuilt from the lines of its journal.
 """
 
 from __future__ import annotations
@@ -28,29 +28,32 @@ from frgroups.plan.plan import Plan
 
 FORMAT_VERSION = 2
 
-Item = tuple[str, str, str]  # A group uid, a customer uid, and "add" or "remove".
+Item = tuple[str, str, str]  # An item contains a group uid, a customer uid, and "add" or "remove".
 
 
 class RunAborted(Exception):  # noqa: N818  # This exception ends a run early and is not an error.
     """
-    Exception that ends the current run.
+    Exception that ends the current run of a plan.
 
-    The message contains the reason. The journal contains all changes that were sent, so the run can be resumed.
+    The exception message contains the reason why the run ended. The journal contains all changes that were sent, so
+    the plan
+    can be resumed.
     """
 
 
 def journal_folder(folder: str | Path | None, tenant_uid: str, base_url: str | None) -> Path:
-    """Return the folder for journals and receipts of a tenant. If `folder` is None, use the data folder."""
+    """Return the folder for a tenant's journals and receipts. If `folder` is None, the data folder is used."""
     return resolve_folder(folder, "journals") / tenant_folder(tenant_uid, base_url)
 
 
 class Journal:
     """
-    Read and append to the journal of one plan.
+    Read the journal of one plan and append lines to it.
 
     The file name contains the digest of the plan and the time at which the plan was created. Each line contains a
-    checksum of its content and of the previous checksum, so missing and altered lines are detected. An incomplete
-    last line was interrupted by a crash and is ignored. The journal contains no contact data and no token.
+    checksum of its content and of the previous checksum, so missing and altered lines are detected. If a crash
+    interrupted the last write, the incomplete last line is ignored. The journal contains no contact data and no
+    token.
 
     The checksums cannot detect that complete lines are missing at the end of the file. The receipt contains the
     number of lines, so the loss is detected if there is a receipt. Without a receipt, the changes in the missing
@@ -84,22 +87,22 @@ class Journal:
         if not state.has_digest(plan.digest):
             raise CorruptFileError(
                 f"{journal.path} is the journal of plan {state.digest[:12]}, but the journal of plan "
-                f"{plan.digest[:12]} was expected. The changes that were sent are therefore unknown. This run sent "
-                "nothing. Restore the correct file. If you do not have it, compare the groups with the plan, load "
-                "the tenant again, and create a new plan.",
+                f"{plan.digest[:12]} was expected. It is therefore unknown which changes were sent. This run sent "
+                "nothing. Restore the correct journal. If you do not have the correct journal, compare the groups "
+                "with the plan, load the tenant again, and create a new plan.",
                 path=journal.path,
             )
         if state.erasure_id and not (state.ended and journal.receipt_path.exists()):
             raise InputError(
-                f"Plan {plan.digest[:12]} cannot be resumed: a customer in the plan has been erased since the plan "
-                f"was started (journal {journal.path}). This run sent nothing. Load the tenant again and create a "
-                "new plan."
+                f"Plan {plan.digest[:12]} cannot be resumed because a customer in the plan has been erased since "
+                f"the plan was started (journal {journal.path}). This run sent nothing. Load the tenant again and "
+                "create a new plan."
             )
         return journal
 
     @property
     def receipt_path(self) -> Path:
-        """Path of the receipt of the plan, which is written at the end of each run."""
+        """Path of the plan's receipt file, which is written at the end of each run."""
         return self.path.with_suffix(".receipt.json")
 
     def __enter__(self) -> Journal:
@@ -115,8 +118,8 @@ class Journal:
                 self._file.close()
             raise InputError(
                 f"Cannot write {self.path}: {error.strerror}.",
-                hint="To write the journal to another folder, pass journal=.",
-                cli_hint="To write the journal to another folder, pass --journal.",
+                hint="To write the journal to another folder, use the `journal` argument.",
+                cli_hint="To write the journal to another folder, use the --journal option.",
             ) from error
         return self
 
@@ -127,7 +130,7 @@ class Journal:
 
     def write(self, event: str, **facts: Any) -> None:
         """
-        Append one line and flush it to disk.
+        Append one line to the journal and flush it to disk.
 
         Raises
         ------
@@ -143,7 +146,7 @@ class Journal:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
         except OSError as error:
-            with suppress(OSError):  # If this fails, the incomplete line is ignored when the journal is read.
+            with suppress(OSError):  # If the truncation fails, readers ignore the incomplete line.
                 self._file.truncate(self._end)
                 self._file.seek(self._end)
             raise RunAborted(
@@ -155,12 +158,12 @@ class Journal:
         self.state.apply_event(line)
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return all complete lines without their checksums."""
+        """Return all complete lines of the journal without their checksums."""
         self.n_lines, self._last_checksum, self._end = 0, "", 0
         return [{name: value for name, value in line.items() if name != "sum"} for line in self._read_lines()]
 
     def _is_consistent_with(self, plan: Plan) -> bool:
-        """Return True if the plan contains all groups and changes of this journal, ignoring erased customers."""
+        """Return True if the plan contains all groups and changes in this journal, ignoring erased customers."""
         planned = {(group.uid, uid, change) for group in plan.groups for uid, change in group.items()}
         recorded = self.state.already | self.state.intended
         groups = self.state.observed | self.state.creating | {group for group, _, _ in recorded}
@@ -183,10 +186,10 @@ class Journal:
             line = _decode_line(self._last_checksum, raw)
             if line is None:
                 if self._end + len(raw) == len(content) and not raw.endswith(b"\n"):
-                    return  # A crash interrupted the write, so no request was sent after this line.
+                    return  # A crash interrupted the write of this line, so no later request was sent.
                 raise CorruptFileError(
-                    f"{self.path} is corrupt: line {number} has the wrong checksum. The changes that were sent can "
-                    "no longer be determined from this journal. This run sent nothing. Restore the original file, or "
+                    f"{self.path} is corrupt: line {number} has the wrong checksum. It is therefore "
+                    "unknown which changes were sent. This run sent nothing. Restore the original journal, or "
                     "compare the groups with the plan and create a new plan.",
                     path=self.path,
                 )
@@ -203,7 +206,7 @@ class Journal:
 
 
 def write_journal(path: Path, lines: Iterable[dict[str, Any]]) -> Path:
-    """Write a journal with the given lines atomically, and replace an existing file."""
+    """Write a journal with the given lines atomically. An existing file is replaced."""
     last_checksum, content = "", b""
     for line in lines:
         last_checksum, raw = _encode_line(last_checksum, line)
@@ -212,12 +215,12 @@ def write_journal(path: Path, lines: Iterable[dict[str, Any]]) -> Path:
 
 
 def _journal_path(plan: Plan, folder: Path) -> Path:
-    """Return the path of the journal of a plan, including a journal that an erasure has renamed."""
+    """Return the path of a plan's journal, even if the erasure of a customer has renamed the file."""
     time = f"{plan.planned_at:%Y%m%dT%H%M%S%fZ}"
     path = folder / f"{time}-{plan.digest[:16]}.jsonl"
     if path.exists():
         return path
-    # The digest could identify an erased customer, so an erasure removes the digest from the file name.
+    # The plan digest could identify an erased customer, so an erasure removes the digest from the file name.
     for pseudonymized in sorted(folder.glob(f"{time}-{TOMBSTONE_PREFIX}-*.jsonl")):
         if Journal(pseudonymized)._is_consistent_with(plan):
             return pseudonymized
@@ -225,7 +228,7 @@ def _journal_path(plan: Plan, folder: Path) -> Path:
 
 
 def _encode_line(last_checksum: str, line: dict[str, Any]) -> tuple[str, bytes]:
-    """Return the checksum and the encoded bytes of a line. The checksum includes `last_checksum`."""
+    """Return the checksum and the encoded bytes of a journal line. The checksum also covers `last_checksum`."""
     checksum = sha256(last_checksum + canonical_json(line))[:16]
     return checksum, (canonical_json(line | {"sum": checksum}) + "\n").encode()
 
@@ -255,17 +258,17 @@ class JournalState:
     accepted: set[Item] = field(default_factory=set)
     rejected: dict[Item, str] = field(default_factory=dict)
     not_sent: set[Item] = field(default_factory=set)
-    in_doubt: set[Item] = field(
-        default_factory=set
-    )  # Sent without a response, so the changes might take effect later.
+    # These changes were sent without a response, so they might take effect later.
+    in_doubt: set[Item] = field(default_factory=set)
     creating: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)
     ended: bool = False
-    erasure_id: str = ""  # Set after a customer in the plan was erased. The run cannot be resumed.
+    # This erasure identifier is set if a customer in the plan was erased, so that the plan is not resumed.
+    erasure_id: str = ""
 
     @property
     def possibly_effective(self) -> set[Item]:
-        """Changes that might be in effect: they might have been sent, and the server did not reject them."""
+        """Changes that might be in effect, because they might have been sent and the server did not reject them."""
         return self.intended - self.not_sent - self.rejected.keys()
 
     @property
@@ -283,7 +286,7 @@ class JournalState:
         return item in self.intended and item not in self.not_sent
 
     def has_digest(self, digest: str) -> bool:
-        """Return False if the journal belongs to another plan. An erased or missing digest matches every plan."""
+        """Return True if the journal can belong to the plan with this digest. An erased digest matches every plan."""
         return self.digest in ("", TOMBSTONE_PREFIX, digest)
 
     def run_status(self) -> str:
@@ -300,7 +303,7 @@ class JournalState:
         return f"An earlier run sent {pluralize(self.n_sent, 'change')}. This run sent nothing."
 
     def apply_event(self, line: dict[str, Any]) -> None:
-        """Update the state with one line of the journal."""
+        """Update the state of the run with one line of its journal."""
         event, group = line["event"], line.get("group", "")
         if event == "start":
             self.started_at = self.started_at or line["at"]

@@ -42,8 +42,8 @@ def check_target(client: Client, plan: Plan) -> None:
         )
     if (client.tenant_uid, client.base_url) != (plan.tenant_uid, plan.base_url):
         raise WrongTenantError(
-            f"Plan {plan.digest[:12]} is for tenant {plan.tenant_uid} at {plan.base_url}, but the client is for "
-            f"tenant {client.tenant_uid} at {client.base_url}. Nothing was sent.",
+            f"Plan {plan.digest[:12]} is for tenant {plan.tenant_uid} at {plan.base_url}, but the client is "
+            f"connected to tenant {client.tenant_uid} at {client.base_url}. Nothing was sent.",
             hint="Use a client for the tenant and host of the plan.",
             cli_hint="Set FRGROUPS_TENANT_UID and FRGROUPS_BASE_URL to the plan's tenant and host, or pass --tenant.",
         )
@@ -88,7 +88,7 @@ def _receipt_of_complete_apply(journal: Journal) -> Receipt | None:
     except CorruptFileError:
         if journal.state.ended:
             raise
-        return None  # The caller resumes the run, which writes a new receipt.
+        return None  # The caller resumes the plan, which writes a new receipt.
     check_receipt_matches(journal, receipt)
     if not journal.state.ended:
         return None
@@ -109,9 +109,9 @@ def _check_same_journal(plan: Plan, journal: Journal) -> None:
     folder = str(registered.parent.parent)
     raise InputError(
         f"Plan {plan.digest[:12]} was started with the journal {registered}, so it cannot be applied with "
-        f"{journal.path}. This run sent nothing.",
-        hint=f"To resume the plan, pass journal={folder!r}. To apply its changes again, create a new plan.",
-        cli_hint=f"To resume the plan, pass --journal {folder}. To apply its changes again, create a new plan.",
+        f"the journal {journal.path}. This run sent nothing.",
+        hint=f"To resume the plan, pass journal={folder!r}. To make the same changes again, create a new plan.",
+        cli_hint=f"To resume the plan, pass --journal {folder}. To make the same changes again, create a new plan.",
     )
 
 
@@ -119,19 +119,22 @@ def _check_not_reverted(plan: Plan, journal: Journal) -> None:
     """
     Raise PlanBlockedError if the plan was undone.
 
-    If the plan were resumed, it would repeat the changes that were undone.
+    Resuming an undone plan would repeat the changes that the undo plan has reverted.
     """
     undo = reverted_by(plan)
     if not undo:
         return
-    text = f"Plan {plan.digest[:12]} was undone by plan {undo[:12]}, so it cannot be resumed. This run sent nothing."
+    text = (
+        f"Plan {plan.digest[:12]} was undone by plan {undo[:12]}, so it cannot be resumed. This run sent nothing. "
+        "Load the tenant again and create a new plan."
+    )
     if journal.receipt_path.exists():
         text += f" The receipt {journal.receipt_path} lists the changes that the plan made."
-    raise PlanBlockedError(f"{text} Load the tenant again and create a new plan.")
+    raise PlanBlockedError(text)
 
 
 def check_receipt_matches(journal: Journal, receipt: Receipt) -> None:
-    """Raise CorruptFileError if a receipt belongs to another plan or to a journal with more lines."""
+    """Raise CorruptFileError if a receipt belongs to another plan or its journal has lost lines."""
     if not journal.state.has_digest(receipt.plan.digest) and not receipt.erasure_id:
         raise CorruptFileError(
             f"{journal.receipt_path} is the receipt of plan {receipt.plan.digest[:12]}, but the receipt of plan "
@@ -144,8 +147,8 @@ def check_receipt_matches(journal: Journal, receipt: Receipt) -> None:
             f"{journal.path} is corrupt: it has {pluralize(journal.n_lines, 'line')}, but it had "
             f"{receipt.n_journal_lines:,} when its receipt was created. The plan cannot be resumed, because the "
             "missing lines might record changes that were sent. This run sent nothing. The receipt "
-            f"{journal.receipt_path} is complete and can be undone. For other changes, load the tenant again and "
-            "create a new plan.",
+            f"{journal.receipt_path} is complete, so its changes can be undone. To make other changes, load the "
+            "tenant again and create a new plan.",
             path=journal.path,
         )
 
@@ -153,15 +156,15 @@ def check_receipt_matches(journal: Journal, receipt: Receipt) -> None:
 @contextmanager
 def with_run_status(state: JournalState) -> Iterator[None]:
     """
-    Extend errors that are raised in the block with the number of changes that were sent.
+    Add the number of changes that were sent to each error that is raised in the `with` block.
 
-    If an earlier run sent changes, the hint explains how to create a receipt that can be undone.
+    If an earlier run of the plan sent changes, the error's hint explains how to create a receipt that can be undone.
     """
     try:
         yield
     except FrgroupsError as error:
         if isinstance(error, LockedError):
-            # The process that holds the lock might be applying this plan, so its journal is not complete yet.
+            # The process that holds the lock might be applying this plan, so its journal might be incomplete.
             state = JournalState()
         error.add(state.run_status())
         if state.n_sent:
@@ -184,7 +187,7 @@ def check_limits(plan: Plan) -> None:
 
 
 def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
-    """Raise PlanBlockedError if a finding blocks the plan. The hint contains limits that would allow it."""
+    """Raise PlanBlockedError if a finding blocks the plan. The hint contains limits that would allow the plan."""
     blocking = tuple(finding for finding in findings if finding.blocking)
     if not blocking:
         return
@@ -196,7 +199,7 @@ def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
 
 
 def _newly_suppressed(plan: Plan) -> list[Finding]:
-    """Return a finding if the plan adds customers who are now on the suppression list."""
+    """Return a list with one finding if the plan adds customers who are now on the suppression list."""
     suppressed = suppressed_customers(plan)
     added = [(group.uid, uid) for group in plan.groups for uid in group.add if uid in suppressed]
     if not added:
@@ -205,6 +208,6 @@ def _newly_suppressed(plan: Plan) -> list[Finding]:
     n = len(customers)
     text = (
         f"The suppression list {suppression_list_path(plan)} contains {pluralize(n, 'customer')} that the plan would "
-        f"add to {pluralize(len(groups), 'group')}. Create a new plan, which leaves out these customers."
+        f"add to {pluralize(len(groups), 'group')}. Create a new plan, which will leave out these customers."
     )
     return [Finding("suppression_list", text, True, n=len(added))]

@@ -1,4 +1,4 @@
-"""Receipt of a plan run: the state of each planned change. Receipts are stored as checksummed files."""
+"""Receipts of plan runs. A receipt contains the state of each planned change and is stored with a checksum."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pandas as pd
 from frgroups.apply.journal import Item, JournalState
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
-from frgroups.internals.formatting import agree, format_utc, pluralize
+from frgroups.internals.formatting import format_utc, pluralize
 from frgroups.internals.html import Card
 from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.plan import Plan
@@ -25,11 +25,11 @@ from frgroups.review.approval import format_approval
 FORMAT_VERSION = 2
 MAX_LISTED = 20
 # Start of the text in `stopped` for a finalized run.
-FINALIZED = "The plan was finalized before all of its changes were made. Finalizing it sent nothing."
+FINALIZED = "The run was finalized before all changes of the plan were made. Finalizing the run sent nothing."
 
 State = Literal["verified", "already", "rejected", "not_effective", "not_sent", "unknown"]
 
-# The labels in summaries and cards. Tables and files contain the state itself.
+# Summaries and cards show these labels. Tables and files contain the state itself, for example "not_sent".
 _LABELS: dict[State, str] = {
     "verified": "verified",
     "already": "unchanged",
@@ -41,11 +41,11 @@ _LABELS: dict[State, str] = {
 
 STATES: dict[State, str] = {
     "verified": "read back and confirmed",
-    "already": "already in effect before this run",
+    "already": "already in effect without a request from this plan",
     "rejected": "not accepted by the server",
-    "not_effective": "accepted by the server, but not in effect when read back",
-    "not_sent": "not in effect, and no request sent or no response received",
-    "unknown": "sent, but the result could not be read back",
+    "not_effective": "accepted by the server, but not in effect when the group was read again",
+    "not_sent": "not in effect, because no request was sent or no response was received",
+    "unknown": "sent, but the group could not be read again to confirm the change",
 }
 
 
@@ -54,16 +54,16 @@ class Receipt:
     """
     Result of applying a plan.
 
-    `apply_plan`, `finalize_plan` and `read_receipt` return receipts.
+    `apply_plan`, `finalize_plan`, and `read_receipt` return Receipt objects.
 
     Attributes
     ----------
     plan
         The applied plan.
     states
-        State of each change, by group uid, customer uid, and "add" or "remove".
+        State of each change. The keys contain a group uid, a customer uid, and "add" or "remove".
     details
-        Message of the server, or the reason why a change was not sent. Only changes with a message are included.
+        The server's message, or the reason why a change was not sent. Only changes with a message are included.
     members_after
         Members of each group in the plan at the last read.
     consistent_groups
@@ -71,7 +71,7 @@ class Receipt:
     created
         Uids of the groups that the plan created.
     approval
-        Type, reviewer and time of the approval.
+        Type, reviewer, and time of the approval.
     started_at
         Time of the first run of the plan.
     read_at
@@ -121,20 +121,20 @@ class Receipt:
 
     def table(self) -> pd.DataFrame:
         """
-        Return the changes of the plan with the state of each change.
+        Return a table of the plan's changes with the state of each change.
 
-        A change is `verified` if it was sent and then read back. A change is `already` if it was in effect before the
-        plan sent it.
+        A change is `verified` if it was sent and a later read of the group confirmed it. A change is `already` if it
+        was in effect without a request from this plan.
 
         The other states are `rejected` (not accepted by the server), `not_effective` (accepted by the server, but not
-        in effect when read back), `not_sent` (not in effect, and no request sent or no response received), and
-        `unknown` (sent, but the result could not be read back).
+        in effect when the group was read again), `not_sent` (not in effect, because no request was sent or no
+        response was received), and `unknown` (sent, but the group could not be read again).
 
         Returns
         -------
         pandas.DataFrame
             One row per change. The columns of `Plan.table` are followed by `state` and `detail`. `detail` contains
-            the message of the server or the reason why a removal was not sent. All columns have the dtype `str`.
+            the server's message or the reason why a removal was not sent. All columns have the dtype `str`.
 
         Examples
         --------
@@ -187,9 +187,9 @@ class Receipt:
     @property
     def complete(self) -> bool:
         """
-        True if the plan needs no further run.
+        True if the plan does not need to be applied again.
 
-        Rejected changes do not make a receipt incomplete, because they are not sent again.
+        A receipt with rejected changes can be complete, because rejected changes are not sent again.
 
         Examples
         --------
@@ -205,7 +205,7 @@ class Receipt:
 
     def summary(self) -> str:
         """
-        Return a description of the result with the rejected customers and the next action.
+        Return a text summary of the result, including the rejected customers and the next action.
 
         Returns
         -------
@@ -242,10 +242,7 @@ class Receipt:
         for uid in sorted(self.created):
             lines.append(f"The plan created group {uid}.")
         if n := self._count_erased():
-            lines.append(
-                f"{pluralize(n, 'customer')} {agree(n, 'has', 'have')} been erased. A placeholder replaces each "
-                "erased uid."
-            )
+            lines.append(f"The receipt contains placeholders for {pluralize(n, 'customer')} because of an erasure.")
         if self.stopped:
             lines.append(f"STOPPED: {self.stopped}")
         if self.repeated and not self.reverted_by:
@@ -256,8 +253,8 @@ class Receipt:
 
     def _repeated_line(self) -> str:
         return (
-            f"This plan was already applied and read back at {format_utc(self.read_at)}. This run sent nothing. "
-            "Later changes by others are not shown."
+            f"This plan was already applied. Its groups were last read at {format_utc(self.read_at)}. This run sent "
+            "nothing. The receipt does not show later changes by other clients."
         )
 
     def _next_step(self) -> str:
@@ -272,18 +269,18 @@ class Receipt:
         return "To check the changes that are not confirmed, apply the same plan again."
 
     def _refusal_lines(self) -> list[str]:
-        """Return one line per group, change, and server message that lists the rejected customers."""
+        """Return lines that list the rejected customers, with one line per group, change, and server message."""
         table = self.table().query("state == 'rejected'")
         alike = list(table.groupby(["customer_group_uid", "change", "detail"])["customer_uid"])
         lines = [f"  {change} {_listed(uids)} ({group}): {why}" for (group, change, why), uids in alike[:MAX_LISTED]]
         more = len(table) - sum(len(uids) for _, uids in alike[:MAX_LISTED])
         if more:
-            lines.append(f"  {more:,} more rejected customers are listed in the table of the receipt.")
+            lines.append(f"  {more:,} more rejected customers are listed in the receipt's table.")
         return lines
 
     def to_dict(self) -> dict[str, Any]:
         """
-        Return the content of the receipt file.
+        Return the content of the receipt file as a dictionary.
 
         Returns
         -------
@@ -452,9 +449,9 @@ def item_states(
     plan: Plan, journal: JournalState, members: Mapping[str, frozenset[str]], consistent_groups: frozenset[str]
 ) -> tuple[dict[Item, State], dict[Item, str]]:
     """
-    Determine the state of each change of a plan from the journal and the last read of each group.
+    Determine the state of each planned change from the plan's journal and the last read of each group.
 
-    The second dictionary contains the server's message for each rejected change.
+    Return two dictionaries: the state of each change, and the server's message for each rejected change.
     """
     states: dict[Item, State] = {}
     for group in plan.groups:
@@ -484,9 +481,9 @@ def _item_state(item: Item, journal: JournalState, in_effect: bool | None) -> St
 
 def _is_in_effect(item: Item, members: frozenset[str] | None, consistent: bool) -> bool | None:
     """
-    Return True if a change is in effect, False if it is not, and None if the last read does not show it.
+    Return True if a change is in effect, False if it is not, and None if the last read of the group is inconclusive.
 
-    A missing customer counts as absent only if the read was consistent.
+    A customer who is missing from the last read counts as absent only if the read was consistent.
     """
     if members is None:
         return None

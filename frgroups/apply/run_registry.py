@@ -1,8 +1,8 @@
 """
 Registry of started and undone plans.
 
-The data folder contains one registry per tenant and host. `apply_plan` uses it to reject a plan that was started with
-another journal or that was undone.
+The data folder contains one registry per tenant and host. `apply_plan` uses the registry to reject a plan that was
+started with another journal or that was undone.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _Entry = dict[str, str]
 
 
 def check_no_earlier_registry(plan: Plan) -> None:
-    """Raise InputError if an earlier development version has stored a registry for the tenant of the plan."""
+    """Raise InputError if the plan's tenant has a registry from an earlier development version of frgroups."""
     path = _registry_path(plan)
     earlier = path.parent.with_name("begun") / path.name
     if earlier.exists():
         raise InputError(
             f"{earlier} lists plans that were started with an earlier development version of frgroups, and this "
-            "version cannot read it. Nothing was sent. Make sure that all plans in the file are complete, and then "
-            "delete it."
+            "version cannot read the file. Nothing was sent. Make sure that all plans in the file are complete, and "
+            "then delete the file."
         )
 
 
 def registered_journal(plan: Plan) -> Path | None:
-    """Return the path of the journal with which a plan was started, or None if it is not registered."""
+    """Return the path of the journal with which a plan was started, or None if the plan is not registered."""
     for entry in _read_entries(_registry_path(plan)):
         if "journal" in entry and (entry["planned_at"], entry["digest"]) == (
             plan.planned_at.isoformat(),
@@ -48,13 +48,13 @@ def registered_journal(plan: Plan) -> Path | None:
 
 
 def registered_journals(plan: Plan) -> list[Path]:
-    """Return the paths of the existing journals of all started plans for the same tenant and host."""
+    """Return the paths of all registered journals for the plan's tenant and host that still exist."""
     paths = {home() / entry["journal"] for entry in _read_entries(_registry_path(plan)) if "journal" in entry}
     return sorted(path for path in paths if path.exists())
 
 
 def register_run(plan: Plan, journal: Path) -> None:
-    """Register the journal of a plan, and write the entry to disk before the function returns."""
+    """Register the journal of a plan. The entry is on disk when the function returns."""
     if registered_journal(plan) is None:
         entry = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "journal": _stored_path(journal)}
         append_durable(_registry_path(plan), _encode_entry(entry))
@@ -62,10 +62,11 @@ def register_run(plan: Plan, journal: Path) -> None:
 
 def reverted_by(plan: Plan) -> str:
     """
-    Return the digest of the undo plan that was sent for a plan, or an empty string.
+    Return the digest of the undo plan that has undone a plan, or an empty string if the plan was not undone.
 
-    An undo refers to the digest of a plan, and several plans can have the same digest. An undo applies to each plan
-    that was registered before the undo. If a plan is not registered, its creation time must be before the undo.
+    Several plans can have the same digest, and an undo plan refers only to a digest. An undo plan therefore applies
+    to each plan with this digest that was registered earlier. If a plan is not registered, it must have been created
+    before the undo plan.
     """
     started, reverts = False, [""]
     for entry in _entries_of_digest(plan.digest, plan):
@@ -80,9 +81,9 @@ def reverted_by(plan: Plan) -> str:
 
 def register_revert(undo: Plan) -> None:
     """
-    Register an undo before its changes are sent, and write the entry to disk before the function returns.
+    Register an undo plan before its changes are sent. The entry is on disk when the function returns.
 
-    Nothing is registered if the plan is not an undo, is empty, or is already registered.
+    No entry is written if the plan is not an undo plan, is empty, or is already registered.
     """
     if undo.reverts is None or undo.is_empty:
         return
@@ -92,7 +93,7 @@ def register_revert(undo: Plan) -> None:
 
 
 def unregister_revert(undo: Plan) -> None:
-    """Record that an undo made no changes because its first request was rejected or not sent."""
+    """Record that an undo plan made no changes because its first request was rejected or not sent."""
     if undo.reverts is not None and not undo.is_empty:
         append_durable(_registry_path(undo), _encode_entry({"digest": undo.reverts, "not_reverted_by": undo.digest}))
 
@@ -101,7 +102,7 @@ def replace_digest(before: Path, after: Path) -> None:
     """
     Replace the path of a renamed journal and remove the digest of its plan from all registries.
 
-    An erasure renames journals, because the digest could identify the erased customer.
+    The erasure of a customer renames journals, because the digest in a file name could identify the customer.
     """
     for path in data_subdir(_FOLDER).glob("*.jsonl"):
         entries = list(_read_entries(path))
@@ -138,7 +139,7 @@ def _stored_path(journal: Path) -> str:
     """
     Return the path of a journal as it is stored in the registry.
 
-    Paths in the data folder are relative to it, so that the data folder can be moved.
+    The path of a journal in the data folder is stored relative to the data folder, so that the folder can be moved.
     """
     if journal.is_relative_to(home()):
         return str(journal.relative_to(home()))
@@ -158,11 +159,10 @@ def _read_entries(path: Path) -> Iterator[_Entry]:
         raise InputError(
             f"Cannot read {path}: {error.strerror}. This run sent nothing. Correct the problem and try again."
         ) from error
-    for number, raw in enumerate(
-        content.splitlines(keepends=True), start=1
-    ):  # str.splitlines would also split at U+2028.
+    # The content is split as bytes, because str.splitlines would also split at U+2028.
+    for number, raw in enumerate(content.splitlines(keepends=True), start=1):
         if not raw.endswith(b"\n"):
-            return  # A crash interrupted the write before a change was sent.
+            return  # A crash interrupted the write of this entry, so no change of the plan was sent.
         try:
             entry: _Entry = json.loads(raw)
             checksum = entry.pop("sum")
@@ -171,8 +171,8 @@ def _read_entries(path: Path) -> Iterator[_Entry]:
         if checksum != sha256(canonical_json(entry))[:16]:
             raise CorruptFileError(
                 f"{path} is corrupt: line {number} of the registry of started plans has the wrong checksum. It is "
-                "therefore unknown if this plan was started before. This run sent nothing. Move the file to another "
-                "folder, load the tenant again, and create a new plan.",
+                "therefore unknown whether this plan was started before. This run sent nothing. Move the file to "
+                "another folder, load the tenant again, and create a new plan.",
                 path=path,
             )
         yield entry

@@ -39,9 +39,9 @@ class Run:
         self.journal = journal
         self._sender = Sender(client, journal, reader.members_until, stop, progress, chunk)
         self._drift: Drift = {}
-        # Maps the removal of a moved customer to the target group if the customer has not been added to it.
+        # For each customer who could not be moved, the dictionary maps the removal to the target group of the move.
         self._failed_moves: dict[Item, str] = {}
-        self._last_members: set[Item] = set()  # Removals that would leave a group without members.
+        self._last_members: set[Item] = set()  # These removals would leave a group without members.
 
     def check_groups(self) -> None:
         """Compare the plan with the current members, and record the changes that are already in effect."""
@@ -49,9 +49,9 @@ class Run:
 
     def send(self) -> str:
         """
-        Send the changes of the plan and return the reason for an early stop, or an empty string.
+        Send the changes of the plan. Return the reason if the run stopped early, and an empty string if it did not.
 
-        An API error is raised if it occurs before the first change was made.
+        If an API error occurs before the first change was made, this error is raised.
         """
         try:
             self._create_groups()
@@ -70,15 +70,15 @@ class Run:
         """
         Read the groups, write the receipt, and record the end of the run in the journal.
 
-        If `unless_complete` is True and the plan needs no further run, the reason `stopped` is left out of the
-        receipt.
+        The argument `stopped` is the reason for an early stop. If `unless_complete` is True and the plan does not
+        need to be applied again, the receipt does not contain this reason.
         """
         receipt = self._build_receipt(stopped)
         complete = replace(receipt, stopped="")
         if unless_complete and complete.complete:
             receipt = complete
         receipt = self._save_receipt(receipt)
-        with suppress(RunAborted):  # If the line is missing, the next run only repeats the final read.
+        with suppress(RunAborted):  # If the journal line is missing, the next run reads the groups again.
             self.journal.write("end", complete=receipt.complete, counts=dict(receipt.counts))
         return receipt
 
@@ -94,7 +94,7 @@ class Run:
                 self._sender.create(group.uid, group.name)
 
     def _send_changes(self, change: str) -> None:
-        """Send the additions or the removals of all groups, without excluded and finished changes."""
+        """Send all additions or all removals, except changes that are excluded or already finished."""
         state = self.journal.state
         excluded = state.decided | self._failed_moves.keys() | self._last_members
         for group in self._plan.groups:
@@ -111,7 +111,7 @@ class Run:
             self._sender.send(group.uid, change, left)
 
     def _exclude_failed_moves(self) -> None:
-        """Exclude the removals of moved customers who have not arrived in their new group."""
+        """Exclude the removals of moved customers whose addition to the new group is not in effect."""
         rejected = self.journal.state.rejected
         for to, moves in self._plan.moves().groupby("to_group"):
             self._sender.raise_if_stopped()
@@ -123,10 +123,10 @@ class Run:
 
     def _avoid_emptying_groups(self) -> None:
         """
-        Exclude removals that would leave a group without members although the plan adds customers to it.
+        Exclude removals that would leave a group without members although the plan adds customers to the group.
 
-        This happens if all additions fail. The reviewer has not approved an empty group. The removals are sent
-        nevertheless if the limit `emptied_groups` is None.
+        If all additions to a group fail, its removals could leave the group without members, which the reviewer has
+        not approved. If the limit `emptied_groups` is None, the removals are sent nevertheless.
         """
         for group in self._plan.groups:
             leaving = {uid for uid in group.remove if (group.uid, uid, "remove") not in self._failed_moves}
@@ -165,7 +165,7 @@ class Run:
         details = {}
         for item, to in self._failed_moves.items():
             if states[item] == "not_sent" and states[to, item[1], "add"] == "rejected":
-                details[item] = f"The customer was not removed because the addition to {to} failed."
+                details[item] = f"The customer was not removed because the addition to group {to} failed."
         for item in self._last_members:
             if states[item] == "not_sent":
                 details[item] = (
@@ -175,7 +175,7 @@ class Run:
         return details
 
     def _expected_changes(self) -> dict[str, set[tuple[str, str]]]:
-        """Return the accepted changes of each group, except groups whose creation was not sent."""
+        """Return the accepted changes of each group. Groups whose creation was not sent are omitted."""
         state = self.journal.state
         expected: dict[str, set[tuple[str, str]]] = {
             group.uid: set() for group in self._plan.groups if not group.create or group.uid in state.creating
@@ -185,7 +185,7 @@ class Run:
         return expected
 
     def _save_receipt(self, receipt: Receipt) -> Receipt:
-        """Write the receipt and return it. If this fails, the returned receipt contains the reason in `stopped`."""
+        """Write the receipt to a file and return it. If the file cannot be written, `stopped` contains the reason."""
         try:
             receipt.save(self.journal.receipt_path)
         except InputError as error:

@@ -1,4 +1,4 @@
-"""Send the changes of a plan in chunks, and find the customers that the server rejects."""
+"""Send the changes of a plan in chunks of customers, and find the customers that the server rejects."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ from frgroups.plan.request_estimate import CHUNK, MAX_REJECTED
 Result = Literal["accepted", "rejected", "too_large", "unknown"]
 
 MAX_ATTEMPTS = 3
-MAX_RUN_WAIT = 1800.0  # Maximum sum of all waits after status 429 in one run, in seconds.
-# The server did not process the request. The last two errors occur before the request is sent.
+# In one run, the waits after status 429 must not exceed this number of seconds in total.
+MAX_RUN_WAIT = 1800.0
+# If one of these errors is raised, the server did not process the request. The last two occur before it is sent.
 _UNPROCESSED_ERRORS = (AuthError, ForbiddenError, TokenCommandError, InputError)
 _UNKNOWN_RESULT_STATUSES = (408, 425)  # Gateways send these statuses, so the server might have processed the request.
 
@@ -41,9 +42,10 @@ class Sender:
 
     The journal records each change before it is sent and each response after it is received.
 
-    If the server rejects a chunk, the chunk is repeatedly divided in half until each rejected customer is found.
-    Status 413 reduces the chunk size. If a response is lost or has a status of 500 or above, the group is read, and
-    changes that are not in effect are sent again in smaller chunks. A change is sent at most `MAX_ATTEMPTS` times.
+    Each request contains a chunk of customers. If the server rejects a chunk, the chunk is repeatedly divided in half
+    until each rejected customer is found. Status 413 reduces the chunk size. If a response is lost or has a status of
+    500 or above, the group is read, and changes that are not in effect are sent again in smaller chunks. A change is
+    sent at most `MAX_ATTEMPTS` times.
 
     The run ends after status 401 or 403, if the complete first chunk is rejected, or after `MAX_REJECTED` rejected
     customers.
@@ -61,16 +63,17 @@ class Sender:
         self._client, self._journal = client, journal
         self._members_until, self._stop, self._progress = members_until, stop, progress
         self._chunk = chunk
-        self._n_rejected = len(journal.state.rejected)  # Customers rejected in earlier runs count, too.
+        self._n_rejected = len(journal.state.rejected)  # Rejections in earlier runs are counted, too.
         self._waited = 0.0
-        # These are the customers in the first chunk who are not rejected yet, or None before the first chunk.
-        # A resumed run does not check its first chunk, because all remaining customers might be unknown.
+        # This set contains the customers in the first chunk who are not rejected yet.
+        # The set is None until the first chunk is sent.
+        # A resumed run does not check its first chunk, because the server might reject all remaining customers.
         self._unresolved_first_uids: set[str] | None = None
         if journal.state.n_sent:
             self._unresolved_first_uids = set()
 
     def create(self, group: str, name: str) -> None:
-        """Create a group. Raise RunAborted if the server rejects the group or the result is unknown."""
+        """Create a group. Raise RunAborted if the server rejects the creation or its result is unknown."""
         self.raise_if_stopped()
         self._journal.write("intent", create=True, group=group, name=name)
         result = "accepted"
@@ -99,10 +102,10 @@ class Sender:
         self._journal.write("outcome", create=True, group=group, result=result, message=message)
 
     def send(self, group: str, change: str, uids: Sequence[str]) -> None:
-        """Send additions to a group or removals from it. Raise RunAborted if the run must end."""
+        """Send additions to a group or removals from a group. Raise RunAborted if the run must end."""
         size = self._chunk
         if self._unresolved_first_uids is None and uids:
-            # The size of a chunk can be 1, and one rejected customer must not end the run.
+            # A chunk can contain a single customer, but one rejected customer must not end the run.
             self._unresolved_first_uids = set(uids[:CHUNK])
         waiting = deque((list(uids[start : start + size]), 0) for start in range(0, len(uids), size))
         while waiting:
@@ -147,8 +150,8 @@ class Sender:
         except (*_UNPROCESSED_ERRORS, RateLimitedError, NotFoundError) as error:
             self._record_outcome(group, change, uids, "not_sent", error.message)
             raise RunAborted(error.message) from error
-        # The server rejects a chunk as a unit, so its customers are sent again in smaller chunks.
-        # The API contract does not guarantee that a rejected chunk has no effect, so its result is unknown.
+        # If the server rejects a request, all customers in the request are sent again in smaller requests.
+        # The API contract does not guarantee that a rejected request has no effect, so the result is unknown.
         recorded: str = result
         if result == "too_large":
             recorded = "not_sent"
@@ -161,7 +164,7 @@ class Sender:
         self._journal.write("outcome", group=group, change=change, uids=uids, result=result, message=message)
 
     def _request_change(self, group: str, change: str, uids: list[str]) -> tuple[Result, str]:
-        """Send one request, and return its result and the message of the server."""
+        """Send one request, and return its result and the server's message."""
         sides = {"add": uids} if change == "add" else {"remove": uids}
         try:
             self._retry_on_429(lambda: self._client.update_group_customers(group, **sides))
@@ -177,21 +180,21 @@ class Sender:
             return "too_large" if too_large else "rejected", error.server_message or error.message
 
     def _retry_on_429(self, call: Callable[[], object]) -> None:
-        """Call a function, and repeat the call after status 429 within the limits of the retry policy and the run."""
+        """Call a function. Repeat the call after status 429 within the limits of the retry policy and of the run."""
         call_with_retry(call, RATE_LIMIT_POLICY, wait=self._wait_after_429)
 
     def _wait_after_429(self, retry: Retry) -> None:
         if self._waited + retry.delay > MAX_RUN_WAIT:
             raise RunAborted(
-                f"{retry.error.message} The run has already waited {self._waited:.0f} s because of status 429. The "
-                f"maximum for a run is {MAX_RUN_WAIT:.0f} s."
+                f"{retry.error.message} The run has already waited {self._waited:.0f} s after responses with "
+                f"status 429. The maximum for a run is {MAX_RUN_WAIT:.0f} s."
             ) from retry.error
         self._waited += retry.delay
         self._stop.wait(retry.delay)
         self.raise_if_stopped()
 
     def _classify_not_found(self, group: str, error: NotFoundError) -> tuple[Result, str]:
-        """Return the result of a change with status 404. Raise NotFoundError if the group does not exist."""
+        """Return the result of a change with response status 404. Raise NotFoundError if the group does not exist."""
         try:
             self._client.get_group(group)
         except NotFoundError:
@@ -201,7 +204,7 @@ class Sender:
         return "rejected", error.server_message or error.message
 
     def _not_in_effect(self, group: str, change: str, uids: list[str]) -> list[str]:
-        """Read a group, and return the customers of a chunk whose change is not in effect."""
+        """Read a group, and return the given customers whose change is not in effect."""
         members = self._members_until(group, change, uids)
         return [uid for uid in uids if (uid in members) != (change == "add")]
 
@@ -221,11 +224,11 @@ class Sender:
         if self._unresolved_first_uids:
             self._unresolved_first_uids.discard(uid)
             if not self._unresolved_first_uids:
-                raise RunAborted(f"The server rejected all customers in the first chunk. {message}")
+                raise RunAborted(f"The server rejected all customers in the first batch. {message}")
         if self._n_rejected >= MAX_REJECTED:
             raise RunAborted(
-                f"The server rejected {self._n_rejected} customers of this plan, and the maximum is {MAX_REJECTED}. "
-                f"The last message of the server is: {message} Create a new plan without the rejected customers."
+                f"The server rejected {self._n_rejected} customers in this plan, and the maximum is {MAX_REJECTED}. "
+                f"The server's last message is: {message} Create a new plan without the rejected customers."
             )
 
 

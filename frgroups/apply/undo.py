@@ -34,7 +34,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     receipt : Receipt
         Receipt of the applied plan.
     limits : Limits, optional
-        Limits of the undo plan. None uses the limits of the applied plan.
+        Limits for the undo plan. None uses the limits of the applied plan.
 
     Returns
     -------
@@ -79,7 +79,10 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         if change.add or change.remove:
             changes.append(change)
             if group.uid not in receipt.consistent_groups:
-                text = f"The last read of {group.name} was not consistent. The group is read again before the undo."
+                text = (
+                    f"The last read of group {group.name} was not consistent. The group is read again before the "
+                    "undo plan is applied."
+                )
                 notes.append(Finding("unverifiable", text, False, group.uid))
         if group.uid in receipt.created:
             notes.append(_created_group_stays(change))
@@ -103,7 +106,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
 
 
 def _facts_before(plan: Plan) -> pd.DataFrame | None:
-    """Return the customer details in a plan without the groups, because the plan has changed the groups."""
+    """Return a plan's customer details with an empty `groups_now` column, because the plan has changed the groups."""
     facts = plan.customer_facts()
     return None if facts is None else facts.assign(groups_now="").astype("str")
 
@@ -111,10 +114,10 @@ def _facts_before(plan: Plan) -> pd.DataFrame | None:
 def _already_undone(receipt: Receipt) -> list[Finding]:
     if not reverted_by(receipt.plan):
         return []
-    # The text contains no digest, because an erasure does not change the texts in plan files.
+    # This message contains no digest, because an erasure does not change the messages in plan files.
     text = (
         "The original plan has already been undone. If other clients have repeated its changes since then, this undo "
-        "reverts those changes, too."
+        "plan reverts the repeated changes, too."
     )
     return [Finding("already_undone", text)]
 
@@ -123,18 +126,19 @@ def _erased_customers(receipt: Receipt) -> list[Finding]:
     n = sum(state == "verified" and is_tombstone(uid) for (_, uid, _), state in receipt.states.items())
     if not n:
         return []
-    text = f"The undo leaves out {pluralize(n, 'change')} of erased customers."
+    text = f"The undo plan leaves out {pluralize(n, 'change')} of erased customers."
     return [Finding("erased_customers", text, n=n)]
 
 
 def _not_finalized(receipt: Receipt, group: GroupChange) -> list[Finding]:
-    """Return a finding about changes that were sent but not confirmed, which might take effect after the undo."""
+    """Return a finding about sent changes that are not confirmed, because they might take effect after the undo."""
     n = sum(receipt.states[group.uid, uid, change] in ("unknown", "not_effective") for uid, change in group.items())
     if not n:
         return []
     text = (
-        f"The undo leaves out {pluralize(n, 'change')} of {group.name} that were sent but not confirmed. Apply "
-        "the plan again or finalize it, and then create the undo from the new receipt."
+        f"The undo plan leaves out {pluralize(n, 'change')} in group {group.name}, because the changes were sent but "
+        "not confirmed. Apply or finalize the original plan again, and then create the undo plan from the new "
+        "receipt."
     )
     return [Finding("not_finalized", text, False, group.uid, n)]
 
@@ -148,7 +152,7 @@ def _created_group_stays(change: GroupChange) -> Finding:
         text = "The undo empties the group but does not delete it."
     else:
         text = "The undo does not delete the group, which has no members."
-    return Finding("created_group_stays", f"The plan created {change.name}. {text}", False, change.uid)
+    return Finding("created_group_stays", f"The original plan created group {change.name}. {text}", False, change.uid)
 
 
 def _verified(receipt: Receipt, group_uid: str, uids: Iterable[str], change: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""Write behavior of a server that the API contract does not specify, as measured by a write probe."""
+"""Measured write behavior of a server, for cases that the API contract does not specify."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from frgroups.internals.html import Card
 from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.plan.request_estimate import CHUNK
 
-MAX_LAG = 30.0  # Maximum time that a probe waits for a change to take effect, in seconds.
+MAX_LAG = 30.0  # A probe waits at most this number of seconds for a change to take effect.
 
 NO_RESPONSE = "no response"  # The server did not respond, or its response was not valid.
 
 _KIND = "write capabilities"
 _MAX_WAIT = 10.0
-_MAX_VISIBLE_AFTER = 3600.0  # A file with a larger value, in seconds, was not written by a probe.
+_MAX_VISIBLE_AFTER = 3600.0  # A file with a larger number of seconds was not written by a probe.
 _UNTESTED = "could not be tested"
 
 
@@ -34,7 +34,7 @@ class WriteCapabilities:
     """
     Write behavior of a server, measured by `probe_writes`.
 
-    A response is "accepted", the HTTP status of a rejection such as "400", or "no response". Values are None if the
+    Each recorded response is "accepted", an HTTP status such as "400", or "no response". A value is None if the
     tenant has too few customers for the test.
 
     Attributes
@@ -83,7 +83,7 @@ class WriteCapabilities:
     @property
     def facts(self) -> dict[str, str]:
         """
-        Labels and descriptions of the results, as shown in a notebook.
+        Labels and descriptions of the write probe's results, as shown in a notebook.
 
         Examples
         --------
@@ -135,9 +135,9 @@ class WriteCapabilities:
 
     def read_back_waits(self, usual: Sequence[float]) -> tuple[float, ...]:
         """
-        Return the waiting times between reads, extended for a server whose changes take effect late.
+        Return the waiting times between reads, with additional waits if the server's changes take effect late.
 
-        Waits are appended until their sum is at least twice the time that a change needed to take effect.
+        Waits are appended until the sum of all waits is at least twice the time that a change needed to take effect.
 
         Parameters
         ----------
@@ -168,7 +168,7 @@ class WriteCapabilities:
 
     def save(self) -> Path:
         """
-        Store the results in the data folder and replace earlier results for the same tenant and host.
+        Store the probe results in the data folder, and replace earlier results for the same tenant and host.
 
         Returns
         -------
@@ -197,7 +197,7 @@ class WriteCapabilities:
 
 
 def stored_capabilities(tenant_uid: str, base_url: str) -> WriteCapabilities | None:
-    """Read the results of the last write probe of a tenant and host, or return None if there was no probe."""
+    """Return the results of the last write probe for a tenant and host, or None if there was no probe."""
     path = _path(tenant_uid, base_url)
     if not path.exists():
         return None
@@ -219,7 +219,7 @@ def stored_capabilities(tenant_uid: str, base_url: str) -> WriteCapabilities | N
 
 
 def _check_ranges(capabilities: WriteCapabilities) -> None:
-    """Raise ValueError if a number is negative or larger than any number that a probe can measure."""
+    """Raise ValueError if a stored number is negative or too large to be the result of a write probe."""
     maxima = {"largest_chunk": sys.maxsize, "refused_chunk": sys.maxsize, "visible_after": _MAX_VISIBLE_AFTER}
     for name, maximum in maxima.items():
         if not 0 <= (getattr(capabilities, name) or 0) <= maximum:

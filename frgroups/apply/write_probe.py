@@ -36,7 +36,8 @@ log = logging.getLogger("frgroups.apply")
 PREFIX = "frgroups-probe-"
 NAME = "frgroups probe, safe to delete"
 SIZES = (1, 50, 100, 200, 500, 1000)
-_TOO_LARGE_RESPONSES = ("400", "413", "422", NO_RESPONSE)  # Responses to a request with too many customers.
+# Servers send these responses to a request with too many customers.
+_TOO_LARGE_RESPONSES = ("400", "413", "422", NO_RESPONSE)
 _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -44,9 +45,9 @@ def probe_writes(client: Client) -> WriteCapabilities:
     """
     Test write behavior that the API contract does not specify, using a temporary group.
 
-    The probe works on the stage server and on this machine, for example with a sandbox. It does not change other
-    groups. The results are stored in the data folder. `apply_plan` uses them to choose the number of customers per
-    request and the time to wait for changes.
+    The probe requires the stage server or a server on this machine, for example a sandbox. The probe does not change
+    other groups. The results are stored in the data folder. `apply_plan` uses the results to choose the number of
+    customers per request and the time to wait for changes.
 
     Parameters
     ----------
@@ -148,7 +149,7 @@ class _Probe:
         return _response_to(lambda: self._client.update_group_customers(self._group, add=add, remove=remove))
 
     def _test_visibility(self, uid: str) -> float | None:
-        """Add a customer, and return the seconds until the customer is a member, or None after MAX_LAG."""
+        """Add a customer, and return the seconds until the customer is a member, or None after MAX_LAG seconds."""
         if self._request_change(add=[uid]) not in ("accepted", NO_RESPONSE):
             return None
         return self._seconds_until(lambda: uid in self._members())
@@ -166,7 +167,7 @@ class _Probe:
         Return the largest accepted number of customers per request and the smallest rejected number.
 
         The customers are removed before each request, because repeated additions are tested separately. If the server
-        rejects a single customer or is down, the maximum size cannot be determined.
+        rejects a single customer or does not respond, the maximum number cannot be determined.
         """
         largest = None
         self._request_change(remove=customers[:1])
@@ -182,7 +183,7 @@ class _Probe:
         return largest, None
 
     def _test_repeated_add(self, uids: list[str]) -> str:
-        """Add the same customers twice, and return the second response."""
+        """Add the same customers to the group twice, and return the second response."""
         self._request_change(add=uids)
         return self._request_change(add=uids)
 
@@ -190,7 +191,8 @@ class _Probe:
         """
         Add a known and an unknown customer in one request.
 
-        Return the response, and True if the known customer was not added.
+        Return the response and a flag that is True if the known customer was not added. The flag is None if there is
+        no known customer.
         """
         known = customers[-1:]
         self._request_change(remove=known)
@@ -223,7 +225,7 @@ class _Probe:
         except NotFoundError:
             return
         except FrgroupsError as error:
-            error.add(f"The temporary group {self._group} might still exist. Delete it manually.")
+            error.add(f"The temporary group {self._group} might still exist. Delete the group manually.")
             raise
 
 
@@ -231,7 +233,7 @@ def _response_to(send: Callable[[], object]) -> str:
     """
     Send a write request, repeat it after status 429, and return the response as a string.
 
-    AuthError and ForbiddenError are raised, so that they end the probe.
+    AuthError and ForbiddenError are not caught, so that they end the probe.
     """
     try:
         call_with_retry(send, RATE_LIMIT_POLICY)

@@ -30,10 +30,13 @@ MAX_CUSTOMER_ROWS = 50
 @snapshot_options
 @csv_option
 @click.option(
-    "--top", type=IntegerRange(min=1), metavar="N", help="Show only the N largest groups. By default, all groups."
+    "--top",
+    type=IntegerRange(min=1),
+    metavar="N",
+    help="Show only the N largest groups. By default, all groups are shown.",
 )
 def sizes(selection: SnapshotSelection, csv: Path | None, top: int | None) -> int:
-    """Print the size of each group of a stored snapshot."""
+    """Print the size of each group in a stored snapshot."""
     from frgroups.analysis.sizes import group_sizes
     from frgroups.cli.inputs import read_selected_snapshot
 
@@ -65,7 +68,7 @@ def sizes(selection: SnapshotSelection, csv: Path | None, top: int | None) -> in
     "--universe",
     type=IntegerRange(min=1),
     metavar="N",
-    help="Total number of customers of the retailer. Required for the columns lift and q_value.",
+    help="The retailer's total number of customers. The columns lift and q_value require this number.",
 )
 def overlap(selection: SnapshotSelection, csv: Path | None, top: int, measure: str, universe: int | None) -> int:
     """Print the pairs of groups with the largest overlap."""
@@ -76,7 +79,7 @@ def overlap(selection: SnapshotSelection, csv: Path | None, top: int, measure: s
     snapshot = read_selected_snapshot(selection)
     n_customers = resolve_universe(snapshot, universe, snapshot.matrix)
     if measure == "lift" and n_customers is None:
-        raise UsageError("--by lift requires the total number of customers. Pass it with --universe N.")
+        raise UsageError("--by lift requires the total number of customers. Pass this number with --universe N.")
     table = overlap_pairs(snapshot, universe=n_customers, min_both=1)
     table = table.sort_values([measure, "n_both"], ascending=False, ignore_index=True)
     columns = PAIR_COLUMNS
@@ -104,7 +107,7 @@ def overlap(selection: SnapshotSelection, csv: Path | None, top: int, measure: s
     cls=ExclusiveOption,
     excludes=["--csv"],
     is_flag=True,
-    help="Print all findings as JSON lines. --top has no effect.",
+    help="Print all findings as JSON lines. The option --top is ignored.",
 )
 @click.option(
     "--csv",
@@ -143,7 +146,7 @@ def health(selection: SnapshotSelection, register: Path | None, top: int, as_jso
     "--since",
     type=TIMESTAMP,
     metavar="DATE",
-    help="Compare with the newest snapshot taken on or before this date. By default, the previous snapshot.",
+    help="Compare with the newest snapshot taken on or before this date. The default is the previous snapshot.",
 )
 @click.option("--customers", is_flag=True, help="Show each customer who joined or left a group.")
 def changes(selection: SnapshotSelection, csv: Path | None, since: str | None, customers: bool) -> int:
@@ -183,14 +186,14 @@ def _print_group_notes(table: pd.DataFrame, *, n_changed: int) -> None:
     n_drifted = int((table["verdict"] == "drifted").sum())
     if n_drifted:
         print_text(
-            f"{pluralize(n_drifted, 'group')} changed during the load (verdict drifted). The changes of such a "
-            "group might be incomplete or wrong."
+            f"{pluralize(n_drifted, 'group')} changed during the load (verdict drifted). The reported "
+            "changes of such a group might be incomplete or wrong."
         )
 
 
 def _write_table(path: Path | None, table: pd.DataFrame, *, n_printed: int) -> None:
     """
-    Write a table to a CSV file, and report how many of its rows were printed.
+    Write a table to a CSV file, and report how many rows of the table were printed.
 
     Parameters
     ----------
@@ -204,7 +207,7 @@ def _write_table(path: Path | None, table: pd.DataFrame, *, n_printed: int) -> N
     from frgroups.internals.atomic_files import write_text
 
     if n_printed < len(table):
-        print_text(f"{n_printed:,} of {len(table):,} rows shown. To write all rows to a file, pass --csv FILE.")
+        print_text(f"{n_printed:,} of {len(table):,} rows are shown. To write all rows to a file, pass --csv FILE.")
     if path is not None:
         target = path.expanduser().resolve()
         write_text(target, table.to_csv(index=False))

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="PLAN", type=FILE)
 @click.option("--by", "reviewer", required=True, type=NONEMPTY_TEXT, metavar="NAME", help="Name of the reviewer.")
 @click.option("--reject", "reason", metavar="REASON", help="Reject the plan for this reason instead of approving it.")
-@click.option("--out", type=FILE, metavar="FILE", help="Approval file to write. By default, a file next to the plan.")
+@click.option(
+    "--out", type=FILE, metavar="FILE", help="Approval file to write. The default is a file next to the plan."
+)
 def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> int:
     """
-    Write an approval or a rejection.
+    Write an approval or a rejection of a plan to a file.
 
     An approved plan in the queue moves from the folder `pending` to the folder `approved`.
     """
@@ -44,7 +46,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> 
         print_text(f"{reviewer} rejected plan {plan.digest[:12]}.")
         print_text(f"Written to {_existing(written, path)}")
         if previous and previous.approved:
-            print_text(f"The rejection replaces the approval by {previous.by} in the same file.")
+            print_text(f"The rejection replaces an earlier approval by {previous.by} in the same file.")
         return 0
     check_rejections(plan, target)
     approval = approve_plan(plan, target, by=reviewer, reject=None)
@@ -62,7 +64,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> 
 
 
 def _existing(approval: Path, plan: Path) -> Path:
-    """Return the path of an approval file, which might have been moved together with its plan."""
+    """Return the current path of an approval file that might have been moved together with its plan."""
     if approval.exists():
         return approval
     return plan.absolute().with_suffix(".approval.json")
@@ -147,7 +149,7 @@ def _apply_file(
     file: Path, approve: Policy | str | None, tenant: str | None, journal: Path | None, as_json: bool
 ) -> int:
     """
-    Apply the plan in a file and return the exit code.
+    Apply the plan in a plan file and return the exit code.
 
     Parameters
     ----------
@@ -209,12 +211,14 @@ def _print_receipt(receipt: Receipt) -> None:
 @command(
     "undo",
     example="frgroups undo receipt.json",
-    more="The new plan has the limits of the applied plan. To change them, use --limit. The new plan must be "
-    "approved and applied like any other plan.",
+    more="The undo plan has the same limits as the applied plan. To change the limits, use --limit. The "
+    "undo plan must be approved and applied like any other plan.",
 )
 @click.argument("file", metavar="RECEIPT", type=FILE)
 @limit_option
-@click.option("--out", type=FILE, metavar="FILE", help="Plan file to write. By default, a file in the data folder.")
+@click.option(
+    "--out", type=FILE, metavar="FILE", help="Plan file to write. The default is a file in the data folder."
+)
 def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path | None) -> int:
     """Create a plan that undoes the changes in a receipt."""
     from frgroups.apply.receipt import read_receipt

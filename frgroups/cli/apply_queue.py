@@ -26,7 +26,7 @@ from frgroups.review.plan_queue import QueuedPlan, archive_plan, queued_plans
 
 def apply_queue(policy: Policy | None, tenant: str | None, journal: Path | None, as_json: bool) -> int:
     """
-    Apply all approved plans in the queue and return the worst exit code.
+    Apply all approved plans in the queue and return the most severe exit code.
 
     If a plan fails, the function continues with the next plan.
 
@@ -62,9 +62,10 @@ def _apply_queued(
     client: Client, queued: QueuedPlan, policy: Policy | None, journal: Path | None, stop: threading.Event
 ) -> dict[str, Any]:
     """
-    Apply a plan in the queue and return its result as a dictionary for a JSON line.
+    Apply a plan from the queue and return the result as a dictionary for a JSON line.
 
-    A completed plan is moved to the folder `done`, and a plan that cannot be completed to the folder `stopped`.
+    A completed plan is moved to the folder `done`, and a plan that cannot be completed is moved to the folder
+    `stopped`.
     """
     approvals: list[ApprovalSource] = [queued.decision_file] if queued.decision_file else []
     if policy and not queued.is_rejected:
@@ -73,7 +74,7 @@ def _apply_queued(
         # If the plan file could not be read, reading it again raises the error that explains the reason.
         plan = queued.plan or read_plan(queued.path)
         previous = last_receipt(plan, journal)
-        # A completed plan is still in the queue if an earlier run could not move it.
+        # A completed plan is still in the queue if an earlier run could not move the plan file.
         completed = previous is not None and previous.complete
         if queued.is_rejected and not completed:
             return _rejected(queued)
@@ -115,7 +116,7 @@ def _stopped(queued: QueuedPlan, line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _apply_approved(client: Client, plan: Plan, approvals: list[ApprovalSource], journal: Path | None) -> Receipt:
-    """Apply a plan with the first valid approval. If no approval is valid, raise the error of the first one."""
+    """Apply a plan with the first valid approval, or raise the error for the first approval if none is valid."""
     errors = []
     for approval in approvals:
         try:
@@ -127,7 +128,7 @@ def _apply_approved(client: Client, plan: Plan, approvals: list[ApprovalSource],
 
 def _move(move: Callable[[], object], line: dict[str, Any]) -> dict[str, Any]:
     """
-    Move a plan to another folder of the queue.
+    Move a plan to another folder in the queue.
 
     Parameters
     ----------
@@ -144,7 +145,10 @@ def _move(move: Callable[[], object], line: dict[str, Any]) -> dict[str, Any]:
     try:
         move()
     except (FrgroupsError, OSError) as error:
-        note = f"The plan file could not be moved: {_error_text(error)} The next run moves it and sends no changes."
+        note = (
+            f"The plan file could not be moved: {_error_text(error)} The next run moves the file and sends "
+            "no changes."
+        )
         return {"message": f"{line['message']} {note}", "exit_code": worst([line["exit_code"], 1])}
     return {}
 

@@ -1,4 +1,4 @@
-"""Convert the result of an apply to an exit code and to a JSON line for scripts."""
+"""Convert the result of applying a plan to an exit code and to a JSON line for scripts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from frgroups.cli.output import make_visible
 
 def receipt_exit_code(receipt: Receipt) -> int:
     """
-    Return the exit code of an apply.
+    Return the exit code for the result of applying a plan.
 
-    The code is 0 if all changes are verified and the receipt is stored. It is 6 if a change had no effect, and 5 for
-    all other incomplete results.
+    The exit code is 0 if all changes are verified and the receipt is stored. It is 6 if a change had no effect, and 5
+    for all other incomplete results.
     """
     if receipt.ok and receipt.path:
         return 0
@@ -34,7 +34,7 @@ def result_line(path: Path, receipt: Receipt) -> dict[str, Any]:
 
 
 def unsent_line(path: Path, outcome: str, code: int, message: str) -> dict[str, Any]:
-    """Return the result of a plan for which this run sent no changes, as a dictionary for a JSON line."""
+    """Return the result for a plan whose changes were not sent, as a dictionary for a JSON line."""
     return {
         "plan": path.name,
         "outcome": outcome,

@@ -63,7 +63,7 @@ class LazyGroup(click.Group):
         return list(self._entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click API
-        """Import and return the command with this name, or return None if it does not exist."""
+        """Import and return the command with this name, or return None if no such command exists."""
         entry = self._entries.get(cmd_name)
         return None if entry is None else entry.load()
 
@@ -90,7 +90,7 @@ class LazyGroup(click.Group):
         return message
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands with their section headings, followed by the options."""
+        """Write the list of commands to the help page, with section headings, followed by the options."""
         width = max(map(len, self._entries))
         for heading, entries in self._sections.items():
             with formatter.section(heading):
@@ -98,7 +98,7 @@ class LazyGroup(click.Group):
         click.Command.format_options(self, ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click API
-        """Write the workflow, the environment variables, and the exit codes."""
+        """Write the workflow, the environment variables, and the exit codes to the help page."""
         for heading, text in self._epilogs():
             write_verbatim(formatter, heading, text)
 
@@ -114,7 +114,7 @@ class LazyGroup(click.Group):
 
 class ExclusiveOption(click.Option):
     """
-    Option that cannot be combined with other options.
+    Option that cannot be combined with the options listed in `excludes`.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ class ExclusiveOption(click.Option):
         super().__init__(*args, **options)
         self._excludes = excludes
         if self.help and not self.hidden:
-            self.help = f"{self.help} Cannot be combined with {' or '.join(excludes)}."
+            self.help = f"{self.help} This option cannot be combined with {' or '.join(excludes)}."
 
     def handle_parse_result(
         self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
@@ -148,7 +148,7 @@ class ListOption(click.Option):
 
 
 class ExclusiveListOption(ExclusiveOption, ListOption):
-    """Option that accepts one or more values and cannot be combined with other options."""
+    """Option that accepts one or more values and cannot be combined with the options listed in `excludes`."""
 
 
 class FrgroupsCommand(click.Command):
@@ -183,7 +183,7 @@ class FrgroupsCommand(click.Command):
         """
         Parse the arguments.
 
-        The error for a renamed option contains its current name.
+        The error for a renamed option contains the current name of the option.
         """
         try:
             with _usage_errors_of(ctx):
@@ -218,8 +218,8 @@ class FrgroupsCommand(click.Command):
         """
         Return the arguments with the option name repeated before each value of a list option.
 
-        An option name in place of a value is a usage error. In `--out --json`, click would accept `--json` as
-        the file name.
+        If an option name is given where a value is expected, the function raises a usage error. In `--out --json`,
+        click would accept `--json` as the file name.
         """
         options = {name: param for param in self.get_params(ctx) for name in (*param.opts, *param.secondary_opts)}
         result: list[str] = []
@@ -272,7 +272,7 @@ class FrgroupsCommand(click.Command):
         return exit_code
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the example, followed by the additional paragraph of the help page."""
+        """Write the command's example to the help page, followed by an additional paragraph."""
         write_verbatim(formatter, "Example", self._example)
         super().format_epilog(ctx, formatter)
 
@@ -322,14 +322,14 @@ def log_options() -> list[click.Parameter]:
     """
     Return the options `--log` and `-v`.
 
-    Both are valid before and after the command name. A value after the command name takes precedence.
+    Both options are valid before and after the command name. A value after the command name takes precedence.
     """
     log = click.Option(
         ["--log"],
         type=click.Choice(["text", "json"]),
         expose_value=False,
         callback=_store_log_format,
-        help="Log each step to stderr in this format. By default, only warnings are logged, as text.",
+        help="Log each step to stderr in this format. By default, only warnings are logged, in text format.",
     )
     verbose = click.Option(
         ["-v", "--verbose"],
@@ -364,7 +364,7 @@ def _store_verbosity(ctx: click.Context, _: click.Parameter, value: int) -> None
 
 
 def _log_to_stderr(ctx: click.Context) -> AbstractContextManager[None]:
-    """Return a context manager that logs to stderr: warnings by default, more with `--log` or `-v`."""
+    """Return a context manager that logs warnings to stderr, or more messages with `--log` or `-v`."""
     from frgroups.internals.structured_logging import logged_to_stderr
 
     count, form = verbosity(ctx), log_format(ctx)
@@ -389,7 +389,7 @@ def write_verbatim(formatter: click.HelpFormatter, heading: str, text: str) -> N
 
 
 def report_usage_error(message: str, ctx: click.Context | None) -> None:
-    """Print the usage line, the message, and a reference to --help to stderr."""
+    """Print a usage error to stderr: the usage line, the message, and a reference to --help."""
     path = "frgroups"
     if ctx is not None:
         path = ctx.command_path
@@ -415,7 +415,7 @@ def discard_output() -> None:
 
 @contextmanager
 def _usage_errors_of(ctx: click.Context) -> Iterator[None]:
-    """Add the click context to usage errors that the parser raises without one."""
+    """Add the click context to usage errors that the parser raises without a context."""
     try:
         yield
     except click.UsageError as error:

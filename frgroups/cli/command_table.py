@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class CommandEntry:
     """
-    A command in the list of commands.
+    Entry for one command in the list of `frgroups` commands.
 
     Attributes
     ----------

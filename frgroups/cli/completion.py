@@ -16,8 +16,9 @@ SHELLS = ("bash", "zsh", "fish")
 @command(
     "completion",
     example='eval "$(frgroups completion bash)"',
-    more="To enable completion in bash, add the example to ~/.bashrc. In zsh, add it to ~/.zshrc with zsh instead of "
-    "bash. In fish, save the script as ~/.config/fish/completions/frgroups.fish.",
+    more="To enable completion in bash, add the example to ~/.bashrc. For zsh, replace bash with zsh in "
+    "the example and add the example to ~/.zshrc. For fish, save the printed script as "
+    "~/.config/fish/completions/frgroups.fish.",
 )
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> int:

@@ -21,8 +21,9 @@ from frgroups.snapshot.customer_lists import resolve_customers
 from frgroups.snapshot.snapshot import Snapshot
 
 _VERDICT_NOTES = {
-    "drifted": "This entry is uncertain, because the group changed during the load.",
-    "unverifiable": "This entry is uncertain, because the load could not verify that the group was read completely.",
+    "drifted": "This history entry is uncertain, because the group changed during the load.",
+    "unverifiable": "This history entry is uncertain, because the load could not verify that the group was read "
+    "completely.",
 }
 _STATUS_NOTES = {"new": " The group was new.", "deleted": " The group was deleted."}
 
@@ -30,7 +31,7 @@ _STATUS_NOTES = {"new": " The group was new.", "deleted": " The group was delete
 @dataclass(frozen=True, slots=True)
 class CustomerSummary:
     """
-    Groups of a customer in a snapshot, and the changes that led to them.
+    A customer's groups in a snapshot, and the membership changes that led to these groups.
 
     Attributes
     ----------
@@ -141,7 +142,7 @@ def summary_text(summary: CustomerSummary) -> str:
     if summary.history:
         lines.append("Changes in the stored snapshots (UTC):")
     else:
-        lines.append("The stored snapshots show no groups of this customer.")
+        lines.append("The stored snapshots contain no group memberships of this customer.")
     for row in summary.history:
         lines.append(f"  {_change_text(row)}")
         lines += [f"    {line}" for line in _cause_lines(row)]
@@ -169,7 +170,7 @@ def _group_lines(summary: CustomerSummary) -> list[str]:
 
 
 def _plan_lines(title: str, causes: list[Cause], names: dict[str, str]) -> list[str]:
-    """Format changes by plans as lines below a title. Without changes, the list is empty."""
+    """Return lines that list the changes made by plans below a title, or [] if there are no changes."""
     if not causes:
         return []
     lines = ["", title]
@@ -185,7 +186,7 @@ def _plan_lines(title: str, causes: list[Cause], names: dict[str, str]) -> list[
 
 
 def _approval_text(row: dict[str, Any]) -> str:
-    """Format the approval of a plan, from a row of the history or from a cause converted to a dictionary."""
+    """Format the approval of a plan that is stored in a history row or in a cause converted to a dictionary."""
     at = ""
     if not pd.isna(row["approved_at"]):
         at = row["approved_at"].isoformat()

@@ -109,8 +109,8 @@ def _plan(snapshot: Snapshot, folder: Path) -> tuple[Plan, list[str]]:
     listed = list(read_list(path))
     desired = [*audience, *listed]
     print_text(
-        f"{len(audience):,} customers match {AUDIENCE}. {path.name} lists {len(listed):,} customers, four of them "
-        "unknown."
+        f"{len(audience):,} customers match {AUDIENCE}. {path.name} lists {len(listed):,} customers, "
+        "including four unknown ids."
     )
     limits = Limits(additions_per_group=3000)
     plan = plan_memberships(
@@ -123,7 +123,7 @@ def _plan(snapshot: Snapshot, folder: Path) -> tuple[Plan, list[str]]:
 
 
 def _marketing_list(snapshot: Snapshot, folder: Path) -> Path:
-    """Write a CSV file with semicolons that contains 150 known customers and four unknown ids."""
+    """Write a semicolon-separated CSV file that contains 150 known customers and four unknown ids."""
     loyal = list(members(snapshot, "loyalty - VIP - staff"))[:150]
     rows = ["customer_uid;comment", *(f"{uid};summer event" for uid in [*loyal, *(f"typo-{n}" for n in range(4))])]
     return write_text(folder / "marketing_list.csv", "\n".join(rows) + "\n")

@@ -31,7 +31,7 @@ MAX_LISTED_IDS = 10
 
 
 def read_selected_snapshot(selection: SnapshotSelection) -> Snapshot:
-    """Return the stored snapshot selected by the options or, without options, by the environment variables."""
+    """Return the stored snapshot that the options or, if no options are given, the environment variables select."""
     tenant_uid, base_url = _tenant_and_host(selection)
     try:
         return read_snapshot(
@@ -48,14 +48,14 @@ def read_selected_snapshot(selection: SnapshotSelection) -> Snapshot:
 
 def read_previous_snapshot(new: Snapshot, since: str | None, selection: SnapshotSelection) -> Snapshot:
     """
-    Return the snapshot that the command compares with a newer one.
+    Return the older stored snapshot with which a command compares a newer snapshot.
 
     Parameters
     ----------
     new
         The newer snapshot.
     since
-        Return the newest snapshot taken on or before this date. None returns the one before `new`.
+        Return the newest snapshot taken on or before this date. None returns the snapshot before `new`.
     selection
         Options that select the folder of the snapshots.
     """
@@ -83,9 +83,9 @@ def _read_snapshot_at(at: date | str, new: Snapshot, selection: SnapshotSelectio
 
 def _tenant_and_host(selection: SnapshotSelection) -> tuple[str | None, str | None]:
     """
-    Return the tenant uid and the host from the options or, without options, from the environment variables.
+    Return the tenant uid and the host from the options or, if no options are given, from the environment variables.
 
-    Either value is None if it is not set.
+    The tenant uid or the host is None if it is not set.
     """
     tenant = _configured_tenant(selection.tenant)
     if tenant is None:
@@ -102,7 +102,7 @@ def _checked(host: str | None) -> str | None:
 
 
 def resolve_tenant_uid(name_or_uid: str | None) -> str | None:
-    """Return the uid of a tenant, from its name in tenants.toml or from its uid."""
+    """Return the uid of a tenant that is given by its name in tenants.toml or by its uid."""
     tenant = _configured_tenant(name_or_uid)
     return name_or_uid if tenant is None else tenant.tenant_uid
 
@@ -129,7 +129,7 @@ def _unknown_name_note(name_or_uid: str | None) -> str:
 
 
 def selected_tenant_names(all_tenants: bool, tenants: Sequence[str]) -> list[str]:
-    """Return the tenant names that `--all` or `--tenant` select, or an empty list without these options."""
+    """Return the tenant names that `--all` or `--tenant` selects, or [] if neither option is used."""
     if all_tenants:
         return list(read_tenants())
     if not tenants:
@@ -138,13 +138,13 @@ def selected_tenant_names(all_tenants: bool, tenants: Sequence[str]) -> list[str
     names = list(dict.fromkeys(tenants))
     for name in names:
         if name not in configured:
-            find_tenant(name)  # Raises an error that suggests similar names.
+            find_tenant(name)  # This call raises an error that suggests similar names.
     return names
 
 
 def select_status_rows(table: pd.DataFrame, all_tenants: bool, tenants: Sequence[str]) -> pd.DataFrame:
     """
-    Return the rows of the tenant in FRGROUPS_TENANT_UID.
+    Return the status rows of the tenant in FRGROUPS_TENANT_UID.
 
     The function returns all rows if `--all` or `--tenant` is given, or if the variable is not set.
     """
@@ -169,7 +169,7 @@ def environment_tenant_uid() -> str | None:
 
 
 def read_optional_register(path: Path | None) -> pd.DataFrame | None:
-    """Return the register in a file, or None if there is no file."""
+    """Return the group register in a file, or None if no file is given."""
     return None if path is None else read_register(path)
 
 
@@ -186,7 +186,7 @@ def desired_customers(
     skip_unresolved: bool = False,
 ) -> list[str]:
     """
-    Return the uids of the customers in a list or a group expression, and print the unknown ids of the list.
+    Return the uids of the customers in a list or a group expression, and print the list's unknown ids.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def desired_customers(
             f"type and that no leading zeros were lost. If the customers are in no group yet, pass --ids {kind}."
         )
     if kind == "customer_uid":
-        # Unknown uids are kept, because customers who are in no group are not in the snapshot.
+        # Unknown customer uids stay in the list, because customers who are in no group are not in the snapshot.
         return [*table["id"], *others]
     if len(unknown) and not skip_unresolved:
         raise InputError(
@@ -240,8 +240,8 @@ def excluded_customers(
     unknown_uids = sorted(set(uids) - set(snapshot.customers["customer_uid"]))
     if unknown_uids:
         print_text(
-            f"These customer uids are not in the snapshot: {', '.join(unknown_uids)}. They are protected anyway. "
-            "Check their spelling."
+            f"These customer uids are not in the snapshot: {', '.join(unknown_uids)}. "
+            "These customers are protected anyway. Check the spelling of the uids."
         )
     if path is None:
         return list(uids)
@@ -261,7 +261,7 @@ def excluded_customers(
 
 
 def _resolve_list(snapshot: Snapshot, ids: pd.Series, kind: str, path: Path, directory: Path | None) -> pd.DataFrame:
-    """Look up the ids of a list, and print the number of unknown ids and the first of them."""
+    """Look up the customer ids in a list, and print the number of unknown ids with a few examples."""
     table = resolve_customers(snapshot, ids, by=kind, directory=directory)
     unknown = table.loc[table["outcome"] != "resolved", "id"]
     print_text(f"{pluralize(len(table), 'customer')} read from {path} ({kind}), {len(unknown):,} not found")
@@ -274,7 +274,7 @@ def _resolve_list(snapshot: Snapshot, ids: pd.Series, kind: str, path: Path, dir
 
 
 def _detect_id_type(snapshot: Snapshot, ids: pd.Series) -> str:
-    """Return the id type in the column name, or the type for which the snapshot contains more of the ids."""
+    """Return the id type that the column name states, or the id type that matches more ids in the snapshot."""
     if ids.name in ID_TYPES:
         return str(ids.name)
     n_known = {kind: int(ids.isin(snapshot.customers[kind]).sum()) for kind in ID_TYPES}
@@ -282,12 +282,12 @@ def _detect_id_type(snapshot: Snapshot, ids: pd.Series) -> str:
 
 
 def override_limits(settings: Sequence[tuple[str, Any]], limits: Limits) -> Limits:
-    """Return the limits with the settings of `--limit`. The limits of single groups do not change."""
+    """Return the limits with the changes from `--limit`. The limits of single groups do not change."""
     return Limits.from_dict(limits.to_dict() | dict(settings))
 
 
 def open_client(tenant: str | None, *, writable: bool = False) -> Client:
-    """Return a client for the tenant in `--tenant` or, without the option, in FRGROUPS_TENANT_UID."""
+    """Return a client for the tenant that `--tenant` or the environment variable FRGROUPS_TENANT_UID selects."""
     if tenant:
         return Client.from_config(tenant, writable=writable)
     if not environment_tenant_uid() and config_path().exists():

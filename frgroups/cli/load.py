@@ -25,8 +25,8 @@ from frgroups.errors import InputError
     "--requests-per-second",
     type=NumberRange(min=0, min_open=True),
     metavar="N",
-    help="Maximum number of requests per second to a host, for all tenants together. By default, 20, or unlimited "
-    "for a host on this machine.",
+    help="Maximum number of requests per second to a host, for all tenants together. The default is 20. "
+    "There is no default limit for a host on this machine.",
 )
 @click.option(
     "--max-age",
@@ -51,7 +51,7 @@ def load(
     no_cover: bool,
     personal: bool,
 ) -> int:
-    """Load one or several tenants and store a snapshot of each."""
+    """Load one or several tenants and store a snapshot of each tenant."""
     from frgroups.cli.inputs import selected_tenant_names
 
     names = selected_tenant_names(all_tenants, tenant)
@@ -120,7 +120,8 @@ def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[
 @command(
     "status",
     example="frgroups status --all --html status.html",
-    more="Without --all, --tenant, and FRGROUPS_TENANT_UID, the command shows all tenants. The exit code is 9 if a "
+    more="If neither --all, --tenant, nor FRGROUPS_TENANT_UID is set, the command shows all tenants. The "
+    "exit code is 9 if a "
     "tenant has no fresh and consistent snapshot.",
 )
 @tenants_options

@@ -1,4 +1,4 @@
-"""Load several tenants in parallel and print the result of each."""
+"""Load several tenants in parallel and print the result for each tenant."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def load_tenants(
     names: list[str], jobs: int, as_json: bool, requests_per_second: float | None, options: Sequence[str]
 ) -> int:
     """
-    Load tenants in parallel, print a line for each, and return the worst exit code.
+    Load tenants in parallel, print a line for each tenant, and return the most severe exit code.
 
     Ctrl-C cancels the loads that have not finished. The function prints a line for each canceled load too.
 

@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if instruction:
         return complete(root, instruction)
     try:
-        # root.main() is not used, because it converts KeyboardInterrupt to click.Abort and exits the process.
+        # The method root.main() would convert KeyboardInterrupt to click.Abort and exit the process.
         with root.make_context("frgroups", words) as context:
             return int(root.invoke(context))
     except click.exceptions.Exit as end:

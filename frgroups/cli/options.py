@@ -70,7 +70,7 @@ class LimitOption(click.Option):
     """Option `--limit`, whose help lists all limits with their default values."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return the option and its help text with the names and the default values of the limits."""
+        """Return the name and the help text of `--limit`, which lists the names and default values of the limits."""
         from frgroups.plan.limits import Limits
 
         record = super().get_help_record(ctx)
@@ -91,7 +91,7 @@ def tenant_option(function: Function) -> Function:
     return click.option(
         "--tenant",
         metavar="NAME",
-        help="Name of the tenant in tenants.toml (not a uid). By default, the tenant in FRGROUPS_TENANT_UID.",
+        help="Name of the tenant in tenants.toml (not a uid). The default is the tenant in FRGROUPS_TENANT_UID.",
     )(function)
 
 
@@ -110,7 +110,7 @@ def tenants_options(function: Function) -> Function:
         cls=ExclusiveListOption,
         excludes=["--all"],
         metavar="NAME...",
-        help="Select the tenants with these names in tenants.toml (not uids). By default, the tenant in "
+        help="Select the tenants with these names in tenants.toml (not uids). The default is the tenant in "
         "FRGROUPS_TENANT_UID.",
     )
     return all_tenants(tenant(function))
@@ -157,7 +157,8 @@ def limit_option(function: Function) -> Function:
         type=LIMIT,
         multiple=True,
         metavar="NAME=VALUE",
-        help="Change a limit, for example removals_total=800. The value none disables it. Can be repeated.",
+        help="Change a limit, for example removals_total=800. The value none disables the limit. This option "
+        "can be repeated.",
     )(function)
 
 
@@ -165,7 +166,7 @@ def snapshot_options(function: Function) -> Function:
     """
     Add the options that select a stored snapshot.
 
-    The command receives their values as the argument `selection`, a SnapshotSelection.
+    The decorated command receives the option values as the argument `selection`, which is a SnapshotSelection object.
     """
 
     @wraps(function)
@@ -185,19 +186,19 @@ def snapshot_options(function: Function) -> Function:
         click.option(
             "--tenant",
             metavar="NAME|UID",
-            help="Name of the tenant in tenants.toml, or its uid. By default, the tenant in FRGROUPS_TENANT_UID.",
+            help="Name of the tenant in tenants.toml, or its uid. The default is the tenant in FRGROUPS_TENANT_UID.",
         ),
         click.option(
             "--base-url",
             type=HOST,
             metavar="URL",
-            help="Host of the tenant: stage, production, or a URL. By default, the host in FRGROUPS_BASE_URL.",
+            help="Host of the tenant: stage, production, or a URL. The default is the host in FRGROUPS_BASE_URL.",
         ),
         click.option(
             "--at",
             type=TIMESTAMP,
             metavar="DATE",
-            help="Use the newest snapshot taken on or before this date. By default, the newest snapshot.",
+            help="Use the newest snapshot taken on or before this date. The default is the newest snapshot.",
         ),
         click.option(
             "--allow-older",
@@ -212,7 +213,8 @@ def customer_options(function: Function) -> Function:
     """
     Add the argument UID and the options that locate the stored records of a customer.
 
-    The command receives the arguments `uid` and `records`, a CustomerRecords with the values of the options.
+    The decorated command receives the arguments `uid` and `records`. The latter is a CustomerRecords object that
+    contains the option values.
     """
 
     @wraps(function)
@@ -232,8 +234,8 @@ def customer_options(function: Function) -> Function:
         click.option(
             "--tenant",
             metavar="NAME|UID",
-            help="Search only the data of the tenant with this name in tenants.toml, or with this uid. By default, "
-            "all tenants are searched.",
+            help="Search only the data of this tenant, given by its name in tenants.toml or by its uid. By "
+            "default, all tenants are searched.",
         ),
         click.option("--cache", type=FOLDER, metavar="FOLDER", help="Also search this folder of snapshots."),
         click.option("--journal", type=FOLDER, metavar="FOLDER", help="Also search this folder of journals."),
@@ -242,21 +244,21 @@ def customer_options(function: Function) -> Function:
             type=FILE,
             multiple=True,
             metavar="PATH",
-            help="Also search this file or folder, for example a list of customers. Can be repeated.",
+            help="Also search this file or folder, for example a list of customers. This option can be repeated.",
         ),
         click.option(
             "--id",
             "ids",
             multiple=True,
             metavar="ID",
-            help="Another id of the customer that lists might contain. Can be repeated.",
+            help="Another id of the customer, which customer lists might contain. This option can be repeated.",
         ),
     ]
     return _add_options(with_records, options)
 
 
 def _add_options(function: Function, options: Sequence[Callable[[Function], Function]]) -> Function:
-    """Add options to a command in the order of the list."""
+    """Add a list of options to a command and keep the order of the options."""
     for option in reversed(options):
         function = option(function)
     return function

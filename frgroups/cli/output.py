@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MIN_TEXT_WIDTH = 12
 # Number of characters between two columns on a terminal, in the normal and in the compact layout.
 GAP, COMPACT_GAP = 3, 1
-# The compact layout breaks headers that are longer than this at underscores.
+# The compact layout breaks headers with more characters than this number at underscores.
 MAX_COMPACT_HEADER = 8
 
 
@@ -33,7 +33,7 @@ def make_visible(text: object) -> str:
     lines = str(text).expandtabs(4).split("\n")
     if all(line.isprintable() for line in lines):
         return "\n".join(lines)
-    # This import loads pandas, which would delay the help and usage errors.
+    # The import is not at the top of the module, because it loads pandas, which would delay help and usage errors.
     from frgroups.internals.formatting import escape_invisible
 
     return "\n".join(escape_invisible(line) for line in lines)
@@ -75,7 +75,7 @@ def print_data(text: str, *, flush: bool = False) -> None:
     """
     Print lines of JSON or CSV to stdout.
 
-    Control characters are escaped on a terminal. In a pipe or a file, the text is unchanged.
+    Control characters are escaped on a terminal. In a pipe or a file, the lines are printed unchanged.
     """
     if sys.stdout.isatty():
         text = make_visible(text)
@@ -91,8 +91,8 @@ def print_table(table: pd.DataFrame) -> None:
     """
     Print a table without its index.
 
-    In a pipe or a file, each row is one line of plain text, which is not wrapped or truncated. On a terminal, rich
-    prints the table if its columns fit. Floats have three decimals.
+    In a pipe or a file, each table row is one line of plain text, which is not wrapped or truncated. On a terminal,
+    rich prints the table if its columns fit. Floats have three decimals.
     """
     if table.empty:
         print_text("(none)")

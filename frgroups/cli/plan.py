@@ -54,13 +54,13 @@ if TYPE_CHECKING:
 @click.option(
     "--column",
     metavar="NAME",
-    help="Column of the list that contains the ids. By default, the only column, or the first column with a known "
-    "name.",
+    help="Column of the list that contains the ids. The default is the only column, or the first column "
+    "with a known name.",
 )
 @click.option(
     "--sheet",
     metavar="NAME",
-    help="Sheet of the Excel file that contains the list. By default, the only sheet with data.",
+    help="Sheet of the Excel file that contains the list. The default is the only sheet with data.",
 )
 @click.option(
     "--ids",
@@ -88,7 +88,9 @@ if TYPE_CHECKING:
     "mirror: do both.",
 )
 @click.option(
-    "--create", metavar="NAME", help="Create the group with this name. --group is the uid of the new group."
+    "--create",
+    metavar="NAME",
+    help="Create a group with this name. The value of --group is the uid of the new group.",
 )
 @click.option(
     "--protect",
@@ -138,7 +140,7 @@ if TYPE_CHECKING:
     excludes=["--pending"],
     type=FILE,
     metavar="FILE",
-    help="Plan file to write. By default, a file in the data folder.",
+    help="Plan file to write. The default is a file in the data folder.",
 )
 @click.option(
     "--pending",
@@ -293,8 +295,8 @@ def _document_text(document: Plan | Receipt) -> str:
     "--out",
     type=FILE,
     metavar="FILE",
-    help="Review file to write. The suffix selects the format: .html, .md, .txt, .csv, or .xlsx. By default, an HTML "
-    "page next to the plan.",
+    help="Review file to write. The suffix selects the format: .html, .md, .txt, .csv, or .xlsx. The "
+    "default is an HTML page next to the plan.",
 )
 @click.option(
     "--personal",

@@ -51,7 +51,7 @@ def _print_outcome(n_files: int, n_failed: int, *, is_dry_run: bool) -> None:
     from frgroups.internals.formatting import pluralize
 
     if n_failed:
-        print_text(f"{pluralize(n_failed, 'file')} cannot be changed. The list contains the reasons.")
+        print_text(f"{pluralize(n_failed, 'file')} cannot be changed. The list of files contains the reasons.")
     if is_dry_run:
         print_text(
             f"{pluralize(n_files, 'file')} would change. Nothing was changed. To erase the customer, add --yes."
@@ -59,7 +59,9 @@ def _print_outcome(n_files: int, n_failed: int, *, is_dry_run: bool) -> None:
         return
     print_text(f"{pluralize(n_files, 'file')} changed.")
     if n_files:
-        print_text("Also delete the customer in the tenant. Otherwise, the next load stores the customer again.")
+        print_text(
+            "Also delete the customer in the tenant. Otherwise, the next load stores the customer's data again."
+        )
 
 
 @command("export-customer", example="frgroups export-customer UID --out FILE")

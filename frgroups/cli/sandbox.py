@@ -32,14 +32,14 @@ MAX_PORT = 65_535
     "--path",
     type=FILE,
     metavar="FILE",
-    help="SQLite file that stores the data of the tenant. By default, a temporary file.",
+    help="SQLite file that stores the data of the tenant. The default is a temporary file.",
 )
 @click.option(
     "--port",
     type=IntegerRange(0, MAX_PORT),
     default=8020,
     metavar="PORT",
-    help="Port on 127.0.0.1. 0 selects a free port.",
+    help="Port on 127.0.0.1. The value 0 selects a free port.",
 )
 @click.option(
     "--customers",
@@ -73,7 +73,7 @@ def sandbox(
     )
     with tenant as running:
         print_text(f"The sandbox is running at {running.base_url}. To stop it, press Ctrl-C.\n")
-        print_text("To connect to it, run these commands in another terminal:\n")
+        print_text("To connect to the sandbox, run these commands in another terminal:\n")
         for name, value in _environment(running).items():
             print_text(f"  export {name}={value}")
         print_text("  frgroups doctor", flush=True)
@@ -118,13 +118,13 @@ def _jupyter_command(folder: Path, port: int, no_browser: bool) -> list[str]:
     if no_browser:
         command_line.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        # JupyterLab does not run as root by default, and root is the user of many containers.
+        # By default, JupyterLab does not run as root, but many containers run as root.
         command_line.append("--allow-root")
     return command_line
 
 
 def _notebook_environment(running: Sandbox) -> dict[str, str]:
-    """Return environment variables that select the sandbox, or none if FRGROUPS_TENANT_UID is already set."""
+    """Return the environment variables that select the sandbox, or {} if FRGROUPS_TENANT_UID is already set."""
     from frgroups.cli.inputs import environment_tenant_uid
 
     if environment_tenant_uid():
@@ -142,7 +142,7 @@ def _environment(running: Sandbox) -> dict[str, str]:
 
 
 def _notebook_folder() -> Path:
-    """Return the notebook folder of the project, or copy the packaged notebooks to the data folder and return it."""
+    """Return the project's notebook folder, or a folder to which the packaged notebooks are copied."""
     from frgroups.internals.paths import data_subdir, home
 
     for folder in (home().parent / "notebooks", Path("notebooks").resolve()):

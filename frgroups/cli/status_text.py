@@ -10,7 +10,7 @@ import pandas as pd
 from frgroups.internals.formatting import format_size
 from frgroups.internals.json_values import to_jsonable
 
-# An empty string in these columns means that there is no problem. In other columns, the value is unknown.
+# An empty string in these columns means that there is no problem. In other columns, it means an unknown value.
 _PROBLEM_COLUMNS = ("wrong", "detail")
 
 

@@ -33,7 +33,7 @@ class CheckedValue(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the parsed value, or report an invalid value as a usage error."""
         if ctx is not None and ctx.resilient_parsing:
-            # Shell completion does not need the value. The check would delay it by importing pandas.
+            # Shell completion does not need the parsed value, and parsing would import pandas, which is slow.
             return value
         try:
             return self._parse(value)
@@ -88,7 +88,8 @@ class FilePath(click.Path):
     """
     Path of a file that might not exist.
 
-    A file that cannot be read is an error of the command, not a usage error.
+    The type does not check that the file is readable. If the file cannot be read, the command itself raises the
+    error.
     """
 
     def __init__(self) -> None:

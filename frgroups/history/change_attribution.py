@@ -25,7 +25,7 @@ _EFFECTIVE_STATES: tuple[State, ...] = ("verified", "not_effective", "unknown")
 @dataclass(frozen=True, slots=True)
 class Cause:
     """
-    A membership change that an applied plan has sent.
+    A membership change that was sent when a plan was applied.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Cause:
     purpose: str
 
     def may_explain(self, group: str, change: str, after: datetime, before: datetime) -> bool:
-        """Return True if this request might have caused a change that was observed between two timestamps."""
+        """Return True if the plan's request might have caused a change that was observed between two timestamps."""
         is_same_change = (group, change) == (self.customer_group_uid, self.change)
         return is_same_change and self.sent_at <= before and self.until >= after
 
@@ -66,7 +66,7 @@ def change_causes(
     customer_uid: str, tenant_uid: str, base_url: str | None, journal: str | Path | None = None
 ) -> list[Cause]:
     """
-    Return the membership changes of a customer that applied plans have sent, sorted by time.
+    Return a customer's membership changes that were sent by applied plans, sorted by time.
 
     A journal that cannot be read is skipped with a warning in the log.
 
@@ -122,7 +122,7 @@ def _make_cause(
     item: Item, start: dict[str, Any], sent_at: datetime, last: datetime, receipt: Receipt | None
 ) -> Cause:
     """
-    Return the Cause that describes a change in a journal.
+    Return a Cause object for a change that is recorded in a journal.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def _make_cause(
     if receipt is not None:
         reverts, receipt_path, purpose = receipt.plan.reverts, receipt.path, receipt.plan.purpose
         if receipt.read_at >= sent_at:
-            # An older receipt belongs to an earlier run, and does not contain the result of this request.
+            # An older receipt belongs to an earlier run and does not contain the result of this request.
             until, state = receipt.read_at, receipt.states.get(item, "unknown")
     return Cause(
         customer_group_uid=group_uid,
@@ -176,7 +176,7 @@ def _read_receipt_of(journal: Journal) -> Receipt | None:
 
 
 def _without_tombstone(digest: str | None) -> str | None:
-    """Return the digest of a plan, or None if it was replaced because a customer was erased."""
+    """Return a plan digest, or None if the digest was replaced because a customer in the plan was erased."""
     if digest == TOMBSTONE_PREFIX:
         return None
     return digest

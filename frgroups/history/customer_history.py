@@ -136,14 +136,14 @@ def customer_history(
 @dataclass(frozen=True, eq=False)
 class _CustomerState:
     """
-    Groups of a customer in one snapshot.
+    The groups that contain a customer in one snapshot.
 
     Attributes
     ----------
     taken_at, read_until
         Timestamps of the start and the end of the load, in UTC.
     names, verdicts
-        Name and verdict of each group of the snapshot, by uid.
+        Name and verdict of each group in the snapshot, by uid.
     verdict
         Verdict of the snapshot.
     groups
@@ -191,7 +191,7 @@ def _first_rows(state: _CustomerState) -> list[dict[str, Any]]:
 
 
 def _change_row(before: _CustomerState, after: _CustomerState, uid: str, causes: Sequence[Cause]) -> dict[str, Any]:
-    """Return the row for a group that the customer joined or left between two snapshots, with the matching plan."""
+    """Return a row for a group that the customer joined or left, with the plan that caused the change."""
     change = "joined" if uid in after.groups else "left"
     row = {
         "customer_group_uid": uid,

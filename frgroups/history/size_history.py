@@ -1,4 +1,4 @@
-"""Compute the number of members of each group in each stored snapshot."""
+"""Compute the size of each group in each snapshot of a series."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def size_history(
     """
     Return the size of each group in each snapshot and the number of customers who joined and left.
 
-    The function reads only the groups, memberships, and customer uids of a snapshot, and holds at most two snapshots
-    in memory. Snapshots that are corrupt or have another format version are skipped with a warning in the log.
+    Only the groups, memberships, and customer uids of a snapshot are read, and at most two snapshots are in memory at
+    the same time. Snapshots that are corrupt or have another format version are skipped with a warning in the log.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def size_history(
 
 def only_groups(history: pd.DataFrame, groups: Iterable[str]) -> pd.DataFrame:
     """
-    Return the rows of the selected groups.
+    Return the rows of a size history that belong to the selected groups.
 
     Parameters
     ----------

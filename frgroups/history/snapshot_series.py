@@ -65,7 +65,7 @@ def iter_snapshots(sources: Sequence[Snapshot | StoredSnapshot], *, n_known: int
     for source in sources:
         try:
             snapshot = _read_source(source)
-        except FileNotFoundError:  # Another process has pruned it.
+        except FileNotFoundError:  # Another process has pruned the snapshot.
             continue
         except InputError as error:
             _log_skipped(error)
@@ -85,7 +85,7 @@ def _read_source(source: Snapshot | StoredSnapshot) -> Snapshot:
 
 
 def _open_source(item: Any) -> Snapshot | StoredSnapshot | None:
-    """Return a Snapshot object unchanged, or the stored snapshot in a folder. Return None if it is corrupt."""
+    """Return a Snapshot object unchanged, or open the stored snapshot in a folder. Return None if it is corrupt."""
     if isinstance(item, Snapshot):
         return item
     if not isinstance(item, str | Path):
@@ -98,5 +98,5 @@ def _open_source(item: Any) -> Snapshot | StoredSnapshot | None:
 
 
 def _log_skipped(error: InputError) -> None:
-    # The hint describes how to resolve the error, which is not necessary because the snapshot is skipped.
+    # The error's hint is omitted, because the snapshot is skipped and no action is necessary.
     log_event(log, logging.WARNING, "snapshot_skipped", f"{error.message} The history omits this snapshot.")

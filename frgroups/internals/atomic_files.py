@@ -13,7 +13,11 @@ from frgroups.errors import InputError
 
 
 def ensure_private_dir(folder: Path) -> Path:
-    """Create a folder and its missing parents with mode 0700, and return it. Existing folders keep their mode."""
+    """
+    Create a folder and its missing parents with mode 0700, and return the path of the folder.
+
+    The mode of an existing folder does not change.
+    """
     try:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         for path in reversed(missing):
@@ -34,7 +38,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     interrupted, `path` does not change.
     """
     if path.exists() and not path.is_file():
-        raise InputError(f"Cannot write {path}: it exists and is not a regular file. Pass another path.")
+        raise InputError(f"Cannot write {path}: the path exists and is not a regular file. Pass another path.")
     ensure_private_dir(path.parent)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.draft")
     try:
@@ -48,14 +52,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a string to a file atomically, in UTF-8 and with Unix line ends."""
+    """Write a string to a file atomically, in UTF-8 and with Unix line endings."""
     with atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8", newline="\n")
     return path
 
 
 def append_durable(path: Path, line: str) -> None:
-    """Append a line to a file and flush it to disk. First remove the last line if it is incomplete."""
+    """Append a line to a file, and flush the file to disk. If the last line is incomplete, remove it first."""
     ensure_private_dir(path.parent)
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

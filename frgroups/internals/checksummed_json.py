@@ -1,4 +1,4 @@
-"""JSON files with a kind, a format version, and a checksum, used for plans, approvals, and receipts."""
+"""Read and write JSON files that contain a checksum. Plans, approvals, and receipts use this format."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def sha256(text: str) -> str:
 
 def kind_of(body: bytes) -> str:
     """
-    Return the kind of a checksummed file from its bytes, or "" if they contain no kind.
+    Return the kind of a checksummed file, such as "plan", or "" if its bytes contain no kind.
 
-    The JSON is not parsed, so that the last bytes of a large file are sufficient.
+    The function does not parse the JSON, so the last bytes of a large file are sufficient.
 
     Examples
     --------
@@ -50,20 +50,21 @@ def kind_of(body: bytes) -> str:
     kinds = _KIND.findall(body)
     if not kinds:
         return ""
-    return bytes(kinds[-1]).decode("utf-8", "replace")  # The kind is the last key of the file.
+    return bytes(kinds[-1]).decode("utf-8", "replace")  # The key "kind" is the last key in the file.
 
 
 def write_checksummed(path: str | Path, kind: str, content: dict[str, Any]) -> Path:
     """Write a checksummed file atomically with mode 0600, and return its absolute path."""
     target = _resolve_file(path, kind)
     if target.is_dir():
-        raise InputError(f"Cannot write {target}: it is a folder. Pass the path of a {kind} file.")
+        raise InputError(f"Cannot write {target}: the path is a folder. Pass the path of a {kind} file.")
     if target.is_file() and kind_of(target.read_bytes()) != kind:
         raise InputError(
-            f"Cannot write {target}: it exists and does not contain a frgroups {kind}. Pass another path."
+            f"Cannot write {target}: the file exists and does not contain a frgroups {kind}. Pass another path."
         )
     text = canonical_json(content)
-    # Encode the content only once, because a plan can contain millions of uids. The placeholder 0 is replaced.
+    # Encode the content only once, because a plan can contain millions of uids.
+    # The encoded content then replaces the placeholder 0.
     envelope = {"checksum": sha256(text), "content": 0, "format_version": FORMAT_VERSION, "kind": f"frgroups {kind}"}
     file_text = canonical_json(envelope).replace('"content":0', f'"content":{text}', 1)
     try:
@@ -73,7 +74,8 @@ def write_checksummed(path: str | Path, kind: str, content: dict[str, Any]) -> P
     except UnicodeEncodeError as error:
         part = error.object[max(0, error.start - 20) : error.end]
         raise InputError(
-            f"Cannot write the {kind}: it contains a character that cannot be encoded in UTF-8, after {part!a}."
+            f"Cannot write the {kind}: it contains a character that cannot be encoded in UTF-8, after {part!a}. "
+            "Remove the character."
         ) from error
 
 
@@ -95,7 +97,7 @@ def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
         if not _START.match(text):
             raise CorruptFileError(f"{source} is not a frgroups {kind}.") from error
         raise CorruptFileError(
-            f"{source} is corrupt: its {len(text)} characters are not a complete frgroups {kind}. "
+            f"{source} is corrupt: its {len(text)} characters do not contain a complete frgroups {kind}. "
             "Use the original file."
         ) from error
     if actual_kind != f"frgroups {kind}":
@@ -132,4 +134,4 @@ def _resolve_file(path: str | Path, kind: str) -> Path:
     try:
         return Path(path).expanduser().resolve()
     except (RuntimeError, ValueError, OSError) as error:
-        raise InputError(f"{str(path)[-80:]!a} is not a valid path of a {kind} file: {error}.") from error
+        raise InputError(f"{str(path)[-80:]!a} is not a valid path for a {kind} file: {error}.") from error

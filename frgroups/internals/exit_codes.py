@@ -27,7 +27,7 @@ EXIT_CODES = {
     9: "at least one tenant is stale or not consistent (status only)",
     64: "invalid command line",
 }
-# Codes from best to worst: success, nothing was sent, some changes failed, the result is unknown.
+# The exit codes are ordered by severity: success, nothing sent, some changes failed, result unknown.
 _FROM_BEST_TO_WORST = (0, 2, 9, 8, 3, 7, 4, 5, 6, 1, 64)
 _CODES: dict[type[FrgroupsError], int] = {
     PlanBlockedError: 3,
@@ -53,7 +53,7 @@ def code_of(error: BaseException) -> int:
 
 def worst(codes: Iterable[int]) -> int:
     """
-    Return the worst of several exit codes, or 0 if there are none. An unknown code counts as 1.
+    Return the worst of several exit codes, or 0 if no code is given. An unknown exit code counts as 1.
 
     Examples
     --------

@@ -16,7 +16,7 @@ _UNIT_NAMES = {"w": "week", "d": "day", "h": "hour", "min": "minute", "s": "seco
 
 def pluralize(n: int, what: str) -> str:
     """
-    Format a number and a noun, with the plural ending on the first word of `what` if needed.
+    Format a number and a noun phrase. If needed, add a plural "s" to the first word of the phrase.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def agree(n: float, singular: str, plural: str) -> str:
 
 def format_list(items: Sequence[str], limit: int | None = None, *, conjunction: str = "and") -> str:
     """
-    Join items to an enumeration with a serial comma.
+    Join items into an English list with a serial comma, such as "a, b, and c".
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def format_percentage(share: float, decimals: int = 1) -> str:
     """
     Format a share between 0 and 1 as a percentage.
 
-    The result is rounded down, so that only a share of 1 is shown as 100%. A positive share is never shown as 0%.
+    The percentage is rounded down, so that only a share of 1 is shown as 100%. A positive share is never shown as 0%.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def format_percentage(share: float, decimals: int = 1) -> str:
 
 def format_age(age: timedelta) -> str:
     """
-    Format an age in the largest unit that results in a value of at least 2, rounded down.
+    Format an age in the largest unit in which its value is at least 2, rounded down to an integer.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def format_age(age: timedelta) -> str:
 
 def format_duration(duration: timedelta) -> str:
     """
-    Format a duration without rounding, in the largest unit that results in an integer of at least 2.
+    Format a duration without rounding, in the largest unit in which its value is an integer of at least 2.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def format_size(size: int) -> str:
 
 def format_growth(first: int, last: int) -> str:
     """
-    Format the change between two numbers as a percentage of the first number. Only equal numbers result in 0%.
+    Format the change between two numbers as a percentage of the first number. Only equal numbers are shown as 0%.
 
     Examples
     --------
@@ -214,7 +214,7 @@ def total_hours(duration: timedelta) -> float:
 
 def escape_invisible(text: object) -> str:
     r"""
-    Replace invisible characters, and characters that change the text direction, by escape sequences.
+    Replace invisible characters, and characters that change the text direction, with escape sequences.
 
     Examples
     --------

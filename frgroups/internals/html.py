@@ -27,9 +27,9 @@ _PACKAGE = Path(__file__).parents[1]
 @dataclass(frozen=True)
 class Card:
     """
-    Title with labeled values, shown as HTML in a notebook and as text in a terminal.
+    Card with a title and labeled values, shown as HTML in a notebook and as text in a terminal.
 
-    `mark` is a label that is shown next to the title.
+    The attribute `mark` is a label that is shown next to the title.
 
     Examples
     --------
@@ -56,10 +56,10 @@ class Card:
 
 def render(template: str, **values: Any) -> str:
     """
-    Render a template of the package.
+    Render a Jinja2 template of the package with the given values.
 
-    Every value is escaped, and invisible characters are replaced by escape sequences, except in markup that another
-    template rendered.
+    Values are escaped for HTML, and their invisible characters are replaced with escape sequences. Markup that
+    another template rendered is inserted unchanged.
     """
     return _environment().get_template(template).render(values)
 
@@ -88,9 +88,9 @@ def render_page(template: str, *, style: str, scripts: tuple[str, ...], **values
     script_text = "".join(read_asset(script) for script in scripts)
     return render(
         template,
-        style=Markup(style_text),  # noqa: S704  # The text is a file of this package.
+        style=Markup(style_text),  # noqa: S704  # The text is the content of a file in this package.
         style_hash=csp_hash(style_text),
-        script=Markup(script_text),  # noqa: S704  # The text consists of files of this package.
+        script=Markup(script_text),  # noqa: S704  # The text is the content of files in this package.
         script_hash=csp_hash(script_text),
         **values,
     )
@@ -98,7 +98,7 @@ def render_page(template: str, *, style: str, scripts: tuple[str, ...], **values
 
 @cache
 def read_asset(name: str) -> str:
-    """Return the text of a package file with Unix line ends, so that its hash is the same on all systems."""
+    """Return the text of a package file with Unix line endings, so that its hash is the same on all systems."""
     return (_PACKAGE / name).read_bytes().decode().replace("\r\n", "\n")
 
 
@@ -116,7 +116,7 @@ def csp_hash(text: str) -> str:
 
 def escaped_forms(text: str) -> tuple[str, str]:
     r"""
-    Return the escaped forms of a string in HTML markup and in a JSON string of a script element.
+    Return the two escaped forms of a string: in HTML markup, and in a JSON string inside a script element.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Lock a tenant, so that only one apply per data folder and one load per cache folder run at a time."""
+"""Lock a tenant, so that only one apply run per data folder and one load per cache folder run at a time."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ log = logging.getLogger("frgroups.internals")
 _LOAD_LOCK_FOLDER = ".locks"
 _POLL_SECONDS = 0.2
 
-# Load locks that each thread holds. A thread that waited for its own lock would never continue.
+# Each thread records the load locks that it holds, because it must not wait for its own lock.
 _thread_locks = threading.local()
 
 
 @contextmanager
 def tenant_lock(tenant_uid: str, base_url: str, what: str) -> Iterator[None]:
     """
-    Hold the lock for changes of a tenant, or raise LockedError if another process holds it.
+    Hold the lock for changes to a tenant, or raise LockedError if another process holds the lock.
 
     The description `what` is shown to other processes that request the lock. The operating system releases the lock
     when the process ends.
@@ -42,7 +42,7 @@ def tenant_lock(tenant_uid: str, base_url: str, what: str) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             stack.enter_context(_lock(path, what, timeout=0))
-        except filelock.Timeout as error:  # Timeout is a subclass of OSError, so it is caught first.
+        except filelock.Timeout as error:  # Timeout is a subclass of OSError, so it must be caught first.
             raise LockedError(
                 f"Tenant {tenant_uid} is locked by {_describe_holder(path)}. Try again later."
             ) from error
@@ -61,7 +61,7 @@ def load_lock(
     waiting: Callable[[str], object] | None = None,
 ) -> Iterator[bool]:
     """
-    Hold the lock for loads of a tenant into a cache folder, and wait for it if another load holds it.
+    Hold the lock for loading a tenant into a cache folder, and wait while another load holds the lock.
 
     The lock prevents duplicate work. It is not needed for correctness, because snapshots are written atomically. If
     the lock cannot be created, a warning is logged and the load continues without it.
@@ -105,7 +105,8 @@ def load_lock(
         except (InputError, OSError, NotImplementedError) as error:
             reason = _error_reason(error)
             text = (
-                f"Cannot create a lock in {path.parent}: {reason}. The {what} of {tenant_uid} continues without it."
+                f"Cannot create a lock in {path.parent}: {reason}. The {what} of tenant {tenant_uid} continues "
+                "without a lock."
             )
             log_event(log, logging.WARNING, "load_not_locked", text, tenant_uid=tenant_uid)
         yield waited
@@ -113,10 +114,10 @@ def load_lock(
 
 def locked_tenants(caches: Iterable[Path]) -> set[tuple[str, str]]:
     """
-    Return all tenants that have a lock file of an apply or a load.
+    Return all tenants that have a lock file from an apply run or a load.
 
-    Lock files are never deleted, so the result includes finished operations. It also includes running operations that
-    have not stored any data yet.
+    The result includes tenants of finished operations, because lock files are never deleted. It also includes tenants
+    of running operations that have not stored any data yet.
 
     Parameters
     ----------
@@ -138,8 +139,8 @@ def _forbid_reentry(path: Path, tenant_uid: str) -> Iterator[None]:
     locks: set[Path] = vars(_thread_locks).setdefault("held", set())
     if path in locks:
         raise LockedError(
-            f"This thread is already loading tenant {tenant_uid} into {path.parent.parent}. Start another load "
-            "afterwards, and not in a progress callback."
+            f"This thread is already loading tenant {tenant_uid} into {path.parent.parent}. Wait until "
+            "that load ends. Do not start a load in a progress callback."
         )
     locks.add(path)
     try:
@@ -165,7 +166,7 @@ def _error_reason(error: Exception) -> str:
 
 
 def _log_waiting(text: str) -> None:
-    # Use a warning because Python prints warnings by default, so that the user sees why the load waits.
+    # Log a warning, which Python prints by default, so that the user sees why the load waits.
     log_event(log, logging.WARNING, "load_waiting", text)
 
 

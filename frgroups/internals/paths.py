@@ -13,8 +13,8 @@ def home() -> Path:
     """
     Return the absolute path of the data folder.
 
-    The data folder contains the stored snapshots, plans, and journals. It is the first of these folders that is
-    defined:
+    The data folder contains the stored snapshots, plans, and journals. The function returns the first of the
+    following folders that is defined:
 
     1. the value of the environment variable `FRGROUPS_HOME`,
     2. the `data` folder of the current project. The project is the current folder, or its nearest parent, that
@@ -37,7 +37,7 @@ def home() -> Path:
     for folder in (here, *here.parents):
         if (folder / "data").is_dir() and any((folder / name).exists() for name in ("pyproject.toml", "notebooks")):
             return (folder / "data").resolve()
-    import platformdirs  # Imported late, so that importing this module is fast.
+    import platformdirs  # A late import keeps the import of this module fast.
 
     return platformdirs.user_data_path("frgroups", appauthor=False)
 
@@ -48,23 +48,24 @@ def data_subdir(name: str) -> Path:
 
 
 def resolve_folder(path: str | Path | None, name: str) -> Path:
-    """Return the absolute form of a path, or the subfolder `name` of the data folder if the path is None."""
+    """Return the absolute path of a folder, or the subfolder `name` of the data folder if `path` is None."""
     if path is None:
         return data_subdir(name)
-    if isinstance(path, str) and not path.strip():  # Path would interpret it as the current folder.
+    if isinstance(path, str) and not path.strip():  # Path would interpret "" as the current folder.
         raise InputError(
-            f"The folder for {name} must not be empty. Pass None for the default or '.' for the current folder."
+            f"The folder for {name} must not be an empty string. Pass None for the default folder or '.' for the "
+            "current folder."
         )
     try:
         folder = Path(path).expanduser().resolve()
-        folder.exists()  # This call raises OSError if the name is too long.
+        folder.exists()  # This call raises OSError if the file name is too long.
         return folder
     except (RuntimeError, ValueError, OSError, TypeError) as error:
         raise InputError(f"{str(path)[:80]!r} is not a valid folder for {name}: {error}.") from error
 
 
 def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
-    """Return the name of the folder of a tenant, which is unique for the combination of tenant uid and host."""
+    """Return the folder name for a tenant. The name is unique for each combination of tenant uid and host."""
     host = "tables"  # A snapshot that was created from tables has no host.
     if base_url:
         host = urlsplit(base_url).netloc
@@ -73,7 +74,7 @@ def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
 
 def parse_tenant_folder(folder: str) -> tuple[str, str]:
     """
-    Split the name of a tenant folder into tenant uid and host. Return two empty strings for other names.
+    Split the name of a tenant folder into tenant uid and host. For any other name, return two empty strings.
 
     Examples
     --------

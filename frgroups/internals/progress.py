@@ -1,4 +1,4 @@
-"""Progress bars for terminals and notebooks. ipywidgets is optional."""
+"""Progress bars for terminals and notebooks. The package ipywidgets is optional."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Progress:
         try:
             self._callback(self._text, self._done, self._total)
         except StopIteration as error:
-            # The loop that reports the progress would treat a StopIteration as its own end.
+            # Without this conversion, a StopIteration would silently end the loop that reports the progress.
             raise InputError(
                 "The progress callback raised StopIteration, for example by calling next() on an exhausted iterator. "
                 "To stop the operation, raise another exception."
@@ -112,7 +112,7 @@ def _is_interactive() -> bool:
 
 
 def in_notebook() -> bool:
-    """Return True if the code runs in the kernel of a notebook."""
+    """Return True if the code runs in a notebook kernel."""
     ipython = sys.modules.get("IPython")
     if ipython is None:
         return False

@@ -1,10 +1,10 @@
-"""Mask contact data in texts, and shorten values for error messages."""
+"""Mask contact data in text, and shorten values for error messages."""
 
 from __future__ import annotations
 
 import re
 
-# A match starts at the start of a word. Otherwise, the search in a long word without an address is quadratic.
+# A match must start at the start of a word, so that the search time for a long word is not quadratic.
 _ADDRESS = re.compile(r"(?<![^\s<>;,\"'])[^\s<>;,\"']+(?:@|%40)[^\s<>;,\"']+")
 
 _PHONE = re.compile(r"(?:\+|\b00)\d[\d ()./-]{5,}\d")
@@ -21,7 +21,7 @@ class HiddenText(str):
     """
     String with a repr that hides its content.
 
-    It is used for tokens, because tracebacks that include local variables show the repr.
+    The class is used for tokens, because tracebacks that include local variables show the repr of each variable.
 
     Examples
     --------
@@ -54,9 +54,9 @@ def safe_repr(value: object) -> str:
 
 def mask_contacts(text: str) -> str:
     """
-    Mask email addresses and phone numbers in a text from another system.
+    Mask email addresses and phone numbers in text from another system, such as a server message.
 
-    Each sequence of digits that can be a phone number is masked, except dates.
+    Every sequence of digits that can be a phone number is masked, but dates are not masked.
 
     Examples
     --------
@@ -68,9 +68,9 @@ def mask_contacts(text: str) -> str:
 
 def mask_explicit_contacts(text: str) -> str:
     """
-    Mask email addresses and international phone numbers in a text.
+    Mask email addresses and international phone numbers in a string.
 
-    Other sequences of digits remain, because values from the caller can be numeric uids.
+    Other sequences of digits are not masked, because they can be numeric uids.
     """
     return _PHONE.sub("+…", _ADDRESS.sub("…@…", text))
 

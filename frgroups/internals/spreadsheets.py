@@ -13,9 +13,9 @@ from typing import Any
 
 from frgroups.errors import InputError, ListError
 
-ZIP_SIGNATURE = b"PK\x03\x04"  # Workbooks (.xlsx) are zip files.
-OLD_WORKBOOK_SIGNATURE = b"\xd0\xcf\x11\xe0"  # Old (.xls) and encrypted workbooks start with it.
-SEPARATOR_LINE = re.compile(r"sep=[;,\t]\r?\n")  # Excel reads the separator from such a first line.
+ZIP_SIGNATURE = b"PK\x03\x04"  # Excel workbooks (.xlsx) are zip files.
+OLD_WORKBOOK_SIGNATURE = b"\xd0\xcf\x11\xe0"  # Old (.xls) and encrypted workbooks start with these bytes.
+SEPARATOR_LINE = re.compile(r"sep=[;,\t]\r?\n")  # Excel reads the separator from a first line like "sep=;".
 
 _SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab"}
 
@@ -26,13 +26,13 @@ _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _FORMULA_OF_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 _NO_SEPARATOR = "\x1f"
 
-Row = tuple[int, list[str]]  # Row number in the spreadsheet, and cells of the row.
-Record = tuple[str, list[str]]  # Text of a CSV record including the line end, and cells of the record.
+Row = tuple[int, list[str]]  # A row consists of its number in the spreadsheet and its cells.
+Record = tuple[str, list[str]]  # A record consists of its CSV text, including the line ending, and its cells.
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of a file without blank rows. All rows have the same width, and the first row can be a header."""
+    """Rows of a CSV or Excel file, without blank rows. All rows have the same number of cells."""
 
     source: Path
     rows: list[Row]
@@ -44,7 +44,7 @@ class Table:
 
 
 class NonTextCell(str):
-    """Workbook cell that is not text, for example a number. Columns other than id columns may contain such cells."""
+    """Workbook cell that is not text, for example a number. An id column must not contain such cells."""
 
     kind: str
 
@@ -107,13 +107,13 @@ def reject_damaged_ids(cells: Sequence[tuple[int, str]], source: Path) -> None:
         examples += f" and {len(damaged) - 2:,} more"
     kind = _damage_of(damaged[0][1])
     raise ListError(
-        f"{source} contains {len(damaged):,} damaged ids: {examples}. They must be text, got {kind}. Digits or "
-        "leading zeros can be lost. Export the list again. If you open it in Excel, import the id column as text."
+        f"{source} contains {len(damaged):,} damaged ids: {examples}. Ids must be text, got {kind}. Digits or "
+        "leading zeros can be lost. Export the list again. To open the list in Excel, import the id column as text."
     )
 
 
 def clean_cell(cell: str) -> str:
-    """Return a cell without surrounding whitespace. A formula such as ="0150" is replaced by its text."""
+    """Return a cell without surrounding whitespace. A formula such as ="0150" is replaced with its text."""
     trimmed = cell.strip().strip("\u200b\ufeff").strip()
     if isinstance(cell, NonTextCell):
         return NonTextCell(trimmed, cell.kind)
@@ -148,14 +148,14 @@ def _decode_text(body: bytes, source: Path) -> str:
         raise ListError(f"{source} is not a text file ({len(body):,} bytes). Save the list as CSV UTF-8 or .xlsx.")
     if text.lstrip()[:1] in ("<", "{", "["):
         raise ListError(
-            f"{source} must be a list, but it contains HTML or JSON. Save the list as CSV UTF-8 or .xlsx."
+            f"{source} must contain a list of ids, but it contains HTML or JSON. Save the list as CSV UTF-8 or .xlsx."
         )
     return text
 
 
 def split_records(text: str, *, strict: bool) -> tuple[dict[str, list[Record]], str]:
     """
-    Split a CSV text with each separator that results in several cells in the first row.
+    Split a CSV text with each separator that divides the first row into several cells.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def split_records(text: str, *, strict: bool) -> tuple[dict[str, list[Record]], 
 
 
 def even_separators(candidates: dict[str, list[Record]]) -> list[str]:
-    """Return the separators that split all rows into the same number of cells. Blank rows are ignored."""
+    """Return the separators that divide all rows into the same number of cells. Blank rows are ignored."""
     return [separator for separator, records in candidates.items() if not _odd_row(_filled_rows(records))]
 
 
@@ -208,14 +208,15 @@ def _filled_rows(records: Sequence[Record]) -> list[Row]:
 
 
 def _csv_rows(text: str, source: Path) -> list[Row]:
-    """Split a CSV text with the only separator that results in the same number of cells in all rows."""
+    """Split a CSV text with the only separator that divides all rows into the same number of cells."""
     skipped = 0
     separator_line = SEPARATOR_LINE.match(text)
     if separator_line:
         text, skipped = text[separator_line.end() :], 1
     lines = list(enumerate((clean_cell(line) for line in text.splitlines()), skipped + 1))
     first = next((line for _, line in lines if line), "")
-    if "," not in first or _damage_of(first):  # The file has one column, so a comma is part of a number.
+    # Check complete lines for damaged ids, because a comma in the only column can be a decimal comma.
+    if "," not in first or _damage_of(first):
         reject_damaged_ids(lines, source)
     candidates, message = split_records(text, strict=True)
     even = even_separators(candidates)
@@ -226,13 +227,15 @@ def _csv_rows(text: str, source: Path) -> list[Row]:
         if len(candidates) == 1:
             [records] = candidates.values()
             odd = _odd_row(_numbered_from(records, skipped))
-            raise ListError(f"{source} is separated by {separators}, but {odd}. Correct that row or its quotes.")
+            raise ListError(f"{source} uses the separator {separators}, but {odd}. Correct the row or its quotes.")
         raise ListError(
-            f"{source} is ambiguous, because it can be separated by {separators}. Save it with one separator, or "
-            "save only the id column."
+            f"{source} is ambiguous, because several separators are possible ({separators}). Save the file with one "
+            "separator, or save only the id column."
         )
     if message:
-        raise ListError(f"{source} contains an unmatched quote ({message}). Save the list again.")
+        raise ListError(
+            f"{source} contains an unmatched quote ({message}). Correct the quote, or save the list again."
+        )
     return _one_column(text, source, skipped)
 
 
@@ -254,7 +257,7 @@ def _one_column(text: str, source: Path, skipped: int) -> list[Row]:
 
 
 def _odd_row(rows: Sequence[Row]) -> str:
-    """Describe the first row whose number of cells differs from that of the header, or return ""."""
+    """Describe the first row that does not have as many cells as the header, or return "" if there is none."""
     width = len(rows[0][1])
     for number, row in rows:
         if len(row) < width or any(row[width:]):
@@ -263,9 +266,9 @@ def _odd_row(rows: Sequence[Row]) -> str:
 
 
 def _same_width(rows: list[Row], source: Path) -> list[Row]:
-    """Remove blank columns from the rows. Raise ListError if the rows have different widths."""
+    """Remove blank columns from the rows. Raise ListError if the rows have different numbers of cells."""
     if odd := _odd_row(rows):
-        raise ListError(f"{source} has rows of different widths: {odd}. Correct that row.")
+        raise ListError(f"{source} has rows with different numbers of cells: {odd}. Correct the row.")
     filled = sorted({column for _, row in rows for column, cell in enumerate(row) if cell})
     return [(number, [row[column] for column in filled]) for number, row in rows]
 
@@ -291,12 +294,11 @@ def _select_sheet(body: bytes, source: Path, sheet: str | None) -> Any:
             f"Cannot read {source}. {error.message} Alternatively, save the list as CSV UTF-8."
         ) from error
     try:
-        with (
-            warnings.catch_warnings()
-        ):  # openpyxl warns about unsupported styles and validations, which do not affect the cells.
+        with warnings.catch_warnings():
+            # openpyxl warns about unsupported styles and validations, which do not affect the cells.
             warnings.simplefilter("ignore")
             book = openpyxl.load_workbook(io.BytesIO(body))
-    except Exception as error:  # The zip and XML readers raise many different exceptions.
+    except Exception as error:  # The zip and XML readers of openpyxl raise many different exceptions.
         raise ListError(
             f"{source} is corrupt ({type(error).__name__}). Save the workbook again as .xlsx or CSV UTF-8."
         ) from error
@@ -314,8 +316,8 @@ def _select_sheet(body: bytes, source: Path, sheet: str | None) -> Any:
         raise ListError(
             f"{source} has {len(filled)} sheets that are not empty: {titles}.",
             hint="Pass sheet= to choose one.",
-            cli_hint="For the --list file of frgroups plan, pass --sheet to choose one. In other workbooks, only one "
-            "sheet may contain data.",
+            cli_hint="To choose a sheet of the workbook for frgroups plan --list, pass --sheet. In all other "
+            "workbooks, only one sheet may contain data.",
         )
     raise ListError(f"{source} contains no data. All cells are empty in {titles}. Write one id per row.")
 
@@ -346,7 +348,7 @@ def _cell_text(cell: Any) -> str:
 
 
 def _damage_of(cell: str) -> str:
-    """Return a description of the value to which a spreadsheet converted an id, or "" if the id is intact."""
+    """Return the type to which a spreadsheet converted an id, such as "a number", or "" if the id is intact."""
     if isinstance(cell, NonTextCell):
         return cell.kind
     if _POINT_ZERO.fullmatch(cell) or _SCIENTIFIC.fullmatch(cell):

@@ -16,7 +16,7 @@ from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.json_values import to_jsonable
 
 _PACKAGE = Path(__file__).parents[1]
-# Importing frgroups does not add a handler, so that Python prints warnings by default.
+# frgroups adds no handler when it is imported, so Python prints the warnings of frgroups by default.
 _ROOT = logging.getLogger("frgroups")
 
 # Attributes of every log record. All other attributes are fields of the event.
@@ -93,7 +93,7 @@ def log_json(stream: TextIO | None = None, *, level: int | str = "INFO", **facts
 
 @contextmanager
 def logged_to_stderr(form: str, level: int | str, **facts: object) -> Iterator[None]:
-    """Log to stderr in the form "json" or "text" within a block, and restore the logger afterwards."""
+    """Write the log to stderr as "json" or "text" within a block, and restore the logger afterwards."""
     before = _ROOT.level
     formatters: dict[str, type[JsonFormatter | TextFormatter]] = {"json": JsonFormatter, "text": TextFormatter}
     handler = _attach_handler(None, level, formatters[form](facts))
@@ -105,14 +105,14 @@ def logged_to_stderr(form: str, level: int | str, **facts: object) -> Iterator[N
 
 
 class JsonFormatter(logging.Formatter):
-    """Logging formatter that writes JSON lines, each with the given additional fields."""
+    """Logging formatter that writes each log record as a JSON line, including the given additional fields."""
 
     def __init__(self, facts: Mapping[str, object] | None = None) -> None:
         super().__init__()
         self._facts = dict(facts or {})
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line without the line break."""
+        """Return the JSON line for a log record, without the line break."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -128,14 +128,14 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Logging formatter that writes lines of text, each with the values of the given fields in brackets."""
+    """Logging formatter that writes each log record as a line of text, with the given field values in brackets."""
 
     def __init__(self, facts: Mapping[str, object] | None = None) -> None:
         super().__init__()
         self._prefix = "".join(f"[{fact}] " for fact in (facts or {}).values())
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line without the line break."""
+        """Return the line of text for a log record, without the line break."""
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             info = error_info(record.exc_info[1])
@@ -148,8 +148,8 @@ def error_info(error: BaseException) -> dict[str, str]:
     """
     Return the type and the message of an exception for the log.
 
-    The message of an exception from another package can contain customer data. It is replaced by the function, file,
-    and line that raised the exception.
+    The message of an exception from another package can contain customer data. This message is replaced with the
+    function, file, and line that raised the exception.
 
     Examples
     --------
@@ -197,7 +197,7 @@ def _attach_handler(stream: TextIO | None, level: int | str, formatter: logging.
 
 
 class _FrgroupsHandler(logging.StreamHandler[TextIO]):
-    """Handler that frgroups adds to its logger. The class distinguishes it from other handlers."""
+    """Log handler of frgroups. The separate class distinguishes it from handlers that an application adds."""
 
 
 def _to_level_number(level: int | str) -> int:

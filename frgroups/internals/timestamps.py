@@ -35,9 +35,9 @@ def parse_duration(value: timedelta | str) -> timedelta:
             f"{value!r} is not a valid duration. Use a number and a unit, for example '30min', '6h', or '7d'."
         )
     if duration < timedelta(0):
-        raise InputError(f"{value!r} is not a valid duration. It must not be negative.")
+        raise InputError(f"{value!r} is not a valid duration. A duration must not be negative.")
     if duration > _MAX_DURATION:
-        raise InputError(f"{str(value)[:30]!r} is not a valid duration. It must be at most 1,000 years.")
+        raise InputError(f"{str(value)[:30]!r} is not a valid duration. A duration must be at most 1,000 years.")
     return duration
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# This prefix replaces digests that were computed from the uid of an erased customer and other known values.
-# Such a digest would identify the customer.
+# This prefix replaces each digest that was computed from an erased customer's uid and other known values.
+# Without the replacement, the digest would identify the erased customer.
 TOMBSTONE_PREFIX = "erased"
 
-# API uids cannot contain parentheses. Therefore, plans and the client reject tombstones.
+# API uids cannot contain parentheses, so plans and the client reject these placeholder uids.
 _TOMBSTONE = re.compile(r"\(erased-([1-9]\d*)\)")
 
 
 def is_tombstone(uid: str) -> bool:
     """
-    Return True if a uid is the tombstone of an erased customer.
+    Return True if a uid is the placeholder (tombstone) of an erased customer.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def is_tombstone(uid: str) -> bool:
 
 def next_tombstone(text: str) -> str:
     """
-    Return the next unused tombstone, which follows the highest tombstone in a text.
+    Return the next unused placeholder uid. Its number is one higher than the highest placeholder number in a string.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def next_tombstone(text: str) -> str:
 
 def count_tombstones(uids: Iterable[str]) -> int:
     """
-    Return the number of different tombstones among uids.
+    Return the number of different placeholders for erased customers in a list of uids.
 
     Examples
     --------

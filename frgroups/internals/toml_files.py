@@ -1,4 +1,4 @@
-"""Read TOML files that users write, such as limits and policies."""
+"""Read TOML files that users write, such as limits files and policies."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def show_versions() -> None:
     """
     Print the versions of frgroups, Python, and the dependencies.
 
-    Include the output in bug reports.
+    Include the printed versions in bug reports.
 
     Examples
     --------

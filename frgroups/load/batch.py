@@ -1,9 +1,9 @@
 """
 Load several tenants in parallel, each in a separate process.
 
-If the load of one tenant fails, hangs, or runs out of memory, the other loads continue. The memory of a large tenant
-is released when its process ends, and Ctrl-C terminates all processes. Threads would start about one second faster
-per tenant, but they would share one interpreter for decoding.
+If loading one tenant fails, hangs, or runs out of memory, the other tenants are still loaded. The memory of a large
+tenant is released when its process ends. Ctrl-C terminates all processes. Threads would start about one second faster
+per tenant, but they would share one Python interpreter to decode the responses.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from frgroups.store.retention import list_snapshots
 log = logging.getLogger("frgroups.load")
 
 
-# The import takes about a second. If Ctrl-C is pressed before it is complete, the child exits without a traceback.
+# Importing frgroups takes about a second. If Ctrl-C is pressed during the import, the child prints no traceback.
 _CHILD_CODE = """\
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -49,7 +49,7 @@ from frgroups.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """
-# Seconds that an interrupted process has for its cleanup before it is killed.
+# GRACE is the number of seconds that an interrupted child process has to clean up before it is killed.
 GRACE = 3.0
 
 
@@ -57,9 +57,9 @@ def load_many(
     names: Sequence[str], *, jobs: int, requests_per_second: float | None = None, options: Sequence[str] = ()
 ) -> Generator[LoadResult]:
     """
-    Load tenants of `tenants.toml` in parallel, and yield each result as soon as it is available.
+    Load several tenants from `tenants.toml` in parallel, and yield each result as soon as it is available.
 
-    If an exception is raised in the caller, for example by Ctrl-C, the running loads are terminated. Snapshots that
+    If the calling code raises an exception, for example on Ctrl-C, the running loads are terminated. Snapshots that
     have already been stored remain on disk.
 
     Parameters
@@ -69,10 +69,10 @@ def load_many(
     jobs
         Maximum number of loads that run at the same time.
     requests_per_second
-        Rate limit that all tenants of one remote server share. None means 20, except for tenants that have their own
-        limit in `tenants.toml`.
+        Rate limit that all tenants on one remote server share, in requests per second. None means 20, except for
+        tenants that have a separate limit in `tenants.toml`.
     options
-        Options of `frgroups load` for every tenant.
+        Command-line options that are passed to `frgroups load` for every tenant.
     """
     rate_options = _rate_options(names, jobs, requests_per_second)
     with _Processes() as processes, ThreadPoolExecutor(jobs, "frgroups-batch") as pool:
@@ -90,7 +90,7 @@ def load_many(
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Convert SIGTERM and SIGHUP to SystemExit, so that child processes are terminated as on Ctrl-C."""
+    """Raise SystemExit on SIGTERM and SIGHUP, so that child processes are terminated in the same way as on Ctrl-C."""
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
         sys.exit(128 + number)
@@ -109,9 +109,9 @@ def stopped_by_signals() -> Iterator[None]:
 
 class _Processes:
     """
-    Running child processes.
+    Child processes that are currently running.
 
-    After `end` has been called, `start` raises KeyboardInterrupt instead of starting a process.
+    After `end` has been called, the method `start` raises KeyboardInterrupt instead of starting another process.
     """
 
     def __init__(self) -> None:
@@ -128,12 +128,13 @@ class _Processes:
     def start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         options: dict[str, Any] = {}
         if os.name == "posix":
-            # In a separate process group, the child does not receive Ctrl-C from the terminal. This process ends it.
+            # A child in a separate process group does not receive Ctrl-C. The parent process terminates it instead.
             options["process_group"] = 0
         with self._lock:
             if self._ended:
                 raise KeyboardInterrupt
-            process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  # The command contains no user input.
+            # The command is a list of arguments, so no shell interprets the name of the tenant.
+            process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -167,13 +168,13 @@ def _interrupt(process: subprocess.Popen[bytes]) -> None:
 
 def _load_in_process(name: str, processes: _Processes, options: Sequence[str]) -> LoadResult:
     """
-    Load a tenant in a child process and return its result.
+    Load a tenant in a child process, and return the result of the load.
 
-    If the process fails, the result contains the error.
+    If the child process fails, the returned LoadResult contains the error.
     """
     started = time.monotonic()
     try:
-        # With -P, Python does not import modules from the current folder.
+        # With the option -P, Python does not import modules from the current folder.
         command = [sys.executable, "-P", "-c", _CHILD_CODE, "load", "--json", *options, f"--tenant={name}"]
         process = processes.start(command)
         output, _ = process.communicate()
@@ -191,12 +192,12 @@ def _parse_result(name: str, output: bytes, code: int) -> LoadResult:
         pass
     reason = f"The load process ended with exit code {code}."
     if code < 0:
-        reason = f"The load process was terminated by signal {-code}. Signal 9 usually means out of memory."
-    raise FrgroupsError(f"{reason} It returned no result. To see the error, run: frgroups load --tenant {name} -v")
+        reason = f"The load process was terminated by signal {-code}. Signal 9 usually indicates a lack of memory."
+    raise FrgroupsError(f"{reason} No result was returned. To see the error, run: frgroups load --tenant {name} -v")
 
 
 def _rate_options(names: Sequence[str], jobs: int, total_rate: float | None) -> dict[str, list[str]]:
-    """Return the `--requests-per-second` option of each tenant. The list is empty if no option is needed."""
+    """Return the `--requests-per-second` option of each tenant, or an empty list for tenants that need no option."""
     tenants = read_tenants()
     n_at_service = Counter(tenant.base_url for tenant in map(tenants.get, names) if isinstance(tenant, Tenant))
     return {name: _rate_option(tenants.get(name), jobs, n_at_service, total_rate) for name in names}
@@ -217,9 +218,9 @@ def _rate_option(tenant: object, jobs: int, n_at_service: Counter[str], total_ra
 @dataclass(frozen=True, slots=True)
 class LoadResult:
     """
-    Result of loading one tenant. It contains no token and no customer data.
+    Result of loading one tenant, which contains no token and no customer data.
 
-    `frgroups load --json` prints each result as one line.
+    The command `frgroups load --json` prints each result as one line of JSON.
 
     Attributes
     ----------
@@ -248,7 +249,7 @@ class LoadResult:
 
     @property
     def sentence(self) -> str:
-        """Result in one sentence."""
+        """Sentence that summarizes the result of the load."""
         tenant = self.name or self.tenant_uid or "the tenant"
         if self.error is not None:
             message = " ".join(self.error["message"].split())
@@ -261,9 +262,10 @@ class LoadResult:
 
 def load_one(name: str | None, *, requests_per_second: float | None = None, **load_options: Any) -> LoadResult:
     """
-    Load one tenant and return its result. Errors are not raised, but are part of the result.
+    Load one tenant, and return a result that contains the error if the load fails.
 
-    `name` is a tenant in `tenants.toml`. If it is None, the tenant is read from the environment variables.
+    The argument `name` is the name of a tenant in `tenants.toml`. If `name` is None, the environment variables define
+    the tenant.
 
     Examples
     --------
@@ -301,7 +303,7 @@ def create_client(name: str | None, requests_per_second: float | None) -> Client
     """
     Return a client for a tenant in `tenants.toml`.
 
-    If `name` is None, the tenant is read from the environment variables.
+    If `name` is None, the environment variables define the tenant.
     """
     options: dict[str, Any] = {}
     if requests_per_second is not None:
@@ -312,7 +314,7 @@ def create_client(name: str | None, requests_per_second: float | None) -> Client
 
 
 def _log_result(result: LoadResult) -> None:
-    if not log.isEnabledFor(logging.INFO):  # If logging is off, only the caller prints the result.
+    if not log.isEnabledFor(logging.INFO):  # If logging is off, the caller prints the result.
         return
     event, level = "tenant_loaded", logging.INFO
     if result.error:
@@ -322,12 +324,12 @@ def _log_result(result: LoadResult) -> None:
 
 
 def failed_load(name: str, error: BaseException, *, seconds: float = 0.0) -> LoadResult:
-    """Return the result for a tenant whose process failed or was not started."""
+    """Return the LoadResult of a tenant whose load process failed or was not started."""
     return LoadResult(name, *_configured_tenant(name), seconds=round(seconds, 3), error=_describe_error(error))
 
 
 def _describe_error(error: BaseException) -> dict[str, str]:
-    """Return the type and the message of an error, including the hint for the command line."""
+    """Return a dictionary with the type and the message of an error, including the hint for command-line users."""
     if isinstance(error, FrgroupsError):
         return {"type": type(error).__name__, "message": error.cli_text}
     return error_info(error)
@@ -356,7 +358,7 @@ def _snapshot_facts(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _configured_tenant(name: str | None) -> tuple[str | None, str | None]:
-    """Return the uid and the base URL of a tenant in `tenants.toml`, or (None, None) if it is not defined."""
+    """Return the uid and base URL of a tenant, or (None, None) if the tenant is not in `tenants.toml`."""
     if name is None:
         return None, None
     try:

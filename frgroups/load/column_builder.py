@@ -20,7 +20,7 @@ from frgroups.api.schema.records import NESTED, Customer, Group, Member, Row
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.schema import ARROW, CONSENTS, CUSTOMERS, GROUPS, PERSONAL, TIMESTAMP_DTYPE, frame_from_arrow
 
-# Customers are converted to columns in batches of this size, because Python objects need more memory.
+# Customers are converted to columns in batches of BATCH_SIZE, because Python objects need more memory.
 BATCH_SIZE = 4096
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)?)?")
@@ -30,7 +30,7 @@ _KEYS = ("customer_uid", "customer_group_uids")
 _HAS = ("email", "mobile", "loyalty_id", "vat_number")
 _LISTS = ("addresses", "contacts", "extensions")
 _CONSENT_GETTERS = {name: attrgetter(name) for name in CONSENTS if name != "customer_uid"}
-# pandas stores strings as large_string, so this type avoids a copy.
+# pandas stores strings as large_string, so using the same type for Arrow arrays avoids a copy.
 _ARROW = ARROW | {"str": pa.large_string()}
 
 
@@ -52,10 +52,11 @@ def groups_table(groups: Iterable[Group]) -> pd.DataFrame:
 
 class CustomerColumns:
     """
-    Columns of the stored customer attributes, in the order in which the customers are added.
+    Columns that contain the stored customer attributes, in the order in which the customers are added.
 
-    Unless `record` is Customer, email address, mobile number, loyalty id, and VAT number are reduced to flags such as
-    `has_email`. Empty strings are stored as missing values, because the API returns empty strings for unknown values.
+    Unless the record type is Customer, which includes personal data, the email address, mobile number, loyalty id,
+    and VAT number are reduced to flags such as `has_email`. Empty strings are stored as missing values, because the
+    API returns empty strings for unknown values.
     """
 
     def __init__(self, record: type[Member]) -> None:
@@ -74,10 +75,9 @@ class CustomerColumns:
 
     def add(self, customers: Sequence[Row]) -> None:
         """
-        Add the attributes of customers.
+        Append the attributes of customers to the columns.
 
-        The records and the pages that contain them are not referenced afterwards, so that their memory can be
-        released.
+        No references to the customer records or their pages are stored, so that Python can release their memory.
         """
         for name, get_value in self._getters.items():
             values = map(get_value, customers)
@@ -108,7 +108,7 @@ class CustomerColumns:
         """
         Return a table of the consents of the customers at the given positions.
 
-        The consents are sorted by the order of the customers, and then by consent uid.
+        The customers have the order of the given positions. The consents of one customer are sorted by consent uid.
 
         Parameters
         ----------
@@ -143,14 +143,14 @@ class CustomerColumns:
 
 
 class _ColumnBuffer:
-    """Table that grows by batches of rows."""
+    """Table to which batches of rows can be appended."""
 
     def __init__(self, dtypes: dict[str, str]) -> None:
         self.dtypes = dtypes
         self._batches = {name: [pa.array([], _ARROW[dtype])] for name, dtype in dtypes.items()}
 
     def append(self, values: dict[str, Any]) -> None:
-        """Append rows. `values` contains the new values of each column."""
+        """Append a batch of rows. The dictionary `values` contains the new values of each column."""
         for name, dtype in self.dtypes.items():
             self._batches[name].append(_column(values[name], dtype))
 
@@ -188,7 +188,7 @@ def _column_values(name: str, values: Mapping[str, Sequence[Any]]) -> Sequence[A
 
 
 def _ehf_enabled(enabled: bool | None, ehf: Any) -> bool | None:
-    """Return `ehf_enabled` of a customer, or `enabled` of its nested `ehf` object if the former is missing."""
+    """Return the customer field `ehf_enabled`, or `enabled` of the nested `ehf` object if that field is missing."""
     if enabled is None and ehf is not None:
         return ehf.enabled  # type: ignore[no-any-return]
     return enabled
@@ -206,7 +206,7 @@ def _parse_timestamps(values: Sequence[str | None]) -> pa.Array:
     """Convert strings to timestamps. Invalid strings become missing values."""
     try:
         timestamps = pa.array(values, pa.string()).cast(ARROW[TIMESTAMP_DTYPE])
-        first_last = pc.min_max(timestamps).as_py()  # Raises OverflowError or ValueError if a year is out of range.
+        first_last = pc.min_max(timestamps).as_py()  # as_py raises an exception if a year is out of range.
         if first_last["min"] is None or first_last["min"].year > 0:
             return timestamps
     except (pa.ArrowInvalid, OverflowError, ValueError):

@@ -1,10 +1,11 @@
 """
-Choose which groups to read by pages and which groups to infer, so that a load needs few requests.
+Choose which groups to read page by page and which groups to infer, so that a load needs few requests.
 
 Each customer record contains the uids of the customer's groups. If all members of a group have already been read as
-members of other groups, the group can be inferred from these records. The total that the server reports for the group
-confirms that no member is missing. Inferred membership (`cover`) is weaker evidence than pages. It is used only if
-every record contains the group whose page it is on, and only if it saves requests.
+members of other groups, the members of the group can be inferred from the customer records. The total that the server
+reports for the group confirms that no member is missing. Inferred membership (`cover`) is weaker evidence than
+reading all pages. A group is inferred only if this saves requests, and only if every customer record lists the groups
+on whose pages the record was returned.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import numpy as np
 from frgroups.load.listing_reader import PageRows
 from frgroups.load.tenant_reader import TenantReader
 
-# Number of first pages that are read to find a group of all customers.
-# At least one page per worker is read, because the workers send their requests in parallel.
+# Number of groups whose first page is read to find a group that contains all customers.
+# At least one first page per worker thread is read, because the threads send their requests in parallel.
 SAMPLE_SIZE = 8
 
-# A probe is wasted if the group cannot be inferred. If most of these first probes fail, no more probes are sent.
+# A probe is a small request that checks whether the members of a group can be inferred from customer records.
+# If at least half of the first probes fail, no more probes are sent.
 N_TRIAL_PROBES = 3
 
 
@@ -28,8 +30,8 @@ def read_all_groups(tenant: TenantReader, *, cover: bool) -> None:
     """
     Read all groups of a tenant.
 
-    With `cover`, the members of a group are inferred if this saves requests. The other groups are read by pages.
-    Finally, groups whose members contradict the customer records are read again.
+    If `cover` is True, the members of a group are inferred from the customer records if this saves requests. All
+    other groups are read page by page. Finally, groups whose members contradict the customer records are read again.
     """
     first_pages: dict[str, PageRows[int]] = {}
     if cover:
@@ -50,10 +52,10 @@ def read_all_groups(tenant: TenantReader, *, cover: bool) -> None:
 
 def _read_largest_group(tenant: TenantReader) -> dict[str, PageRows[int]]:
     """
-    Find and read a group that contains all customers, and return the first pages that were requested.
+    Find and read a group that contains all customers, and return the first pages that the search has requested.
 
-    After this group has been read, the expected sizes of the other groups are known, and many of them can be
-    inferred.
+    When a group of all customers has been read, the customer records contain the expected sizes of all other groups,
+    and many of these groups can be inferred.
     """
     sample = _spread_sample(tenant.list_unread_groups(), max(SAMPLE_SIZE, tenant.client.workers))
     first_pages = tenant.read_first_pages(sample)
@@ -72,20 +74,20 @@ def _find_group_of_all_customers(tenant: TenantReader, first_pages: Mapping[str,
     """
     Return the uid of a group that is listed in all customer records read so far, or None.
 
-    If there are several such groups, the largest one is returned.
+    If several groups are listed in all customer records, the uid of the largest group is returned.
     """
     if sum(1 for page in first_pages.values() if page.keys) < 3:
         return None
     counts = tenant.customer_index.references().counts
     n_customers = len(tenant.customer_index)
     candidates = [uid for uid in tenant.list_unread_groups() if counts[tenant.group_codes[uid]] == n_customers]
-    # All customers on the first pages might also be in a smaller group, so choose the largest group.
+    # By chance, all customers on the first pages can also be in a smaller group, so choose the largest candidate.
     totals = {uid: page.total_count for uid, page in first_pages.items()}
     return max(candidates, key=lambda uid: totals.get(uid, 0), default=None)
 
 
 def _infer_large_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> None:
-    """Infer the groups for which a probe costs fewer requests than reading all pages."""
+    """Infer the members of groups for which one probe request replaces at least two page requests."""
     counts = tenant.customer_index.references().counts
     expected = {uid: int(counts[tenant.group_codes[uid]]) for uid in tenant.list_unread_groups()}
     tenant.load_progress.expect(expected)
@@ -102,7 +104,7 @@ def _infer_large_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows
 
 
 def _inferable_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> list[str]:
-    """Return the groups with at least three pages whose total equals the number of customers that list them."""
+    """Return the groups of at least three pages whose total equals the number of customer records that list them."""
     counts = tenant.customer_index.references().counts
     return [
         uid
@@ -113,10 +115,10 @@ def _inferable_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows[i
 
 def _groups_to_page(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> list[str]:
     """
-    Return the groups that must be read by pages, largest first.
+    Return the groups that must be read page by page, largest first.
 
-    A group must be read by pages if its first page contains a customer who is in none of the larger unread groups, or
-    if it has at most two pages. The largest group is always included.
+    A group must be read page by page if it has at most two pages, or if its first page contains a customer who is in
+    none of the larger unread groups. The largest group is always included.
     """
     if not tenant.references_are_reliable:
         return list(first_pages)
@@ -142,7 +144,7 @@ def _largest_first(first_pages: Mapping[str, PageRows[int]]) -> dict[str, PageRo
 
 
 def _spread_sample(uids: Sequence[str], n: int) -> list[str]:
-    """Return `n` uids that are evenly distributed over the list, or all uids if the list is shorter."""
+    """Return `n` uids from evenly spaced positions in a list, or all uids if the list is shorter."""
     if not uids:
         return []
     positions = np.unique(np.linspace(0, len(uids) - 1, min(n, len(uids)), dtype=np.int64))

@@ -1,4 +1,4 @@
-"""Index of the customers in a load, with their codes, attributes, and groups."""
+"""Index of the customers in a load, with the integer code, attributes, and groups of each customer."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from frgroups.load.verified_listing import page_rows
 
 _UID, _GROUPS = attrgetter("customer_uid"), attrgetter("customer_group_uids")
 
-# Length that is stored for a record without a list of groups. An empty list has the length 0.
+# Length that is stored for a customer record without a list of groups. An empty list of groups has the length 0.
 _UNKNOWN = -1
 
 
 @dataclass(frozen=True)
 class GroupReferences:
     """
-    Pairs of customers and groups that are listed in customer records.
+    Pairs of a customer and a group that the customer's record lists.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class GroupReferences:
         return np.bincount(self.keys // self.n_customers, minlength=self.n_groups)
 
     def customers_of(self, group: int) -> IntArray:
-        """Return the sorted codes of the customers whose records list a group."""
+        """Return the sorted integer codes of the customers whose records list a group."""
         start = group * self.n_customers
         first, last = np.searchsorted(self.keys, [start, start + self.n_customers])
         return self.keys[first:last] - start
@@ -82,10 +82,11 @@ class GroupReferences:
 
 class CustomerIndex:
     """
-    Index that assigns a code to each customer in the order in which pages are added.
+    Index that assigns an integer code to each customer in the order in which pages are added.
 
     Several threads can add pages at the same time. The attributes of a customer are stored when the customer is added
-    for the first time. After that, only the list of groups is updated, because it might change during the load.
+    for the first time. Later pages update only the customer's list of groups, because this list might change during
+    the load.
     """
 
     def __init__(self, record: type[Member], groups: Sequence[str]) -> None:
@@ -106,7 +107,7 @@ class CustomerIndex:
         return len(self._codes)
 
     def add_page(self, page: Page[Row], group_uid: str) -> PageRows[int]:
-        """Add the customers on a page of a group, and return the page with codes instead of records."""
+        """Add the customers on a page of a group, and return the page with integer codes in place of the records."""
         uids, lists = list(map(_UID, page.items)), list(map(bytes, map(_GROUPS, page.items)))
         fingerprints = list(map(hash, lists))
         n_with_references, missing = self._check_backreferences(group_uid, lists)
@@ -145,9 +146,9 @@ class CustomerIndex:
                 is_unknown[code] = new_groups is None
         n_customers = max(len(lengths), 1)
         keys = groups.astype(np.int64) * n_customers + customers
-        # Higher codes belong to groups that are not in the list of groups.
+        # Higher group codes belong to groups that are not in the tenant's list of groups.
         keys = np.sort(keys[groups < self._n_groups])
-        keys = keys[np.diff(keys, prepend=-1) > 0]  # A record might list a group twice.
+        keys = keys[np.diff(keys, prepend=-1) > 0]  # Customer records might list a group twice.
         references = GroupReferences(keys, n_customers, self._n_groups, is_unknown)
         self._cached = (version, references)
         return references
@@ -184,14 +185,14 @@ class CustomerIndex:
 
     def _check_backreferences(self, group_uid: str, lists: Sequence[bytes]) -> tuple[int, list[int]]:
         """
-        Return the number of records that list any group, and the positions of records that lack this group.
+        Return the number of records that list at least one group, and the positions of records that lack a group.
 
-        Records without a list of groups are not included in the positions.
+        A record lacks the group if it has a list of groups that does not contain the uid of the group.
         """
         uid = f'"{group_uid}"'.encode()
         if all(map(contains, lists, repeat(uid))):
             return len(lists), []
-        # The uid can contain escape sequences in JSON, so decode the lists in which it was not found.
+        # JSON text can contain the uid with escape sequences, so decode the lists in which the uid was not found.
         positions = [n for n, text in enumerate(lists) if uid not in text]
         decoded = dict(zip(positions, self._decode_references([lists[n] for n in positions]), strict=True))
         n_with_references = len(lists) - sum(1 for uids in decoded.values() if not uids)
@@ -211,7 +212,7 @@ class _CodeMap(dict[str, int]):
 
 
 def _first_positions(codes: Sequence[int], next_code: int) -> list[int]:
-    """Return the position of the first occurrence of each new code. New codes increase from `next_code`."""
+    """Return the position at which each new code first occurs. New codes are numbered from `next_code` upward."""
     positions = []
     for n, code in enumerate(codes):
         if code == next_code:

@@ -1,11 +1,11 @@
 """
-Read all pages of a list once, and check that the result is complete.
+Read all pages of an API list once, and check that the result is complete.
 
 Pages are offsets into a list that other users can change. If one customer leaves and another customer joins between
-two requests, the total stays the same, but a row might be skipped. To detect this, consecutive requests overlap by
-one row. The overlap is created by varying the page size: window k of size s contains the rows k*s to (k+1)*s. If the
-sort order is stable and the shared row is at the expected position in both windows, no row was skipped between them.
-This is true for any order of the requests.
+two requests, the total stays the same, but a row might be skipped. To detect skipped rows, consecutive requests
+overlap by one row. The overlap is created by varying the page size: window k of size s contains the rows k*s to
+(k+1)*s. If the sort order is stable and the shared row is at the expected position in both windows, no row was
+skipped between them. This is true for any order of the requests.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from frgroups.internals.formatting import pluralize
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 
-# A larger total is treated as a server error.
+# If a server reports a total above MAX_ROWS, an error is raised.
 MAX_ROWS = 200_000_000
 
 _REPEATS = "A later page repeats the first page."
-# Placeholder for the operation of an error. `listing_context` replaces it.
+# Placeholder for the API operation in an error. The function `listing_context` replaces it with the real operation.
 PAGING_OPERATION = "paging"
 
 
 @dataclass(frozen=True, slots=True)
 class PageRows(Generic[Key]):
     """
-    Rows of a page, reduced to the data that is needed to verify a list.
+    Rows of a page, reduced to the data that is needed to verify that a list is complete.
 
     Attributes
     ----------
@@ -66,8 +66,8 @@ class ListingReader(Generic[Key]):
     """
     Reader that makes one attempt to read all pages of a list.
 
-    `read_pages` chooses the method: a single page, overlapping windows, or two passes with a fixed page size.
-    `find_problem` compares the rows with the totals that the server returned.
+    The method `read_pages` reads a single page, overlapping windows of rows, or all pages twice with a fixed page
+    size. The method `find_problem` compares the rows with the totals that the server returned.
     """
 
     def __init__(self, read_page: ReadPage[Key], first: PageRows[Key], pool: Executor | None) -> None:
@@ -84,7 +84,7 @@ class ListingReader(Generic[Key]):
         self.without_uid = first.without_uid
 
     def read_pages(self) -> None:
-        """Read the remaining pages, and set `keys` and `evidence`."""
+        """Read the pages after the first page, and set the attributes `keys` and `evidence`."""
         if self.total <= self._n_first_rows():
             self._check_single_page()
             return
@@ -115,7 +115,8 @@ class ListingReader(Generic[Key]):
         """
         Return the number of records that do not list the group of their page.
 
-        The result is 0 if no record lists any group, because the server then does not provide this information.
+        The result is 0 if no customer record lists any group, because such a server does not report the groups of
+        customers.
         """
         if self._n_with_references == 0:
             return 0
@@ -125,7 +126,7 @@ class ListingReader(Generic[Key]):
         return len(self._first.keys) + self._first.without_uid
 
     def _check_single_page(self) -> None:
-        """Check a list whose total fits on the first page."""
+        """Check a list whose rows all fit on the first page."""
         self.evidence = "counts"
         if self.total < len(self._first.keys):
             self._problem = _describe_row_count(self.total, len(self._first.keys))
@@ -150,16 +151,17 @@ class ListingReader(Generic[Key]):
         """Raise UnexpectedResponseError if the total or the page size is invalid."""
         if self.total > MAX_ROWS:
             raise _paging_error(
-                f"The server reported {self.total:,} rows, more than the maximum of {MAX_ROWS:,}.", self._first
+                f"The server reported {self.total:,} rows, but the maximum is {MAX_ROWS:,}.", self._first
             )
         if self._first.page_size < 1:
-            raise _paging_error(f"The server reported a page size of {self._first.page_size}.", self._first)
+            raise _paging_error(f"The server reported an invalid page size of {self._first.page_size}.", self._first)
 
     def _is_last_page_empty(self) -> bool:
         """
         Return True if the list has many pages and the last page is empty.
 
-        In this case, the total is wrong. The check costs one request and can save thousands of requests.
+        An empty last page means that the reported total is too high. Reading the last page costs one request and can
+        save thousands of requests.
         """
         last = self._count_pages() - 1
         if last < MANY_PAGES:
@@ -171,10 +173,10 @@ class ListingReader(Generic[Key]):
 
     def _read_overlapping_windows(self) -> bool:
         """
-        Read windows that share one row with the next window, and compare the shared rows.
+        Read overlapping windows of rows, and check that consecutive windows agree on the row that they share.
 
-        Returns False if windows cannot be used. This is the case if the first page is shorter than its page size, if
-        the server returns other page sizes than requested, or if records have no uid and therefore cannot be
+        The result is False if overlapping windows cannot be used. This is the case if the first page has fewer rows
+        than its page size, if the server ignores the requested page size, or if records without a uid cannot be
         compared.
         """
         if len(self._first.keys) < self._first.page_size:
@@ -211,7 +213,7 @@ class ListingReader(Generic[Key]):
             self._problem = "two reads of all pages returned different rows"
 
     def _read_rest_of_pass(self, first: PageRows[Key]) -> list[Key]:
-        """Read the pages after the first page, and return the keys of all pages."""
+        """Read the pages after the first page, and return the row keys of all pages."""
         pages = list(self._map(self._read_page_of_same_size, range(1, self._count_pages())))
         self.pages += len(pages)
         self._check_repetition(pages)
@@ -249,16 +251,16 @@ class ListingReader(Generic[Key]):
             raise _paging_error(_REPEATS, pages[0])
 
     def _repeats_first_page(self, page: PageRows[Key]) -> bool:
-        """Return True if a page of any size starts with the rows of the first page and has the same total."""
+        """Return True if a page contains only rows from the start of the first page, and has the same total."""
         n = len(page.keys)
         return n > 1 and page.keys == self._first.keys[:n] and page.total_count == self.total
 
     def _count_page(self, page: PageRows[Key]) -> None:
-        """Update the backreferences and the last total with the values of a page."""
+        """Record the total of a page, and the keys of its records that do not list the group."""
         self._missing_backreference.update(page.missing_backreference)
         self._n_with_references += page.n_with_references
         if page.total_count != self.total:
-            # If customers have joined, a later page can contain the rows of the first page. This is not a repetition.
+            # If customers have joined, a later page can contain the rows of the first page. This is not an error.
             self.total_last = page.total_count
         elif len(page.keys) > 1 and page.keys == self._first.keys:
             raise _paging_error(_REPEATS, page)

@@ -16,8 +16,8 @@ class LoadProgress:
     Counter of the memberships that a load has read.
 
     The overall total is available as soon as the totals of all groups are known. The rows of a group are counted only
-    up to its total, so that the bar does not move backward if pages are read again. The worker threads only update
-    the counts. The bar is updated by the thread that calls `update_bar`.
+    up to its total, so that the progress bar does not move backward if pages are read again. Worker threads update
+    only the counts. The thread that calls `update_bar` updates the progress bar.
     """
 
     def __init__(self, bar: Progress, groups: Iterable[str], *, requests_before: int = 0) -> None:
@@ -26,7 +26,7 @@ class LoadProgress:
         self._read = dict.fromkeys(groups, 0)
         self._done = dict.fromkeys(groups, 0)
         self._totals: dict[str, int] = {}
-        self._n_done = self._n_total = 0  # Sums of `_done` and `_totals`.
+        self._n_done = self._n_total = 0  # These attributes are the sums of `_done` and `_totals`.
         self._last_update: tuple[int, int | None] = (0, None)
         self._lock = threading.Lock()
         self._started = time.monotonic()
@@ -39,7 +39,7 @@ class LoadProgress:
             self._advance(uid, min(self._read[uid], total))
 
     def finish_group(self, uid: str, n: int) -> None:
-        """Set the final number of rows of a group."""
+        """Set the final number of rows that were read from a group."""
         with self._lock:
             self._advance(uid, n)
             self._expect(uid, n)

@@ -54,7 +54,7 @@ def load_snapshot(
     Load all groups and members of a tenant, and verify that the result is complete.
 
     The snapshot is stored unless `cache` is False. If another process is already loading the same tenant into the
-    same folder, this function waits for that load and returns its snapshot.
+    same cache folder, this function waits for that process and returns the snapshot that it has stored.
 
     Parameters
     ----------
@@ -138,8 +138,8 @@ def refresh_groups(
     """
     Read some groups of a snapshot again, and return the updated snapshot.
 
-    All pages of these groups are read. Use this function if groups changed during the load, before you create a plan
-    for them.
+    All pages of the given groups are read. If groups changed during a load, use this function to read them again
+    before you create a plan.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def _check_writable(folder: Path) -> None:
     except OSError as error:
         raise InputError(
             f"Cannot write {folder}: {error.strerror}. Nothing was sent. Set FRGROUPS_HOME to another folder.",
-            hint="Alternatively, pass another folder as `cache`. With `cache=False`, the snapshot is not stored.",
+            hint="Alternatively, pass another folder as `cache`, or pass `cache=False` to store no snapshot.",
             cli_hint="",
         ) from error
 
@@ -210,7 +210,7 @@ def _check_writable(folder: Path) -> None:
 def _fresh_snapshot(
     client: Client, folder: Path, max_age: timedelta | str, cover: bool, personal: bool
 ) -> Snapshot | None:
-    """Return the newest valid stored snapshot if it is recent enough and matches the arguments, or None."""
+    """Return the newest valid stored snapshot, or None if it exceeds `max_age` or does not match the arguments."""
     limit = parse_duration(max_age)
     snapshot = _read_newest(client, folder, lambda taken_at: timedelta(0) <= client.clock() - taken_at <= limit)
     if snapshot is None:
@@ -221,7 +221,7 @@ def _fresh_snapshot(
 def _snapshot_from_other_load(
     client: Client, folder: Path, stored_before: set[Path], cover: bool, personal: bool
 ) -> Snapshot | None:
-    """Return the snapshot that a concurrent load has stored, or None if it does not match the arguments."""
+    """Return the snapshot that a concurrent load has stored, or None if it does not contain the requested data."""
     new = [
         stored
         for stored in _list_stored(client, folder)
@@ -236,14 +236,14 @@ def _snapshot_from_other_load(
     snapshot = _match_request(newest, cover, personal)
     if snapshot is None:
         return None
-    text = f"Using the snapshot of tenant {client.tenant_uid} from {snapshot.taken_at}, stored by another load."
+    text = f"Using the snapshot of tenant {client.tenant_uid} from {snapshot.taken_at}, which another load stored."
     log_event(log, logging.INFO, "load_shared", text, tenant_uid=client.tenant_uid)
     return snapshot
 
 
 def _read_newest(client: Client, folder: Path, is_fresh: Callable[[datetime], bool]) -> Snapshot | None:
     """
-    Return the newest valid stored snapshot if it is recent enough, or None.
+    Return the newest valid stored snapshot, or None if it is too old.
 
     Corrupt snapshots are quarantined and skipped.
     """
@@ -275,9 +275,9 @@ def _list_stored(client: Client, folder: Path) -> list[StoredSnapshot]:
 
 def _match_request(snapshot: Snapshot, cover: bool, personal: bool) -> Snapshot | None:
     """
-    Return a stored snapshot if it contains the requested data, or None.
+    Return a stored snapshot, or None if it does not contain the requested data.
 
-    Personal data that was not requested is removed.
+    Personal data that the caller has not requested is removed from the snapshot.
     """
     has_personal = "firstname" in snapshot.customers
     if personal and not has_personal:
@@ -309,10 +309,10 @@ def _warn_unless_newest(snapshot: Snapshot, cache: Path) -> None:
     """
     Log a warning if another stored snapshot has a later timestamp.
 
-    Readers use the snapshot with the latest timestamp, so they would not use the new snapshot.
+    Readers use the snapshot with the latest timestamp, so they would ignore the snapshot that was just stored.
     """
     newest = None
-    with suppress(CorruptFileError):  # The error is reported when the snapshot is read.
+    with suppress(CorruptFileError):  # A corrupt snapshot is reported when it is read.
         newest = latest_snapshot(cache, snapshot.tenant_uid, snapshot.base_url or "")
     if newest is not None and newest.taken_at > snapshot.taken_at:
         text = (
@@ -374,9 +374,9 @@ def _reading_threads(client: Client) -> Iterator[tuple[Executor, Executor]]:
 
 
 def _merge_groups(snapshot: Snapshot, tenant: TenantReader, gone: set[str], read_until: datetime) -> Snapshot:
-    """Return the snapshot with the groups that were read again, and without the groups in `gone`."""
-    # If all groups were consistent, the verdict of the snapshot is the verdict of the list of groups.
-    # The list of groups is not read again, so its verdict must be included.
+    """Return a copy of the snapshot with the groups that were read again and without the deleted groups in `gone`."""
+    # If all groups were consistent, the snapshot's verdict is the verdict of the tenant's list of groups.
+    # A refresh does not read the list of groups again, so the previous verdict of the list must be included.
     verdicts: list[str] = []
     if worst_verdict(snapshot.reads["verdict"]) == "consistent":
         verdicts.append(snapshot.verdict)
@@ -414,16 +414,16 @@ def _merge_groups(snapshot: Snapshot, tenant: TenantReader, gone: set[str], read
 
 def _valid_universe(snapshot: Snapshot, n_customers: int) -> int | None:
     """
-    Return the universe of the snapshot, or None if the snapshot contains more customers than the universe.
+    Return the snapshot's universe, or None if the refreshed snapshot contains more customers than the universe.
 
-    In the latter case, a warning is logged.
+    The universe is the total number of customers in the tenant. If it is too small, a warning is logged.
     """
     universe = snapshot.universe
     if universe is None or universe >= n_customers:
         return universe
     text = (
-        f"The snapshot contains {n_customers:,} customers, more than its universe of {universe:,}. The universe has "
-        "been removed. Use Snapshot.with_universe to set it again."
+        f"The snapshot contains {n_customers:,} customers, but its universe is {universe:,}. The universe has "
+        "been removed. Use Snapshot.with_universe to set a new universe."
     )
     log_event(log, logging.WARNING, "universe_too_small", text, universe=universe, n_customers=n_customers)
     return None

@@ -15,15 +15,15 @@ from frgroups.internals.timestamps import parse_duration
 from frgroups.load.tenant_status import configured_rows, status_summary
 
 _OK = "fresh and consistent"
-# Problems that another load can solve. Other problems require a manual action.
+# Loading the tenant again can solve these problems. All other problems require a manual action.
 _WARNINGS = {"old", "drifted", "unverifiable"}
 _COUNTS = {"Groups": "n_groups", "Customers": "n_customers", "Memberships": "n_memberships"}
-_SORT_NEVER = 10**18  # Sort key, in seconds, of tenants that were never loaded. They are sorted last.
+_SORT_NEVER = 10**18  # Tenants that were never loaded are sorted by this age in seconds, so that they come last.
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Colored label. `severity` is "good", "warn", or "bad"."""
+    """Colored label on the status page, with the severity "good", "warn", or "bad"."""
 
     severity: str
     text: str
@@ -31,7 +31,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class NumberCell:
-    """Table cell with a number. The cell is grayed out if `is_empty` is True."""
+    """Table cell with a number, which is grayed out if `is_empty` is True."""
 
     label: str
     text: str
@@ -41,7 +41,7 @@ class NumberCell:
 
 @dataclass(frozen=True, slots=True)
 class TenantRow:
-    """Table row of a tenant. `taken_at` is None if the tenant was never loaded."""
+    """Table row of a tenant, in which `taken_at` is None if the tenant was never loaded."""
 
     name: str
     tenant_uid: str
@@ -96,16 +96,16 @@ def status_html(table: pd.DataFrame, *, max_age: timedelta | str = "24h", now: d
 
 
 def _shares(table: pd.DataFrame) -> dict[str, int]:
-    """Return the number of tenants for each severity."""
+    """Return the number of tenants with each severity ("good", "warn", or "bad")."""
     severities = [_severity(problems) for problems in table["wrong"]]
     return {severity: severities.count(severity) for severity in ("good", "warn", "bad")}
 
 
 def _legend(table: pd.DataFrame) -> list[Mark]:
     """
-    Return one mark per problem with the number of affected tenants.
+    Return one label per problem for the legend, with the number of affected tenants.
 
-    A tenant that has several problems is counted for each of them.
+    A tenant that has several problems is counted for each problem.
     """
     problems = table["wrong"].str.split(", ").explode()
     counts = {str(problem): n for problem, n in problems.value_counts().sort_index().items()}
@@ -161,7 +161,7 @@ def _marks(problems: str) -> list[Mark]:
 
 
 def _detail(row: dict[Any, Any]) -> str:
-    """Return details about the problems of a tenant that the marks do not show."""
+    """Return details about a tenant's problems that the colored labels do not contain."""
     if not row["wrong"]:
         return ""
     details = []

@@ -34,7 +34,7 @@ from frgroups.snapshot.verdicts import worst_verdict
 
 log = logging.getLogger("frgroups.load")
 
-# Page size of the probe that requests the total of a group. The customers on the page are additional evidence.
+# Page size of a probe, which requests the total of a group. The returned customers are additional evidence.
 PROBE_SIZE = 20
 
 PROGRESS_INTERVAL = 0.25  # Seconds between two updates of the progress bar.
@@ -46,9 +46,9 @@ Result = TypeVar("Result")
 @dataclass
 class TenantReader:
     """
-    State of a load, with the groups, customers, members, and evidence that have been read.
+    State of a load: the groups, customers, members, and evidence that have been read so far.
 
-    Customers are represented by their codes in `customer_index`.
+    Customers are represented by their integer codes in `customer_index`.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class TenantReader:
     progress_bar
         Progress bar of the load.
     members
-        Codes of the members of each group that was read by pages.
+        Integer codes of the members of each group that was read page by page.
     inferred
         Number of members of each group whose members were inferred.
     reads
@@ -100,7 +100,7 @@ class TenantReader:
 
     def read_first_pages(self, uids: Iterable[str]) -> dict[str, PageRows[int]]:
         """
-        Read the first page of each group.
+        Read the first page of each of the given groups.
 
         Groups that were deleted during the load are omitted from the result.
         """
@@ -108,10 +108,10 @@ class TenantReader:
 
     def read_by_pages(self, first_pages: Mapping[str, PageRows[int] | None]) -> None:
         """
-        Read all pages of groups.
+        Read all pages of the given groups.
 
-        `first_pages` contains the first page of each group, so that it is not requested again. If the value is None,
-        the first page is requested.
+        The dictionary `first_pages` contains the first page of each group, so that this page is not requested again.
+        If a value is None, the first page of the group is requested.
         """
 
         def read(uid: str) -> Listing[int]:
@@ -128,9 +128,9 @@ class TenantReader:
         """
         Infer the members of groups from customer records, and return the uids of groups that cannot be inferred.
 
-        One small request per group, the probe, returns the total and a few customers. The members can be inferred if
-        the total equals the number of customers whose records list the group, and if the returned customers are among
-        them.
+        A probe is a small request for each group that returns the group's total and a few customers. The members can
+        be inferred if the total equals the number of customers whose records list the group, and if all returned
+        customers are among these customers.
         """
         failed = []
         references = self.customer_index.references()
@@ -148,8 +148,9 @@ class TenantReader:
         """
         Read groups again if their members contradict the customer records.
 
-        Each such group is read again once. If the contradiction remains, the verdict of the group becomes `drifted`.
-        Inferred groups are read by pages if the customer records no longer confirm them.
+        A group whose members contradict the customer records is read again only once. If the contradiction remains,
+        the verdict of the group becomes `drifted`. An inferred group is read page by page if the customer records no
+        longer confirm its members.
         """
         reread: set[str] = set()
         while True:
@@ -171,7 +172,7 @@ class TenantReader:
             self.reads[uid] |= {"verdict": "drifted", "evidence": "none", "note": note}
 
     def _stale_inferences(self, references: GroupReferences) -> list[str]:
-        """Return the inferred groups that the current customer records do not confirm."""
+        """Return the inferred groups whose members the current customer records do not confirm."""
         if not self.references_are_reliable:
             return list(self.inferred)
         counts = references.counts
@@ -181,8 +182,8 @@ class TenantReader:
         """
         Return the groups whose pages contradict the customer records.
 
-        A group that has already been read again is omitted if the missing customers are in no other group. These
-        customers have left the group since their records were read, so no newer records exist.
+        A group that has already been read again is omitted if the customers who are missing from its pages are in no
+        other group. Such customers have left the group since their records were read, so no newer records exist.
         """
         if references.is_empty:
             return []
@@ -201,7 +202,7 @@ class TenantReader:
         """
         Return True if the only contradiction is that some customers have left the group.
 
-        These customers must not be in any other group.
+        If a customer who has left the group is in another group, the result is False.
         """
         code, members = self.group_codes[uid], self.members[uid]
         lost = np.setdiff1d(references.customers_of(code), members, assume_unique=True)
@@ -214,8 +215,8 @@ class TenantReader:
         """
         Return the groups that contain customers whose records might be outdated.
 
-        A customer record can list a group whose pages do not contain the customer. For each such customer, the
-        smallest group that contains the customer is returned. Reading this group again returns the current record.
+        A customer record can list a group whose pages do not contain the customer. For each such customer, the result
+        contains the customer's smallest group. Reading that group again returns the customer's current record.
         """
         missing = [
             np.setdiff1d(references.customers_of(self.group_codes[uid]), self.members[uid], assume_unique=True)
@@ -235,7 +236,7 @@ class TenantReader:
         members = self._member_codes(uids)
         all_members = np.concatenate([*members, _NO_CUSTOMERS])
         ranks = np.full(len(self.customer_index), -1)
-        ranks[all_members] = 0  # Customers who are no longer in a group are omitted.
+        ranks[all_members] = 0  # Customers who are no longer in any group are omitted.
         customers, consents, ordered = self.customer_index.customers(np.flatnonzero(ranks == 0))
         ranks[ordered] = np.arange(len(ordered))
         reads = pd.DataFrame([self.reads[uid] for uid in uids], columns=list(READS))
@@ -259,7 +260,7 @@ class TenantReader:
         )
 
     def _member_codes(self, uids: Iterable[str]) -> list[IntArray]:
-        """Return the codes of the members of each group."""
+        """Return the integer codes of each group's members."""
         references = self.customer_index.references()
         codes = dict(self.members)
         for uid in self.inferred:
@@ -296,7 +297,7 @@ class TenantReader:
         self, uids: Iterable[str], function: Callable[[str], Result], threads: Executor
     ) -> Iterator[tuple[str, Result]]:
         """
-        Call a function for each group in a thread pool, and yield the uids and results in the order of completion.
+        Call a function for each group in a thread pool, and yield each uid with its result in order of completion.
 
         Groups that were deleted during the load are omitted.
         """
@@ -349,7 +350,7 @@ class TenantReader:
         """
         Return True if the group still exists on the server.
 
-        In this case, a 404 response to the request for its customers is an error.
+        If the group exists, a 404 response to the request for its customers is an error.
         """
         try:
             self.client.get_group(uid)
@@ -366,7 +367,7 @@ class TenantReader:
 
 
 def _confirms_inference(page: PageRows[int], n: int) -> bool:
-    """Return True if a probe confirms that the members are the `n` customers whose records list the group."""
+    """Return True if a probe confirms that exactly the `n` customers whose records list a group are its members."""
     n_with_this_reference = page.n_with_references - len(page.missing_backreference)
     return (
         page.total_count == n

@@ -20,7 +20,7 @@ from frgroups.internals.timestamps import parse_duration
 from frgroups.store.manifest import StoredSnapshot, list_stored_snapshots
 from frgroups.store.retention import list_snapshots
 
-# Tolerance for clock differences before a timestamp counts as being in the future.
+# Clock difference that is tolerated before a timestamp is reported as being in the future.
 _MAX_CLOCK_SKEW = timedelta(minutes=5)
 _COLUMNS = {
     "name": "str",
@@ -125,7 +125,7 @@ def tenant_status(
 
 
 def configured_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of tenants in `tenants.toml`, or all rows if there are no such tenants."""
+    """Return the status rows of the tenants in `tenants.toml`, or all rows if no tenant is in this file."""
     if not table["in_config"].any():
         return table
     return table[table["in_config"]]
@@ -159,7 +159,7 @@ class _TenantEntry:
     """
     Tenant from `tenants.toml` or from the snapshot folders.
 
-    `problem` describes an error in the configuration of the tenant.
+    The attribute `problem` describes an error in the configuration of the tenant.
     """
 
     folder: str
@@ -178,7 +178,7 @@ def _configured_tenants(names: Sequence[str] | None, path: str | Path | None) ->
     configured = read_tenants(path)
     for name in names or ():
         if name not in configured:
-            find_tenant(name, path)  # Raises an error that suggests similar names.
+            find_tenant(name, path)  # find_tenant raises an error that suggests similar names.
     return [_tenant_entry(name, tenant) for name, tenant in configured.items() if names is None or name in names]
 
 
@@ -200,7 +200,7 @@ def _unconfigured_tenant(folder: str, newest: StoredSnapshot | None) -> _TenantE
 
 
 def _snapshot_columns(tenant: _TenantEntry, snapshots: pd.DataFrame) -> dict[str, Any]:
-    """Return the values of the columns that describe a tenant and its snapshots."""
+    """Return the values of the status columns that describe a tenant and its snapshots."""
     row: dict[str, Any] = {
         "taken_at": None,
         "verdict": "",
@@ -220,7 +220,7 @@ def _snapshot_columns(tenant: _TenantEntry, snapshots: pd.DataFrame) -> dict[str
 def _status_columns(
     tenant: _TenantEntry, newest: StoredSnapshot | None, damaged: Sequence[str], now: datetime, max_age: timedelta
 ) -> dict[str, Any]:
-    """Return the values of the columns `age`, `ok`, `wrong`, and `detail`."""
+    """Return the values of the status columns `age`, `ok`, `wrong`, and `detail` for a tenant."""
     problems: dict[str, str] = {}
     age = ""
     if tenant.problem:
@@ -236,7 +236,7 @@ def _status_columns(
 
 
 def _find_problems(newest: StoredSnapshot, now: datetime, max_age: timedelta) -> dict[str, str]:
-    """Return a description of each problem of a snapshot, with the problems as keys."""
+    """Return a dictionary that maps each problem of a snapshot, such as "old", to its description."""
     age, verdict = now - newest.taken_at, str(newest.manifest["verdict"])
     problems = {}
     try:
@@ -245,7 +245,7 @@ def _find_problems(newest: StoredSnapshot, now: datetime, max_age: timedelta) ->
         file = Path(getattr(error, "path", newest.path)).name
         problems["damaged"] = f"{file} of snapshot {newest.path.name} is corrupt"
     except InputError:
-        problems["damaged"] = f"snapshot {newest.path.name} is not readable by this version of frgroups"
+        problems["damaged"] = f"this version of frgroups cannot read snapshot {newest.path.name}"
     except FileNotFoundError:
         pass  # Another process has pruned or replaced the snapshot.
     if age < -_MAX_CLOCK_SKEW:

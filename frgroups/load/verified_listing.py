@@ -1,8 +1,8 @@
 """
-Read a list of the API completely, and determine how reliable the result is.
+Read all pages of an API list, and determine how reliable the result is.
 
-Loads, the checks before an apply, and the read-backs after it use this module. `ListingReader` makes one attempt to
-read a list. `read_listing` repeats the attempt until the result is consistent.
+This module is used to load tenants, to check groups before a plan is applied, and to verify the applied changes.
+`ListingReader` makes one attempt to read a list. `read_listing` repeats the attempt until the result is consistent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from frgroups.internals.formatting import pluralize
 from frgroups.load.listing_reader import PAGING_OPERATION, Key, ListingReader, PageRows, ReadPage
 
 MAX_REREADS = 3
-PAUSE = 0.2  # Seconds before the first reread. The delay before the nth reread is n times as long.
+PAUSE = 0.2  # Number of seconds before a list is read again. The delay before the nth reread is n times as long.
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Listing(Generic[Key]):
 
 
 def read_groups(client: Client, *, pool: Executor | None = None) -> tuple[dict[str, Group], Listing[str]]:
-    """Read all groups of the tenant, and return them by uid together with their listing."""
+    """Read all groups of a tenant, and return a dictionary of the groups by uid and the listing that verifies it."""
     groups: dict[str, Group] = {}
 
     def read_page(number: int | None, size: int | None) -> PageRows[str]:
@@ -72,10 +72,10 @@ def read_groups(client: Client, *, pool: Executor | None = None) -> tuple[dict[s
 
 def read_members(client: Client, group_uid: str, *, pool: Executor | None = None) -> Listing[str]:
     """
-    Read all pages of a group, and return the listing of its members.
+    Read all pages of a group, and return its members with the evidence that they are complete.
 
-    If any customer record lists groups, each list of groups must contain this group. Otherwise, the listing is not
-    consistent.
+    If at least one customer record lists groups, every list of groups must contain the group that is read. If a list
+    does not contain this group, the listing is not consistent.
     """
 
     def read_page(number: int | None, size: int | None) -> PageRows[str]:
@@ -103,7 +103,7 @@ def page_rows(
     n_with_references: int = 0,
     n_new: int = 0,
 ) -> PageRows[Key]:
-    """Return a page that contains the given keys instead of its records."""
+    """Convert an API page to PageRows, with the given keys instead of the records."""
     return PageRows(
         keys,
         page.page_number,
@@ -160,7 +160,7 @@ def worker_threads(client: Client) -> Iterator[ThreadPoolExecutor]:
     """
     Create one worker thread per connection.
 
-    On Ctrl-C or an error, pending work is canceled, and threads that wait for their next attempt stop waiting.
+    On Ctrl-C or an error, pending work is canceled, and threads that are waiting for a retry stop waiting.
     """
     stop = threading.Event()
     pool = ThreadPoolExecutor(client.workers, "frgroups", initializer=stop_waiting_at, initargs=(stop,))
@@ -176,7 +176,7 @@ def worker_threads(client: Client) -> Iterator[ThreadPoolExecutor]:
 
 @contextmanager
 def listing_context(client: Client, operation: str, list_name: str) -> Iterator[None]:
-    """Add the tenant and the name of the list to paging errors."""
+    """Add the API operation, the tenant, and the name of the list to errors that `ListingReader` raises."""
     try:
         yield
     except UnexpectedResponseError as error:

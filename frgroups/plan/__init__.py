@@ -1,1 +1,1 @@
-"""Create, check and save plans of membership changes."""
+"""Create, check, and save plans of membership changes."""

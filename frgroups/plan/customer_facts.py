@@ -1,7 +1,7 @@
 """
 Describe the customers of a plan without their names and contact data.
 
-The review page shows this table, and the plan file stores it.
+The table of customer attributes is shown on the review page and stored in the plan file.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from frgroups.snapshot.snapshot import Snapshot
 
 FACT_COLUMNS = ["external_id", "customer_type", "default_store", "pricelist_uid", "groups_now"]
 WITHHELD = "(hidden, because it might be contact data)"
-# These columns have few distinct values. A plan file stores each distinct value only once.
+# The columns after external_id have few distinct values, so a plan file stores each distinct value only once.
 _REPEATING = FACT_COLUMNS[1:]
 
 
 def customer_facts(snapshot: Snapshot, customer_uids: Iterable[str]) -> pd.DataFrame:
     """
-    Return a table with attributes of customers, without names and contact data.
+    Return a table of customer attributes without names and contact data.
 
-    The index is customer_uid. All columns are strings, and a missing value is an empty string.
+    The index of the table is customer_uid. All columns are strings, and missing values are empty strings.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def facts_to_dict(facts: pd.DataFrame) -> dict[str, Any]:
     """
     Convert a table of customer facts to JSON values.
 
-    The function `facts_from_dict` is the inverse.
+    Use `facts_from_dict` to convert the JSON values back to a table.
     """
     content: dict[str, Any] = {"customer_uid": facts.index.tolist(), "external_id": facts["external_id"].tolist()}
     for name in _REPEATING:
@@ -64,15 +64,15 @@ def facts_to_dict(facts: pd.DataFrame) -> dict[str, Any]:
 
 def facts_from_dict(content: dict[str, Any]) -> pd.DataFrame:
     """
-    Convert the result of `facts_to_dict` back to a table.
+    Convert the JSON values that `facts_to_dict` returned back to a table.
 
-    Raise ValueError if a code does not refer to a value.
+    Raise ValueError if an integer code in a column does not refer to a value in the column's list of values.
     """
     columns = {"external_id": content["external_id"]}
     for name in _REPEATING:
         codes, words = content[name]["of"], content[name]["words"]
         if any(not 0 <= code < len(words) for code in codes):
-            raise ValueError(f"The column {name} contains a code without a value.")
+            raise ValueError(f"The column {name} contains an integer code that does not refer to a value.")
         columns[name] = [words[code] for code in codes]
     return pd.DataFrame(columns, index=pd.Index(content["customer_uid"], name="customer_uid"), dtype="str")
 
@@ -85,7 +85,7 @@ def _group_names(snapshot: Snapshot, customer_uids: pd.Index) -> list[str]:
     """
     matrix = snapshot.matrix
     customer_codes = matrix.customer_uids.get_indexer(customer_uids)
-    # Unknown customers have the code -1, which refers to the additional last entry.
+    # Customers who are not in the snapshot have the code -1, which refers to an additional last element of the array.
     is_requested = np.zeros(matrix.n_customers + 1, dtype=bool)
     is_requested[customer_codes] = True
     memberships = np.flatnonzero(is_requested[matrix.indices])

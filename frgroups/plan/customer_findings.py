@@ -1,4 +1,4 @@
-"""Create findings about the customers that are added or removed by a plan."""
+"""Create findings about the customers who are added or removed by a plan."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from frgroups.snapshot.snapshot import Snapshot
 
 Row = Mapping[Hashable, Any]
 
-# Minimum number of members with a known type in a group that has a usual customer type.
+# A group has a usual customer type only if at least this number of its members have a known type.
 MIN_MEMBERS = 20
-# Minimum share of these members that have the usual type.
+# A customer type is usual if at least this share of the members with a known type have it.
 MIN_TYPE_SHARE = 0.95
-# Maximum number of register rows in the message of a finding.
+# The message of a finding lists at most this number of register rows.
 MAX_LISTED_ROWS = 3
 
 
@@ -31,9 +31,9 @@ def customer_findings(
     snapshot: Snapshot, groups: Sequence[GroupChange], register: pd.DataFrame | None
 ) -> tuple[Finding, ...]:
     """
-    Return the findings about the customers who are added or removed.
+    Return the findings about the customers who are added or removed by a plan.
 
-    These findings do not block the plan.
+    Findings about customers do not block the plan.
 
     Parameters
     ----------
@@ -68,10 +68,10 @@ def customer_findings(
 
 class _ChangedCustomers:
     """
-    Integer codes of the customers who are added or removed.
+    Integer codes of the customers who are added or removed by a plan.
 
-    A customer in the snapshot has the same code as in the membership matrix. The customers who are not in the
-    snapshot have the codes from `n_known` to `n - 1`.
+    Customers in the snapshot have the same codes as in the membership matrix. Customers who are not in the snapshot
+    have the codes from `n_known` to `n - 1`.
     """
 
     def __init__(self, snapshot: Snapshot, groups: Sequence[GroupChange]) -> None:
@@ -96,16 +96,16 @@ class _ChangedCustomers:
 
     @cached_property
     def pricelist(self) -> _Attribute:
-        """Individual price lists of the customers."""
+        """Individual price list of each customer in the snapshot."""
         return _Attribute(self.customers["pricelist_uid"])
 
     @cached_property
     def customer_type(self) -> _Attribute:
-        """Types of the customers."""
+        """Customer type of each customer in the snapshot."""
         return _Attribute(self.customers["customer_type"])
 
     def members_after(self, uid: str) -> IntArray:
-        """Return the codes of the members of a group after the plan."""
+        """Return the integer codes of a group's members after the plan has been applied."""
         is_existing = self.matrix.group_uids.get_indexer(pd.Index([uid], dtype="str"))[0] >= 0
         members: IntArray = np.empty(0, dtype=np.int64)
         if is_existing:
@@ -117,7 +117,7 @@ class _ChangedCustomers:
 
 class _Attribute:
     """
-    An attribute of all customers, encoded so that it can be counted quickly.
+    Values of a customer attribute, encoded as integers so that they can be counted quickly.
 
     Missing values and empty strings are treated as unknown.
     """
@@ -128,7 +128,7 @@ class _Attribute:
 
     def counts(self, customer_codes: IntArray) -> dict[str, int]:
         """
-        Return the number of customers per value of the attribute.
+        Return the number of customers for each value of the attribute.
 
         Customers with an unknown value and customers who are not in the snapshot are not counted.
         """
@@ -138,7 +138,7 @@ class _Attribute:
 
 
 def _unmatched_rows(register: pd.DataFrame) -> Iterator[Finding]:
-    """Yield a finding if register rows with limits or protection match no group."""
+    """Yield a finding if the group register has rows with limits or protection that match no group."""
     has_limits = register["protected"] | register["max_removals"].notna() | register["max_additions"].notna()
     unmatched = register.loc[has_limits & register["customer_group_uid"].isna(), "group"]
     n = len(unmatched)
@@ -154,7 +154,10 @@ def _unmatched_rows(register: pd.DataFrame) -> Iterator[Finding]:
 
 def _register_findings(group: GroupChange, row: Row) -> Iterator[Finding]:
     if row["protected"]:
-        text = f"The register protects {group.name}. Only limits that are set for its uid allow a plan to change it."
+        text = (
+            f"The register protects {group.name}. A plan can change this group only if its uid has separate limits "
+            "that allow the change."
+        )
         yield Finding("protected_group", text, False, group.uid, len(group.add) + len(group.remove))
     if group.add and row["ended"]:
         n = len(group.add)
@@ -180,8 +183,8 @@ def _other_type(customers: _ChangedCustomers, group: GroupChange, expected: Any)
     """
     Yield a finding if the plan adds customers with an unusual customer type.
 
-    A type is usual if the register expects it. If the register expects no type, the type of nearly all members is
-    the usual type.
+    A customer type is usual if the group register lists it as an expected type. If the register lists no expected
+    type for the group, the usual type is the type that nearly all members have.
     """
     if isinstance(expected, str) and expected:
         usual = expected.split("|")
@@ -201,9 +204,9 @@ def _other_type(customers: _ChangedCustomers, group: GroupChange, expected: Any)
 
 def _usual_type(customers: _ChangedCustomers, group: GroupChange) -> tuple[list[str], str]:
     """
-    Return the customer type that nearly all members have, and a sentence about it.
+    Return the customer type that nearly all members of a group have, and a sentence that describes it.
 
-    The list of types is empty if the group has no usual type.
+    If the group has no usual type, the list of types is empty.
     """
     if group.create:
         return [], ""
@@ -221,7 +224,7 @@ def _usual_type(customers: _ChangedCustomers, group: GroupChange) -> tuple[list[
 
 
 def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[str, Row]) -> Iterator[Finding]:
-    """Yield a finding if added customers would be in two groups of the same exclusive set."""
+    """Yield a finding if added customers would be in more than one group of the same exclusive set."""
     if group.uid not in rows:
         return
     exclusive_set = rows[group.uid]["exclusive_set"]
@@ -242,7 +245,7 @@ def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[s
 
 def _in_no_group(customers: _ChangedCustomers) -> Iterator[Finding]:
     """
-    Yield a finding if customers are removed from their last group.
+    Yield a finding if a plan removes customers from their last group.
 
     Later loads cannot read a customer who is in no group.
     """
@@ -256,6 +259,7 @@ def _in_no_group(customers: _ChangedCustomers) -> Iterator[Finding]:
     n = int((n_groups[np.unique(leaving)] == 0).sum())
     if n:
         text = (
-            f"The plan leaves {pluralize(n, 'customer')} in no group. Later loads cannot read customers in no group."
+            f"The plan leaves {pluralize(n, 'customer')} without a group. Later loads cannot read customers who are "
+            "in no group."
         )
         yield Finding("out_of_sight", text, False, None, n)

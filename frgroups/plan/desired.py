@@ -48,7 +48,7 @@ def desired_memberships(
     """
     Yield the uid and the desired members of each group.
 
-    The customer uids are validated.
+    The uids of the desired customers are validated.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def desired_memberships(
     group_uids = _group_uids(snapshot, lists.groups, created)
     codes = uids.lookup_codes(lists.texts)
     unknown_at = np.flatnonzero(codes < 0)
-    # The chunks are combined once, because each call of `take` would otherwise search all of them.
+    # The Arrow chunks are combined once, because otherwise each call of `take` would search all chunks.
     unknown_texts = lists.texts.filter(pa.array(codes < 0)).combine_chunks()
     _check_customers(lists, codes, unknown_at, unknown_texts, uids)
     for uid, start, end in zip(group_uids, lists.indptr[:-1], lists.indptr[1:], strict=True):
@@ -85,10 +85,11 @@ def desired_memberships(
 @dataclass(frozen=True, slots=True)
 class _CustomerLists:
     """
-    Desired customers of all groups in one Arrow array.
+    Uids of the desired customers of all groups, stored in one Arrow array.
 
-    A Python list with millions of uids would be slow. The customers of group i are `texts` at
-    `positions[indptr[i]:indptr[i + 1]]`. If `positions` is None, they are `texts[indptr[i]:indptr[i + 1]]`.
+    A Python list with millions of uids would be slow. The customer uids of group i are
+    `texts.take(positions[indptr[i]:indptr[i + 1]])`. If `positions` is None, they are
+    `texts[indptr[i]:indptr[i + 1]]`.
     """
 
     groups: Sequence[str]
@@ -112,8 +113,8 @@ def _read_desired(snapshot: Snapshot, desired: Desired) -> _CustomerLists:
 def _lists_from_snapshot(snapshot: Snapshot, desired: Snapshot) -> _CustomerLists:
     if desired.tenant_uid != snapshot.tenant_uid:
         raise WrongTenantError(
-            f"`desired` is a snapshot of tenant {desired.tenant_uid}, but `snapshot` is of tenant "
-            f"{snapshot.tenant_uid}."
+            f"`desired` is a snapshot of tenant {desired.tenant_uid}, but `snapshot` is a snapshot of tenant "
+            f"{snapshot.tenant_uid}. Pass two snapshots of the same tenant."
         )
     matrix = desired.matrix
     for uid in matrix.group_uids:
@@ -133,13 +134,14 @@ def _lists_from_table(desired: pd.DataFrame) -> _CustomerLists:
         to_chunked_array(check_uids(desired, "customer_group_uid", "desired")).dictionary_encode().combine_chunks()
     )
     customers = to_chunked_array(check_uids(desired, "customer_uid", "desired"))
-    names = groups.dictionary.to_pylist()  # The names are in the order of their first rows.
+    # Arrow returns the group names in the order in which they first occur in the table.
+    names = groups.dictionary.to_pylist()
     codes: npt.NDArray[Any] = np.asarray(groups.indices)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(names)))])
     if (codes[:-1] <= codes[1:]).all():
         return _CustomerLists(names, indptr, customers)
     if len(names) < 2**16:
-        # For 16-bit integers, NumPy uses a radix sort.
+        # NumPy sorts 16-bit integers with a radix sort, which is faster than a comparison sort.
         codes = codes.astype(np.uint16)
     return _CustomerLists(names, indptr, customers, np.argsort(codes, kind="stable"))
 
@@ -159,13 +161,13 @@ def _customer_uids(customers: Iterable[Any], name: str) -> pa.Array:
         texts = None
     if texts is not None and texts.type == pa.string() and not texts.null_count:
         return texts.cast(pa.large_string())
-    # This check reports the first invalid uid, and it accepts subclasses of str, which Arrow rejects.
+    # The function `check_uids_once` reports the first invalid uid. It accepts subclasses of str, which Arrow rejects.
     return pa.array(codec.check_uids_once(listed, name), type=pa.large_string())
 
 
 def _uids_from_array(customers: pd.Series | pd.Index | npt.NDArray[Any], name: str) -> pa.Array:
     if customers.ndim != 1 or isinstance(customers, pd.MultiIndex):
-        raise InputError(f"`{name}` must have one dimension. Pass only the customer uids.")
+        raise InputError(f"`{name}` must be one-dimensional. Pass only the customer uids.")
     if isinstance(customers, np.ndarray):
         customers = customers.astype(object)
     column = pd.DataFrame({"customer_uid": pd.Series(customers, dtype=getattr(customers, "dtype", None))})
@@ -211,7 +213,7 @@ def _group_uid(snapshot: Snapshot, group: str, created: Mapping[str, str]) -> st
     named = [uid for uid, name in created.items() if name == group]
     if named and (len(named) > 1 or group in set(snapshot.matrix.group_names)):
         raise GroupNotFoundError(
-            f"Several groups have the name {group!r}, including {', '.join(named)} in `create`. Pass the uid.",
+            f"Several groups have the name {group!r}, including {', '.join(named)} in `create`. Pass the group uid.",
             close=named,
         )
     try:

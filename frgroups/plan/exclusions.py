@@ -1,4 +1,4 @@
-"""Exclude protected customers, protected groups and the suppression list from a plan."""
+"""Exclude changes to protected customers, protected groups, and suppressed customers from a plan."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class ExcludedChange:
     """
     A requested change that a plan leaves out.
 
-    The rule is the reason for the exclusion. The note is the reason from the suppression list.
+    The attribute `rule` identifies the reason for the exclusion. The attribute `note` contains the reason in the
+    suppression list.
     """
 
     customer_group_uid: str
@@ -64,9 +65,9 @@ class ExcludedChange:
 
     def row(self) -> list[str]:
         """
-        Return the values as a list for the plan file.
+        Return the attribute values as a list, which is stored in the plan file.
 
-        The call `ExcludedChange(*row)` is the inverse.
+        Call `ExcludedChange(*row)` to convert the list back to an object.
         """
         return list(astuple(self))
 
@@ -85,7 +86,7 @@ def exclusion_findings(changes: Iterable[ExcludedChange]) -> list[Finding]:
     """
     Return one finding per group and exclusion rule.
 
-    Each finding contains the number of excluded changes. These findings do not block the plan.
+    Each finding contains the number of excluded changes. Findings about excluded changes do not block the plan.
 
     Examples
     --------
@@ -108,15 +109,15 @@ def _message(n: int, group_name: str, rule: ExclusionRule) -> str:
 
 
 def select_exclusions(changes: Iterable[ExcludedChange], group_uids: Collection[str]) -> tuple[ExcludedChange, ...]:
-    """Return the excluded changes of the selected groups."""
+    """Return the excluded changes that belong to the selected groups."""
     return tuple(change for change in changes if change.customer_group_uid in group_uids)
 
 
 def drop_exclusions(changes: Iterable[ExcludedChange], name: str) -> tuple[ExcludedChange, ...]:
     """
-    Return the excluded changes without the changes of one group or customer.
+    Return the excluded changes, except those that affect one group or customer.
 
-    `name` is the uid or name of the group, or the uid of the customer.
+    The argument `name` is the uid or name of the group, or the uid of the customer.
     """
     return tuple(
         change
@@ -148,7 +149,7 @@ class Exclusions:
 def resolve_exclusions(
     snapshot: Snapshot, *, protect: Iterable[str], protect_groups: Iterable[str], suppression_list: Iterable[str]
 ) -> Exclusions:
-    """Combine the exclusions of the caller with the suppression list of the tenant."""
+    """Combine the exclusions that the caller passed with the tenant's suppression list."""
     return Exclusions(
         frozenset(_checked_customers(protect, "protect")),
         frozenset(snapshot.group_uid(name) for name in as_list(protect_groups, "protect_groups")),
@@ -158,7 +159,7 @@ def resolve_exclusions(
 
 def apply_exclusions(change: GroupChange, exclusions: Exclusions) -> tuple[GroupChange, tuple[ExcludedChange, ...]]:
     """
-    Split a change into the remaining change and the excluded changes.
+    Split the planned change of a group into the remaining change and the excluded changes.
 
     Examples
     --------
@@ -200,7 +201,7 @@ def _checked_customers(customers: Iterable[str], name: str) -> list[str]:
     """
     Return customer uids as a list, and raise InputError if a uid is not a string.
 
-    Uids that the API would reject are accepted, because excluded customers are not sent.
+    Uids that the API would reject are accepted, because excluded customers are not sent to the API.
     """
     if isinstance(customers, Mapping | pd.DataFrame):
         raise wrong_type(customers, name, "a list of customer uids")

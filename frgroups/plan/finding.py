@@ -1,11 +1,11 @@
-"""Findings about a plan, which its reviewer must see."""
+"""Findings that the reviewer of a plan must see."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-# Rules of the findings that do not block a plan. An approval policy can accept them.
+# A finding with one of the following rules does not block a plan. An approval policy can accept such findings.
 NOTICE_RULES = (
     "already_undone",
     "covered",

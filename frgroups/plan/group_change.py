@@ -15,16 +15,16 @@ from frgroups.plan.uid_table import CodedUids
 @dataclass(frozen=True, eq=False)
 class GroupChange:
     """
-    Planned additions to and removals from one group.
+    Additions and removals of customers that are planned for one group.
 
     Attributes
     ----------
     uid, name
         Uid and name of the group.
     baseline
-        Uids of the members when the plan was created, in uid order. A new plan stores them as integer codes.
+        Uids of the members when the plan was created, sorted by uid. A new plan stores them as integer codes.
     add, remove
-        Uids of the customers to add and to remove, in uid order.
+        Uids of the customers to add and to remove, sorted by uid.
     unknown
         Uids in `add` that are not in the snapshot.
     create
@@ -41,12 +41,12 @@ class GroupChange:
 
     @property
     def counts(self) -> GroupCounts:
-        """Numbers of members and changes, for the comparison with the limits."""
+        """Numbers of members, additions, and removals, which are compared with the limits."""
         return GroupCounts(self.uid, self.name, len(self.baseline), len(self.add), len(self.remove))
 
     @property
     def n_after(self) -> int:
-        """Number of members after the plan."""
+        """Number of members after the plan has been applied."""
         return len(self.baseline) + len(self.add) - len(self.remove)
 
     @property
@@ -56,15 +56,15 @@ class GroupChange:
 
     def items(self) -> Iterator[tuple[str, str]]:
         """
-        Yield the uid of each changed customer with "add" or "remove".
+        Yield the uid of each added or removed customer, together with "add" or "remove".
 
-        Additions come first, because they are sent first.
+        Additions come first, because they are sent to the server before the removals.
         """
         yield from ((uid, "add") for uid in self.add)
         yield from ((uid, "remove") for uid in self.remove)
 
     def digest_payload(self) -> dict[str, Any]:
-        """Return the values of this change that the digest of the plan covers."""
+        """Return the values of this change that are included in the plan's digest."""
         return {
             "customer_group_uid": self.uid,
             "add": self.add,
@@ -75,7 +75,7 @@ class GroupChange:
 
     def sentence(self) -> str:
         """
-        Describe the change in one sentence.
+        Describe the planned change of the group in one sentence.
 
         Examples
         --------
@@ -98,9 +98,9 @@ class GroupChange:
 
 def without_customer(group: GroupChange, uid: str) -> GroupChange:
     """
-    Return the change without the addition or removal of one customer.
+    Return the change of a group without the addition or removal of one customer.
 
-    The result is the same object if the customer is neither added nor removed.
+    If the customer is neither added nor removed, the GroupChange object that was passed is returned.
     """
     if uid not in group.add and uid not in group.remove:
         return group
@@ -116,7 +116,7 @@ def check_texts(group: GroupChange) -> None:
     """
     Check that the uids and the name of a change are strings that can be encoded in UTF-8.
 
-    Raise TypeError for a value that is not a string, and ValueError for a lone surrogate.
+    Raise TypeError for a value that is not a string, and ValueError for a string with a lone surrogate.
     """
     for texts in ((group.uid, group.name), group.baseline, group.add, group.remove):
         "".join(texts).encode()

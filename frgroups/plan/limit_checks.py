@@ -58,9 +58,9 @@ class LimitCheck:
 
 def limit_checks(plan: Plan) -> list[LimitCheck]:
     """
-    Return one check per limit of a plan.
+    Compare a plan with each of its limits, and return one result per limit.
 
-    The list contains a check of "removals_per_day" only if a group of the plan has this limit.
+    The list contains a result for the limit "removals_per_day" only if a group in the plan has this limit.
 
     Examples
     --------
@@ -90,9 +90,9 @@ def _check_of_groups(
     rule: str, by_rule: dict[str, list[LimitComparison]], limits: Limits, default: float | None
 ) -> LimitCheck:
     """
-    Return the check of the group that is closest to its maximum.
+    Return the result for the group whose number of changes is closest to the maximum.
 
-    If no group is affected, `default` is the maximum.
+    If the plan contains no change to which the limit applies, the result contains `default` as the maximum.
     """
     affected = [comparison for comparison in by_rule.get(rule, []) if comparison.value]
     limited = [comparison for comparison in affected if comparison.allowed is not None]
@@ -137,16 +137,17 @@ def _check_of_emptied_groups(plan: Plan, comparisons: Sequence[LimitComparison])
 
 
 def _check_of_snapshot_age(plan: Plan, comparisons: Sequence[LimitComparison]) -> LimitCheck:
-    # This is the actual age of the snapshot. The limit of an undo is compared with an age of 0 instead.
+    # The result contains the actual age of the snapshot. For an undo plan, the limit is compared with an age of 0.
     hours = total_hours(plan.planned_at - plan.snapshot_taken_at)
     return LimitCheck("snapshot_max_age", _state(comparisons), plan.limits, hours, comparisons[0].allowed)
 
 
 def _checks_per_day(plan: Plan, comparisons: Sequence[LimitComparison]) -> list[LimitCheck]:
     """
-    Return the check of the removals within 24 hours.
+    Compare the number of removals within 24 hours with the limit `removals_per_day`.
 
-    A plan contains only its own removals. The check is pending unless these removals alone exceed the limit.
+    Removals by other plans are counted when the plan is applied. Until then, the comparison is pending unless the
+    plan's own removals exceed the limit.
     """
     maxima = {plan.limits.of(group.uid).removals_per_day for group in plan.groups}
     allowed_values = tuple(sorted(maximum for maximum in maxima if maximum is not None))
@@ -177,11 +178,11 @@ def _state(comparisons: Sequence[LimitComparison]) -> LimitState:
 
 def _closeness(comparison: LimitComparison) -> tuple[float, str]:
     """
-    Return a sort key: the used share of the maximum, then the group uid.
+    Return a sort key that consists of the used share of the maximum and the group uid.
 
-    The uid makes the order of groups with the same share stable.
+    The group uid makes the order unambiguous if several groups have the same share.
     """
     allowed = comparison.allowed or 0
     uid = comparison.group.uid if comparison.group else ""
-    # A maximum below 0.5 allows no change. The lower bound avoids a division by zero.
+    # The divisor is at least 0.5, because a maximum of 0 would result in a division by zero.
     return comparison.value / max(allowed, 0.5), uid

@@ -1,4 +1,4 @@
-"""Compute the smallest changes of limits that would allow a blocked plan."""
+"""Compute the smallest changes to the limits that would allow a blocked plan."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def relaxed_limits(findings: Iterable[Finding], limits: Limits) -> Limits:
     """
     Return a copy of the limits in which the exceeded limits are raised as little as possible.
 
-    A finding about one group relaxes only the limits of that group.
+    If a finding is about one group, only the limits of that group are raised.
 
     Examples
     --------
@@ -33,7 +33,7 @@ emptied_groups=1, additions_total=3)})
         uid: replace(common.of(uid), per_group={}, **values)
         for uid, values in _required_values_by_group(findings).items()
     }
-    # Exact uids come before the patterns of the original limits.
+    # Entries for exact group uids come before the entries of the original limits, which can be patterns.
     others = {key: group_limits for key, group_limits in limits.per_group.items() if key not in per_group}
     return replace(common, per_group=per_group | others)
 
@@ -42,8 +42,9 @@ def limit_options(findings: Iterable[Finding], limits: Limits) -> str:
     """
     Return the options of `frgroups plan` that raise the exceeded limits as little as possible.
 
-    The options apply to the groups without separate limits. For a group with separate limits, the result describes
-    the values to change there. The result is an empty string if no option can allow the findings.
+    The options apply to groups without separate limits. For a group with separate limits, the result describes the
+    values to change in the register or the limits file. The result is an empty string if no option can allow the
+    plan.
 
     Examples
     --------
@@ -110,15 +111,16 @@ def blocking_noun(findings: Iterable[Finding]) -> str:
 
 def _is_less_strict(value: Any, current: Any, name: str) -> bool:
     """
-    Return True if a value of a limit allows more changes than the current value.
+    Return True if a new value of a limit allows more changes than the current value.
 
-    A stricter value could block other groups.
+    A stricter value is not suggested, because it could block other groups.
     """
     if current is None:
         return False
     if value is None:
         return True
-    if name == "removal_floor":  # `_group_violation` explains why a lower floor is needed.
+    # A comment in `_group_violation` explains why a lower value of `removal_floor` can be required.
+    if name == "removal_floor":
         return bool(value != current)
     return bool(value > current)
 
@@ -133,9 +135,10 @@ def _required_values_by_group(findings: Iterable[Finding]) -> dict[str, dict[str
 
 def _required_values(findings: Iterable[Finding]) -> dict[str, Any]:
     """
-    Return the least strict value of each limit that the findings require.
+    Return the value of each limit that is required to allow the changes in all findings.
 
-    None disables the limit, so it is the least strict value.
+    If the findings require different values for a limit, the least strict value is returned. None disables a limit,
+    so it is less strict than any number.
     """
     required: dict[str, Any] = {}
     for finding in findings:

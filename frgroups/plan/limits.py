@@ -17,11 +17,11 @@ from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_number
 from frgroups.plan.finding import Finding
 
-# In files and command-line options, this string disables a limit. In Python, None disables it.
+# The string "none" disables a limit in files and command-line options. In Python, None disables a limit.
 OFF = "none"
 SHARE_LIMITS = ("removal_share", "drift_share")
 AGE_LIMITS = ("snapshot_max_age", "plan_max_age")
-# These limits apply to the complete plan, so the limits of a group do not replace them.
+# The totals and ages apply to the complete plan, so the separate limits of a group do not replace them.
 PLAN_LIMITS = ("removals_total", "additions_total", *AGE_LIMITS)
 
 
@@ -30,8 +30,8 @@ class Limits:
     """
     Maximum changes of a plan.
 
-    A plan that exceeds a limit is blocked. For each limit, None disables the limit and 0 allows no change. The limits
-    are part of the plan's digest.
+    A plan that exceeds a limit is blocked. For each limit, None disables the limit, and 0 allows no change. The
+    limits are part of the plan's digest.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ class Limits:
 
     def for_groups(self, group_uids: Iterable[str]) -> Limits:
         """
-        Return the limits with only those entries of `per_group` that apply to the given groups.
+        Return a copy of the limits with only those entries of `per_group` that apply to the given groups.
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ class Limits:
 
     @property
     def allows_no_removal(self) -> bool:
-        """True if `removals_per_group` or `removal_share` is 0, so that the floor is ignored."""
+        """True if `removals_per_group` or `removal_share` is 0, so that `removal_floor` is ignored."""
         return 0 in (self.removals_per_group, self.removal_share)
 
     def removals_allowed(self, baseline: int) -> float | None:
@@ -245,7 +245,7 @@ class Limits:
         """
         Return the maximum drift of a group.
 
-        Drift is the number of changes that others have made to the group since the snapshot.
+        Drift is the number of changes that others have made to the group since the snapshot was taken.
 
         Parameters
         ----------
@@ -269,7 +269,7 @@ class Limits:
 
     def to_dict(self) -> dict[str, Any]:
         """
-        Convert the limits to a dictionary for the plan file and the digest.
+        Convert the limits to a dictionary, which is used in the plan file and the plan digest.
 
         Returns
         -------
@@ -291,7 +291,7 @@ class Limits:
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Limits:
         """
-        Create limits from the result of `to_dict`.
+        Create a Limits object from a dictionary that `to_dict` returned.
 
         Parameters
         ----------
@@ -329,7 +329,7 @@ def _validated_value(name: str, value: Any) -> Any:
     """
     Validate the value of a limit and convert it to its canonical type.
 
-    The conversion is needed because 100.0 and 100 must result in the same digest.
+    The conversion is needed because the values 100.0 and 100 must result in the same plan digest.
     """
     if value is None:
         return None
@@ -358,7 +358,7 @@ def _validated_per_group(per_group: Any) -> dict[str, Limits]:
 
 def format_limit_share(share: float) -> str:
     """
-    Format the share of a limit as a percentage with at most four decimals.
+    Format a share between 0 and 1 as a percentage with at most four decimals.
 
     Examples
     --------
@@ -392,14 +392,15 @@ def _share_of(share: float | None, n: int) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class GroupCounts:
-    """Numbers of one group of a plan that are compared with the limits."""
+    """Numbers of members, additions, and removals of one group, which are compared with the limits."""
 
     uid: str
     name: str
     baseline: int
     adds: int
     removes: int
-    removed_before: int = 0  # Removals by other plans in the last 24 hours. A plan does not contain this number.
+    # The number of removals by other plans in the last 24 hours is known only when the plan is applied.
+    removed_before: int = 0
 
     @property
     def emptied(self) -> bool:
@@ -410,9 +411,9 @@ class GroupCounts:
 @dataclass(frozen=True, slots=True)
 class LimitComparison:
     """
-    Comparison of a value with a limit.
+    Comparison of a number in a plan with a limit.
 
-    The value belongs to the complete plan or to one of its groups.
+    The compared number belongs to the complete plan or to one group in the plan.
 
     Attributes
     ----------
@@ -431,7 +432,7 @@ class LimitComparison:
 
     @property
     def exceeded(self) -> bool:
-        """True if the value is larger than the maximum."""
+        """True if the compared value is larger than the maximum that the limit allows."""
         return self.allowed is not None and self.value > self.allowed
 
 
@@ -441,7 +442,7 @@ def compare_with_limits(
     """
     Compare the changes of a plan with its limits.
 
-    The comparisons of the groups come first, followed by the totals and the age of the snapshot.
+    The comparisons for single groups come first, followed by the totals and the age of the snapshot.
 
     Examples
     --------
@@ -456,7 +457,7 @@ def compare_with_limits(
     ('removals_per_group', 9, 5.0)
     """
     comparisons = [comparison for group in groups for comparison in _compare_group(limits, group)]
-    # A group with separate limits is compared with its own limit for emptied groups.
+    # Groups with separate limits are not counted here, because they are compared with their own `emptied_groups`.
     emptied = sum(group.emptied and limits.of(group.uid) is limits for group in groups)
     return [
         *comparisons,
@@ -480,14 +481,14 @@ def _compare_group(limits: Limits, group: GroupCounts) -> list[LimitComparison]:
 
 
 def hours_of(duration: str | None) -> float | None:
-    """Convert a duration such as "7d" to hours, and None to None."""
+    """Convert a duration such as "7d" to a number of hours, or return None if the duration is None."""
     if duration is None:
         return None
     return total_hours(parse_duration(duration))
 
 
 def limit_violations(limits: Limits, groups: Sequence[GroupCounts], *, snapshot_age: timedelta) -> list[Finding]:
-    """Return a blocking finding for each exceeded limit."""
+    """Return a blocking finding for each limit that a plan exceeds."""
     exceeded = [
         comparison
         for comparison in compare_with_limits(limits, groups, snapshot_age=snapshot_age)
@@ -500,7 +501,7 @@ def plan_age_violations(limits: Limits, age: timedelta) -> list[Finding]:
     """
     Return a blocking finding if the plan is too old to be applied.
 
-    Otherwise, the list is empty.
+    If the plan is not too old, the list is empty.
     """
     comparison = LimitComparison("plan_max_age", total_hours(age), hours_of(limits.plan_max_age))
     if not comparison.exceeded:
@@ -534,7 +535,7 @@ def _group_violation(own: Limits, comparison: LimitComparison, group: GroupCount
     if rule == "removals_per_group":
         text = _removal_text(own, group)
         allow += (("removal_share", None),)
-        # A limit of 0 disables the floor. With relaxed limits, the floor could allow more removals than planned.
+        # A limit of 0 disables the floor. If the limit is raised, the floor could allow more removals than planned.
         if (own.removal_floor or 0) > n:
             allow += (("removal_floor", 0),)
     elif rule == "removals_per_day":
@@ -559,7 +560,7 @@ def _removal_text(own: Limits, group: GroupCounts) -> str:
 
 def register_limits(limits: Limits, rows: pd.DataFrame) -> Limits:
     """
-    Add the limits in a register to the limits of its groups.
+    Add the limits in a group register to the limits of a plan.
 
     Limits for the uid of a group in `limits.per_group` take precedence over the register.
 
@@ -580,7 +581,7 @@ def register_limits(limits: Limits, rows: pd.DataFrame) -> Limits:
 
 
 def _register_values(row: Mapping[Hashable, Any]) -> dict[str, Any]:
-    """Return the limits in one row of a register."""
+    """Return the limits that are set in one row of a group register."""
     removals, additions = row["max_removals"], row["max_additions"]
     if row["protected"]:
         removals = additions = 0

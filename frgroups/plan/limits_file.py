@@ -103,7 +103,7 @@ def _to_limits(
 
 def _unknown_key_text(key: str, names: tuple[str, ...]) -> str:
     if key in PLAN_LIMITS:
-        return f"The limit `{key}` applies to the complete plan. Move it above the tables of the groups."
+        return f"The limit `{key}` applies to the complete plan. Move it above the [per_group] tables."
     text = f"`{key}` is not the name of a limit."
     close = difflib.get_close_matches(key, names, n=1)
     if close:

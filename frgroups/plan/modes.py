@@ -1,7 +1,7 @@
 """
 Modes of a plan.
 
-This module does not import pandas, because the help of the command line lists the modes and must start quickly.
+This module does not import pandas, because the command-line help lists the modes and must start quickly.
 """
 
 from __future__ import annotations
@@ -10,5 +10,5 @@ from typing import Literal
 
 Mode = Literal["add", "keep_only", "mirror"]
 MODES: tuple[Mode, ...] = ("add", "keep_only", "mirror")
-# Current names of renamed modes. The error for an earlier name contains the current name.
+# Some modes were renamed. The error for an earlier name of a mode contains the current name.
 RENAMED_MODES = {"add_only": "add", "remove_only": "keep_only"}

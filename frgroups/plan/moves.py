@@ -1,4 +1,4 @@
-"""Find the customers that move from one group to another in a plan."""
+"""Find the customers who move from one group to another in a plan."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MAX_LISTED = 5
 
 def moves_table(groups: Sequence[GroupChange]) -> pd.DataFrame:
     """
-    Return a table with one row per move.
+    Return a table of the customers who move between groups, with one row per move.
 
-    A move is a pair of a group that a customer leaves and a group that the same customer joins. The rows are sorted
-    by customer, then by the group that the customer leaves.
+    A move consists of a group that a customer leaves and a group that the same customer joins. The rows are sorted by
+    customer, then by the group that the customer leaves.
 
     Examples
     --------
@@ -37,9 +37,10 @@ def moves_table(groups: Sequence[GroupChange]) -> pd.DataFrame:
 
 def format_moves(moves: pd.DataFrame) -> list[str]:
     """
-    Describe the number of moves between each pair of groups, in descending order.
+    Describe the number of customers who move between each pair of groups, in descending order.
 
-    At most `MAX_LISTED` pairs are described. The last line contains the number of moves between the other pairs.
+    At most `MAX_LISTED` pairs of groups are described. If there are more pairs, the last line contains the number of
+    moves between the remaining pairs.
 
     Examples
     --------

@@ -50,7 +50,7 @@ class Plan:
     limits : Limits
         Maximum changes.
     groups : tuple
-        Planned change of each group, in uid order. Use `table()` to get the changes as a DataFrame.
+        Planned change of each group, sorted by uid. Use `table()` to get the changes as a DataFrame.
     planned_at : datetime
         Time when the plan was created.
     snapshot_taken_at : datetime
@@ -107,7 +107,7 @@ class Plan:
         """
         Identifier of the plan, as 64 hexadecimal digits.
 
-        The first 12 digits are sufficient for an approval.
+        The first 12 digits of the digest are sufficient to approve the plan.
         """
         content = {
             "tenant_uid": self.tenant_uid,
@@ -125,7 +125,7 @@ class Plan:
         """
         Facts and problems that the reviewer must see.
 
-        The findings that block the plan come first.
+        Findings that block the plan come before all other findings.
         """
         return plan_findings(self)
 
@@ -134,7 +134,7 @@ class Plan:
         """
         Findings that were computed from the snapshot.
 
-        A plan file stores these findings as notes.
+        When the plan is saved, these findings are stored as notes in the plan file.
         """
         return planning_findings(self)
 
@@ -143,10 +143,10 @@ class Plan:
         """
         Age of the snapshot, which is compared with the limit `snapshot_max_age`.
 
-        The age is 0 for a plan that undoes another plan.
+        If the plan undoes another plan, the age of the snapshot is 0.
         """
         if self.reverts:
-            # An undo is based on the members that were read back after the apply, not on the snapshot.
+            # An undo plan is based on the members that were read after the original plan was applied.
             return timedelta(0)
         return self.planned_at - self.snapshot_taken_at
 
@@ -172,7 +172,7 @@ class Plan:
 
     def table(self) -> pd.DataFrame:
         """
-        Return a table with one row per operation.
+        Return a table with one row per addition or removal.
 
         Returns
         -------
@@ -182,7 +182,7 @@ class Plan:
 
         See Also
         --------
-        Plan.requests : The requests that apply sends.
+        Plan.requests : The requests that `apply_plan` sends.
 
         Examples
         --------
@@ -220,15 +220,15 @@ class Plan:
         """
         Return a table of the customers who leave one group and join another.
 
-        When the plan is applied, these customers are added first. They are removed from the old groups only after the
-        additions have been verified.
+        When the plan is applied, moving customers are first added to their new groups. They are removed from their
+        old groups only after the additions have been verified.
 
         Returns
         -------
         pandas.DataFrame
-            Columns customer_uid, from_group, to_group, from_name and to_name, all `str`. Rows are sorted by the first
-            three columns. There is one row per pair of groups, so a customer who leaves two groups and joins three
-            groups has six rows.
+            Columns customer_uid, from_group, to_group, from_name, and to_name, all `str`. Rows are sorted by the
+            first three columns. There is one row per pair of groups, so a customer who leaves two groups and joins
+            three groups has six rows.
 
         Examples
         --------
@@ -246,9 +246,9 @@ class Plan:
     @cached_property
     def request_estimate(self) -> RequestEstimate:
         """
-        Estimated number of requests and estimated duration of an apply without errors.
+        Estimated number of requests and estimated duration of an apply run without errors.
 
-        The function `str` formats the estimate as a sentence.
+        Use `str(plan.request_estimate)` to format the estimate as a sentence.
 
         Examples
         --------
@@ -267,14 +267,14 @@ class Plan:
 
     def customer_facts(self) -> pd.DataFrame | None:
         """
-        Return a table with attributes of the changed customers, without names and contact data.
+        Return a table with attributes of the added and removed customers, without names and contact data.
 
         Returns
         -------
         pandas.DataFrame or None
-            Columns external_id, customer_type, default_store, pricelist_uid and groups_now, all `str`, with the index
-            customer_uid. Missing values are empty strings. The attributes come from the snapshot or from the plan
-            file. The result is None if neither contains them. For an undo, groups_now is empty.
+            Columns external_id, customer_type, default_store, pricelist_uid, and groups_now, all `str`, with the
+            index customer_uid. Missing values are empty strings. The attributes come from the snapshot or from the
+            plan file. The result is None if neither contains them. For an undo plan, groups_now is empty.
 
         Examples
         --------
@@ -296,7 +296,7 @@ class Plan:
         Returns
         -------
         str
-            Lines with the purpose, the change of each group, the moves, the findings, the tenant and the requests.
+            Lines with the purpose, the change of each group, the moves, the findings, the tenant, and the requests.
 
         Examples
         --------
@@ -307,16 +307,16 @@ class Plan:
 
     def payloads(self) -> list[dict[str, Any]]:
         """
-        Return the complete change of each group in the format of the API.
+        Return the complete change of each group in the API's request format.
 
         Returns
         -------
         list of dict
-            One request body per group with additions or removals, in uid order.
+            One request body per group with additions or removals, sorted by group uid.
 
         See Also
         --------
-        Plan.requests : The requests that apply sends. They contain smaller parts of these changes.
+        Plan.requests : The requests that `apply_plan` sends. They contain smaller parts of these changes.
 
         Examples
         --------
@@ -333,7 +333,7 @@ class Plan:
         """
         Return the write requests in the order in which they are sent.
 
-        Groups are created first. All additions are sent before the first removal.
+        The requests that create groups come first. All additions are sent before the first removal.
 
         Parameters
         ----------
@@ -373,7 +373,7 @@ class Plan:
 
     def preview(self) -> Snapshot:
         """
-        Return a snapshot of the memberships after the plan.
+        Return a snapshot of the memberships after the plan has been applied.
 
         The analysis functions accept this snapshot, so the effect of a plan can be measured before it is applied.
 
@@ -395,10 +395,10 @@ class Plan:
 
     def select(self, groups: Iterable[str] | None = None, *, without: Iterable[str] = ()) -> Plan:
         """
-        Return a plan that contains a part of the changes.
+        Return a plan that contains only the selected changes.
 
-        The digest is the same as for a plan that was created for these changes only. The excluded changes of the
-        selected groups are also selected.
+        The new plan has the same digest as a plan that was created for the selected changes only. It also contains
+        the excluded changes of the selected groups.
 
         Parameters
         ----------
@@ -430,9 +430,9 @@ class Plan:
         """
         Save the plan to a file.
 
-        The file is written atomically. It contains the member uids of the changed groups, so keep it private and send
-        the review page instead. It also contains the customer attributes that the review page shows. The digest does
-        not cover these attributes.
+        The file is written atomically. It contains the member uids of the changed groups, so keep the file private
+        and send the review page instead. The file also contains the customer attributes that the review page shows.
+        The digest does not cover these attributes.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Write plan files and read them."""
+"""Read and write plan files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _KEYS = frozenset(
 
 def save_plan(plan: Plan, path: str | Path) -> Path:
     """
-    Write a plan to a file and return the absolute path.
+    Write a plan to a file and return the absolute path of the file.
 
     The public method `Plan.save` calls this function.
     """
@@ -51,7 +51,7 @@ def read_plan(path: str | Path) -> Plan:
     """
     Read a plan from a file.
 
-    The checksum of the file and the digest of the plan are verified.
+    The checksum of the plan file and the digest of the plan are verified.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def read_plan(path: str | Path) -> Plan:
 
 def plan_to_dict(plan: Plan, *, customers: bool = False) -> dict[str, Any]:
     """
-    Convert a plan to JSON values that contain everything that apply and undo require.
+    Convert a plan to JSON values that contain all data required to apply or undo the plan.
 
     Parameters
     ----------
@@ -115,9 +115,9 @@ def plan_to_dict(plan: Plan, *, customers: bool = False) -> dict[str, Any]:
 
 def plan_from_dict(content: dict[str, Any], source: str | Path) -> Plan:
     """
-    Create a plan from the result of `plan_to_dict`.
+    Create a plan from a dictionary that `plan_to_dict` returned.
 
-    Raise CorruptFileError if the content is invalid. The message contains the path `source`.
+    Raise CorruptFileError if the content of the plan file is invalid. The error message contains the path `source`.
     """
     try:
         plan = _plan_from_dict(content)
@@ -136,9 +136,9 @@ def plan_from_dict(content: dict[str, Any], source: str | Path) -> Plan:
 def _plan_from_dict(content: dict[str, Any]) -> Plan:
     unknown_keys = sorted(set(content) - _KEYS)
     if unknown_keys:
-        raise ValueError(f"The file contains the unknown keys {', '.join(unknown_keys)}.")
+        raise ValueError(f"The plan file contains the unknown keys {', '.join(unknown_keys)}.")
     if content["mode"] not in MODES:
-        raise ValueError(f"The file contains the unknown mode {content['mode']!r}.")
+        raise ValueError(f"The plan file contains the unknown mode {content['mode']!r}.")
     stored_facts = None
     if "customers" in content:
         stored_facts = facts_from_dict(content["customers"])
@@ -190,11 +190,11 @@ def _check_plan_texts(plan: Plan, digest: str) -> None:
     """
     Check that the strings and timestamps of a plan are valid.
 
-    Raise TypeError, ValueError or AttributeError if a value has the wrong type, if a string contains a lone
+    Raise TypeError, ValueError, or AttributeError if a value has the wrong type, if a string contains a lone
     surrogate, or if a timestamp has no time zone.
     """
     "".join((plan.tenant_uid, plan.base_url or "", plan.purpose, digest)).encode()
     if None in (plan.planned_at.tzinfo, plan.snapshot_taken_at.tzinfo):
-        raise ValueError("A timestamp must have a time zone.")
+        raise ValueError("The timestamps of a plan must have a time zone.")
     for group in plan.groups:
         check_texts(group)

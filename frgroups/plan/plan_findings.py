@@ -1,7 +1,7 @@
 """
 Collect the findings of a plan.
 
-The reviewer sees the findings in this order:
+The findings that block the plan come before all other findings. The complete order is:
 
 1. Erased customers. These findings block the plan.
 2. Exceeded limits. These findings block the plan.
@@ -10,7 +10,7 @@ The reviewer sees the findings in this order:
 5. Notes of the planner about the groups and limits.
 6. Findings about the customers who are added or removed.
 
-The findings 5 and 6 are computed from the snapshot, so a plan file stores them as notes.
+Findings 5 and 6 are computed from the snapshot, so a plan file stores them as notes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from frgroups.snapshot.snapshot import Snapshot
 if TYPE_CHECKING:
     from frgroups.plan.plan import Plan
 
-# Maximum number of uids in the message of a finding.
+# The message of a finding lists at most this number of uids.
 MAX_LISTED_CUSTOMERS = 5
 
 
@@ -59,7 +59,7 @@ def planning_findings(plan: Plan) -> tuple[Finding, ...]:
 
 
 def planner_notes(snapshot: Snapshot, changes: Sequence[GroupChange], limits: Limits) -> tuple[Finding, ...]:
-    """Return the findings about unverified groups, duplicate names and unused limits."""
+    """Return the findings about unverified groups, duplicate group names, and unused limits."""
     reads = snapshot.reads.set_index("customer_group_uid")[["verdict", "how"]].to_dict("index")
     names = set(snapshot.matrix.group_names)
     notes: list[Finding] = []
@@ -80,9 +80,9 @@ def planner_notes(snapshot: Snapshot, changes: Sequence[GroupChange], limits: Li
 
 def _erased_customers(groups: Iterable[GroupChange]) -> list[Finding]:
     """
-    Return a blocking finding if customers of the plan have been erased.
+    Return a blocking finding if the data of customers in the plan has been erased.
 
-    The plan cannot be applied, because the uids of these customers are replaced by tombstones.
+    A plan with erased customers cannot be applied, because placeholders have replaced their uids.
     """
     n = count_tombstones(uid for group in groups for uid in _possible_tombstones(group))
     if not n:
@@ -95,7 +95,7 @@ def _erased_customers(groups: Iterable[GroupChange]) -> list[Finding]:
 
 def _possible_tombstones(group: GroupChange) -> Iterator[str]:
     if isinstance(group.baseline, CodedUids):
-        # Tombstones are invalid uids, so it is not necessary to decode all members.
+        # The placeholders of erased customers are invalid uids, so valid uids do not have to be decoded.
         yield from group.baseline.invalid_uids()
     else:
         yield from group.baseline
@@ -112,22 +112,29 @@ def _unknown_customers(groups: Iterable[GroupChange]) -> Iterator[Finding]:
         if n > MAX_LISTED_CUSTOMERS:
             listed += ", ..."
         text = (
-            f"The snapshot does not contain {n:,} of {pluralize(len(group.add), 'customer')} to add to {group.name} "
-            f"({listed}). Such customers are in no group, or they do not exist and the server rejects them."
+            f"The snapshot does not contain {n:,} of {pluralize(len(group.add), 'customer')} that the plan adds to "
+            f"{group.name} ({listed}). Customers who are not in the snapshot are in no group, or they do not exist "
+            "and the server rejects them."
         )
         yield Finding("unknown_customers", text, False, group.uid, n)
 
 
 def _same_name(change: GroupChange, names: Collection[str]) -> Iterator[Finding]:
     if change.name in names:
-        yield Finding("same_name", f"Another group already has the name {change.name}.", False, change.uid, 1)
+        yield Finding(
+            "same_name",
+            f"The plan creates a group with the name {change.name}, but another group already has this name.",
+            False,
+            change.uid,
+            1,
+        )
 
 
 def _read_quality(change: GroupChange, read: Mapping[Hashable, Any]) -> Iterator[Finding]:
     if read["how"] == "cover":
         text = (
-            f"The members of {change.name} were inferred from larger groups. The group is read directly before "
-            "the plan is applied."
+            f"The members of {change.name} were inferred from larger groups. All members of this group are read "
+            "before the plan is applied."
         )
         yield Finding("covered", text, False, change.uid)
     if read["verdict"] == "unverifiable" and read["how"] != "given":
@@ -139,9 +146,9 @@ def _read_quality(change: GroupChange, read: Mapping[Hashable, Any]) -> Iterator
 
 def _unused_limits(limits: Limits, snapshot: Snapshot, changes: Iterable[GroupChange]) -> Iterator[Finding]:
     """
-    Yield a finding for each uid with separate limits that is not the uid of a group.
+    Yield a finding for each uid in the limits that is not the uid of a group.
 
-    Patterns without a matching group are not reported.
+    Limits for a pattern such as "store_*" are not reported, even if no group matches the pattern.
     """
     uids = {*snapshot.matrix.group_uids, *(change.uid for change in changes)}
     for key in limits.per_group:

@@ -1,4 +1,4 @@
-"""Select a part of the changes of a plan."""
+"""Select some of the changes in a plan."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from frgroups.plan.group_change import GroupChange, without_customer
 if TYPE_CHECKING:
     from frgroups.plan.plan import Plan
 
-_WHOLE_PLAN_NOTE = "This number is for all groups of the original plan."
+_WHOLE_PLAN_NOTE = "The number in this finding refers to all groups in the original plan."
 
 
 def select_changes(plan: Plan, groups: Iterable[str] | None, without: Iterable[str]) -> Plan:
     """
-    Return a plan that contains a part of the changes.
+    Return a plan that contains only the selected changes.
 
     The public method `Plan.select` calls this function.
     """
@@ -33,7 +33,7 @@ def select_changes(plan: Plan, groups: Iterable[str] | None, without: Iterable[s
         remaining = _without(changes, name)
         remaining_excluded = drop_exclusions(excluded, name)
         if remaining == changes and remaining_excluded == excluded:
-            raise InputError(f"`without` must contain groups or customers of the plan, got {name!r}.")
+            raise InputError(f"`without` must contain groups or customers that are in the plan, got {name!r}.")
         changes, excluded = remaining, remaining_excluded
     changes = tuple(change for change in changes if change.add or change.remove or change.create)
     notes = _notes_of_selection(plan, {change.uid for change in changes})
@@ -42,9 +42,9 @@ def select_changes(plan: Plan, groups: Iterable[str] | None, without: Iterable[s
 
 def _without(changes: tuple[GroupChange, ...], name: str) -> tuple[GroupChange, ...]:
     """
-    Remove one group or one customer from the changes.
+    Remove one group or one customer from the changes of a plan.
 
-    If no group has the uid or name, the customer with this uid is removed.
+    The argument `name` is the uid or name of a group. If no group matches, it is the uid of a customer.
     """
     remaining = tuple(change for change in changes if name not in (change.uid, change.name))
     if len(remaining) < len(changes):
@@ -61,9 +61,9 @@ def _notes_of_selection(plan: Plan, group_uids: Collection[str]) -> tuple[Findin
 
 def _mark_as_whole_plan(note: Finding) -> Finding:
     """
-    State in a note that its number is for the original plan.
+    Add a sentence to a finding to state that its number refers to the original plan.
 
-    The number for the selection cannot be computed without a snapshot.
+    The number for the selected changes cannot be computed without a snapshot.
     """
     if note.customer_group_uid is not None or not note.n or _WHOLE_PLAN_NOTE in note.message:
         return note
@@ -76,8 +76,8 @@ def _find_group(plan: Plan, name: str) -> GroupChange:
         matches = [group for group in plan.groups if group.name == name]
     if not matches:
         listed = ", ".join(f"{group.uid} ({group.name})" for group in plan.groups[:10]) or "none"
-        raise InputError(f"No group of the plan has the uid or name {name!r}. The groups of the plan are {listed}.")
+        raise InputError(f"No group in the plan has the uid or name {name!r}. The groups in the plan are {listed}.")
     if len(matches) > 1:
         listed = ", ".join(group.uid for group in matches)
-        raise InputError(f"{len(matches)} groups of the plan are named {name!r}. Pass one of the uids {listed}.")
+        raise InputError(f"{len(matches)} groups in the plan have the name {name!r}. Pass one of the uids {listed}.")
     return matches[0]

@@ -11,12 +11,12 @@ from frgroups.plan.moves import format_moves
 if TYPE_CHECKING:
     from frgroups.plan.plan import Plan
 
-# Maximum number of groups and of findings on the card.
+# The card shows at most this number of groups, and at most this number of findings.
 MAX_LISTED = 5
 
 
 def plan_summary(plan: Plan) -> str:
-    """Describe a plan as plain text, with one line per group, move and finding."""
+    """Describe a plan as plain text, with one line for each group, move, and finding."""
     if plan.is_empty:
         return "\n".join([_empty_plan_text(plan), *map(str, plan.findings)])
     lines = []
@@ -37,12 +37,12 @@ def _empty_plan_text(plan: Plan) -> str:
     if plan.reverts:
         return f"The plan changes nothing, because plan {plan.reverts[:12]} has no changes to undo."
     if plan.excluded_changes:
-        return f"The plan changes nothing in {plan.tenant_uid}, because all requested changes are excluded."
-    return f"The plan changes nothing, because {plan.tenant_uid} already has the desired memberships."
+        return f"The plan changes nothing in tenant {plan.tenant_uid}, because all requested changes are excluded."
+    return f"The plan changes nothing, because tenant {plan.tenant_uid} already has the desired memberships."
 
 
 def plan_repr(plan: Plan) -> str:
-    """Return the representation of a plan, with the number of its changes and exceeded limits."""
+    """Return the `repr` string of a plan, which contains the numbers of changes and exceeded limits."""
     text = (
         f"Plan {plan.digest[:12]} for {plan.tenant_uid}: {pluralize(plan.n_add, 'add')}, "
         f"{pluralize(plan.n_remove, 'remove')} in {pluralize(len(plan.groups), 'group')}"
@@ -54,7 +54,7 @@ def plan_repr(plan: Plan) -> str:
 
 
 def plan_card(plan: Plan) -> Card:
-    """Return the card that a notebook shows for a plan."""
+    """Return the HTML card that a notebook displays for a plan."""
     changes = [group.sentence() for group in plan.groups[:MAX_LISTED]]
     n_more = len(plan.groups) - MAX_LISTED
     if n_more > 0:

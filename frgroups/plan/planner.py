@@ -70,7 +70,7 @@ def plan_memberships(
         uid of a group in `limits.per_group` take precedence. Other columns result in findings.
     purpose : str, default ""
         One line about the reason for the change. Reviewers see it first, and `frgroups who` shows it later. It is
-        stored in the plan, the review page and the receipt, so do not write names of customers. The digest does not
+        stored in the plan, the review page, and the receipt, so do not write names of customers. The digest does not
         cover it.
 
     Returns
@@ -152,7 +152,7 @@ def _check_arguments(snapshot: Snapshot, mode: str, limits: Limits | None, purpo
 def _exclude(
     requested: Iterable[GroupChange], exclusions: Exclusions
 ) -> tuple[list[GroupChange], list[ExcludedChange]]:
-    """Return the changes that remain after the exclusions, and the excluded changes."""
+    """Return the changes that remain in the plan after the exclusions, and the excluded changes."""
     changes: list[GroupChange] = []
     excluded: list[ExcludedChange] = []
     for requested_change in requested:
@@ -172,7 +172,7 @@ def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, 
         if uid in existing:
             raise InputError(
                 f"`create` contains {uid!r}, but a group with this uid exists ({snapshot.group_name(uid)}). "
-                "Remove it from `create`."
+                "Remove this uid from `create`."
             )
         codec.check_group_name(name, f"create[{uid!r}]")
     return dict(create)
@@ -180,9 +180,9 @@ def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, 
 
 class _Difference:
     """
-    Compute the additions and removals of groups.
+    Compute the additions to groups and the removals from groups.
 
-    The comparison uses one mark per customer, so that uids need not be sorted or decoded.
+    The comparison uses an array with one boolean per customer, so that uids do not have to be sorted or decoded.
     """
 
     def __init__(self, snapshot: Snapshot, uids: UidTable, mode: Mode) -> None:
@@ -190,7 +190,7 @@ class _Difference:
         self._marked = np.zeros(len(uids), dtype=np.bool_)
 
     def change(self, uid: str, desired: DesiredMemberships, created: Mapping[str, str]) -> GroupChange:
-        """Return the change that results in the desired members of one group."""
+        """Return the additions and removals that result in the desired members of one group."""
         is_created = uid in created
         members = np.empty(0, dtype=np.int32)
         if not is_created:
@@ -221,7 +221,7 @@ class _Difference:
 
 def _check_sendable(snapshot: Snapshot, changes: Iterable[GroupChange]) -> None:
     """
-    Raise an error if a change contains a uid that the API does not accept, or if its group drifted.
+    Raise an error if a change contains a uid that the API does not accept, or if its group changed during the load.
 
     A snapshot that was created from tables can contain uids that the API does not accept.
     """

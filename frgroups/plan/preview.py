@@ -1,4 +1,4 @@
-"""Compute the memberships after a plan."""
+"""Compute the memberships after a plan has been applied."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from frgroups.snapshot.snapshot import Snapshot
 
 def preview_snapshot(snapshot: Snapshot, groups: Sequence[GroupChange], *, taken_at: datetime) -> Snapshot:
     """
-    Return the snapshot with the changes of a plan.
+    Return a snapshot that contains the memberships after a plan has been applied.
 
-    The customers table gets an additional row for each added customer who is not in the snapshot.
+    The customers table of the result has an additional row for each added customer who is not in `snapshot`.
     """
     before = snapshot.matrix
     names = before.names_by_uid
@@ -28,7 +28,7 @@ def preview_snapshot(snapshot: Snapshot, groups: Sequence[GroupChange], *, taken
     group_uids = sorted(names)
     code_of_group = {uid: code for code, uid in enumerate(group_uids)}
     customers = _MergedCustomers(snapshot, sorted(frozenset().union(*(group.unknown for group in groups))))
-    # A membership is encoded as one integer: group code x number of customers + customer code.
+    # Each membership is encoded as one integer: group code x number of customers + customer code.
     n_customers = max(customers.n, 1)
     new_group_codes = np.array([code_of_group[uid] for uid in before.group_uids], dtype=np.int64)
     memberships = new_group_codes[before.group_code] * n_customers + customers.new_codes[before.indices]
@@ -56,9 +56,9 @@ def preview_snapshot(snapshot: Snapshot, groups: Sequence[GroupChange], *, taken
 
 class _MergedCustomers:
     """
-    The customers of a snapshot and additional customers, in uid order.
+    The customers in a snapshot and additional customers, sorted by uid.
 
-    The attribute `new_codes` contains the new code of each customer of the snapshot.
+    The attribute `new_codes` contains the new integer code of each customer in the snapshot.
     """
 
     def __init__(self, snapshot: Snapshot, additional: list[str]) -> None:
@@ -83,7 +83,7 @@ class _MergedCustomers:
 
 
 def _memberships_of(customers: _MergedCustomers, uids_by_group: Mapping[int, Sequence[str]]) -> IntArray:
-    """Encode memberships as integers, in the order of the mapping."""
+    """Encode memberships as integers, in the order of the groups in `uids_by_group`."""
     lengths = [len(uids) for uids in uids_by_group.values()]
     group_codes = np.repeat(np.array([*uids_by_group], dtype=np.int64), lengths)
     return group_codes * customers.n + UidTable(customers.uids).lookup_codes_of_lists(uids_by_group.values())
@@ -93,9 +93,9 @@ def preview_touched(
     groups: Sequence[GroupChange], *, tenant_uid: str, taken_at: datetime, base_url: str | None
 ) -> Snapshot:
     """
-    Return a snapshot that contains only the changed groups.
+    Return a snapshot that contains only the groups that a plan changes.
 
-    It is used for a plan that was read from a file. The file does not contain the other groups.
+    This function is used for a plan that was read from a file, because a plan file does not contain unchanged groups.
     """
     after = [[*set(group.baseline).union(group.add).difference(group.remove)] for group in groups]
     uids = pd.Series([group.uid for group in groups], dtype="str")

@@ -1,4 +1,4 @@
-"""Estimate the number of requests and the duration of an apply."""
+"""Estimate the number of requests and the time that are required to apply a plan."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from frgroups.api.pagination import count_pages
 from frgroups.internals.formatting import pluralize
 from frgroups.plan.group_change import GroupChange
 
-# Assumed response time. The actual time is unknown before the first request.
+# The response time is an assumption, because the actual time is unknown before the first request.
 SECONDS_PER_RESPONSE = 0.2
-# Number of customers per write request, unless the write probe found that the server accepts fewer.
+# A write request contains at most this number of customers, or fewer if the server accepts only smaller requests.
 CHUNK = 200
-# A run stops if the server has rejected this many customers.
+# An apply run stops if the server has rejected this number of customers.
 MAX_REJECTED = 50
 
 
 @dataclass(frozen=True, slots=True)
 class RequestEstimate:
     """
-    Estimated number of requests and estimated duration of an apply without errors.
+    Estimated number of requests and estimated duration of an apply run without errors.
 
     The estimate assumes the defaults of the client (500 customers per page, 4 workers, 20 requests per second), 0.2 s
     per response, and that every change is visible immediately.
@@ -57,7 +57,7 @@ class RequestEstimate:
 
     @property
     def n_requests(self) -> int:
-        """Total number of requests, without the additional writes `n_search`."""
+        """Total number of requests, without the additional write requests in `n_search`."""
         return self.n_before + self.n_write + self.n_between + self.n_after
 
     def __str__(self) -> str:
@@ -76,12 +76,12 @@ class RequestEstimate:
             return f" The run stops if the server rejects {MAX_REJECTED} customers who are not in the snapshot."
         if not self.n_search:
             return ""
-        return f" Apply sends up to {self.n_search:,} additional requests if the server rejects unknown customers."
+        return f" If the server rejects unknown customers, up to {self.n_search:,} additional requests are sent."
 
 
 def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: Collection[str]) -> RequestEstimate:
     """
-    Estimate the requests and the duration of an apply.
+    Estimate the number of requests and the time that are required to apply a plan.
 
     Parameters
     ----------
@@ -115,14 +115,14 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
 
 def _n_reads_before(group: GroupChange) -> int:
     if group.create:
-        # One request verifies that the group does not exist yet.
+        # Before a group is created, one request verifies that the group does not exist yet.
         return 1
     return _n_pages(len(group.baseline))
 
 
 def _n_search_writes(group: GroupChange) -> int:
     """
-    Return the number of additional writes that are needed to find the unknown customers.
+    Return the number of additional write requests that are needed to find customers who do not exist.
 
     A rejected request is split into halves until each unknown customer is in a separate request.
     """
@@ -146,8 +146,8 @@ def _n_pages(n_members: int) -> int:
 
 def _seconds_of_list(n_pages: int) -> float:
     """
-    Return the estimated time to read a list, in seconds.
+    Return the estimated time in seconds that is required to read a list of members page by page.
 
-    The first page is read alone, and the other pages are read in parallel.
+    The first page of a list is read alone, and the other pages are read in parallel.
     """
     return SECONDS_PER_RESPONSE + (n_pages - 1) * max(SECONDS_PER_RESPONSE / WORKERS, 1 / REQUESTS_PER_SECOND)

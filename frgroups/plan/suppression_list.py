@@ -15,7 +15,7 @@ SUPPRESSION_LIST = "suppression_list"
 
 
 class HasTenant(Protocol):
-    """Protocol of objects that have a tenant and a host: Snapshot, Plan and Client."""
+    """Protocol for objects that have a tenant and a host, such as Snapshot, Plan, and Client."""
 
     @property
     def tenant_uid(self) -> str:
@@ -72,8 +72,8 @@ def suppressed_customers(tenant: HasTenant) -> dict[str, str]:
     path = suppression_list_path(tenant)
     earlier = path.parent.with_name("never_add") / path.name
     if earlier.exists():
-        raise InputError(f"The file {earlier} is not used. Move it to {path}.")
-    # A dangling link is an error, because it shows that a list was set up.
+        raise InputError(f"The suppression list {earlier} is in a folder that is no longer read. Move it to {path}.")
+    # A symbolic link to a missing file is an error, because it shows that a suppression list was set up.
     if not path.exists() and not path.is_symlink():
         return {}
     return _read_suppression_list(path)
@@ -84,8 +84,8 @@ def _read_suppression_list(path: Path) -> dict[str, str]:
     header = [normalize_column_name(cell) for cell in table.rows[0][1]]
     if header.count("customeruid") != 1:
         raise ListError(
-            f"The suppression list {path} needs one column 'customer_uid', but it has {header.count('customeruid')}. "
-            "Write customer_uid as the header of the uid column in the first row."
+            f"The suppression list {path} must have one column 'customer_uid', but it has "
+            f"{header.count('customeruid')}. Write customer_uid as the header of the uid column in the first row."
         )
     uid_column, rows = header.index("customeruid"), table.rows[1:]
     reject_damaged_ids([(number, row[uid_column]) for number, row in rows], path)

@@ -1,4 +1,4 @@
-"""Store the customer uids of a group as integer codes of a table."""
+"""Store customer uids as integer codes, which are positions in a sorted table of uids."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class UidTable:
     """
     Sorted table of unique uids.
 
-    The code of a uid is its position in the table.
+    The integer code of a uid is the position of the uid in the table.
     """
 
     def __init__(self, uids: pd.Index) -> None:
@@ -34,11 +34,11 @@ class UidTable:
         return len(self.texts)
 
     def lookup_codes(self, texts: pa.ChunkedArray) -> Int32Array:
-        """Return the code of each uid, or -1 if the uid is not in the table."""
+        """Return the integer code of each uid, or -1 if the uid is not in the table."""
         return lookup_positions(texts, self.texts)
 
     def lookup_codes_of_lists(self, lists: Iterable[Sequence[str]]) -> Int32Array:
-        """Return the concatenated codes of the uids in several lists."""
+        """Return the integer codes of the uids in several lists as one array."""
         texts = [pa.array(uids, type=pa.large_string()) for uids in lists]
         return self.lookup_codes(pa.chunked_array(texts, type=pa.large_string()))
 
@@ -48,7 +48,7 @@ class UidTable:
 
     @cached_property
     def invalid(self) -> BoolArray | None:
-        """Mask of the uids that the API does not accept, or None if it accepts all uids."""
+        """Boolean array that is True for uids that the API does not accept, or None if all uids are accepted."""
         mask = is_invalid_uid(self.texts)
         if mask.any():
             return mask
@@ -61,20 +61,20 @@ class UidTable:
         quoted = pc.binary_join_element_wise(parts[0], self.texts, *parts[1:]).cast(pa.large_binary())
         if self.invalid is None:
             return quoted
-        # Only invalid uids can contain characters that JSON escapes.
+        # Only invalid uids can contain characters that must be escaped in JSON.
         escaped = [f"{canonical_json(uid)},".encode() for uid in self.take(np.flatnonzero(self.invalid))]
         return pc.replace_with_mask(quoted, pa.array(self.invalid), pa.array(escaped, type=pa.large_binary()))
 
     def sha256(self, codes: Int32Array) -> str:
         """
-        Return the SHA-256 hash of the canonical JSON of a list of uids.
+        Return the SHA-256 hash of a list of uids in canonical JSON.
 
-        The JSON is not built as one string, because a list can contain millions of uids.
+        The JSON text is not built as one Python string, because a list can contain millions of uids.
         """
         digest = hashlib.sha256(b"[")
         items = self._json.take(pa.array(codes))
         if len(items):
-            # Arrow's `take` returns one contiguous buffer, which contains the JSON of the list.
+            # Arrow's `take` returns one contiguous buffer, which contains the JSON text of all selected uids.
             _, ends, text = items.buffers()
             digest.update(memoryview(text)[: np.frombuffer(ends, dtype=np.int64)[len(items)] - 1])
         digest.update(b"]")
@@ -126,17 +126,17 @@ class CodedUids(Sequence[str]):
         """
         Return the uids that the API does not accept.
 
-        They include the tombstones of erased customers.
+        The rejected uids include the placeholders of erased customers.
         """
         if self.table.invalid is None:
             return []
         return self.table.take(self.codes[self.table.invalid[self.codes]])
 
     def sha256(self) -> str:
-        """Return the SHA-256 hash of the canonical JSON of the sequence."""
+        """Return the SHA-256 hash of the uids in canonical JSON."""
         return self.table.sha256(self.codes)
 
 
 def is_invalid_uid(texts: pa.Array | pa.ChunkedArray) -> BoolArray:
-    """Return a mask of the strings that the API does not accept as uids."""
+    """Return a boolean array that is True for strings that the API does not accept as uids."""
     return ~np.asarray(pc.match_substring_regex(texts, rf"\A(?:{UID.pattern})\z"), dtype=np.bool_)

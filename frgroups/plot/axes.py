@@ -1,4 +1,4 @@
-"""Helper functions of the charts: colors, headings, labels, axes, and detection of the input."""
+"""Helper functions for charts: colors, headings, labels, axes, and the detection of result tables."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def set_heading(ax: Axes, heading: str, notes: Sequence[str] = (), width: float 
     """
     Set the title of a chart to a heading, followed by notes such as the number of omitted groups. Return the Axes.
 
-    `width` is the width available for the text in points. None uses the width of the Axes.
+    `width` is the width available for the heading, in points. If it is None, the width of the Axes is used.
     """
     if width is None:
         width, _ = size_in_points(ax)
@@ -58,7 +58,7 @@ def wrap_heading(heading: str, notes: Sequence[str], inches: float) -> str:
 
 
 def show_spines(ax: Axes, *sides: Literal["left", "bottom"]) -> None:
-    """Show only the given sides of the frame."""
+    """Show only the given sides of the frame around the Axes."""
     for name, spine in ax.spines.items():
         spine.set_visible(name in sides)
 
@@ -70,17 +70,17 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
 
 
 def label_width(ax: Axes, n_characters: float, at_most: float = 0.35) -> float:
-    """Return the approximate width of a label with n characters, as a share of the width of the Axes."""
+    """Return the approximate width of a label with n characters, as a fraction of the Axes width."""
     return min(at_most, 6.0 * n_characters / size_in_points(ax)[0])
 
 
 def number_width(ax: Axes, number: int) -> float:
-    """Return the approximate width of a formatted number, as a share of the width of the Axes."""
+    """Return the approximate width of a formatted number, as a fraction of the Axes width."""
     return label_width(ax, len(f"{number:,}") + 1.5)
 
 
 def spread_positions(preferred: Sequence[float], gap: float, last: float) -> FloatArray:
-    """Return positions near the preferred ones that are at least `gap` apart and at most `last`."""
+    """Return positions close to the preferred positions that are at least `gap` apart and not above `last`."""
     order = np.argsort(preferred, kind="stable")
     positions = np.array(preferred, dtype=float)
     rising = positions[order]
@@ -94,12 +94,12 @@ def spread_positions(preferred: Sequence[float], gap: float, last: float) -> Flo
 
 
 def is_table(data: Any, *columns: str) -> bool:
-    """Return True for a DataFrame with the given columns, which identify a result table."""
+    """Return True if the data is a DataFrame with the given columns, which identify a result table."""
     return isinstance(data, pd.DataFrame) and set(columns) <= set(data.columns)
 
 
 def unpack_pair(data: Any, new: Any) -> tuple[Any, Any]:
-    """Return the older and the newer data, which can also be passed as one tuple."""
+    """Return the older and the newer data. `data` can also be a tuple that contains both."""
     if isinstance(data, tuple) and len(data) == 2 and new is None:
         return data[0], data[1]
     return data, new
@@ -114,7 +114,7 @@ def largest_groups(matrix: MembershipMatrix, top: int | None) -> Sequence[str] |
 
 
 def label_bar(ax: Axes, text: str, x: float, row: Any, *, side: Literal["left", "right"] = "right") -> None:
-    """Draw a text next to the end of a bar."""
+    """Draw a text label next to the end of a bar."""
     if side == "left":
         offset, alignment = -3, "right"
     else:
@@ -133,7 +133,7 @@ def label_bar(ax: Axes, text: str, x: float, row: Any, *, side: Literal["left", 
 
 
 def name_rows(ax: Axes, names: list[str]) -> None:
-    """Label the rows from top to bottom, and reserve space for a legend below the last row."""
+    """Label the rows of a chart from top to bottom, and reserve space for a legend below the last row."""
     ax.set_yticks(range(len(names)), labels=names, fontsize=8, parse_math=False)
     ax.set_ylim(len(names) + 0.9, -0.7)
     ax.tick_params(axis="y", length=0)
@@ -141,11 +141,11 @@ def name_rows(ax: Axes, names: list[str]) -> None:
 
 
 def format_count_axis(axis: Axis, n_bins: int = 6) -> None:
-    """Format an axis as numbers of customers: integers without a sign, with thousands separators."""
+    """Format the ticks of an axis as counts, which are integers with thousands separators and without a sign."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
     axis.set_major_locator(MaxNLocator(nbins=n_bins, integer=True))
 
 
 def add_legend(ax: Axes, columns: int = 2) -> None:
-    """Draw a legend below the last row."""
+    """Draw a legend below the last row of a chart."""
     ax.legend(loc="lower right", ncols=columns, fontsize=8, frameon=False, borderpad=0.1)

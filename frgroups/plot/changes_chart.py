@@ -41,8 +41,8 @@ def changes(
     """
     Draw the customers who joined and left each group as a diverging bar chart.
 
-    The groups with the most changes come first. Bars to the right show joined customers, and bars to the left show
-    customers who left.
+    The groups with the most changes come first. Bars to the right show customers who joined, and bars to the left
+    show customers who left.
 
     Parameters
     ----------
@@ -104,5 +104,5 @@ def changes(
     add_legend(ax)
     notes = [f"{len(changed):,} of {len(table):,} groups changed"]
     if len(drawn) < len(changed):
-        notes.append(f"showing the {len(drawn):,} with the most changes")
+        notes.append(f"showing the {len(drawn):,} groups with the most changes")
     return set_heading(ax, _HEADING, notes)

@@ -56,9 +56,9 @@ def flow(
     """
     Draw how customers moved between groups from one snapshot to another, as an alluvial chart.
 
-    The left column shows the states of the customers in the older snapshot, and the right column those in the newer
-    snapshot. The height of a band represents a number of customers, and its color is that of the group on the left.
-    The states "(several)" and "(none)" are defined in `group_flow`.
+    The left column shows the states of the customers in the older snapshot, and the right column shows the states in
+    the newer snapshot. The height of a band represents a number of customers, and the color of a band is the color of
+    the group on the left. The states "(several)" and "(none)" are defined in `group_flow`.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def flow(
 
 @dataclass(frozen=True, eq=False)
 class _Column:
-    """The states of one column from top to bottom, with the number of customers and the start of each state."""
+    """One column of a flow chart, with the number of customers and the start position of each state."""
 
     n: dict[str, int]
     start: dict[str, float]
@@ -138,7 +138,7 @@ class _Column:
 
     @classmethod
     def stack(cls, moves: pd.DataFrame, side: str, states: list[str], gap: float) -> _Column:
-        """Stack the states of a side ("from_group" or "to_group") with a gap between them."""
+        """Stack the states in the table column `side`, with a gap between the states."""
         sums = moves.groupby(side)["n"].sum()
         n = {state: int(sums[state]) for state in states if state in sums.index}
         start, position = {}, 0.0
@@ -150,12 +150,12 @@ class _Column:
 
 @dataclass(frozen=True)
 class _Side:
-    """The layout of one of the two columns."""
+    """The layout of the left or right column of a flow chart."""
 
     title: str
-    edge: float  # outer edge of the boxes
-    box: float  # left edge of the boxes
-    direction: int  # direction of the labels, as seen from the edge
+    edge: float  # The boxes end at this x-coordinate, next to the labels.
+    box: float  # The boxes start at this x-coordinate on the left.
+    direction: int  # The labels are to the left (-1) or to the right (1) of the boxes.
     label_alignment: Literal["left", "right"]
     title_alignment: Literal["left", "right"]
 
@@ -165,18 +165,18 @@ _RIGHT = _Side("after", 1.0, 1.0 - _BOX_WIDTH, 1, "left", "right")
 
 
 def _text_height(ax: Axes, height: float, lines: float) -> float:
-    """Return the height of text lines on the y-axis, if the Axes show `height` customers."""
+    """Return the height of lines of text in y-axis units, if the y-axis shows `height` customers."""
     return lines * _FONT_SIZE * height / size_in_points(ax)[1]
 
 
 def _combine_small_groups(table: pd.DataFrame, top: int | None) -> tuple[pd.DataFrame, int]:
-    """Combine all but the largest groups into one state. Return the moves and the number of combined groups."""
+    """Combine all but the `top` largest groups. Return the moves and the number of combined groups."""
     sides = [table.groupby(side)["n"].sum() for side in ("from_group", "to_group")]
     sizes = pd.concat(sides, axis=1).max(axis=1).drop([NONE, SEVERAL], errors="ignore")
     others: list[str] = []
     if top is not None:
         others = list(sizes.sort_values(ascending=False, kind="stable").index[top:])
-    if len(others) == 1:  # A single group does not need more space than the combined state.
+    if len(others) == 1:  # A single group is not combined, because it needs no more space.
         others = []
     moves = table[["from_group", "to_group", "from_name", "to_name", "n"]].copy()
     for side in ("from", "to"):
@@ -194,7 +194,7 @@ def _order_states(moves: pd.DataFrame) -> list[str]:
 
 
 def _state_names(moves: pd.DataFrame, states: list[str]) -> dict[str, str]:
-    """Return the display name of each state."""
+    """Return the name to display for each state."""
     names = dict(zip(moves["from_group"], moves["from_name"], strict=True))
     names |= dict(zip(moves["to_group"], moves["to_name"], strict=True))
     return dict(zip(states, display_names(states, [names[state] for state in states]), strict=True))
@@ -211,7 +211,7 @@ def _state_style(state: str, states: list[str]) -> tuple[str, str]:
 def _draw_bands(
     ax: Axes, moves: pd.DataFrame, before: _Column, after: _Column, states: list[str], height: float
 ) -> None:
-    """Draw a band for each pair of states, with the number of customers if it is readable."""
+    """Draw a band for each pair of states, with the number of customers if there is enough space."""
     next_left, next_right = dict(before.start), dict(after.start)
     rank = {state: number for number, state in enumerate(states)}
     rows = moves.assign(a=moves["from_group"].map(rank), b=moves["to_group"].map(rank)).sort_values(["a", "b"])
@@ -221,7 +221,7 @@ def _draw_bands(
         next_left[row.from_group] += row.n
         next_right[row.to_group] += row.n
         color, hatch = _state_style(row.from_group, states)
-        # A thin band would be hidden by a white edge.
+        # A white edge would hide a thin band.
         edge = "white" if 4 * row.n >= readable else color
         band = _band_path(left, right, row.n)
         ax.add_patch(PathPatch(band, facecolor=color, edgecolor=edge, alpha=0.55, hatch=hatch, linewidth=0.5))
@@ -230,7 +230,7 @@ def _draw_bands(
 
 
 def _band_path(left: float, right: float, n: int) -> Path:
-    """Return the outline of a band of n customers between a position on the left and one on the right."""
+    """Return the outline of a band for n customers, from a position on the left to a position on the right."""
     vertices = [
         *((0.03, left), (0.45, left), (0.55, right), (0.97, right)),
         *((0.97, right + n), (0.55, right + n), (0.45, left + n), (0.03, left + n), (0.03, left)),
@@ -242,7 +242,7 @@ def _band_path(left: float, right: float, n: int) -> Path:
 def _draw_column(
     ax: Axes, column: _Column, side: _Side, names: dict[str, str], states: list[str], height: float
 ) -> None:
-    """Draw the boxes and labels of one column."""
+    """Draw the boxes and labels of one column of a flow chart."""
     centers = [column.start[state] + n / 2 for state, n in column.n.items()]
     positions = spread_positions(centers, _text_height(ax, height, 1.4), height)
     label_x = side.edge + side.direction * 0.02

@@ -46,8 +46,8 @@ def history(data: Any, groups: Iterable[str] | None = None, *, top: int | None =
     """
     Draw the size of each group over time.
 
-    The largest groups have a colored line with a label, which contains the name, the last size, and the growth. The
-    other groups have gray lines. A line has a gap where the group did not exist, and ends with a cross if the group
+    The largest groups have colored lines, with labels that contain the name, the last size, and the growth. The other
+    groups have gray lines. A line has a gap where the group did not exist, and ends with a cross if the group
     was deleted. Hollow markers show sizes whose verdict is not "consistent".
 
     Parameters
@@ -104,14 +104,16 @@ def history(data: Any, groups: Iterable[str] | None = None, *, top: int | None =
     _format_axes(ax, x)
     notes = []
     if len(labeled) < len(last):
-        notes.append(f"labels show the {len(labeled):,} largest of {len(last):,} groups")
+        notes.append(f"only the {len(labeled):,} largest of {len(last):,} groups have a label")
     if n_inconsistent := int((table["verdict"] != "consistent").sum()):
-        notes.append(f"hollow markers: {n_inconsistent:,} of {len(table):,} sizes not read consistently")
+        notes.append(
+            f"hollow markers show {n_inconsistent:,} of {len(table):,} sizes that were not read consistently"
+        )
     return set_heading(ax, _HEADING, notes)
 
 
 def _member_counts(rows: pd.DataFrame) -> FloatArray:
-    """Return the number of members at each time, NaN where the group did not exist."""
+    """Return the number of members of a group at each time, or NaN if the group did not exist."""
     return rows["n_members"].to_numpy(dtype=float, na_value=np.nan)
 
 
@@ -172,7 +174,7 @@ def _label_ends(ax: Axes, x: FloatArray, lines: list[FloatArray], labels: list[s
 
 
 def _format_axes(ax: Axes, x: FloatArray) -> None:
-    """Format the axes of dates and sizes, and draw grid lines that end at the last snapshot."""
+    """Format the date axis and the size axis, and draw grid lines that end at the last snapshot."""
     locator = AutoDateLocator(maxticks=7)
     ticks = x
     if len(x) > 1:

@@ -9,14 +9,14 @@ from matplotlib import rcParams
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 _MAX_LENGTH = 30
-_MISSING_GLYPH = "□"  # replaces characters that the font does not contain, such as emoji
+_MISSING_GLYPH = "□"  # This box replaces characters that the font does not contain, such as emoji.
 
 
 def display_names(uids: Iterable[str], names: Iterable[str]) -> list[str]:
     """
     Return a short name for each group.
 
-    The uid is appended if a name is empty, not unique, or has missing glyphs.
+    The uid is appended to a name that is empty, is not unique, or contains characters that the font does not contain.
     """
     short_names = [short_name(name) for name in names]
     labels = []
@@ -29,17 +29,17 @@ def display_names(uids: Iterable[str], names: Iterable[str]) -> list[str]:
 
 
 def short_name(name: object, max_length: int = _MAX_LENGTH) -> str:
-    """Return a name on one line. The middle of a long name is replaced by an ellipsis."""
+    """Return a group name on one line. The middle of a long name is replaced by an ellipsis."""
     text = _replace_missing_glyphs(" ".join(str(name).split()))
     if len(text) <= max_length:
         return text
-    # The end is kept because names often differ there, for example "Club members, Tromsø" and "Club members, Bodø".
+    # Long names often differ only at the end, for example "Club members, Tromsø" and "Club members, Bodø".
     n_last = (max_length - 1) // 2
     return f"{text[: max_length - 1 - n_last].rstrip()}…{text[-n_last:].lstrip()}"
 
 
 def _replace_missing_glyphs(text: str) -> str:
-    """Replace each run of characters that the fonts of `rcParams["font.family"]` do not contain with a box."""
+    """Replace characters that are missing from the fonts in `rcParams["font.family"]` with a box."""
     known = _known_characters(tuple(rcParams["font.family"]), tuple(rcParams["font.sans-serif"]))
     result = ""
     for character in text:
@@ -53,9 +53,9 @@ def _replace_missing_glyphs(text: str) -> str:
 @cache
 def _known_characters(families: tuple[str, ...], _: tuple[str, ...]) -> frozenset[int]:
     """
-    Return the code points that the fonts of the given families contain.
+    Return the Unicode code points that the fonts of the given families contain.
 
-    The second argument is only part of the cache key.
+    The second argument is not used, except as part of the cache key.
     """
     characters: set[int] = set()
     for family in families:

@@ -32,7 +32,7 @@ from frgroups.plot.labels import display_names, short_name
 from frgroups.snapshot.membership_matrix import as_membership_matrix
 from frgroups.snapshot.universe import resolve_universe
 
-# Label of the color bar and heading of the chart.
+# For each measure, the values are the label of the color bar and the heading of the chart.
 _MEASURES = {
     "count": ("customers", "Customers in both groups"),
     "jaccard": ("Jaccard index, %", "Jaccard index: customers in both groups as a share of customers in either, %"),
@@ -47,9 +47,9 @@ _MEASURES = {
 }
 _MEASURES_OF_UNIVERSE = ("lift", "phi", "pmi")
 _SHARES = ("jaccard", "share", "overlap_coefficient")
-_MAX_WRITTEN = 25  # groups up to which the numbers are written into the cells
+_MAX_WRITTEN = 25  # The values of up to 25 groups are written into the cells.
 _MIN_FONT_SIZE = 3.5
-# Exponent of the color scale of shares and counts: the range from 0 to 10% covers 40% of the colors.
+# With this exponent of the color scale, shares from 0 to 10% cover 40% of the colors.
 _GAMMA = 0.4
 _SHARE_TICKS = (0, 1, 5, 10, 25, 50, 100)
 
@@ -64,29 +64,32 @@ def overlap_heatmap(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Draw an overlap measure of each pair of groups as a heatmap.
+    Draw an overlap measure for each pair of groups as a heatmap.
 
-    Similar groups are placed next to each other. The diagonal is blank, except for "count", where it shows the size
-    of each group. Shares are drawn on a fixed scale from 0 to 100%, so that heatmaps can be compared. The colors of
-    lift and PMI show the base-2 logarithm. Like those of phi, they are symmetrical around 0.
+    Similar groups are placed next to each other. For "count", the diagonal shows the size of each group. For other
+    measures, the diagonal is blank. Shares are drawn on a fixed scale from 0 to 100%, so that heatmaps can be
+    compared. The colors for lift represent its base-2 logarithm. The color scales of lift, PMI, and phi are
+    symmetrical around 0.
 
     Parameters
     ----------
     data
         A Snapshot, a table of memberships, or the result of `overlap_matrix`.
     groups
-        Uids or unique names of the groups to draw; None draws all groups. Ignored for the result of `overlap_matrix`.
+        The groups to draw, by uid or unique name. None draws all groups. Ignored if `data` is a result of
+        `overlap_matrix`.
     measure
-        Measure to draw: "count", "jaccard", "share", "overlap_coefficient", "lift", "phi" or "pmi". None means
-        "jaccard", or the measure that the result of `overlap_matrix` contains. Pass it for a matrix that was read
-        from a file.
+        The measure to draw: "count", "jaccard", "share", "overlap_coefficient", "lift", "phi", or "pmi". None selects
+        "jaccard", or the measure in the `attrs` of a result of `overlap_matrix`. The measure is required for a matrix
+        that was read from a file, because files do not contain `attrs`.
     universe
-        Number of customers of the tenant, required for lift, phi and PMI; None uses the value set by
-        `Snapshot.with_universe`.
+        The total number of customers of the tenant, which "lift", "phi", and "pmi" require. None uses the number set
+        by `Snapshot.with_universe`.
     top
-        Number of the largest groups to draw; None draws all. Of a matrix, the first `top` rows are drawn.
+        The number of groups to draw, the largest ones. None draws all groups. If `data` is a matrix, its first `top`
+        rows and columns are drawn.
     ax
-        Axes to draw on; None creates a figure.
+        The Axes to draw on. None creates a figure.
 
     Returns
     -------
@@ -115,9 +118,9 @@ def overlap_heatmap(
     n = len(table)
     if ax is None:
         ax = _new_axes(n)
-        label_part = 0.9  # of the height of a cell
+        label_part = 0.9  # The font size is at most 90% of the cell height.
     else:
-        label_part = 0.6  # because the labels take space from the Axes of the caller
+        label_part = 0.6  # The labels take space from the Axes that were passed.
     unit, heading = _MEASURES[measure]
     if n == 0:
         return empty_chart(ax, heading, "no groups")
@@ -145,27 +148,27 @@ def overlap_heatmap(
 
 
 def _color_levels(values: FloatArray, measure: Measure) -> FloatArray:
-    """Return the values on the scale of the colors: percentages, and base-2 logarithms of lift; NaN if undefined."""
+    """Convert the values to the color scale, which shows shares as percentages and lift as a logarithm."""
     if measure in _SHARES:
         return values * 100
     if measure == "lift":
         with np.errstate(divide="ignore"):
             values = np.log2(values)
     if measure in _MEASURES_OF_UNIVERSE:
-        # Groups without common customers have a lift of 0, whose logarithm is -inf. They get the lowest color.
+        # Groups without common customers have a lift of 0, whose logarithm is -inf. Their cells get the lowest color.
         limit = _symmetric_limit(values)
         return np.clip(values, -limit, limit)
     return values
 
 
 def _symmetric_limit(values: FloatArray) -> float:
-    """Return the largest finite absolute value outside of the diagonal, or 1 if it is smaller."""
+    """Return the largest finite absolute value outside the diagonal, but at least 1."""
     others = values[~np.eye(len(values), dtype=bool)]
     return max(float(np.abs(others[np.isfinite(others)]).max(initial=0.0)), 1.0)
 
 
 def _color_norm(levels: FloatArray, measure: Measure) -> Normalize:
-    """Return the color scale of a measure."""
+    """Return the normalization that maps the values of an overlap measure to colors."""
     if measure in _SHARES:
         return PowerNorm(_GAMMA, 0, 100)
     if measure == "phi":
@@ -177,7 +180,7 @@ def _color_norm(levels: FloatArray, measure: Measure) -> Normalize:
 
 
 def _colormap(ax: Axes, measure: Measure) -> Colormap:
-    """Return a colormap whose low or neutral values are close to the background of the Axes."""
+    """Return a colormap whose low or neutral values are close to the background color of the Axes."""
     red, green, blue = to_rgb(ax.get_facecolor())
     is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
     if measure in _MEASURES_OF_UNIVERSE:
@@ -188,7 +191,7 @@ def _colormap(ax: Axes, measure: Measure) -> Colormap:
 
 
 def _format_color_bar(bar: Colorbar, measure: Measure) -> None:
-    """Set the ticks of the color bar in the unit of the measure."""
+    """Format the ticks of the color bar in the unit of the overlap measure."""
     if measure == "count":
         format_count_axis(bar.ax.yaxis)
     elif measure in _SHARES:
@@ -198,7 +201,7 @@ def _format_color_bar(bar: Colorbar, measure: Measure) -> None:
 
 
 def _cut_matrix(matrix: pd.DataFrame, top: int | None) -> tuple[pd.DataFrame, list[str], int]:
-    """Return the first rows and columns of a matrix, their names, and the total number of groups."""
+    """Return the first `top` rows and columns of a matrix, the group names, and the number of all groups."""
     table = matrix.iloc[:top, :top]
     return table, [short_name(label) for label in table.index], len(matrix)
 
@@ -206,12 +209,12 @@ def _cut_matrix(matrix: pd.DataFrame, top: int | None) -> tuple[pd.DataFrame, li
 def _compute_matrix(
     data: Any, groups: Iterable[str] | None, measure: Measure, universe: int | None, top: int | None
 ) -> tuple[pd.DataFrame, list[str], int]:
-    """Return the matrix of the largest groups, their names, and the total number of groups."""
+    """Return the matrix of the `top` largest groups, the group names, and the number of all groups."""
     seen = as_membership_matrix(data)
     universe = resolve_universe(data, universe, seen)
     matrix = seen.select(groups)
     if measure in _MEASURES_OF_UNIVERSE and universe is None:
-        raise InputError(f"measure={measure!r} requires `universe`, the total number of customers of the tenant.")
+        raise InputError(f"measure={measure!r} requires `universe`, the total number of customers in the tenant.")
     chosen = matrix.select(largest_groups(matrix, top))
     table = overlap_matrix(chosen, measure=measure, universe=universe)
     order = leaf_order(overlap_matrix(chosen, measure="jaccard").to_numpy())
@@ -256,6 +259,7 @@ def _write_cells(
 
 
 def _format_cell(value: float, measure: Measure) -> str:
+    """Format the value of an overlap measure for a cell of the heatmap."""
     if np.isnan(value):
         return "–"
     if np.isneginf(value):

@@ -37,8 +37,8 @@ def profile(
     """
     Draw the share of each attribute value in a group and in the reference.
 
-    The strongest effects come first. The label on the right is the index, where 100 means no difference. It includes
-    the q-value if that is above 0.05, because the difference might be due to chance. For a number such as
+    The strongest effects come first. The label on the right is the index, where 100 means no difference. The
+    label includes a q-value above 0.05, because the difference might be due to chance. For a number such as
     credit_limit, the row contains the means and their standardized difference instead of shares. For a flag, only the
     value "yes" is drawn.
 
@@ -128,7 +128,7 @@ def _select_table(data: Any, group: Any, versus: Any) -> tuple[pd.DataFrame, str
 
 
 def _describe_index(row: Any) -> str:
-    """Return the index of a row, with the q-value if the difference might be due to chance."""
+    """Return the index of a profile row, and the q-value if the difference might be due to chance."""
     if np.isnan(row.index):
         is_only_in_group = row.share_ref == 0 and row.n_in
         return "only in the group" if is_only_in_group else ""

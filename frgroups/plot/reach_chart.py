@@ -1,4 +1,4 @@
-"""Charts of reach: by group and channel, by further group, and by campaign."""
+"""Charts of the customers who can be contacted through a channel or who are reached by a campaign."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def incremental_reach(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Draw the customers that each further group adds to those who can already be contacted.
+    Draw how many customers each further group adds to the customers who can already be contacted.
 
     Parameters
     ----------
@@ -197,10 +197,10 @@ def campaign_reach(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Draw the members of each campaign who do and do not get a larger discount from another campaign.
+    Draw how many members of each campaign get a larger discount from another campaign.
 
     The campaigns with the largest discounts come first. The number of members without a larger discount is an upper
-    bound of the customers for whom the campaign makes a difference, as explained in `frgroups.campaign_reach`.
+    bound of the number of customers who benefit from the campaign, as explained in `frgroups.campaign_reach`.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def campaign_reach(
     add_legend(ax)
     notes = []
     if len(drawn) < len(table):
-        notes.append(f"showing the {len(drawn):,} largest discounts of {len(table):,} campaigns")
+        notes.append(f"showing the {len(drawn):,} of {len(table):,} campaigns with the largest discounts")
     return set_heading(ax, heading, notes)
 
 
@@ -285,7 +285,7 @@ def _describe_reach(row: Any) -> str:
 
 
 def _channel_labels(drawn: pd.DataFrame) -> list[str]:
-    """Return the channel of each row. The label of a group's first row also contains its name and size."""
+    """Return the channel of each row as its label. A group's first label also contains its name and size."""
     is_first = ~drawn["customer_group_uid"].duplicated()
     names = iter(display_names(drawn.loc[is_first, "customer_group_uid"], drawn.loc[is_first, "name"]))
     labels = list(drawn["channel"])
@@ -296,9 +296,10 @@ def _channel_labels(drawn: pd.DataFrame) -> list[str]:
 
 def _campaign_labels(table: pd.DataFrame, drawn: pd.DataFrame) -> list[str]:
     """
-    Return the bar labels of the campaigns.
+    Return the labels for the bars of the campaigns.
 
-    A label contains the number of members and, if some members get a larger discount, the campaign that gives it.
+    A label contains the number of members. If members get a larger discount from another campaign, the label also
+    contains the name of the other campaign.
     """
     names = dict(zip(_campaign_uids(table), table["name"], strict=True))
     labels = []

@@ -32,7 +32,7 @@ def sizes(data: Any, *, top: int | None = 30, ax: Axes | None = None) -> Axes:
     """
     Draw the number of members of each group as a bar chart, largest group first.
 
-    Each bar is divided into the members who are in no other group and those who are also in other groups.
+    Each bar is divided into the members who are in no other group and the members who are also in other groups.
 
     Parameters
     ----------

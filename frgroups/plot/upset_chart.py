@@ -108,7 +108,7 @@ def upset(
         chosen = matrix.select(largest_groups(matrix, n_groups) if groups is None else groups)
         if groups is None and chosen.n_groups < matrix.n_groups:
             notes.append(f"showing the {chosen.n_groups:,} largest of {matrix.n_groups:,} groups")
-        # The title contains the number of exclusive combinations. There can be too many inclusive ones to count.
+        # The title states the number of exclusive combinations. Inclusive combinations can be too many to count.
         table = intersections(chosen, mode=mode, top=None if mode == "exclusive" else top)
         all_groups = _groups_of_matrix(chosen)
     all_groups = all_groups.sort_values(["n", "customer_group_uid"], ascending=[False, True], ignore_index=True)
@@ -137,13 +137,13 @@ def _write_heading(place: Axes | Figure | SubFigure, bars: Axes, heading: str, n
     if not isinstance(place, Axes):
         place.suptitle(wrap_heading(heading, notes, place.bbox.width / place.dpi), x=0.01, ha="left", fontsize=10)
         return
-    # The layout reserves space only for the titles of the parts. A blank title moves the bars below the heading.
+    # The layout reserves space only for the titles of the new Axes. A blank title moves the bars below the heading.
     n_lines = set_heading(place, heading, notes).get_title(loc="left").count("\n") + 1
     bars.set_title("\n".join(" " * n_lines), fontsize=10)
 
 
 def _prepare_figure(fig: Figure | SubFigure | None, n: int, names: list[str]) -> Figure | SubFigure:
-    """Return the figure of the caller, or create a figure that is large enough for n combinations."""
+    """Return the given figure, or create a figure that is large enough for n combinations."""
     if fig is None:
         width = 3.0 + 0.075 * max(map(len, names), default=0) + 0.4 * n
         return plt.figure(figsize=(max(width, 7.5), 3.6 + 0.3 * len(names)), layout="constrained")
@@ -155,7 +155,7 @@ def _prepare_figure(fig: Figure | SubFigure | None, n: int, names: list[str]) ->
 def _add_parts(
     place: Axes | Figure | SubFigure, widths: list[float], heights: list[float]
 ) -> tuple[Axes, Axes, Axes]:
-    """Add the Axes of the bars, the dots, and the sizes in place of an Axes, or on a figure."""
+    """Add the Axes of the bars, the dots, and the sizes to a figure, or in the place of another Axes."""
     ratios: dict[str, Any] = {"width_ratios": widths, "height_ratios": heights}
     if not isinstance(place, Axes):
         grid: GridSpecBase = place.add_gridspec(2, 2, **ratios)
@@ -165,7 +165,7 @@ def _add_parts(
     if spec is not None:
         grid = spec.subgridspec(2, 2, **ratios)
         return _add_shared_axes(fig.add_subplot, grid[0, 1], grid[1, 1], grid[1, 0])
-    # Axes without a SubplotSpec have a fixed position, so the parts are also placed at fixed positions.
+    # Axes without a SubplotSpec have a fixed position, so the new Axes are also placed at fixed positions.
     box = place.get_position()
     grid = GridSpec(2, 2, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1, **ratios)
     root: Any = place.get_figure(root=True)
@@ -175,14 +175,14 @@ def _add_parts(
 def _add_shared_axes(
     add: Callable[..., Axes], bars_place: Any, dots_place: Any, sizes_place: Any
 ) -> tuple[Axes, Axes, Axes]:
-    """Add three Axes. The dots share the x-axis with the bars and the y-axis with the sizes."""
+    """Add the Axes of an UpSet plot. The dots share the x-axis with the bars and the y-axis with the sizes."""
     bars = add(bars_place)
     dots = add(dots_place, sharex=bars)
     return bars, dots, add(sizes_place, sharey=dots)
 
 
 def _select_mode(data: Any, mode: Mode | None) -> Mode:
-    """Return the given mode, the mode of the table, or "exclusive". Raise InputError if the first two differ."""
+    """Return the given mode, the mode of the table, or "exclusive". Raise InputError if two modes differ."""
     if mode is not None:
         check_choice(mode, "mode", get_args(Mode))
     if not is_table(data, "groups", "mode") or data.empty:
@@ -196,16 +196,16 @@ def _select_mode(data: Any, mode: Mode | None) -> Mode:
 
 
 def _groups_of_matrix(matrix: MembershipMatrix) -> pd.DataFrame:
-    """Return the groups of a membership matrix with the columns customer_group_uid, label, and n."""
+    """Return the groups in a membership matrix as a table with the columns customer_group_uid, label, and n."""
     labels = display_names(matrix.group_uids, matrix.group_names)
     return pd.DataFrame({"customer_group_uid": matrix.group_uids, "label": labels, "n": matrix.sizes})
 
 
 def _groups_of_table(table: pd.DataFrame, mode: Mode) -> pd.DataFrame:
     """
-    Return the groups of an `intersections` table with the columns customer_group_uid, label, and n.
+    Return the groups in an `intersections` table, with the columns customer_group_uid, label, and n.
 
-    The sizes in n are lower bounds if combinations were omitted from the table.
+    The group sizes in the column n are lower bounds if combinations were omitted from the table.
     """
     rows = table.loc[table["groups"] != OTHER, ["groups", "degree", "n"]].explode("groups")
     if mode == "inclusive":
@@ -230,7 +230,7 @@ def _describe_selection(table: pd.DataFrame, drawn: pd.DataFrame, mode: Mode) ->
         return customers
     if mode == "exclusive":
         customers = f"{format_percentage(drawn['share'].sum())} of {customers}"
-    if _has_rest(table):  # The number of all combinations is unknown.
+    if _has_rest(table):  # The number of all combinations is not known from a table that omits combinations.
         return f"the {len(drawn):,} largest combinations, {customers}"
     return f"{len(drawn):,} of {len(table):,} combinations, {customers}"
 
@@ -240,7 +240,7 @@ def _draw_bars(ax: Axes, n: pd.Series) -> None:
     ax.bar(range(len(n)), n, width=0.62, color=INK)
     is_crowded = 4.8 * max(len(f"{value:,}") for value in n) > 0.9 * size_in_points(ax)[0] / len(n)
     rotation, headroom = 0, 1.12
-    if is_crowded:  # Horizontal labels would overlap.
+    if is_crowded:  # Horizontal labels would overlap, so the labels are rotated.
         rotation, headroom = 90, 1.3
     for position, value in enumerate(n):
         ax.annotate(

@@ -1,1 +1,1 @@
-"""Erase one customer from the data folder, or export the stored data of the customer."""
+"""Erase one customer from the data folder, or export the customer's stored data."""

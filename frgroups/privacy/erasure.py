@@ -42,8 +42,8 @@ def erase_customer(
     """
     Erase one customer from all files in the data folder.
 
-    Delete the customer in the tenant first. Otherwise, the next load stores the customer again. To complete an
-    interrupted erasure, call the function again.
+    Delete the customer on the server before you call this function. Otherwise, the next load stores the customer
+    again. To complete an interrupted erasure, call the function again.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def erase_customer(
     InputError
         `customer_uid` is empty, or a path does not exist.
     LockedError
-        A plan is being applied. No file was changed. If a load is running, the function waits for its end instead.
+        A plan is being applied. No file was changed. If a load is running, the function waits until the load ends.
 
     See Also
     --------
@@ -83,14 +83,14 @@ def erase_customer(
 
     Notes
     -----
-    *Snapshots* are rewritten without the customer's attributes, consents and memberships. References to the customer
+    *Snapshots* are rewritten without the customer's attributes, consents, and memberships. References to the customer
     as a parent are removed. If the customer was the last member of a group, the empty group remains.
 
     *Plans* that contain the customer in an operation or as a previous member are removed, with their review pages and
     approvals. Without the customer, the plan would differ from the approved plan. If a plan only excludes the
     customer, the exclusion is removed, and the plan's digest does not change.
 
-    *Journals and receipts* remain. The customer is replaced by a tombstone such as `(erased-1)`, so that the counts
+    *Journals and receipts* remain. The customer is replaced by a placeholder such as `(erased-1)`, so that the counts
     are still correct. The plan's digest is removed from all files, because the uid could be found by computing
     digests of candidate plans. An interrupted run can no longer be resumed. `plan_undo` leaves out the customer.
 
@@ -131,7 +131,7 @@ def erase_customer(
 
 @dataclass(frozen=True)
 class _Row:
-    """The action for one file, as a row of the result."""
+    """A row of the result table, which describes the action for one file."""
 
     match: FileMatch
     action: str
@@ -149,7 +149,7 @@ class _Row:
 
 
 def _decide(match: FileMatch) -> tuple[str, str]:
-    """Return the action for a file, and the reason for the action."""
+    """Return the action that erases the customer from a file, and the reason for this action."""
     removal = _reason_to_remove(match)
     if removal:
         return "removed", removal
@@ -158,15 +158,18 @@ def _decide(match: FileMatch) -> tuple[str, str]:
     if match.kind == "other":
         return FAILED, "This file was not written by frgroups. Remove the customer by hand."
     if match.n_left:
-        note = f"Remove {pluralize(match.n_left, 'mention')} in longer texts or in rows of other customers by hand."
+        note = (
+            f"Remove {pluralize(match.n_left, 'mention')} of the customer in free text or in the rows of other "
+            "customers by hand."
+        )
         if match.n:
-            note = f"The customer's rows are removed. {note}"
+            note = f"The rows of the customer are removed. {note}"
         return FAILED, note
     if _has_digest_only(match):
         action = "rewritten" if match.kind == "plan" else "tombstoned"
         return action, "This file contains the digest of a plan that contains the customer."
     if match.kind in ("receipt", "journal"):
-        return "tombstoned", "The counts in this file do not change. An interrupted apply can no longer be resumed."
+        return "tombstoned", "The counts in this file do not change. An interrupted run can no longer be resumed."
     return "rewritten", ""
 
 
@@ -174,12 +177,12 @@ def _reason_to_remove(match: FileMatch) -> str:
     """
     Return the reason why a file is removed.
 
-    The result is an empty string if the file is not removed.
+    If the file is not removed, the result is an empty string.
     """
     if match.kind in ("quarantined", "draft"):
         return match.problem or "This file is not in use."
     if match.kind == "review":
-        return "This review shows a plan that contains the customer. Save the review of a new plan."
+        return "This review shows a plan that contains the customer. Create a new plan and save its review."
     if match.kind == "plan" and not _has_digest_only(match) and (match.digest or match.problem):
         return "This plan contains the customer. If it has not been applied, create a new plan."
     if match.kind == "approval" and match.plan_digests:
@@ -192,7 +195,7 @@ def _reason_to_remove(match: FileMatch) -> str:
 
 
 def _has_digest_only(match: FileMatch) -> bool:
-    """Return True if the only trace of the customer in a file is the digest of a plan."""
+    """Return True if a file contains the digest of a plan with the customer, but no id of the customer."""
     return not match.n and bool(match.plan_digests)
 
 
@@ -200,9 +203,10 @@ def _lock_and_search(subject: Subject, scope: SearchScope, locks: ExitStack) -> 
     """
     Lock the tenants and search for the customer.
 
-    Return the subject with all known ids, and the matches. Every tenant that has ever been locked is locked, because
-    a running apply or load could still store the customer. If the search finds further tenants, all locks are
-    released and acquired again in a fixed order. As a result, two erasures cannot block each other.
+    Return the customer with all known ids, and the files that contain the customer. Every tenant that has ever been
+    locked is locked, because a running apply or load could still store the customer. If the search finds further
+    tenants, all locks are released and acquired again in a fixed order. As a result, two erasures cannot block each
+    other.
     """
     tenants = {tenant for tenant in locked_tenants(scope.caches()) if subject.is_in(tenant[0])}
     while True:
@@ -218,7 +222,7 @@ def _lock_and_search(subject: Subject, scope: SearchScope, locks: ExitStack) -> 
 
 
 def _lock_name(match: FileMatch) -> tuple[str, str]:
-    """Return the tenant and the host of a file in the spelling that lock names use."""
+    """Return the tenant and the host of a file in the spelling that is used in the names of lock files."""
     tenant_uid, host = parse_tenant_folder(tenant_folder(match.tenant_uid, match.base_url))
     return tenant_uid, f"https://{host}"
 
@@ -234,7 +238,7 @@ def _lock(tenant_uid: str, base_url: str, scope: SearchScope, locks: ExitStack) 
 
 
 def _erase(matches: Sequence[FileMatch], subject: Subject, scope: SearchScope) -> Iterator[_Row]:
-    """Process all matches, and search again for remaining mentions."""
+    """Erase the customer from all files that were found, and search for the customer again."""
     moved: dict[Path, Path] = {}
     rows = [_process(match, subject, moved) for match in matches]
     rows = [replace(row, path=moved.get(row.path, row.path)) for row in rows]
@@ -252,10 +256,10 @@ def _erase(matches: Sequence[FileMatch], subject: Subject, scope: SearchScope) -
 
 def _process(match: FileMatch, subject: Subject, moved: dict[Path, Path]) -> _Row:
     """
-    Perform the action for one file.
+    Erase the customer from one file.
 
-    The dictionary `moved` gets the new path of each renamed file. A file that was already renamed together with
-    another file is skipped.
+    The new path of each renamed file is added to the dictionary `moved`. A file that was already renamed together
+    with another file is skipped.
     """
     row = _Row.planned(match)
     if match.path in moved:
@@ -265,7 +269,8 @@ def _process(match: FileMatch, subject: Subject, moved: dict[Path, Path]) -> _Ro
             _remove(match.path)
         elif not match.problem and _can_be_rewritten(match):
             moved |= REWRITERS[match.kind](match, subject)
-    except FileNotFoundError:  # The file was removed together with another file, or by another process.
+    except FileNotFoundError:
+        # The file was already removed, either together with another file or by another process.
         return row
     except OSError as error:
         return replace(row, action=FAILED, note=f"{error.strerror or type(error).__name__}")
@@ -275,7 +280,8 @@ def _process(match: FileMatch, subject: Subject, moved: dict[Path, Path]) -> _Ro
 
 
 def _can_be_rewritten(match: FileMatch) -> bool:
-    if match.kind in ("snapshot", "list"):  # Other mentions remain.
+    if match.kind in ("snapshot", "list"):
+        # A file is not rewritten if it only contains mentions that must be removed by hand.
         return match.n > 0
     return match.kind in REWRITERS
 

@@ -44,8 +44,9 @@ Kind = Literal[
     "snapshot", "quarantined", "draft", "plan", "review", "approval", "receipt", "journal", "list", "other"
 ]
 
-DIGEST_LENGTH = 12  # Number of digits that identify a plan in review pages and file names.
-# Names of journals and receipts contain the planning time and the digest of the plan.
+# In review pages and file names, a plan is identified by the first 12 digits of its digest.
+DIGEST_LENGTH = 12
+# The names of journals and receipts contain the planning time and the digest of the plan.
 FILES_NAMED_BY_DIGEST = re.compile(r"(\d{8}T\d{12}Z)-[0-9a-f]{16}(\.jsonl|\.receipt\.json)")
 
 _ID_COLUMNS = ("external_id", "email", "mobile", "loyalty_id", "vat_number")
@@ -95,7 +96,7 @@ class FileMatch:
 
 
 def ids_in_snapshot(folder: Path, subject: Subject) -> frozenset[str]:
-    """Return the customer's other ids from a stored snapshot."""
+    """Return the other ids of the customer that a stored snapshot contains."""
     try:
         if not subject.is_in(tenant_of(folder)[0]):
             return frozenset()
@@ -110,7 +111,7 @@ def scan_snapshot(folder: Path, subject: Subject) -> FileMatch:
     """
     Search a stored snapshot for the customer.
 
-    Rows that contain the customer as a parent are counted, too.
+    Rows of other customers that refer to the customer as their parent are also counted.
     """
     tenant_uid, base_url = tenant_of(folder)
     if not subject.is_in(tenant_uid):
@@ -141,7 +142,7 @@ def _count_in_snapshot(folder: Path, subject: Subject) -> tuple[int, int]:
 
 def _damage_of(folder: Path, read_error: Exception | None = None) -> tuple[bool, str]:
     """
-    Return whether a snapshot is damaged, and the reason why it cannot be rewritten.
+    Check if a stored snapshot is damaged, and return the reason why it cannot be rewritten.
 
     A snapshot is damaged if its content differs from the checksums in its manifest. A snapshot on a disk that is
     temporarily unavailable is not damaged.
@@ -163,7 +164,7 @@ def _damage_of(folder: Path, read_error: Exception | None = None) -> tuple[bool,
 
 
 def scan_quarantined(folder: Path, subject: Subject) -> FileMatch:
-    """Search a folder that is not in use: a draft, a damaged snapshot, or a replaced snapshot."""
+    """Search a snapshot folder that is not in use because it is a draft, damaged, or replaced."""
     tenant_uid, base_url = tenant_of(folder)
     match = FileMatch("quarantined", folder, tenant_uid, base_url)
     if not subject.is_in(tenant_uid):
@@ -174,7 +175,7 @@ def scan_quarantined(folder: Path, subject: Subject) -> FileMatch:
             if path.is_file() and path.name not in _TABLES_WITHOUT_CUSTOMERS:
                 n += count_in_file(path, subject)
         except (OSError, pa.ArrowException, ValueError):
-            problem = "A part of the folder cannot be read."
+            problem = "Some files in the folder cannot be read."
     return replace(match, n=n, problem=problem)
 
 
@@ -182,8 +183,8 @@ def scan_file(path: Path, subject: Subject, *, is_list: bool = False) -> FileMat
     """
     Search a file for the customer.
 
-    The type of the file is determined from its content. If `is_list` is True, a file of unknown type is searched as a
-    list.
+    The type of the file is determined from its content. If `is_list` is True, a file of unknown type is treated as a
+    list of customers.
     """
     if path.suffix == ".parquet" or path.stat().st_size > MAX_BYTES:
         return FileMatch("other", path, n=count_in_file(path, subject))
@@ -220,7 +221,7 @@ def _scan_list(path: Path, body: bytes, subject: Subject) -> FileMatch:
 
 
 def _is_review(text: str) -> bool:
-    """Return True if the content of a file is a review in HTML, Markdown, text or CSV format."""
+    """Return True if a file contains the review of a plan in HTML, Markdown, text, or CSV format."""
     if text.startswith(("# Review: ", _REVIEW_CSV)) or _REVIEW_TEXT.match(text):
         return True
     return re.search(r"<title>[^<]*Review of plan [0-9a-f]{12}", text) is not None
@@ -228,9 +229,9 @@ def _is_review(text: str) -> bool:
 
 def _review_workbook(body: bytes) -> str:
     """
-    Return the text of a review in Excel format.
+    Return the text of an Excel workbook that contains the review of a plan.
 
-    The workbook is recognized by its title property. The result is an empty string for any other file.
+    The workbook is recognized by its title property. For any other file, the result is an empty string.
     """
     if not body.startswith(ZIP_SIGNATURE):
         return ""
@@ -244,12 +245,12 @@ def _review_workbook(body: bytes) -> str:
 
 
 def _count_planned(plan: Plan, subject: Subject) -> int:
-    """Count the mentions of the customer in the operations and previous members of a plan."""
+    """Count how often the customer occurs in the operations and previous members of a plan."""
     return sum(subject.count_uid((*group.baseline, *group.add, *group.remove)) for group in plan.groups)
 
 
 def _count_unplanned(plan: Plan, subject: Subject) -> int:
-    """Count the mentions of the customer in the exclusions and the purpose of a plan."""
+    """Count how often the customer occurs in the excluded changes and the purpose of a plan."""
     n = subject.count_in(plan.purpose)
     for excluded in plan.excluded_changes:
         n += (excluded.customer_uid == subject.uid) + subject.count_in(excluded.note)
@@ -285,7 +286,8 @@ def _scan_plan(path: Path, subject: Subject) -> FileMatch:
     if not subject.is_in(plan.tenant_uid):
         return match
     n_planned = _count_planned(plan, subject)
-    if n_planned:  # The digest does not cover the exclusions.
+    if n_planned:
+        # The digest does not cover excluded changes, so they are not counted in `n_planned`.
         match = replace(match, digest=plan.digest)
     return replace(match, n=n_planned + _count_unplanned(plan, subject))
 
@@ -320,7 +322,7 @@ _CHECKSUMMED_SCANNERS: dict[Kind, Callable[[Path, Subject], FileMatch]] = {
 
 
 def _is_unfinished(erasure_id: str, path: Path) -> bool:
-    """Return True if the name of a journal or receipt still contains the digest after an erasure."""
+    """Return True if the name of a journal or receipt still contains the plan digest after an erasure."""
     return bool(erasure_id) and FILES_NAMED_BY_DIGEST.fullmatch(path.name) is not None
 
 
@@ -359,7 +361,7 @@ def _scan_journal(path: Path, body: bytes, subject: Subject) -> FileMatch:
 
 
 def uids_of_line(line: dict[str, Any]) -> dict[str, list[str]]:
-    """Return the lists of customer uids in a line of a journal, by key."""
+    """Return a dictionary from JSON key to customer uids for all lists of uids in a journal line."""
     return {name: line[name] for name in ("uids", "add", "remove") if isinstance(line.get(name), list)}
 
 
@@ -380,11 +382,14 @@ def _count_in_review(text: str, subject: Subject) -> int:
     else:
         in_markdown = re.sub(r"([\\`*_|~<&])", r"\\\1", subject.uid)
         cells = (
-            json.dumps(subject.uid, ensure_ascii=False),  # Data of the HTML page, and CSV.
+            # Reviews in HTML and CSV format contain the uid in double quotes.
+            json.dumps(subject.uid, ensure_ascii=False),
             f">{html.escape(subject.uid)}</td>",
             f"| {in_markdown} |",
-            f'"\'{subject.uid}"',  # CSV cell that spreadsheets read as text.
-            f">{html.escape(subject.uid, quote=False)}</t>",  # Excel.
+            # In a CSV review, a leading apostrophe prevents spreadsheets from interpreting the uid as a formula.
+            f'"\'{subject.uid}"',
+            # Excel workbooks store the text of a cell in an XML element.
+            f">{html.escape(subject.uid, quote=False)}</t>",
         )
         n = sum(text.count(cell) for cell in cells)
     return n or sum(subject.count_in(html.unescape(purpose)) for purpose in _PURPOSE.findall(text))
@@ -395,14 +400,14 @@ def _digests_in(text: str) -> frozenset[str]:
 
 
 def _tenant_of_list(path: Path) -> tuple[str, str]:
-    """Return the tenant and host of a suppression list, or empty strings for any other list."""
+    """Return the tenant and the host of a suppression list, or empty strings for any other list."""
     if path.parent.name != SUPPRESSION_LIST:
         return "", ""
     return _parse_tenant(path.stem)
 
 
 def tenant_of(path: Path) -> tuple[str, str]:
-    """Return the tenant and host of a file from its manifest or from the name of its folder."""
+    """Return the tenant and the host of a file, which are read from its manifest or its folder name."""
     tenant = read_tenant(path)
     if tenant is not None:
         return tenant

@@ -34,7 +34,7 @@ class ListRowsResult:
     """
     Result of removing a customer's rows from a list.
 
-    It contains the new bytes of the file, the removed rows, and the number of remaining mentions.
+    The result contains the new bytes of the file, the removed rows, and the number of remaining mentions.
     """
 
     body: bytes
@@ -44,11 +44,11 @@ class ListRowsResult:
 
 def remove_list_rows(body: bytes, uid: str, ids: Iterable[str]) -> ListRowsResult:
     r"""
-    Remove the rows that contain the uid or another id of a customer.
+    Remove the rows of a list that contain the uid or another id of a customer.
 
-    The other bytes of a text file do not change. The id columns are recognized by their names, as in `read_list`. If
-    the file has no id column, all columns are compared. The column customer_uid is compared with the uid, the column
-    external_id with the other ids, and any other id column with both.
+    The other rows of a text file do not change. Id columns are recognized by their names, as in `read_list`. If the
+    file has no id column, all columns are compared. The column customer_uid is compared with the customer's uid, the
+    column external_id with the customer's other ids, and any other id column with both.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def remove_list_rows(body: bytes, uid: str, ids: Iterable[str]) -> ListRowsResul
 
 def _remove_from_text(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
     whole, encoding = _decode(body)
-    # The byte order mark and the separator line do not belong to the first row.
+    # The byte order mark and the separator line are not part of the first row.
     text = whole.removeprefix("\ufeff")
     separator_line = SEPARATOR_LINE.match(text)
     if separator_line:
@@ -85,7 +85,7 @@ def _remove_from_text(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsRes
 
 
 def _row_test(header: Sequence[str], uid: str, ids: frozenset[str]) -> RowTest:
-    """Return a function that tests if an id column of a row contains the customer."""
+    """Return a function that tests whether the id columns of a row contain an id of the customer."""
     id_names = {normalize_column_name(name) for name in (*USUAL_NAMES, *OTHER_IDS)}
     by_column = {
         column: frozenset(map(_fold, _ids_for(name, uid, ids)))
@@ -105,7 +105,7 @@ def _row_test(header: Sequence[str], uid: str, ids: frozenset[str]) -> RowTest:
 
 
 def _ids_for(column: str, uid: str, ids: frozenset[str]) -> frozenset[str]:
-    """Return the ids of the customer that a column can contain."""
+    """Return the customer's ids that can occur in a column with the given name."""
     if normalize_column_name(column) == "customeruid":
         return frozenset({uid})
     if normalize_column_name(column) == "externalid":
@@ -120,9 +120,9 @@ def _fold(cell: str) -> str:
 
 def _decode(body: bytes) -> tuple[str, str]:
     """
-    Decode the bytes of a text file, and return the text with the encoding.
+    Decode the bytes of a text file, and return the text and the encoding.
 
-    The text contains the byte order mark, so that encoding it again returns the same bytes.
+    The text contains the byte order mark, so that the original bytes are restored if the text is encoded again.
     """
     encodings: tuple[str, ...] = ("utf-8", "cp1252", "latin-1")
     if body[:2] == b"\xff\xfe":
@@ -141,9 +141,10 @@ def _decode(body: bytes) -> tuple[str, str]:
 
 def _records(text: str) -> list[Record]:
     """
-    Split a text into records, and return each record with its cells.
+    Split the text of a list into records, and return each record with its cells.
 
-    The separator is the one that results in rows of the same width. If there is none, each line is one cell.
+    The separator is the character that results in rows of the same width. If there is no such character, each line is
+    one cell.
     """
     candidates, message = split_records(text, strict=False)
     if message:
@@ -158,7 +159,8 @@ def _clean_cell(text: str) -> str:
     cell = clean_cell(text)
     if len(cell) > 1 and cell[0] == cell[-1] == '"':
         cell = cell[1:-1]
-    return cell.removeprefix("'")  # A leading apostrophe marks the cell as text in a spreadsheet.
+    # In a spreadsheet, a leading apostrophe means that the cell contains text.
+    return cell.removeprefix("'")
 
 
 def _remove_from_workbook(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
@@ -174,7 +176,8 @@ def _remove_from_workbook(body: bytes, uid: str, ids: frozenset[str]) -> ListRow
         parts = _parts_outside_rows(sheet)
         if parts:
             raise ListError(
-                f"Sheet {sheet.title!r} contains {parts}, which would be lost or moved. Delete the row in Excel."
+                f"Sheet {sheet.title!r} contains {parts}, which could be lost or moved if a row is removed. "
+                "Delete the row in Excel."
             )
         removed += [rows[number - 1] for number in numbers]
         for number in reversed(numbers):
@@ -198,19 +201,21 @@ def _load_workbook(body: bytes) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", UserWarning)  # openpyxl warns about content that it cannot write.
+            # openpyxl raises a warning if a workbook has content that openpyxl cannot write.
+            warnings.simplefilter("error", UserWarning)
             return openpyxl.load_workbook(io.BytesIO(body))
     except UserWarning as error:
         raise ListError("The workbook contains content that would be lost if it were saved again.") from error
-    except Exception as error:  # The zip and XML readers raise many types of errors.
+    except Exception as error:
+        # For a damaged workbook, the zip and XML readers raise many types of errors.
         raise ListError(f"The workbook is damaged ({type(error).__name__}).") from error
 
 
 def _parts_outside_rows(sheet: Any) -> str:
     """
-    Describe the content of a sheet that does not move with its rows.
+    Describe the content of a worksheet that would not move with the rows if a row is deleted.
 
-    The result is an empty string if the sheet contains only plain cells.
+    If the worksheet contains only plain cells, the result is an empty string.
     """
     parts = {
         "formulas": any(cell.data_type == "f" for row in sheet.iter_rows() for cell in row),

@@ -1,4 +1,4 @@
-"""Rewrite one file or snapshot without a customer."""
+"""Erase a customer from one file or stored snapshot."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from frgroups.store.snapshot_store import read_stored, replace_stored
 
 def without_customer(snapshot: Snapshot, uid: str) -> Snapshot:
     """
-    Return a snapshot without one customer.
+    Return a copy of a snapshot without one customer.
 
-    The customer's groups lose this member, and the verdict does not change. References to the customer as
-    the parent of other customers are removed.
+    The customer is removed from all groups, and the verdict of each group does not change. References to the customer
+    as the parent of other customers are removed.
 
     Examples
     --------
@@ -57,13 +57,14 @@ def without_customer(snapshot: Snapshot, uid: str) -> Snapshot:
             matrix.group_names,
             pd.Index(matrix.customer_uids[others], dtype="str"),
             np.searchsorted(group_code, np.arange(matrix.n_groups + 1)).astype(np.int64),
-            (np.cumsum(others) - 1)[customer_code].astype(np.int32),  # New row numbers of the other customers.
+            # The remaining customers get new row numbers.
+            (np.cumsum(others) - 1)[customer_code].astype(np.int32),
         ),
     )
 
 
 def erase_from_snapshot(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Replace a stored snapshot with a copy without the customer."""
+    """Replace a stored snapshot with a copy that does not contain the customer."""
     stored = read_manifest(match.path)
     return {match.path: replace_stored(stored, without_customer(read_stored(stored), subject.uid))}
 
@@ -77,7 +78,7 @@ def erase_from_list(match: FileMatch, subject: Subject) -> dict[Path, Path]:
 
 
 def erase_from_approval(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Replace the customer in the reason for a rejection with a tombstone."""
+    """Replace the customer with a placeholder in the reason for a rejection."""
     content = read_checksummed(match.path, "approval")
     reason = str(content["reason"])
     content["reason"] = subject.redact(reason, next_tombstone(reason))
@@ -85,7 +86,7 @@ def erase_from_approval(match: FileMatch, subject: Subject) -> dict[Path, Path]:
 
 
 def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Remove the customer from the exclusions and the purpose of a plan."""
+    """Remove the customer from the excluded changes and the purpose of a plan."""
     plan = read_plan(match.path)
     excluded = tuple(
         replace(change, note=subject.redact(change.note))
@@ -101,10 +102,10 @@ def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
 
 def erase_from_run(match: FileMatch, subject: Subject) -> dict[Path, Path]:
     """
-    Replace the customer in a journal or receipt with a tombstone.
+    Replace the customer with a placeholder in a journal or receipt.
 
-    If the plan contains the customer, its digest is removed from the file, because the digest could reveal the uid.
-    It is also removed from the names of the journal and the receipt of the apply.
+    If the plan contains the customer, the plan's digest is removed from the file, because the digest could reveal the
+    uid. The digest is also removed from the names of the journal and the receipt.
     """
     path = match.path
     digest_reveals = match.digest or match.unfinished or (match.kind == "journal" and match.plan_digests)
@@ -136,15 +137,15 @@ def _pseudonymize(path: Path, kind: Kind, subject: Subject, erasure_id: str) -> 
 
 def pseudonymize_receipt(path: Path, subject: Subject, erasure_id: str = "") -> Path:
     """
-    Replace the customer in a receipt with a tombstone.
+    Replace the customer with a placeholder in a receipt.
 
-    An erasure id marks a receipt whose plan no longer has its original digest.
+    If the plan in the receipt no longer has its original digest, the receipt contains an erasure id.
     """
     receipt = read_receipt(path)
     tombstone = next_tombstone(path.read_text(encoding="utf-8"))
     details = {}
     for item, text in receipt.details.items():
-        # The complete message about a change of the customer is personal data.
+        # A message about a change of this customer is personal data, so the complete message is replaced.
         redacted = tombstone if item[1] == subject.uid else subject.redact(text, tombstone)
         details[_pseudonymize_item(item, subject, tombstone)] = redacted
     return replace(
@@ -162,9 +163,9 @@ def pseudonymize_receipt(path: Path, subject: Subject, erasure_id: str = "") -> 
 
 def pseudonymize_journal(path: Path, subject: Subject, erasure_id: str = "") -> Path:
     """
-    Replace the customer in a journal with a tombstone.
+    Replace the customer with a placeholder in a journal.
 
-    The checksums are computed again, and an incomplete last line is removed.
+    The checksums of the journal are computed again, and an incomplete last line is removed.
     """
     tombstone = next_tombstone(path.read_text(encoding="utf-8", errors="replace"))
     return write_journal(
@@ -174,10 +175,11 @@ def pseudonymize_journal(path: Path, subject: Subject, erasure_id: str = "") -> 
 
 def _erase_from_both(path: Path, subject: Subject) -> dict[Path, Path]:
     """
-    Replace the customer in the journal and the receipt of one apply, and rename the files.
+    Replace the customer in the journal and the receipt of the same run, and rename both files.
 
-    The new names do not contain the digest. Both files get the same erasure id before one is renamed, so that another
-    call can complete an interrupted erasure. A damaged file is only renamed. Return the new path of each file.
+    The new file names do not contain the digest of the plan. Both files get the same erasure id before a file is
+    renamed, so that another call can complete an interrupted erasure. A damaged file is renamed but not rewritten.
+    Return the new path of each file.
     """
     stem = path.name.removesuffix(".jsonl").removesuffix(".receipt.json")
     pair = [path.with_name(f"{stem}{suffix}") for suffix in (".receipt.json", ".jsonl")]
@@ -199,7 +201,7 @@ def _erasure_id_of(path: Path) -> str | None:
     """
     Return the erasure id of a journal or receipt.
 
-    The result is an empty string if the file has no erasure id, and None if the file cannot be read.
+    If the file has no erasure id, the result is an empty string. If the file cannot be read, the result is None.
     """
     try:
         if path.suffix == ".jsonl":
@@ -276,9 +278,9 @@ def _pseudonymize_line(line: dict[str, Any], subject: Subject, tombstone: str, e
 
 def _pseudonymize_uids(uids: Iterable[str], subject: Subject, tombstone: str) -> tuple[str, ...]:
     """
-    Replace the customer in a list of uids with a tombstone.
+    Replace the customer with a placeholder in a list of uids.
 
-    The result is sorted again, because the original position would reveal which uids precede and follow the erased
-    uid.
+    The uids are sorted again, because the original position of the placeholder would reveal which uids precede and
+    follow the erased uid.
     """
     return tuple(sorted(tombstone if uid == subject.uid else uid for uid in uids))

@@ -1,4 +1,4 @@
-"""Find all files that contain a customer, or the digest of a plan with the customer."""
+"""Find all files that contain a customer or the digest of a plan with this customer."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ from frgroups.privacy.text_search import Subject
 from frgroups.store.folders import DAMAGED, DRAFT, GONE, all_folder_names, visible_folder_names
 
 _QUARANTINE_PREFIXES = (DRAFT, DAMAGED, GONE)
-_LOCK_FOLDERS = ("locks", ".locks")  # Lock files contain no customers.
+# Folders with lock files are not searched, because lock files contain no customers.
+_LOCK_FOLDERS = ("locks", ".locks")
 _DRAFT_FILE = re.compile(r"\..+\.[0-9a-f]{8}\.draft")
-# A list can be found by an external id in a snapshot, and an approval by the digest of a plan.
-# Such a file is erased before the snapshot or plan, so that an interrupted erasure can be completed.
+# Some lists are found only with an external id from a snapshot, and some approvals only with the digest of a plan.
+# Lists and approvals are erased before snapshots and plans, so that an interrupted erasure can be completed.
 _ERASURE_ORDER = [
     "list",
     "other",
@@ -46,7 +47,7 @@ _ERASURE_ORDER = [
 
 @dataclass(frozen=True)
 class SearchScope:
-    """The folders and files to search: the data folder, and the paths that the caller passes."""
+    """The folders and files to search, which are the data folder and the paths that the caller passes."""
 
     cache: str | Path | None = None
     journal: str | Path | None = None
@@ -55,15 +56,15 @@ class SearchScope:
     def __post_init__(self) -> None:
         for path in (self.cache, self.journal, *self.also):
             if path is not None and not resolve_folder(path, "snapshots, journals, or lists").exists():
-                raise InputError(f"{path} does not exist. Pass an existing file or folder. No file was searched.")
+                raise InputError(f"{path} does not exist. No file was searched. Pass an existing file or folder.")
 
     def caches(self) -> list[Path]:
-        """Return the folders of stored snapshots."""
+        """Return the folders that contain stored snapshots."""
         return _unique([resolve_folder(None, "snapshots"), resolve_folder(self.cache, "snapshots")])
 
     def entries(self) -> Iterator[Entry]:
         """
-        Yield each snapshot folder and each file once.
+        Yield each snapshot folder and each file in the search scope once.
 
         In a cache or journal folder outside the data folder, only files that were written by frgroups are searched.
         """
@@ -80,11 +81,12 @@ class SearchScope:
 
 
 class Entry(NamedTuple):
-    """A snapshot folder or file to search."""
+    """A snapshot folder or file that is searched for the customer."""
 
     path: Path
     may_be_list: bool
-    any_kind: bool  # If False, only files that were written by frgroups are matches.
+    # If `any_kind` is False, files that were not written by frgroups are ignored.
+    any_kind: bool
 
 
 def search_files(
@@ -96,7 +98,7 @@ def search_files(
     also: Iterable[str | Path],
     ids: Iterable[str],
 ) -> tuple[Subject, SearchScope]:
-    """Validate the arguments of `erase_customer` and `export_customer`, and convert them to a subject and a scope."""
+    """Validate the arguments of an erasure or export, and return the customer and the search scope."""
     check_type(customer_uid, str, "customer_uid")
     if not customer_uid.strip():
         raise InputError("`customer_uid` must not be empty.")
@@ -114,16 +116,16 @@ def search_customer(subject: Subject, scope: SearchScope) -> list[FileMatch]:
 
 
 def known_ids(subject: Subject, scope: SearchScope) -> frozenset[str]:
-    """Return the customer's other ids, from the caller and from stored snapshots."""
+    """Return the customer's other ids, which come from the caller and from stored snapshots."""
     folders = [entry.path for entry in scope.entries() if entry.path.is_dir()]
     return subject.ids.union(*(ids_in_snapshot(folder, subject) for folder in folders))
 
 
 def _is_relevant(match: FileMatch) -> bool:
-    """Return True if a file contains the customer, or if that is unknown because the file cannot be read."""
+    """Return True if a file contains the customer, or if the file cannot be read and might contain the customer."""
     if match.n or match.n_left or match.plan_digests or match.unfinished or match.damaged:
         return True
-    # Unreadable plans, receipts and journals were searched as plain text.
+    # Damaged plans, receipts, and journals have been searched as plain text, so they are not reported here.
     return bool(match.problem) and match.kind in ("list", "other", "quarantined", "snapshot")
 
 
@@ -135,14 +137,15 @@ def _scan(entry: Entry, subject: Subject) -> Iterable[FileMatch]:
                 return [scan_quarantined(path, subject)]
             return [scan_snapshot(path, subject)]
         match = scan_file(path, subject, is_list=entry.may_be_list)
-    except FileNotFoundError:  # The file was removed after the folder was listed.
+    except FileNotFoundError:
+        # Another process removed the file after the folder was listed.
         return []
     except (OSError, ValueError) as error:
         problem = f"Cannot read the file: {type(error).__name__}. It might contain the customer."
         return [FileMatch("other", path, problem=problem)]
     if _DRAFT_FILE.fullmatch(path.name):
         # The name of a journal or receipt draft contains the digest of the plan.
-        # A running apply locks the tenant, so the draft was left by an interrupted apply.
+        # An apply run locks the tenant while it is running, so the draft was left by an interrupted run.
         is_of_run = FILES_NAMED_BY_DIGEST.match(path.name[1:]) is not None
         return [FileMatch("draft", path, *tenant_of(path), n=match.n, unfinished=is_of_run)]
     if path.is_symlink() and match.n:
@@ -153,7 +156,7 @@ def _scan(entry: Entry, subject: Subject) -> Iterable[FileMatch]:
 
 
 def _is_quarantined(folder: Path) -> bool:
-    """Return True if a snapshot folder is not in use, because it is a draft, damaged or replaced."""
+    """Return True if a snapshot folder is not in use because it is a draft, damaged, or replaced."""
     names = all_folder_names(folder.parent)
     is_replaced = folder.name in names and folder.name not in visible_folder_names(names)
     return is_replaced or folder.name.startswith(_QUARANTINE_PREFIXES)
@@ -163,7 +166,7 @@ def _walk(root: Path) -> Iterator[Path]:
     """
     Yield the files and the snapshot folders in a folder.
 
-    If the path is a file, yield the file. Links to folders are not followed.
+    If `root` is a file, only this file is yielded. Symbolic links to folders are not followed.
     """
     if root.is_file():
         yield root

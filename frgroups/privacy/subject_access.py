@@ -38,7 +38,7 @@ def export_customer(
     Return all stored data of one customer as JSON values.
 
     Use this function to answer a subject access request. The result contains the data that `erase_customer` removes.
-    It is personal data, so send it only to the customer.
+    The result is personal data, so send it only to the customer.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def export_customer(
     Returns
     -------
     dict
-        "snapshots" contains the customer's attributes, consents and groups at each time. "plans", "receipts" and
+        "snapshots" contains the customer's attributes, consents, and groups at each time. "plans", "receipts" and
         "journals" contain the planned and applied changes. "reviews", "approvals" and "lists" contain an entry for
         each file with the customer. "other" contains all other files, with the reason why they cannot be read.
 
@@ -100,7 +100,7 @@ def export_customer(
 
 
 def _export_file(match: FileMatch, subject: Subject) -> tuple[str, dict[str, Any]]:
-    """Return the section of the export that a file belongs to, and the exported values."""
+    """Return the section of the export to which a file belongs, and the values to export from the file."""
     problem = match.problem
     if match.kind in _EXPORTERS and not problem and not match.damaged:
         try:
@@ -161,7 +161,7 @@ def _export_journal(path: Path, subject: Subject) -> dict[str, Any]:
         fields = [name for name, uids in uids_by_field.items() if subject.uid in uids]
         if not fields and not subject.count_in(str(line.get("message", ""))):
             continue
-        # The line also contains the uids of other customers, so the lists of uids are not exported.
+        # The lists of uids in a journal line are not exported, because they also contain other customers.
         exported = {"line": number, **{name: value for name, value in line.items() if name not in uids_by_field}}
         if line["event"] == "observed":
             exported["change"] = fields[0]
@@ -179,7 +179,7 @@ def _export_approval(_path: Path, _subject: Subject) -> dict[str, Any]:
 
 
 def _export_review(_path: Path, _subject: Subject) -> dict[str, Any]:
-    return {"note": "The review shows a planned change of the customer."}
+    return {"note": "The review shows a planned change to the customer's groups."}
 
 
 _EXPORTERS: dict[Kind, Callable[[Path, Subject], dict[str, Any]]] = {
@@ -202,5 +202,5 @@ def _operations(table: pd.DataFrame, subject: Subject) -> list[dict[str, Any]]:
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Convert the rows of a table to JSON values, with None for a missing value."""
+    """Convert the rows of a table to dictionaries of JSON values, in which a missing value is None."""
     return [{str(name): to_jsonable(value) for name, value in row.items()} for row in table.to_dict("records")]

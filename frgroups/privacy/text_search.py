@@ -23,15 +23,18 @@ from frgroups.internals.html import escaped_forms
 from frgroups.internals.spreadsheets import ZIP_SIGNATURE
 from frgroups.snapshot.schema import CUSTOMERS
 
-MAX_BYTES = 256 * 2**20  # Larger files are mapped into memory.
-_MIN_DISTINCTIVE = 5  # Number of characters. A shorter id can also be an ordinary word or number.
+# Files that are larger than this number of bytes are mapped into memory.
+MAX_BYTES = 256 * 2**20
+# Ids with fewer characters are not searched in free text, because they can also be ordinary words or numbers.
+_MIN_DISTINCTIVE = 5
 
 
 def compile_word_pattern(words: Iterable[str]) -> re.Pattern[str]:
     """
-    Compile a pattern that matches words only if they are not part of longer words.
+    Compile a regular expression that matches words only if they are not part of longer words.
 
-    For example, `c-1` does not match `c-10` or `abc-1`. Upper and lower case are ignored for email addresses.
+    For example, the pattern for `c-1` does not match `c-10` or `abc-1`. Email addresses are matched without regard to
+    upper and lower case.
 
     Examples
     --------
@@ -50,7 +53,7 @@ def _word_pattern(word: str) -> str:
 
 
 def distinctive_ids(ids: Iterable[str]) -> list[str]:
-    """Return the ids that are long enough to identify the customer in any text."""
+    """Return the ids that are long enough to identify the customer in free text."""
     return [customer_id for customer_id in ids if len(customer_id) >= _MIN_DISTINCTIVE]
 
 
@@ -80,22 +83,22 @@ class Subject:
         object.__setattr__(self, "words", compile_word_pattern([self.uid, *distinctive_ids(self.ids)]))
 
     def count_uid(self, uids: Iterable[str]) -> int:
-        """Return the number of occurrences of the uid in a list of uids."""
+        """Return how often the customer's uid occurs in a list of uids."""
         return sum(uid == self.uid for uid in uids)
 
     def count_in(self, text: str) -> int:
-        """Return the number of mentions of the customer in a string."""
+        """Return how often a string contains the uid or a distinctive id of the customer."""
         return len(self.words.findall(text))
 
     def redact(self, text: str, replacement: str = "…") -> str:
-        """Replace each mention of the customer in a string."""
+        """Replace the uid and the distinctive ids of the customer in a string."""
         return self.words.sub(replacement, text)
 
     def is_in(self, tenant_uid: str) -> bool:
         """
-        Return True if the files of a tenant are searched.
+        Return True if the files of a tenant are searched for the customer.
 
-        Files without a tenant, for which `tenant_uid` is an empty string, are always searched.
+        Files that belong to no tenant are always searched. For these files, `tenant_uid` is an empty string.
         """
         return self.tenant_uid is None or tenant_uid in ("", self.tenant_uid)
 
@@ -104,13 +107,13 @@ def read_parquet(path: Path, **options: Any) -> pa.Table:
     """
     Read a parquet file and verify its checksums.
 
-    Names of folders such as `key=value` are not converted to columns.
+    Folder names such as `key=value` in the path are not converted to columns.
     """
     return pq.read_table(path, partitioning=None, page_checksum_verification=True, **options)
 
 
 def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Convert a column to plain strings, for example from a dictionary encoding."""
+    """Convert an Arrow column, which can be dictionary-encoded, to plain strings."""
     return column.cast(pa.string())
 
 
@@ -122,17 +125,17 @@ def count_equal(table: pa.Table, name: str, uid: str) -> int:
 
 
 def identifying_columns(path: Path) -> list[str]:
-    """Return the columns of a customer table that can contain the uid of another customer or free text."""
+    """Return the columns of the customers table that can contain free text or the uid of another customer."""
     columns = pq.read_schema(path).names
     return [name for name in columns if name not in CUSTOMERS or name in ("customer_uid", "customer_parent_uid")]
 
 
 def count_mentions(table: pa.Table, subject: Subject, skip: int = -1) -> int:
     """
-    Return the number of mentions of the customer in the text columns of a table.
+    Return how often the customer's ids occur in the text columns of a table.
 
-    The row `skip` is not searched. In a table with the column customer_uid, the standard columns of the customers
-    table are not searched.
+    The row with the number `skip` is not searched. If the table has a column customer_uid, the standard columns of
+    the customers table are not searched.
     """
     n = 0
     for name in table.column_names:
@@ -149,9 +152,9 @@ def count_mentions(table: pa.Table, subject: Subject, skip: int = -1) -> int:
 
 def _possible_rows(column: pa.ChunkedArray, subject: Subject) -> Iterable[tuple[int, object]]:
     """
-    Return the rows of a column that might contain an id of the customer, with their values.
+    Return the numbers and values of the rows in which a column might contain an id of the customer.
 
-    For a column of another type than string, all rows are returned.
+    If the column does not contain strings, all rows are returned.
     """
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return enumerate(column.to_pylist())
@@ -163,9 +166,9 @@ def _possible_rows(column: pa.ChunkedArray, subject: Subject) -> Iterable[tuple[
 
 def count_in_file(path: Path, subject: Subject) -> int:
     """
-    Return the number of mentions of the customer in a file of any type.
+    Return how often the customer's ids occur in a file of any type.
 
-    Compressed files are decompressed, except if they are larger than `MAX_BYTES`.
+    Compressed files are decompressed unless they are larger than `MAX_BYTES`.
     """
     if path.suffix == ".parquet":
         table = read_parquet(path)
@@ -179,7 +182,7 @@ def count_in_file(path: Path, subject: Subject) -> int:
 
 
 def count_in_body(body: bytes, subject: Subject) -> int:
-    """Return the number of mentions of the customer in the content of a file."""
+    """Return how often the customer's ids occur in the content of a file."""
     if body.startswith(ZIP_SIGNATURE):
         with suppress(zipfile.BadZipFile):
             return count_in_zip(body, subject.words)
@@ -192,13 +195,13 @@ def count_in_body(body: bytes, subject: Subject) -> int:
 
 
 def count_in_zip(body: bytes, words: re.Pattern[str]) -> int:
-    """Return the number of matches in the members of a zip file, for example of a workbook."""
+    """Return how often a pattern matches in the files of a zip archive, for example an Excel workbook."""
     with zipfile.ZipFile(io.BytesIO(body)) as parts:
         return sum(len(words.findall(parts.read(name).decode("utf-8", "replace"))) for name in parts.namelist())
 
 
 def _byte_pattern(subject: Subject) -> re.Pattern[bytes]:
-    """Compile a pattern that matches the customer's ids in plain text, JSON and HTML."""
+    """Compile a regular expression that matches the customer's ids in plain text, JSON, and HTML."""
     words = {subject.uid, *distinctive_ids(subject.ids)}
     in_json = {json.dumps(word)[1:-1] for word in words}
     in_html = {html.escape(word) for word in words}

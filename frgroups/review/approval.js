@@ -1,5 +1,5 @@
 
-// Create the same files as approve_plan(), with the additional field "from": "page".
+// This script creates the same files as approve_plan(), with the additional field "from": "page".
 // SHA-256 is implemented here, because crypto.subtle is not available to local files in all browsers.
 const sha256 = (text) => {
   const primes = [];
@@ -82,20 +82,20 @@ if (deciding) {
       approved.textContent = "No file was created, because this plan has expired.";
       return;
     }
-    if (!cleaned(by.value)) return requestInput(by, approved, "Enter your name. The approval file contains it.");
+    if (!cleaned(by.value)) return requestInput(by, approved, "Enter your name. The approval file contains your name.");
     clearErrors(by);
     const { name, until } = downloadDecision("approved", cleaned(by.value), "");
     const before = decisions.has("rejected") ? " Do not send the rejection that you downloaded earlier, because a rejection overrides an approval." : "";
     decisions.add("approved");
     rejected.textContent = "";
-    approved.textContent = `${name} was downloaded. Send it to the operator. The approval is valid until ${until}.${before}`;
+    approved.textContent = `${name} was downloaded. Send the file to the operator. The approval is valid until ${until}.${before}`;
   });
 
   const [reason, rejectedBy, rejected] = [byId("reason"), byId("rejected-by"), byId("rejected")];
   byId("reject").addEventListener("click", () => {
     clearErrors(reason, rejectedBy);
     if (!cleaned(reason.value)) return requestInput(reason, rejected, "Enter a reason for the rejection.");
-    if (!cleaned(rejectedBy.value)) return requestInput(rejectedBy, rejected, "Enter your name. The rejection file contains it.");
+    if (!cleaned(rejectedBy.value)) return requestInput(rejectedBy, rejected, "Enter your name. The rejection file contains your name.");
     const { name } = downloadDecision("rejected", cleaned(rejectedBy.value), cleaned(reason.value));
     const before = decisions.has("approved") ? " The rejection overrides the approval that you downloaded earlier." : "";
     decisions.add("rejected");

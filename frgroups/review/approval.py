@@ -25,11 +25,11 @@ from frgroups.plan.plan import Plan
 from frgroups.review.approval_policy import Policy
 
 VALID_FOR = timedelta(hours=72)
-CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum difference between the clocks of two machines.
-MAX_FILE_SIZE = 65_536  # Larger files are skipped in the search for approvals.
-MAX_PATH_LENGTH = 300  # Errors show at most this many characters of a path.
+CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum accepted difference between the clocks of two machines.
+MAX_FILE_SIZE = 65_536  # In bytes. The search for approval files skips larger files.
+MAX_PATH_LENGTH = 300  # Maximum number of characters of a path in an error message.
 MAX_REASON_LENGTH = (
-    10_000  # Length with JSON escapes. The maximum keeps all approval files smaller than MAX_FILE_SIZE.
+    10_000  # Maximum length of a reason with JSON escapes. All approval files stay smaller than MAX_FILE_SIZE.
 )
 MIN_DIGEST_LENGTH = 12
 ApprovalSource = str | Path | Policy
@@ -38,7 +38,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)  # A rejection does not expire.
 _DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
 _DIGEST_FIELD = re.compile(rb'"digest":\s*"([0-9a-f]{64})"')
 _FIELDS = {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
-# Approval files that this process has written, as canonical JSON.
+# Contents of the approval files that this process has written, as canonical JSON.
 _OWN_APPROVALS: set[str] = set()
 
 
@@ -186,12 +186,14 @@ def _check_may_approve(plan: Plan, target: Path) -> None:
 def _check_reason(reason: str) -> None:
     check_text(reason, "reject")
     if len(canonical_json(reason)) > MAX_REASON_LENGTH:
-        raise InputError(f"`reject` must have at most {MAX_REASON_LENGTH:,} characters, got {len(reason):,}.")
+        raise InputError(
+            f"The reason in `reject` must have at most {MAX_REASON_LENGTH:,} characters, got {len(reason):,}."
+        )
 
 
 def format_approval(approval: Mapping[str, str]) -> str:
     """
-    Describe an approval from a journal or a receipt.
+    Format an approval that is stored in a journal or a receipt as a phrase.
 
     Examples
     --------
@@ -306,8 +308,8 @@ def check_rejections(plan: Plan, approval: ApprovalSource) -> None:
     """
     Raise NotApprovedError if the plan is rejected.
 
-    The folders of the plan file and of the approval file are searched. A corrupt file that might be a rejection of
-    the plan also raises the error.
+    The function searches the folders that contain the plan file and the approval file. A corrupt file that might be a
+    rejection of the plan also raises NotApprovedError.
     """
     for folder in _searched_folders(plan, approval):
         for path, data in _small_files(folder):
@@ -324,12 +326,12 @@ def check_rejections(plan: Plan, approval: ApprovalSource) -> None:
 
 
 def _searched_folders(plan: Plan, approval: ApprovalSource) -> list[Path]:
-    """Return the folders to search for rejections: those of the plan file and of the approval file."""
+    """Return the folders that contain the plan file and the approval file, to search them for rejections."""
     folders = set()
     if plan.path:
         folders.add(plan.path.parent)
     if isinstance(approval, str | Path) and not _is_digest(approval):
-        with suppress(RuntimeError, OSError):  # An invalid path is reported later, when the file is read.
+        with suppress(RuntimeError, OSError):  # An invalid path raises an error when the file is read.
             folder = Path(approval).expanduser().parent
             if folder.is_dir():
                 folders.add(folder)
@@ -341,7 +343,7 @@ def decision_files(folder: Path) -> list[Path]:
     Return the paths of the approval and rejection files in a folder.
 
     A file is included if its name contains ".approval", or if it was downloaded from the review page. Downloaded
-    files are identified by their content, because browsers and users rename them.
+    files are identified by their content, because browsers and users might rename them.
     """
     return [path for path, data in _small_files(folder) if _is_approval(path, data)]
 
@@ -358,7 +360,7 @@ def list_folder(folder: Path) -> list[Path]:
 
 
 def _small_files(folder: Path) -> Iterator[tuple[Path, bytes]]:
-    """Yield the path and content of each file in a folder. Unreadable and large files have the content b""."""
+    """Yield the path and content of each file in a folder. The content of unreadable and large files is b""."""
     for path in list_folder(folder):
         data = b""
         with suppress(OSError):
@@ -395,8 +397,8 @@ def read_decision(path: Path, plan: Plan) -> Decision | None:
     """
     Read the decision about a plan from an approval file.
 
-    The result is None if the file cannot be read or does not apply to the plan. An approval applies to one plan
-    file. A rejection applies to all plans with the same digest, even if its other fields are not valid.
+    The result is None if the approval file cannot be read or belongs to another plan. An approval applies to one plan
+    file. A rejection applies to all plans with the same digest, even if other fields of the rejection are invalid.
     """
     with suppress(FrgroupsError):
         content = _read_content(path)
@@ -423,7 +425,7 @@ def _read_content(path: Path) -> dict[str, Any]:
     except (OSError, RuntimeError, ValueError):
         exists = False
     if not exists:
-        # safe_repr would mask default paths, because "tenant@host" looks like an email address.
+        # The path is shown without safe_repr(), which would redact "tenant@host" as an email address.
         name = str(path)[:MAX_PATH_LENGTH]
         raise NotApprovedError(f"{name!r} is neither a digest nor an existing approval file.")
     content = read_checksummed(path, "approval")

@@ -1,4 +1,4 @@
-"""Look up the customer names for a review that was requested with names."""
+"""Look up the names of the customers in a plan for a review that shows customer names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from frgroups.plan.plan import Plan
 from frgroups.snapshot.snapshot import Snapshot
 
 WATERMARK = "This review contains customer names. Do not forward it, and delete it after the decision."
-# A CSV file can show the warning only in the column name.
+# In a CSV file, only the column name can contain the warning not to forward the names.
 NAME = "customer_name (personal: do not forward)"
 
 
@@ -34,7 +34,7 @@ def lookup_names(personal: Snapshot, customer_uids: pd.Series) -> list[str]:
     """
     Return the name of each customer, or "" for a customer without a name.
 
-    The name is the first and last name if there is one, otherwise the company name, otherwise the display name.
+    The first and last name are used if the customer has them, otherwise the company name, otherwise the display name.
     """
     columns = ["firstname", "lastname", "company_name", "display_name"]
     customers = personal.customers.set_index("customer_uid").reindex(customer_uids, columns=columns).fillna("")

@@ -8,12 +8,12 @@ from frgroups.plan.group_change import GroupChange
 from frgroups.review.plan_sentences import group_sentence
 
 BAR_WIDTH = 1000
-MIN_CHANGE_WIDTH = 6  # A narrower bar would be invisible.
+MIN_CHANGE_WIDTH = 6  # In thousandths. A narrower bar segment would be invisible.
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Widths of the two parts of a bar in thousandths: unchanged members, and members who join or leave."""
+    """Widths of a bar's two segments in thousandths: unchanged members, and members who join or leave."""
 
     stay: int
     change: int

@@ -60,12 +60,12 @@ def limit_rows(plan: Plan) -> list[LimitRow]:
 
 
 def own_limits(plan: Plan) -> list[str]:
-    """Describe the limits of each group that has its own limits, one sentence per group."""
+    """List the limits of each group that has separate limits, in one sentence per group."""
     lines = []
     for key, limits in plan.limits.per_group.items():
         values = {name: value for name, value in limits.to_dict().items() if name in GROUP_LIMIT_NAMES}
         texts = [f"{name} {'off' if value is None else value}" for name, value in values.items()]
-        lines.append(f"Group {key} has its own limits: {', '.join(texts)}.")
+        lines.append(f"Group {key} has separate limits: {', '.join(texts)}.")
     return lines
 
 
@@ -90,7 +90,7 @@ def _without_limited_group(check: LimitCheck, unchanged: str) -> str:
 
 
 def _other_groups(check: LimitCheck) -> str:
-    """Return a note about the affected groups that the row does not show."""
+    """Return a note that explains which group the limit row shows and how many other groups have no limit."""
     text = ""
     if check.n_groups > 1 and check.state == "over":
         text += " (the group furthest over its limit)"
@@ -108,7 +108,7 @@ def _total(_: Plan, check: LimitCheck) -> tuple[str, str]:
 def _emptied_groups(_: Plan, check: LimitCheck) -> tuple[str, str]:
     usage = f"{check.value:,}"
     if check.n_own_limits:
-        usage += f", {check.n_own_limits:,} of them with their own limits"
+        usage += f", {check.n_own_limits:,} of them with separate limits"
     if check.allowed is None:
         return usage, NO_LIMIT
     return usage, f"{check.allowed:,}"
@@ -117,7 +117,7 @@ def _emptied_groups(_: Plan, check: LimitCheck) -> tuple[str, str]:
 def _data_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
     age = timedelta(hours=check.value or 0)
     text = format_age(age) if age >= timedelta(minutes=1) else "less than 1 minute"
-    usage = f"{text} at planning time (read {format_utc(plan.snapshot_taken_at)})"
+    usage = f"{text} at planning time (data read at {format_utc(plan.snapshot_taken_at)})"
     return usage, _age_limit(check.limits.snapshot_max_age)
 
 
@@ -149,7 +149,7 @@ def _plan_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
     return UNKNOWN_YET, f"{_age_limit(check.limits.plan_max_age)}, until {format_utc(expires)}"
 
 
-# Title of each limit, and the function that formats its value and its maximum.
+# Title of each limit, and the function that formats the plan's value and the maximum.
 _ROWS: dict[str, tuple[str, Callable[[Plan, LimitCheck], tuple[str, str]]]] = {
     "removals_per_group": ("Removals in one group", _removals_per_group),
     "additions_per_group": ("Additions in one group", _additions_per_group),
@@ -158,6 +158,6 @@ _ROWS: dict[str, tuple[str, Callable[[Plan, LimitCheck], tuple[str, str]]]] = {
     "emptied_groups": ("Groups left without members", _emptied_groups),
     "snapshot_max_age": ("Age of the data used", _data_age),
     "removals_per_day": ("Removals in one group within 24 hours", _removals_per_day),
-    "drift_share": ("Changes by others since the data was read", _drift),
+    "drift_share": ("Changes by other users since the data was read", _drift),
     "plan_max_age": ("Age of the plan", _plan_age),
 }

@@ -10,7 +10,7 @@ import pandas as pd
 from frgroups.plan.customer_facts import FACT_COLUMNS
 from frgroups.review.customer_names import NAME
 
-# Maximum numbers of operations in the table without JavaScript and in the JSON data.
+# Maximum number of operations in the table that is shown without JavaScript, and in the JSON data for the script.
 PLAIN_ROWS = 200
 PAGE_ROWS = 200_000
 
@@ -27,7 +27,7 @@ _LABELS = {
     "pricelist_uid": "Price list",
     "groups_now": "Groups now",
 }
-# Columns in which most values are unique. Their values are not replaced by an index.
+# Columns in which most values are unique. In the JSON data, these values are not replaced by an index.
 _UNIQUE_COLUMNS = ("customer_uid", "external_id", NAME)
 _UID_COLUMNS = ("customer_group_uid", "customer_uid", "external_id")
 
@@ -44,7 +44,7 @@ class Column:
 @dataclass(frozen=True, slots=True)
 class OperationsView:
     """
-    The operations of a plan for the review page.
+    Operations of a plan, prepared for the review page.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class OperationsView:
 
 
 def operations_view(table: pd.DataFrame) -> OperationsView:
-    """Convert the result of `operations_table` for the review page."""
+    """Convert the DataFrame from `operations_table` to the data that the review page displays."""
     names = _filled_columns(table)
     plain_rows = table[names].head(PLAIN_ROWS)
     return OperationsView(
@@ -89,7 +89,7 @@ def operations_view(table: pd.DataFrame) -> OperationsView:
 
 
 def _filled_columns(table: pd.DataFrame) -> list[str]:
-    """Return the names of the columns to show. Optional columns without any value are omitted."""
+    """Return the names of the operations columns that the review page shows. Empty optional columns are omitted."""
     optional = (NAME, "finding", *FACT_COLUMNS)
     empty = {name for name in optional if name not in table or (table[name] == "").all()}
     return [name for name in _LABELS if name not in empty]

@@ -3,7 +3,7 @@
 const byId = (id) => document.getElementById(id);
 const number = (n) => n.toLocaleString("en-GB");
 
-// Show timestamps in the time zone of the reader. The HTML contains them in UTC.
+// Show timestamps in the reader's time zone. The HTML contains timestamps in UTC.
 const local = (timestamp) =>
   new Intl.DateTimeFormat("en-GB", {
     weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
@@ -19,7 +19,7 @@ if (byId("late")) byId("late").hidden = Date.now() <= expires;
 const validUntil = byId("valid-until");
 if (validUntil && Date.now() <= expires) {
   const until = Math.min(Date.now() + Number(validUntil.dataset.hours) * 3600e3, expires);
-  validUntil.textContent = ` If you approve now, it is valid until ${local(new Date(until))}.`;
+  validUntil.textContent = ` If you approve now, the approval is valid until ${local(new Date(until))}.`;
 }
 
 // Prevent line breaks inside sizes such as "(9,800 -> 10,177)".
@@ -44,7 +44,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
       await navigator.clipboard.writeText(button.dataset.copy);
       copied = true;
     } catch {
-      // Some browsers do not allow local files to use the clipboard API. execCommand works in these browsers.
+      // Some browsers do not allow local files to use the clipboard API. In these browsers, execCommand works.
       const field = document.createElement("textarea");
       field.value = button.dataset.copy;
       field.readOnly = true;
@@ -54,7 +54,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
       field.remove();
       button.focus();
     }
-    status.textContent = copied ? "Copied." : "The text was not copied. Select it and copy it.";
+    status.textContent = copied ? "Copied." : "The text was not copied. Select the text and copy it.";
   });
 }
 

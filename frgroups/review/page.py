@@ -30,11 +30,11 @@ from frgroups.review.plan_sentences import (
 )
 from frgroups.snapshot.snapshot import Snapshot
 
-# Maximum numbers of items on the first screen. The page shows how many more there are.
+# Maximum numbers of findings and groups at the top of the page, which states how many more there are.
 FIRST_BLOCKING = 6
 FIRST_RULES = 4
 PICTURED_GROUPS = 6
-MAX_LISTED = 1_000  # Maximum number of groups or findings in a list.
+MAX_LISTED = 1_000  # Maximum number of groups or findings in a list on the page.
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _introduction(plan: Plan) -> list[str]:
 
 
 def _first_findings(plan: Plan) -> list[FindingItem]:
-    """Return the blocking findings, followed by the first finding of each other rule."""
+    """Return the findings for the top of the page: blocking findings, then one finding per non-blocking rule."""
     blocking = [finding for finding in plan.findings if finding.blocking]
     by_rule: dict[str, list[Finding]] = {}
     for finding in plan.findings:

@@ -24,9 +24,9 @@ from frgroups.review.approval import Decision, decision_files, list_folder, read
 
 State = Literal["pending", "approved", "done", "stopped"]
 _STATES: tuple[State, ...] = ("pending", "approved", "done", "stopped")
-# Suffixes of the files that are moved together. The plan file is moved last, after the files that belong to it.
+# Suffixes of the files that are moved together. The plan file is moved after its approval file and review page.
 _SUFFIXES = (".approval.json", ".html", ".json")
-_TAIL_SIZE = 100  # The file kind is in the last 100 bytes of a plan file.
+_TAIL_SIZE = 100  # The last 100 bytes of a plan file identify it as a plan.
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class QueuedPlan:
 
 
 def queue_folder(tenant_uid: str, base_url: str | None, state: State) -> Path:
-    """Return the queue folder for the plans of a tenant with the given state."""
+    """Return the queue folder that contains a tenant's plans in the given state."""
     return data_subdir("queue") / tenant_folder(tenant_uid, base_url) / state
 
 
@@ -82,7 +82,8 @@ def move_plan(path: Path, state: State) -> Path:
     """
     Move a pending or approved plan to the folder of another state, and return its new path.
 
-    The review page and the approval file of the plan are moved with it. A plan in any other folder is not moved.
+    The plan's review page and approval file are also moved. A plan that is not in the folder `pending` or `approved`
+    of a queue stays where it is.
     """
     path = path.absolute()
     if not _is_waiting(path):
@@ -106,7 +107,7 @@ def archive_plan(queued: QueuedPlan, state: State) -> None:
     folder = move_plan(queued.path, state).parent
     file = queued.decision_file
     if state == "done" and queued.is_rejected:
-        return  # The plan was rejected after it was applied. The rejection still blocks plans with the same changes.
+        return  # A rejection of an applied plan stays, because it still blocks plans with the same changes.
     if file is None or not file.exists() or file.parent == folder:
         return
     target = folder / file.name
@@ -126,7 +127,7 @@ def queued_plans(tenant_uid: str, base_url: str | None) -> Iterator[QueuedPlan]:
     pending, approved, stopped = (queue_folder(tenant_uid, base_url, state) for state in states)
     paths = [path for folder in (pending, approved) for path in list_folder(folder) if _is_plan(path)]
     for path in sorted(paths, key=_planning_time):
-        # The folders are listed for each plan, because applying the previous plan can move files.
+        # The queue folders are listed again for each plan, because applying the previous plan can move files.
         active = [*decision_files(pending), *decision_files(approved)]
         yield _read_queued_plan(path, active, decision_files(stopped))
 
@@ -144,14 +145,14 @@ def _is_plan(path: Path) -> bool:
 
 
 def _planning_time(path: Path) -> tuple[str, str]:
-    """Return a sort key with the planning time of a plan, which is more precise than the time in the file name."""
+    """Return a sort key from the planning time in a plan file, which is more precise than the file name."""
     with suppress(FrgroupsError):
         return read_plan(path).planned_at.astimezone(UTC).strftime("%Y%m%dT%H%M%S%f"), path.name
     return path.name, path.name
 
 
 def _read_queued_plan(path: Path, active: Sequence[Path], stopped: Sequence[Path]) -> QueuedPlan:
-    """Read a plan and find its decision. Approval files in `stopped` are ignored."""
+    """Read a queued plan and find the decision about it. Approval files in the folder `stopped` are ignored."""
     try:
         plan = read_plan(path)
     except FrgroupsError:

@@ -23,9 +23,9 @@ def operations_table(plan: Plan, personal: Snapshot | None = None) -> pd.DataFra
     """
     Return the operations of a plan in review order: removals, operations with a finding, other operations.
 
-    The table also contains group names and the customer details of the plan, such as the customer type. With a
-    personal snapshot, the table also contains customer names. The details of a plan that undoes another plan are
-    read from the personal snapshot, because such a plan contains none.
+    The table also contains group names and the customer details in the plan, such as the customer type. If a personal
+    snapshot is passed, the table also contains customer names. An undo plan contains no customer details, so they are
+    read from the personal snapshot.
     """
     table = plan.table()
     group_names = {group.uid: group.name for group in plan.groups}
@@ -107,14 +107,14 @@ def blocked_advice(plan: Plan) -> str:
 
 
 def group_sentence(group: GroupChange) -> str:
-    """Describe the change of a group in one or two sentences."""
+    """Describe in one or two sentences how a plan changes a group."""
     if group.counts.emptied:
         return f"{group.sentence()} The group will be empty."
     return group.sentence()
 
 
 def groups_by_severity(plan: Plan) -> list[GroupChange]:
-    """Sort the groups: blocked groups, emptied groups, then by number of removals and of additions."""
+    """Sort groups: blocked groups first, then emptied groups, then by number of removals and additions."""
     blocked = blocked_groups(plan)
     return sorted(
         plan.groups,

@@ -118,8 +118,8 @@ def _decision_section(plan: Plan) -> Section:
     expires = plan_expires(plan)
     lines = [
         f"To approve the plan, send this text to the operator: approved {plan.digest[:12]}",
-        "If something is wrong, reject the plan and send the reason to the operator. Nothing is sent without an "
-        "approval.",
+        "If something is wrong, reject the plan and send the reason to the operator. No changes are sent "
+        "without an approval.",
         f"An approval is valid for {total_hours(VALID_FOR):g} hours after it is given.",
     ]
     if expires is not None:

@@ -19,7 +19,7 @@ from frgroups.review.plan_sentences import operations_table
 from frgroups.review.sections import review_sections
 from frgroups.snapshot.snapshot import Snapshot
 
-# Limits of Excel: characters in a cell, and rows in a sheet below the header.
+# Excel limits: the number of characters in a cell, and the number of rows in a sheet below the header.
 CELL, ROWS = 32_767, 1_048_575
 
 
@@ -67,7 +67,7 @@ def write_workbook(path: Path, plan: Plan, personal: Snapshot | None = None) -> 
     """
     Write the review as a workbook with the sheets "Review" and "Changes".
 
-    Each cell has the type, the number format, and the quote prefix of a text, so that Excel does not change values
+    Each cell is stored as text with the number format "@" and a quote prefix, so that Excel does not change values
     such as `=1+1` and `0150`.
 
     Raises
@@ -81,7 +81,7 @@ def write_workbook(path: Path, plan: Plan, personal: Snapshot | None = None) -> 
             f"An Excel sheet can contain {ROWS:,} changes, but the plan has {len(table):,}. Use the suffix .csv."
         )
     book = _new_workbook()
-    # `erase_customer` identifies reviews by these properties. Excel does not change them when it saves the file.
+    # `erase_customer` identifies reviews by these document properties, which do not change when Excel saves a file.
     book.properties.title = f"Review of plan {plan.digest[:12]}"
     book.properties.subject = f"Tenant {escape_invisible(plan.tenant_uid)}"
     book.properties.creator = "frgroups"
@@ -135,7 +135,7 @@ def _write_operations_sheet(sheet: Any, table: pd.DataFrame) -> None:
 
 
 def _style(sheet: Any, *, bold: bool = False) -> Any:
-    """Return a cell style for text. Cells that share one style need less memory."""
+    """Return a style for text cells. Many cells share the style, which saves memory."""
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.styles import Font
 

@@ -53,7 +53,7 @@ class Application:
             await asyncio.sleep(fault.seconds)
         response = self._response(request, fault)
         cut = fault is not None and fault.kind in ("cut_before", "cut_after")
-        # The request is logged first, so that a client finds it in the log after the response.
+        # The request is logged before the response is sent, so that a client finds it in the log after the response.
         self.log.append(
             {
                 "method": request.method,
@@ -113,7 +113,7 @@ def _fault_response(fault: Fault, status: int) -> Response:
         headers["Retry-After"] = fault.retry_after
     if status in (204, 304):
         return Response(status_code=status, headers=headers)
-    return json_response(status, {"message": f"A fault of the sandbox returned status {status}."}, headers)
+    return json_response(status, {"message": f"The sandbox injected a fault with status {status}."}, headers)
 
 
 async def _read_body(receive: Receive) -> bytes | None:
@@ -142,6 +142,6 @@ def _send_half(send: Send) -> Send:
 
 async def _cut_connection(scope: Scope, receive: Receive) -> None:
     scope["state"]["transport"].close()
-    # The server would send status 500 if the application returned before the server detects the disconnect.
+    # If the application returned before the server detects the disconnect, the server would send status 500.
     while (await receive())["type"] != "http.disconnect":
         pass

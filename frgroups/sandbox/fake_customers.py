@@ -26,7 +26,7 @@ def stamp(when: datetime) -> str:
 
 
 def blank_customer(uid: str, when: datetime) -> Record:
-    """Return the fields of a customer that has only a uid; the other required fields are empty."""
+    """Return the API fields of a customer with the given uid. All other required fields are empty."""
     return {
         "customerUid": uid,
         "customerParentUid": "",
@@ -63,7 +63,7 @@ def blank_customer(uid: str, when: datetime) -> Record:
 
 
 def customer_row(record: Mapping[str, Any]) -> CustomerRow:
-    """Convert the fields of a customer to a database row."""
+    """Convert the API fields of a customer to a database row."""
     return (
         record["customerUid"],
         record["externalId"] or "",
@@ -77,7 +77,7 @@ class CustomerFactory:
     """
     Create synthetic customers.
 
-    The results depend on the state of `rng`, the customer numbers, and `now`.
+    The created customers depend on `now`, the customer numbers, and the state of the random number generator `rng`.
     """
 
     def __init__(self, rng: Random, now: datetime) -> None:
@@ -88,7 +88,7 @@ class CustomerFactory:
 
     def customer(self, number: int, *, joined_within_days: float = DAYS_OF_HISTORY) -> Record:
         """
-        Create the fields of one customer.
+        Create the API fields of a synthetic customer.
 
         Parameters
         ----------
@@ -163,7 +163,7 @@ class CustomerFactory:
         if self.rng.random() < 0.12:
             return None
         near = [store for store in vocabulary.STORES if store[2] in (country.code, "")]
-        # Squaring a random number between 0 and 1 favors the first stores, so that stores differ in size.
+        # The squared random number favors the first stores, so that stores have different numbers of customers.
         uid, name, _ = near[int(self.rng.random() ** 2 * len(near))]
         return {"storeUid": uid, "name": name}
 

@@ -20,20 +20,20 @@ UNGROUPED_SHARE = 0.04
 
 @dataclass
 class TenantDraft:
-    """Synthetic tenant during its creation: the customers, and the members of the groups created so far."""
+    """Synthetic tenant that is being created: its customers, and the members of the groups created so far."""
 
     rng: Random
     customers: dict[str, Record]
     members: dict[str, list[str]] = field(default_factory=dict)
 
     def sample(self, pool: Iterable[str], share: float) -> list[str]:
-        """Return a sorted random sample with at least one uid, or [] if the pool is empty."""
+        """Return a sorted random sample of a pool of uids: at least one uid, or [] if the pool is empty."""
         uids = list(pool)
         count = min(len(uids), max(1, round(share * len(uids))))
         return sorted(self.rng.sample(uids, count))
 
     def uids_where(self, test: Callable[[Record], object]) -> list[str]:
-        """Return the uids of the customers for which `test` returns a true value."""
+        """Return the uids of all customers for which the function `test` returns a true value."""
         return [uid for uid, customer in self.customers.items() if test(customer)]
 
 
@@ -86,7 +86,7 @@ def _random_uuid(rng: Random) -> str:
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
 
-# A rule returns the members of a group. It can use the members of groups that precede it in the list.
+# A rule is a function that returns the members of a group. A rule can use the members of groups created earlier.
 
 
 def _random_customers(share: float) -> Rule:
@@ -152,7 +152,7 @@ def _near_copy_of(group: str) -> Rule:
     return rule
 
 
-# Uid (empty for a random UUID), name, and rule of each group. The smallest tenant has the first eight groups.
+# Uid (empty for a random UUID), name, and rule of each group. The smallest tenant has only the first eight groups.
 BASE: tuple[tuple[str, str, Rule], ...] = (
     ("loyalty", "Loyalty club", _loyalty_members),
     ("group_vip", "VIP", _share_of_group("loyalty", 0.092)),

@@ -1,4 +1,4 @@
-"""Faults that a sandbox can inject, and its behavior where the API is not documented."""
+"""Faults that a sandbox can inject, and settings for behavior that the API does not document."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def make_behavior(faults: tuple[Fault, ...], options: dict[str, object]) -> Beha
 
 @dataclass
 class FaultInjector:
-    """Select the faults to inject and the changes of members between pages."""
+    """Selector of the faults to inject into requests and of the membership changes to make between pages."""
 
     behavior: Behavior = field(default_factory=Behavior)
     matched: dict[int, int] = field(default_factory=dict)
@@ -176,7 +176,7 @@ class FaultInjector:
     moved: int = 0
 
     def next_fault(self, method: str, target: str) -> Fault | None:
-        """Return the fault to inject into a request, or None."""
+        """Return the fault to inject into a request, or None if no fault matches."""
         for number, fault in enumerate(self.behavior.faults):
             if fault.method not in (None, method) or fault.path not in target:
                 continue
@@ -189,7 +189,7 @@ class FaultInjector:
         return None
 
     def next_move(self, group_uid: str) -> Literal["swap", "join", "leave"] | None:
-        """Return the change to make after a page of group members was returned, or None."""
+        """Return the membership change to make after a page of a group's members was sent, or None for no change."""
         behavior = self.behavior
         if behavior.moving is None or behavior.moving_group not in (None, group_uid):
             return None
@@ -205,7 +205,7 @@ class FaultInjector:
 def move_members(
     store: Store, movement: Literal["swap", "join", "leave"], group_uid: str, served: Sequence[str], number: int
 ) -> None:
-    """Change the members of a group, so that the following pages start at another member."""
+    """Change the members of a group between two page requests, so that the next page is shifted by one member."""
     last = served[-1]
     leaving, joining = [], []
     if movement in ("swap", "leave"):
@@ -236,7 +236,7 @@ def _create_customer(store: Store, uid: str) -> str:
 
 
 def encode_customer(customer: ListedCustomer, group_uid: str, behavior: Behavior) -> bytes:
-    """Encode a group member as JSON. The options in `behavior` can change the fields."""
+    """Encode a group member as JSON. The settings in `behavior` can change the customer's fields."""
     uid, body, group_uids = customer
     if behavior.odd_records:
         body = msgspec.json.encode(_make_odd(uid, msgspec.json.decode(body + b"}")))[:-1]
@@ -250,6 +250,6 @@ def encode_customer(customer: ListedCustomer, group_uid: str, behavior: Behavior
 
 
 def _make_odd(uid: str, customer: dict[str, Any]) -> dict[str, Any]:
-    # The hash of the uid selects the fields, so that a customer has the same fields in every response.
+    # The hash of the uid selects the unusual fields, so that a customer has the same fields in every response.
     fields = _ODD_FIELDS.get(zlib.crc32(uid.encode()) % 16, {})
     return {**customer, **fields}

@@ -16,7 +16,7 @@ MAX_INTEGER = 2**31 - 1
 
 
 class RequestError(Exception):
-    """Invalid request, with the status, message, and headers of the response."""
+    """Error for an invalid request, with the status, message, and headers of the response."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ValidatedRequest:
-    """A complete request with its decoded path and query."""
+    """A completely received request with its decoded path and query."""
 
     method: str
     target: str
@@ -39,9 +39,10 @@ class ValidatedRequest:
     @classmethod
     def from_scope(cls, scope: Mapping[str, Any], body: bytes) -> ValidatedRequest:
         """
-        Create a request from an ASGI scope and a body.
+        Create a Request from an ASGI scope and the request body.
 
-        The path is split before it is decoded, so that an encoded slash (%2F) does not separate two segments.
+        The request path is split into segments before it is decoded, so that an encoded slash (%2F) does not separate
+        two segments.
         """
         raw = scope.get("raw_path") or scope["path"].encode()
         target = raw.decode("latin-1")
@@ -88,7 +89,7 @@ class ValidatedRequest:
         return text
 
     def fields(self, known: Sequence[str]) -> dict[str, Any]:
-        """Return the JSON object in the body. A field that is not `known` raises RequestError."""
+        """Return the JSON object in a request body. A field that is not in `known` raises RequestError."""
         content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != "application/json":
             raise RequestError(400, "The Content-Type of the body must be application/json.")

@@ -204,7 +204,8 @@ class Sandbox(TenantControls):
         """
         Stop the server.
 
-        A tenant without a `path` is deleted. If the server is not running, this method has no effect.
+        If the sandbox was created without a `path`, its tenant is deleted. If the server is not running, this method
+        has no effect.
 
         Examples
         --------
@@ -276,7 +277,7 @@ class Sandbox(TenantControls):
     @property
     def read_only_token(self) -> str:
         """
-        Bearer token with read permission only. A write with this token returns status 403.
+        Bearer token with read permission only. A write request with this token returns status 403.
 
         Examples
         --------
@@ -290,7 +291,7 @@ class Sandbox(TenantControls):
 
     def client(self, writable: bool = False, **options: Any) -> Client:
         """
-        Create a client for the tenant. The client uses the time of the sandbox.
+        Create a client for the sandbox's tenant. The client uses the current time of the sandbox.
 
         Parameters
         ----------
@@ -346,9 +347,9 @@ class Sandbox(TenantControls):
 
     def misbehave(self, *faults: Fault, **options: Any) -> None:
         """
-        Inject faults and set undocumented behavior for the next requests.
+        Set the faults to inject and the undocumented behavior for the next requests.
 
-        The arguments replace all faults and options that were set before.
+        The arguments replace all faults and options of an earlier call.
 
         Parameters
         ----------
@@ -462,7 +463,7 @@ class _Running:
     """
     Resources of a running sandbox: the server, the database, and the temporary folder.
 
-    The resources are released by `end`, or when the interpreter exits.
+    The function `end` releases the resources. It is also called when the interpreter exits.
     """
 
     def __init__(self, owner: Sandbox, server: Server, store: Store, folder: Path | None, control_token: str) -> None:

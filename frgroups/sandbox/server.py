@@ -37,7 +37,7 @@ class Server(Protocol):
 
 
 class ThreadServer:
-    """Server in a daemon thread with its own event loop, so that it also works inside a running event loop."""
+    """Server that runs in a daemon thread with a separate event loop, so that it can be used in asynchronous code."""
 
     def __init__(self, path: Path, control_token: str, port: int) -> None:
         self._listener = listen(port)
@@ -79,7 +79,7 @@ class ProcessServer:
     """
 
     def __init__(self, path: Path, control_token: str, port: int) -> None:
-        # A pipe would block the child process once it is full, because the output is not read while the child runs.
+        # Standard error is a file. A pipe that nothing reads would block the child process when the pipe is full.
         self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._child = subprocess.Popen(
             [sys.executable, "-P", "-m", "frgroups.sandbox"],
@@ -128,7 +128,7 @@ class ProcessServer:
 
 def serve_parent() -> None:
     """
-    Run the server in the child process.
+    Run the sandbox server in the child process.
 
     The first line of standard input contains the settings. The server runs until standard input is closed.
     """
@@ -166,7 +166,7 @@ def listen(port: int) -> socket.socket:
     if os.name == "posix":
         # On Windows, SO_REUSEADDR would allow two sandboxes to use the same port.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Without TCP_NODELAY, each response body waits about 40 ms for the delayed ACK of the client.
+        # Without TCP_NODELAY, each response body waits about 40 ms for the client's delayed ACK.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((HOST, port))
@@ -215,7 +215,7 @@ async def serve(
 
 
 class _Connection(H11Protocol):
-    """HTTP connection that passes its transport to the application, so that faults can close it."""
+    """HTTP connection that passes its transport to the application, so that faults can close the connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

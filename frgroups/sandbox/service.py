@@ -199,7 +199,7 @@ class Service:
             "pageSize": page.size,
             "totalCount": total + self.injector.behavior.endless,
         }
-        # The items are already encoded as JSON.
+        # The items of a page are already encoded as JSON.
         body = b'{"items":[%b],"paging":%b}' % (b",".join(items), msgspec.json.encode(paging))
         return Response(body, 200, media_type="application/json")
 

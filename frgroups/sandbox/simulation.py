@@ -12,14 +12,14 @@ from frgroups.sandbox.store import Store
 DAYS_PER_MONTH = 30
 ADMIN_USER = "admin"
 
-# Changes per month, as shares of all customers or of the members of a group.
+# Changes per month, as fractions of all customers or of a group's members.
 NEW_CUSTOMER_SHARE = 0.016
 DELETED_CUSTOMER_SHARE = 0.001
 CONSENT_CHANGE_SHARE = 0.01
 LEAVE_SHARES = {"loyalty": 0.012, "group_vip": 0.035, "vip_gold": 0.04, "staff": 0.03}
 LEAVE_SHARES |= {"newsletter_2025": 0.008, "sms": 0.006}
 PROMOTION_SHARES = (("loyalty", "group_vip", 0.004), ("group_vip", "vip_gold", 0.01))
-# Shares of the new loyalty club members who also join these clubs.
+# Fraction of the new loyalty club members who also join the club with this uid.
 CLUB_SHARES = {"club_alpine": 0.08, "club_xc": 0.11, "club_yoga": 0.05, "club_football": 0.05, "club_junior": 0.04}
 # A customer who leaves the loyalty club also leaves its subgroups. Members of VIP Gold do not leave VIP.
 SUBGROUPS = {"loyalty": ("group_vip", "vip_gold", *CLUB_SHARES)}
@@ -32,7 +32,8 @@ def advance(store: Store, days: float) -> None:
     """
     Simulate a number of days in steps of at most 30 days.
 
-    The changes depend on the seed, the days that were already simulated, and the steps.
+    The simulated changes depend on the seed of the tenant, on the number of days already simulated, and on the length
+    of each step.
     """
     while days > 0:
         step = min(days, DAYS_PER_MONTH)
@@ -55,7 +56,7 @@ class _Step:
 
     def run(self) -> None:
         if not self.number:
-            # The tenant contains only data from the user, which must not change.
+            # A tenant without synthetic customers contains only the user's data, which must not change.
             return
         customers = [uid for (uid,) in self.store.read("SELECT uid FROM customers ORDER BY uid")]
         with self.store.write():
@@ -69,7 +70,7 @@ class _Step:
                 self._end_old_campaign()
 
     def _sample(self, pool: list[str], share: float) -> list[str]:
-        # The fractional part is the probability of one more change, so that small tenants also change.
+        # The fractional part is used as the probability of one more change, so that small tenants also change.
         expected = share * self.month_share * len(pool)
         count = int(expected) + (self.rng.random() < expected % 1)
         return self.rng.sample(pool, min(count, len(pool)))
@@ -143,7 +144,7 @@ class _Step:
         return groups
 
     def _start_campaign(self) -> None:
-        # A number in the uid instead of a date makes the result independent of the current date.
+        # The uid contains a number instead of a date, so that the result does not depend on the current date.
         uid = f"campaign_offer_{self.months:03d}"
         pool = self.store.members("loyalty")
         invited = self.rng.sample(pool, round((0.05 + 0.06 * self.rng.random()) * len(pool)))
@@ -155,7 +156,7 @@ class _Step:
         old = [uid for uid in sorted(known) if uid.startswith(CAMPAIGNS) and self.store.count_members(uid)][:-1]
         if not old:
             return
-        # In odd months, the group loses all members. In even months, the group is deleted.
+        # In odd months, the oldest campaign group loses all members. In even months, this group is deleted.
         if self.months % 2:
             self._change(old[0], remove=self.store.members(old[0]))
         else:

@@ -13,7 +13,7 @@ from typing import Any
 
 from frgroups.errors import InputError
 
-# The bytes "frgs" in the file header identify the database of a sandbox.
+# The bytes "frgs" in the file header identify a sandbox database.
 APPLICATION_ID = 0x66726773
 
 SCHEMA = """
@@ -48,9 +48,9 @@ GROUP_SORTS = {
     "lastModifiedAt": "modified_at",
 }
 
-# Row for `put_customers`: uid, external id, creation time, modification time, and JSON without the closing brace.
+# Row for `put_customers`: uid, external id, creation and modification time, and JSON without the closing brace.
 CustomerRow = tuple[str, str, str, str, bytes]
-# Row of `member_page`: uid, JSON without the closing brace, and the JSON array of group uids.
+# Row that `member_page` returns: uid, JSON without the closing brace, and the JSON array of group uids.
 ListedCustomer = tuple[str, bytes, bytes]
 
 
@@ -83,7 +83,7 @@ class Store:
         [(mark,)] = self._db.execute("PRAGMA application_id").fetchall()
         [(tables,)] = self._db.execute("SELECT count(*) FROM sqlite_master").fetchall()
         if mark != APPLICATION_ID and tables:
-            raise InputError(f"{self.path} is an SQLite database, but not the database of a sandbox.")
+            raise InputError(f"{self.path} is an SQLite database, but not a sandbox database.")
         self._db.execute("PRAGMA journal_mode = WAL")
         # Fast writes are more important than durability, because the data is synthetic.
         self._db.execute("PRAGMA synchronous = OFF")
@@ -93,7 +93,7 @@ class Store:
             self._db.executescript(SCHEMA)
 
     def close(self) -> None:
-        """Close the connection. The file is not deleted."""
+        """Close the connection to the SQLite file. The file is not deleted."""
         self._db.close()
 
     @contextmanager
@@ -131,7 +131,7 @@ class Store:
         return {name: json.loads(value) for name, value in self.read("SELECT name, value FROM settings")}
 
     def save_settings(self, settings: Mapping[str, Any]) -> None:
-        """Insert or replace settings. Other settings do not change."""
+        """Insert or replace the given settings. All other settings do not change."""
         rows = [(name, json.dumps(value)) for name, value in settings.items()]
         with self.write() as db:
             db.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", rows)
@@ -169,7 +169,7 @@ class Store:
             )
 
     def touch_groups(self, uids: Iterable[str], user: str, when: str) -> None:
-        """Set the user and the time of the last change of groups."""
+        """Store the user and the time of the last modification of the given groups."""
         with self.write() as db:
             db.executemany(
                 "UPDATE groups SET modified_by = ?, modified_at = ? WHERE uid = ?",
@@ -236,7 +236,7 @@ class Store:
         if sort_by != "customerUid":
             join = "JOIN customers c ON c.uid = m.customer_uid"
             order += ", m.customer_uid"
-        # Selecting the uids from the index first avoids reading customers that are not on the page.
+        # The uids are selected from the index first, so that only the customers on the page are read.
         uid_rows = self.read(
             f"SELECT m.customer_uid FROM memberships m {join} WHERE m.group_uid = ?"  # noqa: S608
             f" ORDER BY {order} LIMIT ? OFFSET ?",
@@ -274,13 +274,13 @@ class Store:
             )
 
     def change_members_later(self, due: float, group_uid: str, add: Iterable[str], remove: Iterable[str]) -> None:
-        """Store a change of members to apply at the time `due`, in seconds since the epoch."""
+        """Store a membership change that takes effect at the time `due`, in seconds since the epoch."""
         with self.write() as db:
             change = json.dumps([group_uid, list(add), list(remove)])
             db.execute("INSERT INTO pending (due, change) VALUES (?, ?)", (due, change))
 
     def apply_pending_changes(self, until: float) -> None:
-        """Apply the pending changes that are due at the time `until`."""
+        """Apply the pending membership changes that are due by the time `until`, in seconds since the epoch."""
         if not self.read("SELECT 1 FROM pending WHERE due <= ? LIMIT 1", (until,)):
             return
         with self.write() as db:
@@ -290,7 +290,7 @@ class Store:
                 db.execute("DELETE FROM pending WHERE id = ?", (number,))
 
     def empty(self) -> None:
-        """Delete all groups, customers, and pending changes. The settings do not change."""
+        """Delete all groups, customers, and pending membership changes. The settings do not change."""
         with self.write() as db:
             for table in ("groups", "customers", "memberships", "pending"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608

@@ -17,10 +17,10 @@ class Country:
     firstnames: tuple[str, ...]
     lastnames: tuple[str, ...]
     streets: tuple[str, ...]
-    # Each city with its lowest and highest postal code.
+    # Name, lowest postal code, and highest postal code of each city.
     cities: tuple[tuple[str, int, int], ...]
     postal_digits: int
-    # Generated numbers have 00 after this country code, because no assigned mobile number starts with 00.
+    # Generated phone numbers have 00 after this country code, because no assigned mobile number starts with 00.
     dial: str
     company_form: str
 

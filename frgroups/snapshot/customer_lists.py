@@ -28,10 +28,10 @@ from frgroups.snapshot.snapshot import Snapshot
 log = logging.getLogger("frgroups.snapshot")
 
 _COLUMN_IN_CLI = (
-    "For the file of `frgroups plan --list`, pass --column to choose the id column. In any other list, rename the id "
+    "To choose the id column of a file for `frgroups plan --list`, pass --column. In any other list, rename the id "
     "column to customer_uid or external_id."
 )
-_IF_ID = "If it contains an id, insert a row with the column name customer_uid above it."
+_IF_ID = "If the first row contains an id, insert a row with the column name customer_uid above it."
 
 USUAL_NAMES = (
     *("customer_uid", "customer_id", "uid"),
@@ -46,11 +46,11 @@ _BY = ("external_id", "customer_uid", *_PERSONAL)
 
 def read_list(path: str | Path, column: str | None = None, *, sheet: str | None = None) -> pd.Series:
     r"""
-    Read the customer ids in a CSV or Excel file.
+    Read customer ids from a CSV or Excel file.
 
-    The ids can be passed to `resolve_customers`. Customer uids can also be passed to `plan_memberships` as the
-    desired members of a group. Ids are read as strings, so that leading zeros are preserved. Surrounding whitespace,
-    blank rows, and duplicates are removed. The number of removed rows is logged.
+    You can pass the ids to `resolve_customers`. If the ids are customer uids, you can also pass them to
+    `plan_memberships` as the desired members of a group. Ids are read as strings, so that leading zeros are
+    preserved. Surrounding whitespace, blank rows, and duplicates are removed. The number of removed rows is logged.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def read_list(path: str | Path, column: str | None = None, *, sheet: str | None 
         )
     n_without_id = sum(not row[position] and any(row) for _, row in rows)
     if n_without_id:
-        text = f"Skipped {pluralize(n_without_id, 'row')} of {table.source} without an id in the column {name!r}."
+        text = f"Skipped {pluralize(n_without_id, 'row')} without an id in the column {name!r} of {table.source}."
         log_event(log, logging.WARNING, "rows_without_id", text, file=table.source, column=name, n_rows=n_without_id)
     distinct = list(dict.fromkeys(ids))
     n_repeated = len(ids) - len(distinct)
@@ -132,10 +132,10 @@ def resolve_customers(
     directory: pd.DataFrame | str | Path | None = None,
 ) -> pd.DataFrame:
     """
-    Find the customer uid of each id.
+    Find the customer uid for each id in a list.
 
-    Ids are compared exactly, so "0150" does not match "150". Email addresses are compared without case and
-    surrounding whitespace.
+    Ids are compared exactly, so "0150" does not match "150". If the ids are email addresses, case and surrounding
+    whitespace are ignored.
 
     Parameters
     ----------
@@ -228,8 +228,8 @@ def _find_column(header: Sequence[str], name: str, source: Path, *, exact: bool 
     """
     Return the position of the column with the given name, or None if it does not exist.
 
-    An exact match is preferred if `exact` is True. Otherwise, case, spaces, underscores, periods, and hyphens are
-    ignored. Raises ListError if several columns match.
+    If `exact` is True, a column with exactly this name is preferred. If there is no such column, case, spaces,
+    underscores, periods, and hyphens are ignored. A ListError is raised if several columns match.
     """
     matches: list[int] = []
     if exact:
@@ -250,7 +250,7 @@ def _find_column(header: Sequence[str], name: str, source: Path, *, exact: bool 
 
 
 def _describe_columns(header: Sequence[str]) -> str:
-    """Return a sentence that lists the column names, without showing a first row that looks like customer data."""
+    """Return a sentence that lists the column names, or a hint if the first row looks like customer data."""
     if any(_looks_like_data(cell) for cell in header):
         return "The first row looks like data. Insert a row of column names above it."
     return f"Its columns are {format_list([repr(cell) for cell in header if cell], 20)}."
@@ -260,7 +260,8 @@ def _has_header(table: Table) -> bool:
     """
     Return True if the first row of a file with one column is a column name.
 
-    The rule is documented in `read_list`. Raises ListError if the result is unclear.
+    The docstring of `read_list` describes how the first row is classified. A ListError is raised if the
+    classification is not clear.
     """
     [first], below = table.rows[0][1], [row[0] for _, row in table.rows[1:]]
     if normalize_column_name(first) in {normalize_column_name(name) for name in OTHER_IDS}:
@@ -271,8 +272,8 @@ def _has_header(table: Table) -> bool:
         return True
     raise ListError(
         f"The first row of {table.source} could be a column name or an id.",
-        hint=f"If it contains the column name, pass that name as column=. {_IF_ID}",
-        cli_hint=f"If it contains the column name, pass that name to `frgroups plan --column`. {_IF_ID}",
+        hint=f"If the first row contains the column name, pass that name as column=. {_IF_ID}",
+        cli_hint=f"If the row contains the column name, pass that name to `frgroups plan --column`. {_IF_ID}",
     )
 
 
@@ -301,7 +302,7 @@ def _distinct_ids(ids: Iterable[str]) -> list[str]:
 def _customers_with(snapshot: Snapshot, by: str) -> pd.DataFrame:
     if by not in snapshot.customers:
         raise InputError(
-            f"`by` is {by!r}, but the snapshot does not contain that column.",
+            f"`by` must be a column of `snapshot.customers`, got {by!r}.",
             hint="Load the snapshot with personal=True, or pass by='external_id' or by='customer_uid'.",
         )
     return snapshot.customers
@@ -326,16 +327,14 @@ def _read_directory_file(path: str | Path, by: str) -> pd.DataFrame:
     for name in ("customer_uid", by):
         position = _find_column(header, name, table.source)
         if position is None:
-            raise ListError(
-                f"{table.source} needs a column {name!r} to be used as a directory. {_describe_columns(header)}"
-            )
+            raise ListError(f"The directory {table.source} needs a column {name!r}. {_describe_columns(header)}")
         reject_damaged_ids([(number, row[position]) for number, row in rows], table.source)
         columns[name] = [row[position] for _, row in rows]
     return pd.DataFrame(columns, dtype="str")
 
 
 def _id_pairs(customers: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Return the unique pairs of normalized id and customer uid, without customers that have no id."""
+    """Return the unique pairs of normalized id and customer uid. Customers that have no id are omitted."""
     keys = _normalize_ids(customers[by], by)
     pairs = pd.DataFrame({"key": keys, "customer_uid": customers["customer_uid"].astype("str")})
     return pairs[pairs["key"].notna() & (pairs["key"] != "")].drop_duplicates(ignore_index=True)

@@ -86,7 +86,7 @@ def snapshot_from_frames(
     unknown = sorted(set(group_uids.unique()) - set(group_table["customer_group_uid"]))
     if unknown:
         raise InputError(
-            f"`groups` must contain every group of `memberships`. {pluralize(len(unknown), 'group')} "
+            f"`groups` must contain every group in `memberships`. {pluralize(len(unknown), 'group')} "
             f"{agree(len(unknown), 'is', 'are')} missing: {format_list(unknown, 5)}."
         )
     names = group_table.get("name", pd.Series(None, index=group_table.index, dtype="str"))
@@ -122,9 +122,9 @@ def snapshot_from_matrix(
     base_url: str | None,
 ) -> Snapshot:
     """
-    Create a Snapshot from a membership matrix and its tables.
+    Create a Snapshot from a membership matrix and the tables of its groups and customers.
 
-    The rows of `groups` and `customers` must be in the order of the uids of the matrix.
+    The rows of `groups` and `customers` must be in the same order as the uids in the matrix.
     """
     return Snapshot(
         groups=coerce_schema(groups, GROUPS),
@@ -144,8 +144,8 @@ def _complete_table(frame: pd.DataFrame | None, key: str, what: str, uids: pd.Se
     """
     Return the table of groups or customers, sorted by uid.
 
-    If `frame` is None, the table contains only the column `key`. If `frame` lacks customers of `uids`, they are added
-    with missing values.
+    If `frame` is None, the table contains only the column `key`. Customers that are in `uids` but not in `frame` are
+    added with missing values.
     """
     uid_table = pd.DataFrame({key: pd.Series(uids.unique(), dtype="str")})
     if frame is None:
@@ -164,7 +164,7 @@ def _complete_table(frame: pd.DataFrame | None, key: str, what: str, uids: pd.Se
 
 
 def _given_reads(matrix: MembershipMatrix) -> pd.DataFrame:
-    """Return the table `reads` for a snapshot that was created from tables."""
+    """Return the table `Snapshot.reads` for a snapshot that was created from tables."""
     n_rows = matrix.sizes
     return coerce_schema(
         pd.DataFrame(

@@ -28,8 +28,8 @@ class MembershipMatrix:
     """
     Sparse matrix with one row per group and one column per customer, in compressed sparse row (CSR) format.
 
-    Groups and customers are represented by integer codes. The member codes of the group with code g are
-    `indices[indptr[g]:indptr[g + 1]]`. They are sorted and unique.
+    Groups and customers are represented by integer codes. The customer codes of the members of the group with code g
+    are `indices[indptr[g]:indptr[g + 1]]`. These customer codes are sorted and unique.
 
     Attributes
     ----------
@@ -62,8 +62,9 @@ class MembershipMatrix:
         """
         Create a matrix from the uids of memberships.
 
-        `group_uids` and `customer_uids` have one value per membership. They can be in any order, and repeated
-        memberships are ignored. `all_groups` and `all_customers` can contain additional uids without memberships.
+        The columns `group_uids` and `customer_uids` have one value per membership. Memberships can be in any order,
+        and repeated memberships are ignored. The lists `all_groups` and `all_customers` can contain additional uids
+        that have no memberships.
         """
         groups = _sorted_unique(all_groups if all_groups is not None else group_uids)
         customers = _sorted_unique(all_customers if all_customers is not None else customer_uids)
@@ -91,8 +92,8 @@ class MembershipMatrix:
         """
         Create a matrix from the integer codes of memberships.
 
-        `group_code` and `customer_code` have one value per membership. They can be in any order, and repeated
-        memberships are ignored.
+        The arrays `group_code` and `customer_code` have one value per membership. Memberships can be in any order,
+        and repeated memberships are ignored.
         """
         if (group_code < 0).any() or (customer_code < 0).any():
             raise InputError("A membership refers to a group or customer that is missing from the list of all uids.")
@@ -146,7 +147,7 @@ class MembershipMatrix:
         )
 
     def group_code_of(self, group: str) -> int:
-        """Return the code of a group, which is identified by its uid or unique name."""
+        """Return the integer code of the group with the given uid or unique name."""
         if group in self._group_codes:
             return self._group_codes[group]
         same_name = np.empty(0, dtype=np.int64)
@@ -166,19 +167,19 @@ class MembershipMatrix:
         raise GroupNotFoundError(f"No group has the uid or name {group!r}.{did_you_mean(close)}", close=close)
 
     def group_uid(self, group: str) -> str:
-        """Return the uid of a group, which is identified by its uid or unique name."""
+        """Return the uid of the group with the given uid or unique name."""
         return str(self.group_uids[self.group_code_of(group)])
 
     def member_codes(self, group: str) -> Int32Array:
-        """Return the sorted customer codes of a group, which is identified by its uid or unique name."""
+        """Return the sorted integer codes of the members of the group with the given uid or unique name."""
         return self.row(self.group_code_of(group))
 
     def row(self, group_code: int) -> Int32Array:
-        """Return the sorted customer codes of a group, which is identified by its code."""
+        """Return the sorted integer codes of the members of the group with the given integer code."""
         return self.indices[self.indptr[group_code] : self.indptr[group_code + 1]]
 
     def members(self, group: str) -> list[str]:
-        """Return the sorted customer uids of a group, which is identified by its uid or unique name."""
+        """Return the sorted customer uids of the group with the given uid or unique name."""
         return list(self.customer_uids.take(self.member_codes(group)))
 
     def groups_of(self, customer_uid: str) -> list[str]:
@@ -197,8 +198,8 @@ class MembershipMatrix:
         """
         Return a matrix that contains only the given groups.
 
-        The matrix contains all customers, including customers without a selected group. The groups are in uid order.
-        If `groups` is None, all groups are selected.
+        The new matrix still contains all customers, including customers without a selected group. Its groups are
+        sorted by uid. If `groups` is None, all groups are selected.
         """
         if groups is None:
             return self
@@ -260,8 +261,8 @@ def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
     """
     Return a column of uids with the dtype `str`.
 
-    Raises InputError if the column does not exist, contains values that are not strings, or has missing or empty
-    values.
+    An InputError is raised if the column does not exist, contains values that are not strings, or has missing or
+    empty values.
     """
     check_type(frame, pd.DataFrame, what)
     check_columns(frame.columns, [column], what)
@@ -295,7 +296,7 @@ def as_str(strings: pd.Series, what: str) -> pd.Series:
     """
     Convert a column to the dtype `str`.
 
-    Raises InputError if a string cannot be encoded in UTF-8.
+    An InputError is raised if a string cannot be encoded in UTF-8.
     """
     try:
         return strings.astype("str")
@@ -317,7 +318,7 @@ def to_chunked_array(uids: pd.Index | pd.Series) -> pa.ChunkedArray:
     """
     Convert uids to a chunked Arrow array.
 
-    The data is not copied if pandas stores it in Arrow arrays.
+    The strings are not copied if pandas already stores them in Arrow arrays.
     """
     strings = pa.array(uids, type=pa.large_string(), from_pandas=True)
     if isinstance(strings, pa.ChunkedArray):
@@ -336,9 +337,9 @@ def _sorted_unique(uids: Iterable[str]) -> pd.Index:
 
 def _reindex_names(names: Iterable[str], uids: Any, new_uids: pd.Index) -> pd.Index:
     """
-    Return the names of `new_uids`.
+    Return the group names in the order of `new_uids`.
 
-    `names` contains the names of `uids`, in the same order.
+    The argument `names` contains the name of each group in `uids`, in the same order.
     """
     by_uid = pd.Series(list(names), index=pd.Index(uids), dtype="str")
     reindexed: pd.Index = pd.Index(by_uid.reindex(new_uids), dtype="str")

@@ -31,7 +31,7 @@ CUSTOMERS = {
     "last_modified_at": TIMESTAMP_DTYPE,
     "pricelist_uid": "str",
     "payment_terms": "Int64",
-    # Amounts as returned by the API. The unit is not documented, but is probably a minor unit (øre, cent).
+    # The API does not document the unit of these amounts. It is probably the minor unit (øre, cent).
     "credit_limit": "Int64",
     "credit_balance": "Int64",
     "customer_parent_uid": "str",
@@ -44,7 +44,7 @@ CUSTOMERS = {
     "has_vat_number": "boolean",
 }
 
-# These columns follow the columns above if the snapshot was loaded with personal=True.
+# A snapshot that was loaded with personal=True also contains these customer columns.
 PERSONAL = {
     "firstname": "str",
     "lastname": "str",
@@ -78,8 +78,8 @@ CONSENTS = {
 
 READS = {
     "customer_group_uid": "str",
-    "how": "str",  # "pages", "cover", or "given"
-    "evidence": "str",  # "overlapping windows", "second pass", "counts", or "none"
+    "how": "str",  # The value is "pages", "cover", or "given".
+    "evidence": "str",  # The value is "overlapping windows", "second pass", "counts", or "none".
     "verdict": "str",
     "pages": "int64",
     "n_rows": "int64",
@@ -95,8 +95,9 @@ def coerce_schema(frame: pd.DataFrame | None, columns: dict[str, str]) -> pd.Dat
     """
     Convert a table to the given columns and dtypes.
 
-    Columns that `frame` lacks are filled with missing values. Additional columns follow unchanged. The index is
-    reset. If `frame` is None, the result has no rows. Raises InputError if a column cannot be converted.
+    Columns that are missing from `frame` are added with missing values. Additional columns of `frame` follow
+    unchanged. The index is reset. If `frame` is None, the result has no rows. An InputError is raised if a column
+    cannot be converted.
     """
     if frame is None:
         frame = pd.DataFrame()
@@ -151,8 +152,8 @@ def to_arrow(frame: pd.DataFrame, columns: dict[str, str]) -> pa.Table:
     """
     Convert a DataFrame to an Arrow table.
 
-    The columns in `columns` get fixed types. Arrow infers the types of the others. `from_arrow` is the inverse
-    function.
+    The columns in `columns` are converted to fixed types. Arrow infers the types of all other columns. The function
+    `from_arrow` converts the table back to a DataFrame.
     """
     types = {name: ARROW[dtype] for name, dtype in columns.items()}
     arrays = {}
@@ -162,7 +163,7 @@ def to_arrow(frame: pd.DataFrame, columns: dict[str, str]) -> pa.Table:
         except pa.ArrowException:  # The exception is not chained, because its message might contain customer data.
             raise InputError(
                 f"The column {name!r} contains values of several types ({frame[name].dtype}) and cannot be stored. "
-                "Convert it to one type, or leave it out."
+                "Convert the column to one type, or remove the column."
             ) from None
     # The metadata preserves the pandas dtypes of the additional columns.
     return pa.table(arrays).replace_schema_metadata(pa.Schema.from_pandas(frame, preserve_index=False).metadata)

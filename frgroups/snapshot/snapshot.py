@@ -16,8 +16,8 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.universe import check_universe
 from frgroups.snapshot.verdicts import Verdict
 
-MAX_NAMED_GROUPS = 3  # Maximum number of group names in a sentence.
-# A change during the load is not a plausible reason for reading fewer rows than this share of the total.
+MAX_NAMED_GROUPS = 3  # A sentence lists at most this many group names.
+# If fewer rows than this share of the total were read, a change during the load is not a plausible reason.
 MIN_COMPLETENESS = 0.95
 _TOO_INCOMPLETE = (
     "The snapshot is too incomplete for analysis. Load it again. If the problem persists, the server returns wrong "
@@ -128,9 +128,9 @@ class Snapshot:
         """
         Return a copy of the snapshot with the total number of customers of the tenant.
 
-        The API does not report this number, because customers that do not belong to any group are not listed. It is
-        required to test whether two groups overlap more than expected by chance. Functions with a parameter
-        `universe` use the number of the snapshot unless another one is passed. `save_snapshot` stores it.
+        The API does not report the total, because it does not list customers that do not belong to any group. The
+        total is required to test whether two groups overlap more than expected by chance. Functions with a parameter
+        `universe` use the snapshot's total unless another total is passed. `save_snapshot` stores the total.
 
         Parameters
         ----------
@@ -208,11 +208,11 @@ class Snapshot:
         return str(self.matrix.group_names[self.matrix.group_code_of(group)])
 
     def __getitem__(self, group: str) -> pd.Index:
-        """Return the sorted customer uids of a group, which is identified by its uid or unique name."""
+        """Return the sorted customer uids of the group with the given uid or unique name."""
         return pd.Index(self.matrix.members(group), dtype="str", name="customer_uid")
 
     def __contains__(self, group: object) -> bool:
-        """Return True if the given string is the uid or the unique name of a group."""
+        """Return True if the given string is the uid or the unique name of a group in the snapshot."""
         try:
             return isinstance(group, str) and self.group_uid(group) is not None
         except InputError:
@@ -260,8 +260,8 @@ class Snapshot:
         if self.universe is None:
             return self._describe_verdict()
         return (
-            f"{self._describe_verdict()} {self._customer_count()} customers are in the snapshot. The others do not "
-            "belong to any group."
+            f"{self._describe_verdict()} The snapshot contains {self._customer_count()} customers. The remaining "
+            "customers do not belong to any group."
         )
 
     def _customer_count(self) -> str:
@@ -295,7 +295,7 @@ class Snapshot:
         return " ".join(sentences)
 
     def _incomplete_groups(self) -> list[tuple[str, int, int]]:
-        """Return the uid, row count, and reported total of each group with far fewer rows than reported."""
+        """Return the uid, row count, and reported total of each group that has far fewer rows than reported."""
         drifted = self.reads[self.reads["verdict"] == "drifted"]
         rows = zip(
             drifted["customer_group_uid"],
@@ -306,5 +306,5 @@ class Snapshot:
         return [(uid, n, total) for uid, n, total in rows if n < MIN_COMPLETENESS * total]
 
     def _list_names(self, uids: Sequence[str] | pd.Series) -> str:
-        """Format the names of at most three groups as a list, followed by the number of the remaining groups."""
+        """Format the names of at most three groups as a list, followed by the number of remaining groups."""
         return format_list([self.group_name(uid) for uid in uids], MAX_NAMED_GROUPS)

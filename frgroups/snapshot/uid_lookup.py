@@ -12,10 +12,10 @@ from frgroups.internals.typing import Int32Array, IntArray, RecordArray, UInt64A
 
 # The hash table below takes 0.25 s for 2,000,000 lookups in 200,000 uids of equal length.
 # In comparison, pyarrow.compute.index_in takes 0.43 s, and pandas.Index.get_indexer takes 1.53 s.
-# For fewer uids, index_in is fast enough.
+# For fewer lookups, index_in is fast enough.
 _MIN_SIZE = 50_000
-_BATCH_SIZE = 1 << 15  # Number of strings that fit in the processor cache.
-_HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio (Fibonacci hashing).
+_BATCH_SIZE = 1 << 15  # A batch of this many strings fits in the processor cache.
+_HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # The factor is 2**64 divided by the golden ratio (Fibonacci hashing).
 _ABSENT, _COLLISION = -1, -2
 
 
@@ -35,7 +35,7 @@ def lookup_positions(strings: pa.Array | pa.ChunkedArray, values: pa.Array) -> I
     if len(strings) < _MIN_SIZE or width is None or width < 8:
         return _lookup_with_arrow(strings, values)
     if isinstance(strings, pa.ChunkedArray) and strings.num_chunks > len(strings) // 1000:
-        strings = strings.combine_chunks()  # Without this, each small chunk would be a separate batch.
+        strings = strings.combine_chunks()  # Combine the chunks, so that a small chunk is not a separate batch.
     table = _HashTable(_as_records(values, width))
     positions = np.concatenate([_lookup_batch(table, batch, width) for batch in _iter_batches(strings)])
     is_collision = positions == _COLLISION
@@ -47,10 +47,10 @@ def lookup_positions(strings: pa.Array | pa.ChunkedArray, values: pa.Array) -> I
 
 class _HashTable:
     """
-    Hash table with one slot per hash value.
+    Hash table for uids, with one slot per hash value.
 
-    A slot contains the position of one value with that hash. If several values have the same hash, the positions of
-    the remaining values are in `others`.
+    Each slot contains the position of one value with the hash of the slot. If several values have the same hash, the
+    attribute `others` contains the positions of the remaining values.
     """
 
     def __init__(self, values: RecordArray) -> None:
@@ -64,7 +64,7 @@ class _HashTable:
 
     def lookup(self, strings: RecordArray) -> Int32Array:
         """
-        Return the position of each string.
+        Return the position of each string in the hash table.
 
         The result is _ABSENT for strings with an empty slot, and _COLLISION for strings whose slot contains another
         value.
@@ -72,15 +72,15 @@ class _HashTable:
         words = _as_words(strings)
         positions = self._positions.take(self._hash(words))
         is_same = np.ones(len(positions), dtype=np.bool_)
-        # An empty slot contains -1, which selects the last value for the comparison.
-        # The result is -1 nevertheless, because only positions of at least 0 are marked as collisions.
+        # An empty slot contains -1, so a string with an empty slot is compared with the last value.
+        # The position of such a string stays -1, because only positions of at least 0 are marked as collisions.
         for value_word, word in zip(_as_words(self._values.take(positions)), words, strict=True):
             is_same &= value_word == word
         positions[~is_same & (positions >= 0)] = _COLLISION
         return positions
 
     def _hash(self, words: list[UInt64Array]) -> IntArray:
-        # Most uids differ in their first or last eight bytes. If they do not, the collisions cost only time.
+        # Most uids differ in their first or last eight bytes. If uids do not differ there, the lookup is only slower.
         mixed = words[0] * _HASH_FACTOR
         mixed ^= mixed >> np.uint64(32)
         mixed ^= words[-1]
@@ -140,7 +140,7 @@ def _as_words(records: RecordArray) -> list[UInt64Array]:
     """
     Split each record into words of eight bytes.
 
-    The words are views of the records. The last word can overlap the word before it.
+    The words are NumPy views that share the memory of the records. The last word can overlap the word before it.
     """
     width = records.itemsize
     starts = [*range(0, width - 8, 8), width - 8]

@@ -1,7 +1,7 @@
 """
 Total number of customers of a tenant (the universe).
 
-The API does not report this number, so the caller has to pass it.
+The API does not report the total number of customers, so the caller must pass it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ def resolve_universe(data: Any, universe: int | None, matrix: MembershipMatrix) 
     """
     Return the total number of customers to use in an analysis.
 
-    The result is `universe` if it was passed, otherwise the universe of the Snapshot `data`, or None if it is not
-    known. `matrix` must be the membership matrix of `data`. It is a separate argument, because `data` might be a
-    stream that can be read only once.
+    The function returns `universe` if it is not None, and otherwise the total number that the Snapshot `data`
+    contains. If the total is not known, the function returns None. The argument `matrix` must be the membership
+    matrix of `data`. The matrix is a separate argument, because `data` might be a stream that can be read only once.
 
     Examples
     --------
@@ -36,9 +36,10 @@ def resolve_universe(data: Any, universe: int | None, matrix: MembershipMatrix) 
 
 def check_universe(universe: int, n_seen: int) -> int:
     """
-    Convert the total number of customers to an int.
+    Validate the total number of customers, and return it as an int.
 
-    Raises InputError if `universe` is not an integer or is less than `n_seen`, the number of customers in the data.
+    An InputError is raised if `universe` is not an integer or is less than `n_seen`, the number of customers in the
+    data.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Verdicts that describe how reliable the read of a group or snapshot is."""
+"""Verdicts that describe how reliably a group or a snapshot was read."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@ Folders of stored snapshots. Each folder is created, replaced, and removed by on
 
     20261123T081000.000000Z       a snapshot, named after its timestamp
     20261123T081000.000000Z-02    another snapshot with the same timestamp
-    20261123T081000.000000Z-r1    a replacement of the first snapshot, which readers then ignore
+    20261123T081000.000000Z-r1    a replacement for the first snapshot, whose old folder is then ignored
     .draft-...                    a snapshot that is being written, or that an interrupted process left behind
     .gone-...                     a snapshot that is being deleted
     .damaged-...                  a quarantined snapshot, stored for inspection
@@ -28,7 +28,7 @@ from frgroups.internals.paths import tenant_folder
 DRAFT, GONE, DAMAGED = ".draft-", ".gone-", ".damaged-"
 _DRAFT_MAX_AGE = timedelta(days=1)
 _NAME = re.compile(r"(?P<base>\d{8}T\d{6}\.\d{6}Z(-\d{2})?)(-r(?P<number>\d+))?", re.ASCII)
-_MAX_NAMES = 100  # Limit for snapshots with the same timestamp, and for replacements of one snapshot.
+_MAX_NAMES = 100  # Maximum number of snapshots with the same timestamp, and of replacements for one snapshot.
 
 
 def tenant_folders(cache: Path, tenant_uid: str | None = None) -> list[Path]:
@@ -53,7 +53,7 @@ def visible_folder_names(names: Iterable[str]) -> list[str]:
 
 
 def split_name(name: str) -> tuple[str, int]:
-    """Split a folder name into its base name and its replacement number, which is 0 for the original."""
+    """Split a snapshot's folder name into the base name and the replacement number, which is 0 for the original."""
     match = _NAME.fullmatch(name)
     if match is None:
         return name, 0
@@ -62,9 +62,10 @@ def split_name(name: str) -> tuple[str, int]:
 
 def make_folder(root: Path, names: Iterator[str], fill: Callable[[Path], None]) -> Path:
     """
-    Create a folder and its files, and rename the folder to the first unused name.
+    Create a snapshot folder with its files, and rename it to the first unused name in `names`.
 
-    `fill` writes the files into a draft folder, which is then renamed. If an error occurs, the folder is removed.
+    The function `fill` writes the files to a draft folder, which is then renamed. If an error occurs, the draft
+    folder is removed.
     """
     draft = root / f"{DRAFT}{uuid.uuid4().hex}"
     try:
@@ -87,8 +88,8 @@ def new_names(root: Path, name: str) -> Iterator[str]:
     """
     Yield unused folder names for a new snapshot.
 
-    The first name has no number, and the following names have the numbers 02, 03, and so on. Only names after the
-    last used name are returned, so that a newer snapshot is always sorted after older snapshots.
+    The first folder name has no number, and the next names end with the numbers 02, 03, and so on. Only names after
+    the last used name are returned, so that a new snapshot is always sorted after the older snapshots.
     """
     used = {split_name(other)[0] for other in all_folder_names(root)}
     candidates = [name, *(f"{name}-{number:02d}" for number in range(2, _MAX_NAMES))]
@@ -105,9 +106,9 @@ def replacing_names(root: Path, name: str) -> Iterator[str]:
 
 def remove_folder(folder: Path) -> None:
     """
-    Remove a folder atomically.
+    Remove a snapshot folder atomically by renaming it before its files are deleted.
 
-    If files cannot be deleted, `clean_temp_folders` deletes them later.
+    If some files cannot be deleted, `clean_temp_folders` deletes the renamed folder later.
     """
     gone = folder.with_name(f"{GONE}{uuid.uuid4().hex}")
     with suppress(FileNotFoundError):  # Another process has removed the folder.
@@ -121,7 +122,7 @@ def removal_error(folder: Path, error: OSError, hint: str = "") -> InputError:
 
 
 def clean_temp_folders(root: Path) -> None:
-    """Remove replaced snapshots, partly deleted snapshots, and drafts that are older than one day."""
+    """Remove the folders of replaced and partly deleted snapshots, and draft folders that are older than one day."""
     names = all_folder_names(root)
     for name in sorted(names - set(visible_folder_names(names))):
         with suppress(OSError):
@@ -132,8 +133,8 @@ def clean_temp_folders(root: Path) -> None:
 
 
 def quarantine_folder(folder: Path) -> Path:
-    """Rename a folder so that readers ignore it, and return the new path."""
-    clean_temp_folders(folder.parent)  # Without the cleanup, the replaced snapshot would become visible again.
+    """Rename the folder of a corrupt snapshot so that readers ignore it, and return the new path."""
+    clean_temp_folders(folder.parent)  # Without the cleanup, a replaced snapshot could become visible again.
     names = [f"{DAMAGED}{folder.name}", *(f"{DAMAGED}{folder.name}-{number}" for number in range(2, _MAX_NAMES))]
     return _rename_to_first_unused(folder, iter(names))
 
@@ -142,7 +143,7 @@ def folders_of_kind(root: Path, kind: str, *, before: datetime | None = None) ->
     """
     Return the folders whose names start with the prefix `kind`.
 
-    If `before` is given, only folders that were last modified before this time are returned.
+    If `before` is given, the result contains only folders that were last modified before this time.
     """
     matches = []
     for folder in root.glob(f"{kind}*"):
@@ -154,7 +155,7 @@ def folders_of_kind(root: Path, kind: str, *, before: datetime | None = None) ->
 
 def _rename_to_first_unused(folder: Path, names: Iterator[str]) -> Path:
     """
-    Rename a folder to the first unused name, and return the new path.
+    Rename a folder to the first unused name in `names`, and return the new path.
 
     Existing folders are never overwritten.
     """

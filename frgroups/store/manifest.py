@@ -29,7 +29,7 @@ SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 _MAX_LISTINGS = 20
 _FILES = tuple(f"{name}.parquet" for name in ("groups", "customers", "consents", "reads", "memberships"))
-# A Python user might have loaded the snapshot in a terminal, so the hints mention both interfaces.
+# A Python user might have loaded the snapshot on the command line, so the hints mention both interfaces.
 _ALLOW_OLDER = "Pass allow_older=True to quarantine this snapshot and read the newest valid snapshot"
 _ALLOW_OLDER_IN_CLI = (
     "Commands with the option --allow-older can quarantine this snapshot and read the newest valid snapshot"
@@ -40,14 +40,14 @@ _AwareDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
-    """Size and checksum of a file."""
+    """Size and checksum of a file in a snapshot folder."""
 
     bytes: int
     sha256: str
 
 
 class _AnyManifest(msgspec.Struct):
-    """Fields of a manifest of any format version. They are sufficient to list and prune a snapshot."""
+    """Fields that manifests of all format versions contain, which are sufficient to list and prune snapshots."""
 
     schema_version: Annotated[int, msgspec.Meta(ge=1)]
     tenant_uid: Annotated[str, msgspec.Meta(min_length=1)]
@@ -62,7 +62,7 @@ class _AnyManifest(msgspec.Struct):
 
 
 class _Manifest(_AnyManifest):
-    """Fields of a manifest of the current format version."""
+    """Fields of a manifest in the current format version."""
 
     verdict: Verdict
     files: dict[str, _File]
@@ -71,14 +71,14 @@ class _Manifest(_AnyManifest):
 
 @dataclass(frozen=True, slots=True)
 class StoredSnapshot:
-    """Folder and manifest of a stored snapshot. The tables are not read."""
+    """Folder and manifest of a stored snapshot whose tables have not been read."""
 
     path: Path
     manifest: dict[str, Any]
 
     @property
     def taken_at(self) -> datetime:
-        """Time at which the load started."""
+        """Time at which the load of the snapshot started."""
         return datetime.fromisoformat(self.manifest["taken_at"])
 
     @property
@@ -87,14 +87,14 @@ class StoredSnapshot:
         return bool(self.manifest["schema_version"] == SCHEMA_VERSION)
 
     def matches_host(self, base_url: str | None) -> bool:
-        """Return True if the snapshot is from this host. None matches every host."""
+        """Return True if the snapshot is from the host with the given base URL, or if `base_url` is None."""
         return base_url in (None, self.manifest["base_url"])
 
     def read_file(self, name: str) -> bytes:
         """
-        Return the content of a file.
+        Return the content of a file in the snapshot folder.
 
-        Raises CorruptFileError if its size or checksum differs from the manifest.
+        Raises CorruptFileError if the size or checksum of the file differs from the manifest.
         """
         path, expected = self.path / name, self.manifest["files"][name]
         content = _read_bytes(path, _format_digest(**expected))
@@ -104,12 +104,12 @@ class StoredSnapshot:
         return content
 
     def corrupt_file_error(self, file: str, expected: str, actual: str) -> CorruptFileError:
-        """Return the error for a file that contradicts the other files."""
+        """Return the error for a file that contradicts the other files of the snapshot."""
         return _corrupt_file_error(self.path / file, expected, actual)
 
     def check(self) -> None:
         """
-        Verify the format version of the snapshot and all of its files.
+        Verify the format version and all files of the snapshot.
 
         Raises InputError if this version of frgroups cannot read the snapshot, and CorruptFileError if a file is
         corrupt.
@@ -120,7 +120,7 @@ class StoredSnapshot:
 
     @property
     def version_note(self) -> str:
-        """Sentence with the format version of the snapshot and the version that this package reads."""
+        """Sentence that states the snapshot's format version and the format version that this package reads."""
         writer = self.manifest.get("written_by", "of an unknown version")
         return (
             f"{self.path} has format version {self.manifest['schema_version']} and was written by frgroups {writer}; "
@@ -171,7 +171,7 @@ def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
 
 def read_manifest(folder: Path) -> StoredSnapshot:
     """
-    Return the stored snapshot in a folder.
+    Read the manifest in a folder, and return the stored snapshot without its tables.
 
     Raises CorruptFileError if the manifest is corrupt.
     """
@@ -193,7 +193,7 @@ def read_tenant(folder: Path) -> tuple[str, str] | None:
     """
     Return the tenant uid and the base URL in a manifest, or None if the manifest does not contain them.
 
-    The other fields of the manifest can be invalid. The base URL of a snapshot that was created from tables is "".
+    All other fields of the manifest can be invalid. If the snapshot was created from tables, the base URL is "".
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
@@ -215,7 +215,7 @@ def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
 
 
 def file_digest(content: bytes) -> dict[str, Any]:
-    """Return the size and the checksum of a file in the format of the manifest."""
+    """Return a dictionary with the size and checksum of a file, as stored in a manifest."""
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
@@ -253,8 +253,8 @@ def list_snapshot_folders(root: Path, on_damage: Callable[[Path, CorruptFileErro
     """
     Return the stored snapshots of one tenant and host.
 
-    If the folder changes during the listing, it is listed again. Otherwise, a snapshot that is replaced at the same
-    time could be missing under both its old and its new name.
+    If the folder changes while its content is being listed, it is listed again. A single listing could omit both the
+    old and the new folder of a snapshot that is replaced at the same time.
     """
     stored: dict[str, StoredSnapshot | None] = {}
     for _ in range(_MAX_LISTINGS):
@@ -287,15 +287,15 @@ def _check_location(snapshot: StoredSnapshot) -> None:
     """Raise CorruptFileError if a snapshot is in the folder of another tenant or host."""
     expected = tenant_folder(snapshot.manifest["tenant_uid"], snapshot.manifest["base_url"])
     actual = snapshot.path.parent.name
-    if expected.casefold() != actual.casefold():  # Some file systems change the case of names.
+    if expected.casefold() != actual.casefold():  # Ignore case, because some file systems change the case of names.
         raise snapshot.corrupt_file_error(MANIFEST, f"a snapshot of {actual}", f"a snapshot of {expected}")
 
 
 def _read_bytes(path: Path, expected: str) -> bytes:
     try:
-        # Reading a pipe might never end. Call stat only once, because the file might be pruned between two calls.
+        # Reading a pipe might never end. Call stat only once, because another process might prune the file.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise _corrupt_file_error(path, expected, "something that is not a regular file")
+            raise _corrupt_file_error(path, expected, "something other than a regular file")
         return path.read_bytes()
     except FileNotFoundError:
         if not path.parent.exists():
@@ -320,5 +320,6 @@ def _corrupt_file_error(path: Path, expected: str, actual: str) -> CorruptFileEr
     )
 
 
-def _format_digest(*, bytes: int, sha256: str) -> str:  # noqa: A002  # Parameters are named after the fields.
+# The parameters are named after the fields of `_File`, so that they can be passed as a dictionary.
+def _format_digest(*, bytes: int, sha256: str) -> str:  # noqa: A002
     return f"{bytes} bytes, sha256 {sha256[:12]}"

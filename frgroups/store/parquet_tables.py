@@ -20,7 +20,7 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, coerce_schema, from_arrow, to_arrow
 from frgroups.snapshot.snapshot import Snapshot
 
-# Columns that must exist. All other columns are optional.
+# Columns that each Parquet file must contain. All other columns are optional.
 _REQUIRED_COLUMNS = {
     "groups": ("customer_group_code", "customer_group_uid", "name"),
     "customers": ("customer_code", "customer_uid"),
@@ -34,11 +34,11 @@ _UID_COLUMNS = {"groups": "customer_group_uid", "customers": "customer_uid"}
 
 GROUP_CODE, CUSTOMER_CODE = "customer_group_code", "customer_code"
 _TABLES = {"customers": CUSTOMERS, "consents": CONSENTS, "groups": GROUPS, "reads": READS}
-_CODE_COLUMNS = {"customers": CUSTOMER_CODE, "groups": GROUP_CODE}  # Row numbers that memberships refer to.
-_RENAMED = "own "  # Prefix for additional columns that have the name of a code column.
-# Codes are sorted, so their differences are small, and zstd compression would only cost time.
-# Uids are distinct, so a dictionary would only cost time and space.
-# Both effects were measured with 5 million memberships and random uids.
+_CODE_COLUMNS = {"customers": CUSTOMER_CODE, "groups": GROUP_CODE}  # Row numbers that are stored in memberships.
+_RENAMED = "own "  # This prefix renames additional columns that have the name of a code column.
+# Integer codes are sorted, so delta encoding makes them small, and zstd compression would only cost time.
+# Uids are distinct, so dictionary encoding would only cost time and space.
+# The cost of zstd compression and dictionary encoding was measured with 5 million memberships and random uids.
 _SORTED, _DISTINCT = "DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY"
 _ENCODINGS = {
     "customers": {CUSTOMER_CODE: _SORTED, "customer_uid": _DISTINCT},
@@ -49,7 +49,7 @@ _ENCODINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Tables of a snapshot."""
+    """Tables that are stored in the Parquet files of a snapshot."""
 
     groups: pd.DataFrame
     customers: pd.DataFrame
@@ -62,8 +62,8 @@ def write_tables(snapshot: Snapshot, folder: Path) -> None:
     """
     Write the tables of a snapshot to a folder, and flush them to disk.
 
-    Each membership is stored as a `customer_group_code` and a `customer_code`, which are row numbers in the tables of
-    groups and customers.
+    Each membership is stored as a `customer_group_code` and a `customer_code`, which are row numbers in the groups
+    table and the customers table.
     """
     for name, table in _arrow_tables(snapshot):
         path = folder / f"{name}.parquet"
@@ -86,9 +86,9 @@ def read_tables(content: Callable[[str], bytes]) -> Tables:
     """
     Read all tables of a snapshot.
 
-    `content` is a function that returns the bytes of a file.
+    The argument `content` is a function that returns the bytes of the file with a given name.
     """
-    with ThreadPoolExecutor(2) as pool:  # More threads would block each other.
+    with ThreadPoolExecutor(2) as pool:  # More than two threads would block each other.
         customers = pool.submit(_frame, content, "customers")
         memberships = pool.submit(lambda: _open_file(content, "memberships").read())
         others = [pool.submit(_frame, content, name) for name in ("consents", "groups", "reads")]
@@ -100,9 +100,9 @@ def read_tables(content: Callable[[str], bytes]) -> Tables:
 
 def read_membership_tables(content: Callable[[str], bytes]) -> Tables:
     """
-    Read the groups, the memberships, and the uids of the customers.
+    Read only the groups, the memberships, and the customer uids of a snapshot.
 
-    Other columns of the customers are not read, and the table of consents is empty.
+    The other columns of the customers table are not read, and the returned consents table is empty.
     """
     customers = _frame(content, "customers", only=["customer_uid"])
     groups, reads = _frame(content, "groups"), _frame(content, "reads")
@@ -173,9 +173,9 @@ def _open_file(content: Callable[[str], bytes], name: str) -> pq.ParquetFile:
 
 def _columns_with_values(metadata: pq.FileMetaData) -> set[str]:
     """
-    Return the names of the columns that contain values.
+    Return the names of the Parquet columns that contain at least one value.
 
-    Columns without statistics are included, because they might contain values.
+    Parquet columns without statistics are included, because they might contain values.
     """
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     chunks = [group.column(number) for group in groups for number in range(metadata.num_columns)]
@@ -188,9 +188,9 @@ def _columns_with_values(metadata: pq.FileMetaData) -> set[str]:
 
 def _rename_clash(column: str, code: str) -> str:
     """
-    Add a prefix to the name of an additional column if it equals the name of the code column.
+    Add a prefix to the name of an additional column if the table's code column has the same name.
 
-    A name that already has this prefix gets a second prefix, so that the original name can be restored.
+    A column name that already has the prefix gets a second prefix, so that the original name can be restored.
     """
     if re.fullmatch(f"({_RENAMED})*{code}", column):
         return f"{_RENAMED}{column}"
@@ -208,7 +208,7 @@ class IntegrityError(Exception):
     """
     Error for a table that is invalid or contradicts other tables.
 
-    The caller, which has the path of the folder, converts it to CorruptFileError.
+    The caller, which knows the path of the snapshot folder, converts the IntegrityError to a CorruptFileError.
     """
 
     def __init__(self, table: str, expected: str, actual: str) -> None:

@@ -117,10 +117,10 @@ def prune(
     cache: Cache = None, *, keep: timedelta | str = timedelta(days=400), tenant_uid: str | None = None
 ) -> pd.DataFrame:
     """
-    Remove old snapshots.
+    Remove stored snapshots that are older than a maximum age.
 
     The newest valid snapshot of each tenant and host is never removed. Quarantined snapshots are removed at the same
-    age as other snapshots, and drafts of interrupted processes after one day.
+    age as other snapshots. Drafts that interrupted processes left behind are removed after one day.
 
     Parameters
     ----------

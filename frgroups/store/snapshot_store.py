@@ -37,7 +37,7 @@ from frgroups.store.parquet_tables import (
 )
 
 _MAX_ATTEMPTS = 5
-_CHOOSE_TENANT = "Pass `tenant_uid` and `base_url` to choose one."
+_CHOOSE_TENANT = "Pass `tenant_uid` and `base_url` to select a tenant and host."
 _WITHOUT_HOST = "To read a snapshot without a host, pass its folder, which is in the column `path` of list_snapshots."
 
 
@@ -82,8 +82,8 @@ def replace_stored(stored: StoredSnapshot, snapshot: Snapshot) -> Path:
     Replace a stored snapshot of the same tenant, host, and timestamp, and return the new folder.
 
     The new folder is complete before the old folder is removed, and readers ignore the old folder as soon as the new
-    folder exists. If the operation is interrupted, the old folder remains until the next save, prune, or
-    `clean_cache`.
+    folder exists. If the operation is interrupted, the old folder remains until the next call of `save_snapshot`,
+    `prune`, or `clean_cache`.
     """
     identity = (stored.manifest["tenant_uid"], stored.manifest["base_url"], stored.taken_at)
     if identity != (snapshot.tenant_uid, snapshot.base_url, snapshot.taken_at.astimezone(UTC)):
@@ -95,7 +95,7 @@ def replace_stored(stored: StoredSnapshot, snapshot: Snapshot) -> Path:
     try:
         folders.remove_folder(stored.path)
     except OSError as error:
-        hint = f"Readers already use {path} instead. The next save or prune removes the old folder."
+        hint = f"Readers already use {path} instead. Saving another snapshot removes the old folder."
         raise folders.removal_error(stored.path, error, hint) from error
     return path
 
@@ -188,10 +188,10 @@ def _read_newest(
     skip_other_versions: bool,
 ) -> Snapshot | None:
     """
-    Read the newest valid snapshot.
+    Read the newest valid snapshot in a list of candidates.
 
-    With `skip_other_versions`, snapshots of other format versions are skipped if at least one snapshot has the
-    supported version.
+    If `skip_other_versions` is True, snapshots in other format versions are skipped, unless no snapshot has the
+    supported format version.
     """
     to_read = candidates
     readable = [stored for stored in candidates if stored.is_readable]
@@ -246,7 +246,7 @@ def read_stored(stored: StoredSnapshot, *, only_memberships: bool = False) -> Sn
     """
     Read a stored snapshot, and verify the files that are read.
 
-    With `only_memberships`, the customers table contains only the uids, and the consents table is empty.
+    If `only_memberships` is True, the customers table contains only the uids, and the consents table is empty.
     """
     stored.check_version()
     try:
@@ -262,7 +262,7 @@ def read_stored(stored: StoredSnapshot, *, only_memberships: bool = False) -> Sn
         raise stored.corrupt_file_error(error.file, error.expected, error.actual) from error
     try:
         return _build_snapshot(stored, tables)
-    except InputError as error:  # For example, the universe is smaller than the number of customers.
+    except InputError as error:  # One possible cause is a universe that is too small.
         problem = error.message.removesuffix(".")
         raise stored.corrupt_file_error(MANIFEST, "values that match the tables", f"a mismatch: {problem}") from error
 
@@ -285,7 +285,7 @@ def _build_snapshot(stored: StoredSnapshot, tables: Tables) -> Snapshot:
 
 
 def latest_snapshot(cache: Cache, tenant_uid: str, base_url: str) -> StoredSnapshot | None:
-    """Return the newest stored snapshot of a tenant and host that this version can read, or None."""
+    """Return the newest stored snapshot of a tenant and host that this version of frgroups can read, or None."""
     for stored in reversed(list_stored_snapshots(cache, tenant_uid)):
         if stored.matches_host(base_url) and stored.is_readable:
             return stored
@@ -294,9 +294,9 @@ def latest_snapshot(cache: Cache, tenant_uid: str, base_url: str) -> StoredSnaps
 
 def latest_valid_snapshot(cache: Cache, tenant_uid: str, base_url: str) -> Snapshot | None:
     """
-    Read the newest valid snapshot of a tenant and host, or return None if there is none.
+    Read the newest valid snapshot of a tenant and host, or return None if no snapshot is valid.
 
-    Newer snapshots that are corrupt are quarantined.
+    Corrupt snapshots that are newer than the returned snapshot are quarantined.
     """
     for stored in reversed(list_stored_snapshots(cache, tenant_uid, on_damage=quarantine)):
         if not (stored.matches_host(base_url) and stored.is_readable):
@@ -311,7 +311,7 @@ def latest_valid_snapshot(cache: Cache, tenant_uid: str, base_url: str) -> Snaps
 
 
 def clean_cache(cache: Cache = None, tenant_uid: str | None = None) -> None:
-    """Remove the temporary folders that interrupted writes, replacements, and removals have left behind."""
+    """Remove the temporary folders that interrupted write, replace, and remove operations have left behind."""
     for root in folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid):
         folders.clean_temp_folders(root)
 
@@ -356,7 +356,7 @@ def _check_one_tenant(stored: list[StoredSnapshot], folder: Path) -> None:
     raise InputError(
         f"{folder} contains snapshots of several tenants or hosts: {listed}.",
         hint=hint,
-        cli_hint="Pass --tenant and --base-url to choose one.",
+        cli_hint="Pass --tenant and --base-url to select a tenant and host.",
     )
 
 
@@ -379,7 +379,7 @@ def _not_found_error(
         description += f" from {format_utc(until)} or earlier"
     message = f"No {description} was found in {folder}."
     if damaged:
-        message += f" {pluralize(len(damaged), 'snapshot')} could not be read because of corrupt files; see the log."
+        message += f" {pluralize(len(damaged), 'snapshot')} could not be read because of corrupt files. See the log."
     elif stored:
         message += f" The oldest of {pluralize(len(stored), 'snapshot')} is from {format_utc(stored[0].taken_at)}."
     return SnapshotNotFoundError(

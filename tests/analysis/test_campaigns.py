@@ -1,4 +1,4 @@
-"""Tests of campaign_reach, which compare it with a loop over customers and campaigns."""
+"""Tests for campaign_reach, which compare its result with a loop over customers and campaigns."""
 
 from datetime import datetime
 
@@ -38,7 +38,7 @@ def create_campaigns(rows, **more):
 @PROPERTY
 @given(memberships, offers)
 def test_shadowed_members(rows, offered):
-    "A member is shadowed if another campaign has a larger discount, and shadowed_by is the largest of them."
+    "A member is shadowed if another campaign offers a larger discount, and shadowed_by is the largest such campaign."
     groups = {g: {c for h, c in rows if h == g} for g in {g for g, _ in rows}}
     offered = [(group, percent) for group, percent in offered if group in groups]
 
@@ -73,7 +73,7 @@ def test_effective_members_add_up(rows, offered):
 
 
 def test_equal_discounts():
-    "Equal discounts do not shadow each other."
+    "Campaigns with equal discounts do not shadow each other."
     table = campaign_reach(create_table([("a", "1"), ("b", "1")]), create_campaigns([("a", 10), ("b", 10)]))
 
     assert table["n_shadowed"].tolist() == [0, 0]
@@ -81,7 +81,7 @@ def test_equal_discounts():
 
 
 def test_two_campaigns_of_one_group():
-    "If a group has two campaigns, the larger discount shadows all members of the smaller one."
+    "If a group has two campaigns, the campaign with the larger discount shadows all members of the other campaign."
     table = campaign_reach(create_table([("a", "1"), ("a", "2")]), create_campaigns([("a", 5), ("a", 10)]))
 
     assert table["discount_percent"].tolist() == [10.0, 5.0]
@@ -90,7 +90,7 @@ def test_two_campaigns_of_one_group():
 
 
 def test_running_campaigns():
-    "Campaigns that are not running at the time `at` have no row and do not shadow other campaigns."
+    "A campaign that is not running at the time `at` has no row and does not shadow other campaigns."
     days = {"valid_from": ["2026-01-01", None], "valid_to": ["2026-01-31", None]}
     table = create_campaigns([("all", 30), ("vip", 10)], **days)
 
@@ -104,7 +104,7 @@ def test_running_campaigns():
 
 
 def test_campaign_names():
-    "A campaign without a name gets the name of its group, and rows without a discount are omitted."
+    "A campaign without a name has the name of its group in the result, and campaigns without a discount are omitted."
     table = pd.DataFrame(
         {"group": ["VIP", "staff", "all"], "discount_percent": [10, 20, None], "name": ["Ti", None, "?"]}
     )
@@ -118,7 +118,7 @@ def test_campaign_names():
 
 @pytest.mark.parametrize("offered", [[], [("vip", 10)]])
 def test_columns_and_dtypes(offered):
-    "The columns and dtypes do not depend on the number of campaigns, and the input is not modified."
+    "The columns and dtypes of the result do not depend on the number of campaigns, and the input is not modified."
     table = create_campaigns(offered)
     before = table.copy(deep=True)
 
@@ -138,7 +138,7 @@ def test_columns_and_dtypes(offered):
     ],
 )
 def test_invalid_campaigns(table, error, words):
-    "The error for an invalid table contains the argument or column and the value."
+    "The error for an invalid table of campaigns contains the name of the argument or column and the invalid value."
     with pytest.raises(error) as caught:
         campaign_reach(sample_snapshot(), table)
 

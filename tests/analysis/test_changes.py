@@ -1,4 +1,4 @@
-"""Tests of membership changes, which compare them with Python sets."""
+"""Tests for membership changes, which are compared with differences of Python sets."""
 
 from dataclasses import replace
 
@@ -41,7 +41,7 @@ def create_table(rows):
 
 
 def with_verdicts(snapshot, verdicts, verdict):
-    """Return the snapshot with the given verdicts of its groups and the given overall verdict."""
+    """Return a copy of the snapshot with the given verdicts of its groups and the given overall verdict."""
     reads = snapshot.reads.assign(
         verdict=[verdicts.get(uid, "consistent") for uid in snapshot.reads["customer_group_uid"]]
     )
@@ -49,7 +49,7 @@ def with_verdicts(snapshot, verdicts, verdict):
 
 
 def create_snapshot(rows, names=None, **facts):
-    """Return a snapshot of the memberships. `names` is a dictionary from group uid to name."""
+    """Return a snapshot of the memberships with group names from a dictionary of group uid to name."""
     groups = None
     if names:
         groups = pd.DataFrame({"customer_group_uid": list(names), "name": list(names.values())})
@@ -61,7 +61,7 @@ def create_snapshot(rows, names=None, **facts):
 @PROPERTY
 @given(membership_rows, membership_rows)
 def test_membership_changes(old, new):
-    "Joined and left members are set differences in uid order, and still_seen is True for customers in any new group."
+    "Joined and left members are sorted set differences, and still_seen is True for customers in any new group."
     old_set, new_set = set(old), set(new)
     expected = sorted([(*row, "joined") for row in new_set - old_set] + [(*row, "left") for row in old_set - new_set])
 
@@ -76,7 +76,7 @@ def test_membership_changes(old, new):
 @PROPERTY
 @given(membership_rows, membership_rows)
 def test_group_changes(old, new):
-    "The counts of each group are consistent with each other and with the single changes."
+    "The counts in group_changes are consistent with each other and with the rows of membership_changes."
     single = membership_changes(create_table(old), create_table(new))
 
     table = group_changes(create_table(old), create_table(new))
@@ -98,7 +98,7 @@ def test_group_changes(old, new):
 @PROPERTY
 @given(membership_rows, membership_rows)
 def test_reversed_comparison(old, new):
-    """Comparing in the reverse order swaps "joined" and "left"."""
+    """If two snapshots are compared in the reverse order, "joined" and "left" are swapped."""
     forward = membership_changes(create_table(old), create_table(new))
     backward = membership_changes(create_table(new), create_table(old))
 
@@ -108,7 +108,7 @@ def test_reversed_comparison(old, new):
 @SLOW_PROPERTY
 @given(membership_rows, membership_rows, st.randoms())
 def test_table_types(old, new, random):
-    "Shuffled rows, Arrow tables, and snapshots have the same changes, and the input is not modified."
+    "Shuffled rows, Arrow tables, and snapshots result in the same membership changes, and the input is not modified."
     mixed = [*old, *old]
     random.shuffle(mixed)
     before, after = create_table(old), create_table(new)
@@ -121,7 +121,7 @@ def test_table_types(old, new, random):
 
 
 def test_status_and_names():
-    "The status compares both snapshots, renamed groups have the newer name, and deleted groups have the last name."
+    "The status of a group depends on both snapshots. Renamed groups have the newer name in the result."
     old = create_snapshot([("a", "1"), ("b", "1")], {"a": "First", "b": "Second", "d": "Empty"})
     new = create_snapshot([("a", "1"), ("c", "2")], {"a": "Premier", "c": "Third", "d": "Empty"})
 
@@ -133,7 +133,7 @@ def test_status_and_names():
 
 
 def test_names_with_table():
-    "If one side is a table of memberships, the group names of the snapshot are used and no group is renamed."
+    "If a snapshot is compared with a table of memberships, its group names are used and no group counts as renamed."
     named = create_snapshot([("a", "1")], {"a": "First"})
 
     for table in (group_changes(create_table([("a", "1")]), named), group_changes(named, create_table([("a", "1")]))):
@@ -141,7 +141,7 @@ def test_names_with_table():
 
 
 def test_worse_verdict():
-    "Each group has the worse of its two verdicts."
+    "The verdict of a compared group is the worse of its verdicts in the two snapshots."
     rows = [("a", "1"), ("b", "1"), ("c", "1")]
     old = with_verdicts(create_snapshot(rows), {"b": "drifted"}, "drifted")
     new = with_verdicts(create_snapshot(rows), {"b": "unverifiable", "c": "unverifiable"}, "unverifiable")
@@ -151,7 +151,7 @@ def test_worse_verdict():
 
 
 def test_deleted_group_unverifiable():
-    "A deleted group is unverifiable if the new list of groups could not be verified."
+    "A deleted group has the verdict unverifiable if the new snapshot's list of groups could not be verified."
     old = with_verdicts(create_snapshot([("a", "1"), ("b", "1")]), {}, "consistent")
     consistent = with_verdicts(create_snapshot([("a", "1")]), {}, "consistent")
     unverifiable = with_verdicts(create_snapshot([("a", "1")]), {}, "unverifiable")
@@ -165,7 +165,7 @@ def test_deleted_group_unverifiable():
 
 
 def test_still_seen():
-    "A customer who does not belong to any group of the new snapshot is not still seen."
+    "If a customer does not belong to any group in the new snapshot, still_seen is False."
     customers = pd.DataFrame({"customer_uid": ["1", "2"]})
     old = create_snapshot([("a", "1"), ("a", "2")])
     new = snapshot_from_frames(
@@ -190,7 +190,7 @@ def test_different_tenants(compare):
 
 @pytest.mark.parametrize("compare", [membership_changes, group_changes])
 def test_reversed_order_rejected(compare):
-    "If the first snapshot is newer, the error contains both times. Equal times are accepted."
+    "If the first snapshot is newer than the second, the error contains both times. Equal times are accepted."
     early, late = create_snapshot([("a", "1")]), create_snapshot([("a", "2")], taken_at="2026-11-24T09:00+01:00")
 
     with pytest.raises(InputError, match=r"2026-11-24 08:00.*2026-11-23 08:10"):
@@ -209,7 +209,7 @@ def test_preview_of_future_snapshot():
 
 
 def test_equal_snapshots():
-    "Equal snapshots have no changes."
+    "If two snapshots are equal, the table of membership changes is empty."
     assert membership_changes(sample_snapshot(), sample_snapshot()).empty
 
     table = group_changes(sample_snapshot(), sample_snapshot())

@@ -1,4 +1,4 @@
-"""Tests of group_clusters, which compare it with scipy."""
+"""Tests for group_clusters, which compare its clusters with those of scipy."""
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,7 @@ def distance(a, b, measure):
 
 
 def partition(table):
-    """Return the set of clusters, each as a set of group uids."""
+    """Return the clusters as a set, in which each cluster is a set of group uids."""
     return {frozenset(rows) for _, rows in table.groupby("cluster")["customer_group_uid"]}
 
 
@@ -68,7 +68,7 @@ def test_clusters_like_scipy(rows, method, measure, twentieths):
 @PROPERTY
 @given(memberships, st.sampled_from([0.2, 0.5, 0.8]))
 def test_cluster_numbers(rows, cut):
-    "Clusters are numbered by size and then by uid, and their groups have adjacent positions."
+    "Clusters are numbered by size and then by uid, and the groups in a cluster have adjacent positions."
     table = group_clusters(create_table(rows), cut=cut)
 
     sort_keys = [(-len(part), part["customer_group_uid"].min()) for _, part in table.groupby("cluster")]
@@ -82,7 +82,7 @@ def test_cluster_numbers(rows, cut):
 @PROPERTY
 @given(memberships)
 def test_cut_of_zero(rows):
-    "With a cut of 0, only groups with the same members are in one cluster."
+    "If the cut is 0, only groups with the same members are in the same cluster."
     groups = members_by_group(rows)
 
     table = group_clusters(create_table(rows), cut=0)
@@ -92,14 +92,14 @@ def test_cut_of_zero(rows):
 
 
 def test_distance_equal_to_cut():
-    "Groups whose distance is equal to the cut are in one cluster, despite rounding errors."
+    "Groups whose distance is equal to the cut are in the same cluster, despite rounding errors."
     rows = [("a", str(n)) for n in range(10)] + [("b", str(n)) for n in range(7)]
 
     assert partition(group_clusters(create_table(rows), cut=0.3)) == {frozenset("ab")}
 
 
 def test_empty_groups():
-    "Each group without members has a separate cluster, and its position is after all other groups."
+    "Each group without members has a separate cluster, and is positioned after all groups with members."
     groups = pd.DataFrame({"customer_group_uid": list("abcd"), "name": list("ABCD")})
     rows = create_table([("b", "1"), ("d", "1")])
     snapshot = snapshot_from_frames(rows, groups, tenant_uid="t", taken_at="2026-11-23")
@@ -112,7 +112,7 @@ def test_empty_groups():
 
 
 def test_leaf_order():
-    "The heatmap and the table have the same order of groups."
+    "The heatmap and the table of clusters contain the groups in the same order."
     similarity = overlap_matrix(sample_snapshot(), measure="jaccard")
 
     table = group_clusters(sample_snapshot()).sort_values("position")
@@ -123,7 +123,7 @@ def test_leaf_order():
 @settings(max_examples=20)
 @given(memberships, st.randoms())
 def test_row_order(rows, random):
-    "The result does not depend on the order and repetition of rows."
+    "The clusters do not depend on the order and repetition of membership rows."
     mixed = [*rows, *rows]
     random.shuffle(mixed)
 
@@ -143,7 +143,7 @@ def test_row_order(rows, random):
     ],
 )
 def test_invalid_options(options, words):
-    "The error for an invalid option contains its name, the value, and the accepted values."
+    "The error for an invalid option contains the option's name, its value, and the accepted values."
     with pytest.raises(InputError) as caught:
         group_clusters(sample_snapshot(), **options)
 

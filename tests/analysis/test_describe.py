@@ -1,4 +1,4 @@
-"""Tests of describe, which compare the numbers and names in the text with the table."""
+"""Tests for describe, which compare the numbers and names in the text with the described table."""
 
 import re
 
@@ -38,19 +38,19 @@ def create_table(pairs):
 
 
 def numbers(text):
-    """Return the integers in a text, in order. The digits of a decimal number are two integers."""
+    """Return all integers in a string in order, in which a decimal number counts as two integers."""
     return [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", text)]
 
 
 def segments(text, names=GROUPS):
-    """Return the names in a text, in order, with the text between each name and the next one."""
+    """Return the names in a string in order, each with the text between this name and the next name."""
     pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     _, *parts = re.split(f"({pattern})", text)
     return list(zip(parts[::2], parts[1::2], strict=True))
 
 
 def tables(snapshot=None, later=None):
-    """Return a result of each function that describe supports."""
+    """Return one result table for each function that describe supports."""
     snapshot = snapshot or sample_snapshot("2026-11-03")
     later = later or sample_snapshot("2026-11-10")
     first = snapshot.groups["customer_group_uid"].iloc[0]
@@ -73,7 +73,7 @@ def tables(snapshot=None, later=None):
 
 @given(memberships)
 def test_group_sizes(pairs):
-    "The largest groups are described in order, with their members and exclusive members, and the others are summed."
+    "A sizes table is described by its largest groups with their members, and the other groups are summed."
     table = group_sizes(create_table(pairs))
 
     text = describe(table, top=2)
@@ -93,7 +93,7 @@ def test_group_sizes(pairs):
 
 
 def test_empty_groups():
-    "The number of groups without members is part of the text."
+    "The description of group sizes contains the number of groups without members."
     table = group_sizes(sample_snapshot()).assign(n_members=[250, 0, 0], n_exclusive=0)
 
     assert numbers(describe(table))[-1] == 2
@@ -102,7 +102,7 @@ def test_empty_groups():
 @pytest.mark.parametrize("measure", ["count", "jaccard", "share", "overlap_coefficient"])
 @given(memberships)
 def test_overlap_matrix(measure, pairs):
-    "The pairs with the largest values are described, and each unordered pair occurs once for symmetric measures."
+    "The group pairs with the largest values are described, and for symmetric measures each pair occurs only once."
     matrix = overlap_matrix(create_table(pairs), measure=measure)
     scale = 1 if measure == "count" else 100
 
@@ -125,7 +125,7 @@ def test_overlap_matrix(measure, pairs):
 
 @pytest.mark.parametrize("measure", ["lift", "phi", "pmi"])
 def test_undefined_association(measure):
-    "Values of association measures require a universe, and undefined or infinite values are counted."
+    "Association measures are described only if a universe is given, and undefined or infinite values are counted."
     matrix = overlap_matrix(sample_snapshot(), measure=measure, universe=1_000)
 
     with_universe = describe(matrix)
@@ -139,7 +139,7 @@ def test_undefined_association(measure):
 
 
 def test_measure_of_matrix():
-    "A result of overlap_matrix contains its measure, and other matrices require the argument `measure`."
+    "The measure of an overlap_matrix result is known, but for other matrices the argument `measure` is required."
     counts = overlap_matrix(sample_snapshot())
     without_attrs = pd.DataFrame(counts.to_numpy(), counts.index, counts.columns)
 
@@ -155,7 +155,7 @@ def test_measure_of_matrix():
 @pytest.mark.parametrize("mode", ["exclusive", "inclusive"])
 @given(memberships)
 def test_intersections(mode, pairs):
-    "The largest combinations have their counts and shares, and the others are summed only in exclusive mode."
+    "The largest combinations are described with counts and shares. The others are summed only in exclusive mode."
     table = intersections(create_table(pairs), mode=mode)
 
     text = describe(table, top=2)
@@ -180,7 +180,7 @@ def test_intersections(mode, pairs):
 
 
 def test_omitted_combinations():
-    "Customers who are only in combinations that the table omits are counted separately."
+    "The description counts customers separately if they are only in combinations that the table omits."
     text = describe(intersections(sample_snapshot(), top=1))
 
     assert sorted(numbers(text)[:2]) == [1, 251]
@@ -189,7 +189,7 @@ def test_omitted_combinations():
 
 @given(memberships, memberships)
 def test_group_changes(before, after):
-    "The group with the most changes is described with its joined and left members, and the others are summed."
+    "The group with the most changes is described with its joined and left members, and other groups are summed."
     table = group_changes(create_table(before), create_table(after))
 
     text = describe(table, top=1)
@@ -211,7 +211,7 @@ def test_group_changes(before, after):
 
 
 def test_size_history():
-    "Each group is described with its first and last size, and new and deleted groups are marked."
+    "A size history is described by the first and last size of each group, and new and deleted groups are marked."
 
     def create_snapshot(taken_at, **sizes):
         pairs = [(group, str(n)) for group, size in sizes.items() for n in range(size)]
@@ -238,7 +238,7 @@ def test_size_history():
 
 @given(memberships, memberships)
 def test_group_flow(before, after):
-    "The text contains the number of customers, of those that did not move, and of the largest move."
+    "A flow is described by the number of customers, the number that did not move, and the size of the largest move."
     table = group_flow(create_table(before), create_table(after))
 
     text = describe(table, top=1)
@@ -259,7 +259,7 @@ def test_group_flow(before, after):
 
 
 def test_group_profile():
-    "Each value has its shares, each number has its means, and the strongest effect is described first."
+    "A profile is described by the shares of values and the means of numbers, starting with the strongest effect."
     table = group_profile(sample_snapshot(), "all", min_count=0, attributes=["country_code", "credit_limit"])
 
     text = describe(table, top=20)
@@ -278,7 +278,7 @@ def test_group_profile():
 
 
 def test_missing_numbers():
-    "Missing values of a number have a share, and attributes without any difference are omitted."
+    "The description of a profile contains the share of missing numbers and omits attributes without a difference."
     customers = pd.DataFrame({"customer_uid": list("1234"), "credit_limit": pd.array([5, None, 7, 9], dtype="Int64")})
     snapshot = snapshot_from_frames(
         pd.DataFrame({"customer_group_uid": list("aabb"), "customer_uid": list("1234")}),
@@ -298,7 +298,7 @@ def test_missing_numbers():
 
 
 def test_reachability():
-    "The largest group has its counts and shares for each channel, and the other groups are counted."
+    "Reachability is described for each channel of the largest group, and the other groups are counted."
     table = reachability(sample_snapshot(), consent=CONSENT, min_count=0)
 
     text = describe(table, top=1)
@@ -310,7 +310,7 @@ def test_reachability():
 
 @given(memberships)
 def test_incremental_reach(pairs):
-    "The first step has its number of new customers, and the other steps are summed."
+    "The first step of a set cover is described with its number of new customers, and the other steps are summed."
     customers = pd.DataFrame(
         {"customer_uid": [str(n) for n in range(31)], "has_email": [n % 3 > 0 for n in range(31)]}
     )
@@ -334,7 +334,7 @@ def test_incremental_reach(pairs):
 
 
 def test_campaign_reach():
-    "Campaigns are described in the order of their discounts, with their effective members and the best other one."
+    "Campaigns are described in the order of their discounts, with effective members and the best other campaign."
     text = describe(campaign_reach(sample_snapshot(), CAMPAIGNS), top=3)
 
     (first, vip), (second, staff), (third, all_members), (shadowed_by, _) = segments(
@@ -345,7 +345,7 @@ def test_campaign_reach():
 
 
 def test_compare_groups():
-    "A result of compare_groups is described like a profile."
+    "The result of compare_groups is described in the same way as a profile."
     table = compare_groups(sample_snapshot(), "all", "staff", min_count=0, attributes=["has_email"])
 
     assert numbers(describe(table))[:2] == [1, 1] and "has_email" in describe(table)
@@ -360,7 +360,7 @@ def test_snapshot():
 
 
 def test_suppressed_rows():
-    "Suppressed rows are counted, and none of their values is part of the text."
+    "The description contains the number of suppressed rows but none of their values."
     snapshot = sample_snapshot()
     profile = group_profile(snapshot, "vip", attributes=["country_code", "has_email"])
     reach = reachability(snapshot, ["vip"], consent=CONSENT)
@@ -372,7 +372,7 @@ def test_suppressed_rows():
 
 
 def test_partly_suppressed_attribute():
-    "If some values of an attribute are suppressed, the others are described."
+    "If some values of an attribute are suppressed, the other values are still described."
     customers = pd.DataFrame(
         {
             "customer_uid": [f"{n:03d}" for n in range(300)],
@@ -403,7 +403,7 @@ def test_partly_suppressed_attribute():
 
 @pytest.mark.parametrize("kind", [kind for kind in tables() if kind != "intersections"])
 def test_long_names(kind):
-    "Long names are not truncated, and line breaks and tabs are removed. A profile does not contain group names."
+    "Long group names are not truncated, and line breaks and tabs in names are removed."
     snapshot = sample_snapshot("2026-11-03")
     groups = snapshot.groups.assign(name=[LONG_NAME.replace(" for ", "\n for\t"), "Staff", "VIP"])
 
@@ -440,7 +440,7 @@ def test_empty_table(kind):
 
 @pytest.mark.parametrize("kind", tables())
 def test_table_is_not_modified(kind):
-    "The table is not modified, and the order of its columns does not change the description."
+    "The described table is not modified, and its column order does not change the description."
     table = tables()[kind]
     before = table.copy(deep=True)
 
@@ -464,7 +464,7 @@ def test_top():
 
 @pytest.mark.parametrize("top", [0, -1, 2.0, True, None, "5"])
 def test_invalid_top(top):
-    "A `top` that is not an integer of at least 1 is rejected."
+    "If `top` is not an integer of at least 1, describe raises an error."
     with pytest.raises(InputError, match="`top`"):
         describe(sample_snapshot(), top=top)
 
@@ -490,13 +490,13 @@ def test_unknown_table(table):
 
 @pytest.mark.parametrize("value", [None, 3, "group_sizes", [1, 2], {"a": 1}])
 def test_invalid_type(value):
-    "An argument that is neither a Snapshot nor a table is rejected, and the error contains its type."
+    "If the argument of describe is neither a Snapshot nor a table, the error contains its type."
     with pytest.raises(InputError, match=type(value).__name__):
         describe(value)
 
 
 def test_charts_and_descriptions_agree():
-    "describe supports the table of each chart, and the chart and the description have a number in common."
+    "The table of each chart can be described, and the chart and the description have a number in common."
     charts = {
         "group_sizes": plot.sizes,
         "overlap_matrix": plot.overlap_heatmap,

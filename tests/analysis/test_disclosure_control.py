@@ -1,7 +1,7 @@
 """
-Tests of small-count suppression against an attacker who knows the rule.
+Tests for small-count suppression against an attacker who knows the suppression rule.
 
-They enumerate all tables with the same published view.
+The tests enumerate all tables of counts that result in the same published table.
 """
 
 from collections import defaultdict
@@ -30,12 +30,12 @@ def compositions(size, parts):
 
 
 def is_sensitive(n_in, n_ref, min_count):
-    """Return True if one of the two counts is above 0 and below the threshold."""
+    """Return True if one of the two counts is greater than 0 and less than `min_count`."""
     return 0 < n_in < min_count or 0 < n_ref < min_count
 
 
 def published_view(n_in, n_ref, min_count, top):
-    """Return the published information about an attribute. Values without customers have no row."""
+    """Return the information that is published about an attribute, in which values without customers have no row."""
     present = [value for value in range(len(n_in)) if n_in[value] + n_ref[value]]
     counts = np.array([n_in[v] for v in present], dtype=int), np.array([n_ref[v] for v in present], dtype=int)
     hide = suppressed_rows(*counts, min_count=min_count, top=top)
@@ -48,12 +48,12 @@ def published_view(n_in, n_ref, min_count, top):
 
 
 def possible_tables(size_in, size_ref, n_values):
-    """Return all pairs of counts with the given totals."""
+    """Return all pairs of count lists with the given totals for the group and its reference."""
     return [(a, b) for a in compositions(size_in, n_values) for b in compositions(size_ref, n_values)]
 
 
 def assert_not_disclosed(tables_by_view, sizes, min_count):
-    """Check that each sensitive count has enough possible values among the tables with the same published view."""
+    """Check that each sensitive count has at least `min_count` possible values given the published information."""
     for (_, shown), tables in tables_by_view.items():
         published = {value for value, _ in shown}
         for value in range(len(tables[0][0])):
@@ -75,7 +75,7 @@ def assert_not_disclosed(tables_by_view, sizes, min_count):
     st.sampled_from([None, 1, 2, 3]),
 )
 def test_suppressed_counts_are_ambiguous(size_in, size_ref, n_values, min_count, top):
-    "Among all tables with the same published view, each suppressed count has at least min_count possible values."
+    "Among all tables that are published in the same way, suppressed counts have at least min_count possible values."
     tables_by_view = defaultdict(list)
 
     for n_in, n_ref in possible_tables(size_in, size_ref, n_values):
@@ -86,7 +86,7 @@ def test_suppressed_counts_are_ambiguous(size_in, size_ref, n_values, min_count,
 
 @pytest.mark.parametrize(("versus", "top"), [("others", None), ("others", 2), ("all", None)])
 def test_profile_does_not_disclose(versus, top):
-    "The published columns of group_profile do not disclose more than the suppression rule."
+    "The columns that group_profile publishes do not disclose more than the suppression rule allows."
     size_in, size_ref, min_count = 4, 5, 2
     uids = [f"{value}{n}" for value in "pqr" for n in range(size_in + size_ref)]
     all_customers = create_snapshot(uids)
@@ -128,7 +128,7 @@ def create_snapshot(uids):
     st.none() | st.integers(1, 8),
 )
 def test_published_counts(counts, min_count, top):
-    "Published counts are 0 or at least min_count. With a min_count of 0, only `top` suppresses rows."
+    "Published counts are 0 or at least min_count. If min_count is 0, only the argument `top` suppresses rows."
     n_in, n_ref = np.array(counts, dtype=int).reshape(-1, 2).T
 
     hide = suppressed_rows(n_in, n_ref, min_count=min_count, top=top)
@@ -139,7 +139,7 @@ def test_published_counts(counts, min_count, top):
 
 
 def test_secondary_suppression():
-    "A small count also suppresses the next smallest count. A count of 0 is not small."
+    "If a small count is suppressed, the next smallest count is also suppressed. A count of 0 is not small."
     n_in, n_ref = np.array([90, 30, 20, 2, 0]), np.array([80, 70, 60, 50, 40])
 
     hide = suppressed_rows(n_in, n_ref, min_count=5)
@@ -148,25 +148,25 @@ def test_secondary_suppression():
 
 
 def test_many_single_customers():
-    "If many suppressed counts of 1 could be computed from their sum, the largest row is suppressed, too."
+    "If suppressed counts of 1 could be computed from their sum, the largest row is also suppressed."
     n_in, n_ref = np.array([1, 1, 1, 1, 0, 0, 0, 0, 50]), np.array([0, 0, 0, 0, 1, 1, 1, 1, 60])
 
     assert suppressed_rows(n_in, n_ref, min_count=3).all()
 
 
 def test_small_set():
-    "If one of the two sets is smaller than min_count, all rows are suppressed."
+    "If the group or its reference has fewer than min_count customers, all rows are suppressed."
     assert suppressed_rows(np.array([4, 0]), np.array([50, 60]), min_count=5).all()
     assert suppressed_rows(np.array([50, 60]), np.array([4, 0]), min_count=5).all()
 
 
 @pytest.mark.parametrize("min_count", [-1, 2.5, "5", None])
 def test_invalid_min_count(min_count):
-    "A min_count that is not an integer of at least 0 is rejected."
+    "If min_count is not an integer of at least 0, an error is raised."
     with pytest.raises(InputError, match="`min_count`"):
         check_min_count(min_count)
 
 
 def test_is_small():
-    "Counts from 1 to min_count - 1 are small, and 0 is not."
+    "Counts from 1 to min_count - 1 are considered small, and a count of 0 is not."
     assert [bool(is_small(n, 3)) for n in range(5)] == [False, True, True, False, False]

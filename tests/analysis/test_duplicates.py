@@ -1,4 +1,4 @@
-"""Tests of duplicate and subset groups, which compare them with Python sets."""
+"""Tests for duplicate and subset groups, which are compared with Python sets."""
 
 from itertools import combinations, permutations
 
@@ -35,7 +35,7 @@ def members_by_group(rows):
 @PROPERTY
 @given(memberships, shares)
 def test_duplicate_groups(rows, threshold):
-    "The table contains each unordered pair with at least the given Jaccard index, sorted by similarity and uid."
+    "The duplicates table contains each pair with at least the given Jaccard index, sorted by similarity and uid."
     groups = members_by_group(rows)
     expected = [
         (-len(groups[a] & groups[b]) / len(groups[a] | groups[b]), a, b)
@@ -54,7 +54,7 @@ def test_duplicate_groups(rows, threshold):
 @PROPERTY
 @given(memberships, shares)
 def test_subset_groups(rows, threshold):
-    "The table contains each ordered pair of different sets with at least the given share of the first in the second."
+    "The subsets table contains each pair of groups if at least the given share of the first group is in the second."
     groups = members_by_group(rows)
     expected = [
         (-len(groups[a] & groups[b]) / len(groups[a]), a, b)
@@ -71,7 +71,7 @@ def test_subset_groups(rows, threshold):
 @PROPERTY
 @given(memberships)
 def test_tables_are_disjoint(rows):
-    "With default thresholds, no pair is in both tables."
+    "With the default thresholds, no pair of groups is both in the duplicates table and in the subsets table."
     same = duplicate_groups(create_table(rows))
     part = subset_groups(create_table(rows))
 
@@ -82,7 +82,7 @@ def test_tables_are_disjoint(rows):
 @settings(max_examples=25)
 @given(memberships, st.randoms())
 def test_table_types(rows, random):
-    "The result does not depend on the row order, repetition, and table type, and the input is not modified."
+    "The duplicates do not depend on row order, repeated rows, or table type, and the input is not modified."
     mixed = [*rows, *rows]
     random.shuffle(mixed)
     table = create_table(rows)
@@ -105,14 +105,14 @@ def test_empty_groups():
 
 @pytest.mark.parametrize("data", [sample_snapshot(), create_table([]), create_table([("a", "1"), ("b", "1")])])
 def test_columns_and_dtypes(data):
-    "The columns and dtypes do not depend on the number of rows."
+    "The columns and dtypes of both tables do not depend on the number of rows."
     assert duplicate_groups(data).dtypes.astype(str).to_dict() == PAIR | {"jaccard": "float64"}
     assert subset_groups(data).dtypes.astype(str).to_dict() == PAIR | {"share_of_a": "float64"}
 
 
 @pytest.mark.parametrize("share", [0, -0.1, 1.01, 90, "0.9", None, True, float("nan")])
 def test_invalid_share(share):
-    "A threshold that is not a share above 0 is rejected, and the error suggests 0.9 for 90%."
+    "If a threshold is not a share above 0, the error suggests 0.9 for 90%."
     with pytest.raises(InputError, match=r"`min_jaccard`.*0\.9"):
         duplicate_groups(sample_snapshot(), min_jaccard=share)
     with pytest.raises(InputError, match="`min_share`"):

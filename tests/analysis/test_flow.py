@@ -1,4 +1,4 @@
-"""Tests of group_flow, which compare it with a loop over customers."""
+"""Tests for group_flow, which compare its result with a loop over customers."""
 
 from collections import Counter
 
@@ -29,13 +29,13 @@ def create_table(rows):
 
 
 def create_snapshot(rows, names, taken_at):
-    """Return a snapshot of the memberships. `names` is a dictionary from group uid to name."""
+    """Return a snapshot of the memberships with group names from a dictionary of group uid to name."""
     groups = pd.DataFrame({"customer_group_uid": list(names), "name": list(names.values())})
     return snapshot_from_frames(create_table(rows), groups, tenant_uid="t-1", taken_at=taken_at)
 
 
 def state_of(rows, customer, chosen, priority):
-    """Return the state of a customer: the first priority group, the only other group, SEVERAL, or NONE."""
+    """Return a customer's state, which is the first priority group, the only other group, SEVERAL, or NONE."""
     own = {group for group, uid in rows if uid == customer}
     for group in priority:
         if group in own:
@@ -59,7 +59,7 @@ def flow_arguments(draw):
 @PROPERTY
 @given(flow_arguments())
 def test_each_customer_counts_once(arguments):
-    "The rows count each customer once, by the state before and the state after."
+    "Each customer is counted in one row of the flow, which contains the states before and after."
     old, new, chosen, priority = arguments
     order = [*priority, *sorted(set(chosen) - set(priority)), SEVERAL, NONE]
     customers = {uid for _, uid in [*old, *new]}
@@ -77,7 +77,7 @@ def test_each_customer_counts_once(arguments):
 @PROPERTY
 @given(membership_rows, membership_rows)
 def test_sums_are_group_sizes(old, new):
-    "For a single group, the outflow adds up to its old size and the inflow to its new size."
+    "For a single group, the outflow adds up to the group's old size, and the inflow adds up to its new size."
     for group in sorted({group for group, _ in [*old, *new]}):
         table = group_flow(create_table(old), create_table(new), [group])
 
@@ -89,7 +89,7 @@ def test_sums_are_group_sizes(old, new):
 @PROPERTY
 @given(flow_arguments())
 def test_shares_add_up(arguments):
-    "The shares of each previous state add up to 1, and rows from outside have no share."
+    "The shares of each previous state add up to 1, and rows without a previous group have no share."
     old, new, chosen, priority = arguments
 
     table = group_flow(create_table(old), create_table(new), chosen, priority=priority)
@@ -103,7 +103,7 @@ def test_shares_add_up(arguments):
 @PROPERTY
 @given(flow_arguments())
 def test_reversed_comparison(arguments):
-    "Comparing in the reverse order swaps the columns from_group and to_group."
+    "If the snapshots are compared in the reverse order, the columns from_group and to_group are swapped."
     old, new, chosen, priority = arguments
     columns = ["from_group", "to_group", "n"]
 
@@ -115,7 +115,7 @@ def test_reversed_comparison(arguments):
 
 
 def test_priority():
-    "A customer in several groups is counted in the first group of the priority order, or in SEVERAL without it."
+    "A customer in several groups is counted in the first priority group, or in SEVERAL if there is no priority."
     club_members = [("club", uid) for uid in "12345"]
     old_rows = [*club_members, ("vip", "1"), ("vip", "2"), ("gold", "1")]
     new_rows = [*club_members[:4], ("vip", "1"), ("vip", "2"), ("gold", "2"), ("vip", "3")]
@@ -141,7 +141,7 @@ def test_priority():
 
 
 def test_new_and_deleted_groups():
-    "Groups that exist in only one of the snapshots are counted, too."
+    "Groups that exist in only one of the two snapshots are also counted."
     old = create_snapshot([("old", "1"), ("club", "2")], {"old": "Old", "club": "Club"}, "2026-11-03")
     new = create_snapshot([("new", "1"), ("club", "2")], {"new": "New", "club": "Club"}, "2026-11-10")
 
@@ -161,14 +161,14 @@ def test_renamed_group():
 
 
 def test_string_instead_of_list():
-    "A string is rejected, because its letters would be interpreted as group names."
+    "If a string is passed instead of a list of groups, it is rejected, because its letters would be group names."
     for arguments in ({"groups": "vip"}, {"priority": "vip"}):
         with pytest.raises(InputError, match=r"`(groups|priority)`.*'vip'"):
             group_flow(sample_snapshot(), sample_snapshot(), **arguments)
 
 
 def test_table_types():
-    "The result does not depend on row order and table type, and the input is not modified."
+    "The flow does not depend on row order and table type, and the input is not modified."
     before, after = sample_snapshot().memberships, sample_snapshot().memberships[:-1]
     unchanged = before.copy(deep=True)
     expected = group_flow(before, after)
@@ -180,7 +180,7 @@ def test_table_types():
 
 
 def test_empty_tables():
-    "Without memberships or groups, the result is an empty table with the same columns and dtypes."
+    "If there are no memberships or groups, the flow is an empty table with the same columns and dtypes."
     without_memberships = group_flow(create_table([]), create_table([]))
     without_groups = group_flow(sample_snapshot(), sample_snapshot(), [])
 

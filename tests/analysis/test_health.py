@@ -1,4 +1,4 @@
-"""Tests of the health report: its findings, evidence, suggested actions, and order."""
+"""Tests for the health report and its findings, evidence, suggested actions, and row order."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -39,20 +39,20 @@ def create_snapshot(groups, customers=None, *, names=None, taken_at="2026-11-23"
 
 
 def findings_of(report, finding):
-    """Return the group, the other group, and n of each row with the given finding."""
+    """Return the group, the other group, and the count n of each report row with the given finding."""
     rows = report[report["finding"] == finding]
     others = [None if pd.isna(uid) else uid for uid in rows["other_group_uid"]]
     return list(zip(rows["customer_group_uid"], others, rows["n"], strict=True))
 
 
 def row_of(report, finding):
-    """Return the only row with the given finding as a dictionary."""
+    """Return the only report row with the given finding as a dictionary."""
     [row] = report[report["finding"] == finding].to_dict("records")
     return row
 
 
 def create_register(**columns):
-    """Return a register with the given columns."""
+    """Return a group register with the given columns."""
     return pd.DataFrame(columns)
 
 
@@ -65,7 +65,7 @@ def members_by_group(rows):
 
 
 def test_empty_and_tiny_groups():
-    "Groups without members are empty, and groups with fewer than `tiny` members are tiny."
+    "Groups without members are reported as empty, and groups with fewer than `tiny` members are reported as tiny."
     snapshot = create_snapshot(
         {"a": [], "b": ["1", "2"], "c": ["2", "3", "4"]}, last_modified_at=["2021-08-26", None, None]
     )
@@ -80,7 +80,7 @@ def test_empty_and_tiny_groups():
 
 
 def test_same_names():
-    "Groups are compared with the first group of the same name. Names that differ in case or spaces are similar."
+    "Groups with the same name refer to the first of them. Names that differ only in case or spaces are similar."
     groups = {key: ["1", "2", "3", "4", "5"] for key in "abcdef"}
 
     report = health_report(create_snapshot(groups, names=["Kampanje"] * 3 + ["VIP", " vip", "Vips"]))
@@ -94,7 +94,7 @@ def test_same_names():
 
 
 def test_old_year():
-    "The last year in a group name is compared with today, unless the register contains a later end date."
+    "The last year in a group name is compared with the current year, unless the register contains a later end date."
     names = ["Black Week 2024", "2019-2026", "Kunde 120245", "Pilot 2020", "Sommer 2023"]
     snapshot = create_snapshot({**{key: ["1"] for key in "abc"}, "d": [], "e": ["1"]}, names=names)
 
@@ -106,7 +106,7 @@ def test_old_year():
 
 
 def test_unreliable_reads():
-    "Drifted groups have a high severity, unverifiable groups are also reported, and groups from tables are not."
+    "Drifted groups have a high severity. Unverifiable groups are also reported, but groups from tables are not."
     reads = sample_snapshot().reads.assign(how="pages", verdict=["drifted", "unverifiable", "consistent"], rereads=3)
 
     report = health_report(replace(sample_snapshot(), reads=reads))
@@ -125,7 +125,7 @@ def test_unreliable_reads():
 @settings(max_examples=50)
 @given(memberships)
 def test_duplicates(rows):
-    "Each group with the same members as an earlier group is one finding that refers to the first."
+    "Each group with the same members as an earlier group has one finding, which refers to the first such group."
     groups = members_by_group(rows)
     first = {uid: next(other for other in groups if groups[other] == members) for uid, members in groups.items()}
 
@@ -139,7 +139,7 @@ def test_duplicates(rows):
 @settings(max_examples=50)
 @given(memberships, st.sampled_from([0.4, 0.6, 0.9]))
 def test_subsets(rows, threshold):
-    "Each group that is part of another group is one finding that refers to the smallest such group."
+    "Each group that is a subset of other groups has one finding, which refers to the smallest of the other groups."
     groups = members_by_group(rows)
     expected = []
     for uid, members in groups.items():
@@ -159,7 +159,7 @@ def test_subsets(rows, threshold):
 @settings(max_examples=50)
 @given(memberships, st.sampled_from([0.4, 0.6, 0.9]))
 def test_near_duplicates(rows, threshold):
-    "Near duplicates are pairs of different sets, and only the first of several duplicates is reported."
+    "Near duplicates are pairs of groups with different members. Of several equal groups, only the first is reported."
     groups = members_by_group(rows)
     distinct = [uid for uid in groups if uid == next(other for other in groups if groups[other] == groups[uid])]
     expected = [
@@ -178,7 +178,7 @@ def test_near_duplicates(rows, threshold):
 
 
 def test_register_mismatch():
-    "Groups without a register row and register rows without a group or an owner are reported."
+    "Groups without a register row are reported, and so are register rows without a group or an owner."
     register = create_register(group=["VIP", "staff", "gone"], owner=["Marketing", None, "Marketing"])
 
     report = health_report(sample_snapshot(), register=register)
@@ -190,7 +190,7 @@ def test_register_mismatch():
 
 
 def test_validity_period():
-    "Groups with members after the last day or before the first day of the register are reported."
+    "Groups that have members before their first day or after their last day in the register are reported."
     register = create_register(
         group=["a", "b", "c", "d"],
         valid_from=[None, None, "2026-12-01", None],
@@ -206,7 +206,7 @@ def test_validity_period():
 
 
 def test_exclusive_sets():
-    "Each pair of exclusive groups with common members is reported, and the action removes these members."
+    "Each pair of exclusive groups with common members is reported, and the suggested action removes these members."
     groups = {"a": ["1", "2", "3"], "b": ["2", "3", "4", "5"], "c": ["5"], "d": ["2"]}
     register = create_register(group=list("abcd"), exclusive_set=["tier", "tier", "tier", None])
 
@@ -221,7 +221,7 @@ def test_exclusive_sets():
 
 
 def test_unexpected_customer_types():
-    "Members of an unexpected customer type are counted, but members without a type are not."
+    "Members with an unexpected customer type are counted, but members without a type are not."
     customers = pd.DataFrame({"customer_uid": list("1234"), "customer_type": ["PERSON", "B2B", "COMPANY", None]})
     snapshot = create_snapshot({"a": list("1234"), "b": ["1"]}, customers)
     register = create_register(group=["a", "b"], expected_type=["PERSON", "PERSON|B2B"])
@@ -234,7 +234,7 @@ def test_unexpected_customer_types():
 
 
 def test_shadowed_discounts():
-    "A group is shadowed if all members have a larger discount elsewhere, and partly shadowed if some members do."
+    "A group is shadowed if all members have a larger discount in other groups, and partly shadowed if some have."
     groups = {"a": ["1", "2"], "b": ["1", "2", "3"], "c": ["9"], "d": ["1"]}
     register = create_register(
         group=list("abcd"), discount_percent=[5, 10, 10, None], campaign_uid=["x", None, None, None]
@@ -249,7 +249,7 @@ def test_shadowed_discounts():
 
 
 def test_ambiguous_register_name():
-    "A register that identifies a group by a name of two groups is rejected."
+    "If a register row contains a name that belongs to two groups, an error is raised."
     snapshot = create_snapshot({"a": [], "b": []}, names=["X", "X"])
 
     with pytest.raises(GroupNotFoundError, match="'X'") as caught:
@@ -261,7 +261,7 @@ def test_ambiguous_register_name():
 
 
 def create_plan(action, snapshot, register):
-    """Run the fg.plan_memberships call at the end of a suggested action."""
+    """Run the call of fg.plan_memberships that a suggested action contains at its end."""
     call = action[action.index("fg.plan_memberships(") :]
     return eval(call, {"fg": fg, "snapshot": snapshot, "register": register})
 
@@ -274,7 +274,7 @@ def sandbox_snapshot():
 
 
 def test_suggested_plans(sandbox_snapshot):
-    "Each suggested call creates a plan that is not empty."
+    "Each call that is suggested in the report creates a plan with changes."
     register = fg.read_register(SAMPLE)
 
     report = health_report(sandbox_snapshot, register=register)
@@ -288,12 +288,12 @@ def test_suggested_plans(sandbox_snapshot):
 
 
 def test_suggested_actions_check_campaigns(sandbox_snapshot):
-    "No action deletes a group, and each action that changes a group first checks campaigns in the back office."
+    "No suggested action deletes a group, and each action that changes a group first requires a check of campaigns."
     register = fg.read_register(SAMPLE)
 
     report = health_report(sandbox_snapshot, register=register)
 
-    # A row of the register can be deleted, a group cannot.
+    # A register row can be deleted, but a group cannot be deleted.
     actions = report.loc[report["finding"] != "not_in_tenant", "suggested_action"]
     assert not actions.str.contains("delete", case=False).any()
     changing = actions[actions.str.contains("fg.plan_memberships(", regex=False)]
@@ -302,7 +302,7 @@ def test_suggested_actions_check_campaigns(sandbox_snapshot):
 
 
 def test_evidence_and_names(sandbox_snapshot):
-    "Each finding has evidence, a suggested action, and the name of its group."
+    "Each finding in the report has evidence, a suggested action, and the name of the group."
     report = health_report(sandbox_snapshot, register=fg.read_register(SAMPLE))
 
     assert (report[["evidence", "suggested_action"]].map(len) > 20).all(axis=None)
@@ -312,7 +312,7 @@ def test_evidence_and_names(sandbox_snapshot):
 
 
 def test_row_order(sandbox_snapshot):
-    "The rows are sorted by severity, finding, and uid."
+    "The rows of the health report are sorted by severity, finding, and uid."
     report = health_report(sandbox_snapshot, register=fg.read_register(SAMPLE))
 
     keys = [
@@ -323,7 +323,7 @@ def test_row_order(sandbox_snapshot):
 
 
 def test_owner():
-    "Each finding has the owner of its group in the register, or no owner if the register has none."
+    "Each finding contains the group's owner in the register, or no owner if the register has none."
     snapshot = create_snapshot({"a": "1", "b": "2", "c": "3"})
     register = create_register(group=["A", "b", "gone"], owner=["Kari", None, "Ola"])
 
@@ -336,7 +336,7 @@ def test_owner():
 
 
 def test_columns_and_dtypes():
-    "The columns and dtypes do not depend on the number of findings, and the register is not modified."
+    "The columns and dtypes of the report do not depend on the number of findings, and the register is not modified."
     register = create_register(group=["vip"], valid_to=["2020-01-01"])
     before = register.copy(deep=True)
 
@@ -347,7 +347,7 @@ def test_columns_and_dtypes():
 
 
 def test_no_findings():
-    "Groups with different names and enough separate members have no findings."
+    "Groups that have different names and enough separate members have no findings."
     assert health_report(create_snapshot({"a": list("12345"), "b": list("56789")})).empty
 
 
@@ -361,7 +361,7 @@ def test_no_findings():
     ],
 )
 def test_invalid_arguments(call, words):
-    "The error for an invalid argument contains its name and the value or type."
+    "The error for an invalid argument contains the argument's name and its value or type."
     with pytest.raises(InputError) as caught:
         call()
 
@@ -369,7 +369,7 @@ def test_invalid_arguments(call, words):
 
 
 def test_pairs_are_counted_once(monkeypatch):
-    "The report counts the common members of all pairs only once, because this is the most expensive step."
+    "The health report counts common members only once, because counting them is the most expensive step."
     calls = []
 
     def counting(matrix):
@@ -386,7 +386,7 @@ def test_pairs_are_counted_once(monkeypatch):
 
 
 def test_risky_actions_check_campaigns():
-    "Each action that empties, merges, or retires a group first checks campaigns in the back office."
+    "Each suggested action that empties, merges, or retires a group first requires a check of campaigns."
     groups = {
         "a": "12345678",
         "b": "12345678",

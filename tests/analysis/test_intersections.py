@@ -1,4 +1,4 @@
-"""Tests of intersections and region members, which compare them with Python sets."""
+"""Tests for intersections and region members, which are compared with Python sets."""
 
 from collections import Counter
 from itertools import combinations
@@ -31,7 +31,7 @@ def members_by_group(rows):
 
 
 def exclusive_counts(groups):
-    """Return the number of customers in each exact combination of groups."""
+    """Return a dictionary from each exact combination of groups to its number of customers."""
     customers = set().union(*groups.values())
     combinations_of_customers = [tuple(g for g in groups if c in groups[g]) for c in customers]
     return Counter(combinations_of_customers)
@@ -40,7 +40,7 @@ def exclusive_counts(groups):
 @PROPERTY
 @given(membership_rows, st.none() | st.lists(st.sampled_from(GROUPS), unique=True))
 def test_exclusive_rows(rows, chosen):
-    "Each customer of a selected group is counted in one row, and the rows are sorted by size."
+    "In exclusive mode, each customer in a selected group is counted in one row, and the rows are sorted by size."
     groups = members_by_group(rows)
     chosen = chosen if chosen is None else [g for g in chosen if g in groups]
     expected = exclusive_counts({g: c for g, c in groups.items() if chosen is None or g in chosen})
@@ -57,7 +57,7 @@ def test_exclusive_rows(rows, chosen):
 @PROPERTY
 @given(membership_rows, st.integers(0, 6), st.sampled_from(["exclusive", "inclusive"]))
 def test_top(rows, top, mode):
-    "The last row counts the customers who are in none of the first `top` combinations."
+    "If `top` is passed, the last row counts the customers who are in none of the `top` largest combinations."
     groups = members_by_group(rows)
     complete = intersections(create_table(rows), mode=mode)
 
@@ -79,7 +79,7 @@ def test_top(rows, top, mode):
 @PROPERTY
 @given(membership_rows)
 def test_inclusive_rows(rows):
-    "Inclusive mode has a row for each set of groups with common customers, with at least the exclusive count."
+    "In inclusive mode, each set of groups with common customers has a row with at least the exclusive count."
     groups = members_by_group(rows)
     sizes = {
         names: len(set.intersection(*(groups[g] for g in names)))
@@ -95,7 +95,7 @@ def test_inclusive_rows(rows):
 
 
 def test_columns_and_dtypes():
-    "The columns and dtypes do not depend on the mode and the number of rows."
+    "The columns and dtypes of the intersections do not depend on the mode and the number of rows."
     expected = {"groups": "object", "degree": "int64", "n": "int64", "share": "float64", "mode": "str"}
     memberships = sample_snapshot().memberships
 
@@ -106,7 +106,7 @@ def test_columns_and_dtypes():
 
 
 def test_more_than_64_groups():
-    "Customers that differ only in the 70th group are counted in different rows."
+    "Customers whose memberships differ only in the 70th group are counted in different rows."
     rows = [(f"g{n:02d}", c) for n in range(69) for c in "xy"] + [("g69", "y")]
 
     table = intersections(create_table(rows))
@@ -129,7 +129,7 @@ def test_too_many_combinations(monkeypatch):
 @PROPERTY
 @given(membership_rows, st.lists(st.sampled_from(GROUPS)), st.lists(st.sampled_from(GROUPS)))
 def test_region_members(rows, include, exclude):
-    "Region members are in all included groups and in no excluded group, in uid order."
+    "Region members are in all included groups and in no excluded group, and they are sorted by uid."
     groups = members_by_group(rows)
     include, exclude = ([g for g in names if g in groups] for names in (include, exclude))
     inside = set().union(*groups.values()).intersection(*(groups[g] for g in include))
@@ -152,7 +152,7 @@ def test_counts_add_up(rows, top):
 @PROPERTY
 @given(membership_rows, st.none() | st.integers(0, 6))
 def test_algorithms_agree(rows, top):
-    "The algorithms for few and for many groups have the same result."
+    "The algorithm for few groups and the algorithm for many groups have the same result."
     expected = intersections(create_table(rows), top=top)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -166,7 +166,7 @@ def test_algorithms_agree(rows, top):
 @PROPERTY
 @given(st.lists(st.tuples(st.integers(0, 69), st.sampled_from("pqrs")), max_size=60))
 def test_many_groups(rows):
-    "Combinations of up to 70 groups are the same as those of Python sets."
+    "Combinations of up to 70 groups have the same counts as Python sets."
     rows = [(f"g{n:02d}", customer) for n, customer in rows]
 
     table = intersections(create_table(rows))
@@ -178,7 +178,7 @@ def test_many_groups(rows):
 
 @pytest.mark.parametrize("mode", ["exclusive", "inclusive"])
 def test_mode_column(mode):
-    "The column `mode` contains the mode in each row, so that a saved table can be interpreted."
+    "Each row contains the mode in the column `mode`, so that a saved table can be interpreted."
     table = intersections(sample_snapshot(), mode=mode, top=1)
 
     assert list(table["mode"]) == [mode, mode]
@@ -194,7 +194,7 @@ def test_mode_column(mode):
     ],
 )
 def test_invalid_arguments(call, words):
-    "The error for an invalid argument contains its name and the value."
+    "The error for an invalid argument contains the argument's name and value."
     with pytest.raises(InputError) as caught:
         call(sample_snapshot())
 

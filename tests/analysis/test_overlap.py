@@ -1,4 +1,4 @@
-"""Tests of overlap measures, which compare them with Python sets, exact fractions, and scipy."""
+"""Tests for overlap measures, which are compared with Python sets, exact fractions, and scipy."""
 
 from fractions import Fraction
 from itertools import combinations
@@ -47,7 +47,7 @@ def members_by_group(rows):
 @PROPERTY
 @given(membership_rows)
 def test_overlap_pairs(rows):
-    "The table contains each unordered pair in uid order, with the counts and shares of Python sets."
+    "The overlap table contains each pair of groups once, sorted by uid, with the counts and shares of Python sets."
     groups = members_by_group(rows)
 
     table = overlap_pairs(create_table(rows))
@@ -65,7 +65,7 @@ def test_overlap_pairs(rows):
 @PROPERTY
 @given(membership_rows)
 def test_count_matrix(rows):
-    "The count matrix contains group sizes on its diagonal and common members elsewhere."
+    "The count matrix contains group sizes on its diagonal and numbers of common members in all other cells."
     groups = members_by_group(rows)
 
     matrix = overlap_matrix(create_table(rows))
@@ -78,7 +78,7 @@ def test_count_matrix(rows):
 @PROPERTY
 @given(membership_rows, st.sampled_from(MEASURES))
 def test_symmetry(rows, measure):
-    "All measures except share are exactly symmetric, and share is relative to the group of the row."
+    "All measures except share are exactly symmetric, and share is relative to the size of the group in the row."
     matrix = overlap_matrix(create_table(rows), measure=measure, universe=20)
 
     if measure != "share":
@@ -91,7 +91,7 @@ def test_symmetry(rows, measure):
 @PROPERTY
 @given(membership_rows, st.integers(8, 60))
 def test_matrix_equals_pairs(rows, universe):
-    "The matrix of each measure contains the same values as the column of the pairs."
+    "The matrix of each measure contains the same values as the measure's column in the table of pairs."
     pairs = overlap_pairs(create_table(rows), universe=universe)
 
     for measure, column in [("count", "n_both"), ("share", "share_of_a"), *((m, m) for m in MEASURES if m in pairs)]:
@@ -103,7 +103,7 @@ def test_matrix_equals_pairs(rows, universe):
 @PROPERTY
 @given(membership_rows, st.integers(8, 60))
 def test_association_measures(rows, universe):
-    "Expected, lift, and pmi are equal to exact fractions, and phi is the correlation computed by NumPy."
+    "The values of expected, lift, and pmi are equal to exact fractions, and phi is equal to NumPy's correlation."
     groups = members_by_group(rows)
     customers = sorted({c for _, c in rows})
 
@@ -123,7 +123,7 @@ def test_association_measures(rows, universe):
 @PROPERTY
 @given(membership_rows, st.integers(8, 40))
 def test_p_values_like_scipy(rows, universe):
-    "The p-values are hypergeometric tail probabilities, and the q-values are their Benjamini-Hochberg adjustment."
+    "The p-values are hypergeometric tail probabilities, and the q-values are their Benjamini-Hochberg adjustments."
     table = overlap_pairs(create_table(rows), universe=universe)
 
     counts = universe, table["n_a"], table["n_b"]
@@ -133,7 +133,7 @@ def test_p_values_like_scipy(rows, universe):
 
 
 def test_p_values_of_large_groups():
-    "The p-values of large groups are computed without warnings and without NaN."
+    "For large groups, the p-values of overlaps are computed without warnings and are never NaN."
     matrix = MembershipMatrix.from_codes(
         np.repeat([0, 1, 2], [30_000, 30_000, 10]),
         np.concatenate([np.arange(30_000), np.arange(20_000, 50_000), np.arange(10)]),
@@ -152,7 +152,7 @@ def test_p_values_of_large_groups():
 @PROPERTY
 @given(membership_rows, st.integers(0, 4))
 def test_min_both(rows, min_both):
-    "The option min_both removes rows but does not change the other rows, including q-values."
+    "The option min_both removes rows but does not change any value in the other rows, including the q-values."
     all_pairs = overlap_pairs(create_table(rows), universe=30)
 
     selected_pairs = overlap_pairs(create_table(rows), universe=30, min_both=min_both)
@@ -163,7 +163,7 @@ def test_min_both(rows, min_both):
 @SLOW_PROPERTY
 @given(membership_rows, st.randoms())
 def test_table_types(rows, random):
-    "The result does not depend on the row order, repetition, and dtype, and the input is not modified."
+    "The overlaps do not depend on row order, repeated rows, or dtype, and the input is not modified."
     mixed = [*rows, *rows]
     random.shuffle(mixed)
     table = create_table(rows)
@@ -180,13 +180,13 @@ def test_table_types(rows, random):
 @PROPERTY
 @given(membership_rows, st.sampled_from([None, 30]))
 def test_columns_and_dtypes(rows, universe):
-    "The columns and dtypes do not depend on the number of rows."
+    "The columns and dtypes of the overlap table do not depend on the number of rows."
     assert overlap_pairs(create_table(rows), universe=universe).dtypes.astype(str).to_dict() == PAIR_COLUMNS
 
 
 @pytest.mark.parametrize("measure", ["lift", "phi", "pmi"])
 def test_without_universe(measure):
-    "Without a universe, association measures are NaN and the other columns do not change."
+    "If no universe is passed, association measures are NaN, and the other columns do not change."
     snapshot = sample_snapshot()
 
     pairs = overlap_pairs(snapshot)
@@ -198,7 +198,7 @@ def test_without_universe(measure):
 
 
 def test_empty_group():
-    "Measures whose denominator is 0 are NaN, and the p-value is 1."
+    "Overlap measures whose denominator is 0 are NaN, and their p-value is 1."
     groups = pd.DataFrame({"customer_group_uid": ["a", "b"], "name": ["A", "B"]})
     snapshot = snapshot_from_frames(create_table([("a", "1")]), groups, tenant_uid="t", taken_at="2026-11-23")
 
@@ -209,7 +209,7 @@ def test_empty_group():
 
 
 def test_group_selection():
-    "Groups can be selected by uid or name in any order, and the labels can be names."
+    "The groups of a matrix can be selected by uid or name in any order, and the labels can be group names."
     chosen = overlap_matrix(sample_snapshot(), ["VIP", "all", "vip"], labels="name")
 
     assert list(chosen.index) == ["All members", "VIP"]
@@ -229,7 +229,7 @@ def test_group_selection():
     ],
 )
 def test_invalid_arguments(call, words):
-    "The error for an invalid argument contains its name and the value."
+    "The error for an invalid argument contains the argument's name and value."
     with pytest.raises(InputError) as caught:
         call(sample_snapshot())
 

@@ -1,4 +1,4 @@
-"""Tests of the pair counting engines, which compare them with a matrix product."""
+"""Tests for the algorithms that count common members, which are compared with a matrix product."""
 
 import tracemalloc
 
@@ -27,7 +27,7 @@ def create_matrix(is_member):
 
 
 def matrix_product(is_member):
-    """Return the counts as a matrix product, which is exact for integers of this size."""
+    """Return the numbers of common members as a matrix product, which is exact for integers of this size."""
     table = is_member.astype(np.float64)
     return (table @ table.T).astype(np.int64)
 
@@ -35,7 +35,7 @@ def matrix_product(is_member):
 @PROPERTY
 @given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.integers(0, 200), st.floats(0, 1))
 def test_engines_agree(seed, n_groups, n_customers, density):
-    "Pair counting and packed bits have the same result as a dense matrix product."
+    "Counting by customer pairs and counting with packed bits have the same result as a dense matrix product."
     is_member = np.random.default_rng(seed).random((n_groups, n_customers)) < density
     matrix = create_matrix(is_member)
 
@@ -48,7 +48,7 @@ def test_engines_agree(seed, n_groups, n_customers, density):
 @PROPERTY
 @given(st.integers(0, 2**32 - 1), st.integers(1, 70), st.integers(1, 9), st.integers(1, 4))
 def test_block_sizes(seed, block, chunk_size, chunk_words):
-    "The counts do not depend on the block and chunk sizes."
+    "The numbers of common members do not depend on the block and chunk sizes of the algorithms."
     rng = np.random.default_rng(seed)
     is_member = rng.random((7, 300)) < rng.random((7, 1))
     matrix = create_matrix(is_member)
@@ -65,7 +65,7 @@ def test_block_sizes(seed, block, chunk_size, chunk_words):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_many_customers(engine):
-    "Groups with no, one, some, and all of 150,000 customers are counted without overflow."
+    "Common members of groups with no, one, some, or all of 150,000 customers are counted without integer overflow."
     is_member = np.random.default_rng(1).random((12, 150_000)) < np.linspace(0, 0.6, 12)[:, None]
     is_member[[3, 5]] = True
     is_member[7] = np.arange(150_000) == 149_999
@@ -86,7 +86,7 @@ def test_customer_in_many_groups(engine):
 
 @pytest.mark.parametrize(("density", "expected"), [(0.01, "pairs"), (0.5, "bits")])
 def test_engine_selection(density, expected):
-    "Sparse groups are counted by pairs, and dense groups by bits."
+    "Common members are counted by pairs if the groups are sparse, and with packed bits if they are dense."
     is_member = np.random.default_rng(3).random((100, 5_000)) < density
     (block,) = _iter_blocks(create_matrix(is_member))
     degree = np.bincount(block.customer, minlength=block.n_customers)
@@ -95,7 +95,7 @@ def test_engine_selection(density, expected):
 
 
 def test_peak_memory():
-    "Counting more than 40 million pairs, which take 350 MB at once, requires less than 100 MB."
+    "Counting more than 40 million pairs requires less than 100 MB, although an array of all pairs would need 350 MB."
     rng = np.random.default_rng(4)
     matrix = create_matrix(rng.random((300, 100_000)) < 0.1)
     degree = np.bincount(matrix.indices).astype(np.int64)
@@ -110,7 +110,7 @@ def test_peak_memory():
 
 
 def test_input_is_not_modified():
-    "Counting does not modify the membership matrix."
+    "The membership matrix is not modified when common members are counted."
     matrix = create_matrix(np.random.default_rng(5).random((9, 500)) < 0.3)
     before = matrix.indptr.copy(), matrix.indices.copy()
 

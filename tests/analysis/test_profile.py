@@ -1,4 +1,4 @@
-"""Tests of group profiles, which compare their statistics with plain Python and scipy."""
+"""Tests for group profiles, whose statistics are compared with plain Python and scipy."""
 
 from datetime import UTC, datetime, timedelta
 from math import asin, isnan, nan, sqrt
@@ -76,7 +76,7 @@ def create_snapshot(rows, consents=None, **columns):
 
 
 def scipy_p_value_of_shares(a, size_a, b, size_b):
-    """Return the p-value of two shares, computed by scipy."""
+    """Return the p-value for the difference between two shares, computed by scipy."""
     table = np.array([[a, size_a - a], [b, size_b - b]])
     expected = table.sum(1)[:, None] * table.sum(0) / table.sum()
     if (expected < 5).any():
@@ -85,21 +85,21 @@ def scipy_p_value_of_shares(a, size_a, b, size_b):
 
 
 def welch_p_value(a, b):
-    """Return the p-value of Welch's t-test."""
+    """Return the p-value of Welch's t-test, computed by scipy."""
     u, v = stdev(a) ** 2 / len(a), stdev(b) ** 2 / len(b)
     freedom = (u + v) ** 2 / (u**2 / (len(a) - 1) + v**2 / (len(b) - 1))
     return 2 * student_t.sf(abs(mean(a) - mean(b)) / sqrt(u + v), freedom)
 
 
 def approx(value):
-    """Return an approximate value that is equal to NaN if the value is NaN."""
+    """Return an object for approximate comparison that also treats NaN as equal to NaN."""
     return pytest.approx(value, rel=1e-9, abs=1e-9, nan_ok=True)
 
 
 @PROPERTY
 @given(customer_rows)
 def test_shares(rows):
-    "The counts, shares, index, effect size, and p-value of each value follow their definitions."
+    "The counts, shares, index, effect size, and p-value in each row of a profile follow their definitions."
     inside, others = [r for r in rows if "a" in r[0]], [r for r in rows if "a" not in r[0]]
 
     table = group_profile(create_snapshot(rows), "a", attributes=["country_code"], min_count=0, top=None)
@@ -123,7 +123,7 @@ def test_shares(rows):
 @PROPERTY
 @given(customer_rows)
 def test_means(rows):
-    "Numbers are compared by mean and median, standardized difference, and Welch's t-test."
+    "Numeric attributes are compared by mean, median, standardized difference, and Welch's t-test."
     inside = [r[3] for r in rows if "a" in r[0] and r[3] is not None]
     others = [r[3] for r in rows if "a" not in r[0] and r[3] is not None]
 
@@ -156,7 +156,7 @@ def test_means(rows):
 @PROPERTY
 @given(customer_rows, st.integers(0, 5))
 def test_q_values(rows, min_count):
-    "The q-values are the Benjamini-Hochberg adjustment of the published p-values."
+    "The q-values of a profile are the Benjamini-Hochberg adjustment of the published p-values."
     table = group_profile(create_snapshot(rows), "a", attributes=ATTRIBUTES, min_count=min_count)
     tested = table[table["p_value"].notna()].sort_values("p_value")
     p, m = list(tested["p_value"]), len(tested)
@@ -170,7 +170,7 @@ def test_q_values(rows, min_count):
 @PROPERTY
 @given(customer_rows, st.none() | st.integers(1, 4))
 def test_counts_add_up(rows, top):
-    "The counts of each attribute add up to the sizes of both sides, including missing and omitted values."
+    "The counts of each attribute, including missing and omitted values, add up to the sizes of group and reference."
     size_in = sum("a" in row[0] for row in rows)
 
     table = group_profile(create_snapshot(rows), "a", attributes=ATTRIBUTES, min_count=0, top=top)
@@ -184,7 +184,7 @@ def test_counts_add_up(rows, top):
 @PROPERTY
 @given(customer_rows)
 def test_row_order(rows):
-    "Attributes keep their order, and within an attribute the rows are sorted by effect size."
+    "Profile attributes are in the requested order, and the rows of each attribute are sorted by effect size."
     table = group_profile(create_snapshot(rows), "a", attributes=ATTRIBUTES, min_count=2, top=2)
 
     for _, rows_of_attribute in table.groupby("attribute"):
@@ -197,7 +197,7 @@ def test_row_order(rows):
 @PROPERTY
 @given(customer_rows, st.integers(1, 6), st.none() | st.integers(1, 3))
 def test_suppression(rows, min_count, top):
-    "Published counts are 0 or at least min_count, and suppressed rows contain no numbers."
+    "Published counts in a profile are 0 or at least min_count, and suppressed rows contain no numbers."
     for versus in ("rest", "all", "b"):
         if versus == "b" and all("a" in row[0] for row in rows if "b" in row[0]):
             continue
@@ -233,7 +233,7 @@ def test_versus_all(rows):
 @PROPERTY
 @given(customer_rows)
 def test_common_customers(rows):
-    "Customers of both groups are counted on one side at most."
+    "Customers who are in both groups are counted at most once."
     snapshot = create_snapshot(rows)
     n = {groups: sum(row[0] == groups for row in rows) for groups in ("a", "b", "ab")}
 
@@ -248,7 +248,7 @@ def test_common_customers(rows):
 @SLOW_PROPERTY
 @given(customer_rows, st.randoms())
 def test_row_order_and_group_argument(rows, random):
-    "The result does not depend on the row order and on how the group is identified, and the input is not modified."
+    "A profile does not depend on the row order or on how the group is identified, and the input is not modified."
     snapshot = create_snapshot(rows)
     customers = snapshot.customers.copy(deep=True)
     memberships = snapshot.memberships.sample(frac=1, random_state=random.randint(0, 99))
@@ -269,7 +269,7 @@ def test_row_order_and_group_argument(rows, random):
 @SLOW_PROPERTY
 @given(customer_rows)
 def test_columns_and_dtypes(rows):
-    "Empty and suppressed profiles have the same columns and dtypes as others."
+    "Profiles that are empty or completely suppressed have the same columns and dtypes as all other profiles."
     for min_count in (0, 5, 100):
         table = group_profile(create_snapshot(rows), "a", min_count=min_count)
         assert table.dtypes.astype(str).to_dict() == COLUMNS
@@ -306,7 +306,7 @@ def test_derived_attributes():
 
 
 def test_additional_columns():
-    "Additional columns of the customers can be attributes, and their dtype determines the kind."
+    "Additional columns of the customers table can be attributes, and their dtype determines how they are compared."
     rows = [("a", "NO", True, 1)] * 3 + [("", "SE", False, 2)] * 3
     snapshot = create_snapshot(
         rows,
@@ -325,7 +325,7 @@ def test_additional_columns():
 
 
 def test_attribute_table():
-    "Attributes can be a table with customer uids in its index or in a column. Other customers have missing values."
+    "A table of attributes has customer uids in its index or a column. Values of customers without a row are missing."
     rows = [("a", "NO", True, 1), ("a", "NO", True, 1), ("", "NO", True, 1)]
     rows_of_attribute = pd.DataFrame(
         {"frequency": [4, 9, 2], "loyal": [True, False, True]}, index=["c002", "stranger", "c000"]
@@ -343,7 +343,7 @@ def test_attribute_table():
 
 @pytest.mark.parametrize("name", sorted({"external_id", "customer_parent_uid", *PERSONAL} - {"ehf_enabled"}))
 def test_personal_attributes_are_rejected(name):
-    "Attributes that identify persons are rejected, and the error contains the name."
+    "Attributes that identify persons are rejected, and the error contains the attribute name."
     snapshot = create_snapshot([("a", "NO", True, 1)] * 6, **{name: ["1"] * 6})
 
     for options in ([name], pd.DataFrame({name: ["1"]}, index=["c000"])):
@@ -352,7 +352,7 @@ def test_personal_attributes_are_rejected(name):
 
 
 def test_default_profile_without_personal_data():
-    "A default profile of a snapshot with personal data does not contain personal data."
+    "If a snapshot contains personal data, the default profile does not contain this data."
     rows = [("a", "NO", True, 1)] * 6 + [("", "NO", True, 1)] * 6
     planted = {name: ["Planted"] * 12 for name, dtype in PERSONAL.items() if dtype == "str"}
 
@@ -377,7 +377,7 @@ consent_rows = st.lists(
 @PROPERTY
 @given(consent_rows)
 def test_latest_consent(consents):
-    "The latest row of a consent is used. If the times are equal, a withdrawal has priority over an unknown status."
+    "The latest row of a consent is used. If times are equal, a withdrawal has priority over an unknown status."
     rows = [("a", "NO", True, 1)] * 4
     table = pd.DataFrame(consents, columns=["customer", "consent_uid", "status", "created_at"])
     table = table.assign(customer_uid=[f"c{n:03d}" for n in table.pop("customer")], name="N").astype(
@@ -398,7 +398,7 @@ def test_latest_consent(consents):
 
 
 def test_consent_attributes():
-    "Each consent is an attribute with its name, or with its uid if the name is missing or not unique."
+    "Each consent is an attribute that has the consent's name, or its uid if the name is missing or not unique."
     rows = [("a", "NO", True, 1)] * 2 + [("", "NO", True, 1)]
     consents = pd.DataFrame(
         {
@@ -422,7 +422,7 @@ def test_consent_attributes():
 @PROPERTY
 @given(st.integers(0, 400), st.integers(0, 400), st.data())
 def test_p_value_of_shares(size_a, size_b, data):
-    "The p-value is the chi-square test of scipy, or the Fisher test if an expected count is below 5."
+    "The p-value is from the chi-square test in scipy, or from Fisher's test if an expected count is below 5."
     a, b = data.draw(st.integers(0, size_a)), data.draw(st.integers(0, size_b))
 
     [p] = p_value_of_shares(np.array([a]), size_a, np.array([b]), size_b)
@@ -431,7 +431,7 @@ def test_p_value_of_shares(size_a, size_b, data):
 
 
 def test_constant_numbers():
-    "Constant numbers have a variance of 0 and no p-value."
+    "If a numeric attribute is constant, its variance is 0 and it has no p-value."
     constant = Moments.from_values(np.full(7, 0.1))
 
     assert constant.variance == 0.0
@@ -442,7 +442,7 @@ def test_constant_numbers():
 
 
 def test_p_value_of_large_groups():
-    "The p-values of large groups are computed without warnings and without NaN."
+    "For large groups, the p-values of a profile are computed without warnings and are never NaN."
     p = p_value_of_shares(
         np.array([900_000, 0, 1_000_000]), 1_000_000, np.array([1_000_000, 3, 5_000_000]), 5_000_000
     )
@@ -455,7 +455,7 @@ def test_p_value_of_large_groups():
 
 
 def test_suppressed_attribute():
-    "An attribute whose values are all suppressed has one row."
+    "If all values of an attribute are suppressed, the attribute has one row in the profile."
     rows = [("a", "NO", n > 1, n if n > 1 else None) for n in range(20)] + [("", "NO", True, 1)] * 20
 
     table = group_profile(create_snapshot(rows), "a", attributes=ATTRIBUTES)
@@ -508,7 +508,7 @@ def test_empty_group():
     ],
 )
 def test_invalid_arguments(call, words):
-    "The error for an invalid argument contains its name and the value."
+    "The error for an invalid argument contains the argument's name and value."
     with pytest.raises(InputError) as caught:
         call(create_snapshot([("ab", "NO", True, 1), ("b", "NO", True, 1)]))
 
@@ -516,7 +516,7 @@ def test_invalid_arguments(call, words):
 
 
 def test_unknown_group():
-    "The error for an unknown group suggests similar names, for both sides."
+    "The error for an unknown group suggests similar names, both for the group and for the reference group."
     for call in (lambda s: group_profile(s, "VIPs"), lambda s: group_profile(s, "all", versus="VIPs")):
         with pytest.raises(GroupNotFoundError) as caught:
             call(sample_snapshot())
@@ -524,7 +524,7 @@ def test_unknown_group():
 
 
 def test_sandbox_profile():
-    "In a loaded tenant, the Norwegian group is Norwegian, and loyalty members have a loyalty id."
+    "In the profile of a loaded tenant, the Norwegian group is Norwegian, and loyalty members have a loyalty id."
     with fg.Sandbox(customers=1500, groups=20) as sandbox, sandbox.client() as client:
         snapshot = fg.load_snapshot(client, False, progress=False)
 

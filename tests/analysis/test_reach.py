@@ -1,4 +1,4 @@
-"""Tests of reachability and incremental reach, which compare them with Python sets."""
+"""Tests for reachability and incremental reach, which are compared with Python sets."""
 
 from collections import defaultdict
 from itertools import product
@@ -70,7 +70,7 @@ def create_snapshot(rows, **consents):
 
 
 def contact_and_consent(rows, group, channel):
-    """Return the members of a group that have a contact point, and those that gave consent."""
+    """Return the group members who have a contact point, and the group members who gave consent."""
     members = [n for n, row in enumerate(rows) if group in row[0]]
     contact, consent = {"email": (1, 3), "mobile": (2, 4)}[channel]
     with_contact = {n for n in members if rows[n][contact] and not (channel == "mobile" and n == len(rows) - 1)}
@@ -80,7 +80,7 @@ def contact_and_consent(rows, group, channel):
 @PROPERTY
 @given(customer_rows)
 def test_reachability(rows):
-    "The counts are those of Python sets, and (any) counts the members who are reachable on at least one channel."
+    "Members are counted like Python sets, and the channel (any) counts members who are reachable on any channel."
     table = reachability(create_snapshot(rows), min_count=0)
 
     keys = list(zip(table["customer_group_uid"], table["channel"], strict=True))
@@ -106,7 +106,7 @@ def test_reachability(rows):
 @PROPERTY
 @given(customer_rows, st.integers(1, 4))
 def test_suppression(rows, min_count):
-    "No published number and no difference of published numbers is a small count."
+    "Neither a published count nor a difference of published counts is a small count."
     table = reachability(create_snapshot(rows), min_count=min_count)
 
     for _, own in table.groupby("customer_group_uid"):
@@ -126,7 +126,7 @@ def test_suppression(rows, min_count):
 
 
 def test_suppressed_counts_are_ambiguous():
-    "Each suppressed count has at least min_count possible values among the groups with the same published row."
+    "Among all groups with the same published row, each suppressed count has at least min_count possible values."
     min_count = 3
 
     for size in (2, 3, 4, 7):
@@ -148,7 +148,7 @@ def test_suppressed_counts_are_ambiguous():
 
 
 def published_counts(kinds, other_rows, min_count):
-    """Return the published counts of a group of these customers, with None for suppressed counts."""
+    """Return the published counts of a group that contains the given customers, with None for suppressed counts."""
     rows = [("a", email, None, newsletter, None) for email, newsletter in kinds]
     table = reachability(create_snapshot([*rows, *other_rows]), ["a"], channels=["email"], min_count=min_count)
     row = table.iloc[0][["n_reachable", "n_with_contact", "n_consented"]]
@@ -156,7 +156,7 @@ def published_counts(kinds, other_rows, min_count):
 
 
 def counts_by_view(views, rows):
-    """Return the true counts of all groups with the same published counts."""
+    """Return a dictionary from published counts to the true counts of all groups that are published in this way."""
     groups = defaultdict(list)
     for view, counts in zip(views, rows, strict=True):
         groups[view].append(counts)
@@ -166,7 +166,7 @@ def counts_by_view(views, rows):
 @PROPERTY
 @given(customer_rows)
 def test_group_selection(rows):
-    "Selected groups have the same rows as in the complete table, and the input is not modified."
+    "If groups are selected, their rows are the same as in the complete table, and the input is not modified."
     snapshot = create_snapshot(rows)
     before = snapshot.consents.copy(deep=True)
     all_groups = reachability(snapshot)
@@ -179,7 +179,7 @@ def test_group_selection(rows):
 
 
 def test_channels():
-    "A single channel has one row per group, and the order of the channels is preserved."
+    "If a single channel is requested, each group has one row. The order of several channels is preserved."
     both = reachability(sample_snapshot(), channels=["mobile", "email"], consent={"mobile": "newsletter"})
 
     assert reachability(sample_snapshot(), channels=["email"])["channel"].tolist() == ["email"] * 3
@@ -188,7 +188,7 @@ def test_channels():
 
 
 def test_columns_and_dtypes():
-    "The columns and dtypes do not depend on the number of customers and groups."
+    "The columns and dtypes of the reach tables do not depend on the number of customers and groups."
     no_memberships = pd.DataFrame({"customer_group_uid": [], "customer_uid": []}, dtype="str")
     groups = pd.DataFrame({"customer_group_uid": ["a"], "name": ["A"]})
     empty = [
@@ -205,7 +205,7 @@ def test_columns_and_dtypes():
 
 @pytest.mark.parametrize("name", ["Nyhetsbrev på e-post", "E-mail marketing", "NEWSLETTER", "Sähköposti"])
 def test_consent_detection(name):
-    "The only consent whose name contains a word for the channel is used."
+    "If the name of only one consent contains a word for the channel, this consent is used."
     snapshot = sample_snapshot()
     consents = snapshot.consents.assign(consent_uid="k-1", name=name)
     other = consents.assign(consent_uid="k-2", name="Profilering", status=False)
@@ -217,7 +217,7 @@ def test_consent_detection(name):
 
 
 def replace_tables(snapshot, consents, customers=None):
-    """Return the snapshot with other consents and customers."""
+    """Return a copy of the snapshot with other tables of consents and customers."""
     return snapshot_from_frames(
         snapshot.memberships,
         snapshot.groups,
@@ -229,7 +229,7 @@ def replace_tables(snapshot, consents, customers=None):
 
 
 def test_ambiguous_consent():
-    "If no consent or several consents match a channel, the error lists the consents of the snapshot."
+    "If no consent or several consents match a channel, the error lists the consents in the snapshot."
     snapshot = sample_snapshot()
     two = pd.concat([snapshot.consents, snapshot.consents.assign(consent_uid="mail-2")])
 
@@ -267,7 +267,7 @@ def test_ambiguous_consent():
     ],
 )
 def test_invalid_arguments(call, words):
-    "The error for an invalid argument contains its name and the value."
+    "The error for an invalid argument contains the argument's name and value."
     with pytest.raises(InputError) as caught:
         call(sample_snapshot())
 
@@ -295,7 +295,7 @@ def create_matrix(rows):
 @PROPERTY
 @given(membership_rows, st.floats(0.05, 1.0))
 def test_greedy_cover(rows, target):
-    "Each step selects the first group with the most new customers, until the target is reached."
+    "Each step of the greedy cover selects the first group with the most new customers, until the target is reached."
     groups = {g: {c for h, c in rows if h == g} for g in sorted({g for g, _ in rows})}
     reachable = set().union(*groups.values())
     covered, expected = set(), []
@@ -315,7 +315,7 @@ def test_greedy_cover(rows, target):
     customer_rows, st.sampled_from(["email", "mobile"]), st.sampled_from([0.5, 1.0]), st.sampled_from(["ab", "cab"])
 )
 def test_incremental_reach(rows, channel, target, group_order):
-    "Each step counts the customers that no previous step reaches, until the target is reached."
+    "Each step of incremental_reach counts the customers who are not reached by previous steps."
     reach = {}
     for group in group_order:
         contact, consent = contact_and_consent(rows, group, channel)
@@ -341,7 +341,7 @@ def test_incremental_reach(rows, channel, target, group_order):
 
 
 def test_sandbox_reach():
-    "In a loaded tenant, the consents are detected and the counts are consistent."
+    "In a loaded tenant, the consent of each channel is detected, and the counts are consistent."
     with fg.Sandbox(customers=1500, groups=20) as sandbox, sandbox.client() as client:
         snapshot = fg.load_snapshot(client, False, progress=False)
 

@@ -26,7 +26,7 @@ def events():
 
 
 def test_group_sizes(events):
-    "Group sizes and groups per customer are equal to the degrees of the graph."
+    "Group sizes and numbers of groups per customer are equal to the degrees of the nodes in the graph."
     sizes = group_sizes(events).set_index("customer_group_uid")["n_members"]
 
     assert (len(events.groups), len(events.customers), len(events.memberships)) == (14, 18, 89)
@@ -40,7 +40,7 @@ def test_group_sizes(events):
 
 @pytest.mark.parametrize("engine", ["pairs", "bits"])
 def test_counts_like_networkx(events, engine):
-    "The common members of two events are the edge weights of the projected graph in networkx."
+    "The numbers of common members of two events are equal to the edge weights of the projected graph in networkx."
     projected = nx.bipartite.weighted_projected_graph(GRAPH, EVENTS)
     expected = nx.to_pandas_adjacency(projected, nodelist=sorted(EVENTS), dtype=np.int64).to_numpy()
 
@@ -51,7 +51,7 @@ def test_counts_like_networkx(events, engine):
 
 @pytest.mark.parametrize(("measure", "jaccard"), [("jaccard", True), ("overlap_coefficient", False)])
 def test_ratios_like_networkx(events, measure, jaccard):
-    "The Jaccard index and the overlap coefficient are equal to those of networkx."
+    "The Jaccard index and the overlap coefficient are equal to the values that networkx computes."
     projected = nx.bipartite.overlap_weighted_projected_graph(GRAPH, EVENTS, jaccard=jaccard)
 
     matrix = overlap_matrix(events, measure=measure)
@@ -61,7 +61,7 @@ def test_ratios_like_networkx(events, measure, jaccard):
 
 
 def test_known_circles(events):
-    "The most significant overlap is within one of the two known circles, and the least is between them."
+    "The most significant overlap is within one of the two known circles, and the least significant is between them."
     pairs = overlap_pairs(events, universe=18)
 
     strongest = pairs.loc[pairs["p_over"].idxmin()]

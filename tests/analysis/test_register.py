@@ -1,4 +1,4 @@
-"""Tests of reading a group register, and of matching its rows to groups."""
+"""Tests for reading a group register and for matching its rows to groups."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ NAMES = {"vip": "VIP", "k1": "Kampanje", "k2": "Kampanje", "Staff": "All", "s": 
 
 @pytest.fixture
 def write_csv(tmp_path):
-    """Return a function that writes lines to a CSV file and returns its path."""
+    """Return a function that writes lines to a CSV file and returns the path of the file."""
 
     def write(*lines):
         path = tmp_path / "register.csv"
@@ -43,7 +43,7 @@ def write_csv(tmp_path):
 
 @pytest.fixture
 def write_workbook(tmp_path):
-    """Return a function that writes rows to a workbook and returns its path."""
+    """Return a function that writes rows to an Excel workbook and returns the path of the file."""
 
     def write(*rows):
         book = openpyxl.Workbook()
@@ -56,7 +56,7 @@ def write_workbook(tmp_path):
 
 
 def create_register(**columns):
-    """Return a register with the given columns."""
+    """Return a group register with the given columns."""
     return pd.DataFrame(columns)
 
 
@@ -65,7 +65,7 @@ def create_register(**columns):
 
 @pytest.mark.parametrize("key", ["customer_group_uid", "group"])
 def test_columns_and_dtypes(write_csv, key):
-    "The known columns have a fixed order and dtype, and other columns follow."
+    "The known columns of a register have a fixed order and dtype, and are followed by all other columns."
     register = read_register(write_csv(f"ticket;{key};Owner", "0150;vip;Marketing", ";0700;"))
 
     assert register.dtypes.astype(str).to_dict() == {key: "str", **COLUMNS, "ticket": "str"}
@@ -77,7 +77,7 @@ def test_columns_and_dtypes(write_csv, key):
 
 
 def test_register_without_rows(write_csv):
-    "A file that contains only column names results in an empty register with the same columns."
+    "If a file contains only column names, the register is empty and has the same columns."
     register = read_register(write_csv("group;owner"))
 
     assert len(register) == 0
@@ -104,7 +104,7 @@ def test_value_formats(write_csv):
 
 
 def test_workbook_values(write_workbook):
-    "Numbers, dates, and booleans are read from the cells of a workbook."
+    "Numbers, dates, and booleans are read from the cells of an Excel workbook."
     register = read_register(
         write_workbook(
             ["group", "discount_percent", "valid_to", "protected", "max_removals"],
@@ -118,7 +118,7 @@ def test_workbook_values(write_workbook):
 
 
 def test_uid_column_first(write_csv):
-    "If a file has both columns, customer_group_uid identifies the group and `group` is an additional column."
+    "If a file has the columns customer_group_uid and group, the former identifies the group."
     register = read_register(write_csv("group;customer_group_uid", "VIP;vip"))
 
     assert list(register.columns[:1]) == ["customer_group_uid"]
@@ -148,7 +148,7 @@ def test_uid_column_first(write_csv):
     ],
 )
 def test_invalid_values(write_csv, lines, words):
-    "The error contains the file, the row, the column, and the value."
+    "The error for an invalid value in a register contains the file, the row, the column, and the value."
     with pytest.raises(ListError) as caught:
         read_register(write_csv(*lines))
 
@@ -157,7 +157,7 @@ def test_invalid_values(write_csv, lines, words):
 
 
 def test_error_masks_contact_data(write_csv):
-    "An email address in an invalid value is masked."
+    "If an invalid value contains an email address, the address is masked in the error."
     with pytest.raises(ListError) as caught:
         read_register(write_csv("group;valid_to", "a;kari@example.org"))
 
@@ -165,14 +165,14 @@ def test_error_masks_contact_data(write_csv):
 
 
 def test_workbook_numeric_uid(write_workbook):
-    "A uid in a number cell is rejected, because it has lost its leading zeros."
+    "If a workbook stores a uid as a number, it is rejected, because leading zeros have been lost."
     with pytest.raises(ListError, match="150"):
         read_register(write_workbook(["group", "owner"], [150, "x"]))
 
 
 @given(st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.integers(1, 100))
 def test_round_trip(tmp_path_factory, day, percent):
-    "Days and percentages are read with the values that were written."
+    "Dates and percentages that are written to a register are read with the same values."
     path = tmp_path_factory.mktemp("r") / "register.csv"
     path.write_text(f"group,valid_to,discount_percent\na,{day},{percent}\n")
 
@@ -186,7 +186,7 @@ def test_round_trip(tmp_path_factory, day, percent):
 
 
 def test_match_by_uid_or_name():
-    "A uid has priority over a name, and an unknown group has no uid."
+    "If a register entry is both a uid and a name, the uid has priority. An unknown group has no uid in the result."
     rows = match_register(create_register(group=["VIP", "Staff", "gone"]), NAMES)
 
     assert rows["customer_group_uid"].tolist()[:2] == ["vip", "Staff"]
@@ -195,14 +195,14 @@ def test_match_by_uid_or_name():
 
 
 def test_uid_column_is_not_matched_by_name():
-    "The column customer_group_uid is not compared with names."
+    "The values in the column customer_group_uid are not compared with group names."
     rows = match_register(create_register(customer_group_uid=["VIP", "vip"]), NAMES)
 
     assert rows["customer_group_uid"].isna().tolist() == [True, False]
 
 
 def test_missing_columns():
-    "Missing columns are added to a table of the caller, which is not modified."
+    "Missing columns are added to a copy of the register, so that the caller's table is not modified."
     register = create_register(group=["vip"], discount_percent=[10], valid_to=["2026-12-31"])
     before = register.copy(deep=True)
 
@@ -241,7 +241,7 @@ def test_invalid_register(register, error, words):
     ],
 )
 def test_validity_period(time, ended, started):
-    "A row is valid from the start of its first day to the end of its last day, in UTC."
+    "A register row is valid from the start of its first day to the end of its last day in UTC."
     rows = match_register(create_register(group=["vip"], valid_from=["2026-01-10"], valid_to=["2026-01-20"]), NAMES)
 
     assert has_ended(rows, datetime.fromisoformat(time)).tolist() == [ended]
@@ -249,7 +249,7 @@ def test_validity_period(time, ended, started):
 
 
 def test_row_without_dates():
-    "A row without dates is always valid."
+    "A register row without dates is always valid."
     rows = match_register(create_register(group=["vip"]), NAMES)
 
     assert not has_ended(rows, datetime.now(UTC)).any()
@@ -260,7 +260,7 @@ def test_row_without_dates():
 
 
 def test_register_limits():
-    "Protected groups allow no changes, and the maximums of the register replace the limits of the plan."
+    "Protected groups allow no changes, and maximums in the register replace the limits of the plan."
     register = create_register(
         group=["vip", "k1", "k2", "s"], protected=[True, False, False, False], max_removals=[5, 7, None, None],
         max_additions=[None, None, 9, None],
@@ -276,7 +276,7 @@ def test_register_limits():
 
 
 def test_limits_priority():
-    "A limit for the exact uid has priority over the register, and the register has priority over a pattern."
+    "A limit for a uid has priority over the register, and the register has priority over a limit for a pattern."
     limits = Limits(per_group={"vip": Limits(additions_per_group=3), "k*": Limits(additions_per_group=4)})
     register = create_register(group=["vip", "k1"], protected=[True, False], max_removals=[None, 2])
 
@@ -288,7 +288,7 @@ def test_limits_priority():
 
 
 def test_sample_register():
-    "All groups of the sample register except one exist in the sandbox."
+    "All groups in the sample register, except one, exist in the sandbox."
     register = read_register(Path(__file__).parents[2] / "data" / "sample" / "register.csv")
     from frgroups.sandbox.fake_tenant import BASE
 

@@ -1,4 +1,4 @@
-"""Tests of group expressions, which compare them with Python sets, and of segment rules."""
+"""Tests for group expressions, which are compared with Python sets, and for segment rules."""
 
 import pandas as pd
 import pandas.testing as pdt
@@ -24,7 +24,7 @@ QUOTED = {name: f"'{name}'" if "&" in name else name for name in SETS}
 
 
 def create_snapshot():
-    """Return a snapshot of the groups in SETS, whose customers have a few attributes."""
+    """Return a snapshot of the groups in `SETS`, in which the customers have a few attributes."""
     rows = [(group, customer) for group, customers in SETS.items() for customer in customers]
     return snapshot_from_frames(
         pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"]),
@@ -51,7 +51,7 @@ expressions = st.recursive(
 
 
 def as_text(tree, name_of):
-    """Return a nested expression as text."""
+    """Convert a nested expression to a string."""
     if isinstance(tree, str):
         return name_of(tree)
     left, operator, right, in_parentheses = tree
@@ -62,7 +62,7 @@ def as_text(tree, name_of):
 @PROPERTY
 @given(expressions)
 def test_expressions_like_python(tree):
-    "Operators, precedence, and parentheses have the same result as for Python sets."
+    "Operators, operator precedence, and parentheses have the same effect as in expressions of Python sets."
     variable = {name: f"s{n}" for n, name in enumerate(SETS)}
     python_text = as_text(tree, variable.__getitem__)
     expected = eval(python_text, {variable[name]: customers for name, customers in SETS.items()})
@@ -91,12 +91,12 @@ def test_expressions_like_python(tree):
     ],
 )
 def test_hyphens(expression, expected):
-    "A hyphen within a name is part of the name, and a hyphen beside a space, parenthesis, or quote is an operator."
+    "A hyphen within a name belongs to the name. A hyphen next to a space, parenthesis, or quote is an operator."
     assert "".join(members(TENANT, expression)) == expected
 
 
 def test_name_or_uid():
-    "A group can be identified by its uid or its unique name."
+    "In an expression, a group can be identified by its uid or by its unique name."
     assert list(members(sample_snapshot(), "vip")) == list(members(sample_snapshot(), "VIP")) == ["c-1", "c-2"]
 
 
@@ -116,7 +116,7 @@ def test_name_or_uid():
     ],
 )
 def test_syntax_errors(expression, position, words):
-    "The error contains the position, counted from 1, and marks it with a caret."
+    "The error for an invalid expression contains the position, counted from 1, and marks it with a caret."
     with pytest.raises(InputError) as caught:
         members(TENANT, expression)
 
@@ -126,7 +126,7 @@ def test_syntax_errors(expression, position, words):
 
 
 def test_unknown_group():
-    "The error for an unknown group contains its position, similar names, and a hint about hyphens or quotes."
+    "The error for an unknown group contains its position in the expression, similar names, and a hint about quotes."
     with pytest.raises(GroupNotFoundError, match=r"5[^\n]*a - Kundeklub Tromsø") as caught:
         members(TENANT, "a - Kundeklub Tromsø")
     assert caught.value.close == ["Kundeklubb Tromsø"]
@@ -139,7 +139,7 @@ def test_unknown_group():
 
 
 def test_deep_parentheses():
-    "Deeply nested parentheses do not exceed the recursion limit."
+    "An expression with deeply nested parentheses does not exceed the recursion limit."
     assert list(members(TENANT, "(" * 10_000 + "a" + ")" * 10_000)) == sorted(SETS["a"])
 
 
@@ -163,14 +163,14 @@ def test_deep_parentheses():
     ],
 )
 def test_rules(rule, expected):
-    "A rule can be a query, a boolean Series, or a callable, and a missing result does not select the customer."
+    "A segment rule can be a query, a boolean Series, or a callable. A missing result does not select the customer."
     segments = segment(TENANT, {"any group": rule})
 
     assert segments == {"any group": list(expected)}
 
 
 def test_snapshot_is_not_modified():
-    "A callable that modifies its argument does not modify the snapshot."
+    "If a callable rule modifies its argument, the snapshot is not modified."
     before = TENANT.customers.copy(deep=True)
 
     def rule(customers):
@@ -212,7 +212,7 @@ def test_snapshot_is_not_modified():
     ],
 )
 def test_invalid_rules(rule, words):
-    "The error for an invalid rule contains the name of the segment and the problem."
+    "The error for an invalid rule contains the segment name and describes the problem."
     with pytest.raises(InputError, match=words) as caught:
         segment(TENANT, {"a": rule})
 
@@ -257,7 +257,7 @@ def test_invalid_rules(rule, words):
     ],
 )
 def test_rules_are_sandboxed(rule, tmp_path, monkeypatch):
-    "A rule cannot access attributes, functions, or variables of Python, because it might come from a file."
+    "A rule cannot access Python attributes, functions, or variables, because rules might be read from a file."
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(InputError, match="'a'"):
@@ -269,7 +269,7 @@ def test_rules_are_sandboxed(rule, tmp_path, monkeypatch):
 @settings(deadline=None, max_examples=300)
 @given(st.text(alphabet="credit_limit.isna()[]'\"`@=<>0 andorx__class__:,{}*|&~", max_size=40))
 def test_random_rules(rule):
-    "Any text either selects customers of the snapshot or raises an InputError."
+    "Any string that is used as a rule either selects customers in the snapshot or raises InputError."
     try:
         segments = segment(TENANT, {"a": rule})["a"]
     except InputError:
@@ -307,7 +307,7 @@ def test_rule_features(rule, expected):
 
 
 def test_segments_from_purchases():
-    "Columns that are computed from purchases can be used in rules, and the segments can be planned."
+    "Rules can contain columns that are computed from purchases, and a plan can be created from the segments."
     purchases = pd.DataFrame(
         {
             "customer_uid": ["p", "p", "p", "s", "t", "stranger"],
@@ -336,7 +336,7 @@ def test_segments_from_purchases():
 
 
 def test_invalid_attribute_table():
-    "Repeated customers and columns that the customers already have are rejected."
+    "An attribute table with repeated customers or with columns of the customers table is rejected."
     with pytest.raises(InputError, match=r"attributes.*(3 .*1 |1 .*3 )"):
         segment(TENANT, {"a": "x > 0"}, attributes=pd.DataFrame({"x": [1, 2, 3]}, index=["p", "q", "p"]))
     with pytest.raises(InputError, match=r"attributes.*country_code"):
@@ -346,7 +346,7 @@ def test_invalid_attribute_table():
 
 
 def test_nullable_attributes():
-    "Integers and booleans are not converted if some customers have no row."
+    "If an attribute table has no row for some customers, its integers and booleans are not converted to other types."
     attributes_table = pd.DataFrame({"visits": [3, 7], "member": [True, False]}, index=["p", "q"])
 
     segments = segment(
@@ -357,7 +357,7 @@ def test_nullable_attributes():
 
 
 def test_wrong_types():
-    "The error for an argument of the wrong type contains the type."
+    "The error for an argument of the wrong type contains the name of the type."
     with pytest.raises(InputError, match=r"Snapshot|`snapshot`"):
         segment(TENANT.memberships, {"a": "has_email"})
     with pytest.raises(InputError, match=r"rules.*str"):

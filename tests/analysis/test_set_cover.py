@@ -1,4 +1,4 @@
-"""Tests of set_cover, which compare it with a simple greedy algorithm and the optimal solution."""
+"""Tests for set_cover, which compare its result with a simple greedy algorithm and the optimal solution."""
 
 from itertools import combinations
 from math import log
@@ -39,7 +39,7 @@ def members_by_group(rows):
 
 
 def greedy_steps(groups, target):
-    """Return the group and its number of new customers for each step of a simple greedy algorithm."""
+    """Return the selected group and the number of new customers for each step of a simple greedy algorithm."""
     customers = set().union(*groups.values())
     reached, steps = set(), []
     while len(reached) < target * len(customers):
@@ -52,7 +52,7 @@ def greedy_steps(groups, target):
 @PROPERTY
 @given(memberships, targets)
 def test_greedy_order(rows, target):
-    "Each step selects the group with the most new customers, or the first by uid if several are equal."
+    "Each step selects the group with the most new customers. If several groups are equal, the first uid is selected."
     table = set_cover(create_table(rows), target=target)
 
     assert list(zip(table["customer_group_uid"], table["n_new"], strict=True)) == greedy_steps(
@@ -64,7 +64,7 @@ def test_greedy_order(rows, target):
 @PROPERTY
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.floats(0.01, 0.5))
 def test_greedy_order_of_many_groups(seed, n_groups, density):
-    "The result for up to 60 groups of similar size is the same as that of a simple greedy algorithm."
+    "For up to 60 groups of similar size, set_cover has the same result as a simple greedy algorithm."
     is_member = np.random.default_rng(seed).random((n_groups, 80)) < density
     group, customer = np.nonzero(is_member)
     uids = pd.Index([f"g{n:02d}" for n in range(n_groups)], dtype="str")
@@ -81,7 +81,7 @@ def test_greedy_order_of_many_groups(seed, n_groups, density):
 @PROPERTY
 @given(memberships, targets)
 def test_cumulative_columns(rows, target):
-    "The cumulative columns add up, and only the last step reaches the target."
+    "The cumulative columns are sums of the previous steps, and only the last step reaches the target."
     n_all = len({customer for _, customer in rows})
 
     table = set_cover(create_table(rows), target=target)
@@ -95,7 +95,7 @@ def test_cumulative_columns(rows, target):
 @PROPERTY
 @given(memberships)
 def test_approximation_bound(rows):
-    "The number of steps does not exceed the bound of Chvatal for the greedy algorithm."
+    "The number of steps does not exceed Chvatal's bound for the greedy algorithm."
     groups = members_by_group(rows)
     customers = set().union(*groups.values())
     optimum = next(
@@ -110,7 +110,7 @@ def test_approximation_bound(rows):
 
 
 def test_group_selection():
-    "Only the customers of the selected groups are counted."
+    "If groups are selected, only the customers in these groups are counted."
     table = set_cover(sample_snapshot(), ["VIP", "staff"])
 
     assert list(table["name"]) == ["VIP", "Staff"]
@@ -118,7 +118,7 @@ def test_group_selection():
 
 
 def test_empty_groups():
-    "Groups without members are never selected."
+    "Groups without members are never part of a set cover."
     groups = pd.DataFrame({"customer_group_uid": ["a", "b"], "name": ["A", "B"]})
     snapshot = snapshot_from_frames(create_table([]), groups, tenant_uid="t", taken_at="2026-11-23")
 
@@ -128,7 +128,7 @@ def test_empty_groups():
 @settings(max_examples=20)
 @given(memberships, st.randoms())
 def test_row_order(rows, random):
-    "The result does not depend on the order and repetition of rows, and the input is not modified."
+    "The set cover does not depend on row order and repeated rows, and the input is not modified."
     mixed = [*rows, *rows]
     random.shuffle(mixed)
     original, before = create_table(rows), create_table(rows)
@@ -142,7 +142,7 @@ def test_row_order(rows, random):
 
 @pytest.mark.parametrize("target", [0, 1.5, 95, "all", None, True])
 def test_invalid_target(target):
-    "A target that is not a share above 0 is rejected."
+    "If the target is not a share above 0, an error is raised."
     with pytest.raises(InputError, match="`target`"):
         set_cover(sample_snapshot(), target=target)
 

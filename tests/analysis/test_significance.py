@@ -1,4 +1,4 @@
-"""Tests of p-values and q-values, which compare them with exact fractions and scipy."""
+"""Tests for p-values and q-values, which are compared with exact fractions and scipy."""
 
 from fractions import Fraction
 from math import comb
@@ -24,7 +24,7 @@ def overlaps(draw, max_universe):
 
 
 def exact_tails(both, universe, a, b):
-    """Return both tail probabilities as exact fractions."""
+    """Return both tail probabilities of the hypergeometric distribution as exact fractions."""
     a, b = min(a, b), max(a, b)
     lowest = max(0, a + b - universe)
     terms = [comb(b, lowest) * comb(universe - b, a - lowest)]
@@ -37,7 +37,7 @@ def exact_tails(both, universe, a, b):
 @PROPERTY
 @given(overlaps(60))
 def test_small_tables(table):
-    "The tails are equal to exact fractions with a relative error below 1e-12."
+    "The tail probabilities differ from exact fractions by a relative error below 1e-12."
     both, universe, a, b = table
 
     (over,), (under,) = hypergeometric_tails([both], universe, [a], [b])
@@ -63,7 +63,7 @@ def test_small_tables(table):
     ],
 )
 def test_large_tables(table):
-    "With millions of customers, the relative error of the tails is below 1e-11."
+    "For millions of customers, the relative error of the tail probabilities is below 1e-11."
     both, universe, a, b = table
 
     (over,), (under,) = hypergeometric_tails([both], universe, [a], [b])
@@ -76,7 +76,7 @@ def test_large_tables(table):
 @PROPERTY
 @given(overlaps(10_000_000))
 def test_tails_like_scipy(table):
-    "The tails are equal to those of scipy within its accuracy, with up to ten million customers."
+    "For up to ten million customers, the tail probabilities are equal to those of scipy within scipy's accuracy."
     both, universe, a, b = table
 
     (over,), (under,) = hypergeometric_tails([both], universe, [a], [b])
@@ -91,7 +91,7 @@ def test_tails_like_scipy(table):
 @PROPERTY
 @given(st.integers(1, 5_000_000), st.data())
 def test_tails_near_mean_like_scipy(universe, data):
-    "Near the expected overlap, where the sums are long, the tails are equal to those of scipy."
+    "Near the expected overlap, where many terms are summed, the tail probabilities are equal to those of scipy."
     a, b = (data.draw(st.integers(0, universe)) for _ in range(2))
     mean = a * b // universe
     spread = int((a * b / universe) ** 0.5) + 1
@@ -107,7 +107,7 @@ def test_tails_near_mean_like_scipy(universe, data):
 @PROPERTY
 @given(overlaps(1_000_000))
 def test_symmetry(table):
-    "Exchanging the two groups does not change the tails."
+    "If the two groups are exchanged, the tail probabilities do not change."
     both, universe, a, b = table
 
     tails = hypergeometric_tails([both], universe, [a], [b])
@@ -142,7 +142,7 @@ def test_complementary_tails(table):
 
 
 def test_vectorized_tails():
-    "The tails of thousands of pairs are the same as those of each pair alone."
+    "The tail probabilities of thousands of pairs are the same if each pair is computed alone."
     rng = np.random.default_rng(1)
     a, b = rng.integers(0, 20_000, (2, 20_000))
     both = np.minimum(rng.poisson(a * b / 100_000), np.minimum(a, b))
@@ -155,7 +155,7 @@ def test_vectorized_tails():
 
 
 def test_no_pairs():
-    "Empty arrays result in empty float arrays."
+    "If the input arrays are empty, the tail probabilities are empty float arrays."
     empty = np.array([], dtype=np.int64)
 
     over, under = hypergeometric_tails(empty, 0, empty, empty)
@@ -167,7 +167,7 @@ def test_no_pairs():
 @PROPERTY
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_q_values_like_scipy(p):
-    "The q-values are equal to those of scipy, including ties and the values 0 and 1."
+    "The q-values are equal to those of scipy, even if p-values are tied, 0, or 1."
     q = benjamini_hochberg(np.array(p))
 
     np.testing.assert_allclose(q, false_discovery_control(p, method="bh"), rtol=1e-14)

@@ -1,4 +1,4 @@
-"""Tests of group sizes, which compare them with Python sets."""
+"""Tests for group sizes, which are compared with Python sets."""
 
 import pandas as pd
 import pandas.testing as pdt
@@ -33,7 +33,7 @@ def create_table(rows):
 @PROPERTY
 @given(pairs)
 def test_group_sizes(rows):
-    "Members and exclusive members are counted like Python sets."
+    "The numbers of members and exclusive members are equal to the sizes of Python sets."
     groups = {group: {c for g, c in rows if g == group} for group, _ in rows}
 
     table = group_sizes(create_table(rows))
@@ -52,7 +52,7 @@ def test_group_sizes(rows):
 @PROPERTY
 @given(pairs, st.integers(6, 60))
 def test_groups_per_customer(rows, universe):
-    "Each number of groups has a row, and with a universe the first row counts customers without groups."
+    "Each number of groups has one row. If a universe is passed, the first row counts customers without groups."
     groups_of = {customer: {g for g, c in rows if c == customer} for _, customer in rows}
     degrees = [len(groups) for groups in groups_of.values()]
     expected = {degree: degrees.count(degree) for degree in sorted(set(degrees))}
@@ -75,7 +75,7 @@ def test_groups_per_customer(rows, universe):
 
 
 def test_customers_without_groups():
-    "Customers of a snapshot who do not belong to any group have a row without a universe."
+    "If customers in a snapshot belong to no group, they are counted in a row even if no universe is passed."
     customers = pd.DataFrame({"customer_uid": ["1", "2", "3"]})
     snapshot = snapshot_from_frames(
         create_table([("a", "1")]), None, customers, tenant_uid="t", taken_at="2026-11-23"
@@ -90,12 +90,12 @@ def test_customers_without_groups():
 @PROPERTY
 @given(pairs)
 def test_columns_and_dtypes(rows):
-    "The columns and dtypes do not depend on the number of rows."
+    "The columns and dtypes of the size tables do not depend on the number of rows."
     assert group_sizes(create_table(rows)).dtypes.astype(str).to_dict() == COLUMNS
 
 
 def test_empty_group():
-    "A group without members has a row with 0 members and no share."
+    "A group without members has a row with 0 members and a missing share."
     groups = pd.DataFrame({"customer_group_uid": ["a", "b"], "name": ["A", "B"]})
     snapshot = snapshot_from_frames(create_table([("a", "1")]), groups, tenant_uid="t", taken_at="2026-11-23")
 
@@ -106,7 +106,7 @@ def test_empty_group():
 
 
 def test_table_types():
-    "A snapshot, a DataFrame, and an Arrow table have the same sizes."
+    "A snapshot, a DataFrame, and an Arrow table of the same memberships result in the same group sizes."
     snapshot = sample_snapshot()
 
     of_snapshot = group_sizes(snapshot).drop(columns="name")
@@ -118,7 +118,7 @@ def test_table_types():
 
 
 def test_input_is_not_modified():
-    "The table of the caller is not modified."
+    "The table that the caller passes to group_sizes is not modified."
     memberships = sample_snapshot().memberships.sample(frac=1, random_state=1)
     before = memberships.copy(deep=True)
 
@@ -128,6 +128,6 @@ def test_input_is_not_modified():
 
 
 def test_invalid_data():
-    "A list is rejected, and the error contains its type."
+    "If a list is passed instead of a table, the error contains its type."
     with pytest.raises(InputError, match=r"Snapshot.*list"):
         group_sizes([1, 2])

@@ -1,4 +1,4 @@
-"""Tests of properties that all public functions with a table as their result have in common."""
+"""Tests for properties that are common to all public functions that return a table."""
 
 import inspect
 import re
@@ -101,7 +101,7 @@ GROUPS = pd.DataFrame({"customer_group_uid": ["a", "b", "c"], "name": ["A", "B",
 
 
 def create_snapshot(memberships=MEMBERSHIPS, groups=GROUPS, customers=CUSTOMERS, consents=CONSENTS):
-    """Return a snapshot of the sample tables, some of which can be replaced."""
+    """Return a snapshot of the sample tables, in which single tables can be replaced by arguments."""
     return fg.snapshot_from_frames(
         memberships, groups, customers, consents, tenant_uid="t-1", taken_at="2026-11-23T08:10Z"
     )
@@ -113,7 +113,7 @@ def create_empty_snapshot():
 
 
 def iter_cases():
-    """Yield the name of a case, whether it accepts a table of memberships, and its function."""
+    """Yield the name of each test case, whether it accepts a table of memberships, and its function."""
     yield from ((name, True, function) for name, function in MEMBERSHIP_FUNCTIONS.items())
     yield from ((name, False, function) for name, function in SNAPSHOT_FUNCTIONS.items())
     for name, function in COMPARISON_FUNCTIONS.items():
@@ -140,7 +140,7 @@ def columns_and_dtypes(table):
 
 
 def test_all_functions_are_covered():
-    "Each public function that returns a table is a case of this module or reads files."
+    "Each public function that returns a table either has a test case in this module or reads files."
     makes_tables = {
         name
         for name in fg.__all__
@@ -154,7 +154,7 @@ def test_all_functions_are_covered():
 
 @pytest.mark.parametrize(("function", "accepts_frame"), ALL_CASES)
 def test_tables_are_flat(function, accepts_frame):
-    "Tables have unique, simple column names, a default index, and no columns of the dtype object."
+    "Returned tables have unique, simple column names, a default index, and no columns of the dtype object."
     table = function(create_snapshot(), True)
 
     assert type(table) is pd.DataFrame and len(table)
@@ -167,7 +167,7 @@ def test_tables_are_flat(function, accepts_frame):
 
 @pytest.mark.parametrize(("function", "accepts_frame"), ALL_CASES)
 def test_empty_input(function, accepts_frame):
-    "Empty input results in an empty table with the same columns and dtypes."
+    "If the input is empty, the result is an empty table with the same columns and dtypes."
     full = function(create_snapshot(), True)
     is_square = full.index.name == "customer_group_uid"
 
@@ -187,7 +187,7 @@ def test_empty_input(function, accepts_frame):
 
 @pytest.mark.parametrize(("function", "accepts_frame"), ALL_CASES)
 def test_input_is_not_modified(function, accepts_frame):
-    "Neither a snapshot nor a table of memberships is modified."
+    "Analysis functions modify neither a snapshot nor a table of memberships."
     snapshot, frame = create_snapshot(), MEMBERSHIPS.copy(deep=True)
     tables = [
         deepcopy(getattr(snapshot, name)) for name in ("groups", "customers", "memberships", "consents", "reads")
@@ -207,7 +207,7 @@ def test_input_is_not_modified(function, accepts_frame):
 
 @pytest.mark.parametrize(("function", "accepts_frame"), ALL_CASES)
 def test_row_order(function, accepts_frame):
-    "The result does not depend on the order and repetition of rows."
+    "The result of an analysis function does not depend on row order and repeated rows."
     shuffled = [table.sample(frac=1, random_state=7) for table in (GROUPS, CUSTOMERS, CONSENTS)]
     repeated = pd.concat([MEMBERSHIPS.sample(frac=1, random_state=7), MEMBERSHIPS[::3]])
 
@@ -237,7 +237,7 @@ FRAMES = {
 @pytest.mark.parametrize("kind", FRAMES)
 @pytest.mark.parametrize("function", FRAME_CASES)
 def test_table_types(function, kind):
-    "Tables of other dtypes and libraries have the same result."
+    "Tables with other dtypes or from other libraries lead to the same result."
     pdt.assert_frame_equal(function(FRAMES[kind](MEMBERSHIPS), True), function(MEMBERSHIPS, True))
 
 
@@ -245,7 +245,7 @@ def test_table_types(function, kind):
 @given(st.sets(st.tuples(st.sampled_from("abx"), st.integers(0, 9).map(str)), min_size=1), st.randoms())
 @pytest.mark.parametrize("name", ["intersections", "overlap_pairs, universe", "group_clusters", "set_cover"])
 def test_row_order_with_ties(name, pairs, random):
-    "The result does not depend on the row order if many groups have the same size."
+    "If many groups have the same size, the result does not depend on the row order."
     rows = sorted(pairs)
     mixed = random.sample(rows, len(rows)) + random.choices(rows, k=3)
 
@@ -261,14 +261,14 @@ def test_row_order_with_ties(name, pairs, random):
 )
 @pytest.mark.parametrize("function", FRAME_CASES)
 def test_invalid_data(function, data):
-    "Other objects are rejected, and the error contains their type."
+    "If an argument is neither a snapshot nor a table, it is rejected, and the error contains its type."
     with pytest.raises(InputError, match=type(data).__name__):
         function(data, True)
 
 
 @pytest.mark.parametrize("name", sorted(SNAPSHOT_FUNCTIONS.keys() - {"size_history"}))
 def test_snapshot_required(name):
-    "Functions that require a Snapshot reject a table of memberships."
+    "If a function requires a Snapshot, it rejects a table of memberships."
     with pytest.raises(InputError, match=r"snapshot.*DataFrame"):
         SNAPSHOT_FUNCTIONS[name](MEMBERSHIPS, True)
 
@@ -277,7 +277,7 @@ def test_snapshot_required(name):
     "name", sorted({name.split(",")[0] for name, _, _ in CASES} - {"members", "region_members", "compare_groups"})
 )
 def test_columns_are_documented(name):
-    "The section Returns of the docstring contains each column."
+    "The Returns section of each docstring contains all columns of the table."
     table = next(function for full, _, function in CASES if full.split(",")[0] == name)(create_snapshot(), True)
 
     documented = inspect.getdoc(getattr(fg, name))

@@ -1,1 +1,1 @@
-"""Tests of the package `frgroups.api`."""
+"""Tests for the package `frgroups.api`."""

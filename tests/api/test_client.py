@@ -1,4 +1,4 @@
-"""Client operations, failures, tokens, base URLs, and paging, tested over HTTP with a sandbox on loopback."""
+"""Tests for client operations, failures, tokens, base URLs, and paging over HTTP with a local sandbox."""
 
 import logging
 import socket
@@ -29,10 +29,10 @@ from frgroups.errors import (
 from frgroups.sandbox.faults import Fault
 
 TENANT = "sport_nordic"
-# Allows three attempts, and a Retry-After of at most 5 s.
+# This policy allows three attempts and a Retry-After delay of at most 5 s.
 QUICK = RetryPolicy(max_attempts=3, base=0.001, max_delay=5)
 
-# The client call for each operation of the API.
+# The dictionary contains the client call for each API operation.
 OPERATIONS = {
     "get-customer-groups": lambda client: list(client.iter_groups()),
     "get-customer-groups-by-uid": lambda client: client.get_group("vip"),
@@ -47,7 +47,7 @@ WRITES = [name for name in OPERATIONS if not name.startswith("get-")]
 # These operations return status 204 without a body.
 WITHOUT_BODY = ["delete-customer-groups", "put-customer-groups-customers"]
 
-# The fault, the expected exception, and its status.
+# Each value contains the fault, the expected exception class, and the expected status.
 FAILURES = {
     "cut before": (Fault("cut_before", times=None), ConnectionFailedError, None),
     "cut after": (Fault("cut_after", times=None), ConnectionFailedError, None),
@@ -75,7 +75,7 @@ RETRIED = {"cut before", "cut after", "cut during", "slow", "500", "502", "503 a
 
 @pytest.fixture
 def sandbox(running):
-    """A tenant with two groups and three customers, without faults."""
+    """A sandbox tenant with two groups and three customers, and without simulated faults."""
     running.reset()
     running.put_customers(["c1", "c2", "c3"])
     running.put_group("vip", "VIP")
@@ -86,7 +86,7 @@ def sandbox(running):
 
 @pytest.fixture
 def connect():
-    """A function that creates clients of a sandbox. They are closed when the test ends."""
+    """A function that creates clients for a sandbox. The clients are closed when the test ends."""
     clients = []
 
     def create(sandbox, token=None, **options):
@@ -100,7 +100,7 @@ def connect():
 
 
 def shown_text(error):
-    """Return all text of an error that a terminal, a log, or a notebook can show."""
+    """Return all text of an error that a terminal, a log, or a notebook might show."""
     return "\n".join([str(error), repr(error), repr(vars(error)), *traceback.format_exception(error)])
 
 
@@ -108,7 +108,7 @@ def shown_text(error):
 
 
 def test_operations(sandbox, connect):
-    "The seven operations read and change groups and members."
+    "The seven client operations read and change groups and their members."
     client = connect(sandbox, writable=True)
 
     created = client.create_group("Summer", "summer")
@@ -124,7 +124,7 @@ def test_operations(sandbox, connect):
 
 
 def test_create_group_without_uid(sandbox, connect):
-    "Without a uid, the server chooses one, and two groups can have the same name."
+    "If no group uid is passed, the server chooses a uid. Two groups can have the same name."
     client = connect(sandbox, writable=True)
 
     first, second = client.create_group("Summer"), client.create_group("Summer")
@@ -134,7 +134,7 @@ def test_create_group_without_uid(sandbox, connect):
 
 
 def test_empty_membership_change(sandbox, connect):
-    "A membership change without customers sends no request."
+    "If a membership change contains no customers, no request is sent."
     client = connect(sandbox, writable=True)
 
     client.update_group_customers("vip", add=[], remove=iter(()))
@@ -143,7 +143,7 @@ def test_empty_membership_change(sandbox, connect):
 
 
 def test_sorting(sandbox, connect):
-    "The requests for all pages contain sort_by and sort_direction, and the client keeps the order of the server."
+    "The requests for all pages contain the sort options, and the client returns records in the server's order."
     client = connect(sandbox, page_size=1)
 
     groups = client.iter_groups(sort_by="name", sort_direction="DESC")
@@ -157,7 +157,7 @@ def test_sorting(sandbox, connect):
 
 
 def test_unknown_sort_field(sandbox, connect):
-    "If the server rejects the sort field with status 400, `server_message` contains its message."
+    "If the server rejects the sort field with status 400, `server_message` contains the server's message."
     client = connect(sandbox)
 
     with pytest.raises(RequestRejectedError) as caught:
@@ -181,7 +181,7 @@ def test_unknown_sort_field(sandbox, connect):
     ],
 )
 def test_failures(operation, failure, sandbox, connect):
-    "Each failure raises its exception with operation, tenant, and status. Reads are retried, and writes are not."
+    "Each failed request raises an exception with the operation, tenant, and status. Only reads are retried."
     fault, kind, status = FAILURES[failure]
     slow = failure == "slow"
     client = connect(sandbox, writable=True, timeout=0.05 if slow else 5)
@@ -197,14 +197,14 @@ def test_failures(operation, failure, sandbox, connect):
     assert status is None or str(status) in str(error)
     assert sandbox.token not in shown_text(error)
     retried = operation in READS and failure in RETRIED
-    # The sandbox logs a request when it ends, so that a hanging request is not in its log.
+    # The sandbox logs a request after the response, so the log does not contain hanging requests.
     assert client.n_requests == (3 if retried else 1)
     assert slow or len(sandbox.requests()) == client.n_requests
 
 
 @pytest.mark.parametrize("failure", [name for name in FAILURES if name[:3].isdecimal()])
 def test_server_message(failure, sandbox, connect):
-    "The attribute `server_message` contains exactly the message of the server, and the error text contains it too."
+    "The attribute `server_message` contains the server's message, which is also part of the error text."
     client = connect(sandbox)
     sandbox.misbehave(FAILURES[failure][0])
 
@@ -240,7 +240,7 @@ def test_unknown_result_of_a_write(operation, failure, sandbox, connect):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_server_down(operation, sandbox, connect):
-    "If no server listens on the port, the error contains host and port. Reads are attempted three times."
+    "If no server listens on the port, the error contains the host and port. Reads are attempted three times."
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -256,7 +256,7 @@ def test_server_down(operation, sandbox, connect):
 @pytest.mark.parametrize("failure", ["cut before", "cut during", "500", "429"])
 @pytest.mark.parametrize("operation", READS)
 def test_read_succeeds_after_two_failures(operation, failure, sandbox, connect):
-    "A read that fails twice returns the same result as a read without failures."
+    "If a read fails twice and then succeeds, it returns the same result as a read without failures."
     client = connect(sandbox)
     expected = OPERATIONS[operation](client)
     sandbox.clear_requests()
@@ -271,7 +271,7 @@ def test_read_succeeds_after_two_failures(operation, failure, sandbox, connect):
 
 @pytest.mark.parametrize("operation", WRITES)
 def test_writes_are_not_retried(operation, sandbox, connect):
-    "A write that fails is not retried. This includes the creation of a group without a uid."
+    "A failed write is not retried, including the creation of a group without a uid."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("cut_before"))
 
@@ -283,7 +283,7 @@ def test_writes_are_not_retried(operation, sandbox, connect):
 
 @pytest.mark.parametrize("operation", WRITES)
 def test_html_response_to_a_write(operation, sandbox, connect):
-    "An HTML page with status 200 in response to a write is an error."
+    "If the response to a write is an HTML page with status 200, UnexpectedResponseError is raised."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("html"))
 
@@ -295,7 +295,7 @@ def test_html_response_to_a_write(operation, sandbox, connect):
 
 
 def test_closed_client(sandbox):
-    "A call of a closed client raises InputError, and no request is sent."
+    "Calling a method of a closed client raises InputError and sends no request."
     client = sandbox.client()
     client.close()
 
@@ -310,7 +310,7 @@ def test_closed_client(sandbox):
 
 @pytest.mark.parametrize("fault", [Fault("cut_after"), Fault("status_after", status=502), Fault("cut_during")])
 def test_create_with_lost_response(fault, sandbox, connect):
-    "If the group was created but the response is lost, the client reads the group and does not repeat the request."
+    "If a group was created but the response is lost, the client reads the group and does not repeat the request."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(fault)
 
@@ -322,7 +322,7 @@ def test_create_with_lost_response(fault, sandbox, connect):
 
 
 def test_create_with_lost_request(sandbox, connect):
-    "If the request is lost and the group does not exist, the client repeats the request."
+    "If the request to create a group is lost, the client checks that the group does not exist and sends it again."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("cut_before"))
 
@@ -333,7 +333,7 @@ def test_create_with_lost_request(sandbox, connect):
 
 
 def test_create_is_repeated_once(sandbox, connect):
-    "After two lost requests, the error refers to the creation of the group."
+    "If the request to create a group is lost twice, the error refers to the creation and not to the check."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("cut_before", method="POST", times=None))
 
@@ -345,7 +345,7 @@ def test_create_is_repeated_once(sandbox, connect):
 
 
 def test_create_that_cannot_be_confirmed(sandbox, connect):
-    "If the response is lost and the group cannot be read, the error refers to the creation of the group."
+    "If the response is lost and the group cannot be read, the error refers to the creation and not to the read."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("cut_after", method="POST"), Fault("status", method="GET", times=None))
 
@@ -356,7 +356,7 @@ def test_create_that_cannot_be_confirmed(sandbox, connect):
 
 
 def test_create_with_the_uid_of_another_group(sandbox, connect):
-    "If the request is lost and the uid belongs to a group with another name, the error contains both names."
+    "If the uid already belongs to a group with another name, the error contains both group names."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("cut_before"))
 
@@ -384,7 +384,7 @@ def test_create_with_the_uid_of_another_group(sandbox, connect):
     ids=["get", "rename", "delete", "customers", "change", "add", "remove"],
 )
 def test_invalid_uid(call, uid, sandbox, connect):
-    "An invalid uid, for example one with a slash or a dot, raises InputError and is not sent."
+    "An invalid uid, for example a uid with a slash or a dot, raises InputError and is not sent."
     client = connect(sandbox, writable=True)
 
     with pytest.raises(InputError, match="uid"):
@@ -395,7 +395,7 @@ def test_invalid_uid(call, uid, sandbox, connect):
 
 @pytest.mark.parametrize("uid", ["", "a/b", "vip\n", "a b"])
 def test_create_group_with_invalid_uid(uid, sandbox, connect):
-    "An invalid uid of a new group is rejected. Only None lets the server choose a uid."
+    "An invalid uid for a new group is rejected, including an empty string. The server chooses a uid only for None."
     client = connect(sandbox, writable=True)
 
     with pytest.raises(InputError, match="customer group uid"):
@@ -413,7 +413,7 @@ def test_invalid_tenant_uid(uid):
 
 @pytest.mark.parametrize("name", ["", "  ", None, 5])
 def test_invalid_group_name(name, sandbox, connect):
-    "An empty group name is rejected for a new and for an existing group."
+    "An empty group name is rejected, both for a new group and for an existing group."
     client = connect(sandbox, writable=True)
 
     with pytest.raises(InputError, match="`name`"):
@@ -425,7 +425,7 @@ def test_invalid_group_name(name, sandbox, connect):
 
 
 def test_string_instead_of_list(sandbox, connect):
-    "The string 'c1' is rejected as `add`, because it would be read as the customers 'c' and '1'."
+    "A string is rejected as `add`, because 'c1' would be interpreted as the customers 'c' and '1'."
     client = connect(sandbox, writable=True)
 
     with pytest.raises(InputError, match=r"`add`.*\['c1'\]"):
@@ -435,7 +435,7 @@ def test_string_instead_of_list(sandbox, connect):
 
 
 def test_customer_in_add_and_remove(sandbox, connect):
-    "A customer in both arguments is rejected, and the error contains the uid."
+    "If a customer is in both `add` and `remove`, an error with the customer uid is raised."
     client = connect(sandbox, writable=True)
 
     with pytest.raises(InputError, match=r"`add` and `remove` .*1 .*c2"):
@@ -446,7 +446,7 @@ def test_customer_in_add_and_remove(sandbox, connect):
 
 @pytest.mark.parametrize("operation", WRITES)
 def test_read_only_client(operation, sandbox, connect):
-    "Without writable=True, each of the four writes raises NotWritableError and sends no request."
+    "If the client was created without `writable=True`, each write raises NotWritableError and sends no request."
     client = connect(sandbox)
 
     with pytest.raises(NotWritableError, match=f"{operation}.*writable=True"):
@@ -456,7 +456,7 @@ def test_read_only_client(operation, sandbox, connect):
 
 
 def test_token_without_write_permission(sandbox, connect):
-    "A write with a token that has no write permission raises an error that contains the name of the permission."
+    "If the token has no write permission, a write raises ForbiddenError with the name of the permission."
     client = connect(sandbox, sandbox.read_only_token, writable=True)
 
     with pytest.raises(ForbiddenError, match="CUSTOMER"):
@@ -470,7 +470,7 @@ def test_token_without_write_permission(sandbox, connect):
     [{"page_size": 0}, {"workers": 0}, {"timeout": 0}, {"requests_per_second": 0}, {"requests_per_second": -1}],
 )
 def test_options_that_are_not_positive(options):
-    "An option of 0 or less is rejected with its name. In particular, a rate limit of 0 does not mean no limit."
+    "An option that is 0 or negative is rejected. In particular, a rate limit of 0 does not disable the limit."
     with pytest.raises(InputError, match=f"`{next(iter(options))}`"):
         fg.Client("t-1", "secret", **options)
 
@@ -479,7 +479,7 @@ def test_options_that_are_not_positive(options):
 
 
 def test_redirect_to_another_host(sandbox, connect):
-    "A redirect to another port of this machine is rejected, and no request is sent there."
+    "A redirect to another port on this machine is rejected, and no request is sent to that port."
     client = connect(sandbox)
     with fg.Sandbox(empty=True) as other:
         sandbox.misbehave(Fault("redirect", location=f"{other.base_url}/tenants/{TENANT}/customer-groups/vip"))
@@ -491,7 +491,7 @@ def test_redirect_to_another_host(sandbox, connect):
 
 
 def test_redirect_on_the_same_host(sandbox, connect):
-    "A redirect of a read to the same host is followed."
+    "If a read is redirected to the same host, the client follows the redirect."
     client = connect(sandbox)
     sandbox.misbehave(Fault("redirect", location=f"/v2/tenants/{TENANT}/customer-groups/staff"))
 
@@ -501,7 +501,7 @@ def test_redirect_on_the_same_host(sandbox, connect):
 
 
 def test_redirected_write(sandbox, connect):
-    "A redirect of a write is not followed."
+    "If a write is redirected, the client does not follow the redirect."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("redirect", location=f"/v2/tenants/{TENANT}/customer-groups/staff"))
 
@@ -513,7 +513,7 @@ def test_redirected_write(sandbox, connect):
 
 
 def test_redirect_loop(sandbox, connect):
-    "More than 3 redirects raise an error."
+    "If a request is redirected more than 3 times, UnexpectedResponseError is raised."
     client = connect(sandbox)
     sandbox.misbehave(
         Fault("redirect", times=None, location=f"/v2/tenants/{TENANT}/customer-groups/vip"),
@@ -527,7 +527,7 @@ def test_redirect_loop(sandbox, connect):
 
 @pytest.mark.parametrize("location", ["javascript:1", "https://", "http://[::1", "//", "data:,x"])
 def test_redirect_to_invalid_location(location, sandbox, connect):
-    "A redirect to an invalid location raises ApiError."
+    "If the location of a redirect is invalid, ApiError is raised."
     client = connect(sandbox)
     sandbox.misbehave(Fault("redirect", times=None, location=location))
 
@@ -539,7 +539,7 @@ def test_redirect_to_invalid_location(location, sandbox, connect):
 
 
 def test_token_string_or_callable(sandbox, connect):
-    "A token can be a string or a callable. The callable is called once, at the first request."
+    "A token can be a string or a callable. A callable is called once, before the first request."
     calls = []
 
     def source():
@@ -562,7 +562,7 @@ def test_token_with_bearer_prefix(sandbox, connect):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_expired_token(operation, sandbox, connect):
-    "After status 401, the callable is called again and the request is repeated, also for a write."
+    "After status 401, the token callable is called again and the request is repeated. This includes writes."
     tokens = iter(["expired-token-1", sandbox.token])
     client = connect(sandbox, lambda: next(tokens), writable=True)
 
@@ -572,7 +572,7 @@ def test_expired_token(operation, sandbox, connect):
 
 
 def test_second_token_is_rejected_too(sandbox, connect):
-    "If the second token is rejected too, AuthError is raised. The error does not contain the tokens."
+    "If the server also rejects the second token, AuthError is raised. The error does not contain the tokens."
     calls = []
 
     def source():
@@ -589,7 +589,7 @@ def test_second_token_is_rejected_too(sandbox, connect):
 
 
 def test_rejected_token_string(sandbox, connect):
-    "A rejected token string raises AuthError without a second request."
+    "If the server rejects a token that was passed as a string, AuthError is raised without a second request."
     client = connect(sandbox, "expired-token-1")
 
     with pytest.raises(AuthError):
@@ -625,7 +625,7 @@ def test_token_renewal_in_threads(sandbox, connect):
 
 @pytest.mark.parametrize("token", ["", "   ", None, 5, b"secret", "sec\nret", "sec\x00ret", "sécret", "sec\tret"])
 def test_invalid_token(token, sandbox):
-    "A token that is empty, not a string, or not printable ASCII is rejected. The error does not contain its value."
+    "A token that is empty, not a string, or not printable ASCII is rejected. The error does not contain the token."
     messages = []
     for source in (token, lambda: token):
         with (
@@ -640,7 +640,7 @@ def test_invalid_token(token, sandbox):
 
 
 def test_token_is_not_shown(sandbox, connect, caplog):
-    "Errors, their causes, reprs, cards, and log records of frgroups and httpx at DEBUG do not contain the token."
+    "The token does not appear in errors, reprs, cards, and the DEBUG log records of frgroups and httpx."
     caplog.set_level(logging.DEBUG)
     for name in ("frgroups", "frgroups.api", "httpx"):
         caplog.set_level(logging.DEBUG, logger=name)
@@ -668,7 +668,7 @@ def test_token_is_not_shown(sandbox, connect, caplog):
 
 
 def test_token_in_server_message(sandbox, connect):
-    "If the message of the server contains the token, the token is removed from `server_message`."
+    "If the server's message contains the token, the token is removed from `server_message`."
     client = connect(sandbox)
 
     with pytest.raises(NotFoundError) as caught:
@@ -678,7 +678,7 @@ def test_token_in_server_message(sandbox, connect):
 
 
 def test_long_token_in_server_message():
-    "The token is removed before the message is shortened, so that no part of the token remains."
+    "The token is removed before a long server message is shortened, so that no part of the token remains."
     token = "secret" * 48
     with (
         fg.Sandbox(empty=True, token=token) as tenant,
@@ -706,13 +706,13 @@ def test_long_token_in_server_message():
     ],
 )
 def test_base_url(given, expected):
-    "A base URL is an environment name or a URL. A trailing slash is removed, and http is valid on loopback."
+    "A base URL is an environment name or a URL. A trailing slash is removed, and loopback hosts can use http."
     with fg.Client("t-1", "secret", base_url=given) as client:
         assert client.base_url == expected
 
 
 def test_default_base_url():
-    "The default base URL is stage."
+    "The default base URL is the URL of the stage environment."
     with fg.Client("t-1", "secret") as client:
         assert client.base_url == fg.STAGE == "https://api.stage.flowretail.com/v2"
 
@@ -727,7 +727,7 @@ def test_default_base_url():
     ],
 )
 def test_http_to_another_machine(given):
-    "A base URL with http for another machine is rejected, because the token would be sent unencrypted."
+    "An http URL for another machine is rejected, because the token would be sent unencrypted."
     with pytest.raises(InputError, match=r"`base_url` .*https"):
         fg.Client("t-1", "secret", base_url=given)
 
@@ -782,7 +782,7 @@ def test_invalid_base_url(given):
 @pytest.mark.parametrize("cap", range(1, 8))
 @pytest.mark.parametrize("base", [0, 1])
 def test_page_base_and_page_size(base, cap):
-    "Each group and customer is read once and in order, for any number of the first page and any page size."
+    "Each group and customer is read once and in order for any page size, whether the first page is 0 or 1."
     uids = [f"c{n:02d}" for n in range(13)]
     with (
         fg.Sandbox(empty=True, page_base=base, max_page_size=cap, default_page_size=cap) as tenant,
@@ -803,7 +803,7 @@ def test_page_base_and_page_size(base, cap):
 
 
 def test_server_ignores_the_page_size():
-    "All records are read if the server always returns 2 records per page."
+    "If the server ignores the page size and returns 2 records per page, all records are still read."
     uids = [f"c{n:02d}" for n in range(9)]
     with fg.Sandbox(empty=True, default_page_size=2, honor_page_size=False) as tenant, tenant.client() as client:
         tenant.put_customers(uids)
@@ -819,7 +819,7 @@ def test_server_ignores_the_page_size():
 
 
 def test_first_page_without_number(sandbox, connect):
-    "The first request contains no page number, because the number of the first page is undocumented."
+    "The first request contains no page number, because the API does not document the number of the first page."
     client = connect(sandbox, page_size=1)
 
     list(client.iter_groups())
@@ -831,7 +831,7 @@ def test_first_page_without_number(sandbox, connect):
 
 @pytest.mark.parametrize("operation", ["get-customer-groups", "get-customer-groups-customers"])
 def test_total_is_too_large(operation, sandbox, connect):
-    "If the total exceeds the number of records, the iteration ends with an error that contains both numbers."
+    "If the reported total exceeds the number of records, DriftedReadError with both numbers is raised."
     client = connect(sandbox, page_size=1)
     sandbox.misbehave(endless=5)
 
@@ -842,11 +842,11 @@ def test_total_is_too_large(operation, sandbox, connect):
 
 
 def test_repeated_page(sandbox, connect):
-    "If the server returns its first page again, the iteration ends with an error at the second page."
+    "If the server returns the first page again instead of the second page, DriftedReadError is raised."
     client = connect(sandbox, page_size=1)
     sandbox.misbehave(repeat_page=True)
 
-    with pytest.raises(DriftedReadError, match=r"Page 2 of .* group vip "):
+    with pytest.raises(DriftedReadError, match=r"group vip .*page 2 "):
         list(client.iter_group_customers("vip"))
 
     assert len(sandbox.requests()) == 2
@@ -854,7 +854,7 @@ def test_repeated_page(sandbox, connect):
 
 @pytest.mark.parametrize("how", ["absent", "empty", "wrong"])
 def test_missing_group_uids(how, sandbox, connect):
-    "The iteration does not depend on the group uids of the customers."
+    "The members of a group can be read even if the customer records contain no group uids."
     client = connect(sandbox)
     sandbox.misbehave(group_uids=how)
 
@@ -865,7 +865,7 @@ def test_missing_group_uids(how, sandbox, connect):
 
 
 def test_invalid_values_in_records(sandbox, connect):
-    "Unknown fields, nulls, empty dates, and invalid numbers do not drop a customer."
+    "Customers with unknown fields, nulls, empty dates, or invalid numbers are still returned."
     uids = [f"c{n:03d}" for n in range(100)]
     sandbox.put_customers(uids)
     sandbox.add_members("staff", uids)
@@ -882,7 +882,7 @@ def test_invalid_values_in_records(sandbox, connect):
 
 
 def test_check(sandbox, connect):
-    "check() sends only reads and reports the host, the tenant, the groups, the paging, and the clock."
+    "`Client.check` sends only reads and reports the host, the tenant, the groups, the paging, and the clock."
     client = connect(sandbox)
 
     check = client.check()
@@ -899,7 +899,7 @@ def test_check(sandbox, connect):
 
 @pytest.mark.parametrize(("how", "filled"), [("filled", True), ("absent", False), ("empty", False)])
 def test_check_group_uids(how, filled, sandbox, connect):
-    "check() reports whether members list the uids of their groups."
+    "`Client.check` reports whether customer records contain group uids."
     sandbox.misbehave(group_uids=how)
 
     check = connect(sandbox).check()
@@ -908,7 +908,7 @@ def test_check_group_uids(how, filled, sandbox, connect):
 
 
 def test_check_of_an_empty_tenant(sandbox, connect):
-    "In a tenant without members, `group_uids_filled` is None."
+    "If the tenant has no members, the check result `group_uids_filled` is None."
     sandbox.reset()
 
     check = connect(sandbox).check()
@@ -917,7 +917,7 @@ def test_check_of_an_empty_tenant(sandbox, connect):
 
 
 def test_check_page_base_and_page_size():
-    "check() reports the number of the first page and the page size of the server."
+    "`Client.check` reports the number of the first page and the server's page size."
     with (
         fg.Sandbox(empty=True, page_base=0, max_page_size=7, default_page_size=7) as tenant,
         tenant.client(writable=True) as client,
@@ -929,7 +929,7 @@ def test_check_page_base_and_page_size():
 
 
 def test_check_with_wrong_token_or_tenant(sandbox, connect):
-    "check() raises AuthError for a wrong token and NotFoundError for a wrong tenant."
+    "`Client.check` raises AuthError for a wrong token and NotFoundError for a wrong tenant."
     with pytest.raises(AuthError):
         connect(sandbox, "expired-token-1").check()
     with fg.Client("other", sandbox.token, base_url=sandbox.base_url) as other, pytest.raises(NotFoundError):
@@ -938,7 +938,7 @@ def test_check_with_wrong_token_or_tenant(sandbox, connect):
 
 @pytest.fixture
 def environment(monkeypatch, sandbox):
-    """Environment variables for the tenant of the sandbox."""
+    """Environment variables with the tenant, token, and base URL of the sandbox."""
     monkeypatch.setenv("FRGROUPS_TENANT_UID", TENANT)
     monkeypatch.setenv("FRGROUPS_TOKEN", sandbox.token)
     monkeypatch.setenv("FRGROUPS_BASE_URL", sandbox.base_url)
@@ -946,14 +946,14 @@ def environment(monkeypatch, sandbox):
 
 
 def test_from_env(environment, sandbox):
-    "from_env() returns a read-only client for the tenant of the environment variables."
+    "`Client.from_env` returns a read-only client for the tenant in the environment variables."
     with fg.Client.from_env() as client:
         assert client.get_group("vip").name == "VIP"
         assert (client.writable, client.base_url) == (False, sandbox.base_url)
 
 
 def test_from_env_options(environment):
-    "from_env() accepts the options of a client."
+    "`Client.from_env` accepts the options of the Client class."
     with fg.Client.from_env(writable=True, page_size=7) as client:
         assert (client.writable, client.page_size) == (True, 7)
 
@@ -961,7 +961,7 @@ def test_from_env_options(environment):
 @pytest.mark.parametrize("name", ["FRGROUPS_TENANT_UID", "FRGROUPS_TOKEN"])
 @pytest.mark.parametrize("value", [None, "", "  "])
 def test_from_env_missing_variable(name, value, environment):
-    "If a variable is missing, empty, or blank, the error contains its name."
+    "If a required environment variable is missing, empty, or blank, the error contains the variable name."
     environment.delenv(name) if value is None else environment.setenv(name, value)
 
     with pytest.raises(InputError, match=name):
@@ -973,7 +973,7 @@ def test_from_env_missing_variable(name, value, environment):
     [(None, fg.STAGE), ("", fg.STAGE), ("stage", fg.STAGE), ("production", fg.PRODUCTION)],
 )
 def test_from_env_base_url(value, expected, environment):
-    "FRGROUPS_BASE_URL accepts environment names. The default is stage."
+    "The variable FRGROUPS_BASE_URL can contain an environment name. The default is stage."
     environment.delenv("FRGROUPS_BASE_URL") if value is None else environment.setenv("FRGROUPS_BASE_URL", value)
 
     with fg.Client.from_env() as client:
@@ -981,7 +981,7 @@ def test_from_env_base_url(value, expected, environment):
 
 
 def test_client_repr(environment):
-    "The repr shows the tenant, the host, and the access, and the card marks production."
+    "The repr of a client contains the tenant, the host, and the access mode. The HTML card highlights production."
     environment.setenv("FRGROUPS_BASE_URL", "production")
 
     with fg.Client.from_env(writable=True) as client:
@@ -990,7 +990,7 @@ def test_client_repr(environment):
 
 
 def test_clock_skew(sandbox, connect):
-    "The clock skew is the difference between the Date header and the time of this machine."
+    "The clock skew is the difference between the server's Date header and the time on this machine."
     client = connect(sandbox)
 
     skew = client.check().clock_skew_seconds
@@ -1001,7 +1001,7 @@ def test_clock_skew(sandbox, connect):
 
 
 class Dripping:
-    """A server that sends response headers and then an endless body, one chunk after each pause."""
+    """A server that sends response headers and then an endless body, with a pause after each chunk of bytes."""
 
     def __init__(self, pause, chunk):
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -1029,7 +1029,7 @@ class Dripping:
 
 @pytest.fixture
 def dripping(request):
-    """A running server with an endless body."""
+    """A running server that sends an endless response body."""
     server = Dripping(*request.param)
     yield server
     server.close()
@@ -1037,7 +1037,7 @@ def dripping(request):
 
 @pytest.mark.parametrize("dripping", [(0.05, b" ")], indirect=True)
 def test_slow_endless_body(dripping):
-    "A slow endless body raises an error, although no single read exceeds the timeout."
+    "If a response body is endless and slow, an error is raised even though no single read exceeds the timeout."
     options = {"base_url": dripping.base_url, "timeout": 0.2, "retry": RetryPolicy(max_attempts=1)}
     with (
         fg.Client("t-1", "secret", **options) as client,
@@ -1048,7 +1048,7 @@ def test_slow_endless_body(dripping):
 
 @pytest.mark.parametrize("dripping", [(0.0, b" " * 65536)], indirect=True)
 def test_fast_endless_body(dripping, monkeypatch):
-    "A fast endless body raises an error when it exceeds the size limit."
+    "If a response body is endless and fast, an error is raised when it exceeds the size limit."
     monkeypatch.setattr("frgroups.api.transport.LARGEST_BODY", 4 << 20)
     with (
         fg.Client("t-1", "secret", base_url=dripping.base_url) as client,

@@ -1,4 +1,4 @@
-"""Tests of the environments that belong to base URLs."""
+"""Tests for the mapping of base URLs to environments."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tests of the predicted number of requests for a list."""
+"""Tests for the predicted number of requests that are needed to read a list."""
 
 from hypothesis import given
 from hypothesis import strategies as st

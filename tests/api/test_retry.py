@@ -1,4 +1,4 @@
-"""Tests of the retry policy and the rate limiter, alone and with a server."""
+"""Tests for the retry policy and the rate limiter, both without and with a server."""
 
 import threading
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
 
 
 class ManualClock:
-    """A simulated clock for `frgroups.api.retry`. If `passes` is True, each sleep advances it."""
+    """A simulated clock for `frgroups.api.retry`. If `passes` is True, each sleep advances the clock."""
 
     def __init__(self, *, passes):
         self.now, self.waits, self._wakeups = 0.0, [], []
@@ -46,7 +46,7 @@ class ManualClock:
             assert self._changed.wait_for(lambda: self.now >= until, timeout=60)
 
     def advance(self, seconds, *, when_sleeping):
-        """Advance the clock as soon as the given number of threads sleep."""
+        """Advance the clock as soon as the given number of threads are sleeping."""
         with self._changed:
             assert self._changed.wait_for(lambda: self._n_sleeping() == when_sleeping, timeout=60)
             self.now += seconds
@@ -66,7 +66,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def stopped_clock(monkeypatch):
-    """A simulated clock that the test advances."""
+    """A simulated clock that is advanced only by the test."""
     clock = ManualClock(passes=False)
     monkeypatch.setattr("frgroups.api.retry.time", clock)
     return clock
@@ -74,7 +74,7 @@ def stopped_clock(monkeypatch):
 
 @pytest.fixture
 def sandbox(running):
-    """A tenant with one group, without faults."""
+    """A sandbox tenant with one group and without simulated faults."""
     running.reset()
     running.put_group("vip", "VIP")
     return running
@@ -90,7 +90,7 @@ def sandbox(running):
     share=st.floats(0, 1),
 )
 def test_delay_limits(attempts, requested, waited, share):
-    "A delay respects all limits. It is the requested delay if there is one, and below the backoff otherwise."
+    "Each retry delay respects all limits of the policy. A delay that the server requested is used unchanged."
     policy = RetryPolicy(max_attempts=5, base=0.4, max_delay=60, total_wait=180)
 
     delay = policy.next_delay(
@@ -105,19 +105,19 @@ def test_delay_limits(attempts, requested, waited, share):
 
 
 def test_retry_after_zero():
-    "A requested delay of 0 s is replaced by the backoff."
+    "If the server requests a delay of 0 s, the backoff delay is used instead."
     delay = RetryPolicy().next_delay(1, requested=0.0, waited=0.0, draw=lambda low, high: high)
 
     assert delay == 0.8
 
 
 def test_many_attempts():
-    "The backoff does not overflow after many attempts."
+    "After a very large number of attempts, the backoff delay does not overflow."
     assert RetryPolicy(max_attempts=10**6).next_delay(10**5, requested=None, waited=0.0) <= 60
 
 
 class Flaky:
-    """A function that raises the given errors one after the other, and then returns "done"."""
+    """A callable that raises the given errors one after the other and then returns "done"."""
 
     def __init__(self, *errors):
         self.errors, self.calls = list(errors), 0
@@ -130,12 +130,12 @@ class Flaky:
 
 
 def busy(seconds):
-    """Return the error of a response with status 429 and the given Retry-After delay."""
+    """Return the error for a response with status 429 and the given Retry-After delay."""
     return RateLimitedError("busy", retry_after=seconds)
 
 
 def test_call_with_retry():
-    "The call is retried after the requested delay, and the callback receives the attempts, the delay, and the error."
+    "The call is retried after the requested delay. The callback receives the attempts, the delay, and the error."
     call, retries = Flaky(busy(3.0), busy(7.0)), []
 
     result = call_with_retry(call, RetryPolicy(), wait=retries.append)
@@ -171,7 +171,7 @@ def test_default_retry_on():
     ],
 )
 def test_policy_limits(policy, delays, calls):
-    "When a limit of the policy is reached, the last error is raised."
+    "When a limit of the retry policy is reached, the last error is raised."
     call = Flaky(*map(busy, map(float, delays)))
     with pytest.raises(RateLimitedError):
         call_with_retry(call, policy, wait=lambda retry: None)
@@ -180,7 +180,7 @@ def test_policy_limits(policy, delays, calls):
 
 
 def test_callback_error():
-    "An exception in the callback cancels the retries."
+    "If the retry callback raises an exception, the call is not retried."
     call = Flaky(busy(1.0), busy(1.0))
 
     def stop(retry):
@@ -212,13 +212,13 @@ def test_callback_error():
     ],
 )
 def test_retry_after_header(header, seconds):
-    "The header is a number of seconds or a date. A date in the past is 0 s, and an invalid value is None."
+    "A Retry-After header contains seconds or a date. A past date results in 0 s, and an invalid value in None."
     assert parse_retry_after(header, NOW) == seconds
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=40))
 def test_any_retry_after_header(header):
-    "The result for any header value is a number of seconds or None."
+    "For any Retry-After header, the parsed result is a number of seconds or None."
     seconds = parse_retry_after(header, NOW)
 
     assert seconds is None or seconds >= 0
@@ -228,7 +228,7 @@ def test_any_retry_after_header(header):
 
 
 def test_max_attempts(sandbox):
-    "A server that always fails receives `max_attempts` requests, and then the last error is raised."
+    "If the server always fails, `max_attempts` requests are sent and then the last error is raised."
     sandbox.misbehave(Fault("status", times=None))
     with sandbox.client(retry=RetryPolicy(max_attempts=4, base=0.001)) as client, pytest.raises(ServerError):
         client.get_group("vip")
@@ -237,7 +237,7 @@ def test_max_attempts(sandbox):
 
 
 def test_total_wait(sandbox, clock):
-    "The sum of the delays of a call does not exceed `total_wait`."
+    "The sum of all retry delays in one call does not exceed `total_wait`."
     sandbox.misbehave(Fault("status", times=None, status=429, retry_after="1"))
     with (
         sandbox.client(retry=RetryPolicy(max_attempts=100, total_wait=2.5)) as client,
@@ -251,7 +251,7 @@ def test_total_wait(sandbox, clock):
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after(form, sandbox, clock):
-    "A 429 response is retried after the delay in its Retry-After header, which is a number of seconds or a date."
+    "A request is retried after the delay in the Retry-After header, which contains seconds or a date."
     # A date has no fractions of a second, so that between 1 and 2 s remain.
     ahead = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
     header = "1" if form == "seconds" else ahead
@@ -267,7 +267,7 @@ def test_retry_after(form, sandbox, clock):
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_above_the_limit(form, sandbox, clock):
-    "A request is not retried if the requested delay exceeds `max_delay`, and the error contains the delay."
+    "If the requested delay exceeds `max_delay`, the request is not retried and the error contains the delay."
     hour = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     header = "3600" if form == "seconds" else hour
     sandbox.misbehave(Fault("status", status=429, retry_after=header))
@@ -281,7 +281,7 @@ def test_retry_after_above_the_limit(form, sandbox, clock):
 
 
 def test_no_retry_after(sandbox):
-    "`retry_after` is None if the response has no Retry-After header."
+    "If the response has no Retry-After header, the error's `retry_after` attribute is None."
     sandbox.misbehave(Fault("status", status=429, times=None))
     with (
         sandbox.client(retry=RetryPolicy(max_attempts=2, base=0.001)) as client,
@@ -293,7 +293,7 @@ def test_no_retry_after(sandbox):
 
 
 def test_retries_are_logged(sandbox, caplog):
-    "The log contains the operation, the status, and the number of attempts of each retry."
+    "For each retry, the log contains the operation, the status, and the number of attempts."
     caplog.set_level("INFO", logger="frgroups.api")
     sandbox.misbehave(Fault("status"), Fault("cut_before"))
     with sandbox.client(retry=RetryPolicy(base=0.001)) as client:
@@ -306,7 +306,7 @@ def test_retries_are_logged(sandbox, caplog):
 
 
 def test_timeout(sandbox):
-    "Each attempt ends after `timeout` and is retried."
+    "If a request exceeds `timeout`, the request is retried with the same timeout."
     sandbox.misbehave(Fault("hang", times=None, seconds=3600))
     with sandbox.client(timeout=0.1, retry=RetryPolicy(max_attempts=2, base=0.001)) as client:
         with pytest.raises(ConnectionFailedError, match="ReadTimeout"):
@@ -319,7 +319,7 @@ def test_timeout(sandbox):
 
 
 def test_requests_per_second(sandbox, clock):
-    "All threads together start at most `requests_per_second` requests."
+    "The limit `requests_per_second` applies to the sum of the requests from all threads."
     with sandbox.client(requests_per_second=40) as client, ThreadPoolExecutor(4) as pool:
         list(pool.map(client.get_group, ["vip"] * 21))
 
@@ -346,7 +346,7 @@ def test_retry_after_pauses_all_threads(sandbox, stopped_clock):
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_reads_wait_after_a_write(status, sandbox):
-    "The Retry-After delay of a rejected write pauses reads, and the write is not retried."
+    "If a rejected write has a Retry-After delay, later reads wait for this delay and the write is not retried."
     sandbox.misbehave(Fault("status", method="PUT", status=status, retry_after="1"))
     with sandbox.client(writable=True) as client:
         with pytest.raises((RateLimitedError, ServerError)) as caught:
@@ -360,7 +360,7 @@ def test_reads_wait_after_a_write(status, sandbox):
 
 
 def test_long_retry_after_does_not_pause(sandbox):
-    "A requested delay above `max_delay` does not pause other requests."
+    "If the requested delay exceeds `max_delay`, other requests are not paused."
     sandbox.misbehave(Fault("status", status=503, retry_after="3600"))
     with sandbox.client() as client:
         with pytest.raises(ServerError) as caught:
@@ -371,7 +371,7 @@ def test_long_retry_after_does_not_pause(sandbox):
 
 
 def test_pause_holds_for_waiting_threads(stopped_clock):
-    "A thread that is already waiting when a pause starts continues after the pause."
+    "If a thread is waiting for the rate limiter when a pause starts, it continues after the pause."
     limiter = RateLimiter(requests_per_second=10)
     limiter.acquire()
     with ThreadPoolExecutor(1) as pool:
@@ -393,7 +393,7 @@ def test_no_rate_limit():
 
 
 def test_default_rate_limit(clock):
-    "A client for another machine starts at most 20 requests per second by default."
+    "By default, a client for a remote server starts at most 20 requests per second."
     with fg.Client("t-1", "secret") as client:
         limiter = client._transport._rate_limiter
 
@@ -407,7 +407,7 @@ def test_default_rate_limit(clock):
 
 
 class ObservedEvent(threading.Event):
-    """An event that sets itself as soon as a thread waits for it."""
+    """A threading.Event subclass that sets itself as soon as a thread waits for the event."""
 
     def wait(self, timeout=None):
         self.timeout = timeout
@@ -416,7 +416,7 @@ class ObservedEvent(threading.Event):
 
 
 def test_canceled_sleep(clock):
-    "A worker that waits for the next attempt is canceled when the event of its load is set."
+    "If a load is canceled, a worker thread that is waiting for the next attempt raises CancelledError."
     ended = ObservedEvent()
     with ThreadPoolExecutor(1, initializer=stop_waiting_at, initargs=(ended,)) as pool:
         waiting = pool.submit(sleep, 60)

@@ -1,4 +1,4 @@
-"""Tests of the conversion between the JSON of the API and typed records."""
+"""Tests for the conversion between the API's JSON and typed records."""
 
 import json
 
@@ -27,18 +27,18 @@ PAGING = {"pageNumber": 0, "pageSize": 500, "totalCount": 1}
 
 
 def page(*items, **paging):
-    """Return the body of a page with the given items."""
+    """Return the JSON body of a page response with the given items."""
     return json.dumps({"items": items, "paging": PAGING | paging}).encode()
 
 
 def member(**values):
-    """Return the member that is decoded from a record with the given fields."""
+    """Return the Member object that is decoded from a record with the given fields."""
     [decoded] = decode_page(page({"customerUid": "c-1", **values}), Member).items
     return decoded
 
 
 def test_decode_page():
-    "A page contains its records and its paging."
+    "A decoded page contains the records and the paging values of the response."
     found = decode_page(page({"customerUid": "c-1"}, {"customerUid": "0150"}, pageNumber=3, totalCount=7), Member)
 
     assert found.uids == ["c-1", "0150"]
@@ -46,7 +46,7 @@ def test_decode_page():
 
 
 def test_field_names():
-    "Fields in camelCase become attributes in snake_case, also in nested records."
+    "JSON fields in camelCase become attributes in snake_case, including those in nested records."
     decoded = member(
         customerGroupUids=["vip", "all"],
         externalId="0150",
@@ -94,7 +94,7 @@ def test_field_names():
     ],
 )
 def test_invalid_values(values, field, expected):
-    "An invalid value is corrected if its meaning is clear, and otherwise it is None. Other fields do not change."
+    "An invalid value is converted if its meaning is clear, and replaced by None if not. Other fields do not change."
     decoded = member(**values, postalCode="0150")
 
     assert getattr(decoded, field) == expected
@@ -102,7 +102,7 @@ def test_invalid_values(values, field, expected):
 
 
 def test_invalid_value_in_one_record():
-    "An invalid value does not affect the other records of the page."
+    "An invalid value in one record does not affect the other records of the page."
     found = decode_page(
         page({"customerUid": "c-1", "paymentTerms": 30}, {"customerUid": "c-2", "paymentTerms": "x"}), Member
     )
@@ -112,7 +112,7 @@ def test_invalid_value_in_one_record():
 
 @pytest.mark.parametrize("uid", [None, "", 1.5, True, [], {}])
 def test_records_without_uid(uid):
-    "Records without a uid are omitted, and `without_uid` is their number."
+    "Records without a uid are omitted. The attribute `without_uid` contains the number of omitted records."
     found = decode_page(
         page({"customerUid": uid, "city": "Oslo"}, {"city": "Bergen"}, {"customerUid": "c-1"}), Member
     )
@@ -122,7 +122,7 @@ def test_records_without_uid(uid):
 
 
 def test_integer_uid():
-    "The number 150 is decoded as the uid '150'."
+    "If a uid in the JSON body is the number 150, it is decoded as the string '150'."
     assert decode_page(page({"customerUid": 150}), Member).uids == ["150"]
 
 
@@ -156,20 +156,20 @@ def test_integer_uid():
 )
 @pytest.mark.parametrize("record", [Group, Member, Customer])
 def test_invalid_page(body, record):
-    "A body that is not JSON, or that has no items or no valid paging, raises SchemaMismatchError."
+    "If a response body is not JSON or has no items or no valid paging, SchemaMismatchError is raised."
     with pytest.raises(SchemaMismatchError):
         decode_page(body, record)
 
 
 def test_paging_as_strings_and_floats():
-    "Integers that are encoded as strings or floats are accepted in the paging."
+    "The paging values of a page can be integers that are encoded as strings or floats."
     found = decode_page(page({"customerUid": "c-1"}, pageNumber="2", pageSize=500.0, totalCount="11"), Member)
 
     assert (found.page_number, found.page_size, found.total_count) == (2, 500, 11)
 
 
 def test_customer_and_member():
-    "A Customer contains the name and the addresses, and a Member does not. Both have a repr without personal data."
+    "Only Customer objects contain a name and addresses. The reprs of Customer and Member contain no personal data."
     record = {"customerUid": "c-1", "firstname": "Kari", "email": "kari@example.no", "addresses": [{"city": "Oslo"}]}
 
     [customer] = decode_page(page(record), Customer).items
@@ -182,7 +182,7 @@ def test_customer_and_member():
 
 
 def test_decode_group():
-    "Invalid values of a group are corrected, and a group without a uid raises SchemaMismatchError."
+    "Invalid values of a group are converted if possible. A group without a uid raises SchemaMismatchError."
     assert decode_group(b'{"customerGroupUid": "vip", "name": 7, "new": 1}') == Group(
         customer_group_uid="vip", name="7"
     )
@@ -206,7 +206,7 @@ records = st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=6)
 
 @given(items=st.lists(records | json_values, max_size=4))
 def test_any_records(items):
-    "Each record of a page is either decoded with valid types or counted in `without_uid`."
+    "Each record in a page is either decoded with valid types or counted in `without_uid`."
     found = decode_page(page(*items), Customer)
 
     assert len(found.items) + found.without_uid == len(items)
@@ -218,7 +218,7 @@ def test_any_records(items):
 
 @given(body=st.binary(max_size=60))
 def test_any_body(body):
-    "Any invalid body raises SchemaMismatchError, and the message of an error body is a single line."
+    "Any invalid response body raises SchemaMismatchError. The message of an error response is a single line."
     for record in (Group, Member, Customer):
         with pytest.raises(SchemaMismatchError):
             decode_page(body, record)
@@ -241,7 +241,7 @@ def test_any_body(body):
     ],
 )
 def test_error_message(body, expected):
-    "The message of an error body is one line of at most 300 characters, or empty if there is none."
+    "The message of an error response is one line of at most 300 characters, or empty if the body has no message."
     assert error_message(body) == expected
 
 
@@ -249,14 +249,14 @@ def test_error_message(body, expected):
 
 
 def test_encode_membership():
-    "Empty lists are omitted from the body of a membership change."
+    "Empty lists are omitted from the request body of a membership change."
     assert json.loads(encode_membership(["c-1", "c-2"], [])) == {"addCustomerUids": ["c-1", "c-2"]}
     assert json.loads(encode_membership([], ["c-1"])) == {"removeCustomerUids": ["c-1"]}
     assert json.loads(encode_membership(("a",), ("b",))) == {"addCustomerUids": ["a"], "removeCustomerUids": ["b"]}
 
 
 def test_membership_payload():
-    "The payload contains the group uid and both lists, even if one is empty."
+    "The payload of a membership change contains the group uid and both lists, even if one list is empty."
     assert membership_payload("vip", ("c-1",), ()) == {
         "customerGroupUid": "vip",
         "addCustomerUids": ["c-1"],
@@ -265,13 +265,13 @@ def test_membership_payload():
 
 
 def test_encode_group():
-    "The body of a group contains a uid only if one was given, and non-ASCII characters are not escaped."
+    "The request body of a group contains a uid only if a uid was passed. Non-ASCII characters are not escaped."
     assert json.loads(encode_group("Blåbær «VIP»")) == {"name": "Blåbær «VIP»"}
     assert json.loads(encode_group("VIP", "vip")) == {"name": "VIP", "customerGroupUid": "vip"}
 
 
 def test_query():
-    "Parameters that are None are omitted, and page 0 is included."
+    "Query parameters that are None are omitted, but page number 0 is included."
     assert query(None, None, None, None) == {}
     assert query(0, 500, "name", "ASC") == {
         "pageNumber": 0,
@@ -292,13 +292,13 @@ def test_valid_uid(uid):
 
 @pytest.mark.parametrize("uid", ["", "a b", "a\n", "\na", "a/b", "../a", "a.b", "ø", "a%20", "a?b", "a#b", "１"])
 def test_invalid_uid(uid):
-    "A uid with any other character is rejected, even at the end, where the published pattern has no anchor."
+    "A uid with any other character is rejected, even if the invalid character is at the end of the uid."
     with pytest.raises(InputError, match="customer uid"):
         check_uid(uid, "customer uid")
 
 
 def test_check_uids_once():
-    "Duplicates are removed in order. A string instead of a list and a number instead of a uid are rejected."
+    "Duplicate uids are removed, and the order is preserved. A string instead of a list raises InputError."
     assert check_uids_once(["b", "a", "b"], "add") == ["b", "a"]
     with pytest.raises(InputError, match=r"`add`.*\['abc'\]"):
         check_uids_once("abc", "add")
@@ -324,7 +324,7 @@ oddities = st.dictionaries(
 
 @pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN", "1e999"])
 def test_infinite_number(number):
-    "A number that is not finite is decoded as None, and the rest of the record does not change."
+    "If a number in a record is not finite, it is decoded as None. The rest of the record does not change."
     body = page({"customerUid": "c-1", "credit": {"limit": 5.5}}).replace(b"5.5", number.encode())
 
     for record in (Customer, ROW_OF[Customer]):
@@ -336,7 +336,7 @@ def test_infinite_number(number):
 @pytest.mark.parametrize("kind", [Member, Customer])
 @given(records=st.lists(oddities, max_size=4))
 def test_decode_nested(kind, records):
-    "A nested field of a row is decoded to the same value as the field of the complete record."
+    "If only a nested field is decoded, its value equals that of the field in the completely decoded record."
     body = page(*({"customerUid": f"c-{n}"} | record for n, record in enumerate(records)))
 
     rows, items = decode_page(body, ROW_OF[kind]).items, decode_page(body, kind).items

@@ -1,4 +1,4 @@
-"""Tests of `tenants.toml` and of the commands that print tokens."""
+"""Tests for the file `tenants.toml` and for token commands, which print a token."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ VALID = '{tenant_uid = "t-1", host = "stage", token_command = ["echo", "x"]}'
 
 @pytest.fixture
 def write(home_folder):
-    """A function that writes tenants.toml to the data folder."""
+    """A function that writes the file `tenants.toml` in the data folder."""
 
     def write_text(text):
         path = home_folder / "tenants.toml"
@@ -32,12 +32,12 @@ def write(home_folder):
 
 
 def python(code):
-    """Return a command that runs Python code."""
+    """Return the words of a command that runs Python code."""
     return [sys.executable, "-c", code]
 
 
 def config_error(name="a"):
-    """Return the message of the error for a tenant that cannot be used."""
+    """Return the error message for a tenant that cannot be used."""
     with pytest.raises(InputError) as caught:
         find_tenant(name)
     return str(caught.value)
@@ -47,7 +47,7 @@ def config_error(name="a"):
 
 
 def test_from_config(write):
-    "A client uses the tenant, the host, and the options of the table. Arguments take precedence."
+    "A client uses the values in the tenant's table of `tenants.toml`. Arguments take precedence over these values."
     write(
         """
         [sport_no]
@@ -76,7 +76,7 @@ def test_from_config(write):
 
 
 def test_path_argument(tmp_path):
-    "With `path`, another file than that of the data folder is read."
+    "If `path` is passed, this file is read instead of `tenants.toml` in the data folder."
     path = tmp_path / "mine.toml"
     path.write_text(f"a = {VALID}")
 
@@ -85,7 +85,7 @@ def test_path_argument(tmp_path):
 
 
 def test_missing_file(home_folder):
-    "The error for a missing file contains the path and a valid example of a table."
+    "If `tenants.toml` is missing, the error contains the path of the file and an example of a valid table."
     message = config_error()
 
     assert str(home_folder / "tenants.toml") in message
@@ -94,7 +94,7 @@ def test_missing_file(home_folder):
 
 
 def test_unknown_name(write):
-    "The error for an unknown name contains similar names. If the name is a uid, it contains the name of the tenant."
+    "The error for an unknown tenant name contains similar names. For a tenant uid, it contains the tenant's name."
     write(f"sport_no = {VALID}\nother = {VALID.replace('t-1', 't-2')}")
 
     with pytest.raises(InputError, match="'sport_on'") as caught:
@@ -129,7 +129,7 @@ def test_unknown_name(write):
     ],
 )
 def test_invalid_table(write, table, facts):
-    "The error contains the file, the table, and the invalid key. Other tenants of the file can be used."
+    "The error for an invalid table contains the file, the table, and the key. Other tenants can still be used."
     path = write(f"a = {table}\nb = {VALID.replace('t-1', 't-9')}")
     message = config_error()
 
@@ -139,7 +139,7 @@ def test_invalid_table(write, table, facts):
 
 @pytest.mark.parametrize("key", ["token", "access_token", "password", "client_secret", "api_key", "bearer"])
 def test_token_in_the_file(write, key):
-    "A key that can contain a token is rejected, and the error does not contain its value."
+    "A configuration key that might contain a token is rejected, and the error does not contain the key's value."
     write("a = " + VALID.replace("}", f", {key} = {SECRET!r}}}"))
     message = config_error()
 
@@ -151,7 +151,7 @@ def test_token_in_the_file(write, key):
 
 
 def test_duplicate_tenants(write):
-    "Two tables with the same uid and host are rejected. The same uid on another host is another tenant."
+    "Two tables with the same tenant uid and host are rejected. Two tables with different hosts are valid."
     production = VALID.replace("stage", "production")
     url = VALID.replace("stage", f"{fg.STAGE}/")
     write(f"a = {VALID}\nb = {production}\nc = {url}")
@@ -174,14 +174,14 @@ def test_duplicate_tenants(write):
     ],
 )
 def test_invalid_file(write, text, fact):
-    "The error for an invalid file contains the path and the invalid name."
+    "If `tenants.toml` is invalid, the error contains the path of the file and the invalid part."
     path = write(text)
 
     assert fact in config_error() and str(path) in config_error()
 
 
 def test_other_encoding(write):
-    "A file that is not encoded in UTF-8 raises InputError with the encoding."
+    "If `tenants.toml` is not encoded in UTF-8, the error mentions this encoding."
     write("").write_bytes(b"\xff\xfe")
 
     assert "UTF-8" in config_error()
@@ -189,7 +189,7 @@ def test_other_encoding(write):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
 def test_writable_file(write, caplog):
-    "The file is rejected if all users can write it. If only the group can write it, a warning is logged."
+    "If all users can write `tenants.toml`, it is rejected. If only its user group can write it, a warning is logged."
     path = write(f"a = {VALID}")
 
     path.chmod(0o644)
@@ -201,7 +201,7 @@ def test_writable_file(write, caplog):
 
 
 def test_repr_hides_the_command(write):
-    "The repr of a tenant does not show the command, because it can contain a password."
+    "The repr of a tenant does not contain the token command, because the command can contain a password."
     write("a = " + VALID.replace('"x"', repr(SECRET)))
 
     assert find_tenant("a").token() == SECRET
@@ -219,13 +219,13 @@ def sandbox():
 
 
 def configured(write, sandbox, command):
-    """Configure the tenant of the sandbox under the name a with the given token command."""
+    """Write a `tenants.toml` that contains the sandbox tenant as `a` with the given token command."""
     words = ", ".join(f"'''{word}'''" for word in command)
     write(f'[a]\ntenant_uid = "{sandbox.tenant_uid}"\nhost = "{sandbox.base_url}"\ntoken_command = [{words}]\n')
 
 
 def test_command_runs_again_after_401(write, sandbox, tmp_path):
-    "All threads share one token. When it is rejected, the command runs once more and the load continues."
+    "All threads share one token. If the token is rejected, the token command runs again and the load continues."
     (tmp_path / "token").write_text("expired")
     script = tmp_path / "print_token.py"
     script.write_text(
@@ -244,7 +244,7 @@ def test_command_runs_again_after_401(write, sandbox, tmp_path):
 
 
 def test_invalid_token_of_a_command(write, sandbox):
-    "If the server rejects the token of the command, AuthError is raised without the token in its traceback."
+    "If the server rejects the token from a token command, the traceback of AuthError does not contain the token."
     configured(write, sandbox, ["echo", SECRET])
 
     with fg.Client.from_config("a") as client, pytest.raises(AuthError) as caught:
@@ -254,7 +254,7 @@ def test_invalid_token_of_a_command(write, sandbox):
 
 
 def test_command_without_shell(write, sandbox):
-    "A command string is split like a shell command line, but variables, pipes, and wildcards have no effect."
+    "A token command is split like a shell command, but variables, pipes, and wildcards have no effect."
     code = "import sys; print(sys.argv[1:])"
     write(f'[a]\ntenant_uid = "t"\nhost = "stage"\ntoken_command = {shlex.join(python(code))!r}\n')
     assert find_tenant("a").token_command == tuple(python(code))
@@ -266,7 +266,7 @@ def test_command_without_shell(write, sandbox):
 
 
 def test_paths_in_a_command(write, home_folder, monkeypatch):
-    "A relative path refers to the folder of tenants.toml, and ~/ to the home directory of the user."
+    "In a token command, `./` is the folder of `tenants.toml`, and `~/` is the user's home directory."
     script = home_folder / "print_token"
     script.write_text("#!/bin/sh\necho a-token\n")
     script.chmod(0o700)
@@ -289,7 +289,7 @@ def test_paths_in_a_command(write, home_folder, monkeypatch):
     ],
 )
 def test_failed_command(code, exit_code, fact):
-    "The error contains the tenant, the first word of the command, and the exit code, also as attributes."
+    "The error for a failed token command contains the tenant, the command's first word, and the exit code."
     with pytest.raises(TokenCommandError) as caught:
         run_token_command("sport_no", python(code), None)
 
@@ -299,7 +299,7 @@ def test_failed_command(code, exit_code, fact):
 
 
 def test_missing_command():
-    "The error for a command that does not exist contains the command and the reason."
+    "If the token command does not exist, the error contains the command and the reason."
     with pytest.raises(TokenCommandError, match=r"\(no-such-vault \.\.\.\).* No such file") as caught:
         run_token_command("sport_no", ["no-such-vault", "read"], None)
 
@@ -307,7 +307,7 @@ def test_missing_command():
 
 
 def test_command_timeout(monkeypatch):
-    "A command that does not end is killed, even if a child process keeps the pipe open."
+    "If a token command does not end, it is killed, even if a child process keeps its output pipe open."
     monkeypatch.setattr(tenants_config, "TOKEN_COMMAND_TIMEOUT", 0.5)
     hangs = "import subprocess, time; subprocess.Popen(['sleep', '5']); time.sleep(60)"
 
@@ -328,7 +328,7 @@ def test_command_timeout(monkeypatch):
     ],
 )
 def test_output_of_a_failed_command(output, caplog):
-    "The error, its causes, and the log do not contain the output of a failed command on stdout or stderr."
+    "If a token command fails, neither the error nor the log contains the command's output."
     caplog.set_level(logging.DEBUG, "frgroups")
     code = f"import sys; print({SECRET!r}); print({output!r}, file=sys.stderr); sys.exit(1)"
 
@@ -343,7 +343,7 @@ def test_output_of_a_failed_command(output, caplog):
 
 
 def test_token_is_not_logged(write, sandbox, caplog):
-    "The DEBUG log of a load contains the event of the token command, but not the token."
+    "The DEBUG log of a load contains an event for the token command, but does not contain the token."
     for name in ("frgroups", "httpx", "httpcore"):
         caplog.set_level(logging.DEBUG, logger=name)
     configured(write, sandbox, ["echo", sandbox.token])

@@ -1,4 +1,4 @@
-"""Tests of the transport with a socket server that closes connections and sends incomplete or invalid HTTP."""
+"""Tests for the HTTP transport with a server that closes connections and sends incomplete or invalid responses."""
 
 import gzip
 import logging
@@ -40,17 +40,17 @@ READ = Call("get-customer-groups", "GET", "/customer-groups")
 
 
 def head(*headers, status="200 OK"):
-    """Return the head of a response."""
+    """Return the status line and headers of a response."""
     return "\r\n".join([f"HTTP/1.1 {status}", *headers, "", ""]).encode("latin-1")
 
 
 def whole(body, *headers, status="200 OK"):
-    """Return a response with a Content-Length."""
+    """Return a complete response with a Content-Length header."""
     return head(f"Content-Length: {len(body)}", *headers, status=status) + body
 
 
 def zipped(body, encoding="gzip", status="200 OK"):
-    """Return a response with a gzip body."""
+    """Return a complete response with a gzip-compressed body."""
     return whole(gzip.compress(body), f"Content-Encoding: {encoding}", status=status)
 
 
@@ -62,7 +62,7 @@ def chunked(*chunks):
 
 
 def cut(content):
-    """Return a function that sends the content and closes the connection."""
+    """Return a function that sends the given bytes and closes the connection."""
 
     def answer(connection):
         connection.sendall(content)
@@ -72,7 +72,7 @@ def cut(content):
 
 
 def drip(content, seconds=0.02):
-    """Return a function that sends the content and then single bytes until the client closes the connection."""
+    """Return a function that sends the given bytes and then single bytes until the client closes the connection."""
 
     def answer(connection):
         connection.sendall(content)
@@ -86,7 +86,7 @@ def drip(content, seconds=0.02):
 
 
 class Service:
-    """A server that sends the given responses in order, and then repeats the last one."""
+    """A server that sends the given responses in order and then repeats the last response."""
 
     def __init__(self, *answers, tls=None):
         self.answers, self.tls = list(answers), tls
@@ -121,7 +121,7 @@ class Service:
                 self.start(self.serve, connection, len(self.accepted))
 
     def hang_up(self):
-        """Close all connections, like a server that closes idle connections."""
+        """Close all connections, as a server does with idle connections."""
         for connection in self.accepted:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -173,7 +173,7 @@ def transport_to(service, workers=2):
 
 
 def read(transport):
-    """Send one read and return the body."""
+    """Send one read request and return the response body."""
     return transport.send(READ, bytes)
 
 
@@ -183,7 +183,7 @@ def client_of(service, **options):
 
 
 def shop(base_url="https://shop.test/v2"):
-    """Return a client of a host that does not exist."""
+    """Return a client for a host that does not exist."""
     return fg.Client("t-1", "secret", base_url=base_url, retry=ONCE, timeout=5)
 
 
@@ -196,7 +196,7 @@ def shop(base_url="https://shop.test/v2"):
     ids=["length", "length 0", "204", "chunked", "gzip"],
 )
 def test_connection_reuse(answer):
-    "The next request uses the same connection, for each way to mark the end of the body."
+    "The next request uses the same connection if the response marks the end of its body."
     with Service(answer) as service:
         transport = transport_to(service)
         bodies = [read(transport) for _ in range(3)]
@@ -212,7 +212,7 @@ def test_connection_reuse(answer):
     ids=["Connection: close", "no length", "HTTP/1.0"],
 )
 def test_no_connection_reuse(answer):
-    "If the connection ends with the response, the body is complete and the next request opens a new connection."
+    "If the server ends the connection after a response, the body is complete and the next request reconnects."
     with Service(answer) as service:
         transport = transport_to(service)
         bodies = [read(transport) for _ in range(2)]
@@ -223,7 +223,7 @@ def test_no_connection_reuse(answer):
 
 
 def test_closed_idle_connection():
-    "If the server has closed an idle connection, the next PUT is sent once over a new connection."
+    "If the server has closed an idle connection, the next PUT request is sent once over a new connection."
     with Service(whole(EMPTY), head(status="204 No Content")) as service:
         with client_of(service, writable=True) as client:
             client.read_group_page()
@@ -237,7 +237,7 @@ def test_closed_idle_connection():
 
 
 def test_late_extra_response():
-    "Bytes that arrive on an idle connection are not used as the response to the next request."
+    "If bytes arrive on an idle connection, they are not used as the response to the next request."
 
     def extra(connection):
         connection.sendall(whole(b"one"))
@@ -255,7 +255,7 @@ def test_late_extra_response():
 
 
 def test_connection_limit():
-    "The number of connections does not exceed the number of workers, even with more threads."
+    "The number of connections does not exceed the number of workers, even if there are more threads."
 
     def slowly(connection):
         time.sleep(0.005)
@@ -271,7 +271,7 @@ def test_connection_limit():
 
 
 def test_failed_requests_release_the_connection():
-    "With one worker, requests that fail in different ways do not block the next request."
+    "If there is only one worker, failed requests release the connection, so that the next request is not blocked."
     answers = [
         cut(b""),
         cut(head("Content-Length: 9") + b"half"),
@@ -291,7 +291,7 @@ def test_failed_requests_release_the_connection():
 
 
 def test_close():
-    "Closing the client closes its idle connections."
+    "Closing a client also closes its idle connections."
     with Service(whole(EMPTY)) as service:
         with client_of(service) as client:
             client.read_group_page()
@@ -328,7 +328,7 @@ def test_close():
     ],
 )
 def test_incomplete_body(answer):
-    "An incomplete body raises ConnectionFailedError."
+    "If a response body is incomplete, ConnectionFailedError is raised."
     with Service(answer) as service, client_of(service) as client:
         with pytest.raises(ConnectionFailedError) as caught:
             client.read_group_page()
@@ -337,7 +337,7 @@ def test_incomplete_body(answer):
 
 
 def test_incomplete_gzip_body_is_read_again():
-    "A read is retried after a truncated gzip body."
+    "If a gzip-compressed body is truncated, the read is retried."
     truncated = whole(gzip.compress(EMPTY)[:-9], "Content-Encoding: gzip")
     with (
         Service(truncated, zipped(EMPTY)) as service,
@@ -349,7 +349,7 @@ def test_incomplete_gzip_body_is_read_again():
 
 
 def test_large_body():
-    "A body of several megabytes arrives unchanged: with a length, in chunks, and as gzip."
+    "A response body of several megabytes is received unchanged with a length, in chunks, and as gzip."
     body = bytes(range(256)) * 20_000
     parts = [body[start : start + 100_000] for start in range(0, len(body), 100_000)]
     with Service(whole(body), chunked(*parts), zipped(body)) as service:
@@ -361,7 +361,7 @@ def test_large_body():
 
 @pytest.mark.parametrize("length", [10**9, 10**15, 10**30])
 def test_wrong_content_length(length):
-    "A Content-Length of gigabytes with a short body raises ConnectionFailedError and allocates little memory."
+    "If Content-Length is gigabytes but the body is short, ConnectionFailedError is raised and little memory is used."
     with Service(cut(head(f"Content-Length: {length}") + EMPTY)) as service, client_of(service) as client:
         tracemalloc.start()
         try:
@@ -380,7 +380,7 @@ def test_wrong_content_length(length):
     ids=["a length", "a large length", "no length"],
 )
 def test_dripping_body(first):
-    "A body that arrives byte by byte never reaches the read timeout and fails after 4 times the timeout."
+    "If a body arrives byte by byte, no read exceeds the timeout, and the request fails after 4 times the timeout."
     with (
         Service(drip(first)) as service,
         client_of(service, timeout=0.1) as client,
@@ -390,7 +390,7 @@ def test_dripping_body(first):
 
 
 def test_read_timeout():
-    "A server that accepts the request and sends no response causes a timeout."
+    "If the server accepts the request but sends no response, a read timeout is raised."
     with (
         Service(lambda connection: time.sleep(0.5)) as service,
         client_of(service, timeout=0.1) as client,
@@ -403,7 +403,7 @@ def test_read_timeout():
 
 
 def test_accept_encoding():
-    "Requests accept only the encoding gzip."
+    "The Accept-Encoding header of a request contains only gzip."
     with Service(zipped(EMPTY)) as service, client_of(service) as client:
         assert client.read_group_page().total_count == 0
 
@@ -413,7 +413,7 @@ def test_accept_encoding():
 
 @pytest.mark.parametrize("encoding", ["GZIP", " gzip ", "Identity"])
 def test_encoding_names(encoding):
-    "Encoding names are not case-sensitive."
+    "The names in a Content-Encoding header are not case-sensitive."
     answer = whole(EMPTY, f"Content-Encoding: {encoding}") if encoding == "Identity" else zipped(EMPTY, encoding)
     with Service(answer) as service, client_of(service) as client:
         assert client.read_group_page().total_count == 0
@@ -423,7 +423,7 @@ def test_encoding_names(encoding):
     "encoding", ["br", "deflate", "zstd", "gzip, gzip", "gzip, identity", "x-custom", "compress"]
 )
 def test_other_encodings(encoding):
-    "A body with another encoding, or with several encodings, raises UnexpectedResponseError."
+    "If a body has an encoding other than gzip or several encodings, UnexpectedResponseError is raised."
     with Service(zipped(gzip.compress(EMPTY), encoding)) as service, client_of(service) as client:
         with pytest.raises(UnexpectedResponseError, match="Content-Encoding") as caught:
             client.read_group_page()
@@ -432,7 +432,7 @@ def test_other_encodings(encoding):
 
 
 def test_repeated_encoding_header():
-    "A body with two Content-Encoding headers raises UnexpectedResponseError."
+    "If a response has two Content-Encoding headers, UnexpectedResponseError is raised."
     answer = whole(gzip.compress(gzip.compress(EMPTY)), "Content-Encoding: gzip", "Content-Encoding: gzip")
     with Service(answer) as service, client_of(service) as client, pytest.raises(UnexpectedResponseError):
         client.read_group_page()
@@ -440,7 +440,7 @@ def test_repeated_encoding_header():
 
 @pytest.mark.parametrize(("status", "error"), [("503 Busy", ServerError), ("403 Forbidden", ForbiddenError)])
 def test_encoding_of_an_error(status, error):
-    "The status of an error response determines the exception, even if the body has an unknown encoding."
+    "If an error response has an unknown encoding, the exception class is still determined by the status."
     with (
         Service(whole(b"x", "Content-Encoding: br", status=status)) as service,
         client_of(service) as client,
@@ -450,7 +450,7 @@ def test_encoding_of_an_error(status, error):
 
 
 def test_message_of_a_compressed_error():
-    "The server message is read from a gzip body."
+    "The server message of an error response is also read from a gzip-compressed body."
     answer = zipped(b'{"message": "sortBy is unknown"}', status="400 Bad Request")
     with Service(answer) as service, client_of(service) as client, pytest.raises(RequestRejectedError) as caught:
         client.read_group_page()
@@ -513,7 +513,7 @@ def test_truncated_gzip(content, keep):
 
 @given(data=st.binary(max_size=100))
 def test_invalid_gzip(data):
-    "Invalid gzip data raises no exception other than the two documented ones."
+    "Invalid gzip data raises only IncompleteBodyError or UnusableBodyError."
     body = ResponseBody("gzip", 1000)
     with suppress(IncompleteBodyError, UnusableBodyError):
         body.add(data)
@@ -522,7 +522,7 @@ def test_invalid_gzip(data):
 
 @pytest.mark.parametrize("size", [99, 100, 101])
 def test_body_limit(size):
-    "The size limit is inclusive for plain and for compressed bodies."
+    "A response body can have exactly the maximum size, whether it is plain or compressed."
     content = os.urandom(size)
     for encoding, data, extra in ((None, content, 0), ("gzip", zlib.compress(content, wbits=31), 40)):
         body = ResponseBody(encoding, 100 + extra)
@@ -535,7 +535,7 @@ def test_body_limit(size):
 
 
 def test_gzip_limit_is_exact():
-    "A body that expands to exactly the size limit is accepted, and a body with one more byte is rejected."
+    "A gzip body that expands to exactly the size limit is accepted. A body with one more byte is rejected."
     accepted, rejected = ResponseBody("gzip", 5000), ResponseBody("gzip", 5000)
     accepted.add(gzip.compress(b" " * 5000))
 
@@ -545,7 +545,7 @@ def test_gzip_limit_is_exact():
 
 
 def test_endless_empty_members():
-    "The size limit also applies to the compressed data, even if it contains no content."
+    "The size limit also applies to the compressed data, even if the data expands to an empty body."
     body, empty = ResponseBody("gzip", 1000), gzip.compress(b"")
     with pytest.raises(UnusableBodyError):
         for _ in range(1000):
@@ -569,7 +569,7 @@ def test_informational_responses(status):
 
 
 def test_non_ascii_headers():
-    "Headers that are not ASCII are ignored."
+    "Response headers that are not ASCII are ignored."
     answer = whole(EMPTY, "X-Odd: bl\xe5b\xe6r \xff\x80", "x-odd: 2", "Set-Cookie: \xe6=\xf8")
     with Service(answer) as service, client_of(service) as client:
         assert client.read_group_page().total_count == 0
@@ -581,7 +581,7 @@ def test_non_ascii_headers():
     ids=["nothing", "no HTTP", "long head", "long line"],
 )
 def test_invalid_head(answer):
-    "A response with an invalid status line or invalid headers raises ConnectionFailedError."
+    "If the status line or the headers of a response are invalid, ConnectionFailedError is raised."
     with Service(cut(answer)) as service, client_of(service) as client, pytest.raises(ConnectionFailedError):
         client.read_group_page()
 
@@ -593,7 +593,7 @@ def test_many_headers():
 
 
 def test_request_headers():
-    "A request contains host, length, token, and encoding exactly once."
+    "A request contains each header exactly once, including the host, length, token, and encoding."
     with Service(head(status="204 No Content")) as service, client_of(service, writable=True) as client:
         client.update_group_customers("vip", add=["c1"])
 
@@ -607,7 +607,7 @@ def test_request_headers():
 )
 @pytest.mark.parametrize("method", ["read", "write"])
 def test_invalid_location(location, method):
-    "A redirect to an invalid URL raises ApiError, and no second request is sent."
+    "If a response redirects to an invalid URL, ApiError is raised and no second request is sent."
     answer = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n" % location.encode()
     with Service(answer) as service, client_of(service, writable=True) as client, pytest.raises(ApiError):
         if method == "read":
@@ -620,7 +620,7 @@ def test_invalid_location(location, method):
 
 @pytest.mark.parametrize("header", ["X-Name: kari", "kari"], ids=["valid", "invalid"])
 def test_httpcore_debug_records(header, caplog):
-    "Debug records of httpcore contain the events of a request, but no content of the response."
+    "Debug log records of httpcore contain the events of a request, but no content of the response."
     caplog.set_level(logging.DEBUG)
     with Service(cut(whole(EMPTY, header))) as service, client_of(service) as client, suppress(ConnectionFailedError):
         client.read_group_page()
@@ -634,7 +634,7 @@ def test_httpcore_debug_records(header, caplog):
     sys.platform != "linux", reason="other systems discard received data when the connection is reset"
 )
 def test_early_response():
-    "The status 413 is read even if the server closes the connection before it has read the request body."
+    "Status 413 is reported even if the server closes the connection before it has read the request body."
     refuse = cut(whole(b"", status="413 Content Too Large"))
     refuse.takes_no_body = True
     uids = [f"c{n:09d}" for n in range(1_000_000)]
@@ -653,7 +653,7 @@ def test_early_response():
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A self-signed certificate for 127.0.0.1 and its key."""
+    """The paths of a self-signed certificate for 127.0.0.1 and its key."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
     folder = tmp_path_factory.mktemp("certificate")
@@ -676,7 +676,7 @@ def secure(certificate):
 
 
 def test_untrusted_certificate(secure):
-    "A self-signed certificate is rejected before a request is sent."
+    "If the server's certificate is self-signed, the connection fails before a request is sent."
     with (
         client_of(secure) as client,
         pytest.raises(ConnectionFailedError, match=r":\d+ \(ConnectError\)"),
@@ -687,7 +687,7 @@ def test_untrusted_certificate(secure):
 
 
 def test_trusted_certificate(secure, certificate):
-    "`verify` accepts an SSLContext that trusts the certificate, and TLS connections are reused."
+    "The option `verify` accepts an SSLContext that trusts the certificate. TLS connections are reused."
     with client_of(secure, verify=ssl.create_default_context(cafile=certificate[0])) as client:
         totals = [client.read_group_page().total_count for _ in range(3)]
 
@@ -709,7 +709,7 @@ def test_certificate_of_another_host(secure, certificate):
 
 
 def test_loopback_without_proxy(monkeypatch):
-    "Requests to this machine do not use the proxy of the environment."
+    "Requests to this machine do not use the proxy from the environment variables."
     with Service(whole(b"from the proxy")) as proxy, Service(whole(EMPTY)) as service:
         for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -723,7 +723,7 @@ def test_loopback_without_proxy(monkeypatch):
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 def test_proxy_from_the_environment(name, monkeypatch):
-    "The proxy receives a CONNECT request without the token. A rejected CONNECT raises ConnectionFailedError."
+    "The proxy receives a CONNECT request without the token. If it rejects the request, the connection fails."
     for variable in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(variable, raising=False)
     with Service(whole(b"", status="502 Bad Gateway")) as proxy:
@@ -736,7 +736,7 @@ def test_proxy_from_the_environment(name, monkeypatch):
 
 
 def test_no_proxy(monkeypatch):
-    "The proxy is not used for a host in NO_PROXY."
+    "The proxy is not used for a host that is listed in NO_PROXY."
     hosts = []
 
     def nowhere(host, *args, **kwargs):
@@ -755,7 +755,7 @@ def test_no_proxy(monkeypatch):
 
 
 def test_international_host(monkeypatch):
-    "A host with non-ASCII letters is encoded with IDNA 2008. IDNA 2003 would result in another host."
+    "A host with non-ASCII letters is encoded with IDNA 2008, because IDNA 2003 would result in another host."
     hosts = []
 
     def nowhere(host, *args, **kwargs):
@@ -772,7 +772,7 @@ def test_international_host(monkeypatch):
 
 
 def test_invalid_no_proxy(monkeypatch):
-    "A NO_PROXY value that httpx cannot parse is ignored if there is no proxy."
+    "If no proxy is configured, a NO_PROXY value that httpx cannot parse is ignored."
     for variable in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("NO_PROXY", "fe80::/10,[::1")
@@ -785,7 +785,7 @@ TOKEN = "tok-4711-secret"
 
 
 def read_group(token, base_url):
-    """Read a group with a token, without a reference to the token in the local variables."""
+    """Read a group without a reference to the token in the local variables of this function."""
     with fg.Client("t-1", token, base_url=base_url, retry=RetryPolicy(max_attempts=1)) as client:
         token = None
         client.get_group("vip")
@@ -803,7 +803,7 @@ def read_group(token, base_url):
     ids=["base URL", "option", "connection", "rejected", "callable"],
 )
 def test_no_token_in_local_variables(fail):
-    "A traceback that includes local variables of frgroups and the HTTP library does not contain the token."
+    "If a traceback includes the local variables of frgroups and httpx, it does not contain the token."
     with fg.Sandbox(empty=True) as sandbox, pytest.raises(fg.FrgroupsError) as caught:
         fail(sandbox.base_url)
 

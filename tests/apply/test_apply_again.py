@@ -1,4 +1,4 @@
-"""Resume, finalize and repeat plans that were started before."""
+"""Test that plans that were started before can be resumed, finalized, and applied again."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def tenant():
 
 @pytest.fixture
 def world(tenant, monkeypatch, tmp_path):
-    """Return a tenant with all customers in one group, ten in another, and an empty group."""
+    """Return a tenant with a group of all customers, a group of ten customers, and a group without members."""
     monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05, 0.05))
     arrange(tenant, {"all": PEOPLE, "vip": PEOPLE[:10], "empty": []})
@@ -53,7 +53,7 @@ def client(world):
 
 
 def die_at(monkeypatch, n_outcomes):
-    """Simulate a crash that loses the response of the n-th request."""
+    """Simulate a crash before the response of the n-th request is recorded in the journal."""
     write, left = Journal.write, [n_outcomes]
 
     def dying(self, event, **facts):
@@ -68,14 +68,14 @@ def die_at(monkeypatch, n_outcomes):
 
 
 def crashed(client, plan, monkeypatch, **options):
-    """Apply a plan and crash after the first chunk: 200 changes take effect and 90 are not sent."""
+    """Apply a plan and simulate a crash after the first request: 200 changes are in effect, and 90 were not sent."""
     die_at(monkeypatch, 1)
     with pytest.raises(Crash):
         fg.apply_plan(client, plan, **({"approval": plan.digest} | options))
 
 
 def test_other_journal_folder(client, world, tmp_path):
-    "A plan that was applied with one journal folder is rejected with another folder."
+    "A plan that was applied with one journal folder is rejected if another journal folder is passed."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     first = apply(client, plan, journal=tmp_path / "one")
     world.remove_members("vip", PEOPLE[10:20])
@@ -90,7 +90,7 @@ def test_other_journal_folder(client, world, tmp_path):
 
 
 def test_lost_journal_with_other_folder(client, world, tmp_path):
-    "If the registered journal was deleted, the plan is rejected with another journal folder."
+    "If the registered journal was deleted, the plan is rejected even if another journal folder is passed."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     first = apply(client, plan, journal=tmp_path / "one")
     for path in first.path.parent.iterdir():
@@ -101,7 +101,7 @@ def test_lost_journal_with_other_folder(client, world, tmp_path):
 
 
 def test_altered_registry(client, world, tmp_path):
-    "An altered line of the registry raises CorruptFileError, and an incomplete last line is ignored."
+    "An altered line in the registry of started plans raises CorruptFileError. An incomplete last line is ignored."
     plan, other = (plan_for(client, {"vip": [*PEOPLE[:10], uid]}) for uid in ("c100", "c101"))
     apply(client, plan)
     [path] = (tmp_path / "home" / "runs").iterdir()
@@ -115,7 +115,7 @@ def test_altered_registry(client, world, tmp_path):
 
 
 def test_expired_approval_allows_resume(client, world, tmp_path, monkeypatch):
-    "An approval that has expired since the run started allows a resume, but another expired approval does not."
+    "A run can be resumed although its approval has expired in the meantime. Another expired approval is rejected."
     plan = plan_for(client, {"vip": PEOPLE})
     short = fg.approve_plan(plan, tmp_path / "a.approval.json", by="Kari")
     crashed(client, plan, monkeypatch, approval=short)
@@ -145,7 +145,7 @@ def moved_clock(now):
 
 
 def test_blocked_resume(client, world, monkeypatch):
-    "If a limit blocks the resume of a plan, the error contains the number of changes that were sent."
+    "If a limit blocks a plan that is being resumed, the error contains the number of changes that were sent."
     plan = plan_for(client, {"vip": PEOPLE}, limits=replace(OPEN, plan_max_age="1h"))
     crashed(client, plan, monkeypatch)
     monkeypatch.setattr(plan_checks, "datetime", moved_clock(datetime.now(UTC) + timedelta(hours=2)))
@@ -157,7 +157,7 @@ def test_blocked_resume(client, world, monkeypatch):
 
 
 def test_finalize_and_undo(client, world, monkeypatch):
-    "A finalized run has a receipt of the changes that took effect, and its undo reverts only these changes."
+    "The receipt of a finalized run contains the changes that took effect, and an undo reverts only these changes."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     world.clear_requests()
@@ -176,7 +176,7 @@ def test_finalize_and_undo(client, world, monkeypatch):
 
 
 def test_finalize_complete_run(client, world, monkeypatch):
-    "Finalizing a run that crashed before it wrote its receipt creates a complete receipt."
+    "If a run crashed before it wrote its receipt, finalizing the run creates a complete receipt."
     plan = plan_for(client, {"vip": PEOPLE[:15]})
 
     def dying(self, stopped, **_):
@@ -194,7 +194,7 @@ def test_finalize_complete_run(client, world, monkeypatch):
 
 
 def test_undone_plan_is_not_finalized_again(client, world, monkeypatch):
-    "After the undo of a plan, its receipt file does not change."
+    "If a plan was undone, it cannot be applied or finalized again, and its receipt file does not change."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     receipt = fg.finalize_plan(client, plan)
@@ -210,7 +210,7 @@ def test_undone_plan_is_not_finalized_again(client, world, monkeypatch):
 
 
 def test_finalize_without_reads(client, world, monkeypatch):
-    "If a group cannot be read, its changes are unknown and the receipt contains the server error."
+    "If a group cannot be read while a run is finalized, its changes are unknown and the receipt contains the error."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     world.misbehave(Fault("status", method="GET", path="/vip/", status=500, times=None))
@@ -222,7 +222,7 @@ def test_finalize_without_reads(client, world, monkeypatch):
 
 
 def test_finalize_while_locked(client, world, monkeypatch):
-    "If the tenant is locked, the error does not recommend `finalize_plan`."
+    "If the tenant is locked by another process, the error does not recommend `finalize_plan`."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
 
@@ -233,7 +233,7 @@ def test_finalize_while_locked(client, world, monkeypatch):
 
 
 def test_undo_with_earlier_time(client, world, monkeypatch):
-    "A plan that was started before its undo is not resumed, even if the undo has an earlier creation time."
+    "A plan that was undone cannot be resumed, even if the creation time of the undo plan is earlier."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     undo = fg.plan_undo(fg.finalize_plan(client, plan), limits=OPEN)
@@ -246,7 +246,7 @@ def test_undo_with_earlier_time(client, world, monkeypatch):
 
 
 def test_same_digest_as_an_undone_plan(client, world, monkeypatch):
-    "A new plan with the digest of an undone plan can be started, resumed and undone."
+    "A new plan with the same digest as an undone plan can be started, resumed, and undone."
     first = plan_for(client, {"vip": PEOPLE})
     crashed(client, first, monkeypatch)
     undo = fg.plan_undo(fg.finalize_plan(client, first), limits=OPEN)
@@ -264,7 +264,7 @@ def test_same_digest_as_an_undone_plan(client, world, monkeypatch):
 
 @pytest.mark.parametrize("call", ["apply", "finalize"])
 def test_undone_while_waiting_for_the_lock(client, world, monkeypatch, call):
-    "A plan is rejected if another process undoes it before the lock is acquired."
+    "A plan is rejected if another process undoes the plan before the tenant lock is acquired."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     undo = fg.plan_undo(fg.finalize_plan(client, plan), limits=OPEN)
@@ -283,7 +283,7 @@ def test_undone_while_waiting_for_the_lock(client, world, monkeypatch, call):
 
 @pytest.mark.parametrize("cause", ["rejected", "interrupted"])
 def test_undo_that_sent_nothing(client, world, monkeypatch, cause):
-    "A plan can be resumed until the first change of its undo is sent."
+    "A plan can be resumed until the first change of its undo plan is sent."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     undo = fg.plan_undo(fg.finalize_plan(client, plan), limits=OPEN)
@@ -306,7 +306,7 @@ def test_undo_that_sent_nothing(client, world, monkeypatch, cause):
 
 
 def pressing(send):
-    """Return a `send` method that simulates Ctrl-C before it sends removals."""
+    """Return a `Sender.send` method that simulates Ctrl-C before removals are sent."""
 
     def pressed(self, group, change, uids):
         if change == "remove":
@@ -317,7 +317,7 @@ def pressing(send):
 
 
 def test_resumed_undo_is_registered_once(client, world, tmp_path):
-    "A resumed undo has one entry in the registry."
+    "An undo plan that was resumed has only one entry in the registry of started plans."
     plan = plan_for(client, {"empty": PEOPLE[:20]})
     undo = fg.plan_undo(apply(client, plan))
     world.misbehave(Fault("status", method="PUT", status=401, skip=2, times=None), max_uids_per_put=10)
@@ -331,7 +331,7 @@ def test_resumed_undo_is_registered_once(client, world, tmp_path):
 
 
 def test_resume_after_finalize(client, world, monkeypatch):
-    "A finalized plan can be resumed."
+    "A run that was finalized can be resumed."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     fg.finalize_plan(client, plan)
@@ -343,7 +343,7 @@ def test_resume_after_finalize(client, world, monkeypatch):
 
 
 def test_finalize_plan_that_was_not_started(client, world):
-    "Finalizing a plan that was not started raises InputError and creates no journal."
+    "If a plan was not started, finalizing the plan raises InputError and creates no journal."
     plan = plan_for(client, {"vip": PEOPLE})
 
     with pytest.raises(InputError, match=plan.digest[:12]):
@@ -353,7 +353,7 @@ def test_finalize_plan_that_was_not_started(client, world):
 
 
 def test_finalize_option(client, world, monkeypatch, capsys):
-    "`frgroups apply PLAN --finalize` prints the receipt, and returns exit code 5 if changes are missing."
+    "`frgroups apply PLAN --finalize` prints the receipt. If changes are missing, the exit code is 5."
     plan = plan_for(client, {"vip": PEOPLE})
     path = plan.save(fg.home() / "plans" / "vip.plan.json")
     crashed(client, plan, monkeypatch)
@@ -369,7 +369,7 @@ def test_finalize_option(client, world, monkeypatch, capsys):
 @pytest.mark.parametrize("status", [408, 425])
 @pytest.mark.parametrize("kind", ["status", "status_after"])
 def test_gateway_timeout(client, world, status, kind):
-    "After status 408 or 425, the group is read, and changes that are not in effect are sent again."
+    "After a response with status 408 or 425, the group is read and changes that are not in effect are sent again."
     plan = plan_for(client, {"vip": PEOPLE[:100]})
     world.misbehave(Fault(kind, method="PUT", status=status))
 
@@ -380,7 +380,7 @@ def test_gateway_timeout(client, world, status, kind):
 
 
 def test_total_wait_after_429(client, world, monkeypatch):
-    "If the waits after status 429 exceed the maximum for a run, the run stops and can be resumed."
+    "If the waits after 429 responses exceed the maximum for a run, the run stops and can be resumed later."
     monkeypatch.setattr(sending, "MAX_RUN_WAIT", 1.5)
     plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
     world.misbehave(Fault("status", method="PUT", status=429, retry_after="1", skip=1, times=4))
@@ -394,7 +394,7 @@ def test_total_wait_after_429(client, world, monkeypatch):
 
 
 def test_rejection_file_blocks(client, world, tmp_path):
-    "A rejection file next to the plan or next to the approval blocks the plan."
+    "A rejection file in the folder of the plan file or of the approval file blocks the plan."
     plan = plan_for(client, {"vip": PEOPLE[:12]})
     saved = plan.save(tmp_path / "vip.plan.json")
     approval = fg.approve_plan(plan, tmp_path / "other" / "yes.approval.json", by="Kari")
@@ -410,7 +410,7 @@ def test_rejection_file_blocks(client, world, tmp_path):
 
 
 def test_corrupt_file_next_to_approval(client, world, tmp_path):
-    "A corrupt approval file in the same folder does not block the plan."
+    "A plan is not blocked by a corrupt file in the folder of its approval file."
     plan = plan_for(client, {"vip": PEOPLE[:12]})
     (tmp_path / "broken.approval.json").write_text("{")
     approval = fg.approve_plan(plan, tmp_path / "yes.approval.json", by="Kari")
@@ -419,7 +419,7 @@ def test_corrupt_file_next_to_approval(client, world, tmp_path):
 
 
 def test_deleted_journal(client, world):
-    "A started plan without its journal is rejected, because the changes that were sent are unknown."
+    "If the journal of a started plan was deleted, the plan is rejected, because the sent changes are unknown."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     first = apply(client, plan)
     world.remove_members("vip", PEOPLE[10:20])
@@ -435,7 +435,7 @@ def test_deleted_journal(client, world):
 
 @pytest.mark.parametrize("n_lost", [1, 2, 5, 99])
 def test_lost_journal_lines(client, world, n_lost):
-    "A journal with fewer lines than its receipt states is corrupt, except if only the final line is missing."
+    "A journal is corrupt if it has fewer lines than its receipt states. Only the last line of a run can be missing."
     plan = plan_for(client, {"vip": PEOPLE})
     world.misbehave(Fault("status", method="PUT", status=401, skip=1))
     receipt = apply(client, plan)
@@ -454,7 +454,7 @@ def test_lost_journal_lines(client, world, n_lost):
 
 
 def test_corrupt_receipt_of_interrupted_run(client, world):
-    "A resumed run replaces the corrupt receipt of an interrupted run."
+    "If the receipt of an interrupted run is corrupt, the resumed run replaces the receipt."
     plan = plan_for(client, {"vip": PEOPLE})
     world.misbehave(Fault("status", method="PUT", status=401, skip=1))
     path = apply(client, plan).path
@@ -467,7 +467,7 @@ def test_corrupt_receipt_of_interrupted_run(client, world):
 
 @pytest.mark.parametrize("n_done", [0, 1])
 def test_token_renewal_fails(world, n_done):
-    "If the token cannot be renewed, `apply_plan` raises an error or, after the first change, returns a receipt."
+    "If the token cannot be renewed, an error is raised. After the first change, a receipt is returned instead."
     tokens = iter([world.token])
     token = lambda: next(tokens, "")  # noqa: E731  # Returns one token and then an empty string.
     with fg.Client(world.tenant_uid, token, base_url=world.base_url, writable=True) as client:
@@ -485,7 +485,7 @@ def test_token_renewal_fails(world, n_done):
 
 
 def test_moved_data_folder(client, world, tmp_path, monkeypatch):
-    "A plan can be resumed after the data folder was moved."
+    "An interrupted plan can be resumed after the data folder was moved."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     (tmp_path / "home").rename(tmp_path / "moved")
@@ -510,7 +510,7 @@ def test_folder_names_in_the_registry(client, world, tmp_path):
 
 
 def test_finalize_counts_unconfirmed_creation(client, world, monkeypatch):
-    "A group whose creation was not confirmed before a crash is listed as created in the finalized receipt."
+    "If a crash follows the creation of a group, the finalized receipt lists the group as created."
     plan = plan_for(client, {"new": ["c001"]}, create={"new": "New"})
     crashed(client, plan, monkeypatch)
 
@@ -521,7 +521,7 @@ def test_finalize_counts_unconfirmed_creation(client, world, monkeypatch):
 
 
 def test_rejected_chunk_in_effect(client, world, monkeypatch):
-    "Changes of a rejected chunk that took effect are verified and can be undone."
+    "Changes that took effect despite a response with status 400 are verified and can be undone."
     plan = plan_for(client, {"vip": PEOPLE[:100]})
     world.misbehave(Fault("status_after", method="PUT", status=400))
     die_at(monkeypatch, 2)
@@ -535,7 +535,7 @@ def test_rejected_chunk_in_effect(client, world, monkeypatch):
 
 
 def test_clock_set_back(client, world, tmp_path, monkeypatch):
-    "A plan or approval from the future is rejected, and the error mentions the clock."
+    "A plan or approval with a time in the future is rejected, and the error mentions the clock."
     plan = plan_for(client, {"vip": PEOPLE[:12]})
     approval = fg.approve_plan(plan, tmp_path / "yes.approval.json", by="Kari")
     yesterday = moved_clock(datetime.now(UTC) - timedelta(days=1))
@@ -552,7 +552,7 @@ def test_clock_set_back(client, world, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("ending", [".jsonl", ".receipt.json"])
 def test_file_of_another_plan(client, world, ending):
-    "A journal or receipt of another plan raises CorruptFileError, and nothing is sent."
+    "If the journal or receipt belongs to another plan, CorruptFileError is raised and no request is sent."
     plans = [plan_for(client, {"vip": PEOPLE[:20]}), plan_for(client, {"empty": PEOPLE[:5]})]
     first, second = (apply(client, plan).path.with_suffix("").with_suffix("") for plan in plans)
     second.with_suffix(ending).write_bytes(first.with_suffix(ending).read_bytes())
@@ -565,7 +565,7 @@ def test_file_of_another_plan(client, world, ending):
 
 
 def test_missing_receipt(client, world):
-    "A missing receipt is created again from the journal."
+    "If the receipt is missing, applying the plan again creates the same receipt from the journal."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     receipt = apply(client, plan)
     receipt.path.unlink()
@@ -576,7 +576,7 @@ def test_missing_receipt(client, world):
 
 
 def test_earlier_registry(client, world):
-    "A registry of an earlier development version raises InputError with its path."
+    "A registry file from an earlier development version raises InputError with the path of the file."
     plan = plan_for(client, {"vip": PEOPLE[:11]})
     earlier = fg.home() / "begun" / f"{tenant_folder(plan.tenant_uid, plan.base_url)}.jsonl"
     earlier.parent.mkdir(parents=True)

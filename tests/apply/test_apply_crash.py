@@ -1,4 +1,4 @@
-"""Crash a run at each file operation and request, and check the result after the plan is resumed."""
+"""Test that a plan can be resumed after a crash at any file operation or request."""
 
 import itertools
 import json
@@ -33,7 +33,7 @@ CRASHED = 7
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a fork of the process")
 def test_crash_at_every_step(tmp_path):
-    "A run that crashes once or twice at any file operation or request can be resumed without lost or extra changes."
+    "After one or two crashes at any file operation or request, the resumed plan makes exactly the planned changes."
     command = [sys.executable, "-m", "tests.apply.test_apply_crash", str(tmp_path)]
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[2])
@@ -48,7 +48,7 @@ def test_crash_at_every_step(tmp_path):
 
 
 class CrashPoint:
-    """Exit the process at the n-th file operation or request."""
+    """Exit the process after a given number of file operations and requests."""
 
     def __init__(self, n):
         self.left = n
@@ -85,7 +85,7 @@ class CrashPoint:
 
 
 class CrashingFile:
-    """A journal file that crashes the process before, during or after the write of a line."""
+    """A journal file that exits the process before, during, or after the write of a line."""
 
     def __init__(self, file, crash_point):
         self._file, self._crash_point = file, crash_point
@@ -102,12 +102,12 @@ class CrashingFile:
 
 
 def client_options():
-    """Return client options without retries, because the sandbox has no faults."""
+    """Return the client options. Retries are disabled, because the sandbox simulates no faults."""
     return {"retry": RetryPolicy(max_attempts=1), "workers": 1, "writable": True}
 
 
 def arrange(sandbox, groups):
-    """Replace the groups of the tenant."""
+    """Replace all groups and customers in the sandbox tenant."""
     sandbox.reset()
     sandbox.put_customers(PEOPLE)
     for uid, members in groups.items():
@@ -116,14 +116,14 @@ def arrange(sandbox, groups):
 
 
 def make_plan(sandbox, path):
-    """Create the plan file that all runs apply."""
+    """Create the plan file that is applied by all runs."""
     with sandbox.client(**client_options()) as client:
         snapshot = fg.load_snapshot(client, False)
         fg.plan_memberships(snapshot, WANTED, mode="mirror", create={"new": "New"}, limits=OPEN).save(path)
 
 
 def apply_and_crash(sandbox, path, n):
-    """Apply the plan and crash at step n. If n is 0, do not crash and write the number of steps to a file."""
+    """Apply the plan and exit at step n. If n is 0, finish the run and write the number of steps to a file."""
     plan = fg.read_plan(path)
     client = sandbox.client(**client_options())
     crash_point = CrashPoint(n)
@@ -135,7 +135,7 @@ def apply_and_crash(sandbox, path, n):
 
 
 def resume_and_undo(sandbox, path):
-    """Resume the plan, check its result, and undo it."""
+    """Resume the plan, check the result, and undo the plan."""
     plan = fg.read_plan(path)
     with sandbox.client(**client_options()) as client:
         receipt = fg.apply_plan(client, plan, approval=plan.digest, progress=False)
@@ -148,7 +148,7 @@ def resume_and_undo(sandbox, path):
 
 
 def read_groups(client):
-    """Return the customer uids of each group."""
+    """Return a dictionary with the customer uids of each group."""
     return {
         group.customer_group_uid: sorted(
             customer.customer_uid for customer in client.iter_group_customers(group.customer_group_uid)
@@ -169,7 +169,7 @@ def check_sent(sandbox):
 
 
 def durable_state(sandbox, home):
-    """Return the groups and files that a resumed run can read, without times and random names."""
+    """Return the groups and files that a resumed run reads, without timestamps and random names."""
     groups = {uid: sandbox.members(uid) for uid in sandbox.groups()}
     files = []
     for path in sorted(home.rglob("*")):
@@ -181,7 +181,7 @@ def durable_state(sandbox, home):
 
 
 def without_time(line):
-    """Return a journal line without its time and checksum, or "torn" for an incomplete line."""
+    """Return a journal line without its timestamp and checksum, or "torn" if the line is incomplete."""
     if not line.endswith("\n"):
         return "torn"
     return json.dumps(
@@ -190,7 +190,7 @@ def without_time(line):
 
 
 class CrashTest:
-    """Crash several runs of one plan. Each run starts with the same groups and an empty data folder."""
+    """Crash tests of one plan. Each test starts with the same groups and an empty data folder."""
 
     def __init__(self, sandbox, folder):
         self.sandbox, self.plan, self.home = sandbox, folder / "plan.json", folder / "home"
@@ -203,20 +203,20 @@ class CrashTest:
         self.counts["steps"] = int(self.plan.with_suffix(".n").read_text())
 
     def reset(self, drifted=True):
-        """Restore the groups and empty the data folder. If `drifted` is True, c11 is already a member."""
+        """Restore the groups and empty the data folder. If `drifted` is True, customer c11 is already a member."""
         shutil.rmtree(self.home, ignore_errors=True)
         self.home.mkdir()
         arrange(self.sandbox, BEFORE | ({"vip": [*BEFORE["vip"], "c11"]} if drifted else {}))
 
     def fork(self, label, function, *args, codes=(0,)):
-        """Call a function in a fork, check its exit code, and return the code."""
+        """Call a function in a forked process, check the exit code, and return the exit code."""
         code = forked(function, self.sandbox, self.plan, *args)
         if code not in codes:
             sys.exit(f"{label} ended with {code}: {durable_state(self.sandbox, self.home)}")
         return code
 
     def crash_at(self, *steps):
-        """Crash at each step in turn, resume, and return True if all steps were reached."""
+        """Apply the plan with a crash at each given step, and resume it. Return True if all steps were reached."""
         self.reset()
         codes = [self.fork(f"crash at {n} of {steps}", apply_and_crash, n, codes=(0, CRASHED)) for n in steps]
         check_sent(self.sandbox)
@@ -229,7 +229,7 @@ class CrashTest:
 
 
 def main(folder):
-    """Crash at each step once, and then at pairs of steps."""
+    """Run the crash test for each step of the run, and then for pairs of steps."""
     applying.CHUNK, applying.READ_BACK_WAITS = 3, (0.02, 0.05)
     with fg.Sandbox(empty=True, process=True) as sandbox:
         test = CrashTest(sandbox, Path(folder))

@@ -1,4 +1,4 @@
-"""Test each server fault in each phase of a run, and resume the plan after the fault."""
+"""Test the effect of each server fault in each phase of a run, and resume the plan after each fault."""
 
 import json
 import time
@@ -97,7 +97,7 @@ def tenant():
 
 @pytest.fixture
 def world(tenant, monkeypatch):
-    """Return a tenant with a group of all customers and a VIP group of ten."""
+    """Return a tenant with a group of all customers and a VIP group of ten customers."""
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.01, 0.02))
     monkeypatch.setattr(sending, "RATE_LIMIT_POLICY", RetryPolicy(base=0.001))
     tenant.reset()
@@ -109,7 +109,7 @@ def world(tenant, monkeypatch):
 
 
 def test_complete_matrix():
-    "The matrix contains each fault in each phase, once and permanently."
+    "The test cases contain each fault in each phase, both as a single fault and as a permanent fault."
     cells = [(phase, fault, times) for phase, fault, times, _ in CASES]
 
     assert sorted(cells, key=str) == sorted(
@@ -121,7 +121,7 @@ def test_complete_matrix():
     "phase, fault, times, outcome", CASES, ids=[f"{p}-{f}-{'once' if t else 'permanent'}" for p, f, t, _ in CASES]
 )
 def test_fault(world, phase, fault, times, outcome):
-    "A fault results in the expected states, exit code and requests, and the plan can be resumed after it."
+    "Each fault results in the expected states, exit code, and requests. The plan can be resumed after the fault."
     timeout = 0.4 if fault == "timeout" else 30.0
     with world.client(writable=True, retry=RetryPolicy(max_attempts=2, base=0.001), timeout=timeout) as client:
         snapshot = fg.load_snapshot(client, False)
@@ -150,7 +150,7 @@ def test_fault(world, phase, fault, times, outcome):
 
 
 def apply_result(client, plan):
-    """Return the exit code of an apply and the number of changes in each state, or None after an error."""
+    """Apply a plan. Return the exit code and the number of changes in each state, which is None after an error."""
     try:
         receipt = fg.apply_plan(client, plan, approval=plan.digest)
     except fg.FrgroupsError as error:
@@ -169,7 +169,7 @@ def expected_counts(phase, times, outcome):
 
 
 def sent(requests):
-    """Return the membership changes in a list of requests as (group, side, customers)."""
+    """Return the membership changes in a list of requests as tuples of group, side, and customers."""
     return [
         (request["path"].split("/")[-2], side.removesuffix("CustomerUids"), tuple(uids))
         for request in requests
@@ -179,7 +179,7 @@ def sent(requests):
 
 
 def check_requests(requests, in_order):
-    """Check that only planned changes were sent, and that a group was read before a chunk was repeated."""
+    """Check that only planned changes were sent, and that a group was read before changes were sent again."""
     assert all(set(uids) <= SIDES[group, side] for group, side, uids in sent(requests))
     open_chunks = set()
     for request in requests if in_order else []:

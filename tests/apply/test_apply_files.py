@@ -1,4 +1,4 @@
-"""Reject invalid plan, approval, receipt and journal files."""
+"""Test that invalid plan, approval, receipt, and journal files are rejected."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def files(plan, tmp_path):
 
 
 def with_format_version_1(content):
-    """Return the content of a file with format version 1."""
+    """Return the content of a file with its format version changed to 1."""
     return json.dumps(json.loads(content) | {"format_version": 1}).encode()
 
 
@@ -71,7 +71,7 @@ BAD = {
 @pytest.mark.parametrize("kind", CHECKSUMMED)
 @pytest.mark.parametrize("bad", BAD)
 def test_invalid_file(files, kind, bad):
-    "An invalid plan, approval or receipt file raises InputError with the name of the file."
+    "An invalid plan, approval, or receipt file raises InputError with the file name."
     path, read = files[kind]
     path.write_bytes(BAD[bad](path.read_bytes()))
 
@@ -83,7 +83,7 @@ def test_invalid_file(files, kind, bad):
 
 @pytest.mark.parametrize("bad", ["not JSON", "a list", "a number", "null", "not UTF-8", "deeply nested"])
 def test_invalid_journal_line(files, bad):
-    "An invalid line that ends with a line break is reported as a corrupt line, not ignored as incomplete."
+    "An invalid journal line that ends with a line break is reported as corrupt and is not ignored as incomplete."
     path, read = files["journal"]
     path.write_bytes(BAD[bad](b"") + path.read_bytes())
 
@@ -92,7 +92,7 @@ def test_invalid_journal_line(files, bad):
 
 
 def test_receipt_of_another_version(files):
-    "A receipt with an earlier format version is rejected with this version, and is not reported as corrupt."
+    "If a receipt has an earlier format version, the error contains this version and is not a CorruptFileError."
     path, read = files["receipt"]
     content = read_checksummed(path, "receipt")
     del content["format_version"]
@@ -105,7 +105,7 @@ def test_receipt_of_another_version(files):
 
 
 def test_journal_of_another_version(files):
-    "A journal with an earlier format version is rejected with this version, and is not reported as corrupt."
+    "If a journal has an earlier format version, the error contains this version and is not a CorruptFileError."
     path, read = files["journal"]
     lines = Journal(path).lines()
     del lines[0]["format_version"]
@@ -119,7 +119,7 @@ def test_journal_of_another_version(files):
 
 @pytest.mark.parametrize("kind", [*CHECKSUMMED, "journal"])
 def test_unreadable_file(files, kind, tmp_path):
-    "A folder or a file without read permission raises FrgroupsError with the path."
+    "If the path is a folder or a file without read permission, FrgroupsError with this path is raised."
     path, read = files[kind]
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -155,12 +155,12 @@ def test_flipped_bit(files, kind, bit):
 
 
 def content_of(actual):
-    """Return the content of a plan or an approval for a comparison."""
+    """Return the content of a plan or an approval as a dictionary, so that it can be compared."""
     return actual.to_dict()
 
 
 def test_approval_of_other_tenant(files, plan, tmp_path):
-    "An approval is not valid for a plan with the same changes but another tenant or host."
+    "An approval is not valid for a plan that has the same changes but another tenant or host."
     path, _ = files["approval"]
 
     for target in ({"tenant_uid": "t-2"}, {"base_url": "https://api.example.test/v2"}):
@@ -169,7 +169,7 @@ def test_approval_of_other_tenant(files, plan, tmp_path):
 
 
 def test_journal_path(plan, tmp_path):
-    "The tenant, the host and the creation time of a plan determine the path of its journal."
+    "The path of a plan's journal depends on the tenant, the host, and the creation time of the plan."
     others = [
         replace(plan, tenant_uid="t-2"),
         replace(plan, base_url="https://api.example.test/v2"),

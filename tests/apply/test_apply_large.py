@@ -1,4 +1,4 @@
-"""Measure the memory of a run on a large group."""
+"""Test the memory usage of a run that changes a large group."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ print(json.dumps({"ok": receipt.ok, "plan": read - before, "apply": peak() - rea
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak memory is read from /proc")
 def test_memory_of_large_group(tmp_path):
-    "A run on a group of 200,000 members allocates less than 1 KiB per member."
+    "Applying a plan to a group of 200,000 members allocates less than 1 KiB per member."
     people = [f"customer-{n:06d}" for n in range(N)]
     with fg.Sandbox(empty=True, max_page_size=5000, process=True) as tenant:
         tenant.put_customers([*people, "one-more"])

@@ -1,4 +1,4 @@
-"""Check properties of runs with different groups, limits and chunk sizes."""
+"""Test properties of runs with different groups, limits, and numbers of customers per request."""
 
 import math
 import os
@@ -20,7 +20,7 @@ from frgroups.errors import DriftError, PlanBlockedError
 from tests.apply.test_apply_faults import sent
 from tests.apply.test_executor import OPEN, PEOPLE, Crash, apply, arrange, plan_for, writes
 
-# An unknown customer that is not in the first chunk, because a run ends if the complete first chunk is rejected.
+# This unknown customer is not in the first chunk, because a run ends if the complete first chunk is rejected.
 TYPO = "c012-typo"
 slow = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
 
@@ -33,7 +33,7 @@ def tenant():
 
 @pytest.fixture
 def world(tenant, monkeypatch):
-    """Return a tenant with three groups of ten customers and a group of one."""
+    """Return a tenant with three groups of ten customers and a group of one customer."""
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.01, 0.02))
     arrange(tenant, {"a": PEOPLE[:10], "b": PEOPLE[:10], "c": PEOPLE[:10], "one": PEOPLE[:1]})
     return tenant
@@ -51,7 +51,7 @@ def blocking_rules(caught):
 
 
 def test_drift_of_one_group(client, world):
-    "If one of three groups has drifted, nothing is sent and the error contains only this group."
+    "If one of three groups has drifted, no change is sent and the error contains only the drifted group."
     plan = plan_for(client, {uid: [*PEOPLE[:10], "c200"] for uid in "abc"})
     world.add_members("c", PEOPLE[100:150])
     world.clear_requests()
@@ -63,7 +63,7 @@ def test_drift_of_one_group(client, world):
 
 
 def test_limit_of_one_group(client, world):
-    "If the last group would be emptied, nothing is sent to the other groups either."
+    "If a plan would remove all members from one group, the changes to the other groups are not sent either."
     wanted = {"a": PEOPLE[:9], "b": PEOPLE[:9], "c": PEOPLE[:5]}
     plan = plan_for(client, wanted, mode="mirror", limits=replace(OPEN, emptied_groups=0, drift_share=None))
     world.remove_members("c", PEOPLE[:5])
@@ -78,7 +78,7 @@ def test_limit_of_one_group(client, world):
 @pytest.mark.parametrize("unknown_uids", ["refuse", "ignore"])
 @pytest.mark.parametrize("emptied_groups", [0, 1])
 def test_failed_additions_keep_members(client, world, unknown_uids, emptied_groups):
-    "If all additions to a group fail, its members are not removed, because the plan does not empty the group."
+    "If all additions to a group fail, its members are not removed, because the group would be empty."
     world.misbehave(unknown_uids=unknown_uids)
     limits = replace(OPEN, emptied_groups=emptied_groups)
     plan = plan_for(client, {"a": [*PEOPLE[:10], "c200"], "b": ["typo-1", "typo-2"]}, mode="mirror", limits=limits)
@@ -94,7 +94,7 @@ def test_failed_additions_keep_members(client, world, unknown_uids, emptied_grou
 
 @pytest.mark.parametrize(("added", "emptied_groups"), [("c200", 0), ("typo-1", None)])
 def test_members_are_replaced(client, world, added, emptied_groups):
-    "All members are removed if one addition took effect, or if `emptied_groups` is None."
+    "All earlier members are removed if one addition took effect or if `emptied_groups` is None."
     limits = replace(OPEN, emptied_groups=emptied_groups)
     plan = plan_for(client, {"a": [*PEOPLE[:10], "c201"], "b": [added, "typo-2"]}, mode="mirror", limits=limits)
 
@@ -115,7 +115,7 @@ def test_members_are_replaced(client, world, added, emptied_groups):
     ids=["emptied", "none-of-one", "total", "created", "created-total"],
 )
 def test_limits_of_small_plans(client, world, wanted, limits, options):
-    "The limits also block plans for a group of one customer and for a new group, which is not created."
+    "The limits also apply to a group with one customer and to a new group. If the plan is blocked, nothing is sent."
     plan = plan_for(client, wanted, mode="mirror", limits=replace(OPEN, **limits), **options)
     world.clear_requests()
 
@@ -126,7 +126,7 @@ def test_limits_of_small_plans(client, world, wanted, limits, options):
 
 
 def test_daily_limit_over_several_plans(client, world, tmp_path):
-    "`removals_per_day` counts the removals of all plans in the last 24 hours, in any journal folder."
+    "The limit `removals_per_day` applies to the removals of all plans in the last 24 hours, in any journal folder."
     limits = replace(OPEN, removals_per_day=8)
     members = world.members("a")
     for n in (1, 2):
@@ -151,7 +151,7 @@ def test_daily_limit_over_several_plans(client, world, tmp_path):
 
 
 def test_daily_limit_counts_lost_responses(client, world):
-    "A removal without a response is counted, even if the repeated request was not processed."
+    "A removal without a response counts toward the daily limit, even if the repeated request was not processed."
     plan = plan_for(client, {"a": PEOPLE[2:10]}, mode="mirror")
     other = plan_for(client, {"b": PEOPLE[2:10]}, mode="mirror")
     own = Journal.for_plan(other, None).path
@@ -168,7 +168,7 @@ def test_daily_limit_counts_lost_responses(client, world):
 
 
 def test_daily_limit_of_resumed_plan(client, world):
-    "`removals_per_day` does not count removals that the same plan made two days ago."
+    "The limit `removals_per_day` does not apply to removals that the same plan made two days ago."
     limits = replace(OPEN, removals_per_day=8)
     members = world.members("a")
     plan = plan_for(client, {"a": members[8:]}, mode="mirror", limits=limits)
@@ -189,7 +189,7 @@ def test_daily_limit_of_resumed_plan(client, world):
 
 
 def test_limits_of_undo_and_selection(client, world):
-    "The limits of a plan also block its undo and a selection from the undo."
+    "The limits of a plan also apply to its undo plan and to a selection from the undo plan."
     plan = plan_for(client, {"a": PEOPLE[:20], "b": PEOPLE[:20]}, limits=replace(OPEN, removals_per_group=5))
     receipt = apply(client, plan)
     undo = fg.plan_undo(receipt)
@@ -228,7 +228,7 @@ def test_limits_of_resumed_plan(client, world, monkeypatch):
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7])
 def test_chunk_size(client, world, monkeypatch, chunk):
-    "The result and the undo do not depend on the chunk size, even if one customer is rejected."
+    "The result and the undo plan do not depend on the number of customers per request."
     wanted = {"a": [*PEOPLE[5:15], TYPO], "b": PEOPLE[2:4], "new": PEOPLE[:5]}
     plan = plan_for(client, wanted, mode="mirror", create={"new": "New"})
     one_chunk = apply(client, plan)
@@ -247,7 +247,7 @@ def test_chunk_size(client, world, monkeypatch, chunk):
 @settings(max_examples=12, **slow)
 @given(n=st.integers(2, 200), data=st.data())
 def test_requests_of_bisection(tenant, n, data):
-    "With k unknown customers in n, at most 1 + 2k ceil(log2 n) requests find them, and all others are added."
+    "To find k unknown customers among n and add all others, at most 1 + 2k ceil(log2 n) requests are sent."
     unknown = data.draw(st.sets(st.integers(0, n - 1), max_size=min(6, n - 1)))
     uids = [f"{uid}-typo" if number in unknown else uid for number, uid in enumerate(PEOPLE[:n])]
     arrange(tenant, {"empty": []})

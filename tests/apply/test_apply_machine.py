@@ -1,4 +1,4 @@
-"""Apply, crash, resume and undo plans in random order while another client edits the groups."""
+"""Test that plans can be applied, resumed, and undone in random order while another client edits the groups."""
 
 from typing import ClassVar
 
@@ -45,7 +45,7 @@ def tenant():
 
 
 class ApplyMachine(RuleBasedStateMachine):
-    """State machine of one tenant, one plan at a time, and edits by another client."""
+    """State machine of a tenant. Plans are applied one at a time, and another client edits the groups."""
 
     tenant: ClassVar[fg.Sandbox]
 
@@ -66,7 +66,7 @@ class ApplyMachine(RuleBasedStateMachine):
 
     @rule(a=customers, b=customers, mode=st.sampled_from(["mirror", "mirror", "add", "keep_only"]))
     def make_plan(self, a, b, mode):
-        "Replace the current plan by a new plan."
+        "Replace the current plan with a new plan."
         snapshot = fg.load_snapshot(self.client, False)
         self.plan = fg.plan_memberships(snapshot, {"a": a, "b": b}, mode=mode, limits=OPEN)
         table = self.plan.table()[["customer_group_uid", "customer_uid", "change"]]
@@ -76,7 +76,7 @@ class ApplyMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.plan is not None)
     @rule(group=st.sampled_from(GROUPS), uid=st.sampled_from(PEOPLE))
     def edit_by_others(self, group, uid):
-        "Remove a member or add a customer, as another client would."
+        "Simulate another client that removes a member from a group or adds a customer."
         inside = uid in self.tenant.members(group)
         (self.tenant.remove_members if inside else self.tenant.add_members)(group, [uid])
         self.theirs.add((group, uid))
@@ -85,7 +85,7 @@ class ApplyMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.plan is not None and self.receipt is None)
     @rule(crash_at=st.integers(0, 9), after=st.booleans(), faults_of_step=faults)
     def crash(self, crash_at, after, faults_of_step):
-        "Apply the plan and crash before or after a line of the journal, if the run writes enough lines."
+        "Apply the plan and simulate a crash before or after the n-th journal line, if the run writes enough lines."
         left = [crash_at]
 
         def write_and_crash(journal, event, **facts):
@@ -106,13 +106,13 @@ class ApplyMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.plan is not None)
     @rule(faults_of_step=faults)
     def apply_or_resume(self, faults_of_step):
-        "Start or resume the plan, or return its receipt."
+        "Start or resume the plan. If it is fully applied, return its receipt."
         self.apply(faults_of_step)
 
     @precondition(lambda self: self.receipt is not None and not self.receipt.stopped)
     @rule()
     def undo(self):
-        "Undo the plan and check that only its verified changes are reverted."
+        "Undo the plan, and check that only the plan's verified changes are reverted."
         before, verified = self.members(), self.in_state("verified")
         plan = fg.plan_undo(self.receipt)
 
@@ -130,7 +130,7 @@ class ApplyMachine(RuleBasedStateMachine):
         self.plan = self.receipt = None
 
     def apply(self, faults_of_step):
-        """Apply the plan with faults, and check the requests and the result."""
+        """Apply the plan with simulated server faults, and check the requests and the result."""
         self.tenant.misbehave(*faults_of_step)
         self.tenant.clear_requests()
         before, repeated = self.members(), self.receipt is not None and self.receipt.complete
@@ -155,7 +155,7 @@ class ApplyMachine(RuleBasedStateMachine):
         assert all(((group, uid) in now) == (change == "add") for group, uid, change in self.in_state("verified"))
 
     def check_sent(self, before, repeated):
-        """Check that only planned changes were sent and made, and that no chunk was repeated without a read."""
+        """Check that only planned changes were sent and made, and that no change was sent again without a read."""
         requests = self.tenant.requests()
         chunks = sent(requests)
         assert not (repeated and requests)
@@ -192,7 +192,7 @@ class ApplyMachine(RuleBasedStateMachine):
 
 
 def test_random_steps(tenant, monkeypatch):
-    "After each step, the receipt is correct and only planned changes were made, and an undo reverts them."
+    "After each step, the receipt is correct, only planned changes were made, and an undo reverts these changes."
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.01, 0.02))
     monkeypatch.setattr(applying, "CHUNK", 3)
     monkeypatch.setattr(ApplyMachine, "tenant", tenant, raising=False)

@@ -1,4 +1,4 @@
-"""Apply one plan in two processes at the same time."""
+"""Test that only one of two processes applies a plan."""
 
 import json
 import subprocess
@@ -43,7 +43,7 @@ def tenant():
 
 
 def test_two_processes(tenant, tmp_path):
-    "If two processes apply a plan at the same time, one sends it once and the other raises LockedError."
+    "If two processes apply a plan at the same time, one process sends the changes and the other raises LockedError."
     with tenant.client() as client:
         snapshot = fg.load_snapshot(client, False)
     plan = fg.plan_memberships(snapshot, {"vip": PEOPLE[10:]}, mode="mirror", limits=OPEN)

@@ -1,4 +1,4 @@
-"""Apply plans over HTTP: checks before the first change, faults during a run, and resumes."""
+"""Test `apply_plan` over HTTP: checks before the first change, faults during a run, and resumed runs."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def tenant():
 
 @pytest.fixture
 def world(tenant, monkeypatch):
-    """Return a tenant with all customers in one group, ten in another, and an empty group."""
+    """Return a tenant with a group of all customers, a group of ten customers, and a group without members."""
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05, 0.05))
     arrange(tenant, {"all": PEOPLE, "vip": PEOPLE[:10], "empty": []})
     return tenant
@@ -86,7 +86,7 @@ def apply(client, plan, **options):
 
 
 def test_apply_and_undo(client, world):
-    "A plan with a new group, additions and removals is applied and undone. The new group is not deleted."
+    "A plan with a new group, additions, and removals is applied and undone. The new group is not deleted."
     plan = plan_for(client, {"vip": PEOPLE[5:20], "new": PEOPLE[:3]}, mode="mirror", create={"new": "New"})
 
     receipt = apply(client, plan)
@@ -106,7 +106,7 @@ groups = st.dictionaries(
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=groups, wanted=groups, mode=st.sampled_from(["mirror", "add", "keep_only"]))
 def test_round_trip(tenant, before, wanted, mode):
-    "Applying a plan results in the desired groups, so that the next plan is empty. The undo restores the groups."
+    "Applying a plan results in the desired groups, so that the next plan is empty. An undo restores the groups."
     arrange(tenant, {"a": [], "b": [], "c": []} | before)
     expected = {uid: set(before.get(uid, ())) for uid in "abc"}
     start = {uid: sorted(members) for uid, members in expected.items()}
@@ -133,13 +133,13 @@ def test_round_trip(tenant, before, wanted, mode):
 
 
 def test_digest_is_reproducible(client):
-    "Plans of the same groups and changes have the same digest."
+    "Two plans with the same groups and changes have the same digest."
     assert plan_for(client, {"vip": ["c200"]}).digest == plan_for(client, {"vip": ["c200"]}).digest
 
 
 @pytest.mark.parametrize("approve", ["0" * 64, "0" * 12, "abc", "no such file.json"])
 def test_invalid_approval(client, world, approve):
-    "A wrong digest, a short digest or a missing file raises NotApprovedError, and no request is sent."
+    "If the approval is a wrong digest, a short digest, or a missing file, NotApprovedError is raised."
     plan = plan_for(client, {"vip": ["c200"]})
     world.clear_requests()
 
@@ -184,7 +184,7 @@ def test_errors_state_that_nothing_was_sent(client, world, tmp_path):
 
 
 def test_digest_prefix(client):
-    "The first 12 digits of the digest are a valid approval."
+    "The first 12 digits of a plan's digest are a valid approval."
     plan = plan_for(client, {"vip": ["c200"]})
 
     assert fg.apply_plan(client, plan, approval=plan.digest[:12]).ok
@@ -220,7 +220,7 @@ def test_rejection_advice(client, world, tmp_path):
 
 
 def test_blocked_plan(client, world):
-    "A plan that exceeds a limit is rejected before a request, and the error contains the numbers."
+    "A plan that exceeds a limit is rejected before a request is sent, and the error contains both numbers."
     plan = plan_for(client, {"vip": PEOPLE[:2]}, mode="mirror", limits=fg.Limits())
     world.clear_requests()
 
@@ -234,7 +234,7 @@ def test_blocked_plan(client, world):
 
 
 def test_limits_of_current_members(client, world):
-    "A plan is blocked if it would empty a group because of removals by others since the plan was created."
+    "A plan is blocked if it would empty a group because other clients have removed members."
     plan = plan_for(
         client, {"vip": PEOPLE[5:10]}, mode="mirror", limits=replace(OPEN, emptied_groups=0, drift_share=None)
     )
@@ -260,7 +260,7 @@ def test_plan_max_age(client, world):
 
 
 def test_wrong_tenant(client, world):
-    "A plan for another tenant or host, and a read-only client, are rejected before a request."
+    "A plan for another tenant or host and a read-only client are rejected before a request is sent."
     plan = plan_for(client, {"vip": ["c200"]})
     world.clear_requests()
 
@@ -291,7 +291,7 @@ def test_locked_tenant(client, world):
 
 @pytest.mark.parametrize("joined, drifted", [(1, False), (2, False), (3, True)])
 def test_drift_limit(client, world, joined, drifted):
-    "Changes by others are allowed up to `drift_floor`. Changes that the plan contains do not count."
+    "Up to `drift_floor` changes by other clients are allowed. Changes that the plan contains do not count."
     plan = plan_for(client, {"vip": [*PEOPLE[:10], "c200"]}, limits=fg.Limits())
     world.add_members("vip", [*PEOPLE[100 : 100 + joined], "c200"])
     world.clear_requests()
@@ -306,7 +306,7 @@ def test_drift_limit(client, world, joined, drifted):
 
 
 def test_deleted_or_existing_group(client, world):
-    "A deleted group and an existing group that the plan creates raise DriftError."
+    "DriftError is raised if a group was deleted or if a group that the plan creates already exists."
     changed = plan_for(client, {"vip": ["c200"]})
     created = plan_for(client, {"new": ["c200"]}, create={"new": "New"})
     world.delete_group("vip")
@@ -322,7 +322,7 @@ def test_deleted_or_existing_group(client, world):
 
 
 def test_changes_by_others_remain(client, world):
-    "A change by another client after the plan was created is not reverted by the undo."
+    "A change that another client made after the plan was created is not reverted by an undo."
     plan = plan_for(client, {"vip": ["c200"]})
     world.add_members("vip", ["c100"])
 
@@ -346,7 +346,7 @@ def test_unknown_customers(client, world):
 
 
 def test_ignored_customers(client, world):
-    "A customer that the server accepts but ignores has the state `not_effective`."
+    "If the server accepts a customer without adding the customer, the change has the state `not_effective`."
     world.misbehave(unknown_uids="ignore")
 
     receipt = apply(client, plan_for(client, {"vip": ["c200", "typo-1"]}))
@@ -355,16 +355,16 @@ def test_ignored_customers(client, world):
 
 
 def test_rejected_first_chunk(client, world):
-    "If all customers in the first chunk are rejected, the run stops."
+    "If the server rejects all customers that are sent first, the run stops."
     plan = plan_for(client, {"empty": [f"typo-{n}" for n in range(4)], "vip": ["c200"]})
 
     receipt = apply(client, plan)
 
-    assert receipt.counts == {"rejected": 4, "not_sent": 1} and "first chunk" in receipt.stopped
+    assert receipt.counts == {"rejected": 4, "not_sent": 1} and "do not exist" in receipt.stopped
 
 
 def test_rejected_first_chunk_of_one(client, world):
-    "With a chunk size of 1, one rejected customer does not stop the run."
+    "If each request contains one customer, one rejected customer does not stop the run."
     plan = plan_for(client, {"vip": ["a-typo", *PEOPLE[20:25]]})
     numbers = {"unknown_uid_spoils_chunk": None, "largest_chunk": 1, "refused_chunk": 2, "visible_after": 0.0}
     responses = dict.fromkeys(("duplicate_create", "unknown_uid", "repeated_add", "both_sides"), "accepted")
@@ -376,7 +376,7 @@ def test_rejected_first_chunk_of_one(client, world):
 
 
 def test_max_rejected(client, world):
-    "The run stops after 50 rejected customers."
+    "A run stops after the server has rejected 50 customers."
     plan = plan_for(client, {"empty": PEOPLE[:100], "vip": [f"typo-{n:03d}" for n in range(120)]})
 
     receipt = apply(client, plan)
@@ -399,7 +399,7 @@ def test_max_rejected(client, world):
     ids=lambda faults: "+".join(f"{fault.kind}-{fault.method}" for fault in faults),
 )
 def test_unknown_results_are_read_back(client, world, faults):
-    "After a lost response or a status of 429 or 5xx, the receipt is correct and the plan is fully applied."
+    "After a lost response or a response with status 429 or 5xx, the plan is fully applied."
     plan = plan_for(client, {"vip": PEOPLE[5:250], "new": ["c001"]}, mode="mirror", create={"new": "New"})
     world.misbehave(*faults)
 
@@ -410,7 +410,7 @@ def test_unknown_results_are_read_back(client, world, faults):
 
 
 def test_chunk_too_large(client, world):
-    "If a request has too many customers, the chunk size is halved and no customer is rejected."
+    "If a request contains too many customers, it is divided in half and no customer is rejected."
     world.misbehave(max_uids_per_put=30)
 
     receipt = apply(client, plan_for(client, {"vip": PEOPLE}))
@@ -428,7 +428,7 @@ def test_late_effect(client, world):
 
 
 def test_missing_permission(client, world):
-    "A token without write permission raises ForbiddenError, and the plan can be applied later."
+    "If the token has no write permission, ForbiddenError is raised and the plan can be applied later."
     plan = plan_for(client, {"vip": ["c200"]})
     powerless = fg.Client(world.tenant_uid, world.read_only_token, base_url=world.base_url, writable=True)
 
@@ -463,11 +463,11 @@ def test_apply_again(client, world):
 
 
 class Crash(BaseException):
-    """Simulate a crash of the process."""
+    """Exception that simulates a crash of the process."""
 
 
 def test_crash_at_journal_lines(client, world, monkeypatch):
-    "A run that crashes at any line of its journal can be resumed with the same result."
+    "If a run crashes at any line of its journal, resuming the run leads to the same result."
     write = Journal.write
     wanted = {"vip": [*PEOPLE[5:230], "typo-1"], "new": ["c001"]}
 
@@ -509,7 +509,7 @@ def test_crash_at_journal_lines(client, world, monkeypatch):
 
 
 def test_corrupt_journal(client, world, tmp_path):
-    "An altered journal raises CorruptFileError with its path."
+    "If a line in a journal was altered, CorruptFileError with the path of the journal is raised."
     plan = plan_for(client, {"vip": PEOPLE})
     world.misbehave(Fault("status", method="PUT", status=401, skip=1))
     apply(client, plan, journal=tmp_path)
@@ -554,7 +554,7 @@ def test_interrupt(client, world, monkeypatch):
 
 
 def test_rejected_move(client, world):
-    "If a customer cannot be added to the new group, the removal from the old group is not sent."
+    "If a moved customer cannot be added to the new group, the removal from the old group is not sent."
     plan = plan_for(
         client, {"also": ["c001"], "vip": PEOPLE[2:10], "empty": ["c000"]}, mode="mirror", create={"also": "Also"}
     )
@@ -570,7 +570,7 @@ def test_rejected_move(client, world):
 
 
 def test_empty_plan(client, world):
-    "An empty plan has a receipt, and nothing is sent."
+    "Applying an empty plan returns a receipt and sends no changes."
     plan = plan_for(client, {"vip": PEOPLE[:10]})
     world.clear_requests()
 
@@ -599,7 +599,7 @@ def test_disk_full_during_run(client, world, monkeypatch):
 
 
 def test_disk_full_at_start(client, world, monkeypatch):
-    "If the journal cannot be created, an error is raised and nothing is sent."
+    "If the journal cannot be created, an error is raised and no change is sent."
     plan = plan_for(client, {"vip": PEOPLE})
     world.clear_requests()
 
@@ -614,7 +614,7 @@ def test_disk_full_at_start(client, world, monkeypatch):
 
 
 def test_chunk_size_after_lost_response(client, world):
-    "A lost response does not reduce the chunk size if the changes are in effect."
+    "If a response is lost but the changes are in effect, later requests contain as many customers as before."
     plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
     world.misbehave(Fault("cut_after", method="PUT"))
     world.clear_requests()
@@ -625,7 +625,7 @@ def test_chunk_size_after_lost_response(client, world):
 
 
 def test_429_without_a_wait(client, world, monkeypatch):
-    "After status 429 with Retry-After 0, the request is repeated with backoff."
+    "After a 429 response with a Retry-After delay of 0 s, the request is repeated with backoff."
     monkeypatch.setattr("frgroups.apply.sender.RATE_LIMIT_POLICY", RetryPolicy(base=0.01))
     plan = plan_for(client, {"vip": ["c200"]})
     world.misbehave(Fault("status", method="PUT", status=429, retry_after="0", times=4))
@@ -637,7 +637,7 @@ def test_429_without_a_wait(client, world, monkeypatch):
 
 
 def test_server_unavailable_during_run(world):
-    "If the server becomes unavailable during a run, sent changes are unknown until the plan is resumed."
+    "If the server becomes unavailable during a run, the sent changes are unknown until the plan is resumed."
     with world.client(retry=RetryPolicy(max_attempts=1), writable=True) as client:
         plan = plan_for(client, {"vip": PEOPLE})
         world.misbehave(
@@ -653,7 +653,7 @@ def test_server_unavailable_during_run(world):
 
 
 def test_creation_without_response(world):
-    "A group whose creation had no response is not reported as drift when the plan is resumed."
+    "If the creation of a group received no valid response, the resumed plan does not report the group as drift."
     with world.client(retry=RetryPolicy(max_attempts=1), writable=True) as client:
         plan = plan_for(client, {"new": ["c001"]}, create={"new": "New"})
         world.misbehave(
@@ -669,7 +669,7 @@ def test_creation_without_response(world):
 
 
 def test_unavailable_for_all_attempts(client, world):
-    "A change that was never accepted has the state `not_sent`, not `not_effective`."
+    "A change that the server never accepted has the state `not_sent` instead of `not_effective`."
     plan = plan_for(client, {"vip": ["c200"]})
     world.misbehave(Fault("status", method="PUT", status=503, times=None))
 
@@ -681,7 +681,7 @@ def test_unavailable_for_all_attempts(client, world):
 
 
 def test_late_move(client, world):
-    "A customer is removed from the old group after the addition to the new group takes effect with a delay."
+    "If the addition to the new group takes effect with a delay, the removal from the old group is sent afterwards."
     world.misbehave(lag_seconds=0.08)
 
     receipt = apply(client, plan_for(client, {"vip": PEOPLE[1:10], "empty": ["c000"]}, mode="mirror"))
@@ -690,7 +690,7 @@ def test_late_move(client, world):
 
 
 def test_resume_after_change_by_others(client, world):
-    "A change that another client made before the resume has the state `already` and is not undone."
+    "A change that another client made before the plan was resumed has the state `already` and is not undone."
     plan = plan_for(client, {"vip": ["c200", "c201"]})
     world.misbehave(Fault("status", method="PUT", status=401))
     with pytest.raises(fg.FrgroupsError, match="401"):
@@ -705,7 +705,7 @@ def test_resume_after_change_by_others(client, world):
 
 
 def test_drift_in_receipt(client, world):
-    "The receipt contains the number of changes that other clients made since the plan was created."
+    "The receipt contains the number of changes that other clients have made since the plan was created."
     plan = plan_for(client, {"vip": ["c200"]})
     world.add_members("vip", ["c100"])
     world.remove_members("vip", ["c000"])
@@ -728,7 +728,7 @@ def test_receipt_after_expiry(client, world, tmp_path):
 
 
 def test_undo_one_day_later(client, world):
-    "An undo is not blocked by its age one day after the plan was applied."
+    "One day after a plan was applied, its undo plan is not blocked because of its age."
     receipt = apply(client, plan_for(client, {"vip": ["c200"]}))
 
     undo = fg.plan_undo(replace(receipt, read_at=receipt.read_at - timedelta(hours=25)))
@@ -737,7 +737,7 @@ def test_undo_one_day_later(client, world):
 
 
 def test_one_group_not_readable(world):
-    "If one group cannot be read back, the changes of the other groups are verified and can be undone."
+    "If one group cannot be read after its change, the changes of the other groups are verified and can be undone."
     with world.client(retry=RetryPolicy(max_attempts=1), writable=True) as client:
         plan = plan_for(client, {"empty": ["c001"], "vip": ["c200"]})
         world.misbehave(Fault("status", method="GET", path="/empty/", skip=1, times=None, status=503))
@@ -750,7 +750,7 @@ def test_one_group_not_readable(world):
 
 
 def test_very_late_move(client, world):
-    "A removal that was not sent because its addition took effect late is sent when the plan is applied again."
+    "If an addition takes effect too late, the removal of the moved customer is sent when the plan is applied again."
     plan = plan_for(client, {"vip": PEOPLE[1:10], "empty": ["c000"]}, mode="mirror")
     world.misbehave(lag_seconds=0.6)
 
@@ -764,7 +764,7 @@ def test_very_late_move(client, world):
 
 
 def test_rejected_move_from_two_groups(client, world):
-    "If a move from two groups is rejected, the customer remains in both groups."
+    "If a customer who is moved out of two groups is rejected, the customer remains in both groups."
     world.put_group("silver", "Silver")
     world.add_members("silver", PEOPLE[:10])
     wanted = {"vip": PEOPLE[2:10], "silver": PEOPLE[1:10], "empty": ["c000", "c050"], "also": ["c001"]}
@@ -781,7 +781,7 @@ def test_rejected_move_from_two_groups(client, world):
 
 
 def test_chunk_size_after_server_error(client, world):
-    "A server error reduces only the size of the failed chunk."
+    "After a server error, only the customers of the failed request are sent in smaller requests."
     plan = plan_for(client, {"empty": ["c001"], "vip": PEOPLE})
     world.misbehave(Fault("status", method="PUT", status=503))
     world.clear_requests()
@@ -791,7 +791,7 @@ def test_chunk_size_after_server_error(client, world):
 
 
 def test_invalid_response(client, world):
-    "A change whose response was a redirect is verified when the plan is resumed, and can be undone."
+    "If the response to a change is a redirect, the resumed plan verifies the change, and an undo reverts the change."
     plan = plan_for(client, {"vip": ["c200", "c201"]})
     world.misbehave(Fault("status_after", method="PUT", status=302))
 
@@ -803,7 +803,7 @@ def test_invalid_response(client, world):
 
 
 def test_rejection_is_not_overwritten(client, tmp_path):
-    "An approval does not overwrite a rejection file."
+    "`approve_plan` does not replace a rejection file with an approval."
     plan = plan_for(client, {"vip": ["c200"]})
     path = fg.approve_plan(plan, tmp_path / "a.json", by="Kari", reject="wrong list")
 
@@ -843,7 +843,7 @@ def test_an_undone_plan_is_not_resumed(client, world):
 
 
 def test_rejected_undo(client, world):
-    "A plan can be resumed if its undo was rejected before the first change."
+    "A plan can be resumed if its undo plan was rejected before the first change of the undo was sent."
     plan = plan_for(client, {"empty": PEOPLE[:20]})
     world.misbehave(Fault("status", method="PUT", status=401, skip=2, times=None), max_uids_per_put=10)
     stopped = apply(client, plan)
@@ -859,7 +859,7 @@ def test_rejected_undo(client, world):
 
 
 def test_expiry_before_first_change(client, world, tmp_path):
-    "If an approval expires after a run that sent no change, the next run needs a new approval."
+    "If a run sent no change and its approval expires, the next run needs a new approval."
     plan = plan_for(client, {"empty": PEOPLE[:5]})
     path = fg.approve_plan(plan, tmp_path / "ok.json", by="Kari", valid_for="1s")
     world.misbehave(Fault("status", method="GET", status=500, times=None))
@@ -875,7 +875,7 @@ def test_expiry_before_first_change(client, world, tmp_path):
 
 
 def test_second_read_back_fails(client, world):
-    "If a second read fails, the states are determined from the first read."
+    "If the second read of a group fails, the states of its changes are determined from the first read."
     plan = plan_for(client, {"vip": [*PEOPLE[:12], "typo"]})
     world.misbehave(
         Fault("status", method="GET", path="/vip/", status=500, skip=2, times=None), unknown_uids="ignore"
@@ -887,7 +887,7 @@ def test_second_read_back_fails(client, world):
 
 
 def test_empty_undo(client, world):
-    "An empty undo does not block the plan."
+    "If an undo plan is empty, applying the undo plan does not block the original plan."
     plan = plan_for(client, {"empty": PEOPLE[:20]})
     world.misbehave(Fault("status", method="GET", path="/empty/", status=500, skip=1, times=None))
     undo = fg.plan_undo(apply(client, plan))
@@ -898,7 +898,7 @@ def test_empty_undo(client, world):
 
 
 def test_missing_group_is_not_read(client, world):
-    "A group that was not created because the run stopped is not read back."
+    "If a run stops before a group is created, the group is not read at the end of the run."
     plan = plan_for(client, {"a": PEOPLE[:5], "b": PEOPLE[:5]}, create={"a": "A", "b": "B"})
     world.misbehave(Fault("status", method="POST", status=401, skip=1, times=None))
 
@@ -909,7 +909,7 @@ def test_missing_group_is_not_read(client, world):
 
 
 def test_customer_facts_of_undo(client, world):
-    "An undo contains the customer details of the plan, but not the earlier groups of the customers."
+    "An undo plan contains the customer details of the original plan, but not the customers' earlier groups."
     world.put_customers([{"customerUid": "c200", "externalId": "E-200", "customerType": "EMPLOYEE"}])
     receipt = apply(client, plan_for(client, {"vip": ["c200"]}, purpose="the spring letter"))
 
@@ -921,7 +921,7 @@ def test_customer_facts_of_undo(client, world):
 
 
 def test_second_undo(client, world):
-    "A second undo of the same plan has the finding `already_undone`, which does not contain the digest."
+    "A second undo plan for the same plan has the finding `already_undone`, which does not contain a digest."
     receipt = apply(client, plan_for(client, {"vip": PEOPLE[:12]}))
     undo = fg.plan_undo(receipt)
     assert apply(client, undo).ok and undo.findings == ()
@@ -934,7 +934,7 @@ def test_second_undo(client, world):
 
 
 def test_undo_of_unknown_changes(client, world):
-    "An undo has a finding with the number of changes per group that could not be confirmed."
+    "An undo plan has a finding with the number of unconfirmed changes in each group."
     plan = plan_for(client, {"empty": PEOPLE[:20]})
     world.misbehave(Fault("status", method="GET", path="/empty/", status=500, skip=1, times=None))
     receipt = apply(client, plan)
@@ -945,12 +945,12 @@ def test_undo_of_unknown_changes(client, world):
     assert receipt.counts == {"unknown": 20} and undo.is_empty
     [finding] = undo.findings
     assert (finding.rule, finding.customer_group_uid, finding.n) == ("not_finalized", "empty", 20)
-    assert "20 changes of EMPTY" in finding.message and finding.message in undo.summary()
+    assert "20 changes" in finding.message and "EMPTY" in finding.message and finding.message in undo.summary()
     assert fg.plan_undo(fg.finalize_plan(client, plan)).n_remove == 20
 
 
 def test_rejected_change_made_by_others(client, world):
-    "A change that was rejected with status 401 and then made by another client is not undone."
+    "If a change was rejected with status 401 and then made by another client, the change is not undone."
     plan = plan_for(client, {"empty": PEOPLE[:2], "vip": PEOPLE[:12]})
     world.misbehave(Fault("status", method="PUT", path="/vip/", status=401, times=None))
     receipt = apply(client, plan)
@@ -965,7 +965,7 @@ def test_rejected_change_made_by_others(client, world):
 
 
 def test_created_group_was_deleted(client, world):
-    "If a group that the plan created was deleted, the resume raises DriftError."
+    "If a group that the plan created was deleted, resuming the plan raises DriftError."
     plan = plan_for(client, {"new": PEOPLE[:20]}, create={"new": "New"})
     world.misbehave(Fault("status", method="PUT", status=401, skip=2, times=None), max_uids_per_put=10)
     assert apply(client, plan).counts["verified"] == 10
@@ -977,7 +977,7 @@ def test_created_group_was_deleted(client, world):
 
 
 def test_max_rejected_over_runs(client, world):
-    "The maximum of 50 rejected customers applies to all runs of a plan together."
+    "The maximum of 50 rejected customers applies to the sum of all runs of a plan."
     unknown = [f"x-{n:03d}" for n in range(170)]
     plan = plan_for(client, {"empty": [PEOPLE[0], *unknown]})
     first = apply(client, plan)
@@ -989,7 +989,7 @@ def test_max_rejected_over_runs(client, world):
 
 
 def test_interrupt_before_first_change(client, world, monkeypatch):
-    "A run that is interrupted before its first change raises ApplyAbortedError, which is not a ValueError."
+    "If a run is interrupted before its first change, ApplyAbortedError is raised, which is not a ValueError."
     plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
     read = GroupReader.read
 
@@ -1007,7 +1007,7 @@ def test_interrupt_before_first_change(client, world, monkeypatch):
 
 
 def test_interrupt_during_moves(client, world, monkeypatch):
-    "Ctrl-C stops the check of moves after the current group, and no customer is removed."
+    "If Ctrl-C is pressed while moves are checked, the run stops after the current group and removes no customer."
     world.put_group("silver", "Silver")
     plan = plan_for(client, {"empty": ["c000"], "silver": ["c001"], "vip": PEOPLE[2:10]}, mode="mirror")
     members_until, read_groups = GroupReader.members_until, []
@@ -1026,7 +1026,7 @@ def test_interrupt_during_moves(client, world, monkeypatch):
 
 
 def test_progress(client, world):
-    "The progress includes the changes of earlier runs, so that it reaches the total."
+    "The progress of a resumed run includes the changes of earlier runs, so that the progress reaches the total."
     plan = plan_for(client, {"vip": PEOPLE[:30]})
     world.add_members("vip", ["c010"])
     world.misbehave(Fault("status", method="PUT", path="/vip/", status=401, skip=2, times=None), max_uids_per_put=10)

@@ -1,4 +1,4 @@
-"""List the invariants of planning and applying, and the tests that check each of them."""
+"""List the invariants of planning and applying, with the tests that check each invariant."""
 
 import re
 from pathlib import Path
@@ -200,14 +200,14 @@ CHECKED_BY = [(number, test) for number, (_, *tests) in INVARIANTS.items() for t
 
 
 def test_invariants_have_tests():
-    "All 34 invariants are listed, and each has a test."
+    "The list contains all 34 invariants, and each invariant has a test."
     assert list(INVARIANTS) == list(range(1, 35))
     assert [number for number, (_, *tests) in INVARIANTS.items() if not tests] == []
 
 
 @pytest.mark.parametrize("number, test", CHECKED_BY)
 def test_listed_test_exists(number, test):
-    "Each listed test exists. Update the list when you rename or delete a test."
+    "Each test in the list of invariants exists. Update the list when you rename or delete a test."
     file, name = test.split(".")
 
     matches = re.findall(
@@ -218,7 +218,7 @@ def test_listed_test_exists(number, test):
 
 
 def test_planning_only_reads():
-    "Loading, planning, reviewing and approving only send GET requests."
+    "Only GET requests are sent while a plan is loaded, created, reviewed, and approved."
     with fg.Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
         plan = fg.plan_memberships(fg.load_snapshot(client), {"VIP": ["no-such-customer"]}, create={"new": "New"})
         fg.save_review(plan, fg.home() / "review.html")

@@ -1,4 +1,4 @@
-"""Write and read journals, ignore incomplete lines, and detect altered lines."""
+"""Test that journals are written and read, incomplete lines are ignored, and altered lines are detected."""
 
 import json
 import re
@@ -36,7 +36,7 @@ def plan():
 
 
 def write_lines(path, lines=LINES):
-    """Write lines to the journal at a path, and return the path."""
+    """Write lines to a journal file, and return the path of the file."""
     with Journal(path) as journal:
         for event, facts in lines:
             journal.write(event, **facts)
@@ -44,7 +44,7 @@ def write_lines(path, lines=LINES):
 
 
 def state_of(lines):
-    """Return the state of a journal with the given lines, without writing a file."""
+    """Return the state that results from the given journal lines, without writing a file."""
     state = JournalState()
     for event, facts in lines:
         state.apply_event({"event": event, "at": "", **facts})
@@ -53,14 +53,14 @@ def state_of(lines):
 
 
 def read_state(path):
-    """Return the state of the journal at a path, without its start time."""
+    """Return the state of a journal file without the start time of the run."""
     state = Journal(path).state
     state.started_at = ""
     return state
 
 
 def test_read_written_journal(tmp_path):
-    "Observations, intents and outcomes are read back as the state of the run."
+    "Reading a journal restores the observations, intents, and outcomes that were written to the journal."
     state = Journal(write_lines(tmp_path / "j.jsonl")).state
 
     assert state.started_at.startswith("20")
@@ -77,7 +77,7 @@ def test_read_written_journal(tmp_path):
 
 @pytest.mark.parametrize("n", range(len(LINES) + 1))
 def test_continue_journal(tmp_path, n):
-    "A journal that is closed after any line and opened again results in the same state."
+    "If a journal is closed after any line and opened again, the resulting state is the same."
     path = write_lines(tmp_path / "j.jsonl", LINES[:n])
 
     assert read_state(path) == state_of(LINES[:n])
@@ -87,7 +87,7 @@ def test_continue_journal(tmp_path, n):
 
 
 def test_state_while_writing(tmp_path):
-    "The state of an open journal equals the state that is read from its file."
+    "The state of an open journal equals the state that is read from the journal file."
     with Journal(tmp_path / "j.jsonl") as journal:
         for n, (event, facts) in enumerate(LINES, 1):
             journal.write(event, **facts)
@@ -97,7 +97,7 @@ def test_state_while_writing(tmp_path):
 
 
 def test_incomplete_last_line(tmp_path):
-    "An incomplete last line is ignored, and the journal can be continued."
+    "An incomplete last line is ignored, and further lines can be added to the journal."
     content = write_lines(tmp_path / "content.jsonl").read_bytes()
     start = content[:-1].rindex(b"\n") + 1
     path = tmp_path / "torn.jsonl"
@@ -112,7 +112,7 @@ def test_incomplete_last_line(tmp_path):
 
 
 def test_deleted_line(tmp_path):
-    "If a line is deleted, the next line is reported as corrupt. A deleted last line is not detected."
+    "If a journal line is deleted, the next line is reported as corrupt. A deleted last line is not detected."
     lines = write_lines(tmp_path / "j.jsonl").read_bytes().splitlines(keepends=True)
     path = tmp_path / "cut.jsonl"
 
@@ -124,7 +124,7 @@ def test_deleted_line(tmp_path):
 
 
 def test_flipped_bit(tmp_path):
-    "A flipped bit in a complete line raises CorruptFileError."
+    "A flipped bit in a complete journal line raises CorruptFileError."
     content = write_lines(tmp_path / "j.jsonl", LINES[:6]).read_bytes()
     path = tmp_path / "altered.jsonl"
 
@@ -138,7 +138,7 @@ def test_flipped_bit(tmp_path):
 @few
 @given(order=st.permutations(range(len(LINES))))
 def test_order_of_lines(tmp_path_factory, order):
-    "Lines in a different order raise CorruptFileError."
+    "If two journal lines are in a different order, CorruptFileError is raised."
     folder = tmp_path_factory.mktemp("journals")
     lines = write_lines(folder / "j.jsonl").read_bytes().splitlines(keepends=True)
     (folder / "other.jsonl").write_bytes(b"".join(lines[n] for n in order))
@@ -151,7 +151,7 @@ def test_order_of_lines(tmp_path_factory, order):
 
 
 def test_line_of_another_journal(tmp_path):
-    "A valid line of another journal raises CorruptFileError."
+    "If a journal contains a valid line from another journal, CorruptFileError is raised."
     first = write_lines(tmp_path / "a.jsonl").read_bytes().splitlines(keepends=True)
     second = write_lines(tmp_path / "b.jsonl", LINES[:2]).read_bytes().splitlines(keepends=True)
     (tmp_path / "c.jsonl").write_bytes(first[0] + second[1])
@@ -162,7 +162,7 @@ def test_line_of_another_journal(tmp_path):
 
 @pytest.mark.parametrize("content", [b"[]\n", b"{}\n", b"null\n", b"\xff\xfe\n", b"\n", b"<html>\n"])
 def test_invalid_content(tmp_path, content):
-    "Complete lines with invalid content raise CorruptFileError and are not ignored as incomplete."
+    "A complete journal line with invalid content raises CorruptFileError and is not ignored as incomplete."
     path = tmp_path / "j.jsonl"
     path.write_bytes(content)
 
@@ -171,7 +171,7 @@ def test_invalid_content(tmp_path, content):
 
 
 def test_path_of_journal(plan, tmp_path):
-    "The digest, the creation time, the tenant and the host of a plan determine the path of its journal."
+    "The path of a plan's journal depends on the digest, the creation time, the tenant, and the host of the plan."
     path = Journal.for_plan(plan, tmp_path).path
 
     assert Journal.for_plan(replace(plan), tmp_path).path == path
@@ -186,7 +186,7 @@ def test_path_of_journal(plan, tmp_path):
 
 
 def test_reading_creates_no_file(plan, home_folder):
-    "The file is created when the journal is opened for writing, with access for the owner only."
+    "The journal file is created when it is opened for writing, and only the owner can access the file."
     journal = Journal.for_plan(plan, None)
     assert not journal.path.exists()
     assert journal.path.is_relative_to(home_folder)
@@ -199,7 +199,7 @@ def test_reading_creates_no_file(plan, home_folder):
 
 
 def test_fsync(tmp_path, monkeypatch):
-    "Each line is flushed to disk before `write` returns."
+    "Each journal line is flushed to disk before `Journal.write` returns."
     synced = []
     module = sys.modules["frgroups.apply.journal"]
     with Journal(tmp_path / "j.jsonl") as journal:
@@ -212,7 +212,7 @@ def test_fsync(tmp_path, monkeypatch):
 
 
 def test_unwritable_journal(plan, tmp_path, monkeypatch):
-    "A journal that cannot be written raises InputError before the run starts."
+    "If the journal cannot be written, InputError is raised before the run starts."
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(InputError, match=re.escape(str(tmp_path / "file"))),
@@ -225,14 +225,14 @@ def test_unwritable_journal(plan, tmp_path, monkeypatch):
 
     monkeypatch.setattr(sys.modules["frgroups.apply.journal"].os, "open", fail)
     with (
-        pytest.raises(InputError, match=r"Permission denied.*journal="),
+        pytest.raises(InputError, match=r"Permission denied.*`journal`"),
         Journal.for_plan(plan, tmp_path),
     ):
         pass
 
 
 def test_rejected_creation():
-    "A rejected group creation is removed from the state, so that it can be sent again."
+    "If the server rejects the creation of a group, the state does not contain the group, so that it is sent again."
     intent = ("intent", {"create": True, "group": "bw", "name": "B"})
     rejected = ("outcome", {"create": True, "group": "bw", "result": "rejected", "message": "409"})
 
@@ -241,7 +241,7 @@ def test_rejected_creation():
 
 
 def test_unsent_change_is_sent_again():
-    "A new intent removes a change from the changes that were not sent."
+    "If a change is sent again, it is removed from the set of changes that were not sent."
     intent = ("intent", {"group": "g", "change": "remove", "uids": ["a", "b"]})
     unsent = ("outcome", {"group": "g", "change": "remove", "uids": ["a", "b"], "result": "not_sent", "message": ""})
 

@@ -1,4 +1,4 @@
-"""Test the states of changes, receipts, receipt files and undo plans."""
+"""Test the states of changes, receipts, receipt files, and undo plans."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -52,13 +52,13 @@ AFTER = {"bw": {"c-1"}, "vip": {"c-1", "c-2", "c-4"}}
 
 # States of changes
 
-# Content of the journal for a change, and content of the last read.
+# These are the possible journal entries for a change and the possible results of the last read.
 JOURNALS = list(product(*[(False, True)] * 5))  # already, intended, accepted, rejected, not_sent
 READS = ["in effect", "not in effect", "not read", "absent in an inconsistent read"]
 
 
 def expected_state(already, intended, rejected, not_sent, accepted, last_read):
-    """Return the expected state without the code under test."""
+    """Return the expected state of a change, computed without the code under test."""
     if already:
         return "already"  # The first read of the run decides.
     if not intended:
@@ -79,7 +79,7 @@ def expected_state(already, intended, rejected, not_sent, accepted, last_read):
 @pytest.mark.parametrize("last_read", READS)
 @pytest.mark.parametrize("journal", JOURNALS)
 def test_state_of_change(journal, last_read, change):
-    "The journal and the last read determine the state. Absence counts only in a consistent read."
+    "The journal and the last read determine the state of a change. Absence counts only if the read is consistent."
     already, intended, accepted, rejected, not_sent = journal
     item = ("g", "c", change)
     past = JournalState(
@@ -101,7 +101,7 @@ def test_state_of_change(journal, last_read, change):
 
 
 def test_presence_in_inconsistent_read():
-    "A customer in an inconsistent read is a member: an addition is verified, and a removal is not effective."
+    "If an inconsistent read contains a customer, an addition is verified and a removal is not effective."
     plan = plan_of(GroupChange("g", "G", ("b",), add=("a",), remove=("b",)))
     items = {("g", "a", "add"), ("g", "b", "remove")}
 
@@ -129,7 +129,7 @@ items_of = st.sets(st.tuples(st.just("g"), st.sampled_from("abcdef"), st.sampled
     ),
 )
 def test_each_change_has_one_state(add, remove, now, consistent, past):
-    "Each planned change has exactly one state, and a verified change is in effect in the last read."
+    "Each planned change has exactly one state. If a change is verified, it is in effect in the last read."
     group = GroupChange("g", "G", (), add=tuple(sorted(add)), remove=tuple(sorted(remove)))
     reads = {} if now is None else {"g": now}
 
@@ -150,7 +150,7 @@ def test_each_change_has_one_state(add, remove, now, consistent, past):
 
 
 def test_table():
-    "The table contains the table of the plan, the states, and the messages of the server."
+    "The table of a receipt contains the columns of the plan's table, the states, and the server's messages."
     states = DONE | {ITEMS[1]: "already", ITEMS[2]: "rejected"}
     receipt = receipt_of(PLAN, states, AFTER, details={ITEMS[2]: "no such customer"})
 
@@ -166,7 +166,7 @@ def test_table():
 
 @pytest.mark.parametrize("state", STATES)
 def test_ok_and_complete(state):
-    "A receipt is ok if each change is `verified` or `already`, and complete if no change is pending."
+    "A receipt is ok if each change is `verified` or `already`. A receipt is complete if no change is pending."
     receipt = receipt_of(PLAN, DONE | {ITEMS[3]: state}, AFTER)
 
     assert receipt.ok == (state in ("verified", "already"))
@@ -176,13 +176,13 @@ def test_ok_and_complete(state):
 
 
 def test_missing_group_is_not_ok():
-    "A receipt is not ok if a group of the plan was not created."
+    "A receipt is not ok if a new group in the plan was not created."
     assert receipt_of(PLAN, DONE, AFTER).ok
     assert not receipt_of(PLAN, DONE, AFTER, created=frozenset()).ok
 
 
 def test_stopped_run():
-    "The summary and the representation contain the reason why a run stopped."
+    "The summary and the repr of a receipt contain the reason why the run stopped."
     receipt = receipt_of(PLAN, DONE | {ITEMS[3]: "not_sent"}, AFTER, stopped="Interrupted.")
 
     assert "STOPPED: Interrupted." in receipt.summary()
@@ -191,7 +191,7 @@ def test_stopped_run():
 
 
 def test_rejected_customers_in_summary():
-    "The summary has one line per server message, with at most 20 customers and the number of others."
+    "The summary has one line per server message, with at most 20 customers and the number of further customers."
     uids = tuple(f"c-{n:02d}" for n in range(30))
     plan = plan_of(GroupChange("vip", "VIP", (), add=(*uids, "z-1")))
     items = {("vip", uid, "add"): "rejected" for uid in (*uids, "z-1")}
@@ -213,7 +213,7 @@ def test_empty_receipt():
 
 
 def test_save_and_read(tmp_path):
-    "A saved receipt is read back without changes, and its path is set."
+    "If a receipt is saved and read, its content is unchanged and its path is set."
     receipt = receipt_of(
         PLAN, DONE | {ITEMS[2]: "rejected"}, AFTER, details={ITEMS[2]: "nei"}, stopped="Interrupted."
     )
@@ -241,7 +241,7 @@ def test_flipped_bit(tmp_path):
 
 @pytest.mark.parametrize("broken", [{"states": [["vip"]]}, {"read_at": "now"}, {"plan": None}, {"members_after": []}])
 def test_invalid_content(tmp_path, broken):
-    "Invalid content with a correct checksum raises CorruptFileError."
+    "If the content of a receipt file is invalid but its checksum is correct, CorruptFileError is raised."
     path = write_checksummed(tmp_path / "r.json", "receipt", receipt_of(PLAN, DONE, AFTER).to_dict() | broken)
 
     with pytest.raises(CorruptFileError):
@@ -252,7 +252,7 @@ def test_invalid_content(tmp_path, broken):
 
 
 def operations(plan):
-    """Return the changes of a plan as (group, customer, change)."""
+    """Return the changes of a plan as tuples of group, customer, and change."""
     return {
         (group.uid, uid, change)
         for group in plan.groups
@@ -262,7 +262,7 @@ def operations(plan):
 
 
 def test_undo():
-    "An undo reverts the verified changes, contains the digest of the plan, and does not delete the new group."
+    "An undo plan reverts the verified changes, contains the plan's digest, and does not delete the new group."
     undo = plan_undo(receipt_of(PLAN, DONE, AFTER))
 
     assert operations(undo) == {
@@ -299,14 +299,14 @@ def test_summary_of_undone_plan():
 
 @pytest.mark.parametrize("state", [state for state in STATES if state != "verified"])
 def test_undo_of_unverified_changes(state):
-    "An undo does not revert changes that are not verified."
+    "An undo plan does not revert changes that are not verified."
     undo = plan_undo(receipt_of(PLAN, dict.fromkeys(ITEMS, state), AFTER))
 
     assert undo.is_empty
 
 
 def test_baseline_of_undo():
-    "The baseline of an undo is the last read. Changes that are already reverted are left out."
+    "The baseline of an undo plan is the last read of each group. Changes that are already reverted are left out."
     after = {"bw": {"c-1"}, "vip": {"c-1", "c-3", "c-4", "x-9"}}
 
     undo = plan_undo(receipt_of(PLAN, DONE, after, consistent_groups=frozenset({"bw"})))
@@ -321,7 +321,7 @@ def test_baseline_of_undo():
 
 
 def test_limits_of_undo():
-    "An undo has the limits of the applied plan unless `limits` is passed."
+    "An undo plan has the limits of the applied plan, unless the argument `limits` is passed."
     applied = replace(PLAN, limits=Limits(removals_total=7))
 
     assert plan_undo(receipt_of(applied, DONE, AFTER)).limits == applied.limits
@@ -332,7 +332,7 @@ def test_limits_of_undo():
 @few
 @given(before=sets, wanted=sets, edits=sets, data=st.data())
 def test_undo_after_edits_by_others(before, wanted, edits, data):
-    "An undo restores the changed customers and keeps the changes of other clients."
+    "An undo plan reverts the changes of the applied plan and preserves the changes of other clients."
     add, remove = tuple(sorted(wanted - before)), tuple(sorted(before - wanted))
     plan = plan_of(GroupChange("g", "G", tuple(sorted(before)), add=add, remove=remove))
     items = [("g", uid, "add") for uid in add] + [("g", uid, "remove") for uid in remove]
@@ -354,7 +354,7 @@ def test_undo_after_edits_by_others(before, wanted, edits, data):
 @few
 @given(before=sets, wanted=sets)
 def test_undo_of_undo(before, wanted):
-    "The undo of an undo contains the changes of the original plan."
+    "If an undo plan is undone, the second undo plan contains the changes of the original plan."
     add, remove = tuple(sorted(wanted - before)), tuple(sorted(before - wanted))
     plan = plan_of(GroupChange("g", "G", tuple(sorted(before)), add=add, remove=remove))
 

@@ -1,4 +1,4 @@
-"""Test the write probe, its stored results, and their use by `apply_plan`."""
+"""Test the write probe, its stored results, and how `apply_plan` uses the results."""
 
 import re
 from datetime import UTC, datetime
@@ -33,13 +33,13 @@ def home_folder(tmp_path, monkeypatch):
 
 
 def probed(**behavior):
-    """Probe a sandbox with the given behavior and return the results."""
+    """Run a write probe on a sandbox with the given behavior, and return the results."""
     with Sandbox(customers=300, groups=8, **behavior) as sandbox, sandbox.client(writable=True) as client:
         return fg.probe_writes(client)
 
 
 def test_probe(home_folder):
-    "The results match the behavior of the sandbox and are stored for its tenant and host."
+    "The probe results match the behavior of the sandbox and are stored for the sandbox's tenant and host."
     results = probed()
 
     assert (results.unknown_uid, results.unknown_uid_spoils_chunk) == ("400", True)
@@ -51,14 +51,14 @@ def test_probe(home_folder):
 
 
 def test_ignored_customer(home_folder):
-    "If the server ignores unknown customers, the other customers of the request are added."
+    "If the server ignores unknown customers, the other customers in the request are added."
     results = probed(unknown_uids="ignore")
 
     assert (results.unknown_uid, results.unknown_uid_spoils_chunk) == ("accepted", False)
 
 
 def test_largest_chunk(home_folder):
-    "The probe finds the largest accepted and the smallest rejected number of customers."
+    "The probe finds the largest accepted and the smallest rejected number of customers per request."
     results = probed(max_uids_per_put=120)
 
     assert (results.largest_chunk, results.refused_chunk, results.chunk) == (100, 200, 100)
@@ -66,7 +66,7 @@ def test_largest_chunk(home_folder):
 
 @pytest.mark.parametrize(("status", "largest"), [(429, 200), (503, None)])
 def test_busy_server(home_folder, status, largest):
-    "A request with status 429 is repeated. Status 503 does not reduce the chunk size of `apply_plan`."
+    "The probe repeats a request after status 429. Status 503 does not reduce the size of later requests."
     times = 1 if status == 429 else None
     busy = Fault("status", method="PUT", path=PREFIX, status=status, skip=2, times=times, retry_after="0")
 
@@ -76,7 +76,7 @@ def test_busy_server(home_folder, status, largest):
 
 
 def test_probe_gives_up_after_429s(home_folder, monkeypatch):
-    "If each write has status 429, the probe repeats it within the policy and records the status."
+    "If the server responds to each write with status 429, the probe repeats the write and then records the status."
     monkeypatch.setattr("frgroups.apply.write_probe.RATE_LIMIT_POLICY", RetryPolicy(max_attempts=3, base=0.001))
     busy = Fault("status", method="PUT", path=PREFIX, status=429, times=None)
     with Sandbox(customers=300, groups=8, faults=[busy]) as sandbox, sandbox.client(writable=True) as client:
@@ -88,7 +88,7 @@ def test_probe_gives_up_after_429s(home_folder, monkeypatch):
 
 
 def test_no_effect_within_maximum(home_folder, monkeypatch):
-    "If a change does not take effect during a probe, `apply_plan` uses the longest waiting times."
+    "If a change does not take effect during a probe, `apply_plan` uses the maximum waiting times."
     monkeypatch.setattr("frgroups.apply.write_probe.MAX_LAG", 0.3)
     results = probed(lag_seconds=3.0)
 
@@ -97,14 +97,14 @@ def test_no_effect_within_maximum(home_folder, monkeypatch):
 
 
 def test_visible_after(home_folder):
-    "The probe measures the time until a change is in effect."
+    "The probe measures the time until an addition is in effect."
     results = probed(lag_seconds=1.0)
 
     assert 0.9 < results.visible_after < 10
 
 
 def test_no_lasting_changes(home_folder):
-    "A probe does not change the groups of the tenant."
+    "After a write probe, the groups of the tenant are the same as before."
     with Sandbox(customers=300, groups=8) as sandbox, sandbox.client(writable=True) as client:
         before = fg.load_snapshot(client, False)
         fg.probe_writes(client)
@@ -115,7 +115,7 @@ def test_no_lasting_changes(home_folder):
 
 
 def test_group_is_deleted_after_error(home_folder):
-    "If a test of the probe fails, the temporary group is deleted."
+    "If a step of the write probe fails, the temporary group is deleted."
     forbidden = Fault("status", method="PUT", path=PREFIX, status=403, times=None)
     with Sandbox(customers=300, groups=8, faults=[forbidden]) as sandbox, sandbox.client(writable=True) as client:
         with pytest.raises(ForbiddenError):
@@ -127,7 +127,7 @@ def test_group_is_deleted_after_error(home_folder):
 
 
 def test_invalid_creation_response(home_folder):
-    "If the response to the creation is invalid, the temporary group is deleted."
+    "If the response to the group creation is invalid, the temporary group is deleted."
     garbled = Fault("garbage", method="POST")
     with Sandbox(customers=300, groups=8, faults=[garbled]) as sandbox, sandbox.client(writable=True) as client:
         with pytest.raises(UnexpectedResponseError):
@@ -139,7 +139,7 @@ def test_invalid_creation_response(home_folder):
 
 
 def test_group_cannot_be_deleted(home_folder):
-    "If the temporary group cannot be deleted, the error contains its uid."
+    "If the temporary group cannot be deleted, the error contains the group uid."
     broken = Fault("status", method="DELETE", status=500, times=None)
     with (
         Sandbox(customers=300, groups=8, faults=[broken]) as sandbox,
@@ -150,7 +150,7 @@ def test_group_cannot_be_deleted(home_folder):
 
 
 def test_no_customers(home_folder):
-    "If the tenant has no customers, the results of tests that require a customer are None."
+    "If the tenant has no customers, the probe results that require a customer are None."
     with Sandbox(empty=True) as sandbox, sandbox.client(writable=True) as client:
         results = fg.probe_writes(client)
 
@@ -159,7 +159,7 @@ def test_no_customers(home_folder):
 
 
 def test_production(home_folder):
-    "A probe of production raises InputError with the host, and no request is sent."
+    "If the client is connected to production, the probe raises InputError with the host and sends no request."
     with fg.Client("t-1", "secret", base_url=fg.PRODUCTION, writable=True) as client:
         with pytest.raises(InputError, match=re.escape(fg.PRODUCTION)):
             fg.probe_writes(client)
@@ -167,7 +167,7 @@ def test_production(home_folder):
 
 
 def test_read_only_client(home_folder):
-    "A read-only client raises NotWritableError."
+    "If the client is read-only, the probe raises NotWritableError."
     with (
         Sandbox(customers=50, groups=8) as sandbox,
         sandbox.client() as client,
@@ -177,7 +177,7 @@ def test_read_only_client(home_folder):
 
 
 def test_apply_uses_largest_chunk(home_folder):
-    "After a probe, `apply_plan` sends no request that is too large."
+    "After a probe, `apply_plan` sends no request with more customers than the server accepts."
     with Sandbox(customers=300, groups=8, max_uids_per_put=60) as sandbox, sandbox.client(writable=True) as client:
         fg.probe_writes(client)
         snapshot = fg.load_snapshot(client)
@@ -192,7 +192,7 @@ def test_apply_uses_largest_chunk(home_folder):
 
 
 def test_read_back_waits(home_folder):
-    "The waiting times are extended for a server whose changes take effect late."
+    "If the server's changes take effect late, the waiting times between reads are extended."
     with Sandbox(customers=300, groups=8) as sandbox, sandbox.client(writable=True) as client:
         results = fg.probe_writes(client)
 
@@ -202,7 +202,7 @@ def test_read_back_waits(home_folder):
 
 
 def test_altered_file(home_folder):
-    "An altered file raises CorruptFileError with its path."
+    "If the file with the probe results was altered, CorruptFileError with the path of the file is raised."
     results = probed()
     [path] = (home_folder / "probes").iterdir()
     path.write_text(path.read_text().replace('"largest_chunk": 200', '"largest_chunk": 900'))
@@ -224,7 +224,7 @@ def test_altered_file(home_folder):
     ],
 )
 def test_invalid_values(home_folder, invalid):
-    "Values that a probe cannot measure raise CorruptFileError with the path of the file."
+    "If a file contains values that a probe cannot measure, CorruptFileError with the path of the file is raised."
     results = probed()
     [path] = (home_folder / "probes").iterdir()
     write_checksummed(path, "write capabilities", read_checksummed(path, "write capabilities") | invalid)
@@ -235,7 +235,7 @@ def test_invalid_values(home_folder, invalid):
 
 
 def test_capabilities_file_of_another_kind(home_folder):
-    "A file of an earlier kind raises InputError, and the hint contains the path of the file."
+    "If the file has an earlier file type, InputError is raised and the hint contains the path of the file."
     capabilities = probed()
     [path] = (home_folder / "probes").iterdir()
     path.unlink()
@@ -247,7 +247,7 @@ def test_capabilities_file_of_another_kind(home_folder):
 
 
 def test_doctor(home_folder, monkeypatch, capsys):
-    "`frgroups doctor` probes writes only with --probe-writes, and then shows the stored results."
+    "`frgroups doctor` runs a write probe only with --probe-writes. Later calls show the stored results."
     with Sandbox(customers=300, groups=8) as sandbox:
         monkeypatch.setenv("FRGROUPS_TENANT_UID", sandbox.tenant_uid)
         monkeypatch.setenv("FRGROUPS_TOKEN", sandbox.token)

@@ -23,7 +23,7 @@ MEASURES = LOADS | ANALYSIS | PLANS | PAGES | STARTUP
 
 
 def main() -> None:
-    """Run the measurements named on the command line, or all of them."""
+    """Run the measurements that the command line lists, or all measurements by default."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"measurements to run (default: all): {', '.join(MEASURES)}"
@@ -33,7 +33,7 @@ def main() -> None:
     )
     parser.add_argument("--soak", action="store_true", help="only load 1,000,000 customers in 1,000 groups once")
     parser.add_argument("--rounds", type=int, help="number of rounds per measurement (default: 3)")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to this file as Markdown")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to a file as Markdown")
     options = parser.parse_args()
     if unknown := set(options.names) - MEASURES.keys():
         parser.error(f"unknown measurement {', '.join(sorted(unknown))}; choose from {', '.join(MEASURES)}")
@@ -47,7 +47,7 @@ def main() -> None:
         load_before = os.getloadavg()[0]
         rows = list(measured(scale, options.names or list(MEASURES)))
     if options.quick:
-        rows = [replace(row, target=None) for row in rows]  # The targets do not apply to a tiny tenant.
+        rows = [replace(row, target=None) for row in rows]  # The target ratios do not apply to a tiny tenant.
     environment = conditions(scale, load_before)
     sys.stdout.write(f"\n{as_text(rows)}\n\n{environment}\n")
     if options.markdown:
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def measured(scale: Scale, names: list[str]) -> Iterator[Row]:
-    """Yield the rows of the measurements, and report the time of each measurement on stderr."""
+    """Yield the result rows of the measurements, and write the duration of each measurement to stderr."""
     for name in names:
         started = time.monotonic()
         yield from MEASURES[name](scale)

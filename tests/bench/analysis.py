@@ -1,4 +1,4 @@
-"""Measure analysis functions, compared with other libraries that compute the same numbers."""
+"""Measure analysis functions of frgroups, compared with other libraries that compute the same results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_MB = 1500.0
 
 
 def overlap(scale: Scale) -> Iterator[Row]:
-    """Measure overlap counts of many groups with few of the customers."""
+    """Measure overlap counts for many groups that each contain few of the customers."""
     ways = {"self_merge": 1 / 10, "scipy": 1.0, "duckdb": 0.5, "numba": 3.5}
     runs = _counted(scale.sparse, ways, scale.rounds)
     yield from _cpu_rows(scale.sparse, runs, ways)
@@ -32,13 +32,13 @@ def overlap(scale: Scale) -> Iterator[Row]:
 
 
 def dense_overlap(scale: Scale) -> Iterator[Row]:
-    """Measure overlap counts of groups that contain a large part of the customers."""
+    """Measure overlap counts for groups that each contain a large part of the customers."""
     ways = {"scipy": 0.25, "pyroaring": 1.3}
     yield from _cpu_rows(scale.dense, _counted(scale.dense, ways, scale.rounds), ways)
 
 
 def huge_overlap(scale: Scale) -> Iterator[Row]:
-    """Measure overlap counts with the largest supported number of memberships."""
+    """Measure overlap counts for the largest supported number of memberships."""
     runs = _counted(scale.huge, ["scipy"], scale.rounds)
     yield from _cpu_rows(scale.huge, runs, {"scipy": 0.8})
     added = [result.added_mb for result in runs["frgroups"]]
@@ -53,9 +53,9 @@ def pairs(scale: Scale) -> Iterator[Row]:
 
 
 def combinations(scale: Scale) -> Iterator[Row]:
-    """Measure the combinations of the twelve largest groups."""
+    """Measure how long it takes to compute the combinations of the twelve largest groups."""
     names = (f"CPU, intersections, 12 largest of {scale.sparse}", "pandas.groupby on booleans")
-    # It takes less than a second, so more rounds are needed.
+    # This takes less than a second, so more rounds are needed.
     n = scale.readings
     yield _compared(
         names, "overlap_tables.combinations", "overlap_tables.combinations_by_groupby", scale.sparse, n, 1 / 5

@@ -1,4 +1,4 @@
-"""Apply many changes of many groups to a tenant with latency."""
+"""Apply many membership changes in many groups to a tenant whose server has a latency."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.bench.tenants import SEED, TENANT_UID
 
 
 def apply(clock: Stopwatch, *, base_url: str, page_size: int, changes: int) -> dict[str, Any]:
-    """Apply changes to all groups, and return the number of requests and the smallest possible numbers."""
+    """Apply changes to all groups, and return the actual and the smallest possible numbers of requests."""
     settings = {"base_url": base_url, "page_size": page_size, "workers": 4, "writable": True}
     with fg.Client(TENANT_UID, "bench", **settings) as client:
         snapshot = fg.load_snapshot(client, cache=False, cover=False)
@@ -25,7 +25,7 @@ def apply(clock: Stopwatch, *, base_url: str, page_size: int, changes: int) -> d
         before = stats(base_url)["requests"]
         with clock:
             receipt = fg.apply_plan(client, plan, approval=plan.digest)
-        # The server counts a request for its statistics after it has responded to it.
+        # The server counts a statistics request only after it has sent the response.
         requests = stats(base_url)["requests"] - before
     assert receipt.ok, receipt.counts
     sizes = [n for group in plan.groups for n in (len(group.baseline), group.n_after)]
@@ -40,7 +40,7 @@ def apply(clock: Stopwatch, *, base_url: str, page_size: int, changes: int) -> d
 
 
 def _desired_members(snapshot: fg.Snapshot, changes: int) -> dict[str, list[str]]:
-    """Return desired members, with half of the changes additions and half removals.
+    """Return the desired members of each group, so that half of the changes are additions and half are removals.
 
     No customer is both added and removed, so that each change can be verified by membership alone.
     """

@@ -1,9 +1,9 @@
 """
 Run one measurement in a separate process.
 
-`python -m tests.bench.child requests_load.load '{"base_url": ...}'` calls this function of the package with a
-Stopwatch and the options. It prints the cost and the facts as one line of JSON. Imports, preparation, and checks are
-not measured.
+`python -m tests.bench.child requests_load.load '{"base_url": ...}'` calls the function `load` in the module
+`requests_load` with a Stopwatch and the options. The command prints the cost and the facts as one line of JSON.
+Imports, preparation, and checks are not measured.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ class Stopwatch:
     Context manager that measures the wall time, CPU time, and memory of a `with` block.
 
     The CPU time includes all threads and child processes. `peak_mb` is the peak memory of the process since its
-    start, including imports. On Linux it starts at the size of the parent process, which therefore must be small.
-    `added_mb` is the difference between the peak of the block and the memory before it, at least 1 MB.
+    start, including imports. On Linux, the peak memory starts at the size of the parent process, so the parent
+    process must be small. `added_mb` is the difference between the peak of the block and the memory before it, at
+    least 1 MB.
     """
 
     wall = cpu = peak_mb = added_mb = 0.0
@@ -54,7 +55,7 @@ def _peak_mb() -> float:
 
 
 def _reset_peak() -> float | None:
-    """Reset the peak memory to the current memory and return it in MB, or None if this is not supported."""
+    """Reset the peak memory to the current memory, and return this value in MB, or None if this is not Linux."""
     # Return freed memory to the system, so that it is counted when it is used again.
     pa.default_memory_pool().release_unused()
     with suppress(AttributeError, OSError):
@@ -79,7 +80,7 @@ def load_facts(group_uids: object, customer_uids: object, n_customers: int) -> d
 
 
 def main() -> None:
-    """Run the measurement named on the command line."""
+    """Run the measurement that the command line specifies."""
     module, function = sys.argv[1].split(".")
     measurement = getattr(importlib.import_module(f"tests.bench.{module}"), function)
     clock = Stopwatch()

@@ -1,4 +1,4 @@
-"""Convert decoded rows to tables with the minimum of work, as a lower bound for a load."""
+"""Convert decoded rows to tables with minimal work, as a lower bound for the cost of a load."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VALUE_OF = {name: attrgetter(name) for name in [*_PLAIN, *_ONLY_WHETHER, *_HOLD
 
 
 class Columns:
-    """Collector of pages in any order of groups, without verification and sorting."""
+    """Collector that stores pages of groups in any order, without verifying or sorting them."""
 
     def __init__(self) -> None:
         self.code_of: dict[str, int] = {}
@@ -50,7 +50,7 @@ class Columns:
         self.codes.append(codes)
 
     def tables(self) -> tuple[pa.Table, pa.Table, np.ndarray, np.ndarray]:
-        """Return tables of customers and consents, and the page and the customer of each membership."""
+        """Return tables of customers and consents, and the page position and customer code of each membership."""
         columns = {name: pa.array(self.values[name]) for name in _PLAIN}
         for name in ("created_at", "last_modified_at"):
             columns[name] = columns[name].cast(pa.timestamp("us", tz="UTC"))
@@ -70,7 +70,7 @@ class Columns:
         return pa.table(columns), pa.table({"customer_code": whose} | values_by_field), pages, codes
 
     def load_facts(self, page_codes: np.ndarray, customer_codes: np.ndarray) -> dict[str, int]:
-        """Return the facts for the comparison with other loads."""
+        """Return the facts that are compared with the results of other loads."""
         groups = np.array(self.groups, object)[page_codes]
         customers = np.array(self.values["customer_uid"], object)[customer_codes]
         return load_facts(groups, customers, len(self.code_of))

@@ -14,7 +14,7 @@ from tests.bench.memberships import group_codes
 
 
 def by_overlap_matrix(clock: Stopwatch, *, path: str) -> dict[str, int]:
-    """Count with overlap_matrix of frgroups."""
+    """Count the common customers with the frgroups function `overlap_matrix`."""
     snapshot = fg.read_snapshot(path)
     with clock:
         counts = fg.overlap_matrix(snapshot)
@@ -22,7 +22,7 @@ def by_overlap_matrix(clock: Stopwatch, *, path: str) -> dict[str, int]:
 
 
 def by_self_merge(clock: Stopwatch, *, path: str) -> dict[str, int]:
-    """Count with a self-merge in pandas, which is faster on codes than on uids."""
+    """Count the common customers with a self-merge in pandas, which is faster for integer codes than for uids."""
     import pandas as pd
 
     codes = fg.read_snapshot(path).matrix
@@ -34,7 +34,7 @@ def by_self_merge(clock: Stopwatch, *, path: str) -> dict[str, int]:
 
 
 def by_scipy(clock: Stopwatch, *, path: str) -> dict[str, int]:
-    """Count with the product of a sparse matrix and its transpose."""
+    """Count the common customers with the product of a sparse matrix and its transpose."""
     from scipy.sparse import csc_array
 
     codes = fg.read_snapshot(path).matrix
@@ -47,7 +47,7 @@ def by_scipy(clock: Stopwatch, *, path: str) -> dict[str, int]:
 
 
 def by_duckdb(clock: Stopwatch, *, path: str) -> dict[str, int]:
-    """Count with a self-join in SQL, with one thread per core."""
+    """Count the common customers with a self-join in DuckDB, which uses one thread per core."""
     import duckdb
     import pyarrow as pa
 
@@ -62,7 +62,7 @@ def by_duckdb(clock: Stopwatch, *, path: str) -> dict[str, int]:
 
 
 def by_pyroaring(clock: Stopwatch, *, path: str) -> dict[str, int]:
-    """Count by intersecting the compressed bitmaps of each pair of groups."""
+    """Count the common customers by intersecting the compressed bitmaps of each pair of groups."""
     from pyroaring import BitMap
 
     codes = fg.read_snapshot(path).matrix
@@ -76,12 +76,12 @@ def by_pyroaring(clock: Stopwatch, *, path: str) -> dict[str, int]:
 
 
 def by_numba(clock: Stopwatch, *, path: str) -> dict[str, int]:
-    """Count with a compiled loop over the groups of each customer, which is a lower bound."""
+    """Count the common customers with a compiled loop over each customer's groups, as a lower bound."""
     from numba import njit
 
     codes = fg.read_snapshot(path).matrix
     loop = njit(_loop)
-    loop(codes.indptr[:1], codes.indices[:0], 0)  # Compile the loop before the measurement.
+    loop(codes.indptr[:1], codes.indices[:0], 0)  # Compile the loop before the measurement starts.
     with clock:
         upper = loop(codes.indptr, codes.indices, codes.n_customers)
         counts = upper + np.triu(upper, k=1).T
@@ -115,7 +115,7 @@ def _square(n_groups: int, row: Any, column: Any, n: Any) -> npt.NDArray[np.int6
 
 
 def counted(counts: npt.NDArray[Any], codes: MembershipMatrix) -> dict[str, int]:
-    """Return the facts for the comparison with other implementations, including a digest of the counts."""
+    """Return the facts that are compared with other implementations, including a digest of the counts."""
     weights = np.arange(1, counts.size + 1, dtype=np.uint64).reshape(counts.shape)
     digest = int((counts.astype(np.uint64) * weights).sum())
     return {"memberships": len(codes), "customers": codes.n_customers, "digest": digest}

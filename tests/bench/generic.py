@@ -1,4 +1,4 @@
-"""Load a tenant with generic tools: the rest_api source of dlt, and a client generated from the OpenAPI document."""
+"""Load a tenant with generic tools: dlt, and a client that is generated from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GENERATED = "flow_retail_client"
 
 
 def load_by_dlt(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
-    """Load groups and customers with dlt into parquet files. Nested lists remain JSON."""
+    """Load groups and customers into Parquet files with dlt. Nested lists are stored as JSON."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"DLT_DATA_DIR": folder, "RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}
         import dlt
@@ -55,7 +55,7 @@ def load_by_dlt(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str,
 
 
 def load_by_generated_client(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
-    """Load groups and customers one page at a time with a client that openapi-python-client generated."""
+    """Load groups and customers one page at a time with a client from openapi-python-client."""
     import pandas as pd
 
     with tempfile.TemporaryDirectory() as folder:

@@ -21,8 +21,8 @@ GENERIC_TIMEOUT = 120.0
 class Scale:
     """Names of the tenants and membership shapes to measure, and the number of rounds.
 
-    `small` and `large` are tenants to load, `covered` has a group of all customers, `stored` is saved to disk, and
-    `changed` is modified by `changes` changes. `sparse`, `dense`, and `huge` are shapes of memberships. `operations`
+    The tenants `small` and `large` are loaded, `covered` has a group of all customers, `stored` is saved to disk, and
+    `changed` is modified by `changes` changes. The membership shapes are `sparse`, `dense`, and `huge`. `operations`
     is the size of a large review page, and `readings` is the number of rounds for short measurements.
     """
 
@@ -57,9 +57,10 @@ QUICK = Scale(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Result of a measurement: medians of both sides and the ratio of each round.
+    """Result of a measurement: the medians of frgroups and its peer, and the ratio in each round.
 
-    If `target` is None, the row has no target. If the measurement was not possible, `note` contains the reason.
+    If `target` is None, there is no target for the ratio. If the measurement was not possible, `note` contains the
+    reason.
     """
 
     measure: str
@@ -73,7 +74,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Median of the ratios."""
+        """Median of the ratios in all rounds."""
         return median(self.ratios) if self.ratios else None
 
     @property
@@ -85,14 +86,14 @@ class Row:
 def compared(
     names: tuple[str, str], unit: str, ours: Iterable[float], peer: Iterable[float], target: float | None = None
 ) -> Row:
-    """Return the row of a comparison, with the ratio of each round and the medians."""
+    """Return the result row of a comparison, with the medians and the ratio in each round."""
     pairs = list(zip(ours, peer, strict=True))
     ratios = tuple(a / b for a, b in pairs)
     return Row(*names, unit, median(a for a, _ in pairs), median(b for _, b in pairs), ratios, target)
 
 
 def by_pages(scale: Scale) -> Iterator[Row]:
-    """Measure loading a large tenant by pages: CPU and memory, and the cost of verification."""
+    """Measure the CPU time, the memory, and the cost of verification when a large tenant is read page by page."""
     with running(scale.large, cap=scale.page_size) as url:
         options = {"page_size": scale.page_size}
         jobs = {
@@ -124,7 +125,7 @@ def by_pages(scale: Scale) -> Iterator[Row]:
 
 
 def at_latency(scale: Scale) -> Iterator[Row]:
-    """Measure the wall time with 16 workers, compared with the minimum for the number of requests."""
+    """Measure the wall time of a load with 16 workers, compared with the minimum for the number of requests."""
     for name in dict.fromkeys([scale.small, scale.large]):
         with running(name, cap=scale.page_size, latency=LATENCY) as url:
             options = {"page_size": scale.page_size, "workers": WORKERS}
@@ -178,7 +179,7 @@ def stored(scale: Scale) -> Iterator[Row]:
 
 
 def generic(scale: Scale) -> Iterator[Row]:
-    """Measure two generic tools that load a tenant. Each tool runs once and has no target."""
+    """Measure how two generic tools load a tenant. Each tool runs once, and there is no target."""
     peers = {
         "dlt rest_api to parquet": ("dlt", "generic.load_by_dlt"),
         "generated OpenAPI client": ("openapi_python_client", "generic.load_by_generated_client"),
@@ -224,5 +225,5 @@ def _sent_to(result: Run, paths: set[str]) -> int:
 
 
 def not_installed(package: str) -> str:
-    """Return the note for a peer that is not installed."""
+    """Return the note for a library that is not installed."""
     return f"{package} is not installed; install the extra `bench`"

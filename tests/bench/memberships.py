@@ -1,4 +1,4 @@
-"""Create synthetic memberships and store them as a snapshot."""
+"""Create synthetic memberships, and store them as a snapshot."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SHAPES = {
 
 @cache
 def stored_snapshot(shape: str) -> str:
-    """Return the path of a stored snapshot of this shape, which is created once in the data folder."""
+    """Return the path of a stored snapshot with the given shape, which is created once in the data folder."""
     return run(Job("memberships.save", {"shape": shape, "folder": str(fg.home() / shape)})).facts["path"]
 
 
@@ -88,5 +88,5 @@ def _uids(letter: str, n: int) -> pd.Index:
 
 
 def group_codes(codes: MembershipMatrix) -> npt.NDArray[np.int32]:
-    """Return the group code of each membership, without using the cached property of the matrix."""
+    """Return the integer code of each membership's group, without using the cached property of the matrix."""
     return np.repeat(np.arange(codes.n_groups, dtype=np.int32), codes.sizes)

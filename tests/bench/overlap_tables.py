@@ -1,4 +1,4 @@
-"""Compute overlap tables, and their slowest parts with other libraries."""
+"""Compute overlap tables with frgroups, and the slowest parts of these tables with other libraries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.bench.child import Stopwatch
 
 
 def pairs(clock: Stopwatch, *, path: str) -> dict[str, int]:
-    """Compute the complete table of overlap_pairs."""
+    """Compute the complete table of group pairs with `overlap_pairs`."""
     snapshot = fg.read_snapshot(path)
     with clock:
         table = fg.overlap_pairs(snapshot, universe=_universe(snapshot.matrix))
@@ -35,7 +35,7 @@ def pairs_by_scipy(clock: Stopwatch, *, path: str) -> dict[str, int]:
 
 
 def combinations(clock: Stopwatch, *, path: str) -> dict[str, int]:
-    """Compute the intersections of the largest groups."""
+    """Compute the number of customers in each combination of the largest groups."""
     snapshot = fg.read_snapshot(path)
     largest = _largest(snapshot.matrix)
     with clock:
@@ -44,7 +44,7 @@ def combinations(clock: Stopwatch, *, path: str) -> dict[str, int]:
 
 
 def combinations_by_groupby(clock: Stopwatch, *, path: str) -> dict[str, int]:
-    """Group an existing table of booleans with pandas."""
+    """Compute the combinations from an existing table of Boolean columns with pandas."""
     import pandas as pd
 
     codes = fg.read_snapshot(path).matrix
@@ -68,6 +68,6 @@ def _largest(codes: MembershipMatrix) -> list[str]:
 
 
 def _facts(codes: MembershipMatrix, n_rows: int, *sums: Any) -> dict[str, int]:
-    """Return the facts for the comparison. Sums of p-values are rounded, because only nine digits are equal."""
+    """Return the facts that are compared. Sums of p-values are rounded, because only nine digits are equal."""
     digest = sum(place * round(float(sum_)) for place, sum_ in enumerate(sums, start=1))
     return {"memberships": len(codes), "customers": codes.n_customers, "digest": n_rows + digest}

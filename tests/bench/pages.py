@@ -12,7 +12,7 @@ MAX_SEARCH_SECONDS = 2.0
 
 
 def review_page(scale: Scale) -> Iterator[Row]:
-    """Measure the page of a large plan in headless Chromium, until a search shows the row of a customer."""
+    """Measure the time until the review page of a large plan finds a customer in headless Chromium."""
     what = f"review page with {scale.operations:,} operations"
     names = (f"time until search works, {what}", f"limit of {MAX_SEARCH_SECONDS:g} s")
     if chromium.found() is None:

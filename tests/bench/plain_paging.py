@@ -1,4 +1,4 @@
-"""Load a tenant with the client of frgroups by reading all pages in parallel, without verification."""
+"""Load a tenant with the frgroups client by reading all pages in parallel, without verification."""
 
 from __future__ import annotations
 

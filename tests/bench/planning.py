@@ -52,7 +52,7 @@ def prepare(clock: Stopwatch, *, tenant: str, folder: str) -> dict[str, Any]:
 
 
 def _changed(now: Any, n_customers: int) -> Any:
-    """Replace one in two hundred memberships. The result is sorted by group, but not by customer."""
+    """Replace one of every 200 memberships. The result is sorted by group, but not by customer."""
     rng = np.random.default_rng(SEED + 5)
     remaining = now[rng.random(len(now)) >= 0.005]
     n = len(now) // 200
@@ -62,7 +62,7 @@ def _changed(now: Any, n_customers: int) -> Any:
 
 
 def by_plan(clock: Stopwatch, *, folder: str, table: str = "wanted") -> dict[str, int]:
-    """Create a plan with frgroups from a snapshot that was just read."""
+    """Create a plan with frgroups from a stored snapshot that has just been read."""
     snapshot, wanted = fg.read_snapshot(Path(folder, "cache")), pd.read_parquet(Path(folder, f"{table}.parquet"))
     with clock:
         plan = fg.plan_memberships(snapshot, wanted, mode="mirror", limits=NO_LIMIT)
@@ -70,7 +70,7 @@ def by_plan(clock: Stopwatch, *, folder: str, table: str = "wanted") -> dict[str
 
 
 def by_complete_plan(clock: Stopwatch, *, folder: str) -> dict[str, int]:
-    """Create a plan with its digest, its table, and the preview."""
+    """Create a plan, including its digest, table of operations, and preview."""
     snapshot, wanted = fg.read_snapshot(Path(folder, "cache")), pd.read_parquet(Path(folder, "wanted.parquet"))
     with clock:
         plan = fg.plan_memberships(snapshot, wanted, mode="mirror", limits=NO_LIMIT)
@@ -100,7 +100,7 @@ def by_polars(clock: Stopwatch, *, folder: str, table: str = "wanted") -> dict[s
 
 
 def by_integers(clock: Stopwatch, *, folder: str) -> dict[str, int]:
-    """Compute the difference of integer keys by sorting and searching, without uids."""
+    """Compute the difference between arrays of integer keys by sorting and searching, without uids."""
     current, wanted = (np.load(Path(folder, f"{name}.npy")) for name in ("current", "wanted"))
     with clock:
         wanted = np.sort(wanted)
@@ -117,5 +117,5 @@ def _missing(some: Any, others: Any) -> Any:
 
 
 def _facts(changed: pd.DataFrame, n_add: int) -> dict[str, int]:
-    """Return the facts for the comparison, with the number of additions in place of the number of customers."""
+    """Return the facts that are compared, with the number of additions instead of the number of customers."""
     return load_facts(changed[UIDS[0]].array, changed[UIDS[1]].array, n_add)

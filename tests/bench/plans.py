@@ -1,4 +1,4 @@
-"""Measure creating plans, compared with other libraries, and applying them."""
+"""Measure how plans are created, compared with other libraries, and how plans are applied."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _PEERS = {
     "polars": ("polars, two anti-joins", 0.5),
     "integers": ("sort and search on integers (the limit)", 2.5),
 }
-_MIXED = ("plan", "polars")  # These implementations are also measured with shuffled rows.
+_MIXED = ("plan", "polars")  # These two implementations are also measured with shuffled rows.
 _LATENCY = 0.02
 
 
 def plan_diff(scale: Scale) -> Iterator[Row]:
-    """Measure a plan for a desired state that replaces one percent of the memberships."""
+    """Measure how a plan is created for a desired state that changes one percent of the memberships."""
     there = [peer for peer in _PEERS if peer != "polars" or find_spec("polars")]
     with tempfile.TemporaryDirectory() as folder:
         options = {"folder": folder}
@@ -54,7 +54,7 @@ def plan_diff(scale: Scale) -> Iterator[Row]:
 
 
 def plan_applied(scale: Scale) -> Iterator[Row]:
-    """Measure applying changes to a tenant with latency. Each round changes the result of the previous one."""
+    """Measure applying changes to a server with latency. Each round changes the result of the previous round."""
     with running(scale.changed, cap=scale.page_size, latency=_LATENCY) as url:
         options = {"page_size": scale.page_size, "changes": scale.changes}
         runs = rounds({"frgroups": Job("apply_changes.apply", options, url)}, scale.rounds)["frgroups"]

@@ -1,4 +1,4 @@
-"""Load a tenant with a blocking socket and the page decoder of frgroups, as a lower bound."""
+"""Load a tenant with a blocking socket and the frgroups page decoder, as a lower bound for the cost of a load."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LARGEST = 8 << 20
 
 
 class Line:
-    """Keep-alive connection that requests one page at a time and trusts Content-Length."""
+    """Keep-alive connection that requests one page at a time and relies on the Content-Length header."""
 
     def __init__(self, base_url: str) -> None:
         url = urlsplit(base_url)
@@ -39,7 +39,7 @@ class Line:
 
 
 def load(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
-    """Load all groups by pages without verification."""
+    """Load all groups page by page, without verification."""
     with clock:
         line, columns, row = Line(base_url), Columns(), ROW_OF[Member]
         groups = line.page("", 1, page_size, Group)

@@ -1,4 +1,4 @@
-"""Format the results as a table for a terminal or as Markdown, with the conditions of the measurements."""
+"""Format the benchmark results for a terminal or as Markdown, and describe the conditions of the measurements."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ PACKAGES += ["requests", "dlt", "openapi-python-client", "duckdb", "numba", "pyr
 
 
 def as_text(rows: Iterable[Row]) -> str:
-    """Return the table with padded columns."""
+    """Return the result table as plain text with aligned columns."""
     lines = [HEADINGS, *map(cells, rows)]
     widths = [max(map(len, column)) for column in zip_longest(*lines, fillvalue="")]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
 
 def as_markdown(rows: Iterable[Row]) -> str:
-    """Return the table as Markdown."""
+    """Return the result table as Markdown."""
     lines = [HEADINGS, ("---",) * len(HEADINGS), *map(cells, rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def cells(row: Row) -> Sequence[str]:
-    """Return the cells of a row, with the note in place of the numbers if there are none."""
+    """Return the table cells of a row, or its note if there are no numbers."""
     if row.ours is None or row.peer is None or row.ratio is None:
         return (row.measure, row.peer_name, row.note, "", "", "", "")
     spread = f" ({min(row.ratios):.3g} to {max(row.ratios):.3g})" if len(row.ratios) > 1 else ""

@@ -13,7 +13,7 @@ from tests.bench.server import TENANT_UID
 
 
 def load(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
-    """Load all groups by pages, and convert each page to a DataFrame."""
+    """Load all groups page by page, and convert each page to a DataFrame."""
     with clock, requests.Session() as session:
         url = f"{base_url}/tenants/{TENANT_UID}/customer-groups"
         frames = []
@@ -32,7 +32,7 @@ def pages(session: requests.Session, url: str, page_size: int) -> Iterator[list[
     number, seen, total = 1, 0, 1
     while seen < total:
         answer = session.get(url, params={"pageNumber": number, "pageSize": page_size}, timeout=60)
-        # answer.json() would use simplejson if it is installed, for example by dlt, and that is slower.
+        # answer.json() would use the slower simplejson if it is installed, for example as a dependency of dlt.
         page = json.loads(answer.content)
         total = page["paging"]["totalCount"]
         seen += len(page["items"])

@@ -16,9 +16,9 @@ TAKEN_AT = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
 
 
 def searched(clock: Stopwatch, *, n: int) -> dict[str, float]:
-    """Open a review page and search for one customer, until only the matching row is shown.
+    """Open a review page, search for one customer, and wait until only the matching row is shown.
 
-    `page` and `csv` are the sizes of the two files in bytes.
+    The result contains the sizes of the HTML page and the CSV file in bytes.
     """
     with tempfile.TemporaryDirectory() as folder:
         plan = _plan(n)
@@ -42,7 +42,7 @@ def _search(page: chromium.Page, uid: str) -> None:
 
 
 def _plan(n: int) -> fg.Plan:
-    """Return a plan that adds all customers to one group. They differ in type, store, and groups."""
+    """Return a plan that adds customers with different types, stores, and groups to one group."""
     uids = [f"{number:08x}-c" for number in range(n)]
     groups = {f"g-{number}": f"Butikk {number} Ærøskøbing" for number in range(20)}
     snapshot = fg.snapshot_from_frames(

@@ -1,4 +1,4 @@
-"""Run each measurement in a new process, in alternating rounds, and read the statistics of the server."""
+"""Run each measurement in a new process, in alternating rounds, and read the server's statistics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MeasurementError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A function of this package, for example "requests_load.load", its options, and the URL of its server."""
+    """Function in this package, for example "requests_load.load", with its options and the URL of the server."""
 
     function: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Cost and facts of one measurement. The server reports the requests, the bytes, and its CPU time."""
+    """Cost and facts of one measurement, including the requests, bytes, and CPU time that the server reports."""
 
     wall: float
     cpu: float
@@ -70,7 +70,7 @@ def run(job: Job, timeout: float = TIMEOUT) -> Run:
 
 
 def rounds(jobs: Mapping[str, Job], n: int) -> dict[str, list[Run]]:
-    """Run each job n times in alternation, so that a temporarily slow machine affects all jobs."""
+    """Run each job n times, in alternation with the other jobs, so that a slow machine affects all jobs equally."""
     runs: dict[str, list[Run]] = {name: [] for name in jobs}
     for _ in range(n):
         for name, job in jobs.items():

@@ -1,8 +1,9 @@
 """
 Serve a tenant from memory in a separate process, so that only the client is measured.
 
-Pages are joined from records that were rendered before. A PUT request changes the members of a group and the records
-of these customers. The path /stats returns the numbers of requests and bytes and the CPU time of the server.
+Pages are assembled from customer records that were encoded in advance. A PUT request changes the members of a group
+and the records of these customers. The path /stats returns the numbers of requests and bytes, and the server's CPU
+time.
 
 The command `python -m tests.bench.server --tenant L` prints the base URL.
 """
@@ -39,7 +40,7 @@ _LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
 
 @dataclass
 class Service:
-    """Lists of a tenant by path, and the number of requests."""
+    """Service that returns a tenant's lists by path, and counts the requests."""
 
     lists: dict[str, tuple[list[bytes], npt.NDArray[np.int32]]]
     code_of: dict[str, int] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Service:
 
     @classmethod
     def of(cls, tenant: Tenant, *, cap: int = PAGE_SIZE_CAP, latency: float = 0.0) -> Service:
-        """Return a service with the two lists of the API for a tenant."""
+        """Return a service with the lists of groups and customers of a tenant."""
         customers, groups = list(tenant.customer_records()), tenant.group_records
         lists = {
             f"{ROOT}/{uid}/customers": (customers, codes)
@@ -108,14 +109,14 @@ class Service:
 
 
 def _in_group(record: bytes, group_uid: str, *, inside: bool) -> bytes:
-    """Return the record of a customer with the group added to or removed from its groups."""
+    """Return a customer's record after a group was added to or removed from the customer's groups."""
     customer = msgspec.json.decode(record)
     others = [uid for uid in customer["customerGroupUids"] if uid != group_uid]
     return msgspec.json.encode(customer | {"customerGroupUids": [*others, group_uid] if inside else others})
 
 
 def _http(status: str, items: list[bytes], start: bytes = b"", end: bytes = b"") -> bytes:
-    """Return an HTTP response whose body is a list of items. A single join avoids copies."""
+    """Return an HTTP response whose body is a list of items, joined only once to avoid copies."""
     length = len(start) + sum(map(len, items)) + max(len(items) - 1, 0) + len(end)
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n".encode() + start
     if not items:
@@ -145,7 +146,7 @@ class Connection(socketserver.BaseRequestHandler):
 
 
 def _whole_request(received: bytes) -> tuple[str, bytes, bytes] | None:
-    """Return the target and body of the first request and the remaining bytes, or None if it is incomplete."""
+    """Return the target, the body, and the bytes after the first request, or None if the request is incomplete."""
     head, blank, rest = received.partition(b"\r\n\r\n")
     length = int((_LENGTH.search(head) or [0, 0])[1])
     if not blank or len(rest) < length:
@@ -197,7 +198,7 @@ def main() -> None:
     address = {"base_url": f"http://127.0.0.1:{server.server_address[1]}/v2", "tenant_uid": TENANT_UID}
     sys.stdout.write(json.dumps(address) + "\n")
     sys.stdout.flush()
-    sys.stdin.read()  # The parent process closes stdin, or ends.
+    sys.stdin.read()  # Stdin is closed when the parent process ends.
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ TENANT = "XL"
 
 
 def soak(tenant: str = TENANT) -> str:
-    """Load the tenant once, and return the cost as a sentence."""
+    """Load a large tenant once, and return a sentence that reports the time and memory."""
     with running(tenant) as url:
         result = run(Job("frgroups_load.load", {"page_size": 500, "digest": False}, url), timeout=3600)
     facts = result.facts

@@ -21,9 +21,9 @@ PROCESSES = {
 
 
 def started(clock: Stopwatch, *, process: str, repeats: int) -> dict[str, int]:
-    """Start a process several times, one after the other."""
+    """Start the same process several times in succession."""
     command = [sys.executable, *PROCESSES[process]]
-    # An installed package has a bytecode cache, so the first process may write one.
+    # An installed package has a bytecode cache, so the first process is allowed to write the cache.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     subprocess.run(command, check=True, capture_output=True, env=environment)
     with clock:
@@ -33,7 +33,7 @@ def started(clock: Stopwatch, *, process: str, repeats: int) -> dict[str, int]:
 
 
 def startup(scale: Scale) -> Iterator[Row]:
-    """Measure the CPU time of `frgroups --help` and of importing the main names."""
+    """Measure the CPU time of `frgroups --help` and of importing the main frgroups functions."""
     repeats = min(scale.readings, MAX_REPEATS)
     jobs = {name: Job("startup.started", {"process": name, "repeats": repeats}) for name in PROCESSES}
     runs = rounds(jobs, scale.readings)

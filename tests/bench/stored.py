@@ -1,4 +1,4 @@
-"""Store and read a large snapshot, compared with a parquet file of its memberships written by pandas."""
+"""Store and read a large snapshot, compared with a Parquet file of its memberships that pandas writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UID_COLUMNS = {
 
 
 def prepare(clock: Stopwatch, *, tenant: str, folder: str) -> dict[str, Any]:
-    """Store the memberships of a tenant with random uids as a parquet file."""
+    """Store the memberships of a tenant with random uids in a Parquet file."""
     world = make_tenant(tenant)
     codes = np.repeat(np.arange(len(world.members)), [len(members) for members in world.members])
     memberships = pd.DataFrame(
@@ -37,7 +37,7 @@ def prepare(clock: Stopwatch, *, tenant: str, folder: str) -> dict[str, Any]:
 
 
 def write_pandas(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
-    """Write the table with the default options of pandas."""
+    """Write the membership table to a Parquet file with the default options of pandas."""
     memberships = pd.read_parquet(Path(folder, "given.parquet"))
     path = Path(folder, "pandas.parquet")
     os.sync()
@@ -58,7 +58,7 @@ def write_frgroups(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
 
 
 def read_pandas(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
-    """Read the parquet file of pandas."""
+    """Read the Parquet file that pandas has written."""
     _warm(folder, "pandas.parquet")
     with clock:
         memberships = pd.read_parquet(Path(folder, "pandas.parquet"))
@@ -74,14 +74,14 @@ def read_frgroups(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
 
 
 def _warm(folder: str, pattern: str) -> None:
-    """Read the files once, so that they are in the file system cache."""
+    """Read the files before the measurement, so that they are in the file system cache."""
     for path in Path(folder).glob(pattern):
         if path.is_file():
             path.read_bytes()
 
 
 def _size_of_columns(path: Path, columns: set[str]) -> int:
-    """Return the compressed size of the given columns in a parquet file."""
+    """Return the compressed size of the given columns in a Parquet file."""
     facts = pq.ParquetFile(path).metadata
     groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
     chunks = [group.column(place) for group in groups for place in range(facts.num_columns)]

@@ -1,4 +1,4 @@
-"""Create synthetic tenants of known size, with the API record of each customer as JSON."""
+"""Create synthetic tenants with known sizes, and the API record of each customer as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SKEW = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Size of a tenant. Group sizes are proportional to rank**-SKEW, and one more group can contain all customers."""
+    """Size of a tenant. Group sizes are proportional to rank**-SKEW, and another group can contain all customers."""
 
     customers: int
     groups: int
@@ -38,9 +38,9 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Tenant:
-    """Synthetic tenant with groups and customers. The members of each group are in the order of the API.
+    """Synthetic tenant with groups and customers. The members of each group are in the order that the API returns.
 
-    The same name results in the same tenant on every machine.
+    A tenant with the same name is the same on every machine.
     """
 
     name: str
@@ -90,7 +90,7 @@ def make_tenant(name: str) -> Tenant:
 
 
 def _uids(n: int, seed: int) -> list[str]:
-    """Return random uids like those of uuid4. Sequential uids would compress to half their size."""
+    """Return random uids such as uuid4 creates, because sequential uids would compress to half the size."""
     text = np.random.default_rng(seed).bytes(16 * n).hex()
     codes = (text[at : at + 32] for at in range(0, 32 * n, 32))
     return [f"{t[:8]}-{t[8:12]}-4{t[13:16]}-{'89ab'[int(t[16], 16) % 4]}{t[17:20]}-{t[20:]}" for t in codes]
@@ -111,7 +111,7 @@ _CONSENTS = [(uid, uid.capitalize()) for uid in ("newsletter", "sms", "profiling
 
 
 def _moment(roll: int) -> str:
-    """Return a timestamp between 2018 and 2025."""
+    """Return a timestamp between 2018 and 2025 that is derived from a random number."""
     return (
         f"{2018 + roll % 8}-{1 + roll // 8 % 12:02d}-{1 + roll // 96 % 28:02d}"
         f"T{roll // 2688 % 24:02d}:{roll // 64512 % 60:02d}:{roll % 60:02d}.{roll % 1000:03d}Z"

@@ -1,4 +1,4 @@
-"""Tests of the shell completion in bash, zsh, and fish."""
+"""Tests for shell completion in bash, zsh, and fish."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ PACKAGE = Path(frgroups.__file__).parent
 
 @pytest.fixture
 def complete(monkeypatch, capsys):
-    """Return a function that requests completions in the same way as the script of a shell."""
+    """Return a function that requests completions in the same way as a shell's completion script."""
 
     def request(shell, *words):
         monkeypatch.setenv("_FRGROUPS_COMPLETE", f"{shell}_complete")
@@ -31,7 +31,7 @@ def complete(monkeypatch, capsys):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_commands(complete, shell):
-    "A request returns the commands that start with the word. In zsh, each command has its help text."
+    "A completion request returns the commands that start with the typed word. In zsh, each command has a help text."
     lines = complete(shell, "s")
     expected = sorted(name for name in COMMAND_HELP if name.startswith("s"))
 
@@ -46,7 +46,7 @@ def test_commands(complete, shell):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_options(complete, shell):
-    "The options of a command are returned, but not the former name of a renamed option."
+    "A completion request returns the options of a command, but not the former name of a renamed option."
     text = "\n".join(complete(shell, "plan", "--s"))
 
     assert "--skip-unresolved" in text and "--suppression-list" in text and "--sheet" in text
@@ -54,7 +54,7 @@ def test_options(complete, shell):
 
 
 def test_values(complete):
-    "Choices, files, folders, and options after a list are completed."
+    "Choices, file names, folder names, and options after a list option are completed."
     assert complete("bash", "plan", "--mode", "k") == ["plain,keep_only"]
     assert complete("bash", "plan", "--list", "") == ["file,"]
     assert complete("bash", "sizes", "--cache", "") == ["dir,"]
@@ -65,7 +65,7 @@ def test_values(complete):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_script(capsys, shell):
-    "The script calls frgroups with the variable _FRGROUPS_COMPLETE."
+    "The completion script runs frgroups with the environment variable _FRGROUPS_COMPLETE."
     assert main(["completion", shell]) == 0
 
     out = capsys.readouterr().out
@@ -73,7 +73,7 @@ def test_script(capsys, shell):
 
 
 def test_unknown_shell(monkeypatch):
-    "A completion request from an unknown shell has exit code 1."
+    "A completion request from an unknown shell returns exit code 1."
     monkeypatch.setenv("_FRGROUPS_COMPLETE", "tcsh_complete")
 
     assert main([]) == 1
@@ -90,7 +90,7 @@ def test_unknown_shell(monkeypatch):
     ],
 )
 def test_bash(words, expected, tmp_path, capsys):
-    "The printed script completes words in bash."
+    "The printed completion script completes command names in bash."
     assert main(["completion", "bash"]) == 0
     script = tmp_path / "frgroups.bash"
     script.write_text(capsys.readouterr().out)

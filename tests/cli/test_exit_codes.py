@@ -1,4 +1,4 @@
-"""Tests of the exit codes of errors, of Ctrl-C, and of a closed pipe."""
+"""Tests for the exit codes after errors, after Ctrl-C, and with a closed pipe."""
 
 import os
 import signal
@@ -68,7 +68,7 @@ def test_error(fail, capsys, error, code):
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
 def test_resume_note(fail, capsys, plan_file, error):
-    "If apply is interrupted, the message refers to the journal from which the same command resumes."
+    "If an apply run is interrupted, the message refers to the journal, and the same command resumes the run."
     fail(error)
 
     assert main(["apply", str(plan_file), "--approve", fg.read_plan(plan_file).digest]) == 1
@@ -76,7 +76,7 @@ def test_resume_note(fail, capsys, plan_file, error):
 
 
 def test_click_errors(capsys):
-    "Errors that click raises for invalid arguments have exit code 64."
+    "Errors that click raises for invalid arguments cause exit code 64."
     for words in (["--nonsense"], ["--log"], ["--log", "xml", "doctor"], ["doctor", "extra"], ["doctor", "--tenant"]):
         with pytest.raises(SystemExit) as caught:
             main(words)
@@ -98,7 +98,7 @@ def test_no_prompts():
 
 @pytest.mark.parametrize("words", [["--help"], ["-h"], ["--version"], ["plan", "--help"], ["plan", "-h"]])
 def test_help_and_version(words, capsys):
-    "--help and --version have exit code 0 and print only to stdout."
+    "The options --help and --version return exit code 0 and print only to stdout."
     with pytest.raises(SystemExit) as caught:
         main(words)
 
@@ -108,7 +108,7 @@ def test_help_and_version(words, capsys):
 
 
 def test_documented_codes():
-    "Every error has a documented exit code, and 64 is the worst code."
+    "Every error class has a documented exit code, and 64 is the most severe code."
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
 
     assert {code_of(kind("x")) for kind in kinds} <= set(EXIT_CODES)
@@ -157,7 +157,7 @@ def test_ctrl_c(tmp_path):
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_closed_streams(closed, tmp_path):
-    "A command runs with its usual exit code if stdout or stderr is closed."
+    "If stdout or stderr is closed, a command still returns its usual exit code."
     fg.save_snapshot(fg.sample_snapshot(), tmp_path / "snapshots")
     command = f"{sys.executable} -m frgroups sizes --tenant t-1 --cache {tmp_path / 'snapshots'} {closed}"
 

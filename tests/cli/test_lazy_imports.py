@@ -1,4 +1,4 @@
-"""Tests that help and completion do not import pandas and other slow packages."""
+"""Tests that help pages and completion do not import pandas and other slow packages."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def test_help():
 
 @pytest.mark.parametrize("words", [["--version"], ["nonsense"], ["load", "--jobs", "0"], ["forget", "c-1"], []])
 def test_version_and_usage_errors(words):
-    "--version and most usage errors do not import slow packages."
+    "The option --version and most usage errors do not import slow packages."
     _, modules = run(words)
 
     assert not modules & HEAVY
@@ -55,7 +55,7 @@ def test_version_and_usage_errors(words):
     ["st", "load --", "status --max-age 24h --", "plan --limit removal_share=1 --", "who u --by e", "sizes --at x -"],
 )
 def test_completion(words):
-    "Completion does not import slow packages."
+    "Shell completion does not import slow packages."
     code, modules = run(
         [],
         _FRGROUPS_COMPLETE="bash_complete",

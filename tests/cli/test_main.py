@@ -1,4 +1,4 @@
-"""Tests of the commands: the complete workflow, exit codes, help, and output."""
+"""Tests for the commands: the complete workflow, exit codes, help, and output."""
 
 import json
 import re
@@ -46,14 +46,14 @@ def path_after(label, text):
 
 
 def create_plan(loaded, capsys, *options):
-    """Plan a new group and return the exit code, the path of the plan, and the output."""
+    """Create a plan for a new group and return the exit code, the path of the plan, and the output."""
     code = main(["plan", "--group", "bw", "--create", "Black Week", "--members", "VIP & loyalty - staff", *options])
     out = capsys.readouterr().out
     return code, path_after("Plan", out), out
 
 
 def test_workflow(loaded, capsys, tmp_path):
-    "The commands from doctor to undo work one after the other."
+    "The commands of the complete workflow, from doctor to undo, succeed one after the other."
     for command in (
         ["doctor"],
         ["sizes", "--top", "5"],
@@ -110,7 +110,7 @@ def test_blocked_plan(loaded, capsys, tmp_path):
 
 
 def test_external_ids(loaded, capsys, tmp_path):
-    "An unknown external id is an error, unless --skip-unresolved is given."
+    "An unknown external id in a list causes an error, unless --skip-unresolved is given."
     snapshot = fg.read_snapshot()
     ids = list(snapshot.customers["external_id"].dropna().drop_duplicates(keep=False).head(3))
     path = tmp_path / "list.csv"
@@ -134,7 +134,7 @@ def test_control_character_in_a_list(loaded, capsys, tmp_path):
 
 
 def test_also(loaded, capsys, tmp_path):
-    "--also adds the members of another group expression. An invalid expression is an error."
+    "The option --also adds the members of another group expression. An invalid expression causes an error."
     out = tmp_path / "p.json"
     words = ["plan", "--group", "x", "--create", "X", "--out", str(out)]
 
@@ -144,7 +144,7 @@ def test_also(loaded, capsys, tmp_path):
 
 
 def test_list_without_known_ids(loaded, capsys, tmp_path):
-    "A list without a known id is an error, unless --ids states the type of the ids."
+    "A list without a known id causes an error, unless --ids states the type of the ids."
     path = tmp_path / "list.csv"
     path.write_text("customer_uid\n28\n32\n", encoding="utf-8")
     words = ["plan", "--group", "VIP", "--list", str(path)]
@@ -156,7 +156,7 @@ def test_list_without_known_ids(loaded, capsys, tmp_path):
 
 
 def test_rejected_items_exit_with_5(loaded, capsys, tmp_path):
-    "A plan with a customer who does not exist is applied partially, and the output contains the uid."
+    "If a plan adds a customer who does not exist, the plan is applied partially, and the output contains the uid."
     path = tmp_path / "list.csv"
     path.write_text("customer_uid\n" + "\n".join([*loaded.members("loyalty")[:5], "typo-1"]), encoding="utf-8")
     assert main(["plan", "--group", "staff", "--list", str(path)]) == 0
@@ -180,7 +180,7 @@ def test_apply_json(loaded, capsys, tmp_path):
 
 
 def test_apply_json_without_approval(loaded, capsys):
-    "If a plan is not approved, the JSON line contains the exit code and the message that stderr contains."
+    "If a plan is not approved, the JSON line contains the exit code and the same message as stderr."
     _, plan, _ = create_plan(loaded, capsys)
 
     assert main(["apply", str(plan), "--approve", "0" * 64, "--json"]) == 8
@@ -192,14 +192,14 @@ def test_apply_json_without_approval(loaded, capsys):
 
 
 def test_undo_of_a_journal(tmp_path, capsys):
-    "The error for a journal in place of a receipt contains the suffix of receipts and the option --finalize."
+    "If a journal is passed instead of a receipt, the error contains the receipt suffix and the option --finalize."
     assert main(["undo", str(tmp_path / "x.jsonl")]) == 1
     err = capsys.readouterr().err
     assert "x.jsonl" in err and ".receipt.json" in err and "--finalize" in err
 
 
 def test_review(loaded, capsys, tmp_path):
-    "The review is written next to the plan or to --out. It contains names only with --personal."
+    "A review is written next to the plan or to --out, and it contains customer names only with --personal."
     _, plan, _ = create_plan(loaded, capsys)
     page = plan.with_suffix(".html")
     page.unlink()
@@ -231,7 +231,7 @@ def test_rejection_replaces_an_approval(loaded, capsys):
 
 
 def test_system_error_during_apply(loaded, capsys, monkeypatch):
-    "If a system error interrupts an apply, the message refers to the journal, and the same command resumes the run."
+    "If a system error interrupts an apply run, the message refers to the journal, and the same command resumes it."
     _, plan, _ = create_plan(loaded, capsys)
 
     def fail(*_):
@@ -272,14 +272,14 @@ def test_no_tenant_selected(home_folder, monkeypatch, capsys):
 
 
 def test_no_approval_exits_with_8(loaded, capsys):
-    "The digest of another plan does not approve the plan."
+    "Passing the digest of another plan to --approve does not approve the plan."
     _, plan, _ = create_plan(loaded, capsys)
 
     assert main(["apply", str(plan), "--approve", "0" * 64]) == 8
 
 
 def test_drift_exits_with_4(loaded, capsys):
-    "If the group to create already exists, the plan is stopped because of drift."
+    "If the group that a plan creates already exists, the apply command stops because of drift."
     _, plan, _ = create_plan(loaded, capsys)
     loaded.put_group("bw", "Existing group")
 
@@ -288,7 +288,7 @@ def test_drift_exits_with_4(loaded, capsys):
 
 
 def test_a_locked_tenant_exits_with_7(loaded, capsys):
-    "While another apply holds the lock of the tenant, nothing is sent."
+    "While another process holds the tenant's apply lock, no changes are sent."
     from frgroups.internals.locks import tenant_lock
 
     _, path, _ = create_plan(loaded, capsys)
@@ -299,14 +299,14 @@ def test_a_locked_tenant_exits_with_7(loaded, capsys):
 
 
 def test_nothing_to_do_exits_with_0(loaded, capsys):
-    "A plan without changes has exit code 0, also with --exit-code, and is not saved."
+    "If a plan contains no changes, the exit code is 0 even with --exit-code, and the plan is not saved."
     assert main(["plan", "--group", "VIP", "--members", "VIP", "--exit-code"]) == 0
     assert re.search(r"^Plan\b", capsys.readouterr().out, re.M) is None
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["plan"], ["overlap", "--top", "many"]])
 def test_usage_exits_with_64(words):
-    "A missing or unknown argument has exit code 64 instead of click's 2."
+    "A missing or unknown argument causes exit code 64 instead of 2, which is the default of click."
     with pytest.raises(SystemExit) as caught:
         main(words)
 
@@ -314,7 +314,7 @@ def test_usage_exits_with_64(words):
 
 
 def test_help(capsys):
-    "--help lists the commands, the workflow, the variables, and the exit codes. Each command has an example."
+    "The main help page lists commands, workflow, variables, and exit codes. Each command has an example."
     with pytest.raises(SystemExit):
         main(["--help"])
     out = capsys.readouterr().out
@@ -333,7 +333,7 @@ def test_help(capsys):
 
 @pytest.mark.parametrize("command", [command for command, _ in COMMANDS])
 def test_functions_receive_their_options(command):
-    "The parameters of each function are the options of its command."
+    "The parameters of each command function match the options of the command."
     loaded = root_group().get_command(None, command)
     exposed = {param.name for param in loaded.params if param.expose_value}
     parameters = signature(loaded.callback, follow_wrapped=False).parameters
@@ -355,7 +355,7 @@ def test_functions_receive_their_options(command):
     ],
 )
 def test_log_options(words, level, monkeypatch):
-    "-v and --log are valid before and after the command name. The values after the name take precedence."
+    "The options -v and --log are valid before and after the command name. Values after the name take precedence."
     calls = []
 
     def record(form, level, **facts):
@@ -371,7 +371,7 @@ def test_log_options(words, level, monkeypatch):
 
 
 def test_errors_are_one_line_without_a_traceback(environment, monkeypatch, capsys, tmp_path):
-    "A missing token, a missing snapshot, a failing server, and a corrupt plan have exit code 1 and no traceback."
+    "A missing token, a missing snapshot, a failing server, or a corrupt plan causes exit code 1 without a traceback."
     plan = tmp_path / "p.plan.json"
     plan.write_text(json.dumps({"kind": "frgroups plan", "format_version": 2, "content": {}, "checksum": "x"}))
     for words in (["sizes"], ["show", str(plan)], ["show", str(tmp_path / "none")], ["changes"]):
@@ -387,7 +387,7 @@ def test_errors_are_one_line_without_a_traceback(environment, monkeypatch, capsy
 
 
 def test_changes(loaded, capsys):
-    "`changes` prints the groups that changed between two snapshots."
+    "The command `frgroups changes` prints the groups that changed between two snapshots."
     loaded.advance(days=30)
     assert main(["load"]) == 0
     capsys.readouterr()
@@ -400,7 +400,7 @@ def test_changes(loaded, capsys):
 
 
 def test_health(loaded, capsys, tmp_path):
-    "The findings are printed as text or JSON lines, or written to CSV. The exit code is 0 for all findings."
+    "Health findings are printed as text or JSON lines, or written to CSV. The exit code is 0 for all findings."
     register, table = tmp_path / "register.csv", tmp_path / "health.csv"
     register.write_text("group;exclusive_set\nVIP;tier\nvip_gold;tier\ngone;\n")
 
@@ -426,7 +426,7 @@ def test_invalid_register(loaded, capsys, tmp_path):
 
 
 def test_protected_group(loaded, capsys, tmp_path):
-    "A plan for a protected group is blocked with exit code 3, and the output does not suggest --limit."
+    "A plan that changes a protected group is blocked with exit code 3, and the output does not suggest --limit."
     register = tmp_path / "register.csv"
     register.write_text("group;protected\nstaff;yes\n")
 
@@ -437,7 +437,7 @@ def test_protected_group(loaded, capsys, tmp_path):
 
 
 def test_group_limit(loaded, capsys, tmp_path):
-    "If apply exceeds the limit of a single group, the error contains the group and the limit instead of --limit."
+    "If an apply run exceeds a single group's limit, the error contains the group and the limit instead of --limit."
     limits = tmp_path / "limits.toml"
     limits.write_text("[per_group.staff]\nremovals_per_day = 1\n")
     leaving = loaded.members("staff")[:2]
@@ -471,7 +471,7 @@ def test_sample_list():
 
 
 def test_detected_id_type(loaded, capsys, tmp_path):
-    "The type of the ids is detected from the column name, or from the known ids."
+    "The type of the ids in a list is detected from the column name, or from the known ids."
     external = list(fg.read_snapshot().customers["external_id"].dropna().drop_duplicates(keep=False).head(3))
     for header in ("external_id", "id"):
         path = tmp_path / f"{header}.csv"
@@ -483,7 +483,7 @@ def test_detected_id_type(loaded, capsys, tmp_path):
 
 
 def test_rejection_next_to_the_plan(loaded, capsys):
-    "A rejection in the folder of the plan blocks an apply with the digest."
+    "A rejection file in the plan's folder blocks applying the plan with its digest."
     _, plan, _ = create_plan(loaded, capsys)
     assert main(["approve", str(plan), "--by", "Ola", "--reject", "too many"]) == 0
 
@@ -493,7 +493,7 @@ def test_rejection_next_to_the_plan(loaded, capsys):
 
 
 def test_second_apply(loaded, capsys):
-    "Applying the same plan again sends nothing and prints the receipt of the first apply."
+    "Applying the same plan again sends no changes and prints the receipt of the first run."
     _, plan, _ = create_plan(loaded, capsys)
     words = ["apply", str(plan), "--approve", fg.read_plan(plan).digest]
     assert main(words) == 0

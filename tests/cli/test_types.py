@@ -1,4 +1,4 @@
-"""Tests of the hints of errors in Python and on the command line, and of usage errors."""
+"""Tests for usage errors and for error hints in Python and on the command line."""
 
 import ast
 import pickle
@@ -23,7 +23,7 @@ PYTHON = re.compile(r"(?<!--limit )\b[a-z_]+=|\b(load|save|read|refresh|plan|app
 
 
 def test_message_hint_and_facts():
-    "`str(error)` is the message and the hint, `cli_text` is the message and `cli_hint`, and facts are attributes."
+    "`str(error)` contains the message and `hint`. `cli_text` contains the message and `cli_hint`."
     error = InputError("It is damaged.", hint="Pass a=1.", cli_hint="Pass --a 1.", path="a")
 
     assert (str(error), error.cli_text) == ("It is damaged. Pass a=1.", "It is damaged. Pass --a 1.")
@@ -56,7 +56,7 @@ def test_add_to_an_error(first, second, text, cli_text):
 
 
 def test_pickled_error():
-    "A pickled error keeps its type, texts, and facts."
+    "A pickled error keeps its type, message, hints, and facts."
     error = GroupNotFoundError("No group.", hint="Pass create=.", cli_hint="Pass --create.", close=["a"])
 
     again = pickle.loads(pickle.dumps(error))
@@ -81,7 +81,7 @@ def running():
 
 @pytest.fixture
 def environment(running, monkeypatch):
-    """Select the sandbox, and store two snapshots of another tenant, the newer of which is corrupt."""
+    """Select the sandbox, and store two snapshots of another tenant. The newer snapshot is corrupt."""
     monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
     monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
     monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
@@ -113,7 +113,7 @@ OTHER = ["--tenant", "t-1", "--cache", "{home}/snapshots"]
     ],
 )
 def test_cli_hints(words, code, facts, environment, home_folder, capsys, tmp_path):
-    "The error of a command contains the options and values to use, but no arguments or functions of Python."
+    "A command's error contains the options and values to use, but no Python arguments or functions."
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -127,7 +127,7 @@ def test_cli_hints(words, code, facts, environment, home_folder, capsys, tmp_pat
 
 
 def example_files(home_folder, sandbox, tmp_path):
-    """Write ambiguous customer lists and a blocked plan, and return the values of the placeholders."""
+    """Write ambiguous customer lists and a blocked plan, and return the values that replace the placeholders."""
     (tmp_path / "wide.csv").write_text("a;b\n1;2\n")
     book = Workbook()
     for sheet in (book.active, book.create_sheet("b")):
@@ -153,7 +153,7 @@ def example_files(home_folder, sandbox, tmp_path):
 
 
 def test_drifted_load(running, environment, capsys, no_pause):
-    "A drifted load has exit code 4 but stores the snapshot. A plan for a drifted group has exit code 4."
+    "A load with the verdict drifted stores the snapshot and returns exit code 4, as does a plan for a drifted group."
     filled = [group for group in running.groups() if running.members(group)]
     small, *_, large = sorted(filled, key=lambda group: len(running.members(group)))
     running.misbehave(group_uids="wrong")
@@ -169,7 +169,7 @@ def test_drifted_load(running, environment, capsys, no_pause):
 
 
 def test_cli_hints_in_the_log(environment, capsys):
-    "Log messages on the command line do not contain Python arguments."
+    "Log messages of the command line contain no Python arguments."
     assert main(["sizes", "--tenant", "t-1", "--base-url", "stage", "--log", "json"]) == 1
     assert main(["sizes", *OTHER[:2], "--allow-older", "--log", "json"]) == 0
 
@@ -225,7 +225,7 @@ def test_cli_hints_in_the_log(environment, capsys):
     ],
 )
 def test_usage_error(words, facts, capsys):
-    "A usage error has exit code 64 and contains the usage, the option, and the value. No file is changed."
+    "A usage error causes exit code 64, prints the usage, the option, and the value, and changes no file."
     stored = fg.save_snapshot(fg.sample_snapshot())
 
     assert code_of(words) == 64
@@ -249,7 +249,7 @@ def test_usage_error(words, facts, capsys):
     ],
 )
 def test_renamed(words, old, new, capsys):
-    "The usage error for a former name contains the current name."
+    "The usage error for the former name of an option contains the current name."
     assert code_of(words) == 64
     assert re.search(rf"{old}\W.* renamed to '?{new}", capsys.readouterr().err)
 
@@ -279,7 +279,7 @@ def test_tenant_name_or_uid_in_help(command, capsys):
 
 
 def test_erase_by_tenant_name(home_folder, capsys):
-    "--tenant accepts a name in tenants.toml or a uid. If there is no stored data, the output contains the uid."
+    "The option --tenant accepts a name in tenants.toml or a uid. If no data is stored, the output contains the uid."
     table = '[no]\ntenant_uid = "t-1"\nhost = "stage"\ntoken_command = "x"\n'
     (home_folder / "tenants.toml").write_text(table)
     (home_folder / "tenants.toml").chmod(0o600)
@@ -295,7 +295,7 @@ def test_erase_by_tenant_name(home_folder, capsys):
 
 
 def test_no_arguments_in_messages():
-    "The message of an error does not contain `argument=value`, which only hints for Python may contain."
+    "No error message contains `argument=value`, which is allowed only in hints for Python."
     offenders = []
     for path, call in raised_errors():
         if call.args and re.search(r"\b(with|say|give|or|choose|without) [a-z_]+=", literals(call.args[0])):
@@ -319,7 +319,7 @@ def test_cli_hints_name_existing_options(capsys):
 
 
 def raised_errors():
-    """Yield the path and the syntax node of each call that creates an error of the package."""
+    """Yield the path and the syntax node of each call that creates a frgroups error."""
     names = {kind.__name__ for kind in subclasses(FrgroupsError)}
     for path in Path(fg.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

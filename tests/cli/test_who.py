@@ -1,4 +1,4 @@
-"""Tests of `frgroups who`: the groups of a customer and the plans that changed them."""
+"""Tests for `frgroups who`, which prints a customer's groups and the plans that changed them."""
 
 import json
 import re
@@ -14,7 +14,7 @@ OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=Non
 
 @pytest.fixture
 def tenant(running, monkeypatch):
-    """Return a sandbox with four customers. Customer c-1 is VIP, and c-3 and c-4 have the same external id."""
+    """Return a sandbox with four customers. c-1 is a member of VIP, and c-3 and c-4 have the same external id."""
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05,))
     monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
     monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
@@ -63,7 +63,7 @@ def run_who(capsys, *words):
 
 
 def test_change_after_the_snapshot(tenant, home_folder, capsys):
-    "A change by a plan after the snapshot is listed separately, until a new snapshot shows it."
+    "A change that a plan made after the snapshot is listed separately until a new snapshot contains the change."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-2"]}, purpose="the spring letter")
     apply(tenant, plan, plan.digest)
 
@@ -78,7 +78,7 @@ def test_change_after_the_snapshot(tenant, home_folder, capsys):
 
 
 def test_change_that_no_snapshot_shows(tenant, home_folder, capsys):
-    "If a plan is applied and undone between two snapshots, both changes are in `unseen`."
+    "If a plan is applied and undone between two snapshots, both changes are listed in `unseen`."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-2"]}, purpose="the spring letter")
     receipt = apply(tenant, plan, plan.digest)
     undo = fg.plan_undo(receipt, limits=OPEN)
@@ -94,7 +94,7 @@ def test_change_that_no_snapshot_shows(tenant, home_folder, capsys):
 
 
 def test_groups_changes_and_plans(changed_tenant, capsys):
-    "The output contains the groups and, for each change, its plan, purpose, approval, and receipt."
+    "The output contains the customer's groups and the plan, purpose, approval, and receipt of each change."
     plan, receipt, undo = changed_tenant
 
     code, out, _ = run_who(capsys, "c-2")
@@ -117,7 +117,7 @@ def test_groups_changes_and_plans(changed_tenant, capsys):
 
 
 def test_changes_without_a_plan(changed_tenant, capsys):
-    "A change without a plan has no receipt. The output reports deleted groups and customers in no group."
+    "A change that no plan caused has no receipt. The output reports deleted groups and customers in no group."
     _, first, _ = run_who(capsys, "c-1")
     code, third, _ = run_who(capsys, "c-3")
     values = json.loads(run_who(capsys, "c-3", "--json")[1])
@@ -128,7 +128,7 @@ def test_changes_without_a_plan(changed_tenant, capsys):
 
 
 def test_json(changed_tenant, capsys):
-    "The JSON line contains the groups and the rows of customer_history. Missing values are null."
+    "The JSON line contains the customer's groups and the rows of customer_history. Missing values are null."
     plan, receipt, _ = changed_tenant
 
     code, out, _ = run_who(capsys, "c-2", "--json")
@@ -145,7 +145,7 @@ def test_json(changed_tenant, capsys):
 
 
 def test_external_id(changed_tenant, capsys):
-    "An external id must match with its leading zeros. The error for an unknown or ambiguous id contains the id."
+    "An external id must match exactly, including leading zeros. Errors contain the unknown or ambiguous id."
     assert run_who(capsys, "0150", "--by", "external_id")[1].startswith("Customer c-1 ")
 
     for external_id in ("150", "E9"):
@@ -161,7 +161,7 @@ def first_timestamp():
 
 
 def test_earlier_snapshot(changed_tenant, capsys):
-    "With --at, the output contains the groups and the changes up to the selected snapshot."
+    "With --at, the output contains the customer's groups and changes up to the selected snapshot."
     code, out, _ = run_who(capsys, "c-2", "--at", first_timestamp(), "--json")
 
     values = json.loads(out)
@@ -170,7 +170,7 @@ def test_earlier_snapshot(changed_tenant, capsys):
 
 
 def test_unknown_customer(changed_tenant, capsys):
-    "An unknown uid is an error with exit code 1. An email address in place of a uid is redacted in the message."
+    "An unknown uid causes exit code 1. An email address instead of a uid is redacted in the message."
     for uid, shown in (("c-99", "'c-99'"), ("kari@example.org", "'…@…'"), ("", "''")):
         code, out, err = run_who(capsys, uid)
 
@@ -179,7 +179,7 @@ def test_unknown_customer(changed_tenant, capsys):
 
 
 def test_erased_customer(changed_tenant, capsys):
-    "An erased customer is unknown, by uid and by the tombstone that replaces the uid."
+    "After an erasure, neither the customer's uid nor the placeholder that replaces the uid finds the customer."
     fg.erase_customer("c-2")
 
     for uid in ("c-2", "(erased-1)"):
@@ -188,7 +188,7 @@ def test_erased_customer(changed_tenant, capsys):
 
 
 def test_plan_with_an_erased_customer(tenant, capsys):
-    "If another customer of the plan was erased, the output contains the approval but not the digest of the plan."
+    "If another customer in the plan was erased, the output contains the plan's approval but not its digest."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-2", "c-3"]})
     apply(tenant, plan, plan.digest)
     load(tenant)
@@ -200,7 +200,7 @@ def test_plan_with_an_erased_customer(tenant, capsys):
 
 
 def test_unverifiable_snapshot(home_folder, capsys, monkeypatch):
-    "The output contains a note if the snapshot is unverifiable."
+    "If the snapshot has the verdict unverifiable, the output contains a note."
     fg.save_snapshot(fg.sample_snapshot("2026-11-03"))
     monkeypatch.setenv("FRGROUPS_TENANT_UID", "t-1")
 
@@ -211,7 +211,7 @@ def test_unverifiable_snapshot(home_folder, capsys, monkeypatch):
 
 
 def test_no_personal_data(changed_tenant, capsys):
-    "The output contains neither the name nor the external id of the customer."
+    "The output of `frgroups who` contains neither the customer's name nor the external id."
     output = "".join(run_who(capsys, "c-2", *options)[1] for options in ([], ["--json"]))
 
     assert "Nordmann" not in output and "E2" not in output

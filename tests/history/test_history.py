@@ -1,4 +1,4 @@
-"""Tests of `size_history` and `customer_history`: sizes, changes, corrupt snapshots, and applied plans."""
+"""Tests for `size_history` and `customer_history`: sizes, changes, corrupt snapshots, and applied plans."""
 
 import logging
 import weakref
@@ -51,9 +51,9 @@ CUSTOMER = {
 
 def week(number, rows=(), names=None, *, tenant_uid="t-1", base_url=HOST):
     """
-    Return a snapshot for a week with the given (group, customer) rows.
+    Return a snapshot of the given week that contains the given pairs of group uid and customer uid.
 
-    `names` maps group uids to names, and can contain groups without members.
+    The argument `names` maps group uids to group names and can contain groups without members.
     """
     groups = None
     if names is not None:
@@ -65,7 +65,7 @@ def week(number, rows=(), names=None, *, tenant_uid="t-1", base_url=HOST):
 
 
 def with_verdicts(snapshot, *groups):
-    """Return the snapshot with the verdict "drifted" for the given groups and "consistent" for all others."""
+    """Return a copy of the snapshot in which the given groups are "drifted" and all other groups are "consistent"."""
     uids = snapshot.reads["customer_group_uid"]
     reads = snapshot.reads.assign(verdict=["drifted" if uid in groups else "consistent" for uid in uids])
     return replace(snapshot, reads=reads, verdict="drifted" if groups else "consistent")
@@ -88,7 +88,7 @@ def rows_of(history, *columns):
 @LAW
 @given(weeks_of)
 def test_sizes_match_sets(weeks):
-    "The sizes and changes equal those of Python sets, and each size is the previous size + n_joined - n_left."
+    "The sizes and changes equal those computed with Python sets. Each size is the previous size + n_joined - n_left."
     table = fg.size_history([week(number, rows) for number, rows in enumerate(weeks)])
 
     assert table.dtypes.astype(str).to_dict() == SIZES
@@ -114,7 +114,7 @@ def test_sizes_match_sets(weeks):
 
 
 def test_renamed_group():
-    "Each row contains the name at that time, `groups` accepts the last name, and a pivot has one column per uid."
+    "If a group was renamed, each row contains the group's name at that time, and `groups` accepts its last name."
     weeks = [
         week(0, [("vip", "1")], {"vip": "VIP", "all": "All"}),
         week(1, [("vip", "1"), ("vip", "2")], {"vip": "VIP club", "all": "All"}),
@@ -130,7 +130,7 @@ def test_renamed_group():
 
 
 def test_snapshot_sources(tmp_path):
-    "A cache, folders, rows of list_snapshots, and Snapshot objects in any order result in the same table."
+    "Snapshots can be passed as a cache folder, snapshot folders, rows of `list_snapshots`, or Snapshot objects."
     weeks = [week(number, [("vip", uid) for uid in "abc"[: number + 1]]) for number in range(3)]
     paths = [fg.save_snapshot(snapshot, tmp_path) for snapshot in weeks]
     listed = fg.list_snapshots(tmp_path)
@@ -143,7 +143,7 @@ def test_snapshot_sources(tmp_path):
 
 
 def test_verdicts():
-    "A row has the verdict of the group in its snapshot. A deleted group has the verdict of the snapshot."
+    "Each row contains the group's verdict in the snapshot. A deleted group has the snapshot's verdict."
     weeks = [
         with_verdicts(week(0, [("a", "1"), ("b", "1")])),
         with_verdicts(week(1, [("a", "1"), ("b", "1")]), "b"),
@@ -175,7 +175,7 @@ def test_duplicate_timestamps(tmp_path):
 
 
 def test_corrupt_snapshots(tmp_path, caplog):
-    "Snapshots with a changed table or manifest are skipped, and the log contains their paths."
+    "Snapshots with a corrupt table or manifest are skipped, and the log contains their paths."
     paths = [fg.save_snapshot(week(number, [("vip", str(number))]), tmp_path) for number in range(4)]
     truncate_memberships(paths[1])
     manifest = paths[2] / "manifest.json"
@@ -194,7 +194,7 @@ def test_corrupt_snapshots(tmp_path, caplog):
 
 
 def test_other_schema_version(tmp_path, caplog):
-    "A snapshot with another schema version is skipped, and the log contains its path."
+    "A snapshot with an unsupported schema version is skipped, and the log contains its path."
     paths = [fg.save_snapshot(week(number, [("vip", "1")]), tmp_path) for number in range(2)]
     manifest = paths[0] / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"schema_version": 2', '"schema_version": 1'))
@@ -204,7 +204,7 @@ def test_other_schema_version(tmp_path, caplog):
 
 
 def test_no_readable_snapshot(tmp_path):
-    "An empty cache, an unknown tenant, and only corrupt snapshots are errors. An empty list returns an empty table."
+    "If no stored snapshot can be read, SnapshotNotFoundError is raised. An empty list results in an empty table."
     with pytest.raises(SnapshotNotFoundError, match="load_snapshot"):
         fg.size_history(cache=tmp_path)
     path = fg.save_snapshot(week(0, [("vip", "1")]), tmp_path)
@@ -224,7 +224,7 @@ def test_no_readable_snapshot(tmp_path):
 
 
 def test_several_tenants_or_hosts(tmp_path):
-    "Several tenants or hosts in a folder require `tenant_uid` and `base_url`. Snapshots of two hosts are rejected."
+    "If a folder contains several tenants or hosts, the arguments `tenant_uid` and `base_url` are required."
     here, there = week(0, [("vip", "1")]), week(1, [("vip", "2")], base_url="https://stage.example")
     for snapshot in (here, there, week(2, [("vip", "3")], tenant_uid="t-2")):
         fg.save_snapshot(snapshot, tmp_path)
@@ -249,19 +249,19 @@ def test_several_tenants_or_hosts(tmp_path):
     ],
 )
 def test_wrong_snapshots(snapshots, expected):
-    "A value that is not a snapshot is an error that contains the argument name or the folder."
+    "If an item is not a snapshot, InputError with the argument name or the folder is raised."
     with pytest.raises(InputError, match=expected):
         fg.size_history(snapshots)
 
 
 def test_snapshots_and_cache(tmp_path):
-    "`snapshots` cannot be combined with `cache`."
+    "The arguments `snapshots` and `cache` cannot be combined."
     with pytest.raises(InputError, match=r"`snapshots`.*`cache`"):
         fg.size_history([week(0)], cache=tmp_path)
 
 
 def test_memory(tmp_path):
-    "At most two snapshots are in memory while the series is read."
+    "While a series of snapshots is read, at most two snapshots are in memory."
     for number in range(6):
         fg.save_snapshot(week(number, [("vip", "1")]), tmp_path)
     references, previous, most = [], None, 0
@@ -280,7 +280,7 @@ def test_memory(tmp_path):
 @FEW
 @given(weeks_of)
 def test_replayed_changes(weeks):
-    "Applying the changes to the first groups of a customer results in the groups of each later snapshot."
+    "The customer's groups in the first snapshot plus the listed changes result in the groups in each later snapshot."
     with TemporaryDirectory() as folder:
         for number, rows in enumerate(weeks):
             fg.save_snapshot(week(number, rows, dict.fromkeys(GROUPS, "x")), folder)
@@ -304,7 +304,7 @@ def test_replayed_changes(weeks):
 
 
 def test_columns_of_changes(tmp_path):
-    "A change has the timestamps of the two snapshots around it, the name of the group, and the group status."
+    "Each change contains the timestamps of the snapshots before and after it, the group name, and the group status."
     for snapshot in (
         week(0, [("a", "1"), ("old", "1")], {"a": "A", "old": "Old"}),
         week(1, [("a", "1"), ("old", "1")], {"a": "A", "old": "Older"}),
@@ -329,7 +329,7 @@ def test_columns_of_changes(tmp_path):
 
 
 def test_drifted_change(tmp_path):
-    "A customer who is missing from a drifted snapshot has two changes, both with the verdict drifted."
+    "If a customer is missing from a drifted group in one snapshot, both changes have the verdict `drifted`."
     rows = [("a", "1"), ("b", "1")]
     for snapshot in (
         with_verdicts(week(0, rows)),
@@ -349,7 +349,7 @@ def test_drifted_change(tmp_path):
 
 
 def test_unknown_customer(tmp_path):
-    "The table is empty for a customer in no snapshot. A uid that is not a string is an error."
+    "If no snapshot contains the customer, the table is empty. A uid that is not a string raises InputError."
     fg.save_snapshot(week(0, [("vip", "1")]), tmp_path)
 
     for uid in ("2", "(erased-1)", ""):
@@ -364,7 +364,7 @@ def test_unknown_customer(tmp_path):
 
 @pytest.fixture
 def tenant(running, monkeypatch):
-    """Return a sandbox with six customers in the group "all", two of them also in "vip", and one in "bw"."""
+    """Return a sandbox with six customers in the group "all", two customers in "vip", and one customer in "bw"."""
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05,))
     running.reset()
     uids = [f"c-{n}" for n in range(1, 7)]
@@ -376,25 +376,25 @@ def tenant(running, monkeypatch):
 
 
 def load(tenant):
-    """Load and store a snapshot."""
+    """Load a snapshot and store it in the data folder."""
     with tenant.client() as client:
         return fg.load_snapshot(client, progress=False)
 
 
 def apply(tenant, plan, approval=None):
-    """Apply a plan, with its digest as the default approval, and return the receipt."""
+    """Apply a plan and return the receipt. If no approval is passed, the plan's digest is used."""
     with tenant.client(writable=True) as client:
         return fg.apply_plan(client, plan, approval=approval or plan.digest, progress=False)
 
 
 def changes_of(uid):
-    """Return the history of a customer without the groups of the first snapshot."""
+    """Return the history of a customer without the rows for the first snapshot."""
     history = fg.customer_history(uid)
     return history[history["change"] != "was in"].reset_index(drop=True)
 
 
 def test_plan_of_a_change(tenant, home_folder):
-    "A change by a plan has the plan's digest, approval, and receipt. Another change at that time has no plan."
+    "Each change by a plan has the plan's digest, approval, and receipt. Changes by other clients have no plan."
     snapshot = load(tenant)
     plan = fg.plan_memberships(snapshot, {"vip": ["c-2", "c-3"]}, mode="mirror", limits=OPEN)
     approval = fg.approve_plan(plan, home_folder / "a.approval.json", by="Kari")
@@ -416,7 +416,7 @@ def test_plan_of_a_change(tenant, home_folder):
 
 
 def test_undo(tenant):
-    "A change by an undo has the digest of the undo plan and, in `reverts`, the digest of the undone plan."
+    "A change by an undo plan has the digest of the undo plan. Its `reverts` value is the digest of the undone plan."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3"]})
     receipt = apply(tenant, plan)
     load(tenant)
@@ -434,7 +434,7 @@ def test_undo(tenant):
 
 
 def test_changes_before_and_after_a_plan(tenant):
-    "The same change before the plan, and after it, is not attributed to the plan."
+    "If other clients make the same change before or after a plan, the change is not attributed to the plan."
     load(tenant)
     tenant.add_members("vip", ["c-3"])
     load(tenant)
@@ -460,7 +460,7 @@ def test_changes_before_and_after_a_plan(tenant):
 
 
 def test_two_plans_between_snapshots(tenant):
-    "If two plans made the same change between two snapshots, it is attributed to the last one."
+    "If two plans made the same change between two snapshots, the change is attributed to the last plan."
     first = fg.plan_memberships(load(tenant), {"vip": ["c-3"]})
     apply(tenant, first)
     tenant.remove_members("vip", ["c-3"])
@@ -473,7 +473,7 @@ def test_two_plans_between_snapshots(tenant):
 
 
 def test_failed_request(tenant):
-    "A later change by other users is not attributed to a plan whose request failed."
+    "If a request failed and another client made the change later, the change is not attributed to the plan."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3"]})
     tenant.misbehave(Fault("status", method="PUT", status=500, times=None))
     receipt = apply(tenant, plan)
@@ -486,7 +486,7 @@ def test_failed_request(tenant):
 
 
 def test_already_and_rejected(tenant):
-    "Customers who were already members, and customers that the server rejected, are not attributed to the plan."
+    "Changes that were already in effect or that the server rejected are not attributed to the plan."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3", "c-4", "c-5"]})
     tenant.add_members("vip", ["c-3"])
     tenant.delete_customer("c-5")
@@ -503,12 +503,12 @@ def test_already_and_rejected(tenant):
 
 
 def plan_uids(plan):
-    """Return the customer uids of a plan's operations."""
+    """Return the customer uids in the changes of a plan."""
     return list(plan.table()["customer_uid"])
 
 
 def test_missing_receipt(tenant, caplog):
-    "Without a readable receipt, a change has the state unknown. The log contains the path of a corrupt receipt."
+    "If the receipt is missing or corrupt, a change is `unknown`. The log contains the path of a corrupt receipt."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3"]})
     receipt = apply(tenant, plan)
     load(tenant)
@@ -525,7 +525,7 @@ def test_missing_receipt(tenant, caplog):
 
 
 def test_receipt_of_an_earlier_run(tenant):
-    "A request that a later run sent is in the history, although the receipt of the earlier run is still stored."
+    "If the run that sent a change wrote no receipt, the history contains the change with the state `unknown`."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3"]})
     tenant.misbehave(Fault("status", method="PUT", status=500, times=None))
     receipt = apply(tenant, plan)
@@ -544,7 +544,7 @@ def test_receipt_of_an_earlier_run(tenant):
 
 
 def test_approval_of_a_resumed_run(tenant):
-    "If a plan is resumed with another approval, each change has the approval of the run that sent it."
+    "If a plan is resumed with another approval, each change has the approval of the run that sent the change."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3", "c-4"]})
     with Journal.for_plan(plan, None) as journal:
         for by, uid in (("Kari", "c-3"), ("Ola", "c-4")):
@@ -561,7 +561,7 @@ def test_approval_of_a_resumed_run(tenant):
 
 
 def test_request_sent_by_the_second_run(tenant):
-    "If the first run could not send a request, the change has the approval of the second run."
+    "If the first run could not send a change and the second run sent it, the change has the second run's approval."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3"]})
     with Journal.for_plan(plan, None) as journal:
         for by, result in (("Kari", "not_sent"), ("Ola", "accepted")):
@@ -577,7 +577,7 @@ def test_request_sent_by_the_second_run(tenant):
 
 @pytest.mark.parametrize("result", ["not_sent", "rejected"])
 def test_unsuccessful_request_in_a_journal(tenant, result):
-    "A change that the journal records as rejected or not sent is not attributed to the plan, even without a receipt."
+    "If there is no receipt, changes that the journal records as rejected or not sent are not attributed to the plan."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3"]})
     with Journal.for_plan(plan, None) as journal:
         journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval={})
@@ -590,7 +590,7 @@ def test_unsuccessful_request_in_a_journal(tenant, result):
 
 
 def test_corrupt_journal(tenant, caplog):
-    "A corrupt journal is skipped with a warning that contains its path. Other journals are still read."
+    "A corrupt journal is skipped with a warning that contains the journal path. Other journals are still read."
     first = apply(tenant, fg.plan_memberships(load(tenant), {"vip": ["c-3"]}))
     second = fg.plan_memberships(load(tenant), {"bw": ["c-3"]})
     apply(tenant, second)
@@ -623,7 +623,7 @@ def test_erased_customer(tenant):
 
 
 def test_journal_folder(tenant, tmp_path):
-    "`journal` selects the folder of the journals. Journals in other folders are not read."
+    "If a journal folder is passed, only the journals in this folder are read."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3"]})
     with tenant.client(writable=True) as client:
         fg.apply_plan(client, plan, approval=plan.digest, journal=tmp_path, progress=False)
@@ -636,7 +636,7 @@ def test_journal_folder(tenant, tmp_path):
 
 
 def test_warning_has_no_hint(tmp_path, caplog):
-    "The warning about a corrupt snapshot contains the file, but no hint about allow_older."
+    "The warning about a corrupt snapshot contains the file name, but does not mention `allow_older`."
     for number in range(3):
         path = fg.save_snapshot(week(number, [("b", "p")]), tmp_path)
     truncate_memberships(path)

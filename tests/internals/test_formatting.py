@@ -1,4 +1,4 @@
-"""Tests of the formatting of timestamps."""
+"""Tests for the formatting of timestamps."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -19,6 +19,6 @@ EAST = timezone(timedelta(hours=9))
     ],
 )
 def test_format_utc(timestamp):
-    "Timestamps in any time zone are converted to UTC."
+    "Timestamps in any time zone are converted to UTC before they are formatted."
     assert format_utc(timestamp) == "2026-11-23 23:10 UTC"
     assert format_utc(timestamp, seconds=True) == "2026-11-23 23:10:05 UTC"

@@ -1,4 +1,4 @@
-"""Tests of the HTML renderer and of the cards."""
+"""Tests for the HTML renderer and the cards."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def test_card_escapes(text):
 
 
 def test_card_invisible_characters():
-    "Characters that would reverse or hide other characters are replaced by escape sequences."
+    "Characters that would reverse or hide other characters in a card are replaced with escape sequences."
     html = Card("VIP\u202epiv", {"a\u200b": "b\x1b[2K"}).html()
 
     assert not {"\u202e", "\u200b", "\x1b"} & set(html)
@@ -44,7 +44,7 @@ def test_card_invisible_characters():
 
 
 def test_jinja_is_imported_lazily():
-    "Jinja2 is imported when a card is rendered, and not before."
+    "Jinja2 is not imported before the first card is rendered as HTML."
     code = (
         "import sys, frgroups; from frgroups.internals.html import Card; import frgroups.review.page; "
         "card = Card('a', {}); card.text(); assert 'jinja2' not in sys.modules; card.html(); "
@@ -57,14 +57,14 @@ def test_jinja_is_imported_lazily():
 
 
 def test_missing_variable():
-    "A template variable that was not passed raises an error."
+    "If a template variable is not passed, the renderer raises an error."
     with pytest.raises(jinja2.UndefinedError):
         render("internals/card.html")
 
 
 @pytest.mark.parametrize("uid", ["a&b", "<c>", "it's", 'q"q', "\u2028x"])
 def test_escaped_forms(uid):
-    "The escaped forms are equal to the output of a template in markup and in JSON data."
+    "The function escaped_forms escapes a string in the same way as a template does in markup and in JSON data."
     from frgroups.internals.html import _environment
 
     template = _environment().from_string("<td>{{ uid }}</td><script>{{ [uid]|tojson }}</script>")
@@ -74,7 +74,7 @@ def test_escaped_forms(uid):
 
 
 def test_assets_have_unix_line_ends():
-    "Style sheets are read with Unix line ends, so that their hashes are the same on all systems."
+    "Style sheets are read with Unix line endings, so that their hashes are the same on all systems."
     style = read_asset("review/page.css")
 
     assert "\r" not in style and csp_hash(style).startswith("sha256-")

@@ -1,4 +1,4 @@
-"""Tests of the conversion of values to JSON."""
+"""Tests for the conversion of values to JSON."""
 
 import json
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -17,7 +17,7 @@ from frgroups.internals.json_values import to_jsonable
     "missing", [None, float("nan"), np.nan, np.float32("nan"), pd.NaT, pd.NA, np.datetime64("NaT")]
 )
 def test_missing_values_are_null(missing):
-    "Missing values become None, also inside a list."
+    "Missing values become None, including missing values inside a list."
     assert to_jsonable(missing) is None
     assert to_jsonable([missing]) == [None]
 
@@ -55,7 +55,7 @@ def test_infinite_numbers_are_null(value):
     ],
 )
 def test_conversion(value, expected):
-    "Each value is converted to a plain Python value."
+    "NumPy, pandas, and date values are converted to plain Python values."
     converted = to_jsonable(value)
 
     assert converted == expected and type(converted) is type(expected)
@@ -77,7 +77,7 @@ values = st.recursive(
 
 @given(values)
 def test_result_is_standard_json(value):
-    "The result can be encoded as standard JSON, and decoding returns the same value."
+    "A converted value can be encoded as standard JSON, and decoding the JSON returns the same value."
     converted = to_jsonable(value)
 
     assert json.loads(json.dumps(converted, allow_nan=False)) == converted

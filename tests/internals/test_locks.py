@@ -1,4 +1,4 @@
-"""Tests of the locks for applies and loads."""
+"""Tests for the locks of apply runs and loads."""
 
 import os
 import signal
@@ -47,7 +47,7 @@ def another_process(cache, code=HOLDER):
 
 
 def test_second_apply(tmp_path):
-    "A second apply raises LockedError, which contains the plan and the process of the first apply."
+    "If another process is applying a plan, tenant_lock raises LockedError with the plan and the process id."
     with (
         another_process(tmp_path) as process,
         pytest.raises(LockedError, match=rf"t-1 .*plan 0123456789ab .*{process.pid}\b"),
@@ -57,7 +57,7 @@ def test_second_apply(tmp_path):
 
 
 def test_second_load_waits(tmp_path):
-    "A second load reports the first load once, and continues when the first load has ended."
+    "A second load reports once that it waits, and continues when the first load has ended."
     messages, order, first_may_end = [], [], threading.Event()
 
     def wait():
@@ -81,7 +81,7 @@ def test_second_load_waits(tmp_path):
 
 
 def test_wait_is_logged(tmp_path, caplog):
-    "Without a callback, a warning with the process that holds the lock is logged."
+    "If no callback is passed, a waiting load logs a warning with the id of the process that holds the lock."
     caplog.set_level("INFO", "frgroups.internals")
 
     with another_process(tmp_path) as process:
@@ -95,7 +95,7 @@ def test_wait_is_logged(tmp_path, caplog):
 
 
 def test_killed_process_releases_its_locks(tmp_path):
-    "After a process was killed, the next apply and the next load do not wait."
+    "After a process is killed, its locks do not block the next apply run or load."
     with another_process(tmp_path) as process:
         process.send_signal(signal.SIGKILL)
         process.wait(10)
@@ -114,7 +114,7 @@ def test_ctrl_c_ends_the_wait(tmp_path):
 
 
 def test_separate_locks(tmp_path):
-    "Applies, tenants, hosts, and cache folders have separate locks."
+    "Locks for different operations, tenants, hosts, or cache folders do not block each other."
     with (
         tenant_lock("t-1", HOST, "00"),
         tenant_lock("t-2", HOST, "00"),
@@ -127,7 +127,7 @@ def test_separate_locks(tmp_path):
 
 
 def test_modes(tmp_path):
-    "Lock files have mode 0600 and folders 0700 for any umask. The description of the holder is deleted at the end."
+    "For any umask, lock files have mode 0600 and folders 0700. The file that describes the lock holder is deleted."
     before = os.umask(0)
     try:
         with tenant_lock("t-1", HOST, "00"), load_lock(tmp_path / "cache", "t-1", HOST):
@@ -144,7 +144,7 @@ def test_modes(tmp_path):
 
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), NotImplementedError("not supported")])
 def test_lock_cannot_be_created(tmp_path, monkeypatch, caplog, error):
-    "If the lock cannot be created, a load logs a warning and continues, and an apply raises an error."
+    "If the lock cannot be created, a load logs a warning and continues, but an apply run raises an error."
 
     def fail(*_, **__):
         raise error
@@ -160,7 +160,7 @@ def test_lock_cannot_be_created(tmp_path, monkeypatch, caplog, error):
 
 
 def test_lock_folder_cannot_be_created(tmp_path, caplog):
-    "If the folder of the lock cannot be created, a load logs a warning and continues."
+    "If the lock folder cannot be created, a load logs a warning and continues."
     (tmp_path / ".locks").write_text("")
 
     with load_lock(tmp_path, "t-1", HOST) as waited:
@@ -169,7 +169,7 @@ def test_lock_folder_cannot_be_created(tmp_path, caplog):
 
 
 def test_nested_load(tmp_path):
-    "A load within a load of the same thread raises LockedError, unless the tenant or the folder differs."
+    "If a thread starts a load within a load of the same tenant and folder, LockedError is raised."
     with load_lock(tmp_path, "t-1", HOST):
         with (
             pytest.raises(LockedError, match="t-1"),
@@ -184,7 +184,7 @@ def test_nested_load(tmp_path):
 
 
 def test_locked_tenants(tmp_path):
-    "The result contains the tenants of finished applies, and of finished loads into the given folders."
+    "locked_tenants returns the tenants of finished apply runs and of finished loads in the given folders."
     with tenant_lock("t/1", HOST, "plan"), load_lock(tmp_path / "a", "t-2", "http://127.0.0.1:8020/v2"):
         pass
     with load_lock(tmp_path / "b", "t-3", HOST):
@@ -197,7 +197,7 @@ def test_locked_tenants(tmp_path):
 
 
 def test_error_in_the_block(tmp_path):
-    "An exception in the block is raised unchanged, and the lock is released."
+    "If the block raises an exception, the exception is propagated unchanged and the lock is released."
     with pytest.raises(OSError, match="in the load"), load_lock(tmp_path, "t-1", HOST):
         raise OSError("in the load")
 

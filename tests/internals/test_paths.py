@@ -1,4 +1,4 @@
-"""Tests of the paths of the data folder and of atomic writes."""
+"""Tests for the paths of the data folder and for atomic writes."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ from frgroups.internals.paths import data_subdir, home, resolve_folder, tenant_f
 
 @pytest.fixture
 def empty_folder(tmp_path, monkeypatch):
-    """An empty working directory without FRGROUPS_HOME, and a temporary data folder of the user."""
+    """Change to an empty working directory, unset FRGROUPS_HOME, and use a temporary user data folder."""
     monkeypatch.delenv("FRGROUPS_HOME")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "user"))
     work = tmp_path / "work"
@@ -29,7 +29,7 @@ def empty_folder(tmp_path, monkeypatch):
 
 
 def test_frgroups_home(monkeypatch, tmp_path):
-    "FRGROUPS_HOME takes precedence, and ~ in its value is expanded."
+    "The variable FRGROUPS_HOME takes precedence, and ~ in its value is expanded."
     monkeypatch.setenv("FRGROUPS_HOME", f" {tmp_path} ")
     assert home() == tmp_path
 
@@ -39,7 +39,7 @@ def test_frgroups_home(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("marker", ["pyproject.toml", "notebooks"])
 def test_project_data_folder(empty_folder, monkeypatch, marker):
-    "The data folder of the nearest parent with pyproject.toml or notebooks is used."
+    "In a project, the data folder next to pyproject.toml or notebooks is used."
     (empty_folder / "data").mkdir()
     (empty_folder / marker).mkdir()
     deep = empty_folder / "notebooks" / "deep"
@@ -50,7 +50,7 @@ def test_project_data_folder(empty_folder, monkeypatch, marker):
 
 
 def test_user_data_folder(empty_folder, monkeypatch):
-    "Outside of a project, the data folder of the user is used, even if the working directory has a data folder."
+    "Outside of a project, the user data folder is used, even if the working directory has a data folder."
     (empty_folder / "data").mkdir()
 
     assert home() == empty_folder.parent / "user" / "frgroups"
@@ -63,7 +63,7 @@ def test_user_data_folder(empty_folder, monkeypatch):
     [(Windows, ("AppData", "Local", "frgroups")), (MacOS, ("Library", "Application Support", "frgroups"))],
 )
 def test_user_folder_of_other_systems(empty_folder, monkeypatch, system, end):
-    "On Windows and macOS, the folder follows the convention of the system and contains no author name."
+    "On Windows and macOS, the user data folder follows the convention of the system, without an author name."
     monkeypatch.delenv("XDG_DATA_HOME")
     monkeypatch.setattr("platformdirs.windows.get_win_folder", lambda name: str(empty_folder / "AppData" / "Local"))
     monkeypatch.setattr(platformdirs, "user_data_path", lambda *args, **names: system(*args, **names).user_data_path)
@@ -80,7 +80,7 @@ def test_platformdirs_is_imported_late():
 
 
 def test_folders_are_not_created(monkeypatch, tmp_path):
-    "The functions return paths and create neither the data folder nor a subfolder."
+    "The functions that return paths do not create the data folder or its subfolders."
     monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "new"))
 
     assert data_subdir("plans") == tmp_path / "new" / "plans"
@@ -111,7 +111,7 @@ def test_folder_cannot_be_created(tmp_path):
 
 
 def test_atomic_write(tmp_path):
-    "If the block raises an error, the old file remains and the temporary file is deleted."
+    "If an atomic write is interrupted, the old file remains and the temporary file is deleted."
     path = write_text(tmp_path / "deep" / "f.txt", "old")
 
     with pytest.raises(KeyboardInterrupt), atomic_write(path) as draft:
@@ -123,7 +123,7 @@ def test_atomic_write(tmp_path):
 
 
 def test_write_text(tmp_path):
-    "The file has mode 0600 for any umask and is written in UTF-8 with Unix line ends."
+    "The function write_text writes UTF-8 with Unix line endings to a file with mode 0600 for any umask."
     before = os.umask(0)
     try:
         path = write_text(tmp_path / "f.txt", "ø\n")
@@ -135,7 +135,7 @@ def test_write_text(tmp_path):
 
 
 def test_mode_of_the_temporary_file(tmp_path):
-    "Other users cannot read the temporary file."
+    "Other users cannot read the temporary file of an atomic write."
     with atomic_write(tmp_path / "f.txt") as draft:
         assert draft.parent == tmp_path
         assert draft.stat().st_mode & 0o777 == 0o600
@@ -147,7 +147,7 @@ names = st.text(min_size=1, max_size=12).filter(lambda text: text.isprintable())
 
 @given(first=names, second=names)
 def test_tenant_folder(first, second):
-    "Each tenant uid results in a valid and unique folder name."
+    "The folder name for each tenant uid is valid and unique."
     folder = tenant_folder(first, "https://api.example:8443/v1")
 
     assert folder not in (".", "..")
@@ -156,7 +156,7 @@ def test_tenant_folder(first, second):
 
 
 def test_tenant_folder_of_different_hosts():
-    "The folder names of a tenant differ for each host and port, and for snapshots without a host."
+    "The folder name of a tenant is different for each host and port, and for snapshots without a host."
     hosts = ["https://api.example", "https://stage.example", "http://127.0.0.1:8001", "http://127.0.0.1:8002", None]
 
     assert len({tenant_folder("t-1", host) for host in hosts}) == 5
@@ -165,7 +165,7 @@ def test_tenant_folder_of_different_hosts():
 
 @pytest.mark.parametrize("path", ["", " "])
 def test_empty_string_as_folder(empty_folder, path):
-    "An empty string is rejected as a folder. A dot is the current folder."
+    """An empty string is rejected as a folder, and "." is resolved to the current folder."""
     with pytest.raises(InputError, match="snapshots"):
         resolve_folder(path, "snapshots")
 
@@ -174,6 +174,6 @@ def test_empty_string_as_folder(empty_folder, path):
 
 @pytest.mark.parametrize("path", ["a" * 300, 5, b"folder", "\0"])
 def test_invalid_folder(path):
-    "A folder that is not a valid path raises InputError with the purpose of the folder."
+    "If a folder is not a valid path, an InputError with the purpose of the folder is raised."
     with pytest.raises(InputError, match="journals"):
         resolve_folder(path, "journals")

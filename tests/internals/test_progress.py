@@ -1,4 +1,4 @@
-"""Tests of progress bars and progress callbacks."""
+"""Tests for progress bars and progress callbacks."""
 
 import importlib.util
 import io
@@ -20,7 +20,7 @@ def work(progress):
 
 
 def test_callback():
-    "The callback receives the text, the count, and the total after each change."
+    "The progress callback receives the text, the count, and the total after each change."
     calls = []
 
     work(Progress("Reading", unit="rows", show=lambda *state: calls.append(state)))
@@ -29,7 +29,7 @@ def test_callback():
 
 
 def test_total_argument():
-    "Without a call of expect(), the total is the argument, or None if it is unknown."
+    "If expect() is not called, the callback receives the argument `total`, which can be None."
     calls = []
 
     for total in (3, None):
@@ -40,7 +40,7 @@ def test_total_argument():
 
 
 def test_error_in_the_callback():
-    "An exception in the callback ends the operation."
+    "If the progress callback raises an exception, the operation ends with this exception."
 
     def stop(*_):
         raise RuntimeError("stopped")
@@ -50,7 +50,7 @@ def test_error_in_the_callback():
 
 
 def test_stop_iteration_in_the_callback():
-    "A StopIteration in the callback is converted to InputError, because it would end a loop of the operation."
+    "A StopIteration from the callback is converted to InputError, because it could silently end a loop."
     items = iter([None])
 
     with pytest.raises(InputError, match="StopIteration") as caught:
@@ -61,14 +61,14 @@ def test_stop_iteration_in_the_callback():
 
 @pytest.mark.parametrize("show", [None, False])
 def test_no_bar_if_output_is_redirected(show, capsys):
-    "By default, or with False, no progress bar is shown if the output is redirected."
+    "If the output is redirected, no progress bar is shown by default or with show=False."
     work(Progress("Reading", unit="rows", show=show))
 
     assert capsys.readouterr() == ("", "")
 
 
 def test_bar_on_stderr(capsys):
-    "With True, a progress bar with text, unit, and total is written to stderr."
+    "With show=True, a progress bar with text, unit, and total is written to stderr."
     work(Progress("Reading", unit="rows", show=True))
 
     out, err = capsys.readouterr()
@@ -92,7 +92,7 @@ def test_bar_in_a_terminal(monkeypatch):
 
 
 def test_no_bar_in_a_terminal(monkeypatch):
-    "With False or a callback, no progress bar is shown in a terminal."
+    "With show=False or a callback, no progress bar is shown in a terminal."
 
     class Terminal(io.StringIO):
         def isatty(self):
@@ -109,7 +109,7 @@ def test_no_bar_in_a_terminal(monkeypatch):
 
 @pytest.fixture
 def kernel(monkeypatch):
-    """A simulated notebook kernel without ipywidgets."""
+    """Simulate a notebook kernel without ipywidgets."""
     shell = type("ZMQInteractiveShell", (), {})()
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     found = importlib.util.find_spec
@@ -119,7 +119,7 @@ def kernel(monkeypatch):
 
 
 def test_bar_in_a_notebook(kernel, capsys):
-    "In a notebook without ipywidgets, the progress bar is written to stdout, because stderr is shown like an error."
+    "In a notebook without ipywidgets, the progress bar is written to stdout, because stderr looks like an error."
     work(Progress("Reading", unit="rows"))
 
     out, err = capsys.readouterr()

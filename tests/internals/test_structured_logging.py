@@ -1,4 +1,4 @@
-"""Tests of the structured log and its formats."""
+"""Tests for the structured log and its formats."""
 
 import io
 import json
@@ -35,7 +35,7 @@ def lines(stream):
 
 
 def test_json_line():
-    "A line contains time, level, logger, event, and message, followed by the fields of the event."
+    "A JSON log line contains the time, level, logger, event, and message, followed by the fields of the event."
     stream = io.StringIO()
     fg.log_json(stream)
 
@@ -73,7 +73,7 @@ def test_record_attributes(caplog):
 
 
 def test_fields():
-    "A field with the name of a record attribute gets the suffix _, and all values are converted to JSON."
+    """If an event field has the name of a record attribute, "_" is appended. All values are converted to JSON."""
     stream = io.StringIO()
     fg.log_json(stream)
     facts = {
@@ -113,7 +113,7 @@ def test_fields():
 
 
 def test_second_call_of_log_json():
-    "A second call moves the handler to the new stream, so that no line is written twice."
+    "A second call of log_json moves the handler to the new stream, so that no line is written twice."
     first, second = io.StringIO(), io.StringIO()
 
     handler = fg.log_json(first)
@@ -125,7 +125,7 @@ def test_second_call_of_log_json():
 
 
 def test_log_json_does_not_raise_the_logger_level():
-    "The logger keeps a lower level, and only the handler uses the given level."
+    "If the logger already has a lower level, log_json sets only the level of the handler."
     root, stream = logging.getLogger("frgroups"), io.StringIO()
     root.setLevel(logging.DEBUG)
 
@@ -137,13 +137,13 @@ def test_log_json_does_not_raise_the_logger_level():
 
 @pytest.mark.parametrize("level", ["LOUD", True, None])
 def test_invalid_level(level):
-    "An invalid level raises InputError with the valid levels."
+    "If the level is invalid, an InputError with the valid levels is raised."
     with pytest.raises(fg.errors.InputError, match=r"`level` .*DEBUG"):
         fg.log_json(level=level)
 
 
 def test_additional_fields():
-    "Additional fields are on every line, and a field of the event with the same name takes precedence."
+    "Additional fields are written to every line. An event field with the same name takes precedence."
     stream = io.StringIO()
     fg.log_json(stream, tenant="sport_no", job="nightly")
 
@@ -157,7 +157,7 @@ def test_additional_fields():
 
 
 def test_exceptions():
-    "The log contains the message of a frgroups exception, and only the type and location of other exceptions."
+    "The log contains the messages of frgroups exceptions, but only the type and location of other exceptions."
     stream = io.StringIO()
     fg.log_json(stream)
     token = "eyJ-secret-token"
@@ -177,14 +177,14 @@ def test_exceptions():
 
 
 def test_error_info():
-    "The message of an OSError contains its file and reason. The message of a KeyError does not contain the key."
+    "The logged message of an OSError contains its file and reason. That of a KeyError does not contain the key."
     assert error_info(OSError(28, "No space left on device", "/x"))["message"] == "/x: No space left on device"
     info = error_info(KeyError("kari@example.org"))
     assert info["type"] == "KeyError" and "kari" not in info["message"]
 
 
 def test_text_line(capsys):
-    "The text format writes a message with line breaks on one line, after the values of the additional fields."
+    "The text format writes each message on one line, after the values of the additional fields."
     with logged_to_stderr("text", "INFO", tenant="sport_no"):
         log_event(log, logging.INFO, "test", "two\nlines")
 
@@ -192,7 +192,7 @@ def test_text_line(capsys):
 
 
 def test_lines_of_several_threads():
-    "Each line is valid JSON if several threads log at the same time."
+    "If several threads log at the same time, each log line is still valid JSON."
     stream = io.StringIO()
     fg.log_json(stream)
 

@@ -1,4 +1,4 @@
-"""Tests of the function that reads TOML files."""
+"""Tests for the function that reads TOML files."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from frgroups.internals.toml_files import read_toml
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_byte_order_mark(tmp_path, mark):
-    "A byte order mark is ignored in the content and included in the returned bytes."
+    "A byte order mark is ignored by the parser but included in the returned bytes."
     path = tmp_path / "limits.toml"
     path.write_bytes(mark + b"n = 1")
 
@@ -21,7 +21,7 @@ def test_byte_order_mark(tmp_path, mark):
     ids=["syntax", "encoding", "nesting"],
 )
 def test_invalid_file(tmp_path, body, problem):
-    "The error for an invalid file contains its description, its path, the problem, and the example."
+    "The error for an invalid TOML file contains the description, the path, the problem, and the example."
     path = tmp_path / "limits.toml"
     path.write_bytes(body)
 
@@ -32,7 +32,7 @@ def test_invalid_file(tmp_path, body, problem):
 
 
 def test_missing_file_and_folder(tmp_path):
-    "The error for a missing file or a folder contains the reason."
+    "If the path does not exist or is a folder, the error contains this reason."
     with pytest.raises(InputError, match=r"policy .*missing\.toml: No such file"):
         read_toml(tmp_path / "missing.toml", "policy")
     with pytest.raises(InputError, match="folder"):

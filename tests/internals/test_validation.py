@@ -1,4 +1,4 @@
-"""Tests of the argument checks."""
+"""Tests for the argument checks."""
 
 import numpy as np
 import pytest
@@ -10,20 +10,20 @@ from frgroups.plan.limits import Limits
 
 @pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
 def test_valid_integers(value):
-    "Integers of Python and NumPy are valid up to and including the bounds."
+    "Python and NumPy integers are valid if they are within the bounds, including the bounds."
     check_number(value, "n", at_least=0, at_most=3, whole=True)
     check_number(value, "n")
 
 
 @pytest.mark.parametrize("value", [0.5, np.float64(0.5), np.float32(0.5), 1, np.int64(1)])
 def test_valid_shares(value):
-    "Numbers of Python and NumPy are valid shares."
+    "Python and NumPy numbers above 0 and up to 1 are valid shares."
     check_share(value, "share")
 
 
 @pytest.mark.parametrize("value", [True, np.bool_(True), np.float64("nan"), "1", None, 1j])
 def test_invalid_numbers(value):
-    "Booleans, NaN, and values of other types are rejected."
+    "Booleans, NaN, and values that are not numbers are rejected."
     with pytest.raises(InputError):
         check_number(value, "n")
     with pytest.raises(InputError):

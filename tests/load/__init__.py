@@ -1,1 +1,1 @@
-"""Tests of `frgroups.load`."""
+"""Tests for `frgroups.load`."""

@@ -1,4 +1,4 @@
-"""Tests of loading several tenants, each in a separate process."""
+"""Tests for loading several tenants, each in a separate process."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def tenants(running, home_folder):
 
 
 def write_config(home, tenants):
-    """Write tenants.toml for some sandboxes, with a command that prints the token or fails."""
+    """Write tenants.toml for some sandboxes, with a token command that prints the token or fails."""
     text = ""
     for name, (sandbox, token) in tenants.items():
         command = ["echo", token] if token else ["sh", "-c", "echo vault is sealed >&2; exit 7"]
@@ -68,7 +68,7 @@ def write_config(home, tenants):
 
 
 def read_lines(capsys):
-    """Return the JSON lines that a command has printed, by tenant name."""
+    """Return a dictionary with the JSON lines that a command has printed, by tenant name."""
     results = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert all(line.keys() == KEYS for line in results)
     return {line["name"]: line for line in results}
@@ -96,7 +96,7 @@ def test_failed_tenants(tenants, capsys, home_folder):
 
 
 def test_output_without_json(tenants, capsys):
-    """Without --json, the command prints one line per tenant, a table, and a total."""
+    """Without --json, `frgroups load` prints one line per tenant, a table, and a total."""
     assert main(["load", "--tenant", "fine", "locked_out", "--jobs", "1"]) == 1
     out = capsys.readouterr().out
 
@@ -106,7 +106,7 @@ def test_output_without_json(tenants, capsys):
 
 
 def test_tenant_option(tenants, capsys, home_folder):
-    """The option --tenant selects a tenant of tenants.toml in several commands."""
+    """The option --tenant of several commands selects a tenant in tenants.toml."""
     assert main(["load", "--tenant", "fine"]) == 0
     assert main(["doctor", "--tenant", "fine"]) == 0
     assert main(["sizes", "--tenant", "fine"]) == 0
@@ -120,7 +120,7 @@ def test_tenant_option(tenants, capsys, home_folder):
 
 
 def test_tenant_of_environment(tenants, capsys, monkeypatch):
-    """Without --tenant, the tenant of the environment variables is loaded."""
+    """Without the option --tenant, the tenant in the environment variables is loaded."""
     monkeypatch.setenv("FRGROUPS_TENANT_UID", "fine")
     monkeypatch.setenv("FRGROUPS_TOKEN", tenants[0].token)
     monkeypatch.setenv("FRGROUPS_BASE_URL", tenants[0].base_url)
@@ -133,7 +133,7 @@ def test_tenant_of_environment(tenants, capsys, monkeypatch):
 
 
 def test_same_fields_in_load_and_status(tenants, capsys):
-    """The JSON lines of load and status use the same names and values, and unknown values are null."""
+    """`frgroups load` and `frgroups status` print the same JSON keys and values, with null for unknown values."""
     assert main(["load", "--tenant", "fine", "--json"]) == 0
     loaded = json.loads(capsys.readouterr().out)
     assert main(["status", "--tenant", "fine", "--json"]) == 0
@@ -173,7 +173,7 @@ def test_options_of_all_tenants(tenants, capsys):
 
 
 def test_invalid_configuration(tenants, capsys, home_folder):
-    """An invalid table in tenants.toml affects only the tenant that it belongs to."""
+    """An invalid table in tenants.toml affects only the tenant that the table defines."""
     path = home_folder / "tenants.toml"
     path.write_text(path.read_text() + '[typo]\ntenant_uid = "t"\nhots = "stage"\n')
 
@@ -210,7 +210,7 @@ def test_missing_config_file(capsys, home_folder):
 
 @pytest.mark.parametrize("words", [["--jobs", "0"], ["--jobs", "two"], ["--requests-per-second", "nan"]])
 def test_invalid_numbers(words, capsys):
-    """An invalid number ends the command with exit code 64."""
+    """If an option of `frgroups load` contains an invalid number, the exit code is 64."""
     with pytest.raises(SystemExit) as caught:
         main(["load", "--all", *words])
 
@@ -218,7 +218,7 @@ def test_invalid_numbers(words, capsys):
 
 
 def test_drifted_tenant(tenants, capsys, home_folder, monkeypatch):
-    """If a tenant changes during the load, its snapshot is stored and the exit code is 4."""
+    """If the groups of a tenant change during the load, the snapshot is stored and the exit code is 4."""
     fine, broken, _ = tenants
     broken.misbehave(group_uids="absent", moving="swap", moving_times=None)
     write_config(home_folder, {"fine": (fine, fine.token), "moving": (broken, broken.token)})
@@ -232,7 +232,7 @@ def test_drifted_tenant(tenants, capsys, home_folder, monkeypatch):
 
 
 def test_unexpected_error(tenants, monkeypatch):
-    """The result of an unexpected error contains its type and location, but not its message."""
+    """If a load raises an unexpected error, the result contains its type and location, but not its message."""
 
     def surprise(*_, **__):
         raise RuntimeError("kari@example.org")
@@ -246,7 +246,7 @@ def test_unexpected_error(tenants, monkeypatch):
 
 @pytest.mark.parametrize(("code", "number"), [("import os; os.abort()", 6), ("print('[]')", 0)])
 def test_failed_process(tenants, capsys, monkeypatch, code, number):
-    """If a process crashes or prints invalid output, only its own tenant fails."""
+    """If the load process of a tenant crashes or prints invalid output, only this tenant fails."""
     start = processes._Processes.start
 
     def die(self, command):
@@ -260,7 +260,7 @@ def test_failed_process(tenants, capsys, monkeypatch, code, number):
 
 
 def test_number_of_jobs(tenants, home_folder, monkeypatch):
-    """At most `jobs` processes run at the same time."""
+    """At most `jobs` load processes run at the same time."""
     fine = tenants[0]
     write_config(home_folder, {f"t{n}": (fine, fine.token) for n in range(1)})
     counts, start = [], processes._Processes.start
@@ -277,7 +277,7 @@ def test_number_of_jobs(tenants, home_folder, monkeypatch):
 
 
 def test_shared_rate_limit(home_folder):
-    """The tenants of a remote server share its rate limit, and a lower limit of a tenant has precedence."""
+    """All tenants on one remote server share a rate limit, but a lower limit of a single tenant has precedence."""
     rows = {"a": "stage", "b": "stage", "c": "stage", "d": "production", "e": "http://127.0.0.1:9/v2"}
     text = "".join(
         f'{n} = {{tenant_uid = "{n}", host = "{host}", token_command = "x"}}\n' for n, host in rows.items()
@@ -298,7 +298,7 @@ def test_shared_rate_limit(home_folder):
 
 
 def start_command(*words):
-    """Start the command in a separate process."""
+    """Start the command `frgroups load` in a separate process."""
     command = [sys.executable, "-m", "frgroups.cli.main", *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -311,7 +311,7 @@ def child_pids(process):
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize(("kind", "code"), [(signal.SIGINT, 1), (signal.SIGTERM, 128 + signal.SIGTERM)])
 def test_interrupted_batch(tenants, home_folder, kind, code):
-    """On Ctrl-C or SIGTERM, running loads are terminated, and stored snapshots remain."""
+    """On Ctrl-C or SIGTERM, running loads are terminated, and snapshots that have already been stored remain."""
     fine, broken, locked_out = tenants
     for slow in (broken, locked_out):
         slow.misbehave(latency=3600)
@@ -339,7 +339,7 @@ def test_interrupted_batch(tenants, home_folder, kind, code):
 
 
 def test_broken_pipe(tenants, monkeypatch, capsys):
-    """If the reader of the output exits, all child processes are terminated."""
+    """If the process that reads the command's output exits, all child processes are terminated."""
     ended = []
     end = processes._Processes.end
     monkeypatch.setattr(processes._Processes, "end", lambda self: (ended.append(self), end(self)))
@@ -354,7 +354,7 @@ def test_broken_pipe(tenants, monkeypatch, capsys):
 
 
 def test_tenant_in_log_lines(tenants):
-    """With --log json, each log line of the child processes contains the name of its tenant."""
+    """With the option --log json, each log line of a load process contains the name of the tenant."""
     process = start_command("load", "--tenant", "fine", "locked_out", "--json", "--log", "json")
     _, err = process.communicate(timeout=60)
     results = [json.loads(line) for line in err.splitlines()]
@@ -366,7 +366,7 @@ def test_tenant_in_log_lines(tenants):
 
 
 def test_failure_is_printed_once(tenants):
-    """Without --log and -v, an error is printed only in the line of its tenant."""
+    """Without the options --log and -v, a failed load prints its error only once, in the line of the tenant."""
     process = start_command("load", "--tenant", "fine", "locked_out")
     out, err = process.communicate(timeout=60)
 
@@ -374,7 +374,7 @@ def test_failure_is_printed_once(tenants):
 
 
 def test_worst_exit_code():
-    """An error has precedence over drift, and `worst` accepts every exit code."""
+    """The exit code for an error has precedence over the exit code for drift, and `worst` accepts every exit code."""
     codes = list(EXIT_CODES)
 
     assert {worst([code]) for code in codes} == set(codes)
@@ -382,7 +382,7 @@ def test_worst_exit_code():
 
 
 def test_error_in_one_line():
-    """The sentence of a failed load is a single line, even if the error message has several lines."""
+    """The summary of a failed load is a single line, even if the error message has several lines."""
     done = LoadResult("a", error={"type": "InputError", "message": "two\nlines"}, seconds=1.0)
 
     assert done.sentence == "a: FAILED after 1.0 s. InputError: two lines"

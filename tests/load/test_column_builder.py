@@ -1,4 +1,4 @@
-"""Tests of the tables that are built from API records."""
+"""Tests for the tables that are built from API records."""
 
 import json
 
@@ -54,7 +54,7 @@ def uids_of(members):
 
 
 def customers_table(members, record, order=None):
-    """Return the customers table of some members, in uid order by default."""
+    """Return the customers table of some members, sorted by uid by default."""
     columns = CustomerColumns(record)
     columns.add(page_rows(members, record))
     return columns.customers(
@@ -63,7 +63,7 @@ def customers_table(members, record, order=None):
 
 
 def consents_table(members, order=None):
-    """Return the consents table of some members, in uid order by default."""
+    """Return the consents table of some members, sorted by customer uid by default."""
     columns = CustomerColumns(Member)
     columns.add(page_rows(members))
     return columns.consents(
@@ -90,7 +90,7 @@ def test_groups_table():
 
 
 def test_customers_table():
-    """By default, only the presence of contact data is stored."""
+    """By default, the customers table contains flags for existing contact data, but not the contact data."""
     table = customers_table([Member(**FULL)], Member)
 
     row = table.iloc[0]
@@ -115,7 +115,7 @@ def test_no_personal_data_by_default(kind):
 
 
 def test_personal_columns():
-    """With personal data, the table has additional columns, and lists are stored as JSON."""
+    """With personal data, the customers table has additional columns, in which lists are stored as JSON."""
     table = customers_table([Customer(**FULL, **NAMES)], Customer)
 
     row = table.iloc[0]
@@ -161,7 +161,7 @@ def test_timestamp_formats(text, expected):
 
 
 def test_consents_table():
-    """Each consent has one row, sorted by customer and consent uid, and an unknown status is missing."""
+    """The consents table contains the consents sorted by customer and consent uid. An unknown status is missing."""
     members = [
         Member(customer_uid="c-2", consents=(Consent(consent_uid="sms", status=None), Consent(consent_uid="mail"))),
         Member(customer_uid="c-3"),
@@ -180,7 +180,7 @@ def test_consents_table():
 
 
 def test_consents_with_same_uid():
-    """Consents with the same uid keep the order of the record, and consents without a uid come last."""
+    """Consents with the same uid have the order of the customer record, and consents without a uid come last."""
     consents = tuple(
         Consent(consent_uid=uid, name=name) for uid, name in [("b", "1"), (None, "2"), ("a", "3"), ("b", "0")]
     )
@@ -201,7 +201,7 @@ def test_empty_strings_in_consents():
 
 
 def test_requested_customers():
-    """Only the requested customers are returned, in the requested order."""
+    """The customers table contains only the requested customers, in the requested order."""
     members = [
         Member(customer_uid=f"c-{n}", city=f"city {n}", consents=(Consent(consent_uid="mail"),)) for n in range(5)
     ]
@@ -214,7 +214,7 @@ def test_requested_customers():
 
 @pytest.mark.parametrize("record", [Member, Customer])
 def test_batches(record, monkeypatch):
-    """The tables do not depend on the batches in which the customers are added."""
+    """The customers and consents tables do not depend on the batches in which the customers are added."""
     consents = [(), None, (Consent(consent_uid="sms"), Consent(consent_uid="mail"))]
     members = [
         Customer(**FULL | {"customer_uid": f"c-{n:03d}", "city": f"{n}", "consents": consents[n % 3]})
@@ -236,7 +236,7 @@ def test_batches(record, monkeypatch):
 
 
 def test_empty_tables():
-    """Without records, the tables are empty but have all columns."""
+    """If there are no customer records, the tables are empty but have all columns."""
     assert dtypes(groups_table([])) == GROUPS
     assert dtypes(customers_table([], Member)) == CUSTOMERS
     assert dtypes(customers_table([], Customer)) == CUSTOMERS | PERSONAL
@@ -259,7 +259,7 @@ members = st.builds(
 @settings(max_examples=50)
 @given(rows=st.lists(members, max_size=5, unique_by=lambda row: row.customer_uid))
 def test_one_row_per_record(rows):
-    """Every customer record becomes one row, whatever values it contains."""
+    """Every customer record becomes one row of the customers table, for any values that the record contains."""
     table = customers_table(rows, Member)
 
     in_order = sorted(rows, key=lambda row: row.customer_uid)
@@ -272,7 +272,7 @@ def test_one_row_per_record(rows):
 
 
 def test_invalid_timestamps():
-    """An invalid timestamp does not affect the other timestamps."""
+    """An invalid timestamp does not affect the conversion of other timestamps."""
     odd = {
         "2026-01-01T00:00:00.1234567Z": "2026-01-01 00:00:00.123456+00:00",
         "0001-01-01T00:00:00Z": "0001-01-01 00:00:00+00:00",

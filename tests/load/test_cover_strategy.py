@@ -1,4 +1,4 @@
-"""Tests of the choice between reading a group by pages and inferring its members."""
+"""Tests for the choice between reading a group page by page and inferring its members."""
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +20,7 @@ def sandbox(short_pages):
 
 @pytest.fixture
 def small_probes(monkeypatch):
-    """Set the size of probes to one customer, so that they can be distinguished from pages."""
+    """Set the page size of probes to one customer, so that tests can distinguish probes from other requests."""
     monkeypatch.setattr("frgroups.load.tenant_reader.PROBE_SIZE", 1)
 
 
@@ -33,12 +33,12 @@ def reads_of(snapshot, column="how"):
 
 
 def probes(world):
-    """Return the request number and the group of each probe. Probes have a page size of one."""
+    """Return the request number and the group of each probe, which is a request with a page size of one."""
     return [(n, uid) for n, (uid, _, size) in enumerate(world.asked_for) if uid and size == 1]
 
 
 def groups_with_all(n_groups, size):
-    """Return one group of all customers, and `n_groups` groups of `size` customers."""
+    """Return one group of all customers and `n_groups` other groups of `size` customers."""
     groups = {f"g{n:02d}": sorted(PEOPLE[(3 * n + m) % len(PEOPLE)] for m in range(size)) for n in range(n_groups)}
     return groups | {"all": PEOPLE}
 
@@ -47,7 +47,7 @@ def groups_with_all(n_groups, size):
 
 
 def test_number_of_requests(sandbox):
-    """If one group contains all customers, each other group costs one small request."""
+    """If one group contains all customers, a load sends one small request for each other group."""
     arrange(sandbox, groups_with_all(20, size=11))
 
     with sandbox.client() as client:
@@ -66,7 +66,7 @@ def test_number_of_requests(sandbox):
 
 
 def test_group_of_all_customers_outside_sample(sandbox):
-    """A group of all customers is found even if its first page is not in the sample."""
+    """A group of all customers is found even if its first page is not among the first pages that are read."""
     groups = groups_with_all(20, size=11)
     groups["g00b"] = groups.pop("all")
     arrange(sandbox, groups)
@@ -81,7 +81,7 @@ def test_group_of_all_customers_outside_sample(sandbox):
 
 
 def test_several_candidates(small_probes):
-    """If several groups might contain all customers, the largest group is read."""
+    """If several groups might contain all customers, the largest of these groups is read page by page."""
     world = World({"a": PEOPLE[:12], "all": PEOPLE, "b": PEOPLE[:13]})
 
     snapshot = load(world)
@@ -90,7 +90,7 @@ def test_several_candidates(small_probes):
 
 
 def test_groups_of_one_page(sandbox):
-    """Groups of one page are not probed, because a probe would not save a request."""
+    """For groups of one page, no probe is sent, because a probe would not save a request."""
     arrange(sandbox, groups_with_all(12, size=5))
 
     with sandbox.client() as client:
@@ -102,7 +102,7 @@ def test_groups_of_one_page(sandbox):
 
 
 def test_cover_false(sandbox):
-    """With cover=False, all groups are read by pages."""
+    """With cover=False, all groups are read page by page."""
     arrange(sandbox, groups_with_all(6, size=11))
 
     with sandbox.client() as client:
@@ -113,7 +113,7 @@ def test_cover_false(sandbox):
 
 
 def test_reads_of_inferred_group(sandbox):
-    """For an inferred group, `reads` contains one page, equal totals, and the evidence "counts"."""
+    """For an inferred group, the table `reads` contains one page, equal totals, and the evidence "counts"."""
     arrange(sandbox, groups_with_all(4, size=12))
 
     with sandbox.client() as client:
@@ -127,7 +127,7 @@ def test_reads_of_inferred_group(sandbox):
 
 
 def test_nested_groups(small_probes):
-    """If a group contains other groups, only the outer group is read by pages."""
+    """If a group contains all members of other groups, only the outer group is read page by page."""
     world = World({"a": PEOPLE[:30], "b": PEOPLE[:20], "c": PEOPLE[:14], "others": PEOPLE[30:]})
 
     snapshot = load(world)
@@ -138,7 +138,7 @@ def test_nested_groups(small_probes):
 
 
 def test_inference_in_rounds():
-    """A group is inferred if its members are in two larger groups that have both been read."""
+    """A group is inferred if its members are in two larger groups that have both been read page by page."""
     world = World({"a": PEOPLE[:20], "b": PEOPLE[:5] + PEOPLE[20:32], "c": PEOPLE[2:5] + PEOPLE[21:30]})
 
     snapshot = load(world)
@@ -148,7 +148,7 @@ def test_inference_in_rounds():
 
 
 def test_failed_probes(small_probes):
-    """After three failed probes, the remaining groups are read by pages."""
+    """If three probes fail, the remaining groups are read page by page."""
     others = {f"g{n:02d}": PEOPLE[n : n + 8] + [f"z{n}{m}" for m in range(4)] for n in range(20)}
     world = World(others | {"all": PEOPLE})
 
@@ -161,7 +161,7 @@ def test_failed_probes(small_probes):
 
 @pytest.mark.parametrize("how", ["wrong", "absent", "empty"])
 def test_unreliable_records(how, sandbox):
-    """If the customer records do not list the group of their page, all groups are read by pages."""
+    """If customer records do not list the group on whose page they are, all groups are read page by page."""
     groups = groups_with_all(8, size=12)
     arrange(sandbox, groups)
     sandbox.misbehave(group_uids=how)
@@ -202,7 +202,7 @@ def test_one_group_missing_from_records(small_probes):
     ],
 )
 def test_group_changed_before_probe(edits, small_probes):
-    """A group that changed before its probe is read by pages."""
+    """If a group changed before it is probed, the group is read page by page."""
     groups = groups_with_all(4, size=12)
     assert "c000" < groups["g01"][0] and "c010" in groups["g01"] and "c030" not in groups["g01"]  # noqa: SIM300
     quiet = World(groups)
@@ -218,7 +218,7 @@ def test_group_changed_before_probe(edits, small_probes):
 
 
 def test_probe_without_uid():
-    """If a probe contains records without a uid, the group is read by pages."""
+    """If the response to a probe contains records without a uid, the group is read page by page."""
     groups = groups_with_all(4, size=12)
     world = World(groups)
     read = world.read_customer_page
@@ -240,7 +240,7 @@ def test_probe_without_uid():
 
 
 def subsets(people):
-    """Return a strategy for subsets of the customers."""
+    """Return a hypothesis strategy that generates subsets of the customers."""
     return st.integers(0, 2 ** len(people) - 1).map(
         lambda bits: [uid for n, uid in enumerate(people) if bits >> n & 1]
     )
@@ -256,7 +256,7 @@ tenants = st.fixed_dictionaries(
 @settings(max_examples=20)
 @given(groups=tenants)
 def test_same_tables_with_and_without_cover(short_pages, groups):
-    """With and without cover, a load returns the same tables. Cover costs at most three additional requests."""
+    """A load returns the same tables with and without `cover`, and `cover` costs at most three more requests."""
     short_pages.reset()
     arrange(short_pages, groups)
     with short_pages.client() as client:
@@ -274,7 +274,7 @@ def test_same_tables_with_and_without_cover(short_pages, groups):
 @settings(max_examples=25)
 @given(groups=tenants, more=st.lists(subsets(customers), max_size=8), cap=st.integers(3, 6))
 def test_additional_requests_of_cover(groups, more, cap):
-    """Cover costs at most three requests more than reading all groups by pages."""
+    """With cover=True, a load sends at most three requests more than with cover=False."""
     groups = groups | {f"m{n}": uids for n, uids in enumerate(more)}
     cheap, plain = World(groups, cap=cap), World(groups, cap=cap)
 

@@ -1,4 +1,4 @@
-"""Tests of the index of customers that a load builds."""
+"""Tests for the index of customers that a load creates."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,7 +22,7 @@ def page_of(named, number=1, size=500, total=None, **facts):
 
 
 def build_index(*pages, groups=GROUPS):
-    """Return an index to which pages have been added, and the pages with codes."""
+    """Return an index to which pages have been added, and the pages with customer codes instead of records."""
     index = CustomerIndex(Member, groups)
     rows = [index.add_page(page_of(page), group) for group, page in pages]
     return index, rows
@@ -39,7 +39,7 @@ def uids_of(index, codes):
 
 
 def test_codes():
-    """A customer is assigned a code on the first page, and keeps it on later pages."""
+    """A customer has the same integer code on all pages."""
     index, rows = build_index(("a", {"x": ("a",), "y": ("a", "b")}), ("b", {"z": ("b",), "y": ("a", "b")}))
 
     assert [page.keys for page in rows] == [[0, 1], [2, 1]]
@@ -48,7 +48,7 @@ def test_codes():
 
 
 def test_pages_from_several_threads():
-    """If several threads add pages, each customer has one code and the correct attributes."""
+    """If several threads add pages to the index, each customer has one code and the correct attributes."""
     pages = [page_of({f"c{(n * 7 + m) % 300}": ("a",) for m in range(50)}) for n in range(120)]
     index = CustomerIndex(Member, GROUPS)
     with ThreadPoolExecutor(16) as pool:
@@ -66,7 +66,7 @@ def test_pages_from_several_threads():
 
 
 def test_customer_twice_on_a_page():
-    """A customer who is twice on a page has one code, and the last list of groups is used."""
+    """If a customer is on a page twice, the customer has one code, and the second record's list of groups is used."""
     pairs = [("x", ("a",)), ("y", ("a",)), ("x", ("b",))]
     index = CustomerIndex(Member, GROUPS)
 
@@ -77,7 +77,7 @@ def test_customer_twice_on_a_page():
 
 
 def test_last_list_of_groups():
-    """A later list of groups replaces the earlier list of the same customer."""
+    """The list of groups in a later customer record replaces the list in an earlier record."""
     index, _ = build_index(("a", {"x": ("a", "b"), "y": ("a",)}), ("b", {"x": ("b", "c")}))
     left = customers_by_group(index)
     index.add_page(page_of({"x": ("a", "b")}), "a")
@@ -87,7 +87,7 @@ def test_last_list_of_groups():
 
 
 def test_missing_list_of_groups():
-    """A record without a list of groups does not contradict a group, but a record with an empty list does."""
+    """A member whose record lists no groups contradicts the group, but a record without a list of groups does not."""
     index, (rows,) = build_index(("a", {"missing": None, "empty": (), "listed": ("a",)}))
     references = index.references()
 
@@ -99,7 +99,7 @@ def test_missing_list_of_groups():
 
 
 def test_list_of_groups_becomes_missing():
-    """If the last record of a customer has no list of groups, the earlier list is discarded."""
+    """If the last record of a customer has no list of groups, the list in earlier records is discarded."""
     index, _ = build_index(("a", {"x": ("a",), "y": None}), ("a", {"x": None, "y": ("a",)}))
 
     assert index.references().is_unknown.tolist() == [True, False]
@@ -107,14 +107,14 @@ def test_list_of_groups_becomes_missing():
 
 
 def test_group_listed_twice():
-    """A group that is listed twice in a record is counted once."""
+    """A group that is listed twice in a customer record is counted once."""
     index, _ = build_index(("a", {"x": ("a", "b", "a", "a")}), ("a", {"y": ("a",)}), ("a", {"y": ("a", "a")}))
 
     assert index.references().counts.tolist() == [2, 1, 0]
 
 
 def test_unknown_groups():
-    """Groups that are not in the list of groups of the tenant are ignored."""
+    """Groups that are only in customer records, but not in the tenant's list of groups, are ignored."""
     index, _ = build_index(("a", {"x": ("gone", "a", "new"), "y": ("gone",)}), ("a", {"y": ("new", "a")}))
     references = index.references()
 
@@ -123,7 +123,7 @@ def test_unknown_groups():
 
 
 def test_empty_index():
-    """An index without customers returns empty tables, with and without groups."""
+    """An index without customers returns empty tables, whether or not the tenant has groups."""
     for groups in ([], GROUPS):
         index = CustomerIndex(Member, groups)
         index.add_page(page_of({}), "a")
@@ -135,7 +135,7 @@ def test_empty_index():
 
 @pytest.mark.parametrize("record", [Member, Customer])
 def test_uid_order(record):
-    """The tables contain the requested customers in uid order, and the codes have the same order."""
+    """The tables contain the requested customers sorted by uid, and the returned codes have the same order."""
     index = CustomerIndex(record, GROUPS)
     people = [record(customer_uid=uid, city=uid.upper()) for uid in ["m", "Z", "a", "0", "ø", "zz"]]
     index.add_page(Page(page_rows(people, record), 1, 9, 6), "a")
@@ -149,7 +149,7 @@ def test_uid_order(record):
 
 
 def test_page_attributes():
-    """The page number, page size, total, and number of records without a uid are unchanged."""
+    """Adding a page to the index does not change the page's number, size, total, and count of records without uid."""
     rows = CustomerIndex(Member, GROUPS).add_page(page_of({"x": ("a",)}, 7, 20, 300, without_uid=2), "a")
 
     assert (rows.page_number, rows.page_size, rows.total_count, rows.without_uid) == (7, 20, 300, 2)
@@ -164,7 +164,7 @@ people = st.tuples(
 @settings(max_examples=50)
 @given(pages=st.lists(st.tuples(st.sampled_from(GROUPS), st.lists(people, max_size=6)), max_size=8))
 def test_references(pages):
-    """The references equal the groups in the last record of each customer."""
+    """For any pages, the index lists for each customer the groups in the customer's last record."""
     index, rows = build_index(*pages)
     last = {uid: names for _, page in pages for uid, names in page}
     order = list(dict.fromkeys(uid for _, page in pages for uid, _ in page))

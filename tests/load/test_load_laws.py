@@ -1,4 +1,4 @@
-"""Property-based tests of loads: a snapshot is correct, or its verdict is not `consistent`."""
+"""Property-based tests for loads: a snapshot is correct, or its verdict is not `consistent`."""
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +13,7 @@ GROUPS = ["a", "b", "c", "d"]
 
 @pytest.fixture(autouse=True)
 def _quick(no_pause, monkeypatch):
-    """Remove the pause between reads, and use small probes because the lists are short."""
+    """Remove the delay between two reads of a list, and use small probes because the lists are short."""
     monkeypatch.setattr("frgroups.load.tenant_reader.PROBE_SIZE", 2)
 
 
@@ -22,7 +22,7 @@ def load(world, *, cover=True):
 
 
 def subsets(people):
-    """Return a strategy for subsets of the customers."""
+    """Return a hypothesis strategy that generates subsets of the customers."""
     return st.integers(0, 2 ** len(people) - 1).map(
         lambda bits: {uid for n, uid in enumerate(people) if bits >> n & 1}
     )
@@ -30,7 +30,7 @@ def subsets(people):
 
 @st.composite
 def tenants(draw):
-    """Draw four groups: arbitrary groups, nested groups, or groups of which one contains all customers."""
+    """Generate four groups: arbitrary groups, nested groups, or groups of which one contains all customers."""
     groups = {group: draw(subsets(PEOPLE)) for group in GROUPS}
     match draw(st.sampled_from(["any", "nested", "all customers", "all customers"])):
         case "nested":
@@ -56,7 +56,7 @@ edits = st.dictionaries(
 
 def wrongly_consistent(snapshot, world):
     """
-    Return the groups with the verdict `consistent` that are wrong.
+    Return the groups with the verdict `consistent` whose members in the snapshot are wrong.
 
     A group is wrong if it lacks a permanent member or contains a customer who was never a member.
     """
@@ -64,7 +64,7 @@ def wrongly_consistent(snapshot, world):
     wrong = []
     for group in snapshot.groups["customer_group_uid"]:
         read, found = verdicts.loc[group], set(snapshot[group])
-        # A second pass is weaker evidence. An inferred group is reliable as long as no customer leaves it.
+        # A second pass is weaker evidence. Inferred groups are reliable only if no customer leaves them.
         weaker = read["evidence"] == "second pass" or (read["how"] == "cover" and group in world.left)
         if read["verdict"] == "consistent" and not weaker and not world.always[group] <= found <= world.ever[group]:
             wrong.append((group, dict(read), found ^ world.groups[group]))
@@ -75,7 +75,7 @@ def wrongly_consistent(snapshot, world):
 @settings(max_examples=50)
 @given(groups=tenants(), edits=edits, cap=st.integers(1, 8), lists=st.sampled_from(["filled", "absent"]))
 def test_edits_between_requests(cover, groups, edits, cap, lists):
-    """A consistent group contains all permanent members, and no customer who was never a member."""
+    """A `consistent` group contains all permanent members, and no customer who was never a member."""
     world = World(groups, cap=cap, edits=edits, lists=lists)
 
     snapshot = load(world, cover=cover)
@@ -94,7 +94,7 @@ def test_edits_between_requests(cover, groups, edits, cap, lists):
     lists=st.sampled_from(["filled", "filled", "absent", "empty"]),
 )
 def test_unchanged_tenant(groups, base, cap, asked, ignores_size, lists):
-    """A tenant that does not change is read correctly in one attempt, with and without cover, for any page size."""
+    """A tenant that does not change is read correctly in one attempt, for any page size, with and without `cover`."""
     for cover in (True, False):
         world = World(groups, base=base, cap=cap, asked=asked, ignores_size=ignores_size, lists=lists)
 
@@ -107,7 +107,7 @@ def test_unchanged_tenant(groups, base, cap, asked, ignores_size, lists):
 
 @pytest.mark.parametrize(("cover", "lists"), [(False, "absent"), (True, "filled")])
 def test_swap_at_constant_total(cover, lists):
-    """A swap that does not change the total is read correctly or detected, whenever it occurs."""
+    """If one customer replaces another in a group during the load, the group is correct or is not `consistent`."""
     all_customers = set(PEOPLE[:11])
     quiet = World({"all": all_customers, "few": set(PEOPLE[:9])}, cap=4, lists=lists)
     load(quiet, cover=cover)
@@ -125,7 +125,7 @@ def test_swap_at_constant_total(cover, lists):
 @settings(max_examples=20)
 @given(groups=tenants(), edits=edits, cap=st.integers(3, 8))
 def test_refresh_after_edits(groups, edits, cap):
-    """If a tenant no longer changes, refreshed groups are consistent and correct."""
+    """If a tenant no longer changes, groups that are refreshed are consistent and correct."""
     world = World(groups, cap=cap, edits=edits)
     snapshot = load(world)
     world.edits.clear()
@@ -137,7 +137,7 @@ def test_refresh_after_edits(groups, edits, cap):
 
 
 def test_swap_in_inferred_group():
-    """A swap in an inferred group is not detected, but a refresh of the group returns the current members."""
+    """A swap of two customers in an inferred group is not detected, but refreshing returns the current members."""
     groups = {"all": PEOPLE, "a": PEOPLE[:12], "b": PEOPLE[:13]}
     quiet = World(groups)
     load(quiet)
@@ -153,7 +153,7 @@ def test_swap_in_inferred_group():
 
 
 def test_customer_left_before_read():
-    """If a customer leaves a group before the group is read, the outdated record of the customer is read again."""
+    """If a customer leaves a group before the group is read, the customer's outdated record is read again."""
     groups = {"a": [f"c{n}" for n in range(6)], "b": [f"c{n}" for n in range(4)]}
     quiet = World(groups, cap=10)
     load(quiet, cover=False)
@@ -168,7 +168,7 @@ def test_customer_left_before_read():
 
 @pytest.mark.parametrize("at", range(2, 8))
 def test_customer_left_only_group(at):
-    """If a customer leaves the only group during the load, the snapshot is consistent and omits the customer."""
+    """If a customer leaves their only group during the load, the snapshot is consistent and omits the customer."""
     world = World({"a": [f"c{n:02d}" for n in range(23)]}, cap=5, edits={at: [("a", "c01")]})
 
     snapshot = load(world, cover=False)

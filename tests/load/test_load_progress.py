@@ -1,4 +1,4 @@
-"""Tests of the progress of a load. The bar never moves backward and ends at the total."""
+"""Tests for the progress of a load: the progress bar never moves backward and ends at the total."""
 
 from types import SimpleNamespace
 
@@ -30,7 +30,7 @@ def make_progress(*groups):
 
 
 def test_total():
-    """The total is reported as soon as the totals of all groups are known."""
+    """The progress bar receives a total as soon as the totals of all groups are known."""
     progress, bar = make_progress("a", "b")
 
     progress.add_rows("a", 5, 12)
@@ -42,7 +42,7 @@ def test_total():
 
 
 def test_no_change():
-    """The bar is not updated if the counts have not changed."""
+    """The progress bar is not updated if the number of rows has not changed."""
     progress, bar = make_progress("a")
     progress.add_rows("a", 5, 12)
 
@@ -65,7 +65,7 @@ def test_rows_beyond_total():
 
 
 def test_finished_group():
-    """A finished group counts with its final number of rows, even if another number was expected."""
+    """A group that has been read counts with its final number of rows, even if another number was expected."""
     progress, bar = make_progress("covered", "grown", "gone")
     progress.expect({"covered": 90, "grown": 3, "gone": 5})
 
@@ -79,7 +79,7 @@ def test_finished_group():
 
 
 def test_group_read_again():
-    """If a group is read again with a smaller total, the bar does not move backward."""
+    """If a group is read again with a smaller total, the progress bar does not move backward."""
     progress, bar = make_progress("a")
     progress.finish_group("a", 10)
     progress.update_bar(QUIET, 10)
@@ -94,7 +94,7 @@ def test_group_read_again():
 
 
 def test_note():
-    """The note contains the number of requests, the customers per second, and the seconds of a pause."""
+    """The progress note contains the number of requests, the customers per second, and the seconds of a pause."""
     progress, bar = make_progress("a")
 
     progress.update_bar(QUIET, 0)
@@ -120,7 +120,7 @@ events = st.lists(
 
 @given(events=events, last=st.lists(counts, min_size=3, max_size=3))
 def test_bar_is_monotonic(events, last):
-    """The bar never moves backward, never exceeds the total, and ends at the total."""
+    """The progress bar never moves backward, never exceeds the total, and ends at the total."""
     progress, bar = make_progress("a", "b", "c")
 
     for method, *arguments in events:
@@ -131,7 +131,7 @@ def test_bar_is_monotonic(events, last):
     progress.update_bar(QUIET, 0)
 
     done = [step for step, _ in bar.updates]
-    # A new total is reported before the step that belongs to it.
+    # A new total is reported before the rows that belong to it.
     assert done == sorted(done)
     assert all(total is None or step <= total for step, total in bar.updates)
     assert not bar.updates or bar.updates[-1][0] == bar.updates[-1][1]

@@ -1,4 +1,4 @@
-"""Tests of load_snapshot and refresh_groups."""
+"""Tests for `load_snapshot` and `refresh_groups`."""
 
 import asyncio
 import os
@@ -58,7 +58,7 @@ def world_of(sandbox):
     return {group: sandbox.members(group) for group in sandbox.groups()}
 
 
-# Content of the snapshot.
+# Tests for the content of the snapshot.
 
 
 worlds = st.dictionaries(
@@ -71,7 +71,7 @@ worlds = st.dictionaries(
 @settings(max_examples=30)
 @given(world=worlds)
 def test_snapshot_equals_tenant(short_pages, world):
-    """A tenant that does not change is loaded correctly, and the tables are the same with and without cover."""
+    """A tenant that does not change is loaded correctly, with the same tables for cover=True and cover=False."""
     short_pages.reset()
     arrange(short_pages, world)
     with short_pages.client() as client:
@@ -96,7 +96,7 @@ def test_empty_tenant(short_pages):
 
 
 def test_inferred_groups(sandbox, client):
-    """Groups whose members were read in larger groups are inferred, which saves requests."""
+    """If the members of a group were read in larger groups, the group is inferred, which saves requests."""
     covered = fg.load_snapshot(client, False)
     n_covered = client.n_requests
 
@@ -137,7 +137,7 @@ def test_malformed_records(sandbox, client):
 
 
 def test_timestamps_of_load(sandbox, client):
-    """`taken_at` is before the first request, and `read_until` is after the last request."""
+    """A snapshot's `taken_at` is before the first request of the load, and `read_until` is after the last request."""
     before = sandbox.now()
 
     snapshot = fg.load_snapshot(client, False)
@@ -153,8 +153,8 @@ def test_timestamps_of_load(sandbox, client):
 @pytest.mark.parametrize("every", [1, 2, 3, 5])
 @pytest.mark.parametrize("how", ["swap", "join", "leave"])
 def test_members_change_during_load(how, every, times, sandbox, client):
-    """If members change during the load, the group is correct or not consistent."""
-    # Provide enough new customers, so that no customer who has left joins again.
+    """If the members of a group change during the load, the group is correct or is not `consistent`."""
+    # Provide enough new customers, so that customers who have left do not join again.
     sandbox.put_customers([f"{sign}{n}" for sign in ("--", "zz") for n in range(10)])
     before = world_of(sandbox)
     sandbox.misbehave(moving=how, moving_every=every, moving_times=times)
@@ -171,7 +171,7 @@ def test_members_change_during_load(how, every, times, sandbox, client):
 
 
 def test_first_page_moves():
-    """If customers join between two pages, a page with the rows of the first page is not an error."""
+    """If customers join a group between two requests, a page that repeats the first page is not an error."""
     with fg.Sandbox(empty=True, max_page_size=2, default_page_size=2) as sandbox, sandbox.client() as client:
         arrange(sandbox, {"all": PEOPLE})
         sandbox.misbehave(moving="join", moving_every=2, moving_times=2)
@@ -195,7 +195,7 @@ def test_group_keeps_changing(sandbox, client):
 
 
 def test_wrong_group_lists(sandbox, client):
-    """If the customer records contradict the pages, the snapshot has the verdict `drifted`."""
+    """If the customer records contradict the pages of the groups, the snapshot has the verdict `drifted`."""
     sandbox.misbehave(group_uids="wrong")
 
     snapshot = fg.load_snapshot(client, False)
@@ -207,7 +207,7 @@ def test_wrong_group_lists(sandbox, client):
 
 @pytest.mark.parametrize("how", ["absent", "empty"])
 def test_overlapping_windows_without_references(how, sandbox, client):
-    """If the customer records list no groups, all groups are read by pages and are consistent."""
+    """If the customer records list no groups, all groups are read page by page and are consistent."""
     sandbox.misbehave(group_uids=how)
 
     snapshot = fg.load_snapshot(client, False)
@@ -224,7 +224,7 @@ def test_overlapping_windows_without_references(how, sandbox, client):
 
 
 def test_group_total_too_high(sandbox, client):
-    """A server that counts more groups than it lists causes an error after a limited number of requests."""
+    """If the server reports more groups than it lists, an error is raised after a limited number of requests."""
     sandbox.misbehave(endless=7)
 
     with pytest.raises(DriftedReadError, match=r"sport_nordic .*\b4 attempts.*\b11\b.*\b4\b"):
@@ -234,7 +234,7 @@ def test_group_total_too_high(sandbox, client):
 
 
 def test_group_listed_twice(sandbox, client, monkeypatch):
-    """If every attempt returns a group twice, the error contains the number of attempts."""
+    """If the list of groups contains a group twice in every attempt, the error contains the number of attempts."""
     read = client.read_group_page
 
     def twice(*args, **kw):
@@ -250,7 +250,7 @@ def test_group_listed_twice(sandbox, client, monkeypatch):
 
 
 def test_member_total_too_high(sandbox, client):
-    """A group whose total is too high has the verdict `drifted`, and contains the returned members."""
+    """A group whose reported total is too high has the verdict `drifted` and contains the returned members."""
     snapshot = fg.load_snapshot(client, False)
     sandbox.clear_requests()
     sandbox.misbehave(endless=7)
@@ -277,11 +277,11 @@ def test_repeated_pages(sandbox, client):
     assert all(word in str(error) for word in ("group all", "sport_nordic", "200", sandbox.base_url))
 
 
-# Deleted and refreshed groups.
+# Tests for deleted and refreshed groups.
 
 
 def test_group_deleted_before_read(sandbox, client):
-    """A group that is deleted before its members are read is omitted from all tables."""
+    """If a group is deleted before its members are read, the snapshot's tables do not contain the group."""
     sandbox.misbehave(Fault("status", status=404, path="/loyal", times=None))
 
     snapshot = fg.load_snapshot(client, False)
@@ -292,7 +292,7 @@ def test_group_deleted_before_read(sandbox, client):
 
 
 def test_customers_not_found(sandbox, client):
-    """A 404 response for the customers of an existing group is an error."""
+    """A 404 response to a request for the customers of an existing group raises an error."""
     sandbox.misbehave(Fault("status", status=404, path="/loyal/customers", times=None))
 
     with pytest.raises(NotFoundError, match="loyal"):
@@ -300,7 +300,7 @@ def test_customers_not_found(sandbox, client):
 
 
 def test_group_deleted_between_pages(sandbox, client):
-    """A group that is deleted between two of its pages is omitted, and the other groups are complete."""
+    """If a group is deleted while its pages are read, the snapshot omits it, and the other groups are complete."""
 
     def delete(_text, _done, total):
         if total == 45 and "all" in sandbox.groups():
@@ -313,7 +313,7 @@ def test_group_deleted_between_pages(sandbox, client):
 
 
 def test_refresh(sandbox, client):
-    """A refresh requests only the given groups, and does not change the other groups or `taken_at`."""
+    """Refreshing requests only the given groups, and does not change the other groups or `taken_at`."""
     old = fg.load_snapshot(client, False)
     sandbox.put_customers(["new"])
     sandbox.add_members("vip", ["new"])
@@ -332,7 +332,7 @@ def test_refresh(sandbox, client):
 
 
 def test_refresh_drifted_group(sandbox, client):
-    """If a group no longer changes, a refresh makes the group and the snapshot consistent."""
+    """If a drifted group no longer changes, refreshing it makes the group and the snapshot consistent."""
     sandbox.misbehave(moving="join", moving_group="all", moving_times=None)
     drifted = fg.load_snapshot(client, False)
     sandbox.behave()
@@ -345,7 +345,7 @@ def test_refresh_drifted_group(sandbox, client):
 
 
 def test_refresh_all_groups(sandbox, client):
-    """A refresh of all groups returns the same tables as a load, including personal data."""
+    """Refreshing all groups returns the same tables as a new load, including personal data."""
     old = fg.load_snapshot(client, False, personal=True)
     sandbox.remove_members("all", PEOPLE[20:])
 
@@ -356,7 +356,7 @@ def test_refresh_all_groups(sandbox, client):
 
 
 def test_refresh_deleted_group(sandbox, client):
-    """A deleted group is removed from the snapshot."""
+    """If a group has been deleted, refreshing it removes it from the snapshot."""
     old = fg.load_snapshot(client, False)
     sandbox.delete_group("vip")
 
@@ -367,7 +367,7 @@ def test_refresh_deleted_group(sandbox, client):
 
 
 def test_refresh_invalid_arguments(sandbox, client):
-    """A client for another tenant, or an unknown group, is rejected before the first request."""
+    """`refresh_groups` rejects an unknown group and a client for another tenant before it sends the first request."""
     snapshot = fg.load_snapshot(client, False)
     sandbox.clear_requests()
 
@@ -387,7 +387,7 @@ def test_refresh_invalid_arguments(sandbox, client):
 
 @pytest.mark.parametrize("personal", [True, False])
 def test_stored_snapshot_equals_loaded(personal, sandbox, client):
-    """The stored snapshot is equal to the loaded snapshot."""
+    """The snapshot that a load stores is equal to the snapshot that the load returns."""
     fresh = fg.load_snapshot(client, personal=personal)
 
     stored = fg.read_snapshot()
@@ -410,14 +410,14 @@ def test_snapshots_are_stored_by_default(sandbox, client, home_folder):
 
 
 def test_cache_false(sandbox, client, home_folder):
-    """With cache=False, no file or folder is created."""
+    """With cache=False, a load creates no file or folder."""
     fg.load_snapshot(client, False)
 
     assert list(home_folder.rglob("*")) == []
 
 
 def test_max_age(sandbox, client):
-    """With `max_age`, a recent snapshot is returned without a request, and an older one is not used."""
+    """With `max_age`, a recent stored snapshot is returned without a request, but an older snapshot is not used."""
     now = sandbox.now()
     client.clock = lambda: now
     first = fg.load_snapshot(client)
@@ -447,7 +447,7 @@ def test_load_without_max_age(sandbox, client):
 
 
 def test_max_age_other_snapshots(sandbox, client):
-    """Snapshots with a future timestamp or from another host are not used."""
+    """With `max_age`, stored snapshots with a future timestamp or from another host are not used."""
     first = fg.load_snapshot(client)
     client.clock = lambda: first.taken_at - timedelta(seconds=1)
     with fg.Sandbox(empty=True) as elsewhere, elsewhere.client() as other:
@@ -461,7 +461,7 @@ def test_max_age_other_snapshots(sandbox, client):
 
 @pytest.mark.parametrize("max_age", ["soon", "-1h", timedelta(-1), 6])
 def test_invalid_max_age(max_age, sandbox, client):
-    """An invalid `max_age` is rejected before the first request."""
+    """An invalid value of `max_age` is rejected before the first request."""
     with pytest.raises(InputError):
         fg.load_snapshot(client, max_age=max_age)
 
@@ -473,7 +473,7 @@ def test_invalid_max_age(max_age, sandbox, client):
 
 @contextmanager
 def nobody():
-    """Run as the user `nobody`, because root can write to any folder."""
+    """Run the test as the user `nobody`, because root can write to any folder."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     if root:
         os.seteuid(65534)
@@ -486,7 +486,7 @@ def nobody():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file modes")
 def test_read_only_folder(sandbox, client):
-    """A folder that is not writable is rejected before the first request, and the error contains its path."""
+    """A cache folder that is not writable is rejected before the first request, and the error contains its path."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o555)
     try:
@@ -500,7 +500,7 @@ def test_read_only_folder(sandbox, client):
 
 
 def test_cache_is_a_file(sandbox, client, tmp_path):
-    """A cache path that is a file, or that is below a file, is rejected before the first request."""
+    """A cache path that is a file, or that has a file as its parent, is rejected before the first request."""
     path = tmp_path / "notes.txt"
     path.write_text("mine")
 
@@ -561,7 +561,7 @@ def test_failed_load(fault, kind, sandbox, client, tmp_path):
 
 
 def test_failed_load_does_not_wait(sandbox):
-    """A rejected token ends the load while other threads wait for a retry."""
+    """If the server rejects the token, the load ends although other threads are waiting for a retry."""
     sandbox.misbehave(
         Fault("status", path="/all/customers", status=401, times=None),
         Fault("status", path="/customers", status=503, times=None),
@@ -615,7 +615,7 @@ def _lines_until(child, word):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 def test_ctrl_c(sandbox, tmp_path):
-    """Ctrl-C ends a load while its threads read or wait, and no thread or file remains."""
+    """Ctrl-C ends a load while its threads are reading or waiting, and no thread or file remains."""
     child = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, sandbox.base_url, sandbox.token, str(tmp_path)],
         stdin=subprocess.PIPE,
@@ -624,7 +624,7 @@ def test_ctrl_c(sandbox, tmp_path):
         text=True,
     )
     alive, n_requests = [], []
-    # The watchdog ends a child that hangs, which makes the test fail.
+    # The watchdog kills a child process that hangs, which makes the test fail.
     watchdog = threading.Timer(45, child.kill)
     watchdog.start()
     with child:
@@ -662,11 +662,11 @@ def test_ctrl_c(sandbox, tmp_path):
     assert len(fg.list_snapshots(tmp_path)) == 1
 
 
-# Threads, locks, and progress.
+# Tests for threads, locks, and progress.
 
 
 def test_running_event_loop(sandbox, client):
-    """A load works inside a running event loop, as in a notebook cell."""
+    """`load_snapshot` works inside a running event loop, as in a notebook cell."""
 
     async def cell():
         return fg.load_snapshot(client, False)
@@ -675,7 +675,7 @@ def test_running_event_loop(sandbox, client):
 
 
 def test_concurrent_loads(sandbox, client, tmp_path):
-    """The second of two concurrent loads waits for the first and returns its snapshot."""
+    """The second of two concurrent loads waits for the first load and returns the same snapshot."""
     fg.load_snapshot(client, False)
     n_requests = client.n_requests
     sandbox.misbehave(latency=0.05)
@@ -702,7 +702,7 @@ def test_concurrent_load_with_personal_data(sandbox, client, tmp_path):
 
 
 def test_personal_data_is_removed(sandbox, client, tmp_path):
-    """A stored snapshot with personal data is returned without it if it was not requested."""
+    """If personal data is not requested, it is removed from a stored snapshot before the snapshot is returned."""
     fg.load_snapshot(client, tmp_path, personal=True)
     n_requests = client.n_requests
 
@@ -713,7 +713,7 @@ def test_personal_data_is_removed(sandbox, client, tmp_path):
 
 
 def test_concurrent_loads_without_cache(sandbox, client):
-    """Two threads can load with one client at the same time, and both snapshots are complete."""
+    """If two threads use one client to load a tenant at the same time, both snapshots are complete."""
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: fg.load_snapshot(client, False), range(2))
 
@@ -723,7 +723,7 @@ def test_concurrent_loads_without_cache(sandbox, client):
 
 @pytest.mark.parametrize("cover", [True, False])
 def test_progress(cover, sandbox, client):
-    """The progress callback receives increasing counts and the total, which it reaches at the end."""
+    """The progress callback receives the total and increasing counts that end at the total."""
     updates = []
 
     fg.load_snapshot(client, False, cover=cover, progress=lambda *state: updates.append(state))
@@ -736,7 +736,7 @@ def test_progress(cover, sandbox, client):
 
 
 def test_progress_of_refresh(sandbox, client):
-    """The progress of a refresh includes only the groups that are read again."""
+    """The progress of `refresh_groups` includes only the groups that are read again."""
     snapshot = fg.load_snapshot(client, False)
     updates = []
 
@@ -746,7 +746,7 @@ def test_progress_of_refresh(sandbox, client):
 
 
 def test_nested_load(client, home_folder):
-    """A load in the progress callback of another load is rejected unless it uses another cache."""
+    """A load inside the progress callback of another load is rejected, unless it uses another cache folder."""
     with pytest.raises(LockedError, match="sport_nordic") as caught:
         fg.load_snapshot(client, progress=lambda *_: fg.load_snapshot(client, progress=False))
     assert str(home_folder) in str(caught.value)
@@ -768,7 +768,7 @@ def test_stop_iteration_in_callback(client, cache):
 
 
 def test_load_after_killed_process(sandbox, client, tmp_path):
-    """The lock of a killed process does not block the next load."""
+    """The load lock of a killed process does not block the next load."""
     code = (
         "import sys, frgroups as fg\n"
         "with fg.Client('sport_nordic', sys.argv[2], base_url=sys.argv[1]) as client:\n"
@@ -787,7 +787,7 @@ def test_load_after_killed_process(sandbox, client, tmp_path):
 
 
 def test_log_events(sandbox, client, home_folder, caplog):
-    """The log contains the steps of a load, with the counts and the path of the snapshot."""
+    """The log contains the steps of a load, with the counts and the path of the stored snapshot."""
     caplog.set_level("INFO", "frgroups.load")
 
     fg.load_snapshot(client)
@@ -823,7 +823,7 @@ def test_load_with_corrupt_snapshot(client, home_folder):
 
 @pytest.mark.parametrize("options", [{"cache": True}, {"cache": False, "max_age": "1h"}])
 def test_invalid_cache(client, options):
-    """The values cache=True, and cache=False with `max_age`, are rejected."""
+    """`load_snapshot` rejects cache=True, and it rejects cache=False in combination with `max_age`."""
     with pytest.raises(InputError, match=r"`cache`"):
         fg.load_snapshot(client, **options)
 
@@ -844,7 +844,7 @@ def test_group_without_uid(sandbox, client, monkeypatch, caplog):
 
 
 def test_stored_snapshot_from_future(sandbox, client, tmp_path, caplog):
-    """If a stored snapshot has a later timestamp than the new one, a warning is logged."""
+    """If a stored snapshot has a later timestamp than the new snapshot, a warning is logged."""
     ahead = replace(fg.load_snapshot(client, False), taken_at=datetime(2099, 1, 1, tzinfo=UTC))
     fg.save_snapshot(replace(ahead, read_until=ahead.taken_at), tmp_path)
 

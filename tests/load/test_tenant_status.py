@@ -1,4 +1,4 @@
-"""Tests of tenant_status, the status page, and the command `frgroups status`."""
+"""Tests for `tenant_status`, the status page, and the command `frgroups status`."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def save(tenant_uid, hours_ago, *, verdict="consistent", host="stage", now=NOW, 
 
 @pytest.fixture
 def write_config(home_folder):
-    """Return a function that writes tenants.toml with the given uids as names."""
+    """Return a function that writes a file tenants.toml in which the given uids are also the tenant names."""
 
     def written(*uids, more=""):
         text = "".join(f'{uid} = {{tenant_uid = "{uid}", host = "stage", token_command = "x"}}\n' for uid in uids)
@@ -49,7 +49,7 @@ def by_uid(table):
 
 
 def test_problems(write_config):
-    """Each tenant has a row with its problem. Tenants without a snapshot come first, then the oldest snapshots."""
+    """The status table has one row per tenant with its problems. Tenants without a snapshot come first."""
     write_config("fresh", "old", "drifted", "unverifiable", "never", "ahead")
     save("fresh", 30)
     newest = save("fresh", 3)
@@ -81,7 +81,7 @@ def test_problems(write_config):
 
 
 def test_max_age(write_config):
-    """A snapshot is old as soon as its age exceeds `max_age`."""
+    """The status reports a snapshot as old as soon as its age exceeds `max_age`."""
     write_config("t")
     save("t", 24)
 
@@ -91,7 +91,7 @@ def test_max_age(write_config):
 
 
 def test_unconfigured_tenants(write_config):
-    """Tenants with snapshots that are not in tenants.toml are listed, but not counted."""
+    """Tenants that have stored snapshots but are not in tenants.toml are listed, but not counted."""
     write_config("t")
     save("t", 1)
     save("t", 1, host="production")
@@ -108,7 +108,7 @@ def test_unconfigured_tenants(write_config):
 
 
 def test_missing_config_file():
-    """Without tenants.toml, all tenants with snapshots are counted."""
+    """If tenants.toml does not exist, all tenants with stored snapshots are counted."""
     save("a", 1)
     save("b", 100)
 
@@ -126,7 +126,7 @@ def test_names(write_config):
 
 @pytest.mark.parametrize("how", ["cut", "altered", "gone"])
 def test_corrupt_table(write_config, how):
-    """A truncated, altered, or missing table is reported with its file name."""
+    """If a table of a stored snapshot is truncated, altered, or missing, the status contains its file name."""
     write_config("t")
     file = save("t", 1) / "groups.parquet"
     content = file.read_bytes()
@@ -142,7 +142,7 @@ def test_corrupt_table(write_config, how):
 
 
 def test_corrupt_manifest(write_config):
-    """A corrupt manifest is reported, even if the tenant has no other snapshot."""
+    """The status reports a corrupt manifest, even if the tenant has no other snapshot."""
     write_config("t")
     save("t", 30)
     for path in (save("t", 1), save("only", 1)):
@@ -155,7 +155,7 @@ def test_corrupt_manifest(write_config):
 
 
 def test_invalid_configuration(write_config):
-    """An invalid table in tenants.toml is reported without its values."""
+    """If a table in tenants.toml is invalid, the status reports the problem without the values in the table."""
     write_config("t", more='bad = {tenant_uid = "u", host = "stage", token = "planted-token"}')
     save("t", 1)
 
@@ -166,13 +166,13 @@ def test_invalid_configuration(write_config):
 
 
 def test_now_without_time_zone():
-    """A time without a time zone is rejected."""
+    """If the argument `now` has no time zone, an error is raised."""
     with pytest.raises(fg.errors.InputError, match="`now`"):
         fg.tenant_status(now=datetime(2026, 11, 23))
 
 
 def test_no_tenants():
-    """Without tenants, the table is empty but has all columns."""
+    """If there are no tenants, the status table is empty but has all columns."""
     table = fg.tenant_status()
 
     assert len(table) == 0 and {"name", "age", "wrong", "size_bytes"} <= set(table)
@@ -192,7 +192,7 @@ def test_no_tenants():
     ],
 )
 def test_format_age(age, lines):
-    """Ages are formatted in the largest unit of which they contain at least two."""
+    """An age is formatted in the largest unit whose value is at least 2, for example "2 d" instead of "48 h"."""
     assert format_age(timedelta(minutes=age)) == lines
 
 
@@ -200,7 +200,7 @@ def test_format_age(age, lines):
 
 
 def test_exit_codes(write_config, capsys):
-    """The exit code is 0 without problems, 9 with a problem, and 1 if there are no tenants."""
+    """The exit code of `frgroups status` is 0 without problems, 9 with a problem, and 1 if there are no tenants."""
     assert main(["status"]) == 1
     assert "tenants.toml" in capsys.readouterr().err
     now = datetime.now(UTC)
@@ -218,7 +218,7 @@ def test_exit_codes(write_config, capsys):
 
 
 def test_tenant_of_environment(write_config, capsys, monkeypatch):
-    """Without --all, the tenant of the environment variables is shown."""
+    """Without the option --all, `frgroups status` shows the tenant in the environment variables."""
     now = datetime.now(UTC)
     write_config("a", "b")
     save("a", 1, now=now)
@@ -232,7 +232,7 @@ def test_tenant_of_environment(write_config, capsys, monkeypatch):
 
 
 def test_json_output(write_config, capsys, tmp_path):
-    """With --json, each tenant has one line with null for unknown values, even if a page is also written."""
+    """With --json, `frgroups status` prints one line per tenant, in which unknown values are null."""
     write_config("a", "b")
     save("a", 1, now=datetime.now(UTC))
 
@@ -247,7 +247,7 @@ def test_json_output(write_config, capsys, tmp_path):
 
 
 class Page(HTMLParser):
-    """Parser that collects the tags and the table cells of a page."""
+    """HTML parser that collects the tags and the table cells of a page."""
 
     def __init__(self, text):
         super().__init__()
@@ -271,7 +271,7 @@ class Page(HTMLParser):
 
 
 def test_page(write_config):
-    """The heading of the page contains the total, and the rows have the same order as the table."""
+    """The heading of the status page contains the total, and the rows have the same order as the status table."""
     write_config("a", "b", "c")
     save("a", 1)
     save("b", 60)
@@ -285,7 +285,7 @@ def test_page(write_config):
 
 
 def test_page_is_self_contained(write_config):
-    """The page refers to no other file, and its policy allows only its own style and script."""
+    """The status page loads no other file, and its content security policy allows only its own style and script."""
     write_config("a")
     page = status_html(fg.tenant_status())
     tags = Page(page).tags
@@ -301,7 +301,7 @@ def test_page_is_self_contained(write_config):
 
 
 def test_page_escapes_text(write_config):
-    """Names and other text are escaped, including tags and direction marks."""
+    """The status page escapes names and other text, including HTML tags and Unicode direction marks."""
     evil = "<script>alert(1)</script>\"'&"
     table = fg.tenant_status()
     save("t", 1)
@@ -315,7 +315,7 @@ def test_page_escapes_text(write_config):
 
 
 def test_page_size(write_config):
-    """A page with 100 tenants is smaller than 100 kB and contains all rows."""
+    """A status page with 100 tenants is smaller than 100 kB and contains all rows."""
     write_config(*(f"tenant_{n}" for n in range(100)))
     save("tenant_7", 1)
     page = status_html(fg.tenant_status(now=NOW), now=NOW)
@@ -325,7 +325,7 @@ def test_page_size(write_config):
 
 
 def test_page_without_customer_data(write_config, home_folder):
-    """The page contains no group name, customer uid, or local path."""
+    """The status page contains no group names, customer uids, or local paths."""
     write_config("a")
     save("a", 1, name="Planted-Group")
 

@@ -1,4 +1,4 @@
-"""Tests of the verification of a list, with a list in memory that changes between requests."""
+"""Tests for the verification of an API list, with a list in memory that changes between requests."""
 
 import importlib
 
@@ -21,7 +21,7 @@ reading = importlib.import_module("frgroups.load.verified_listing")
 
 
 class EditedList:
-    """Sorted list that is returned in pages, and changed before some requests."""
+    """Sorted list that is returned page by page, and that changes before some requests."""
 
     def __init__(self, uids, *, base=1, cap=5, edits=(), ignores_size=False):
         self.uids, self.base, self.cap, self.ignores_size = sorted(uids), base, cap, ignores_size
@@ -50,7 +50,7 @@ def uids(n):
 
 @given(n=st.integers(0, 120), cap=st.integers(1, 40), base=st.sampled_from([0, 1, 7]), ignores=st.booleans())
 def test_unchanged_list(n, cap, base, ignores):
-    """A list that does not change is read completely in one attempt, for any page base, page size, and total."""
+    """An unchanged list is read completely in one attempt, for any first page number, page size, and total."""
     server = EditedList(uids(n), base=base, cap=cap, ignores_size=ignores)
 
     listing = read_listing(server)
@@ -63,7 +63,7 @@ def test_unchanged_list(n, cap, base, ignores):
     n=st.integers(6, 90), cap=st.integers(1, 20), at=st.integers(1, 30), position=st.integers(0, 89), data=st.data()
 )
 def test_swap_at_constant_total(n, cap, at, position, data):
-    """If one customer leaves and another joins, the listing contains all remaining customers or is not consistent."""
+    """If one customer leaves a list and another joins, the result is correct or is not `consistent`."""
     leaves = uids(n)[position % n]
     joins = data.draw(st.sampled_from(["a", "c0003x", f"c{n // 2:04d}x", "z"]))
     server = EditedList(uids(n), cap=cap, edits={at: ([joins], [leaves])})
@@ -87,7 +87,7 @@ edits = st.dictionaries(
 
 @given(n=st.integers(0, 60), cap=st.integers(1, 20), edits=edits, ignores=st.booleans())
 def test_edits_between_requests(n, cap, edits, ignores):
-    """A consistent listing contains all permanent customers, and no customer who was never in the list."""
+    """A consistent result contains all permanent customers, and no customer who was never in the list."""
     server = EditedList(uids(n), cap=cap, edits=edits, ignores_size=ignores)
 
     listing = read_listing(server)
@@ -97,7 +97,7 @@ def test_edits_between_requests(n, cap, edits, ignores):
 
 
 def test_swap_at_every_position():
-    """After a swap at any position, the listing is consistent and correct."""
+    """If a customer at any position is replaced during the read, the result is consistent and correct."""
     for position in range(40):
         server = EditedList(uids(40), cap=10, edits={2: (["a"], [uids(40)[position]])})
 
@@ -118,7 +118,7 @@ def test_list_keeps_changing():
 
 
 def test_total_too_high():
-    """If the total is higher than the number of rows, the verdict is `drifted`."""
+    """If the reported total of a list is higher than its number of rows, the verdict is `drifted`."""
 
     def server(number, size):
         page = EditedList(uids(12), cap=5)(number, size)
@@ -131,7 +131,7 @@ def test_total_too_high():
 
 
 def test_repeated_page():
-    """A server that always returns the first page causes an error."""
+    """If the server always returns the first page, an error is raised."""
     first = EditedList(uids(12), cap=5)(None, None)
 
     with pytest.raises(UnexpectedResponseError, match=r"\b5 of 12\b"):
@@ -139,7 +139,7 @@ def test_repeated_page():
 
 
 def test_total_of_page():
-    """If the total is only the number of rows on the page, the next page reveals the error."""
+    """If the server reports the number of rows on the page as the total, reading the next page detects the error."""
 
     def server(number, size):
         page = EditedList(uids(23), cap=5)(number, size)
@@ -151,7 +151,7 @@ def test_total_of_page():
 
 
 def test_list_of_one_page():
-    """A full first page costs one additional request, and a shorter first page costs none."""
+    """A list of one page costs one additional request if the page is full, and none if the page is shorter."""
     full, short = EditedList(uids(5), cap=5), EditedList(uids(4), cap=5)
 
     assert [read_listing(server).verdict for server in (full, short)] == ["consistent"] * 2
@@ -160,7 +160,7 @@ def test_list_of_one_page():
 
 @pytest.mark.parametrize("uses_size", [True, False])
 def test_page_number_ignored(uses_size):
-    """A server that ignores the page number causes an error, for any page size."""
+    """If the server ignores the page number, an error is raised for any page size."""
 
     def server(number, size):
         size = min(size or 5, 5) if uses_size else 5
@@ -171,7 +171,7 @@ def test_page_number_ignored(uses_size):
 
 
 def test_records_without_uid():
-    """A listing with records that have no uid is unverifiable."""
+    """If a list contains records without a uid, the verdict is `unverifiable`."""
     listing = read_listing(lambda number, size: PageRows(uids(4), 1, 5, 5, without_uid=1))
 
     assert listing.verdict == "unverifiable" and "1 record " in listing.note
@@ -179,7 +179,7 @@ def test_records_without_uid():
 
 @given(page_size=st.integers(4, 1000), total=st.integers(0, 50_000))
 def test_windows_overlap(page_size, total):
-    """Each window overlaps the previous window and fits the page size, and the last window reaches the total."""
+    """Each window of rows overlaps the previous window and fits the page size. The last window reaches the total."""
     windows = overlapping_windows(page_size, total)
 
     if windows is not None:
@@ -191,12 +191,12 @@ def test_windows_overlap(page_size, total):
 
 
 def test_number_of_windows():
-    """At common page sizes, overlapping windows cost at most 6% more requests than plain pages."""
+    """For common page sizes, overlapping windows cost at most 6% more requests than pages without overlap."""
     assert (len(overlapping_windows(500, 100_000)) + 1, len(overlapping_windows(1000, 100_000)) + 1) == (211, 104)
 
 
 def test_total_far_too_high():
-    """A total that is far too high is detected with one request for the last page, which is empty."""
+    """If the reported total is far too high, a single request for the empty last page detects the error."""
     requests = []
 
     def server(number, size):
@@ -210,6 +210,6 @@ def test_total_far_too_high():
 
 
 def test_page_size_zero():
-    """A server that reports a page size of zero causes an error."""
+    """If the server reports a page size of zero, an error is raised."""
     with pytest.raises(UnexpectedResponseError, match=r"size of 0\b"):
         read_listing(lambda number, size: PageRows([], 1, 0, 7))

@@ -1,4 +1,4 @@
-"""Tests of the findings about added and removed customers, with and without a register."""
+"""Tests for the findings about added and removed customers, with and without a group register."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ wishes = st.dictionaries(st.sampled_from(["a", "b", "c", "new"]), st.sets(st.sam
 
 
 def snapshot_of(world, customers=None, *, taken_at=None):
-    """Return a snapshot with these members of each group."""
+    """Return a snapshot from a dictionary of group uid to customer uids."""
     rows = [(uid, customer) for uid, members in world.items() for customer in members]
     return snapshot_from_frames(
         pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str"),
@@ -37,25 +37,25 @@ def snapshot_of(world, customers=None, *, taken_at=None):
 
 
 def customers_of_two_types(n_persons, n_companies=0):
-    """Return a table with persons, followed by companies."""
+    """Return a customers table in which persons are followed by companies."""
     n = n_persons + n_companies
     kinds = ["PERSON"] * n_persons + ["B2B"] * n_companies
     return pd.DataFrame({"customer_uid": [f"c{n:04d}" for n in range(n)], "customer_type": kinds})
 
 
 def counts_of(plan, rule):
-    """Return the number of each finding with this rule, by group uid."""
+    """Return a dictionary from group uid to the number in the finding with the given rule."""
     return {finding.customer_group_uid: finding.n for finding in plan.findings if finding.rule == rule}
 
 
 def message_of(plan, rule):
-    """Return the message of the only finding with this rule."""
+    """Return the message of the only finding with the given rule."""
     [finding] = [finding for finding in plan.findings if finding.rule == rule]
     return finding.message
 
 
 def register_of(**columns):
-    """Return a register with these columns."""
+    """Return a group register with the given columns."""
     return pd.DataFrame(columns)
 
 
@@ -63,7 +63,7 @@ def register_of(**columns):
 
 
 def test_own_pricelist():
-    "The finding counts the added customers who have an individual price list."
+    "If a plan adds customers with an individual price list, a finding contains the number of these customers."
     customers = pd.DataFrame({"customer_uid": ["c1", "c2", "c3"], "pricelist_uid": ["0700", "", None]})
     snapshot = snapshot_of({"a": [], "b": ["c1", "c2", "c3"]}, customers)
 
@@ -74,7 +74,7 @@ def test_own_pricelist():
 
 
 def test_other_type():
-    "B2B customers who are added to a group with 99.9% persons are reported."
+    "If B2B customers are added to a group in which 99.9% of the members are persons, a finding reports them."
     snapshot = snapshot_of(
         {"a": [f"c{n:04d}" for n in range(999)] + ["c1000"], "b": []}, customers_of_two_types(1000, 20)
     )
@@ -88,7 +88,7 @@ def test_other_type():
 
 @pytest.mark.parametrize(("n_persons", "n_companies"), [(19, 0), (90, 10)])
 def test_no_usual_type(n_persons, n_companies):
-    "A group has no usual type if it has fewer than 20 members or less than 95% of one type."
+    "A group has no usual customer type if it has fewer than 20 members or less than 95% of them have the same type."
     customers = customers_of_two_types(n_persons, n_companies + 1)
     snapshot = snapshot_of({"a": list(customers["customer_uid"])[:-1]}, customers)
 
@@ -100,7 +100,7 @@ def test_no_usual_type(n_persons, n_companies):
 @few
 @given(worlds, wishes, st.sampled_from(["add", "keep_only", "mirror"]))
 def test_in_no_group(world, wanted, mode):
-    "The finding counts the removed customers who are in no group after the plan."
+    "If a plan removes customers from their last group, a finding contains the number of these customers."
     create = {"new": "New"} if "new" in wanted else None
 
     plan = plan_memberships(snapshot_of(world), wanted, mode=mode, create=create, limits=WIDE)
@@ -119,7 +119,7 @@ def test_in_no_group(world, wanted, mode):
 @few
 @given(worlds, wishes, st.sampled_from(["add", "mirror"]))
 def test_two_tiers(world, wanted, mode):
-    "The finding counts the added customers who are in another group of the exclusive set after the plan."
+    "If a plan puts customers into two groups of an exclusive set, a finding contains the number of these customers."
     create = {"new": "New"} if "new" in wanted else None
     register = register_of(group=["a", "b", *(["new"] if create else [])], exclusive_set="tier")
 
@@ -138,7 +138,7 @@ def test_two_tiers(world, wanted, mode):
 
 
 def test_expected_type():
-    "The expected type in the register takes precedence over the usual type of the members."
+    "The expected customer type in the register takes precedence over the usual type of the members."
     snapshot = snapshot_of({"a": [f"c{n:04d}" for n in range(100)]}, customers_of_two_types(100, 3))
     register = register_of(group=["A"], expected_type=["B2B|COMPANY"])
 
@@ -153,7 +153,7 @@ def test_expected_type():
 
 @pytest.mark.parametrize("mode", ["add", "mirror"])
 def test_protected_group(mode):
-    "A plan that changes a protected group is blocked, and its digest covers the limits of the register."
+    "A plan that changes a protected group is blocked, and the plan's digest covers the limits in the register."
     register = register_of(group=["VIP", "staff"], protected=[True, False])
     wanted = {"vip": ["c-1", "c-2", "c-7"] if mode == "add" else ["c-1"]}
 
@@ -166,7 +166,7 @@ def test_protected_group(mode):
 
 
 def test_protected_group_with_own_limits():
-    "Limits for the uid of a protected group allow changes, but the finding about the protection remains."
+    "Limits for the uid of a protected group can allow changes, but a finding still reports the protection."
     register = register_of(group=["vip"], protected=[True])
     limits = Limits(per_group={"vip": Limits(additions_per_group=1)})
 
@@ -177,7 +177,7 @@ def test_protected_group_with_own_limits():
 
 
 def test_register_limits():
-    "The column max_additions of the register is the limit of the group."
+    "The limit for additions to a group is read from the register column max_additions."
     register = register_of(group=["vip"], max_additions=[2])
 
     two = plan_memberships(sample_snapshot(), {"vip": ["c-7", "c-8"]}, register=register)
@@ -188,7 +188,7 @@ def test_register_limits():
 
 
 def test_ended_group():
-    "Additions to a group that has ended are reported. Removals are not reported."
+    "If a group has ended, additions to the group are reported, but removals are not."
     register = register_of(group=["vip"], valid_to=["2026-01-31"])
     snapshot = snapshot_of({"vip": ["c1", "c2", "c3"], "b": ["c9"]}, taken_at="2026-02-01")
 
@@ -200,7 +200,7 @@ def test_ended_group():
 
 
 def test_register_unknown():
-    "Only register rows with limits or protection are reported if they match no group."
+    "A register row without a matching group is reported only if the row has limits or protection."
     register = register_of(group=["vipp", "old"], protected=[True, False])
 
     plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, register=register)
@@ -211,7 +211,7 @@ def test_register_unknown():
 
 
 def test_register_without_the_groups():
-    "A register without rows for the groups does not change the digest."
+    "A register without rows for the changed groups does not affect the digest of the plan."
     register = register_of(group=["all", "staff"], protected=[True, False], max_removals=[1, 2], owner=["x", "y"])
 
     plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, register=register)
@@ -220,7 +220,7 @@ def test_register_without_the_groups():
 
 
 def test_invalid_register():
-    "A register that is not a table raises InputError, which recommends read_register."
+    "A register that is not a table raises InputError. The error recommends `read_register`."
     with pytest.raises(InputError, match=r"fg\.read_register"):
         plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, register="register.csv")
 
@@ -229,7 +229,7 @@ def test_invalid_register():
 
 
 def plan_with_all_findings():
-    """Return a plan with a finding of each rule in `NEW_RULES`."""
+    """Return a plan that has one finding for each rule in `NEW_RULES`."""
     customers = sample_snapshot().customers.assign(pricelist_uid="p")
     snapshot = replace(sample_snapshot(), customers=customers)
     register = register_of(
@@ -257,7 +257,7 @@ NEW_RULES = [
 
 @pytest.mark.parametrize("rule", NEW_RULES)
 def test_findings_in_all_formats(rule, tmp_path):
-    "The summary, the HTML review, the Markdown review and the plan file contain each finding."
+    "Each finding is contained in the summary, the HTML review, the Markdown review, and the plan file."
     plan = plan_with_all_findings()
     message = message_of(plan, rule)
 
@@ -281,7 +281,7 @@ def test_findings_in_plan_file(tmp_path):
 
 
 def test_findings_of_selection():
-    "The findings of a selection count only the selected customers."
+    "If a part of a plan is selected, the findings count only the selected customers."
     customers = pd.DataFrame({"customer_uid": ["c1", "c2"], "pricelist_uid": ["p", "p"]})
     plan = plan_memberships(snapshot_of({"a": [], "b": ["c1", "c2"]}, customers), {"a": ["c1", "c2"]})
 
@@ -290,7 +290,7 @@ def test_findings_of_selection():
 
 
 def test_two_tiers_without_created_group():
-    "A selection without the new tier has no finding about customers in two tiers."
+    "If the additions to the new tier are not selected, the plan has no finding about customers in two tiers."
     register = register_of(group=["a", "new"], exclusive_set="tier")
     wanted = {"a": ["c2"], "new": ["c2"]}
     plan = plan_memberships(snapshot_of({"a": ["c1"], "b": ["c2"]}), wanted, create={"new": "New"}, register=register)
@@ -300,14 +300,14 @@ def test_two_tiers_without_created_group():
 
 
 def test_no_owner_in_plan():
-    "A plan does not contain the owners that the register lists."
+    "The names of group owners in the register are not stored in a plan."
     plan = plan_with_all_findings()
 
     assert "Kari" not in plan.summary() + review_html(plan) + str(plan_to_dict(plan))
 
 
 def test_apply_protected_group():
-    "A plan that is blocked by the register is not applied."
+    "A plan that is blocked by limits in the register is not applied."
     with fg.Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
         snapshot = fg.load_snapshot(client, cache=False, progress=False)
         plan = plan_memberships(

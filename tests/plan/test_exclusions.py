@@ -1,4 +1,4 @@
-"""Tests of protected customers, protected groups and the suppression list in plans."""
+"""Tests for protected customers, protected groups, and the suppression list in plans."""
 
 import re
 
@@ -26,18 +26,18 @@ exclusions = st.fixed_dictionaries(
 
 
 def excluded_of(plan):
-    """Return {(group, customer, change): reason} of the excluded changes."""
+    """Return the reason for each excluded change, as {(group, customer, change): reason}."""
     rows = plan.excluded().itertuples(index=False)
     return {(row.customer_group_uid, row.customer_uid, row.change): row.reason for row in rows}
 
 
 def with_existing_groups(options, now):
-    """Return the options without protected groups that do not exist."""
+    """Return a copy of the planning options without protected groups that are not in the snapshot."""
     return options | {"protect_groups": options["protect_groups"] & now.keys()}
 
 
 def sample_plan(**options):
-    """Return a plan that mirrors two groups of the sample snapshot."""
+    """Return a plan that changes two groups in the sample snapshot in mode "mirror"."""
     wanted = {"vip": ["c-2", "c-7", "c-9"], "staff": ["c-1"]}
     return plan_memberships(sample_snapshot(), wanted, mode="mirror", **options)
 
@@ -45,7 +45,7 @@ def sample_plan(**options):
 @few
 @given(case=cases(), options=exclusions, mode=st.sampled_from(MODES))
 def test_planned_and_excluded_changes(case, options, mode):
-    "Each change of a plan without exclusions is either planned or excluded."
+    "Each change that is planned without exclusions is either planned or excluded if exclusions are passed."
     now, wanted = case
     snapshot, options = snapshot_of(now), with_existing_groups(options, now)
 
@@ -63,7 +63,7 @@ def test_planned_and_excluded_changes(case, options, mode):
 @few
 @given(case=cases(), options=exclusions, mode=st.sampled_from(MODES))
 def test_excluded_customers(case, options, mode):
-    "A change is excluded if and only if a rule excludes it, and the reason is the rule."
+    "A change is excluded if and only if an exclusion rule applies, and the reason is this rule."
     now, wanted = case
     options = with_existing_groups(options, now)
 
@@ -86,7 +86,7 @@ def test_excluded_customers(case, options, mode):
 @few
 @given(case=cases(), options=exclusions)
 def test_digest_without_excluded_changes(case, options):
-    "The digest and the counts are the same as for a plan without the excluded changes."
+    "Excluded changes affect neither the digest nor the counts of a plan."
     now, wanted = case
     snapshot, options = snapshot_of(now), with_existing_groups(options, now)
 
@@ -99,7 +99,7 @@ def test_digest_without_excluded_changes(case, options):
 
 
 def test_excluded_table():
-    "The table has one row per excluded change in group order. The findings do not block the plan."
+    "The table of excluded changes has one row per change, and the findings about exclusions do not block the plan."
     plan = sample_plan(protect=["c-1"], protect_groups=["Staff"], suppression_list=["c-7"])
 
     assert plan.excluded().values.tolist() == [
@@ -115,7 +115,7 @@ def test_excluded_table():
 
 
 def test_excluded_table_empty():
-    "Without excluded changes, the table is empty and has the same columns and dtypes."
+    "If a plan has no excluded changes, their table is empty and has the same columns and dtypes."
     excluded = sample_plan().excluded()
 
     assert excluded.empty and list(excluded.columns) == COLUMNS
@@ -123,7 +123,7 @@ def test_excluded_table_empty():
 
 
 def test_everything_excluded():
-    "If all changes are excluded, the plan is empty and the summary contains the finding."
+    "If all changes are excluded, the plan is empty, and its summary contains the finding about the exclusions."
     plan = plan_memberships(sample_snapshot(), {"vip": ["c-2"]}, mode="mirror", protect_groups=["vip"])
 
     assert plan.is_empty
@@ -134,7 +134,7 @@ def test_everything_excluded():
 
 
 def test_excluded_changes_in_plan_file(tmp_path):
-    "A plan file contains the excluded changes and their findings."
+    "A plan file contains the excluded changes and the findings about them."
     plan = sample_plan(protect=["c-1"], suppression_list=["c-7"])
 
     again = fg.read_plan(plan.save(tmp_path / "plan.json"))
@@ -145,7 +145,7 @@ def test_excluded_changes_in_plan_file(tmp_path):
 
 
 def test_select_excluded_changes():
-    "A selection contains the excluded changes of its groups, except for customers that are left out."
+    "If groups are selected from a plan, their excluded changes are also selected, except for customers in `without`."
     plan = sample_plan(protect=["c-1"], protect_groups=["staff"], suppression_list=["c-7"])
 
     assert set(plan.select(["vip"]).excluded()["customer_group_uid"]) == {"vip"}
@@ -158,7 +158,7 @@ def test_select_excluded_changes():
 
 
 def test_suppression_list_of_new_group():
-    "A suppressed customer is not added to a new group, and the group is still created."
+    "A customer on the suppression list is not added to a new group, but the group is still created."
     plan = plan_memberships(
         sample_snapshot(), {"new": ["c-7", "c-1"]}, create={"new": "New"}, suppression_list=["c-7"]
     )
@@ -168,7 +168,7 @@ def test_suppression_list_of_new_group():
 
 
 def test_suppressed_unknown_customer():
-    "A suppressed customer who is not in the snapshot is not reported as unknown."
+    "If a customer is on the suppression list, no finding reports that the customer is not in the snapshot."
     plan = plan_memberships(sample_snapshot(), {"vip": ["x-1", "x-2"]}, suppression_list=["x-1"])
 
     assert [(finding.rule, finding.n) for finding in plan.findings][:2] == [
@@ -190,20 +190,20 @@ def test_suppressed_unknown_customer():
     ],
 )
 def test_invalid_customers(name, value, got):
-    "A string, numbers, empty values and mappings raise InputError with the name and the value of the argument."
+    "Exclusions that are not lists of strings raise InputError, which contains the argument's name and value."
     with pytest.raises(InputError, match=f"`{name}`.*{got}"):
         sample_plan(**{name: value})
 
 
 @pytest.mark.parametrize(("value", "kind"), [(["vipp"], GroupNotFoundError), ("vip", InputError)])
 def test_invalid_protected_groups(value, kind):
-    "A protected group that does not exist raises an error."
+    "If a protected group does not exist, an error is raised."
     with pytest.raises(kind):
         sample_plan(protect_groups=value)
 
 
 def test_suppression_list_from_read_list(tmp_path):
-    "`suppression_list` accepts the result of `read_list`."
+    "The result of `read_list` can be passed as the argument `suppression_list`."
     path = tmp_path / "never.csv"
     path.write_text("customer_uid\nc-7\n")
 
@@ -224,7 +224,7 @@ def running():
 
 @pytest.fixture
 def loaded(running, monkeypatch):
-    """Return a tenant with a stored snapshot. The environment variables refer to the tenant."""
+    """Return a tenant that has a stored snapshot and is selected by environment variables."""
     monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
     monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
     monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
@@ -233,7 +233,7 @@ def loaded(running, monkeypatch):
 
 
 def run_plan_command(capsys, *words):
-    """Run `frgroups plan` and return the exit code, the plan and the output."""
+    """Run `frgroups plan` and return the exit code, the plan, and the output of the command."""
     capsys.readouterr()
     code = main(["plan", *words])
     out = capsys.readouterr().out
@@ -241,7 +241,7 @@ def run_plan_command(capsys, *words):
 
 
 def test_plan_command_exclusions(loaded, capsys, tmp_path):
-    "The command excludes customers by uid and by list, and it excludes groups."
+    "The options of `frgroups plan` exclude single customers, customers in a list, and groups."
     first, second, third, *rest = members_of("VIP")
     external = fg.read_snapshot().customers.set_index("customer_uid")["external_id"]
     protected = tmp_path / "protected.csv"
@@ -278,7 +278,7 @@ def test_plan_command_exclusions(loaded, capsys, tmp_path):
 @pytest.mark.parametrize("option", ["--protect-list", "--suppression-list"])
 @pytest.mark.parametrize("text", ["external_id\nE-unknown\n", "id\nunknown-1\n", "unknown-1\n"])
 def test_list_without_known_ids(loaded, capsys, tmp_path, option, text):
-    "A list without any known id is an error, because it would exclude no customer."
+    "A list without any known customer id is an error, because it would exclude no customer."
     path = tmp_path / "list.csv"
     path.write_text(text)
 
@@ -288,7 +288,7 @@ def test_list_without_known_ids(loaded, capsys, tmp_path, option, text):
 
 
 def test_plan_command_limits_file(loaded, capsys, tmp_path):
-    "The option --limit overrides the limits of the plan in the file, but not the limits of a group."
+    "The option --limit overrides the plan limits in the limits file, but not the limits of single groups."
     path = tmp_path / "limits.toml"
     path.write_text('removals_total = 7\nadditions_total = 9\n[per_group."group_v*"]\nadditions_per_group = 0\n')
 
@@ -305,7 +305,7 @@ def test_plan_command_limits_file(loaded, capsys, tmp_path):
 
 
 def test_show_excluded_changes_and_moves(tmp_path, capsys):
-    "The command `frgroups show` prints the excluded changes or the moves as CSV."
+    "The command `frgroups show` can print the excluded changes or the moves of a plan as CSV."
     path = sample_plan(protect=["c-1"]).save(tmp_path / "plan.json")
     moving = plan_memberships(sample_snapshot(), {"vip": [], "staff": ["c-1"]}, mode="mirror")
 
@@ -320,7 +320,7 @@ def test_show_excluded_changes_and_moves(tmp_path, capsys):
 
 
 def test_doctor_suppression_list(loaded, capsys):
-    "The command `frgroups doctor` prints the path of the suppression list and the number of its customers."
+    "The command `frgroups doctor` prints the path of the suppression list and the number of customers on the list."
     with loaded.client() as client:
         path = fg.suppression_list_path(client)
 

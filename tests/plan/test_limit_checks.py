@@ -1,4 +1,4 @@
-"""Tests of the comparison of a plan with each limit."""
+"""Tests for the comparison of a plan with each of its limits."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,20 +26,20 @@ ALWAYS = {
 
 
 def change(uid, *, baseline=40, adds=0, removes=0):
-    """Return the change of a group with these numbers of members, additions and removals."""
+    """Return a group change with the given numbers of members, additions, and removals."""
     members = tuple(f"c-{n:03d}" for n in range(baseline))
     return GroupChange(uid, f"Group {uid}", members, tuple(f"n-{n:03d}" for n in range(adds)), members[:removes])
 
 
 def checks(*groups, limits=None, **values):
-    """Return the checks of a plan with these groups, by rule."""
+    """Return the limit checks of a plan with the given groups, as a dictionary by rule."""
     values = {"snapshot_taken_at": NOON - timedelta(hours=3)} | values
     plan = Plan("t-1", "https://api.example", "mirror", limits or Limits(), groups, NOON, **values)
     return {check.rule: check for check in limit_checks(plan)}
 
 
 def test_values_of_a_plan():
-    "Each check contains the value, the maximum and the state."
+    "Each limit check contains the value in the plan, the maximum, and the state."
     by_rule = checks(change("a", removes=2), change("b", adds=3, removes=1))
 
     assert by_rule.keys() == ALWAYS
@@ -56,7 +56,7 @@ def test_values_of_a_plan():
 
 
 def test_without_limits():
-    "The state of a limit that is None is off."
+    "If a limit is None, its state is `off`."
     by_rule = checks(change("a", adds=1, removes=40), limits=NO_LIMITS)
 
     assert {check.state for check in by_rule.values()} == {"off"}
@@ -68,14 +68,14 @@ def test_without_limits():
     ("limits", "state"), [(Limits(), "within"), (Limits(removals_per_group=None, removal_share=None), "off")]
 )
 def test_no_group_is_affected(limits, state):
-    "If no group has removals, the check uses the limits of the plan."
+    "If no group has removals, the check of the removals uses the limits of the complete plan."
     check = checks(change("a", adds=1), limits=limits)["removals_per_group"]
 
     assert (check.state, check.value, check.group, check.n_groups) == (state, None, None, 0)
 
 
 def test_own_limits():
-    "A group with separate limits is compared with these limits, and groups without a limit are counted."
+    "A group with separate limits is compared with its own limits, and groups for which the limit is off are counted."
     limits = Limits(
         per_group={"a": Limits(removals_per_group=None, removal_share=0.5, emptied_groups=1), "b": NO_LIMITS}
     )
@@ -90,7 +90,7 @@ def test_own_limits():
 
 
 def test_removals_per_day():
-    "The check of removals_per_day is pending unless the plan alone exceeds the limit."
+    "The check of the limit `removals_per_day` is pending unless the plan alone exceeds this limit."
     limits = Limits(removals_per_day=5, per_group={"b": Limits(removals_per_day=3)})
 
     pending = checks(change("a", removes=2), change("b", removes=2), limits=limits)["removals_per_day"]
@@ -101,7 +101,7 @@ def test_removals_per_day():
 
 
 def test_undo_of_an_old_apply():
-    "An old snapshot does not block an undo, but the check contains its age."
+    "An old snapshot does not block an undo plan, but the limit check contains the snapshot's age."
     check = checks(change("a", removes=1), reverts="0" * 64, snapshot_taken_at=NOON - timedelta(days=9))
 
     assert (check["snapshot_max_age"].state, check["snapshot_max_age"].value) == ("within", 216)
@@ -115,7 +115,7 @@ def test_undo_of_an_old_apply():
     ),
 )
 def test_checks_agree_with_findings(limits, own, changes):
-    "A limit is exceeded if and only if a finding with the same rule blocks the plan."
+    "A limit check reports an exceeded limit if and only if a finding with the same rule blocks the plan."
     groups = tuple(
         change(uid, baseline=baseline, adds=adds, removes=min(removes, baseline))
         for uid, (baseline, adds, removes) in changes.items()

@@ -1,4 +1,4 @@
-"""Tests of the limits of a plan and of the findings about exceeded limits."""
+"""Tests for the limits of a plan and for the findings about exceeded limits."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -29,18 +29,18 @@ NO_LIMITS = Limits(
 
 
 def group(*, baseline=0, adds=0, removes=0, uid="g"):
-    """Return the counts of one group."""
+    """Return the numbers of members, additions, and removals of one group."""
     return GroupCounts(uid, f"Group {uid}", baseline, adds, removes)
 
 
 def exceeded_rules(limits, *groups, age="1h"):
-    """Return the rules of the limits that the changes exceed."""
+    """Return the names of the limits that the planned changes exceed."""
     hours = timedelta(hours=float(age.rstrip("h")))
     return [finding.rule for finding in limit_violations(limits, list(groups), snapshot_age=hours)]
 
 
 def test_defaults():
-    "The limits have the documented default values."
+    "A Limits object has the documented default values."
     assert Limits().to_dict() == {
         "removals_per_group": 100,
         "removal_share": 0.10,
@@ -75,18 +75,18 @@ def test_defaults():
     ],
 )
 def test_removals_allowed(limits, baseline, expected):
-    "The maximum is max(removal_floor, min(removals_per_group, removal_share x baseline))."
+    "The maximum number of removals is max(removal_floor, min(removals_per_group, removal_share x baseline))."
     assert limits.removals_allowed(baseline) == expected
 
 
 @pytest.mark.parametrize(("removes", "rules"), [(25, []), (26, ["removals_per_group"])])
 def test_removal_limit_boundary(removes, rules):
-    "The maximum number of removals is allowed, and one more removal is blocked."
+    "A plan with the maximum number of removals is allowed, and a plan with one more removal is blocked."
     assert exceeded_rules(Limits(), group(baseline=250, removes=removes)) == rules
 
 
 def test_removal_finding():
-    "The finding contains the group, the counts, the percentage, the limit and the values that allow the change."
+    "A finding about an exceeded limit contains the group, the numbers, the limit, and the values that allow it."
     [finding] = limit_violations(
         Limits(removals_total=None), [group(baseline=250, removes=90)], snapshot_age=timedelta(0)
     )
@@ -104,7 +104,7 @@ def test_removal_finding():
 
 
 def test_addition_limits():
-    "Additions are limited in each group and in all groups together."
+    "The numbers of additions to each group and to all groups together are limited."
     assert exceeded_rules(Limits(), group(adds=1000)) == []
     assert exceeded_rules(Limits(), group(adds=1001)) == ["additions_per_group"]
     assert exceeded_rules(Limits(additions_total=1500), *(group(adds=800, uid=uid) for uid in "ab")) == [
@@ -113,7 +113,7 @@ def test_addition_limits():
 
 
 def test_removals_total():
-    "The limit removals_total is compared with the removals from all groups."
+    "The limit `removals_total` is compared with the number of removals from all groups together."
     groups = [group(baseline=1000, removes=100, uid=f"g{n}") for n in range(6)]
 
     assert exceeded_rules(Limits(), *groups[:5]) == []
@@ -121,7 +121,7 @@ def test_removals_total():
 
 
 def test_emptied_groups():
-    "A group must not be emptied unless the limit emptied_groups allows it."
+    "A plan that empties a group is blocked unless the limit `emptied_groups` allows it."
     last = group(baseline=2, removes=2)
 
     assert exceeded_rules(Limits(), last) == ["emptied_groups"]
@@ -133,7 +133,7 @@ def test_emptied_groups():
 
 
 def test_per_group_precedence():
-    "A uid takes precedence over a pattern, and missing limits of a group have the default values."
+    "Limits for a uid take precedence over limits for a pattern, and missing limits of a group have the defaults."
     limits = Limits(
         removals_per_group=1,
         additions_per_group=1,
@@ -148,7 +148,7 @@ def test_per_group_precedence():
 
 
 def test_pattern_order_round_trip():
-    "The first matching pattern is used, also after to_dict and from_dict."
+    "The first matching pattern is used, even if the limits are converted with `to_dict` and `from_dict`."
     for first, second in [("store_*", "*"), ("*", "store_*")]:
         limits = Limits(per_group={first: Limits(removals_per_group=1), second: Limits(removals_per_group=2)})
 
@@ -157,7 +157,7 @@ def test_pattern_order_round_trip():
 
 
 def test_emptied_group_with_own_limits():
-    "An emptied group with separate limits is only compared with these limits."
+    "If a group with separate limits is emptied, only its own limit `emptied_groups` applies."
     strict = Limits(emptied_groups=5, per_group={"vip": Limits()})
     loose = Limits(per_group={"vip": Limits(emptied_groups=1)})
     last = group(baseline=1, removes=1, uid="vip")
@@ -198,13 +198,13 @@ def test_snapshot_max_age():
     ],
 )
 def test_invalid_values(wrong):
-    "Invalid shares, numbers of customers, durations and mappings raise InputError."
+    "Limits that are not valid shares, numbers of customers, durations, or mappings raise InputError."
     with pytest.raises(InputError):
         Limits(**wrong)
 
 
 def test_per_group_is_copied():
-    "Changing the mapping does not change the limits that were created from it."
+    "If the mapping `per_group` is modified later, the Limits object does not change."
     own = {"vip": Limits()}
     limits = Limits(per_group=own)
 
@@ -214,14 +214,14 @@ def test_per_group_is_copied():
 
 
 def test_canonical_numbers():
-    "The numbers 100.0 and 100 result in the same dictionary."
+    "Limits with the values 100.0 and 100 are converted to the same dictionary."
     assert str(Limits(removals_total=100.0, removal_share=1).to_dict()) == str(
         Limits(removals_total=100, removal_share=1.0).to_dict()
     )
 
 
 def test_from_dict_unknown_limit():
-    "An unknown name raises InputError."
+    "An unknown limit name in a dictionary raises InputError."
     with pytest.raises(InputError, match="removals_per_week"):
         Limits.from_dict(Limits().to_dict() | {"removals_per_week": 5})
 
@@ -247,7 +247,7 @@ some_limits = st.builds(
 
 @st.composite
 def some_groups(draw):
-    """Generate groups that do not lose more customers than they have."""
+    """Generate groups whose number of removals does not exceed their number of members."""
     groups = []
     for uid in draw(st.sets(st.sampled_from("abcd"), min_size=1)):
         baseline = draw(st.integers(0, 60))
@@ -259,7 +259,7 @@ def some_groups(draw):
 
 @given(limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*", "[bc]"]), some_limits))
 def test_dict_round_trip(limits, own):
-    "The dictionary of the limits is converted back to equal limits."
+    "If limits are converted to a dictionary and back, the result is equal to the original limits."
     limits = Limits(**{name: value for name, value in limits.to_dict().items() if name != "per_group"}, per_group=own)
 
     assert Limits.from_dict(limits.to_dict()) == limits
@@ -267,7 +267,7 @@ def test_dict_round_trip(limits, own):
 
 @given(limits=some_limits, groups=some_groups())
 def test_violations_are_complete(limits, groups):
-    "There is a finding if and only if a group or the plan exceeds its limit."
+    "A plan has a blocking finding if and only if a group or the complete plan exceeds a limit."
     rules = set(exceeded_rules(limits, *groups))
 
     def exceeds(n, limit):
@@ -287,7 +287,7 @@ def test_violations_are_complete(limits, groups):
 
 @given(limits=some_limits, groups=some_groups(), data=st.data())
 def test_stricter_limit(limits, groups, data):
-    "A lower limit never allows more changes."
+    "A lower limit never allows more changes than a higher limit."
     names = [name for name in limits.to_dict() if name not in ("per_group", "snapshot_max_age", "plan_max_age")]
     name = data.draw(st.sampled_from(names))
     old = getattr(limits, name)
@@ -301,13 +301,13 @@ def test_stricter_limit(limits, groups, data):
 
 @given(groups=some_groups())
 def test_disabled_limits(groups):
-    "If all limits are None, no change is blocked."
+    "If all limits are None, no plan is blocked."
     assert exceeded_rules(NO_LIMITS, *groups, age="100000h") == []
 
 
 @given(baseline=st.integers(0, 10_000), share=st.floats(0, 1), floor=st.integers(0, 50))
 def test_drift_allowed(baseline, share, floor):
-    "The maximum drift is max(drift_floor, drift_share x baseline)."
+    "The maximum drift of a group is max(drift_floor, drift_share x baseline)."
     allowed = Limits(drift_share=share, drift_floor=floor).drift_allowed(baseline)
 
     assert allowed == pytest.approx(max(floor, share * baseline), abs=1e-6)
@@ -315,7 +315,7 @@ def test_drift_allowed(baseline, share, floor):
 
 
 def test_singular_in_messages():
-    "The messages contain the singular for one customer."
+    "The messages of findings contain the singular noun if the number is 1."
     none_allowed = Limits(removals_per_group=0, additions_per_group=0, emptied_groups=None)
 
     findings = limit_violations(none_allowed, [GroupCounts("g", "G", 1, 1, 1)], snapshot_age=timedelta(0))
@@ -328,7 +328,7 @@ def test_singular_in_messages():
     limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*", "[bc]"]), some_limits), groups=some_groups()
 )
 def test_relaxed_limits_allow_the_plan(limits, own, groups):
-    "The relaxed limits allow the plan, and only limits in the findings are changed."
+    "The result of `relaxed_limits` allows the plan, and only the limits in the findings are changed."
     limits = replace(limits, per_group=own)
     findings = limit_violations(limits, groups, snapshot_age=timedelta(0))
 
@@ -346,7 +346,7 @@ def test_relaxed_limits_allow_the_plan(limits, own, groups):
 
 @given(limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*"]), some_limits), groups=some_groups())
 def test_relaxed_limits_are_minimal(limits, own, groups):
-    "The relaxed limits block one more removal than planned."
+    "The result of `relaxed_limits` blocks a plan with one more removal."
     limits = replace(limits, per_group=own)
     findings = limit_violations(limits, groups, snapshot_age=timedelta(0))
 
@@ -361,7 +361,7 @@ def test_relaxed_limits_are_minimal(limits, own, groups):
 
 @given(limits=some_limits, groups=some_groups())
 def test_limit_options_allow_the_plan(limits, groups):
-    "The options allow the plan, and they change only limits in the findings."
+    "The suggested --limit options allow the plan and change only the limits in the findings."
     findings = limit_violations(limits, groups, snapshot_age=timedelta(0))
 
     changes = dict(
@@ -374,7 +374,7 @@ def test_limit_options_allow_the_plan(limits, groups):
 
 
 def test_limit_options_leave_a_disabled_limit():
-    "A disabled limit is not enabled again, because the new limit could block another group."
+    "The suggested --limit options never enable a disabled limit, because it could block another group."
     limits = Limits(removals_per_group=None, removal_share=0.75, removal_floor=0, emptied_groups=None)
     groups = [group(removes=2, baseline=3, uid="b"), group(removes=1, baseline=1, uid="a")]
     findings = limit_violations(limits, groups, snapshot_age=timedelta(0))
@@ -383,7 +383,7 @@ def test_limit_options_leave_a_disabled_limit():
 
 
 def test_limit_options_of_a_group_with_own_limits():
-    "For a group with separate limits, the result describes a change of these limits."
+    "If the blocked group has separate limits, the suggestion describes how to change these limits."
     limits = Limits(per_group={"own": Limits(additions_per_group=1)}, additions_total=4)
     findings = limit_violations(limits, [group(adds=5, uid="own")], snapshot_age=timedelta(0))
 
@@ -394,12 +394,12 @@ def test_limit_options_of_a_group_with_own_limits():
 
 
 def test_limit_options_without_an_override():
-    "The result is empty for a finding that no limit can allow."
+    "If no limit can allow the plan, the suggestion is an empty string."
     assert limit_options([Finding("suppression_list", "", True)], Limits()) == ""
 
 
 def test_removals_per_day():
-    "Earlier removals by other plans are counted, but they do not block a plan without removals."
+    "Removals by earlier plans count toward the limit, but they do not block a plan without removals."
     limits = Limits(removals_per_group=None, removal_share=None, removals_per_day=10)
     before = GroupCounts("g", "Group g", 100, 0, 4, removed_before=7)
 
@@ -413,5 +413,5 @@ def test_removals_per_day():
 
 @pytest.mark.parametrize("none", [{"removals_per_group": 0}, {"removal_share": 0}])
 def test_removal_rule_without_floor(none):
-    "The description does not contain the floor if a limit of 0 allows no removal."
+    "If a limit of 0 allows no removal, the description of the limit does not contain `removal_floor`."
     assert "at least" not in Limits(**none).removal_rule()

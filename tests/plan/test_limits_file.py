@@ -1,4 +1,4 @@
-"""Tests of reading limits from a TOML file."""
+"""Tests for reading limits from a TOML file."""
 
 import json
 import re
@@ -32,7 +32,7 @@ keys = st.sampled_from(["vip", "store_*", "0150", "a b", "é*", "[ab]?"])
 
 
 def toml(values):
-    """Format limits as lines of TOML."""
+    """Format limits as the lines of a TOML file."""
     words = {name: "none" if value is None else value for name, value in values.items()}
     return "".join(f"{name} = {json.dumps(value)}\n" for name, value in words.items())
 
@@ -49,7 +49,7 @@ def write_limits(folder, text):
     groups=st.dictionaries(keys, st.fixed_dictionaries({}, optional=of_group), max_size=4),
 )
 def test_read_limits(values, groups, tmp_path_factory):
-    "A file results in the same limits as the same values in Python."
+    "Limits that are read from a file are equal to limits that are created in Python with the same values."
     text = toml(values) + "".join(f'[per_group."{key}"]\n{toml(own)}' for key, own in groups.items())
 
     limits = fg.read_limits(write_limits(tmp_path_factory.mktemp("limits"), text))
@@ -59,7 +59,7 @@ def test_read_limits(values, groups, tmp_path_factory):
 
 
 def test_empty_file(tmp_path):
-    "An empty file results in the default limits."
+    "If the limits file is empty, all limits have their default values."
     assert fg.read_limits(write_limits(tmp_path, "")).to_dict() == Limits().to_dict()
 
 
@@ -93,7 +93,7 @@ def test_empty_file(tmp_path):
     ],
 )
 def test_invalid_file(text, parts, tmp_path):
-    "The error contains the path, the key and the invalid value. For an unknown key, it lists the limits."
+    "The error for an invalid limits file contains the path, key, and value. For an unknown key, it lists all limits."
     path = write_limits(tmp_path, text)
 
     with pytest.raises(InputError) as error:
@@ -105,7 +105,7 @@ def test_invalid_file(text, parts, tmp_path):
 
 @pytest.mark.parametrize("body", [None, b"\xff\xfe\x00", b"PK\x03\x04"])
 def test_unreadable_file(body, tmp_path):
-    "A missing file and a binary file raise InputError, which contains the path."
+    "A limits file that is missing or binary raises InputError, which contains the path."
     path = tmp_path / "limits.toml"
     if body is not None:
         path.write_bytes(body)
@@ -115,6 +115,6 @@ def test_unreadable_file(body, tmp_path):
 
 
 def test_folder(tmp_path):
-    "A folder instead of a file raises InputError, which contains the path."
+    "If the path of the limits file is a folder, InputError is raised and contains the path."
     with pytest.raises(InputError, match=re.escape(str(tmp_path))):
         fg.read_limits(tmp_path)

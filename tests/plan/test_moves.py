@@ -1,4 +1,4 @@
-"""Tests of customers who move from one group to another."""
+"""Tests for customers who move from one group to another."""
 
 from itertools import product
 
@@ -16,14 +16,14 @@ COLUMNS = ["customer_uid", "from_group", "to_group", "from_name", "to_name"]
 
 
 def moves_of(plan):
-    """Return the moves of a plan as tuples of customer, old group and new group."""
+    """Return the moves in a plan as tuples of customer, old group, and new group."""
     return list(plan.moves()[["customer_uid", "from_group", "to_group"]].itertuples(index=False, name=None))
 
 
 @few
 @given(case=cases(), mode=st.sampled_from(MODES))
 def test_moves_table(case, mode):
-    "The table contains each pair of a removal and an addition of the same customer once, in sorted order."
+    "The table of moves contains each pair of a removal and an addition of the same customer once, in sorted order."
     now, wanted = case
     plan = plan_memberships(snapshot_of(now), wanted, mode=mode)
 
@@ -37,7 +37,7 @@ def test_moves_table(case, mode):
 
 
 def test_moves_in_summary():
-    "The summary lists the number of moves between groups after the changes of the groups."
+    "In the summary of a plan, the changes of the groups are followed by the numbers of moves between groups."
     world = {"gold": [], "silver": [], "vip": ["c-1", "c-2", "c-3"]}
     snapshot = snapshot_of(world, names=["Gold", "Silver", "VIP"])
 
@@ -50,7 +50,7 @@ def test_moves_in_summary():
 
 
 def test_many_moves_in_summary():
-    "The summary lists at most five pairs of groups and the number of other moves."
+    "The summary lists the moves between at most five pairs of groups and the number of all other moves."
     world = {f"a{n}": [f"c-{n}"] for n in range(7)} | {"b": []}
 
     plan = plan_memberships(snapshot_of(world), {**dict.fromkeys(world, ()), "b": world["a0"]}, mode="mirror")
@@ -65,7 +65,7 @@ def test_many_moves_in_summary():
 
 
 def test_moves_empty():
-    "Without moves, the table is empty and has the same columns. Changing the table does not change the plan."
+    "If a plan has no moves, the table of moves is empty. Changing this table does not affect the plan."
     snapshot = fg.sample_snapshot()
     none = plan_memberships(snapshot, {"vip": ["c-7"]}).moves()
     plan = plan_memberships(snapshot, {"vip": [], "staff": ["c-1"]}, mode="mirror")
@@ -86,7 +86,7 @@ def tenant():
 
 
 def test_removal_after_addition_is_visible(tenant, monkeypatch):
-    "A customer is removed from the old group after a read has shown the customer in the new group."
+    "A moving customer is removed from the old group only after a read shows the customer in the new group."
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05, 0.05))
     customers = [f"c{n:02d}" for n in range(20)]
     tenant.put_customers(customers)

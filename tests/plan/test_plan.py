@@ -1,4 +1,4 @@
-"""Tests of the Plan class: digest, plan file, requests, selection and preview."""
+"""Tests for the Plan class: digest, plan file, requests, selection, and preview."""
 
 import json
 import re
@@ -27,7 +27,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def sample_plan(**changes):
-    """Return a plan that adds to two groups, removes from one group and creates one group."""
+    """Return a plan that adds customers to two groups, removes customers from one group, and creates one group."""
     groups = (
         GroupChange("new", "Black Week", (), add=("c-5", "x-1"), unknown=frozenset({"x-1"}), create=True),
         GroupChange("staff", "Staff", ("c-251",), add=("c-1", "c-5")),
@@ -47,7 +47,7 @@ def sample_plan(**changes):
 
 
 def change_group(uid, /, **values):
-    """Return the sample plan with other values in one group."""
+    """Return the sample plan with different attribute values in the change of one group."""
     return sample_plan(
         groups=tuple(replace(group, **values) if group.uid == uid else group for group in sample_plan().groups)
     )
@@ -57,7 +57,7 @@ def change_group(uid, /, **values):
 
 
 def test_digest():
-    "The digest has 64 hexadecimal digits and is the same for equal plans."
+    "A plan digest has 64 hexadecimal digits and is the same for equal plans."
     assert sample_plan().digest == sample_plan().digest
     assert len(sample_plan().digest) == 64
     assert set(sample_plan().digest) <= set("0123456789abcdef")
@@ -87,7 +87,7 @@ def test_digest():
     ],
 )
 def test_digest_covers(other):
-    "The digest covers tenant, host, mode, limits, creations, operations and baselines."
+    "The digest of a plan depends on its tenant, host, mode, limits, created groups, operations, and baselines."
     assert other.digest != sample_plan().digest
 
 
@@ -103,12 +103,12 @@ def test_digest_covers(other):
     ],
 )
 def test_digest_does_not_cover(same):
-    "The digest does not cover times, notes and the names of existing groups."
+    "The digest of a plan does not depend on times, notes, and the names of existing groups."
     assert same.digest == sample_plan().digest
 
 
 def test_digest_of_uids_with_line_ends():
-    "Lists of members that differ only in the position of a line end have different digests."
+    "Plans whose member lists differ only in the position of a line break have different digests."
     plan, other = (change_group("vip", baseline=uids) for uids in (("a\nb", "c"), ("a", "b\nc")))
 
     assert plan.digest != other.digest
@@ -120,7 +120,7 @@ worlds = st.dictionaries(groups, st.frozensets(customers), min_size=3, max_size=
 
 
 def snapshot_of(world, *, rows=None, more=()):
-    """Return a snapshot with these members, in the order of `rows`, and with additional customers."""
+    """Return a snapshot with additional customers from a table of members in the order of `rows`."""
     rows = rows or [(uid, customer) for uid, members in world.items() for customer in members]
     all_customers = [*(f"c-{n}" for n in range(8)), *more]
     return snapshot_from_frames(
@@ -135,7 +135,7 @@ def snapshot_of(world, *, rows=None, more=()):
 @few
 @given(now=worlds, wanted=worlds, data=st.data())
 def test_digest_of_equivalent_tables(now, wanted, data):
-    "The digest does not depend on the order, repetition, dtype or index of the rows."
+    "The digest of a plan does not depend on the order, repetition, dtype, or index of the rows in its input tables."
     plan = plan_memberships(snapshot_of(now), wanted, mode="mirror")
     rows = [(uid, customer) for uid, members in now.items() for customer in members]
     rows = data.draw(st.permutations(rows + rows[:3])) if rows else None
@@ -157,12 +157,12 @@ def test_digest_of_equivalent_tables(now, wanted, data):
 
 
 def content_of(plan):
-    """Return the content, the findings and the summary of a plan."""
+    """Return the JSON content, the findings, and the summary of a plan."""
     return plan_to_dict(plan), plan.findings, plan.summary()
 
 
 def test_save_and_read(tmp_path):
-    "A plan that was read from a file has the same content, digest and table."
+    "A plan that is saved and read again has the same content, digest, and table."
     limits = Limits(removals_per_group=1, removal_floor=1, per_group={"s*": Limits(), "*": Limits(removals_total=7)})
     plan = sample_plan(limits=limits, reverts="ab" * 32)
 
@@ -177,7 +177,7 @@ def test_save_and_read(tmp_path):
 @few
 @given(now=worlds, wanted=worlds, mode=st.sampled_from(["add", "keep_only", "mirror"]))
 def test_file_round_trip(tmp_path_factory, now, wanted, mode):
-    "A saved plan can be read again without any difference."
+    "Any plan that is saved and read again is equal to the original plan."
     plan = plan_memberships(snapshot_of(now), wanted, mode=mode)
 
     path = plan.save(tmp_path_factory.mktemp("plans") / "p.json")
@@ -198,7 +198,7 @@ def test_flipped_bit(tmp_path):
 
 @given(data=st.data())
 def test_altered_file(tmp_path_factory, data):
-    "Changed bytes in a plan file raise InputError, or they do not change the plan."
+    "If bytes in a plan file are changed, reading raises InputError or returns the same plan."
     path = tmp_path_factory.mktemp("plans") / "p.json"
     body = sample_plan().save(path).read_bytes()
     start = data.draw(st.integers(0, len(body)))
@@ -223,7 +223,7 @@ def test_truncated_file(tmp_path, n):
 
 
 def test_altered_operations_with_valid_checksum(tmp_path):
-    "Operations that do not match the digest raise CorruptFileError, even if the checksum is valid."
+    "A plan file whose operations do not match the digest raises CorruptFileError, even if the checksum is valid."
     content = plan_to_dict(sample_plan())
     content["groups"][2]["remove"] = []
     path = write_checksummed(tmp_path / "p.json", "plan", content)
@@ -246,7 +246,7 @@ def test_altered_operations_with_valid_checksum(tmp_path):
     ],
 )
 def test_invalid_content_with_valid_checksum(tmp_path, broken):
-    "Invalid values raise CorruptFileError, even if the checksum is valid."
+    "A plan file with invalid values raises CorruptFileError, even if the checksum is valid."
     path = write_checksummed(tmp_path / "p.json", "plan", plan_to_dict(sample_plan()) | broken)
 
     with pytest.raises(CorruptFileError, match=re.escape(str(path))):
@@ -256,7 +256,7 @@ def test_invalid_content_with_valid_checksum(tmp_path, broken):
 @pytest.mark.parametrize("side", ["baseline", "add", "remove"])
 @pytest.mark.parametrize("uid", [5, None, "surrogate \ud800"])
 def test_invalid_uids_with_valid_checksum(tmp_path, side, uid):
-    "Uids that are not valid strings raise CorruptFileError, even if the checksum is valid."
+    "A plan file in which a uid is not a valid string raises CorruptFileError, even if the checksum is valid."
     path = sample_plan().save(tmp_path / "p.json")
     document = json.loads(path.read_text())
     document["content"]["groups"][0][side] = [uid]
@@ -301,7 +301,7 @@ def test_other_files(tmp_path):
 
 
 def test_file_mode(tmp_path):
-    "A plan file has mode 0600, and no temporary file remains."
+    "A saved plan file has the permissions 0600, and no temporary file remains."
     path = sample_plan().save(tmp_path / "p.json")
     sample_plan().save(path)
 
@@ -310,7 +310,7 @@ def test_file_mode(tmp_path):
 
 
 def test_full_disk(tmp_path, monkeypatch):
-    "If the disk is full, InputError is raised and the existing file is unchanged."
+    "If the disk is full while a plan is saved, InputError is raised and the existing file does not change."
     path = sample_plan().save(tmp_path / "p.json")
     before = path.read_bytes()
 
@@ -335,7 +335,7 @@ def test_canonical_json():
 
 
 def test_table():
-    "Additions come before removals in each group, and unknown customers have a finding."
+    "In the table of a plan, additions come before removals, and customers who are not in the snapshot are marked."
     assert sample_plan().table().to_dict("split")["data"] == [
         ["new", "c-5", "add", ""],
         ["new", "x-1", "add", "not in the snapshot"],
@@ -349,7 +349,7 @@ def test_table():
 
 
 def test_table_of_empty_plan():
-    "The table of an empty plan has the same columns and dtypes."
+    "The table of an empty plan has the same columns and dtypes as the table of any other plan."
     empty = sample_plan(groups=(), notes=())
 
     assert empty.is_empty
@@ -361,7 +361,7 @@ def test_table_of_empty_plan():
 
 
 def test_payloads():
-    "The payloads contain the complete change of each group with the field names of the API."
+    "The payloads of a plan contain the complete change of each group with the API's field names."
     assert sample_plan().payloads() == [
         {"customerGroupUid": "new", "addCustomerUids": ["c-5", "x-1"], "removeCustomerUids": []},
         {"customerGroupUid": "staff", "addCustomerUids": ["c-1", "c-5"], "removeCustomerUids": []},
@@ -384,7 +384,7 @@ def test_request_order():
 
 @given(n_add=st.integers(0, 40), n_remove=st.integers(0, 40), chunk=st.integers(1, 12))
 def test_chunks(n_add, n_remove, chunk):
-    "Each request contains between one uid and the maximum number, and each uid is sent once."
+    "Each write request contains at least one uid and at most `chunk` uids, and each uid is sent once."
     add = tuple(f"a-{n:02d}" for n in range(n_add))
     remove = tuple(f"r-{n:02d}" for n in range(n_remove))
     plan = sample_plan(groups=(GroupChange("g", "G", remove, add=add, remove=remove),))
@@ -399,13 +399,13 @@ def test_chunks(n_add, n_remove, chunk):
 
 @pytest.mark.parametrize("chunk", [0, -1])
 def test_invalid_chunk(chunk):
-    "A chunk size below 1 raises InputError."
+    "If `chunk` is less than 1, InputError is raised."
     with pytest.raises(InputError, match=f"`chunk`.*got {chunk}"):
         sample_plan().requests(chunk=chunk)
 
 
 def test_purpose(tmp_path):
-    "The summary, the plan file and the card contain the purpose. The digest does not cover it."
+    "The purpose is part of the summary, the plan file, and the card. It does not affect the digest."
     plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, purpose=" Black Week,\n ticket 12 ")
     without_purpose = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
 
@@ -418,7 +418,7 @@ def test_purpose(tmp_path):
 
 
 def test_summary():
-    "The summary contains the changes of the groups, the findings, the tenant and the requests."
+    "The summary of a plan contains the changes of the groups, the findings, the tenant, and the number of requests."
     assert sample_plan().summary().splitlines() == [
         "2 customers join the new group Black Week (0 -> 2 members).",
         "2 customers join Staff (1 -> 3 members).",
@@ -430,7 +430,7 @@ def test_summary():
 
 
 def test_blocked_plan():
-    "The summary, the representation and the card of a blocked plan contain the word BLOCKED."
+    "The summary, the `repr` string, and the card of a blocked plan contain the word BLOCKED."
     plan = sample_plan(limits=Limits(removal_floor=1))
 
     assert plan.blocked
@@ -441,7 +441,7 @@ def test_blocked_plan():
 
 
 def test_findings_on_card():
-    "The card contains the findings, separated by spaces."
+    "The findings on the card of a plan are separated by spaces."
     plan = sample_plan(limits=Limits(removal_floor=1))
 
     card = plan._repr_html_()
@@ -451,7 +451,7 @@ def test_findings_on_card():
 
 
 def test_card_is_escaped():
-    "Group names are escaped on the card, and the card contains no uids of members."
+    "On the card of a plan, group names are escaped for HTML. The card contains no uids of members."
     card = change_group("vip", name="<script>alert(1)</script>")._repr_html_()
 
     assert "<script>" not in card
@@ -463,7 +463,7 @@ def test_card_is_escaped():
 
 
 def test_select_groups():
-    "A selection contains the groups in uid order with their notes, and it has a separate digest."
+    "A selection from a plan contains the selected groups and their notes, and it has a separate digest."
     plan = sample_plan()
 
     smaller = plan.select(["VIP", "new"])
@@ -477,7 +477,7 @@ def test_select_groups():
 
 
 def test_select_from_file(tmp_path):
-    "Without a snapshot, a note with a number gets one additional sentence about the original plan."
+    "If a plan without a snapshot is reduced, notes with a number get a sentence about the original plan."
     note = Finding("out_of_sight", "1 customer will be in no group.", n=1)
     plan = read_plan(sample_plan(notes=(note,)).save(tmp_path / "p.json"))
 
@@ -491,7 +491,7 @@ def test_select_from_file(tmp_path):
 
 
 def test_select_without():
-    "The argument `without` removes a group, or removes a customer from all groups."
+    "The argument `without` leaves out a group, or leaves out a customer in all groups."
     plan = sample_plan()
 
     assert [group.uid for group in plan.select(without=["Staff"]).groups] == ["new", "vip"]
@@ -506,7 +506,7 @@ def test_select_without():
 
 
 def test_select_created_group():
-    "A new group is still created if all its customers are left out."
+    "If all customers of a new group are left out, the group is still created."
     smaller = sample_plan().select(["new"], without=["c-5", "x-1"])
 
     assert [request["method"] for request in smaller.requests()] == ["POST"]
@@ -523,13 +523,13 @@ def test_select_created_group():
     ],
 )
 def test_select_unknown_name(options, part):
-    "An unknown group or customer raises InputError."
+    "If a selected group or customer is not in the plan, InputError is raised."
     with pytest.raises(InputError, match=part):
         sample_plan().select(**options)
 
 
 def test_limits_of_selection():
-    "The limits are compared with the changes of the selection."
+    "If a part of a plan is selected, only the selected changes are compared with the limits."
     plan = sample_plan(limits=Limits(removal_floor=1, additions_total=4))
 
     assert {finding.rule for finding in plan.findings if finding.blocking} == {
@@ -543,7 +543,7 @@ def test_limits_of_selection():
 
 
 def test_preview():
-    "The preview contains the memberships after the plan, and all other groups, customers and consents."
+    "The preview of a plan contains the new memberships and all other groups, customers, and consents."
     snapshot = sample_snapshot()
     plan = plan_memberships(
         snapshot, {"vip": ["c-1", "x-1"], "bw": ["c-3"]}, mode="mirror", create={"bw": "Black Week"}
@@ -559,7 +559,7 @@ def test_preview():
 
 
 def test_preview_from_file(tmp_path):
-    "The preview of a plan from a file contains only the changed groups."
+    "If a plan was read from a file, its preview contains only the changed groups."
     plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
 
     after = read_plan(plan.save(tmp_path / "p.json")).preview()
@@ -572,7 +572,7 @@ def test_preview_from_file(tmp_path):
 @few
 @given(now=worlds, wanted=worlds)
 def test_plan_from_preview(now, wanted):
-    "A plan for the same memberships from the preview is empty."
+    "If the same memberships are planned again from the preview of a plan, the new plan is empty."
     after = plan_memberships(snapshot_of(now), wanted, mode="mirror").preview()
 
     assert {uid: set(after[uid]) for uid in wanted} == {uid: set(members) for uid, members in wanted.items()}
@@ -582,7 +582,7 @@ def test_plan_from_preview(now, wanted):
 @few
 @given(now=worlds, wanted=worlds, create=st.booleans())
 def test_preview_equals_new_snapshot(now, wanted, create):
-    "The preview is equal to a snapshot that is created from the changed memberships."
+    "The preview of a plan is equal to a snapshot that is created from the changed memberships."
     snapshot = snapshot_of(now)
     joining = {"b-1", "z-9"}
     new = {"g0": "New"} if create else {}
@@ -614,7 +614,7 @@ def test_finding_in_file(tmp_path):
 
 
 def test_findings_of_empty_plan():
-    "The summary of an empty plan contains its findings."
+    "The summary of a plan without changes contains its findings."
     plan = plan_memberships(sample_snapshot(), {"vip": []})
     plan_with_note = replace(plan, notes=(Finding("unverifiable", "VIP could not be verified.", False, "vip"),))
 
@@ -633,7 +633,7 @@ def test_invalid_file_name(tmp_path, name):
 
 
 def test_lone_surrogate(tmp_path):
-    "A plan that contains a lone surrogate is not saved."
+    "A plan that contains a lone surrogate, which cannot be encoded, is not saved."
     limits = Limits(per_group={"vip\ud83d": Limits()})
     plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, limits=limits)
 

@@ -1,4 +1,4 @@
-"""Tests of creating a plan from desired memberships."""
+"""Tests for creating a plan from desired memberships."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ NEW = ["x-1", "x-2"]
 
 
 def snapshot_of(world, *, names=None, tenant_uid="t-1"):
-    """Return a snapshot with these members of each group."""
+    """Return a snapshot from a dictionary of group uid to customer uids."""
     rows = [(uid, customer) for uid, members in world.items() for customer in members]
     return snapshot_from_frames(
         pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str"),
@@ -35,7 +35,7 @@ def snapshot_of(world, *, names=None, tenant_uid="t-1"):
 
 
 def applied(world, plan):
-    """Return the members of each group after the payloads of a plan."""
+    """Return the members of each group after the payloads of a plan have been applied."""
     after = {uid: set(members) for uid, members in world.items()}
     for payload in plan.payloads():
         members = after.setdefault(payload["customerGroupUid"], set())
@@ -51,7 +51,7 @@ def operations(plan):
 
 
 def reads_of(snapshot, **values):
-    """Return the snapshot with the same values in each row of its reads."""
+    """Return a copy of the snapshot in which all rows of `reads` have the given values."""
     return replace(snapshot, reads=snapshot.reads.assign(**values))
 
 
@@ -61,7 +61,7 @@ wishes = st.dictionaries(st.sampled_from(["g1", "g2", "g3"]), st.sets(st.sampled
 
 @st.composite
 def cases(draw):
-    """Generate current members, and desired members of some of the groups."""
+    """Generate the current members of all groups and the desired members of some groups."""
     now = draw(worlds)
     return now, {uid: members for uid, members in draw(wishes).items() if uid in now}
 
@@ -69,7 +69,7 @@ def cases(draw):
 @few
 @given(case=cases())
 def test_mirror(case):
-    "In mode mirror, the groups have the desired members after the plan, and other groups are unchanged."
+    "In mode `mirror`, the planned groups have the desired members after the plan, and other groups do not change."
     now, wanted = case
 
     after = applied(now, plan_memberships(snapshot_of(now), wanted, mode="mirror"))
@@ -80,7 +80,7 @@ def test_mirror(case):
 @few
 @given(case=cases())
 def test_add_and_keep_only(case):
-    "Mode add results in the union of current and desired members, and mode keep_only in the intersection."
+    "Mode `add` results in the union of current and desired members, and mode `keep_only` in their intersection."
     now, wanted = case
 
     union = applied(now, plan_memberships(snapshot_of(now), wanted))
@@ -120,7 +120,7 @@ def test_minimal_plan(case, mode):
 @few
 @given(case=cases(), protect=st.sets(st.sampled_from(CUSTOMERS)), mode=st.sampled_from(MODES))
 def test_protect(case, protect, mode):
-    "Only the removals of protected customers are left out, and a finding counts them."
+    "If customers are protected, only their removals are left out, and a finding contains the number of removals."
     now, wanted = case
     unprotected = operations(plan_memberships(snapshot_of(now), wanted, mode=mode))
 
@@ -139,7 +139,7 @@ own_limits = st.dictionaries(
 @few
 @given(case=cases(), own=own_limits, protected=st.sets(st.sampled_from(["g1", "g2", "g3"])), data=st.data())
 def test_selection(case, own, protected, data):
-    "A selection has the same digest and exceeded limits as a plan for the selected groups."
+    "A selection from a plan has the same digest and exceeded limits as a plan for the selected groups only."
     now, wanted = case
     register = pd.DataFrame({"customer_group_uid": sorted(protected), "protected": True})
     options = {"mode": "mirror", "limits": Limits(per_group=own), "register": register}
@@ -160,7 +160,7 @@ def test_selection(case, own, protected, data):
 @few
 @given(case=cases())
 def test_groups_are_independent(case):
-    "The operations of a group do not depend on the other desired groups."
+    "The planned operations of a group do not depend on the other desired groups."
     now, wanted = case
     snapshot = snapshot_of(now)
 
@@ -189,7 +189,7 @@ def test_unknown_customers(case):
 
 
 def difference(now, wanted, mode):
-    """Return the expected operations, computed with Python sets."""
+    """Return the operations that are expected in a plan, computed with Python sets."""
     add = {(uid, customer, "add") for uid in wanted for customer in wanted[uid] - now.get(uid, set())}
     remove = {(uid, customer, "remove") for uid in wanted for customer in now.get(uid, set()) - wanted[uid]}
     return {"add": add, "keep_only": remove, "mirror": add | remove}[mode]
@@ -205,7 +205,7 @@ def table_of(wanted, order):
 @few
 @given(case=cases(), mode=st.sampled_from(MODES), order=st.randoms(use_true_random=False))
 def test_forms_of_desired(case, mode, order):
-    "Lists, tables and snapshots result in the same plan."
+    "Desired memberships that are passed as lists, tables, or snapshots result in the same plan."
     now, wanted = case
     wanted = {
         uid: members for uid, members in wanted.items() if members
@@ -227,7 +227,7 @@ def test_forms_of_desired(case, mode, order):
 
 @pytest.fixture(scope="module")
 def large():
-    """Return a snapshot with 70,000 memberships, desired memberships of which 140 differ, and the operations."""
+    """Return a snapshot with 70,000 memberships, desired memberships with 140 differences, and the operations."""
     rng = np.random.default_rng(5)
     uids = np.array([f"{n * 2654435761 % 2**32:08x}-{n:06d}-of-one-length" for n in range(30_100)])
     at = rng.permutation(3 * 30_000)[:70_000]
@@ -241,7 +241,7 @@ def large():
 
 
 def operations_of(now, wanted):
-    """Return the expected operations for two tables, computed with Python sets."""
+    """Return the expected operations for tables of current and desired memberships, computed with Python sets."""
     now, wanted = (set(table.itertuples(index=False, name=None)) for table in (now, wanted))
     return {(*row, "add") for row in wanted - now} | {(*row, "remove") for row in now - wanted}
 
@@ -261,7 +261,7 @@ def operations_of(now, wanted):
     ids=str,
 )
 def test_large_tables(large, dtype, order):
-    "A large table results in the correct operations for each string dtype and order of rows."
+    "A large table of desired memberships results in the correct operations for each string dtype and row order."
     snapshot, wanted, expected = large
     by = {"by group": ["customer_group_uid"], "by customer": ["customer_uid"], "as the snapshot": list(wanted)}
     table = wanted.sort_values(by[order], kind="stable") if order in by else wanted
@@ -284,7 +284,7 @@ def test_created_group(wanted, mode):
 
 @pytest.mark.parametrize("known", [True, False])
 def test_invalid_uid_in_every_form(known):
-    "An invalid uid in a list, a table or a snapshot raises InputError."
+    "An invalid customer uid in a desired list, table, or snapshot raises InputError."
     now = snapshot_of({"g": ["c-1", "c-2", *(["a b"] if known else [])]})
     table = pd.DataFrame({"customer_group_uid": "g", "customer_uid": ["c-2", "a b", "c-1"]})
 
@@ -294,7 +294,7 @@ def test_invalid_uid_in_every_form(known):
 
 
 def test_group_order_of_table():
-    "The error contains the first unknown group of a table."
+    "If a desired table contains unknown groups, the error contains the first of them."
     table = pd.DataFrame({"customer_group_uid": ["vip", "zzz", "aaa", "vip"], "customer_uid": "c-1"})
 
     with pytest.raises(GroupNotFoundError, match="'zzz'"):
@@ -331,13 +331,13 @@ def test_invalid_uid_in_no_group():
     ],
 )
 def test_forms_of_customers(customers):
-    "Lists, sets, iterators, Series, Index and arrays result in the same plan."
+    "Desired customers that are passed as list, set, iterator, Series, Index, or array result in the same plan."
     assert operations(plan_memberships(sample_snapshot(), {"VIP": customers})) == {("vip", "c-7", "add")}
 
 
 @pytest.mark.parametrize("column", ["customer_uid", "customer_group_uid"])
 def test_duplicate_column(column):
-    "A table with a duplicate column raises InputError, which contains the name of the column."
+    "A desired table with a duplicate column raises InputError, which contains the column name."
     table = pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": ["c-7"]})
 
     with pytest.raises(InputError, match=column):
@@ -345,13 +345,13 @@ def test_duplicate_column(column):
 
 
 def test_group_key_that_is_not_text():
-    "A group that is not a string raises GroupNotFoundError."
+    "A desired group that is not a string raises GroupNotFoundError."
     with pytest.raises(GroupNotFoundError, match="vip"):
         plan_memberships(sample_snapshot(), {("vip",): ["c-7"]})
 
 
 def test_table_and_snapshot():
-    "A table can contain uids or names of groups."
+    "A table of desired memberships can contain the uids or the names of groups."
     table = pd.DataFrame({"customer_group_uid": ["VIP", "staff"], "customer_uid": ["c-7", "c-8"]})
     wanted = snapshot_of({"vip": ["c-1", "c-7"]})
 
@@ -381,7 +381,7 @@ def test_snapshot_uid_is_not_a_name():
 
 
 def test_arguments_are_unchanged():
-    "Planning does not change the desired lists and tables."
+    "Creating a plan does not modify the lists and tables of desired memberships."
     wanted = {"VIP": ["c-9", "c-2", "c-9"]}
     table = pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": ["c-9"]})
     before = table.copy()
@@ -397,7 +397,7 @@ def test_arguments_are_unchanged():
 
 
 def test_create():
-    "A group in `create` can be desired by uid or name, and it is also created without customers."
+    "A group in `create` can be desired by uid or name, and it is also created if no customers are desired."
     create = {"bw": "Black Week", "later": "Later"}
 
     plan = plan_memberships(sample_snapshot(), {"Black Week": ["c-1", "x-1"]}, create=create)
@@ -423,13 +423,13 @@ def test_create():
     ],
 )
 def test_invalid_create(create, part):
-    "An existing group, an invalid uid and a missing name in `create` raise InputError."
+    "If `create` contains an existing group, an invalid uid, or a missing name, InputError is raised."
     with pytest.raises(InputError, match=part):
         plan_memberships(sample_snapshot(), {}, create=create)
 
 
 def test_create_existing_name():
-    "A new group can have an existing name. The plan has a finding, and the name is ambiguous."
+    "If a new group has an existing name, the plan has a finding, and the name cannot be used to identify a group."
     create = {"v2": "VIP"}
 
     plan = plan_memberships(sample_snapshot(), {"v2": ["c-1"]}, create=create)
@@ -445,7 +445,7 @@ def test_create_existing_name():
 
 
 def test_unknown_group():
-    "The error for an unknown group contains close matches and the argument `create`."
+    "The error for an unknown group contains similar names and recommends the argument `create`."
     with pytest.raises(GroupNotFoundError) as caught:
         plan_memberships(sample_snapshot(), {"Vipp": ["c-1"]})
 
@@ -455,7 +455,7 @@ def test_unknown_group():
 
 
 def test_ambiguous_name():
-    "The name of two groups raises GroupNotFoundError, which contains their uids."
+    "If two groups have the desired name, GroupNotFoundError is raised and contains the uids of both groups."
     snapshot = snapshot_of({"g1": ["c-1"], "g2": ["c-2"]}, names=["VIP", "VIP"])
 
     with pytest.raises(GroupNotFoundError, match=r"'VIP'.*g1.*g2"):
@@ -464,7 +464,7 @@ def test_ambiguous_name():
 
 
 def test_duplicate_group():
-    "A group that is desired by uid and by name raises InputError."
+    "If a group is desired both by uid and by name, InputError is raised."
     with pytest.raises(InputError, match=r"`desired`.*'vip'.*'VIP'"):
         plan_memberships(sample_snapshot(), {"vip": ["c-1"], "VIP": ["c-2"]})
 
@@ -474,7 +474,7 @@ def test_duplicate_group():
 )
 @pytest.mark.parametrize("mode", MODES)
 def test_invalid_uid(uid, mode):
-    "A uid with characters that the API does not accept raises InputError in each mode."
+    "A desired uid with characters that the API does not accept raises InputError in each mode."
     with pytest.raises(InputError):
         plan_memberships(sample_snapshot(), {"vip": ["c-1", uid]}, mode=mode)
 
@@ -511,7 +511,7 @@ def test_invalid_uid(uid, mode):
     ],
 )
 def test_invalid_customers(customers):
-    "Values that are not a list of strings raise InputError."
+    "Desired customers that are not a list of strings raise InputError."
     with pytest.raises(InputError):
         plan_memberships(sample_snapshot(), {"vip": customers}, mode="mirror")
 
@@ -530,7 +530,7 @@ def test_invalid_customers(customers):
     ],
 )
 def test_invalid_desired(desired):
-    "Other types of `desired`, and tables without two string columns, raise InputError."
+    "If `desired` has an unsupported type or is a table without two string columns, InputError is raised."
     with pytest.raises(InputError):
         plan_memberships(sample_snapshot(), desired)
 
@@ -550,13 +550,13 @@ def test_unknown_mode():
 
 @pytest.mark.parametrize("protect", ["c-1", [7], [None], [""], {"c-1": 1}, pd.DataFrame({"c-1": []}), 7])
 def test_invalid_protect(protect):
-    "Values of `protect` that are not a list of strings raise InputError."
+    "If `protect` is not a list of strings, InputError is raised."
     with pytest.raises(InputError, match="`protect`"):
         plan_memberships(sample_snapshot(), {}, protect=protect)
 
 
 def test_protect_invalid_uid():
-    "A member with an invalid uid cannot be removed, but can be protected."
+    "A plan cannot remove a member with an invalid uid, but the member can be protected."
     snapshot = snapshot_of({"g": ["a b", "c-1"]})
 
     with pytest.raises(InputError, match=r"protect=\['a b'\]"):
@@ -569,7 +569,7 @@ def test_protect_invalid_uid():
 
 
 def test_drifted_group():
-    "A plan that changes a drifted group raises DriftedReadError. Other groups can be drifted."
+    "Planning a change of a drifted group raises DriftedReadError, but other groups can be drifted."
     drifted = reads_of(sample_snapshot(), verdict="drifted", note="3 rows moved")
 
     with pytest.raises(DriftedReadError, match=r"3 rows moved.*refresh_groups\(client, snapshot, \['vip'\]\)"):
@@ -578,7 +578,7 @@ def test_drifted_group():
 
 
 def test_covered_and_unverifiable_groups():
-    "A group with inferred or unverifiable members can be changed, and the plan has a finding."
+    "If the members of a changed group were inferred or could not be verified, the plan has a finding."
     covered = reads_of(sample_snapshot(), verdict="consistent", how="cover")
     verified = reads_of(sample_snapshot(), verdict="consistent", how="pages")
     wanted = {"vip": ["c-7"]}
@@ -589,7 +589,7 @@ def test_covered_and_unverifiable_groups():
 
 
 def test_exceeded_limit():
-    "An exceeded limit blocks the plan, and no error is raised."
+    "If a limit is exceeded, the plan is blocked, but no error is raised."
     plan = plan_memberships(sample_snapshot(), {"vip": []}, mode="mirror")
 
     assert plan.blocked
@@ -612,14 +612,14 @@ def test_memory_of_large_group(tmp_path):
 
 
 def test_lone_surrogate():
-    "A group name with a lone surrogate raises InputError."
+    "A new group name with a lone surrogate raises InputError."
     for desired, create in (({"VIP\ud83d": ["c-7"]}, None), ({"bw": ["c-7"]}, {"bw": "Black Week \udce5"})):
         with pytest.raises(InputError, match=r"UTF-8|udce5|ud83d"):
             plan_memberships(sample_snapshot(), desired, create=create)
 
 
 def test_unused_limits():
-    "Limits for a uid that is not the uid of a group are reported as a finding."
+    "If the limits contain a uid that does not belong to a group, the plan has a finding."
     own = {"VIP": Limits(removals_per_group=1), "news_*": Limits(), "bw": Limits(), "vip": Limits()}
 
     plan = plan_memberships(

@@ -1,4 +1,4 @@
-"""Tests of the estimated requests, which are compared with the requests that apply sends."""
+"""Tests for request estimates, which are compared with the requests that `apply_plan` sends."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def tenant():
 
 
 def test_number_of_requests(tenant):
-    "The estimated number of requests is equal to the number of requests that apply sends."
+    "The estimated number of requests is equal to the number of requests that `apply_plan` sends."
     wanted = {"vip": CUSTOMERS[450:1000], "empty": CUSTOMERS[:250], "new": CUSTOMERS[:3]}
     with tenant.client(writable=True) as client:
         snapshot = fg.load_snapshot(client, False)
@@ -42,7 +42,7 @@ def test_number_of_requests(tenant):
 
 
 def test_replaced_group_is_read(tenant):
-    "A group whose members are all replaced is read before the removals, except if groups can be emptied."
+    "A group whose members are all replaced is read before the removals, unless the limits allow emptied groups."
     with tenant.client(writable=True) as client:
         snapshot = fg.load_snapshot(client, False)
         wanted = {"vip": sorted(set(CUSTOMERS) - set(snapshot["vip"]))}
@@ -61,7 +61,7 @@ def test_replaced_group_is_read(tenant):
 
 
 def test_search_writes(tenant):
-    "Splitting rejected requests requires the estimated number of additional writes."
+    "If the server rejects unknown customers, the estimated number of additional writes is required to find them."
     wanted = {"empty": [*CUSTOMERS[250:600], "c0251-unknown", "c0400-unknown", "c0555-unknown"]}
     with tenant.client(writable=True) as client:
         plan = fg.plan_memberships(fg.load_snapshot(client, False), wanted, limits=NO_REMOVAL_LIMITS)
@@ -76,7 +76,7 @@ def test_search_writes(tenant):
 
 
 def test_too_many_unknown_customers():
-    "If 50 customers are not in the snapshot, the sentence mentions that the run can stop."
+    "If 50 customers are not in the snapshot, the text of the estimate states that the run can stop."
     plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": [f"unknown-{n}" for n in range(50)]})
 
     assert "stops" in str(plan.request_estimate) and "50 customers" in str(plan.request_estimate)
@@ -92,12 +92,12 @@ def test_too_many_unknown_customers():
     ],
 )
 def test_text(estimate, parts):
-    "The sentence contains the number of requests, the number of writes, and the duration."
+    "The text of an estimate contains the number of requests, the number of writes, and the duration."
     assert all(part in str(estimate) for part in parts)
 
 
 def test_selection_and_empty_plan():
-    "A selection has a separate estimate, and an empty plan requires no requests."
+    "A selection from a plan has a separate request estimate, and an empty plan requires no requests."
     snapshot = fg.sample_snapshot()
     plan = fg.plan_memberships(snapshot, {"vip": ["c-7"], "staff": ["c-8"]})
 
@@ -106,7 +106,7 @@ def test_selection_and_empty_plan():
 
 
 def test_seconds():
-    "The duration depends on the response time for writes, and on the rate limit for pages."
+    "The estimated duration depends on the response time of write requests and on the rate limit for reading pages."
     members = [f"m{n:06d}" for n in range(10_000)]
     joining = [f"n{n:06d}" for n in range(10_000)]
     snapshot = fg.snapshot_from_frames(

@@ -1,4 +1,4 @@
-"""Tests of the suppression list in planning, applying, undo and erasure."""
+"""Tests for the suppression list when plans are created, applied, and undone, and when customers are erased."""
 
 import re
 from dataclasses import replace
@@ -21,7 +21,7 @@ def write_list(tenant, text, *, encoding="utf-8"):
 
 
 def excluded_of(plan):
-    """Return the excluded changes of a plan as tuples of customer, change and reason."""
+    """Return the excluded changes of a plan as tuples of customer, change, and reason."""
     return list(plan.excluded()[["customer_uid", "change", "reason"]].itertuples(index=False, name=None))
 
 
@@ -42,7 +42,7 @@ def excluded_of(plan):
     ],
 )
 def test_read(text, known):
-    "Common CSV formats are read. The first reason is used, and contact data is masked."
+    "Suppression lists in common CSV formats are read. The first reason is used, and contact data is masked."
     snapshot = fg.sample_snapshot()
     write_list(snapshot, text)
 
@@ -64,7 +64,7 @@ def test_read(text, known):
     ],
 )
 def test_ambiguous_file(text, parts):
-    "A file with missing uids or an ambiguous header raises ListError."
+    "A suppression list with missing uids or an ambiguous header raises ListError."
     snapshot = fg.sample_snapshot()
     path = write_list(snapshot, text)
 
@@ -75,7 +75,7 @@ def test_ambiguous_file(text, parts):
 
 
 def test_dangling_link():
-    "A suppression list that is a dangling link raises ListError."
+    "If the suppression list is a symbolic link to a missing file, ListError is raised."
     snapshot = fg.sample_snapshot()
     path = fg.suppression_list_path(snapshot)
     path.parent.mkdir(parents=True)
@@ -86,7 +86,7 @@ def test_dangling_link():
 
 
 def test_list_per_tenant_and_host(home_folder):
-    "Each combination of tenant and host has a separate list."
+    "Each combination of tenant and host has a separate suppression list."
     snapshot = fg.sample_snapshot()
     others = [replace(snapshot, base_url="https://other.example"), replace(snapshot, tenant_uid="t-2")]
 
@@ -98,7 +98,7 @@ def test_list_per_tenant_and_host(home_folder):
 
 
 def test_list_and_argument():
-    "Customers in the file and in the argument are excluded, with the reasons from the file."
+    "Customers in the suppression list file and in the argument are excluded, with the reasons from the file."
     snapshot = fg.sample_snapshot()
     write_list(snapshot, "customer_uid,reason\nc-7,asked us to\n")
 
@@ -109,7 +109,7 @@ def test_list_and_argument():
 
 
 def test_current_member():
-    "A current member on the list remains a member and can be removed."
+    "A member who is on the suppression list remains in the group and can be removed by a plan."
     snapshot = fg.sample_snapshot()
     write_list(snapshot, "customer_uid\nc-1\nc-2\n")
 
@@ -119,7 +119,7 @@ def test_current_member():
 
 
 def test_suppressed_move():
-    "If the list prevents the addition of a moving customer, the customer is still removed."
+    "If the suppression list prevents the addition of a moving customer, the customer still leaves the old group."
     snapshot = fg.sample_snapshot()
     write_list(snapshot, "customer_uid\nc-1\n")
 
@@ -141,7 +141,7 @@ def tenant():
 
 @pytest.fixture
 def client(tenant):
-    """Return a writable client of a tenant with three groups."""
+    """Return a client that can write to a tenant with three groups."""
     tenant.reset()
     tenant.behave()
     tenant.put_customers(CUSTOMERS)
@@ -158,7 +158,7 @@ def plan_for(client, desired, **options):
 
 
 def test_listed_after_planning(client, tenant):
-    "A plan that adds a customer who was listed later is not applied, but a new plan can be applied."
+    "If a customer is suppressed after planning, the plan is not applied, but a new plan can be applied."
     wanted = {"vip": CUSTOMERS[:14], "gold": CUSTOMERS[12:15]}
     plan = plan_for(client, wanted)
     path = write_list(client, "customer_uid\nc12\nc13\nc19\n")
@@ -176,7 +176,7 @@ def test_listed_after_planning(client, tenant):
 
 
 def test_unreadable_list_at_apply(client, tenant):
-    "A plan is not applied if the list cannot be read."
+    "If the suppression list cannot be read, the plan is not applied."
     plan = plan_for(client, {"vip": CUSTOMERS[:12]})
     write_list(client, "c12\n")
     tenant.clear_requests()
@@ -188,7 +188,7 @@ def test_unreadable_list_at_apply(client, tenant):
 
 
 def test_removal_of_listed_customer(client, tenant):
-    "Apply removes a listed customer."
+    "A plan can remove a customer who is on the suppression list."
     plan = plan_for(client, {"vip": CUSTOMERS[1:10]}, mode="mirror")
     write_list(client, "customer_uid\nc00\n")
 
@@ -197,7 +197,7 @@ def test_removal_of_listed_customer(client, tenant):
 
 
 def test_undo(client, tenant):
-    "An undo does not add listed customers, and it lists the excluded changes."
+    "An undo plan does not add customers on the suppression list, and their additions are excluded changes."
     limits = fg.Limits(removals_per_group=None, removal_share=None)
     plan = plan_for(client, {"vip": CUSTOMERS[2:10]}, mode="mirror", limits=limits)
     receipt = fg.apply_plan(client, plan, approval=plan.digest)
@@ -214,7 +214,7 @@ def test_undo(client, tenant):
 
 
 def test_erase():
-    "The row and the excluded change of an erased customer are removed. The digest of the plan does not change."
+    "An erasure removes the customer from the suppression list and excluded changes. The plan digest does not change."
     snapshot = fg.sample_snapshot()
     path = write_list(snapshot, "customer_uid,reason\nc-7,asked us to\nc-8,fraud\n")
     plan = fg.plan_memberships(snapshot, {"vip": ["c-7", "c-8", "c-9"]})
@@ -234,7 +234,7 @@ def test_erase():
 
 
 def test_erase_in_one_tenant():
-    "An erasure in one tenant does not change the list of another tenant."
+    "An erasure in one tenant does not change the suppression list of another tenant."
     snapshot = fg.sample_snapshot()
     own, other = (
         write_list(tenant, "customer_uid\nc-7\n") for tenant in (snapshot, replace(snapshot, tenant_uid="t-2"))
@@ -248,7 +248,7 @@ def test_erase_in_one_tenant():
 
 
 def test_erase_from_reason():
-    "The uid is removed from the reasons of other customers in a plan, but not in the list."
+    "An erased uid is removed from the reasons of other customers in a plan, but not in the suppression list."
     snapshot = fg.sample_snapshot()
     write_list(snapshot, "customer_uid,reason\nc-8,same person as c-7\n")
     path = fg.plan_memberships(snapshot, {"vip": ["c-8", "c-9"]}).save(fg.home() / "plans" / "plan.json")
@@ -260,7 +260,7 @@ def test_erase_from_reason():
 
 
 def test_erase_from_receipt(client):
-    "The excluded change in a receipt gets a tombstone, and the receipt can still be undone."
+    "An erased uid in the excluded changes of a receipt is replaced by a placeholder, and undo is still possible."
     write_list(client, "customer_uid\nc11\n")
     plan = plan_for(client, {"gold": ["c10", "c11"]})
     receipt = fg.apply_plan(client, plan, approval=plan.digest)
@@ -275,7 +275,7 @@ def test_erase_from_receipt(client):
 
 
 def test_export():
-    "The export contains the row of the list and the excluded changes."
+    "The export of a customer contains the customer's row in the suppression list and the excluded changes."
     snapshot = fg.sample_snapshot()
     write_list(snapshot, "customer_uid,reason\nc-7,asked us to\n")
     fg.plan_memberships(snapshot, {"vip": ["c-7", "c-9"]}).save(fg.home() / "plans" / "plan.json")
@@ -289,7 +289,7 @@ def test_export():
 
 
 def test_earlier_folder(home_folder):
-    "A list in the earlier folder raises InputError, which contains both paths."
+    "If a suppression list is in the earlier folder, InputError is raised and contains both paths."
     path = fg.suppression_list_path(fg.sample_snapshot())
     earlier = path.parent.with_name("never_add") / path.name
     earlier.parent.mkdir(parents=True)

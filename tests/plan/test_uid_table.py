@@ -1,4 +1,4 @@
-"""Tests of uid sequences that are stored as integer codes."""
+"""Tests for uid sequences that are stored as integer codes."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ uids = st.sets(texts | st.sampled_from(TRICKY) | st.text("abAB01-_", min_size=1)
 
 @st.composite
 def coded(draw):
-    """Generate coded uids of a larger table, and the same uids as a tuple."""
+    """Generate coded uids from a larger table of uids, and the same uids as a tuple."""
     all_uids = sorted(draw(uids))
     chosen = tuple(uid for uid in all_uids if draw(st.booleans()))
     codes = np.array([all_uids.index(uid) for uid in chosen], dtype=np.int32)
@@ -28,7 +28,7 @@ def coded(draw):
 @some
 @given(case=coded())
 def test_sha256(case):
-    "The hash is equal to the hash of the canonical JSON of the list."
+    "The hash of coded uids is equal to the hash of the same list of uids in canonical JSON."
     members, plain = case
 
     assert members.sha256() == sha256(canonical_json(plain))
@@ -37,7 +37,7 @@ def test_sha256(case):
 @some
 @given(case=coded(), start=st.integers(-3, 3), end=st.integers(-3, 3))
 def test_sequence(case, start, end):
-    "The sequence has the same length, items, slices and equality as a tuple."
+    "A CodedUids sequence has the same length, items, slices, and equality as a tuple of the same uids."
     members, plain = case
 
     assert (len(members), tuple(members), members[start:end]) == (len(plain), plain, plain[start:end])
@@ -49,7 +49,7 @@ def test_sequence(case, start, end):
 @some
 @given(case=coded())
 def test_invalid_uids(case):
-    "The uids that the API does not accept are returned, including tombstones."
+    "The invalid uids include the placeholders of erased customers."
     members, plain = case
 
     assert members.invalid_uids() == [uid for uid in plain if not UID.fullmatch(uid)]
@@ -57,5 +57,5 @@ def test_invalid_uids(case):
 
 
 def test_repr():
-    "The representation contains the number of uids but not the uids."
+    "The `repr` string of coded uids contains the number of uids but not the uids."
     assert repr(CodedUids(UidTable(pd.Index(["c-1"])), np.array([0]))) == "<1 uids>"

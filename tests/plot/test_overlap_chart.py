@@ -1,4 +1,4 @@
-"""Colors of the overlap heatmap."""
+"""Tests for the colors of the overlap heatmap."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,7 +10,7 @@ from frgroups.snapshot.from_frames import sample_snapshot
 
 
 def lightness(image, level):
-    """Return the lightness of the color of a value, from 0 (black) to 1 (white)."""
+    """Return the lightness of the color that represents a value, from 0 (black) to 1 (white)."""
     red, green, blue, _ = image.cmap(image.norm(level))
     return 0.299 * red + 0.587 * green + 0.114 * blue
 
@@ -23,7 +23,7 @@ def closed_figures():
 
 @pytest.mark.parametrize("measure", ["jaccard", "share", "overlap_coefficient"])
 def test_share_scale(measure):
-    "Shares are drawn from 0 to 100%, from light to dark, and the range from 1 to 10% has distinct colors."
+    "The color scale of shares ranges from light (0%) to dark (100%), and small shares have distinct colors."
     image = plot.overlap_heatmap(sample_snapshot(), measure=measure).images[0]
 
     assert (image.norm.vmin, image.norm.vmax) == (0, 100)
@@ -34,7 +34,7 @@ def test_share_scale(measure):
 
 
 def test_dark_background_reverses_the_scale():
-    "On a dark background, small shares are dark, and the blank diagonal shows the background."
+    "On a dark background, small shares have dark colors, and the diagonal is transparent."
     with plt.style.context("dark_background"):
         image = plot.overlap_heatmap(sample_snapshot()).images[0]
 
@@ -43,7 +43,7 @@ def test_dark_background_reverses_the_scale():
 
 
 def test_lift_is_symmetrical_around_chance():
-    "A lift of 1 has the neutral color, and a lift of 1/x is as far from it as a lift of x."
+    "The color scale of lift is symmetrical around a lift of 1, which has the lightest color."
     image = plot.overlap_heatmap(sample_snapshot(), measure="lift", universe=1_000).images[0]
 
     assert image.norm.vmin == -image.norm.vmax
@@ -54,7 +54,7 @@ def test_lift_is_symmetrical_around_chance():
 
 
 def test_groups_without_common_customers_have_the_lowest_color():
-    "A lift of 0 is drawn in the lowest color instead of being left blank."
+    "The heatmap cell of two groups with a lift of 0 has the lowest color and is not blank."
     matrix = overlap_matrix(sample_snapshot(), measure="lift", universe=1_000)
     matrix.iloc[0, 1] = matrix.iloc[1, 0] = 0.0
 

@@ -1,4 +1,4 @@
-"""Tests of the charts, which check the content of their Axes."""
+"""Tests for the charts, which check the content of the Axes."""
 
 import re
 from itertools import pairwise
@@ -31,7 +31,7 @@ EMPTY = sample_snapshot().memberships[:0]
 
 
 def create_snapshot(n_groups, n_customers=400, per_customer=3):
-    """Return a snapshot with random members, and with group names in several scripts."""
+    """Return a snapshot with random members and with group names in the Latin, Greek, and Cyrillic scripts."""
     random = np.random.default_rng(n_groups)
     uids = [f"g-{n:03d}" for n in range(n_groups)]
     group = random.integers(0, n_groups, n_customers * per_customer) * random.random(n_customers * per_customer)
@@ -59,7 +59,7 @@ def create_snapshot_with_unusual_names():
 
 
 def create_history(n_groups):
-    """Return three snapshots of the same groups, whose sizes decrease."""
+    """Return three snapshots of the same groups, in which the group sizes decrease over time."""
     times = ("2026-11-03", "2026-11-10", "2026-11-17")
     return [
         snapshot_from_frames(
@@ -73,7 +73,7 @@ def create_history(n_groups):
 
 
 def create_snapshot_with_missing_values():
-    """Return a snapshot in which one customer has no credit limit and no customer has a balance."""
+    """Return a snapshot in which one customer has no credit limit and no customer has a credit balance."""
     customers = pd.DataFrame({"customer_uid": list("1234"), "credit_limit": pd.array([5, None, 7, 9], dtype="Int64")})
     memberships = pd.DataFrame({"customer_group_uid": list("aabb"), "customer_uid": list("1234")})
     return snapshot_from_frames(memberships, None, customers, tenant_uid="t", taken_at="2026-11-23")
@@ -99,22 +99,22 @@ def create_snapshot_with_consents(n_groups):
 
 
 def row_labels(ax):
-    """Return the labels of the y axis."""
+    """Return the tick labels of the y-axis."""
     return [label.get_text() for label in ax.get_yticklabels()]
 
 
 def texts_of(ax):
-    """Return the texts on the Axes."""
+    """Return the text labels on the Axes as strings."""
     return [text.get_text() for text in ax.texts]
 
 
 def title_of(ax):
-    """Return the title in one line."""
+    """Return the title of the Axes as one line."""
     return " ".join(ax.get_title(loc="left").split())
 
 
 def numbers(text):
-    """Return the integers in a text, in order."""
+    """Return the integers in a string, in order of appearance."""
     return [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", text)]
 
 
@@ -127,7 +127,7 @@ def overlapping_row_labels(ax):
 
 
 def overlapping_texts(ax):
-    """Return the pairs of texts on the Axes that overlap in the rendered figure."""
+    """Return the pairs of text labels on the Axes that overlap in the rendered figure."""
     ax.figure.draw_without_rendering()
     boxes = [text.get_window_extent().shrunk(1, 0.8) for text in ax.texts]
     return [(a, b) for at, a in enumerate(boxes) for b in boxes[:at] if a.overlaps(b)]
@@ -137,7 +137,7 @@ def overlapping_texts(ax):
 
 
 def test_sizes():
-    "The largest group is on top, and the bars show exclusive and shared members with thousands separators."
+    "The bar of the largest group is on top, and each bar is divided into exclusive and shared members."
     table = group_sizes(sample_snapshot()).assign(n_members=[12_500, 1, 2], n_exclusive=[10_000, 1, 0])
 
     ax = plot.sizes(table)
@@ -151,7 +151,7 @@ def test_sizes():
 
 
 def test_sizes_top():
-    "The title contains the number of shown groups, the number of all groups, and a percentage."
+    "If `top` omits groups, the title contains the number of drawn groups and the number of all groups."
     ax = plot.sizes(create_snapshot(60), top=10)
 
     assert len(row_labels(ax)) == 10
@@ -162,7 +162,7 @@ def test_sizes_top():
 
 
 def test_heatmap():
-    "Each cell contains the value of the matrix for its row and column, and the diagonal is masked."
+    "Each heatmap cell contains the matrix value for the row and the column, and the diagonal is masked."
     snapshot = create_snapshot(12)
     matrix = overlap_matrix(snapshot, measure="share", labels="name")
 
@@ -179,7 +179,7 @@ def test_heatmap():
 
 
 def test_heatmap_order():
-    "Similar groups are adjacent."
+    "The heatmap places similar groups in adjacent rows."
     pairs = [("a", "1"), ("c", "1"), ("b", "2"), ("d", "2"), ("a", "3"), ("c", "3"), ("b", "4"), ("d", "4")]
     memberships = pd.DataFrame(pairs, columns=["customer_group_uid", "customer_uid"])
 
@@ -189,7 +189,7 @@ def test_heatmap_order():
 
 
 def test_heatmap_of_counts():
-    "The diagonal contains group sizes, and large numbers have thousands separators."
+    "In a heatmap of counts, the diagonal contains group sizes, and numbers have thousands separators."
     table = overlap_matrix(sample_snapshot(), labels="name") * 1_000
 
     ax = plot.overlap_heatmap(table, measure="count")
@@ -199,7 +199,7 @@ def test_heatmap_of_counts():
 
 
 def test_heatmap_text_color():
-    "The text is white in dark cells and black in light cells."
+    "The text in a heatmap is white in dark cells and black in light cells."
     ax = plot.overlap_heatmap(create_snapshot(10), measure="count")
     values = ax.images[0].norm(ax.images[0].get_array())
 
@@ -213,7 +213,7 @@ def test_heatmap_text_color():
 
 @pytest.mark.parametrize("measure", ["lift", "phi", "pmi"])
 def test_heatmap_of_association(measure):
-    "Lift, phi, and pmi require a universe, and infinite values are drawn."
+    "A heatmap of lift, phi, or pmi requires `universe`, and an infinite pmi is drawn as −∞."
     with pytest.raises(InputError, match="universe"):
         plot.overlap_heatmap(sample_snapshot(), measure=measure)
 
@@ -228,7 +228,7 @@ def test_heatmap_of_association(measure):
 
 
 def test_upset():
-    "The bars show the combinations and the group sizes, and the dots show the groups of each combination."
+    "An UpSet plot has a bar for each combination and each group, and dots for the groups of a combination."
     snapshot = create_snapshot(6)
     table = intersections(snapshot)
 
@@ -247,7 +247,7 @@ def test_upset():
 
 @pytest.mark.parametrize("mode", ["exclusive", "inclusive"])
 def test_upset_title(mode):
-    "The title contains the mode and the numbers of groups, customers, and combinations."
+    "The title of an UpSet plot contains the mode and the numbers of groups, customers, and combinations."
     snapshot = create_snapshot(30)
     largest = group_sizes(snapshot).nlargest(8, "n_members")["customer_group_uid"]
     n_customers = intersections(snapshot, largest)["n"].sum()
@@ -263,7 +263,7 @@ def test_upset_title(mode):
 
 
 def test_upset_of_truncated_table():
-    "The group sizes of a truncated table are lower bounds, which the axis label states."
+    "If a table omits combinations, the axis label states that the group sizes are lower bounds."
     axes = plot.upset(intersections(sample_snapshot(), top=2))
 
     assert texts_of(axes["intersections"]) == ["248", "2"]
@@ -273,7 +273,7 @@ def test_upset_of_truncated_table():
 
 
 def test_upset_in_subfigures():
-    "A Figure or a SubFigure can be passed, and no other figure is created."
+    "If `fig` is a SubFigure, the UpSet plot is drawn on it, and no other figure is created."
     figure = plt.figure(figsize=(14, 5), layout="constrained")
     left, right = figure.subfigures(1, 2)
 
@@ -284,7 +284,7 @@ def test_upset_in_subfigures():
 
 
 def test_upset_on_axes():
-    "If `ax` is passed, the three parts are drawn in its place and below its title."
+    "If `ax` is passed, the three parts of the UpSet plot are drawn in its place and below its title."
     figure, (left, right) = plt.subplots(1, 2, figsize=(14, 5), layout="constrained")
     free = figure.add_axes((0.6, 0.1, 0.3, 0.3))
 
@@ -309,7 +309,7 @@ def test_upset_on_axes():
 
 
 def test_changes():
-    "Joined members are drawn to the right and left members to the left, starting with the most changes."
+    "Bars to the right show customers who joined, and bars to the left show customers who left."
     old = pd.DataFrame({"customer_group_uid": ["a", "a", "b", "k"], "customer_uid": ["1", "2", "1", "9"]})
     new = pd.DataFrame({"customer_group_uid": ["a", "c", "c", "c", "k"], "customer_uid": list("31239")})
 
@@ -324,7 +324,7 @@ def test_changes():
 
 
 def test_changes_arguments():
-    "A table, two snapshots, and a pair of snapshots result in the same chart."
+    "A `group_changes` table, two snapshots, and a tuple of two snapshots result in the same chart."
     old, new = sample_snapshot().memberships[:-1], sample_snapshot()
 
     charts = [plot.changes(group_changes(old, new)), plot.changes(old, new), plot.changes((old, new))]
@@ -339,7 +339,7 @@ def test_changes_arguments():
 
 @pytest.mark.parametrize("n_groups", [1, 2, 60])
 def test_row_labels_do_not_overlap(n_groups):
-    "The default figure is large enough for the labels of 1 to 60 groups."
+    "The default figure is large enough for 1 to 60 row labels, so that the labels do not overlap."
     snapshot = create_snapshot(n_groups)
     later = create_snapshot(n_groups, per_customer=2)
 
@@ -354,14 +354,14 @@ def test_row_labels_do_not_overlap(n_groups):
 
 
 def test_heatmap_of_200_groups():
-    "With top=None, a heatmap shows 200 groups whose labels do not overlap."
+    "If `top` is None, a heatmap shows all 200 groups, and the labels do not overlap."
     ax = plot.overlap_heatmap(create_snapshot(200), top=None)
 
     assert len(row_labels(ax)) == 200 and not overlapping_row_labels(ax)
 
 
 def test_unusual_names():
-    "Dollar signs are not interpreted as math, long names are shortened, and repeated names have a uid."
+    "A name with dollar signs is drawn unchanged, a long name is shortened, and a duplicate name has a uid."
     for ax in (
         plot.sizes(create_snapshot_with_unusual_names()),
         plot.overlap_heatmap(create_snapshot_with_unusual_names()),
@@ -379,7 +379,7 @@ def test_unusual_names():
 
 
 def test_empty_input():
-    "The Axes of an empty chart contain a message."
+    "If there is no data to draw, the chart contains a message."
     charts = [
         plot.sizes(EMPTY),
         plot.overlap_heatmap(EMPTY),
@@ -397,7 +397,7 @@ def test_empty_input():
 
 
 def test_axes_are_returned():
-    "The passed Axes are used and returned, and no other figure is created."
+    "A chart is drawn on the Axes that were passed, and no other figure is created."
     figure, axes = plt.subplots(1, 3, layout="constrained")
 
     returned = [
@@ -422,7 +422,7 @@ def test_invalid_options():
 
 
 def test_profile():
-    "The strongest effects are on top, and the points show the shares of both sides."
+    "The strongest differences are on top, and the points show the shares in the group and in the reference."
     table = group_profile(sample_snapshot(), "all", min_count=0, attributes=["country_code", "customer_type"])
     order = table.reindex(table["effect_size"].abs().sort_values(ascending=False, kind="stable").index)
 
@@ -436,7 +436,7 @@ def test_profile():
 
 
 def test_profile_of_numbers():
-    "The row of a number contains its means, and missing numbers have a separate row with shares."
+    "A numeric attribute has a row with means, and missing numbers have a separate row with shares."
     table = group_profile(
         create_snapshot_with_missing_values(), "a", min_count=0, attributes=["credit_limit", "credit_balance"]
     )
@@ -450,7 +450,7 @@ def test_profile_of_numbers():
 
 
 def test_profile_without_reference():
-    "A profile whose reference is empty can be drawn, and the reference has no points."
+    "If the reference of a profile is empty, the chart has no points for the reference."
     customers = sample_snapshot().customers["customer_uid"]
 
     ax = plot.profile(group_profile(sample_snapshot(), customers, min_count=0))
@@ -463,7 +463,7 @@ def test_profile_without_reference():
 
 
 def test_reach():
-    "The largest group is on top. Bars show reachable members, and markers show contact points and consents."
+    "The bars show the members who can be contacted, and the markers show contact points and consents."
     table = reachability(sample_snapshot(), consent={"mobile": "newsletter"}, min_count=0)
     table.loc[table["customer_group_uid"] == "staff", list(table.filter(like="n_"))] = 0
 
@@ -480,7 +480,7 @@ def test_reach():
 
 
 def test_reach_suppressed():
-    "Suppressed counts have neither a bar nor a marker, and the title contains their number."
+    "Suppressed counts have neither a bar nor a marker, and the title contains the number of suppressed rows."
     ax = plot.reach(sample_snapshot(), ["vip"], consent={"mobile": "newsletter"})
 
     assert texts_of(ax) == ["suppressed"] * 3
@@ -490,7 +490,7 @@ def test_reach_suppressed():
 
 
 def test_incremental_reach():
-    "The bar of each step starts at the end of the previous step."
+    "The bar of each further group starts where the bar of the previous group ends."
     table = pd.DataFrame(
         {
             "step": [1, 2, 3],
@@ -512,7 +512,7 @@ def test_incremental_reach():
 
 
 def test_campaign_reach():
-    "The largest discount is on top, and members with a larger discount are hatched."
+    "The largest discount is on top, and the bars of members who get a larger discount elsewhere are hatched."
     campaigns = pd.DataFrame({"customer_group_uid": ["all", "vip"], "discount_percent": [5, 20]})
 
     ax = plot.campaign_reach(sample_snapshot(), campaigns)
@@ -527,7 +527,7 @@ def test_campaign_reach():
 
 
 def test_history():
-    "The largest groups are labeled with their last size, and their lines have different styles."
+    "The largest groups have labels with the last size, and the lines of these groups have different styles."
     table = size_history(create_history(12))
     last = table[table["taken_at"] == table["taken_at"].max()].sort_values(
         ["n_members", "customer_group_uid"], ascending=[False, True]
@@ -545,7 +545,7 @@ def test_history():
 
 
 def test_history_of_deleted_group():
-    "The line of a deleted group ends with a cross, and its label contains the status."
+    "The line of a deleted group ends with a cross, and the label of the line contains the status."
     first, second, _ = create_history(3)
     without = snapshot_from_frames(
         second.memberships[second.memberships["customer_group_uid"] != "g-000"],
@@ -561,7 +561,7 @@ def test_history_of_deleted_group():
 
 
 def test_flow():
-    "The height of each band is its number of customers, and each state has a box."
+    "The heights of the bands and boxes represent the numbers of customers, and each label shows the number."
     old, new = create_snapshot(4, 200), create_snapshot(4, 200, per_customer=2)
     table = group_flow(old, new)
 
@@ -580,7 +580,7 @@ def test_flow():
 
 
 def test_flow_top():
-    "Smaller groups are combined into one state, and all customers are counted."
+    "If `top` is given, smaller groups are combined, and the title still contains the number of all customers."
     table = group_flow(
         create_snapshot(8), create_snapshot(8, per_customer=2), priority=[f"g-{n:03d}" for n in range(8)]
     )
@@ -611,7 +611,7 @@ def test_grayscale():
 
 
 def test_heatmap_grayscale():
-    "The strongest cell is darker than the white diagonal."
+    "The cell with the highest value is darker than the transparent diagonal."
     image = plot.overlap_heatmap(create_snapshot(6)).images[0]
 
     assert image.cmap.get_bad()[3] == 0
@@ -620,7 +620,7 @@ def test_heatmap_grayscale():
 
 @pytest.mark.parametrize("n_groups", [2, 200])
 def test_labels_do_not_overlap(n_groups):
-    "The labels of 2 or 200 groups do not overlap and contain no replacement characters."
+    "The labels in a chart of 2 or 200 groups do not overlap and contain no replacement characters."
     snapshot = create_snapshot_with_consents(n_groups)
     uids = snapshot.groups["customer_group_uid"]
     campaigns = pd.DataFrame({"customer_group_uid": uids, "discount_percent": 5.0})
@@ -639,7 +639,7 @@ def test_labels_do_not_overlap(n_groups):
 
 
 def test_missing_glyphs():
-    "Names with characters that the font lacks contain a box and the uid."
+    "If the font does not contain the characters of a name, the label contains a box and the uid."
     groups = pd.DataFrame({"customer_group_uid": ["g-1", "g-2"], "name": ["東京の会員", "서울 고객"]})
     memberships = pd.DataFrame({"customer_group_uid": ["g-1", "g-2"], "customer_uid": ["1", "2"]})
     snapshot = snapshot_from_frames(memberships, groups, tenant_uid="t", taken_at="2026-11-23")
@@ -651,7 +651,7 @@ def test_missing_glyphs():
 
 
 def test_empty_tables():
-    "The Axes of each chart of an empty table contain one message."
+    "If a table is empty or all of its rows are suppressed, the chart contains only a message."
     empty = snapshot_from_frames(EMPTY, tenant_uid="t", taken_at="2026-11-23")
     campaigns = pd.DataFrame({"customer_group_uid": ["all"], "discount_percent": [5]})[:0]
     profile = group_profile(sample_snapshot(), "all")
@@ -672,7 +672,7 @@ def test_empty_tables():
 
 
 def test_measure_and_mode_of_tables():
-    "The measure and mode are read from the table, and a different mode is rejected."
+    "Charts read the measure and the mode from the table, and a different mode is rejected."
     inclusive = intersections(sample_snapshot(), mode="inclusive")
 
     counts = overlap_matrix(sample_snapshot())
@@ -685,7 +685,7 @@ def test_measure_and_mode_of_tables():
 
 
 def test_truncated_matrix():
-    "If a matrix is truncated, its first groups are shown, and the title contains their number."
+    "If `top` is passed with a matrix, the first groups of the matrix are drawn, and the title contains `top`."
     matrix = overlap_matrix(sample_snapshot(), measure="jaccard")
 
     ax = plot.overlap_heatmap(matrix, top=2)

@@ -1,4 +1,4 @@
-"""Tests of the erasure and the export of one customer."""
+"""Tests for erasing and exporting the data of one customer."""
 
 import gc
 import io
@@ -46,7 +46,7 @@ UIDS = [f"c-{n}" for n in range(1, 21)]
 
 
 def texts_in(folder):
-    """Return the name and the content of each file in a folder, with parquet files and workbooks decoded."""
+    """Return the name and the content of each file in a folder, in which parquet files and workbooks are decoded."""
     texts = {}
     for path in sorted(folder.rglob("*")):
         text = path.name
@@ -64,26 +64,26 @@ def texts_in(folder):
 
 
 def files_with(folder, *words):
-    """Return the paths of the files that contain one of the words."""
+    """Return the paths of the files in a folder that contain at least one of the given words."""
     pattern = compile_word_pattern(words)
     return [path for path, text in texts_in(folder).items() if pattern.search(text)]
 
 
 def bytes_in(folder):
-    """Return the content of each file in a folder, without lock files."""
+    """Return the content of each file in a folder, except for lock files."""
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and ".lock" not in str(path)}
 
 
 def actions_of(table):
-    """Return the file types and the actions in a result, sorted."""
+    """Return the sorted pairs of file type and action in an erasure result."""
     return sorted(table[["kind", "action"]].itertuples(index=False, name=None))
 
 
-# Erasure after loading, planning, applying and undoing in a sandbox
+# Erasure after loading, planning, applying, and undoing in a sandbox
 
 
 def customer(n):
-    """Return a customer with values in all personal fields."""
+    """Return a customer in API format with values in all personal fields."""
     return {
         "customerUid": f"c-{n}",
         "externalId": f"E{n:04d}",
@@ -96,13 +96,13 @@ def customer(n):
 
 
 def personal_data(n):
-    """Return the values that identify a customer."""
+    """Return all values of a customer's fields that identify the customer."""
     return [value for value in customer(n).values() if isinstance(value, str)]
 
 
 @pytest.fixture
 def tenant(running, monkeypatch):
-    """Return a tenant with 20 customers. The customers c-2 and c-3 are members of VIP."""
+    """Return a tenant with 20 customers, in which the customers c-2 and c-3 are members of VIP."""
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05,))
     running.reset()
     running.put_customers([customer(n) for n in range(1, 21)])
@@ -115,7 +115,7 @@ def tenant(running, monkeypatch):
 
 @pytest.fixture
 def filled_home(tenant, home_folder):
-    """Fill the data folder with files of each type, and return the plan and its receipt."""
+    """Create files of each type in the data folder, and return the plan and its receipt."""
     with tenant.client(writable=True) as client:
         snapshot = fg.load_snapshot(client, personal=True)
         plan = fg.plan_memberships(snapshot, {"vip": ["c-1", "c-3", "c-10"]}, mode="mirror", limits=OPEN)
@@ -148,7 +148,7 @@ ACTIONS = {
 
 
 def test_no_data_of_an_erased_customer(filled_home, home_folder):
-    "After an erasure, no file in the data folder contains personal data of the customer."
+    "After an erasure, no file in the data folder contains personal data of the erased customer."
     assert len(files_with(home_folder, *personal_data(1))) == 15
 
     table = fg.erase_customer("c-1")
@@ -161,7 +161,7 @@ def test_no_data_of_an_erased_customer(filled_home, home_folder):
 
 
 def test_no_digest_of_an_erased_customer(filled_home, home_folder):
-    "After an erasure, no file contains the digest of a plan with the customer."
+    "After an erasure, no file contains the digest of a plan that contained the erased customer."
     plan, receipt = filled_home
     undo = fg.read_plan(home_folder / "plans" / "undo.plan.json")
     assert any(plan.digest[:12] in text for text in texts_in(home_folder).values())
@@ -174,7 +174,7 @@ def test_no_digest_of_an_erased_customer(filled_home, home_folder):
 
 
 def test_remaining_files(filled_home, home_folder):
-    "Snapshots, receipts and journals can be read after an erasure, and the receipt counts the tombstone."
+    "After an erasure, snapshots, receipts, and journals can be read, and the receipt counts the erased customer."
     _, receipt = filled_home
     before = [fg.read_snapshot(stored.path) for stored in list_stored_snapshots()]
 
@@ -199,7 +199,7 @@ def test_remaining_files(filled_home, home_folder):
 
 
 def test_dry_run(filled_home, home_folder):
-    "A dry run returns the actions of the erasure and does not change any file."
+    "A dry run returns the planned actions of an erasure and does not change any file."
     before = bytes_in(home_folder)
 
     planned = fg.erase_customer("c-1", dry_run=True)
@@ -218,7 +218,7 @@ def test_repeated_erasure(filled_home):
 
 
 def test_two_customers(filled_home, home_folder):
-    "Two erased customers have different tombstones, and the counts do not change."
+    "Two erased customers are replaced by different placeholders, and the counts in the receipt do not change."
     _, receipt = filled_home
     fg.erase_customer("c-1")
     fg.erase_customer("c-2")
@@ -231,11 +231,11 @@ def test_two_customers(filled_home, home_folder):
     assert files_with(home_folder, *personal_data(1), *personal_data(2)) == []
 
 
-# Undo, apply and load after or during an erasure
+# Undo, apply, and load runs after or during an erasure
 
 
 def test_undo_without_erased_customer(tenant, filled_home, home_folder):
-    "An undo after an erasure changes only the other customers and can be applied."
+    "An undo plan that is created after an erasure changes only the other customers and can be applied."
     fg.erase_customer("c-1")
     [path] = home_folder.rglob("*.receipt.json")
 
@@ -251,7 +251,7 @@ def test_undo_without_erased_customer(tenant, filled_home, home_folder):
 
 
 def test_undo_of_erased_customer_only(tenant, home_folder):
-    "An undo is empty if its only customer was erased."
+    "If the only customer in a plan was erased, the undo plan is empty."
     with tenant.client(writable=True) as client:
         plan = fg.plan_memberships(fg.load_snapshot(client), {"vip": ["c-1"]})
         fg.apply_plan(client, plan, approval=plan.digest)
@@ -265,7 +265,7 @@ def test_undo_of_erased_customer_only(tenant, home_folder):
 
 
 def test_apply_again_after_erasure(tenant, filled_home):
-    "Applying the same plan again after an erasure returns the receipt without sending a write."
+    "If a plan is applied again after an erasure, the existing receipt is returned and no write is sent."
     plan, receipt = filled_home
     fg.erase_customer("c-1")
     tenant.clear_requests()
@@ -278,7 +278,7 @@ def test_apply_again_after_erasure(tenant, filled_home):
 
 
 def test_plans_with_the_same_time(tenant, home_folder):
-    "An erasure in one part of a plan does not block the other part, which has the same planning time."
+    "If a customer in one part of a plan is erased, the other part with the same planning time can be applied."
     tenant.put_group("bw", "Black Week")
     with tenant.client(writable=True) as client:
         plan = fg.plan_memberships(fg.load_snapshot(client), {"vip": ["c-1"], "bw": ["c-5"]})
@@ -293,7 +293,7 @@ def test_plans_with_the_same_time(tenant, home_folder):
 
 
 def test_resume_after_erasure(tenant, home_folder):
-    "An interrupted apply with an erased customer cannot be resumed, and no request is sent."
+    "An interrupted run that contains an erased customer cannot be resumed, and no request is sent."
     with tenant.client(writable=True) as client:
         plan = fg.plan_memberships(fg.load_snapshot(client), {"vip": ["c-1", "c-5"]})
         with Journal.for_plan(plan, None) as journal:
@@ -310,7 +310,7 @@ def test_resume_after_erasure(tenant, home_folder):
 
 
 def test_plan_with_tombstone(tenant, filled_home, home_folder):
-    "A plan that contains a tombstone can be neither approved nor applied."
+    "A plan that contains the placeholder of an erased customer can be neither approved nor applied."
     fg.erase_customer("c-1")
     [path] = home_folder.rglob("*.receipt.json")
     plan = replace(fg.read_receipt(path).plan, planned_at=datetime.now(UTC))
@@ -328,7 +328,7 @@ def test_plan_with_tombstone(tenant, filled_home, home_folder):
 
 
 def test_erasure_during_apply(filled_home, home_folder, tenant):
-    "While a plan is being applied, an erasure raises LockedError and changes no file."
+    "While a plan is being applied, an erasure raises LockedError and does not change any file."
     before = bytes_in(home_folder)
 
     with tenant_lock(tenant.tenant_uid, tenant.base_url, "plan"):
@@ -358,7 +358,7 @@ def load_waiting():
 
 
 def test_erasure_during_load(tenant, home_folder, load_waiting, caplog):
-    "An erasure waits for a running load and then erases the customer from the new snapshot."
+    "An erasure waits until a running load ends, and then erases the customer from the new snapshot."
     started = threading.Event()
 
     def wait_for_erasure(*_):
@@ -377,7 +377,7 @@ def test_erasure_during_load(tenant, home_folder, load_waiting, caplog):
 
 
 def test_load_during_erasure(tenant, home_folder, load_waiting):
-    "A load waits for a running erasure and reads the tenant afterwards."
+    "A load waits until a running erasure ends, and then reads the tenant."
     with tenant.client() as client, ThreadPoolExecutor(1) as pool:
         with load_lock(home_folder / "snapshots", tenant.tenant_uid, tenant.base_url, what="erase-customer"):
             load = pool.submit(fg.load_snapshot, client, progress=False)
@@ -388,7 +388,7 @@ def test_load_during_erasure(tenant, home_folder, load_waiting):
 
 
 def test_erasure_in_progress_callback(tenant):
-    "An erasure in the progress callback of a load raises LockedError instead of waiting forever."
+    "If the progress callback of a load calls the erasure, LockedError is raised instead of waiting forever."
     with tenant.client() as client, pytest.raises(LockedError, match="No customer was erased"):
         fg.load_snapshot(client, progress=lambda *_: fg.erase_customer("c-1"))
 
@@ -397,7 +397,7 @@ def test_erasure_in_progress_callback(tenant):
 
 
 def snapshot_of(members, *, tenant_uid="t-1", taken_at=NOON, **tables):
-    """Return a snapshot with these members of each group."""
+    """Return a snapshot from a dictionary of group uid to customer uids."""
     rows = [(group, uid) for group, uids in members.items() for uid in uids]
     memberships = pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
     groups = pd.DataFrame({"customer_group_uid": sorted(members), "name": sorted(members)}, dtype="str")
@@ -407,7 +407,7 @@ def snapshot_of(members, *, tenant_uid="t-1", taken_at=NOON, **tables):
 
 
 def write_run(plan, folder=None):
-    """Write the journal and the receipt of a successful apply, and return the path of the receipt."""
+    """Write the journal and the receipt of a successful run, and return the path of the receipt."""
     with Journal.for_plan(plan, folder) as journal:
         approval = {"how": "digest", "by": "", "at": ""}
         journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval=approval)
@@ -429,7 +429,7 @@ def write_run(plan, folder=None):
 
 
 def assert_same_without(old, new, uid):
-    """Check that the new snapshot is equal to the old snapshot without one customer."""
+    """Check that the new snapshot is equal to the old snapshot without the given customer."""
     customers = old.customers.assign(
         customer_parent_uid=old.customers["customer_parent_uid"].where(old.customers["customer_parent_uid"] != uid)
     )
@@ -443,7 +443,7 @@ def assert_same_without(old, new, uid):
 
 @pytest.fixture
 def small(home_folder):
-    """Return a data folder with two snapshots, an applied plan, its undo and a list."""
+    """Return a data folder with two snapshots, an applied plan, its undo plan, and a list."""
     fill(home_folder)
     return home_folder
 
@@ -467,7 +467,7 @@ def fill(home_folder):
 
 
 def test_last_member(home_folder):
-    "A group remains without members if its last member is erased."
+    "If the last member of a group is erased, the group remains without members."
     path = fg.save_snapshot(snapshot_of({"all": ["c-1", "c-2"], "vip": ["c-1"]}))
 
     fg.erase_customer("c-1")
@@ -478,7 +478,7 @@ def test_last_member(home_folder):
 
 
 def test_erase_parent(home_folder):
-    "Customers whose parent is erased have no parent."
+    "If the parent of a customer is erased, the customer no longer has a parent."
     customers = pd.DataFrame({"customer_uid": ["c-1", "c-2", "c-3"], "customer_parent_uid": [None, "c-1", "c-2"]})
     fg.save_snapshot(snapshot_of({"all": ["c-1", "c-2", "c-3"]}, customers=customers))
 
@@ -488,7 +488,7 @@ def test_erase_parent(home_folder):
 
 
 def test_one_tenant_or_all(home_folder, tmp_path):
-    "A uid is erased in all tenants, or only in one tenant if `tenant_uid` is passed."
+    "A customer uid is erased in all tenants, or only in one tenant if `tenant_uid` is passed."
     for tenant_uid in ("t-1", "t-2"):
         snapshot = snapshot_of({"all": ["c-1", "c-2"], "vip": []}, tenant_uid=tenant_uid)
         fg.save_snapshot(snapshot)
@@ -509,7 +509,7 @@ def test_one_tenant_or_all(home_folder, tmp_path):
 
 
 def test_plan_with_customer_as_member(home_folder):
-    "A plan is removed if the customer was a member of a changed group."
+    "If the erased customer was a member of a group that a plan changes, the plan is removed."
     plan = fg.plan_memberships(snapshot_of({"all": ["c-1", "c-2"], "vip": ["c-1"]}), {"vip": ["c-2"]})
     plan.save(home_folder / "plans" / "p.json")
     fg.save_review(plan, home_folder / "plans" / "p.html")
@@ -519,7 +519,7 @@ def test_plan_with_customer_as_member(home_folder):
 
 @pytest.mark.parametrize("external_id", ["A&B-77777", "O'Neill-77777", "<77777>-x", "Ærø-77777"])
 def test_id_in_a_large_page(external_id):
-    "An id is found in HTML text and in JSON inside a script."
+    "A customer id with special characters is found in HTML text and in JSON inside a script."
     subject = Subject("c-1", ids=frozenset({external_id}))
 
     in_markup, in_script = escaped_forms(external_id)
@@ -529,7 +529,7 @@ def test_id_in_a_large_page(external_id):
 
 
 def test_undo_of_removed_plan(home_folder):
-    "The digest of a removed plan is also removed from its undo, whose own digest does not change."
+    "The digest of a removed plan is also removed from its undo plan, and the undo plan's digest does not change."
     snapshot = snapshot_of({"all": ["c-1", "c-2"], "vip": []})
     first = fg.plan_memberships(snapshot, {"vip": ["c-1"]})
     first.save(home_folder / "plans" / "first.json")
@@ -544,7 +544,7 @@ def test_undo_of_removed_plan(home_folder):
 
 
 def test_server_messages(home_folder):
-    "A server message about the customer is removed, and a mention in another message is replaced."
+    "A server message about the erased customer is removed, and the uid is replaced in other messages."
     plan = replace(
         fg.plan_memberships(snapshot_of({"all": ["c-1", "c-2"], "vip": []}), {"vip": ["c-1", "c-2"]}), planned_at=NOON
     )
@@ -570,7 +570,7 @@ def test_server_messages(home_folder):
 
 
 def test_reason_of_rejection(home_folder):
-    "The customer is replaced in the reason for a rejection."
+    "If the reason for a rejection contains the erased customer, a placeholder replaces the uid."
     plan = fg.plan_memberships(snapshot_of({"all": ["c-2"], "vip": []}), {"vip": ["c-2"]})
     path = fg.approve_plan(plan, home_folder / "plans" / "a.json", by="Kari", reject="first ask c-1")
 
@@ -580,7 +580,7 @@ def test_reason_of_rejection(home_folder):
 
 
 def test_purpose(home_folder):
-    "The customer is replaced in the purpose of a plan, the digest does not change, and the reviews are removed."
+    "If the purpose of a plan contains the customer, the uid is replaced without changing the plan's digest."
     plan = replace(
         fg.plan_memberships(
             snapshot_of({"all": ["c-2"], "vip": []}), {"vip": ["c-2"]}, purpose="Requested by c-1 today"
@@ -610,7 +610,7 @@ def test_purpose(home_folder):
 
 
 def test_invalid_arguments():
-    "An empty uid, a uid that is not a string, and a path instead of a list of paths raise InputError."
+    "An invalid customer uid raises InputError, and so does a path that is passed instead of a list of paths."
     for function in (fg.erase_customer, fg.export_customer):
         for uid in ("", " ", None, 7):
             with pytest.raises(InputError, match="`customer_uid`"):
@@ -620,7 +620,7 @@ def test_invalid_arguments():
 
 
 def test_log(small, caplog):
-    "The log contains a short hash instead of the uid."
+    "The log of an erasure contains a short hash instead of the customer's uid."
     caplog.set_level(logging.DEBUG, logger="frgroups")
 
     fg.erase_customer("c-1")
@@ -655,7 +655,7 @@ def test_log(small, caplog):
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
 def test_rows_of_text_list(before, after, encoding):
-    "Only the rows of the customer are removed from a list, and the other bytes do not change."
+    "Only the erased customer's rows are removed from a text file, and all other bytes do not change."
     mark = "\ufeff" if encoding == "utf-16-le" and not before.startswith("\ufeff") else ""
 
     result = remove_list_rows((mark + before).encode(encoding), "c-1", ["E0001"])
@@ -665,7 +665,7 @@ def test_rows_of_text_list(before, after, encoding):
 
 
 def test_id_in_other_column():
-    "A row is not removed if another column contains the same value as an id of the customer."
+    "If a value equals the customer's id but is in a column for other ids, its row is not removed."
     body = b"customer_uid;external_id;rank\n3;7;1\n4;5;7\n"
 
     result = remove_list_rows(body, "7", ["5"])
@@ -675,7 +675,7 @@ def test_id_in_other_column():
 
 
 def test_mention_in_note_of_list(home_folder):
-    "The rows of the customer are removed from a list, and a mention in another row is reported."
+    "If the row of another customer mentions the erased customer, the mention is reported but not removed."
     path = home_folder / "lists" / "a.csv"
     path.parent.mkdir()
     path.write_text("customer_uid;note\nc-1;\nc-2;friend of c-1\n")
@@ -688,7 +688,7 @@ def test_mention_in_note_of_list(home_folder):
 
 
 def write_workbook(path, rows, change=lambda sheet: None):
-    """Write an Excel workbook with these rows."""
+    """Write an Excel workbook with the given rows."""
     book = openpyxl.Workbook()
     for row in rows:
         book.active.append(row)
@@ -698,7 +698,7 @@ def write_workbook(path, rows, change=lambda sheet: None):
 
 
 def test_rows_of_workbook(small):
-    "The rows of the customer are removed from a workbook with plain cells."
+    "The erased customer's rows are removed from an Excel workbook with plain cells."
     path = small / "lists" / "vip.xlsx"
     write_workbook(path, [["Kundenummer", "Navn"], ["E0001", "Kari"], ["E0002", "Ola"]])
 
@@ -716,7 +716,7 @@ def test_rows_of_workbook(small):
     ],
 )
 def test_workbook_with_formulas(home_folder, change, part):
-    "A workbook with content that would be lost is not changed, and the note describes the content."
+    "If rewriting a workbook would lose content, the workbook does not change, and the note describes the content."
     path = home_folder / "lists" / "vip.xlsx"
     write_workbook(path, [["customer_uid", "n"], ["c-1", 1], ["c-2", 2]], change)
     before = path.read_bytes()
@@ -730,7 +730,7 @@ def test_workbook_with_formulas(home_folder, change, part):
 
 @pytest.mark.parametrize("body", [b"\xd0\xcf\x11\xe0 old", b"PK\x03\x04 damaged", b"\x00\x01\x02"])
 def test_unreadable_list(home_folder, body):
-    "The action is failed for a list that cannot be read."
+    "If a list cannot be read, its action is `failed`."
     path = home_folder / "lists" / "vip.xls"
     path.parent.mkdir()
     path.write_bytes(body)
@@ -742,7 +742,7 @@ def test_unreadable_list(home_folder, body):
 
 
 def test_also(tmp_path):
-    "Files and folders in `also` are processed like files in the data folder."
+    "The files and folders in the argument `also` are processed like files in the data folder."
     (tmp_path / "a.csv").write_text("id\n0150\nc-2\n")
     (tmp_path / "b.txt").write_text("c-1\nc-2\n")
     plan = fg.plan_memberships(snapshot_of({"vip": ["c-2"]}), {"vip": ["c-1"]})
@@ -755,18 +755,18 @@ def test_also(tmp_path):
 
 
 def test_missing_path(tmp_path, small):
-    "A path that does not exist raises InputError, and nothing is erased."
+    "If a path that is passed to the erasure does not exist, InputError is raised and no file is changed."
     for paths in ({"cache": tmp_path / "x"}, {"journal": tmp_path / "x"}, {"also": [tmp_path / "x"]}):
         with pytest.raises(InputError, match=re.escape(str(tmp_path / "x"))):
             fg.erase_customer("c-1", **paths)
     assert files_with(small, "c-1")
 
 
-# Damaged files, drafts and files of other programs
+# Damaged files, drafts, and files of other programs
 
 
 def test_quarantined_folders(small):
-    "Quarantined snapshots and drafts are removed if they contain the customer."
+    "Quarantined snapshots and drafts that contain the erased customer are removed."
     [stored, _] = list_stored_snapshots()
     root = stored.path.parent
     for name in (".damaged-1", ".draft-1", ".gone-1"):
@@ -795,7 +795,7 @@ def test_unreadable_quarantined_folder(home_folder):
 
 
 def test_damaged_snapshot_with_customer(home_folder):
-    "A damaged snapshot that contains the customer is removed, and an intact snapshot is rewritten."
+    "A damaged snapshot that contains the erased customer is removed, and an intact snapshot is rewritten."
     intact = fg.save_snapshot(snapshot_of({"all": ["c-1"]}))
     damaged = fg.save_snapshot(snapshot_of({"all": ["c-1"]}, taken_at=NOON + timedelta(days=1)))
     (damaged / "reads.parquet").write_bytes(b"damaged")
@@ -815,7 +815,7 @@ def overwrite(path):
 @pytest.mark.parametrize("file", ["customers.parquet", "consents.parquet", "memberships.parquet"])
 @pytest.mark.parametrize("damage", [overwrite, Path.unlink])
 def test_damaged_snapshot_that_might_contain_customer(home_folder, file, damage):
-    "A damaged snapshot is removed if it is unknown whether it contains the customer."
+    "If it is unknown whether a damaged snapshot contains the erased customer, the snapshot is removed."
     path = fg.save_snapshot(snapshot_of({"all": ["c-1"]}))
     damage(path / file)
     [other] = fg.export_customer("c-1")["other"]
@@ -831,7 +831,7 @@ def test_damaged_snapshot_that_might_contain_customer(home_folder, file, damage)
 
 
 def test_damaged_snapshot_without_customer(home_folder):
-    "A damaged snapshot is not changed if its customers can be read and do not include the customer."
+    "A damaged snapshot is not removed if its customers can be read and the erased customer is not among them."
     path = fg.save_snapshot(snapshot_of({"all": ["c-1"]}))
     overwrite(path / "reads.parquet")
 
@@ -840,7 +840,7 @@ def test_damaged_snapshot_without_customer(home_folder):
 
 
 def test_temporarily_unreadable_snapshot(home_folder):
-    "A snapshot that cannot be read at present is not removed, and the exit code is 5."
+    "If a snapshot is temporarily unreadable, it is not removed, and the exit code is 5."
     path = fg.save_snapshot(snapshot_of({"all": ["c-1"]}))
     customers, away = path / "customers.parquet", path.parent / "away"
     customers.rename(away)
@@ -854,7 +854,7 @@ def test_temporarily_unreadable_snapshot(home_folder):
 
 
 def test_dry_run_with_failures(filled_home, home_folder):
-    "A dry run and an erasure return the same actions and exit code, also if some files cannot be rewritten."
+    "If some files cannot be rewritten, a dry run and an erasure still return the same actions and exit code."
     damaged = fg.save_snapshot(snapshot_of({"all": ["c-1"]}, tenant_uid="t-2"))
     overwrite(damaged / "customers.parquet")
     (home_folder / "notes.md").write_text("ask c-1")
@@ -868,7 +868,7 @@ def test_dry_run_with_failures(filled_home, home_folder):
 
 
 def test_snapshot_of_other_version(home_folder):
-    "A snapshot that was written by another version of frgroups is not rewritten."
+    "An erasure does not rewrite a snapshot that was written by another version of frgroups."
     path = fg.save_snapshot(snapshot_of({"all": ["c-1"]}))
     manifest = json.loads((path / "manifest.json").read_text()) | {"schema_version": 99}
     (path / "manifest.json").write_text(json.dumps(manifest))
@@ -880,20 +880,20 @@ def test_snapshot_of_other_version(home_folder):
 
 
 def test_mention_in_note_of_snapshot(home_folder):
-    "The rows of the customer are removed from a snapshot, and a mention in the note of another is reported."
+    "If the note of another customer in a snapshot mentions the erased customer, the mention is reported."
     customers = pd.DataFrame({"customer_uid": ["c-1", "c-2"], "internal_note": ["x", "spouse of c-1"]})
     fg.save_snapshot(snapshot_of({"all": ["c-1", "c-2"]}, customers=customers))
 
     table = fg.erase_customer("c-1")
 
     assert actions_of(table) == [("snapshot", "failed")]
-    assert "rows are removed" in table["note"][0] and "1 mention " in table["note"][0]
+    assert "removed" in table["note"][0] and "1 mention " in table["note"][0]
     assert list(fg.read_snapshot()["all"]) == ["c-2"]
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".receipt.json"])
 def test_damaged_journal_or_receipt(small, ending):
-    "A damaged journal or receipt is not rewritten, but the other file of the same apply is."
+    "If the journal or receipt of a run is damaged, only the intact file of the two is rewritten."
     [path] = small.rglob(f"*{ending}")
     path.write_bytes(path.read_bytes().replace(b"vip", b"VIP", 1))
 
@@ -908,7 +908,7 @@ def test_damaged_journal_or_receipt(small, ending):
 
 
 def test_damaged_plan(small):
-    "A damaged plan that contains the customer is removed."
+    "A damaged plan file that contains the erased customer is removed."
     path = small / "plans" / "vip.plan.json"
     path.write_bytes(path.read_bytes()[:-20])
     path.write_text(path.read_text() + '"kind": "frgroups plan"')
@@ -919,7 +919,7 @@ def test_damaged_plan(small):
 
 
 def test_incomplete_line_of_journal(small):
-    "An incomplete last line that contains the customer is removed from a journal."
+    "If the incomplete last line of a journal contains the erased customer, the line is removed."
     [path] = small.rglob("*.jsonl")
     with path.open("a") as file:
         file.write('{"event": "intent", "uids": ["c-1"')
@@ -932,7 +932,7 @@ def test_incomplete_line_of_journal(small):
 
 
 def test_files_of_other_programs(small, tmp_path):
-    "Other files and links that contain the customer are reported and not changed."
+    "Symbolic links and files of other programs that contain the customer are reported and not changed."
     pd.DataFrame({"who": ["c-1"], "n": [1]}).to_parquet(small / "export.parquet")
     (small / "notes.md").write_text("ask c-1")
     (small / "notes10.md").write_text("ask c-10")
@@ -950,7 +950,7 @@ def test_files_of_other_programs(small, tmp_path):
 
 
 def test_snapshot_saved_during_erasure(small, monkeypatch):
-    "A snapshot that is saved during the erasure is reported as failed."
+    "If a snapshot with the customer is saved during the erasure, its action is `failed`."
     snapshot = fg.read_snapshot()
     later = replace(snapshot, taken_at=NOON + timedelta(days=2), read_until=NOON + timedelta(days=2))
 
@@ -967,7 +967,7 @@ def test_snapshot_saved_during_erasure(small, monkeypatch):
 
 
 def test_file_that_cannot_be_written(small, monkeypatch):
-    "If a file cannot be written, the other files are still rewritten, and a second erasure completes the rest."
+    "If a file cannot be written, all other files are still rewritten, and a second erasure completes the erasure."
 
     def raise_permission_error(*_):
         raise PermissionError(13, "Permission denied")
@@ -985,7 +985,7 @@ def test_file_that_cannot_be_written(small, monkeypatch):
 
 
 class KilledError(BaseException):
-    """Error that simulates the end of the process."""
+    """Exception that simulates the sudden end of the process."""
 
 
 HOOK = {"left": None, "folder": ""}
@@ -993,7 +993,7 @@ CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree", "o
 
 
 def raise_at_limit(event, arguments):
-    """Raise KilledError after the maximum number of file changes."""
+    """Raise KilledError if the maximum number of file changes is exceeded."""
     if HOOK["left"] is None or event not in CHANGES or not isinstance(arguments[0], str | Path):
         return
     path = str(arguments[0])  # The function rmtree passes names without a folder.
@@ -1008,7 +1008,7 @@ def raise_at_limit(event, arguments):
 
 @contextmanager
 def limited_changes(n, folder):
-    """Allow n changes of files in a folder."""
+    """Allow at most n changes to the files in a folder and raise KilledError afterwards."""
     if raise_at_limit not in INSTALLED:
         sys.addaudithook(raise_at_limit)
         INSTALLED.append(raise_at_limit)
@@ -1023,7 +1023,7 @@ INSTALLED = []
 
 
 def content_of(folder):
-    """Return the content of a data folder without random names and times."""
+    """Return the content of a data folder without random file names and times."""
     receipts = [fg.read_receipt(path) for path in folder.rglob("*.receipt.json")]
     journals = [Journal(path).state for path in folder.rglob("*.jsonl")]
     snapshots = [fg.read_snapshot(stored.path) for stored in list_stored_snapshots()]
@@ -1040,7 +1040,7 @@ def content_of(folder):
 
 
 def test_interrupted_erasure(tmp_path, monkeypatch):
-    "An erasure that is interrupted after any change leaves valid files, and a second erasure completes it."
+    "If an erasure is interrupted after any file change, all files are valid, and a second erasure completes it."
     template = tmp_path / "template"
     monkeypatch.setenv("FRGROUPS_HOME", str(template))
     fill(template)
@@ -1074,7 +1074,7 @@ def test_interrupted_erasure(tmp_path, monkeypatch):
 
 
 def test_receipt_that_was_not_renamed(small):
-    "A receipt from an interrupted erasure is renamed, also if its journal does not exist."
+    "A receipt that an interrupted erasure did not rename is renamed later, even if its journal does not exist."
     [path] = small.rglob("*.receipt.json")
     rewriters.pseudonymize_receipt(path, Subject("c-1"), "0123abcd")
     path.with_name(path.name.replace(".receipt.json", ".jsonl")).unlink()
@@ -1103,7 +1103,7 @@ customers = st.frozensets(uids, max_size=8)
     erased=uids,
 )
 def test_any_customer(tmp_path_factory, worlds, wanted, listed, erased):
-    "After the erasure of any customer, the files are equal to the previous files without the customer."
+    "After the erasure of any customer, the files are equal to the previous files without this customer."
     folder = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FRGROUPS_HOME", str(folder))
@@ -1147,7 +1147,7 @@ def test_any_customer(tmp_path_factory, worlds, wanted, listed, erased):
 
 
 def assert_same_with_tombstone(old, new, erased):
-    """Check that the new receipt is equal to the old receipt with a tombstone for one customer."""
+    """Check that the new receipt is equal to the old receipt with a placeholder for the erased customer."""
     assert new.counts == old.counts
     rows = old.table().replace({"customer_uid": {erased: "(erased-1)"}})
     columns = ["customer_group_uid", "change", "customer_uid"]
@@ -1168,7 +1168,7 @@ def assert_same_with_tombstone(old, new, erased):
 
 
 def test_export(filled_home, home_folder):
-    "The export contains the data of the customer in all files, and no data of other customers."
+    "An export contains the customer's data from all files and no data of other customers."
     export = fg.export_customer("c-1")
 
     assert json.loads(json.dumps(export, allow_nan=False)) == export
@@ -1198,7 +1198,7 @@ def test_export(filled_home, home_folder):
 
 
 def test_commands(small, capsys, tmp_path):
-    "The commands export a customer to a private file, and erase the customer only with the option --yes."
+    "The command for export writes a private file, and the command for erasure requires the option --yes."
     assert main(["export-customer", "c-1"]) == 0
     assert json.loads(capsys.readouterr().out)["customer_uid"] == "c-1"
     assert main(["export-customer", "c-1", "--out", str(tmp_path / "c.json")]) == 0

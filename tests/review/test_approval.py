@@ -1,4 +1,4 @@
-"""Tests of approval files and rejections."""
+"""Tests for approval files and rejections."""
 
 import json
 import re
@@ -23,12 +23,12 @@ def plan():
 
 @pytest.fixture
 def other(plan):
-    """Return a plan that adds another customer."""
+    """Return a plan that adds a different customer."""
     return plan_memberships(sample_snapshot(), {"vip": ["c-8"]}, limits=plan.limits)
 
 
 def test_file(plan, tmp_path):
-    "An approval file contains the reviewer and the time. Only its owner can read it."
+    "An approval file contains the reviewer and the time, and only the file's owner can read the file."
     path = approve_plan(plan, tmp_path / "ok.json", by=" Kari ")
 
     approval = check_approval(plan, path)
@@ -41,7 +41,7 @@ def test_file(plan, tmp_path):
 
 @pytest.mark.parametrize("form", [str, str.upper, lambda digest: digest[:12], lambda digest: f" {digest[:40]}\n"])
 def test_digest(plan, form):
-    "A plan can be approved by its full digest or by at least 12 digits. Case and whitespace are ignored."
+    "A plan can be approved by its full digest or by the first 12 digits or more. Case and whitespace are ignored."
     approval = check_approval(plan, form(plan.digest))
 
     assert (approval.how, approval.digest, approval.by, approval.at) == ("self", plan.digest, "", None)
@@ -49,7 +49,7 @@ def test_digest(plan, form):
 
 
 def test_other_plan(plan, other, tmp_path):
-    "The approval file and the digest of a plan do not approve another plan."
+    "The approval file or the digest of one plan does not approve another plan."
     path = approve_plan(plan, tmp_path / "ok.json", by="Kari")
 
     with pytest.raises(NotApprovedError, match=f"{plan.digest[:12]}.*{other.digest[:12]}"):
@@ -81,13 +81,13 @@ def test_invalid_argument(plan, approve):
 
 
 def test_short_digest(plan):
-    "A digest of 11 digits raises NotApprovedError, even if the digits are correct."
+    "A digest that is shortened to 11 digits raises NotApprovedError, even if the digits are correct."
     with pytest.raises(NotApprovedError, match=f"{plan.digest[:11]}.* 12 "):
         check_approval(plan, plan.digest[:11])
 
 
 def test_rejection(plan, tmp_path):
-    "A rejection raises NotApprovedError with the name of the reviewer and the reason."
+    "Applying a rejected plan raises NotApprovedError with the reviewer's name and the reason."
     with_reason = approve_plan(plan, tmp_path / "no.json", by="Kari", reject="wrong week")
     without_reason = approve_plan(plan, tmp_path / "empty.json", by="Ola", reject="")
 
@@ -99,7 +99,7 @@ def test_rejection(plan, tmp_path):
 
 @pytest.mark.parametrize("name", ["no.json", "abc.rejected.approval (1).json", "nei takk", "x.approval.json"])
 def test_renamed_rejection(plan, tmp_path, name):
-    "A rejection from the review page is found under any name, next to the plan or the approval file."
+    "A rejection file from the review page is found under any file name, next to the plan or the approval file."
     saved = read_plan(plan.save(tmp_path / "p.json"))
     yes = approve_plan(plan, tmp_path / "yes.json", by="Kari")
     content = read_checksummed(approve_plan(plan, tmp_path / "made.json", by="Ola", reject="not now"), "approval")
@@ -128,7 +128,7 @@ def test_corrupt_rejection(plan, other, tmp_path, spoil):
 
 
 def test_unrelated_file(plan, tmp_path):
-    "A JSON file of another program is not a rejection, even if it has the same keys."
+    "A JSON file from another program is not a rejection, even if the file has the same keys."
     saved = read_plan(plan.save(tmp_path / "p.json"))
     (tmp_path / "survey.json").write_text('{"decision": "rejected", "digest": "none"}')
 
@@ -136,7 +136,7 @@ def test_unrelated_file(plan, tmp_path):
 
 
 def test_long_reason(plan, tmp_path):
-    "A reason with more than 10,000 characters raises InputError."
+    "A rejection reason with more than 10,000 characters raises InputError."
     with pytest.raises(InputError, match=r"`reject`.*10,000.*20,000"):
         approve_plan(plan, tmp_path / "no.json", by="Kari", reject="x" * 20_000)
 
@@ -154,7 +154,7 @@ def test_expiry(plan, tmp_path):
 
 
 def test_blocked_plan(tmp_path):
-    "A blocked plan can be rejected. An approval raises NotApprovedError with the blocking finding."
+    "A blocked plan can be rejected. Approving a blocked plan raises NotApprovedError with the blocking finding."
     blocked = plan_memberships(sample_snapshot(), {"vip": []}, mode="mirror")
 
     with pytest.raises(NotApprovedError) as raised:
@@ -166,13 +166,13 @@ def test_blocked_plan(tmp_path):
 
 @pytest.mark.parametrize("by", ["", "  "])
 def test_empty_name(plan, tmp_path, by):
-    "An approval without a name raises InputError."
+    "An approval without the reviewer's name raises InputError."
     with pytest.raises(InputError, match="`by`"):
         approve_plan(plan, tmp_path / "ok.json", by=by)
 
 
 def test_altered_decision(plan, tmp_path):
-    "A rejection that was changed to an approval raises CorruptFileError."
+    "A rejection file that was edited to become an approval raises CorruptFileError."
     path = approve_plan(plan, tmp_path / "no.json", by="Kari", reject="no")
     path.write_text(path.read_text().replace('"rejected"', '"approved"'))
 
@@ -193,7 +193,7 @@ def test_altered_decision(plan, tmp_path):
     ],
 )
 def test_invalid_fields(plan, tmp_path, values, part, error):
-    "A file with invalid fields raises CorruptFileError. Any decision except 'approved' is a rejection."
+    "An approval file with invalid fields raises CorruptFileError. Any decision except 'approved' is a rejection."
     content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
     path = write_checksummed(tmp_path / "hand.json", "approval", content | values)
 
@@ -202,7 +202,7 @@ def test_invalid_fields(plan, tmp_path, values, part, error):
 
 
 def test_expiry_in_utc(plan, tmp_path):
-    "The error contains the expiry in UTC if the file contains it in another time zone."
+    "If an approval file states the expiry in another time zone, the error contains the expiry in UTC."
     content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
     path = write_checksummed(tmp_path / "hand.json", "approval", content | {"until": "2026-11-01T01:30:00+09:00"})
 
@@ -222,7 +222,7 @@ def test_home_folder(plan, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("odd", [{"until": 5}, {"until": "soon"}, {"at": None}, {"planned_at": ""}, {"by": 5}])
 def test_rejection_with_invalid_fields(plan, tmp_path, odd):
-    "A rejection is valid even if its other fields are invalid."
+    "A rejection is valid even if other fields of the rejection file are invalid."
     approval = approve_plan(plan, tmp_path / "ok.approval.json", by="Kari")
     no = read_checksummed(approve_plan(plan, tmp_path / "no.approval.json", by="Ola", reject="Too early"), "approval")
     write_checksummed(tmp_path / "no.approval.json", "approval", no | odd)
@@ -240,7 +240,7 @@ def test_missing_fields(plan, tmp_path):
 
 
 def test_plan_as_approval(plan, tmp_path):
-    "A plan file or a folder as approval raises InputError."
+    "Passing a plan file or a folder as the approval raises InputError."
     with pytest.raises(InputError, match=r"p\.json"):
         check_approval(plan, plan.save(tmp_path / "p.json"))
     with pytest.raises(InputError, match=tmp_path.name):
@@ -266,7 +266,7 @@ def test_lone_surrogate_argument(plan, tmp_path, arguments):
 
 
 def test_lone_surrogate_in_file(plan, tmp_path):
-    "A file to which a lone surrogate was added raises CorruptFileError."
+    "An approval file to which a lone surrogate was added raises CorruptFileError."
     path = approve_plan(plan, tmp_path / "a.json", by="Kari")
     path.write_text(path.read_text().replace('"Kari"', '"Kari\\ud83d"'))
 

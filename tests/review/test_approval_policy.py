@@ -34,7 +34,7 @@ def written(tmp_path):
 
 
 def plan_of(groups, **options):
-    """Return a plan for a snapshot with two groups."""
+    """Return a plan that changes a snapshot with two groups."""
     rows = [(uid, "all") for uid in PEOPLE] + [("c-0", "vip"), ("c-1", "staff")]
     memberships = pd.DataFrame(rows, columns=["customer_uid", "customer_group_uid"])
     snapshot = fg.snapshot_from_frames(memberships, tenant_uid="t-1", taken_at=datetime.now(UTC))
@@ -42,7 +42,7 @@ def plan_of(groups, **options):
 
 
 def test_allowed_plan(written):
-    "A policy allows a plan without findings that is within its groups and maxima."
+    "A policy allows a plan that has no findings and stays within the groups and maximum counts of the policy."
     policy = fg.read_policy(written())
 
     assert policy.refusals(plan_of({"vip": PEOPLE[:4]})) == []
@@ -61,19 +61,19 @@ def test_allowed_plan(written):
     ],
 )
 def test_refusals(written, text, plan, part):
-    "A plan that the policy does not cover is refused with the reason."
+    "If a policy does not cover a plan, it refuses the plan and returns the reason."
     reasons = fg.read_policy(written(text)).refusals(plan())
 
     assert any(part in reason for reason in reasons)
 
 
 def test_byte_order_mark(written):
-    "A byte order mark at the start of the file is ignored."
+    "A byte order mark at the start of a policy file is ignored."
     assert fg.read_policy(written("\ufeff" + RULES)).by == fg.read_policy(written(RULES)).by
 
 
 def test_create_and_findings(written):
-    "A policy can allow new groups and the findings that it lists."
+    "A policy can allow new groups and the findings that are listed in the policy."
     policy = fg.read_policy(written(RULES + 'create = true\nfindings = ["unknown_customers"]\n'))
 
     assert policy.refusals(plan_of({"news_1": ["c-unknown"]}, create={"news_1": "News"})) == []
@@ -112,14 +112,14 @@ def test_missing_policy():
 
 @pytest.fixture
 def tenant(tmp_path, monkeypatch):
-    """Return a sandbox and a writable client. The data folder is temporary."""
+    """Return a sandbox and a writable client that use a temporary data folder."""
     monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "home"))
     with fg.Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
         yield sandbox, client
 
 
 def test_receipt_approval(tenant, written, tmp_path):
-    "The receipt of a plan contains the method of its approval."
+    "The receipt states how the plan was approved: by a policy, by the process that created it, or by a digest."
     _, client = tenant
     customers = list(fg.load_snapshot(client, False)["Loyalty club"])
 
@@ -167,7 +167,7 @@ def test_refused_plan_is_not_sent(tenant, written):
 
 
 def test_other_process(tenant, tmp_path):
-    "An approval file from another process is the approval of a person."
+    "An approval file that another process wrote counts as a person's approval."
     _, client = tenant
     snapshot = fg.load_snapshot(client, False)
     saved = fg.plan_memberships(snapshot, {"staff": snapshot["Loyalty club"][:1]}).save(tmp_path / "p.plan.json")
@@ -180,7 +180,7 @@ def test_other_process(tenant, tmp_path):
 
 
 def test_valid_until(written):
-    "A policy is valid until the end of its last day."
+    "A policy is valid until the end of the day in `valid_until`."
     today = datetime.now(UTC).date()
     for day, n in ((today, 0), (today - timedelta(days=1), 1)):
         policy = fg.read_policy(written(RULES + f"valid_until = {day}\n"))

@@ -1,4 +1,4 @@
-"""Tests of the review page in Chromium."""
+"""Tests for the review page in Chromium."""
 
 import hashlib
 import json
@@ -47,7 +47,7 @@ def plan(sandbox, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shown(plan, tmp_path_factory):
-    """Return the page of the plan in a browser that all tests use."""
+    """Return the review page of the plan, opened in a browser that all tests share."""
     path = fg.save_review(plan, tmp_path_factory.mktemp("review") / "Å review.html")
     with chromium.opened(path) as page:
         yield page
@@ -55,21 +55,21 @@ def shown(plan, tmp_path_factory):
 
 @pytest.fixture
 def page(shown):
-    """Return the page of the plan after a reload."""
+    """Reload the review page and return it."""
     shown.call("Page.reload")
     shown.wait("document.readyState === 'complete' && !document.querySelector('#operations-tools').hidden")
     return shown
 
 
 def rows(page, label="Customer uid"):
-    """Return the visible cells of one column."""
+    """Return the visible cells of one column in the operations table."""
     return page.value(
         f"[...document.querySelectorAll('#operations-body td[data-label=\"{label}\"]')].map((cell) => cell.innerText)"
     )
 
 
 def search(page, terms):
-    """Enter search terms, and wait for the result."""
+    """Enter search terms on the review page, and wait for the result."""
     before = page.text("#operations-status")
     page.click("#search")
     page.value("document.querySelector('#search').select()")
@@ -78,7 +78,7 @@ def search(page, terms):
 
 
 def approved(page, name=NAME):
-    """Approve the plan on the page, and return the path of the downloaded file."""
+    """Approve the plan on the review page, and return the path of the downloaded file."""
     page.click("#by")
     page.type(name)
     page.click("#approve")
@@ -86,7 +86,7 @@ def approved(page, name=NAME):
 
 
 def rejected(page, reason, name):
-    """Reject the plan on the page, and return the path of the downloaded file."""
+    """Reject the plan on the review page, and return the path of the downloaded file."""
     page.click("summary")
     page.click("#reason")
     page.type(reason)
@@ -97,7 +97,7 @@ def rejected(page, reason, name):
 
 
 def test_search(page):
-    "The search matches terms in any column and order, and the page shows the number of matches."
+    "The search matches terms in any column and in any order, and the page shows the number of matches."
     search(page, "C-15 joins")
 
     assert rows(page) == [f"c-{n}" for n in range(150, 160)]
@@ -105,7 +105,7 @@ def test_search(page):
 
 
 def test_sort(page):
-    "A column heading sorts in both directions and sets aria-sort. A button restores the original order."
+    "A click on a column heading sorts in both directions and sets aria-sort. A button restores the original order."
     page.click("#operations-table thead th:nth-child(4) button")
     up = rows(page)
     page.click("#operations-table thead th:nth-child(4) button")
@@ -119,7 +119,7 @@ def test_sort(page):
 
 
 def test_paging(page):
-    "The table shows 100 rows per page. The button for the next page is disabled on the last page."
+    "The operations table shows 100 rows per page. On the last page, the button for the next page is disabled."
     page.click("#next")
 
     assert len(rows(page)) == 62
@@ -129,7 +129,7 @@ def test_paging(page):
 
 
 def test_approval_file(plan, page, tmp_path):
-    "The page creates the same file as approve_plan, with the additional field 'from'."
+    "The review page creates the same approval file as approve_plan, with the additional field 'from'."
     from_python = approve_plan(plan, tmp_path / "python.json", by=NAME)
 
     from_page = approved(page)
@@ -147,12 +147,12 @@ def test_approval_file(plan, page, tmp_path):
 
 
 def as_written(path):
-    """Return the content of a JSON file as formatted by Python."""
+    """Return the content of a JSON file in the format that Python writes."""
     return json.dumps(json.loads(path.read_bytes()), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def test_approval_needs_name(page):
-    "Without a name, no file is created, and the name field gets the focus and an error."
+    "If the reviewer enters no name, no file is created, and the name field gets the focus and an error message."
     page.click("#approve")
 
     assert "name" in page.text("#approved")
@@ -161,7 +161,7 @@ def test_approval_needs_name(page):
 
 
 def test_rejection_needs_reason(page):
-    "A rejection without a reason or a name creates no file."
+    "If the reviewer enters no reason or no name, the page creates no rejection file."
     page.click("summary")
     page.click("#reject")
 
@@ -174,12 +174,12 @@ def test_rejection_needs_reason(page):
 
 @pytest.mark.parametrize("text", ["", "abc", "Ærlig Øst 🙂", "x" * 55, "x" * 56, "å" * 32, "y" * 1000])
 def test_sha256(page, text):
-    "The SHA-256 of the page equals that of hashlib, for different lengths and for non-ASCII text."
+    "The page's script computes the same SHA-256 as hashlib, for different lengths and for non-ASCII text."
     assert page.value(f"sha256({json.dumps(text)})") == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_lone_surrogate(page):
-    "A lone surrogate in a name is replaced."
+    "A lone surrogate in the reviewer's name is replaced."
     assert page.value("cleaned(' K\\ud800 ')") == "K\ufffd"
 
 
@@ -246,7 +246,7 @@ def test_keyboard(page):
 
 
 def test_copy_button(page, plan):
-    "The copy button copies the approval text to the clipboard."
+    "The copy button on the review page copies the approval text to the clipboard."
     page.click("button[data-copy^=approved]")
     page.wait("document.querySelector('button[data-copy^=approved]').nextElementSibling.innerText === 'Copied.'")
 
@@ -280,7 +280,7 @@ def scene(shown):
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, False), (1280, True)])
 def test_accessibility(page, scene, width, dark):
-    "axe reports no violation for a wide screen, a narrow screen, and dark mode."
+    "axe reports no accessibility violation for a wide screen, a narrow screen, and dark mode."
     scene(width, dark)
     page.click("summary")
 
@@ -290,7 +290,7 @@ def test_accessibility(page, scene, width, dark):
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("make", [blocked, named], ids=["blocked", "with names"])
 def test_accessibility_of_variants(tmp_path, make, dark):
-    "axe reports no violation for a blocked plan and for a page with names."
+    "axe reports no accessibility violation for a blocked plan and for a page with customer names."
     made = make()
     names = {} if isinstance(made, fg.Plan) else {"personal": made}
     path = fg.save_review(planned(made) if names else made, tmp_path / "r.html", **names)
@@ -303,7 +303,7 @@ def test_accessibility_of_variants(tmp_path, make, dark):
 
 
 def test_local_time(plan, page):
-    "Timestamps are shown in the time zone of the reader."
+    "The review page shows timestamps in the reader's time zone."
     page.call("Emulation.setTimezoneOverride", timezoneId="Asia/Tokyo")
     page.call("Page.reload")
     page.wait("document.readyState === 'complete' && !document.querySelector('#deciding').hidden")
@@ -317,7 +317,7 @@ def test_local_time(plan, page):
 
 
 def test_narrow_screen(page, scene):
-    "At a width of 390 pixels, the page does not scroll horizontally."
+    "At a width of 390 pixels, the review page does not scroll horizontally."
     scene(390)
 
     assert page.value("document.documentElement.scrollWidth") <= 390

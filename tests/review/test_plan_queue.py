@@ -1,4 +1,4 @@
-"""Tests of the plan queue and of `frgroups apply --approved`."""
+"""Tests for the plan queue and `frgroups apply --approved`."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ from frgroups.sandbox.faults import Fault
 
 @pytest.fixture
 def tenant(tmp_path, monkeypatch):
-    """Return a sandbox that the environment variables select. Its snapshot is in a temporary data folder."""
+    """Return a sandbox that is selected by environment variables and has a snapshot in a temporary data folder."""
     monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "home"))
     with fg.Sandbox(customers=300, groups=8) as sandbox:
         monkeypatch.setenv("FRGROUPS_TENANT_UID", sandbox.tenant_uid)
@@ -37,7 +37,7 @@ def tenant(tmp_path, monkeypatch):
 
 
 def files(tenant, state):
-    """Return the sorted file names in a folder of the queue."""
+    """Return the sorted names of the files in a queue folder."""
     folder = queue_folder(tenant.tenant_uid, tenant.base_url, state)
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
@@ -74,7 +74,7 @@ def test_queue_states(tenant, capsys):
 
 
 def test_complete_plan_without_approval(tenant, capsys):
-    "An applied plan without an approval file is moved to done without any request."
+    "If a plan without an approval file was already applied, the plan is moved to done and no request is sent."
     path = queued(tenant, "one")
     assert main(["approve", str(path), "--by", "Kari"]) == 0
     assert main(["apply", "--approved"]) == 0
@@ -111,7 +111,7 @@ def test_late_rejection(tenant, tmp_path, capsys):
 
 
 def test_renamed_plan(tenant, capsys):
-    "A renamed plan is identified by its content. A named pipe is ignored."
+    "A plan with another file name is identified by its content. A named pipe in the queue is ignored."
     path = queued(tenant, "one")
     renamed = path.rename(path.with_name("one (1).json"))
     os.mkfifo(path.with_name("pipe.plan.json"))
@@ -150,7 +150,7 @@ def unprivileged_user():
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not support file modes")
 @pytest.mark.parametrize("state", ["pending", "approved"])
 def test_unreadable_folder(tenant, tmp_path, capsys, monkeypatch, state):
-    "An unreadable queue folder is an error, because it might contain a rejection."
+    "An unreadable queue folder causes an error, because the folder might contain a rejection."
     monkeypatch.setenv("FRGROUPS_HOME", home := tempfile.mkdtemp())  # All users can access this folder.
     assert main(["load"]) == 0
     assert main(["approve", str(queued(tenant, "one")), "--by", "Kari"]) == 0
@@ -169,7 +169,7 @@ def test_unreadable_folder(tenant, tmp_path, capsys, monkeypatch, state):
 
 
 def test_unapproved_plan(tenant, capsys):
-    "A plan without an approval remains pending. The exit code is 0."
+    "A queued plan without an approval remains pending, and the exit code is 0."
     queued(tenant, "one")
     capsys.readouterr()
 
@@ -180,7 +180,7 @@ def test_unapproved_plan(tenant, capsys):
 
 
 def test_approval_in_approved_folder(tenant, tmp_path, capsys):
-    "An approval file in the folder of approved plans is used for its plan only."
+    "An approval file in the folder of approved plans approves only the plan with the same digest."
     path, other = queued(tenant, "one"), queued(tenant, "two")
     approval = fg.approve_plan(fg.read_plan(path), tmp_path / "download (1).approval.json", by="Kari")
     folder = queue_folder(tenant.tenant_uid, tenant.base_url, "approved")
@@ -196,7 +196,7 @@ def test_approval_in_approved_folder(tenant, tmp_path, capsys):
 
 
 def test_refused_plan(tenant, capsys):
-    "A plan that cannot be applied is stopped with a message. Other plans are applied."
+    "A plan that cannot be applied is moved to the folder stopped with a message, and other plans are applied."
     first, second = queued(tenant, "one"), queued(tenant, "two")
     for path in (first, second):
         assert main(["approve", str(path), "--by", "Kari"]) == 0
@@ -212,7 +212,7 @@ def test_refused_plan(tenant, capsys):
 
 
 def test_rejected_plan(tenant, capsys):
-    "A rejected plan is stopped, even if it also has an approval."
+    "A rejected plan is moved to the folder stopped, even if the plan also has an approval."
     path = queued(tenant, "one")
     assert main(["approve", str(path), "--by", "Ola", "--reject", "not now"]) == 0
     fg.approve_plan(
@@ -246,7 +246,7 @@ def test_decisions_beside_pending_plans(tenant, tmp_path, capsys):
 
 
 def test_reject_after_approve(tenant):
-    "An approval moves the plan to another folder, but its old path can still be used to reject it."
+    "An approval moves the plan to another folder, but the plan's old path can still be used to reject the plan."
     path = queued(tenant, "one")
     assert main(["approve", str(path), "--by", "Kari"]) == 0
     assert path.name in files(tenant, "approved") and not path.exists()
@@ -258,7 +258,7 @@ def test_reject_after_approve(tenant):
 
 
 def test_blocked_plan(tenant, capsys):
-    "A blocked plan is not added to the queue. A blocked plan in the queue is stopped."
+    "A blocked plan is not added to the queue. A blocked plan that is in the queue is moved to the folder stopped."
     command = ["plan", "--group", "x", "--create", "x", "--members", "Staff", "--limit", "additions_total=0"]
     assert main([*command, "--pending"]) == 3
     assert files(tenant, "pending") == []
@@ -313,7 +313,7 @@ def test_renewed_approval(tenant, capsys):
 
 
 def test_policy_after_expiry(tenant, tmp_path, capsys):
-    "A policy can allow a plan with an expired approval."
+    "A policy can allow a plan whose approval file has expired."
     path = queued(tenant, "one")
     fg.approve_plan(fg.read_plan(path), path.with_suffix(".approval.json"), by="Kari", valid_for="0s")
     policy = tmp_path / "small.toml"
@@ -330,7 +330,7 @@ def test_policy_after_expiry(tenant, tmp_path, capsys):
 
 
 def test_no_progress(tenant, tmp_path, capsys, monkeypatch):
-    "A plan is stopped after two runs with the same incomplete result."
+    "A plan is moved to the folder stopped after two runs with the same incomplete result."
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.01,))
     listed = tmp_path / "list.csv"
     listed.write_text("customer_uid\nunknown-1\n")
@@ -350,7 +350,7 @@ def test_no_progress(tenant, tmp_path, capsys, monkeypatch):
 
 
 def test_interrupt(tenant, capsys, monkeypatch):
-    "Ctrl-C interrupts the current plan after a request, and no other plan is started."
+    "Ctrl-C interrupts the current plan after the running request, and no other plan is started."
     paths = [queued(tenant, new) for new in ("one", "two")]
     for path in paths:
         assert main(["approve", str(path), "--by", "Kari"]) == 0
@@ -371,7 +371,7 @@ def test_interrupt(tenant, capsys, monkeypatch):
 
 
 def test_two_interrupts(tenant, capsys, monkeypatch):
-    "A plan that was interrupted twice is not stopped. The next run resumes it."
+    "A plan that was interrupted twice stays in the queue, and the next run resumes the plan."
     assert main(["approve", str(queued(tenant, "one")), "--by", "Kari"]) == 0
     send = Sender.send
 
@@ -390,7 +390,7 @@ def test_two_interrupts(tenant, capsys, monkeypatch):
 
 
 def test_control_characters(tenant, capsys):
-    "Control characters in a group name are escaped in text and in JSON."
+    "Control characters in a group name are escaped in the text output and in the JSON output."
     tenant.put_group("odd", "Odd\x1b[2K\u202egroup")
     assert main(["load"]) == 0
     assert main(["plan", "--group", "odd", "--members", "Staff", "--pending"]) == 0
@@ -411,7 +411,7 @@ def test_control_characters(tenant, capsys):
 
 
 def test_queue_policy(tenant, tmp_path, capsys):
-    "With --approve-policy, plans that the policy allows are applied. Other plans remain pending."
+    "With --approve-policy, the plans that the policy allows are applied, and other plans remain pending."
     small, large = queued(tenant, "one"), queued(tenant, "two")
     policy = tmp_path / "small.toml"
     rules = json.dumps(sorted({finding.rule for finding in fg.read_plan(small).findings}))
@@ -449,7 +449,7 @@ def test_single_plan_policy(tenant, tmp_path, capsys):
     ],
 )
 def test_conflicting_options(arguments, capsys):
-    "Options that cannot be combined return exit code 64."
+    "A command line with options that cannot be combined returns exit code 64."
     try:
         code = main(arguments)
     except SystemExit as stop:
@@ -459,7 +459,7 @@ def test_conflicting_options(arguments, capsys):
 
 
 def test_erasure(tenant):
-    "Erasing a customer deletes the queued plans and pages that contain the customer."
+    "Erasing a customer deletes the queued plans and review pages that contain the customer."
     path = queued(tenant, "one")
     uid = fg.read_plan(path).groups[0].add[0]
 
@@ -469,7 +469,7 @@ def test_erasure(tenant):
 
 
 def test_corrupt_plan(tenant, capsys):
-    "A corrupt plan fails with an error. Other plans are applied."
+    "A corrupt plan file in the queue causes an error, and the other plans are applied."
     first, second = queued(tenant, "one"), queued(tenant, "two")
     for path in (first, second):
         assert main(["approve", str(path), "--by", "Kari"]) == 0
@@ -517,7 +517,7 @@ def test_linked_queue(tenant, tmp_path):
 
 
 def test_unmovable_plan(tenant, capsys):
-    "A plan that cannot be moved to done is reported. The next run moves it."
+    "If an applied plan cannot be moved to done, the output reports this, and the next run moves the plan."
     for new in ("one", "two"):
         assert main(["approve", str(queued(tenant, new)), "--by", "Kari"]) == 0
     done = queue_folder(tenant.tenant_uid, tenant.base_url, "done")
@@ -535,7 +535,7 @@ def test_unmovable_plan(tenant, capsys):
 
 
 def test_receipt_on_full_disk(tenant, tmp_path):
-    "If the receipt cannot be written, the exit code is 5. The next run writes it."
+    "If the receipt cannot be written, the exit code is 5, and the next run writes the receipt."
     path = str(tmp_path / "p.json")
     tenant.put_group("big", "Big")
     tenant.put_customers(members := [f"c-{n:04d}" for n in range(200)])
@@ -558,7 +558,7 @@ def small_files_only():
 
 
 def test_second_interrupt(tenant, tmp_path):
-    "A second Ctrl-C interrupts a running request. The same command resumes the plan."
+    "A second Ctrl-C interrupts a running request, and the same command resumes the plan."
     path = str(tmp_path / "p.json")
     assert main(["plan", "--group", "one", "--create", "one", "--members", "Staff", "--out", path]) == 0
     apply = [sys.executable, "-m", "frgroups", "apply", path, "--approve", fg.read_plan(path).digest]

@@ -1,4 +1,4 @@
-"""Tests of workbooks, plain text reviews, and reviews with customer names."""
+"""Tests for workbooks, plain text reviews, and reviews with customer names."""
 
 import csv
 import io
@@ -23,13 +23,13 @@ ENDINGS = (".html", ".md", ".txt", ".csv", ".xlsx")
 
 
 def sheets(plan, folder):
-    """Write the review as a workbook, and return the rows of cells of each sheet."""
+    """Write the review of a plan as a workbook, and return the rows of each sheet."""
     book = openpyxl.load_workbook(save_review(plan, folder / "r.xlsx"))
     return {sheet.title: list(sheet.iter_rows()) for sheet in book.worksheets}
 
 
 def content(path):
-    """Return the text of a review file. For a workbook, this is the text of all its parts."""
+    """Return the text of a review file. For a workbook, return the text of all files in the ZIP archive."""
     if path.suffix != ".xlsx":
         return unescape(path.read_text(encoding="utf-8"))
     with zipfile.ZipFile(path) as parts:
@@ -52,7 +52,7 @@ def test_workbook_sheets(tmp_path):
 
 @pytest.mark.parametrize("name", ["=SUM(A1)", "+1", "-1", "@x", "0150", "1e5", "2024-01-02", "=cmd|' /C calc'!A0"])
 def test_workbook_cells_are_text(tmp_path, name):
-    "Every cell has the type, the number format, and the quote prefix of a text."
+    "Every cell in the workbook has the type string, the number format for text, and a quote prefix."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": name})
 
     cells = [cell for rows in sheets(plan, tmp_path).values() for row in rows for cell in row if cell.value]
@@ -62,7 +62,7 @@ def test_workbook_cells_are_text(tmp_path, name):
 
 
 def test_workbook_long_text(tmp_path):
-    "Control characters are escaped. A text that is too long for a cell is truncated with a note."
+    "Control characters are escaped, and text that is too long for a cell is truncated with a note."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": "a\x07" + "b" * 40_000})
 
     (name,) = {row[1].value for row in sheets(plan, tmp_path)["Changes"][1:]}
@@ -105,7 +105,7 @@ def test_text_columns():
 
 
 def named(**options):
-    """Return a snapshot with a person, a company, a display name, and an email address."""
+    """Return a personal snapshot with a person, a company, and a customer who has only a display name."""
     customers = pd.DataFrame(
         {
             "customer_uid": ["c-000", "c-001", "c-002"],
@@ -131,14 +131,14 @@ def test_personal_review(tmp_path, ending):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_review_without_names(tmp_path, ending):
-    "By default, the review of a plan from a personal snapshot contains no names."
+    "By default, the review of a plan from a personal snapshot contains no customer names."
     text = content(save_review(planned(named()), tmp_path / f"r{ending}"))
 
     assert not re.search("Kåre|Fjord|example.no|do not forward", text, re.IGNORECASE)
 
 
 def test_name_column():
-    "The name column contains the name of the person or company, and its title contains a warning."
+    "The name column contains the name of the person or company, and the column title contains a warning."
     rows = list(csv.DictReader(io.StringIO(review_csv(planned(named()), named()))))
 
     assert [row[NAME] for row in rows] == ["Kåre Ås-Øygard", "'=Fjord & Sønn AS", "", "'=Fjord & Sønn AS"]
@@ -156,7 +156,7 @@ def test_undo_details():
 
 
 def test_snapshot_without_names(tmp_path):
-    "A snapshot without names raises InputError, and no file is written."
+    "Passing a snapshot without customer names as `personal` raises InputError, and no file is written."
     with pytest.raises(InputError, match="personal=True"):
         save_review(planned(), tmp_path / "r.html", personal=snapshot())
 
@@ -164,7 +164,7 @@ def test_snapshot_without_names(tmp_path):
 
 
 def test_snapshot_of_other_tenant(tmp_path):
-    "A snapshot of another tenant raises InputError."
+    "Passing a snapshot of another tenant as `personal` raises InputError."
     plan = replace(planned(), tenant_uid="sydvik")
 
     with pytest.raises(InputError, match=r"`personal`.*sydvik.*nordvik"):

@@ -1,4 +1,4 @@
-"""Tests of the review as HTML, Markdown, and CSV."""
+"""Tests for reviews as HTML, Markdown, and CSV."""
 
 import csv
 import io
@@ -55,14 +55,14 @@ def snapshot(sizes=(("bw", 40), ("st", 25)), *, base_url=STAGE, customers=None, 
 
 
 def planned(taken=None, wanted=None, **options):
-    """Return a plan with a fixed time: two customers leave Black Week VIP, and two join Ansatte."""
+    """Return a plan with a fixed creation time: two customers leave Black Week VIP, and two join Ansatte."""
     wanted = {"bw": [f"c-{n:03d}" for n in range(2, 40)], "an": ["c-001", "new-1"]} if wanted is None else wanted
     plan = plan_memberships(taken or snapshot(), wanted, **{"mode": "mirror", **options})
     return replace(plan, planned_at=PLANNED_AT)
 
 
 def blocked():
-    """Return a plan that empties one group and removes more than 10% of another one."""
+    """Return a plan that empties one group and removes more than 10% of the members of another group."""
     return planned(wanted={"bw": ["c-000"], "st": []})
 
 
@@ -107,7 +107,7 @@ def operations(plan):
 
 
 def in_html(plan):
-    """Return the operations in the JSON data of the page, in their order."""
+    """Return the operations in the JSON data of the review page, in the order of the data."""
     island = json.loads(Page(review_html(plan)).scripts[0]) if plan.n_add + plan.n_remove else {"rows": []}
     found = []
     for row in island["rows"]:
@@ -119,7 +119,7 @@ def in_html(plan):
 
 
 def in_markdown(plan):
-    """Return the operations in the Markdown review, in their order."""
+    """Return the operations in the Markdown review, in the order of the review."""
     lines = review_markdown(plan).split("\n")
     start = next((at for at, line in enumerate(lines) if re.match(r"## [\d,]+ changes?", line)), len(lines) - 3)
     found = []
@@ -137,12 +137,12 @@ def csv_rows(plan):
 
 
 def in_csv(plan):
-    """Return the operations in the CSV review, in their order."""
+    """Return the operations in the CSV review, in the order of the rows."""
     return [(row["customer_group_uid"], row["customer_uid"], row["change"]) for row in csv_rows(plan)]
 
 
 def test_first_screen():
-    "The page contains the tenant, the host, and a sentence for each group."
+    "The review page contains the tenant, the host, and a sentence for each group."
     plan = planned()
 
     text = Page(review_html(plan)).text
@@ -156,7 +156,7 @@ def test_first_screen():
 
 
 def test_moves_and_cost():
-    "The page and the Markdown review contain the moves between groups and the request estimate."
+    "The page and the Markdown review state how many customers move between groups and estimate the requests."
     plan = planned()
 
     for text in (Page(review_html(plan)).text, re.sub(r"\\(.)", r"\1", review_markdown(plan))):
@@ -165,7 +165,7 @@ def test_moves_and_cost():
 
 
 def test_digest():
-    "The page contains the digest, the plan ID, the approval text, and the commands."
+    "The review page contains the digest, the plan ID, the approval text, and the commands."
     plan = planned()
 
     page = Page(review_html(plan))
@@ -180,7 +180,7 @@ def test_digest():
 
 
 def test_expiry():
-    "The page contains the duration of an approval and the time at which the plan expires."
+    "The review page states how long an approval is valid and when the plan expires."
     page = review_html(planned())
 
     assert "72 hours" in page
@@ -188,7 +188,7 @@ def test_expiry():
 
 
 def test_plan_without_expiry():
-    "The page of a plan without plan_max_age contains no expiry, and lists the limit as off."
+    "If the limit plan_max_age is off, the review page contains no expiry and lists the limit as off."
     page = Page(review_html(planned(limits=Limits(plan_max_age=None))))
 
     assert not [attributes for tag, attributes in page.tags if attributes.get("id") == "expires"]
@@ -209,7 +209,7 @@ def test_plan_without_expiry():
     ],
 )
 def test_environment(base_url, kind):
-    "Each environment has a separate style and title."
+    "The review pages of the environments differ in style and title."
     page = review_html(planned(snapshot(base_url=base_url)))
 
     assert f'<header class="place {kind}">' in page
@@ -268,7 +268,7 @@ def test_erased_customers():
 
 
 def test_blocking_findings():
-    "Blocking findings are listed first, with the limits that would allow the change."
+    "The review lists blocking findings first, with the limits that would allow the change."
     plan = blocked()
 
     text = Page(review_html(plan)).text
@@ -284,7 +284,7 @@ def test_blocking_findings():
 
 
 def test_purpose():
-    "HTML and Markdown contain the escaped purpose. On the page, it is before the decision."
+    "The HTML and Markdown reviews contain the escaped purpose. On the page, the purpose is above the decision."
     plan = replace(planned(wanted={"bw": ["c-001"]}, mode="add"), purpose="Black <Week> *2026*")
 
     page = review_html(plan)
@@ -306,7 +306,7 @@ def test_empty_plan():
 
 
 def test_undo():
-    "The review of an undo contains the ID of the plan that it undoes."
+    "The review of an undo plan contains the ID of the plan that is undone."
     plan = replace(planned(), reverts="3f9c2a71d0e4" + "0" * 52)
 
     assert "undoes plan 3f9c2a71d0e4" in Page(review_html(plan)).text
@@ -315,7 +315,7 @@ def test_undo():
 
 
 def test_order():
-    "All formats list removals first, then operations with findings, then other operations."
+    "All review formats list removals first, then operations with findings, then other operations."
     plan = planned(wanted={"bw": [f"c-{n:03d}" for n in range(1, 40)], "an": ["c-001", "new-1"]})
     expected = [("bw", "c-000", "remove"), ("an", "new-1", "add"), ("an", "c-001", "add")]
 
@@ -325,7 +325,7 @@ def test_order():
 
 
 def many():
-    """Return a plan of 40 additions to two groups."""
+    """Return a plan with 40 additions to two groups."""
     wanted = {"an": [f"c-{n:03d}" for n in range(20)], "st": [f"c-{n:03d}" for n in range(30, 50)]}
     return planned(wanted=wanted, mode="add")
 
@@ -381,7 +381,7 @@ def test_table_without_script():
 
 
 def test_no_unchanged_members():
-    "No format contains members who neither join nor leave."
+    "No review format contains members who neither join nor leave a group."
     plan = planned()
     touched = {customer for _, customer, _ in operations(plan)}
     untouched = {uid for group in plan.groups for uid in group.baseline} - touched
@@ -438,7 +438,7 @@ def test_plan_file(tmp_path):
 
 
 def test_selected_plan(tmp_path):
-    "The file of a selected plan contains no details of other customers."
+    "A plan file written after `select` contains no details of the excluded customers."
     customers = pd.DataFrame({"customer_uid": ["c-000", "c-001"], "external_id": ["secret-0", "secret-1"]})
     read = read_plan(planned(snapshot(customers=customers)).save(tmp_path / "plan.json"))
 
@@ -448,7 +448,7 @@ def test_selected_plan(tmp_path):
 
 
 def test_plan_without_details():
-    "The review of a plan without customer details has no columns for them, and the page states this."
+    "If a plan has no customer details, the review has no detail columns, and the page states this fact."
     plan = replace(planned(), snapshot=None)
 
     assert "groups_now" not in review_csv(plan)
@@ -456,7 +456,7 @@ def test_plan_without_details():
 
 
 def test_unknown_customers():
-    "The details of a customer who is not in the snapshot are empty."
+    "For a customer who is not in the snapshot, the detail columns of the review are empty."
     empty = snapshot(sizes=())
 
     [row] = csv_rows(planned(empty, wanted={"an": ["new-1"]}))
@@ -466,7 +466,7 @@ def test_unknown_customers():
 
 
 def test_hostile_names():
-    "Markup, script tags, and formulas in a group name are shown as text."
+    "A review shows markup, script tags, and formulas in a group name as text."
     hostile = "</script><script>alert(1)</script><b>\"'&\u2028=SUM(A1)"
     plan = planned(wanted={"n": ["c-001"], "m": ["c-002"]}, create={"n": hostile, "m": "<!--<script>"})
 
@@ -481,7 +481,7 @@ def test_hostile_names():
 
 
 def test_invisible_characters():
-    "Invisible characters and characters that change the text direction are escaped."
+    "A review escapes invisible characters and characters that change the text direction."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": "VIP\u202egnp\u200b\n# x"})
 
     for text in (review_html(plan), review_markdown(plan)):
@@ -491,7 +491,7 @@ def test_invisible_characters():
 
 
 def test_content_security_policy():
-    "The page loads no resources, and its policy allows only the hashes of its style and script."
+    "The page loads no resources, and its content security policy allows only the hashes of its style and script."
     html = review_html(planned(snapshot(base_url=PRODUCTION)))
 
     policy = next(attributes["content"] for _, attributes in Page(html).tags if "http-equiv" in attributes)
@@ -513,7 +513,7 @@ def test_deterministic():
 
 @pytest.mark.parametrize("uid", ["0150", "12345678901234567890", "1e5", "-1", "2024-01-02", "jan-1", "TRUE"])
 def test_csv_uids(uid):
-    "A uid that a spreadsheet program would convert is prefixed with an apostrophe."
+    "In the CSV review, a uid that a spreadsheet program would convert is prefixed with an apostrophe."
     plan = planned(wanted={"an": [uid]})
 
     assert f'"\'{uid}"' in review_csv(plan)
@@ -522,7 +522,7 @@ def test_csv_uids(uid):
 
 @pytest.mark.parametrize("name", ["=SUM(A1)", "+1", "-1", "@x", "\tx", "\rx", "'x", "＝1", " =1"])
 def test_csv_formulas(name):
-    "A name that starts like a formula is prefixed with an apostrophe, and the name can be restored."
+    "In the CSV review, a name that starts like a formula has an apostrophe prefix that can be removed again."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": name})
 
     assert f'"\'{name}"' in review_csv(plan)
@@ -530,7 +530,7 @@ def test_csv_formulas(name):
 
 
 def test_csv_delimiters():
-    "Commas, semicolons, and quotes in a name do not split the cell."
+    "Commas, semicolons, and quotes in a group name do not split the CSV cell."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": 'a;b,c"d'})
 
     quoted = review_csv(plan).split("\r\n")[1]
@@ -540,7 +540,7 @@ def test_csv_delimiters():
 
 
 def test_csv_plain_values():
-    "A name or uid that a spreadsheet program does not change has no apostrophe."
+    "In the CSV review, a name or uid that a spreadsheet program does not change gets no apostrophe."
     rows = list(csv.DictReader(io.StringIO(review_csv(planned()))))
 
     assert (rows[0]["customer_uid"], rows[0]["group_name"]) == ("c-000", "Black Week VIP")
@@ -588,7 +588,7 @@ def test_formats_agree(world):
 
 
 def test_cut_lists(monkeypatch):
-    "If the page omits operations, groups, or findings, it states how many."
+    "If the review page omits operations, groups, or findings, the page states how many items are shown."
     monkeypatch.setattr(operations_part, "PAGE_ROWS", 30)
     monkeypatch.setattr(operations_part, "PLAIN_ROWS", 10)
     monkeypatch.setattr(page_module, "MAX_LISTED", 12)
@@ -606,7 +606,7 @@ def test_cut_lists(monkeypatch):
 
 
 def test_similar_findings():
-    "The page shows one finding per rule with the number of similar findings, followed by all findings."
+    "The review page shows one finding per rule with the number of similar findings, followed by all findings."
     wanted = {f"g-{n:02d}": [f"x-{n}"] for n in range(20)}
     plan = planned(wanted=wanted, create={uid: f"Butikk {uid}" for uid in wanted})
 
@@ -618,7 +618,7 @@ def test_similar_findings():
 
 
 def test_limit_checks():
-    "Every limit has a row, including limits that are off or checked later."
+    "The limits table has a row for every limit, including limits that are off or checked later."
     states = {check.limit: (check.plan, check.allowed, check.result) for check in limit_rows(planned())}
     off = {check.limit: check.result for check in limit_rows(planned(limits=Limits(removals_total=None)))}
     broken = {check.limit: check.result for check in limit_rows(blocked())}
@@ -641,10 +641,10 @@ def test_limit_texts():
     off = {check.limit: check for check in limit_rows(planned(limits=Limits(removals_total=None, drift_floor=None)))}
 
     assert alone["Removals in one group"].allowed == "100"
-    assert alone["Changes by others since the data was read"].allowed == (
+    assert alone["Changes by other users since the data was read"].allowed == (
         "20% of a group's members, or 2 customers if that is more"
     )
-    assert off["Changes by others since the data was read"].allowed == "10% of a group's members"
+    assert off["Changes by other users since the data was read"].allowed == "10% of a group's members"
     assert off["Removals in all groups"].allowed == "off"
     assert alone["Age of the data used"].plan.startswith("2 h at planning time")
     fresh = {check.limit: check for check in limit_rows(replace(planned(), snapshot_taken_at=PLANNED_AT))}
@@ -652,7 +652,7 @@ def test_limit_texts():
 
 
 def test_own_limits():
-    "A group with its own limits is checked against them, and the page lists them."
+    "A group with separate limits is checked against these limits, and the page lists the limits."
     plan = planned(limits=Limits(per_group={"bw": Limits(removals_per_group=None, removal_share=0.125)}))
 
     text = Page(review_html(plan)).text
@@ -662,7 +662,7 @@ def test_own_limits():
 
 
 def test_emptied_group():
-    "The review states that a group will be empty."
+    "If a plan removes all members of a group, the review states that the group will be empty."
     plan = planned(wanted={"st": []}, limits=Limits(removals_per_group=None, removal_share=None, emptied_groups=1))
 
     for text in (Page(review_html(plan)).text, review_markdown(plan)):
@@ -670,7 +670,7 @@ def test_emptied_group():
 
 
 def test_created_group():
-    "The page of a plan that only creates a group has no operations table."
+    "If a plan only creates a group, the review page has no operations table."
     plan = planned(wanted={}, create={"vip26": "VIP 2026 Göteborg"})
 
     page = Page(review_html(plan))
@@ -685,7 +685,7 @@ def test_created_group():
     [("r.html", "<!doctype html>"), ("r.MD", "# Review"), ("r.txt", "Review: "), ("r.csv", "\ufeff")],
 )
 def test_suffix(tmp_path, monkeypatch, name, start):
-    "The suffix selects the format. The returned path is absolute."
+    "The file suffix selects the review format, and the returned path is absolute."
     monkeypatch.chdir(tmp_path)
 
     path = save_review(planned(), name)
@@ -708,7 +708,7 @@ def test_csv_file(tmp_path):
 
 @pytest.mark.parametrize("name", ["review.pdf", "review", "review.json"])
 def test_unknown_suffix(tmp_path, name):
-    "An unknown suffix raises InputError with the known suffixes, and no file is written."
+    "A file name with an unknown suffix raises InputError with the known suffixes, and no file is written."
     with pytest.raises(InputError, match=r"\.html.*\.md.*\.csv"):
         save_review(planned(), tmp_path / name)
 
@@ -716,7 +716,7 @@ def test_unknown_suffix(tmp_path, name):
 
 
 def test_folder(tmp_path):
-    "A folder as path raises InputError, even if its name has a known suffix."
+    "Passing a folder as `path` raises InputError, even if the folder name has a known suffix."
     folder = tmp_path / "review.html"
     folder.mkdir()
 
@@ -725,7 +725,7 @@ def test_folder(tmp_path):
 
 
 def test_full_disk(tmp_path, monkeypatch):
-    "A full disk raises InputError, and the existing file does not change."
+    "If the disk is full, writing a review raises InputError, and the existing file does not change."
     path = save_review(planned(), tmp_path / "review.html")
     before = path.read_bytes()
 
@@ -741,7 +741,7 @@ def test_full_disk(tmp_path, monkeypatch):
 
 
 def test_large_plan():
-    "The page of a plan with 100,000 operations is smaller than 8 MB and has fewer than 300 table rows."
+    "The review page of a plan with 100,000 operations is smaller than 8 MB and has fewer than 300 table rows."
     n = 100_000
     uids = [f"{number:08x}-c" for number in range(n)]
     customers = pd.DataFrame(

@@ -88,7 +88,7 @@ def _path(template: str, sandbox: Sandbox, group: str = "") -> str:
 def test_success_responses(
     sandbox: Sandbox, http: httpx.Client, method: str, path: str, group: str, body: Any, status: int
 ) -> None:
-    "Each successful response matches the published contract."
+    "Each successful response of the sandbox matches the published OpenAPI contract."
     sandbox.put_group(group or "other", "A group")
     response = http.request(method, _path(path, sandbox, group), json=body)
 
@@ -101,7 +101,7 @@ def test_success_responses(
 
 
 def test_synthetic_customers(sandbox: Sandbox, http: httpx.Client) -> None:
-    "The customers on the first page of large groups match the published contract."
+    "The customers on the first member page of large groups match the published contract."
     schema = published_schema("GET", CUSTOMERS, 200)
     assert schema is not None
 
@@ -123,7 +123,7 @@ def test_minimal_customer(sandbox: Sandbox, http: httpx.Client) -> None:
 
 
 def test_invalid_customers(sandbox: Sandbox, http: httpx.Client) -> None:
-    "Odd records and customers without group uids do not match the published contract."
+    "Customers with the option odd_records or without group uids do not match the published contract."
     schema = published_schema("GET", CUSTOMERS, 200)
     assert schema is not None
     for options in ({"odd_records": True}, {"group_uids": "absent"}):

@@ -1,4 +1,4 @@
-"""Tests of the sandbox: the API, faults, the server, and the synthetic tenant."""
+"""Tests for the sandbox: the API, faults, the server, and the synthetic tenant."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Caller:
         return self.http.request(method, url, headers=headers, **options)
 
     def page(self, path: str = "/g/customers", **query: Any) -> tuple[list[str], dict[str, int]]:
-        """Return the uids and the paging of one page."""
+        """Return the customer uids and the paging object of one page of members."""
         response = self("GET", path, params=query)
         assert response.status_code == 200, response.text
         uid = "customerUid" if path else "customerGroupUid"
         return [item[uid] for item in response.json()["items"]], response.json()["paging"]
 
     def uids(self, base: int = 1, size: int = 10) -> list[str]:
-        """Read group g page by page until the number of uids reaches the total count."""
+        """Read the members of group g page by page until the number of uids reaches the total count."""
         found, total, number = [], 1, base
         while len(found) < total and number < base + 20:
             items, paging = self.page(pageNumber=number, pageSize=size)
@@ -82,7 +82,7 @@ def tenant() -> Iterator[Sandbox]:
 
 
 def test_group_list(call: Caller) -> None:
-    "Groups are listed in uid order."
+    "The API returns the list of groups sorted by uid."
     items, paging = call.page("")
 
     assert items == ["g", "h"]
@@ -116,12 +116,12 @@ def test_generated_uid(call: Caller, body: dict[str, str]) -> None:
 
 
 def test_rename_without_name(call: Caller) -> None:
-    "A PUT of a group without a name does not change the name."
+    "A PUT request for a group without a name does not change the group's name."
     assert call("PUT", "/g", json={}).json()["name"] == "All customers"
 
 
 def test_change_members(call: Caller, sandbox: Sandbox) -> None:
-    "A PUT adds and removes members. Repeated additions and removals have no effect."
+    "A PUT request adds and removes members. Repeated additions and removals have no effect."
     response = call(
         "PUT", "/h/customers", json={"addCustomerUids": ["c-03", "c-01", "c-01"], "removeCustomerUids": ["c-09"]}
     )
@@ -134,7 +134,7 @@ def test_change_members(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_delete_group_with_members(call: Caller, sandbox: Sandbox) -> None:
-    "If a group is deleted, its memberships are also deleted."
+    "Deleting a group also deletes the memberships of the group."
     sandbox.add_members("h", ["c-00"])
     call("DELETE", "/g")
     call("POST", json={"name": "All customers", "customerGroupUid": "g"})
@@ -145,7 +145,7 @@ def test_delete_group_with_members(call: Caller, sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("base", [0, 1])
 def test_page_base(base: int) -> None:
-    "The number of the first page is page_base. It is also the default page number."
+    "The number of the first page is `page_base`, which is also the default page number."
     with Sandbox(empty=True, page_base=base, default_page_size=10) as sandbox:
         sandbox.put_customers(CUSTOMERS)
         sandbox.put_group("g", "G")
@@ -164,7 +164,7 @@ def test_page_base(base: int) -> None:
 
 
 def test_maximum_page_size() -> None:
-    "A page is not larger than max_page_size, and paging contains the actual page size."
+    "A page has at most `max_page_size` items, and the paging object contains the actual page size."
     with Sandbox(customers=100, groups=8, max_page_size=30, default_page_size=20) as sandbox:
         call = Caller(sandbox)
 
@@ -278,7 +278,7 @@ def test_tokens(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_unknown_tenant(call: Caller, sandbox: Sandbox) -> None:
-    "The uid of another tenant returns status 404."
+    "A request with the uid of another tenant returns status 404."
     headers = {"Authorization": f"Bearer {sandbox.token}"}
     response = call.http.get(f"{sandbox.base_url}/tenants/other/customer-groups", headers=headers)
 
@@ -308,7 +308,7 @@ def test_fault_order(call: Caller, sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize(("kind", "done"), [("cut_before", False), ("cut_after", True), ("cut_during", True)])
 def test_closed_connection(call: Caller, sandbox: Sandbox, kind: Any, done: bool) -> None:
-    "A cut fault closes the connection. The change is saved, except for 'cut_before'."
+    "A cut fault closes the connection. Except for 'cut_before', the requested change is saved."
     sandbox.misbehave(Fault(kind, method="POST"))
 
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
@@ -328,7 +328,7 @@ def test_status_after(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_hang(call: Caller, sandbox: Sandbox) -> None:
-    "A hanging request delays neither other requests nor close()."
+    "A request that hangs delays neither other requests nor close()."
     sandbox.misbehave(Fault("hang", path="/g", seconds=3600))
 
     with pytest.raises(httpx.ReadTimeout):
@@ -370,7 +370,7 @@ def test_unexpected_responses(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_swap(call: Caller, sandbox: Sandbox) -> None:
-    "After a swap between two pages, the total is correct and a client misses one member."
+    "If two customers are swapped between two page requests, the total is correct but the client misses one member."
     sandbox.put_customers(["x-1"])
     sandbox.misbehave(moving="swap")
 
@@ -383,7 +383,7 @@ def test_swap(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_join(call: Caller, sandbox: Sandbox) -> None:
-    "After a join between two pages, a client reads one member twice."
+    "If a customer joins the group between two page requests, the client reads one member twice."
     sandbox.remove_members("g", ["c-03"])
     sandbox.misbehave(moving="join")
 
@@ -394,7 +394,7 @@ def test_join(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_leave(call: Caller, sandbox: Sandbox) -> None:
-    "After a member leaves between two pages, the total is lower and a client misses one member."
+    "If a member leaves between two page requests, the total decreases and the client misses one member."
     sandbox.misbehave(moving="leave")
 
     read = call.uids()
@@ -405,7 +405,7 @@ def test_leave(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_moving_options(call: Caller, sandbox: Sandbox) -> None:
-    "The options moving_every, moving_times, and moving_group limit the changes between pages."
+    "The options moving_every, moving_times, and moving_group limit the membership changes between pages."
     sandbox.misbehave(moving="swap", moving_every=2, moving_times=2, moving_group="g")
     sizes = []
     for _ in range(6):
@@ -419,7 +419,7 @@ def test_moving_options(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_maximum_uids(call: Caller, sandbox: Sandbox) -> None:
-    "A PUT with more than max_uids_per_put uids returns status 413 and changes nothing."
+    "A PUT request with more than max_uids_per_put uids returns status 413 and changes nothing."
     sandbox.misbehave(max_uids_per_put=3)
 
     over = call("PUT", "/h/customers", json={"addCustomerUids": CUSTOMERS[:2], "removeCustomerUids": CUSTOMERS[3:5]})
@@ -436,7 +436,7 @@ def test_maximum_uids(call: Caller, sandbox: Sandbox) -> None:
 def test_unknown_customers(
     call: Caller, sandbox: Sandbox, option: Any, status: int, named: bool, members: list[str]
 ) -> None:
-    "A PUT that adds unknown customers is rejected completely, or skips these customers."
+    "A PUT request with unknown customers is rejected or skips these customers, as the option unknown_uids defines."
     sandbox.misbehave(unknown_uids=option)
 
     response = call("PUT", "/h/customers", json={"addCustomerUids": ["c-01", "c-unknown"]})
@@ -449,7 +449,7 @@ def test_unknown_customers(
     ("option", "listed"), [("filled", ["g", "h"]), ("absent", None), ("empty", []), ("wrong", ["h"])]
 )
 def test_group_uids(call: Caller, sandbox: Sandbox, option: Any, listed: list[str] | None) -> None:
-    "The option group_uids changes the list of groups of each customer."
+    "The option group_uids changes the field customerGroupUids of each customer."
     sandbox.add_members("h", ["c-00"])
     sandbox.misbehave(group_uids=option)
 
@@ -459,7 +459,7 @@ def test_group_uids(call: Caller, sandbox: Sandbox, option: Any, listed: list[st
 
 
 def test_wrong_paging(call: Caller, sandbox: Sandbox) -> None:
-    "Options can ignore the page size, increase the total count, and repeat the first page."
+    "With options, the sandbox ignores the page size, increases the total count, or repeats the first page."
     sandbox.misbehave(honor_page_size=False)
     assert call.page(pageSize=3)[1] == {"pageNumber": 1, "pageSize": 100, "totalCount": 25}
 
@@ -474,7 +474,7 @@ def test_wrong_paging(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_lag(call: Caller, sandbox: Sandbox) -> None:
-    "With lag_seconds, a change of members becomes visible after a delay."
+    "With the option lag_seconds, a membership change becomes visible after a delay."
     sandbox.misbehave(lag_seconds=0.3)
 
     call("PUT", "/h/customers", json={"addCustomerUids": ["c-01", "c-02"]})
@@ -487,7 +487,7 @@ def test_lag(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_odd_records(call: Caller, sandbox: Sandbox) -> None:
-    "With odd_records, some customers have unusual fields. Their uids and groups do not change."
+    "With the option odd_records, some customers have unusual fields, but the same uids and groups."
     sandbox.misbehave(odd_records=True)
 
     first, second = (call("GET", "/g/customers").json()["items"] for _ in range(2))
@@ -533,7 +533,7 @@ def test_not_started() -> None:
 
 
 def test_request_log(call: Caller, sandbox: Sandbox) -> None:
-    "The log contains the method, path, status, and body of each request."
+    "The request log contains the method, path, status, and body of each request."
     sandbox.misbehave(Fault("cut_before", method="DELETE"))
     call("GET", "/g", params={"a": 1})
     call("PUT", "/h/customers", json={})
@@ -553,7 +553,7 @@ def test_request_log(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_control_token(call: Caller, sandbox: Sandbox) -> None:
-    "The control routes do not accept the API token."
+    "The control routes of the sandbox do not accept the API token."
     root = sandbox.base_url.removesuffix("/v2")
     headers = {"Authorization": f"Bearer {sandbox.token}", "X-Sandbox-Control": sandbox.token}
 
@@ -572,7 +572,7 @@ def test_reset(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_direct_changes(sandbox: Sandbox) -> None:
-    "Groups and customers can be changed without a request. Unknown uids raise InputError."
+    "Sandbox methods change groups and customers without a request. Unknown uids raise InputError."
     sandbox.delete_customer("c-00")
     sandbox.delete_group("h")
 
@@ -608,7 +608,7 @@ def test_restart(tmp_path: Any) -> None:
 
 
 def test_unrelated_file(tmp_path: Any) -> None:
-    "A file that is not the database of a sandbox raises InputError and does not change."
+    "Opening a file that is not a sandbox database raises InputError and does not change the file."
     text, database = tmp_path / "a.txt", tmp_path / "b.sqlite"
     text.write_text("This text file is longer than the 100 bytes of an SQLite header. " * 3)
     connection = sqlite3.connect(database)
@@ -680,7 +680,7 @@ def test_child_error(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_concurrent_writes(call: Caller, sandbox: Sandbox) -> None:
-    "Concurrent requests and direct changes are all saved."
+    "The sandbox saves all concurrent requests and direct changes."
     sandbox.put_group("i", "Direct")
 
     def over_http(uids: list[str]) -> list[int]:
@@ -703,7 +703,7 @@ def test_concurrent_writes(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_threads_after_close() -> None:
-    "No server thread remains after close()."
+    "After close(), no server thread of the sandbox remains."
     for _ in range(10):
         with Sandbox(empty=True):
             pass
@@ -712,7 +712,7 @@ def test_threads_after_close() -> None:
 
 
 def test_client(sandbox: Sandbox) -> None:
-    "client() returns a client with the time of the sandbox. It is read-only by default."
+    "client() returns a client that uses the time of the sandbox and is read-only by default."
     sandbox.advance(30)
 
     with sandbox.client() as client:
@@ -725,7 +725,7 @@ def test_client(sandbox: Sandbox) -> None:
 
 
 def test_seed() -> None:
-    "The same seed creates the same groups and members. Another seed creates others."
+    "The same seed creates the same groups and members, and a different seed creates different members."
 
     def tenant_members(seed: int) -> dict[str, list[str]]:
         with Sandbox(customers=80, groups=12, seed=seed) as sandbox:
@@ -736,14 +736,14 @@ def test_seed() -> None:
 
 @pytest.mark.parametrize(("customers", "groups"), [(50, 8), (120, 61), (60, 150)])
 def test_size(customers: int, groups: int) -> None:
-    "A tenant has the requested numbers of customers and groups."
+    "A synthetic tenant has the requested number of customers and groups."
     with Sandbox(customers=customers, groups=groups) as sandbox:
         assert len(sandbox.customer_export()) == customers
         assert len(sandbox.groups()) == groups
 
 
 def test_synthetic_groups(tenant: Sandbox) -> None:
-    "The tenant has nested, duplicate, similar, and empty groups, and customers without a group."
+    "The synthetic tenant has nested, duplicate, similar, and empty groups, and customers without a group."
     members = {uid: set(tenant.members(uid)) for uid in tenant.groups()}
     names = Counter(tenant.groups().values())
     copy = next(uid for uid, name in tenant.groups().items() if name == "Newsletter 2025 (copy)")
@@ -765,7 +765,7 @@ def test_synthetic_groups(tenant: Sandbox) -> None:
 
 
 def test_synthetic_customers(tenant: Sandbox) -> None:
-    "The customers have realistic types, countries, and uids, and unassigned contact data."
+    "The synthetic customers have realistic types, countries, and uids, and unassigned contact data."
     call = Caller(tenant)
     responses = [call("GET", f"/{uid}/customers", params={"pageSize": 500}).json() for uid in tenant.groups()]
     call.http.close()
@@ -786,7 +786,7 @@ def test_synthetic_customers(tenant: Sandbox) -> None:
 
 
 def test_advance_month() -> None:
-    "advance(30) changes customers, memberships, and campaigns in a reproducible way."
+    "advance(30) changes customers, memberships, and campaign groups in a reproducible way."
 
     def after_a_month() -> tuple[dict[str, set[str]], dict[str, set[str]]]:
         with Sandbox(customers=2_000, seed=5, days_ago=30) as sandbox:
@@ -809,7 +809,7 @@ def test_advance_month() -> None:
 
 
 def test_advance_half_year() -> None:
-    "Groups change by less than 10% per month. The result does not depend on the date."
+    "Simulated groups change by less than 10% per month. The result does not depend on the current date."
 
     def half_a_year(days_ago: float) -> list[dict[str, tuple[str, set[str]]]]:
         with Sandbox(customers=1_000, groups=60, seed=3, days_ago=days_ago) as sandbox:
@@ -844,7 +844,7 @@ def test_advance_empty_tenant(sandbox: Sandbox) -> None:
 
 
 def test_export(tenant: Sandbox, tmp_path: Any) -> None:
-    "The export contains all customers, including customers without a group."
+    "The customer export contains all customers, including customers without a group."
     path = tenant.write_export(tmp_path / "kunder.csv")
 
     with path.open(encoding="utf-8", newline="") as file:

@@ -1,4 +1,4 @@
-"""Tests of reading customer lists from CSV and Excel files, and of resolving ids to customers."""
+"""Tests for reading customer lists from CSV and Excel files, and for resolving ids to customers."""
 
 import logging
 import re
@@ -30,7 +30,7 @@ def write_file(tmp_path):
 
 @pytest.fixture
 def write_workbook(tmp_path):
-    """Return a function that writes rows to worksheets and returns the path of the workbook."""
+    """Return a function that writes a workbook with the given worksheets and returns its path."""
 
     def write(edit=None, /, **sheets):
         book = openpyxl.Workbook()
@@ -61,7 +61,7 @@ def read_error(path, **options):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_csv_dialects(write_file, separator, encoding, newline):
-    "The ids do not depend on the separator, the encoding, or the line endings."
+    "Ids are read correctly for each separator, encoding, and line ending."
     rows = [["Kundenummer", "Navn", "Sted"], ["0150", "Kåre Ørn", "Tromsø"], ["0007", "Ola", ""], ["", "", ""]]
     text = newline.join(separator.join(row) for row in rows) + newline * 3
 
@@ -94,7 +94,7 @@ def test_ids_are_stripped_and_unique(write_file, caplog):
 
 
 def test_rows_without_id(write_file, caplog):
-    "Rows that have other cells but no id are skipped, and a warning contains their number but none of their cells."
+    "Rows without an id are skipped. A warning contains the number of skipped rows but none of their cells."
     path = write_file("uid;navn\nc-1;Kari\n;Ola Nordmann\n")
 
     ids = read_list(path)
@@ -108,7 +108,7 @@ def test_rows_without_id(write_file, caplog):
 @pytest.mark.parametrize("name", USUAL_NAMES)
 @pytest.mark.parametrize("spelled", [str, str.upper, lambda name: name.replace("_", " ").title()])
 def test_usual_column_names(write_file, name, spelled):
-    "Each documented column name is found regardless of spaces, case, underscores, and position."
+    "Each documented name of the id column is found regardless of spaces, case, underscores, and position."
     path = write_file(f"navn;{spelled(name)};sted\nKari;0150;Oslo\n")
 
     ids = read_list(path)
@@ -118,14 +118,14 @@ def test_usual_column_names(write_file, name, spelled):
 
 
 def test_documented_column_names():
-    "The docstring of read_list lists all usual column names in order of priority."
+    "The docstring of read_list lists all recognized names of the id column in order of priority."
     documented = read_list.__doc__.split("columns that exists:")[1].split(".")[0]
 
     assert tuple(name.strip() for name in documented.split(",")) == USUAL_NAMES
 
 
 def test_column_priority(write_file):
-    "If a file has several usual columns, the first one of the documented list is read unless `column` is passed."
+    "If several columns have recognized names, the name that is documented first is used unless `column` is passed."
     path = write_file("id;externalId;customerUid\n1;0150;c-1\n")
 
     assert list(read_list(path)) == ["c-1"]
@@ -134,7 +134,7 @@ def test_column_priority(write_file):
 
 
 def test_ambiguous_column_name(write_file):
-    "Two columns that match the same name are rejected unless the exact name is passed."
+    "If two columns match the same name, the file is rejected unless the exact column name is passed."
     path = write_file("customer_uid;customerUid\nc-1;c-2\n")
 
     assert "'customer_uid' and 'customerUid'" in read_error(path)
@@ -143,7 +143,7 @@ def test_ambiguous_column_name(write_file):
 
 
 def test_no_usual_column(write_file):
-    "If no column has a usual name, the error lists the columns without showing other cells."
+    "If no column has a recognized name, the error lists the column names but no other cells."
     path = write_file("medlem;navn\nm-1;Kari\n")
 
     message = read_error(path)
@@ -156,7 +156,7 @@ def test_no_usual_column(write_file):
 
 
 def test_data_in_first_row(write_file):
-    "The error for a file without column names does not contain the customer data of the first row."
+    "If the file has no column names, the error does not contain the customer data in the first row."
     message = read_error(write_file("0150;Kari Nordmann;kari@example.no\n0007;Ola;ola@example.no\n"))
 
     assert "list.csv" in message and "3 columns" in message
@@ -188,7 +188,7 @@ def test_single_column(write_file, text, expected, name):
 
 @pytest.mark.parametrize("text", ["alpha\nbeta\ngamma\n", "alpha\nc-1\ngamma\n", "Kari Nordmann\n"])
 def test_unclear_first_row(write_file, text):
-    "A single column whose first row could be a name or an id is rejected unless `column` is passed."
+    "If the first row of a single column could be a name or an id, the file is rejected unless `column` is passed."
     path = write_file(text)
 
     assert "column=" in read_error(path)
@@ -199,7 +199,7 @@ def test_unclear_first_row(write_file, text):
 @pytest.mark.parametrize("damaged", ["150.0", "150,0", "-1.00", "1,5E+15", "1.5E+15", "1E+15", "7e-05"])
 @pytest.mark.parametrize("header", ["", "customer_uid\n", "uid;navn\n"])
 def test_damaged_ids(write_file, damaged, header):
-    "Decimal and scientific numbers are rejected, and the error contains the row number and the value."
+    "Ids in decimal or scientific notation are rejected, and the error contains the row number and the id."
     other_cell = ";Kari" if ";" in header else ""
     path = write_file(f"{header}0150{other_cell}\n{damaged}{other_cell}\n")
 
@@ -210,7 +210,7 @@ def test_damaged_ids(write_file, damaged, header):
 
 
 def test_many_damaged_ids(write_file):
-    "The error shows the first two damaged ids and the total number."
+    "If many ids are damaged, the error shows the first two of them and their total number."
     message = read_error(write_file("uid\n" + "".join(f"{n}.0\n" for n in range(5, 3000))))
 
     assert "2,995" in message and "2,993" in message
@@ -220,13 +220,13 @@ def test_many_damaged_ids(write_file):
 
 @pytest.mark.parametrize("cell", ["1E5", "12.345", "1.2.3", "00e1", "a,5", "nano", "#12"])
 def test_number_like_ids(write_file, cell):
-    "Strings that a spreadsheet would not create from a number are valid ids."
+    "Strings that look like numbers are valid ids if a spreadsheet would not write a number in that form."
     assert list(read_list(write_file(f'uid;x\n"{cell}";\n'))) == [cell]
 
 
 @pytest.mark.parametrize("cell", ["nan", "None", "NULL", "<NA>", "#N/A", "#REF!", "#DIV/0!", "#NAME?"])
 def test_missing_value_strings(write_file, cell):
-    "Strings that represent missing values and Excel errors are rejected with their row number."
+    """Missing values such as "nan" and Excel errors such as "#N/A" are rejected with their row number."""
     message = read_error(write_file(f"uid\nc-1\n{cell}\n"))
 
     assert "row 3" in message and cell in message
@@ -238,7 +238,7 @@ def test_text_formula(write_file):
 
 
 def test_separator_line(write_file):
-    """A first line "sep=;" is not a row of the list, but it counts in row numbers."""
+    """A first line "sep=;" is not read as an id, but row numbers in errors include this line."""
     assert list(read_list(write_file("sep=;\r\nuid;navn\r\n0150;Kari\r\n"))) == ["0150"]
     assert "row 3" in read_error(write_file("sep=;\r\nuid;navn\r\n1.0;Kari\r\n"))
 
@@ -254,7 +254,7 @@ def test_separator_line(write_file):
     ],
 )
 def test_inconsistent_rows(write_file, text, words):
-    "Mixed separators and unclosed quotes are rejected without showing the cells."
+    "Files with mixed separators or unclosed quotes are rejected, and the error does not show the cells."
     message = read_error(write_file(text))
 
     assert all(word in message.lower() for word in words)
@@ -278,7 +278,7 @@ def test_inconsistent_rows(write_file, text, words):
     ],
 )
 def test_invalid_files(write_file, content, word):
-    "Empty files, binary files, and files of other formats are rejected."
+    "Empty files, binary files, and files in other formats are rejected with a reason."
     message = read_error(write_file(content))
 
     assert "list.csv" in message and word in message
@@ -304,7 +304,7 @@ words = st.text(st.sampled_from("abc ,;\"\t\n'@æ"), max_size=8)
     separator=st.sampled_from([";", ",", "\t"]),
 )
 def test_pandas_round_trip(tmp_path_factory, rows, separator):
-    "A CSV file that pandas has written is read with the same ids."
+    "If pandas has written the CSV file, read_list returns the same ids."
     path = tmp_path_factory.mktemp("lists") / "list.csv"
     frame = pd.DataFrame(rows, columns=["customer_uid", "note"])
     frame.to_csv(path, sep=separator, index=False, quoting=1)
@@ -318,7 +318,7 @@ def test_pandas_round_trip(tmp_path_factory, rows, separator):
 
 
 def test_workbook_text_cells(write_workbook):
-    "Text ids of a workbook keep their leading zeros, and numbers in other columns are ignored."
+    "Ids in text cells of a workbook keep their leading zeros. Numbers in other columns are ignored."
     path = write_workbook(
         Liste=[[None, "Kundenummer", "Saldo"], [None, "0150", 1.5], [None, None, None], [None, "0007", 2]]
     )
@@ -343,7 +343,7 @@ def test_workbook_single_column(write_workbook):
     ],
 )
 def test_workbook_non_text_cells(write_workbook, value, words):
-    "Numbers, dates, booleans, formulas, and errors in the id column are rejected with their row number."
+    "Cells of the id column that are not text are rejected, and the error contains the row number and the cell type."
     message = read_error(write_workbook(Ark1=[["uid", "navn"], ["0150", "Kari"], [value, "Ola"]]))
 
     assert "row 3" in message and all(word in message for word in words)
@@ -351,14 +351,14 @@ def test_workbook_non_text_cells(write_workbook, value, words):
 
 
 def test_workbook_numbers_without_header(write_workbook):
-    "A column that contains only numbers is rejected from the first row on."
+    "If an id column without a column name contains only numbers, the error starts with the first row."
     message = read_error(write_workbook(Ark1=[[150], [7]]))
 
     assert "row 1" in message and "150" in message and re.search(r"\b2\b.*\bids\b", message)
 
 
 def test_workbook_hidden_rows(write_workbook):
-    "Hidden rows are rejected, because a filtered list would add customers that the user cannot see."
+    "A workbook with hidden rows is rejected, because the list would contain customers that the user cannot see."
 
     def hide(book):
         book["Ark1"].row_dimensions[3].hidden = True
@@ -369,7 +369,7 @@ def test_workbook_hidden_rows(write_workbook):
 
 
 def test_workbook_sheets(write_workbook):
-    "Empty and hidden worksheets are ignored, and several worksheets with data require `sheet`."
+    "Empty and hidden worksheets are ignored. If several worksheets contain data, the argument `sheet` is required."
 
     def hide(book):
         book["Skjult"].sheet_state = "hidden"
@@ -384,14 +384,14 @@ def test_workbook_sheets(write_workbook):
 
 
 def test_sheet_of_csv(write_file):
-    "The argument `sheet` is rejected for a CSV file."
+    "If the file is a CSV file, the argument `sheet` is rejected."
     message = read_error(write_file("uid\nc-1\n"), sheet="A")
 
     assert "sheet" in message and "list.csv" in message
 
 
 def test_workbook_without_openpyxl(write_workbook, monkeypatch):
-    "The error contains the installation command if openpyxl is not installed."
+    "If openpyxl is not installed, the error contains the installation command."
     path = write_workbook(Ark1=[["uid"], ["c-1"]])
     monkeypatch.setitem(sys.modules, "openpyxl", None)
 
@@ -419,7 +419,7 @@ def test_list_in_plan(write_file):
 
 
 def test_resolve_external_ids():
-    "The result has one row per unique id in the given order, and ids are compared exactly."
+    "The result has one row per unique id, in the given order. Ids are compared exactly."
     ids = pd.Series(["0251", "1", "0001", "0251"])
 
     table = resolve_customers(sample_snapshot(), ids)
@@ -452,7 +452,7 @@ def outcome_by_id(table):
 
 
 def test_shared_external_id():
-    "An external id of two customers is ambiguous and has no customer uid."
+    "If two customers have the same external id, the outcome is ambiguous and no customer uid is returned."
     table = resolve_customers(create_snapshot(external_id=["7", "7", None, ""]), ["7", "8"])
 
     assert outcome_by_id(table) == {"7": "ambiguous", "8": "unknown"}
@@ -469,7 +469,7 @@ def test_resolve_customer_uids():
 
 
 def test_resolve_emails():
-    "Email addresses are compared without case and whitespace, and each spelling has its own row."
+    "Email addresses match regardless of case and whitespace, and each spelling has a separate row in the result."
     people = create_snapshot(email=["Kari@Example.no ", "ola@example.no"])
 
     table = resolve_customers(people, ["KARI@example.no", "kari@example.no", "x@example.no"], by="email")
@@ -479,14 +479,14 @@ def test_resolve_emails():
 
 @pytest.mark.parametrize("by", ["email", "mobile", "loyalty_id"])
 def test_contact_data_requires_personal(by):
-    "If the snapshot has no contact data, the error contains the argument `personal`."
+    "If the snapshot has no contact data, the error recommends the argument `personal` of load_snapshot."
     with pytest.raises(InputError, match="personal=True"):
         resolve_customers(sample_snapshot(), ["x"], by=by)
 
 
 @pytest.mark.parametrize("kind", ["table", "csv"])
 def test_directory(write_file, kind):
-    "Customers that do not belong to any group are found in the directory."
+    "Ids of customers that do not belong to any group are resolved with the directory."
     directory = pd.DataFrame(
         {"Name": ["Kari", "Ola", "Per"], "customer_uid": ["d-1", "c-1", "d-3"], "external_id": ["0900", "0001", None]}
     )
@@ -502,7 +502,7 @@ def test_contradicting_directory():
     "An id is ambiguous if the directory contains a different customer for the id or a different id for the customer."
     directory = pd.DataFrame(
         {
-            # In the snapshot, c-1 has the id 0001 and c-2 has the id 0002. The ids 0900 and 0901 are only here.
+            # In the snapshot, c-1 has the id 0001 and c-2 has the id 0002. Only the directory contains 0900 and 0901.
             "customer_uid": ["d-1", "c-2", "d-3", "d-4", "d-5"],
             "external_id": ["0001", "0777", "0900", "0901", "0901"],
         }
@@ -546,13 +546,13 @@ def test_directory_errors(write_file):
     ],
 )
 def test_ids_must_be_strings(ids, words):
-    "Numbers, missing values, a single string, and a DataFrame are rejected."
+    "If the ids are numbers, missing values, a single string, or a DataFrame, InputError is raised."
     with pytest.raises(InputError, match=words):
         resolve_customers(sample_snapshot(), ids)
 
 
 def test_invalid_by():
-    "The error for an invalid `by` lists the valid values."
+    "If `by` is not a valid column, the error lists the valid columns."
     with pytest.raises(InputError, match=r"`by`.*external_id.*customer_uid"):
         resolve_customers(sample_snapshot(), ["x"], by="name")
 
@@ -566,7 +566,7 @@ some_ids = st.sampled_from(["1", "01", "2", "3", "4"])
     ids=st.lists(some_ids, max_size=8),
 )
 def test_outcome_property(external_ids, directory_rows, ids):
-    "An id is resolved only if exactly one customer has it and no source contradicts that."
+    "An id is resolved only if exactly one customer has the id and the directory does not contradict the snapshot."
     snapshot = create_snapshot(external_id=external_ids)
     directory = pd.DataFrame(directory_rows, columns=["customer_uid", "external_id"], dtype="str")
     id_in_snapshot = {f"c-{n}": id_ for n, id_ in enumerate(external_ids, 1) if id_}

@@ -1,4 +1,4 @@
-"""Tests of the membership matrix, which compare it with Python sets."""
+"""Tests that compare the membership matrix with Python sets."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ def create_table(rows):
 @PROPERTY
 @given(membership_rows)
 def test_memberships_are_unique_and_sorted(rows):
-    "The matrix contains each membership once, sorted by uid, regardless of the order of the rows."
+    "The matrix contains each membership once, sorted by uid, regardless of the row order of the table."
     matrix = as_membership_matrix(create_table(rows))
 
     assert list(matrix.frame().itertuples(index=False, name=None)) == sorted(set(rows))
@@ -38,7 +38,7 @@ def test_memberships_are_unique_and_sorted(rows):
 @PROPERTY
 @given(membership_rows)
 def test_members(rows):
-    "The members of a group are its unique customer uids in uid order."
+    "The members of a group are unique customer uids in sorted order."
     matrix = as_membership_matrix(create_table(rows))
 
     for group in matrix.group_uids:
@@ -48,7 +48,7 @@ def test_members(rows):
 @PROPERTY
 @given(membership_rows, st.lists(uids, max_size=3))
 def test_groups_of_customer(rows, empty):
-    "The groups of a customer are returned in uid order, and an unknown customer has no groups."
+    "The groups of a customer are sorted by uid. For an unknown customer, the list of groups is empty."
     groups = sorted({*empty, *(group for group, _ in rows)})
     table = create_table(rows)
     matrix = MembershipMatrix.from_uids(table["customer_group_uid"], table["customer_uid"], all_groups=groups)
@@ -60,7 +60,7 @@ def test_groups_of_customer(rows, empty):
 @PROPERTY
 @given(membership_rows, st.data())
 def test_select_groups(rows, data):
-    "A selection contains each selected group once, in uid order, and all customers."
+    "A selection contains each selected group once, sorted by uid, and all customers."
     matrix = as_membership_matrix(create_table(rows))
     chosen = data.draw(st.lists(st.sampled_from(list(matrix.group_uids)))) if rows else []
 
@@ -75,7 +75,7 @@ def test_select_groups(rows, data):
 @SLOW_PROPERTY
 @given(membership_rows)
 def test_table_types(rows):
-    "Tables with string, object, categorical, and Arrow columns result in the same matrix as a snapshot."
+    "Tables with string, object, categorical, and Arrow columns are converted to the same matrix as a snapshot."
     table = create_table(rows)
     expected = as_membership_matrix(table).frame()
 
@@ -100,7 +100,7 @@ def test_additional_columns():
 
 
 def test_uid_before_name():
-    "A uid has priority over the name of another group, and a name of two groups is rejected."
+    "A uid has priority over the name of another group. If two groups have the same name, the name is rejected."
     groups = pd.DataFrame({"customer_group_uid": ["a", "b", "c", "d"], "name": ["b", "x", "Twin", "Twin"]})
     matrix = snapshot_from_frames(create_table([("a", "1")]), groups, tenant_uid="t", taken_at="2026-11-23").matrix
 
@@ -112,7 +112,7 @@ def test_uid_before_name():
 
 
 def test_unknown_group():
-    "The error for an unknown group suggests similar names regardless of case, and it is a KeyError and a ValueError."
+    "The error for an unknown group suggests similar names. It is both a KeyError and a ValueError."
     with pytest.raises(GroupNotFoundError) as caught:
         sample_snapshot().matrix.member_codes("all member")
 
@@ -134,7 +134,7 @@ def test_unknown_group():
     ],
 )
 def test_invalid_table(data, words):
-    "The error for an invalid table contains the name of the column or the type."
+    "The error for an invalid table contains the column name or the wrong type."
     with pytest.raises(InputError, match=words):
         as_membership_matrix(data)
 
@@ -148,7 +148,7 @@ def test_uids_are_not_converted():
 
 
 def test_from_codes():
-    "Codes can be in any order and repeated, and groups without members are included."
+    "Membership codes can be unsorted and repeated. Groups without members are included in the matrix."
     matrix = MembershipMatrix.from_codes(
         np.array([2, 0, 2, 2]),
         np.array([1, 0, 0, 1]),

@@ -1,4 +1,4 @@
-"""Tests of the Snapshot class, of its tables, and of its representations."""
+"""Tests for the Snapshot class, its tables, and its text and HTML representations."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -18,7 +18,7 @@ MEMBERSHIPS = pd.DataFrame({"customer_group_uid": ["vip", "0150", "vip"], "custo
 
 
 def create_snapshot(memberships=MEMBERSHIPS, *tables, **facts):
-    """Return a snapshot of the sample memberships, with some arguments replaced."""
+    """Return a snapshot of the sample memberships, with the given tables and arguments."""
     return snapshot_from_frames(
         memberships, *tables, **{"tenant_uid": "t-1", "taken_at": "2026-11-23T08:10Z", **facts}
     )
@@ -39,7 +39,7 @@ def test_columns_and_dtypes():
 
 
 def test_row_order():
-    "The rows of all tables are in uid order, regardless of the order of the input."
+    "The rows of all snapshot tables are sorted by uid, regardless of the order of the input."
     snapshot = create_snapshot()
 
     assert list(snapshot.groups["customer_group_uid"]) == ["0150", "vip"]
@@ -51,7 +51,7 @@ def test_row_order():
 
 
 def test_repeated_rows():
-    "Repeated memberships are counted once, and the table of the caller is not modified."
+    "Repeated memberships are counted once, and the caller's table is not modified."
     twice = pd.concat([MEMBERSHIPS, MEMBERSHIPS])
     before = twice.copy(deep=True)
 
@@ -60,7 +60,7 @@ def test_repeated_rows():
 
 
 def test_names_and_attributes():
-    "Names and attributes are assigned by uid, regardless of the order of the rows."
+    "Group names and customer attributes are assigned by uid, regardless of the order of the rows."
     groups = pd.DataFrame({"customer_group_uid": ["vip", "0150", "z"], "name": ["VIP", "Zero", "Empty"]})
     customers = pd.DataFrame({"customer_uid": ["c-9", "c-2"], "city": ["Bodø", "Malmö"]})
 
@@ -73,7 +73,7 @@ def test_names_and_attributes():
 
 
 def test_group_by_uid_or_name():
-    "Indexing accepts the uid or name of a group and returns its customer uids in order."
+    "Indexing a snapshot with the uid or name of a group returns the sorted customer uids of the group."
     snapshot = sample_snapshot("2026-11-23T08:10Z")
 
     assert list(snapshot["VIP"]) == list(snapshot["vip"]) == ["c-1", "c-2"]
@@ -98,7 +98,7 @@ def test_group_by_uid_or_name():
     ],
 )
 def test_taken_at_in_utc(given, expected):
-    "A time with a time zone is converted to UTC, and a time without a time zone is interpreted as UTC."
+    "The argument `taken_at` is converted to UTC. A time without a time zone is interpreted as UTC."
     assert create_snapshot(taken_at=given).taken_at == expected
 
 
@@ -134,13 +134,13 @@ def test_taken_at_in_utc(given, expected):
     ],
 )
 def test_invalid_tables(make, words):
-    "The error for an invalid table or argument contains its name and the column."
+    "The error for an invalid table contains the names of the argument and of the column."
     with pytest.raises(InputError, match=words):
         make()
 
 
 def test_snapshot_of_tables_is_unverifiable():
-    "A snapshot of tables is unverifiable, and `reads` has a row for each of its groups."
+    "A snapshot that was created from tables is unverifiable, and its table `reads` has one row per group."
     snapshot = sample_snapshot("2026-11-23T08:10Z")
 
     assert snapshot.verdict == "unverifiable"
@@ -167,7 +167,7 @@ def test_snapshot_of_tables_is_unverifiable():
     ],
 )
 def test_describe(verdicts, facts):
-    "The summary and the card contain the number of verified groups and up to three names of unverified groups."
+    "The summary of a snapshot contains the number of verified groups and up to three names of unverified groups."
     snapshot = snapshot_with_verdicts(verdicts)
 
     summary = snapshot.describe()
@@ -192,7 +192,7 @@ def test_describe_incomplete_group():
 
 
 def test_describe_unverifiable_group_list():
-    "The summary of a snapshot whose list of groups could not be verified differs from that of a consistent snapshot."
+    "If the list of groups could not be verified, the summary of the snapshot contains an additional sentence."
     snapshot = replace(snapshot_with_verdicts("cc"), verdict="unverifiable")
 
     assert snapshot.describe().startswith(snapshot_with_verdicts("cc").describe())
@@ -210,7 +210,7 @@ def snapshot_with_verdicts(verdicts):
 
 
 def test_repr_and_card():
-    "The representations contain counts and no customer data."
+    "The repr and the card of a snapshot contain counts but no customer data."
     snapshot = sample_snapshot("2026-11-23T08:10Z")
 
     assert repr(snapshot) == "<Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 customers, 253 memberships>"
@@ -218,7 +218,7 @@ def test_repr_and_card():
 
 
 def test_card_escapes_html():
-    "A card escapes all texts, and its table has a caption and header scopes."
+    "A card escapes HTML in all strings, and its table has a caption and header scopes."
     html = Card("<b>t</b>", {"<i>": '"&'}, mark="<script>").html()
 
     assert "<b>" not in html and "<i>" not in html and "<script>" not in html
@@ -226,7 +226,7 @@ def test_card_escapes_html():
 
 
 def test_card_as_text():
-    "The text of a card has two aligned columns, and a card without rows consists of its title."
+    "A card in text form has two aligned columns. A card without values consists only of its title."
     assert Card("Plan", {"Adds": "1", "Leaves": "2"}, mark="blocked").text().splitlines() == [
         "Plan blocked",
         "  Adds    1",
@@ -236,7 +236,7 @@ def test_card_as_text():
 
 
 def test_coerce_schema():
-    "Missing columns are added, other columns follow, the index is reset, and strings are preserved."
+    "coerce_schema adds missing columns, puts other columns last, resets the index, and preserves strings."
     frame = pd.DataFrame({"extra": [1.5], "customer_uid": ["0150"]}, index=[7])
 
     table = coerce_schema(frame, CUSTOMERS)
@@ -248,7 +248,7 @@ def test_coerce_schema():
 
 
 def test_nullable_extra_columns():
-    "Additional boolean and integer columns become nullable if customers are missing from the table."
+    "If customers are missing from the table, additional boolean and integer columns become nullable."
     customers = pd.DataFrame(
         {"customer_uid": ["a", "b"], "club": [True, False], "visits": [3, 4], "score": [0.5, 1.0]}
     )
@@ -278,7 +278,7 @@ def test_nullable_extra_columns():
     ],
 )
 def test_unpaired_surrogate(field, name):
-    "A string with an unpaired surrogate raises an InputError that contains the name of the column or argument."
+    "If a string contains an unpaired surrogate, an InputError with the name of the column or argument is raised."
     texts = {"group": "a", "customer": "b", "name": "A", "base_url": "https://x.test", "tenant_uid": "t"}
     texts[field] += "\ud83d"
     rows = pd.DataFrame({"customer_group_uid": [texts["group"]], "customer_uid": [texts["customer"]]}, dtype=object)

@@ -1,4 +1,4 @@
-"""Tests of the lookup of uids, which compare it with a dictionary."""
+"""Tests that compare the uid lookup with a Python dictionary."""
 
 from itertools import pairwise
 
@@ -33,7 +33,7 @@ def string_array(strings):
     ids=["bench", "long", "alike", "bytes", "short", "lengths", "one", "none"],
 )
 def test_lookup_like_dict(values):
-    "Each string has the same position as in a dictionary, and -1 if it is not in the values."
+    "The position of each string is the same as in a dictionary, or -1 if the values do not contain the string."
     rng = np.random.default_rng(7)
     present = [values[position] for position in rng.integers(0, len(values), N)] if values else []
     absent = [f"x-{n:08d}" for n in range(500)] + ["", "ø" * 5, "c-1", "c-00000001 ", *values[-1:]]
@@ -89,7 +89,7 @@ def test_values_differ_in_one_byte(case, is_sorted, cuts):
 
 
 def test_many_small_chunks():
-    "Thousands of small chunks have the same result as a contiguous array."
+    "A lookup of strings in thousands of small chunks returns the same positions as a lookup in a contiguous array."
     values = [f"{n:08d}-of-one-length" for n in range(N)]
     chunks = [string_array([*values[start : start + 7], "00000000-of-two-length"]) for start in range(0, N, 7)]
 

@@ -1,4 +1,4 @@
-"""Tests of the total number of customers of a tenant (the universe)."""
+"""Tests for the total number of customers of a tenant (the universe)."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ TABLES = [
 
 @pytest.mark.parametrize("table", TABLES)
 def test_universe_of_snapshot(table):
-    "The universe of a snapshot has the same effect as the argument `universe`, which has priority."
+    "The universe of a snapshot has the same effect as the argument `universe`. The argument takes precedence."
     snapshot = sample_snapshot()
 
     result = table(snapshot.with_universe(1_000))
@@ -69,13 +69,13 @@ def test_with_universe_returns_copy():
     ],
 )
 def test_invalid_universe(call, universe, words):
-    "A universe that is not an integer or is too small is rejected, and the error contains both numbers."
+    "A universe that is not an integer or is too small is rejected, and the error contains the invalid number."
     with pytest.raises(InputError, match=words):
         call(sample_snapshot(), universe)
 
 
 def test_universe_in_representations():
-    "The repr, the card, and the summary contain the universe if it is known."
+    "If the universe is known, the repr, the card, and the summary of a snapshot contain it."
     snapshot = sample_snapshot("2026-11-23T08:10Z")
 
     with_universe = snapshot.with_universe(1_240_000)
@@ -90,7 +90,7 @@ def test_universe_in_representations():
 
 @pytest.mark.parametrize("universe", [None, 1_240_000])
 def test_universe_is_stored(universe):
-    "A stored snapshot has the same universe when it is read again."
+    "The universe of a snapshot is the same after the snapshot is stored and read again."
     snapshot = sample_snapshot() if universe is None else sample_snapshot().with_universe(universe)
 
     fg.save_snapshot(snapshot)
@@ -117,7 +117,7 @@ def test_universe_after_erasure():
 
 
 def test_universe_after_refresh(caplog):
-    "A refresh keeps the universe, unless it finds more customers. Then a warning with both numbers is logged."
+    "If a refresh finds more customers than the universe, the universe is removed and a warning is logged."
     world = World({"all": {"a", "b"}, "vip": {"b"}})
     snapshot = fg.load_snapshot(world, False)
     world.groups["vip"] |= {"c", "d"}

@@ -1,1 +1,1 @@
-"""Tests of `frgroups.store`."""
+"""Tests for `frgroups.store`."""

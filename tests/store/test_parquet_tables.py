@@ -1,4 +1,4 @@
-"""Tests of reading the files of a stored snapshot with DuckDB, Polars, pandas, and Arrow."""
+"""Tests for reading the Parquet files of a stored snapshot with DuckDB, Polars, pandas, and Arrow."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def with_polars(path: Path, sql: str) -> pd.DataFrame:
 
 @pytest.mark.parametrize("query", [with_duckdb, with_polars])
 def test_join_on_codes(folder, query):
-    """A join of the groups, customers, and membership codes returns the memberships."""
+    """Joining the groups, customers, and membership codes returns the memberships of the snapshot."""
     found = query(folder, JOIN)
 
     pd.testing.assert_frame_equal(found.astype("str"), sample_snapshot().memberships)
@@ -55,7 +55,7 @@ def test_join_on_codes(folder, query):
 
 @pytest.mark.parametrize("query", [with_duckdb, with_polars])
 def test_group_sizes(folder, query):
-    """Group sizes that are calculated with SQL equal the result of group_sizes."""
+    """Group sizes that are calculated with SQL are equal to the result of `group_sizes`."""
     found = query(folder, SIZES)
 
     expected = group_sizes(sample_snapshot())[["customer_group_uid", "name", "n_members"]]
@@ -64,7 +64,7 @@ def test_group_sizes(folder, query):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_all_engines(folder, name):
-    """All engines read the same columns and the same number of rows."""
+    """All query engines read the same columns and the same number of rows from each file."""
     path = folder / f"{name}.parquet"
 
     columns, rows = pq.read_schema(path).names, pq.read_metadata(path).num_rows
@@ -75,7 +75,7 @@ def test_all_engines(folder, name):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_column_types(folder, name):
-    """The files contain only types that all engines support. For example, Spark does not support nanoseconds."""
+    """The Parquet files contain only types that all query engines support, and no timestamps with nanoseconds."""
     supported = {pa.string(), pa.int32(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us", tz="UTC")}
 
     assert set(pq.read_schema(folder / f"{name}.parquet").types) <= supported
@@ -83,7 +83,7 @@ def test_column_types(folder, name):
 
 @pytest.mark.parametrize(("name", "code"), [("groups", "customer_group_code"), ("customers", "customer_code")])
 def test_codes_are_row_numbers(folder, name, code):
-    """Codes are 32-bit integers that start at 0 and equal the row number."""
+    """The codes of groups and customers are 32-bit integers that start at 0 and equal the row number."""
     column = pq.read_table(folder / f"{name}.parquet")[code]
 
     assert column.type == pa.int32()

@@ -1,4 +1,4 @@
-"""Tests of list_snapshots, cache_info, and prune."""
+"""Tests for `list_snapshots`, `cache_info`, and `prune`."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -15,22 +15,22 @@ NOW = datetime.now(UTC)
 
 
 def save(cache, *, days, tenant_uid="t-1", **facts):
-    """Store a snapshot that was taken some days ago, and return its folder."""
+    """Store a snapshot that was taken a given number of days ago, and return its folder."""
     return save_snapshot(snapshot_of(taken_at=NOW - timedelta(days=days), tenant_uid=tenant_uid, **facts), cache)
 
 
 def snapshot_ages(cache):
-    """Return the tenant and the age in days of each stored snapshot, oldest first."""
+    """Return the tenant uid and the age in days of each stored snapshot, oldest first."""
     return [(row.tenant_uid, (NOW - row.taken_at).days) for row in list_snapshots(cache).itertuples()]
 
 
 def truncate_file(folder, file="customers.parquet"):
-    """Remove the last byte of a file of a stored snapshot."""
+    """Remove the last byte of a file in the folder of a stored snapshot."""
     (folder / file).write_bytes((folder / file).read_bytes()[:-1])
 
 
 def set_age(folder, *, days):
-    """Set the modification time of a folder to some days ago."""
+    """Set the modification time of a folder to a given number of days ago."""
     seconds = (NOW - timedelta(days=days)).timestamp()
     os.utime(folder, (seconds, seconds))
 
@@ -39,7 +39,7 @@ def set_age(folder, *, days):
 
 
 def test_list_snapshots(tmp_path):
-    """The list has one row per snapshot, oldest first, and an empty cache returns an empty table."""
+    """`list_snapshots` returns one row per stored snapshot, oldest first. An empty cache returns an empty table."""
     for days in (1, 3, 2):
         save(tmp_path, days=days)
 
@@ -56,7 +56,7 @@ def test_list_snapshots(tmp_path):
 
 
 def test_list_with_corrupt_manifest(tmp_path, caplog):
-    """A snapshot with a corrupt manifest is omitted from the list, and its path is logged."""
+    """`list_snapshots` omits a snapshot with a corrupt manifest, and logs the path of the manifest."""
     save(tmp_path, days=2)
     folder = save(tmp_path, days=1)
     truncate_file(folder, "manifest.json")
@@ -70,7 +70,7 @@ def test_list_with_corrupt_manifest(tmp_path, caplog):
 
 
 def test_cache_info(tmp_path):
-    """Each tenant and host has one row with the number, timestamps, verdict, and size of its snapshots."""
+    """`cache_info` returns one row per tenant and host, with the number, age, verdict, and size of the snapshots."""
     save(tmp_path, days=3)
     save(tmp_path, days=1)
     save(tmp_path, days=2, tenant_uid="t-2", base_url="https://a.example")
@@ -88,7 +88,7 @@ def test_cache_info(tmp_path):
 
 
 def test_corrupt_snapshots_and_drafts(tmp_path):
-    """Quarantined snapshots, corrupt manifests, and drafts are counted, and an empty folder has a row."""
+    """`cache_info` counts quarantined snapshots, corrupt manifests, and drafts, and includes empty tenant folders."""
     save(tmp_path, days=3)
     truncate_file(save(tmp_path, days=2), "manifest.json")
     truncate_file(save(tmp_path, days=1))
@@ -110,7 +110,7 @@ def test_corrupt_snapshots_and_drafts(tmp_path):
 
 
 def test_prune(tmp_path):
-    """Old snapshots are removed, except the newest snapshot of each tenant and host."""
+    """`prune` removes old snapshots, except the newest snapshot of each tenant and host."""
     for days, tenant in [(500, "t-1"), (450, "t-1"), (10, "t-1"), (900, "t-2"), (800, "t-2")]:
         save(tmp_path, days=days, tenant_uid=tenant)
 
@@ -129,7 +129,7 @@ def test_prune(tmp_path):
 
 
 def test_prune_one_tenant(tmp_path):
-    """With `tenant_uid`, only the snapshots of one tenant are pruned."""
+    """If `tenant_uid` is passed, `prune` removes only snapshots of this tenant."""
     for days, tenant in [(2, "t-1"), (1, "t-1"), (2, "t-2"), (1, "t-2")]:
         save(tmp_path, days=days, tenant_uid=tenant)
 
@@ -142,7 +142,7 @@ def test_prune_one_tenant(tmp_path):
 
 @pytest.mark.parametrize("file", ["customers.parquet", "manifest.json"])
 def test_prune_newest_valid_snapshot(tmp_path, file):
-    """The newest valid snapshot is not removed if newer snapshots are corrupt."""
+    """If newer snapshots are corrupt, `prune` does not remove the newest valid snapshot."""
     for days in (900, 800, 700):
         folder = save(tmp_path, days=days)
     truncate_file(folder, file)
@@ -154,7 +154,7 @@ def test_prune_newest_valid_snapshot(tmp_path, file):
 
 
 def test_prune_without_valid_snapshot(tmp_path):
-    """If no snapshot is valid, none is removed, because it could contain the last data of that day."""
+    """If all snapshots are corrupt, `prune` removes none of them, because they might contain the only data."""
     for days in (900, 800):
         truncate_file(save(tmp_path, days=days))
 
@@ -163,7 +163,7 @@ def test_prune_without_valid_snapshot(tmp_path):
 
 
 def test_prune_temporary_folders(tmp_path):
-    """Old quarantined snapshots, drafts older than one day, and partly deleted snapshots are removed."""
+    """`prune` removes old quarantined snapshots, drafts that are older than one day, and partly deleted snapshots."""
     root = save(tmp_path, days=0).parent
     for name, days in [(".damaged-a", 500), (".damaged-b", 300), (".draft-a", 2), (".draft-b", 0), (".gone-a", 0)]:
         (root / name).mkdir()

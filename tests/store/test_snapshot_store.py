@@ -1,4 +1,4 @@
-"""Tests of stored snapshots: round trips, selection, corrupt files, and atomic writes."""
+"""Tests for stored snapshots: round trips, selection, corrupt files, and atomic writes."""
 
 import hashlib
 import json
@@ -68,7 +68,7 @@ def assert_equal(found, expected):
 
 
 def left_in(folder):
-    """Return the names of all files and folders in a folder, including drafts."""
+    """Return the names of all files and folders in a cache folder, including drafts."""
     return sorted(path.name for path in folder.rglob("*"))
 
 
@@ -77,7 +77,7 @@ def left_in(folder):
 
 @pytest.mark.parametrize("world", [{}, {"vip": []}, {"a": ["c-2", "c-1"], "b": [], "c": ["c-1"]}])
 def test_only_memberships(tmp_path, world):
-    """With `only_memberships`, the customers table contains only uids, and the consents table is empty."""
+    """If `only_memberships` is True, the customers table contains only uids, and the consents table is empty."""
     saved = snapshot_of(world, customers=pd.DataFrame({"customer_uid": ["c-0", "c-1"], "city": ["Oslo", "Ås"]}))
     stored = open_stored(save_snapshot(saved, tmp_path))
 
@@ -88,7 +88,7 @@ def test_only_memberships(tmp_path, world):
 
 
 def test_open_other_folder(tmp_path):
-    """A folder without a snapshot raises an error with its path."""
+    """If a folder does not contain a snapshot, opening it raises an error with the path of the folder."""
     with pytest.raises(InputError, match=re.escape(str(tmp_path))):
         open_stored(tmp_path)
 
@@ -112,7 +112,7 @@ def test_round_trip(snapshot, tmp_path):
 
 
 def test_additional_columns(tmp_path):
-    """Additional columns keep their values and dtypes."""
+    """Additional columns of the tables are stored and read with the same values and dtypes."""
     customers = pd.DataFrame(
         {
             "customer_uid": ["c-1", "c-2"],
@@ -135,7 +135,7 @@ uids = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size
 texts = st.none() | st.text(st.characters(codec="utf-8"), max_size=8)
 timestamps = st.none() | st.datetimes(datetime(1678, 1, 1), datetime(2262, 1, 1), timezones=st.just(UTC))
 integers = st.none() | st.integers(-(2**63), 2**63 - 1)
-# Additional columns, including columns with the names of code columns.
+# These additional columns include columns with the names of code columns.
 own_names = st.sampled_from(["tier", "customer_code", "own customer_code", "customer_group_code", "a.b", "ø", " "])
 own_columns = st.sampled_from(
     [
@@ -166,7 +166,7 @@ def test_round_trip_of_uids(tmp_path_factory, world):
 @settings(max_examples=60)
 @given(data=st.data(), own=st.dictionaries(own_names, own_columns, max_size=4))
 def test_round_trip_of_values(tmp_path_factory, data, own):
-    """Unusual strings, missing values, timestamps, and large integers are read without changes."""
+    """Unusual strings, missing values, timestamps, and large integers are stored and read without changes."""
     folder = tmp_path_factory.mktemp("cache")
     known = data.draw(st.lists(uids, unique=True, min_size=3, max_size=3))
     three = {
@@ -194,7 +194,7 @@ def test_round_trip_of_values(tmp_path_factory, data, own):
 
 
 def test_folder_with_equals_sign(tmp_path):
-    """A cache folder such as year=2026 is not interpreted as a partition."""
+    """A cache folder with a name such as year=2026 is not interpreted as a Parquet partition."""
     save_snapshot(sample_snapshot(), tmp_path / "year=2026")
 
     assert_equal(read_snapshot(tmp_path / "year=2026"), sample_snapshot())
@@ -213,7 +213,7 @@ def test_default_folder(home_folder):
 
 @pytest.fixture
 def three(tmp_path):
-    """Store three snapshots of different days, and return the cache folder."""
+    """Store three snapshots from different days, and return the cache folder."""
     for day in ("01", "02", "03"):
         save_snapshot(snapshot_of({f"day-{day}": ["c-1"]}, taken_at=f"2026-11-{day}T08:10Z"), tmp_path)
     return tmp_path
@@ -235,12 +235,12 @@ def three(tmp_path):
     ],
 )
 def test_read_at(three, at, day):
-    """The newest snapshot at or before a time is read. A date means the end of the day, in UTC by default."""
+    """`at` selects the newest snapshot that was taken at or before a timestamp, or before the end of a date."""
     assert f"day-{day}" in read_snapshot(three, at=at)
 
 
 def test_not_found(three, tmp_path):
-    """If no snapshot matches, the error contains the number of snapshots and the timestamp of the oldest."""
+    """If no snapshot matches, the error contains the number of snapshots and the timestamp of the oldest snapshot."""
     with pytest.raises(SnapshotNotFoundError, match=r"\b3\b.*2026-11-01 08:10 UTC"):
         read_snapshot(three, at="2026-10-31")
     with pytest.raises(SnapshotNotFoundError, match="t-2"):
@@ -251,7 +251,7 @@ def test_not_found(three, tmp_path):
 
 @pytest.mark.parametrize("at", ["soon", "", "NaT", [], object()])
 def test_invalid_timestamp(three, at):
-    """An invalid value of `at` is rejected."""
+    """If `at` is not a valid date or timestamp, an error is raised."""
     with pytest.raises(InputError, match=r"2026-11-23T08:10Z"):
         read_snapshot(three, at=at)
 
@@ -273,7 +273,7 @@ def test_several_tenants_and_hosts(tmp_path):
 
 
 def test_same_timestamp(tmp_path):
-    """Two snapshots with the same timestamp are both stored, and the second is the newest."""
+    """Two snapshots with the same timestamp are both stored, and the second snapshot is the newest."""
     first = save_snapshot(snapshot_of({"one": []}), tmp_path)
     second = save_snapshot(snapshot_of({"two": []}), tmp_path)
 
@@ -301,7 +301,7 @@ def test_latest_snapshot(tmp_path):
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "grow", "gone"])
 def test_corrupt_table(tmp_path, file, damage):
-    """An altered, truncated, empty, extended, or missing table raises an error with its path."""
+    """If the file of a table is altered, truncated, empty, extended, or missing, the error contains its path."""
     path = save_snapshot(sample_snapshot(), tmp_path) / file
     content = path.read_bytes()
     middle = len(content) // 2
@@ -323,7 +323,7 @@ def test_corrupt_table(tmp_path, file, damage):
 
 
 def test_altered_manifest(tmp_path):
-    """A change of any byte of a manifest is detected."""
+    """If any byte of a manifest is changed, the change is detected."""
     path = save_snapshot(sample_snapshot(), tmp_path) / "manifest.json"
     content = path.read_bytes()
 
@@ -335,7 +335,7 @@ def test_altered_manifest(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff", b'{"taken_at": 7}', None])
 def test_invalid_manifest(tmp_path, content):
-    """An invalid manifest raises an error with its path, and `allow_older` quarantines the snapshot."""
+    """If a manifest is invalid, the error contains its path, and `allow_older` quarantines the snapshot."""
     save_snapshot(snapshot_of({"old": []}, taken_at="2026-11-01"), tmp_path)
     path = save_snapshot(sample_snapshot(), tmp_path) / "manifest.json"
     path.unlink() if content is None else path.write_bytes(content)
@@ -349,7 +349,7 @@ def test_invalid_manifest(tmp_path, content):
 
 
 def test_fractional_seconds(tmp_path):
-    """Timestamps with and without fractional seconds can be in the same list."""
+    """Snapshots with and without fractional seconds in their timestamps can be listed together."""
     save_snapshot(sample_snapshot("2026-11-03"), tmp_path)
     save_snapshot(sample_snapshot("2026-11-04T10:11:12.345678+00:00"), tmp_path)
 
@@ -357,7 +357,7 @@ def test_fractional_seconds(tmp_path):
 
 
 def test_allow_older(three, caplog):
-    """With `allow_older`, corrupt snapshots are quarantined and logged, and the newest valid snapshot is read."""
+    """With `allow_older`, corrupt snapshots are quarantined with a warning, and the newest valid snapshot is read."""
     for path in list_snapshots(three)["path"][1:]:
         content = (Path(path) / "customers.parquet").read_bytes()
         (Path(path) / "customers.parquet").write_bytes(content[:-1])
@@ -376,7 +376,7 @@ def test_allow_older(three, caplog):
 
 
 def test_allow_older_without_valid_snapshot(tmp_path):
-    """If all snapshots are corrupt, the error contains their number."""
+    """If all snapshots are corrupt, the error contains the number of corrupt snapshots."""
     path = save_snapshot(sample_snapshot(), tmp_path)
     (path / "groups.parquet").write_bytes(b"")
 
@@ -387,7 +387,7 @@ def test_allow_older_without_valid_snapshot(tmp_path):
 
 
 def test_allow_older_with_other_arguments(three):
-    """With `allow_older`, the older snapshot must also match `at` and `tenant_uid`."""
+    """With `allow_older`, the older snapshot that is read also matches the arguments `at` and `tenant_uid`."""
     other = save_snapshot(snapshot_of({"other": []}, tenant_uid="t-2", taken_at="2026-11-02"), three)
     (Path(list_snapshots(three, tenant_uid="t-1")["path"][1]) / "reads.parquet").unlink()
 
@@ -398,7 +398,7 @@ def test_allow_older_with_other_arguments(three):
 
 
 def test_quarantine_with_same_timestamp(tmp_path):
-    """Two corrupt snapshots with the same timestamp are quarantined under different names."""
+    """Two corrupt snapshots with the same timestamp are quarantined in folders with different names."""
     for _ in range(2):
         (save_snapshot(sample_snapshot(), tmp_path) / "groups.parquet").unlink()
         with pytest.raises(SnapshotNotFoundError):
@@ -424,7 +424,7 @@ def test_quarantine_in_read_only_folder(three, monkeypatch, caplog):
 
 
 def test_unreadable_file(three, monkeypatch):
-    """A file without read permission is not reported as corrupt."""
+    """If a file of a snapshot has no read permission, it is not reported as corrupt."""
     read = Path.read_bytes
 
     def refuse(path):
@@ -453,13 +453,13 @@ def test_latest_valid_snapshot(tmp_path):
 
 
 def set_version(folder, version, **facts):
-    """Change the format version in the manifest of a stored snapshot."""
+    """Set the format version in the manifest of a stored snapshot."""
     path = folder / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version} | facts))
 
 
 def test_other_version(tmp_path):
-    """A snapshot of another format version raises an error with both versions."""
+    """If a snapshot has another format version, the error contains both format versions."""
     set_version(save_snapshot(sample_snapshot(), tmp_path), 3, written_by="9.1.0")
 
     with pytest.raises(InputError, match=r"version 3 .*9\.1\.0.* version 2\b.*frgroups load"):
@@ -468,7 +468,7 @@ def test_other_version(tmp_path):
 
 
 def test_latest_snapshot_of_this_version(tmp_path):
-    """Snapshots of other format versions are skipped, but not removed."""
+    """`latest_snapshot` skips snapshots with other format versions, but does not remove them."""
     host = "https://a.example"
     save_snapshot(snapshot_of({"ours": []}, base_url=host, taken_at="2026-11-01"), tmp_path)
     set_version(save_snapshot(snapshot_of(base_url=host, taken_at="2026-11-02"), tmp_path), 1)
@@ -494,7 +494,7 @@ def test_checksums(tmp_path):
 
 
 def test_draft_is_ignored(tmp_path):
-    """The draft of an interrupted run is neither listed nor read."""
+    """The draft folder of an interrupted process is neither listed nor read."""
     folder = save_snapshot(sample_snapshot(), tmp_path)
     draft = folder.with_name(".draft-0123")
     draft.mkdir()
@@ -508,7 +508,7 @@ def test_draft_is_ignored(tmp_path):
 
 @pytest.mark.parametrize("n", range(5))
 def test_full_disk(tmp_path, monkeypatch, n):
-    """If the disk is full while any table is written, an error is raised, and the cache is unchanged."""
+    """If the disk is full when any table is written, an error is raised, and the stored snapshots are unchanged."""
     save_snapshot(snapshot_of({"old": []}, taken_at="2026-11-01"), tmp_path)
     before = left_in(tmp_path)
     write, written = pq.write_table, []
@@ -539,7 +539,7 @@ def test_full_disk(tmp_path, monkeypatch, n):
     ],
 )
 def test_interrupted_save(tmp_path, monkeypatch, module, step):
-    """After Ctrl-C at any step, the cache is unchanged."""
+    """If Ctrl-C interrupts any step of saving a snapshot, the stored snapshots are unchanged."""
 
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -552,7 +552,7 @@ def test_interrupted_save(tmp_path, monkeypatch, module, step):
 
 
 def test_read_only_folder(tmp_path, monkeypatch):
-    """A folder that cannot be written raises an error with its path."""
+    """If a snapshot cannot be written to a folder, the error contains the path of the folder."""
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=rf"{re.escape(str(tmp_path / 'file'))}.*FRGROUPS_HOME"):
         save_snapshot(sample_snapshot(), tmp_path / "file")
@@ -566,7 +566,7 @@ def test_read_only_folder(tmp_path, monkeypatch):
 
 
 def test_column_of_mixed_types(tmp_path):
-    """A column of mixed types is rejected with its name, but without its values."""
+    """If a column contains values of different types, the error contains the column name, but not the values."""
     customers = pd.DataFrame({"customer_uid": ["c-1", "c-2"], "odd": [1, "kari@example.no"]})
     snapshot = snapshot_of({"vip": ["c-1", "c-2"]}, customers=customers)
 
@@ -577,7 +577,7 @@ def test_column_of_mixed_types(tmp_path):
 
 
 def test_file_modes(tmp_path):
-    """Folders have the mode 0700 and files the mode 0600 for any umask."""
+    """Stored folders have the mode 0700 and stored files have the mode 0600, for any umask."""
     before = os.umask(0)
     try:
         folder = save_snapshot(sample_snapshot(), tmp_path / "new" / "cache")
@@ -594,7 +594,7 @@ def test_file_modes(tmp_path):
 
 
 def test_replace_stored(three):
-    """The new snapshot replaces the old one under another name, and other snapshots are unchanged."""
+    """`replace_stored` stores the new snapshot under another folder name, and does not change other snapshots."""
     middle = list_stored_snapshots(three)[1]
 
     path = replace_stored(middle, snapshot_of({"rewritten": []}, taken_at="2026-11-02T08:10Z"))
@@ -610,7 +610,7 @@ def test_replace_stored(three):
 
 
 def test_order_after_replacement(tmp_path):
-    """A replaced snapshot keeps its position among snapshots with the same timestamp."""
+    """The replacement of a snapshot has the same position among snapshots with the same timestamp."""
     for group in ("one", "two"):
         save_snapshot(snapshot_of({group: []}), tmp_path)
 
@@ -624,7 +624,7 @@ def test_order_after_replacement(tmp_path):
 
 
 def test_save_after_replacement(tmp_path):
-    """A snapshot that is saved after a replacement is not hidden by it."""
+    """If a snapshot is saved after another snapshot was replaced, both snapshots are visible."""
     save_snapshot(snapshot_of({"one": []}), tmp_path)
     replace_stored(list_stored_snapshots(tmp_path)[0], snapshot_of({"one again": []}))
 
@@ -638,7 +638,7 @@ def test_save_after_replacement(tmp_path):
     "clean", [clean_cache, prune, lambda cache: save_snapshot(snapshot_of(taken_at="2026-11-30"), cache)]
 )
 def test_interrupted_replacement(tmp_path, clean):
-    """If a replacement is interrupted, the old snapshot is hidden, and removed later."""
+    """If replacing a snapshot is interrupted, readers ignore the old snapshot, and it is removed later."""
     path = save_snapshot(snapshot_of({"old": []}), tmp_path)
     shutil.copytree(path, tmp_path / "copy")
     replace_stored(list_stored_snapshots(tmp_path)[0], snapshot_of({"new": []}))
@@ -653,7 +653,7 @@ def test_interrupted_replacement(tmp_path, clean):
 
 
 def test_replaced_snapshot_does_not_reappear(tmp_path):
-    """If a replacement is quarantined, the old snapshot is removed, because it could contain an erased customer."""
+    """If a replacement is quarantined, the replaced snapshot, which could contain erased customers, is removed."""
     path = save_snapshot(snapshot_of({"old": []}), tmp_path)
     shutil.copytree(path, tmp_path / "copy")
     other = replace_stored(list_stored_snapshots(tmp_path)[0], snapshot_of({"new": []}))
@@ -666,7 +666,7 @@ def test_replaced_snapshot_does_not_reappear(tmp_path):
 
 
 def test_replace_with_other_snapshot(three):
-    """A replacement with another tenant or timestamp is rejected, and the cache is unchanged."""
+    """A snapshot cannot be replaced with a snapshot that has another tenant or timestamp."""
     before = left_in(three)
 
     for other in (snapshot_of(), snapshot_of(taken_at="2026-11-03T08:10Z", tenant_uid="t-2")):
@@ -676,7 +676,7 @@ def test_replace_with_other_snapshot(three):
 
 
 def test_read_during_replacements(tmp_path):
-    """While a snapshot is replaced repeatedly, readers always find exactly one complete snapshot."""
+    """While a snapshot is being replaced repeatedly, readers always find exactly one complete snapshot."""
     save_snapshot(snapshot_of({"group": ["c-0"]}), tmp_path)
     end = threading.Event()
 
@@ -699,14 +699,14 @@ def test_read_during_replacements(tmp_path):
 
 
 def test_error_classes():
-    """Errors of the store are subclasses of FrgroupsError and of built-in exceptions."""
+    """The error classes for stored snapshots are subclasses of FrgroupsError and of built-in exceptions."""
     assert issubclass(SnapshotNotFoundError, FrgroupsError)
     assert issubclass(SnapshotNotFoundError, LookupError)
     assert issubclass(CorruptFileError, ValueError)
 
 
 def test_manifest_without_table(tmp_path):
-    """A manifest that does not list all tables is corrupt, and an older snapshot can be read."""
+    """If a manifest does not list all tables, it is reported as corrupt, and an older snapshot can be read."""
     older = save_snapshot(sample_snapshot(), tmp_path)
     folder = save_snapshot(sample_snapshot(), tmp_path)
     manifest = json.loads((folder / "manifest.json").read_bytes())
@@ -746,7 +746,7 @@ def test_manifest_without_table(tmp_path):
     ],
 )
 def test_manifest_with_invalid_fields(tmp_path, wrong):
-    """A manifest with a valid checksum but invalid fields is corrupt, and is quarantined."""
+    """If a manifest has a valid checksum but invalid fields, its snapshot is quarantined as corrupt."""
     folder = save_snapshot(sample_snapshot(), tmp_path)
     manifest = json.loads((folder / "manifest.json").read_bytes()) | wrong
     del manifest["checksum"]
@@ -763,7 +763,7 @@ def test_manifest_with_invalid_fields(tmp_path, wrong):
 
 
 def test_snapshot_without_host(tmp_path):
-    """A snapshot without a host can be selected by its folder."""
+    """A snapshot without a host can be read by passing its folder."""
     folder = save_snapshot(sample_snapshot("2026-11-23"), tmp_path)
     save_snapshot(replace(sample_snapshot("2026-11-23"), base_url="https://api.example"), tmp_path)
 
@@ -777,7 +777,7 @@ def test_snapshot_without_host(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes.")
 @pytest.mark.parametrize("file", ["groups.parquet", "manifest.json"])
 def test_pipe_instead_of_file(tmp_path, file):
-    """A pipe instead of a file raises an error and does not block the reader."""
+    """If a file of a snapshot is replaced by a pipe, reading raises an error and does not block."""
     folder = save_snapshot(sample_snapshot(), tmp_path)
     (folder / file).unlink()
     os.mkfifo(folder / file)
@@ -788,7 +788,7 @@ def test_pipe_instead_of_file(tmp_path, file):
 
 
 def test_invalid_manifest_of_one_tenant(tmp_path):
-    """An invalid manifest of one tenant does not affect the list, prune, and status of other tenants."""
+    """An invalid manifest of one tenant does not affect listing, pruning, and the status of other tenants."""
     bad = save_snapshot(snapshot_of(tenant_uid="t-2"), tmp_path)
     set_version(bad, 1, tenant_uid=None, n_groups=None)
     save_snapshot(snapshot_of(), tmp_path)
@@ -800,7 +800,7 @@ def test_invalid_manifest_of_one_tenant(tmp_path):
 
 
 def test_allow_older_with_other_version(tmp_path, caplog):
-    """With `allow_older`, a snapshot of another format version is skipped and logged."""
+    """With `allow_older`, a snapshot with another format version is skipped with a warning."""
     save_snapshot(snapshot_of({"ours": []}, taken_at="2026-11-01"), tmp_path)
     newest = save_snapshot(snapshot_of(taken_at="2026-11-02"), tmp_path)
     set_version(newest, 3, written_by="9.1.0")
@@ -814,7 +814,7 @@ def test_allow_older_with_other_version(tmp_path, caplog):
 
 
 def test_allow_older_with_other_versions_only(tmp_path):
-    """If all snapshots have another format version, the error contains the version."""
+    """If all snapshots have another format version, the error contains this version."""
     set_version(save_snapshot(sample_snapshot(), tmp_path), 3)
 
     with pytest.raises(InputError, match=r"version 3\b"):
@@ -822,7 +822,7 @@ def test_allow_older_with_other_versions_only(tmp_path):
 
 
 def rewrite_snapshot(folder, table=None, change=None, **facts):
-    """Change a table or manifest values of a stored snapshot, with valid checksums."""
+    """Change a table or manifest values of a stored snapshot, and update the checksums."""
     manifest = json.loads((folder / "manifest.json").read_bytes()) | facts
     if table is not None:
         pq.write_table(change(pq.read_table(folder / table)), folder / table)
@@ -832,7 +832,7 @@ def rewrite_snapshot(folder, table=None, change=None, **facts):
 
 
 def replace_codes(column, values):
-    """Return a function that replaces the first codes of a column."""
+    """Return a function that replaces the first codes in a column of a table."""
 
     def change(table):
         codes = table[column].to_pylist()
@@ -843,7 +843,7 @@ def replace_codes(column, values):
 
 
 def widen_codes(table):
-    """Convert all codes to 64-bit integers."""
+    """Convert all integer codes in a table to 64 bits."""
     return table.cast(pa.schema([(name, pa.int64()) for name in table.column_names]))
 
 
@@ -866,7 +866,7 @@ def widen_codes(table):
     ],
 )  # fmt: skip
 def test_inconsistent_tables(tmp_path, file, change, pattern, only_memberships):
-    """Tables with valid checksums that contradict each other raise an error with the path of the file."""
+    """If tables with valid checksums contradict each other, the error contains the path of the invalid file."""
     folder = save_snapshot(sample_snapshot(), tmp_path)
     rewrite_snapshot(folder, file, change)
 
@@ -877,7 +877,7 @@ def test_inconsistent_tables(tmp_path, file, change, pattern, only_memberships):
 
 @pytest.mark.parametrize("facts", [{}, {"n_customers": 10}])
 def test_missing_customers(tmp_path, facts):
-    """Missing rows of the customers table are detected, even if the manifest contains the reduced number."""
+    """Missing rows in the customers table are detected, even if the manifest contains the reduced number of rows."""
     save_snapshot(snapshot_of({"old": []}, taken_at="2026-01-01"), tmp_path)
     folder = save_snapshot(sample_snapshot(), tmp_path)
     rewrite_snapshot(folder, "customers.parquet", lambda table: table.slice(0, 10), **facts)
@@ -889,7 +889,7 @@ def test_missing_customers(tmp_path, facts):
 
 @pytest.mark.parametrize("facts", [{"n_memberships": 7}, {"universe": 3}])
 def test_inconsistent_manifest(tmp_path, facts):
-    """The number of memberships and the universe in the manifest must match the tables."""
+    """If the number of memberships or the universe in the manifest does not match the tables, an error is raised."""
     rewrite_snapshot(save_snapshot(sample_snapshot(), tmp_path), **facts)
 
     with pytest.raises(CorruptFileError):
@@ -897,7 +897,7 @@ def test_inconsistent_manifest(tmp_path, facts):
 
 
 def test_snapshot_in_wrong_folder(tmp_path):
-    """A snapshot in the folder of another tenant is corrupt."""
+    """A snapshot in the folder of another tenant is reported as corrupt."""
     folder = save_snapshot(sample_snapshot(), tmp_path)
     rewrite_snapshot(folder, tenant_uid="t-2")
 

@@ -1,4 +1,4 @@
-"""Tests of interrupted store operations. An interruption at any file operation leaves a complete snapshot."""
+"""Tests for interrupted store operations. An interruption at any file operation leaves only complete snapshots."""
 
 import errno
 import itertools
@@ -24,14 +24,14 @@ from frgroups.store.manifest import list_stored_snapshots
 from frgroups.store.retention import list_snapshots, prune
 from frgroups.store.snapshot_store import clean_cache, read_snapshot, replace_stored, save_snapshot
 
-# Audit events before file operations. A full disk affects only the operations that write.
+# Python raises these audit events before file operations. A full disk affects only the operations that write.
 WRITES = {"os.rename", "os.mkdir"}
 READS = {"os.remove", "os.rmdir", "os.scandir", "os.listdir", "os.chmod", "os.utime"}
 TODAY = datetime.now(UTC).replace(microsecond=0)
 
 
 def snapshot_of(group, days):
-    """Return a snapshot with one group and a timestamp some days ago."""
+    """Return a snapshot with one group and a timestamp from a given number of days ago."""
     memberships = pd.DataFrame({"customer_group_uid": group, "customer_uid": ["c-1", "c-2"]})
     return snapshot_from_frames(memberships, tenant_uid="t-1", taken_at=TODAY - timedelta(days=days))
 
@@ -47,7 +47,7 @@ def save_newer(cache):
 
 
 def prune_all_but_newest(cache):
-    """Prune all snapshots but the newest."""
+    """Prune all snapshots except the newest."""
     prune(cache, keep="1h")
 
 
@@ -56,7 +56,7 @@ def replace_newest(cache):
     replace_stored(list_stored_snapshots(cache)[-1], REWRITTEN)
 
 
-# Operations, and the groups that can be visible afterwards.
+# Store operations, and the snapshots that can be visible after an interruption.
 RUNS = {
     "save": (save_newer, [["oldest", "older"], ["oldest", "older", "newer"]]),
     "prune": (prune_all_but_newest, [["oldest", "older"], ["older"]]),
@@ -66,7 +66,7 @@ RUNS = {
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="The test needs fork")
 def test_interrupted_operations(tmp_path):
-    """After an interruption at any operation, all visible snapshots are complete, and the next save works."""
+    """If a store operation is interrupted at any step, all visible snapshots are complete, and saving works again."""
     command = [sys.executable, "-m", "tests.store.test_store_crash", str(tmp_path)]
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[2])
@@ -77,11 +77,11 @@ def test_interrupted_operations(tmp_path):
     assert all(n > 20 for name, n in operations.items() if name.endswith("killed")), operations
 
 
-# The following code runs in the child process. It forks a process for each interruption, which takes milliseconds.
+# The code below runs in a child process. It forks a process for each interruption, which takes milliseconds.
 
 
 class FailingOperation:
-    """Kill the process, or simulate a full disk, at the n-th file operation."""
+    """Kill the process or simulate a full disk at the n-th file operation."""
 
     def __init__(self, n, end):
         self.left, self.end = n, end
@@ -111,13 +111,13 @@ class FailingOperation:
             self.count()
 
     def watch(self):
-        # The page cache survives the end of a process, so that fsync is not needed in this test.
+        # The page cache of the system survives the end of a process, so fsync is not needed in this test.
         os.fsync, pq.write_table = self.around(lambda _: None), self.around(pq.write_table)
         sys.addaudithook(self.on_audit_event)
 
 
 def run_operation(cache, run, n, end):
-    """Run an operation whose n-th file operation fails. Return 0 if it has fewer file operations, otherwise 1."""
+    """Interrupt the n-th file operation of a store operation. Return 1, or 0 if there are fewer file operations."""
     last = FailingOperation(n, end)
     last.watch()
     try:
@@ -126,13 +126,13 @@ def run_operation(cache, run, n, end):
         last.left = -1
         assert "No space left on device" in str(error)
         if run == "save":
-            assert folder_names(cache) == folder_names(cache.with_name("before"))  # This includes drafts.
+            assert folder_names(cache) == folder_names(cache.with_name("before"))  # The names include drafts.
         return 1
     return 0 if last.left > 0 else 1
 
 
 def check_cache(cache, run):
-    """Check that the cache contains complete snapshots and can be used."""
+    """Check that all snapshots in the cache are complete, and that another snapshot can be saved."""
     listed = list_snapshots(cache)
     found = [*map(read_snapshot, listed["path"][:-1]), read_snapshot(cache)]
     groups = [snapshot.groups["customer_group_uid"][0] for snapshot in found]
@@ -150,7 +150,7 @@ def check_cache(cache, run):
 
 
 def disk_state(cache):
-    """Return all paths and contents in the cache, without the random parts of the names."""
+    """Return the paths and contents of all files in the cache, without the random parts of folder names."""
     paths = sorted(cache.rglob("*"))
     return tuple(
         (re.sub("[0-9a-f]{32}", "*", str(path)), path.read_bytes() if path.is_file() else b"") for path in paths
@@ -163,7 +163,7 @@ def folder_names(cache):
 
 
 def forked(function, *args):
-    """Run a function in a forked process, and return its exit code. It is -9 if the process was killed."""
+    """Run a function in a forked process, and return the exit code, which is -9 if the process was killed."""
     if pid := os.fork():
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     code = 99
@@ -176,7 +176,7 @@ def forked(function, *args):
 
 
 def main(folder):
-    """Interrupt each operation at every file operation until it succeeds."""
+    """Interrupt each store operation at its first, second, and each later file operation."""
     os.fsync = lambda _: None
     before, cache = Path(folder, "before"), Path(folder, "cache")
     for snapshot in (OLDEST, OLDER):
@@ -191,7 +191,7 @@ def main(folder):
             state = disk_state(cache)
             if ended == 99 or (state not in checked and forked(check_cache, cache, run)):
                 sys.exit(f"{run}, {end} at operation {n}: {folder_names(cache)}")
-            checked.add(state)  # The result of the check depends only on the state.
+            checked.add(state)  # The result of the check depends only on the state of the disk.
             shutil.rmtree(cache)
             completed = ended == 0
     sys.stdout.write(json.dumps(operations))

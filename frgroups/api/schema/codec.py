@@ -28,7 +28,7 @@ from frgroups.errors import InputError
 from frgroups.internals.redaction import mask_contacts, safe_repr
 from frgroups.internals.validation import as_list, check_text
 
-# The pattern in the API contract has no end anchor. Here, it must match the complete string.
+# The uid pattern in the API contract has no end anchor, but frgroups matches it with the complete string.
 UID = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -68,9 +68,8 @@ def decode_page(body: bytes, record: type[Record]) -> Page[Record]:
         The body is not JSON, or it has no list of items or no valid paging.
     """
     page = None
-    with suppress(
-        *NOT_JSON
-    ):  # Lenient decoding starts after the block, so that its errors do not have the first error as context.
+    # Lenient decoding starts after the `with` block, so that its errors are not chained to the first error.
+    with suppress(*NOT_JSON):
         page = _PAGE_DECODERS[record].decode(body)
     if page is None or not all(map(attrgetter(record.__struct_fields__[0]), page.items)):
         return lenient_decode_page(body, record)
@@ -79,7 +78,7 @@ def decode_page(body: bytes, record: type[Record]) -> Page[Record]:
 
 def decode_nested(texts: Iterable[bytes], record: type[Member], field: str) -> list[Any]:
     """
-    Decode a nested field, such as the consents, of many customers.
+    Decode a nested field of many customers, for example their consents.
 
     Parameters
     ----------
@@ -182,7 +181,7 @@ def error_message(body: bytes) -> str:
 
 def check_uid(uid: str, label: str = "uid") -> str:
     """
-    Return a uid unchanged if the API accepts it.
+    Check that the API accepts a uid, and return the uid unchanged.
 
     Raises
     ------
@@ -196,7 +195,8 @@ def check_uid(uid: str, label: str = "uid") -> str:
     """
     if not isinstance(uid, str):
         raise InputError(
-            f"A {label} must be a string, got {type(uid).__name__} {safe_repr(uid)}. Numbers lose leading zeros."
+            f"A {label} must be a string, got {type(uid).__name__} ({safe_repr(uid)}). Pass a string, because "
+            "numbers lose leading zeros."
         )
     if not UID.fullmatch(uid):
         raise InputError(
@@ -209,7 +209,7 @@ def check_uid(uid: str, label: str = "uid") -> str:
 
 def check_group_name(name: str, label: str = "name") -> str:
     """
-    Return a group name unchanged if the API accepts it.
+    Check that the API accepts a group name, and return the name unchanged.
 
     Raises
     ------
@@ -222,7 +222,7 @@ def check_group_name(name: str, label: str = "name") -> str:
     'VIP'
     """
     if not isinstance(name, str) or not name.strip():
-        raise InputError(f"`{label}` must be a group name of at least one character, got {safe_repr(name)}.")
+        raise InputError(f"`{label}` must be a group name that is not blank, got {safe_repr(name)}.")
     check_text(name, label)
     return name
 

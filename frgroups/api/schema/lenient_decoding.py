@@ -1,4 +1,4 @@
-"""Decode responses that do not match the documented schema, without dropping a row silently."""
+"""Decode responses that do not match the documented schema, and count the records that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class SchemaMismatchError(ValueError):
-    """The body of a response does not match the documented schema. The client adds the operation and the host."""
+    """
+    The body of a response does not match the documented schema.
+
+    The client converts this error to UnexpectedResponseError, which contains the operation and the host.
+    """
 
 
 def parse_json(body: bytes) -> Any:
     """
     Parse a JSON body.
 
-    An unpaired surrogate becomes a question mark, and a number that is not finite becomes None.
+    Unpaired surrogates are replaced with question marks, and numbers that are not finite are replaced with None.
 
     Raises
     ------
@@ -33,9 +37,9 @@ def parse_json(body: bytes) -> Any:
     with suppress(*NOT_JSON):
         return msgspec.json.decode(body)
     with suppress(ValueError, RecursionError):
-        # msgspec rejects an unpaired surrogate, for example half of an emoji.
+        # msgspec rejects strings with an unpaired surrogate, such as half of an emoji.
         return json.loads(body, object_hook=_replace_surrogates, parse_constant=_finite, parse_float=_finite)
-    # The error has no cause, because the error of json contains the body, which can be a page of customers.
+    # The error has no cause, because a JSONDecodeError contains the body, which can include customer data.
     raise SchemaMismatchError("The body is not valid JSON.")
 
 
@@ -126,7 +130,7 @@ def coerce_field(value: Any, kind: Any) -> Any:
 
 
 def _alternatives(kind: Any) -> tuple[Any, ...]:
-    """Return the members of a union type, or the type itself if it is not a union."""
+    """Return the types in a union type, or the type itself if it is not a union."""
     if isinstance(kind, UnionType) or get_origin(kind) is Union:
         return get_args(kind)
     return (kind,)

@@ -1,4 +1,4 @@
-"""Frozen record types for the objects of the API, and pages of records."""
+"""Immutable record types for the objects in API responses, and a type for pages of records."""
 
 from __future__ import annotations
 
@@ -55,7 +55,11 @@ class Group(Value, frozen=True):
 
 
 class Credit(Value, frozen=True):
-    """Credit of a customer. The API does not document the unit of its integers, which is probably the minor unit."""
+    """
+    Credit limit and credit balance of a customer.
+
+    The API does not document the unit of the amounts. It is probably the minor unit of the currency.
+    """
 
     limit: Int64 | None = None
     balance: Int64 | None = None
@@ -69,20 +73,20 @@ class Store(Value, frozen=True):
 
 
 class Manager(Value, frozen=True):
-    """Uid of the account manager of a customer."""
+    """Uid of a customer's account manager."""
 
     tenant_user_uid: str | None = None
 
 
 class AccountManager(Manager, frozen=True):
-    """Account manager of a customer, including the name."""
+    """Uid, name, and code of a customer's account manager."""
 
     display_name: str | None = None
     user_code: str | None = None
 
 
 class Consent(Value, frozen=True):
-    """Consent of a customer. A `status` of True means that it was given, and False that it was withdrawn."""
+    """Consent of a customer. The `status` is True if the consent was given, and False if it was withdrawn."""
 
     consent_uid: str | None = None
     name: str | None = None
@@ -99,7 +103,7 @@ class Ehf(Value, frozen=True):
 
 
 class CustomerRecord(Value, frozen=True):
-    """Base class of records with a customer uid. The repr shows only the uid."""
+    """Base class of customer records. The repr shows only the customer uid."""
 
     customer_uid: str
 
@@ -122,8 +126,8 @@ class Member(CustomerReferences, frozen=True):
     """
     Customer record without names, addresses, and notes.
 
-    `load_snapshot` reads this record by default. It stores only whether a customer has an email address, a mobile
-    number, a loyalty id, and a VAT number, not their values.
+    `load_snapshot` reads customers as this record type by default. The snapshot then contains only whether a customer
+    has an email address, mobile number, loyalty id, or VAT number, and not the values.
     """
 
     external_id: str | None = None
@@ -178,7 +182,7 @@ class Customer(Member, frozen=True):
     extensions: list[Any] | None = None
 
 
-# Fields with lists or nested records. `Row` stores them as JSON.
+# Fields that contain lists or nested records. `Row` stores these fields as JSON.
 NESTED = {"customer_group_uids", "consents", "credit", "default_store", "account_manager"}
 NESTED |= {"ehf", "addresses", "contacts", "extensions"}
 _NULL = msgspec.Raw(b"null")
@@ -186,10 +190,10 @@ _NULL = msgspec.Raw(b"null")
 
 class Row(CustomerRecord, frozen=True):
     """
-    Customer record of a load, with lists and nested records stored as JSON.
+    Customer record that `load_snapshot` reads, with lists and nested records stored as JSON.
 
-    Most customers of a page appear on earlier pages too, and the load needs only their groups. `decode_nested`
-    decodes the other fields when they are needed.
+    Most customers on a page were already on an earlier page, so `load_snapshot` needs only the uids of their groups.
+    The function `decode_nested` decodes other fields when they are needed.
     """
 
     customer_group_uids: msgspec.Raw = _NULL
@@ -208,7 +212,7 @@ def _row_of(record: type[Member]) -> type[Row]:
     return cast(type[Row], row)
 
 
-# Row types with the fields of Member and of Customer.
+# Row type for each of the record types Member and Customer.
 ROW_OF = {record: _row_of(record) for record in (Member, Customer)}
 
 Record = TypeVar("Record", bound=Group | CustomerRecord)
