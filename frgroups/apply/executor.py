@@ -20,7 +20,7 @@ from frgroups.apply.plan_checks import (
     check_writable,
     with_run_status,
 )
-from frgroups.apply.receipt import Receipt, read_receipt
+from frgroups.apply.receipt import FINALIZED, Receipt, read_receipt
 from frgroups.apply.run_registry import register_revert, register_run, unregister_revert
 from frgroups.apply.run_steps import Run
 from frgroups.apply.write_capabilities import stored_capabilities
@@ -36,7 +36,6 @@ from frgroups.review.approval import Approval, ApprovalSource, check_approval
 log = logging.getLogger("frgroups.apply")
 
 READ_BACK_WAITS: tuple[float, ...] = (0.5, 1.0, 2.0)
-_FINALIZED = "The run was finalized before all changes of the plan were made. Finalizing the run sent nothing."
 
 
 def apply_plan(
@@ -213,7 +212,7 @@ def finalize_plan(
         # Check the plan again, because another process might have applied or undone it before the lock was acquired.
         receipt = check_can_start(plan, run.journal)
         if receipt is None:
-            receipt = run.finalize(_FINALIZED, unless_complete=True)
+            receipt = run.finalize(FINALIZED, unless_complete=True)
     _log_result(receipt)
     return receipt
 

@@ -22,7 +22,7 @@ from frgroups.errors import (
 )
 from frgroups.internals.formatting import format_age, pluralize
 from frgroups.plan.finding import Finding
-from frgroups.plan.limit_overrides import limit_options, relaxed_limits
+from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.limits import plan_age_violations
 from frgroups.plan.plan import Plan
 from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
@@ -43,8 +43,9 @@ def check_target(client: Client, plan: Plan) -> None:
     if (client.tenant_uid, client.base_url) != (plan.tenant_uid, plan.base_url):
         raise WrongTenantError(
             f"Plan {plan.digest[:12]} is for tenant {plan.tenant_uid} at {plan.base_url}, but the client is "
-            f"connected to tenant {client.tenant_uid} at {client.base_url}. Nothing was sent. Use a client for the "
-            "tenant and host of the plan."
+            f"connected to tenant {client.tenant_uid} at {client.base_url}. Nothing was sent.",
+            hint="Use a client for the tenant and host of the plan.",
+            cli_hint="Set FRGROUPS_TENANT_UID and FRGROUPS_BASE_URL to the plan's tenant and host, or pass --tenant.",
         )
 
 
@@ -191,16 +192,9 @@ def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
     if not blocking:
         return
     messages = " ".join(finding.message for finding in blocking)
-    hint = cli_hint = ""
-    if any(finding.allow for finding in blocking):
-        limits, options = relaxed_limits(blocking, plan.limits), limit_options(blocking, plan.limits)
-        hint = f"To allow these changes, create a plan with limits={limits!r} and have it reviewed."
-        cli_hint = f"To allow these changes, create a plan with {options} and have it reviewed."
+    hint, cli_hint = limit_advice(blocking, plan.limits)
     raise PlanBlockedError(
-        f"Plan {plan.digest[:12]} is blocked by {pluralize(len(blocking), 'finding')}. {messages}",
-        hint=hint,
-        cli_hint=cli_hint,
-        findings=blocking,
+        f"{blocked_sentence(plan.digest, blocking)} {messages}", hint=hint, cli_hint=cli_hint, findings=blocking
     )
 
 

@@ -24,6 +24,8 @@ from frgroups.review.approval import format_approval
 
 FORMAT_VERSION = 2
 MAX_LISTED = 20
+# Start of the text in `stopped` for a finalized run.
+FINALIZED = "The run was finalized before all changes of the plan were made. Finalizing the run sent nothing."
 
 State = Literal["verified", "already", "rejected", "not_effective", "not_sent", "unknown"]
 
@@ -219,7 +221,14 @@ class Receipt:
         >>> print(receipt.summary())
         2 verified: read back and confirmed.
         """
-        lines = [
+        lines = []
+        if self.repeated and self.reverted_by:
+            lines.append(
+                f"This plan was applied at {format_utc(self.read_at)} and undone by plan {self.reverted_by[:12]}. "
+                "Nothing was sent."
+            )
+            lines.append("The undone run had this result:")
+        lines += [
             f"{self.counts[state]:,} {_LABELS[state]}: {text}."
             for state, text in STATES.items()
             if self.counts[state]
@@ -236,24 +245,25 @@ class Receipt:
             lines.append(f"The receipt contains placeholders for {pluralize(n, 'customer')} because of an erasure.")
         if self.stopped:
             lines.append(f"STOPPED: {self.stopped}")
-        if self.repeated:
+        if self.repeated and not self.reverted_by:
             lines.append(self._repeated_line())
         if not self.complete:
             lines.append(self._next_step())
         return "\n".join(lines) or "The plan contains no changes."
 
     def _repeated_line(self) -> str:
-        text = (
-            f"This plan was already applied. Its groups were last read at {format_utc(self.read_at)}. "
-            "This run sent nothing."
+        return (
+            f"This plan was already applied. Its groups were last read at {format_utc(self.read_at)}. This run sent "
+            "nothing. The receipt does not show later changes by other clients."
         )
-        if self.reverted_by:
-            text += f" The plan has since been undone by plan {self.reverted_by[:12]}."
-        return f"{text} The receipt does not show later changes by other clients."
 
     def _next_step(self) -> str:
         if self.erasure_id:
             return "The plan cannot be resumed. Load the tenant again and create a new plan."
+        if self.stopped.startswith(FINALIZED):
+            if self.counts["unknown"]:
+                return "To check the changes that are not confirmed, finalize the plan again."
+            return "The receipt is final. To make the remaining changes, create a new plan."
         if self.stopped or self.counts["not_sent"]:
             return "To resume the run, apply the same plan again."
         return "To check the changes that are not confirmed, apply the same plan again."

@@ -9,7 +9,7 @@ import pandas as pd
 
 from frgroups.apply.receipt import Receipt
 from frgroups.apply.run_registry import reverted_by
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import agree, pluralize
 from frgroups.internals.tombstones import is_tombstone
 from frgroups.internals.validation import check_type
 from frgroups.plan.exclusions import ExcludedChange, Exclusions, apply_exclusions
@@ -85,12 +85,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
                 )
                 notes.append(Finding("unverifiable", text, False, group.uid))
         if group.uid in receipt.created:
-            left = pluralize(len(after) - len(change.remove), "member")
-            text = (
-                f"The original plan created group {group.name}. The undo plan does not delete the group and leaves "
-                f"{left} in it."
-            )
-            notes.append(Finding("created_group_stays", text, False, group.uid))
+            notes.append(_created_group_stays(change))
     purpose = ""
     if receipt.plan.purpose:
         purpose = f"Undo: {receipt.plan.purpose}"
@@ -146,6 +141,18 @@ def _not_finalized(receipt: Receipt, group: GroupChange) -> list[Finding]:
         "receipt."
     )
     return [Finding("not_finalized", text, False, group.uid, n)]
+
+
+def _created_group_stays(change: GroupChange) -> Finding:
+    n_left = change.n_after
+    if n_left:
+        verb = agree(n_left, "remains", "remain")
+        text = f"The undo does not delete the group, and {pluralize(n_left, 'member')} {verb} in it."
+    elif change.remove:
+        text = "The undo empties the group but does not delete it."
+    else:
+        text = "The undo does not delete the group, which has no members."
+    return Finding("created_group_stays", f"The original plan created group {change.name}. {text}", False, change.uid)
 
 
 def _verified(receipt: Receipt, group_uid: str, uids: Iterable[str], change: str) -> set[str]:

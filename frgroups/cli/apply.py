@@ -203,7 +203,7 @@ def _print_receipt(receipt: Receipt) -> None:
         )
         return
     print_text(f"Receipt: {receipt.path}")
-    if receipt.counts["verified"]:
+    if receipt.counts["verified"] and not receipt.reverted_by:
         print_text(f"To undo: frgroups undo {receipt.path}")
 
 

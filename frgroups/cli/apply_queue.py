@@ -117,7 +117,10 @@ def _apply_queued(
 def _rejected(queued: QueuedPlan) -> dict[str, Any]:
     reason = queued.decision.message if queued.decision else ""
     name = queued.decision_file.name if queued.decision_file else "the rejection file"
-    message = f"{reason} If the reviewer has withdrawn the rejection, delete {name} in the folder of stopped plans."
+    message = (
+        f"{reason} Nothing was sent. If the reviewer has withdrawn the rejection, delete {name} in the folder of "
+        "stopped plans."
+    )
     return _stopped(queued, unsent_line(queued.path, "stopped", code_of(NotApprovedError(message)), message))
 
 

@@ -208,9 +208,7 @@ def plan(
         skip_unresolved=skip_unresolved,
         adds=mode != "keep_only",
     )
-    limits, limits_source = Limits(), "the register"
-    if limits_file is not None:
-        limits, limits_source = read_limits(limits_file), f"the register or {limits_file}"
+    limits = Limits() if limits_file is None else read_limits(limits_file)
     new_plan = plan_memberships(
         snapshot,
         {group: desired},
@@ -223,7 +221,7 @@ def plan(
         register=read_optional_register(register),
         purpose=purpose,
     )
-    save_plan(new_plan, out, pending=pending, limits_source=limits_source)
+    save_plan(new_plan, out, pending=pending)
     if new_plan.blocked:
         return 3
     return 2 if exit_code and not new_plan.is_empty else 0

@@ -15,6 +15,8 @@ from frgroups.internals.atomic_files import write_text
 
 FORMAT_VERSION = 2
 _KIND = re.compile(rb'"kind":\s*"frgroups ([^"]+)"')
+# The checksum is the first key of each file, so an incomplete file starts with it.
+_START = re.compile(r'\s*\{\s*"checksum"')
 
 
 def canonical_json(value: Any) -> str:
@@ -92,14 +94,14 @@ def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
         envelope = json.loads(text)
         actual_kind, version = envelope["kind"], envelope["format_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
+        if not _START.match(text):
+            raise CorruptFileError(f"{source} is not a frgroups {kind}.") from error
         raise CorruptFileError(
             f"{source} is corrupt: its {len(text)} characters do not contain a complete frgroups {kind}. "
             "Use the original file."
         ) from error
     if actual_kind != f"frgroups {kind}":
-        raise InputError(
-            f"{source} must contain a frgroups {kind}, got {actual_kind!r}. Pass the path of a {kind} file."
-        )
+        raise InputError(_wrong_kind(source, actual_kind, kind))
     if version != FORMAT_VERSION:
         raise InputError(
             f"{source} has format version {version}; this version of frgroups reads version {FORMAT_VERSION}. "
@@ -114,6 +116,18 @@ def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
             path=source,
         )
     return content
+
+
+def _wrong_kind(source: Path, actual_kind: object, kind: str) -> str:
+    actual = str(actual_kind)
+    if not actual.startswith("frgroups "):
+        return f"{source} is not a frgroups {kind}."
+    return f"{source} is {_with_article(actual.removeprefix('frgroups '))}, but {_with_article(kind)} is required."
+
+
+def _with_article(noun: str) -> str:
+    article = "an" if noun[:1] in tuple("aeiou") else "a"
+    return f"{article} {noun}"
 
 
 def _resolve_file(path: str | Path, kind: str) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.register import has_ended
-from frgroups.internals.formatting import format_list, format_percentage, pluralize
+from frgroups.internals.formatting import agree, format_list, format_percentage, pluralize
 from frgroups.internals.typing import IntArray
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
@@ -171,9 +171,10 @@ def _register_findings(group: GroupChange, row: Row) -> Iterator[Finding]:
 def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator[Finding]:
     n = sum(customers.pricelist.counts(customers.add[group.uid]).values())
     if n:
+        join, have = agree(n, "joins", "join"), agree(n, "has", "have")
         text = (
-            f"The plan adds {pluralize(n, 'customer')} with an individual price list to {group.name}. "
-            "The API does not report which price list applies."
+            f"{pluralize(n, 'customer')} who {join} {group.name} {have} their own price list. The API does not "
+            "report which price list applies, so check this before you approve."
         )
         yield Finding("own_pricelist", text, False, group.uid, n)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from frgroups.internals.formatting import pluralize
 from frgroups.plan.finding import Finding
-from frgroups.plan.limits import OFF, Limits
+from frgroups.plan.limits import LIMIT_NAMES, OFF, Limits
 
 
 def relaxed_limits(findings: Iterable[Finding], limits: Limits) -> Limits:
@@ -69,6 +70,43 @@ def limit_options(findings: Iterable[Finding], limits: Limits) -> str:
     for uid, values in _required_values_by_group(with_own_limits).items():
         parts.append(f"{', '.join(_settings(values))} for group {uid} in the register or the --limits file")
     return " and ".join(filter(None, parts))
+
+
+def limit_advice(findings: Sequence[Finding], limits: Limits) -> tuple[str, str]:
+    """
+    Return the hints for Python and for the command line that explain how to allow a blocked plan.
+
+    The hints are empty if no limit can allow the findings.
+
+    Examples
+    --------
+    >>> finding = Finding("removals_total", "", True, n=600, allow=(("removals_total", 600),))
+    >>> limit_advice([finding], Limits())[1]
+    'To allow these changes, create a new plan with --limit removals_total=600 and have it reviewed.'
+    """
+    if not any(finding.allow for finding in findings):
+        return "", ""
+    text = "To allow these changes, create a new plan with {} and have it reviewed."
+    hint = text.format(f"limits={relaxed_limits(findings, limits)!r}")
+    options = limit_options(findings, limits)
+    return hint, text.format(options) if options else ""
+
+
+def blocked_sentence(digest: str, findings: Sequence[Finding]) -> str:
+    """
+    Describe the number of findings that block a plan.
+
+    Examples
+    --------
+    >>> blocked_sentence("3f9c2a71d0e4" + "0" * 52, [Finding("removals_total", "", True)])
+    'Plan 3f9c2a71d0e4 is blocked by 1 limit.'
+    """
+    return f"Plan {digest[:12]} is blocked by {pluralize(len(findings), blocking_noun(findings))}."
+
+
+def blocking_noun(findings: Iterable[Finding]) -> str:
+    """Return "limit" if all blocking findings are exceeded limits, otherwise "finding"."""
+    return "limit" if all(finding.rule in LIMIT_NAMES for finding in findings) else "finding"
 
 
 def _is_less_strict(value: Any, current: Any, name: str) -> bool:

@@ -213,19 +213,33 @@ class Limits:
         Examples
         --------
         >>> Limits().removal_rule()
-        '100 customers or 10% of the members, whichever is less, but at least 2'
+        '10% of the members; at most 100, at least 2'
         """
-        parts = []
+        constant = self._constant_removals()
+        if constant is not None:
+            return pluralize(constant, "customer")
+        if self.removal_share is None:
+            return "off"
+        text = f"{format_limit_share(self.removal_share)} of the members"
+        bounds = []
         if self.removals_per_group is not None:
-            parts.append(pluralize(self.removals_per_group, "customer"))
-        if self.removal_share is not None:
-            parts.append(f"{format_limit_share(self.removal_share)} of the members")
-        text = " or ".join(parts)
-        if len(parts) > 1:
-            text += ", whichever is less"
-        if self.removal_floor and not self.allows_no_removal:
-            text += f", but at least {self.removal_floor}"
+            bounds.append(f"at most {self.removals_per_group:,}")
+        if self.removal_floor:
+            bounds.append(f"at least {self.removal_floor:,}")
+        if bounds:
+            text += f"; {', '.join(bounds)}"
         return text
+
+    def _constant_removals(self) -> int | None:
+        """Return the maximum number of removals if it does not depend on the number of members, otherwise None."""
+        floor = self.removal_floor or 0
+        if self.allows_no_removal:
+            return 0
+        if self.removals_per_group is None:
+            return None
+        if self.removal_share is None or self.removals_per_group <= floor:
+            return max(self.removals_per_group, floor)
+        return None
 
     def drift_allowed(self, baseline: int) -> float | None:
         """
@@ -352,6 +366,21 @@ def format_limit_share(share: float) -> str:
     ('10%', '29%', '0.125%')
     """
     return f"{round(100 * share, 4):g}%"
+
+
+def format_removals_allowed(limits: Limits, baseline: int) -> str:
+    """
+    Format the maximum number of removals from a group, with the rule if the maximum depends on the members.
+
+    Examples
+    --------
+    >>> format_removals_allowed(Limits(), 300), format_removals_allowed(Limits(removal_share=None), 300)
+    ('30 (10% of the members; at most 100, at least 2)', '100')
+    """
+    allowed = f"{int(limits.removals_allowed(baseline) or 0):,}"
+    if limits._constant_removals() is not None:
+        return allowed
+    return f"{allowed} ({limits.removal_rule()})"
 
 
 def _share_of(share: float | None, n: int) -> float | None:
@@ -522,11 +551,10 @@ def _group_violation(own: Limits, comparison: LimitComparison, group: GroupCount
 
 
 def _removal_text(own: Limits, group: GroupCounts) -> str:
-    allowed = int(own.removals_allowed(group.baseline) or 0)
     percentage = format_percentage(group.removes / max(group.baseline, 1))
     return (
         f"The plan removes {group.removes:,} of {pluralize(group.baseline, 'customer')} ({percentage}) from "
-        f"{group.name}. The limit for this group is {allowed:,} ({own.removal_rule()})."
+        f"{group.name}. The limit for this group is {format_removals_allowed(own, group.baseline)}."
     )
 
 

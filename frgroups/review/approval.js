@@ -100,7 +100,7 @@ if (deciding) {
     const before = decisions.has("approved") ? " The rejection overrides the approval that you downloaded earlier." : "";
     decisions.add("rejected");
     approved.textContent = "";
-    rejected.textContent = `${name} was downloaded. Send the file to the operator. The rejection blocks the plan as soon as the file is in the folder of the plan.${before}`;
+    rejected.textContent = `${name} was downloaded. Send it to the operator. The plan is blocked when the operator saves this file in the plan's folder.${before}`;
   });
 
   deciding.hidden = byId("rejecting").hidden = false;

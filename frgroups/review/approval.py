@@ -20,6 +20,7 @@ from frgroups.internals.checksummed_json import canonical_json, kind_of, read_ch
 from frgroups.internals.formatting import format_list, format_utc
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_text, check_type
+from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
 from frgroups.review.approval_policy import Policy
 
@@ -169,16 +170,16 @@ def approve_plan(
 
 def _check_may_approve(plan: Plan, target: Path) -> None:
     if plan.blocked:
-        messages = " ".join(finding.message for finding in plan.findings if finding.blocking)
-        raise NotApprovedError(
-            f"Plan {plan.digest[:12]} exceeds a limit and cannot be approved. {messages} Create another plan."
-        )
+        blocking = [finding for finding in plan.findings if finding.blocking]
+        messages = " ".join(finding.message for finding in blocking)
+        hint, cli_hint = limit_advice(blocking, plan.limits)
+        raise NotApprovedError(f"{blocked_sentence(plan.digest, blocking)} {messages}", hint=hint, cli_hint=cli_hint)
     if target.exists():
         content = _read_content(target)
         if _is_rejection(content, plan):
             raise NotApprovedError(
-                f"{_rejection_message(content, plan)} If the reviewer has withdrawn the rejection, delete {target} "
-                "and approve the plan again."
+                _rejection_message(content, plan),
+                hint=f"If the reviewer has withdrawn the rejection, delete {target} and approve the plan again.",
             )
 
 
@@ -321,7 +322,7 @@ def check_rejections(plan: Plan, approval: ApprovalSource) -> None:
                 )
             if decision is not None and not decision.approved:
                 raise NotApprovedError(
-                    f"{decision.message} If the reviewer has withdrawn the rejection, delete {path}."
+                    decision.message, hint=f"If the reviewer has withdrawn the rejection, delete {path}."
                 )
 
 

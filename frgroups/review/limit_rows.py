@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
-from frgroups.internals.formatting import agree, format_duration, format_utc, pluralize
+from frgroups.internals.formatting import agree, format_age, format_duration, format_utc, pluralize
 from frgroups.internals.timestamps import parse_duration
 from frgroups.plan.limit_checks import LimitCheck, LimitState, limit_checks
-from frgroups.plan.limits import GROUP_LIMIT_NAMES, format_limit_share
+from frgroups.plan.limits import GROUP_LIMIT_NAMES, format_limit_share, format_removals_allowed
 from frgroups.plan.plan import Plan
 from frgroups.review.plan_sentences import plan_expires
 
@@ -18,8 +19,8 @@ RESULT_TEXTS: dict[LimitState, str] = {
     "off": "Off",
     "later": "Checked before sending",
 }
-NO_LIMIT = "no limit"
-UNKNOWN_YET = "known when the plan is applied"
+NO_LIMIT = "off"
+UNKNOWN_YET = "not known yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,10 @@ def own_limits(plan: Plan) -> list[str]:
 
 
 def _removals_per_group(_: Plan, check: LimitCheck) -> tuple[str, str]:
-    rule = check.limits.removal_rule()
     if check.group is None:
-        return _without_limited_group(check, "no removals"), rule
+        return _without_limited_group(check, "no removals"), check.limits.removal_rule()
     usage = f"{check.value:,} of {check.group.baseline:,} in {check.group.name}{_other_groups(check)}"
-    return usage, f"{int(check.allowed or 0):,} ({rule})"
+    return usage, format_removals_allowed(check.limits, check.group.baseline)
 
 
 def _additions_per_group(_: Plan, check: LimitCheck) -> tuple[str, str]:
@@ -85,7 +85,7 @@ def _additions_per_group(_: Plan, check: LimitCheck) -> tuple[str, str]:
 
 def _without_limited_group(check: LimitCheck, unchanged: str) -> str:
     if check.n_unlimited:
-        return f"no limit for {pluralize(check.n_unlimited, 'group')}"
+        return f"off for {pluralize(check.n_unlimited, 'group')}"
     return unchanged
 
 
@@ -97,7 +97,7 @@ def _other_groups(check: LimitCheck) -> str:
     elif check.n_groups > 1:
         text += " (the group closest to its limit)"
     if check.n_unlimited:
-        text += f", no limit for {check.n_unlimited:,} other {agree(check.n_unlimited, 'group', 'groups')}"
+        text += f", off for {check.n_unlimited:,} other {agree(check.n_unlimited, 'group', 'groups')}"
     return text
 
 
@@ -115,7 +115,9 @@ def _emptied_groups(_: Plan, check: LimitCheck) -> tuple[str, str]:
 
 
 def _data_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
-    usage = f"{check.value:,.1f} hours at planning time (data read at {format_utc(plan.snapshot_taken_at)})"
+    age = timedelta(hours=check.value or 0)
+    text = format_age(age) if age >= timedelta(minutes=1) else "less than 1 minute"
+    usage = f"{text} at planning time (data read at {format_utc(plan.snapshot_taken_at)})"
     return usage, _age_limit(check.limits.snapshot_max_age)
 
 
@@ -134,7 +136,10 @@ def _removals_per_day(_: Plan, check: LimitCheck) -> tuple[str, str]:
 
 def _drift(_: Plan, check: LimitCheck) -> tuple[str, str]:
     percentage = format_limit_share(check.allowed or 0)
-    return UNKNOWN_YET, f"{percentage} of a group, at least {check.limits.drift_floor or 0}"
+    allowed = f"{percentage} of a group's members"
+    if check.limits.drift_floor:
+        allowed += f", or {pluralize(check.limits.drift_floor, 'customer')} if that is more"
+    return UNKNOWN_YET, allowed
 
 
 def _plan_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:

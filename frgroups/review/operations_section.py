@@ -54,6 +54,10 @@ class OperationsView:
         Maximum number of operations in `rows` and in `data`.
     columns, rows
         The table that the page shows without JavaScript.
+    filters
+        Value and label of each filter that selects a part of the operations.
+    order
+        Description of the order of the operations, or "".
     data
         The operations for the script. Repeated values are stored once in "words", and the rows contain their indices.
     """
@@ -63,6 +67,8 @@ class OperationsView:
     n_page: int
     columns: list[Column]
     rows: list[tuple[Any, ...]]
+    filters: list[tuple[str, str]]
+    order: str
     data: dict[str, Any]
 
 
@@ -76,15 +82,39 @@ def operations_view(table: pd.DataFrame) -> OperationsView:
         n_page=PAGE_ROWS,
         columns=[Column(name, _LABELS[name], name in _UID_COLUMNS) for name in names],
         rows=list(plain_rows.itertuples(index=False, name=None)),
+        filters=_filters(table),
+        order=_order(table),
         data=_script_data(table[names].head(PAGE_ROWS)),
     )
 
 
 def _filled_columns(table: pd.DataFrame) -> list[str]:
     """Return the names of the operations columns that the review page shows. Empty optional columns are omitted."""
-    optional = (NAME, *FACT_COLUMNS)
+    optional = (NAME, "finding", *FACT_COLUMNS)
     empty = {name for name in optional if name not in table or (table[name] == "").all()}
     return [name for name in _LABELS if name not in empty]
+
+
+def _filters(table: pd.DataFrame) -> list[tuple[str, str]]:
+    filters = []
+    if table["change"].nunique() > 1:
+        filters += [("remove", "removals"), ("add", "additions")]
+    if table["finding"].any():
+        filters.append(("finding", "with a finding"))
+    return filters
+
+
+def _order(table: pd.DataFrame) -> str:
+    additions = table[table["change"] == "add"]
+    n_findings = int((additions["finding"] != "").sum())
+    is_mixed = 0 < n_findings < len(additions)
+    if len(additions) == len(table):
+        return "Additions with a finding are listed first." if is_mixed else ""
+    if additions.empty:
+        return ""
+    if is_mixed:
+        return "Removals are listed first, followed by additions with a finding and the other additions."
+    return "Removals are listed first, followed by additions."
 
 
 def _script_data(table: pd.DataFrame) -> dict[str, Any]:

@@ -106,10 +106,10 @@ if (island) {
     const to = Math.min(from + n, visibleRows.length);
     const total = visibleRows.length === rows.length
       ? number(rows.length)
-      : `${number(visibleRows.length)} ${visibleRows.length === 1 ? "match" : "matches"} in ${number(rows.length)} operations`;
+      : `${number(visibleRows.length)} ${visibleRows.length === 1 ? "match" : "matches"} in ${number(rows.length)} changes`;
     status.textContent = visibleRows.length
       ? `${printing ? "Printed: rows" : "Rows"} ${number(from + 1)} to ${number(to)} of ${total}.`
-      : `No matches in ${number(rows.length)} operations.`;
+      : `No matches in ${number(rows.length)} changes.`;
     byId("previous").disabled = from === 0;
     byId("next").disabled = to >= visibleRows.length;
   };
@@ -117,7 +117,7 @@ if (island) {
 
   const choose = () => {
     const terms = search.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
-    const kind = show.value;
+    const kind = show ? show.value : "all";
     const matches = (index) => {
       const row = rows[index];
       if (kind === "finding" && !value(row, finding)) return false;
@@ -158,7 +158,7 @@ if (island) {
   });
   let waiting = 0;
   search.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(choose, 150); });
-  show.addEventListener("change", choose);
+  if (show) show.addEventListener("change", choose);
   byId("as-planned").addEventListener("click", () => { order = null; choose(); });
   byId("previous").addEventListener("click", () => turn(page - 1));
   byId("next").addEventListener("click", () => turn(page + 1));

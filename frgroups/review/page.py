@@ -9,7 +9,6 @@ from frgroups.internals.formatting import total_hours
 from frgroups.internals.html import render_page
 from frgroups.plan.finding import Finding
 from frgroups.plan.limit_overrides import relaxed_limits
-from frgroups.plan.moves import format_moves
 from frgroups.plan.plan import Plan
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
@@ -17,11 +16,15 @@ from frgroups.review.groups_section import group_picture
 from frgroups.review.limit_rows import RESULT_TEXTS, limit_rows, own_limits
 from frgroups.review.operations_section import operations_view
 from frgroups.review.plan_sentences import (
+    blocked_advice,
     blocked_groups,
+    blocked_text,
+    can_be_approved,
     customers_sentence,
     findings_by_severity,
     groups_by_severity,
     headline,
+    moves_sentences,
     operations_table,
     plan_expires,
 )
@@ -83,7 +86,9 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
         headline=headline(plan),
         paragraphs=_introduction(plan),
         n_findings=len(plan.findings),
-        n_blocking=sum(finding.blocking for finding in plan.findings),
+        can_be_approved=can_be_approved(plan),
+        blocked_text=blocked_text(plan),
+        blocked_advice=blocked_advice(plan),
         limits=limit_rows(plan),
         result_texts=RESULT_TEXTS,
         own_limits=own_limits(plan),
@@ -102,7 +107,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
 
 
 def _introduction(plan: Plan) -> list[str]:
-    paragraphs = [customers_sentence(plan), " ".join(format_moves(plan.moves()))]
+    paragraphs = [customers_sentence(plan), moves_sentences(plan)]
     if plan.purpose:
         paragraphs.insert(0, f"Purpose: {plan.purpose}")
     return [paragraph for paragraph in paragraphs if paragraph]

@@ -12,6 +12,8 @@ from frgroups.internals.timestamps import parse_duration
 from frgroups.plan.customer_facts import customer_facts
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
+from frgroups.plan.limit_overrides import blocking_noun
+from frgroups.plan.moves import format_moves
 from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import NAME, lookup_names
 from frgroups.snapshot.snapshot import Snapshot
@@ -67,18 +69,41 @@ def _n_customers(plan: Plan) -> int:
 
 
 def customers_sentence(plan: Plan) -> str:
-    """Return sentences with the number of affected customers and of customers who move between groups, or ""."""
+    """Describe the number of affected customers, or return ""."""
     n_customers = _n_customers(plan)
     if not n_customers:
         return ""
-    sentence = f"{pluralize(n_customers, 'customer')} {agree(n_customers, 'is', 'are')} affected."
-    n_moving = plan.moves()["customer_uid"].nunique()
-    if not n_moving:
-        return sentence
-    return (
-        f"{sentence} The plan moves {pluralize(n_moving, 'customer')} from one group to another. Additions are sent "
-        "first, so that a customer who moves is briefly in both groups."
-    )
+    return f"{pluralize(n_customers, 'customer')} {agree(n_customers, 'is', 'are')} affected."
+
+
+def moves_sentences(plan: Plan) -> str:
+    """Describe the moves between groups, and the order of their requests if the plan can be approved."""
+    moves = plan.moves()
+    sentences = format_moves(moves)
+    if sentences and can_be_approved(plan):
+        subject = agree(moves["customer_uid"].nunique(), "this customer is", "these customers are")
+        sentences.append(f"For a short time, {subject} in both groups, because additions are sent first.")
+    return " ".join(sentences)
+
+
+def can_be_approved(plan: Plan) -> bool:
+    """Return True if the plan contains changes, has a host, and is not blocked."""
+    return not (plan.is_empty or plan.blocked or plan.base_url is None)
+
+
+def blocked_text(plan: Plan) -> str:
+    """Describe why a blocked plan cannot be approved."""
+    blocking = [finding for finding in plan.findings if finding.blocking]
+    noun = blocking_noun(blocking)
+    verb = "exceeds" if noun == "limit" else "is blocked by"
+    return f"This plan {verb} {pluralize(len(blocking), noun)}. It cannot be approved or applied."
+
+
+def blocked_advice(plan: Plan) -> str:
+    """Describe what the reviewer of a blocked plan can do."""
+    if any(finding.allow for finding in plan.findings if finding.blocking):
+        return "Ask the operator for a new plan with fewer changes or wider limits."
+    return "Ask the operator for a new plan."
 
 
 def group_sentence(group: GroupChange) -> str:

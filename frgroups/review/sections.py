@@ -9,17 +9,20 @@ import pandas as pd
 
 from frgroups.api.environments import environment_of
 from frgroups.internals.formatting import format_utc, pluralize, total_hours
-from frgroups.plan.moves import format_moves
 from frgroups.plan.plan import Plan
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.limit_rows import RESULT_TEXTS, limit_rows, own_limits
 from frgroups.review.plan_sentences import (
+    blocked_advice,
+    blocked_text,
+    can_be_approved,
     customers_sentence,
     findings_by_severity,
     group_sentence,
     groups_by_severity,
     headline,
+    moves_sentences,
     operations_table,
     plan_expires,
 )
@@ -44,7 +47,7 @@ class Section:
     table
         Table to show last, or None.
     is_all
-        Whether the table contains all operations of the plan.
+        Whether the table contains all changes of the plan.
     """
 
     title: str
@@ -56,18 +59,22 @@ class Section:
 
 
 def review_sections(plan: Plan, personal: Snapshot | None = None) -> list[Section]:
-    """Return all sections: summary, groups, findings, limits, decision, and operations."""
+    """Return all sections: summary, groups, findings, limits, decision, and changes."""
     findings = tuple(str(finding) for finding in findings_by_severity(plan))
     sections = [_summary_section(plan, personal)]
     if plan.groups:
         sections.append(Section("Groups", lines=tuple(map(group_sentence, groups_by_severity(plan)))))
     sections.append(Section("Findings", lines=findings or ("None.",)))
     sections.append(Section("Limits", lines=tuple(own_limits(plan)), table=_limits_table(plan)))
-    if not (plan.is_empty or plan.blocked or plan.base_url is None):
+    if can_be_approved(plan):
         sections.append(_decision_section(plan))
     operations = operations_table(plan, personal)
     if len(operations):
-        title = f"{pluralize(len(operations), 'operation')}, removals first"
+        title = pluralize(len(operations), "change")
+        if plan.n_add and plan.n_remove:
+            title += " (removals are listed first)"
+        if not operations["finding"].any():
+            operations = operations.drop(columns="finding")
         sections.append(Section(title, table=operations, is_all=True))
     return sections
 
@@ -77,7 +84,7 @@ def _summary_section(plan: Plan, personal: Snapshot | None) -> Section:
     if personal is not None:
         alarms.append(WATERMARK)
     if plan.blocked:
-        alarms.append("BLOCKED: This plan exceeds a limit. It cannot be approved or applied.")
+        alarms.append(f"BLOCKED: {blocked_text(plan)} {blocked_advice(plan)}")
     return Section(f"Review: {headline(plan)}", tuple(alarms), tuple(_summary_lines(plan)))
 
 
@@ -95,8 +102,11 @@ def _summary_lines(plan: Plan) -> Iterator[str]:
     customers = customers_sentence(plan)
     if customers:
         yield customers
-        yield from format_moves(plan.moves())
-        yield str(plan.request_estimate)
+        moves = moves_sentences(plan)
+        if moves:
+            yield moves
+        if can_be_approved(plan):
+            yield str(plan.request_estimate)
 
 
 def _limits_table(plan: Plan) -> pd.DataFrame:
@@ -108,12 +118,13 @@ def _decision_section(plan: Plan) -> Section:
     expires = plan_expires(plan)
     lines = [
         f"To approve the plan, send this text to the operator: approved {plan.digest[:12]}",
-        "If you do not approve the plan, send the reason to the operator. No changes are sent without an approval.",
-        f"An approval is valid for {total_hours(VALID_FOR):g} hours.",
+        "If something is wrong, reject the plan and send the reason to the operator. No changes are sent "
+        "without an approval.",
+        f"An approval is valid for {total_hours(VALID_FOR):g} hours after it is given.",
     ]
     if expires is not None:
         lines.append(f"The plan can be applied until {format_utc(expires)}.")
     lines.append(f"Digest: {plan.digest}")
     lines.append("The operator creates the approval file and applies the plan with these commands:")
     commands = ('frgroups approve PLAN --by "NAME"', "frgroups apply PLAN --approve APPROVAL")
-    return Section("To approve", lines=tuple(lines), commands=commands)
+    return Section("Approve or reject", lines=tuple(lines), commands=commands)

@@ -65,7 +65,7 @@ def _cell(value: object) -> str:
 
 def write_workbook(path: Path, plan: Plan, personal: Snapshot | None = None) -> None:
     """
-    Write the review as a workbook with the sheets "Review" and "Operations".
+    Write the review as a workbook with the sheets "Review" and "Changes".
 
     Each cell is stored as text with the number format "@" and a quote prefix, so that Excel does not change values
     such as `=1+1` and `0150`.
@@ -78,7 +78,7 @@ def write_workbook(path: Path, plan: Plan, personal: Snapshot | None = None) -> 
     table = operations_table(plan, personal)
     if len(table) > ROWS:
         raise InputError(
-            f"An Excel sheet can contain {ROWS:,} operations, but the plan has {len(table):,}. Use the suffix .csv."
+            f"An Excel sheet can contain {ROWS:,} changes, but the plan has {len(table):,}. Use the suffix .csv."
         )
     book = _new_workbook()
     # `erase_customer` identifies reviews by these document properties, which do not change when Excel saves a file.
@@ -87,7 +87,7 @@ def write_workbook(path: Path, plan: Plan, personal: Snapshot | None = None) -> 
     book.properties.creator = "frgroups"
     _write_review_sheet(book.create_sheet("Review"), plan, personal)
     if len(table):
-        _write_operations_sheet(book.create_sheet("Operations"), table)
+        _write_operations_sheet(book.create_sheet("Changes"), table)
     if personal is not None:
         for sheet in book.worksheets:
             sheet.oddHeader.center.text = sheet.oddFooter.center.text = WATERMARK
@@ -109,7 +109,7 @@ def _write_review_sheet(sheet: Any, plan: Plan, personal: Snapshot | None) -> No
         sheet.column_dimensions[letter].width = 24
     for section in review_sections(plan, personal):
         if section.is_all:
-            sheet.append(_texts(sheet, [f"{section.title}: see the sheet Operations"], bold))
+            sheet.append(_texts(sheet, [f"{section.title}: see the sheet Changes"], bold))
             continue
         sheet.append(_texts(sheet, [section.title], bold))
         for alarm in section.alarms:

@@ -169,6 +169,8 @@ def test_finalize_and_undo(client, world, monkeypatch):
     assert receipt.counts["verified"] == len(world.members("vip")) - 10 == 200
     assert sum(receipt.counts.values()) == 290 and not receipt.ok and not receipt.complete
     assert "finalized" in receipt.stopped and fg.read_receipt(receipt.path).counts == receipt.counts
+    last = receipt.summary().splitlines()[-1]
+    assert "new plan" in last and "resume" not in receipt.summary()
     assert apply(client, fg.plan_undo(receipt, limits=OPEN)).ok
     assert world.members("vip") == PEOPLE[:10]
 

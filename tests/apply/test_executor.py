@@ -205,6 +205,20 @@ def test_approval_file(client, world, tmp_path):
     assert receipt.ok and receipt.approval["by"] == "Kari"
 
 
+def test_rejection_advice(client, world, tmp_path):
+    "The error for a rejected plan states that nothing was sent before it explains how to withdraw the rejection."
+    plan = plan_for(client, {"vip": ["c200"]})
+    approval = fg.approve_plan(plan, tmp_path / "yes.approval.json", by="Kari")
+    rejection = fg.approve_plan(plan, tmp_path / "no.approval.json", by="Kari", reject="too many")
+
+    with pytest.raises(NotApprovedError, match="too many") as rejected:
+        fg.apply_plan(client, plan, approval=approval)
+
+    text = str(rejected.value)
+    assert text.count("Nothing was sent.") == 1
+    assert text.index("Nothing was sent.") < text.index("withdrawn") < text.index(str(rejection))
+
+
 def test_blocked_plan(client, world):
     "A plan that exceeds a limit is rejected before a request is sent, and the error contains both numbers."
     plan = plan_for(client, {"vip": PEOPLE[:2]}, mode="mirror", limits=fg.Limits())
@@ -251,8 +265,10 @@ def test_wrong_tenant(client, world):
     world.clear_requests()
 
     for changed in ({"tenant_uid": "other"}, {"base_url": "https://api.example.test/v2"}, {"base_url": None}):
-        with pytest.raises(WrongTenantError):
+        with pytest.raises(WrongTenantError) as wrong:
             apply(client, replace(plan, **changed))
+        needed = ("FRGROUPS_TENANT_UID", "FRGROUPS_BASE_URL", "--tenant") if None not in changed.values() else ()
+        assert [name for name in needed if name not in wrong.value.cli_text] == []
     with world.client() as reader, pytest.raises(NotWritableError):
         apply(reader, plan)
 

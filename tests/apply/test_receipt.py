@@ -274,7 +274,27 @@ def test_undo():
     assert undo.reverts == PLAN.digest
     assert not any(group.create for group in undo.groups)
     assert [note.rule for note in undo.notes] == ["created_group_stays"]
-    assert "0 members" in undo.notes[0].message
+    assert "empties" in undo.notes[0].message and "Black Week" in undo.notes[0].message
+
+
+def test_undo_of_new_group_with_other_members():
+    "If others have added members to the new group, the finding of the undo contains their number."
+    after = AFTER | {"bw": {"c-1", "c-8", "c-9"}}
+
+    [note] = plan_undo(receipt_of(PLAN, DONE, after)).notes
+
+    assert "2 members remain" in note.message and "empties" not in note.message
+
+
+def test_summary_of_undone_plan():
+    "The summary of an undone plan starts with the ID of the undo."
+    receipt = receipt_of(PLAN, DONE, AFTER, repeated=True, reverted_by="3f9c2a71d0e4" + "0" * 52)
+
+    first, *others = receipt.summary().splitlines()
+
+    assert "3f9c2a71d0e4" in first and "Nothing was sent." in first
+    assert any("4 verified" in line for line in others)
+    assert "3f9c2a71d0e4" not in "".join(others)
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state != "verified"])

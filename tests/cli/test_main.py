@@ -70,7 +70,9 @@ def test_workflow(loaded, capsys, tmp_path):
     assert main(["approve", str(plan), "--by", "Kari"]) == 0
     approval = plan.with_suffix(".approval.json")
     assert main(["apply", str(plan), "--approve", str(approval)]) == 0
-    receipt = path_after("Receipt", capsys.readouterr().out)
+    out = capsys.readouterr().out
+    receipt = path_after("Receipt", out)
+    assert f"frgroups undo {receipt}" in out
     assert main(["show", str(receipt)]) == 0
     assert main(["undo", str(receipt)]) == 3
     blocked = path_after("Plan", capsys.readouterr().out)
@@ -81,7 +83,31 @@ def test_workflow(loaded, capsys, tmp_path):
     undo = path_after("Plan", capsys.readouterr().out)
     assert main(["apply", str(undo), "--approve", fg.read_plan(undo).digest[:12]]) == 0
     assert loaded.members("bw") == []
+    capsys.readouterr()
+    assert main(["apply", str(plan), "--approve", str(approval)]) == 0
+    first, *_ = out = capsys.readouterr().out.splitlines()
+    assert fg.read_plan(undo).digest[:12] in first and "Nothing was sent." in first
+    assert "frgroups undo" not in "".join(out)
     loaded.delete_group("bw")
+
+
+def test_blocked_plan(loaded, capsys, tmp_path):
+    "The output of plan and the errors of approve and apply contain the same sentence and advice."
+    plan = ["plan", "--group", "staff", "--members", "VIP - staff", "--limit", "additions_total=1"]
+    assert main(plan) == 3
+    captured = capsys.readouterr().out
+    path = path_after("Plan", captured)
+    blocked = fg.read_plan(path)
+    outputs = [captured]
+    assert main(["approve", str(path), "--by", "Kari"]) == 8
+    outputs.append(capsys.readouterr().err)
+    assert main(["apply", str(path), "--approve", blocked.digest]) == 3
+    outputs.append(capsys.readouterr().err)
+
+    for output in outputs:
+        text = " ".join(output.split())
+        assert f"Plan {blocked.digest[:12]} is blocked by 1 limit." in text
+        assert f"--limit additions_total={blocked.n_add} " in text
 
 
 def test_external_ids(loaded, capsys, tmp_path):
@@ -490,7 +516,7 @@ def test_protected_group(loaded, capsys, tmp_path):
     code = main(["plan", "--group", "staff", "--members", "staff | VIP", "--register", str(register)])
 
     out = capsys.readouterr().out
-    assert code == 3 and "the register" in out and "--limit" not in out
+    assert code == 3 and "the register" in out and "--limit " not in out
 
 
 def test_group_limit(loaded, capsys, tmp_path):

@@ -275,6 +275,18 @@ def test_other_version(tmp_path):
         read_plan(path)
 
 
+def test_kind_of_other_files(tmp_path):
+    "The error for another file contains the actual kind if the file has one. The file is not called corrupt."
+    approval = write_checksummed(tmp_path / "a.json", "approval", {})
+    notes = tmp_path / "notes.txt"
+    notes.write_text("No JSON")
+
+    with pytest.raises(InputError, match=r"a\.json is an approval, but a plan is required"):
+        read_plan(approval)
+    with pytest.raises(InputError, match=r"notes\.txt is not a frgroups plan\.$"):
+        read_plan(notes)
+
+
 def test_other_files(tmp_path):
     "Files that are not plans raise InputError, which contains the path."
     approval = write_checksummed(tmp_path / "a.json", "approval", {})

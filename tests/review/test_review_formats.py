@@ -42,7 +42,7 @@ def test_workbook_sheets(tmp_path):
 
     found = sheets(plan, tmp_path)
 
-    rows = [[cell.value for cell in row] for row in found["Operations"]]
+    rows = [[cell.value for cell in row] for row in found["Changes"]]
     at = [rows[0].index(name) for name in ("customer_group_uid", "customer_uid", "change")]
     assert [tuple(row[place] for place in at) for row in rows[1:]] == in_html(plan)
     read = [row[0].value for row in found["Review"] if row[0].value]
@@ -65,7 +65,7 @@ def test_workbook_long_text(tmp_path):
     "Control characters are escaped, and text that is too long for a cell is truncated with a note."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": "a\x07" + "b" * 40_000})
 
-    (name,) = {row[1].value for row in sheets(plan, tmp_path)["Operations"][1:]}
+    (name,) = {row[1].value for row in sheets(plan, tmp_path)["Changes"][1:]}
 
     assert name.startswith("a\\u0007bb")
     assert re.search("truncated: 40,007 .*32,767$", name)
@@ -98,7 +98,7 @@ def test_text_columns():
 
     assert lines[1] == "=" * len(lines[0])
     assert f"- Digest: {plan.digest}" in lines
-    start = lines.index("4 operations, removals first")
+    start = lines.index("4 changes (removals are listed first)")
     head, *rows = lines[start + 3 : start + 8]
     found = [(row.split()[0], row[head.index("customer_uid") :].split()[0]) for row in rows]
     assert found == [(group, customer) for group, customer, _ in in_html(plan)]

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from frgroups.api.environments import PRODUCTION, STAGE, environment_of
 from frgroups.errors import InputError
 from frgroups.internals.html import csp_hash
+from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.customer_facts import WITHHELD
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limit_overrides import relaxed_limits
@@ -120,7 +121,7 @@ def in_html(plan):
 def in_markdown(plan):
     """Return the operations in the Markdown review, in the order of the review."""
     lines = review_markdown(plan).split("\n")
-    start = next((at for at, line in enumerate(lines) if re.match(r"## [\d,]+ operations?", line)), len(lines) - 3)
+    start = next((at for at, line in enumerate(lines) if re.match(r"## [\d,]+ changes?", line)), len(lines) - 3)
     found = []
     for line in lines[start + 4 :]:
         if line:
@@ -151,7 +152,7 @@ def test_first_screen():
         assert f"- {group.sentence()}" in review_markdown(plan)
     assert "Tenant" in text and "nordvik" in text and STAGE in text
     assert "2 additions and 2 removals in 2 groups" in text
-    assert "3 customers" in text and "1 customer from one group" in text
+    assert "3 customers" in text and text.count("1 customer moves from Black Week VIP to Ansatte.") == 1
 
 
 def test_moves_and_cost():
@@ -242,6 +243,30 @@ def test_blocked_plan():
     assert not [attributes for _, attributes in page.tags if "data-copy" in attributes]
 
 
+def test_blocked_plan_advice():
+    "The review of a blocked plan contains the number of limits and the next step, but nothing about applying it."
+    plan = blocked()
+    n_limits = sum(finding.blocking for finding in plan.findings)
+
+    for text in (Page(review_html(plan)).text, review_markdown(plan)):
+        assert f"exceeds {n_limits} limits" in text
+        assert "Ask the operator for a new plan with fewer changes or wider limits." in text
+        assert str(plan.request_estimate) not in text
+        assert "If you approve the plan" not in text
+        assert "Additions are sent" not in text and "additions are sent" not in text
+
+
+def test_erased_customers():
+    "A plan that is blocked by a finding without a limit does not mention limits as the reason."
+    plan = planned()
+    group = replace(plan.groups[0], add=(*plan.groups[0].add, "(erased-1)"))
+    assert count_tombstones(group.add) == 1
+
+    text = review_markdown(replace(plan, groups=(group, *plan.groups[1:])))
+
+    assert "is blocked by 1 finding" in text and "exceeds" not in text and "wider limits" not in text
+
+
 def test_blocking_findings():
     "The review lists blocking findings first, with the limits that would allow the change."
     plan = blocked()
@@ -303,6 +328,46 @@ def many():
     """Return a plan with 40 additions to two groups."""
     wanted = {"an": [f"c-{n:03d}" for n in range(20)], "st": [f"c-{n:03d}" for n in range(30, 50)]}
     return planned(wanted=wanted, mode="add")
+
+
+def without_findings():
+    """Return a plan with one removal and one addition, without a finding about a customer."""
+    return planned(wanted={"bw": [f"c-{n:03d}" for n in range(1, 40)], "an": ["c-001"]})
+
+
+def test_no_findings():
+    "If no operation has a finding, the page and the Markdown have no column or filter for findings. The CSV has one."
+    plan = without_findings()
+
+    page = Page(review_html(plan))
+
+    assert not [row for row in page.rows if "Finding" in row]
+    assert "with a finding" not in page.text
+    assert [attributes["value"] for tag, attributes in page.tags if tag == "option"] == ["all", "remove", "add"]
+    assert "finding" not in json.loads(page.scripts[0])["columns"]
+    assert "| finding |" not in review_markdown(plan) and "| finding |" in review_markdown(planned())
+    assert csv_rows(plan)[0]["finding"] == "" and "finding" in plan.table()
+    assert "with a finding" in Page(review_html(planned())).text
+
+
+@pytest.mark.parametrize("make", [without_findings, planned])
+def test_order_of_requests(make):
+    "The page states exactly once that additions are sent first, with or without moves."
+    text = Page(review_html(make())).text
+
+    assert len(re.findall("additions are sent", text, re.IGNORECASE)) == 1
+
+
+def test_no_additions():
+    "The review of a plan without additions does not describe the order of additions and removals."
+    plan = planned(wanted={"bw": [f"c-{n:03d}" for n in range(1, 40)]})
+
+    page = Page(review_html(plan))
+
+    assert plan.n_add == 0
+    assert "dditions are" not in page.text and "followed by" not in page.text
+    assert [attributes for tag, attributes in page.tags if tag == "option"] == []
+    assert "## 1 change\n" in review_markdown(plan)
 
 
 def test_table_without_script():
@@ -532,7 +597,7 @@ def test_cut_lists(monkeypatch):
 
     page = Page(review_html(plan))
 
-    for part in ("first 30 of 40 operations", "first 10 of 40 operations", "first 12 of 20 groups"):
+    for part in ("first 30 of 40 changes", "first 10 of 40 changes", "first 12 of 20 groups"):
         assert part in page.text
     assert "first 12 of 20 findings" in page.text
     assert "14 more groups with 28 additions and 0 removals" in page.text
@@ -547,8 +612,8 @@ def test_similar_findings():
 
     text = Page(review_html(plan)).text
 
-    assert "19 more findings" in text
-    assert "All 20 findings" in text
+    assert "19 similar findings" in text
+    assert "Findings (20)" in text
     assert all(finding.message in text for finding in plan.findings)
 
 
@@ -568,6 +633,22 @@ def test_limit_checks():
     assert states["Age of the plan"][1:] == ("7 days, until 2026-11-30 08:10 UTC", "later")
     assert off["Removals in all groups"] == "off"
     assert broken["Removals in one group"] == broken["Groups left without members"] == "over"
+
+
+def test_limit_texts():
+    "A limit without a share shows only its number. Limits that are off are called off."
+    alone = {check.limit: check for check in limit_rows(planned(limits=Limits(removal_share=None, drift_share=0.2)))}
+    off = {check.limit: check for check in limit_rows(planned(limits=Limits(removals_total=None, drift_floor=None)))}
+
+    assert alone["Removals in one group"].allowed == "100"
+    assert alone["Changes by other users since the data was read"].allowed == (
+        "20% of a group's members, or 2 customers if that is more"
+    )
+    assert off["Changes by other users since the data was read"].allowed == "10% of a group's members"
+    assert off["Removals in all groups"].allowed == "off"
+    assert alone["Age of the data used"].plan.startswith("2 h at planning time")
+    fresh = {check.limit: check for check in limit_rows(replace(planned(), snapshot_taken_at=PLANNED_AT))}
+    assert fresh["Age of the data used"].plan.startswith("less than 1 minute")
 
 
 def test_own_limits():
@@ -692,4 +773,4 @@ def test_large_plan():
     assert html.count('-c",') == n
     assert len(html.encode()) < 8_000_000
     assert events.count("call") < 25 * n
-    assert "100,000 operations" in unescape(html)
+    assert "Changes (100,000)" in unescape(html)
