@@ -263,7 +263,7 @@ class Receipt:
         if self.stopped.startswith(FINALIZED):
             if self.counts["unknown"]:
                 return "To check the changes that are not confirmed, finalize the plan again."
-            return "The receipt is final. To make the remaining changes, create a new plan."
+            return "If the plan cannot be applied again, create a new plan for the remaining changes."
         if self.stopped or self.counts["not_sent"]:
             return "To resume the run, apply the same plan again."
         return "To check the changes that are not confirmed, apply the same plan again."
