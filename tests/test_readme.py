@@ -30,10 +30,10 @@ SESSION = [
     for block in re.findall(r"```console\n(.*?)```", PAGES["README.md"], re.S)
     for command, output in re.findall(r"^\$ (.*?)\n(.*?)(?=^\$ |\Z)", block, re.S | re.M)
 ]
-# The documentation contains code in indented lines and between backticks.
+# The documentation contains code in console and bash blocks, and between backticks.
 CODE = (
     [command for command, _ in SESSION]
-    + re.findall(r"^ {4}(.+)$", TEXT, re.M)
+    + [line for block in re.findall(r"```bash\n(.*?)```", TEXT, re.S) for line in block.splitlines()]
     + re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.S))
 )
 EXAMPLES = sorted({text for text in CODE if text.startswith("frgroups ")})
