@@ -1,25 +1,31 @@
 """
 Exceptions of frgroups. All are subclasses of FrgroupsError.
 
-    FrgroupsError                   base class; catch it to catch every error of frgroups ├── InputError
-    invalid argument, option, or file (also a ValueError) │   ├── GroupNotFoundError      no group, or several groups,
-    with this uid or name (also a KeyError) │   ├── ListError               list of customers that is ambiguous or
-    cannot be read │   ├── CorruptFileError        snapshot, plan, journal, or approval that was damaged or edited │
-    ├── WrongTenantError        plan, approval, or receipt for another tenant or host │   └── UsageError
-    missing command option, or options that cannot be combined ├── TokenCommandError           failed `token_command`;
-    has .tenant, .command and .exit_code ├── SnapshotNotFoundError       no stored snapshot matches (also a
-    LookupError) ├── NotWritableError            write through a read-only client ├── ApiError
-    failed request; has .operation, .tenant_uid, .status, .server_message │   ├── ConnectionFailedError   no complete
-    response: no connection, timeout, or interruption │   ├── UnexpectedResponseError response that does not follow
-    the API, such as an HTML page │   ├── AuthError               status 401: the server did not accept the token │
-    ├── ForbiddenError          status 403: the token lacks a permission │   ├── NotFoundError           status 404:
-    the tenant, group, or route does not exist │   ├── RequestRejectedError    any other 4xx status │   ├──
-    RateLimitedError        status 429 after all retries; has .retry_after in seconds │   └── ServerError
-    5xx status; the result of a write is unknown; has .retry_after ├── DriftedReadError            list that changed
-    during every attempt to read it ├── PlanBlockedError            plan that exceeds a limit (has .findings) or was
-    undone ├── DriftError                  groups that changed since the plan was made; has .groups ├──
-    NotApprovedError            plan without a valid approval ├── ApplyAbortedError           run that ended before it
-    sent anything └── LockedError                 tenant that is locked by another apply run, erasure, or load
+    FrgroupsError                   base class; catch it to catch every error of frgroups
+    ├── InputError                  invalid argument, option, or file (also a ValueError)
+    │   ├── GroupNotFoundError      no group, or several groups, with this uid or name (also a KeyError)
+    │   ├── ListError               list of customers that is ambiguous or cannot be read
+    │   ├── CorruptFileError        snapshot, plan, journal, or approval that was damaged or edited
+    │   ├── WrongTenantError        plan, approval, or receipt for another tenant or host
+    │   └── UsageError              missing command option, or options that cannot be combined
+    ├── TokenCommandError           failed `token_command`; has .tenant, .command and .exit_code
+    ├── SnapshotNotFoundError       no stored snapshot matches (also a LookupError)
+    ├── NotWritableError            write through a read-only client
+    ├── ApiError                    failed request; has .operation, .tenant_uid, .status, .server_message
+    │   ├── ConnectionFailedError   no complete response: no connection, timeout, or interruption
+    │   ├── UnexpectedResponseError response that does not follow the API, such as an HTML page
+    │   ├── AuthError               status 401: the server did not accept the token
+    │   ├── ForbiddenError          status 403: the token lacks a permission
+    │   ├── NotFoundError           status 404: the tenant, group, or route does not exist
+    │   ├── RequestRejectedError    any other 4xx status
+    │   ├── RateLimitedError        status 429 after all retries; has .retry_after in seconds
+    │   └── ServerError             5xx status; the result of a write is unknown; has .retry_after
+    ├── DriftedReadError            list that changed during every attempt to read it
+    ├── PlanBlockedError            plan that exceeds a limit (has .findings) or was undone
+    ├── DriftError                  groups that changed since the plan was made; has .groups
+    ├── NotApprovedError            plan without a valid approval
+    ├── ApplyAbortedError           run that ended before it sent anything
+    └── LockedError                 tenant that is locked by another apply run, erasure, or load
 """
 
 from __future__ import annotations

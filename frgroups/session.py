@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False, repr=False)
 class Session:
     """
-    Client for a notebook, together with its sandbox if there is one.
+    The client that a notebook uses, and the sandbox that was started for it, if any.
 
     Use `start_session` to create a session. A session is a context manager that closes the client and the sandbox.
 

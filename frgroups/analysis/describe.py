@@ -127,7 +127,7 @@ def _describe_sizes(sizes: pd.DataFrame, top: int) -> str:
         n_others = int(others["n_members"].sum())
         share = format_percentage(n_others / max(total, 1))
         parts.append(
-            f"Other groups: {len(others):,}, with {pluralize(n_others, 'membership')} ({share} of the total)"
+            f"Other groups: {len(others):,} with {pluralize(n_others, 'membership')} ({share} of all memberships)"
         )
     if n_empty := int((sizes["n_members"] == 0).sum()):
         parts.append(f"Groups without members: {n_empty:,}")

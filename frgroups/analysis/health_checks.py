@@ -126,7 +126,7 @@ def find_old_years(snapshot: Snapshot, dated: Container[str]) -> Iterator[Health
     """
     Find groups that have members although the name of the group contains a past year.
 
-    Groups in `dated` are skipped, because the register contains the last day of these groups.
+    Groups in `dated` are skipped, because their last day is already known from the register.
     """
     matrix, this_year = snapshot.matrix, snapshot.taken_at.year
     for uid, name, n in zip(matrix.group_uids, matrix.group_names, matrix.sizes.tolist(), strict=True):
@@ -143,8 +143,9 @@ def plan_call(uid: str, expression: str, mode: str = "mirror") -> str:
     """
     Return Python code that creates a plan for the members of a group.
 
-    `expression` is a set expression that selects the members, or "" for no members. The call must be at the end of a
-    suggested action, because `with_register_argument` appends an argument to the call.
+    The group expression `expression` selects the desired members of the group. "" means that the group has no members
+    after the plan. The code must be at the end of a suggested action, because `with_register_argument` appends an
+    argument to it.
 
     Examples
     --------
@@ -186,7 +187,7 @@ def find_redundant_groups(snapshot: Snapshot, min_jaccard: float) -> Iterator[He
 
 
 def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[HealthFinding]:
-    """Find groups with the same members as a previous group, and pairs of groups with nearly the same members."""
+    """Find groups whose members are the same as those of another group, and pairs of groups with similar members."""
     pairs = duplicates_from_counts(snapshot.matrix, both, min_jaccard)
     same = pairs[pairs["jaccard"] == 1].drop_duplicates("group_b")
     for row in iter_rows(same):

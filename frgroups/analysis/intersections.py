@@ -283,7 +283,7 @@ class RegionCounts:
         return result
 
     def _iter_memberships(self, rows: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
-        """Iterate in chunks over the groups of the given regions, as an array of regions and an array of groups."""
+        """Yield the groups of the given regions in chunks. Each chunk is a pair of arrays: regions and groups."""
         for start in range(0, len(rows), _CHUNK_SIZE):
             chunk = rows[start : start + _CHUNK_SIZE]
             bits = np.unpackbits(self.words[chunk].astype(">u4").view(np.uint8), axis=1)

@@ -264,7 +264,7 @@ def pair_measure(measure: str, n_a: IntArray, n_b: IntArray, n_both: IntArray, u
             case "pmi":
                 value = np.log2(both * total / (a * b))
             case "phi":
-                # With two separate square roots, phi(a, b) and phi(b, a) are exactly equal.
+                # Because each factor has its own square root, phi(a, b) and phi(b, a) are exactly equal.
                 spread = np.sqrt(a * (total - a)) * np.sqrt(b * (total - b))
                 value = np.clip((total * both - a * b) / spread, -1.0, 1.0)
             case _:

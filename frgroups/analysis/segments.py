@@ -195,7 +195,7 @@ def evaluate_rule(rule: str, customers: pd.DataFrame) -> Any:
             _check_value_types([node.left, node.right], frame, aliases)
     try:
         return _remove_time_zones(frame).eval(ast.unparse(tree), engine="python", local_dict={}, global_dict={})
-    except TypeError as error:  # The pandas error message would contain internal dtypes.
+    except TypeError as error:  # The error message of pandas contains internal dtypes.
         raise InputError("The rule combines values of incompatible types, such as a number and a string.") from error
 
 
@@ -238,7 +238,9 @@ def _check_node(node: ast.AST, names: set[Any]) -> None:
         case ast.Name(id=name) if name not in names:
             raise InputError(f"The customers table has no column {name!r}.")
         case ast.Call(func=function) if not isinstance(function, ast.Attribute):
-            raise InputError("A rule cannot call a function. Pass a function as the rule instead of a string.")
+            raise InputError(
+                "A rule in a string cannot call functions. To use a function, pass the function itself as the rule."
+            )
         case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="str"), attr=name)):
             _check_allowed(name, _TEXT_METHODS)
         case ast.Call(func=ast.Attribute(attr=name)):

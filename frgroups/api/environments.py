@@ -44,7 +44,7 @@ _PRODUCTION = Environment(
     "PRODUCTION",
 )
 _STAGE = Environment("stage", "Stage", "This is the stage environment. Production is not affected.", "stage")
-_LOCAL = Environment("local", "Local sandbox", "A test server on the analyst's computer. Production is not affected.")
+_LOCAL = Environment("local", "Local sandbox", "A local test server. Production is not affected.")
 _OTHER = Environment("other", "UNKNOWN HOST", "The host is neither production nor stage. Treat it like production.")
 _NONE = Environment(
     "none", "No host", "The plan was created from tables and not from a tenant, so it cannot be applied."

@@ -116,7 +116,7 @@ def count_pages(page_size: int, total: int) -> int:
     """
     pages = max(-(-total // page_size), 1)
     windows = overlapping_windows(page_size, total)
-    requests = 2 * pages  # If pages cannot overlap, the complete list is read twice.
+    requests = 2 * pages  # If pages cannot overlap, the list is read twice to detect changes.
     if windows is not None:
         requests = 1 + len(windows)
     return requests + (pages > MANY_PAGES) + (total == page_size)

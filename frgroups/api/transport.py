@@ -405,7 +405,7 @@ class Transport:
 
     def _raise_for_status(self, call: Call, response: Response) -> NoReturn:
         status, message = response.status, self._server_message(response)
-        quote = f" The server message is: {message}" if message else ""
+        quote = f" The server's message is {message!r}." if message else ""
         facts = {**self._facts(call, status), "server_message": message}
         where = f"{self._describe(call)} returned status {status}."
         requested = self._pause_if_requested(response)

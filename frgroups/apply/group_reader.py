@@ -58,7 +58,7 @@ class GroupReader:
         """
         Return True if a customer who is missing from a group's last read is certainly not a member of the group.
 
-        A missing customer is certainly not a member if the last read was consistent or the group does not exist.
+        This is the case if the last read of the group was consistent, or if the group does not exist.
         """
         listing = self._last.get(group_uid)
         return listing is None or listing.verdict == "consistent"

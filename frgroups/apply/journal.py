@@ -258,7 +258,7 @@ class JournalState:
     accepted: set[Item] = field(default_factory=set)
     rejected: dict[Item, str] = field(default_factory=dict)
     not_sent: set[Item] = field(default_factory=set)
-    # These changes were sent without a response, so they might take effect later.
+    # These changes were sent, but no response was received. They might take effect later.
     in_doubt: set[Item] = field(default_factory=set)
     creating: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)

@@ -44,7 +44,7 @@ STATES: dict[State, str] = {
     "already": "already in effect without a request from this plan",
     "rejected": "not accepted by the server",
     "not_effective": "accepted by the server, but not in effect when the group was read again",
-    "not_sent": "not in effect, because no request was sent or no response was received",
+    "not_sent": "not in effect; the request was not sent, or its result is unknown",
     "unknown": "sent, but the group could not be read again to confirm the change",
 }
 

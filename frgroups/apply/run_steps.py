@@ -51,7 +51,7 @@ class Run:
         """
         Send the changes of the plan. Return the reason if the run stopped early, and an empty string if it did not.
 
-        If an API error occurs before the first change was made, this error is raised.
+        Raised if an API error occurs before the first change is made.
         """
         try:
             self._create_groups()

@@ -114,7 +114,7 @@ def _facts_before(plan: Plan) -> pd.DataFrame | None:
 def _already_undone(receipt: Receipt) -> list[Finding]:
     if not reverted_by(receipt.plan):
         return []
-    # This message contains no digest, because an erasure does not change the messages in plan files.
+    # A digest in this message would remain after an erasure, which does not change the messages in plan files.
     text = (
         "The original plan has already been undone. If other clients have repeated its changes since then, this undo "
         "plan reverts the repeated changes, too."

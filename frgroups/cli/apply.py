@@ -93,8 +93,8 @@ def _existing(approval: Path, plan: Path) -> Path:
     cls=ExclusiveOption,
     excludes=["--finalize"],
     is_flag=True,
-    help="Apply all approved plans in the queue, oldest first. Completed plans are moved to the folder done. Plans "
-    "that cannot be completed are moved to the folder stopped.",
+    help="Apply all approved plans in the queue, oldest first. Completed plans are moved to the folder 'done', "
+    "and plans that cannot be completed to the folder 'stopped'.",
 )
 @click.option(
     "--finalize",

@@ -435,7 +435,7 @@ def _usage_errors_of(ctx: click.Context) -> Iterator[None]:
 
 
 def _similar_options(name: str, ctx: click.Context) -> list[str]:
-    """Return the option of the command whose name is most similar, or an empty list."""
+    """Return a list with the most similar option of the command, or an empty list if no option is similar."""
     # The dashes are not compared, because they would make short names similar.
     names = {known.lstrip("-"): known for param in ctx.command.params for known in param.opts}
     return [names[close] for close in difflib.get_close_matches(name.lstrip("-"), names, n=1)]

@@ -158,7 +158,7 @@ def _group_lines(summary: CustomerSummary) -> list[str]:
     age_text = ""
     if age > timedelta(0):
         age_text = f"{format_age(age)} old, "
-    membership = "The customer is in no group. The customer was removed from all groups, merged, or deleted."
+    membership = "The customer is in no group in this snapshot."
     if summary.groups:
         membership = f"Member of {pluralize(len(summary.groups), 'group')}:"
     return [
@@ -223,7 +223,7 @@ def _cause_lines(row: dict[str, Any]) -> list[str]:
     if row["change"] == "was in":
         return lines
     if pd.isna(row["planned_at"]):
-        return [*lines, "No applied plan caused this change."]
+        return [*lines, "No plan that was applied from this data folder caused this change."]
     digest = None if pd.isna(row["plan_digest"]) else row["plan_digest"]
     reverted = ""
     if not pd.isna(row["reverts"]):

@@ -32,14 +32,14 @@ from frgroups.errors import InputError
     "--max-age",
     type=DURATION,
     metavar="AGE",
-    help="Do not load a tenant if its stored snapshot is at most this old, for example 6h or 30min. By default, all "
+    help="Skip a tenant if its newest snapshot is not older than this, for example 6h or 30min. By default, all "
     "selected tenants are loaded.",
 )
 @click.option(
     "--no-cover",
     is_flag=True,
-    help="Read every group page by page (slower). By default, if one group contains all customers, the members of "
-    "the other groups are inferred from it and confirmed.",
+    help="Read every group page by page (slower). By default, if one group contains all customers, frgroups infers "
+    "the members of the other groups from it, and confirms each group with one small request.",
 )
 @click.option("--personal", is_flag=True, help="Also store the names and contact data of customers.")
 def load(

@@ -30,7 +30,7 @@ frgroups plan --group vip --list vip.csv  create a plan and its review page
 frgroups show PLAN                        show the plan
 frgroups approve PLAN --by NAME           record the reviewer's approval
 frgroups apply PLAN --approve APPROVAL    send the approved plan
-frgroups undo RECEIPT                     create a plan that undoes it
+frgroups undo RECEIPT                     create a plan that undoes the changes
 frgroups who UID                          show why a customer is in a group
 
 Many tenants:

@@ -17,18 +17,18 @@ Function = Callable[..., int]
 
 # Description of each limit in the help of `--limit`. A line of the help page has 80 characters.
 LIMIT_HELP = {
-    "removals_per_group": "most removals from one group",
-    "removal_share": "most removals from one group, as a share",
-    "removal_floor": "removals from one group that are always allowed",
-    "removals_per_day": "most removals from one group in 24 hours",
-    "removals_total": "most removals from all groups together",
-    "emptied_groups": "most groups that lose all members",
-    "additions_per_group": "most additions to one group",
-    "additions_total": "most additions to all groups together",
-    "drift_share": "most changes by others in one group, as a share",
+    "removals_per_group": "maximum number of removals from one group",
+    "removal_share": "maximum share of a group's members to remove",
+    "removal_floor": "removals that are always allowed, unless a limit is 0",
+    "removals_per_day": "maximum number of removals from one group in 24 hours",
+    "removals_total": "maximum number of removals from all groups together",
+    "emptied_groups": "maximum number of groups that lose all members",
+    "additions_per_group": "maximum number of additions to one group",
+    "additions_total": "maximum number of additions to all groups together",
+    "drift_share": "maximum share of members that others changed",
     "drift_floor": "changes by others that are always allowed",
-    "snapshot_max_age": "oldest snapshot that can be planned from",
-    "plan_max_age": "oldest plan that can be applied",
+    "snapshot_max_age": "maximum age of the snapshot when a plan is created",
+    "plan_max_age": "maximum age of the plan when it is applied",
 }
 
 

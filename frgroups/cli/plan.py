@@ -50,13 +50,13 @@ if TYPE_CHECKING:
     help='Group expression that selects the desired customers, for example "VIP & loyalty - staff".',
 )
 @click.option(
-    "--also", metavar="EXPRESSION", help="Group expression whose members are added to the desired customers."
+    "--also", metavar="EXPRESSION", help="Group expression. Its customers are added to the desired customers."
 )
 @click.option(
     "--column",
     metavar="NAME",
-    help="Column of the list that contains the ids. The default is the only column, or the first column "
-    "with a known name.",
+    help="Name of the column that contains the ids. By default, this is the only column or the "
+    "first column with a known name.",
 )
 @click.option(
     "--sheet",
@@ -133,7 +133,7 @@ if TYPE_CHECKING:
     type=FILE,
     metavar="FILE",
     help="TOML file with limits. Limits that are not in the file keep their defaults, and --limit takes precedence. "
-    "Tables such as [per_group.vip] contain limits of single groups, which --limit does not change.",
+    "A table such as [per_group.vip] sets the limits for one group. --limit does not change these limits.",
 )
 @limit_option
 @click.option(

@@ -154,7 +154,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _visible_value(value: object) -> object:
-    """Escape the invisible characters of a value, except in markup that a template rendered."""
+    """Escape the invisible characters in a value. Values that are already rendered markup do not change."""
     if hasattr(value, "__html__"):
         return value
     return escape_invisible(value)

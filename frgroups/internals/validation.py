@@ -88,7 +88,11 @@ def check_choice(value: object, name: str, choices: Iterable[object]) -> None:
     frgroups.errors.InputError: `labels` must be 'uid' or 'name', got 'code'.
     """
     accepted = list(choices)
-    if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in accepted):
+    # A subclass of str or a NumPy integer is accepted. A bool is not, although True equals 1.
+    is_scalar = value is None or isinstance(value, str | numbers.Number)
+    if not is_scalar or not any(
+        value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in accepted
+    ):
         listed = format_list([repr(choice) for choice in accepted], conjunction="or")
         raise InputError(f"`{name}` must be {listed}, got {safe_repr(value)}.")
 

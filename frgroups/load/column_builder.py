@@ -20,7 +20,7 @@ from frgroups.api.schema.records import NESTED, Customer, Group, Member, Row
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.schema import ARROW, CONSENTS, CUSTOMERS, GROUPS, PERSONAL, TIMESTAMP_DTYPE, frame_from_arrow
 
-# Customers are converted to columns in batches of BATCH_SIZE, because Python objects need more memory.
+# Customers are converted to columns in batches, because Python objects need more memory than columns.
 BATCH_SIZE = 4096
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)?)?")

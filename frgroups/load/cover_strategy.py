@@ -52,7 +52,7 @@ def read_all_groups(tenant: TenantReader, *, cover: bool) -> None:
 
 def _read_largest_group(tenant: TenantReader) -> dict[str, PageRows[int]]:
     """
-    Find and read a group that contains all customers, and return the first pages that the search has requested.
+    Find a group that contains all customers, and read it. Return the first pages of the groups that were searched.
 
     When a group of all customers has been read, the customer records contain the expected sizes of all other groups,
     and many of these groups can be inferred.

@@ -187,7 +187,7 @@ class CustomerIndex:
         """
         Return the number of records that list at least one group, and the positions of records that lack a group.
 
-        A record lacks the group if it has a list of groups that does not contain the uid of the group.
+        A customer record without any list of groups is not counted.
         """
         uid = f'"{group_uid}"'.encode()
         if all(map(contains, lists, repeat(uid))):

@@ -161,7 +161,7 @@ def _marks(problems: str) -> list[Mark]:
 
 
 def _detail(row: dict[Any, Any]) -> str:
-    """Return details about a tenant's problems that the colored labels do not contain."""
+    """Return the details about a tenant's problems. The colored labels do not contain these details."""
     if not row["wrong"]:
         return ""
     details = []

@@ -157,7 +157,7 @@ def status_summary(table: pd.DataFrame) -> str:
 @dataclass(frozen=True, slots=True)
 class _TenantEntry:
     """
-    Tenant from `tenants.toml` or from the snapshot folders.
+    A tenant that is listed in `tenants.toml` or has a folder of stored snapshots.
 
     The attribute `problem` describes an error in the configuration of the tenant.
     """

@@ -174,7 +174,7 @@ def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator
         join, have = agree(n, "joins", "join"), agree(n, "has", "have")
         text = (
             f"{pluralize(n, 'customer')} who {join} {group.name} {have} their own price list. The API does not "
-            "report which price list applies, so check this before you approve."
+            "report whether it takes precedence over the group's discounts. Check this before you approve."
         )
         yield Finding("own_pricelist", text, False, group.uid, n)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import format_age, format_percentage, pluralize, total_hours
+from frgroups.internals.formatting import agree, format_age, format_percentage, pluralize, total_hours
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_number
@@ -30,8 +30,8 @@ class Limits:
     """
     Maximum changes of a plan.
 
-    A plan that exceeds a limit is blocked. For each limit, None disables the limit, and 0 allows no change. The
-    limits are part of the plan's digest.
+    A plan that exceeds a limit is blocked. None disables a limit. If `removals_per_group` or `removal_share` is 0, no
+    removal is allowed, regardless of `removal_floor`. The limits are part of the plan's digest.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class Limits:
 
     @property
     def allows_no_removal(self) -> bool:
-        """True if `removals_per_group` or `removal_share` is 0, so that `removal_floor` is ignored."""
+        """True if `removals_per_group` or `removal_share` is 0. In this case, `removal_floor` is ignored."""
         return 0 in (self.removals_per_group, self.removal_share)
 
     def removals_allowed(self, baseline: int) -> float | None:
@@ -213,7 +213,7 @@ class Limits:
         Examples
         --------
         >>> Limits().removal_rule()
-        '10% of the members; at most 100, at least 2'
+        '10% of the members, but never more than 100; 2 removals are always allowed'
         """
         constant = self._constant_removals()
         if constant is not None:
@@ -221,13 +221,11 @@ class Limits:
         if self.removal_share is None:
             return "off"
         text = f"{format_limit_share(self.removal_share)} of the members"
-        bounds = []
         if self.removals_per_group is not None:
-            bounds.append(f"at most {self.removals_per_group:,}")
+            text += f", but never more than {self.removals_per_group:,}"
         if self.removal_floor:
-            bounds.append(f"at least {self.removal_floor:,}")
-        if bounds:
-            text += f"; {', '.join(bounds)}"
+            verb = agree(self.removal_floor, "is", "are")
+            text += f"; {pluralize(self.removal_floor, 'removal')} {verb} always allowed"
         return text
 
     def _constant_removals(self) -> int | None:
@@ -375,7 +373,7 @@ def format_removals_allowed(limits: Limits, baseline: int) -> str:
     Examples
     --------
     >>> format_removals_allowed(Limits(), 300), format_removals_allowed(Limits(removal_share=None), 300)
-    ('30 (10% of the members; at most 100, at least 2)', '100')
+    ('30 (10% of the members, but never more than 100; 2 removals are always allowed)', '100')
     """
     allowed = f"{int(limits.removals_allowed(baseline) or 0):,}"
     if limits._constant_removals() is not None:

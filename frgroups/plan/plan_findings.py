@@ -1,5 +1,5 @@
 """
-Collect the findings of a plan.
+Collect all findings for a plan.
 
 The findings that block the plan come before all other findings. The complete order is:
 

@@ -154,7 +154,7 @@ class _Side:
 
     title: str
     edge: float  # The boxes end at this x-coordinate, next to the labels.
-    box: float  # The boxes start at this x-coordinate on the left.
+    box: float  # The x-coordinate of the left edge of the boxes.
     direction: int  # The labels are to the left (-1) or to the right (1) of the boxes.
     label_alignment: Literal["left", "right"]
     title_alignment: Literal["left", "right"]

@@ -201,7 +201,7 @@ def _format_color_bar(bar: Colorbar, measure: Measure) -> None:
 
 
 def _cut_matrix(matrix: pd.DataFrame, top: int | None) -> tuple[pd.DataFrame, list[str], int]:
-    """Return the first `top` rows and columns of a matrix, the group names, and the number of all groups."""
+    """Return the first `top` rows and columns of a matrix, their group names, and the total number of groups."""
     table = matrix.iloc[:top, :top]
     return table, [short_name(label) for label in table.index], len(matrix)
 
@@ -209,7 +209,7 @@ def _cut_matrix(matrix: pd.DataFrame, top: int | None) -> tuple[pd.DataFrame, li
 def _compute_matrix(
     data: Any, groups: Iterable[str] | None, measure: Measure, universe: int | None, top: int | None
 ) -> tuple[pd.DataFrame, list[str], int]:
-    """Return the matrix of the `top` largest groups, the group names, and the number of all groups."""
+    """Return the matrix of the `top` largest groups, their group names, and the total number of groups."""
     seen = as_membership_matrix(data)
     universe = resolve_universe(data, universe, seen)
     matrix = seen.select(groups)

@@ -285,7 +285,7 @@ def _describe_reach(row: Any) -> str:
 
 
 def _channel_labels(drawn: pd.DataFrame) -> list[str]:
-    """Return the channel of each row as its label. A group's first label also contains its name and size."""
+    """Return one label per row, the name of the channel. A group's first label also contains its name and size."""
     is_first = ~drawn["customer_group_uid"].duplicated()
     names = iter(display_names(drawn.loc[is_first, "customer_group_uid"], drawn.loc[is_first, "name"]))
     labels = list(drawn["channel"])

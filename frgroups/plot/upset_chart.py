@@ -191,7 +191,7 @@ def _select_mode(data: Any, mode: Mode | None) -> Mode:
     if mode is None and len(table_modes) == 1 and table_modes[0] in get_args(Mode):
         mode = table_modes[0]
     if mode is None or table_modes != [mode]:
-        raise InputError(f"`mode` must be the mode of the table, which is {' and '.join(table_modes)}, got {mode!r}.")
+        raise InputError(f"`mode` must match the mode of the table ({' and '.join(table_modes)}), got {mode!r}.")
     return mode
 
 

@@ -218,7 +218,7 @@ def _scan_list(path: Path, body: bytes, subject: Subject) -> FileMatch:
     except ListError as error:
         n, problem = count_in_body(body, subject), str(error)
         if not n:
-            problem += " It might contain the customer."
+            problem += " The file might contain the customer."
         return replace(match, n=n, problem=problem)
     return replace(match, n=len(result.rows), n_left=result.n_left)
 

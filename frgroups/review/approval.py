@@ -200,7 +200,7 @@ def format_approval(approval: Mapping[str, str]) -> str:
     >>> format_approval({"how": "person", "by": "Kari", "at": "2026-11-03T08:10:00+00:00"})
     'by Kari, 2026-11-03 08:10 UTC'
     >>> format_approval({"how": "self", "by": "", "at": ""})
-    'by the process that created it'
+    'by the process that created the plan'
     >>> format_approval({"how": "", "by": "", "at": ""})
     'by an unknown method'
     """
@@ -208,10 +208,10 @@ def format_approval(approval: Mapping[str, str]) -> str:
     if approval["at"]:
         when = f", {format_utc(datetime.fromisoformat(approval['at']))}"
     if by:
-        alias = f", as {by}"
+        alias = f", under the name {by}"
     texts = {
         "person": f"by {by}{when}",
-        "self": "by the process that created it" + alias + when,
+        "self": "by the process that created the plan" + alias + when,
         "digest": "by its digest",
         "policy": f"by the policy {by}",
     }

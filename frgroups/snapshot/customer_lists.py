@@ -271,7 +271,7 @@ def _has_header(table: Table) -> bool:
     if below and all(isinstance(cell, NonTextCell) or _looks_like_id(cell) for cell in below):
         return True
     raise ListError(
-        f"The first row of {table.source} could be a column name or an id.",
+        f"It is not clear if the first row of {table.source} is a column name or an id.",
         hint=f"If the first row contains the column name, pass that name as column=. {_IF_ID}",
         cli_hint=f"If the row contains the column name, pass that name to `frgroups plan --column`. {_IF_ID}",
     )

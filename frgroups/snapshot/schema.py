@@ -185,7 +185,7 @@ def _coerce_column(frame: pd.DataFrame, name: str, dtype: Any) -> pd.Series:
     column = frame[name]
     try:
         if dtype == TIMESTAMP_DTYPE and column.dtype == "str":
-            # By default, pandas infers the format from the first row, but fractional seconds are optional.
+            # pandas would infer the format from the first row, but not all rows have fractional seconds.
             column = pd.to_datetime(column, utc=True, format="ISO8601")
         elif dtype == TIMESTAMP_DTYPE:
             column = pd.to_datetime(column, utc=True)

@@ -17,7 +17,7 @@ from frgroups.snapshot.universe import check_universe
 from frgroups.snapshot.verdicts import Verdict
 
 MAX_NAMED_GROUPS = 3  # A sentence lists at most this many group names.
-# If fewer rows than this share of the total were read, a change during the load is not a plausible reason.
+# If the share of rows that were read is smaller, changes during the load cannot explain the missing rows.
 MIN_COMPLETENESS = 0.95
 _TOO_INCOMPLETE = (
     "The snapshot is too incomplete for analysis. Load it again. If the problem persists, the server returns wrong "

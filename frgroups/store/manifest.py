@@ -193,7 +193,7 @@ def read_tenant(folder: Path) -> tuple[str, str] | None:
     """
     Return the tenant uid and the base URL in a manifest, or None if the manifest does not contain them.
 
-    All other fields of the manifest can be invalid. If the snapshot was created from tables, the base URL is "".
+    The other fields of the manifest are not checked. If the snapshot was created from tables, the base URL is "".
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())

@@ -334,7 +334,7 @@ def test_incremental_reach(pairs):
 
 
 def test_campaign_reach():
-    "Campaigns are described in the order of their discounts, with effective members and the best other campaign."
+    "Campaigns are described by discount. Each description contains the effective members and the best alternative."
     text = describe(campaign_reach(sample_snapshot(), CAMPAIGNS), top=3)
 
     (first, vip), (second, staff), (third, all_members), (shadowed_by, _) = segments(

@@ -115,7 +115,7 @@ def test_reversed_comparison(arguments):
 
 
 def test_priority():
-    "A customer in several groups is counted in the first priority group, or in SEVERAL if there is no priority."
+    "A customer in several groups is counted in the first group of `priority`. Without `priority`, it is SEVERAL."
     club_members = [("club", uid) for uid in "12345"]
     old_rows = [*club_members, ("vip", "1"), ("vip", "2"), ("gold", "1")]
     new_rows = [*club_members[:4], ("vip", "1"), ("vip", "2"), ("gold", "2"), ("vip", "3")]

@@ -325,7 +325,7 @@ def test_additional_columns():
 
 
 def test_attribute_table():
-    "A table of attributes has customer uids in its index or a column. Values of customers without a row are missing."
+    "A table of attributes has the uids in its index or in a column. Customers without a row get missing values."
     rows = [("a", "NO", True, 1), ("a", "NO", True, 1), ("", "NO", True, 1)]
     rows_of_attribute = pd.DataFrame(
         {"frequency": [4, 9, 2], "loyal": [True, False, True]}, index=["c002", "stranger", "c000"]

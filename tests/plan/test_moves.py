@@ -50,7 +50,7 @@ def test_moves_in_summary():
 
 
 def test_many_moves_in_summary():
-    "The summary lists the moves between at most five pairs of groups and the number of all other moves."
+    "The summary lists the moves for at most five pairs of groups, followed by the number of remaining moves."
     world = {f"a{n}": [f"c-{n}"] for n in range(7)} | {"b": []}
 
     plan = plan_memberships(snapshot_of(world), {**dict.fromkeys(world, ()), "b": world["a0"]}, mode="mirror")
