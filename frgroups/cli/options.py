@@ -19,7 +19,7 @@ Function = Callable[..., int]
 LIMIT_HELP = {
     "removals_per_group": "maximum number of removals from one group",
     "removal_share": "maximum share of a group's members to remove",
-    "removal_floor": "removals that are always allowed, unless a limit is 0",
+    "removal_floor": "removals that are allowed unless a limit is 0",
     "removals_per_day": "maximum number of removals from one group in 24 hours",
     "removals_total": "maximum number of removals from all groups together",
     "emptied_groups": "maximum number of groups that lose all members",
