@@ -20,7 +20,7 @@ LIMIT_HELP = {
     "removals_per_group": "maximum number of removals from one group",
     "removal_share": "maximum share of a group's members to remove",
     "removal_floor": "removals that are allowed unless a limit is 0",
-    "removals_per_day": "maximum number of removals from one group in 24 hours",
+    "removals_per_day": "maximum number of removals per group in 24 hours",
     "removals_total": "maximum number of removals from all groups together",
     "emptied_groups": "maximum number of groups that lose all members",
     "additions_per_group": "maximum number of additions to one group",
