@@ -73,10 +73,10 @@ def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping
     names = as_list(channels, "channels")
     if not isinstance(consent, Mapping):
         raise wrong_type(consent, "consent", "a mapping of channels to consents")
-    for name in names:
-        check_choice(name, "channels", _CHANNELS)
+    for position, name in enumerate(names):
+        check_choice(name, f"channels[{position}]", _CHANNELS)
     for name in consent:
-        check_choice(name, "consent", _CHANNELS)
+        check_choice(name, "channel in consent", _CHANNELS)
     if not names or len(set(names)) < len(names):
         raise InputError(f"`channels` must contain at least one channel and no duplicates, got {safe_repr(names)}.")
     consents = latest_consents(snapshot)

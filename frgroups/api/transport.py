@@ -272,6 +272,7 @@ class Transport:
         return UnexpectedResponseError(
             f"{self._describe(call)} returned status 200, but the response does not follow the API contract. "
             f"{problem}{_outcome(call)} Check that {self.base_url} is the base URL of the API.",
+            hint=_advice(call),
             **self._facts(call, 200),
         )
 
@@ -338,6 +339,7 @@ class Transport:
             # httpx raises one of these errors if the Location header is not a valid URL.
             raise UnexpectedResponseError(
                 f"{self._describe(call)} was redirected to an invalid URL.{_outcome(call)} Check the base URL.",
+                hint=_advice(call),
                 **self._facts(call, 302),
             ) from error.with_traceback(None)
         if failure is not None:
@@ -400,7 +402,9 @@ class Transport:
             problem = "The response was not complete within the timeout"
         advice = _outcome(call) or " Check the network connection and the base URL."
         return ConnectionFailedError(
-            f"{self._describe(call)} failed. {problem} ({type(error).__name__}).{advice}", **self._facts(call, None)
+            f"{self._describe(call)} failed. {problem} ({type(error).__name__}).{advice}",
+            hint=_advice(call),
+            **self._facts(call, None),
         )
 
     def _raise_for_status(self, call: Call, response: Response) -> NoReturn:
@@ -428,7 +432,9 @@ class Transport:
             )
         if status >= 500:
             advice = _outcome(call) or " Try again later."
-            raise ServerError(f"{where} The server failed.{advice}{quote}", retry_after=requested, **facts)
+            raise ServerError(
+                f"{where} The server failed.{advice}{quote}", hint=_advice(call), retry_after=requested, **facts
+            )
         if status >= 400:
             raise RequestRejectedError(
                 f"{where} The server rejected the request. Check the arguments of the request.{quote}", **facts
@@ -469,7 +475,14 @@ def _outcome(call: Call) -> str:
     """Return a warning that the result of a write is unknown, or "" for a read."""
     if call.is_read:
         return ""
-    return " It is not known whether the change took effect. Read the group before you repeat the request."
+    return " It is not known whether the change took effect."
+
+
+def _advice(call: Call) -> str:
+    """Return the next step after a write whose result is unknown, or "" for a read."""
+    if call.is_read:
+        return ""
+    return "Read the group before you repeat the request."
 
 
 def _wait_text(seconds: float | None) -> str:

@@ -36,8 +36,7 @@ class RunAborted(Exception):  # noqa: N818  # This exception ends a run early an
     Exception that ends the current run of a plan.
 
     The exception message contains the reason why the run ended. The journal contains all changes that were sent, so
-    the plan
-    can be resumed.
+    the plan can be resumed.
     """
 
 

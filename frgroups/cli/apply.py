@@ -28,7 +28,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> 
     """
     Write an approval or a rejection of a plan to a file.
 
-    An approved plan in the queue moves from the folder `pending` to the folder `approved`.
+    Without `--out`, an approved plan in the queue moves from the folder `pending` to the folder `approved`.
     """
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.approval import approve_plan, check_rejections, read_decision
