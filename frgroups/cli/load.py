@@ -127,8 +127,8 @@ def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[
 @command(
     "status",
     example="frgroups status --all --html status.html",
-    more="If neither --all, --tenant, nor FRGROUPS_TENANT_UID is set, the command shows all tenants. The exit code is 9 "
-    "if a tenant has no fresh and consistent snapshot.",
+    more="If neither --all, --tenant, nor FRGROUPS_TENANT_UID is set, the command shows all tenants. The exit code "
+    "is 9 if a tenant has no fresh and consistent snapshot.",
 )
 @tenants_options
 @click.option(
