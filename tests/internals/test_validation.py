@@ -1,10 +1,13 @@
 """Tests for the argument checks."""
 
+from enum import StrEnum
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from frgroups.errors import InputError
-from frgroups.internals.validation import check_number, check_share
+from frgroups.internals.validation import check_choice, check_number, check_share
 from frgroups.plan.limits import Limits
 
 
@@ -43,3 +46,20 @@ def test_limits_with_numpy_numbers():
 
     assert values == Limits(removals_total=5, removal_share=0.5).to_dict()
     assert type(values["removals_total"]) is int
+
+
+class _Label(StrEnum):
+    UID = "uid"
+
+
+@pytest.mark.parametrize("value", ["uid", np.str_("uid"), _Label.UID, 1, np.int64(1), 1.0])
+def test_accepted_choice(value):
+    "A value that equals a choice is accepted, including subclasses of str and NumPy numbers."
+    check_choice(value, "labels", ["uid", "name", 1])
+
+
+@pytest.mark.parametrize("value", ["UID", "code", True, None, 2, ["uid"], np.array(["uid"]), pd.NA])
+def test_rejected_choice(value):
+    "Any other value raises an error with the argument and the choices. True does not count as 1."
+    with pytest.raises(InputError, match=r"`labels`.*'uid', 'name', or 1"):
+        check_choice(value, "labels", ["uid", "name", 1])
