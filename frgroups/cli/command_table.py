@@ -54,7 +54,7 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("show", "plan:show", "Show the contents of a plan or a receipt"),
         CommandEntry("review", "plan:review", "Write a plan's review as HTML, Markdown, CSV, or Excel"),
         CommandEntry("approve", "apply:approve", "Approve or reject a plan"),
-        CommandEntry("apply", "apply:apply", "Send an approved plan, verify it, and write a receipt"),
+        CommandEntry("apply", "apply:apply", "Send the changes of an approved plan and verify them"),
         CommandEntry("undo", "apply:undo", "Create a plan that undoes the changes in a receipt"),
     ),
     "Personal data": (

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @command(
     "plan",
     example='frgroups plan --group black_week --create "Black Week VIP" --list vip.csv\n\n'
-    "To remove the members of staff from vip:\n"
+    "To remove the customers in the group staff from the group vip:\n"
     'frgroups plan --group vip --mode keep_only --members "vip - staff"',
-    more="No changes are sent.",
+    more="frgroups plan never sends changes.",
     require_one_of=["--list", "--members"],
     renamed={"--never-add": "--suppression-list", "--never-add-list": "--suppression-list"},
 )
@@ -73,13 +73,14 @@ if TYPE_CHECKING:
     "--directory",
     type=FILE,
     metavar="FILE",
-    help="Customer export that maps external ids to customer uids, in addition to the snapshot.",
+    help="Customer export with external ids and customer uids, for ids that are not in the snapshot.",
 )
 @click.option(
     "--skip-unresolved",
     is_flag=True,
     help="Skip external ids that are not found. Without this option, they are an error. Customer uids are never "
-    "skipped, because a customer who is in no group is not in a snapshot.",
+    "skipped. A uid that is not in the snapshot can be valid, because a snapshot does not contain customers who are "
+    "in no group.",
 )
 @click.option(
     "--mode",
