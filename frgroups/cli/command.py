@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from frgroups.cli.command_table import COMMAND_HELP, CommandEntry
-from frgroups.cli.output import print_error
+from frgroups.cli.output import QUIET, print_error
 from frgroups.errors import FrgroupsError, UsageError
 from frgroups.internals.exit_codes import code_of
 from frgroups.internals.suggestions import did_you_mean
@@ -328,9 +328,9 @@ def command(
 
 def log_options() -> list[click.Parameter]:
     """
-    Return the options `--log` and `-v`.
+    Return the options `--log`, `-v`, and `--quiet`.
 
-    Both options are valid before and after the command name. A value after the command name takes precedence.
+    The options are valid before and after the command name. A value after the command name takes precedence.
     """
     log = click.Option(
         ["--log"],
@@ -347,7 +347,14 @@ def log_options() -> list[click.Parameter]:
         callback=_store_verbosity,
         help="Log each step (-v), or each step and each request (-vv).",
     )
-    return [log, verbose]
+    quiet = click.Option(
+        ["-q", "--quiet"],
+        is_flag=True,
+        expose_value=False,
+        callback=_store_quiet,
+        help="Print only the result and errors, and no messages such as the next command.",
+    )
+    return [log, verbose, quiet]
 
 
 def log_format(ctx: click.Context) -> str | None:
@@ -369,6 +376,11 @@ def _store_log_format(ctx: click.Context, _: click.Parameter, value: str | None)
 def _store_verbosity(ctx: click.Context, _: click.Parameter, value: int) -> None:
     if value:
         ctx.meta[_VERBOSE] = value
+
+
+def _store_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[QUIET] = True
 
 
 def _log_to_stderr(ctx: click.Context) -> AbstractContextManager[None]:

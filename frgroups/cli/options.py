@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from frgroups.cli.command import ExclusiveListOption, ExclusiveOption, SectionOption
+from frgroups.cli.output import JSON
 from frgroups.cli.types import FILE, FOLDER, HOST, LIMIT, NONEMPTY_TEXT, TIMESTAMP
 
 Function = Callable[..., int]
@@ -150,6 +151,22 @@ def journal_option(function: Function) -> Function:
 def csv_option(function: Function) -> Function:
     """Add the option `--csv` to a command."""
     return click.option("--csv", type=FILE, metavar="FILE", help="Write the complete table to a CSV file.")(function)
+
+
+def json_option(help_text: str) -> Callable[[Function], Function]:
+    """
+    Return a decorator that adds the option `--json` to a command.
+
+    The decorated command receives the argument `as_json`. With `--json`, the command prints its result with
+    `print_json_line`, and `print_message` prints to stderr.
+    """
+    return click.option("--json", "as_json", is_flag=True, callback=_store_json, help=help_text)
+
+
+def _store_json(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+    if value:
+        ctx.meta[JSON] = True
+    return value
 
 
 def register_option(function: Function) -> Function:

@@ -9,10 +9,16 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import click
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
+# Version of the keys in the JSON output of all commands.
+SCHEMA_VERSION = 1
+# Keys of `click.Context.meta` that contain the values of `--json` and `--quiet`.
+JSON, QUIET = "frgroups.json", "frgroups.quiet"
 # Minimum width to which a text column is wrapped on a terminal.
 MIN_TEXT_WIDTH = 12
 # Number of characters between two columns on a terminal, in the normal and in the compact layout.
@@ -82,9 +88,34 @@ def print_data(text: str, *, flush: bool = False) -> None:
     print(text, end="" if text.endswith("\n") else "\n", flush=flush)
 
 
+def print_message(text: object = "", *, flush: bool = False) -> None:
+    """
+    Print a message about the result, for example the number of rows or the next command.
+
+    With `--json`, the message is printed to stderr. With `--quiet`, it is not printed.
+    """
+    options = _output_options()
+    if options.get(QUIET):
+        return
+    if options.get(JSON):
+        print_error(text)
+    else:
+        print_text(text, flush=flush)
+
+
 def print_json_line(values: Mapping[str, Any], *, flush: bool = False) -> None:
-    """Print values as one line of JSON in ASCII, which is valid in every encoding of stdout."""
-    print_data(json.dumps(values), flush=flush)
+    """
+    Print values as one line of JSON in ASCII, which is valid in every encoding of stdout.
+
+    The first key is `schema_version`. Its value increases when a key is renamed or removed.
+    """
+    print_data(json.dumps({"schema_version": SCHEMA_VERSION, **values}), flush=flush)
+
+
+def _output_options() -> Mapping[str, Any]:
+    """Return the values of `--json` and `--quiet` of the running command."""
+    context = click.get_current_context(silent=True)
+    return {} if context is None else context.meta
 
 
 def print_table(table: pd.DataFrame) -> None:

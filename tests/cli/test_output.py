@@ -226,10 +226,10 @@ def test_only_the_output_module_prints():
 
 
 def test_json_line(capsys):
-    "JSON values are printed as one line of ASCII that can be parsed to the same values."
+    "JSON values are printed as one line of ASCII that can be parsed to the same values and a schema version."
     values = {"message": "two\nlines", "name": "Sør \u202e 雪"}
 
     output.print_json_line(values)
 
     line = capsys.readouterr().out
-    assert line.isascii() and line.count("\n") == 1 and json.loads(line) == values
+    assert line.isascii() and line.count("\n") == 1 and json.loads(line) == {"schema_version": 1, **values}
