@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-httpx2 lint bench notebooks notebooks-run wheel clean
+.PHONY: demo test test-slow test-httpx2 lint bench notebooks notebooks-run wheel clean
 
 demo: .venv/sandbox.done
 	@$(BIN)/frgroups demo
@@ -13,6 +13,10 @@ notebooks: .venv/notebook.done
 
 test: .venv/dev.done
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The tests that take longest: every crash point, memory, benchmarks, and contract fuzzing.
+test-slow: .venv/dev.done
+	@$(BIN)/python -m pytest -n 2 -m slow
 
 # The tests of the API client on httpx2, the successor of httpx.
 test-httpx2: .venv/dev.done

@@ -26,6 +26,7 @@ IN_A_BROWSER = [
 ]
 
 
+@pytest.mark.slow
 def test_quick_run(tmp_path):
     "A quick benchmark run writes a table row for each measurement, and all compared implementations agree."
     table = tmp_path / "table.md"

@@ -84,6 +84,7 @@ def test_suppressed_counts_are_ambiguous(size_in, size_ref, n_values, min_count,
     assert_not_disclosed(tables_by_view, (size_in, size_ref), min_count)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("versus", "top"), [("others", None), ("others", 2), ("all", None)])
 def test_profile_does_not_disclose(versus, top):
     "The columns that group_profile publishes do not disclose more than the suppression rule allows."

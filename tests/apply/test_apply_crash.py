@@ -31,6 +31,7 @@ WRITES = {"os.rename", "os.mkdir", "os.remove", "os.truncate"}
 CRASHED = 7
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a fork of the process")
 def test_crash_at_every_step(tmp_path):
     "After one or two crashes at any file operation or request, the resumed plan makes exactly the planned changes."

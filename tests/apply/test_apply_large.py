@@ -30,6 +30,7 @@ print(json.dumps({"ok": receipt.ok, "plan": read - before, "apply": peak() - rea
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak memory is read from /proc")
 def test_memory_of_large_group(tmp_path):
     "Applying a plan to a group of 200,000 members allocates less than 1 KiB per member."

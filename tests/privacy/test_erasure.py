@@ -1041,6 +1041,7 @@ def content_of(folder):
     }
 
 
+@pytest.mark.slow
 def test_interrupted_erasure(tmp_path, monkeypatch):
     "If an erasure is interrupted after any file change, all files are valid, and a second erasure completes it."
     template = tmp_path / "template"

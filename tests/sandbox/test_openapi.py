@@ -148,6 +148,7 @@ def test_operations(http: httpx.Client) -> None:
     assert operations(http.get("/openapi.json").json(), "") == operations(PUBLISHED, "/v2")
 
 
+@pytest.mark.slow
 def test_schemathesis(tmp_path: Path) -> None:
     "Schemathesis finds no deviation from the OpenAPI document of the sandbox."
     with Sandbox(customers=50, groups=8, unknown_uids="ignore") as sandbox:

@@ -64,6 +64,7 @@ RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="The test needs fork")
 def test_interrupted_operations(tmp_path):
     """If a store operation is interrupted at any step, all visible snapshots are complete, and saving works again."""
