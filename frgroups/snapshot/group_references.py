@@ -71,9 +71,10 @@ def find_group(
     'vip'
     """
     created = created or {}
-    if isinstance(text, str):
-        check_text(text, "group")
-    by_uid = {text} if text in created or (isinstance(text, str) and text in matrix.group_uids) else set()
+    if not isinstance(text, str):
+        raise _not_found(matrix, text, "")
+    check_text(text, "group")
+    by_uid = {text} if text in created or text in matrix.group_uids else set()
     by_name = {str(uid) for uid in matrix.group_uids[np.asarray(matrix.group_names == text, dtype=np.bool_)]}
     by_name |= {uid for uid, name in created.items() if name == text}
     found = {"uid": by_uid, "name": by_name, "": by_uid | by_name}[kind]
