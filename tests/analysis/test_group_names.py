@@ -9,11 +9,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from frgroups.analysis.group_expressions import members
+from frgroups.cli.main import main
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.plan.desired import find_group_uid
 from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import snapshot_from_frames
 from frgroups.snapshot.group_references import find_quoted_group, quote_reference
+from frgroups.store.snapshot_store import save_snapshot
 
 PROPERTY = settings(deadline=None, max_examples=60)
 MARKS = "\"'`"
@@ -212,3 +214,22 @@ def test_created_uid_is_an_existing_name():
     assert find_group_uid(snapshot, "Kids & Baby", {}) == "g2"
     with pytest.raises(GroupNotFoundError, match="create="):
         find_group_uid(snapshot, "Kids", {})
+
+
+def test_plan_command(tmp_path, monkeypatch, capsys):
+    "The plan command rejects an ambiguous expression or group, and accepts the quoted forms."
+    monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path))
+    save_snapshot(snapshot_of(KIDS | {"kids": "Toys", "vip": "Old VIP", "g9": "vip"}))
+    cases = {
+        ("Staff", "Kids & Baby"): ['"Kids & Baby"', '"Kids" & "Baby"'],
+        ("vip", "Baby"): ['uid:"vip"', 'name:"vip"'],
+        ("Staff", "vip - Baby"): ['uid:"vip"', 'name:"vip"'],
+    }
+    for (group, expression), forms in cases.items():
+        assert main(["plan", "--group", group, "--members", expression]) == 1
+        error = capsys.readouterr().err
+        assert all(form in error for form in forms)
+
+    options = ["--members", '"Kids & Baby" | name:"vip"', "--limit", "snapshot_max_age=none"]
+    assert main(["plan", "--group", 'uid:"vip"', *options]) == 0
+    assert "2 customers join Old VIP" in capsys.readouterr().out
