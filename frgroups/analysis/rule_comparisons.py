@@ -40,6 +40,12 @@ def compare(left: Values, symbol: str, right: Values | Constant, label: str) -> 
         return Values("boolean", _compare_dates(left, symbol, right.value), known, label)
     if left.kind != right.kind:
         raise different_types(left, right)
+    if symbol not in ("==", "!=") and (left.has_other_order or getattr(right, "has_other_order", False)):
+        ordered = left if left.has_other_order or isinstance(right, Constant) else right
+        raise InputError(
+            f"The {ordered.label} contains ordered categories, which a rule cannot compare by {symbol}, because it "
+            "compares values. Use `in` with a list of categories."
+        )
     other = right.data if isinstance(right, Values) else right.value
     if left.kind == "text" and symbol not in ("==", "!=") and isinstance(other, str) and looks_like_date(other):
         raise InputError(
@@ -80,8 +86,8 @@ def is_in(values: Values, items: Sequence[Constant], label: str) -> Values:
     if kinds == {values.kind} and values.kind in ("text", "number"):
         # A set is faster than one comparison per item, because a list can contain thousands of uids.
         accepted = {item.value for item in items}
-        if values.data.dtype == np.float32:
-            accepted = {float(np.float32(value)) for value in accepted}
+        if values.data.dtype in (np.float16, np.float32):
+            accepted = {float(values.data.dtype.type(value)) for value in accepted}
         data = np.fromiter((value in accepted for value in values.data.tolist()), np.bool_, len(data))
         return Values("boolean", data, known, label)
     for item in items:

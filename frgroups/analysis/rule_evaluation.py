@@ -124,7 +124,7 @@ class _Evaluation:
             case ast.Attribute(value=ast.Attribute(value=owner, attr="dt"), attr=name):
                 return date_part(self._evaluate_column(owner), name, self._label(node))
             case ast.Attribute(attr=name):
-                if name in METHODS:
+                if name in METHODS or (name in TEXT_METHODS and getattr(node.value, "attr", "") == "str"):
                     raise InputError(f"The method .{name} must be called. Write .{name}(...).")
                 raise not_allowed(name, [*METHODS, "str", "dt"])
         raise _forbidden(node)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 import unicodedata
 from collections.abc import Container
 from dataclasses import dataclass, field
@@ -73,14 +75,28 @@ def parse_rule(rule: str, columns: Container[str]) -> ParsedRule:
 
     text = _TOKENS.sub(replace, rule.strip()).strip()
     try:
-        return ParsedRule(ast.parse(text, mode="eval").body, aliases)
+        parsed = ParsedRule(ast.parse(text, mode="eval").body, aliases)
+        _check_adjacent_texts(text)
+        return parsed
     except SyntaxError as error:
         hint = "Use == to compare for equality." if re.search(r"[^=!<>]=[^=]", text) else ""
         raise InputError(f"The rule is not a valid expression: {error.msg}.", hint=hint) from None
-    except (ValueError, MemoryError, RecursionError):
+    except InputError:
+        raise
+    except (ValueError, MemoryError, RecursionError, tokenize.TokenError):
         raise InputError(
             "The rule is not a valid expression. It has too many levels or an invalid character."
         ) from None
+
+
+def _check_adjacent_texts(text: str) -> None:
+    """Raise InputError if a comma is missing between two texts, because Python would join them to one text."""
+    previous = None
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.STRING and previous is not None:
+            raise InputError(f"The texts {previous} and {token.string} must be separated by a comma or an operator.")
+        if token.type not in (tokenize.NL, tokenize.COMMENT):
+            previous = token.string if token.type == tokenize.STRING else None
 
 
 def unknown_column(name: str) -> InputError:

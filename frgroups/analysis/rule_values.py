@@ -62,12 +62,15 @@ class Values:
         is represented in the same way.
     label
         The description for error messages, such as "column credit_limit (Int64)".
+    has_other_order
+        True if the values are ordered categories whose order is not the order of their values, such as low, high.
     """
 
     kind: Kind
     data: npt.NDArray[Any]
     known: BoolArray
     label: str
+    has_other_order: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,9 +213,10 @@ def _read_numbers(column: pd.Series, known: BoolArray) -> npt.NDArray[Any]:
         if known.any() and int(column[known].max()) > _MAX_INTEGER:
             raise OverflowError("The column contains integers that are larger than 64 bits.")
         return column.to_numpy(dtype=np.int64, na_value=0)
-    if str(column.dtype).lower().startswith("float32"):
-        # A float32 such as 0.1 is compared with the constant 0.1 in its own precision.
-        return column.to_numpy(dtype=np.float32, na_value=np.nan)
+    for dtype in (np.float16, np.float32):
+        if str(column.dtype).lower().startswith(np.dtype(dtype).name):
+            # A float32 such as 0.1 is compared with the constant 0.1 in its own precision.
+            return column.to_numpy(dtype=dtype, na_value=np.nan)
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
@@ -222,4 +226,6 @@ def _read_categories(column: pd.Series, label: str) -> Values:
     codes = column.cat.codes.to_numpy()
     if len(categories.data) == 0:
         return Values(categories.kind, np.zeros(len(codes), categories.data.dtype), codes >= 0, label)
-    return Values(categories.kind, categories.data[codes], (codes >= 0) & categories.known[codes], label)
+    has_other_order = column.cat.ordered and not column.cat.categories.is_monotonic_increasing
+    known = (codes >= 0) & categories.known[codes]
+    return Values(categories.kind, categories.data[codes], known, label, has_other_order=bool(has_other_order))

@@ -75,7 +75,7 @@ def segment(
 
     **Types.** Text, numbers, booleans, dates, and durations are different types. A comparison of different types is
     an error, also in lists and methods. ``country_code == 47`` must be written ``country_code == '47'``. A category
-    is compared by its value.
+    is compared by its value. The operators ``< <= > >=`` reject ordered categories in another order.
 
     A rule can contain:
 

@@ -162,6 +162,27 @@ def test_numbers(rule, expected):
     assert selected == dict.fromkeys(selected, expected)
 
 
+def test_ordered_categories():
+    "Ordered categories are compared by order only if this is also the order of their values."
+    levels = ["lo", "hi", None, "lo", "hi", "hi"]
+    sizes = pd.Series(pd.Categorical(levels, categories=["lo", "hi"], ordered=True))
+    assert select("x == 'lo' or x in ['hi']", x=sizes) == "abdef"
+    for rule in ("x > 'lo'", "'lo' < x", "x.between('lo', 'hi')", "x >= x", "t < x"):
+        with pytest.raises(InputError, match=r"column x .*ordered"):
+            select(rule, x=sizes, t=pd.Series(TEXTS, dtype="str"))
+    sorted_sizes = pd.Series(pd.Categorical(levels, categories=["hi", "lo"], ordered=True))
+    assert select("x > 'hi'", x=sorted_sizes) == "ad"
+
+
+@pytest.mark.parametrize(
+    "rule", ["x in ['NO' 'se']", "x == 'N' r'O'", "x == ('N'\n 'O')", 'x.isin(["NO" # comment\n "se"])']
+)
+def test_missing_comma(rule):
+    "Two texts without a comma between them are an error, because Python would join them."
+    with pytest.raises(InputError, match="comma"):
+        select(rule, x=TEXTS)
+
+
 def test_large_integers():
     "Integers above 2**53 are compared exactly, and integers above 64 bits are rejected."
     values = [2**53, 2**53 + 1, None, 1, 2, 3]
