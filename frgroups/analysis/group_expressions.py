@@ -297,7 +297,8 @@ def _unexpected_token(expected: str, token: _Token, expression: str) -> InputErr
 
 def _unclosed(mark: str, at: int, expression: str) -> InputError:
     """Return the error for a parenthesis or a quote that is not closed."""
-    return _syntax_error(f"The {mark} at character {at + 1} is not closed", at, expression)
+    hint = "" if mark == "(" else "Enclose a name that contains a quote in quotes of another type."
+    return _syntax_error(f"The {mark} at character {at + 1} is not closed", at, expression, hint)
 
 
 def _syntax_error(message: str, at: int, expression: str, hint: str = "") -> InputError:
