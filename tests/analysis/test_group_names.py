@@ -17,7 +17,7 @@ from frgroups.snapshot.from_frames import snapshot_from_frames
 from frgroups.snapshot.group_references import find_quoted_group, quote_reference
 from frgroups.store.snapshot_store import save_snapshot
 
-PROPERTY = settings(deadline=None, max_examples=60)
+PROPERTY = settings(deadline=None, max_examples=35)
 MARKS = "\"'`"
 
 

@@ -39,7 +39,7 @@ def chosen(uids, index="uids", dtype="bool"):
     return mask.set_axis(UIDS) if index == "uids" else mask
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 @given(
     st.permutations(range(6)),
     st.sampled_from(["uids", "labels"]),
