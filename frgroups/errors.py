@@ -115,9 +115,12 @@ class GroupNotFoundError(InputError, KeyError):
     ----------
     close
         Similar group names.
+    n_matches
+        Number of groups with the uid or name. It is 0 if the group is unknown.
     """
 
     close: Sequence[str] = ()
+    n_matches: int = 0
 
 
 class ListError(InputError):

@@ -238,7 +238,10 @@ def _number_attribute(name: str, column: pd.Series) -> Attribute:
 def _category_attribute(name: str, kind: Kind, column: pd.Series) -> Attribute:
     """Create a category attribute or a flag attribute from a column of the customers table."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
+        # A conversion with `astype` fails if a category is an integer and a value is missing.
+        codes = column.cat.codes.to_numpy()
+        categories = make_nullable(pd.Series(column.cat.categories))
+        column = categories.reindex(codes).reset_index(drop=True)
     texts = column.astype("str")
     code, labels = pd.factorize(texts.where(texts != "").fillna(MISSING), sort=True)
     return Attribute(name, kind, [str(label) for label in labels], code)

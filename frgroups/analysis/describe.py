@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -276,12 +276,13 @@ def _describe_flow(flow: pd.DataFrame, top: int) -> str:
     sides = [flow[[f"{side}_group", f"{side}_name"]].set_axis(["uid", "name"], axis=1) for side in ("from", "to")]
     states = pd.concat(sides).drop_duplicates("uid")
     names = unique_names(states["uid"], states["name"])
-    is_stay = flow["from_group"] == flow["to_group"]
-    total, n_stayed = int(flow["n"].sum()), int(flow.loc[is_stay, "n"].sum())
-    moves = flow[~is_stay].sort_values("n", ascending=False, kind="stable")
-    items = [f"{names[row.from_group]} to {names[row.to_group]} {row.n:,}" for row in iter_rows(moves.head(top))]
+    total, n_stayed = int(flow["n"].sum()), int(flow["n_stayed"].sum())
+    moves = flow.assign(n=flow["n"] - flow["n_stayed"])
+    moves = moves[moves["n"] > 0].sort_values("n", ascending=False, kind="stable")
+    items = [f"{_describe_move(row, names)} {row.n:,}" for row in iter_rows(moves.head(top))]
     parts = [
-        f"{n_stayed:,} of {pluralize(total, 'customer')} ({format_percentage(n_stayed / total)}) did not move",
+        f"{n_stayed:,} of {pluralize(total, 'customer')} ({format_percentage(n_stayed / total)}) stayed in the same "
+        "group or the same set of groups",
         *_list_items("The largest moves", items),
     ]
     others = moves.iloc[top:]
@@ -289,6 +290,13 @@ def _describe_flow(flow: pd.DataFrame, top: int) -> str:
         n_customers = pluralize(int(others["n"].sum()), "customer")
         parts.append(f"Smaller moves: {len(others):,}, with {n_customers} in total")
     return _join_sentences(parts)
+
+
+def _describe_move(row: Any, names: Mapping[str, str]) -> str:
+    """Describe the states between which customers moved, including moves to another set of groups in "(several)"."""
+    if row.from_group == row.to_group:
+        return f"{names[row.from_group]} to other groups in {names[row.to_group]}"
+    return f"{names[row.from_group]} to {names[row.to_group]}"
 
 
 def _describe_profile(profile: pd.DataFrame, top: int) -> str:
@@ -397,7 +405,7 @@ _TABLES: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
     "group_sizes": ({"n_members", "n_exclusive"}, _describe_sizes),
     "size_history": ({"taken_at", "n_members", "n_joined"}, _describe_history),
     "group_changes": ({"n_old", "n_joined", "n_left", "n_new"}, _describe_changes),
-    "group_flow": ({"from_group", "to_group", "n"}, _describe_flow),
+    "group_flow": ({"from_group", "to_group", "n_stayed"}, _describe_flow),
     "group_profile": ({"attribute", "share_in", "share_ref"}, _describe_profile),
     "reachability": ({"channel", "n_reachable"}, _describe_reachability),
     "incremental_reach": ({"n_reachable", "n_new", "n_cumulative"}, _describe_incremental_reach),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.snapshot_comparison import Side, SnapshotComparison
-from frgroups.internals.typing import IntArray
+from frgroups.internals.typing import BoolArray, IntArray
 from frgroups.internals.validation import as_list
 
 NONE, SEVERAL = "(none)", "(several)"
@@ -27,6 +27,11 @@ def group_flow(
     in several of the selected groups is assigned to the first of them in `priority`. If none of them is in
     `priority`, the state is "(several)". A customer who is in none of the selected groups, or not in the snapshot, is
     assigned to "(none)".
+
+    A customer stayed if the customer's state is the same before and after. For "(several)", the set of selected
+    groups must be the same, too. A customer in groups A and B before and in groups C and D after did not stay,
+    although both states are "(several)". Without `priority`, the customers who stayed are therefore those with the
+    same set of selected groups. With `priority`, they are those with the same assigned group.
 
     Parameters
     ----------
@@ -46,6 +51,8 @@ def group_flow(
         - from_group, to_group (`str`): the uid of the group, or "(several)" or "(none)"
         - from_name, to_name (`str`): the name of the group, or "(several)" or "(none)"
         - n (`int64`): the number of customers
+        - n_stayed (`int64`): the number of these customers who stayed. It is n if from_group and to_group are the
+          same group, at most n if both are "(several)", and otherwise 0.
         - share_of_from (`float64`): n divided by the number of customers in from_group. It is NaN for "(none)",
           because the total number of customers outside the groups is unknown.
 
@@ -73,9 +80,11 @@ def group_flow(
     comparison = SnapshotComparison.from_data(old, new)
     states = _States.select(comparison, groups, priority)
     n_states = states.none + 1
-    pairs = states.assign_customers(comparison.old) * n_states + states.assign_customers(comparison.new)
-    n = np.bincount(pairs, minlength=n_states**2).reshape(n_states, n_states)
+    state_before, state_after = states.assign_customers(comparison.old), states.assign_customers(comparison.new)
+    n = np.bincount(state_before * n_states + state_after, minlength=n_states**2).reshape(n_states, n_states)
     n[states.none, states.none] = 0
+    has_moved = (state_before != state_after) | ((state_before == states.several) & states.changed_customers())
+    n_stayed = np.bincount(state_before[~has_moved], minlength=n_states)
     before, after = np.nonzero(n)
     n_moved = n[before, after].astype(np.int64)
     n_before = np.where(before == states.none, np.nan, n.sum(axis=1)[before])
@@ -86,6 +95,7 @@ def group_flow(
             "from_name": states.names.take(before).array,
             "to_name": states.names.take(after).array,
             "n": n_moved,
+            "n_stayed": np.where(before == after, n_stayed[before], 0).astype(np.int64),
             "share_of_from": n_moved / n_before,
         }
     )
@@ -137,19 +147,31 @@ class _States:
 
     def assign_customers(self, side: Side) -> IntArray:
         """Return the state number of each customer in one of the two snapshots."""
-        code_of_group = dict(zip(side.group.tolist(), range(side.matrix.n_groups), strict=True))
         state = np.full(len(self.comparison.customers), self.none, dtype=np.int64)
         n_groups = np.zeros(len(state), dtype=np.int64)
         # The groups are processed in reverse order, so that the group with the highest priority is assigned last.
         for number in reversed(range(len(self.chosen))):
-            code = code_of_group.get(int(self.chosen[number]))
-            if code is None:
-                continue
-            members = side.customer[side.matrix.row(code)]
+            members = _members(side, int(self.chosen[number]))
             state[members] = number
             n_groups[members] += 1
         state[(n_groups > 1) & (state >= self.n_priority)] = self.several
         return state
+
+    def changed_customers(self) -> BoolArray:
+        """Return a mask that is True for each customer who joined or left one of the selected groups."""
+        changed = np.zeros(len(self.comparison.customers), dtype=np.bool_)
+        for group in self.chosen.tolist():
+            before, after = _members(self.comparison.old, group), _members(self.comparison.new, group)
+            changed[np.setxor1d(before, after, assume_unique=True)] = True
+        return changed
+
+
+def _members(side: Side, group: int) -> IntArray:
+    """Return the positions of a group's members, which are empty if the group is not in this snapshot."""
+    position = np.searchsorted(side.group, group)
+    if position == len(side.group) or side.group[position] != group:
+        return side.customer[:0]
+    return side.customer[side.matrix.row(int(position))]
 
 
 def _append_other_states(index: pd.Index) -> pd.Index:

@@ -12,6 +12,7 @@ import pandas as pd
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.typing import BoolArray
 from frgroups.internals.validation import check_type
+from frgroups.snapshot.group_references import REFERENCE, find_group, normalized_name, quote_reference, unquote
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
 _PRECEDENCE = {"-": 4, "&": 3, "^": 2, "|": 1}
@@ -43,8 +44,16 @@ def members(data: Any, expression: str) -> pd.Index:
         - ``a | b``: customers in at least one of the groups
 
         A ``-`` is an operator if there are spaces on both sides, or if it is next to a parenthesis or a quoted name.
-        Otherwise it is part of a name, as in ``c-1`` or in a UUID. Enclose names that contain an operator or a
-        parenthesis in single quotes, double quotes, or backticks.
+        Otherwise it is part of a name, as in ``c-1`` or in a UUID.
+
+        Enclose names that contain an operator, a parenthesis, or a quote in single quotes, double quotes, or
+        backticks, and double a quote of the same type in the name: ``"Kids & Baby"``, ``"5"" screen"``. A name must
+        match exactly, including case and spaces. ``uid:"vip"`` and ``name:"vip"`` refer to the group with this uid or
+        this name, if the text is the uid of one group and the name of another.
+
+        An expression without quotes is an error if a part with an operator or a parenthesis is also a group name. In
+        a tenant with the groups Kids, Baby, and Kids & Baby, write ``"Kids & Baby"`` for the third group, and
+        ``"Kids" & "Baby"`` for the customers in the other two.
 
     Returns
     -------
@@ -54,7 +63,8 @@ def members(data: Any, expression: str) -> pd.Index:
     Raises
     ------
     InputError
-        If the expression is not valid. The attribute `position` is the position of the error, counted from 1.
+        If the expression is not valid or ambiguous. The attribute `position` is the position of the error, counted
+        from 1.
     GroupNotFoundError
         If a group is unknown, or its name is not unique. The attribute `close` contains similar names.
 
@@ -74,7 +84,21 @@ def members(data: Any, expression: str) -> pd.Index:
     """
     check_type(expression, str, "expression")
     matrix = as_membership_matrix(data)
-    return matrix.customer_uids[_evaluate(matrix, expression)].rename("customer_uid")
+    tokens = list(_split_tokens(expression))
+    span = _find_unquoted_name(matrix, tokens, expression)
+    try:
+        mask = _evaluate(matrix, tokens, expression)
+    except InputError as error:
+        if span is None:
+            raise
+        if isinstance(error, GroupNotFoundError):
+            error.add(hint=span.hint)
+            raise
+        heading = str(error).splitlines()[0]
+        raise InputError(f"{heading} {span.hint}", position=span.start + 1, expression=expression) from error
+    if span is not None:
+        raise span.ambiguous(tokens, expression)
+    return matrix.customer_uids[mask].rename("customer_uid")
 
 
 class _Token(NamedTuple):
@@ -83,9 +107,82 @@ class _Token(NamedTuple):
     kind: str  # The kind is an operator, a parenthesis, "group", or "end".
     text: str
     start: int
+    end: int
+    reference: str = ""  # The prefix of a quoted group: "uid", "name", or "".
+    quoted: bool = False
 
 
-def _evaluate(matrix: MembershipMatrix, expression: str) -> BoolArray:
+class _UnquotedName(NamedTuple):
+    """A part of an expression that is also a group name, although it is not in quotes."""
+
+    name: str
+    start: int
+    end: int
+
+    @property
+    def hint(self) -> str:
+        """A sentence that states how to refer to the group."""
+        return f"To use the group {self.name!r}, enclose its name in quotes: {quote_reference(self.name)}"
+
+    def ambiguous(self, tokens: list[_Token], expression: str) -> InputError:
+        """Return the error that shows both meanings of the expression in quotes."""
+        group = f"{expression[: self.start]}{quote_reference(self.name)}{expression[self.end :]}"
+        parts, at = [], 0
+        for token in tokens:
+            if token.kind == "group" and not token.quoted and self.start <= token.start < self.end:
+                parts += [expression[at : token.start], quote_reference(token.text)]
+                at = token.end
+        combination = "".join([*parts, expression[at:]])
+        return InputError(
+            f"The expression {expression!r} is ambiguous, because {self.name!r} is also the name of a group. Write "
+            f"{group.strip()} for the group with this name, or {combination.strip()} for the combination of groups.",
+            cli_hint="In a shell, enclose the complete expression in single quotes.",
+            position=self.start + 1,
+            expression=expression,
+        )
+
+
+def _find_unquoted_name(matrix: MembershipMatrix, tokens: list[_Token], expression: str) -> _UnquotedName | None:
+    """
+    Return the longest part of an expression that looks like a single group name but consists of several tokens.
+
+    A part in which all groups are in quotes has only one meaning. Names are compared without regard to case, Unicode
+    form, and spaces next to operators, because ``kids&baby`` can also be meant as the name Kids & Baby.
+    """
+    groups = [token for token in tokens if token.kind == "group"]
+    if len(tokens) <= 2 or all(token.quoted for token in groups):
+        return None
+    names: dict[str, str] = {}
+    for name in [*matrix.group_uids, *matrix.group_names]:
+        compared = _compared(name)
+        if _SPECIAL.search(compared):
+            names.setdefault(compared, name)
+    # Each operator, parenthesis, and quote in a name is at most one token, and so is the text around it.
+    max_tokens = max((2 * len(_SPECIAL.findall(compared)) + 1 for compared in names), default=0)
+    best: _UnquotedName | None = None
+    for first, token in enumerate(tokens[:-1]):
+        has_unquoted = False
+        for last in tokens[first : first + max_tokens]:
+            has_unquoted |= last.kind == "group" and not last.quoted
+            is_longer = best is None or last.end - token.start > best.end - best.start
+            if last is token or last.kind == "end" or not has_unquoted or not is_longer:
+                continue
+            name = names.get(_compared(expression[token.start : last.end]))
+            if name is not None:
+                best = _UnquotedName(name, token.start, last.end)
+    return best
+
+
+_SPECIAL = re.compile(r"[-&|^()'\"`]")
+_SPACES = re.compile(r"\s*([&|^()])\s*")
+
+
+def _compared(text: str) -> str:
+    """Return a form of a text that is equal for names that differ only in case, Unicode form, or spaces."""
+    return _SPACES.sub(r"\1", normalized_name(text))
+
+
+def _evaluate(matrix: MembershipMatrix, tokens: list[_Token], expression: str) -> BoolArray:
     """
     Evaluate a set expression and return a mask that is True for each selected customer.
 
@@ -94,7 +191,7 @@ def _evaluate(matrix: MembershipMatrix, expression: str) -> BoolArray:
     values: list[BoolArray] = []
     operators: list[_Token] = []
     wants_group = True
-    for token in _split_tokens(expression):
+    for token in tokens:
         if wants_group:
             if token.kind == "(":
                 operators.append(token)
@@ -127,24 +224,25 @@ def _split_tokens(expression: str) -> Iterator[_Token]:
     at, after_value = 0, False
     while at < len(expression):
         char = expression[at]
+        start = at
         if char.isspace():
             at += 1
         elif char in "&|^()" or (char == "-" and (after_value or _is_minus_operator(expression, at))):
-            yield _Token(char, char, at)
             at, after_value = at + 1, char == ")"
+            yield _Token(char, char, start, at)
+        elif match := REFERENCE.match(expression, at):
+            reference, text = unquote(match)
+            at, after_value = match.end(), True
+            yield _Token("group", text, start, at, reference, quoted=True)
         elif char in _QUOTES:
-            end = expression.find(char, at + 1)
-            if end < 0:
-                raise _unclosed(char, at, expression)
-            yield _Token("group", expression[at + 1 : end], at)
-            at, after_value = end + 1, True
+            raise _unclosed(char, at, expression)
         else:
-            end = at + 1
-            while end < len(expression) and not _is_end_of_name(expression, end):
-                end += 1
-            yield _Token("group", expression[at:end].rstrip(), at)
-            at, after_value = end, True
-    yield _Token("end", "", len(expression))
+            at, after_value = at + 1, True
+            while at < len(expression) and not _is_end_of_name(expression, at):
+                at += 1
+            text = expression[start:at].rstrip()
+            yield _Token("group", text, start, start + len(text))
+    yield _Token("end", "", len(expression), len(expression))
 
 
 def _is_minus_operator(expression: str, at: int) -> bool:
@@ -171,29 +269,23 @@ def _member_mask(matrix: MembershipMatrix, token: _Token, expression: str) -> Bo
     """Return a mask that is True for each customer in the group that a token refers to."""
     mask = np.zeros(matrix.n_customers, dtype=np.bool_)
     try:
-        mask[matrix.member_codes(token.text)] = True
+        uid = find_group(matrix, token.text, token.reference)
     except GroupNotFoundError as error:
         hint = ""
-        if "-" in token.text:
+        if "-" in token.text and not token.quoted:
             hint = "A minus sign is an operator only if there are spaces on both sides."
-        if name := _find_longer_name(matrix, token, expression):
-            hint = f'To use the group {name!r}, enclose its name in quotes: "{name}".'
-        elif re.search(r"[+!(),∩∪]|\b(and|or|not|og|eller|och)\b", token.text):
+        if not token.quoted and re.search(r"[+!(),∩∪]|\b(and|or|not|og|eller|och)\b", token.text):
             hint = f"{hint} {_OPERATOR_HINT}".strip()
         position = token.start + 1
         raise GroupNotFoundError(
             f"{error.message} The group name starts at character {position} of the expression {expression!r}.",
             hint=" ".join(filter(None, [error.hint, hint])),
-            close=getattr(error, "close", []),
+            close=error.close,
+            n_matches=error.n_matches,
             position=position,
         ) from error
+    mask[matrix.member_codes(uid)] = True
     return mask
-
-
-def _find_longer_name(matrix: MembershipMatrix, token: _Token, expression: str) -> str | None:
-    """Return the longest group name that starts with a token and is longer than the token, or None."""
-    names = [str(name) for name in matrix.group_names if expression.startswith(str(name), token.start)]
-    return max((name for name in names if len(name) > len(token.text)), key=len, default=None)
 
 
 def _unexpected_token(expected: str, token: _Token, expression: str) -> InputError:
@@ -205,7 +297,8 @@ def _unexpected_token(expected: str, token: _Token, expression: str) -> InputErr
 
 def _unclosed(mark: str, at: int, expression: str) -> InputError:
     """Return the error for a parenthesis or a quote that is not closed."""
-    return _syntax_error(f"The {mark} at character {at + 1} is not closed", at, expression)
+    hint = "" if mark == "(" else "Enclose a name that contains a quote in quotes of another type."
+    return _syntax_error(f"The {mark} at character {at + 1} is not closed", at, expression, hint)
 
 
 def _syntax_error(message: str, at: int, expression: str, hint: str = "") -> InputError:

@@ -176,7 +176,7 @@ def quote_uid(uid: str) -> str:
     ("'vip'", '"store\'s"')
     """
     quote = next((mark for mark in "'\"`" if mark not in uid), "'")
-    return f"{quote}{uid}{quote}"
+    return f"{quote}{uid.replace(quote, 2 * quote)}{quote}"
 
 
 def find_redundant_groups(snapshot: Snapshot, min_jaccard: float) -> Iterator[HealthFinding]:

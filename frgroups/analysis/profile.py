@@ -23,6 +23,7 @@ from frgroups.errors import InputError
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import BoolArray, IntArray
 from frgroups.internals.validation import as_list, check_number, check_type
+from frgroups.snapshot.customer_masks import align_mask, is_mask
 from frgroups.snapshot.snapshot import Snapshot
 
 Row = dict[str, Any]
@@ -58,13 +59,15 @@ def group_profile(
     snapshot
         The snapshot that contains the customers.
     group
-        A group by uid or unique name, or a list of customer uids such as ``fg.members(snapshot, "VIP - staff")``.
+        A group by uid or unique name, a list of customer uids such as ``fg.members(snapshot, "VIP - staff")``, or a
+        boolean Series with the index of `snapshot.customers` or an index of customer uids, in any order.
     versus
         The customers to compare with, called the reference:
 
         - "rest": all other customers in the snapshot
         - "all": all customers in the snapshot
-        - another group or list of customer uids. Customers who are also in `group` are left out of the reference.
+        - another group, list of customer uids, or boolean Series. Customers who are also in `group` are left out of
+          the reference.
     attributes
         A list of attribute names. None selects the default attributes: customer_type, country_code, postal_area,
         default_store_name, origin, pricelist_uid, payment_terms, account_manager_uid, has_email, has_mobile,
@@ -197,7 +200,8 @@ def compare_groups(
     snapshot
         The snapshot that contains the customers.
     a, b
-        The groups to compare, each by uid or unique name, or as a list of customer uids.
+        The groups to compare, each by uid or unique name, or as a list of customer uids or a boolean Series as in
+        `group_profile`.
     attributes, min_count, top
         As in `group_profile`.
 
@@ -244,6 +248,8 @@ def _customer_mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolA
     if isinstance(customers, str):
         mask[matrix.member_codes(customers)] = True
         return mask
+    if is_mask(customers):
+        return align_mask(customers, snapshot.customers, f"`{name}`")
     uids = as_list(customers, name)
     invalid = [uid for uid in uids if not isinstance(uid, str)]
     if invalid:

@@ -129,7 +129,7 @@ def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[Healt
                 f"The register expects the customer_type {format_list(expected, conjunction='or')} for {row.name}, "
                 f"but {n_other:,} of {pluralize(row.n, 'member')} have another type ({unexpected})."
             )
-            rule = f"customer_type not in {list(others)}"
+            rule = f"customer_type.isna() or customer_type not in {list(others)}"
             action = check_first(
                 uid,
                 "To create a plan that removes these members: "

@@ -119,7 +119,9 @@ def check_columns(columns: Iterable[object], required: Iterable[str], name: str)
     frgroups.errors.InputError: `attributes` needs a column 'customer_uid'. Its columns are 'uid' and 'city'.
     """
     present = list(columns)
-    missing = [column for column in required if column not in present]
+    # A label can be pd.NA, whose comparison with a string is neither True nor False.
+    texts = {column for column in present if isinstance(column, str)}
+    missing = [column for column in required if column not in texts]
     if missing:
         noun = "a column" if len(missing) == 1 else "the columns"
         needed = format_list([repr(column) for column in missing])

@@ -16,6 +16,8 @@ from frgroups.errors import GroupNotFoundError, InputError, WrongTenantError
 from frgroups.internals.typing import Int32Array, IntArray
 from frgroups.internals.validation import as_list, wrong_type
 from frgroups.plan.uid_table import UidTable, is_invalid_uid
+from frgroups.snapshot.customer_masks import align_mask, is_mask
+from frgroups.snapshot.group_references import find_quoted_group
 from frgroups.snapshot.membership_matrix import check_uids, to_chunked_array, to_string_array
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -62,7 +64,7 @@ def desired_memberships(
         The table of the customer uids of the snapshot.
     """
     lists = _read_desired(snapshot, desired)
-    group_uids = _group_uids(snapshot, lists.groups, created)
+    group_uids = _group_uids(snapshot, lists, created)
     codes = uids.lookup_codes(lists.texts)
     unknown_at = np.flatnonzero(codes < 0)
     # The Arrow chunks are combined once, because otherwise each call of `take` would search all chunks.
@@ -96,6 +98,7 @@ class _CustomerLists:
     indptr: IntArray
     texts: pa.ChunkedArray
     positions: npt.NDArray[Any] | None = None
+    has_uids: bool = False  # True if a group that is a known uid is always meant as a uid.
 
 
 def _read_desired(snapshot: Snapshot, desired: Desired) -> _CustomerLists:
@@ -104,7 +107,7 @@ def _read_desired(snapshot: Snapshot, desired: Desired) -> _CustomerLists:
     if isinstance(desired, pd.DataFrame):
         return _lists_from_table(desired)
     if isinstance(desired, Mapping):
-        texts = [_customer_uids(customers, f"desired[{group!r}]") for group, customers in desired.items()]
+        texts = [_customer_uids(snapshot, customers, f"desired[{group!r}]") for group, customers in desired.items()]
         indptr = np.cumsum([0, *map(len, texts)], dtype=np.int64)
         return _CustomerLists(list(desired), indptr, pa.chunked_array(texts, type=pa.large_string()))
     raise wrong_type(desired, "desired", "a dictionary {group: customer uids}, a DataFrame, or a Snapshot")
@@ -125,7 +128,7 @@ def _lists_from_snapshot(snapshot: Snapshot, desired: Snapshot) -> _CustomerList
                 close=[snapshot.group_uid(uid)],
             )
     return _CustomerLists(
-        list(matrix.group_uids), matrix.indptr, to_chunked_array(matrix.customer_uids), matrix.indices
+        list(matrix.group_uids), matrix.indptr, to_chunked_array(matrix.customer_uids), matrix.indices, has_uids=True
     )
 
 
@@ -139,15 +142,18 @@ def _lists_from_table(desired: pd.DataFrame) -> _CustomerLists:
     codes: npt.NDArray[Any] = np.asarray(groups.indices)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(names)))])
     if (codes[:-1] <= codes[1:]).all():
-        return _CustomerLists(names, indptr, customers)
+        return _CustomerLists(names, indptr, customers, has_uids=True)
     if len(names) < 2**16:
         # NumPy sorts 16-bit integers with a radix sort, which is faster than a comparison sort.
         codes = codes.astype(np.uint16)
-    return _CustomerLists(names, indptr, customers, np.argsort(codes, kind="stable"))
+    return _CustomerLists(names, indptr, customers, np.argsort(codes, kind="stable"), has_uids=True)
 
 
-def _customer_uids(customers: Iterable[Any], name: str) -> pa.Array:
-    """Return the customer uids of one group as an Arrow array."""
+def _customer_uids(snapshot: Snapshot, customers: Iterable[Any], name: str) -> pa.Array:
+    """Return the customer uids of one group, which can be given as a boolean mask, as an Arrow array."""
+    if is_mask(customers):
+        mask = align_mask(customers, snapshot.customers, f"`{name}`")
+        customers = snapshot.customers.loc[mask, "customer_uid"]
     if isinstance(customers, pa.Array | pa.ChunkedArray):
         customers = customers.to_pandas()
     if isinstance(customers, pd.Series | pd.Index | np.ndarray):
@@ -192,15 +198,17 @@ def _check_customers(
         codec.check_uid(lists.texts[int(invalid_positions[0])].as_py(), "customer uid")
 
 
-def _group_uids(snapshot: Snapshot, groups: Sequence[str], created: Mapping[str, str]) -> list[str]:
+def _group_uids(snapshot: Snapshot, lists: _CustomerLists, created: Mapping[str, str]) -> list[str]:
     """
     Return the uid of each desired group.
 
     Raise InputError if a group occurs twice, for example by uid and by name.
     """
     names: dict[str, str] = {}
-    for name in groups:
-        uid = find_group_uid(snapshot, name, created)
+    for name in lists.groups:
+        uid = name
+        if not (lists.has_uids and (name in created or name in snapshot.matrix.group_uids)):
+            uid = find_group_uid(snapshot, name, created)
         if uid in names:
             raise InputError(f"`desired` contains group {uid!r} twice, once as {name!r}. Pass each group once.")
         names[uid] = name
@@ -208,23 +216,17 @@ def _group_uids(snapshot: Snapshot, groups: Sequence[str], created: Mapping[str,
 
 
 def find_group_uid(snapshot: Snapshot, group: str, created: Mapping[str, str]) -> str:
-    """Return the uid of an existing group or of a group that the plan creates, by its uid or name."""
-    if group in created:
-        return group
-    named = [uid for uid, name in created.items() if name == group]
-    if named and (len(named) > 1 or group in set(snapshot.matrix.group_names)):
-        raise GroupNotFoundError(
-            f"Several groups have the name {group!r}, including {', '.join(named)} in `create`. Pass the group uid.",
-            close=named,
-        )
+    """
+    Return the uid of an existing group or of a group that the plan creates, by its uid or name.
+
+    A text that is the uid of one group and the name of another group is an error.
+    """
     try:
-        return snapshot.group_uid(group)
+        return find_quoted_group(snapshot.matrix, group, created=created)
     except GroupNotFoundError as error:
-        if named:
-            return named[0]
-        raise GroupNotFoundError(
-            error.message,
-            hint="To create a group, pass create={uid: name}.",
-            cli_hint="To create a group, pass its uid to --group and its name to --create.",
-            close=error.close,
-        ) from None
+        if error.n_matches == 0:
+            error.add(
+                hint="To create a group, pass create={uid: name}.",
+                cli_hint="To create a group, pass its uid to --group and its name to --create.",
+            )
+        raise

@@ -16,6 +16,7 @@ from frgroups.internals.validation import as_list, wrong_type
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.suppression_list import suppressed_customers
+from frgroups.snapshot.group_references import find_quoted_group
 from frgroups.snapshot.snapshot import Snapshot
 
 ExclusionRule = Literal["protected", "protected_group", "suppression_list"]
@@ -152,7 +153,7 @@ def resolve_exclusions(
     """Combine the exclusions that the caller passed with the tenant's suppression list."""
     return Exclusions(
         frozenset(_checked_customers(protect, "protect")),
-        frozenset(snapshot.group_uid(name) for name in as_list(protect_groups, "protect_groups")),
+        frozenset(find_quoted_group(snapshot.matrix, name) for name in as_list(protect_groups, "protect_groups")),
         dict.fromkeys(_checked_customers(suppression_list, "suppression_list"), "") | suppressed_customers(snapshot),
     )
 

@@ -58,7 +58,9 @@ def flow(
 
     The left column shows the states of the customers in the older snapshot, and the right column shows the states in
     the newer snapshot. The height of a band represents a number of customers, and the color of a band is the color of
-    the group on the left. The states "(several)" and "(none)" are defined in `group_flow`.
+    the group on the left. The states "(several)" and "(none)" are defined in `group_flow`. The subtitle contains the
+    number of customers who stayed in the same group or the same set of groups, which is the sum of n_stayed in
+    `group_flow`.
 
     Parameters
     ----------
@@ -97,7 +99,7 @@ def flow(
     ['VIP  1', 'VIP  2']
     """
     data, new = unpack_pair(data, new)
-    if new is None and not is_table(data, "from_group"):
+    if new is None and not is_table(data, "from_group", "n_stayed"):
         raise InputError("`data` must be a result of group_flow, or an older snapshot together with `new`.")
     table = data if new is None else group_flow(data, new, groups, priority=priority)
     if table.empty:
@@ -121,8 +123,8 @@ def flow(
     ax.set_xticks([])
     ax.set_yticks([])
     show_spines(ax)
-    n_stayed = int(moves.loc[moves["from_group"] == moves["to_group"], "n"].sum())
-    notes = [f"{n_stayed:,} of {total:,} customers did not move"]
+    n_stayed = int(table["n_stayed"].sum())
+    notes = [f"{n_stayed:,} of {total:,} customers stayed in the same group or set of groups"]
     if n_others:
         notes.append(f"(other groups) combines {n_others:,} smaller groups")
     return set_heading(ax, _HEADING, notes)

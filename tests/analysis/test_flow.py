@@ -19,6 +19,7 @@ membership_rows = st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("p
 COLUMNS = {
     **dict.fromkeys(["from_group", "to_group", "from_name", "to_name"], "str"),
     "n": "int64",
+    "n_stayed": "int64",
     "share_of_from": "float64",
 }
 
@@ -112,6 +113,39 @@ def test_reversed_comparison(arguments):
 
     reversed_flow = backward.rename(columns={"from_group": "to_group", "to_group": "from_group"})[columns]
     assert sorted(forward.itertuples(index=False)) == sorted(reversed_flow.itertuples(index=False))
+
+
+@PROPERTY
+@given(flow_arguments())
+def test_customers_who_stayed(arguments):
+    "A customer stayed if both states are the same group, or are SEVERAL with the same set of groups."
+    old, new, chosen, priority = arguments
+    selected = {*chosen, *priority}
+    expected = Counter()
+    for customer in {uid for _, uid in [*old, *new]}:
+        before, after = ({group for group, uid in rows if uid == customer} & selected for rows in (old, new))
+        state = state_of(old, customer, chosen, priority)
+        if state == state_of(new, customer, chosen, priority) != NONE and (state != SEVERAL or before == after):
+            expected[state] += 1
+
+    table = group_flow(create_table(old), create_table(new), chosen, priority=priority)
+
+    stayed = table[table["n_stayed"] > 0]
+    assert dict(zip(stayed["from_group"], stayed["n_stayed"], strict=True)) == expected
+    assert (stayed["from_group"] == stayed["to_group"]).all()
+
+
+def test_other_set_of_groups():
+    "A customer who moves from the groups A and B to the groups C and D did not stay."
+    old = create_table([("a", "1"), ("b", "1"), ("a", "2"), ("b", "2"), ("a", "3")])
+    new = create_table([("c", "1"), ("d", "1"), ("a", "2"), ("b", "2"), ("a", "3"), ("b", "3")])
+
+    everything = group_flow(old, new)
+    by_priority = group_flow(old, new, priority=["a", "c"])
+
+    columns = ["from_group", "to_group", "n", "n_stayed"]
+    assert everything[columns].values.tolist() == [["a", SEVERAL, 1, 0], [SEVERAL, SEVERAL, 2, 1]]
+    assert by_priority[columns].values.tolist() == [["a", "a", 2, 2], ["a", "c", 1, 0]]
 
 
 def test_priority():

@@ -534,3 +534,15 @@ def test_sandbox_profile():
     assert list(snapshot.customers["customer_uid"]) == list(snapshot.matrix.customer_uids)
     assert norway.loc["NO", "share_in"] == 1 and norway.loc[["SE", "DK", "FI"], "n_in"].eq(0).all()
     assert loyal["effect_size"].abs().max() > 0.8 and loyal["q_value"].max() < 1e-6
+
+
+@pytest.mark.parametrize(("values", "labels"), [([1, None, 2], ["1", "2"]), ([True, None, False], ["yes", "no"])])
+def test_categories_with_missing_values(values, labels):
+    "An attribute that is a category with missing values has one value per category, whatever its data type."
+    snapshot = create_snapshot([("a", "NO", True, 1), ("", "NO", True, 1), ("", "NO", True, 1)])
+    table = pd.DataFrame({"x": pd.Categorical(values)}, index=list(snapshot.customers["customer_uid"]))
+
+    profile = group_profile(snapshot, "a", attributes=table, min_count=0)
+
+    assert set(profile["value"]) == {*labels, "(missing)"}
+    assert profile["n_in"].sum() == 1 and profile["n_ref"].sum() == 2

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from frgroups.errors import InputError
-from frgroups.internals.validation import check_choice, check_number, check_share
+from frgroups.internals.validation import check_choice, check_columns, check_number, check_share
 from frgroups.plan.limits import Limits
 
 
@@ -63,3 +63,11 @@ def test_rejected_choice(value):
     "Any other value raises an error with the argument and the choices. True does not count as 1."
     with pytest.raises(InputError, match=r"`labels`.*'uid', 'name', or 1"):
         check_choice(value, "labels", ["uid", "name", 1])
+
+
+@pytest.mark.parametrize("label", [pd.NA, np.nan, None, 7, ("customer_uid",), pd.Timestamp("2026-01-01")])
+def test_columns_that_are_not_text(label):
+    "A column label of any type is shown in the error for a missing column."
+    check_columns([label, "customer_uid"], ["customer_uid"], "attributes")
+    with pytest.raises(InputError, match="needs a column 'customer_uid'"):
+        check_columns([label], ["customer_uid"], "attributes")

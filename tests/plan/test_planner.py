@@ -437,7 +437,7 @@ def test_create_existing_name():
     assert [note.rule for note in plan.notes] == ["same_name"]
     with pytest.raises(GroupNotFoundError, match=r"'VIP'.*v2"):
         plan_memberships(sample_snapshot(), {"VIP": ["c-1"]}, create=create)
-    with pytest.raises(GroupNotFoundError, match=r"'N'.*n1, n2"):
+    with pytest.raises(GroupNotFoundError, match=r"'N'.*n1.*n2"):
         plan_memberships(sample_snapshot(), {"N": ["c-1"]}, create={"n1": "N", "n2": "N"})
 
 

@@ -1,0 +1,104 @@
+"""Syntax of segment rules: a subset of Python expressions, with column names in backticks."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+import unicodedata
+from collections.abc import Container
+from dataclasses import dataclass, field
+
+from frgroups.errors import InputError
+
+# Text in quotes and comments is not changed. A name is matched in any script, because Python accepts such names.
+_TOKENS = re.compile(
+    r"""(?P<fixed>'''.*?'''|\"\"\".*?\"\"\"|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|\#[^\n]*)"""
+    r"""|`(?P<quoted>[^`]*)`|(?P<operator>[&|])|(?P<name>[^\W\d]\w*)""",
+    re.DOTALL,
+)
+
+_MAX_SOURCE = 80  # A longer part of a rule is shortened in an error message.
+
+
+@dataclass(frozen=True)
+class ParsedRule:
+    """A rule as a syntax tree. `aliases` maps an identifier in the tree to the column name that it stands for."""
+
+    body: ast.expr
+    aliases: dict[str, str] = field(default_factory=dict)
+
+    def column_name(self, identifier: str) -> str:
+        """Return the column name that an identifier in the syntax tree stands for."""
+        return self.aliases.get(identifier, identifier)
+
+    def source(self, node: ast.expr) -> str:
+        """Return the text of a part of the rule."""
+        text = ast.unparse(node)
+        for alias, name in self.aliases.items():
+            text = text.replace(alias, f"`{name}`")
+        return text if len(text) <= _MAX_SOURCE else f"{text[:_MAX_SOURCE]}…"
+
+
+def parse_rule(rule: str, columns: Container[str]) -> ParsedRule:
+    """
+    Parse a rule.
+
+    The operators ``&`` and ``|`` mean ``and`` and ``or``, with the same precedence, as in `DataFrame.query`. Column
+    names in backticks are replaced by identifiers. Python converts identifiers to the Unicode form NFKC, so a name
+    in another form is also replaced. Otherwise, it could select another column.
+
+    Examples
+    --------
+    >>> parsed = parse_rule("`paid (NOK)` > 5 & has_email", ["paid (NOK)", "has_email"])
+    >>> parsed.source(parsed.body)
+    '`paid (NOK)` > 5 and has_email'
+    """
+    aliases: dict[str, str] = {}
+
+    def replace(match: re.Match[str]) -> str:
+        if match["fixed"] is not None:
+            return match[0]
+        if match["operator"] is not None:
+            return " and " if match[0] == "&" else " or "
+        name = match["quoted"] if match["name"] is None else match["name"]
+        if match["name"] is not None and unicodedata.normalize("NFKC", name) == name:
+            return name
+        if name not in columns:
+            raise unknown_column(name)
+        alias = f"quoted_{len(aliases)}"
+        while alias in columns or alias in rule:
+            alias += "_"
+        aliases[alias] = name
+        return alias
+
+    text = _TOKENS.sub(replace, rule.strip()).strip()
+    try:
+        parsed = ParsedRule(ast.parse(text, mode="eval").body, aliases)
+        _check_adjacent_texts(text)
+        return parsed
+    except SyntaxError as error:
+        hint = "Use == to compare for equality." if re.search(r"[^=!<>]=[^=]", text) else ""
+        raise InputError(f"The rule is not a valid expression: {error.msg}.", hint=hint) from None
+    except InputError:
+        raise
+    except (ValueError, MemoryError, RecursionError, tokenize.TokenError):
+        raise InputError(
+            "The rule is not a valid expression. It has too many levels or an invalid character."
+        ) from None
+
+
+def _check_adjacent_texts(text: str) -> None:
+    """Raise InputError if a comma is missing between two texts, because Python would join them to one text."""
+    previous = None
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.STRING and previous is not None:
+            raise InputError(f"The texts {previous} and {token.string} must be separated by a comma or an operator.")
+        if token.type not in (tokenize.NL, tokenize.COMMENT):
+            previous = token.string if token.type == tokenize.STRING else None
+
+
+def unknown_column(name: str) -> InputError:
+    """Return the error for a name in a rule that is not a column."""
+    return InputError(f"The customers table has no column {name!r}.")

@@ -1,0 +1,152 @@
+"""Text that refers to a group: its uid, its unique name, or one of them with a prefix and in quotes."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+import numpy as np
+
+from frgroups.errors import GroupNotFoundError
+from frgroups.internals.formatting import format_list
+from frgroups.internals.validation import check_text
+from frgroups.snapshot.membership_matrix import MembershipMatrix
+
+# This pattern matches a name in quotes, in which the quote itself is doubled, with an optional prefix.
+REFERENCE = re.compile(
+    r"""(?:(?P<kind>uid|name):)?(?P<mark>["'`])(?P<text>(?:(?!(?P=mark)).|(?P=mark){2})*)(?P=mark)""", re.DOTALL
+)
+
+
+def quote_reference(text: str, kind: str = "") -> str:
+    """
+    Return the quoted form of a group's uid or name, which has only one meaning in every expression.
+
+    Parameters
+    ----------
+    text
+        The uid or the name.
+    kind
+        "uid" or "name", if the text is the uid of one group and the name of another group.
+
+    Examples
+    --------
+    >>> print(quote_reference("Kids & Baby"), quote_reference('5" screen'), quote_reference("vip", "uid"))
+    "Kids & Baby" "5"" screen" uid:"vip"
+    """
+    prefix = f"{kind}:" if kind else ""
+    return f'{prefix}"{text.replace(chr(34), chr(34) * 2)}"'
+
+
+def unquote(match: re.Match[str]) -> tuple[str, str]:
+    """Return the prefix, which is "uid", "name", or "", and the text of a match of `REFERENCE`."""
+    mark = match["mark"]
+    return match["kind"] or "", match["text"].replace(mark * 2, mark)
+
+
+def find_group(
+    matrix: MembershipMatrix, text: str, kind: str = "", *, created: Mapping[str, str] | None = None
+) -> str:
+    """
+    Return the uid of the group that a text refers to.
+
+    The whole text must be equal to a uid or a name. A text that is the uid of one group and the name of another group
+    is an error, because either group could be meant.
+
+    Parameters
+    ----------
+    matrix
+        The groups.
+    text
+        The uid or the name of a group.
+    kind
+        "uid" or "name" to search only for a uid or a name. "" searches for both.
+    created
+        Groups that a plan creates, as {uid: name}. They are found like existing groups.
+
+    Examples
+    --------
+    >>> find_group(sample_snapshot().matrix, "VIP")
+    'vip'
+    """
+    created = created or {}
+    if not isinstance(text, str):
+        raise _not_found(matrix, text, "")
+    check_text(text, "group")
+    by_uid = {text} if text in created or text in matrix.group_uids else set()
+    by_name = {str(uid) for uid in matrix.group_uids[np.asarray(matrix.group_names == text, dtype=np.bool_)]}
+    by_name |= {uid for uid, name in created.items() if name == text}
+    found = {"uid": by_uid, "name": by_name, "": by_uid | by_name}[kind]
+    if len(found) == 1:
+        return next(iter(found))
+    if not found:
+        raise _not_found(matrix, text, kind)
+    uids = sorted(found)
+    listed = format_list(uids, conjunction="or")
+    if kind != "name" and by_uid:
+        named = quote_reference(text, "name") if len(by_name) == 1 else listed
+        raise GroupNotFoundError(
+            f"{text!r} is the uid of a group and the name of another group "
+            f"({format_list(sorted(by_name - by_uid))}). Write {quote_reference(text, 'uid')} for the group "
+            f"with this uid, or {named} for the group with this name.",
+            close=uids,
+            n_matches=len(uids),
+        )
+    raise GroupNotFoundError(
+        f"{len(uids)} groups have the name {text!r}. Use the uid instead: {listed}.", close=uids, n_matches=len(uids)
+    )
+
+
+def find_quoted_group(matrix: MembershipMatrix, text: str, *, created: Mapping[str, str] | None = None) -> str:
+    """
+    Return the uid of the group that a text refers to, which can also have a prefix and quotes.
+
+    The prefix is only recognized if no group has the whole text as its uid or name.
+
+    Examples
+    --------
+    >>> find_quoted_group(sample_snapshot().matrix, 'name:"VIP"')
+    'vip'
+    """
+    match = REFERENCE.fullmatch(text) if isinstance(text, str) else None
+    if match is not None and match["kind"]:
+        known = {*matrix.group_uids, *matrix.group_names, *(created or {}), *(created or {}).values()}
+        if text not in known:
+            kind, unquoted = unquote(match)
+            return find_group(matrix, unquoted, kind, created=created)
+    return find_group(matrix, text, created=created)
+
+
+def _not_found(matrix: MembershipMatrix, text: str, kind: str) -> GroupNotFoundError:
+    """Return the error for an unknown group, which states how similar names differ."""
+    if kind:
+        return GroupNotFoundError(f"No group has the {kind} {text!r}.", close=[])
+    try:
+        matrix.group_code_of(text)
+    except GroupNotFoundError as error:
+        alike = [str(name) for name in matrix.group_names if normalized_name(str(name)) == normalized_name(str(text))]
+        if alike:
+            error.add(
+                hint=f"The name {alike[0]!a} differs from {text!a} only in case, spaces, or Unicode form. A name "
+                "must match exactly."
+            )
+        return error
+    raise AssertionError(f"The group {text!r} was found.")
+
+
+def normalized_name(name: str) -> str:
+    """
+    Return a form of a group name that is equal for names that look alike.
+
+    Examples
+    --------
+    >>> normalized_name("VIP\u00a0 Club "), normalized_name("Cafe\u0301") == normalized_name("Café")
+    ('vip club', True)
+    """
+    if name.isascii():
+        return " ".join(name.lower().split())
+    # Case folding can result in characters that are not normalized, so the text is normalized before and after it.
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    visible = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    return " ".join(visible.split())

@@ -1,0 +1,254 @@
+"""
+Tests for the semantics of segment rules: missing values, operators, and types.
+
+The expected results come from a reference implementation of SQL's three-valued logic in pure Python, which shares no
+code with the package. It represents unknown by None.
+"""
+
+from datetime import datetime
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frgroups.errors import InputError
+from tests.analysis.rule_data import (
+    ALL_DTYPES,
+    BOOLEANS,
+    DATES,
+    DTYPES,
+    INTEGERS,
+    OPERATORS,
+    PROPERTY,
+    TEXTS,
+    UIDS,
+    VALUES,
+    select,
+)
+
+# Reference implementation
+
+
+def expected_comparison(value, symbol, constant):
+    """Return True, False, or None for unknown. A date constant is the text of a day, which is compared by days."""
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        value = value.date().isoformat()
+    return OPERATORS[symbol](value, constant)
+
+
+def negated(result):
+    """Return the negation of a result. The negation of unknown is unknown."""
+    return None if result is None else not result
+
+
+def both(left, right):
+    """Combine two results with and."""
+    if left is False or right is False:
+        return False
+    return None if left is None or right is None else True
+
+
+def evaluate(tree, row):
+    """Evaluate a nested rule for one row."""
+    kind, *parts = tree
+    if kind == "not":
+        return negated(evaluate(parts[0], row))
+    if kind == "and":
+        return both(evaluate(parts[0], row), evaluate(parts[1], row))
+    if kind == "or":
+        return negated(both(negated(evaluate(parts[0], row)), negated(evaluate(parts[1], row))))
+    name, symbol, constant = parts
+    value = row[name]
+    if symbol in ("isna", "notna"):
+        return (value is None) == (symbol == "isna")
+    if symbol in ("in", "not in"):
+        results = [expected_comparison(value, "==", item) for item in constant]
+        result = None if value is None else any(results)
+        return result if symbol == "in" else negated(result)
+    if symbol == "between":
+        low, high = constant
+        return both(expected_comparison(value, ">=", low), expected_comparison(value, "<=", high))
+    return expected_comparison(value, symbol, constant)
+
+
+def as_text(tree):
+    """Return the text of a nested rule."""
+    kind, *parts = tree
+    if kind == "not":
+        return f"not ({as_text(parts[0])})"
+    if kind in ("and", "or"):
+        return f"({as_text(parts[0])}) {kind} ({as_text(parts[1])})"
+    name, symbol, constant = parts
+    if symbol in ("isna", "notna"):
+        return f"{name}.{symbol}()"
+    if symbol == "between":
+        return f"{name}.between({constant[0]!r}, {constant[1]!r})"
+    return f"{name} {symbol} {constant!r}"
+
+
+CONSTANTS = {
+    "text": ["NO", "se", "", "x"],
+    "integer": [0, 5, -3, 2.5],
+    "float": [0.5, 2, -1.0],
+    "boolean": [True, False],
+    "date": ["2026-01-31", "2026-02-01", "2026-02-02", "2025-12-31"],
+}
+
+
+def comparisons(kind):
+    """Return a strategy for comparisons of a column that has the name of its kind."""
+    constants = st.sampled_from(CONSTANTS[kind])
+    lists = st.lists(constants, min_size=1, max_size=3)
+    return st.one_of(
+        st.tuples(st.just("compare"), st.just(kind), st.sampled_from(list(OPERATORS)), constants),
+        st.tuples(st.just("compare"), st.just(kind), st.sampled_from(["in", "not in"]), lists),
+        st.tuples(st.just("compare"), st.just(kind), st.sampled_from(["isna", "notna"]), st.none()),
+        st.tuples(st.just("compare"), st.just(kind), st.just("between"), st.tuples(constants, constants)),
+    )
+
+
+rules = st.recursive(
+    st.sampled_from(list(VALUES)).flatmap(comparisons),
+    lambda inner: st.one_of(
+        st.tuples(st.just("not"), inner),
+        st.tuples(st.sampled_from(["and", "or"]), inner, inner),
+    ),
+    max_leaves=5,
+)
+rows = st.fixed_dictionaries(
+    {
+        kind: st.lists(
+            st.sampled_from([None, *dict.fromkeys(v for v in values if v is not None)]), min_size=6, max_size=6
+        )
+        for kind, values in VALUES.items()
+    }
+)
+
+
+@PROPERTY
+@given(rules, rows, st.data())
+def test_any_rule_for_any_dtype(tree, values, data):
+    "A rule selects the same customers for every dtype of the same data, namely those for whom SQL returns True."
+    columns = {}
+    for kind, column in values.items():
+        name = data.draw(st.sampled_from(list(DTYPES[kind])), label=kind)
+        columns[kind] = DTYPES[kind][name](column)
+
+    selected = select(as_text(tree), **columns)
+
+    by_row = [{kind: column[i] for kind, column in values.items()} for i in range(6)]
+    assert selected == "".join(uid for uid, row in zip(UIDS, by_row, strict=True) if evaluate(tree, row) is True)
+
+
+@pytest.mark.parametrize(("kind", "dtype"), ALL_DTYPES)
+def test_every_operator_for_every_dtype(kind, dtype):
+    "Each comparison of each dtype has the result of SQL, also when it is negated or the constant is on the left."
+    column = DTYPES[kind][dtype](VALUES[kind])
+    constant, other = CONSTANTS[kind][:2]
+    flipped = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+    trees = [("compare", kind, symbol, constant) for symbol in OPERATORS]
+    trees += [("compare", kind, symbol, [constant, other]) for symbol in ("in", "not in")]
+    trees += [("compare", kind, symbol, None) for symbol in ("isna", "notna")]
+    trees += [("compare", kind, "between", (constant, other))]
+    found, expected = {}, {}
+    for tree in [*trees, *(("not", tree) for tree in trees)]:
+        text = as_text(tree)
+        results = [evaluate(tree, {kind: value}) for value in VALUES[kind]]
+        expected[text] = "".join(uid for uid, result in zip(UIDS, results, strict=True) if result is True)
+        found[text] = select(text, **{kind: column})
+        if tree[0] == "compare" and tree[2] in OPERATORS:
+            mirrored = f"{constant!r} {flipped.get(tree[2], tree[2])} {kind}"
+            expected[mirrored], found[mirrored] = expected[text], select(mirrored, **{kind: column})
+
+    assert found == expected
+
+
+@pytest.mark.parametrize(("kind", "dtype"), ALL_DTYPES)
+def test_types_do_not_mix(kind, dtype):
+    "A comparison with a constant of another type is an error for each dtype, through operators and methods."
+    column = DTYPES[kind][dtype](VALUES[kind])
+    wrong = {
+        "text": [5, True],
+        "integer": ["5", True],
+        "float": ["0.5", True],
+        "boolean": [1, "True"],
+        "date": [20260201, True],
+    }
+    name = "number" if kind in ("integer", "float") else kind
+    for constant in wrong[kind]:
+        for rule in (
+            *(f"x {symbol} {constant!r}" for symbol in OPERATORS),
+            *(f"x {symbol} [{constant!r}]" for symbol in ("in", "not in")),
+            f"x in [{CONSTANTS[kind][0]!r}, {constant!r}]",
+            f"x.isin([{constant!r}])",
+            f"{constant!r} == x",
+            f"x.between({constant!r}, {constant!r})",
+            f"x.fillna({constant!r}) == {constant!r}",
+            f"x.isna() or x == {constant!r}",
+        ):
+            with pytest.raises(InputError) as caught:
+                select(rule, x=column)
+            message = str(caught.value)
+            assert ("column x (" in message and name in message) or "different types" in message, rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("t.isin([1, 2])", r"column t \(str\).*'1'"),
+        ("d.dt.month == '2'", r"d\.dt\.month.*'2'.*Write 2\."),
+        ("t.str.len() == '4'", r"t\.str\.len\(\).*Write 4\."),
+        ("t == n", "column t .*column n "),
+        ("d == t", "column d .*column t "),
+        ("b == n", "column b .*column n "),
+        ("n in ['a', 1]", "different types"),
+        ("n == [1, 2]", "`in`"),
+        ("n in 5", "list"),
+        ("1 in n", "list"),
+        ("n in [n]", "constants"),
+        ("n == None", "isna"),
+        ("n in [1, None]", "isna"),
+        ("1 < 2", "column"),
+        ("not n", "booleans"),
+        ("n and b", "`and`.*booleans"),
+        ("n + t > 1", "column n .*column t "),
+        ("t - 'a' == 'b'", "operator -"),
+        ("-t == 'a'", "number"),
+        ("b + 1 > 1", "column b .*1"),
+        ("d - 5 > 1", "column d .*5"),
+        ("(d - d) > 5", r"d - d.*dt\.days"),
+        ("t.abs() == 1", "numbers"),
+        ("n.str.len() == 1", "text"),
+        ("n.dt.year == 1", "dates"),
+        ("d.dt.days == 1", "durations"),
+        ("t.dt.year == 2026", "dates"),
+        ("n.isna", "called"),
+        ("t.str.contains(5)", "`pat`.*text"),
+        ("t.str.contains('a', regex=1)", "`regex`.*True or False"),
+        ("t.str.contains('a', na=True)", r"`na`.*isna"),
+        ("t.str.contains('(', regex=True)", "regular expression"),
+        ("t.str.contains()", "`pat`"),
+        ("n.isin(5)", "list"),
+        ("n.between(1)", "`right`"),
+        ("n.between(1, 2, inclusive='all')", "inclusive"),
+        ("n.fillna(n) > 1", "constant"),
+        ("m == 'a'", "several types"),
+        ("m.fillna('a') == 'a'", "several types"),
+        ("m.str.len() == 1", "several types"),
+        ("t < '01.02.2026'", "to_datetime"),
+        ("t.between('2026-01-01', '2026-02-01')", "to_datetime"),
+        ("n + 1j > 1", "complex"),
+        ("t == b'a'", "bytes"),
+    ],
+)
+def test_rule_errors(rule, words):
+    "The error for an invalid rule contains the column, the value, and the correct form."
+    mixed = pd.Series(["a", 1, None, 2.5, True, "b"], dtype=object)
+    columns = {"t": pd.Series(TEXTS, dtype="str"), "n": INTEGERS, "b": BOOLEANS, "d": DATES, "m": mixed}
+    with pytest.raises(InputError, match=words):
+        select(rule, **columns)
+
+    assert select("m.isna()", **columns) == "c"
