@@ -98,7 +98,8 @@ def explain_failure(error: Exception, url: httpx.URL, proxy: Proxy | None, trace
         Progress of the failed request.
     """
     causes = list(_chain(error))
-    server = f"{url.host}:{url.port or _DEFAULT_PORTS[url.scheme]}"
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    server = f"{host}:{url.port or _DEFAULT_PORTS[url.scheme]}"
     if isinstance(error, httpx.ProxyError) and proxy is not None:
         return _rejected_by_proxy(str(error), proxy, server)
     with_proxy = proxy is not None and not any(step.startswith("proxy.") for step in trace.steps)

@@ -149,8 +149,8 @@ def _parse_proxy(name: str, value: str) -> Proxy:
     host, port = _parse_host_and_port(name, host_and_port)
     if scheme.startswith("socks") and find_spec("socksio") is None:
         raise InputError(
-            f"The environment variable {name} specifies a SOCKS proxy, which requires the package socksio. Install "
-            "it with `pip install socksio`, or use an HTTP proxy."
+            f"The value of {_describe(name)} is a SOCKS proxy, which requires the package socksio. Install it with "
+            "`pip install socksio`, or use an HTTP proxy."
         )
     user, password = _decode_userinfo(name, userinfo)
     return Proxy(name, scheme, host, port, user, password)
@@ -225,8 +225,11 @@ def _is_valid_host(host: str) -> bool:
 
 
 def _invalid(name: str, problem: str, how_to: str = _HOW_TO_WRITE) -> InputError:
-    label = name if name == _SYSTEM else f"The environment variable {name}"
-    return InputError(f"{label[0].upper()}{label[1:]} is not a valid proxy URL: it {problem}. {how_to}")
+    return InputError(f"The value of {_describe(name)} is not a valid proxy URL: it {problem}. {how_to}")
+
+
+def _describe(name: str) -> str:
+    return name if name == _SYSTEM else f"the environment variable {name}"
 
 
 def _split_no_proxy(value: str) -> Iterator[str]:
