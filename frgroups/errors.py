@@ -12,7 +12,7 @@ Exceptions of frgroups. All are subclasses of FrgroupsError.
     ├── SnapshotNotFoundError       no stored snapshot matches (also a LookupError)
     ├── NotWritableError            write through a read-only client
     ├── ApiError                    failed request; has .operation, .tenant_uid, .status, .server_message
-    │   ├── ConnectionFailedError   no complete response: no connection, timeout, or interruption
+    │   ├── ConnectionFailedError   no complete response; has .reason, such as "dns", "certificate", or "timeout"
     │   ├── UnexpectedResponseError response that does not follow the API, such as an HTML page
     │   ├── AuthError               status 401: the server did not accept the token
     │   ├── ForbiddenError          status 403: the token lacks a permission

@@ -218,12 +218,12 @@ def _no_connection(
             return ConnectionFailure("refused", f"{prefix}: no server accepts connections on this port)", peer.advice)
         if isinstance(cause, OSError) and cause.errno in _UNREACHABLE:
             return ConnectionFailure("unreachable", f"{prefix}: the host is unreachable)", peer.advice)
+    reason, why = "lost", ""
     if isinstance(error, httpx.TimeoutException):
-        why = "the host did not answer within the timeout"
-        if trace.steps and trace.steps[-1].endswith("start_tls"):
-            why = "the TLS connection was not established within the timeout. The server might not use TLS"
-        return ConnectionFailure("timeout", f"{prefix}: {why})", peer.advice)
-    return ConnectionFailure("lost", f"{prefix})", peer.advice)
+        reason, why = "timeout", ": the host did not answer within the timeout"
+    if trace.steps and trace.steps[-1].endswith("start_tls"):
+        why = ": the TLS connection was not established. The port might not use TLS"
+    return ConnectionFailure(reason, f"{prefix}{why})", peer.advice)
 
 
 def _interrupted(error: Exception, peer: _Peer, trace: RequestTrace) -> ConnectionFailure:

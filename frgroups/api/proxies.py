@@ -188,7 +188,7 @@ def _check_characters(name: str, text: str, part: str, how_to: str = _HOW_TO_WRI
 
 
 def _decode_userinfo(name: str, userinfo: str | None) -> tuple[HiddenBytes | None, HiddenBytes | None]:
-    if userinfo is None:
+    if not userinfo:
         return None, None
     user, _, password = userinfo.partition(":")
     decoded = HiddenBytes(unquote_to_bytes(user))

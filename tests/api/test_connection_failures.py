@@ -26,17 +26,25 @@ def no_variables(monkeypatch):
         monkeypatch.delenv(name.upper(), raising=False)
 
 
+def client_of(base_url, **options):
+    """Return a client with two attempts. For a host that does not exist, it does not load certificates."""
+    verify = "shop.test" not in base_url
+    return fg.Client(
+        "t-1", "token", base_url=base_url, writable=True, retry=TWICE, timeout=2, **{"verify": verify} | options
+    )
+
+
 def fail(base_url, **options):
     """Return the error and the number of attempts of a read that fails."""
-    with fg.Client("t-1", "token", base_url=base_url, retry=TWICE, timeout=2, **options) as client:
+    with client_of(base_url, **options) as client:
         with pytest.raises(ConnectionFailedError) as caught:
             client.read_group_page()
         return caught.value, client.n_requests
 
 
 def write_error(base_url, **options):
-    """Return the error of a write that fails, and the number of requests."""
-    with fg.Client("t-1", "token", base_url=base_url, writable=True, retry=TWICE, timeout=2, **options) as client:
+    """Return the text of a write that fails, and the number of requests."""
+    with client_of(base_url, **options) as client:
         with pytest.raises(ConnectionFailedError) as caught:
             client.update_group_customers("vip", add=["c-1"])
         return str(caught.value), client.n_requests
@@ -146,7 +154,7 @@ def test_expired_certificate(certificate, tmp_path):
     "An expired certificate is reported with its reason."
     file, key = certificate
     expired, names = tmp_path / "expired.pem", tmp_path / "names.txt"
-    names.write_text("subjectAltName=IP:127.0.0.1")
+    names.write_text("subjectAltName=IP:127.0.0.1\nbasicConstraints=critical,CA:TRUE\nsubjectKeyIdentifier=hash\n")
     request = subprocess.run(
         ["openssl", "x509", "-x509toreq", "-in", file, "-signkey", key], capture_output=True, check=True
     )
@@ -189,6 +197,16 @@ def test_server_without_tls():
 
     assert (error.reason, attempts) == ("tls", 1)
     assert "does not use TLS" in str(error)
+
+
+def test_server_that_closes_the_connection():
+    "If the server closes the connection instead of answering with TLS, the text mentions TLS."
+    with Service() as service:
+        service.serve = lambda connection, number: connection.close()
+        error, attempts = fail(service.url.replace("http:", "https:"))
+
+    assert error.reason in ("lost", "tls") and attempts == 2
+    assert "TLS" in str(error)
 
 
 def test_server_with_tls(secure):
@@ -310,7 +328,7 @@ def test_proxy_without_tls(monkeypatch):
 def test_certificate_of_the_proxy(secure, monkeypatch):
     "If the certificate of an https proxy is not trusted, the text names the proxy."
     monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{secure.port}")
-    error, attempts = fail("https://shop.test/v2")
+    error, attempts = fail("https://shop.test/v2", verify=True)
 
     assert (error.reason, attempts, secure.requests) == ("certificate", 1, [])
     assert f"proxy 127.0.0.1:{secure.port}" in str(error)

@@ -136,6 +136,7 @@ def test_socks_without_socksio(scheme, monkeypatch):
         ("proxy.test:3128", "http://proxy.test:3128"),
         ("HTTP://Proxy.Test:3128", "http://Proxy.Test:3128"),
         ("https://proxy.test:443", "https://proxy.test:443"),
+        ("http://@proxy.test:3128", "http://proxy.test:3128"),
         ("http://10.0.0.1:80", "http://10.0.0.1:80"),
         ("http://[::1]:3128", "http://[::1]:3128"),
         ("http://my_proxy:3128", "http://my_proxy:3128"),
@@ -148,7 +149,7 @@ def test_valid_proxy(value, url, monkeypatch):
         proxy = find()
 
         assert (proxy.variable, proxy.url, proxy.user, proxy.password) == (name, url, None, None)
-    with fg.Client("t-1", "token", base_url="https://shop.test/v2"):
+    with fg.Client("t-1", "token", base_url="https://shop.test/v2", verify=False):
         pass
 
 
@@ -253,7 +254,7 @@ def test_loopback(monkeypatch):
     "For a server on this machine, the proxy variables are not read."
     monkeypatch.setenv("ALL_PROXY", "foo://bar")
 
-    with fg.Client("t-1", "token", base_url="https://127.0.0.1/v2") as client:
+    with fg.Client("t-1", "token", base_url="https://127.0.0.1/v2", verify=False) as client:
         assert client.base_url == "https://127.0.0.1/v2"
 
 
