@@ -12,7 +12,7 @@ Exceptions of frgroups. All are subclasses of FrgroupsError.
     ├── SnapshotNotFoundError       no stored snapshot matches (also a LookupError)
     ├── NotWritableError            write through a read-only client
     ├── ApiError                    failed request; has .operation, .tenant_uid, .status, .server_message
-    │   ├── ConnectionFailedError   no complete response: no connection, timeout, or interruption
+    │   ├── ConnectionFailedError   no complete response; has .reason, such as "dns", "certificate", or "timeout"
     │   ├── UnexpectedResponseError response that does not follow the API, such as an HTML page
     │   ├── AuthError               status 401: the server did not accept the token
     │   ├── ForbiddenError          status 403: the token lacks a permission
@@ -30,8 +30,64 @@ Exceptions of frgroups. All are subclasses of FrgroupsError.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
+
+# Categories of characters that are invisible or change the direction, lines, or encoding of the text around them:
+# control characters, format characters, line and paragraph separators, and unpaired surrogates.
+_INVISIBLE_CATEGORIES = ("Cc", "Cf", "Zl", "Zp", "Cs")
+_MESSAGE_LINE_BREAK = re.compile(r"\n(?=[ \n]|\Z)")
+
+# A zero-width joiner is visible between two emoji, and between two letters of the scripts from Arabic to Khmer.
+_EMOJI = r"\u2190-\u2bff\U0001f000-\U0001faff"
+_JOINED_SCRIPTS = r"\u0600-\u109f\u1780-\u17ff"
+_VISIBLE_JOINER = re.compile(
+    rf"(?<=[{_EMOJI}\ufe0f])\u200d(?=[{_EMOJI}])|(?<=[{_JOINED_SCRIPTS}])[\u200c\u200d](?=[{_JOINED_SCRIPTS}])"
+)
+
+
+def escape_invisible(text: object) -> str:
+    r"""
+    Replace invisible characters, and characters that change the text direction, with escape sequences.
+
+    All characters of the Unicode categories Cc, Cf, Cs, Zl, and Zp are replaced. Zero-width joiners are kept where
+    they are part of the visible text: inside an emoji, and between letters of scripts such as Arabic and Devanagari.
+    Text that is already escaped does not change, so the function can be applied repeatedly.
+
+    Examples
+    --------
+    >>> escape_invisible("VIP\u202epiv")
+    'VIP\\u202epiv'
+    """
+    string = str(text)
+    if string.isprintable():
+        return string
+    kept = {match.start() for match in _VISIBLE_JOINER.finditer(string)}
+    return "".join(
+        character if at in kept else _escape_if_invisible(character) for at, character in enumerate(string)
+    )
+
+
+def _escape_if_invisible(character: str) -> str:
+    if unicodedata.category(character) not in _INVISIBLE_CATEGORIES:
+        return character
+    if character > "\uffff":
+        return f"\\U{ord(character):08x}"
+    return f"\\u{ord(character):04x}"
+
+
+def _escape_message(message: str) -> str:
+    """
+    Escape the invisible characters in a message, except for line breaks before an empty or indented line.
+
+    Indented examples and files are shown on separate lines. Any other line break comes from a value, such as a group
+    name, which must not be able to add a line to the message.
+    """
+    if message.isprintable():
+        return message
+    return "\n".join(map(escape_invisible, _MESSAGE_LINE_BREAK.split(message)))
 
 
 class FrgroupsError(Exception):
@@ -39,7 +95,8 @@ class FrgroupsError(Exception):
     Base class of the exceptions that frgroups raises.
 
     Details such as a status or a list of groups are attributes of the exception, so that a caller does not need to
-    parse the message.
+    parse the message. Invisible characters in the message are escaped, because a group name or another value from a
+    server can contain characters that change the text around it.
 
     Parameters
     ----------
@@ -66,10 +123,10 @@ class FrgroupsError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str = "", cli_hint: str | None = None, **facts: Any) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        self.cli_hint = cli_hint
+        self.message = _escape_message(message)
+        super().__init__(self.message)
+        self.hint = _escape_message(hint)
+        self.cli_hint = None if cli_hint is None else _escape_message(cli_hint)
         for name, value in facts.items():
             setattr(self, name, value)
 
@@ -81,9 +138,11 @@ class FrgroupsError(Exception):
     def add(self, message: str = "", hint: str = "", cli_hint: str | None = None) -> None:
         """Append sentences to the message and to the hints of this error."""
         if self.cli_hint is not None or cli_hint is not None:
-            self.cli_hint = _join(_hint_in_cli(self.hint, self.cli_hint), _hint_in_cli(hint, cli_hint))
-        self.message = _join(self.message, message)
-        self.hint = _join(self.hint, hint)
+            self.cli_hint = _join(
+                _hint_in_cli(self.hint, self.cli_hint), _escape_message(_hint_in_cli(hint, cli_hint))
+            )
+        self.message = _join(self.message, _escape_message(message))
+        self.hint = _join(self.hint, _escape_message(hint))
         self.args = (self.message,)
 
     def __str__(self) -> str:
@@ -190,12 +249,15 @@ class ApiError(FrgroupsError):
         HTTP status of the response, or None without a response.
     server_message
         Message in the body of the response, with contact data masked, or "".
+    is_transient
+        Whether another attempt might succeed. The client repeats reads after such an error.
     """
 
     operation: str = ""
     tenant_uid: str = ""
     status: int | None = None
     server_message: str = ""
+    is_transient: bool = False
 
 
 class ConnectionFailedError(ApiError):
@@ -203,8 +265,18 @@ class ConnectionFailedError(ApiError):
     The server returned no complete response.
 
     The connection could not be opened, was lost, or timed out. If the request was a write, it is not known whether
-    the change took effect.
+    the change took effect, unless the message states that the request was not sent.
+
+    Attributes
+    ----------
+    reason
+        Cause of the failure: "certificate" (not trusted), "tls" (the server or proxy does not use TLS as expected),
+        "proxy" (rejected by the proxy), "dns" (unknown host name), "refused" (no server on the port), "unreachable"
+        (no route to the host), "timeout", or "lost" (the connection was interrupted).
     """
+
+    reason: str = "lost"
+    is_transient: bool = True
 
 
 class UnexpectedResponseError(ApiError):
@@ -238,6 +310,7 @@ class RateLimitedError(ApiError):
     """
 
     retry_after: float | None = None
+    is_transient: bool = True
 
 
 class ServerError(ApiError):
@@ -253,6 +326,7 @@ class ServerError(ApiError):
     """
 
     retry_after: float | None = None
+    is_transient: bool = True
 
 
 class DriftedReadError(FrgroupsError):

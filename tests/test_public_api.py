@@ -67,7 +67,8 @@ def public_objects():
         if inspect.isclass(value) or inspect.isfunction(value):
             yield name, value
         if inspect.isclass(value) and not issubclass(value, Exception):
-            for attribute, member in vars(value).items():
+            bases = [base for base in value.__mro__ if base.__module__.startswith("frgroups.")]
+            for attribute, member in [item for base in bases for item in vars(base).items()]:
                 if not attribute.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
                     yield f"{name}.{attribute}", member
 

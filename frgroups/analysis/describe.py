@@ -21,6 +21,7 @@ from frgroups.analysis.table_rows import (
 )
 from frgroups.errors import InputError
 from frgroups.internals.formatting import (
+    escape_invisible,
     format_day,
     format_growth,
     format_list,
@@ -89,9 +90,9 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
     columns = set(table.columns)
     for needed, describe_table in _TABLES.values():
         if needed <= columns:
-            return describe_table(table, top)
+            return escape_invisible(describe_table(table, top))
     if is_overlap_matrix(table):
-        return _describe_matrix(table, top, measure_of(table, measure))
+        return escape_invisible(_describe_matrix(table, top, measure_of(table, measure)))
     known = format_list([*_TABLES, "overlap_matrix"], conjunction="or")
     listed = format_list([safe_repr(column) for column in table.columns], 8) or "none"
     raise InputError(f"`table` must be a result of {known}. Its columns are {listed}.")

@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from frgroups.api.certificates import Verify
 from frgroups.api.connection_check import Check
 from frgroups.api.defaults import PAGE_SIZE, WORKERS, check_client_option
 from frgroups.api.environments import STAGE, environment_label
+from frgroups.api.group_requests import GroupRequests, group_path
 from frgroups.api.pagination import iter_pages
 from frgroups.api.retry import RetryPolicy
 from frgroups.api.schema import codec
-from frgroups.api.schema.lenient_decoding import SchemaMismatchError
 from frgroups.api.schema.records import Customer, Group, Member, Page, Person, Record
 from frgroups.api.tenants_config import find_tenant
 from frgroups.api.transport import Call, Result, Token, Transport
-from frgroups.errors import (
-    ApiError,
-    ConnectionFailedError,
-    InputError,
-    NotFoundError,
-    NotWritableError,
-    RequestRejectedError,
-    ServerError,
-)
-from frgroups.internals.formatting import pluralize
+from frgroups.errors import InputError
+from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.html import Card
 from frgroups.internals.progress import in_notebook
-from frgroups.internals.redaction import HiddenText
+from frgroups.internals.redaction import Hidden, HiddenText, without_local_variables
 
 Direction = Literal["ASC", "DESC"]
 
@@ -42,7 +35,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Client:
+class Client(GroupRequests):
     """
     Client for the customer groups of one tenant.
 
@@ -75,16 +68,17 @@ class Client:
     retry
         Limits for the retries of reads. None means `RetryPolicy()`.
     verify
-        True verifies the certificate of the server. Pass an `ssl.SSLContext` for a custom certificate authority, or
-        False to accept any certificate.
+        True verifies the certificate of the server with the certificates in SSL_CERT_FILE or SSL_CERT_DIR, or with
+        the default certificates. For a private certificate authority, pass the path of a PEM file, the path of a
+        folder, or an `ssl.SSLContext`. False accepts any certificate.
     clock
         Function that returns the current time with a time zone. A sandbox passes its simulated clock.
 
     Raises
     ------
     InputError
-        The token is missing, the tenant uid is invalid, an option is not a positive number, or the base URL uses
-        http for another machine.
+        The token is missing, the tenant uid is invalid, an option is not a positive number, the base URL uses
+        http for another machine, or an environment variable that specifies a proxy or certificates is invalid.
 
     Examples
     --------
@@ -105,28 +99,30 @@ class Client:
         timeout: float = 30.0,
         requests_per_second: float | None = None,
         retry: RetryPolicy | None = None,
-        verify: Any = True,
+        verify: Verify = True,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         # Before validation, set the attributes that the repr shows, because a traceback can contain the repr.
         self.tenant_uid, self.base_url, self.writable = tenant_uid, base_url, writable
-        if isinstance(token, str):
-            token = HiddenText(token)
-        check_client_option("page_size", page_size)
-        check_client_option("workers", workers)
-        check_client_option("timeout", timeout)
-        if requests_per_second is not None:
-            check_client_option("requests_per_second", requests_per_second)
-        self._transport = Transport(
-            tenant_uid,
-            token,
-            base_url=base_url,
-            workers=workers,
-            timeout=timeout,
-            requests_per_second=requests_per_second,
-            retry=retry or RetryPolicy(),
-            verify=verify,
-        )
+        hidden_token = Hidden[Token](HiddenText(token) if isinstance(token, str) else token)
+        # A traceback can display the local variables of this function, so they must not contain secrets.
+        del token, base_url
+        with without_local_variables():
+            check_client_option("page_size", page_size)
+            check_client_option("workers", workers)
+            check_client_option("timeout", timeout)
+            if requests_per_second is not None:
+                check_client_option("requests_per_second", requests_per_second)
+            self._transport = Transport(
+                tenant_uid,
+                hidden_token,
+                base_url=self.base_url,
+                workers=workers,
+                timeout=timeout,
+                requests_per_second=requests_per_second,
+                retry=retry or RetryPolicy(),
+                verify=verify,
+            )
         self.base_url = self._transport.base_url
         self.page_size = page_size
         self.workers = workers
@@ -174,8 +170,13 @@ class Client:
             token = HiddenText(getpass.getpass(f"Token for tenant {tenant_uid}: "))
         if not token:
             raise InputError("FRGROUPS_TOKEN is not set. Set it to an access, auth, or integration token.")
-        base_url = os.environ.get("FRGROUPS_BASE_URL", "").strip() or STAGE
-        return cls(tenant_uid, token, base_url=base_url, writable=writable, **options)
+        return cls(
+            tenant_uid,
+            token,
+            base_url=os.environ.get("FRGROUPS_BASE_URL", "").strip() or STAGE,
+            writable=writable,
+            **options,
+        )
 
     @classmethod
     def from_config(
@@ -188,7 +189,7 @@ class Client:
         `token_command`. The command is a list of words, or a string that is split like a shell command line. It runs
         without a shell in the folder of the file, at the first request and again after a response with status 401.
         It must print the token and nothing else. A table can also contain the options `workers`, `page_size`,
-        `requests_per_second` and `timeout`.
+        `requests_per_second` and `timeout`, and the key `ca_file` with the path of a PEM file with CA certificates.
 
         Parameters
         ----------
@@ -260,134 +261,6 @@ class Client:
             "the groups of the tenant",
         )
 
-    def get_group(self, uid: str) -> Group:
-        """
-        Return the group with a uid.
-
-        Parameters
-        ----------
-        uid
-            Uid of the group.
-
-        Returns
-        -------
-        Group
-            The group with its name and timestamps.
-
-        Raises
-        ------
-        NotFoundError
-            The group does not exist.
-
-        Examples
-        --------
-        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
-        ...     client.get_group("loyalty").uid
-        'loyalty'
-        """
-        return self._group(Call("get-customer-groups-by-uid", "GET", _group_path(uid)))
-
-    def create_group(self, name: str, customer_group_uid: str | None = None) -> Group:
-        """
-        Create a group and return it.
-
-        If a uid is passed and the response is lost, the client checks whether the group exists, and repeats the
-        request only if it does not. If no uid is passed, the request is sent once, because a retry could create a
-        second group.
-
-        Parameters
-        ----------
-        name
-            Name of the group. It does not have to be unique.
-        customer_group_uid
-            Uid of the group. None lets the server choose one.
-
-        Returns
-        -------
-        Group
-            The new group, including its uid.
-
-        Raises
-        ------
-        InputError
-            The name or the uid is invalid, or the uid belongs to a group with another name.
-        NotWritableError
-            The client was created without `writable=True`.
-
-        Examples
-        --------
-        >>> with Sandbox(empty=True) as sandbox, sandbox.client(writable=True) as client:
-        ...     client.create_group("Summer sale", "summer")
-        <Group summer: Summer sale>
-        """
-        if customer_group_uid is not None:
-            codec.check_uid(customer_group_uid, "customer group uid")
-        body = codec.encode_group(codec.check_group_name(name), customer_group_uid)
-        call = Call("post-customer-groups", "POST", "/customer-groups", body=body)
-        if customer_group_uid is None:
-            return self._group(call)
-        return create_or_confirm(lambda: self._group(call), lambda: self.get_group(customer_group_uid), name)
-
-    def update_group(self, uid: str, *, name: str) -> Group:
-        """
-        Rename a group and return it.
-
-        Parameters
-        ----------
-        uid
-            Uid of the group.
-        name
-            New name.
-
-        Returns
-        -------
-        Group
-            The group with its new name.
-
-        Raises
-        ------
-        NotWritableError
-            The client was created without `writable=True`.
-        NotFoundError
-            The group does not exist.
-
-        Examples
-        --------
-        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
-        ...     client.update_group("loyalty", name="Club").name
-        'Club'
-        """
-        body = codec.encode_group(codec.check_group_name(name))
-        return self._group(Call("put-customer-groups", "PUT", _group_path(uid), body=body))
-
-    def delete_group(self, uid: str) -> None:
-        """
-        Delete a group.
-
-        The API does not report which campaigns use a group. Before you delete a group, check its campaigns in the
-        back office.
-
-        Parameters
-        ----------
-        uid
-            Uid of the group.
-
-        Raises
-        ------
-        NotWritableError
-            The client was created without `writable=True`.
-        NotFoundError
-            The group does not exist.
-
-        Examples
-        --------
-        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
-        ...     client.delete_group("loyalty")
-        ...     len(sandbox.groups())
-        7
-        """
-        self._write(Call("delete-customer-groups", "DELETE", _group_path(uid)))
-
     def iter_group_customers(
         self, uid: str, *, sort_by: str | None = None, sort_direction: Direction | None = None
     ) -> Iterator[Customer]:
@@ -429,53 +302,6 @@ class Client:
             ),
             f"the customers of group {uid}",
         )
-
-    def update_group_customers(self, uid: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
-        """
-        Add customers to a group and remove other customers from it in one request.
-
-        The client never repeats this request. The response does not show which changes took effect, so `apply_plan`
-        reads the group after the request to verify the changes.
-
-        Parameters
-        ----------
-        uid
-            Uid of the group.
-        add
-            Uids of the customers to add.
-        remove
-            Uids of the customers to remove. If both arguments are empty, no request is sent.
-
-        Raises
-        ------
-        InputError
-            A uid is invalid, or a customer is in both arguments.
-        NotWritableError
-            The client was created without `writable=True`.
-
-        Examples
-        --------
-        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
-        ...     member = sandbox.members("loyalty")[0]
-        ...     client.update_group_customers("loyalty", remove=[member])
-        ...     member in sandbox.members("loyalty")
-        False
-        """
-        added = codec.check_uids_once(add, "add")
-        removed = codec.check_uids_once(remove, "remove")
-        if both := sorted(set(added) & set(removed)):
-            raise InputError(
-                f"`add` and `remove` have {pluralize(len(both), 'customer')} in common, for example {both[0]}. "
-                "Remove the customer from one of the two lists."
-            )
-        call = Call(
-            "put-customer-groups-customers",
-            "PUT",
-            f"{_group_path(uid)}/customers",
-            body=codec.encode_membership(added, removed),
-        )
-        if added or removed:
-            self._write(call)
 
     def read_group_page(
         self,
@@ -608,7 +434,7 @@ class Client:
         3
         """
         parameters = codec.query(page_number, page_size or self.page_size, sort_by, sort_direction)
-        path = f"{_group_path(uid)}/customers"
+        path = f"{group_path(uid)}/customers"
         return self._page(Call("get-customer-groups-customers", "GET", path, parameters), record, decode)
 
     def check(self) -> Check:
@@ -652,55 +478,12 @@ class Client:
             clock_skew_seconds=self._transport.clock_skew,
         )
 
-    @property
-    def n_requests(self) -> int:
-        """
-        Number of requests that this client has sent.
-
-        Examples
-        --------
-        >>> with Client("t-1", "secret") as client:
-        ...     client.n_requests
-        0
-        """
-        return self._transport.n_requests
-
-    @property
-    def paused_for(self) -> float:
-        """
-        Number of seconds until the client may start its next request.
-
-        The number is 0 unless the server requested a pause with a Retry-After header.
-
-        Examples
-        --------
-        >>> with Client("t-1", "secret") as client:
-        ...     client.paused_for
-        0.0
-        """
-        return self._transport.paused_for
-
-    def close(self) -> None:
-        """
-        Close all connections to the server.
-
-        Examples
-        --------
-        >>> client = Client("t-1", "secret")
-        >>> client.close()
-        """
-        self._transport.close()
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def __repr__(self) -> str:
-        return f"<Client of {self.tenant_uid} at {urlsplit(self.base_url).hostname}, {self._rights()}>"
+        # The client can be incomplete, because a traceback shows its repr if the arguments are invalid.
+        host = None
+        with suppress(ValueError, AttributeError, TypeError):
+            host = urlsplit(self.base_url).hostname
+        return escape_invisible(f"<Client of {self.tenant_uid} at {host}, {self._rights()}>")
 
     def _repr_html_(self) -> str:
         facts = {"Host": self.base_url, "Access": self._rights(), "Page size": str(self.page_size)}
@@ -709,88 +492,9 @@ class Client:
     def _rights(self) -> str:
         return "reads and writes" if self.writable else "reads only"
 
-    def _group(self, call: Call) -> Group:
-        body = self._transport.send(call, _unchanged) if call.is_read else self._write(call)
-        try:
-            return codec.decode_group(body)
-        except SchemaMismatchError as error:
-            raise self._transport.unexpected_response(call, str(error)) from error
-
     def _page(self, call: Call, record: type[Record], decode: Callable[[Page[Record]], Result]) -> Result:
-        try:
-            return self._transport.send(call, lambda body: decode(codec.decode_page(body, record)))
-        except SchemaMismatchError as error:
-            raise self._transport.unexpected_response(call, str(error)) from error
-
-    def _write(self, call: Call) -> bytes:
-        if not self.writable:
-            raise NotWritableError(
-                f"The client is read-only, so the request {call.operation} was not sent.",
-                hint="To change the tenant, create the client with writable=True.",
-            )
-        body = self._transport.send(call, _unchanged)
-        if body.lstrip().startswith(b"<"):
-            # A proxy can return its login page with status 200 although the write did not reach the API.
-            raise self._transport.unexpected_response(call, "The body is an HTML page.")
-        return body
+        return self._transport.send(call, lambda body: decode(codec.decode_page(body, record)))
 
 
 def _unchanged(value: Result) -> Result:
     return value
-
-
-def _group_path(uid: str) -> str:
-    return f"/customer-groups/{codec.check_uid(uid, 'customer group uid')}"
-
-
-def create_or_confirm(send: Callable[[], Group], find: Callable[[], Group], name: str) -> Group:
-    """
-    Create a group with a given uid, and recover if the response is lost.
-
-    Parameters
-    ----------
-    send
-        Function that sends the request. It is called a second time only if `find` raises NotFoundError.
-    find
-        Function that reads the group.
-    name
-        Name of the group.
-
-    Raises
-    ------
-    InputError
-        A group with this uid already exists under another name.
-    """
-    try:
-        return send()
-    except (ConnectionFailedError, ServerError) as error:
-        lost = error
-    try:
-        group = find()
-    except NotFoundError:
-        return _create_again(send, find, name)
-    except ApiError as error:
-        raise lost from error
-    return _check_name(group, name)
-
-
-def _create_again(send: Callable[[], Group], find: Callable[[], Group], name: str) -> Group:
-    """
-    Send the request to create a group a second time.
-
-    If the server rejects the second request, the first request can have succeeded in the meantime, so the group is
-    read again.
-    """
-    try:
-        return send()
-    except RequestRejectedError:
-        return _check_name(find(), name)
-
-
-def _check_name(group: Group, name: str) -> Group:
-    if group.name != name:
-        raise InputError(
-            f"Group {group.uid!r} already exists, and its name is {group.name!r} instead of {name!r}. "
-            "Pass another uid."
-        )
-    return group

@@ -8,7 +8,11 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 class UnusableBodyError(Exception):
-    """The body of a response is too large or has an encoding that was not requested."""
+    """The body of a response is too large."""
+
+
+class UnknownEncodingError(UnusableBodyError):
+    """The body of a response has an encoding that was not requested."""
 
 
 class IncompleteBodyError(Exception):
@@ -51,7 +55,9 @@ class ResponseBody:
         Raises
         ------
         UnusableBodyError
-            The body is too large, or its encoding is neither identity nor gzip.
+            The body is too large.
+        UnknownEncodingError
+            The encoding is neither identity nor gzip.
         IncompleteBodyError
             The chunk is not valid gzip data.
         """
@@ -62,7 +68,7 @@ class ResponseBody:
         elif self._encoding == "gzip":
             self._decompress(chunk)
         else:
-            raise UnusableBodyError("The response body must have the Content-Encoding gzip or identity.")
+            raise UnknownEncodingError("The response body must have the Content-Encoding gzip or identity.")
 
     def finish(self) -> bytes:
         """

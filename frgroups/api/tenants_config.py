@@ -16,12 +16,14 @@ from typing import Annotated, Any
 
 import msgspec
 
+from frgroups.api.certificates import check_certificates
 from frgroups.api.defaults import NUMBER_OPTIONS, check_client_option
 from frgroups.api.schema import codec
 from frgroups.api.transport import checked_base_url
 from frgroups.errors import InputError, TokenCommandError
 from frgroups.internals.formatting import format_list
 from frgroups.internals.paths import home
+from frgroups.internals.redaction import Hidden, HiddenText, without_local_variables
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.suggestions import did_you_mean
 from frgroups.internals.toml_files import read_toml
@@ -57,6 +59,7 @@ class _TenantTable(msgspec.Struct):
     page_size: Any = None
     requests_per_second: Any = None
     timeout: Any = None
+    ca_file: _Text | None = None
 
 
 _KEYS = _TenantTable.__struct_fields__
@@ -79,7 +82,7 @@ class Tenant:
     tenant_uid: str
     base_url: str
     token_command: tuple[str, ...] = field(repr=False)
-    options: dict[str, float] = field(default_factory=dict, repr=False)
+    options: dict[str, Any] = field(default_factory=dict, repr=False)
     folder: Path | None = field(default=None, repr=False)
 
     def token(self) -> str:
@@ -107,6 +110,11 @@ def find_tenant(name: str, path: str | Path | None = None) -> Tenant:
         contain values of the table, because they can be secret.
     """
     check_type(name, str, "name")
+    with without_local_variables():  # The tables can contain a token by mistake.
+        return _find_tenant(name, path)
+
+
+def _find_tenant(name: str, path: str | Path | None) -> Tenant:
     file = config_path(path)
     if not file.exists():
         raise InputError(
@@ -134,7 +142,11 @@ def read_tenants(path: str | Path | None = None) -> dict[str, Tenant | InputErro
     InputError
         The file cannot be read or is not valid TOML.
     """
-    file = config_path(path)
+    with without_local_variables():  # The tables can contain a token by mistake.
+        return _read_tenants(config_path(path))
+
+
+def _read_tenants(file: Path) -> dict[str, Tenant | InputError]:
     tenants = {name: _read_tenant(name, table, file) for name, table in _read_tables(file).items()}
     for name, other in _duplicate_tenants(tenants):
         problem = f"The table [{other}] contains the same tenant_uid and host. Remove one of the two tables."
@@ -193,6 +205,9 @@ def _read_tenant(name: str, table: dict[str, Any], file: Path) -> Tenant | Input
         options = {key: getattr(content, key) for key in NUMBER_OPTIONS if key in table}
         for key, value in options.items():
             check_client_option(key, value)
+        if content.ca_file is not None:
+            options["verify"] = file.parent / _expand_home(content.ca_file.strip())
+            check_certificates(options["verify"], "The key `ca_file`")
         return Tenant(
             name,
             codec.check_uid(content.tenant_uid.strip(), "tenant uid"),
@@ -294,11 +309,17 @@ def run_token_command(tenant: str, words: Sequence[str], folder: Path | None) ->
     Examples
     --------
     >>> run_token_command("sport_no", ["echo", "a-token"], None)
-    'a-token'
+    '…'
     """
+    command = Hidden(words)
+    del words
+    with without_local_variables():
+        return _run_token_command(tenant, command.value, folder)
+
+
+def _run_token_command(tenant: str, words: Sequence[str], folder: Path | None) -> HiddenText:
     outcome = _run(words, folder)
     if isinstance(outcome, str):
-        # Raise outside of the except block, because a chained subprocess error would show the command and its output.
         raise _token_command_error(tenant, words, outcome, None)
     exit_code, output = outcome
     token = output.decode(errors="replace").strip()
@@ -312,7 +333,7 @@ def run_token_command(tenant: str, words: Sequence[str], folder: Path | None) ->
     log_event(
         log, logging.INFO, "token_requested", f"The token_command of tenant {tenant} printed a token.", tenant=tenant
     )
-    return token
+    return HiddenText(token)
 
 
 def _run(words: Sequence[str], folder: Path | None) -> tuple[int, bytes] | str:

@@ -8,34 +8,33 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from math import isfinite
-from typing import Any, NoReturn, TypeVar
-from urllib.request import getproxies
+from typing import Any, TypeVar
 
 import httpx
 
+from frgroups.api.certificates import Verify
+from frgroups.api.connection_failures import RequestTrace, explain_failure
 from frgroups.api.debug_log_filter import EventNamesOnly
 from frgroups.api.defaults import REQUESTS_PER_SECOND
 from frgroups.api.environments import BASE_URLS, is_loopback
-from frgroups.api.response_body import IncompleteBodyError, ResponseBody, UnusableBodyError
+from frgroups.api.http_client import create_http_client
+from frgroups.api.proxies import find_proxy
+from frgroups.api.redirects import redirect_problem, redirect_target
+from frgroups.api.response_body import IncompleteBodyError, ResponseBody, UnknownEncodingError, UnusableBodyError
 from frgroups.api.retry import RateLimiter, Retry, RetryPolicy, call_with_retry, parse_retry_after, sleep
 from frgroups.api.schema import codec
+from frgroups.api.schema.lenient_decoding import InvalidJsonError, SchemaMismatchError
+from frgroups.api.status_errors import advice_after_write, outcome_of_write, status_error
 from frgroups.errors import (
-    AuthError,
+    ApiError,
     ConnectionFailedError,
-    ForbiddenError,
     InputError,
-    NotFoundError,
-    RateLimitedError,
-    RequestRejectedError,
-    ServerError,
     UnexpectedResponseError,
 )
-from frgroups.internals.redaction import HiddenText
+from frgroups.internals.redaction import Hidden, HiddenBytes, HiddenText, without_local_variables
 from frgroups.internals.structured_logging import log_event
 
 log = logging.getLogger("frgroups.api")
@@ -44,8 +43,9 @@ LARGEST_BODY = 256 << 20
 TOTAL_TIMEOUT_FACTOR = 4
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 3
-_RETRY_ON = (RateLimitedError, ServerError, ConnectionFailedError)
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HTML_START = (b"<", b"\xef\xbb\xbf<")
+# Exceptions of httpx and of the network. Every other exception is an error in a program.
+_NETWORK_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, IncompleteBodyError, UnicodeError, OSError)
 
 # httpx sends requests with the package httpcore, and httpx2 with httpcore2.
 # The expression below finds the logger of both packages.
@@ -68,14 +68,14 @@ class Call:
     method, path
         HTTP method, and path relative to the URL of the tenant.
     parameters, body
-        Query parameters and JSON body, or None.
+        Query parameters and JSON body, or None. The repr omits the body, because it contains customer uids.
     """
 
     operation: str
     method: str
     path: str
     parameters: Mapping[str, str | int] | None = None
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)
 
     @property
     def is_read(self) -> bool:
@@ -96,15 +96,12 @@ class Response:
         Status, headers, and decompressed body of the response.
     token
         Token that was sent with the request.
-    redirect
-        Redirect target of a read, or None.
     """
 
     status: int
     headers: httpx.Headers
     token: str
     body: bytes = b""
-    redirect: httpx.URL | None = None
 
     @property
     def is_success(self) -> bool:
@@ -134,9 +131,9 @@ def checked_base_url(base_url: str) -> str:
     if url.scheme not in ("http", "https") or not url.host:
         text = base_url
         if isinstance(base_url, str):
-            # The part before an @ is masked, because it can contain a password.
-            # The error has no cause, because the message of the cause could also contain the password.
-            text = re.sub(r"[^/]*@", "…@", base_url)
+            # The part before an @ can contain a password, and the query can contain a token.
+            # The error has no cause, because the message of the cause could also contain them.
+            text = re.sub(r"[?#].*", "?…", re.sub(r".*@", "…@", base_url, flags=re.DOTALL), flags=re.DOTALL)
         raise InputError(f"`base_url` must be 'stage', 'production', or a URL such as https://host/v2, got {text!r}.")
     if url.userinfo or url.query or url.fragment:
         raise InputError("`base_url` must not contain a user name, query, or fragment. Pass the token separately.")
@@ -175,19 +172,22 @@ class Transport:
     also applies to write requests.
 
     The number of connections is at most the number of workers.
+
+    All requests pass through `send`, which removes the local variables of every exception. The token, the request,
+    and the response are therefore not part of any traceback, even if it displays local variables.
     """
 
     def __init__(
         self,
         tenant_uid: str,
-        token: Token,
+        token: Hidden[Token],
         *,
         base_url: str,
         workers: int,
         timeout: float,
         requests_per_second: float | None,
         retry: RetryPolicy,
-        verify: Any,
+        verify: Verify,
     ) -> None:
         self.base_url = checked_base_url(base_url)
         url = httpx.URL(self.base_url)
@@ -202,25 +202,14 @@ class Transport:
             requests_per_second = REQUESTS_PER_SECOND
         self._rate_limiter = RateLimiter(requests_per_second)
         self._retry = retry
-        # Store the token source only if it is a callable, because a traceback could show a plain token.
-        self._token_source = token if callable(token) else None
-        self._token = HiddenText() if callable(token) else check_token(token)
+        self._token_source = token
+        self._token = HiddenText() if callable(token.value) else check_token(token.value)
         self._token_lock = threading.Lock()
         # `timeout` applies to each read from the connection. The total timeout applies to the complete response.
         self._total_timeout = TOTAL_TIMEOUT_FACTOR * timeout
-        ssl_context = None
-        if url.scheme == "https":  # Loading certificates is slow, so they are loaded only for https.
-            ssl_context = httpx.create_ssl_context(verify, trust_env=not loopback)
-        # If no proxy is set, httpx must not read the environment, because it rejects some valid values of NO_PROXY.
-        uses_proxy = not loopback and not getproxies().keys().isdisjoint(("http", "https", "all"))
-        self._http = httpx.Client(
-            timeout=httpx.Timeout(timeout, pool=None),
-            limits=httpx.Limits(max_connections=workers, max_keepalive_connections=workers),
-            headers={"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "frgroups"},
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # The API uses no cookies.
-            trust_env=uses_proxy,
-            verify=ssl_context or False,
-        )
+        self._url = url
+        self._proxy = None if loopback else find_proxy(url.scheme, url.host, url.port)
+        self._http = create_http_client(url, self._proxy, verify, workers=workers, timeout=timeout)
 
     @property
     def paused_for(self) -> float:
@@ -242,20 +231,26 @@ class Transport:
         call
             Request to send.
         decode
-            Function that decodes the body. It runs in one thread at a time.
+            Function that decodes the body. It runs in one thread at a time. If it raises SchemaMismatchError, the
+            response does not follow the API contract.
 
         Raises
         ------
         ApiError
-            The status is not 2xx, or the response is incomplete.
+            The status is not 2xx, or the response is incomplete or cannot be decoded.
         """
-        if not call.is_read:
-            return self._send_with_auth(call, decode)
+        with without_local_variables():
+            if not call.is_read:
+                return self._send_with_auth(call, decode)
+            return self._send_with_retry(call, decode)
 
+    def _send_with_retry(self, call: Call, decode: Callable[[bytes], Result]) -> Result:
         def attempt() -> Result:
             return self._send_with_auth(call, decode)
 
         def wait(retry: Retry) -> None:
+            if not retry.error.is_transient:
+                raise retry.error
             status, n = retry.error.status, retry.attempts
             text = (
                 f"The request {call.operation} failed ({status or 'no response'}). Attempt {n + 1} starts in "
@@ -265,54 +260,87 @@ class Transport:
             log_event(log, logging.INFO, "request_repeated", text, **facts)
             sleep(retry.delay)
 
-        return call_with_retry(attempt, self._retry, retry_on=_RETRY_ON, wait=wait)
+        return call_with_retry(attempt, self._retry, retry_on=(ApiError,), wait=wait)
 
-    def unexpected_response(self, call: Call, problem: str) -> UnexpectedResponseError:
+    def _unexpected_response(
+        self, call: Call, problem: str, *, is_transient: bool = False
+    ) -> UnexpectedResponseError:
         """Return the error for a response with status 200 whose body does not follow the API contract."""
         return UnexpectedResponseError(
             f"{self._describe(call)} returned status 200, but the response does not follow the API contract. "
-            f"{problem}{_outcome(call)} Check that {self.base_url} is the base URL of the API.",
-            hint=_advice(call),
+            f"{problem}{outcome_of_write(call.is_read)} Check that {self.base_url} is the base URL of the API.",
+            hint=advice_after_write(call.is_read),
+            is_transient=is_transient,
             **self._facts(call, 200),
         )
 
     def _send_with_auth(self, call: Call, decode: Callable[[bytes], Result]) -> Result:
         response = self._request(call, self._current_token())
-        if response.status == 401 and callable(self._token_source):
+        if response.status == 401 and callable(self._token_source.value):
             response = self._request(call, self._renew_token(response.token))
         if not response.is_success:
-            self._raise_for_status(call, response)
+            requested = self._pause_if_requested(response)
+            message = self._server_message(response)
+            raise status_error(
+                self._describe(call), call.is_read, message, requested, self._facts(call, response.status)
+            )
+        is_html = response.body[:100].lstrip().startswith(_HTML_START)
+        if is_html and not call.is_read:
+            # A proxy can return its login page with status 200 although the write did not reach the API.
+            raise self._unexpected_response(call, "The body is an HTML page.")
         # Decode one response at a time, because parallel threads would compete for the interpreter lock.
         with self._decode_lock:
-            return decode(response.body)
+            try:
+                return decode(response.body)
+            except SchemaMismatchError as error:
+                # A body that is not JSON can be truncated, so a read is repeated as after a lost connection.
+                problem = "The body is an HTML page." if is_html else str(error)
+                is_transient = isinstance(error, InvalidJsonError) and not is_html
+        raise self._unexpected_response(call, problem, is_transient=is_transient)
 
     def _request(self, call: Call, token: str) -> Response:
-        """Send a request. If it is a read request, follow up to 3 redirects on the same host."""
-        url = httpx.URL(f"{self.base_url}/tenants/{self.tenant_uid}{call.path}", params=call.parameters or None)
+        """Send a request. If it is a read request, follow up to 3 redirects to the same resource."""
+        tenant_path = f"/tenants/{self.tenant_uid}{call.path}"
+        url = httpx.URL(f"{self.base_url}{tenant_path}", params=call.parameters or None)
         for _ in range(_MAX_REDIRECTS + 1):
             response = self._exchange(call, url, token)
-            target = response.redirect
-            if target is None:
+            location = response.headers.get("Location")
+            if not call.is_read or response.status not in _REDIRECTS or location is None:
                 return response
-            if (target.scheme, target.raw_host, target.port) != (url.scheme, url.raw_host, url.port):
-                host = target.raw_host.decode("ascii", "replace")
-                raise UnexpectedResponseError(
-                    f"{self._describe(call)} was redirected to another host: {host!r} (status {response.status}). "
-                    "The token was not sent to that host. Check the base URL.",
-                    **self._facts(call, response.status),
-                )
-            url = target
+            url = self._redirected_url(call, response, url, location, tenant_path)
         raise UnexpectedResponseError(
             f"{self._describe(call)} was redirected more than {_MAX_REDIRECTS} times (status {response.status}). "
             "Check the base URL.",
             **self._facts(call, response.status),
         )
 
+    def _redirected_url(
+        self, call: Call, response: Response, url: httpx.URL, location: str, tenant_path: str
+    ) -> httpx.URL:
+        """Return the target of a redirect. Raise UnexpectedResponseError if the redirect must not be followed."""
+        facts = self._facts(call, response.status)
+        try:
+            target = url.join(location)
+            problem = redirect_problem(url, target, tenant_path)
+        except (httpx.InvalidURL, ValueError):
+            raise UnexpectedResponseError(
+                f"{self._describe(call)} was redirected to an invalid URL (status {response.status}). Check the base "
+                "URL.",
+                **facts,
+            ) from None
+        if problem:
+            raise UnexpectedResponseError(
+                f"{self._describe(call)} was redirected to {problem}: {redirect_target(target)} (status "
+                f"{response.status}). The redirect was not followed. Check the base URL.",
+                **facts,
+            )
+        return target
+
     def _exchange(self, call: Call, url: httpx.URL, token: str) -> Response:
         """Send one HTTP request and read the complete response."""
-        headers: dict[str, str] = {"Authorization": HiddenText(f"Bearer {token}")}
+        headers = {b"Authorization": HiddenBytes(f"Bearer {token}".encode())}
         if call.body is not None:
-            headers["Content-Type"] = "application/json"
+            headers[b"Content-Type"] = HiddenBytes(b"application/json")
         self._rate_limiter.acquire()
         if self._http.is_closed:
             raise InputError(
@@ -320,30 +348,18 @@ class Transport:
             )
         self._count_request()
         started = time.monotonic()
-        failure: ConnectionFailedError | None = None
+        trace = RequestTrace()
         try:
             with (
                 _event_names_only.active(),
-                self._http.stream(call.method, url, content=call.body, headers=headers) as stream,
+                self._http.stream(
+                    call.method, url, content=call.body, headers=headers, extensions={"trace": trace}
+                ) as stream,
             ):
                 response = Response(stream.status_code, stream.headers, token)
                 response.body = self._read_body(call, stream, started)
-                if call.is_read and response.status in _REDIRECTS and "Location" in stream.headers:
-                    response.redirect = url.join(stream.headers["Location"])
-        except (httpx.NetworkError, httpx.TimeoutException) as error:
-            # Remove the traceback of the HTTP library, because its local variables contain the token.
-            raise self._connection_error(call, error) from error.with_traceback(None)
-        except (httpx.TransportError, IncompleteBodyError) as error:
-            failure = self._connection_error(call, error)
-        except (httpx.InvalidURL, UnicodeError) as error:
-            # httpx raises one of these errors if the Location header is not a valid URL.
-            raise UnexpectedResponseError(
-                f"{self._describe(call)} was redirected to an invalid URL.{_outcome(call)} Check the base URL.",
-                hint=_advice(call),
-                **self._facts(call, 302),
-            ) from error.with_traceback(None)
-        if failure is not None:
-            raise failure  # The error has no cause, because the message of the cause can quote the response.
+        except _NETWORK_ERRORS as error:
+            raise self._connection_error(call, error, trace) from None
         if log.isEnabledFor(logging.DEBUG):
             seconds = round(time.monotonic() - started, 3)
             text = f"{call.operation} returned status {response.status} after {seconds:.3f} s."
@@ -367,7 +383,8 @@ class Transport:
             return body.finish()
         except UnusableBodyError as error:
             if stream.is_success:
-                raise self.unexpected_response(call, str(error)) from None
+                is_transient = isinstance(error, UnknownEncodingError)
+                raise self._unexpected_response(call, str(error), is_transient=is_transient) from None
             return b""  # The status still determines the error. Only the server's message is lost.
 
     def _count_request(self) -> None:
@@ -382,8 +399,9 @@ class Transport:
     def _renew_token(self, rejected: str) -> str:
         """Return a new token from the callable, or the token that another thread has requested in the meantime."""
         with self._token_lock:
-            if self._token == rejected and callable(self._token_source):
-                self._token = check_token(self._token_source())
+            source = self._token_source.value
+            if self._token == rejected and callable(source):
+                self._token = check_token(source())
             return self._token
 
     def _update_clock_skew(self, response: Response) -> None:
@@ -393,54 +411,20 @@ class Transport:
         with suppress(ValueError, TypeError, OverflowError):
             self.clock_skew = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
 
-    def _connection_error(self, call: Call, error: Exception) -> ConnectionFailedError:
-        problem = "The connection was lost"
-        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            url = httpx.URL(self.base_url)
-            problem = f"Cannot connect to {url.host}:{url.port or _DEFAULT_PORTS[url.scheme]}"
-        elif isinstance(error, httpx.TimeoutException):
-            problem = "The response was not complete within the timeout"
-        advice = _outcome(call) or " Check the network connection and the base URL."
+    def _connection_error(self, call: Call, error: Exception, trace: RequestTrace) -> ConnectionFailedError:
+        failure = explain_failure(error, self._url, self._proxy, trace)
+        outcome, hint, cli_hint = f" {failure.advice}", failure.hint, failure.cli_hint
+        if not call.is_read and not failure.is_sent:
+            outcome = f" The request was not sent.{outcome}"
+        elif not call.is_read:
+            outcome, hint, cli_hint = outcome_of_write(call.is_read), advice_after_write(call.is_read), None
         return ConnectionFailedError(
-            f"{self._describe(call)} failed. {problem} ({type(error).__name__}).{advice}",
-            hint=_advice(call),
+            f"{self._describe(call)} failed. {failure.problem}.{outcome}",
+            hint=hint,
+            cli_hint=cli_hint,
+            reason=failure.reason,
+            is_transient=not failure.is_permanent,
             **self._facts(call, None),
-        )
-
-    def _raise_for_status(self, call: Call, response: Response) -> NoReturn:
-        status, message = response.status, self._server_message(response)
-        quote = f" The server's message is {message!r}." if message else ""
-        facts = {**self._facts(call, status), "server_message": message}
-        where = f"{self._describe(call)} returned status {status}."
-        requested = self._pause_if_requested(response)
-        if status == 401:
-            raise AuthError(f"{where} The server did not accept the token. Get a new token.{quote}", **facts)
-        if status == 403:
-            raise ForbiddenError(
-                f"{where} The token lacks a permission. Writes require a token with the CUSTOMER permission.{quote}",
-                **facts,
-            )
-        if status == 404:
-            raise NotFoundError(f"{where} The tenant or the group does not exist. Check the uids.{quote}", **facts)
-        if status == 429:
-            raise RateLimitedError(
-                f"{where} The server received too many requests.{_wait_text(requested)}{quote}",
-                hint="To send fewer requests per second, create the client with a lower requests_per_second=.",
-                cli_hint="To send fewer requests per second, use frgroups load --requests-per-second.",
-                retry_after=requested,
-                **facts,
-            )
-        if status >= 500:
-            advice = _outcome(call) or " Try again later."
-            raise ServerError(
-                f"{where} The server failed.{advice}{quote}", hint=_advice(call), retry_after=requested, **facts
-            )
-        if status >= 400:
-            raise RequestRejectedError(
-                f"{where} The server rejected the request. Check the arguments of the request.{quote}", **facts
-            )
-        raise UnexpectedResponseError(
-            f"{where} The API contract does not contain this status. Check the base URL.{quote}", **facts
         )
 
     def _pause_if_requested(self, response: Response) -> float | None:
@@ -469,25 +453,3 @@ class Transport:
 
     def _facts(self, call: Call, status: int | None) -> dict[str, Any]:
         return {"operation": call.operation, "tenant_uid": self.tenant_uid, "status": status}
-
-
-def _outcome(call: Call) -> str:
-    """Return a warning that the result of a write is unknown, or "" for a read."""
-    if call.is_read:
-        return ""
-    return " It is not known whether the change took effect."
-
-
-def _advice(call: Call) -> str:
-    """Return the next step after a write whose result is unknown, or "" for a read."""
-    if call.is_read:
-        return ""
-    return "Read the group before you repeat the request."
-
-
-def _wait_text(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    if not isfinite(seconds):
-        return " The server requested an infinite delay."
-    return f" The server requested a delay of {seconds:.0f} s."

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from frgroups.api.client import Client
+from frgroups.api.client_base import not_writable_error
 from frgroups.apply.journal import Journal, JournalState
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import check_no_earlier_registry, registered_journal, reverted_by
@@ -16,7 +17,6 @@ from frgroups.errors import (
     FrgroupsError,
     InputError,
     LockedError,
-    NotWritableError,
     PlanBlockedError,
     WrongTenantError,
 )
@@ -52,9 +52,7 @@ def check_target(client: Client, plan: Plan) -> None:
 def check_writable(client: Client) -> None:
     """Raise NotWritableError if the client is read-only."""
     if not client.writable:
-        raise NotWritableError(
-            "The client is read-only. Nothing was sent.", hint="Create the client with writable=True."
-        )
+        raise not_writable_error("the plan")
 
 
 def check_can_start(plan: Plan, journal: Journal) -> Receipt | None:

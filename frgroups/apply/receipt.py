@@ -15,7 +15,7 @@ import pandas as pd
 from frgroups.apply.journal import Item, JournalState
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
-from frgroups.internals.formatting import format_utc, pluralize
+from frgroups.internals.formatting import escape_invisible, escape_lines, format_utc, pluralize
 from frgroups.internals.html import Card
 from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.plan import Plan
@@ -249,7 +249,7 @@ class Receipt:
             lines.append(self._repeated_line())
         if not self.complete:
             lines.append(self._next_step())
-        return "\n".join(lines) or "The plan contains no changes."
+        return escape_lines(lines) or "The plan contains no changes."
 
     def _repeated_line(self) -> str:
         return (
@@ -356,7 +356,7 @@ class Receipt:
         text = self._counts_text() or "no changes"
         if self.stopped:
             text += f"; STOPPED: {self.stopped}"
-        return f"<Receipt of plan {self.plan.digest[:12]}: {text}>"
+        return escape_invisible(f"<Receipt of plan {self.plan.digest[:12]}: {text}>")
 
     def _repr_html_(self) -> str:
         facts: dict[str, str] = {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+
+# Exceptions escape their messages, and the module errors imports no other module, so it defines this function.
+from frgroups.errors import escape_invisible as escape_invisible
 
 # Do not use the calendar module, because it returns month names in the locale of the machine.
 _MONTHS = "January February March April May June July August September October November December".split()  # noqa: SIM905
@@ -212,23 +214,16 @@ def total_hours(duration: timedelta) -> float:
     return duration / timedelta(hours=1)
 
 
-def escape_invisible(text: object) -> str:
+def escape_lines(lines: Iterable[object]) -> str:
     r"""
-    Replace invisible characters, and characters that change the text direction, with escape sequences.
+    Join lines of text, after the invisible characters in each line are escaped.
+
+    Each text that is built from names or other values of a server, such as a summary or a card, is joined with this
+    function, so that no value can add a line or change the direction of the text.
 
     Examples
     --------
-    >>> escape_invisible("VIP\u202epiv")
-    'VIP\\u202epiv'
+    >>> escape_lines(["Group A\nB", "2 members"])
+    'Group A\\u000aB\n2 members'
     """
-    string = str(text)
-    if string.isprintable():
-        return string
-    return "".join(_escape_if_invisible(character) for character in string)
-
-
-def _escape_if_invisible(character: str) -> str:
-    # Zero-width joiners are part of emoji and of some scripts, so they are not escaped.
-    if unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") and character not in "\u200c\u200d":
-        return f"\\u{ord(character):04x}"
-    return character
+    return "\n".join(map(escape_invisible, lines))

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frgroups.internals.formatting import agree, escape_invisible, format_utc, pluralize
+from frgroups.internals.formatting import agree, escape_invisible, escape_lines, format_utc, pluralize
 
 if TYPE_CHECKING:
     import jinja2
@@ -49,9 +49,11 @@ class Card:
 
     def text(self) -> str:
         """Return the card as plain text, with the title followed by one line per value."""
-        width = max((len(name) for name in self.facts), default=0)
+        names = [escape_invisible(name) for name in self.facts]
+        width = max(map(len, names), default=0)
         title = f"{self.title} {self.mark}".rstrip()
-        return "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in self.facts.items())])
+        rows = zip(names, self.facts.values(), strict=True)
+        return escape_lines([title, *(f"  {name:<{width}}  {value}" for name, value in rows)])
 
 
 def render(template: str, **values: Any) -> str:

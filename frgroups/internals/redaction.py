@@ -1,8 +1,14 @@
-"""Mask contact data in text, and shorten values for error messages."""
+"""Hide secrets in reprs and tracebacks, mask contact data in text, and shorten values for error messages."""
 
 from __future__ import annotations
 
 import re
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+from frgroups.errors import FrgroupsError
 
 # A match must start at the start of a word, so that the search time for a long word is not quadratic.
 _ADDRESS = re.compile(r"(?<![^\s<>;,\"'])[^\s<>;,\"']+(?:@|%40)[^\s<>;,\"']+")
@@ -15,6 +21,8 @@ _NATIONAL_PHONE = re.compile(r"(?<![\w.,:+-])\(?\d(?:[ ()./-]{0,2}\d){6,14}(?![\
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 _MAX_LENGTH = 60
+
+Value = TypeVar("Value")
 
 
 class HiddenText(str):
@@ -33,6 +41,81 @@ class HiddenText(str):
 
     def __repr__(self) -> str:
         return "'…'"
+
+
+class HiddenBytes(bytes):
+    """
+    Bytes with a repr that hides their content, for the headers that contain a token or a password.
+
+    Examples
+    --------
+    >>> HiddenBytes(b"secret")
+    …
+    """
+
+    def __repr__(self) -> str:
+        return "…"
+
+
+class Hidden(Generic[Value]):
+    """
+    Container with a repr that hides its value, such as the function that returns a token.
+
+    Examples
+    --------
+    >>> Hidden("secret"), Hidden("secret").value
+    (…, 'secret')
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "…"
+
+
+@contextmanager
+def without_local_variables() -> Iterator[None]:
+    """
+    Clear the local variables of each exception that is raised in the `with` block.
+
+    Tools that display a traceback can also display the local variables of its frames, which contain the token, the
+    request, and the response. This function keeps the frames of an exception and its chained exceptions, but removes
+    their variables. An exception of frgroups loses its chained exceptions, because their messages can quote a
+    response or a password. The function that contains the block keeps its variables, so it must not store secrets.
+
+    Examples
+    --------
+    >>> with without_local_variables():
+    ...     raise FrgroupsError("The request failed.") from ValueError("secret")
+    Traceback (most recent call last):
+    frgroups.errors.FrgroupsError: The request failed.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, FrgroupsError):
+            error.__cause__ = error.__context__ = None
+            error.__suppress_context__ = True
+        _clear_frames(error)
+        raise
+
+
+def _clear_frames(error: BaseException) -> None:
+    """Clear the frames of an exception and of the exceptions that it is chained to, in any order and depth."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        current = waiting.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        traceback.clear_frames(current.__traceback__)
+        waiting += [current.__cause__, current.__context__]
+        if isinstance(current, BaseExceptionGroup):
+            waiting += current.exceptions
 
 
 def safe_repr(value: object) -> str:

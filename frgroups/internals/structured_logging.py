@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from frgroups.errors import FrgroupsError, InputError
+from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.json_values import to_jsonable
 
 _PACKAGE = Path(__file__).parents[1]
@@ -141,7 +142,7 @@ class TextFormatter(logging.Formatter):
             info = error_info(record.exc_info[1])
             text += f" {info['type']}: {info['message']}"
         logger = record.name.removeprefix("frgroups.")
-        return " ".join(f"{record.levelname} {self._prefix}{logger}: {text}".split())
+        return escape_invisible(" ".join(f"{record.levelname} {self._prefix}{logger}: {text}".split()))
 
 
 def error_info(error: BaseException) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from frgroups.internals.formatting import escape_invisible
+
 # A finding with one of the following rules does not block a plan. An approval policy can accept such findings.
 NOTICE_RULES = (
     "already_undone",
@@ -38,7 +40,7 @@ class Finding:
         Identifier of the rule: the name of an exceeded limit such as "removals_total", one of `NOTICE_RULES`, or
         "erased_customers".
     message : str
-        One or two sentences for the reviewer.
+        One or two sentences for the reviewer. Invisible characters are escaped.
     blocking : bool
         Whether the finding prevents the plan from being applied.
     customer_group_uid : str or None
@@ -60,6 +62,10 @@ class Finding:
     customer_group_uid: str | None = None
     n: int = 0
     allow: tuple[tuple[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        # A message can contain the name of a group, which must not change the text around it.
+        object.__setattr__(self, "message", escape_invisible(self.message))
 
     def __str__(self) -> str:
         if self.blocking:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import agree, escape_invisible, escape_lines, pluralize
 from frgroups.internals.html import Card
 from frgroups.plan.moves import format_moves
 
@@ -18,7 +18,7 @@ MAX_LISTED = 5
 def plan_summary(plan: Plan) -> str:
     """Describe a plan as plain text, with one line for each group, move, and finding."""
     if plan.is_empty:
-        return "\n".join([_empty_plan_text(plan), *map(str, plan.findings)])
+        return escape_lines([_empty_plan_text(plan), *plan.findings])
     lines = []
     if plan.purpose:
         lines.append(f"Purpose: {plan.purpose}")
@@ -30,7 +30,7 @@ def plan_summary(plan: Plan) -> str:
     else:
         lines.append(f"The plan is for {plan.tenant_uid} at {plan.base_url}.")
     lines.append(str(plan.request_estimate))
-    return "\n".join(lines)
+    return escape_lines(lines)
 
 
 def _empty_plan_text(plan: Plan) -> str:
@@ -50,7 +50,7 @@ def plan_repr(plan: Plan) -> str:
     n_blocking = sum(finding.blocking for finding in plan.findings)
     if n_blocking:
         text += f", BLOCKED by {pluralize(n_blocking, 'limit')}"
-    return f"<{text}>"
+    return escape_invisible(f"<{text}>")
 
 
 def plan_card(plan: Plan) -> Card:

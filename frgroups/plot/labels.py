@@ -8,6 +8,8 @@ from functools import cache
 from matplotlib import rcParams
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
+from frgroups.internals.formatting import escape_invisible
+
 _MAX_LENGTH = 30
 _MISSING_GLYPH = "□"  # This box replaces characters that the font does not contain, such as emoji.
 
@@ -30,7 +32,7 @@ def display_names(uids: Iterable[str], names: Iterable[str]) -> list[str]:
 
 def short_name(name: object, max_length: int = _MAX_LENGTH) -> str:
     """Return a group name on one line. The middle of a long name is replaced by an ellipsis."""
-    text = _replace_missing_glyphs(" ".join(str(name).split()))
+    text = _replace_missing_glyphs(escape_invisible(" ".join(str(name).split())))
     if len(text) <= max_length:
         return text
     # Long names often differ only at the end, for example "Club members, Tromsø" and "Club members, Bodø".

@@ -59,8 +59,15 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
 }
 
 // Escape invisible characters and characters that change the text direction, like escape_invisible() in Python.
-const visible = (text) =>
-  text.replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => "\\u" + character.codePointAt(0).toString(16).padStart(4, "0"));
+const EMOJI = "\\u2190-\\u2bff\\u{1f000}-\\u{1faff}";
+const SCRIPTS = "[\\u0600-\\u109f\\u1780-\\u17ff]";
+const JOINER = `(?<=[${EMOJI}\\ufe0f])\\u200d(?=[${EMOJI}])|(?<=${SCRIPTS})[\\u200c\\u200d](?=${SCRIPTS})`;
+const INVISIBLE = new RegExp(`(?!${JOINER})[\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}]`, "gu");
+const escaped = (character) => {
+  const code = character.codePointAt(0).toString(16);
+  return code.length > 4 ? "\\U" + code.padStart(8, "0") : "\\u" + code.padStart(4, "0");
+};
+const visible = (text) => text.replace(INVISIBLE, escaped);
 
 const island = byId("operations-data");
 if (island) {

@@ -14,6 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Protocol
 
 import uvicorn
@@ -109,7 +110,7 @@ class ProcessServer:
             if "error" in reply:
                 self._end()
             return reply
-        raise FrgroupsError(f"The child process of the sandbox did not start.\n{self._end()}")
+        raise FrgroupsError(f"The child process of the sandbox did not start.\n{indent(self._end(), '  ')}")
 
     def stop(self) -> None:
         """Close the standard input of the child process and wait until the process exits."""

@@ -10,7 +10,7 @@ from functools import cached_property
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import agree, format_list, format_utc, pluralize
+from frgroups.internals.formatting import agree, escape_invisible, format_list, format_utc, pluralize
 from frgroups.internals.html import Card
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.universe import check_universe
@@ -222,7 +222,7 @@ class Snapshot:
         return [*self.groups["name"].drop_duplicates(keep=False), *self.groups["customer_group_uid"]]
 
     def __repr__(self) -> str:
-        return (
+        return escape_invisible(
             f"<Snapshot of {self.tenant_uid} at {self.taken_at.astimezone(UTC):%Y-%m-%d %H:%M}: "
             f"{len(self.groups):,} groups, {self._customer_count()} customers, {len(self.matrix):,} memberships>"
         )
@@ -257,12 +257,13 @@ class Snapshot:
         >>> sample_snapshot().describe()
         'The snapshot was created from tables and not read from a tenant.'
         """
-        if self.universe is None:
-            return self._describe_verdict()
-        return (
-            f"{self._describe_verdict()} The snapshot contains {self._customer_count()} customers. The remaining "
-            "customers do not belong to any group."
-        )
+        text = self._describe_verdict()
+        if self.universe is not None:
+            text += (
+                f" The snapshot contains {self._customer_count()} customers. The remaining customers do not belong "
+                "to any group."
+            )
+        return escape_invisible(text)
 
     def _customer_count(self) -> str:
         if self.universe is None:

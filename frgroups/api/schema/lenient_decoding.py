@@ -23,6 +23,10 @@ class SchemaMismatchError(ValueError):
     """
 
 
+class InvalidJsonError(SchemaMismatchError):
+    """The body of a response is not JSON, for example because a proxy has truncated it."""
+
+
 def parse_json(body: bytes) -> Any:
     """
     Parse a JSON body.
@@ -31,7 +35,7 @@ def parse_json(body: bytes) -> Any:
 
     Raises
     ------
-    SchemaMismatchError
+    InvalidJsonError
         The body is not JSON.
     """
     with suppress(*NOT_JSON):
@@ -40,7 +44,7 @@ def parse_json(body: bytes) -> Any:
         # msgspec rejects strings with an unpaired surrogate, such as half of an emoji.
         return json.loads(body, object_hook=_replace_surrogates, parse_constant=_finite, parse_float=_finite)
     # The error has no cause, because a JSONDecodeError contains the body, which can include customer data.
-    raise SchemaMismatchError("The body is not valid JSON.")
+    raise InvalidJsonError("The body is not valid JSON.")
 
 
 def _replace_surrogates(record: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Generic, TypeVar, cast
 
 import msgspec
 
+from frgroups.internals.formatting import escape_invisible
+
 # The range of an int64 column.
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -51,7 +53,7 @@ class Group(Value, frozen=True):
         return self.customer_group_uid
 
     def __repr__(self) -> str:
-        return f"<Group {self.customer_group_uid}: {self.name}>"
+        return escape_invisible(f"<Group {self.customer_group_uid}: {self.name}>")
 
 
 class Credit(Value, frozen=True):
@@ -113,7 +115,7 @@ class CustomerRecord(Value, frozen=True):
         return self.customer_uid
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.customer_uid}>"
+        return escape_invisible(f"<{type(self).__name__} {self.customer_uid}>")
 
 
 class CustomerReferences(CustomerRecord, frozen=True):

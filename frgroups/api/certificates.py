@@ -1,0 +1,164 @@
+"""Create the TLS context of a client, and check the certificate files that the caller or the environment names."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from frgroups.errors import InputError
+from frgroups.internals.redaction import safe_repr
+
+# OpenSSL finds the certificates in a folder by the names that `openssl rehash` creates.
+_HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+")
+
+# Type of the argument `verify` of a client.
+Verify = bool | str | Path | ssl.SSLContext
+
+
+def create_tls_context(verify: Verify) -> ssl.SSLContext:
+    """
+    Create the TLS context for connections to a server with https.
+
+    Parameters
+    ----------
+    verify
+        True uses the certificates in the file SSL_CERT_FILE or else in the folder SSL_CERT_DIR. If neither variable
+        is set, the default certificates are used. False disables the verification. A path specifies a file or folder
+        of certificates. A context is returned unchanged.
+
+    Raises
+    ------
+    InputError
+        A file or folder does not exist, cannot be read, or contains no certificate, or the file SSLKEYLOGFILE cannot
+        be written. The message names the variable or the argument.
+    """
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    if verify is not False:
+        _check_key_log()
+    if isinstance(verify, str | Path):
+        return _context_for(Path(verify).expanduser(), "The argument `verify`")
+    if verify is True:
+        if file := os.environ.get("SSL_CERT_FILE"):
+            return _context_for_file(Path(file), "The environment variable SSL_CERT_FILE")
+        if folders := os.environ.get("SSL_CERT_DIR"):
+            return _context_for_folders(folders.split(os.pathsep), "The environment variable SSL_CERT_DIR")
+    return httpx.create_ssl_context(verify, trust_env=False)
+
+
+def check_certificates(path: Path, label: str) -> None:
+    """Raise InputError if a path is neither a file nor a folder with CA certificates."""
+    _context_for(path, label)
+
+
+def check_verify(verify: Any) -> None:
+    """
+    Raise InputError if the argument `verify` of a client has an invalid type.
+
+    Examples
+    --------
+    >>> check_verify(True)
+    """
+    if not isinstance(verify, bool | str | Path | ssl.SSLContext) or verify == "":
+        raise InputError(
+            f"`verify` must be True, False, the path of a certificate file, or an ssl.SSLContext, "
+            f"got {safe_repr(verify)}."
+        )
+
+
+def _context_for(path: Path, label: str) -> ssl.SSLContext:
+    try:
+        is_folder = path.is_dir()
+    except (OSError, ValueError):
+        is_folder = False  # The problem is reported below.
+    if is_folder:
+        return _context_for_folders([str(path)], label)
+    return _context_for_file(path, label)
+
+
+def _context_for_file(path: Path, label: str) -> ssl.SSLContext:
+    problem = _problem_of_file(path)
+    if problem:
+        raise InputError(
+            f"{label} must be the path of a PEM file with CA certificates, but {_quote(path)} {problem}."
+        )
+    return ssl.create_default_context(cafile=path)
+
+
+def _context_for_folders(folders: list[str], label: str) -> ssl.SSLContext:
+    """Return a context for folders of certificates. As in OpenSSL, some of several folders can be missing."""
+    problems = [_problem_of_folder(Path(folder)) for folder in folders]
+    if all(problems):
+        raise InputError(
+            f"{label} must be the path of a folder with CA certificates, but {_quote(Path(folders[0]))} "
+            f"{problems[0]}."
+        )
+    return ssl.create_default_context(capath=os.pathsep.join(folders))
+
+
+def _problem_of_file(path: Path) -> str:
+    """Return why a file cannot be used as a file of certificates, or "" if it can be used."""
+    try:
+        if path.is_dir():
+            return "is a folder"
+        if not path.exists():
+            return "does not exist"
+        if not path.is_file():
+            return "is not a regular file"
+        if path.stat().st_size == 0:
+            return "is empty"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        return "contains no valid certificate in PEM format"
+    except (OSError, ValueError) as error:
+        return f"cannot be read ({_reason(error)})"
+    if context.cert_store_stats()["x509"] == 0:
+        return "contains no certificate"
+    return ""
+
+
+def _problem_of_folder(path: Path) -> str:
+    """Return why a folder cannot be used as a folder of certificates, or "" if it can be used."""
+    try:
+        if path.is_file():
+            return "is a file"
+        if not path.is_dir():
+            return "does not exist"
+        certificates = [file for file in path.iterdir() if _HASHED_NAME.fullmatch(file.name)]
+    except (OSError, ValueError) as error:
+        return f"cannot be read ({_reason(error)})"
+    if not certificates:
+        return "contains no file with a hashed name. To create such names, run `openssl rehash` on the folder"
+    if all(map(_problem_of_file, certificates)):
+        return "contains no valid certificate in PEM format"
+    return ""
+
+
+def _check_key_log() -> None:
+    """Raise InputError if Python cannot write the TLS keys to the file SSLKEYLOGFILE, which is used for debugging."""
+    file = os.environ.get("SSLKEYLOGFILE")
+    if not file or sys.flags.ignore_environment:
+        return
+    try:
+        with Path(file).open("a"):
+            pass
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "The environment variable SSLKEYLOGFILE must be the path of a file that can be written, but "
+            f"{_quote(Path(file))} cannot be opened ({_reason(error)}). Unset the variable or correct the path."
+        ) from None
+
+
+def _quote(path: Path) -> str:
+    return repr(str(path))
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__

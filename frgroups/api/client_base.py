@@ -1,0 +1,96 @@
+"""Life cycle of a client, and the check that a read-only client sends no writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from frgroups.api.transport import Call, Result, Transport
+from frgroups.errors import NotWritableError
+
+
+class ClientBase:
+    """
+    Base class of `Client` that owns the connections.
+
+    Attributes
+    ----------
+    writable
+        Whether the client may send writes.
+    """
+
+    writable: bool
+    _transport: Transport
+
+    @property
+    def n_requests(self) -> int:
+        """
+        Number of requests that this client has sent.
+
+        Examples
+        --------
+        >>> with Client("t-1", "secret") as client:
+        ...     client.n_requests
+        0
+        """
+        return self._transport.n_requests
+
+    @property
+    def paused_for(self) -> float:
+        """
+        Number of seconds until the client may start its next request.
+
+        The number is 0 unless the server requested a pause with a Retry-After header.
+
+        Examples
+        --------
+        >>> with Client("t-1", "secret") as client:
+        ...     client.paused_for
+        0.0
+        """
+        return self._transport.paused_for
+
+    def close(self) -> None:
+        """
+        Close all connections to the server.
+
+        Examples
+        --------
+        >>> client = Client("t-1", "secret")
+        >>> client.close()
+        """
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _send(self, call: Call, decode: Callable[[bytes], Result]) -> Result:
+        if not call.is_read and not self.writable:
+            raise not_writable_error(f"the request {call.operation}")
+        return self._transport.send(call, decode)
+
+
+def not_writable_error(content: str) -> NotWritableError:
+    """
+    Return the error for a write through a read-only client.
+
+    Parameters
+    ----------
+    content
+        Description of the request or the plan that was not sent.
+
+    Examples
+    --------
+    >>> str(not_writable_error("the plan"))
+    'The client is read-only, so the plan was not sent. To change the tenant, create the client with writable=True.'
+    """
+    return NotWritableError(
+        f"The client is read-only, so {content} was not sent.",
+        hint="To change the tenant, create the client with writable=True.",
+    )

@@ -1,0 +1,246 @@
+"""Find out why a request received no complete response, and describe the cause and the next action."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from frgroups.api.proxies import Proxy
+from frgroups.errors import escape_invisible
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
+_PROXY_STATUS = re.compile(r"(\d{3})\b")
+# A TLS server answers a plain HTTP request with a TLS alert, whose first bytes httpx quotes in its message.
+_TLS_ALERT = r"\x15\x03"
+_TLS_REASONS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
+_CHECK_NETWORK = "Check the network connection and the base URL."
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFailure:
+    """
+    Cause of a failed request.
+
+    Attributes
+    ----------
+    reason
+        Value of `ConnectionFailedError.reason`.
+    problem
+        Sentence without a period that describes the problem.
+    advice
+        Next action for a request that was not sent.
+    hint, cli_hint
+        Further action for users of Python and of the command line.
+    is_permanent
+        Whether another attempt would fail, too.
+    is_sent
+        Whether the server might have received the request.
+    """
+
+    reason: str
+    problem: str
+    advice: str = _CHECK_NETWORK
+    hint: str = ""
+    cli_hint: str | None = None
+    is_permanent: bool = False
+    is_sent: bool = False
+
+
+@dataclass(slots=True)
+class RequestTrace:
+    """
+    Progress of a request, which httpx reports to this function.
+
+    Attributes
+    ----------
+    is_sent
+        Whether the request itself was started. The CONNECT request to a proxy does not count.
+    steps
+        Names of the connection steps that were started, such as "connection.start_tls". The step with the proxy has
+        the prefix "connection", and the TLS connection to the server through a proxy has the prefix "proxy".
+    """
+
+    is_sent: bool = False
+    steps: list[str] = field(default_factory=list)
+
+    def __call__(self, name: str, info: Mapping[str, Any]) -> None:
+        """Record the event of a request. The content of the event is not stored."""
+        if name.endswith("send_request_headers.started"):
+            self.is_sent = self.is_sent or info["request"].method != b"CONNECT"
+        elif name.endswith(".started") and not self.is_sent:
+            self.steps.append(name.removesuffix(".started"))
+
+
+def explain_failure(error: Exception, url: httpx.URL, proxy: Proxy | None, trace: RequestTrace) -> ConnectionFailure:
+    """
+    Return the cause of an exception that httpx raised.
+
+    The result contains no text of the exception, because the message of an exception can quote the response or a
+    header. The only exceptions are the reason for which OpenSSL rejected a certificate and the status of a proxy.
+
+    Parameters
+    ----------
+    error
+        Exception of httpx, or of the function that decompresses the body.
+    url
+        Base URL of the client.
+    proxy
+        Proxy of the client, or None.
+    trace
+        Progress of the failed request.
+    """
+    causes = list(_chain(error))
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    server = f"{host}:{url.port or _DEFAULT_PORTS[url.scheme]}"
+    if isinstance(error, httpx.ProxyError) and proxy is not None:
+        return _rejected_by_proxy(str(error), proxy, server)
+    with_proxy = proxy is not None and not any(step.startswith("proxy.") for step in trace.steps)
+    peer = _Peer(server, url.scheme, proxy if with_proxy else None)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _untrusted(cause, peer)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError) and not trace.is_sent:
+            return _tls_failure(cause, peer)
+    # httpx raises UnicodeError or InvalidURL for a host name that cannot be encoded.
+    is_invalid_host = isinstance(error, UnicodeError | httpx.InvalidURL) and not trace.is_sent
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) or is_invalid_host:
+        return _no_connection(error, causes, peer, trace)
+    return _interrupted(error, peer, trace)
+
+
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    """Server or proxy to which a connection was opened."""
+
+    server: str
+    scheme: str
+    proxy: Proxy | None
+
+    @property
+    def name(self) -> str:
+        """Description of the server or the proxy with host and port."""
+        if self.proxy is None:
+            return self.server
+        return f"the proxy {self.proxy.address}"
+
+    @property
+    def advice(self) -> str:
+        """Next action if the connection fails."""
+        if self.proxy is None:
+            return _CHECK_NETWORK
+        return f"Check {_variable(self.proxy)}."
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and the exceptions that caused it, from the outermost to the innermost."""
+    current: BaseException | None = error
+    seen: set[int] = set()
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _variable(proxy: Proxy) -> str:
+    if " " in proxy.variable:  # The settings of the operating system are not a variable.
+        return proxy.variable
+    return f"the environment variable {proxy.variable}"
+
+
+def _rejected_by_proxy(message: str, proxy: Proxy, server: str) -> ConnectionFailure:
+    match = _PROXY_STATUS.match(message)
+    status = int(match[1]) if match else None
+    answer = f"status {status}" if status else "an error"
+    problem = f"The proxy {proxy.address} rejected the connection to {server} with {answer}"
+    advice = f"Check {_variable(proxy)} and whether the proxy allows connections to this host."
+    if status == 407 or (status is None and "auth" in message.lower()):
+        problem = f"The proxy {proxy.address} requires authentication ({answer})"
+        advice = f"Write {_variable(proxy)} as {proxy.scheme}://USER:PASSWORD@{proxy.address}."
+        if proxy.user is not None:
+            problem = f"The proxy {proxy.address} did not accept the user name and the password ({answer})"
+            advice = f"Correct the user name and the password in {_variable(proxy)}."
+        advice += " Percent-encode special characters in the user name and the password, for example @ as %40."
+    elif status is not None and status >= 500:
+        problem = f"The proxy {proxy.address} could not connect to {server} (status {status})"
+        advice = f"Check the base URL and {_variable(proxy)}, or try again later."
+    return ConnectionFailure("proxy", problem, advice, is_permanent=True)
+
+
+def _untrusted(error: ssl.SSLCertVerificationError, peer: _Peer) -> ConnectionFailure:
+    why = escape_invisible(error.verify_message or "certificate verify failed").rstrip(".")
+    problem = f"The certificate of {peer.name} is not trusted: {why}"
+    if error.verify_code in (62, 64):  # The host name or the IP address does not match the certificate.
+        advice = "Check the host in the base URL."
+    elif error.verify_code in (9, 10):  # The certificate is not yet valid or has expired.
+        advice = "Check the clock of this machine, and ask the operator of the server for a valid certificate."
+    else:
+        advice = "A proxy that intercepts TLS, or a private certificate authority, requires its own CA certificate."
+    return ConnectionFailure(
+        "certificate",
+        problem,
+        advice,
+        hint="To trust a CA certificate, set SSL_CERT_FILE to its PEM file, or pass verify=PATH to the client.",
+        cli_hint="To trust a CA certificate, set SSL_CERT_FILE to its PEM file, or set ca_file in tenants.toml.",
+        is_permanent=True,
+    )
+
+
+def _tls_failure(error: ssl.SSLError, peer: _Peer) -> ConnectionFailure:
+    reason = error.reason or "unknown reason"
+    problem = f"{_capitalize(peer.name)} does not use TLS on this port"
+    advice = "Check the port of the base URL. Use http only for a server on this machine."
+    if peer.proxy is not None:
+        advice = f"Write {_variable(peer.proxy)} with http instead of https."
+    if reason not in _TLS_REASONS:
+        problem = f"No TLS connection to {peer.name} could be established ({escape_invisible(reason)})"
+        advice = peer.advice
+    return ConnectionFailure("tls", problem, advice, is_permanent=reason in _TLS_REASONS)
+
+
+def _no_connection(
+    error: Exception, causes: list[BaseException], peer: _Peer, trace: RequestTrace
+) -> ConnectionFailure:
+    kind = type(error).__name__
+    prefix = f"Cannot connect to {peer.name} ({kind}"
+    for cause in causes:
+        if isinstance(cause, socket.gaierror | UnicodeError | httpx.InvalidURL):
+            return ConnectionFailure("dns", f"{prefix}: the host name is unknown)", peer.advice)
+        if isinstance(cause, ConnectionRefusedError):
+            return ConnectionFailure("refused", f"{prefix}: no server accepts connections on this port)", peer.advice)
+        if isinstance(cause, OSError) and cause.errno in _UNREACHABLE:
+            return ConnectionFailure("unreachable", f"{prefix}: the host is unreachable)", peer.advice)
+    reason, why = "lost", ""
+    if isinstance(error, httpx.TimeoutException):
+        reason, why = "timeout", ": the host did not answer within the timeout"
+    if trace.steps and trace.steps[-1].endswith("start_tls"):
+        why = ": the TLS connection was not established. The port might not use TLS"
+    return ConnectionFailure(reason, f"{prefix}{why})", peer.advice)
+
+
+def _interrupted(error: Exception, peer: _Peer, trace: RequestTrace) -> ConnectionFailure:
+    kind = type(error).__name__
+    if isinstance(error, httpx.TimeoutException):
+        text = f"The response was not complete within the timeout ({kind})"
+        return ConnectionFailure("timeout", text, peer.advice, is_sent=True)
+    if peer.scheme == "http" and _TLS_ALERT in str(error):
+        text = f"{_capitalize(peer.server)} uses TLS, but the base URL starts with http"
+        return ConnectionFailure("tls", text, "Write the base URL with https.", is_permanent=True, is_sent=True)
+    advice = peer.advice
+    if peer.scheme == "http" and isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        advice += " If the server uses TLS, write the base URL with https."
+    if peer.proxy is not None and not trace.is_sent:
+        return ConnectionFailure("lost", f"The connection to {peer.name} was lost ({kind})", advice, is_sent=True)
+    return ConnectionFailure("lost", f"The connection was lost ({kind})", advice, is_sent=True)
+
+
+def _capitalize(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -1,0 +1,101 @@
+"""Convert a response with an error status to an exception."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+from frgroups.errors import (
+    ApiError,
+    AuthError,
+    ForbiddenError,
+    NotFoundError,
+    RateLimitedError,
+    RequestRejectedError,
+    ServerError,
+    UnexpectedResponseError,
+)
+
+
+def status_error(
+    request: str, is_read: bool, message: str, requested_delay: float | None, facts: dict[str, Any]
+) -> ApiError:
+    """
+    Return the exception for a response whose status is not 2xx.
+
+    Parameters
+    ----------
+    request
+        Description of the request.
+    is_read
+        Whether the request does not change the tenant.
+    message
+        Message in the body of the response, or "".
+    requested_delay
+        Delay in the Retry-After header, in seconds, or None.
+    facts
+        Operation, tenant uid, and status of the response.
+
+    Examples
+    --------
+    >>> status_error("The request", True, "", None, {"status": 401})
+    AuthError('The request returned status 401. The server did not accept the token. Get a new token.')
+    """
+    status: int = facts["status"]
+    quote = f" The server's message is {message!r}." if message else ""
+    facts = {**facts, "server_message": message}
+    where = f"{request} returned status {status}."
+    if status == 401:
+        return AuthError(f"{where} The server did not accept the token. Get a new token.{quote}", **facts)
+    if status == 403:
+        return ForbiddenError(
+            f"{where} The token lacks a permission. Writes require a token with the CUSTOMER permission.{quote}",
+            **facts,
+        )
+    if status == 404:
+        return NotFoundError(f"{where} The tenant or the group does not exist. Check the uids.{quote}", **facts)
+    if status == 429:
+        return RateLimitedError(
+            f"{where} The server received too many requests.{_wait_text(requested_delay)}{quote}",
+            hint="To send fewer requests per second, create the client with a lower requests_per_second=.",
+            cli_hint="To send fewer requests per second, use frgroups load --requests-per-second.",
+            retry_after=requested_delay,
+            **facts,
+        )
+    if status >= 500:
+        outcome = outcome_of_write(is_read) or " Try again later."
+        return ServerError(
+            f"{where} The server failed.{outcome}{quote}",
+            hint=advice_after_write(is_read),
+            retry_after=requested_delay,
+            **facts,
+        )
+    if status >= 400:
+        return RequestRejectedError(
+            f"{where} The server rejected the request. Check the arguments of the request.{quote}", **facts
+        )
+    return UnexpectedResponseError(
+        f"{where} The API contract does not contain this status. Check the base URL.{quote}", **facts
+    )
+
+
+def outcome_of_write(is_read: bool) -> str:
+    """Return a warning that the result of a write is unknown, or "" for a read."""
+    if is_read:
+        return ""
+    return " It is not known whether the change took effect."
+
+
+def advice_after_write(is_read: bool) -> str:
+    """Return the next step after a write whose result is unknown, or "" for a read."""
+    if is_read:
+        return ""
+    return "Read the group before you repeat the request."
+
+
+def _wait_text(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    if not isfinite(seconds):
+        return " The server requested an infinite delay."
+    return f" The server requested a delay of {seconds:.0f} s."

@@ -1,0 +1,375 @@
+"""Tests for the errors that explain why a connection failed."""
+
+import errno
+import gzip
+import socket
+import ssl
+import subprocess
+from contextlib import suppress
+
+import pytest
+
+import frgroups as fg
+from frgroups.api.retry import RetryPolicy
+from frgroups.errors import ConnectionFailedError, UnexpectedResponseError
+from tests.api.service import Service, chunked, cut, head, whole
+
+TWICE = RetryPolicy(max_attempts=2, base=0.001)
+EMPTY = b'{"items":[],"paging":{"pageNumber":1,"pageSize":500,"totalCount":0}}'
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch):
+    """Remove the proxy and TLS variables of the machine."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def client_of(base_url, **options):
+    """Return a client with two attempts. For a host that does not exist, it does not load certificates."""
+    verify = "shop.test" not in base_url
+    return fg.Client(
+        "t-1", "token", base_url=base_url, writable=True, retry=TWICE, timeout=2, **{"verify": verify} | options
+    )
+
+
+def fail(base_url, **options):
+    """Return the error and the number of attempts of a read that fails."""
+    with client_of(base_url, **options) as client:
+        with pytest.raises(ConnectionFailedError) as caught:
+            client.read_group_page()
+        return caught.value, client.n_requests
+
+
+def write_error(base_url, **options):
+    """Return the text of a write that fails, and the number of requests."""
+    with client_of(base_url, **options) as client:
+        with pytest.raises(ConnectionFailedError) as caught:
+            client.update_group_customers("vip", add=["c-1"])
+        return str(caught.value), client.n_requests
+
+
+# Bodies that cannot be decoded
+
+
+UNDECODABLE = {
+    "truncated gzip": whole(gzip.compress(EMPTY)[:-9], "Content-Encoding: gzip"),
+    "gzip with a wrong checksum": whole(gzip.compress(EMPTY)[:-8] + bytes(8), "Content-Encoding: gzip"),
+    "no gzip": whole(EMPTY, "Content-Encoding: gzip"),
+    "deflate": whole(b"x", "Content-Encoding: deflate"),
+    "brotli": whole(b"x", "Content-Encoding: br"),
+    "unknown encoding": whole(EMPTY, "Content-Encoding: \xe6"),
+    "truncated chunks": chunked(EMPTY)[:-30],
+    "invalid chunk": head("Transfer-Encoding: chunked") + b"zz\r\n",
+    "truncated JSON": whole(EMPTY[:40]),
+    "two objects": whole(EMPTY + EMPTY),
+    "invalid UTF-8": whole(EMPTY.replace(b"1", b'"\xff"')),
+    "empty body": whole(b""),
+    "blank body": whole(b" \n"),
+    "NUL bytes": whole(bytes(68)),
+    "wrong length": head("Content-Length: 1000") + EMPTY,
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("answer", UNDECODABLE.values(), ids=UNDECODABLE)
+def test_undecodable_body(answer):
+    "A read is repeated if the body of a response with status 200 cannot be decoded, like after a lost connection."
+    answer = answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+    with Service(cut(answer), whole(EMPTY)) as service:
+        with fg.Client("t-1", "token", base_url=service.url, retry=TWICE) as client:
+            assert client.read_group_page().total_count == 0
+        assert len(service.requests) == 2
+
+    with Service(cut(answer)) as service:
+        with (
+            fg.Client("t-1", "token", base_url=service.url, retry=TWICE) as client,
+            pytest.raises((ConnectionFailedError, UnexpectedResponseError)) as caught,
+        ):
+            client.read_group_page()
+        assert len(service.requests) == 2 and caught.value.is_transient
+
+
+@pytest.mark.parametrize("answer", UNDECODABLE.values(), ids=UNDECODABLE)
+def test_undecodable_body_of_a_write(answer):
+    "A membership request is never repeated, whatever the response is."
+    with Service(cut(answer)) as service:
+        with (
+            fg.Client("t-1", "token", base_url=service.url, writable=True, retry=TWICE) as client,
+            suppress(ConnectionFailedError, UnexpectedResponseError),
+        ):
+            client.update_group_customers("vip", add=["c-1"])
+        assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"\n<!DOCTYPE html>", b"\xef\xbb\xbf<html>", b"[]", b'{"items": 1}', b"1"]
+)
+def test_other_content(body):
+    "A complete body that is not the API, such as an HTML page, is not requested again."
+    with Service(whole(body)) as service:
+        with (
+            fg.Client("t-1", "token", base_url=service.url, retry=TWICE) as client,
+            pytest.raises(UnexpectedResponseError),
+        ):
+            client.read_group_page()
+        assert len(service.requests) == 1
+
+
+# TLS
+
+
+def make_certificate(folder, *options):
+    """Create a self-signed certificate, and return a TLS context for a server that uses it."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    result = subprocess.run([*command, "-subj", "/CN=127.0.0.1", *options, *files], capture_output=True)
+    if result.returncode:
+        pytest.skip("openssl cannot create the certificate")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
+
+
+def test_untrusted_certificate(secure):
+    "An untrusted certificate is reported after one attempt, with the reason and the ways to trust it."
+    error, attempts = fail(secure.url)
+
+    assert (error.reason, attempts, secure.requests) == ("certificate", 1, [])
+    assert "not trusted" in str(error) and "self-signed" in str(error)
+    assert "SSL_CERT_FILE" in str(error) and "verify=" in str(error)
+    assert "SSL_CERT_FILE" in error.cli_text and "ca_file" in error.cli_text and "verify=" not in error.cli_text
+
+
+def test_certificate_of_another_host(secure, certificate):
+    "A certificate for another host is reported with both the host and the reason."
+    error, attempts = fail(f"https://localhost:{secure.port}/v2", verify=certificate[0])
+
+    assert (error.reason, attempts, secure.requests) == ("certificate", 1, [])
+    assert "localhost" in str(error) and "base URL" in str(error)
+
+
+def test_expired_certificate(certificate, tmp_path):
+    "An expired certificate is reported with its reason."
+    file, key = certificate
+    expired, names = tmp_path / "expired.pem", tmp_path / "names.txt"
+    names.write_text("subjectAltName=IP:127.0.0.1\nbasicConstraints=critical,CA:TRUE\nsubjectKeyIdentifier=hash\n")
+    request = subprocess.run(
+        ["openssl", "x509", "-x509toreq", "-in", file, "-signkey", key], capture_output=True, check=True
+    )
+    subprocess.run(
+        ["openssl", "x509", "-req", "-days", "-1", "-signkey", key, "-extfile", names, "-out", expired],
+        input=request.stdout,
+        capture_output=True,
+        check=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(expired, key)
+    with Service(whole(EMPTY), tls=context) as service:
+        error, attempts = fail(service.url, verify=expired)
+
+    assert (error.reason, attempts) == ("certificate", 1)
+    assert "expired" in str(error)
+
+
+def test_untrusted_certificate_for_a_write(secure):
+    "A write over an untrusted connection is reported as not sent."
+    text, attempts = write_error(secure.url)
+
+    assert "was not sent" in text and "not known" not in text
+    assert (attempts, secure.requests) == (1, [])
+
+
+class ServiceWithoutTls(Service):
+    """A server that answers the first bytes of a TLS connection with an HTTP response."""
+
+    def serve(self, connection, number):
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(head("Content-Length: 0", status="400 Bad Request"))
+
+
+def test_server_without_tls():
+    "If the server does not use TLS, an https URL fails after one attempt with its own text."
+    with ServiceWithoutTls() as service:
+        error, attempts = fail(service.url.replace("http:", "https:"))
+
+    assert (error.reason, attempts) == ("tls", 1)
+    assert "does not use TLS" in str(error)
+
+
+def test_server_that_closes_the_connection():
+    "If the server closes the connection instead of answering with TLS, the text mentions TLS."
+    with Service() as service:
+        service.serve = lambda connection, number: connection.close()
+        error, attempts = fail(service.url.replace("http:", "https:"))
+
+    assert error.reason in ("lost", "tls") and attempts == 2
+    assert "TLS" in str(error)
+
+
+def test_server_with_tls(secure):
+    "If the server requires TLS, the error for an http URL says so."
+    error, _ = fail(secure.url.replace("https:", "http:"))
+
+    assert "uses TLS" in str(error) and "https" in str(error)
+
+
+# Network
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "dns"),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), "dns"),
+        (UnicodeError("label too long"), "dns"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "refused"),
+        (OSError(errno.ENETUNREACH, "unreachable"), "unreachable"),
+        (OSError(errno.EHOSTUNREACH, "unreachable"), "unreachable"),
+        (TimeoutError("timed out"), "timeout"),
+        (OSError(errno.EMFILE, "too many files"), "lost"),
+    ],
+)
+@pytest.mark.parametrize("proxy", ["", "http://kari:s3cret@proxy.test:3128"])
+def test_no_connection(error, reason, proxy, monkeypatch):
+    "Each cause has its own reason. If a proxy is used, the text names the proxy and its variable."
+
+    def refuse(*args, **kwargs):
+        raise error
+
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    failure, attempts = fail("https://shop.test/v2")
+    text = str(failure)
+
+    assert (failure.reason, attempts) == (reason, 2)
+    assert ("proxy.test:3128" in text and "HTTPS_PROXY" in text) is bool(proxy)
+    assert "s3cret" not in text and "kari" not in text
+    assert "was not sent" in write_error("https://shop.test/v2")[0]
+
+
+def test_texts_differ(monkeypatch):
+    "The texts for an unknown host, a closed port, and an unreachable host differ."
+    texts = set()
+    for error in (socket.gaierror(), ConnectionRefusedError(), OSError(errno.ENETUNREACH, ""), TimeoutError()):
+
+        def refuse(*args, error=error, **kwargs):
+            raise error
+
+        monkeypatch.setattr(socket, "create_connection", refuse)
+        texts.add(str(fail("https://shop.test/v2")[0]))
+
+    assert len(texts) == 4
+
+
+# Proxies
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        ("407 Proxy Authentication Required", "requires authentication"),
+        ("403 Forbidden", "rejected"),
+        ("400 Bad Request", "rejected"),
+        ("502 Bad Gateway", "could not connect"),
+        ("503 kari\u00e6", "could not connect"),
+        ("301 Moved", "rejected"),
+    ],
+)
+def test_rejected_by_the_proxy(status, word, monkeypatch):
+    "If the proxy rejects the connection, there is one attempt. The text names the proxy and its variable."
+    with Service(whole(b"s3cret", "X: s3cret", status=status)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        error, attempts = fail("https://shop.test/v2")
+        text, writes = write_error("https://shop.test/v2")
+
+    assert (error.reason, attempts, writes) == ("proxy", 1, 1)
+    for part in (word, f"127.0.0.1:{proxy.port}", "HTTPS_PROXY", status[:3]):
+        assert part in str(error)
+    assert "s3cret" not in str(error)
+    assert "was not sent" in text
+
+
+def test_rejected_password(monkeypatch):
+    "If the proxy rejects the password, the error says so without the password. The proxy received the credentials."
+    with Service(whole(b"", status="407 Proxy Authentication Required")) as proxy:
+        monkeypatch.setenv("ALL_PROXY", f"http://k%40ri:s3cret%3A%C3%A6@127.0.0.1:{proxy.port}")
+        error, _ = fail("https://shop.test/v2")
+
+    [(_, request)] = proxy.requests
+    assert b"Basic a0ByaTpzM2NyZXQ6w6Y=" in request  # The Base64 form of "k@ri:s3cret:æ" in UTF-8.
+    assert "did not accept" in str(error) and "ALL_PROXY" in str(error)
+    assert not any(secret in str(error) for secret in ("k%40ri", "k@ri", "s3cret"))
+
+
+@pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n"], ids=["nothing", "no HTTP"])
+def test_invalid_proxy_response(answer, monkeypatch):
+    "If the proxy closes the connection or is no HTTP proxy, the text names the proxy."
+    with Service(cut(answer)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        error, attempts = fail("https://shop.test/v2")
+
+    assert (error.reason, attempts) == ("lost", 2)
+    assert f"proxy 127.0.0.1:{proxy.port}" in str(error) and "HTTPS_PROXY" in str(error)
+
+
+def test_proxy_without_tls(monkeypatch):
+    "If the proxy URL starts with https but the proxy does not use TLS, the text names the variable."
+    with ServiceWithoutTls() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy.port}")
+        error, attempts = fail("https://shop.test/v2")
+
+    assert (error.reason, attempts) == ("tls", 1)
+    assert "HTTPS_PROXY" in str(error) and "http instead of https" in str(error)
+
+
+def test_certificate_of_the_proxy(secure, monkeypatch):
+    "If the certificate of an https proxy is not trusted, the text names the proxy."
+    monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{secure.port}")
+    error, attempts = fail("https://shop.test/v2", verify=True)
+
+    assert (error.reason, attempts, secure.requests) == ("certificate", 1, [])
+    assert f"proxy 127.0.0.1:{secure.port}" in str(error)
+
+
+def tunnel(context, *answers):
+    """Return a function that accepts a CONNECT request and then acts as the server."""
+
+    def answer(connection):
+        connection.sendall(head(status="200 Connection established"))
+        with suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+            for content in answers:
+                secure.recv(65536)
+                secure.sendall(content)
+            secure.recv(1)
+        return True
+
+    return answer
+
+
+def test_certificate_behind_a_proxy(certificate, monkeypatch):
+    "If the certificate of the server behind a proxy is not trusted, the text names the server. A CA file helps."
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    with Service(tunnel(context, whole(EMPTY))) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        error, attempts = fail("https://203.0.113.7/v2")
+        wrong_host, _ = fail("https://203.0.113.7/v2", verify=certificate[0])
+
+    assert (error.reason, attempts) == ("certificate", 1)
+    assert "203.0.113.7:443" in str(error) and "proxy 127" not in str(error)
+    assert "IP address" in str(wrong_host)
+
+
+def test_success_behind_a_proxy(tmp_path, monkeypatch):
+    "A client reads through a proxy. The proxy does not receive the token."
+    context = make_certificate(tmp_path, "-addext", "subjectAltName=DNS:shop.test", "-days", "2")
+    with Service(tunnel(context, whole(EMPTY))) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://kari:s3cret@127.0.0.1:{proxy.port}")
+        with fg.Client("t-1", "token-4711", base_url="https://shop.test/v2", verify=tmp_path / "cert.pem") as client:
+            assert client.read_group_page().total_count == 0
+
+    [(_, request)] = proxy.requests
+    assert request.startswith(b"CONNECT shop.test:443") and b"token-4711" not in request

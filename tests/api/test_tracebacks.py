@@ -1,0 +1,256 @@
+"""Tests that no traceback contains a token, a password, a request, or a response, even with local variables."""
+
+import gzip
+import socket
+import traceback
+
+import pytest
+
+import frgroups as fg
+from frgroups.api.retry import RetryPolicy
+from frgroups.errors import ApiError, FrgroupsError
+from frgroups.internals.paths import home
+from frgroups.internals.redaction import Hidden, HiddenBytes, HiddenText, without_local_variables
+from tests.api.service import Service, chunked, cut, head, whole
+
+ONCE = RetryPolicy(max_attempts=2, base=0.001)
+TOKEN, PASSWORD, MARKER, CUSTOMER = "tok-4711-secret", "s3cret-w0rd", "Kari-Nordmann", "cust-4711"
+SECRETS = (TOKEN, PASSWORD, MARKER, CUSTOMER)
+BODY = b'{"items": "%s", "x": 1}' % MARKER.encode()
+
+
+def read(client):
+    client.read_group_page()
+
+
+def write(client):
+    client.update_group_customers("vip", add=[CUSTOMER])
+
+
+def create(client):
+    client.create_group(MARKER.lower(), "vip")
+
+
+def iterate(client):
+    list(client.iter_group_customers("vip"))
+
+
+def caught(base_url, call, token=TOKEN, **options):
+    """Return the exception of a call."""
+    try:
+        with fg.Client("t-1", token, base_url=base_url, writable=True, retry=ONCE, timeout=2, **options) as client:
+            call(client)
+    except BaseException as error:
+        return error
+    raise AssertionError("The call did not fail.")
+
+
+def chain(error):
+    """Return an exception and all exceptions that it is chained to, including suppressed ones."""
+    found, waiting = [], [error]
+    while waiting:
+        error = waiting.pop()
+        if error is not None and error not in found:
+            found.append(error)
+            waiting += [error.__cause__, error.__context__]
+    return found
+
+
+def shown_text(error, skip="tests"):
+    """Return all text of an exception and its chain with local variables, except for the variables of the tests."""
+    texts = []
+    for chained in chain(error):
+        frames = chained.__traceback__
+        while frames is not None and skip in frames.tb_frame.f_code.co_filename:
+            frames = frames.tb_next
+        report = traceback.TracebackException(type(chained), chained, frames, capture_locals=True)
+        texts += [*report.format(), repr(chained), repr(vars(chained)), *map(repr, chained.args)]
+    return "\n".join(texts)
+
+
+ANSWERS = {
+    "lost": cut(b""),
+    "HTML": whole(b"<html>" + BODY),
+    "other JSON": whole(BODY),
+    "truncated JSON": whole(BODY[:-3]),
+    "truncated gzip": whole(gzip.compress(BODY)[:-9], "Content-Encoding: gzip"),
+    "plain text as gzip": whole(BODY, "Content-Encoding: gzip"),
+    "unknown encoding": whole(BODY, "Content-Encoding: br"),
+    "invalid chunk": cut(chunked(BODY)[:-3] + BODY),
+    "invalid status line": cut(BODY + b"\r\n\r\n"),
+    "invalid header": cut(head(MARKER) + BODY),
+    "400": whole(BODY, status="400 Bad Request"),
+    "401": whole(BODY, status="401 Unauthorized"),
+    "404": whole(BODY, status="404 Not Found"),
+    "429": whole(BODY, "Retry-After: 0", status="429 Too Many Requests"),
+    "500": whole(BODY, status=f"500 {MARKER}"),
+    "400 with an array": whole(b'[{"name": "%s"}]' % MARKER.encode(), status="400 Bad Request"),
+    "redirect": whole(BODY, f"Location: http://{MARKER}:{MARKER}@127.0.0.1/?{MARKER}", status="302 Found"),
+    "invalid redirect": whole(BODY, f"Location: http://[{MARKER}", status="302 Found"),
+}
+
+
+@pytest.mark.parametrize("call", [read, iterate, write, create])
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_responses(answer, call):
+    "The token, the request, and the response are not part of the exception, its chain, and its local variables."
+    with Service(answer) as service:
+        try:
+            error = caught(service.url, call)
+        except AssertionError:
+            assert call is write  # The content of a successful response to a write is ignored.
+            return
+
+    text = shown_text(error)
+    assert isinstance(error, ApiError) and len(chain(error)) == 1
+    assert not any(secret in text for secret in SECRETS)
+    assert "in send\n" in text  # The frames are kept.
+
+
+@pytest.mark.parametrize("token", [lambda: TOKEN, lambda: f"{TOKEN}\n{TOKEN}", lambda: 1 / 0, lambda: [TOKEN][1]])
+def test_token_function(token):
+    "The token that a function returns is not part of the traceback. An error of the function is raised unchanged."
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v2"
+    error = caught(url, read, token)
+
+    assert TOKEN not in shown_text(error)
+    assert isinstance(error, FrgroupsError | ZeroDivisionError | IndexError)
+
+
+@pytest.mark.parametrize(
+    "token", [f"{TOKEN}\n{TOKEN}", f"{TOKEN}æ", TOKEN.encode(), [TOKEN], {"token": TOKEN}, ""], ids=repr
+)
+def test_invalid_token(token):
+    "An invalid token is not part of the error."
+    error = caught("http://127.0.0.1:9/v2", read, token)
+
+    assert isinstance(error, fg.errors.InputError) and TOKEN not in shown_text(error)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        f"https://kari:{PASSWORD}@shop.test/v2",
+        f"https://kari:a/{PASSWORD}@shop.test/v2",
+        f"ftp://kari:{PASSWORD}@shop.test",
+        f"http://shop.test/v2?token={TOKEN}",
+        f"nowhere?token={TOKEN}",
+        f"https://[{PASSWORD}@x",
+        f"https://[x?{PASSWORD}",
+    ],
+)
+def test_base_url(base_url, monkeypatch):
+    "A password or a token in an invalid base URL is not part of the error."
+    monkeypatch.setenv("FRGROUPS_TENANT_UID", "t-1")
+    monkeypatch.setenv("FRGROUPS_TOKEN", TOKEN)
+    monkeypatch.setenv("FRGROUPS_BASE_URL", base_url)
+    with pytest.raises(fg.errors.InputError) as from_env:
+        fg.Client.from_env()
+
+    for error in (caught(base_url, read), from_env.value):
+        assert isinstance(error, fg.errors.InputError)
+        assert not any(secret in shown_text(error) for secret in SECRETS)
+
+
+@pytest.mark.parametrize("port", ["9", "port"])
+@pytest.mark.parametrize("scheme", ["http", "https", "foo"])
+def test_proxy(scheme, port, monkeypatch):
+    "The password of a proxy is not part of an error, whether the proxy is invalid or does not answer."
+    monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://kari:{PASSWORD}@127.0.0.1:{port}")
+    error = caught("https://shop.test/v2", read)
+
+    assert isinstance(error, FrgroupsError) and len(chain(error)) == 1
+    assert not any(secret in shown_text(error) for secret in SECRETS)
+
+
+def test_untrusted_certificate(secure):
+    "The token is not part of an error about a certificate."
+    for call in (read, write):
+        error = caught(secure.url, call)
+        assert error.reason == "certificate" and len(chain(error)) == 1
+        assert not any(secret in shown_text(error) for secret in SECRETS)
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, RuntimeError, MemoryError])
+def test_other_exceptions(interrupt, monkeypatch):
+    "Other exceptions, such as an interruption, are raised unchanged but without local variables."
+
+    def stop(*args, **kwargs):
+        raise interrupt
+
+    monkeypatch.setattr(socket.socket, "recv", stop)
+    with Service(whole(BODY)) as service:
+        error = caught(service.url, write)
+
+    assert isinstance(error, interrupt)
+    assert not any(secret in shown_text(error) for secret in SECRETS)
+    assert "_exchange" in shown_text(error)
+
+
+def test_tenants_file():
+    "A token that was written to tenants.toml or to a command is not part of an error."
+    table = 'tenant_uid = "t-1"\nhost = "stage"\n'
+    contents = [
+        f'[shop]\n{table}token = "{TOKEN}"\n',
+        f'[shop]\n{table}token_command = "echo {TOKEN} \'"\n',
+        f'[shop]\n{table}token_command = ["false", "{TOKEN}"]\n',
+        f'[shop]\n{table}token_command = ["printf", "{TOKEN}\\\\n{TOKEN}"]\n',
+        f'[shop]\n{table}token_command = ["/missing", "{TOKEN}"]\n',
+        f'token = "{TOKEN}"\n',
+        f'[shop]\n{table}token_command = "{TOKEN}\n',
+    ]
+    for content in contents:
+        (home() / "tenants.toml").write_text(content)
+        with pytest.raises(FrgroupsError) as failed:
+            fg.Client.from_config("shop").read_group_page()
+
+        assert TOKEN not in shown_text(failed.value)
+
+
+def test_objects(monkeypatch):
+    "The reprs and attributes of a client and its parts do not contain the token or the password."
+    monkeypatch.setenv("HTTPS_PROXY", f"http://kari:{PASSWORD}@127.0.0.1:9")
+    with fg.Client("t-1", TOKEN, base_url="https://shop.test/v2") as client:
+        waiting, seen, texts = [client], set(), []
+        while waiting:
+            part = waiting.pop()
+            if id(part) in seen or not type(part).__module__.startswith(("frgroups", "httpx", "httpcore")):
+                continue
+            seen.add(id(part))
+            texts.append(repr(part))
+            attributes = getattr(part, "__dict__", {})
+            texts.append(repr(attributes))
+            waiting += attributes.values()
+
+    assert len(texts) > 10
+    assert not any(secret in "".join(texts) for secret in (*SECRETS, "a2FyaT"))
+
+
+def test_without_local_variables():
+    "The frames of an exception and of its chain lose their variables. An exception of frgroups loses its chain."
+
+    def fail(kind):
+        secret = TOKEN
+        try:
+            raise ValueError(secret.upper())
+        except ValueError as error:
+            raise kind("problem") from error
+
+    for kind in (RuntimeError, FrgroupsError):
+        with pytest.raises(kind) as failed, without_local_variables():
+            fail(kind)
+
+        assert len(chain(failed.value)) == (1 if kind is FrgroupsError else 2)
+        for chained in chain(failed.value):
+            frames = [frame for frame, _ in traceback.walk_tb(chained.__traceback__)]
+            assert [frame.f_locals for frame in frames if frame.f_code.co_name == "fail"] == [{}]
+
+
+HIDDEN = [HiddenText("secret"), HiddenBytes(b"secret"), Hidden("secret"), Hidden(["secret"])]
+
+
+@pytest.mark.parametrize("value", HIDDEN)
+def test_hidden_values(value):
+    "The repr of a hidden value, alone or in a container, does not contain the value."
+    assert "secret" not in f"{value!r} {[value]} { {1: value} }"
