@@ -16,6 +16,7 @@ from frgroups.internals.validation import as_list, wrong_type
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.suppression_list import suppressed_customers
+from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 
 ExclusionRule = Literal["protected", "protected_group", "suppression_list"]
@@ -155,6 +156,18 @@ def resolve_exclusions(
         frozenset(snapshot.group_uid(name) for name in as_list(protect_groups, "protect_groups")),
         dict.fromkeys(_checked_customers(suppression_list, "suppression_list"), "") | suppressed_customers(snapshot),
     )
+
+
+def check_excluded_customers(snapshot: Snapshot, exclusions: Exclusions) -> None:
+    """
+    Raise InputError if an excluded customer is unknown, but the uid is similar to the id of a known customer.
+
+    The known customer would not be excluded.
+    """
+    for uids, source in ((exclusions.customers, "`protect`"), (exclusions.suppression_list, "The suppression list")):
+        excluded = pd.Series(sorted(uids), dtype="str")
+        unknown = excluded[~excluded.isin(snapshot.customers["customer_uid"])]
+        check_similar_ids(snapshot.customers, list(unknown), "customer_uid", source=source)
 
 
 def apply_exclusions(change: GroupChange, exclusions: Exclusions) -> tuple[GroupChange, tuple[ExcludedChange, ...]]:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from frgroups.errors import InputError, ListError
 from frgroups.plan.planner import plan_memberships
-from frgroups.snapshot.customer_lists import USUAL_NAMES, read_list, resolve_customers
+from frgroups.snapshot.customer_lists import read_list
+from frgroups.snapshot.id_columns import USUAL_NAMES
+from frgroups.snapshot.id_resolution import resolve_customers
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 
