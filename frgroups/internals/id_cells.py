@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from frgroups.errors import ListError
+from frgroups.internals.formatting import agree
 from frgroups.internals.redaction import safe_repr
-from frgroups.internals.workbooks import NonTextCell, has_escape
+from frgroups.internals.workbooks import CELL_KINDS, NonTextCell, has_escape
 
 # Characters of these categories are removed from both ends of a cell and rejected inside an id: control, format,
 # space, and separator characters. Only the space U+0020 is allowed inside an id.
@@ -46,6 +47,8 @@ _TOTALS = (
 )
 _TOTAL = re.compile(rf"(?:{'|'.join(_TOTALS)})(?:\s*[:=(].*|\s+\d.*|\s*)", re.IGNORECASE | re.DOTALL)
 
+_FORMATTED_NUMBER = "a number with thousands separators"
+_CONVERTED = frozenset({*CELL_KINDS.values(), _FORMATTED_NUMBER})
 # Most ids match this pattern, which avoids the slower checks. It excludes "nan" and "1E-15".
 _INTACT = re.compile(r"(?=.*[0-9])[A-Za-z0-9]+|[A-Za-z0-9-]{20,}")
 
@@ -149,10 +152,15 @@ def reject_damaged_ids(cells: Iterable[NumberedCell], source: Path) -> None:
     examples = " and ".join(shown)
     if len(damaged) > 2:
         examples += f" and {len(damaged) - 2:,} more"
+    action = "Correct the ids, or export the list again."
+    if damaged[0][2] in _CONVERTED:
+        action = (
+            "Digits or leading zeros can be lost. Export the list again. To open the list in Excel, import the id "
+            "column as text."
+        )
     raise ListError(
-        f"{source} contains {len(damaged):,} damaged ids: {examples}. Ids must be text, got {damaged[0][2]}. "
-        "Digits or leading zeros can be lost. Export the list again. To open the list in Excel, import the id column "
-        "as text."
+        f"{source} contains {len(damaged):,} damaged {agree(len(damaged), 'id', 'ids')}: {examples}. Ids must be "
+        f"text, got {damaged[0][2]}. {action}"
     )
 
 
@@ -171,13 +179,13 @@ def damage_of(cell: str) -> str:
         return ""
     text = unicodedata.normalize("NFKC", cell)
     if _DECIMAL.fullmatch(text) or _SCIENTIFIC.fullmatch(text) or _PERCENTAGE.fullmatch(text):
-        return "a number"
+        return CELL_KINDS["n"]
     if _GROUPED.fullmatch(text) or _GROUPED.fullmatch(cell):
-        return "a number with thousands separators"
+        return _FORMATTED_NUMBER
     if text.casefold() in _MISSING_VALUES:
         return "a missing value"
     if _is_spreadsheet_error(text):
-        return "an Excel error"
+        return CELL_KINDS["e"]
     if has_escape(cell):
         return "the escape of a character (_xHHHH_)"
     if cell.startswith(tuple(_APOSTROPHES)) or cell.endswith(tuple(_APOSTROPHES)):
@@ -245,8 +253,8 @@ def reject_notes(cells: Sequence[NumberedCell], lone_rows: frozenset[int], sourc
     n_ids = sum(looks_like_id(cell) for _, cell in cells)
     for number, cell in cells:
         has_words = re.search(r"\s", cell) is not None and re.search(r"[^\W\d_]", cell) is not None
-        is_note = has_words or (number in lone_rows and not looks_like_id(cell))
-        if is_total(cell) or (is_note and 2 * n_ids > len(cells)):
+        is_word = number in lone_rows and not looks_like_id(cell)
+        if is_total(cell) or (has_words and n_ids) or (is_word and 2 * n_ids > len(cells)):
             raise ListError(
                 f"{source}, row {number}: {safe_repr(str(cell))} does not look like an id. Delete the row if it is a "
                 "total or a note, or correct the id."

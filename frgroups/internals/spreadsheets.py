@@ -258,8 +258,11 @@ def _csv_rows(text: str, source: Path, header_row: int) -> list[Row]:
         separators = " and ".join(map(_separator_name, possible or candidates))
         if len(candidates) == 1:
             [records] = candidates.values()
-            row = _long_row(_numbered_from(records, skipped))
-            raise ListError(f"{source} uses the separator {separators}, but {row}. Correct the row or its quotes.")
+            rows = _numbered_from(records, skipped)
+            raise ListError(
+                f"{source} uses the separator {separators}, but {_long_row(rows)}. Correct the row or its quotes.",
+                **_header_hints([(number, len(cells)) for number, cells in rows]),
+            )
         raise ListError(
             f"{source} is ambiguous, because several separators are possible ({separators}). Save the file with one "
             "separator, or save only the id column."
@@ -284,10 +287,28 @@ def _one_column(text: str, source: Path, skipped: int) -> list[Row]:
             raise ListError(
                 f"{source} has one column in the first row, but row {number} contains a {separators[0]}. Use the "
                 "same separator in all rows, or save only the id column.",
-                hint="If the column names are in a later row, pass its number as header_row=.",
-                cli_hint="If the column names are in a later row, pass its number with --header-row.",
+                **_header_hints([(n, 1 + any(s in cell for s in _SEPARATORS)) for n, [cell, *_] in rows]),
             )
     return rows
+
+
+def _header_hints(n_cells: Sequence[tuple[int, int]]) -> dict[str, str]:
+    """
+    Return the hints of an error if the first rows seem to be a title, because all later rows have more cells.
+
+    The argument contains the number of each row and of its cells.
+    """
+    width = n_cells[0][1]
+    start = next((n for n, (_, count) in enumerate(n_cells) if count > width), len(n_cells))
+    below = {count for _, count in n_cells[start:]}
+    if len(n_cells) - start < 2 or len(below) > 1:
+        return {}
+    number = n_cells[start][0]
+    seems = f"The header seems to be row {number}."
+    return {
+        "hint": f"{seems} Pass header_row={number}.",
+        "cli_hint": f"{seems} Pass --header-row {number} with --list.",
+    }
 
 
 def other_separator(cells: Sequence[str]) -> str:

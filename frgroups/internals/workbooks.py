@@ -32,7 +32,7 @@ MIN_COLUMN_WIDTH = 0.5  # characters
 
 # Excel stores the character U+000D as "_x000D_", and the text "_x000D_" as "_x005F_x000D_" (ECMA-376, ST_Xstring).
 _ESCAPE = re.compile(r"(?:_x[0-9A-Fa-f]{4}_)+")
-_KINDS = {"n": "a number", "d": "a date", "b": "TRUE or FALSE", "f": "a formula", "e": "an Excel error"}
+CELL_KINDS = {"n": "a number", "d": "a date", "b": "TRUE or FALSE", "f": "a formula", "e": "an Excel error"}
 
 Cells = dict[int, str]  # The filled cells of a row by column number. The first column has the number 1.
 
@@ -267,7 +267,7 @@ def _cell_text(value: Any, data_type: str) -> str:
     if data_type == "s":
         return decode_escapes(value)
     # An array formula is an object with the attribute `text`.
-    return NonTextCell(str(getattr(value, "text", value)), _KINDS.get(data_type, f"a cell of kind {data_type!r}"))
+    return NonTextCell(str(getattr(value, "text", value)), CELL_KINDS.get(data_type, f"a cell of kind {data_type!r}"))
 
 
 def _shape_of(column: int, shapes: list[dict[str, str]]) -> Mapping[str, str] | None:

@@ -218,7 +218,7 @@ def reject_contradictions(table: Table, positions: Sequence[int], customers: pd.
                 f"{table.source} has {pluralize(len(rows), 'row')} in which the columns {used.name!r} and "
                 f"{other.name!r} refer to different customers: row {shown}. Correct the rows.",
                 hint="To use only one of the columns, pass column=.",
-                cli_hint=f"To use only one of the columns, delete the other one. {_COLUMN_IN_CLI}",
+                cli_hint="To use only one of the columns, pass --column with --list, or delete the other column.",
             )
 
 

@@ -194,10 +194,11 @@ def _known_ids(snapshot: Snapshot, by: str, directory: pd.DataFrame | str | Path
 def _all_customers(snapshot: Snapshot, known: _KnownIds, by: str) -> pd.DataFrame:
     """Return the ids of the customers in the snapshot, followed by those of the customers in the directory."""
     columns = [name for name in ("customer_uid", "external_id", "loyalty_id") if name in snapshot.customers]
-    pairs = known.pairs[~known.pairs["customer_uid"].isin(snapshot.customers["customer_uid"])]
-    if pairs.empty:
+    others = known.pairs[~known.pairs["customer_uid"].isin(snapshot.customers["customer_uid"])]
+    if others.empty:
         return snapshot.customers[columns]
-    return pd.concat([snapshot.customers[columns], pairs.assign(**{by: pairs["key"]})[list({"customer_uid": 0, by: 0})]])
+    others = others.assign(**{by: others["key"]}).drop(columns="key")
+    return pd.concat([snapshot.customers[columns], others], ignore_index=True)
 
 
 def _check_visible(ids: Iterable[str]) -> None:
