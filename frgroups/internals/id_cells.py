@@ -16,10 +16,11 @@ from frgroups.internals.workbooks import CELL_KINDS, NonTextCell, has_escape
 # Characters of these categories are removed from both ends of a cell and rejected inside an id: control, format,
 # space, and separator characters. Only the space U+0020 is allowed inside an id.
 _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
-# An id must not contain unassigned and private characters either, or letters and marks that are not visible.
+# An id must not contain unassigned and private characters either, letters and marks that are not visible, or U+FFFD,
+# which replaces a character that could not be decoded.
 _UNPRINTABLE = _INVISIBLE | {"Cn", "Co", "Cs"}
 _BLANK_LETTERS = re.compile(
-    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffd\U000e0100-\U000e01ef]"
 )
 
 # In a spreadsheet, a leading apostrophe means that the cell contains text.

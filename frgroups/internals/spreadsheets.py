@@ -26,7 +26,8 @@ _OTHER_SEPARATORS = {
     **{"#": "number sign (#)", "*": "asterisk (*)", "=": "equals sign (=)", "/": "slash (/)", "\\": "backslash (\\)"},
     **{"&": "ampersand (&)", "$": "dollar sign ($)", "þ": "thorn (þ)"},
 }
-_NO_SEPARATOR = "\x1f"
+_NO_SEPARATOR = "\uffff"  # This code point is not a character, so text cannot contain it.
+_NUMBER_WITH_COMMA = re.compile(r"[\d .eE+-]*,[\d .,eE+-]*")
 _LINE = re.compile(r"\r\n|\r|\n")
 # A binary file has more control characters than a text file with a few invisible characters.
 _MAX_CONTROL_SHARE = 0.3
@@ -139,7 +140,7 @@ def _decode_text(body: bytes, source: Path) -> str:
             text = body.decode("cp1252", errors="replace")
     n_controls = sum(unicodedata.category(character) == "Cc" for character in text[:10_000])
     n_controls -= len(re.findall(r"[\t\r\n]", text[:10_000]))
-    if n_controls > _MAX_CONTROL_SHARE * len(text[:10_000]) or "\ufffd" in text:
+    if n_controls > _MAX_CONTROL_SHARE * len(text[:10_000]) or "\ufffd" in text or _NO_SEPARATOR in text:
         raise ListError(f"{source} is not a text file ({len(body):,} bytes). Save the list as CSV UTF-8 or .xlsx.")
     if text.lstrip()[:1] in ("<", "{", "["):
         raise ListError(
@@ -248,8 +249,8 @@ def _csv_rows(text: str, source: Path, header_row: int) -> list[Row]:
     lines = [(number, clean_cell(line)) for number, line in enumerate(_LINE.split(text), skipped + 1)]
     first = next((line for _, line in lines if line), "")
     # Check complete lines for damaged ids, because a comma in the only column can be a decimal comma.
-    if "," not in first or damage_of(first):
-        reject_damaged_ids([(number, line) for number, line in lines if "," in line], source)
+    if "," not in first or (_NUMBER_WITH_COMMA.fullmatch(first) and damage_of(first)):
+        reject_damaged_ids([(n, line) for n, line in lines if _NUMBER_WITH_COMMA.fullmatch(line)], source)
     candidates, message = split_records(text, strict=True, separator=stated)
     possible = possible_separators(candidates)
     if len(possible) == 1:
@@ -282,7 +283,7 @@ def _one_column(text: str, source: Path, skipped: int) -> list[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_NO_SEPARATOR, strict=True)
     rows = [(number + skipped, row) for number, row in enumerate(reader, 1) if row and row[0].strip(";,\t |")]
     for number, row in rows:
-        separators = [name for separator, name in _SEPARATORS.items() if separator in row[0]]
+        separators = [name for separator, name in _SEPARATORS.items() if separator in clean_cell(row[0])]
         if separators:
             raise ListError(
                 f"{source} has one column in the first row, but row {number} contains a {separators[0]}. Use the "

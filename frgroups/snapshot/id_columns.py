@@ -37,6 +37,13 @@ USUAL_NAMES = (
 )
 OTHER_IDS = ("email", "e_mail", "e_post", "epost", "mobile", "mobil", "phone", "loyalty_id", "medlemsnummer")
 _KNOWN_NAMES = frozenset(map(normalize_column_name, (*USUAL_NAMES, *OTHER_IDS)))
+# Words in the name of an only column. In a file with several columns, such a column can contain names.
+_NAMES_OF_ONLY_COLUMN = frozenset(
+    {
+        *("customer", "customers", "kunde", "kunder", "kund", "kunden", "asiakas", "asiakkaat"),
+        *("member", "members", "medlem", "medlemmer", "medlemmar", "number", "nummer", "nr", "ids", "uids"),
+    }
+)
 _UID_NAMES = frozenset({"customeruid", "uid"})
 _EXTERNAL_ID_NAMES = frozenset({"externalid", "externalcustomerid"})
 
@@ -315,14 +322,13 @@ def _has_header(table: Table) -> bool:
     The docstring of `read_list` describes how the first row is classified. A ListError is raised if the
     classification is not clear.
     """
-    first, below = table.rows[0][1][0], [row[0] for _, row in table.rows[1:]]
-    if normalize_column_name(first) in _KNOWN_NAMES:
-        return True
+    first = table.rows[0][1][0]
     if isinstance(first, NonTextCell) or looks_like_id(first):
         return False
-    _reject_title_row(table)
-    if below and all(isinstance(cell, NonTextCell) or looks_like_id(cell) for cell in below):
+    words = [first, *re.split(r"[\s_.-]+", first)]
+    if any(normalize_column_name(word) in _KNOWN_NAMES | _NAMES_OF_ONLY_COLUMN for word in words):
         return True
+    _reject_title_row(table)
     raise ListError(
         f"It is not clear if the first row of {table.source} is a column name or an id.",
         hint=f"If the first row contains the column name, pass that name as column=. {_IF_ID}",
