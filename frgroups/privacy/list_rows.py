@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -184,8 +185,7 @@ def _remove_from_workbook(body: bytes, uid: str, ids: frozenset[str]) -> ListRow
     book = _load_workbook(body)
     for title, rows in rows_by_title.items():
         _reject_parts(title, {"a table": book[title].tables, "charts or pictures": _drawings(book[title])})
-        for number in sorted(rows, reverse=True):
-            book[title].delete_rows(number)
+        _delete_rows(book[title], sorted(rows))
     written = io.BytesIO()
     book.save(written)
     removed = [row for rows in rows_by_title.values() for row in rows.values()]
@@ -221,6 +221,26 @@ def _reject_parts(title: str, parts: Mapping[str, object]) -> None:
             f"Sheet {title!r} contains {present}, which could be lost or moved if a row is removed. "
             "Delete the row in Excel."
         )
+
+
+def _delete_rows(worksheet: Any, numbers: Sequence[int]) -> None:
+    """
+    Delete rows with their heights, and move the rows below them up.
+
+    The method `delete_rows` of openpyxl creates all blank cells of the sheet and does not move the row heights.
+    """
+    deleted = frozenset(numbers)
+    cells, shapes = sorted(worksheet._cells.items()), sorted(worksheet.row_dimensions.items())
+    worksheet._cells.clear()
+    worksheet.row_dimensions.clear()
+    for (number, column), cell in cells:
+        if number not in deleted:
+            cell.row = number - bisect_left(numbers, number)
+            worksheet._cells[cell.row, column] = cell
+    for number, shape in shapes:
+        if number not in deleted:
+            shape.index = number - bisect_left(numbers, number)
+            worksheet.row_dimensions[shape.index] = shape
 
 
 def _drawings(worksheet: Any) -> list[Any]:

@@ -500,7 +500,11 @@ def test_any_dialect(
         if has_separator_line:
             text.write(f"SEP={separator}{newline}")
         csv.writer(text, delimiter=separator, quoting=quoting, lineterminator=newline).writerows(cells)
-        path.write_bytes(text.getvalue().encode(encoding, "replace"))
+        try:
+            body = text.getvalue().encode(encoding)
+        except UnicodeEncodeError:  # Windows-1252 has no code for some characters.
+            body = text.getvalue().encode("utf-8")
+        path.write_bytes(body)
 
     written = {clean(row[0]) for row in rows}
     try:
