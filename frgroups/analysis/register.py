@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from frgroups.errors import GroupNotFoundError, InputError, ListError
-from frgroups.internals.id_cells import reject_damaged_ids
+from frgroups.internals.id_cells import reject_converted_names, reject_damaged_ids
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.spreadsheets import Table, normalize_column_name, read_table
 from frgroups.internals.validation import wrong_type
@@ -212,7 +212,10 @@ def _reject_repeated_header(table: Table) -> None:
 
 def _check_key(source: Path, key: str, cells: Sequence[tuple[int, str]]) -> None:
     """Raise ListError if a row has no group, or if two rows have the same group."""
-    reject_damaged_ids(cells, source)
+    if key == "customer_group_uid":
+        reject_damaged_ids(cells, source)
+    else:
+        reject_converted_names(cells, source)
     seen: dict[str, int] = {}
     for number, cell in cells:
         if not cell:

@@ -49,9 +49,10 @@ _TOTALS = (
 _TOTAL = re.compile(rf"(?:{'|'.join(_TOTALS)})(?:\s*[:=(].*|\s+\d.*|\s*)", re.IGNORECASE | re.DOTALL)
 
 _FORMATTED_NUMBER = "a number with thousands separators"
-_CONVERTED = frozenset({*CELL_KINDS.values(), _FORMATTED_NUMBER})
-# Most ids match this pattern, which avoids the slower checks. It excludes "nan" and "1E-15".
-_INTACT = re.compile(r"(?=.*[0-9])[A-Za-z0-9]+|[A-Za-z0-9-]{20,}")
+_MISSING_VALUE = "a missing value"
+_CONVERTED = frozenset({*CELL_KINDS.values(), _FORMATTED_NUMBER, _MISSING_VALUE})
+# Most ids match this pattern, which avoids the slower checks. It excludes "nan", "1E-15", and "c-2_x000D_".
+_INTACT = re.compile(r"(?=.*[0-9])(?:[A-Za-z0-9]+|(?!.*_[xX])[A-Za-z][A-Za-z0-9_-]*)|[A-Za-z0-9-]{20,}")
 
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
@@ -67,6 +68,8 @@ def strip_invisible(text: str) -> str:
     >>> strip_invisible("\u202a c-1\u00a0\u202c\x01")
     'c-1'
     """
+    if text.isascii() and text.isprintable():
+        return text.strip()
     start, end = 0, len(text)
     while start < end and unicodedata.category(text[start]) in _INVISIBLE:
         start += 1
@@ -84,10 +87,10 @@ def clean_cell(cell: str) -> str:
     >>> clean_cell(' ="0150"')
     '0150'
     """
-    trimmed = strip_invisible(cell)
     if isinstance(cell, NonTextCell):
-        return NonTextCell(trimmed, cell.kind)
-    formula = _FORMULA_OF_TEXT.fullmatch(trimmed)
+        return NonTextCell(strip_invisible(cell), cell.kind)
+    trimmed = strip_invisible(cell)
+    formula = trimmed.startswith("=") and _FORMULA_OF_TEXT.fullmatch(trimmed)
     if formula:
         return strip_invisible(formula[1])
     return trimmed
@@ -165,6 +168,20 @@ def reject_damaged_ids(cells: Iterable[NumberedCell], source: Path) -> None:
     )
 
 
+def reject_converted_names(cells: Iterable[NumberedCell], source: Path) -> None:
+    """
+    Raise ListError if a spreadsheet has converted the names in a column to numbers, dates, or errors.
+
+    Unlike an id, a name can contain any character, for example "#1 VIP", "#VIP", or an emoji.
+    """
+    converted = [
+        (number, cell)
+        for number, cell in cells
+        if damage_of(cell) in _CONVERTED and (not cell.startswith("#") or cell[-1] in "!?" or "/" in cell)
+    ]
+    reject_damaged_ids(converted, source)
+
+
 def damage_of(cell: str) -> str:
     """
     Return the value to which a program converted an id, such as "a number", or "" if the id is intact.
@@ -184,7 +201,7 @@ def damage_of(cell: str) -> str:
     if _GROUPED.fullmatch(text) or _GROUPED.fullmatch(cell):
         return _FORMATTED_NUMBER
     if text.casefold() in _MISSING_VALUES:
-        return "a missing value"
+        return _MISSING_VALUE
     if _is_spreadsheet_error(text):
         return CELL_KINDS["e"]
     if has_escape(cell):

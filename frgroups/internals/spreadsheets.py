@@ -190,13 +190,12 @@ def split_records(text: str, *, strict: bool, separator: str = "") -> tuple[dict
     message = ""
     for candidate in separator or _SEPARATORS:
         try:
-            records = list(_split_by(text, candidate, strict=strict))
+            # Most separators do not divide the first row, so the other rows are not split.
+            first = next((cells for _, cells in _split_by(text, candidate, strict=strict) if _is_filled(cells)), [])
+            if len(first) > 1:
+                candidates[candidate] = list(_split_by(text, candidate, strict=strict))
         except csv.Error as error:
             message = f"{_separator_name(candidate)}: {error}"
-            continue
-        rows = _filled_rows(records)
-        if rows and len(rows[0][1]) > 1:
-            candidates[candidate] = records
     return candidates, message
 
 
@@ -235,7 +234,11 @@ def _split_by(text: str, separator: str, *, strict: bool) -> Iterator[Record]:
 
 
 def _filled_rows(records: Sequence[Record]) -> list[Row]:
-    return [(number, cells) for number, (_, cells) in enumerate(records, 1) if any(map(clean_cell, cells))]
+    return [(number, cells) for number, (_, cells) in enumerate(records, 1) if _is_filled(cells)]
+
+
+def _is_filled(cells: Sequence[str]) -> bool:
+    return any(map(clean_cell, cells))
 
 
 def _csv_rows(text: str, source: Path, header_row: int) -> list[Row]:
@@ -268,11 +271,12 @@ def _csv_rows(text: str, source: Path, header_row: int) -> list[Row]:
             f"{source} is ambiguous, because several separators are possible ({separators}). Save the file with one "
             "separator, or save only the id column."
         )
-    if message:
+    try:
+        return _one_column(text, source, skipped)
+    except csv.Error as error:
         raise ListError(
-            f"{source} contains an unmatched quote ({message}). Correct the quote, or save the list again."
-        )
-    return _one_column(text, source, skipped)
+            f"{source} contains an unmatched quote ({message or error}). Correct the quote, or save the list again."
+        ) from None
 
 
 def _numbered_from(records: Sequence[Record], skipped: int) -> list[Row]:
@@ -325,14 +329,12 @@ def other_separator(cells: Sequence[str]) -> str:
     >>> other_separator(["uid^name", "0150^Kari"]), other_separator(["uid", "0150:1"]), other_separator(["0150", "7"])
     ('caret (^)', '', '')
     """
-    if len(cells) < 2:
-        return ""
     for separator, name in _OTHER_SEPARATORS.items():
-        has_separator = [0 < cell.find(separator) < len(cell) - 1 for cell in cells]
+        has_separator = [cell.find(separator) > 0 for cell in cells]
         if has_separator[0] and 2 * sum(has_separator) > len(cells):
             return name
     has_words = [bool(re.search(r"\S\s+\S", cell) and re.search(r"[^\W\d_]", cell)) for cell in cells]
-    if has_words[0] and 2 * sum(has_words) > len(cells):
+    if len(cells) > 1 and has_words[0] and 2 * sum(has_words) > len(cells):
         return "space"
     return ""
 
