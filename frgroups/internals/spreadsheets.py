@@ -272,11 +272,14 @@ def _csv_rows(text: str, source: Path, header_row: int) -> list[Row]:
             "separator, or save only the id column."
         )
     try:
-        return _one_column(text, source, skipped)
+        rows = [] if message else _one_column(text, source, skipped)
     except csv.Error as error:
+        message = str(error)
+    if message:
         raise ListError(
-            f"{source} contains an unmatched quote ({message or error}). Correct the quote, or save the list again."
-        ) from None
+            f"{source} contains an unmatched quote ({message}). Correct the quote, or save the list again."
+        )
+    return rows
 
 
 def _numbered_from(records: Sequence[Record], skipped: int) -> list[Row]:
