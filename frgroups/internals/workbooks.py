@@ -111,11 +111,16 @@ def read_workbook(body: bytes, name: str) -> list[SheetSource]:
     ListError
         The workbook is corrupt, or its unpacked size exceeds `MAX_UNPACKED_BYTES`.
     """
-    openpyxl = import_openpyxl()
+    import_openpyxl()
+    from openpyxl.reader.excel import ExcelReader
+
     _check_unpacked_size(body, name)
     with _corrupt_as_list_error(name):
         strings = _shared_strings(body)
-        book = openpyxl.load_workbook(io.BytesIO(body), read_only=True)
+        reader = ExcelReader(io.BytesIO(body), read_only=True)
+        reader.read_strings = lambda: None  # The shared strings were read above.
+        reader.read()
+        book = reader.wb
         # Chart sheets have no cells.
         worksheets = [sheet for sheet in book.worksheets if hasattr(sheet, "_get_source")]
         return [
