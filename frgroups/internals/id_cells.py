@@ -34,6 +34,14 @@ _PERCENTAGE = re.compile(r"[+-]?\d+([.,]\d+)?\s?%")
 # Groups of three digits (in India, also of two) with a space of any width, an apostrophe, or a punctuation mark.
 _GROUP_SEPARATOR = rf"[\s{_APOSTROPHES}.,·٬]"
 _GROUPED = re.compile(rf"[+-]?\d{{1,3}}(?:,\d\d)*(?:{_GROUP_SEPARATOR}\d{{3}})+(?:[.,]\d+)?")
+_AMOUNT = re.compile(
+    r"\(?(?:kr\.?|nok|sek|dkk|isk|eur|usd|gbp|chf|pln|zł|[€$£¥])?\s?[+-]?\d[\d\s.,']*\)?\s?"
+    r"(?:kr\.?|nok|sek|dkk|isk|eur|usd|gbp|chf|pln|zł|[€$£¥]|,-)?",
+    re.IGNORECASE,
+)
+_BOOLEANS = frozenset(
+    {"true", "false", "sann", "usann", "sant", "falskt", "falsk", "wahr", "falsch", "tosi", "epätosi"}
+)
 _MISSING_VALUES = frozenset(
     {"nan", "none", "null", "<na>", "nat", "n/a", "n.a.", "(null)", "[null]", "<null>", "\\n", "undefined", "(blank)"}
 )
@@ -200,6 +208,11 @@ def damage_of(cell: str) -> str:
         return CELL_KINDS["n"]
     if _GROUPED.fullmatch(text) or _GROUPED.fullmatch(cell):
         return _FORMATTED_NUMBER
+    # An amount without a currency or parentheses, such as a phone number, can be an id.
+    if _AMOUNT.fullmatch(text) and (not re.fullmatch(r"[+-]?\d[\d\s.,']*", text)):
+        return _FORMATTED_NUMBER
+    if text.casefold() in _BOOLEANS:
+        return CELL_KINDS["b"]
     if text.casefold() in _MISSING_VALUES:
         return _MISSING_VALUE
     if _is_spreadsheet_error(text):

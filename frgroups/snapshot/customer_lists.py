@@ -86,10 +86,11 @@ def read_list(
     --------
     resolve_customers : Find the customer uids of the ids.
 
-    Notes ----- A file with one column does not need a column name in its first row. The first row is a column name if
-    it is one of the names above, or contains a word such as "customer", "kunde", or "member". It is an id if it
-    contains a digit or an "@" and does not contain a space. For any other first row, ListError is raised. Then pass
-    `column`.
+    Notes
+    -----
+    A file with one column does not need a column name in its first row. The first row is a column name if it is one
+    of the names above, or contains a word such as "customer", "kunde", or "member". It is an id if it contains a
+    digit or an "@" and does not contain a space. For any other first row, ListError is raised. Then pass `column`.
 
     Examples
     --------

@@ -274,13 +274,24 @@ class _IdColumn:
 def _reject_single_column_of_several(table: Table) -> None:
     if table.width > 1 or normalize_column_name(table.rows[0][1][0]) in _KNOWN_NAMES:
         return
-    separator = other_separator([row[0] for _, row in table.rows])
+    cells = [row[0] for _, row in table.rows]
+    separator = other_separator(cells) or _separator_in_name(cells)
     if separator:
         raise ListError(
             f"{table.source} seems to have several columns that are separated by the {separator}. Save the file with "
             "the separator semicolon, comma, tab, or vertical bar. If it has only one column, write customer_uid or "
             "external_id in its first row."
         )
+
+
+def _separator_in_name(cells: Sequence[str]) -> str:
+    """Return a hyphen, period, or underscore that divides a usual column name from another name, or ""."""
+    for separator, name in (("-", "hyphen (-)"), (".", "period (.)"), ("_", "underscore (_)")):
+        pieces = cells[0].split(separator)
+        has_name = any(normalize_column_name(piece) in _KNOWN_NAMES for piece in pieces)
+        if len(pieces) > 1 and has_name and 2 * sum(separator in cell for cell in cells[1:]) > len(cells) - 1:
+            return name
+    return ""
 
 
 def _reject_title_row(table: Table) -> None:
@@ -328,7 +339,7 @@ def _has_header(table: Table) -> bool:
     first = table.rows[0][1][0]
     if isinstance(first, NonTextCell) or looks_like_id(first):
         return False
-    words = [first, *re.split(r"[\s_.-]+", first)]
+    words = [first, *first.split()]
     if any(normalize_column_name(word) in _KNOWN_NAMES | _NAMES_OF_ONLY_COLUMN for word in words):
         return True
     _reject_title_row(table)

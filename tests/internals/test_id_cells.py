@@ -180,7 +180,23 @@ def test_formatted_numbers(separator):
         assert "number" in damage_of(f"{separator.join(groups)},50")
 
 
-@pytest.mark.parametrize("cell", ["1,23,456", "12,5", "150.0", "1,5E+15", "7e-05", "12%", "12,5 %", "１２ ３４５"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "1,23,456",
+        "12,5",
+        "150.0",
+        "1,5E+15",
+        "7e-05",
+        "12%",
+        "12,5 %",
+        "１２ ３４５",
+        "150 kr",
+        "kr 150",
+        "12 345,-",
+        "€ 12.50",
+    ],
+)
 def test_other_numbers(cell):
     "Numbers with decimals, an exponent, a percent sign, or Indian groups are damaged ids."
     assert "number" in damage_of(cell)
@@ -199,7 +215,7 @@ def test_apostrophes(cell):
     assert clean_id("'0150") == "0150"
 
 
-@pytest.mark.parametrize("cell", ["-", "----", "***", "nan", "N/A", "(null)", "\\N"])
+@pytest.mark.parametrize("cell", ["SANN", "TRUE", "wahr", "-", "----", "***", "nan", "N/A", "(null)", "\\N"])
 def test_missing_values(cell):
     "Lines, dashes, and missing values are damaged ids."
     assert damage_of(cell)

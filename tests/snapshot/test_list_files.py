@@ -93,6 +93,14 @@ def test_unknown_separators(write_file, separator, header):
     assert "Kari" not in message and ("space" in message or separator.strip() in message or "U+001F" in message)
 
 
+@pytest.mark.parametrize("separator", ["-", ".", "_"])
+def test_separators_in_names(write_file, separator):
+    "A hyphen, period, or underscore after a usual column name is not read as part of the name and the ids."
+    rows = [["Kundenummer", "Navn"], ["0150", "Kari"], ["0007", "Ola"]]
+
+    assert "separated by" in read_error(write_file("\n".join(map(separator.join, rows))))
+
+
 @pytest.mark.parametrize("line", ["sep=;", "SEP=;", "Sep=;", '"sep=;"', '"SEP=;";;', "sep=;;;"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_separator_lines(write_file, line, encoding):
