@@ -108,7 +108,7 @@ def read_list(
     table = read_table(path, sheet, header_row)
     position, name, has_header = find_id_column(table, column)
     reject_broken_rows(table, position)
-    cells = read_id_column(table, position, has_header=has_header)
+    cells = read_id_column(table, position, has_header=has_header, rejects_words=True)
     id_columns = usual_columns(table) if has_header and column is None else []
     if len(id_columns) > 1 and snapshot is None:
         reject_unclear_columns(table, id_columns)

@@ -129,7 +129,9 @@ def describe_columns(header: Sequence[str]) -> str:
     return f"Its columns are {format_list([repr(cell) for cell in header if cell], 20)}."
 
 
-def read_id_column(table: Table, position: int, *, has_header: bool = True) -> list[NumberedCell]:
+def read_id_column(
+    table: Table, position: int, *, has_header: bool = True, rejects_words: bool = False
+) -> list[NumberedCell]:
     """
     Return the row number and the id of each row, including rows without an id.
 
@@ -141,6 +143,8 @@ def read_id_column(table: Table, position: int, *, has_header: bool = True) -> l
         Position of the id column.
     has_header
         Whether the first row contains column names.
+    rejects_words
+        Whether to reject words in rows without other filled cells, because they can be notes below the table.
 
     Raises
     ------
@@ -153,8 +157,10 @@ def read_id_column(table: Table, position: int, *, has_header: bool = True) -> l
     header = table.rows[0][1][position] if has_header else ""
     _reject_repeated_header(filled, header, table.source)
     reject_damaged_ids(filled, table.source)
-    lone_rows = {number for number, row in rows if table.width > 1 and sum(map(bool, row)) == 1}
-    reject_notes(filled, frozenset(lone_rows | table.short_rows.keys()), table.source)
+    lone_rows: set[int] = set()
+    if rejects_words and table.width > 1:
+        lone_rows = {number for number, row in rows if sum(map(bool, row)) == 1}.union(table.short_rows)
+    reject_notes(filled, frozenset(lone_rows), table.source)
     _reject_total_in_last_row(rows, position, table.source)
     return cells
 

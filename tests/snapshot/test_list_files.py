@@ -464,6 +464,16 @@ def test_suppression_list(cells):
         assert suppressed_customers(snapshot) == {"c-7": ""}
 
 
+def test_words_in_suppression_list():
+    "A uid without digits is valid in the suppression list, even if its row has no reason."
+    snapshot = sample_snapshot()
+    path = suppression_list_path(snapshot)
+    path.parent.mkdir(parents=True)
+    path.write_text("customer_uid;reason\nc-7;fraud\nc-8;fraud\nanna;\n", encoding="utf-8")
+
+    assert suppressed_customers(snapshot) == {"c-7": "fraud", "c-8": "fraud", "anna": ""}
+
+
 # Any dialect
 
 ID = st.one_of(
