@@ -65,9 +65,9 @@ from .sandbox.sandbox import Sandbox as Sandbox
 from .session import Session as Session
 from .session import start_session as start_session
 from .snapshot.customer_lists import read_list as read_list
-from .snapshot.customer_lists import resolve_customers as resolve_customers
 from .snapshot.from_frames import sample_snapshot as sample_snapshot
 from .snapshot.from_frames import snapshot_from_frames as snapshot_from_frames
+from .snapshot.id_resolution import resolve_customers as resolve_customers
 from .snapshot.snapshot import Snapshot as Snapshot
 from .store.retention import cache_info as cache_info
 from .store.retention import list_snapshots as list_snapshots

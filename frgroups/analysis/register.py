@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from frgroups.errors import GroupNotFoundError, InputError, ListError
+from frgroups.internals.id_cells import reject_converted_names, reject_damaged_ids
 from frgroups.internals.redaction import safe_repr
-from frgroups.internals.spreadsheets import Table, normalize_column_name, read_table, reject_damaged_ids
+from frgroups.internals.spreadsheets import Table, normalize_column_name, read_table
 from frgroups.internals.validation import wrong_type
 from frgroups.snapshot.membership_matrix import check_uids
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
@@ -100,7 +101,8 @@ def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame
             f"Its columns are {', '.join(map(repr, header))}."
         )
     key = key_column(header)
-    columns = {name: [(number, row[place]) for number, row in table.rows[1:]] for place, name in enumerate(header)}
+    _reject_repeated_header(table)
+    columns = {name: table.column(place) for place, name in enumerate(header)}
     _check_key(table.source, key, columns[key])
     if "campaign_uid" in columns:
         reject_damaged_ids(columns["campaign_uid"], table.source)
@@ -200,9 +202,20 @@ def _read_header(table: Table) -> list[str]:
     return names
 
 
+def _reject_repeated_header(table: Table) -> None:
+    """Raise ListError if a row repeats the header, because the file combines several registers."""
+    header = table.rows[0][1]
+    for number, row in table.rows[1:]:
+        if row == header:
+            raise ListError(f"{table.source}, row {number} repeats the header. Delete the row.")
+
+
 def _check_key(source: Path, key: str, cells: Sequence[tuple[int, str]]) -> None:
     """Raise ListError if a row has no group, or if two rows have the same group."""
-    reject_damaged_ids(cells, source)
+    if key == "customer_group_uid":
+        reject_damaged_ids(cells, source)
+    else:
+        reject_converted_names(cells, source)
     seen: dict[str, int] = {}
     for number, cell in cells:
         if not cell:

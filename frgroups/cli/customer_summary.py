@@ -17,7 +17,7 @@ from frgroups.internals.json_values import to_jsonable
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.tombstones import is_tombstone
 from frgroups.review.approval import format_approval
-from frgroups.snapshot.customer_lists import resolve_customers
+from frgroups.snapshot.id_resolution import describe_ambiguous_ids, resolve_customers
 from frgroups.snapshot.snapshot import Snapshot
 
 _VERDICT_NOTES = {
@@ -109,10 +109,8 @@ def _customer_uid(snapshot: Snapshot, customer_id: str, id_type: str) -> str:
         return str(row["customer_uid"])
     taken_at = format_utc(snapshot.taken_at)
     if row["outcome"] == "ambiguous":
-        raise InputError(
-            f"Several customers have the {id_type} {safe_repr(customer_id)} in the snapshot of {taken_at}. "
-            "Pass the uid of one of them."
-        )
+        [sentence] = describe_ambiguous_ids(snapshot, [customer_id], by=id_type)
+        raise InputError(f"{sentence} The snapshot is from {taken_at}. Pass the uid of one of the customers.")
     raise InputError(
         f"No customer has the {id_type} {safe_repr(customer_id)} in the snapshot of {taken_at}. "
         "To search an older snapshot, pass --at DATE."

@@ -16,16 +16,17 @@ from frgroups.api.client import Client
 from frgroups.api.tenants_config import Tenant, config_path, find_tenant, read_tenants
 from frgroups.api.transport import checked_base_url
 from frgroups.cli.options import SnapshotSelection
-from frgroups.cli.output import print_text
+from frgroups.cli.output import print_message
 from frgroups.errors import InputError, SnapshotNotFoundError
 from frgroups.internals.formatting import pluralize
+from frgroups.internals.spreadsheets import normalize_column_name
 from frgroups.plan.limits import Limits
-from frgroups.snapshot.customer_lists import read_list, resolve_customers
+from frgroups.snapshot.customer_lists import read_list
+from frgroups.snapshot.id_resolution import describe_ambiguous_ids, detect_id_type, resolve_customers
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.retention import list_snapshots
 from frgroups.store.snapshot_store import read_snapshot
 
-ID_TYPES = ("customer_uid", "external_id")
 # Maximum number of unknown ids to print.
 MAX_LISTED_IDS = 10
 
@@ -184,8 +185,10 @@ def desired_customers(
     id_type: str | None = None,
     column: str | None = None,
     sheet: str | None = None,
+    header_row: int | None = None,
     directory: Path | None = None,
     skip_unresolved: bool = False,
+    allow_similar_ids: bool = False,
     adds: bool = True,
 ) -> list[str]:
     """
@@ -199,12 +202,14 @@ def desired_customers(
         Another group expression, whose members are added to the result.
     id_type
         "customer_uid" or "external_id". None detects the type from the list.
-    column, sheet
-        Column and sheet of the file that contain the ids.
+    column, sheet, header_row
+        Column, sheet, and header row of the file that contain the ids.
     directory
         Customer export that maps further external ids to customer uids.
     skip_unresolved
         Whether to leave out unknown external ids. By default, they raise InputError.
+    allow_similar_ids
+        Whether unknown ids may be similar to ids of known customers. By default, they raise InputError.
     adds
         Whether the plan can add the customers to a group.
     """
@@ -213,30 +218,43 @@ def desired_customers(
         return [*members(snapshot, expression), *others]
     if path is None:
         raise InputError("Pass a list of customers or a group expression.")
-    ids = read_list(path, column=column, sheet=sheet)
-    kind = id_type or _detect_id_type(snapshot, ids)
-    table = _resolve_list(snapshot, ids, kind, path, directory)
-    unknown = table[table["outcome"] != "resolved"]
-    if len(unknown) == len(table) and not id_type:
+    ids = read_list(
+        path,
+        column=column,
+        sheet=sheet,
+        header_row=header_row,
+        snapshot=snapshot,
+        # If the type is given or a directory contains further ids, `resolve_customers` checks the ids.
+        allow_similar_ids=allow_similar_ids or id_type is not None or directory is not None,
+    )
+    kind = id_type or _detect_id_type(snapshot, ids, path)
+    table = _resolve_list(snapshot, ids, kind, path, directory, allow_similar_ids=allow_similar_ids)
+    unresolved = table[table["outcome"] != "resolved"]
+    if (table["outcome"] == "unknown").all() and not id_type:
         raise InputError(
             f"{path} contains no known {kind} ({pluralize(len(table), 'id')} read). Check that the ids have this "
             f"type and that no leading zeros were lost. If the customers are in no group yet, pass --ids {kind}."
         )
     if kind == "customer_uid":
         # Unknown customer uids stay in the list, because customers who are in no group are not in the snapshot.
-        if len(unknown) and adds:
-            print_text("  They are planned anyway, because customers who are in no group are not in a snapshot.")
+        if len(unresolved) and adds:
+            print_message("  They are planned anyway, because customers who are in no group are not in a snapshot.")
         return [*table["id"], *others]
-    if len(unknown) and not skip_unresolved:
+    if len(unresolved) and not skip_unresolved:
         raise InputError(
-            f"{len(unknown)} of {len(table)} ids in {path} were not found. Pass a customer export with --directory, "
-            "or pass --skip-unresolved to leave out these ids."
+            f"{len(unresolved)} of {len(table)} ids in {path} were not resolved. Pass a customer export with "
+            "--directory, or pass --skip-unresolved to leave out these ids."
         )
     return [*table.loc[table["outcome"] == "resolved", "customer_uid"], *others]
 
 
 def excluded_customers(
-    snapshot: Snapshot, uids: Sequence[str], path: Path | None, directory: Path | None
+    snapshot: Snapshot,
+    uids: Sequence[str],
+    path: Path | None,
+    directory: Path | None,
+    *,
+    allow_similar_ids: bool = False,
 ) -> list[str]:
     """
     Return the uids of the customers who are excluded by uid or by a list, and print the unknown ids.
@@ -246,47 +264,59 @@ def excluded_customers(
     """
     unknown_uids = sorted(set(uids) - set(snapshot.customers["customer_uid"]))
     if unknown_uids:
-        print_text(
+        print_message(
             f"These customer uids are not in the snapshot: {', '.join(unknown_uids)}. "
             "These customers are protected anyway. Check the spelling of the uids."
         )
     if path is None:
         return list(uids)
-    ids = read_list(path)
-    kind = _detect_id_type(snapshot, ids)
-    table = _resolve_list(snapshot, ids, kind, path, directory)
-    unknown = table[table["outcome"] != "resolved"]
-    if ids.name == "customer_uid" or (kind == "customer_uid" and len(unknown) < len(table)):
+    ids = read_list(path, snapshot=snapshot, allow_similar_ids=allow_similar_ids or directory is not None)
+    kind = _detect_id_type(snapshot, ids, path)
+    table = _resolve_list(snapshot, ids, kind, path, directory, allow_similar_ids=allow_similar_ids)
+    unresolved = table[table["outcome"] != "resolved"]
+    has_uid_name = normalize_column_name(str(ids.name)) == normalize_column_name("customer_uid")
+    if has_uid_name or (kind == "customer_uid" and len(unresolved) < len(table)):
         return [*uids, *table["id"]]
-    if len(unknown):
+    if len(unresolved):
         raise InputError(
-            f"{len(unknown)} of {len(table)} ids in {path} were not found, so these customers would not be excluded. "
-            "Pass a customer export with --directory. If the list contains customer uids, name the column "
+            f"{len(unresolved)} of {len(table)} ids in {path} were not resolved, so these customers would not be "
+            "excluded. Pass a customer export with --directory. If the list contains customer uids, name the column "
             "customer_uid."
         )
     return [*uids, *table["customer_uid"]]
 
 
-def _resolve_list(snapshot: Snapshot, ids: pd.Series, kind: str, path: Path, directory: Path | None) -> pd.DataFrame:
-    """Look up the customer ids in a list, and print the number of unknown ids with a few examples."""
-    table = resolve_customers(snapshot, ids, by=kind, directory=directory)
-    unknown = table.loc[table["outcome"] != "resolved", "id"]
+def _resolve_list(
+    snapshot: Snapshot, ids: pd.Series, kind: str, path: Path, directory: Path | None, *, allow_similar_ids: bool
+) -> pd.DataFrame:
+    """Look up the customer ids in a list, and print the number of unknown and ambiguous ids with a few examples."""
+    table = resolve_customers(snapshot, ids, by=kind, directory=directory, allow_similar_ids=allow_similar_ids)
+    unknown = table.loc[table["outcome"] == "unknown", "id"]
+    ambiguous = table.loc[table["outcome"] == "ambiguous", "id"]
     state = "not in the snapshot" if kind == "customer_uid" else "not found"
-    print_text(f"{pluralize(len(table), 'customer')} read from {path} ({kind}), {len(unknown):,} {state}")
+    print_message(
+        f"{pluralize(len(table), 'customer')} read from the column {str(ids.name)!r} of {path} ({kind}), "
+        f"{len(unknown):,} {state}"
+    )
     if len(unknown):
         listed = ", ".join(unknown.head(MAX_LISTED_IDS))
         if len(unknown) > MAX_LISTED_IDS:
             listed += " ..."
-        print_text(f"  {state.capitalize()}: {listed}")
+        print_message(f"  {state.capitalize()}: {listed}")
+    for sentence in describe_ambiguous_ids(snapshot, ambiguous.head(MAX_LISTED_IDS), by=kind, directory=directory):
+        print_message(f"  {sentence}")
     return table
 
 
-def _detect_id_type(snapshot: Snapshot, ids: pd.Series) -> str:
-    """Return the id type that the column name states, or the id type that matches more ids in the snapshot."""
-    if ids.name in ID_TYPES:
-        return str(ids.name)
-    n_known = {kind: int(ids.isin(snapshot.customers[kind]).sum()) for kind in ID_TYPES}
-    return max(n_known, key=lambda kind: n_known[kind])
+def _detect_id_type(snapshot: Snapshot, ids: pd.Series, path: Path) -> str:
+    kind = detect_id_type(snapshot, ids)
+    if kind is None:
+        raise InputError(
+            f"{path} contains ids that are the customer uid of one customer and the external id of another customer.",
+            cli_hint="Pass --ids with --list to choose the type. In other lists, name the column customer_uid or "
+            "external_id.",
+        )
+    return kind
 
 
 def override_limits(settings: Sequence[tuple[str, Any]], limits: Limits) -> Limits:

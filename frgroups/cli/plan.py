@@ -64,6 +64,13 @@ if TYPE_CHECKING:
     help="Sheet of the Excel file that contains the list. The default is the only sheet with data.",
 )
 @click.option(
+    "--header-row",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of the row of the list that contains the column names. The rows above it are skipped. The default "
+    "is the first row that is not blank.",
+)
+@click.option(
     "--ids",
     "id_type",
     type=click.Choice(["customer_uid", "external_id"]),
@@ -81,6 +88,12 @@ if TYPE_CHECKING:
     help="Skip external ids that are not found. Without this option, they are an error. Customer uids are never "
     "skipped. A uid that is not in the snapshot can be valid, because a snapshot does not contain customers who are "
     "in no group.",
+)
+@click.option(
+    "--allow-similar-ids",
+    is_flag=True,
+    help="Accept unknown ids that differ from the id of a known customer only in case, leading zeros, or similar "
+    "characters such as O and 0, or that are ids of another type. Without this option, they are an error.",
 )
 @click.option(
     "--mode",
@@ -161,9 +174,11 @@ def plan(
     also: str | None,
     column: str | None,
     sheet: str | None,
+    header_row: int | None,
     id_type: str | None,
     directory: Path | None,
     skip_unresolved: bool,
+    allow_similar_ids: bool,
     mode: Mode,
     create: str | None,
     protected: tuple[str, ...],
@@ -205,8 +220,10 @@ def plan(
         id_type=id_type,
         column=column,
         sheet=sheet,
+        header_row=header_row,
         directory=directory,
         skip_unresolved=skip_unresolved,
+        allow_similar_ids=allow_similar_ids,
         adds=mode != "keep_only",
     )
     limits = Limits() if limits_file is None else read_limits(limits_file)
@@ -216,11 +233,14 @@ def plan(
         mode=mode,
         create={group: create} if create else None,
         limits=override_limits(limit_settings, limits),
-        protect=excluded_customers(snapshot, protected, protect_list, directory),
+        protect=excluded_customers(snapshot, protected, protect_list, directory, allow_similar_ids=allow_similar_ids),
         protect_groups=list(protected_groups),
-        suppression_list=excluded_customers(snapshot, [], suppression_list, directory),
+        suppression_list=excluded_customers(
+            snapshot, [], suppression_list, directory, allow_similar_ids=allow_similar_ids
+        ),
         register=read_optional_register(register),
         purpose=purpose,
+        allow_similar_ids=allow_similar_ids,
     )
     save_plan(new_plan, out, pending=pending)
     if new_plan.blocked:

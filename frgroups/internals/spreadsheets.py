@@ -1,30 +1,38 @@
-"""Read CSV and Excel files as rows of strings, and detect ids that a spreadsheet has damaged."""
+"""Read CSV and Excel files as rows of strings."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-import warnings
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from frgroups.errors import InputError, ListError
+from frgroups.internals.formatting import agree, format_list
+from frgroups.internals.id_cells import clean_cell, clean_id, damage_of, reject_damaged_ids
+from frgroups.internals.workbooks import OLD_WORKBOOK_SIGNATURE, ZIP_SIGNATURE, Sheet, SheetSource, read_workbook
 
-ZIP_SIGNATURE = b"PK\x03\x04"  # Excel workbooks (.xlsx) are zip files.
-OLD_WORKBOOK_SIGNATURE = b"\xd0\xcf\x11\xe0"  # Old (.xls) and encrypted workbooks start with these bytes.
-SEPARATOR_LINE = re.compile(r"sep=[;,\t]\r?\n")  # Excel reads the separator from a first line like "sep=;".
+# Excel reads the separator from a first line like "sep=;". After Excel saved the file, the line can have quotes.
+_SEPARATOR_LINE = re.compile(r'"?\s*sep\s*=([^\w"\r\n])"?[;,\t| ]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 
-_SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab"}
-
-_POINT_ZERO = re.compile(r"[+-]?\d+[.,]0+")
-_SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+")
-_MISSING_VALUES = frozenset({"nan", "none", "null", "<na>", "nat"})
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_FORMULA_OF_TEXT = re.compile(r'="(.*)"', re.DOTALL)
-_NO_SEPARATOR = "\x1f"
+_SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab", "|": "vertical bar (|)"}
+# A file with one of these separators is rejected, because the characters are also part of ids.
+_OTHER_SEPARATORS = {
+    **{"^": "caret (^)", "~": "tilde (~)", ":": "colon (:)", "¦": "broken bar (¦)", "§": "section sign (§)"},
+    **{"\x1f": "unit separator (U+001F)", "\x1e": "record separator (U+001E)", "!": "exclamation mark (!)"},
+    **{"#": "number sign (#)", "*": "asterisk (*)", "=": "equals sign (=)", "/": "slash (/)", "\\": "backslash (\\)"},
+    **{"&": "ampersand (&)", "$": "dollar sign ($)", "þ": "thorn (þ)"},
+}
+_NO_SEPARATOR = "\uffff"  # This code point is not a character, so text cannot contain it.
+_NUMBER_WITH_COMMA = re.compile(r"[\d .eE+-]*,[\d .,eE+-]*")
+_LINE = re.compile(r"\r\n|\r|\n")
+# A binary file has more control characters than a text file with a few invisible characters.
+_MAX_CONTROL_SHARE = 0.3
+# A table may have this many cells, including blank ones, per filled cell.
+_MAX_BLANK_CELLS, _ALWAYS_ALLOWED_CELLS = 100, 10_000_000
 
 Row = tuple[int, list[str]]  # A row consists of its number in the spreadsheet and its cells.
 Record = tuple[str, list[str]]  # A record consists of its CSV text, including the line ending, and its cells.
@@ -32,30 +40,34 @@ Record = tuple[str, list[str]]  # A record consists of its CSV text, including t
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of a CSV or Excel file, without blank rows. All rows have the same number of cells."""
+    """
+    Rows of a CSV or Excel file, without blank rows.
+
+    Attributes
+    ----------
+    source
+        Path of the file.
+    rows
+        Row number and cells of each row. All rows have the same number of cells.
+    short_rows
+        Number of cells by row number, for rows of a CSV file that have fewer cells than the header.
+    """
 
     source: Path
     rows: list[Row]
+    short_rows: Mapping[int, int]
 
     @property
     def width(self) -> int:
         """Number of cells in each row."""
         return len(self.rows[0][1])
 
-
-class NonTextCell(str):
-    """Workbook cell that is not text, for example a number. An id column must not contain such cells."""
-
-    kind: str
-
-    def __new__(cls, text: str, kind: str) -> NonTextCell:
-        """Create a cell from its text and a description of its kind, such as "a number"."""
-        cell = super().__new__(cls, text)
-        cell.kind = kind
-        return cell
+    def column(self, position: int) -> list[tuple[int, str]]:
+        """Return the row number and the cell of each row below the header."""
+        return [(number, row[position]) for number, row in self.rows[1:]]
 
 
-def read_table(path: str | Path, sheet: str | None) -> Table:
+def read_table(path: str | Path, sheet: str | None, header_row: int | None = None) -> Table:
     """
     Read the rows of a CSV or Excel file, without blank rows.
 
@@ -65,11 +77,14 @@ def read_table(path: str | Path, sheet: str | None) -> Table:
         Path of the file.
     sheet
         Name of the sheet of a workbook. None reads the only sheet that is not empty.
+    header_row
+        Number of the row that contains the column names. The rows above it are skipped. None starts with the first
+        row that is not blank.
 
     Raises
     ------
     ListError
-        The file cannot be read, is empty or ambiguous, or contains rows of different widths.
+        The file cannot be read, is empty or ambiguous, or contains a row with more cells than the header.
     """
     source = Path(path).expanduser()
     try:
@@ -89,38 +104,17 @@ def read_table(path: str | Path, sheet: str | None) -> Table:
         raise ListError(f"{source} is not a valid Excel workbook. Save it again as .xlsx or CSV UTF-8.")
     if not is_workbook and sheet is not None:
         raise ListError(f"`sheet` must be None for a file that is not a workbook, got {sheet!r} for {source}.")
-    raw_rows = _excel_rows(body, source, sheet) if is_workbook else _csv_rows(_decode_text(body, source), source)
-    rows = [(number, [clean_cell(cell) for cell in row]) for number, row in raw_rows]
+    if is_workbook:
+        rows = _excel_rows(body, source, sheet, header_row or 1)
+    else:
+        rows = _csv_rows(_decode_text(body, source), source, header_row or 1)
+    rows = [(number, [clean_cell(cell) for cell in row]) for number, row in rows]
     rows = [(number, row) for number, row in rows if any(row)]
     if not rows:
         raise ListError(f"{source} has {len(body):,} bytes, but all cells are empty. Write one id per row.")
-    return Table(source, _same_width(rows, source))
-
-
-def reject_damaged_ids(cells: Sequence[tuple[int, str]], source: Path) -> None:
-    """Raise ListError if a spreadsheet has converted ids to numbers, dates, or other values."""
-    damaged = [(number, cell) for number, cell in cells if _damage_of(cell)]
-    if not damaged:
-        return
-    examples = " and ".join(f"row {number} ({cell[:40]})" for number, cell in damaged[:2])
-    if len(damaged) > 2:
-        examples += f" and {len(damaged) - 2:,} more"
-    kind = _damage_of(damaged[0][1])
-    raise ListError(
-        f"{source} contains {len(damaged):,} damaged ids: {examples}. Ids must be text, got {kind}. Digits or "
-        "leading zeros can be lost. Export the list again. To open the list in Excel, import the id column as text."
-    )
-
-
-def clean_cell(cell: str) -> str:
-    """Return a cell without surrounding whitespace. A formula such as ="0150" is replaced with its text."""
-    trimmed = cell.strip().strip("\u200b\ufeff").strip()
-    if isinstance(cell, NonTextCell):
-        return NonTextCell(trimmed, cell.kind)
-    formula = _FORMULA_OF_TEXT.fullmatch(trimmed)
-    if formula:
-        return formula[1].strip()
-    return trimmed
+    if header_row is not None and rows[0][0] != header_row:
+        raise ListError(f"Row {header_row} of {source} is blank, so it cannot be the header row.")
+    return _same_width(rows, source)
 
 
 def normalize_column_name(name: str) -> str:
@@ -132,7 +126,7 @@ def normalize_column_name(name: str) -> str:
     >>> normalize_column_name("Customer UID"), normalize_column_name("customer_uid")
     ('customeruid', 'customeruid')
     """
-    return re.sub(r"[\s_.\-]", "", name).casefold()
+    return re.sub(r"[\s_.\-]", "", clean_id(name)).casefold()
 
 
 def _decode_text(body: bytes, source: Path) -> str:
@@ -144,7 +138,9 @@ def _decode_text(body: bytes, source: Path) -> str:
             text = body.decode("utf-8-sig")
         except UnicodeDecodeError:
             text = body.decode("cp1252", errors="replace")
-    if _CONTROL_CHARACTER.search(text) or "\ufffd" in text:
+    n_controls = sum(unicodedata.category(character) == "Cc" for character in text[:10_000])
+    n_controls -= len(re.findall(r"[\t\r\n]", text[:10_000]))
+    if n_controls > _MAX_CONTROL_SHARE * len(text[:10_000]) or "\ufffd" in text or _NO_SEPARATOR in text:
         raise ListError(f"{source} is not a text file ({len(body):,} bytes). Save the list as CSV UTF-8 or .xlsx.")
     if text.lstrip()[:1] in ("<", "{", "["):
         raise ListError(
@@ -153,7 +149,24 @@ def _decode_text(body: bytes, source: Path) -> str:
     return text
 
 
-def split_records(text: str, *, strict: bool) -> tuple[dict[str, list[Record]], str]:
+def split_separator_line(text: str) -> tuple[str, str, str]:
+    r"""
+    Return the separator line of a CSV text, the separator that it states, and the remaining text.
+
+    If the text does not start with a separator line, the first two strings are empty.
+
+    Examples
+    --------
+    >>> split_separator_line("SEP=;\nuid;name\n"), split_separator_line("uid\n")
+    (('SEP=;\n', ';', 'uid;name\n'), ('', '', 'uid\n'))
+    """
+    line = _SEPARATOR_LINE.match(text)
+    if line is None:
+        return "", "", text
+    return line[0], line[1], text[line.end() :]
+
+
+def split_records(text: str, *, strict: bool, separator: str = "") -> tuple[dict[str, list[Record]], str]:
     """
     Split a CSV text with each separator that divides the first row into several cells.
 
@@ -163,6 +176,8 @@ def split_records(text: str, *, strict: bool) -> tuple[dict[str, list[Record]], 
         Text of the file.
     strict
         Whether an unclosed quote is an error.
+    separator
+        The only separator to use. By default, all known separators are used.
 
     Returns
     -------
@@ -173,21 +188,36 @@ def split_records(text: str, *, strict: bool) -> tuple[dict[str, list[Record]], 
     """
     candidates: dict[str, list[Record]] = {}
     message = ""
-    for separator, name in _SEPARATORS.items():
+    for candidate in separator or _SEPARATORS:
         try:
-            records = list(_split_by(text, separator, strict=strict))
+            # Most separators do not divide the first row, so the other rows are not split.
+            first = next((cells for _, cells in _split_by(text, candidate, strict=strict) if _is_filled(cells)), [])
+            if len(first) > 1:
+                candidates[candidate] = list(_split_by(text, candidate, strict=strict))
         except csv.Error as error:
-            message = f"{name}: {error}"
-            continue
-        rows = _filled_rows(records)
-        if rows and len(rows[0][1]) > 1:
-            candidates[separator] = records
+            message = f"{_separator_name(candidate)}: {error}"
     return candidates, message
 
 
-def even_separators(candidates: dict[str, list[Record]]) -> list[str]:
-    """Return the separators that divide all rows into the same number of cells. Blank rows are ignored."""
-    return [separator for separator, records in candidates.items() if not _odd_row(_filled_rows(records))]
+def has_separator(text: str) -> bool:
+    """Return True if a string contains a separator of CSV files."""
+    return any(separator in text for separator in _SEPARATORS)
+
+
+def possible_separators(candidates: dict[str, list[Record]]) -> list[str]:
+    """
+    Return the separators that divide a text into rows that fit the header.
+
+    If a separator divides all rows into the same number of cells, only such separators are returned. Otherwise, rows
+    can have fewer cells than the header, because Excel omits blank cells at the end of a row. Blank rows are ignored.
+    """
+    fitting = [separator for separator, records in candidates.items() if not _long_row(_filled_rows(records))]
+    even = [separator for separator in fitting if not _short_rows(_filled_rows(candidates[separator]))]
+    return even or fitting
+
+
+def _separator_name(separator: str) -> str:
+    return {**_SEPARATORS, **_OTHER_SEPARATORS}.get(separator, repr(separator))
 
 
 def _split_by(text: str, separator: str, *, strict: bool) -> Iterator[Record]:
@@ -204,39 +234,52 @@ def _split_by(text: str, separator: str, *, strict: bool) -> Iterator[Record]:
 
 
 def _filled_rows(records: Sequence[Record]) -> list[Row]:
-    return [(number, cells) for number, (_, cells) in enumerate(records, 1) if any(map(clean_cell, cells))]
+    return [(number, cells) for number, (_, cells) in enumerate(records, 1) if _is_filled(cells)]
 
 
-def _csv_rows(text: str, source: Path) -> list[Row]:
-    """Split a CSV text with the only separator that divides all rows into the same number of cells."""
-    skipped = 0
-    separator_line = SEPARATOR_LINE.match(text)
-    if separator_line:
-        text, skipped = text[separator_line.end() :], 1
-    lines = list(enumerate((clean_cell(line) for line in text.splitlines()), skipped + 1))
+def _is_filled(cells: Sequence[str]) -> bool:
+    return any(map(clean_cell, cells))
+
+
+def _csv_rows(text: str, source: Path, header_row: int) -> list[Row]:
+    """Split a CSV text with the only separator that fits all rows."""
+    line, stated, text = split_separator_line(text)
+    skipped = 1 if line else 0
+    for _ in range(header_row - 1 - skipped):
+        # A cell with a line break in a skipped row would make the row numbers differ from those in a spreadsheet.
+        end = _LINE.search(text)
+        text, skipped = text[end.end() if end else len(text) :], skipped + 1
+    lines = [(number, clean_cell(line)) for number, line in enumerate(_LINE.split(text), skipped + 1)]
     first = next((line for _, line in lines if line), "")
     # Check complete lines for damaged ids, because a comma in the only column can be a decimal comma.
-    if "," not in first or _damage_of(first):
-        reject_damaged_ids(lines, source)
-    candidates, message = split_records(text, strict=True)
-    even = even_separators(candidates)
-    if len(even) == 1:
-        return _numbered_from(candidates[even[0]], skipped)
+    if "," not in first or (_NUMBER_WITH_COMMA.fullmatch(first) and damage_of(first)):
+        reject_damaged_ids([(n, line) for n, line in lines if _NUMBER_WITH_COMMA.fullmatch(line)], source)
+    candidates, message = split_records(text, strict=True, separator=stated)
+    possible = possible_separators(candidates)
+    if len(possible) == 1:
+        return _numbered_from(candidates[possible[0]], skipped)
     if candidates:
-        separators = " and ".join(_SEPARATORS[separator] for separator in even or candidates)
+        separators = " and ".join(map(_separator_name, possible or candidates))
         if len(candidates) == 1:
             [records] = candidates.values()
-            odd = _odd_row(_numbered_from(records, skipped))
-            raise ListError(f"{source} uses the separator {separators}, but {odd}. Correct the row or its quotes.")
+            rows = _numbered_from(records, skipped)
+            raise ListError(
+                f"{source} uses the separator {separators}, but {_long_row(rows)}. Correct the row or its quotes.",
+                **_header_hints([(number, len(cells)) for number, cells in rows]),
+            )
         raise ListError(
             f"{source} is ambiguous, because several separators are possible ({separators}). Save the file with one "
             "separator, or save only the id column."
         )
+    try:
+        rows = [] if message else _one_column(text, source, skipped)
+    except csv.Error as error:
+        message = str(error)
     if message:
         raise ListError(
             f"{source} contains an unmatched quote ({message}). Correct the quote, or save the list again."
         )
-    return _one_column(text, source, skipped)
+    return rows
 
 
 def _numbered_from(records: Sequence[Record], skipped: int) -> list[Row]:
@@ -245,116 +288,152 @@ def _numbered_from(records: Sequence[Record], skipped: int) -> list[Row]:
 
 def _one_column(text: str, source: Path, skipped: int) -> list[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_NO_SEPARATOR, strict=True)
-    rows = [(number + skipped, row) for number, row in enumerate(reader, 1) if row and row[0].strip(";,\t ")]
-    for number, [cell] in rows:
-        separators = [name for separator, name in _SEPARATORS.items() if separator in cell]
+    rows = [(number + skipped, row) for number, row in enumerate(reader, 1) if row and row[0].strip(";,\t |")]
+    for number, row in rows:
+        separators = [name for separator, name in _SEPARATORS.items() if separator in clean_cell(row[0])]
         if separators:
             raise ListError(
                 f"{source} has one column in the first row, but row {number} contains a {separators[0]}. Use the "
-                "same separator in all rows, or save only the id column."
+                "same separator in all rows, or save only the id column.",
+                **_header_hints([(n, 1 + any(s in cell for s in _SEPARATORS)) for n, [cell, *_] in rows]),
             )
     return rows
 
 
-def _odd_row(rows: Sequence[Row]) -> str:
-    """Describe the first row that does not have as many cells as the header, or return "" if there is none."""
+def _header_hints(n_cells: Sequence[tuple[int, int]]) -> dict[str, str]:
+    """
+    Return the hints of an error if the first rows seem to be a title, because all later rows have more cells.
+
+    The argument contains the number of each row and of its cells.
+    """
+    width = n_cells[0][1]
+    start = next((n for n, (_, count) in enumerate(n_cells) if count > width), len(n_cells))
+    below = {count for _, count in n_cells[start:]}
+    if len(n_cells) - start < 2 or len(below) > 1:
+        return {}
+    number = n_cells[start][0]
+    seems = f"The header seems to be row {number}."
+    return {
+        "hint": f"{seems} Pass header_row={number}.",
+        "cli_hint": f"{seems} Pass --header-row {number} with --list.",
+    }
+
+
+def other_separator(cells: Sequence[str]) -> str:
+    """
+    Return the name of a character that seems to divide the cells of the only column into several columns, or "".
+
+    The first row and most other rows contain this character. Without this check, a file with an unknown separator
+    would be read as one column whose ids contain the names of customers. The space is a separator if these rows
+    contain several words.
+
+    Examples
+    --------
+    >>> other_separator(["uid^name", "0150^Kari"]), other_separator(["uid", "0150:1"]), other_separator(["0150", "7"])
+    ('caret (^)', '', '')
+    """
+    for separator, name in _OTHER_SEPARATORS.items():
+        has_separator = [cell.find(separator) > 0 for cell in cells]
+        if has_separator[0] and 2 * sum(has_separator) > len(cells):
+            return name
+    has_words = [bool(re.search(r"\S\s+\S", cell) and re.search(r"[^\W\d_]", cell)) for cell in cells]
+    if len(cells) > 1 and has_words[0] and 2 * sum(has_words) > len(cells):
+        return "space"
+    return ""
+
+
+def _long_row(rows: Sequence[Row]) -> str:
+    """Describe the first row that has more filled cells than the header, or return "" if there is none."""
     width = len(rows[0][1])
     for number, row in rows:
-        if len(row) < width or any(row[width:]):
+        if any(map(clean_cell, row[width:])):
             return f"row {number} has {len(row)} cells and the first row has {width}"
     return ""
 
 
-def _same_width(rows: list[Row], source: Path) -> list[Row]:
-    """Remove blank columns from the rows. Raise ListError if the rows have different numbers of cells."""
-    if odd := _odd_row(rows):
-        raise ListError(f"{source} has rows with different numbers of cells: {odd}. Correct the row.")
+def _short_rows(rows: Sequence[Row]) -> dict[int, int]:
+    """Return the number of cells of each row that has fewer cells than the header, by row number."""
+    width = len(rows[0][1])
+    return {number: len(row) for number, row in rows if len(row) < width}
+
+
+def _same_width(rows: list[Row], source: Path) -> Table:
+    """Remove blank columns from the rows, and add blank cells to short rows."""
+    if row := _long_row(rows):
+        raise ListError(f"{source} has rows with different numbers of cells: {row}. Correct the row.")
     filled = sorted({column for _, row in rows for column, cell in enumerate(row) if cell})
-    return [(number, [row[column] for column in filled]) for number, row in rows]
+    short = {
+        number: sum(column < n_cells for column in filled)
+        for number, n_cells in _short_rows(rows).items()
+        if any(column >= n_cells for column in filled)
+    }
+    return Table(source, [(number, [row[n] if n < len(row) else "" for n in filled]) for number, row in rows], short)
 
 
-def _excel_rows(body: bytes, source: Path, sheet: str | None) -> Iterator[Row]:
-    """Yield the rows of a workbook sheet, with a NonTextCell for each cell that is not text."""
+def _excel_rows(body: bytes, source: Path, sheet: str | None, header_row: int) -> list[Row]:
+    """Return the filled columns of a workbook sheet, with a NonTextCell for each cell that is not text."""
     cells = _select_sheet(body, source, sheet)
-    hidden = sum(bool(shape.hidden) for row, shape in cells.row_dimensions.items() if 1 < row <= cells.max_row)
-    if hidden:
+    _reject_hidden(cells, source)
+    rows = [(number, row) for number, row in cells.rows if number >= header_row]
+    columns = sorted({column for _, row in rows for column in row})
+    n_cells, n_filled = len(rows) * len(columns), sum(len(row) for _, row in rows)
+    if n_cells > max(_ALWAYS_ALLOWED_CELLS, _MAX_BLANK_CELLS * n_filled):
         raise ListError(
-            f"{source} has {hidden} hidden or filtered rows in sheet {cells.title!r}. Show all rows, or copy the "
-            "visible rows to a new workbook."
+            f"{source} does not contain a table: sheet {cells.title!r} has {n_filled:,} filled cells in "
+            f"{len(rows):,} rows and {len(columns):,} columns. Save only the list."
         )
-    for number, row in enumerate(cells.iter_rows(), 1):
-        yield number, [_cell_text(cell) for cell in row]
+    return [(number, [row.get(column, "") for column in columns]) for number, row in rows]
 
 
-def _select_sheet(body: bytes, source: Path, sheet: str | None) -> Any:
+def _reject_hidden(cells: Sheet, source: Path) -> None:
+    """Raise ListError if the sheet contains data that the user cannot see."""
+    for numbers, what in ((cells.hidden_rows, "filtered row"), (cells.hidden_columns, "narrow column")):
+        if numbers:
+            n, (kind, noun) = len(numbers), what.split()
+            raise ListError(
+                f"{source} has {n:,} hidden or {kind} {agree(n, noun, f'{noun}s')} in sheet {cells.title!r}: "
+                f"{format_list([str(number) for number in numbers], 5)}. Show all {noun}s, or copy the visible cells "
+                "to a new workbook."
+            )
+
+
+def _select_sheet(body: bytes, source: Path, sheet: str | None) -> Sheet:
     try:
-        openpyxl = import_openpyxl()
+        worksheets = read_workbook(body, str(source))
+    except ListError:
+        raise
     except InputError as error:
         raise ListError(
             f"Cannot read {source}. {error.message} Alternatively, save the list as CSV UTF-8."
         ) from error
-    try:
-        with warnings.catch_warnings():
-            # openpyxl warns about unsupported styles and validations, which do not affect the cells.
-            warnings.simplefilter("ignore")
-            book = openpyxl.load_workbook(io.BytesIO(body))
-    except Exception as error:  # The zip and XML readers of openpyxl raise many different exceptions.
-        raise ListError(
-            f"{source} is corrupt ({type(error).__name__}). Save the workbook again as .xlsx or CSV UTF-8."
-        ) from error
-    visible = [worksheet for worksheet in book.worksheets if worksheet.sheet_state == "visible"]
-    filled = [worksheet for worksheet in visible if _is_filled(worksheet)]
-    candidates = filled
+    visible = [worksheet for worksheet in worksheets if worksheet.is_visible]
     if sheet is not None:
         candidates = [worksheet for worksheet in visible if worksheet.title == sheet]
-    if len(candidates) == 1:
-        return candidates[0]
-    titles = ", ".join(repr(worksheet.title) for worksheet in (filled or visible))
-    if sheet is not None:
-        raise ListError(f"{source} has no visible sheet {sheet!r}. Its sheets are {titles}.")
-    if filled:
+        if len(candidates) == 1:
+            return _filled_sheet(candidates[0], source)
+        raise ListError(f"{source} has no visible sheet {sheet!r}. Its sheets are {_titles(visible)}.")
+    filled = [worksheet for worksheet in visible if worksheet.sheet.rows]
+    if len(filled) > 1:
         raise ListError(
-            f"{source} has {len(filled)} sheets that are not empty: {titles}.",
+            f"{source} has {len(filled)} sheets that are not empty: {_titles(filled)}.",
             hint="Pass sheet= to choose one.",
             cli_hint="To choose a sheet of the workbook for frgroups plan --list, pass --sheet. In all other "
             "workbooks, only one sheet may contain data.",
         )
-    raise ListError(f"{source} contains no data. All cells are empty in {titles}. Write one id per row.")
+    if not filled:
+        raise ListError(
+            f"{source} contains no data. All cells are empty in {_titles(visible)}. Write one id per row."
+        )
+    return filled[0].sheet
 
 
-def _is_filled(worksheet: Any) -> bool:
-    return any(cell.value is not None for row in worksheet.iter_rows() for cell in row)
+def _filled_sheet(worksheet: SheetSource, source: Path) -> Sheet:
+    if not worksheet.sheet.rows:
+        raise ListError(
+            f"{source} contains no data. All cells are empty in {worksheet.title!r}. Write one id per row."
+        )
+    return worksheet.sheet
 
 
-def import_openpyxl() -> Any:
-    """Import the optional dependency openpyxl. Raise InputError if it is not installed."""
-    try:
-        import openpyxl
-    except ImportError as error:
-        raise InputError(
-            'Excel workbooks require the package openpyxl. Run pip install "frgroups[excel]".'
-        ) from error
-    return openpyxl
-
-
-def _cell_text(cell: Any) -> str:
-    value = cell.value
-    if value is None:
-        return ""
-    if cell.data_type in ("s", "inlineStr", "str") and isinstance(value, str):
-        return value
-    kinds = {"n": "a number", "d": "a date", "b": "TRUE or FALSE", "f": "a formula", "e": "an Excel error"}
-    return NonTextCell(str(value), kinds.get(cell.data_type, f"a cell of kind {cell.data_type!r}"))
-
-
-def _damage_of(cell: str) -> str:
-    """Return the type to which a spreadsheet converted an id, such as "a number", or "" if the id is intact."""
-    if isinstance(cell, NonTextCell):
-        return cell.kind
-    if _POINT_ZERO.fullmatch(cell) or _SCIENTIFIC.fullmatch(cell):
-        return "a number"
-    if cell.casefold() in _MISSING_VALUES:
-        return "a missing value"
-    if re.fullmatch(r"#[A-Z/0]+[!?]|#N/A", cell):
-        return "an Excel error"
-    return ""
+def _titles(worksheets: Sequence[SheetSource]) -> str:
+    return ", ".join(repr(worksheet.title) for worksheet in worksheets)

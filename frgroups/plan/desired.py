@@ -19,6 +19,7 @@ from frgroups.plan.uid_table import UidTable, is_invalid_uid
 from frgroups.snapshot.customer_masks import align_mask, is_mask
 from frgroups.snapshot.group_references import find_quoted_group
 from frgroups.snapshot.membership_matrix import check_uids, to_chunked_array, to_string_array
+from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 
 Desired = Mapping[str, Iterable[str]] | pd.DataFrame | Snapshot
@@ -45,7 +46,12 @@ NO_CUSTOMERS = DesiredMemberships(np.empty(0, dtype=np.int32))
 
 
 def desired_memberships(
-    snapshot: Snapshot, desired: Desired, created: Mapping[str, str], uids: UidTable
+    snapshot: Snapshot,
+    desired: Desired,
+    created: Mapping[str, str],
+    uids: UidTable,
+    *,
+    allow_similar_ids: bool = False,
 ) -> Iterator[tuple[str, DesiredMemberships]]:
     """
     Yield the uid and the desired members of each group.
@@ -62,6 +68,8 @@ def desired_memberships(
         The groups to create, as {uid: name}.
     uids
         The table of the customer uids of the snapshot.
+    allow_similar_ids
+        Whether unknown uids may be similar to the ids of known customers.
     """
     lists = _read_desired(snapshot, desired)
     group_uids = _group_uids(snapshot, lists, created)
@@ -70,6 +78,9 @@ def desired_memberships(
     # The Arrow chunks are combined once, because otherwise each call of `take` would search all chunks.
     unknown_texts = lists.texts.filter(pa.array(codes < 0)).combine_chunks()
     _check_customers(lists, codes, unknown_at, unknown_texts, uids)
+    # The uids of a snapshot come from the API, so they are not misspelled.
+    if not allow_similar_ids and not isinstance(desired, Snapshot):
+        check_similar_ids(snapshot.customers, unknown_texts.unique().to_pylist(), "customer_uid", source="`desired`")
     for uid, start, end in zip(group_uids, lists.indptr[:-1], lists.indptr[1:], strict=True):
         if lists.positions is None:
             positions, group_codes = np.arange(start, end), codes[start:end]

@@ -17,6 +17,7 @@ from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.suppression_list import suppressed_customers
 from frgroups.snapshot.group_references import find_quoted_group
+from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 
 ExclusionRule = Literal["protected", "protected_group", "suppression_list"]
@@ -156,6 +157,18 @@ def resolve_exclusions(
         frozenset(find_quoted_group(snapshot.matrix, name) for name in as_list(protect_groups, "protect_groups")),
         dict.fromkeys(_checked_customers(suppression_list, "suppression_list"), "") | suppressed_customers(snapshot),
     )
+
+
+def check_excluded_customers(snapshot: Snapshot, exclusions: Exclusions) -> None:
+    """
+    Raise InputError if an excluded customer is unknown, but the uid is similar to the id of a known customer.
+
+    The known customer would not be excluded.
+    """
+    for uids, source in ((exclusions.customers, "`protect`"), (exclusions.suppression_list, "The suppression list")):
+        excluded = pd.Series(sorted(uids), dtype="str")
+        unknown = excluded[~excluded.isin(snapshot.customers["customer_uid"])]
+        check_similar_ids(snapshot.customers, list(unknown), "customer_uid", source=source)
 
 
 def apply_exclusions(change: GroupChange, exclusions: Exclusions) -> tuple[GroupChange, tuple[ExcludedChange, ...]]:

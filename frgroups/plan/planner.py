@@ -14,7 +14,13 @@ from frgroups.errors import DriftedReadError, InputError
 from frgroups.internals.typing import Int32Array
 from frgroups.internals.validation import check_choice, check_text, check_type, wrong_type
 from frgroups.plan.desired import NO_CUSTOMERS, Desired, DesiredMemberships, desired_memberships
-from frgroups.plan.exclusions import ExcludedChange, Exclusions, apply_exclusions, resolve_exclusions
+from frgroups.plan.exclusions import (
+    ExcludedChange,
+    Exclusions,
+    apply_exclusions,
+    check_excluded_customers,
+    resolve_exclusions,
+)
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits, register_limits
 from frgroups.plan.modes import MODES, RENAMED_MODES, Mode
@@ -36,6 +42,7 @@ def plan_memberships(
     suppression_list: Iterable[str] = (),
     register: pd.DataFrame | None = None,
     purpose: str = "",
+    allow_similar_ids: bool = False,
 ) -> Plan:
     """
     Create a plan that changes groups to the desired memberships.
@@ -74,6 +81,10 @@ def plan_memberships(
         One line about the reason for the change. Reviewers see it first, and `frgroups who` shows it later. It is
         stored in the plan, the review page, and the receipt, so do not write names of customers. The digest does not
         cover it.
+    allow_similar_ids : bool, default False
+        Whether unknown uids in `desired`, `protect`, or the suppression lists may be similar to the uids of known
+        customers. By default, InputError is raised for an unknown uid that is the external id of a known customer, or
+        that differs from a known id only in case, leading zeros, or similar characters such as O and 0.
 
     Returns
     -------
@@ -83,8 +94,8 @@ def plan_memberships(
     Raises
     ------
     InputError
-        An argument is invalid, for example an unknown mode, an invalid uid, a group that is desired twice, or an
-        existing group in `create`.
+        An argument is invalid, for example an unknown mode, an invalid uid, a uid that is similar to the uid of a
+        known customer, a group that is desired twice, or an existing group in `create`.
     GroupNotFoundError
         A desired group does not exist and is not in `create`, or a name in `register` belongs to several groups.
     DriftedReadError
@@ -108,10 +119,14 @@ def plan_memberships(
     _check_arguments(snapshot, mode, limits, purpose)
     created = _checked_create(snapshot, create or {})
     uids = UidTable(snapshot.matrix.customer_uids)
-    desired_by_group = dict(desired_memberships(snapshot, desired, created, uids))
+    desired_by_group = dict(
+        desired_memberships(snapshot, desired, created, uids, allow_similar_ids=allow_similar_ids)
+    )
     exclusions = resolve_exclusions(
         snapshot, protect=protect, protect_groups=protect_groups, suppression_list=suppression_list
     )
+    if not allow_similar_ids:
+        check_excluded_customers(snapshot, exclusions)
     register_rows = None
     if register is not None:
         register_rows = match_register(register, snapshot.matrix.names_by_uid | created)

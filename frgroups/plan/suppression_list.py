@@ -9,7 +9,8 @@ from frgroups.errors import InputError, ListError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.internals.redaction import mask_explicit_contacts
-from frgroups.internals.spreadsheets import normalize_column_name, read_table, reject_damaged_ids
+from frgroups.internals.spreadsheets import normalize_column_name, read_table
+from frgroups.snapshot.id_columns import read_id_column
 
 SUPPRESSION_LIST = "suppression_list"
 
@@ -87,17 +88,16 @@ def _read_suppression_list(path: Path) -> dict[str, str]:
             f"The suppression list {path} must have one column 'customer_uid', but it has "
             f"{header.count('customeruid')}. Write customer_uid as the header of the uid column in the first row."
         )
-    uid_column, rows = header.index("customeruid"), table.rows[1:]
-    reject_damaged_ids([(number, row[uid_column]) for number, row in rows], path)
-    blank = [number for number, row in rows if not row[uid_column]]
+    uids = read_id_column(table, header.index("customeruid"))
+    blank = [number for number, uid in uids if not uid]
     if blank:
         raise ListError(
             f"The suppression list {path} has no customer_uid in {pluralize(len(blank), 'row')}, starting with row "
             f"{blank[0]}. Enter the missing uids or delete the rows."
         )
     reasons: dict[str, str] = {}
-    for _, row in rows:
-        uid, reason = row[uid_column], ""
+    for (_, uid), (_, row) in zip(uids, table.rows[1:], strict=True):
+        reason = ""
         if "reason" in header:
             reason = mask_explicit_contacts(row[header.index("reason")])
         # If a customer is listed several times, the first reason is used.

@@ -22,7 +22,7 @@ from frgroups.apply.receipt import read_receipt
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, ListError
 from frgroups.internals.checksummed_json import kind_of, read_checksummed
 from frgroups.internals.paths import parse_tenant_folder
-from frgroups.internals.spreadsheets import ZIP_SIGNATURE
+from frgroups.internals.workbooks import ZIP_SIGNATURE
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.suppression_list import SUPPRESSION_LIST

@@ -5,24 +5,30 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from frgroups.errors import InputError, ListError
+from frgroups.internals.id_cells import clean_cell, clean_id, normalize_email
 from frgroups.internals.spreadsheets import (
-    OLD_WORKBOOK_SIGNATURE,
-    SEPARATOR_LINE,
-    ZIP_SIGNATURE,
     Record,
-    clean_cell,
-    even_separators,
-    import_openpyxl,
     normalize_column_name,
+    possible_separators,
     split_records,
+    split_separator_line,
+)
+from frgroups.internals.workbooks import (
+    OLD_WORKBOOK_SIGNATURE,
+    ZIP_SIGNATURE,
+    Sheet,
+    has_escape,
+    import_openpyxl,
+    read_workbook,
 )
 from frgroups.privacy.text_search import compile_word_pattern, count_in_zip, distinctive_ids
-from frgroups.snapshot.customer_lists import OTHER_IDS, USUAL_NAMES
+from frgroups.snapshot.id_columns import OTHER_IDS, USUAL_NAMES
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
@@ -71,11 +77,8 @@ def remove_list_rows(body: bytes, uid: str, ids: Iterable[str]) -> ListRowsResul
 def _remove_from_text(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
     whole, encoding = _decode(body)
     # The byte order mark and the separator line are not part of the first row.
-    text = whole.removeprefix("\ufeff")
-    separator_line = SEPARATOR_LINE.match(text)
-    if separator_line:
-        text = text[separator_line.end() :]
-    records = _records(text)
+    _, separator, text = split_separator_line(whole.removeprefix("\ufeff"))
+    records = _records(text, separator)
     header = next((cells for _, cells in records if any(cells)), [])
     is_of_customer = _row_test(header, uid, ids)
     rows = [cells for _, cells in records if is_of_customer(cells)]
@@ -114,8 +117,8 @@ def _ids_for(column: str, uid: str, ids: frozenset[str]) -> frozenset[str]:
 
 
 def _fold(cell: str) -> str:
-    """Convert an email address to lower case, and return any other id unchanged."""
-    return cell.casefold() if "@" in cell else cell
+    """Normalize an email address as `resolve_customers` does, and return any other id unchanged."""
+    return normalize_email(cell) if "@" in cell else cell
 
 
 def _decode(body: bytes) -> tuple[str, str]:
@@ -139,19 +142,18 @@ def _decode(body: bytes) -> tuple[str, str]:
     raise ListError("The file is neither a text file nor a workbook.")
 
 
-def _records(text: str) -> list[Record]:
+def _records(text: str, separator: str) -> list[Record]:
     """
     Split the text of a list into records, and return each record with its cells.
 
-    The separator is the character that results in rows of the same width. If there is no such character, each line is
-    one cell.
+    The separator is the same that `read_list` uses. If there is no such character, each line is one cell.
     """
-    candidates, message = split_records(text, strict=False)
+    candidates, message = split_records(text, strict=False, separator=separator)
     if message:
         raise ListError(f"The file cannot be split into rows ({message}).")
-    even = even_separators(candidates)
-    if len(even) == 1:
-        return [(raw, [_clean_cell(cell) for cell in cells]) for raw, cells in candidates[even[0]]]
+    possible = possible_separators(candidates)
+    if len(possible) == 1:
+        return [(raw, [_clean_cell(cell) for cell in cells]) for raw, cells in candidates[possible[0]]]
     return [(line, [_clean_cell(line)]) for line in io.StringIO(text, newline="")]
 
 
@@ -159,68 +161,101 @@ def _clean_cell(text: str) -> str:
     cell = clean_cell(text)
     if len(cell) > 1 and cell[0] == cell[-1] == '"':
         cell = cell[1:-1]
-    # In a spreadsheet, a leading apostrophe means that the cell contains text.
-    return cell.removeprefix("'")
+    return clean_id(cell)
 
 
 def _remove_from_workbook(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
+    """
+    Remove the rows from all sheets of a workbook, including hidden sheets and rows.
+
+    The workbook is read with the reader of lists. openpyxl loads it only if rows must be removed.
+    """
     words = compile_word_pattern([uid, *distinctive_ids(ids)])
-    removed: list[list[str]] = []
-    book = _load_workbook(body)
-    for sheet in book.worksheets:
-        rows = [[_workbook_cell(cell.value) for cell in row] for row in sheet.iter_rows()]
-        is_of_customer = _row_test(next(filter(any, rows), []), uid, ids)
-        numbers = [number for number, row in enumerate(rows, 1) if is_of_customer(row)]
-        if not numbers:
-            continue
-        parts = _parts_outside_rows(sheet)
-        if parts:
-            raise ListError(
-                f"Sheet {sheet.title!r} contains {parts}, which could be lost or moved if a row is removed. "
-                "Delete the row in Excel."
-            )
-        removed += [rows[number - 1] for number in numbers]
-        for number in reversed(numbers):
-            sheet.delete_rows(number)
-    if not removed:
+    try:
+        sheets = [worksheet.sheet for worksheet in read_workbook(body, "The workbook")]
+    except ListError:
+        raise
+    except InputError as error:
+        raise ListError(error.message) from error
+    rows_by_title = {sheet.title: rows for sheet in sheets if (rows := _rows_of_customer(sheet, uid, ids))}
+    if not rows_by_title:
         return ListRowsResult(body, [], count_in_zip(body, words))
+    for sheet in sheets:
+        _reject_unsafe_sheet(sheet, rows_by_title)
+    book = _load_workbook(body)
+    for title, rows in rows_by_title.items():
+        _reject_parts(title, {"a table": book[title].tables, "charts or pictures": _drawings(book[title])})
+        _delete_rows(book[title], sorted(rows))
     written = io.BytesIO()
     book.save(written)
+    removed = [row for rows in rows_by_title.values() for row in rows.values()]
     return ListRowsResult(written.getvalue(), removed, count_in_zip(written.getvalue(), words))
 
 
-def _workbook_cell(value: object) -> str:
-    return "" if value is None else _clean_cell(str(value))
+def _rows_of_customer(sheet: Sheet, uid: str, ids: frozenset[str]) -> dict[int, list[str]]:
+    """Return the filled cells of the rows that contain an id of the customer, by row number."""
+    columns = sorted({column for _, cells in sheet.rows for column in cells})
+    header = sheet.rows[0][1] if sheet.rows else {}
+    is_of_customer = _row_test([_clean_cell(header.get(column, "")) for column in columns], uid, ids)
+    rows = {}
+    for number, cells in sheet.rows:
+        # Columns are compared by their position, so the blank cells of a row are added.
+        row = [_clean_cell(cells.get(column, "")) for column in columns]
+        if is_of_customer(row):
+            rows[number] = row
+    return rows
+
+
+def _reject_unsafe_sheet(sheet: Sheet, rows_by_title: Mapping[str, object]) -> None:
+    """Raise ListError if the sheet has content that openpyxl would change or move incorrectly."""
+    if any(has_escape(cell) for _, cells in sheet.rows for cell in cells.values()):
+        _reject_parts(sheet.title, {"escaped characters (_xHHHH_)": True})
+    if sheet.title in rows_by_title:
+        _reject_parts(sheet.title, {"formulas": sheet.has_formulas, "merged cells": sheet.has_merged_cells})
+
+
+def _reject_parts(title: str, parts: Mapping[str, object]) -> None:
+    present = " and ".join(name for name, is_present in parts.items() if is_present)
+    if present:
+        raise ListError(
+            f"Sheet {title!r} contains {present}, which could be lost or moved if a row is removed. "
+            "Delete the row in Excel."
+        )
+
+
+def _delete_rows(worksheet: Any, numbers: Sequence[int]) -> None:
+    """
+    Delete rows with their heights, and move the rows below them up.
+
+    The method `delete_rows` of openpyxl creates all blank cells of the sheet and does not move the row heights.
+    """
+    deleted = frozenset(numbers)
+    cells, shapes = sorted(worksheet._cells.items()), sorted(worksheet.row_dimensions.items())
+    worksheet._cells.clear()
+    worksheet.row_dimensions.clear()
+    for (number, column), cell in cells:
+        if number not in deleted:
+            cell.row = number - bisect_left(numbers, number)
+            worksheet._cells[cell.row, column] = cell
+    for number, shape in shapes:
+        if number not in deleted:
+            shape.index = number - bisect_left(numbers, number)
+            worksheet.row_dimensions[shape.index] = shape
+
+
+def _drawings(worksheet: Any) -> list[Any]:
+    return [*worksheet._charts, *worksheet._images]
 
 
 def _load_workbook(body: bytes) -> Any:
-    try:
-        openpyxl = import_openpyxl()
-    except InputError as error:
-        raise ListError(error.message) from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # openpyxl raises a warning if a workbook has content that openpyxl cannot write.
             warnings.simplefilter("error", UserWarning)
-            return openpyxl.load_workbook(io.BytesIO(body))
+            return import_openpyxl().load_workbook(io.BytesIO(body))
     except UserWarning as error:
         raise ListError("The workbook contains content that would be lost if it were saved again.") from error
     except Exception as error:
         # For a damaged workbook, the zip and XML readers raise many types of errors.
         raise ListError(f"The workbook is damaged ({type(error).__name__}).") from error
-
-
-def _parts_outside_rows(sheet: Any) -> str:
-    """
-    Describe the content of a worksheet that would not move with the rows if a row is deleted.
-
-    If the worksheet contains only plain cells, the result is an empty string.
-    """
-    parts = {
-        "formulas": any(cell.data_type == "f" for row in sheet.iter_rows() for cell in row),
-        "merged cells": sheet.merged_cells.ranges,
-        "a table": sheet.tables,
-        "charts or pictures": sheet._charts or sheet._images,
-    }
-    return " and ".join(name for name, present in parts.items() if present)

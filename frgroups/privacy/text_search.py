@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from frgroups.internals.html import escaped_forms
-from frgroups.internals.spreadsheets import ZIP_SIGNATURE
+from frgroups.internals.workbooks import ZIP_SIGNATURE
 from frgroups.snapshot.schema import CUSTOMERS
 
 # Files that are larger than this number of bytes are mapped into memory.

@@ -12,7 +12,7 @@ import pandas as pd
 
 from frgroups.errors import InputError
 from frgroups.internals.formatting import escape_invisible
-from frgroups.internals.spreadsheets import import_openpyxl
+from frgroups.internals.workbooks import import_openpyxl
 from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.plan_sentences import operations_table

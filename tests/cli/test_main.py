@@ -124,14 +124,14 @@ def test_external_ids(loaded, capsys, tmp_path):
 
 
 def test_control_character_in_a_list(loaded, capsys, tmp_path):
-    "The control characters of an unknown id are escaped in the output."
+    "The control characters of an invalid id are escaped in the error."
     path = tmp_path / "list.csv"
     path.write_text("external_id\nE-un\u202eknown\n", encoding="utf-8")
 
     assert main(["plan", "--group", "Staff", "--list", str(path)]) == 1
 
-    out = capsys.readouterr().out
-    assert "E-un\\u202eknown" in out and "\u202e" not in out
+    out, err = capsys.readouterr()
+    assert "E-un\\u202eknown" in err and "\u202e" not in out + err
 
 
 def test_also(loaded, capsys, tmp_path):
@@ -147,7 +147,7 @@ def test_also(loaded, capsys, tmp_path):
 def test_list_without_known_ids(loaded, capsys, tmp_path):
     "A list without a known id causes an error, unless --ids states the type of the ids."
     path = tmp_path / "list.csv"
-    path.write_text("customer_uid\n28\n32\n", encoding="utf-8")
+    path.write_text("customer_uid\ntypo-1\ntypo-2\n", encoding="utf-8")
     words = ["plan", "--group", "VIP", "--list", str(path)]
 
     assert main(words) == 1

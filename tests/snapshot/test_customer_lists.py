@@ -7,13 +7,15 @@ import sys
 import openpyxl
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import InputError, ListError
 from frgroups.plan.planner import plan_memberships
-from frgroups.snapshot.customer_lists import USUAL_NAMES, read_list, resolve_customers
+from frgroups.snapshot.customer_lists import read_list
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.id_columns import USUAL_NAMES
+from frgroups.snapshot.id_resolution import resolve_customers
 
 
 @pytest.fixture
@@ -125,11 +127,13 @@ def test_documented_column_names():
 
 
 def test_column_priority(write_file):
-    "If several columns have recognized names, the name that is documented first is used unless `column` is passed."
-    path = write_file("id;externalId;customerUid\n1;0150;c-1\n")
+    "If several columns have recognized names, a snapshot or `column` is required. The documented order applies."
+    path = write_file("id;externalId;customerUid\n1;0001;c-1\n")
 
-    assert list(read_list(path)) == ["c-1"]
-    assert list(read_list(path, "external_id")) == ["0150"]
+    assert "'customerUid', 'externalId', and 'id'" in read_error(path)
+    ids = read_list(path, snapshot=sample_snapshot())
+    assert (list(ids), ids.name) == (["c-1"], "customerUid")
+    assert list(read_list(path, "external_id")) == ["0001"]
     assert list(read_list(path, column="id")) == ["1"]
 
 
@@ -186,7 +190,7 @@ def test_single_column(write_file, text, expected, name):
     assert ids.name == name
 
 
-@pytest.mark.parametrize("text", ["alpha\nbeta\ngamma\n", "alpha\nc-1\ngamma\n", "Kari Nordmann\n"])
+@pytest.mark.parametrize("text", ["alpha\nbeta\ngamma\n", "alpha\nc-1\ngamma\n", "alpha\nc-1\n", "Kari Nordmann\n"])
 def test_unclear_first_row(write_file, text):
     "If the first row of a single column could be a name or an id, the file is rejected unless `column` is passed."
     path = write_file(text)
@@ -218,7 +222,7 @@ def test_many_damaged_ids(write_file):
     assert "7.0" not in message
 
 
-@pytest.mark.parametrize("cell", ["1E5", "12.345", "1.2.3", "00e1", "a,5", "nano", "#12"])
+@pytest.mark.parametrize("cell", ["1E5", "1.2.3", "00e1", "a,5", "nano", "#12", "AB 12"])
 def test_number_like_ids(write_file, cell):
     "Strings that look like numbers are valid ids if a spreadsheet would not write a number in that form."
     assert list(read_list(write_file(f'uid;x\n"{cell}";\n'))) == [cell]
@@ -293,12 +297,11 @@ def test_unreadable_paths(tmp_path):
         assert str(path) in read_error(path)
 
 
-any_ids = st.text(st.sampled_from("abcXYZ0189-_"), min_size=1, max_size=8).filter(
-    lambda uid: uid.casefold() not in {"nan", "none", "null", "nat"}
-)
+any_ids = st.from_regex(r"[abcXYZ_-]{0,4}[0189]{1,6}", fullmatch=True)
 words = st.text(st.sampled_from("abc ,;\"\t\n'@æ"), max_size=8)
 
 
+@settings(max_examples=30)
 @given(
     rows=st.lists(st.tuples(any_ids, words), min_size=1, max_size=20),
     separator=st.sampled_from([";", ",", "\t"]),
@@ -422,7 +425,7 @@ def test_resolve_external_ids():
     "The result has one row per unique id, in the given order. Ids are compared exactly."
     ids = pd.Series(["0251", "1", "0001", "0251"])
 
-    table = resolve_customers(sample_snapshot(), ids)
+    table = resolve_customers(sample_snapshot(), ids, allow_similar_ids=True)
 
     assert table.to_dict("list") == {
         "id": ["0251", "1", "0001"],
@@ -560,6 +563,7 @@ def test_invalid_by():
 some_ids = st.sampled_from(["1", "01", "2", "3", "4"])
 
 
+@settings(max_examples=30)
 @given(
     external_ids=st.lists(st.none() | some_ids, min_size=1, max_size=6),
     directory_rows=st.lists(st.tuples(st.sampled_from(["c-1", "c-2", "d-1", "d-2"]), some_ids), max_size=6),
@@ -571,7 +575,7 @@ def test_outcome_property(external_ids, directory_rows, ids):
     directory = pd.DataFrame(directory_rows, columns=["customer_uid", "external_id"], dtype="str")
     id_in_snapshot = {f"c-{n}": id_ for n, id_ in enumerate(external_ids, 1) if id_}
 
-    table = resolve_customers(snapshot, ids, directory=directory)
+    table = resolve_customers(snapshot, ids, directory=directory, allow_similar_ids=True)
 
     assert list(table["id"]) == list(dict.fromkeys(ids))
     for row in table.itertuples():

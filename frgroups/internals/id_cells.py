@@ -1,0 +1,292 @@
+"""Clean the cells of an id column, and detect cells that a spreadsheet has damaged or that are not ids."""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from frgroups.errors import ListError
+from frgroups.internals.formatting import agree
+from frgroups.internals.redaction import safe_repr
+from frgroups.internals.workbooks import CELL_KINDS, NonTextCell, has_escape
+
+# Characters of these categories are removed from both ends of a cell and rejected inside an id: control, format,
+# space, and separator characters. Only the space U+0020 is allowed inside an id.
+_INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+# An id must not contain unassigned and private characters either, letters and marks that are not visible, or U+FFFD,
+# which replaces a character that could not be decoded.
+_UNPRINTABLE = _INVISIBLE | {"Cn", "Co", "Cs"}
+_BLANK_LETTERS = re.compile(
+    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffd\U000e0100-\U000e01ef]"
+)
+
+# In a spreadsheet, a leading apostrophe means that the cell contains text.
+_TEXT_PREFIX = "'"
+_APOSTROPHES = "'`´\u02bc\u2018\u2019\u201b\u2032\uff07"
+_FORMULA_OF_TEXT = re.compile(r'="(.*)"', re.DOTALL)
+
+_SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+")
+_DECIMAL = re.compile(r"[+-]?\d+(?:,\d+|\.0+)")
+_PERCENTAGE = re.compile(r"[+-]?\d+([.,]\d+)?\s?%")
+# Groups of three digits (in India, also of two) with a space of any width, an apostrophe, or a punctuation mark.
+_GROUP_SEPARATOR = rf"[\s{_APOSTROPHES}.,·٬]"
+_GROUPED = re.compile(rf"[+-]?\d{{1,3}}(?:,\d\d)*(?:{_GROUP_SEPARATOR}\d{{3}})+(?:[.,]\d+)?")
+_AMOUNT = re.compile(
+    r"\(?(?:kr\.?|nok|sek|dkk|isk|eur|usd|gbp|chf|pln|zł|[€$£¥])?\s?[+-]?\d[\d\s.,']*\)?\s?"
+    r"(?:kr\.?|nok|sek|dkk|isk|eur|usd|gbp|chf|pln|zł|[€$£¥]|,-)?",
+    re.IGNORECASE,
+)
+_BOOLEANS = frozenset(
+    {"true", "false", "sann", "usann", "sant", "falskt", "falsk", "wahr", "falsch", "tosi", "epätosi"}
+)
+_MISSING_VALUES = frozenset(
+    {"nan", "none", "null", "<na>", "nat", "n/a", "n.a.", "(null)", "[null]", "<null>", "\\n", "undefined", "(blank)"}
+)
+# LibreOffice shows some errors as a word and a number.
+_NUMBERED_ERROR = re.compile(
+    r"(err|error|fel|feil|fejl|fehler|virhe|erreur|erro|fout|błąd|chyba)\s?:\s?\d{3}", re.IGNORECASE
+)
+_TOTALS = (
+    *("total", "totals", "totalt", "totalsum", "grand total", "subtotal", "sum", "sums", "delsum", "summe", "summa"),
+    *("gesamt", "gesamtsumme", "insgesamt", "i alt", "ialt", "antall", "antal", "anzahl", "yhteensä"),
+    *("count", "totaal", "totale", "suma", "razem", "soma", "somme"),
+)
+_TOTAL = re.compile(rf"(?:{'|'.join(_TOTALS)})(?:\s*[:=(].*|\s+\d.*|\s*)", re.IGNORECASE | re.DOTALL)
+
+_FORMATTED_NUMBER = "a number with thousands separators"
+_MISSING_VALUE = "a missing value"
+_CONVERTED = frozenset({*CELL_KINDS.values(), _FORMATTED_NUMBER, _MISSING_VALUE})
+# Most ids match this pattern, which avoids the slower checks. It excludes "nan", "1E-15", and "c-2_x000D_".
+_INTACT = re.compile(r"(?=.*[0-9])(?:[A-Za-z0-9]+|(?!.*_[xX])[A-Za-z][A-Za-z0-9_-]*)|[A-Za-z0-9-]{20,}")
+
+_ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+NumberedCell = tuple[int, str]  # A row number and the text of a cell.
+
+
+def strip_invisible(text: str) -> str:
+    r"""
+    Remove whitespace, control characters, and format characters from both ends of a string.
+
+    Examples
+    --------
+    >>> strip_invisible("\u202a c-1\u00a0\u202c\x01")
+    'c-1'
+    """
+    if text.isascii() and text.isprintable():
+        return text.strip()
+    start, end = 0, len(text)
+    while start < end and unicodedata.category(text[start]) in _INVISIBLE:
+        start += 1
+    while end > start and unicodedata.category(text[end - 1]) in _INVISIBLE:
+        end -= 1
+    return text[start:end]
+
+
+def clean_cell(cell: str) -> str:
+    """
+    Return a cell without surrounding invisible characters. A formula such as ="0150" is replaced with its text.
+
+    Examples
+    --------
+    >>> clean_cell(' ="0150"')
+    '0150'
+    """
+    if isinstance(cell, NonTextCell):
+        return NonTextCell(strip_invisible(cell), cell.kind)
+    trimmed = strip_invisible(cell)
+    formula = trimmed.startswith("=") and _FORMULA_OF_TEXT.fullmatch(trimmed)
+    if formula:
+        return strip_invisible(formula[1])
+    return trimmed
+
+
+def clean_id(cell: str) -> str:
+    """
+    Return a cleaned cell without the apostrophe that marks text in a spreadsheet.
+
+    Examples
+    --------
+    >>> clean_id("'0150")
+    '0150'
+    """
+    if isinstance(cell, NonTextCell) or not cell.startswith(_TEXT_PREFIX):
+        return cell
+    return strip_invisible(cell[1:])
+
+
+def normalize_email(address: str) -> str:
+    """
+    Return an email address with the letters A-Z in lower case, without surrounding invisible characters.
+
+    Other letters do not change, because mail servers do not treat them as equal. For example, `casefold` would
+    convert "moß" to "moss", which is the address of another person.
+
+    Examples
+    --------
+    >>> normalize_email(" Moß@Example.com")
+    'moß@example.com'
+    """
+    return strip_invisible(address).translate(_ASCII_LOWER)
+
+
+def first_invisible(text: str) -> str:
+    r"""
+    Return the first invisible character of a string as its code point, or "" if all characters are visible.
+
+    Examples
+    --------
+    >>> first_invisible("c\u200b-1"), first_invisible("AB 12")
+    ('U+200B', '')
+    """
+    if text.isascii() and text.isprintable():
+        return ""
+    for character in text:
+        is_blank = unicodedata.category(character) in _UNPRINTABLE or _BLANK_LETTERS.match(character)
+        if is_blank and character != " ":
+            return f"U+{ord(character):04X}"
+    return ""
+
+
+def reject_damaged_ids(cells: Iterable[NumberedCell], source: Path) -> None:
+    """
+    Raise ListError if a cell is not the id that was exported.
+
+    The cells were converted to numbers, dates, or errors by a spreadsheet, or contain invisible characters.
+    """
+    damaged = [(number, cell, damage) for number, cell in cells if (damage := damage_of(cell))]
+    if not damaged:
+        return
+    shown = [f"row {number} ({safe_repr(str(cell))[1:-1][:40]})" for number, cell, _ in damaged[:2]]
+    examples = " and ".join(shown)
+    if len(damaged) > 2:
+        examples += f" and {len(damaged) - 2:,} more"
+    action = "Correct the ids, or export the list again."
+    if damaged[0][2] in _CONVERTED:
+        action = (
+            "Digits or leading zeros can be lost. Export the list again. To open the list in Excel, import the id "
+            "column as text."
+        )
+    raise ListError(
+        f"{source} contains {len(damaged):,} damaged {agree(len(damaged), 'id', 'ids')}: {examples}. Ids must be "
+        f"text, got {damaged[0][2]}. {action}"
+    )
+
+
+def reject_converted_names(cells: Iterable[NumberedCell], source: Path) -> None:
+    """
+    Raise ListError if a spreadsheet has converted the names in a column to numbers, dates, or errors.
+
+    Unlike an id, a name can contain any character, for example "#1 VIP", "#VIP", or an emoji.
+    """
+    converted = [
+        (number, cell)
+        for number, cell in cells
+        if damage_of(cell) in _CONVERTED and (not cell.startswith("#") or cell[-1] in "!?" or "/" in cell)
+    ]
+    reject_damaged_ids(converted, source)
+
+
+def damage_of(cell: str) -> str:
+    """
+    Return the value to which a program converted an id, such as "a number", or "" if the id is intact.
+
+    Examples
+    --------
+    >>> damage_of("150.0"), damage_of("#VÆRDI!"), damage_of("0150")
+    ('a number', 'an Excel error', '')
+    """
+    if isinstance(cell, NonTextCell):
+        return cell.kind
+    if _INTACT.fullmatch(cell):
+        return ""
+    text = unicodedata.normalize("NFKC", cell)
+    if _DECIMAL.fullmatch(text) or _SCIENTIFIC.fullmatch(text) or _PERCENTAGE.fullmatch(text):
+        return CELL_KINDS["n"]
+    if _GROUPED.fullmatch(text) or _GROUPED.fullmatch(cell):
+        return _FORMATTED_NUMBER
+    # An amount without a currency or parentheses, such as a phone number, can be an id.
+    if _AMOUNT.fullmatch(text) and (not re.fullmatch(r"[+-]?\d[\d\s.,']*", text)):
+        return _FORMATTED_NUMBER
+    if text.casefold() in _BOOLEANS:
+        return CELL_KINDS["b"]
+    if text.casefold() in _MISSING_VALUES:
+        return _MISSING_VALUE
+    if _is_spreadsheet_error(text):
+        return CELL_KINDS["e"]
+    if has_escape(cell):
+        return "the escape of a character (_xHHHH_)"
+    if cell.startswith(tuple(_APOSTROPHES)) or cell.endswith(tuple(_APOSTROPHES)):
+        return "a value with an apostrophe at an end"
+    invisible = first_invisible(cell)
+    if invisible:
+        return f"a value that contains the invisible character {invisible}"
+    if cell and not any(map(str.isalnum, cell)):
+        return "a value without letters and digits"
+    return ""
+
+
+def _is_spreadsheet_error(text: str) -> bool:
+    """
+    Return True if a cell contains an error of a spreadsheet program in any language.
+
+    Every error word starts with "#" and has no digits, except for the division by zero, whose word ends with "/0!".
+    This also holds for translated error words such as #VÆRDI!, for words that later versions add, and for a column
+    that is too narrow (####).
+    """
+    if _NUMBERED_ERROR.fullmatch(text):
+        return True
+    if not text.startswith("#"):
+        return False
+    return text[-1] in "!?" or not any(map(str.isdigit, text.replace("/0", "")))
+
+
+def is_total(cell: str) -> bool:
+    """
+    Return True if a cell is the label of a totals row.
+
+    Examples
+    --------
+    >>> is_total("Totalt:"), is_total("Sum: 12"), is_total("sum-12")
+    (True, True, False)
+    """
+    return _TOTAL.fullmatch(cell) is not None
+
+
+def looks_like_id(cell: str) -> bool:
+    """
+    Return True if a cell contains a digit or an "@", and no whitespace.
+
+    Examples
+    --------
+    >>> looks_like_id("c-1"), looks_like_id("Kari Nordmann"), looks_like_id("VIP")
+    (True, False, False)
+    """
+    return re.fullmatch(r"\S*[\d@]\S*", cell) is not None
+
+
+def reject_notes(cells: Sequence[NumberedCell], lone_rows: frozenset[int], source: Path) -> None:
+    """
+    Raise ListError if the id column contains the label of a totals row or a note below the table.
+
+    Parameters
+    ----------
+    cells
+        Row number and id of each row that has an id.
+    lone_rows
+        Numbers of the rows that have fewer cells than the header or no other filled cell.
+    source
+        Path of the file.
+    """
+    n_ids = sum(looks_like_id(cell) for _, cell in cells)
+    for number, cell in cells:
+        has_words = re.search(r"\s", cell) is not None and re.search(r"[^\W\d_]", cell) is not None
+        is_word = number in lone_rows and not looks_like_id(cell)
+        if is_total(cell) or (has_words and n_ids) or (is_word and 2 * n_ids > len(cells)):
+            raise ListError(
+                f"{source}, row {number}: {safe_repr(str(cell))} does not look like an id. Delete the row if it is a "
+                "total or a note, or correct the id."
+            )

@@ -1,0 +1,301 @@
+r"""
+Read the filled cells of Excel workbooks (.xlsx).
+
+All code that reads workbooks uses `read_workbook`. Only filled cells are stored, because the used range of a sheet
+with one distant cell contains billions of empty cells. openpyxl parses the XML, but its worksheet objects are not
+used, because they create the empty cells of the used range and of merged ranges.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from frgroups.errors import InputError, ListError
+from frgroups.internals.formatting import format_size
+
+ZIP_SIGNATURE = b"PK\x03\x04"  # Excel workbooks (.xlsx) are zip files.
+OLD_WORKBOOK_SIGNATURE = b"\xd0\xcf\x11\xe0"  # Old (.xls) and encrypted workbooks start with these bytes.
+
+# Maximum size of the unpacked workbook in bytes. The file of a million rows has about 200 MB.
+MAX_UNPACKED_BYTES = 512 * 2**20
+# Rows and columns that are smaller than these values are not legible, so they are treated like hidden ones.
+MIN_ROW_HEIGHT = 3.0  # points
+MIN_COLUMN_WIDTH = 0.5  # characters
+
+# Excel stores the character U+000D as "_x000D_", and the text "_x000D_" as "_x005F_x000D_" (ECMA-376, ST_Xstring).
+_ESCAPE = re.compile(r"(?:_x[0-9A-Fa-f]{4}_)+")
+CELL_KINDS = {"n": "a number", "d": "a date", "b": "TRUE or FALSE", "f": "a formula", "e": "an Excel error"}
+
+Cells = dict[int, str]  # The filled cells of a row by column number. The first column has the number 1.
+
+
+class NonTextCell(str):
+    """Workbook cell that is not text, for example a number. An id column must not contain such cells."""
+
+    kind: str
+
+    def __new__(cls, text: str, kind: str) -> NonTextCell:
+        """Create a cell from its text and a description of its kind, such as "a number"."""
+        cell = super().__new__(cls, text)
+        cell.kind = kind
+        return cell
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """
+    Filled cells of a worksheet.
+
+    Attributes
+    ----------
+    title
+        Name of the sheet.
+    rows
+        Row number and filled cells of each row that is not empty. A cell that is not text is a NonTextCell.
+    hidden_rows
+        Numbers of the filled rows that are not visible: hidden, filtered, collapsed, or of height 0.
+    hidden_columns
+        Numbers of the filled columns that are not visible.
+    has_formulas, has_merged_cells
+        Whether the sheet contains formulas or merged cells.
+    """
+
+    title: str
+    rows: list[tuple[int, Cells]]
+    hidden_rows: list[int]
+    hidden_columns: list[int]
+    has_formulas: bool
+    has_merged_cells: bool
+
+
+@dataclass(frozen=True)
+class SheetSource:
+    """A worksheet that is parsed when `sheet` is accessed for the first time."""
+
+    title: str
+    is_visible: bool
+    _workbook: str
+    _worksheet: Any
+    _strings: list[str]
+
+    @cached_property
+    def sheet(self) -> Sheet:
+        """The filled cells of the worksheet."""
+        with _corrupt_as_list_error(self._workbook):
+            return _read_sheet(self._worksheet, self._strings)
+
+
+def read_workbook(body: bytes, name: str) -> list[SheetSource]:
+    """
+    Return the worksheets of a workbook, including hidden ones.
+
+    Parameters
+    ----------
+    body
+        Content of the .xlsx file.
+    name
+        Name of the workbook for error messages.
+
+    Raises
+    ------
+    InputError
+        openpyxl is not installed.
+    ListError
+        The workbook is corrupt, or its unpacked size exceeds `MAX_UNPACKED_BYTES`.
+    """
+    import_openpyxl()
+    from openpyxl.reader.excel import ExcelReader
+
+    _check_unpacked_size(body, name)
+    with _corrupt_as_list_error(name):
+        strings = _shared_strings(body)
+        reader = ExcelReader(io.BytesIO(body), read_only=True)
+        reader.read_strings = lambda: None  # The shared strings were read above.
+        reader.read()
+        book = reader.wb
+        # Chart sheets have no cells.
+        worksheets = [sheet for sheet in book.worksheets if hasattr(sheet, "_get_source")]
+        return [
+            SheetSource(sheet.title, sheet.sheet_state == "visible", name, sheet, strings) for sheet in worksheets
+        ]
+
+
+def import_openpyxl() -> Any:
+    """Import the optional dependency openpyxl. Raise InputError if it is not installed."""
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise InputError(
+            'Excel workbooks require the package openpyxl. Run pip install "frgroups[excel]".'
+        ) from error
+    return openpyxl
+
+
+def decode_escapes(text: str) -> str:
+    r"""
+    Replace the escapes of a workbook string with the characters that Excel shows.
+
+    Examples
+    --------
+    >>> decode_escapes("c-2_x000D_"), decode_escapes("a_x005F_x000D_"), decode_escapes("_xD83D__xDE00_")
+    ('c-2\r', 'a_x000D_', '😀')
+    """
+    if "_x" not in text:
+        return text
+    return _ESCAPE.sub(_decode_match, text)
+
+
+def has_escape(text: str) -> bool:
+    """
+    Return True if a string contains the escape of a character, in upper or lower case.
+
+    A program that does not decode the strings of a workbook writes such escapes to its export.
+
+    Examples
+    --------
+    >>> has_escape("c-2_x000D_"), has_escape("c-2_X0009_"), has_escape("c_x1")
+    (True, True, False)
+    """
+    return re.search(r"_[xX][0-9A-Fa-f]{4}_", text) is not None
+
+
+def _decode_match(match: re.Match[str]) -> str:
+    units = [int(escape[2:6], 16) for escape in re.findall(r"_x.{4}_", match[0])]
+    # A character outside the basic multilingual plane is stored as two escapes, which are UTF-16 surrogates.
+    return b"".join(unit.to_bytes(2, "little") for unit in units).decode("utf-16-le", "replace")
+
+
+@contextmanager
+def _corrupt_as_list_error(name: str) -> Iterator[None]:
+    """Convert the many exceptions of the zip and XML readers to a ListError."""
+    try:
+        with warnings.catch_warnings():
+            # openpyxl warns about unsupported styles and validations, which do not affect the cells.
+            warnings.simplefilter("ignore")
+            yield
+    except Exception as error:
+        raise ListError(
+            f"{name} is corrupt ({type(error).__name__}). Save the workbook again as .xlsx or CSV UTF-8."
+        ) from error
+
+
+def _check_unpacked_size(body: bytes, name: str) -> None:
+    with _corrupt_as_list_error(name), zipfile.ZipFile(io.BytesIO(body)) as parts:
+        # The zip reader stops at the stated size of a part, so a wrong size cannot exceed the limit.
+        size = sum(part.file_size for part in parts.infolist())
+    if size > MAX_UNPACKED_BYTES:
+        raise ListError(
+            f"{name} is too large ({format_size(size)} unpacked, the maximum is {format_size(MAX_UNPACKED_BYTES)}). "
+            "Save only the list as CSV UTF-8."
+        )
+
+
+def _shared_strings(body: bytes) -> list[str]:
+    """
+    Return the shared strings of a workbook without decoding their escapes.
+
+    The function of openpyxl removes parts of escaped underscores, so that the escapes could not be decoded later.
+    """
+    from openpyxl.cell.text import Text
+    from openpyxl.packaging.manifest import Manifest
+    from openpyxl.xml.constants import ARC_CONTENT_TYPES, SHARED_STRINGS, SHEET_MAIN_NS
+    from openpyxl.xml.functions import fromstring, iterparse
+
+    with zipfile.ZipFile(io.BytesIO(body)) as parts:
+        part = Manifest.from_tree(fromstring(parts.read(ARC_CONTENT_TYPES))).find(SHARED_STRINGS)
+        if part is None:
+            return []
+        strings = []
+        with parts.open(part.PartName[1:]) as source:
+            for _, node in iterparse(source):
+                if node.tag == f"{{{SHEET_MAIN_NS}}}si":
+                    strings.append(_text_of(node, Text))
+                    node.clear()
+    return strings
+
+
+def _text_of(node: Any, text_type: Any) -> str:
+    if len(node) == 1 and node[0].tag.endswith("}t"):  # Most strings have no formatting.
+        return node[0].text or ""
+    return str(text_type.from_tree(node).content)
+
+
+def _read_sheet(worksheet: Any, strings: list[str]) -> Sheet:
+    from openpyxl.worksheet._reader import WorkSheetParser
+
+    book = worksheet.parent
+    rows: list[tuple[int, Cells]] = []
+    has_formulas = False
+    with worksheet._get_source() as source:
+        parser = WorkSheetParser(
+            source,
+            strings,
+            epoch=book.epoch,
+            date_formats=book._date_formats,
+            timedelta_formats=book._timedelta_formats,
+        )
+        for number, parsed_cells in parser.parse():
+            cells: Cells = {}
+            for cell in parsed_cells:
+                has_formulas = has_formulas or cell["data_type"] == "f"
+                text = _cell_text(cell["value"], cell["data_type"])
+                if text:
+                    cells[cell["column"]] = text
+            if cells:
+                rows.append((number, cells))
+    rows.sort(key=lambda row: row[0])
+    columns = sorted({column for _, cells in rows for column in cells})
+    default_height = _size(getattr(parser, "sheet_format", None), "defaultRowHeight")
+    default_width = _size(getattr(parser, "sheet_format", None), "defaultColWidth")
+    shapes = list(parser.column_dimensions.values())
+    return Sheet(
+        worksheet.title,
+        rows,
+        [n for n, _ in rows if _is_hidden(parser.row_dimensions.get(str(n)), "ht", default_height, MIN_ROW_HEIGHT)],
+        [n for n in columns if _is_hidden(_shape_of(n, shapes), "width", default_width, MIN_COLUMN_WIDTH)],
+        has_formulas,
+        bool(parser.merged_cells and parser.merged_cells.mergeCell),
+    )
+
+
+def _cell_text(value: Any, data_type: str) -> str:
+    if value is None:
+        return ""
+    if data_type == "s":
+        return decode_escapes(value)
+    # An array formula is an object with the attribute `text`.
+    return NonTextCell(str(getattr(value, "text", value)), CELL_KINDS.get(data_type, f"a cell of kind {data_type!r}"))
+
+
+def _shape_of(column: int, shapes: list[dict[str, str]]) -> Mapping[str, str] | None:
+    return next((shape for shape in shapes if int(shape["min"]) <= column <= int(shape["max"])), None)
+
+
+def _size(sheet_format: Any, name: str) -> float | None:
+    size = getattr(sheet_format, name, None)
+    return None if size is None else float(size)
+
+
+def _is_hidden(shape: Mapping[str, str] | None, size_name: str, default: float | None, smallest: float) -> bool:
+    """
+    Return True if a row or column is not visible.
+
+    The setting zeroHeight of a sheet is ignored, because it hides only rows without data.
+    """
+    size = default
+    if shape is not None:
+        if shape.get("hidden") in ("1", "true"):
+            return True
+        if size_name in shape:
+            size = float(shape[size_name])
+        elif shape.get("customHeight") in ("1", "true"):
+            return True  # openpyxl omits a height of 0.
+    return size is not None and size < smallest

@@ -1,0 +1,360 @@
+"""Find the id column of a customer list, and read its cells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from frgroups.errors import ListError
+from frgroups.internals.formatting import format_list, pluralize
+from frgroups.internals.id_cells import (
+    NumberedCell,
+    clean_id,
+    is_total,
+    looks_like_id,
+    reject_damaged_ids,
+    reject_notes,
+)
+from frgroups.internals.redaction import safe_repr
+from frgroups.internals.spreadsheets import Table, has_separator, normalize_column_name, other_separator
+from frgroups.internals.workbooks import NonTextCell
+
+_COLUMN_IN_CLI = (
+    "To choose the id column of a file for `frgroups plan --list`, pass --column. In any other list, rename the id "
+    "column to customer_uid or external_id."
+)
+_IF_ID = "If the first row contains an id, insert a row with the column name customer_uid above it."
+
+USUAL_NAMES = (
+    *("customer_uid", "customer_id", "uid"),
+    *("external_id", "external_customer_id", "customer_number", "customer_no"),
+    *("kundenummer", "kundenr", "kunde_id", "kundnummer", "kundnr", "kund_id", "kunden_nummer", "asiakasnumero"),
+    "id",
+)
+OTHER_IDS = ("email", "e_mail", "e_post", "epost", "mobile", "mobil", "phone", "loyalty_id", "medlemsnummer")
+_KNOWN_NAMES = frozenset(map(normalize_column_name, (*USUAL_NAMES, *OTHER_IDS)))
+# Words in the name of an only column. In a file with several columns, such a column can contain names.
+_NAMES_OF_ONLY_COLUMN = frozenset(
+    {
+        *("customer", "customers", "kunde", "kunder", "kund", "kunden", "asiakas", "asiakkaat"),
+        *("member", "members", "medlem", "medlemmer", "medlemmar", "number", "nummer", "nr", "ids", "uids"),
+    }
+)
+_UID_NAMES = frozenset({"customeruid", "uid"})
+_EXTERNAL_ID_NAMES = frozenset({"externalid", "externalcustomerid"})
+
+_MAX_TITLE_ROWS = 20
+_MAX_SHOWN = 3
+
+
+def find_id_column(table: Table, column: str | None) -> tuple[int, str, bool]:
+    """
+    Return the position and name of the id column, and whether the first row contains column names.
+
+    Parameters
+    ----------
+    table
+        Rows of the list.
+    column
+        Name of the id column. None uses the only column, or the first column with a usual name.
+
+    Raises
+    ------
+    ListError
+        The column does not exist, or it is not clear which column contains the ids.
+    """
+    header = table.rows[0][1]
+    _reject_single_column_of_several(table)
+    if column is not None:
+        position = find_column(header, column, table.source)
+        if position is None:
+            _reject_title_row(table)
+            raise ListError(f"{table.source} has no column {column!r}. {describe_columns(header)}")
+        return position, header[position], True
+    usual = usual_columns(table)
+    if usual:
+        return usual[0], header[usual[0]], True
+    if table.width == 1:
+        if _has_header(table):
+            return 0, header[0], True
+        return 0, "id", False
+    _reject_title_row(table)
+    raise ListError(
+        f"{table.source} has {table.width} columns, but none of them has a usual name for an id column, such as "
+        f"customer_uid, external_id, or kundenummer. {describe_columns(header)}",
+        hint="Pass column= to choose the id column.",
+        cli_hint=_COLUMN_IN_CLI,
+    )
+
+
+def usual_columns(table: Table) -> list[int]:
+    """Return the positions of the columns that have a usual name of an id column, in the order of `USUAL_NAMES`."""
+    positions = [find_column(table.rows[0][1], usual, table.source, exact=False) for usual in USUAL_NAMES]
+    return list(dict.fromkeys(position for position in positions if position is not None))
+
+
+def find_column(header: Sequence[str], name: str, source: Path, *, exact: bool = True) -> int | None:
+    """
+    Return the position of the column with the given name, or None if it does not exist.
+
+    If `exact` is True, a column with exactly this name is preferred. If there is no such column, case, spaces,
+    underscores, periods, and hyphens are ignored. A ListError is raised if several columns match.
+    """
+    matches: list[int] = []
+    if exact:
+        matches = [position for position, cell in enumerate(header) if cell == name.strip()]
+    if not matches:
+        normalized = [normalize_column_name(cell) for cell in header]
+        matches = [n for n, cell in enumerate(normalized) if header[n] and cell == normalize_column_name(name)]
+    if len(matches) > 1:
+        names = format_list([repr(header[position]) for position in matches])
+        raise ListError(
+            f"{source} has {len(matches)} columns that match the name {name!r}: {names}.",
+            hint="Rename one of these columns, or pass the exact name of the id column as column=.",
+            cli_hint=f"Rename one of these columns. {_COLUMN_IN_CLI}",
+        )
+    if not matches:
+        return None
+    return matches[0]
+
+
+def describe_columns(header: Sequence[str]) -> str:
+    """Return a sentence that lists the column names, or a hint if the first row looks like customer data."""
+    if any(_looks_like_data(cell) for cell in header):
+        return "The first row looks like data. Insert a row of column names above it."
+    return f"Its columns are {format_list([repr(cell) for cell in header if cell], 20)}."
+
+
+def read_id_column(
+    table: Table, position: int, *, has_header: bool = True, rejects_words: bool = False
+) -> list[NumberedCell]:
+    """
+    Return the row number and the id of each row, including rows without an id.
+
+    Parameters
+    ----------
+    table
+        Rows of the list.
+    position
+        Position of the id column.
+    has_header
+        Whether the first row contains column names.
+    rejects_words
+        Whether to reject words in rows without other filled cells, because they can be notes below the table.
+
+    Raises
+    ------
+    ListError
+        A cell was damaged by a spreadsheet, repeats the header, or is a note or the label of a total.
+    """
+    rows = table.rows[1:] if has_header else table.rows
+    cells = [(number, clean_id(row[position])) for number, row in rows]
+    filled = [(number, cell) for number, cell in cells if cell]
+    header = table.rows[0][1][position] if has_header else ""
+    _reject_repeated_header(filled, header, table.source)
+    reject_damaged_ids(filled, table.source)
+    lone_rows: set[int] = set()
+    if rejects_words and table.width > 1:
+        lone_rows = {number for number, row in rows if sum(map(bool, row)) == 1}.union(table.short_rows)
+    reject_notes(filled, frozenset(lone_rows), table.source)
+    _reject_total_in_last_row(rows, position, table.source)
+    return cells
+
+
+def reject_broken_rows(table: Table, position: int) -> None:
+    """
+    Raise ListError if a row of a CSV file that is shorter than the header does not contain an id.
+
+    Excel omits blank cells at the end of a row, so a short row is valid. However, a row that ends before the id
+    column can be the second half of a row with a line break, and an id that contains a separator is a row with
+    another separator.
+    """
+    for number, row in table.rows:
+        n_cells = table.short_rows.get(number)
+        if n_cells is not None and (n_cells <= position or has_separator(row[position])):
+            raise ListError(
+                f"{table.source} has rows with different numbers of cells: row {number} has "
+                f"{pluralize(n_cells, 'cell')} and the first row has {table.width}. Correct the row, or use the same "
+                "separator in all rows."
+            )
+
+
+def reject_unclear_columns(table: Table, positions: Sequence[int]) -> None:
+    """
+    Raise ListError if several columns have usual names and contain different ids.
+
+    Without a snapshot, it is not known if the ids in a row belong to the same customer.
+    """
+    first, *others = positions
+    if all(row[first] == row[other] for _, row in table.rows[1:] for other in others):
+        return
+    names = format_list([repr(table.rows[0][1][position]) for position in positions])
+    raise ListError(
+        f"{table.source} has {len(positions)} columns that can contain the ids: {names}.",
+        hint="Pass column= to choose one, or pass snapshot= to check that the ids in each row belong to the same "
+        "customer.",
+        cli_hint=_COLUMN_IN_CLI,
+    )
+
+
+def reject_contradictions(table: Table, positions: Sequence[int], customers: pd.DataFrame) -> None:
+    """
+    Raise ListError if the id columns of a row refer to different customers.
+
+    Parameters
+    ----------
+    table
+        Rows of the list.
+    positions
+        Positions of the id columns. The first one is the column that is used.
+    customers
+        The known customers.
+    """
+    header = table.rows[0][1]
+    columns = [[(number, clean_id(cell)) for number, cell in table.column(position)] for position in positions]
+    used, *others = [_IdColumn(header[n], cells, customers) for n, cells in zip(positions, columns, strict=True)]
+    for other in others:
+        if used.kind is None or other.kind is None:
+            continue
+        rows = [
+            number
+            for (number, used_id), (_, other_id) in zip(used.cells, other.cells, strict=True)
+            if used_id and other_id and used.contradicts(used_id, other, other_id)
+        ]
+        if rows:
+            shown = format_list([str(number) for number in rows], _MAX_SHOWN)
+            raise ListError(
+                f"{table.source} has {pluralize(len(rows), 'row')} in which the columns {used.name!r} and "
+                f"{other.name!r} refer to different customers: row {shown}. Correct the rows.",
+                hint="To use only one of the columns, pass column=.",
+                cli_hint="To use only one of the columns, pass --column with --list, or delete the other column.",
+            )
+
+
+class _IdColumn:
+    """The cells of an id column and the known customers to whom they refer."""
+
+    def __init__(self, name: str, cells: Sequence[NumberedCell], customers: pd.DataFrame) -> None:
+        self.name, self.cells = name, cells
+        ids = pd.Series([cell for _, cell in cells], dtype="str")
+        n_known = {kind: int(customers[kind].isin(ids).sum()) for kind in ("customer_uid", "external_id")}
+        normalized = normalize_column_name(name)
+        self.kind: str | None = max(n_known, key=lambda kind: n_known[kind])
+        if normalized in _UID_NAMES:
+            self.kind = "customer_uid"
+        elif normalized in _EXTERNAL_ID_NAMES:
+            self.kind = "external_id"
+        elif not n_known[self.kind]:
+            self.kind = None
+        self._customers: dict[str, set[str]] = {}
+        if self.kind is not None:
+            known = customers[customers[self.kind].isin(ids)]
+            for customer_id, uid in zip(known[self.kind], known["customer_uid"], strict=True):
+                self._customers.setdefault(customer_id, set()).add(uid)
+        self._all_customers = customers
+
+    def contradicts(self, own_id: str, other: _IdColumn, other_id: str) -> bool:
+        """Return True if the id of this column and the id of another column cannot belong to the same customer."""
+        own, others = self._customers.get(own_id, set()), other._customers.get(other_id, set())
+        if own and others:
+            return not own & others
+        # The customer is known by one of the ids, and has another id in the other column.
+        if own:
+            return other.has_other_id(own)
+        return bool(others) and self.has_other_id(others)
+
+    def has_other_id(self, uids: Iterable[str]) -> bool:
+        """Return True if all of the given customers have an id of the kind of this column."""
+        return self._uids_with_id.issuperset(uids)
+
+    @cached_property
+    def _uids_with_id(self) -> frozenset[str]:
+        customers = self._all_customers
+        return frozenset(customers.loc[customers[self.kind].notna(), "customer_uid"])
+
+
+def _reject_single_column_of_several(table: Table) -> None:
+    if table.width > 1 or normalize_column_name(table.rows[0][1][0]) in _KNOWN_NAMES:
+        return
+    cells = [row[0] for _, row in table.rows]
+    separator = other_separator(cells) or _separator_in_name(cells)
+    if separator:
+        raise ListError(
+            f"{table.source} seems to have several columns that are separated by the {separator}. Save the file with "
+            "the separator semicolon, comma, tab, or vertical bar. If it has only one column, write customer_uid or "
+            "external_id in its first row."
+        )
+
+
+def _separator_in_name(cells: Sequence[str]) -> str:
+    """Return a hyphen, period, or underscore that divides a usual column name from another name, or ""."""
+    for separator, name in (("-", "hyphen (-)"), (".", "period (.)"), ("_", "underscore (_)")):
+        pieces = cells[0].split(separator)
+        has_name = any(normalize_column_name(piece) in _KNOWN_NAMES for piece in pieces)
+        if len(pieces) > 1 and has_name and 2 * sum(separator in cell for cell in cells[1:]) > len(cells) - 1:
+            return name
+    return ""
+
+
+def _reject_title_row(table: Table) -> None:
+    """Raise ListError if a row below the first row contains a usual column name, so that the first row is a title."""
+    for number, row in table.rows[1:_MAX_TITLE_ROWS]:
+        pieces = [piece for cell in row for piece in re.split(r"[;,\t|]", cell)]
+        if any(normalize_column_name(piece) in _KNOWN_NAMES for piece in pieces):
+            raise ListError(
+                f"The header of {table.source} seems to be row {number}, because that row contains a usual column "
+                "name and the first row does not.",
+                hint=f"Pass header_row={number}, or delete the rows above the header.",
+                cli_hint=f"Pass --header-row {number} with --list, or delete the rows above the header.",
+            )
+
+
+def _reject_repeated_header(cells: Sequence[NumberedCell], header: str, source: Path) -> None:
+    has_digit = re.search(r"\d", header) is not None
+    for number, cell in cells:
+        if not has_digit and re.search(r"\d", cell):
+            continue  # The usual names have no digits. This test saves half of the time for a long list.
+        normalized = normalize_column_name(cell)
+        if normalized and (normalized == normalize_column_name(header) or normalized in _KNOWN_NAMES):
+            raise ListError(
+                f"{source}, row {number}: {safe_repr(str(cell))} is a column name. If the file combines several "
+                "exports, delete the repeated header.",
+                hint=f"If the column names are in row {number}, pass header_row={number}.",
+                cli_hint=f"If the column names are in row {number}, pass --header-row {number} with --list.",
+            )
+
+
+def _reject_total_in_last_row(rows: Sequence[tuple[int, list[str]]], position: int, source: Path) -> None:
+    """Raise ListError if the last row contains the label of a total in another column."""
+    for number, row in rows[-1:]:
+        if row[position] and any(is_total(cell) for n, cell in enumerate(row) if n != position):
+            raise ListError(f"{source}, row {number} seems to be a total. Delete the row.")
+
+
+def _has_header(table: Table) -> bool:
+    """
+    Return True if the first row of a file with one column is a column name.
+
+    The docstring of `read_list` describes how the first row is classified. A ListError is raised if the
+    classification is not clear.
+    """
+    first = table.rows[0][1][0]
+    if isinstance(first, NonTextCell) or looks_like_id(first):
+        return False
+    words = [first, *first.split()]
+    if any(normalize_column_name(word) in _KNOWN_NAMES | _NAMES_OF_ONLY_COLUMN for word in words):
+        return True
+    _reject_title_row(table)
+    raise ListError(
+        f"It is not clear if the first row of {table.source} is a column name or an id.",
+        hint=f"If the first row contains the column name, pass that name as column=. {_IF_ID}",
+        cli_hint=f"If the row contains the column name, pass that name to `frgroups plan --column`. {_IF_ID}",
+    )
+
+
+def _looks_like_data(cell: str) -> bool:
+    return "@" in cell or 2 * sum(map(str.isdigit, cell)) > len(cell) or len(cell) > 60

@@ -1,0 +1,168 @@
+r"""
+Find ids that are not known, but similar to the ids of known customers.
+
+An id that differs from a known id only in case, leading zeros, invisible characters, or similar letters is probably
+the id of the known customer, and an external id in a list of uids is a mistake. The API does not report either: it
+would add a customer who does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from frgroups.errors import InputError
+from frgroups.internals.formatting import agree, format_list, pluralize
+from frgroups.internals.redaction import safe_repr
+from frgroups.snapshot.membership_matrix import to_string_array
+
+_LABELS = {"customer_uid": "customer uid", "external_id": "external id", "loyalty_id": "loyalty id"}
+_COMPARED = {
+    "customer_uid": ("customer_uid", "external_id"),
+    "external_id": ("external_id", "customer_uid"),
+    "loyalty_id": ("loyalty_id", "customer_uid"),
+}
+_MAX_SHOWN = 3
+
+# Cyrillic and Greek letters in lower case that look like Latin letters.
+_LOOKALIKES = dict(zip("аеорсухіјѕԁһԛԝкмтвнοαεικνρτυχγ", "aeopcyxijsdhqwkmtbhoaeiknptyxy", strict=True))
+# Replacements for letters that are not ASCII, after NFKC normalization.
+_UNICODE_STEPS = (
+    (r"[\p{Pd}\x{2212}]", "-"),
+    (r"[\p{C}\p{Z}\x{ad}\x{34f}\x{115f}\x{1160}\x{3164}\x{fe00}-\x{fe0f}\x{ffa0}\x{2800}]", ""),
+    (r"[`´\x{2bc}\x{2018}\x{2019}]", "'"),
+    *((f"{letter}", latin) for letter, latin in _LOOKALIKES.items()),
+)
+# Excel's escapes, such as _x000d_. The escape of an underscore is replaced first.
+_ESCAPE_STEPS = (("_x005f_", "_"), ("_x[0-9a-f]{4}_", ""))
+_LETTER_STEPS = (("o", "0"), ("i", "1"), ("l", "1"))
+_ENDS = " '\"="
+
+
+def similarity_keys(ids: pa.Array) -> pa.Array:
+    """
+    Return a key per id. Ids with the same key are similar.
+
+    The key does not contain case, leading zeros, whitespace, invisible characters, apostrophes, and Excel's escapes.
+    The letters O and 0, the letters I, L, and 1, the kinds of dashes, and full-width and normal letters are equal.
+
+    Examples
+    --------
+    >>> similarity_keys(pa.array(["C-2", "c-02", "ｃ–２", "0150", "O15O"], type=pa.large_string())).to_pylist()
+    ['c-2', 'c-2', 'c-2', '150', '150']
+    """
+    if not pc.all(pc.string_is_ascii(ids)).as_py():
+        ids = _replace(pc.utf8_lower(pc.utf8_normalize(ids, form="NFKC")), _UNICODE_STEPS)
+    keys = pc.utf8_lower(ids)
+    # A plain replacement (0.06 µs) takes a tenth of the time of a regular expression.
+    if pc.any(pc.match_substring(keys, "_x")).as_py():
+        keys = _replace(keys, _ESCAPE_STEPS)
+    keys = pc.utf8_trim(keys, characters=_ENDS)
+    for letter, digit in _LETTER_STEPS:
+        keys = pc.replace_substring(keys, letter, digit)
+    has_zeros = pc.match_substring_regex(keys, "^[^0-9]*0[0-9]")
+    shortened = _replace(keys.filter(has_zeros), [("^([^0-9]*)0+([0-9])", r"\1\2")])
+    return pc.replace_with_mask(keys, has_zeros, shortened)
+
+
+def _replace(strings: pa.Array, steps: Iterable[tuple[str, str]]) -> pa.Array:
+    for pattern, replacement in steps:
+        strings = pc.replace_substring_regex(strings, pattern, replacement)
+    return strings
+
+
+def find_similar_ids(customers: pd.DataFrame, ids: Sequence[str], by: str) -> dict[str, str]:
+    """
+    Return the unknown ids that are similar to an id of a known customer, with a description of that id.
+
+    Parameters
+    ----------
+    customers
+        The known customers, with the column customer_uid and other columns of ids.
+    ids
+        Ids that are not in the column `by` of the known customers.
+    by
+        Column of the ids, for example "customer_uid". Ids of other columns, such as email addresses, are not
+        compared.
+
+    Examples
+    --------
+    >>> find_similar_ids(sample_snapshot().customers, ["C-2", "0003", "new"], "customer_uid")
+    {'0003': "external id of customer 'c-3'", 'C-2': "similar to the customer uid 'c-2'"}
+    """
+    similar: dict[str, str] = {}
+    if not len(ids):
+        return similar
+    unknown = pa.array(ids, type=pa.large_string())
+    unknown_keys = similarity_keys(unknown)
+    for kind in _COMPARED.get(by, ()):
+        if kind not in customers:
+            continue
+        known = customers[customers[kind].notna() & (customers[kind] != "")]
+        known_ids = to_string_array(known[kind])
+        if kind != by:
+            owners = known["customer_uid"].to_numpy()
+            for n, position in _matches(unknown, known_ids):
+                similar.setdefault(ids[n], _describe_owner(kind, owners[position]))
+        for n, position in _matches(unknown_keys, similarity_keys(known_ids)):
+            text = f"similar to the {_LABELS[kind]} {safe_repr(known_ids[position].as_py())}"
+            similar.setdefault(ids[n], text)
+    return dict(sorted(similar.items()))
+
+
+def check_similar_ids(
+    customers: pd.DataFrame,
+    ids: Sequence[str],
+    by: str,
+    *,
+    source: str,
+    rows: Mapping[str, int] | None = None,
+    error: type[InputError] = InputError,
+) -> None:
+    """
+    Raise an error if unknown ids are similar to ids of known customers.
+
+    Parameters
+    ----------
+    customers, ids, by
+        See `find_similar_ids`.
+    source
+        Argument or file that contains the ids, for the error message.
+    rows
+        First row number of each id.
+    error
+        Type of the error.
+    """
+    similar = find_similar_ids(customers, ids, by)
+    if not similar:
+        return
+    if rows is not None:
+        similar = dict(sorted(similar.items(), key=lambda item: rows[item[0]]))
+    items = [
+        f"{f'row {rows[unknown]} ' if rows else ''}{safe_repr(unknown)} ({text})" for unknown, text in similar.items()
+    ]
+    n = len(items)
+    raise error(
+        f"{source} contains {pluralize(n, 'id')} that {agree(n, 'is', 'are')} not the {_LABELS[by]} of a known "
+        f"customer, but probably {agree(n, 'belongs', 'belong')} to one: {format_list(items, _MAX_SHOWN)}. Use the "
+        f"exact {_LABELS[by]} of each customer.",
+        hint="If the ids are correct, pass allow_similar_ids=True.",
+        cli_hint="If the ids are correct, pass --allow-similar-ids.",
+    )
+
+
+def _describe_owner(kind: str, uid: str) -> str:
+    if kind == "customer_uid":
+        return "uid of a customer"
+    return f"{_LABELS[kind]} of customer {safe_repr(uid)}"
+
+
+def _matches(values: pa.Array, known: pa.Array) -> list[tuple[int, int]]:
+    """Return the positions of the values that `known` contains, with their positions in `known`, without blanks."""
+    positions = pc.index_in(values, value_set=known).fill_null(-1).to_numpy()
+    is_blank = pc.equal(values, "").to_numpy(zero_copy_only=False)
+    return [(int(n), int(positions[n])) for n in np.flatnonzero((positions >= 0) & ~is_blank)]

@@ -1,0 +1,144 @@
+"""Tests for the options of `frgroups plan` that read customer lists."""
+
+import openpyxl
+import pandas as pd
+import pytest
+
+import frgroups as fg
+from frgroups.cli.inputs import desired_customers, excluded_customers
+from frgroups.cli.main import main
+from frgroups.errors import InputError, ListError
+
+
+@pytest.fixture(scope="module")
+def people():
+    """Return a snapshot with uids of eight digits. Two customers have the external id E100009."""
+    uids = [f"{n:08d}" for n in range(1, 31)]
+    external_ids = [f"E{100000 + n}" for n in range(1, 30)] + ["E100009"]
+    return fg.snapshot_from_frames(
+        pd.DataFrame({"customer_group_uid": "vip", "customer_uid": uids[:20]}),
+        customers=pd.DataFrame({"customer_uid": uids, "external_id": external_ids}),
+        tenant_uid="t-1",
+        taken_at=pd.Timestamp.now("UTC"),
+        base_url="https://api.example",
+    )
+
+
+@pytest.fixture
+def write_list(tmp_path):
+    """Return a function that writes a Norwegian export of Excel and returns its path."""
+
+    def write(text):
+        path = tmp_path / "liste.csv"
+        path.write_bytes(text.replace("\n", "\r\n").encode("cp1252"))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "used"),
+    [
+        ("Kundenummer;Navn;Epost\n00000004;Kåre Ørn;k@x.no\n\n00000005;Åse\n00000004;Kåre Ørn\n", 2, "'Kundenummer'"),
+        ("External ID;Navn\nE100004;Kåre\n", 1, "'External ID'"),
+        ("Kundenummer;External ID;Navn\n00000004;E100004;Kåre\n", 1, "'External ID'"),
+        ("SEP=;\n'Kundenr;Navn\n'00000004;Kåre\n", 1, "Kundenr"),
+        ("00000004\n00000005\n", 2, "'id'"),
+    ],
+)
+def test_used_column(people, write_list, capsys, text, expected, used):
+    "The output names the column that contains the ids."
+    path = write_list(text)
+
+    uids = desired_customers(people, path=path, expression=None)
+
+    assert uids == ["00000004", "00000005"][:expected]
+    assert used in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Kundenummer;External ID\n00000004;E100004\n00000004;E100005\n", ["row 3", "--column"]),
+        ("Kundenummer;Navn\n00000004;Kåre\nE100005;Åse\n", ["row 3", "E100005", "'00000005'", "--allow-similar-ids"]),
+        ("Kundenummer;Navn\n00000004;Kåre\n5;Åse\n", ["row 3", "'00000005'", "--allow-similar-ids"]),
+        ("Kundeliste;;\nKundenummer;Navn;By\n00000004;Kåre;Oslo\n", ["row 2", "--header-row 2"]),
+        ("Kundenummer^Navn\n00000004^Kåre\n00000005^Åse\n", ["caret"]),
+        ("Kundenummer;Navn\n00000004;Kåre\nTotalt;1\n", ["row 3"]),
+    ],
+)
+def test_rejected_lists(people, write_list, text, parts):
+    "The error for an ambiguous list contains the rows and the options to use."
+    path = write_list(text)
+
+    for read in (
+        lambda: desired_customers(people, path=path, expression=None),
+        lambda: excluded_customers(people, [], path, None),
+    ):
+        with pytest.raises(ListError) as caught:
+            read()
+        assert [part for part in parts if part not in caught.value.cli_text] == []
+
+
+def test_ambiguous_id(people, write_list, capsys):
+    "The output names the customers who have the same external id, and does not count the id as not found."
+    path = write_list("External ID\nE100009\nE100003\n")
+
+    with pytest.raises(InputError, match="1 of 2"):
+        desired_customers(people, path=path, expression=None)
+
+    out = capsys.readouterr().out
+    assert "2 customers have 'E100009': 00000009 and 00000030." in out
+    assert "0 not found" in out
+    assert desired_customers(people, path=path, expression=None, skip_unresolved=True) == ["00000003"]
+
+
+def test_unclear_id_type(write_list):
+    "If an id is the uid of one customer and the external id of another, --ids is required."
+    customers = pd.DataFrame({"customer_uid": ["1", "2"], "external_id": ["2", "3"]})
+    snapshot = fg.snapshot_from_frames(
+        customers.assign(customer_group_uid="vip")[["customer_group_uid", "customer_uid"]],
+        customers=customers,
+        tenant_uid="t-1",
+        taken_at=pd.Timestamp.now("UTC"),
+    )
+    path = write_list("Kundenummer\n2\n")
+
+    with pytest.raises(InputError) as caught:
+        desired_customers(snapshot, path=path, expression=None)
+
+    assert "--ids" in caught.value.cli_text
+    assert desired_customers(snapshot, path=path, expression=None, id_type="external_id") == ["1"]
+    assert desired_customers(snapshot, path=path, expression=None, id_type="customer_uid") == ["2"]
+
+
+def test_directory_with_similar_ids(people, write_list, tmp_path):
+    "An id in the directory is known, even if it is similar to an id in the snapshot."
+    directory = tmp_path / "export.csv"
+    directory.write_text("customer_uid;external_id\n00000031;e100004\n", encoding="utf-8")
+    path = write_list("External ID\ne100004\n")
+
+    assert desired_customers(people, path=path, expression=None, directory=directory) == ["00000031"]
+    with pytest.raises(InputError, match="E100005"):
+        desired_customers(people, path=write_list("External ID\ne100005\n"), expression=None, directory=directory)
+
+
+def test_plan_options(people, tmp_path, capsys):
+    "The options --header-row and --allow-similar-ids of the command apply to the list."
+    fg.save_snapshot(people)
+    book = openpyxl.Workbook()
+    for row in (["Kundeliste", None], ["Kundenummer", "Navn"], ["00000025", "Kåre"], ["26", "Åse"]):
+        book.active.append(row)
+    book.active.merge_cells("A1:B1")
+    book.save(tmp_path / "liste.xlsx")
+    out = tmp_path / "plan.json"
+    words = ["plan", "--tenant", "t-1", "--group", "vip", "--list", str(tmp_path / "liste.xlsx"), "--out", str(out)]
+
+    assert main(words) == 1
+    assert "--header-row 2" in capsys.readouterr().err
+    assert main([*words, "--header-row", "2"]) == 1
+    err = capsys.readouterr().err
+    assert "row 4" in err and "--allow-similar-ids" in err and "allow_similar_ids" not in err
+    assert main([*words, "--header-row", "2", "--allow-similar-ids"]) == 0
+    assert "'Kundenummer'" in capsys.readouterr().out
+    assert fg.read_plan(out).groups[0].add == ("00000025", "26")

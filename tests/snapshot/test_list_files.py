@@ -1,0 +1,557 @@
+"""Tests for customer lists that spreadsheets, databases, and people write: dialects, notes, and repeated headers."""
+
+import csv
+import io
+import logging
+import sys
+import unicodedata
+import zipfile
+
+import openpyxl
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frgroups.errors import ListError
+from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
+from frgroups.snapshot.customer_lists import read_list
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+
+
+@pytest.fixture
+def write_file(tmp_path):
+    """Return a function that writes a text file and returns its path."""
+
+    def write(text, encoding="utf-8"):
+        path = tmp_path / "list.csv"
+        path.write_bytes(text.encode(encoding))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_workbook(tmp_path):
+    """Return a function that writes a workbook, replaces parts of its XML, and returns its path."""
+
+    def write(rows, edit=lambda sheet: None, replace=None):
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        edit(book.active)
+        path = tmp_path / "list.xlsx"
+        book.save(path)
+        if replace:
+            edit_xml(path, *replace)
+        return path
+
+    return write
+
+
+def edit_xml(path, old, new):
+    """Replace a string in the first worksheet of a workbook."""
+    with zipfile.ZipFile(path) as parts:
+        bodies = {name: parts.read(name) for name in parts.namelist()}
+    sheet = bodies["xl/worksheets/sheet1.xml"]
+    assert old.encode() in sheet
+    bodies["xl/worksheets/sheet1.xml"] = sheet.replace(old.encode(), new.encode(), 1)
+    with zipfile.ZipFile(path, "w") as parts:
+        for name, body in bodies.items():
+            parts.writestr(name, body)
+
+
+def read_error(path, **options):
+    """Return the text of the ListError that read_list raises for a file."""
+    with pytest.raises(ListError) as caught:
+        read_list(path, **options)
+    return str(caught.value)
+
+
+# Separators
+
+
+@pytest.mark.parametrize("separator", [";", ",", "\t", "|"])
+def test_separators(write_file, separator):
+    "Files with each documented separator are read."
+    rows = [["Kundenummer", "Navn"], ["0150", "Kari Nordmann"], ["0007", "Ola"]]
+
+    assert list(read_list(write_file("\n".join(map(separator.join, rows))))) == ["0150", "0007"]
+
+
+@pytest.mark.parametrize(
+    "separator", ["^", "~", ":", " ", "¦", "§", "!", "#", "*", "=", "/", "\\", "&", "\x1f", "   "]
+)
+@pytest.mark.parametrize("header", [["Kundenummer", "Navn"], ["0001", "Per"]])
+def test_unknown_separators(write_file, separator, header):
+    "A file with another separator is rejected with the name of the separator, with and without a header."
+    rows = [header, ["0150", "Kari"], ["0007", "Ola"], ["0008", "Åse"]]
+
+    message = read_error(write_file("\n".join(map(separator.join, rows))))
+
+    assert "separated by" in message
+    assert "Kari" not in message and ("space" in message or separator.strip() in message or "U+001F" in message)
+
+
+@pytest.mark.parametrize("separator", ["-", ".", "_"])
+def test_separators_in_names(write_file, separator):
+    "A hyphen, period, or underscore after a usual column name is not read as part of the name and the ids."
+    rows = [["Kundenummer", "Navn"], ["0150", "Kari"], ["0007", "Ola"]]
+
+    assert "separated by" in read_error(write_file("\n".join(map(separator.join, rows))))
+
+
+@pytest.mark.parametrize("line", ["sep=;", "SEP=;", "Sep=;", '"sep=;"', '"SEP=;";;', "sep=;;;"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_separator_lines(write_file, line, encoding):
+    "Excel's separator line is skipped in any case, with quotes, and after a byte order mark."
+    path = write_file(f"{line}\r\nKundenummer;Navn\r\n0150;Kåre, d.y.\r\n", encoding)
+
+    assert list(read_list(path)) == ["0150"]
+
+
+def test_stated_separator(write_file):
+    "The stated separator is used, even if it is not one of the documented separators."
+    assert list(read_list(write_file("sep=^\nuid^navn; by\n0150^Kari; Oslo\n"))) == ["0150"]
+    assert "one column" in read_error(write_file("sep=^\nuid;navn\n0150;Kari\n"))
+
+
+# Rows
+
+
+def test_short_rows(write_file):
+    "Rows without blank cells at the end are read if they contain the id column. Other short rows are rejected."
+    text = "Kundenummer;Navn;Epost\n0150;Kari\n0007\n0008;Ola;ola@x.no\n"
+
+    assert list(read_list(write_file(text))) == ["0150", "0007", "0008"]
+    assert "row 3" in read_error(write_file("Navn;Kundenummer\nKari;0150\nOla\n"))
+    assert "row 3" in read_error(write_file("uid;navn;by\n0150;Kari;Oslo\n0007,Ola\n"))
+    assert "row 2" in read_error(write_file("uid;navn;by\n0150;Kari;Oslo;x\n0007\n"))
+
+
+@pytest.mark.parametrize("header", ["Kundenummer;Navn", "medlem;navn"])
+@pytest.mark.parametrize("change", [str, str.upper, str.title, lambda text: text.replace(";", " ;")])
+def test_repeated_header(write_file, header, change):
+    "The header of a second export is rejected with its row, in any case."
+    path = write_file(f"{header}\n0150;Kari\n{change(header)}\n0007;Ola\n")
+
+    assert "row 3" in read_error(path, column=header.split(";")[0])
+
+
+@pytest.mark.parametrize("name", ["customer_uid", "External ID", "Kundenr.", "E-post"])
+def test_header_of_other_export(write_file, name):
+    "The header of another export is rejected with its row."
+    assert "row 3" in read_error(write_file(f"Kundenummer;Navn\n0150;Kari\n{name};Navn\n0007;Ola\n"))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "Totalt;2;\n",
+        "\nSum;;\n",
+        "Antall kunder: 2;;\n",
+        "\nUttrekk fra CRM 12.11.2026\n",
+        "2;Totalt;\n",
+        "(2 rows affected)\n",
+        "* Kilde: CRM;;\n",
+        "Slutt\n",
+        "----;----;----\n",
+    ],
+)
+def test_totals_and_notes(write_file, end):
+    "A total or a note below the table is rejected with its row, so that it is not read as an id."
+    text = "Kundenummer;Navn;Epost\r\n0150;Kåre Ørn;k@x.no\r\n0007;Ola;\r\n"
+    row = 4 + end.startswith("\n")
+
+    assert f"row {row}" in read_error(write_file(text + end, "cp1252"))
+
+
+def test_totals_without_id(write_file, caplog):
+    "A totals row without an id is skipped like other rows without an id. Blank rows and repeated ids are allowed."
+    text = "Kundenummer;Navn;Beløp\r\n0150;Kåre;1,5\r\n0150;Kåre;1,5\r\n;;\r\n\r\n0007;Ola;2\r\n;Sum;5\r\n"
+
+    with caplog.at_level(logging.WARNING, "frgroups.snapshot"):
+        ids = read_list(write_file(text, "cp1252"))
+
+    assert list(ids) == ["0150", "0007"]
+    assert [record.n_rows for record in caplog.records] == [1]
+
+
+TITLES = ["Kundeliste november;;", "Kundeliste november", "Kundeliste, november", "Liste; uttrekk\n", "Liste 1;;\n;;"]
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_title_rows(write_file, title):
+    "If the header is below a title, the error contains its row number, and `header_row` reads the file."
+    path = write_file(f"{title}\nKundenummer;Navn;Epost\n0150;Kari;\n0007;Ola;o@x.no\n")
+    number = 2 + title.count("\n")
+
+    assert f"header_row={number}" in read_error(path)
+    assert list(read_list(path, header_row=number)) == ["0150", "0007"]
+
+
+def test_title_in_workbook(write_workbook):
+    "A merged title above the header of a worksheet is reported like a title in a CSV file."
+    rows = [["Kundeliste"], [None], ["Kundenummer", "Navn"], ["0150", "Kari"]]
+    path = write_workbook(rows, lambda sheet: sheet.merge_cells("A1:B1"))
+
+    assert "header_row=3" in read_error(path)
+    assert "header_row=3" in read_error(path, column="Kundenummer")
+    assert list(read_list(path, header_row=3)) == ["0150"]
+    assert "Row 2" in read_error(path, header_row=2)
+
+
+# Invisible characters and escapes
+
+
+def test_invisible_characters_in_csv(write_file):
+    "Each invisible character is removed from both ends of an id and rejected inside, except for the plain space."
+    wrong = []
+    for code in range(sys.maxunicode + 1):
+        character = chr(code)
+        if unicodedata.category(character) not in ("Cf", "Zs", "Zl", "Zp"):
+            continue
+        if list(read_list(write_file(f"uid\n{character}c-2{character}\n"))) != ["c-2"]:
+            wrong.append(code)
+        if character != " " and f"U+{code:04X}" not in read_error(write_file(f"uid\nc{character}2\n")):
+            wrong.append(code)
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("code", [*range(32), *range(127, 160)])
+def test_control_characters_in_csv(write_file, code):
+    "A control character is removed from both ends of an id. Inside an id, the file is rejected or the line is split."
+    path = write_file(f"customer_uid\nc-10\n{chr(code)}c-2{chr(code)}\nc-30\n")
+    assert list(read_list(path)) == ["c-10", "c-2", "c-30"]
+
+    path = write_file(f"customer_uid\nc-10\nc-2{chr(code)}1\nc-30\n")
+    if chr(code) not in "\r\n":
+        read_error(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("c-2_x000D_", "c-2"),
+        ("_x0009_c-2_x000d__x000A_", "c-2"),
+        ("_x202A_c-2_x202C_", "c-2"),
+        ("c_x002D_2", "c-2"),
+        ("c_x005F_2", "c_2"),
+        ("_xD83D__xDE00_1", "😀1"),
+    ],
+)
+@pytest.mark.parametrize("storage", ["inline", "shared"])
+def test_escapes_in_workbooks(tmp_path, text, expected, storage):
+    "The escapes of characters in ids and column names are decoded as in Excel."
+    path = tmp_path / "list.xlsx"
+    if storage == "inline":
+        book = openpyxl.Workbook()
+        for cell in ("customer_x005F_uid_x000D_", text):
+            book.active.append([cell])
+        book.save(path)
+    else:
+        write_shared_strings(path, ["customer_x005F_uid_x000D_", text])
+
+    ids = read_list(path)
+
+    assert (list(ids), ids.name) == ([expected], "customer_uid")
+
+
+def write_shared_strings(path, strings):
+    """Write a workbook with one column of shared strings."""
+    book = openpyxl.Workbook()
+    for _ in strings:
+        book.active.append(["x"])
+    book.save(path)
+    with zipfile.ZipFile(path) as parts:
+        bodies = {name: parts.read(name).decode() for name in parts.namelist()}
+    cells = "".join(f'<row r="{n + 1}"><c r="A{n + 1}" t="s"><v>{n}</v></c></row>' for n in range(len(strings)))
+    sheet = bodies["xl/worksheets/sheet1.xml"]
+    start, end = sheet.index("<sheetData>"), sheet.index("</sheetData>")
+    bodies["xl/worksheets/sheet1.xml"] = f"{sheet[:start]}<sheetData>{cells}{sheet[end:]}"
+    items = "".join(f"<si><r><t>{string[:3]}</t></r><r><t>{string[3:]}</t></r></si>" for string in strings)
+    namespace = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    bodies["xl/sharedStrings.xml"] = f'<sst xmlns="{namespace}">{items}</sst>'
+    if "sharedStrings" not in bodies["[Content_Types].xml"]:
+        kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+        override = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{kind}"/></Types>'
+        bodies["[Content_Types].xml"] = bodies["[Content_Types].xml"].replace("</Types>", override)
+    with zipfile.ZipFile(path, "w") as parts:
+        for name, body in bodies.items():
+            parts.writestr(name, body)
+
+
+@pytest.mark.parametrize("text", ["c_x000D_2", "c_x200B_2", "c_x005F_x000D_", "_xD800_1", "c-2_X000D_"])
+def test_invalid_escapes(write_workbook, write_file, text):
+    "Invisible characters inside an id and escapes that remain in an id are rejected with the row."
+    assert "row 2" in read_error(write_workbook([["uid"], [text]]))
+    assert "row 2" in read_error(write_file(f"uid\n{text}\n"))
+
+
+# Hidden rows and columns
+
+
+def hide_row(sheet):
+    sheet.row_dimensions[3].hidden = True
+
+
+def hide_column(sheet):
+    sheet.column_dimensions["A"].hidden = True
+
+
+def collapse_rows(sheet):
+    sheet.row_dimensions.group(3, 3, hidden=True)
+
+
+def group_columns(sheet):
+    sheet.column_dimensions.group("A", "B", hidden=True)
+
+
+@pytest.mark.parametrize(
+    ("edit", "replace"),
+    [
+        (hide_row, None),
+        (collapse_rows, None),
+        (hide_column, None),
+        (group_columns, None),
+        (lambda sheet: setattr(sheet.row_dimensions[3], "height", 0), None),
+        (lambda sheet: setattr(sheet.row_dimensions[3], "height", 0.5), None),
+        (lambda sheet: setattr(sheet.column_dimensions["B"], "width", 0.01), None),
+        (lambda sheet: None, ('<row r="3">', '<row r="3" ht="0" customHeight="1">')),
+        (lambda sheet: None, ('<row r="3">', '<row r="3" ht="0.0">')),
+        (lambda sheet: None, ('<row r="3">', '<row r="3" hidden="true">')),
+        (lambda sheet: None, ('<row r="1">', '<row r="1" hidden="1">')),
+        (
+            lambda sheet: None,
+            ("<sheetData>", '<cols><col min="1" max="1" width="0" customWidth="1"/></cols><sheetData>'),
+        ),
+        (lambda sheet: None, ("<sheetData>", '<cols><col min="2" max="99" width="9" hidden="1"/></cols><sheetData>')),
+        (lambda sheet: None, ('defaultRowHeight="15"', 'defaultRowHeight="0" customHeight="1"')),
+    ],
+)
+def test_hidden_cells(write_workbook, edit, replace):
+    "Rows and columns with data are rejected if they are hidden, collapsed, or too small to see."
+    path = write_workbook([["uid", "navn"], ["c-1", "Kari"], ["c-2", "Ola"]], edit, replace)
+
+    assert "hidden" in read_error(path)
+
+
+def test_visible_cells(write_workbook):
+    "Hidden rows and columns without data, and groups that are not collapsed, are allowed."
+
+    def edit(sheet):
+        sheet.row_dimensions[9].hidden = True
+        sheet.column_dimensions["F"].hidden = True
+        sheet.row_dimensions.group(2, 3, hidden=False)
+        sheet.sheet_format.zeroHeight = True
+
+    assert list(read_list(write_workbook([["uid", "navn"], ["c-1", "Kari"], ["c-2", "Ola"]], edit))) == ["c-1", "c-2"]
+
+
+# Several id columns
+
+
+@pytest.fixture(scope="module")
+def people():
+    """Return a snapshot with uids of eight digits. Two customers have the external id E100009."""
+    uids = [f"{n:08d}" for n in range(1, 31)]
+    external_ids = [f"E{100000 + n}" for n in range(1, 30)] + ["E100009"]
+    return snapshot_from_frames(
+        pd.DataFrame({"customer_group_uid": "g", "customer_uid": uids}),
+        customers=pd.DataFrame({"customer_uid": uids, "external_id": external_ids}),
+        tenant_uid="t-1",
+        taken_at="2026-11-23",
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("Kundenummer;External ID", "00000004;E100005"),
+        ("External ID;Kundenummer", "E100005;00000004"),
+        ("Kundenummer;External ID", "00000004;E999999"),
+        ("Kundenummer;External ID", "4;E100005"),
+        ("customer_uid;kundenr", "00000004;00000005"),
+        ("customer_uid;Kundenummer", "00000004;E100005"),
+    ],
+)
+def test_contradicting_columns(write_file, people, header, row):
+    "If two id columns refer to different customers, the file is rejected with the row, unless a column is chosen."
+    same = "00000006;00000006" if "kundenr" in header else "00000006;E100006"
+    if header.startswith("External"):
+        same = "E100006;00000006"
+    path = write_file(f"{header}\n{same}\n{row}\n")
+
+    assert "row 3" in read_error(path, snapshot=people)
+    column = header.split(";")[1]
+    ids = read_list(path, column)
+    assert (list(ids), ids.name) == ([same.split(";")[1], row.split(";")[1]], column)
+
+
+def test_agreeing_columns(write_file, people):
+    "If all id columns refer to the same customers, the documented order applies. Blank and foreign ids are ignored."
+    path = write_file("Kundenummer;External ID;id\n00000004;E100004;1\n00000005;;2\n00000030;E100009;3\n")
+
+    ids = read_list(path, snapshot=people, column=None, allow_similar_ids=True)
+
+    assert (list(ids), ids.name) == (["E100004", "E100009"], "External ID")
+
+
+# Workbooks
+
+
+@pytest.mark.parametrize("cell", ["XFD1048576", "BH60000"])
+def test_distant_cell(tmp_path, cell):
+    "A workbook with one distant cell is read without the blank cells around it."
+    book = openpyxl.Workbook()
+    book.active.append(["uid"])
+    book.active.append(["c-1"])
+    book.active[cell] = "x"
+    book.active.merge_cells("C1:D2")
+    book.save(tmp_path / "list.xlsx")
+    # A merged range or hyperlink of the complete sheet must not create its cells.
+    edit_xml(tmp_path / "list.xlsx", 'ref="C1:D2"', 'ref="C1:XFC1048575"')
+
+    assert list(read_list(tmp_path / "list.xlsx")) == ["c-1"]
+
+
+def test_scattered_cells(write_workbook, monkeypatch):
+    "A sheet whose cells are scattered over many rows and columns is rejected, because it is not a table."
+    monkeypatch.setattr("frgroups.internals.spreadsheets._ALWAYS_ALLOWED_CELLS", 1000)
+
+    def edit(sheet):
+        for n in range(1, 200):
+            sheet.cell(n, n, "c-1")
+
+    assert "199" in read_error(write_workbook([], edit))
+
+
+def test_unpacked_size(write_workbook, monkeypatch):
+    "A workbook whose unpacked parts exceed the limit is rejected before they are read."
+    path = write_workbook([["uid"], ["c-1"]])
+    monkeypatch.setattr("frgroups.internals.workbooks.MAX_UNPACKED_BYTES", 1000)
+
+    assert "too large" in read_error(path)
+
+
+def test_apostrophes(write_file, write_workbook):
+    "An apostrophe before an id is removed in CSV files and in cells with a quote prefix."
+
+    def edit(sheet):
+        sheet["A2"].quotePrefix = True
+
+    assert list(read_list(write_file("Kundenummer;Navn\n'0150;Kari\n"))) == ["0150"]
+    assert list(read_list(write_workbook([["Kundenummer"], ["0150"]], edit))) == ["0150"]
+    assert list(read_list(write_workbook([["Kundenummer"], ["'0150"]], edit))) == ["0150"]
+    assert "row 2" in read_error(write_file("Kundenummer;Navn\n’0150;Kari\n"))
+
+
+@pytest.mark.parametrize(
+    "cells", ["'c-7\n", "\u200ec-7\u200e\n", "c-8\ncustomer_uid\n", "#I/T\n", "c-7_x000D_\n", "c-8\nSum\n"]
+)
+def test_suppression_list(cells):
+    "The suppression list is read and checked like other lists."
+    snapshot = sample_snapshot()
+    path = suppression_list_path(snapshot)
+    path.parent.mkdir(parents=True)
+    path.write_text(f"customer_uid\n{cells}", encoding="utf-8")
+
+    if "c-8" in cells or cells.startswith("#") or "_x" in cells:
+        with pytest.raises(ListError, match=r"row [23]"):
+            suppressed_customers(snapshot)
+    else:
+        assert suppressed_customers(snapshot) == {"c-7": ""}
+
+
+def test_words_in_suppression_list():
+    "A uid without digits is valid in the suppression list, even if its row has no reason."
+    snapshot = sample_snapshot()
+    path = suppression_list_path(snapshot)
+    path.parent.mkdir(parents=True)
+    path.write_text("customer_uid;reason\nc-7;fraud\nc-8;fraud\nanna;\n", encoding="utf-8")
+
+    assert suppressed_customers(snapshot) == {"c-7": "fraud", "c-8": "fraud", "anna": ""}
+
+
+# Any dialect
+
+ID = st.one_of(
+    st.from_regex(r"[A-Za-z0-9_-]{1,12}", fullmatch=True),
+    st.from_regex(r"(E|c-)?[0-9]{1,9}", fullmatch=True),
+    st.text(st.sampled_from("ab01 \u00a0\u200b'#_xDÆ.,;|"), min_size=1, max_size=6),
+)
+NAME = st.text(st.sampled_from("abÅø ,.;|\t'\"1"), max_size=8)
+
+
+@settings(max_examples=120)
+@given(
+    rows=st.lists(st.tuples(ID, NAME, NAME), min_size=1, max_size=8),
+    separator=st.sampled_from([";", ",", "\t", "|", "^", ":"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
+    newline=st.sampled_from(["\n", "\r\n", "\r"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    header=st.sampled_from([None, "customer_uid", "Kundenummer"]),
+    width=st.integers(1, 3),
+    has_separator_line=st.booleans(),
+    kind=st.sampled_from(["csv", "csv", "csv", "xlsx"]),
+)
+def test_any_dialect(
+    tmp_path_factory, rows, separator, encoding, newline, quoting, header, width, has_separator_line, kind
+):
+    "A list in any dialect either returns exactly the ids that were written or raises ListError."
+    path = tmp_path_factory.getbasetemp() / f"dialect.{kind}"
+    cells = [list(row[:width]) for row in rows]
+    if header:
+        cells.insert(0, [header, "Navn", "Epost"][:width])
+    if kind == "xlsx":
+        book = openpyxl.Workbook()
+        for row in cells:
+            # Excel would store the text _x005F_ for an underscore before such an escape.
+            book.active.append([cell.replace("_x", "_x005F_x") for cell in row])
+        for row in book.active.iter_rows():
+            for cell in row:
+                cell.data_type = "s"
+        book.save(path)
+    else:
+        text = io.StringIO(newline="")
+        if has_separator_line:
+            text.write(f"SEP={separator}{newline}")
+        csv.writer(text, delimiter=separator, quoting=quoting, lineterminator=newline).writerows(cells)
+        try:
+            body = text.getvalue().encode(encoding)
+        except UnicodeEncodeError:  # Windows-1252 has no code for some characters.
+            body = text.getvalue().encode("utf-8")
+        path.write_bytes(body)
+
+    written = {clean(row[0]) for row in rows}
+    try:
+        ids = list(read_list(path))
+    except ListError:
+        return
+
+    assert set(ids) - {""} == written - {""}
+    assert len(ids) == len(set(ids))
+
+
+def clean(text):
+    """Return an id without invisible characters at its ends and without the apostrophe that marks text."""
+    stripped = text.strip(" \u00a0\u200b").removeprefix("'").strip(" \u00a0\u200b")
+    # A row that contains only separators is blank.
+    return stripped if stripped.strip(" ,;|") else ""
+
+
+@settings(max_examples=30)
+@given(
+    ids=st.lists(st.from_regex(r"(c-|E)[0-9]{1,9}", fullmatch=True), min_size=1, max_size=8, unique=True),
+    separator=st.sampled_from([";", ",", "\t", "|"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
+    newline=st.sampled_from(["\n", "\r\n"]),
+)
+def test_plain_ids(tmp_path_factory, ids, separator, encoding, newline):
+    "A list of plain ids with a header is always read."
+    path = tmp_path_factory.getbasetemp() / "plain.csv"
+    rows = [["Kundenummer", "Navn"], *([customer_id, "Kåre Ørn"] for customer_id in ids)]
+    path.write_bytes(newline.join(map(separator.join, rows)).encode(encoding))
+
+    assert list(read_list(path)) == ids

@@ -1,0 +1,221 @@
+"""Tests for unknown ids that are similar to ids of known customers, in lists, plans, and exclusions."""
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frgroups.errors import InputError, ListError
+from frgroups.plan.planner import plan_memberships
+from frgroups.plan.suppression_list import suppression_list_path
+from frgroups.snapshot.customer_lists import read_list
+from frgroups.snapshot.from_frames import snapshot_from_frames
+from frgroups.snapshot.id_resolution import describe_ambiguous_ids, detect_id_type, resolve_customers
+from frgroups.snapshot.similar_ids import similarity_keys
+
+
+def snapshot_of(customers):
+    """Return a snapshot with the given customer uids and external ids, taken now."""
+    table = pd.DataFrame(list(customers.items()), columns=["customer_uid", "external_id"], dtype="str")
+    return snapshot_from_frames(
+        pd.DataFrame({"customer_group_uid": "vip", "customer_uid": table["customer_uid"][:1]}),
+        customers=table,
+        tenant_uid="t-1",
+        taken_at=pd.Timestamp.now("UTC"),
+    )
+
+
+@pytest.fixture(scope="module")
+def people():
+    """Return a snapshot with uids of several forms. Two customers have the external id E100009."""
+    return snapshot_of(
+        {
+            "00000004": "E100004",
+            "00000005": "E100005",
+            "c-2": "E100002",
+            "ab_1": "E100009",
+            "00000010": "E100009",
+            "Il0": "",
+        }
+    )
+
+
+# Unknown uids that are probably the uid or the external id of a known customer, and valid according to the API.
+SIMILAR_UIDS = [
+    *("C-2", "c-02", "4", "004", "000000004", "0000000004", "OOOOOOO4", "AB_1", "aB_1", "ab_l", "iI0", "Ilo"),
+    *("E100004", "e100004", "E0100004", "EI00004", "c-2_x000D_", "c-2_X0009_", "_x0020_c-2"),
+]
+SIMILAR_FORMS = ["ｃ-2", "c\u20112", "c–2", "с-2", "c-2\u200b", "'c-2", "c-2 "]
+
+
+@pytest.mark.parametrize("uid", SIMILAR_UIDS)
+def test_uids(people, uid):
+    "Uids that are similar to a known id are rejected in plans and lists and as uids to resolve, unless allowed."
+    with pytest.raises(InputError, match="allow_similar_ids"):
+        plan_memberships(people, {"vip": [uid]})
+    with pytest.raises(InputError, match="allow_similar_ids"):
+        plan_memberships(people, pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": [uid]}))
+    with pytest.raises(InputError, match="allow_similar_ids"):
+        resolve_customers(people, ["c-2", uid], by="customer_uid")
+
+    assert plan_memberships(people, {"vip": [uid]}, allow_similar_ids=True).groups[0].add == (uid,)
+    table = resolve_customers(people, ["c-2", uid], by="customer_uid", allow_similar_ids=True)
+    assert list(table["outcome"]) == ["resolved", "unknown"]
+
+
+@pytest.mark.parametrize("mode", ["add", "keep_only", "mirror"])
+def test_modes(people, mode):
+    "The uids are checked in each mode, because a misspelled uid in the list can also remove a customer."
+    with pytest.raises(InputError, match="00000004"):
+        plan_memberships(people, {"vip": ["4"]}, mode=mode)
+
+
+@pytest.mark.parametrize("form", SIMILAR_FORMS)
+def test_other_characters(people, form):
+    "Full-width letters, Cyrillic letters, dashes, and invisible characters do not hide a known id."
+    keys = similarity_keys(pa.array([form, "c-2"], type=pa.large_string())).to_pylist()
+
+    assert keys[0] == keys[1]
+    with pytest.raises(InputError):
+        resolve_customers(people, [form], by="customer_uid")
+    with pytest.raises(InputError):
+        plan_memberships(people, {"vip": [form]})
+
+
+@pytest.mark.parametrize("uid", ["c-3", "00000006", "x", "4444", "E1", "20"])
+def test_other_uids(people, uid):
+    "Unknown uids that are not similar to a known id are planned, because customers in no group are not known."
+    assert plan_memberships(people, {"vip": [uid]}).groups[0].add == (uid,)
+
+
+def test_known_uids():
+    "A known uid is accepted, even if it is similar to another known uid or equal to an external id."
+    snapshot = snapshot_of({"c-1": "7", "C-1": "c-1", "7": "", "07": ""})
+
+    plan = plan_memberships(snapshot, {"vip": ["c-1", "C-1", "7", "07"]})
+
+    assert set(plan.groups[0].add) | {"c-1"} == {"c-1", "C-1", "7", "07"}
+
+
+def test_uids_of_another_snapshot(people):
+    "The uids of a snapshot come from the API, so they are not compared."
+    other = snapshot_of({"4": "", "C-2": ""})
+
+    assert plan_memberships(people, other).groups[0].add == ("4",)
+
+
+@pytest.mark.parametrize("excluded", ["C-2", "4", "E100004"])
+def test_exclusions(people, excluded):
+    "An excluded customer whose uid is misspelled would not be excluded, so the plan is rejected."
+    for options in ({"protect": [excluded]}, {"suppression_list": [excluded]}):
+        with pytest.raises(InputError, match="allow_similar_ids"):
+            plan_memberships(people, {"vip": ["c-2"]}, **options)
+        plan_memberships(people, {"vip": ["c-2"]}, **options, allow_similar_ids=True)
+    path = suppression_list_path(people)
+    path.parent.mkdir(parents=True)
+    path.write_text(f"customer_uid\n{excluded}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="suppression list"):
+        plan_memberships(people, {"vip": ["c-2"]})
+
+
+@pytest.mark.parametrize(
+    ("rows", "similar"),
+    [
+        (["00000004", "00000005", "c-2", "E100005"], "row 5"),
+        (["00000004", "5", "c-2"], "row 3"),
+        (["E100004", "E100002", "00000005"], "row 4"),
+        (["E100004", "e100002"], "row 3"),
+        (["4", "5"], "row 2"),
+    ],
+)
+@pytest.mark.parametrize("name", ["Kundenummer", "id"])
+def test_lists(people, tmp_path, rows, similar, name):
+    "A list that mixes uids and external ids, or whose ids lost zeros, is rejected with the row of each such id."
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join([name, *rows]), encoding="utf-8")
+
+    with pytest.raises(ListError, match=similar):
+        read_list(path, snapshot=people)
+
+    assert list(read_list(path, snapshot=people, allow_similar_ids=True)) == rows
+    assert list(read_list(path)) == rows
+
+
+def test_emails(people):
+    "Similar email addresses are different addresses, so they are reported as unknown."
+    snapshot = snapshot_from_frames(
+        pd.DataFrame({"customer_group_uid": "vip", "customer_uid": ["c-1", "c-2", "c-3"]}),
+        customers=pd.DataFrame(
+            {
+                "customer_uid": ["c-1", "c-2", "c-3"],
+                "email": ["moss@example.com", "KIM@example.com", "is@example.com"],
+            }
+        ),
+        tenant_uid="t-1",
+        taken_at="2026-11-23",
+    )
+    ids = ["moß@example.com", "\u212aim@example.com", "ıs@example.com", "iſ@example.com", "İs@example.com"]
+
+    table = resolve_customers(snapshot, [*ids, "Moss@Example.com", " kim@example.com"], by="email")
+
+    assert list(table["outcome"]) == ["unknown"] * len(ids) + ["resolved"] * 2
+
+
+@pytest.mark.parametrize("character", ["\u200e", "\u00a0", "\t", "\n", "\u00ad", "\ufeff", "\x00", " "])
+def test_invisible_characters(people, character):
+    "An unknown id with an invisible character is rejected with its code point, also if it is not similar to an id."
+    for by in ("customer_uid", "external_id"):
+        with pytest.raises(InputError, match=f"{ord(character):04X}"):
+            resolve_customers(people, [f"new-9{character}"], by=by)
+
+
+def test_ambiguous_external_id(people):
+    "The description of an ambiguous id names all customers who have it."
+    assert list(resolve_customers(people, ["E100009"])["outcome"]) == ["ambiguous"]
+
+    [sentence] = describe_ambiguous_ids(people, ["E100009"], by="external_id")
+
+    assert sentence.startswith("2 customers have 'E100009'")
+    assert "ab_1" in sentence and "00000010" in sentence
+
+
+def test_conflict_with_directory(people):
+    "The description of an id that contradicts the directory names the customer and both ids."
+    directory = pd.DataFrame({"customer_uid": ["c-2"], "external_id": ["E9"]})
+
+    [sentence] = describe_ambiguous_ids(people, ["E9"], by="external_id", directory=directory)
+
+    assert "c-2" in sentence and "E100002" in sentence and "E9" in sentence
+
+
+@pytest.mark.parametrize(
+    ("ids", "name", "kind"),
+    [
+        (["7"], "Kundenummer", None),
+        (["7"], "customer_uid", "customer_uid"),
+        (["7"], "External ID", "external_id"),
+        (["8", "9"], "id", "external_id"),
+        (["1"], "id", "customer_uid"),
+    ],
+)
+def test_id_type(ids, name, kind):
+    "The type of ids is not known if an id is the uid of one customer and the external id of another customer."
+    snapshot = snapshot_of({"7": "8", "1": "7", "2": "9"})
+
+    assert detect_id_type(snapshot, pd.Series(ids, name=name, dtype="str")) == kind
+
+
+@settings(max_examples=40)
+@given(
+    uids=st.lists(st.from_regex(r"[A-Ca-c0-2oil-]{1,5}", fullmatch=True), min_size=1, max_size=6, unique=True),
+    zeros=st.integers(0, 3),
+    change=st.sampled_from([str.upper, str.lower, str.swapcase, str]),
+)
+def test_keys_property(uids, zeros, change):
+    "The key of an id does not change if its case changes or if zeros are written before it."
+    changed = ["0" * zeros * uid[0].isdigit() + change(uid) for uid in uids]
+
+    keys = similarity_keys(pa.array([*uids, *changed], type=pa.large_string())).to_pylist()
+
+    assert keys[: len(uids)] == keys[len(uids) :]
