@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from frgroups.cli.command import command, log_format, verbosity
+from frgroups.cli.command import command, verbosity
 from frgroups.cli.options import cache_option, tenants_options
-from frgroups.cli.output import print_error, print_json_line, print_table, print_text
+from frgroups.cli.output import log_format, print_error, print_json_line, print_table, print_text
 from frgroups.cli.types import DURATION, FILE, IntegerRange, NumberRange
 from frgroups.errors import InputError
 
