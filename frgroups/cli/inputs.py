@@ -19,6 +19,7 @@ from frgroups.cli.options import SnapshotSelection
 from frgroups.cli.output import print_text
 from frgroups.errors import InputError, SnapshotNotFoundError
 from frgroups.internals.formatting import pluralize
+from frgroups.load.tenant_status import never_loaded_status
 from frgroups.plan.limits import Limits
 from frgroups.snapshot.customer_lists import read_list, resolve_customers
 from frgroups.snapshot.snapshot import Snapshot
@@ -148,7 +149,8 @@ def select_status_rows(table: pd.DataFrame, all_tenants: bool, tenants: Sequence
     """
     Return the status rows of the tenant in FRGROUPS_TENANT_UID.
 
-    The function returns all rows if `--all` or `--tenant` is given, or if the variable is not set.
+    The function returns all rows if `--all` or `--tenant` is given, or if the variable is not set. If no snapshot of
+    the tenant is stored, the problem in the returned row is "never loaded".
     """
     uid = environment_tenant_uid()
     if all_tenants or tenants or not uid:
@@ -158,10 +160,7 @@ def select_status_rows(table: pd.DataFrame, all_tenants: bool, tenants: Sequence
     if base_url is not None:
         rows &= table["base_url"] == base_url
     if not rows.any():
-        raise InputError(
-            f"No snapshot of tenant {uid} (FRGROUPS_TENANT_UID) is stored. Run frgroups load, or pass --all to show "
-            "all tenants."
-        )
+        return never_loaded_status(uid, base_url)
     return table[rows].reset_index(drop=True)
 
 

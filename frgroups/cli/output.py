@@ -155,6 +155,21 @@ def print_json_line(values: Mapping[str, Any], *, flush: bool = False) -> None:
     print_data(json.dumps({"schema_version": SCHEMA_VERSION, **values}), flush=flush)
 
 
+def print_json_text(values: Mapping[str, Any]) -> None:
+    """
+    Print values as indented JSON for a reader.
+
+    If the encoding of stdout does not contain a character, all characters beyond ASCII are printed as JSON escapes, so
+    that the output is valid JSON in every encoding.
+    """
+    text = json.dumps(values, indent=1, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        text = json.dumps(values, indent=1)
+    print_data(text)
+
+
 def _output_options() -> Mapping[str, Any]:
     """Return the values of `--json` and `--quiet` of the running command."""
     context = click.get_current_context(silent=True)

@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
+from frgroups.analysis.health import health_report_in_cli
 from frgroups.cli.inputs import read_optional_register, read_previous_snapshot, read_selected_snapshot
 from frgroups.cli.options import SnapshotSelection
-from frgroups.cli.output import print_json_line, print_message, print_table
+from frgroups.cli.output import print_json_line, print_message, print_table, shell_command
 from frgroups.cli.table_registry import TableEntry
 from frgroups.errors import UsageError
 from frgroups.internals.atomic_files import write_text
@@ -67,9 +68,9 @@ def compute_table(
     given = {name: _as_argument(value) for name, value in arguments.items() if value is not None and value != ()}
     function = getattr(import_module(f"frgroups.{entry.function}"), entry.name)
     older = None
-    if "register" in given:
-        given["register"] = read_optional_register(given["register"])
-    if entry.source == "comparison":
+    if entry.name == "health_report":
+        computed: Any = health_findings(snapshot, given.pop("register", None), **given)
+    elif entry.source == "comparison":
         older = read_previous_snapshot(snapshot, given.pop("since", None), selection)
         computed = function(older, snapshot, **given)
     elif entry.source == "history":
@@ -103,7 +104,7 @@ def _call_with_snapshot(
         if name in given:
             given[name] = dict(given[name])
     if entry.name == "campaign_reach":
-        return function(snapshot, given["register"])
+        return function(snapshot, read_optional_register(given["register"]))
     if entry.name == "compare_groups":
         return function(snapshot, given.pop("group"), given.pop("versus"), **given)
     return function(snapshot, **given)
@@ -173,13 +174,39 @@ def output_table(
     if table.empty:
         columns = list(table.columns)
     n_required = len(columns) if all_columns else min(_MIN_COLUMNS, len(columns))
-    shown = print_table(printed[columns], n_required=n_required)
+    shown = print_table(_with_short_times(printed[columns]), n_required=n_required)
     _print_omissions(table, n_rows=len(printed), n_columns=len(shown))
     if csv is not None:
-        print_message(f"Written to {write_text(csv.expanduser().resolve(), to_safe_csv(table))}")
+        write_csv(csv, table)
     if xlsx is not None:
         target = xlsx.expanduser().resolve()
         print_message(f"Written to {write_table_workbook(target, table, title=entry.name)}")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table to a CSV file that is safe to open in a spreadsheet program, and print the path."""
+    print_message(f"Written to {write_text(path.expanduser().resolve(), to_safe_csv(table))}")
+
+
+def health_findings(snapshot: Snapshot, register: Path | None, **options: Any) -> pd.DataFrame:
+    """
+    Return the health report with suggested actions that contain commands instead of Python code.
+
+    Parameters
+    ----------
+    snapshot
+        The snapshot to check.
+    register
+        File that contains the register of the groups, or None.
+    **options
+        Other arguments of `health_report`.
+    """
+    table = health_report_in_cli(snapshot, register=read_optional_register(register), **options)
+    if register is not None:
+        option = shell_command("--register", register)
+        actions = [action.replace("--register FILE", option) for action in table["suggested_action"]]
+        table = table.assign(suggested_action=pd.Series(actions, dtype="str"))
+    return table
 
 
 def _heading(result: TableResult) -> str:
@@ -211,6 +238,14 @@ def _with_joined_lists(table: pd.DataFrame) -> pd.DataFrame:
     if "groups" not in table.columns:
         return table
     return table.assign(groups=[" & ".join(uids) if isinstance(uids, tuple) else uids for uids in table["groups"]])
+
+
+def _with_short_times(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose timestamps are texts in UTC, without seconds."""
+    shortened = table.copy()
+    for name in table.select_dtypes("datetimetz"):
+        shortened[name] = table[name].dt.strftime("%Y-%m-%d %H:%M").fillna("")
+    return shortened
 
 
 def _changed_groups(table: pd.DataFrame) -> pd.DataFrame:
