@@ -76,7 +76,7 @@ def run_checks(tenant: str | None, *, probe_writes: bool) -> list[DoctorCheck]:
 
 
 def _run(name: str, check: Callable[[], str | None]) -> DoctorCheck:
-    """Return the result of a check, which returns the facts, raises an error, or returns None if it does not apply."""
+    """Return the result of a check function, which returns the facts, or None if the check does not apply."""
     try:
         detail = check()
     except FrgroupsError as error:
@@ -174,8 +174,8 @@ def _clock_check(check: Check) -> DoctorCheck:
         return DoctorCheck("clock", None, check.facts["Clock"])
     if abs(skew) > _MAX_SKEW:
         text = (
-            f"The clock of this machine differs from the server's clock by {abs(skew):,.0f} s. Set the clock, because "
-            "the validity of snapshots, plans, and approvals depends on it."
+            f"The clock of this machine differs from the server's clock by {abs(skew):,.0f} s. Set the clock. The "
+            "validity of snapshots, plans, and approvals depends on it."
         )
         return DoctorCheck("clock", False, text)
     return DoctorCheck("clock", True, check.facts["Clock"])

@@ -63,7 +63,9 @@ def read_previous_snapshot(new: Snapshot, since: str | None, selection: Snapshot
     if since:
         return _read_snapshot_at(since, new, selection)
     stored = list_snapshots(selection.cache, tenant_uid=new.tenant_uid)
-    older = stored[(stored["taken_at"] < new.taken_at) & (stored["base_url"] == new.base_url)]
+    # A snapshot that was created from tables has no host.
+    has_same_host = stored["base_url"].fillna("") == (new.base_url or "")
+    older = stored[(stored["taken_at"] < new.taken_at) & has_same_host]
     if older.empty:
         raise InputError(
             f"No older snapshot of {new.tenant_uid} is stored. A comparison needs two snapshots. Load the tenant "

@@ -68,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complete(root, instruction)
     try:
         # The method root.main() would convert KeyboardInterrupt to click.Abort and exit the process.
-        with root.make_context("frgroups", words) as context:
+        # click removes the words from the list that it parses.
+        with root.make_context("frgroups", list(words)) as context:
             return int(root.invoke(context))
     except click.exceptions.Exit as end:
         raise SystemExit(end.exit_code) from None

@@ -159,8 +159,8 @@ def print_json_text(values: Mapping[str, Any]) -> None:
     """
     Print values as indented JSON for a reader.
 
-    If the encoding of stdout does not contain a character, all characters beyond ASCII are printed as JSON escapes, so
-    that the output is valid JSON in every encoding.
+    If the encoding of stdout does not contain a character, all characters beyond ASCII are printed as JSON escapes.
+    Therefore the output is valid JSON in every encoding.
     """
     text = json.dumps(values, indent=1, ensure_ascii=False)
     try:

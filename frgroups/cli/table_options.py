@@ -48,15 +48,12 @@ def one_group_option() -> Decorator:
 
 def versus_option(*, required: bool = False) -> Decorator:
     """Return the option `--versus`, which selects the customers to compare with."""
-    default = "" if required else ' "rest" is all other customers, and "all" is all customers.'
-    return click.option(
-        "--versus",
-        required=required,
-        default=None if required else "rest",
-        type=NONEMPTY_TEXT,
-        metavar="GROUP",
-        help=f"Uid or unique name of the group to compare with.{default}",
-    )
+    help_text = "Uid or unique name of the group to compare with."
+    options: dict[str, Any] = {"type": NONEMPTY_TEXT, "metavar": "GROUP"}
+    if required:
+        return click.option("--versus", required=True, help=help_text, **options)
+    help_text += ' "rest" is all other customers, and "all" is all customers.'
+    return click.option("--versus", default="rest", help=help_text, **options)
 
 
 def attributes_option() -> Decorator:

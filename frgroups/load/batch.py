@@ -2,8 +2,8 @@
 Load several tenants in parallel, in a small number of worker processes.
 
 At most `jobs` Python interpreters are started. Each one loads tenants one after the other, because starting an
-interpreter and importing pandas takes longer than loading a small tenant. A worker is a new interpreter, not a fork, so
-that it shares no locks, connections, or random state with this process.
+interpreter and importing pandas takes longer than loading a small tenant. A worker is a new interpreter, not a fork.
+Therefore it shares no locks, connections, or random state with this process.
 
 A tenant cannot affect the others. If the worker crashes, is killed because of a lack of memory, or does not finish a
 tenant before the deadline, only that tenant fails, and another worker replaces the lost one. Ctrl-C terminates all
@@ -44,10 +44,10 @@ from frgroups.store.retention import list_snapshots
 log = logging.getLogger("frgroups.load")
 
 
-# A worker reads one request per line: the arguments of the command `frgroups load`. It writes the output of the command
-# and then a line that starts with _END. Anything else that is printed in the worker goes to stderr, and a
-# `token_command` that reads stdin cannot read the requests. If Ctrl-C is pressed during the imports, which take about a
-# second, the worker prints no traceback.
+# A worker reads one request per line: the arguments of the command `frgroups load`. It writes the output of the
+# command and then a line that starts with _END. Anything else that is printed in the worker goes to stderr, and a
+# `token_command` that reads stdin cannot read the requests. If Ctrl-C is pressed during the imports, which take about
+# a second, the worker prints no traceback.
 _WORKER_CODE = """\
 import json, os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -100,7 +100,7 @@ def load_many(
         Rate limit that all tenants on one remote server share, in requests per second. None means 20, except for
         tenants that have a separate limit in `tenants.toml`.
     deadline
-        Maximum duration of the load of one tenant. When it is exceeded, the load is terminated and reported as failed.
+        Maximum duration of the load of one tenant. A load that takes longer is terminated and reported as failed.
     options
         Command-line options that are passed to `frgroups load` for every tenant.
     """
@@ -138,6 +138,11 @@ class _Workers:
 
     def __exit__(self, *_: object) -> None:
         self.end()
+        for worker in self._running:
+            for pipe in (worker.stdin, worker.stdout):
+                if pipe is not None:
+                    with suppress(OSError):
+                        pipe.close()
 
     def run(self, arguments: Sequence[str]) -> tuple[bytes, int | None]:
         """
@@ -218,10 +223,6 @@ class _Workers:
             for process in running:
                 _kill(process)
                 process.wait()
-                for pipe in (process.stdin, process.stdout):
-                    if pipe is not None and process in idle:
-                        with suppress(OSError):
-                            pipe.close()
 
 
 def _communicate(worker: subprocess.Popen[bytes], arguments: Sequence[str]) -> tuple[bytes, int | None]:

@@ -19,13 +19,14 @@ COMMAND = [sys.executable, "-m", "frgroups"]
 
 @pytest.fixture
 def fail(monkeypatch):
-    """Return a function that makes `frgroups doctor` and `frgroups apply` raise an error."""
+    """Return a function that makes `frgroups who` and `frgroups apply` raise an error."""
 
     def raise_in_commands(error):
         def open_client(*_, **__):
             raise error
 
         monkeypatch.setattr("frgroups.cli.inputs.open_client", open_client)
+        monkeypatch.setattr("frgroups.cli.inputs.read_selected_snapshot", open_client)
 
     return raise_in_commands
 
@@ -56,14 +57,14 @@ def test_error(fail, capsys, error, code):
     "An error determines the exit code of the command and is printed without a traceback."
     fail(error)
 
-    assert main(["doctor"]) == code
+    assert main(["who", "c-1"]) == code
 
     err = capsys.readouterr().err
     assert "Traceback" not in err
     if code == 64:
-        assert err.startswith("Usage: frgroups doctor ") and "frgroups doctor --help" in err
+        assert err.startswith("Usage: frgroups who ") and "frgroups who --help" in err
     elif not isinstance(error, BrokenPipeError):
-        assert err.startswith("frgroups doctor: ") and err.count("\n") == 1
+        assert err.startswith("frgroups who: ") and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
@@ -116,7 +117,7 @@ def test_documented_codes():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
-@pytest.mark.parametrize("words", [["sizes"], ["health", "--json"], ["--help"]])
+@pytest.mark.parametrize("words", [["table", "group_sizes"], ["health", "--json"], ["--help"]])
 def test_closed_pipe(words):
     "If the reader of stdout has closed the pipe, the exit code is 1 and stderr is empty."
     fg.save_snapshot(fg.sample_snapshot())
@@ -159,7 +160,7 @@ def test_ctrl_c(tmp_path):
 def test_closed_streams(closed, tmp_path):
     "If stdout or stderr is closed, a command still returns its usual exit code."
     fg.save_snapshot(fg.sample_snapshot(), tmp_path / "snapshots")
-    command = f"{sys.executable} -m frgroups sizes --tenant t-1 --cache {tmp_path / 'snapshots'} {closed}"
+    command = f"{sys.executable} -m frgroups table group_sizes --tenant t-1 --cache {tmp_path / 'snapshots'} {closed}"
 
     done = subprocess.run(["bash", "-c", command], timeout=60)
 

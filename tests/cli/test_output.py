@@ -81,23 +81,29 @@ def test_names_in_tables(tenant, run, stream):
         tenant.add_members(f"g{position}", ["c-10"])
     run("load")
 
-    for command in (["sizes"], ["overlap"], ["health"], ["changes"], ["who", "c-10"]):
+    for command in (
+        ["table", "group_sizes"],
+        ["table", "overlap_pairs"],
+        ["health"],
+        ["table", "group_changes"],
+        ["who", "c-10"],
+    ):
         code, out, captured = run(*command)
 
         assert code == 0
         assert [name for name in NAMES if visible(name) not in out] == []
         if stream == "pipe":
             assert "\x1b" not in captured.out and not BOX.search(captured.out)
-        elif command[0] in ("sizes", "overlap", "changes"):
+        elif command[0] == "table":
             assert BOX.search(captured.out)
 
 
 def test_names_in_json_and_csv(tenant, run, stream):
-    "JSON lines contain the group names and are valid JSON in a pipe and on a terminal."
+    "JSON output contains the group names and is valid JSON in a pipe and on a terminal."
     run("load")
 
     _, out, _ = run("health", "--json")
-    evidence = " ".join(json.loads(line)["evidence"] for line in out.splitlines())
+    evidence = " ".join(row["evidence"] for row in json.loads(out)["rows"])
     _, out, _ = run("who", "c-1", "--json")
     names = {group["name"] for group in json.loads(out)["groups"]}
 

@@ -228,16 +228,19 @@ def test_tenant_of_environment(write_config, capsys, monkeypatch):
     assert main(["status"]) == 0
     assert "1 of 1 tenant" in capsys.readouterr().out
     monkeypatch.setenv("FRGROUPS_TENANT_UID", "unknown")
-    assert main(["status"]) == 1
+    assert main(["status", "--json"]) == 9
+    [row] = json.loads(capsys.readouterr().out)["rows"]
+    assert (row["tenant_uid"], row["problem"], row["ok"]) == ("unknown", "never loaded", False)
+    assert row.keys() == set(fg.tenant_status())
 
 
 def test_json_output(write_config, capsys, tmp_path):
-    """With --json, `frgroups status` prints one line per tenant, in which unknown values are null."""
+    """With --json, `frgroups status` prints one row per tenant, in which unknown values are null."""
     write_config("a", "b")
     save("a", 1, now=datetime.now(UTC))
 
     assert main(["status", "--all", "--json", "--html", str(tmp_path / "s.html")]) == 9
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = json.loads(capsys.readouterr().out)["rows"]
     assert [(row["name"], row["ok"], row["n_groups"]) for row in lines] == [("b", False, None), ("a", True, 1)]
     assert lines[0]["taken_at"] is None and datetime.fromisoformat(lines[1]["taken_at"])
     assert (tmp_path / "s.html").read_text(encoding="utf-8").startswith("<!doctype html>")
