@@ -91,8 +91,13 @@ def sandbox(
             print_message("  frgroups doctor")
             sys.stdout.flush()
         with suppress(KeyboardInterrupt):
-            threading.Event().wait()
+            wait_for_interrupt()
     return 0
+
+
+def wait_for_interrupt() -> None:
+    """Wait until Ctrl-C or SIGTERM raises KeyboardInterrupt."""
+    threading.Event().wait()
 
 
 @command("notebooks", example="frgroups notebooks")

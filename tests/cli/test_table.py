@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from dataclasses import replace
+from inspect import isfunction
 
 import openpyxl
 import pandas as pd
@@ -108,7 +109,7 @@ def test_values(stored, capsys):
     expected = fg.overlap_pairs(fg.read_snapshot(), universe=1000, min_both=0)
     expected = expected.sort_values(["jaccard", "n_both"], ascending=False, kind="stable", ignore_index=True)
     # JSON has no infinite numbers.
-    expected = expected.replace([float("inf"), -float("inf")], None)
+    expected = expected.replace([float("inf"), -float("inf")], float("nan"))
     pd.testing.assert_frame_equal(pd.DataFrame(rows), expected, check_dtype=False)
 
 
