@@ -43,7 +43,7 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("status", "load:status", "Show the age, verdict, and size of the newest snapshots"),
     ),
     "Analyze a stored snapshot": (
-        CommandEntry("table", "table:table", "Show or export a table, for example of sizes, overlaps, or changes"),
+        CommandEntry("table", "table:table", "Show or export a table of sizes, overlaps, or changes"),
         CommandEntry("health", "analyze:health", "Show problems found in the groups and suggested actions"),
         CommandEntry("who", "who:who", "Show a customer's groups and the plans that changed them"),
     ),

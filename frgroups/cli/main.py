@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import textwrap
@@ -86,8 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _requests_json_log(words: Sequence[str]) -> bool:
     """Return True if the arguments contain `--log json`, although they could not be parsed."""
-    pairs = zip(words, [*words[1:], ""], strict=True)
-    return any(word == "--log=json" or (word, value) == ("--log", "json") for word, value in pairs)
+    return "--log=json" in words or ("--log", "json") in itertools.pairwise(words)
 
 
 def root_group() -> LazyGroup:

@@ -11,6 +11,7 @@ import pytest
 
 import frgroups as fg
 from frgroups import errors
+from frgroups.cli.command_ending import keep_result, termination_as_interrupt
 from frgroups.cli.main import EXIT_CODES, main
 from frgroups.internals.exit_codes import code_of, worst
 
@@ -133,6 +134,45 @@ def test_closed_pipe(words):
     os.close(write_end)
 
     assert (process.returncode, process.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize("stderr_is_closed", [False, True])
+def test_result_after_closed_pipe(monkeypatch, capsys, stderr_is_closed):
+    "If stdout was closed after the result was recorded, the result is printed to stderr and sets the exit code."
+
+    def write_and_fail(*_, **__):
+        keep_result(5, "1 change was rejected.")
+        raise BrokenPipeError
+
+    def fail(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("frgroups.cli.inputs.read_selected_snapshot", write_and_fail)
+    if stderr_is_closed:
+        monkeypatch.setattr("frgroups.cli.command_ending.print_error", fail)
+
+    assert main(["who", "c-1"]) == 5
+    assert ("1 change was rejected." in capsys.readouterr().err) is not stderr_is_closed
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_termination(fail, capsys, monkeypatch, name):
+    "SIGTERM and SIGHUP end a command like Ctrl-C. An ignored signal stays ignored, and the handlers are restored."
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_DFL)
+    monkeypatch.setattr("frgroups.cli.inputs.read_selected_snapshot", lambda *_: signal.raise_signal(number))
+    try:
+        assert main(["who", "c-1"]) == 1
+        assert capsys.readouterr().err == "frgroups who: interrupted.\n"
+        assert signal.getsignal(number) == signal.SIG_DFL
+
+        signal.signal(number, signal.SIG_IGN)
+        with termination_as_interrupt():
+            signal.raise_signal(number)
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from contextlib import nullcontext
 from inspect import signature
 from pathlib import Path
@@ -204,23 +205,6 @@ def test_load_of_a_recent_snapshot(loaded, capsys):
 
     assert "nothing was loaded" in reused and "Stored in" not in reused
     assert "nothing was loaded" not in loaded_again and "Stored in" in loaded_again
-
-
-def test_doctor(loaded, capsys):
-    "The output contains the path of a missing suppression list, and does not contradict the probe of writes."
-    assert main(["doctor"]) == 0
-    out = capsys.readouterr().out
-    path = fg.suppression_list_path(fg.read_snapshot())
-    assert str(path) in out and " none; " in out and "not tested" in out
-
-    assert main(["doctor", "--probe-writes"]) == 0
-    assert "not tested" not in capsys.readouterr().out
-
-    path.parent.mkdir(parents=True)
-    path.write_text("customer_uid\nc-1\n")
-    assert main(["doctor"]) == 0
-    out = capsys.readouterr().out
-    assert "1 customer, " in out and str(path) in out and " none; " not in out
 
 
 def test_rejected_items_exit_with_5(loaded, capsys, tmp_path):
@@ -501,6 +485,35 @@ def test_health(loaded, capsys, tmp_path):
     assert lines[0]["suggested_action"] in text
     assert len(lines) == len(table.read_text(encoding="utf-8").splitlines()) - 1
     assert {"two_tiers", "not_in_tenant", "near_duplicate"} <= {line["finding"] for line in lines}
+
+
+def test_health_actions(loaded, capsys, tmp_path):
+    "Each suggested action on the command line contains valid commands instead of Python code."
+    register = tmp_path / "my register.csv"
+    register.write_text("group;exclusive_set;valid_to;expected_type\nVIP;tier;2020-01-01;B2B\nvip_gold;tier;;\n")
+
+    assert main(["health", "--register", str(register), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    expected = fg.health_report(fg.read_snapshot(), register=fg.read_register(register))
+
+    assert [row["evidence"] for row in rows] == list(expected["evidence"])
+    assert {row["finding"] for row in rows} >= {"two_tiers", "ended", "wrong_type", "near_duplicate"}
+    assert any("fg." in action for action in expected["suggested_action"])
+    commands = [part.split("frgroups ")[1:] for part in (row["suggested_action"] for row in rows)]
+    assert sum(map(bool, commands)) >= 5
+    for row in rows:
+        assert not re.search(r"fg\.|snapshot\b.*=|register=", row["suggested_action"])
+    for part in (part for parts in commands for part in parts):
+        words = shlex.split(part.partition(" && ")[0])
+        options = {name for param in leaf_command(words).params for name in param.opts}
+        assert {word for word in words if word.startswith("--")} <= options
+        assert words[0] != "plan" or str(register) in words or part.endswith("&& ")
+
+
+def leaf_command(words):
+    """Return the command that the words select."""
+    found = root_group().get_command(None, words[0])
+    return found.commands[words[1]] if words[0] == "table" else found
 
 
 def test_invalid_register(loaded, capsys, tmp_path):

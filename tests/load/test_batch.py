@@ -244,14 +244,13 @@ def test_unexpected_error(tenants, monkeypatch):
     assert "batch.py line" in done.error["message"] and "kari" not in json.dumps(asdict(done))
 
 
-# Programs that a worker runs instead of a load. Each simulates a different failure of one tenant.
+# Code that a worker runs instead of the load of a tenant, and a pattern of the error.
 FAILURES = {
     "exit": ("os._exit(3)", r"exit code 3\b"),
     "segfault": ("import ctypes; ctypes.string_at(0)", r"signal 11\b"),
-    "abort": ("os.abort()", r"signal 6\b"),
     "killed": ("os.kill(os.getpid(), 9)", r"signal 9\b.* memory"),
     "memory": ("raise MemoryError", r"exit code 1\b"),
-    "invalid output": ("print('[]', file=output)", r"exit code 0\b"),
+    "invalid_output": ("code = print('[]', file=output) or 0", r"exit code 0\b"),
     "hang": ("import time; time.sleep(600)", r"deadline"),
 }
 
@@ -269,30 +268,30 @@ def started(monkeypatch):
     return workers
 
 
-def worker_that_fails(code):
-    """Return the program of a worker that runs the code instead of loading the tenant `broken`."""
-    loaded = "            code = main(json.loads(line))\n"
-    assert loaded in processes._WORKER_CODE
-    failing = f"            if '--tenant=broken' in line:\n                {code}\n                code = 0\n"
-    return processes._WORKER_CODE.replace(loaded, f"{failing}            else:\n    {loaded}")
-
-
-@pytest.mark.parametrize("failure", FAILURES)
-def test_failed_worker(tenants, home_folder, started, monkeypatch, failure):
-    """If the load of a tenant crashes, is killed, or hangs, only this tenant fails, and the next one is loaded."""
-    code, message = FAILURES[failure]
-    fine, broken, _ = tenants
-    write_config(home_folder, {"broken": (broken, broken.token), "fine": (fine, fine.token)})
-    monkeypatch.setattr(processes, "_WORKER_CODE", worker_that_fails(code))
-    # The timer of the first load expires early, and the timer of the second load does not expire.
-    seconds, timer = iter([0.5 if failure == "hang" else 600, 600]), processes.threading.Timer
+def test_failed_workers(tenants, home_folder, started, monkeypatch):
+    """If the load of a tenant crashes, is killed, or hangs, only this tenant fails. A new worker loads the others."""
+    fine = tenants[0]
+    write_config(home_folder, {"fine": (fine, fine.token)})
+    load = "            code = main(json.loads(line))\n"
+    failing = "".join(
+        f"            {'if' if name == 'exit' else 'elif'} '--tenant={name}' in line:\n                {code}\n"
+        for name, (code, _) in FAILURES.items()
+    )
+    program = processes._WORKER_CODE.replace(load, f"{failing}            else:\n    {load}")
+    assert program != processes._WORKER_CODE
+    monkeypatch.setattr(processes, "_WORKER_CODE", program)
+    names = [*FAILURES, "fine"]
+    # Only the timer of the tenant `hang` expires early.
+    seconds, timer = iter(2 if name == "hang" else 600 for name in names), processes.threading.Timer
     monkeypatch.setattr(processes.threading, "Timer", lambda _, stop: timer(next(seconds), stop))
 
-    results = {result.name: result for result in load_many(["broken", "fine"], jobs=1)}
+    results = {result.name: result for result in load_many(names, jobs=1)}
 
-    assert results["fine"].ok and not results["broken"].ok
-    assert re.search(message, results["broken"].error["message"])
-    assert len(started) <= 2 and all(worker.poll() is not None for worker in started)
+    assert results["fine"].ok and len(results) == len(names)
+    for name, (_, pattern) in FAILURES.items():
+        assert not results[name].ok and re.search(pattern, results[name].error["message"]), name
+    # The worker that returned invalid output is used again.
+    assert len(started) == len(FAILURES) and all(worker.poll() is not None for worker in started)
 
 
 def test_number_of_workers(tenants, home_folder, started):
