@@ -231,6 +231,23 @@ def test_apply_json(loaded, capsys, tmp_path):
     loaded.delete_group("bw")
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_apply_with_a_closed_pipe(loaded, capsys, monkeypatch, options):
+    "If the reader of stdout has closed the pipe, the result of apply is printed to stderr and sets the exit code."
+    _, plan, _ = create_plan(loaded, capsys)
+
+    def fail(*_, **__):
+        raise BrokenPipeError
+
+    for name in ("print_text", "print_json_line"):
+        monkeypatch.setattr(f"frgroups.cli.apply.{name}", fail)
+
+    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest, *options]) == 0
+    out, err = capsys.readouterr()
+    assert out == "" and f"{len(loaded.members('bw'))} verified" in err
+    loaded.delete_group("bw")
+
+
 def test_apply_json_without_approval(loaded, capsys):
     "If a plan is not approved, the JSON line contains the exit code and the same message as stderr."
     _, plan, _ = create_plan(loaded, capsys)
