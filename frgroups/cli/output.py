@@ -131,6 +131,13 @@ def print_data(text: str, *, flush: bool = False) -> None:
     print(text, end="" if text.endswith("\n") else "\n", flush=flush)
 
 
+def print_csv(table: pd.DataFrame) -> None:
+    """Print a table as CSV in which no text runs as a formula in a spreadsheet program."""
+    from frgroups.internals.spreadsheet_export import to_safe_csv
+
+    print_data(to_safe_csv(table))
+
+
 def print_message(text: object = "", *, flush: bool = False) -> None:
     """
     Print a message about the result, for example the number of rows or the next command.

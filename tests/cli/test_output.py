@@ -239,3 +239,11 @@ def test_json_line(capsys):
 
     line = capsys.readouterr().out
     assert line.isascii() and line.count("\n") == 1 and json.loads(line) == {"schema_version": 1, **values}
+
+
+def test_csv_is_safe(capsys):
+    "CSV output neutralizes formulas, and no module of the command line writes CSV in another way."
+    output.print_csv(pd.DataFrame({"name": ["=1+1"], "n": [-1]}))
+
+    assert capsys.readouterr().out == '"name","n"\n"\'=1+1",-1\n'
+    assert [path.name for path in CLI.glob("*.py") if ".to_csv(" in path.read_text(encoding="utf-8")] == []
