@@ -100,7 +100,7 @@ def read_summary(
     if history.empty and not causes and uid not in set(snapshot.customers["customer_uid"]):
         raise SnapshotNotFoundError(
             f"No stored snapshot of {snapshot.tenant_uid} contains the customer {safe_repr(uid)}. Check the uid. For "
-            "an external id, pass --by external_id. Snapshots do not contain customers who were never in a group."
+            "an external id, pass --ids external_id. Snapshots do not contain customers who were never in a group."
         )
     return CustomerSummary(snapshot, uid, groups, rows, unseen, since, unreadable)
 

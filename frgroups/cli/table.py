@@ -90,7 +90,7 @@ def _table_command(entry: TableEntry) -> click.Command:
         short_help=entry.question,
         example=f"frgroups table {entry.name} {entry.example}".rstrip(),
         epilog=entry.note,
-        renamed={},
+        renamed={"--by": "--sort"},
         require_one_of=(),
     )(function)
     command.params += log_options()

@@ -94,6 +94,18 @@ def choice_option(flag: str, choices: tuple[str, ...], help_text: str) -> Decora
     return click.option(flag, type=click.Choice(choices), default=choices[0], help=help_text)
 
 
+def inclusive_option() -> Decorator:
+    """Return the flag `--inclusive`, which sets the argument `mode`."""
+    return click.option(
+        "--inclusive",
+        "mode",
+        is_flag=True,
+        callback=lambda _ctx, _param, value: "inclusive" if value else "exclusive",
+        help="Count all customers who are in the groups of a combination. By default, customers who are also in "
+        "another of the groups are not counted.",
+    )
+
+
 def channel_option() -> Decorator:
     """Return the option `--channel`, which accepts one channel."""
     return choice_option("--channel", _CHANNELS, "Channel through which the customers are contacted.")
@@ -178,9 +190,9 @@ def rule_option() -> Decorator:
 
 
 def sort_option(columns: tuple[str, ...]) -> Decorator:
-    """Return the option `--by`, which selects the column that sorts the table."""
+    """Return the option `--sort`, which selects the column that sorts the table."""
     return click.option(
-        "--by",
+        "--sort",
         "sort_column",
         type=click.Choice(columns),
         default=columns[0],

@@ -98,7 +98,7 @@ def _call_with_snapshot(
     if "universe" in given or entry.name in ("overlap_pairs", "overlap_matrix"):
         given["universe"] = resolve_universe(snapshot, given.get("universe"), snapshot.matrix)
     if given.get("universe") is None and (sort_column == "lift" or given.get("measure") in ("lift", "phi", "pmi")):
-        option = "--by lift" if sort_column == "lift" else f"--measure {given['measure']}"
+        option = "--sort lift" if sort_column == "lift" else f"--measure {given['measure']}"
         raise UsageError(f"{option} requires the total number of customers. Pass this number with --universe N.")
     for name in ("consent", "rules"):
         if name in given:

@@ -33,7 +33,7 @@ class TableEntry:
     columns
         Columns to print, the most important one first. () prints all columns.
     sort
-        Columns for the option `--by`. The first one is the default. () keeps the order of the function.
+        Columns for the option `--sort`. The first one is the default. () keeps the order of the function.
     top
         Number of rows to print. None prints all rows.
     example
@@ -93,7 +93,7 @@ TABLES: tuple[TableEntry, ...] = (
         ),
         columns=(*_PAIR, "jaccard", "share_of_a", "share_of_b", "lift", "q_value"),
         sort=("jaccard", "n_both", "overlap_coefficient", "lift"),
-        example="--top 20 --by n_both",
+        example="--top 20 --sort n_both",
         note=f"{_JACCARD} The overlap coefficient is n_both divided by the size of the smaller group. The lift is "
         "n_both divided by the number that is expected if the two groups are independent. The columns from expected "
         "on require --universe.",
@@ -120,12 +120,7 @@ TABLES: tuple[TableEntry, ...] = (
         "analysis.intersections",
         (
             options.groups_option(),
-            options.choice_option(
-                "--mode",
-                ("exclusive", "inclusive"),
-                "exclusive: count the customers who are in no other of the groups. inclusive: count all customers "
-                "in the combination.",
-            ),
+            options.inclusive_option(),
         ),
         columns=("groups", "degree", "n", "share"),
         example="--group VIP Staff loyalty",

@@ -14,11 +14,12 @@ from frgroups.cli.output import print_json_line, print_text
 @command(
     "who",
     example="frgroups who UID --json",
+    renamed={"--by": "--ids"},
     more="With --at, the command shows the groups in the selected snapshot and the changes up to this snapshot.",
 )
 @click.argument("uid")
 @click.option(
-    "--by",
+    "--ids",
     "id_type",
     default="customer_uid",
     type=click.Choice(["customer_uid", "external_id"]),

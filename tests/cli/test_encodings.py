@@ -16,17 +16,26 @@ NAMES = ["Łódź", "VIP 😀", "Ærlig", "雪", "x\u202ey"]
 ENCODINGS = ["ascii", "cp1252", "cp437", "utf-8"]
 
 
-@pytest.fixture
-def stored(home_folder, monkeypatch):
+@pytest.fixture(scope="module")
+def data_folder(tmp_path_factory):
     """Store two snapshots whose groups have names that most encodings do not contain."""
+    folder = tmp_path_factory.mktemp("data")
     uids = [f"g{n}" for n in range(len(NAMES))]
     groups = pd.DataFrame({"customer_group_uid": uids, "name": NAMES})
     members = [(group, f"c-{n}") for group in uids for n in range(6)]
     for day, rows in (("2026-11-01", members[:-2]), ("2026-11-02", members)):
         table = pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"])
-        fg.save_snapshot(
-            fg.snapshot_from_frames(table, groups, tenant_uid="t-1", taken_at=f"{day}T00:00Z", base_url=fg.STAGE)
+        snapshot = fg.snapshot_from_frames(
+            table, groups, tenant_uid="t-1", taken_at=f"{day}T00:00Z", base_url=fg.STAGE
         )
+        fg.save_snapshot(snapshot, folder / "snapshots")
+    return folder
+
+
+@pytest.fixture
+def stored(data_folder, monkeypatch):
+    """Select the stored snapshots."""
+    monkeypatch.setenv("FRGROUPS_HOME", str(data_folder))
     monkeypatch.setenv("FRGROUPS_TENANT_UID", "t-1")
     monkeypatch.setenv("FRGROUPS_BASE_URL", "stage")
 
@@ -48,7 +57,7 @@ def run(monkeypatch):
     return run_command
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 @pytest.mark.parametrize(
     "words",
     [

@@ -117,7 +117,7 @@ def test_sandbox(capsys, monkeypatch):
     ("words", "kind", "code"),
     [
         (["who", "nobody"], "SnapshotNotFoundError", 1),
-        (["table", "overlap_pairs", "--by", "lift"], "UsageError", 64),
+        (["table", "overlap_pairs", "--sort", "lift"], "UsageError", 64),
         (["table", "nosuch"], "UsageError", 64),
         (["nosuch"], "UsageError", 64),
         (["--nosuch"], "UsageError", 64),

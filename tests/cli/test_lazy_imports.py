@@ -59,7 +59,7 @@ def test_version_and_usage_errors(words):
         "load --",
         "status --max-age 24h --",
         "plan --limit removal_share=1 --",
-        "who u --by e",
+        "who u --ids e",
         "table group_sizes --at x -",
         "table gr",
     ],

@@ -34,9 +34,10 @@ NAMES = [entry.name for entry in TABLES]
 NO_TABLES = {"describe", "read_register"}
 
 
-@pytest.fixture
-def stored(home_folder, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def data_folder(tmp_path_factory):
     """Store two snapshots, in which the group `all` has a name that looks like a formula, and write a register."""
+    folder = tmp_path_factory.mktemp("data")
     snapshot = fg.sample_snapshot()
     named = snapshot.groups.assign(
         name=snapshot.groups["name"].mask(snapshot.groups["customer_group_uid"] == "all", EVIL)
@@ -50,11 +51,17 @@ def stored(home_folder, tmp_path, monkeypatch):
         base_url=snapshot.base_url,
     )
     for stored_snapshot in (older, newer):
-        fg.save_snapshot(stored_snapshot)
+        fg.save_snapshot(stored_snapshot, folder / "snapshots")
+    (folder / "register.csv").write_text("customer_group_uid;discount_percent;owner\nall;5;Kari\nvip;20;Ola\n")
+    return folder
+
+
+@pytest.fixture
+def stored(data_folder, monkeypatch):
+    """Select the stored snapshots, and return the path of the register."""
+    monkeypatch.setenv("FRGROUPS_HOME", str(data_folder))
     monkeypatch.setenv("FRGROUPS_TENANT_UID", "t-1")
-    register = tmp_path / "register.csv"
-    register.write_text("customer_group_uid;discount_percent;owner\nall;5;Kari\nvip;20;Ola\n")
-    return register
+    return data_folder / "register.csv"
 
 
 def words_of(name, register):
@@ -125,18 +132,17 @@ def test_rows_and_columns(stored, capsys):
     assert "Shown" not in complete and "Snapshot" not in complete
 
 
-@pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("name", NAMES)
-def test_terminal_width(name, stored, capsys, monkeypatch, width):
-    "On a terminal with 80 or 120 columns, each table fits. The last columns are omitted if necessary."
-    monkeypatch.setenv("COLUMNS", str(width))
+def test_terminal_width(name, stored, capsys, monkeypatch):
+    "On a terminal with 80 columns, each table fits. The last columns are omitted if necessary."
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
 
     assert main([*words_of(name, stored), "-q"]) == 0
 
     out = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
-    assert max(map(len, out.splitlines())) <= width and "─" in out
+    assert max(map(len, out.splitlines())) <= 80 and "─" in out
 
 
 @pytest.mark.parametrize(
