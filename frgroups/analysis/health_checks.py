@@ -64,6 +64,23 @@ def removal_step_in_cli(uid: str) -> str:
     return f"If the group is no longer needed, plan the removal of its members: {plan_command(uid, quote_uid(uid))}"
 
 
+def duplicate_action_in_cli(group_a: str, group_b: str) -> str:
+    """Return the suggested action for two groups with the same members, with a command that empties `group_b`."""
+    command = plan_command(group_b, quote_uid(group_b))
+    return check_first(
+        f"{group_a} or {group_b}", f"If {group_b} is not used, plan the removal of its members: {command}"
+    )
+
+
+def near_duplicate_action_in_cli(group_a: str, group_b: str) -> str:
+    """Return the suggested action for two groups with similar members, with a command for each group."""
+    commands = [plan_command(uid, quote_uid(other), "add") for uid, other in ((group_a, group_b), (group_b, group_a))]
+    return check_first(
+        f"{group_a} or {group_b}",
+        f"To give both groups the same members, create two plans: {' && '.join(commands)}",
+    )
+
+
 def plan_command(uid: str, expression: str, mode: str = "remove") -> str:
     r"""
     Return a command that creates a plan for the customers whom a group expression selects.
@@ -238,11 +255,7 @@ def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> 
             f"{row.group_a} or {row.group_b}",
             f"If {row.group_b} is not used, plan the removal of its members: {plan_call(row.group_b, '')}",
         )
-        cli_action = check_first(
-            f"{row.group_a} or {row.group_b}",
-            f"If {row.group_b} is not used, plan the removal of its members: "
-            f"{plan_command(row.group_b, quote_uid(row.group_b))}",
-        )
+        cli_action = duplicate_action_in_cli(row.group_a, row.group_b)
         names = (row.group_b, row.name_b, row.group_a, row.name_a)
         yield HealthFinding("high", "duplicate", *names, row.n_both, evidence, action, cli_action)
     # If several groups have the same members, near duplicates are reported only for the first of these groups.
@@ -260,12 +273,7 @@ def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> 
             f"fg.plan_memberships(snapshot, dict.fromkeys({[row.group_a, row.group_b]}, "
             f"fg.members(snapshot, {f'{quote_uid(row.group_a)} | {quote_uid(row.group_b)}'!r})))",
         )
-        first = plan_command(row.group_a, quote_uid(row.group_b), "add")
-        second = plan_command(row.group_b, quote_uid(row.group_a), "add")
-        cli_action = check_first(
-            f"{row.group_a} or {row.group_b}",
-            f"To give both groups the same members, create two plans: {first} && {second}",
-        )
+        cli_action = near_duplicate_action_in_cli(row.group_a, row.group_b)
         names = (row.group_a, row.name_a, row.group_b, row.name_b)
         yield HealthFinding("medium", "near_duplicate", *names, row.n_both, evidence, action, cli_action)
 
