@@ -184,7 +184,10 @@ def _clock_check(check: Check) -> DoctorCheck:
 def _check_writes(client: Client, probe_writes: bool) -> list[DoctorCheck]:
     """Test the writes, or return the stored result of an earlier test."""
     if not probe_writes:
-        stored = stored_capabilities(client.tenant_uid, client.base_url)
+        try:
+            stored = stored_capabilities(client.tenant_uid, client.base_url)
+        except FrgroupsError as error:
+            return [DoctorCheck("write access", False, error.cli_text)]
         if stored is None:
             return [DoctorCheck("write access", None, "not tested; pass --probe-writes on stage to test it")]
         return [DoctorCheck("write access", True, _facts_text(stored))]

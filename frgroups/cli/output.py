@@ -171,7 +171,7 @@ def print_json_text(values: Mapping[str, Any]) -> None:
     """
     text = json.dumps(values, indent=1, ensure_ascii=False)
     try:
-        text.encode(sys.stdout.encoding or "ascii")
+        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
         text = json.dumps(values, indent=1)
     print_data(text)

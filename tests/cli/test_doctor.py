@@ -57,7 +57,7 @@ def test_no_problems(environment, capsys):
     assert code == 0 and f"OK: {n_checked} checks," in out and checks["write access"]["ok"] is None
 
 
-def test_suppression_list_and_writes(environment, capsys):
+def test_suppression_list_and_writes(environment, home_folder, capsys):
     "The checks contain the path of the suppression list and the results of the write probe."
     _, checks = read_checks(capsys)
     path = fg.suppression_list_path(environment.client())
@@ -72,6 +72,11 @@ def test_suppression_list_and_writes(environment, capsys):
     path.write_text("name\nKari\n")
     code, checks = read_checks(capsys)
     assert code == 1 and checks["suppression list"]["ok"] is False and checks["write access"]["ok"]
+
+    [stored] = [file for file in home_folder.rglob("*.json") if "capabilities" in file.read_text()]
+    stored.write_text("{")
+    code, checks = read_checks(capsys)
+    assert code == 1 and checks["write access"]["ok"] is False
 
 
 @pytest.mark.parametrize(
