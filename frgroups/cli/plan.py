@@ -9,7 +9,7 @@ import click
 
 from frgroups.cli.command import ExclusiveOption, ListOption, command
 from frgroups.cli.options import SnapshotSelection, cache_option, limit_option, register_option, snapshot_options
-from frgroups.cli.output import print_data, print_text
+from frgroups.cli.output import print_csv, print_text
 from frgroups.cli.types import FILE, NONEMPTY_TEXT, RenamedChoice
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.plan.modes import MODES, RENAMED_MODES, Mode
@@ -278,11 +278,11 @@ def show(file: Path, table: bool, excluded: bool, moves: bool) -> int:
     document = _read_plan_or_receipt(file)
     planned = document if isinstance(document, Plan) else document.plan
     if table:
-        print_data(document.table().to_csv(index=False))
+        print_csv(document.table())
     elif excluded:
-        print_data(planned.excluded().to_csv(index=False))
+        print_csv(planned.excluded())
     elif moves:
-        print_data(planned.moves().to_csv(index=False))
+        print_csv(planned.moves())
     else:
         print_text(_document_text(document))
     return 0
