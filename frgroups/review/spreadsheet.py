@@ -114,7 +114,7 @@ def _write_review_sheet(sheet: Any, plan: Plan, personal: Snapshot | None) -> No
         sheet.append(_texts(sheet, [section.title], bold))
         for alarm in section.alarms:
             sheet.append(_texts(sheet, [alarm], bold))
-        for line in (*section.lines, *section.commands):
+        for line in section.lines:
             sheet.append(_texts(sheet, [line], plain))
         if section.table is not None:
             sheet.append(_texts(sheet, section.table.columns, bold))
