@@ -43,9 +43,8 @@ def first_groups_with_same_members(matrix: MembershipMatrix) -> IndexArray:
 
     Examples
     --------
-    >>> copies = pd.DataFrame({"customer_group_uid": ["a", "b", "c", "c"], "customer_uid": ["1", "1", "1", "2"]})
-    >>> first_groups_with_same_members(as_membership_matrix(copies)).tolist()
-    [0, 0, 2]
+    >>> first_groups_with_same_members(sample_snapshot().matrix.take_groups([2, 0, 2])).tolist()
+    [0, 1, 0]
     """
     code_of: dict[bytes, int] = {}
     # The customer codes of a group are sorted, so groups with the same members have the same bytes.

@@ -107,7 +107,7 @@ def overlap_heatmap(
     >>> from frgroups import plot
     >>> ax = plot.overlap_heatmap(sample_snapshot(), measure="share")
     >>> [label.get_text() for label in ax.get_yticklabels()]
-    ['Staff', 'VIP', 'All members']
+    ['All members', 'VIP', 'Staff']
     """
     is_matrix = is_overlap_matrix(data)
     if is_matrix:

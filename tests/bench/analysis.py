@@ -67,7 +67,7 @@ def combinations(scale: Scale) -> Iterator[Row]:
 def many_groups(scale: Scale) -> Iterator[Row]:
     """Measure the added memory of the tables of group pairs for many small groups."""
     for shape in scale.many:
-        for function in _PAIR_TABLES:
+        for function in _PAIR_TABLES[: scale.pair_tables]:
             jobs = {"frgroups": Job("many_groups.table", {"function": function, "shape": shape})}
             added = [result.added_mb for result in rounds(jobs, 1)["frgroups"]]
             names = (f"added memory, {function}, {shape} of 5 members", "limit of 500 MB")
