@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
-from frgroups.analysis.overlap import overlap_matrix
+from frgroups.analysis.overlap import pair_measure
+from frgroups.analysis.pair_counts import GroupPairs, iter_common_pairs
+from frgroups.errors import InputError
 from frgroups.internals.typing import FloatArray, IndexArray, IntArray
 from frgroups.internals.validation import check_choice, check_number
-from frgroups.snapshot.membership_matrix import as_membership_matrix
+from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
 SimilarityMeasure = Literal["jaccard", "overlap_coefficient"]
 Method = Literal["average", "complete", "single", "weighted"]
 
+MAX_COMPONENT_GROUPS = 10_000
 _MAX_OPTIMAL_ORDER = 300  # Computing the optimal leaf order takes cubic time in the number of groups.
 
 
@@ -50,15 +55,20 @@ def group_clusters(
         - customer_group_uid, name (`str`), n_members (`int64`)
         - cluster (`int64`): the number of the cluster, from 1. Cluster 1 contains the most groups. Clusters with the
           same number of groups are ordered by uid.
-        - position (`int64`): the position of the group among the leaves of the tree, from 0. Similar groups have
-          adjacent positions. For up to 300 groups, the order is optimal for the tree [2]_.
+        - position (`int64`): the position of the group, from 0. Similar groups have adjacent positions.
 
-        A group without members forms a separate cluster, and its position is after all other groups.
+        Groups that share members, directly or through other groups, form a connected component. Each component has
+        its own cluster tree, whose leaves determine the positions. For components of up to 300 groups, the order is
+        optimal for the tree [2]_. Components are ordered by their first uid. Groups of different components have
+        distance 1, so they are in the same cluster only if `cut` is 1. A group without members forms a separate
+        cluster, and its position is after all other groups.
 
     Raises
     ------
     InputError
-        If the measure or the method is unknown, or `cut` is not between 0 and 1.
+        If the measure or the method is unknown, `cut` is not between 0 and 1, or a component has more than 10,000
+        groups. The memory and the time grow with the square of the number of groups in a component, and a component
+        of 10,000 groups needs about 1.2 GB.
 
     References
     ----------
@@ -71,71 +81,150 @@ def group_clusters(
     --------
     >>> group_clusters(sample_snapshot(), measure="overlap_coefficient")
       customer_group_uid         name  n_members  cluster  position
-    0                vip          VIP          2        1         1
-    1                all  All members        250        1         2
-    2              staff        Staff          1        2         0
+    0                all  All members        250        1         0
+    1                vip          VIP          2        1         1
+    2              staff        Staff          1        2         2
     """
     check_choice(measure, "measure", get_args(SimilarityMeasure))
     check_choice(method, "method", get_args(Method))
     check_number(cut, "cut", at_least=0, at_most=1)
     matrix = as_membership_matrix(data)
-    similarity = overlap_matrix(matrix, measure=measure).to_numpy()
+    order, numbers = _cluster_groups(matrix, measure, method, cut)
     position = np.empty(matrix.n_groups, dtype=np.int64)
-    position[leaf_order(similarity, method)] = np.arange(matrix.n_groups)
+    position[order] = np.arange(matrix.n_groups)
     table = pd.DataFrame(
         {
             "customer_group_uid": matrix.group_uids.array,
             "name": matrix.group_names.array,
             "n_members": matrix.sizes,
-            "cluster": _renumber_by_size(_assign_clusters(similarity, method, cut)),
+            "cluster": _renumber_by_size(numbers),
             "position": position,
         }
     )
     return table.sort_values(["cluster", "position"], ignore_index=True)
 
 
-def leaf_order(similarity: FloatArray, method: Method = "average") -> IndexArray:
+def leaf_order(matrix: MembershipMatrix) -> IndexArray:
     """
-    Return an order of groups in which similar groups are adjacent.
+    Return the integer codes of the groups, ordered by the column position of `group_clusters`.
 
-    The order follows the leaves of the cluster tree, and it is optimal for up to 300 groups. `similarity` is a square
-    matrix with values between 0 and 1. Groups without members, which have NaN on the diagonal of the matrix, are
-    last.
+    Examples
+    --------
+    >>> matrix = sample_snapshot().matrix
+    >>> list(matrix.group_uids[leaf_order(matrix)])
+    ['all', 'vip', 'staff']
     """
-    groups = _groups_with_members(similarity)
-    empty_groups = np.setdiff1d(np.arange(len(similarity)), groups)
-    if len(groups) < 3:
-        return np.concatenate([groups, empty_groups])
-    from scipy.cluster.hierarchy import leaves_list
-
-    return np.concatenate([groups[leaves_list(_linkage(similarity, groups, method))], empty_groups])
+    return _cluster_groups(matrix, "jaccard", "average", 1.0)[0]
 
 
-def _assign_clusters(similarity: FloatArray, method: Method, cut: float) -> IndexArray:
-    """Return a cluster number for each group. Groups with the same number are in the same cluster."""
-    numbers = np.arange(len(similarity)) + len(similarity)
-    groups = _groups_with_members(similarity)
-    if len(groups) > 1:
-        from scipy.cluster.hierarchy import fcluster
+def _cluster_groups(
+    matrix: MembershipMatrix, measure: SimilarityMeasure, method: Method, cut: float
+) -> tuple[IndexArray, IndexArray]:
+    """
+    Return the order of the groups, and a cluster number for each group.
 
-        numbers[groups] = fcluster(_linkage(similarity, groups, method), cut, criterion="distance")
-    return numbers
+    Groups with the same number are in the same cluster.
+    """
+    order: list[IndexArray] = []
+    numbers = np.arange(matrix.n_groups)
+    offset = matrix.n_groups
+    for groups, distances in _iter_components(matrix, measure):
+        leaves, clusters = _cluster_component(len(groups), distances, method, cut)
+        order.append(groups[leaves])
+        numbers[groups] = clusters + offset
+        offset += len(groups)
+    if cut == 1:  # The distance of groups in different components is 1.
+        numbers[matrix.sizes > 0] = offset
+    order.append(np.flatnonzero(matrix.sizes == 0))
+    return np.concatenate(order), numbers
 
 
-def _linkage(similarity: FloatArray, groups: IndexArray, method: Method) -> FloatArray:
-    """Return the cluster tree of the selected groups as a SciPy linkage matrix."""
-    from scipy.cluster.hierarchy import linkage
-    from scipy.spatial.distance import squareform
+def _cluster_component(
+    n_groups: int, distances: FloatArray, method: Method, cut: float
+) -> tuple[IndexArray, IndexArray]:
+    """Return the leaves of the cluster tree of a component, and a cluster number from 0 for each of its groups."""
+    if n_groups == 1:
+        return np.zeros(1, dtype=np.intp), np.zeros(1, dtype=np.intp)
+    from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
 
+    tree = linkage(distances, method, optimal_ordering=n_groups <= _MAX_OPTIMAL_ORDER)
+    return leaves_list(tree), fcluster(tree, cut, criterion="distance") - 1
+
+
+def _iter_components(matrix: MembershipMatrix, measure: SimilarityMeasure) -> Iterator[tuple[IndexArray, FloatArray]]:
+    """
+    Iterate over the connected components of groups that share members.
+
+    Yields the group codes of a component, and the distances of its groups as a condensed distance matrix of SciPy.
+    """
+    codes, starts = _find_components(matrix)
+    largest = int(np.diff(starts).max(initial=0))
+    if largest > MAX_COMPONENT_GROUPS:
+        raise InputError(
+            f"{largest:,} groups share members, directly or through other groups. At most {MAX_COMPONENT_GROUPS:,} "
+            "such groups can be clustered.",
+            hint="Pass a table of memberships that contains fewer groups.",
+            cli_hint="",
+        )
+    # The groups of a component are adjacent in this matrix, so the pairs of the components follow one another.
+    sorted_matrix = matrix.take_groups(codes)
+    number, distances = 0, _new_distances(starts, 0)
+    for block in iter_common_pairs(sorted_matrix):
+        component = np.searchsorted(starts, block.a, side="right") - 1
+        borders = np.flatnonzero(np.diff(component, prepend=-1, append=-1))
+        for first, last in pairwise(borders.tolist()):
+            while number < component[first]:
+                yield codes[starts[number] : starts[number + 1]], distances
+                number, distances = number + 1, _new_distances(starts, number + 1)
+            pairs = GroupPairs(*(values[first:last] for values in block))
+            _write_distances(distances, pairs, sorted_matrix.sizes, starts[number : number + 2], measure)
+    while number < len(starts) - 1:
+        yield codes[starts[number] : starts[number + 1]], distances
+        number, distances = number + 1, _new_distances(starts, number + 1)
+
+
+def _find_components(matrix: MembershipMatrix) -> tuple[IndexArray, IntArray]:
+    """
+    Return the groups with members, sorted by connected component, and the start of each component in this array.
+
+    The components are sorted by their first group. The starts are followed by the number of groups.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
+    n_nodes = matrix.n_groups + matrix.n_customers
+    # Each membership is an edge between the node of a group and the node of a customer.
+    indptr = np.concatenate([matrix.indptr, np.full(matrix.n_customers, len(matrix))])
+    edges = csr_array(
+        (np.ones(len(matrix), dtype=np.int8), matrix.indices + matrix.n_groups, indptr), shape=(n_nodes, n_nodes)
+    )
+    labels = connected_components(edges, directed=False)[1]
+    groups = np.flatnonzero(matrix.sizes)
+    _, first, component = np.unique(labels[groups], return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.intp)
+    rank[np.argsort(first)] = np.arange(len(first))
+    component = rank[component]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(component, minlength=len(first)))])
+    return groups[np.argsort(component, kind="stable")], starts
+
+
+def _new_distances(starts: IntArray, number: int) -> FloatArray:
+    """Return the distances of the groups in a component before its pairs are known. All distances are 1."""
+    if number >= len(starts) - 1:
+        return np.empty(0)
+    n = int(starts[number + 1] - starts[number])
+    return np.ones(n * (n - 1) // 2)
+
+
+def _write_distances(
+    distances: FloatArray, pairs: GroupPairs, sizes: IntArray, limits: IntArray, measure: SimilarityMeasure
+) -> None:
+    """Write the distances of pairs of groups to the condensed distance matrix of their component."""
+    first, last = limits.tolist()
+    a, b, n = pairs.a - first, pairs.b - first, last - first
+    similarity = pair_measure(measure, sizes[pairs.a], sizes[pairs.b], pairs.n_both, None)
     # The distance is rounded before it is compared with `cut`, because 1.0 - 0.7 is not exactly 0.3.
-    distance = np.round(1.0 - similarity[np.ix_(groups, groups)], 12)
-    condensed = squareform(distance, checks=False)
-    return np.asarray(linkage(condensed, method, optimal_ordering=len(groups) <= _MAX_OPTIMAL_ORDER))
-
-
-def _groups_with_members(similarity: FloatArray) -> IndexArray:
-    """Return the rows of a similarity matrix whose groups have members."""
-    return np.flatnonzero(~np.isnan(np.diag(similarity)))
+    distances[n * a - a * (a + 1) // 2 + b - a - 1] = np.round(1.0 - similarity, 12)
 
 
 def _renumber_by_size(numbers: IndexArray) -> IntArray:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from frgroups.analysis.overlap import pair_counts
-from frgroups.internals.typing import BoolArray, IntArray
+from frgroups.analysis.pair_counts import GroupPairs, collect_pairs, iter_common_pairs, string_bytes_per_pair
+from frgroups.internals.typing import IntArray
 from frgroups.internals.validation import check_share
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
+
+_NUMBERS_PER_PAIR = 4  # Number of columns with numbers of 8 bytes in the tables of pairs.
 
 
 def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
@@ -41,7 +44,7 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If `min_jaccard` is not above 0 and at most 1.
+        If `min_jaccard` is not above 0 and at most 1, or the table needs more than 2 GB of memory.
 
     See Also
     --------
@@ -57,17 +60,21 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     """
     check_share(min_jaccard, "min_jaccard")
     matrix = as_membership_matrix(data)
-    return duplicates_from_counts(matrix, pair_counts(matrix), min_jaccard)
-
-
-def duplicates_from_counts(matrix: MembershipMatrix, both: IntArray, min_jaccard: float) -> pd.DataFrame:
-    """Compute the result of `duplicate_groups` from the number of common members of each pair of groups."""
-    n = matrix.sizes
-    either = n[:, None] + n[None, :] - both
-    jaccard = both / np.maximum(either, 1)
-    table = _select_pairs(matrix, both, np.triu(jaccard >= min_jaccard, k=1))
+    blocks = (similar_pairs(block, matrix.sizes, min_jaccard) for block in iter_common_pairs(matrix))
+    pairs = collect_pairs(
+        blocks,
+        _bytes_per_pair(matrix),
+        "Increase `min_jaccard`, or use `health_report`, which reports each duplicate once.",
+    )
+    table = _pairs_table(matrix, pairs)
     table["jaccard"] = table["n_both"] / (table["n_a"] + table["n_b"] - table["n_both"])
-    return _sort_descending(table, "jaccard")
+    return table.sort_values("jaccard", ascending=False, kind="stable", ignore_index=True)
+
+
+def similar_pairs(pairs: GroupPairs, sizes: IntArray, min_jaccard: float) -> GroupPairs:
+    """Return the pairs whose Jaccard index is at least `min_jaccard`. `sizes` contains the size of each group."""
+    n_either = sizes[pairs.a] + sizes[pairs.b] - pairs.n_both
+    return pairs.select(pairs.n_both / n_either >= min_jaccard)
 
 
 def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
@@ -100,7 +107,7 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If `min_share` is not above 0 and at most 1.
+        If `min_share` is not above 0 and at most 1, or the table needs more than 2 GB of memory.
 
     Examples
     --------
@@ -110,35 +117,38 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
     """
     check_share(min_share, "min_share")
     matrix = as_membership_matrix(data)
-    return subsets_from_counts(matrix, pair_counts(matrix), min_share)
-
-
-def subsets_from_counts(matrix: MembershipMatrix, both: IntArray, min_share: float = 1.0) -> pd.DataFrame:
-    """Compute the result of `subset_groups` from the number of common members of each pair of groups."""
-    n = matrix.sizes
-    share = both / np.maximum(n, 1)[:, None]
-    same = (both == n[:, None]) & (both == n[None, :])  # The diagonal of `same` is True.
-    table = _select_pairs(matrix, both, (share >= min_share) & ~same)
-    table["share_of_a"] = table["n_both"] / table["n_a"]
-    return _sort_descending(table, "share_of_a")
-
-
-def _select_pairs(matrix: MembershipMatrix, both: IntArray, chosen: BoolArray) -> pd.DataFrame:
-    """Return a table of the pairs of groups that a square mask selects, with their sizes and common members."""
-    a, b = np.nonzero(chosen)
-    return pd.DataFrame(
-        {
-            "group_a": matrix.group_uids.take(a).array,
-            "group_b": matrix.group_uids.take(b).array,
-            "name_a": matrix.group_names.take(a).array,
-            "name_b": matrix.group_names.take(b).array,
-            "n_a": matrix.sizes[a],
-            "n_b": matrix.sizes[b],
-            "n_both": both[a, b],
-        }
+    pairs = collect_pairs(
+        _iter_subsets(matrix, min_share), _bytes_per_pair(matrix), "Increase `min_share`, or pass fewer groups."
     )
+    table = _pairs_table(matrix, pairs)
+    table["share_of_a"] = table["n_both"] / table["n_a"]
+    order = np.lexsort((pairs.b, pairs.a, -table["share_of_a"].to_numpy()))
+    return table.take(order).reset_index(drop=True)
 
 
-def _sort_descending(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Sort a table of pairs by a column, largest value first. Rows with equal values keep their order."""
-    return table.sort_values(column, ascending=False, kind="stable", ignore_index=True)
+def _iter_subsets(matrix: MembershipMatrix, min_share: float) -> Iterator[GroupPairs]:
+    """Iterate over the pairs of groups in which the first group has the given share of its members in the second."""
+    sizes = matrix.sizes
+    for block in iter_common_pairs(matrix):
+        for pairs in (block, GroupPairs(block.b, block.a, block.n_both)):
+            n_a, n_b = sizes[pairs.a], sizes[pairs.b]
+            is_same = (pairs.n_both == n_a) & (pairs.n_both == n_b)
+            yield pairs.select((pairs.n_both / n_a >= min_share) & ~is_same)
+
+
+def _pairs_table(matrix: MembershipMatrix, pairs: GroupPairs) -> pd.DataFrame:
+    """Return a table of pairs of groups with their sizes and common members."""
+    columns = {
+        "group_a": matrix.group_uids.take(pairs.a).array,
+        "group_b": matrix.group_uids.take(pairs.b).array,
+        "name_a": matrix.group_names.take(pairs.a).array,
+        "name_b": matrix.group_names.take(pairs.b).array,
+        "n_a": matrix.sizes[pairs.a],
+        "n_b": matrix.sizes[pairs.b],
+        "n_both": pairs.n_both,
+    }
+    return pd.DataFrame(columns)
+
+
+def _bytes_per_pair(matrix: MembershipMatrix) -> int:
+    return 8 * _NUMBERS_PER_PAIR + string_bytes_per_pair(matrix)

@@ -8,12 +8,12 @@ from frgroups.analysis.health_checks import (
     HealthFinding,
     Severity,
     find_old_years,
-    find_redundant_groups,
     find_similar_names,
     find_small_groups,
     find_unverified_groups,
     with_register_argument,
 )
+from frgroups.analysis.redundant_groups import find_redundant_groups
 from frgroups.analysis.register import match_register
 from frgroups.analysis.register_checks import find_register_problems
 from frgroups.internals.validation import check_number, check_share, check_type
@@ -81,7 +81,8 @@ def health_report(
     Medium severity:
 
     - empty: the group has no members.
-    - near_duplicate: the group has nearly the same members as another group.
+    - near_duplicate: the group has nearly the same members as another group. If there are more than 100,000 such
+      pairs of groups, only the most similar other group is reported for each group.
     - same_name: another group has the same name.
     - unverifiable: the read of the group could not be verified. Snapshots created from tables are not checked.
     - not_in_tenant (register): the tenant has no such group. customer_group_uid is the value in the register.

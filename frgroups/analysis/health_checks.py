@@ -9,16 +9,14 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
-from frgroups.analysis.duplicates import duplicates_from_counts, subsets_from_counts
-from frgroups.analysis.overlap import pair_counts
 from frgroups.analysis.sizes import group_sizes
 from frgroups.analysis.table_rows import iter_rows
-from frgroups.internals.formatting import format_percentage, pluralize
-from frgroups.internals.typing import IntArray
+from frgroups.internals.formatting import format_list, pluralize
 from frgroups.snapshot.snapshot import Snapshot
 
 Severity = Literal["high", "medium", "low"]
 
+_MAX_LISTED = 10  # Maximum number of uids in the evidence of a finding.
 _YEAR = re.compile(r"(?<!\d)20\d\d(?!\d)")
 
 
@@ -137,11 +135,12 @@ def find_unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
 
 def find_small_groups(snapshot: Snapshot, tiny: int) -> Iterator[HealthFinding]:
     """Find groups without members, and groups with fewer than `tiny` members."""
+    last_modified_at = snapshot.groups.set_index("customer_group_uid")["last_modified_at"]
     for row in iter_rows(group_sizes(snapshot)):
         uid, name, n = row.customer_group_uid, row.name, row.n_members
         if n == 0:
             evidence = f"{name} has no members."
-            modified_at = snapshot.groups.set_index("customer_group_uid")["last_modified_at"][uid]
+            modified_at = last_modified_at[uid]
             if not pd.isna(modified_at):
                 evidence += f" The group was last modified on {modified_at:%Y-%m-%d}."
             action = check_first(
@@ -164,7 +163,7 @@ def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
         uids_of_name.setdefault(name, []).append(uid)
     for name, uids in uids_of_name.items():
         for uid in uids[1:]:
-            evidence = f"{len(uids)} groups have the name {name}: {', '.join(uids)}."
+            evidence = f"{len(uids)} groups have the name {name}: {format_list(uids, _MAX_LISTED)}."
             action = f"Rename {uid} or the other group in the back office, so that the two names differ."
             yield HealthFinding("medium", "same_name", uid, name, uids[0], name, len(uids), evidence, action)
     similar: dict[str, list[str]] = {}
@@ -236,64 +235,3 @@ def quote_uid(uid: str) -> str:
     """
     quote = next((mark for mark in "'\"`" if mark not in uid), "'")
     return f"{quote}{uid.replace(quote, 2 * quote)}{quote}"
-
-
-def find_redundant_groups(snapshot: Snapshot, min_jaccard: float) -> Iterator[HealthFinding]:
-    """Find groups that are duplicates, near duplicates, or subsets of other groups."""
-    both = pair_counts(snapshot.matrix)
-    yield from _find_duplicates(snapshot, both, min_jaccard)
-    yield from _find_subsets(snapshot, both, min_jaccard)
-
-
-def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[HealthFinding]:
-    """Find groups whose members are the same as those of another group, and pairs of groups with similar members."""
-    pairs = duplicates_from_counts(snapshot.matrix, both, min_jaccard)
-    same = pairs[pairs["jaccard"] == 1].drop_duplicates("group_b")
-    for row in iter_rows(same):
-        evidence = f"{row.name_b} and {row.name_a} have the same members. Number of members: {row.n_both:,}."
-        action = check_first(
-            f"{row.group_a} or {row.group_b}",
-            f"If {row.group_b} is not used, plan the removal of its members: {plan_call(row.group_b, '')}",
-        )
-        cli_action = duplicate_action_in_cli(row.group_a, row.group_b)
-        names = (row.group_b, row.name_b, row.group_a, row.name_a)
-        yield HealthFinding("high", "duplicate", *names, row.n_both, evidence, action, cli_action)
-    # If several groups have the same members, near duplicates are reported only for the first of these groups.
-    copies = set(same["group_b"])
-    near = pairs[(pairs["jaccard"] < 1) & ~pairs["group_a"].isin(copies) & ~pairs["group_b"].isin(copies)]
-    for row in iter_rows(near):
-        either = row.n_a + row.n_b - row.n_both
-        evidence = (
-            f"{row.name_a} ({row.n_a:,} members) and {row.name_b} ({row.n_b:,} members) have {row.n_both:,} of "
-            f"{either:,} members in common ({format_percentage(row.n_both / either)})."
-        )
-        action = check_first(
-            f"{row.group_a} or {row.group_b}",
-            "To create a plan that gives both groups the same members: "
-            f"fg.plan_memberships(snapshot, dict.fromkeys({[row.group_a, row.group_b]}, "
-            f"fg.members(snapshot, {f'{quote_uid(row.group_a)} | {quote_uid(row.group_b)}'!r})))",
-        )
-        cli_action = near_duplicate_action_in_cli(row.group_a, row.group_b)
-        names = (row.group_a, row.name_a, row.group_b, row.name_b)
-        yield HealthFinding("medium", "near_duplicate", *names, row.n_both, evidence, action, cli_action)
-
-
-def _find_subsets(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[HealthFinding]:
-    """Find groups that are subsets of another group, except near duplicates of that group."""
-    pairs = subsets_from_counts(snapshot.matrix, both)
-    pairs = pairs[pairs["n_a"] < min_jaccard * pairs["n_b"]].sort_values(["group_a", "n_b", "group_b"])
-    n_supersets = pairs["group_a"].value_counts()
-    for row in iter_rows(pairs.drop_duplicates("group_a")):
-        evidence = f"All {row.n_a:,} members of {row.name_a} are also members of {row.name_b} ({row.n_b:,} members)."
-        if row.n_a == 1:
-            evidence = f"The only member of {row.name_a} is also a member of {row.name_b} ({row.n_b:,} members)."
-        n_more = int(n_supersets[row.group_a]) - 1
-        if n_more:
-            evidence += f" Number of other groups that contain all of these members: {n_more:,}."
-        action = (
-            f"No action is needed if {row.group_a} is intended to be a subset of {row.group_b}. Otherwise, check "
-            f"the back office for campaigns and price lists that use {row.group_a}."
-        )
-        yield HealthFinding(
-            "low", "subset", row.group_a, row.name_a, row.group_b, row.name_b, row.n_a, evidence, action
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,16 +13,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.typing import IntArray, UInt32Array
+from frgroups.internals.typing import IntArray
 from frgroups.internals.validation import as_list, check_choice, check_number
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
 # A candidate contains the negative number of customers, the degree, the group codes, and further memberships.
 _Candidate = tuple[int, int, tuple[int, ...], IntArray, IntArray]
 
-_WORD_BITS = 32  # A word has 32 groups, so that a region number and a word together fit into 64 bits.
 _MAX_COUNTER_GROUPS = 20  # For at most 20 groups, each possible combination has a counter.
-_CHUNK_SIZE = 2**14  # A chunk contains 16,384 regions, whose bits are unpacked at the same time.
 _MAX_INCLUSIVE = 100_000
 
 Mode = Literal["exclusive", "inclusive"]
@@ -187,22 +185,20 @@ class RegionCounts:
     """
     The number of customers in each region. A region consists of all customers who are in exactly the same groups.
 
-    Region i has `n[i]` customers. Each bit of `words[i]` represents a group, and the highest bit represents the first
-    group. A bit is 1 if the customers in the region are members of the group.
+    Region i has `n[i]` customers, who are in the groups with the codes `groups[indptr[i]:indptr[i + 1]]`. The memory
+    is proportional to the number of memberships.
     """
 
     n: IntArray
-    words: UInt32Array
+    indptr: IntArray
+    groups: IntArray
 
     @classmethod
     def from_matrix(cls, matrix: MembershipMatrix) -> RegionCounts:
         """Count the customers in each region of a membership matrix, except customers who are in no group."""
         if matrix.n_groups <= _MAX_COUNTER_GROUPS:
-            n, words = _count_by_combination(matrix)
-        else:
-            n, words = _count_by_word(matrix)
-        in_any = words.any(axis=1)
-        return cls(n[in_any], words[in_any])
+            return cls(*_count_by_combination(matrix))
+        return cls(*_count_by_customer(matrix))
 
     @property
     def n_customers(self) -> int:
@@ -220,13 +216,13 @@ class RegionCounts:
         rows = np.arange(len(self.n))
         if top is not None and 0 < top < len(rows):
             rows = np.flatnonzero(self.n >= np.partition(self.n, -top)[-top])
-        words = self.words[rows]
-        degree = np.bitwise_count(words).sum(axis=1)
-        # If combinations are sorted by uid, earlier combinations have higher bits.
-        order = np.lexsort([*~words.T[::-1], degree, -self.n[rows]])
-        rows = rows[order][:top]
-        n = self.n[rows]
-        return Combinations(self._region_groups(rows), n, int(n.sum()), len(rows) < len(self.n))
+        ranges = zip(self.indptr[rows].tolist(), self.indptr[rows + 1].tolist(), strict=True)
+        groups = [tuple(self.groups[start:end].tolist()) for start, end in ranges]
+        by_groups = np.array(sorted(range(len(rows)), key=groups.__getitem__), dtype=np.intp)
+        degree = np.diff(self.indptr)[rows[by_groups]]
+        order = by_groups[np.lexsort((degree, -self.n[rows[by_groups]]))][:top]
+        n = self.n[rows[order]]
+        return Combinations([groups[row] for row in order], n, int(n.sum()), len(order) < len(self.n))
 
     def _inclusive_combinations(self, top: int | None) -> Combinations:
         """Return the largest inclusive combinations, which are sets of groups with at least one common customer."""
@@ -256,10 +252,8 @@ class RegionCounts:
         of a heap that contains the extensions of the previous sets. This is a best-first search, as in frequent
         itemset mining.
         """
-        parts = list(self._iter_memberships(np.arange(len(self.n))))
-        region = np.concatenate([self.n[:0], *(regions for regions, _ in parts)])
-        group = np.concatenate([self.n[:0], *(groups for _, groups in parts)])
-        heap = self._extend((), region, group)
+        region = np.repeat(np.arange(len(self.n)), np.diff(self.indptr))
+        heap = self._extend((), region, self.groups)
         heapq.heapify(heap)
         while heap:
             minus_n, _, groups, region, group = heapq.heappop(heap)
@@ -274,58 +268,60 @@ class RegionCounts:
         n = np.bincount(group, weights=self.n[region])
         return [(-int(n[more]), len(groups) + 1, (*groups, int(more)), region, group) for more in np.flatnonzero(n)]
 
-    def _region_groups(self, rows: IntArray) -> list[tuple[int, ...]]:
-        """Return, for each given region, the integer codes of its groups."""
-        result = []
-        for region, group in self._iter_memberships(rows):
-            ends = np.flatnonzero(np.diff(region, append=-1)) + 1
-            groups = group.tolist()
-            result += [tuple(groups[a:b]) for a, b in pairwise([0, *ends.tolist()])]
-        return result
 
-    def _iter_memberships(self, rows: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
-        """Yield the groups of the given regions in chunks. Each chunk is a pair of arrays: regions and groups."""
-        for start in range(0, len(rows), _CHUNK_SIZE):
-            chunk = rows[start : start + _CHUNK_SIZE]
-            bits = np.unpackbits(self.words[chunk].astype(">u4").view(np.uint8), axis=1)
-            row, group = np.nonzero(bits)
-            yield chunk[row], group
+_Regions = tuple[IntArray, IntArray, IntArray]
 
 
-def _count_by_combination(matrix: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
+def _count_by_combination(matrix: MembershipMatrix) -> _Regions:
     """
     Count the customers in each combination of groups, with one counter per possible combination.
 
-    The function returns two arrays with one element per combination that occurs: the number of customers, and the
-    bits that represent the groups of the combination.
+    The function returns the fields of RegionCounts.
     """
-    n = np.bincount(_group_bits(matrix, 0, matrix.n_groups), minlength=1)
-    combinations = np.flatnonzero(n)
-    return n[combinations], (combinations << (_WORD_BITS - matrix.n_groups)).astype(np.uint32)[:, None]
+    counts = np.bincount(_group_bits(matrix), minlength=1)
+    combinations = np.flatnonzero(counts[1:]) + 1
+    is_member = (combinations[:, None] >> np.arange(matrix.n_groups - 1, -1, -1)) & 1
+    indptr = np.concatenate([[0], np.cumsum(np.bitwise_count(combinations), dtype=np.int64)])
+    return counts[combinations], indptr, np.nonzero(is_member)[1]
 
 
-def _count_by_word(matrix: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
-    """
-    Count the customers in each combination of groups, processing 32 groups at a time.
-
-    The memberships of a customer in 32 groups form a word of 32 bits. Customers with the same bits in all previous
-    words have the same number, and each further word refines this numbering. The function returns the number of
-    customers and the bits of each combination that occurs.
-    """
-    number: IntArray = np.zeros(matrix.n_customers, dtype=np.int64)
-    words = np.zeros((1, 0), dtype=np.uint32)
-    for first in range(0, matrix.n_groups, _WORD_BITS):
-        width = min(_WORD_BITS, matrix.n_groups - first)
-        number, keys = pd.factorize(number << width | _group_bits(matrix, first, width))
-        word = (keys << (_WORD_BITS - width)).astype(np.uint32)
-        words = np.column_stack([words[keys >> width], word])
-    return np.bincount(number, minlength=len(words)), words
-
-
-def _group_bits(matrix: MembershipMatrix, first: int, width: int) -> npt.NDArray[np.unsignedinteger[Any]]:
-    """Return the memberships of each customer in `width` groups as bits. The highest bit is the group `first`."""
-    word = np.zeros(matrix.n_customers, dtype=np.min_scalar_type(2**width - 1))
-    for group in range(first, first + width):
-        bit = word.dtype.type(1 << (first + width - 1 - group))
-        word[matrix.row(group)] |= bit
+def _group_bits(matrix: MembershipMatrix) -> npt.NDArray[np.unsignedinteger[Any]]:
+    """Return the groups of each customer as bits. The highest bit is the first group."""
+    word = np.zeros(matrix.n_customers, dtype=np.min_scalar_type(2**matrix.n_groups - 1))
+    for group in range(matrix.n_groups):
+        word[matrix.row(group)] |= word.dtype.type(1 << (matrix.n_groups - 1 - group))
     return word
+
+
+def _count_by_customer(matrix: MembershipMatrix) -> _Regions:
+    """
+    Count the customers in each region by comparing the sorted groups of the customers, one group after another.
+
+    In each step, customers with the same previous groups have the same number, and the next group refines the
+    numbers. Customers without further groups and customers whose number is unique are assigned to their region. The
+    function returns the fields of RegionCounts.
+    """
+    by_customer = np.argsort(matrix.indices, kind="stable")
+    groups = matrix.group_code.take(by_customer)
+    degree = np.bincount(matrix.indices, minlength=matrix.n_customers)
+    start = np.cumsum(degree) - degree
+    customers = np.flatnonzero(degree)
+    number: IntArray = np.zeros(len(customers), dtype=np.int64)
+    counts, examples = [number[:0]], [number[:0]]
+    place = 0
+    while len(customers):
+        keys = number * matrix.n_groups + groups[start[customers] + place]
+        number = pd.factorize(keys)[0].astype(np.int64)
+        is_complete = (degree[customers] == place + 1) | (np.bincount(number)[number] == 1)
+        n = np.bincount(number[is_complete])
+        example = np.zeros(len(n), dtype=np.int64)
+        example[number[is_complete]] = customers[is_complete]
+        counts.append(n[n > 0])
+        examples.append(example[n > 0])
+        customers, number = customers[~is_complete], number[~is_complete]
+        place += 1
+    # One customer of each region stands for all customers of the region.
+    starts, sizes = start[np.concatenate(examples)], degree[np.concatenate(examples)]
+    indptr = np.concatenate([[0], np.cumsum(sizes)])
+    positions = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], sizes)
+    return np.concatenate(counts), indptr, groups[positions].astype(np.int64)

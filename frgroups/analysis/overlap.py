@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from frgroups.analysis.pair_counts import (
+    GroupPairs,
+    check_result_size,
+    collect_pairs,
+    iter_common_pairs,
+    pair_counts,
+    string_bytes_per_pair,
+)
 from frgroups.analysis.significance import benjamini_hochberg, hypergeometric_tails
 from frgroups.errors import InputError
-from frgroups.internals.typing import FloatArray, IndexArray, Int32Array, IntArray
+from frgroups.internals.typing import FloatArray, IntArray
 from frgroups.internals.validation import check_choice
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 from frgroups.snapshot.universe import resolve_universe
 
-Engine = Literal["pairs", "bits"]
+_CHUNK_SIZE = 2**16  # Number of pairs whose measures are computed at the same time.
+_NUMBERS_PER_PAIR = 15  # Number of columns with integers or floating-point numbers of 8 bytes in `overlap_pairs`.
+# A pair that is tested, but is not in the table, needs this number of bytes for its counts, p-values, and q-value.
+_BYTES_PER_TEST = 96
 
-# NumPy uses radix sort for 16-bit integers, so customers are processed in blocks of at most 2**16.
-# A block needs only tens of megabytes of memory. A chunk of a block fits into the processor cache.
-_MAX_BLOCK_CUSTOMERS = 2**16
-_MAX_BLOCK_MEMBERSHIPS = 2**21
-_CHUNK_SIZE = 2**17
-_CHUNK_WORDS = 512  # A chunk has 32,768 bits, so that the number of set bits fits into 16 bits.
+_MEASURE_COLUMNS = ("jaccard", "overlap_coefficient", "expected", "lift", "pmi", "phi")
+_FEWER_PAIRS = "Increase `min_both`, or select fewer groups."
 
 Measure = Literal["count", "jaccard", "share", "overlap_coefficient", "lift", "phi", "pmi"]
 
@@ -80,7 +84,8 @@ def overlap_matrix(
     Raises
     ------
     InputError
-        If the measure or the label is unknown, or `universe` is less than the number of customers in `data`.
+        If the measure or the label is unknown, `universe` is less than the number of customers in `data`, or the
+        matrix needs more than 2 GB of memory, which is 15,811 groups.
     GroupNotFoundError
         If a group is unknown, or its name is not unique.
 
@@ -101,10 +106,15 @@ def overlap_matrix(
     seen = as_membership_matrix(data)
     universe = resolve_universe(data, universe, seen)
     matrix = seen.select(groups)
-    both, sizes = pair_counts(matrix), matrix.sizes
+    check_result_size(
+        8 * matrix.n_groups**2,
+        f"The matrix of {matrix.n_groups:,} groups",
+        "Select fewer groups, or use `overlap_pairs` with min_both=1, which omits pairs without common customers.",
+    )
+    both = pair_counts(matrix)
     values: IntArray | FloatArray = both
     if measure != "count":
-        values = pair_measure(measure, sizes[:, None], sizes[None, :], both, universe)
+        values = _measure_matrix(measure, matrix.sizes, both, universe)
     axis = matrix.group_uids.rename("customer_group_uid")
     if labels == "name":
         axis = matrix.group_names.rename("name")
@@ -170,7 +180,8 @@ def overlap_pairs(
         If neither is given, the columns from expected to q_value are NaN. See `overlap_matrix` for the reason.
     min_both
         Pairs with fewer common customers are omitted. This does not change other values, because q_value is always
-        computed from all pairs of the selected groups.
+        computed from all pairs of the selected groups. With a value of at least 1, the memory is proportional to the
+        number of memberships and rows.
 
     Returns
     -------
@@ -191,7 +202,8 @@ def overlap_pairs(
     Raises
     ------
     InputError
-        If `universe` is less than the number of customers in `data`.
+        If `universe` is less than the number of customers in `data`, or the table needs more than 2 GB of memory,
+        which is about 10 million rows.
     GroupNotFoundError
         If a group is unknown, or its name is not unique.
 
@@ -212,37 +224,75 @@ def overlap_pairs(
     seen = as_membership_matrix(data)
     universe = resolve_universe(data, universe, seen)
     matrix = seen.select(groups)
-    both = pair_counts(matrix)
-    a, b = np.triu_indices(matrix.n_groups, k=1)
-    n_a, n_b, n_both = matrix.sizes[a], matrix.sizes[b], both[a, b]
-
-    def compute(measure: str) -> FloatArray:
-        return pair_measure(measure, n_a, n_b, n_both, universe)
-
-    pairs = pd.DataFrame(
-        {
-            "group_a": matrix.group_uids.take(a).array,
-            "group_b": matrix.group_uids.take(b).array,
-            "name_a": matrix.group_names.take(a).array,
-            "name_b": matrix.group_names.take(b).array,
-            "n_a": n_a,
-            "n_b": n_b,
-            "n_both": n_both,
-            "n_either": n_a + n_b - n_both,
-            "share_of_a": compute("share"),
-            "share_of_b": pair_measure("share", n_b, n_a, n_both, universe),
-            "jaccard": compute("jaccard"),
-            "overlap_coefficient": compute("overlap_coefficient"),
-            "expected": compute("expected"),
-            "lift": compute("lift"),
-            "pmi": compute("pmi"),
-            "phi": compute("phi"),
-            **_p_values(n_a, n_b, n_both, universe),
-        }
-    )
+    bytes_per_pair = 8 * _NUMBERS_PER_PAIR + string_bytes_per_pair(matrix)
+    n_tests = matrix.n_groups * (matrix.n_groups - 1) // 2
     if min_both <= 0:
-        return pairs
-    return pairs[pairs["n_both"] >= min_both].reset_index(drop=True)
+        pairs = _all_pairs(matrix, n_tests * bytes_per_pair)
+    elif universe is None:
+        blocks = iter_common_pairs(matrix)
+        pairs = collect_pairs(
+            (block.select(block.n_both >= min_both) for block in blocks), bytes_per_pair, _FEWER_PAIRS
+        )
+    else:
+        # The p-values of all tested pairs are required for the q-values.
+        n_bytes = bytes_per_pair if min_both == 1 else _BYTES_PER_TEST
+        pairs = collect_pairs(iter_common_pairs(matrix), n_bytes, "Select fewer groups, or do not pass `universe`.")
+    p_values = _p_values(matrix.sizes[pairs.a], matrix.sizes[pairs.b], pairs.n_both, universe, n_tests)
+    if min_both > 1 and universe is not None:
+        chosen = pairs.n_both >= min_both
+        pairs = pairs.select(chosen)
+        p_values = {name: values[chosen] for name, values in p_values.items()}
+        check_result_size(
+            len(pairs.a) * bytes_per_pair, f"The table of {len(pairs.a):,} pairs of groups", _FEWER_PAIRS
+        )
+    n_a, n_b, n_both = matrix.sizes[pairs.a], matrix.sizes[pairs.b], pairs.n_both
+    measures = _measure_columns(n_a, n_b, n_both, universe)
+    columns = {
+        "group_a": matrix.group_uids.take(pairs.a).array,
+        "group_b": matrix.group_uids.take(pairs.b).array,
+        "name_a": matrix.group_names.take(pairs.a).array,
+        "name_b": matrix.group_names.take(pairs.b).array,
+        "n_a": n_a,
+        "n_b": n_b,
+        "n_both": n_both,
+        "n_either": n_a + n_b - n_both,
+    }
+    # Without a copy, the peak memory is about the memory of the table.
+    return pd.DataFrame(columns | measures | p_values, copy=False)
+
+
+def _all_pairs(matrix: MembershipMatrix, n_bytes: int) -> GroupPairs:
+    """Return all pairs of groups, including pairs without common customers, for a table with `n_bytes` bytes."""
+    check_result_size(
+        n_bytes,
+        f"The table of all pairs of {matrix.n_groups:,} groups",
+        "Pass min_both=1 to omit pairs without common customers, or select fewer groups.",
+    )
+    a, b = np.triu_indices(matrix.n_groups, k=1)
+    return GroupPairs(a, b, pair_counts(matrix)[a, b])
+
+
+def _measure_matrix(measure: Measure, sizes: IntArray, both: IntArray, universe: int | None) -> FloatArray:
+    """Compute an overlap measure for each value of a square matrix of counts, some rows at a time."""
+    values = np.empty(both.shape, dtype=np.float64)
+    n_rows = max(_CHUNK_SIZE // max(len(sizes), 1), 1)
+    for start in range(0, len(sizes), n_rows):
+        rows = slice(start, start + n_rows)
+        values[rows] = pair_measure(measure, sizes[rows, None], sizes[None, :], both[rows], universe)
+    return values
+
+
+def _measure_columns(n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | None) -> dict[str, FloatArray]:
+    """Compute the columns of `overlap_pairs` from share_of_a to phi, some pairs at a time."""
+    columns = {name: np.empty(len(n_both)) for name in ("share_of_a", "share_of_b", *_MEASURE_COLUMNS)}
+    for start in range(0, len(n_both), _CHUNK_SIZE):
+        rows = slice(start, start + _CHUNK_SIZE)
+        a, b, both = n_a[rows], n_b[rows], n_both[rows]
+        columns["share_of_a"][rows] = pair_measure("share", a, b, both, universe)
+        columns["share_of_b"][rows] = pair_measure("share", b, a, both, universe)
+        for measure in _MEASURE_COLUMNS:
+            columns[measure][rows] = pair_measure(measure, a, b, both, universe)
+    return columns
 
 
 def pair_measure(measure: str, n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | None) -> FloatArray:
@@ -272,114 +322,16 @@ def pair_measure(measure: str, n_a: IntArray, n_b: IntArray, n_both: IntArray, u
     return np.asarray(value, dtype=np.float64)
 
 
-def _p_values(n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | None) -> dict[str, FloatArray]:
-    """Compute p_over, p_under, and q_value for each pair of groups. If `universe` is None, all values are NaN."""
+def _p_values(
+    n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | None, n_tests: int
+) -> dict[str, FloatArray]:
+    """
+    Compute p_over, p_under, and q_value for each pair of groups. If `universe` is None, all values are NaN.
+
+    The arrays can omit pairs without common customers, because their p_over is always 1. These pairs still count as
+    tests, so `n_tests` is the number of all pairs.
+    """
     if universe is None:
         return {name: np.full(len(n_a), np.nan) for name in ("p_over", "p_under", "q_value")}
     over, under = hypergeometric_tails(n_both, universe, n_a, n_b)
-    return {"p_over": over, "p_under": under, "q_value": benjamini_hochberg(over)}
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Block:
-    """
-    The memberships of a block of customers. The customers in the block are numbered from 0.
-
-    The memberships are sorted by group. Group g has `sizes[g]` memberships.
-    """
-
-    customer: npt.NDArray[np.uint16]
-    sizes: IntArray
-    n_customers: int
-
-
-def pair_counts(matrix: MembershipMatrix, engine: Engine | None = None) -> IntArray:
-    """
-    Count the common customers of each pair of groups.
-
-    The diagonal of the result contains the group sizes. `engine` selects the counting method. If `engine` is None,
-    each block of customers is counted with the method that is estimated to be faster.
-    """
-    upper = np.zeros((matrix.n_groups, matrix.n_groups), dtype=np.int32)
-    for block in _iter_blocks(matrix):
-        degree = np.bincount(block.customer, minlength=block.n_customers)
-        block_engine = engine or _faster_engine(block, degree)
-        if block_engine == "pairs":
-            _count_pairs(upper, block, degree)
-        else:
-            _count_bits(upper, block)
-    counts = upper.astype(np.int64)
-    counts += upper.T
-    np.fill_diagonal(counts, matrix.sizes)
-    return counts
-
-
-def _iter_blocks(matrix: MembershipMatrix) -> Iterator[_Block]:
-    """Divide the memberships of a matrix into blocks of customers."""
-    n, slices = matrix.n_customers, [matrix.indices[a:b] for a, b in pairwise(matrix.indptr.tolist())]
-    n_blocks = max(1, -(-n // _MAX_BLOCK_CUSTOMERS), -(-len(matrix) // _MAX_BLOCK_MEMBERSHIPS))
-    borders = np.linspace(0, n, n_blocks + 1).astype(np.int32)
-    cuts = np.array([np.searchsorted(members, borders) for members in slices]).reshape(len(slices), len(borders))
-    for number, (first, last) in enumerate(pairwise(borders.tolist())):
-        starts, ends = cuts[:, number], cuts[:, number + 1]
-        parts = [members[a:b] for members, a, b in zip(slices, starts, ends, strict=True)]
-        if parts:
-            yield _Block((np.concatenate(parts) - first).astype(np.uint16), ends - starts, last - first)
-
-
-def _faster_engine(block: _Block, degree: IntArray) -> Engine:
-    """
-    Return the counting method that is estimated to be faster for a block.
-
-    The constants of the estimate are times in nanoseconds, which were measured on one machine.
-    """
-    n_groups = len(block.sizes)
-    pairs = 14 * len(block.customer) + 1.2 * float(np.square(degree).sum())
-    bits = 6 * len(block.customer) + 0.55 * n_groups**2 * block.n_customers / 64
-    return "pairs" if pairs <= bits else "bits"
-
-
-def _count_pairs(upper: Int32Array, block: _Block, degree: IntArray) -> None:
-    """Count the pairs of groups of each customer. This method is fast if most customers are in few groups."""
-    n_groups, counts = len(upper), upper.reshape(-1)
-    for group, n_with in _iter_group_tables(block, degree):
-        row = group * n_groups
-        for place, n in enumerate(n_with[1:], start=1):
-            np.add.at(counts, (row[:place, :n] + group[place, :n]).reshape(-1), np.int32(1))
-
-
-def _iter_group_tables(block: _Block, degree: IntArray) -> Iterator[tuple[IntArray, IndexArray]]:
-    """
-    Iterate over tables that contain the groups of several customers, so that many pairs are counted in one operation.
-
-    Each column of a table contains the sorted groups of one customer. The customers with the most groups come first,
-    so row p is filled only in the first n_with[p] columns. Customers in only one group have no pairs and are omitted.
-    """
-    group = np.repeat(np.arange(len(block.sizes), dtype=np.int32), block.sizes)
-    group = group.take(np.argsort(block.customer, kind="stable"))
-    falling = np.argsort((len(block.sizes) - degree).astype(np.min_scalar_type(len(block.sizes))), kind="stable")
-    first, degree = (np.cumsum(degree) - degree)[falling], degree[falling]
-    at, end = 0, int(np.count_nonzero(degree > 1))
-    while at < end:
-        most = int(degree[at])
-        here = slice(at, min(at + max(_CHUNK_SIZE // most, 1), end))
-        n_with = np.searchsorted(-degree[here], -np.arange(most))
-        table = np.empty((most, n_with[0]), dtype=np.int64)
-        for place, n in enumerate(n_with):
-            table[place, :n] = group.take(first[here][:n] + place)
-        yield table, n_with
-        at = here.stop
-
-
-def _count_bits(upper: Int32Array, block: _Block) -> None:
-    """Count the common customers of each pair of groups with bit operations. This is fast for large groups."""
-    n_groups, n_words = len(upper), -(-block.n_customers // 64)
-    bits = np.zeros((n_groups, n_words), dtype=np.uint64)
-    for group, members in enumerate(np.split(block.customer, np.cumsum(block.sizes)[:-1])):
-        row = np.zeros(n_words * 64, dtype=np.bool_)
-        row[members] = True
-        bits[group] = np.packbits(row).view(np.uint64)
-    for start in range(0, n_words, _CHUNK_WORDS):
-        words = bits[:, start : start + _CHUNK_WORDS].copy()
-        for group in range(n_groups):
-            upper[group, group:] += np.bitwise_count(words[group:] & words[group]).sum(axis=1, dtype=np.uint16)
+    return {"p_over": over, "p_under": under, "q_value": benjamini_hochberg(over, n_tests)}

@@ -62,23 +62,25 @@ def hypergeometric_tails(n_both: npt.ArrayLike, universe: int, n_a: npt.ArrayLik
     >>> over.round(4).tolist(), under.round(4).tolist()
     ([0.2222, 1.0], [1.0, 0.2917])
     """
-    both = np.asarray(n_both, dtype=np.float64)
-    sizes_a, sizes_b = np.asarray(n_a, dtype=np.float64), np.asarray(n_b, dtype=np.float64)
-    a, b = np.minimum(sizes_a, sizes_b), np.maximum(sizes_a, sizes_b)
-    over, under = np.empty_like(both), np.empty_like(both)
+    counts, sizes_a, sizes_b = np.asarray(n_both), np.asarray(n_a), np.asarray(n_b)
+    over, under = np.empty(len(counts)), np.empty(len(counts))
     with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 is replaced in _tails
-        for start in range(0, len(both), _CHUNK_SIZE):
+        for start in range(0, len(counts), _CHUNK_SIZE):
             part = slice(start, start + _CHUNK_SIZE)
-            over[part], under[part] = _tails(both[part], a[part], b[part], float(universe))
+            both, a, b = (values[part].astype(np.float64) for values in (counts, sizes_a, sizes_b))
+            over[part], under[part] = _tails(both, np.minimum(a, b), np.maximum(a, b), float(universe))
     return Tails(over, under)
 
 
-def benjamini_hochberg(p: FloatArray) -> FloatArray:
+def benjamini_hochberg(p: FloatArray, n_tests: int | None = None) -> FloatArray:
     """
     Convert p-values to q-values, which control the false discovery rate (Benjamini & Hochberg 1995).
 
     A q-value is the smallest false discovery rate at which the corresponding p-value is significant. NaN values are
     ignored and remain NaN.
+
+    `n_tests` is the number of all tests. It can be larger than the number of values in `p`, if the p-values of the
+    other tests are 1. None stands for the number of values that are not NaN.
 
     Examples
     --------
@@ -86,12 +88,16 @@ def benjamini_hochberg(p: FloatArray) -> FloatArray:
     [0.02, 0.04, 0.04, 0.02]
     >>> benjamini_hochberg(np.array([0.01, np.nan, 0.04])).tolist()
     [0.02, nan, 0.04]
+    >>> benjamini_hochberg(np.array([0.01, 0.03]), n_tests=3).round(4).tolist()
+    [0.03, 0.045]
     """
     q = np.full(len(p), np.nan)
     known = np.flatnonzero(~np.isnan(p))
+    if n_tests is None:
+        n_tests = len(known)
     falling = known[np.argsort(p[known])[::-1]]
     rank = np.arange(len(known), 0, -1)
-    q[falling] = np.minimum.accumulate(np.minimum(p[falling] * (len(known) / rank), 1.0))
+    q[falling] = np.minimum.accumulate(np.minimum(p[falling] * (n_tests / rank), 1.0))
     return q
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -36,10 +37,10 @@ def unique_names(uids: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     {'a': 'VIP (a)', 'b': 'Staff', 'c': 'VIP (c)'}
     """
     name_of_uid = {uid: " ".join(name.split()) for uid, name in zip(uids, names, strict=True)}
-    all_names = list(name_of_uid.values())
+    n_groups = Counter(name_of_uid.values())
     unique = {}
     for uid, name in name_of_uid.items():
-        is_unique = name != "" and (name == uid or all_names.count(name) == 1)
+        is_unique = name != "" and (name == uid or n_groups[name] == 1)
         unique[uid] = name if is_unique else f"{name} ({uid})".lstrip()
     return unique
 

@@ -40,7 +40,9 @@ class Finding:
         Identifier of the rule: the name of an exceeded limit such as "removals_total", one of `NOTICE_RULES`, or
         "erased_customers".
     message : str
-        One or two sentences for the reviewer. Invisible characters are escaped.
+        One or two sentences for the reviewer. The message contains no command-line options and no Python, because
+        reviews contain it. `limit_advice` creates the advice for operators from `allow`.
+        Invisible characters are escaped.
     blocking : bool
         Whether the finding prevents the plan from being applied.
     customer_group_uid : str or None

@@ -47,6 +47,7 @@ _MEASURES = {
 }
 _MEASURES_OF_UNIVERSE = ("lift", "phi", "pmi")
 _SHARES = ("jaccard", "share", "overlap_coefficient")
+_MAX_GROUPS = 500  # A heatmap of more groups is too large for a page, and its labels are not legible.
 _MAX_WRITTEN = 25  # The values of up to 25 groups are written into the cells.
 _MIN_FONT_SIZE = 3.5
 # With this exponent of the color scale, shares from 0 to 10% cover 40% of the colors.
@@ -86,8 +87,8 @@ def overlap_heatmap(
         The total number of customers of the tenant, which "lift", "phi", and "pmi" require. None uses the number set
         by `Snapshot.with_universe`.
     top
-        The number of groups to draw, the largest ones. None draws all groups. If `data` is a matrix, its first `top`
-        rows and columns are drawn.
+        The number of groups to draw, the largest ones. None draws all groups, at most 500. If `data` is a matrix, its
+        first `top` rows and columns are drawn.
     ax
         The Axes to draw on. None creates a figure.
 
@@ -99,14 +100,14 @@ def overlap_heatmap(
     Raises
     ------
     InputError
-        If the measure is unknown, or needs a universe that is not known.
+        If the measure is unknown, or needs a universe that is not known, or more than 500 groups would be drawn.
 
     Examples
     --------
     >>> from frgroups import plot
     >>> ax = plot.overlap_heatmap(sample_snapshot(), measure="share")
     >>> [label.get_text() for label in ax.get_yticklabels()]
-    ['Staff', 'VIP', 'All members']
+    ['All members', 'VIP', 'Staff']
     """
     is_matrix = is_overlap_matrix(data)
     if is_matrix:
@@ -202,6 +203,7 @@ def _format_color_bar(bar: Colorbar, measure: Measure) -> None:
 
 def _cut_matrix(matrix: pd.DataFrame, top: int | None) -> tuple[pd.DataFrame, list[str], int]:
     """Return the first `top` rows and columns of a matrix, their group names, and the total number of groups."""
+    _check_n_groups(len(matrix), top)
     table = matrix.iloc[:top, :top]
     return table, [short_name(label) for label in table.index], len(matrix)
 
@@ -215,11 +217,22 @@ def _compute_matrix(
     matrix = seen.select(groups)
     if measure in _MEASURES_OF_UNIVERSE and universe is None:
         raise InputError(f"measure={measure!r} requires `universe`, the total number of customers in the tenant.")
+    _check_n_groups(matrix.n_groups, top)
     chosen = matrix.select(largest_groups(matrix, top))
     table = overlap_matrix(chosen, measure=measure, universe=universe)
-    order = leaf_order(overlap_matrix(chosen, measure="jaccard").to_numpy())
+    order = leaf_order(chosen)
     names = display_names(chosen.group_uids.take(order), chosen.group_names.take(order))
     return table.iloc[order, order], names, matrix.n_groups
+
+
+def _check_n_groups(n_groups: int, top: int | None) -> None:
+    """Raise InputError if the heatmap would contain too many groups."""
+    n = n_groups if top is None else min(n_groups, top)
+    if n > _MAX_GROUPS:
+        raise InputError(
+            f"A heatmap can contain at most {_MAX_GROUPS} groups, got {n:,}.",
+            hint=f"Pass `top` with a value of at most {_MAX_GROUPS}, or pass fewer `groups`.",
+        )
 
 
 def _new_axes(n: int) -> Axes:

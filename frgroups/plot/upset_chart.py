@@ -35,6 +35,7 @@ _HEADINGS = {
     "exclusive": "Customers in exactly these groups (exclusive)",
     "inclusive": "Customers in at least these groups (inclusive)",
 }
+_MAX_PARTS = 200  # A plot with more groups or combinations is larger than matplotlib can draw.
 
 
 def upset(
@@ -63,9 +64,9 @@ def upset(
     mode
         "exclusive" or "inclusive", as in `intersections`. None uses the mode of the table, or "exclusive".
     n_groups
-        The number of groups to combine if `groups` is None.
+        The number of groups to combine if `groups` is None, at most 200.
     top
-        The number of combinations to draw, those with the most customers.
+        The number of combinations to draw, those with the most customers, at most 200.
     ax
         The Axes to replace by the three parts of the plot.
     fig
@@ -81,7 +82,8 @@ def upset(
     Raises
     ------
     InputError
-        If `mode` is unknown or differs from the mode of the table, or if both `ax` and `fig` are given.
+        If `mode` is unknown or differs from the mode of the table, if both `ax` and `fig` are given, or if more than
+        200 groups or combinations would be drawn.
     GroupNotFoundError
         If a group is unknown, or its name is not unique.
 
@@ -106,6 +108,7 @@ def upset(
     else:
         matrix = as_membership_matrix(data)
         chosen = matrix.select(largest_groups(matrix, n_groups) if groups is None else groups)
+        _check_n_parts(chosen.n_groups, "groups")
         if groups is None and chosen.n_groups < matrix.n_groups:
             notes.append(f"showing the {chosen.n_groups:,} largest of {matrix.n_groups:,} groups")
         # The title states the number of exclusive combinations. Inclusive combinations can be too many to count.
@@ -113,6 +116,8 @@ def upset(
         all_groups = _groups_of_matrix(chosen)
     all_groups = all_groups.sort_values(["n", "customer_group_uid"], ascending=[False, True], ignore_index=True)
     drawn = table[table["groups"] != OTHER].head(top)
+    _check_n_parts(len(all_groups), "groups")
+    _check_n_parts(len(drawn), "combinations")
     notes.append(_describe_selection(table, drawn, mode))
     names = list(all_groups["label"])
     place = ax if ax is not None else _prepare_figure(fig, len(drawn), names)
@@ -130,6 +135,15 @@ def upset(
         is_cut = is_table(data, "groups") and _has_rest(data)
         _draw_sizes(sides, all_groups["n"], "group size (at least)" if is_cut else "group size")
     return {"intersections": bars, "matrix": dots, "sizes": sides}
+
+
+def _check_n_parts(n: int, what: str) -> None:
+    """Raise InputError if the plot would contain too many groups or combinations."""
+    if n > _MAX_PARTS:
+        argument = "`top`" if what == "combinations" else "`n_groups` or `groups`"
+        raise InputError(
+            f"An UpSet plot can contain at most {_MAX_PARTS} {what}, got {n:,}.", hint=f"Pass fewer with {argument}."
+        )
 
 
 def _write_heading(place: Axes | Figure | SubFigure, bars: Axes, heading: str, notes: list[str]) -> None:

@@ -91,17 +91,28 @@ if (deciding) {
     approved.textContent = `${name} was downloaded. Send the file to the operator. The approval is valid until ${until}.${before}`;
   });
 
-  const [reason, rejectedBy, rejected] = [byId("reason"), byId("rejected-by"), byId("rejected")];
+  // Enter in the name field shows the possible decisions. A key press in a text field must not approve a plan.
+  by.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    if (!cleaned(by.value)) return requestInput(by, approved, "Enter your name. The file contains your name.");
+    clearErrors(by);
+    approved.textContent = "";
+    byId("choose").textContent = `${cleaned(by.value)}, download the approval file, or reject the plan with a reason.`;
+    byId("choice").focus();
+  });
+
+  const [reason, rejected] = [byId("reason"), byId("rejected")];
   byId("reject").addEventListener("click", () => {
-    clearErrors(reason, rejectedBy);
+    clearErrors(reason, by);
     if (!cleaned(reason.value)) return requestInput(reason, rejected, "Enter a reason for the rejection.");
-    if (!cleaned(rejectedBy.value)) return requestInput(rejectedBy, rejected, "Enter your name. The rejection file contains your name.");
-    const { name } = downloadDecision("rejected", cleaned(rejectedBy.value), cleaned(reason.value));
+    if (!cleaned(by.value)) return requestInput(by, rejected, "Enter your name above. The rejection file contains your name.");
+    const { name } = downloadDecision("rejected", cleaned(by.value), cleaned(reason.value));
     const before = decisions.has("approved") ? " The rejection overrides the approval that you downloaded earlier." : "";
     decisions.add("rejected");
     approved.textContent = "";
     rejected.textContent = `${name} was downloaded. Send it to the operator. The plan is blocked when the operator saves this file in the plan's folder.${before}`;
   });
 
-  deciding.hidden = byId("rejecting").hidden = false;
+  deciding.hidden = false;
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from frgroups.internals.formatting import agree, format_age, format_duration, format_utc, pluralize
 from frgroups.internals.timestamps import parse_duration
@@ -20,6 +21,23 @@ RESULT_TEXTS: dict[LimitState, str] = {
     "later": "Checked before sending",
 }
 NO_LIMIT = "off"
+# Names of the limits in the text for reviewers, who know neither the arguments nor the command-line options.
+_TITLES = {
+    "removals_per_group": "removals in one group",
+    "removal_share": "share of a group's members that can be removed",
+    "removal_floor": "number of removals that is always allowed in one group",
+    "removals_total": "removals in all groups",
+    "removal_share_total": "share of all memberships that can be removed",
+    "removal_floor_total": "number of removals that is always allowed in all groups",
+    "removals_per_day": "removals in one group within 24 hours",
+    "emptied_groups": "groups left without members",
+    "additions_per_group": "additions in one group",
+    "additions_total": "additions in all groups",
+    "drift_share": "share of a group's members that other users can change",
+    "drift_floor": "number of changes by other users that is always allowed",
+    "snapshot_max_age": "age of the data used",
+    "plan_max_age": "age of the plan",
+}
 UNKNOWN_YET = "not known yet"
 
 
@@ -64,9 +82,30 @@ def own_limits(plan: Plan) -> list[str]:
     lines = []
     for key, limits in plan.limits.per_group.items():
         values = {name: value for name, value in limits.to_dict().items() if name in GROUP_LIMIT_NAMES}
-        texts = [f"{name} {'off' if value is None else value}" for name, value in values.items()]
-        lines.append(f"Group {key} has separate limits: {', '.join(texts)}.")
+        lines.append(f"Group {key} has separate limits: {describe_limits(values.items())}.")
     return lines
+
+
+def describe_limits(values: Iterable[tuple[str, Any]]) -> str:
+    """
+    Describe the values of limits in words.
+
+    Examples
+    --------
+    >>> describe_limits([("removals_total", 1200), ("removal_share", 0.2), ("plan_max_age", "7d")])
+    "removals in all groups: 1,200; share of a group's members that can be removed: 20%; age of the plan: 7 days"
+    """
+    return "; ".join(f"{_TITLES[name]}: {_limit_text(value)}" for name, value in values)
+
+
+def _limit_text(value: Any) -> str:
+    if value is None:
+        return NO_LIMIT
+    if isinstance(value, str):
+        return format_duration(parse_duration(value))
+    if isinstance(value, float):
+        return format_limit_share(value)
+    return f"{value:,}"
 
 
 def _removals_per_group(_: Plan, check: LimitCheck) -> tuple[str, str]:

@@ -19,7 +19,7 @@ def review_markdown(plan: Plan, personal: Snapshot | None = None) -> str:
     Examples
     --------
     >>> print(review_markdown(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0])
-    # Review: 1 addition in 1 group
+    # Review: 1 addition in VIP
     """
     first, *rest = review_sections(plan, personal)
     lines = _section_lines("#", first)
@@ -35,7 +35,7 @@ def review_text(plan: Plan, personal: Snapshot | None = None) -> str:
     Examples
     --------
     >>> print(review_text(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0])
-    Review: 1 addition in 1 group
+    Review: 1 addition in VIP
     """
     lines = []
     underline = "="
@@ -45,7 +45,6 @@ def review_text(plan: Plan, personal: Snapshot | None = None) -> str:
         underline = "-"
         lines += [escape_invisible(f"!! {alarm}") for alarm in section.alarms]
         lines += [escape_invisible(f"- {line}") for line in section.lines]
-        lines += [escape_invisible(f"    {command}") for command in section.commands]
         if section.lines and section.table is not None:
             lines.append("")
         if section.table is not None:
@@ -60,8 +59,6 @@ def _section_lines(level: str, section: Section) -> list[str]:
         lines += [f"**{_md(alarm)}**", ""]
     if section.lines:
         lines += [*(f"- {_md(line)}" for line in section.lines), ""]
-    if section.commands:
-        lines += [*(f"      {command}" for command in section.commands), ""]
     if section.table is not None:
         lines += [*_md_table(list(section.table.columns), section.table.to_numpy().tolist()), ""]
     return lines

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.plan.customer_facts import FACT_COLUMNS
 from frgroups.review.customer_names import NAME
+from frgroups.review.plan_sentences import empty_columns, has_details
 
 # Maximum number of operations in the table that is shown without JavaScript, and in the JSON data for the script.
 PLAIN_ROWS = 200
@@ -90,9 +90,8 @@ def operations_view(table: pd.DataFrame) -> OperationsView:
 
 def _filled_columns(table: pd.DataFrame) -> list[str]:
     """Return the names of the operations columns that the review page shows. Empty optional columns are omitted."""
-    optional = (NAME, "finding", *FACT_COLUMNS)
-    empty = {name for name in optional if name not in table or (table[name] == "").all()}
-    return [name for name in _LABELS if name not in empty]
+    empty = empty_columns(table)
+    return [name for name in _LABELS if name in table and name not in empty]
 
 
 def _filters(table: pd.DataFrame) -> list[tuple[str, str]]:
@@ -105,6 +104,14 @@ def _filters(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _order(table: pd.DataFrame) -> str:
+    is_last = ~has_details(table)
+    text = _order_of_changes(table[~is_last])
+    if is_last.any():
+        text += " Customers without details are listed last."
+    return text.strip()
+
+
+def _order_of_changes(table: pd.DataFrame) -> str:
     additions = table[table["change"] == "add"]
     n_findings = int((additions["finding"] != "").sum())
     is_mixed = 0 < n_findings < len(additions)

@@ -8,12 +8,11 @@ from frgroups.api.environments import environment_of
 from frgroups.internals.formatting import total_hours
 from frgroups.internals.html import render_page
 from frgroups.plan.finding import Finding
-from frgroups.plan.limit_overrides import relaxed_limits
 from frgroups.plan.plan import Plan
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.groups_section import group_picture
-from frgroups.review.limit_rows import RESULT_TEXTS, limit_rows, own_limits
+from frgroups.review.limit_rows import RESULT_TEXTS, describe_limits, limit_rows, own_limits
 from frgroups.review.operations_section import operations_view
 from frgroups.review.plan_sentences import (
     blocked_advice,
@@ -51,7 +50,7 @@ class FindingItem:
     n_similar
         Number of further findings of the same rule that are not shown in the list.
     limits
-        The `Limits(...)` that would allow the plan, or "".
+        The limits that would allow the change, in words, or "".
     """
 
     message: str
@@ -93,7 +92,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
         result_texts=RESULT_TEXTS,
         own_limits=own_limits(plan),
         first_findings=_first_findings(plan),
-        findings=[_finding_item(plan, finding) for finding in findings_by_severity(plan)[:MAX_LISTED]],
+        findings=[_finding_item(finding) for finding in findings_by_severity(plan)[:MAX_LISTED]],
         groups=groups,
         blocked_groups=blocked,
         pictures=[group_picture(group, is_blocked=group.uid in blocked) for group in groups[:PICTURED_GROUPS]],
@@ -120,16 +119,13 @@ def _first_findings(plan: Plan) -> list[FindingItem]:
     for finding in plan.findings:
         if not finding.blocking:
             by_rule.setdefault(finding.rule, []).append(finding)
-    items = [_finding_item(plan, finding) for finding in blocking[:FIRST_BLOCKING]]
+    items = [_finding_item(finding) for finding in blocking[:FIRST_BLOCKING]]
     for findings in list(by_rule.values())[:FIRST_RULES]:
-        items.append(_finding_item(plan, findings[0], n_similar=len(findings) - 1))
+        items.append(_finding_item(findings[0], n_similar=len(findings) - 1))
     return items
 
 
-def _finding_item(plan: Plan, finding: Finding, *, n_similar: int = 0) -> FindingItem:
+def _finding_item(finding: Finding, *, n_similar: int = 0) -> FindingItem:
     if not finding.blocking:
         return FindingItem(finding.message, False, n_similar)
-    limits = ""
-    if finding.allow:
-        limits = repr(relaxed_limits([finding], plan.limits))
-    return FindingItem(finding.message, True, limits=limits)
+    return FindingItem(finding.message, True, limits=describe_limits(finding.allow))

@@ -7,9 +7,10 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.timestamps import parse_duration
-from frgroups.plan.customer_facts import customer_facts
+from frgroups.internals.typing import BoolArray
+from frgroups.plan.customer_facts import FACT_COLUMNS, customer_facts
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limit_overrides import blocking_noun
@@ -18,10 +19,16 @@ from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import NAME, lookup_names
 from frgroups.snapshot.snapshot import Snapshot
 
+# Maximum number of groups that the headline names.
+MAX_HEADLINE_GROUPS = 3
+
 
 def operations_table(plan: Plan, personal: Snapshot | None = None) -> pd.DataFrame:
     """
     Return the operations of a plan in review order: removals, operations with a finding, other operations.
+
+    Operations of customers without details, such as customers who are not in the snapshot, are always last. Therefore
+    the first rows contain data.
 
     The table also contains group names and the customer details in the plan, such as the customer type. If a personal
     snapshot is passed, the table also contains customer names. An undo plan contains no customer details, so they are
@@ -30,21 +37,43 @@ def operations_table(plan: Plan, personal: Snapshot | None = None) -> pd.DataFra
     table = plan.table()
     group_names = {group.uid: group.name for group in plan.groups}
     table.insert(1, "group_name", table["customer_group_uid"].map(group_names).astype("str"))
-    rank = np.where(table["change"] == "remove", 0, np.where(table["finding"] != "", 1, 2))
-    table = table.iloc[np.argsort(rank, kind="stable")].reset_index(drop=True)
     details = plan.customer_facts()
     if personal is not None:
         table[NAME] = pd.Series(lookup_names(personal, table["customer_uid"]), dtype="str")
         if details is None or plan.reverts:
             details = customer_facts(personal, table["customer_uid"])
-    if details is None or table.empty:
-        return table
-    details = details.reindex(table["customer_uid"], fill_value="").reset_index(drop=True)
-    return pd.concat([table, details], axis=1)
+    if details is not None and len(table):
+        details = details.reindex(table["customer_uid"], fill_value="").reset_index(drop=True)
+        table = pd.concat([table, details], axis=1)
+    rank = np.where(table["change"] == "remove", 0, np.where(table["finding"] != "", 1, 2))
+    return table.iloc[np.lexsort((rank, ~has_details(table)))].reset_index(drop=True)
+
+
+def has_details(table: pd.DataFrame) -> BoolArray:
+    """Return a mask of the operations whose customers have details. If no customer has any, all are True."""
+    mask = np.zeros(len(table), dtype=np.bool_)
+    for column in {NAME, *FACT_COLUMNS} & set(table):
+        mask |= (table[column] != "").to_numpy(dtype=np.bool_)
+    if not mask.any():
+        return ~mask
+    return mask
+
+
+def empty_columns(table: pd.DataFrame) -> list[str]:
+    """Return the optional columns of an operations table in which all values are empty."""
+    optional = [name for name in (NAME, "finding", *FACT_COLUMNS) if name in table]
+    return [name for name in optional if (table[name] == "").all()]
 
 
 def headline(plan: Plan) -> str:
-    """Summarize the additions and removals of a plan in one line."""
+    """
+    Summarize the additions and removals of a plan in one line, with the names of the first groups.
+
+    Examples
+    --------
+    >>> headline(plan_memberships(sample_snapshot(), {"vip": ["c-7"], "staff": ["c-1"]}))
+    '2 additions in Staff and VIP'
+    """
     if plan.is_empty:
         return "Nothing to do: the groups already match the request"
     if plan.reverts:
@@ -53,7 +82,7 @@ def headline(plan: Plan) -> str:
 
 
 def _change_line(plan: Plan) -> str:
-    groups = pluralize(len(plan.groups), "group")
+    groups = _name_groups(plan)
     if not plan.n_add and not plan.n_remove:
         return f"{groups} {agree(len(plan.groups), 'is', 'are')} created without members"
     counts = []
@@ -62,6 +91,15 @@ def _change_line(plan: Plan) -> str:
     if plan.n_remove:
         counts.append(pluralize(plan.n_remove, "removal"))
     return f"{' and '.join(counts)} in {groups}"
+
+
+def _name_groups(plan: Plan) -> str:
+    """List the names of the first groups in review order, and the number of other groups."""
+    names = [group.name or group.uid for group in groups_by_severity(plan)]
+    n_more = len(names) - MAX_HEADLINE_GROUPS
+    if n_more > 0:
+        names[MAX_HEADLINE_GROUPS:] = [f"{n_more:,} more {agree(n_more, 'group', 'groups')}"]
+    return format_list(names)
 
 
 def _n_customers(plan: Plan) -> int:

@@ -18,6 +18,7 @@ from frgroups.review.plan_sentences import (
     blocked_text,
     can_be_approved,
     customers_sentence,
+    empty_columns,
     findings_by_severity,
     group_sentence,
     groups_by_severity,
@@ -42,8 +43,6 @@ class Section:
         Warnings to show first.
     lines
         Sentences to show as a list.
-    commands
-        Shell commands.
     table
         Table to show last, or None.
     is_all
@@ -53,7 +52,6 @@ class Section:
     title: str
     alarms: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
     table: pd.DataFrame | None = None
     is_all: bool = False
 
@@ -73,9 +71,7 @@ def review_sections(plan: Plan, personal: Snapshot | None = None) -> list[Sectio
         title = pluralize(len(operations), "change")
         if plan.n_add and plan.n_remove:
             title += " (removals are listed first)"
-        if not operations["finding"].any():
-            operations = operations.drop(columns="finding")
-        sections.append(Section(title, table=operations, is_all=True))
+        sections.append(Section(title, table=operations.drop(columns=empty_columns(operations)), is_all=True))
     return sections
 
 
@@ -117,14 +113,13 @@ def _limits_table(plan: Plan) -> pd.DataFrame:
 def _decision_section(plan: Plan) -> Section:
     expires = plan_expires(plan)
     lines = [
+        "The operator is the person who applies the plan.",
         f"To approve the plan, send this text to the operator: approved {plan.digest[:12]}",
-        "If something is wrong, reject the plan and send the reason to the operator. No changes are sent "
-        "without an approval.",
+        f"To reject the plan, send this text and the reason to the operator: rejected {plan.digest[:12]}",
+        "No changes are sent without an approval.",
         f"An approval is valid for {total_hours(VALID_FOR):g} hours after it is given.",
     ]
     if expires is not None:
         lines.append(f"The plan can be applied until {format_utc(expires)}.")
     lines.append(f"Digest: {plan.digest}")
-    lines.append("The operator creates the approval file and applies the plan with these commands:")
-    commands = ('frgroups approve PLAN --by "NAME"', "frgroups apply PLAN --approve APPROVAL")
-    return Section("Approve or reject", lines=tuple(lines), commands=commands)
+    return Section("Approve or reject", lines=tuple(lines))

@@ -93,7 +93,7 @@ def _write_review_sheet(sheet: Any, plan: Plan, personal: Snapshot | None) -> No
         sheet.append(text_cells(sheet, [section.title], bold))
         for alarm in section.alarms:
             sheet.append(text_cells(sheet, [alarm], bold))
-        for line in (*section.lines, *section.commands):
+        for line in section.lines:
             sheet.append(text_cells(sheet, [line], plain))
         if section.table is not None:
             sheet.append(text_cells(sheet, section.table.columns, bold))

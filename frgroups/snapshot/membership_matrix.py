@@ -204,6 +204,11 @@ class MembershipMatrix:
         if groups is None:
             return self
         group_codes = np.unique([self.group_code_of(group) for group in as_list(groups, "groups")]).astype(np.int64)
+        return self.take_groups(group_codes)
+
+    def take_groups(self, group_codes: npt.ArrayLike) -> MembershipMatrix:
+        """Return a matrix that contains only the groups with the given integer codes, in the given order."""
+        group_codes = np.asarray(group_codes, dtype=np.int64)
         rows = [self.row(code) for code in group_codes]
         return MembershipMatrix(
             self.group_uids.take(group_codes),

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from frgroups.analysis.clusters import group_clusters, leaf_order
-from frgroups.analysis.overlap import overlap_matrix
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
@@ -111,13 +110,35 @@ def test_empty_groups():
     assert set(table["position"][["a", "c"]]) == {2, 3}
 
 
+def test_components():
+    "Each connected component is clustered separately. Components are positioned in the order of their first group."
+    rows = [("a", "1"), ("b", "2"), ("c", "1"), ("c", "3"), ("d", "2"), ("e", "3"), ("f", "4")]
+
+    table = group_clusters(create_table(rows), cut=0.99).sort_values("position")
+
+    positions = [set(part) for part in np.split(table["customer_group_uid"].to_numpy(), [3, 5])]
+    assert positions == [{"a", "c", "e"}, {"b", "d"}, {"f"}]
+    assert partition(table) == {frozenset("ace"), frozenset("bd"), frozenset("f")}
+    assert partition(group_clusters(create_table(rows), cut=1)) == {frozenset("abcdef")}
+
+
+def test_component_too_large(monkeypatch):
+    "The error for a component with too many groups states its size. The other groups do not count."
+    monkeypatch.setattr("frgroups.analysis.clusters.MAX_COMPONENT_GROUPS", 2)
+    rows = [("a", "1"), ("b", "1"), ("c", "2"), ("d", "2")]
+    assert len(group_clusters(create_table(rows))) == 4
+
+    with pytest.raises(InputError, match=r"3 groups share members.*At most 2"):
+        group_clusters(create_table([*rows, ("b", "3"), ("e", "3")]))
+
+
 def test_leaf_order():
     "The heatmap and the table of clusters contain the groups in the same order."
-    similarity = overlap_matrix(sample_snapshot(), measure="jaccard")
+    matrix = sample_snapshot().matrix
 
     table = group_clusters(sample_snapshot()).sort_values("position")
 
-    assert list(table["customer_group_uid"]) == list(similarity.index[leaf_order(similarity.to_numpy())])
+    assert list(table["customer_group_uid"]) == list(matrix.group_uids[leaf_order(matrix)])
 
 
 @settings(max_examples=20)

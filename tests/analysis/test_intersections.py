@@ -1,8 +1,10 @@
 """Tests for intersections and region members, which are compared with Python sets."""
 
+import tracemalloc
 from collections import Counter
 from itertools import combinations
 
+import numpy as np
 import pandas as pd
 import pandas.testing as pdt
 import pytest
@@ -13,6 +15,7 @@ from frgroups.analysis import intersections as module
 from frgroups.analysis.intersections import OTHER, intersections, region_members
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import sample_snapshot
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 # Without a deadline, a slow machine does not cause failures.
 PROPERTY = settings(deadline=None, max_examples=50)
@@ -157,7 +160,6 @@ def test_algorithms_agree(rows, top):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_MAX_COUNTER_GROUPS", -1)
-        patch.setattr(module, "_CHUNK_SIZE", 2)
         found = intersections(create_table(rows), top=top)
 
     pdt.assert_frame_equal(found, expected)
@@ -199,3 +201,24 @@ def test_invalid_arguments(call, words):
         call(sample_snapshot())
 
     assert all(word in str(caught.value) for word in words)
+
+
+def test_memory_of_many_groups():
+    "The combinations of 5,000 groups need less than 30 MB, although a bit per region and group would need 100 MB."
+    rng = np.random.default_rng(1)
+    uids = pd.Index([f"g{n:04d}" for n in range(5_000)], dtype="str")
+    matrix = MembershipMatrix.from_codes(
+        rng.integers(0, 5_000, 100_000),
+        rng.integers(0, 40_000, 100_000),
+        group_uids=uids,
+        group_names=uids,
+        customer_uids=pd.RangeIndex(40_000).astype("str"),
+    )
+
+    tracemalloc.start()
+    table = intersections(matrix, top=10)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert table["n"].sum() == len(np.unique(matrix.indices))
+    assert peak < 30e6

@@ -18,6 +18,8 @@ _NAMES = {
     "pyroaring": "pyroaring, every two",
 }
 _MOST_MB = 1500.0
+_MOST_MB_OF_PAIRS = 500.0
+_PAIR_TABLES = ("overlap_pairs", "overlap_pairs_with_universe", "health_report", "duplicate_groups", "subset_groups")
 
 
 def overlap(scale: Scale) -> Iterator[Row]:
@@ -62,6 +64,16 @@ def combinations(scale: Scale) -> Iterator[Row]:
     )
 
 
+def many_groups(scale: Scale) -> Iterator[Row]:
+    """Measure the added memory of the tables of group pairs for many small groups."""
+    for shape in scale.many:
+        for function in _PAIR_TABLES[: scale.pair_tables]:
+            jobs = {"frgroups": Job("many_groups.table", {"function": function, "shape": shape})}
+            added = [result.added_mb for result in rounds(jobs, 1)["frgroups"]]
+            names = (f"added memory, {function}, {shape} of 5 members", "limit of 500 MB")
+            yield compared(names, "MB", added, [_MOST_MB_OF_PAIRS] * len(added), 1.0)
+
+
 def _counted(shape: str, ways: Mapping[str, float] | list[str], n: int) -> dict[str, list[Run]]:
     there = [way for way in ways if way not in _PACKAGES or find_spec(way)]
     options = {"path": stored_snapshot(shape)}
@@ -86,4 +98,6 @@ def _compared(names: tuple[str, str], ours: str, peer: str, shape: str, n: int, 
     return compared(names, "s", *([result.cpu for result in runs[side]] for side in (ours, peer)), target)
 
 
-ANALYSIS = {measure.__name__: measure for measure in (overlap, dense_overlap, huge_overlap, pairs, combinations)}
+ANALYSIS = {
+    measure.__name__: measure for measure in (overlap, dense_overlap, huge_overlap, pairs, combinations, many_groups)
+}

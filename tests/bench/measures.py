@@ -22,8 +22,9 @@ class Scale:
     """Names of the tenants and membership shapes to measure, and the number of rounds.
 
     The tenants `small` and `large` are loaded, `covered` has a group of all customers, `stored` is saved to disk, and
-    `changed` is modified by `changes` changes. The membership shapes are `sparse`, `dense`, and `huge`. `operations`
-    is the size of a large review page, and `readings` is the number of rounds for short measurements.
+    `changed` is modified by `changes` changes. The membership shapes are `sparse`, `dense`, `huge`, and `many`.
+    `operations` is the size of a large review page, and `readings` is the number of rounds for short measurements.
+    `pair_tables` is the number of functions that are measured for the shapes in `many`.
     """
 
     small: str
@@ -33,6 +34,8 @@ class Scale:
     sparse: str
     dense: str
     huge: str
+    many: tuple[str, ...] = ("10,000 groups", "100,000 groups")
+    pair_tables: int = 5
     changed: str = "changed"
     changes: int = 100_000
     page_size: int = 500
@@ -45,6 +48,8 @@ class Scale:
 FULL = Scale("S", "L", "L+all", "XL", sparse="5M x 1,000", dense="4M x 200", huge="50M x 2,000")
 QUICK = Scale(
     *("tiny", "tiny", "tiny+all", "tiny", "quick", "quick", "quick"),
+    many=("quick",),
+    pair_tables=1,
     changed="tiny",
     changes=240,
     page_size=50,

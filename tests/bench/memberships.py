@@ -44,10 +44,14 @@ def stored_snapshot(shape: str) -> str:
 
 def save(clock: Stopwatch, *, shape: str, folder: str) -> dict[str, Any]:
     """Create and store a snapshot in a separate process, so that its memory does not affect the measurements."""
-    codes = make_codes(SHAPES[shape])
+    return {"path": os.fspath(fg.save_snapshot(snapshot_of(make_codes(SHAPES[shape])), folder))}
+
+
+def snapshot_of(codes: MembershipMatrix) -> fg.Snapshot:
+    """Return a snapshot with the given memberships and without customer attributes."""
     moment = pd.Timestamp("2026-11-23T08:10Z").to_pydatetime()
     groups = pd.DataFrame({"customer_group_uid": codes.group_uids, "name": codes.group_names})
-    snapshot = fg.Snapshot(
+    return fg.Snapshot(
         groups=coerce_schema(groups, GROUPS),
         customers=coerce_schema(pd.DataFrame({"customer_uid": codes.customer_uids}), CUSTOMERS),
         consents=coerce_schema(None, CONSENTS),
@@ -58,7 +62,6 @@ def save(clock: Stopwatch, *, shape: str, folder: str) -> dict[str, Any]:
         read_until=moment,
         verdict="unverifiable",
     )
-    return {"path": os.fspath(fg.save_snapshot(snapshot, folder))}
 
 
 def make_codes(shape: Shape) -> MembershipMatrix:
@@ -76,14 +79,15 @@ def make_codes(shape: Shape) -> MembershipMatrix:
         keys = keys[np.diff(keys, prepend=-1) > 0]
     keys = np.delete(keys, rng.choice(len(keys), -missing, replace=False))
     sizes = np.bincount(keys // shape.customers, minlength=shape.groups)
-    uids = _uids("g", shape.groups)
+    group_uids = uids("g", shape.groups)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     return MembershipMatrix(
-        uids, uids, _uids("c", shape.customers), starts, (keys % shape.customers).astype(np.int32)
+        group_uids, group_uids, uids("c", shape.customers), starts, (keys % shape.customers).astype(np.int32)
     )
 
 
-def _uids(letter: str, n: int) -> pd.Index:
+def uids(letter: str, n: int) -> pd.Index:
+    """Return n sorted uids that begin with a letter."""
     return pd.Index(np.char.mod(f"{letter}-%08d", np.arange(n)), dtype="str")
 
 

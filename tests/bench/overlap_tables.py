@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import frgroups as fg
-from frgroups.analysis.overlap import pair_counts
+from frgroups.analysis.pair_counts import pair_counts
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from tests.bench.child import Stopwatch
 

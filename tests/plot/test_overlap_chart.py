@@ -2,10 +2,13 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from frgroups import plot
+from frgroups.analysis.intersections import intersections
 from frgroups.analysis.overlap import overlap_matrix
+from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import sample_snapshot
 
 
@@ -62,3 +65,24 @@ def test_groups_without_common_customers_have_the_lowest_color():
 
     assert image.get_array()[0, 1] == image.norm.vmin
     assert not image.get_array().mask[0, 1]
+
+
+def test_many_groups():
+    "By default, charts of 3,000 groups show the largest groups. A request to draw too many groups is an error."
+    groups = [f"g{n:04d}" for n in range(3_000)]
+    table = pd.DataFrame({"customer_group_uid": groups * 2, "customer_uid": [*groups, *groups[1:], "x"]}, dtype="str")
+
+    assert len(plot.overlap_heatmap(table).get_yticklabels()) == 25
+    assert "intersections" in plot.upset(table)
+    for draw in (
+        lambda: plot.overlap_heatmap(table, top=None),
+        lambda: plot.overlap_heatmap(table, top=501),
+        lambda: plot.overlap_heatmap(overlap_matrix(table, groups[:600]), top=None),
+        lambda: plot.upset(table, groups),
+        lambda: plot.upset(table, n_groups=201),
+        lambda: plot.upset(intersections(table, top=300)),
+        lambda: plot.upset(table, groups[:150], mode="inclusive", top=201),
+    ):
+        with pytest.raises(InputError, match=r"at most \d+ (groups|combinations), got"):
+            draw()
+    plt.close("all")

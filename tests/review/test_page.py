@@ -80,6 +80,7 @@ def search(page, terms):
 def approved(page, name=NAME):
     """Approve the plan on the review page, and return the path of the downloaded file."""
     page.click("#by")
+    page.value("document.querySelector('#by').select()")
     page.type(name)
     page.click("#approve")
     return page.downloaded()
@@ -87,11 +88,12 @@ def approved(page, name=NAME):
 
 def rejected(page, reason, name):
     """Reject the plan on the review page, and return the path of the downloaded file."""
+    page.click("#by")
+    page.value("document.querySelector('#by').select()")
+    page.type(name)
     page.click("summary")
     page.click("#reason")
     page.type(reason)
-    page.click("#rejected-by")
-    page.type(name)
     page.click("#reject")
     return page.downloaded()
 
@@ -115,7 +117,7 @@ def test_sort(page):
     assert up == sorted(up) and down == sorted(down, reverse=True)
     assert page.value("document.querySelector('[aria-sort=descending]').innerText") == "Customer uid"
     page.click("#as-planned")
-    assert rows(page)[:2] == ["c-000", "new-1"]
+    assert rows(page)[:2] == ["c-000", "c-040"]
 
 
 def test_paging(page):
@@ -158,6 +160,25 @@ def test_approval_needs_name(page):
     assert "name" in page.text("#approved")
     assert page.value("document.activeElement.id") == "by"
     assert list(page.downloads.glob("*.json")) == []
+
+
+def test_enter_in_name_field(page):
+    "Enter in the only name field shows the decisions and never downloads a file, even if it is pressed repeatedly."
+    page.click("#by")
+    page.press("Enter", 13, "\r")
+
+    assert "name" in page.text("#approved") and page.value("document.activeElement.id") == "by"
+    page.type("Kari")
+    for _ in range(3):
+        page.press("Enter", 13, "\r")
+
+    assert page.value("document.activeElement.id") == "choice"
+    assert "Kari" in page.text("#choose") and "reject" in page.text("#choose")
+    assert page.text("#approved") == ""
+    assert list(page.downloads.glob("*.json")) == []
+    page.press("Tab", 9)
+    assert page.value("document.activeElement.id") == "approve"
+    assert page.value("document.querySelectorAll('[autocomplete=name]').length") == 1
 
 
 def test_rejection_needs_reason(page):

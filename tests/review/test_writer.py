@@ -22,7 +22,6 @@ from frgroups.internals.html import csp_hash
 from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.customer_facts import WITHHELD
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limit_overrides import relaxed_limits
 from frgroups.plan.limits import Limits
 from frgroups.plan.moves import format_moves
 from frgroups.plan.plan import Plan
@@ -30,9 +29,10 @@ from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships
 from frgroups.review import operations_section as operations_part
 from frgroups.review import page as page_module
-from frgroups.review.limit_rows import limit_rows
-from frgroups.review.markdown import review_markdown
+from frgroups.review.limit_rows import describe_limits, limit_rows
+from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
+from frgroups.review.plan_sentences import headline
 from frgroups.review.spreadsheet import review_csv
 from frgroups.review.writer import save_review
 from frgroups.snapshot.from_frames import snapshot_from_frames
@@ -151,7 +151,7 @@ def test_first_screen():
         assert group.sentence() in text
         assert f"- {group.sentence()}" in review_markdown(plan)
     assert "Tenant" in text and "nordvik" in text and STAGE in text
-    assert "2 additions and 2 removals in 2 groups" in text
+    assert "2 additions and 2 removals in Black Week VIP and Ansatte" in text
     assert "3 customers" in text and text.count("1 customer moves from Black Week VIP to Ansatte.") == 1
 
 
@@ -165,18 +165,17 @@ def test_moves_and_cost():
 
 
 def test_digest():
-    "The review page contains the digest, the plan ID, the approval text, and the commands."
+    "The review page contains the digest, the plan ID, and the texts that approve and reject the plan."
     plan = planned()
 
     page = Page(review_html(plan))
 
     copied = [attributes["data-copy"] for tag, attributes in page.tags if "data-copy" in attributes]
-    assert copied == [f"approved {plan.digest[:12]}", plan.digest]
+    assert copied == [f"approved {plan.digest[:12]}", f"rejected {plan.digest[:12]}", plan.digest]
     assert plan.digest in re.sub(r"\s", "", page.text)
     assert page.text.count(plan.digest[:12]) >= 3
-    assert f"approved {plan.digest[:12]}" in page.text
-    assert 'frgroups approve PLAN --by "NAME"' in page.text
-    assert "frgroups apply PLAN --approve APPROVAL" in page.text
+    for text in (page.text, review_markdown(plan), review_text(plan)):
+        assert f"approved {plan.digest[:12]}" in text and f"rejected {plan.digest[:12]}" in text
 
 
 def test_expiry():
@@ -228,18 +227,18 @@ def test_plan_without_host():
 
 
 def test_blocked_plan():
-    "The review of a blocked plan starts with BLOCKED and contains no digest, commands, or copy buttons."
+    "The review of a blocked plan starts with BLOCKED and contains no digest, decision, or copy buttons."
     plan = blocked()
 
     html, markdown = review_html(plan), review_markdown(plan)
 
     page = Page(html)
-    assert page.text.index("BLOCKED.") < page.text.index("removals in 2 groups")
+    assert page.text.index("BLOCKED.") < page.text.index("removals in Stamkunder Tromsø and Black Week VIP")
     assert markdown.index("**BLOCKED") < markdown.index("## ")
     for text in (html, markdown):
         assert plan.digest not in text
         assert plan.digest[12:] not in text
-        assert "frgroups approve" not in text and "frgroups apply" not in text
+        assert f"approved {plan.digest[:12]}" not in text and f"rejected {plan.digest[:12]}" not in text
     assert not [attributes for _, attributes in page.tags if "data-copy" in attributes]
 
 
@@ -279,7 +278,7 @@ def test_blocking_findings():
         assert finding.message in text
         assert str(finding) in markdown
         if finding.blocking:
-            assert repr(relaxed_limits([finding], plan.limits)) in text
+            assert describe_limits(finding.allow) in text
             assert all(text.index(finding.message) < text.index(other) for other in others)
 
 
@@ -315,13 +314,28 @@ def test_undo():
 
 
 def test_order():
-    "All review formats list removals first, then operations with findings, then other operations."
-    plan = planned(wanted={"bw": [f"c-{n:03d}" for n in range(1, 40)], "an": ["c-001", "new-1"]})
-    expected = [("bw", "c-000", "remove"), ("an", "new-1", "add"), ("an", "c-001", "add")]
+    "All review formats list removals first, then other operations. Customers without details are listed last."
+    plan = planned(wanted={"bw": [f"c-{n:03d}" for n in range(1, 40)], "an": ["a-new", "c-001"]})
+    expected = [("bw", "c-000", "remove"), ("an", "c-001", "add"), ("an", "a-new", "add")]
 
     assert in_html(plan) == expected
     assert in_markdown(plan) == expected
     assert in_csv(plan) == expected
+    assert "Customers without details are listed last." in Page(review_html(plan)).text
+
+
+def test_headline_names_groups():
+    "The headline of all formats names up to three groups and counts the other groups."
+    wanted = {f"g{n}": [f"c-{n:03d}"] for n in range(5)}
+    names = {uid: f"Butikk {uid}" for uid in wanted}
+    taken = snapshot(names=names)
+    four, five = (planned(taken, dict(list(wanted.items())[:n]), mode="add") for n in (4, 5))
+
+    assert headline(planned(taken, {"g0": ["c-001"]}, mode="add")) == "1 addition in Butikk g0"
+    assert headline(four) == "4 additions in Butikk g0, Butikk g1, Butikk g2, and 1 more group"
+    assert headline(five).endswith("Butikk g2, and 2 more groups")
+    for text in (Page(review_html(five)).text, review_markdown(five), review_text(five)):
+        assert headline(five) in text
 
 
 def many():
@@ -658,7 +672,7 @@ def test_own_limits():
     text = Page(review_html(plan)).text
 
     assert re.search(r"5 \(.*12\.5%", text)
-    assert "removals_per_group off, removal_share 0.125" in text
+    assert "removals in one group: off; share of a group's members that can be removed: 12.5%" in text
 
 
 def test_emptied_group():
@@ -675,7 +689,7 @@ def test_created_group():
 
     page = Page(review_html(plan))
 
-    assert "1 group is created" in page.text
+    assert "VIP 2026 Göteborg is created without members" in page.text
     assert "VIP 2026 Göteborg" in page.text
     assert "operations-table" not in [attributes.get("id") for _, attributes in page.tags]
 

@@ -1,0 +1,186 @@
+"""
+Health report checks for redundant groups: duplicates, near duplicates, and subsets.
+
+The memory is proportional to the number of memberships and groups, also if many groups have the same members. Groups
+with the same members are therefore reduced to the first group before pairs are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+
+from frgroups.analysis.duplicates import similar_pairs
+from frgroups.analysis.health_checks import (
+    HealthFinding,
+    check_first,
+    duplicate_action_in_cli,
+    near_duplicate_action_in_cli,
+    plan_call,
+    quote_uid,
+)
+from frgroups.analysis.pair_counts import GroupPairs, iter_common_pairs
+from frgroups.internals.formatting import format_percentage
+from frgroups.internals.typing import IndexArray, IntArray
+from frgroups.snapshot.membership_matrix import MembershipMatrix
+from frgroups.snapshot.snapshot import Snapshot
+
+# If there are more pairs of near duplicates, the report contains one pair per group.
+_MAX_NEAR_DUPLICATES = 100_000
+
+
+def find_redundant_groups(snapshot: Snapshot, min_jaccard: float) -> Iterator[HealthFinding]:
+    """Find groups that are duplicates, near duplicates, or subsets of other groups."""
+    matrix = snapshot.matrix
+    first = first_groups_with_same_members(matrix)
+    yield from _find_duplicates(matrix, first)
+    # Groups without members have no common members with any group.
+    distinct, n_copies = np.unique(first[matrix.sizes > 0], return_counts=True)
+    pairs = _relate_groups(matrix.take_groups(distinct), n_copies, min_jaccard)
+    yield from _find_near_duplicates(matrix, distinct, pairs)
+    yield from _find_subsets(matrix, first, distinct, pairs)
+
+
+def first_groups_with_same_members(matrix: MembershipMatrix) -> IndexArray:
+    """
+    Return, for each group, the code of the first group that has the same members.
+
+    Examples
+    --------
+    >>> first_groups_with_same_members(sample_snapshot().matrix.take_groups([2, 0, 2])).tolist()
+    [0, 1, 0]
+    """
+    code_of: dict[bytes, int] = {}
+    # The customer codes of a group are sorted, so groups with the same members have the same bytes.
+    digests = (blake2b(matrix.row(group).tobytes(), digest_size=16).digest() for group in range(matrix.n_groups))
+    codes = [code_of.setdefault(digest, group) for group, digest in enumerate(digests)]
+    return np.array(codes, dtype=np.intp)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Relations:
+    """
+    The near duplicates and the supersets of groups with different members.
+
+    `near` contains the pairs of near duplicates, and `n_near[a]` is the number of pairs of group a with later groups.
+    Group a is a subset of `n_supersets[a]` groups, and `superset[a]` is the smallest of these groups.
+    """
+
+    near: GroupPairs
+    n_near: IntArray
+    n_supersets: IntArray
+    superset: IndexArray
+
+
+def _relate_groups(matrix: MembershipMatrix, n_copies: IntArray, min_jaccard: float) -> _Relations:
+    """
+    Find the near duplicates and the supersets of each group in one iteration over the pairs of groups.
+
+    All groups must have different members. `n_copies` is the number of groups with the same members as each group.
+    """
+    sizes = matrix.sizes
+    near = [GroupPairs(*[np.empty(0, dtype=np.int64)] * 3)]
+    n_near = np.zeros(matrix.n_groups, dtype=np.int64)
+    n_supersets = np.zeros(matrix.n_groups, dtype=np.int64)
+    # The smallest superset is the one with the fewest members. Of several smallest supersets, it is the first.
+    largest_key = np.iinfo(np.int64).max
+    superset_key = np.full(matrix.n_groups, largest_key)
+    for block in iter_common_pairs(matrix):
+        similar = similar_pairs(block, sizes, min_jaccard)
+        near.append(similar)
+        n_near += np.bincount(similar.a, minlength=matrix.n_groups)
+        if n_near.sum() > _MAX_NEAR_DUPLICATES:
+            near = [_most_similar_pairs(pairs, sizes) for pairs in near]
+        for small, large in ((block.a, block.b), (block.b, block.a)):
+            n_small, n_large = sizes[small], sizes[large]
+            is_subset = (block.n_both == n_small) & (n_small < min_jaccard * n_large)
+            inside, outside = small[is_subset], large[is_subset]
+            np.add.at(n_supersets, inside, n_copies[outside])
+            np.minimum.at(superset_key, inside, n_large[is_subset] * matrix.n_groups + outside)
+    has_superset = superset_key < largest_key
+    superset = np.where(has_superset, superset_key % max(matrix.n_groups, 1), -1)
+    return _Relations(GroupPairs(*map(np.concatenate, zip(*near, strict=True))), n_near, n_supersets, superset)
+
+
+def _most_similar_pairs(pairs: GroupPairs, sizes: IntArray) -> GroupPairs:
+    """Return the pair with the largest Jaccard index for each first group of the pairs."""
+    jaccard = pairs.n_both / (sizes[pairs.a] + sizes[pairs.b] - pairs.n_both)
+    order = np.lexsort((pairs.b, -jaccard, pairs.a))
+    _, first = np.unique(pairs.a[order], return_index=True)
+    best = order[first]
+    return GroupPairs(pairs.a[best], pairs.b[best], pairs.n_both[best])
+
+
+def _find_duplicates(matrix: MembershipMatrix, first: IndexArray) -> Iterator[HealthFinding]:
+    """Find groups that have the same members as another group. The first of these groups is not reported."""
+    for code in np.flatnonzero((first < np.arange(len(first))) & (matrix.sizes > 0)).tolist():
+        (group_a, name_a), (group_b, name_b) = _uid_and_name(matrix, int(first[code])), _uid_and_name(matrix, code)
+        n = int(matrix.sizes[code])
+        evidence = f"{name_b} and {name_a} have the same members. Number of members: {n:,}."
+        action = check_first(
+            f"{group_a} or {group_b}",
+            f"If {group_b} is not used, plan the removal of its members: {plan_call(group_b, '')}",
+        )
+        cli_action = duplicate_action_in_cli(group_a, group_b)
+        yield HealthFinding("high", "duplicate", group_b, name_b, group_a, name_a, n, evidence, action, cli_action)
+
+
+def _find_near_duplicates(
+    matrix: MembershipMatrix, distinct: IndexArray, relations: _Relations
+) -> Iterator[HealthFinding]:
+    """Report the pairs of near duplicates. If there are too many, report the most similar pair of each group."""
+    is_cut = len(relations.near.a) < relations.n_near.sum()
+    for a, b, n_both in zip(*relations.near, strict=True):
+        code_a, code_b = int(distinct[a]), int(distinct[b])
+        (group_a, name_a), (group_b, name_b) = _uid_and_name(matrix, code_a), _uid_and_name(matrix, code_b)
+        n_a, n_b = int(matrix.sizes[code_a]), int(matrix.sizes[code_b])
+        n_either = n_a + n_b - int(n_both)
+        evidence = (
+            f"{name_a} ({n_a:,} members) and {name_b} ({n_b:,} members) have {n_both:,} of "
+            f"{n_either:,} members in common ({format_percentage(n_both / n_either)})."
+        )
+        n_more = int(relations.n_near[a]) - 1
+        if is_cut and n_more:
+            evidence += f" Number of other near duplicates of {name_a}: {n_more:,}."
+        action = check_first(
+            f"{group_a} or {group_b}",
+            "To create a plan that gives both groups the same members: "
+            f"fg.plan_memberships(snapshot, dict.fromkeys({[group_a, group_b]}, "
+            f"fg.members(snapshot, {f'{quote_uid(group_a)} | {quote_uid(group_b)}'!r})))",
+        )
+        cli_action = near_duplicate_action_in_cli(group_a, group_b)
+        names = (group_a, name_a, group_b, name_b)
+        yield HealthFinding("medium", "near_duplicate", *names, int(n_both), evidence, action, cli_action)
+
+
+def _find_subsets(
+    matrix: MembershipMatrix, first: IndexArray, distinct: IndexArray, relations: _Relations
+) -> Iterator[HealthFinding]:
+    """Find groups that are subsets of another group, except near duplicates of that group."""
+    position = np.zeros(matrix.n_groups, dtype=np.intp)
+    position[distinct] = np.arange(len(distinct))
+    for code in np.flatnonzero(matrix.sizes).tolist():
+        place = position[first[code]]
+        if relations.superset[place] < 0:
+            continue
+        superset = int(distinct[relations.superset[place]])
+        (group_a, name_a), (group_b, name_b) = _uid_and_name(matrix, code), _uid_and_name(matrix, superset)
+        n_a, n_b = int(matrix.sizes[code]), int(matrix.sizes[superset])
+        evidence = f"All {n_a:,} members of {name_a} are also members of {name_b} ({n_b:,} members)."
+        if n_a == 1:
+            evidence = f"The only member of {name_a} is also a member of {name_b} ({n_b:,} members)."
+        n_more = int(relations.n_supersets[place]) - 1
+        if n_more:
+            evidence += f" Number of other groups that contain all of these members: {n_more:,}."
+        action = (
+            f"No action is needed if {group_a} is intended to be a subset of {group_b}. Otherwise, check "
+            f"the back office for campaigns and price lists that use {group_a}."
+        )
+        yield HealthFinding("low", "subset", group_a, name_a, group_b, name_b, n_a, evidence, action)
+
+
+def _uid_and_name(matrix: MembershipMatrix, code: int) -> tuple[str, str]:
+    return str(matrix.group_uids[code]), str(matrix.group_names[code])
