@@ -128,6 +128,8 @@ class Behavior:
         Number to add to `totalCount` in each page.
     total_cap
         Maximum of `totalCount`. The pages still contain all rows. None means no maximum.
+    null_lists
+        Whether to encode an empty list of items as null.
     repeat_page
         Whether to return the first page for every page number.
     lag_seconds
@@ -149,6 +151,7 @@ class Behavior:
     honor_page_size: bool = True
     endless: int = 0
     total_cap: int | None = None
+    null_lists: bool = False
     repeat_page: bool = False
     lag_seconds: float = 0.0
     odd_records: bool = False

@@ -200,7 +200,10 @@ class Service:
             total = min(total, behavior.total_cap)
         paging = {"pageNumber": page.number, "pageSize": page.size, "totalCount": total}
         # The items of a page are already encoded as JSON.
-        body = b'{"items":[%b],"paging":%b}' % (b",".join(items), msgspec.json.encode(paging))
+        encoded = b"[%b]" % b",".join(items)
+        if behavior.null_lists and not items:
+            encoded = b"null"
+        body = b'{"items":%b,"paging":%b}' % (encoded, msgspec.json.encode(paging))
         return Response(body, 200, media_type="application/json")
 
 

@@ -228,6 +228,18 @@ def test_any_body(body):
     assert "\n" not in error_message(body)
 
 
+@pytest.mark.parametrize(("number", "is_empty"), [(0, False), (1, False), (2, False), (3, True), (4, True)])
+def test_null_after_last_row(number, is_empty):
+    "If the total is not 0, null is an empty list of items only on a page after the last row."
+    body = b'{"items":null,"paging":{"pageNumber":%d,"pageSize":10,"totalCount":20}}' % number
+
+    if is_empty:
+        assert decode_page(body, Group).items == []
+    else:
+        with pytest.raises(SchemaMismatchError, match=r"\b20\b"):
+            decode_page(body, Group)
+
+
 @pytest.mark.parametrize("record", [Group, CustomerReferences, Member, Customer, *ROW_OF.values()])
 @pytest.mark.parametrize("items", [b'"items":null,', b"", b'"items":[],'], ids=["null", "missing", "empty"])
 @pytest.mark.parametrize("total", [b"0", b'"0"', b"0.0"])
