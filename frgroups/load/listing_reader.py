@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from frgroups.api.pagination import MANY_PAGES, Window, next_window, overlapping_windows
-from frgroups.errors import NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError
+from frgroups.errors import ApiError, NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError
 from frgroups.internals.formatting import pluralize
 
 Key = TypeVar("Key", bound=Hashable)
@@ -29,6 +29,9 @@ Item = TypeVar("Item")
 
 # If a server reports a total above MAX_ROWS, an error is raised.
 MAX_ROWS = 200_000_000
+
+# Errors of a request for a page after the reported total.
+_REJECTIONS = (NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError)
 
 _REPEATS = "A later page repeats the first page."
 # Placeholder for the API operation in an error. The function `listing_context` replaces it with the real operation.
@@ -251,7 +254,13 @@ class ListingReader(Generic[Key]):
             if window is None:
                 page = self._read_page_after_total(end // size, is_after_total=True)
                 return page is None or seen.issuperset(page.keys)
-            (page,) = pages = self._read_windows([window])
+            try:
+                (page,) = pages = self._read_windows([window])
+            except _REJECTIONS as error:
+                if len(keys) <= self.total:
+                    raise
+                self._doubt_end(error)
+                return True
             if not _have_sizes(pages, [window]):
                 return False
             self._append_window(keys, page, window)
@@ -325,14 +334,17 @@ class ListingReader(Generic[Key]):
             # If the list itself does not exist, the second pass raises the same error.
             if not is_after_total:
                 raise
-        except (RequestRejectedError, ServerError, UnexpectedResponseError) as error:
+        except _REJECTIONS as error:
             if not is_after_total:
                 raise
-            self.doubt = (
-                f"the end of the list is unknown, because the server returned status {error.status} for the page "
-                "after the last row"
-            )
+            self._doubt_end(error)
         return None
+
+    def _doubt_end(self, error: ApiError) -> None:
+        self.doubt = (
+            f"the end of the list is unknown, because the server returned status {error.status} for the page after "
+            "the last row"
+        )
 
     def _read_windows(self, windows: Sequence[Window]) -> list[PageRows[Key]]:
         pages = list(self._map(self._read_window, windows))

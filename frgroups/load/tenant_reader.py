@@ -18,7 +18,7 @@ from frgroups.api.client import Client
 from frgroups.api.pagination import Window
 from frgroups.api.schema.codec import UID
 from frgroups.api.schema.records import ROW_OF, Group, Member
-from frgroups.errors import NotFoundError
+from frgroups.errors import NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.progress import Progress
 from frgroups.internals.structured_logging import log_event
@@ -142,17 +142,24 @@ class TenantReader:
         probes = {uid: self._choose_probe(n) for uid, n in counts.items()}
         failed = [uid for uid, probe in probes.items() if probe is None]
 
-        def send_probe(uid: str) -> tuple[PageRows[int], float]:
+        def send_probe(uid: str) -> tuple[PageRows[int] | None, float]:
             started = time.monotonic()
             k, size = probes[uid] or (0, PROBE_SIZE)
-            page = self._request_page(uid, self._first_number + k if k else None, size)
+            try:
+                page = self._request_page(uid, self._first_number + k if k else None, size)
+            except (NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError):
+                if k == 0:
+                    raise
+                # The list can be shorter than expected. If the group cannot be read, reading its pages fails, too.
+                page = None
             return page, round(time.monotonic() - started, 3)
 
         to_probe = [uid for uid in counts if probes[uid] is not None]
         for uid, (page, seconds) in self._run_for_groups(to_probe, send_probe, self.request_pool):
             n, probe = counts[uid], probes[uid]
-            self.load_progress.expect({uid: page.total_count})
-            if probe is not None and _confirms_inference(page, n, probe):
+            if page is not None:
+                self.load_progress.expect({uid: page.total_count})
+            if page is not None and probe is not None and _confirms_inference(page, n, probe):
                 self.inferred[uid] = n
                 self._record_listing(uid, "cover", Listing(range(n), "counts", "consistent", 1, n, n, 0, seconds))
             else:

@@ -143,6 +143,24 @@ def test_page_after_last_row(ignores_size, far):
         assert listing.rereads == 0
 
 
+@pytest.mark.parametrize("answer", [answer for answer in FAR.values() if isinstance(answer, Exception)])
+@pytest.mark.parametrize("last_start", [9, 10, 20, 25, 29])
+def test_pages_rejected_after_maximum(last_start, answer):
+    """If the server also rejects pages that start after a maximum, the verdict is `unverifiable`."""
+    whole = EditedList(uids(60), cap=10, total_cap=last_start)
+
+    def server(number, size):
+        page = whole(number, size)
+        if (page.page_number - 1) * page.page_size >= max(last_start, 10):
+            raise answer
+        return page
+
+    listing = read_listing(server)
+
+    assert listing.verdict == "unverifiable"
+    assert len(listing.uids) >= last_start
+
+
 def test_cost_of_full_last_page():
     """A list of several pages costs one additional request if its last page is full."""
     k, size = overlapping_windows(10, 50)[-1]
