@@ -224,7 +224,7 @@ class Transport:
 
     @property
     def paused_for(self) -> float:
-        """Number of seconds until the next request may start, or 0 if the server requested no pause."""
+        """Number of seconds until the next request may start, or 0 if requests are not paused."""
         return self._rate_limiter.remaining_pause()
 
     def close(self) -> None:

@@ -105,7 +105,7 @@ def test_unchanged_tenant(groups, base, cap, asked, ignores_size, lists):
         assert set(snapshot.reads["rereads"]) == {0}
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     groups=tenants(),
     total_cap=st.integers(0, 26),
