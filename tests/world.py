@@ -55,12 +55,15 @@ class World:
 
     tenant_uid, base_url, workers, paused_for = "t-1", "https://api.example.test/v2", 1, 0.0
 
-    def __init__(self, groups, *, base=1, cap=5, asked=500, edits=None, lists="filled", ignores_size=False):
+    def __init__(
+        self, groups, *, base=1, cap=5, asked=500, edits=None, lists="filled", ignores_size=False, total_cap=None
+    ):
         self.groups = {group: set(uids) for group, uids in groups.items()}
         self.always = {group: set(uids) for group, uids in groups.items()}
         self.ever = {group: set(uids) for group, uids in groups.items()}
         self.left = set()
         self.base, self.cap, self.asked, self.lists, self.ignores_size = base, cap, asked, lists, ignores_size
+        self.total_cap = total_cap
         self.edits = dict(edits or {})
         self.asked_for = []
 
@@ -108,4 +111,5 @@ class World:
         granted = min(self.asked if size is None or self.ignores_size else size, self.cap)
         self.asked_for.append((uid, number, granted))
         start = (number - self.base) * granted
-        return Page(rows[start : start + granted], number, granted, len(rows))
+        total = len(rows) if self.total_cap is None else min(len(rows), self.total_cap)
+        return Page(rows[start : start + granted], number, granted, total)

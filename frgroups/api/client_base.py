@@ -41,7 +41,7 @@ class ClientBase:
         """
         Number of seconds until the client may start its next request.
 
-        The number is 0 unless the server requested a pause with a Retry-After header.
+        The number is 0 unless a response had status 429, or status 503 with a Retry-After header.
 
         Examples
         --------

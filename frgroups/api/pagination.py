@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 from frgroups.api.schema.records import Page, Record
-from frgroups.errors import DriftedReadError
+from frgroups.errors import DriftedReadError, NotFoundError
 
 # A window (k, s) is page number k with page size s. Its first row has the number k*s.
 Window = tuple[int, int]
@@ -18,6 +18,9 @@ MANY_PAGES = 20
 def iter_pages(read: Callable[[int | None], Page[Record]], label: str) -> Iterator[Record]:
     """
     Yield each record of a paged list once.
+
+    The total that the server reports is not the end of the list, because servers can report a total that is too low.
+    The iteration ends after a page that has fewer records than the first page, or after an empty page.
 
     If other clients edit the list during the iteration, records can move to another page and be missed. To detect
     such changes, use `frgroups.load.verified_listing`.
@@ -35,24 +38,35 @@ def iter_pages(read: Callable[[int | None], Page[Record]], label: str) -> Iterat
         A page contains no new record, or the number of records differs from the total that the server reports.
     """
     page = read(None)
+    n_first, first_number = page.n_rows, page.page_number
     seen: set[str] = set()
-    rows, number = 0, page.page_number
-    while page.items:
+    rows, number = 0, first_number
+    total = page.total_count
+    while page.n_rows:
         new = [item for item in page.items if item.uid not in seen]
-        if not new:
+        if page.items and not new and rows >= total:
+            break  # Some servers return the last page again if the page number is too high.
+        if not new and not page.without_uid:
             raise DriftedReadError(
                 f"While {label} were read, page {number} contained no new record. Read the list again."
             )
         seen.update(item.uid for item in new)
-        rows += len(page.items) + page.without_uid
+        rows += page.n_rows
+        total = page.total_count
         yield from new
-        if rows >= page.total_count:
+        is_short = page.n_rows < (page.page_size if number == first_number else n_first)
+        if rows >= total and is_short:
             break
         number += 1
-        page = read(number)
-    if len(seen) != page.total_count:
+        try:
+            page = read(number)
+        except NotFoundError:
+            if rows < total:
+                raise
+            break  # Some servers return status 404 if the page number is too high.
+    if len(seen) != total:
         raise DriftedReadError(
-            f"The server reports {page.total_count} records for {label}, but {len(seen)} records were read. The list "
+            f"The server reports {total} records for {label}, but {len(seen)} records were read. The list "
             "changed during the read, or the reported number is wrong. Read the list again."
         )
 
@@ -87,18 +101,33 @@ def overlapping_windows(page_size: int, total: int) -> list[Window] | None:
     windows: list[Window] = []
     end = page_size
     while end < total:
-        farthest, window = end, None
-        for size in range(page_size, max(page_size // 2, 1) - 1, -1):
-            if end - 1 + size <= farthest:
-                break  # A smaller page cannot end at a later row.
-            k = (end - 1) // size
-            if k and (k + 1) * size > farthest:
-                farthest, window = (k + 1) * size, (k, size)
+        window = next_window(page_size, end)
         if window is None:
             return None
         windows.append(window)
-        end = farthest
+        end = (window[0] + 1) * window[1]
     return windows
+
+
+def next_window(page_size: int, end: int) -> Window | None:
+    """
+    Return the page that starts before row `end` and contains as many rows as possible from row `end` on.
+
+    The result is None if no such page exists, which happens only for small page sizes such as 1 and 2.
+
+    Examples
+    --------
+    >>> next_window(100, 100), next_window(100, 1000)
+    ((1, 99), (10, 99))
+    """
+    farthest, window = end, None
+    for size in range(page_size, max(page_size // 2, 1) - 1, -1):
+        if end - 1 + size <= farthest:
+            break  # A smaller page cannot end at a later row.
+        k = (end - 1) // size
+        if k and (k + 1) * size > farthest:
+            farthest, window = (k + 1) * size, (k, size)
+    return window
 
 
 @cache
@@ -106,17 +135,19 @@ def count_pages(page_size: int, total: int) -> int:
     """
     Return the number of requests for a verified read of a list that does not change.
 
-    If the first page is full and contains the complete list, an additional request checks that the next page is
-    empty.
+    If the last page is full, an additional request checks that the list ends there.
 
     Examples
     --------
     >>> count_pages(500, 0), count_pages(500, 500), count_pages(500, 1200), count_pages(500, 100_000)
     (1, 2, 3, 212)
     """
-    pages = max(-(-total // page_size), 1)
     windows = overlapping_windows(page_size, total)
-    requests = 2 * pages  # If pages cannot overlap, the list is read twice to detect changes.
-    if windows is not None:
-        requests = 1 + len(windows)
-    return requests + (pages > MANY_PAGES) + (total == page_size)
+    n_pages = max(-(-total // page_size), 1)
+    checks_total = n_pages > MANY_PAGES
+    if windows is None:
+        # If pages cannot overlap, the list is read twice to detect changes.
+        return 2 * n_pages + checks_total + (total % page_size == 0)
+    k, size = windows[-1] if windows else (0, page_size)
+    is_full = total == (k + 1) * size
+    return 1 + len(windows) + checks_total + is_full

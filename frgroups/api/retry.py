@@ -7,9 +7,12 @@ retries a write request after status 429, because the server did not execute the
 
 from __future__ import annotations
 
+import math
 import random
+import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
@@ -20,6 +23,14 @@ from typing import TypeVar
 from frgroups.errors import ApiError, RateLimitedError, ServerError
 
 Result = TypeVar("Result")
+
+# Lowest request rate after responses with status 429, in requests per second.
+MIN_RATE = 0.5
+# Number of seconds in which a reduced request rate doubles.
+RECOVERY_SECONDS = 10.0
+
+# Number of seconds in a Retry-After header. The standard allows only integers, but some servers send decimals.
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +176,26 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """
     Convert a Retry-After header to seconds, or return None if the value is missing or invalid.
 
-    A Retry-After header contains either a number of seconds or an HTTP date.
+    A Retry-After header contains either a number of seconds or an HTTP date. A negative number is invalid. A date in
+    the past results in 0.
+
+    Parameters
+    ----------
+    value
+        Value of the header.
+    now
+        Time of the response according to the server, from which a date is counted.
 
     Examples
     --------
     >>> parse_retry_after("Mon, 23 Nov 2026 08:10:30 GMT", datetime(2026, 11, 23, 8, 10, tzinfo=UTC))
     30.0
+    >>> parse_retry_after("1.5", datetime(2026, 11, 23, tzinfo=UTC))
+    1.5
     """
     if not value:
         return None
-    if value.strip().isdecimal():
+    if _SECONDS.fullmatch(value.strip()):
         return float(value)
     try:
         date = parsedate_to_datetime(value)
@@ -204,7 +225,11 @@ def sleep(seconds: float) -> None:
 
 class RateLimiter:
     """
-    Rate limiter that spaces the requests of all threads evenly and can pause them.
+    Rate limiter that spaces the requests of all threads evenly, can pause them, and adapts to the server.
+
+    The rate is adapted like the congestion window of TCP. A response with status 429 halves the rate of the last
+    second, but not below `MIN_RATE`. The rate then increases slowly up to its maximum. It doubles every
+    `RECOVERY_SECONDS` seconds.
 
     Parameters
     ----------
@@ -218,9 +243,12 @@ class RateLimiter:
     """
 
     def __init__(self, requests_per_second: float | None) -> None:
-        self._gap = 1 / requests_per_second if requests_per_second else 0.0
+        self._maximum = requests_per_second or math.inf
+        self._reduced_rate = math.inf
+        self._reduced_at = -math.inf
         self._next = 0.0
         self._paused_until = 0.0
+        self._starts: deque[float] = deque()  # Start times of the requests in the last second.
         self._lock = threading.Lock()
 
     def acquire(self) -> float:
@@ -230,12 +258,15 @@ class RateLimiter:
             with self._lock:
                 now = time.monotonic()
                 turn = max(now, self._next)
-                self._next = turn + self._gap
+                self._next = turn + 1 / self._rate_at(turn)
             if turn > now:
                 sleep(turn - now)
             waited += turn - now
             # If another thread has started a pause in the meantime, wait again.
             if turn >= self._paused_until:
+                with self._lock:
+                    self._starts.append(turn)
+                    self._forget_starts_before(turn - 1)
                 return waited
 
     def remaining_pause(self) -> float:
@@ -247,3 +278,31 @@ class RateLimiter:
         with self._lock:
             self._paused_until = max(self._paused_until, time.monotonic() + seconds)
             self._next = max(self._next, self._paused_until)
+
+    def slow_down(self, started: float) -> None:
+        """
+        Halve the request rate after a response with status 429.
+
+        Parameters
+        ----------
+        started
+            Time at which the request started, from `time.monotonic`. If the rate has been reduced since then, the
+            response is ignored, so that many responses to simultaneous requests halve the rate only once.
+        """
+        with self._lock:
+            if started < self._reduced_at:
+                return
+            now = time.monotonic()
+            self._forget_starts_before(now - 1)
+            # The number of requests says little about the rate of a client that has just started.
+            rate = min(self._rate_at(now), max(len(self._starts), 8 * MIN_RATE))
+            self._reduced_rate = max(rate / 2, MIN_RATE)
+            self._reduced_at = now
+
+    def _rate_at(self, now: float) -> float:
+        doublings = (now - self._reduced_at) / RECOVERY_SECONDS
+        return min(self._maximum, self._reduced_rate * 2 ** min(doublings, 60))
+
+    def _forget_starts_before(self, time_limit: float) -> None:
+        while self._starts and self._starts[0] <= time_limit:
+            self._starts.popleft()

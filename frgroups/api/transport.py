@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
@@ -213,7 +213,7 @@ class Transport:
 
     @property
     def paused_for(self) -> float:
-        """Number of seconds until the next request may start, or 0 if the server requested no pause."""
+        """Number of seconds until the next request may start, or 0 if requests are not paused."""
         return self._rate_limiter.remaining_pause()
 
     def close(self) -> None:
@@ -258,6 +258,8 @@ class Transport:
             )
             facts = {**self._facts(call, status), "attempts": n, "wait_seconds": retry.delay}
             log_event(log, logging.INFO, "request_repeated", text, **facts)
+            if isinstance(retry.error, RateLimitedError):
+                self._rate_limiter.pause(retry.delay)  # The limit of the server applies to all threads.
             sleep(retry.delay)
 
         return call_with_retry(attempt, self._retry, retry_on=(ApiError,), wait=wait)
@@ -366,6 +368,8 @@ class Transport:
             facts = self._facts(call, response.status)
             log_event(log, logging.DEBUG, "response_received", text, **facts, seconds=seconds)
         self._update_clock_skew(response)
+        if response.status == 429:
+            self._rate_limiter.slow_down(started)
         return response
 
     def _read_body(self, call: Call, stream: httpx.Response, started: float) -> bytes:
@@ -436,7 +440,8 @@ class Transport:
         """
         if response.status not in (429, 503):
             return None
-        seconds = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+        server_time = datetime.now(UTC) + timedelta(seconds=self.clock_skew or 0.0)
+        seconds = parse_retry_after(response.headers.get("Retry-After"), server_time)
         if seconds is not None and seconds <= self._retry.max_delay:
             self._rate_limiter.pause(seconds)
         return seconds

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +17,9 @@ ProgressOption = bool | Callable[[str, int, int | None], object] | None
 class Progress:
     """
     Context manager that reports the progress of a long operation.
+
+    An error of the progress bar never ends the operation. If the widget of a notebook fails, a text bar replaces it.
+    If a text bar fails, for example because stderr is closed, no bar is shown. Errors of a callback are raised.
 
     Parameters
     ----------
@@ -48,39 +52,66 @@ class Progress:
         else:
             self._shows_bar = bool(show)
         self._done, self._total = 0, total
+        self._note = ""
+        self._bars: Iterator[Callable[..., Any]] = iter(())
         self._bar: Any = None
 
     def __enter__(self) -> Progress:
         if self._shows_bar:
-            bar, options = _bar_class()
-            self._bar = bar(desc=self._text, unit=f" {self._unit}", total=self._total, leave=True, **options)
+            self._bars = _bar_types()
+            self._open_next_bar()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        self._update_bar(lambda bar: bar.close())
+        self._bar = None
 
     def expect(self, total: int) -> None:
         """Set the expected total count."""
         self._total = total
-        if self._bar is not None:
-            self._bar.total = total
-            self._bar.refresh()
+
+        def set_total(bar: Any) -> None:
+            bar.total = total
+            bar.refresh()
+
+        self._update_bar(set_total)
         self._call_back()
 
     def note(self, text: str) -> None:
         """Show a note next to the progress bar."""
-        if self._bar is not None:
-            self._bar.set_postfix_str(text)
+        self._note = text
+        self._update_bar(lambda bar: bar.set_postfix_str(text))
 
     def advance(self, n: int = 1) -> None:
         """Increase the count by `n`."""
         self._done += n
-        if self._bar is not None:
-            self._bar.update(n)
+        self._update_bar(lambda bar: bar.update(n))
         self._call_back()
+
+    def _update_bar(self, update: Callable[[Any], object]) -> None:
+        """Update the progress bar. If the update fails, replace the bar with the next type of bar."""
+        if self._bar is None:
+            return
+        try:
+            update(self._bar)
+        except Exception:  # An error of the bar must not end the operation, whatever it is.
+            _discard(self._bar)
+            self._open_next_bar()
+
+    def _open_next_bar(self) -> None:
+        """Show the first type of progress bar that works, with the current count. If none works, show no bar."""
+        self._bar = None
+        for create_bar in self._bars:
+            with suppress(Exception):
+                bar = create_bar(
+                    desc=self._text, unit=f" {self._unit}", initial=self._done, total=self._total, leave=True
+                )
+                if self._note:
+                    bar.set_postfix_str(self._note)
+                self._bar = bar
+                return
 
     def _call_back(self) -> None:
         if self._callback is None:
@@ -95,20 +126,51 @@ class Progress:
             ) from error
 
 
-def _bar_class() -> tuple[Any, dict[str, Any]]:
-    if in_notebook() and importlib.util.find_spec("ipywidgets"):
-        from tqdm.notebook import tqdm as widget_bar
+def _bar_types() -> Iterator[Callable[..., Any]]:
+    """Yield functions that create a progress bar: a widget in notebooks with ipywidgets, and then a text bar."""
+    is_notebook = in_notebook()
+    if is_notebook and _has_ipywidgets():
+        yield _create_widget_bar
+    stream = sys.stderr
+    if is_notebook:
+        stream = sys.stdout  # Notebooks highlight text on stderr as an error.
+    if stream is not None and not getattr(stream, "closed", False):
+        yield lambda **options: _create_text_bar(stream, **options)
 
-        return widget_bar, {}
+
+def _has_ipywidgets() -> bool:
+    try:
+        return importlib.util.find_spec("ipywidgets") is not None
+    except ValueError:  # A module that was replaced or only partly imported has no specification.
+        return False
+
+
+def _create_widget_bar(**options: Any) -> Any:
+    from tqdm.notebook import tqdm as widget_bar
+
+    return widget_bar(**options)
+
+
+def _create_text_bar(stream: Any, **options: Any) -> Any:
     from tqdm import tqdm as text_bar
 
-    if in_notebook():
-        return text_bar, {"file": sys.stdout}  # Notebooks highlight text on stderr as an error.
-    return text_bar, {"file": sys.stderr}
+    return text_bar(file=stream, **options)
+
+
+def _discard(bar: Any) -> None:
+    """Prevent tqdm from writing to a bar that has failed, also when the bar is deleted."""
+    with suppress(Exception):
+        bar.disable = True
 
 
 def _is_interactive() -> bool:
-    return in_notebook() or sys.stderr.isatty()
+    """Return True in a notebook and if stderr is a terminal. A stream that is missing or closed is no terminal."""
+    if in_notebook():
+        return True
+    try:
+        return bool(sys.stderr.isatty())
+    except Exception:  # sys.stderr is None, closed, or an object without this method.
+        return False
 
 
 def in_notebook() -> bool:

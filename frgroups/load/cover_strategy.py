@@ -2,8 +2,8 @@
 Choose which groups to read page by page and which groups to infer, so that a load needs few requests.
 
 Each customer record contains the uids of the customer's groups. If all members of a group have already been read as
-members of other groups, the members of the group can be inferred from the customer records. The total that the server
-reports for the group confirms that no member is missing. Inferred membership (`cover`) is weaker evidence than
+members of other groups, the members of the group can be inferred from the customer records. A request for the end
+of the group's list confirms that no member is missing. Inferred membership (`cover`) is weaker evidence than
 reading all pages. A group is inferred only if this saves requests, and only if every customer record lists the groups
 on whose pages the record was returned.
 """

@@ -6,6 +6,11 @@ two requests, the total stays the same, but a row might be skipped. To detect sk
 overlap by one row. The overlap is created by varying the page size: window k of size s contains the rows k*s to
 (k+1)*s. If the sort order is stable and the shared row is at the expected position in both windows, no row was
 skipped between them. This is true for any order of the requests.
+
+The total that a server reports is never accepted as the end of a list, because servers can stop counting, for example
+at 1,000. The end is a page that is not full, or an empty page. After a full last page, one more page is requested. If
+a list contains more rows than the reported total, all of its rows are read, but it is not consistent: a server that
+stops counting can also stop returning rows.
 """
 
 from __future__ import annotations
@@ -15,8 +20,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from frgroups.api.pagination import MANY_PAGES, Window, overlapping_windows
-from frgroups.errors import UnexpectedResponseError
+from frgroups.api.pagination import MANY_PAGES, Window, next_window, overlapping_windows
+from frgroups.errors import ApiError, NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError
 from frgroups.internals.formatting import pluralize
 
 Key = TypeVar("Key", bound=Hashable)
@@ -24,6 +29,9 @@ Item = TypeVar("Item")
 
 # If a server reports a total above MAX_ROWS, an error is raised.
 MAX_ROWS = 200_000_000
+
+# Errors of a request for a page after the reported total.
+_REJECTIONS = (NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError)
 
 _REPEATS = "A later page repeats the first page."
 # Placeholder for the API operation in an error. The function `listing_context` replaces it with the real operation.
@@ -58,6 +66,11 @@ class PageRows(Generic[Key]):
     n_with_references: int = 0
     n_new: int = 0
 
+    @property
+    def n_rows(self) -> int:
+        """Number of records in the response, including the records without a uid."""
+        return len(self.keys) + self.without_uid
+
 
 ReadPage = Callable[[int | None, int | None], PageRows[Key]]
 
@@ -68,15 +81,33 @@ class ListingReader(Generic[Key]):
 
     The method `read_pages` reads a single page, overlapping windows of rows, or all pages twice with a fixed page
     size. The method `find_problem` compares the rows with the totals that the server returned.
+
+    Attributes
+    ----------
+    evidence
+        "counts", "overlapping windows", or "second pass".
+    keys
+        Keys of all rows.
+    pages
+        Number of pages that were requested.
+    total, total_last
+        Total on the first page, and the last total that differs from it.
+    without_uid
+        Number of records without a uid.
+    doubt
+        Reason why the rows cannot be verified, although the list did not change. It is empty if there is none.
     """
 
     def __init__(self, read_page: ReadPage[Key], first: PageRows[Key], pool: Executor | None) -> None:
         self._read_page = read_page
         self._pool = pool
         self._first = first
+        # A server that ignores the page size can return more rows than the page size that it reports.
+        self._page_size = max(first.page_size, first.n_rows)
         self._missing_backreference: set[Key] = set(first.missing_backreference)
         self._n_with_references = first.n_with_references
         self._problem = ""
+        self.doubt = ""
         self.evidence = "none"
         self.keys: list[Key] = list(first.keys)
         self.pages = 1
@@ -85,8 +116,9 @@ class ListingReader(Generic[Key]):
 
     def read_pages(self) -> None:
         """Read the pages after the first page, and set the attributes `keys` and `evidence`."""
-        if self.total <= self._n_first_rows():
-            self._check_single_page()
+        first = self._first
+        if self.total <= first.n_rows and (first.n_rows == 0 or first.n_rows < first.page_size):
+            self.evidence = "counts"
             return
         self._check_paging_values()
         if self._is_last_page_empty():
@@ -96,7 +128,12 @@ class ListingReader(Generic[Key]):
             self._read_two_passes()
 
     def find_problem(self) -> str:
-        """Return a description of the first inconsistency, or an empty string if there is none."""
+        """
+        Return a description of the first inconsistency, or an empty string if there is none.
+
+        A total that is lower than the number of rows is not an inconsistency, because servers can report a maximum
+        instead of the total. `exceeds_total` reports such a list.
+        """
         n_distinct = len(set(self.keys))
         n_missing = self.count_missing_backreferences()
         if self._problem:
@@ -105,11 +142,21 @@ class ListingReader(Generic[Key]):
             return f"{pluralize(len(self.keys) - n_distinct, 'row')} appeared more than once"
         if self.total_last != self.total:
             return f"the total changed from {self.total:,} to {self.total_last:,} during the read"
-        if n_distinct + self.without_uid != self.total:
-            return _describe_row_count(self.total, n_distinct)
+        if n_distinct + self.without_uid < self.total:
+            return self.describe_row_count()
         if n_missing:
             return f"the records of {pluralize(n_missing, 'customer')} do not contain the uid of this group"
         return ""
+
+    @property
+    def exceeds_total(self) -> bool:
+        """True if the list contains more rows than the total that the server reported."""
+        return len(self.keys) + self.without_uid > self.total
+
+    def describe_row_count(self) -> str:
+        """Return a sentence that compares the number of rows with the reported total."""
+        n = len(set(self.keys)) + self.without_uid
+        return f"the server reported a total of {pluralize(self.total, 'row')} but returned {n:,}"
 
     def count_missing_backreferences(self) -> int:
         """
@@ -122,39 +169,14 @@ class ListingReader(Generic[Key]):
             return 0
         return len(self._missing_backreference)
 
-    def _n_first_rows(self) -> int:
-        return len(self._first.keys) + self._first.without_uid
-
-    def _check_single_page(self) -> None:
-        """Check a list whose rows all fit on the first page."""
-        self.evidence = "counts"
-        if self.total < len(self._first.keys):
-            self._problem = _describe_row_count(self.total, len(self._first.keys))
-        elif 0 < self._first.page_size <= self._n_first_rows():
-            self._check_next_page()
-
-    def _check_next_page(self) -> None:
-        """
-        Check that no rows follow a full first page.
-
-        A server might report the number of rows on the page instead of the total of the list.
-        """
-        page = self._read_page_of_same_size(1)
-        self.pages += 1
-        # Some servers return the last page again if the page number is too high.
-        if page.page_number > self._first.page_number and page.keys and page.keys != self._first.keys:
-            total, more = pluralize(self.total, "row"), pluralize(len(page.keys), "row")
-            self._problem = f"the server reported {total}, but the next page contains another {more}"
-            self.evidence = "none"
-
     def _check_paging_values(self) -> None:
         """Raise UnexpectedResponseError if the total or the page size is invalid."""
         if self.total > MAX_ROWS:
             raise _paging_error(
                 f"The server reported {self.total:,} rows, but the maximum is {MAX_ROWS:,}.", self._first
             )
-        if self._first.page_size < 1:
-            raise _paging_error(f"The server reported an invalid page size of {self._first.page_size}.", self._first)
+        if self._page_size < 1:
+            raise _paging_error(f"The server reported an invalid page size of {self._page_size}.", self._first)
 
     def _is_last_page_empty(self) -> bool:
         """
@@ -169,61 +191,160 @@ class ListingReader(Generic[Key]):
         page = self._read_page_of_same_size(last)
         self.pages += 1
         start = (page.page_number - self._first.page_number) * page.page_size
-        return not page.keys and not page.without_uid and start < self.total
+        return not page.n_rows and start < self.total
 
     def _read_overlapping_windows(self) -> bool:
         """
         Read overlapping windows of rows, and check that consecutive windows agree on the row that they share.
 
-        The result is False if overlapping windows cannot be used. This is the case if the first page has fewer rows
-        than its page size, if the server ignores the requested page size, or if records without a uid cannot be
-        compared.
+        The list ends in the first window that is not full. If the last window before the reported total is full, more
+        windows are read one after the other. Each window starts before the end of the previous window, so no request
+        is outside the list.
+
+        The result is False if overlapping windows cannot be used. This is the case if the number of rows on the first
+        page differs from its page size, if the server ignores or rejects the requested page size, or if records
+        without a uid cannot be compared.
         """
-        if len(self._first.keys) < self._first.page_size:
+        size = self._first.page_size
+        if len(self._first.keys) != size:
             return False
-        windows = overlapping_windows(self._first.page_size, self.total)
+        windows = overlapping_windows(size, self.total)
         if windows is None:
             return False
-        pages = self._read_windows(windows)
-        self.evidence = "overlapping windows"
-        self._check_repetition(pages)
-        for page, (_, size) in zip(pages, windows, strict=True):
-            if page.page_size != size or page.without_uid:
+        try:
+            pages = self._read_windows(windows[:1])
+            if _have_sizes(pages, windows[:1]):
+                pages += self._read_windows(windows[1:])
+            self._check_repetition(pages)
+            if not _have_sizes(pages, windows):
                 return False
-        keys = list(self._first.keys)
-        for page, (k, size) in zip(pages, windows, strict=True):
-            self._count_page(page)
-            start = k * size
-            shared = keys[start:]
-            if shared != page.keys[: len(shared)]:
-                self._problem = f"rows {start:,} to {len(keys):,} changed between two requests"
-            del keys[start:]
-            keys += page.keys
+            keys = list(self._first.keys)
+            for page, window in zip(pages, windows, strict=True):
+                self._append_window(keys, page, window)
+            end = _end_of(windows[-1]) if windows else size
+            has_ended = len(keys) < end or self._read_windows_after_total(keys, end)
+        except (NotFoundError, RequestRejectedError):
+            # Some servers reject page numbers or page sizes beyond a maximum.
+            # If the list itself cannot be read, the following request raises the same error.
+            return False
+        except (ServerError, UnexpectedResponseError):
+            if windows:
+                raise
+            # If the server ignores the page size, the window after a single page is outside the list.
+            return False
+        if not has_ended:
+            return False
         self.keys = keys
+        self.evidence = "overlapping windows"
+        if len(keys) == size:
+            self.evidence = "counts"
         return True
+
+    def _read_windows_after_total(self, keys: list[Key], end: int) -> bool:
+        """
+        Append the rows from row `end` on to `keys`, and return True if overlapping windows reach the end of the list.
+
+        The method also returns if a window contradicts the previous rows or contains no new row, so that a server
+        that repeats its rows does not cause endless requests.
+        """
+        size = self._first.page_size
+        seen = set(keys)
+        while len(keys) == end and not self._problem:
+            window = next_window(size, end)
+            if window is None:
+                page = self._read_page_after_total(end // size, is_after_total=True)
+                return page is None or seen.issuperset(page.keys)
+            try:
+                (page,) = pages = self._read_windows([window])
+            except _REJECTIONS as error:
+                if len(keys) <= self.total:
+                    raise
+                self._doubt_end(error)
+                return True
+            if not _have_sizes(pages, [window]):
+                return False
+            self._append_window(keys, page, window)
+            end = _end_of(window)
+            if len(keys) == end and seen.issuperset(page.keys):
+                self._problem = "a later page repeats the rows of earlier pages"
+            seen.update(page.keys)
+        return True
+
+    def _append_window(self, keys: list[Key], page: PageRows[Key], window: Window) -> None:
+        """Append the rows of a window, and check the rows that the window shares with the previous rows."""
+        self._count_page(page)
+        k, size = window
+        start = k * size
+        shared = keys[start:]
+        if shared != page.keys[: len(shared)] or (page.keys and not shared):
+            self._problem = f"rows {min(start, len(keys)):,} to {len(keys):,} changed between two requests"
+        del keys[start:]
+        keys += page.keys
 
     def _read_two_passes(self) -> None:
         """Read all pages twice with a fixed page size, and compare the rows of both passes."""
         self.evidence = "second pass"
-        first_pass = self._read_rest_of_pass(self._first)
+        first_pass = self._read_pass(self._first)
+        self._read_pages_after_total(first_pass)
+        again = self._read_page_of_same_size(0)
         self.pages += 1
-        second_pass = self._read_rest_of_pass(self._read_page_of_same_size(0))
-        self.keys = second_pass
-        if first_pass != second_pass:
+        second_pass = self._read_pass(again, n_pages=len(first_pass))
+        self.keys = _join(second_pass)
+        self.without_uid = sum(page.without_uid for page in second_pass)
+        if _join(first_pass) != self.keys:
             self._problem = "two reads of all pages returned different rows"
 
-    def _read_rest_of_pass(self, first: PageRows[Key]) -> list[Key]:
-        """Read the pages after the first page, and return the row keys of all pages."""
-        pages = list(self._map(self._read_page_of_same_size, range(1, self._count_pages())))
+    def _read_pass(self, first: PageRows[Key], n_pages: int | None = None) -> list[PageRows[Key]]:
+        """Return the first page and the following pages. None for `n_pages` reads the pages up to the total."""
+        pages = list(self._map(self._read_page_of_same_size, range(1, n_pages or self._count_pages())))
         self.pages += len(pages)
         self._check_repetition(pages)
-        keys = list(first.keys)
-        self.without_uid = first.without_uid
         for page in pages:
             self._count_page(page)
-            self.without_uid += page.without_uid
-            keys += page.keys
-        return keys
+        return [first, *pages]
+
+    def _read_pages_after_total(self, pages: list[PageRows[Key]]) -> None:
+        """
+        Append the pages that follow the reported total, until a page has fewer rows than the first page.
+
+        A page is compared with the first page instead of its page size, because some servers report the page size
+        that the client requested although they return fewer rows.
+        """
+        n_rows = sum(page.n_rows for page in pages)
+        seen = set(_join(pages))
+        while pages[-1].n_rows and (n_rows < self.total or pages[-1].n_rows >= self._first.n_rows):
+            page = self._read_page_after_total(len(pages), is_after_total=n_rows >= self.total)
+            # Some servers return an earlier page again if the page number is too high.
+            if page is None or (seen.issuperset(page.keys) and (page.keys or not page.without_uid)):
+                break
+            self._count_page(page)
+            pages.append(page)
+            n_rows += page.n_rows
+            if seen.issuperset(page.keys):
+                break  # A server that repeats its rows must not cause endless requests.
+            seen.update(page.keys)
+
+    def _read_page_after_total(self, k: int, *, is_after_total: bool) -> PageRows[Key] | None:
+        """Return a page, or None if the server rejects the page number although it is after the total."""
+        self.pages += 1
+        try:
+            return self._read_page_of_same_size(k)
+        except NotFoundError:
+            # Some servers return status 404 if the page number is too high.
+            # If the list itself does not exist, the second pass raises the same error.
+            if not is_after_total:
+                raise
+        except _REJECTIONS as error:
+            if not is_after_total:
+                raise
+            self._doubt_end(error)
+        return None
+
+    def _doubt_end(self, error: ApiError) -> None:
+        self.doubt = (
+            f"the end of the list is unknown, because the server returned status {error.status} for the page after "
+            "the last row"
+        )
 
     def _read_windows(self, windows: Sequence[Window]) -> list[PageRows[Key]]:
         pages = list(self._map(self._read_window, windows))
@@ -243,7 +364,7 @@ class ListingReader(Generic[Key]):
         return self._pool.map(read, items)
 
     def _count_pages(self) -> int:
-        return -(-self.total // self._first.page_size)
+        return max(1, -(-self.total // self._page_size))
 
     def _check_repetition(self, pages: Sequence[PageRows[Key]]) -> None:
         """Raise UnexpectedResponseError if all later pages repeat the start of the first page."""
@@ -266,8 +387,20 @@ class ListingReader(Generic[Key]):
             raise _paging_error(_REPEATS, page)
 
 
-def _describe_row_count(total: int, n: int) -> str:
-    return f"the server reported a total of {pluralize(total, 'row')} but returned {n:,}"
+def _join(pages: Iterable[PageRows[Key]]) -> list[Key]:
+    return [key for page in pages for key in page.keys]
+
+
+def _end_of(window: Window) -> int:
+    k, size = window
+    return (k + 1) * size
+
+
+def _have_sizes(pages: Sequence[PageRows[Key]], windows: Sequence[Window]) -> bool:
+    """Return True if the server returned the requested page sizes, and all records have a uid."""
+    return all(
+        page.page_size == size and not page.without_uid for page, (_, size) in zip(pages, windows, strict=True)
+    )
 
 
 def _paging_error(problem: str, page: PageRows[Key]) -> UnexpectedResponseError:

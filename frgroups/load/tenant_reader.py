@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from frgroups.api.client import Client
+from frgroups.api.pagination import Window
 from frgroups.api.schema.codec import UID
 from frgroups.api.schema.records import ROW_OF, Group, Member
-from frgroups.errors import NotFoundError
+from frgroups.errors import NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.progress import Progress
 from frgroups.internals.structured_logging import log_event
@@ -34,7 +35,7 @@ from frgroups.snapshot.verdicts import worst_verdict
 
 log = logging.getLogger("frgroups.load")
 
-# Page size of a probe, which requests the total of a group. The returned customers are additional evidence.
+# Maximum page size of a probe, which requests the last customers of a group.
 PROBE_SIZE = 20
 
 PROGRESS_INTERVAL = 0.25  # Seconds between two updates of the progress bar.
@@ -86,6 +87,9 @@ class TenantReader:
     references_are_reliable: bool = True
 
     def __post_init__(self) -> None:
+        # Number of the first page, page size, and page size of a server that ignores the requested page size.
+        self._first_number, self._page_size = 0, PROBE_SIZE
+        self._fixed_page_size: int | None = None
         self.group_codes = {uid: code for code, uid in enumerate(self.groups)}
         self.customer_index = CustomerIndex(self.record, list(self.groups))
         self.load_progress = LoadProgress(self.progress_bar, self.groups, requests_before=self.client.n_requests)
@@ -128,21 +132,53 @@ class TenantReader:
         """
         Infer the members of groups from customer records, and return the uids of groups that cannot be inferred.
 
-        A probe is a small request for each group that returns the group's total and a few customers. The members can
-        be inferred if the total equals the number of customers whose records list the group, and if all returned
-        customers are among these customers.
+        A probe is a small request for the last customers of a group. The members can be inferred if the list ends
+        exactly after the number of customers whose records list the group, if the total equals this number, and if
+        all returned customers are among these customers. The total alone is not sufficient, because a server can
+        report a maximum instead of the total.
         """
-        failed = []
         references = self.customer_index.references()
-        for uid, (page, seconds) in self._run_for_groups(uids, self._probe_total, self.request_pool):
-            n = int(references.counts[self.group_codes[uid]])
-            self.load_progress.expect({uid: page.total_count})
-            if _confirms_inference(page, n):
+        counts = {uid: int(references.counts[self.group_codes[uid]]) for uid in uids}
+        probes = {uid: self._choose_probe(n) for uid, n in counts.items()}
+        failed = [uid for uid, probe in probes.items() if probe is None]
+
+        def send_probe(uid: str) -> tuple[PageRows[int] | None, float]:
+            started = time.monotonic()
+            k, size = probes[uid] or (0, PROBE_SIZE)
+            try:
+                page = self._request_page(uid, self._first_number + k if k else None, size)
+            except (NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError):
+                if k == 0:
+                    raise
+                # The list can be shorter than expected. If the group cannot be read, reading its pages fails, too.
+                page = None
+            return page, round(time.monotonic() - started, 3)
+
+        to_probe = [uid for uid in counts if probes[uid] is not None]
+        for uid, (page, seconds) in self._run_for_groups(to_probe, send_probe, self.request_pool):
+            n, probe = counts[uid], probes[uid]
+            if page is not None:
+                self.load_progress.expect({uid: page.total_count})
+            if page is not None and probe is not None and _confirms_inference(page, n, probe):
                 self.inferred[uid] = n
                 self._record_listing(uid, "cover", Listing(range(n), "counts", "consistent", 1, n, n, 0, seconds))
             else:
                 failed.append(uid)
         return failed
+
+    def _choose_probe(self, n: int) -> Window | None:
+        """
+        Return the page number, counted from 0, and the page size of a request that shows the end of a list.
+
+        The page contains the last of `n` rows and is not full. The result is None if no page size is suitable.
+        """
+        sizes = range(min(PROBE_SIZE, self._page_size), 1, -1)
+        if self._fixed_page_size is not None:
+            sizes = range(self._fixed_page_size, self._fixed_page_size - 1, -1)
+        for size in sizes:
+            if n == 0 or n % size:
+                return n // size, size
+        return None
 
     def resolve_conflicts(self) -> None:
         """
@@ -276,22 +312,22 @@ class TenantReader:
 
     def _read_page(self, uid: str, number: int | None = None, size: int | None = None) -> PageRows[int]:
         page = self._request_page(uid, number, size)
+        if number is None:
+            self._first_number, self._page_size = page.page_number, page.page_size
         self.load_progress.add_rows(uid, len(page.keys), page.total_count)
         return page
 
-    def _probe_total(self, uid: str) -> tuple[PageRows[int], float]:
-        started = time.monotonic()
-        page = self._request_page(uid, None, PROBE_SIZE)
-        return page, round(time.monotonic() - started, 3)
-
     def _request_page(self, uid: str, number: int | None, size: int | None) -> PageRows[int]:
-        return self.client.decode_customer_page(
+        page = self.client.decode_customer_page(
             uid,
             number,
             size,
             record=ROW_OF[self.record],
             decode=lambda page: self.customer_index.add_page(page, uid),
         )
+        if size is not None and page.page_size > size:
+            self._fixed_page_size = page.page_size  # The server ignores the requested page size.
+        return page
 
     def _run_for_groups(
         self, uids: Iterable[str], function: Callable[[str], Result], threads: Executor
@@ -366,13 +402,15 @@ class TenantReader:
         self.load_progress.finish_group(uid, 0)
 
 
-def _confirms_inference(page: PageRows[int], n: int) -> bool:
+def _confirms_inference(page: PageRows[int], n: int, probe: Window) -> bool:
     """Return True if a probe confirms that exactly the `n` customers whose records list a group are its members."""
+    k, size = probe
     n_with_this_reference = page.n_with_references - len(page.missing_backreference)
     return (
         page.total_count == n
+        and page.page_size == size
+        and len(page.keys) == n - k * size
         and page.n_new == 0
         and page.without_uid == 0
-        and (n == 0 or len(page.keys) > 0)
         and n_with_this_reference >= len(page.keys)
     )

@@ -23,6 +23,7 @@ from frgroups.internals.formatting import pluralize
 from frgroups.load.listing_reader import PAGING_OPERATION, Key, ListingReader, PageRows, ReadPage
 
 MAX_REREADS = 3
+MAX_REREADS_OF_WRONG_TOTAL = 1
 PAUSE = 0.2  # Number of seconds before a list is read again. The delay before the nth reread is n times as long.
 
 
@@ -36,8 +37,9 @@ class Listing(Generic[Key]):
     evidence
         "counts" (one page contained all rows), "overlapping windows", "second pass", or "none".
     verdict
-        "consistent" if the last attempt was consistent, "drifted" if all attempts were inconsistent, or
-        "unverifiable" if the only problem was records without a uid.
+        "consistent" if the last attempt was consistent, and "drifted" if all attempts were inconsistent.
+        "unverifiable" if the only problem was that records had no uid, that the list contained more rows than the
+        reported total, or that the server rejected the request for the page after the last row.
     note
         Description of the problem, or an empty string.
     missing_backreference
@@ -119,7 +121,12 @@ def page_rows(
 def read_listing(
     read_page: ReadPage[Key], *, first: PageRows[Key] | None = None, pool: Executor | None = None
 ) -> Listing[Key]:
-    """Read a list, and repeat the read up to `MAX_REREADS` times until the result is consistent."""
+    """
+    Read a list, and repeat the read up to `MAX_REREADS` times until the result is consistent.
+
+    If the list contains more rows than the reported total, it is read again once, because a customer can join between
+    the count and the rows of a response. If the second attempt has the same result, the total is wrong.
+    """
     started = time.monotonic()
     if first is None:
         first = read_page(None, None)
@@ -130,17 +137,23 @@ def read_listing(
         reader.read_pages()
         problem = reader.find_problem()
         pages += reader.pages
-        if not problem or rereads == MAX_REREADS:
+        max_rereads = MAX_REREADS if problem else MAX_REREADS_OF_WRONG_TOTAL
+        if rereads >= max_rereads or not (problem or reader.exceeds_total):
             break
         rereads += 1
         sleep(PAUSE * rereads)
         first = read_page(None, None)
+    evidence, verdict, note = "none", "unverifiable", ""
     if problem:
-        evidence, verdict, note = "none", "drifted", problem
+        verdict, note = "drifted", problem
     elif reader.without_uid > 0:
-        evidence, verdict, note = "none", "unverifiable", f"{pluralize(reader.without_uid, 'record')} had no uid"
+        note = f"{pluralize(reader.without_uid, 'record')} had no uid"
+    elif reader.exceeds_total:
+        note = reader.describe_row_count()
+    elif reader.doubt:
+        note = reader.doubt
     else:
-        evidence, verdict, note = reader.evidence, "consistent", ""
+        evidence, verdict = reader.evidence, "consistent"
     return Listing(
         uids=list(dict.fromkeys(reader.keys)),
         evidence=evidence,

@@ -126,6 +126,10 @@ class Behavior:
         Whether to honor the query parameter `pageSize`. False uses the default page size.
     endless
         Number to add to `totalCount` in each page.
+    total_cap
+        Maximum of `totalCount`. The pages still contain all rows. None means no maximum.
+    null_lists
+        Whether to encode an empty list of items as null.
     repeat_page
         Whether to return the first page for every page number.
     lag_seconds
@@ -146,6 +150,8 @@ class Behavior:
     group_uids: Literal["filled", "absent", "empty", "wrong"] = "filled"
     honor_page_size: bool = True
     endless: int = 0
+    total_cap: int | None = None
+    null_lists: bool = False
     repeat_page: bool = False
     lag_seconds: float = 0.0
     odd_records: bool = False
@@ -154,6 +160,8 @@ class Behavior:
         check_choice(self.moving, "moving", ("swap", "join", "leave", None))
         check_choice(self.unknown_uids, "unknown_uids", ("refuse", "refuse_named", "ignore"))
         check_choice(self.group_uids, "group_uids", ("filled", "absent", "empty", "wrong"))
+        if self.total_cap is not None:
+            check_number(self.total_cap, "total_cap", at_least=0, whole=True)
         check_number(self.moving_every, "moving_every", above=0, whole=True)
 
 

@@ -194,13 +194,16 @@ class Service:
         )
 
     def _listing(self, page: _Page, total: int, items: list[bytes]) -> Response:
-        paging = {
-            "pageNumber": page.number,
-            "pageSize": page.size,
-            "totalCount": total + self.injector.behavior.endless,
-        }
+        behavior = self.injector.behavior
+        total += behavior.endless
+        if behavior.total_cap is not None:
+            total = min(total, behavior.total_cap)
+        paging = {"pageNumber": page.number, "pageSize": page.size, "totalCount": total}
         # The items of a page are already encoded as JSON.
-        body = b'{"items":[%b],"paging":%b}' % (b",".join(items), msgspec.json.encode(paging))
+        encoded = b"[%b]" % b",".join(items)
+        if behavior.null_lists and not items:
+            encoded = b"null"
+        body = b'{"items":%b,"paging":%b}' % (encoded, msgspec.json.encode(paging))
         return Response(body, 200, media_type="application/json")
 
 

@@ -20,7 +20,7 @@ from frgroups.api.schema.codec import (
     query,
 )
 from frgroups.api.schema.lenient_decoding import SchemaMismatchError
-from frgroups.api.schema.records import NESTED, ROW_OF, Consent, Credit, Customer, Group, Member
+from frgroups.api.schema.records import NESTED, ROW_OF, Consent, Credit, Customer, CustomerReferences, Group, Member
 from frgroups.errors import InputError
 
 PAGING = {"pageNumber": 0, "pageSize": 500, "totalCount": 1}
@@ -141,7 +141,10 @@ def test_integer_uid():
         b'{"items": [], "paging": [1]}',
         b'{"items": [], "paging": "all"}',
         b'{"items": [], "paging": {}}',
-        b'{"items": null, "paging": {"pageNumber": 0, "pageSize": 1, "totalCount": 0}}',
+        b'{"items": null, "paging": {"pageNumber": 0, "pageSize": 1, "totalCount": 1}}',
+        b'{"paging": {"pageNumber": 0, "pageSize": 1, "totalCount": 1}}',
+        b'{"items": null, "paging": {"pageNumber": 0, "pageSize": 1, "totalCount": "0x"}}',
+        b'{"items": null}',
         b'{"items": {}, "paging": {"pageNumber": 0, "pageSize": 1, "totalCount": 0}}',
         b'{"items": [], "paging": {"pageNumber": 0, "pageSize": 1}}',
         b'{"items": [], "paging": {"pageNumber": 0, "pageSize": 1, "totalCount": null}}',
@@ -223,6 +226,30 @@ def test_any_body(body):
         with pytest.raises(SchemaMismatchError):
             decode_page(body, record)
     assert "\n" not in error_message(body)
+
+
+@pytest.mark.parametrize(("number", "is_empty"), [(0, False), (1, False), (2, False), (3, True), (4, True)])
+def test_null_after_last_row(number, is_empty):
+    "If the total is not 0, null is an empty list of items only on a page after the last row."
+    body = b'{"items":null,"paging":{"pageNumber":%d,"pageSize":10,"totalCount":20}}' % number
+
+    if is_empty:
+        assert decode_page(body, Group).items == []
+    else:
+        with pytest.raises(SchemaMismatchError, match=r"\b20\b"):
+            decode_page(body, Group)
+
+
+@pytest.mark.parametrize("record", [Group, CustomerReferences, Member, Customer, *ROW_OF.values()])
+@pytest.mark.parametrize("items", [b'"items":null,', b"", b'"items":[],'], ids=["null", "missing", "empty"])
+@pytest.mark.parametrize("total", [b"0", b'"0"', b"0.0"])
+def test_empty_list(items, total, record):
+    "If the total is 0, a missing list of items is an empty list, for every type of record."
+    body = b'{%b"paging":{"pageNumber":1,"pageSize":500,"totalCount":%b}}' % (items, total)
+
+    decoded = decode_page(body, record)
+
+    assert (list(decoded.items), decoded.total_count, decoded.without_uid) == ([], 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -134,3 +134,98 @@ def test_bar_is_closed_after_an_error(capsys):
         raise ValueError("broken")
 
     assert capsys.readouterr().err.endswith("\n")
+
+
+class Stream(io.StringIO):
+    """Terminal whose method with the given name raises an exception."""
+
+    def __init__(self, broken=None, error=None):
+        super().__init__()
+        if broken is not None:
+
+            def fail(*args, **options):
+                raise error or OSError("broken pipe")
+
+            setattr(self, broken, fail)
+
+    def isatty(self):
+        return True
+
+
+def closed_stream():
+    stream = Stream()
+    stream.close()
+    return stream
+
+
+STREAMS = {
+    "none": lambda: None,
+    "closed": closed_stream,
+    "no isatty": lambda: SimpleNamespace(write=lambda text: None, flush=lambda: None),
+    "no methods": object,
+    "isatty fails": lambda: Stream("isatty"),
+    "write fails": lambda: Stream("write"),
+    "flush fails": lambda: Stream("flush"),
+    "write fails with another error": lambda: Stream("write", RuntimeError("no console")),
+    "encoding": lambda: io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict"),
+}
+
+
+@pytest.mark.parametrize("show", [None, True])
+@pytest.mark.parametrize("stream", list(STREAMS))
+def test_unusable_stderr(stream, show, monkeypatch):
+    "If stderr is missing, closed, or broken, the operation succeeds without a progress bar."
+    monkeypatch.setattr(sys, "stderr", STREAMS[stream]())
+    progress = Progress("Reading", unit="rows", show=show)
+
+    work(progress)
+
+    assert progress._done == 10
+
+
+def test_stderr_closed_during_the_operation(monkeypatch):
+    "If stderr is closed during the operation, the operation continues without a progress bar."
+    monkeypatch.setattr(sys, "stderr", Stream())
+    with Progress("Reading", unit="rows") as progress:
+        progress.advance(1)
+        sys.stderr.close()
+        progress.expect(10)
+        progress.note("slow")
+        progress.advance(9)
+
+    assert progress._done == 10
+
+
+@pytest.mark.parametrize("broken", ["import", "__init__", "update", "refresh", "set_postfix_str", "close", "total"])
+def test_broken_widget(broken, monkeypatch, capsys):
+    "If the widget of a notebook fails at any time, a text bar with the current count replaces it."
+
+    class Widget:
+        disable = False
+
+        def __init__(self, **options):
+            pass
+
+        update = refresh = set_postfix_str = close = lambda self, *args: None
+
+        def __setattr__(self, name, value):
+            if name == broken:
+                raise RuntimeError("no widget")
+
+    def fail(self, *args, **options):
+        raise ImportError("IProgress not found")
+
+    if broken not in ("import", "total"):
+        setattr(Widget, broken, fail)
+    shell = type("ZMQInteractiveShell", (), {})()
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: name)
+    monkeypatch.setitem(sys.modules, "tqdm.notebook", None if broken == "import" else SimpleNamespace(tqdm=Widget))
+
+    with Progress("Reading", unit="rows") as progress:
+        progress.expect(10)
+        progress.note("slow")
+        progress.advance(10)
+
+    out, err = capsys.readouterr()
+    assert "10/10" in out and err == ""

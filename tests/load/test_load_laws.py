@@ -14,7 +14,7 @@ GROUPS = ["a", "b", "c", "d"]
 @pytest.fixture(autouse=True)
 def _quick(no_pause, monkeypatch):
     """Remove the delay between two reads of a list, and use small probes because the lists are short."""
-    monkeypatch.setattr("frgroups.load.tenant_reader.PROBE_SIZE", 2)
+    monkeypatch.setattr("frgroups.load.tenant_reader.PROBE_SIZE", 4)
 
 
 def load(world, *, cover=True):
@@ -105,6 +105,30 @@ def test_unchanged_tenant(groups, base, cap, asked, ignores_size, lists):
         assert set(snapshot.reads["rereads"]) == {0}
 
 
+@settings(max_examples=25)
+@given(
+    groups=tenants(),
+    total_cap=st.integers(0, 26),
+    cap=st.integers(1, 30),
+    ignores_size=st.booleans(),
+    lists=st.sampled_from(["filled", "filled", "absent"]),
+)
+def test_capped_total(groups, total_cap, cap, ignores_size, lists):
+    """A tenant whose totals have a maximum is read completely. Only groups up to the maximum are `consistent`."""
+    for cover in (True, False):
+        world = World(groups, cap=cap, ignores_size=ignores_size, lists=lists, total_cap=total_cap)
+
+        snapshot = load(world, cover=cover)
+
+        assert {group: set(snapshot[group]) for group in GROUPS} == groups
+        verdicts = snapshot.reads.set_index("customer_group_uid")["verdict"]
+        assert dict(verdicts) == {
+            group: "consistent" if len(uids) <= total_cap else "unverifiable" for group, uids in groups.items()
+        }
+        is_correct = max(len(GROUPS), *map(len, groups.values())) <= total_cap
+        assert snapshot.verdict == ("consistent" if is_correct else "unverifiable")
+
+
 @pytest.mark.parametrize(("cover", "lists"), [(False, "absent"), (True, "filled")])
 def test_swap_at_constant_total(cover, lists):
     """If one customer replaces another in a group during the load, the group is correct or is not `consistent`."""
@@ -138,10 +162,10 @@ def test_refresh_after_edits(groups, edits, cap):
 
 def test_swap_in_inferred_group():
     """A swap of two customers in an inferred group is not detected, but refreshing returns the current members."""
-    groups = {"all": PEOPLE, "a": PEOPLE[:12], "b": PEOPLE[:13]}
+    groups = {"all": PEOPLE, "a": PEOPLE[1:14], "b": PEOPLE[:14]}
     quiet = World(groups)
     load(quiet)
-    swap = [("a", PEOPLE[11]), ("a", PEOPLE[20])]
+    swap = [("a", PEOPLE[11]), ("a", PEOPLE[0])]
     world = World(groups, edits={quiet.n_requests - 2: swap})
 
     snapshot = load(world)

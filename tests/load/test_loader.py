@@ -1,6 +1,7 @@
 """Tests for `load_snapshot` and `refresh_groups`."""
 
 import asyncio
+import io
 import os
 import re
 import signal
@@ -223,6 +224,39 @@ def test_overlapping_windows_without_references(how, sandbox, client):
     assert members_in(snapshot) == world_of(sandbox)
 
 
+def test_null_lists(sandbox, client):
+    """If the server encodes empty lists as null, the tenant is loaded, and a group without members is empty."""
+    expected = fg.load_snapshot(client, False)
+    sandbox.misbehave(null_lists=True)
+
+    snapshot = fg.load_snapshot(client, False)
+
+    assert (snapshot.verdict, list(snapshot["none"])) == ("consistent", [])
+    assert_same_tables(snapshot, expected, ["groups", "memberships"])
+    assert list(client.iter_group_customers("none")) == []
+
+
+def test_null_lists_in_empty_tenant(short_pages):
+    """If the server encodes empty lists as null, an empty tenant is loaded."""
+    short_pages.reset()
+    short_pages.misbehave(null_lists=True)
+    with short_pages.client() as client:
+        snapshot = fg.load_snapshot(client, False)
+
+    assert (len(snapshot.groups), snapshot.verdict) == (0, "consistent")
+
+
+@pytest.mark.parametrize("progress", [None, True])
+@pytest.mark.parametrize("stderr", ["none", "closed", "no methods"])
+def test_unusable_stderr(stderr, progress, client, monkeypatch):
+    """If stderr is missing, closed, or broken, a tenant is loaded without a progress bar."""
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", {"none": None, "closed": closed, "no methods": object()}[stderr])
+
+    assert fg.load_snapshot(client, False, progress=progress).verdict == "consistent"
+
+
 def test_group_total_too_high(sandbox, client):
     """If the server reports more groups than it lists, an error is raised after a limited number of requests."""
     sandbox.misbehave(endless=7)
@@ -243,10 +277,8 @@ def test_group_listed_twice(sandbox, client, monkeypatch):
 
     monkeypatch.setattr(client, "read_group_page", twice)
 
-    with pytest.raises(DriftedReadError, match=r"sport_nordic .*\b4 attempts.*\b1 row\b") as caught:
+    with pytest.raises(DriftedReadError, match=r"sport_nordic .*\b4 attempts"):
         fg.load_snapshot(client, False)
-
-    assert "changed" not in str(caught.value)
 
 
 def test_member_total_too_high(sandbox, client):
@@ -831,9 +863,11 @@ def test_invalid_cache(client, options):
 def test_group_without_uid(sandbox, client, monkeypatch, caplog):
     """If a group has no uid, the snapshot is unverifiable, and the log contains the reason."""
     read = client.read_group_page
-    monkeypatch.setattr(
-        client, "read_group_page", lambda *args, **kw: replace(read(*args, **kw), without_uid=1, total_count=5)
-    )
+
+    def nameless(number=None, size=None):
+        return replace(read(number, size), without_uid=int(number in (None, 1)), total_count=5)
+
+    monkeypatch.setattr(client, "read_group_page", nameless)
 
     snapshot = fg.load_snapshot(client, False)
 

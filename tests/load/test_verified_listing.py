@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.api.pagination import overlapping_windows
-from frgroups.errors import UnexpectedResponseError
+from frgroups.errors import NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError
 from frgroups.load.listing_reader import PageRows
 from frgroups.load.verified_listing import read_listing
 
@@ -23,10 +23,13 @@ reading = importlib.import_module("frgroups.load.verified_listing")
 class EditedList:
     """Sorted list that is returned page by page, and that changes before some requests."""
 
-    def __init__(self, uids, *, base=1, cap=5, edits=(), ignores_size=False):
+    def __init__(
+        self, uids, *, base=1, cap=5, edits=(), ignores_size=False, total_cap=None, echoes=False, far="empty"
+    ):
         self.uids, self.base, self.cap, self.ignores_size = sorted(uids), base, cap, ignores_size
+        self.total_cap, self.echoes, self.far = total_cap, echoes, far
         self.edits = dict(edits)
-        self.requests = 0
+        self.requests = self.n_far = 0
         self.always, self.ever = set(uids), set(uids)
 
     def edit(self, join, leave):
@@ -39,9 +42,18 @@ class EditedList:
             self.edit(*self.edits[self.requests])
         self.requests += 1
         number = self.base if number is None else number
-        size = self.cap if size is None or self.ignores_size else min(size, self.cap)
+        asked = size or 500
+        size = self.cap if self.ignores_size else min(asked, self.cap)
         start = (number - self.base) * size
-        return PageRows(self.uids[start : start + size], number, size, len(self.uids))
+        if start and start >= len(self.uids):
+            self.n_far += 1
+        if start and start >= len(self.uids) and self.far != "empty":
+            if isinstance(self.far, Exception):
+                raise self.far
+            start = {"first page": 0, "last page": (len(self.uids) - 1) // size * size}[self.far]
+        total = len(self.uids) if self.total_cap is None else min(len(self.uids), self.total_cap)
+        rows = self.uids[start : start + size]
+        return PageRows(rows, number, asked if self.echoes else size, total)
 
 
 def uids(n):
@@ -57,6 +69,119 @@ def test_unchanged_list(n, cap, base, ignores):
 
     assert (listing.verdict, listing.rereads) == ("consistent", 0)
     assert listing.uids == uids(n)
+
+
+# Answers of servers to a page number that is too high.
+FAR = {
+    "empty": "empty",
+    "first page": "first page",
+    "last page": "last page",
+    "404": NotFoundError("too far", status=404),
+    "400": RequestRejectedError("too far", status=400),
+    "500": ServerError("too far", status=500),
+    "null": UnexpectedResponseError("no items", status=200),
+}
+
+
+@pytest.mark.parametrize("ignores_size", [False, True])
+@pytest.mark.parametrize("page_size", [1, 2, 3, 5, 7, 10, 40, 130, 200])
+def test_capped_total(page_size, ignores_size):
+    """If the total has a maximum, all rows are read. The verdict is `unverifiable` unless the total is correct."""
+    for cap in (0, 1, 2, 5, 9, 10, 11, 99, 100, 101, 104, 105, 120, 129, 130, 131):
+        server = EditedList(uids(130), cap=page_size, ignores_size=ignores_size, total_cap=cap)
+
+        listing = read_listing(server)
+
+        assert listing.uids == uids(130), cap
+        assert listing.verdict == ("unverifiable" if cap < 130 else "consistent"), cap
+        assert (listing.note != "") == (cap < 130)
+
+
+@given(
+    n=st.integers(0, 80),
+    total_cap=st.integers(0, 90),
+    cap=st.integers(1, 40),
+    base=st.sampled_from([0, 1]),
+    ignores=st.booleans(),
+    echoes=st.booleans(),
+    far=st.sampled_from(list(FAR)),
+    edits=st.just({})
+    | st.dictionaries(st.integers(1, 20), st.tuples(st.just(["a"]), st.just(["c0003"])), max_size=1),
+)
+def test_capped_total_never_consistent(n, total_cap, cap, base, ignores, echoes, far, edits):
+    """With any maximum of the total, a list with missing rows is never `consistent`, whatever the server returns."""
+    server = EditedList(
+        uids(n),
+        base=base,
+        cap=cap,
+        ignores_size=ignores,
+        total_cap=total_cap,
+        echoes=echoes,
+        far=FAR[far],
+        edits=edits,
+    )
+    # A list that reports exactly the rows of a page that is not full cannot be distinguished from a complete list.
+    looks_complete = echoes and min(total_cap, n) == cap
+
+    listing = read_listing(server)
+
+    if listing.verdict == "consistent" and not looks_complete:
+        assert server.always <= set(listing.uids) <= server.ever
+
+
+@pytest.mark.parametrize("far", list(FAR))
+@pytest.mark.parametrize("ignores_size", [False, True])
+def test_page_after_last_row(ignores_size, far):
+    """A list whose last page is full is consistent, unless the server returns an error for the page after it."""
+    for n in (5, 15, 60):
+        server = EditedList(uids(n), cap=5, ignores_size=ignores_size, far=FAR[far])
+
+        listing = read_listing(server)
+
+        is_unknown = far in ("400", "500", "null") and server.n_far > 0
+        assert (listing.uids, listing.verdict) == (uids(n), "unverifiable" if is_unknown else "consistent"), n
+        assert listing.rereads == 0
+
+
+@pytest.mark.parametrize("answer", [answer for answer in FAR.values() if isinstance(answer, Exception)])
+@pytest.mark.parametrize("last_start", [9, 10, 20, 25, 29])
+def test_pages_rejected_after_maximum(last_start, answer):
+    """If the server also rejects pages that start after a maximum, the verdict is `unverifiable`."""
+    whole = EditedList(uids(60), cap=10, total_cap=last_start)
+
+    def server(number, size):
+        page = whole(number, size)
+        if (page.page_number - 1) * page.page_size >= max(last_start, 10):
+            raise answer
+        return page
+
+    listing = read_listing(server)
+
+    assert listing.verdict == "unverifiable"
+    assert len(listing.uids) >= last_start
+
+
+def test_cost_of_full_last_page():
+    """A list of several pages costs one additional request if its last page is full."""
+    k, size = overlapping_windows(10, 50)[-1]
+    end = (k + 1) * size
+    short, full = EditedList(uids(end - 1), cap=10), EditedList(uids(end), cap=10)
+
+    assert read_listing(short).uids == uids(end - 1) and read_listing(full).uids == uids(end)
+    assert full.requests == short.requests + 1
+
+
+@pytest.mark.parametrize("ignores_size", [False, True])
+@pytest.mark.parametrize("n", [1, 5, 12])
+def test_rows_repeated_without_end(n, ignores_size):
+    """If the server repeats its rows after the last row, the number of requests is limited."""
+    server = EditedList(uids(n) * 400, cap=5, ignores_size=ignores_size, total_cap=n)
+    server.uids = uids(n) * 400
+
+    listing = read_listing(server)
+
+    assert listing.uids == uids(n)
+    assert server.requests < 100
 
 
 @given(
@@ -139,7 +264,7 @@ def test_repeated_page():
 
 
 def test_total_of_page():
-    """If the server reports the number of rows on the page as the total, reading the next page detects the error."""
+    """If the server reports the number of rows on the page as the total, all rows are read, but not as consistent."""
 
     def server(number, size):
         page = EditedList(uids(23), cap=5)(number, size)
@@ -147,7 +272,7 @@ def test_total_of_page():
 
     listing = read_listing(server)
 
-    assert listing.verdict == "drifted" and "5 rows" in listing.note
+    assert listing.verdict == "drifted" and listing.uids == uids(23)
 
 
 def test_list_of_one_page():

@@ -246,3 +246,8 @@ class Page(Generic[Record]):
     def uids(self) -> list[str]:
         """Uids on the page, in the order of the response."""
         return [item.uid for item in self.items]
+
+    @property
+    def n_rows(self) -> int:
+        """Number of records in the response, including the records without a uid."""
+        return len(self.items) + self.without_uid
