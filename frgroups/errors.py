@@ -292,7 +292,14 @@ class NotApprovedError(FrgroupsError):
 
     The approval is missing, has expired, or belongs to another plan, or a reviewer rejected the plan. No request was
     sent.
+
+    Attributes
+    ----------
+    rejected
+        True if the plan was rejected, or if another plan supersedes it.
     """
+
+    rejected: bool = False
 
 
 class ApplyAbortedError(FrgroupsError):

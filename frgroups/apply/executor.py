@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_type
 from frgroups.plan.plan import Plan
 from frgroups.plan.request_estimate import CHUNK
-from frgroups.review.approval import Approval, ApprovalSource, check_approval
+from frgroups.review.approval import Approval, ApprovalSource, check_approval, check_decisions
 
 log = logging.getLogger("frgroups.apply")
 
@@ -77,7 +77,7 @@ def apply_plan(
     Raises
     ------
     NotApprovedError
-        The approval is missing, expired, or for another plan, or the plan was rejected.
+        The approval is missing, expired, or for another plan, or the plan was rejected or superseded.
     NotWritableError
         The client is read-only.
     WrongTenantError
@@ -137,6 +137,7 @@ def apply_plan(
         if finished is not None:
             return finished
         with with_run_status(run.journal.state):
+            check_decisions(plan, approval)
             _start(run, plan, checked)
         receipt = run.finalize(_send_plan(run, plan))
     _log_result(receipt)
@@ -268,6 +269,20 @@ def _log_result(receipt: Receipt) -> None:
     text = ", ".join(f"{n:,} {state}" for state, n in counts.items() if n) or "no changes"
     facts = {"tenant_uid": plan.tenant_uid, "digest": plan.digest, "counts": counts, "ok": receipt.ok}
     log_event(log, logging.INFO, "plan_applied", f"Plan {plan.digest[:12]}: {text}.", **facts)
+
+
+def receipt_or_earlier_approval(
+    client: Client, plan: Plan, *, journal: str | Path | None = None
+) -> tuple[Receipt | None, Mapping[str, str]]:
+    """
+    Return the receipt of a plan that is fully applied, and the approval of the run that would be resumed.
+
+    If the plan can be started or resumed, the receipt is None. If no changes were sent, the approval is empty.
+    """
+    check_target(client, plan)
+    journal_file = Journal.for_plan(plan, journal)
+    receipt = check_can_start(plan, journal_file)
+    return receipt, journal_file.state.approval if journal_file.state.n_sent else {}
 
 
 def last_receipt(plan: Plan, journal: str | Path | None = None) -> Receipt | None:

@@ -53,10 +53,18 @@ def registered_journals(plan: Plan) -> list[Path]:
     return sorted(path for path in paths if path.exists())
 
 
+def registered_plan_files() -> list[Path]:
+    """Return the paths of the plan files that were started from this data folder, for all tenants."""
+    registries = sorted(data_subdir(_FOLDER).glob("*.jsonl"))
+    return [home() / entry["plan"] for path in registries for entry in _read_entries(path) if "plan" in entry]
+
+
 def register_run(plan: Plan, journal: Path) -> None:
     """Register the journal of a plan. The entry is on disk when the function returns."""
     if registered_journal(plan) is None:
         entry = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "journal": _stored_path(journal)}
+        if plan.path is not None:
+            entry["plan"] = _stored_path(plan.path)
         append_durable(_registry_path(plan), _encode_entry(entry))
 
 
@@ -119,6 +127,7 @@ def _replace_in_entry(entry: _Entry, digests: set[str], before: Path, after: Pat
             replaced[name] = TOMBSTONE_PREFIX
     if _is_of_journal(entry, before):
         replaced["journal"] = _stored_path(after)
+        replaced.pop("plan", None)  # The name of a plan file contains the digest of the plan.
     return replaced
 
 
@@ -135,15 +144,15 @@ def _registry_path(plan: Plan) -> Path:
     return data_subdir(_FOLDER) / f"{tenant_folder(plan.tenant_uid, plan.base_url)}.jsonl"
 
 
-def _stored_path(journal: Path) -> str:
+def _stored_path(path: Path) -> str:
     """
-    Return the path of a journal as it is stored in the registry.
+    Return the path of a journal or plan file as it is stored in the registry.
 
-    The path of a journal in the data folder is stored relative to the data folder, so that the folder can be moved.
+    The path of a file in the data folder is stored relative to the data folder, so that the folder can be moved.
     """
-    if journal.is_relative_to(home()):
-        return str(journal.relative_to(home()))
-    return str(journal)
+    if path.is_relative_to(home()):
+        return str(path.relative_to(home()))
+    return str(path)
 
 
 def _encode_entry(entry: _Entry) -> str:

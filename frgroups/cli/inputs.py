@@ -16,7 +16,7 @@ from frgroups.api.client import Client
 from frgroups.api.tenants_config import Tenant, config_path, find_tenant, read_tenants
 from frgroups.api.transport import checked_base_url
 from frgroups.cli.options import SnapshotSelection
-from frgroups.cli.output import print_text
+from frgroups.cli.output import print_message
 from frgroups.errors import InputError, SnapshotNotFoundError
 from frgroups.internals.formatting import pluralize
 from frgroups.plan.limits import Limits
@@ -128,6 +128,21 @@ def _unknown_name_note(name_or_uid: str | None) -> str:
     return f" {name_or_uid!r} was interpreted as a tenant uid, because {path} does not exist."
 
 
+def tenant_and_host(name_or_uid: str | None) -> tuple[str | None, str | None]:
+    """
+    Return the uid and the host of a tenant that is given by its name in tenants.toml or by its uid.
+
+    None returns the tenant in FRGROUPS_TENANT_UID. A part that is not set is None.
+    """
+    tenant = _configured_tenant(name_or_uid)
+    if tenant is not None:
+        return tenant.tenant_uid, tenant.base_url
+    if name_or_uid:
+        return name_or_uid, None
+    uid = environment_tenant_uid()
+    return uid, _checked(_environment_host()) if uid else None
+
+
 def selected_tenant_names(all_tenants: bool, tenants: Sequence[str]) -> list[str]:
     """Return the tenant names that `--all` or `--tenant` selects, or [] if neither option is used."""
     if all_tenants:
@@ -225,7 +240,7 @@ def desired_customers(
     if kind == "customer_uid":
         # Unknown customer uids stay in the list, because customers who are in no group are not in the snapshot.
         if len(unknown) and adds:
-            print_text("  They are planned anyway, because customers who are in no group are not in a snapshot.")
+            print_message("  They are planned anyway, because customers who are in no group are not in a snapshot.")
         return [*table["id"], *others]
     if len(unknown) and not skip_unresolved:
         raise InputError(
@@ -246,7 +261,7 @@ def excluded_customers(
     """
     unknown_uids = sorted(set(uids) - set(snapshot.customers["customer_uid"]))
     if unknown_uids:
-        print_text(
+        print_message(
             f"These customer uids are not in the snapshot: {', '.join(unknown_uids)}. "
             "These customers are protected anyway. Check the spelling of the uids."
         )
@@ -272,12 +287,12 @@ def _resolve_list(snapshot: Snapshot, ids: pd.Series, kind: str, path: Path, dir
     table = resolve_customers(snapshot, ids, by=kind, directory=directory)
     unknown = table.loc[table["outcome"] != "resolved", "id"]
     state = "not in the snapshot" if kind == "customer_uid" else "not found"
-    print_text(f"{pluralize(len(table), 'customer')} read from {path} ({kind}), {len(unknown):,} {state}")
+    print_message(f"{pluralize(len(table), 'customer')} read from {path} ({kind}), {len(unknown):,} {state}")
     if len(unknown):
         listed = ", ".join(unknown.head(MAX_LISTED_IDS))
         if len(unknown) > MAX_LISTED_IDS:
             listed += " ..."
-        print_text(f"  {state.capitalize()}: {listed}")
+        print_message(f"  {state.capitalize()}: {listed}")
     return table
 
 

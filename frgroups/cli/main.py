@@ -27,9 +27,10 @@ frgroups doctor                           check the connection
 frgroups load                             store a snapshot of the tenant
 frgroups sizes | overlap | health         analyze the snapshot
 frgroups plan --group vip --list vip.csv  create a plan and its review page
+frgroups plans                            list the plans and their states
 frgroups show PLAN                        show the plan
 frgroups approve PLAN --by NAME           record the reviewer's approval
-frgroups apply PLAN --approve APPROVAL    send the approved plan
+frgroups apply PLAN                       send the approved plan
 frgroups undo RECEIPT                     create a plan that undoes the changes
 frgroups who UID                          show why a customer is in a group
 

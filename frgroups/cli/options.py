@@ -110,6 +110,16 @@ def tenant_option(function: Function) -> Function:
     )(function)
 
 
+def tenant_or_uid_option(function: Function) -> Function:
+    """Add the option `--tenant` to a command that reads stored files of one tenant or of all tenants."""
+    return click.option(
+        "--tenant",
+        metavar="NAME|UID",
+        help="Name of the tenant in tenants.toml, or its uid. By default, the tenant in FRGROUPS_TENANT_UID, or all "
+        "tenants.",
+    )(function)
+
+
 def tenants_options(function: Function) -> Function:
     """Add the options `--all` and `--tenant` to a command that accepts several tenants."""
     all_tenants = click.option(

@@ -12,6 +12,7 @@ from frgroups.plan.limit_overrides import relaxed_limits
 from frgroups.plan.plan import Plan
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
+from frgroups.review.decision_record import changes_key
 from frgroups.review.groups_section import group_picture
 from frgroups.review.limit_rows import RESULT_TEXTS, limit_rows, own_limits
 from frgroups.review.operations_section import operations_view
@@ -83,6 +84,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
         watermark=WATERMARK,
         environment=environment_of(plan.base_url),
         plan_id=plan.digest[:12],
+        changes_key=changes_key(plan),
         headline=headline(plan),
         paragraphs=_introduction(plan),
         n_findings=len(plan.findings),

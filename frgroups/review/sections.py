@@ -126,5 +126,5 @@ def _decision_section(plan: Plan) -> Section:
         lines.append(f"The plan can be applied until {format_utc(expires)}.")
     lines.append(f"Digest: {plan.digest}")
     lines.append("The operator creates the approval file and applies the plan with these commands:")
-    commands = ('frgroups approve PLAN --by "NAME"', "frgroups apply PLAN --approve APPROVAL")
+    commands = ('frgroups approve PLAN --by "NAME"', "frgroups apply PLAN")
     return Section("Approve or reject", lines=tuple(lines), commands=commands)

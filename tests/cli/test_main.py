@@ -13,6 +13,7 @@ from frgroups.cli.command_table import COMMAND_HELP
 from frgroups.cli.main import EXIT_CODES, main, root_group
 from frgroups.plan.limits import LIMIT_NAMES
 from frgroups.sandbox.faults import Fault
+from tests.approvals import approved
 
 COMMANDS = list(COMMAND_HELP.items())
 
@@ -69,22 +70,21 @@ def test_workflow(loaded, capsys, tmp_path):
     assert main(["show", str(plan)]) == 0
     assert main(["approve", str(plan), "--by", "Kari"]) == 0
     approval = plan.with_suffix(".approval.json")
-    assert main(["apply", str(plan), "--approve", str(approval)]) == 0
+    assert main(["apply", str(plan), "--approval", str(approval)]) == 0
     out = capsys.readouterr().out
     receipt = path_after("Receipt", out)
     assert f"frgroups undo {receipt}" in out
     assert main(["show", str(receipt)]) == 0
     assert main(["undo", str(receipt)]) == 3
     blocked = path_after("Plan", capsys.readouterr().out)
-    digest = fg.read_plan(blocked).digest
-    assert main(["apply", str(blocked), "--approve", digest]) == 3
+    assert main(["apply", str(blocked)]) == 3
     limits = ["removals_per_group=none", "removal_share=none", "emptied_groups=1"]
     assert main(["undo", str(receipt), *(word for limit in limits for word in ("--limit", limit))]) == 0
     undo = path_after("Plan", capsys.readouterr().out)
-    assert main(["apply", str(undo), "--approve", fg.read_plan(undo).digest[:12]]) == 0
+    assert main(["apply", approved(undo)]) == 0
     assert loaded.members("bw") == []
     capsys.readouterr()
-    assert main(["apply", str(plan), "--approve", str(approval)]) == 0
+    assert main(["apply", str(plan), "--approval", str(approval)]) == 0
     first, *_ = out = capsys.readouterr().out.splitlines()
     assert fg.read_plan(undo).digest[:12] in first and "Nothing was sent." in first
     assert "frgroups undo" not in "".join(out)
@@ -101,7 +101,7 @@ def test_blocked_plan(loaded, capsys, tmp_path):
     outputs = [captured]
     assert main(["approve", str(path), "--by", "Kari"]) == 8
     outputs.append(capsys.readouterr().err)
-    assert main(["apply", str(path), "--approve", blocked.digest]) == 3
+    assert main(["apply", str(path)]) == 3
     outputs.append(capsys.readouterr().err)
 
     for output in outputs:
@@ -230,7 +230,7 @@ def test_rejected_items_exit_with_5(loaded, capsys, tmp_path):
     assert main(["plan", "--group", "staff", "--list", str(path)]) == 0
     plan = path_after("Plan", capsys.readouterr().out)
 
-    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 5
+    assert main(["apply", approved(plan)]) == 5
     assert "typo-1" in capsys.readouterr().out
 
 
@@ -238,7 +238,7 @@ def test_apply_json(loaded, capsys, tmp_path):
     "With --json, apply prints only one JSON line with the outcome, the counts, and the receipt."
     _, plan, _ = create_plan(loaded, capsys)
 
-    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest, "--json"]) == 0
+    assert main(["apply", approved(plan), "--json"]) == 0
 
     line = json.loads(capsys.readouterr().out)
     assert (line["plan"], line["outcome"], line["exit_code"]) == (plan.name, "done", 0)
@@ -251,12 +251,12 @@ def test_apply_json_without_approval(loaded, capsys):
     "If a plan is not approved, the JSON line contains the exit code and the same message as stderr."
     _, plan, _ = create_plan(loaded, capsys)
 
-    assert main(["apply", str(plan), "--approve", "0" * 64, "--json"]) == 8
+    assert main(["apply", str(plan), "--json"]) == 8
 
     out, err = capsys.readouterr()
     line = json.loads(out)
     assert (line["outcome"], line["exit_code"], line["counts"]) == ("failed", 8, {})
-    assert "digest" in line["message"] and line["message"] in err
+    assert line["plan"] == plan.name and line["message"] in err
 
 
 def test_undo_of_a_journal(tmp_path, capsys):
@@ -308,11 +308,11 @@ def test_system_error_during_apply(loaded, capsys, monkeypatch):
 
     with monkeypatch.context() as broken:
         broken.setattr("frgroups.apply.group_reader.time.sleep", fail)
-        assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 1
+        assert main(["apply", approved(plan)]) == 1
     err = capsys.readouterr().err
     assert "Invalid argument" in err and "journal" in err
 
-    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 0
+    assert main(["apply", approved(plan)]) == 0
     loaded.delete_group("bw")
 
 
@@ -324,7 +324,7 @@ def test_a_read_back_that_disagrees_exits_with_6(loaded, capsys, tmp_path):
     assert main(["plan", "--group", "staff", "--list", str(path)]) == 0
     plan = path_after("Plan", capsys.readouterr().out)
 
-    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 6
+    assert main(["apply", approved(plan)]) == 6
 
 
 def test_no_tenant_selected(home_folder, monkeypatch, capsys):
@@ -335,7 +335,7 @@ def test_no_tenant_selected(home_folder, monkeypatch, capsys):
         '[sport_no]\ntenant_uid = "t-1"\ntoken_command = ["true"]\nbase_url = "stage"\n'
     )
 
-    assert main(["apply", "--approved"]) == 1
+    assert main(["apply", "--queue"]) == 1
     err = capsys.readouterr().err
     assert "--tenant" in err and "sport_no" in err
 
@@ -344,7 +344,7 @@ def test_no_approval_exits_with_8(loaded, capsys):
     "Passing the digest of another plan to --approve does not approve the plan."
     _, plan, _ = create_plan(loaded, capsys)
 
-    assert main(["apply", str(plan), "--approve", "0" * 64]) == 8
+    assert main(["apply", str(plan)]) == 8
 
 
 def test_drift_exits_with_4(loaded, capsys):
@@ -352,7 +352,7 @@ def test_drift_exits_with_4(loaded, capsys):
     _, plan, _ = create_plan(loaded, capsys)
     loaded.put_group("bw", "Existing group")
 
-    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 4
+    assert main(["apply", approved(plan)]) == 4
     loaded.delete_group("bw")
 
 
@@ -361,10 +361,9 @@ def test_a_locked_tenant_exits_with_7(loaded, capsys):
     from frgroups.internals.locks import tenant_lock
 
     _, path, _ = create_plan(loaded, capsys)
-    plan = fg.read_plan(path)
 
     with loaded.client() as client, tenant_lock(client.tenant_uid, client.base_url, "plan"):
-        assert main(["apply", str(path), "--approve", plan.digest]) == 7
+        assert main(["apply", approved(path)]) == 7
 
 
 def test_nothing_to_do_exits_with_0(loaded, capsys):
@@ -535,7 +534,7 @@ def test_group_limit(loaded, capsys, tmp_path):
         assert main(plan) == 0
         path = path_after("Plan", capsys.readouterr().out)
 
-        code = main(["apply", str(path), "--approve", fg.read_plan(path).digest])
+        code = main(["apply", approved(path)])
 
         assert code == expected
     err = capsys.readouterr().err
@@ -570,7 +569,7 @@ def test_rejection_next_to_the_plan(loaded, capsys):
     _, plan, _ = create_plan(loaded, capsys)
     assert main(["approve", str(plan), "--by", "Ola", "--reject", "too many"]) == 0
 
-    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 8
+    assert main(["apply", str(plan)]) == 8
     err = capsys.readouterr().err
     assert "Ola" in err and "too many" in err
 
@@ -578,7 +577,7 @@ def test_rejection_next_to_the_plan(loaded, capsys):
 def test_second_apply(loaded, capsys):
     "Applying the same plan again sends no changes and prints the receipt of the first run."
     _, plan, _ = create_plan(loaded, capsys)
-    words = ["apply", str(plan), "--approve", fg.read_plan(plan).digest]
+    words = ["apply", approved(plan)]
     assert main(words) == 0
     receipt = path_after("Receipt", capsys.readouterr().out)
     loaded.remove_members("bw", loaded.members("bw"))
@@ -620,7 +619,7 @@ def test_control_characters_in_a_group_name(environment, capsys, tmp_path):
     assert main(["approve", str(tmp_path / "odd.json"), "--by", "Kari"]) == 0
     environment.put_customers(others := [f"other-{n}" for n in range(10)])
     environment.add_members("odd", others)
-    assert main(["apply", str(tmp_path / "odd.json"), "--approve", str(tmp_path / "odd.approval.json")]) == 4
+    assert main(["apply", str(tmp_path / "odd.json")]) == 4
     environment.delete_group("odd")
 
     out, err = capsys.readouterr()
@@ -634,7 +633,7 @@ def test_control_characters_in_a_reviewer_name(loaded, capsys, tmp_path):
     plan = fg.read_plan(tmp_path / "p.json")
     approval = fg.approve_plan(plan, tmp_path / "p.approval.json", by="Kari\x1b[2K\u202e")
     capsys.readouterr()
-    assert main(["apply", str(tmp_path / "p.json"), "--approve", str(approval)]) == 0
+    assert main(["apply", str(tmp_path / "p.json"), "--approval", str(approval)]) == 0
     receipt = path_after("Receipt", capsys.readouterr().out)
 
     assert main(["show", str(receipt)]) == 0

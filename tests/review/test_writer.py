@@ -176,7 +176,7 @@ def test_digest():
     assert page.text.count(plan.digest[:12]) >= 3
     assert f"approved {plan.digest[:12]}" in page.text
     assert 'frgroups approve PLAN --by "NAME"' in page.text
-    assert "frgroups apply PLAN --approve APPROVAL" in page.text
+    assert "frgroups apply PLAN" in page.text
 
 
 def test_expiry():
