@@ -147,12 +147,12 @@ def approve_plan(
 
 
 def _check_may_approve(plan: Plan, target: Path) -> None:
+    check_not_rejected(plan, [target.parent])
     if plan.blocked:
         blocking = [finding for finding in plan.findings if finding.blocking]
         messages = " ".join(finding.message for finding in blocking)
         hint, cli_hint = limit_advice(blocking, plan.limits)
         raise NotApprovedError(f"{blocked_sentence(plan.digest, blocking)} {messages}", hint=hint, cli_hint=cli_hint)
-    check_not_rejected(plan, [target.parent])
     if target.exists():
         read_content(target)  # This call raises an error if the file is not an approval file.
 

@@ -52,8 +52,8 @@ class Rejection:
 
     @property
     def id(self) -> str:
-        """Identifier of the rejection, which does not depend on the plan."""
-        return sha256(canonical_json([self.by, self.reason, self.at]))[:16]
+        """Identifier of the rejection. It does not depend on the plan and the reason, which an erasure can change."""
+        return sha256(canonical_json([self.by, self.at]))[:16]
 
     def message(self, plan: Plan) -> str:
         """Return a sentence with the reviewer and the reason."""
