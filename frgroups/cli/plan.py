@@ -35,7 +35,11 @@ if TYPE_CHECKING:
     'frgroups plan --group vip --mode keep_only --members "vip - staff"',
     more="frgroups plan never sends changes.",
     require_one_of=["--list", "--members"],
-    renamed={"--never-add": "--suppression-list", "--never-add-list": "--suppression-list"},
+    renamed={
+        "--never-add": "--suppression-list",
+        "--never-add-list": "--suppression-list",
+        "--also": "--also-members",
+    },
 )
 @snapshot_options
 @click.option(
@@ -59,7 +63,10 @@ if TYPE_CHECKING:
     help='Group expression that selects the desired customers, for example "VIP & loyalty - staff".',
 )
 @click.option(
-    "--also", metavar="EXPRESSION", help="Group expression. Its customers are added to the desired customers."
+    "--also-members",
+    "also",
+    metavar="EXPRESSION",
+    help="Group expression. Its customers are added to the desired customers.",
 )
 @click.option(
     "--column",

@@ -11,10 +11,10 @@ from frgroups.cli.options import SnapshotSelection, journal_option, snapshot_opt
 from frgroups.cli.output import print_json_line, print_text
 
 
-@command("who", example="frgroups who UID --json")
+@command("who", example="frgroups who UID --json", renamed={"--by": "--ids"})
 @click.argument("uid")
 @click.option(
-    "--by",
+    "--ids",
     "id_type",
     default="customer_uid",
     type=click.Choice(["customer_uid", "external_id"]),

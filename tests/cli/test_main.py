@@ -135,13 +135,13 @@ def test_control_character_in_a_list(loaded, capsys, tmp_path):
 
 
 def test_also(loaded, capsys, tmp_path):
-    "The option --also adds the members of another group expression. An invalid expression causes an error."
+    "The option --also-members adds the members of another group expression. An invalid expression causes an error."
     out = tmp_path / "p.json"
     words = ["plan", "--group", "x", "--create", "X", "--out", str(out)]
 
-    assert main([*words, "--members", "VIP - VIP", "--also", "Staff"]) == 0
+    assert main([*words, "--members", "VIP - VIP", "--also-members", "Staff"]) == 0
     assert set(fg.read_plan(out).groups[0].add) == set(loaded.members("staff"))
-    assert main([*words, "--members", "VIP", "--also", "nosuch"]) == 1
+    assert main([*words, "--members", "VIP", "--also-members", "nosuch"]) == 1
 
 
 def test_list_without_known_ids(loaded, capsys, tmp_path):

@@ -287,6 +287,8 @@ def test_usage_error(words, facts, capsys):
         (["apply", "p.json", "--approve", "p.approval.json"], "--approve", "--approval"),
         (["apply", "p.json", "--approve-policy=p.toml"], "--approve-policy", "--policy"),
         (["apply", "--approved"], "--approved", "--queue"),
+        (["plan", "--group", "a", "--members", "b", "--also", "c"], "--also", "--also-members"),
+        (["who", "c-1", "--by", "external_id"], "--by", "--ids"),
         (["plan", "--group", "a", "--members", "b", "--never-add", "c"], "--never-add", "--suppression-list"),
         (["plan", "--group", "a", "--members", "b", "--never-add-list=c"], "--never-add-list", "--suppression-list"),
         (["plan", "--group", "a", "--members", "b", "--mode", "add_only"], "'add_only'", "'add'"),

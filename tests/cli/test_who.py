@@ -146,12 +146,12 @@ def test_json(changed_tenant, capsys):
 
 def test_external_id(changed_tenant, capsys):
     "An external id must match exactly, including leading zeros. Errors contain the unknown or ambiguous id."
-    assert run_who(capsys, "0150", "--by", "external_id")[1].startswith("Customer c-1 ")
+    assert run_who(capsys, "0150", "--ids", "external_id")[1].startswith("Customer c-1 ")
 
     for external_id in ("150", "E9"):
-        code, _, err = run_who(capsys, external_id, "--by", "external_id")
+        code, _, err = run_who(capsys, external_id, "--ids", "external_id")
         assert code == 1 and f"external_id '{external_id}'" in err and "--at" in err
-    code, _, err = run_who(capsys, "E3", "--by", "external_id", "--at", first_timestamp())
+    code, _, err = run_who(capsys, "E3", "--ids", "external_id", "--at", first_timestamp())
     assert code == 1 and "external_id 'E3'" in err and "--at" not in err
 
 
