@@ -351,15 +351,17 @@ def test_no_progress(tenant, tmp_path, capsys, monkeypatch):
     assert path.name in files(tenant, "stopped")
 
 
-def test_interrupt(tenant, capsys, monkeypatch):
-    "Ctrl-C interrupts the current plan after the running request, and no other plan is started."
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt(tenant, capsys, monkeypatch, number):
+    "Ctrl-C or SIGTERM interrupts the current plan after the running request, and no other plan is started."
+    handlers = [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)]
     paths = [queued(tenant, new) for new in ("one", "two")]
     for path in paths:
         assert main(["approve", str(path), "--by", "Kari"]) == 0
     send = Sender.send
 
     def interrupted_send(self, *args):
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
         send(self, *args)
 
     monkeypatch.setattr(Sender, "send", interrupted_send)
@@ -370,6 +372,8 @@ def test_interrupt(tenant, capsys, monkeypatch):
     [line] = lines(capsys)
     assert code == 5 and line["outcome"] == "incomplete"
     assert len({"one", "two"} & tenant.groups().keys()) == 1
+    assert fg.read_receipt(line["receipt"]).stopped
+    assert [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)] == handlers
 
 
 def test_two_interrupts(tenant, capsys, monkeypatch):
