@@ -145,6 +145,8 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
 )
 @click.option(
     "--no-auto-approval",
+    cls=ExclusiveOption,
+    excludes=["--queue", "--finalize"],
     is_flag=True,
     help="Do not search for an approval file. Use this option in scheduled jobs.",
 )

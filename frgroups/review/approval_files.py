@@ -77,11 +77,13 @@ def found_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = No
 
 
 def approvals_of_digest(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[Path]:
-    """Return the paths of the approval files with the digest of a plan, including expired ones."""
+    """Return the paths of the approval files with the digest of a plan, including expired and corrupt ones."""
     paths = []
     for path, data in _files_in(folders, scan):
-        content = _readable_content(path) if kind_of(data) == "approval" else None
-        if content is not None and content["digest"] == plan.digest and content["decision"] == "approved":
+        if kind_of(data) != "approval" or plan.digest.encode() not in data:
+            continue
+        content = _readable_content(path)
+        if content is None or (content["digest"] == plan.digest and content["decision"] == "approved"):
             paths.append(path)
     return paths
 

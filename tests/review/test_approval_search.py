@@ -69,7 +69,7 @@ def other_file(plan):
 def corrupt(plan):
     path = approve(plan, plan.path.parent / "a.approval.json")
     path.write_text(path.read_text().replace("Kari", "Eve"))
-    return []
+    return [path]
 
 
 def rejected(plan):

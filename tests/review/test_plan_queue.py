@@ -470,6 +470,7 @@ def test_rejected_customers(tenant, tmp_path, capsys):
         ["apply", "p.json", "--approval", "ab", "--policy", "x"],
         ["apply", "p.json", "--finalize", "--approval", "ab"],
         ["apply", "p.json", "--finalize", "--queue"],
+        ["apply", "--queue", "--no-auto-approval"],
     ],
 )
 def test_conflicting_options(arguments, capsys):
