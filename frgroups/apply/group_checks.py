@@ -20,7 +20,7 @@ from frgroups.apply.run_registry import registered_journals
 from frgroups.errors import DriftError, NotFoundError
 from frgroups.internals.formatting import pluralize
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import GroupCounts, limit_violations
+from frgroups.plan.limit_comparisons import GroupCounts, limit_violations
 from frgroups.plan.plan import Plan
 
 DAY = timedelta(hours=24)

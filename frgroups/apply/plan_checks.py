@@ -22,8 +22,8 @@ from frgroups.errors import (
 )
 from frgroups.internals.formatting import format_age, pluralize
 from frgroups.plan.finding import Finding
+from frgroups.plan.limit_comparisons import plan_age_violations
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
-from frgroups.plan.limits import plan_age_violations
 from frgroups.plan.plan import Plan
 from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
 from frgroups.review.approval import CLOCK_TOLERANCE

@@ -143,7 +143,9 @@ def _undo(client: Client, receipt: Receipt, folder: Path) -> None:
     _print_title("9. Undo the changes with a plan whose limits allow the removals")
     blocked = plan_undo(receipt)
     print_text(f"The limits of the first plan block the undo: {blocked}")
-    limits = Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=1)
+    limits = Limits(
+        removals_per_group=None, removal_share=None, removals_total=None, removal_share_total=None, emptied_groups=1
+    )
     print_text("A second undo plan has no limit on removals and allows one empty group. A reviewer must approve it:")
     undo = plan_undo(receipt, limits=limits)
     print_text(undo.summary())

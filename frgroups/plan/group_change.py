@@ -8,7 +8,7 @@ from typing import Any
 
 from frgroups.internals.checksummed_json import canonical_json, sha256
 from frgroups.internals.formatting import agree, pluralize
-from frgroups.plan.limits import GroupCounts
+from frgroups.plan.limit_comparisons import GroupCounts
 from frgroups.plan.uid_table import CodedUids
 
 

@@ -24,7 +24,8 @@ from frgroups.plan.customer_findings import customer_findings
 from frgroups.plan.exclusions import exclusion_findings
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Limits, limit_violations
+from frgroups.plan.limit_comparisons import limit_violations
+from frgroups.plan.limits import Limits
 from frgroups.plan.uid_table import CodedUids
 from frgroups.snapshot.snapshot import Snapshot
 

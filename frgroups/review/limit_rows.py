@@ -6,10 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from frgroups.internals.formatting import agree, format_age, format_duration, format_utc, pluralize
+from frgroups.internals.formatting import agree, format_age, format_duration, format_percentage, format_utc, pluralize
 from frgroups.internals.timestamps import parse_duration
 from frgroups.plan.limit_checks import LimitCheck, LimitState, limit_checks
-from frgroups.plan.limits import GROUP_LIMIT_NAMES, format_limit_share, format_removals_allowed
+from frgroups.plan.limit_comparisons import n_memberships
+from frgroups.plan.limits import (
+    GROUP_LIMIT_NAMES,
+    format_limit_share,
+    format_removals_allowed,
+    format_total_removals_allowed,
+)
 from frgroups.plan.plan import Plan
 from frgroups.review.plan_sentences import plan_expires
 
@@ -105,6 +111,14 @@ def _total(_: Plan, check: LimitCheck) -> tuple[str, str]:
     return f"{check.value:,}", f"{check.allowed or 0:,}"
 
 
+def _removal_share_total(plan: Plan, check: LimitCheck) -> tuple[str, str]:
+    n_total = n_memberships(group.counts for group in plan.groups)
+    usage = f"{check.value:,} of {pluralize(n_total, 'membership')}"
+    if n_total:
+        usage += f" ({format_percentage((check.value or 0) / n_total)})"
+    return usage, format_total_removals_allowed(check.limits, n_total)
+
+
 def _emptied_groups(_: Plan, check: LimitCheck) -> tuple[str, str]:
     usage = f"{check.value:,}"
     if check.n_own_limits:
@@ -154,6 +168,7 @@ _ROWS: dict[str, tuple[str, Callable[[Plan, LimitCheck], tuple[str, str]]]] = {
     "removals_per_group": ("Removals in one group", _removals_per_group),
     "additions_per_group": ("Additions in one group", _additions_per_group),
     "removals_total": ("Removals in all groups", _total),
+    "removal_share_total": ("Removals as a share of all memberships", _removal_share_total),
     "additions_total": ("Additions in all groups", _total),
     "emptied_groups": ("Groups left without members", _emptied_groups),
     "snapshot_max_age": ("Age of the data used", _data_age),

@@ -18,7 +18,9 @@ from frgroups.review.page import review_html
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 few = settings(max_examples=60)
-WIDE = Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
+WIDE = Limits(
+    removals_per_group=None, removal_share=None, removals_total=None, removal_share_total=None, emptied_groups=None
+)
 CUSTOMERS = [f"c{n}" for n in range(6)]
 worlds = st.fixed_dictionaries({uid: st.sets(st.sampled_from(CUSTOMERS)) for uid in ("a", "b", "c")})
 wishes = st.dictionaries(st.sampled_from(["a", "b", "c", "new"]), st.sets(st.sampled_from([*CUSTOMERS, "x1"])))

@@ -8,7 +8,9 @@ import frgroups as fg
 from frgroups.plan.request_estimate import RequestEstimate
 
 CUSTOMERS = [f"c{n:04d}" for n in range(1300)]
-NO_REMOVAL_LIMITS = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
+NO_REMOVAL_LIMITS = fg.Limits(
+    removals_per_group=None, removal_share=None, removals_total=None, removal_share_total=None, emptied_groups=None
+)
 
 
 @pytest.fixture(scope="module")
