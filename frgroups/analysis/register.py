@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from frgroups.analysis.consent import CHANNEL_NAMES
 from frgroups.errors import GroupNotFoundError, InputError, ListError
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.spreadsheets import Table, normalize_column_name, read_table, reject_damaged_ids
@@ -23,6 +24,7 @@ _KEYS = ("customer_group_uid", "group")
 REGISTER = {
     "owner": "str",
     "purpose": "str",
+    "channel": "str",
     "campaign_uid": "str",
     "discount_percent": "float64",
     "valid_from": TIMESTAMP_DTYPE,
@@ -61,6 +63,8 @@ def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame
         columns exist always, with missing values if the file has no value:
 
         - owner, purpose (`str`)
+        - channel (`str`): the channels of a mailing group: email, mobile, or email|mobile. A plan that adds customers
+          to a mailing group reports the customers who have withdrawn their consent.
         - campaign_uid (`str`): the campaign that refers to the group
         - discount_percent (`float64`): the discount of the campaign, from 0 to 100
         - valid_from, valid_to (`datetime64[us, UTC]`): the start of the first day and the start of the last day. The
@@ -159,6 +163,14 @@ def _parse_customer_types(text: str) -> str:
     return "|".join(sorted(re.findall(r"\w+", text.upper())))
 
 
+def _parse_channels(text: str) -> str:
+    """Parse a list of channels and return it sorted, in lower case, and separated by |."""
+    channels = sorted(set(re.findall(r"\w+", text.casefold())))
+    if not set(channels) <= set(CHANNEL_NAMES):
+        raise ValueError
+    return "|".join(channels)
+
+
 def _parse_count(text: str) -> int:
     """Parse an integer that has at most nine digits."""
     if not re.fullmatch(r"[0-9]{1,9}", text):
@@ -174,6 +186,7 @@ _CELL_TYPES = {
     "valid_from": _DAY,
     "valid_to": _DAY,
     "protected": _CellType(_parse_flag, "yes or no"),
+    "channel": _CellType(_parse_channels, "email, mobile, or email|mobile"),
     "expected_type": _CellType(
         _parse_customer_types, "one customer type such as PERSON, or several such as B2B|COMPANY"
     ),

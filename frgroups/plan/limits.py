@@ -350,11 +350,19 @@ class Limits:
         >>> Limits.from_dict(Limits(removals_total=200).to_dict())
         Limits(removals_total=200)
         """
+        pairs = document.get("per_group") or []
+        is_valid = isinstance(pairs, list) and all(
+            isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[1], Mapping) for pair in pairs
+        )
+        if not is_valid:
+            raise InputError(
+                "`per_group` must be a list of pairs of a group uid or pattern and a dictionary of limits."
+            )
         names = {*LIMIT_NAMES, "per_group"}
         unknown = sorted(map(str, set(document) - names))
         if unknown:
             raise InputError(f"Unknown limits: {', '.join(unknown)}. The limits are {', '.join(sorted(names))}.")
-        per_group = {key: cls.from_dict(values) for key, values in document.get("per_group") or ()}
+        per_group = {str(key): cls.from_dict(values) for key, values in pairs}
         return cls(**{**dict.fromkeys(_OMITTED_IF_OFF), **document, "per_group": per_group})
 
 

@@ -86,7 +86,7 @@ def erase_from_approval(match: FileMatch, subject: Subject) -> dict[Path, Path]:
 
 
 def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Remove the customer from the excluded changes and the purpose of a plan."""
+    """Remove the customer from the excluded changes, the purpose, and the notes of a plan."""
     plan = read_plan(match.path)
     excluded = tuple(
         replace(change, note=subject.redact(change.note))
@@ -96,7 +96,13 @@ def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
     reverts = plan.reverts
     if match.plan_digests:
         reverts = TOMBSTONE_PREFIX
-    rewritten = replace(plan, excluded_changes=excluded, reverts=reverts, purpose=subject.redact(plan.purpose))
+    rewritten = replace(
+        plan,
+        excluded_changes=excluded,
+        reverts=reverts,
+        purpose=subject.redact(plan.purpose),
+        notes=tuple(replace(note, message=subject.redact(note.message)) for note in plan.notes),
+    )
     return {match.path: rewritten.save(match.path)}
 
 
@@ -234,6 +240,7 @@ def _pseudonymize_plan(plan: Plan, subject: Subject, tombstone: str) -> Plan:
         ),
         reverts=TOMBSTONE_PREFIX if plan.reverts else None,
         purpose=subject.redact(plan.purpose, tombstone),
+        notes=tuple(replace(note, message=subject.redact(note.message, tombstone)) for note in plan.notes),
         stored_facts=facts,
     )
 

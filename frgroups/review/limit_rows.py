@@ -27,6 +27,7 @@ RESULT_TEXTS: dict[LimitState, str] = {
 }
 NO_LIMIT = "off"
 UNKNOWN_YET = "not known yet"
+EXACT_LIMITS = "The limits are the numbers of changes that this undo reverses, per group and in total."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,23 @@ def limit_rows(plan: Plan) -> list[LimitRow]:
 def own_limits(plan: Plan) -> list[str]:
     """List the limits of each group that has separate limits, in one sentence per group."""
     lines = []
+    if has_exact_limits(plan):
+        return [EXACT_LIMITS]
     for key, limits in plan.limits.per_group.items():
         values = {name: value for name, value in limits.to_dict().items() if name in GROUP_LIMIT_NAMES}
         texts = [f"{name} {'off' if value is None else value}" for name, value in values.items()]
         lines.append(f"Group {key} has separate limits: {', '.join(texts)}.")
     return lines
+
+
+def has_exact_limits(plan: Plan) -> bool:
+    """Return True if the limits of an undo plan are the numbers of its changes, per group and in total."""
+    limits = plan.limits
+    return bool(plan.reverts) and all(
+        (limits.of(group.uid).removals_per_group, limits.of(group.uid).additions_per_group)
+        == (len(group.remove), len(group.add))
+        for group in plan.groups
+    )
 
 
 def _removals_per_group(_: Plan, check: LimitCheck) -> tuple[str, str]:
