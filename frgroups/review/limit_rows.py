@@ -81,7 +81,9 @@ def own_limits(plan: Plan) -> list[str]:
 def has_exact_limits(plan: Plan) -> bool:
     """Return True if the limits of an undo plan are the numbers of its changes, per group and in total."""
     limits = plan.limits
-    return bool(plan.reverts) and all(
+    if not plan.reverts or (limits.removals_total, limits.additions_total) != (plan.n_remove, plan.n_add):
+        return False
+    return all(
         (limits.of(group.uid).removals_per_group, limits.of(group.uid).additions_per_group)
         == (len(group.remove), len(group.add))
         for group in plan.groups

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.apply.journal import JournalState
 from frgroups.apply.item_states import item_states
+from frgroups.apply.journal import JournalState
 from frgroups.apply.receipt import STATES, Receipt, read_receipt
 from frgroups.apply.undo import plan_undo
 from frgroups.errors import CorruptFileError, InputError
