@@ -241,8 +241,12 @@ def _journal_path(plan: Plan, folder: Path) -> Path:
 
 def _encode_line(last_checksum: str, line: dict[str, Any]) -> tuple[str, bytes]:
     """Return the checksum and the encoded bytes of a journal line. The checksum also covers `last_checksum`."""
-    checksum = sha256(last_checksum + canonical_json(line))[:16]
-    return checksum, (canonical_json(line | {"sum": checksum}) + "\n").encode(errors="surrogatepass")
+    checksum = _checksum(last_checksum, line)
+    return checksum, (canonical_json(line | {"sum": checksum}) + "\n").encode()
+
+
+def _checksum(last_checksum: str, line: dict[str, Any]) -> str:
+    return sha256(last_checksum + canonical_json(line))[:16]
 
 
 def _decode_line(last_checksum: str, raw: bytes) -> dict[str, Any] | None:
@@ -253,7 +257,7 @@ def _decode_line(last_checksum: str, raw: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(line, dict) or not raw.endswith(b"\n"):
         return None
-    checksum, _ = _encode_line(last_checksum, {name: value for name, value in line.items() if name != "sum"})
+    checksum = _checksum(last_checksum, {name: value for name, value in line.items() if name != "sum"})
     return line if line.get("sum") == checksum and "event" in line else None
 
 

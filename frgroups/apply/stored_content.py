@@ -17,6 +17,7 @@ from frgroups.internals.timestamps import parse_stored_timestamp
 Change = Literal["add", "remove"]
 State = Literal["verified", "already", "rejected", "not_effective", "not_sent", "unknown"]
 _Count = Annotated[int, msgspec.Meta(ge=0)]
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class StoredApproval(msgspec.Struct):
@@ -44,15 +45,15 @@ class _Start(_Line):
 
 
 class _Observed(_Line):
-    group: str
-    add: list[str]
-    remove: list[str]
+    group: _Text
+    add: list[_Text]
+    remove: list[_Text]
 
 
 class _Intent(_Line):
-    group: str
+    group: _Text
     change: Change
-    uids: list[str]
+    uids: list[_Text]
 
 
 class _Outcome(_Intent):
@@ -61,12 +62,12 @@ class _Outcome(_Intent):
 
 
 class _CreationIntent(_Line):
-    group: str
+    group: _Text
     name: str
 
 
 class _CreationOutcome(_Line):
-    group: str
+    group: _Text
     result: Literal["accepted", "rejected", "unknown"]
     message: str
 
@@ -110,7 +111,7 @@ class ReceiptContent(msgspec.Struct, forbid_unknown_fields=True):
     format_version: int
     plan: dict[str, Any]
     states: tuple[tuple[str, str, Change, State, str], ...]
-    members_after: dict[str, tuple[str, ...]]
+    members_after: dict[str, tuple[_Text, ...]]
     consistent_groups: frozenset[str]
     created: frozenset[str]
     approval: StoredApproval

@@ -21,6 +21,7 @@ from frgroups.plan.modes import ADDING_MODES, Mode
 from frgroups.plan.plan import OPERATION_ORDER, Plan
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
@@ -32,34 +33,34 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     """
 
     digest: str
-    tenant_uid: str
-    base_url: str | None
+    tenant_uid: _Text
+    base_url: _Text | None
     mode: Mode
     order: Literal["add_first"]
     limits: dict[str, Any]
     planned_at: str
     snapshot_taken_at: str
     reverts: str | None
-    excluded: tuple[tuple[str, str, str, ExclusionRule, str], ...]
+    excluded: tuple[tuple[_Text, _Text, _Text, ExclusionRule, str], ...]
     notes: tuple[_Note, ...]
     groups: tuple[_Group, ...]
     purpose: str = ""
-    lists: tuple[tuple[str, str, _Count, _Count, _Count], ...] = ()
+    lists: tuple[tuple[_Text, _Text, _Count, _Count, _Count], ...] = ()
     customers: _CustomerFacts | None = None
 
 
 class _Group(msgspec.Struct, forbid_unknown_fields=True):
-    customer_group_uid: str
-    name: str
+    customer_group_uid: _Text
+    name: _Text
     create: bool
-    baseline: tuple[str, ...]
-    add: tuple[str, ...]
-    remove: tuple[str, ...]
-    unknown: frozenset[str]
+    baseline: tuple[_Text, ...]
+    add: tuple[_Text, ...]
+    remove: tuple[_Text, ...]
+    unknown: frozenset[_Text]
 
 
 class _Note(msgspec.Struct, forbid_unknown_fields=True):
-    rule: str
+    rule: _Text
     message: str
     blocking: bool
     customer_group_uid: str | None
@@ -73,7 +74,7 @@ class _CodedColumn(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _CustomerFacts(msgspec.Struct, forbid_unknown_fields=True):
-    customer_uid: list[str]
+    customer_uid: list[_Text]
     external_id: list[str]
     customer_type: _CodedColumn
     default_store: _CodedColumn
