@@ -24,7 +24,6 @@ _KEYS = ("customer_group_uid", "group")
 REGISTER = {
     "owner": "str",
     "purpose": "str",
-    "channel": "str",
     "campaign_uid": "str",
     "discount_percent": "float64",
     "valid_from": TIMESTAMP_DTYPE,
@@ -35,6 +34,9 @@ REGISTER = {
     "max_removals": "Int64",
     "max_additions": "Int64",
 }
+
+# The register of a tenant without mailing groups does not need this column.
+_CHANNEL = "channel"
 
 _YES = ("yes", "true", "1", "x", "ja", "sann", "sant")
 _NO = ("no", "false", "0", "nei", "nej", "usann", "falskt")
@@ -63,8 +65,6 @@ def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame
         columns exist always, with missing values if the file has no value:
 
         - owner, purpose (`str`)
-        - channel (`str`): the channels of a mailing group: email, mobile, or email|mobile. A plan that adds customers
-          to a mailing group reports the customers who have withdrawn their consent.
         - campaign_uid (`str`): the campaign that refers to the group
         - discount_percent (`float64`): the discount of the campaign, from 0 to 100
         - valid_from, valid_to (`datetime64[us, UTC]`): the start of the first day and the start of the last day. The
@@ -76,7 +76,9 @@ def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame
           B2B|COMPANY
         - max_removals, max_additions (`Int64`): the largest number of customers that a plan may remove or add
 
-        Other columns of the file follow unchanged (`str`).
+        Other columns of the file follow unchanged (`str`). The optional column channel contains the channels of
+        mailing groups: email, mobile, or email|mobile. A plan that adds customers to a mailing group reports the
+        customers who have withdrawn their consent for its channels.
 
     Raises
     ------
@@ -186,7 +188,7 @@ _CELL_TYPES = {
     "valid_from": _DAY,
     "valid_to": _DAY,
     "protected": _CellType(_parse_flag, "yes or no"),
-    "channel": _CellType(_parse_channels, "email, mobile, or email|mobile"),
+    _CHANNEL: _CellType(_parse_channels, "email, mobile, or email|mobile"),
     "expected_type": _CellType(
         _parse_customer_types, "one customer type such as PERSON, or several such as B2B|COMPANY"
     ),
@@ -197,7 +199,7 @@ _CELL_TYPES = {
 
 def _read_header(table: Table) -> list[str]:
     """Return the column names of a register, with the standard spelling of all known columns."""
-    known = {normalize_column_name(name): name for name in (*_KEYS, *REGISTER)}
+    known = {normalize_column_name(name): name for name in (*_KEYS, *REGISTER, _CHANNEL)}
     cells = [str(cell) for cell in table.rows[0][1]]
     names = [known.get(normalize_column_name(cell), cell) for cell in cells]
     for place, name in enumerate(names):

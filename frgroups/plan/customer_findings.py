@@ -256,8 +256,9 @@ def _withdrawn_consent(
     that the purpose of the group mentions are used.
     """
     channels: list[str] = []
-    if isinstance(row["channel"], str):
-        channels = [name for name in CHANNEL_NAMES if name in row["channel"].casefold().split("|")]
+    channel = row.get("channel")
+    if isinstance(channel, str) and channel:
+        channels = [name for name in CHANNEL_NAMES if name in channel.casefold().split("|")]
     elif isinstance(row["purpose"], str):
         channels = mentioned_channels(row["purpose"])
     if not channels:
