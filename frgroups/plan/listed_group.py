@@ -52,15 +52,9 @@ def unchanged_sentences(groups: Sequence[ListedGroup], mode: Mode) -> list[str]:
     Examples
     --------
     >>> unchanged_sentences([ListedGroup("vip", "VIP", 361, 0, 0)], "add")
-    ['The list for VIP is empty.', '361 current members of VIP are not in the list and stay (mode add).']
+    ['361 current members of VIP are not in the list and stay (mode add).', 'The list for VIP is empty.']
     """
-    empty = [group.name for group in groups if group.n_members and not group.n_listed]
     sentences = []
-    if empty:
-        named = ", ".join(empty[:MAX_NAMED_GROUPS])
-        if len(empty) > MAX_NAMED_GROUPS:
-            named += f" and {_other_groups(len(empty) - MAX_NAMED_GROUPS)}"
-        sentences.append(f"The list for {named} is empty.")
     unchanged = [group for group in groups if group.n_unchanged(mode)]
     unchanged.sort(key=lambda group: (-group.n_unchanged(mode), group.uid))
     for group in unchanged[:MAX_NAMED_GROUPS]:
@@ -69,6 +63,12 @@ def unchanged_sentences(groups: Sequence[ListedGroup], mode: Mode) -> list[str]:
     if others:
         n = sum(group.n_unchanged(mode) for group in others)
         sentences.append(_unchanged_sentence(n, _other_groups(len(others)), mode))
+    empty = [group.name for group in groups if group.n_members and not group.n_listed]
+    if empty:
+        named = ", ".join(empty[:MAX_NAMED_GROUPS])
+        if len(empty) > MAX_NAMED_GROUPS:
+            named += f" and {_other_groups(len(empty) - MAX_NAMED_GROUPS)}"
+        sentences.append(f"The list for {named} is empty.")
     return sentences
 
 

@@ -26,7 +26,7 @@ _NO_CHANGES: dict[Mode, str] = {
 def plan_summary(plan: Plan) -> str:
     """Describe a plan as plain text, with one line for each group, move, and finding."""
     if plan.is_empty:
-        return "\n".join([_empty_plan_text(plan), *mode_sentences(plan), *map(str, plan.findings)])
+        return "\n".join([*_empty_plan_lines(plan), *map(str, plan.findings)])
     lines = []
     if plan.purpose:
         lines.append(f"Purpose: {plan.purpose}")
@@ -57,12 +57,14 @@ def mode_sentences(plan: Plan) -> list[str]:
     return [MODE_TEXTS[plan.mode], *unchanged_sentences(plan.listed_groups, plan.mode)]
 
 
-def _empty_plan_text(plan: Plan) -> str:
+def _empty_plan_lines(plan: Plan) -> list[str]:
     if plan.reverts:
-        return f"The plan changes nothing, because plan {plan.reverts[:12]} has no changes to undo."
+        return [f"The plan changes nothing, because plan {plan.reverts[:12]} has no changes to undo."]
+    mode, *unchanged = mode_sentences(plan)
+    nothing = f"The plan changes nothing in tenant {plan.tenant_uid}"
     if plan.excluded_changes:
-        return f"The plan changes nothing in tenant {plan.tenant_uid}, because all requested changes are excluded."
-    return f"{_NO_CHANGES[plan.mode]} The plan changes nothing in tenant {plan.tenant_uid}."
+        return [f"{nothing}, because all requested changes are excluded.", mode, *unchanged]
+    return [" ".join([_NO_CHANGES[plan.mode], *unchanged]), f"{nothing}. {mode}"]
 
 
 def plan_repr(plan: Plan) -> str:

@@ -9,9 +9,11 @@ import pytest
 
 from frgroups.apply.journal import Journal, write_journal
 from frgroups.apply.receipt import FINALIZED, Receipt, read_receipt
+from frgroups.apply.run_registry import register_run, registered_journal, reverted_by
 from frgroups.apply.undo import plan_undo
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import canonical_json, read_checksummed, sha256, write_checksummed
+from frgroups.internals.paths import data_subdir
 from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import plan_to_dict, read_plan
@@ -245,6 +247,30 @@ def test_escaped_surrogate(tmp_path):
 
     with pytest.raises(CorruptFileError, match="line 1"):
         Journal(path)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"digest": 5, "planned_at": "x", "journal": "y"},
+        {"digest": "x"},
+        {"planned_at": "x", "journal": "y"},
+        {"digest": "x", "reverted_by": "y", "at": "now"},
+        {"digest": "x", "reverted_by": "y", "at": "2026-11-23T08:10:00"},
+        {"digest": "x", "reverted_by": "y"},
+    ],
+)
+def test_invalid_registry_entry(tmp_path, entry):
+    "An entry of the registry of started plans with a correct checksum and invalid values raises CorruptFileError."
+    plan = sample_plan()
+    register_run(plan, tmp_path / "run.jsonl")
+    [path] = data_subdir("runs").iterdir()
+    path.write_text(json.dumps(entry | {"sum": sha256(canonical_json(entry))[:16]}) + "\n")
+
+    for call in (registered_journal, reverted_by):
+        with pytest.raises(CorruptFileError, match="line 1"):
+            call(plan)
 
 
 def test_finalized_field(tmp_path):

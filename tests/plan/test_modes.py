@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frgroups.cli.main import main
 from frgroups.errors import InputError
 from frgroups.plan.limits import Limits
 from frgroups.plan.listed_group import ListedGroup, unchanged_sentences
@@ -17,6 +18,7 @@ from frgroups.plan.planner import plan_memberships
 from frgroups.review.page import review_html
 from frgroups.review.writer import save_review
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+from frgroups.store.snapshot_store import save_snapshot
 
 few = settings(max_examples=25)
 customers = st.sampled_from([f"c{number}" for number in range(6)])
@@ -115,9 +117,8 @@ def test_empty_list():
 
     lines = plan_memberships(snapshot_of(members), {"VIP": []}).summary().splitlines()
 
-    assert lines[0].startswith("No customers to add.")
-    assert "6 current members of VIP are not in the list and stay (mode add)." in lines
-    assert any("empty" in line for line in lines)
+    sentences = "No customers to add. 6 current members of VIP are not in the list and stay (mode add)."
+    assert lines[0].startswith(sentences) and "empty" in lines[0]
 
 
 def test_groups_without_changes(tmp_path):
@@ -164,3 +165,20 @@ def test_undo_states_no_mode():
     plan = replace(plan_memberships(sample_snapshot(), {"vip": ["c-1"]}, mode="mirror"), reverts="a" * 64)
 
     assert "Mode mirror" not in plan.summary() and "Undo: the changes of plan aaaaaaaaaaaa" in plan.summary()
+
+
+def test_remove_option(tmp_path, capsys):
+    "`frgroups plan --mode remove` plans the removal of the customers in a list. It cannot create a group."
+    save_snapshot(sample_snapshot())
+    path = tmp_path / "unsubscribed.csv"
+    path.write_text("customer_uid\nc-2\nc-9\nx-1\n")
+    out = tmp_path / "plan.json"
+    words = ["plan", "--tenant", "t-1", "--mode", "remove", "--list", str(path), "--out", str(out)]
+
+    assert main([*words, "--group", "vip"]) == 0
+
+    plan = read_plan(out)
+    assert plan.table()[["customer_uid", "change"]].to_numpy().tolist() == [["c-2", "remove"]]
+    assert [finding.n for finding in findings_of(plan, "not_members")] == [2]
+    assert "planned anyway" not in capsys.readouterr().out
+    assert main([*words, "--group", "new", "--create", "New"]) == 1
