@@ -110,7 +110,7 @@ def plan_memberships(
     --------
     >>> plan = plan_memberships(sample_snapshot(), {"VIP": ["c-1", "c-9"]}, mode="mirror")
     >>> plan
-    <Plan b693905e706c for t-1: 1 add, 1 remove in 1 group>
+    <Plan 2a077b85273f for t-1: 1 add, 1 remove in 1 group>
     """
     _check_arguments(snapshot, mode, limits, purpose)
     created = _checked_create(snapshot, create or {}, mode)
