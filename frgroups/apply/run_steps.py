@@ -176,7 +176,7 @@ class Run:
             members_after={uid: tuple(sorted(uids)) for uid, uids in members.items()},
             consistent_groups=consistent,
             created=frozenset(state.created | (state.creating & members.keys())),
-            approval=state.approval,
+            approval={"how": "", "by": "", "at": ""} | state.approval,
             drift=self._drift,
             renamed=self._renamed,
             skipped_groups=frozenset(self._skipped_groups.keys() & not_sent),

@@ -21,11 +21,11 @@ _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class StoredApproval(msgspec.Struct):
-    """Approval in a journal or a receipt."""
+    """Approval in a journal or a receipt. An unknown value is an empty string."""
 
-    how: str
-    by: str
-    at: str
+    how: str = ""
+    by: str = ""
+    at: str = ""
 
 
 def check_stored_approval(approval: StoredApproval) -> None:

@@ -297,8 +297,8 @@ class Plan:
         Returns
         -------
         str
-            Lines with the purpose, the change of each group, the mode, the customers who do not change because of the
-            mode, the moves, the findings, the tenant, and the requests.
+            Lines with the purpose, the change of each group, the moves, the mode, the customers who do not change
+            because of the mode, the findings, the tenant, and the requests.
 
         Examples
         --------

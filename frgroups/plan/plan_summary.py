@@ -31,8 +31,8 @@ def plan_summary(plan: Plan) -> str:
     if plan.purpose:
         lines.append(f"Purpose: {plan.purpose}")
     lines += [group.sentence() for group in plan.groups]
-    lines += mode_sentences(plan)
     lines += format_moves(plan.moves())
+    lines += mode_sentences(plan)
     lines += [str(finding) for finding in plan.findings]
     if not plan.base_url:
         lines.append("The plan has no host. It can be reviewed but not applied.")

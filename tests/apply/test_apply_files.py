@@ -30,23 +30,10 @@ def files(plan, tmp_path):
     now = datetime.now(UTC)
     states = {("vip", "c-7", "add"): "verified"}
     receipt = Receipt(
-        plan,
-        states,
-        {},
-        {"vip": ("c-7",)},
-        frozenset({"vip"}),
-        frozenset(),
-        {"how": "digest", "by": "", "at": ""},
-        now,
-        now,
+        plan, states, {}, {"vip": ("c-7",)}, frozenset({"vip"}), frozenset(), {"how": "digest"}, now, now
     )
     with Journal(tmp_path / "j.jsonl") as journal:
-        journal.write(
-            "start",
-            digest=plan.digest,
-            planned_at=plan.planned_at.isoformat(),
-            approval={"how": "digest", "by": "", "at": ""},
-        )
+        journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval={"how": "digest"})
         journal.write("observed", group="vip", n_members=3, add=[], remove=[])
     return {
         "plan": (plan.save(tmp_path / "p.json"), read_plan),

@@ -71,7 +71,7 @@ def test_read_written_journal(tmp_path):
     state = Journal(write_lines(tmp_path / "j.jsonl")).state
 
     assert state.started_at.startswith("20")
-    assert state.approval == {"how": "digest", "by": "", "at": ""}
+    assert state.approval == {"how": "digest"}
     assert state.observed == {"vip"}
     assert state.already == {("vip", "c-1", "add"), ("vip", "c-9", "remove")}
     assert state.creating == state.created == {"bw"}
