@@ -273,7 +273,7 @@ class PlanBlockedError(FrgroupsError):
 
 class DriftError(FrgroupsError):
     """
-    Groups in a plan were deleted or changed too much after the plan was created.
+    Groups in a plan were deleted, changed too much, or lost their name to another group after the plan was created.
 
     The call sent nothing.
 

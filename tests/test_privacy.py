@@ -439,7 +439,9 @@ def run_in_a_terminal(sandbox, home, monkeypatch, *, personal):
     return process.stdout + process.stderr
 
 
-OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
+OPEN = fg.Limits(
+    removals_per_group=None, removal_share=None, removals_total=None, removal_share_total=None, emptied_groups=None
+)
 
 
 @pytest.fixture

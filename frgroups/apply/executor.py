@@ -15,12 +15,13 @@ from frgroups.apply.journal import Journal, RunAborted
 from frgroups.apply.plan_checks import (
     check_can_start,
     check_limits,
+    check_not_reverted,
     check_receipt_matches,
     check_target,
     check_writable,
     with_run_status,
 )
-from frgroups.apply.receipt import FINALIZED, Receipt, read_receipt
+from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import register_revert, register_run, unregister_revert
 from frgroups.apply.run_steps import Run
 from frgroups.apply.write_capabilities import stored_capabilities
@@ -52,7 +53,12 @@ def apply_plan(
     Before sending a change, the function checks the approval, the tenant and host, the limits, and the age of the
     plan. It locks the tenant and reads each group that the plan changes. It then creates groups, adds customers, and
     removes customers. Finally, it reads the groups again and writes the receipt. If you apply the same plan again, an
-    interrupted run is resumed. If the run is complete, its receipt is returned and nothing is sent.
+    interrupted run is resumed. If the run is complete, its receipt is returned and nothing is sent. A plan that was
+    undone is not applied again.
+
+    If a plan adds customers to a group and also removes customers from it, the removals are sent only if at least 90%
+    of the additions succeeded. Otherwise, they have the state `not_sent`, and applying the plan again checks the
+    additions again.
 
     Parameters
     ----------
@@ -87,7 +93,8 @@ def apply_plan(
     LockedError
         Another process is applying a plan to the tenant.
     DriftError
-        A group has drifted too much since the plan was created.
+        A group has drifted too much since the plan was created, or a group was renamed and another group now has the
+        name that was approved.
     ApplyAbortedError
         The run was interrupted before it sent a change, or its journal could not be written.
     InputError
@@ -139,7 +146,7 @@ def apply_plan(
         with with_run_status(run.journal.state):
             check_decisions(plan, approval)
             _start(run, plan, checked)
-        receipt = run.finalize(_send_plan(run, plan))
+        receipt = run.finish(_send_plan(run, plan))
     _log_result(receipt)
     return receipt
 
@@ -213,7 +220,7 @@ def finalize_plan(
         # Check the plan again, because another process might have applied or undone it before the lock was acquired.
         receipt = check_can_start(plan, run.journal)
         if receipt is None:
-            receipt = run.finalize(FINALIZED, unless_complete=True)
+            receipt = run.finalize()
     _log_result(receipt)
     return receipt
 
@@ -286,7 +293,12 @@ def receipt_or_earlier_approval(
 
 
 def last_receipt(plan: Plan, journal: str | Path | None = None) -> Receipt | None:
-    """Return the receipt of a plan's last run, or None if the file is missing, corrupt, or for another plan."""
+    """
+    Return the receipt of a plan's last run, or None if the file is missing, corrupt, or for another plan.
+
+    Raise PlanBlockedError if the plan was undone.
+    """
+    check_not_reverted(plan, Journal.for_plan(plan, journal))
     with suppress(FrgroupsError):
         journal_file = Journal.for_plan(plan, journal)
         if journal_file.receipt_path.exists():

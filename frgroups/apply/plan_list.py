@@ -22,7 +22,7 @@ from frgroups.internals.formatting import format_list
 from frgroups.internals.paths import data_subdir
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_choice
-from frgroups.plan.limits import plan_age_violations
+from frgroups.plan.limit_comparisons import plan_age_violations
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.review.approval_files import Scan, decision_files, found_approvals

@@ -11,11 +11,13 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.atomic_files import append_durable, write_text
 from frgroups.internals.checksummed_json import canonical_json, sha256
 from frgroups.internals.paths import data_subdir, home, tenant_folder
+from frgroups.internals.timestamps import parse_stored_timestamp
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 from frgroups.plan.plan import Plan
 
@@ -159,6 +161,19 @@ def _encode_entry(entry: _Entry) -> str:
     return canonical_json(entry | {"sum": sha256(canonical_json(entry))[:16]}) + "\n"
 
 
+def _is_valid(entry: dict[str, Any]) -> bool:
+    """Return True if an entry has one of the forms that this module writes."""
+    forms = ({"digest", "planned_at", "journal"}, {"digest", "reverted_by", "at"}, {"digest", "not_reverted_by"})
+    if entry.keys() - {"plan"} not in forms or not all(isinstance(value, str) for value in entry.values()):
+        return False
+    try:
+        if "at" in entry:
+            parse_stored_timestamp(entry["at"])
+    except ValueError:
+        return False
+    return True
+
+
 def _read_entries(path: Path) -> Iterator[_Entry]:
     if not path.exists():
         return
@@ -177,9 +192,9 @@ def _read_entries(path: Path) -> Iterator[_Entry]:
             checksum = entry.pop("sum")
         except (ValueError, KeyError, TypeError, AttributeError):
             checksum, entry = "", {}
-        if checksum != sha256(canonical_json(entry))[:16]:
+        if checksum != sha256(canonical_json(entry))[:16] or not _is_valid(entry):
             raise CorruptFileError(
-                f"{path} is corrupt: line {number} of the registry of started plans has the wrong checksum. It is "
+                f"{path} is corrupt: line {number} of the registry of started plans is invalid. It is "
                 "therefore unknown whether this plan was started before. This run sent nothing. Move the file to "
                 "another folder, load the tenant again, and create a new plan.",
                 path=path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -304,15 +305,15 @@ def _print_receipt(receipt: Receipt) -> None:
         )
         return
     print_text(f"Receipt: {receipt.path}")
-    if receipt.counts["verified"] and not receipt.reverted_by:
+    if receipt.counts["verified"]:
         print_message(f"To undo: frgroups undo {as_argument(receipt.path)}")
 
 
 @command(
     "undo",
     example="frgroups undo receipt.json",
-    more="The undo plan must be approved and applied like any other plan. RECEIPT is the path of a receipt, or at "
-    "least the first 8 characters of the digest of the applied plan.",
+    more="The limits of the undo plan are the numbers of changes that it reverses. To set stricter limits, use "
+    "--limit. The undo plan must be approved and applied like any other plan.",
 )
 @click.argument("file", metavar="RECEIPT", type=FILE)
 @limit_option
@@ -332,9 +333,8 @@ def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path |
             "create it with frgroups apply PLAN --finalize."
         )
     receipt = read_receipt(find_receipt(file))
-    limits = None
+    plan: Plan = plan_undo(receipt)
     if limit_settings:
-        limits = override_limits(limit_settings, receipt.plan.limits)
-    plan: Plan = plan_undo(receipt, limits=limits)
+        plan = plan_undo(receipt, limits=override_limits(limit_settings, replace(plan.limits, per_group={})))
     save_plan(plan, out, as_json=as_json)
     return 3 if plan.blocked else 0

@@ -19,7 +19,7 @@ from frgroups.cli.options import (
 from frgroups.cli.output import print_data, print_json_line, print_message, print_text
 from frgroups.cli.types import FILE, NONEMPTY_TEXT, RenamedChoice
 from frgroups.errors import CorruptFileError, InputError, UsageError
-from frgroups.plan.modes import MODES, RENAMED_MODES, Mode
+from frgroups.plan.modes import ADDING_MODES, MODES, RENAMED_MODES, Mode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 @command(
     "plan",
     example='frgroups plan --group black_week --create "Black Week VIP" --list vip.csv\n\n'
-    "To remove the customers in the group staff from the group vip:\n"
-    'frgroups plan --group vip --mode keep_only --members "vip - staff"',
+    "To remove the customers in a list from the group newsletter:\n"
+    "frgroups plan --group newsletter --mode remove --list unsubscribed.csv",
     more="frgroups plan never sends changes.",
     require_one_of=["--list", "--members"],
     renamed={
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     excludes=["--members"],
     type=FILE,
     metavar="FILE",
-    help="CSV or Excel file that lists the desired customers, one per row.",
+    help="CSV or Excel file that lists the customers, one per row.",
 )
 @click.option(
     "--members",
@@ -60,13 +60,13 @@ if TYPE_CHECKING:
     cls=ExclusiveOption,
     excludes=["--list"],
     metavar="EXPRESSION",
-    help='Group expression that selects the desired customers, for example "VIP & loyalty - staff".',
+    help='Group expression that selects the customers, for example "VIP & loyalty - staff".',
 )
 @click.option(
     "--also-members",
     "also",
     metavar="EXPRESSION",
-    help="Group expression. Its customers are added to the desired customers.",
+    help="Group expression. Its customers are added to the listed customers.",
 )
 @click.option(
     "--column",
@@ -102,8 +102,8 @@ if TYPE_CHECKING:
     "--mode",
     default="add",
     type=RenamedChoice(MODES, RENAMED_MODES),
-    help="add: add the desired customers who are not members. keep_only: remove the members who are NOT desired. "
-    "mirror: do both.",
+    help="add: add the listed customers. remove: remove the listed customers. keep_only: remove the members who are "
+    "NOT listed. mirror: add the listed customers and remove the members who are NOT listed.",
 )
 @click.option(
     "--create",
@@ -235,7 +235,7 @@ def plan(
         sheet=sheet,
         directory=directory,
         skip_unresolved=skip_unresolved,
-        adds=mode != "keep_only",
+        adds=mode in ADDING_MODES,
     )
     limits = Limits() if limits_file is None else read_limits(limits_file)
     new_plan = plan_memberships(

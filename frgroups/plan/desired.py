@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from frgroups.api.schema import codec
 from frgroups.errors import GroupNotFoundError, InputError, WrongTenantError
+from frgroups.internals.similar_text import comparison_keys, describe_difference
 from frgroups.internals.typing import Int32Array, IntArray
 from frgroups.internals.validation import as_list, wrong_type
 from frgroups.plan.uid_table import UidTable, is_invalid_uid
@@ -223,8 +224,20 @@ def find_group_uid(snapshot: Snapshot, group: str, created: Mapping[str, str]) -
         if named:
             return named[0]
         raise GroupNotFoundError(
-            error.message,
+            f"{error.message}{_similar_name_text(snapshot, group)}",
             hint="To create a group, pass create={uid: name}.",
             cli_hint="To create a group, pass its uid to --group and its name to --create.",
             close=error.close,
         ) from None
+
+
+def _similar_name_text(snapshot: Snapshot, group: object) -> str:
+    """Return a sentence about an existing group whose name looks the same as an unknown name, or an empty string."""
+    if not isinstance(group, str):
+        return ""
+    keys = comparison_keys(group)
+    for uid, name in snapshot.matrix.names_by_uid.items():
+        if keys & comparison_keys(name):
+            difference = describe_difference(group, name)
+            return f" The name of group {uid} is {name!r}, which looks the same. The difference is {difference}."
+    return ""

@@ -276,8 +276,8 @@ def _count_planned(plan: Plan, subject: Subject) -> int:
 
 
 def _count_unplanned(plan: Plan, subject: Subject) -> int:
-    """Count how often the customer occurs in the excluded changes and the purpose of a plan."""
-    n = subject.count_in(plan.purpose)
+    """Count how often the customer occurs in the excluded changes, the purpose, and the notes of a plan."""
+    n = subject.count_in(plan.purpose) + sum(subject.count_in(note.message) for note in plan.notes)
     for excluded in plan.excluded_changes:
         n += (excluded.customer_uid == subject.uid) + subject.count_in(excluded.note)
     return n

@@ -115,7 +115,7 @@ def _erase_from_decision(entry: dict[str, Any], match: FileMatch, subject: Subje
 
 
 def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Remove the customer from the excluded changes and the purpose of a plan."""
+    """Remove the customer from the excluded changes, the purpose, and the notes of a plan."""
     plan = read_plan(match.path)
     excluded = tuple(
         replace(change, note=subject.redact(change.note))
@@ -125,7 +125,13 @@ def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
     reverts = plan.reverts
     if match.plan_digests:
         reverts = TOMBSTONE_PREFIX
-    rewritten = replace(plan, excluded_changes=excluded, reverts=reverts, purpose=subject.redact(plan.purpose))
+    rewritten = replace(
+        plan,
+        excluded_changes=excluded,
+        reverts=reverts,
+        purpose=subject.redact(plan.purpose),
+        notes=tuple(replace(note, message=subject.redact(note.message)) for note in plan.notes),
+    )
     return {match.path: rewritten.save(match.path)}
 
 
@@ -264,6 +270,7 @@ def _pseudonymize_plan(plan: Plan, subject: Subject, tombstone: str) -> Plan:
         ),
         reverts=TOMBSTONE_PREFIX if plan.reverts else None,
         purpose=subject.redact(plan.purpose, tombstone),
+        notes=tuple(replace(note, message=subject.redact(note.message, tombstone)) for note in plan.notes),
         stored_facts=facts,
     )
 

@@ -10,6 +10,7 @@ from frgroups.internals.html import render_page
 from frgroups.plan.finding import Finding
 from frgroups.plan.limit_overrides import relaxed_limits
 from frgroups.plan.plan import Plan
+from frgroups.plan.plan_summary import mode_sentences
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.decision_record import changes_key
@@ -109,7 +110,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
 
 
 def _introduction(plan: Plan) -> list[str]:
-    paragraphs = [customers_sentence(plan), moves_sentences(plan)]
+    paragraphs = [customers_sentence(plan), " ".join(mode_sentences(plan)), moves_sentences(plan)]
     if plan.purpose:
         paragraphs.insert(0, f"Purpose: {plan.purpose}")
     return [paragraph for paragraph in paragraphs if paragraph]

@@ -37,6 +37,7 @@ OPEN = fg.Limits(
     removals_per_group=None,
     removal_share=None,
     removals_total=None,
+    removal_share_total=None,
     emptied_groups=None,
     additions_per_group=None,
     additions_total=None,
@@ -643,7 +644,7 @@ def test_server_unavailable_during_run(world):
     with world.client(retry=RetryPolicy(max_attempts=1), writable=True) as client:
         plan = plan_for(client, {"vip": PEOPLE})
         world.misbehave(
-            Fault("cut_after", method="PUT"), Fault("status", method="GET", skip=1, times=None, status=503)
+            Fault("cut_after", method="PUT"), Fault("status", method="GET", skip=2, times=None, status=503)
         )
 
         receipt = apply(client, plan)
@@ -659,7 +660,7 @@ def test_creation_without_response(world):
     with world.client(retry=RetryPolicy(max_attempts=1), writable=True) as client:
         plan = plan_for(client, {"new": ["c001"]}, create={"new": "New"})
         world.misbehave(
-            Fault("status_after", method="POST", status=502), Fault("status", method="GET", skip=1, status=503)
+            Fault("status_after", method="POST", status=502), Fault("status", method="GET", skip=2, status=503)
         )
 
         receipt = apply(client, plan)

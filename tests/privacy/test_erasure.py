@@ -37,7 +37,9 @@ from frgroups.privacy.text_search import Subject, compile_word_pattern, count_in
 from frgroups.review.decision_record import changes_key
 from frgroups.store.manifest import list_stored_snapshots
 
-OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
+OPEN = fg.Limits(
+    removals_per_group=None, removal_share=None, removals_total=None, removal_share_total=None, emptied_groups=None
+)
 HOST = "https://api.example"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 COLUMNS = {"kind": "str", "path": "str", "tenant_uid": "str", "action": "str", "n": "int64", "note": "str"}
