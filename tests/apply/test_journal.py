@@ -16,14 +16,7 @@ from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import sample_snapshot
 
 LINES = [
-    (
-        "start",
-        {
-            "digest": "d" * 64,
-            "planned_at": "2026-11-23T12:00:00+00:00",
-            "approval": {"how": "digest", "by": "", "at": ""},
-        },
-    ),
+    ("start", {"digest": "d" * 64, "planned_at": "2026-11-23T12:00:00+00:00", "approval": {"how": "digest"}}),
     ("observed", {"group": "vip", "add": ["c-1"], "remove": ["c-9"], "n_members": 3}),
     ("intent", {"create": True, "group": "bw", "name": "Black Week"}),
     ("outcome", {"create": True, "group": "bw", "result": "accepted", "message": ""}),
