@@ -417,9 +417,9 @@ def run_in_a_terminal(sandbox, home, monkeypatch, *, personal):
         ["doctor", "--tenant", "no"],
         ["status", "--all", "--html", str(home / "status.html")],
         ["status", "--json"],
-        ["sizes", "--csv", str(home / "sizes.csv")],
-        ["overlap"],
-        ["changes", "--customers"],
+        ["table", "group_sizes", "--csv", str(home / "sizes.csv")],
+        ["table", "overlap_pairs"],
+        ["table", "membership_changes"],
         ["who", "c1"],
         ["who", "c1", "--json"],
     ):

@@ -134,8 +134,11 @@ def commands():
 
 
 def option_names(command):
-    """Return the names of a command's options."""
-    return {"--help", *(name for param in command.params for name in param.opts)}
+    """Return the names of the options of a command and of its subcommands."""
+    names = {"--help", *(name for param in command.params for name in param.opts)}
+    if command.name == "table":
+        names |= {name for table in command.commands.values() for name in option_names(table)}
+    return names
 
 
 def options_in(text):

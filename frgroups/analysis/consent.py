@@ -94,7 +94,9 @@ def _build_channel(snapshot: Snapshot, name: str, consent: Consent | None) -> Ch
     if len(column) and column.isna().all():
         raise InputError(
             f"The snapshot has no contact points for the channel {name}, because the column {column.name} is "
-            f"empty for all {len(column):,} customers. Pass customers with this column to fg.snapshot_from_frames."
+            f"empty for all {len(column):,} customers.",
+            hint="Pass customers with this column to fg.snapshot_from_frames.",
+            cli_hint="",
         )
     contact = column.fillna(False).to_numpy(dtype=np.bool_)
     if consent is None:
@@ -125,13 +127,15 @@ def _select_consent(
         return matches[0]
     if not len(snapshot.customers):
         return None
-    choices = "No customer has a consent."
+    choices, hint, cli_hint = "No customer has a consent.", "", ""
     if consents:
         described = [
             f"{consent.name!r} (uid {consent.uid}, given by {int(consent.given.sum()):,})" for consent in consents
         ]
-        choices = f"The available consents are {format_list(described)}. Pass consent={{{channel!r}: uid or name}}."
-    raise InputError(f"{problem} {choices}")
+        choices = f"The available consents are {format_list(described)}."
+        hint = f"Pass consent={{{channel!r}: uid or name}}."
+        cli_hint = f"Pass --consent {channel}=UID, where UID is the uid or the name of the consent."
+    raise InputError(f"{problem} {choices}", hint=hint, cli_hint=cli_hint)
 
 
 def mentioned_channels(text: str) -> list[str]:

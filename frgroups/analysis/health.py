@@ -21,6 +21,7 @@ from frgroups.snapshot.snapshot import Snapshot
 
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
 _COLUMNS = dict.fromkeys(HealthFinding._fields, "str") | {"n": "int64", "owner": "str"}
+_CLI_ACTION = "cli_action"
 
 
 def health_report(
@@ -109,6 +110,27 @@ def health_report(
     >>> report["evidence"][0]
     'All 2 members of VIP are also members of All members (250 members).'
     """
+    return _report(snapshot, register, min_jaccard, tiny).drop(columns=_CLI_ACTION)
+
+
+def health_report_in_cli(
+    snapshot: Snapshot, *, register: pd.DataFrame | None = None, min_jaccard: float = 0.9, tiny: int = 5
+) -> pd.DataFrame:
+    """
+    Return the result of `health_report` with suggested actions that contain commands instead of Python code.
+
+    Examples
+    --------
+    >>> list(health_report_in_cli(sample_snapshot())) == list(health_report(sample_snapshot()))
+    True
+    """
+    table = _report(snapshot, register, min_jaccard, tiny)
+    actions = table[_CLI_ACTION].fillna(table["suggested_action"])
+    return table.assign(suggested_action=actions).drop(columns=_CLI_ACTION)
+
+
+def _report(snapshot: Snapshot, register: pd.DataFrame | None, min_jaccard: float, tiny: int) -> pd.DataFrame:
+    """Return the table of findings, with the additional column `cli_action`."""
     check_type(snapshot, Snapshot, "snapshot")
     check_share(min_jaccard, "min_jaccard")
     check_number(tiny, "tiny", at_least=0, whole=True)

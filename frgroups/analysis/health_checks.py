@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Container, Iterator
 from typing import Literal, NamedTuple
 
@@ -22,7 +23,12 @@ _YEAR = re.compile(r"(?<!\d)20\d\d(?!\d)")
 
 
 class HealthFinding(NamedTuple):
-    """A row of the `health_report` table. The fields are the columns of the table, except for the owner."""
+    """
+    A row of the `health_report` table. The fields are the columns of the table, except for the owner.
+
+    The field `cli_action` replaces the suggested action on the command line if that action contains Python code. None
+    means that the same text is suitable for both.
+    """
 
     severity: Severity
     finding: str
@@ -33,6 +39,7 @@ class HealthFinding(NamedTuple):
     n: int
     evidence: str
     suggested_action: str
+    cli_action: str | None = None
 
 
 def check_first(groups: str, next_step: str) -> str:
@@ -50,6 +57,54 @@ def check_first(groups: str, next_step: str) -> str:
 def removal_step(uid: str) -> str:
     """Return an instruction to remove all members of a group. It ends with a call that creates the plan."""
     return f"If the group is no longer needed, plan the removal of its members: {plan_call(uid, '')}"
+
+
+def removal_step_in_cli(uid: str) -> str:
+    """Return an instruction to remove all members of a group. It ends with a command that creates the plan."""
+    return f"If the group is no longer needed, plan the removal of its members: {plan_command(uid, quote_uid(uid))}"
+
+
+def duplicate_action_in_cli(group_a: str, group_b: str) -> str:
+    """Return the suggested action for two groups with the same members, with a command that empties `group_b`."""
+    command = plan_command(group_b, quote_uid(group_b))
+    return check_first(
+        f"{group_a} or {group_b}", f"If {group_b} is not used, plan the removal of its members: {command}"
+    )
+
+
+def near_duplicate_action_in_cli(group_a: str, group_b: str) -> str:
+    """Return the suggested action for two groups with similar members, with a command for each group."""
+    commands = [plan_command(uid, quote_uid(other), "add") for uid, other in ((group_a, group_b), (group_b, group_a))]
+    return check_first(
+        f"{group_a} or {group_b}",
+        f"To give both groups the same members, create two plans: {' && '.join(commands)}",
+    )
+
+
+def plan_command(uid: str, expression: str, mode: str = "remove") -> str:
+    r"""
+    Return a command that creates a plan for the customers whom a group expression selects.
+
+    Examples
+    --------
+    >>> plan_command("vip", "'vip' - 'staff'", "mirror")
+    'frgroups plan --group vip --members "\'vip\' - \'staff\'" --mode mirror'
+    """
+    return f"frgroups plan --group {quote_word(uid)} --members {quote_word(expression)} --mode {mode}"
+
+
+def quote_word(text: str) -> str:
+    r"""
+    Quote a word of a command line if it contains special characters.
+
+    Examples
+    --------
+    >>> quote_word("vip"), quote_word("'vip' - 'staff'"), quote_word("two words")
+    ('vip', '"\'vip\' - \'staff\'"', "'two words'")
+    """
+    if "'" in text and not re.search(r'["$`\\!]', text):
+        return f'"{text}"'
+    return shlex.quote(text)
 
 
 def find_unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
@@ -76,6 +131,7 @@ def find_unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
             row.n_rows,
             evidence,
             f"Read the group again: snapshot = fg.refresh_groups(client, snapshot, [{row.customer_group_uid!r}])",
+            "Load the tenant again: frgroups load",
         )
 
 
@@ -136,7 +192,8 @@ def find_old_years(snapshot: Snapshot, dated: Container[str]) -> Iterator[Health
                 f"{name} has {pluralize(n, 'member')} in {this_year}, but the name of the group contains a past year."
             )
             action = check_first(uid, removal_step(uid))
-            yield HealthFinding("low", "old_year", uid, name, None, None, n, evidence, action)
+            cli_action = check_first(uid, removal_step_in_cli(uid))
+            yield HealthFinding("low", "old_year", uid, name, None, None, n, evidence, action, cli_action)
 
 
 def plan_call(uid: str, expression: str, mode: str = "mirror") -> str:
@@ -159,8 +216,10 @@ def plan_call(uid: str, expression: str, mode: str = "mirror") -> str:
 
 
 def with_register_argument(finding: HealthFinding) -> HealthFinding:
-    """Add the argument `register` to the plan call in a suggested action, so that the register limits apply."""
-    action = finding.suggested_action
+    """Add the register to the plan call and to the command in a suggested action, so that its limits apply."""
+    action, cli_action = finding.suggested_action, finding.cli_action
+    if cli_action is not None and "frgroups plan " in cli_action:
+        finding = finding._replace(cli_action=f"{cli_action} --register FILE")
     if "fg.plan_memberships(" not in action:
         return finding
     return finding._replace(suggested_action=f"{action.removesuffix(')')}, register=register)")
@@ -196,9 +255,9 @@ def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> 
             f"{row.group_a} or {row.group_b}",
             f"If {row.group_b} is not used, plan the removal of its members: {plan_call(row.group_b, '')}",
         )
-        yield HealthFinding(
-            "high", "duplicate", row.group_b, row.name_b, row.group_a, row.name_a, row.n_both, evidence, action
-        )
+        cli_action = duplicate_action_in_cli(row.group_a, row.group_b)
+        names = (row.group_b, row.name_b, row.group_a, row.name_a)
+        yield HealthFinding("high", "duplicate", *names, row.n_both, evidence, action, cli_action)
     # If several groups have the same members, near duplicates are reported only for the first of these groups.
     copies = set(same["group_b"])
     near = pairs[(pairs["jaccard"] < 1) & ~pairs["group_a"].isin(copies) & ~pairs["group_b"].isin(copies)]
@@ -214,9 +273,9 @@ def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> 
             f"fg.plan_memberships(snapshot, dict.fromkeys({[row.group_a, row.group_b]}, "
             f"fg.members(snapshot, {f'{quote_uid(row.group_a)} | {quote_uid(row.group_b)}'!r})))",
         )
-        yield HealthFinding(
-            "medium", "near_duplicate", row.group_a, row.name_a, row.group_b, row.name_b, row.n_both, evidence, action
-        )
+        cli_action = near_duplicate_action_in_cli(row.group_a, row.group_b)
+        names = (row.group_a, row.name_a, row.group_b, row.name_b)
+        yield HealthFinding("medium", "near_duplicate", *names, row.n_both, evidence, action, cli_action)
 
 
 def _find_subsets(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[HealthFinding]:

@@ -237,6 +237,7 @@ class RegionCounts:
             raise InputError(
                 f"The selected groups have more than {_MAX_INCLUSIVE:,} inclusive combinations.",
                 hint="Pass top= to limit the number of combinations, or select fewer groups.",
+                cli_hint="Select fewer groups with --group.",
             )
         sets = candidates[:top]
         is_covered = np.zeros(len(self.n), dtype=np.bool_)

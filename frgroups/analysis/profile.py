@@ -229,8 +229,9 @@ def compare_groups(
         if inside.any() and not (inside & ~others).any():
             raise InputError(
                 f"`{name}` must contain customers who are not in the other group, but all "
-                f"{int(inside.sum()):,} customers are in the other group. To compare a group with the rest of a "
-                "larger group, use group_profile(snapshot, a, versus=b)."
+                f"{int(inside.sum()):,} customers are in the other group.",
+                hint="To compare a group with the rest of a larger group, use group_profile(snapshot, a, versus=b).",
+                cli_hint="To compare a group with the rest of a larger group, run frgroups table group_profile.",
             )
     selected = customer_attributes(snapshot, attributes, excluded_groups=_group_uids(snapshot, a, b))
     return _build_profile(selected, _Sides(in_a & ~in_b, in_b & ~in_a), min_count, top)

@@ -13,8 +13,11 @@ from frgroups.analysis.health_checks import (
     Severity,
     check_first,
     plan_call,
+    plan_command,
     quote_uid,
+    quote_word,
     removal_step,
+    removal_step_in_cli,
 )
 from frgroups.analysis.overlap import overlap_pairs
 from frgroups.analysis.register import has_ended, has_started
@@ -77,7 +80,8 @@ def _find_groups_out_of_period(snapshot: Snapshot, known: pd.DataFrame) -> Itera
             f"but the group has {pluralize(row.n, 'member')}."
         )
         action = check_first(uid, removal_step(uid))
-        yield HealthFinding("high", "ended", uid, row.name, None, None, row.n, evidence, action)
+        cli_action = check_first(uid, removal_step_in_cli(uid))
+        yield HealthFinding("high", "ended", uid, row.name, None, None, row.n, evidence, action, cli_action)
     for row in iter_rows(known[~has_started(known, snapshot.taken_at) & has_members]):
         uid = row.customer_group_uid
         evidence = (
@@ -107,9 +111,12 @@ def _find_shared_tiers(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[Heal
                 f"To create a plan that keeps these customers only in {keep}: "
                 f"{plan_call(leave, f'{quote_uid(leave)} - {quote_uid(keep)}')}",
             )
-            yield HealthFinding(
-                "high", "two_tiers", row.group_a, row.name_a, row.group_b, row.name_b, n, evidence, action
+            cli_action = check_first(
+                f"{row.group_a} or {row.group_b}",
+                f"To create a plan that keeps these customers only in {keep}: {plan_command(leave, quote_uid(keep))}",
             )
+            names = (row.group_a, row.name_a, row.group_b, row.name_b)
+            yield HealthFinding("high", "two_tiers", *names, n, evidence, action, cli_action)
 
 
 def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
@@ -135,7 +142,16 @@ def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[Healt
                 "To create a plan that removes these members: "
                 f"fg.plan_memberships(snapshot, fg.segment(snapshot, {{{uid!r}: {rule!r}}}), mode='keep_only')",
             )
-            yield HealthFinding("medium", "wrong_type", uid, row.name, None, None, n_other, evidence, action)
+            option = quote_word(f"{uid}={rule}")
+            cli_action = check_first(
+                uid,
+                "To create a plan that removes these members, write the other customers to a file and plan with it: "
+                f"frgroups table segment --rule {option} --csv stay.csv && "
+                f"frgroups plan --group {quote_word(uid)} --list stay.csv --mode keep_only",
+            )
+            yield HealthFinding(
+                "medium", "wrong_type", uid, row.name, None, None, n_other, evidence, action, cli_action
+            )
 
 
 def _find_shadowed_campaigns(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:

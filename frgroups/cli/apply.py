@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from frgroups.cli.command import ExclusiveOption, command
+from frgroups.cli.command_ending import keep_result
 from frgroups.cli.options import journal_option, json_option, limit_option, tenant_option
 from frgroups.cli.output import print_json_line, print_message, print_text
 from frgroups.cli.types import FILE, NONEMPTY_TEXT
@@ -254,6 +255,7 @@ def _apply_file(
         if as_json:
             print_json_line(unsent_line(file, "failed", code_of(error), error.cli_text))
         raise
+    keep_result(receipt_exit_code(receipt), receipt.summary())
     if as_json:
         print_json_line(result_line(path, receipt))
     else:

@@ -13,6 +13,7 @@ from frgroups.apply.interrupts import deferred_interrupt
 from frgroups.apply.plan_checks import check_limits
 from frgroups.apply.receipt import Receipt
 from frgroups.cli.apply_result import result_line, unsent_line
+from frgroups.cli.command_ending import keep_result
 from frgroups.cli.inputs import open_client
 from frgroups.cli.output import print_error, print_json_line, print_text
 from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlockedError
@@ -51,6 +52,7 @@ def apply_queue(policy: Policy | None, tenant: str | None, journal: Path | None,
                 break
             line = _apply_queued(client, queued, policy, journal, stop)
             codes.append(line["exit_code"])
+            keep_result(worst(codes), _result_text(line))
             if as_json:
                 print_json_line(line, flush=True)
             else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -12,17 +11,22 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from frgroups.cli.command_ending import (
+    USAGE_EXIT_CODE,
+    end_after_closed_pipe,
+    report_error,
+    report_failure,
+    report_usage_error,
+    termination_as_interrupt,
+)
 from frgroups.cli.command_table import COMMAND_HELP, CommandEntry
-from frgroups.cli.output import QUIET, print_error
+from frgroups.cli.output import LOG, QUIET, log_format
 from frgroups.errors import FrgroupsError, UsageError
 from frgroups.internals.exit_codes import code_of
 from frgroups.internals.suggestions import did_you_mean
 
-USAGE_EXIT_CODE = 64
 HELP_NAMES = {"help_option_names": ["-h", "--help"], "show_default": True}
-_LOG = "frgroups.log"
 _VERBOSE = "frgroups.verbose"
-_RESUME = " The journal records the requests that were sent. To resume, run the same command again."
 
 
 class LazyGroup(click.Group):
@@ -56,7 +60,7 @@ class LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments that precede the command name."""
-        with _usage_errors_of(ctx):
+        with usage_errors_of(ctx):
             return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click API
@@ -191,7 +195,7 @@ class FrgroupsCommand(click.Command):
         The error for a renamed option contains the current name of the option.
         """
         try:
-            with _usage_errors_of(ctx):
+            with usage_errors_of(ctx):
                 rest = super().parse_args(ctx, self._checked_values(ctx, args))
         except click.NoSuchOption as error:
             replacement = self._renamed.get(error.option_name)
@@ -257,22 +261,19 @@ class FrgroupsCommand(click.Command):
 
     def _run(self, ctx: click.Context) -> int:
         try:
-            with _log_to_stderr(ctx):
+            with termination_as_interrupt(), _log_to_stderr(ctx):
                 exit_code = int(super().invoke(ctx) or 0)
-            sys.stdout.flush()
+                sys.stdout.flush()
         except UsageError:
             raise
         except FrgroupsError as error:
-            print_error(f"{ctx.command_path}: {error.cli_text}")
-            return code_of(error)
+            code = code_of(error)
+            report_error(error, code, ctx)
+            return code
         except BrokenPipeError:
-            discard_output()
-            return 1
-        except OSError as error:
-            print_error(f"{ctx.command_path}: {_os_error_text(error)}.{_resume_text(ctx)}")
-            return 1
-        except KeyboardInterrupt:
-            print_error(f"{ctx.command_path}: interrupted.{_resume_text(ctx)}")
+            return end_after_closed_pipe(ctx)
+        except (OSError, KeyboardInterrupt) as error:
+            report_failure(error, ctx)
             return 1
         return exit_code
 
@@ -357,12 +358,6 @@ def log_options() -> list[click.Parameter]:
     return [log, verbose, quiet]
 
 
-def log_format(ctx: click.Context) -> str | None:
-    """Return the value of `--log`, or None if the option is not set."""
-    value = ctx.meta.get(_LOG)
-    return None if value is None else str(value)
-
-
 def verbosity(ctx: click.Context) -> int:
     """Return the number of `-v` options."""
     return int(ctx.meta.get(_VERBOSE, 0))
@@ -370,7 +365,7 @@ def verbosity(ctx: click.Context) -> int:
 
 def _store_log_format(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
     if value is not None:
-        ctx.meta[_LOG] = value
+        ctx.meta[LOG] = value
 
 
 def _store_verbosity(ctx: click.Context, _: click.Parameter, value: int) -> None:
@@ -408,33 +403,8 @@ def write_verbatim(formatter: click.HelpFormatter, heading: str, text: str) -> N
             formatter.write(f"{indent}{line}\n")
 
 
-def report_usage_error(message: str, ctx: click.Context | None) -> None:
-    """Print a usage error to stderr: the usage line, the message, and a reference to --help."""
-    path = "frgroups"
-    if ctx is not None:
-        path = ctx.command_path
-        print_error(ctx.get_usage())
-    print_error(f"{path}: {message}")
-    print_error(f"Try '{path} --help' for more information.")
-
-
-def discard_output() -> None:
-    """
-    Discard the buffered output of closed pipes.
-
-    The interpreter flushes stdout and stderr when it exits, which would fail if the reader has closed the pipe.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, stream.fileno())
-            os.close(null)
-
-
 @contextmanager
-def _usage_errors_of(ctx: click.Context) -> Iterator[None]:
+def usage_errors_of(ctx: click.Context) -> Iterator[None]:
     """Add the click context to usage errors that the parser raises without a context."""
     try:
         yield
@@ -455,14 +425,3 @@ def _similar_options(name: str, ctx: click.Context) -> list[str]:
 
 def _option_usage(option: click.Option, ctx: click.Context) -> str:
     return f"{option.opts[-1]} {option.make_metavar(ctx)}"
-
-
-def _os_error_text(error: OSError) -> str:
-    text = str(error.strerror or error)
-    if error.filename:
-        return f"{error.filename}: {text}"
-    return text
-
-
-def _resume_text(ctx: click.Context) -> str:
-    return _RESUME if ctx.info_name == "apply" else ""

@@ -43,10 +43,8 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("status", "load:status", "Show the age, verdict, and size of the newest snapshots"),
     ),
     "Analyze a stored snapshot": (
-        CommandEntry("sizes", "analyze:sizes", "Show the number of members of each group"),
-        CommandEntry("overlap", "analyze:overlap", "Show the pairs of groups with the largest overlap"),
+        CommandEntry("table", "table:table", "Show or export a table of sizes, overlaps, or changes"),
         CommandEntry("health", "analyze:health", "Show problems found in the groups and suggested actions"),
-        CommandEntry("changes", "analyze:changes", "Show which groups changed between two snapshots"),
         CommandEntry("who", "who:who", "Show a customer's groups and the plans that changed them"),
     ),
     "Plan, review, and apply changes": (
@@ -77,4 +75,9 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
     ),
 }
 COMMAND_HELP = {entry.name: entry.help for entries in SECTIONS.values() for entry in entries}
-RENAMED_COMMANDS = {"forget": "erase-customer"}
+RENAMED_COMMANDS = {
+    "forget": "erase-customer",
+    "sizes": "table group_sizes",
+    "overlap": "table overlap_pairs",
+    "changes": "table group_changes",
+}

@@ -6,7 +6,8 @@ import click
 from click.shell_completion import get_completion_class, shell_complete
 
 from frgroups.cli.command import command
-from frgroups.cli.output import print_data
+from frgroups.cli.options import json_option
+from frgroups.cli.output import print_data, print_json_line
 
 # The completion script sets this variable to request completions.
 COMPLETE_VARIABLE = "_FRGROUPS_COMPLETE"
@@ -21,13 +22,18 @@ SHELLS = ("bash", "zsh", "fish")
     "~/.config/fish/completions/frgroups.fish.",
 )
 @click.argument("shell", type=click.Choice(SHELLS))
-def completion(shell: str) -> int:
+@json_option("Print the script in a JSON object.")
+def completion(shell: str, as_json: bool) -> int:
     """Print the completion script for a shell."""
     completion_class = get_completion_class(shell)
     if completion_class is None:
         raise click.UsageError(f"Completion is not available for the shell {shell}.")
     root = click.get_current_context().find_root().command
-    print_data(completion_class(root, {}, "frgroups", COMPLETE_VARIABLE).source())
+    script = completion_class(root, {}, "frgroups", COMPLETE_VARIABLE).source()
+    if as_json:
+        print_json_line({"shell": shell, "script": script})
+    else:
+        print_data(script)
     return 0
 
 

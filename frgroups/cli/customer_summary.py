@@ -47,6 +47,8 @@ class CustomerSummary:
         Changes sent by plans before the snapshot that no stored snapshot shows.
     since
         Changes sent by plans after the snapshot.
+    unreadable_journals
+        Journals that cannot be read. The plans in these journals are unknown.
     """
 
     snapshot: Snapshot
@@ -55,6 +57,7 @@ class CustomerSummary:
     history: list[dict[str, Any]]
     unseen: list[Cause]
     since: list[Cause]
+    unreadable_journals: list[Path]
 
 
 def read_summary(
@@ -84,9 +87,10 @@ def read_summary(
     history = customer_history(uid, cache=cache, tenant_uid=tenant_uid, base_url=base_url, journal=journal)
     history = history[history["before"] <= snapshot.taken_at]
     groups = snapshot.matrix.groups_of(uid)
-    causes = []
+    causes: list[Cause] = []
+    unreadable: list[Path] = []
     if not is_tombstone(uid):
-        causes = change_causes(uid, tenant_uid, base_url, journal)
+        causes = change_causes(uid, tenant_uid, base_url, journal, unreadable=unreadable)
     rows = [{str(name): value for name, value in row.items()} for row in history.to_dict("records")]
     explained = {(row["customer_group_uid"], row["applied_at"]) for row in rows}
     since = [cause for cause in causes if cause.until > snapshot.read_until]
@@ -96,9 +100,9 @@ def read_summary(
     if history.empty and not causes and uid not in set(snapshot.customers["customer_uid"]):
         raise SnapshotNotFoundError(
             f"No stored snapshot of {snapshot.tenant_uid} contains the customer {safe_repr(uid)}. Check the uid. For "
-            "an external id, pass --by external_id. Snapshots do not contain customers who were never in a group."
+            "an external id, pass --ids external_id. Snapshots do not contain customers who were never in a group."
         )
-    return CustomerSummary(snapshot, uid, groups, rows, unseen, since)
+    return CustomerSummary(snapshot, uid, groups, rows, unseen, since, unreadable)
 
 
 def _customer_uid(snapshot: Snapshot, customer_id: str, id_type: str) -> str:
@@ -133,6 +137,7 @@ def summary_values(summary: CustomerSummary) -> dict[str, Any]:
         "history": to_jsonable(summary.history),
         "unseen": [to_jsonable(asdict(cause)) for cause in summary.unseen],
         "since": [to_jsonable(asdict(cause)) for cause in summary.since],
+        "unreadable_journals": list(map(str, summary.unreadable_journals)),
     }
 
 
@@ -140,15 +145,18 @@ def summary_text(summary: CustomerSummary) -> str:
     """Format a summary as text with several lines."""
     lines = [*_group_lines(summary), ""]
     if summary.history:
-        lines.append("Changes in the stored snapshots (UTC):")
+        lines.append("Changes in the stored snapshots up to this snapshot (UTC):")
     else:
         lines.append("The stored snapshots contain no group memberships of this customer.")
     for row in summary.history:
         lines.append(f"  {_change_text(row)}")
-        lines += [f"    {line}" for line in _cause_lines(row)]
+        lines += [f"    {line}" for line in _cause_lines(row, n_unreadable=len(summary.unreadable_journals))]
     names = summary.snapshot.matrix.names_by_uid
     lines += _plan_lines("Changes sent by plans that are not visible in a stored snapshot:", summary.unseen, names)
     lines += _plan_lines("Changes sent by plans after this snapshot:", summary.since, names)
+    if summary.unreadable_journals:
+        lines += ["", "These journals cannot be read, so the plans in them are missing from this list:"]
+        lines += [f"  {path}" for path in summary.unreadable_journals]
     return "\n".join(lines)
 
 
@@ -211,7 +219,7 @@ def _change_text(row: dict[str, Any]) -> str:
     return f"{row['change']} {group} {format_day_span(row['after'], row['before'])}.{note}"
 
 
-def _cause_lines(row: dict[str, Any]) -> list[str]:
+def _cause_lines(row: dict[str, Any], *, n_unreadable: int) -> list[str]:
     lines = []
     if row["verdict"] in _VERDICT_NOTES:
         lines.append(_VERDICT_NOTES[row["verdict"]])
@@ -223,6 +231,9 @@ def _cause_lines(row: dict[str, Any]) -> list[str]:
     if row["change"] == "was in":
         return lines
     if pd.isna(row["planned_at"]):
+        if n_unreadable:
+            journals = f"{pluralize(n_unreadable, 'journal')} of this data folder cannot be read"
+            return [*lines, f"It is unknown whether a plan caused this change, because {journals}."]
         return [*lines, "No plan that was applied from this data folder caused this change."]
     digest = None if pd.isna(row["plan_digest"]) else row["plan_digest"]
     reverted = ""

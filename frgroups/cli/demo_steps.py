@@ -1,4 +1,4 @@
-"""Run the demo: load, analyze, plan, review, apply, verify, and undo in a local sample tenant."""
+"""Run the demo: load, analyze, plan, review, apply, verify, and undo in a local tenant (sandbox)."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ GROUP, NAME = "black_week_vip", "Black Week VIP"
 AUDIENCE = "VIP & loyalty - staff"
 
 
-def run_demo(*, customers: int = 20_000) -> int:
-    """Run the demo with this number of customers, print each step, and return the exit code."""
+def run_demo(*, customers: int = 20_000) -> list[Path]:
+    """Run the demo with this number of customers, print each step, and return the created files."""
     from frgroups.sandbox.sandbox import Sandbox
 
     started = time.monotonic()
     folder = data_subdir("demo")
     shutil.rmtree(folder, ignore_errors=True)
-    _print_title(f"1. Start a local sample tenant with {customers:,} customers")
+    _print_title(f"1. Start a local tenant (sandbox) with {customers:,} customers")
     with Sandbox(customers=customers, process=True, days_ago=30) as sandbox, sandbox.client(writable=True) as client:
         print_text(client.check())
         before = _load(client, folder)
@@ -53,11 +53,12 @@ def run_demo(*, customers: int = 20_000) -> int:
         print_text(f"{again}\n{again.summary()}")
         _undo(client, receipt, folder)
     _print_title(f"10. Done in {time.monotonic() - started:.0f} s. Created files")
-    for path in sorted(folder.iterdir()):
+    files = sorted(folder.iterdir())
+    for path in files:
         print_text(f"  {path}")
     print_text(f"\nTo see the page that a reviewer approves, open {folder / 'black_week_vip.html'} in a browser.")
     print_text("To continue in JupyterLab, run frgroups notebooks. For all commands, run frgroups --help.")
-    return 0
+    return files
 
 
 def _load(client: Client, folder: Path) -> Snapshot:

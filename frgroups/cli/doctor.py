@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import click
 
-from frgroups.cli.command import command
-from frgroups.cli.options import tenant_option
-from frgroups.cli.output import print_text
+from frgroups.cli.command import command, verbosity
+from frgroups.cli.options import json_option, tenant_option
+from frgroups.cli.output import print_json_line, print_text
 
 
-@command("doctor", example="frgroups doctor")
+@command(
+    "doctor",
+    example="frgroups doctor",
+    more="The exit code is 0 if no check finds a problem, and otherwise 1. With -v, the command also prints the "
+    "versions of the installed packages.",
+)
 @tenant_option
 @click.option(
     "--probe-writes",
@@ -17,35 +22,36 @@ from frgroups.cli.output import print_text
     help="Test how the server handles writes, using a temporary group. Allowed only on stage and in a local tenant "
     "(sandbox). The result is stored for frgroups apply.",
 )
-def doctor(tenant: str | None, probe_writes: bool) -> int:
-    """Print the versions, the data folder, the connection, and the suppression list."""
-    from frgroups.api.environments import environment_label
-    from frgroups.apply.write_capabilities import stored_capabilities
-    from frgroups.apply.write_probe import probe_writes as run_probe
-    from frgroups.cli.inputs import open_client
+@json_option("Print the checks as one JSON object.")
+def doctor(tenant: str | None, probe_writes: bool, as_json: bool) -> int:
+    """Print whether the installation and the connection work, the problems, and the checks."""
+    from frgroups.cli.doctor_checks import run_checks
     from frgroups.internals.formatting import pluralize
-    from frgroups.internals.html import Card
-    from frgroups.internals.paths import home
-    from frgroups.internals.versions import show_versions
-    from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
+    from frgroups.internals.versions import installed_versions
 
-    show_versions()
-    print_text(f"data folder  {home()}")
-    with open_client(tenant, writable=probe_writes) as client:
-        check = client.check()
-        facts = check.facts
-        if probe_writes:
-            facts["Write access"] = "tested by the probe below"
-        print_text(Card("Check", facts, mark=environment_label(check.base_url)).text())
-        capabilities = stored_capabilities(client.tenant_uid, client.base_url)
-        if probe_writes:
-            capabilities = run_probe(client)
-        path = suppression_list_path(client)
-        n_suppressed = len(suppressed_customers(client))
-    suppressed = f"{pluralize(n_suppressed, 'customer')}, from {path}"
-    if not path.exists():
-        suppressed = f"none; expected at {path}"
-    print_text(f"suppression list   {suppressed}")
-    if capabilities:
-        print_text(capabilities)
-    return 0
+    checks = run_checks(tenant, probe_writes=probe_writes)
+    problems = [check for check in checks if check.ok is False]
+    n_checked = sum(check.ok is not None for check in checks)
+    exit_code = 1 if problems else 0
+    verdict = "PROBLEM" if problems else "OK"
+    if as_json:
+        rows = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks]
+        print_json_line({"verdict": verdict, "ok": not problems, "rows": rows, "versions": installed_versions()})
+        return exit_code
+    print_text(f"{verdict}: {pluralize(n_checked, 'check')}, {pluralize(len(problems), 'problem')}")
+    for check in problems:
+        print_text(f"\n{check.name}: {check.detail}")
+    width = max(len(check.name) for check in checks)
+    print_text()
+    for check in checks:
+        state = {True: "ok", False: "PROBLEM", None: "-"}[check.ok]
+        detail = "see above" if check.ok is False else check.detail
+        lines = detail.splitlines()
+        print_text(f"{state:<7}  {check.name:<{width}}  {lines[0]}")
+        for line in lines[1:]:
+            print_text(f"{'':<{width + 9}}  {line}")
+    if verbosity(click.get_current_context()):
+        print_text()
+        for name, version in installed_versions().items():
+            print_text(f"{name:<12} {version}")
+    return exit_code

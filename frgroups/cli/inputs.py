@@ -19,6 +19,7 @@ from frgroups.cli.options import SnapshotSelection
 from frgroups.cli.output import print_message
 from frgroups.errors import InputError, SnapshotNotFoundError
 from frgroups.internals.formatting import pluralize
+from frgroups.load.tenant_status import never_loaded_status
 from frgroups.plan.limits import Limits
 from frgroups.snapshot.customer_lists import read_list, resolve_customers
 from frgroups.snapshot.snapshot import Snapshot
@@ -62,7 +63,9 @@ def read_previous_snapshot(new: Snapshot, since: str | None, selection: Snapshot
     if since:
         return _read_snapshot_at(since, new, selection)
     stored = list_snapshots(selection.cache, tenant_uid=new.tenant_uid)
-    older = stored[(stored["taken_at"] < new.taken_at) & (stored["base_url"] == new.base_url)]
+    # A snapshot that was created from tables has no host.
+    has_same_host = stored["base_url"].fillna("") == (new.base_url or "")
+    older = stored[(stored["taken_at"] < new.taken_at) & has_same_host]
     if older.empty:
         raise InputError(
             f"No older snapshot of {new.tenant_uid} is stored. A comparison needs two snapshots. Load the tenant "
@@ -163,7 +166,8 @@ def select_status_rows(table: pd.DataFrame, all_tenants: bool, tenants: Sequence
     """
     Return the status rows of the tenant in FRGROUPS_TENANT_UID.
 
-    The function returns all rows if `--all` or `--tenant` is given, or if the variable is not set.
+    The function returns all rows if `--all` or `--tenant` is given, or if the variable is not set. If no snapshot of
+    the tenant is stored, the problem in the returned row is "never loaded".
     """
     uid = environment_tenant_uid()
     if all_tenants or tenants or not uid:
@@ -173,10 +177,7 @@ def select_status_rows(table: pd.DataFrame, all_tenants: bool, tenants: Sequence
     if base_url is not None:
         rows &= table["base_url"] == base_url
     if not rows.any():
-        raise InputError(
-            f"No snapshot of tenant {uid} (FRGROUPS_TENANT_UID) is stored. Run frgroups load, or pass --all to show "
-            "all tenants."
-        )
+        return never_loaded_status(uid, base_url)
     return table[rows].reset_index(drop=True)
 
 

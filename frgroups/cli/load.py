@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from frgroups.cli.command import command, log_format, verbosity
-from frgroups.cli.options import cache_option, tenants_options
-from frgroups.cli.output import print_error, print_json_line, print_table, print_text
+from frgroups.cli.command import command, verbosity
+from frgroups.cli.options import cache_option, json_option, tenants_options
+from frgroups.cli.output import QUIET, log_format, print_json_line, print_message, print_table, print_text
 from frgroups.cli.types import DURATION, FILE, IntegerRange, NumberRange
 from frgroups.errors import InputError
 
@@ -20,7 +20,7 @@ from frgroups.errors import InputError
 @click.option(
     "--jobs", type=IntegerRange(min=1), default=4, metavar="N", help="Number of tenants to load at the same time."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each tenant as soon as it is loaded.")
+@json_option("Print one JSON object per line for each tenant, as soon as the tenant is loaded.")
 @click.option(
     "--requests-per-second",
     type=NumberRange(min=0, min_open=True),
@@ -41,6 +41,13 @@ from frgroups.errors import InputError
     help="Read every group page by page (slower). By default, if one group contains all customers, frgroups infers "
     "the members of the other groups from it, and confirms each group with one small request.",
 )
+@click.option(
+    "--deadline",
+    type=DURATION,
+    default="2h",
+    metavar="DURATION",
+    help="If several tenants are loaded, cancel the load of a tenant that takes longer than this.",
+)
 @click.option("--personal", is_flag=True, help="Also store the names and contact data of customers.")
 def load(
     all_tenants: bool,
@@ -50,6 +57,7 @@ def load(
     requests_per_second: float | None,
     max_age: str | None,
     no_cover: bool,
+    deadline: str,
     personal: bool,
 ) -> int:
     """Load one or several tenants and store a snapshot of each tenant."""
@@ -58,9 +66,10 @@ def load(
     names = selected_tenant_names(all_tenants, tenant)
     if all_tenants or len(names) > 1:
         from frgroups.cli.load_many import load_tenants
+        from frgroups.internals.timestamps import parse_duration
 
         flags = _child_options(max_age, no_cover, personal)
-        return load_tenants(names, jobs, as_json, requests_per_second, flags)
+        return load_tenants(names, jobs, as_json, requests_per_second, parse_duration(deadline), flags)
     name = names[0] if names else None
     options = {"max_age": max_age, "cover": not no_cover, "personal": personal}
     if as_json:
@@ -99,12 +108,12 @@ def _load_tenant(name: str | None, requests_per_second: float | None, options: d
     print_text(snapshot)
     print_text(snapshot.describe())
     if snapshot.taken_at in stored_before:
-        print_text("The stored snapshot is recent enough, so nothing was loaded.")
+        print_message("The stored snapshot is recent enough, so nothing was loaded.")
         return load_exit_code(snapshot)
     stored = list_snapshots(tenant_uid=snapshot.tenant_uid)
     n_stored = int((stored["base_url"] == snapshot.base_url).sum())
     folder = data_subdir("snapshots")
-    print_text(f"Stored in {folder}: {pluralize(n_stored, 'snapshot')} of {snapshot.tenant_uid}")
+    print_message(f"Stored in {folder}: {pluralize(n_stored, 'snapshot')} of {snapshot.tenant_uid}")
     return load_exit_code(snapshot)
 
 
@@ -121,6 +130,8 @@ def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[
     log = log_format(context)
     if log:
         options.append(f"--log={log}")
+    if QUIET in context.meta:
+        options.append("--quiet")
     return [*options, *["-v"] * verbosity(context)]
 
 
@@ -139,14 +150,14 @@ def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[
     help="Report snapshots older than this age as a problem, for example 6h or 7d.",
 )
 @click.option("--html", type=FILE, metavar="FILE", help="Also write the status to an HTML page.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each tenant.")
+@json_option("Print the table of tenants as one JSON object.")
 @cache_option
 def status(
     all_tenants: bool, tenant: tuple[str, ...], max_age: str, html: Path | None, as_json: bool, cache: Path | None
 ) -> int:
     """Print the age, the verdict, and the size of the newest snapshot of each tenant."""
     from frgroups.cli.inputs import select_status_rows
-    from frgroups.cli.status_text import status_columns, status_values
+    from frgroups.cli.status_text import status_columns, status_details, status_values
     from frgroups.internals.atomic_files import write_text
     from frgroups.internals.paths import data_subdir
     from frgroups.load.status_page import status_html
@@ -160,11 +171,12 @@ def status(
             "tenants.toml. To store a snapshot of the tenant in FRGROUPS_TENANT_UID, run frgroups load."
         )
     if html is not None:
-        print_error(f"Written to {write_text(html.expanduser().resolve(), status_html(table, max_age=max_age))}")
+        print_message(f"Written to {write_text(html.expanduser().resolve(), status_html(table, max_age=max_age))}")
     if as_json:
-        for row in table.to_dict("records"):
-            print_json_line(status_values(row))
+        print_json_line({"table": "tenant_status", "rows": [status_values(row) for row in table.to_dict("records")]})
     else:
-        print_table(status_columns(table))
-        print_text(f"\n{status_summary(table)}")
+        print_text(status_summary(table))
+        print_table(status_columns(table), n_required=4)
+        for line in status_details(table):
+            print_text(line)
     return 0 if configured_rows(table)["ok"].all() else 9

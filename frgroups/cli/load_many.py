@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
+from datetime import timedelta
 
 import pandas as pd
 
-from frgroups.cli.output import print_error, print_json_line, print_table, print_text
+from frgroups.cli.output import print_error, print_json_line, print_message, print_table, print_text
 from frgroups.cli.status_text import format_count
 from frgroups.internals.exit_codes import worst
 from frgroups.internals.formatting import pluralize
-from frgroups.load.batch import LoadResult, failed_load, load_many, stopped_by_signals
+from frgroups.load.batch import LoadResult, failed_load, load_many
 
 
 def load_tenants(
-    names: list[str], jobs: int, as_json: bool, requests_per_second: float | None, options: Sequence[str]
+    names: list[str],
+    jobs: int,
+    as_json: bool,
+    requests_per_second: float | None,
+    deadline: timedelta,
+    options: Sequence[str],
 ) -> int:
     """
     Load tenants in parallel, print a line for each tenant, and return the most severe exit code.
@@ -33,6 +39,8 @@ def load_tenants(
         Whether to print JSON lines instead of sentences.
     requests_per_second
         Maximum number of requests per second to a host. None is the default of the client.
+    deadline
+        Maximum duration of the load of one tenant.
     options
         Options of `frgroups load` for each tenant.
     """
@@ -45,19 +53,18 @@ def load_tenants(
         else:
             print_text(result.sentence, flush=True)
 
-    loads = load_many(names, jobs=jobs, requests_per_second=requests_per_second, options=options)
-    with stopped_by_signals():
-        try:
-            with closing(loads):
-                for result in loads:
-                    report(result)
-        except KeyboardInterrupt as interrupt:
-            for name in names:
-                if name not in results:
-                    report(failed_load(name, interrupt))
-            n_stored = sum(result.path is not None for result in results.values())
-            print_error(f"frgroups load: interrupted. {n_stored} of {len(names)} tenants were loaded and stored.")
-            return 1
+    loads = load_many(names, jobs=jobs, requests_per_second=requests_per_second, deadline=deadline, options=options)
+    try:
+        with closing(loads):
+            for result in loads:
+                report(result)
+    except KeyboardInterrupt as interrupt:
+        for name in names:
+            if name not in results:
+                report(failed_load(name, interrupt))
+        n_stored = sum(result.path is not None for result in results.values())
+        print_error(f"frgroups load: interrupted. {n_stored} of {len(names)} tenants were loaded and stored.")
+        return 1
     if not as_json:
         _print_summary([results[name] for name in names])
     return worst(result.exit_code for result in results.values())
@@ -66,8 +73,8 @@ def load_tenants(
 def _print_summary(results: Sequence[LoadResult]) -> None:
     n_loaded = sum(result.ok for result in results)
     print_text()
-    print_table(pd.DataFrame([_summary_row(result) for result in results]))
-    print_text(f"\n{n_loaded} of {pluralize(len(results), 'tenant')} loaded.")
+    print_table(pd.DataFrame([_summary_row(result) for result in results]), n_required=2)
+    print_message(f"\n{n_loaded} of {pluralize(len(results), 'tenant')} loaded.")
 
 
 def _summary_row(result: LoadResult) -> dict[str, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import textwrap
@@ -9,23 +10,18 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from frgroups.cli.command import (
-    HELP_NAMES,
-    USAGE_EXIT_CODE,
-    LazyGroup,
-    discard_output,
-    log_options,
-    report_usage_error,
-)
+from frgroups.cli.command import HELP_NAMES, LazyGroup, log_options
+from frgroups.cli.command_ending import USAGE_EXIT_CODE, discard_output, report_usage_error
 from frgroups.cli.command_table import RENAMED_COMMANDS, SECTIONS
 from frgroups.cli.completion import COMPLETE_VARIABLE, complete
-from frgroups.cli.output import open_missing_streams, print_error, print_text
+from frgroups.cli.output import prepare_streams, print_error, print_text
 from frgroups.internals.exit_codes import EXIT_CODES
 
 _WORKFLOW = """\
 frgroups doctor                           check the connection
 frgroups load                             store a snapshot of the tenant
-frgroups sizes | overlap | health         analyze the snapshot
+frgroups table overlap_pairs              analyze the snapshot
+frgroups health                           find problems in the groups
 frgroups plan --group vip --list vip.csv  create a plan and its review page
 frgroups plans                            list the plans and their states
 frgroups show PLAN                        show the plan
@@ -66,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     SystemExit
         If the arguments are invalid (exit code 64), or after --help or --version (exit code 0).
     """
-    open_missing_streams()
+    prepare_streams()
     words = sys.argv[1:] if arguments is None else list(arguments)
     root = root_group()
     instruction = os.environ.get(COMPLETE_VARIABLE)
@@ -74,12 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complete(root, instruction)
     try:
         # The method root.main() would convert KeyboardInterrupt to click.Abort and exit the process.
-        with root.make_context("frgroups", words) as context:
+        # click removes the words from the list that it parses.
+        with root.make_context("frgroups", list(words)) as context:
             return int(root.invoke(context))
     except click.exceptions.Exit as end:
         raise SystemExit(end.exit_code) from None
     except click.UsageError as error:
-        report_usage_error(error.format_message(), error.ctx)
+        report_usage_error(error.format_message(), error.ctx, as_json=_requests_json_log(words))
         raise SystemExit(USAGE_EXIT_CODE) from None
     except BrokenPipeError:
         discard_output()
@@ -87,6 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print_error("frgroups: interrupted.")
         return 1
+
+
+def _requests_json_log(words: Sequence[str]) -> bool:
+    """Return True if the arguments contain `--log json`, although they could not be parsed."""
+    return "--log=json" in words or ("--log", "json") in itertools.pairwise(words)
 
 
 def root_group() -> LazyGroup:

@@ -1,12 +1,19 @@
-"""Print messages, tables, and data. Tables are plain text in a pipe or a file and rich tables on a terminal."""
+r"""
+Print messages, tables, and data. Tables are plain text in a pipe or a file and rich tables on a terminal.
+
+No text can make an output function fail. A character that the encoding of stdout or stderr does not contain is
+printed as an escape sequence such as \u0141.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+import shlex
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,8 +24,8 @@ if TYPE_CHECKING:
 
 # Version of the keys in the JSON output of all commands.
 SCHEMA_VERSION = 1
-# Keys of `click.Context.meta` that contain the values of `--json` and `--quiet`.
-JSON, QUIET = "frgroups.json", "frgroups.quiet"
+# Keys of `click.Context.meta` that contain the values of `--json`, `--quiet`, and `--log`.
+JSON, QUIET, LOG = "frgroups.json", "frgroups.quiet", "frgroups.log"
 # Minimum width to which a text column is wrapped on a terminal.
 MIN_TEXT_WIDTH = 12
 # Number of characters between two columns on a terminal, in the normal and in the compact layout.
@@ -45,12 +52,21 @@ def make_visible(text: object) -> str:
     return "\n".join(escape_invisible(line) for line in lines)
 
 
-def open_missing_streams() -> None:
-    """Replace stdout and stderr with the null device if they were closed. Python sets a closed stream to None."""
+def prepare_streams() -> None:
+    """
+    Prepare stdout and stderr, so that no text can raise an error when it is printed.
+
+    Python sets a closed stream to None. Such a stream is replaced with the null device. Characters that the encoding
+    of a stream does not contain are printed as escape sequences. Windows, for example, uses cp1252 for redirected
+    output, which does not contain "Ł" or emoji. No encoding contains a lone surrogate.
+    """
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
+        stream = getattr(sys, name)
+        if stream is None:
             # The stream stays open until the process exits.
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def as_one_line(text: str) -> str:
@@ -67,14 +83,41 @@ def as_one_line(text: str) -> str:
     return make_visible(text)
 
 
+def log_format(ctx: click.Context) -> str | None:
+    """Return the value of `--log`, or None if the option is not set."""
+    value = ctx.meta.get(LOG)
+    return None if value is None else str(value)
+
+
 def print_text(text: object = "", *, flush: bool = False) -> None:
     """Print a message to stdout with its control characters escaped."""
     print(make_visible(text), flush=flush)
 
 
 def print_error(text: object) -> None:
-    """Print a message to stderr with its control characters escaped."""
+    """
+    Print a message to stderr with its control characters escaped.
+
+    With `--log json`, the message is one JSON line, like all other lines on stderr.
+    """
+    if _output_options().get(LOG) == "json":
+        if str(text).strip():
+            print_log_line("INFO", "message", str(text).strip())
+        return
     print(make_visible(text), file=sys.stderr)
+
+
+def print_log_line(level: str, event: str, message: str, **fields: Any) -> None:
+    """Print a JSON line to stderr in the format of `--log json`, with additional fields."""
+    line = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "level": level,
+        "logger": "frgroups.cli",
+        "event": event,
+        "message": message,
+        **fields,
+    }
+    print(json.dumps(line, allow_nan=False), file=sys.stderr)
 
 
 def print_data(text: str, *, flush: bool = False) -> None:
@@ -86,6 +129,13 @@ def print_data(text: str, *, flush: bool = False) -> None:
     if sys.stdout.isatty():
         text = make_visible(text)
     print(text, end="" if text.endswith("\n") else "\n", flush=flush)
+
+
+def print_csv(table: pd.DataFrame) -> None:
+    """Print a table as CSV in which no text runs as a formula in a spreadsheet program."""
+    from frgroups.internals.spreadsheet_export import to_safe_csv
+
+    print_data(to_safe_csv(table))
 
 
 def print_message(text: object = "", *, flush: bool = False) -> None:
@@ -112,25 +162,52 @@ def print_json_line(values: Mapping[str, Any], *, flush: bool = False) -> None:
     print_data(json.dumps({"schema_version": SCHEMA_VERSION, **values}), flush=flush)
 
 
+def print_json_text(values: Mapping[str, Any]) -> None:
+    """
+    Print values as indented JSON for a reader.
+
+    If the encoding of stdout does not contain a character, all characters beyond ASCII are printed as JSON escapes.
+    Therefore the output is valid JSON in every encoding.
+    """
+    text = json.dumps(values, indent=1, ensure_ascii=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        text = json.dumps(values, indent=1)
+    print_data(text)
+
+
 def _output_options() -> Mapping[str, Any]:
     """Return the values of `--json` and `--quiet` of the running command."""
     context = click.get_current_context(silent=True)
     return {} if context is None else context.meta
 
 
-def print_table(table: pd.DataFrame) -> None:
+def print_table(table: pd.DataFrame, *, n_required: int | None = None) -> list[str]:
     """
-    Print a table without its index.
+    Print a table without its index, and return the names of the printed columns.
 
     In a pipe or a file, each table row is one line of plain text, which is not wrapped or truncated. On a terminal,
     rich prints the table if its columns fit. Floats have three decimals.
+
+    Parameters
+    ----------
+    table
+        The table, with the most important columns first.
+    n_required
+        Number of columns that are always printed. If the terminal is too narrow, the function omits the last columns
+        of the table, but not the first `n_required` columns. None prints all columns.
     """
+    names = list(map(str, table.columns))
     if table.empty:
         print_text("(none)")
-        return
-    if sys.stdout.isatty() and _print_rich_table(table):
-        return
+        return names
+    if sys.stdout.isatty():
+        for n in range(len(names), (n_required or len(names)) - 1, -1):
+            if _print_rich_table(table.iloc[:, :n]):
+                return names[:n]
     print_text(table_text(table))
+    return names
 
 
 def table_text(table: pd.DataFrame) -> str:
@@ -157,7 +234,10 @@ def _print_rich_table(table: pd.DataFrame) -> bool:
     """Print a table with rich if the terminal is wide enough. Return True if the table was printed."""
     from rich.console import Console
 
-    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
+    has_color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    console = Console(
+        file=sys.stdout, markup=False, emoji=False, highlight=False, color_system="auto" if has_color else None
+    )
     for compact in (False, True):
         rendered = _rich_table(table, compact=compact)
         gap = COMPACT_GAP if compact else GAP
@@ -197,6 +277,18 @@ def _rich_table(table: pd.DataFrame, *, compact: bool) -> Table:
         # Rich does not interpret markup or emoji codes in a Text object.
         rendered.add_row(*(Text(_cell(value)) for value in row))
     return rendered
+
+
+def shell_command(*words: object) -> str:
+    """
+    Return a command line in which words with spaces and other special characters are quoted.
+
+    Examples
+    --------
+    >>> shell_command("frgroups", "show", "my plan.json")
+    "frgroups show 'my plan.json'"
+    """
+    return shlex.join(map(str, words))
 
 
 def _cell(value: Any) -> str:

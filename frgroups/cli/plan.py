@@ -16,7 +16,7 @@ from frgroups.cli.options import (
     register_option,
     snapshot_options,
 )
-from frgroups.cli.output import print_data, print_json_line, print_message, print_text
+from frgroups.cli.output import print_csv, print_json_line, print_message, print_text
 from frgroups.cli.types import FILE, NONEMPTY_TEXT, RenamedChoice
 from frgroups.errors import CorruptFileError, InputError, UsageError
 from frgroups.plan.modes import ADDING_MODES, MODES, RENAMED_MODES, Mode
@@ -298,7 +298,7 @@ def show(file: Path, table: bool, excluded: bool, moves: bool, as_json: bool) ->
         if as_json:
             print_json_line({"table": name, "rows": rows.to_dict("records")})
         else:
-            print_data(rows.to_csv(index=False))
+            print_csv(rows)
     elif as_json:
         print_json_line(_document_values(document, path))
     else:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import click
 
 from frgroups.cli.command import command
-from frgroups.cli.output import print_text
+from frgroups.cli.options import json_option
+from frgroups.cli.output import print_json_line, print_message, print_text
 from frgroups.cli.types import FILE, IntegerRange, NumberRange
 from frgroups.errors import FrgroupsError
 from frgroups.sandbox.minimums import MIN_CUSTOMERS, MIN_GROUPS
@@ -62,8 +63,16 @@ MAX_PORT = 65_535
 @click.option(
     "--latency", type=NumberRange(min=0), default=0.0, metavar="SECONDS", help="Delay of each response in seconds."
 )
+@json_option("Print the environment variables of the sandbox as one JSON object as soon as it is running.")
 def sandbox(
-    path: Path | None, port: int, customers: int, groups: int, seed: int, days_ago: float, latency: float
+    path: Path | None,
+    port: int,
+    customers: int,
+    groups: int,
+    seed: int,
+    days_ago: float,
+    latency: float,
+    as_json: bool,
 ) -> int:
     """Run a sandbox until the process is interrupted with Ctrl-C."""
     from frgroups.sandbox.sandbox import Sandbox
@@ -72,20 +81,30 @@ def sandbox(
         path, customers=customers, groups=groups, seed=seed, port=port, latency=latency, days_ago=days_ago
     )
     with tenant as running:
-        print_text(f"The sandbox is running at {running.base_url}. To stop it, press Ctrl-C.\n")
-        print_text("To connect to the sandbox, run these commands in another terminal:\n")
-        for name, value in _environment(running).items():
-            print_text(f"  export {name}={value}")
-        print_text("  frgroups doctor", flush=True)
+        print_message(f"The sandbox is running at {running.base_url}. To stop it, press Ctrl-C.\n")
+        if as_json:
+            print_json_line({"base_url": running.base_url, "environment": _environment(running)}, flush=True)
+        else:
+            print_message("To connect to the sandbox, run these commands in another terminal:\n")
+            for name, value in _environment(running).items():
+                print_text(f"  export {name}={shlex.quote(value)}")
+            print_message("  frgroups doctor")
+            sys.stdout.flush()
         with suppress(KeyboardInterrupt):
-            threading.Event().wait()
+            wait_for_interrupt()
     return 0
+
+
+def wait_for_interrupt() -> None:
+    """Wait until Ctrl-C or SIGTERM raises KeyboardInterrupt."""
+    threading.Event().wait()
 
 
 @command("notebooks", example="frgroups notebooks")
 @click.option("--port", type=IntegerRange(1, MAX_PORT), default=8888, metavar="PORT", help="Port of JupyterLab.")
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
-def notebooks(port: int, no_browser: bool) -> int:
+@json_option("Print the folder and the sandbox as one JSON object. The output of JupyterLab goes to stderr.")
+def notebooks(port: int, no_browser: bool, as_json: bool) -> int:
     """Open the example notebooks in JupyterLab, and run a sandbox for them."""
     from frgroups.internals.paths import home
     from frgroups.sandbox.sandbox import Sandbox
@@ -97,13 +116,16 @@ def notebooks(port: int, no_browser: bool) -> int:
         )
     folder = _notebook_folder()
     with Sandbox(process=True) as running:
-        print_text(f"JupyterLab opens the notebooks in {folder}.", flush=True)
-        print_text(f"The sandbox is running at {running.base_url}.", flush=True)
+        print_message(f"JupyterLab opens the notebooks in {folder}.", flush=True)
+        print_message(f"The sandbox is running at {running.base_url}.", flush=True)
+        if as_json:
+            print_json_line({"folder": str(folder), "base_url": running.base_url}, flush=True)
         environment = os.environ | _notebook_environment(running) | {"FRGROUPS_HOME": str(home())}
         jupyter = subprocess.Popen(  # noqa: S603
-            _jupyter_command(folder, port, no_browser), env=environment
+            _jupyter_command(folder, port, no_browser),
+            env=environment,
+            stdout=sys.stderr if as_json else None,
         )
-        signal.signal(signal.SIGTERM, lambda _signum, _frame: sys.exit(143))
         try:
             return jupyter.wait()
         except KeyboardInterrupt:

@@ -11,7 +11,7 @@ from frgroups.internals.formatting import format_size
 from frgroups.internals.json_values import to_jsonable
 
 # An empty string in these columns means that there is no problem. In other columns, it means an unknown value.
-_PROBLEM_COLUMNS = ("wrong", "detail")
+_PROBLEM_COLUMNS = ("problem", "detail")
 
 
 def status_values(row: dict[Hashable, Any]) -> dict[str, Any]:
@@ -26,23 +26,38 @@ def _json_value(name: Hashable, value: Any) -> Any:
 
 
 def status_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table that `frgroups status` prints, with formatted dates, numbers, and sizes."""
+    """
+    Return the table that `frgroups status` prints, with formatted dates, numbers, and sizes.
+
+    The most important columns come first, because the last ones are omitted on a narrow terminal.
+    """
     return pd.DataFrame(
         {
-            "name": table["name"],
-            "tenant_uid": table["tenant_uid"],
-            "host": table["host"],
-            "taken_at": table["taken_at"].dt.strftime("%Y-%m-%d %H:%M").fillna("never"),
-            "age": table["age"],
+            "name": _tenant_names(table),
+            "age": table["age"].mask(table["age"] == "", "never"),
             "verdict": table["verdict"],
+            "problem": table["problem"],
             "groups": table["n_groups"].map(format_count),
             "customers": table["n_customers"].map(format_count),
             "memberships": table["n_memberships"].map(format_count),
-            "snapshots": table["n_snapshots"],
             "size": table["size_bytes"].map(format_size),
-            "problem": table["detail"],
+            "snapshots": table["n_snapshots"],
+            "taken_at": table["taken_at"].dt.strftime("%Y-%m-%d %H:%M").fillna("never"),
+            "host": table["host"],
+            "tenant_uid": table["tenant_uid"],
         }
     )
+
+
+def status_details(table: pd.DataFrame) -> list[str]:
+    """Return one line for each tenant whose problem needs a description."""
+    described = table[(table["detail"] != "") & (table["detail"] != table["problem"])]
+    return [f"{name}: {text}" for name, text in zip(_tenant_names(described), described["detail"], strict=True)]
+
+
+def _tenant_names(table: pd.DataFrame) -> pd.Series:
+    """Return the name of each tenant in tenants.toml, or its uid if it is not in the file."""
+    return table["name"].mask(table["name"] == "", table["tenant_uid"])
 
 
 def format_count(n: Any) -> str:

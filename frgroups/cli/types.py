@@ -203,10 +203,26 @@ def _limit_value(text: str) -> Any:
     return text
 
 
+def parse_pair(text: str) -> tuple[str, str]:
+    """
+    Return the name and the value of a text in the format NAME=VALUE. The value can contain equal signs.
+
+    Examples
+    --------
+    >>> parse_pair("vip=country_code == 'NO'")
+    ('vip', "country_code == 'NO'")
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise ValueError(f"{text!r} must have the format NAME=VALUE.")
+    return name.strip(), value.strip()
+
+
 DURATION = CheckedValue("duration", check_duration)
 TIMESTAMP = CheckedValue("timestamp", check_timestamp)
 HOST = CheckedValue("host", check_host)
 NONEMPTY_TEXT = CheckedValue("text", check_text)
 LIMIT = CheckedValue("limit", parse_limit)
+PAIR = CheckedValue("pair", parse_pair)
 FILE = FilePath()
 FOLDER = FolderPath()

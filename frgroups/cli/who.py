@@ -7,11 +7,16 @@ from pathlib import Path
 import click
 
 from frgroups.cli.command import command
-from frgroups.cli.options import SnapshotSelection, journal_option, snapshot_options
+from frgroups.cli.options import SnapshotSelection, journal_option, json_option, snapshot_options
 from frgroups.cli.output import print_json_line, print_text
 
 
-@command("who", example="frgroups who UID --json", renamed={"--by": "--ids"})
+@command(
+    "who",
+    example="frgroups who UID --json",
+    renamed={"--by": "--ids"},
+    more="With --at, the command shows the groups in the selected snapshot and the changes up to this snapshot.",
+)
 @click.argument("uid")
 @click.option(
     "--ids",
@@ -20,7 +25,7 @@ from frgroups.cli.output import print_json_line, print_text
     type=click.Choice(["customer_uid", "external_id"]),
     help="Type of the id that is passed as UID.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON line.")
+@json_option("Print the result as one JSON object.")
 @journal_option
 @snapshot_options
 def who(uid: str, id_type: str, as_json: bool, journal: Path | None, selection: SnapshotSelection) -> int:

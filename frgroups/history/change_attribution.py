@@ -64,7 +64,12 @@ class Cause:
 
 
 def change_causes(
-    customer_uid: str, tenant_uid: str, base_url: str | None, journal: str | Path | None = None
+    customer_uid: str,
+    tenant_uid: str,
+    base_url: str | None,
+    journal: str | Path | None = None,
+    *,
+    unreadable: list[Path] | None = None,
 ) -> list[Cause]:
     """
     Return a customer's membership changes that were sent by applied plans, sorted by time.
@@ -79,6 +84,8 @@ def change_causes(
         Tenant and host of the plans.
     journal
         Folder that contains the journals. None selects the data folder.
+    unreadable
+        List to which the function appends the journals that cannot be read.
     """
     folder = journal_folder(journal, tenant_uid, base_url)
     encoded_uid = canonical_json(customer_uid).encode()
@@ -88,6 +95,8 @@ def change_causes(
             if encoded_uid in path.read_bytes():
                 causes += list(_causes_in(Journal(path), customer_uid))
         except (FrgroupsError, OSError, KeyError, TypeError, ValueError) as error:
+            if unreadable is not None:
+                unreadable.append(path)
             text = f"The history does not include the changes in journal {path}: {error_info(error)['message']}"
             log_event(log, logging.WARNING, "journal_unreadable", text, path=str(path))
     return sorted(causes, key=lambda cause: cause.sent_at)

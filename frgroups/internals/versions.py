@@ -22,6 +22,7 @@ _PACKAGES = (
     "filelock",
     "platformdirs",
 )
+_NOT_INSTALLED = "not installed"
 _EXTRAS = ("starlette", "uvicorn", "jupyterlab", "ipywidgets", "openpyxl")
 
 
@@ -36,14 +37,37 @@ def show_versions() -> None:
     >>> show_versions()  # doctest: +ELLIPSIS
     frgroups     ...
     """
-    print(f"frgroups     {__version__}")  # noqa: T201  # Printing is the purpose of the function.
-    print(f"python       {platform.python_version()} on {platform.system()}")  # noqa: T201
-    for name in (*_PACKAGES, *_EXTRAS):
-        print(f"{name:<12} {_version(name)}")  # noqa: T201
+    for name, installed in installed_versions().items():
+        print(f"{name:<12} {installed}")  # noqa: T201  # Printing is the purpose of the function.
+
+
+def installed_versions() -> dict[str, str]:
+    """
+    Return the versions of frgroups, Python, and the dependencies, by name.
+
+    Examples
+    --------
+    >>> list(installed_versions())[:3]
+    ['frgroups', 'python', 'httpx']
+    """
+    python = f"{platform.python_version()} on {platform.system()}"
+    return {"frgroups": __version__, "python": python} | {name: _version(name) for name in (*_PACKAGES, *_EXTRAS)}
+
+
+def missing_packages() -> list[str]:
+    """
+    Return the required packages that are not installed.
+
+    Examples
+    --------
+    >>> missing_packages()
+    []
+    """
+    return [name for name in _PACKAGES if _version(name) == _NOT_INSTALLED]
 
 
 def _version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return "not installed"
+        return _NOT_INSTALLED

@@ -1,9 +1,13 @@
 """
-Load several tenants in parallel, each in a separate process.
+Load several tenants in parallel, in a small number of worker processes.
 
-If loading one tenant fails, hangs, or runs out of memory, the other tenants are still loaded. The memory of a large
-tenant is released when its process ends. Ctrl-C terminates all processes. Threads would start about one second faster
-per tenant, but they would share one Python interpreter to decode the responses.
+At most `jobs` Python interpreters are started. Each one loads tenants one after the other, because starting an
+interpreter and importing pandas takes longer than loading a small tenant. A worker is a new interpreter, not a fork.
+Therefore it shares no locks, connections, or random state with this process.
+
+A tenant cannot affect the others. If the worker crashes, is killed because of a lack of memory, or does not finish a
+tenant before the deadline, only that tenant fails, and another worker replaces the lost one. Ctrl-C terminates all
+workers.
 """
 
 from __future__ import annotations
@@ -17,12 +21,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from types import FrameType
-from typing import Any, NoReturn
+from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from frgroups.api.client import Client
@@ -40,21 +44,44 @@ from frgroups.store.retention import list_snapshots
 log = logging.getLogger("frgroups.load")
 
 
-# Importing frgroups takes about a second. If Ctrl-C is pressed during the import, the child prints no traceback.
-_CHILD_CODE = """\
-import signal, sys
+# A worker reads one request per line: the arguments of the command `frgroups load`. It writes the output of the
+# command and then a line that starts with _END. Anything else that is printed in the worker goes to stderr, and a
+# `token_command` that reads stdin cannot read the requests. If Ctrl-C is pressed during the imports, which take about
+# a second, the worker prints no traceback.
+_WORKER_CODE = """\
+import json, os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
+output = os.fdopen(os.dup(1), "w", encoding="ascii", errors="backslashreplace")
+os.dup2(2, 1)
+requests = os.fdopen(os.dup(0), encoding="ascii")
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 import frgroups.load.batch
 from frgroups.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.exit(main())
+try:
+    for line in requests:
+        sys.stdout = output
+        try:
+            code = main(json.loads(line))
+        except SystemExit as end:
+            code = end.code
+        print("END", code, file=output, flush=True)
+except KeyboardInterrupt:
+    sys.exit(1)
 """
-# GRACE is the number of seconds that an interrupted child process has to clean up before it is killed.
+_END = b"END"
+# GRACE is the number of seconds that an interrupted worker has to clean up before it is killed.
 GRACE = 3.0
+DEADLINE = timedelta(hours=2)
 
 
 def load_many(
-    names: Sequence[str], *, jobs: int, requests_per_second: float | None = None, options: Sequence[str] = ()
+    names: Sequence[str],
+    *,
+    jobs: int,
+    requests_per_second: float | None = None,
+    deadline: timedelta = DEADLINE,
+    options: Sequence[str] = (),
 ) -> Generator[LoadResult]:
     """
     Load several tenants from `tenants.toml` in parallel, and yield each result as soon as it is available.
@@ -67,96 +94,167 @@ def load_many(
     names
         Names of the tenants.
     jobs
-        Maximum number of loads that run at the same time.
+        Maximum number of loads that run at the same time, which is also the maximum number of worker processes. A
+        worker that crashes or exceeds the deadline is replaced.
     requests_per_second
         Rate limit that all tenants on one remote server share, in requests per second. None means 20, except for
         tenants that have a separate limit in `tenants.toml`.
+    deadline
+        Maximum duration of the load of one tenant. A load that takes longer is terminated and reported as failed.
     options
         Command-line options that are passed to `frgroups load` for every tenant.
     """
     rate_options = _rate_options(names, jobs, requests_per_second)
-    with _Processes() as processes, ThreadPoolExecutor(jobs, "frgroups-batch") as pool:
+    with _Workers(deadline.total_seconds()) as workers, ThreadPoolExecutor(jobs, "frgroups-batch") as pool:
         try:
-            futures = [
-                pool.submit(_load_in_process, name, processes, [*options, *rate_options[name]]) for name in names
-            ]
+            futures = [pool.submit(_load_in_worker, name, workers, [*options, *rate_options[name]]) for name in names]
             for future in as_completed(futures):
                 yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            processes.end()
+            workers.end()
             raise
 
 
-@contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """Raise SystemExit on SIGTERM and SIGHUP, so that child processes are terminated in the same way as on Ctrl-C."""
-
-    def stop(number: int, _: FrameType | None) -> NoReturn:
-        sys.exit(128 + number)
-
-    if threading.current_thread() is not threading.main_thread():  # Only the main thread can set signal handlers.
-        yield
-        return
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    handlers = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
-class _Processes:
+class _Workers:
     """
-    Child processes that are currently running.
+    Worker processes of a batch.
 
-    After `end` has been called, the method `start` raises KeyboardInterrupt instead of starting another process.
+    A thread takes an idle worker, or starts one if all are busy. Because each thread uses one worker at a time, the
+    number of workers is at most the number of threads. After `end` has been called, the method `run` raises
+    KeyboardInterrupt.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
         self._running: list[subprocess.Popen[bytes]] = []
+        self._idle: list[subprocess.Popen[bytes]] = []
+        self._busy: list[subprocess.Popen[bytes]] = []
         self._lock = threading.Lock()
         self._ended = False
 
-    def __enter__(self) -> _Processes:
+    def __enter__(self) -> _Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.end()
+        for worker in self._running:
+            for pipe in (worker.stdin, worker.stdout):
+                if pipe is not None:
+                    with suppress(OSError):
+                        pipe.close()
+
+    def run(self, arguments: Sequence[str]) -> tuple[bytes, int | None]:
+        """
+        Run a command in a worker, and return its output and exit code.
+
+        The exit code is None if the deadline was exceeded. It is negative if a signal terminated the worker.
+        """
+        worker = self._take_worker()
+        is_late = threading.Event()
+
+        def stop() -> None:
+            with self._lock:  # A worker that has just become idle must not be stopped.
+                if worker in self._busy:
+                    is_late.set()
+                    _kill(worker)
+
+        timer = threading.Timer(self._deadline, stop)
+        timer.daemon = True
+        timer.start()
+        output, code = _communicate(worker, arguments)
+        timer.cancel()
+        with self._lock:
+            self._busy.remove(worker)
+            if code is not None and not is_late.is_set():
+                self._idle.append(worker)
+                return output, code
+        exit_code = worker.wait()
+        return output, None if is_late.is_set() else exit_code
+
+    def _take_worker(self) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._ended:
+                raise KeyboardInterrupt
+            # A worker can die after it has finished a tenant, for example because the system lacks memory.
+            alive = [worker for worker in self._idle if worker.poll() is None]
+            if alive:
+                worker = alive.pop()
+            else:
+                # With the option -P, Python does not import modules from the current folder.
+                worker = self.start([sys.executable, "-P", "-c", _WORKER_CODE])
+                self._running.append(worker)
+            self._idle = alive
+            self._busy.append(worker)
+        return worker
 
     def start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a worker process."""
         options: dict[str, Any] = {}
         if os.name == "posix":
             # A child in a separate process group does not receive Ctrl-C. The parent process terminates it instead.
             options["process_group"] = 0
-        with self._lock:
-            if self._ended:
-                raise KeyboardInterrupt
-            # The command is a list of arguments, so no shell interprets the name of the tenant.
-            process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                env=os.environ | {"FRGROUPS_HOME": str(home())},
-                **options,
-            )
-            self._running.append(process)
+        # The command is a list of arguments, so no shell interprets the name of the tenant.
+        process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"FRGROUPS_HOME": str(home())},
+            **options,
+        )
         return process
 
     def end(self) -> None:
+        """Interrupt the busy workers, close the idle ones, and kill the workers that do not end in time."""
         with self._lock:
             self._ended = True
             running = [process for process in self._running if process.poll() is None]
+            idle = list(self._idle)
         try:
             for process in running:
-                _interrupt(process)
+                if process in idle:
+                    _close_input(process)
+                else:
+                    _interrupt(process)
             until = time.monotonic() + GRACE
             while any(process.poll() is None for process in running) and time.monotonic() < until:
-                time.sleep(0.05)
+                time.sleep(0.02)
         finally:
             for process in running:
-                process.kill()
+                _kill(process)
+                process.wait()
+
+
+def _communicate(worker: subprocess.Popen[bytes], arguments: Sequence[str]) -> tuple[bytes, int | None]:
+    """Send a command to a worker, and return its output and exit code. The code is None if the worker has ended."""
+    if worker.stdin is None or worker.stdout is None:
+        raise ValueError("The worker has no pipes.")
+    output = b""
+    try:
+        worker.stdin.write(json.dumps(list(arguments)).encode() + b"\n")
+        worker.stdin.flush()
+    except OSError:  # The worker has ended.
+        return output, None
+    for line in worker.stdout:
+        if line.startswith(_END):
+            return output, int(line.removeprefix(_END))
+        output += line
+    return output, None
+
+
+def _close_input(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        with suppress(OSError):
+            process.stdin.close()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a worker and the commands that it has started, such as a `token_command` that waits for input."""
+    if os.name == "nt" or process.poll() is not None:
+        process.kill()
+    else:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
@@ -166,29 +264,33 @@ def _interrupt(process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGINT)
 
 
-def _load_in_process(name: str, processes: _Processes, options: Sequence[str]) -> LoadResult:
+def _load_in_worker(name: str, workers: _Workers, options: Sequence[str]) -> LoadResult:
     """
-    Load a tenant in a child process, and return the result of the load.
+    Load a tenant in a worker process, and return the result of the load.
 
-    If the child process fails, the returned LoadResult contains the error.
+    If the worker fails, the returned LoadResult contains the error.
     """
     started = time.monotonic()
     try:
-        # With the option -P, Python does not import modules from the current folder.
-        command = [sys.executable, "-P", "-c", _CHILD_CODE, "load", "--json", *options, f"--tenant={name}"]
-        process = processes.start(command)
-        output, _ = process.communicate()
-        return _parse_result(name, output, process.returncode)
+        output, code = workers.run(["load", "--json", *options, f"--tenant={name}"])
+        return _parse_result(name, output, code, time.monotonic() - started)
     except (Exception, KeyboardInterrupt) as error:
         return failed_load(name, error, seconds=time.monotonic() - started)
 
 
-def _parse_result(name: str, output: bytes, code: int) -> LoadResult:
+def _parse_result(name: str, output: bytes, code: int | None, seconds: float) -> LoadResult:
+    """Return the result that a worker has printed, or raise an error that contains the exit code of the worker."""
+    if code is None:
+        raise FrgroupsError(
+            f"The load exceeded the deadline after {seconds:,.0f} s and was terminated.",
+            cli_hint="To allow more time, pass --deadline, for example --deadline 6h.",
+        )
     try:
-        result = LoadResult(**json.loads(output.splitlines()[-1]))
+        values = json.loads(output.splitlines()[-1])
+        result = LoadResult(**{field: value for field, value in values.items() if field != "schema_version"})
         if result.name == name:
             return result
-    except (IndexError, ValueError, TypeError):
+    except (IndexError, ValueError, TypeError, AttributeError):
         pass
     reason = f"The load process ended with exit code {code}."
     if code < 0:

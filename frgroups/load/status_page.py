@@ -97,7 +97,7 @@ def status_html(table: pd.DataFrame, *, max_age: timedelta | str = "24h", now: d
 
 def _shares(table: pd.DataFrame) -> dict[str, int]:
     """Return the number of tenants with each severity ("good", "warn", or "bad")."""
-    severities = [_severity(problems) for problems in table["wrong"]]
+    severities = [_severity(problems) for problems in table["problem"]]
     return {severity: severities.count(severity) for severity in ("good", "warn", "bad")}
 
 
@@ -107,7 +107,7 @@ def _legend(table: pd.DataFrame) -> list[Mark]:
 
     A tenant that has several problems is counted for each problem.
     """
-    problems = table["wrong"].str.split(", ").explode()
+    problems = table["problem"].str.split(", ").explode()
     counts = {str(problem): n for problem, n in problems.value_counts().sort_index().items()}
     n_ok = counts.pop("", 0)
     marks = [Mark(_severity(problem), f"{n:,} {problem}") for problem, n in counts.items()]
@@ -142,7 +142,7 @@ def _tenant_row(row: dict[Any, Any], now: datetime) -> TenantRow:
         taken_at=taken_at,
         age=age,
         age_seconds=age_seconds,
-        marks=_marks(row["wrong"]),
+        marks=_marks(row["problem"]),
         detail=_detail(row),
         numbers=numbers,
     )
@@ -162,10 +162,10 @@ def _marks(problems: str) -> list[Mark]:
 
 def _detail(row: dict[Any, Any]) -> str:
     """Return the details about a tenant's problems. The colored labels do not contain these details."""
-    if not row["wrong"]:
+    if not row["problem"]:
         return ""
     details = []
-    if row["detail"] != row["wrong"]:
+    if row["detail"] != row["problem"]:
         details.append(row["detail"])
     if row["verdict"] == "consistent":
         details.append("the snapshot was consistent when it was loaded")

@@ -38,7 +38,7 @@ _COLUMNS = {
     "size_bytes": "int64",
     "total_bytes": "int64",
     "ok": "bool",
-    "wrong": "str",
+    "problem": "str",
     "detail": "str",
     "path": "str",
 }
@@ -83,7 +83,7 @@ def tenant_status(
           `n_customers`, and `n_memberships` (Int64), and `size_bytes` (int64) describe the newest snapshot.
         - `n_snapshots` and `total_bytes` (int64) describe all stored snapshots of the tenant.
         - `ok` (bool) is True if there is no problem.
-        - `wrong` (str) contains the problems, separated by commas: "config", "never loaded", "damaged", "old",
+        - `problem` (str) contains the problems, separated by commas: "config", "never loaded", "damaged", "old",
           "drifted", "unverifiable", and "clock". It is empty if there is no problem.
         - `detail` (str) describes the problems.
 
@@ -122,6 +122,23 @@ def tenant_status(
         )
     table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
     return table.sort_values(["taken_at", "name", "tenant_uid"], na_position="first", ignore_index=True)
+
+
+def never_loaded_status(tenant_uid: str, base_url: str | None) -> pd.DataFrame:
+    """
+    Return the status table of one tenant without a stored snapshot.
+
+    Examples
+    --------
+    >>> never_loaded_status("t-1", None)["problem"].tolist()
+    ['never loaded']
+    """
+    tenant = _TenantEntry(
+        tenant_folder(tenant_uid, base_url), "", tenant_uid, base_url or "", urlsplit(base_url or "").netloc
+    )
+    row = _snapshot_columns(tenant, pd.DataFrame({"size_bytes": []}))
+    row |= _status_columns(tenant, None, [], datetime.now(UTC), timedelta(0))
+    return pd.DataFrame([row], columns=list(_COLUMNS)).astype(_COLUMNS)
 
 
 def configured_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -220,7 +237,7 @@ def _snapshot_columns(tenant: _TenantEntry, snapshots: pd.DataFrame) -> dict[str
 def _status_columns(
     tenant: _TenantEntry, newest: StoredSnapshot | None, damaged: Sequence[str], now: datetime, max_age: timedelta
 ) -> dict[str, Any]:
-    """Return the values of the status columns `age`, `ok`, `wrong`, and `detail` for a tenant."""
+    """Return the values of the status columns `age`, `ok`, `problem`, and `detail` for a tenant."""
     problems: dict[str, str] = {}
     age = ""
     if tenant.problem:
@@ -232,7 +249,7 @@ def _status_columns(
         problems |= _find_problems(newest, now, max_age)
     elif not problems:
         problems["never loaded"] = "never loaded"
-    return {"age": age, "ok": not problems, "wrong": ", ".join(problems), "detail": "; ".join(problems.values())}
+    return {"age": age, "ok": not problems, "problem": ", ".join(problems), "detail": "; ".join(problems.values())}
 
 
 def _find_problems(newest: StoredSnapshot, now: datetime, max_age: timedelta) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,13 @@ import pandas as pd
 
 from frgroups.errors import InputError
 from frgroups.internals.formatting import escape_invisible
+from frgroups.internals.spreadsheet_export import MAX_ROWS, protect_cell, text_cells, text_style
 from frgroups.internals.spreadsheets import import_openpyxl
 from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.plan_sentences import operations_table
 from frgroups.review.sections import review_sections
 from frgroups.snapshot.snapshot import Snapshot
-
-# Excel limits: the number of characters in a cell, and the number of rows in a sheet below the header.
-CELL, ROWS = 32_767, 1_048_575
 
 
 def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
@@ -41,26 +38,8 @@ def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
     # Quotes around every cell prevent a comma or a semicolon in a value from splitting the cell.
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(table.columns)
-    writer.writerows([[_cell(value) for value in row] for row in table.to_numpy().tolist()])
+    writer.writerows([[protect_cell(value) for value in row] for row in table.to_numpy().tolist()])
     return text.getvalue()
-
-
-# Characters that can start a formula, including full-width characters.
-_FORMULA = re.compile(r"[\s'=+\-@＝＋－＠]")
-# Values that a spreadsheet program with English or Nordic settings converts to a number, date, time, or Boolean.
-_NUMBER = re.compile(
-    r"[\d.,:/ %-]*\d[\d.,:/ %-]*(e[+-]?\d+)?"
-    r"|\d{0,4}[-. /]?(jan|feb|mar|apr|ma[jiy]|jun|jul|aug|sep|o[ck]t|nov|de[cs])[a-z]*[-. /]?\d{0,4}"
-    r"|true|false|sann|usann|sant|falskt|falsk",
-    re.IGNORECASE,
-)
-
-
-def _cell(value: object) -> str:
-    text = str(value)
-    if _FORMULA.match(text) or _NUMBER.fullmatch(text):
-        return f"'{text}"
-    return text
 
 
 def write_workbook(path: Path, plan: Plan, personal: Snapshot | None = None) -> None:
@@ -76,9 +55,9 @@ def write_workbook(path: Path, plan: Plan, personal: Snapshot | None = None) -> 
         openpyxl is not installed, or the plan has more operations than a sheet can contain.
     """
     table = operations_table(plan, personal)
-    if len(table) > ROWS:
+    if len(table) > MAX_ROWS:
         raise InputError(
-            f"An Excel sheet can contain {ROWS:,} changes, but the plan has {len(table):,}. Use the suffix .csv."
+            f"An Excel sheet can contain {MAX_ROWS:,} changes, but the plan has {len(table):,}. Use the suffix .csv."
         )
     book = _new_workbook()
     # `erase_customer` identifies reviews by these document properties, which do not change when Excel saves a file.
@@ -103,23 +82,23 @@ def _new_workbook() -> Any:
 
 
 def _write_review_sheet(sheet: Any, plan: Plan, personal: Snapshot | None) -> None:
-    plain, bold = _style(sheet), _style(sheet, bold=True)
+    plain, bold = text_style(sheet), text_style(sheet, bold=True)
     sheet.column_dimensions["A"].width = 48
     for letter in "BCDEFGHIJK":
         sheet.column_dimensions[letter].width = 24
     for section in review_sections(plan, personal):
         if section.is_all:
-            sheet.append(_texts(sheet, [f"{section.title}: see the sheet Changes"], bold))
+            sheet.append(text_cells(sheet, [f"{section.title}: see the sheet Changes"], bold))
             continue
-        sheet.append(_texts(sheet, [section.title], bold))
+        sheet.append(text_cells(sheet, [section.title], bold))
         for alarm in section.alarms:
-            sheet.append(_texts(sheet, [alarm], bold))
+            sheet.append(text_cells(sheet, [alarm], bold))
         for line in (*section.lines, *section.commands):
-            sheet.append(_texts(sheet, [line], plain))
+            sheet.append(text_cells(sheet, [line], plain))
         if section.table is not None:
-            sheet.append(_texts(sheet, section.table.columns, bold))
+            sheet.append(text_cells(sheet, section.table.columns, bold))
             for row in section.table.itertuples(index=False, name=None):
-                sheet.append(_texts(sheet, row, plain))
+                sheet.append(text_cells(sheet, row, plain))
         sheet.append([])
 
 
@@ -128,39 +107,7 @@ def _write_operations_sheet(sheet: Any, table: pd.DataFrame) -> None:
     sheet.auto_filter.ref = f"A1:{chr(ord('A') + len(table.columns) - 1)}{len(table) + 1}"
     for index in range(len(table.columns)):
         sheet.column_dimensions[chr(ord("A") + index)].width = 24
-    sheet.append(_texts(sheet, table.columns, _style(sheet, bold=True)))
-    plain = _style(sheet)
+    sheet.append(text_cells(sheet, table.columns, text_style(sheet, bold=True)))
+    plain = text_style(sheet)
     for row in table.itertuples(index=False, name=None):
-        sheet.append(_texts(sheet, row, plain))
-
-
-def _style(sheet: Any, *, bold: bool = False) -> Any:
-    """Return a style for text cells. Many cells share the style, which saves memory."""
-    from openpyxl.cell import WriteOnlyCell
-    from openpyxl.styles import Font
-
-    cell = WriteOnlyCell(sheet)
-    cell.number_format = "@"
-    cell.quotePrefix = True
-    if bold:
-        cell.font = Font(bold=True)
-    return cell._style
-
-
-def _texts(sheet: Any, values: Any, style: Any) -> list[Any]:
-    from openpyxl.cell import WriteOnlyCell
-
-    cells = []
-    for value in values:
-        cell = WriteOnlyCell(sheet, _truncate(escape_invisible(value)))
-        cell.data_type = "s"  # By default, openpyxl stores a string that starts with "=" as a formula.
-        cell._style = style
-        cells.append(cell)
-    return cells
-
-
-def _truncate(text: str) -> str:
-    if len(text) <= CELL:
-        return text
-    note = f" … truncated: {len(text):,} characters, the maximum is {CELL:,}"
-    return text[: CELL - len(note)] + note
+        sheet.append(text_cells(sheet, row, plain))

@@ -57,7 +57,8 @@ def test_values(complete):
     "Choices, file names, folder names, and options after a list option are completed."
     assert complete("bash", "plan", "--mode", "k") == ["plain,keep_only"]
     assert complete("bash", "plan", "--list", "") == ["file,"]
-    assert complete("bash", "sizes", "--cache", "") == ["dir,"]
+    assert complete("bash", "table", "group_sizes", "--cache", "") == ["dir,"]
+    assert complete("bash", "table", "overlap_m") == ["plain,overlap_matrix"]
     assert complete("bash", "show", "p") == ["file,p"]
     assert complete("bash", "completion", "z") == ["plain,zsh"]
     assert complete("bash", "-v", "load", "--tenant", "a", "b", "--al") == ["plain,--all"]

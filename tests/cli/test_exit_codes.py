@@ -11,6 +11,7 @@ import pytest
 
 import frgroups as fg
 from frgroups import errors
+from frgroups.cli.command_ending import keep_result, termination_as_interrupt
 from frgroups.cli.main import EXIT_CODES, main
 from frgroups.internals.exit_codes import code_of, worst
 from tests.approvals import approved
@@ -20,13 +21,14 @@ COMMAND = [sys.executable, "-m", "frgroups"]
 
 @pytest.fixture
 def fail(monkeypatch):
-    """Return a function that makes `frgroups doctor` and `frgroups apply` raise an error."""
+    """Return a function that makes `frgroups who` and `frgroups apply` raise an error."""
 
     def raise_in_commands(error):
         def open_client(*_, **__):
             raise error
 
         monkeypatch.setattr("frgroups.cli.inputs.open_client", open_client)
+        monkeypatch.setattr("frgroups.cli.inputs.read_selected_snapshot", open_client)
 
     return raise_in_commands
 
@@ -57,14 +59,14 @@ def test_error(fail, capsys, error, code):
     "An error determines the exit code of the command and is printed without a traceback."
     fail(error)
 
-    assert main(["doctor"]) == code
+    assert main(["who", "c-1"]) == code
 
     err = capsys.readouterr().err
     assert "Traceback" not in err
     if code == 64:
-        assert err.startswith("Usage: frgroups doctor ") and "frgroups doctor --help" in err
+        assert err.startswith("Usage: frgroups who ") and "frgroups who --help" in err
     elif not isinstance(error, BrokenPipeError):
-        assert err.startswith("frgroups doctor: ") and err.count("\n") == 1
+        assert err.startswith("frgroups who: ") and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
@@ -117,7 +119,7 @@ def test_documented_codes():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
-@pytest.mark.parametrize("words", [["sizes"], ["health", "--json"], ["--help"]])
+@pytest.mark.parametrize("words", [["table", "group_sizes"], ["health", "--json"], ["--help"]])
 def test_closed_pipe(words):
     "If the reader of stdout has closed the pipe, the exit code is 1 and stderr is empty."
     fg.save_snapshot(fg.sample_snapshot())
@@ -133,6 +135,45 @@ def test_closed_pipe(words):
     os.close(write_end)
 
     assert (process.returncode, process.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize("stderr_is_closed", [False, True])
+def test_result_after_closed_pipe(monkeypatch, capsys, stderr_is_closed):
+    "If stdout was closed after the result was recorded, the result is printed to stderr and sets the exit code."
+
+    def write_and_fail(*_, **__):
+        keep_result(5, "1 change was rejected.")
+        raise BrokenPipeError
+
+    def fail(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("frgroups.cli.inputs.read_selected_snapshot", write_and_fail)
+    if stderr_is_closed:
+        monkeypatch.setattr("frgroups.cli.command_ending.print_error", fail)
+
+    assert main(["who", "c-1"]) == 5
+    assert ("1 change was rejected." in capsys.readouterr().err) is not stderr_is_closed
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_termination(fail, capsys, monkeypatch, name):
+    "SIGTERM and SIGHUP end a command like Ctrl-C. An ignored signal stays ignored, and the handlers are restored."
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_DFL)
+    monkeypatch.setattr("frgroups.cli.inputs.read_selected_snapshot", lambda *_: signal.raise_signal(number))
+    try:
+        assert main(["who", "c-1"]) == 1
+        assert capsys.readouterr().err == "frgroups who: interrupted.\n"
+        assert signal.getsignal(number) == signal.SIG_DFL
+
+        signal.signal(number, signal.SIG_IGN)
+        with termination_as_interrupt():
+            signal.raise_signal(number)
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -160,7 +201,7 @@ def test_ctrl_c(tmp_path):
 def test_closed_streams(closed, tmp_path):
     "If stdout or stderr is closed, a command still returns its usual exit code."
     fg.save_snapshot(fg.sample_snapshot(), tmp_path / "snapshots")
-    command = f"{sys.executable} -m frgroups sizes --tenant t-1 --cache {tmp_path / 'snapshots'} {closed}"
+    command = f"{sys.executable} -m frgroups table group_sizes --tenant t-1 --cache {tmp_path / 'snapshots'} {closed}"
 
     done = subprocess.run(["bash", "-c", command], timeout=60)
 

@@ -42,9 +42,11 @@ def test_help():
     assert not {name for name in modules if name in ("frgroups.cli.plan", "frgroups.cli.load", "frgroups.cli.who")}
 
 
-@pytest.mark.parametrize("words", [["--version"], ["nonsense"], ["load", "--jobs", "0"], ["forget", "c-1"], []])
+@pytest.mark.parametrize(
+    "words", [["--version"], ["nonsense"], ["load", "--jobs", "0"], ["forget", "c-1"], ["table"], []]
+)
 def test_version_and_usage_errors(words):
-    "The option --version and most usage errors do not import slow packages."
+    "The option --version, the list of tables, and most usage errors do not import slow packages."
     _, modules = run(words)
 
     assert not modules & HEAVY
@@ -52,7 +54,15 @@ def test_version_and_usage_errors(words):
 
 @pytest.mark.parametrize(
     "words",
-    ["st", "load --", "status --max-age 24h --", "plan --limit removal_share=1 --", "who u --by e", "sizes --at x -"],
+    [
+        "st",
+        "load --",
+        "status --max-age 24h --",
+        "plan --limit removal_share=1 --",
+        "who u --ids e",
+        "table group_sizes --at x -",
+        "table gr",
+    ],
 )
 def test_completion(words):
     "Shell completion does not import slow packages."

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from contextlib import nullcontext
 from inspect import signature
 from pathlib import Path
@@ -58,9 +59,9 @@ def test_workflow(loaded, capsys, tmp_path):
     "The commands of the complete workflow, from doctor to undo, succeed one after the other."
     for command in (
         ["doctor"],
-        ["sizes", "--top", "5"],
-        ["overlap", "--top", "5"],
-        ["sizes", "--csv", str(tmp_path / "s.csv")],
+        ["table", "group_sizes", "--top", "5"],
+        ["table", "overlap_pairs", "--top", "5"],
+        ["table", "group_sizes", "--csv", str(tmp_path / "s.csv")],
     ):
         assert main(command) == 0
     code, plan, out = create_plan(loaded, capsys, "--exit-code")
@@ -157,7 +158,7 @@ def test_list_without_known_ids(loaded, capsys, tmp_path):
 
 def test_snapshot_of_a_plan(loaded, capsys):
     "The first line of the output of plan and sizes is the snapshot."
-    assert main(["sizes", "--top", "1"]) == 0
+    assert main(["table", "group_sizes", "--top", "1"]) == 0
     sizes = capsys.readouterr().out.splitlines()
     assert main(["plan", "--group", "VIP", "--members", "VIP"]) == 0
     plan = capsys.readouterr().out.splitlines()
@@ -205,23 +206,6 @@ def test_load_of_a_recent_snapshot(loaded, capsys):
     assert "nothing was loaded" not in loaded_again and "Stored in" in loaded_again
 
 
-def test_doctor(loaded, capsys):
-    "The output contains the path of a missing suppression list, and does not contradict the probe of writes."
-    assert main(["doctor"]) == 0
-    out = capsys.readouterr().out
-    path = fg.suppression_list_path(fg.read_snapshot())
-    assert str(path) in out and " none; " in out and "not tested" in out
-
-    assert main(["doctor", "--probe-writes"]) == 0
-    assert "not tested" not in capsys.readouterr().out
-
-    path.parent.mkdir(parents=True)
-    path.write_text("customer_uid\nc-1\n")
-    assert main(["doctor"]) == 0
-    out = capsys.readouterr().out
-    assert "1 customer, " in out and str(path) in out and " none; " not in out
-
-
 def test_rejected_items_exit_with_5(loaded, capsys, tmp_path):
     "If a plan adds a customer who does not exist, the plan is applied partially, and the output contains the uid."
     path = tmp_path / "list.csv"
@@ -243,6 +227,23 @@ def test_apply_json(loaded, capsys, tmp_path):
     assert (line["plan"], line["outcome"], line["exit_code"]) == (plan.name, "done", 0)
     assert line["counts"] == {"verified": len(loaded.members("bw"))}
     assert fg.read_receipt(line["receipt"]).ok
+    loaded.delete_group("bw")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_apply_with_a_closed_pipe(loaded, capsys, monkeypatch, options):
+    "If the reader of stdout has closed the pipe, the result of apply is printed to stderr and sets the exit code."
+    _, plan, _ = create_plan(loaded, capsys)
+
+    def fail(*_, **__):
+        raise BrokenPipeError
+
+    for name in ("print_text", "print_json_line"):
+        monkeypatch.setattr(f"frgroups.cli.apply.{name}", fail)
+
+    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest, *options]) == 0
+    out, err = capsys.readouterr()
+    assert out == "" and f"{len(loaded.members('bw'))} verified" in err
     loaded.delete_group("bw")
 
 
@@ -371,7 +372,7 @@ def test_nothing_to_do_exits_with_0(loaded, capsys):
     assert re.search(r"^Plan\b", capsys.readouterr().out, re.M) is None
 
 
-@pytest.mark.parametrize("words", [[], ["nonsense"], ["plan"], ["overlap", "--top", "many"]])
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["plan"], ["table", "overlap_pairs", "--top", "many"]])
 def test_usage_exits_with_64(words):
     "A missing or unknown argument causes exit code 64 instead of 2, which is the default of click."
     with pytest.raises(SystemExit) as caught:
@@ -412,7 +413,7 @@ def test_limits_in_help(command, capsys):
         assert len(line) <= 80 and line.removeprefix(setting).strip()
 
 
-@pytest.mark.parametrize("command", [command for command, _ in COMMANDS])
+@pytest.mark.parametrize("command", [command for command, _ in COMMANDS if command != "table"])
 def test_functions_receive_their_options(command):
     "The parameters of each command function match the options of the command."
     loaded = root_group().get_command(None, command)
@@ -455,12 +456,17 @@ def test_errors_are_one_line_without_a_traceback(environment, monkeypatch, capsy
     "A missing token, a missing snapshot, a failing server, or a corrupt plan causes exit code 1 without a traceback."
     plan = tmp_path / "p.plan.json"
     plan.write_text(json.dumps({"kind": "frgroups plan", "format_version": 2, "content": {}, "checksum": "x"}))
-    for words in (["sizes"], ["show", str(plan)], ["show", str(tmp_path / "none")], ["changes"]):
+    for words in (
+        ["table", "group_sizes"],
+        ["show", str(plan)],
+        ["show", str(tmp_path / "none")],
+        ["table", "group_changes"],
+    ):
         assert main(words) == 1
     environment.misbehave(Fault("status", status=404, times=None))
     assert main(["load"]) == 1
     monkeypatch.delenv("FRGROUPS_TOKEN")
-    assert main(["doctor"]) == 1
+    assert main(["load"]) == 1
 
     err = capsys.readouterr().err
     assert "Traceback" not in err and err.count("\n") == 6
@@ -468,32 +474,61 @@ def test_errors_are_one_line_without_a_traceback(environment, monkeypatch, capsy
 
 
 def test_changes(loaded, capsys):
-    "The command `frgroups changes` prints the groups that changed between two snapshots."
+    "The tables of changes contain the groups and the customers that changed between two snapshots."
     loaded.advance(days=30)
     assert main(["load"]) == 0
     capsys.readouterr()
 
-    assert main(["changes"]) == 0
+    assert main(["table", "group_changes"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"[1-9]\d* of \d+ groups", out) and "n_joined" in out
-    assert main(["changes", "--customers"]) == 0
+    assert main(["table", "membership_changes"]) == 0
     assert "customer_uid" in capsys.readouterr().out
 
 
 def test_health(loaded, capsys, tmp_path):
-    "Health findings are printed as text or JSON lines, or written to CSV. The exit code is 0 for all findings."
+    "Health findings are printed as text or JSON, or written to CSV. The exit code is 0 for all findings."
     register, table = tmp_path / "register.csv", tmp_path / "health.csv"
     register.write_text("group;exclusive_set\nVIP;tier\nvip_gold;tier\ngone;\n")
 
     assert main(["health", "--register", str(register), "--top", "2", "--csv", str(table)]) == 0
     text = capsys.readouterr().out
     assert main(["health", "--register", str(register), "--json"]) == 0
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = json.loads(capsys.readouterr().out)["rows"]
 
     assert "HIGH two_tiers: " in text and f"2 of {len(lines)} " in text
     assert lines[0]["suggested_action"] in text
     assert len(lines) == len(table.read_text(encoding="utf-8").splitlines()) - 1
     assert {"two_tiers", "not_in_tenant", "near_duplicate"} <= {line["finding"] for line in lines}
+
+
+def test_health_actions(loaded, capsys, tmp_path):
+    "Each suggested action on the command line contains valid commands instead of Python code."
+    register = tmp_path / "my register.csv"
+    register.write_text("group;exclusive_set;valid_to;expected_type\nVIP;tier;2020-01-01;B2B\nvip_gold;tier;;\n")
+
+    assert main(["health", "--register", str(register), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    expected = fg.health_report(fg.read_snapshot(), register=fg.read_register(register))
+
+    assert [row["evidence"] for row in rows] == list(expected["evidence"])
+    assert {row["finding"] for row in rows} >= {"two_tiers", "ended", "wrong_type", "near_duplicate"}
+    assert any("fg." in action for action in expected["suggested_action"])
+    commands = [part.split("frgroups ")[1:] for part in (row["suggested_action"] for row in rows)]
+    assert sum(map(bool, commands)) >= 5
+    for row in rows:
+        assert not re.search(r"fg\.|snapshot\b.*=|register=", row["suggested_action"])
+    for part in (part for parts in commands for part in parts):
+        words = shlex.split(part.partition(" && ")[0])
+        options = {name for param in leaf_command(words).params for name in param.opts}
+        assert {word for word in words if word.startswith("--")} <= options
+        assert words[0] != "plan" or str(register) in words or part.endswith("&& ")
+
+
+def leaf_command(words):
+    """Return the command that the words select."""
+    found = root_group().get_command(None, words[0])
+    return found.commands[words[1]] if words[0] == "table" else found
 
 
 def test_invalid_register(loaded, capsys, tmp_path):
@@ -598,11 +633,11 @@ def test_two_hosts(loaded, monkeypatch, capsys):
         )
     )
 
-    assert main(["sizes"]) == 0
-    assert main(["sizes", "--base-url", "stage"]) == 0
+    assert main(["table", "group_sizes"]) == 0
+    assert main(["table", "group_sizes", "--base-url", "stage"]) == 0
     assert "1 groups" in capsys.readouterr().out
     monkeypatch.delenv("FRGROUPS_BASE_URL")
-    assert main(["sizes"]) == 1
+    assert main(["table", "group_sizes"]) == 1
     assert "--base-url" in capsys.readouterr().err
 
 

@@ -13,6 +13,7 @@ from openpyxl import Workbook
 
 import frgroups as fg
 from frgroups.cli.main import main
+from frgroups.cli.table_registry import TABLES
 from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
 from frgroups.plan.limits import LIMIT_NAMES
 
@@ -99,9 +100,9 @@ OTHER = ["--tenant", "t-1", "--cache", "{home}/snapshots"]
 @pytest.mark.parametrize(
     ("words", "code", "facts"),
     [
-        (["sizes", *OTHER], 1, ["--allow-older"]),
-        (["sizes"], 1, ["frgroups load"]),
-        (["sizes", "--tenant", "typo"], 1, ["'typo'", "tenants.toml"]),
+        (["table", "group_sizes", *OTHER], 1, ["--allow-older"]),
+        (["table", "group_sizes"], 1, ["frgroups load"]),
+        (["table", "group_sizes", "--tenant", "typo"], 1, ["'typo'", "tenants.toml"]),
         (["plan", "--group", "Vipp", "--members", "VIP", "--allow-older", *OTHER], 1, ["'Vipp'", "--create"]),
         (["plan", "--group", "vip", "--list", "{wide}", "--allow-older", *OTHER], 1, ["--column"]),
         (["plan", "--group", "vip", "--list", "{sheets}", "--allow-older", *OTHER], 1, ["--sheet"]),
@@ -112,7 +113,7 @@ OTHER = ["--tenant", "t-1", "--cache", "{home}/snapshots"]
         (["apply", "0123456"], 1, ["'0123456'", "8"]),
         (["apply", "01234567"], 1, ["01234567", "frgroups plans"]),
         (["apply", "last"], 1, ["'last'", "frgroups show"]),
-        (["overlap", "--universe", "3", "--allow-older", *OTHER], 1, ["universe", "3"]),
+        (["table", "overlap_pairs", "--universe", "3", "--allow-older", *OTHER], 1, ["universe", "3"]),
         (
             ["plan", "--group", "vip", "--create", "X", "--members", "VIP", "--allow-older", *OTHER],
             1,
@@ -138,7 +139,9 @@ def test_cli_hints(words, code, facts, environment, home_folder, capsys, tmp_pat
     assert not PYTHON.search(err.replace(str(tmp_path), "").replace(str(home_folder), ""))
 
 
-@pytest.mark.parametrize("words", [["sizes", "--at", "2020-01-01"], ["changes", "--since", "2020-01-01"]])
+@pytest.mark.parametrize(
+    "words", [["table", "group_sizes", "--at", "2020-01-01"], ["table", "group_changes", "--since", "2020-01-01"]]
+)
 def test_date_before_the_oldest_snapshot(words, environment, home_folder, capsys):
     "If no snapshot is that old, the error contains the date of the oldest one, and does not suggest a load."
     assert main([*words, "--allow-older", *(word.format(home=home_folder) for word in OTHER)]) == 1
@@ -147,7 +150,7 @@ def test_date_before_the_oldest_snapshot(words, environment, home_folder, capsys
     assert "2020-01-01" in err and f"{fg.sample_snapshot().taken_at:%Y-%m-%d}" in err and "frgroups load" not in err
 
 
-@pytest.mark.parametrize("words", [["--bogus"], ["sizes", "--bogus"]])
+@pytest.mark.parametrize("words", [["--bogus"], ["table", "group_sizes", "--bogus"]])
 def test_unknown_option_without_a_similar_one(words, capsys):
     "The error for an unknown option suggests no option if none has a similar name."
     assert code_of(words) == 64
@@ -209,8 +212,8 @@ def test_drifted_load(running, environment, capsys, no_pause):
 
 def test_cli_hints_in_the_log(environment, capsys):
     "Log messages of the command line contain no Python arguments."
-    assert main(["sizes", "--tenant", "t-1", "--base-url", "stage", "--log", "json"]) == 1
-    assert main(["sizes", *OTHER[:2], "--allow-older", "--log", "json"]) == 0
+    assert main(["table", "group_sizes", "--tenant", "t-1", "--base-url", "stage", "--log", "json"]) == 1
+    assert main(["table", "group_sizes", *OTHER[:2], "--allow-older", "--log", "json"]) == 0
 
     err = capsys.readouterr().err
     assert "snapshot_quarantined" in err and "t-1" in err and "https://api.stage.flowretail.com" in err
@@ -228,12 +231,12 @@ def test_cli_hints_in_the_log(environment, capsys):
         (["load", "--jobs", "two"], ["'--jobs'", "'two'", "integer"]),
         (["load", "--requests-per-second", "0"], ["'--requests-per-second'", "more than 0"]),
         (["load", "--requests-per-second", "nan"], ["'--requests-per-second'", "'nan'"]),
-        (["sizes", "--at", "yesterday"], ["'--at'", "'yesterday'"]),
-        (["changes", "--since", "2026-13-01"], ["'--since'", "'2026-13-01'"]),
-        (["sizes", "--base-url", "nowhere"], ["'--base-url'", "'nowhere'"]),
-        (["sizes", "--top", "0"], ["'--top'"]),
-        (["overlap", "--universe", "-1"], ["'--universe'"]),
-        (["overlap", "--by", "lift"], ["--by lift", "--universe N"]),
+        (["table", "group_sizes", "--at", "yesterday"], ["'--at'", "'yesterday'"]),
+        (["table", "group_changes", "--since", "2026-13-01"], ["'--since'", "'2026-13-01'"]),
+        (["table", "group_sizes", "--base-url", "nowhere"], ["'--base-url'", "'nowhere'"]),
+        (["table", "group_sizes", "--top", "0"], ["'--top'"]),
+        (["table", "overlap_pairs", "--universe", "-1"], ["'--universe'"]),
+        (["table", "overlap_pairs", "--sort", "lift"], ["--sort lift", "--universe N"]),
         (["plan", "--group", "", "--members", "a"], ["'--group'", "empty"]),
         (["plan", "--group", "a", "--members", "a", "--limit", "10"], ["'--limit'", "NAME=VALUE"]),
         (["plan", "--group", "a", "--members", "a", "--limit", "most=10"], ["'--limit'", "most"]),
@@ -262,7 +265,7 @@ def test_cli_hints_in_the_log(environment, capsys):
         (["sandbox", "--customers", "49"], ["'--customers'", "50"]),
         (["demo", "--customers", "49"], ["'--customers'", "50"]),
         (["sandbox", "--latency", "-1"], ["'--latency'"]),
-        (["sizes", "--tpo", "1"], ["'--tpo'", "Did you mean '--top'?"]),
+        (["table", "group_sizes", "--tpo", "1"], ["'--tpo'", "Did you mean '--top'?"]),
         (["completion", "tcsh"], ["'tcsh'", "bash", "zsh", "fish"]),
     ],
 )
@@ -273,8 +276,9 @@ def test_usage_error(words, facts, capsys):
     assert code_of(words) == 64
 
     out, err = capsys.readouterr()
-    assert out == "" and err.startswith(f"Usage: frgroups {words[0]} ")
-    assert err.endswith(f"Try 'frgroups {words[0]} --help' for more information.\n")
+    command = " ".join(words[:2]) if words[0] == "table" else words[0]
+    assert out == "" and err.startswith(f"Usage: frgroups {command} ")
+    assert err.endswith(f"Try 'frgroups {command} --help' for more information.\n")
     assert [fact for fact in facts if fact not in err] == []
     assert stored.exists()
 
@@ -283,12 +287,16 @@ def test_usage_error(words, facts, capsys):
     ("words", "old", "new"),
     [
         (["forget", "c-1"], "forget", "erase-customer"),
+        (["sizes", "--top", "5"], "'sizes'", "table group_sizes"),
+        (["overlap"], "'overlap'", "table overlap_pairs"),
+        (["changes", "--since", "2026-11-01"], "'changes'", "table group_changes"),
+        (["who", "c-1", "--by", "external_id"], "--by", "--ids"),
+        (["table", "overlap_pairs", "--by", "lift"], "--by", "--sort"),
         (["apply", "p.json", "--settle"], "--settle", "--finalize"),
         (["apply", "p.json", "--approve", "p.approval.json"], "--approve", "--approval"),
         (["apply", "p.json", "--approve-policy=p.toml"], "--approve-policy", "--policy"),
         (["apply", "--approved"], "--approved", "--queue"),
         (["plan", "--group", "a", "--members", "b", "--also", "c"], "--also", "--also-members"),
-        (["who", "c-1", "--by", "external_id"], "--by", "--ids"),
         (["plan", "--group", "a", "--members", "b", "--never-add", "c"], "--never-add", "--suppression-list"),
         (["plan", "--group", "a", "--members", "b", "--never-add-list=c"], "--never-add-list", "--suppression-list"),
         (["plan", "--group", "a", "--members", "b", "--mode", "add_only"], "'add_only'", "'add'"),
@@ -317,10 +325,12 @@ def test_tenant_name_in_help(command, capsys):
     assert re.search(r"--tenant NAME(\.\.\.)? ", out) and "tenants.toml" in out and "NAME|UID" not in out
 
 
-@pytest.mark.parametrize("command", ["sizes", "overlap", "changes", "plan", "erase-customer", "export-customer"])
+@pytest.mark.parametrize(
+    "command", ["table group_sizes", "table group_changes", "health", "plan", "erase-customer", "export-customer"]
+)
 def test_tenant_name_or_uid_in_help(command, capsys):
     "Commands that read stored files accept the name or the uid of a tenant."
-    assert code_of([command, "--help"]) == 0
+    assert code_of([*command.split(), "--help"]) == 0
     out = capsys.readouterr().out
     assert "--tenant NAME|UID" in out and "tenants.toml" in out
 
@@ -354,7 +364,7 @@ def test_no_arguments_in_messages():
 def test_cli_hints_name_existing_options(capsys):
     "Each command and option in a `cli_hint` exists, and each option belongs to a command in the same hint."
     hints = list(cli_hints())
-    commands = {"load", "sizes", "plan", "review", "approve", "apply", "sandbox", *commands_in(" ".join(hints))}
+    commands = {"load", "table", "plan", "review", "approve", "apply", "sandbox", *commands_in(" ".join(hints))}
     options = {command: options_of(command, capsys) for command in commands}
 
     assert len(hints) >= 15
@@ -386,7 +396,7 @@ def cli_hints():
 
 def commands_in(text):
     """Return the names of the commands that a text contains."""
-    return re.findall(r"\bfrgroups (load|sizes|plan|review|approve|apply|sandbox)\b", text)
+    return re.findall(r"\bfrgroups (load|table|plan|review|approve|apply|sandbox)\b", text)
 
 
 def options_in(text):
@@ -395,8 +405,10 @@ def options_in(text):
 
 
 def options_of(command, capsys):
-    """Return the names of the options in the help of a command."""
-    assert code_of([command, "--help"]) == 0
+    """Return the names of the options in the help of a command. The command table has one help page per table."""
+    names = [["table", entry.name] for entry in TABLES] if command == "table" else [[command]]
+    for words in names:
+        assert code_of([*words, "--help"]) == 0
     return options_in(capsys.readouterr().out)
 
 

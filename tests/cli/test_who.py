@@ -177,7 +177,7 @@ def test_unknown_customer(changed_tenant, capsys):
         code, out, err = run_who(capsys, uid)
 
         assert (code, out) == (1, "")
-        assert shown in err and "--by external_id" in err and "kari" not in err
+        assert shown in err and "--ids external_id" in err and "kari" not in err
 
 
 def test_erased_customer(changed_tenant, capsys):
@@ -217,3 +217,17 @@ def test_no_personal_data(changed_tenant, capsys):
     output = "".join(run_who(capsys, "c-2", *options)[1] for options in ([], ["--json"]))
 
     assert "Nordmann" not in output and "E2" not in output
+
+
+def test_unreadable_journal(changed_tenant, capsys):
+    "If a journal cannot be read, the output lists it and does not state that no plan caused a change."
+    _, receipt, _ = changed_tenant
+    journal = receipt.path.with_name(receipt.path.name.replace(".receipt.json", ".jsonl"))
+    lines = journal.read_text().splitlines()
+    journal.write_text("\n".join([lines[0], lines[1][:-5] + "x" * 5, *lines[2:]]) + "\n")
+
+    code, out, _ = run_who(capsys, "c-2")
+    values = json.loads(run_who(capsys, "c-2", "--json")[1])
+
+    assert code == 0 and str(journal) in out and "unknown whether a plan" in out and "No plan" not in out
+    assert values["unreadable_journals"] == [str(journal)]

@@ -1,4 +1,4 @@
-"""Tests for loading several tenants, each in a separate process."""
+"""Tests for loading several tenants, each in a worker process."""
 
 import json
 import os
@@ -17,12 +17,12 @@ import frgroups as fg
 from frgroups.cli.main import main
 from frgroups.internals.exit_codes import EXIT_CODES, worst
 from frgroups.load import batch as processes
-from frgroups.load.batch import LoadResult, load_one
+from frgroups.load.batch import LoadResult, load_many, load_one
 from frgroups.sandbox.faults import Fault
 
 KEYS = {
     *("name", "tenant_uid", "base_url", "ok", "exit_code", "verdict", "n_groups", "n_customers", "n_memberships"),
-    *("n_requests", "seconds", "taken_at", "path", "error"),
+    *("n_requests", "seconds", "taken_at", "path", "error", "schema_version"),
 }
 
 
@@ -109,7 +109,7 @@ def test_tenant_option(tenants, capsys, home_folder):
     """The option --tenant of several commands selects a tenant in tenants.toml."""
     assert main(["load", "--tenant", "fine"]) == 0
     assert main(["doctor", "--tenant", "fine"]) == 0
-    assert main(["sizes", "--tenant", "fine"]) == 0
+    assert main(["table", "group_sizes", "--tenant", "fine"]) == 0
     assert main(["load", "--tenant", "fine", "--max-age", "1h", "--json"]) == 0
     out = capsys.readouterr().out
 
@@ -137,7 +137,7 @@ def test_same_fields_in_load_and_status(tenants, capsys):
     assert main(["load", "--tenant", "fine", "--json"]) == 0
     loaded = json.loads(capsys.readouterr().out)
     assert main(["status", "--tenant", "fine", "--json"]) == 0
-    results = json.loads(capsys.readouterr().out)
+    [results] = json.loads(capsys.readouterr().out)["rows"]
 
     shared = loaded.keys() & results.keys()
     assert shared >= {
@@ -155,7 +155,7 @@ def test_same_fields_in_load_and_status(tenants, capsys):
     assert main(["load", "--tenant", "locked_out", "--json"]) == 1
     failed = json.loads(capsys.readouterr().out)
     assert main(["status", "--tenant", "locked_out", "--json"]) == 9
-    never = json.loads(capsys.readouterr().out)
+    [never] = json.loads(capsys.readouterr().out)["rows"]
     assert {name: failed[name] for name in shared} == {name: never[name] for name in shared}
     assert never["taken_at"] is never["verdict"] is never["n_groups"] is never["path"] is never["age"] is None
 
@@ -203,9 +203,9 @@ def test_missing_config_file(capsys, home_folder):
     """If tenants.toml does not exist, the error contains an example of the file."""
     assert main(["load", "--all"]) == main(["doctor", "--tenant", "t-1"]) == 1
 
-    err = capsys.readouterr().err
-    assert err.count("token_command = [") == 2
-    assert "'t-1'" in err and str(home_folder / "tenants.toml") in err
+    out, err = capsys.readouterr()
+    assert (err.count("token_command = ["), out.count("token_command = [")) == (1, 1)
+    assert "'t-1'" in out and str(home_folder / "tenants.toml") in err
 
 
 @pytest.mark.parametrize("words", [["--jobs", "0"], ["--jobs", "two"], ["--requests-per-second", "nan"]])
@@ -244,36 +244,66 @@ def test_unexpected_error(tenants, monkeypatch):
     assert "batch.py line" in done.error["message"] and "kari" not in json.dumps(asdict(done))
 
 
-@pytest.mark.parametrize(("code", "number"), [("import os; os.abort()", 6), ("print('[]')", 0)])
-def test_failed_process(tenants, capsys, monkeypatch, code, number):
-    """If the load process of a tenant crashes or prints invalid output, only this tenant fails."""
-    start = processes._Processes.start
-
-    def die(self, command):
-        return start(self, [sys.executable, "-c", code] if "--tenant=broken" in command else command)
-
-    monkeypatch.setattr(processes._Processes, "start", die)
-
-    assert main(["load", "--tenant", "fine", "broken", "--json"]) == 1
-    results = read_lines(capsys)
-    assert results["fine"]["ok"] and re.search(rf"\b{number}\b", results["broken"]["error"]["message"])
+# Code that a worker runs instead of the load of a tenant, and a pattern of the error.
+FAILURES = {
+    "exit": ("os._exit(3)", r"exit code 3\b"),
+    "segfault": ("import ctypes; ctypes.string_at(0)", r"signal 11\b"),
+    "killed": ("os.kill(os.getpid(), 9)", r"signal 9\b.* memory"),
+    "memory": ("raise MemoryError", r"exit code 1\b"),
+    "invalid_output": ("code = print('[]', file=output) or 0", r"exit code 0\b"),
+    "hang": ("import time; time.sleep(600)", r"deadline"),
+}
 
 
-def test_number_of_jobs(tenants, home_folder, monkeypatch):
-    """At most `jobs` load processes run at the same time."""
-    fine = tenants[0]
-    write_config(home_folder, {f"t{n}": (fine, fine.token) for n in range(1)})
-    counts, start = [], processes._Processes.start
+@pytest.fixture
+def started(monkeypatch):
+    """Return a list of the worker processes that are started."""
+    workers, start = [], processes._Workers.start
 
     def counted(self, command):
-        process = start(self, [sys.executable, "-c", "import time; time.sleep(.2)"])
-        counts.append(sum(child.poll() is None for child in self._running))
-        return process
+        workers.append(start(self, command))
+        return workers[-1]
 
-    monkeypatch.setattr(processes._Processes, "start", counted)
-    list(processes.load_many(["t0"] * 6, jobs=2))
+    monkeypatch.setattr(processes._Workers, "start", counted)
+    return workers
 
-    assert len(counts) == 6 and max(counts) == 2
+
+def test_failed_workers(tenants, home_folder, started, monkeypatch):
+    """If the load of a tenant crashes, is killed, or hangs, only this tenant fails. A new worker loads the others."""
+    fine = tenants[0]
+    write_config(home_folder, {"fine": (fine, fine.token)})
+    load = "            code = main(json.loads(line))\n"
+    failing = "".join(
+        f"            {'if' if name == 'exit' else 'elif'} '--tenant={name}' in line:\n                {code}\n"
+        for name, (code, _) in FAILURES.items()
+    )
+    program = processes._WORKER_CODE.replace(load, f"{failing}            else:\n    {load}")
+    assert program != processes._WORKER_CODE
+    monkeypatch.setattr(processes, "_WORKER_CODE", program)
+    names = [*FAILURES, "fine"]
+    # Only the timer of the tenant `hang` expires early.
+    seconds, timer = iter(2 if name == "hang" else 600 for name in names), processes.threading.Timer
+    monkeypatch.setattr(processes.threading, "Timer", lambda _, stop: timer(next(seconds), stop))
+
+    results = {result.name: result for result in load_many(names, jobs=1)}
+
+    assert results["fine"].ok and len(results) == len(names)
+    for name, (_, pattern) in FAILURES.items():
+        assert not results[name].ok and re.search(pattern, results[name].error["message"]), name
+    # The worker that returned invalid output is used again.
+    assert len(started) == len(FAILURES) and all(worker.poll() is not None for worker in started)
+
+
+def test_number_of_workers(tenants, home_folder, started):
+    """A batch starts at most `jobs` interpreters in all, although it loads more tenants."""
+    names = ["a", "b", "c"]
+    write_config(home_folder, {name: (tenant, tenant.token) for name, tenant in zip(names, tenants, strict=True)})
+    tenants[1].behave()
+
+    results = list(load_many(names, jobs=2))
+
+    assert sorted(result.name for result in results) == names and all(result.ok for result in results)
+    assert len(started) == 2 and all(worker.poll() is not None for worker in started)
 
 
 def test_shared_rate_limit(home_folder):
@@ -309,8 +339,8 @@ def child_pids(process):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
-@pytest.mark.parametrize(("kind", "code"), [(signal.SIGINT, 1), (signal.SIGTERM, 128 + signal.SIGTERM)])
-def test_interrupted_batch(tenants, home_folder, kind, code):
+@pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM"])
+def test_interrupted_batch(tenants, home_folder, kind):
     """On Ctrl-C or SIGTERM, running loads are terminated, and snapshots that have already been stored remain."""
     fine, broken, locked_out = tenants
     for slow in (broken, locked_out):
@@ -324,25 +354,24 @@ def test_interrupted_batch(tenants, home_folder, kind, code):
     while not (broken.requests() and locked_out.requests()):
         time.sleep(0.05)
     running = child_pids(process)
-    process.send_signal(kind)
+    process.send_signal(getattr(signal, kind))
     out, err = process.communicate(timeout=60)
 
     assert (len(broken.requests()), len(locked_out.requests())) == (1, 1)
     assert json.loads(first)["name"] == "fine" and len(fg.list_snapshots()) == 1
-    assert process.returncode == code and "Traceback" not in err
+    assert process.returncode == 1 and "Traceback" not in err
     assert len(running) == 2 and not any(Path(f"/proc/{pid}").exists() for pid in running)
-    if kind == signal.SIGINT:
-        rest = {line["name"]: line for line in map(json.loads, out.splitlines())}
-        assert rest.keys() == {"b", "c"}
-        assert {line["error"]["type"] for line in rest.values()} == {"KeyboardInterrupt"}
-        assert "1 of 3" in err
+    rest = {line["name"]: line for line in map(json.loads, out.splitlines())}
+    assert rest.keys() == {"b", "c"}
+    assert {line["error"]["type"] for line in rest.values()} == {"KeyboardInterrupt"}
+    assert "1 of 3" in err
 
 
 def test_broken_pipe(tenants, monkeypatch, capsys):
     """If the process that reads the command's output exits, all child processes are terminated."""
     ended = []
-    end = processes._Processes.end
-    monkeypatch.setattr(processes._Processes, "end", lambda self: (ended.append(self), end(self)))
+    end = processes._Workers.end
+    monkeypatch.setattr(processes._Workers, "end", lambda self: (ended.append(self), end(self)))
 
     def gone(*_, **__):
         raise BrokenPipeError

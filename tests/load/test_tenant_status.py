@@ -62,7 +62,7 @@ def test_problems(write_config):
 
     assert list(table["name"]) == ["never", "old", "fresh", "unverifiable", "drifted", "ahead"]
     rows = by_uid(table)
-    assert dict(rows["wrong"]) == {
+    assert dict(rows["problem"]) == {
         "never": "never loaded",
         "old": "old",
         "fresh": "",
@@ -137,7 +137,7 @@ def test_corrupt_table(write_config, how):
 
     (row,) = fg.tenant_status(now=NOW).to_dict("records")
 
-    assert (row["wrong"], row["ok"], row["age"]) == ("damaged", False, "60 min")
+    assert (row["problem"], row["ok"], row["age"]) == ("damaged", False, "60 min")
     assert "groups.parquet" in row["detail"]
 
 
@@ -150,8 +150,8 @@ def test_corrupt_manifest(write_config):
 
     rows = by_uid(fg.tenant_status(now=NOW))
 
-    assert rows.loc["t", "wrong"] == "damaged, old" and rows.loc["t", "age"] == "30 h"
-    assert rows.loc["only", "wrong"] == "damaged" and rows.loc["only", "n_snapshots"] == 0
+    assert rows.loc["t", "problem"] == "damaged, old" and rows.loc["t", "age"] == "30 h"
+    assert rows.loc["only", "problem"] == "damaged" and rows.loc["only", "n_snapshots"] == 0
 
 
 def test_invalid_configuration(write_config):
@@ -161,7 +161,7 @@ def test_invalid_configuration(write_config):
 
     table = fg.tenant_status(now=NOW)
 
-    assert dict(zip(table["name"], table["wrong"], strict=True)) == {"bad": "config", "t": ""}
+    assert dict(zip(table["name"], table["problem"], strict=True)) == {"bad": "config", "t": ""}
     assert "'token'" in table["detail"].iloc[0] and "planted-token" not in table.to_csv()
 
 
@@ -175,7 +175,7 @@ def test_no_tenants():
     """If there are no tenants, the status table is empty but has all columns."""
     table = fg.tenant_status()
 
-    assert len(table) == 0 and {"name", "age", "wrong", "size_bytes"} <= set(table)
+    assert len(table) == 0 and {"name", "age", "problem", "size_bytes"} <= set(table)
 
 
 @pytest.mark.parametrize(
@@ -228,16 +228,19 @@ def test_tenant_of_environment(write_config, capsys, monkeypatch):
     assert main(["status"]) == 0
     assert "1 of 1 tenant" in capsys.readouterr().out
     monkeypatch.setenv("FRGROUPS_TENANT_UID", "unknown")
-    assert main(["status"]) == 1
+    assert main(["status", "--json"]) == 9
+    [row] = json.loads(capsys.readouterr().out)["rows"]
+    assert (row["tenant_uid"], row["problem"], row["ok"]) == ("unknown", "never loaded", False)
+    assert row.keys() == set(fg.tenant_status())
 
 
 def test_json_output(write_config, capsys, tmp_path):
-    """With --json, `frgroups status` prints one line per tenant, in which unknown values are null."""
+    """With --json, `frgroups status` prints one row per tenant, in which unknown values are null."""
     write_config("a", "b")
     save("a", 1, now=datetime.now(UTC))
 
     assert main(["status", "--all", "--json", "--html", str(tmp_path / "s.html")]) == 9
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = json.loads(capsys.readouterr().out)["rows"]
     assert [(row["name"], row["ok"], row["n_groups"]) for row in lines] == [("b", False, None), ("a", True, 1)]
     assert lines[0]["taken_at"] is None and datetime.fromisoformat(lines[1]["taken_at"])
     assert (tmp_path / "s.html").read_text(encoding="utf-8").startswith("<!doctype html>")
@@ -306,7 +309,7 @@ def test_page_escapes_text(write_config):
     table = fg.tenant_status()
     save("t", 1)
     table = fg.tenant_status(now=NOW)
-    for column in ("name", "tenant_uid", "host", "base_url", "detail", "wrong", "verdict"):
+    for column in ("name", "tenant_uid", "host", "base_url", "detail", "problem", "verdict"):
         table[column] = f"{evil} {column} \u202e"
     page = status_html(table, now=NOW)
 

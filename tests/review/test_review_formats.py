@@ -74,7 +74,7 @@ def test_workbook_long_text(tmp_path):
 
 def test_workbook_too_many_rows(tmp_path, monkeypatch):
     "A plan with more operations than a sheet can contain raises InputError, and no file is written."
-    monkeypatch.setattr("frgroups.review.spreadsheet.ROWS", 3)
+    monkeypatch.setattr("frgroups.review.spreadsheet.MAX_ROWS", 3)
 
     with pytest.raises(InputError, match=r"3 .*4.*\.csv"):
         save_review(planned(), tmp_path / "r.xlsx")

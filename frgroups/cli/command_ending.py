@@ -1,0 +1,132 @@
+"""End a command: report errors, interruptions, and closed pipes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import click
+
+from frgroups.cli.output import log_format, print_error, print_log_line
+from frgroups.errors import FrgroupsError
+
+USAGE_EXIT_CODE = 64
+# Key of `click.Context.meta` that contains the exit code and the text of a result that is already final.
+_RESULT = "frgroups.result"
+_RESUME = " The journal records the requests that were sent. To resume, run the same command again."
+
+
+def report_usage_error(message: str, ctx: click.Context | None, *, as_json: bool = False) -> None:
+    """
+    Print a usage error to stderr: the usage line, the message, and a reference to --help.
+
+    With `--log json`, or if `as_json` is True, the error is one JSON line.
+    """
+    path = "frgroups" if ctx is None else ctx.command_path
+    hint = f"Try '{path} --help' for more information."
+    if as_json or (ctx is not None and log_format(ctx) == "json"):
+        _print_error_line(path, "UsageError", message, hint, USAGE_EXIT_CODE)
+        return
+    if ctx is not None:
+        print_error(ctx.get_usage())
+    print_error(f"{path}: {message}")
+    print_error(hint)
+
+
+def report_error(error: FrgroupsError, exit_code: int, ctx: click.Context) -> None:
+    """Print an error to stderr as one sentence, or as one JSON line with `--log json`."""
+    if log_format(ctx) != "json":
+        print_error(f"{ctx.command_path}: {error.cli_text}")
+        return
+    hint = error.hint if error.cli_hint is None else error.cli_hint
+    _print_error_line(ctx.command_path, type(error).__name__, error.message, hint, exit_code)
+
+
+def report_failure(error: OSError | KeyboardInterrupt, ctx: click.Context) -> None:
+    """Print a system error or an interruption, which ends the command with exit code 1."""
+    text = "interrupted."
+    if isinstance(error, OSError):
+        text = f"{_os_error_text(error)}."
+    if ctx.info_name == "apply":
+        text += _RESUME
+    if log_format(ctx) == "json":
+        _print_error_line(ctx.command_path, type(error).__name__, text, "", 1)
+    else:
+        print_error(f"{ctx.command_path}: {text}")
+
+
+def _print_error_line(path: str, kind: str, message: str, hint: str, exit_code: int) -> None:
+    print_log_line(
+        "ERROR", "command_failed", message, command=path, type=kind, hint=hint or None, exit_code=exit_code
+    )
+
+
+def keep_result(exit_code: int, text: str) -> None:
+    """
+    Record the result of a command before the command prints it.
+
+    If the reader of stdout has closed the pipe, the command prints the text to stderr instead and returns the exit
+    code. Commands that change the tenant call this function, so that a closed pipe cannot hide their result.
+    """
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta[_RESULT] = (exit_code, text)
+
+
+def end_after_closed_pipe(ctx: click.Context) -> int:
+    """Return the exit code after stdout was closed: that of the recorded result, or 1 if no result was recorded."""
+    exit_code, text = ctx.meta.get(_RESULT, (1, ""))
+    if text:
+        with suppress(BrokenPipeError):  # stderr might be closed too.
+            print_error(text)
+    discard_output()
+    return int(exit_code)
+
+
+@contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """
+    Raise KeyboardInterrupt on SIGTERM and SIGHUP, so that a command ends in the same way as on Ctrl-C.
+
+    A signal that is ignored (nohup) or has another handler is not changed. Only the main thread can set handlers.
+    """
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [number for number in (getattr(signal, name) for name in names) if _has_default_action(number)]
+    for number in numbers:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _has_default_action(number: int) -> bool:
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    return is_main_thread and signal.getsignal(number) == signal.SIG_DFL
+
+
+def discard_output() -> None:
+    """
+    Discard the buffered output of closed pipes.
+
+    The interpreter flushes stdout and stderr when it exits, which would fail if the reader has closed the pipe.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
+
+
+def _os_error_text(error: OSError) -> str:
+    text = str(error.strerror or error)
+    if error.filename:
+        return f"{error.filename}: {text}"
+    return text

@@ -1,0 +1,195 @@
+"""
+Write tables for spreadsheet programs, as CSV or as Excel workbooks.
+
+A text that comes from the tenant must never run as a formula. In a CSV file, such a text is prefixed with an
+apostrophe. In a workbook, each text is stored in a text cell with a quote prefix, which Excel does not evaluate.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from frgroups.errors import InputError
+from frgroups.internals.atomic_files import atomic_write
+from frgroups.internals.formatting import escape_invisible
+from frgroups.internals.spreadsheets import import_openpyxl
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+# Excel limits: the number of characters in a cell, and the numbers of rows below the header and of columns.
+MAX_CHARACTERS, MAX_ROWS, MAX_COLUMNS = 32_767, 1_048_575, 16_384
+
+# Characters that can start a formula, including full-width characters. Spreadsheet programs skip leading whitespace.
+_FORMULA = re.compile(r"[\s'=+\-@＝＋－＠]")
+# Values that a spreadsheet program with English or Nordic settings converts to a number, date, time, or Boolean.
+_NUMBER = re.compile(
+    r"[\d.,:/ %-]*\d[\d.,:/ %-]*(e[+-]?\d+)?"
+    r"|\d{0,4}[-. /]?(jan|feb|mar|apr|ma[jiy]|jun|jul|aug|sep|o[ck]t|nov|de[cs])[a-z]*[-. /]?\d{0,4}"
+    r"|true|false|sann|usann|sant|falskt|falsk",
+    re.IGNORECASE,
+)
+_DATE_FORMAT, _DATETIME_FORMAT, _SHARE_FORMAT = "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss", "0.0%"
+_WIDE_COLUMN, _NARROW_COLUMN = 28, 16
+
+
+def neutralize_formula(text: str) -> str:
+    """
+    Prefix a text with an apostrophe if a spreadsheet program could run the text as a formula.
+
+    A text that starts with an apostrophe is prefixed with another one. To restore the original text, remove the first
+    apostrophe.
+
+    Examples
+    --------
+    >>> neutralize_formula("=1+1"), neutralize_formula("VIP"), neutralize_formula("'0150")
+    ("'=1+1", 'VIP', "''0150")
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def protect_cell(value: object) -> str:
+    """
+    Return a text that a spreadsheet program neither runs as a formula nor converts to another type.
+
+    Examples
+    --------
+    >>> [protect_cell(value) for value in ("@now", "0150", "3-4", "VIP")]
+    ["'@now", "'0150", "'3-4", 'VIP']
+    """
+    text = str(value)
+    return f"'{text}" if _NUMBER.fullmatch(text) else neutralize_formula(text)
+
+
+def to_safe_csv(table: pd.DataFrame) -> str:
+    r"""
+    Return a table as CSV in which no text runs as a formula.
+
+    Numbers, dates, and texts that look like numbers are not changed, so that a program reads the same values. Each
+    text is quoted, so that a separator in the text does not start another cell.
+
+    Examples
+    --------
+    >>> to_safe_csv(pd.DataFrame({"name": ["=1+1", "VIP"], "n": [-1, 2]}))
+    '"name","n"\n"\'=1+1",-1\n"VIP",2\n'
+    """
+    safe = pd.DataFrame({position: _safe_column(table.iloc[:, position]) for position in range(table.shape[1])})
+    header = io.StringIO()
+    names = [neutralize_formula(str(name)) for name in table.columns]
+    csv.writer(header, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(names)
+    body = safe.to_csv(index=False, header=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    return header.getvalue() + str(body)
+
+
+def _safe_column(column: pd.Series) -> pd.Series:
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+        return column
+    return column.map(_safe_value, na_action="ignore")
+
+
+def _safe_value(value: object) -> object:
+    return neutralize_formula(value) if isinstance(value, str) else value
+
+
+def write_table_workbook(path: Path, table: pd.DataFrame, *, title: str) -> Path:
+    """
+    Write a table to an Excel workbook with one sheet, and return the path.
+
+    Texts are text cells, numbers are number cells, and timestamps are dates in UTC without a time zone, because Excel
+    has no time zones.
+
+    Raises
+    ------
+    InputError
+        openpyxl is not installed, or the table is larger than a sheet.
+    """
+    openpyxl = import_openpyxl()
+    if len(table) > MAX_ROWS or table.shape[1] > MAX_COLUMNS:
+        raise InputError(
+            f"An Excel sheet can contain {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns, but the table has "
+            f"{len(table):,} rows and {table.shape[1]:,} columns.",
+            hint="Write a CSV file instead.",
+            cli_hint="Pass --csv instead of --xlsx.",
+        )
+    book = openpyxl.Workbook(write_only=True)
+    book.properties.creator = "frgroups"
+    sheet = book.create_sheet(title[:31])
+    sheet.freeze_panes = "A2"
+    letters = [openpyxl.utils.get_column_letter(number) for number in range(1, table.shape[1] + 1)]
+    for letter, name in zip(letters, table.columns, strict=True):
+        is_number = pd.api.types.is_numeric_dtype(table[name])
+        sheet.column_dimensions[letter].width = _NARROW_COLUMN if is_number else _WIDE_COLUMN
+    sheet.append(text_cells(sheet, table.columns, text_style(sheet, bold=True)))
+    writers = [_cell_writer(sheet, name, table.iloc[:, position]) for position, name in enumerate(table.columns)]
+    for row in table.itertuples(index=False, name=None):
+        sheet.append([write(value) for write, value in zip(writers, row, strict=True)])
+    with atomic_write(path) as draft:
+        book.save(draft)
+    return path
+
+
+def _cell_writer(sheet: Any, name: Hashable, column: pd.Series) -> Any:
+    """Return a function that converts a value of the column to a cell of the sheet."""
+    from openpyxl.cell import WriteOnlyCell
+
+    style = text_style(sheet)
+    number_format = _SHARE_FORMAT if str(name).startswith("share") else "General"
+
+    def write(value: Any) -> Any:
+        if pd.api.types.is_scalar(value) and pd.isna(value):
+            return None
+        if isinstance(value, pd.Timestamp):
+            timestamp = value.tz_convert(None) if value.tzinfo else value
+            cell = WriteOnlyCell(sheet, timestamp.to_pydatetime())
+            is_day = timestamp == timestamp.normalize() and column.dt.tz is None
+            cell.number_format = _DATE_FORMAT if is_day else _DATETIME_FORMAT
+            return cell
+        if isinstance(value, bool):
+            return WriteOnlyCell(sheet, value)
+        if pd.api.types.is_number(value):
+            cell = WriteOnlyCell(sheet, value)
+            cell.number_format = number_format
+            return cell
+        return text_cells(sheet, [value], style)[0]
+
+    return write
+
+
+def text_style(sheet: Any, *, bold: bool = False) -> Any:
+    """Return a style for text cells. Many cells share the style, which saves memory."""
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.styles import Font
+
+    cell = WriteOnlyCell(sheet)
+    cell.number_format = "@"
+    cell.quotePrefix = True
+    if bold:
+        cell.font = Font(bold=True)
+    return cell._style
+
+
+def text_cells(sheet: Any, values: Iterable[object], style: Any) -> list[Any]:
+    """Return text cells with the given values, in which invisible characters are escaped."""
+    from openpyxl.cell import WriteOnlyCell
+
+    cells = []
+    for value in values:
+        cell = WriteOnlyCell(sheet, _truncate(escape_invisible(value)))
+        cell.data_type = "s"  # By default, openpyxl stores a string that starts with "=" as a formula.
+        cell._style = style
+        cells.append(cell)
+    return cells
+
+
+def _truncate(text: str) -> str:
+    if len(text) <= MAX_CHARACTERS:
+        return text
+    note = f" … truncated: {len(text):,} characters, the maximum is {MAX_CHARACTERS:,}"
+    return text[: MAX_CHARACTERS - len(note)] + note

@@ -1,0 +1,128 @@
+"""Tests for `frgroups doctor`, which checks the installation, the configuration, and the connection."""
+
+import json
+import re
+
+import pytest
+
+import frgroups as fg
+from frgroups.api.transport import Transport
+from frgroups.cli.main import main
+from frgroups.sandbox.faults import Fault
+
+NAMES = [
+    *("packages", "data folder", "tenants.toml", "variables", "stored snapshots", "connection", "token", "paging"),
+    *("clock", "write access", "suppression list"),
+]
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    """Start a small sandbox."""
+    with fg.Sandbox(customers=300, groups=8) as running:
+        yield running
+
+
+@pytest.fixture
+def environment(sandbox, monkeypatch):
+    """Select the sandbox."""
+    sandbox.behave()
+    monkeypatch.setenv("FRGROUPS_TENANT_UID", sandbox.tenant_uid)
+    monkeypatch.setenv("FRGROUPS_TOKEN", sandbox.token)
+    monkeypatch.setenv("FRGROUPS_BASE_URL", sandbox.base_url)
+    return sandbox
+
+
+def read_checks(capsys, *words):
+    """Run the command with --json, and return the exit code and the checks by name."""
+    capsys.readouterr()
+    code = main(["doctor", "--json", *words])
+    document = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in document["rows"]] == NAMES
+    return code, {row["name"]: row for row in document["rows"]}
+
+
+def test_no_problems(environment, capsys):
+    "The first line is the verdict. The versions are printed only with -v."
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert main(["doctor", "-v"]) == 0
+    verbose = capsys.readouterr().out
+
+    assert re.fullmatch(r"OK: \d+ checks, 0 problems", out.splitlines()[0])
+    assert environment.base_url in out and environment.token not in out
+    assert re.search(r"^httpx +\d", verbose, re.M) and not re.search(r"^httpx", out, re.M)
+    code, checks = read_checks(capsys)
+    n_checked = sum(row["ok"] is not None for row in checks.values())
+    assert code == 0 and f"OK: {n_checked} checks," in out and checks["write access"]["ok"] is None
+
+
+def test_suppression_list_and_writes(environment, home_folder, capsys):
+    "The checks contain the path of the suppression list and the results of the write probe."
+    _, checks = read_checks(capsys)
+    path = fg.suppression_list_path(environment.client())
+    assert str(path) in checks["suppression list"]["detail"]
+
+    path.parent.mkdir(parents=True)
+    path.write_text("customer_uid\nc-1\n")
+    code, checks = read_checks(capsys, "--probe-writes")
+    assert code == 0 and checks["suppression list"]["detail"].startswith("1 customer,")
+    assert checks["write access"]["ok"] and "Addition repeated" in checks["write access"]["detail"]
+
+    path.write_text("name\nKari\n")
+    code, checks = read_checks(capsys)
+    assert code == 1 and checks["suppression list"]["ok"] is False and checks["write access"]["ok"]
+
+    [stored] = [file for file in home_folder.rglob("*.json") if "capabilities" in file.read_text()]
+    stored.write_text("{")
+    code, checks = read_checks(capsys)
+    assert code == 1 and checks["write access"]["ok"] is False
+
+
+@pytest.mark.parametrize(
+    ("variables", "fault", "problem", "fact"),
+    [
+        ({"FRGROUPS_TOKEN": "wrong"}, None, "token", "401"),
+        ({"FRGROUPS_TOKEN": ""}, None, "variables", "FRGROUPS_TOKEN"),
+        ({"FRGROUPS_TENANT_UID": ""}, None, "variables", "--tenant"),
+        ({"FRGROUPS_BASE_URL": "http://127.0.0.1:9/v2"}, None, "connection", "127.0.0.1:9"),
+        ({"FRGROUPS_BASE_URL": "nowhere"}, None, "connection", "nowhere"),
+        ({}, Fault("status", status=404, times=None), "connection", "404"),
+        ({}, Fault("status", status=403, times=None), "token", "403"),
+    ],
+)
+def test_problems(environment, capsys, monkeypatch, variables, fault, problem, fact):
+    "Each problem is reported in its check, with what to do, and the exit code is 1."
+    monkeypatch.setattr("frgroups.api.retry.time.sleep", lambda _: None)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    if fault is not None:
+        environment.misbehave(fault)
+
+    code, checks = read_checks(capsys)
+    assert main(["doctor"]) == 1
+    out, err = capsys.readouterr()
+
+    assert code == 1 and checks[problem]["ok"] is False and fact in checks[problem]["detail"]
+    assert out.startswith("PROBLEM: ") and f"\n{problem}: " in out and err == ""
+    assert environment.token not in out
+
+
+def test_data_folder(environment, home_folder, capsys, monkeypatch):
+    "A damaged configuration or snapshot, a folder that is not writable, and a wrong clock are problems."
+    (home_folder / "tenants.toml").write_text('[a]\ntenant_uid = "t"\nhots = "stage"\n')
+    (home_folder / "tenants.toml").chmod(0o600)
+    folder = fg.save_snapshot(fg.sample_snapshot())
+    (folder / "manifest.json").write_text("{")
+    monkeypatch.setattr(Transport, "_update_clock_skew", lambda self, _: setattr(self, "clock_skew", 3600.0))
+
+    def fail(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("frgroups.cli.doctor_checks.tempfile.NamedTemporaryFile", fail)
+
+    code, checks = read_checks(capsys)
+
+    problems = {name for name, row in checks.items() if row["ok"] is False}
+    assert code == 1 and problems == {"data folder", "tenants.toml", "stored snapshots", "clock"}
+    assert str(folder) in checks["stored snapshots"]["detail"] and "3,600 s" in checks["clock"]["detail"]
