@@ -350,7 +350,7 @@ class PlanBlockedError(FrgroupsError):
 
 class DriftError(FrgroupsError):
     """
-    Groups in a plan were deleted or changed too much after the plan was created.
+    Groups in a plan were deleted, changed too much, or lost their name to another group after the plan was created.
 
     The call sent nothing.
 
@@ -369,7 +369,14 @@ class NotApprovedError(FrgroupsError):
 
     The approval is missing, has expired, or belongs to another plan, or a reviewer rejected the plan. No request was
     sent.
+
+    Attributes
+    ----------
+    rejected
+        True if the plan was rejected, or if another plan supersedes it.
     """
+
+    rejected: bool = False
 
 
 class ApplyAbortedError(FrgroupsError):

@@ -45,7 +45,7 @@ def cleaned(book, home):
             output.pop("metadata", None) if output.output_type == "stream" else output.update(metadata={})
             for holder, key in places(output):
                 holder[key] = re.sub(
-                    r"127\.0\.0\.1(:|%3A)\d+", r"127.0.0.1\g<1>PORT", holder[key].replace(str(home), "HOME")
+                    r"127\.0\.0\.1(:|_)\d+", r"127.0.0.1\g<1>PORT", holder[key].replace(str(home), "HOME")
                 )
     return book
 

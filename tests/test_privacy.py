@@ -430,7 +430,7 @@ def run_in_a_terminal(sandbox, home, monkeypatch, *, personal):
     assert main([*verbose, "plan", "--group", "vip", "--members", "all", "--out", str(plan)]) == 0
     assert main([*verbose, "show", str(plan), "--table"]) == 0
     assert main([*verbose, "approve", str(plan), "--by", "Kari"]) == 0
-    assert main([*verbose, "apply", str(plan), "--approve", fg.read_plan(plan).digest, "--tenant", "no"]) == 0
+    assert main([*verbose, "apply", str(plan), "--tenant", "no"]) == 0
     if not personal:
         assert main([*verbose, "export-customer", "c1", "--out", str(home / "c1.json")]) == 0
     command = [sys.executable, "-m", "frgroups.cli.main", *verbose, "load", "--tenant", "no", *more]
@@ -439,7 +439,9 @@ def run_in_a_terminal(sandbox, home, monkeypatch, *, personal):
     return process.stdout + process.stderr
 
 
-OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
+OPEN = fg.Limits(
+    removals_per_group=None, removal_share=None, removals_total=None, removal_share_total=None, emptied_groups=None
+)
 
 
 @pytest.fixture

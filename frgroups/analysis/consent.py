@@ -30,6 +30,9 @@ _CHANNELS = {
 }
 
 
+CHANNEL_NAMES = tuple(_CHANNELS)
+
+
 @dataclass(frozen=True, eq=False)
 class Channel:
     """A channel, and whether each customer has a contact point and gives consent. Customers are sorted by uid."""
@@ -133,6 +136,36 @@ def _select_consent(
         hint = f"Pass consent={{{channel!r}: uid or name}}."
         cli_hint = f"Pass --consent {channel}=UID, where UID is the uid or the name of the consent."
     raise InputError(f"{problem} {choices}", hint=hint, cli_hint=cli_hint)
+
+
+def mentioned_channels(text: str) -> list[str]:
+    """
+    Return the channels that a text mentions, for example the purpose of a group.
+
+    Examples
+    --------
+    >>> mentioned_channels("gave the newsletter consent"), mentioned_channels("employees")
+    (['email'], [])
+    """
+    return [name for name, (_, words) in _CHANNELS.items() if _contains_any(text, words)]
+
+
+def withdrawn_from_channels(snapshot: Snapshot, channels: Iterable[str]) -> BoolArray:
+    """
+    Return a boolean array that is True for each customer whose consent for a channel is withdrawn.
+
+    The consents for a channel are those whose uid or name mentions the channel. If there are none, the consents that
+    mention no channel are used, such as a general consent for marketing. The customers are sorted by uid.
+    """
+    consents = latest_consents(snapshot)
+    mentioned = [mentioned_channels(f"{consent.uid}\n{consent.name}") for consent in consents]
+    withdrawn = np.zeros(len(snapshot.customers), dtype=np.bool_)
+    for channel in channels:
+        relevant = [consent for consent, names in zip(consents, mentioned, strict=True) if channel in names]
+        relevant = relevant or [consent for consent, names in zip(consents, mentioned, strict=True) if not names]
+        for consent in relevant:
+            withdrawn |= consent.status == WITHDRAWN
+    return withdrawn
 
 
 def _contains_any(text: str, words: Iterable[str]) -> bool:

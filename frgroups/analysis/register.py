@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from frgroups.analysis.consent import CHANNEL_NAMES
 from frgroups.errors import GroupNotFoundError, InputError, ListError
 from frgroups.internals.id_cells import reject_converted_names, reject_damaged_ids
 from frgroups.internals.redaction import safe_repr
@@ -34,6 +35,9 @@ REGISTER = {
     "max_removals": "Int64",
     "max_additions": "Int64",
 }
+
+# The register of a tenant without mailing groups does not need this column.
+_CHANNEL = "channel"
 
 _YES = ("yes", "true", "1", "x", "ja", "sann", "sant")
 _NO = ("no", "false", "0", "nei", "nej", "usann", "falskt")
@@ -73,7 +77,9 @@ def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame
           B2B|COMPANY
         - max_removals, max_additions (`Int64`): the largest number of customers that a plan may remove or add
 
-        Other columns of the file follow unchanged (`str`).
+        Other columns of the file follow unchanged (`str`). The optional column channel contains the channels of
+        mailing groups: email, mobile, or email|mobile. A plan that adds customers to a mailing group reports the
+        customers who have withdrawn their consent for its channels.
 
     Raises
     ------
@@ -161,6 +167,14 @@ def _parse_customer_types(text: str) -> str:
     return "|".join(sorted(re.findall(r"\w+", text.upper())))
 
 
+def _parse_channels(text: str) -> str:
+    """Parse a list of channels and return it sorted, in lower case, and separated by |."""
+    channels = sorted(set(re.findall(r"\w+", text.casefold())))
+    if not set(channels) <= set(CHANNEL_NAMES):
+        raise ValueError
+    return "|".join(channels)
+
+
 def _parse_count(text: str) -> int:
     """Parse an integer that has at most nine digits."""
     if not re.fullmatch(r"[0-9]{1,9}", text):
@@ -176,6 +190,7 @@ _CELL_TYPES = {
     "valid_from": _DAY,
     "valid_to": _DAY,
     "protected": _CellType(_parse_flag, "yes or no"),
+    _CHANNEL: _CellType(_parse_channels, "email, mobile, or email|mobile"),
     "expected_type": _CellType(
         _parse_customer_types, "one customer type such as PERSON, or several such as B2B|COMPANY"
     ),
@@ -186,7 +201,7 @@ _CELL_TYPES = {
 
 def _read_header(table: Table) -> list[str]:
     """Return the column names of a register, with the standard spelling of all known columns."""
-    known = {normalize_column_name(name): name for name in (*_KEYS, *REGISTER)}
+    known = {normalize_column_name(name): name for name in (*_KEYS, *REGISTER, _CHANNEL)}
     cells = [str(cell) for cell in table.rows[0][1]]
     names = [known.get(normalize_column_name(cell), cell) for cell in cells]
     for place, name in enumerate(names):

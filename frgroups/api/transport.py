@@ -32,6 +32,7 @@ from frgroups.errors import (
     ApiError,
     ConnectionFailedError,
     InputError,
+    RateLimitedError,
     UnexpectedResponseError,
 )
 from frgroups.internals.redaction import Hidden, HiddenBytes, HiddenText, without_local_variables

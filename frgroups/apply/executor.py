@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -15,12 +15,13 @@ from frgroups.apply.journal import Journal, RunAborted
 from frgroups.apply.plan_checks import (
     check_can_start,
     check_limits,
+    check_not_reverted,
     check_receipt_matches,
     check_target,
     check_writable,
     with_run_status,
 )
-from frgroups.apply.receipt import FINALIZED, Receipt, read_receipt
+from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import register_revert, register_run, unregister_revert
 from frgroups.apply.run_steps import Run
 from frgroups.apply.write_capabilities import stored_capabilities
@@ -31,7 +32,7 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_type
 from frgroups.plan.plan import Plan
 from frgroups.plan.request_estimate import CHUNK
-from frgroups.review.approval import Approval, ApprovalSource, check_approval
+from frgroups.review.approval import Approval, ApprovalSource, check_approval, check_decisions
 
 log = logging.getLogger("frgroups.apply")
 
@@ -52,7 +53,12 @@ def apply_plan(
     Before sending a change, the function checks the approval, the tenant and host, the limits, and the age of the
     plan. It locks the tenant and reads each group that the plan changes. It then creates groups, adds customers, and
     removes customers. Finally, it reads the groups again and writes the receipt. If you apply the same plan again, an
-    interrupted run is resumed. If the run is complete, its receipt is returned and nothing is sent.
+    interrupted run is resumed. If the run is complete, its receipt is returned and nothing is sent. A plan that was
+    undone is not applied again.
+
+    If a plan adds customers to a group and also removes customers from it, the removals are sent only if at least 90%
+    of the additions succeeded. Otherwise, they have the state `not_sent`, and applying the plan again checks the
+    additions again.
 
     Parameters
     ----------
@@ -77,7 +83,7 @@ def apply_plan(
     Raises
     ------
     NotApprovedError
-        The approval is missing, expired, or for another plan, or the plan was rejected.
+        The approval is missing, expired, or for another plan, or the plan was rejected or superseded.
     NotWritableError
         The client is read-only.
     WrongTenantError
@@ -87,7 +93,8 @@ def apply_plan(
     LockedError
         Another process is applying a plan to the tenant.
     DriftError
-        A group has drifted too much since the plan was created.
+        A group has drifted too much since the plan was created, or a group was renamed and another group now has the
+        name that was approved.
     ApplyAbortedError
         The run was interrupted before it sent a change, or its journal could not be written.
     InputError
@@ -137,8 +144,9 @@ def apply_plan(
         if finished is not None:
             return finished
         with with_run_status(run.journal.state):
+            check_decisions(plan, approval)
             _start(run, plan, checked)
-        receipt = run.finalize(_send_plan(run, plan))
+        receipt = run.finish(_send_plan(run, plan))
     _log_result(receipt)
     return receipt
 
@@ -212,7 +220,7 @@ def finalize_plan(
         # Check the plan again, because another process might have applied or undone it before the lock was acquired.
         receipt = check_can_start(plan, run.journal)
         if receipt is None:
-            receipt = run.finalize(FINALIZED, unless_complete=True)
+            receipt = run.finalize()
     _log_result(receipt)
     return receipt
 
@@ -270,8 +278,27 @@ def _log_result(receipt: Receipt) -> None:
     log_event(log, logging.INFO, "plan_applied", f"Plan {plan.digest[:12]}: {text}.", **facts)
 
 
+def receipt_or_earlier_approval(
+    client: Client, plan: Plan, *, journal: str | Path | None = None
+) -> tuple[Receipt | None, Mapping[str, str]]:
+    """
+    Return the receipt of a plan that is fully applied, and the approval of the run that would be resumed.
+
+    If the plan can be started or resumed, the receipt is None. If no changes were sent, the approval is empty.
+    """
+    check_target(client, plan)
+    journal_file = Journal.for_plan(plan, journal)
+    receipt = check_can_start(plan, journal_file)
+    return receipt, journal_file.state.approval if journal_file.state.n_sent else {}
+
+
 def last_receipt(plan: Plan, journal: str | Path | None = None) -> Receipt | None:
-    """Return the receipt of a plan's last run, or None if the file is missing, corrupt, or for another plan."""
+    """
+    Return the receipt of a plan's last run, or None if the file is missing, corrupt, or for another plan.
+
+    Raise PlanBlockedError if the plan was undone.
+    """
+    check_not_reverted(plan, Journal.for_plan(plan, journal))
     with suppress(FrgroupsError):
         journal_file = Journal.for_plan(plan, journal)
         if journal_file.receipt_path.exists():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from frgroups.apply.plan_checks import raise_if_limits_exceeded
 from frgroups.apply.run_registry import registered_journals
 from frgroups.errors import DriftError, NotFoundError
 from frgroups.internals.formatting import pluralize
+from frgroups.internals.similar_text import clean_text
+from frgroups.load.verified_listing import read_groups
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import GroupCounts, limit_violations
+from frgroups.plan.limit_comparisons import GroupCounts, limit_violations
 from frgroups.plan.plan import Plan
 
 DAY = timedelta(hours=24)
@@ -29,23 +32,42 @@ DAY = timedelta(hours=24)
 Drift = dict[str, tuple[int, int]]
 
 
-def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupReader, stop: threading.Event) -> Drift:
+@dataclass(frozen=True, slots=True)
+class CheckedGroups:
     """
-    Read the groups in a plan, check their drift and the plan's limits, and return the drift of each group.
+    Differences between the groups when the plan was created and now.
+
+    Attributes
+    ----------
+    drift
+        Numbers of additions and removals by other clients, by group uid.
+    renamed
+        Current names of the renamed groups, by group uid.
+    """
+
+    drift: Drift
+    renamed: dict[str, str]
+
+
+def check_groups(
+    client: Client, plan: Plan, journal: Journal, reader: GroupReader, stop: threading.Event
+) -> CheckedGroups:
+    """
+    Read the groups in a plan, and check their names, their drift, and the plan's limits.
 
     Planned changes that are already in effect are recorded in the journal and are not sent.
 
     Raises
     ------
     DriftError
-        A group has changed too much since the plan was created.
+        A group has changed too much since the plan was created, or another group now has its name.
     PlanBlockedError
         The plan exceeds a limit when it is compared with the current members.
     RunAborted
         The run was interrupted.
     """
     drift: Drift = {}
-    problems = {}
+    renamed, problems = _check_names(client, plan, journal)
     for group in plan.groups:
         if stop.is_set():
             raise RunAborted("The run was interrupted while it read the groups in the plan.")
@@ -54,7 +76,7 @@ def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupRead
         else:
             problem = _check_drift(plan, group, reader, drift, created=group.uid in journal.state.created)
         if problem:
-            problems[group.uid] = problem
+            problems.setdefault(group.uid, problem)
     if problems:
         raise DriftError(
             f"The plan no longer matches the current state of {len(problems)} of "
@@ -70,7 +92,48 @@ def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupRead
     raise_if_limits_exceeded(plan, limit_violations(plan.limits, counts, snapshot_age=timedelta(0)))
     for group in plan.groups:
         _record_already_true(group, journal, reader)
-    return drift
+    return CheckedGroups(drift, renamed)
+
+
+def _check_names(client: Client, plan: Plan, journal: Journal) -> tuple[dict[str, str], dict[str, str]]:
+    """
+    Compare the names of the groups in a plan with the current names.
+
+    The reviewer approved a plan by the names of its groups. If a group was renamed and another group now has the
+    approved name, the reviewer approved changes to that other group, so the plan must not be applied. An undo plan
+    reverses changes that were made to the same uids, so its renamed groups are only reported.
+
+    Returns
+    -------
+    tuple
+        The current name of each renamed group, and the problem of each group that must not be changed.
+    """
+    if not plan.groups:
+        return {}, {}
+    groups, _ = read_groups(client)
+    # A group without a name has its uid as its name, as in a snapshot.
+    names = {uid: group.name or uid for uid, group in groups.items()}
+    uids_by_name: dict[str, list[str]] = {}
+    for uid, name in names.items():
+        uids_by_name.setdefault(clean_text(name), []).append(uid)
+    known_names = {finding.customer_group_uid for finding in plan.findings if finding.rule == "same_name"}
+    renamed: dict[str, str] = {}
+    problems: dict[str, str] = {}
+    for group in plan.groups:
+        others = [uid for uid in uids_by_name.get(clean_text(group.name), []) if uid != group.uid]
+        if group.create:
+            if others and group.uid not in known_names and group.uid not in journal.state.creating:
+                problems[group.uid] = (
+                    f"The plan creates the group {group.name}, but group {others[0]} has this name now."
+                )
+        elif names.get(group.uid, group.name) != group.name:
+            renamed[group.uid] = names[group.uid]
+            if others and not plan.reverts:
+                problems[group.uid] = (
+                    f"Group {group.uid} was renamed from {group.name!r} to {renamed[group.uid]!r}, and the name "
+                    f"{group.name!r} now belongs to group {others[0]}."
+                )
+    return renamed, problems
 
 
 def _check_absent(client: Client, group: GroupChange) -> str:

@@ -1,7 +1,7 @@
 """
-Handle Ctrl-C while a plan is applied.
+Handle Ctrl-C and SIGTERM while a plan is applied.
 
-The first Ctrl-C ends the run after the current request. The second Ctrl-C interrupts the process immediately.
+The first signal ends the run after the current request. A second signal interrupts the process immediately.
 """
 
 from __future__ import annotations
@@ -16,32 +16,41 @@ from typing import Any
 _stop_event: ContextVar[threading.Event | None] = ContextVar("_stop_event", default=None)
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
 @contextmanager
 def deferred_interrupt() -> Iterator[threading.Event]:
     """
-    Yield an event that is set by the first Ctrl-C, so that the current request can finish.
+    Yield an event that is set by the first Ctrl-C or SIGTERM, so that the current request can finish.
 
-    The second Ctrl-C raises KeyboardInterrupt. A nested call yields the same event, so that one Ctrl-C stops all
-    plans in a queue. Python installs signal handlers only in the main thread. The event is never set in other threads
-    or if the current signal handler was not installed by Python.
+    A second signal has the effect that it had before, for example KeyboardInterrupt. A nested call yields the same
+    event, so that one signal stops all plans in a queue. Python installs signal handlers only in the main thread. The
+    event is never set in other threads or if the current signal handler was not installed by Python.
     """
     outer = _stop_event.get()
     if outer is not None:
         yield outer
         return
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    if threading.current_thread() is not threading.main_thread() or None in before.values():
         yield stop
         return
 
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
     def set_stop(_signum: int, _frame: Any) -> None:
         stop.set()
-        signal.signal(signal.SIGINT, before)
+        restore()
 
-    before = signal.signal(signal.SIGINT, set_stop)
+    for number in _SIGNALS:
+        signal.signal(number, set_stop)
     token = _stop_event.set(stop)
     try:
         yield stop
     finally:
         _stop_event.reset(token)
-        signal.signal(signal.SIGINT, before)
+        restore()

@@ -18,6 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import msgspec
+
+from frgroups.apply.stored_content import check_journal_line
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.atomic_files import ensure_private_dir, fsync_path, write_text
 from frgroups.internals.checksummed_json import canonical_json, sha256
@@ -198,6 +201,16 @@ class Journal:
                     f"version {FORMAT_VERSION}. This run sent nothing. Use the version of frgroups that wrote the "
                     "journal, or create a new plan."
                 )
+            try:
+                check_journal_line(line)
+            except (msgspec.ValidationError, ValueError) as error:
+                raise CorruptFileError(
+                    f"{self.path} is corrupt: the content of line {number} is invalid: "
+                    f"{str(error).removesuffix('.')}. It is therefore unknown which changes were sent. This run sent "
+                    "nothing. Restore the original journal, or compare the groups with the plan and create a new "
+                    "plan.",
+                    path=self.path,
+                ) from error
             self._last_checksum = line["sum"]
             self._end += len(raw)
             self.n_lines += 1
@@ -228,8 +241,12 @@ def _journal_path(plan: Plan, folder: Path) -> Path:
 
 def _encode_line(last_checksum: str, line: dict[str, Any]) -> tuple[str, bytes]:
     """Return the checksum and the encoded bytes of a journal line. The checksum also covers `last_checksum`."""
-    checksum = sha256(last_checksum + canonical_json(line))[:16]
+    checksum = _checksum(last_checksum, line)
     return checksum, (canonical_json(line | {"sum": checksum}) + "\n").encode()
+
+
+def _checksum(last_checksum: str, line: dict[str, Any]) -> str:
+    return sha256(last_checksum + canonical_json(line))[:16]
 
 
 def _decode_line(last_checksum: str, raw: bytes) -> dict[str, Any] | None:
@@ -240,7 +257,7 @@ def _decode_line(last_checksum: str, raw: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(line, dict) or not raw.endswith(b"\n"):
         return None
-    checksum, _ = _encode_line(last_checksum, {name: value for name, value in line.items() if name != "sum"})
+    checksum = _checksum(last_checksum, {name: value for name, value in line.items() if name != "sum"})
     return line if line.get("sum") == checksum and "event" in line else None
 
 

@@ -22,8 +22,8 @@ from frgroups.errors import (
 )
 from frgroups.internals.formatting import format_age, pluralize
 from frgroups.plan.finding import Finding
+from frgroups.plan.limit_comparisons import plan_age_violations
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
-from frgroups.plan.limits import plan_age_violations
 from frgroups.plan.plan import Plan
 from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
 from frgroups.review.approval import CLOCK_TOLERANCE
@@ -69,11 +69,11 @@ def check_can_start(plan: Plan, journal: Journal) -> Receipt | None:
         The plan was already undone.
     """
     check_no_earlier_registry(plan)
+    check_not_reverted(plan, journal)
     receipt = _receipt_of_complete_apply(journal)
     if receipt is not None:
         return receipt
     _check_same_journal(plan, journal)
-    _check_not_reverted(plan, journal)
     return None
 
 
@@ -90,7 +90,7 @@ def _receipt_of_complete_apply(journal: Journal) -> Receipt | None:
     check_receipt_matches(journal, receipt)
     if not journal.state.ended:
         return None
-    return replace(receipt, repeated=True, reverted_by=reverted_by(receipt.plan))
+    return replace(receipt, repeated=True)
 
 
 def _check_same_journal(plan: Plan, journal: Journal) -> None:
@@ -113,18 +113,19 @@ def _check_same_journal(plan: Plan, journal: Journal) -> None:
     )
 
 
-def _check_not_reverted(plan: Plan, journal: Journal) -> None:
+def check_not_reverted(plan: Plan, journal: Journal) -> None:
     """
-    Raise PlanBlockedError if the plan was undone.
+    Raise PlanBlockedError if the plan was undone, whether or not its run was complete.
 
-    Resuming an undone plan would repeat the changes that the undo plan has reverted.
+    Applying or resuming an undone plan would repeat the changes that the undo plan has reverted. A receipt with
+    verified changes would be misleading, because these changes are no longer in effect.
     """
     undo = reverted_by(plan)
     if not undo:
         return
     text = (
-        f"Plan {plan.digest[:12]} was undone by plan {undo[:12]}, so it cannot be resumed. This run sent nothing. "
-        "Load the tenant again and create a new plan."
+        f"Plan {plan.digest[:12]} was already undone by plan {undo[:12]}, so it cannot be applied again. This run "
+        "sent nothing. To make the same changes again, load the tenant and create a new plan."
     )
     if journal.receipt_path.exists():
         text += f" The receipt {journal.receipt_path} lists the changes that the plan made."

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import msgspec
 import pandas as pd
 
-from frgroups.apply.journal import Item, JournalState
+from frgroups.apply.journal import Item
+from frgroups.apply.stored_content import ReceiptContent, State, check_stored_approval
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
 from frgroups.internals.formatting import escape_invisible, escape_lines, format_utc, pluralize
 from frgroups.internals.html import Card
+from frgroups.internals.timestamps import parse_stored_timestamp
 from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import plan_from_dict, plan_to_dict
@@ -24,10 +27,8 @@ from frgroups.review.approval import format_approval
 
 FORMAT_VERSION = 2
 MAX_LISTED = 20
-# Start of the text in `stopped` for a finalized run.
+# Text in `stopped` for a finalized run. Receipts without the field `finalized` are recognized by this text.
 FINALIZED = "The run was finalized before all changes of the plan were made. Finalizing the run sent nothing."
-
-State = Literal["verified", "already", "rejected", "not_effective", "not_sent", "unknown"]
 
 # Summaries and cards show these labels. Tables and files contain the state itself, for example "not_sent".
 _LABELS: dict[State, str] = {
@@ -78,12 +79,16 @@ class Receipt:
         Time of the last read.
     stopped
         Reason why the run ended early, or an empty string.
+    finalized
+        True if `finalize_plan` created the receipt and the run was not complete.
     drift
         Numbers of additions and removals by other clients since the plan was created, by group uid.
+    renamed
+        Current names of the groups that were renamed since the plan was created, by group uid.
+    skipped_groups
+        Uids of the groups whose removals were not sent because too few additions to the group succeeded.
     repeated
         True if the plan was already applied and this call sent nothing.
-    reverted_by
-        Digest of the plan that has undone this plan, or an empty string.
     erasure_id
         Identifier of an erasure if a customer in the plan has been erased, otherwise an empty string. A placeholder
         replaces the uid of the customer.
@@ -112,9 +117,11 @@ class Receipt:
     started_at: datetime
     read_at: datetime
     stopped: str = ""
+    finalized: bool = False
     drift: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    skipped_groups: frozenset[str] = frozenset()
     repeated: bool = False
-    reverted_by: str = ""
     erasure_id: str = ""
     n_journal_lines: int = 0
     path: Path | None = field(default=None)
@@ -189,7 +196,8 @@ class Receipt:
         """
         True if the plan does not need to be applied again.
 
-        A receipt with rejected changes can be complete, because rejected changes are not sent again.
+        A receipt with rejected changes can be complete, because rejected changes are not sent again. A receipt is not
+        complete if removals were skipped because too few additions to their group succeeded.
 
         Examples
         --------
@@ -201,6 +209,7 @@ class Receipt:
         True
         """
         left = any(state == "not_sent" and item not in self.details for item, state in self.states.items())
+        left = left or bool(self.skipped_groups)
         return not (self.stopped or left or self.counts["unknown"] or self.counts["not_effective"])
 
     def summary(self) -> str:
@@ -222,12 +231,6 @@ class Receipt:
         2 verified: read back and confirmed.
         """
         lines = []
-        if self.repeated and self.reverted_by:
-            lines.append(
-                f"This plan was applied at {format_utc(self.read_at)} and undone by plan {self.reverted_by[:12]}. "
-                "Nothing was sent."
-            )
-            lines.append("The undone run had this result:")
         lines += [
             f"{self.counts[state]:,} {_LABELS[state]}: {text}."
             for state, text in STATES.items()
@@ -239,13 +242,21 @@ class Receipt:
                 f"Since the plan was created, other clients made {pluralize(joined, 'addition')} and "
                 f"{pluralize(left, 'removal')} in group {uid}. These changes remain."
             )
+        names = {group.uid: group.name for group in self.plan.groups}
+        for uid, name in sorted(self.renamed.items()):
+            lines.append(f"Since the plan was created, group {uid} was renamed from {names[uid]!r} to {name!r}.")
+        for uid in sorted(self.skipped_groups):
+            lines.append(
+                f"No customers were removed from {names[uid]}, because too few additions to the group succeeded. "
+                "To check the additions again and send the removals, apply the same plan again."
+            )
         for uid in sorted(self.created):
             lines.append(f"The plan created group {uid}.")
         if n := self._count_erased():
             lines.append(f"The receipt contains placeholders for {pluralize(n, 'customer')} because of an erasure.")
         if self.stopped:
             lines.append(f"STOPPED: {self.stopped}")
-        if self.repeated and not self.reverted_by:
+        if self.repeated:
             lines.append(self._repeated_line())
         if not self.complete:
             lines.append(self._next_step())
@@ -260,7 +271,7 @@ class Receipt:
     def _next_step(self) -> str:
         if self.erasure_id:
             return "The plan cannot be resumed. Load the tenant again and create a new plan."
-        if self.stopped.startswith(FINALIZED):
+        if self.finalized:
             if self.counts["unknown"]:
                 return "To check the changes that are not confirmed, finalize the plan again."
             return "If the plan cannot be applied again, create a new plan for the remaining changes."
@@ -305,9 +316,12 @@ class Receipt:
             "created": sorted(self.created),
             "approval": dict(self.approval),
             "drift": {uid: list(counts) for uid, counts in self.drift.items()},
+            "renamed": dict(self.renamed),
+            "skipped_groups": sorted(self.skipped_groups),
             "started_at": self.started_at.isoformat(),
             "read_at": self.read_at.isoformat(),
             "stopped": self.stopped,
+            "finalized": self.finalized,
             "erasure_id": self.erasure_id,
             "n_journal_lines": self.n_journal_lines,
         }
@@ -413,29 +427,53 @@ def read_receipt(path: str | Path) -> Receipt:
             f"{path} has format version {version}; this version of frgroups reads version {FORMAT_VERSION}. "
             "Read the receipt with the version of frgroups that wrote it."
         )
-    plan = plan_from_dict(content.get("plan") or {}, path)
     try:
-        return Receipt(
-            plan=plan,
-            states={(group, uid, change): state for group, uid, change, state, _ in content["states"]},
-            details={(group, uid, change): text for group, uid, change, _, text in content["states"] if text},
-            members_after={uid: tuple(members) for uid, members in content["members_after"].items()},
-            consistent_groups=frozenset(content["consistent_groups"]),
-            created=frozenset(content["created"]),
-            approval=content["approval"],
-            drift={uid: (joined, left) for uid, (joined, left) in content["drift"].items()},
-            started_at=datetime.fromisoformat(content["started_at"]),
-            read_at=datetime.fromisoformat(content["read_at"]),
-            stopped=content["stopped"],
-            erasure_id=content["erasure_id"],
-            n_journal_lines=content["n_journal_lines"],
-            path=Path(path).expanduser().resolve(),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        stored = msgspec.convert(content, ReceiptContent)
+        plan = plan_from_dict(stored.plan, path)
+        check_stored_approval(stored.approval)
+        states: dict[Item, State] = {(group, uid, change): state for group, uid, change, state, _ in stored.states}
+        _check_states(plan, states, len(stored.states))
+        uids = {group.uid for group in plan.groups}
+        if not uids.issuperset((*stored.renamed, *stored.skipped_groups)):
+            raise ValueError("The receipt contains a group that is not in its plan.")
+        started_at, read_at = parse_stored_timestamp(stored.started_at), parse_stored_timestamp(stored.read_at)
+    except CorruptFileError:
+        raise
+    except (msgspec.ValidationError, ValueError) as error:
         raise CorruptFileError(
-            f"{path} is corrupt: its content is not a receipt ({error!r}). Restore the original file.",
+            f"{path} is corrupt: its content is not a receipt ({str(error).removesuffix('.')}). Restore the original "
+            "file.",
             path=Path(path),
         ) from error
+    finalized = stored.finalized
+    if finalized is None:
+        finalized = stored.stopped.startswith(FINALIZED)
+    return Receipt(
+        plan=plan,
+        states=states,
+        details={(group, uid, change): text for group, uid, change, _, text in stored.states if text},
+        members_after=stored.members_after,
+        consistent_groups=stored.consistent_groups,
+        created=stored.created,
+        approval=msgspec.to_builtins(stored.approval),
+        started_at=started_at,
+        read_at=read_at,
+        stopped=stored.stopped,
+        finalized=finalized,
+        drift=stored.drift,
+        renamed=stored.renamed,
+        skipped_groups=stored.skipped_groups,
+        erasure_id=stored.erasure_id,
+        n_journal_lines=stored.n_journal_lines,
+        path=Path(path).expanduser().resolve(),
+    )
+
+
+def _check_states(plan: Plan, states: Mapping[Item, State], n_stored: int) -> None:
+    """Raise ValueError unless a receipt contains exactly one state for each change in its plan."""
+    planned = {(group.uid, uid, change) for group in plan.groups for uid, change in group.items()}
+    if states.keys() != planned or n_stored != len(states):
+        raise ValueError("The receipt must contain one state for each change in its plan.")
 
 
 def _listed(uids: pd.Series) -> str:
@@ -443,51 +481,3 @@ def _listed(uids: pd.Series) -> str:
     if len(uids) > MAX_LISTED:
         text += f" and {len(uids) - MAX_LISTED:,} more"
     return text
-
-
-def item_states(
-    plan: Plan, journal: JournalState, members: Mapping[str, frozenset[str]], consistent_groups: frozenset[str]
-) -> tuple[dict[Item, State], dict[Item, str]]:
-    """
-    Determine the state of each planned change from the plan's journal and the last read of each group.
-
-    Return two dictionaries: the state of each change, and the server's message for each rejected change.
-    """
-    states: dict[Item, State] = {}
-    for group in plan.groups:
-        for uid, change in group.items():
-            item = (group.uid, uid, change)
-            in_effect = _is_in_effect(item, members.get(group.uid), group.uid in consistent_groups)
-            states[item] = _item_state(item, journal, in_effect)
-    return states, {item: journal.rejected[item] for item in states if item in journal.rejected}
-
-
-def _item_state(item: Item, journal: JournalState, in_effect: bool | None) -> State:
-    if item in journal.already:
-        return "already"
-    if item not in journal.intended:
-        return "not_sent"
-    if item in journal.not_sent:
-        # The server did not process the request. If the change is in effect, another client made it.
-        return "already" if in_effect else "not_sent"
-    if in_effect:
-        return "verified"
-    if item in journal.rejected:
-        return "rejected"
-    if in_effect is None:
-        return "unknown"
-    return "not_effective" if item in journal.accepted else "not_sent"
-
-
-def _is_in_effect(item: Item, members: frozenset[str] | None, consistent: bool) -> bool | None:
-    """
-    Return True if a change is in effect, False if it is not, and None if the last read of the group is inconclusive.
-
-    A customer who is missing from the last read counts as absent only if the read was consistent.
-    """
-    if members is None:
-        return None
-    _, uid, change = item
-    if uid in members:
-        return change == "add"
-    return change == "remove" if consistent else None

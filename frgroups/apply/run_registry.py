@@ -11,11 +11,13 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.atomic_files import append_durable, write_text
 from frgroups.internals.checksummed_json import canonical_json, sha256
 from frgroups.internals.paths import data_subdir, home, tenant_folder
+from frgroups.internals.timestamps import parse_stored_timestamp
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 from frgroups.plan.plan import Plan
 
@@ -53,10 +55,18 @@ def registered_journals(plan: Plan) -> list[Path]:
     return sorted(path for path in paths if path.exists())
 
 
+def registered_plan_files() -> list[Path]:
+    """Return the paths of the plan files that were started from this data folder, for all tenants."""
+    registries = sorted(data_subdir(_FOLDER).glob("*.jsonl"))
+    return [home() / entry["plan"] for path in registries for entry in _read_entries(path) if "plan" in entry]
+
+
 def register_run(plan: Plan, journal: Path) -> None:
     """Register the journal of a plan. The entry is on disk when the function returns."""
     if registered_journal(plan) is None:
         entry = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "journal": _stored_path(journal)}
+        if plan.path is not None:
+            entry["plan"] = _stored_path(plan.path)
         append_durable(_registry_path(plan), _encode_entry(entry))
 
 
@@ -119,6 +129,7 @@ def _replace_in_entry(entry: _Entry, digests: set[str], before: Path, after: Pat
             replaced[name] = TOMBSTONE_PREFIX
     if _is_of_journal(entry, before):
         replaced["journal"] = _stored_path(after)
+        replaced.pop("plan", None)  # The name of a plan file contains the digest of the plan.
     return replaced
 
 
@@ -135,19 +146,32 @@ def _registry_path(plan: Plan) -> Path:
     return data_subdir(_FOLDER) / f"{tenant_folder(plan.tenant_uid, plan.base_url)}.jsonl"
 
 
-def _stored_path(journal: Path) -> str:
+def _stored_path(path: Path) -> str:
     """
-    Return the path of a journal as it is stored in the registry.
+    Return the path of a journal or plan file as it is stored in the registry.
 
-    The path of a journal in the data folder is stored relative to the data folder, so that the folder can be moved.
+    The path of a file in the data folder is stored relative to the data folder, so that the folder can be moved.
     """
-    if journal.is_relative_to(home()):
-        return str(journal.relative_to(home()))
-    return str(journal)
+    if path.is_relative_to(home()):
+        return str(path.relative_to(home()))
+    return str(path)
 
 
 def _encode_entry(entry: _Entry) -> str:
     return canonical_json(entry | {"sum": sha256(canonical_json(entry))[:16]}) + "\n"
+
+
+def _is_valid(entry: dict[str, Any]) -> bool:
+    """Return True if an entry has one of the forms that this module writes."""
+    forms = ({"digest", "planned_at", "journal"}, {"digest", "reverted_by", "at"}, {"digest", "not_reverted_by"})
+    if entry.keys() - {"plan"} not in forms or not all(isinstance(value, str) for value in entry.values()):
+        return False
+    try:
+        if "at" in entry:
+            parse_stored_timestamp(entry["at"])
+    except ValueError:
+        return False
+    return True
 
 
 def _read_entries(path: Path) -> Iterator[_Entry]:
@@ -168,9 +192,9 @@ def _read_entries(path: Path) -> Iterator[_Entry]:
             checksum = entry.pop("sum")
         except (ValueError, KeyError, TypeError, AttributeError):
             checksum, entry = "", {}
-        if checksum != sha256(canonical_json(entry))[:16]:
+        if checksum != sha256(canonical_json(entry))[:16] or not _is_valid(entry):
             raise CorruptFileError(
-                f"{path} is corrupt: line {number} of the registry of started plans has the wrong checksum. It is "
+                f"{path} is corrupt: line {number} of the registry of started plans is invalid. It is "
                 "therefore unknown whether this plan was started before. This run sent nothing. Move the file to "
                 "another folder, load the tenant again, and create a new plan.",
                 path=path,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,13 +11,20 @@ from datetime import UTC, datetime
 from frgroups.api.client import Client
 from frgroups.apply.group_checks import Drift, check_groups
 from frgroups.apply.group_reader import GroupReader
+from frgroups.apply.item_states import item_states
 from frgroups.apply.journal import Item, Journal, RunAborted
-from frgroups.apply.receipt import Receipt, State, item_states
+from frgroups.apply.receipt import FINALIZED, Receipt
 from frgroups.apply.sender import Sender
+from frgroups.apply.stored_content import State
 from frgroups.errors import FrgroupsError, InputError
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.progress import Progress
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
+
+# If a plan adds customers to a group and also removes customers from it, the removals are sent only if at least this
+# percentage of the additions succeeded.
+MIN_ADDED_PERCENTAGE = 90
 
 
 class Run:
@@ -39,13 +46,16 @@ class Run:
         self.journal = journal
         self._sender = Sender(client, journal, reader.members_until, stop, progress, chunk)
         self._drift: Drift = {}
+        self._renamed: Mapping[str, str] = {}
         # For each customer who could not be moved, the dictionary maps the removal to the target group of the move.
         self._failed_moves: dict[Item, str] = {}
-        self._last_members: set[Item] = set()  # These removals would leave a group without members.
+        # For each group whose removals are not sent, the number of additions to the group that are in effect.
+        self._skipped_groups: dict[str, int] = {}
 
     def check_groups(self) -> None:
         """Compare the plan with the current members, and record the changes that are already in effect."""
-        self._drift = check_groups(self._client, self._plan, self.journal, self._reader, self._stop)
+        checked = check_groups(self._client, self._plan, self.journal, self._reader, self._stop)
+        self._drift, self._renamed = checked.drift, checked.renamed
 
     def send(self) -> str:
         """
@@ -57,7 +67,7 @@ class Run:
             self._create_groups()
             self._send_changes("add")
             self._exclude_failed_moves()
-            self._avoid_emptying_groups()
+            self._skip_removals_after_failed_additions()
             self._send_changes("remove")
         except RunAborted as stop:
             if isinstance(stop.__cause__, FrgroupsError) and not self.journal.state.n_sent:
@@ -66,17 +76,27 @@ class Run:
             return str(stop)
         return ""
 
-    def finalize(self, stopped: str, *, unless_complete: bool = False) -> Receipt:
+    def finish(self, stopped: str) -> Receipt:
         """
         Read the groups, write the receipt, and record the end of the run in the journal.
 
-        The argument `stopped` is the reason for an early stop. If `unless_complete` is True and the plan does not
-        need to be applied again, the receipt does not contain this reason.
+        The argument `stopped` is the reason for an early stop.
         """
-        receipt = self._build_receipt(stopped)
-        complete = replace(receipt, stopped="")
-        if unless_complete and complete.complete:
-            receipt = complete
+        return self._record_end(self._build_receipt(stopped))
+
+    def finalize(self) -> Receipt:
+        """
+        Read the groups, write the receipt, and record the end of a run that was interrupted.
+
+        If the plan does not need to be applied again, the receipt is an ordinary receipt without a reason for a stop.
+        """
+        receipt = self._build_receipt("")
+        if not receipt.complete:
+            stopped = " ".join(filter(None, [FINALIZED, receipt.stopped]))
+            receipt = replace(receipt, stopped=stopped, finalized=True)
+        return self._record_end(receipt)
+
+    def _record_end(self, receipt: Receipt) -> Receipt:
         receipt = self._save_receipt(receipt)
         with suppress(RunAborted):  # If the journal line is missing, the next run reads the groups again.
             self.journal.write("end", complete=receipt.complete, counts=dict(receipt.counts))
@@ -96,8 +116,10 @@ class Run:
     def _send_changes(self, change: str) -> None:
         """Send all additions or all removals, except changes that are excluded or already finished."""
         state = self.journal.state
-        excluded = state.decided | self._failed_moves.keys() | self._last_members
+        excluded = state.decided | self._failed_moves.keys()
         for group in self._plan.groups:
+            if change == "remove" and group.uid in self._skipped_groups:
+                continue
             before = self._reader.members(group.uid)
             uids = _changes_of(group, change)
             left = []
@@ -121,29 +143,32 @@ class Run:
                 if uid not in arrived:
                     self._failed_moves[left, uid, "remove"] = str(to)
 
-    def _avoid_emptying_groups(self) -> None:
+    def _skip_removals_after_failed_additions(self) -> None:
         """
-        Exclude removals that would leave a group without members although the plan adds customers to the group.
+        Skip the removals from each group to which too few of the planned additions succeeded.
 
-        If all additions to a group fail, its removals could leave the group without members, which the reviewer has
-        not approved. If the limit `emptied_groups` is None, the removals are sent nevertheless.
+        The reviewer approved the removals together with the additions. If many additions fail, for example because
+        the list contains wrong uids, the removals would leave the group much smaller than the reviewer expected. An
+        addition succeeded if the customer is a member now.
         """
         for group in self._plan.groups:
-            leaving = {uid for uid in group.remove if (group.uid, uid, "remove") not in self._failed_moves}
-            may_be_emptied = self._plan.limits.of(group.uid).emptied_groups is None
-            if may_be_emptied or not (group.add and leaving and self._reader.members(group.uid) <= leaving):
+            if not group.add or not group.remove:
                 continue
-            self._sender.raise_if_stopped()
-            rejected = self.journal.state.rejected
-            joining = [uid for uid in group.add if (group.uid, uid, "add") not in rejected]
-            if self._reader.members_until(group.uid, "add", joining) <= leaving:
-                self._last_members |= {(group.uid, uid, "remove") for uid in leaving}
+            n_added = _count_members(group.add, self._reader.members(group.uid))
+            if not _is_enough(n_added, group):
+                self._sender.raise_if_stopped()
+                rejected = self.journal.state.rejected
+                joining = [uid for uid in group.add if (group.uid, uid, "add") not in rejected]
+                n_added = _count_members(group.add, self._reader.members_until(group.uid, "add", joining))
+            if not _is_enough(n_added, group):
+                self._skipped_groups[group.uid] = n_added
 
     def _build_receipt(self, stopped: str) -> Receipt:
         state = self.journal.state
         unreadable = self._reader.read_back(self._expected_changes())
         members, consistent = self._reader.all_members(), self._reader.consistent_groups()
         states, details = item_states(self._plan, state, members, consistent)
+        not_sent = {item[0] for item, change_state in states.items() if change_state == "not_sent"}
         return Receipt(
             plan=self._plan,
             states=states,
@@ -151,8 +176,10 @@ class Run:
             members_after={uid: tuple(sorted(uids)) for uid, uids in members.items()},
             consistent_groups=consistent,
             created=frozenset(state.created | (state.creating & members.keys())),
-            approval=state.approval,
+            approval={"how": "", "by": "", "at": ""} | state.approval,
             drift=self._drift,
+            renamed=self._renamed,
+            skipped_groups=frozenset(self._skipped_groups.keys() & not_sent),
             started_at=datetime.fromisoformat(state.started_at),
             read_at=datetime.now(UTC),
             stopped=" ".join(filter(None, [stopped, unreadable])),
@@ -166,12 +193,15 @@ class Run:
         for item, to in self._failed_moves.items():
             if states[item] == "not_sent" and states[to, item[1], "add"] == "rejected":
                 details[item] = f"The customer was not removed because the addition to group {to} failed."
-        for item in self._last_members:
-            if states[item] == "not_sent":
-                details[item] = (
-                    "The customer was not removed because all additions failed and the group would have no members "
-                    "(limit emptied_groups)."
-                )
+        for group in self._plan.groups:
+            for uid in group.remove if group.uid in self._skipped_groups else ():
+                item = (group.uid, uid, "remove")
+                if states[item] == "not_sent":
+                    details[item] = (
+                        f"The customer was not removed because only {self._skipped_groups[group.uid]:,} of "
+                        f"{pluralize(len(group.add), 'addition')} to the group succeeded. At least "
+                        f"{MIN_ADDED_PERCENTAGE}% must succeed."
+                    )
         return details
 
     def _expected_changes(self) -> dict[str, set[tuple[str, str]]]:
@@ -197,3 +227,11 @@ def _changes_of(group: GroupChange, change: str) -> Sequence[str]:
     if change == "add":
         return group.add
     return group.remove
+
+
+def _count_members(uids: Sequence[str], members: Collection[str]) -> int:
+    return sum(uid in members for uid in uids)
+
+
+def _is_enough(n_added: int, group: GroupChange) -> bool:
+    return 100 * n_added >= MIN_ADDED_PERCENTAGE * len(group.add)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -34,7 +35,9 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     receipt : Receipt
         Receipt of the applied plan.
     limits : Limits, optional
-        Limits for the undo plan. None uses the limits of the applied plan.
+        Limits for the undo plan. None uses limits that are exactly the numbers of changes that the plan reverses, per
+        group and in total, so that the plan is never blocked because of its size. The limits for drift and for the
+        age of the plan are those of the applied plan.
 
     Returns
     -------
@@ -68,7 +71,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         after = tuple(uid for uid in receipt.members_after.get(group.uid, ()) if not is_tombstone(uid))
         change = GroupChange(
             group.uid,
-            group.name,
+            receipt.renamed.get(group.uid, group.name),
             after,
             add=tuple(sorted(_verified(receipt, group.uid, group.remove, "remove") - set(after))),
             remove=tuple(sorted(_verified(receipt, group.uid, group.add, "add") & set(after))),
@@ -93,7 +96,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         tenant_uid=receipt.plan.tenant_uid,
         base_url=receipt.plan.base_url,
         mode="mirror",
-        limits=limits or receipt.plan.limits,
+        limits=_exact_limits(changes, receipt.plan.limits) if limits is None else limits,
         groups=tuple(changes),
         planned_at=datetime.now(UTC),
         snapshot_taken_at=receipt.read_at,
@@ -103,6 +106,43 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         stored_facts=_facts_before(receipt.plan),
         purpose=purpose,
     )
+
+
+def _exact_limits(changes: Sequence[GroupChange], applied: Limits) -> Limits:
+    """
+    Return limits that allow exactly the planned changes.
+
+    An undo must always be possible, so the limits that depend on the state of the tenant or on other plans are off:
+    the shares, the removals within 24 hours, and the number of groups without members. The limits for drift and for
+    the age of the plan remain.
+    """
+    removals = sum(len(change.remove) for change in changes)
+    additions = sum(len(change.add) for change in changes)
+    common = replace(
+        applied,
+        removals_total=removals,
+        additions_total=additions,
+        removal_share=None,
+        removal_floor=None,
+        removal_share_total=None,
+        removal_floor_total=None,
+        removals_per_day=None,
+        emptied_groups=None,
+        removals_per_group=max((len(change.remove) for change in changes), default=0),
+        additions_per_group=max((len(change.add) for change in changes), default=0),
+        per_group={},
+    )
+    per_group = {
+        change.uid: replace(
+            common,
+            removals_per_group=len(change.remove),
+            additions_per_group=len(change.add),
+            drift_share=applied.of(change.uid).drift_share,
+            drift_floor=applied.of(change.uid).drift_floor,
+        )
+        for change in changes
+    }
+    return replace(common, per_group=per_group)
 
 
 def _facts_before(plan: Plan) -> pd.DataFrame | None:

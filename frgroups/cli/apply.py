@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,13 @@ import click
 
 from frgroups.cli.command import ExclusiveOption, command
 from frgroups.cli.command_ending import keep_result
-from frgroups.cli.options import journal_option, limit_option, tenant_option
-from frgroups.cli.output import print_json_line, print_text
+from frgroups.cli.options import journal_option, json_option, limit_option, tenant_option
+from frgroups.cli.output import print_json_line, print_message, print_text
 from frgroups.cli.types import FILE, NONEMPTY_TEXT
-from frgroups.errors import FrgroupsError, InputError, UsageError
+from frgroups.errors import FrgroupsError, InputError, NotApprovedError, UsageError
 
 if TYPE_CHECKING:
+    from frgroups.api.client import Client
     from frgroups.apply.receipt import Receipt
     from frgroups.plan.plan import Plan
     from frgroups.review.approval_policy import Policy
@@ -22,75 +24,136 @@ if TYPE_CHECKING:
 
 @command("approve", example='frgroups approve plan.json --by "Kari Nordmann"')
 @click.argument("file", metavar="PLAN", type=FILE)
-@click.option("--by", "reviewer", required=True, type=NONEMPTY_TEXT, metavar="NAME", help="Name of the reviewer.")
-@click.option("--reject", "reason", metavar="REASON", help="Reject the plan for this reason instead of approving it.")
-@click.option("--out", type=FILE, metavar="FILE", help="File for the decision. By default, a file next to the plan.")
-def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> int:
+@click.option(
+    "--by", "reviewer", required=True, type=NONEMPTY_TEXT, metavar="NAME", help="Name of the person who decides."
+)
+@click.option(
+    "--reject",
+    "reason",
+    metavar="REASON",
+    help="Reject the plan for this reason instead of approving it. The rejection blocks all plans that make the same "
+    "changes, until it is withdrawn with frgroups withdraw.",
+)
+@click.option("--out", type=FILE, metavar="FILE", help="File to write. By default, the decision is next to the plan.")
+@json_option("Print the decision as JSON.")
+def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_json: bool) -> int:
     """
     Write an approval or a rejection of a plan to a file.
 
     Without `--out`, an approved plan in the queue moves from the folder `pending` to the folder `approved`.
     """
+    from frgroups.apply.plan_list import conflicting_plans
+    from frgroups.cli.plan_files import find_plan
+    from frgroups.cli.plan_output import as_argument, plan_values, print_conflicts
     from frgroups.plan.plan_file import read_plan
-    from frgroups.review.approval import approve_plan, check_rejections, read_decision
-    from frgroups.review.plan_queue import locate_plan, move_plan
+    from frgroups.review.approval import approve_plan
+    from frgroups.review.approval_files import found_approvals
+    from frgroups.review.plan_queue import move_plan
 
-    path = locate_plan(file)
+    path = find_plan(file)
     plan = read_plan(path)
     target = out or path.with_suffix(".approval.json")
-    previous = read_decision(target, plan)
-    if reason is not None:
-        written = approve_plan(plan, target, by=reviewer, reject=reason)
-        print_text(plan.summary())
-        print_text(f"{reviewer} rejected plan {plan.digest[:12]}.")
-        print_text(f"Rejection written to {_existing(written, path)}")
-        if previous and previous.approved:
-            print_text(f"The rejection replaces an earlier approval by {previous.by} in the same file.")
-        return 0
-    check_rejections(plan, target)
-    approval = approve_plan(plan, target, by=reviewer, reject=None)
-    print_text(plan.summary())
+    replaced = [found.by for found in found_approvals(plan, [target.parent]) if found.path == target.resolve()]
+    written = approve_plan(plan, target, by=reviewer, reject=reason)
     location = path.absolute()
-    if out is None:
+    if reason is None and out is None:
         location = move_plan(path, "approved")
-    print_text(f"{reviewer} approved plan {plan.digest[:12]}.")
-    print_text(f"Approval written to {_existing(approval, location)}")
-    if location != path.absolute():
-        print_text(f"The plan is now in {location.parent}.")
-        print_text("Next    frgroups apply --approved")
+    if not written.exists():  # The approval file was moved together with its plan.
+        written = location.with_suffix(".approval.json")
+    decision = "approved" if reason is None else "rejected"
+    conflicts = conflicting_plans(plan) if reason is None else []
+    if as_json:
+        values = {"reason": reason or "", "approval": str(written)}
+        print_json_line(plan_values(plan, location, conflicts) | {"state": decision, "reviewer": reviewer} | values)
     else:
-        print_text(f"Next    frgroups apply {path} --approve {approval}")
+        print_text(plan.summary())
+        print_text(f"{reviewer} {decision} plan {plan.digest[:12]}.")
+        print_text(f"{'Approval' if reason is None else 'Rejection'} written to {written}")
+    print_conflicts(plan, conflicts)
+    plan_argument = as_argument(file)
+    if reason is not None:
+        for name in replaced:
+            print_message(f"The rejection replaces an earlier approval by {name} in the same file.")
+        print_message("The rejection blocks all plans that make the same changes.")
+        print_message(f"To withdraw it: frgroups withdraw {plan_argument} --by NAME")
+    elif location != path.absolute():
+        print_message(f"The plan is now in {location.parent}.")
+        print_message("Next    frgroups apply --queue")
+    elif out is None:
+        print_message(f"Next    frgroups apply {plan_argument}")
+    else:
+        print_message(f"Next    frgroups apply {plan_argument} --approval {as_argument(out)}")
     return 0
 
 
-def _existing(approval: Path, plan: Path) -> Path:
-    """Return the current path of an approval file that might have been moved together with its plan."""
-    if approval.exists():
-        return approval
-    return plan.absolute().with_suffix(".approval.json")
+@command("withdraw", example='frgroups withdraw plan.json --by "Kari Nordmann" --reason "The list is correct"')
+@click.argument("file", metavar="PLAN", type=FILE)
+@click.option(
+    "--by", "name", required=True, type=NONEMPTY_TEXT, metavar="NAME", help="Name of the person who decides."
+)
+@click.option("--reason", default="", show_default=False, metavar="REASON", help="Reason for the withdrawal.")
+@json_option("Print the withdrawn rejections as JSON.")
+def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
+    """
+    Withdraw all rejections of a plan's changes, and record the name and the time in the data folder.
+
+    A plan that the queue stopped because of the rejection is moved back to the folder `pending`.
+    """
+    from frgroups.cli.plan_files import find_plan
+    from frgroups.cli.plan_output import as_argument, plan_values
+    from frgroups.internals.formatting import pluralize
+    from frgroups.plan.plan_file import read_plan
+    from frgroups.review.plan_queue import restore_plan
+    from frgroups.review.rejections import withdraw_rejection
+
+    path = find_plan(file)
+    plan = read_plan(path)
+    withdrawn = withdraw_rejection(plan, by=name, reason=reason)
+    location = restore_plan(path)
+    if as_json:
+        values = {"withdrawn": withdrawn, "by": name, "reason": reason}
+        print_json_line(plan_values(plan, location, []) | values)
+    else:
+        print_text(f"{name} withdrew {pluralize(len(withdrawn), 'rejection')} of plan {plan.digest[:12]}:")
+        for sentence in withdrawn:
+            print_text(f"  {sentence}")
+    if location != path.absolute():
+        print_message(f"The plan is now in {location.parent}.")
+    print_message(f"Next    frgroups approve {as_argument(file)} --by NAME")
+    return 0
 
 
 @command(
     "apply",
-    example="frgroups apply plan.json --approve plan.approval.json",
-    renamed={"--settle": "--finalize"},
+    example="frgroups apply plan.json",
+    renamed={
+        "--settle": "--finalize",
+        "--approve": "--approval",
+        "--approve-policy": "--policy",
+        "--approved": "--queue",
+    },
+    more="Without --approval or --policy, the command uses the approval file next to the plan or in the data folder, "
+    "if exactly one file approves this plan, has not expired, and belongs to you.",
 )
 @click.argument("file", metavar="[PLAN]", type=FILE, required=False)
+@click.option("--approval", type=FILE, metavar="FILE", help="Approval file of the reviewer.")
 @click.option(
-    "--approve",
-    "approval",
-    metavar="DIGEST|FILE",
-    help="Approval file of the reviewer, or the digest of the plan (at least its first 12 characters).",
-)
-@click.option(
-    "--approve-policy",
+    "--policy",
+    "policy_file",
     type=FILE,
     metavar="FILE",
     help="TOML file with a policy that approves small changes without a reviewer. Required keys: by, groups, "
     "max_adds, max_removes.",
 )
 @click.option(
-    "--approved",
+    "--no-auto-approval",
+    cls=ExclusiveOption,
+    excludes=["--queue", "--finalize"],
+    is_flag=True,
+    help="Do not search for an approval file. Use this option in scheduled jobs.",
+)
+@click.option(
+    "--queue",
     cls=ExclusiveOption,
     excludes=["--finalize"],
     is_flag=True,
@@ -100,43 +163,40 @@ def _existing(approval: Path, plan: Path) -> Path:
 @click.option(
     "--finalize",
     cls=ExclusiveOption,
-    excludes=["--approved"],
+    excludes=["--queue"],
     is_flag=True,
     help="Close an interrupted run that cannot be resumed: write its receipt, so that its changes can be undone. No "
     "changes are sent.",
 )
 @tenant_option
 @journal_option
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print a JSON line for each plan with its outcome, counts, and receipt."
-)
+@json_option("Print the outcome, the counts, and the receipt as JSON. With --queue, print one JSON line per plan.")
 def apply(
     file: Path | None,
-    approval: str | None,
-    approve_policy: Path | None,
-    approved: bool,
+    approval: Path | None,
+    policy_file: Path | None,
+    no_auto_approval: bool,
+    queue: bool,
     finalize: bool,
     tenant: str | None,
     journal: Path | None,
     as_json: bool,
 ) -> int:
     """Apply a plan, finalize an interrupted run, or apply all approved plans in the queue."""
-    n_approvals = (approval is not None) + (approve_policy is not None)
-    if approved and (file or approval):
-        raise UsageError("--approved applies the plans in the queue. It cannot be combined with PLAN or --approve.")
-    if finalize and n_approvals:
+    if queue and (file or approval):
+        raise UsageError("--queue applies the plans in the queue. It cannot be combined with PLAN or --approval.")
+    if finalize and (approval or policy_file):
         raise UsageError(
-            "--finalize sends no changes and needs no approval. It cannot be combined with --approve or "
-            "--approve-policy."
+            "--finalize sends no changes and needs no approval. It cannot be combined with --approval or --policy."
         )
-    if approved:
-        return _apply_queue(approve_policy, tenant, journal, as_json)
+    if approval and policy_file:
+        raise UsageError("Pass either --approval or --policy.")
+    if queue:
+        return _apply_queue(policy_file, tenant, journal, as_json)
     if file is None:
-        raise UsageError("Pass a plan file, or pass --approved to apply all approved plans in the queue.")
-    if not finalize and n_approvals != 1:
-        raise UsageError("Pass either --approve with a digest or an approval file, or --approve-policy.")
-    policy = _read_optional_policy(approve_policy)
-    return _apply_file(file, policy or approval, tenant, journal, as_json)
+        raise UsageError("Pass a plan file, or pass --queue to apply all approved plans in the queue.")
+    source = _read_optional_policy(policy_file) or approval
+    return _apply_file(file, source, not no_auto_approval, finalize, tenant, journal, as_json)
 
 
 def _apply_queue(policy_file: Path | None, tenant: str | None, journal: Path | None, as_json: bool) -> int:
@@ -146,7 +206,13 @@ def _apply_queue(policy_file: Path | None, tenant: str | None, journal: Path | N
 
 
 def _apply_file(
-    file: Path, approve: Policy | str | None, tenant: str | None, journal: Path | None, as_json: bool
+    file: Path,
+    source: Policy | Path | None,
+    search: bool,
+    finalize: bool,
+    tenant: str | None,
+    journal: Path | None,
+    as_json: bool,
 ) -> int:
     """
     Apply the plan in a plan file and return the exit code.
@@ -154,40 +220,74 @@ def _apply_file(
     Parameters
     ----------
     file
-        Plan file, or the name of a plan in the queue.
-    approve
-        Digest, approval file, or policy. None finalizes the interrupted run of the plan instead.
+        Plan file, or the first characters of the plan's digest.
+    source
+        Approval file or policy. None uses the approval file that is found.
+    search
+        Whether to search for an approval file if `source` is None.
+    finalize
+        Whether to finalize the interrupted run of the plan instead of sending changes.
     tenant
         Name of a tenant in tenants.toml. None selects the tenant in FRGROUPS_TENANT_UID.
     journal
         Folder of the journals. None selects the data folder.
     as_json
-        Whether to print the result as a JSON line.
+        Whether to print the result as JSON.
     """
     from frgroups.apply.executor import apply_plan, finalize_plan
     from frgroups.cli.apply_result import receipt_exit_code, result_line, unsent_line
     from frgroups.cli.inputs import open_client
+    from frgroups.cli.plan_files import find_plan
     from frgroups.internals.exit_codes import code_of
     from frgroups.plan.plan_file import read_plan
-    from frgroups.review.plan_queue import locate_plan
 
     try:
-        plan = read_plan(locate_plan(file))
-        with open_client(tenant, writable=approve is not None) as client:
-            if approve is None:
+        path = find_plan(file)
+        plan = read_plan(path)
+        with open_client(tenant, writable=not finalize) as client:
+            if finalize:
                 receipt = finalize_plan(client, plan, journal=journal)
+            elif source is None:
+                receipt = _apply_with_found_approval(client, plan, search, journal)
             else:
-                receipt = apply_plan(client, plan, approval=approve, journal=journal)
+                receipt = apply_plan(client, plan, approval=source, journal=journal)
     except FrgroupsError as error:
         if as_json:
             print_json_line(unsent_line(file, "failed", code_of(error), error.cli_text))
         raise
     keep_result(receipt_exit_code(receipt), receipt.summary())
     if as_json:
-        print_json_line(result_line(file, receipt))
+        print_json_line(result_line(path, receipt))
     else:
         _print_receipt(receipt)
     return receipt_exit_code(receipt)
+
+
+def _apply_with_found_approval(client: Client, plan: Plan, search: bool, journal: Path | None) -> Receipt:
+    """Return the receipt of a plan that is fully applied, or apply the plan with the approval file that is found."""
+    from frgroups.apply.executor import apply_plan, receipt_or_earlier_approval
+    from frgroups.apply.plan_checks import check_limits
+    from frgroups.internals.formatting import format_utc
+    from frgroups.review.approval_search import find_approval
+    from frgroups.review.rejections import check_not_rejected
+
+    receipt, earlier_approval = receipt_or_earlier_approval(client, plan, journal=journal)
+    if receipt is not None:
+        return receipt
+    if not search:
+        raise NotApprovedError(
+            f"Plan {plan.digest[:12]} was not sent, because --no-auto-approval requires --approval or --policy."
+        )
+    # A limit is reported before a missing approval, because a blocked plan cannot be approved.
+    check_not_rejected(plan)
+    check_limits(plan)
+    found = find_approval(plan, earlier_approval=earlier_approval)
+    approval = found.approval
+    when = f" at {format_utc(approval.at)}" if approval.at else ""
+    print_message(f"Approved by {approval.by}{when}: {found.path}")
+    if not found.owner_checked:
+        print_message("The owner of the file was not checked, because Windows does not support this check.")
+    return apply_plan(client, plan, approval=found.path, journal=journal)
 
 
 def _read_optional_policy(path: Path | None) -> Policy | None:
@@ -197,6 +297,8 @@ def _read_optional_policy(path: Path | None) -> Policy | None:
 
 
 def _print_receipt(receipt: Receipt) -> None:
+    from frgroups.cli.plan_output import as_argument
+
     print_text(receipt.summary())
     if receipt.path is None:
         print_text(
@@ -205,26 +307,26 @@ def _print_receipt(receipt: Receipt) -> None:
         )
         return
     print_text(f"Receipt: {receipt.path}")
-    if receipt.counts["verified"] and not receipt.reverted_by:
-        print_text(f"To undo: frgroups undo {receipt.path}")
+    if receipt.counts["verified"]:
+        print_message(f"To undo: frgroups undo {as_argument(receipt.path)}")
 
 
 @command(
     "undo",
     example="frgroups undo receipt.json",
-    more="The undo plan has the same limits as the applied plan. To change the limits, use --limit. The "
-    "undo plan must be approved and applied like any other plan.",
+    more="The limits of the undo plan are the numbers of changes that it reverses. To set stricter limits, use "
+    "--limit. The undo plan must be approved and applied like any other plan.",
 )
 @click.argument("file", metavar="RECEIPT", type=FILE)
 @limit_option
-@click.option(
-    "--out", type=FILE, metavar="FILE", help="Plan file to write. The default is a file in the data folder."
-)
-def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path | None) -> int:
+@click.option("--out", type=FILE, metavar="FILE", help="File to write. The default is a file in the data folder.")
+@json_option("Print the undo plan as JSON.")
+def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path | None, as_json: bool) -> int:
     """Create a plan that undoes the changes in a receipt."""
     from frgroups.apply.receipt import read_receipt
     from frgroups.apply.undo import plan_undo
     from frgroups.cli.inputs import override_limits
+    from frgroups.cli.plan_files import find_receipt
     from frgroups.cli.plan_output import save_plan
 
     if file.suffix == ".jsonl":
@@ -232,10 +334,9 @@ def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path |
             f"{file} is a journal. Pass the receipt next to it, which ends in .receipt.json. If there is no receipt, "
             "create it with frgroups apply PLAN --finalize."
         )
-    receipt = read_receipt(file)
-    limits = None
+    receipt = read_receipt(find_receipt(file))
+    plan: Plan = plan_undo(receipt)
     if limit_settings:
-        limits = override_limits(limit_settings, receipt.plan.limits)
-    plan: Plan = plan_undo(receipt, limits=limits)
-    save_plan(plan, out)
+        plan = plan_undo(receipt, limits=override_limits(limit_settings, replace(plan.limits, per_group={})))
+    save_plan(plan, out, as_json=as_json)
     return 3 if plan.blocked else 0

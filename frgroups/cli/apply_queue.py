@@ -24,6 +24,7 @@ from frgroups.plan.plan_file import read_plan
 from frgroups.review.approval import ApprovalSource
 from frgroups.review.approval_policy import Policy
 from frgroups.review.plan_queue import QueuedPlan, archive_plan, queued_plans
+from frgroups.review.rejections import check_not_rejected
 
 
 def apply_queue(policy: Policy | None, tenant: str | None, journal: Path | None, as_json: bool) -> int:
@@ -82,31 +83,37 @@ def _apply_queued(
     A completed plan is moved to the folder `done`, and a plan that cannot be completed is moved to the folder
     `stopped`.
     """
-    approvals: list[ApprovalSource] = [queued.decision_file] if queued.decision_file else []
-    if policy and not queued.is_rejected:
+    approvals: list[ApprovalSource] = [queued.approval.path] if queued.approval else []
+    if policy:
         approvals.append(policy)
+
+    def unsent(outcome: str, code: int, message: str) -> dict[str, Any]:
+        return unsent_line(queued.path, outcome, code, message, queued.plan.digest if queued.plan else "")
+
     try:
         # If the plan file could not be read, reading it again raises the error that explains the reason.
         plan = queued.plan or read_plan(queued.path)
         previous = last_receipt(plan, journal)
         # A completed plan is still in the queue if an earlier run could not move the plan file.
         completed = previous is not None and previous.complete
-        if queued.is_rejected and not completed:
-            return _rejected(queued)
+        if not completed:
+            check_not_rejected(plan)
         if not approvals and not completed:
             check_limits(plan)
-            return unsent_line(queued.path, "pending", 0, "The plan is not approved yet.")
+            return unsent("pending", 0, "The plan is not approved yet.")
         receipt = previous
         if approvals or receipt is None:
             receipt = _apply_approved(client, plan, approvals, journal)
     except NotApprovedError as error:
-        if queued.decision_file:
-            return unsent_line(queued.path, "failed", code_of(error), _error_text(error))
-        return unsent_line(queued.path, "pending", 0, _error_text(error))
+        if error.rejected:
+            return _stopped(queued, unsent("stopped", code_of(error), f"{_error_text(error)} This run sent nothing."))
+        if queued.approval:
+            return unsent("failed", code_of(error), _error_text(error))
+        return unsent("pending", 0, _error_text(error))
     except (PlanBlockedError, DriftError) as error:
-        return _stopped(queued, unsent_line(queued.path, "stopped", code_of(error), _error_text(error)))
+        return _stopped(queued, unsent("stopped", code_of(error), _error_text(error)))
     except (FrgroupsError, OSError) as error:
-        return unsent_line(queued.path, "failed", code_of(error), _error_text(error))
+        return unsent("failed", code_of(error), _error_text(error))
     line = result_line(queued.path, receipt)
     if receipt.complete:
         return line | _move(lambda: archive_plan(queued, "done"), line)
@@ -114,16 +121,6 @@ def _apply_queued(
         message = f"{line['message']} This run made no progress."
         return _stopped(queued, line | {"outcome": "stopped", "message": message})
     return line
-
-
-def _rejected(queued: QueuedPlan) -> dict[str, Any]:
-    reason = queued.decision.message if queued.decision else ""
-    name = queued.decision_file.name if queued.decision_file else "the rejection file"
-    message = (
-        f"{reason} Nothing was sent. If the reviewer has withdrawn the rejection, delete {name} in the folder of "
-        "stopped plans."
-    )
-    return _stopped(queued, unsent_line(queued.path, "stopped", code_of(NotApprovedError(message)), message))
 
 
 def _stopped(queued: QueuedPlan, line: dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +161,8 @@ def _move(move: Callable[[], object], line: dict[str, Any]) -> dict[str, Any]:
             f"The plan file could not be moved: {_error_text(error)} The next run moves the file and sends "
             "no changes."
         )
-        return {"message": f"{line['message']} {note}", "exit_code": worst([line["exit_code"], 1])}
+        code = worst([line["exit_code"], 1])
+        return {"outcome": "not moved", "message": f"{line['message']} {note}", "exit_code": code}
     return {}
 
 

@@ -22,21 +22,38 @@ def receipt_exit_code(receipt: Receipt) -> int:
 
 
 def result_line(path: Path, receipt: Receipt) -> dict[str, Any]:
-    """Return the result of an applied plan as a dictionary for a JSON line."""
+    """
+    Return the result of an applied plan as a dictionary for a JSON line.
+
+    The outcome is "done" exactly if the exit code is 0. It is "partly done" if the plan does not need to be applied
+    again although some changes were rejected or the receipt was not written, and "incomplete" otherwise.
+    """
+    code = receipt_exit_code(receipt)
+    outcome = "incomplete"
+    if code == 0:
+        outcome = "done"
+    elif receipt.complete:
+        outcome = "partly done"
     return {
         "plan": path.name,
-        "outcome": "done" if receipt.complete else "incomplete",
-        "exit_code": receipt_exit_code(receipt),
+        "digest": receipt.plan.digest,
+        "outcome": outcome,
+        "exit_code": code,
         "counts": {state: n for state, n in receipt.counts.items() if n},
         "receipt": str(receipt.path) if receipt.path else None,
         "message": " ".join(make_visible(receipt.summary()).split()),
     }
 
 
-def unsent_line(path: Path, outcome: str, code: int, message: str) -> dict[str, Any]:
-    """Return the result for a plan whose changes were not sent, as a dictionary for a JSON line."""
+def unsent_line(path: Path, outcome: str, code: int, message: str, digest: str = "") -> dict[str, Any]:
+    """
+    Return the result for a plan whose changes were not sent, as a dictionary for a JSON line.
+
+    The digest is "" if the plan file could not be read.
+    """
     return {
         "plan": path.name,
+        "digest": digest,
         "outcome": outcome,
         "exit_code": code,
         "counts": {},

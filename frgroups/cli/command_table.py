@@ -49,9 +49,11 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
     ),
     "Plan, review, and apply changes": (
         CommandEntry("plan", "plan:plan", "Create a plan that changes the members of a group"),
+        CommandEntry("plans", "plans:plans", "List the plans with their states and the next commands"),
         CommandEntry("show", "plan:show", "Show the contents of a plan or a receipt"),
         CommandEntry("review", "plan:review", "Write a plan's review as HTML, Markdown, CSV, or Excel"),
         CommandEntry("approve", "apply:approve", "Approve or reject a plan"),
+        CommandEntry("withdraw", "apply:withdraw", "Withdraw the rejection of a plan"),
         CommandEntry("apply", "apply:apply", "Send the changes of an approved plan and verify them"),
         CommandEntry("undo", "apply:undo", "Create a plan that undoes the changes in a receipt"),
     ),

@@ -134,19 +134,18 @@ def _apply(client: Client, plan: Plan, folder: Path) -> Receipt:
     _print_title("6. A reviewer reads the page and approves the plan")
     approval = approve_plan(plan, folder / f"{GROUP}.approval.json", by="Kari (demo)")
     print_text(f"Approval    {approval}\nDigest      {plan.digest}")
+    print_text(f"Command     frgroups approve {GROUP}.plan.json --by NAME")
     _print_title("7. Apply the plan: check for drift, create the group, add the customers, read back")
     receipt = apply_plan(client, plan, approval=approval, journal=folder / "journals")
     print_text(receipt.summary())
+    print_text(f"Command     frgroups apply {GROUP}.plan.json")
     return receipt
 
 
 def _undo(client: Client, receipt: Receipt, folder: Path) -> None:
-    _print_title("9. Undo the changes with a plan whose limits allow the removals")
-    blocked = plan_undo(receipt)
-    print_text(f"The limits of the first plan block the undo: {blocked}")
-    limits = Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=1)
-    print_text("A second undo plan has no limit on removals and allows one empty group. A reviewer must approve it:")
-    undo = plan_undo(receipt, limits=limits)
+    _print_title("9. Undo the changes")
+    print_text("The limits of the undo plan are the numbers of changes that it reverses. A reviewer must approve it:")
+    undo = plan_undo(receipt)
     print_text(undo.summary())
     undo.save(folder / f"{GROUP}.undo.plan.json")
     print_text(apply_plan(client, undo, approval=undo.digest, journal=folder / "journals").summary())

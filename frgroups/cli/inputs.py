@@ -132,6 +132,21 @@ def _unknown_name_note(name_or_uid: str | None) -> str:
     return f" {name_or_uid!r} was interpreted as a tenant uid, because {path} does not exist."
 
 
+def tenant_and_host(name_or_uid: str | None) -> tuple[str | None, str | None]:
+    """
+    Return the uid and the host of a tenant that is given by its name in tenants.toml or by its uid.
+
+    None returns the tenant in FRGROUPS_TENANT_UID. A part that is not set is None.
+    """
+    tenant = _configured_tenant(name_or_uid)
+    if tenant is not None:
+        return tenant.tenant_uid, tenant.base_url
+    if name_or_uid:
+        return name_or_uid, None
+    uid = environment_tenant_uid()
+    return uid, _checked(_environment_host()) if uid else None
+
+
 def selected_tenant_names(all_tenants: bool, tenants: Sequence[str]) -> list[str]:
     """Return the tenant names that `--all` or `--tenant` selects, or [] if neither option is used."""
     if all_tenants:

@@ -23,9 +23,10 @@ frgroups load                             store a snapshot of the tenant
 frgroups table overlap_pairs              analyze the snapshot
 frgroups health                           find problems in the groups
 frgroups plan --group vip --list vip.csv  create a plan and its review page
+frgroups plans                            list the plans and their states
 frgroups show PLAN                        show the plan
 frgroups approve PLAN --by NAME           record the reviewer's approval
-frgroups apply PLAN --approve APPROVAL    send the approved plan
+frgroups apply PLAN                       send the approved plan
 frgroups undo RECEIPT                     create a plan that undoes the changes
 frgroups who UID                          show why a customer is in a group
 

@@ -23,6 +23,8 @@ LIMIT_HELP = {
     "removal_floor": "removals that are allowed unless a limit is 0",
     "removals_per_day": "maximum number of removals per group in 24 hours",
     "removals_total": "maximum number of removals from all groups together",
+    "removal_share_total": "maximum share of all memberships to remove",
+    "removal_floor_total": "total removals that are allowed unless a limit is 0",
     "emptied_groups": "maximum number of groups that lose all members",
     "additions_per_group": "maximum number of additions to one group",
     "additions_total": "maximum number of additions to all groups together",
@@ -107,6 +109,16 @@ def tenant_option(function: Function) -> Function:
         "--tenant",
         metavar="NAME",
         help="Name of the tenant in tenants.toml (not a uid). The default is the tenant in FRGROUPS_TENANT_UID.",
+    )(function)
+
+
+def tenant_or_uid_option(function: Function) -> Function:
+    """Add the option `--tenant` to a command that reads stored files of one tenant or of all tenants."""
+    return click.option(
+        "--tenant",
+        metavar="NAME|UID",
+        help="Name of the tenant in tenants.toml, or its uid. By default, the tenant in FRGROUPS_TENANT_UID, or all "
+        "tenants.",
     )(function)
 
 

@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from frgroups.cli.command import ExclusiveOption, ListOption, command
-from frgroups.cli.options import SnapshotSelection, cache_option, limit_option, register_option, snapshot_options
-from frgroups.cli.output import print_csv, print_text
+from frgroups.cli.options import (
+    SnapshotSelection,
+    cache_option,
+    json_option,
+    limit_option,
+    register_option,
+    snapshot_options,
+)
+from frgroups.cli.output import print_csv, print_json_line, print_message, print_text
 from frgroups.cli.types import FILE, NONEMPTY_TEXT, RenamedChoice
-from frgroups.errors import CorruptFileError, InputError
-from frgroups.plan.modes import MODES, RENAMED_MODES, Mode
+from frgroups.errors import CorruptFileError, InputError, UsageError
+from frgroups.plan.modes import ADDING_MODES, MODES, RENAMED_MODES, Mode
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from frgroups.apply.receipt import Receipt
     from frgroups.plan.plan import Plan
 
@@ -22,11 +31,15 @@ if TYPE_CHECKING:
 @command(
     "plan",
     example='frgroups plan --group black_week --create "Black Week VIP" --list vip.csv\n\n'
-    "To remove the customers in the group staff from the group vip:\n"
-    'frgroups plan --group vip --mode keep_only --members "vip - staff"',
+    "To remove the customers in a list from the group newsletter:\n"
+    "frgroups plan --group newsletter --mode remove --list unsubscribed.csv",
     more="frgroups plan never sends changes.",
     require_one_of=["--list", "--members"],
-    renamed={"--never-add": "--suppression-list", "--never-add-list": "--suppression-list"},
+    renamed={
+        "--never-add": "--suppression-list",
+        "--never-add-list": "--suppression-list",
+        "--also": "--also-members",
+    },
 )
 @snapshot_options
 @click.option(
@@ -39,7 +52,7 @@ if TYPE_CHECKING:
     excludes=["--members"],
     type=FILE,
     metavar="FILE",
-    help="CSV or Excel file that lists the desired customers, one per row.",
+    help="CSV or Excel file that lists the customers, one per row.",
 )
 @click.option(
     "--members",
@@ -47,10 +60,13 @@ if TYPE_CHECKING:
     cls=ExclusiveOption,
     excludes=["--list"],
     metavar="EXPRESSION",
-    help='Group expression that selects the desired customers, for example "VIP & loyalty - staff".',
+    help='Group expression that selects the customers, for example "VIP & loyalty - staff".',
 )
 @click.option(
-    "--also", metavar="EXPRESSION", help="Group expression. Its customers are added to the desired customers."
+    "--also-members",
+    "also",
+    metavar="EXPRESSION",
+    help="Group expression. Its customers are added to the listed customers.",
 )
 @click.option(
     "--column",
@@ -99,8 +115,8 @@ if TYPE_CHECKING:
     "--mode",
     default="add",
     type=RenamedChoice(MODES, RENAMED_MODES),
-    help="add: add the desired customers who are not members. keep_only: remove the members who are NOT desired. "
-    "mirror: do both.",
+    help="add: add the listed customers. remove: remove the listed customers. keep_only: remove the members who are "
+    "NOT listed. mirror: add the listed customers and remove the members who are NOT listed.",
 )
 @click.option(
     "--create",
@@ -156,16 +172,23 @@ if TYPE_CHECKING:
     excludes=["--pending"],
     type=FILE,
     metavar="FILE",
-    help="Plan file to write. The default is a file in the data folder.",
+    help="File to write. The default is a file in the data folder.",
 )
 @click.option(
     "--pending",
     cls=ExclusiveOption,
     excludes=["--out"],
     is_flag=True,
-    help="Add the plan to the queue. After its approval, frgroups apply --approved sends it.",
+    help="Add the plan to the queue. After its approval, frgroups apply --queue sends it.",
+)
+@click.option(
+    "--supersede",
+    type=FILE,
+    metavar="PLAN",
+    help="With --pending: mark this older plan, which must not be approved, as superseded by the new plan.",
 )
 @click.option("--exit-code", is_flag=True, help="Return exit code 2 instead of 0 if the plan contains changes.")
+@json_option("Print the plan as JSON.")
 def plan(
     selection: SnapshotSelection,
     group: str,
@@ -191,7 +214,9 @@ def plan(
     limit_settings: tuple[tuple[str, Any], ...],
     out: Path | None,
     pending: bool,
+    supersede: Path | None,
     exit_code: bool,
+    as_json: bool,
 ) -> int:
     """Create a plan and its review page."""
     from frgroups.cli.inputs import (
@@ -202,13 +227,16 @@ def plan(
         read_selected_snapshot,
     )
     from frgroups.cli.plan_output import save_plan
+    from frgroups.cli.supersede import check_may_be_superseded
     from frgroups.plan.desired import find_group_uid
     from frgroups.plan.limits import Limits
     from frgroups.plan.limits_file import read_limits
     from frgroups.plan.planner import plan_memberships
 
+    if supersede is not None and not pending:
+        raise UsageError("--supersede requires --pending.")
     snapshot = read_selected_snapshot(selection)
-    print_text(snapshot)
+    print_message(snapshot)
     if create is None:
         # An unknown group is reported before the ids of the list.
         find_group_uid(snapshot, group, {})
@@ -224,7 +252,7 @@ def plan(
         directory=directory,
         skip_unresolved=skip_unresolved,
         allow_similar_ids=allow_similar_ids,
-        adds=mode != "keep_only",
+        adds=mode in ADDING_MODES,
     )
     limits = Limits() if limits_file is None else read_limits(limits_file)
     new_plan = plan_memberships(
@@ -242,13 +270,19 @@ def plan(
         purpose=purpose,
         allow_similar_ids=allow_similar_ids,
     )
-    save_plan(new_plan, out, pending=pending)
+    older = None if supersede is None else check_may_be_superseded(supersede, new_plan)
+    save_plan(new_plan, out, pending=pending, older=older, as_json=as_json)
     if new_plan.blocked:
         return 3
     return 2 if exit_code and not new_plan.is_empty else 0
 
 
-@command("show", example="frgroups show plan.json")
+@command(
+    "show",
+    example="frgroups show plan.json",
+    more="FILE is the path of a plan or a receipt, at least the first 8 characters of a plan's digest, or the word "
+    "last for the newest plan in the data folder.",
+)
 @click.argument("file", type=FILE)
 @click.option(
     "--table",
@@ -271,35 +305,63 @@ def plan(
     is_flag=True,
     help="Print the customers who move from one group to another as CSV.",
 )
-def show(file: Path, table: bool, excluded: bool, moves: bool) -> int:
+@json_option("Print the plan, the receipt, or the selected table as JSON.")
+def show(file: Path, table: bool, excluded: bool, moves: bool, as_json: bool) -> int:
     """Print a plan or a receipt."""
-    from frgroups.plan.plan import Plan
+    from frgroups.cli.plan_files import find_plan_or_receipt
 
-    document = _read_plan_or_receipt(file)
-    planned = document if isinstance(document, Plan) else document.plan
-    if table:
-        print_csv(document.table())
-    elif excluded:
-        print_csv(planned.excluded())
-    elif moves:
-        print_csv(planned.moves())
+    path = find_plan_or_receipt(file)
+    document = _read_plan_or_receipt(path)
+    selected = _selected_table(document, table, excluded, moves)
+    if selected is not None:
+        name, rows = selected
+        if as_json:
+            print_json_line({"table": name, "rows": rows.to_dict("records")})
+        else:
+            print_csv(rows)
+    elif as_json:
+        print_json_line(_document_values(document, path))
     else:
         print_text(_document_text(document))
     return 0
+
+
+def _selected_table(
+    document: Plan | Receipt, table: bool, excluded: bool, moves: bool
+) -> tuple[str, pd.DataFrame] | None:
+    """Return the name and the rows of the table that the options select, or None."""
+    from frgroups.plan.plan import Plan
+
+    planned = document if isinstance(document, Plan) else document.plan
+    if table:
+        return "changes", document.table()
+    if excluded:
+        return "excluded", planned.excluded()
+    if moves:
+        return "moves", planned.moves()
+    return None
 
 
 def _read_plan_or_receipt(file: Path) -> Plan | Receipt:
     from frgroups.apply.receipt import read_receipt
     from frgroups.plan.plan_file import read_plan
 
-    if not file.exists():
-        raise InputError(f"{file} does not exist. Pass the file of a plan or a receipt.")
     try:
         return read_plan(file)
     except CorruptFileError:
         raise
     except InputError:
         return read_receipt(file)
+
+
+def _document_values(document: Plan | Receipt, path: Path) -> dict[str, Any]:
+    from frgroups.cli.apply_result import result_line
+    from frgroups.cli.plan_output import plan_values
+    from frgroups.plan.plan import Plan
+
+    if isinstance(document, Plan):
+        return plan_values(document, path) | {"kind": "plan"}
+    return result_line(path, document) | {"kind": "receipt", "approval": dict(document.approval)}
 
 
 def _document_text(document: Plan | Receipt) -> str:
@@ -318,14 +380,19 @@ def _document_text(document: Plan | Receipt) -> str:
     return f"{document!r}\n{origin}\n{document.summary()}"
 
 
-@command("review", example="frgroups review plan.json --out review.xlsx")
+@command(
+    "review",
+    example="frgroups review plan.json --out review.xlsx",
+    more="PLAN is the path of a plan, at least the first 8 characters of its digest, or the word last for the newest "
+    "plan in the data folder.",
+)
 @click.argument("file", metavar="PLAN", type=FILE)
 @click.option(
     "--out",
     type=FILE,
     metavar="FILE",
-    help="Review file to write. The suffix selects the format: .html, .md, .txt, .csv, or .xlsx. The "
-    "default is an HTML page next to the plan.",
+    help="File to write. The suffix selects the format: .html, .md, .txt, .csv, or .xlsx. The default is an HTML "
+    "page next to the plan.",
 )
 @click.option(
     "--personal",
@@ -334,19 +401,26 @@ def _document_text(document: Plan | Receipt) -> str:
     "such a review.",
 )
 @cache_option
-def review(file: Path, out: Path | None, personal: bool, cache: Path | None) -> int:
+@json_option("Print the digest of the plan and the path of the review as JSON.")
+def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_json: bool) -> int:
     """Write the review of a plan in a format that the file suffix selects."""
+    from frgroups.apply.plan_list import conflicting_plans
+    from frgroups.cli.plan_files import find_plan
+    from frgroups.cli.plan_output import print_conflicts
     from frgroups.plan.plan_file import read_plan
-    from frgroups.review.plan_queue import locate_plan
     from frgroups.review.writer import save_review
     from frgroups.store.snapshot_store import read_snapshot
 
-    path = locate_plan(file)
+    path = find_plan(file, allow_last=True)
     reviewed = read_plan(path)
     snapshot, suffix = None, ".html"
     if personal:
         snapshot = read_snapshot(cache, tenant_uid=reviewed.tenant_uid, base_url=reviewed.base_url)
         suffix = ".personal.html"
     written = save_review(reviewed, out or path.with_suffix(suffix), personal=snapshot)
-    print_text(f"Review  {written}")
+    if as_json:
+        print_json_line({"digest": reviewed.digest, "path": str(path), "review": str(written)})
+    else:
+        print_text(f"Review  {written}")
+    print_conflicts(reviewed, conflicting_plans(reviewed))
     return 0

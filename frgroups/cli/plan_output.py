@@ -1,20 +1,31 @@
-"""Save a plan and its review page and print the next step."""
+"""Save a plan and its review page, and print the plan, warnings, and the next command."""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from frgroups.cli.output import print_text
-from frgroups.internals.paths import data_subdir, tenant_folder
+from frgroups.apply.plan_list import PlanEntry, conflict_sentence, conflicting_plans, plan_entry
+from frgroups.cli.output import print_error, print_json_line, print_message, print_text
+from frgroups.cli.supersede import supersede_plan
+from frgroups.errors import FrgroupsError
+from frgroups.internals.json_values import to_jsonable
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
-from frgroups.review.plan_queue import plan_file_name, queue_folder
+from frgroups.review.plan_folders import plans_folder, queue_folder
+from frgroups.review.plan_queue import plan_file_name
+from frgroups.review.rejections import rejections_in_force
 from frgroups.review.writer import save_review
 
 
-def save_plan(plan: Plan, out: Path | None, *, pending: bool = False) -> None:
+def save_plan(
+    plan: Plan, out: Path | None, *, pending: bool = False, older: Path | None = None, as_json: bool = False
+) -> None:
     """
-    Save a plan and its review page, and print the plan, the file paths, and the next step.
+    Save a plan and its review page, and print the plan, warnings, the file paths, and the next command.
 
     A plan without changes is printed but not saved.
 
@@ -26,37 +37,108 @@ def save_plan(plan: Plan, out: Path | None, *, pending: bool = False) -> None:
         Plan file to write. None selects a file in the data folder.
     pending
         Whether to add the plan to the queue. A blocked plan is not added.
+    older
+        Plan file that a pending plan supersedes, or None.
+    as_json
+        Whether to print the plan as JSON. The messages are then printed to stderr.
     """
     if plan.is_empty:
-        print_text(plan.summary())
+        if as_json:
+            print_json_line(plan_values(plan, None, []) | {"review": ""})
+        else:
+            print_text(plan.summary())
         return
     path = plan.save(out or _default_path(plan, pending))
     review = save_review(plan, path.with_suffix(".html"))
-    print_text(plan.summary())
-    print_text(f"\nDigest  {plan.digest}")
-    print_text(f"Plan    {path}")
-    print_text(f"Review  {review}   (open it in a browser or send it to the reviewer)")
+    if older is not None and not plan.blocked:
+        supersede_plan(older, plan)
+    conflicts = conflicting_plans(plan)
+    if as_json:
+        print_json_line(plan_values(plan, path, conflicts) | {"review": str(review)})
+    else:
+        print_text(plan.summary())
+        print_text(f"\nDigest  {plan.digest}")
+        print_text(f"Plan    {path}")
+        print_text(f"Review  {review}   (open it in a browser or send it to the reviewer)")
+    if older is not None and not plan.blocked:
+        print_message(f"Plan {older.name} is superseded by this plan.")
+    _print_rejections(plan, path)
+    print_conflicts(plan, conflicts)
     if plan.blocked:
         _print_limits_to_change(plan, pending)
-    elif pending:
-        print_text(f"Next    frgroups approve {path} --by NAME")
-        print_text(f"        Or save the approval file from the review page in this folder: {path.parent}")
-        print_text("        Then: frgroups apply --approved")
-    else:
-        print_text(f"Next    frgroups approve {path} --by NAME")
+        return
+    print_message(f"Next    frgroups approve {as_argument(out or path)} --by NAME")
+    if pending:
+        print_message(f"        Or save the approval file from the review page in this folder: {path.parent}")
+        print_message("        Then: frgroups apply --queue")
+
+
+def plan_values(plan: Plan, path: Path | None, conflicts: Sequence[PlanEntry] | None = None) -> dict[str, Any]:
+    """
+    Return the columns of `list_plans` for a plan, followed by its findings, as values for JSON.
+
+    If `conflicts` is None, the function searches for conflicting plans.
+    """
+    if conflicts is None:
+        conflicts = conflicting_plans(plan)
+    entry = replace(plan_entry(plan, path=path), conflicts=tuple(other.plan.digest for other in conflicts))
+    findings = [
+        {
+            "rule": finding.rule,
+            "message": finding.message,
+            "blocking": finding.blocking,
+            "customer_group_uid": finding.customer_group_uid or "",
+            "n": finding.n,
+        }
+        for finding in plan.findings
+    ]
+    return entry_values(entry) | {
+        "mode": plan.mode,
+        "purpose": plan.purpose,
+        "findings": findings,
+        "summary": plan.summary(),
+    }
+
+
+def entry_values(entry: PlanEntry) -> dict[str, Any]:
+    """Return the columns of `list_plans` for a plan in the list as values for JSON."""
+    return {name: to_jsonable(value) for name, value in entry.values().items()}
+
+
+def print_conflicts(plan: Plan, conflicts: Iterable[PlanEntry]) -> None:
+    """Print a warning for each other waiting plan that changes a group of this plan."""
+    for other in conflicts:
+        print_error(f"Warning: {conflict_sentence(plan, other)}")
+
+
+def _print_rejections(plan: Plan, path: Path) -> None:
+    """Print a warning for each rejection of the plan's changes. A rejected plan can be created, but not approved."""
+    try:
+        for rejection in rejections_in_force(plan, [path.parent]):
+            print_error(
+                f"Warning: {rejection.message(plan)} The plan cannot be approved or applied until the rejection is "
+                f"withdrawn with frgroups withdraw {as_argument(path)} --by NAME."
+            )
+    except FrgroupsError as error:
+        print_error(f"Warning: {error.cli_text}")
+
+
+def as_argument(value: Path | str) -> str:
+    """Return a path or a text as one argument for the shell."""
+    return shlex.quote(str(value))
 
 
 def _default_path(plan: Plan, pending: bool) -> Path:
     if pending and not plan.blocked:
         folder = queue_folder(plan.tenant_uid, plan.base_url, "pending")
     else:
-        folder = data_subdir("plans") / tenant_folder(plan.tenant_uid, plan.base_url)
+        folder = plans_folder(plan.tenant_uid, plan.base_url)
     return folder / plan_file_name(plan)
 
 
 def _print_limits_to_change(plan: Plan, pending: bool) -> None:
     blocking = [finding for finding in plan.findings if finding.blocking]
     _, advice = limit_advice(blocking, plan.limits)
-    print_text(f"{blocked_sentence(plan.digest, blocking)} {advice}".rstrip())
+    print_message(f"{blocked_sentence(plan.digest, blocking)} {advice}".rstrip())
     if pending:
-        print_text("The plan was not added to the queue, because a blocked plan cannot be approved.")
+        print_message("The plan was not added to the queue, because a blocked plan cannot be approved.")

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from frgroups.apply.journal import Item, Journal, JournalState, journal_folder
-from frgroups.apply.receipt import Receipt, State, read_receipt
+from frgroups.apply.receipt import Receipt, read_receipt
+from frgroups.apply.stored_content import State
 from frgroups.errors import FrgroupsError
 from frgroups.internals.checksummed_json import canonical_json
 from frgroups.internals.structured_logging import error_info, log_event

@@ -108,13 +108,23 @@ def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
             f"Create the {kind} again, or use the version of frgroups that wrote the file."
         )
     content, expected = envelope.get("content"), envelope.get("checksum")
-    actual = sha256(canonical_json(content))
+    text = canonical_json(content)
+    actual = sha256(text)
     if not isinstance(content, dict) or actual != expected:
         raise CorruptFileError(
             f"{source} is corrupt: its checksum must be {str(expected)[:12]}, got {actual[:12]}. "
             f"Use the original file, or create the {kind} again.",
             path=source,
         )
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        part = error.object[max(0, error.start - 20) : error.end]
+        raise CorruptFileError(
+            f"{source} is corrupt: it contains a character that cannot be encoded in UTF-8, after {part!a}. "
+            "Use the original file.",
+            path=source,
+        ) from error
     return content
 
 

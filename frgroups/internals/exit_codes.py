@@ -24,7 +24,7 @@ EXIT_CODES = {
     6: "verification failed: the groups do not match the changes that were sent",
     7: "locked by another apply, erasure, or load; this run sent nothing",
     8: "not approved; this run sent nothing",
-    9: "at least one tenant is stale or not consistent (status only)",
+    9: "a tenant is stale or not consistent (status), or a plan is pending too long (plans)",
     64: "invalid command line",
 }
 # The exit codes are ordered by severity: success, nothing sent, some changes failed, result unknown.

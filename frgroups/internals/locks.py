@@ -25,6 +25,7 @@ log = logging.getLogger("frgroups.internals")
 
 _LOAD_LOCK_FOLDER = ".locks"
 _POLL_SECONDS = 0.2
+_RECORD_TIMEOUT = 20  # In seconds. A record is locked only while it is read and replaced.
 
 # Each thread records the load locks that it holds, because it must not wait for its own lock.
 _thread_locks = threading.local()
@@ -108,6 +109,25 @@ def load_lock(
             )
             log_event(log, logging.WARNING, "load_not_locked", text, tenant_uid=tenant_uid)
         yield waited
+
+
+@contextmanager
+def record_lock(record: Path) -> Iterator[None]:
+    """
+    Hold the lock for replacing a record file, and wait while another process replaces the file.
+
+    Raise LockedError if the lock is not released within 20 seconds.
+    """
+    path = record.parent / _LOAD_LOCK_FOLDER / f"{record.name}.lock"
+    with ExitStack() as stack:
+        try:
+            ensure_private_dir(path.parent)
+            stack.enter_context(_lock(path, "update", timeout=_RECORD_TIMEOUT))
+        except filelock.Timeout as error:
+            raise LockedError(f"{record} is locked by {_describe_holder(path)}. Try again later.") from error
+        except (OSError, NotImplementedError) as error:
+            raise InputError(f"Cannot create the lock {path}: {_error_reason(error)}.") from error
+        yield
 
 
 def locked_tenants(caches: Iterable[Path]) -> set[tuple[str, str]]:

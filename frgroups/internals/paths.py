@@ -65,11 +65,22 @@ def resolve_folder(path: str | Path | None, name: str) -> Path:
 
 
 def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
-    """Return the folder name for a tenant. The name is unique for each combination of tenant uid and host."""
+    """
+    Return the folder name for a tenant. The name is unique for each combination of tenant uid and host.
+
+    The name contains no colon and no percent sign, so that Windows accepts it and a printed path can be opened as a
+    link. A colon of the host becomes an underscore. Each byte of any other special character becomes "=" and two hex
+    digits.
+
+    Examples
+    --------
+    >>> tenant_folder("sport_nordic", "http://127.0.0.1:8020/v2")
+    'sport_nordic@127.0.0.1_8020'
+    """
     host = "tables"  # A snapshot that was created from tables has no host.
     if base_url:
         host = urlsplit(base_url).netloc
-    return f"{quote(tenant_uid, safe='')}@{quote(host, safe='.')}"
+    return f"{_encode_name(tenant_uid)}@{_encode_name(host).replace('_', '=5F').replace('=3A', '_')}"
 
 
 def parse_tenant_folder(folder: str) -> tuple[str, str]:
@@ -84,4 +95,13 @@ def parse_tenant_folder(folder: str) -> tuple[str, str]:
     tenant, at, host = folder.partition("@")
     if not (tenant and at):
         return "", ""
-    return unquote(tenant), unquote(host)
+    return _decode_name(tenant), _decode_name(host.replace("_", "=3A"))
+
+
+def _encode_name(text: str) -> str:
+    """Encode a text as a part of a file name. "=" replaces the percent sign of the usual URL encoding."""
+    return quote(text, safe="").replace("%", "=")
+
+
+def _decode_name(name: str) -> str:
+    return unquote(name.replace("=", "%"))

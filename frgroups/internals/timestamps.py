@@ -61,3 +61,21 @@ def parse_timestamp(value: datetime | str) -> datetime:
     if timestamp.tzinfo is None:
         return timestamp.replace(tzinfo=UTC)
     return timestamp.astimezone(UTC)
+
+
+def parse_stored_timestamp(text: str) -> datetime:
+    """
+    Convert a timestamp that was read from a plan, a receipt, or a journal to a datetime.
+
+    Raise ValueError if the timestamp has no time zone, or if its year is not between 2000 and 2999. Other years could
+    cause an overflow when a duration is added.
+
+    Examples
+    --------
+    >>> parse_stored_timestamp("2026-11-23T08:10:00+00:00").year
+    2026
+    """
+    timestamp = datetime.fromisoformat(text)
+    if timestamp.tzinfo is None or not 2000 <= timestamp.year < 3000:
+        raise ValueError(f"{text!r} is not a timestamp with a time zone between the years 2000 and 2999.")
+    return timestamp

@@ -66,8 +66,11 @@ def facts_from_dict(content: dict[str, Any]) -> pd.DataFrame:
     """
     Convert the JSON values that `facts_to_dict` returned back to a table.
 
-    Raise ValueError if an integer code in a column does not refer to a value in the column's list of values.
+    Raise ValueError if an integer code in a column does not refer to a value in the column's list of values, if a
+    customer occurs twice, or if the columns have different lengths.
     """
+    if len(set(content["customer_uid"])) < len(content["customer_uid"]):
+        raise ValueError("The customer attributes contain a customer twice.")
     columns = {"external_id": content["external_id"]}
     for name in _REPEATING:
         codes, words = content[name]["of"], content[name]["words"]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from frgroups.analysis.consent import CHANNEL_NAMES, mentioned_channels, withdrawn_from_channels
 from frgroups.analysis.register import has_ended
 from frgroups.internals.formatting import agree, format_list, format_percentage, pluralize
 from frgroups.internals.typing import IntArray
@@ -63,6 +64,8 @@ def customer_findings(
             findings += _own_pricelist(customers, group)
             findings += _other_type(customers, group, expected_type)
             findings += _two_tiers(customers, group, rows)
+            if row is not None:
+                findings += _withdrawn_consent(snapshot, customers, group, row)
     return (*findings, *_in_no_group(customers))
 
 
@@ -241,6 +244,33 @@ def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[s
             f"exclusive set {exclusive_set!r}."
         )
         yield Finding("two_tiers", text, False, group.uid, n)
+
+
+def _withdrawn_consent(
+    snapshot: Snapshot, customers: _ChangedCustomers, group: GroupChange, row: Row
+) -> Iterator[Finding]:
+    """
+    Yield a finding if the plan adds customers to a mailing group although they have withdrawn their consent.
+
+    The channels of a mailing group are in the column `channel` of the register. If the cell is blank, the channels
+    that the purpose of the group mentions are used.
+    """
+    channels: list[str] = []
+    channel = row.get("channel")
+    if isinstance(channel, str) and channel:
+        channels = [name for name in CHANNEL_NAMES if name in channel.casefold().split("|")]
+    elif isinstance(row["purpose"], str):
+        channels = mentioned_channels(row["purpose"])
+    if not channels:
+        return
+    added = customers.add[group.uid]
+    n = int(withdrawn_from_channels(snapshot, channels)[added[added < customers.n_known]].sum())
+    if n:
+        text = (
+            f"According to the register, {group.name} is a mailing group ({format_list(channels)}). The plan adds "
+            f"{pluralize(n, 'customer')} who {agree(n, 'has', 'have')} withdrawn their consent."
+        )
+        yield Finding("withdrawn_consent", text, False, group.uid, n)
 
 
 def _in_no_group(customers: _ChangedCustomers) -> Iterator[Finding]:

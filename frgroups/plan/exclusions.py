@@ -9,6 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
+from frgroups.api.schema import codec
 from frgroups.errors import InputError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.redaction import safe_repr
@@ -21,6 +22,8 @@ from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 
 ExclusionRule = Literal["protected", "protected_group", "suppression_list"]
+# The message of a finding lists at most this number of uids.
+MAX_LISTED_CUSTOMERS = 5
 EXCLUDED_COLUMNS = ["customer_group_uid", "customer_uid", "change", "reason"]
 _REASONS: dict[ExclusionRule, str] = {
     "protected": "protected customer",
@@ -169,6 +172,26 @@ def check_excluded_customers(snapshot: Snapshot, exclusions: Exclusions) -> None
         excluded = pd.Series(sorted(uids), dtype="str")
         unknown = excluded[~excluded.isin(snapshot.customers["customer_uid"])]
         check_similar_ids(snapshot.customers, list(unknown), "customer_uid", source=source)
+
+
+def unknown_protected_findings(snapshot: Snapshot, exclusions: Exclusions) -> list[Finding]:
+    """
+    Return a finding if protected customers are not in the snapshot, because their uids might be misspelled.
+
+    The message lists only values that are valid uids, because other values can be names or contact data.
+    """
+    uids = sorted(exclusions.customers)
+    is_unknown = snapshot.matrix.customer_uids.get_indexer(pd.Index(uids, dtype="str")) < 0
+    unknown = [uid for uid, is_missing in zip(uids, is_unknown, strict=True) if is_missing]
+    if not unknown:
+        return []
+    shown = [uid for uid in unknown if codec.UID.fullmatch(uid)][:MAX_LISTED_CUSTOMERS]
+    listed = ", ".join([*shown, "..."] if len(shown) < len(unknown) else shown)
+    text = (
+        f"The snapshot does not contain {len(unknown):,} of {len(uids):,} protected customers ({listed}). "
+        "Check the uids. A customer whose uid is misspelled is not protected."
+    )
+    return [Finding("unknown_protected", text, False, None, len(unknown))]
 
 
 def apply_exclusions(change: GroupChange, exclusions: Exclusions) -> tuple[GroupChange, tuple[ExcludedChange, ...]]:

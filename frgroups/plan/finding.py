@@ -7,13 +7,16 @@ from typing import Any
 
 from frgroups.internals.formatting import escape_invisible
 
-# A finding with one of the following rules does not block a plan. An approval policy can accept such findings.
+# A finding with one of the following rules does not block a plan. An approval policy can accept such findings. The
+# exception is `erased_customers`, which blocks the plan that contains the customers, but not the undo of such a plan.
 NOTICE_RULES = (
     "already_undone",
     "covered",
     "created_group_stays",
     "ended",
+    "erased_customers",
     "not_finalized",
+    "not_members",
     "other_type",
     "out_of_sight",
     "own_pricelist",
@@ -21,11 +24,14 @@ NOTICE_RULES = (
     "protected_group",
     "register_unknown",
     "same_name",
+    "similar_uid",
     "suppression_list",
     "two_tiers",
     "unknown_customers",
+    "unknown_protected",
     "unused_limits",
     "unverifiable",
+    "withdrawn_consent",
 )
 
 
@@ -37,8 +43,7 @@ class Finding:
     Attributes
     ----------
     rule : str
-        Identifier of the rule: the name of an exceeded limit such as "removals_total", one of `NOTICE_RULES`, or
-        "erased_customers".
+        Identifier of the rule: the name of an exceeded limit such as "removals_total", or one of `NOTICE_RULES`.
     message : str
         One or two sentences for the reviewer. The message contains no command-line options and no Python, because
         reviews contain it. `limit_advice` creates the advice for operators from `allow`.

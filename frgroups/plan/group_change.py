@@ -8,7 +8,7 @@ from typing import Any
 
 from frgroups.internals.checksummed_json import canonical_json, sha256
 from frgroups.internals.formatting import agree, pluralize
-from frgroups.plan.limits import GroupCounts
+from frgroups.plan.limit_comparisons import GroupCounts
 from frgroups.plan.uid_table import CodedUids
 
 
@@ -48,11 +48,6 @@ class GroupChange:
     def n_after(self) -> int:
         """Number of members after the plan has been applied."""
         return len(self.baseline) + len(self.add) - len(self.remove)
-
-    @property
-    def replaces_all_members(self) -> bool:
-        """True if all members are removed and other customers are added."""
-        return bool(self.add) and 0 < len(self.remove) == len(self.baseline)
 
     def items(self) -> Iterator[tuple[str, str]]:
         """
@@ -110,16 +105,6 @@ def without_customer(group: GroupChange, uid: str) -> GroupChange:
         remove=tuple(other for other in group.remove if other != uid),
         unknown=group.unknown - {uid},
     )
-
-
-def check_texts(group: GroupChange) -> None:
-    """
-    Check that the uids and the name of a change are strings that can be encoded in UTF-8.
-
-    Raise TypeError for a value that is not a string, and ValueError for a string with a lone surrogate.
-    """
-    for texts in ((group.uid, group.name), group.baseline, group.add, group.remove):
-        "".join(texts).encode()
 
 
 def _sha256_of(uids: Sequence[str]) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from frgroups.internals.formatting import total_hours
-from frgroups.plan.limits import GroupCounts, LimitComparison, Limits, compare_with_limits, hours_of
+from frgroups.plan.limit_comparisons import GroupCounts, LimitComparison, compare_with_limits, hours_of
+from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
 
 LimitState = Literal["within", "over", "off", "later"]
@@ -21,8 +22,8 @@ class LimitCheck:
     Attributes
     ----------
     rule
-        Name of the limit. "removals_per_group" also covers `removal_share` and `removal_floor`, and "drift_share"
-        also covers `drift_floor`.
+        Name of the limit. "removals_per_group" also covers `removal_share` and `removal_floor`,
+        "removal_share_total" also covers `removal_floor_total`, and "drift_share" also covers `drift_floor`.
     state
         "within" or "over" the limit, "off" if the limit is None, or "later" if the limit is checked when the plan is
         applied.
@@ -77,6 +78,7 @@ def limit_checks(plan: Plan) -> list[LimitCheck]:
         _check_of_groups("removals_per_group", by_rule, plan.limits, plan.limits.removals_allowed(0)),
         _check_of_groups("additions_per_group", by_rule, plan.limits, plan.limits.additions_per_group),
         _check_of_plan("removals_total", by_rule, plan.limits),
+        _check_of_plan("removal_share_total", by_rule, plan.limits),
         _check_of_plan("additions_total", by_rule, plan.limits),
         _check_of_emptied_groups(plan, by_rule["emptied_groups"]),
         _check_of_snapshot_age(plan, by_rule["snapshot_max_age"]),

@@ -115,13 +115,13 @@ def _is_less_strict(value: Any, current: Any, name: str) -> bool:
 
     A stricter value is not suggested, because it could block other groups.
     """
+    if name in ("removal_floor", "removal_floor_total"):
+        # Comments in `limit_comparisons` explain why a lower floor can be required. A floor of None is the same as 0.
+        return bool(value != (current or 0))
     if current is None:
         return False
     if value is None:
         return True
-    # A comment in `_group_violation` explains why a lower value of `removal_floor` can be required.
-    if name == "removal_floor":
-        return bool(value != current)
     return bool(value > current)
 
 

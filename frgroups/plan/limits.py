@@ -1,28 +1,29 @@
-"""Limits of a plan, and the findings about exceeded limits."""
+"""Limits of a plan."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import agree, format_age, format_percentage, pluralize, total_hours
+from frgroups.internals.formatting import agree, pluralize
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_number
-from frgroups.plan.finding import Finding
 
 # The string "none" disables a limit in files and command-line options. In Python, None disables a limit.
 OFF = "none"
-SHARE_LIMITS = ("removal_share", "drift_share")
+SHARE_LIMITS = ("removal_share", "removal_share_total", "drift_share")
 AGE_LIMITS = ("snapshot_max_age", "plan_max_age")
 # The totals and ages apply to the complete plan, so the separate limits of a group do not replace them.
-PLAN_LIMITS = ("removals_total", "additions_total", *AGE_LIMITS)
+PLAN_LIMITS = ("removals_total", "removal_share_total", "removal_floor_total", "additions_total", *AGE_LIMITS)
+# If one of these limits is off, `Limits.to_dict` omits it. Therefore, the digest of a plan file that was written
+# before the limit existed remains valid.
+_OMITTED_IF_OFF = ("removals_per_day", "removal_share_total", "removal_floor_total")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -30,8 +31,9 @@ class Limits:
     """
     Maximum changes of a plan.
 
-    A plan that exceeds a limit is blocked. None disables a limit. If `removals_per_group` or `removal_share` is 0, no
-    removal is allowed, regardless of `removal_floor`. The limits are part of the plan's digest.
+    A plan that exceeds a limit is blocked. None disables a limit. If `removals_per_group`, `removal_share` or
+    `removal_share_total` is 0, no removal is allowed, regardless of the floor. The limits are part of the plan's
+    digest.
 
     Parameters
     ----------
@@ -47,6 +49,12 @@ class Limits:
         data folder are counted.
     removals_total : int or None, default 500
         Maximum number of removals from all groups together.
+    removal_share_total : float or None, default 0.25
+        Maximum number of removals from all groups together, as a share (0-1) of the memberships of the groups that
+        the plan changes. This limit blocks a plan that removes a few members from each of many small groups.
+    removal_floor_total : int or None, default 20
+        Number of removals from all groups together that is allowed even if it exceeds `removal_share_total`. None is
+        the same as 0.
     emptied_groups : int or None, default 0
         Maximum number of groups that lose all members.
     additions_per_group : int or None, default 1000
@@ -79,6 +87,10 @@ class Limits:
     `removal_share` are both None, removals are not limited. If one of them is 0, no removal is allowed, and the floor
     is ignored.
 
+    A plan is blocked if all its removals together exceed
+    ``max(removal_floor_total, removal_share_total * memberships)``. The memberships are those of all groups in the
+    plan.
+
     Examples
     --------
     >>> Limits(removals_per_group=500).removals_allowed(baseline=1000)
@@ -95,6 +107,8 @@ class Limits:
     removal_floor: int | None = 2
     removals_per_day: int | None = None
     removals_total: int | None = 500
+    removal_share_total: float | None = 0.25
+    removal_floor_total: int | None = 20
     emptied_groups: int | None = 0
     additions_per_group: int | None = 1000
     additions_total: int | None = 5000
@@ -201,6 +215,30 @@ class Limits:
             return 0.0
         return max(float(self.removal_floor or 0), float(min(maxima)))
 
+    def total_removals_allowed(self, n_memberships: int) -> float | None:
+        """
+        Return the maximum number of removals from all groups together according to `removal_share_total`.
+
+        Parameters
+        ----------
+        n_memberships : int
+            Number of members of all groups in the plan, when the plan is created.
+
+        Returns
+        -------
+        float or None
+            The maximum number of removals, which can be a fraction. None if the limit is off.
+
+        Examples
+        --------
+        >>> Limits().total_removals_allowed(300), Limits().total_removals_allowed(12)
+        (75.0, 20.0)
+        """
+        share = _share_of(self.removal_share_total, n_memberships)
+        if share is None or self.removal_share_total == 0:
+            return share
+        return max(float(self.removal_floor_total or 0), share)
+
     def removal_rule(self) -> str:
         """
         Describe the maximum number of removals from one group.
@@ -272,8 +310,8 @@ class Limits:
         Returns
         -------
         dict
-            The value of each limit by name, and a list of pairs under "per_group". `removals_per_day` is only
-            included if it is not None.
+            The value of each limit by name, and a list of pairs under "per_group". `removals_per_day`,
+            `removal_share_total`, and `removal_floor_total` are only included if they are not None.
 
         Examples
         --------
@@ -281,8 +319,9 @@ class Limits:
         500
         """
         values = {name: getattr(self, name) for name in LIMIT_NAMES}
-        if self.removals_per_day is None:
-            del values["removals_per_day"]
+        for name in _OMITTED_IF_OFF:
+            if values[name] is None:
+                del values[name]
         # `per_group` is a list of pairs, because the first matching pattern is used and JSON objects have no order.
         return values | {"per_group": [[key, limits.to_dict()] for key, limits in self.per_group.items()]}
 
@@ -308,15 +347,23 @@ class Limits:
 
         Examples
         --------
-        >>> Limits.from_dict({"removals_total": 200})
+        >>> Limits.from_dict(Limits(removals_total=200).to_dict())
         Limits(removals_total=200)
         """
+        pairs = document.get("per_group") or []
+        is_valid = isinstance(pairs, list) and all(
+            isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[1], Mapping) for pair in pairs
+        )
+        if not is_valid:
+            raise InputError(
+                "`per_group` must be a list of pairs of a group uid or pattern and a dictionary of limits."
+            )
         names = {*LIMIT_NAMES, "per_group"}
-        unknown = sorted(set(document) - names)
+        unknown = sorted(map(str, set(document) - names))
         if unknown:
             raise InputError(f"Unknown limits: {', '.join(unknown)}. The limits are {', '.join(sorted(names))}.")
-        per_group = {key: cls.from_dict(values) for key, values in document.get("per_group") or ()}
-        return cls(**{**document, "per_group": per_group})
+        per_group = {str(key): cls.from_dict(values) for key, values in pairs}
+        return cls(**{**dict.fromkeys(_OMITTED_IF_OFF), **document, "per_group": per_group})
 
 
 LIMIT_NAMES = tuple(limit.name for limit in fields(Limits) if limit.name != "per_group")
@@ -381,179 +428,33 @@ def format_removals_allowed(limits: Limits, baseline: int) -> str:
     return f"{allowed} ({limits.removal_rule()})"
 
 
+def format_total_removals_allowed(limits: Limits, n_memberships: int) -> str:
+    """
+    Format the maximum number of removals from all groups together, with its rule.
+
+    Examples
+    --------
+    >>> format_total_removals_allowed(Limits(), 300)
+    '75 (25% of the 300 memberships in the groups of the plan; 20 removals are always allowed)'
+    >>> format_total_removals_allowed(Limits(removal_share_total=0), 300)
+    '0'
+    """
+    share = limits.removal_share_total
+    if not share:
+        return "0"
+    text = f"{int(limits.total_removals_allowed(n_memberships) or 0):,}"
+    rule = f"{format_limit_share(share)} of the {pluralize(n_memberships, 'membership')} in the groups of the plan"
+    if limits.removal_floor_total:
+        verb = agree(limits.removal_floor_total, "is", "are")
+        rule += f"; {pluralize(limits.removal_floor_total, 'removal')} {verb} always allowed"
+    return f"{text} ({rule})"
+
+
 def _share_of(share: float | None, n: int) -> float | None:
     if share is None:
         return None
     # The product is rounded because 0.29 * 100 is 28.999999999999996.
     return round(share * n, 6)
-
-
-@dataclass(frozen=True, slots=True)
-class GroupCounts:
-    """Numbers of members, additions, and removals of one group, which are compared with the limits."""
-
-    uid: str
-    name: str
-    baseline: int
-    adds: int
-    removes: int
-    # The number of removals by other plans in the last 24 hours is known only when the plan is applied.
-    removed_before: int = 0
-
-    @property
-    def emptied(self) -> bool:
-        """True if the plan leaves the group without members."""
-        return self.baseline > 0 and self.baseline + self.adds == self.removes
-
-
-@dataclass(frozen=True, slots=True)
-class LimitComparison:
-    """
-    Comparison of a number in a plan with a limit.
-
-    The compared number belongs to the complete plan or to one group in the plan.
-
-    Attributes
-    ----------
-    rule
-        Name of the limit.
-    value, allowed
-        The value and its maximum, as a count or as hours for an age. `allowed` is None if the limit is off.
-    group
-        The group that the limit applies to, or None if the limit applies to the complete plan.
-    """
-
-    rule: str
-    value: float
-    allowed: float | None
-    group: GroupCounts | None = None
-
-    @property
-    def exceeded(self) -> bool:
-        """True if the compared value is larger than the maximum that the limit allows."""
-        return self.allowed is not None and self.value > self.allowed
-
-
-def compare_with_limits(
-    limits: Limits, groups: Sequence[GroupCounts], *, snapshot_age: timedelta
-) -> list[LimitComparison]:
-    """
-    Compare the changes of a plan with its limits.
-
-    The comparisons for single groups come first, followed by the totals and the age of the snapshot.
-
-    Examples
-    --------
-    >>> [comparison] = [
-    ...     comparison
-    ...     for comparison in compare_with_limits(
-    ...         Limits(), [GroupCounts("vip", "VIP", 50, 0, 9)], snapshot_age=timedelta(0)
-    ...     )
-    ...     if comparison.exceeded
-    ... ]
-    >>> comparison.rule, comparison.value, comparison.allowed
-    ('removals_per_group', 9, 5.0)
-    """
-    comparisons = [comparison for group in groups for comparison in _compare_group(limits, group)]
-    # Groups with separate limits are not counted here, because they are compared with their own `emptied_groups`.
-    emptied = sum(group.emptied and limits.of(group.uid) is limits for group in groups)
-    return [
-        *comparisons,
-        LimitComparison("removals_total", sum(group.removes for group in groups), limits.removals_total),
-        LimitComparison("additions_total", sum(group.adds for group in groups), limits.additions_total),
-        LimitComparison("emptied_groups", emptied, limits.emptied_groups),
-        LimitComparison("snapshot_max_age", total_hours(snapshot_age), hours_of(limits.snapshot_max_age)),
-    ]
-
-
-def _compare_group(limits: Limits, group: GroupCounts) -> list[LimitComparison]:
-    own = limits.of(group.uid)
-    comparisons = [LimitComparison("removals_per_group", group.removes, own.removals_allowed(group.baseline), group)]
-    if group.removes:
-        n_in_a_day = group.removes + group.removed_before
-        comparisons.append(LimitComparison("removals_per_day", n_in_a_day, own.removals_per_day, group))
-    comparisons.append(LimitComparison("additions_per_group", group.adds, own.additions_per_group, group))
-    if own is not limits:
-        comparisons.append(LimitComparison("emptied_groups", int(group.emptied), own.emptied_groups, group))
-    return comparisons
-
-
-def hours_of(duration: str | None) -> float | None:
-    """Convert a duration such as "7d" to a number of hours, or return None if the duration is None."""
-    if duration is None:
-        return None
-    return total_hours(parse_duration(duration))
-
-
-def limit_violations(limits: Limits, groups: Sequence[GroupCounts], *, snapshot_age: timedelta) -> list[Finding]:
-    """Return a blocking finding for each limit that a plan exceeds."""
-    exceeded = [
-        comparison
-        for comparison in compare_with_limits(limits, groups, snapshot_age=snapshot_age)
-        if comparison.exceeded
-    ]
-    return [_violation(limits, comparison) for comparison in exceeded]
-
-
-def plan_age_violations(limits: Limits, age: timedelta) -> list[Finding]:
-    """
-    Return a blocking finding if the plan is too old to be applied.
-
-    If the plan is not too old, the list is empty.
-    """
-    comparison = LimitComparison("plan_max_age", total_hours(age), hours_of(limits.plan_max_age))
-    if not comparison.exceeded:
-        return []
-    text = f"The plan is {format_age(age)} old. The limit is {limits.plan_max_age}. Create a new plan."
-    return [Finding("plan_max_age", text, True, allow=(("plan_max_age", None),))]
-
-
-def _violation(limits: Limits, comparison: LimitComparison) -> Finding:
-    if comparison.group is not None:
-        return _group_violation(limits.of(comparison.group.uid), comparison, comparison.group)
-    rule, n = comparison.rule, int(comparison.value)
-    if rule == "snapshot_max_age":
-        text = (
-            f"The snapshot was {comparison.value:,.0f} h old when the plan was created. The limit is "
-            f"{limits.snapshot_max_age}. Load the tenant again and create a new plan."
-        )
-        return Finding(rule, text, True, allow=((rule, None),))
-    changes = {
-        "removals_total": f"contains {pluralize(n, 'removal')} in total",
-        "additions_total": f"contains {pluralize(n, 'addition')} in total",
-        "emptied_groups": f"leaves {pluralize(n, 'group')} without members",
-    }
-    text = f"The plan {changes[rule]}. The limit is {comparison.allowed:,}."
-    return Finding(rule, text, True, n=n, allow=((rule, n),))
-
-
-def _group_violation(own: Limits, comparison: LimitComparison, group: GroupCounts) -> Finding:
-    rule, n = comparison.rule, int(comparison.value)
-    allow: tuple[tuple[str, Any], ...] = ((rule, n),)
-    if rule == "removals_per_group":
-        text = _removal_text(own, group)
-        allow += (("removal_share", None),)
-        # A limit of 0 disables the floor. If the limit is raised, the floor could allow more removals than planned.
-        if (own.removal_floor or 0) > n:
-            allow += (("removal_floor", 0),)
-    elif rule == "removals_per_day":
-        text = f"The plan removes {pluralize(group.removes, 'customer')} from {group.name}."
-        if group.removed_before:
-            text += f" Earlier plans removed {group.removed_before:,} in the last 24 hours."
-        text += f" The limit is {comparison.allowed:,} per day."
-    elif rule == "additions_per_group":
-        text = f"The plan adds {pluralize(n, 'customer')} to {group.name}. The limit is {comparison.allowed:,}."
-    else:
-        text = f"The plan removes all members of {group.name}. The limits of this group do not allow that."
-    return Finding(rule, text, True, group.uid, n, allow)
-
-
-def _removal_text(own: Limits, group: GroupCounts) -> str:
-    percentage = format_percentage(group.removes / max(group.baseline, 1))
-    return (
-        f"The plan removes {group.removes:,} of {pluralize(group.baseline, 'customer')} ({percentage}) from "
-        f"{group.name}. The limit for this group is {format_removals_allowed(own, group.baseline)}."
-    )
 
 
 def register_limits(limits: Limits, rows: pd.DataFrame) -> Limits:

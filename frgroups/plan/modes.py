@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-Mode = Literal["add", "keep_only", "mirror"]
-MODES: tuple[Mode, ...] = ("add", "keep_only", "mirror")
+Mode = Literal["add", "remove", "keep_only", "mirror"]
+MODES: tuple[Mode, ...] = ("add", "remove", "keep_only", "mirror")
+ADDING_MODES: tuple[Mode, ...] = ("add", "mirror")
+# Sentences for the reviewer.
+MODE_TEXTS: dict[Mode, str] = {
+    "add": "Mode add: customers in the list join the group. Members who are not in the list stay.",
+    "remove": "Mode remove: customers in the list leave the group. All other members stay.",
+    "keep_only": "Mode keep_only: members who are not in the list leave the group. No customers join.",
+    "mirror": "Mode mirror: customers in the list join the group, and members who are not in the list leave.",
+}
 # Some modes were renamed. The error for an earlier name of a mode contains the current name.
 RENAMED_MODES = {"add_only": "add", "remove_only": "keep_only"}

@@ -19,6 +19,7 @@ from frgroups.plan.exclusions import ExcludedChange, excluded_table
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits
+from frgroups.plan.listed_group import ListedGroup
 from frgroups.plan.modes import Mode
 from frgroups.plan.moves import moves_table
 from frgroups.plan.plan_findings import plan_findings, planning_findings
@@ -45,7 +46,7 @@ class Plan:
         Uid of the tenant.
     base_url : str or None
         Host of the tenant. A plan without a host cannot be applied.
-    mode : {"add", "keep_only", "mirror"}
+    mode : {"add", "remove", "keep_only", "mirror"}
         Mode that was passed to `plan_memberships`.
     limits : Limits
         Maximum changes.
@@ -61,6 +62,8 @@ class Plan:
         Digest of the plan that this plan undoes.
     excluded_changes : tuple
         Requested changes that the plan leaves out. Use `excluded()` to get them as a DataFrame.
+    listed_groups : tuple
+        Numbers of members and listed customers of each desired group, including groups without changes.
     snapshot : Snapshot or None
         The snapshot that the plan was created from. None for a plan that was read from a file.
     register : pandas.DataFrame or None
@@ -96,6 +99,7 @@ class Plan:
     notes: tuple[Finding, ...] = ()
     reverts: str | None = None
     excluded_changes: tuple[ExcludedChange, ...] = ()
+    listed_groups: tuple[ListedGroup, ...] = ()
     snapshot: Snapshot | None = field(default=None, repr=False)
     register: pd.DataFrame | None = field(default=None, repr=False)
     path: Path | None = None
@@ -255,14 +259,11 @@ class Plan:
         >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
         >>> estimate = plan.request_estimate
         >>> estimate.n_before, estimate.n_write, estimate.n_after, estimate.n_requests
-        (1, 1, 1, 3)
+        (2, 1, 1, 4)
         """
-        replaced = {
-            group.uid
-            for group in self.groups
-            if group.replaces_all_members and self.limits.of(group.uid).emptied_groups is not None
-        }
-        arriving = {*self._moves["to_group"], *replaced}
+        # The additions to these groups are verified before the removals are sent.
+        mirrored = {group.uid for group in self.groups if group.add and group.remove}
+        arriving = {*self._moves["to_group"], *mirrored}
         return estimate_requests(self.groups, n_write=len(self.requests()), arriving=arriving)
 
     def customer_facts(self) -> pd.DataFrame | None:
@@ -296,7 +297,8 @@ class Plan:
         Returns
         -------
         str
-            Lines with the purpose, the change of each group, the moves, the findings, the tenant, and the requests.
+            Lines with the purpose, the change of each group, the moves, the mode, the customers who do not change
+            because of the mode, the findings, the tenant, and the requests.
 
         Examples
         --------

@@ -2,40 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, replace
-from datetime import datetime
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from frgroups.errors import CorruptFileError
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
+from frgroups.internals.timestamps import parse_stored_timestamp
 from frgroups.plan.customer_facts import facts_from_dict, facts_to_dict
-from frgroups.plan.exclusions import ExcludedChange
+from frgroups.plan.exclusions import ExcludedChange, ExclusionRule
 from frgroups.plan.finding import Finding
-from frgroups.plan.group_change import GroupChange, check_texts
+from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits
-from frgroups.plan.modes import MODES
+from frgroups.plan.listed_group import ListedGroup
+from frgroups.plan.modes import ADDING_MODES, Mode
 from frgroups.plan.plan import OPERATION_ORDER, Plan
 
-_KEYS = frozenset(
-    {
-        "base_url",
-        "customers",
-        "digest",
-        "excluded",
-        "groups",
-        "limits",
-        "mode",
-        "notes",
-        "order",
-        "planned_at",
-        "purpose",
-        "snapshot_taken_at",
-        "tenant_uid",
-        "reverts",
-    }
-)
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Content(msgspec.Struct, forbid_unknown_fields=True):
+    """
+    Keys and value types of a plan file.
+
+    The digest does not cover all keys, and a correct checksum does not prove that the values are valid. Therefore,
+    all values are converted to these types before they are used.
+    """
+
+    digest: str
+    tenant_uid: _Text
+    base_url: _Text | None
+    mode: Mode
+    order: Literal["add_first"]
+    limits: dict[str, Any]
+    planned_at: str
+    snapshot_taken_at: str
+    reverts: str | None
+    excluded: tuple[tuple[_Text, _Text, _Text, ExclusionRule, str], ...]
+    notes: tuple[_Note, ...]
+    groups: tuple[_Group, ...]
+    purpose: str = ""
+    lists: tuple[tuple[_Text, _Text, _Count, _Count, _Count], ...] = ()
+    customers: _CustomerFacts | None = None
+
+
+class _Group(msgspec.Struct, forbid_unknown_fields=True):
+    customer_group_uid: _Text
+    name: _Text
+    create: bool
+    baseline: tuple[_Text, ...]
+    add: tuple[_Text, ...]
+    remove: tuple[_Text, ...]
+    unknown: frozenset[_Text]
+
+
+class _Note(msgspec.Struct, forbid_unknown_fields=True):
+    rule: _Text
+    message: str
+    blocking: bool
+    customer_group_uid: str | None
+    n: _Count
+    allow: tuple[tuple[str, int | float | str | None], ...]
+
+
+class _CodedColumn(msgspec.Struct, forbid_unknown_fields=True):
+    of: list[int]
+    words: list[str]
+
+
+class _CustomerFacts(msgspec.Struct, forbid_unknown_fields=True):
+    customer_uid: list[_Text]
+    external_id: list[str]
+    customer_type: _CodedColumn
+    default_store: _CodedColumn
+    pricelist_uid: _CodedColumn
+    groups_now: _CodedColumn
 
 
 def save_plan(plan: Plan, path: str | Path) -> Path:
@@ -105,6 +149,7 @@ def plan_to_dict(plan: Plan, *, customers: bool = False) -> dict[str, Any]:
         "purpose": plan.purpose,
         "excluded": [change.row() for change in plan.excluded_changes],
         "notes": [asdict(finding) for finding in plan.planning_findings],
+        "lists": [list(astuple(group)) for group in plan.listed_groups],
         "groups": [_group_to_dict(group) for group in plan.groups],
     }
     facts = plan.customer_facts() if customers else None
@@ -120,40 +165,38 @@ def plan_from_dict(content: dict[str, Any], source: str | Path) -> Plan:
     Raise CorruptFileError if the content of the plan file is invalid. The error message contains the path `source`.
     """
     try:
-        plan = _plan_from_dict(content)
-        digest = content["digest"]
-        _check_plan_texts(plan, digest)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CorruptFileError(f"{source} is corrupt: {error!r}. Create a new plan.") from error
-    if plan.digest != digest:
+        stored = msgspec.convert(content, _Content)
+        plan = _plan_from_content(stored)
+        _check_plan(plan)
+    except (msgspec.ValidationError, ValueError) as error:
+        reason = str(error).removesuffix(".")
+        raise CorruptFileError(f"{source} is corrupt: {reason}. Create a new plan.", path=Path(source)) from error
+    if plan.digest != stored.digest:
         raise CorruptFileError(
-            f"{source} is corrupt: the stored digest is {digest[:12]}, but the operations have the digest "
-            f"{plan.digest[:12]}. Create a new plan."
+            f"{source} is corrupt: the stored digest is {stored.digest[:12]}, but the operations have the digest "
+            f"{plan.digest[:12]}. Create a new plan.",
+            path=Path(source),
         )
     return plan
 
 
-def _plan_from_dict(content: dict[str, Any]) -> Plan:
-    unknown_keys = sorted(set(content) - _KEYS)
-    if unknown_keys:
-        raise ValueError(f"The plan file contains the unknown keys {', '.join(unknown_keys)}.")
-    if content["mode"] not in MODES:
-        raise ValueError(f"The plan file contains the unknown mode {content['mode']!r}.")
+def _plan_from_content(content: _Content) -> Plan:
     stored_facts = None
-    if "customers" in content:
-        stored_facts = facts_from_dict(content["customers"])
+    if content.customers is not None:
+        stored_facts = facts_from_dict(msgspec.to_builtins(content.customers))
     return Plan(
-        tenant_uid=content["tenant_uid"],
-        base_url=content["base_url"],
-        mode=content["mode"],
-        limits=Limits.from_dict(content["limits"]),
-        groups=tuple(_group_from_dict(group) for group in content["groups"]),
-        planned_at=datetime.fromisoformat(content["planned_at"]),
-        snapshot_taken_at=datetime.fromisoformat(content["snapshot_taken_at"]),
-        notes=tuple(_finding_from_dict(note) for note in content["notes"]),
-        reverts=content["reverts"],
-        purpose=str(content.get("purpose", "")),
-        excluded_changes=tuple(ExcludedChange(*row) for row in content["excluded"]),
+        tenant_uid=content.tenant_uid,
+        base_url=content.base_url,
+        mode=content.mode,
+        limits=Limits.from_dict(content.limits),
+        groups=tuple(_group_from_content(group) for group in content.groups),
+        planned_at=parse_stored_timestamp(content.planned_at),
+        snapshot_taken_at=parse_stored_timestamp(content.snapshot_taken_at),
+        notes=tuple(Finding(**msgspec.structs.asdict(note)) for note in content.notes),
+        reverts=content.reverts,
+        purpose=content.purpose,
+        excluded_changes=tuple(ExcludedChange(*row) for row in content.excluded),
+        listed_groups=tuple(ListedGroup(*row) for row in content.lists),
         stored_facts=stored_facts,
     )
 
@@ -170,31 +213,32 @@ def _group_to_dict(group: GroupChange) -> dict[str, Any]:
     }
 
 
-def _group_from_dict(content: Mapping[str, Any]) -> GroupChange:
+def _group_from_content(group: _Group) -> GroupChange:
     return GroupChange(
-        uid=content["customer_group_uid"],
-        name=content["name"],
-        baseline=tuple(content["baseline"]),
-        add=tuple(content["add"]),
-        remove=tuple(content["remove"]),
-        unknown=frozenset(content["unknown"]),
-        create=content["create"],
+        uid=group.customer_group_uid,
+        name=group.name,
+        baseline=group.baseline,
+        add=group.add,
+        remove=group.remove,
+        unknown=group.unknown,
+        create=group.create,
     )
 
 
-def _finding_from_dict(content: dict[str, Any]) -> Finding:
-    return Finding(**content | {"allow": tuple(map(tuple, content["allow"]))})
-
-
-def _check_plan_texts(plan: Plan, digest: str) -> None:
+def _check_plan(plan: Plan) -> None:
     """
-    Check that the strings and timestamps of a plan are valid.
+    Raise ValueError if the changes of a plan contradict each other or the mode of the plan.
 
-    Raise TypeError, ValueError, or AttributeError if a value has the wrong type, if a string contains a lone
-    surrogate, or if a timestamp has no time zone.
+    An undo plan has the mode "mirror".
     """
-    "".join((plan.tenant_uid, plan.base_url or "", plan.purpose, digest)).encode()
-    if None in (plan.planned_at.tzinfo, plan.snapshot_taken_at.tzinfo):
-        raise ValueError("The timestamps of a plan must have a time zone.")
+    uids = [group.uid for group in plan.groups]
+    if len(set(uids)) < len(uids):
+        raise ValueError("The plan contains a group twice.")
     for group in plan.groups:
-        check_texts(group)
+        changes = [uid for uid, _ in group.items()]
+        if len(set(changes)) < len(changes):
+            raise ValueError(f"The plan contains a customer twice in group {group.uid}.")
+        if not group.unknown.issubset(group.add):
+            raise ValueError(f"The unknown customers of group {group.uid} are not additions.")
+        if (group.add and plan.mode not in ADDING_MODES) or (group.remove and plan.mode == "add"):
+            raise ValueError(f"The changes of group {group.uid} contradict the mode {plan.mode}.")

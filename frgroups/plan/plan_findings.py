@@ -15,24 +15,23 @@ Findings 5 and 6 are computed from the snapshot, so a plan file stores them as n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.customer_findings import customer_findings
-from frgroups.plan.exclusions import exclusion_findings
+from frgroups.plan.exclusions import MAX_LISTED_CUSTOMERS, exclusion_findings
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Limits, limit_violations
+from frgroups.plan.limit_comparisons import limit_violations
+from frgroups.plan.limits import Limits
+from frgroups.plan.similar_groups import similar_group_findings
 from frgroups.plan.uid_table import CodedUids
 from frgroups.snapshot.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from frgroups.plan.plan import Plan
-
-# The message of a finding lists at most this number of uids.
-MAX_LISTED_CUSTOMERS = 5
 
 
 def plan_findings(plan: Plan) -> tuple[Finding, ...]:
@@ -61,12 +60,9 @@ def planning_findings(plan: Plan) -> tuple[Finding, ...]:
 def planner_notes(snapshot: Snapshot, changes: Sequence[GroupChange], limits: Limits) -> tuple[Finding, ...]:
     """Return the findings about unverified groups, duplicate group names, and unused limits."""
     reads = snapshot.reads.set_index("customer_group_uid")[["verdict", "how"]].to_dict("index")
-    names = set(snapshot.matrix.group_names)
-    notes: list[Finding] = []
+    notes: list[Finding] = [*similar_group_findings(snapshot, changes)]
     for change in changes:
-        if change.create:
-            notes += _same_name(change, names)
-        else:
+        if not change.create:
             notes += _read_quality(change, reads[change.uid])
     has_existing_groups = not all(change.create for change in changes)
     if has_existing_groups and (snapshot.reads["how"] == "given").all():
@@ -117,17 +113,6 @@ def _unknown_customers(groups: Iterable[GroupChange]) -> Iterator[Finding]:
             "and the server rejects them."
         )
         yield Finding("unknown_customers", text, False, group.uid, n)
-
-
-def _same_name(change: GroupChange, names: Collection[str]) -> Iterator[Finding]:
-    if change.name in names:
-        yield Finding(
-            "same_name",
-            f"The plan creates a group with the name {change.name}, but another group already has this name.",
-            False,
-            change.uid,
-            1,
-        )
 
 
 def _read_quality(change: GroupChange, read: Mapping[Hashable, Any]) -> Iterator[Finding]:

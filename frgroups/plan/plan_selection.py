@@ -24,20 +24,22 @@ def select_changes(plan: Plan, groups: Iterable[str] | None, without: Iterable[s
 
     The public method `Plan.select` calls this function.
     """
-    changes, excluded = plan.groups, plan.excluded_changes
+    changes, excluded, listed = plan.groups, plan.excluded_changes, plan.listed_groups
     if groups is not None:
         selected = {_find_group(plan, name).uid for name in as_list(groups, "groups")}
         changes = tuple(change for change in changes if change.uid in selected)
         excluded = select_exclusions(excluded, selected)
+        listed = tuple(group for group in listed if group.uid in selected)
     for name in as_list(without, "without"):
         remaining = _without(changes, name)
         remaining_excluded = drop_exclusions(excluded, name)
         if remaining == changes and remaining_excluded == excluded:
             raise InputError(f"`without` must contain groups or customers that are in the plan, got {name!r}.")
         changes, excluded = remaining, remaining_excluded
+        listed = tuple(group for group in listed if name not in (group.uid, group.name))
     changes = tuple(change for change in changes if change.add or change.remove or change.create)
     notes = _notes_of_selection(plan, {change.uid for change in changes})
-    return replace(plan, groups=changes, notes=notes, excluded_changes=excluded, path=None)
+    return replace(plan, groups=changes, notes=notes, excluded_changes=excluded, listed_groups=listed, path=None)
 
 
 def _without(changes: tuple[GroupChange, ...], name: str) -> tuple[GroupChange, ...]:

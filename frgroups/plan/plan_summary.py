@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from frgroups.internals.formatting import agree, escape_invisible, escape_lines, pluralize
 from frgroups.internals.html import Card
+from frgroups.plan.listed_group import unchanged_sentences
+from frgroups.plan.modes import MODE_TEXTS, Mode
 from frgroups.plan.moves import format_moves
 
 if TYPE_CHECKING:
@@ -13,17 +15,24 @@ if TYPE_CHECKING:
 
 # The card shows at most this number of groups, and at most this number of findings.
 MAX_LISTED = 5
+_NO_CHANGES: dict[Mode, str] = {
+    "add": "No customers to add.",
+    "remove": "No customers to remove.",
+    "keep_only": "No customers to remove.",
+    "mirror": "No customers to add or remove.",
+}
 
 
 def plan_summary(plan: Plan) -> str:
     """Describe a plan as plain text, with one line for each group, move, and finding."""
     if plan.is_empty:
-        return escape_lines([_empty_plan_text(plan), *plan.findings])
+        return escape_lines([*_empty_plan_lines(plan), *plan.findings])
     lines = []
     if plan.purpose:
         lines.append(f"Purpose: {plan.purpose}")
     lines += [group.sentence() for group in plan.groups]
     lines += format_moves(plan.moves())
+    lines += mode_sentences(plan)
     lines += [str(finding) for finding in plan.findings]
     if not plan.base_url:
         lines.append("The plan has no host. It can be reviewed but not applied.")
@@ -33,12 +42,29 @@ def plan_summary(plan: Plan) -> str:
     return escape_lines(lines)
 
 
-def _empty_plan_text(plan: Plan) -> str:
+def mode_sentences(plan: Plan) -> list[str]:
+    """
+    Describe the mode of a plan, and the customers whom the plan does not change because of the mode.
+
+    Examples
+    --------
+    >>> mode_sentences(plan_memberships(sample_snapshot(), {"vip": ["c-7"]}))
+    ['Mode add: customers in the list join the group. Members who are not in the list stay.', \
+'2 current members of VIP are not in the list and stay (mode add).']
+    """
     if plan.reverts:
-        return f"The plan changes nothing, because plan {plan.reverts[:12]} has no changes to undo."
+        return [f"Undo: the changes of plan {plan.reverts[:12]} are reversed. All other members stay."]
+    return [MODE_TEXTS[plan.mode], *unchanged_sentences(plan.listed_groups, plan.mode)]
+
+
+def _empty_plan_lines(plan: Plan) -> list[str]:
+    if plan.reverts:
+        return [f"The plan changes nothing, because plan {plan.reverts[:12]} has no changes to undo."]
+    mode, *unchanged = mode_sentences(plan)
+    nothing = f"The plan changes nothing in tenant {plan.tenant_uid}"
     if plan.excluded_changes:
-        return f"The plan changes nothing in tenant {plan.tenant_uid}, because all requested changes are excluded."
-    return f"The plan changes nothing, because tenant {plan.tenant_uid} already has the desired memberships."
+        return [f"{nothing}, because all requested changes are excluded.", mode, *unchanged]
+    return [" ".join([_NO_CHANGES[plan.mode], *unchanged]), f"{nothing}. {mode}"]
 
 
 def plan_repr(plan: Plan) -> str:
@@ -63,6 +89,7 @@ def plan_card(plan: Plan) -> Card:
     if plan.purpose:
         facts["Purpose"] = plan.purpose
     facts["Changes"] = " ".join(changes) or "none"
+    facts["Mode"] = " ".join(mode_sentences(plan))
     if plan.excluded_changes:
         facts["Excluded"] = pluralize(len(plan.excluded_changes), "change")
     facts["Findings"] = " ".join(map(str, plan.findings[:MAX_LISTED])) or "none"

@@ -11,7 +11,7 @@ import pandas as pd
 from frgroups.analysis.register import match_register
 from frgroups.api.schema import codec
 from frgroups.errors import DriftedReadError, InputError
-from frgroups.internals.typing import Int32Array
+from frgroups.internals.typing import BoolArray, Int32Array
 from frgroups.internals.validation import check_choice, check_text, check_type, wrong_type
 from frgroups.plan.desired import NO_CUSTOMERS, Desired, DesiredMemberships, desired_memberships
 from frgroups.plan.exclusions import (
@@ -20,10 +20,12 @@ from frgroups.plan.exclusions import (
     apply_exclusions,
     check_excluded_customers,
     resolve_exclusions,
+    unknown_protected_findings,
 )
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits, register_limits
-from frgroups.plan.modes import MODES, RENAMED_MODES, Mode
+from frgroups.plan.listed_group import ListedGroup, not_members_findings
+from frgroups.plan.modes import ADDING_MODES, MODES, RENAMED_MODES, Mode
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_findings import planner_notes
 from frgroups.plan.uid_table import CodedUids, UidTable
@@ -59,11 +61,12 @@ def plan_memberships(
         are not changed. The customers of a group can also be a boolean Series with one value per customer, with the
         index of `snapshot.customers` or an index of customer uids. If the key of a group is the uid of one group and
         the name of another, write 'uid:"vip"' or 'name:"vip"'.
-    mode : {"add", "keep_only", "mirror"}, default "add"
-        "add" adds desired customers who are not members. "keep_only" removes members who are not desired. "mirror"
-        does both.
+    mode : {"add", "remove", "keep_only", "mirror"}, default "add"
+        "add" adds listed customers who are not members. "remove" removes listed customers who are members.
+        "keep_only" removes members who are not listed. "mirror" adds listed customers and removes members who are
+        not listed.
     create : mapping of str to str, optional
-        Groups to create before customers are added, as {uid: name}.
+        Groups to create before customers are added, as {uid: name}. The mode "remove" does not accept this argument.
     limits : Limits, optional
         Maximum changes. None uses `Limits()`. If a limit is exceeded, the plan contains a blocking finding. No error
         is raised.
@@ -107,17 +110,18 @@ def plan_memberships(
     from the old group. The suppression list is checked again when the plan is applied.
 
     Findings that do not block the plan report, for example, customers with an individual price list or an unusual
-    customer type, customers who are in several groups of an exclusive set or in no group after the plan, and groups
-    that have ended.
+    customer type, customers who are in several groups of an exclusive set or in no group after the plan, customers
+    who would join a mailing group although they have withdrawn their consent, uids in `protect` that are not in the
+    snapshot, new group names that look like existing names, and groups that have ended.
 
     Examples
     --------
     >>> plan = plan_memberships(sample_snapshot(), {"VIP": ["c-1", "c-9"]}, mode="mirror")
     >>> plan
-    <Plan b693905e706c for t-1: 1 add, 1 remove in 1 group>
+    <Plan 2a077b85273f for t-1: 1 add, 1 remove in 1 group>
     """
     _check_arguments(snapshot, mode, limits, purpose)
-    created = _checked_create(snapshot, create or {})
+    created = _checked_create(snapshot, create or {}, mode)
     uids = UidTable(snapshot.matrix.customer_uids)
     desired_by_group = dict(
         desired_memberships(snapshot, desired, created, uids, allow_similar_ids=allow_similar_ids)
@@ -134,9 +138,13 @@ def plan_memberships(
     group_uids = sorted({*desired_by_group, *created})
     requested = (difference.change(uid, desired_by_group.get(uid, NO_CUSTOMERS), created) for uid in group_uids)
     changes, excluded = _exclude(requested, exclusions)
+    listed = tuple(difference.listed_groups)
     _check_sendable(snapshot, changes)
     limits = limits or Limits()
     notes = planner_notes(snapshot, changes, limits)
+    notes += tuple(unknown_protected_findings(snapshot, exclusions))
+    if mode == "remove":
+        notes += tuple(not_members_findings(listed))
     if register_rows is not None:
         changed_uids = [change.uid for change in changes]
         limits = register_limits(limits, register_rows[register_rows["customer_group_uid"].isin(changed_uids)])
@@ -150,6 +158,7 @@ def plan_memberships(
         snapshot_taken_at=snapshot.taken_at,
         notes=notes,
         excluded_changes=tuple(excluded),
+        listed_groups=listed,
         snapshot=snapshot,
         register=register_rows,
         purpose=" ".join(purpose.split()),
@@ -180,9 +189,15 @@ def _exclude(
     return changes, excluded
 
 
-def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, str]:
+def _checked_create(snapshot: Snapshot, create: Mapping[str, str], mode: Mode) -> dict[str, str]:
     if not isinstance(create, Mapping):
         raise wrong_type(create, "create", "a dictionary {group uid: name}")
+    if create and mode == "remove":
+        raise InputError(
+            "`create` cannot be combined with the mode 'remove', because a new group has no members to remove.",
+            hint="Omit `create`, or use the mode 'add'.",
+            cli_hint="Omit --create, or pass --mode add.",
+        )
     existing = set(snapshot.matrix.group_uids)
     for uid, name in create.items():
         codec.check_uid(uid, "customer group uid")
@@ -206,6 +221,7 @@ class _Difference:
     def __init__(self, snapshot: Snapshot, uids: UidTable, mode: Mode) -> None:
         self._snapshot, self._uids, self._mode = snapshot, uids, mode
         self._marked = np.zeros(len(uids), dtype=np.bool_)
+        self.listed_groups: list[ListedGroup] = []
 
     def change(self, uid: str, desired: DesiredMemberships, created: Mapping[str, str]) -> GroupChange:
         """Return the additions and removals that result in the desired members of one group."""
@@ -216,25 +232,30 @@ class _Difference:
         add: tuple[str, ...] = ()
         remove: tuple[str, ...] = ()
         unknown: frozenset[str] = frozenset()
-        joining, leaving = self._compare(members, desired.codes)
-        if self._mode != "keep_only":
+        not_members, is_listed = self._compare(members, desired.codes)
+        if self._mode in ADDING_MODES:
             unknown = desired.unknown
-            add = tuple(sorted([*self._uids.take(np.unique(joining)), *unknown]))
-        if self._mode != "add":
-            remove = tuple(self._uids.take(leaving))
+            add = tuple(sorted([*self._uids.take(not_members), *unknown]))
+        if self._mode == "remove":
+            remove = tuple(self._uids.take(members[is_listed]))
+        elif self._mode != "add":
+            remove = tuple(self._uids.take(members[~is_listed]))
+        name = created[uid] if is_created else self._snapshot.group_name(uid)
+        n_both = int(is_listed.sum())
+        n_listed = n_both + len(not_members) + len(desired.unknown)
+        self.listed_groups.append(ListedGroup(uid, name, len(members), n_listed, n_both))
         if is_created:
-            return GroupChange(uid, created[uid], (), add=add, unknown=unknown, create=True)
-        baseline = CodedUids(self._uids, members)
-        return GroupChange(uid, self._snapshot.group_name(uid), baseline, add, remove, unknown)
+            return GroupChange(uid, name, (), add=add, unknown=unknown, create=True)
+        return GroupChange(uid, name, CodedUids(self._uids, members), add, remove, unknown)
 
-    def _compare(self, members: Int32Array, desired: Int32Array) -> tuple[Int32Array, Int32Array]:
-        """Return the desired customers who are not members, and the members who are not desired."""
+    def _compare(self, members: Int32Array, desired: Int32Array) -> tuple[Int32Array, BoolArray]:
+        """Return the desired customers who are not members, and a boolean array that is True for desired members."""
         self._marked[desired] = True
-        leaving = members[~self._marked[members]]
+        is_desired = self._marked[members]
         self._marked[members] = False
-        joining = desired[self._marked[desired]]
-        self._marked[joining] = False
-        return joining, leaving
+        not_members = np.unique(desired[self._marked[desired]])
+        self._marked[not_members] = False
+        return not_members, is_desired
 
 
 def _check_sendable(snapshot: Snapshot, changes: Iterable[GroupChange]) -> None:

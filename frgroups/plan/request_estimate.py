@@ -30,12 +30,13 @@ class RequestEstimate:
     Attributes
     ----------
     n_before
-        Number of requests that read the changed groups before the first write.
+        Number of requests before the first write. They read the list of groups, for which one request is assumed, and
+        the members of the changed groups.
     n_write
         Number of write requests.
     n_between
         Number of read requests between additions and removals. They read the groups that customers move to, and the
-        groups whose members are all replaced.
+        groups that the plan both adds customers to and removes customers from.
     n_after
         Number of read requests after the last write.
     seconds
@@ -95,9 +96,10 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
     Examples
     --------
     >>> print(estimate_requests([GroupChange("vip", "VIP", ("a",) * 1200, add=("c",))], n_write=1, arriving=()))
-    Applying the plan requires 7 requests (1 write) and takes less than a minute.
+    Applying the plan requires 8 requests (1 write) and takes less than a minute.
     """
-    before = [_n_reads_before(group) for group in groups]
+    before = [1 for _ in groups[:1]]  # The list of groups is read once.
+    before += [_n_reads_before(group) for group in groups]
     between = [_n_pages(len(group.baseline) + len(group.add)) for group in groups if group.uid in arriving]
     after = [_n_pages(group.n_after) for group in groups]
     seconds = sum(map(_seconds_of_list, (*before, *between, *after)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from frgroups.internals.formatting import pluralize
 from frgroups.internals.locks import load_lock, locked_tenants, tenant_lock
 from frgroups.internals.paths import parse_tenant_folder, tenant_folder
 from frgroups.internals.structured_logging import log_event
+from frgroups.plan.plan_file import read_plan
 from frgroups.privacy.file_scanners import FileMatch
 from frgroups.privacy.rewriters import REWRITERS
 from frgroups.privacy.search import SearchScope, known_ids, search_customer, search_files
 from frgroups.privacy.text_search import Subject
+from frgroups.review.rejections import rejections_in_force
 from frgroups.snapshot.schema import coerce_schema
 from frgroups.store.folders import remove_folder
 
@@ -89,6 +91,8 @@ def erase_customer(
     *Plans* that contain the customer in an operation or as a previous member are removed, with their review pages and
     approvals. Without the customer, the plan would differ from the approved plan. If a plan only excludes the
     customer, the exclusion is removed, and the plan's digest does not change.
+
+    *Rejections* in the record of decisions remain. Each one still blocks the other changes of the rejected plan.
 
     *Journals and receipts* remain. The customer is replaced by a placeholder such as `(erased-1)`, so that the counts
     are still correct. The plan's digest is removed from all files, because the uid could be found by computing
@@ -165,6 +169,8 @@ def _decide(match: FileMatch) -> tuple[str, str]:
         if match.n:
             note = f"The rows of the customer are removed. {note}"
         return FAILED, note
+    if match.kind == "decision" and match.plan_digests:
+        return "rewritten", "Rejections of plans that contain the customer still block the plans' other changes."
     if _has_digest_only(match):
         action = "rewritten" if match.kind == "plan" else "tombstoned"
         return action, "This file contains the digest of a plan that contains the customer."
@@ -218,10 +224,25 @@ def _lock_and_search(subject: Subject, scope: SearchScope, locks: ExitStack) -> 
             _lock(tenant_uid, base_url, scope, locks)
         known = replace(subject, ids=known_ids(subject, scope))
         matches = search_customer(known, scope)
+        if _record_rejections(matches):
+            matches = search_customer(known, scope)
         others = {_lock_name(match) for match in matches if match.base_url} - tenants
         if not others:
             return known, matches
         tenants |= others
+
+
+def _record_rejections(matches: Iterable[FileMatch]) -> bool:
+    """
+    Record the rejections of the plans that the erasure removes, because the rejection files are removed with them.
+
+    Return True if there is a plan that the erasure removes.
+    """
+    plans = [match.path for match in matches if match.kind == "plan" and match.changes[0]]
+    for path in plans:
+        with suppress(FrgroupsError):
+            rejections_in_force(read_plan(path))
+    return bool(plans)
 
 
 def _lock_name(match: FileMatch) -> tuple[str, str]:

@@ -9,8 +9,8 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,10 +38,21 @@ from frgroups.privacy.text_search import (
     identifying_columns,
     read_parquet,
 )
+from frgroups.review import decision_record
 from frgroups.store.manifest import read_manifest, read_tenant
 
 Kind = Literal[
-    "snapshot", "quarantined", "draft", "plan", "review", "approval", "receipt", "journal", "list", "other"
+    "snapshot",
+    "quarantined",
+    "draft",
+    "plan",
+    "review",
+    "approval",
+    "decision",
+    "receipt",
+    "journal",
+    "list",
+    "other",
 ]
 
 # In review pages and file names, a plan is identified by the first 12 digits of its digest.
@@ -51,11 +62,17 @@ FILES_NAMED_BY_DIGEST = re.compile(r"(\d{8}T\d{12}Z)-[0-9a-f]{16}(\.jsonl|\.rece
 
 _ID_COLUMNS = ("external_id", "email", "mobile", "loyalty_id", "vat_number")
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{12,64}(?![0-9a-f])")
-_CHECKSUMMED_KINDS: dict[str, Kind] = {"plan": "plan", "receipt": "receipt", "approval": "approval"}
+_CHECKSUMMED_KINDS: dict[str, Kind] = {
+    "plan": "plan",
+    "receipt": "receipt",
+    "approval": "approval",
+    decision_record.KIND: "decision",
+}
 _REVIEW_CSV = '"customer_group_uid","group_name","customer_uid","change"'
 _REVIEW_TEXT = re.compile(r"Review: [^\n]*\n=+\n")
 _REVIEW_TENANT = re.compile(r"<dt>Tenant</dt><dd>([^<]*)</dd>|<dc:subject>Tenant ([^<]*)</dc:subject>")
 _PURPOSE = re.compile(r"Purpose: ([^<\n]*)")
+_DIGEST_FIELDS = ("digest", "changes", "new_digest")
 _TABLES_WITHOUT_CUSTOMERS = ("groups.parquet", "reads.parquet")
 
 
@@ -73,7 +90,11 @@ class FileMatch:
     digest
         Digest of the plan in the file, if the plan contains the customer.
     plan_digests
-        First 12 digits of all plan digests that the file contains.
+        First 12 digits of all plan digests and hashes of changes that the file contains.
+    changes
+        Hash of the changes of the plan in the file, with and without the customer, if the plan contains the customer.
+    new_changes
+        For a record of decisions, the hashes without the customer by the hashes with the customer.
     unfinished
         Whether an earlier erasure of the file was interrupted.
     resumable
@@ -92,6 +113,8 @@ class FileMatch:
     n_left: int = 0
     digest: str = ""
     plan_digests: frozenset[str] = frozenset()
+    changes: tuple[str, str] = ("", "")
+    new_changes: Mapping[str, str] = field(default_factory=dict)
     unfinished: bool = False
     resumable: bool = False
     damaged: bool = False
@@ -253,8 +276,8 @@ def _count_planned(plan: Plan, subject: Subject) -> int:
 
 
 def _count_unplanned(plan: Plan, subject: Subject) -> int:
-    """Count how often the customer occurs in the excluded changes and the purpose of a plan."""
-    n = subject.count_in(plan.purpose)
+    """Count how often the customer occurs in the excluded changes, the purpose, and the notes of a plan."""
+    n = subject.count_in(plan.purpose) + sum(subject.count_in(note.message) for note in plan.notes)
     for excluded in plan.excluded_changes:
         n += (excluded.customer_uid == subject.uid) + subject.count_in(excluded.note)
     return n
@@ -276,10 +299,25 @@ def _scan_checksummed(path: Path, kind: Kind, body: bytes, subject: Subject) -> 
 def _scan_approval(path: Path, subject: Subject) -> FileMatch:
     content = read_checksummed(path, "approval")
     tenant_uid, base_url = tenant_of(path)
-    match = FileMatch("approval", path, tenant_uid, base_url, plan_digests=_digests_in(str(content.get("digest"))))
+    digests = _digests_in(f"{content.get('digest')} {content.get('changes')}")
+    match = FileMatch("approval", path, tenant_uid, base_url, plan_digests=digests)
     if not subject.is_in(tenant_uid):
         return match
     return replace(match, n=subject.count_in(str(content.get("reason"))))
+
+
+def _scan_decisions(path: Path, subject: Subject) -> FileMatch:
+    entries = decision_record.read_entries(path)
+    tenant_uid, base_url = _parse_tenant(path.stem)
+    digests = _digests_in(" ".join(str(entry.get(name)) for entry in entries for name in _DIGEST_FIELDS))
+    match = FileMatch("decision", path, tenant_uid, base_url, plan_digests=digests)
+    if not subject.is_in(tenant_uid):
+        return match
+    return replace(match, n=sum(subject.count_in(str(entry.get("reason", ""))) for entry in entries))
+
+
+def _changes_of(plan: Plan, subject: Subject) -> tuple[str, str]:
+    return decision_record.changes_key(plan), decision_record.changes_key_without(plan, subject.uid)
 
 
 def _scan_plan(path: Path, subject: Subject) -> FileMatch:
@@ -291,7 +329,7 @@ def _scan_plan(path: Path, subject: Subject) -> FileMatch:
     n_planned = _count_planned(plan, subject)
     if n_planned:
         # The digest does not cover excluded changes, so they are not counted in `n_planned`.
-        match = replace(match, digest=plan.digest)
+        match = replace(match, digest=plan.digest, changes=_changes_of(plan, subject))
     return replace(match, n=n_planned + _count_unplanned(plan, subject))
 
 
@@ -310,7 +348,7 @@ def _scan_receipt(path: Path, subject: Subject) -> FileMatch:
         return match
     n_planned = _count_planned(plan, subject)
     if n_planned:
-        match = replace(match, digest=plan.digest)
+        match = replace(match, digest=plan.digest, changes=_changes_of(plan, subject))
     n = n_planned + _count_unplanned(plan, subject)
     n += sum(subject.count_uid(members) for members in receipt.members_after.values())
     n += sum(subject.count_in(text) for text in (*receipt.details.values(), receipt.stopped))
@@ -321,6 +359,7 @@ _CHECKSUMMED_SCANNERS: dict[Kind, Callable[[Path, Subject], FileMatch]] = {
     "plan": _scan_plan,
     "receipt": _scan_receipt,
     "approval": _scan_approval,
+    "decision": _scan_decisions,
 }
 
 

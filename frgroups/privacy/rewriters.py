@@ -17,14 +17,16 @@ from frgroups.apply.run_registry import replace_digest
 from frgroups.errors import FrgroupsError
 from frgroups.internals.atomic_files import atomic_write, fsync_path
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
+from frgroups.internals.locks import record_lock
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX, next_tombstone
 from frgroups.plan.exclusions import ExcludedChange
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.privacy.file_scanners import FILES_NAMED_BY_DIGEST, FileMatch, Kind, uids_of_line
+from frgroups.privacy.file_scanners import DIGEST_LENGTH, FILES_NAMED_BY_DIGEST, FileMatch, Kind, uids_of_line
 from frgroups.privacy.list_rows import remove_list_rows
 from frgroups.privacy.text_search import Subject
+from frgroups.review.decision_record import read_entries, write_entries
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.manifest import read_manifest
@@ -85,8 +87,35 @@ def erase_from_approval(match: FileMatch, subject: Subject) -> dict[Path, Path]:
     return {match.path: write_checksummed(match.path, "approval", content)}
 
 
+def erase_from_decisions(match: FileMatch, subject: Subject) -> dict[Path, Path]:
+    """
+    Remove the customer from a record of decisions.
+
+    The hash of a rejected plan's changes could identify the customer. It is replaced by the hash of the same changes
+    without the customer, so that the rejection still blocks the other changes of the plan.
+    """
+    with record_lock(match.path):
+        entries = [_erase_from_decision(entry, match, subject) for entry in read_entries(match.path)]
+        write_entries(match.path, entries)
+    return {match.path: match.path}
+
+
+def _erase_from_decision(entry: dict[str, Any], match: FileMatch, subject: Subject) -> dict[str, Any]:
+    changed = dict(entry)
+    if subject.is_in(match.tenant_uid) and entry.get("reason"):
+        changed["reason"] = subject.redact(entry["reason"], next_tombstone(entry["reason"]))
+    is_of_plan = entry.get("changes") in match.new_changes
+    for name in ("digest", "new_digest"):
+        if name in entry and (is_of_plan or entry[name][:DIGEST_LENGTH] in match.plan_digests):
+            changed[name] = TOMBSTONE_PREFIX
+            is_of_plan = True
+    if "changes" in entry and is_of_plan:
+        changed["changes"] = match.new_changes.get(entry["changes"], TOMBSTONE_PREFIX)
+    return changed
+
+
 def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Remove the customer from the excluded changes and the purpose of a plan."""
+    """Remove the customer from the excluded changes, the purpose, and the notes of a plan."""
     plan = read_plan(match.path)
     excluded = tuple(
         replace(change, note=subject.redact(change.note))
@@ -96,7 +125,13 @@ def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
     reverts = plan.reverts
     if match.plan_digests:
         reverts = TOMBSTONE_PREFIX
-    rewritten = replace(plan, excluded_changes=excluded, reverts=reverts, purpose=subject.redact(plan.purpose))
+    rewritten = replace(
+        plan,
+        excluded_changes=excluded,
+        reverts=reverts,
+        purpose=subject.redact(plan.purpose),
+        notes=tuple(replace(note, message=subject.redact(note.message)) for note in plan.notes),
+    )
     return {match.path: rewritten.save(match.path)}
 
 
@@ -122,6 +157,7 @@ REWRITERS: dict[Kind, Callable[[FileMatch, Subject], dict[Path, Path]]] = {
     "snapshot": erase_from_snapshot,
     "list": erase_from_list,
     "approval": erase_from_approval,
+    "decision": erase_from_decisions,
     "plan": erase_from_plan,
     "receipt": erase_from_run,
     "journal": erase_from_run,
@@ -234,6 +270,7 @@ def _pseudonymize_plan(plan: Plan, subject: Subject, tombstone: str) -> Plan:
         ),
         reverts=TOMBSTONE_PREFIX if plan.reverts else None,
         purpose=subject.redact(plan.purpose, tombstone),
+        notes=tuple(replace(note, message=subject.redact(note.message, tombstone)) for note in plan.notes),
         stored_facts=facts,
     )
 

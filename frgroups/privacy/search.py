@@ -30,11 +30,13 @@ _QUARANTINE_PREFIXES = (DRAFT, DAMAGED, GONE)
 _LOCK_FOLDERS = ("locks", ".locks")
 _DRAFT_FILE = re.compile(r"\..+\.[0-9a-f]{8}\.draft")
 # Some lists are found only with an external id from a snapshot, and some approvals only with the digest of a plan.
-# Lists and approvals are erased before snapshots and plans, so that an interrupted erasure can be completed.
+# Lists, approvals, and decisions are erased before snapshots and plans, so that an interrupted erasure can be
+# completed.
 _ERASURE_ORDER = [
     "list",
     "other",
     "approval",
+    "decision",
     "review",
     "plan",
     "receipt",
@@ -110,7 +112,9 @@ def search_customer(subject: Subject, scope: SearchScope) -> list[FileMatch]:
     """Return the files that contain a customer, in the order in which they must be erased."""
     matches = [match for entry in scope.entries() for match in _scan(entry, subject)]
     digests = {match.digest[:DIGEST_LENGTH] for match in matches if match.digest}
-    matches = [replace(match, plan_digests=match.plan_digests & digests) for match in matches]
+    changes = dict(match.changes for match in matches if match.changes[0])
+    digests |= {key[:DIGEST_LENGTH] for key, new_key in changes.items() if key != new_key}
+    matches = [replace(match, plan_digests=match.plan_digests & digests, new_changes=changes) for match in matches]
     matches = [match for match in matches if _is_relevant(match)]
     return sorted(matches, key=lambda match: (_ERASURE_ORDER.index(match.kind), bool(match.digest), match.path))
 

@@ -21,6 +21,7 @@ from frgroups.privacy.file_scanners import FileMatch, Kind, uids_of_line
 from frgroups.privacy.list_rows import remove_list_rows
 from frgroups.privacy.search import known_ids, search_customer, search_files
 from frgroups.privacy.text_search import Subject
+from frgroups.review.decision_record import read_entries
 from frgroups.store.manifest import read_manifest
 from frgroups.store.snapshot_store import read_stored
 
@@ -60,8 +61,9 @@ def export_customer(
     -------
     dict
         "snapshots" contains the customer's attributes, consents, and groups at each time. "plans", "receipts" and
-        "journals" contain the planned and applied changes. "reviews", "approvals" and "lists" contain an entry for
-        each file with the customer. "other" contains all other files, with the reason why they cannot be read.
+        "journals" contain the planned and applied changes. "reviews", "approvals", "decisions" and "lists" contain
+        an entry for each file with the customer. "other" contains all other files, with the reason why they cannot be
+        read.
 
     Raises
     ------
@@ -178,6 +180,11 @@ def _export_approval(_path: Path, _subject: Subject) -> dict[str, Any]:
     return {"note": "The reason for the rejection contains the customer."}
 
 
+def _export_decisions(path: Path, subject: Subject) -> dict[str, Any]:
+    entries = [entry for entry in read_entries(path) if subject.count_in(str(entry.get("reason", "")))]
+    return {"reasons": [entry["reason"] for entry in entries]}
+
+
 def _export_review(_path: Path, _subject: Subject) -> dict[str, Any]:
     return {"note": "The review shows a planned change to the customer's groups."}
 
@@ -187,6 +194,7 @@ _EXPORTERS: dict[Kind, Callable[[Path, Subject], dict[str, Any]]] = {
     "plan": _export_plan,
     "review": _export_review,
     "approval": _export_approval,
+    "decision": _export_decisions,
     "receipt": _export_receipt,
     "journal": _export_journal,
     "list": _export_list,

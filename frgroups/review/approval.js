@@ -49,13 +49,13 @@ const cleaned = (text) => new TextDecoder().decode(new TextEncoder().encode(text
 
 const deciding = byId("deciding");
 if (deciding) {
-  const { digest, plannedAt, hours } = deciding.dataset;
+  const { digest, changes, plannedAt, hours } = deciding.dataset;
   const timestamp = (milliseconds) => new Date(milliseconds).toISOString().replace("Z", "000+00:00");
 
   const downloadDecision = (decision, by, reason) => {
     const now = Date.now();
     const content = {
-      digest, planned_at: plannedAt, decision, reason, by, from: "page",
+      digest, changes, planned_at: plannedAt, decision, reason, by, from: "page",
       at: timestamp(now), until: timestamp(now + Number(hours) * 3600e3),
     };
     const url = URL.createObjectURL(new Blob([withChecksum("approval", content)], { type: "application/json" }));

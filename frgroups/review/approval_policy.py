@@ -127,7 +127,7 @@ def read_policy(path: str | Path) -> Policy:
     r"""
     Read an approval policy from a TOML file.
 
-    Pass the policy to `apply_plan(approval=...)`, or the file to `frgroups apply --approve-policy`. A policy file has
+    Pass the policy to `apply_plan(approval=...)`, or the file to `frgroups apply --policy`. A policy file has
     these keys, of which the first four are required::
 
         by = "Kari Nordmann"             # person responsible for the policy

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from frgroups.internals.formatting import agree, format_age, format_duration, format_utc, pluralize
+from frgroups.internals.formatting import agree, format_age, format_duration, format_percentage, format_utc, pluralize
 from frgroups.internals.timestamps import parse_duration
 from frgroups.plan.limit_checks import LimitCheck, LimitState, limit_checks
-from frgroups.plan.limits import GROUP_LIMIT_NAMES, format_limit_share, format_removals_allowed
+from frgroups.plan.limit_comparisons import n_memberships
+from frgroups.plan.limits import (
+    GROUP_LIMIT_NAMES,
+    format_limit_share,
+    format_removals_allowed,
+    format_total_removals_allowed,
+)
 from frgroups.plan.plan import Plan
 from frgroups.review.plan_sentences import plan_expires
 
@@ -39,6 +45,7 @@ _TITLES = {
     "plan_max_age": "age of the plan",
 }
 UNKNOWN_YET = "not known yet"
+EXACT_LIMITS = "The limits are the numbers of changes that this undo reverses, per group and in total."
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,8 @@ def limit_rows(plan: Plan) -> list[LimitRow]:
 def own_limits(plan: Plan) -> list[str]:
     """List the limits of each group that has separate limits, in one sentence per group."""
     lines = []
+    if has_exact_limits(plan):
+        return [EXACT_LIMITS]
     for key, limits in plan.limits.per_group.items():
         values = {name: value for name, value in limits.to_dict().items() if name in GROUP_LIMIT_NAMES}
         lines.append(f"Group {key} has separate limits: {describe_limits(values.items())}.")
@@ -106,6 +115,18 @@ def _limit_text(value: Any) -> str:
     if isinstance(value, float):
         return format_limit_share(value)
     return f"{value:,}"
+
+
+def has_exact_limits(plan: Plan) -> bool:
+    """Return True if the limits of an undo plan are the numbers of its changes, per group and in total."""
+    limits = plan.limits
+    if not plan.reverts or (limits.removals_total, limits.additions_total) != (plan.n_remove, plan.n_add):
+        return False
+    return all(
+        (limits.of(group.uid).removals_per_group, limits.of(group.uid).additions_per_group)
+        == (len(group.remove), len(group.add))
+        for group in plan.groups
+    )
 
 
 def _removals_per_group(_: Plan, check: LimitCheck) -> tuple[str, str]:
@@ -142,6 +163,14 @@ def _other_groups(check: LimitCheck) -> str:
 
 def _total(_: Plan, check: LimitCheck) -> tuple[str, str]:
     return f"{check.value:,}", f"{check.allowed or 0:,}"
+
+
+def _removal_share_total(plan: Plan, check: LimitCheck) -> tuple[str, str]:
+    n_total = n_memberships(group.counts for group in plan.groups)
+    usage = f"{check.value:,} of {pluralize(n_total, 'membership')}"
+    if n_total:
+        usage += f" ({format_percentage((check.value or 0) / n_total)})"
+    return usage, format_total_removals_allowed(check.limits, n_total)
 
 
 def _emptied_groups(_: Plan, check: LimitCheck) -> tuple[str, str]:
@@ -193,6 +222,7 @@ _ROWS: dict[str, tuple[str, Callable[[Plan, LimitCheck], tuple[str, str]]]] = {
     "removals_per_group": ("Removals in one group", _removals_per_group),
     "additions_per_group": ("Additions in one group", _additions_per_group),
     "removals_total": ("Removals in all groups", _total),
+    "removal_share_total": ("Removals as a share of all memberships", _removal_share_total),
     "additions_total": ("Additions in all groups", _total),
     "emptied_groups": ("Groups left without members", _emptied_groups),
     "snapshot_max_age": ("Age of the data used", _data_age),

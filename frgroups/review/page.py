@@ -9,8 +9,10 @@ from frgroups.internals.formatting import total_hours
 from frgroups.internals.html import render_page
 from frgroups.plan.finding import Finding
 from frgroups.plan.plan import Plan
+from frgroups.plan.plan_summary import mode_sentences
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
+from frgroups.review.decision_record import changes_key
 from frgroups.review.groups_section import group_picture
 from frgroups.review.limit_rows import RESULT_TEXTS, describe_limits, limit_rows, own_limits
 from frgroups.review.operations_section import operations_view
@@ -82,6 +84,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
         watermark=WATERMARK,
         environment=environment_of(plan.base_url),
         plan_id=plan.digest[:12],
+        changes_key=changes_key(plan),
         headline=headline(plan),
         paragraphs=_introduction(plan),
         n_findings=len(plan.findings),
@@ -106,7 +109,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
 
 
 def _introduction(plan: Plan) -> list[str]:
-    paragraphs = [customers_sentence(plan), moves_sentences(plan)]
+    paragraphs = [customers_sentence(plan), " ".join(mode_sentences(plan)), moves_sentences(plan)]
     if plan.purpose:
         paragraphs.insert(0, f"Purpose: {plan.purpose}")
     return [paragraph for paragraph in paragraphs if paragraph]

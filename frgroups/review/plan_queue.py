@@ -7,23 +7,23 @@ The queue has four folders: `pending` for new plans, `approved` for approved pla
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
-from typing import Literal
 
 from frgroups.errors import FrgroupsError
 from frgroups.internals.atomic_files import ensure_private_dir, fsync_path
 from frgroups.internals.checksummed_json import kind_of
-from frgroups.internals.paths import data_subdir, tenant_folder
+from frgroups.internals.paths import data_subdir
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.review.approval import Decision, decision_files, list_folder, read_decision
+from frgroups.review.approval_files import FoundApproval, found_approvals, list_folder, rejection_files
+from frgroups.review.decision_record import Rejection
+from frgroups.review.plan_folders import QUEUE_STATES, WAITING_STATES, QueueState, queue_folder
+from frgroups.review.rejections import rejections_in_force
 
-State = Literal["pending", "approved", "done", "stopped"]
-_STATES: tuple[State, ...] = ("pending", "approved", "done", "stopped")
 # Suffixes of the files that are moved together. The plan file is moved after its approval file and review page.
 _SUFFIXES = (".approval.json", ".html", ".json")
 _TAIL_SIZE = 100  # The last 100 bytes of a plan file identify it as a plan.
@@ -32,7 +32,7 @@ _TAIL_SIZE = 100  # The last 100 bytes of a plan file identify it as a plan.
 @dataclass(frozen=True, slots=True)
 class QueuedPlan:
     """
-    A plan in the queue and the decision about it.
+    A plan in the queue and the decisions about it.
 
     Attributes
     ----------
@@ -40,26 +40,16 @@ class QueuedPlan:
         The plan file.
     plan
         The plan, or None if the file cannot be read.
-    decision_file
-        The approval or rejection file of the plan, or None if there is no decision.
-    decision
-        The approval or rejection in `decision_file`, or None.
+    approval
+        The approval with the latest expiry, or None if there is no approval.
+    rejection
+        The newest rejection of the plan's changes, or None. A rejection overrides all approvals.
     """
 
     path: Path
-    plan: Plan | None
-    decision_file: Path | None
-    decision: Decision | None
-
-    @property
-    def is_rejected(self) -> bool:
-        """True if the decision is a rejection."""
-        return self.decision is not None and not self.decision.approved
-
-
-def queue_folder(tenant_uid: str, base_url: str | None, state: State) -> Path:
-    """Return the queue folder that contains a tenant's plans in the given state."""
-    return data_subdir("queue") / tenant_folder(tenant_uid, base_url) / state
+    plan: Plan | None = None
+    approval: FoundApproval | None = None
+    rejection: Rejection | None = None
 
 
 def plan_file_name(plan: Plan) -> str:
@@ -70,15 +60,15 @@ def plan_file_name(plan: Plan) -> str:
 def locate_plan(path: Path) -> Path:
     """Return the current path of a plan file that might have been moved to another queue folder."""
     folder = path.absolute().parent
-    if not path.exists() and folder.name in _STATES:
-        for state in _STATES:
+    if not path.exists() and folder.name in QUEUE_STATES:
+        for state in QUEUE_STATES:
             moved = folder.parent / state / path.name
             if moved.exists():
                 return moved
     return path
 
 
-def move_plan(path: Path, state: State) -> Path:
+def move_plan(path: Path, state: QueueState) -> Path:
     """
     Move a pending or approved plan to the folder of another state, and return its new path.
 
@@ -88,6 +78,10 @@ def move_plan(path: Path, state: State) -> Path:
     path = path.absolute()
     if not _is_waiting(path):
         return path
+    return _move_files(path, state)
+
+
+def _move_files(path: Path, state: QueueState) -> Path:
     folder = ensure_private_dir(path.parent.parent / state)
     for suffix in _SUFFIXES:
         file = path.with_suffix(suffix)
@@ -97,39 +91,60 @@ def move_plan(path: Path, state: State) -> Path:
     return folder / path.name
 
 
-def archive_plan(queued: QueuedPlan, state: State) -> None:
+def archive_plan(queued: QueuedPlan, state: QueueState) -> None:
     """
-    Move a plan and its approval or rejection file to the folder `done` or `stopped`.
+    Move a plan and its approval or rejection files to the folder `done` or `stopped`.
 
-    To apply a stopped plan, move it back to the folder `approved`. If the plan was rejected, first delete the
-    rejection file.
+    The decision record in the data folder contains the rejection, so the file is not needed to block the plan.
     """
+    files = [] if queued.approval is None else [queued.approval.path]
+    folders = [queued.path.parent, *_waiting_folders(queued.path)]
+    if queued.plan is not None and queued.rejection is not None and state == "stopped":
+        files += rejection_files(queued.plan, folders)
     folder = move_plan(queued.path, state).parent
-    file = queued.decision_file
-    if state == "done" and queued.is_rejected:
-        return  # A rejection of an applied plan stays, because it still blocks plans with the same changes.
-    if file is None or not file.exists() or file.parent == folder:
-        return
-    target = folder / file.name
-    if target.exists():
-        target = folder / f"{queued.path.stem}.{file.name}"
-    file.replace(target)
+    for file in files:
+        if not file.exists() or file.parent.resolve() == folder.resolve():
+            continue
+        target = folder / file.name
+        if target.exists():
+            target = folder / f"{queued.path.stem}.{file.name}"
+        file.replace(target)
+
+
+def restore_plan(path: Path) -> Path:
+    """Move a stopped plan to the folder `pending`, and return its new path. Other plans stay where they are."""
+    path = path.absolute()
+    if not _is_in_queue(path) or path.parent.name != "stopped":
+        return path
+    return _move_files(path, "pending")
+
+
+def _waiting_folders(path: Path) -> list[Path]:
+    """Return the folders `pending` and `approved` of a plan's queue."""
+    return [folder for state in WAITING_STATES if (folder := path.parent.parent / state).is_dir()]
 
 
 def queued_plans(tenant_uid: str, base_url: str | None) -> Iterator[QueuedPlan]:
     """
     Yield the pending and approved plans with their decisions, oldest plan first.
 
-    Approval files are read from the folders `pending` and `approved`. Rejection files are also read from `stopped`. A
-    rejection overrides all approvals. If a plan has several approvals, the approval with the latest expiry is used.
+    Approval files are read from the folders `pending` and `approved`. A rejection overrides all approvals. If a plan
+    has several approvals, the approval with the latest expiry is used.
     """
-    states: tuple[State, ...] = ("pending", "approved", "stopped")
-    pending, approved, stopped = (queue_folder(tenant_uid, base_url, state) for state in states)
-    paths = [path for folder in (pending, approved) for path in list_folder(folder) if _is_plan(path)]
-    for path in sorted(paths, key=_planning_time):
-        # The queue folders are listed again for each plan, because applying the previous plan can move files.
-        active = [*decision_files(pending), *decision_files(approved)]
-        yield _read_queued_plan(path, active, decision_files(stopped))
+    waiting = [queue_folder(tenant_uid, base_url, state) for state in WAITING_STATES]
+    for path in sorted(queued_files(waiting), key=_planning_time):
+        yield _read_queued_plan(path, waiting)
+
+
+def queued_files(folders: Iterable[Path]) -> list[Path]:
+    """Return the paths of the plan files in some folders. A renamed plan file is recognized by its content."""
+    return [path for folder in folders for path in list_folder(folder) if _is_plan(path)]
+
+
+def plan_files() -> list[Path]:
+    """Return the paths of all plan files in the data folder, for all tenants. Plans in the queue come first."""
+    folders = [*sorted(data_subdir("queue").glob("*/*/")), *sorted(data_subdir("plans").glob("*/"))]
+    return queued_files(folders)
 
 
 def _is_plan(path: Path) -> bool:
@@ -151,29 +166,24 @@ def _planning_time(path: Path) -> tuple[str, str]:
     return path.name, path.name
 
 
-def _read_queued_plan(path: Path, active: Sequence[Path], stopped: Sequence[Path]) -> QueuedPlan:
-    """Read a queued plan and find the decision about it. Approval files in the folder `stopped` are ignored."""
+def _read_queued_plan(path: Path, waiting: Sequence[Path]) -> QueuedPlan:
+    """Read a queued plan and find the decisions about it. Approval files in the folder `stopped` are ignored."""
     try:
         plan = read_plan(path)
     except FrgroupsError:
-        return QueuedPlan(path, None, None, None)  # `apply_plan` reports the error.
-    approvals: list[tuple[Path, Decision]] = []
-    rejections: list[tuple[Path, Decision]] = []
-    for file in (*active, *stopped):
-        decision = read_decision(file, plan)
-        if decision is None:
-            continue
-        if not decision.approved:
-            rejections.append((file, decision))
-        elif file in active:
-            approvals.append((file, decision))
-    candidates = rejections or approvals
-    if not candidates:
-        return QueuedPlan(path, plan, None, None)
-    deciding_file, decision = max(candidates, key=lambda candidate: candidate[1].until)
-    return QueuedPlan(path, plan, deciding_file, decision)
+        return QueuedPlan(path)  # `apply_plan` reports the error.
+    approvals = found_approvals(plan, waiting)
+    approval = max(approvals, key=lambda found: found.until, default=None)
+    rejections: list[Rejection] = []
+    with suppress(FrgroupsError):  # `apply_plan` searches the rejections again and reports the error.
+        rejections = rejections_in_force(plan)
+    return QueuedPlan(path, plan, approval, rejections[-1] if rejections else None)
 
 
 def _is_waiting(path: Path) -> bool:
+    return _is_in_queue(path) and path.parent.name in WAITING_STATES
+
+
+def _is_in_queue(path: Path) -> bool:
     queues = data_subdir("queue").resolve()  # The queue folder can be a symbolic link.
-    return path.resolve().is_relative_to(queues) and path.parent.name in ("pending", "approved")
+    return path.resolve().is_relative_to(queues)

@@ -10,6 +10,7 @@ import pandas as pd
 from frgroups.api.environments import environment_of
 from frgroups.internals.formatting import format_utc, pluralize, total_hours
 from frgroups.plan.plan import Plan
+from frgroups.plan.plan_summary import mode_sentences
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.limit_rows import RESULT_TEXTS, limit_rows, own_limits
@@ -95,6 +96,7 @@ def _summary_lines(plan: Plan) -> Iterator[str]:
     yield f"Created: {format_utc(plan.planned_at)}, based on data read at {format_utc(plan.snapshot_taken_at)}"
     if plan.reverts:
         yield f"This plan undoes plan {plan.reverts[:12]}."
+    yield from mode_sentences(plan)
     customers = customers_sentence(plan)
     if customers:
         yield customers

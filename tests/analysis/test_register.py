@@ -256,6 +256,15 @@ def test_row_without_dates():
     assert has_started(rows, datetime.now(UTC)).all()
 
 
+def test_channels(write_csv):
+    "The optional column `channel` contains one or both channels, in any order and case."
+    register = read_register(write_csv("group;Channel\na;Mobile|EMAIL\nb;email\nc;"))
+
+    assert register["channel"].fillna("").tolist() == ["email|mobile", "email", ""]
+    with pytest.raises(ListError, match=r"row 2.*'fax'"):
+        read_register(write_csv("group;channel\na;fax"))
+
+
 # Limits
 
 

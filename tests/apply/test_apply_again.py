@@ -184,7 +184,7 @@ def test_finalize_complete_run(client, world, monkeypatch):
         raise Crash
 
     with monkeypatch.context() as death:
-        death.setattr("frgroups.apply.run_steps.Run.finalize", dying)
+        death.setattr("frgroups.apply.run_steps.Run.finish", dying)
         with pytest.raises(Crash):
             apply(client, plan)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -76,9 +76,9 @@ def test_limit_of_one_group(client, world):
 
 
 @pytest.mark.parametrize("unknown_uids", ["refuse", "ignore"])
-@pytest.mark.parametrize("emptied_groups", [0, 1])
+@pytest.mark.parametrize("emptied_groups", [0, 1, None])
 def test_failed_additions_keep_members(client, world, unknown_uids, emptied_groups):
-    "If all additions to a group fail, its members are not removed, because the group would be empty."
+    "If all additions to a group fail, its members are not removed. The receipt contains the reason."
     world.misbehave(unknown_uids=unknown_uids)
     limits = replace(OPEN, emptied_groups=emptied_groups)
     plan = plan_for(client, {"a": [*PEOPLE[:10], "c200"], "b": ["typo-1", "typo-2"]}, mode="mirror", limits=limits)
@@ -87,20 +87,48 @@ def test_failed_additions_keep_members(client, world, unknown_uids, emptied_grou
 
     removals = receipt.table().query("change == 'remove'")
     assert world.members("b") == PEOPLE[:10] and "c200" in world.members("a")
-    assert set(removals["state"]) == {"not_sent"} and removals["detail"].str.contains("emptied_groups").all()
-    assert not receipt.ok and receipt.counts["verified"] == 1
-    assert receipt.complete == (unknown_uids == "refuse")
+    assert set(removals["state"]) == {"not_sent"} and removals["detail"].str.contains("0 of 2 additions").all()
+    assert receipt.skipped_groups == {"b"} and fg.read_receipt(receipt.path).skipped_groups == {"b"}
+    assert not receipt.ok and not receipt.complete and receipt.counts["verified"] == 1
 
 
-@pytest.mark.parametrize(("added", "emptied_groups"), [("c200", 0), ("typo-1", None)])
-def test_members_are_replaced(client, world, added, emptied_groups):
-    "All earlier members are removed if one addition took effect or if `emptied_groups` is None."
-    limits = replace(OPEN, emptied_groups=emptied_groups)
-    plan = plan_for(client, {"a": [*PEOPLE[:10], "c201"], "b": [added, "typo-2"]}, mode="mirror", limits=limits)
+@settings(max_examples=10, **slow)
+@given(n_known=st.integers(0, 20), n_unknown=st.integers(0, 20), n_removed=st.integers(1, 10), ignores=st.booleans())
+@example(n_known=9, n_unknown=1, n_removed=10, ignores=False)
+@example(n_known=8, n_unknown=1, n_removed=1, ignores=True)
+def test_removals_require_additions(tenant, monkeypatch, n_known, n_unknown, n_removed, ignores):
+    "Removals from a group are sent if and only if at least 90% of the planned additions to the group succeeded."
+    monkeypatch.setattr(applying, "READ_BACK_WAITS", ())
+    arrange(tenant, {"a": PEOPLE[:10]})
+    tenant.misbehave(unknown_uids="ignore" if ignores else "refuse")
+    # The known customers are first, because a run ends if the complete first chunk is rejected.
+    joining = [*PEOPLE[100 : 100 + n_known], *(f"x-typo-{number}" for number in range(n_unknown))]
+    with tenant.client(writable=True) as client:
+        plan = plan_for(client, {"a": [*PEOPLE[n_removed:10], *joining]}, mode="mirror")
 
-    apply(client, plan)
+        receipt = apply(client, plan)
 
-    assert world.members("b") == [added] * (added == "c200")
+    is_enough = n_known >= 0.9 * len(joining)
+    assert set(PEOPLE[:n_removed]).isdisjoint(tenant.members("a")) == is_enough
+    removals = receipt.table().query("change == 'remove'")
+    assert set(removals["state"]) == {"verified" if is_enough else "not_sent"}
+    if not is_enough and not receipt.stopped:
+        assert (removals["detail"] != "").all() and receipt.skipped_groups == {"a"} and not receipt.complete
+
+
+def test_resume_skipped_removals(client, world):
+    "If the missing customers have become members, applying the same plan again sends the skipped removals."
+    world.misbehave(unknown_uids="refuse")
+    plan = plan_for(client, {"b": ["c200", "x-1", "x-2"]}, mode="mirror")
+    assert apply(client, plan).skipped_groups == {"b"}
+    assert apply(client, plan).skipped_groups == {"b"} and world.members("b") == [*PEOPLE[:10], "c200"]
+    world.put_customers(["x-1", "x-2"])
+    world.add_members("b", ["x-1", "x-2"])
+
+    receipt = apply(client, plan)
+
+    assert world.members("b") == ["c200", "x-1", "x-2"]
+    assert not receipt.skipped_groups and receipt.complete
 
 
 @pytest.mark.parametrize(
@@ -109,10 +137,12 @@ def test_members_are_replaced(client, world, added, emptied_groups):
         ({"one": []}, {"emptied_groups": 0}, {}),
         ({"one": []}, {"removals_per_group": 0, "removal_floor": 0}, {}),
         ({"a": PEOPLE[:8]}, {"removals_total": 1}, {}),
+        ({"a": PEOPLE[:8]}, {"removal_share_total": 0.1, "removal_floor_total": 1}, {}),
+        ({"a": PEOPLE[:9]}, {"removal_share_total": 0}, {}),
         ({"new": PEOPLE[:3]}, {"additions_per_group": 2}, {"create": {"new": "New"}}),
         ({"new": PEOPLE[:3]}, {"additions_total": 2}, {"create": {"new": "New"}}),
     ],
-    ids=["emptied", "none-of-one", "total", "created", "created-total"],
+    ids=["emptied", "none-of-one", "total", "share", "no-share", "created", "created-total"],
 )
 def test_limits_of_small_plans(client, world, wanted, limits, options):
     "The limits also apply to a group with one customer and to a new group. If the plan is blocked, nothing is sent."
@@ -189,10 +219,10 @@ def test_daily_limit_of_resumed_plan(client, world):
 
 
 def test_limits_of_undo_and_selection(client, world):
-    "The limits of a plan also apply to its undo plan and to a selection from the undo plan."
+    "The undo of a plan is not blocked by its size, but explicit limits apply to it and to a selection from it."
     plan = plan_for(client, {"a": PEOPLE[:20], "b": PEOPLE[:20]}, limits=replace(OPEN, removals_per_group=5))
     receipt = apply(client, plan)
-    undo = fg.plan_undo(receipt)
+    undo = fg.plan_undo(receipt, limits=plan.limits)
     world.clear_requests()
 
     for blocked in (undo, undo.select(["A"])):
@@ -200,6 +230,7 @@ def test_limits_of_undo_and_selection(client, world):
             apply(client, blocked)
 
     assert world.requests() == []
+    assert apply(client, fg.plan_undo(receipt)).ok and world.members("a") == PEOPLE[:10]
 
 
 def test_limits_of_resumed_plan(client, world, monkeypatch):

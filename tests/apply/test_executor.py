@@ -37,6 +37,7 @@ OPEN = fg.Limits(
     removals_per_group=None,
     removal_share=None,
     removals_total=None,
+    removal_share_total=None,
     emptied_groups=None,
     additions_per_group=None,
     additions_total=None,
@@ -192,15 +193,17 @@ def test_digest_prefix(client):
 
 
 def test_approval_file(client, world, tmp_path):
-    "An approval file is valid only for its plan, and a rejection blocks the plan."
+    "An approval file is valid only for its plan, and a rejection blocks the plan until it is withdrawn."
     plan, other = plan_for(client, {"vip": ["c200"]}), plan_for(client, {"vip": ["c201"]})
     approval = fg.approve_plan(plan, tmp_path / "yes.json", by="Kari")
     rejection = fg.approve_plan(plan, tmp_path / "no.json", by="Kari", reject="too many")
 
     with pytest.raises(NotApprovedError, match=other.digest[:12]):
         fg.apply_plan(client, other, approval=approval)
-    with pytest.raises(NotApprovedError, match="too many"):
-        fg.apply_plan(client, plan, approval=rejection)
+    for path in (rejection, approval):
+        with pytest.raises(NotApprovedError, match="too many"):
+            fg.apply_plan(client, plan, approval=path)
+    fg.withdraw_rejection(plan, by="Kari")
     receipt = fg.apply_plan(client, plan, approval=approval)
 
     assert receipt.ok and receipt.approval["by"] == "Kari"
@@ -210,14 +213,14 @@ def test_rejection_advice(client, world, tmp_path):
     "The error for a rejected plan states that nothing was sent before it explains how to withdraw the rejection."
     plan = plan_for(client, {"vip": ["c200"]})
     approval = fg.approve_plan(plan, tmp_path / "yes.approval.json", by="Kari")
-    rejection = fg.approve_plan(plan, tmp_path / "no.approval.json", by="Kari", reject="too many")
+    fg.approve_plan(plan, tmp_path / "no.approval.json", by="Kari", reject="too many")
 
     with pytest.raises(NotApprovedError, match="too many") as rejected:
         fg.apply_plan(client, plan, approval=approval)
 
     text = str(rejected.value)
     assert text.count("Nothing was sent.") == 1
-    assert text.index("Nothing was sent.") < text.index("withdrawn") < text.index(str(rejection))
+    assert text.index("Nothing was sent.") < text.index("withdrawn") < text.index("withdraw_rejection")
 
 
 def test_blocked_plan(client, world):
@@ -642,7 +645,7 @@ def test_server_unavailable_during_run(world):
     with world.client(retry=RetryPolicy(max_attempts=1), writable=True) as client:
         plan = plan_for(client, {"vip": PEOPLE})
         world.misbehave(
-            Fault("cut_after", method="PUT"), Fault("status", method="GET", skip=1, times=None, status=503)
+            Fault("cut_after", method="PUT"), Fault("status", method="GET", skip=2, times=None, status=503)
         )
 
         receipt = apply(client, plan)
@@ -658,7 +661,7 @@ def test_creation_without_response(world):
     with world.client(retry=RetryPolicy(max_attempts=1), writable=True) as client:
         plan = plan_for(client, {"new": ["c001"]}, create={"new": "New"})
         world.misbehave(
-            Fault("status_after", method="POST", status=502), Fault("status", method="GET", skip=1, status=503)
+            Fault("status_after", method="POST", status=502), Fault("status", method="GET", skip=2, status=503)
         )
 
         receipt = apply(client, plan)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frgroups.apply.item_states import item_states
 from frgroups.apply.journal import JournalState
-from frgroups.apply.receipt import STATES, Receipt, item_states, read_receipt
+from frgroups.apply.receipt import STATES, Receipt, read_receipt
 from frgroups.apply.undo import plan_undo
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import write_checksummed
@@ -287,17 +288,6 @@ def test_undo_of_new_group_with_other_members():
     assert "2 members remain" in note.message and "empties" not in note.message
 
 
-def test_summary_of_undone_plan():
-    "The summary of an undone plan starts with the ID of the undo."
-    receipt = receipt_of(PLAN, DONE, AFTER, repeated=True, reverted_by="3f9c2a71d0e4" + "0" * 52)
-
-    first, *others = receipt.summary().splitlines()
-
-    assert "3f9c2a71d0e4" in first and "Nothing was sent." in first
-    assert any("4 verified" in line for line in others)
-    assert "3f9c2a71d0e4" not in "".join(others)
-
-
 @pytest.mark.parametrize("state", [state for state in STATES if state != "verified"])
 def test_undo_of_unverified_changes(state):
     "An undo plan does not revert changes that are not verified."
@@ -322,12 +312,67 @@ def test_baseline_of_undo():
 
 
 def test_limits_of_undo():
-    "An undo plan has the limits of the applied plan, unless the argument `limits` is passed."
-    applied = replace(PLAN, limits=Limits(removals_total=7))
+    "The limits of an undo plan are the numbers of its changes. Drift and age have the limits of the applied plan."
+    own = {"vip": Limits(drift_share=None, removals_per_group=0)}
+    applied = replace(PLAN, limits=Limits(removals_total=7, drift_share=0.3, plan_max_age="3d", per_group=own))
 
-    assert plan_undo(receipt_of(applied, DONE, AFTER)).limits == applied.limits
-    assert plan_undo(receipt_of(applied, DONE, AFTER), limits=Limits()).limits == Limits()
-    assert plan_undo(receipt_of(applied, DONE, AFTER)).blocked  # The undo would empty the created group.
+    undo = plan_undo(receipt_of(applied, DONE, AFTER))
+
+    assert not undo.blocked
+    for group in undo.groups:
+        limits = undo.limits.of(group.uid)
+        assert (limits.removals_per_group, limits.additions_per_group) == (len(group.remove), len(group.add))
+        assert limits.removals_allowed(1) == len(group.remove)
+    assert (undo.limits.removals_total, undo.limits.additions_total) == (undo.n_remove, undo.n_add) == (3, 1)
+    assert undo.limits.plan_max_age == "3d"
+    assert [undo.limits.of(uid).drift_share for uid in ("bw", "vip")] == [0.3, None]
+
+
+def test_explicit_limits_of_undo():
+    "If the argument `limits` is passed, these limits are used."
+    receipt = receipt_of(PLAN, DONE, AFTER)
+
+    assert plan_undo(receipt, limits=Limits()).limits == Limits()
+    assert plan_undo(receipt, limits=Limits()).blocked  # The undo would empty the created group.
+
+
+@few
+@given(
+    counts=st.dictionaries(st.sampled_from("abcd"), st.tuples(st.integers(0, 300), st.integers(0, 300)), min_size=1)
+)
+def test_undo_is_never_blocked_by_its_size(counts):
+    "An undo plan of any size is not blocked, and neither is a selection from it."
+    groups, states, after = [], {}, {}
+    for uid, (n_add, n_remove) in counts.items():
+        add = tuple(f"{uid}-new-{number}" for number in range(n_add))
+        remove = tuple(f"{uid}-old-{number}" for number in range(n_remove))
+        groups.append(GroupChange(uid, uid, remove, add=add, remove=remove))
+        states |= {(uid, customer, "add"): "verified" for customer in add}
+        states |= {(uid, customer, "remove"): "verified" for customer in remove}
+        after[uid] = set(add)
+    strict = Limits(removals_per_day=0, removals_per_group=0, additions_total=0, removal_share_total=0)
+
+    undo = plan_undo(receipt_of(plan_of(*groups, limits=strict), states, after))
+
+    assert not undo.blocked
+    assert not any(undo.select([group.uid]).blocked for group in undo.groups)
+
+
+def test_name_of_renamed_group():
+    "The undo plan contains the name that a renamed group had when the plan was applied."
+    receipt = receipt_of(PLAN, DONE, AFTER, renamed={"vip": "Old VIP"})
+
+    assert [group.name for group in plan_undo(receipt).groups] == ["Black Week", "Old VIP"]
+    assert "'VIP'" in receipt.summary() and "'Old VIP'" in receipt.summary()
+
+
+def test_skipped_groups():
+    "A receipt with skipped removals is not complete, although each of them has a reason."
+    states = DONE | {ITEMS[3]: "not_sent"}
+
+    receipt = receipt_of(PLAN, states, AFTER, details={ITEMS[3]: "why"}, skipped_groups=frozenset({"vip"}))
+
+    assert not receipt.complete and not receipt.ok and "same plan" in receipt.summary()
 
 
 @few

@@ -17,6 +17,7 @@ NO_LIMIT = fg.Limits(
     removals_per_group=None,
     removal_share=None,
     removals_total=None,
+    removal_share_total=None,
     emptied_groups=None,
     additions_per_group=None,
     additions_total=None,

@@ -14,6 +14,7 @@ from frgroups import errors
 from frgroups.cli.command_ending import keep_result, termination_as_interrupt
 from frgroups.cli.main import EXIT_CODES, main
 from frgroups.internals.exit_codes import code_of, worst
+from tests.approvals import approved
 
 COMMAND = [sys.executable, "-m", "frgroups"]
 
@@ -73,7 +74,7 @@ def test_resume_note(fail, capsys, plan_file, error):
     "If an apply run is interrupted, the message refers to the journal, and the same command resumes the run."
     fail(error)
 
-    assert main(["apply", str(plan_file), "--approve", fg.read_plan(plan_file).digest]) == 1
+    assert main(["apply", approved(plan_file)]) == 1
     assert "journal" in capsys.readouterr().err
 
 

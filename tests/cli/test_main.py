@@ -14,6 +14,7 @@ from frgroups.cli.command_table import COMMAND_HELP
 from frgroups.cli.main import EXIT_CODES, main, root_group
 from frgroups.plan.limits import LIMIT_NAMES
 from frgroups.sandbox.faults import Fault
+from tests.approvals import approved
 
 COMMANDS = list(COMMAND_HELP.items())
 
@@ -70,25 +71,23 @@ def test_workflow(loaded, capsys, tmp_path):
     assert main(["show", str(plan)]) == 0
     assert main(["approve", str(plan), "--by", "Kari"]) == 0
     approval = plan.with_suffix(".approval.json")
-    assert main(["apply", str(plan), "--approve", str(approval)]) == 0
+    assert main(["apply", str(plan), "--approval", str(approval)]) == 0
     out = capsys.readouterr().out
     receipt = path_after("Receipt", out)
     assert f"frgroups undo {receipt}" in out
     assert main(["show", str(receipt)]) == 0
-    assert main(["undo", str(receipt)]) == 3
+    assert main(["undo", str(receipt), "--limit", "removals_total=1"]) == 3
     blocked = path_after("Plan", capsys.readouterr().out)
-    digest = fg.read_plan(blocked).digest
-    assert main(["apply", str(blocked), "--approve", digest]) == 3
-    limits = ["removals_per_group=none", "removal_share=none", "emptied_groups=1"]
-    assert main(["undo", str(receipt), *(word for limit in limits for word in ("--limit", limit))]) == 0
+    assert main(["apply", str(blocked)]) == 3
+    assert main(["undo", str(receipt)]) == 0
     undo = path_after("Plan", capsys.readouterr().out)
-    assert main(["apply", str(undo), "--approve", fg.read_plan(undo).digest[:12]]) == 0
+    assert main(["apply", approved(undo)]) == 0
     assert loaded.members("bw") == []
     capsys.readouterr()
-    assert main(["apply", str(plan), "--approve", str(approval)]) == 0
-    first, *_ = out = capsys.readouterr().out.splitlines()
-    assert fg.read_plan(undo).digest[:12] in first and "Nothing was sent." in first
-    assert "frgroups undo" not in "".join(out)
+    assert main(["apply", str(plan), "--approval", str(approval)]) == 3
+    captured = capsys.readouterr()
+    assert fg.read_plan(undo).digest[:12] in captured.err and "already undone" in captured.err
+    assert captured.out == ""
     loaded.delete_group("bw")
 
 
@@ -102,7 +101,7 @@ def test_blocked_plan(loaded, capsys, tmp_path):
     outputs = [captured]
     assert main(["approve", str(path), "--by", "Kari"]) == 8
     outputs.append(capsys.readouterr().err)
-    assert main(["apply", str(path), "--approve", blocked.digest]) == 3
+    assert main(["apply", str(path)]) == 3
     outputs.append(capsys.readouterr().err)
 
     for output in outputs:
@@ -136,13 +135,13 @@ def test_control_character_in_a_list(loaded, capsys, tmp_path):
 
 
 def test_also(loaded, capsys, tmp_path):
-    "The option --also adds the members of another group expression. An invalid expression causes an error."
+    "The option --also-members adds the members of another group expression. An invalid expression causes an error."
     out = tmp_path / "p.json"
     words = ["plan", "--group", "x", "--create", "X", "--out", str(out)]
 
-    assert main([*words, "--members", "VIP - VIP", "--also", "Staff"]) == 0
+    assert main([*words, "--members", "VIP - VIP", "--also-members", "Staff"]) == 0
     assert set(fg.read_plan(out).groups[0].add) == set(loaded.members("staff"))
-    assert main([*words, "--members", "VIP", "--also", "nosuch"]) == 1
+    assert main([*words, "--members", "VIP", "--also-members", "nosuch"]) == 1
 
 
 def test_list_without_known_ids(loaded, capsys, tmp_path):
@@ -214,7 +213,7 @@ def test_rejected_items_exit_with_5(loaded, capsys, tmp_path):
     assert main(["plan", "--group", "staff", "--list", str(path)]) == 0
     plan = path_after("Plan", capsys.readouterr().out)
 
-    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 5
+    assert main(["apply", approved(plan)]) == 5
     assert "typo-1" in capsys.readouterr().out
 
 
@@ -222,7 +221,7 @@ def test_apply_json(loaded, capsys, tmp_path):
     "With --json, apply prints only one JSON line with the outcome, the counts, and the receipt."
     _, plan, _ = create_plan(loaded, capsys)
 
-    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest, "--json"]) == 0
+    assert main(["apply", approved(plan), "--json"]) == 0
 
     line = json.loads(capsys.readouterr().out)
     assert (line["plan"], line["outcome"], line["exit_code"]) == (plan.name, "done", 0)
@@ -252,12 +251,12 @@ def test_apply_json_without_approval(loaded, capsys):
     "If a plan is not approved, the JSON line contains the exit code and the same message as stderr."
     _, plan, _ = create_plan(loaded, capsys)
 
-    assert main(["apply", str(plan), "--approve", "0" * 64, "--json"]) == 8
+    assert main(["apply", str(plan), "--json"]) == 8
 
     out, err = capsys.readouterr()
     line = json.loads(out)
     assert (line["outcome"], line["exit_code"], line["counts"]) == ("failed", 8, {})
-    assert "digest" in line["message"] and line["message"] in err
+    assert line["plan"] == plan.name and line["message"] in err
 
 
 def test_undo_of_a_journal(tmp_path, capsys):
@@ -309,11 +308,11 @@ def test_system_error_during_apply(loaded, capsys, monkeypatch):
 
     with monkeypatch.context() as broken:
         broken.setattr("frgroups.apply.group_reader.time.sleep", fail)
-        assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 1
+        assert main(["apply", approved(plan)]) == 1
     err = capsys.readouterr().err
     assert "Invalid argument" in err and "journal" in err
 
-    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 0
+    assert main(["apply", approved(plan)]) == 0
     loaded.delete_group("bw")
 
 
@@ -325,7 +324,7 @@ def test_a_read_back_that_disagrees_exits_with_6(loaded, capsys, tmp_path):
     assert main(["plan", "--group", "staff", "--list", str(path)]) == 0
     plan = path_after("Plan", capsys.readouterr().out)
 
-    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 6
+    assert main(["apply", approved(plan)]) == 6
 
 
 def test_no_tenant_selected(home_folder, monkeypatch, capsys):
@@ -336,7 +335,7 @@ def test_no_tenant_selected(home_folder, monkeypatch, capsys):
         '[sport_no]\ntenant_uid = "t-1"\ntoken_command = ["true"]\nbase_url = "stage"\n'
     )
 
-    assert main(["apply", "--approved"]) == 1
+    assert main(["apply", "--queue"]) == 1
     err = capsys.readouterr().err
     assert "--tenant" in err and "sport_no" in err
 
@@ -345,7 +344,7 @@ def test_no_approval_exits_with_8(loaded, capsys):
     "Passing the digest of another plan to --approve does not approve the plan."
     _, plan, _ = create_plan(loaded, capsys)
 
-    assert main(["apply", str(plan), "--approve", "0" * 64]) == 8
+    assert main(["apply", str(plan)]) == 8
 
 
 def test_drift_exits_with_4(loaded, capsys):
@@ -353,7 +352,7 @@ def test_drift_exits_with_4(loaded, capsys):
     _, plan, _ = create_plan(loaded, capsys)
     loaded.put_group("bw", "Existing group")
 
-    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 4
+    assert main(["apply", approved(plan)]) == 4
     loaded.delete_group("bw")
 
 
@@ -362,10 +361,9 @@ def test_a_locked_tenant_exits_with_7(loaded, capsys):
     from frgroups.internals.locks import tenant_lock
 
     _, path, _ = create_plan(loaded, capsys)
-    plan = fg.read_plan(path)
 
     with loaded.client() as client, tenant_lock(client.tenant_uid, client.base_url, "plan"):
-        assert main(["apply", str(path), "--approve", plan.digest]) == 7
+        assert main(["apply", approved(path)]) == 7
 
 
 def test_nothing_to_do_exits_with_0(loaded, capsys):
@@ -570,7 +568,7 @@ def test_group_limit(loaded, capsys, tmp_path):
         assert main(plan) == 0
         path = path_after("Plan", capsys.readouterr().out)
 
-        code = main(["apply", str(path), "--approve", fg.read_plan(path).digest])
+        code = main(["apply", approved(path)])
 
         assert code == expected
     err = capsys.readouterr().err
@@ -605,7 +603,7 @@ def test_rejection_next_to_the_plan(loaded, capsys):
     _, plan, _ = create_plan(loaded, capsys)
     assert main(["approve", str(plan), "--by", "Ola", "--reject", "too many"]) == 0
 
-    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 8
+    assert main(["apply", str(plan)]) == 8
     err = capsys.readouterr().err
     assert "Ola" in err and "too many" in err
 
@@ -613,7 +611,7 @@ def test_rejection_next_to_the_plan(loaded, capsys):
 def test_second_apply(loaded, capsys):
     "Applying the same plan again sends no changes and prints the receipt of the first run."
     _, plan, _ = create_plan(loaded, capsys)
-    words = ["apply", str(plan), "--approve", fg.read_plan(plan).digest]
+    words = ["apply", approved(plan)]
     assert main(words) == 0
     receipt = path_after("Receipt", capsys.readouterr().out)
     loaded.remove_members("bw", loaded.members("bw"))
@@ -655,7 +653,7 @@ def test_control_characters_in_a_group_name(environment, capsys, tmp_path):
     assert main(["approve", str(tmp_path / "odd.json"), "--by", "Kari"]) == 0
     environment.put_customers(others := [f"other-{n}" for n in range(10)])
     environment.add_members("odd", others)
-    assert main(["apply", str(tmp_path / "odd.json"), "--approve", str(tmp_path / "odd.approval.json")]) == 4
+    assert main(["apply", str(tmp_path / "odd.json")]) == 4
     environment.delete_group("odd")
 
     out, err = capsys.readouterr()
@@ -669,7 +667,7 @@ def test_control_characters_in_a_reviewer_name(loaded, capsys, tmp_path):
     plan = fg.read_plan(tmp_path / "p.json")
     approval = fg.approve_plan(plan, tmp_path / "p.approval.json", by="Kari\x1b[2K\u202e")
     capsys.readouterr()
-    assert main(["apply", str(tmp_path / "p.json"), "--approve", str(approval)]) == 0
+    assert main(["apply", str(tmp_path / "p.json"), "--approval", str(approval)]) == 0
     receipt = path_after("Receipt", capsys.readouterr().out)
 
     assert main(["show", str(receipt)]) == 0

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import frgroups as fg
 from frgroups.cli import output
 from frgroups.cli.main import main
+from tests.approvals import approved
 
 CLI = Path(fg.__file__).parent / "cli"
 NAMES = ["[/vip]", "[bold]x", ":smile:", "$x$", "esc\x1b[2K\u202ex"]
@@ -121,7 +122,7 @@ def test_names_from_plan_to_undo(tenant, run, stream, tmp_path, position):
     outputs = [run("plan", "--group", group, "--members", "'all'", "--out", plan_file)]
     outputs.append(run("show", plan_file))
     outputs.append(run("approve", plan_file, "--by", "Kari"))
-    outputs.append(run("apply", plan_file, "--approve", tmp_path / "p.approval.json"))
+    outputs.append(run("apply", plan_file))
     receipt = path_after("Receipt", outputs[-1][1])
     outputs.append(run("show", receipt))
     outputs.append(run("undo", receipt, "--limit", "removal_share=none"))
@@ -140,7 +141,7 @@ def test_names_in_errors(tenant, run, stream, tmp_path):
     run("plan", "--group", "g4", "--members", "'all'", "--out", tmp_path / "p.json")
     tenant.remove_members("g4", [f"c-{n}" for n in range(8)])
 
-    code, _, captured = run("apply", tmp_path / "p.json", "--approve", fg.read_plan(tmp_path / "p.json").digest)
+    code, _, captured = run("apply", approved(tmp_path / "p.json"))
 
     assert code == 4 and visible(NAMES[4]) in captured.err
 

@@ -26,7 +26,9 @@ FEW = settings(deadline=None, max_examples=15)
 GROUPS = ["0150", "b", "c", "Ålesund"]
 NOON = datetime(2026, 11, 3, 12, tzinfo=UTC)
 HOST = "https://api.example"
-OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
+OPEN = fg.Limits(
+    removals_per_group=None, removal_share=None, removals_total=None, removal_share_total=None, emptied_groups=None
+)
 weeks_of = st.lists(
     st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("pqrst")), max_size=12), min_size=1, max_size=5
 )

@@ -14,7 +14,7 @@ from platformdirs.windows import Windows
 
 from frgroups.errors import InputError
 from frgroups.internals.atomic_files import atomic_write, ensure_private_dir, write_text
-from frgroups.internals.paths import data_subdir, home, resolve_folder, tenant_folder
+from frgroups.internals.paths import data_subdir, home, parse_tenant_folder, resolve_folder, tenant_folder
 
 
 @pytest.fixture
@@ -151,16 +151,18 @@ def test_tenant_folder(first, second):
     folder = tenant_folder(first, "https://api.example:8443/v1")
 
     assert folder not in (".", "..")
-    assert not {"/", "\\", ":", "\0"} & set(folder)
+    assert not {"/", "\\", ":", "%", "\0"} & set(folder)
     assert (folder == tenant_folder(second, "https://api.example:8443/v1")) == (first == second)
 
 
 def test_tenant_folder_of_different_hosts():
     "The folder name of a tenant is different for each host and port, and for snapshots without a host."
-    hosts = ["https://api.example", "https://stage.example", "http://127.0.0.1:8001", "http://127.0.0.1:8002", None]
+    hosts = ["api.example", "stage.example", "a:1", "a_1", "a=3A1", "[::1]:80", "127.0.0.1:8001", "127.0.0.1:8002"]
+    urls = [None, *(f"http://{host}/v1" for host in hosts)]
 
-    assert len({tenant_folder("t-1", host) for host in hosts}) == 5
+    assert len({tenant_folder("t-1", url) for url in urls}) == len(urls)
     assert tenant_folder("t-1", None) == "t-1@tables"
+    assert [parse_tenant_folder(tenant_folder("t_=%:1", url)) for url in urls[1:]] == [("t_=%:1", h) for h in hosts]
 
 
 @pytest.mark.parametrize("path", ["", " "])

@@ -18,7 +18,9 @@ from frgroups.review.page import review_html
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 few = settings(max_examples=60)
-WIDE = Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
+WIDE = Limits(
+    removals_per_group=None, removal_share=None, removals_total=None, removal_share_total=None, emptied_groups=None
+)
 CUSTOMERS = [f"c{n}" for n in range(6)]
 worlds = st.fixed_dictionaries({uid: st.sets(st.sampled_from(CUSTOMERS)) for uid in ("a", "b", "c")})
 wishes = st.dictionaries(st.sampled_from(["a", "b", "c", "new"]), st.sets(st.sampled_from([*CUSTOMERS, "x1"])))
@@ -320,3 +322,80 @@ def test_apply_protected_group():
             fg.apply_plan(client, plan, approval=plan.digest, progress=False)
 
     assert "additions_per_group" in {finding.rule for finding in caught.value.findings}
+
+
+# Consent
+
+
+def consents_of(*rows):
+    """Return a table of consents with the columns customer, name, status, and day."""
+    table = pd.DataFrame(rows, columns=["customer_uid", "name", "status", "created_at"])
+    return table.assign(
+        consent_uid=table["name"].str.lower(), created_at=pd.to_datetime("2026-11-" + table["created_at"], utc=True)
+    )
+
+
+def snapshot_with_consents(consents):
+    """Return a snapshot with an empty group and a group of six customers."""
+    memberships = pd.DataFrame({"customer_group_uid": ["b"] * 6, "customer_uid": CUSTOMERS})
+    return snapshot_from_frames(
+        memberships,
+        pd.DataFrame({"customer_group_uid": ["a", "b"], "name": ["A", "B"]}),
+        consents=consents,
+        tenant_uid="t-1",
+        taken_at=datetime.now(UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    ("register", "n"),
+    [
+        ({"channel": ["email"]}, 2),
+        ({"channel": ["mobile"]}, 1),
+        ({"channel": ["email|mobile"]}, 3),
+        ({"purpose": ["Weekly newsletter"]}, 2),
+        ({"purpose": ["Nyhetsbrev"]}, 2),
+        ({"purpose": ["SMS before the sale"]}, 1),
+        ({"purpose": ["newsletter"], "channel": ["mobile"]}, 1),
+        ({"purpose": ["employees"]}, 0),
+        ({"owner": ["HR"]}, 0),
+    ],
+)
+def test_withdrawn_consent(register, n):
+    "Customers who would join a mailing group although they have withdrawn the consent for its channel are a finding."
+    consents = consents_of(
+        ("c0", "Newsletter", True, "01"),
+        ("c1", "Newsletter", False, "01"),
+        ("c2", "Newsletter", True, "01"),
+        ("c2", "Newsletter", False, "02"),
+        ("c3", "Newsletter", False, "01"),
+        ("c3", "Newsletter", True, "02"),
+        ("c4", "SMS", False, "01"),
+    )
+    table = register_of(group=["a"], **register)
+
+    plan = plan_memberships(snapshot_with_consents(consents), {"a": [*CUSTOMERS, "x1"]}, register=table)
+
+    assert counts_of(plan, "withdrawn_consent") == ({"a": n} if n else {})
+    assert not any(finding.blocking for finding in plan.findings if finding.rule == "withdrawn_consent")
+
+
+@pytest.mark.parametrize(("name", "n"), [("Marketing", 1), ("SMS", 0)])
+def test_general_consent(name, n):
+    "If no consent mentions the channel, consents that mention no channel are used, but not those of other channels."
+    snapshot = snapshot_with_consents(consents_of(("c0", name, False, "01"), ("c1", name, True, "01")))
+
+    plan = plan_memberships(snapshot, {"a": CUSTOMERS}, register=register_of(group=["a"], channel=["email"]))
+
+    assert counts_of(plan, "withdrawn_consent") == ({"a": n} if n else {})
+
+
+def test_withdrawn_consent_of_leaving_customers():
+    "Customers who leave a mailing group, and plans without a register, do not result in the finding."
+    snapshot = snapshot_with_consents(consents_of(*[(uid, "Newsletter", False, "01") for uid in CUSTOMERS]))
+    register = register_of(group=["b"], channel=["email"])
+
+    removal = plan_memberships(snapshot, {"b": CUSTOMERS[:2]}, mode="remove", register=register)
+
+    assert counts_of(removal, "withdrawn_consent") == {}
+    assert counts_of(plan_memberships(snapshot, {"a": CUSTOMERS}), "withdrawn_consent") == {}

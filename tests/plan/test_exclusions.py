@@ -332,3 +332,50 @@ def test_doctor_suppression_list(loaded, capsys):
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
     assert "1 customer" in out and str(path) in out
+
+
+@pytest.mark.parametrize(
+    ("protect", "n", "listed"),
+    [
+        ([], 0, ()),
+        (["c-1"], 0, ()),
+        (["C-1"], 1, ("C-1",)),
+        (["c-1", " c-1", "c-1 "], 2, ()),
+        ([f"x-{number}" for number in range(9)], 9, ("x-0", "x-4", "...")),
+        (["ola@example.com", "Ola Nordmann"], 2, ()),
+    ],
+)
+def test_unknown_protected(protect, n, listed):
+    "Protected uids that are not in the snapshot are a finding, which contains no values that might be personal data."
+    plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": ["c-7"]}, protect=protect)
+
+    findings = [finding for finding in plan.findings if finding.rule == "unknown_protected"]
+    assert [(finding.n, finding.blocking) for finding in findings] == ([(n, False)] if n else [])
+    for finding in findings:
+        assert all(part in finding.message for part in listed)
+        assert "ola" not in finding.message.casefold() and "x-5" not in finding.message
+
+
+def test_unknown_protected_option(tmp_path, capsys):
+    "The options --protect and --protect-list report uids that are not in the snapshot."
+    fg.save_snapshot(fg.sample_snapshot())
+    path = tmp_path / "protected.csv"
+    path.write_text("customer_uid\nc-1\nC-2\n")
+    out = tmp_path / "p.json"
+    options = [
+        "--group",
+        "vip",
+        "--members",
+        "staff",
+        "--protect",
+        "C-1",
+        "--protect-list",
+        str(path),
+        "--tenant",
+        "t-1",
+    ]
+
+    assert main(["plan", *options, "--out", str(out)]) in (0, 3)
+
+    [finding] = [finding for finding in fg.read_plan(out).findings if finding.rule == "unknown_protected"]
+    assert finding.n == 2 and "C-1" in finding.message and "C-2" in finding.message

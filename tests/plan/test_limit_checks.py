@@ -17,6 +17,7 @@ ALWAYS = {
     "removals_per_group",
     "additions_per_group",
     "removals_total",
+    "removal_share_total",
     "additions_total",
     "emptied_groups",
     "snapshot_max_age",

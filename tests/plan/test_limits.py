@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 from frgroups.cli.types import parse_limit
 from frgroups.errors import InputError
 from frgroups.plan.finding import Finding
+from frgroups.plan.limit_comparisons import GroupCounts, limit_violations
 from frgroups.plan.limit_overrides import limit_options, relaxed_limits
-from frgroups.plan.limits import GroupCounts, Limits, limit_violations
+from frgroups.plan.limits import AGE_LIMITS, LIMIT_NAMES, SHARE_LIMITS, Limits
 
 NO_LIMITS = Limits(
     removals_per_group=None,
     removal_share=None,
     removal_floor=None,
     removals_total=None,
+    removal_share_total=None,
+    removal_floor_total=None,
     emptied_groups=None,
     additions_per_group=None,
     additions_total=None,
@@ -46,6 +49,8 @@ def test_defaults():
         "removal_share": 0.10,
         "removal_floor": 2,
         "removals_total": 500,
+        "removal_share_total": 0.25,
+        "removal_floor_total": 20,
         "emptied_groups": 0,
         "additions_per_group": 1000,
         "additions_total": 5000,
@@ -88,7 +93,7 @@ def test_removal_limit_boundary(removes, rules):
 def test_removal_finding():
     "A finding about an exceeded limit contains the group, the numbers, the limit, and the values that allow it."
     [finding] = limit_violations(
-        Limits(removals_total=None), [group(baseline=250, removes=90)], snapshot_age=timedelta(0)
+        Limits(removal_share_total=None), [group(baseline=250, removes=90)], snapshot_age=timedelta(0)
     )
 
     assert finding.blocking
@@ -97,10 +102,57 @@ def test_removal_finding():
         part in finding.message for part in ("Group g", "90 of 250 customers (36%)", "limit for this group is 25")
     )
     assert str(finding).startswith("BLOCKED: ")
-    [almost_all] = limit_violations(Limits(), [group(baseline=250, removes=249)], snapshot_age=timedelta(0))
+    limits = Limits(removal_share_total=None)
+    [almost_all] = limit_violations(limits, [group(baseline=250, removes=249)], snapshot_age=timedelta(0))
     assert "249 of 250 customers (99.6%)" in str(almost_all)
-    relaxed = eval(repr(relaxed_limits([finding], Limits(removals_total=None))), {"Limits": Limits})
+    relaxed = eval(repr(relaxed_limits([finding], limits)), {"Limits": Limits})
     assert exceeded_rules(relaxed, group(baseline=250, removes=90)) == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "n_memberships", "expected"),
+    [
+        (Limits(), 300, 75),
+        (Limits(), 12, 20),
+        (Limits(removal_floor_total=None), 12, 3),
+        (Limits(removal_floor_total=0), 12, 3),
+        (Limits(removal_share_total=None), 300, None),
+        (Limits(removal_share_total=None, removal_floor_total=0), 300, None),
+        (Limits(removal_share_total=0), 300, 0),
+        (Limits(removal_share_total=0, removal_floor_total=50), 300, 0),
+        (Limits(removal_share_total=1), 300, 300),
+        (Limits(removal_share_total=0.29, removal_floor_total=0), 100, 29),
+    ],
+)
+def test_total_removals_allowed(limits, n_memberships, expected):
+    "The maximum is max(removal_floor_total, removal_share_total x memberships). A share of 0 allows no removal."
+    assert limits.total_removals_allowed(n_memberships) == expected
+
+
+@pytest.mark.parametrize(
+    ("n_groups", "baseline", "removes", "is_blocked"),
+    [
+        (100, 3, 2, True),
+        (100, 4, 1, False),
+        (99, 4, 1, False),
+        (10, 2, 2, False),
+        (11, 2, 2, True),
+        (1, 40, 21, True),
+    ],
+)
+def test_removal_share_total(n_groups, baseline, removes, is_blocked):
+    "A plan is blocked if it removes more than 25% of all memberships and more than 20 customers."
+    limits = Limits(removal_share=None, emptied_groups=None)
+    groups = [group(uid=f"g{number}", baseline=baseline, removes=removes) for number in range(n_groups)]
+
+    assert exceeded_rules(limits, *groups) == ["removal_share_total"] * is_blocked
+
+
+def test_removal_share_total_of_group():
+    "The limits of a single group do not change the limit for all groups together."
+    own = {"g*": Limits(removal_share_total=None, removal_share=None, emptied_groups=1)}
+
+    assert exceeded_rules(Limits(per_group=own), group(baseline=40, removes=30)) == ["removal_share_total"]
 
 
 def test_addition_limits():
@@ -186,6 +238,10 @@ def test_snapshot_max_age():
         {"removal_share": 10},
         {"removal_share": -0.1},
         {"drift_share": float("nan")},
+        {"removal_share_total": 25},
+        {"removal_share_total": True},
+        {"removal_floor_total": -1},
+        {"removal_floor_total": 2.5},
         {"snapshot_max_age": "soon"},
         {"snapshot_max_age": "-1h"},
         {"snapshot_max_age": "24"},
@@ -235,6 +291,8 @@ some_limits = st.builds(
     removal_floor=counts,
     removals_per_day=counts,
     removals_total=counts,
+    removal_share_total=shares,
+    removal_floor_total=counts,
     emptied_groups=counts,
     additions_per_group=counts,
     additions_total=counts,
@@ -280,6 +338,9 @@ def test_violations_are_complete(limits, groups):
         exceeds(counts.adds, limits.additions_per_group) for counts in groups
     )
     assert ("removals_total" in rules) == exceeds(sum(counts.removes for counts in groups), limits.removals_total)
+    total = sum(counts.removes for counts in groups)
+    allowed = limits.total_removals_allowed(sum(counts.baseline for counts in groups))
+    assert ("removal_share_total" in rules) == exceeds(total, allowed)
     assert ("additions_total" in rules) == exceeds(sum(counts.adds for counts in groups), limits.additions_total)
     emptied = sum(counts.baseline > 0 and counts.baseline + counts.adds - counts.removes == 0 for counts in groups)
     assert ("emptied_groups" in rules) == exceeds(emptied, limits.emptied_groups)
@@ -288,15 +349,14 @@ def test_violations_are_complete(limits, groups):
 @given(limits=some_limits, groups=some_groups(), data=st.data())
 def test_stricter_limit(limits, groups, data):
     "A lower limit never allows more changes than a higher limit."
-    names = [name for name in limits.to_dict() if name not in ("per_group", "snapshot_max_age", "plan_max_age")]
+    names = [name for name in LIMIT_NAMES if name not in AGE_LIMITS]
     name = data.draw(st.sampled_from(names))
     old = getattr(limits, name)
-    stricter = 0 if old is None else data.draw(st.floats(0, old) if name.endswith("share") else st.integers(0, old))
+    stricter = 0 if old is None else data.draw(st.floats(0, old) if name in SHARE_LIMITS else st.integers(0, old))
 
-    values = limits.to_dict() | {name: stricter}
-    values["per_group"] = {}
+    strict_limits = replace(limits, per_group={}, **{name: stricter})
 
-    assert set(exceeded_rules(limits, *groups)) <= set(exceeded_rules(Limits(**values), *groups))
+    assert set(exceeded_rules(limits, *groups)) <= set(exceeded_rules(strict_limits, *groups))
 
 
 @given(groups=some_groups())

@@ -24,6 +24,8 @@ of_group = {
 }
 of_plan = {
     "removals_total": numbers,
+    "removal_share_total": shares,
+    "removal_floor_total": numbers,
     "additions_total": numbers,
     "snapshot_max_age": st.sampled_from([None, "6h", "30min"]),
     "plan_max_age": st.sampled_from([None, "7d"]),

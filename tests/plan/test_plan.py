@@ -17,6 +17,7 @@ from frgroups.internals.checksummed_json import canonical_json, read_checksummed
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits
+from frgroups.plan.modes import MODE_TEXTS
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import plan_to_dict, read_plan
 from frgroups.plan.planner import plan_memberships
@@ -357,7 +358,7 @@ def test_table_of_empty_plan():
     assert list(empty.table().columns) == list(sample_plan().table().columns)
     assert list(empty.table().dtypes) == list(sample_plan().table().dtypes)
     assert empty.payloads() == empty.requests() == []
-    assert empty.summary().count("\n") == 0 and "t-1" in empty.summary()
+    assert empty.summary().count("\n") == 1 and "t-1" in empty.summary()
 
 
 def test_payloads():
@@ -423,6 +424,7 @@ def test_summary():
         "2 customers join the new group Black Week (0 -> 2 members).",
         "2 customers join Staff (1 -> 3 members).",
         "1 customer joins VIP and 2 leave (4 -> 3 members).",
+        MODE_TEXTS["mirror"],
         *(finding.message for finding in sample_plan().findings),
         "The plan is for t-1 at https://api.example.",
         str(sample_plan().request_estimate),
@@ -619,7 +621,7 @@ def test_findings_of_empty_plan():
     plan_with_note = replace(plan, notes=(Finding("unverifiable", "VIP could not be verified.", False, "vip"),))
 
     assert plan_with_note.is_empty
-    assert plan_with_note.summary().splitlines()[1:] == ["VIP could not be verified."]
+    assert plan_with_note.summary().splitlines()[-1] == "VIP could not be verified."
 
 
 @pytest.mark.parametrize("name", ["a\0b.json", "a\ud83d.json"])

@@ -544,7 +544,7 @@ def test_renamed_mode(old, new):
 
 def test_unknown_mode():
     "The error for an unknown mode contains the valid modes."
-    with pytest.raises(InputError, match=r"`mode`.*'add', 'keep_only', or 'mirror'"):
+    with pytest.raises(InputError, match=r"`mode`.*'add', 'remove', 'keep_only', or 'mirror'"):
         plan_memberships(sample_snapshot(), {}, mode="replace")
 
 

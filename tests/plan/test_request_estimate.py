@@ -1,14 +1,14 @@
 """Tests for request estimates, which are compared with the requests that `apply_plan` sends."""
 
-from dataclasses import replace
-
 import pytest
 
 import frgroups as fg
 from frgroups.plan.request_estimate import RequestEstimate
 
 CUSTOMERS = [f"c{n:04d}" for n in range(1300)]
-NO_REMOVAL_LIMITS = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
+NO_REMOVAL_LIMITS = fg.Limits(
+    removals_per_group=None, removal_share=None, removals_total=None, removal_share_total=None, emptied_groups=None
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +41,18 @@ def test_number_of_requests(tenant):
     assert plan.request_estimate.n_between > 0
 
 
-def test_replaced_group_is_read(tenant):
-    "A group whose members are all replaced is read before the removals, unless the limits allow emptied groups."
+def test_mirrored_group_is_read(tenant):
+    "A group with additions and removals is read between them, whatever the limits are."
     with tenant.client(writable=True) as client:
         snapshot = fg.load_snapshot(client, False)
         wanted = {"vip": sorted(set(CUSTOMERS) - set(snapshot["vip"]))}
-        unlimited_plan, plan = (
-            fg.plan_memberships(
-                snapshot, wanted, mode="mirror", limits=replace(NO_REMOVAL_LIMITS, emptied_groups=allowed)
-            )
-            for allowed in (None, 0)
-        )
+        plan = fg.plan_memberships(snapshot, wanted, mode="mirror", limits=NO_REMOVAL_LIMITS)
         tenant.clear_requests()
 
         assert fg.apply_plan(client, plan, approval=plan.digest).ok
 
     assert plan.request_estimate.n_requests == len(tenant.requests())
-    assert unlimited_plan.request_estimate.n_between == 0 < plan.request_estimate.n_between
+    assert plan.request_estimate.n_between > 0
 
 
 def test_search_writes(tenant):
@@ -101,7 +96,7 @@ def test_selection_and_empty_plan():
     snapshot = fg.sample_snapshot()
     plan = fg.plan_memberships(snapshot, {"vip": ["c-7"], "staff": ["c-8"]})
 
-    assert plan.request_estimate.n_requests == 6 and plan.select(["vip"]).request_estimate.n_requests == 3
+    assert plan.request_estimate.n_requests == 7 and plan.select(["vip"]).request_estimate.n_requests == 4
     assert plan.select([]).request_estimate == RequestEstimate(0, 0, 0, 0, 0.0)
 
 
@@ -122,4 +117,4 @@ def test_seconds():
 
     pages = estimate.n_before + estimate.n_after
     assert estimate.n_write == 50
-    assert estimate.seconds == pytest.approx(50 * 0.2 + 2 * 0.2 + (pages - 2) / 20)
+    assert estimate.seconds == pytest.approx(50 * 0.2 + 3 * 0.2 + (pages - 3) / 20)

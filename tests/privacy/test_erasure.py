@@ -34,9 +34,12 @@ from frgroups.internals.locks import load_lock, tenant_lock
 from frgroups.privacy import rewriters
 from frgroups.privacy.list_rows import remove_list_rows
 from frgroups.privacy.text_search import Subject, compile_word_pattern, count_in_body
+from frgroups.review.decision_record import changes_key
 from frgroups.store.manifest import list_stored_snapshots
 
-OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
+OPEN = fg.Limits(
+    removals_per_group=None, removal_share=None, removals_total=None, removal_share_total=None, emptied_groups=None
+)
 HOST = "https://api.example"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 COLUMNS = {"kind": "str", "path": "str", "tenant_uid": "str", "action": "str", "n": "int64", "note": "str"}
@@ -576,9 +579,35 @@ def test_reason_of_rejection(home_folder):
     plan = fg.plan_memberships(snapshot_of({"all": ["c-2"], "vip": []}), {"vip": ["c-2"]})
     path = fg.approve_plan(plan, home_folder / "plans" / "a.json", by="Kari", reject="first ask c-1")
 
-    assert actions_of(fg.erase_customer("c-1")) == [("approval", "rewritten")]
+    assert actions_of(fg.erase_customer("c-1")) == [("approval", "rewritten"), ("decision", "rewritten")]
 
+    [record] = (home_folder / "decisions").glob("*.json")
     assert json.loads(path.read_text())["content"]["reason"] == "first ask (erased-1)"
+    assert json.loads(record.read_text())["content"]["entries"][0]["reason"] == "first ask (erased-1)"
+    assert len(fg.withdraw_rejection(replace(plan, path=path), by="Kari")) == 1
+
+
+@pytest.mark.parametrize("recorded", ["in the record", "only in a file"])
+def test_rejection_of_erased_customer(home_folder, monkeypatch, tmp_path, recorded):
+    "A rejection of a plan with an erased customer still blocks the other changes, and the record has no old hash."
+    snapshot = snapshot_of({"all": ["c-1", "c-2", "c-3"], "vip": []})
+    limits = fg.Limits(snapshot_max_age=None)
+    plan, rest = (fg.plan_memberships(snapshot, {"vip": u}, limits=limits) for u in (["c-1", "c-2"], ["c-2"]))
+    path = plan.save(home_folder / "plans" / "a.plan.json")
+    with monkeypatch.context() as patch:
+        if recorded == "only in a file":
+            patch.setenv("FRGROUPS_HOME", str(tmp_path))
+        fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Kari", reject="too early")
+
+    table = fg.erase_customer("c-1")
+
+    assert ("decision", "rewritten") in actions_of(table) and not path.exists()
+    [record] = (home_folder / "decisions").glob("*.json")
+    assert not {plan.digest, changes_key(plan)} & set(re.findall(r"[0-9a-f]{64}", record.read_text()))
+    with pytest.raises(NotApprovedError, match=r"Kari .*too early"):
+        fg.approve_plan(rest, tmp_path / "ok.json", by="Ola")
+    assert len(fg.withdraw_rejection(rest, by="Kari")) == 1
+    assert len(fg.erase_customer("c-1")) == 0
 
 
 def test_purpose(home_folder):

@@ -27,6 +27,18 @@ def other(plan):
     return plan_memberships(sample_snapshot(), {"vip": ["c-8"]}, limits=plan.limits)
 
 
+@pytest.fixture
+def reject_elsewhere(monkeypatch, tmp_path_factory):
+    """Return a function that rejects a plan with another data folder, as a reviewer on another machine does."""
+
+    def reject(plan, path, **arguments):
+        with monkeypatch.context() as patch:
+            patch.setenv("FRGROUPS_HOME", str(tmp_path_factory.mktemp("reviewer")))
+            return approve_plan(plan, path, **arguments)
+
+    return reject
+
+
 def test_file(plan, tmp_path):
     "An approval file contains the reviewer and the time, and only the file's owner can read the file."
     path = approve_plan(plan, tmp_path / "ok.json", by=" Kari ")
@@ -98,11 +110,11 @@ def test_rejection(plan, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["no.json", "abc.rejected.approval (1).json", "nei takk", "x.approval.json"])
-def test_renamed_rejection(plan, tmp_path, name):
+def test_renamed_rejection(plan, tmp_path, reject_elsewhere, name):
     "A rejection file from the review page is found under any file name, next to the plan or the approval file."
     saved = read_plan(plan.save(tmp_path / "p.json"))
     yes = approve_plan(plan, tmp_path / "yes.json", by="Kari")
-    content = read_checksummed(approve_plan(plan, tmp_path / "made.json", by="Ola", reject="not now"), "approval")
+    content = read_checksummed(reject_elsewhere(plan, tmp_path / "made.json", by="Ola", reject="not now"), "approval")
     (tmp_path / "made.json").unlink()
     write_checksummed(tmp_path / name, "approval", content | {"from": "page"})
 
@@ -112,16 +124,16 @@ def test_renamed_rejection(plan, tmp_path, name):
 
 
 @pytest.mark.parametrize("spoil", [lambda text: text[:60], lambda text: text.replace("not now", "never")])
-def test_corrupt_rejection(plan, other, tmp_path, spoil):
+def test_corrupt_rejection(plan, other, tmp_path, reject_elsewhere, spoil):
     "A corrupt rejection blocks its plan. A corrupt rejection of another plan is ignored."
     saved = read_plan(plan.save(tmp_path / "p.json"))
-    no = approve_plan(plan, tmp_path / "no.rejected.approval.json", by="Ola", reject="not now")
+    no = reject_elsewhere(plan, tmp_path / "no.rejected.approval.json", by="Ola", reject="not now")
     no.write_text(spoil(no.read_text()))
 
     with pytest.raises(NotApprovedError, match=f"{re.escape(no.name)}.*{plan.digest[:12]}"):
         check_approval(saved, plan.digest)
 
-    other_rejection = approve_plan(other, tmp_path / "other.approval.json", by="Ola", reject="not now")
+    other_rejection = reject_elsewhere(other, tmp_path / "other.approval.json", by="Ola", reject="not now")
     no.write_text(other_rejection.read_text().replace("not now", "never"))
     other_rejection.unlink()
     assert check_approval(saved, plan.digest).how == "digest"
@@ -171,9 +183,9 @@ def test_empty_name(plan, tmp_path, by):
         approve_plan(plan, tmp_path / "ok.json", by=by)
 
 
-def test_altered_decision(plan, tmp_path):
+def test_altered_decision(plan, tmp_path, reject_elsewhere):
     "A rejection file that was edited to become an approval raises CorruptFileError."
-    path = approve_plan(plan, tmp_path / "no.json", by="Kari", reject="no")
+    path = reject_elsewhere(plan, tmp_path / "no.json", by="Kari", reject="no")
     path.write_text(path.read_text().replace('"rejected"', '"approved"'))
 
     with pytest.raises(CorruptFileError, match=r"no\.json"):
@@ -251,7 +263,8 @@ def test_no_customer_uids(plan, tmp_path):
     "An approval file contains no customer uid."
     text = approve_plan(plan, tmp_path / "ok.json", by="Kari").read_text()
 
-    assert set(json.loads(text)["content"]) == {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
+    fields = {"digest", "changes", "planned_at", "decision", "reason", "by", "at", "until"}
+    assert set(json.loads(text)["content"]) == fields
     assert not re.search(r"\bc-\d", text)
 
 

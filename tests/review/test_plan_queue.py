@@ -1,4 +1,4 @@
-"""Tests for the plan queue and `frgroups apply --approved`."""
+"""Tests for the plan queue and `frgroups apply --queue`."""
 
 import contextlib
 import json
@@ -20,8 +20,10 @@ import frgroups as fg
 from frgroups.apply import executor as applying
 from frgroups.apply.sender import Sender
 from frgroups.cli.main import main
-from frgroups.review.plan_queue import queue_folder, queued_plans
+from frgroups.review.plan_folders import queue_folder
+from frgroups.review.plan_queue import queued_plans
 from frgroups.sandbox.faults import Fault
+from tests.approvals import approved
 
 
 @pytest.fixture
@@ -63,13 +65,13 @@ def test_queue_states(tenant, capsys):
     assert files(tenant, "pending") == [] and len(files(tenant, "approved")) == 3
     capsys.readouterr()
 
-    code = main(["apply", "--approved", "--json"])
+    code = main(["apply", "--queue", "--json"])
 
     [line] = lines(capsys)
     assert code == 0 and line["outcome"] == "done" and line["counts"] == {"verified": len(tenant.members("one"))}
     assert fg.read_receipt(line["receipt"]).ok
     assert files(tenant, "approved") == [] and len(files(tenant, "done")) == 3
-    assert main(["apply", "--approved", "--json"]) == 0
+    assert main(["apply", "--queue", "--json"]) == 0
     assert lines(capsys) == []
 
 
@@ -77,13 +79,13 @@ def test_complete_plan_without_approval(tenant, capsys):
     "If a plan without an approval file was already applied, the plan is moved to done and no request is sent."
     path = queued(tenant, "one")
     assert main(["approve", str(path), "--by", "Kari"]) == 0
-    assert main(["apply", "--approved"]) == 0
+    assert main(["apply", "--queue"]) == 0
     done, approved = (queue_folder(tenant.tenant_uid, tenant.base_url, state) for state in ("done", "approved"))
     shutil.move(done / path.name, approved)
     tenant.clear_requests()
     capsys.readouterr()
 
-    assert main(["apply", "--approved", "--json"]) == 0
+    assert main(["apply", "--queue", "--json"]) == 0
 
     assert [line["outcome"] for line in lines(capsys)] == ["done"] and path.name in files(tenant, "done")
     assert tenant.requests() == []
@@ -96,7 +98,7 @@ def test_late_rejection(tenant, tmp_path, capsys):
     again = replace(first, planned_at=first.planned_at + timedelta(seconds=2)).save(path.with_name("2.plan.json"))
     assert main(["approve", str(path), "--by", "Kari"]) == 0
     tenant.misbehave(Fault("status", method="POST", times=None, status=403))
-    assert main(["apply", "--approved"]) == 1
+    assert main(["apply", "--queue"]) == 1
     tenant.misbehave()
     approved = queue_folder(tenant.tenant_uid, tenant.base_url, "approved")
     with tenant.client(writable=True) as client:
@@ -104,7 +106,7 @@ def test_late_rejection(tenant, tmp_path, capsys):
     fg.approve_plan(fg.read_plan(again), approved / "no.approval.json", by="Ola", reject="not again")
     capsys.readouterr()
 
-    code = main(["apply", "--approved", "--json"])
+    code = main(["apply", "--queue", "--json"])
 
     assert code == 8 and [line["outcome"] for line in lines(capsys)] == ["done", "stopped"]
     assert path.name in files(tenant, "done") and "no.approval.json" in files(tenant, "stopped")
@@ -118,7 +120,7 @@ def test_renamed_plan(tenant, capsys):
     assert main(["approve", str(renamed), "--by", "Kari"]) == 0
     capsys.readouterr()
 
-    assert main(["apply", "--approved", "--json"]) == 0
+    assert main(["apply", "--queue", "--json"]) == 0
 
     assert [(line["plan"], line["outcome"]) for line in lines(capsys)] == [(renamed.name, "done")]
     assert files(tenant, "done") == ["one (1).approval.json", "one (1).json"]
@@ -161,7 +163,7 @@ def test_unreadable_folder(tenant, tmp_path, capsys, monkeypatch, state):
     queue_folder(tenant.tenant_uid, tenant.base_url, state).chmod(0o300)
 
     with unprivileged_user():
-        code = main(["apply", "--approved"])
+        code = main(["apply", "--queue"])
 
     assert code == 1 and "queue/" in capsys.readouterr().err
     assert "one" not in tenant.groups()
@@ -173,7 +175,7 @@ def test_unapproved_plan(tenant, capsys):
     queued(tenant, "one")
     capsys.readouterr()
 
-    assert main(["apply", "--approved", "--json"]) == 0
+    assert main(["apply", "--queue", "--json"]) == 0
 
     [line] = lines(capsys)
     assert line["outcome"] == "pending" and "one" not in tenant.groups()
@@ -188,8 +190,8 @@ def test_approval_in_approved_folder(tenant, tmp_path, capsys):
     shutil.move(approval, folder)
 
     plans = list(queued_plans(tenant.tenant_uid, tenant.base_url))
-    assert [plan.path for plan in plans if plan.decision_file] == [path]
-    assert main(["apply", "--approved"]) == 0
+    assert [plan.path for plan in plans if plan.approval] == [path]
+    assert main(["apply", "--queue"]) == 0
 
     assert "one" in tenant.groups() and "two" not in tenant.groups()
     assert other.exists() and not path.exists()
@@ -203,7 +205,7 @@ def test_refused_plan(tenant, capsys):
     tenant.put_group("one", "Created by another user")
     capsys.readouterr()
 
-    code = main(["apply", "--approved", "--json"])
+    code = main(["apply", "--queue", "--json"])
 
     outcomes = {line["plan"]: line for line in lines(capsys)}
     assert code == 4 and outcomes[first.name]["outcome"] == "stopped" and "one" in outcomes[first.name]["message"]
@@ -214,20 +216,20 @@ def test_refused_plan(tenant, capsys):
 def test_rejected_plan(tenant, capsys):
     "A rejected plan is moved to the folder stopped, even if the plan also has an approval."
     path = queued(tenant, "one")
-    assert main(["approve", str(path), "--by", "Ola", "--reject", "not now"]) == 0
     fg.approve_plan(
         fg.read_plan(path),
         queue_folder(tenant.tenant_uid, tenant.base_url, "approved") / "x.approval.json",
         by="Kari",
     )
+    assert main(["approve", str(path), "--by", "Ola", "--reject", "not now"]) == 0
     capsys.readouterr()
 
-    code = main(["apply", "--approved", "--json"])
+    code = main(["apply", "--queue", "--json"])
 
     [line] = lines(capsys)
     assert code == 8 and line["outcome"] == "stopped" and "Ola" in line["message"]
     assert "one" not in tenant.groups() and path.name in files(tenant, "stopped")
-    assert main(["apply", "--approved", "--json"]) == 0 and lines(capsys) == []
+    assert main(["apply", "--queue", "--json"]) == 0 and lines(capsys) == []
 
 
 def test_decisions_beside_pending_plans(tenant, tmp_path, capsys):
@@ -237,7 +239,7 @@ def test_decisions_beside_pending_plans(tenant, tmp_path, capsys):
     fg.approve_plan(fg.read_plan(second), second.parent / "a.rejected.approval.json", by="Ola", reject="not now")
     capsys.readouterr()
 
-    code = main(["apply", "--approved", "--json"])
+    code = main(["apply", "--queue", "--json"])
 
     outcomes = {line["plan"]: line["outcome"] for line in lines(capsys)}
     assert code == 8 and outcomes == {first.name: "done", second.name: "stopped"}
@@ -252,7 +254,7 @@ def test_reject_after_approve(tenant):
     assert path.name in files(tenant, "approved") and not path.exists()
     assert main(["approve", str(path), "--by", "Kari", "--reject", "no, wait"]) == 0
     assert main(["approve", str(path), "--by", "Kari"]) == 8
-    assert main(["apply", "--approved"]) == 8
+    assert main(["apply", "--queue"]) == 8
 
     assert "one" not in tenant.groups() and path.name in files(tenant, "stopped")
 
@@ -268,7 +270,7 @@ def test_blocked_plan(tenant, capsys):
     [path] = (fg.home() / "plans").rglob("*.plan.json")
     shutil.copy(path, folder)
 
-    assert main(["apply", "--approved", "--json"]) == 3
+    assert main(["apply", "--queue", "--json"]) == 3
     assert [line["outcome"] for line in lines(capsys)] == ["stopped"] and files(tenant, "pending") == []
 
 
@@ -280,7 +282,7 @@ def test_rejection_of_same_changes(tenant, tmp_path, capsys, added):
     fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Ola", reject="not now")
     other = path.with_name("z-of-the-same.plan.json")
     if added == "after":
-        assert main(["apply", "--approved"]) == 8
+        assert main(["apply", "--queue"]) == 8
     replace(plan, planned_at=plan.planned_at - timedelta(seconds=2)).save(other)
     policy = tmp_path / "policy.toml"
     rules = json.dumps(sorted({finding.rule for finding in plan.findings}))
@@ -289,7 +291,7 @@ def test_rejection_of_same_changes(tenant, tmp_path, capsys, added):
     )
     capsys.readouterr()
 
-    code = main(["apply", "--approved", "--approve-policy", str(policy), "--json"])
+    code = main(["apply", "--queue", "--policy", str(policy), "--json"])
 
     printed = lines(capsys)
     assert code == 8 and [line["outcome"] for line in printed] == ["stopped"] * (2 if added == "before" else 1)
@@ -304,12 +306,12 @@ def test_renewed_approval(tenant, capsys):
     [path] = queue_folder(tenant.tenant_uid, tenant.base_url, "approved").glob("*.plan.json")
     plan = fg.read_plan(path)
     fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Kari", valid_for="0s")
-    assert main(["apply", "--approved", "--json"]) == 8
+    assert main(["apply", "--queue", "--json"]) == 8
     assert "Kari" in lines(capsys)[-1]["message"]
 
     fg.approve_plan(plan, path.parent / "z again.approval.json", by="Kari")
 
-    assert main(["apply", "--approved"]) == 0 and "one" in tenant.groups()
+    assert main(["apply", "--queue"]) == 0 and "one" in tenant.groups()
 
 
 def test_policy_after_expiry(tenant, tmp_path, capsys):
@@ -323,7 +325,7 @@ def test_policy_after_expiry(tenant, tmp_path, capsys):
         + f"findings = {json.dumps(rules)}"
     )
 
-    assert main(["apply", "--approved", "--approve-policy", str(policy), "--json"]) == 0
+    assert main(["apply", "--queue", "--policy", str(policy), "--json"]) == 0
 
     [line] = lines(capsys)
     assert fg.read_receipt(line["receipt"]).approval["how"] == "policy"
@@ -340,34 +342,38 @@ def test_no_progress(tenant, tmp_path, capsys, monkeypatch):
     tenant.misbehave(unknown_uids="ignore")
     capsys.readouterr()
 
-    first = main(["apply", "--approved", "--json"])
+    first = main(["apply", "--queue", "--json"])
     assert files(tenant, "stopped") == []
-    second = main(["apply", "--approved", "--json"])
+    second = main(["apply", "--queue", "--json"])
 
     outcomes = [line["outcome"] for line in lines(capsys)]
     assert (first, second) == (6, 6) and outcomes == ["incomplete", "stopped"]
     assert path.name in files(tenant, "stopped")
 
 
-def test_interrupt(tenant, capsys, monkeypatch):
-    "Ctrl-C interrupts the current plan after the running request, and no other plan is started."
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt(tenant, capsys, monkeypatch, number):
+    "Ctrl-C or SIGTERM interrupts the current plan after the running request, and no other plan is started."
+    handlers = [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)]
     paths = [queued(tenant, new) for new in ("one", "two")]
     for path in paths:
         assert main(["approve", str(path), "--by", "Kari"]) == 0
     send = Sender.send
 
     def interrupted_send(self, *args):
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
         send(self, *args)
 
     monkeypatch.setattr(Sender, "send", interrupted_send)
     capsys.readouterr()
 
-    code = main(["apply", "--approved", "--json"])
+    code = main(["apply", "--queue", "--json"])
 
     [line] = lines(capsys)
     assert code == 5 and line["outcome"] == "incomplete"
     assert len({"one", "two"} & tenant.groups().keys()) == 1
+    assert fg.read_receipt(line["receipt"]).stopped
+    assert [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)] == handlers
 
 
 def test_two_interrupts(tenant, capsys, monkeypatch):
@@ -382,8 +388,8 @@ def test_two_interrupts(tenant, capsys, monkeypatch):
     capsys.readouterr()
     with monkeypatch.context() as context:
         context.setattr(Sender, "send", interrupted_send)
-        codes = [main(["apply", "--approved", "--json"]) for _ in range(2)]
-    codes.append(main(["apply", "--approved", "--json"]))
+        codes = [main(["apply", "--queue", "--json"]) for _ in range(2)]
+    codes.append(main(["apply", "--queue", "--json"]))
 
     assert codes == [5, 5, 0]
     assert [line["outcome"] for line in lines(capsys)] == ["incomplete"] * 2 + ["done"]
@@ -400,18 +406,18 @@ def test_control_characters(tenant, capsys):
     tenant.add_members("odd", others)
     capsys.readouterr()
 
-    assert main(["apply", "--approved"]) == 4
+    assert main(["apply", "--queue"]) == 4
     stopped = queue_folder(tenant.tenant_uid, tenant.base_url, "stopped") / path.name
     shutil.move(stopped, path)
     shutil.move(stopped.with_suffix(".approval.json"), path.parent)
-    assert main(["apply", "--approved", "--json"]) == 4
+    assert main(["apply", "--queue", "--json"]) == 4
 
     output = capsys.readouterr().out
     assert output.count("Odd") == 2 and not {"\x1b", "\u202e"} & set(output)
 
 
 def test_queue_policy(tenant, tmp_path, capsys):
-    "With --approve-policy, the plans that the policy allows are applied, and other plans remain pending."
+    "With --policy, the plans that the policy allows are applied, and other plans remain pending."
     small, large = queued(tenant, "one"), queued(tenant, "two")
     policy = tmp_path / "small.toml"
     rules = json.dumps(sorted({finding.rule for finding in fg.read_plan(small).findings}))
@@ -420,7 +426,7 @@ def test_queue_policy(tenant, tmp_path, capsys):
     )
     capsys.readouterr()
 
-    code = main(["apply", "--approved", "--approve-policy", str(policy), "--json"])
+    code = main(["apply", "--queue", "--policy", str(policy), "--json"])
 
     outcomes = {line["plan"]: line["outcome"] for line in lines(capsys)}
     assert code == 0 and outcomes == {small.name: "done", large.name: "pending"}
@@ -428,12 +434,12 @@ def test_queue_policy(tenant, tmp_path, capsys):
 
 
 def test_single_plan_policy(tenant, tmp_path, capsys):
-    "If the policy does not allow the plan, `frgroups apply --approve-policy` returns exit code 8."
+    "If the policy does not allow the plan, `frgroups apply --policy` returns exit code 8."
     path = queued(tenant, "one")
     policy = tmp_path / "none.toml"
     policy.write_text('by = "Kari"\ngroups = ["other"]\nmax_adds = 9\nmax_removes = 0\n')
 
-    assert main(["apply", str(path), "--approve-policy", str(policy)]) == 8
+    assert main(["apply", str(path), "--policy", str(policy)]) == 8
     err = capsys.readouterr().err
     reasons = fg.read_policy(policy).refusals(fg.read_plan(path))
     assert "none.toml" in err and len(reasons) > 1
@@ -449,7 +455,7 @@ def test_rejected_customers(tenant, tmp_path, capsys):
     assert main(["approve", str(plan), "--by", "Kari"]) == 0
     capsys.readouterr()
 
-    assert main(["apply", "--approved"]) == 5
+    assert main(["apply", "--queue"]) == 5
 
     out = capsys.readouterr().out
     [receipt] = (tmp_path / "home").rglob("*.receipt.json")
@@ -460,11 +466,11 @@ def test_rejected_customers(tenant, tmp_path, capsys):
     "arguments",
     [
         ["apply"],
-        ["apply", "p.json"],
-        ["apply", "p.json", "--approved"],
-        ["apply", "p.json", "--approve", "ab", "--approve-policy", "x"],
-        ["apply", "p.json", "--finalize", "--approve", "ab"],
-        ["apply", "p.json", "--finalize", "--approved"],
+        ["apply", "p.json", "--queue"],
+        ["apply", "p.json", "--approval", "ab", "--policy", "x"],
+        ["apply", "p.json", "--finalize", "--approval", "ab"],
+        ["apply", "p.json", "--finalize", "--queue"],
+        ["apply", "--queue", "--no-auto-approval"],
     ],
 )
 def test_conflicting_options(arguments, capsys):
@@ -496,7 +502,7 @@ def test_corrupt_plan(tenant, capsys):
     corrupt.write_text(corrupt.read_text()[:-100])
     capsys.readouterr()
 
-    code = main(["apply", "--approved", "--json"])
+    code = main(["apply", "--queue", "--json"])
 
     outcomes = {line["plan"]: line for line in lines(capsys)}
     assert code and outcomes[first.name]["outcome"] == "failed"
@@ -516,7 +522,7 @@ def test_rejection_and_policy(tenant, tmp_path, capsys):
     policy.write_text('by = "Kari"\ngroups = ["one"]\nmax_adds = 1000\nmax_removes = 0\ncreate = true\n')
     capsys.readouterr()
 
-    code = main(["apply", "--approved", "--approve-policy", str(policy), "--json"])
+    code = main(["apply", "--queue", "--policy", str(policy), "--json"])
 
     [line] = lines(capsys)
     assert code == 8 and "Ola" in line["message"] and "one" not in tenant.groups()
@@ -530,7 +536,7 @@ def test_linked_queue(tenant, tmp_path):
     assert main(["approve", str(queued(tenant, "one")), "--by", "Kari"]) == 0
     assert (files(tenant, "pending"), len(files(tenant, "approved"))) == ([], 3)
 
-    assert main(["apply", "--approved"]) == 0
+    assert main(["apply", "--queue"]) == 0
 
     assert (files(tenant, "approved"), len(files(tenant, "done"))) == ([], 3)
 
@@ -543,13 +549,13 @@ def test_unmovable_plan(tenant, capsys):
     done.write_text("a file instead of a folder")
     capsys.readouterr()
 
-    code = main(["apply", "--approved", "--json"])
+    code = main(["apply", "--queue", "--json"])
 
     printed = lines(capsys)
     assert (code, [line["exit_code"] for line in printed]) == (1, [1, 1])
     assert all("done" in line["message"] and line["counts"] for line in printed)
     done.unlink()
-    assert main(["apply", "--approved", "--json"]) == 0
+    assert main(["apply", "--queue", "--json"]) == 0
     assert [line["outcome"] for line in lines(capsys)] == ["done", "done"] and files(tenant, "approved") == []
 
 
@@ -561,8 +567,7 @@ def test_receipt_on_full_disk(tenant, tmp_path):
     tenant.add_members("big", members)
     assert main(["load"]) == 0
     assert main(["plan", "--group", "big", "--members", "Staff", "--out", path]) == 0
-    digest = fg.read_plan(path).digest
-    apply = [sys.executable, "-m", "frgroups", "apply", path, "--approve", digest]
+    apply = [sys.executable, "-m", "frgroups", "apply", approved(path)]
 
     full = subprocess.run(apply, preexec_fn=small_files_only, capture_output=True, text=True, check=False)
     again = subprocess.run(apply, capture_output=True, text=True, check=False)
@@ -580,7 +585,7 @@ def test_second_interrupt(tenant, tmp_path):
     "A second Ctrl-C interrupts a running request, and the same command resumes the plan."
     path = str(tmp_path / "p.json")
     assert main(["plan", "--group", "one", "--create", "one", "--members", "Staff", "--out", path]) == 0
-    apply = [sys.executable, "-m", "frgroups", "apply", path, "--approve", fg.read_plan(path).digest]
+    apply = [sys.executable, "-m", "frgroups", "apply", approved(path)]
     tenant.misbehave(Fault("hang", method="PUT", seconds=2))
 
     with subprocess.Popen(apply, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as running:

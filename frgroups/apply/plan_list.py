@@ -1,0 +1,348 @@
+"""List the plans in the data folder with the state of each plan."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pandas as pd
+
+from frgroups.apply.journal import Journal
+from frgroups.apply.receipt import Receipt, read_receipt
+from frgroups.apply.run_registry import registered_journal, registered_plan_files, reverted_by
+from frgroups.errors import CorruptFileError, FrgroupsError, NotApprovedError
+from frgroups.internals.formatting import format_list
+from frgroups.internals.paths import data_subdir
+from frgroups.internals.structured_logging import log_event
+from frgroups.internals.validation import check_choice
+from frgroups.plan.limit_comparisons import plan_age_violations
+from frgroups.plan.plan import Plan
+from frgroups.plan.plan_file import read_plan
+from frgroups.review.approval_files import Scan, decision_files, found_approvals
+from frgroups.review.decision_record import read_record
+from frgroups.review.plan_folders import approval_folders
+from frgroups.review.plan_queue import locate_plan, plan_files
+from frgroups.review.rejections import rejections_in_force
+
+log = logging.getLogger("frgroups.apply")
+
+State = Literal[
+    "pending",
+    "approved",
+    "rejected",
+    "superseded",
+    "blocked",
+    "interrupted",
+    "applied",
+    "undone",
+    "plan expired",
+    "approval expired",
+]
+STATES: tuple[State, ...] = get_args(State)
+# A plan in one of these states can still be applied, so it can conflict with another plan.
+WAITING: tuple[State, ...] = ("pending", "approved", "approval expired")
+
+
+@dataclass(frozen=True)
+class PlanEntry:
+    """
+    A plan in the data folder and its state.
+
+    Attributes
+    ----------
+    plan
+        The plan.
+    state
+        State of the plan.
+    reviewer
+        Name of the person who approved or rejected the plan, or "".
+    path
+        The plan file, or None if only the receipt is known.
+    receipt
+        The receipt file, or None if the plan has no receipt.
+    conflicts
+        Digests of other waiting plans that change the same groups.
+    next_command
+        Command line for the next step, or "" if there is none.
+    """
+
+    plan: Plan
+    state: State
+    reviewer: str = ""
+    path: Path | None = None
+    receipt: Path | None = None
+    conflicts: tuple[str, ...] = ()
+    next_command: str = ""
+
+    @property
+    def key(self) -> tuple[str, datetime]:
+        """Digest and planning time, which identify a plan file."""
+        return self.plan.digest, self.plan.planned_at
+
+    def values(self) -> dict[str, Any]:
+        """Return the columns of the table that `list_plans` returns."""
+        plan = self.plan
+        age = datetime.now(UTC) - plan.planned_at
+        return {
+            "digest": plan.digest,
+            "state": self.state,
+            "planned_at": plan.planned_at.astimezone(UTC),
+            "age_hours": round(age.total_seconds() / 3600, 3),
+            "groups": ", ".join(group.name for group in plan.groups),
+            "n_add": plan.n_add,
+            "n_remove": plan.n_remove,
+            "reviewer": self.reviewer,
+            "conflicts": ", ".join(digest[:12] for digest in self.conflicts),
+            "tenant_uid": plan.tenant_uid,
+            "base_url": plan.base_url or "",
+            "path": str(self.path or ""),
+            "receipt": str(self.receipt or ""),
+            "next_command": self.next_command,
+        }
+
+
+_DTYPES = {
+    "digest": "str",
+    "state": "str",
+    "planned_at": "datetime64[us, UTC]",
+    "age_hours": "float64",
+    "groups": "str",
+    "n_add": "int64",
+    "n_remove": "int64",
+    "reviewer": "str",
+    "conflicts": "str",
+    "tenant_uid": "str",
+    "base_url": "str",
+    "path": "str",
+    "receipt": "str",
+    "next_command": "str",
+}
+
+
+def list_plans(
+    *, tenant_uid: str | None = None, base_url: str | None = None, state: str | None = None
+) -> pd.DataFrame:
+    """
+    Return a table of the plans in the data folder with the state of each plan.
+
+    The table contains the plans in the queue, in the folder `plans`, and the plans that were started or applied with
+    this data folder. A plan that was saved to another folder is listed only after it was started. A plan file that
+    cannot be read is left out, and a warning is logged.
+
+    Parameters
+    ----------
+    tenant_uid : str, optional
+        List only the plans of this tenant. None lists the plans of all tenants.
+    base_url : str, optional
+        List only the plans for this host. None lists the plans for all hosts.
+    state : str, optional
+        List only the plans in this state.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per plan, newest plan first. Columns digest, state, planned_at, age_hours, groups (names), n_add,
+        n_remove, reviewer, conflicts (first 12 digits of the digests of other waiting plans that change the same
+        groups), tenant_uid, base_url, path ("" if only the receipt is known), receipt ("" if there is none) and
+        next_command (command line for the next step, or "").
+
+        The states are "pending" (without a decision), "approved", "rejected", "superseded" (replaced by a newer
+        plan), "blocked" (a limit is exceeded, or the queue stopped the plan), "interrupted" (the run can be resumed
+        or finalized), "applied", "undone", "plan expired" (older than the limit `plan_max_age`) and "approval
+        expired".
+
+    Raises
+    ------
+    InputError
+        `state` is not a state.
+    CorruptFileError
+        The record of decisions or the registry of started plans is damaged.
+
+    Examples
+    --------
+    >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, limits=Limits(snapshot_max_age=None))
+    >>> path = plan.save(home() / "plans" / "t-1@tables" / "vip.plan.json")
+    >>> list_plans(tenant_uid="t-1")[["state", "groups", "n_add", "n_remove"]].head(1).to_dict("records")
+    [{'state': 'pending', 'groups': 'VIP', 'n_add': 1, 'n_remove': 0}]
+    """
+    if state is not None:
+        check_choice(state, "state", STATES)
+    entries = plan_entries(tenant_uid=tenant_uid, base_url=base_url)
+    rows = [entry.values() for entry in entries if state in (None, entry.state)]
+    return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
+
+
+def plan_entries(*, tenant_uid: str | None = None, base_url: str | None = None) -> list[PlanEntry]:
+    """Return the plans in the data folder, newest plan first, with their states and conflicts."""
+    scan = functools.cache(decision_files)
+    entries: dict[tuple[str, datetime], PlanEntry] = {}
+    for path, plan in _stored_plans(tenant_uid, base_url):
+        entry = plan_entry(plan, path=path, scan=scan)
+        entries.setdefault(entry.key, entry)
+    for receipt in _stored_receipts(tenant_uid, base_url):
+        key = receipt.plan.digest, receipt.plan.planned_at
+        if key not in entries:
+            state, reviewer = _state_of_receipt(receipt)
+            entries[key] = PlanEntry(receipt.plan, state, reviewer, receipt=receipt.path)
+    ordered = sorted(entries.values(), key=lambda entry: entry.plan.planned_at, reverse=True)
+    counts = Counter(entry.plan.digest for entry in ordered)
+    return [
+        replace(
+            entry,
+            conflicts=tuple(other.plan.digest for other in conflicts_of(entry, ordered)),
+            next_command=_next_command(entry, is_unique=counts[entry.plan.digest] == 1),
+        )
+        for entry in ordered
+    ]
+
+
+def _next_command(entry: PlanEntry, *, is_unique: bool) -> str:
+    """Return the command line for the next step. It names the plan by its digest if only one plan has this digest."""
+    plan = receipt = entry.plan.digest[:12]
+    if not is_unique:
+        plan, receipt = (shlex.quote(str(path or "")) for path in (entry.path, entry.receipt))
+    commands = {
+        "pending": f"frgroups approve {plan} --by NAME",
+        "approval expired": f"frgroups approve {plan} --by NAME",
+        "approved": f"frgroups apply {plan}",
+        "interrupted": f"frgroups apply {plan}",
+        "rejected": f"frgroups withdraw {plan} --by NAME",
+        "blocked": f"frgroups show {plan}",
+        "applied": f"frgroups undo {receipt}",
+    }
+    return commands.get(entry.state, "")
+
+
+def plan_entry(plan: Plan, *, path: Path | None = None, scan: Scan | None = None) -> PlanEntry:
+    """
+    Determine the state of a plan.
+
+    A started run determines the state. Otherwise, a reason that prevents the plan from being applied takes precedence
+    over an approval.
+    """
+    state, reviewer, receipt = _state_of_run(plan)
+    if state is None:
+        state, reviewer = _state_before_run(plan, path, scan)
+    return PlanEntry(plan, state, reviewer, path, receipt)
+
+
+def conflicting_plans(plan: Plan) -> list[PlanEntry]:
+    """
+    Return the other waiting plans in the data folder that change a group of this plan, newest plan first.
+
+    A blocked plan cannot be applied, so it has no conflicts.
+    """
+    if plan.blocked:
+        return []
+    entries = plan_entries(tenant_uid=plan.tenant_uid, base_url=plan.base_url)
+    return list(conflicts_of(PlanEntry(plan, "pending"), entries))
+
+
+def conflict_sentence(plan: Plan, other: PlanEntry) -> str:
+    """Return a warning about two waiting plans that change the same group."""
+    uids = {group.uid for group in plan.groups}
+    names = format_list([group.name for group in other.plan.groups if group.uid in uids])
+    name = f"plan {other.plan.digest[:12]}"
+    if other.plan.digest == plan.digest:
+        name = f"the file {other.path} of the same plan"
+    return f"Plan {plan.digest[:12]} and {name} ({other.state}) both change {names}. Check that both are needed."
+
+
+def conflicts_of(entry: PlanEntry, others: Iterable[PlanEntry]) -> Iterator[PlanEntry]:
+    """Yield the other waiting plans that change a group of this waiting plan."""
+    if entry.state not in WAITING:
+        return
+    plan, uids = entry.plan, {group.uid for group in entry.plan.groups}
+    for other in others:
+        is_same_tenant = (other.plan.tenant_uid, other.plan.base_url) == (plan.tenant_uid, plan.base_url)
+        is_other_plan = other.key != entry.key and other.state in WAITING and is_same_tenant
+        if is_other_plan and not uids.isdisjoint(group.uid for group in other.plan.groups):
+            yield other
+
+
+def _state_of_run(plan: Plan) -> tuple[State | None, str, Path | None]:
+    """Return the state of a plan that was started, the name of its reviewer, and the path of its receipt."""
+    path = registered_journal(plan)
+    if path is None or not path.exists():
+        return None, "", None
+    try:
+        journal = Journal(path)
+    except CorruptFileError:
+        return "interrupted", "", None
+    receipt_path = journal.receipt_path if journal.receipt_path.exists() else None
+    reviewer = journal.state.approval.get("by", "")
+    is_complete = journal.state.ended and receipt_path is not None
+    if not is_complete and not journal.state.n_sent:
+        return None, "", receipt_path
+    if reverted_by(plan):
+        return "undone", reviewer, receipt_path
+    return ("applied" if is_complete else "interrupted"), reviewer, receipt_path
+
+
+def _state_of_receipt(receipt: Receipt) -> tuple[State, str]:
+    reviewer = receipt.approval.get("by", "")
+    if reverted_by(receipt.plan):
+        return "undone", reviewer
+    return ("applied" if receipt.complete else "interrupted"), reviewer
+
+
+def _state_before_run(plan: Plan, path: Path | None, scan: Scan | None) -> tuple[State, str]:
+    """Return the state of a plan that was not started, and the name of its reviewer."""
+    if read_record(plan).superseded_by(plan):
+        return "superseded", ""
+    own_folder = [] if path is None else [path.parent]
+    try:
+        rejections = rejections_in_force(plan, own_folder, scan)
+    except NotApprovedError:  # A corrupt file might be a rejection of the plan.
+        return "rejected", ""
+    if rejections:
+        return "rejected", rejections[-1].by
+    if plan.blocked:
+        return "blocked", ""
+    now = datetime.now(UTC)
+    if plan_age_violations(plan.limits, now - plan.planned_at):
+        return "plan expired", ""
+    if path is not None and path.parent.name == "stopped" and path.is_relative_to(data_subdir("queue")):
+        return "blocked", ""
+    approvals = found_approvals(plan, approval_folders(plan, own_folder), scan)
+    if not approvals:
+        return "pending", ""
+    newest = max(approvals, key=lambda approval: approval.until)
+    return ("approved" if newest.until >= now else "approval expired"), newest.by
+
+
+def _stored_plans(tenant_uid: str | None, base_url: str | None) -> Iterator[tuple[Path, Plan]]:
+    """Yield the plans in the queue, in the folder `plans`, and in the registry of started plans, in this order."""
+    started = [path for path in map(locate_plan, registered_plan_files()) if path.exists()]
+    for path in dict.fromkeys((*plan_files(), *started)):
+        try:
+            plan = read_plan(path)
+        except FrgroupsError as error:
+            log_event(log, logging.WARNING, "plan_not_read", f"A plan is not listed. {error.message}")
+            continue
+        if tenant_uid in (None, plan.tenant_uid) and base_url in (None, plan.base_url):
+            yield path, plan
+
+
+def _stored_receipts(tenant_uid: str | None, base_url: str | None) -> Iterator[Receipt]:
+    for path in receipt_files():
+        try:
+            receipt = read_receipt(path)
+        except FrgroupsError as error:
+            log_event(log, logging.WARNING, "receipt_not_read", f"A receipt is not listed. {error.message}")
+            continue
+        plan = receipt.plan
+        if tenant_uid in (None, plan.tenant_uid) and base_url in (None, plan.base_url):
+            yield receipt
+
+
+def receipt_files() -> list[Path]:
+    """Return the paths of all receipts in the data folder."""
+    return sorted(data_subdir("journals").glob("*/*.receipt.json"))

@@ -1,0 +1,138 @@
+"""Command that lists the plans in the data folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from frgroups.cli.command import command
+from frgroups.cli.options import json_option, tenant_or_uid_option
+from frgroups.cli.output import print_error, print_json_line, print_message, print_table
+from frgroups.cli.types import DURATION
+
+if TYPE_CHECKING:
+    from frgroups.apply.plan_list import PlanEntry
+
+STATES = (
+    "pending",
+    "approved",
+    "rejected",
+    "superseded",
+    "blocked",
+    "interrupted",
+    "applied",
+    "undone",
+    "plan expired",
+    "approval expired",
+)
+# With these maximum lengths, the table fits on a terminal with 80 columns.
+_MAX_GROUPS, _MAX_REVIEWER = 14, 10
+
+
+@command(
+    "plans",
+    example="frgroups plans --state pending --fail-if-pending 48h",
+    more="The plans are those in the queue, in the folder plans of the data folder, and those that were started.",
+)
+@tenant_or_uid_option
+@click.option("--state", type=click.Choice(STATES), help="List only the plans in this state.")
+@click.option(
+    "--fail-if-pending",
+    "max_pending",
+    type=DURATION,
+    metavar="DURATION",
+    help="Return exit code 9 if a plan is pending for longer than this duration, for example 48h.",
+)
+@json_option("Print the plans as JSON.")
+def plans(tenant: str | None, state: str | None, max_pending: str | None, as_json: bool) -> int:
+    """List the plans with their states and the next commands."""
+    from frgroups.apply.plan_list import plan_entries
+    from frgroups.cli.inputs import tenant_and_host
+    from frgroups.cli.plan_output import entry_values
+    from frgroups.internals.formatting import pluralize
+    from frgroups.internals.timestamps import parse_duration
+
+    tenant_uid, base_url = tenant_and_host(tenant)
+    entries = plan_entries(tenant_uid=tenant_uid, base_url=base_url)
+    selected = [entry for entry in entries if state in (None, entry.state)]
+    if tenant:
+        selected = [_with_tenant(entry, tenant) for entry in selected]
+    if as_json:
+        print_json_line({"table": "plans", "rows": [entry_values(entry) for entry in selected]})
+    else:
+        _print_entries(selected)
+        _print_next(selected)
+    _print_all_conflicts(selected)
+    overdue = [] if max_pending is None else _pending_for(entries, parse_duration(max_pending))
+    if overdue:
+        print_error(f"{pluralize(len(overdue), 'plan')} pending for more than {max_pending}.")
+        return 9
+    return 0
+
+
+def _print_entries(entries: list[PlanEntry]) -> None:
+    import pandas as pd
+
+    from frgroups.internals.formatting import format_age
+
+    rows = []
+    for entry in entries:
+        values = entry.values()
+        rows.append(
+            {
+                "digest": entry.plan.digest[:12],
+                "state": entry.state,
+                "age": format_age(timedelta(hours=values["age_hours"])),
+                "groups": _short_groups([group.name for group in entry.plan.groups]),
+                "n_add": entry.plan.n_add,
+                "n_remove": entry.plan.n_remove,
+                "reviewer": _short(entry.reviewer, _MAX_REVIEWER),
+            }
+        )
+    print_table(pd.DataFrame(rows))
+
+
+def _short_groups(names: list[str]) -> str:
+    if len(names) > 1:
+        more = f" +{len(names) - 1}"
+        return _short(names[0], _MAX_GROUPS - len(more)) + more
+    return _short("".join(names), _MAX_GROUPS)
+
+
+def _short(name: str, length: int) -> str:
+    return name if len(name) <= length else f"{name[: length - 1]}…"
+
+
+def _with_tenant(entry: PlanEntry, tenant: str) -> PlanEntry:
+    """Add the option `--tenant` to the next command if the command sends requests."""
+    from frgroups.cli.plan_output import as_argument
+
+    if not entry.next_command.startswith("frgroups apply "):
+        return entry
+    return replace(entry, next_command=f"{entry.next_command} --tenant {as_argument(tenant)}")
+
+
+def _print_next(entries: list[PlanEntry]) -> None:
+    commands = dict.fromkeys(entry.next_command for entry in entries if entry.next_command)
+    for position, command_line in enumerate(commands):
+        print_message(f"{'' if position else 'Next':<8}{command_line}")
+
+
+def _print_all_conflicts(entries: list[PlanEntry]) -> None:
+    """Print a warning for each pair of waiting plans that change the same group."""
+    from frgroups.apply.plan_list import conflict_sentence, conflicts_of
+
+    for position, entry in enumerate(entries):
+        for other in conflicts_of(entry, entries[position + 1 :]):
+            print_error(f"Warning: {conflict_sentence(entry.plan, other)}")
+
+
+def _pending_for(entries: list[PlanEntry], duration: timedelta) -> list[PlanEntry]:
+    return [
+        entry
+        for entry in entries
+        if entry.state == "pending" and entry.values()["age_hours"] > duration.total_seconds() / 3600
+    ]

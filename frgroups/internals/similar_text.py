@@ -1,0 +1,185 @@
+"""
+Compare texts that look the same although their code points differ.
+
+The comparison ignores the Unicode normalization form, case, invisible characters, the type and number of spaces, the
+type of dashes and quotation marks, and the script of letters that look alike, such as the Latin letter A (U+0041) and
+the Cyrillic letter A (U+0410).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from difflib import SequenceMatcher
+
+# Lowercase letters of other scripts, small capitals, and variants that look like a Latin letter, as code points.
+# The table contains the letters in the confusables of Unicode Technical Standard 39 that occur in European scripts.
+_LOWERCASE = {
+    "a": "0430 03B1 0251 1D00 0252",
+    "b": "0432 03B2 0299 042C 044C",
+    "c": "0441 03F2 1D04 2CA5 A793",
+    "d": "0501 1D05",
+    "e": "0435 03B5 1D07 212E",
+    "f": "0493 A730 1E9D 0584",
+    "g": "0261 0581 0262 0493 050D",
+    "h": "043D 04BB 0570 029C 03B7",
+    "i": "0456 03B9 0131 026A 0269 0582",
+    "j": "0458 03F3 1D0A",
+    "k": "043A 03BA 1D0B 0138",
+    "l": "04CF 029F 01C0",
+    "m": "043C 03BC 1D0D",
+    "n": "043F 0578 057C 0274",
+    "o": "043E 03BF 0585 1D0F 2C9F 0D20 10FF",
+    "p": "0440 03C1 1D18 2CA3",
+    "q": "051B 0563 0566",
+    "r": "0433 0280 AB47",
+    "s": "0455 A731 01BD",
+    "t": "0442 03C4 1D1B",
+    "u": "0446 03C5 057D 1D1C 028B",
+    "v": "0475 03BD 1D20 2228",
+    "w": "051D 0461 1D21 0561",
+    "x": "0445 03C7 2CAD 00D7",
+    "y": "0443 04AF 03B3 028F 1EFF",
+    "z": "03B6 1D22",
+}
+# Uppercase letters that look like another Latin letter than their lowercase form, and digits that look like letters.
+_UPPERCASE = {
+    "A": "13AA A4EE",
+    "B": "13F4 A4D0",
+    "C": "13DF A4DA",
+    "D": "13A0 A4D3",
+    "E": "13AC A4F0",
+    "G": "13C0 A4D6",
+    "H": "0397 13BB A4E7",
+    "I": "0406 0399 04C0 0031 006C 007C 2160 A4F2",
+    "J": "13AB A4D9",
+    "K": "13E6 A4D7",
+    "L": "13DE A4E1",
+    "M": "13B7 A4DF",
+    "N": "039D A4E0",
+    "O": "0030 A4F3",
+    "P": "13E2 A4D1",
+    "S": "13DA 054F A4E2",
+    "T": "13A2 A4D4",
+    "U": "054D A4F4",
+    "V": "13D9 A4E6",
+    "W": "13B3 A4EA",
+    "X": "A4EB",
+    "Y": "03A5 04AE A4EC",
+    "Z": "13C3 A4DC",
+}
+# Quotation marks, and characters of other Unicode categories that are invisible or look like a space or a dash.
+_MARKS = {
+    "'": "2018 2019 201A 201B 02BC 02BB 0060 00B4 2032",
+    '"': "201C 201D 201E 201F 2033 00AB 00BB",
+    "-": "2212",
+    " ": "2800",
+    "": "034F 115F 1160 17B4 17B5 3164 FFA0",
+}
+
+
+def _translation(table: dict[str, str]) -> dict[int, str]:
+    return {int(code, 16): target for target, codes in table.items() for code in codes.split()}
+
+
+_TO_LOWERCASE = _translation(_LOWERCASE)
+_TO_UPPERCASE = _translation(_UPPERCASE)
+_TO_MARK = _translation(_MARKS)
+MAX_DIFFERENCES = 3
+MAX_CODE_POINTS = 3
+
+
+def clean_text(text: str) -> str:
+    """
+    Return a text in Unicode form NFKC with single spaces, plain dashes and quotes, and without invisible characters.
+
+    Letters and case do not change.
+
+    Examples
+    --------
+    >>> clean_text("Black\u00a0Week\u200b "), clean_text("Cafe\u0301") == "Caf\u00e9"
+    ('Black Week', True)
+    """
+    characters = []
+    for character in unicodedata.normalize("NFKC", text):
+        category = unicodedata.category(character)
+        is_variation_selector = "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
+        if category == "Cf" or is_variation_selector:
+            continue
+        if category in ("Zs", "Zl", "Zp", "Cc"):
+            characters.append(" ")
+        elif category == "Pd":
+            characters.append("-")
+        else:
+            characters.append(_TO_MARK.get(ord(character), character))
+    return unicodedata.normalize("NFKC", " ".join("".join(characters).split()))
+
+
+def comparison_keys(text: str) -> frozenset[str]:
+    """
+    Return the keys of a text. Two texts look alike if they have a key in common.
+
+    A text has two keys, because a letter can look like one Latin letter in upper case and like another one in lower
+    case. For example, the Greek letter nu looks like N or v.
+
+    Examples
+    --------
+    >>> comparison_keys("VIP") & comparison_keys("vip ") != frozenset()
+    True
+    >>> comparison_keys("VIP") & comparison_keys("V\u0406P") != frozenset()
+    True
+    >>> comparison_keys("VIP") & comparison_keys("VIP 2")
+    frozenset()
+    """
+    cleaned = clean_text(text)
+    shapes = (cleaned, cleaned.translate(_TO_UPPERCASE))
+    return frozenset(clean_text(shape.casefold()).translate(_TO_LOWERCASE) for shape in shapes)
+
+
+def case_key(text: str) -> str:
+    """
+    Return a text without case, spaces, and invisible characters, to compare identifiers.
+
+    Examples
+    --------
+    >>> case_key("VIP ") == case_key("vip"), case_key("store_1") == case_key("store_l")
+    (True, False)
+    """
+    return clean_text(text).casefold().replace(" ", "")
+
+
+def describe_difference(text: str, other: str) -> str:
+    """
+    Describe the code points that differ between a text and another text that looks the same.
+
+    Examples
+    --------
+    >>> describe_difference("V\u0406P", "VIP")
+    'U+0406 (CYRILLIC CAPITAL LETTER BYELORUSSIAN-UKRAINIAN I) instead of U+0049 (LATIN CAPITAL LETTER I) \
+at position 2'
+    >>> describe_difference("VIP\u00a0", "VIP")
+    'U+00A0 (NO-BREAK SPACE) added at position 4'
+    """
+    parts = []
+    matcher = SequenceMatcher(None, other, text, autojunk=False)
+    for kind, old_start, old_end, start, end in matcher.get_opcodes():
+        added, missing = _code_points(text[start:end]), _code_points(other[old_start:old_end])
+        if kind == "replace":
+            parts.append(f"{added} instead of {missing} at position {start + 1}")
+        elif kind == "insert":
+            parts.append(f"{added} added at position {start + 1}")
+        elif kind == "delete":
+            parts.append(f"{missing} missing at position {start + 1}")
+    shown = parts[:MAX_DIFFERENCES]
+    if len(parts) > MAX_DIFFERENCES:
+        shown.append(f"{len(parts) - MAX_DIFFERENCES} more differences")
+    return "; ".join(shown)
+
+
+def _code_points(text: str) -> str:
+    described = []
+    for character in text[:MAX_CODE_POINTS]:
+        name = unicodedata.name(character, "")
+        described.append(f"U+{ord(character):04X} ({name})" if name else f"U+{ord(character):04X}")
+    if len(text) > MAX_CODE_POINTS:
+        described.append(f"{len(text) - MAX_CODE_POINTS} more")
+    return ", ".join(described)

@@ -1,0 +1,204 @@
+"""Compare the numbers of a plan with its limits, and create a blocking finding for each exceeded limit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from frgroups.internals.formatting import format_age, format_percentage, pluralize, total_hours
+from frgroups.internals.timestamps import parse_duration
+from frgroups.plan.finding import Finding
+from frgroups.plan.limits import Limits, format_removals_allowed, format_total_removals_allowed
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCounts:
+    """Numbers of members, additions, and removals of one group, which are compared with the limits."""
+
+    uid: str
+    name: str
+    baseline: int
+    adds: int
+    removes: int
+    # The number of removals by other plans in the last 24 hours is known only when the plan is applied.
+    removed_before: int = 0
+
+    @property
+    def emptied(self) -> bool:
+        """True if the plan leaves the group without members."""
+        return self.baseline > 0 and self.baseline + self.adds == self.removes
+
+
+@dataclass(frozen=True, slots=True)
+class LimitComparison:
+    """
+    Comparison of a number in a plan with a limit.
+
+    The compared number belongs to the complete plan or to one group in the plan.
+
+    Attributes
+    ----------
+    rule
+        Name of the limit.
+    value, allowed
+        The value and its maximum, as a count or as hours for an age. `allowed` is None if the limit is off.
+    group
+        The group that the limit applies to, or None if the limit applies to the complete plan.
+    """
+
+    rule: str
+    value: float
+    allowed: float | None
+    group: GroupCounts | None = None
+
+    @property
+    def exceeded(self) -> bool:
+        """True if the compared value is larger than the maximum that the limit allows."""
+        return self.allowed is not None and self.value > self.allowed
+
+
+def compare_with_limits(
+    limits: Limits, groups: Sequence[GroupCounts], *, snapshot_age: timedelta
+) -> list[LimitComparison]:
+    """
+    Compare the changes of a plan with its limits.
+
+    The comparisons for single groups come first, followed by the totals and the age of the snapshot.
+
+    Examples
+    --------
+    >>> [comparison] = [
+    ...     comparison
+    ...     for comparison in compare_with_limits(
+    ...         Limits(), [GroupCounts("vip", "VIP", 50, 0, 9)], snapshot_age=timedelta(0)
+    ...     )
+    ...     if comparison.exceeded
+    ... ]
+    >>> comparison.rule, comparison.value, comparison.allowed
+    ('removals_per_group', 9, 5.0)
+    """
+    comparisons = [comparison for group in groups for comparison in _compare_group(limits, group)]
+    # Groups with separate limits are not counted here, because they are compared with their own `emptied_groups`.
+    emptied = sum(group.emptied and limits.of(group.uid) is limits for group in groups)
+    n_removals = sum(group.removes for group in groups)
+    return [
+        *comparisons,
+        LimitComparison("removals_total", n_removals, limits.removals_total),
+        LimitComparison("removal_share_total", n_removals, limits.total_removals_allowed(n_memberships(groups))),
+        LimitComparison("additions_total", sum(group.adds for group in groups), limits.additions_total),
+        LimitComparison("emptied_groups", emptied, limits.emptied_groups),
+        LimitComparison("snapshot_max_age", total_hours(snapshot_age), hours_of(limits.snapshot_max_age)),
+    ]
+
+
+def n_memberships(groups: Iterable[GroupCounts]) -> int:
+    """Return the number of members of all groups together, before the plan is applied."""
+    return sum(group.baseline for group in groups)
+
+
+def _compare_group(limits: Limits, group: GroupCounts) -> list[LimitComparison]:
+    own = limits.of(group.uid)
+    comparisons = [LimitComparison("removals_per_group", group.removes, own.removals_allowed(group.baseline), group)]
+    if group.removes:
+        n_in_a_day = group.removes + group.removed_before
+        comparisons.append(LimitComparison("removals_per_day", n_in_a_day, own.removals_per_day, group))
+    comparisons.append(LimitComparison("additions_per_group", group.adds, own.additions_per_group, group))
+    if own is not limits:
+        comparisons.append(LimitComparison("emptied_groups", int(group.emptied), own.emptied_groups, group))
+    return comparisons
+
+
+def hours_of(duration: str | None) -> float | None:
+    """Convert a duration such as "7d" to a number of hours, or return None if the duration is None."""
+    if duration is None:
+        return None
+    return total_hours(parse_duration(duration))
+
+
+def limit_violations(limits: Limits, groups: Sequence[GroupCounts], *, snapshot_age: timedelta) -> list[Finding]:
+    """Return a blocking finding for each limit that a plan exceeds."""
+    exceeded = [
+        comparison
+        for comparison in compare_with_limits(limits, groups, snapshot_age=snapshot_age)
+        if comparison.exceeded
+    ]
+    return [_violation(limits, comparison, groups) for comparison in exceeded]
+
+
+def plan_age_violations(limits: Limits, age: timedelta) -> list[Finding]:
+    """
+    Return a blocking finding if the plan is too old to be applied.
+
+    If the plan is not too old, the list is empty.
+    """
+    comparison = LimitComparison("plan_max_age", total_hours(age), hours_of(limits.plan_max_age))
+    if not comparison.exceeded:
+        return []
+    text = f"The plan is {format_age(age)} old. The limit is {limits.plan_max_age}. Create a new plan."
+    return [Finding("plan_max_age", text, True, allow=(("plan_max_age", None),))]
+
+
+def _violation(limits: Limits, comparison: LimitComparison, groups: Sequence[GroupCounts]) -> Finding:
+    if comparison.group is not None:
+        return _group_violation(limits.of(comparison.group.uid), comparison, comparison.group)
+    rule, n = comparison.rule, int(comparison.value)
+    if rule == "snapshot_max_age":
+        text = (
+            f"The snapshot was {comparison.value:,.0f} h old when the plan was created. The limit is "
+            f"{limits.snapshot_max_age}. Load the tenant again and create a new plan."
+        )
+        return Finding(rule, text, True, allow=((rule, None),))
+    if rule == "removal_share_total":
+        return _share_violation(limits, n, n_memberships(groups))
+    changes = {
+        "removals_total": f"contains {pluralize(n, 'removal')} in total",
+        "additions_total": f"contains {pluralize(n, 'addition')} in total",
+        "emptied_groups": f"leaves {pluralize(n, 'group')} without members",
+    }
+    text = f"The plan {changes[rule]}. The limit is {comparison.allowed:,}."
+    return Finding(rule, text, True, n=n, allow=((rule, n),))
+
+
+def _share_violation(limits: Limits, n: int, n_total: int) -> Finding:
+    text = (
+        f"The plan removes {n:,} of the {pluralize(n_total, 'membership')} "
+        f"({format_percentage(n / max(n_total, 1))}) in its groups. "
+        f"The limit is {format_total_removals_allowed(limits, n_total)}."
+    )
+    allow: tuple[tuple[str, Any], ...] = (("removal_floor_total", n),)
+    if limits.removal_share_total == 0:
+        # A share of 0 disables the floor, so the share must be raised. It is rounded up to four decimals.
+        allow += (("removal_share_total", min(1.0, math.ceil(10_000 * n / max(n_total, 1)) / 10_000)),)
+    return Finding("removal_share_total", text, True, n=n, allow=allow)
+
+
+def _group_violation(own: Limits, comparison: LimitComparison, group: GroupCounts) -> Finding:
+    rule, n = comparison.rule, int(comparison.value)
+    allow: tuple[tuple[str, Any], ...] = ((rule, n),)
+    if rule == "removals_per_group":
+        text = _removal_text(own, group)
+        allow += (("removal_share", None),)
+        # A limit of 0 disables the floor. If the limit is raised, the floor could allow more removals than planned.
+        if (own.removal_floor or 0) > n:
+            allow += (("removal_floor", 0),)
+    elif rule == "removals_per_day":
+        text = f"The plan removes {pluralize(group.removes, 'customer')} from {group.name}."
+        if group.removed_before:
+            text += f" Earlier plans removed {group.removed_before:,} in the last 24 hours."
+        text += f" The limit is {comparison.allowed:,} per day."
+    elif rule == "additions_per_group":
+        text = f"The plan adds {pluralize(n, 'customer')} to {group.name}. The limit is {comparison.allowed:,}."
+    else:
+        text = f"The plan removes all members of {group.name}. The limits of this group do not allow that."
+    return Finding(rule, text, True, group.uid, n, allow)
+
+
+def _removal_text(own: Limits, group: GroupCounts) -> str:
+    percentage = format_percentage(group.removes / max(group.baseline, 1))
+    return (
+        f"The plan removes {group.removes:,} of {pluralize(group.baseline, 'customer')} ({percentage}) from "
+        f"{group.name}. The limit for this group is {format_removals_allowed(own, group.baseline)}."
+    )

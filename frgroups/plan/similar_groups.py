@@ -1,0 +1,59 @@
+"""Find new groups whose name or uid can be confused with that of another group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from frgroups.internals.similar_text import case_key, comparison_keys, describe_difference
+from frgroups.plan.finding import Finding
+from frgroups.plan.group_change import GroupChange
+from frgroups.snapshot.snapshot import Snapshot
+
+_UidAndName = tuple[str, str]
+
+
+def similar_group_findings(snapshot: Snapshot, changes: Sequence[GroupChange]) -> Iterator[Finding]:
+    """
+    Yield the findings about the names and uids of the groups that a plan creates.
+
+    Each new group is compared with all groups in the snapshot and with the other new groups. Two names are similar if
+    a reader cannot tell them apart. Two uids are similar if they differ only in case or spaces.
+    """
+    created = [change for change in changes if change.create]
+    if not created:
+        return
+    groups = [*snapshot.matrix.names_by_uid.items(), *((change.uid, change.name) for change in created)]
+    by_name: dict[str, list[_UidAndName]] = {}
+    by_uid: dict[str, list[_UidAndName]] = {}
+    for uid, name in groups:
+        by_uid.setdefault(case_key(uid), []).append((uid, name))
+        for key in comparison_keys(name):
+            by_name.setdefault(key, []).append((uid, name))
+    for change in created:
+        same = _others(change, (group for key in comparison_keys(change.name) for group in by_name[key]))
+        if same:
+            yield Finding("same_name", _same_name_text(change, same), False, change.uid, len(same))
+        alike = _others(change, by_uid[case_key(change.uid)])
+        if alike:
+            uid, name = alike[0]
+            text = (
+                f"The plan creates a group with the uid {change.uid!r}, but the group {name} has the uid {uid!r}. "
+                "The uids differ only in case or spaces."
+            )
+            yield Finding("similar_uid", text, False, change.uid, len(alike))
+
+
+def _others(change: GroupChange, groups: Iterable[_UidAndName]) -> list[_UidAndName]:
+    """Return the groups other than the new group itself. Groups with exactly the same name come first."""
+    others = {uid: name for uid, name in groups if uid != change.uid}
+    return sorted(others.items(), key=lambda group: (group[1] != change.name, group[0]))
+
+
+def _same_name_text(change: GroupChange, others: Sequence[_UidAndName]) -> str:
+    uid, name = others[0]
+    if name == change.name:
+        return f"The plan creates a group with the name {name}, but another group ({uid}) already has this name."
+    return (
+        f"The plan creates a group with the name {change.name!r}, which looks like {name!r}, the name of group "
+        f"{uid}. The difference is {describe_difference(change.name, name)}."
+    )

@@ -1,0 +1,220 @@
+"""
+Find and read approval files.
+
+An approval file contains the approval or the rejection of a plan. It is recognized by its content, because browsers
+and users rename downloaded files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from frgroups.errors import CorruptFileError, FrgroupsError, InputError, NotApprovedError
+from frgroups.internals.checksummed_json import kind_of, read_checksummed
+from frgroups.internals.formatting import format_list
+from frgroups.plan.plan import Plan
+from frgroups.review.decision_record import Rejection, changes_key
+
+MAX_FILE_SIZE = 65_536  # In bytes. The search for approval files skips larger files.
+MAX_PATH_LENGTH = 300  # Maximum number of characters of a path in an error message.
+_START = re.compile(rb'\s*\{\s*"checksum"')
+_REJECTED = re.compile(rb'"decision":\s*"rejected"')
+_PLAN_FIELDS = re.compile(rb'"(?:changes|digest)":\s*"([0-9a-f]{64})"')
+_FIELDS = {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundApproval:
+    """
+    An approval of a plan file that was found in a folder.
+
+    Attributes
+    ----------
+    path
+        The approval file.
+    by
+        Name of the reviewer.
+    until
+        Time at which the approval expires.
+    """
+
+    path: Path
+    by: str
+    until: datetime
+
+
+Scan = Callable[[Path], Iterable[tuple[Path, bytes]]]
+
+
+def found_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[Rejection]:
+    """
+    Return the rejections of a plan's changes in the approval files of some folders.
+
+    A rejection applies to all plans with the same digest or the same changes, even if other fields of the file are
+    invalid. A corrupt file that might be a rejection of the plan raises NotApprovedError. `scan` replaces the
+    function `decision_files`, so that the caller can read each folder only once.
+    """
+    key = changes_key(plan)
+    rejections: dict[str, Rejection] = {}
+    for path, data in _files_in(folders, scan):
+        content = _readable_content(path) if kind_of(data) == "approval" else None
+        if content is None:
+            if _might_be_rejection(path, data, plan, key):
+                raise NotApprovedError(
+                    f"{path} is corrupt and might be a rejection of plan {plan.digest[:12]}. Ask the reviewer for a "
+                    "new file. If the file belongs to another plan, delete it."
+                )
+        elif is_rejection(content, plan, key):
+            rejection = rejection_in(content)
+            rejections[rejection.id] = rejection
+    return list(rejections.values())
+
+
+def approvals_of_digest(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[Path]:
+    """Return the paths of the approval files with the digest of a plan, including expired and corrupt ones."""
+    paths = []
+    for path, data in _files_in(folders, scan):
+        if kind_of(data) != "approval" or plan.digest.encode() not in data:
+            continue
+        content = _readable_content(path)
+        if content is None or (content["digest"] == plan.digest and content["decision"] == "approved"):
+            paths.append(path)
+    return paths
+
+
+def found_approvals(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[FoundApproval]:
+    """Return the approvals of a plan file in some folders, including expired ones."""
+    approvals = []
+    for path in approvals_of_digest(plan, folders, scan):
+        with suppress(FrgroupsError):
+            content = read_content(path)
+            check_texts(content, path)
+            if timestamp(content["planned_at"], path) == plan.planned_at:
+                approvals.append(FoundApproval(path, content["by"], timestamp(content["until"], path)))
+    return approvals
+
+
+def rejection_files(plan: Plan, folders: Iterable[Path]) -> list[Path]:
+    """Return the paths of the approval files that contain a rejection of a plan's changes."""
+    key = changes_key(plan)
+    paths = []
+    for path, data in _files_in(folders):
+        content = _readable_content(path) if kind_of(data) == "approval" else None
+        if content is not None and is_rejection(content, plan, key):
+            paths.append(path)
+    return paths
+
+
+def is_rejection(content: Mapping[str, Any], plan: Plan, key: str) -> bool:
+    """Return True if an approval file rejects a plan. Any decision except "approved" is a rejection."""
+    is_of_plan = content["digest"] == plan.digest or content.get("changes") == key
+    return is_of_plan and content["decision"] != "approved"
+
+
+def rejection_in(content: Mapping[str, Any]) -> Rejection:
+    """Return the rejection in an approval file. Invalid values are converted to strings."""
+    return Rejection(*(str(content[name] or "") for name in ("digest", "by", "reason", "at")))
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """Return the sorted paths in a folder, or [] if it does not exist; raise InputError if it cannot be read."""
+    try:
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise InputError(
+            f"Cannot read {folder}: {error.strerror}. The folder might contain a rejection. Give the account that "
+            "applies plans permission to read it."
+        ) from error
+
+
+def decision_files(folder: Path) -> list[tuple[Path, bytes]]:
+    """
+    Return the path and the content of each file in a folder that might be an approval file.
+
+    Large files are left out. An unreadable file is returned without content.
+    """
+    found = []
+    for path in list_folder(folder):
+        data = b""
+        with suppress(OSError):
+            if not path.is_file() or path.stat().st_size > MAX_FILE_SIZE:
+                continue
+            data = path.read_bytes()
+        if not data or ".approval" in path.name or b'"decision"' in data or kind_of(data) == "approval":
+            found.append((path.resolve(), data))
+    return found
+
+
+def _files_in(folders: Iterable[Path], scan: Scan | None = None) -> Iterator[tuple[Path, bytes]]:
+    """Yield the path and content of each file in some folders that might be an approval file."""
+    scan = scan or decision_files
+    yield from dict(found for folder in folders for found in scan(folder)).items()
+
+
+def _might_be_rejection(path: Path, data: bytes, plan: Plan, key: str) -> bool:
+    """
+    Return True if an unreadable file contains or might contain a rejection of the plan.
+
+    If the damaged file names no plan, it might belong to any plan.
+    """
+    is_named = ".rejected.approval" in path.name
+    is_rejected = is_named or _REJECTED.search(data) is not None
+    plans = {plan_id.decode() for plan_id in _PLAN_FIELDS.findall(data)}
+    if plans:
+        return is_rejected and not plans.isdisjoint((plan.digest, key))
+    return is_named or (is_rejected and _START.match(data) is not None)
+
+
+def _readable_content(path: Path) -> dict[str, Any] | None:
+    with suppress(FrgroupsError):
+        return read_content(path)
+    return None
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """Return the fields of an approval file without validating their values."""
+    try:
+        exists = path.expanduser().exists()
+    except (OSError, RuntimeError, ValueError):
+        exists = False
+    if not exists:
+        # The path is shown without safe_repr(), which would redact "tenant@host" as an email address.
+        name = str(path)[:MAX_PATH_LENGTH]
+        raise NotApprovedError(f"{name!r} is neither a digest nor an existing approval file.")
+    content = read_checksummed(path, "approval")
+    missing = _FIELDS - set(content)
+    if missing:
+        raise _corrupt_approval(path, f"the fields {format_list(sorted(missing))} are missing")
+    return content
+
+
+def check_texts(content: Mapping[str, Any], path: str | Path) -> None:
+    """Raise CorruptFileError if a field is not a string, or if the name is empty."""
+    invalid = sorted(name for name in _FIELDS if not isinstance(content[name], str))
+    if invalid:
+        raise _corrupt_approval(path, f"the fields {format_list(invalid)} must be strings")
+    if not content["by"].strip():
+        raise _corrupt_approval(path, "the field 'by' must contain a name")
+
+
+def timestamp(text: str, path: str | Path) -> datetime:
+    """Return a timestamp of an approval file in UTC, or raise CorruptFileError if it is invalid."""
+    try:
+        value = datetime.fromisoformat(text)
+        in_utc = value.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _corrupt_approval(path, f"{text!r} is not a valid timestamp") from error
+    if value.tzinfo is None:
+        raise _corrupt_approval(path, f"the timestamp {text!r} has no time zone")
+    return in_utc
+
+
+def _corrupt_approval(path: str | Path, reason: str) -> CorruptFileError:
+    """Return the error for an approval file with missing or invalid fields."""
+    return CorruptFileError(f"{path} is corrupt: {reason}. Create the approval again.")

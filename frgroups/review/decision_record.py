@@ -1,0 +1,228 @@
+"""
+Record of the decisions about a tenant's plans.
+
+The data folder contains one record per tenant and host. It lists the rejections, their withdrawals, and the plans
+that newer plans supersede. The record is replaced as a whole and has a checksum, so that a damaged record is always
+detected. It contains no customer uids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from frgroups.errors import CorruptFileError, FrgroupsError, InputError
+from frgroups.internals.checksummed_json import canonical_json, read_checksummed, sha256, write_checksummed
+from frgroups.internals.locks import record_lock
+from frgroups.internals.paths import data_subdir, tenant_folder
+from frgroups.internals.tombstones import TOMBSTONE_PREFIX
+from frgroups.plan.group_change import GroupChange
+from frgroups.plan.plan import Plan
+
+KIND = "decision record"
+_FIELDS = {
+    "rejected": {"changes", "digest", "by", "reason", "at", "id"},
+    "withdrawn": {"changes", "by", "reason", "at", "ids"},
+    "superseded": {"digest", "planned_at", "new_digest", "at"},
+}
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """
+    A rejection of a plan's changes.
+
+    Attributes
+    ----------
+    digest
+        Digest of the plan that the reviewer rejected.
+    by, reason, at
+        Name of the reviewer, reason, and time of the rejection.
+    """
+
+    digest: str
+    by: str
+    reason: str
+    at: str
+
+    @property
+    def id(self) -> str:
+        """Identifier of the rejection. It does not depend on the plan and the reason, which an erasure can change."""
+        return sha256(canonical_json([self.by, self.at]))[:16]
+
+    def message(self, plan: Plan) -> str:
+        """Return a sentence with the reviewer and the reason."""
+        changes = f"plan {plan.digest[:12]}"
+        if self.digest != plan.digest:
+            changes = f"the changes of {changes}"
+            if self.digest != TOMBSTONE_PREFIX:
+                changes += f" (as plan {self.digest[:12]})"
+        return f"{self.by} rejected {changes}: {self.reason or 'no reason given'}."
+
+
+def changes_key(plan: Plan) -> str:
+    """
+    Return the hash of a plan's changes, which identifies a rejection.
+
+    The hash covers the tenant, the host, the groups to create, and the sorted operations. It does not cover the
+    limits, the mode, the purpose, the current members, and the planning time. A rejection therefore also blocks a
+    plan that makes the same changes with other limits, or after other customers have joined or left.
+    """
+    return _key_of(plan, plan.groups)
+
+
+def changes_key_without(plan: Plan, customer_uid: str) -> str:
+    """Return the hash of a plan's changes without one customer, or "erased" if no change remains."""
+    groups = [
+        GroupChange(
+            group.uid,
+            group.name,
+            (),
+            add=tuple(uid for uid in group.add if uid != customer_uid),
+            remove=tuple(uid for uid in group.remove if uid != customer_uid),
+            create=group.create,
+        )
+        for group in plan.groups
+    ]
+    if not any(group.create or group.add or group.remove for group in groups):
+        return TOMBSTONE_PREFIX
+    return _key_of(plan, groups)
+
+
+def _key_of(plan: Plan, groups: Sequence[GroupChange]) -> str:
+    content = {
+        "tenant_uid": plan.tenant_uid,
+        "host": urlsplit(plan.base_url or "").netloc,
+        "create": {group.uid: group.name for group in groups if group.create},
+        "operations": {
+            group.uid: [sorted(group.add), sorted(group.remove)] for group in groups if group.add or group.remove
+        },
+    }
+    return sha256(canonical_json(content))
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """The entries of a decision record, oldest first."""
+
+    entries: tuple[Entry, ...] = ()
+
+    def known_ids(self, key: str) -> set[str]:
+        """Return the identifiers of all rejections of the changes, including those that were withdrawn."""
+        return {entry["id"] for entry in self._of_changes(key, "rejected")}
+
+    def rejections(self, key: str) -> list[Rejection]:
+        """Return the rejections of the changes that were not withdrawn, oldest first."""
+        withdrawn = {rejection_id for entry in self._of_changes(key, "withdrawn") for rejection_id in entry["ids"]}
+        return [
+            Rejection(entry["digest"], entry["by"], entry["reason"], entry["at"])
+            for entry in self._of_changes(key, "rejected")
+            if entry["id"] not in withdrawn
+        ]
+
+    def superseded_by(self, plan: Plan) -> str:
+        """Return the digest of the plan that supersedes a plan file, or "" if there is none."""
+        for entry in reversed(self.entries):
+            is_same_time = entry["event"] == "superseded" and entry["planned_at"] == plan.planned_at.isoformat()
+            if is_same_time and entry["digest"] in (plan.digest, TOMBSTONE_PREFIX):
+                return str(entry["new_digest"])
+        return ""
+
+    def _of_changes(self, key: str, event: str) -> list[Entry]:
+        return [entry for entry in self.entries if entry["event"] == event and entry["changes"] == key]
+
+
+def record_path(tenant_uid: str, base_url: str | None) -> Path:
+    """Return the path of a tenant's decision record."""
+    return data_subdir("decisions") / f"{tenant_folder(tenant_uid, base_url)}.json"
+
+
+def read_record(plan: Plan) -> DecisionRecord:
+    """
+    Read the decision record of a plan's tenant. The record is empty if the file does not exist.
+
+    A damaged record raises CorruptFileError, because it might contain a rejection of the plan.
+    """
+    return DecisionRecord(tuple(read_entries(record_path(plan.tenant_uid, plan.base_url))))
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """Return the entries of a decision record, or [] if the file does not exist."""
+    if not path.exists() and not path.is_symlink():
+        return []
+    try:
+        entries = read_checksummed(path, KIND)["entries"]
+        if not all(set(entry) == _FIELDS[entry["event"]] | {"event"} for entry in entries):
+            raise ValueError
+    except (FrgroupsError, KeyError, TypeError, ValueError) as error:
+        reason = f" {error.message}" if isinstance(error, FrgroupsError) else ""
+        raise CorruptFileError(
+            f"{path} cannot be read, so it is unknown whether a plan was rejected. Nothing was sent.{reason} Restore "
+            "the file from a backup. If there is no backup, move the file to another folder, and ask the reviewers "
+            "to reject their plans again.",
+            path=path,
+        ) from error
+    return list(entries)
+
+
+def write_entries(path: Path, entries: Iterable[Entry]) -> None:
+    """Replace the entries of a decision record. The caller must hold the lock of the record."""
+    write_checksummed(path, KIND, {"entries": list(entries)})
+
+
+def add_rejections(plan: Plan, rejections: Iterable[Rejection]) -> None:
+    """Add the rejections of a plan that are not in the record. They are on disk when the function returns."""
+    key = changes_key(plan)
+    path = record_path(plan.tenant_uid, plan.base_url)
+    with record_lock(path):
+        entries = read_entries(path)
+        known = DecisionRecord(tuple(entries)).known_ids(key)
+        new = [
+            {
+                "event": "rejected",
+                "changes": key,
+                "digest": rejection.digest,
+                "by": rejection.by,
+                "reason": rejection.reason,
+                "at": rejection.at,
+                "id": rejection.id,
+            }
+            for rejection in rejections
+            if rejection.id not in known
+        ]
+        if new:
+            write_entries(path, [*entries, *new])
+
+
+def add_withdrawal(plan: Plan, *, by: str, reason: str, at: str) -> list[Rejection]:
+    """Withdraw all rejections of a plan's changes that are in the record, and return them."""
+    key = changes_key(plan)
+    path = record_path(plan.tenant_uid, plan.base_url)
+    with record_lock(path):
+        entries = read_entries(path)
+        rejections = DecisionRecord(tuple(entries)).rejections(key)
+        if not rejections:
+            raise InputError(f"Plan {plan.digest[:12]} is not rejected, so there is no rejection to withdraw.")
+        ids = [rejection.id for rejection in rejections]
+        entry = {"event": "withdrawn", "changes": key, "by": by, "reason": reason, "at": at, "ids": ids}
+        write_entries(path, [*entries, entry])
+    return rejections
+
+
+def add_superseded(plan: Plan, new_plan: Plan, *, at: str) -> None:
+    """Record that a new plan supersedes a plan file."""
+    path = record_path(plan.tenant_uid, plan.base_url)
+    entry = {
+        "event": "superseded",
+        "digest": plan.digest,
+        "planned_at": plan.planned_at.isoformat(),
+        "new_digest": new_plan.digest,
+        "at": at,
+    }
+    with record_lock(path):
+        write_entries(path, [*read_entries(path), entry])

@@ -1,0 +1,127 @@
+"""Find, check, and withdraw the rejections of a plan."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from frgroups.errors import InputError, LockedError, NotApprovedError
+from frgroups.internals.validation import check_text, check_type
+from frgroups.plan.plan import Plan
+from frgroups.review.approval_files import Scan, found_rejections
+from frgroups.review.decision_record import (
+    Rejection,
+    add_rejections,
+    add_withdrawal,
+    changes_key,
+    read_record,
+)
+from frgroups.review.plan_folders import decision_folders
+
+
+def check_reviewer(by: str) -> str:
+    """Return the name of a reviewer without surrounding spaces, or raise InputError if it is empty."""
+    if not isinstance(by, str) or not by.strip():
+        raise InputError(
+            "The name of the reviewer is missing.",
+            hint='Pass `by`, for example by="Kari".',
+            cli_hint="Pass --by with the name of the reviewer.",
+        )
+    check_text(by, "by")
+    return by.strip()
+
+
+def plan_argument(plan: Plan) -> str:
+    """Return the argument that names a plan on the command line: its path for the shell, or a part of its digest."""
+    return plan.digest[:12] if plan.path is None else shlex.quote(str(plan.path))
+
+
+def rejections_in_force(plan: Plan, extra: Iterable[Path] = (), scan: Scan | None = None) -> list[Rejection]:
+    """
+    Return the rejections of a plan's changes that were not withdrawn, oldest first.
+
+    The function reads the decision record in the data folder and the rejection files in the folder of the plan file,
+    in the data folder, and in the folders `extra`. A rejection file that is not in the record is added to it, so that
+    it counts even if the file is moved or deleted later. `scan` is the argument of `found_rejections`.
+    """
+    found = found_rejections(plan, decision_folders(plan, extra), scan)
+    record = read_record(plan)
+    key = changes_key(plan)
+    known = record.known_ids(key)
+    new = [rejection for rejection in found if rejection.id not in known]
+    if new:
+        # If the data folder cannot be written, the rejection file still counts where it is.
+        with suppress(InputError, LockedError):
+            add_rejections(plan, new)
+    return [*record.rejections(key), *new]
+
+
+def check_not_rejected(plan: Plan, extra: Iterable[Path] = ()) -> None:
+    """Raise NotApprovedError if a plan is rejected or superseded."""
+    rejections = rejections_in_force(plan, extra)
+    if rejections:
+        raise NotApprovedError(
+            " ".join(rejection.message(plan) for rejection in rejections),
+            hint="If the reviewer has withdrawn the rejection, record this with `withdraw_rejection(plan, by=NAME)`.",
+            cli_hint="If the reviewer has withdrawn the rejection, record this with "
+            f"frgroups withdraw {plan_argument(plan)} --by NAME.",
+            rejected=True,
+        )
+    new_digest = read_record(plan).superseded_by(plan)
+    if new_digest:
+        raise NotApprovedError(
+            f"Plan {plan.digest[:12]} was superseded by plan {new_digest[:12]}. Review and apply that plan instead.",
+            rejected=True,
+        )
+
+
+def withdraw_rejection(plan: Plan, *, by: str, reason: str = "") -> list[str]:
+    """
+    Withdraw all rejections of a plan's changes.
+
+    A rejection is valid in the entire data folder and does not expire. After the withdrawal, the plan can be
+    approved and applied again. The data folder records who withdrew the rejections and when. A later rejection blocks
+    the changes again.
+
+    Parameters
+    ----------
+    plan : Plan
+        The rejected plan, or another plan that makes the same changes.
+    by : str
+        Name of the person who withdraws the rejections, normally the reviewer.
+    reason : str, optional
+        Reason for the withdrawal.
+
+    Returns
+    -------
+    list of str
+        One sentence per withdrawn rejection, with the reviewer and the reason.
+
+    Raises
+    ------
+    InputError
+        The plan is not rejected, or the name is empty.
+    CorruptFileError
+        The record of decisions in the data folder is damaged.
+
+    See Also
+    --------
+    approve_plan : Approve or reject a plan.
+
+    Examples
+    --------
+    >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
+    >>> _ = approve_plan(plan, home() / "vip.approval.json", by="Kari", reject="wrong week")
+    >>> len(withdraw_rejection(plan, by="Kari", reason="the week is correct"))
+    1
+    """
+    check_type(plan, Plan, "plan")
+    name = check_reviewer(by)
+    check_text(reason, "reason")
+    # A rejection file that was not read before must be in the record, so that it is withdrawn as well.
+    add_rejections(plan, found_rejections(plan, decision_folders(plan)))
+    withdrawn = add_withdrawal(plan, by=name, reason=reason, at=datetime.now(UTC).isoformat())
+    return [rejection.message(plan) for rejection in withdrawn]

@@ -1,0 +1,227 @@
+"""Tests for the list of plans and the state of each plan."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import frgroups as fg
+from frgroups.apply.plan_list import STATES, plan_entries
+from frgroups.cli.main import main
+from frgroups.errors import InputError
+from frgroups.review.decision_record import add_superseded
+from frgroups.review.plan_folders import plans_folder, queue_folder
+
+UIDS = [f"c-{n}" for n in range(30)]
+
+
+@pytest.fixture
+def tenant(running, monkeypatch):
+    """Return a sandbox with one group that is selected by environment variables."""
+    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
+    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
+    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
+    running.reset()
+    running.put_customers(UIDS)
+    running.put_group("all", "All")
+    running.add_members("all", UIDS)
+    return running
+
+
+def saved(tenant, group="new", n=2, folder=None, age=timedelta(0), **arguments):
+    """Save a plan that creates a group in the data folder, and return it as it is read from the file."""
+    with tenant.client() as client:
+        snapshot = fg.load_snapshot(client, cache=False)
+    plan = fg.plan_memberships(snapshot, {group: UIDS[:n]}, create={group: group.title()}, **arguments)
+    plan = replace(plan, planned_at=plan.planned_at - age)
+    folder = folder or plans_folder(plan.tenant_uid, plan.base_url)
+    return fg.read_plan(plan.save(folder / f"{group}-{n}.plan.json"))
+
+
+def approved(tenant, valid_for="72h", **arguments):
+    """Save and approve a plan."""
+    plan = saved(tenant, **arguments)
+    fg.approve_plan(plan, plan.path.with_suffix(".approval.json"), by="Kari", valid_for=valid_for)
+    return plan
+
+
+def rejected(tenant):
+    plan = approved(tenant)
+    fg.approve_plan(plan, fg.home() / "no.json", by="Ola", reject="no")
+    return plan
+
+
+def superseded(tenant):
+    plan, new = saved(tenant), saved(tenant, n=3)
+    add_superseded(plan, new, at=datetime.now(UTC).isoformat())
+    new.path.unlink()
+    return plan
+
+
+def applied(tenant, *, interrupt=False):
+    plan = approved(tenant)
+    original = fg.Client.update_group_customers
+
+    def fail(*_, **__):
+        raise KeyboardInterrupt
+
+    with tenant.client(writable=True) as client:
+        try:
+            if interrupt:
+                fg.Client.update_group_customers = fail
+            fg.apply_plan(client, plan, approval=plan.path.with_suffix(".approval.json"))
+        except KeyboardInterrupt:
+            assert interrupt
+        finally:
+            fg.Client.update_group_customers = original
+    return plan
+
+
+def undone(tenant):
+    plan = applied(tenant)
+    [receipt] = fg.home().rglob("*.receipt.json")
+    limits = fg.Limits(removals_per_group=None, removal_share=None, emptied_groups=None)
+    undo = fg.plan_undo(fg.read_receipt(receipt), limits=limits)
+    with tenant.client(writable=True) as client:
+        fg.apply_plan(client, undo, approval=undo.digest)
+    return plan
+
+
+def stopped_in_queue(tenant):
+    with tenant.client() as client:
+        folder = queue_folder(client.tenant_uid, client.base_url, "stopped")
+    return saved(tenant, folder=folder)
+
+
+STATE_TABLE = {
+    "pending": (saved, "", "frgroups approve"),
+    "approved": (approved, "Kari", "frgroups apply"),
+    "rejected": (rejected, "Ola", "frgroups withdraw"),
+    "superseded": (superseded, "", ""),
+    "blocked": (lambda tenant: saved(tenant, limits=fg.Limits(additions_total=1)), "", "frgroups show"),
+    "stopped": (stopped_in_queue, "", "frgroups show"),
+    "interrupted": (lambda tenant: applied(tenant, interrupt=True), "Kari", "frgroups apply"),
+    "applied": (applied, "Kari", "frgroups undo"),
+    "undone": (undone, "Kari", ""),
+    "plan expired": (lambda tenant: approved(tenant, age=timedelta(days=8)), "", ""),
+    "approval expired": (lambda tenant: approved(tenant, valid_for="0s"), "Kari", "frgroups approve"),
+}
+
+
+@pytest.mark.parametrize("case", STATE_TABLE)
+def test_states(tenant, capsys, case):
+    "Each plan has the state, reviewer, and next command that follow from its files and its run."
+    create, reviewer, command = STATE_TABLE[case]
+    plan = create(tenant)
+    state = "blocked" if case == "stopped" else case
+
+    table = fg.list_plans()
+
+    [row] = table[table["digest"] == plan.digest].to_dict("records")
+    assert (row["state"], row["reviewer"]) == (state, reviewer)
+    assert (row["next_command"].rpartition(" " + plan.digest[:12])[0] or row["next_command"]).startswith(command)
+    assert bool(command) == bool(row["next_command"])
+    assert (row["groups"], row["n_add"], row["n_remove"]) == ("New", 2, 0)
+    assert len(fg.list_plans(state=state)) >= 1 and set(fg.list_plans(state=state)["state"]) == {state}
+    assert main(["plans", "--state", state]) == 0
+    out = capsys.readouterr().out
+    assert plan.digest[:12] in out and max(map(len, out.splitlines()[:2])) <= 80
+
+
+def test_state_table_is_complete():
+    "The state table contains every state."
+    assert {*STATE_TABLE, "stopped"} == {*STATES, "stopped"}
+
+
+def test_plan_elsewhere(tenant, tmp_path):
+    "A plan outside the data folder is listed with its path after it was started."
+    plan = saved(tenant, folder=tmp_path / "elsewhere")
+    assert fg.list_plans().empty
+    with tenant.client(writable=True) as client:
+        fg.apply_plan(client, plan, approval=plan.digest)
+
+    [row] = fg.list_plans().to_dict("records")
+
+    assert (row["state"], row["path"]) == ("applied", str(plan.path)) and row["receipt"]
+    plan.path.unlink()
+    [row] = fg.list_plans().to_dict("records")
+    assert (row["state"], row["path"]) == ("applied", "")
+
+
+def test_unreadable_plan(tenant, caplog):
+    "A plan file that cannot be read is left out, and a warning contains its path."
+    plan = saved(tenant)
+    plan.path.write_text(plan.path.read_text().replace("c-1", "c-2"))
+
+    assert fg.list_plans().empty and plan.path.name in caplog.text
+
+
+def test_other_tenant(tenant):
+    "The plans of one tenant or host can be selected."
+    plan = saved(tenant)
+    other = replace(plan, tenant_uid="t-2")
+    other.save(plans_folder("t-2", plan.base_url) / "p.plan.json")
+
+    assert list(fg.list_plans()["tenant_uid"].sort_values()) == sorted(["t-2", plan.tenant_uid])
+    assert list(fg.list_plans(tenant_uid="t-2")["digest"]) == [other.digest]
+    assert fg.list_plans(base_url="https://api.example").empty
+    with pytest.raises(InputError, match="`state`"):
+        fg.list_plans(state="open")
+
+
+def test_conflicts(tenant, capsys):
+    "Two waiting plans that change the same group are reported by plan, plans, review, and approve."
+    first, second, _ = saved(tenant), saved(tenant, n=3), saved(tenant, group="other")
+
+    conflicts = {entry.plan.digest: entry.conflicts for entry in plan_entries()}
+
+    assert conflicts[first.digest] == (second.digest,) and conflicts[second.digest] == (first.digest,)
+    assert sum(map(len, conflicts.values())) == 2
+    tenant.put_group("new", "New")
+    assert main(["load"]) == 0
+    for words in (
+        ["plans"],
+        ["review", second.digest[:8]],
+        ["approve", second.digest[:8], "--by", "Kari"],
+        ["plan", "--group", "new", "--members", "All"],
+    ):
+        capsys.readouterr()
+        assert main(words) == 0
+        err = capsys.readouterr().err
+        assert first.digest[:12] in err and "New" in err and "Warning" in err
+
+
+@pytest.mark.parametrize(("age", "code"), [(timedelta(hours=47), 0), (timedelta(hours=49), 9)])
+def test_fail_if_pending(tenant, capsys, age, code):
+    "If a plan is pending for longer than the given duration, the exit code is 9."
+    saved(tenant, age=age)
+    approved(tenant, group="other", age=timedelta(hours=60))
+
+    assert main(["plans", "--fail-if-pending", "48h", "--state", "approved"]) == code
+
+
+def test_plans_json(tenant, capsys):
+    "The rows of `frgroups plans --json` have the columns of `list_plans`."
+    plan = saved(tenant)
+
+    assert main(["plans", "--json"]) == 0
+
+    values = json.loads(capsys.readouterr().out)
+    [row] = values["rows"]
+    assert values["table"] == "plans" and list(row) == list(fg.list_plans().columns)
+    assert row["digest"] == plan.digest and datetime.fromisoformat(row["planned_at"]) == plan.planned_at
+
+
+def test_tenant_in_next_command(tenant, home_folder, monkeypatch, capsys):
+    "If --tenant was given, the next command of an approved plan contains it."
+    approved(tenant)
+    monkeypatch.delenv("FRGROUPS_TENANT_UID")
+    (home_folder / "tenants.toml").write_text(
+        f'["my shop"]\ntenant_uid = "{tenant.tenant_uid}"\nhost = "{tenant.base_url}"\ntoken_command = "x"\n'
+    )
+    (home_folder / "tenants.toml").chmod(0o600)
+
+    assert main(["plans", "--tenant", "my shop"]) == 0
+
+    assert "--tenant 'my shop'" in capsys.readouterr().out

@@ -1,0 +1,237 @@
+"""Tests for the arguments and the JSON output of the commands that show, decide, and apply plans."""
+
+import json
+import shutil
+
+import click
+import pytest
+
+import frgroups as fg
+from frgroups.cli.main import main, root_group
+from frgroups.review.plan_folders import queue_folder
+from tests.approvals import approved
+
+UIDS = [f"c-{n}" for n in range(30)]
+COLUMNS = {"digest", "state", "groups", "n_add", "n_remove", "reviewer", "conflicts", "path", "next_command"}
+
+
+@pytest.fixture
+def tenant(running, monkeypatch, tmp_path):
+    """Return a sandbox with a stored snapshot that is selected by environment variables."""
+    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
+    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
+    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
+    monkeypatch.chdir(tmp_path)
+    running.reset()
+    running.put_customers(UIDS)
+    running.put_group("all", "All")
+    running.add_members("all", UIDS)
+    running.put_group("vip", "VIP")
+    running.add_members("vip", UIDS[:4])
+    assert main(["load"]) == 0
+    return running
+
+
+def planned(*words, group="new", members="VIP"):
+    """Create a plan that creates a group with `frgroups plan`."""
+    assert main(["plan", "--group", group, "--create", group.title(), "--members", members, *words]) == 0
+
+
+def json_of(capsys, *words, code=0):
+    """Run a command with --json and return the JSON object that it prints."""
+    capsys.readouterr()
+    assert main([*words, "--json"]) == code
+    [line] = capsys.readouterr().out.splitlines()
+    return json.loads(line)
+
+
+def newest_plan():
+    """Return the newest plan in the data folder."""
+    return fg.read_plan(fg.list_plans()["path"].iloc[0])
+
+
+def test_digest_prefix(tenant, tmp_path, capsys):
+    "PLAN and RECEIPT can be at least 8 characters of the digest. A file with this name takes precedence."
+    planned()
+    digest = newest_plan().digest
+    for prefix in (digest[:8], digest[:12].upper(), digest):
+        assert json_of(capsys, "show", prefix)["digest"] == digest
+    assert main(["show", digest[:7]]) == 1
+    assert main(["review", digest[:8], "--out", "r.html"]) == 0
+    assert main(["approve", digest[:8], "--by", "Kari"]) == 0
+    assert main(["apply", digest[:8]]) == 0
+    capsys.readouterr()
+    assert main(["undo", digest[:8], "--json"]) in (0, 3)
+    assert json.loads(capsys.readouterr().out)["n_remove"] == 4
+    planned("--out", digest[:8], group="other")
+
+    assert json_of(capsys, "show", digest[:8])["digest"] != digest
+
+
+def test_two_files_with_the_same_digest(tenant, tmp_path, capsys):
+    "If two plan files have the same digest, the error lists both."
+    planned("--out", "a.json")
+    shutil.copy("a.json", "b.json")
+    digest = fg.read_plan("a.json").digest
+    capsys.readouterr()
+
+    for words in (["show"], ["review"], ["apply"], ["approve", "--by", "Kari"], ["withdraw", "--by", "Kari"]):
+        assert main([words[0], digest[:10], *words[1:]]) == 1
+        err = capsys.readouterr().err
+        assert str(tmp_path / "a.json") in err and str(tmp_path / "b.json") in err
+
+
+def test_last(tenant, capsys):
+    "Only `show` and `review` accept `last`, the newest plan in the data folder."
+    planned(group="first")
+    planned(group="second")
+    expected = newest_plan()
+
+    for command in ("show", "review"):
+        assert json_of(capsys, command, "last")["digest"] == expected.digest
+    for words in (["apply"], ["undo"], ["approve", "--by", "Kari"], ["withdraw", "--by", "Kari"]):
+        assert main([words[0], "last", *words[1:]]) == 1
+    assert set(fg.list_plans()["state"]) == {"pending"}
+
+
+def test_receipt_of_plan_elsewhere(tenant, capsys):
+    "A digest selects the receipt for `undo`, and for `show` if the plan file does not exist."
+    planned("--out", "p.json")
+    digest = fg.read_plan("p.json").digest
+    assert main(["apply", approved("p.json")]) == 0
+    fg.read_plan("p.json").path.unlink()
+
+    values = json_of(capsys, "show", digest[:8])
+
+    assert (values["kind"], values["outcome"], values["digest"]) == ("receipt", "done", digest)
+    assert main(["undo", "0" * 8]) == 1
+
+
+def test_json_of_every_command(tenant, capsys):
+    "Each command prints one JSON object with the columns of `list_plans` or with the outcome of the run."
+    made = json_of(capsys, "plan", "--group", "new", "--create", "New", "--members", "VIP")
+    digest = made["digest"]
+    assert made.keys() >= COLUMNS | {"findings", "summary", "review"} and made["state"] == "pending"
+    shown = json_of(capsys, "show", digest)
+    assert (shown["kind"], shown["path"]) == ("plan", made["path"])
+    table = json_of(capsys, "show", digest, "--table")
+    assert table["table"] == "changes" and list(table["rows"][0]) == list(newest_plan().table().columns)
+    reviewed = json_of(capsys, "review", digest, "--out", "r.html")
+    assert reviewed["digest"] == digest and reviewed["review"].endswith("r.html")
+    rejection = json_of(capsys, "approve", digest, "--by", "Ola", "--reject", "no")
+    assert (rejection["state"], rejection["reviewer"], rejection["reason"]) == ("rejected", "Ola", "no")
+    failed = json_of(capsys, "apply", digest, code=8)
+    assert (failed["outcome"], failed["exit_code"]) == ("failed", 8)
+    assert json_of(capsys, "withdraw", digest, "--by", "Ola")["state"] == "pending"
+    approval = json_of(capsys, "approve", digest, "--by", "Kari")
+    assert approval.keys() >= COLUMNS and (approval["state"], approval["reviewer"]) == ("approved", "Kari")
+    applied = json_of(capsys, "apply", digest)
+    assert (applied["outcome"], applied["counts"], applied["digest"]) == ("done", {"verified": 4}, digest)
+    main(["undo", digest, "--limit", "removal_share=none", "--limit", "emptied_groups=1", "--json"])
+    assert json.loads(capsys.readouterr().out)["n_remove"] == 4
+
+
+@pytest.mark.parametrize(("listed", "outcome", "code"), [(["c-9"], "done", 0), (["c-9", "typo-1"], "partly done", 5)])
+def test_outcome_and_exit_code(tenant, tmp_path, capsys, listed, outcome, code):
+    "The outcome in the JSON output is done exactly if the exit code is 0."
+    (tmp_path / "list.csv").write_text("\n".join(["customer_uid", *listed]))
+    assert main(["plan", "--group", "vip", "--list", "list.csv", "--out", "p.json"]) == 0
+
+    values = json_of(capsys, "apply", approved("p.json"), code=code)
+
+    assert (values["outcome"], values["exit_code"]) == (outcome, code)
+
+
+def test_apply_prints_the_approval(tenant, capsys):
+    "Before a plan is sent, `apply` prints the reviewer, the time, and the file of the approval that it found."
+    planned("--out", "p.json")
+    assert main(["apply", "p.json"]) == 8
+    assert main(["approve", "p.json", "--by", "Kari"]) == 0
+    assert main(["apply", "p.json", "--no-auto-approval"]) == 8
+    assert "new" not in tenant.groups()
+    capsys.readouterr()
+
+    assert main(["apply", "p.json"]) == 0
+
+    line = capsys.readouterr().out.splitlines()[0]
+    assert "Kari" in line and "UTC" in line and "p.approval.json" in line
+    # A plan that was applied needs no approval, because nothing is sent.
+    fg.read_plan("p.json").path.with_suffix(".approval.json").unlink()
+    tenant.clear_requests()
+    assert main(["apply", "p.json"]) == 0 and tenant.requests() == []
+
+
+def test_blocked_before_approval(tenant):
+    "If a plan without an approval exceeds a limit, `apply` returns exit code 3."
+    words = ["plan", "--group", "vip", "--members", "All", "--limit", "additions_total=1", "--out", "p.json"]
+    assert main(words) == 3
+
+    assert main(["apply", "p.json"]) == 3
+
+
+def test_supersede(tenant, capsys):
+    "A superseded plan cannot be approved or applied, and is moved to the folder stopped."
+    planned("--pending")
+    old = newest_plan()
+    planned("--pending", "--supersede", old.digest[:8], members="All")
+    new = newest_plan()
+
+    states = fg.list_plans().set_index("digest")["state"]
+    assert dict(states) == {old.digest: "superseded", new.digest: "pending"}
+    stopped = queue_folder(old.tenant_uid, old.base_url, "stopped") / old.path.name
+    assert main(["approve", str(stopped), "--by", "Kari"]) == 8
+    with tenant.client(writable=True) as client, pytest.raises(fg.errors.NotApprovedError, match=new.digest[:12]):
+        fg.apply_plan(client, old, approval=old.digest)
+    assert main(["apply", str(stopped)]) == 8
+    assert main(["approve", new.digest[:8], "--by", "Kari"]) == 0
+    assert main(["apply", "--queue"]) == 0
+
+
+@pytest.mark.parametrize("state", ["approved", "applied", "superseded"])
+def test_must_not_be_superseded(tenant, capsys, state):
+    "An approved, applied, or superseded plan cannot be superseded, and no new plan is created."
+    planned("--pending")
+    digest = newest_plan().digest
+    if state == "superseded":
+        planned("--pending", "--supersede", digest, members="All")
+    else:
+        assert main(["approve", digest, "--by", "Kari"]) == 0
+        if state == "applied":
+            assert main(["apply", "--queue"]) == 0
+    n_plans = len(fg.list_plans())
+
+    words = ["plan", "--group", "vip", "--members", "All", "--pending", "--supersede", digest]
+    assert main(words) == 1
+
+    assert state in capsys.readouterr().err and len(fg.list_plans()) == n_plans
+
+
+def test_quoted_paths(tenant, tmp_path, monkeypatch, capsys):
+    "A path with spaces is quoted in the next command, and printed paths contain no percent sign."
+    planned("--out", "my plan.json")
+    out = capsys.readouterr().out
+    assert "frgroups approve 'my plan.json' --by NAME" in out
+    planned("--pending")
+    assert "%" not in capsys.readouterr().out
+
+
+# `frgroups table` replaces these commands.
+REPLACED = {"sizes", "overlap", "changes"}
+# The option --tenant accepts one name, several names, or also a uid, depending on the command.
+VARIANTS = {"--tenant": {"NAME", "NAME...", "NAME|UID"}}
+
+
+def test_option_has_one_meaning():
+    "An option has the same type and the same metavar in all commands."
+    root = root_group()
+    context = click.Context(root)
+    uses = {}
+    for name in set(root.list_commands(context)) - REPLACED:
+        command = root.get_command(context, name)
+        for param in command.params:
+            if isinstance(param, click.Option):
+                metavar = "" if param.is_flag else param.make_metavar(click.Context(command))
+                uses.setdefault(param.opts[-1], set()).add((metavar, type(param.type).__name__))
+
+    different = {option: specs for option, specs in uses.items() if len(specs) > 1}
+    assert {option: {metavar for metavar, _ in specs} for option, specs in different.items()} == VARIANTS

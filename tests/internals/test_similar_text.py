@@ -1,0 +1,93 @@
+"""Tests for the comparison of texts that look the same."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frgroups.internals.similar_text import case_key, clean_text, comparison_keys, describe_difference
+
+CYRILLIC = dict(zip("ABEKMHOPCTXaeopcxyi", "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425"
+                    "\u0430\u0435\u043e\u0440\u0441\u0445\u0443\u0456", strict=True))  # fmt: skip
+GREEK = dict(zip("ABEZHIKMNOPTYXov", "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5"
+                 "\u03a7\u03bf\u03bd", strict=True))  # fmt: skip
+# Characters that a reader does not see, or sees as a space.
+INVISIBLE = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Cf"]
+SPACES = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Zs"]
+
+
+def looks_like(text, other):
+    """Return True if the comparison treats two texts as look-alikes."""
+    return not comparison_keys(text).isdisjoint(comparison_keys(other))
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("Caf\u00e9", "Cafe\u0301"),
+        ("VIP", "vip"),
+        ("VIP", "VIP "),
+        ("VIP", "\tVIP\n"),
+        ("Black Week", "Black  Week"),
+        ("VIP", "V\u200bIP"),
+        ("VIP", "VIP\ufe0f"),
+        ("VIP", "\u3164VIP"),
+        ("VIP", "\uff36\uff29\uff30"),
+        ("VIP", "VlP"),
+        ("VIP", "V1P"),
+        ("Gold", "G0ld"),
+        ("B-2", "B\u20132"),
+        ("Kari's", "Kari\u2019s"),
+        ("Stra\u00dfe", "STRASSE"),
+        ("\u0412\u0418\u041f", "\u0432\u0438\u043f"),
+        ("VIP", "\U0001d415\U0001d408\U0001d40f"),
+    ],
+)
+def test_look_alikes(text, other):
+    "Texts that differ in form, case, invisible characters, spaces, dashes, or look-alike letters are look-alikes."
+    assert looks_like(text, other) and looks_like(other, text)
+    assert describe_difference(text, other) and describe_difference(other, text)
+
+
+@pytest.mark.parametrize("letters", [CYRILLIC, GREEK], ids=["Cyrillic", "Greek"])
+def test_letters_of_other_scripts(letters):
+    "Each letter of another script that looks like a Latin letter is a look-alike, alone and in a name."
+    for latin, other in letters.items():
+        assert looks_like(f"Club {latin}", f"Club {other}"), (latin, other)
+        assert f"U+{ord(other):04X}" in describe_difference(other, latin)
+
+
+def test_invisible_characters():
+    "All format characters are ignored, and all kinds of spaces are equal to a space."
+    assert {clean_text(f"VI{character}P") for character in INVISIBLE} == {"VIP"}
+    assert {clean_text(f"VIP{character}2{character}") for character in SPACES} == {"VIP 2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [("VIP", "VIP 2"), ("S\u00f8r", "Sor"), ("Staff", "Stuff"), ("Oslo", "Osl"), ("Club 2", "Club 3"), ("A B", "AB")],
+)
+def test_different_texts(text, other):
+    "Texts that a reader can tell apart are not look-alikes."
+    assert not looks_like(text, other)
+
+
+@settings(max_examples=30)
+@given(st.text(max_size=12))
+def test_normal_forms(text):
+    "The Unicode normalization form and surrounding spaces do not matter."
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert looks_like(text, f" {unicodedata.normalize(form, text)}\u00a0")
+
+
+def test_case_key():
+    "Identifiers are compared without case and spaces, but digits do not match letters."
+    assert case_key("Store_1 ") == case_key("store_1") != case_key("store_l")
+
+
+def test_long_difference():
+    "The description of a difference is limited."
+    text = describe_difference("abcdefgh" * 5, "AXCXEXGX" * 5)
+
+    assert "more" in text and len(text) < 700

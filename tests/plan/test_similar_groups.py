@@ -1,0 +1,63 @@
+"""Tests for the findings about new groups whose names or uids look like those of other groups."""
+
+import pytest
+
+from frgroups.errors import GroupNotFoundError
+from frgroups.plan.planner import plan_memberships
+from frgroups.snapshot.from_frames import sample_snapshot
+
+
+def similar_to(create):
+    """Return the rule, the new uid, and the message of each finding about similar names and uids."""
+    plan = plan_memberships(sample_snapshot(), {}, create=create)
+    rules = ("same_name", "similar_uid")
+    return [(finding.rule, finding.customer_group_uid, finding.message) for finding in plan.findings
+            if finding.rule in rules and not finding.blocking]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("VIP", "vip"),
+        ("vip", "U+0076"),
+        ("VIP ", "U+0020"),
+        ("VIP\u00a0", "U+00A0"),
+        ("V\u200bIP", "U+200B"),
+        ("V\u0406P", "U+0406"),
+        ("\u0422eam VIP", None),
+        ("VlP", "U+006C"),
+        ("\uff36IP", "U+FF36"),
+        ("VIP 2", None),
+    ],
+)
+def test_name_of_existing_group(name, part):
+    "A new name that looks like an existing name is a finding, which contains the code points that differ."
+    findings = similar_to({"new": name})
+
+    if part is None:
+        assert findings == []
+    else:
+        [(rule, uid, message)] = findings
+        assert (rule, uid) == ("same_name", "new") and part in message and "vip" in message
+
+
+def test_two_new_groups():
+    "Two new groups with similar names result in a finding for each of the two groups."
+    findings = similar_to({"a": "Black Week", "b": "black\u00a0week", "c": "Summer"})
+
+    assert [(rule, uid) for rule, uid, _ in findings] == [("same_name", "a"), ("same_name", "b")]
+    assert all("U+00A0" in message for _, _, message in findings)
+
+
+@pytest.mark.parametrize(
+    ("create", "uids"), [({"VIP": "New"}, ["VIP"]), ({"a1": "X", "A1": "Y"}, ["A1", "a1"]), ({"vip2": "New"}, [])]
+)
+def test_similar_uid(create, uids):
+    "A new uid that differs only in case from another uid is a finding."
+    assert [uid for rule, uid, _ in similar_to(create) if rule == "similar_uid"] == uids
+
+
+def test_unknown_group_with_similar_name():
+    "The error for an unknown group states the code points that differ from the name of an existing group."
+    with pytest.raises(GroupNotFoundError, match=r"U\+0406.*U\+0049"):
+        plan_memberships(sample_snapshot(), {"V\u0406P": ["c-7"]})

@@ -1,0 +1,132 @@
+"""Tests for the search for the approval of a plan, which `frgroups apply PLAN` uses."""
+
+import os
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+import frgroups as fg
+from frgroups.errors import NotApprovedError
+from frgroups.review.approval_files import read_content
+from frgroups.review.approval_search import find_approval
+from frgroups.review.plan_folders import plans_folder, queue_folder
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Return a plan that was read from a file."""
+    plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": ["c-7"]}, limits=fg.Limits(snapshot_max_age=None))
+    return fg.read_plan(plan.save(tmp_path / "p.plan.json"))
+
+
+def approve(plan, path, **arguments):
+    """Write an approval by Kari and return its path."""
+    return fg.approve_plan(plan, path, by="Kari", **arguments)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        lambda plan: plan.path.parent,
+        lambda plan: fg.home(),
+        lambda plan: plans_folder(plan.tenant_uid, plan.base_url),
+        lambda plan: queue_folder(plan.tenant_uid, plan.base_url, "pending"),
+        lambda plan: queue_folder(plan.tenant_uid, plan.base_url, "approved"),
+    ],
+)
+@pytest.mark.parametrize("name", ["p.plan.approval.json", "download (1)"])
+def test_folders(plan, folder, name):
+    "The only approval is found next to the plan or in the data folder, under any name."
+    path = approve(plan, folder(plan) / name)
+
+    found = find_approval(plan)
+
+    assert (found.path, found.approval.by, found.owner_checked) == (path, "Kari", os.name != "nt")
+    assert found.approval.at is not None
+
+
+def two(plan):
+    approve(plan, plan.path.parent / "a.approval.json")
+    return [plan.path.parent / "a.approval.json", approve(plan, plan.path.parent / "b.approval.json")]
+
+
+def expired(plan):
+    return [approve(plan, plan.path.parent / "a.approval.json", valid_for="0s")]
+
+
+def other_plan(plan):
+    other = fg.plan_memberships(fg.sample_snapshot(), {"vip": ["c-8"]}, limits=plan.limits)
+    approve(other, plan.path.parent / "other.approval.json")
+    return []
+
+
+def other_file(plan):
+    other = replace(plan, planned_at=plan.planned_at - timedelta(minutes=1))
+    return [approve(other, plan.path.parent / "other.approval.json")]
+
+
+def corrupt(plan):
+    path = approve(plan, plan.path.parent / "a.approval.json")
+    path.write_text(path.read_text().replace("Kari", "Eve"))
+    return [path]
+
+
+def rejected(plan):
+    approve(plan, plan.path.parent / "a.approval.json")
+    fg.approve_plan(plan, plan.path.parent / "no.json", by="Ola", reject="no")
+    return ["Ola"]
+
+
+def stopped(plan):
+    approve(plan, queue_folder(plan.tenant_uid, plan.base_url, "stopped") / "a.approval.json")
+    return []
+
+
+@pytest.mark.parametrize(
+    "situation", [lambda plan: [], two, expired, other_plan, other_file, corrupt, rejected, stopped]
+)
+def test_no_unique_approval(plan, situation):
+    "Without exactly one valid approval, NotApprovedError lists the approval files that were found."
+    named = situation(plan)
+
+    with pytest.raises(NotApprovedError) as raised:
+        find_approval(plan)
+
+    assert [path for path in named if str(path) not in str(raised.value)] == []
+
+
+@pytest.mark.parametrize("n_mine", [0, 1])
+def test_owner(plan, n_mine):
+    "An approval file that belongs to another user is not used, and does not prevent the use of the user's own file."
+    mine = [approve(plan, plan.path.parent / f"{n}.approval.json") for n in range(n_mine)]
+    foreign = approve(plan, plan.path.parent / "foreign.approval.json")
+    if os.geteuid() != 0:
+        pytest.skip("Only root can change the owner of a file.")
+    os.chown(foreign, 65534, -1)
+
+    if mine:
+        assert find_approval(plan).path == mine[0]
+        return
+    with pytest.raises(NotApprovedError, match=r"foreign.*another user"):
+        find_approval(plan)
+
+
+def test_system_without_owners(plan, monkeypatch):
+    "On Windows, the owner is not checked, and the result says so."
+    approve(plan, plan.path.parent / "a.approval.json")
+    monkeypatch.delattr("os.geteuid")
+
+    assert not find_approval(plan).owner_checked
+
+
+def test_resumed_run(plan):
+    "The approval of an interrupted run is still used after it has expired."
+    [path] = expired(plan)
+    content = read_content(path)
+    with pytest.raises(NotApprovedError):
+        find_approval(plan)
+
+    earlier = {"how": "self", "by": content["by"], "at": content["at"]}
+
+    assert find_approval(plan, earlier_approval=earlier).path == path

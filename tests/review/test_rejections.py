@@ -1,0 +1,287 @@
+"""Tests for rejections, which block the same changes on every route until they are withdrawn."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import frgroups as fg
+from frgroups.cli.main import main
+from frgroups.errors import CorruptFileError, InputError, NotApprovedError
+from frgroups.review.decision_record import Rejection, add_rejections, changes_key, read_record, record_path
+from frgroups.review.plan_folders import queue_folder
+from frgroups.review.rejections import rejections_in_force
+
+UIDS = [f"c-{n}" for n in range(30)]
+POLICY = 'by = "Kari"\ngroups = ["new"]\nmax_adds = 99\nmax_removes = 0\ncreate = true\n'
+
+
+@pytest.fixture
+def tenant(running, monkeypatch):
+    """Return a sandbox with one group that is selected by environment variables."""
+    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
+    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
+    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
+    running.reset()
+    running.put_customers(UIDS)
+    running.put_group("all", "All")
+    running.add_members("all", UIDS)
+    return running
+
+
+def plan_for(tenant, **arguments):
+    """Return a plan that creates a group with two customers, planned from a new snapshot."""
+    with tenant.client() as client:
+        snapshot = fg.load_snapshot(client, cache=False)
+    return fg.plan_memberships(snapshot, {"new": UIDS[:2]}, create={"new": "New"}, **arguments)
+
+
+def rejected(tenant, folder, plan=None):
+    """Save and reject a plan in a folder, and return the plan."""
+    plan = plan or plan_for(tenant)
+    path = plan.save(folder / "first.plan.json")
+    fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Ola", reject="wrong week")
+    return plan
+
+
+def other_limits(tenant):
+    """Plan the same changes with another limit."""
+    return plan_for(tenant, limits=fg.Limits(additions_total=50))
+
+
+def other_purpose_and_mode(tenant):
+    """Plan the same changes with another purpose and mode."""
+    return plan_for(tenant, mode="mirror", purpose="another purpose")
+
+
+def new_member(tenant):
+    """Plan the same changes after another customer has joined another group."""
+    tenant.put_customers(["c-99"])
+    tenant.add_members("all", ["c-99"])
+    return plan_for(tenant)
+
+
+def same_changes(tenant):
+    """Plan the same changes again."""
+    return plan_for(tenant)
+
+
+VARIANTS = [same_changes, other_limits, other_purpose_and_mode, new_member]
+ROUTES = ["file", "policy", "search", "queue", "approve", "other file", "resume"]
+
+
+@pytest.mark.parametrize(
+    ("variant", "route"),
+    [*((variant, "digest") for variant in VARIANTS), *((new_member, route) for route in ROUTES)],
+)
+def test_routes(tenant, tmp_path, monkeypatch, capsys, variant, route):
+    "A rejected change is not sent on any route, even with other limits, in another folder, or by another reviewer."
+    (tmp_path / "a").mkdir()
+    if route == "resume":
+        plan = variant(tenant)
+        approval = fg.approve_plan(plan, tmp_path / "b" / "ok.approval.json", by="Kari")
+        interrupted_run(tenant, plan, approval, monkeypatch)
+    elif route in ("file", "search"):
+        plan = variant(tenant)
+        path = plan.save(tmp_path / "b" / "second.plan.json")
+        approval = fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Kari")
+    # The group exists after an interrupted run, so that the same creation cannot be planned from a new snapshot.
+    rejected(tenant, tmp_path / "a", replace(plan, limits=fg.Limits()) if route == "resume" else None)
+    tenant.clear_requests()
+
+    if route in ("resume", "file"):
+        assert_not_applied(tenant, plan, approval)
+    elif route == "search":
+        assert main(["apply", str(path)]) == 8
+    else:
+        plan = variant(tenant)
+        path = plan.save(tmp_path / "b" / "second.plan.json")
+        if route == "digest":
+            assert_not_applied(tenant, plan, plan.digest)
+            assert_not_applied(tenant, fg.read_plan(path), plan.digest)
+        elif route == "approve":
+            with pytest.raises(NotApprovedError, match=r"Ola .*wrong week"):
+                fg.approve_plan(plan, tmp_path / "c" / "ok.json", by="Kari")
+            assert main(["approve", str(path), "--by", "Kari"]) == 8
+        elif route == "policy":
+            policy = tmp_path / "policy.toml"
+            policy.write_text(POLICY)
+            assert_not_applied(tenant, plan, fg.read_policy(policy))
+            assert main(["apply", str(path), "--policy", str(policy)]) == 8
+        elif route == "other file":
+            assert main(["apply", str(path), "--approval", str(tmp_path / "a" / "first.plan.approval.json")]) == 8
+        else:
+            queue = queue_folder(plan.tenant_uid, plan.base_url, "approved")
+            plan.save(queue / "second.plan.json")
+            policy = tmp_path / "policy.toml"
+            policy.write_text(POLICY)
+            assert main(["apply", "--queue", "--policy", str(policy)]) == 8
+    assert "Traceback" not in capsys.readouterr().err
+    assert [request for request in tenant.requests() if request["method"] in ("POST", "PUT")] == []
+
+
+def interrupted_run(tenant, plan, approval, monkeypatch):
+    """Apply a plan until its group is created, and stop before the customers are added."""
+
+    def fail(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, tenant.client(writable=True) as client:
+        patch.setattr(fg.Client, "update_group_customers", fail)
+        with pytest.raises(KeyboardInterrupt):
+            fg.apply_plan(client, plan, approval=approval)
+
+
+def assert_not_applied(tenant, plan, approval):
+    """Check that applying a plan raises NotApprovedError with the rejection."""
+    with tenant.client(writable=True) as client, pytest.raises(NotApprovedError, match=r"Ola .*wrong week") as raised:
+        fg.apply_plan(client, plan, approval=approval)
+    assert raised.value.rejected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plan: fg.plan_memberships(plan.snapshot, {"new": UIDS[:3]}, create={"new": "New"}),
+        lambda plan: fg.plan_memberships(plan.snapshot, {"new": UIDS[:1]}, create={"new": "New"}),
+        lambda plan: fg.plan_memberships(plan.snapshot, {"other": UIDS[:2]}, create={"other": "New"}),
+        lambda plan: replace(plan, tenant_uid="t-2"),
+        lambda plan: replace(plan, base_url="https://api.example/v2"),
+    ],
+)
+def test_other_changes(tenant, tmp_path, change):
+    "A rejection does not block a plan with other operations, or a plan for another tenant or host."
+    plan = rejected(tenant, tmp_path)
+
+    other = change(plan)
+
+    assert changes_key(other) != changes_key(plan) and rejections_in_force(other) == []
+
+
+def test_withdrawal(tenant, tmp_path):
+    "After the withdrawal, the plan can be approved and applied. The record contains who withdrew it, when, and why."
+    first = rejected(tenant, tmp_path)
+    plan = other_limits(tenant)
+
+    assert len(fg.withdraw_rejection(plan, by=" Kari ", reason="the week is correct")) == 1
+
+    entry = read_record(plan).entries[-1]
+    assert (entry["event"], entry["by"], entry["reason"]) == ("withdrawn", "Kari", "the week is correct")
+    assert datetime.now(UTC) - datetime.fromisoformat(entry["at"]) < timedelta(minutes=5)
+    # The rejection file is still there, but it was withdrawn.
+    saved = fg.read_plan(first.save(tmp_path / "first.plan.json"))
+    assert rejections_in_force(saved) == []
+    with tenant.client(writable=True) as client:
+        assert fg.apply_plan(client, saved, approval=saved.digest).ok
+    fg.approve_plan(plan, tmp_path / "no.json", by="Ola", reject="again")
+    assert [rejection.reason for rejection in rejections_in_force(saved)] == ["again"]
+    with pytest.raises(InputError, match="`by`"):
+        fg.withdraw_rejection(plan, by=" ")
+
+
+def test_nothing_to_withdraw(tenant):
+    "Withdrawing a rejection of a plan that is not rejected raises InputError."
+    with pytest.raises(InputError, match="not rejected"):
+        fg.withdraw_rejection(plan_for(tenant), by="Kari")
+
+
+def test_withdraw_command(tenant, tmp_path, capsys):
+    "`frgroups withdraw` moves a plan that the queue stopped back to pending, and prints the rejection as JSON."
+    plan = plan_for(tenant)
+    path = plan.save(queue_folder(plan.tenant_uid, plan.base_url, "pending") / "one.plan.json")
+    assert main(["approve", str(path), "--by", "Ola", "--reject", "not now"]) == 0
+    assert main(["apply", "--queue"]) == 8
+    assert (path.parent.parent / "stopped" / path.name).exists()
+    capsys.readouterr()
+
+    assert main(["withdraw", plan.digest[:8], "--by", "Ola", "--json"]) == 0
+
+    values = json.loads(capsys.readouterr().out)
+    assert path.exists() and (values["state"], values["by"], len(values["withdrawn"])) == ("pending", "Ola", 1)
+    assert main(["withdraw", str(path), "--by", "Ola"]) == 1
+    assert main(["approve", str(path), "--by", "Kari"]) == 0
+
+
+def test_found_file_is_recorded(tenant, tmp_path, monkeypatch, tmp_path_factory):
+    "A rejection file from another machine still counts after it was read once and deleted."
+    plan = plan_for(tenant)
+    path = plan.save(tmp_path / "p.plan.json")
+    with monkeypatch.context() as patch:
+        patch.setenv("FRGROUPS_HOME", str(tmp_path_factory.mktemp("reviewer")))
+        rejection = fg.approve_plan(plan, tmp_path / "downloaded", by="Ola", reject="wrong week")
+    assert rejections_in_force(plan) == []
+
+    assert main(["apply", str(path)]) == 8
+    rejection.unlink()
+
+    assert [found.by for found in rejections_in_force(plan)] == ["Ola"]
+
+
+SPOILERS = {
+    "truncated": lambda text: text[: len(text) // 2],
+    "last characters": lambda text: text[:-10],
+    "empty": lambda text: "",
+    "edited": lambda text: text.replace("Ola", "Kari"),
+    "event": lambda text: text.replace('"rejected"', '"ignored"'),
+    "no entries": lambda text: text.replace('"entries"', '"none"'),
+    "binary": lambda text: "\x00" * 40,
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILERS.values(), ids=SPOILERS)
+def test_corrupt_record(tenant, tmp_path, spoil):
+    "If the record of decisions is damaged, no plan of the tenant can be approved or applied."
+    rejected(tenant, tmp_path / "a")
+    plan = other_limits(tenant)
+    record = record_path(plan.tenant_uid, plan.base_url)
+    record.write_text(spoil(record.read_text()))
+
+    with pytest.raises(CorruptFileError, match=record.name):
+        fg.approve_plan(plan, tmp_path / "ok.json", by="Kari")
+    with tenant.client(writable=True) as client, pytest.raises(CorruptFileError, match=record.name):
+        fg.apply_plan(client, plan, approval=plan.digest)
+
+
+def test_concurrent_rejections(tenant):
+    "Rejections that several threads record at the same time are all in the record, each one once."
+    plan = plan_for(tenant)
+    rejections = [Rejection(plan.digest, f"reviewer {n % 8}", "no", "2026-11-30") for n in range(16)]
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda rejection: add_rejections(plan, [rejection]), rejections))
+
+    assert sorted(found.by for found in rejections_in_force(plan)) == [f"reviewer {n}" for n in range(8)]
+
+
+def test_record_content(tenant, tmp_path):
+    "The record of decisions contains no customer uids, and only its owner can read it."
+    plan = rejected(tenant, tmp_path)
+    record = record_path(plan.tenant_uid, plan.base_url)
+
+    assert not any(f'"{uid}"' in record.read_text() for uid in UIDS)
+    assert record.stat().st_mode & 0o777 == 0o600
+
+
+def test_plan_warning(tenant, tmp_path, capsys):
+    "`frgroups plan` prints a warning if the new plan makes rejected changes, and creates the plan."
+    tenant.put_group("new", "New")
+    assert main(["load"]) == 0
+    command = ["plan", "--group", "new", "--members", "All", "--out"]
+    assert main([*command, str(tmp_path / "a.plan.json")]) == 0
+    assert main(["approve", str(tmp_path / "a.plan.json"), "--by", "Ola", "--reject", "wrong week"]) == 0
+    capsys.readouterr()
+
+    assert main([*command, str(tmp_path / "b" / "b.plan.json"), "--limit", "additions_total=60"]) == 0
+
+    err = capsys.readouterr().err
+    assert "Ola" in err and "wrong week" in err and "frgroups withdraw" in err
+
+
+def test_rejection_expires_never(tenant, tmp_path):
+    "A rejection without a valid expiry, and a rejection by a plan with an old planning time, still counts."
+    plan = replace(plan_for(tenant), planned_at=plan_for(tenant).planned_at - timedelta(days=90))
+    fg.approve_plan(plan, tmp_path / "no.json", by="Ola", reject="no", valid_for="0s")
+
+    assert [found.by for found in rejections_in_force(plan_for(tenant))] == ["Ola"]
