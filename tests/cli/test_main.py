@@ -341,7 +341,7 @@ def test_no_tenant_selected(home_folder, monkeypatch, capsys):
 
 
 def test_no_approval_exits_with_8(loaded, capsys):
-    "Passing the digest of another plan to --approve does not approve the plan."
+    "A plan without an approval is not applied."
     _, plan, _ = create_plan(loaded, capsys)
 
     assert main(["apply", str(plan)]) == 8
