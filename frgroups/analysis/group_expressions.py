@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from frgroups.errors import GroupNotFoundError, InputError
+from frgroups.internals.similar_text import clean_text
 from frgroups.internals.typing import BoolArray
 from frgroups.internals.validation import check_type
-from frgroups.snapshot.group_references import REFERENCE, find_group, normalized_name, quote_reference, unquote
+from frgroups.snapshot.group_references import REFERENCE, find_group, quote_reference, unquote
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
 _PRECEDENCE = {"-": 4, "&": 3, "^": 2, "|": 1}
@@ -179,7 +180,7 @@ _SPACES = re.compile(r"\s*([&|^()])\s*")
 
 def _compared(text: str) -> str:
     """Return a form of a text that is equal for names that differ only in case, Unicode form, or spaces."""
-    return _SPACES.sub(r"\1", normalized_name(text))
+    return _SPACES.sub(r"\1", clean_text(text).casefold())
 
 
 def _evaluate(matrix: MembershipMatrix, tokens: list[_Token], expression: str) -> BoolArray:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 
 import numpy as np
 
 from frgroups.errors import GroupNotFoundError
 from frgroups.internals.formatting import format_list
+from frgroups.internals.similar_text import comparison_keys, describe_difference
 from frgroups.internals.validation import check_text
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
@@ -125,28 +125,10 @@ def _not_found(matrix: MembershipMatrix, text: str, kind: str) -> GroupNotFoundE
     try:
         matrix.group_code_of(text)
     except GroupNotFoundError as error:
-        alike = [str(name) for name in matrix.group_names if normalized_name(str(name)) == normalized_name(str(text))]
-        if alike:
-            error.add(
-                hint=f"The name {alike[0]!a} differs from {text!a} only in case, spaces, or Unicode form. A name "
-                "must match exactly."
-            )
+        keys = comparison_keys(str(text))
+        alike = next((str(name) for name in matrix.group_names if keys & comparison_keys(str(name))), None)
+        if alike is not None:
+            difference = describe_difference(str(text), alike)
+            error.add(hint=f"The group name {alike!r} looks the same. The difference is {difference}.")
         return error
     raise AssertionError(f"The group {text!r} was found.")
-
-
-def normalized_name(name: str) -> str:
-    """
-    Return a form of a group name that is equal for names that look alike.
-
-    Examples
-    --------
-    >>> normalized_name("VIP\u00a0 Club "), normalized_name("Cafe\u0301") == normalized_name("Café")
-    ('vip club', True)
-    """
-    if name.isascii():
-        return " ".join(name.lower().split())
-    # Case folding can result in characters that are not normalized, so the text is normalized before and after it.
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    visible = "".join(char for char in text if unicodedata.category(char) != "Cf")
-    return " ".join(visible.split())
