@@ -124,7 +124,7 @@ def test_look_alikes(name):
     with pytest.raises(GroupNotFoundError) as caught:
         members(other, "VIP")
     if name not in ("VI P", "VIP\u0301"):
-        assert ascii(name) in str(caught.value)
+        assert "U+" in str(caught.value)
 
 
 names = st.one_of(
