@@ -469,7 +469,7 @@ class Client(GroupRequests):
             base_url=self.base_url,
             tenant_uid=self.tenant_uid,
             writable=self.writable,
-            n_groups=groups.total_count,
+            n_groups=max(groups.total_count, len(groups.items)),
             page_base=groups.page_number,
             asked_page_size=self.page_size,
             granted_page_size=(members or groups).page_size,

@@ -157,7 +157,8 @@ def _check_server(client: Client) -> list[DoctorCheck]:
         return [DoctorCheck("connection", False, error.cli_text), *_skipped("token", "paging", "clock")]
     facts = check.facts
     server = f"{check.base_url} {environment_label(check.base_url)}".rstrip()
-    connected = f"connected to {server}, tenant {check.tenant_uid}, {pluralize(check.n_groups, 'group')}"
+    n_groups = pluralize(check.n_groups, "group")
+    connected = f"connected to {server}, tenant {check.tenant_uid}, {n_groups} (total of the server)"
     paging = f"page numbers {facts['Page numbers']}, page size {facts['Page size']}\n{facts['Group references']}"
     return [
         DoctorCheck("connection", True, connected),
