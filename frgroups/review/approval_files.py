@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from frgroups.errors import CorruptFileError, FrgroupsError, InputError, NotApprovedError
+from frgroups.errors import CorruptFileError, FrgroupsError, NotApprovedError
 from frgroups.internals.checksummed_json import kind_of, read_checksummed
 from frgroups.internals.formatting import format_list
 from frgroups.plan.plan import Plan
 from frgroups.review.decision_record import Rejection, changes_key
+from frgroups.review.plan_folders import unreadable_folder
 
 MAX_FILE_SIZE = 65_536  # In bytes. The search for approval files skips larger files.
 MAX_PATH_LENGTH = 300  # Maximum number of characters of a path in an error message.
@@ -129,10 +130,7 @@ def list_folder(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
-        raise InputError(
-            f"Cannot read {folder}: {error.strerror}. The folder might contain a rejection. Give the account that "
-            "applies plans permission to read it."
-        ) from error
+        raise unreadable_folder(folder, error) from error
 
 
 def decision_files(folder: Path) -> list[tuple[Path, bytes]]:

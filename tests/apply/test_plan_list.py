@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import frgroups as fg
-from frgroups.apply.plan_list import STATES, plan_entries
+from frgroups.apply.plan_list import plan_entries
+from frgroups.apply.plan_states import STATES
 from frgroups.cli.main import main
 from frgroups.errors import InputError
 from frgroups.review.decision_record import add_superseded

@@ -239,7 +239,7 @@ def cut(path, text):
 
 @pytest.mark.parametrize("text", ['"decision"', '"kind"'])
 def test_cut_file_of_another_kind(tenant, tmp_path, text):
-    "An incomplete copy of the plan, an incomplete approval, and an incomplete rejection of other changes are ignored."
+    "An incomplete copy of the plan, approval of the plan, or rejection of other changes does not block the plan."
     plan = plan_for(tenant)
     saved = fg.read_plan(plan.save(tmp_path / "p.plan.json"))
     cut(saved.path, '"format_version"')
