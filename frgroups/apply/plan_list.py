@@ -183,14 +183,14 @@ def plan_entries(*, tenant_uid: str | None = None, base_url: str | None = None) 
         if key not in entries:
             with _skipped_on_error(tenant_uid):
                 state, reviewer = _state_of_receipt(receipt)
-                entries[key] = _with_command(PlanEntry(receipt.plan, state, reviewer, receipt=receipt.path))
+                entries[key] = with_next_command(PlanEntry(receipt.plan, state, reviewer, receipt=receipt.path))
     ordered = sorted(entries.values(), key=lambda entry: entry.plan.planned_at, reverse=True)
     counts = Counter(entry.plan.digest for entry in ordered)
     listed = []
     for entry in ordered:
         conflicts = tuple(other.plan.digest for other in conflicts_of(entry, ordered))
         is_unique = counts[entry.plan.digest] == 1
-        listed.append(_with_command(replace(entry, conflicts=conflicts), is_unique=is_unique))
+        listed.append(with_next_command(replace(entry, conflicts=conflicts), is_unique=is_unique))
     return listed
 
 
@@ -205,7 +205,7 @@ def _skipped_on_error(tenant_uid: str | None) -> Iterator[None]:
         log_event(log, logging.WARNING, "plan_not_listed", f"A plan is not listed. {error.message}")
 
 
-def _with_command(entry: PlanEntry, *, is_unique: bool = True) -> PlanEntry:
+def with_next_command(entry: PlanEntry, *, is_unique: bool = True) -> PlanEntry:
     """Return an entry with the command line for the next step, or "" if the required file is not known."""
     plan = _argument(entry.path, entry.plan, is_unique=is_unique)
     receipt = _argument(entry.receipt, entry.plan, is_unique=is_unique)
@@ -248,7 +248,7 @@ def plan_entry(
     state, reviewer, receipt = _state_of_run(plan)
     if state is None:
         state, reviewer = _state_before_run(plan, path, scan)
-    return _with_command(PlanEntry(plan, state, reviewer, path, receipt), is_unique=is_unique)
+    return with_next_command(PlanEntry(plan, state, reviewer, path, receipt), is_unique=is_unique)
 
 
 def conflicting_plans(plan: Plan) -> list[PlanEntry]:

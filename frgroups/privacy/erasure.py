@@ -246,7 +246,7 @@ def _record_rejections(matches: Iterable[FileMatch], subject: Subject) -> dict[s
     Return the reason for each failure, by the first digits of the plan's digest and of the hash of its changes. The
     files with these digits must not be removed, because a rejection would be lost.
     """
-    failures = {}
+    failures: dict[str, str] = {}
     for match in matches:
         if match.kind != "plan" or not match.changes[0]:
             continue

@@ -1,9 +1,12 @@
 """Tests for rejections, which block the same changes on every route until they are withdrawn."""
 
+import errno
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -335,3 +338,28 @@ def test_rejection_expires_never(tenant, tmp_path):
     fg.approve_plan(plan, tmp_path / "no.json", by="Ola", reject="no", valid_for="0s")
 
     assert [found.by for found in rejections_in_force(plan_for(tenant))] == ["Ola"]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_folder_that_cannot_be_examined(tenant, tmp_path, monkeypatch, number):
+    "If a folder that might contain a rejection cannot be examined, the plan is not applied."
+    plan = fg.read_plan(plan_for(tenant).save(tmp_path / "p.plan.json"))
+    original = Path.stat
+
+    def stat(path, **arguments):
+        if path.name == "guarded":
+            raise OSError(number, os.strerror(number))
+        return original(path, **arguments)
+
+    monkeypatch.setattr(Path, "stat", stat)
+
+    with pytest.raises(InputError, match=f"guarded.*{os.strerror(number)}"):
+        rejections_in_force(plan, [tmp_path / "guarded"])
+
+
+@pytest.mark.parametrize("folder", ["missing", "p.plan.json", "p.plan.json/below", "x" * 999, "null\0"])
+def test_folder_that_does_not_exist(tenant, tmp_path, folder):
+    "A folder that does not exist, or that has an invalid name, contains no rejection."
+    plan = fg.read_plan(plan_for(tenant).save(tmp_path / "p.plan.json"))
+
+    assert rejections_in_force(plan, [tmp_path / folder]) == []
