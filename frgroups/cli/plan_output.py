@@ -88,13 +88,13 @@ def plan_values(plan: Plan, path: Path | None, conflicts: Sequence[PlanEntry] | 
     if conflicts is None:
         conflicts = find_conflicts(plan)
     digests = tuple(other.plan.digest for other in conflicts)
-    unknown: dict[str, Any] = {}
     try:
-        entry = plan_entry(plan, path=path, is_unique=plan.digest not in digests)
+        # Another file can have the same digest, so the next command contains a path.
+        entry = plan_entry(plan, path=path, is_unique=False)
+        values = entry_values(replace(entry, conflicts=digests))
     except FrgroupsError as error:
         print_error(f"Warning: {error.cli_text}")
-        entry, unknown = PlanEntry(plan, "pending", path=path), {"state": None}
-    entry = replace(entry, conflicts=digests)
+        values = entry_values(PlanEntry(plan, "pending", path=path, conflicts=digests)) | {"state": None}
     findings = [
         {
             "rule": finding.rule,
@@ -105,16 +105,12 @@ def plan_values(plan: Plan, path: Path | None, conflicts: Sequence[PlanEntry] | 
         }
         for finding in plan.findings
     ]
-    return (
-        entry_values(entry)
-        | unknown
-        | {
-            "mode": plan.mode,
-            "purpose": plan.purpose,
-            "findings": findings,
-            "summary": plan.summary(),
-        }
-    )
+    return values | {
+        "mode": plan.mode,
+        "purpose": plan.purpose,
+        "findings": findings,
+        "summary": plan.summary(),
+    }
 
 
 def entry_values(entry: PlanEntry) -> dict[str, Any]:
