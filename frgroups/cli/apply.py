@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,9 +43,9 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
 
     Without `--out`, an approved plan in the queue moves from the folder `pending` to the folder `approved`.
     """
-    from frgroups.apply.plan_list import conflicting_plans
     from frgroups.cli.plan_files import find_plan
-    from frgroups.cli.plan_output import as_argument, plan_values, print_conflicts
+    from frgroups.cli.plan_output import find_conflicts, plan_values, print_conflicts
+    from frgroups.internals.formatting import shell_argument
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.approval import approve_plan
     from frgroups.review.approval_files import found_approvals
@@ -53,7 +54,8 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     path = find_plan(file)
     plan = read_plan(path)
     target = out or path.with_suffix(".approval.json")
-    replaced = [found.by for found in found_approvals(plan, [target.parent]) if found.path == target.resolve()]
+    earlier_approvals = found_approvals(plan, [target.parent])
+    replaced = [approval.by for approval in earlier_approvals if approval.path == target.resolve()]
     written = approve_plan(plan, target, by=reviewer, reject=reason)
     location = path.absolute()
     if reason is None and out is None:
@@ -61,16 +63,21 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     if not written.exists():  # The approval file was moved together with its plan.
         written = location.with_suffix(".approval.json")
     decision = "approved" if reason is None else "rejected"
-    conflicts = conflicting_plans(plan) if reason is None else []
+    conflicts = find_conflicts(plan) if reason is None else []
     if as_json:
-        values = {"reason": reason or "", "approval": str(written)}
-        print_json_line(plan_values(plan, location, conflicts) | {"state": decision, "reviewer": reviewer} | values)
+        values = plan_values(plan, location, conflicts)
+        if reason is None and out is not None and values["state"] == "pending":
+            # `apply` does not search the folder of the approval file.
+            apply_command = shell_argument("frgroups", "apply", location, "--approval", written)
+            values |= {"next_command": apply_command}
+        decided = {"decision": decision, "by": reviewer, "reason": reason or "", "approval_path": str(written)}
+        print_json_line(values | decided)
     else:
         print_text(plan.summary())
         print_text(f"{reviewer} {decision} plan {plan.digest[:12]}.")
         print_text(f"{'Approval' if reason is None else 'Rejection'} written to {written}")
     print_conflicts(plan, conflicts)
-    plan_argument = as_argument(file)
+    plan_argument = shell_argument(file)
     if reason is not None:
         for name in replaced:
             print_message(f"The rejection replaces an earlier approval by {name} in the same file.")
@@ -82,7 +89,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     elif out is None:
         print_message(f"Next    frgroups apply {plan_argument}")
     else:
-        print_message(f"Next    frgroups apply {plan_argument} --approval {as_argument(out)}")
+        print_message(f"Next    frgroups apply {plan_argument} --approval {shell_argument(out)}")
     return 0
 
 
@@ -100,8 +107,8 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
     A plan that the queue stopped because of the rejection is moved back to the folder `pending`.
     """
     from frgroups.cli.plan_files import find_plan
-    from frgroups.cli.plan_output import as_argument, plan_values
-    from frgroups.internals.formatting import pluralize
+    from frgroups.cli.plan_output import plan_values
+    from frgroups.internals.formatting import pluralize, shell_argument
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.plan_queue import restore_plan
     from frgroups.review.rejections import withdraw_rejection
@@ -112,14 +119,14 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
     location = restore_plan(path)
     if as_json:
         values = {"withdrawn": withdrawn, "by": name, "reason": reason}
-        print_json_line(plan_values(plan, location, []) | values)
+        print_json_line(plan_values(plan, location) | values)
     else:
         print_text(f"{name} withdrew {pluralize(len(withdrawn), 'rejection')} of plan {plan.digest[:12]}:")
         for sentence in withdrawn:
             print_text(f"  {sentence}")
     if location != path.absolute():
         print_message(f"The plan is now in {location.parent}.")
-    print_message(f"Next    frgroups approve {as_argument(file)} --by NAME")
+    print_message(f"Next    frgroups approve {shell_argument(file)} --by NAME")
     return 0
 
 
@@ -241,6 +248,7 @@ def _apply_file(
     from frgroups.internals.exit_codes import code_of
     from frgroups.plan.plan_file import read_plan
 
+    path, plan = file, None
     try:
         path = find_plan(file)
         plan = read_plan(path)
@@ -253,7 +261,8 @@ def _apply_file(
                 receipt = apply_plan(client, plan, approval=source, journal=journal)
     except FrgroupsError as error:
         if as_json:
-            print_json_line(unsent_line(file, "failed", code_of(error), error.cli_text))
+            digest = plan.digest if plan else ""
+            print_json_line(unsent_line(path, "failed", code_of(error), error.cli_text, digest))
         raise
     keep_result(receipt_exit_code(receipt), receipt.summary())
     if as_json:
@@ -281,13 +290,14 @@ def _apply_with_found_approval(client: Client, plan: Plan, search: bool, journal
     # A limit is reported before a missing approval, because a blocked plan cannot be approved.
     check_not_rejected(plan)
     check_limits(plan)
-    found = find_approval(plan, earlier_approval=earlier_approval)
-    approval = found.approval
+    usable = find_approval(plan, earlier_approval=earlier_approval)
+    approval = usable.approval
     when = f" at {format_utc(approval.at)}" if approval.at else ""
-    print_message(f"Approved by {approval.by}{when}: {found.path}")
-    if not found.owner_checked:
-        print_message("The owner of the file was not checked, because Windows does not support this check.")
-    return apply_plan(client, plan, approval=found.path, journal=journal)
+    print_message(f"Approved by {approval.by}{when}: {usable.path}")
+    if not usable.owner_checked:
+        reason = "the file is in the queue" if hasattr(os, "geteuid") else "Windows does not support this check"
+        print_message(f"The owner of the file was not checked, because {reason}.")
+    return apply_plan(client, plan, approval=usable.path, journal=journal)
 
 
 def _read_optional_policy(path: Path | None) -> Policy | None:
@@ -297,7 +307,7 @@ def _read_optional_policy(path: Path | None) -> Policy | None:
 
 
 def _print_receipt(receipt: Receipt) -> None:
-    from frgroups.cli.plan_output import as_argument
+    from frgroups.internals.formatting import shell_argument
 
     print_text(receipt.summary())
     if receipt.path is None:
@@ -308,7 +318,7 @@ def _print_receipt(receipt: Receipt) -> None:
         return
     print_text(f"Receipt: {receipt.path}")
     if receipt.counts["verified"]:
-        print_message(f"To undo: frgroups undo {as_argument(receipt.path)}")
+        print_message(f"To undo: frgroups undo {shell_argument(receipt.path)}")
 
 
 @command(

@@ -87,8 +87,7 @@ def test_exit_code_of_undone_plan(client, world, capsys, option):
     "`frgroups apply` exits with code 3 for a plan that was undone, and states that it was already undone."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     path = plan.save(fg.home() / "plans" / "vip.plan.json")
-    approval = path.with_suffix(".approval.json")
-    fg.approve_plan(plan, approval, by="Kari")
+    approval = fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Kari")
     undone(client, plan)
 
     code = main(["apply", str(path), option, *([str(approval)] if option == "--approval" else [])])

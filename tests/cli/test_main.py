@@ -235,8 +235,7 @@ def test_apply_json(loaded, capsys, tmp_path):
 def test_apply_with_a_closed_pipe(loaded, capsys, monkeypatch, options):
     "If the reader of stdout has closed the pipe, the result of apply is printed to stderr and sets the exit code."
     _, plan, _ = create_plan(loaded, capsys)
-    approval = plan.with_suffix(".approval.json")
-    fg.approve_plan(fg.read_plan(plan), approval, by="Kari")
+    approval = fg.approve_plan(fg.read_plan(plan), plan.with_suffix(".approval.json"), by="Kari")
 
     def fail(*_, **__):
         raise BrokenPipeError
