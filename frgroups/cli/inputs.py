@@ -239,10 +239,7 @@ def desired_customers(
         raise InputError("Pass a list of customers or a group expression.")
     listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot)
     kind = id_type or _detect_id_type(snapshot, listed)
-    checks_formats = not allow_similar_ids and not (skip_unresolved and kind == "external_id")
-    table = _resolve_list(
-        snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, checks_formats=checks_formats
-    )
+    table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids)
     unresolved = table[table["outcome"] != "resolved"]
     similar = find_similar_ids(snapshot.customers, list(unresolved["id"]), kind) if allow_similar_ids else {}
     if (table["outcome"] == "unknown").all() and not id_type:
@@ -289,9 +286,7 @@ def excluded_customers(
         return list(uids)
     listed = read_listed_ids(path, snapshot=snapshot)
     kind = _detect_id_type(snapshot, listed)
-    table = _resolve_list(
-        snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, checks_formats=not allow_similar_ids
-    )
+    table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids)
     unresolved = table[table["outcome"] != "resolved"]
     has_uid_name = normalize_column_name(str(listed.ids.name)) == normalize_column_name("customer_uid")
     if has_uid_name or (kind == "customer_uid" and len(unresolved) < len(table)):
@@ -312,11 +307,10 @@ def _resolve_list(
     directory: Path | None,
     *,
     allow_similar_ids: bool,
-    checks_formats: bool,
 ) -> pd.DataFrame:
     """Look up the customer ids in a list, and print the number of unknown and ambiguous ids with a few examples."""
     ids = listed.ids
-    if checks_formats:
+    if not allow_similar_ids:
         check_row_count(listed, set(ids[ids.isin(snapshot.customers[kind])]))
     if not allow_similar_ids and directory is None:
         unknown = list(ids[~ids.isin(snapshot.customers[kind])])
@@ -328,7 +322,8 @@ def _resolve_list(
     table = resolve_customers(snapshot, ids, by=kind, directory=directory, allow_similar_ids=allow_similar_ids)
     unknown_ids = table.loc[table["outcome"] == "unknown", "id"]
     ambiguous = table.loc[table["outcome"] == "ambiguous", "id"]
-    if checks_formats:
+    # The callers report or skip unknown external ids.
+    if kind == "customer_uid" and not allow_similar_ids:
         check_formats(listed, set(ids) - set(unknown_ids))
     state = "not in the snapshot" if kind == "customer_uid" else "not found"
     print_message(
