@@ -242,7 +242,7 @@ def test_apply_with_a_closed_pipe(loaded, capsys, monkeypatch, options):
     for name in ("print_text", "print_json_line"):
         monkeypatch.setattr(f"frgroups.cli.apply.{name}", fail)
 
-    assert main(["apply", str(plan), "--approval", fg.read_plan(plan).digest, *options]) == 0
+    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest, *options]) == 0
     out, err = capsys.readouterr()
     assert out == "" and f"{len(loaded.members('bw'))} verified" in err
     loaded.delete_group("bw")
