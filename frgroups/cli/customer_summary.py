@@ -18,6 +18,7 @@ from frgroups.internals.redaction import safe_repr
 from frgroups.internals.tombstones import is_tombstone
 from frgroups.review.approval import format_approval
 from frgroups.snapshot.id_resolution import describe_ambiguous_ids, resolve_customers
+from frgroups.snapshot.similar_ids import find_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 
 _VERDICT_NOTES = {
@@ -108,15 +109,18 @@ def read_summary(
 def _customer_uid(snapshot: Snapshot, customer_id: str, id_type: str) -> str:
     if id_type == "customer_uid":
         return customer_id
-    [row] = resolve_customers(snapshot, [customer_id], by=id_type).to_dict("records")
+    # The id is only looked up, so a similar id is not an error, but a suggestion.
+    [row] = resolve_customers(snapshot, [customer_id], by=id_type, allow_similar_ids=True).to_dict("records")
     if row["outcome"] == "resolved":
         return str(row["customer_uid"])
     taken_at = format_utc(snapshot.taken_at)
     if row["outcome"] == "ambiguous":
         [sentence] = describe_ambiguous_ids(snapshot, [customer_id], by=id_type)
         raise InputError(f"{sentence} The snapshot is from {taken_at}. Pass the uid of one of the customers.")
+    similar = find_similar_ids(snapshot.customers, [customer_id], id_type).get(customer_id, "")
+    suggestion = f"This id is {similar}. " if similar else ""
     raise InputError(
-        f"No customer has the {id_type} {safe_repr(customer_id)} in the snapshot of {taken_at}. "
+        f"No customer has the {id_type} {safe_repr(customer_id)} in the snapshot of {taken_at}. {suggestion}"
         "To search an older snapshot, pass --at DATE."
     )
 

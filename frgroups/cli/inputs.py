@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,20 @@ import pandas as pd
 from frgroups.analysis.group_expressions import members
 from frgroups.analysis.register import read_register
 from frgroups.api.client import Client
+from frgroups.api.schema.codec import UID
 from frgroups.api.tenants_config import Tenant, config_path, find_tenant, read_tenants
 from frgroups.api.transport import checked_base_url
 from frgroups.cli.options import SnapshotSelection
 from frgroups.cli.output import print_message
-from frgroups.errors import InputError, SnapshotNotFoundError
-from frgroups.internals.formatting import pluralize
+from frgroups.errors import InputError, ListError, SnapshotNotFoundError
+from frgroups.internals.formatting import agree, pluralize
 from frgroups.internals.spreadsheets import normalize_column_name
 from frgroups.load.tenant_status import never_loaded_status
 from frgroups.plan.limits import Limits
-from frgroups.snapshot.customer_lists import read_list
+from frgroups.snapshot.customer_lists import read_listed_ids
+from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_count
 from frgroups.snapshot.id_resolution import describe_ambiguous_ids, detect_id_type, resolve_customers
+from frgroups.snapshot.similar_ids import check_similar_ids, find_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.retention import list_snapshots
 from frgroups.store.snapshot_store import read_snapshot
@@ -234,27 +237,22 @@ def desired_customers(
         return [*members(snapshot, expression), *others]
     if path is None:
         raise InputError("Pass a list of customers or a group expression.")
-    ids = read_list(
-        path,
-        column=column,
-        sheet=sheet,
-        header_row=header_row,
-        snapshot=snapshot,
-        # If the type is given or a directory contains further ids, `resolve_customers` checks the ids.
-        allow_similar_ids=allow_similar_ids or id_type is not None or directory is not None,
-    )
-    kind = id_type or _detect_id_type(snapshot, ids, path)
-    table = _resolve_list(snapshot, ids, kind, path, directory, allow_similar_ids=allow_similar_ids)
+    listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot)
+    kind = id_type or _detect_id_type(snapshot, listed)
+    table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids)
     unresolved = table[table["outcome"] != "resolved"]
+    similar = find_similar_ids(snapshot.customers, list(unresolved["id"]), kind) if allow_similar_ids else {}
     if (table["outcome"] == "unknown").all() and not id_type:
-        raise InputError(
-            f"{path} contains no known {kind} ({pluralize(len(table), 'id')} read). Check that the ids have this "
-            f"type and that no leading zeros were lost. If the customers are in no group yet, pass --ids {kind}."
-        )
+        raise InputError(_no_known_ids(listed, kind, similar))
     if kind == "customer_uid":
         # Unknown customer uids stay in the list, because customers who are in no group are not in the snapshot.
         if len(unresolved) and adds:
             print_message("  They are planned anyway, because customers who are in no group are not in a snapshot.")
+        if similar and adds:
+            print_message(
+                f"  {len(similar):,} of them {agree(len(similar), 'is', 'are')} similar to ids of known customers. "
+                "Because of --allow-similar-ids, they are planned as other customers."
+            )
         return [*table["id"], *others]
     if len(unresolved) and not skip_unresolved:
         raise InputError(
@@ -286,11 +284,11 @@ def excluded_customers(
         )
     if path is None:
         return list(uids)
-    ids = read_list(path, snapshot=snapshot, allow_similar_ids=allow_similar_ids or directory is not None)
-    kind = _detect_id_type(snapshot, ids, path)
-    table = _resolve_list(snapshot, ids, kind, path, directory, allow_similar_ids=allow_similar_ids)
+    listed = read_listed_ids(path, snapshot=snapshot)
+    kind = _detect_id_type(snapshot, listed)
+    table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids)
     unresolved = table[table["outcome"] != "resolved"]
-    has_uid_name = normalize_column_name(str(ids.name)) == normalize_column_name("customer_uid")
+    has_uid_name = normalize_column_name(str(listed.ids.name)) == normalize_column_name("customer_uid")
     if has_uid_name or (kind == "customer_uid" and len(unresolved) < len(table)):
         return [*uids, *table["id"]]
     if len(unresolved):
@@ -303,32 +301,81 @@ def excluded_customers(
 
 
 def _resolve_list(
-    snapshot: Snapshot, ids: pd.Series, kind: str, path: Path, directory: Path | None, *, allow_similar_ids: bool
+    snapshot: Snapshot,
+    listed: ListedIds,
+    kind: str,
+    directory: Path | None,
+    *,
+    allow_similar_ids: bool,
 ) -> pd.DataFrame:
     """Look up the customer ids in a list, and print the number of unknown and ambiguous ids with a few examples."""
+    ids = listed.ids
+    if not allow_similar_ids:
+        check_row_count(listed, set(ids[ids.isin(snapshot.customers[kind])]))
+    if not allow_similar_ids and directory is None:
+        unknown = list(ids[~ids.isin(snapshot.customers[kind])])
+        check_similar_ids(
+            snapshot.customers, unknown, kind, source=str(listed.source), rows=listed.rows, error=ListError
+        )
+    if kind == "customer_uid":
+        _reject_invalid_uids(snapshot, listed)
     table = resolve_customers(snapshot, ids, by=kind, directory=directory, allow_similar_ids=allow_similar_ids)
-    unknown = table.loc[table["outcome"] == "unknown", "id"]
+    unknown_ids = table.loc[table["outcome"] == "unknown", "id"]
     ambiguous = table.loc[table["outcome"] == "ambiguous", "id"]
+    # The callers report or skip unknown external ids.
+    if kind == "customer_uid" and not allow_similar_ids:
+        check_formats(listed, set(ids) - set(unknown_ids))
     state = "not in the snapshot" if kind == "customer_uid" else "not found"
     print_message(
-        f"{pluralize(len(table), 'customer')} read from the column {str(ids.name)!r} of {path} ({kind}), "
-        f"{len(unknown):,} {state}"
+        f"{pluralize(len(table), 'customer')} read from {listed.place} ({kind}), {len(unknown_ids):,} {state}"
     )
-    if len(unknown):
-        listed = ", ".join(unknown.head(MAX_LISTED_IDS))
-        if len(unknown) > MAX_LISTED_IDS:
-            listed += " ..."
-        print_message(f"  {state.capitalize()}: {listed}")
+    if len(unknown_ids):
+        listed_ids = ", ".join(unknown_ids.head(MAX_LISTED_IDS))
+        if len(unknown_ids) > MAX_LISTED_IDS:
+            listed_ids += " ..."
+        print_message(f"  {state.capitalize()}: {listed_ids}")
     for sentence in describe_ambiguous_ids(snapshot, ambiguous.head(MAX_LISTED_IDS), by=kind, directory=directory):
         print_message(f"  {sentence}")
     return table
 
 
-def _detect_id_type(snapshot: Snapshot, ids: pd.Series, path: Path) -> str:
-    kind = detect_id_type(snapshot, ids)
+def _reject_invalid_uids(snapshot: Snapshot, listed: ListedIds) -> None:
+    """Raise ListError if unknown ids contain characters that no customer uid contains, with their row numbers."""
+    unknown = listed.ids[~listed.ids.isin(snapshot.customers["customer_uid"])]
+    invalid = list(unknown[~unknown.map(lambda value: UID.fullmatch(value) is not None).astype(bool)])
+    if invalid:
+        n = len(invalid)
+        raise ListError(
+            f"{listed.source} contains {pluralize(n, 'id')} that {agree(n, 'is', 'are')} not valid as customer uid: "
+            f"{listed.describe_rows(invalid)}. Write one uid per row, and use only the letters A-Z and a-z, digits, "
+            "'-', and '_'.",
+            cli_hint="If the list contains external ids, pass --ids external_id with --list, or name the column "
+            "external_id.",
+        )
+
+
+def _no_known_ids(listed: ListedIds, kind: str, similar: Mapping[str, str]) -> str:
+    """Return the error text for a list without known ids."""
+    n_ids = pluralize(len(listed.ids), "id")
+    if similar:
+        return (
+            f"{listed.source} contains no known {kind} ({n_ids} read), but {len(similar):,} "
+            f"{agree(len(similar), 'id is', 'ids are')} similar to ids of known customers: "
+            f"{listed.describe_rows(similar)}. With --allow-similar-ids, the ids are used as they are, as ids of "
+            "other customers who are not in the snapshot. To plan the known customers, correct the ids."
+        )
+    return (
+        f"{listed.source} contains no known {kind} ({n_ids} read). Check that the ids have this type. If the "
+        f"customers are in no group yet, pass --ids {kind}."
+    )
+
+
+def _detect_id_type(snapshot: Snapshot, listed: ListedIds) -> str:
+    kind = detect_id_type(snapshot, listed.ids)
     if kind is None:
         raise InputError(
-            f"{path} contains ids that are the customer uid of one customer and the external id of another customer.",
+            f"{listed.source} contains ids that are the customer uid of one customer and the external id of another "
+            "customer.",
             cli_hint="Pass --ids with --list to choose the type. In other lists, name the column customer_uid or "
             "external_id.",
         )

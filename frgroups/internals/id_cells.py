@@ -24,6 +24,10 @@ _REPLACEMENT_CHARACTER = "\ufffd"
 
 # In a spreadsheet, a leading apostrophe means that the cell contains text.
 _TEXT_PREFIX = "'"
+_QUOTES = '"«»‹›\u201a\u201c\u201d\u201e\u201f\u2033\uff02'
+# Two or more ids in one cell, separated by a character that separates cells or lines. Each one contains a digit.
+_SEVERAL_IDS = re.compile(r"\s*[^\s,;|]*\d[^\s,;|]*(?:\s*[,;|\n\r\t]\s*[^\s,;|]*\d[^\s,;|]*)+\s*")
+_PADDED_IDS = re.compile(r"0\d{3,}(?:,\d{4,})+")  # The integer part of a number has no leading zeros.
 _FORMULA_OF_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 
 _SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+")
@@ -56,7 +60,22 @@ _TOTAL = re.compile(rf"(?:{'|'.join(_TOTALS)})(?:\s*[:=(].*|\s+\d.*|\s*)", re.IG
 
 _FORMATTED_NUMBER = "a number with thousands separators"
 _MISSING_VALUE = "a missing value"
-_CONVERTED = frozenset({*CELL_KINDS.values(), _FORMATTED_NUMBER, _MISSING_VALUE})
+_NARROW_COLUMN = "the number signs of a column that is too narrow"
+_SEVERAL = "several ids in a cell"
+_CONVERTED = frozenset({*CELL_KINDS.values(), _FORMATTED_NUMBER, _MISSING_VALUE, _NARROW_COLUMN})
+# Each kind of damage has its own action, because digits are lost only if an id was converted to a number or a date.
+_REPLACE = "Replace the value with the id, or delete the row."
+_IMPORT = (
+    "Digits or leading zeros can be lost. Export the list again. To open the list in Excel, import the id "
+    "column as text."
+)
+_ACTIONS = {
+    **dict.fromkeys((CELL_KINDS["n"], CELL_KINDS["d"], _FORMATTED_NUMBER), _IMPORT),
+    **dict.fromkeys((CELL_KINDS["e"], CELL_KINDS["b"], _MISSING_VALUE), _REPLACE),
+    CELL_KINDS["f"]: "Replace the formulas with their results as text.",
+    _NARROW_COLUMN: "Widen the column, and save the list again.",
+    _SEVERAL: "Write one id per row.",
+}
 # Most ids match this pattern, which avoids the slower checks. It excludes "nan", "1E-15", and "c-2_x000D_".
 _INTACT = re.compile(r"(?=.*[0-9])(?:[A-Za-z0-9]+|(?!.*_[xX])[A-Za-z][A-Za-z0-9_-]*)|[A-Za-z0-9-]{20,}")
 
@@ -166,12 +185,7 @@ def reject_damaged_ids(cells: Iterable[NumberedCell], source: Path) -> None:
     examples = " and ".join(shown)
     if len(damaged) > 2:
         examples += f" and {len(damaged) - 2:,} more"
-    action = "Correct the ids, or export the list again."
-    if damaged[0][2] in _CONVERTED:
-        action = (
-            "Digits or leading zeros can be lost. Export the list again. To open the list in Excel, import the id "
-            "column as text."
-        )
+    action = _ACTIONS.get(damaged[0][2], "Correct the ids, or export the list again.")
     raise ListError(
         f"{source} contains {len(damaged):,} damaged {agree(len(damaged), 'id', 'ids')}: {examples}. Ids must be "
         f"text, got {damaged[0][2]}. {action}"
@@ -206,6 +220,8 @@ def damage_of(cell: str) -> str:
     if _INTACT.fullmatch(cell):
         return ""
     text = unicodedata.normalize("NFKC", cell)
+    if _PADDED_IDS.fullmatch(text):
+        return _SEVERAL
     if _DECIMAL.fullmatch(text) or _SCIENTIFIC.fullmatch(text) or _PERCENTAGE.fullmatch(text):
         return CELL_KINDS["n"]
     if _GROUPED.fullmatch(text) or _GROUPED.fullmatch(cell):
@@ -217,12 +233,18 @@ def damage_of(cell: str) -> str:
         return CELL_KINDS["b"]
     if text.casefold() in _MISSING_VALUES:
         return _MISSING_VALUE
+    if re.fullmatch("##+", text):
+        return _NARROW_COLUMN
     if _is_spreadsheet_error(text):
         return CELL_KINDS["e"]
     if has_escape(cell):
         return "the escape of a character (_xHHHH_)"
     if cell.startswith(tuple(APOSTROPHES)) or cell.endswith(tuple(APOSTROPHES)):
         return "a value with an apostrophe at an end"
+    if cell.startswith(tuple(_QUOTES)) or cell.endswith(tuple(_QUOTES)):
+        return "a value with a quotation mark at an end"
+    if _SEVERAL_IDS.fullmatch(cell):
+        return _SEVERAL
     invisible = first_invisible(cell)
     if invisible:
         return f"a value that contains the invisible character {invisible}"
@@ -236,8 +258,7 @@ def _is_spreadsheet_error(text: str) -> bool:
     Return True if a cell contains an error of a spreadsheet program in any language.
 
     Every error word starts with "#" and has no digits, except for the division by zero, whose word ends with "/0!".
-    This also holds for translated error words such as #VÆRDI!, for words that later versions add, and for a column
-    that is too narrow (####).
+    This also holds for translated error words such as #VÆRDI! and for words that later versions add.
     """
     if _NUMBERED_ERROR.fullmatch(text):
         return True

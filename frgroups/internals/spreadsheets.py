@@ -27,7 +27,7 @@ _OTHER_SEPARATORS = {
     **{"&": "ampersand (&)", "$": "dollar sign ($)", "þ": "thorn (þ)"},
 }
 _NO_SEPARATOR = "\uffff"  # This code point is not a character, so text cannot contain it.
-_NUMBER_WITH_COMMA = re.compile(r"[\d .eE+-]*,[\d .,eE+-]*")
+_NUMBER_WITH_COMMA = re.compile(r"(?=.*\d)[\d .eE+-]*,[\d .,eE+-]*")
 _LINE = re.compile(r"\r\n|\r|\n")
 # A binary file has more control characters than a text file with a few invisible characters.
 _MAX_CONTROL_SHARE = 0.3

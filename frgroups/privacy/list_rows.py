@@ -28,7 +28,7 @@ from frgroups.internals.workbooks import (
     read_workbook,
 )
 from frgroups.privacy.text_search import compile_word_pattern, count_in_zip, distinctive_ids
-from frgroups.snapshot.id_columns import OTHER_IDS, USUAL_NAMES
+from frgroups.snapshot.id_columns import is_id_name
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
@@ -89,11 +89,10 @@ def _remove_from_text(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsRes
 
 def _row_test(header: Sequence[str], uid: str, ids: frozenset[str]) -> RowTest:
     """Return a function that tests whether the id columns of a row contain an id of the customer."""
-    id_names = {normalize_column_name(name) for name in (*USUAL_NAMES, *OTHER_IDS)}
     by_column = {
         column: frozenset(map(_fold, _ids_for(name, uid, ids)))
         for column, name in enumerate(header)
-        if normalize_column_name(name) in id_names
+        if is_id_name(name)
     }
     all_ids = frozenset(map(_fold, (uid, *ids)))
 

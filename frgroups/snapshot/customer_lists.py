@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from frgroups.errors import ListError
 from frgroups.internals.formatting import agree, pluralize
-from frgroups.internals.spreadsheets import Table, read_table
+from frgroups.internals.spreadsheets import read_table
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_number, check_type
 from frgroups.snapshot.id_columns import (
@@ -21,6 +20,7 @@ from frgroups.snapshot.id_columns import (
     reject_unclear_columns,
     usual_columns,
 )
+from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_count
 from frgroups.snapshot.id_resolution import detect_id_type
 from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
@@ -55,7 +55,9 @@ def read_list(
         Name of the id column. If None, the only column is used, or the first of these columns that exists:
         customer_uid, customer_id, uid, external_id, external_customer_id, customer_number, customer_no, kundenummer,
         kundenr, kunde_id, kundnummer, kundnr, kund_id, kunden_nummer, asiakasnumero, id. These names match regardless
-        of case, spaces, and underscores (`customerUid`, `Customer UID`).
+        of case, spaces, and punctuation (`customerUid`, `Customer UID`). Other combinations of a word for "external",
+        "customer", and "id" or "number" in the Nordic languages, German, or English are also recognized, for example
+        `Ekstern id`, `Externe Kundennummer`, and `Kunden-Nr.`.
     sheet : str, optional
         Name of the worksheet. Required if the workbook has more than one visible worksheet with data.
     header_row : int, optional
@@ -65,7 +67,9 @@ def read_list(
         Snapshot whose customers the ids are compared with. If several columns have names of id columns and `column`
         is None, a snapshot is required, and the columns of each row must refer to the same customer.
     allow_similar_ids : bool, default False
-        Whether ids that are not in `snapshot` may be similar to ids of known customers. See `resolve_customers`.
+        Whether ids that are not in `snapshot` may be similar to ids of known customers, have another format than all
+        other ids, or be a row count in the last row. Such ids are used as they are, as ids of other customers. See
+        `resolve_customers`.
 
     Returns
     -------
@@ -78,9 +82,11 @@ def read_list(
     ListError
         The file does not exist, is empty, or is not a list. The error is also raised if the content is ambiguous:
         mixed or unknown separators, an unclear id column, ids that a spreadsheet has converted (`150.0`, `1,5E+15`,
-        `12 345`, `#N/A`), invisible characters inside an id, a repeated header, a totals row, or hidden rows or
-        columns. With `snapshot`, it is also raised for id columns that contradict each other and for ids that are
-        similar to known ids, for example because leading zeros were lost.
+        `12 345`, `#N/A`), several ids in a cell, invisible characters inside an id, a repeated header, a totals row,
+        or hidden rows or columns. An unknown id is also rejected if it is the number of rows above the last row, or
+        if its format differs from all other ids (at least three per such id). With `snapshot`, the error is also
+        raised for id columns that contradict each other and for ids that are similar to known ids, for example
+        because leading zeros were lost.
 
     See Also
     --------
@@ -101,6 +107,27 @@ def read_list(
     ...     list(read_list(path))
     ['0150', '0007']
     """
+    listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot)
+    if not allow_similar_ids:
+        kind = None if snapshot is None else detect_id_type(snapshot, listed.ids)
+        customers = pd.DataFrame({"customer_uid": []}) if snapshot is None else snapshot.customers
+        check_listed_ids(listed, customers, kind)
+    return listed.ids
+
+
+def read_listed_ids(
+    path: str | Path,
+    column: str | None = None,
+    *,
+    sheet: str | None = None,
+    header_row: int | None = None,
+    snapshot: Snapshot | None = None,
+) -> ListedIds:
+    """
+    Read customer ids and their row numbers from a file, without comparing the ids with each other or with customers.
+
+    The parameters and errors are the same as those of `read_list`. Only the id columns of a row are compared.
+    """
     if header_row is not None:
         check_number(header_row, "header_row", at_least=1, whole=True)
     if snapshot is not None:
@@ -117,32 +144,50 @@ def read_list(
     rows = {cell: number for number, cell in reversed(cells) if cell}
     ids = [cell for _, cell in cells if cell]
     if not ids:
-        raise ListError(
-            f"{table.source} does not contain any ids. The column {name!r} is empty in "
-            f"{pluralize(len(cells), 'row')}. Write one id per row below the column name."
-        )
+        place = f"The column {name!r} is empty in {pluralize(len(cells), 'row')}. " if cells else ""
+        raise ListError(f"{table.source} contains no ids. {place}Write one id per row below the column name.")
     distinct = pd.Series(list(dict.fromkeys(ids)), dtype="str", name=name)
-    if snapshot is not None and not allow_similar_ids:
-        _check_similar_ids(snapshot, distinct, rows, table)
-    _log_list(table, name, len(distinct), n_repeated=len(ids) - len(distinct), n_blank=len(cells) - len(ids))
-    return distinct
+    listed = ListedIds(
+        distinct,
+        rows,
+        table.source,
+        has_header,
+        ids[-1],
+        frozenset({len(cells) - 1, len(ids) - 1, len(distinct) - 1}),
+    )
+    _log_list(listed, n_repeated=len(ids) - len(distinct), n_blank=len(cells) - len(ids))
+    return listed
 
 
-def _check_similar_ids(snapshot: Snapshot, ids: pd.Series, rows: Mapping[str, int], table: Table) -> None:
-    kind = detect_id_type(snapshot, ids)
-    if kind is None:
-        return
-    unknown = list(ids[~ids.isin(snapshot.customers[kind])])
-    check_similar_ids(snapshot.customers, unknown, kind, source=str(table.source), rows=rows, error=ListError)
+def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | None) -> None:
+    """
+    Raise ListError if ids of a list are probably totals, notes, or misspelled ids of known customers.
+
+    Parameters
+    ----------
+    listed
+        Ids of the list.
+    customers
+        The known customers.
+    kind
+        Column of `customers` that contains the ids. None does not compare the ids with the customers.
+    """
+    known = set() if kind is None else set(listed.ids[listed.ids.isin(customers[kind])])
+    check_row_count(listed, known)
+    if kind is not None:
+        unknown = [value for value in listed.ids if value not in known]
+        check_similar_ids(customers, unknown, kind, source=str(listed.source), rows=listed.rows, error=ListError)
+    check_formats(listed, known)
 
 
-def _log_list(table: Table, name: str, n_ids: int, *, n_repeated: int, n_blank: int) -> None:
+def _log_list(listed: ListedIds, *, n_repeated: int, n_blank: int) -> None:
+    name, file, n_ids = str(listed.ids.name), listed.source, len(listed.ids)
     if n_blank:
-        text = f"Skipped {pluralize(n_blank, 'row')} without an id in the column {name!r} of {table.source}."
-        log_event(log, logging.WARNING, "rows_without_id", text, file=table.source, column=name, n_rows=n_blank)
+        text = f"Skipped {pluralize(n_blank, 'row')} without an id in the column {name!r} of {file}."
+        log_event(log, logging.WARNING, "rows_without_id", text, file=file, column=name, n_rows=n_blank)
     text = (
-        f"Read {pluralize(n_ids, 'id')} from the column {name!r} of {table.source}. "
+        f"Read {pluralize(n_ids, 'id')} from {listed.place}. "
         f"Skipped {n_repeated:,} repeated {agree(n_repeated, 'row', 'rows')}."
     )
-    facts = {"file": table.source, "column": name, "n_ids": n_ids, "n_repeated": n_repeated}
+    facts = {"file": file, "column": name, "n_ids": n_ids, "n_repeated": n_repeated}
     log_event(log, logging.INFO, "list_read", text, **facts)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from frgroups.errors import ListError
-from frgroups.internals.formatting import format_list, pluralize
+from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.id_cells import (
     NumberedCell,
     clean_id,
@@ -45,10 +45,56 @@ _NAMES_OF_ONLY_COLUMN = frozenset(
     }
 )
 _UID_NAMES = frozenset({"customeruid", "uid"})
-_EXTERNAL_ID_NAMES = frozenset({"externalid", "externalcustomerid"})
+# Names of ids consist of a word for "external", a word for "customer", and a word for "id" or "number". The words are
+# combined, because systems write them in any order and inflection: "Ekstern kundenr.", "Kunden-ID", "Kundens nummer".
+_EXTERNAL = r"(?:e(?:x|ks)tern(?:al|a|e|es|er|en|t|s)?|ext|eks|ulkoi(?:nen|sen|set))"
+_CUSTOMER = r"(?:customers?|clients?|cust|kund(?:en?s?|s)?|asiakas|asiakkaa[nt]|debitor(?:en|s)?)"
+_IDENTIFIER = (
+    r"(?:(?:id|uid|uuid|guid|nr|no|num|number|nummer|numero|nro|tunnus|tunniste|identifier|ident)s?|n[°º]|#)"
+)
+_REFERENCE = r"(?:ref|reference|referanse|reference?ns|referens|referenz|referenssi|viite|key|code|kode|kod)"
+_EXTERNAL_NAME = re.compile(
+    rf"{_EXTERNAL}{_CUSTOMER}?(?:{_IDENTIFIER}|{_REFERENCE})|{_CUSTOMER}{_EXTERNAL}(?:{_IDENTIFIER}|{_REFERENCE})"
+    rf"|{_CUSTOMER}?{_IDENTIFIER}{_EXTERNAL}"
+)
+_NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}")
 
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _MAX_TITLE_ROWS = 20
-_MAX_SHOWN = 3
+_MAX_SHOWN = 10
+
+
+def is_external_id_name(name: str) -> bool:
+    """
+    Return True if a column name means "external id" in English, German, or a Nordic language.
+
+    Examples
+    --------
+    >>> [is_external_id_name(name) for name in ("Ekstern id", "Externe Kunden-Nr.", "Kundenr")]
+    [True, True, False]
+    """
+    return _EXTERNAL_NAME.fullmatch(_letters_of(name)) is not None
+
+
+def is_id_name(name: str) -> bool:
+    """
+    Return True if a column with this name contains ids, email addresses, or phone numbers of customers.
+
+    Examples
+    --------
+    >>> [is_id_name(name) for name in ("Kunden-ID", "Ekstern id", "Asiakasnumero", "e-post", "Navn")]
+    [True, True, True, True, False]
+    """
+    return normalize_column_name(name) in _KNOWN_NAMES or _is_combined_name(name)
+
+
+def _is_combined_name(name: str) -> bool:
+    return is_external_id_name(name) or _NUMBER_NAME.fullmatch(_letters_of(name)) is not None
+
+
+def _letters_of(name: str) -> str:
+    """Return a normalized column name without punctuation, such as "kundenid" for "Kunden-ID:"."""
+    return re.sub(r"[^\w#°º]|_", "", clean_id(name)).casefold()
 
 
 def find_id_column(table: Table, column: str | None) -> tuple[int, str, bool]:
@@ -93,7 +139,14 @@ def find_id_column(table: Table, column: str | None) -> tuple[int, str, bool]:
 
 def usual_columns(table: Table) -> list[int]:
     """Return the positions of the columns that have a usual name of an id column, in the order of `USUAL_NAMES`."""
-    positions = [find_column(table.rows[0][1], usual, table.source, exact=False) for usual in USUAL_NAMES]
+    header = table.rows[0][1]
+    last = USUAL_NAMES[-1]
+    positions = [find_column(header, usual, table.source, exact=False) for usual in USUAL_NAMES if usual != last]
+    external = [position for position, name in enumerate(header) if is_external_id_name(name)]
+    n_first = 1 + max((n for n, usual in enumerate(USUAL_NAMES) if is_external_id_name(usual)))
+    others = [position for position, name in enumerate(header) if _is_combined_name(name)]
+    positions = [*positions[:n_first], *external, *positions[n_first:], *others]
+    positions.append(find_column(header, last, table.source, exact=False))
     return list(dict.fromkeys(position for position in positions if position is not None))
 
 
@@ -226,10 +279,11 @@ def reject_contradictions(table: Table, positions: Sequence[int], customers: pd.
             if used_id and other_id and used.contradicts(used_id, other, other_id)
         ]
         if rows:
-            shown = format_list([str(number) for number in rows], _MAX_SHOWN)
+            numbers = format_list([str(number) for number in rows], _MAX_SHOWN)
+            shown = f"{agree(len(rows), 'row', 'rows')} {numbers}"
             raise ListError(
                 f"{table.source} has {pluralize(len(rows), 'row')} in which the columns {used.name!r} and "
-                f"{other.name!r} refer to different customers: row {shown}. Correct the rows.",
+                f"{other.name!r} refer to different customers: {shown}. Correct the rows.",
                 hint="To use only one of the columns, pass column=.",
                 cli_hint="To use only one of the columns, pass --column with --list, or delete the other column.",
             )
@@ -246,7 +300,7 @@ class _IdColumn:
         self.kind: str | None = max(n_known, key=lambda kind: n_known[kind])
         if normalized in _UID_NAMES:
             self.kind = "customer_uid"
-        elif normalized in _EXTERNAL_ID_NAMES:
+        elif is_external_id_name(name):
             self.kind = "external_id"
         elif not n_known[self.kind]:
             self.kind = None
@@ -278,7 +332,7 @@ class _IdColumn:
 
 
 def _reject_single_column_of_several(table: Table) -> None:
-    if table.width > 1 or normalize_column_name(table.rows[0][1][0]) in _KNOWN_NAMES:
+    if table.width > 1 or is_id_name(table.rows[0][1][0]):
         return
     cells = [row[0] for _, row in table.rows]
     separator = other_separator(cells) or _separator_in_name(cells)
@@ -291,10 +345,17 @@ def _reject_single_column_of_several(table: Table) -> None:
 
 
 def _separator_in_name(cells: Sequence[str]) -> str:
-    """Return a hyphen, period, or underscore that divides a usual column name from another name, or ""."""
+    """
+    Return a hyphen, period, or underscore that divides a usual column name from another name, or "".
+
+    A hyphen is not a separator if the cells are UUIDs.
+    """
+    has_uuids = 2 * sum(_UUID.fullmatch(cell) is not None for cell in cells[1:]) > len(cells) - 1
     for separator, name in (("-", "hyphen (-)"), (".", "period (.)"), ("_", "underscore (_)")):
+        if separator == "-" and has_uuids:
+            continue
         pieces = cells[0].split(separator)
-        has_name = any(normalize_column_name(piece) in _KNOWN_NAMES for piece in pieces)
+        has_name = any(map(is_id_name, pieces))
         if len(pieces) > 1 and has_name and 2 * sum(separator in cell for cell in cells[1:]) > len(cells) - 1:
             return name
     return ""
@@ -304,7 +365,7 @@ def _reject_title_row(table: Table) -> None:
     """Raise ListError if a row below the first row contains a usual column name, so that the first row is a title."""
     for number, row in table.rows[1:_MAX_TITLE_ROWS]:
         pieces = [piece for cell in row for piece in re.split(r"[;,\t|]", cell)]
-        if any(normalize_column_name(piece) in _KNOWN_NAMES for piece in pieces):
+        if any(map(is_id_name, pieces)):
             raise ListError(
                 f"The header of {table.source} seems to be row {number}, because that row contains a usual column "
                 "name and the first row does not.",
@@ -319,7 +380,7 @@ def _reject_repeated_header(cells: Sequence[NumberedCell], header: str, source: 
         if not has_digit and re.search(r"\d", cell):
             continue  # The usual names have no digits. This test saves half of the time for a long list.
         normalized = normalize_column_name(cell)
-        if normalized and (normalized == normalize_column_name(header) or normalized in _KNOWN_NAMES):
+        if normalized and (normalized == normalize_column_name(header) or is_id_name(cell)):
             raise ListError(
                 f"{source}, row {number}: {safe_repr(str(cell))} is a column name. If the file combines several "
                 "exports, delete the repeated header.",
@@ -346,7 +407,7 @@ def _has_header(table: Table) -> bool:
     if isinstance(first, NonTextCell) or looks_like_id(first):
         return False
     words = [first, *first.split()]
-    if any(normalize_column_name(word) in _KNOWN_NAMES | _NAMES_OF_ONLY_COLUMN for word in words):
+    if any(is_id_name(word) or normalize_column_name(word) in _NAMES_OF_ONLY_COLUMN for word in words):
         return True
     _reject_title_row(table)
     raise ListError(

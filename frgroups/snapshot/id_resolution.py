@@ -52,7 +52,8 @@ def resolve_customers(
         required. A directory can contain customers that do not belong to any group and are therefore not in the
         snapshot.
     allow_similar_ids : bool, default False
-        Whether unknown ids may be similar to ids of known customers. By default, InputError is raised for an unknown
+        Whether unknown ids may be similar to ids of known customers. They are not corrected, but are ids of other
+        customers, who are not in the snapshot. By default, InputError is raised for an unknown
         id that differs from a known id only in case, leading zeros, invisible characters, or similar characters such
         as O and 0, and for uids in a list of external ids and vice versa. Email addresses and phone numbers are not
         checked.

@@ -29,7 +29,8 @@ _COMPARED = {
     "external_id": ("external_id", "customer_uid"),
     "loyalty_id": ("loyalty_id", "customer_uid"),
 }
-_MAX_SHOWN = 3
+_MAX_SHOWN = 10
+_IF_OTHERS = "To use the ids as they are, as ids of other customers who are not in the snapshot"
 
 # Excel's escapes, such as _x000d_. The escape of an underscore is replaced first.
 _ESCAPE_STEPS = (("_x005f_", "_"), ("_x[0-9a-f]{4}_", ""))
@@ -185,8 +186,8 @@ def check_similar_ids(
         f"{source} contains {pluralize(n, 'id')} that {agree(n, 'is', 'are')} not the {_LABELS[by]} of a known "
         f"customer, but probably {agree(n, 'belongs', 'belong')} to one: {format_list(items, _MAX_SHOWN)}. Use the "
         f"exact {_LABELS[by]} of each customer.",
-        hint="If the ids are correct, pass allow_similar_ids=True.",
-        cli_hint="If the ids are correct, pass --allow-similar-ids.",
+        hint=f"{_IF_OTHERS}, pass allow_similar_ids=True.",
+        cli_hint=f"{_IF_OTHERS}, pass --allow-similar-ids.",
     )
 
 

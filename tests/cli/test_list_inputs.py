@@ -43,11 +43,11 @@ def write_list(tmp_path):
         ("External ID;Navn\nE100004;Kåre\n", 1, "'External ID'"),
         ("Kundenummer;External ID;Navn\n00000004;E100004;Kåre\n", 1, "'External ID'"),
         ("SEP=;\n'Kundenr;Navn\n'00000004;Kåre\n", 1, "Kundenr"),
-        ("00000004\n00000005\n", 2, "'id'"),
+        ("00000004\n00000005\n", 2, "no header"),
     ],
 )
 def test_used_column(people, write_list, capsys, text, expected, used):
-    "The output names the column that contains the ids."
+    "The output names the column that contains the ids, or states that the file has no header."
     path = write_list(text)
 
     uids = desired_customers(people, path=path, expression=None)
@@ -142,3 +142,76 @@ def test_plan_options(people, tmp_path, capsys):
     assert main([*words, "--header-row", "2", "--allow-similar-ids"]) == 0
     assert "'Kundenummer'" in capsys.readouterr().out
     assert fg.read_plan(out).groups[0].add == ("00000025", "26")
+
+
+@pytest.mark.parametrize("name", ["Ekstern id", "Eksternt nr", "Externe Kunden-Nr.", "Externt id", "Ulkoinen tunnus"])
+def test_contradicting_columns(people, write_list, capsys, name):
+    "Two id columns that refer to different customers are rejected if their names are in another language."
+    with pytest.raises(ListError, match=r"rows 2 and 3\b") as caught:
+        desired_customers(
+            people, path=write_list(f"Kunden-ID;{name}\n00000004;E100005\n00000005;E100004\n"), expression=None
+        )
+    assert "--column" in caught.value.cli_text
+    path = write_list(f"Kunden-ID;{name}\n00000004;E100004\n")
+    assert desired_customers(people, path=path, expression=None) == ["00000004"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "parts"),
+    [
+        (["00000004, 00000005", "00000006"], ["row 2", "one id per row"]),
+        (["00000006", "00000004 / 00000005"], ["row 3"]),
+        (["\u201e00000004\u201c"], ["row 2"]),
+        (["00000006", "kari@example.no"], ["row 3", "--ids"]),
+        (["kari@example.no"], ["row 2"]),
+        ([f"{n}.a" for n in range(40)], ["row 2", "row 11", "30 more"]),
+    ],
+)
+def test_invalid_uids(people, write_list, capsys, cells, parts):
+    "Cells that cannot be a uid are reported with their rows before the number of customers is printed."
+    path = write_list("Kundenummer;Navn\n" + "".join(f'"{cell}";x\n' for cell in cells))
+
+    for options in ({}, {"allow_similar_ids": True}, {"id_type": "customer_uid"}):
+        with pytest.raises(ListError) as caught:
+            desired_customers(people, path=path, expression=None, **options)
+        assert [part for part in parts if part not in caught.value.cli_text] == []
+        assert "read from" not in capsys.readouterr().out and "kari" not in caught.value.cli_text
+
+
+def test_many_similar_ids(people, write_list):
+    "The error shows the first ten similar ids with their rows and ids, also if the type is given."
+    path = write_list("Kundenummer\n" + "".join(f"{n}\n" for n in range(1, 15)))
+
+    for options in ({}, {"id_type": "customer_uid"}):
+        with pytest.raises(ListError) as caught:
+            desired_customers(people, path=path, expression=None, **options)
+        assert all(f"row {row} " in caught.value.cli_text for row in range(2, 12))
+        assert "4 more" in caught.value.cli_text and "other customers" in caught.value.cli_text
+
+
+def test_allowed_similar_ids(people, write_list, capsys):
+    "With --allow-similar-ids, no text suggests --ids for ids that are similar to known ids."
+    path = write_list("Kundenummer\n4\n5\n")
+
+    with pytest.raises(InputError) as caught:
+        desired_customers(people, path=path, expression=None, allow_similar_ids=True)
+    assert "--ids" not in caught.value.cli_text and "row 2 '4'" in caught.value.cli_text
+    capsys.readouterr()
+    uids = desired_customers(people, path=path, expression=None, allow_similar_ids=True, id_type="customer_uid")
+    assert uids == ["4", "5"] and "2 of them are similar" in capsys.readouterr().out
+    with pytest.raises(InputError, match="--ids"):
+        desired_customers(people, path=write_list("Kundenummer\nnew-1\n"), expression=None)
+
+
+@pytest.mark.parametrize("last", ["8", "28", "Slutt"])
+def test_totals(people, write_list, tmp_path, last):
+    "A total or a note in the last row is rejected, also if the type or a directory is given."
+    path = write_list("Kundenummer;Navn\n" + "".join(f"{n:08d};x\n" for n in range(1, 9)) + f"{last};\n")
+    directory = tmp_path / "export.csv"
+    directory.write_text("customer_uid;external_id\n00000031;E100031\n", encoding="utf-8")
+
+    for options in ({}, {"id_type": "customer_uid"}, {"directory": directory}):
+        with pytest.raises(InputError, match=f"'{last}'"):
+            desired_customers(people, path=path, expression=None, **options)
+    with pytest.raises(InputError, match=f"'{last}'"):
+        excluded_customers(people, [], path, directory)

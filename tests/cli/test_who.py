@@ -153,8 +153,9 @@ def test_external_id(changed_tenant, capsys):
     for external_id in ("150", "E9"):
         code, _, err = run_who(capsys, external_id, "--ids", "external_id")
         assert code == 1 and f"external_id '{external_id}'" in err and "--at" in err
+        assert ("'0150'" in err) == (external_id == "150") and "--allow-similar-ids" not in err
     code, _, err = run_who(capsys, "E3", "--ids", "external_id", "--at", first_timestamp())
-    assert code == 1 and "external_id 'E3'" in err and "--at" not in err
+    assert code == 1 and "2 customers have 'E3'" in err and "--at" not in err
 
 
 def first_timestamp():

@@ -14,8 +14,10 @@ from frgroups.internals.id_cells import (
     first_invisible,
     is_total,
     normalize_email,
+    reject_damaged_ids,
     reject_notes,
 )
+from frgroups.internals.workbooks import NonTextCell
 
 INVISIBLE = [
     chr(code)
@@ -122,7 +124,6 @@ ERRORS = [
     "#ДЕЛ/0!",
     "#Н/Д",
     "#ERROR!",
-    "########",
     "Err:502",
     "Feil:502",
     "Fejl:511",
@@ -152,6 +153,28 @@ def test_spreadsheet_errors(error):
     forms = [error, error.lower(), error.title(), unicodedata.normalize("NFD", error), error.replace("#", "\uff03")]
 
     assert [damage_of(form) for form in forms] == ["an Excel error"] * len(forms)
+
+
+@pytest.mark.parametrize(
+    ("cells", "action", "other"),
+    [
+        (("#I/T", "#NV", "NULL", "nan", "TRUE"), "Replace", "zeros"),
+        (("##", "#######"), "Widen", "zeros"),
+        (("150.0", "1,5E+15", "12 345", NonTextCell("150", "a number")), "zeros", "Replace"),
+        (
+            ("0004, 0005", "00000004,00000005", "c-1;c-2", "c-1 | c-2", "c-1\nc-2", "a1, b2, c3"),
+            "one id per row",
+            "zeros",
+        ),
+        (("„0004“", "“0004”", '"0004"', "»0004«", "‚0004‘"), "Correct", "zeros"),
+    ],
+)
+def test_actions(cells, action, other):
+    "The action of the error depends on the kind of damage. Lost zeros are mentioned only for numbers and dates."
+    for cell in cells:
+        with pytest.raises(ListError, match="row 7") as caught:
+            reject_damaged_ids([(2, "0150"), (7, cell)], Path("list.csv"))
+        assert action in str(caught.value) and other not in str(caught.value)
 
 
 SEPARATORS = [

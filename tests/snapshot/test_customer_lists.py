@@ -271,7 +271,7 @@ def test_inconsistent_rows(write_file, text, words):
     [
         (b"", "0 bytes"),
         (b"\xef\xbb\xbf\r\n \r\n;;\r\n", "empty"),
-        (b"customer_uid\n\n\n", "0 rows"),
+        (b"customer_uid\n\n\n", "no ids"),
         (b"uid;navn\n;Kari\n", "1 row"),
         (b"\x00\x01\x02\xff\xfe" * 50, "250 bytes"),
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "264 bytes"),
@@ -312,7 +312,7 @@ def test_pandas_round_trip(tmp_path_factory, rows, separator):
     frame = pd.DataFrame(rows, columns=["customer_uid", "note"])
     frame.to_csv(path, sep=separator, index=False, quoting=1)
 
-    ids = read_list(path)
+    ids = read_list(path, allow_similar_ids=True)
 
     assert list(ids) == list(dict.fromkeys(frame["customer_uid"]))
 

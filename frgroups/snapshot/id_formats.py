@@ -1,0 +1,235 @@
+r"""
+Find rows of a customer list that are not ids: row counts, and ids whose format differs from all other ids.
+
+The label of a totals row or a note below a table can look like a customer uid. The API would add a customer who does
+not exist. The checks compare each unknown id with the other ids of the list, so that they do not depend on words in a
+certain language.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from frgroups.errors import ListError
+from frgroups.internals.formatting import agree, format_list, pluralize
+from frgroups.internals.redaction import safe_repr
+
+# An id has an unusual format only if the list contains at least this many other ids per such id.
+_OTHERS_PER_ID = 3
+# Ids of this length, such as UUIDs, all have the same length.
+_LONG_ID = 20
+_PADDED = re.compile(r"[^0-9]*0[0-9]")
+_MAX_SHOWN = 10
+
+_WORD, _EMAIL = "word 0 ", "email 0 "
+_HEX, _SEPARATORS = frozenset("0123456789abcdefABCDEF"), frozenset("-_")
+
+
+@dataclass(frozen=True)
+class ListedIds:
+    """
+    The ids of a file with their row numbers.
+
+    Attributes
+    ----------
+    ids
+        Unique ids in the order of the file. The name of the Series is the name of the column, or "id".
+    rows
+        Number of the first row that contains the id, by id.
+    source
+        Path of the file.
+    has_header
+        Whether the first row of the file contains column names.
+    last_id
+        Id in the last row.
+    n_above
+        Possible numbers of rows above the last row: with and without blank and repeated rows.
+    """
+
+    ids: pd.Series
+    rows: Mapping[str, int]
+    source: Path
+    has_header: bool
+    last_id: str
+    n_above: frozenset[int]
+
+    @property
+    def place(self) -> str:
+        """Description of the column and the file, for messages."""
+        if self.has_header:
+            return f"the column {str(self.ids.name)!r} of {self.source}"
+        return f"{self.source}, which has no header"
+
+    def describe_rows(self, ids: Iterable[str]) -> str:
+        """Return a list of the first ids with their row numbers, in the order of the file."""
+        ordered = sorted(ids, key=self.rows.__getitem__)
+        return format_list([f"row {self.rows[value]} {safe_repr(value)}" for value in ordered], _MAX_SHOWN)
+
+
+def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
+    """
+    Raise ListError if the last row contains the number of rows above it.
+
+    A known customer uid in the same format as other ids is not a row count.
+    """
+    last = listed.last_id
+    if last not in {str(n) for n in listed.n_above if n} or list(listed.ids)[-1] != last:
+        return
+    if last in known and last not in find_unusual_ids(list(listed.ids)):
+        return
+    raise ListError(
+        f"{listed.source}, row {listed.rows[last]}: {safe_repr(last)} is the number of rows above it, and therefore "
+        "probably a total. Delete the row.",
+        **_hints("it is"),
+    )
+
+
+def check_formats(listed: ListedIds, known: Collection[str]) -> None:
+    """
+    Raise ListError if unknown ids have another format than all other ids.
+
+    Parameters
+    ----------
+    listed
+        Ids of the list.
+    known
+        Ids of known customers, which can have any format.
+    """
+    unusual = find_unusual_ids(list(listed.ids), known)
+    if not unusual:
+        return
+    n = len(unusual)
+    example = next(value for value in listed.ids if value not in unusual)
+    raise ListError(
+        f"{listed.source} contains {pluralize(n, 'id')} whose format differs from all other ids, such as "
+        f"{safe_repr(example)}: {listed.describe_rows(unusual)}. Delete the {agree(n, 'row', 'rows')} if "
+        f"{agree(n, 'it is a total or a note', 'they are totals or notes')}, or correct the "
+        f"{agree(n, 'id', 'ids')}.",
+        **_hints(agree(n, "it is", "they are")),
+    )
+
+
+def _hints(subject: str) -> dict[str, str]:
+    noun = "an id" if subject == "it is" else "ids"
+    condition = f"If {subject} {noun} of {'a customer' if noun == 'an id' else 'customers'} in no group,"
+    return {
+        "hint": f"{condition} pass allow_similar_ids=True. Known ids are accepted if you pass snapshot=.",
+        "cli_hint": f"{condition} pass --allow-similar-ids.",
+    }
+
+
+def find_unusual_ids(ids: Sequence[str], known: Collection[str] = ()) -> list[str]:
+    """
+    Return the unknown ids whose format differs from all other ids.
+
+    The format consists of the kind of the characters (letters, digits, or both), the separators, and the length. A
+    format that occurs several times is usual, except for words among ids with digits. The number of digits may differ
+    by one if the numbers have no leading zeros, and by more after a prefix such as "c-".
+
+    Parameters
+    ----------
+    ids
+        Unique ids of a list.
+    known
+        Ids that can have any format.
+
+    Examples
+    --------
+    >>> find_unusual_ids(["00000004", "00000005", "00000020", "8"])
+    ['8']
+    >>> find_unusual_ids(["c-1", "c-2", "c-3", "c-250"]), find_unusual_ids(["998", "999", "997", "1000"])
+    ([], [])
+    """
+    if len(ids) <= _OTHERS_PER_ID:
+        return []
+    table = pd.DataFrame({"id": list(ids), "format": pd.Categorical(_formats(ids))})
+    is_unknown = ~table["id"].isin(list(known))
+    is_word = (table["format"] == _WORD) & is_unknown
+    if 2 * is_word.sum() >= len(ids):
+        is_word[:] = False
+    is_single = ~table["format"].duplicated(keep=False) & ~is_word & is_unknown
+    candidates = table.loc[is_single | is_word, "id"]
+    if candidates.empty:
+        return []
+    usual = table[~is_single & ~is_word]
+    series = usual.groupby("format", observed=True)["id"].agg(list).to_dict()
+    by_length = dict(list(usual["id"][usual["format"].str.startswith("mixed")].groupby(usual["id"].str.len())))
+    is_random = {length: _random_id_test(list(others)) for length, others in by_length.items()}
+
+    def is_unusual_id(value: str, own_format: str) -> bool:
+        if any(_continues_series(value, own_format, others, str(key)) for key, others in series.items()):
+            return False
+        return len(value) not in is_random or not is_random[len(value)](value)
+
+    own_formats = table.loc[candidates.index, "format"].astype("str")
+    flags = [is_unusual_id(value, own) for value, own in zip(candidates, own_formats, strict=True)]
+    is_unusual = pd.Series(flags, index=candidates.index, dtype=bool)
+    words = candidates[is_unusual & is_word[candidates.index]]
+    others = candidates[is_unusual & is_single[candidates.index]]
+    n_usual = len(ids) - len(words) - len(others)
+    if n_usual < _OTHERS_PER_ID:
+        return []
+    if n_usual < _OTHERS_PER_ID * len(others):
+        others = others.iloc[:0]
+    return list(pd.concat([words, others]).sort_index())
+
+
+def _formats(ids: Sequence[str]) -> list[str]:
+    """
+    Return the format of each id: the kind of its characters, its length, and its separators, such as "mixed 4 -".
+
+    The length and the separators of email addresses and words are not compared.
+    """
+    values = pa.array(ids, type=pa.large_string())
+    has_letter = pc.match_substring_regex(values, r"\p{L}")
+    length = pc.utf8_length(values).cast(pa.large_string())
+    separators = pc.replace_substring_regex(values, r"[\p{N}\p{L}]+", "")
+    kind = pc.if_else(has_letter, "mixed", "digits").cast(pa.large_string())
+    formats = pc.binary_join_element_wise(kind, length, separators, pa.scalar(" ", pa.large_string()))
+    is_word = pc.invert(pc.match_substring_regex(values, r"\p{N}"))
+    formats = pc.if_else(is_word, pa.scalar(_WORD, pa.large_string()), formats)
+    is_email = pc.match_substring(values, "@")
+    formats = pc.if_else(is_email, pa.scalar(_EMAIL, pa.large_string()), formats)
+    return [str(value) for value in formats.to_pylist()]
+
+
+def _continues_series(value: str, own_format: str, others: Sequence[str], format_: str) -> bool:
+    """Return True if an id can belong to the same series as other ids, which all have one format."""
+    if own_format == format_:
+        return True
+    kind, separators = _kind_and_separators(format_)
+    if (kind, separators) != _kind_and_separators(own_format):
+        return False
+    length = len(others[0])
+    if length >= _LONG_ID or any(map(_PADDED.match, others)):
+        return False
+    return kind != "digits" or abs(len(value) - length) == 1
+
+
+def _random_id_test(others: Sequence[str]) -> Callable[[str], bool]:
+    """
+    Return a function that tests whether a string can be a random id, like other ids of the same length.
+
+    By chance, a random id can have only digits, only letters, or other separators than the other ids. Ids with the
+    same first character, such as "E100004", are not random.
+    """
+    if len({value[0] for value in others}) == 1:
+        return lambda _: False
+    characters = set().union(*map(set, others))
+    if characters <= _HEX:
+        characters |= _HEX
+    if characters & _SEPARATORS:
+        characters |= _SEPARATORS
+    return lambda value: set(value) <= characters
+
+
+def _kind_and_separators(format_: str) -> tuple[str, str]:
+    kind, _, separators = format_.split(" ", 2)
+    return kind, separators
