@@ -82,14 +82,16 @@ def test_canceled_undo(client, world):
     assert apply(client, plan).repeated
 
 
-@pytest.mark.parametrize("option", ["--approve", "--finalize"])
+@pytest.mark.parametrize("option", ["--approval", "--finalize"])
 def test_exit_code_of_undone_plan(client, world, capsys, option):
     "`frgroups apply` exits with code 3 for a plan that was undone, and states that it was already undone."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     path = plan.save(fg.home() / "plans" / "vip.plan.json")
+    approval = path.with_suffix(".approval.json")
+    fg.approve_plan(plan, approval, by="Kari")
     undone(client, plan)
 
-    code = main(["apply", str(path), option, *([plan.digest] if option == "--approve" else [])])
+    code = main(["apply", str(path), option, *([str(approval)] if option == "--approval" else [])])
 
     captured = capsys.readouterr()
     assert code == 3 and "already undone" in captured.err and "done" not in captured.out
@@ -106,7 +108,7 @@ def test_undone_plan_in_queue(client, world, capsys, with_approval):
     undone(client, plan)
     world.clear_requests()
 
-    code = main(["apply", "--approved", "--json"])
+    code = main(["apply", "--queue", "--json"])
 
     [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (code, line["exit_code"], line["outcome"]) == (3, 3, "stopped")
@@ -124,7 +126,7 @@ def test_undo_of_large_plan(client, world, capsys):
     out = capsys.readouterr().out
     assert "150 customers leave New" in out and "--limit" not in out
     assert main(["approve", str(path), "--by", "Kari"]) == 0
-    assert main(["apply", str(path), "--approve", str(path.with_suffix(".approval.json"))]) == 0
+    assert main(["apply", str(path), "--approval", str(path.with_suffix(".approval.json"))]) == 0
     assert world.members("new") == []
 
 
@@ -198,6 +200,22 @@ def test_new_name_is_taken(client, world):
     reviewed = plan_for(client, {"new": PEOPLE[:3]}, create={"new": "New"})
     assert [finding.rule for finding in reviewed.findings if finding.customer_group_uid == "new"] == ["same_name"]
     assert apply(client, reviewed).ok
+
+
+@pytest.mark.parametrize("similar", ["NEW", "New\u00a0", "N\u0435w", "New \u200b"], ids=ascii)
+def test_new_name_is_taken_after_similar_name(client, world, similar):
+    "A finding about a similar name does not hide a group that has got exactly the new name since the review."
+    world.put_group("older", similar)
+    plan = plan_for(client, {"new": PEOPLE[:3]}, create={"new": "New"})
+    assert [finding.rule for finding in plan.findings if finding.customer_group_uid == "new"] == ["similar_name"]
+    world.put_group("other", "New")
+
+    with pytest.raises(DriftError, match="other"):
+        apply(client, plan)
+
+    assert "new" not in world.groups()
+    world.put_group("other", "Other")
+    assert apply(client, plan).ok
 
 
 def test_undo_of_renamed_group(client, world):
