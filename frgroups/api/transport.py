@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from frgroups.api.certificates import Verify
+from frgroups.api.certificates import Verify, describe_certificates
 from frgroups.api.connection_failures import RequestTrace, explain_failure
 from frgroups.api.debug_log_filter import EventNamesOnly
 from frgroups.api.defaults import REQUESTS_PER_SECOND
@@ -189,8 +189,9 @@ class Transport:
         # `timeout` applies to each read from the connection. The total timeout applies to the complete response.
         self._total_timeout = TOTAL_TIMEOUT_FACTOR * timeout
         self._url = url
-        self._proxy = None if loopback else find_proxy(url.scheme, url.host, url.port)
-        self._http = create_http_client(url, self._proxy, verify, workers=workers, timeout=timeout)
+        self.proxy = None if loopback else find_proxy(url.scheme, url.host, url.port)
+        self.certificates = describe_certificates(verify) if url.scheme == "https" else None
+        self._http = create_http_client(url, self.proxy, verify, workers=workers, timeout=timeout)
 
     @property
     def paused_for(self) -> float:
@@ -411,7 +412,7 @@ class Transport:
             self.clock_skew = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
 
     def _connection_error(self, call: Call, error: Exception, trace: RequestTrace) -> ConnectionFailedError:
-        failure = explain_failure(error, self._url, self._proxy, trace)
+        failure = explain_failure(error, self._url, self.proxy, trace)
         outcome, hint, cli_hint = f" {failure.advice}", failure.hint, failure.cli_hint
         if not call.is_read and not failure.is_sent:
             outcome = f" The request was not sent.{outcome}"
