@@ -62,9 +62,9 @@ class ClientBase:
         --------
         >>> import os
         >>> from unittest.mock import patch
-        >>> with patch.dict(os.environ, {"https_proxy": "http://kari:secret@proxy.test:3128"}):
+        >>> with patch.dict(os.environ, {"https_proxy": "http://kari:secret@proxy.example:3128"}):
         ...     Client("t-1", "secret").proxy
-        'http://proxy.test:3128 (the environment variable https_proxy)'
+        'http://proxy.example:3128 (the environment variable https_proxy)'
         """
         proxy = self._transport.proxy
         return None if proxy is None else f"{proxy.url} ({proxy.source})"

@@ -105,9 +105,9 @@ def find_proxy(scheme: str, host: str, port: int | None) -> Proxy | None:
     Examples
     --------
     >>> from unittest.mock import patch
-    >>> with patch.dict(os.environ, {"HTTPS_PROXY": "http://kari:secret@proxy.test:3128"}):
+    >>> with patch.dict(os.environ, {"HTTPS_PROXY": "http://kari:secret@proxy.example:3128"}):
     ...     find_proxy("https", "shop.test", None)
-    Proxy(variable='HTTPS_PROXY', scheme='http', host='proxy.test', port=3128, user=…, password=…)
+    Proxy(variable='HTTPS_PROXY', scheme='http', host='proxy.example', port=3128, user=…, password=…)
     """
     variables = _proxy_variables(os.environ)
     settings: Mapping[str, tuple[str | None, str]] = variables
