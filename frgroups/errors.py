@@ -8,7 +8,7 @@ Exceptions of frgroups. All are subclasses of FrgroupsError.
     │   ├── CorruptFileError        snapshot, plan, journal, or approval that was damaged or edited
     │   ├── WrongTenantError        plan, approval, or receipt for another tenant or host
     │   └── UsageError              missing command option, or options that cannot be combined
-    ├── TokenCommandError           failed `token_command`; has .tenant, .command and .exit_code
+    ├── TokenCommandError           failed token command or token callable; has .tenant, .command and .exit_code
     ├── SnapshotNotFoundError       no stored snapshot matches (also a LookupError)
     ├── NotWritableError            write through a read-only client
     ├── ApiError                    failed request; has .operation, .tenant_uid, .status, .server_message
@@ -206,12 +206,15 @@ class TokenCommandError(FrgroupsError):
     """
     The `token_command` of a tenant failed, took too long, or did not print a token.
 
+    The error is also raised if a token callable raises an exception that is not an error of frgroups. The error then
+    contains only the type of the exception, because its message can contain the token.
+
     Attributes
     ----------
     tenant
-        Name of the tenant in `tenants.toml`.
+        Name of the tenant in `tenants.toml`, or "" for a token callable.
     command
-        First word of the command. The arguments are omitted, because they can contain a secret.
+        First word of the command, or "". The arguments are omitted, because they can contain a secret.
     exit_code
         Exit code of the command, or None if it did not start or did not end.
     """

@@ -13,6 +13,7 @@ from frgroups.analysis.sizes import group_sizes
 from frgroups.analysis.table_rows import iter_rows
 from frgroups.internals.formatting import format_list, pluralize
 from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.verdicts import is_contradiction
 
 Severity = Literal["high", "medium", "low"]
 
@@ -114,6 +115,8 @@ def find_unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
         finding, problem = "unverifiable", f"The read of {name} could not be verified as complete."
         if row.verdict == "drifted":
             severity, finding, problem = "high", "drifted", f"{name} changed while it was read."
+            if is_contradiction(row.note):
+                problem = f"The customer records contradict the pages of {name}."
         evidence = (
             f"{problem} The read returned {pluralize(row.n_rows, 'member')} after {pluralize(row.rereads, 'reread')}."
         )

@@ -52,6 +52,32 @@ def create_tls_context(verify: Verify) -> ssl.SSLContext:
     return httpx.create_ssl_context(verify, trust_env=False)
 
 
+def describe_certificates(verify: Verify) -> str:
+    """
+    Return which certificates a client trusts, for messages.
+
+    Parameters
+    ----------
+    verify
+        Argument of `create_tls_context`.
+
+    Examples
+    --------
+    >>> describe_certificates(Path("company-ca.pem"))
+    'company-ca.pem'
+    """
+    if isinstance(verify, ssl.SSLContext):
+        return "from an ssl.SSLContext"
+    if isinstance(verify, str | Path):
+        return str(Path(verify).expanduser())
+    if not verify:
+        return "not verified"
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        if value := os.environ.get(name):
+            return f"{value} (environment variable {name})"
+    return "the default certificates"
+
+
 def check_certificates(path: Path, label: str) -> None:
     """Raise InputError if a path is neither a file nor a folder with CA certificates."""
     _context_for(path, label)

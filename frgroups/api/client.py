@@ -188,7 +188,7 @@ class Client(GroupRequests):
         `token_command`. The command is a list of words, or a string that is split like a shell command line. It runs
         without a shell in the folder of the file, at the first request and again after a response with status 401.
         It must print the token and nothing else. A table can also contain the options `workers`, `page_size`,
-        `requests_per_second` and `timeout`, and the key `ca_file` with the path of a PEM file with CA certificates.
+        `requests_per_second` and `timeout`, and the path of CA certificates (PEM file or folder) as `ca_file`.
 
         Parameters
         ----------

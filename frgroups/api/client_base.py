@@ -51,6 +51,36 @@ class ClientBase:
         """
         return self._transport.paused_for
 
+    @property
+    def proxy(self) -> str | None:
+        """
+        URL of the proxy without the user name and the password, and the setting that contains it.
+
+        The value is None if the client uses no proxy.
+
+        Examples
+        --------
+        >>> import os
+        >>> from unittest.mock import patch
+        >>> with patch.dict(os.environ, {"https_proxy": "http://kari:secret@proxy.example:3128"}):
+        ...     Client("t-1", "secret").proxy
+        'http://proxy.example:3128 (the environment variable https_proxy)'
+        """
+        proxy = self._transport.proxy
+        return None if proxy is None else f"{proxy.url} ({proxy.source})"
+
+    @property
+    def certificates(self) -> str | None:
+        """
+        CA certificates that the client trusts, or None if the base URL starts with http.
+
+        Examples
+        --------
+        >>> Client("t-1", "secret", verify=False).certificates
+        'not verified'
+        """
+        return self._transport.certificates
+
     def close(self) -> None:
         """
         Close all connections to the server.

@@ -14,6 +14,7 @@ import httpx
 
 from frgroups.api.defaults import DEFAULT_PORTS
 from frgroups.api.proxies import Proxy
+from frgroups.api.response_body import IncompleteBodyError
 from frgroups.errors import escape_invisible
 
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
@@ -63,18 +64,23 @@ class RequestTrace:
     ----------
     is_sent
         Whether the request itself was started. The CONNECT request to a proxy does not count.
+    has_response
+        Whether the status and the headers of the response were received.
     steps
         Names of the connection steps that were started, such as "connection.start_tls". The step with the proxy has
         the prefix "connection", and the TLS connection to the server through a proxy has the prefix "proxy".
     """
 
     is_sent: bool = False
+    has_response: bool = False
     steps: list[str] = field(default_factory=list)
 
     def __call__(self, name: str, info: Mapping[str, Any]) -> None:
         """Record the event of a request. The content of the event is not stored."""
         if name.endswith("send_request_headers.started"):
             self.is_sent = self.is_sent or info["request"].method != b"CONNECT"
+        elif name.endswith("receive_response_headers.complete"):
+            self.has_response = self.is_sent  # The response to a CONNECT request does not count.
         elif name.endswith(".started") and not self.is_sent:
             self.steps.append(name.removesuffix(".started"))
 
@@ -207,7 +213,10 @@ def _no_connection(
     prefix = f"Cannot connect to {peer.name} ({kind}"
     for cause in causes:
         if isinstance(cause, socket.gaierror | UnicodeError | httpx.InvalidURL):
-            return ConnectionFailure("dns", f"{prefix}: the host name is unknown)", peer.advice)
+            advice = peer.advice
+            if peer.proxy is None:
+                advice += " A company network might require a proxy, which is set in HTTPS_PROXY."
+            return ConnectionFailure("dns", f"{prefix}: the host name is unknown)", advice)
         if isinstance(cause, ConnectionRefusedError):
             return ConnectionFailure("refused", f"{prefix}: no server accepts connections on this port)", peer.advice)
         if isinstance(cause, OSError) and cause.errno in _UNREACHABLE:
@@ -228,7 +237,14 @@ def _interrupted(error: Exception, peer: _Peer, trace: RequestTrace) -> Connecti
     if peer.scheme == "http" and _TLS_ALERT in str(error):
         text = f"{_capitalize(peer.server)} uses TLS, but the base URL starts with http"
         return ConnectionFailure("tls", text, "Write the base URL with https.", is_permanent=True, is_sent=True)
+    if isinstance(error, IncompleteBodyError | httpx.DecodingError):
+        text = "The body of the response is incomplete or corrupt, so it cannot be decompressed"
+        advice = "A proxy or the server might truncate or change responses. Ask its operator, or try again later."
+        return ConnectionFailure("lost", text, advice, is_sent=True)
     advice = peer.advice
+    if trace.has_response:
+        text = f"The connection was lost before the body of the response was complete ({kind})"
+        return ConnectionFailure("lost", text, advice, is_sent=True)
     if peer.scheme == "http" and isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
         advice += " If the server uses TLS, write the base URL with https."
     if peer.proxy is not None and not trace.is_sent:

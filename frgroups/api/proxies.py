@@ -17,6 +17,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import unquote_to_bytes
 from urllib.request import getproxies, proxy_bypass
 
+import httpx
+
 from frgroups.api.defaults import DEFAULT_PORTS
 from frgroups.errors import InputError
 from frgroups.internals.redaction import HiddenBytes
@@ -30,6 +32,11 @@ _HOST_AND_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[^:]*))
 # The entry "169.254/16" in the default settings of macOS has only two octets.
 _SHORT_NETWORK = re.compile(r"\d+(\.\d+){0,2}/\d+")
 _NO_PROXY_HOST = re.compile(r"[\w.*-]+")
+# A range such as 10.0.0.1-20 is not supported, and an address such as 10.0.0.256 matches no server.
+_NO_ADDRESS = re.compile(r"(?=[^-]*-)(?=[^.]*\.)[\d.*-]+|\d+(\.\d+){3,}")
+# Only such entries of NO_PROXY are quoted, because other entries can contain a password or a token.
+_QUOTABLE = re.compile(r"[\w.:*\[\]-]{1,60}")
+_MISSING_SLASHES = re.compile(r"(?:https?|socks5h?):(?!\d*/?$)", re.IGNORECASE)
 _HOW_TO_WRITE = "Write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT."
 _HOW_TO_ENCODE = f"Percent-encode the special characters in the user name and the password. {_HOW_TO_WRITE}"
 
@@ -92,14 +99,15 @@ def find_proxy(scheme: str, host: str, port: int | None) -> Proxy | None:
     ------
     InputError
         The value of a proxy variable is invalid. All set variables are checked, even those that do not apply to the
-        server. The message names the variable, and does not contain any part of a user name or password.
+        server. NO_PROXY is checked if a proxy is set. The message names the variable, and does not contain any part
+        of a user name or password.
 
     Examples
     --------
     >>> from unittest.mock import patch
-    >>> with patch.dict(os.environ, {"HTTPS_PROXY": "http://kari:secret@proxy.test:3128"}):
+    >>> with patch.dict(os.environ, {"HTTPS_PROXY": "http://kari:secret@proxy.example:3128"}):
     ...     find_proxy("https", "shop.test", None)
-    Proxy(variable='HTTPS_PROXY', scheme='http', host='proxy.test', port=3128, user=…, password=…)
+    Proxy(variable='HTTPS_PROXY', scheme='http', host='proxy.example', port=3128, user=…, password=…)
     """
     variables = _proxy_variables(os.environ)
     settings: Mapping[str, tuple[str | None, str]] = variables
@@ -109,13 +117,23 @@ def find_proxy(scheme: str, host: str, port: int | None) -> Proxy | None:
         settings = _system_settings()
     proxies = {key: _parse_proxy(name, value) for key, (name, value) in settings.items() if key != "no"}
     proxy = proxies.get(scheme) or proxies.get("all")
-    if proxy is None:
-        return None
     if is_from_system:
-        return None if proxy_bypass(host) else proxy
-    name, value = variables.get("no", ("NO_PROXY", ""))
-    is_direct = [_matches(entry, name, scheme, host, port) for entry in _split_no_proxy(value)]
-    return None if any(is_direct) else proxy
+        return None if proxy is None or proxy_bypass(host) else proxy
+    is_direct = False
+    if proxies and "no" in variables:
+        is_direct = _is_excluded(*variables["no"], scheme, host, port)
+    return None if is_direct else proxy
+
+
+def _is_excluded(name: str, value: str, scheme: str, host: str, port: int | None) -> bool:
+    """Return True if NO_PROXY contains a server. All entries are checked, even those after a match."""
+    is_direct = False
+    for position, entry in enumerate(_split_no_proxy(value), start=1):
+        try:
+            is_direct |= _matches(entry, scheme, host, port)
+        except _InvalidEntryError:
+            raise _invalid_no_proxy(entry, position, name) from None
+    return is_direct
 
 
 def _system_settings() -> dict[str, tuple[None, str]]:
@@ -156,7 +174,7 @@ def _parse_proxy(name: str | None, value: str) -> Proxy:
     host_and_port, path = address, ""
     if delimiter := _DELIMITER.search(address):
         host_and_port, path = address[: delimiter.start()], address[delimiter.start() :]
-    if path not in ("", "/"):
+    if path not in ("", "/") and host_and_port:
         raise _invalid(name, "has a path, a query, or a fragment")
     host, port = _parse_host_and_port(name, host_and_port)
     if scheme.startswith("socks") and find_spec("socksio") is None:
@@ -165,11 +183,19 @@ def _parse_proxy(name: str | None, value: str) -> Proxy:
             "with `pip install socksio`, or use an HTTP proxy."
         )
     user, password = _decode_userinfo(name, userinfo)
-    return Proxy(name, scheme, host, port, user, password)
+    proxy = Proxy(name, scheme, host, port, user, password)
+    try:
+        # The HTTP library parses the URL here for the first time, so every host that it rejects is reported here.
+        httpx.Proxy(proxy.url)
+    except (httpx.InvalidURL, ValueError):
+        raise _invalid(name, "has an invalid host or IP address") from None
+    return proxy
 
 
 def _split_scheme(name: str | None, value: str) -> tuple[str, str]:
     scheme, separator, rest = value.partition("://")
+    if not separator and _MISSING_SLASHES.match(value):
+        raise _invalid(name, "has no // after the scheme")
     if not separator:
         return "http", value
     if scheme.lower() in _SCHEMES:
@@ -211,6 +237,8 @@ def _decode_userinfo(name: str | None, userinfo: str | None) -> tuple[HiddenByte
 
 def _parse_host_and_port(name: str | None, text: str) -> tuple[str, int]:
     match = _HOST_AND_PORT.fullmatch(text)
+    if match is None and text.count(":") == 2 and "::" not in text and "[" not in text:
+        raise _invalid(name, "has more than one colon in the part HOST:PORT")
     if match is None:
         raise _invalid(name, "has an invalid host. An IPv6 address must be in brackets, such as http://[::1]:3128")
     host, port = match["host"], match["port"]
@@ -252,7 +280,11 @@ def _split_no_proxy(value: str) -> Iterator[str]:
     yield from re.split(r"[\s,]+", value.strip(", \t"))
 
 
-def _matches(entry: str, name: str, scheme: str, host: str, port: int | None) -> bool:
+class _InvalidEntryError(ValueError):
+    """An entry of NO_PROXY is invalid."""
+
+
+def _matches(entry: str, scheme: str, host: str, port: int | None) -> bool:
     """
     Return True if an entry of NO_PROXY matches a server.
 
@@ -267,11 +299,11 @@ def _matches(entry: str, name: str, scheme: str, host: str, port: int | None) ->
         return "." not in host and ":" not in host
     entry_scheme, separator, rest = entry.rpartition("://")
     if separator and not _SCHEME.fullmatch(entry_scheme):
-        raise _invalid_no_proxy(entry, name)
-    pattern, entry_port = _split_port(rest, entry, name)
+        raise _InvalidEntryError
+    pattern, entry_port = _split_port(rest)
     network = _to_network(pattern)
-    if network is None and not _NO_PROXY_HOST.fullmatch(pattern):
-        raise _invalid_no_proxy(entry, name)
+    if network is None and (not _NO_PROXY_HOST.fullmatch(pattern) or _NO_ADDRESS.fullmatch(pattern)):
+        raise _InvalidEntryError
     if separator and entry_scheme.lower() not in ("all", scheme):
         return False
     if entry_port is not None and entry_port != (port or DEFAULT_PORTS.get(scheme)):
@@ -281,20 +313,20 @@ def _matches(entry: str, name: str, scheme: str, host: str, port: int | None) ->
     return _matches_name(host.lower().rstrip("."), pattern.lower().strip("."))
 
 
-def _split_port(text: str, entry: str, name: str) -> tuple[str, int | None]:
+def _split_port(text: str) -> tuple[str, int | None]:
     if _to_network(text) is not None:  # The colons of an IPv6 address do not start a port.
         return text, None
     bracketed = re.fullmatch(r"\[([^\[\]]+)\](/\d+)?(?::(\d{1,5}))?", text)
     if bracketed:
         pattern = bracketed[1] + (bracketed[2] or "")
         if _to_network(pattern) is None:
-            raise _invalid_no_proxy(entry, name)
+            raise _InvalidEntryError
         return pattern, int(bracketed[3]) if bracketed[3] else None
     pattern, separator, port = text.partition(":")
     if not separator:
         return text, None
     if not pattern or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or not 0 < int(port) < 65_536:
-        raise _invalid_no_proxy(entry, name)
+        raise _InvalidEntryError
     return pattern, int(port)
 
 
@@ -324,9 +356,10 @@ def _matches_name(host: str, pattern: str) -> bool:
     return host == pattern or host.endswith(f".{pattern}")
 
 
-def _invalid_no_proxy(entry: str, name: str) -> InputError:
-    quoted = "an entry" if "@" in entry else f"the entry {entry!r}"
+def _invalid_no_proxy(entry: str, position: int, name: str) -> InputError:
+    quoted = f" ({entry!r})" if _QUOTABLE.fullmatch(entry) else ""
     return InputError(
-        f"The environment variable {name} has {quoted}, which is not valid. Separate the entries with commas, and "
-        "write each entry as a host name, an IP address, or a network such as 10.0.0.0/8, with an optional port."
+        f"The value of the environment variable {name} is invalid: entry {position}{quoted} is not a host name, an "
+        "IP address, or a network such as 10.0.0.0/8, with an optional port. Separate the entries with commas. "
+        "Address ranges with a hyphen are not supported."
     )

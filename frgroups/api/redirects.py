@@ -55,8 +55,8 @@ def redirect_target(target: httpx.URL) -> str:
 
     Examples
     --------
-    >>> redirect_target(httpx.URL("https://kari:secret@evil.test/a?token=b#c"))
-    'https://evil.test/a'
+    >>> redirect_target(httpx.URL("https://kari:secret@evil.example/a?token=b#c"))
+    'https://evil.example/a'
     """
     host = target.raw_host.decode("ascii", "replace")
     if ":" in host:

@@ -18,7 +18,12 @@ from frgroups.errors import (
 
 
 def status_error(
-    request: str, is_read: bool, message: str, requested_delay: float | None, facts: dict[str, Any]
+    request: str,
+    is_read: bool,
+    message: str,
+    delay_text: str,
+    requested_delay: float | None,
+    facts: dict[str, Any],
 ) -> ApiError:
     """
     Return the exception for a response whose status is not 2xx.
@@ -31,6 +36,8 @@ def status_error(
         Whether the request does not change the tenant.
     message
         Message in the body of the response, or "".
+    delay_text
+        Sentence about the requested delay from `describe_delay`, or "".
     requested_delay
         Delay in the Retry-After header, in seconds, or None.
     facts
@@ -38,7 +45,7 @@ def status_error(
 
     Examples
     --------
-    >>> status_error("The request", True, "", None, {"status": 401})
+    >>> status_error("The request", True, "", "", None, {"status": 401})
     AuthError('The request returned status 401. The server did not accept the token. Get a new token.')
     """
     status: int = facts["status"]
@@ -56,7 +63,7 @@ def status_error(
         return NotFoundError(f"{where} The tenant or the group does not exist. Check the uids.{quote}", **facts)
     if status == 429:
         return RateLimitedError(
-            f"{where} The server received too many requests.{_wait_text(requested_delay)}{quote}",
+            f"{where} The server received too many requests.{delay_text}{quote}",
             hint="To send fewer requests per second, create the client with a lower requests_per_second=.",
             cli_hint="To send fewer requests per second, use frgroups load --requests-per-second.",
             retry_after=requested_delay,
@@ -65,7 +72,7 @@ def status_error(
     if status >= 500:
         outcome = outcome_of_write(is_read) or " Try again later."
         return ServerError(
-            f"{where} The server failed.{outcome}{quote}",
+            f"{where} The server failed.{delay_text}{outcome}{quote}",
             hint=advice_after_write(is_read),
             retry_after=requested_delay,
             **facts,
@@ -74,8 +81,13 @@ def status_error(
         return RequestRejectedError(
             f"{where} The server rejected the request. Check the arguments of the request.{quote}", **facts
         )
+    problem = "The API contract does not contain this status."
+    if 300 <= status < 400 and status != 304:
+        problem = "The server redirected the request without a target."
     return UnexpectedResponseError(
-        f"{where} The API contract does not contain this status. Check the base URL.{quote}", **facts
+        f"{where} {problem}{outcome_of_write(is_read)} Check the base URL.{quote}",
+        hint=advice_after_write(is_read),
+        **facts,
     )
 
 
@@ -93,9 +105,25 @@ def advice_after_write(is_read: bool) -> str:
     return "Read the group before you repeat the request."
 
 
-def _wait_text(seconds: float | None) -> str:
+def describe_delay(seconds: float | None, maximum: float) -> str:
+    """
+    Return a sentence about the delay in a Retry-After header, or "" if the server requested no delay.
+
+    Parameters
+    ----------
+    seconds
+        Requested delay, or None.
+    maximum
+        Maximum delay in seconds after which the client repeats a request.
+
+    Examples
+    --------
+    >>> describe_delay(100_000, 60)
+    ' The server requested a delay of 100000 s, but the client waits at most 60 s.'
+    """
     if seconds is None:
         return ""
-    if not isfinite(seconds):
-        return " The server requested an infinite delay."
-    return f" The server requested a delay of {seconds:.0f} s."
+    delay = f"a delay of {seconds:.0f} s" if isfinite(seconds) else "an infinite delay"
+    if seconds <= maximum:
+        return f" The server requested {delay}."
+    return f" The server requested {delay}, but the client waits at most {maximum:.0f} s."

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from frgroups.api.certificates import Verify
+from frgroups.api.certificates import Verify, describe_certificates
 from frgroups.api.connection_failures import RequestTrace, explain_failure
 from frgroups.api.debug_log_filter import EventNamesOnly
 from frgroups.api.defaults import REQUESTS_PER_SECOND
@@ -27,14 +27,9 @@ from frgroups.api.response_body import IncompleteBodyError, ResponseBody, Unknow
 from frgroups.api.retry import RateLimiter, Retry, RetryPolicy, call_with_retry, parse_retry_after, sleep
 from frgroups.api.schema import codec
 from frgroups.api.schema.lenient_decoding import InvalidJsonError, SchemaMismatchError
-from frgroups.api.status_errors import advice_after_write, outcome_of_write, status_error
-from frgroups.errors import (
-    ApiError,
-    ConnectionFailedError,
-    InputError,
-    RateLimitedError,
-    UnexpectedResponseError,
-)
+from frgroups.api.status_errors import advice_after_write, describe_delay, outcome_of_write, status_error
+from frgroups.api.tokens import check_token, request_token
+from frgroups.errors import ApiError, ConnectionFailedError, InputError, RateLimitedError, UnexpectedResponseError
 from frgroups.internals.redaction import Hidden, HiddenBytes, HiddenText, without_local_variables
 from frgroups.internals.structured_logging import log_event
 
@@ -44,6 +39,7 @@ LARGEST_BODY = 256 << 20
 TOTAL_TIMEOUT_FACTOR = 4
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 3
+_VALID_PORTS = range(1, 65536)
 _HTML_START = (b"<", b"\xef\xbb\xbf<")
 # Exceptions of httpx and of the network. Every other exception is an error in a program.
 _NETWORK_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, IncompleteBodyError, UnicodeError, OSError)
@@ -138,29 +134,13 @@ def checked_base_url(base_url: str) -> str:
         raise InputError(f"`base_url` must be 'stage', 'production', or a URL such as https://host/v2, got {text!r}.")
     if url.userinfo or url.query or url.fragment:
         raise InputError("`base_url` must not contain a user name, query, or fragment. Pass the token separately.")
+    if url.port is not None and url.port not in _VALID_PORTS:
+        raise InputError(f"The port in `base_url` must be a number between 1 and 65535, got {url.port}.")
     if url.scheme == "http" and not is_loopback(url.host):
         raise InputError(
             f"`base_url` must use https, got {base_url!r}. With http, the token would be sent unencrypted."
         )
     return str(url).rstrip("/")
-
-
-def check_token(token: Any) -> HiddenText:
-    """
-    Validate a token, and remove surrounding whitespace and the prefix "Bearer".
-
-    Raises
-    ------
-    InputError
-        The value is not a string of printable ASCII characters. The error does not contain the value.
-    """
-    if isinstance(token, str):
-        text = token.strip()
-        if text and text.isascii() and text.isprintable():
-            return HiddenText(text.removeprefix("Bearer ").lstrip())
-    if token is None or not str(token).strip():
-        raise InputError("The token is missing. Set FRGROUPS_TOKEN, or pass a token or a callable that returns one.")
-    raise InputError(f"`token` must be a string of printable ASCII characters, got {type(token).__name__}.")
 
 
 class Transport:
@@ -209,8 +189,9 @@ class Transport:
         # `timeout` applies to each read from the connection. The total timeout applies to the complete response.
         self._total_timeout = TOTAL_TIMEOUT_FACTOR * timeout
         self._url = url
-        self._proxy = None if loopback else find_proxy(url.scheme, url.host, url.port)
-        self._http = create_http_client(url, self._proxy, verify, workers=workers, timeout=timeout)
+        self.proxy = None if loopback else find_proxy(url.scheme, url.host, url.port)
+        self.certificates = describe_certificates(verify) if url.scheme == "https" else None
+        self._http = create_http_client(url, self.proxy, verify, workers=workers, timeout=timeout)
 
     @property
     def paused_for(self) -> float:
@@ -285,7 +266,12 @@ class Transport:
             requested = self._pause_if_requested(response)
             message = self._server_message(response)
             raise status_error(
-                self._describe(call), call.is_read, message, requested, self._facts(call, response.status)
+                self._describe(call),
+                call.is_read,
+                message,
+                describe_delay(requested, self._retry.max_delay),
+                requested,
+                self._facts(call, response.status),
             )
         is_html = response.body[:100].lstrip().startswith(_HTML_START)
         if is_html and not call.is_read:
@@ -302,13 +288,17 @@ class Transport:
         raise self._unexpected_response(call, problem, is_transient=is_transient)
 
     def _request(self, call: Call, token: str) -> Response:
-        """Send a request. If it is a read request, follow up to 3 redirects to the same resource."""
+        """
+        Send a request. If it is a read request, follow up to 3 redirects to the same resource.
+
+        Every other redirect with a target raises an error that contains the target without its secrets.
+        """
         tenant_path = f"/tenants/{self.tenant_uid}{call.path}"
         url = httpx.URL(f"{self.base_url}{tenant_path}", params=call.parameters or None)
         for _ in range(_MAX_REDIRECTS + 1):
             response = self._exchange(call, url, token)
             location = response.headers.get("Location")
-            if not call.is_read or response.status not in _REDIRECTS or location is None:
+            if not 300 <= response.status < 400 or location is None:
                 return response
             url = self._redirected_url(call, response, url, location, tenant_path)
         raise UnexpectedResponseError(
@@ -325,16 +315,21 @@ class Transport:
         try:
             target = url.join(location)
             problem = redirect_problem(url, target, tenant_path)
+            if not problem and not (call.is_read and response.status in _REDIRECTS):
+                problem = "another URL"
         except (httpx.InvalidURL, ValueError):
             raise UnexpectedResponseError(
-                f"{self._describe(call)} was redirected to an invalid URL (status {response.status}). Check the base "
-                "URL.",
+                f"{self._describe(call)} was redirected to an invalid URL (status {response.status})."
+                f"{outcome_of_write(call.is_read)} Check the base URL.",
+                hint=advice_after_write(call.is_read),
                 **facts,
             ) from None
         if problem:
             raise UnexpectedResponseError(
                 f"{self._describe(call)} was redirected to {problem}: {redirect_target(target)} (status "
-                f"{response.status}). The redirect was not followed. Check the base URL.",
+                f"{response.status}). The redirect was not followed.{outcome_of_write(call.is_read)} Check the base "
+                "URL.",
+                hint=advice_after_write(call.is_read),
                 **facts,
             )
         return target
@@ -406,7 +401,7 @@ class Transport:
         with self._token_lock:
             source = self._token_source.value
             if self._token == rejected and callable(source):
-                self._token = check_token(source())
+                self._token = request_token(source)
             return self._token
 
     def _update_clock_skew(self, response: Response) -> None:
@@ -417,7 +412,7 @@ class Transport:
             self.clock_skew = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
 
     def _connection_error(self, call: Call, error: Exception, trace: RequestTrace) -> ConnectionFailedError:
-        failure = explain_failure(error, self._url, self._proxy, trace)
+        failure = explain_failure(error, self._url, self.proxy, trace)
         outcome, hint, cli_hint = f" {failure.advice}", failure.hint, failure.cli_hint
         if not call.is_read and not failure.is_sent:
             outcome = f" The request was not sent.{outcome}"

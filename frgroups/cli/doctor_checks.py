@@ -70,9 +70,28 @@ def run_checks(tenant: str | None, *, probe_writes: bool) -> list[DoctorCheck]:
         client = open_client(tenant, writable=probe_writes)
     except FrgroupsError as error:
         checks.append(DoctorCheck("connection", False, error.cli_text))
+        checks[-1:] = [*_skipped("proxy", "certificates"), checks[-1]]
         return [*checks, *_skipped("token", "paging", "clock", "write access", "suppression list")]
     with client:
+        checks += _describe_connection(client)
         return [*checks, *_check_server(client), *_check_writes(client, probe_writes), _suppression_check(client)]
+
+
+def _describe_connection(client: Client) -> list[DoctorCheck]:
+    """
+    Return the proxy and the CA certificates of a client, which were checked when the client was created.
+
+    They apply to tenants in tenants.toml too, although these tenants use no other variables.
+    """
+    proxy, certificates = client.proxy, client.certificates
+    return [
+        DoctorCheck("proxy", None if proxy is None else True, proxy or "not used"),
+        DoctorCheck(
+            "certificates",
+            None if certificates is None else True,
+            certificates or "not used, because the host uses http",
+        ),
+    ]
 
 
 def _run(name: str, check: Callable[[], str | None]) -> DoctorCheck:

@@ -96,7 +96,8 @@ def _load_tenant(name: str | None, requests_per_second: float | None, options: d
     """
     from frgroups.internals.formatting import pluralize
     from frgroups.internals.paths import data_subdir
-    from frgroups.load.batch import create_client, load_exit_code
+    from frgroups.load.batch import create_client
+    from frgroups.load.load_result import exit_code_of_verdict
     from frgroups.load.loader import load_snapshot
     from frgroups.store.retention import list_snapshots
 
@@ -109,12 +110,12 @@ def _load_tenant(name: str | None, requests_per_second: float | None, options: d
     print_text(snapshot.describe())
     if snapshot.taken_at in stored_before:
         print_message("The stored snapshot is recent enough, so nothing was loaded.")
-        return load_exit_code(snapshot)
+        return exit_code_of_verdict(snapshot.verdict)
     stored = list_snapshots(tenant_uid=snapshot.tenant_uid)
     n_stored = int((stored["base_url"] == snapshot.base_url).sum())
     folder = data_subdir("snapshots")
     print_message(f"Stored in {folder}: {pluralize(n_stored, 'snapshot')} of {snapshot.tenant_uid}")
-    return load_exit_code(snapshot)
+    return exit_code_of_verdict(snapshot.verdict)
 
 
 def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from datetime import timedelta
 
@@ -13,7 +13,8 @@ from frgroups.cli.output import print_error, print_json_line, print_message, pri
 from frgroups.cli.status_text import format_count
 from frgroups.internals.exit_codes import worst
 from frgroups.internals.formatting import pluralize
-from frgroups.load.batch import LoadResult, failed_load, load_many
+from frgroups.load.batch import load_many
+from frgroups.load.load_result import LoadResult, unstarted_load
 
 
 def load_tenants(
@@ -27,7 +28,8 @@ def load_tenants(
     """
     Load tenants in parallel, print a line for each tenant, and return the most severe exit code.
 
-    Ctrl-C cancels the loads that have not finished. The function prints a line for each canceled load too.
+    Ctrl-C cancels the loads that have not finished. The function also prints a line for each canceled load and for
+    each tenant whose load was not started.
 
     Parameters
     ----------
@@ -47,6 +49,8 @@ def load_tenants(
     results: dict[str, LoadResult] = {}
 
     def report(result: LoadResult) -> None:
+        if result.name in results:
+            return
         results[str(result.name)] = result
         if as_json:
             print_json_line(asdict(result), flush=True)
@@ -54,17 +58,22 @@ def load_tenants(
             print_text(result.sentence, flush=True)
 
     loads = load_many(names, jobs=jobs, requests_per_second=requests_per_second, deadline=deadline, options=options)
-    try:
-        with closing(loads):
+    with closing(loads):
+        try:
             for result in loads:
                 report(result)
-    except KeyboardInterrupt as interrupt:
-        for name in names:
-            if name not in results:
-                report(failed_load(name, interrupt))
-        n_stored = sum(result.path is not None for result in results.values())
-        print_error(f"frgroups load: interrupted. {n_stored} of {len(names)} tenants were loaded and stored.")
-        return 1
+        except KeyboardInterrupt as interrupt:
+            # A second Ctrl-C ends this without the results that are not available yet.
+            with suppress(KeyboardInterrupt):
+                report(loads.throw(interrupt))
+                for result in loads:
+                    report(result)
+            for name in names:
+                if name not in results:
+                    report(unstarted_load(name))
+            n_stored = sum(result.path is not None for result in results.values())
+            print_error(f"frgroups load: interrupted. {n_stored} of {len(names)} tenants were loaded and stored.")
+            return 1
     if not as_json:
         _print_summary([results[name] for name in names])
     return worst(result.exit_code for result in results.values())
@@ -79,9 +88,10 @@ def _print_summary(results: Sequence[LoadResult]) -> None:
 
 def _summary_row(result: LoadResult) -> dict[str, str | None]:
     error = result.error or {}
+    reason = f" ({error['reason']})" if "reason" in error else ""
     return {
         "name": result.name,
-        "verdict": result.verdict or f"FAILED: {error.get('type', '')}",
+        "verdict": result.verdict or f"FAILED: {error.get('type', '')}{reason}",
         "groups": format_count(result.n_groups),
         "customers": format_count(result.n_customers),
         "memberships": format_count(result.n_memberships),

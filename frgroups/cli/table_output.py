@@ -269,8 +269,8 @@ def _print_group_notes(table: pd.DataFrame, *, n_changed: int) -> None:
     n_drifted = int((table["verdict"] == "drifted").sum())
     if n_drifted:
         print_message(
-            f"{pluralize(n_drifted, 'group')} changed during the load (verdict drifted). The reported "
-            "changes of such a group might be incomplete or wrong."
+            f"{pluralize(n_drifted, 'group')} changed or had contradictory members during the load (verdict "
+            "drifted). The reported changes of such a group might be incomplete or wrong."
         )
 
 

@@ -21,25 +21,32 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from datetime import timedelta
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from frgroups.api.client import Client
 from frgroups.api.defaults import REQUESTS_PER_SECOND
 from frgroups.api.environments import is_loopback
-from frgroups.api.tenants_config import Tenant, find_tenant, read_tenants
-from frgroups.errors import FrgroupsError, InputError
+from frgroups.api.tenants_config import Tenant, read_tenants
+from frgroups.errors import FrgroupsError
 from frgroups.internals.exit_codes import code_of
 from frgroups.internals.paths import home
-from frgroups.internals.structured_logging import error_info, log_event
+from frgroups.internals.structured_logging import log_event
+from frgroups.load.load_result import (
+    LoadResult,
+    configured_tenant,
+    describe_error,
+    failed_load,
+    snapshot_facts,
+    stored_result,
+    unstarted_load,
+)
 from frgroups.load.loader import load_snapshot
-from frgroups.snapshot.snapshot import Snapshot
-from frgroups.store.retention import list_snapshots
 
 log = logging.getLogger("frgroups.load")
 
@@ -72,6 +79,10 @@ except KeyboardInterrupt:
 _END = b"END"
 # GRACE is the number of seconds that an interrupted worker has to clean up before it is killed.
 GRACE = 3.0
+_SIGNALED = (
+    "The load process received a signal to end before the load was complete. To load the tenant again, run: "
+    "frgroups load --tenant {name}"
+)
 DEADLINE = timedelta(hours=2)
 
 
@@ -86,8 +97,10 @@ def load_many(
     """
     Load several tenants from `tenants.toml` in parallel, and yield each result as soon as it is available.
 
-    If the calling code raises an exception, for example on Ctrl-C, the running loads are terminated. Snapshots that
-    have already been stored remain on disk.
+    If the calling code raises an exception, the running loads are terminated. Snapshots that have already been stored
+    remain on disk. After a KeyboardInterrupt, which the caller can also throw into the generator, the results of the
+    terminated loads are yielded before the generator raises the KeyboardInterrupt. The last result before the
+    interrupt can be yielded again, and a tenant that was not started can have no result.
 
     Parameters
     ----------
@@ -106,10 +119,20 @@ def load_many(
     """
     rate_options = _rate_options(names, jobs, requests_per_second)
     with _Workers(deadline.total_seconds()) as workers, ThreadPoolExecutor(jobs, "frgroups-batch") as pool:
+        remaining: set[Future[LoadResult]] = set()
         try:
-            futures = [pool.submit(_load_in_worker, name, workers, [*options, *rate_options[name]]) for name in names]
-            for future in as_completed(futures):
+            for name in names:
+                remaining.add(pool.submit(_load_in_worker, name, workers, [*options, *rate_options[name]]))
+            for future in as_completed(set(remaining)):
                 yield future.result()
+                remaining.remove(future)  # Not earlier, because an interrupt can prevent that the result is yielded.
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            workers.end()
+            for future in remaining:
+                if not future.cancelled():
+                    yield future.result()
+            raise
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             workers.end()
@@ -123,6 +146,11 @@ class _Workers:
     A thread takes an idle worker, or starts one if all are busy. Because each thread uses one worker at a time, the
     number of workers is at most the number of threads. After `end` has been called, the method `run` raises
     KeyboardInterrupt.
+
+    Attributes
+    ----------
+    has_ended
+        Whether `end` has been called.
     """
 
     def __init__(self, deadline: float) -> None:
@@ -131,7 +159,7 @@ class _Workers:
         self._idle: list[subprocess.Popen[bytes]] = []
         self._busy: list[subprocess.Popen[bytes]] = []
         self._lock = threading.Lock()
-        self._ended = False
+        self.has_ended = False
 
     def __enter__(self) -> _Workers:
         return self
@@ -182,7 +210,7 @@ class _Workers:
 
     def _take_worker(self) -> subprocess.Popen[bytes]:
         with self._lock:
-            if self._ended:
+            if self.has_ended:
                 raise KeyboardInterrupt
             # A worker can die after it has finished a tenant, for example because the system lacks memory.
             alive = [worker for worker in self._idle if worker.poll() is None]
@@ -219,7 +247,7 @@ class _Workers:
         A worker ends when it has no further input, so an interrupted worker must not wait for another request.
         """
         with self._lock:
-            self._ended = True
+            self.has_ended = True
             running = [process for process in self._running if process.poll() is None]
             idle = list(self._idle)
         try:
@@ -279,14 +307,27 @@ def _load_in_worker(name: str, workers: _Workers, options: Sequence[str]) -> Loa
     """
     Load a tenant in a worker process, and return the result of the load.
 
-    If the worker fails, the returned LoadResult contains the error.
+    If the worker fails, the returned LoadResult contains the error. If it was interrupted after it had stored the
+    snapshot, the result describes the stored snapshot.
     """
-    started = time.monotonic()
+    started, started_at = time.monotonic(), datetime.now(UTC)
     try:
         output, code = workers.run(["load", "--json", *options, f"--tenant={name}"])
-        return _parse_result(name, output, code, time.monotonic() - started)
-    except (Exception, KeyboardInterrupt) as error:
-        return failed_load(name, error, seconds=time.monotonic() - started)
+        result = _parse_result(name, output, code, time.monotonic() - started)
+        if not result.is_interrupted:
+            return result
+    except KeyboardInterrupt:
+        return unstarted_load(name)
+    except Exception as error:
+        result = failed_load(name, error, seconds=time.monotonic() - started)
+    stored = stored_result(result, started_at)
+    if stored is not None:
+        return stored
+    if workers.has_ended:
+        return replace(result, error=describe_error(KeyboardInterrupt()))
+    if result.is_interrupted:
+        return replace(result, error=describe_error(FrgroupsError(_SIGNALED.format(name=name))))
+    return result
 
 
 def _parse_result(name: str, output: bytes, code: int | None, seconds: float) -> LoadResult:
@@ -304,6 +345,8 @@ def _parse_result(name: str, output: bytes, code: int | None, seconds: float) ->
     except (IndexError, ValueError, TypeError, AttributeError):
         pass
     reason = f"The load process ended with exit code {code}."
+    if code in (-signal.SIGINT, -signal.SIGTERM):
+        raise FrgroupsError(_SIGNALED.format(name=name))
     if code < 0:
         reason = f"The load process was terminated by signal {-code}. Signal 9 usually indicates a lack of memory."
     raise FrgroupsError(f"{reason} No result was returned. To see the error, run: frgroups load --tenant {name} -v")
@@ -328,51 +371,6 @@ def _rate_option(tenant: object, jobs: int, n_at_service: Counter[str], total_ra
     return [f"--requests-per-second={rate:g}"]
 
 
-@dataclass(frozen=True, slots=True)
-class LoadResult:
-    """
-    Result of loading one tenant, which contains no token and no customer data.
-
-    The command `frgroups load --json` prints each result as one line of JSON.
-
-    Attributes
-    ----------
-    ok
-        True if the exit code is 0.
-    path
-        Folder of the stored snapshot.
-    error
-        Type and message of the error, or None.
-    """
-
-    name: str | None
-    tenant_uid: str | None = None
-    base_url: str | None = None
-    ok: bool = False
-    exit_code: int = 1
-    verdict: str | None = None
-    n_groups: int | None = None
-    n_customers: int | None = None
-    n_memberships: int | None = None
-    n_requests: int | None = None
-    seconds: float | None = None
-    taken_at: str | None = None
-    path: str | None = None
-    error: Mapping[str, str] | None = None
-
-    @property
-    def sentence(self) -> str:
-        """Sentence that summarizes the result of the load."""
-        tenant = self.name or self.tenant_uid or "the tenant"
-        if self.error is not None:
-            message = " ".join(self.error["message"].split())
-            return f"{tenant}: FAILED after {self.seconds or 0:.1f} s. {self.error['type']}: {message}"
-        return (
-            f"{tenant}: {self.verdict}, {self.n_groups:,} groups, {self.n_customers:,} customers, "
-            f"{self.n_memberships:,} memberships, {self.n_requests:,} requests in {self.seconds:.1f} s"
-        )
-
-
 def load_one(name: str | None, *, requests_per_second: float | None = None, **load_options: Any) -> LoadResult:
     """
     Load one tenant, and return a result that contains the error if the load fails.
@@ -385,16 +383,16 @@ def load_one(name: str | None, *, requests_per_second: float | None = None, **lo
     >>> load_one("unknown").error["type"]
     'InputError'
     """
-    started, client = time.monotonic(), None
+    started, started_at, client = time.monotonic(), datetime.now(UTC), None
     try:
         client = create_client(name, requests_per_second)
         with client:
             snapshot = load_snapshot(client, progress=False, **load_options)
-        facts = _snapshot_facts(snapshot)
+        facts = snapshot_facts(snapshot)
     except (Exception, KeyboardInterrupt) as error:
-        facts = {"exit_code": code_of(error), "error": _describe_error(error)}
+        facts = {"exit_code": code_of(error), "error": describe_error(error)}
     if client is None:
-        tenant_uid, base_url = _configured_tenant(name)
+        tenant_uid, base_url = configured_tenant(name)
         n_requests = 0
     else:
         tenant_uid, base_url = client.tenant_uid, client.base_url
@@ -408,6 +406,8 @@ def load_one(name: str | None, *, requests_per_second: float | None = None, **lo
         seconds=round(time.monotonic() - started, 3),
         **facts,
     )
+    if result.is_interrupted:  # The load might have stored the snapshot before.
+        result = stored_result(result, started_at) or result
     _log_result(result)
     return result
 
@@ -434,48 +434,3 @@ def _log_result(result: LoadResult) -> None:
         event, level = "tenant_failed", logging.ERROR
     fields = asdict(result)
     log_event(log, level, event, result.sentence, tenant=fields.pop("name"), **fields)
-
-
-def failed_load(name: str, error: BaseException, *, seconds: float = 0.0) -> LoadResult:
-    """Return the LoadResult of a tenant whose load process failed or was not started."""
-    return LoadResult(name, *_configured_tenant(name), seconds=round(seconds, 3), error=_describe_error(error))
-
-
-def _describe_error(error: BaseException) -> dict[str, str]:
-    """Return a dictionary with the type and the message of an error, including the hint for command-line users."""
-    if isinstance(error, FrgroupsError):
-        return {"type": type(error).__name__, "message": error.cli_text}
-    return error_info(error)
-
-
-def load_exit_code(snapshot: Snapshot) -> int:
-    """Return the exit code for a loaded snapshot: 4 if groups changed during the load, otherwise 0."""
-    if snapshot.verdict == "drifted":
-        return 4
-    return 0
-
-
-def _snapshot_facts(snapshot: Snapshot) -> dict[str, Any]:
-    stored = list_snapshots(tenant_uid=snapshot.tenant_uid)
-    is_same = (stored["base_url"] == snapshot.base_url) & (stored["taken_at"] == snapshot.taken_at)
-    paths = stored.loc[is_same, "path"].to_list()
-    return {
-        "exit_code": load_exit_code(snapshot),
-        "verdict": snapshot.verdict,
-        "n_groups": len(snapshot.groups),
-        "n_customers": len(snapshot.customers),
-        "n_memberships": len(snapshot.matrix),
-        "taken_at": snapshot.taken_at.isoformat(),
-        "path": paths[-1] if paths else None,
-    }
-
-
-def _configured_tenant(name: str | None) -> tuple[str | None, str | None]:
-    """Return the uid and base URL of a tenant, or (None, None) if the tenant is not in `tenants.toml`."""
-    if name is None:
-        return None, None
-    try:
-        tenant = find_tenant(name)
-    except InputError:
-        return None, None
-    return tenant.tenant_uid, tenant.base_url

@@ -23,6 +23,7 @@ from typing import Generic, TypeVar
 from frgroups.api.pagination import MANY_PAGES, Window, next_window, overlapping_windows
 from frgroups.errors import ApiError, NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError
 from frgroups.internals.formatting import pluralize
+from frgroups.snapshot.verdicts import missing_reference_note
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
@@ -145,7 +146,7 @@ class ListingReader(Generic[Key]):
         if n_distinct + self.without_uid < self.total:
             return self.describe_row_count()
         if n_missing:
-            return f"the records of {pluralize(n_missing, 'customer')} do not contain the uid of this group"
+            return missing_reference_note(n_missing)
         return ""
 
     @property

@@ -19,7 +19,6 @@ from frgroups.api.pagination import Window
 from frgroups.api.schema.codec import UID
 from frgroups.api.schema.records import ROW_OF, Group, Member
 from frgroups.errors import NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError
-from frgroups.internals.formatting import pluralize
 from frgroups.internals.progress import Progress
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.typing import IntArray
@@ -31,7 +30,7 @@ from frgroups.load.verified_listing import Listing, listing_context, read_listin
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import READS, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot
-from frgroups.snapshot.verdicts import worst_verdict
+from frgroups.snapshot.verdicts import contradiction_note, worst_verdict
 
 log = logging.getLogger("frgroups.load")
 
@@ -203,8 +202,7 @@ class TenantReader:
             reread.update(new_conflicts)
             self.read_by_pages(dict.fromkeys(to_read))
         for uid in conflicts:
-            listed = pluralize(int(references.counts[self.group_codes[uid]]), "customer")
-            note = f"the records of {listed} list this group, but its pages contain {len(self.members[uid]):,}"
+            note = contradiction_note(int(references.counts[self.group_codes[uid]]), len(self.members[uid]))
             self.reads[uid] |= {"verdict": "drifted", "evidence": "none", "note": note}
 
     def _stale_inferences(self, references: GroupReferences) -> list[str]:

@@ -270,7 +270,7 @@ def _find_problems(newest: StoredSnapshot, now: datetime, max_age: timedelta) ->
     if age > max_age:
         problems["old"] = f"the snapshot is older than {format_duration(max_age)}"
     if verdict == "drifted":
-        problems[verdict] = "groups changed during the load"
+        problems[verdict] = "groups changed during the load, or the server returned contradictory members"
     elif verdict != "consistent":
         problems[verdict] = verdict
     return problems

@@ -30,6 +30,7 @@ from frgroups.plan.plan import Plan
 from frgroups.plan.plan_findings import planner_notes
 from frgroups.plan.uid_table import CodedUids, UidTable
 from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.verdicts import is_contradiction
 
 
 def plan_memberships(
@@ -275,6 +276,12 @@ def _check_sendable(snapshot: Snapshot, changes: Iterable[GroupChange]) -> None:
                     cli_hint="Pass --protect to frgroups plan to keep the customer in the group.",
                 )
         codec.check_uid(change.uid, "customer group uid")
+        if not change.create and is_contradiction(reads[change.uid]["note"]):
+            raise DriftedReadError(
+                f"The customer records contradict the pages of group {change.name} ({change.uid}): "
+                f"{reads[change.uid]['note']}. Reading the group again might not help. Ask the operator of the "
+                "server to check it, for example whether the server limits the rows of a group."
+            )
         if not change.create and reads[change.uid]["verdict"] == "drifted":
             raise DriftedReadError(
                 f"Group {change.name} ({change.uid}) changed during the load: {reads[change.uid]['note']}.",

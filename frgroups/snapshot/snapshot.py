@@ -14,7 +14,7 @@ from frgroups.internals.formatting import agree, escape_invisible, format_list, 
 from frgroups.internals.html import Card
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.universe import check_universe
-from frgroups.snapshot.verdicts import Verdict
+from frgroups.snapshot.verdicts import Verdict, is_contradiction
 
 MAX_NAMED_GROUPS = 3  # A sentence lists at most this many group names.
 # If the share of rows that were read is smaller, changes during the load cannot explain the missing rows.
@@ -24,6 +24,11 @@ _TOO_INCOMPLETE = (
     "members or wrong counts for these groups."
 )
 _REFRESH = "The snapshot can be used for analysis. Read the changed groups again before you create a plan."
+_CONTRADICTORY = (
+    "The customer records contradict the pages of these groups, also after another read. Reading the groups again "
+    "might not help. Ask the operator of the server to check them, for example whether the server limits the rows of "
+    "a group. Until then, do not rely on the members of these groups."
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -275,7 +280,10 @@ class Snapshot:
             return "The snapshot was created from tables and not read from a tenant."
         uids = dict(list(self.reads.groupby("verdict")["customer_group_uid"]))
         incomplete = self._incomplete_groups()
-        drifted, unverifiable = uids.get("drifted", ()), uids.get("unverifiable", ())
+        notes = dict(zip(self.reads["customer_group_uid"], self.reads["note"], strict=True))
+        contradictory = [uid for uid in uids.get("drifted", ()) if is_contradiction(notes[uid])]
+        drifted = [uid for uid in uids.get("drifted", ()) if uid not in contradictory]
+        unverifiable = uids.get("unverifiable", ())
         n_verified, n_groups = len(uids.get("consistent", ())), len(self.reads)
         sentences = [
             f"{n_verified:,} of {pluralize(n_groups, 'group')} {agree(n_verified, 'is', 'are')} verified as complete."
@@ -287,12 +295,19 @@ class Snapshot:
         if len(drifted):
             were_read = agree(len(drifted), "it was", "they were")
             sentences.append(f"{self._list_names(drifted)} changed while {were_read} read.")
+        for uid in contradictory[:MAX_NAMED_GROUPS]:
+            sentences.append(f"{self.group_name(uid)}: {notes[uid]}.")
+        if len(contradictory) > MAX_NAMED_GROUPS:
+            n_more = len(contradictory) - MAX_NAMED_GROUPS
+            sentences.append(f"The records contradict the pages of {pluralize(n_more, 'more group')}.")
         if len(unverifiable):
             sentences.append(f"The members of {self._list_names(unverifiable)} could not be verified.")
         elif self.verdict == "unverifiable":
             sentences.append("The list of groups could not be verified as complete.")
         if len(drifted):
             sentences.append(_REFRESH)
+        if contradictory:
+            sentences.append(_CONTRADICTORY)
         return " ".join(sentences)
 
     def _incomplete_groups(self) -> list[tuple[str, int, int]]:

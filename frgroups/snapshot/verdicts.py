@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, get_args
 
+from frgroups.internals.formatting import pluralize
+
 Verdict = Literal["consistent", "unverifiable", "drifted"]
+
+# Start of the notes in the table `reads` for a group whose pages contradict the customer records.
+_CONTRADICTION = "the records of "
 
 # Ordered from best to worst.
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -21,3 +26,48 @@ def worst_verdict(verdicts: Iterable[str]) -> Verdict:
     ('unverifiable', 'drifted')
     """
     return VERDICTS[max(map(VERDICTS.index, set(verdicts)), default=0)]
+
+
+def contradiction_note(n_listed: int, n_rows: int) -> str:
+    """
+    Return the note for a group whose pages contradict the customer records after the group was read again.
+
+    Parameters
+    ----------
+    n_listed
+        Number of customers whose records list the group.
+    n_rows
+        Number of customers on the group's pages.
+
+    Examples
+    --------
+    >>> contradiction_note(119, 100)
+    'the records of 119 customers list this group, but its pages contain 100 customers'
+    """
+    content = "other customers" if n_listed == n_rows else pluralize(n_rows, "customer")
+    listed = pluralize(n_listed, "customer")
+    return f"{_CONTRADICTION}{listed} list this group, but its pages contain {content}"
+
+
+def missing_reference_note(n: int) -> str:
+    """
+    Return the note for a group whose pages contain customers whose records do not list the group.
+
+    Examples
+    --------
+    >>> missing_reference_note(3)
+    'the records of 3 customers do not contain the uid of this group'
+    """
+    return f"{_CONTRADICTION}{pluralize(n, 'customer')} do not contain the uid of this group"
+
+
+def is_contradiction(note: str) -> bool:
+    """
+    Return True if a note states that the pages of a group contradict the customer records.
+
+    Examples
+    --------
+    >>> is_contradiction(contradiction_note(119, 100)), is_contradiction("3 records had no uid")
+    (True, False)
+    """
+    return note.startswith(_CONTRADICTION)

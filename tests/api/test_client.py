@@ -24,6 +24,7 @@ from frgroups.errors import (
     RateLimitedError,
     RequestRejectedError,
     ServerError,
+    TokenCommandError,
     UnexpectedResponseError,
 )
 from frgroups.sandbox.faults import Fault
@@ -512,6 +513,20 @@ def test_redirected_write(sandbox, connect):
     assert len(sandbox.requests()) == 1
 
 
+@pytest.mark.parametrize("operation", ["read", "write"])
+def test_target_of_a_redirect(operation, sandbox, connect):
+    "The error for a redirect that is not followed contains the target without its query."
+    client = connect(sandbox, writable=True)
+    sandbox.misbehave(Fault("redirect", location="https://login.example/start?ticket=hunter2"))
+
+    with pytest.raises(UnexpectedResponseError) as caught:
+        client.get_group("vip") if operation == "read" else client.delete_group("vip")
+
+    assert "another host: https://login.example/start " in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert ("not known whether" in str(caught.value)) is (operation == "write")
+
+
 def test_redirect_loop(sandbox, connect):
     "If a request is redirected more than 3 times, UnexpectedResponseError is raised."
     client = connect(sandbox)
@@ -636,7 +651,32 @@ def test_invalid_token(token, sandbox):
         messages.append(str(caught.value))
 
     assert not any("ret" in message.replace("returns", "") for message in messages)
+    assert not any("Hidden" in message for message in messages)
     assert sandbox.requests() == []
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyError, type("VaultError", (Exception,), {})])
+def test_failed_token_callable(error, sandbox, connect):
+    "If a token callable raises an exception, the error contains only the type, because the message can be secret."
+
+    def source():
+        raise error("hunter2")
+
+    with pytest.raises(TokenCommandError, match=error.__name__) as caught:
+        connect(sandbox, source).get_group("vip")
+
+    assert "hunter2" not in shown_text(caught.value)
+    assert sandbox.requests() == []
+
+
+def test_frgroups_error_in_token_callable(sandbox, connect):
+    "An error of frgroups in a token callable is not replaced."
+
+    def source():
+        raise InputError("The vault is locked.")
+
+    with pytest.raises(InputError, match="vault is locked"):
+        connect(sandbox, source).get_group("vip")
 
 
 def test_token_is_not_shown(sandbox, connect, caplog):
@@ -766,6 +806,10 @@ def test_password_in_base_url(given):
         "https://shop.example/v2#x",
         "https://" + "a" * 70 + ".example/v2",
         "https://☃☃",
+        "http://127.0.0.1:99999/v2",
+        "http://127.0.0.1:0/v2",
+        "https://shop.example:-1/v2",
+        "https://256.1.1.1/v2",
         None,
         5,
     ],

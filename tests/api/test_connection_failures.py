@@ -91,6 +91,27 @@ def test_undecodable_body(answer):
         assert len(service.requests) == 2 and caught.value.is_transient
 
 
+@pytest.mark.parametrize("name", [name for name in UNDECODABLE if "gzip" in name])
+def test_corrupt_gzip_body(name):
+    "A gzip body that is truncated or corrupt is not reported as a problem of the network."
+    with Service(cut(UNDECODABLE[name])) as service:
+        error, _ = fail(service.url)
+
+    assert error.reason == "lost" and "decompressed" in str(error) and "proxy" in str(error)
+    assert "network connection" not in str(error) and "Error" not in str(error)
+
+
+@pytest.mark.parametrize("name", ["truncated chunks", "invalid chunk", "wrong length", "nothing"])
+def test_text_of_lost_connection(name):
+    "Only if no part of a response was received, the text mentions that the server might use TLS."
+    with Service(cut(UNDECODABLE[name])) as service:
+        error, _ = fail(service.url)
+
+    assert error.reason == "lost"
+    assert ("TLS" in str(error)) is (name == "nothing")
+    assert ("body" in str(error)) is (name != "nothing")
+
+
 @pytest.mark.parametrize("answer", UNDECODABLE.values(), ids=UNDECODABLE)
 def test_undecodable_body_of_a_write(answer):
     "A membership request is never repeated, whatever the response is."
@@ -245,7 +266,8 @@ def test_no_connection(error, reason, proxy, monkeypatch):
     text = str(failure)
 
     assert (failure.reason, attempts) == (reason, 2)
-    assert ("proxy.test:3128" in text and "HTTPS_PROXY" in text) is bool(proxy)
+    assert ("proxy.test:3128" in text) is bool(proxy)
+    assert ("HTTPS_PROXY" in text) is (bool(proxy) or reason == "dns")
     assert "s3cret" not in text and "kari" not in text
     assert "was not sent" in write_error("https://shop.test/v2")[0]
 

@@ -4,8 +4,9 @@ import traceback
 from urllib.parse import quote
 from urllib.request import getproxies_environment
 
+import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -52,6 +53,13 @@ INVALID = [
     "http://proxy%2etest:3128",
     "'http://proxy.test:3128'",
     '"http://proxy.test:3128"',
+    "http://kari:s3cret@256.256.256.256:80",
+    "http://999.1.1.1:3128",
+    "http://01.02.03.04:3128",
+    "http://1.2.3.0x4:99999",
+    "http:10.0.0.1:3128",
+    "https:kari:s3cret@proxy.test:3128",
+    "http:///proxy.test:3128",
     "http://kari:s3cret#w0rd@proxy.test:3128",
     "http://kari:s3cret@w0rd@proxy.test:3128",
     "http://kari:s3cret/w0rd@proxy.test:3128",
@@ -114,6 +122,43 @@ def test_client_with_invalid_proxy(value, monkeypatch):
         fg.Client("t-1", "token", base_url="https://shop.test/v2")
 
     assert not any(secret in shown_text(caught.value) for secret in SECRETS)
+
+
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [
+        ("http:10.0.0.1:3128", "no //"),
+        ("HTTPS:proxy.test:3128", "no //"),
+        ("http:/proxy.test:3128", "no //"),
+        ("http://h:80:80", "more than one colon"),
+        ("h:80:80", "more than one colon"),
+        ("http://::1:3128", "in brackets"),
+        ("http://2001:db8:0:0:0:0:0:1:3128", "in brackets"),
+        ("http:///proxy.test:3128", "no host"),
+        ("http://256.1.1.1:3128", "IP address"),
+    ],
+)
+def test_cause_of_invalid_proxy(value, part, monkeypatch):
+    "The error states which part of the proxy URL is wrong."
+    monkeypatch.setenv("HTTPS_PROXY", value)
+
+    with pytest.raises(InputError) as caught:
+        find()
+
+    assert part in str(caught.value)
+
+
+@given(st.from_regex(r"(http://)?([0-9a-z.:_\[\]-]|xn--){1,20}:\d{1,5}", fullmatch=True))
+@settings(max_examples=60)
+def test_accepted_proxy_can_be_used(value):
+    "A client can be created with every proxy that is accepted. No error of the HTTP library is raised."
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HTTP_PROXY", value)
+        try:
+            proxy = find_proxy("http", "shop.test", 80)
+        except InputError:
+            return
+    httpx.Client(proxy=httpx.Proxy(proxy.url), verify=False).close()
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
@@ -236,18 +281,29 @@ def test_no_proxy(host, entry, is_direct, monkeypatch):
     [
         *("[::1", "::1]", "[shop.test]", "10.0.0.0/99", "fe80::/200", "shop.test/path", "shop.test:0", "http://["),
         *("://shop.test", "kari:s3cret@shop.test", "a#b", "a?b", "shop.test:443:443", "shop.test:port", "a:99999"),
+        *("h/path?x=s3cret", "h#s3cret", "https://h/s3cret", "h\\s3cret", "h;s3cret", "h=s3cret", "h%s3cret"),
+        *("10.0.0.1-20", "10.0.0.1-10.0.0.20", "10.0.0-9.*", "10.0.0.256", "10.0.0.1.5", "10.0.0.1-20:80"),
     ],
 )
-def test_invalid_no_proxy(entry, monkeypatch):
-    "An entry that is neither a host nor a network raises InputError with the name of the variable."
-    monkeypatch.setenv("ALL_PROXY", "http://proxy.test:3128")
+@pytest.mark.parametrize("proxy", ["ALL_PROXY", "HTTP_PROXY"])
+def test_invalid_no_proxy(entry, proxy, monkeypatch):
+    "If a proxy is set, an invalid entry raises InputError with the variable and the position, without secrets."
+    monkeypatch.setenv(proxy, "http://proxy.test:3128")
     for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, f"localhost,{entry}")
+        monkeypatch.setenv(name, f"localhost,{entry},*")
 
-        with pytest.raises(InputError, match=name) as caught:
+        with pytest.raises(InputError, match=rf"{name} .*entry 2\b") as caught:
             find()
 
-        assert "s3cret" not in str(caught.value)
+        assert "s3cret" not in str(caught.value) and "kari" not in str(caught.value)
+
+
+@pytest.mark.parametrize("entry", ["10.0.0.0/33", "h:99999", "[::1", "a;b"])
+def test_no_proxy_without_proxy(entry, monkeypatch):
+    "If no proxy is set, NO_PROXY has no effect and is not checked."
+    monkeypatch.setenv("NO_PROXY", entry)
+
+    assert find() is None
 
 
 def test_loopback(monkeypatch):

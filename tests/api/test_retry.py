@@ -291,6 +291,19 @@ def test_retry_after(form, sandbox, clock, constant_rate):
     assert 0 < wait <= 3 and (form == "date" or wait == 1)
 
 
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("seconds", ["100000", "9" * 400])
+def test_text_of_long_delay(status, seconds, sandbox, clock):
+    "The error contains the requested delay and the maximum delay."
+    sandbox.misbehave(Fault("status", status=status, retry_after=seconds))
+    with sandbox.client() as client, pytest.raises((RateLimitedError, ServerError)) as caught:
+        client.get_group("vip")
+
+    assert ("100000 s" if len(seconds) == 6 else "infinite") in str(caught.value)
+    assert "at most 60 s" in str(caught.value)
+    assert clock.waits == []
+
+
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_above_the_limit(form, sandbox, clock):
     "If the requested delay exceeds `max_delay`, the request is not retried and the error contains the delay."

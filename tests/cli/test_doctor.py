@@ -11,8 +11,8 @@ from frgroups.cli.main import main
 from frgroups.sandbox.faults import Fault
 
 NAMES = [
-    *("packages", "data folder", "tenants.toml", "variables", "stored snapshots", "connection", "token", "paging"),
-    *("clock", "write access", "suppression list"),
+    *("packages", "data folder", "tenants.toml", "variables", "stored snapshots"),
+    *("proxy", "certificates", "connection", "token", "paging", "clock", "write access", "suppression list"),
 ]
 
 
@@ -140,3 +140,46 @@ def test_missing_variable(environment, capsys, monkeypatch, name, value):
     assert main(["apply", "--queue"]) == 1
     assert caught.value.cli_text in capsys.readouterr().err
     assert checks["variables"]["detail"] == checks["connection"]["detail"] == caught.value.cli_text
+
+
+def test_proxy_and_certificates(environment, home_folder, capsys, monkeypatch):
+    "The proxy, without its password, and the CA certificates are shown for every tenant."
+    certificates = pytest.importorskip("certifi").where()
+    table = (
+        f'tenant_uid = "t-1"\nhost = "https://shop.test/v2"\ntoken_command = "echo x"\nca_file = "{certificates}"\n'
+    )
+    (home_folder / "tenants.toml").write_text(f"[own]\n{table}[other]\n{table.replace('shop', 'other')}")
+    (home_folder / "tenants.toml").chmod(0o600)
+    monkeypatch.setenv("HTTPS_PROXY", "http://kari:s3cret@127.0.0.1:9")
+    monkeypatch.setattr("frgroups.api.retry.sleep", lambda seconds: None)
+    monkeypatch.setattr("frgroups.api.transport.sleep", lambda seconds: None)
+
+    code, checks = read_checks(capsys, "--tenant", "own")
+
+    assert code == 1 and checks["proxy"]["ok"] is checks["certificates"]["ok"] is True
+    assert "http://127.0.0.1:9 " in checks["proxy"]["detail"] and "HTTPS_PROXY" in checks["proxy"]["detail"]
+    assert checks["certificates"]["detail"] == certificates
+    assert "s3cret" not in json.dumps(checks) and "kari" not in json.dumps(checks)
+
+
+@pytest.mark.parametrize(
+    ("variables", "verify", "expected"),
+    [
+        ({}, True, "default"),
+        ({}, False, "not verified"),
+        ({"SSL_CERT_FILE": "FILE"}, True, "SSL_CERT_FILE"),
+        ({"SSL_CERT_FILE": "FILE", "SSL_CERT_DIR": "/x"}, True, "SSL_CERT_FILE"),
+        ({"SSL_CERT_FILE": "FILE"}, "FILE", "cacert.pem"),
+    ],
+)
+def test_description_of_certificates(variables, verify, expected, monkeypatch):
+    "The description names the certificates that the client trusts."
+    file = pytest.importorskip("certifi").where()
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.replace("FILE", file))
+    with fg.Client("t-1", "token", verify=file if verify == "FILE" else verify) as client:
+        assert expected in client.certificates
+    with fg.Client("t-1", "token", base_url="http://127.0.0.1/v2", verify=verify) as client:
+        assert client.certificates is None

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
+from frgroups.cli.load_many import _print_summary
 from frgroups.cli.main import main
 from frgroups.internals.exit_codes import EXIT_CODES, worst
 from frgroups.load import batch as processes
-from frgroups.load.batch import LoadResult, load_many, load_one
+from frgroups.load.batch import load_many, load_one
+from frgroups.load.load_result import LoadResult
 from frgroups.sandbox.faults import Fault
 
 KEYS = {
@@ -341,13 +343,20 @@ def child_pids(process):
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM"])
 def test_interrupted_batch(tenants, home_folder, kind):
-    """On Ctrl-C or SIGTERM, running loads are terminated, and snapshots that have already been stored remain."""
+    """
+    On Ctrl-C or SIGTERM, running loads are terminated, and snapshots that have already been stored remain.
+
+    The results of the terminated loads contain their requests and durations. A tenant that waited is not started.
+    """
     fine, broken, locked_out = tenants
     for slow in (broken, locked_out):
         slow.misbehave(latency=3600)
     write_config(
         home_folder, {"fine": (fine, fine.token), "b": (broken, broken.token), "c": (locked_out, locked_out.token)}
     )
+    waiting = '[d]\ntenant_uid = "d"\nhost = "http://127.0.0.1:9/v2"\ntoken_command = "echo x"\n'
+    path = home_folder / "tenants.toml"
+    path.write_text(path.read_text() + waiting)
 
     process = start_command("load", "--all", "--jobs", "2", "--json")
     first = process.stdout.readline()
@@ -362,9 +371,125 @@ def test_interrupted_batch(tenants, home_folder, kind):
     assert process.returncode == 1 and "Traceback" not in err
     assert len(running) == 2 and not any(Path(f"/proc/{pid}").exists() for pid in running)
     rest = {line["name"]: line for line in map(json.loads, out.splitlines())}
-    assert rest.keys() == {"b", "c"}
+    assert rest.keys() == {"b", "c", "d"}
     assert {line["error"]["type"] for line in rest.values()} == {"KeyboardInterrupt"}
-    assert "1 of 3" in err
+    assert rest["b"]["n_requests"] == rest["c"]["n_requests"] == 1
+    assert rest["b"]["seconds"] > 0 and rest["c"]["seconds"] > 0
+    assert (rest["d"]["n_requests"], rest["d"]["seconds"]) == (0, None)
+    assert "1 of 4" in err
+
+
+class FakeWorkers:
+    """Workers that return a fixed output and exit code after they have called a function."""
+
+    def __init__(self, output, code, *, has_ended=False, before=lambda: None):
+        self.output, self.code, self.has_ended, self.before = output, code, has_ended, before
+
+    def run(self, arguments):
+        self.before()
+        return self.output, self.code
+
+
+ENDED = {"type": "KeyboardInterrupt", "message": "Interrupted."}
+INTERRUPTED = LoadResult("fine", "fine", "URL", n_requests=2, seconds=0.5, error=ENDED)
+ENDINGS = {
+    "SIGINT": (b"", -2, "signal to end"),
+    "SIGTERM": (b"", -15, "signal to end"),
+    "SIGKILL": (b"", -9, "signal 9"),
+    "interrupted": (json.dumps(asdict(INTERRUPTED)).encode(), 1, "signal to end"),
+    "deadline": (b"", None, "deadline"),
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_text_of_ended_worker(name, tenants):
+    """If a single worker is ended, the error is not a KeyboardInterrupt. If all are ended, it is one."""
+    output, code, part = ENDINGS[name]
+    output = output.replace(b"URL", tenants[0].base_url.encode())
+
+    single = processes._load_in_worker("fine", FakeWorkers(output, code), [])
+    one_of_all = processes._load_in_worker("fine", FakeWorkers(output, code, has_ended=True), [])
+
+    assert single.error["type"] == "FrgroupsError" and part in single.error["message"]
+    assert one_of_all.error["type"] == "KeyboardInterrupt" and "memory" not in one_of_all.sentence
+    assert single.n_requests == one_of_all.n_requests == (2 if name == "interrupted" else None)
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_ended_after_snapshot_was_stored(name, has_ended, tenants):
+    """If a worker is ended after it has stored the snapshot, the result is that of the stored snapshot."""
+    output, code, _ = ENDINGS[name]
+    output = output.replace(b"URL", tenants[0].base_url.encode())
+    done = []
+    workers = FakeWorkers(output, code, has_ended=has_ended, before=lambda: done.append(load_one("fine")))
+
+    result = processes._load_in_worker("fine", workers, [])
+
+    fields = ("ok", "exit_code", "verdict", "n_groups", "n_customers", "n_memberships", "taken_at", "path", "error")
+    assert result.ok and "consistent" in result.sentence
+    assert [getattr(result, field) for field in fields] == [getattr(done[0], field) for field in fields]
+    older = processes._load_in_worker("fine", FakeWorkers(output, code, has_ended=has_ended), [])
+    assert older.path is None and not older.ok
+
+
+def test_interrupted_after_snapshot_was_stored(tenants, monkeypatch):
+    """If `frgroups load --json` is interrupted after the snapshot was stored, the load is successful."""
+    load = processes.load_snapshot
+
+    def interrupted(*args, **options):
+        load(*args, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(processes, "load_snapshot", interrupted)
+
+    result = load_one("fine")
+    assert (result.ok, result.error, result.path) == (True, None, fg.list_snapshots()["path"].item())
+
+
+@pytest.mark.parametrize("is_printing", [False, True])
+def test_results_after_interrupt(tenants, home_folder, monkeypatch, capsys, is_printing):
+    """After Ctrl-C, also while a result is printed, each tenant has one line, and only waiting tenants have none."""
+
+    def results(names, **_):
+        try:
+            yield LoadResult("fine", verdict="consistent", n_groups=1, n_customers=1, n_memberships=1, seconds=1.0)
+            if not is_printing:
+                raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            yield LoadResult("broken", seconds=1.5, error=ENDED)
+            raise
+
+    printed = []
+
+    def print_once(text, **options):
+        printed.append(text)
+        if is_printing and len(printed) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("frgroups.cli.load_many.load_many", results)
+    monkeypatch.setattr("frgroups.cli.load_many.print_text", print_once)
+
+    assert main(["load", "--all"]) == 1
+    assert len(printed) == 3
+    assert "consistent" in printed[0] and "FAILED after 1.5 s" in printed[1]
+    assert "locked_out: not started" in printed[2] and "FAILED" not in printed[2]
+
+
+def test_reason_of_failed_connection(tenants, home_folder, capsys):
+    """For a failed connection, the JSON line and the summary contain the reason."""
+    broken = tenants[1]
+    write_config(home_folder, {"closed": (broken, broken.token)})
+    path = home_folder / "tenants.toml"
+    path.write_text(path.read_text().replace(broken.base_url, "http://127.0.0.1:1/v2"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("frgroups.api.retry.time.sleep", lambda seconds: None)
+        result = load_one("closed")
+
+    assert result.error["type"] == "ConnectionFailedError" and result.error["reason"] == "refused"
+    _print_summary([result])
+    assert "ConnectionFailedError (refused)" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")

@@ -204,6 +204,15 @@ def test_wrong_group_lists(sandbox, client):
     assert snapshot.verdict == "drifted"
     assert set(snapshot.reads["how"]) == {"pages"}
     assert members_in(snapshot) == world_of(sandbox)
+    text = snapshot.describe()
+    assert "contradict" in text and "this group" in text and "changed" not in text and "limits the rows" in text
+    uid = snapshot.reads.loc[snapshot.reads["verdict"] == "drifted", "customer_group_uid"].iloc[0]
+    customers = list(snapshot.customers["customer_uid"][:1])
+    with pytest.raises(DriftedReadError, match="contradict") as caught:
+        fg.plan_memberships(snapshot, {uid: customers}, mode="remove")
+    assert "refresh_groups" not in str(caught.value)
+    health = fg.health_report(snapshot)
+    assert health.loc[health["finding"] == "drifted", "evidence"].str.contains("contradict").all()
 
 
 @pytest.mark.parametrize("how", ["absent", "empty"])

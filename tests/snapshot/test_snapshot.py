@@ -12,7 +12,13 @@ from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.html import Card
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, coerce_schema
-from frgroups.snapshot.verdicts import VERDICTS, worst_verdict
+from frgroups.snapshot.verdicts import (
+    VERDICTS,
+    contradiction_note,
+    is_contradiction,
+    missing_reference_note,
+    worst_verdict,
+)
 
 MEMBERSHIPS = pd.DataFrame({"customer_group_uid": ["vip", "0150", "vip"], "customer_uid": ["c-2", "c-1", "c-1"]})
 
@@ -288,3 +294,22 @@ def test_unpaired_surrogate(field, name):
         snapshot_from_frames(
             rows, groups, tenant_uid=texts["tenant_uid"], base_url=texts["base_url"], taken_at="2026-11-23T08:10Z"
         )
+
+
+def test_contradiction_and_change():
+    "A description separates groups that changed from groups whose pages contradict the customer records."
+    snapshot = sample_snapshot()
+    reads = snapshot.reads.assign(verdict=["drifted", "drifted", "consistent"], how="pages", n_rows=100)
+    reads = reads.assign(note=["the list changed", contradiction_note(119, 100), ""], total_first=100, total_last=100)
+    text = replace(snapshot, reads=coerce_schema(reads, READS)).describe()
+    names = list(map(snapshot.group_name, reads["customer_group_uid"]))
+
+    assert f"{names[0]} changed while it was read" in text
+    assert f"{names[1]}: {contradiction_note(119, 100)}." in text and names[2] not in text
+
+
+@pytest.mark.parametrize("counts", [(119, 100), (1, 1), (0, 1), (1000, 5000)])
+def test_contradiction_note(counts):
+    "A note about a contradiction is recognized. Other notes are not."
+    assert is_contradiction(contradiction_note(*counts)) and is_contradiction(missing_reference_note(counts[0]))
+    assert not is_contradiction("")
