@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from frgroups.errors import CorruptFileError
-from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
+from frgroups.internals.checksummed_json import read_checksummed, shorten_digests, write_checksummed
 from frgroups.internals.timestamps import parse_stored_timestamp
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 from frgroups.plan.customer_facts import facts_from_dict, facts_to_dict
@@ -176,9 +176,10 @@ def plan_from_dict(content: dict[str, Any], source: str | Path) -> Plan:
         reason = str(error).removesuffix(".")
         raise CorruptFileError(f"{source} is corrupt: {reason}. Create a new plan.", path=Path(source)) from error
     if plan.digest != stored.digest:
+        stored_digest, digest = shorten_digests(stored.digest, plan.digest)
         raise CorruptFileError(
-            f"{source} is corrupt: the stored digest is {stored.digest[:12]}, but the content has the digest "
-            f"{plan.digest[:12]}. Create a new plan.",
+            f"{source} is corrupt: the stored digest is {stored_digest}, but the content has the digest {digest}. "
+            "Create a new plan.",
             path=Path(source),
         )
     return plan
