@@ -21,6 +21,8 @@ from frgroups.apply.journal import Journal
 from frgroups.apply.receipt import read_receipt
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, ListError
 from frgroups.internals.checksummed_json import kind_of, read_checksummed
+from frgroups.internals.formatting import escape_invisible
+from frgroups.internals.html import escaped_forms
 from frgroups.internals.paths import parse_tenant_folder
 from frgroups.internals.workbooks import ZIP_SIGNATURE
 from frgroups.plan.plan import Plan
@@ -429,7 +431,8 @@ def _count_in_review(text: str, subject: Subject) -> int:
         n = subject.count_in(text)
     else:
         in_markdown = re.sub(r"([\\`*_|~<&])", r"\\\1", subject.uid)
-        cells = (
+        in_markup, in_script = escaped_forms(subject.uid)
+        cells = {
             # Reviews in HTML and CSV format contain the uid in double quotes.
             json.dumps(subject.uid, ensure_ascii=False),
             f">{html.escape(subject.uid)}</td>",
@@ -438,7 +441,11 @@ def _count_in_review(text: str, subject: Subject) -> int:
             f'"\'{subject.uid}"',
             # Excel workbooks store the text of a cell in an XML element.
             f">{html.escape(subject.uid, quote=False)}</t>",
-        )
+            # HTML reviews and workbooks contain escape sequences instead of invisible characters.
+            f">{in_markup}</td>",
+            f'"{in_script}"',
+            f">{html.escape(escape_invisible(subject.uid), quote=False)}</t>",
+        }
         n = sum(text.count(cell) for cell in cells)
     return n or sum(subject.count_in(html.unescape(purpose)) for purpose in _PURPOSE.findall(text))
 
