@@ -20,7 +20,7 @@ from frgroups.apply.plan_checks import raise_if_limits_exceeded
 from frgroups.apply.run_registry import registered_journals
 from frgroups.errors import DriftError, NotFoundError
 from frgroups.internals.formatting import pluralize
-from frgroups.internals.similar_text import clean_text
+from frgroups.internals.similar_text import comparison_keys
 from frgroups.load.verified_listing import read_groups
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limit_comparisons import GroupCounts, limit_violations
@@ -43,10 +43,13 @@ class CheckedGroups:
         Numbers of additions and removals by other clients, by group uid.
     renamed
         Current names of the renamed groups, by group uid.
+    similar_groups
+        Uids of the other groups whose names look like the name of a group in the plan, by group uid.
     """
 
     drift: Drift
     renamed: dict[str, str]
+    similar_groups: dict[str, list[str]]
 
 
 def check_groups(
@@ -60,14 +63,14 @@ def check_groups(
     Raises
     ------
     DriftError
-        A group has changed too much since the plan was created, or another group now has its name.
+        A group has changed too much since the plan was created, or another group now has its name or a similar one.
     PlanBlockedError
         The plan exceeds a limit when it is compared with the current members.
     RunAborted
         The run was interrupted.
     """
     drift: Drift = {}
-    renamed, problems = _check_names(client, plan, journal)
+    names, problems = _check_names(client, plan, journal)
     for group in plan.groups:
         if stop.is_set():
             raise RunAborted("The run was interrupted while it read the groups in the plan.")
@@ -92,56 +95,74 @@ def check_groups(
     raise_if_limits_exceeded(plan, limit_violations(plan.limits, counts, snapshot_age=timedelta(0)))
     for group in plan.groups:
         _record_already_true(group, journal, reader)
-    return CheckedGroups(drift, renamed)
+    return CheckedGroups(drift, *names)
 
 
-def _check_names(client: Client, plan: Plan, journal: Journal) -> tuple[dict[str, str], dict[str, str]]:
+def _check_names(
+    client: Client, plan: Plan, journal: Journal
+) -> tuple[tuple[dict[str, str], dict[str, list[str]]], dict[str, str]]:
     """
     Compare the names of the groups in a plan with the current names.
 
     The reviewer approved a plan by the names of its groups. If a group was renamed and another group now has the
-    approved name, the reviewer approved changes to that other group, so the plan must not be applied. An undo plan
-    reverses changes that were made to the same uids, so its renamed groups are only reported.
-
-    The name of a group that the plan creates must not belong to another group, unless the reviewer was shown that. A
-    finding about a similar name does not cover a group with exactly the new name.
+    approved name, or a name that a reader cannot tell apart from it, the reviewer approved changes to that other
+    group, so the plan must not be applied. An undo plan reverses changes that were made to the same uids, so its
+    renamed groups are only reported. A group that the plan creates must not get the same or a similar name as more
+    groups than the reviewer was told about.
 
     Returns
     -------
     tuple
-        The current name of each renamed group, and the problem of each group that must not be changed.
+        The current name of each renamed group, the other groups with a similar name for each group that was not
+        renamed, and the problem of each group that must not be changed.
     """
+    renamed: dict[str, str] = {}
+    similar: dict[str, list[str]] = {}
+    problems: dict[str, str] = {}
     if not plan.groups:
-        return {}, {}
+        return (renamed, similar), problems
     groups, _ = read_groups(client)
     # A group without a name has its uid as its name, as in a snapshot.
     names = {uid: group.name or uid for uid, group in groups.items()}
-    uids_by_name: dict[str, list[str]] = {}
+    uids_by_key: dict[str, set[str]] = {}
     for uid, name in names.items():
-        uids_by_name.setdefault(clean_text(name), []).append(uid)
-    same_names = {finding.customer_group_uid for finding in plan.findings if finding.rule == "same_name"}
-    similar_names = {finding.customer_group_uid for finding in plan.findings if finding.rule == "similar_name"}
-    renamed: dict[str, str] = {}
-    problems: dict[str, str] = {}
+        for key in comparison_keys(name):
+            uids_by_key.setdefault(key, set()).add(uid)
     for group in plan.groups:
-        others = [uid for uid in uids_by_name.get(clean_text(group.name), []) if uid != group.uid]
+        alike = set().union(*(uids_by_key.get(key, ()) for key in comparison_keys(group.name))) - {group.uid}
+        # A group with exactly the approved name comes first.
+        others = sorted(alike, key=lambda uid: (names[uid] != group.name, uid))
         if group.create:
-            if group.uid in same_names or group.uid in journal.state.creating:
-                continue
-            if group.uid in similar_names:
-                others = [uid for uid in others if names[uid] == group.name]
-            if others:
+            if group.uid not in journal.state.creating and _has_unknown_others(plan, group, others, names):
                 problems[group.uid] = (
-                    f"The plan creates the group {group.name}, but group {others[0]} has this name now."
+                    f"The plan creates the group {group.name!r}, but {_describe_name(group, others[0], names)}."
                 )
         elif names.get(group.uid, group.name) != group.name:
             renamed[group.uid] = names[group.uid]
             if others and not plan.reverts:
                 problems[group.uid] = (
-                    f"Group {group.uid} was renamed from {group.name!r} to {renamed[group.uid]!r}, and the name "
-                    f"{group.name!r} now belongs to group {others[0]}."
+                    f"Group {group.uid} was renamed from {group.name!r} to {renamed[group.uid]!r}, and "
+                    f"{_describe_name(group, others[0], names)}."
                 )
-    return renamed, problems
+        elif others:
+            similar[group.uid] = others
+    return (renamed, similar), problems
+
+
+def _has_unknown_others(plan: Plan, group: GroupChange, others: list[str], names: dict[str, str]) -> bool:
+    """Return True if more groups have the same or a similar name as a new group than the plan's findings state."""
+    reviewed: Counter[str] = Counter()
+    for finding in plan.findings:
+        if finding.customer_group_uid == group.uid:
+            reviewed[finding.rule] += finding.n
+    n_same = sum(names[uid] == group.name for uid in others)
+    return n_same > reviewed["same_name"] or len(others) > reviewed["same_name"] + reviewed["similar_name"]
+
+
+def _describe_name(group: GroupChange, other: str, names: dict[str, str]) -> str:
+    if names[other] == group.name:
+        return f"group {other} now has the name {group.name!r}"
+    return f"group {other} now has the name {names[other]!r}, which looks like {group.name!r}"
 
 
 def _check_absent(client: Client, group: GroupChange) -> str:

@@ -26,7 +26,7 @@ from frgroups.plan.limit_comparisons import plan_age_violations
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
 from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
-from frgroups.review.approval import CLOCK_TOLERANCE
+from frgroups.review.approval_files import CLOCK_TOLERANCE
 
 _FINALIZE = "To undo the changes that were sent, create a receipt with finalize_plan."
 _FINALIZE_IN_CLI = "To undo the changes that were sent, create a receipt with `frgroups apply PLAN --finalize`."
@@ -174,15 +174,28 @@ def with_run_status(state: JournalState) -> Iterator[None]:
 def check_limits(plan: Plan) -> None:
     """Raise PlanBlockedError if a plan exceeds a limit, is too old, or adds customers on the suppression list."""
     findings = [*plan.findings, *_newly_suppressed(plan)]
-    age = datetime.now(UTC) - plan.planned_at
-    if -age > CLOCK_TOLERANCE:
-        text = (
-            f"The plan was created {format_age(-age)} in the future according to the clock of this machine. Check "
-            "the clocks of this machine and of the machine that created the plan."
-        )
-        findings.append(Finding("plan_max_age", text, True))
-    findings += plan_age_violations(plan.limits, age)
+    now = datetime.now(UTC)
+    findings += _times_in_future(plan, now)
+    findings += plan_age_violations(plan.limits, now - plan.planned_at)
     raise_if_limits_exceeded(plan, findings)
+
+
+def _times_in_future(plan: Plan, now: datetime) -> list[Finding]:
+    """Return a blocking finding for each time in a plan that is in the future, because its age is unknown."""
+    times = {
+        "plan_max_age": ("plan was created", plan.planned_at),
+        "snapshot_max_age": ("snapshot of the plan was taken", plan.snapshot_taken_at),
+    }
+    return [
+        Finding(
+            rule,
+            f"The {event} {format_age(time - now)} in the future according to the clock of this machine. Check the "
+            "clocks of this machine and of the machine that created the plan.",
+            True,
+        )
+        for rule, (event, time) in times.items()
+        if time - now > CLOCK_TOLERANCE
+    ]
 
 
 def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:

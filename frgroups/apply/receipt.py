@@ -17,7 +17,7 @@ from frgroups.apply.journal import Item
 from frgroups.apply.stored_content import ReceiptContent, State, check_stored_approval
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
-from frgroups.internals.formatting import escape_invisible, escape_lines, format_utc, pluralize
+from frgroups.internals.formatting import agree, escape_invisible, escape_lines, format_list, format_utc, pluralize
 from frgroups.internals.html import Card
 from frgroups.internals.timestamps import parse_stored_timestamp
 from frgroups.internals.tombstones import count_tombstones
@@ -85,6 +85,8 @@ class Receipt:
         Numbers of additions and removals by other clients since the plan was created, by group uid.
     renamed
         Current names of the groups that were renamed since the plan was created, by group uid.
+    similar_groups
+        Uids of the other groups whose names look like the name of a group in the plan, by group uid.
     skipped_groups
         Uids of the groups whose removals were not sent because too few additions to the group succeeded.
     repeated
@@ -120,6 +122,7 @@ class Receipt:
     finalized: bool = False
     drift: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
+    similar_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     skipped_groups: frozenset[str] = frozenset()
     repeated: bool = False
     erasure_id: str = ""
@@ -245,6 +248,12 @@ class Receipt:
         names = {group.uid: group.name for group in self.plan.groups}
         for uid, name in sorted(self.renamed.items()):
             lines.append(f"Since the plan was created, group {uid} was renamed from {names[uid]!r} to {name!r}.")
+        for uid, others in sorted(self.similar_groups.items()):
+            lines.append(
+                f"The name of group {uid}, {names[uid]!r}, is the same as or similar to the "
+                f"{agree(len(others), 'name', 'names')} of {agree(len(others), 'group', 'groups')} "
+                f"{format_list(others, MAX_LISTED)}."
+            )
         for uid in sorted(self.skipped_groups):
             lines.append(
                 f"No customers were removed from {names[uid]}, because too few additions to the group succeeded. "
@@ -317,6 +326,7 @@ class Receipt:
             "approval": dict(self.approval),
             "drift": {uid: list(counts) for uid, counts in self.drift.items()},
             "renamed": dict(self.renamed),
+            "similar_groups": {uid: list(others) for uid, others in self.similar_groups.items()},
             "skipped_groups": sorted(self.skipped_groups),
             "started_at": self.started_at.isoformat(),
             "read_at": self.read_at.isoformat(),
@@ -434,7 +444,7 @@ def read_receipt(path: str | Path) -> Receipt:
         states: dict[Item, State] = {(group, uid, change): state for group, uid, change, state, _ in stored.states}
         _check_states(plan, states, len(stored.states))
         uids = {group.uid for group in plan.groups}
-        if not uids.issuperset((*stored.renamed, *stored.skipped_groups)):
+        if not uids.issuperset((*stored.renamed, *stored.similar_groups, *stored.skipped_groups)):
             raise ValueError("The receipt contains a group that is not in its plan.")
         started_at, read_at = parse_stored_timestamp(stored.started_at), parse_stored_timestamp(stored.read_at)
     except CorruptFileError:
@@ -462,6 +472,7 @@ def read_receipt(path: str | Path) -> Receipt:
         finalized=finalized,
         drift=stored.drift,
         renamed=stored.renamed,
+        similar_groups=stored.similar_groups,
         skipped_groups=stored.skipped_groups,
         erasure_id=stored.erasure_id,
         n_journal_lines=stored.n_journal_lines,

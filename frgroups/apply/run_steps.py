@@ -47,6 +47,7 @@ class Run:
         self._sender = Sender(client, journal, reader.members_until, stop, progress, chunk)
         self._drift: Drift = {}
         self._renamed: Mapping[str, str] = {}
+        self._similar_groups: Mapping[str, list[str]] = {}
         # For each customer who could not be moved, the dictionary maps the removal to the target group of the move.
         self._failed_moves: dict[Item, str] = {}
         # For each group whose removals are not sent, the number of additions to the group that are in effect.
@@ -55,7 +56,7 @@ class Run:
     def check_groups(self) -> None:
         """Compare the plan with the current members, and record the changes that are already in effect."""
         checked = check_groups(self._client, self._plan, self.journal, self._reader, self._stop)
-        self._drift, self._renamed = checked.drift, checked.renamed
+        self._drift, self._renamed, self._similar_groups = checked.drift, checked.renamed, checked.similar_groups
 
     def send(self) -> str:
         """
@@ -179,6 +180,7 @@ class Run:
             approval={"how": "", "by": "", "at": ""} | state.approval,
             drift=self._drift,
             renamed=self._renamed,
+            similar_groups={uid: tuple(others) for uid, others in self._similar_groups.items()},
             skipped_groups=frozenset(self._skipped_groups.keys() & not_sent),
             started_at=datetime.fromisoformat(state.started_at),
             read_at=datetime.now(UTC),

@@ -123,4 +123,5 @@ class ReceiptContent(msgspec.Struct, forbid_unknown_fields=True):
     n_journal_lines: _Count
     finalized: bool | None = None
     renamed: dict[str, str] = {}
+    similar_groups: dict[str, tuple[str, ...]] = {}
     skipped_groups: frozenset[str] = frozenset()

@@ -36,6 +36,22 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
+def shorten_digests(digest: str, other: str) -> tuple[str, str]:
+    """
+    Shorten two digests for a message to at least 12 digits, and to the first different digit.
+
+    Examples
+    --------
+    >>> shorten_digests("a" * 64, "b" * 64)
+    ('aaaaaaaaaaaa', 'bbbbbbbbbbbb')
+    >>> shorten_digests("0" * 14 + "a" + "0" * 49, "0" * 64)
+    ('00000000000000a', '000000000000000')
+    """
+    n_same = next((at for at, (a, b) in enumerate(zip(digest, other, strict=False)) if a != b), 0)
+    length = max(12, n_same + 1)
+    return digest[:length], other[:length]
+
+
 def kind_of(body: bytes) -> str:
     """
     Return the kind of a checksummed file, such as "plan", or "" if its bytes contain no kind.
@@ -108,11 +124,18 @@ def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
             f"Create the {kind} again, or use the version of frgroups that wrote the file."
         )
     content, expected = envelope.get("content"), envelope.get("checksum")
+    if not isinstance(content, dict):
+        raise CorruptFileError(
+            f"{source} is corrupt: its field 'content' must be a JSON object. Use the original file, or create the "
+            f"{kind} again.",
+            path=source,
+        )
     text = canonical_json(content)
     actual = sha256(text)
-    if not isinstance(content, dict) or actual != expected:
+    if actual != expected:
+        stored, computed = shorten_digests(str(expected), actual)
         raise CorruptFileError(
-            f"{source} is corrupt: its checksum must be {str(expected)[:12]}, got {actual[:12]}. "
+            f"{source} is corrupt: its checksum must be {stored}, got {computed}. "
             f"Use the original file, or create the {kind} again.",
             path=source,
         )

@@ -163,9 +163,16 @@ def _visible_value(value: object) -> object:
 
 
 def _dump_json(value: object) -> str:
-    """Encode a value as compact JSON for a script element. Jinja2 escapes the markup characters afterwards."""
+    """
+    Encode a value as compact JSON for a script element. Jinja2 escapes the markup characters afterwards.
+
+    Invisible characters are written as JSON escapes, so that the source of the page shows them and no program changes
+    the direction of the text.
+    """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    # A page contains only a few different characters, so each character is checked once.
+    invisible = [character for character in set(text) if escape_invisible(character) != character]
+    return text.translate({ord(character): json.dumps(character)[1:-1] for character in invisible})
 
 
 def _with_separators(n: int) -> str:

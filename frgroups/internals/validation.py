@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numbers
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import format_list
+from frgroups.internals.formatting import escape_invisible, format_list
 from frgroups.internals.redaction import safe_repr
+from frgroups.internals.similar_text import clean_text
 
 _TYPE_NAMES: dict[type, str] = {str: "a string", int: "an integer", bool: "True or False", dict: "a dictionary"}
 
@@ -145,6 +147,25 @@ def check_text(value: object, name: str) -> None:
             f"`{name}` must be valid UTF-8 text, got {safe_repr(value)}. Remove the character "
             f"{error.object[error.start]!a}."
         ) from error
+
+
+def name_problem(name: str) -> str:
+    r"""
+    Return the reason why a text is not a person's name, or "" if it can be one.
+
+    A name must contain a visible letter or digit, so that a reader sees who decided. It must not contain line breaks,
+    control characters, or invisible format characters, so that it cannot change the text around it.
+
+    Examples
+    --------
+    >>> name_problem("Kari Nordmann"), name_problem("\u200b")
+    ('', 'must contain a letter or a digit')
+    """
+    if not any(unicodedata.category(character)[0] in "LN" for character in clean_text(name)):
+        return "must contain a letter or a digit"
+    if escape_invisible(name) != name:
+        return f"must not contain invisible characters or line breaks, got {escape_invisible(name[:80])}"
+    return ""
 
 
 def check_share(value: object, name: str) -> None:

@@ -78,9 +78,10 @@ class Plan:
     Notes
     -----
     The digest covers the content that affects the result: tenant, host, mode, order of the operations, limits,
-    creations, operations, and the number and hash of the members of each group that the plan changes. Two plans with
-    the same content have the same digest, even if they were created at different times. The digest does not cover the
-    purpose, the excluded changes, and the limits of unchanged groups, because they do not affect the requests.
+    creations, operations, the number and hash of the members of each group that the plan changes, and `reverts` if
+    the plan undoes another plan. Two plans with the same content have the same digest, even if they were created at
+    different times. The digest does not cover the purpose, the excluded changes, and the limits of unchanged groups,
+    because they do not affect the requests.
 
     Examples
     --------
@@ -122,6 +123,9 @@ class Plan:
             "create": {group.uid: group.name for group in self.groups if group.create},
             "groups": [group.digest_payload() for group in self.groups],
         }
+        if self.reverts is not None:
+            # When an undo plan is applied, the other plan is registered as undone.
+            content["reverts"] = self.reverts
         return sha256(canonical_json(content))
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,8 +10,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from frgroups.errors import CorruptFileError
-from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
+from frgroups.internals.checksummed_json import read_checksummed, shorten_digests, write_checksummed
 from frgroups.internals.timestamps import parse_stored_timestamp
+from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 from frgroups.plan.customer_facts import facts_from_dict, facts_to_dict
 from frgroups.plan.exclusions import ExcludedChange, ExclusionRule
 from frgroups.plan.finding import Finding
@@ -22,6 +24,8 @@ from frgroups.plan.plan import OPERATION_ORDER, Plan
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
+# An erasure replaces the digest in a receipt by the prefix.
+_REVERTED_DIGEST = re.compile(rf"[0-9a-f]{{64}}|{TOMBSTONE_PREFIX}")
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
@@ -172,9 +176,10 @@ def plan_from_dict(content: dict[str, Any], source: str | Path) -> Plan:
         reason = str(error).removesuffix(".")
         raise CorruptFileError(f"{source} is corrupt: {reason}. Create a new plan.", path=Path(source)) from error
     if plan.digest != stored.digest:
+        stored_digest, digest = shorten_digests(stored.digest, plan.digest)
         raise CorruptFileError(
-            f"{source} is corrupt: the stored digest is {stored.digest[:12]}, but the operations have the digest "
-            f"{plan.digest[:12]}. Create a new plan.",
+            f"{source} is corrupt: the stored digest is {stored_digest}, but the content has the digest {digest}. "
+            "Create a new plan.",
             path=Path(source),
         )
     return plan
@@ -227,10 +232,12 @@ def _group_from_content(group: _Group) -> GroupChange:
 
 def _check_plan(plan: Plan) -> None:
     """
-    Raise ValueError if the changes of a plan contradict each other or the mode of the plan.
+    Raise ValueError if the changes of a plan contradict each other or its mode, or if `reverts` is not a digest.
 
     An undo plan has the mode "mirror".
     """
+    if plan.reverts is not None and not _REVERTED_DIGEST.fullmatch(plan.reverts):
+        raise ValueError("The digest of the plan that it undoes must have 64 hexadecimal digits.")
     uids = [group.uid for group in plan.groups]
     if len(set(uids)) < len(uids):
         raise ValueError("The plan contains a group twice.")

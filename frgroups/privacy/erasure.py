@@ -174,8 +174,7 @@ def _decide(match: FileMatch) -> tuple[str, str]:
     if match.kind == "decision" and match.plan_digests:
         return "rewritten", "Rejections of plans that contain the customer still block the plans' other changes."
     if _has_digest_only(match):
-        action = "rewritten" if match.kind == "plan" else "tombstoned"
-        return action, "This file contains the digest of a plan that contains the customer."
+        return "tombstoned", "This file contains the digest of a plan that contains the customer."
     if match.kind in ("receipt", "journal"):
         note = "The counts in this file do not change."
         if match.resumable:
@@ -194,6 +193,8 @@ def _reason_to_remove(match: FileMatch) -> str:
         return match.problem or "This file is not in use."
     if match.kind == "review":
         return "This review shows a plan that contains the customer. Create a new plan and save its review."
+    if match.kind == "plan" and _has_digest_only(match) and match.digest:
+        return "This plan undoes a plan that contains the customer. If it has not been applied, create it again."
     if match.kind == "plan" and not _has_digest_only(match) and (match.digest or match.problem):
         return "This plan contains the customer. If it has not been applied, create a new plan."
     if match.kind == "approval" and match.plan_digests:

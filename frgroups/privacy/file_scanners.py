@@ -21,6 +21,8 @@ from frgroups.apply.journal import Journal
 from frgroups.apply.receipt import read_receipt
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, ListError
 from frgroups.internals.checksummed_json import kind_of, read_checksummed
+from frgroups.internals.formatting import escape_invisible
+from frgroups.internals.html import escaped_forms
 from frgroups.internals.paths import parse_tenant_folder
 from frgroups.internals.workbooks import ZIP_SIGNATURE
 from frgroups.plan.plan import Plan
@@ -91,8 +93,11 @@ class FileMatch:
         Digest of the plan in the file, if the plan contains the customer.
     plan_digests
         First 12 digits of all plan digests and hashes of changes that the file contains.
+    undo_digest
+        Digest of the undo plan in the file, or "". It covers the digest of the plan that the undo plan reverts.
     changes
-        Hash of the changes of the plan in the file, with and without the customer, if the plan contains the customer.
+        Hash of the changes of the plan in the file, with and without the customer, if the plan contains the customer
+        or is an undo plan.
     new_changes
         For a record of decisions, the hashes without the customer by the hashes with the customer.
     unfinished
@@ -113,6 +118,7 @@ class FileMatch:
     n_left: int = 0
     digest: str = ""
     plan_digests: frozenset[str] = frozenset()
+    undo_digest: str = ""
     changes: tuple[str, str] = ("", "")
     new_changes: Mapping[str, str] = field(default_factory=dict)
     unfinished: bool = False
@@ -320,10 +326,16 @@ def _changes_of(plan: Plan, subject: Subject) -> tuple[str, str]:
     return decision_record.changes_key(plan), decision_record.changes_key_without(plan, subject.uid)
 
 
+def _with_reverted_plan(match: FileMatch, plan: Plan) -> FileMatch:
+    if plan.reverts is None:
+        return match
+    key = decision_record.changes_key(plan)
+    return replace(match, plan_digests=_digests_in(plan.reverts), undo_digest=plan.digest, changes=(key, key))
+
+
 def _scan_plan(path: Path, subject: Subject) -> FileMatch:
     plan = read_plan(path)
-    reverted = _digests_in(plan.reverts or "")
-    match = FileMatch("plan", path, plan.tenant_uid, plan.base_url or "", plan_digests=reverted)
+    match = _with_reverted_plan(FileMatch("plan", path, plan.tenant_uid, plan.base_url or ""), plan)
     if not subject.is_in(plan.tenant_uid):
         return match
     n_planned = _count_planned(plan, subject)
@@ -336,14 +348,9 @@ def _scan_plan(path: Path, subject: Subject) -> FileMatch:
 def _scan_receipt(path: Path, subject: Subject) -> FileMatch:
     receipt = read_receipt(path)
     plan = receipt.plan
-    match = FileMatch(
-        "receipt",
-        path,
-        plan.tenant_uid,
-        plan.base_url or "",
-        plan_digests=_digests_in(plan.reverts or ""),
-        unfinished=_is_unfinished(receipt.erasure_id, path),
-    )
+    unfinished = _is_unfinished(receipt.erasure_id, path)
+    match = FileMatch("receipt", path, plan.tenant_uid, plan.base_url or "", unfinished=unfinished)
+    match = _with_reverted_plan(match, plan)
     if not subject.is_in(plan.tenant_uid):
         return match
     n_planned = _count_planned(plan, subject)
@@ -424,7 +431,8 @@ def _count_in_review(text: str, subject: Subject) -> int:
         n = subject.count_in(text)
     else:
         in_markdown = re.sub(r"([\\`*_|~<&])", r"\\\1", subject.uid)
-        cells = (
+        in_markup, in_script = escaped_forms(subject.uid)
+        cells = {
             # Reviews in HTML and CSV format contain the uid in double quotes.
             json.dumps(subject.uid, ensure_ascii=False),
             f">{html.escape(subject.uid)}</td>",
@@ -433,7 +441,11 @@ def _count_in_review(text: str, subject: Subject) -> int:
             f'"\'{subject.uid}"',
             # Excel workbooks store the text of a cell in an XML element.
             f">{html.escape(subject.uid, quote=False)}</t>",
-        )
+            # HTML reviews and workbooks contain escape sequences instead of invisible characters.
+            f">{in_markup}</td>",
+            f'"{in_script}"',
+            f">{html.escape(escape_invisible(subject.uid), quote=False)}</t>",
+        }
         n = sum(text.count(cell) for cell in cells)
     return n or sum(subject.count_in(html.unescape(purpose)) for purpose in _PURPOSE.findall(text))
 

@@ -122,13 +122,9 @@ def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
         for change in plan.excluded_changes
         if change.customer_uid != subject.uid
     )
-    reverts = plan.reverts
-    if match.plan_digests:
-        reverts = TOMBSTONE_PREFIX
     rewritten = replace(
         plan,
         excluded_changes=excluded,
-        reverts=reverts,
         purpose=subject.redact(plan.purpose),
         notes=tuple(replace(note, message=subject.redact(note.message)) for note in plan.notes),
     )
@@ -184,16 +180,20 @@ def pseudonymize_receipt(path: Path, subject: Subject, erasure_id: str = "") -> 
         # A message about a change of this customer is personal data, so the complete message is replaced.
         redacted = tombstone if item[1] == subject.uid else subject.redact(text, tombstone)
         details[_pseudonymize_item(item, subject, tombstone)] = redacted
+    erasure_id = receipt.erasure_id or erasure_id
+    plan = _pseudonymize_plan(receipt.plan, subject, tombstone)
+    if erasure_id and plan.reverts is not None:
+        plan = replace(plan, reverts=TOMBSTONE_PREFIX)
     return replace(
         receipt,
-        plan=_pseudonymize_plan(receipt.plan, subject, tombstone),
+        plan=plan,
         states={_pseudonymize_item(item, subject, tombstone): state for item, state in receipt.states.items()},
         details=details,
         members_after={
             uid: _pseudonymize_uids(members, subject, tombstone) for uid, members in receipt.members_after.items()
         },
         stopped=subject.redact(receipt.stopped, tombstone),
-        erasure_id=receipt.erasure_id or erasure_id,
+        erasure_id=erasure_id,
     ).save(path)
 
 
@@ -268,7 +268,6 @@ def _pseudonymize_plan(plan: Plan, subject: Subject, tombstone: str) -> Plan:
         excluded_changes=tuple(
             _pseudonymize_exclusion(change, subject, tombstone) for change in plan.excluded_changes
         ),
-        reverts=TOMBSTONE_PREFIX if plan.reverts else None,
         purpose=subject.redact(plan.purpose, tombstone),
         notes=tuple(replace(note, message=subject.redact(note.message, tombstone)) for note in plan.notes),
         stored_facts=facts,

@@ -114,9 +114,34 @@ def search_customer(subject: Subject, scope: SearchScope) -> list[FileMatch]:
     digests = {match.digest[:DIGEST_LENGTH] for match in matches if match.digest}
     changes = dict(match.changes for match in matches if match.changes[0])
     digests |= {key[:DIGEST_LENGTH] for key, new_key in changes.items() if key != new_key}
+    matches = _with_undo_digests(matches, digests)
     matches = [replace(match, plan_digests=match.plan_digests & digests, new_changes=changes) for match in matches]
     matches = [match for match in matches if _is_relevant(match)]
-    return sorted(matches, key=lambda match: (_ERASURE_ORDER.index(match.kind), bool(match.digest), match.path))
+    return sorted(matches, key=_erasure_order)
+
+
+def _erasure_order(match: FileMatch) -> tuple[int, bool, bool, Path]:
+    # An undo plan comes before the plan that it undoes, so that an interrupted erasure can find both plans again.
+    return _ERASURE_ORDER.index(match.kind), bool(match.digest), not match.undo_digest, match.path
+
+
+def _with_undo_digests(matches: list[FileMatch], digests: set[str]) -> list[FileMatch]:
+    """
+    Mark the undo plans of plans that contain the customer, and add their digests to `digests`.
+
+    The digest of an undo plan covers the digest of the original plan, so it could also identify the customer. An undo
+    plan can be undone, too, so the search is repeated until it finds no further plan.
+    """
+    while True:
+        undo_digests = {match.undo_digest for match in matches if match.undo_digest and match.plan_digests & digests}
+        new = {digest[:DIGEST_LENGTH] for digest in undo_digests} - digests
+        if not new:
+            return matches
+        digests |= new
+        matches = [
+            replace(match, digest=match.undo_digest) if match.undo_digest in undo_digests else match
+            for match in matches
+        ]
 
 
 def known_ids(subject: Subject, scope: SearchScope) -> frozenset[str]:

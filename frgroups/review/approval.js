@@ -47,6 +47,13 @@ const withChecksum = (kind, content) =>
 // Replace lone surrogates, because a UTF-8 file cannot contain them.
 const cleaned = (text) => new TextDecoder().decode(new TextEncoder().encode(text)).trim();
 
+// A name must contain a letter or a digit, and no line breaks, control characters, or invisible format characters.
+// Fillers are invisible letters, and a joiner between two letters of a script such as Arabic is part of the name.
+const fillers = /[\u115f\u1160\u3164\uffa0]/g;
+const joiners = /([\u0600-\u109f\u1780-\u17ff])[\u200c\u200d](?=[\u0600-\u109f\u1780-\u17ff])/g;
+const isName = (text) =>
+  /[\p{L}\p{N}]/u.test(text.replace(fillers, "")) && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text.replace(joiners, "$1"));
+
 const deciding = byId("deciding");
 if (deciding) {
   const { digest, changes, plannedAt, hours } = deciding.dataset;
@@ -82,7 +89,7 @@ if (deciding) {
       approved.textContent = "No file was created, because this plan has expired.";
       return;
     }
-    if (!cleaned(by.value)) return requestInput(by, approved, "Enter your name. The approval file contains your name.");
+    if (!isName(cleaned(by.value))) return requestInput(by, approved, "Enter your name. The approval file contains your name.");
     clearErrors(by);
     const { name, until } = downloadDecision("approved", cleaned(by.value), "");
     const before = decisions.has("rejected") ? " Do not send the rejection that you downloaded earlier, because a rejection overrides an approval." : "";
@@ -95,7 +102,7 @@ if (deciding) {
   by.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.isComposing) return;
     event.preventDefault();
-    if (!cleaned(by.value)) return requestInput(by, approved, "Enter your name. The file contains your name.");
+    if (!isName(cleaned(by.value))) return requestInput(by, approved, "Enter your name. The file contains your name.");
     clearErrors(by);
     approved.textContent = "";
     byId("choose").textContent = `${cleaned(by.value)}, download the approval file, or reject the plan with a reason.`;
@@ -106,7 +113,7 @@ if (deciding) {
   byId("reject").addEventListener("click", () => {
     clearErrors(reason, by);
     if (!cleaned(reason.value)) return requestInput(reason, rejected, "Enter a reason for the rejection.");
-    if (!cleaned(by.value)) return requestInput(by, rejected, "Enter your name above. The rejection file contains your name.");
+    if (!isName(cleaned(by.value))) return requestInput(by, rejected, "Enter your name above. The rejection file contains your name.");
     const { name } = downloadDecision("rejected", cleaned(by.value), cleaned(reason.value));
     const before = decisions.has("approved") ? " The rejection overrides the approval that you downloaded earlier." : "";
     decisions.add("rejected");

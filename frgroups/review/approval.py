@@ -14,20 +14,29 @@ from pathlib import Path
 from types import MappingProxyType
 
 from frgroups.errors import InputError, NotApprovedError
-from frgroups.internals.checksummed_json import canonical_json, write_checksummed
-from frgroups.internals.formatting import format_utc
+from frgroups.internals.checksummed_json import canonical_json, shorten_digests, write_checksummed
+from frgroups.internals.formatting import format_duration, format_utc
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_text, check_type
 from frgroups.plan.digest_argument import MIN_APPROVAL_PREFIX, is_digest, short_digest_message
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
-from frgroups.review.approval_files import check_texts, is_rejection, read_content, rejection_in, timestamp
+from frgroups.review.approval_files import (
+    CLOCK_TOLERANCE,
+    MAX_VALID_FOR,
+    check_applies,
+    check_texts,
+    is_rejection,
+    nonblank,
+    read_content,
+    rejection_in,
+    timestamp,
+)
 from frgroups.review.approval_policy import Policy
 from frgroups.review.decision_record import add_rejections, changes_key
 from frgroups.review.rejections import check_not_rejected, check_reviewer
 
 VALID_FOR = timedelta(hours=72)
-CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum accepted difference between the clocks of two machines.
 MAX_REASON_LENGTH = (
     10_000  # Maximum length of a reason with JSON escapes. All approval files stay smaller than MAX_FILE_SIZE.
 )
@@ -89,9 +98,10 @@ def approve_plan(
     by
         Name of the reviewer.
     reject
-        Reason for rejecting the plan. If None, the plan is approved.
+        Reason for rejecting the plan. If None, the plan is approved. A blank reason is stored as no reason.
     valid_for
-        Time until the approval expires, as a timedelta or a string such as "24h". The default is 72 hours.
+        Time until the approval expires, as a timedelta or a string such as "24h". The default is 72 hours, and the
+        maximum is 31 days.
 
     Returns
     -------
@@ -101,7 +111,8 @@ def approve_plan(
     Raises
     ------
     InputError
-        The name is empty, the reason is too long, or the file cannot be written.
+        The name is empty or contains invisible characters, `valid_for` is longer than 31 days, the reason is too
+        long, or the file cannot be written.
     NotApprovedError
         The plan exceeds a limit, is rejected, or was superseded by another plan.
     CorruptFileError
@@ -121,6 +132,7 @@ def approve_plan(
     """
     check_type(plan, Plan, "plan")
     name = check_reviewer(by)
+    duration = _check_valid_for(valid_for)
     if reject is None:
         _check_may_approve(plan, Path(path).expanduser())
     else:
@@ -131,10 +143,10 @@ def approve_plan(
         "changes": changes_key(plan),
         "planned_at": plan.planned_at.isoformat(),
         "decision": "approved" if reject is None else "rejected",
-        "reason": reject or "",
+        "reason": nonblank(reject or ""),
         "by": name,
         "at": now.isoformat(),
-        "until": (now + parse_duration(valid_for)).isoformat(),
+        "until": (now + duration).isoformat(),
     }
     written = write_checksummed(path, "approval", content)
     if reject is not None:
@@ -142,6 +154,13 @@ def approve_plan(
         add_rejections(plan, [rejection_in(content)])
     _OWN_APPROVALS.add(canonical_json(content))
     return written
+
+
+def _check_valid_for(valid_for: timedelta | str) -> timedelta:
+    duration = parse_duration(valid_for)
+    if duration > MAX_VALID_FOR:
+        raise InputError(f"`valid_for` must be at most {format_duration(MAX_VALID_FOR)}, got {valid_for!r}.")
+    return duration
 
 
 def _check_may_approve(plan: Plan, target: Path) -> None:
@@ -245,8 +264,9 @@ def _approval_by_digest(plan: Plan, digest: str) -> Approval:
     if len(digest) < MIN_APPROVAL_PREFIX:
         raise NotApprovedError(short_digest_message(digest, MIN_APPROVAL_PREFIX))
     if not plan.digest.startswith(digest):
+        approved, expected = shorten_digests(digest, plan.digest)
         raise NotApprovedError(
-            f"The digest {digest[:12]} belongs to another plan. The digest of this plan is {plan.digest[:12]}. "
+            f"The digest {approved} belongs to another plan. The digest of this plan is {expected}. "
             "Review this plan and pass its digest."
         )
     return Approval("digest" if plan.path else "self", plan.digest)
@@ -262,9 +282,8 @@ def check_approval_file(plan: Plan, path: Path, *, earlier_approval: Mapping[str
     check_texts(content, path)
     until, at = timestamp(content["until"], path), timestamp(content["at"], path)
     if content["digest"] != plan.digest:
-        raise NotApprovedError(
-            f"{path} is an approval of plan {content['digest'][:12]}, not of plan {plan.digest[:12]}."
-        )
+        approved, expected = shorten_digests(content["digest"], plan.digest)
+        raise NotApprovedError(f"{path} is an approval of plan {approved}, not of plan {expected}.")
     if timestamp(content["planned_at"], path) != plan.planned_at:
         raise NotApprovedError(
             f"{path} is an approval of another file of plan {plan.digest[:12]}. The approved file was created at "
@@ -273,6 +292,7 @@ def check_approval_file(plan: Plan, path: Path, *, earlier_approval: Mapping[str
         )
     if is_rejection(content, plan, changes_key(plan)):
         raise NotApprovedError(rejection_in(content).message(plan))
+    check_applies(content, plan, path)
     now = datetime.now(UTC)
     if at > now + CLOCK_TOLERANCE:
         raise NotApprovedError(

@@ -11,17 +11,21 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from frgroups.errors import CorruptFileError, FrgroupsError, NotApprovedError
 from frgroups.internals.checksummed_json import kind_of, read_checksummed
-from frgroups.internals.formatting import format_list
+from frgroups.internals.formatting import agree, format_duration, format_list, format_utc
+from frgroups.internals.similar_text import clean_text
+from frgroups.internals.validation import name_problem
 from frgroups.plan.plan import Plan
 from frgroups.review.decision_record import Rejection, changes_key
 from frgroups.review.plan_folders import unreadable_folder
 
+CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum accepted difference between the clocks of two machines.
+MAX_VALID_FOR = timedelta(days=31)
 MAX_FILE_SIZE = 65_536  # In bytes. The search for approval files skips larger files.
 MAX_PATH_LENGTH = 300  # Maximum number of characters of a path in an error message.
 _START = re.compile(rb'\s*\{\s*"checksum"')
@@ -98,6 +102,7 @@ def found_approvals(plan: Plan, folders: Iterable[Path], scan: Scan | None = Non
         with suppress(FrgroupsError):
             content = read_content(path)
             check_texts(content, path)
+            check_applies(content, plan, path)
             if timestamp(content["planned_at"], path) == plan.planned_at:
                 approvals.append(FoundApproval(path, content["by"], timestamp(content["until"], path)))
     return approvals
@@ -122,7 +127,13 @@ def is_rejection(content: Mapping[str, Any], plan: Plan, key: str) -> bool:
 
 def rejection_in(content: Mapping[str, Any]) -> Rejection:
     """Return the rejection in an approval file. Invalid values are converted to strings."""
-    return Rejection(*(str(content[name] or "") for name in ("digest", "by", "reason", "at")))
+    digest, by, reason, at = (str(content[name] or "") for name in ("digest", "by", "reason", "at"))
+    return Rejection(digest, by, nonblank(reason), at)
+
+
+def nonblank(reason: str) -> str:
+    """Return a reason, or "" if the reason contains only spaces and invisible characters."""
+    return reason if clean_text(reason) else ""
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -196,17 +207,48 @@ def read_content(path: Path) -> dict[str, Any]:
     content = read_checksummed(path, "approval")
     missing = _FIELDS - set(content)
     if missing:
-        raise _corrupt_approval(path, f"the fields {format_list(sorted(missing))} are missing")
+        raise _corrupt_approval(path, f"{_fields(missing)} {agree(len(missing), 'is', 'are')} missing")
     return content
 
 
 def check_texts(content: Mapping[str, Any], path: str | Path) -> None:
-    """Raise CorruptFileError if a field is not a string, or if the name is empty."""
-    invalid = sorted(name for name in _FIELDS if not isinstance(content[name], str))
+    """Raise CorruptFileError if a field is not a string, or if the name of the reviewer is empty or invalid."""
+    invalid = {name for name in _FIELDS if not isinstance(content[name], str)}
     if invalid:
-        raise _corrupt_approval(path, f"the fields {format_list(invalid)} must be strings")
-    if not content["by"].strip():
-        raise _corrupt_approval(path, "the field 'by' must contain a name")
+        raise _corrupt_approval(path, f"{_fields(invalid)} must be {agree(len(invalid), 'a string', 'strings')}")
+    problem = name_problem(content["by"])
+    if problem:
+        raise _corrupt_approval(path, f"the name of the reviewer (field 'by') {problem}")
+
+
+def check_applies(content: Mapping[str, Any], plan: Plan, path: str | Path) -> None:
+    """
+    Raise NotApprovedError if the times or the changes in an approval file of a plan cannot be correct.
+
+    The checksum does not prove that frgroups wrote the file, so the values are compared with the values that
+    `approve_plan` and the review page can write.
+    """
+    until, at = timestamp(content["until"], path), timestamp(content["at"], path)
+    if at < plan.planned_at - CLOCK_TOLERANCE:
+        raise NotApprovedError(
+            f"{path} was created at {format_utc(at)}, before plan {plan.digest[:12]} was created at "
+            f"{format_utc(plan.planned_at)}. Correct the clocks of the machines that created the plan and the "
+            "approval, and ask the reviewer for a new approval."
+        )
+    if until - at > MAX_VALID_FOR:
+        raise NotApprovedError(
+            f"{path} approves plan {plan.digest[:12]} until {format_utc(until)}, but an approval is valid for at "
+            f"most {format_duration(MAX_VALID_FOR)}. Ask the reviewer for a new approval."
+        )
+    if content.get("changes", changes_key(plan)) != changes_key(plan):
+        raise NotApprovedError(
+            f"{path} contains the digest of plan {plan.digest[:12]}, but the hash of other changes. Ask the reviewer "
+            "for a new approval."
+        )
+
+
+def _fields(names: set[str]) -> str:
+    return f"{agree(len(names), 'the field', 'the fields')} {format_list(sorted(names))}"
 
 
 def timestamp(text: str, path: str | Path) -> datetime:

@@ -15,6 +15,7 @@ from frgroups.internals.checksummed_json import sha256
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.toml_files import read_toml
+from frgroups.internals.validation import name_problem
 from frgroups.plan.finding import NOTICE_RULES
 from frgroups.plan.plan import Plan
 
@@ -121,6 +122,11 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     create: bool = False
     findings: tuple[_Text, ...] = ()
     valid_until: date | None = None
+
+    def __post_init__(self) -> None:
+        problem = name_problem(self.by)
+        if problem:
+            raise ValueError(f"The name `by` {problem}")
 
 
 def read_policy(path: str | Path) -> Policy:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from frgroups.errors import FrgroupsError, NotApprovedError
-from frgroups.internals.formatting import pluralize
 from frgroups.plan.plan import Plan
 from frgroups.review.approval import Approval, check_approval_file
 from frgroups.review.approval_files import Scan, approvals_of_digest
@@ -103,7 +102,7 @@ def find_approval(plan: Plan, *, earlier_approval: Mapping[str, str] = _NO_APPRO
         return usable[0]
     if usable:
         reasons = [f"{choice.path}: approved by {choice.approval.by}." for choice in usable] + reasons
-        problem = f"Plan {plan.digest[:12]} has {pluralize(len(usable), 'valid approval')}, so none was selected."
+        problem = f"Plan {plan.digest[:12]} has {len(usable)} valid approvals, so none was selected."
     else:
         problem = f"No valid approval of plan {plan.digest[:12]} was found next to the plan or in the data folder."
     approve = f"Ask a reviewer to approve it with frgroups approve {plan_argument(plan)} --by NAME."

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from frgroups.errors import InputError, LockedError, NotApprovedError
 from frgroups.internals.formatting import shell_argument
-from frgroups.internals.validation import check_text, check_type
+from frgroups.internals.similar_text import clean_text
+from frgroups.internals.validation import check_text, check_type, name_problem
 from frgroups.plan.plan import Plan
-from frgroups.review.approval_files import Scan, found_rejections
+from frgroups.review.approval_files import Scan, found_rejections, nonblank
 from frgroups.review.decision_record import (
     Rejection,
     add_rejections,
@@ -23,15 +24,23 @@ from frgroups.review.plan_folders import decision_folders
 
 
 def check_reviewer(by: str) -> str:
-    """Return the name of a reviewer without surrounding spaces, or raise InputError if it is empty."""
-    if not isinstance(by, str) or not by.strip():
+    """Return the name of a reviewer without surrounding spaces, or raise InputError if it is empty or invalid."""
+    if not isinstance(by, str) or not clean_text(by):
         raise InputError(
             "The name of the reviewer is missing.",
             hint='Pass `by`, for example by="Kari".',
             cli_hint="Pass --by with the name of the reviewer.",
         )
     check_text(by, "by")
-    return by.strip()
+    name = by.strip()
+    problem = name_problem(name)
+    if problem:
+        raise InputError(
+            f"The name of the reviewer {problem}.",
+            hint='Pass `by`, for example by="Kari".',
+            cli_hint="Pass --by with the name of the reviewer.",
+        )
+    return name
 
 
 def plan_argument(plan: Plan) -> str:
@@ -103,7 +112,7 @@ def withdraw_rejection(plan: Plan, *, by: str, reason: str = "") -> list[str]:
     Raises
     ------
     InputError
-        The plan is not rejected, or the name is empty.
+        The plan is not rejected, or the name is empty or contains invisible characters.
     CorruptFileError
         The record of decisions in the data folder is damaged.
 
@@ -123,5 +132,5 @@ def withdraw_rejection(plan: Plan, *, by: str, reason: str = "") -> list[str]:
     check_text(reason, "reason")
     # A rejection file that was not read before must be in the record, so that it is withdrawn as well.
     add_rejections(plan, found_rejections(plan, decision_folders(plan)))
-    withdrawn = add_withdrawal(plan, by=name, reason=reason, at=datetime.now(UTC).isoformat())
+    withdrawn = add_withdrawal(plan, by=name, reason=nonblank(reason), at=datetime.now(UTC).isoformat())
     return [rejection.message(plan) for rejection in withdrawn]

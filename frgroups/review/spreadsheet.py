@@ -19,10 +19,14 @@ from frgroups.review.plan_sentences import operations_table
 from frgroups.review.sections import review_sections
 from frgroups.snapshot.snapshot import Snapshot
 
+_ID_COLUMNS = ["customer_group_uid", "customer_uid", "external_id", "pricelist_uid"]
+
 
 def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
     """
     Return all operations of a plan as CSV that is safe to open in a spreadsheet program.
+
+    Invisible characters in names and other texts are escaped. Ids are not changed, so that they can be looked up.
 
     A value is prefixed with an apostrophe if a spreadsheet program would run it as a formula or convert it to a
     number or a date. A value that starts with an apostrophe is prefixed with another one. To restore the original
@@ -34,6 +38,8 @@ def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
     "customer_group_uid","group_name","customer_uid","change"
     """
     table = operations_table(plan, personal)
+    for name in table.columns.difference(_ID_COLUMNS):
+        table[name] = table[name].map(escape_invisible)
     text = io.StringIO()
     # Quotes around every cell prevent a comma or a semicolon in a value from splitting the cell.
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")

@@ -551,6 +551,20 @@ def test_clock_set_back(client, world, tmp_path, monkeypatch):
     assert writes(world) == []
 
 
+@pytest.mark.parametrize(("minutes", "is_valid"), [(11, False), (9, True)])
+def test_snapshot_in_future(client, world, minutes, is_valid):
+    "A plan whose snapshot was taken more than 10 minutes in the future is rejected."
+    plan = replace(plan_for(client, {"vip": PEOPLE[:12]}), snapshot=None)
+    plan = replace(plan, snapshot_taken_at=datetime.now(UTC) + timedelta(minutes=minutes))
+
+    if is_valid:
+        assert apply(client, plan).ok
+        return
+    with pytest.raises(PlanBlockedError, match="clock") as caught:
+        apply(client, plan)
+    assert [finding.rule for finding in caught.value.findings] == ["snapshot_max_age"] and writes(world) == []
+
+
 @pytest.mark.parametrize("ending", [".jsonl", ".receipt.json"])
 def test_file_of_another_plan(client, world, ending):
     "If the journal or receipt belongs to another plan, CorruptFileError is raised and no request is sent."

@@ -57,6 +57,7 @@ def sample_receipt(plan):
         stopped="Interrupted.",
         drift={"vip": (1, 2)},
         renamed={"vip": "Old VIP"},
+        similar_groups={"vip": ("vip2",)},
         skipped_groups=frozenset({"vip"}),
         n_journal_lines=3,
     )
@@ -278,7 +279,7 @@ def test_finalized_field(tmp_path):
     "The field `finalized` identifies a finalized receipt. A file without this field is recognized by its text."
     receipt = replace(sample_receipt(sample_plan()), stopped="Another text.", finalized=True)
     path = receipt.save(tmp_path / "receipt.json")
-    new = {"finalized", "renamed", "skipped_groups"}
+    new = {"finalized", "renamed", "similar_groups", "skipped_groups"}
 
     assert read_receipt(path).finalized
     for stopped, expected in ((f"{FINALIZED} More.", True), ("Interrupted.", False), ("", False)):

@@ -152,8 +152,12 @@ def test_renamed_group(client, world):
     assert [group.name for group in fg.plan_undo(receipt).groups] == ["Old VIP"]
 
 
-@pytest.mark.parametrize("name", ["VIP", "VIP ", "VIP\u00a0", "V\u200bIP"])
-@pytest.mark.parametrize("mode", ["add", "remove", "mirror"])
+LOOKALIKES = ["VIP", "VIP ", "VIP\u00a0", "V\u200bIP", "vip", "V\u0399P", "\uff36IP", "V1P", "  Vip"]
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [(name, "mirror") for name in LOOKALIKES] + [("VIP", "add"), ("vip", "remove")]
+)
 def test_swapped_name(client, world, name, mode):
     "If a group was renamed and another group now has the approved name, nothing is sent and the exit code is 4."
     plan = plan_for(client, {"VIP": PEOPLE[5:12], "STAFF": PEOPLE[20:31]}, mode=mode)
@@ -180,21 +184,36 @@ def test_swapped_names_of_two_groups(client, world):
     assert drifted.value.groups == ["staff", "vip"]
 
 
-def test_other_group_with_same_name(client, world):
-    "If the group still has the approved name, another group with the same name does not matter."
-    plan = plan_for(client, {"vip": PEOPLE[:12]})
-    world.put_group("vip2", "VIP")
+@pytest.mark.parametrize("name", ["VIP", "vip\u00a0"])
+def test_other_group_with_same_name(client, world, name):
+    "If the group still has the approved name, another group with such a name is only reported in the receipt."
+    plan = plan_for(client, {"vip": PEOPLE[:12], "staff": PEOPLE[20:31]})
+    world.put_group("vip2", name)
 
-    assert apply(client, plan).ok
+    receipt = apply(client, plan)
+
+    assert receipt.ok and receipt.similar_groups == {"vip": ("vip2",)}
+    assert fg.read_receipt(receipt.path).similar_groups == receipt.similar_groups
+    assert "vip2" in receipt.summary()
 
 
-def test_new_name_is_taken(client, world):
-    "If another group has got the name of a group that the plan creates, nothing is sent."
+@pytest.mark.parametrize("first", [None, "New", "N\u0435w"])
+@pytest.mark.parametrize("name", ["New", "new\u00a0", "NEW", "N\u0435w", "N\u200bew"])
+def test_new_name_is_taken(client, world, first, name):
+    "If another group has got the name of a group that the plan creates, or a similar name, nothing is sent."
+    if first:
+        world.put_group("first", first)
     plan = plan_for(client, {"new": PEOPLE[:3]}, create={"new": "New"})
-    world.put_group("other", "New")
+    world.put_group("other", name)
 
-    with pytest.raises(DriftError, match="other"):
+    with pytest.raises(DriftError) as drifted:
         apply(client, plan)
+    assert code_of(drifted.value) == 4 and drifted.value.groups == ["new"] and writes(world) == []
+
+
+def test_reviewed_name(client, world):
+    "A plan that creates a group with a name that another group has is applied if the reviewer has seen this finding."
+    world.put_group("other", "New")
 
     reviewed = plan_for(client, {"new": PEOPLE[:3]}, create={"new": "New"})
     assert [finding.rule for finding in reviewed.findings if finding.customer_group_uid == "new"] == ["same_name"]

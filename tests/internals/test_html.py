@@ -1,12 +1,16 @@
 """Tests for the HTML renderer and the cards."""
 
+import json
 import subprocess
 import sys
 from html.parser import HTMLParser
 
 import jinja2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.html import Card, csp_hash, escaped_forms, read_asset, render
 
 
@@ -62,7 +66,9 @@ def test_missing_variable():
         render("internals/card.html")
 
 
-@pytest.mark.parametrize("uid", ["a&b", "<c>", "it's", 'q"q', "\u2028x"])
+@pytest.mark.parametrize(
+    "uid", ["a&b", "<c>", "it's", 'q"q', "\u2028x", "\u202ea\u2066", "\x7f\x9f\x00", "\U000e0041"]
+)
 def test_escaped_forms(uid):
     "The function escaped_forms escapes a string in the same way as a template does in markup and in JSON data."
     from frgroups.internals.html import _environment
@@ -71,6 +77,16 @@ def test_escaped_forms(uid):
     in_markup, in_script = escaped_forms(uid)
 
     assert template.render(uid=uid) == f'<td>{in_markup}</td><script>["{in_script}"]</script>'
+
+
+@given(text=st.text(st.sampled_from("a\u202e\u2066\u2028\x1b\x00\x7f\x85\u200d\U000e0041<🙂"), max_size=9))
+def test_json_in_page(text):
+    "The JSON data of a page contains no invisible character, and its value does not change."
+    from frgroups.internals.html import _environment
+
+    data = _environment().from_string("{{ [text]|tojson }}").render(text=text)
+
+    assert json.loads(data) == [text] and not any(escape_invisible(character) != character for character in data)
 
 
 def test_assets_have_unix_line_ends():

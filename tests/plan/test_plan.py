@@ -85,10 +85,11 @@ def test_digest():
         change_group("vip", add=("c-2",), remove=("c-9", "c-4")),
         change_group("vip", baseline=("c-1", "c-2", "c-3", "c-4", "c-5")),
         change_group("vip", baseline=("c-1", "c-2", "c-3", "c-8")),
+        sample_plan(reverts="0" * 64),
     ],
 )
 def test_digest_covers(other):
-    "The digest of a plan depends on its tenant, host, mode, limits, created groups, operations, and baselines."
+    "The digest of a plan depends on its tenant, host, limits, operations, baselines, and the plan that it undoes."
     assert other.digest != sample_plan().digest
 
 
@@ -98,7 +99,6 @@ def test_digest_covers(other):
         sample_plan(planned_at=NOON + timedelta(days=3)),
         sample_plan(snapshot_taken_at=NOON),
         sample_plan(notes=()),
-        sample_plan(reverts="0" * 64),
         sample_plan(limits=Limits(removals_total=500.0)),
         change_group("vip", name="Very important"),
     ],
@@ -231,6 +231,33 @@ def test_altered_operations_with_valid_checksum(tmp_path):
 
     with pytest.raises(CorruptFileError, match=sample_plan().digest[:12]):
         read_plan(path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "cd" * 32),
+        ("ab" * 32, "cd" * 32),
+        ("ab" * 32, None),
+        ("ab" * 32, "erased"),
+        (None, "erased"),
+        (None, 7),
+    ],
+)
+def test_altered_reverts_with_valid_checksum(tmp_path, before, after):
+    "A plan file in which only the digest of the undone plan was changed raises CorruptFileError."
+    content = plan_to_dict(sample_plan(reverts=before)) | {"reverts": after}
+    path = write_checksummed(tmp_path / "p.json", "plan", content)
+
+    with pytest.raises(CorruptFileError, match=re.escape(str(path))):
+        read_plan(path)
+
+
+@pytest.mark.parametrize("reverts", ["../../etc", "", "AB" * 32, "ab" * 31, "ab" * 32 + "\n"])
+def test_invalid_reverts(tmp_path, reverts):
+    "A plan file that undoes no valid digest raises CorruptFileError, even if its own digest is correct."
+    with pytest.raises(CorruptFileError):
+        read_plan(sample_plan(reverts=reverts).save(tmp_path / "p.json"))
 
 
 @pytest.mark.parametrize(

@@ -534,18 +534,46 @@ def test_id_in_a_large_page(external_id):
 
 
 def test_undo_of_removed_plan(home_folder):
-    "The digest of a removed plan is also removed from its undo plan, and the undo plan's digest does not change."
+    "The undo plan of a removed plan is removed, because its digest covers the digest of the removed plan."
     snapshot = snapshot_of({"all": ["c-1", "c-2"], "vip": []})
     first = fg.plan_memberships(snapshot, {"vip": ["c-1"]})
     first.save(home_folder / "plans" / "first.json")
     other = replace(fg.plan_memberships(snapshot, {"vip": ["c-2"]}), reverts=first.digest)
-    other.save(home_folder / "plans" / "other.json")
+    again = replace(
+        fg.plan_memberships(snapshot, {"all": ["c-2"]}, mode="keep_only"), groups=(), reverts=other.digest
+    )
+    unrelated = replace(again, reverts="0" * 64)
+    for name, plan in (("other", other), ("again", again), ("unrelated", unrelated)):
+        plan.save(home_folder / "plans" / f"{name}.json")
+    fg.approve_plan(other, home_folder / "plans" / "no.json", by="Kari", reject="no")
 
     table = fg.erase_customer("c-1")
 
-    assert actions_of(table) == [("plan", "removed"), ("plan", "rewritten")]
-    rewritten = fg.read_plan(home_folder / "plans" / "other.json")
-    assert (rewritten.digest, rewritten.reverts) == (other.digest, "erased")
+    assert actions_of(table) == [("approval", "removed"), ("decision", "rewritten"), *[("plan", "removed")] * 3]
+    assert fg.read_plan(home_folder / "plans" / "unrelated.json").digest == unrelated.digest
+    for digest in (first.digest, other.digest, again.digest):
+        assert not any(digest[:12] in text for text in texts_in(home_folder).values())
+    with pytest.raises(NotApprovedError):
+        fg.approve_plan(other, home_folder / "yes.json", by="Kari")
+
+
+@pytest.mark.parametrize("reverts_erased", [True, False])
+def test_receipt_of_undo(home_folder, reverts_erased):
+    "After an erasure, the receipt of an undo plan can be read. Its digest is removed if it covers an erased plan."
+    snapshot = snapshot_of({"all": ["c-1", "c-2"], "vip": []})
+    first = replace(fg.plan_memberships(snapshot, {"vip": ["c-1"]}), planned_at=NOON)
+    write_run(first)
+    undo = fg.plan_memberships(snapshot, {"vip": ["c-2"]}, purpose="Undo for c-1")
+    path = write_run(replace(undo, reverts=first.digest if reverts_erased else "0" * 64))
+    digest = fg.read_receipt(path).plan.digest
+
+    fg.erase_customer("c-1")
+
+    receipts = [fg.read_receipt(file) for file in path.parent.glob("*.receipt.json")]
+    [receipt] = [receipt for receipt in receipts if receipt.plan.reverts]
+    assert receipt.plan.reverts == ("erased" if reverts_erased else "0" * 64)
+    assert (receipt.plan.digest == digest, path.exists(), receipt.erasure_id == "") == (not reverts_erased,) * 3
+    assert any(digest[:12] in text for text in texts_in(home_folder).values()) == (not reverts_erased)
 
 
 def test_server_messages(home_folder):

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from frgroups.errors import CorruptFileError, InputError, NotApprovedError
-from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
+from frgroups.internals.checksummed_json import canonical_json, read_checksummed, sha256, write_checksummed
 from frgroups.plan.limits import Limits
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships
 from frgroups.review.approval import approve_plan, check_approval
+from frgroups.review.approval_files import found_approvals
+from frgroups.review.rejections import withdraw_rejection
 from frgroups.snapshot.from_frames import sample_snapshot
 
 
@@ -176,11 +178,130 @@ def test_blocked_plan(tmp_path):
     assert approve_plan(blocked, tmp_path / "no.json", by="Kari", reject="too many").exists()
 
 
-@pytest.mark.parametrize("by", ["", "  "])
-def test_empty_name(plan, tmp_path, by):
-    "An approval without the reviewer's name raises InputError."
+BLANK_NAMES = [
+    "",
+    "  ",
+    "\u200b",
+    "\u3164",
+    "\u2800",
+    "\ufeff",
+    "\u115f \u00ad",
+    "\ufe0f",
+    "\U000e0020",
+    "-",
+    "\u0301",
+]
+UNSAFE_NAMES = [
+    "K\nPer",
+    "K\x1b\u202e",
+    "K\x00",
+    "K\u2028Per",
+    "Ka\u200bri",
+    "Ka\u00adri",
+    "K\tPer",
+    "\u2066Kari",
+    "K\x85P",
+]
+
+
+@pytest.mark.parametrize("by", BLANK_NAMES + UNSAFE_NAMES)
+def test_invalid_name(plan, tmp_path, by):
+    "A name without a visible letter or with invisible characters is neither written nor accepted in a file."
+    content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
+    forged = write_checksummed(tmp_path / "forged.json", "approval", content | {"by": by})
+
     with pytest.raises(InputError, match="`by`"):
-        approve_plan(plan, tmp_path / "ok.json", by=by)
+        approve_plan(plan, tmp_path / "new.json", by=by)
+    with pytest.raises(InputError, match="`by`"):
+        withdraw_rejection(plan, by=by)
+    with pytest.raises(CorruptFileError, match="'by'"):
+        check_approval(plan, forged)
+    assert not (tmp_path / "new.json").exists()
+
+
+@pytest.mark.parametrize(
+    "by", ["Åse Øgård", "O'Neil-Ek", "张伟", "مهدی\u200cزاده", "  Kari  ", "Kari (CRM)", "7", "A\u00a0B"]
+)
+def test_valid_name(plan, tmp_path, by):
+    "A name can contain letters of any script, punctuation, and joiners that are part of the visible text."
+    assert check_approval(plan, approve_plan(plan, tmp_path / "ok.json", by=by)).by == by.strip()
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "\u200b", "\n"])
+def test_blank_reason(plan, tmp_path, reason):
+    "A blank reason is stored as no reason, and a blank reason in a file is shown as no reason."
+    content = read_checksummed(approve_plan(plan, tmp_path / "no.json", by="Kari", reject=reason), "approval")
+
+    assert (content["decision"], content["reason"]) == ("rejected", "")
+    write_checksummed(tmp_path / "no.json", "approval", content | {"reason": reason})
+    with pytest.raises(NotApprovedError, match="no reason given"):
+        check_approval(plan, tmp_path / "no.json")
+
+
+@pytest.mark.parametrize("days", [32, "33d", timedelta(days=31, seconds=1)])
+def test_max_valid_for(plan, tmp_path, days):
+    "An approval cannot be valid for more than 31 days."
+    longest = approve_plan(plan, tmp_path / "ok.json", by="Kari", valid_for="31d")
+
+    assert check_approval(plan, longest).by == "Kari"
+    with pytest.raises(InputError, match="valid"):
+        approve_plan(plan, tmp_path / "long.json", by="Kari", valid_for=days)
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        ({"until": "2999-01-01T00:00:00+00:00"}, "31 days"),
+        ({"until": "9999-12-31T23:59:59+00:00"}, "31 days"),
+        ({"at": "2026-01-01T00:00:00+00:00", "until": "2026-01-02T00:00:00+00:00"}, "before"),
+        ({"at": "0002-01-01T00:00:00+00:00"}, "before"),
+        ({"changes": "0" * 64}, "changes"),
+        ({"changes": ""}, "changes"),
+        ({"changes": None}, "changes"),
+        ({"changes": 7}, "changes"),
+    ],
+)
+def test_impossible_values(plan, tmp_path, values, part):
+    "A forged approval whose times or changes do not fit the plan raises NotApprovedError and is not listed."
+    content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
+    folder = tmp_path / "forged"
+    path = write_checksummed(folder / "a.approval.json", "approval", content | values)
+
+    with pytest.raises(NotApprovedError, match=part):
+        check_approval(plan, path)
+    assert found_approvals(plan, [folder]) == []
+
+
+def test_approval_clock_tolerance(plan, tmp_path):
+    "An approval is valid if its time is less than 10 minutes before the plan, or if it does not contain `changes`."
+    content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
+    del content["changes"]
+    early = (plan.planned_at - timedelta(minutes=9)).isoformat()
+
+    assert (
+        check_approval(plan, write_checksummed(tmp_path / "b.json", "approval", content | {"at": early})).by == "Kari"
+    )
+
+
+def test_similar_digests(plan, tmp_path):
+    "The error about another plan contains as many digits as are necessary to distinguish the two digests."
+    content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
+    other = plan.digest[:20] + ("0" if plan.digest[20] != "0" else "1") + plan.digest[21:]
+
+    with pytest.raises(NotApprovedError, match=f"{other[:21]}, .*{plan.digest[:21]}"):
+        check_approval(plan, write_checksummed(tmp_path / "b.json", "approval", content | {"digest": other}))
+
+
+@pytest.mark.parametrize("content", [[], None, 7, "text"])
+def test_content_is_no_object(tmp_path, content):
+    "The error for a file whose content is not a JSON object does not mention a checksum."
+    path = tmp_path / "ok.json"
+    text = {"checksum": sha256(canonical_json(content)), "content": content, "format_version": 2}
+    path.write_text(json.dumps(text | {"kind": "frgroups approval"}))
+
+    with pytest.raises(CorruptFileError) as raised:
+        read_checksummed(path, "approval")
+    assert "object" in str(raised.value) and "checksum must" not in str(raised.value)
 
 
 def test_altered_decision(plan, tmp_path, reject_elsewhere):
@@ -199,6 +320,7 @@ def test_altered_decision(plan, tmp_path, reject_elsewhere):
         ({"until": None}, "until", CorruptFileError),
         ({"at": "0001-01-01T00:00:00+23:59"}, "0001-01-01", CorruptFileError),
         ({"digest": 5, "by": None}, "by and digest", CorruptFileError),
+        ({"by": None}, "the field by must be a string", CorruptFileError),
         ({"by": " "}, "'by'", CorruptFileError),
         ({"until": "2999-01-01T00:00:00"}, "2999-01-01", CorruptFileError),
         ({"decision": "yes"}, "Kari", NotApprovedError),

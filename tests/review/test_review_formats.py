@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from frgroups.errors import InputError
+from frgroups.internals.formatting import escape_invisible
 from frgroups.review.customer_names import NAME
 from frgroups.review.markdown import review_text
 from frgroups.review.spreadsheet import review_csv
@@ -117,6 +118,26 @@ def named(**options):
         }
     )
     return snapshot(customers=customers, **options)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_invisible_characters(tmp_path, ending):
+    "No review contains an invisible character of a group name. They are shown as escape sequences."
+    name = "A\x1b[31m\u202eB\x00\u2066\u2028\x85\n"
+    path = save_review(planned(wanted={"n": ["c-001"]}, create={"n": name}), tmp_path / f"r{ending}")
+
+    text = content(path).removeprefix("\ufeff").replace("\r\n", "\n")
+
+    assert {character for character in text if escape_invisible(character) != character} <= {"\n", "\t"}
+    assert "u202e" in text and "u2066" in text
+
+
+def test_invisible_characters_in_uid():
+    "A CSV review does not change the uid of a group, so that it can be looked up."
+    plan = planned(wanted={"n": ["c-001"]}, create={"n": "New"})
+    plan = replace(plan, groups=(replace(plan.groups[0], uid="n\u200b1"),))
+
+    assert csv_rows(plan)[0]["customer_group_uid"] == "n\u200b1"
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
