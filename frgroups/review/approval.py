@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from frgroups.errors import InputError, NotApprovedError
 from frgroups.internals.checksummed_json import canonical_json, write_checksummed
-from frgroups.internals.formatting import format_utc
+from frgroups.internals.formatting import format_distinct_times, format_utc
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_text, check_type
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
@@ -237,8 +237,7 @@ def _approval_by_policy(plan: Plan, policy: Policy) -> Approval:
     if refusals:
         reasons = "".join(f"\n  {reason}" for reason in refusals)
         raise NotApprovedError(
-            f"The policy {policy.name} does not allow plan {plan.digest[:12]}:{reasons}\n"
-            "A reviewer must approve the plan."
+            f"The policy {policy.name} does not allow plan {plan.digest[:12]}, so a reviewer must approve it:{reasons}"
         )
     return Approval("policy", plan.digest, f"{policy.name} of {policy.by}")
 
@@ -264,11 +263,12 @@ def _approval_by_file(plan: Plan, path: str | Path, earlier_approval: Mapping[st
         raise NotApprovedError(
             f"{path} is an approval of plan {content['digest'][:12]}, not of plan {plan.digest[:12]}."
         )
-    if timestamp(content["planned_at"], path) != plan.planned_at:
+    approved_file = timestamp(content["planned_at"], path)
+    if approved_file != plan.planned_at:
+        times = format_distinct_times(approved_file, plan.planned_at)
         raise NotApprovedError(
             f"{path} is an approval of another file of plan {plan.digest[:12]}. The approved file was created at "
-            f"{content['planned_at'][:16]}, and this file at {plan.planned_at:%Y-%m-%dT%H:%M}. Approve "
-            "this plan file separately."
+            f"{times[0]}, and this file at {times[1]}. Approve this plan file separately."
         )
     if is_rejection(content, plan, changes_key(plan)):
         raise NotApprovedError(rejection_in(content).message(plan))

@@ -61,7 +61,7 @@ def find_approval(plan: Plan, *, earlier_approval: Mapping[str, str] = _NO_APPRO
             approval = check_approval(plan, path, earlier_approval=earlier_approval)
             owner_checked = _check_owner(path)
         except FrgroupsError as error:
-            reasons.append(f"{path}: {error.message}")
+            reasons.append(error.message if str(path) in error.message else f"{path}: {error.message}")
             continue
         usable.append(UsableApproval(path, approval, owner_checked))
     if len(usable) == 1:
@@ -74,7 +74,7 @@ def find_approval(plan: Plan, *, earlier_approval: Mapping[str, str] = _NO_APPRO
     approve = f"Ask a reviewer to approve it with frgroups approve {plan_argument(plan)} --by NAME."
     select = "To select an approval, use frgroups apply PLAN --approval FILE."
     raise NotApprovedError(
-        problem + "".join(f"\n  {reason}" for reason in reasons) + ("\n" if reasons else ""),
+        problem + "".join(f"\n  {reason}" for reason in reasons),
         hint="Pass the path of an approval file as `approval`.",
         cli_hint=select if reasons else approve,
     )

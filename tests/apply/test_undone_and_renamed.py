@@ -124,7 +124,7 @@ def test_undo_of_large_plan(client, world, capsys):
     out = capsys.readouterr().out
     assert "150 customers leave New" in out and "--limit" not in out
     assert main(["approve", str(path), "--by", "Kari"]) == 0
-    assert main(["apply", str(path), "--approve", str(path.with_suffix(".approval.json"))]) == 0
+    assert main(["apply", str(path), "--approval", str(path.with_suffix(".approval.json"))]) == 0
     assert world.members("new") == []
 
 

@@ -234,6 +234,7 @@ def test_apply_json(loaded, capsys, tmp_path):
 def test_apply_with_a_closed_pipe(loaded, capsys, monkeypatch, options):
     "If the reader of stdout has closed the pipe, the result of apply is printed to stderr and sets the exit code."
     _, plan, _ = create_plan(loaded, capsys)
+    approval = fg.approve_plan(fg.read_plan(plan), plan.with_suffix(".approval.json"), by="Kari")
 
     def fail(*_, **__):
         raise BrokenPipeError
@@ -241,7 +242,7 @@ def test_apply_with_a_closed_pipe(loaded, capsys, monkeypatch, options):
     for name in ("print_text", "print_json_line"):
         monkeypatch.setattr(f"frgroups.cli.apply.{name}", fail)
 
-    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest, *options]) == 0
+    assert main(["apply", str(plan), "--approval", str(approval), *options]) == 0
     out, err = capsys.readouterr()
     assert out == "" and f"{len(loaded.members('bw'))} verified" in err
     loaded.delete_group("bw")

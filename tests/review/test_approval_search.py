@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -93,7 +94,11 @@ def test_no_unique_approval(plan, situation):
     with pytest.raises(NotApprovedError) as raised:
         find_approval(plan)
 
-    assert [path for path in named if str(path) not in str(raised.value)] == []
+    message = raised.value.cli_text
+    # Each file is named once, and only the lines of the list are indented.
+    assert [message.count(str(path)) for path in named] == [1] * len(named)
+    paths = [path for path in named if isinstance(path, Path)]
+    assert sum(line.startswith(" ") for line in message.splitlines()) == len(paths)
 
 
 @pytest.mark.parametrize("n_mine", [0, 1])
