@@ -155,7 +155,7 @@ def _hint_in_cli(hint: str, cli_hint: str | None) -> str:
 
 
 def _join(*sentences: str) -> str:
-    """Join sentences with spaces. The sentence after a list or an example, which is indented, starts on a new line."""
+    """Join sentences with spaces. The sentence after a list with indented lines starts on a new line."""
     text = ""
     for sentence in filter(None, sentences):
         if not text or text.endswith("\n"):

@@ -237,7 +237,8 @@ def _approval_by_policy(plan: Plan, policy: Policy) -> Approval:
     if refusals:
         reasons = "".join(f"\n  {reason}" for reason in refusals)
         raise NotApprovedError(
-            f"The policy {policy.name} does not allow plan {plan.digest[:12]}, so a reviewer must approve it:{reasons}"
+            f"A reviewer must approve plan {plan.digest[:12]}, because the policy {policy.name} does not allow it:"
+            f"{reasons}"
         )
     return Approval("policy", plan.digest, f"{policy.name} of {policy.by}")
 
