@@ -62,7 +62,7 @@ def test_workflow_without_extras(wheel, tmp_path):
     code = (
         f"import frgroups as fg; assert {str(wheel)!r} in fg.__file__\n"
         "snapshot = fg.sample_snapshot(); fg.overlap_pairs(snapshot, universe=1000); fg.health_report(snapshot)\n"
-        "plan = fg.plan_memberships(snapshot, {'vip': ['c-001']}); fg.save_review(plan, 'review.html')\n"
+        "plan = fg.plan_memberships(snapshot, {'vip': ['c-7']}); fg.save_review(plan, 'review.html')\n"
         "print(snapshot)"
     )
 

@@ -125,6 +125,7 @@ def test_suppression(rows, min_count):
         assert own["share_reachable"].isna().equals(own["n_reachable"].isna() | (own["n_members"] == 0))
 
 
+@pytest.mark.slow
 def test_suppressed_counts_are_ambiguous():
     "Among all groups with the same published row, each suppressed count has at least min_count possible values."
     min_count = 3

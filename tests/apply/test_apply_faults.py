@@ -165,6 +165,14 @@ def expected_counts(phase, times, outcome):
         return None
     if outcome == "ok":
         return {"verified": 5}
+    if phase == "add" and outcome in ("rejected", "ineffective"):
+        # The removals are skipped, because no addition to the group succeeded.
+        return {"verified": 1, STATE[outcome]: 2, "not_sent": 2}
+    if phase == "read-back" and times:
+        # The removals are skipped, because the additions could not be confirmed before the removals.
+        return {"verified": 3, "not_sent": 2}
+    if phase == "read-back":
+        return {"verified": 1, "unknown": 2, "not_sent": 2}
     n = 2 if outcome == "ineffective" and times else N_AFTER[phase]
     return {state: n for state, n in {"verified": 5 - n, STATE[outcome]: n}.items() if n}
 

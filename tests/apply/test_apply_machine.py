@@ -191,6 +191,7 @@ class ApplyMachine(RuleBasedStateMachine):
         return {(group, uid) for group in GROUPS for uid in self.tenant.members(group)}
 
 
+@pytest.mark.slow
 def test_random_steps(tenant, monkeypatch):
     "After each step, the receipt is correct, only planned changes were made, and an undo reverts these changes."
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.01, 0.02))

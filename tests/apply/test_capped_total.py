@@ -6,7 +6,9 @@ import frgroups as fg
 from frgroups.apply import executor as applying
 
 PEOPLE = [f"c{n:04d}" for n in range(60)]
-OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
+OPEN = fg.Limits(
+    removals_per_group=None, removal_share=None, removals_total=None, removal_share_total=None, emptied_groups=None
+)
 
 
 @pytest.fixture

@@ -470,6 +470,7 @@ class Crash(BaseException):
     """Exception that simulates a crash of the process."""
 
 
+@pytest.mark.slow
 def test_crash_at_journal_lines(client, world, monkeypatch):
     "If a run crashes at any line of its journal, resuming the run leads to the same result."
     write = Journal.write

@@ -107,6 +107,7 @@ def use_plan(plan):
     review_html(plan)
 
 
+@pytest.mark.slow
 def test_mutated_plan(tmp_path, monkeypatch):
     "Each value in a plan file is either valid, so that the plan can be used, or raises InputError."
     path = sample_plan().save(tmp_path / "plan.json")

@@ -1123,6 +1123,7 @@ uids = st.sampled_from([f"c-{n}" for n in range(1, 13)])
 customers = st.frozensets(uids, max_size=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     worlds=st.lists(
