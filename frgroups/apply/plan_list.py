@@ -4,50 +4,36 @@ from __future__ import annotations
 
 import functools
 import logging
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import pandas as pd
 
 from frgroups.apply.journal import Journal
+from frgroups.apply.plan_states import STATES, WAITING, State
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import registered_journal, registered_plan_files, reverted_by
 from frgroups.errors import CorruptFileError, FrgroupsError, NotApprovedError
-from frgroups.internals.formatting import format_list
-from frgroups.internals.paths import data_subdir
+from frgroups.internals.formatting import format_list, shell_argument
+from frgroups.internals.paths import data_subdir, home
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_choice
 from frgroups.plan.limit_comparisons import plan_age_violations
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.review.approval_files import Scan, decision_files, found_approvals
+from frgroups.review.approval_search import usable_approvals
 from frgroups.review.decision_record import read_record
-from frgroups.review.plan_folders import approval_folders
+from frgroups.review.plan_folders import approval_folders, is_in_queue
 from frgroups.review.plan_queue import locate_plan, plan_files
 from frgroups.review.rejections import rejections_in_force
 
 log = logging.getLogger("frgroups.apply")
-
-State = Literal[
-    "pending",
-    "approved",
-    "rejected",
-    "superseded",
-    "blocked",
-    "interrupted",
-    "applied",
-    "undone",
-    "plan expired",
-    "approval expired",
-]
-STATES: tuple[State, ...] = get_args(State)
-# A plan in one of these states can still be applied, so it can conflict with another plan.
-WAITING: tuple[State, ...] = ("pending", "approved", "approval expired")
 
 
 @dataclass(frozen=True)
@@ -163,7 +149,8 @@ def list_plans(
     InputError
         `state` is not a state.
     CorruptFileError
-        The record of decisions or the registry of started plans is damaged.
+        `tenant_uid` is given, and the tenant's record of decisions or registry of started plans is damaged. Without
+        `tenant_uid`, the affected plans are left out, and a warning is logged.
 
     Examples
     --------
@@ -180,57 +167,88 @@ def list_plans(
 
 
 def plan_entries(*, tenant_uid: str | None = None, base_url: str | None = None) -> list[PlanEntry]:
-    """Return the plans in the data folder, newest plan first, with their states and conflicts."""
+    """
+    Return the plans in the data folder, newest plan first, with their states and conflicts.
+
+    If no tenant is selected, a plan whose state cannot be determined is left out, and a warning is logged.
+    """
     scan = functools.cache(decision_files)
     entries: dict[tuple[str, datetime], PlanEntry] = {}
     for path, plan in _stored_plans(tenant_uid, base_url):
-        entry = plan_entry(plan, path=path, scan=scan)
-        entries.setdefault(entry.key, entry)
+        with _skipped_on_error(tenant_uid):
+            entry = plan_entry(plan, path=path, scan=scan)
+            entries.setdefault(entry.key, entry)
     for receipt in _stored_receipts(tenant_uid, base_url):
         key = receipt.plan.digest, receipt.plan.planned_at
         if key not in entries:
-            state, reviewer = _state_of_receipt(receipt)
-            entries[key] = PlanEntry(receipt.plan, state, reviewer, receipt=receipt.path)
+            with _skipped_on_error(tenant_uid):
+                state, reviewer = _state_of_receipt(receipt)
+                entries[key] = with_next_command(PlanEntry(receipt.plan, state, reviewer, receipt=receipt.path))
     ordered = sorted(entries.values(), key=lambda entry: entry.plan.planned_at, reverse=True)
     counts = Counter(entry.plan.digest for entry in ordered)
-    return [
-        replace(
-            entry,
-            conflicts=tuple(other.plan.digest for other in conflicts_of(entry, ordered)),
-            next_command=_next_command(entry, is_unique=counts[entry.plan.digest] == 1),
-        )
-        for entry in ordered
-    ]
+    listed = []
+    for entry in ordered:
+        conflicts = tuple(other.plan.digest for other in conflicts_of(entry, ordered))
+        is_unique = counts[entry.plan.digest] == 1
+        listed.append(with_next_command(replace(entry, conflicts=conflicts), is_unique=is_unique))
+    return listed
 
 
-def _next_command(entry: PlanEntry, *, is_unique: bool) -> str:
-    """Return the command line for the next step. It names the plan by its digest if only one plan has this digest."""
-    plan = receipt = entry.plan.digest[:12]
-    if not is_unique:
-        plan, receipt = (shlex.quote(str(path or "")) for path in (entry.path, entry.receipt))
+@contextmanager
+def _skipped_on_error(tenant_uid: str | None) -> Iterator[None]:
+    """Log a damaged record or registry of a tenant as a warning if the plans of all tenants are listed."""
+    try:
+        yield
+    except FrgroupsError as error:
+        if tenant_uid is not None:
+            raise
+        log_event(log, logging.WARNING, "plan_not_listed", f"A plan is not listed. {error.message}")
+
+
+def with_next_command(entry: PlanEntry, *, is_unique: bool = True) -> PlanEntry:
+    """Return an entry with the command line for the next step, or "" if the required file is not known."""
+    plan = _argument(entry.path, entry.plan, is_unique=is_unique)
+    receipt = _argument(entry.receipt, entry.plan, is_unique=is_unique)
     commands = {
-        "pending": f"frgroups approve {plan} --by NAME",
-        "approval expired": f"frgroups approve {plan} --by NAME",
-        "approved": f"frgroups apply {plan}",
-        "interrupted": f"frgroups apply {plan}",
-        "rejected": f"frgroups withdraw {plan} --by NAME",
-        "blocked": f"frgroups show {plan}",
-        "applied": f"frgroups undo {receipt}",
+        "pending": ("approve", plan, " --by NAME"),
+        "approval expired": ("approve", plan, " --by NAME"),
+        "approved": ("apply", plan, ""),
+        "interrupted": ("apply", plan, ""),
+        "rejected": ("withdraw", plan, " --by NAME"),
+        "blocked": ("show", plan, ""),
+        "applied": ("undo", receipt, ""),
     }
-    return commands.get(entry.state, "")
+    name, argument, options = commands.get(entry.state, ("", "", ""))
+    return replace(entry, next_command=f"frgroups {name} {argument}{options}" if argument else "")
 
 
-def plan_entry(plan: Plan, *, path: Path | None = None, scan: Scan | None = None) -> PlanEntry:
+def _argument(path: Path | None, plan: Plan, *, is_unique: bool) -> str:
     """
-    Determine the state of a plan.
+    Return the argument for a plan file or a receipt, or "" if its path is not known.
+
+    The argument is the digest if only one file has this digest and if the file is in the data folder, in which the
+    commands search. Otherwise, it is the path.
+    """
+    if path is None:
+        return ""
+    if is_unique and path.is_relative_to(home()):
+        return plan.digest[:12]
+    return shell_argument(path)
+
+
+def plan_entry(
+    plan: Plan, *, path: Path | None = None, scan: Scan | None = None, is_unique: bool = True
+) -> PlanEntry:
+    """
+    Determine the state of a plan and the command for the next step.
 
     A started run determines the state. Otherwise, a reason that prevents the plan from being applied takes precedence
-    over an approval.
+    over an approval. If `is_unique` is False, another file has the same digest, so the command contains a path.
     """
     state, reviewer, receipt = _state_of_run(plan)
     if state is None:
         state, reviewer = _state_before_run(plan, path, scan)
-    return PlanEntry(plan, state, reviewer, path, receipt)
+    return with_next_command(PlanEntry(plan, state, reviewer, path, receipt), is_unique=is_unique)
 
 
 def conflicting_plans(plan: Plan) -> list[PlanEntry]:
@@ -309,19 +327,33 @@ def _state_before_run(plan: Plan, path: Path | None, scan: Scan | None) -> tuple
     now = datetime.now(UTC)
     if plan_age_violations(plan.limits, now - plan.planned_at):
         return "plan expired", ""
-    if path is not None and path.parent.name == "stopped" and path.is_relative_to(data_subdir("queue")):
+    if path is not None and is_in_queue(path) and path.resolve().parent.name == "stopped":
         return "blocked", ""
-    approvals = found_approvals(plan, approval_folders(plan, own_folder), scan)
-    if not approvals:
+    folders = approval_folders(plan, own_folder)
+    approvals = found_approvals(plan, folders, scan)
+    usable = {choice.path for choice in usable_approvals(plan, folders, scan=scan)[0]}
+    state: State = "approved"
+    candidates = [approval for approval in approvals if approval.path in usable]
+    if not candidates:
+        state = "approval expired"
+        candidates = [approval for approval in approvals if approval.until < now]
+    if not candidates:
         return "pending", ""
-    newest = max(approvals, key=lambda approval: approval.until)
-    return ("approved" if newest.until >= now else "approval expired"), newest.by
+    return state, max(candidates, key=lambda candidate: candidate.until).by
+
+
+def stored_plan_files(tenant_uid: str | None = None, base_url: str | None = None) -> list[Path]:
+    """
+    Return the paths of the plans in the queue, in the folder `plans`, and in the registry of started plans.
+
+    None selects all tenants or all hosts.
+    """
+    started = [path for path in map(locate_plan, registered_plan_files(tenant_uid, base_url)) if path.exists()]
+    return list(dict.fromkeys((*plan_files(tenant_uid, base_url), *started)))
 
 
 def _stored_plans(tenant_uid: str | None, base_url: str | None) -> Iterator[tuple[Path, Plan]]:
-    """Yield the plans in the queue, in the folder `plans`, and in the registry of started plans, in this order."""
-    started = [path for path in map(locate_plan, registered_plan_files()) if path.exists()]
-    for path in dict.fromkeys((*plan_files(), *started)):
+    for path in stored_plan_files(tenant_uid, base_url):
         try:
             plan = read_plan(path)
         except FrgroupsError as error:

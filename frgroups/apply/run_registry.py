@@ -8,18 +8,23 @@ started with another journal or that was undone.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from frgroups.errors import CorruptFileError, InputError
+from frgroups.errors import CorruptFileError, FrgroupsError, InputError
 from frgroups.internals.atomic_files import append_durable, write_text
 from frgroups.internals.checksummed_json import canonical_json, sha256
 from frgroups.internals.paths import data_subdir, home, tenant_folder
+from frgroups.internals.structured_logging import log_event
 from frgroups.internals.timestamps import parse_stored_timestamp
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 from frgroups.plan.plan import Plan
+from frgroups.review.plan_folders import is_folder_of
+
+log = logging.getLogger("frgroups.apply")
 
 _FOLDER = "runs"
 
@@ -55,10 +60,24 @@ def registered_journals(plan: Plan) -> list[Path]:
     return sorted(path for path in paths if path.exists())
 
 
-def registered_plan_files() -> list[Path]:
-    """Return the paths of the plan files that were started from this data folder, for all tenants."""
-    registries = sorted(data_subdir(_FOLDER).glob("*.jsonl"))
-    return [home() / entry["plan"] for path in registries for entry in _read_entries(path) if "plan" in entry]
+def registered_plan_files(tenant_uid: str | None = None, base_url: str | None = None) -> list[Path]:
+    """
+    Return the paths of the plan files that were started from this data folder.
+
+    None selects all tenants or all hosts. If no tenant is selected, an unreadable registry is skipped with a warning,
+    so that the damaged file of one tenant does not hide the plans of the other tenants.
+    """
+    files = []
+    for path in sorted(data_subdir(_FOLDER).glob("*.jsonl")):
+        if not is_folder_of(path.stem, tenant_uid, base_url):
+            continue
+        try:
+            files += [home() / entry["plan"] for entry in _read_entries(path) if "plan" in entry]
+        except FrgroupsError as error:
+            if tenant_uid is not None:
+                raise
+            log_event(log, logging.WARNING, "registry_not_read", f"A registry was skipped. {error.message}")
+    return files
 
 
 def register_run(plan: Plan, journal: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,9 +45,9 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     `approved`. A plan that was already applied is not approved again.
     """
     from frgroups.apply.plan_checks import raise_if_limits_exceeded
-    from frgroups.apply.plan_list import conflicting_plans
     from frgroups.cli.plan_files import find_plan
-    from frgroups.cli.plan_output import as_argument, plan_values, print_conflicts
+    from frgroups.cli.plan_output import find_conflicts, plan_values, print_conflicts
+    from frgroups.internals.formatting import shell_argument
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.approval import approve_plan
     from frgroups.review.approval_files import found_approvals
@@ -58,7 +59,8 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     if reason is None and _is_applied(plan, path, as_json):
         return 0
     target = out or path.with_suffix(".approval.json")
-    replaced = [found.by for found in found_approvals(plan, [target.parent]) if found.path == target.resolve()]
+    earlier_approvals = found_approvals(plan, [target.parent])
+    replaced = [approval.by for approval in earlier_approvals if approval.path == target.resolve()]
     if reason is None:
         # A blocked plan ends with the same exit code as in frgroups plan and apply. A rejection takes precedence.
         check_not_rejected(plan, [target.parent])
@@ -70,16 +72,21 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     if not written.exists():  # The approval file was moved together with its plan.
         written = location.with_suffix(".approval.json")
     decision = "approved" if reason is None else "rejected"
-    conflicts = conflicting_plans(plan) if reason is None else []
+    conflicts = find_conflicts(plan) if reason is None else []
     if as_json:
-        values = {"reason": reason or "", "approval": str(written)}
-        print_json_line(plan_values(plan, location, conflicts) | {"state": decision, "reviewer": reviewer} | values)
+        values = plan_values(plan, location, conflicts)
+        if reason is None and out is not None and values["state"] == "pending":
+            # `apply` does not search the folder of the approval file.
+            apply_command = shell_argument("frgroups", "apply", location, "--approval", written)
+            values |= {"next_command": apply_command}
+        decided = {"decision": decision, "by": reviewer, "reason": reason or "", "approval_path": str(written)}
+        print_json_line(values | decided)
     else:
         print_text(plan.summary())
         print_text(f"{reviewer} {decision} plan {plan.digest[:12]}.")
         print_text(f"{'Approval' if reason is None else 'Rejection'} written to {written}")
     print_conflicts(plan, conflicts)
-    plan_argument = as_argument(file)
+    plan_argument = shell_argument(file)
     if reason is not None:
         for name in replaced:
             print_message(f"The rejection replaces an earlier approval by {name} in the same file.")
@@ -91,7 +98,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     elif out is None:
         print_message(f"Next    frgroups apply {plan_argument}")
     else:
-        print_message(f"Next    frgroups apply {plan_argument} --approval {as_argument(out)}")
+        print_message(f"Next    frgroups apply {plan_argument} --approval {shell_argument(out)}")
     return 0
 
 
@@ -99,21 +106,26 @@ def _is_applied(plan: Plan, path: Path, as_json: bool) -> bool:
     """Return True and print the state of a plan that was applied. Raise PlanBlockedError if it was also undone."""
     from frgroups.apply.plan_list import plan_entry
     from frgroups.apply.run_registry import reverted_by
-    from frgroups.cli.plan_output import as_argument, plan_values
+    from frgroups.cli.plan_output import plan_values
+    from frgroups.internals.formatting import shell_argument
 
-    entry = plan_entry(plan, path=path)
-    if entry.state == "undone":
+    try:
+        entry = plan_entry(plan, path=path)
+        undo_digest = reverted_by(plan) if entry.state == "undone" else ""
+    except FrgroupsError:
+        return False  # The damaged file is reported after the approval is written, and `apply` stops.
+    if undo_digest:
         raise PlanBlockedError(
-            f"Plan {plan.digest[:12]} was applied and already undone by plan {reverted_by(plan)[:12]}, so it cannot "
+            f"Plan {plan.digest[:12]} was applied and already undone by plan {undo_digest[:12]}, so it cannot "
             "be approved again. To make the changes again, create a new plan."
         )
     if entry.state != "applied":
         return False
     if as_json:
-        print_json_line(plan_values(plan, path, []) | {"reason": "", "approval": ""})
+        print_json_line(plan_values(plan, path) | {"decision": "", "by": "", "reason": "", "approval_path": ""})
     else:
         print_text(f"Plan {plan.digest[:12]} was already applied, so no approval was written.")
-    print_message(f"Next    frgroups show {as_argument(entry.receipt or path)}")
+    print_message(f"Next    frgroups show {shell_argument(entry.receipt or path)}")
     return True
 
 
@@ -131,8 +143,8 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
     Plans with these changes that the queue stopped are moved back to the folder `pending`.
     """
     from frgroups.cli.plan_files import find_plan
-    from frgroups.cli.plan_output import as_argument, plan_values
-    from frgroups.internals.formatting import pluralize
+    from frgroups.cli.plan_output import plan_values
+    from frgroups.internals.formatting import pluralize, shell_argument
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.plan_queue import locate_plan, restore_plans
     from frgroups.review.rejections import withdraw_rejection
@@ -143,14 +155,14 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
     restored = restore_plans(plan)
     if as_json:
         values = {"withdrawn": withdrawn, "by": name, "reason": reason, "restored": list(map(str, restored))}
-        print_json_line(plan_values(plan, locate_plan(path), []) | values)
+        print_json_line(plan_values(plan, locate_plan(path)) | values)
     else:
         print_text(f"{name} withdrew {pluralize(len(withdrawn), 'rejection')} of plan {plan.digest[:12]}:")
         for sentence in withdrawn:
             print_text(f"  {sentence}")
     for moved in restored:
         print_message(f"The stopped plan {moved.name} is now in {moved.parent}.")
-    print_message(f"Next    frgroups approve {as_argument(file)} --by NAME")
+    print_message(f"Next    frgroups approve {shell_argument(file)} --by NAME")
     return 0
 
 
@@ -272,6 +284,7 @@ def _apply_file(
     from frgroups.internals.exit_codes import code_of
     from frgroups.plan.plan_file import read_plan
 
+    path, plan = file, None
     try:
         path = find_plan(file)
         plan = read_plan(path)
@@ -284,7 +297,8 @@ def _apply_file(
                 receipt = apply_plan(client, plan, approval=source, journal=journal)
     except FrgroupsError as error:
         if as_json:
-            print_json_line(unsent_line(file, "failed", code_of(error), error.cli_text))
+            digest = plan.digest if plan else ""
+            print_json_line(unsent_line(path, "failed", code_of(error), error.cli_text, digest))
         raise
     keep_result(receipt_exit_code(receipt), receipt.summary())
     if as_json:
@@ -312,13 +326,14 @@ def _apply_with_found_approval(client: Client, plan: Plan, search: bool, journal
     # A limit is reported before a missing approval, because a blocked plan cannot be approved.
     check_not_rejected(plan)
     check_limits(plan)
-    found = find_approval(plan, earlier_approval=earlier_approval)
-    approval = found.approval
+    usable = find_approval(plan, earlier_approval=earlier_approval)
+    approval = usable.approval
     when = f" at {format_utc(approval.at)}" if approval.at else ""
-    print_message(f"Approved by {approval.by}{when}: {found.path}")
-    if not found.owner_checked:
-        print_message("The owner of the file was not checked, because Windows does not support this check.")
-    return apply_plan(client, plan, approval=found.path, journal=journal)
+    print_message(f"Approved by {approval.by}{when}: {usable.path}")
+    if not usable.owner_checked:
+        reason = "the file is in the queue" if hasattr(os, "geteuid") else "Windows does not support this check"
+        print_message(f"The owner of the file was not checked, because {reason}.")
+    return apply_plan(client, plan, approval=usable.path, journal=journal)
 
 
 def _read_optional_policy(path: Path | None) -> Policy | None:
@@ -328,7 +343,7 @@ def _read_optional_policy(path: Path | None) -> Policy | None:
 
 
 def _print_receipt(receipt: Receipt) -> None:
-    from frgroups.cli.plan_output import as_argument
+    from frgroups.internals.formatting import shell_argument
 
     print_text(receipt.summary())
     if receipt.path is None:
@@ -339,7 +354,7 @@ def _print_receipt(receipt: Receipt) -> None:
         return
     print_text(f"Receipt: {receipt.path}")
     if receipt.counts["verified"]:
-        print_message(f"To undo: frgroups undo {as_argument(receipt.path)}")
+        print_message(f"To undo: frgroups undo {shell_argument(receipt.path)}")
 
 
 @command(

@@ -36,6 +36,7 @@ def result_line(path: Path, receipt: Receipt) -> dict[str, Any]:
         outcome = "partly done"
     return {
         "plan": path.name,
+        "path": str(path),
         "digest": receipt.plan.digest,
         "outcome": outcome,
         "exit_code": code,
@@ -53,6 +54,7 @@ def unsent_line(path: Path, outcome: str, code: int, message: str, digest: str =
     """
     return {
         "plan": path.name,
+        "path": str(path),
         "digest": digest,
         "outcome": outcome,
         "exit_code": code,

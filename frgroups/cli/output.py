@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shlex
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -157,9 +156,10 @@ def print_json_line(values: Mapping[str, Any], *, flush: bool = False) -> None:
     """
     Print values as one line of JSON in ASCII, which is valid in every encoding of stdout.
 
-    The first key is `schema_version`. Its value increases when a key is renamed or removed.
+    The first key is `schema_version`. Its value increases when a key is renamed or removed. NaN and infinite numbers,
+    which JSON cannot represent, raise ValueError.
     """
-    print_data(json.dumps({"schema_version": SCHEMA_VERSION, **values}), flush=flush)
+    print_data(json.dumps({"schema_version": SCHEMA_VERSION, **values}, allow_nan=False), flush=flush)
 
 
 def print_json_text(values: Mapping[str, Any]) -> None:
@@ -178,7 +178,7 @@ def print_json_text(values: Mapping[str, Any]) -> None:
 
 
 def _output_options() -> Mapping[str, Any]:
-    """Return the values of `--json` and `--quiet` of the running command."""
+    """Return the values of `--json`, `--quiet`, and `--log` of the running command."""
     context = click.get_current_context(silent=True)
     return {} if context is None else context.meta
 
@@ -277,18 +277,6 @@ def _rich_table(table: pd.DataFrame, *, compact: bool) -> Table:
         # Rich does not interpret markup or emoji codes in a Text object.
         rendered.add_row(*(Text(_cell(value)) for value in row))
     return rendered
-
-
-def shell_command(*words: object) -> str:
-    """
-    Return a command line in which words with spaces and other special characters are quoted.
-
-    Examples
-    --------
-    >>> shell_command("frgroups", "show", "my plan.json")
-    "frgroups show 'my plan.json'"
-    """
-    return shlex.join(map(str, words))
 
 
 def _cell(value: Any) -> str:

@@ -316,7 +316,9 @@ def show(file: Path, table: bool, excluded: bool, moves: bool, as_json: bool) ->
     if selected is not None:
         name, rows = selected
         if as_json:
-            print_json_line({"table": name, "rows": rows.to_dict("records")})
+            from frgroups.cli.table_output import table_rows
+
+            print_json_line({"table": name, "rows": table_rows(rows)})
         else:
             print_csv(rows)
     elif as_json:
@@ -404,9 +406,8 @@ def _document_text(document: Plan | Receipt) -> str:
 @json_option("Print the digest of the plan and the path of the review as JSON.")
 def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_json: bool) -> int:
     """Write the review of a plan in a format that the file suffix selects."""
-    from frgroups.apply.plan_list import conflicting_plans
     from frgroups.cli.plan_files import find_plan
-    from frgroups.cli.plan_output import print_conflicts
+    from frgroups.cli.plan_output import find_conflicts, print_conflicts
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.writer import save_review
     from frgroups.store.snapshot_store import read_snapshot
@@ -422,5 +423,5 @@ def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_
         print_json_line({"digest": reviewed.digest, "path": str(path), "review": str(written)})
     else:
         print_text(f"Review  {written}")
-    print_conflicts(reviewed, conflicting_plans(reviewed))
+    print_conflicts(reviewed, find_conflicts(reviewed))
     return 0

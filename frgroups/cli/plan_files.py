@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from frgroups.errors import InputError
 from frgroups.internals.paths import home
+from frgroups.plan.digest_argument import MIN_FILE_PREFIX, is_digest, short_digest_message
 
-MIN_PREFIX_LENGTH = 8
 LAST = "last"
-_DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
 _PLAN_DIGEST = re.compile(rb'"digest":\s*"([0-9a-f]{64})"')
 _MAX_LISTED = 5
 
@@ -36,13 +35,13 @@ def find_plan(argument: Path, *, allow_last: bool = False) -> Path:
     if str(argument) == LAST:
         return _newest_plan(allow_last)
     prefix = _digest_prefix(argument, "plan file")
-    found = _plans_with_prefix(prefix)
-    if not found:
+    files = _plans_with_prefix(prefix)
+    if not files:
         raise InputError(
             f"No plan has a digest that starts with {prefix}. The plans in {home()} and in the current folder were "
             "searched. Pass the path of the plan file, or run frgroups plans to list the plans."
         )
-    return _only(found, prefix, "plan file")
+    return _only(files, prefix, "plan file")
 
 
 def find_receipt(argument: Path) -> Path:
@@ -50,13 +49,13 @@ def find_receipt(argument: Path) -> Path:
     if argument.exists():
         return argument
     prefix = _digest_prefix(argument, "receipt")
-    found = _receipts_with_prefix(prefix)
-    if not found:
+    files = _receipts_with_prefix(prefix)
+    if not files:
         raise InputError(
             f"No receipt in {home()} belongs to a plan whose digest starts with {prefix}. Pass the path of the "
             "receipt."
         )
-    return _only(found, prefix, "receipt")
+    return _only(files, prefix, "receipt")
 
 
 def find_plan_or_receipt(argument: Path) -> Path:
@@ -64,8 +63,9 @@ def find_plan_or_receipt(argument: Path) -> Path:
     if argument.exists() or str(argument) == LAST or not _is_prefix(argument):
         return find_plan(argument, allow_last=True)
     prefix = str(argument).lower()
-    if not _plans_with_prefix(prefix) and (found := _receipts_with_prefix(prefix)):
-        return _only(found, prefix, "receipt")
+    receipts = [] if _plans_with_prefix(prefix) else _receipts_with_prefix(prefix)
+    if receipts:
+        return _only(receipts, prefix, "receipt")
     return find_plan(argument)
 
 
@@ -85,28 +85,29 @@ def _newest_plan(allow_last: bool) -> Path:
 
 def _digest_prefix(argument: Path, kind: str) -> str:
     text = str(argument)
-    if not _DIGEST.fullmatch(text):
+    if not is_digest(text):
         raise InputError(f"{text} does not exist. Pass the path of a {kind}, or the digest of a plan.")
-    if len(text) < MIN_PREFIX_LENGTH:
-        raise InputError(
-            f"{text!r} is too short. Pass at least the first {MIN_PREFIX_LENGTH} characters of the digest."
-        )
+    if len(text) < MIN_FILE_PREFIX:
+        raise InputError(short_digest_message(text, MIN_FILE_PREFIX))
     return text.lower()
 
 
 def _is_prefix(argument: Path) -> bool:
-    return _DIGEST.fullmatch(str(argument)) is not None and len(str(argument)) >= MIN_PREFIX_LENGTH
+    return is_digest(str(argument)) and len(str(argument)) >= MIN_FILE_PREFIX
 
 
 def _plans_with_prefix(prefix: str) -> list[tuple[str, Path]]:
     """Return the digest and the path of the plan files in the data folder and in the current folder."""
-    from frgroups.apply.run_registry import registered_plan_files
-    from frgroups.review.plan_queue import locate_plan, plan_files, queued_files
+    from frgroups.apply.plan_list import stored_plan_files
+    from frgroups.review.plan_queue import queued_files
 
-    started = [path for path in map(locate_plan, registered_plan_files()) if path.exists()]
-    paths = dict.fromkeys(path.resolve() for path in (*plan_files(), *started, *queued_files([Path.cwd()])))
-    found = ((_digest_in(path), path) for path in paths)
-    return [(digest, path) for digest, path in found if digest.startswith(prefix)]
+    files = (*stored_plan_files(), *queued_files([Path.cwd()]))
+    return _with_prefix(dict.fromkeys(path.resolve() for path in files), prefix)
+
+
+def _with_prefix(paths: Iterable[Path], prefix: str) -> list[tuple[str, Path]]:
+    digests = [(_digest_in(path), path) for path in paths]
+    return [(digest, path) for digest, path in digests if digest.startswith(prefix)]
 
 
 def _digest_in(path: Path) -> str:
@@ -121,12 +122,10 @@ def _digest_in(path: Path) -> str:
 def _receipts_with_prefix(prefix: str) -> list[tuple[str, Path]]:
     from frgroups.apply.plan_list import receipt_files
 
-    found = ((_digest_in(path), path) for path in receipt_files())
-    return [(digest, path) for digest, path in found if digest.startswith(prefix)]
+    return _with_prefix(receipt_files(), prefix)
 
 
-def _only(found: Iterable[tuple[str, Path]], prefix: str, kind: str) -> Path:
-    files = list(found)
+def _only(files: Sequence[tuple[str, Path]], prefix: str, kind: str) -> Path:
     if len(files) == 1:
         return files[0][1]
     listed = "".join(f"\n  {digest[:12]}  {path}" for digest, path in files[:_MAX_LISTED])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,11 @@ from frgroups.apply.plan_list import PlanEntry, conflict_sentence, conflicting_p
 from frgroups.cli.output import print_error, print_json_line, print_message, print_text
 from frgroups.cli.supersede import supersede_plan
 from frgroups.errors import FrgroupsError
+from frgroups.internals.formatting import shell_argument
 from frgroups.internals.json_values import to_jsonable
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
+from frgroups.plan.plan_file import read_plan
 from frgroups.review.plan_folders import plans_folder, queue_folder
 from frgroups.review.plan_queue import plan_file_name
 from frgroups.review.rejections import rejections_in_force
@@ -47,12 +48,14 @@ def save_plan(
             print_json_line(plan_values(plan, None, []) | {"review": ""})
         else:
             print_text(plan.summary())
+        if older is not None:
+            _print_not_superseded(older, "the new plan contains no changes")
         return
     path = plan.save(out or _default_path(plan, pending))
     review = save_review(plan, path.with_suffix(".html"))
     if older is not None and not plan.blocked:
         supersede_plan(older, plan)
-    conflicts = conflicting_plans(plan)
+    conflicts = find_conflicts(plan)
     if as_json:
         print_json_line(plan_values(plan, path, conflicts) | {"review": str(review)})
     else:
@@ -60,14 +63,16 @@ def save_plan(
         print_text(f"\nDigest  {plan.digest}")
         print_text(f"Plan    {path}")
         print_text(f"Review  {review}   (open it in a browser or send it to the reviewer)")
-    if older is not None and not plan.blocked:
+    if older is not None and plan.blocked:
+        _print_not_superseded(older, "the new plan is blocked")
+    elif older is not None:
         print_message(f"Plan {older.name} is superseded by this plan.")
     _print_rejections(plan, path)
     print_conflicts(plan, conflicts)
     if plan.blocked:
         _print_limits_to_change(plan, pending)
         return
-    print_message(f"Next    frgroups approve {as_argument(out or path)} --by NAME")
+    print_message(f"Next    frgroups approve {shell_argument(out or path)} --by NAME")
     if pending:
         print_message(f"        Or save the approval file from the review page in this folder: {path.parent}")
         print_message("        Then: frgroups apply --queue")
@@ -77,11 +82,19 @@ def plan_values(plan: Plan, path: Path | None, conflicts: Sequence[PlanEntry] | 
     """
     Return the columns of `list_plans` for a plan, followed by its findings, as values for JSON.
 
-    If `conflicts` is None, the function searches for conflicting plans.
+    If `conflicts` is None, the function searches for conflicting plans. If the state cannot be determined because a
+    file in the data folder is damaged, the state is None.
     """
     if conflicts is None:
-        conflicts = conflicting_plans(plan)
-    entry = replace(plan_entry(plan, path=path), conflicts=tuple(other.plan.digest for other in conflicts))
+        conflicts = find_conflicts(plan)
+    digests = tuple(other.plan.digest for other in conflicts)
+    try:
+        # Another file can have the same digest, so the next command contains a path.
+        entry = plan_entry(plan, path=path, is_unique=False)
+        values = entry_values(replace(entry, conflicts=digests))
+    except FrgroupsError as error:
+        print_error(f"Warning: {error.cli_text}")
+        values = entry_values(PlanEntry(plan, "pending", path=path, conflicts=digests)) | {"state": None}
     findings = [
         {
             "rule": finding.rule,
@@ -92,7 +105,7 @@ def plan_values(plan: Plan, path: Path | None, conflicts: Sequence[PlanEntry] | 
         }
         for finding in plan.findings
     ]
-    return entry_values(entry) | {
+    return values | {
         "mode": plan.mode,
         "purpose": plan.purpose,
         "findings": findings,
@@ -101,8 +114,23 @@ def plan_values(plan: Plan, path: Path | None, conflicts: Sequence[PlanEntry] | 
 
 
 def entry_values(entry: PlanEntry) -> dict[str, Any]:
-    """Return the columns of `list_plans` for a plan in the list as values for JSON."""
-    return {name: to_jsonable(value) for name, value in entry.values().items()}
+    """Return the columns of `list_plans` for a plan in the list as values for JSON. A missing receipt is None."""
+    values = {name: to_jsonable(value) for name, value in entry.values().items()}
+    return values | {"receipt": values["receipt"] or None}
+
+
+def find_conflicts(plan: Plan) -> list[PlanEntry]:
+    """
+    Return the other waiting plans that change a group of this plan.
+
+    The commands call this function after they have written files. A damaged file in the data folder is therefore
+    printed as a warning, and the result is [].
+    """
+    try:
+        return conflicting_plans(plan)
+    except FrgroupsError as error:
+        print_error(f"Warning: {error.cli_text}")
+        return []
 
 
 def print_conflicts(plan: Plan, conflicts: Iterable[PlanEntry]) -> None:
@@ -111,21 +139,21 @@ def print_conflicts(plan: Plan, conflicts: Iterable[PlanEntry]) -> None:
         print_error(f"Warning: {conflict_sentence(plan, other)}")
 
 
+def _print_not_superseded(older: Path, reason: str) -> None:
+    digest = read_plan(older).digest
+    print_error(f"Plan {digest[:12]} was not superseded, because {reason}.")
+
+
 def _print_rejections(plan: Plan, path: Path) -> None:
     """Print a warning for each rejection of the plan's changes. A rejected plan can be created, but not approved."""
     try:
         for rejection in rejections_in_force(plan, [path.parent]):
             print_error(
                 f"Warning: {rejection.message(plan)} The plan cannot be approved or applied until the rejection is "
-                f"withdrawn with frgroups withdraw {as_argument(path)} --by NAME."
+                f"withdrawn with frgroups withdraw {shell_argument(path)} --by NAME."
             )
     except FrgroupsError as error:
         print_error(f"Warning: {error.cli_text}")
-
-
-def as_argument(value: Path | str) -> str:
-    """Return a path or a text as one argument for the shell."""
-    return shlex.quote(str(value))
 
 
 def _default_path(plan: Plan, pending: bool) -> Path:

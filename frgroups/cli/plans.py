@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from frgroups.apply.plan_states import STATES
 from frgroups.cli.command import command
 from frgroups.cli.options import json_option, tenant_or_uid_option
 from frgroups.cli.output import print_error, print_json_line, print_message, print_table
@@ -16,18 +17,6 @@ from frgroups.cli.types import DURATION
 if TYPE_CHECKING:
     from frgroups.apply.plan_list import PlanEntry
 
-STATES = (
-    "pending",
-    "approved",
-    "rejected",
-    "superseded",
-    "blocked",
-    "interrupted",
-    "applied",
-    "undone",
-    "plan expired",
-    "approval expired",
-)
 # With these maximum lengths, the table fits on a terminal with 80 columns.
 _MAX_GROUPS, _MAX_REVIEWER = 14, 10
 
@@ -108,11 +97,11 @@ def _short(name: str, length: int) -> str:
 
 def _with_tenant(entry: PlanEntry, tenant: str) -> PlanEntry:
     """Add the option `--tenant` to the next command if the command sends requests."""
-    from frgroups.cli.plan_output import as_argument
+    from frgroups.internals.formatting import shell_argument
 
     if not entry.next_command.startswith("frgroups apply "):
         return entry
-    return replace(entry, next_command=f"{entry.next_command} --tenant {as_argument(tenant)}")
+    return replace(entry, next_command=f"{entry.next_command} --tenant {shell_argument(tenant)}")
 
 
 def _print_next(entries: list[PlanEntry]) -> None:

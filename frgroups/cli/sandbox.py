@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -75,6 +74,7 @@ def sandbox(
     as_json: bool,
 ) -> int:
     """Run a sandbox until the process is interrupted with Ctrl-C."""
+    from frgroups.internals.formatting import shell_argument
     from frgroups.sandbox.sandbox import Sandbox
 
     tenant = Sandbox(
@@ -87,7 +87,7 @@ def sandbox(
         else:
             print_message("To connect to the sandbox, run these commands in another terminal:\n")
             for name, value in _environment(running).items():
-                print_text(f"  export {name}={shlex.quote(value)}")
+                print_text(f"  export {name}={shell_argument(value)}")
             print_message("  frgroups doctor")
             sys.stdout.flush()
         with suppress(KeyboardInterrupt):

@@ -13,11 +13,11 @@ import pandas as pd
 from frgroups.analysis.health import health_report_in_cli
 from frgroups.cli.inputs import read_optional_register, read_previous_snapshot, read_selected_snapshot
 from frgroups.cli.options import SnapshotSelection
-from frgroups.cli.output import print_json_line, print_message, print_table, shell_command
+from frgroups.cli.output import print_json_line, print_message, print_table
 from frgroups.cli.table_registry import TableEntry
 from frgroups.errors import UsageError
 from frgroups.internals.atomic_files import write_text
-from frgroups.internals.formatting import format_utc, pluralize
+from frgroups.internals.formatting import format_utc, pluralize, shell_argument
 from frgroups.internals.json_values import to_jsonable
 from frgroups.internals.spreadsheet_export import to_safe_csv, write_table_workbook
 from frgroups.snapshot.snapshot import Snapshot
@@ -203,7 +203,7 @@ def health_findings(snapshot: Snapshot, register: Path | None, **options: Any) -
     """
     table = health_report_in_cli(snapshot, register=read_optional_register(register), **options)
     if register is not None:
-        option = shell_command("--register", register)
+        option = shell_argument("--register", register)
         actions = [action.replace("--register FILE", option) for action in table["suggested_action"]]
         table = table.assign(suggested_action=pd.Series(actions, dtype="str"))
     return table

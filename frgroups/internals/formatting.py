@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
@@ -232,6 +233,18 @@ def format_distinct_times(*timestamps: datetime) -> list[str]:
 def total_hours(duration: timedelta) -> float:
     """Convert a duration to a number of hours."""
     return duration / timedelta(hours=1)
+
+
+def shell_argument(*words: object) -> str:
+    """
+    Return one or more words for a shell command line. Words with special characters, such as spaces, are quoted.
+
+    Examples
+    --------
+    >>> shell_argument("my plan.json"), shell_argument("frgroups", "show", "p.json")
+    ("'my plan.json'", 'frgroups show p.json')
+    """
+    return shlex.join(map(str, words))
 
 
 def escape_lines(lines: Iterable[object]) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,11 +17,13 @@ from frgroups.internals.locks import load_lock, locked_tenants, tenant_lock
 from frgroups.internals.paths import parse_tenant_folder, tenant_folder
 from frgroups.internals.structured_logging import log_event
 from frgroups.plan.plan_file import read_plan
-from frgroups.privacy.file_scanners import FileMatch
+from frgroups.privacy.file_scanners import DIGEST_LENGTH, FileMatch
 from frgroups.privacy.rewriters import REWRITERS
 from frgroups.privacy.search import SearchScope, known_ids, search_customer, search_files
 from frgroups.privacy.text_search import Subject
-from frgroups.review.rejections import rejections_in_force
+from frgroups.review.approval_files import found_rejections
+from frgroups.review.decision_record import add_rejections
+from frgroups.review.plan_folders import decision_folders
 from frgroups.snapshot.schema import coerce_schema
 from frgroups.store.folders import remove_folder
 
@@ -125,8 +127,8 @@ def erase_customer(
             subject = replace(subject, ids=known_ids(subject, scope))
             rows = [_Row.planned(match) for match in search_customer(subject, scope)]
         else:
-            subject, matches = _lock_and_search(subject, scope, locks)
-            rows = list(_erase(matches, subject, scope))
+            subject, matches, failures = _lock_and_search(subject, scope, locks)
+            rows = list(_erase(matches, subject, scope, failures))
     table = coerce_schema(pd.DataFrame([row.values() for row in rows], columns=list(_COLUMNS)), _COLUMNS)
     if not dry_run:
         _log_result(customer_uid, table)
@@ -208,11 +210,14 @@ def _has_digest_only(match: FileMatch) -> bool:
     return not match.n and bool(match.plan_digests)
 
 
-def _lock_and_search(subject: Subject, scope: SearchScope, locks: ExitStack) -> tuple[Subject, list[FileMatch]]:
+def _lock_and_search(
+    subject: Subject, scope: SearchScope, locks: ExitStack
+) -> tuple[Subject, list[FileMatch], dict[str, str]]:
     """
     Lock the tenants and search for the customer.
 
-    Return the customer with all known ids, and the files that contain the customer. Every tenant that has ever been
+    Return the customer with all known ids, the files that contain the customer, and the result of
+    `_record_rejections`. Every tenant that has ever been
     locked is locked, because a running apply or load could still store the customer. If the search finds further
     tenants, all locks are released and acquired again in a fixed order. As a result, two erasures cannot block each
     other.
@@ -224,25 +229,34 @@ def _lock_and_search(subject: Subject, scope: SearchScope, locks: ExitStack) -> 
             _lock(tenant_uid, base_url, scope, locks)
         known = replace(subject, ids=known_ids(subject, scope))
         matches = search_customer(known, scope)
-        if _record_rejections(matches):
+        failures: dict[str, str] = {}
+        if any(match.kind == "plan" and match.changes[0] for match in matches):
+            failures = _record_rejections(matches, known)
             matches = search_customer(known, scope)
         others = {_lock_name(match) for match in matches if match.base_url} - tenants
         if not others:
-            return known, matches
+            return known, matches, failures
         tenants |= others
 
 
-def _record_rejections(matches: Iterable[FileMatch]) -> bool:
+def _record_rejections(matches: Iterable[FileMatch], subject: Subject) -> dict[str, str]:
     """
     Record the rejections of the plans that the erasure removes, because the rejection files are removed with them.
 
-    Return True if there is a plan that the erasure removes.
+    Return the reason for each failure, by the first digits of the plan's digest and of the hash of its changes. The
+    files with these digits must not be removed, because a rejection would be lost.
     """
-    plans = [match.path for match in matches if match.kind == "plan" and match.changes[0]]
-    for path in plans:
-        with suppress(FrgroupsError):
-            rejections_in_force(read_plan(path))
-    return bool(plans)
+    failures: dict[str, str] = {}
+    for match in matches:
+        if match.kind != "plan" or not match.changes[0]:
+            continue
+        try:
+            plan = read_plan(match.path)
+            add_rejections(plan, found_rejections(plan, decision_folders(plan)))
+        except FrgroupsError as error:
+            reason = f"The rejections of the plan could not be recorded. {subject.redact(error.message)}"
+            failures |= {key[:DIGEST_LENGTH]: reason for key in (match.digest, match.changes[0])}
+    return failures
 
 
 def _lock_name(match: FileMatch) -> tuple[str, str]:
@@ -261,10 +275,22 @@ def _lock(tenant_uid: str, base_url: str, scope: SearchScope, locks: ExitStack) 
         raise LockedError(f"{error.message} No customer was erased.") from error
 
 
-def _erase(matches: Sequence[FileMatch], subject: Subject, scope: SearchScope) -> Iterator[_Row]:
-    """Erase the customer from all files that were found, and search for the customer again."""
+def _erase(
+    matches: Sequence[FileMatch], subject: Subject, scope: SearchScope, failures: Mapping[str, str]
+) -> Iterator[_Row]:
+    """
+    Erase the customer from all files that were found, and search for the customer again.
+
+    The plans and approval files in `failures` are not removed.
+    """
     moved: dict[Path, Path] = {}
-    rows = [_process(match, subject, moved) for match in matches]
+    rows = []
+    for match in matches:
+        failure = _failure_of(match, failures)
+        if failure:
+            rows.append(_Row(match, FAILED, failure, match.path))
+        else:
+            rows.append(_process(match, subject, moved))
     rows = [replace(row, path=moved.get(row.path, row.path)) for row in rows]
     yield from rows
     processed = {row.path for row in rows}
@@ -276,6 +302,14 @@ def _erase(matches: Sequence[FileMatch], subject: Subject, scope: SearchScope) -
             note = "This file still contains the customer. Run the erasure again."
             row = replace(row, action=FAILED, note=note)
         yield row
+
+
+def _failure_of(match: FileMatch, failures: Mapping[str, str]) -> str:
+    """Return the reason why the plan or approval file must not be removed, or ""."""
+    if match.kind not in ("plan", "approval"):
+        return ""
+    keys = [match.digest[:DIGEST_LENGTH], *sorted(match.plan_digests)]
+    return next((failures[key] for key in keys if key in failures), "")
 
 
 def _process(match: FileMatch, subject: Subject, moved: dict[Path, Path]) -> _Row:

@@ -6,7 +6,6 @@ An approval file contains the approval or the rejection of a plan. It does not a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from frgroups.internals.checksummed_json import canonical_json, write_checksumme
 from frgroups.internals.formatting import format_distinct_times, format_utc
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_text, check_type
+from frgroups.plan.digest_argument import MIN_APPROVAL_PREFIX, is_digest, short_digest_message
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
 from frgroups.review.approval_files import check_texts, is_rejection, read_content, rejection_in, timestamp
@@ -31,10 +31,8 @@ CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum accepted difference between t
 MAX_REASON_LENGTH = (
     10_000  # Maximum length of a reason with JSON escapes. All approval files stay smaller than MAX_FILE_SIZE.
 )
-MIN_DIGEST_LENGTH = 12
 ApprovalSource = str | Path | Policy
 _NONE: Mapping[str, str] = MappingProxyType({})
-_DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
 # Contents of the approval files that this process has written, as canonical JSON.
 _OWN_APPROVALS: set[str] = set()
 
@@ -216,7 +214,7 @@ def check_approval(plan: Plan, approval: ApprovalSource, *, earlier_approval: Ma
         return _approval_by_digest(plan, str(approval).strip().lower())
     if not isinstance(approval, str | Path) or not str(approval).strip():
         raise NotApprovedError(f"`approval` must be a digest, an approval file, or a policy, got {approval!r}.")
-    return _approval_by_file(plan, approval, earlier_approval)
+    return check_approval_file(plan, Path(approval), earlier_approval=earlier_approval)
 
 
 def check_decisions(plan: Plan, approval: ApprovalSource) -> None:
@@ -229,7 +227,7 @@ def check_decisions(plan: Plan, approval: ApprovalSource) -> None:
 
 
 def _is_digest(approval: object) -> bool:
-    return isinstance(approval, str) and _DIGEST.fullmatch(approval.strip()) is not None
+    return isinstance(approval, str) and is_digest(approval.strip())
 
 
 def _approval_by_policy(plan: Plan, policy: Policy) -> Approval:
@@ -244,10 +242,8 @@ def _approval_by_policy(plan: Plan, policy: Policy) -> Approval:
 
 
 def _approval_by_digest(plan: Plan, digest: str) -> Approval:
-    if len(digest) < MIN_DIGEST_LENGTH:
-        raise NotApprovedError(
-            f"The digest {digest!r} is too short. Pass at least the first {MIN_DIGEST_LENGTH} of its 64 hex digits."
-        )
+    if len(digest) < MIN_APPROVAL_PREFIX:
+        raise NotApprovedError(short_digest_message(digest, MIN_APPROVAL_PREFIX))
     if not plan.digest.startswith(digest):
         raise NotApprovedError(
             f"The digest {digest[:12]} belongs to another plan. The digest of this plan is {plan.digest[:12]}. "
@@ -256,8 +252,13 @@ def _approval_by_digest(plan: Plan, digest: str) -> Approval:
     return Approval("digest" if plan.path else "self", plan.digest)
 
 
-def _approval_by_file(plan: Plan, path: str | Path, earlier_approval: Mapping[str, str]) -> Approval:
-    content = read_content(Path(path))
+def check_approval_file(plan: Plan, path: Path, *, earlier_approval: Mapping[str, str] = _NONE) -> Approval:
+    """
+    Return the approval in a file if it approves a plan file and has not expired, otherwise raise NotApprovedError.
+
+    The function does not search for rejections in other files. The caller must check them before.
+    """
+    content = read_content(path)
     check_texts(content, path)
     until, at = timestamp(content["until"], path), timestamp(content["at"], path)
     if content["digest"] != plan.digest:

@@ -15,17 +15,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from frgroups.errors import CorruptFileError, FrgroupsError, InputError, NotApprovedError
+from frgroups.errors import CorruptFileError, FrgroupsError, NotApprovedError
 from frgroups.internals.checksummed_json import kind_of, read_checksummed
 from frgroups.internals.formatting import format_list
 from frgroups.plan.plan import Plan
 from frgroups.review.decision_record import Rejection, changes_key
+from frgroups.review.plan_folders import unreadable_folder
 
 MAX_FILE_SIZE = 65_536  # In bytes. The search for approval files skips larger files.
 MAX_PATH_LENGTH = 300  # Maximum number of characters of a path in an error message.
 _START = re.compile(rb'\s*\{\s*"checksum"')
-_REJECTED = re.compile(rb'"decision":\s*"rejected"')
+_APPROVED = re.compile(rb'"decision":\s*"approved"')
 _PLAN_FIELDS = re.compile(rb'"(?:changes|digest)":\s*"([0-9a-f]{64})"')
+# The keys of the content are sorted. The first key of an approval file is "at", which might be cut off.
+_OTHER_CONTENT = re.compile(rb'"content":\s*\{\s*"(?!at"|a?t?\Z)')
 _FIELDS = {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
 
 
@@ -127,10 +130,7 @@ def list_folder(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
-        raise InputError(
-            f"Cannot read {folder}: {error.strerror}. The folder might contain a rejection. Give the account that "
-            "applies plans permission to read it."
-        ) from error
+        raise unreadable_folder(folder, error) from error
 
 
 def decision_files(folder: Path) -> list[tuple[Path, bytes]]:
@@ -139,36 +139,42 @@ def decision_files(folder: Path) -> list[tuple[Path, bytes]]:
 
     Large files are left out. An unreadable file is returned without content.
     """
-    found = []
+    files = []
     for path in list_folder(folder):
         data = b""
         with suppress(OSError):
             if not path.is_file() or path.stat().st_size > MAX_FILE_SIZE:
                 continue
             data = path.read_bytes()
-        if not data or ".approval" in path.name or b'"decision"' in data or kind_of(data) == "approval":
-            found.append((path.resolve(), data))
-    return found
+        kind = kind_of(data)
+        is_incomplete = not kind and _START.match(data) is not None
+        if not data or ".approval" in path.name or b'"decision"' in data or kind == "approval" or is_incomplete:
+            files.append((path.resolve(), data))
+    return files
 
 
 def _files_in(folders: Iterable[Path], scan: Scan | None = None) -> Iterator[tuple[Path, bytes]]:
     """Yield the path and content of each file in some folders that might be an approval file."""
     scan = scan or decision_files
-    yield from dict(found for folder in folders for found in scan(folder)).items()
+    yield from dict(file for folder in folders for file in scan(folder)).items()
 
 
 def _might_be_rejection(path: Path, data: bytes, plan: Plan, key: str) -> bool:
     """
     Return True if an unreadable file contains or might contain a rejection of the plan.
 
-    If the damaged file names no plan, it might belong to any plan.
+    An approval file that names the plan might be a rejection unless its decision is still readable as "approved". If
+    the damaged file names no plan, it might belong to any plan.
     """
-    is_named = ".rejected.approval" in path.name
-    is_rejected = is_named or _REJECTED.search(data) is not None
+    is_named = ".approval" in path.name
+    if _APPROVED.search(data) and ".rejected.approval" not in path.name:
+        return False
+    has_decision = b'"decision"' in data
+    has_other_content = _OTHER_CONTENT.search(data) is not None and not has_decision and kind_of(data) != "approval"
     plans = {plan_id.decode() for plan_id in _PLAN_FIELDS.findall(data)}
     if plans:
-        return is_rejected and not plans.isdisjoint((plan.digest, key))
-    return is_named or (is_rejected and _START.match(data) is not None)
+        return not plans.isdisjoint((plan.digest, key)) and (is_named or not has_other_content)
+    return is_named or (_START.match(data) is not None and not has_other_content)
 
 
 def _readable_content(path: Path) -> dict[str, Any] | None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from frgroups.errors import FrgroupsError, NotApprovedError
 from frgroups.internals.formatting import pluralize
 from frgroups.plan.plan import Plan
-from frgroups.review.approval import Approval, check_approval
-from frgroups.review.approval_files import approvals_of_digest
-from frgroups.review.plan_folders import approval_folders
+from frgroups.review.approval import Approval, check_approval_file
+from frgroups.review.approval_files import Scan, approvals_of_digest
+from frgroups.review.plan_folders import approval_folders, is_in_queue
 from frgroups.review.rejections import check_not_rejected, plan_argument
 
 _NO_APPROVAL: Mapping[str, str] = {}
@@ -21,7 +21,7 @@ _NO_APPROVAL: Mapping[str, str] = {}
 @dataclass(frozen=True, slots=True)
 class UsableApproval:
     """
-    The only valid approval of a plan file.
+    A valid approval of a plan file.
 
     Attributes
     ----------
@@ -30,7 +30,8 @@ class UsableApproval:
     approval
         The approval in the file.
     owner_checked
-        Whether the owner of the file was compared with the current user, which Windows does not support.
+        Whether the owner of the file was compared with the current user. Windows does not support this check, and it
+        does not apply to the queue.
     """
 
     path: Path
@@ -38,13 +39,56 @@ class UsableApproval:
     owner_checked: bool
 
 
+def usable_approvals(
+    plan: Plan,
+    folders: Iterable[Path],
+    *,
+    scan: Scan | None = None,
+    earlier_approval: Mapping[str, str] = _NO_APPROVAL,
+) -> tuple[list[UsableApproval], list[str]]:
+    """
+    Return the usable approvals of a plan file, and the reason why each other approval file was not used.
+
+    An approval is usable if it approves this plan file, has not expired, and belongs to the current user. The owner
+    is not compared for an approval in the queue folder of a plan in the queue, because reviewers save approval files
+    in this folder with their own accounts. The caller must check rejections before.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    folders
+        Folders to search.
+    scan
+        Argument of `found_rejections`.
+    earlier_approval
+        Approval of the run that is resumed, which is accepted even if it has expired. By default, no run is resumed.
+    """
+    usable: list[UsableApproval] = []
+    reasons: list[str] = []
+    is_queued = plan.path is not None and is_in_queue(plan.path)
+    for path in approvals_of_digest(plan, folders, scan):
+        try:
+            approval = check_approval_file(plan, path, earlier_approval=earlier_approval)
+            owner_checked = False
+            if not (is_queued and is_in_queue(path)):
+                owner_checked = _check_owner(path)
+        except FrgroupsError as error:
+            reasons.append(f"{path}: {error.message.replace(str(path), 'The file', 1)}")
+        except OSError as error:
+            reasons.append(f"{path}: {error.strerror}.")
+        else:
+            usable.append(UsableApproval(path, approval, owner_checked))
+    return usable, reasons
+
+
 def find_approval(plan: Plan, *, earlier_approval: Mapping[str, str] = _NO_APPROVAL) -> UsableApproval:
     """
     Return the approval of a plan file from the folder of the plan and from the data folder.
 
-    An approval is used only if exactly one file approves this plan file, has not expired, and belongs to the user who
-    runs the process, and if no rejection is in force. Otherwise, the function raises NotApprovedError, which lists
-    the files that were found and the reason why each of them was not used.
+    The approval is used only if exactly one file contains a usable approval, and if no rejection is in force.
+    Otherwise, the function raises NotApprovedError, which lists the files that were found and the reason why each of
+    them was not used.
 
     Parameters
     ----------
@@ -54,20 +98,11 @@ def find_approval(plan: Plan, *, earlier_approval: Mapping[str, str] = _NO_APPRO
         Approval of the run that is resumed, which is accepted even if it has expired. By default, no run is resumed.
     """
     check_not_rejected(plan)
-    usable: list[UsableApproval] = []
-    reasons: list[str] = []
-    for path in approvals_of_digest(plan, approval_folders(plan)):
-        try:
-            approval = check_approval(plan, path, earlier_approval=earlier_approval)
-            owner_checked = _check_owner(path)
-        except FrgroupsError as error:
-            reasons.append(error.message if str(path) in error.message else f"{path}: {error.message}")
-            continue
-        usable.append(UsableApproval(path, approval, owner_checked))
+    usable, reasons = usable_approvals(plan, approval_folders(plan), earlier_approval=earlier_approval)
     if len(usable) == 1:
         return usable[0]
     if usable:
-        reasons = [f"{found.path}: approved by {found.approval.by}." for found in usable] + reasons
+        reasons = [f"{choice.path}: approved by {choice.approval.by}." for choice in usable] + reasons
         problem = f"Plan {plan.digest[:12]} has {pluralize(len(usable), 'valid approval')}, so none was selected."
     else:
         problem = f"No valid approval of plan {plan.digest[:12]} was found next to the plan or in the data folder."

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from frgroups.internals.paths import data_subdir, home, tenant_folder
+from frgroups.errors import InputError
+from frgroups.internals.paths import data_subdir, home, parse_tenant_folder, tenant_folder
 from frgroups.plan.plan import Plan
 
 QueueState = Literal["pending", "approved", "done", "stopped"]
 QUEUE_STATES: tuple[QueueState, ...] = ("pending", "approved", "done", "stopped")
 WAITING_STATES: tuple[QueueState, ...] = ("pending", "approved")
+# A path does not exist, or a part of it is a file, or the file system does not allow its name.
+_MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
 
 
 def queue_folder(tenant_uid: str, base_url: str | None, state: QueueState) -> Path:
@@ -23,6 +27,23 @@ def queue_folder(tenant_uid: str, base_url: str | None, state: QueueState) -> Pa
 def plans_folder(tenant_uid: str, base_url: str | None) -> Path:
     """Return the folder of a tenant's plans that are not in the queue."""
     return data_subdir("plans") / tenant_folder(tenant_uid, base_url)
+
+
+def is_folder_of(name: str, tenant_uid: str | None, base_url: str | None) -> bool:
+    """
+    Return True if a folder or file with this name in the data folder might belong to a tenant.
+
+    None selects all tenants or all hosts. A name that contains no tenant might belong to any tenant.
+    """
+    tenant, host = parse_tenant_folder(name)
+    is_other_tenant = tenant_uid is not None and tenant != tenant_uid
+    is_other_host = base_url is not None and host != parse_tenant_folder(tenant_folder("-", base_url))[1]
+    return not tenant or not (is_other_tenant or is_other_host)
+
+
+def is_in_queue(path: Path) -> bool:
+    """Return True if a file is in the queue folder, which can be a symbolic link."""
+    return path.resolve().is_relative_to(data_subdir("queue").resolve())
 
 
 def decision_folders(plan: Plan, extra: Iterable[Path] = ()) -> list[Path]:
@@ -47,10 +68,27 @@ def _own_folders(plan: Plan) -> list[Path]:
 
 
 def _existing(folders: Iterable[Path]) -> list[Path]:
-    """Return each existing folder once."""
+    """
+    Return each existing folder once.
+
+    A folder that cannot be examined is an error, because it might contain a rejection.
+    """
     existing = []
     for folder in folders:
-        with suppress(OSError):  # The name of a folder can be too long.
-            if folder.is_dir():
+        try:
+            if stat.S_ISDIR(folder.stat().st_mode):
                 existing.append(folder.resolve())
+        except ValueError:  # The name contains a null character.
+            continue
+        except OSError as error:
+            if error.errno not in _MISSING:
+                raise unreadable_folder(folder, error) from error
     return list(dict.fromkeys(existing))
+
+
+def unreadable_folder(folder: Path, error: OSError) -> InputError:
+    """Return the error for a folder that cannot be read and that might contain a rejection."""
+    return InputError(
+        f"Cannot read {folder}: {error.strerror}. The folder might contain a rejection. Give the account that "
+        "applies plans permission to read it."
+    )

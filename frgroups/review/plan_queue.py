@@ -20,8 +20,16 @@ from frgroups.internals.paths import data_subdir
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.review.approval_files import FoundApproval, found_approvals, list_folder, rejection_files
+from frgroups.review.approval_search import usable_approvals
 from frgroups.review.decision_record import Rejection, changes_key, read_record
-from frgroups.review.plan_folders import QUEUE_STATES, WAITING_STATES, QueueState, queue_folder
+from frgroups.review.plan_folders import (
+    QUEUE_STATES,
+    WAITING_STATES,
+    QueueState,
+    is_folder_of,
+    is_in_queue,
+    queue_folder,
+)
 from frgroups.review.rejections import rejections_in_force
 
 # Suffixes of the files that are moved together. The plan file is moved after its approval file and review page.
@@ -41,7 +49,8 @@ class QueuedPlan:
     plan
         The plan, or None if the file cannot be read.
     approval
-        The approval with the latest expiry, or None if there is no approval.
+        The usable approval with the latest expiry. If there is none, the expired approval with the latest expiry, or
+        None if there is no approval.
     rejection
         The newest rejection of the plan's changes, or None. A rejection overrides all approvals.
     """
@@ -151,7 +160,8 @@ def _check_name_is_free(path: Path, state: QueueState) -> None:
 
 def _waiting_folders(path: Path) -> list[Path]:
     """Return the folders `pending` and `approved` of a plan's queue."""
-    return [folder for state in WAITING_STATES if (folder := path.parent.parent / state).is_dir()]
+    folders = [path.parent.parent / state for state in WAITING_STATES]
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def queued_plans(tenant_uid: str, base_url: str | None) -> Iterator[QueuedPlan]:
@@ -159,7 +169,7 @@ def queued_plans(tenant_uid: str, base_url: str | None) -> Iterator[QueuedPlan]:
     Yield the pending and approved plans with their decisions, oldest plan first.
 
     Approval files are read from the folders `pending` and `approved`. A rejection overrides all approvals. If a plan
-    has several approvals, the approval with the latest expiry is used.
+    has several usable approvals, the approval with the latest expiry is used.
     """
     waiting = [queue_folder(tenant_uid, base_url, state) for state in WAITING_STATES]
     for path in sorted(queued_files(waiting), key=_planning_time):
@@ -171,9 +181,17 @@ def queued_files(folders: Iterable[Path]) -> list[Path]:
     return [path for folder in folders for path in list_folder(folder) if _is_plan(path)]
 
 
-def plan_files() -> list[Path]:
-    """Return the paths of all plan files in the data folder, for all tenants. Plans in the queue come first."""
-    folders = [*sorted(data_subdir("queue").glob("*/*/")), *sorted(data_subdir("plans").glob("*/"))]
+def plan_files(tenant_uid: str | None = None, base_url: str | None = None) -> list[Path]:
+    """
+    Return the paths of the plan files in the data folder. Plans in the queue come first.
+
+    None selects all tenants or all hosts. The folders of other tenants are not read.
+    """
+    queues = sorted(data_subdir("queue").glob("*/*/"))
+    folders = [folder for folder in queues if is_folder_of(folder.parent.name, tenant_uid, base_url)]
+    for folder in sorted(data_subdir("plans").glob("*/")):
+        if is_folder_of(folder.name, tenant_uid, base_url):
+            folders.append(folder)
     return queued_files(folders)
 
 
@@ -203,7 +221,10 @@ def _read_queued_plan(path: Path, waiting: Sequence[Path]) -> QueuedPlan:
     except FrgroupsError:
         return QueuedPlan(path)  # `apply_plan` reports the error.
     approvals = found_approvals(plan, waiting)
-    approval = max(approvals, key=lambda found: found.until, default=None)
+    usable = {choice.path for choice in usable_approvals(plan, waiting)[0]}
+    # If no approval is usable, `apply_plan` reports the reason, or resumes the run that had an expired approval.
+    candidates = [approval for approval in approvals if approval.path in usable] or approvals
+    approval = max(candidates, key=lambda candidate: candidate.until, default=None)
     rejections: list[Rejection] = []
     with suppress(FrgroupsError):  # `apply_plan` searches the rejections again and reports the error.
         rejections = rejections_in_force(plan)
@@ -211,13 +232,8 @@ def _read_queued_plan(path: Path, waiting: Sequence[Path]) -> QueuedPlan:
 
 
 def _is_waiting(path: Path) -> bool:
-    return _is_in_queue(path) and path.parent.name in WAITING_STATES
+    return is_in_queue(path) and path.parent.name in WAITING_STATES
 
 
 def _is_stopped(path: Path) -> bool:
-    return _is_in_queue(path) and path.parent.name == "stopped"
-
-
-def _is_in_queue(path: Path) -> bool:
-    queues = data_subdir("queue").resolve()  # The queue folder can be a symbolic link.
-    return path.resolve().is_relative_to(queues)
+    return is_in_queue(path) and path.parent.name == "stopped"

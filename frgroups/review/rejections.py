@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from frgroups.errors import InputError, LockedError, NotApprovedError
+from frgroups.internals.formatting import shell_argument
 from frgroups.internals.validation import check_text, check_type
 from frgroups.plan.plan import Plan
 from frgroups.review.approval_files import Scan, found_rejections
@@ -36,7 +36,7 @@ def check_reviewer(by: str) -> str:
 
 def plan_argument(plan: Plan) -> str:
     """Return the argument that names a plan on the command line: its path for the shell, or a part of its digest."""
-    return plan.digest[:12] if plan.path is None else shlex.quote(str(plan.path))
+    return plan.digest[:12] if plan.path is None else shell_argument(plan.path)
 
 
 def rejections_in_force(plan: Plan, extra: Iterable[Path] = (), scan: Scan | None = None) -> list[Rejection]:
@@ -47,11 +47,11 @@ def rejections_in_force(plan: Plan, extra: Iterable[Path] = (), scan: Scan | Non
     in the data folder, and in the folders `extra`. A rejection file that is not in the record is added to it, so that
     it counts even if the file is moved or deleted later. `scan` is the argument of `found_rejections`.
     """
-    found = found_rejections(plan, decision_folders(plan, extra), scan)
+    in_files = found_rejections(plan, decision_folders(plan, extra), scan)
     record = read_record(plan)
     key = changes_key(plan)
     known = record.known_ids(key)
-    new = [rejection for rejection in found if rejection.id not in known]
+    new = [rejection for rejection in in_files if rejection.id not in known]
     if new:
         # If the data folder cannot be written, the rejection file still counts where it is.
         with suppress(InputError, LockedError):

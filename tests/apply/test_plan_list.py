@@ -3,13 +3,23 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 import frgroups as fg
-from frgroups.apply.plan_list import STATES, plan_entries
+from frgroups.apply.plan_list import (
+    PlanEntry,
+    conflicting_plans,
+    plan_entries,
+    plan_entry,
+    stored_plan_files,
+    with_next_command,
+)
+from frgroups.apply.plan_states import STATES
 from frgroups.cli.main import main
-from frgroups.errors import InputError
+from frgroups.errors import CorruptFileError, InputError
+from frgroups.internals.paths import tenant_folder
 from frgroups.review.decision_record import add_superseded
 from frgroups.review.plan_folders import plans_folder, queue_folder
 
@@ -168,6 +178,102 @@ def test_other_tenant(tenant):
     assert fg.list_plans(base_url="https://api.example").empty
     with pytest.raises(InputError, match="`state`"):
         fg.list_plans(state="open")
+
+
+@pytest.mark.parametrize("damaged", ["runs", "decisions"])
+def test_damaged_file_of_another_tenant(tenant, tmp_path, capsys, caplog, damaged):
+    "A damaged registry or record of one tenant changes no command for another tenant, and is reported in the list."
+    plan = saved(tenant)
+    other = replace(plan, tenant_uid="t-2")
+    other.save(plans_folder("t-2", plan.base_url) / "p.plan.json")
+    suffix = ".jsonl" if damaged == "runs" else ".json"
+    file = fg.home() / damaged / f"{tenant_folder('t-2', plan.base_url)}{suffix}"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("{}\n")
+    tenant.put_group("new", "New")
+    assert main(["load"]) == 0
+    capsys.readouterr()
+
+    assert main(["plan", "--group", "new", "--members", "All", "--out", str(tmp_path / "p.json")]) == 0
+    assert main(["approve", str(tmp_path / "p.json"), "--by", "Kari"]) == 0
+    assert file.name not in capsys.readouterr().err
+    # The search for a digest and for the newest plan covers all tenants.
+    assert main(["review", plan.digest[:8]]) == 0
+    assert main(["show", "last"]) == 0
+    assert list(fg.list_plans(tenant_uid=plan.tenant_uid)["digest"]) == [plan.digest]
+    caplog.clear()
+    assert list(fg.list_plans()["digest"]) == [plan.digest] and file.name in caplog.text
+    with pytest.raises(CorruptFileError, match=file.name):
+        fg.list_plans(tenant_uid="t-2")
+
+
+def test_damaged_registry_of_the_tenant(tenant, tmp_path, capsys):
+    "If the registry of the plan's tenant is damaged, `plan` and `approve` write their files and print a warning."
+    plan = saved(tenant)
+    file = fg.home() / "runs" / f"{tenant_folder(plan.tenant_uid, plan.base_url)}.jsonl"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("{}\n")
+    tenant.put_group("new", "New")
+    assert main(["load"]) == 0
+    path = tmp_path / "p.json"
+
+    for words in (
+        ["plan", "--group", "new", "--members", "All", "--out", str(path)],
+        ["approve", str(path), "--by", "Kari"],
+        ["review", str(path)],
+    ):
+        for options in ([], ["--json"]):
+            capsys.readouterr()
+            assert main([*words, *options]) == 0
+            out, err = capsys.readouterr()
+            assert file.name in err and "Warning" in err
+            assert not options or json.loads(out).get("state") is None
+    assert path.with_suffix(".approval.json").exists()
+
+
+def test_other_plans_are_not_read(tenant):
+    "The conflicts of a plan are searched only in the folders of its tenant and in folders without a tenant."
+    plan = saved(tenant)
+    conflicting = saved(tenant, n=3, folder=fg.home() / "plans" / "ours")
+    other = replace(plan, tenant_uid="t-2").save(plans_folder("t-2", plan.base_url) / "p.plan.json")
+    host = replace(plan, base_url="https://api.example/v2")
+    host.save(plans_folder(plan.tenant_uid, host.base_url) / "p.plan.json")
+
+    files = stored_plan_files(plan.tenant_uid, plan.base_url)
+
+    assert files == sorted([plan.path, conflicting.path]) and other in stored_plan_files()
+    assert len(stored_plan_files(plan.tenant_uid)) == 3
+    assert [entry.plan.digest for entry in conflicting_plans(plan)] == [conflicting.digest]
+
+
+@pytest.mark.parametrize("form", ["relative", "symbolic link", "linked data folder"])
+def test_stopped_plan_under_another_path(tenant, tmp_path, monkeypatch, form):
+    "A plan in the folder stopped is blocked, even if its path is relative or contains a symbolic link."
+    plan = stopped_in_queue(tenant)
+    path = plan.path
+    if form == "relative":
+        monkeypatch.chdir(path.parent)
+        path = Path(path.name)
+    elif form == "symbolic link":
+        (tmp_path / "link").symlink_to(path.parent)
+        path = tmp_path / "link" / path.name
+    else:
+        fg.home().joinpath("queue").rename(tmp_path / "queue")
+        fg.home().joinpath("queue").symlink_to(tmp_path / "queue")
+
+    assert plan_entry(fg.read_plan(path), path=path).state == "blocked"
+
+
+@pytest.mark.parametrize("is_unique", [True, False])
+@pytest.mark.parametrize("state", STATES)
+def test_command_without_file(state, is_unique):
+    "If the path of the file that the next command needs is not known, there is no next command."
+    plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": ["c-7"]})
+    receipt = None if state == "applied" else fg.home() / "journals" / "t" / "a.receipt.json"
+
+    entry = with_next_command(PlanEntry(plan, state, receipt=receipt), is_unique=is_unique)
+
+    assert entry.next_command == ""
 
 
 def test_conflicts(tenant, capsys):

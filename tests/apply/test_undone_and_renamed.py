@@ -82,14 +82,15 @@ def test_canceled_undo(client, world):
     assert apply(client, plan).repeated
 
 
-@pytest.mark.parametrize("option", ["--approve", "--finalize"])
+@pytest.mark.parametrize("option", ["--approval", "--finalize"])
 def test_exit_code_of_undone_plan(client, world, capsys, option):
     "`frgroups apply` exits with code 3 for a plan that was undone, and states that it was already undone."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     path = plan.save(fg.home() / "plans" / "vip.plan.json")
+    approval = fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Kari")
     undone(client, plan)
 
-    code = main(["apply", str(path), option, *([plan.digest] if option == "--approve" else [])])
+    code = main(["apply", str(path), option, *([str(approval)] if option == "--approval" else [])])
 
     captured = capsys.readouterr()
     assert code == 3 and "already undone" in captured.err and "done" not in captured.out
@@ -106,7 +107,7 @@ def test_undone_plan_in_queue(client, world, capsys, with_approval):
     undone(client, plan)
     world.clear_requests()
 
-    code = main(["apply", "--approved", "--json"])
+    code = main(["apply", "--queue", "--json"])
 
     [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (code, line["exit_code"], line["outcome"]) == (3, 3, "stopped")

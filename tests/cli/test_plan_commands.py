@@ -1,13 +1,19 @@
 """Tests for the arguments and the JSON output of the commands that show, decide, and apply plans."""
 
 import json
+import shlex
 import shutil
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import click
+import numpy as np
+import pandas as pd
 import pytest
 
 import frgroups as fg
 from frgroups.cli.main import main, root_group
+from frgroups.cli.output import print_json_line
 from frgroups.review.plan_folders import queue_folder
 from tests.approvals import approved
 
@@ -105,6 +111,102 @@ def test_receipt_of_plan_elsewhere(tenant, capsys):
 
     assert (values["kind"], values["outcome"], values["digest"]) == ("receipt", "done", digest)
     assert main(["undo", "0" * 8]) == 1
+
+
+def next_of(values):
+    """Return the words of the next command in a JSON object."""
+    return shlex.split(values["next_command"])[1:]
+
+
+def test_next_command(tenant, tmp_path, capsys):
+    "The next command in the JSON output of each command can be run, even if another plan has the same digest."
+    first = json_of(capsys, "plan", "--group", "new", "--create", "New", "--members", "VIP")
+    assert next_of(first) == ["approve", first["path"], "--by", "NAME"]
+    rejected = json_of(capsys, *next_of(first), "--reject", "no")
+    assert next_of(rejected)[0] == "withdraw"
+    withdrawn = json_of(capsys, *next_of(rejected))
+    assert next_of(withdrawn) == next_of(first)
+    approved_plan = json_of(capsys, *next_of(withdrawn))
+    assert approved_plan == approved_plan | {"state": "approved", "reviewer": "NAME"}
+    assert next_of(json_of(capsys, "show", first["digest"])) == next_of(approved_plan) == ["apply", first["path"]]
+    assert next_of(json_of(capsys, "plans")["rows"][0]) == ["apply", first["digest"][:12]]
+    shutil.copy(first["path"], fg.home() / "plans" / "copy.plan.json")
+    applied = json_of(capsys, *next_of(approved_plan))
+    assert (applied["outcome"], applied["path"]) == ("done", first["path"])
+    undo = json_of(capsys, *next_of(json_of(capsys, "show", first["path"])), "--out", "my undo.json")
+    assert next_of(undo) == ["approve", str(tmp_path / "my undo.json"), "--by", "NAME"]
+    (tmp_path / "elsewhere").mkdir()
+    decided = json_of(capsys, *next_of(undo), "--out", "elsewhere/ok.json")
+    assert decided["approval_path"] == str(tmp_path / "elsewhere" / "ok.json")
+    assert json_of(capsys, *next_of(decided))["outcome"] == "done"
+
+
+def test_state_of_expired_plan(tenant, capsys):
+    "If an expired plan is approved, its state is still that it expired, and there is no next command."
+    planned("--out", "p.json")
+    old = replace(fg.read_plan("p.json"), planned_at=datetime.now(UTC) - timedelta(days=30))
+    old.save("p.json")
+
+    values = json_of(capsys, "approve", "p.json", "--by", "Kari")
+
+    assert (values["state"], values["next_command"]) == ("plan expired", "")
+    assert (values["decision"], values["by"]) == ("approved", "Kari")
+
+
+def test_failed_apply(tenant, capsys):
+    "If a plan is not applied, the JSON object contains its digest, its file name, and its path."
+    planned()
+    plan = newest_plan()
+
+    values = json_of(capsys, "apply", plan.digest[:8], code=8)
+
+    assert (values["plan"], values["path"], values["digest"]) == (plan.path.name, str(plan.path), plan.digest)
+    unknown = json_of(capsys, "apply", "0" * 8, code=1)
+    assert (unknown["plan"], unknown["digest"]) == ("0" * 8, "")
+
+
+def test_receipt_values(tenant, capsys):
+    "The key receipt is null if there is no receipt, in every command. Missing cells of a table are null."
+    planned("--out", "p.json")
+    for words, code in ((["show", "p.json"], 0), (["apply", "p.json"], 8), (["approve", "p.json", "--by", "K"], 0)):
+        assert json_of(capsys, *words, code=code)["receipt"] is None
+    receipt = json_of(capsys, "apply", "p.json")["receipt"]
+    shown = json_of(capsys, "show", receipt)
+    assert (shown["kind"], shown["path"], shown["approval"]["by"]) == ("receipt", receipt, "K")
+
+
+def test_table_values(tenant, monkeypatch, capsys):
+    "`show --table --json` converts missing and NumPy values in the same way as `frgroups table`."
+    planned("--out", "p.json")
+    values = {
+        "n": [np.int64(1), 2],
+        "share": [0.5, float("nan")],
+        "at": [pd.Timestamp("2026-11-23", tz="UTC"), pd.NaT],
+    }
+    monkeypatch.setattr(fg.Plan, "table", lambda plan: pd.DataFrame(values))
+
+    rows = json_of(capsys, "show", "p.json", "--table")["rows"]
+
+    assert rows[1] == {"n": 2, "share": None, "at": None}
+    with pytest.raises(ValueError, match="JSON"):
+        print_json_line({"share": float("nan")})
+
+
+@pytest.mark.parametrize("cause", ["contains no changes", "is blocked"])
+def test_not_superseded(tenant, capsys, cause):
+    "If the new plan is empty or blocked, a message says that the older plan was not superseded."
+    planned("--pending")
+    digest = newest_plan().digest
+    words = ["--group", "vip", "--members", "VIP"]
+    if cause == "is blocked":
+        words = ["--group", "vip", "--members", "All", "--limit", "additions_total=1"]
+    capsys.readouterr()
+
+    assert main(["plan", *words, "--pending", "--supersede", digest]) == (3 if cause == "is blocked" else 0)
+
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "superseded" in line]
+    assert digest[:12] in line and cause in line
+    assert dict(fg.list_plans().set_index("digest")["state"])[digest] == "pending"
 
 
 def test_json_of_every_command(tenant, capsys):

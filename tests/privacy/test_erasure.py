@@ -610,6 +610,33 @@ def test_rejection_of_erased_customer(home_folder, monkeypatch, tmp_path, record
     assert len(fg.erase_customer("c-1")) == 0
 
 
+@pytest.mark.parametrize("cause", ["locked record", "corrupt rejection"])
+def test_rejection_that_cannot_be_recorded(home_folder, monkeypatch, tmp_path, cause):
+    "If a rejection cannot be recorded, the plan and the rejection file are reported as failed and are not removed."
+    snapshot = snapshot_of({"all": ["c-1", "c-2"], "vip": []})
+    plan = fg.plan_memberships(snapshot, {"vip": ["c-1", "c-2"]}, limits=fg.Limits(snapshot_max_age=None))
+    path = plan.save(home_folder / "plans" / "a.plan.json")
+    rejection = path.with_suffix(".approval.json")
+    with monkeypatch.context() as patch:
+        patch.setenv("FRGROUPS_HOME", str(tmp_path))
+        fg.approve_plan(plan, rejection, by="Kari", reject="too early")
+    if cause == "corrupt rejection":
+        (path.parent / "b.approval.json").write_text(rejection.read_text().replace("too early", "too late"))
+
+    def fail(*_):
+        raise LockedError("The record is locked.")
+
+    with monkeypatch.context() as patch:
+        if cause == "locked record":
+            patch.setattr("frgroups.privacy.erasure.add_rejections", fail)
+        table = fg.erase_customer("c-1")
+
+    assert {("plan", "failed"), ("approval", "failed")} <= set(actions_of(table))
+    assert "removed" not in set(table["action"]) and path.exists() and rejection.exists()
+    if cause == "locked record":
+        assert ("decision", "rewritten") in actions_of(fg.erase_customer("c-1")) and not rejection.exists()
+
+
 def test_purpose(home_folder):
     "If the purpose of a plan contains the customer, the uid is replaced without changing the plan's digest."
     plan = replace(

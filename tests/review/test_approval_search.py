@@ -9,9 +9,11 @@ import pytest
 
 import frgroups as fg
 from frgroups.errors import NotApprovedError
+from frgroups.internals.checksummed_json import write_checksummed
 from frgroups.review.approval_files import read_content
-from frgroups.review.approval_search import find_approval
+from frgroups.review.approval_search import find_approval, usable_approvals
 from frgroups.review.plan_folders import plans_folder, queue_folder
+from frgroups.review.plan_queue import queued_plans
 
 
 @pytest.fixture
@@ -84,11 +86,13 @@ def stopped(plan):
     return []
 
 
-@pytest.mark.parametrize(
-    "situation", [lambda plan: [], two, expired, other_plan, other_file, corrupt, rejected, stopped]
-)
+def none(plan):
+    return []
+
+
+@pytest.mark.parametrize("situation", [none, two, expired, other_plan, other_file, corrupt, rejected, stopped])
 def test_no_unique_approval(plan, situation):
-    "Without exactly one valid approval, NotApprovedError lists the approval files that were found."
+    "Without exactly one valid approval, NotApprovedError lists only the files that approve the plan."
     named = situation(plan)
 
     with pytest.raises(NotApprovedError) as raised:
@@ -97,24 +101,80 @@ def test_no_unique_approval(plan, situation):
     message = raised.value.cli_text
     # Each file is named once, and only the lines of the list are indented.
     assert [message.count(str(path)) for path in named] == [1] * len(named)
-    paths = [path for path in named if isinstance(path, Path)]
-    assert sum(line.startswith(" ") for line in message.splitlines()) == len(paths)
+    assert sum(line.startswith(" ") for line in message.splitlines()) == sum(isinstance(path, Path) for path in named)
+    listed = {path for path in fg.home().parent.rglob("*.json") if f"\n  {path}: " in str(raised.value)}
+    listed |= {path for path in plan.path.parent.rglob("*.json") if f"\n  {path}: " in str(raised.value)}
+    assert listed == {path for path in named if situation is not rejected}
+
+
+def change_owner(monkeypatch, foreign):
+    """Let a file belong to another user than the other files."""
+    original = Path.stat
+
+    def stat(path, **arguments):
+        result = original(path, **arguments)
+        if path.name != foreign.name:
+            return result
+        return os.stat_result((*result[:4], os.geteuid() + 1, *result[5:]))
+
+    monkeypatch.setattr(Path, "stat", stat)
 
 
 @pytest.mark.parametrize("n_mine", [0, 1])
-def test_owner(plan, n_mine):
+def test_owner(plan, n_mine, monkeypatch):
     "An approval file that belongs to another user is not used, and does not prevent the use of the user's own file."
     mine = [approve(plan, plan.path.parent / f"{n}.approval.json") for n in range(n_mine)]
     foreign = approve(plan, plan.path.parent / "foreign.approval.json")
-    if os.geteuid() != 0:
-        pytest.skip("Only root can change the owner of a file.")
-    os.chown(foreign, 65534, -1)
+    change_owner(monkeypatch, foreign)
 
     if mine:
         assert find_approval(plan).path == mine[0]
         return
     with pytest.raises(NotApprovedError, match=r"foreign.*another user"):
         find_approval(plan)
+
+
+@pytest.mark.parametrize("place", ["outside", "only the approval in the queue", "queue"])
+def test_same_rule_everywhere(plan, place, monkeypatch):
+    "An approval by another user is used only in the queue, by `apply`, by the queue, and in the list of plans."
+    queue = queue_folder(plan.tenant_uid, plan.base_url, "pending")
+    folder = plans_folder(plan.tenant_uid, plan.base_url)
+    plan = fg.read_plan(plan.save((queue if place == "queue" else folder) / "p.plan.json"))
+    foreign = approve(plan, (folder if place == "outside" else queue) / "a.approval.json")
+    # The user identity changes, so that the file belongs to another user.
+    monkeypatch.setattr(os, "geteuid", lambda: foreign.stat().st_uid + 1)
+
+    [state] = fg.list_plans()["state"]
+    usable, reasons = usable_approvals(plan, [foreign.parent])
+
+    if place == "queue":
+        assert find_approval(plan).path == foreign and not find_approval(plan).owner_checked
+        assert [queued.approval.path for queued in queued_plans(plan.tenant_uid, plan.base_url)] == [foreign]
+        assert (state, len(usable), reasons) == ("approved", 1, [])
+        return
+    with pytest.raises(NotApprovedError, match="another user"):
+        find_approval(plan)
+    assert (state, len(usable), len(reasons)) == ("pending", 0, 1)
+
+
+@pytest.mark.parametrize("spoil", ["future", "corrupt"])
+def test_queue_prefers_a_usable_approval(plan, spoil):
+    "The queue uses a usable approval, even if another approval expires later."
+    queue = queue_folder(plan.tenant_uid, plan.base_url, "approved")
+    plan = fg.read_plan(plan.save(queue / "p.plan.json"))
+    usable = approve(plan, queue / "ok.approval.json", valid_for="1h")
+    approve(plan, queue / "second.approval.json", valid_for="30min")
+    content = read_content(usable) | {"until": "2999-01-01T00:00:00+00:00"}
+    if spoil == "future":
+        content |= {"at": "2998-01-01T00:00:00+00:00"}
+    write_checksummed(queue / "late.approval.json", "approval", content)
+    if spoil == "corrupt":
+        late = queue / "late.approval.json"
+        late.write_text(late.read_text().replace("Kari", "Eve"))
+
+    [queued] = queued_plans(plan.tenant_uid, plan.base_url)
+
+    assert queued.approval.path == usable
 
 
 def test_system_without_owners(plan, monkeypatch):

@@ -1,15 +1,19 @@
 """Tests for rejections, which block the same changes on every route until they are withdrawn."""
 
+import errno
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 import frgroups as fg
 from frgroups.cli.main import main
 from frgroups.errors import CorruptFileError, InputError, NotApprovedError
+from frgroups.review.approval_files import found_rejections
 from frgroups.review.decision_record import Rejection, add_rejections, changes_key, read_record, record_path
 from frgroups.review.plan_folders import queue_folder
 from frgroups.review.rejections import rejections_in_force
@@ -204,6 +208,55 @@ def test_withdraw_command(tenant, tmp_path, capsys):
     assert main(["approve", str(path), "--by", "Kari"]) == 0
 
 
+@pytest.mark.parametrize("name", ["download (1)", "p.approval.json", "p.rejected.approval.json"])
+def test_cut_rejection(tenant, tmp_path, monkeypatch, tmp_path_factory, name):
+    "A rejection that was cut at any position, under any name, blocks the plan until the file is removed."
+    plan = plan_for(tenant)
+    saved = fg.read_plan(plan.save(tmp_path / "p.plan.json"))
+    with monkeypatch.context() as patch:
+        patch.setenv("FRGROUPS_HOME", str(tmp_path_factory.mktemp("reviewer")))
+        path = fg.approve_plan(plan, tmp_path / name, by="Ola", reject="wrong week")
+    data = path.read_bytes().rstrip()
+    # A shorter part under a name without ".approval" cannot be distinguished from a file of another program.
+    first = 0 if ".approval" in name else data.index(b":")
+    ignored = []
+
+    for end in range(first, len(data)):
+        path.write_bytes(data[:end])
+        try:
+            found_rejections(saved, [tmp_path])
+        except NotApprovedError:
+            continue
+        ignored.append(end)
+
+    assert ignored == []
+    path.unlink()
+    assert rejections_in_force(saved) == []
+
+
+def cut(path, text):
+    """Write the part of a frgroups file before a text to another file."""
+    part = path.read_text().partition(text)[0]
+    path.with_name("copy.json").write_text(part)
+
+
+@pytest.mark.parametrize("text", ['"decision"', '"kind"'])
+def test_cut_file_of_another_kind(tenant, tmp_path, text):
+    "An incomplete copy of the plan, approval of the plan, or rejection of other changes does not block the plan."
+    plan = plan_for(tenant)
+    saved = fg.read_plan(plan.save(tmp_path / "p.plan.json"))
+    cut(saved.path, '"format_version"')
+    assert rejections_in_force(saved) == []
+    approval = fg.approve_plan(saved, tmp_path / "ok.json", by="Kari")
+    cut(approval, '"format_version"')
+    assert rejections_in_force(saved) == []
+
+    other = fg.plan_memberships(plan.snapshot, {"new": UIDS[:3]}, create={"new": "New"})
+    cut(fg.approve_plan(other, tmp_path / "no.json", by="Ola", reject="no"), text)
+
+    assert rejections_in_force(saved) == []
+
+
 def test_found_file_is_recorded(tenant, tmp_path, monkeypatch, tmp_path_factory):
     "A rejection file from another machine still counts after it was read once and deleted."
     plan = plan_for(tenant)
@@ -285,3 +338,28 @@ def test_rejection_expires_never(tenant, tmp_path):
     fg.approve_plan(plan, tmp_path / "no.json", by="Ola", reject="no", valid_for="0s")
 
     assert [found.by for found in rejections_in_force(plan_for(tenant))] == ["Ola"]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_folder_that_cannot_be_examined(tenant, tmp_path, monkeypatch, number):
+    "If a folder that might contain a rejection cannot be examined, the plan is not applied."
+    plan = fg.read_plan(plan_for(tenant).save(tmp_path / "p.plan.json"))
+    original = Path.stat
+
+    def stat(path, **arguments):
+        if path.name == "guarded":
+            raise OSError(number, os.strerror(number))
+        return original(path, **arguments)
+
+    monkeypatch.setattr(Path, "stat", stat)
+
+    with pytest.raises(InputError, match=f"guarded.*{os.strerror(number)}"):
+        rejections_in_force(plan, [tmp_path / "guarded"])
+
+
+@pytest.mark.parametrize("folder", ["missing", "p.plan.json", "p.plan.json/below", "x" * 999, "null\0"])
+def test_folder_that_does_not_exist(tenant, tmp_path, folder):
+    "A folder that does not exist, or that has an invalid name, contains no rejection."
+    plan = fg.read_plan(plan_for(tenant).save(tmp_path / "p.plan.json"))
+
+    assert rejections_in_force(plan, [tmp_path / folder]) == []

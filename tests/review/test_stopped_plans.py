@@ -139,7 +139,7 @@ def test_approve_applied_plan(tenant, capsys):
     assert main(["approve", str(path), "--by", "Ola", "--json"]) == 0
 
     [line] = lines(capsys)
-    assert (line["state"], line["approval"]) == ("applied", "")
+    assert (line["state"], line["approval_path"]) == ("applied", "")
     assert files(tenant, "done") == before and path.with_suffix(".approval.json").read_bytes() == approval
     register_revert(fg.plan_undo(fg.read_receipt(fg.list_plans()["receipt"].iloc[0])))
     assert main(["approve", str(path), "--by", "Ola"]) == 3

@@ -165,7 +165,7 @@ def test_moves_and_cost():
 
 
 def test_digest():
-    "The review page contains the digest, the plan ID, and the texts that approve and reject the plan."
+    "The review page contains the digest, its first 12 characters, and the texts that approve and reject the plan."
     plan = planned()
 
     page = Page(review_html(plan))

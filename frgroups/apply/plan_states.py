@@ -1,0 +1,21 @@
+"""States of the plans in the data folder. This module imports no other module, so that `--help` stays fast."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+State = Literal[
+    "pending",
+    "approved",
+    "rejected",
+    "superseded",
+    "blocked",
+    "interrupted",
+    "applied",
+    "undone",
+    "plan expired",
+    "approval expired",
+]
+STATES: tuple[State, ...] = get_args(State)
+# A plan in one of these states can still be applied, so it can conflict with another plan.
+WAITING: tuple[State, ...] = ("pending", "approved", "approval expired")

@@ -1,0 +1,32 @@
+"""
+Arguments that name a plan by the first characters of its digest.
+
+8 characters are sufficient to select a file, because an error lists the files if several plans have this prefix. An
+approval by digest requires 12 characters. It is compared with only one plan, so no error would report that the
+digest of the reviewed plan has the same prefix. All texts show at least the first 12 characters.
+"""
+
+from __future__ import annotations
+
+import re
+
+MIN_FILE_PREFIX = 8
+MIN_APPROVAL_PREFIX = 12
+_DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
+
+
+def is_digest(text: str) -> bool:
+    """
+    Return True if a text is a digest or the first characters of one.
+
+    Examples
+    --------
+    >>> is_digest("3CB4"), is_digest("plan.json")
+    (True, False)
+    """
+    return _DIGEST.fullmatch(text) is not None
+
+
+def short_digest_message(text: str, n_min: int) -> str:
+    """Return the error message for a digest with fewer characters than required."""
+    return f"The digest {text!r} is too short. Pass at least the first {n_min} of its 64 hex digits."
