@@ -20,9 +20,8 @@ from frgroups.api.pagination import iter_pages
 from frgroups.api.retry import RetryPolicy
 from frgroups.api.schema import codec
 from frgroups.api.schema.records import Customer, Group, Member, Page, Person, Record
-from frgroups.api.tenants_config import find_tenant
+from frgroups.api.tenants_config import find_tenant, missing_tenant_error, missing_token_error
 from frgroups.api.transport import Call, Result, Token, Transport
-from frgroups.errors import InputError
 from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.html import Card
 from frgroups.internals.progress import in_notebook
@@ -164,12 +163,12 @@ class Client(GroupRequests):
         """
         tenant_uid = os.environ.get("FRGROUPS_TENANT_UID", "").strip()
         if not tenant_uid:
-            raise InputError("FRGROUPS_TENANT_UID is not set. Set it to the uid of the tenant.")
+            raise missing_tenant_error()
         token = HiddenText(os.environ.get("FRGROUPS_TOKEN", "").strip())
         if not token and in_notebook():
             token = HiddenText(getpass.getpass(f"Token for tenant {tenant_uid}: "))
         if not token:
-            raise InputError("FRGROUPS_TOKEN is not set. Set it to an access, auth, or integration token.")
+            raise missing_token_error()
         return cls(
             tenant_uid,
             token,
@@ -470,7 +469,7 @@ class Client(GroupRequests):
             base_url=self.base_url,
             tenant_uid=self.tenant_uid,
             writable=self.writable,
-            n_groups=groups.total_count,
+            n_groups=max(groups.total_count, len(groups.items)),
             page_base=groups.page_number,
             asked_page_size=self.page_size,
             granted_page_size=(members or groups).page_size,

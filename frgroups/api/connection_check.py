@@ -20,7 +20,8 @@ class Check:
     writable
         Whether the client may send writes.
     n_groups
-        Number of groups of the tenant.
+        Number of groups that the server reports, and at least the number on the first page. The number can be too
+        low if the totals of the server have a maximum. `load_snapshot` counts the groups.
     page_base
         Number of the first page, usually 0 or 1.
     asked_page_size, granted_page_size

@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 
+from frgroups.api.defaults import DEFAULT_PORTS
 from frgroups.api.proxies import Proxy
 from frgroups.errors import escape_invisible
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
 _PROXY_STATUS = re.compile(r"(\d{3})\b")
 # A TLS server answers a plain HTTP request with a TLS alert, whose first bytes httpx quotes in its message.
@@ -99,7 +99,7 @@ def explain_failure(error: Exception, url: httpx.URL, proxy: Proxy | None, trace
     """
     causes = list(_chain(error))
     host = f"[{url.host}]" if ":" in url.host else url.host
-    server = f"{host}:{url.port or _DEFAULT_PORTS[url.scheme]}"
+    server = f"{host}:{url.port or DEFAULT_PORTS[url.scheme]}"
     if isinstance(error, httpx.ProxyError) and proxy is not None:
         return _rejected_by_proxy(str(error), proxy, server)
     with_proxy = proxy is not None and not any(step.startswith("proxy.") for step in trace.steps)
@@ -137,7 +137,7 @@ class _Peer:
         """Next action if the connection fails."""
         if self.proxy is None:
             return _CHECK_NETWORK
-        return f"Check {_variable(self.proxy)}."
+        return f"Check {self.proxy.source}."
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -150,28 +150,22 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
-def _variable(proxy: Proxy) -> str:
-    if " " in proxy.variable:  # The settings of the operating system are not a variable.
-        return proxy.variable
-    return f"the environment variable {proxy.variable}"
-
-
 def _rejected_by_proxy(message: str, proxy: Proxy, server: str) -> ConnectionFailure:
     match = _PROXY_STATUS.match(message)
     status = int(match[1]) if match else None
     answer = f"status {status}" if status else "an error"
     problem = f"The proxy {proxy.address} rejected the connection to {server} with {answer}"
-    advice = f"Check {_variable(proxy)} and whether the proxy allows connections to this host."
+    advice = f"Check {proxy.source} and whether the proxy allows connections to this host."
     if status == 407 or (status is None and "auth" in message.lower()):
         problem = f"The proxy {proxy.address} requires authentication ({answer})"
-        advice = f"Write {_variable(proxy)} as {proxy.scheme}://USER:PASSWORD@{proxy.address}."
+        advice = f"Write {proxy.source} as {proxy.scheme}://USER:PASSWORD@{proxy.address}."
         if proxy.user is not None:
             problem = f"The proxy {proxy.address} did not accept the user name and the password ({answer})"
-            advice = f"Correct the user name and the password in {_variable(proxy)}."
+            advice = f"Correct the user name and the password in {proxy.source}."
         advice += " Percent-encode special characters in the user name and the password, for example @ as %40."
     elif status is not None and status >= 500:
         problem = f"The proxy {proxy.address} could not connect to {server} (status {status})"
-        advice = f"Check the base URL and {_variable(proxy)}, or try again later."
+        advice = f"Check the base URL and {proxy.source}, or try again later."
     return ConnectionFailure("proxy", problem, advice, is_permanent=True)
 
 
@@ -199,7 +193,7 @@ def _tls_failure(error: ssl.SSLError, peer: _Peer) -> ConnectionFailure:
     problem = f"{_capitalize(peer.name)} does not use TLS on this port"
     advice = "Check the port of the base URL. Use http only for a server on this machine."
     if peer.proxy is not None:
-        advice = f"Write {_variable(peer.proxy)} with http instead of https."
+        advice = f"Write {peer.proxy.source} with http instead of https."
     if reason not in _TLS_REASONS:
         problem = f"No TLS connection to {peer.name} could be established ({escape_invisible(reason)})"
         advice = peer.advice

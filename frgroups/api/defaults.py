@@ -15,6 +15,9 @@ WORKERS: Final = 4
 REQUESTS_PER_SECOND: Final = 20.0
 """Default rate limit for a server on another machine, in requests per second."""
 
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+"""Default port of each URL scheme."""
+
 MAX_OPTION = 1_000_000
 INTEGER_OPTIONS = ("page_size", "workers")
 NUMBER_OPTIONS = (*INTEGER_OPTIONS, "requests_per_second", "timeout")

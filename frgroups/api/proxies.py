@@ -17,11 +17,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import unquote_to_bytes
 from urllib.request import getproxies, proxy_bypass
 
+from frgroups.api.defaults import DEFAULT_PORTS
 from frgroups.errors import InputError
 from frgroups.internals.redaction import HiddenBytes
 
 _KEYS = ("http", "https", "all", "no")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _DELIMITER = re.compile(r"[/?#\\]")
@@ -32,7 +32,6 @@ _SHORT_NETWORK = re.compile(r"\d+(\.\d+){0,2}/\d+")
 _NO_PROXY_HOST = re.compile(r"[\w.*-]+")
 _HOW_TO_WRITE = "Write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT."
 _HOW_TO_ENCODE = f"Percent-encode the special characters in the user name and the password. {_HOW_TO_WRITE}"
-_SYSTEM = "the proxy settings of the operating system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +42,24 @@ class Proxy:
     Attributes
     ----------
     variable
-        Environment variable that contains the proxy.
+        Environment variable that contains the proxy, or None for the settings of the operating system.
     scheme, host, port
         Parts of the proxy URL, without the user name and the password.
     user, password
         Decoded user name and password, or None. They are hidden in the repr.
     """
 
-    variable: str
+    variable: str | None
     scheme: str
     host: str
     port: int
     user: HiddenBytes | None = None
     password: HiddenBytes | None = None
+
+    @property
+    def source(self) -> str:
+        """Description of the setting that contains the proxy, for messages."""
+        return _describe_source(self.variable)
 
     @property
     def address(self) -> str:
@@ -74,7 +78,8 @@ def find_proxy(scheme: str, host: str, port: int | None) -> Proxy | None:
     Return the proxy for a server, or None if the environment variables specify no proxy for it.
 
     For a server with https, the proxy is in HTTPS_PROXY or otherwise in ALL_PROXY. NO_PROXY contains the servers that
-    are accessed without a proxy. A variable with a lower-case name takes precedence.
+    are accessed without a proxy. A variable with a lower-case name takes precedence. A blank value specifies no
+    proxy. The settings of Windows or macOS apply only if none of the variables is set.
 
     Parameters
     ----------
@@ -97,10 +102,12 @@ def find_proxy(scheme: str, host: str, port: int | None) -> Proxy | None:
     Proxy(variable='HTTPS_PROXY', scheme='http', host='proxy.test', port=3128, user=…, password=…)
     """
     variables = _proxy_variables(os.environ)
-    is_from_system = not variables
-    if is_from_system:  # Windows and macOS have system-wide proxy settings.
-        variables = {key: (_SYSTEM, value) for key, value in getproxies().items() if key in _KEYS}
-    proxies = {key: _parse_proxy(name, value) for key, (name, value) in variables.items() if key != "no"}
+    settings: Mapping[str, tuple[str | None, str]] = variables
+    # `getproxies` also reads the environment, where it accepts blank values, so it is called only without variables.
+    is_from_system = not any(name.lower().endswith("_proxy") for name in os.environ)
+    if is_from_system:
+        settings = _system_settings()
+    proxies = {key: _parse_proxy(name, value) for key, (name, value) in settings.items() if key != "no"}
     proxy = proxies.get(scheme) or proxies.get("all")
     if proxy is None:
         return None
@@ -111,15 +118,20 @@ def find_proxy(scheme: str, host: str, port: int | None) -> Proxy | None:
     return None if any(is_direct) else proxy
 
 
+def _system_settings() -> dict[str, tuple[None, str]]:
+    """Return the proxies in the settings of Windows or macOS in the form of `_proxy_variables`, without a name."""
+    return {key: (None, value.strip()) for key, value in getproxies().items() if key in _KEYS and value.strip()}
+
+
 def _proxy_variables(environment: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """
     Return the name and the value of each proxy variable, by the part of the name before "_PROXY" in lower case.
 
     The rules are those of `urllib.request.getproxies_environment`: the case of a name is ignored, a lower-case name
     takes precedence even if its value is empty, and HTTP_PROXY is ignored in a CGI process, where a client can set
-    it with a request header.
+    it with a request header. Unlike there, a value that consists of spaces is empty.
     """
-    found: dict[str, tuple[str, str]] = {}
+    variables: dict[str, tuple[str, str]] = {}
     for name, value in sorted(environment.items(), key=lambda item: item[0].islower()):
         key, _, end = name.lower().rpartition("_")
         if end != "proxy" or key not in _KEYS:
@@ -127,17 +139,17 @@ def _proxy_variables(environment: Mapping[str, str]) -> dict[str, tuple[str, str
         if key == "http" and "REQUEST_METHOD" in environment and not name.islower():
             continue
         if value.strip():
-            found[key] = name, value.strip()
+            variables[key] = name, value.strip()
         elif name.islower():
-            found.pop(key, None)
-    return found
+            variables.pop(key, None)
+    return variables
 
 
-def _parse_proxy(name: str, value: str) -> Proxy:
+def _parse_proxy(name: str | None, value: str) -> Proxy:
     """Parse the URL of a proxy. Errors do not quote the URL, because any part of it can belong to the password."""
     scheme, rest = _split_scheme(name, value)
-    before, found, address = rest.rpartition("@")
-    userinfo = before if found else None
+    before, separator, address = rest.rpartition("@")
+    userinfo = before if separator else None
     if userinfo is not None:
         _check_userinfo(name, userinfo)
     _check_characters(name, address, "host")
@@ -149,16 +161,16 @@ def _parse_proxy(name: str, value: str) -> Proxy:
     host, port = _parse_host_and_port(name, host_and_port)
     if scheme.startswith("socks") and find_spec("socksio") is None:
         raise InputError(
-            f"The value of {_describe(name)} is a SOCKS proxy, which requires the package socksio. Install it with "
-            "`pip install socksio`, or use an HTTP proxy."
+            f"The value of {_describe_source(name)} is a SOCKS proxy, which requires the package socksio. Install it "
+            "with `pip install socksio`, or use an HTTP proxy."
         )
     user, password = _decode_userinfo(name, userinfo)
     return Proxy(name, scheme, host, port, user, password)
 
 
-def _split_scheme(name: str, value: str) -> tuple[str, str]:
-    scheme, found, rest = value.partition("://")
-    if not found:
+def _split_scheme(name: str | None, value: str) -> tuple[str, str]:
+    scheme, separator, rest = value.partition("://")
+    if not separator:
         return "http", value
     if scheme.lower() in _SCHEMES:
         return scheme.lower(), rest
@@ -169,7 +181,7 @@ def _split_scheme(name: str, value: str) -> tuple[str, str]:
     raise _invalid(name, f"{problem}. The supported schemes are http, https, socks5, and socks5h")
 
 
-def _check_userinfo(name: str, userinfo: str) -> None:
+def _check_userinfo(name: str | None, userinfo: str) -> None:
     _check_characters(name, userinfo, "user name or the password", _HOW_TO_ENCODE)
     for character, code in (("@", "%40"), ("/", "%2F"), ("?", "%3F"), ("#", "%23"), ("\\", "%5C")):
         if character in userinfo:
@@ -180,14 +192,14 @@ def _check_userinfo(name: str, userinfo: str) -> None:
         raise _invalid(name, problem, _HOW_TO_ENCODE)
 
 
-def _check_characters(name: str, text: str, part: str, how_to: str = _HOW_TO_WRITE) -> None:
+def _check_characters(name: str | None, text: str, part: str, how_to: str = _HOW_TO_WRITE) -> None:
     if not text.isascii():
         raise _invalid(name, f"has a character in the {part} that is not ASCII", how_to)
     if any(character.isspace() or not character.isprintable() for character in text):
         raise _invalid(name, f"has a space or a control character in the {part}", how_to)
 
 
-def _decode_userinfo(name: str, userinfo: str | None) -> tuple[HiddenBytes | None, HiddenBytes | None]:
+def _decode_userinfo(name: str | None, userinfo: str | None) -> tuple[HiddenBytes | None, HiddenBytes | None]:
     if not userinfo:
         return None, None
     user, _, password = userinfo.partition(":")
@@ -197,7 +209,7 @@ def _decode_userinfo(name: str, userinfo: str | None) -> tuple[HiddenBytes | Non
     return decoded, HiddenBytes(unquote_to_bytes(password))
 
 
-def _parse_host_and_port(name: str, text: str) -> tuple[str, int]:
+def _parse_host_and_port(name: str | None, text: str) -> tuple[str, int]:
     match = _HOST_AND_PORT.fullmatch(text)
     if match is None:
         raise _invalid(name, "has an invalid host. An IPv6 address must be in brackets, such as http://[::1]:3128")
@@ -224,12 +236,15 @@ def _is_valid_host(host: str) -> bool:
     return _LABELS.fullmatch(host) is not None
 
 
-def _invalid(name: str, problem: str, how_to: str = _HOW_TO_WRITE) -> InputError:
-    return InputError(f"The value of {_describe(name)} is not a valid proxy URL: it {problem}. {how_to}")
+def _invalid(name: str | None, problem: str, how_to: str = _HOW_TO_WRITE) -> InputError:
+    return InputError(f"The value of {_describe_source(name)} is not a valid proxy URL: it {problem}. {how_to}")
 
 
-def _describe(name: str) -> str:
-    return name if name == _SYSTEM else f"the environment variable {name}"
+def _describe_source(name: str | None) -> str:
+    """Return the description of a variable, or of the settings of the operating system if the name is None."""
+    if name is None:
+        return "the proxy settings of the operating system"
+    return f"the environment variable {name}"
 
 
 def _split_no_proxy(value: str) -> Iterator[str]:
@@ -250,16 +265,16 @@ def _matches(entry: str, name: str, scheme: str, host: str, port: int | None) ->
         return True
     if entry == "<local>":
         return "." not in host and ":" not in host
-    entry_scheme, found, rest = entry.rpartition("://")
-    if found and (not _SCHEME.fullmatch(entry_scheme)):
+    entry_scheme, separator, rest = entry.rpartition("://")
+    if separator and not _SCHEME.fullmatch(entry_scheme):
         raise _invalid_no_proxy(entry, name)
     pattern, entry_port = _split_port(rest, entry, name)
     network = _to_network(pattern)
     if network is None and not _NO_PROXY_HOST.fullmatch(pattern):
         raise _invalid_no_proxy(entry, name)
-    if found and entry_scheme.lower() not in ("all", scheme):
+    if separator and entry_scheme.lower() not in ("all", scheme):
         return False
-    if entry_port is not None and entry_port != (port or _DEFAULT_PORTS.get(scheme)):
+    if entry_port is not None and entry_port != (port or DEFAULT_PORTS.get(scheme)):
         return False
     if network is not None:
         return _is_in_network(host, network)
@@ -275,8 +290,8 @@ def _split_port(text: str, entry: str, name: str) -> tuple[str, int | None]:
         if _to_network(pattern) is None:
             raise _invalid_no_proxy(entry, name)
         return pattern, int(bracketed[3]) if bracketed[3] else None
-    pattern, found, port = text.partition(":")
-    if not found:
+    pattern, separator, port = text.partition(":")
+    if not separator:
         return text, None
     if not pattern or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or not 0 < int(port) < 65_536:
         raise _invalid_no_proxy(entry, name)

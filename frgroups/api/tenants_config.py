@@ -10,6 +10,7 @@ import shlex
 import stat
 import subprocess
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -112,6 +113,25 @@ def find_tenant(name: str, path: str | Path | None = None) -> Tenant:
     check_type(name, str, "name")
     with without_local_variables():  # The tables can contain a token by mistake.
         return _find_tenant(name, path)
+
+
+def missing_tenant_error() -> InputError:
+    """Return the error for a client that has neither a tenant name nor a uid in FRGROUPS_TENANT_UID."""
+    names: list[str] = []
+    with suppress(InputError):  # An invalid file must not hide the missing tenant.
+        names = list(read_tenants()) if config_path().exists() else []
+    choice = f"--tenant with a name from {config_path()} ({', '.join(names)})" if names else "--tenant NAME"
+    action = "Set FRGROUPS_TENANT_UID and FRGROUPS_TOKEN"
+    return InputError(
+        "No tenant is selected, because FRGROUPS_TENANT_UID is not set.",
+        hint=f"{action}, or call Client.from_config(NAME).",
+        cli_hint=f"{action}, or pass {choice}.",
+    )
+
+
+def missing_token_error() -> InputError:
+    """Return the error for a client without the variable FRGROUPS_TOKEN."""
+    return InputError("FRGROUPS_TOKEN is not set. Set it to an access, auth, or integration token.")
 
 
 def _find_tenant(name: str, path: str | Path | None) -> Tenant:

@@ -103,6 +103,9 @@ def _check_names(client: Client, plan: Plan, journal: Journal) -> tuple[dict[str
     approved name, the reviewer approved changes to that other group, so the plan must not be applied. An undo plan
     reverses changes that were made to the same uids, so its renamed groups are only reported.
 
+    The name of a group that the plan creates must not belong to another group, unless the reviewer was shown that. A
+    finding about a similar name does not cover a group with exactly the new name.
+
     Returns
     -------
     tuple
@@ -116,13 +119,18 @@ def _check_names(client: Client, plan: Plan, journal: Journal) -> tuple[dict[str
     uids_by_name: dict[str, list[str]] = {}
     for uid, name in names.items():
         uids_by_name.setdefault(clean_text(name), []).append(uid)
-    known_names = {finding.customer_group_uid for finding in plan.findings if finding.rule == "same_name"}
+    same_names = {finding.customer_group_uid for finding in plan.findings if finding.rule == "same_name"}
+    similar_names = {finding.customer_group_uid for finding in plan.findings if finding.rule == "similar_name"}
     renamed: dict[str, str] = {}
     problems: dict[str, str] = {}
     for group in plan.groups:
         others = [uid for uid in uids_by_name.get(clean_text(group.name), []) if uid != group.uid]
         if group.create:
-            if others and group.uid not in known_names and group.uid not in journal.state.creating:
+            if group.uid in same_names or group.uid in journal.state.creating:
+                continue
+            if group.uid in similar_names:
+                others = [uid for uid in others if names[uid] == group.name]
+            if others:
                 problems[group.uid] = (
                     f"The plan creates the group {group.name}, but group {others[0]} has this name now."
                 )

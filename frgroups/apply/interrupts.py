@@ -1,5 +1,5 @@
 """
-Handle Ctrl-C and SIGTERM while a plan is applied.
+Handle Ctrl-C, SIGTERM, and SIGHUP while a plan is applied.
 
 The first signal ends the run after the current request. A second signal interrupts the process immediately.
 """
@@ -15,28 +15,33 @@ from typing import Any
 
 _stop_event: ContextVar[threading.Event | None] = ContextVar("_stop_event", default=None)
 
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Signals that end a process and whose default action leaves no time for a receipt. A closed terminal or SSH
+# connection sends SIGHUP. Windows has no SIGHUP.
+TERMINATION_SIGNALS: tuple[signal.Signals, ...] = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 @contextmanager
 def deferred_interrupt() -> Iterator[threading.Event]:
     """
-    Yield an event that is set by the first Ctrl-C or SIGTERM, so that the current request can finish.
+    Yield an event that is set by the first Ctrl-C, SIGTERM, or SIGHUP, so that the current request can finish.
 
     A second signal has the effect that it had before, for example KeyboardInterrupt. A nested call yields the same
-    event, so that one signal stops all plans in a queue. Python installs signal handlers only in the main thread. The
-    event is never set in other threads or if the current signal handler was not installed by Python.
+    event, so that one signal stops all plans in a queue. Python installs signal handlers only in the main thread, so
+    the event is never set in other threads. A signal that is ignored, for example because of nohup, or whose handler
+    was not installed by Python, does not set the event.
     """
     outer = _stop_event.get()
     if outer is not None:
         yield outer
         return
     stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    if threading.current_thread() is not threading.main_thread() or None in before.values():
+    if threading.current_thread() is not threading.main_thread():
         yield stop
         return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, *TERMINATION_SIGNALS)}
+    before = {number: handler for number, handler in handlers.items() if handler not in (None, signal.SIG_IGN)}
 
     def restore() -> None:
         for number, handler in before.items():
@@ -46,7 +51,7 @@ def deferred_interrupt() -> Iterator[threading.Event]:
         stop.set()
         restore()
 
-    for number in _SIGNALS:
+    for number in before:
         signal.signal(number, set_stop)
     token = _stop_event.set(stop)
     try:

@@ -194,7 +194,9 @@ class Run:
             if states[item] == "not_sent" and states[to, item[1], "add"] == "rejected":
                 details[item] = f"The customer was not removed because the addition to group {to} failed."
         for group in self._plan.groups:
-            for uid in group.remove if group.uid in self._skipped_groups else ():
+            if group.uid not in self._skipped_groups:
+                continue
+            for uid in group.remove:
                 item = (group.uid, uid, "remove")
                 if states[item] == "not_sent":
                     details[item] = (

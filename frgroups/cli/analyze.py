@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from frgroups.cli.command import ExclusiveOption, command
-from frgroups.cli.options import SnapshotSelection, json_option, register_option, snapshot_options
+from frgroups.cli.command import command
+from frgroups.cli.options import SnapshotSelection, json_option, register_option, snapshot_options, table_file_options
 from frgroups.cli.output import print_json_line, print_message, print_text
-from frgroups.cli.types import FILE, IntegerRange
+from frgroups.cli.types import IntegerRange
 
 
 @command(
@@ -19,22 +19,22 @@ from frgroups.cli.types import FILE, IntegerRange
     "otherwise. For the findings as a table, run frgroups table health_report.",
 )
 @snapshot_options
-@register_option
+@register_option()
 @click.option("--top", type=IntegerRange(min=1), default=30, metavar="N", help="Show only the first N findings.")
 @json_option("Print all findings as one JSON object. The option --top is ignored.")
-@click.option(
-    "--csv",
-    cls=ExclusiveOption,
-    excludes=["--json"],
-    type=FILE,
-    metavar="FILE",
-    help="Also write all findings to a CSV file.",
-)
-def health(selection: SnapshotSelection, register: Path | None, top: int, as_json: bool, csv: Path | None) -> int:
+@table_file_options
+def health(
+    selection: SnapshotSelection,
+    register: Path | None,
+    top: int,
+    as_json: bool,
+    csv: Path | None,
+    xlsx: Path | None,
+) -> int:
     """Print the problems found in the groups and the suggested actions."""
     from frgroups.analysis.health import SEVERITIES
     from frgroups.cli.inputs import read_selected_snapshot
-    from frgroups.cli.table_output import health_findings, table_rows, write_csv
+    from frgroups.cli.table_output import health_findings, table_rows, write_table_files
 
     snapshot = read_selected_snapshot(selection)
     table = health_findings(snapshot, register)
@@ -53,8 +53,8 @@ def health(selection: SnapshotSelection, register: Path | None, top: int, as_jso
         print_text(f"\n{row['severity'].upper()} {row['finding']}: {row['evidence']}\n  {row['suggested_action']}")
     if len(rows) < len(table):
         print_message(
-            f"\n{len(rows):,} of {len(table):,} findings are shown. To write all findings, pass --csv FILE."
+            f"\n{len(rows):,} of {len(table):,} findings are shown. To write all findings, pass --csv FILE or "
+            "--xlsx FILE."
         )
-    if csv is not None:
-        write_csv(csv, table)
+    write_table_files(table, csv=csv, xlsx=xlsx, title="health_report")
     return 0

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 
 import click
 
+from frgroups.apply.interrupts import TERMINATION_SIGNALS
 from frgroups.cli.output import log_format, print_error, print_log_line
 from frgroups.errors import FrgroupsError
 
@@ -94,8 +95,7 @@ def termination_as_interrupt() -> Iterator[None]:
 
     A signal that is ignored (nohup) or has another handler is not changed. Only the main thread can set handlers.
     """
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    numbers = [number for number in (getattr(signal, name) for name in names) if _has_default_action(number)]
+    numbers = [number for number in TERMINATION_SIGNALS if _has_default_action(number)]
     for number in numbers:
         signal.signal(number, signal.default_int_handler)
     try:

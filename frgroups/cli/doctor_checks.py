@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from frgroups.api.client import Client
 from frgroups.api.connection_check import Check
 from frgroups.api.environments import environment_label
-from frgroups.api.tenants_config import config_path, read_tenants
+from frgroups.api.tenants_config import config_path, missing_tenant_error, missing_token_error, read_tenants
 from frgroups.apply.write_capabilities import WriteCapabilities, stored_capabilities
 from frgroups.apply.write_probe import probe_writes as run_probe
 from frgroups.cli.inputs import environment_tenant_uid, open_client
@@ -127,12 +127,11 @@ def _check_environment(tenant: str | None) -> str | None:
     """Return which variables are set. The values are not shown, because they contain the token."""
     if tenant:
         return None
-    given = [name for name in _ENVIRONMENT if os.environ.get(name)]
+    given = [name for name in _ENVIRONMENT if os.environ.get(name, "").strip()]
     if not environment_tenant_uid():
-        hint = "Set FRGROUPS_TENANT_UID and FRGROUPS_TOKEN, or pass --tenant NAME."
-        raise InputError(f"No tenant is selected. {hint}")
+        raise missing_tenant_error()
     if "FRGROUPS_TOKEN" not in given:
-        raise InputError("FRGROUPS_TOKEN is not set. Set it to an access, auth, or integration token.")
+        raise missing_token_error()
     return f"{format_list(given)} set"
 
 
@@ -158,7 +157,8 @@ def _check_server(client: Client) -> list[DoctorCheck]:
         return [DoctorCheck("connection", False, error.cli_text), *_skipped("token", "paging", "clock")]
     facts = check.facts
     server = f"{check.base_url} {environment_label(check.base_url)}".rstrip()
-    connected = f"connected to {server}, tenant {check.tenant_uid}, {pluralize(check.n_groups, 'group')}"
+    n_groups = pluralize(check.n_groups, "group")
+    connected = f"connected to {server}, tenant {check.tenant_uid}, {n_groups} (total of the server)"
     paging = f"page numbers {facts['Page numbers']}, page size {facts['Page size']}\n{facts['Group references']}"
     return [
         DoctorCheck("connection", True, connected),

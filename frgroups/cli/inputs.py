@@ -183,8 +183,8 @@ def select_status_rows(table: pd.DataFrame, all_tenants: bool, tenants: Sequence
 
 
 def environment_tenant_uid() -> str | None:
-    """Return the tenant uid in FRGROUPS_TENANT_UID, or None if the variable is not set."""
-    return os.environ.get("FRGROUPS_TENANT_UID") or None
+    """Return the tenant uid in FRGROUPS_TENANT_UID, or None if the variable is not set or blank."""
+    return os.environ.get("FRGROUPS_TENANT_UID", "").strip() or None
 
 
 def read_optional_register(path: Path | None) -> pd.DataFrame | None:
@@ -344,9 +344,4 @@ def open_client(tenant: str | None, *, writable: bool = False) -> Client:
     """Return a client for the tenant that `--tenant` or the environment variable FRGROUPS_TENANT_UID selects."""
     if tenant:
         return Client.from_config(tenant, writable=writable)
-    if not environment_tenant_uid() and config_path().exists():
-        raise InputError(
-            f"No tenant is selected. Pass --tenant with a name from {config_path()} ({', '.join(read_tenants())}), "
-            "or set FRGROUPS_TENANT_UID."
-        )
     return Client.from_env(writable=writable)

@@ -160,9 +160,16 @@ def journal_option(function: Function) -> Function:
     )(function)
 
 
-def csv_option(function: Function) -> Function:
-    """Add the option `--csv` to a command."""
-    return click.option("--csv", type=FILE, metavar="FILE", help="Write the complete table to a CSV file.")(function)
+def table_file_options(function: Function) -> Function:
+    """Add the options `--csv` and `--xlsx`, which write a table to a file, to a command."""
+    csv = _table_file_option("--csv", ["--xlsx", "--json"], "a CSV file")
+    xlsx = _table_file_option("--xlsx", ["--csv", "--json"], "an Excel file")
+    return csv(xlsx(function))
+
+
+def _table_file_option(flag: str, excludes: list[str], target: str) -> Callable[[Function], Function]:
+    options: dict[str, Any] = {"cls": ExclusiveOption, "excludes": excludes, "type": FILE, "metavar": "FILE"}
+    return click.option(flag, **options, help=f"Also write the complete table to {target}.")
 
 
 def json_option(help_text: str) -> Callable[[Function], Function]:
@@ -181,14 +188,15 @@ def _store_json(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
     return value
 
 
-def register_option(function: Function) -> Function:
-    """Add the option `--register` to a command."""
+def register_option(*, required: bool = False) -> Callable[[Function], Function]:
+    """Return a decorator that adds the option `--register` to a command."""
     return click.option(
         "--register",
+        required=required,
         type=FILE,
         metavar="FILE",
-        help="CSV or Excel file with the owner, validity, limits, and other properties of each group.",
-    )(function)
+        help="CSV or Excel file with the owner, validity, and other properties of each group.",
+    )
 
 
 def limit_option(function: Function) -> Function:
@@ -200,8 +208,8 @@ def limit_option(function: Function) -> Function:
         type=LIMIT,
         multiple=True,
         metavar="NAME=VALUE",
-        help="Change a limit, for example removals_total=800. The value none disables it. Can be repeated. The "
-        "limits are listed below.",
+        help="Change a limit, for example removals_total=800. The value none disables it. This option can be "
+        "repeated. The limits are listed below.",
     )(function)
 
 

@@ -153,7 +153,7 @@ if TYPE_CHECKING:
     help="List of customers that the plan must not add, in addition to the tenant's suppression list in the data "
     "folder.",
 )
-@register_option
+@register_option()
 @click.option(
     "--purpose", default="", show_default=False, metavar="TEXT", help="Reason for the changes, shown to the reviewer."
 )

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from frgroups.cli.command import ExclusiveOption, ListOption
-from frgroups.cli.options import json_option
-from frgroups.cli.types import FILE, NONEMPTY_TEXT, PAIR, TIMESTAMP, IntegerRange, NumberRange
+from frgroups.cli.command import ListOption
+from frgroups.cli.options import json_option, table_file_options
+from frgroups.cli.types import NONEMPTY_TEXT, PAIR, TIMESTAMP, IntegerRange, NumberRange
 
 Decorator = Callable[[Callable[..., int]], Callable[..., int]]
 
@@ -135,17 +135,6 @@ def consent_option() -> Decorator:
     )
 
 
-def register_file_option(*, required: bool = False) -> Decorator:
-    """Return the option `--register`."""
-    return click.option(
-        "--register",
-        required=required,
-        type=FILE,
-        metavar="FILE",
-        help="CSV or Excel file with the owner, validity, discount, and other properties of each group.",
-    )
-
-
 def since_option() -> Decorator:
     """Return the option `--since`, which selects the older snapshot of a comparison."""
     return click.option(
@@ -213,12 +202,6 @@ def output_options(top: int | None) -> list[Decorator]:
             help=f"Show only the first N rows. {default} Files and JSON contain all rows.",
         ),
         click.option("--all-columns", is_flag=True, help="Show all columns, including those that do not fit."),
-        _file_option("--csv", ["--xlsx", "--json"], "a CSV file"),
-        _file_option("--xlsx", ["--csv", "--json"], "an Excel file"),
+        table_file_options,
         json_option("Print the complete table as one JSON object."),
     ]
-
-
-def _file_option(flag: str, excludes: list[str], target: str) -> Decorator:
-    options: dict[str, Any] = {"cls": ExclusiveOption, "excludes": excludes, "type": FILE, "metavar": "FILE"}
-    return click.option(flag, **options, help=f"Also write the complete table to {target}.")

@@ -176,16 +176,26 @@ def output_table(
     n_required = len(columns) if all_columns else min(_MIN_COLUMNS, len(columns))
     shown = print_table(_with_short_times(printed[columns]), n_required=n_required)
     _print_omissions(table, n_rows=len(printed), n_columns=len(shown))
+    write_table_files(table, csv=csv, xlsx=xlsx, title=entry.name)
+
+
+def write_table_files(table: pd.DataFrame, *, csv: Path | None, xlsx: Path | None, title: str) -> None:
+    """
+    Write a table to a CSV file or an Excel file that is safe to open in a spreadsheet program, and print the path.
+
+    Parameters
+    ----------
+    table
+        The table.
+    csv, xlsx
+        The files. None writes no file.
+    title
+        Name of the table, which is the name of the sheet.
+    """
     if csv is not None:
-        write_csv(csv, table)
+        print_message(f"Written to {write_text(csv.expanduser().resolve(), to_safe_csv(table))}")
     if xlsx is not None:
-        target = xlsx.expanduser().resolve()
-        print_message(f"Written to {write_table_workbook(target, table, title=entry.name)}")
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table to a CSV file that is safe to open in a spreadsheet program, and print the path."""
-    print_message(f"Written to {write_text(path.expanduser().resolve(), to_safe_csv(table))}")
+        print_message(f"Written to {write_table_workbook(xlsx.expanduser().resolve(), table, title=title)}")
 
 
 def health_findings(snapshot: Snapshot, register: Path | None, **options: Any) -> pd.DataFrame:

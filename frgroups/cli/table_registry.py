@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from frgroups.cli import table_options as options
+from frgroups.cli.options import register_option
 from frgroups.cli.table_options import Decorator
 
 
@@ -181,7 +182,7 @@ TABLES: tuple[TableEntry, ...] = (
         "Which problems do the groups have?",
         "analysis.health",
         (
-            options.register_file_option(),
+            register_option(),
             options.share_option("--min-jaccard", 0.9, "Smallest Jaccard index of near duplicates."),
             options.number_option("--tiny", 5, "Report groups with fewer members."),
         ),
@@ -251,7 +252,7 @@ TABLES: tuple[TableEntry, ...] = (
         "campaign_reach",
         "How many members does each campaign have, and how many get a larger discount elsewhere?",
         "analysis.campaigns",
-        (options.register_file_option(required=True),),
+        (register_option(required=True),),
         columns=("name", "discount_percent", "n_members", "n_shadowed", "n_effective", "shadowed_by", "campaign_uid"),
         example="--register register.csv",
     ),

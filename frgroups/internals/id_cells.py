@@ -11,28 +11,26 @@ from pathlib import Path
 from frgroups.errors import ListError
 from frgroups.internals.formatting import agree
 from frgroups.internals.redaction import safe_repr
+from frgroups.internals.similar_text import APOSTROPHES, BLANK_CHARACTERS
 from frgroups.internals.workbooks import CELL_KINDS, NonTextCell, has_escape
 
 # Characters of these categories are removed from both ends of a cell and rejected inside an id: control, format,
 # space, and separator characters. Only the space U+0020 is allowed inside an id.
 _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
-# An id must not contain unassigned and private characters either, letters and marks that are not visible, or U+FFFD,
-# which replaces a character that could not be decoded.
+# An id must not contain unassigned and private characters either, BLANK_CHARACTERS, or U+FFFD, which replaces a
+# character that could not be decoded.
 _UNPRINTABLE = _INVISIBLE | {"Cn", "Co", "Cs"}
-_BLANK_LETTERS = re.compile(
-    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffd\U000e0100-\U000e01ef]"
-)
+_REPLACEMENT_CHARACTER = "\ufffd"
 
 # In a spreadsheet, a leading apostrophe means that the cell contains text.
 _TEXT_PREFIX = "'"
-_APOSTROPHES = "'`´\u02bc\u2018\u2019\u201b\u2032\uff07"
 _FORMULA_OF_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 
 _SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+")
 _DECIMAL = re.compile(r"[+-]?\d+(?:,\d+|\.0+)")
 _PERCENTAGE = re.compile(r"[+-]?\d+([.,]\d+)?\s?%")
 # Groups of three digits (in India, also of two) with a space of any width, an apostrophe, or a punctuation mark.
-_GROUP_SEPARATOR = rf"[\s{_APOSTROPHES}.,·٬]"
+_GROUP_SEPARATOR = rf"[\s{APOSTROPHES}.,·٬]"
 _GROUPED = re.compile(rf"[+-]?\d{{1,3}}(?:,\d\d)*(?:{_GROUP_SEPARATOR}\d{{3}})+(?:[.,]\d+)?")
 _AMOUNT = re.compile(
     r"\(?(?:kr\.?|nok|sek|dkk|isk|eur|usd|gbp|chf|pln|zł|[€$£¥])?\s?[+-]?\d[\d\s.,']*\)?\s?"
@@ -145,8 +143,8 @@ def first_invisible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return ""
     for character in text:
-        is_blank = unicodedata.category(character) in _UNPRINTABLE or _BLANK_LETTERS.match(character)
-        if is_blank and character != " ":
+        is_invisible = unicodedata.category(character) in _UNPRINTABLE or character in BLANK_CHARACTERS
+        if (is_invisible or character == _REPLACEMENT_CHARACTER) and character != " ":
             return f"U+{ord(character):04X}"
     return ""
 
@@ -157,7 +155,11 @@ def reject_damaged_ids(cells: Iterable[NumberedCell], source: Path) -> None:
 
     The cells were converted to numbers, dates, or errors by a spreadsheet, or contain invisible characters.
     """
-    damaged = [(number, cell, damage) for number, cell in cells if (damage := damage_of(cell))]
+    damaged = []
+    for number, cell in cells:
+        damage = damage_of(cell)
+        if damage:
+            damaged.append((number, cell, damage))
     if not damaged:
         return
     shown = [f"row {number} ({safe_repr(str(cell))[1:-1][:40]})" for number, cell, _ in damaged[:2]]
@@ -219,7 +221,7 @@ def damage_of(cell: str) -> str:
         return CELL_KINDS["e"]
     if has_escape(cell):
         return "the escape of a character (_xHHHH_)"
-    if cell.startswith(tuple(_APOSTROPHES)) or cell.endswith(tuple(_APOSTROPHES)):
+    if cell.startswith(tuple(APOSTROPHES)) or cell.endswith(tuple(APOSTROPHES)):
         return "a value with an apostrophe at an end"
     invisible = first_invisible(cell)
     if invisible:

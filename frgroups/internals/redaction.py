@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -85,6 +86,8 @@ def without_local_variables() -> Iterator[None]:
     request, and the response. This function keeps the frames of an exception and its chained exceptions, but removes
     their variables. An exception of frgroups loses its chained exceptions, because their messages can quote a
     response or a password. The function that contains the block keeps its variables, so it must not store secrets.
+    Exceptions that the caller was already handling before the block keep their variables, because they belong to the
+    caller.
 
     Examples
     --------
@@ -93,26 +96,32 @@ def without_local_variables() -> Iterator[None]:
     Traceback (most recent call last):
     frgroups.errors.FrgroupsError: The request failed.
     """
+    handled = {id(error) for error in _chain(sys.exception())}
     try:
         yield
     except BaseException as error:
         if isinstance(error, FrgroupsError):
             error.__cause__ = error.__context__ = None
             error.__suppress_context__ = True
-        _clear_frames(error)
+        for chained in _chain(error, handled):
+            traceback.clear_frames(chained.__traceback__)
         raise
 
 
-def _clear_frames(error: BaseException) -> None:
-    """Clear the frames of an exception and of the exceptions that it is chained to, in any order and depth."""
-    waiting: list[BaseException | None] = [error]
+def _chain(error: BaseException | None, excluded: Set[int] = frozenset()) -> Iterator[BaseException]:
+    """
+    Yield an exception and the exceptions that it is chained to, in any order and depth.
+
+    `excluded` contains the ids of chained exceptions that are not yielded and not followed.
+    """
+    waiting = [error]
     seen: set[int] = set()
     while waiting:
         current = waiting.pop()
-        if current is None or id(current) in seen:
+        if current is None or id(current) in seen or (current is not error and id(current) in excluded):
             continue
         seen.add(id(current))
-        traceback.clear_frames(current.__traceback__)
+        yield current
         waiting += [current.__cause__, current.__context__]
         if isinstance(current, BaseExceptionGroup):
             waiting += current.exceptions

@@ -67,23 +67,49 @@ _UPPERCASE = {
     "Y": "03A5 04AE A4EC",
     "Z": "13C3 A4DC",
 }
-# Quotation marks, and characters of other Unicode categories that are invisible or look like a space or a dash.
+# Quotation marks, and characters of other Unicode categories that look like a dash or that are not visible.
 _MARKS = {
     "'": "2018 2019 201A 201B 02BC 02BB 0060 00B4 2032",
     '"': "201C 201D 201E 201F 2033 00AB 00BB",
     "-": "2212",
     " ": "2800",
-    "": "034F 115F 1160 17B4 17B5 3164 FFA0",
+    "": "034F 115F 1160 17B4 17B5 180B-180F 3164 FE00-FE0F FFA0 E0100-E01EF",
 }
 
 
 def _translation(table: dict[str, str]) -> dict[int, str]:
-    return {int(code, 16): target for target, codes in table.items() for code in codes.split()}
+    translation: dict[int, str] = {}
+    for target, codes in table.items():
+        for code in codes.split():
+            first, _, last = code.partition("-")
+            translation |= dict.fromkeys(range(int(first, 16), int(last or first, 16) + 1), target)
+    return translation
+
+
+class _CleanCharacters(dict[int, str]):
+    """Replacement of each character in `clean_text`, which is determined when the character first occurs."""
+
+    def __missing__(self, code: int) -> str:
+        category = unicodedata.category(chr(code))
+        replacement = chr(code)
+        if category == "Cf":
+            replacement = ""
+        elif category in ("Zs", "Zl", "Zp", "Cc"):
+            replacement = " "
+        elif category == "Pd":
+            replacement = "-"
+        self[code] = replacement
+        return replacement
 
 
 _TO_LOWERCASE = _translation(_LOWERCASE)
 _TO_UPPERCASE = _translation(_UPPERCASE)
 _TO_MARK = _translation(_MARKS)
+_CLEAN_CHARACTERS = _CleanCharacters(_TO_MARK)
+# The full-width apostrophe has the normalization form "'".
+APOSTROPHES = "'\uff07" + "".join(chr(code) for code, target in _TO_MARK.items() if target == "'")
+# Letters, marks, and symbols that are not visible. Invisible characters of the categories C and Z are not included.
+BLANK_CHARACTERS = frozenset(chr(code) for code, target in _TO_MARK.items() if not target.strip())
 MAX_DIFFERENCES = 3
 MAX_CODE_POINTS = 3
 
@@ -99,27 +125,43 @@ def clean_text(text: str) -> str:
     >>> clean_text("Black\u00a0Week\u200b "), clean_text("Cafe\u0301") == "Caf\u00e9"
     ('Black Week', True)
     """
-    characters = []
-    for character in unicodedata.normalize("NFKC", text):
-        category = unicodedata.category(character)
-        is_variation_selector = "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
-        if category == "Cf" or is_variation_selector:
-            continue
-        if category in ("Zs", "Zl", "Zp", "Cc"):
-            characters.append(" ")
-        elif category == "Pd":
-            characters.append("-")
-        else:
-            characters.append(_TO_MARK.get(ord(character), character))
-    return unicodedata.normalize("NFKC", " ".join("".join(characters).split()))
+    cleaned = unicodedata.normalize("NFKC", text).translate(_CLEAN_CHARACTERS)
+    return unicodedata.normalize("NFKC", " ".join(cleaned.split()))
+
+
+def latin_shape(text: str, *, uppercase: bool = False) -> str:
+    """
+    Return a text in lower case with the Latin letters that its letters look like.
+
+    A letter can look like one Latin letter in lower case and like another one in upper case. For example, the Greek
+    letter nu looks like v or N.
+
+    Parameters
+    ----------
+    text
+        The text.
+    uppercase
+        Whether to compare the letters by their upper-case forms.
+
+    Examples
+    --------
+    >>> latin_shape("\u039d-2"), latin_shape("\u039d-2", uppercase=True)
+    ('v-2', 'n-2')
+    """
+    shape = clean_text(text)
+    if uppercase:
+        shape = shape.translate(_TO_UPPERCASE)
+    folded = shape.casefold()
+    if folded != shape:  # The lower-case form of a letter is not always in the form NFKC.
+        folded = clean_text(folded)
+    return folded.translate(_TO_LOWERCASE)
 
 
 def comparison_keys(text: str) -> frozenset[str]:
     """
     Return the keys of a text. Two texts look alike if they have a key in common.
 
-    A text has two keys, because a letter can look like one Latin letter in upper case and like another one in lower
-    case. For example, the Greek letter nu looks like N or v.
+    A text has two keys, which are its Latin shapes for lower-case and for upper-case letters.
 
     Examples
     --------
@@ -130,9 +172,7 @@ def comparison_keys(text: str) -> frozenset[str]:
     >>> comparison_keys("VIP") & comparison_keys("VIP 2")
     frozenset()
     """
-    cleaned = clean_text(text)
-    shapes = (cleaned, cleaned.translate(_TO_UPPERCASE))
-    return frozenset(clean_text(shape.casefold()).translate(_TO_LOWERCASE) for shape in shapes)
+    return frozenset((latin_shape(text), latin_shape(text, uppercase=True)))
 
 
 def case_key(text: str) -> str:

@@ -162,13 +162,21 @@ class _Workers:
         timer = threading.Timer(self._deadline, stop)
         timer.daemon = True
         timer.start()
-        output, code = _communicate(worker, arguments)
-        timer.cancel()
-        with self._lock:
-            self._busy.remove(worker)
-            if code is not None and not is_late.is_set():
-                self._idle.append(worker)
-                return output, code
+        code: int | None = None
+        try:
+            output, code = _communicate(worker, arguments)
+        except BaseException:  # The next output of the worker might belong to this command, so it is not used again.
+            _kill(worker)
+            raise
+        finally:
+            timer.cancel()
+            with self._lock:
+                self._busy.remove(worker)
+                is_idle = code is not None and not is_late.is_set()
+                if is_idle:
+                    self._idle.append(worker)
+        if is_idle:
+            return output, code
         exit_code = worker.wait()
         return output, None if is_late.is_set() else exit_code
 
@@ -205,17 +213,20 @@ class _Workers:
         return process
 
     def end(self) -> None:
-        """Interrupt the busy workers, close the idle ones, and kill the workers that do not end in time."""
+        """
+        Interrupt the busy workers, close the input of all workers, and kill the workers that do not end in time.
+
+        A worker ends when it has no further input, so an interrupted worker must not wait for another request.
+        """
         with self._lock:
             self._ended = True
             running = [process for process in self._running if process.poll() is None]
             idle = list(self._idle)
         try:
             for process in running:
-                if process in idle:
-                    _close_input(process)
-                else:
+                if process not in idle:
                     _interrupt(process)
+                _close_input(process)
             until = time.monotonic() + GRACE
             while any(process.poll() is None for process in running) and time.monotonic() < until:
                 time.sleep(0.02)
@@ -233,7 +244,7 @@ def _communicate(worker: subprocess.Popen[bytes], arguments: Sequence[str]) -> t
     try:
         worker.stdin.write(json.dumps(list(arguments)).encode() + b"\n")
         worker.stdin.flush()
-    except OSError:  # The worker has ended.
+    except (OSError, ValueError):  # The worker has ended, or its input was closed.
         return output, None
     for line in worker.stdout:
         if line.startswith(_END):

@@ -24,6 +24,7 @@ NOTICE_RULES = (
     "protected_group",
     "register_unknown",
     "same_name",
+    "similar_name",
     "similar_uid",
     "suppression_list",
     "two_tiers",

@@ -17,7 +17,8 @@ def similar_group_findings(snapshot: Snapshot, changes: Sequence[GroupChange]) -
     Yield the findings about the names and uids of the groups that a plan creates.
 
     Each new group is compared with all groups in the snapshot and with the other new groups. Two names are similar if
-    a reader cannot tell them apart. Two uids are similar if they differ only in case or spaces.
+    they differ but a reader cannot tell them apart. Two uids are similar if they differ only in case or spaces. Equal
+    and similar names have separate findings, because `apply` accepts only the names that the reviewer was shown.
     """
     created = [change for change in changes if change.create]
     if not created:
@@ -30,9 +31,8 @@ def similar_group_findings(snapshot: Snapshot, changes: Sequence[GroupChange]) -
         for key in comparison_keys(name):
             by_name.setdefault(key, []).append((uid, name))
     for change in created:
-        same = _others(change, (group for key in comparison_keys(change.name) for group in by_name[key]))
-        if same:
-            yield Finding("same_name", _same_name_text(change, same), False, change.uid, len(same))
+        others = _others(change, (group for key in comparison_keys(change.name) for group in by_name[key]))
+        yield from _name_findings(change, others)
         alike = _others(change, by_uid[case_key(change.uid)])
         if alike:
             uid, name = alike[0]
@@ -44,16 +44,24 @@ def similar_group_findings(snapshot: Snapshot, changes: Sequence[GroupChange]) -
 
 
 def _others(change: GroupChange, groups: Iterable[_UidAndName]) -> list[_UidAndName]:
-    """Return the groups other than the new group itself. Groups with exactly the same name come first."""
-    others = {uid: name for uid, name in groups if uid != change.uid}
-    return sorted(others.items(), key=lambda group: (group[1] != change.name, group[0]))
+    """Return the groups other than the new group itself, each of them once and sorted by uid."""
+    return sorted({uid: name for uid, name in groups if uid != change.uid}.items())
 
 
-def _same_name_text(change: GroupChange, others: Sequence[_UidAndName]) -> str:
-    uid, name = others[0]
-    if name == change.name:
-        return f"The plan creates a group with the name {name}, but another group ({uid}) already has this name."
-    return (
-        f"The plan creates a group with the name {change.name!r}, which looks like {name!r}, the name of group "
-        f"{uid}. The difference is {describe_difference(change.name, name)}."
-    )
+def _name_findings(change: GroupChange, others: Sequence[_UidAndName]) -> Iterator[Finding]:
+    """Yield the findings about groups with the same name as a new group, and about groups with a similar name."""
+    same = [uid for uid, name in others if name == change.name]
+    if same:
+        text = (
+            f"The plan creates a group with the name {change.name}, but another group ({same[0]}) already has this "
+            "name."
+        )
+        yield Finding("same_name", text, False, change.uid, len(same))
+    similar = [(uid, name) for uid, name in others if name != change.name]
+    if similar:
+        uid, name = similar[0]
+        text = (
+            f"The plan creates a group with the name {change.name!r}, which looks like {name!r}, the name of group "
+            f"{uid}. The difference is {describe_difference(change.name, name)}."
+        )
+        yield Finding("similar_name", text, False, change.uid, len(similar))

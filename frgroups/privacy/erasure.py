@@ -106,8 +106,8 @@ def erase_customer(
     *Damaged snapshots and drafts* are removed if they contain the customer, or if that cannot be determined.
 
     The action is "failed" if a file was written by another version of frgroups, if it cannot be read at present, or
-    if it is a damaged journal or receipt. It is also "failed" for any other file in the data folder that contains the
-    uid. These files are not changed.
+    if it is a damaged journal or receipt. It is also "failed" for a plan and its approval files if their rejections
+    cannot be recorded, and for any other file in the data folder that contains the uid. These files are not changed.
 
     The log contains a short hash of the uid. Each file is replaced atomically.
 

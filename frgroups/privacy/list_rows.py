@@ -177,7 +177,8 @@ def _remove_from_workbook(body: bytes, uid: str, ids: frozenset[str]) -> ListRow
         raise
     except InputError as error:
         raise ListError(error.message) from error
-    rows_by_title = {sheet.title: rows for sheet in sheets if (rows := _rows_of_customer(sheet, uid, ids))}
+    rows_by_title = {sheet.title: _rows_of_customer(sheet, uid, ids) for sheet in sheets}
+    rows_by_title = {title: rows for title, rows in rows_by_title.items() if rows}
     if not rows_by_title:
         return ListRowsResult(body, [], count_in_zip(body, words))
     for sheet in sheets:

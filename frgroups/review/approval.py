@@ -235,8 +235,8 @@ def _approval_by_policy(plan: Plan, policy: Policy) -> Approval:
     if refusals:
         reasons = "".join(f"\n  {reason}" for reason in refusals)
         raise NotApprovedError(
-            f"A reviewer must approve plan {plan.digest[:12]}, because the policy {policy.name} does not allow it:"
-            f"{reasons}"
+            f"The policy {policy.name} does not allow plan {plan.digest[:12]}:{reasons}\n",
+            hint="Ask a reviewer to approve the plan.",
         )
     return Approval("policy", plan.digest, f"{policy.name} of {policy.by}")
 

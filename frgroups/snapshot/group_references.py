@@ -77,12 +77,11 @@ def find_group(
     by_uid = {text} if text in created or text in matrix.group_uids else set()
     by_name = {str(uid) for uid in matrix.group_uids[np.asarray(matrix.group_names == text, dtype=np.bool_)]}
     by_name |= {uid for uid, name in created.items() if name == text}
-    found = {"uid": by_uid, "name": by_name, "": by_uid | by_name}[kind]
-    if len(found) == 1:
-        return next(iter(found))
-    if not found:
+    uids = sorted({"uid": by_uid, "name": by_name, "": by_uid | by_name}[kind])
+    if len(uids) == 1:
+        return uids[0]
+    if not uids:
         raise _not_found(matrix, text, kind)
-    uids = sorted(found)
     listed = format_list(uids, conjunction="or")
     if kind != "name" and by_uid:
         named = quote_reference(text, "name") if len(by_name) == 1 else listed

@@ -907,6 +907,13 @@ def test_check_group_uids(how, filled, sandbox, connect):
     assert check.group_uids_filled is filled
 
 
+def test_check_with_maximum_total(sandbox, connect):
+    "If the server's total is lower than the number of groups on the first page, these groups are counted."
+    sandbox.misbehave(total_cap=1)
+
+    assert connect(sandbox).check().n_groups == 2
+
+
 def test_check_of_an_empty_tenant(sandbox, connect):
     "If the tenant has no members, the check result `group_uids_filled` is None."
     sandbox.reset()

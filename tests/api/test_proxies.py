@@ -264,4 +264,40 @@ def test_proxy_of_the_operating_system(monkeypatch):
     monkeypatch.setattr("frgroups.api.proxies.proxy_bypass", lambda host: host == "intranet.test")
 
     assert find("intranet.test") is None
-    assert find().address == "proxy.test:3128"
+    assert find().address == "proxy.test:3128" and find().variable is None
+    assert "variable" not in find().source and "operating system" in find().source
+
+
+def test_invalid_proxy_of_the_operating_system(monkeypatch):
+    "An error about the settings of the operating system does not name a variable. Blank settings are skipped."
+    monkeypatch.setattr("frgroups.api.proxies.getproxies", lambda: {"https": " ", "http": "foo://bar"})
+
+    with pytest.raises(InputError, match="operating system") as caught:
+        find()
+
+    assert "variable" not in str(caught.value)
+    monkeypatch.setattr("frgroups.api.proxies.getproxies", lambda: {"https": " ", "http": "", "ftp": "foo://bar"})
+    assert find() is None
+
+
+@pytest.mark.parametrize("value", ["", " ", "\t", " \n ", "\u00a0"], ids=ascii)
+@pytest.mark.parametrize("name", [*VARIABLES, "no_proxy", "NO_PROXY", "ftp_proxy"])
+def test_blank_variable(name, value, monkeypatch):
+    "A blank variable specifies no proxy, and the settings of the operating system are not read."
+    monkeypatch.setattr("frgroups.api.proxies.getproxies", lambda: {"https": "http://proxy.test:3128"})
+    assert find() is not None
+    monkeypatch.setenv(name, value)
+
+    assert find() is None
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_blank_variable_before_other_variable(value, monkeypatch):
+    "If HTTPS_PROXY is blank, ALL_PROXY is used, and errors name ALL_PROXY."
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    monkeypatch.setenv("ALL_PROXY", "http://proxy.test:3128")
+    assert find().source == "the environment variable ALL_PROXY"
+    monkeypatch.setenv("ALL_PROXY", "foo://bar")
+
+    with pytest.raises(InputError, match="ALL_PROXY"):
+        find()

@@ -90,16 +90,20 @@ ANSWERS = {
 }
 
 
+# The content of a JSON response with status 200 to a write is ignored. Each other answer must raise an error.
+SUCCESSFUL_WRITES = {"other JSON", "truncated JSON"}
+
+
 @pytest.mark.parametrize("call", [read, iterate, write, create])
-@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize("answer", ANSWERS)
 def test_responses(answer, call):
     "The token, the request, and the response are not part of the exception, its chain, and its local variables."
-    with Service(answer) as service:
-        try:
-            error = caught(service.url, call)
-        except AssertionError:
-            assert call is write  # The content of a successful response to a write is ignored.
+    with Service(ANSWERS[answer]) as service:
+        if call is write and answer in SUCCESSFUL_WRITES:
+            with pytest.raises(AssertionError, match="did not fail"):
+                caught(service.url, call)
             return
+        error = caught(service.url, call)
 
     text = shown_text(error)
     assert isinstance(error, ApiError) and len(chain(error)) == 1
@@ -245,6 +249,38 @@ def test_without_local_variables():
         for chained in chain(failed.value):
             frames = [frame for frame, _ in traceback.walk_tb(chained.__traceback__)]
             assert [frame.f_locals for frame in frames if frame.f_code.co_name == "fail"] == [{}]
+
+
+def test_exceptions_of_the_caller():
+    "Exceptions that the caller was handling before the block keep their variables, at any depth of the chain."
+
+    def fail_in_caller():
+        visible = "x"
+        try:
+            raise KeyError(visible)
+        except KeyError:
+            raise ValueError(visible) from ExceptionGroup("problems", [OSError(visible)])
+
+    def fail_in_block():
+        secret = TOKEN
+        raise RuntimeError(secret.upper())
+
+    try:
+        fail_in_caller()
+    except ValueError as earlier:
+        with pytest.raises(RuntimeError) as failed, without_local_variables():
+            fail_in_block()
+        with pytest.raises(ValueError, match="x"), without_local_variables():
+            fail_in_caller()  # The new exception is chained to the earlier one.
+        handled = chain(earlier)
+
+    assert failed.value.__context__ is handled[0] and len(handled) == 3
+    for error, name, variables in [
+        (failed.value, "fail_in_block", {}),
+        (handled[0], "fail_in_caller", {"visible": "x"}),
+    ]:
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        assert [frame.f_locals for frame in frames if frame.f_code.co_name == name] == [variables]
 
 
 HIDDEN = [HiddenText("secret"), HiddenBytes(b"secret"), Hidden("secret"), Hidden(["secret"])]

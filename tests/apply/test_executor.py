@@ -17,7 +17,9 @@ import frgroups as fg
 from frgroups.api.retry import RetryPolicy
 from frgroups.apply import executor as applying
 from frgroups.apply.group_reader import GroupReader
+from frgroups.apply.interrupts import TERMINATION_SIGNALS
 from frgroups.apply.journal import Journal
+from frgroups.cli.command_ending import termination_as_interrupt
 from frgroups.errors import (
     CorruptFileError,
     DriftError,
@@ -539,23 +541,45 @@ def test_no_secrets_in_journal(client, world, tmp_path):
     ] == "end"
 
 
-def test_interrupt(client, world, monkeypatch):
-    "The first Ctrl-C stops the run after the current request, and the plan can be resumed."
-    plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
-    put, pressed = fg.Client.update_group_customers, []
+def send_signal_once(monkeypatch, number):
+    """Send a signal to this process before the first membership request."""
+    put, sent = fg.Client.update_group_customers, []
 
     def interrupt(self, *args, **sides):
-        if not pressed:
-            pressed.append(True)
-            signal.raise_signal(signal.SIGINT)
+        if not sent:
+            sent.append(True)
+            signal.raise_signal(number)
         put(self, *args, **sides)
 
     monkeypatch.setattr(fg.Client, "update_group_customers", interrupt)
 
-    receipt = apply(client, plan)
+
+@pytest.mark.parametrize("number", [signal.SIGINT, *TERMINATION_SIGNALS])
+def test_interrupt(client, world, monkeypatch, number):
+    "The first Ctrl-C, SIGTERM, or SIGHUP stops the run after the current request, and the plan can be resumed."
+    plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
+    send_signal_once(monkeypatch, number)
+
+    with termination_as_interrupt():  # Without the handler of apply, the signal raises KeyboardInterrupt.
+        handler = signal.getsignal(number)
+        receipt = apply(client, plan)
+        assert signal.getsignal(number) == handler == signal.default_int_handler
 
     assert "interrupted" in receipt.stopped and receipt.counts == {"verified": 200, "not_sent": 390}
-    assert apply(client, plan).ok
+    assert receipt.path.exists() and apply(client, plan).ok
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, *TERMINATION_SIGNALS])
+def test_ignored_signal(client, world, monkeypatch, number):
+    "A signal that is ignored, for example because of nohup, does not stop the run."
+    plan = plan_for(client, {"vip": PEOPLE[:11]})
+    send_signal_once(monkeypatch, number)
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        assert apply(client, plan).ok
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
 
 
 def test_rejected_move(client, world):

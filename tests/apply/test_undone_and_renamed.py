@@ -201,6 +201,22 @@ def test_new_name_is_taken(client, world):
     assert apply(client, reviewed).ok
 
 
+@pytest.mark.parametrize("similar", ["NEW", "New\u00a0", "N\u0435w", "New \u200b"], ids=ascii)
+def test_new_name_is_taken_after_similar_name(client, world, similar):
+    "A finding about a similar name does not hide a group that has got exactly the new name since the review."
+    world.put_group("older", similar)
+    plan = plan_for(client, {"new": PEOPLE[:3]}, create={"new": "New"})
+    assert [finding.rule for finding in plan.findings if finding.customer_group_uid == "new"] == ["similar_name"]
+    world.put_group("other", "New")
+
+    with pytest.raises(DriftError, match="other"):
+        apply(client, plan)
+
+    assert "new" not in world.groups()
+    world.put_group("other", "Other")
+    assert apply(client, plan).ok
+
+
 def test_undo_of_renamed_group(client, world):
     "An undo plan is applied although another group has got the name of a renamed group, because the uid is decisive."
     receipt = apply(client, plan_for(client, {"vip": PEOPLE[:12]}))

@@ -126,3 +126,17 @@ def test_data_folder(environment, home_folder, capsys, monkeypatch):
     problems = {name for name, row in checks.items() if row["ok"] is False}
     assert code == 1 and problems == {"data folder", "tenants.toml", "stored snapshots", "clock"}
     assert str(folder) in checks["stored snapshots"]["detail"] and "3,600 s" in checks["clock"]["detail"]
+
+
+@pytest.mark.parametrize("name", ["FRGROUPS_TENANT_UID", "FRGROUPS_TOKEN"])
+@pytest.mark.parametrize("value", ["", "  "])
+def test_missing_variable(environment, capsys, monkeypatch, name, value):
+    "A missing variable has the same error in `frgroups doctor`, in other commands, and in Python."
+    monkeypatch.setenv(name, value)
+    with pytest.raises(fg.errors.InputError, match=name) as caught:
+        fg.Client.from_env()
+    _, checks = read_checks(capsys)
+
+    assert main(["apply", "--queue"]) == 1
+    assert caught.value.cli_text in capsys.readouterr().err
+    assert checks["variables"]["detail"] == checks["connection"]["detail"] == caught.value.cli_text

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from inspect import signature
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import frgroups as fg
@@ -488,8 +489,8 @@ def test_changes(loaded, capsys):
 
 
 def test_health(loaded, capsys, tmp_path):
-    "Health findings are printed as text or JSON, or written to CSV. The exit code is 0 for all findings."
-    register, table = tmp_path / "register.csv", tmp_path / "health.csv"
+    "Health findings are printed as text or JSON, or written to CSV or Excel. The exit code is 0 for all findings."
+    register, table, workbook = tmp_path / "register.csv", tmp_path / "health.csv", tmp_path / "health.xlsx"
     register.write_text("group;exclusive_set\nVIP;tier\nvip_gold;tier\ngone;\n")
 
     assert main(["health", "--register", str(register), "--top", "2", "--csv", str(table)]) == 0
@@ -501,6 +502,8 @@ def test_health(loaded, capsys, tmp_path):
     assert lines[0]["suggested_action"] in text
     assert len(lines) == len(table.read_text(encoding="utf-8").splitlines()) - 1
     assert {"two_tiers", "not_in_tenant", "near_duplicate"} <= {line["finding"] for line in lines}
+    assert main(["health", "--register", str(register), "--xlsx", str(workbook)]) == 0
+    assert pd.read_excel(workbook)["finding"].to_list() == [line["finding"] for line in lines]
 
 
 def test_health_actions(loaded, capsys, tmp_path):

@@ -7,15 +7,18 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pandas as pd
 import pytest
 from openpyxl import Workbook
 
 import frgroups as fg
+from frgroups.cli.command import ListOption
 from frgroups.cli.main import main
 from frgroups.cli.table_registry import TABLES
 from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
 from frgroups.plan.limits import LIMIT_NAMES
+from tests.cli.test_json import COMMANDS, leaf_commands
 
 # Arguments and functions of Python, but not NAME=VALUE after --limit.
 PYTHON = re.compile(r"(?<!--limit )\b[a-z_]+=|\b(load|save|read|refresh|plan|apply)_\w+\b|Limits\(|\bfg\.")
@@ -252,6 +255,7 @@ def test_cli_hints_in_the_log(environment, capsys):
         (["plans", "--fail-if-pending", "soon"], ["'--fail-if-pending'", "'soon'"]),
         (["plans", "--state", "open"], ["'--state'", "pending"]),
         (["health", "--json", "--csv", "a"], ["--json", "--csv"]),
+        (["health", "--xlsx", "a", "--csv", "a"], ["--xlsx", "--csv"]),
         (["show", "p.json", "--excluded", "--moves"], ["--excluded", "--moves"]),
         (["show", "p.json", "q.json"], ["q.json"]),
         (["undo", "r.json", "--limit", "plan_max_age=soon"], ["'--limit'", "'soon'"]),
@@ -421,3 +425,19 @@ def literals(node):
     """Return the literal parts of a string or an f-string, without the inserted values."""
     parts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
     return "".join(part for part in parts if isinstance(part, str))
+
+
+def test_help_of_shared_options():
+    "The help of an option with several values states how to pass them, and `--register` has one help text."
+    options = [
+        (option, command)
+        for root in COMMANDS
+        for _, command in leaf_commands(root)
+        for option in command.params
+        if isinstance(option, click.Option)
+    ]
+    repeated = [option for option, _ in options if option.multiple and not isinstance(option, ListOption)]
+
+    assert repeated and all("This option can be repeated." in option.help for option in repeated)
+    register_helps = [option.help for option, _ in options if option.name == "register"]
+    assert len(register_helps) == 4 and len(set(register_helps)) == 1

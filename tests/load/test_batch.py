@@ -367,6 +367,57 @@ def test_interrupted_batch(tenants, home_folder, kind):
     assert "1 of 3" in err
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_interrupted_workers_end(tenants, home_folder, started, monkeypatch):
+    """Interrupted and idle workers end by themselves, so no worker is killed."""
+    fine, broken, _ = tenants
+    broken.misbehave(latency=3600)
+    write_config(home_folder, {"fine": (fine, fine.token), "b": (broken, broken.token)})
+    killed, kill = [], processes._kill
+    monkeypatch.setattr(processes, "GRACE", 60.0)
+    monkeypatch.setattr(processes, "_kill", lambda worker: (killed.append(worker.poll() is None), kill(worker)))
+
+    results = load_many(["fine", "b"], jobs=2)
+    assert next(results).ok
+    while not broken.requests():
+        time.sleep(0.05)
+    results.close()
+
+    assert killed == [False, False] and [worker.poll() is not None for worker in started] == [True, True]
+
+
+@pytest.mark.parametrize("code", ["None", "x", ""])
+def test_invalid_end_of_output(code, monkeypatch):
+    """If a worker prints an invalid exit code, the command fails. The worker is not used again and its timer ends."""
+    program = f"print('END {code}', flush=True); input()"
+    monkeypatch.setattr(processes, "_WORKER_CODE", program)
+    timers, timer = [], processes.threading.Timer
+    monkeypatch.setattr(processes.threading, "Timer", lambda *args: timers.append(timer(*args)) or timers[-1])
+
+    with processes._Workers(600) as workers:
+        with pytest.raises(ValueError, match="int"):
+            workers.run(["load"])
+
+        assert (workers._busy, workers._idle) == ([], []) and timers[0].finished.is_set()
+        assert workers._running[0].wait() == -signal.SIGKILL
+
+
+def test_closed_input(monkeypatch):
+    """A worker whose input was closed before it received a command is reported as ended."""
+    monkeypatch.setattr(processes, "_WORKER_CODE", "import sys; sys.stdin.read()")
+
+    with processes._Workers(600) as workers:
+        take = workers._take_worker
+
+        def take_closed():
+            worker = take()
+            worker.stdin.close()
+            return worker
+
+        monkeypatch.setattr(workers, "_take_worker", take_closed)
+        assert workers.run(["load"]) == (b"", 0)
+
+
 def test_broken_pipe(tenants, monkeypatch, capsys):
     """If the process that reads the command's output exits, all child processes are terminated."""
     ended = []

@@ -10,7 +10,7 @@ from frgroups.snapshot.from_frames import sample_snapshot
 def similar_to(create):
     """Return the rule, the new uid, and the message of each finding about similar names and uids."""
     plan = plan_memberships(sample_snapshot(), {}, create=create)
-    rules = ("same_name", "similar_uid")
+    rules = ("same_name", "similar_name", "similar_uid")
     return [(finding.rule, finding.customer_group_uid, finding.message) for finding in plan.findings
             if finding.rule in rules and not finding.blocking]  # fmt: skip
 
@@ -38,15 +38,29 @@ def test_name_of_existing_group(name, part):
         assert findings == []
     else:
         [(rule, uid, message)] = findings
-        assert (rule, uid) == ("same_name", "new") and part in message and "vip" in message
+        assert (rule, uid) == ("same_name" if name == "VIP" else "similar_name", "new")
+        assert part in message and "vip" in message
 
 
 def test_two_new_groups():
     "Two new groups with similar names result in a finding for each of the two groups."
     findings = similar_to({"a": "Black Week", "b": "black\u00a0week", "c": "Summer"})
 
-    assert [(rule, uid) for rule, uid, _ in findings] == [("same_name", "a"), ("same_name", "b")]
+    assert [(rule, uid) for rule, uid, _ in findings] == [("similar_name", "a"), ("similar_name", "b")]
     assert all("U+00A0" in message for _, _, message in findings)
+
+
+def test_same_and_similar_name():
+    "Groups with the same name and groups with a similar name have separate findings with their counts."
+    plan = plan_memberships(sample_snapshot(), {}, create={"a": "VIP", "b": "vip", "c": "V\u0406P"})
+
+    counts = {(note.customer_group_uid, note.rule): note.n for note in plan.findings if "name" in note.rule}
+    assert counts == {
+        ("a", "same_name"): 1,
+        ("a", "similar_name"): 2,
+        ("b", "similar_name"): 3,
+        ("c", "similar_name"): 3,
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Tests for unknown ids that are similar to ids of known customers, in lists, plans, and exclusions."""
 
+import unicodedata
+
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -7,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import InputError, ListError
+from frgroups.internals import similar_text
+from frgroups.internals.id_cells import damage_of, first_invisible
 from frgroups.plan.planner import plan_memberships
 from frgroups.plan.suppression_list import suppression_list_path
 from frgroups.snapshot.customer_lists import read_list
 from frgroups.snapshot.from_frames import snapshot_from_frames
 from frgroups.snapshot.id_resolution import describe_ambiguous_ids, detect_id_type, resolve_customers
-from frgroups.snapshot.similar_ids import similarity_keys
+from frgroups.snapshot.similar_ids import find_similar_ids, similarity_keys
 
 
 def snapshot_of(customers):
@@ -46,7 +50,12 @@ SIMILAR_UIDS = [
     *("C-2", "c-02", "4", "004", "000000004", "0000000004", "OOOOOOO4", "AB_1", "aB_1", "ab_l", "iI0", "Ilo"),
     *("E100004", "e100004", "E0100004", "EI00004", "c-2_x000D_", "c-2_X0009_", "_x0020_c-2"),
 ]
-SIMILAR_FORMS = ["ｃ-2", "c\u20112", "c–2", "с-2", "c-2\u200b", "'c-2", "c-2 "]
+SIMILAR_FORMS = ["ｃ-2", "c\u20112", "c–2", "с-2", "c-2\u200b", "'c-2", "c-2 ", "c-2\U000e0101", "\u00b4c-2"]
+LOOKALIKES = [
+    (chr(code), latin.lower())
+    for table in (similar_text._TO_LOWERCASE, similar_text._TO_UPPERCASE)
+    for code, latin in table.items()
+]
 
 
 @pytest.mark.parametrize("uid", SIMILAR_UIDS)
@@ -81,6 +90,39 @@ def test_other_characters(people, form):
         resolve_customers(people, [form], by="customer_uid")
     with pytest.raises(InputError):
         plan_memberships(people, {"vip": [form]})
+
+
+def test_letters_of_other_scripts():
+    "Each letter that looks like a Latin letter in a name also looks like it in an id, in upper and in lower case."
+    letters = {*LOOKALIKES, ("\u03bd", "v"), ("\u039d", "n"), ("\u0585", "o"), ("\u0555", "o")}
+    missing = []
+    for latin in {latin for _, latin in letters}:
+        ids = [f"{letter}x9" for letter, other in letters if other == latin and not letter.isascii()]
+        similar = find_similar_ids(pd.DataFrame({"customer_uid": [f"{latin}x9"]}), ids, "customer_uid")
+        missing += [unknown[0] for unknown in ids if unknown not in similar]
+
+    # The form NFKC of a few letters is another letter, which has precedence.
+    assert len(letters) > 150 and len(missing) < 5
+    assert all(unicodedata.normalize("NFKC", letter) != letter for letter in missing)
+
+
+def test_invisible_characters_and_apostrophes():
+    "Ids and names ignore the same invisible characters and apostrophes, which are also rejected in lists."
+    known = pd.DataFrame({"customer_uid": ["c-2"]})
+    formats = {chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) in ("Cf", "Zs", "Cc")} - {" "}
+    invisible = [f"c{character}-2" for character in similar_text.BLANK_CHARACTERS | formats]
+    quoted = [f"{character}c-2" for character in similar_text.APOSTROPHES]
+
+    assert set(find_similar_ids(known, [*invisible, *quoted], "customer_uid")) == {*invisible, *quoted}
+    assert all(map(first_invisible, invisible)) and all(map(damage_of, quoted))
+
+
+@pytest.mark.parametrize("uid", ["\u05851", "A\U000e01011"])
+def test_uids_of_other_scripts(uid):
+    "An id with an Armenian letter or a variation selector that looks like a known id is rejected."
+    for by in ("customer_uid", "external_id"):
+        with pytest.raises(InputError, match=r"allow_similar_ids|U\+E0101"):
+            resolve_customers(snapshot_of({"o1": "o1", "A1": "A1"}), [uid], by=by)
 
 
 @pytest.mark.parametrize("uid", ["c-3", "00000006", "x", "4444", "E1", "20"])
