@@ -155,7 +155,15 @@ def _hint_in_cli(hint: str, cli_hint: str | None) -> str:
 
 
 def _join(*sentences: str) -> str:
-    return " ".join(filter(None, sentences))
+    """Join sentences with spaces. The sentence after a list with indented lines starts on a new line."""
+    text = ""
+    for sentence in filter(None, sentences):
+        if not text or text.endswith("\n"):
+            text += sentence
+        else:
+            ends_with_list = text.rpartition("\n")[2].startswith(" ")
+            text += ("\n" if ends_with_list else " ") + sentence
+    return text
 
 
 class InputError(FrgroupsError, ValueError):

@@ -53,19 +53,57 @@ def check_first(groups: str, next_step: str) -> str:
     return f"Check the back office for campaigns and price lists that use {groups}. {next_step}"
 
 
-def removal_step(uid: str) -> str:
-    """Return an instruction to remove all members of a group. It ends with a call that creates the plan."""
-    return f"If the group is no longer needed, plan the removal of its members: {plan_call(uid, '')}"
+def limits_to_empty(n: int) -> dict[str, int]:
+    """
+    Return the limits of a plan, other than the default limits, that allow the removal of all members of one group.
+
+    Parameters
+    ----------
+    n
+        Number of members of the group.
+
+    Examples
+    --------
+    >>> limits_to_empty(2), limits_to_empty(15)
+    ({'emptied_groups': 1}, {'emptied_groups': 1, 'removal_share': 1})
+    """
+    limits = {"emptied_groups": 1}
+    if n > 2:
+        limits["removal_share"] = 1
+    if n > 20:
+        limits["removal_share_total"] = 1
+    if n > 100:
+        limits["removals_per_group"] = n
+    if n > 500:
+        limits["removals_total"] = n
+    return limits
 
 
-def removal_step_in_cli(uid: str) -> str:
-    """Return an instruction to remove all members of a group. It ends with a command that creates the plan."""
-    return f"If the group is no longer needed, plan the removal of its members: {plan_command(uid, quote_uid(uid))}"
+def removal_step(uid: str, n: int) -> str:
+    """Return an instruction to remove all `n` members of a group. It ends with a call that creates the plan."""
+    return f"If the group is no longer needed, plan the removal of its members: {emptying_call(uid, n)}"
 
 
-def duplicate_action_in_cli(group_a: str, group_b: str) -> str:
-    """Return the suggested action for two groups with the same members, with a command that empties `group_b`."""
-    command = plan_command(group_b, quote_uid(group_b))
+def emptying_call(uid: str, n: int) -> str:
+    """Return Python code that creates a plan to remove all `n` members of a group, with the limits that it needs."""
+    values = ", ".join(f"{name}={value}" for name, value in limits_to_empty(n).items())
+    return f"{plan_call(uid, '').removesuffix(')')}, limits=fg.Limits({values}))"
+
+
+def emptying_command(uid: str, n: int) -> str:
+    """Return a command that creates a plan to remove all `n` members of a group, with the limits that it needs."""
+    limits = "".join(f" --limit {name}={value}" for name, value in limits_to_empty(n).items())
+    return f"{plan_command(uid, quote_uid(uid))}{limits}"
+
+
+def removal_step_in_cli(uid: str, n: int) -> str:
+    """Return an instruction to remove all `n` members of a group. It ends with a command that creates the plan."""
+    return f"If the group is no longer needed, plan the removal of its members: {emptying_command(uid, n)}"
+
+
+def duplicate_action_in_cli(group_a: str, group_b: str, n: int) -> str:
+    """Return the action for two groups with the same `n` members, with a command that empties `group_b`."""
+    command = emptying_command(group_b, n)
     return check_first(
         f"{group_a} or {group_b}", f"If {group_b} is not used, plan the removal of its members: {command}"
     )
@@ -193,8 +231,8 @@ def find_old_years(snapshot: Snapshot, dated: Container[str]) -> Iterator[Health
             evidence = (
                 f"{name} has {pluralize(n, 'member')} in {this_year}, but the name of the group contains a past year."
             )
-            action = check_first(uid, removal_step(uid))
-            cli_action = check_first(uid, removal_step_in_cli(uid))
+            action = check_first(uid, removal_step(uid, n))
+            cli_action = check_first(uid, removal_step_in_cli(uid, n))
             yield HealthFinding("low", "old_year", uid, name, None, None, n, evidence, action, cli_action)
 
 

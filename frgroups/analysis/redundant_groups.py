@@ -18,8 +18,8 @@ from frgroups.analysis.health_checks import (
     HealthFinding,
     check_first,
     duplicate_action_in_cli,
+    emptying_call,
     near_duplicate_action_in_cli,
-    plan_call,
     quote_uid,
 )
 from frgroups.analysis.pair_counts import GroupPairs, iter_common_pairs
@@ -122,9 +122,9 @@ def _find_duplicates(matrix: MembershipMatrix, first: IndexArray) -> Iterator[He
         evidence = f"{name_b} and {name_a} have the same members. Number of members: {n:,}."
         action = check_first(
             f"{group_a} or {group_b}",
-            f"If {group_b} is not used, plan the removal of its members: {plan_call(group_b, '')}",
+            f"If {group_b} is not used, plan the removal of its members: {emptying_call(group_b, n)}",
         )
-        cli_action = duplicate_action_in_cli(group_a, group_b)
+        cli_action = duplicate_action_in_cli(group_a, group_b, n)
         yield HealthFinding("high", "duplicate", group_b, name_b, group_a, name_a, n, evidence, action, cli_action)
 
 

@@ -79,8 +79,8 @@ def _find_groups_out_of_period(snapshot: Snapshot, known: pd.DataFrame) -> Itera
             f"According to the register, {row.name} ended on {row.valid_to:%Y-%m-%d}, "
             f"but the group has {pluralize(row.n, 'member')}."
         )
-        action = check_first(uid, removal_step(uid))
-        cli_action = check_first(uid, removal_step_in_cli(uid))
+        action = check_first(uid, removal_step(uid, row.n))
+        cli_action = check_first(uid, removal_step_in_cli(uid, row.n))
         yield HealthFinding("high", "ended", uid, row.name, None, None, row.n, evidence, action, cli_action)
     for row in iter_rows(known[~has_started(known, snapshot.taken_at) & has_members]):
         uid = row.customer_group_uid

@@ -6,7 +6,7 @@ import functools
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from frgroups.review.decision_record import read_record
 from frgroups.review.plan_folders import approval_folders, is_in_queue
 from frgroups.review.plan_queue import locate_plan, plan_files
 from frgroups.review.rejections import rejections_in_force
+from frgroups.review.saved_plans import saved_plan_files
 
 log = logging.getLogger("frgroups.apply")
 
@@ -57,6 +58,8 @@ class PlanEntry:
         Digests of other waiting plans that change the same groups.
     next_command
         Command line for the next step, or "" if there is none.
+    has_verified_changes
+        False if the receipt contains no verified change, so that there is nothing to undo.
     """
 
     plan: Plan
@@ -66,6 +69,7 @@ class PlanEntry:
     receipt: Path | None = None
     conflicts: tuple[str, ...] = ()
     next_command: str = ""
+    has_verified_changes: bool = True
 
     @property
     def key(self) -> tuple[str, datetime]:
@@ -118,9 +122,10 @@ def list_plans(
     """
     Return a table of the plans in the data folder with the state of each plan.
 
-    The table contains the plans in the queue, in the folder `plans`, and the plans that were started or applied with
-    this data folder. A plan that was saved to another folder is listed only after it was started. A plan file that
-    cannot be read is left out, and a warning is logged.
+    The table contains the plans in the queue, in the folder `plans`, the plans that the command line saved with
+    `--out`, and the plans that were started or applied with this data folder. A plan that Python code saved to
+    another folder is listed only after it was started. A plan file that cannot be read is left out, and a warning is
+    logged.
 
     Parameters
     ----------
@@ -174,7 +179,9 @@ def plan_entries(*, tenant_uid: str | None = None, base_url: str | None = None) 
     """
     scan = functools.cache(decision_files)
     entries: dict[tuple[str, datetime], PlanEntry] = {}
+    counts: Counter[str] = Counter()
     for path, plan in _stored_plans(tenant_uid, base_url):
+        counts[plan.digest] += 1
         with _skipped_on_error(tenant_uid):
             entry = plan_entry(plan, path=path, scan=scan)
             entries.setdefault(entry.key, entry)
@@ -183,9 +190,12 @@ def plan_entries(*, tenant_uid: str | None = None, base_url: str | None = None) 
         if key not in entries:
             with _skipped_on_error(tenant_uid):
                 state, reviewer = _state_of_receipt(receipt)
-                entries[key] = with_next_command(PlanEntry(receipt.plan, state, reviewer, receipt=receipt.path))
+                has_changes = receipt.counts["verified"] > 0
+                entries[key] = PlanEntry(
+                    receipt.plan, state, reviewer, receipt=receipt.path, has_verified_changes=has_changes
+                )
+                counts[receipt.plan.digest] += 1
     ordered = sorted(entries.values(), key=lambda entry: entry.plan.planned_at, reverse=True)
-    counts = Counter(entry.plan.digest for entry in ordered)
     listed = []
     for entry in ordered:
         conflicts = tuple(other.plan.digest for other in conflicts_of(entry, ordered))
@@ -206,7 +216,11 @@ def _skipped_on_error(tenant_uid: str | None) -> Iterator[None]:
 
 
 def with_next_command(entry: PlanEntry, *, is_unique: bool = True) -> PlanEntry:
-    """Return an entry with the command line for the next step, or "" if the required file is not known."""
+    """
+    Return an entry with the command line for the next step, or "" if the required file is not known.
+
+    An applied plan can be undone, unless it is an undo plan or made no changes.
+    """
     plan = _argument(entry.path, entry.plan, is_unique=is_unique)
     receipt = _argument(entry.receipt, entry.plan, is_unique=is_unique)
     commands = {
@@ -216,8 +230,9 @@ def with_next_command(entry: PlanEntry, *, is_unique: bool = True) -> PlanEntry:
         "interrupted": ("apply", plan, ""),
         "rejected": ("withdraw", plan, " --by NAME"),
         "blocked": ("show", plan, ""),
-        "applied": ("undo", receipt, ""),
     }
+    if entry.has_verified_changes and entry.plan.reverts is None:
+        commands["applied"] = ("undo", receipt, "")
     name, argument, options = commands.get(entry.state, ("", "", ""))
     return replace(entry, next_command=f"frgroups {name} {argument}{options}" if argument else "")
 
@@ -248,7 +263,21 @@ def plan_entry(
     state, reviewer, receipt = _state_of_run(plan)
     if state is None:
         state, reviewer = _state_before_run(plan, path, scan)
-    return with_next_command(PlanEntry(plan, state, reviewer, path, receipt), is_unique=is_unique)
+    entry = PlanEntry(
+        plan,
+        state,
+        reviewer,
+        path,
+        receipt,
+        has_verified_changes=state != "applied" or _has_verified_changes(receipt),
+    )
+    return with_next_command(entry, is_unique=is_unique)
+
+
+def _has_verified_changes(receipt: Path | None) -> bool:
+    with suppress(FrgroupsError):
+        return receipt is not None and read_receipt(receipt).counts["verified"] > 0
+    return False
 
 
 def conflicting_plans(plan: Plan) -> list[PlanEntry]:
@@ -344,12 +373,14 @@ def _state_before_run(plan: Plan, path: Path | None, scan: Scan | None) -> tuple
 
 def stored_plan_files(tenant_uid: str | None = None, base_url: str | None = None) -> list[Path]:
     """
-    Return the paths of the plans in the queue, in the folder `plans`, and in the registry of started plans.
+    Return the paths of the plans that the data folder contains or knows.
 
-    None selects all tenants or all hosts.
+    These are the plans in the queue, in the folder `plans`, in the registry of started plans, and in the list of
+    plans that were saved with `--out`. None selects all tenants or all hosts.
     """
     started = [path for path in map(locate_plan, registered_plan_files(tenant_uid, base_url)) if path.exists()]
-    return list(dict.fromkeys((*plan_files(tenant_uid, base_url), *started)))
+    saved = saved_plan_files(tenant_uid, base_url)
+    return list(dict.fromkeys((*plan_files(tenant_uid, base_url), *started, *saved)))
 
 
 def _stored_plans(tenant_uid: str | None, base_url: str | None) -> Iterator[tuple[Path, Plan]]:

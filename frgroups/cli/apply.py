@@ -14,7 +14,7 @@ from frgroups.cli.command_ending import keep_result
 from frgroups.cli.options import journal_option, json_option, limit_option, tenant_option
 from frgroups.cli.output import print_json_line, print_message, print_text
 from frgroups.cli.types import FILE, NONEMPTY_TEXT
-from frgroups.errors import FrgroupsError, InputError, NotApprovedError, UsageError
+from frgroups.errors import FrgroupsError, InputError, NotApprovedError, PlanBlockedError, UsageError
 
 if TYPE_CHECKING:
     from frgroups.api.client import Client
@@ -41,25 +41,34 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     """
     Write an approval or a rejection of a plan to a file.
 
-    Without `--out`, an approved plan in the queue moves from the folder `pending` to the folder `approved`.
+    Without `--out`, an approved plan in the queue moves from the folder `pending` or `stopped` to the folder
+    `approved`. A plan that was already applied is not approved again.
     """
+    from frgroups.apply.plan_checks import raise_if_limits_exceeded
     from frgroups.cli.plan_files import find_plan
     from frgroups.cli.plan_output import find_conflicts, plan_values, print_conflicts
     from frgroups.internals.formatting import shell_argument
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.approval import approve_plan
     from frgroups.review.approval_files import found_approvals
-    from frgroups.review.plan_queue import move_plan
+    from frgroups.review.plan_queue import queue_approved_plan
+    from frgroups.review.rejections import check_not_rejected
 
     path = find_plan(file)
     plan = read_plan(path)
+    if reason is None and _is_applied(plan, path, as_json):
+        return 0
     target = out or path.with_suffix(".approval.json")
     earlier_approvals = found_approvals(plan, [target.parent])
     replaced = [approval.by for approval in earlier_approvals if approval.path == target.resolve()]
+    if reason is None:
+        # A blocked plan ends with the same exit code as in frgroups plan and apply. A rejection takes precedence.
+        check_not_rejected(plan, [target.parent])
+        raise_if_limits_exceeded(plan, list(plan.findings))
     written = approve_plan(plan, target, by=reviewer, reject=reason)
     location = path.absolute()
     if reason is None and out is None:
-        location = move_plan(path, "approved")
+        location = queue_approved_plan(path)
     if not written.exists():  # The approval file was moved together with its plan.
         written = location.with_suffix(".approval.json")
     decision = "approved" if reason is None else "rejected"
@@ -93,6 +102,33 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     return 0
 
 
+def _is_applied(plan: Plan, path: Path, as_json: bool) -> bool:
+    """Return True and print the state of a plan that was applied. Raise PlanBlockedError if it was also undone."""
+    from frgroups.apply.plan_list import plan_entry
+    from frgroups.apply.run_registry import reverted_by
+    from frgroups.cli.plan_output import plan_values
+    from frgroups.internals.formatting import shell_argument
+
+    try:
+        entry = plan_entry(plan, path=path)
+        undo_digest = reverted_by(plan) if entry.state == "undone" else ""
+    except FrgroupsError:
+        return False  # The damaged file is reported after the approval is written, and `apply` stops.
+    if undo_digest:
+        raise PlanBlockedError(
+            f"Plan {plan.digest[:12]} was applied and already undone by plan {undo_digest[:12]}, so it cannot "
+            "be approved again. To make the changes again, create a new plan."
+        )
+    if entry.state != "applied":
+        return False
+    if as_json:
+        print_json_line(plan_values(plan, path) | {"decision": "", "by": "", "reason": "", "approval_path": ""})
+    else:
+        print_text(f"Plan {plan.digest[:12]} was already applied, so no approval was written.")
+    print_message(f"Next    frgroups show {shell_argument(entry.receipt or path)}")
+    return True
+
+
 @command("withdraw", example='frgroups withdraw plan.json --by "Kari Nordmann" --reason "The list is correct"')
 @click.argument("file", metavar="PLAN", type=FILE)
 @click.option(
@@ -104,28 +140,28 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
     """
     Withdraw all rejections of a plan's changes, and record the name and the time in the data folder.
 
-    A plan that the queue stopped because of the rejection is moved back to the folder `pending`.
+    Plans with these changes that the queue stopped are moved back to the folder `pending`.
     """
     from frgroups.cli.plan_files import find_plan
     from frgroups.cli.plan_output import plan_values
     from frgroups.internals.formatting import pluralize, shell_argument
     from frgroups.plan.plan_file import read_plan
-    from frgroups.review.plan_queue import restore_plan
+    from frgroups.review.plan_queue import locate_plan, restore_plans
     from frgroups.review.rejections import withdraw_rejection
 
     path = find_plan(file)
     plan = read_plan(path)
     withdrawn = withdraw_rejection(plan, by=name, reason=reason)
-    location = restore_plan(path)
+    restored = restore_plans(plan)
     if as_json:
-        values = {"withdrawn": withdrawn, "by": name, "reason": reason}
-        print_json_line(plan_values(plan, location) | values)
+        values = {"withdrawn": withdrawn, "by": name, "reason": reason, "restored": list(map(str, restored))}
+        print_json_line(plan_values(plan, locate_plan(path)) | values)
     else:
         print_text(f"{name} withdrew {pluralize(len(withdrawn), 'rejection')} of plan {plan.digest[:12]}:")
         for sentence in withdrawn:
             print_text(f"  {sentence}")
-    if location != path.absolute():
-        print_message(f"The plan is now in {location.parent}.")
+    for moved in restored:
+        print_message(f"The stopped plan {moved.name} is now in {moved.parent}.")
     print_message(f"Next    frgroups approve {shell_argument(file)} --by NAME")
     return 0
 

@@ -17,7 +17,6 @@ from frgroups.cli.command_ending import (
     report_error,
     report_failure,
     report_usage_error,
-    termination_as_interrupt,
 )
 from frgroups.cli.command_table import COMMAND_HELP, CommandEntry
 from frgroups.cli.output import LOG, QUIET, log_format
@@ -261,7 +260,7 @@ class FrgroupsCommand(click.Command):
 
     def _run(self, ctx: click.Context) -> int:
         try:
-            with termination_as_interrupt(), _log_to_stderr(ctx):
+            with _log_to_stderr(ctx):
                 exit_code = int(super().invoke(ctx) or 0)
                 sys.stdout.flush()
         except UsageError:

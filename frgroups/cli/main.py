@@ -11,7 +11,12 @@ from collections.abc import Iterator, Sequence
 import click
 
 from frgroups.cli.command import HELP_NAMES, LazyGroup, log_options
-from frgroups.cli.command_ending import USAGE_EXIT_CODE, discard_output, report_usage_error
+from frgroups.cli.command_ending import (
+    USAGE_EXIT_CODE,
+    discard_output,
+    report_usage_error,
+    termination_as_interrupt,
+)
 from frgroups.cli.command_table import RENAMED_COMMANDS, SECTIONS
 from frgroups.cli.completion import COMPLETE_VARIABLE, complete
 from frgroups.cli.output import prepare_streams, print_error, print_text
@@ -64,6 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     prepare_streams()
     words = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        # The handler is set before the command is parsed, because the import of a command can take a second.
+        with termination_as_interrupt():
+            return _run(words)
+    except KeyboardInterrupt:
+        print_error("frgroups: interrupted.")
+        return 1
+
+
+def _run(words: Sequence[str]) -> int:
     root = root_group()
     instruction = os.environ.get(COMPLETE_VARIABLE)
     if instruction:
@@ -80,9 +95,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise SystemExit(USAGE_EXIT_CODE) from None
     except BrokenPipeError:
         discard_output()
-        return 1
-    except KeyboardInterrupt:
-        print_error("frgroups: interrupted.")
         return 1
 
 

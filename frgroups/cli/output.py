@@ -264,10 +264,10 @@ def _rich_table(table: pd.DataFrame, *, compact: bool) -> Table:
     )
     for name in table.columns:
         header = _cell(name)
-        if compact and len(header) > MAX_COMPACT_HEADER:
-            header = header.replace("_", "_\n")
-        header_width = max(map(cell_len, header.split("\n")))
         width = max((cell_len(_cell(value)) for value in table[name]), default=0)
+        if compact:
+            header = _broken_header(header, min(MIN_TEXT_WIDTH, width))
+        header_width = max(map(cell_len, header.split("\n")))
         if is_numeric_dtype(table[name]):
             rendered.add_column(Text(header), justify="right", no_wrap=True, min_width=max(header_width, width))
         else:
@@ -277,6 +277,26 @@ def _rich_table(table: pd.DataFrame, *, compact: bool) -> Table:
         # Rich does not interpret markup or emoji codes in a Text object.
         rendered.add_row(*(Text(_cell(value)) for value in row))
     return rendered
+
+
+def _broken_header(header: str, width: int) -> str:
+    r"""
+    Break a header at underscores into as few lines as possible that do not make the column wider than necessary.
+
+    Examples
+    --------
+    >>> _broken_header("customer_group_uid", 4), _broken_header("n_add", 2)
+    ('customer_\ngroup_uid', 'n_add')
+    """
+    parts = header.replace("_", "_\n").split("\n")
+    limit = max(width, MAX_COMPACT_HEADER, *map(len, parts))
+    lines = [""]
+    for part in parts:
+        if len(lines[-1]) + len(part) <= limit:
+            lines[-1] += part
+        else:
+            lines.append(part)
+    return "\n".join(lines)
 
 
 def _cell(value: Any) -> str:

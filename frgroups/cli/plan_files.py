@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import UTC
 from pathlib import Path
 
-from frgroups.errors import InputError
+from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.paths import home
 from frgroups.plan.digest_argument import MIN_FILE_PREFIX, is_digest, short_digest_message
 
@@ -47,6 +48,7 @@ def find_plan(argument: Path, *, allow_last: bool = False) -> Path:
 def find_receipt(argument: Path) -> Path:
     """Return the receipt that an argument names by its path, or by at least 8 characters of the plan's digest."""
     if argument.exists():
+        _check_not_a_plan(argument)
         return argument
     prefix = _digest_prefix(argument, "receipt")
     files = _receipts_with_prefix(prefix)
@@ -56,6 +58,26 @@ def find_receipt(argument: Path) -> Path:
             "receipt."
         )
     return _only(files, prefix, "receipt")
+
+
+def _check_not_a_plan(path: Path) -> None:
+    """Raise InputError if a file is a plan. The error names the receipt of the plan if the plan was applied."""
+    from frgroups.apply.plan_list import plan_entry
+    from frgroups.internals.formatting import shell_argument
+    from frgroups.plan.plan_file import read_plan
+
+    try:
+        plan = read_plan(path)
+    except FrgroupsError:
+        return  # The file is read again as a receipt.
+    entry = plan_entry(plan, path=path)
+    if entry.receipt is None:
+        raise InputError(f"{path} is a {entry.state} plan without a receipt, so there are no changes to undo.")
+    raise InputError(
+        f"{path} is a plan, but a receipt is required. The receipt of the plan is {entry.receipt}.",
+        hint="Pass the receipt.",
+        cli_hint=f"Use frgroups undo {shell_argument(entry.receipt)}.",
+    )
 
 
 def find_plan_or_receipt(argument: Path) -> Path:
@@ -128,8 +150,23 @@ def _receipts_with_prefix(prefix: str) -> list[tuple[str, Path]]:
 def _only(files: Sequence[tuple[str, Path]], prefix: str, kind: str) -> Path:
     if len(files) == 1:
         return files[0][1]
-    listed = "".join(f"\n  {digest[:12]}  {path}" for digest, path in files[:_MAX_LISTED])
+    listed = "".join(f"\n  {path}{_state_and_time(path)}" for _, path in files[:_MAX_LISTED])
     more = f"\n  and {len(files) - _MAX_LISTED} more" if len(files) > _MAX_LISTED else ""
     raise InputError(
         f"{len(files)} {kind}s have a digest that starts with {prefix}. Pass the path of one of them:{listed}{more}"
     )
+
+
+def _state_and_time(path: Path) -> str:
+    """Return the state and the planning time of the plan in a file, or "" if the file is unreadable."""
+    from frgroups.apply.plan_list import plan_entry
+    from frgroups.apply.receipt import read_receipt
+    from frgroups.plan.plan_file import read_plan
+
+    try:
+        is_receipt = path.name.endswith(".receipt.json")
+        plan = read_receipt(path).plan if is_receipt else read_plan(path)
+        state = plan_entry(plan, path=None if is_receipt else path).state
+    except FrgroupsError:
+        return ""
+    return f"  ({state}, planned at {plan.planned_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC)"

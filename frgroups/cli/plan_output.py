@@ -19,6 +19,7 @@ from frgroups.plan.plan_file import read_plan
 from frgroups.review.plan_folders import plans_folder, queue_folder
 from frgroups.review.plan_queue import plan_file_name
 from frgroups.review.rejections import rejections_in_force
+from frgroups.review.saved_plans import add_saved_plan
 from frgroups.review.writer import save_review
 
 
@@ -52,6 +53,8 @@ def save_plan(
             _print_not_superseded(older, "the new plan contains no changes")
         return
     path = plan.save(out or _default_path(plan, pending))
+    if out is not None:
+        _add_to_list(plan, path)
     review = save_review(plan, path.with_suffix(".html"))
     if older is not None and not plan.blocked:
         supersede_plan(older, plan)
@@ -76,6 +79,16 @@ def save_plan(
     if pending:
         print_message(f"        Or save the approval file from the review page in this folder: {path.parent}")
         print_message("        Then: frgroups apply --queue")
+
+
+def _add_to_list(plan: Plan, path: Path) -> None:
+    """Add a plan that was saved outside the data folder to the list of plans. A failure is only a warning."""
+    try:
+        add_saved_plan(plan, path)
+    except FrgroupsError as error:
+        print_error(f"Warning: frgroups plans will not list this plan. {error.cli_text}")
+    except OSError as error:
+        print_error(f"Warning: frgroups plans will not list this plan. {error}.")
 
 
 def plan_values(plan: Plan, path: Path | None, conflicts: Sequence[PlanEntry] | None = None) -> dict[str, Any]:

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from frgroups.apply.plan_list import PlanEntry
 
 # With these maximum lengths, the table fits on a terminal with 80 columns.
-_MAX_GROUPS, _MAX_REVIEWER = 14, 10
+_MAX_GROUPS, _MAX_REVIEWER = 12, 10
 
 
 @command(
     "plans",
     example="frgroups plans --state pending --fail-if-pending 48h",
-    more="The plans are those in the queue, in the folder plans of the data folder, and those that were started.",
+    more="The plans are those in the queue, in the folder plans of the data folder, those saved with --out, and "
+    "those that were started. Times are in UTC. Plans with the same changes have the same digest.",
 )
 @tenant_or_uid_option
 @click.option("--state", type=click.Choice(STATES), help="List only the plans in this state.")
@@ -63,25 +64,42 @@ def plans(tenant: str | None, state: str | None, max_pending: str | None, as_jso
 
 
 def _print_entries(entries: list[PlanEntry]) -> None:
+    """Print one row per plan. On a terminal, texts are shortened, and a narrow terminal shows no ages."""
+    import sys
+
     import pandas as pd
 
     from frgroups.internals.formatting import format_age
 
+    is_short = sys.stdout.isatty()
     rows = []
-    for entry in entries:
+    for entry, planned_at in zip(entries, _planning_times(entries), strict=True):
         values = entry.values()
+        names = [group.name for group in entry.plan.groups]
         rows.append(
             {
                 "digest": entry.plan.digest[:12],
                 "state": entry.state,
-                "age": format_age(timedelta(hours=values["age_hours"])),
-                "groups": _short_groups([group.name for group in entry.plan.groups]),
+                "planned_at": planned_at,
+                "groups": _short_groups(names) if is_short else ", ".join(names),
                 "n_add": entry.plan.n_add,
                 "n_remove": entry.plan.n_remove,
-                "reviewer": _short(entry.reviewer, _MAX_REVIEWER),
+                "reviewer": _short(entry.reviewer, _MAX_REVIEWER) if is_short else entry.reviewer,
+                "age": format_age(timedelta(hours=values["age_hours"])),
             }
         )
-    print_table(pd.DataFrame(rows))
+    print_table(pd.DataFrame(rows), n_required=7)
+
+
+def _planning_times(entries: list[PlanEntry]) -> list[str]:
+    """Return the planning times in UTC, with seconds if two plans with the same digest have the same minute."""
+    digests = [entry.plan.digest for entry in entries]
+    times: list[str] = []
+    for pattern in ("%m-%d %H:%M", "%m-%d %H:%M:%S", "%m-%d %H:%M:%S.%f"):
+        times = [f"{entry.values()['planned_at']:{pattern}}" for entry in entries]
+        if len(set(zip(digests, times, strict=True))) == len(entries):
+            break
+    return times
 
 
 def _short_groups(names: list[str]) -> str:
@@ -105,7 +123,9 @@ def _with_tenant(entry: PlanEntry, tenant: str) -> PlanEntry:
 
 
 def _print_next(entries: list[PlanEntry]) -> None:
-    commands = dict.fromkeys(entry.next_command for entry in entries if entry.next_command)
+    """Print the next commands of the plans that need an action. An undo is optional, so only --json contains it."""
+    open_entries = [entry for entry in entries if entry.state != "applied"]
+    commands = dict.fromkeys(entry.next_command for entry in open_entries if entry.next_command)
     for position, command_line in enumerate(commands):
         print_message(f"{'' if position else 'Next':<8}{command_line}")
 

@@ -210,6 +210,26 @@ def format_utc(timestamp: datetime, *, seconds: bool = False) -> str:
     return f"{timestamp.astimezone(UTC):{pattern}} UTC"
 
 
+def format_distinct_times(*timestamps: datetime) -> list[str]:
+    """
+    Convert different timestamps to UTC and format them, in minutes, seconds, or microseconds, so that they differ.
+
+    Examples
+    --------
+    >>> day = datetime(2026, 11, 30, tzinfo=UTC)
+    >>> format_distinct_times(day, day + timedelta(minutes=1))
+    ['2026-11-30 00:00 UTC', '2026-11-30 00:01 UTC']
+    >>> format_distinct_times(day, day + timedelta(microseconds=1))
+    ['2026-11-30 00:00:00.000000 UTC', '2026-11-30 00:00:00.000001 UTC']
+    """
+    texts: list[str] = []
+    for pattern in ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f"):
+        texts = [f"{timestamp.astimezone(UTC):{pattern}} UTC" for timestamp in timestamps]
+        if len(set(texts)) == len(set(timestamps)):
+            break
+    return texts
+
+
 def total_hours(duration: timedelta) -> float:
     """Convert a duration to a number of hours."""
     return duration / timedelta(hours=1)

@@ -187,6 +187,22 @@ def case_key(text: str) -> str:
     return clean_text(text).casefold().replace(" ", "")
 
 
+def differs_in_case(text: str, other: str) -> bool:
+    """
+    Return True if two texts differ only in the case of letters and in plain spaces, which a reader can see.
+
+    Examples
+    --------
+    >>> differs_in_case("vip", "VIP "), differs_in_case("V\u0406P", "vip"), differs_in_case("\u212a", "k")
+    (True, False, False)
+    """
+    first, second = text.replace(" ", ""), other.replace(" ", "")
+    # Some letters have the same lowercase letter as another letter that looks different, so both must be swapped.
+    return len(first) == len(second) and all(
+        a == b or (a.swapcase() == b and b.swapcase() == a) for a, b in zip(first, second, strict=True)
+    )
+
+
 def describe_difference(text: str, other: str) -> str:
     """
     Describe the code points that differ between a text and another text that looks the same.

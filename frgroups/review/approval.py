@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from frgroups.errors import InputError, NotApprovedError
 from frgroups.internals.checksummed_json import canonical_json, shorten_digests, write_checksummed
-from frgroups.internals.formatting import format_duration, format_utc
+from frgroups.internals.formatting import format_distinct_times, format_duration, format_utc
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_text, check_type
 from frgroups.plan.digest_argument import MIN_APPROVAL_PREFIX, is_digest, short_digest_message
@@ -284,11 +284,12 @@ def check_approval_file(plan: Plan, path: Path, *, earlier_approval: Mapping[str
     if content["digest"] != plan.digest:
         approved, expected = shorten_digests(content["digest"], plan.digest)
         raise NotApprovedError(f"{path} is an approval of plan {approved}, not of plan {expected}.")
-    if timestamp(content["planned_at"], path) != plan.planned_at:
+    approved_file = timestamp(content["planned_at"], path)
+    if approved_file != plan.planned_at:
+        times = format_distinct_times(approved_file, plan.planned_at)
         raise NotApprovedError(
             f"{path} is an approval of another file of plan {plan.digest[:12]}. The approved file was created at "
-            f"{content['planned_at'][:16]}, and this file at {plan.planned_at:%Y-%m-%dT%H:%M}. Approve "
-            "this plan file separately."
+            f"{times[0]}, and this file at {times[1]}. Approve this plan file separately."
         )
     if is_rejection(content, plan, changes_key(plan)):
         raise NotApprovedError(rejection_in(content).message(plan))

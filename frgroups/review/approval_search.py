@@ -73,7 +73,7 @@ def usable_approvals(
             if not (is_queued and is_in_queue(path)):
                 owner_checked = _check_owner(path)
         except FrgroupsError as error:
-            reasons.append(f"{path}: {error.message}")
+            reasons.append(f"{path}: {error.message.replace(str(path), 'The file', 1)}")
         except OSError as error:
             reasons.append(f"{path}: {error.strerror}.")
         else:
@@ -108,7 +108,7 @@ def find_approval(plan: Plan, *, earlier_approval: Mapping[str, str] = _NO_APPRO
     approve = f"Ask a reviewer to approve it with frgroups approve {plan_argument(plan)} --by NAME."
     select = "To select an approval, use frgroups apply PLAN --approval FILE."
     raise NotApprovedError(
-        problem + "".join(f"\n  {reason}" for reason in reasons) + ("\n" if reasons else ""),
+        problem + "".join(f"\n  {reason}" for reason in reasons),
         hint="Pass the path of an approval file as `approval`.",
         cli_hint=select if reasons else approve,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 
-from frgroups.errors import FrgroupsError
+from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.atomic_files import ensure_private_dir, fsync_path
 from frgroups.internals.checksummed_json import kind_of
 from frgroups.internals.paths import data_subdir
@@ -21,7 +21,7 @@ from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.review.approval_files import FoundApproval, found_approvals, list_folder, rejection_files
 from frgroups.review.approval_search import usable_approvals
-from frgroups.review.decision_record import Rejection
+from frgroups.review.decision_record import Rejection, changes_key, read_record
 from frgroups.review.plan_folders import (
     QUEUE_STATES,
     WAITING_STATES,
@@ -90,9 +90,22 @@ def move_plan(path: Path, state: QueueState) -> Path:
     return _move_files(path, state)
 
 
-def _move_files(path: Path, state: QueueState) -> Path:
+def queue_approved_plan(path: Path) -> Path:
+    """
+    Move a pending or stopped plan and its new approval file to the folder `approved`, and return its new path.
+
+    Other plans stay where they are.
+    """
+    path = path.absolute()
+    if _is_stopped(path):
+        _check_name_is_free(path, "approved")
+        return _move_files(path, "approved")
+    return move_plan(path, "approved")
+
+
+def _move_files(path: Path, state: QueueState, suffixes: Iterable[str] = _SUFFIXES) -> Path:
     folder = ensure_private_dir(path.parent.parent / state)
-    for suffix in _SUFFIXES:
+    for suffix in suffixes:
         file = path.with_suffix(suffix)
         if file.exists():
             file.replace(folder / file.name)
@@ -120,12 +133,29 @@ def archive_plan(queued: QueuedPlan, state: QueueState) -> None:
         file.replace(target)
 
 
-def restore_plan(path: Path) -> Path:
-    """Move a stopped plan to the folder `pending`, and return its new path. Other plans stay where they are."""
-    path = path.absolute()
-    if not is_in_queue(path) or path.parent.name != "stopped":
-        return path
-    return _move_files(path, "pending")
+def restore_plans(plan: Plan) -> list[Path]:
+    """
+    Move the stopped plans that make the same changes as a plan to the folder `pending`, and return their new paths.
+
+    The rejection of a plan stops all plans with its changes, so its withdrawal restores all of them. Superseded plans
+    stay stopped. Approval files stay in the folder `stopped`, because a restored plan needs a new approval.
+    """
+    key, record = changes_key(plan), read_record(plan)
+    restored = []
+    for path in queued_files([queue_folder(plan.tenant_uid, plan.base_url, "stopped")]):
+        with suppress(FrgroupsError):  # A file that cannot be read, or whose name is in use, stays stopped.
+            stopped = read_plan(path)
+            if changes_key(stopped) == key and not record.superseded_by(stopped):
+                _check_name_is_free(path, "pending")
+                restored.append(_move_files(path.absolute(), "pending", (".html", ".json")))
+    return restored
+
+
+def _check_name_is_free(path: Path, state: QueueState) -> None:
+    """Raise InputError if a queue folder contains another plan with the file name of a plan."""
+    target = path.parent.parent / state / path.name
+    if target.exists():
+        raise InputError(f"{target} already exists, so {path} was not moved. Rename one of the files.")
 
 
 def _waiting_folders(path: Path) -> list[Path]:
@@ -203,3 +233,7 @@ def _read_queued_plan(path: Path, waiting: Sequence[Path]) -> QueuedPlan:
 
 def _is_waiting(path: Path) -> bool:
     return is_in_queue(path) and path.parent.name in WAITING_STATES
+
+
+def _is_stopped(path: Path) -> bool:
+    return is_in_queue(path) and path.parent.name == "stopped"

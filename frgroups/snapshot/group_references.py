@@ -9,7 +9,7 @@ import numpy as np
 
 from frgroups.errors import GroupNotFoundError
 from frgroups.internals.formatting import format_list
-from frgroups.internals.similar_text import comparison_keys, describe_difference
+from frgroups.internals.similar_text import comparison_keys, describe_difference, differs_in_case
 from frgroups.internals.validation import check_text
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
@@ -127,7 +127,10 @@ def _not_found(matrix: MembershipMatrix, text: str, kind: str) -> GroupNotFoundE
         keys = comparison_keys(str(text))
         alike = next((str(name) for name in matrix.group_names if keys & comparison_keys(str(name))), None)
         if alike is not None:
-            difference = describe_difference(str(text), alike)
-            error.add(hint=f"The group name {alike!r} looks the same. The difference is {difference}.")
+            if not differs_in_case(str(text), alike):
+                difference = describe_difference(str(text), alike)
+                error.add(hint=f"The group name {alike!r} looks the same. The difference is {difference}.")
+            elif alike not in error.close:
+                error.add(hint=f"The group name {alike!r} differs only in case or spaces.")
         return error
     raise AssertionError(f"The group {text!r} was found.")

@@ -1,6 +1,8 @@
 """Tests for the health report and its findings, evidence, suggested actions, and row order."""
 
+import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups.analysis import redundant_groups
-from frgroups.analysis.health import SEVERITIES, health_report
+from frgroups.analysis.health import SEVERITIES, health_report, health_report_in_cli
 from frgroups.analysis.pair_counts import iter_common_pairs
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
@@ -270,6 +272,21 @@ def sandbox_snapshot():
     """Return a snapshot of the sandbox."""
     with fg.Sandbox(customers=2000, groups=60) as sandbox, sandbox.client() as client:
         return fg.load_snapshot(client, cache=False, progress=False)
+
+
+@pytest.mark.parametrize("n", [1, 3, 21, 101, 501])
+def test_limits_of_suggested_plans(n):
+    "A suggested call or command that removes all members of a group contains the limits that allow the removal."
+    uids = [f"c{number}" for number in range(n)]
+    snapshot = create_snapshot({"a": uids, "b": uids}, taken_at=datetime.now(UTC))
+    action = row_of(health_report(snapshot), "duplicate")["suggested_action"]
+
+    assert not create_plan(action, snapshot, None).blocked
+
+    command = row_of(health_report_in_cli(snapshot), "duplicate")["suggested_action"]
+    settings = [setting.split("=") for setting in re.findall(r"--limit (\S+)", command)]
+    limits = fg.Limits(**{name: float(value) if "share" in name else int(value) for name, value in settings})
+    assert not fg.plan_memberships(snapshot, {"b": uids}, mode="remove", limits=limits).blocked
 
 
 def test_suggested_plans(sandbox_snapshot):

@@ -75,6 +75,7 @@ FILE_FUNCTIONS = {
     "cache_info",
     "customer_history",
     "erase_customer",
+    "list_plans",
     "list_snapshots",
     "prune",
     "read_register",

@@ -498,13 +498,13 @@ def test_moved_data_folder(client, world, tmp_path, monkeypatch):
 
 
 def test_folder_names_in_the_registry(client, world, tmp_path):
-    "The name of a journal folder can contain a Unicode line separator."
+    "The name of a journal folder can contain a Unicode line separator, which the message shows escaped."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     apply(client, plan, journal=tmp_path / "a\u2028b")
     world.remove_members("vip", PEOPLE[10:20])
     world.clear_requests()
 
-    with pytest.raises(InputError, match=re.escape(str(tmp_path / "a\u2028b"))):
+    with pytest.raises(InputError, match=re.escape(str(tmp_path / r"a\u2028b"))):
         apply(client, plan, journal=tmp_path / "two")
 
     assert writes(world) == []

@@ -168,6 +168,12 @@ def test_termination(fail, capsys, monkeypatch, name):
         assert capsys.readouterr().err == "frgroups who: interrupted.\n"
         assert signal.getsignal(number) == signal.SIG_DFL
 
+        # The import of a command can take a second, so a signal can arrive before the command is known.
+        monkeypatch.setattr("frgroups.cli.main.root_group", lambda: signal.raise_signal(number))
+        assert main(["who", "c-1"]) == 1
+        assert capsys.readouterr().err == "frgroups: interrupted.\n"
+        assert signal.getsignal(number) == signal.SIG_DFL
+
         signal.signal(number, signal.SIG_IGN)
         with termination_as_interrupt():
             signal.raise_signal(number)

@@ -100,7 +100,7 @@ def test_blocked_plan(loaded, capsys, tmp_path):
     path = path_after("Plan", captured)
     blocked = fg.read_plan(path)
     outputs = [captured]
-    assert main(["approve", str(path), "--by", "Kari"]) == 8
+    assert main(["approve", str(path), "--by", "Kari"]) == 3
     outputs.append(capsys.readouterr().err)
     assert main(["apply", str(path)]) == 3
     outputs.append(capsys.readouterr().err)

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.internals.similar_text import case_key, clean_text, comparison_keys, describe_difference
+from frgroups.internals.similar_text import (
+    case_key,
+    clean_text,
+    comparison_keys,
+    describe_difference,
+    differs_in_case,
+)
 
 CYRILLIC = dict(zip("ABEKMHOPCTXaeopcxyi", "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425"
                     "\u0430\u0435\u043e\u0440\u0441\u0445\u0443\u0456", strict=True))  # fmt: skip
@@ -91,3 +97,20 @@ def test_long_difference():
     text = describe_difference("abcdefgh" * 5, "AXCXEXGX" * 5)
 
     assert "more" in text and len(text) < 700
+
+
+@pytest.mark.parametrize("letters", [CYRILLIC, GREEK], ids=["Cyrillic", "Greek"])
+def test_differs_in_case(letters):
+    "Only plain spaces and the two cases of one letter are a visible difference, never a letter of another script."
+    for text, other in (("vip", "VIP "), ("\u00c5pen", "\u00e5pen"), ("v i p", "VIP")):
+        assert differs_in_case(text, other) and differs_in_case(other, text)
+    for latin, letter in letters.items():
+        assert not differs_in_case(f"a{latin}", f"A{letter}")
+    for text, other in (
+        ("VIP\u00a0", "VIP"),
+        ("VI\u200bP", "vip"),
+        ("\u212a", "k"),
+        ("\u017f", "s"),
+        ("VIP", "VIP2"),
+    ):
+        assert not differs_in_case(text, other) and not differs_in_case(other, text)

@@ -75,3 +75,13 @@ def test_unknown_group_with_similar_name():
     "The error for an unknown group states the code points that differ from the name of an existing group."
     with pytest.raises(GroupNotFoundError, match=r"U\+0406.*U\+0049"):
         plan_memberships(sample_snapshot(), {"V\u0406P": ["c-7"]})
+
+
+@pytest.mark.parametrize("text", ["VIP ", " VIP", "Vip", "vIp"])
+def test_unknown_group_with_other_case(text):
+    "If only case or spaces differ, the error for an unknown group is short and names the existing group."
+    with pytest.raises(GroupNotFoundError) as raised:
+        plan_memberships(sample_snapshot(), {text: ["c-7"]})
+
+    message = raised.value.cli_text
+    assert "'VIP'" in message and "U+" not in message

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -81,8 +82,19 @@ def test_same_digest(plan, other, tmp_path):
     again = plan_memberships(sample_snapshot(), {"VIP": {"c-7"}}, limits=plan.limits)
 
     assert check_approval(plan, path).digest == again.digest
-    with pytest.raises(NotApprovedError, match=f"{again.planned_at:%Y-%m-%dT%H:%M}"):
+    with pytest.raises(NotApprovedError, match=f"{again.planned_at:%Y-%m-%d %H:%M}"):
         check_approval(again, path)
+
+
+@pytest.mark.parametrize("delay", [timedelta(microseconds=1), timedelta(seconds=1), timedelta(minutes=1)])
+def test_times_of_same_digest(plan, tmp_path, delay):
+    "The error about a second file of a plan shows two different planning times, however short the delay is."
+    path = approve_plan(plan, tmp_path / "ok.json", by="Kari")
+
+    with pytest.raises(NotApprovedError) as raised:
+        check_approval(replace(plan, planned_at=plan.planned_at + delay), path)
+
+    assert len(set(re.findall(r"\d{4}-\d\d-\d\d [\d:.]+ UTC", str(raised.value)))) == 2
 
 
 @pytest.mark.parametrize("approve", ["", "  ", None, True, 7, "ja", "0" * 65, "none.json", "a" * 999 + "/b", b"abc"])

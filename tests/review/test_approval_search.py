@@ -98,7 +98,10 @@ def test_no_unique_approval(plan, situation):
     with pytest.raises(NotApprovedError) as raised:
         find_approval(plan)
 
-    assert [path for path in named if str(path) not in str(raised.value)] == []
+    message = raised.value.cli_text
+    # Each file is named once, and only the lines of the list are indented.
+    assert [message.count(str(path)) for path in named] == [1] * len(named)
+    assert sum(line.startswith(" ") for line in message.splitlines()) == sum(isinstance(path, Path) for path in named)
     listed = {path for path in fg.home().parent.rglob("*.json") if f"\n  {path}: " in str(raised.value)}
     listed |= {path for path in plan.path.parent.rglob("*.json") if f"\n  {path}: " in str(raised.value)}
     assert listed == {path for path in named if situation is not rejected}
