@@ -35,8 +35,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-# Categories of characters that are invisible or change the direction, lines, or encoding of the text around them:
-# control characters, format characters, line and paragraph separators, and unpaired surrogates.
+# Characters of these Unicode categories are invisible, or change the direction or the lines of the text around them.
+# The categories are control, format, line separator, paragraph separator, and surrogate.
 _INVISIBLE_CATEGORIES = ("Cc", "Cf", "Zl", "Zp", "Cs")
 _MESSAGE_LINE_BREAK = re.compile(r"\n(?=[ \n]|\Z)")
 

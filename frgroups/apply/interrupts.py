@@ -15,8 +15,8 @@ from typing import Any
 
 _stop_event: ContextVar[threading.Event | None] = ContextVar("_stop_event", default=None)
 
-# Signals that end a process and whose default action leaves no time for a receipt. A closed terminal or SSH
-# connection sends SIGHUP. Windows has no SIGHUP.
+# By default, each of these signals ends the process before a receipt can be written.
+# A closed terminal or SSH connection sends SIGHUP, which Windows does not have.
 TERMINATION_SIGNALS: tuple[signal.Signals, ...] = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )

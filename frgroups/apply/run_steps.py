@@ -22,8 +22,7 @@ from frgroups.internals.progress import Progress
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
 
-# If a plan adds customers to a group and also removes customers from it, the removals are sent only if at least this
-# percentage of the additions succeeded.
+# The removals from a group are sent only if at least this percentage of the group's additions succeeded.
 MIN_ADDED_PERCENTAGE = 90
 
 

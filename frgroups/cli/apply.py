@@ -140,7 +140,7 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
     """
     Withdraw all rejections of a plan's changes, and record the name and the time in the data folder.
 
-    Plans with these changes that the queue stopped are moved back to the folder `pending`.
+    If the queue has stopped a plan with the same changes, the plan is moved back to the folder `pending`.
     """
     from frgroups.cli.plan_files import find_plan
     from frgroups.cli.plan_output import plan_values

@@ -14,12 +14,12 @@ from frgroups.internals.redaction import safe_repr
 from frgroups.internals.similar_text import APOSTROPHES, BLANK_CHARACTERS
 from frgroups.internals.workbooks import CELL_KINDS, NonTextCell, has_escape
 
-# Characters of these categories are removed from both ends of a cell and rejected inside an id: control, format,
-# space, and separator characters. Only the space U+0020 is allowed inside an id.
+# Control, format, space, and separator characters are removed from both ends of a cell.
+# Inside an id, they are an error, except the space U+0020.
 _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
-# An id must not contain unassigned and private characters either, BLANK_CHARACTERS, or U+FFFD, which replaces a
-# character that could not be decoded.
+# Unassigned characters, private characters, and surrogates are also an error inside an id.
 _UNPRINTABLE = _INVISIBLE | {"Cn", "Co", "Cs"}
+# Decoders insert this character for bytes that they cannot decode.
 _REPLACEMENT_CHARACTER = "\ufffd"
 
 # In a spreadsheet, a leading apostrophe means that the cell contains text.

@@ -51,10 +51,10 @@ from frgroups.load.loader import load_snapshot
 log = logging.getLogger("frgroups.load")
 
 
-# A worker reads one request per line: the arguments of the command `frgroups load`. It writes the output of the
-# command and then a line that starts with _END. Anything else that is printed in the worker goes to stderr, and a
-# `token_command` that reads stdin cannot read the requests. If Ctrl-C is pressed during the imports, which take about
-# a second, the worker prints no traceback.
+# A worker reads one request per line. A request contains the arguments of `frgroups load`.
+# The worker writes the output of the command, followed by a line that starts with _END.
+# All other output of the worker goes to stderr. A `token_command` cannot read the requests from stdin.
+# If the user presses Ctrl-C during the imports (about 1 s), the worker prints no traceback.
 _WORKER_CODE = """\
 import json, os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -7,8 +7,8 @@ from typing import Any
 
 from frgroups.internals.formatting import escape_invisible
 
-# A finding with one of the following rules does not block a plan. An approval policy can accept such findings. The
-# exception is `erased_customers`, which blocks the plan that contains the customers, but not the undo of such a plan.
+# A finding with one of these rules does not block a plan, and an approval policy can accept it.
+# Exception: `erased_customers` blocks the plan that contains the customers, but not the undo of such a plan.
 NOTICE_RULES = (
     "already_undone",
     "covered",

@@ -93,7 +93,7 @@ class GroupChange:
 
 def without_customer(group: GroupChange, uid: str) -> GroupChange:
     """
-    Return the change of a group without the addition or removal of one customer.
+    Return a copy of a group change without the addition or removal of the given customer.
 
     If the customer is neither added nor removed, the GroupChange object that was passed is returned.
     """

@@ -21,8 +21,8 @@ SHARE_LIMITS = ("removal_share", "removal_share_total", "drift_share")
 AGE_LIMITS = ("snapshot_max_age", "plan_max_age")
 # The totals and ages apply to the complete plan, so the separate limits of a group do not replace them.
 PLAN_LIMITS = ("removals_total", "removal_share_total", "removal_floor_total", "additions_total", *AGE_LIMITS)
-# If one of these limits is off, `Limits.to_dict` omits it. Therefore, the digest of a plan file that was written
-# before the limit existed remains valid.
+# If one of these limits is off, `Limits.to_dict` omits it.
+# The digest of a plan file from a version without the limit therefore remains valid.
 _OMITTED_IF_OFF = ("removals_per_day", "removal_share_total", "removal_floor_total")
 
 

@@ -128,7 +128,7 @@ class FileMatch:
 
 
 def ids_in_snapshot(folder: Path, subject: Subject) -> frozenset[str]:
-    """Return the other ids of the customer that a stored snapshot contains."""
+    """Find a customer in a stored snapshot, and return the customer's ids other than the uid."""
     try:
         if not subject.is_in(tenant_of(folder)[0]):
             return frozenset()

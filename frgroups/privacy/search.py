@@ -30,8 +30,7 @@ _QUARANTINE_PREFIXES = (DRAFT, DAMAGED, GONE)
 _LOCK_FOLDERS = ("locks", ".locks")
 _DRAFT_FILE = re.compile(r"\..+\.[0-9a-f]{8}\.draft")
 # Some lists are found only with an external id from a snapshot, and some approvals only with the digest of a plan.
-# Lists, approvals, and decisions are erased before snapshots and plans, so that an interrupted erasure can be
-# completed.
+# An interrupted erasure can only be completed if lists, approvals, and decisions are erased first.
 _ERASURE_ORDER = [
     "list",
     "other",

@@ -177,7 +177,7 @@ def _export_list(path: Path, subject: Subject) -> dict[str, Any]:
 
 
 def _export_approval(_path: Path, _subject: Subject) -> dict[str, Any]:
-    return {"note": "The reason for the rejection contains the customer."}
+    return {"note": "The reason for the rejection mentions the customer."}
 
 
 def _export_decisions(path: Path, subject: Subject) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def rejections_in_force(plan: Plan, extra: Iterable[Path] = (), scan: Scan | Non
     known = record.known_ids(key)
     new = [rejection for rejection in in_files if rejection.id not in known]
     if new:
-        # If the data folder cannot be written, the rejection file still counts where it is.
+        # If the rejection cannot be recorded in the data folder, its file still blocks the plan.
         with suppress(InputError, LockedError):
             add_rejections(plan, new)
     return [*record.rejections(key), *new]

@@ -45,8 +45,8 @@ _NAMES_OF_ONLY_COLUMN = frozenset(
     }
 )
 _UID_NAMES = frozenset({"customeruid", "uid"})
-# Names of ids consist of a word for "external", a word for "customer", and a word for "id" or "number". The words are
-# combined, because systems write them in any order and inflection: "Ekstern kundenr.", "Kunden-ID", "Kundens nummer".
+# The name of an id column consists of words for "external", "customer", and "id" or "number".
+# The words can have any order and inflection, for example "Ekstern kundenr.", "Kunden-ID", and "Kundens nummer".
 _EXTERNAL = r"(?:e(?:x|ks)tern(?:al|a|e|es|er|en|t|s)?|ext|eks|ulkoi(?:nen|sen|set))"
 _CUSTOMER = r"(?:customers?|clients?|cust|kund(?:en?s?|s)?|asiakas|asiakkaa[nt]|debitor(?:en|s)?)"
 _IDENTIFIER = (

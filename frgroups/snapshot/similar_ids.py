@@ -36,8 +36,8 @@ _IF_OTHERS = "To use the ids as they are, as ids of other customers who are not 
 _ESCAPE_STEPS = (("_x005f_", "_"), ("_x[0-9a-f]{4}_", ""))
 _LETTER_STEPS = (("o", "0"), ("i", "1"), ("l", "1"))
 _ENDS = " '\"="
-# A character other than the visible ASCII characters without the grave accent, which looks like an apostrophe. Only
-# ids with such a character need the slower comparison of Unicode characters.
+# This pattern matches all characters except the visible ASCII characters without the grave accent.
+# Only ids that contain a match need the slower comparison of Unicode characters.
 _OTHER_CHARACTER = "[^!-_a-~]"
 # NFKC replaces some apostrophes with a space and an accent, so they are replaced first.
 _TO_APOSTROPHE = str.maketrans(dict.fromkeys(APOSTROPHES, "'"))

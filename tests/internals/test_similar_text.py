@@ -93,7 +93,7 @@ def test_case_key():
 
 
 def test_long_difference():
-    "The description of a difference is limited."
+    "The description of many differences lists the first differences and the number of the others."
     text = describe_difference("abcdefgh" * 5, "AXCXEXGX" * 5)
 
     assert "more" in text and len(text) < 700
