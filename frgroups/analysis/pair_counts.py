@@ -38,7 +38,8 @@ _MAX_TABLE_GROUPS = 2**12
 # With more groups, a block of groups has at most this number of counters, or else this number of pairs to sort.
 _MAX_BLOCK_COUNTERS = 2**22
 _MAX_BLOCK_PAIRS = 2**20
-_NANOSECONDS_PER_PAIR = 15  # Time for a pair in a block with counters, measured on one machine.
+# CPU time, measured on one machine, to count one pair of groups if each pair has a counter.
+_NANOSECONDS_PER_PAIR = 15
 
 
 def check_result_size(n_bytes: int, result: str, alternative: str) -> None:

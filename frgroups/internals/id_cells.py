@@ -238,11 +238,11 @@ def damage_of(cell: str) -> str:
     if _is_spreadsheet_error(text):
         return CELL_KINDS["e"]
     if has_escape(cell):
-        return "the escape of a character (_xHHHH_)"
+        return "an escaped character (_xHHHH_)"
     if cell.startswith(tuple(APOSTROPHES)) or cell.endswith(tuple(APOSTROPHES)):
-        return "a value with an apostrophe at an end"
+        return "a value that starts or ends with an apostrophe"
     if cell.startswith(tuple(_QUOTES)) or cell.endswith(tuple(_QUOTES)):
-        return "a value with a quotation mark at an end"
+        return "a value that starts or ends with a quotation mark"
     if _SEVERAL_IDS.fullmatch(cell):
         return _SEVERAL
     invisible = first_invisible(cell)

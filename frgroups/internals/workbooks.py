@@ -155,7 +155,7 @@ def decode_escapes(text: str) -> str:
 
 def has_escape(text: str) -> bool:
     """
-    Return True if a string contains the escape of a character, in upper or lower case.
+    Return True if a string contains an escaped character such as _x000D_, in upper or lower case.
 
     A program that does not decode the strings of a workbook writes such escapes to its export.
 

@@ -217,8 +217,8 @@ def _random_id_test(others: Sequence[str]) -> Callable[[str], bool]:
     """
     Return a function that tests whether a string can be a random id, like other ids of the same length.
 
-    By chance, a random id can have only digits, only letters, or other separators than the other ids. Ids with the
-    same first character, such as "E100004", are not random.
+    A random id can differ from the other ids by chance. For example, it can contain only digits. If all ids start
+    with the same character, such as "E100004", they are not random.
     """
     if len({value[0] for value in others}) == 1:
         return lambda _: False

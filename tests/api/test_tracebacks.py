@@ -169,7 +169,7 @@ def test_proxy(scheme, port, monkeypatch):
 
 
 def test_untrusted_certificate(secure):
-    "The token is not part of an error about a certificate."
+    "An error about a certificate never contains the token."
     for call in (read, write):
         error = caught(secure.url, call)
         assert error.reason == "certificate" and len(chain(error)) == 1

@@ -227,13 +227,13 @@ def test_other_numbers(cell):
 
 @pytest.mark.parametrize("cell", ["c-2_x000D_", "_x0009_c-2", "c_X005f_2", "_xD83D_x"])
 def test_escapes(cell):
-    "The escape of a character is a damaged id."
+    "An id with an escaped character is damaged."
     assert "_xHHHH_" in damage_of(cell)
 
 
 @pytest.mark.parametrize("cell", ["''0150", "\u20180150", "\u20190150", "0150'", "`0150", "\u02bc0150"])
 def test_apostrophes(cell):
-    "One apostrophe is removed from the start. Any other apostrophe at an end is rejected."
+    "One apostrophe is removed from the start. Any other apostrophe at the start or end is rejected."
     assert "apostrophe" in damage_of(clean_id(cell))
     assert clean_id("'0150") == "0150"
 
