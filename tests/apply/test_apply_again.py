@@ -411,11 +411,17 @@ def test_rejection_file_blocks(client, world, tmp_path):
 
 
 def test_corrupt_file_next_to_approval(client, world, tmp_path):
-    "A plan is not blocked by a corrupt file in the folder of its approval file."
+    "A corrupt approval file blocks the plan, because it might be a rejection, until the file is deleted."
     plan = plan_for(client, {"vip": PEOPLE[:12]})
-    (tmp_path / "broken.approval.json").write_text("{")
     approval = fg.approve_plan(plan, tmp_path / "yes.approval.json", by="Kari")
+    corrupt = tmp_path / "broken.approval.json"
+    corrupt.write_text("{")
 
+    with pytest.raises(NotApprovedError, match=corrupt.name):
+        fg.apply_plan(client, plan, approval=approval)
+    assert writes(world) == []
+
+    corrupt.unlink()
     assert fg.apply_plan(client, plan, approval=approval).ok
 
 

@@ -209,7 +209,7 @@ def test_drifted_load(running, environment, capsys, no_pause):
     assert main(["plan", "--group", small, "--members", f"'{large}'"]) == 4
 
     out, err = capsys.readouterr()
-    assert "Stored in" in out and "frgroups load" in err
+    assert "Stored in" in out and small in err
     assert not PYTHON.search(out.partition("Stored in")[0] + err)
 
 

@@ -450,7 +450,7 @@ def test_rejected_customers(tenant, tmp_path, capsys):
     "The line of an applied plan contains the number of rejected customers and the path of the receipt."
     path = tmp_path / "list.csv"
     path.write_text("\n".join(["customer_uid", *tenant.members("loyalty")[:5], "typo-1"]), encoding="utf-8")
-    assert main(["plan", "--group", "Staff", "--list", str(path), "--pending"]) == 0
+    assert main(["plan", "--group", "Staff", "--list", str(path), "--allow-similar-ids", "--pending"]) == 0
     [plan] = queue_folder(tenant.tenant_uid, tenant.base_url, "pending").glob("*.plan.json")
     assert main(["approve", str(plan), "--by", "Kari"]) == 0
     capsys.readouterr()
