@@ -514,7 +514,7 @@ def test_interrupted_workers_end(tenants, home_folder, started, monkeypatch):
 @pytest.mark.parametrize("code", ["None", "x", ""])
 def test_invalid_end_of_output(code, monkeypatch):
     """If a worker prints an invalid exit code, the command fails. The worker is not used again and its timer ends."""
-    program = f"print('END {code}', flush=True); input()"
+    program = f"import sys; print('END {code}', flush=True); sys.stdin.read()"
     monkeypatch.setattr(processes, "_WORKER_CODE", program)
     timers, timer = [], processes.threading.Timer
     monkeypatch.setattr(processes.threading, "Timer", lambda *args: timers.append(timer(*args)) or timers[-1])
