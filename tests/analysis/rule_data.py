@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import settings
 
 from frgroups.analysis.rule_evaluation import RuleColumns, evaluate_rule
 
 UIDS = list("abcdef")
-PROPERTY = settings(deadline=None, max_examples=40)
 OPERATORS = {
     **{"==": operator.eq, "!=": operator.ne, "<": operator.lt},
     **{"<=": operator.le, ">": operator.gt, ">=": operator.ge},

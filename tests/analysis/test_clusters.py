@@ -12,7 +12,6 @@ from frgroups.analysis.clusters import group_clusters, leaf_order
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
-PROPERTY = settings(max_examples=50)
 COLUMNS = {
     "customer_group_uid": "str",
     "name": "str",
@@ -45,7 +44,6 @@ def partition(table):
     return {frozenset(rows) for _, rows in table.groupby("cluster")["customer_group_uid"]}
 
 
-@PROPERTY
 @given(memberships, st.sampled_from(METHODS), st.sampled_from(["jaccard", "overlap_coefficient"]), st.integers(0, 20))
 def test_clusters_like_scipy(rows, method, measure, twentieths):
     "The clusters are the same as those of scipy for the same distances and cut."
@@ -64,7 +62,6 @@ def test_clusters_like_scipy(rows, method, measure, twentieths):
     }
 
 
-@PROPERTY
 @given(memberships, st.sampled_from([0.2, 0.5, 0.8]))
 def test_cluster_numbers(rows, cut):
     "Clusters are numbered by size and then by uid, and the groups in a cluster have adjacent positions."
@@ -78,7 +75,6 @@ def test_cluster_numbers(rows, cut):
     assert table[["cluster", "position"]].apply(tuple, axis=1).is_monotonic_increasing or table.empty
 
 
-@PROPERTY
 @given(memberships)
 def test_cut_of_zero(rows):
     "If the cut is 0, only groups with the same members are in the same cluster."

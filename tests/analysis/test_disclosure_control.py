@@ -10,15 +10,13 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from frgroups.analysis.disclosure_control import check_min_count, is_small, suppressed_rows
 from frgroups.analysis.profile import OTHER, group_profile
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import snapshot_from_frames
-
-PROPERTY = settings(deadline=None, max_examples=60)
 
 
 @cache
@@ -64,7 +62,6 @@ def assert_not_disclosed(tables_by_view, sizes, min_count):
                 assert len(possible) >= min(min_count, size + 1), (shown, value, possible)
 
 
-@PROPERTY
 @example(0, 3, 2, 3, None)
 @example(4, 4, 3, 3, None)
 @given(
@@ -122,7 +119,6 @@ def create_snapshot(uids):
     )
 
 
-@PROPERTY
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=8),
     st.integers(0, 8),

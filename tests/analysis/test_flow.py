@@ -6,14 +6,13 @@ import pandas as pd
 import pandas.testing as pdt
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.analysis.flow import NONE, SEVERAL, group_flow
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
-PROPERTY = settings(deadline=None, max_examples=60)
 GROUPS = ["0150", "b", "c", "Ålesund", "ω"]
 membership_rows = st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("pqrstuvw")), max_size=30)
 COLUMNS = {
@@ -57,7 +56,6 @@ def flow_arguments(draw):
     return old, new, chosen, priority
 
 
-@PROPERTY
 @given(flow_arguments())
 def test_each_customer_counts_once(arguments):
     "Each customer is counted in one row of the flow, which contains the states before and after."
@@ -75,7 +73,6 @@ def test_each_customer_counts_once(arguments):
     assert table.dtypes.astype(str).to_dict() == COLUMNS
 
 
-@PROPERTY
 @given(membership_rows, membership_rows)
 def test_sums_are_group_sizes(old, new):
     "For a single group, the outflow adds up to the group's old size, and the inflow adds up to its new size."
@@ -87,7 +84,6 @@ def test_sums_are_group_sizes(old, new):
         assert table.loc[table["to_group"] == group, "n"].sum() == n_new
 
 
-@PROPERTY
 @given(flow_arguments())
 def test_shares_add_up(arguments):
     "The shares of each previous state add up to 1, and rows without a previous group have no share."
@@ -101,7 +97,6 @@ def test_shares_add_up(arguments):
     assert table.loc[table["from_group"] == NONE, "share_of_from"].isna().all()
 
 
-@PROPERTY
 @given(flow_arguments())
 def test_reversed_comparison(arguments):
     "If the snapshots are compared in the reverse order, the columns from_group and to_group are swapped."
@@ -115,7 +110,6 @@ def test_reversed_comparison(arguments):
     assert sorted(forward.itertuples(index=False)) == sorted(reversed_flow.itertuples(index=False))
 
 
-@PROPERTY
 @given(flow_arguments())
 def test_customers_who_stayed(arguments):
     "A customer stayed if both states are the same group, or are SEVERAL with the same set of groups."

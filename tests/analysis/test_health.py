@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pandas.testing as pdt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -123,7 +123,6 @@ def test_unreliable_reads():
 # Redundancy
 
 
-@settings(max_examples=50)
 @given(memberships)
 def test_duplicates(rows):
     "Each group with the same members as an earlier group has one finding, which refers to the first such group."
@@ -137,7 +136,6 @@ def test_duplicates(rows):
     ]
 
 
-@settings(max_examples=50)
 @given(memberships, st.sampled_from([0.4, 0.6, 0.9]))
 def test_subsets(rows, threshold):
     "Each group that is a subset of other groups has one finding, which refers to the smallest of the other groups."
@@ -157,7 +155,6 @@ def test_subsets(rows, threshold):
     assert findings_of(report, "subset") == expected
 
 
-@settings(max_examples=50)
 @given(memberships, st.sampled_from([0.4, 0.6, 0.9]))
 def test_near_duplicates(rows, threshold):
     "Near duplicates are pairs of groups with different members. Of several equal groups, only the first is reported."

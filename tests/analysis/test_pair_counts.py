@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pandas.testing as pdt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.analysis import pair_counts as module
@@ -21,7 +21,6 @@ from frgroups.snapshot.from_frames import snapshot_from_frames
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 # Without a deadline, a slow machine does not cause failures.
-PROPERTY = settings(deadline=None, max_examples=50)
 ENGINES = ["pairs", "bits", None]
 
 
@@ -40,7 +39,6 @@ def matrix_product(is_member):
     return (table @ table.T).astype(np.int64)
 
 
-@PROPERTY
 @given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.integers(0, 200), st.floats(0, 1))
 def test_engines_agree(seed, n_groups, n_customers, density):
     "Counting by customer pairs and counting with packed bits have the same result as a dense matrix product."
@@ -53,7 +51,6 @@ def test_engines_agree(seed, n_groups, n_customers, density):
         np.testing.assert_array_equal(counts, matrix_product(is_member))
 
 
-@PROPERTY
 @given(st.integers(0, 2**32 - 1), st.integers(1, 70), st.integers(1, 9), st.integers(1, 4))
 def test_block_sizes(seed, block, chunk_size, chunk_words):
     "The numbers of common members do not depend on the block and chunk sizes of the algorithms."
@@ -135,7 +132,6 @@ def create_snapshot(is_member):
     return snapshot_from_frames(rows.astype("str"), groups, tenant_uid="t", taken_at="2026-11-23")
 
 
-@PROPERTY
 @given(st.integers(0, 2**32 - 1), st.integers(0, 30), st.integers(0, 90), st.floats(0, 1), st.data())
 def test_common_pairs(seed, n_groups, n_customers, density, data):
     "The blocks contain each pair with common customers once, sorted, and all pairs of a group are in one block."

@@ -6,7 +6,7 @@ from urllib.request import getproxies_environment
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -149,7 +149,6 @@ def test_cause_of_invalid_proxy(value, part, monkeypatch):
 
 
 @given(st.from_regex(r"(http://)?([0-9a-z.:_\[\]-]|xn--){1,20}:\d{1,5}", fullmatch=True))
-@settings(max_examples=60)
 def test_accepted_proxy_can_be_used(value):
     "A client can be created with every proxy that is accepted. No error of the HTTP library is raised."
     with pytest.MonkeyPatch.context() as patch:

@@ -6,7 +6,7 @@ from itertools import product
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.apply.item_states import item_states
@@ -20,7 +20,6 @@ from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
 
 NOON = datetime.now(UTC) - timedelta(minutes=5)
-few = settings(max_examples=60)
 
 
 def plan_of(*groups, limits=None):
@@ -336,7 +335,6 @@ def test_explicit_limits_of_undo():
     assert plan_undo(receipt, limits=Limits()).blocked  # The undo would empty the created group.
 
 
-@few
 @given(
     counts=st.dictionaries(st.sampled_from("abcd"), st.tuples(st.integers(0, 300), st.integers(0, 300)), min_size=1)
 )
@@ -375,7 +373,6 @@ def test_skipped_groups():
     assert not receipt.complete and not receipt.ok and "same plan" in receipt.summary()
 
 
-@few
 @given(before=sets, wanted=sets, edits=sets, data=st.data())
 def test_undo_after_edits_by_others(before, wanted, edits, data):
     "An undo plan reverts the changes of the applied plan and preserves the changes of other clients."
@@ -397,7 +394,6 @@ def test_undo_after_edits_by_others(before, wanted, edits, data):
     assert {uid for _, uid, _ in operations(undo)} == {uid for _, uid, _ in done}
 
 
-@few
 @given(before=sets, wanted=sets)
 def test_undo_of_undo(before, wanted):
     "If an undo plan is undone, the second undo plan contains the changes of the original plan."

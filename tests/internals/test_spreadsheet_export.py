@@ -7,7 +7,7 @@ from datetime import datetime
 import openpyxl
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import InputError
@@ -45,7 +45,6 @@ def test_formulas(text, function):
     assert function(text) == f"'{text}"
 
 
-@settings(max_examples=60)
 @given(st.lists(st.tuples(TEXT, TEXT, st.integers(-5, 5)), max_size=4), TEXT)
 def test_csv(rows, column):
     "Each text in the CSV file, including the header, equals the neutralized original, and numbers are unchanged."

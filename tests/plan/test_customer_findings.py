@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -17,7 +17,6 @@ from frgroups.review.markdown import review_markdown
 from frgroups.review.page import review_html
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
-few = settings(max_examples=60)
 WIDE = Limits(
     removals_per_group=None, removal_share=None, removals_total=None, removal_share_total=None, emptied_groups=None
 )
@@ -99,7 +98,6 @@ def test_no_usual_type(n_persons, n_companies):
     assert counts_of(plan, "other_type") == {}
 
 
-@few
 @given(worlds, wishes, st.sampled_from(["add", "keep_only", "mirror"]))
 def test_in_no_group(world, wanted, mode):
     "If a plan removes customers from their last group, a finding contains the number of these customers."
@@ -118,7 +116,6 @@ def test_in_no_group(world, wanted, mode):
 # Findings from the register
 
 
-@few
 @given(worlds, wishes, st.sampled_from(["add", "mirror"]))
 def test_two_tiers(world, wanted, mode):
     "If a plan puts customers into two groups of an exclusive set, a finding contains the number of these customers."

@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -14,7 +14,6 @@ from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import sample_snapshot
 from tests.plan.test_planner import CUSTOMERS, MODES, NEW, applied, cases, operations, snapshot_of
 
-few = settings(max_examples=60)
 COLUMNS = ["customer_group_uid", "customer_uid", "change", "reason"]
 exclusions = st.fixed_dictionaries(
     {
@@ -42,7 +41,6 @@ def sample_plan(**options):
     return plan_memberships(sample_snapshot(), wanted, mode="mirror", **options)
 
 
-@few
 @given(case=cases(), options=exclusions, mode=st.sampled_from(MODES))
 def test_planned_and_excluded_changes(case, options, mode):
     "Each change that is planned without exclusions is either planned or excluded if exclusions are passed."
@@ -60,7 +58,6 @@ def test_planned_and_excluded_changes(case, options, mode):
         assert operations(plan) | excluded.keys() == joins | leaves
 
 
-@few
 @given(case=cases(), options=exclusions, mode=st.sampled_from(MODES))
 def test_excluded_customers(case, options, mode):
     "A change is excluded if and only if an exclusion rule applies, and the reason is this rule."
@@ -83,7 +80,6 @@ def test_excluded_customers(case, options, mode):
     assert all(after[uid] >= now[uid] for uid in options["protect_groups"])
 
 
-@few
 @given(case=cases(), options=exclusions)
 def test_digest_without_excluded_changes(case, options):
     "Excluded changes affect neither the digest nor the counts of a plan."

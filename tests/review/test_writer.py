@@ -13,7 +13,6 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 from hypothesis import example, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from frgroups.api.environments import PRODUCTION, STAGE, environment_of
@@ -590,7 +589,6 @@ CHANGES = st.dictionaries(UIDS, st.sampled_from(["add", "remove"]), min_size=1, 
 
 
 @example({"0150": ("=1|`", {"-1": "remove", "1e5": "add"})})
-@hypothesis_settings(max_examples=80)
 @given(st.dictionaries(UIDS, st.tuples(NAMES, CHANGES), min_size=1, max_size=4))
 def test_formats_agree(world):
     "For arbitrary names, the parsed HTML, Markdown, and CSV contain the operations of the plan."

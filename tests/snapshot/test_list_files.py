@@ -484,7 +484,6 @@ ID = st.one_of(
 NAME = st.text(st.sampled_from("abÅø ,.;|\t'\"1"), max_size=8)
 
 
-@settings(max_examples=120)
 @given(
     rows=st.lists(st.tuples(ID, NAME, NAME), min_size=1, max_size=8),
     separator=st.sampled_from([";", ",", "\t", "|", "^", ":"]),

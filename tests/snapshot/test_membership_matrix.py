@@ -11,7 +11,6 @@ from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix, check_uids
 
-PROPERTY = settings(deadline=None, max_examples=60)
 SLOW_PROPERTY = settings(deadline=None, max_examples=25)
 uids = st.text(st.sampled_from("01aÅωя -"), min_size=1, max_size=3)
 membership_rows = st.lists(st.tuples(uids, uids), max_size=30)
@@ -22,7 +21,6 @@ def create_table(rows):
     return pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
 
 
-@PROPERTY
 @given(membership_rows)
 def test_memberships_are_unique_and_sorted(rows):
     "The matrix contains each membership once, sorted by uid, regardless of the row order of the table."
@@ -35,7 +33,6 @@ def test_memberships_are_unique_and_sorted(rows):
     assert matrix.frame().dtypes.astype(str).to_dict() == {"customer_group_uid": "str", "customer_uid": "str"}
 
 
-@PROPERTY
 @given(membership_rows)
 def test_members(rows):
     "The members of a group are unique customer uids in sorted order."
@@ -45,7 +42,6 @@ def test_members(rows):
         assert matrix.members(group) == sorted({c for g, c in rows if g == group})
 
 
-@PROPERTY
 @given(membership_rows, st.lists(uids, max_size=3))
 def test_groups_of_customer(rows, empty):
     "The groups of a customer are sorted by uid. For an unknown customer, the list of groups is empty."
@@ -57,7 +53,6 @@ def test_groups_of_customer(rows, empty):
         assert matrix.groups_of(uid) == sorted({group for group, customer in rows if customer == uid})
 
 
-@PROPERTY
 @given(membership_rows, st.data())
 def test_select_groups(rows, data):
     "A selection contains each selected group once, sorted by uid, and all customers."

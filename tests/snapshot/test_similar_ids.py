@@ -5,7 +5,7 @@ import unicodedata
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import InputError, ListError
@@ -248,7 +248,6 @@ def test_id_type(ids, name, kind):
     assert detect_id_type(snapshot, pd.Series(ids, name=name, dtype="str")) == kind
 
 
-@settings(max_examples=40)
 @given(
     uids=st.lists(st.from_regex(r"[A-Ca-c0-2oil-]{1,5}", fullmatch=True), min_size=1, max_size=6, unique=True),
     zeros=st.integers(0, 3),
