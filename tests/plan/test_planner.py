@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -236,19 +237,20 @@ def operations_of(now, wanted):
     return {(*row, "add") for row in wanted - now} | {(*row, "remove") for row in now - wanted}
 
 
-@pytest.mark.parametrize("order", ["mixed", "by group", "by customer", "as the snapshot"])
+DTYPES = [
+    "str",
+    "object",
+    "category",
+    "string[python]",
+    pd.ArrowDtype(pa.string()),
+    pd.ArrowDtype(pa.large_string()),
+    pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string())),
+]
+ORDERS = ["by group", "by customer", "as the snapshot"]
+
+
 @pytest.mark.parametrize(
-    "dtype",
-    [
-        "str",
-        "object",
-        "category",
-        "string[python]",
-        pd.ArrowDtype(pa.string()),
-        pd.ArrowDtype(pa.large_string()),
-        pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string())),
-    ],
-    ids=str,
+    ("dtype", "order"), [*product(DTYPES, ["mixed"]), *product(["str", "category"], ORDERS)], ids=str
 )
 def test_large_tables(large, dtype, order):
     "A large table of desired memberships results in the correct operations for each string dtype and row order."

@@ -318,6 +318,7 @@ def test_accessibility(page, scene, width, dark):
     assert axe_violations(page) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("make", [blocked, named], ids=["blocked", "with names"])
 def test_accessibility_of_variants(tmp_path, make, dark):
