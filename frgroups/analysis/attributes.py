@@ -166,7 +166,7 @@ def _check_names(names: Iterable[object]) -> list[str]:
 
 
 def _select_column(snapshot: Snapshot, name: str, excluded_groups: set[str]) -> pd.Series:
-    """Return the values of an attribute from a column of the customers table, or derive them from other columns."""
+    """Return the values of an attribute, which are read or derived from columns of the customers table."""
     customers = snapshot.customers
     if name == "postal_area":
         return _postal_area(customers)
@@ -185,7 +185,7 @@ def _select_column(snapshot: Snapshot, name: str, excluded_groups: set[str]) -> 
             "n_other_groups",
         ]
         raise InputError(
-            f"No attribute has the name {safe_repr(name)}. The available attributes are {', '.join(map(str, names))}."
+            f"Unknown attribute {safe_repr(name)}. The available attributes are {', '.join(map(str, names))}."
         )
     return customers[name]
 

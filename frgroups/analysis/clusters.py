@@ -163,7 +163,7 @@ def _iter_components(matrix: MembershipMatrix, measure: SimilarityMeasure) -> It
             hint="Pass a table of memberships that contains fewer groups.",
             cli_hint="",
         )
-    # The groups of each component are adjacent in this matrix, so the pairs of each component are adjacent, too.
+    # In this matrix, the groups of each component are adjacent, and so are the pairs of these groups.
     sorted_matrix = matrix.take_groups(codes)
     number, distances = 0, _new_distances(starts, 0)
     for block in iter_common_pairs(sorted_matrix):

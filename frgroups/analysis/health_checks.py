@@ -55,7 +55,7 @@ def check_first(groups: str, next_step: str) -> str:
 
 def limits_to_empty(n: int) -> dict[str, int]:
     """
-    Return the limits that a plan needs to remove all members of a group, without limits that have default values.
+    Return the limits that a plan needs to remove all members of a group. Default limits are omitted.
 
     Parameters
     ----------

@@ -234,7 +234,7 @@ def overlap_pairs(
             (block.select(block.n_both >= min_both) for block in blocks), bytes_per_pair, _FEWER_PAIRS
         )
     else:
-        # The p-values of all tested pairs are required for the q-values.
+        # The q-values depend on the p-values of all tested pairs.
         n_bytes = bytes_per_pair if min_both == 1 else _BYTES_PER_TEST
         pairs = collect_pairs(iter_common_pairs(matrix), n_bytes, "Select fewer groups, or do not pass `universe`.")
     p_values = _p_values(matrix.sizes[pairs.a], matrix.sizes[pairs.b], pairs.n_both, universe, n_tests)
@@ -318,7 +318,7 @@ def pair_measure(measure: str, n_a: IntArray, n_b: IntArray, n_both: IntArray, u
                 spread = np.sqrt(a * (total - a)) * np.sqrt(b * (total - b))
                 value = np.clip((total * both - a * b) / spread, -1.0, 1.0)
             case _:
-                raise InputError(f"No measure has the name {measure!r}.")
+                raise InputError(f"Unknown measure {measure!r}.")
     return np.asarray(value, dtype=np.float64)
 
 

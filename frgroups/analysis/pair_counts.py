@@ -31,7 +31,7 @@ _MAX_BLOCK_CUSTOMERS = 2**16
 _MAX_BLOCK_MEMBERSHIPS = 2**21
 _MAX_BLOCK_BITS = 2**28
 _CHUNK_SIZE = 2**17
-_CHUNK_WORDS = 512  # A chunk has 32,768 bits, so that the number of set bits fits into 16 bits.
+_CHUNK_WORDS = 512  # The number of set bits in a chunk of 32,768 bits fits into 16 bits.
 
 # For at most 4,096 groups, each pair has a counter. These counters need 64 MB.
 _MAX_TABLE_GROUPS = 2**12
@@ -95,7 +95,7 @@ def string_bytes_per_pair(matrix: MembershipMatrix) -> int:
     if not matrix.n_groups:
         return 0
     n_characters = sum(map(len, matrix.group_uids)) + sum(map(len, matrix.group_names))
-    # Each string also has an offset of 8 bytes.
+    # A column of strings also stores an offset of 8 bytes for each string.
     return 2 * (16 + n_characters // matrix.n_groups)
 
 

@@ -78,8 +78,8 @@ def is_in(values: Values, items: Sequence[Constant], label: str) -> Values:
     if len(kinds) > 1:
         listed = ", ".join(safe_repr(item.value) for item in items[:5])
         raise InputError(
-            f"The {values.label} is compared with a list that contains different types: {listed}. Use a list of "
-            "values of the same type."
+            f"The {values.label} is compared with values of different types: {listed}. Use a list of values of one "
+            "type."
         )
     data = np.zeros(len(values.known), dtype=np.bool_)
     known = values.known
@@ -186,7 +186,7 @@ _UFUNCS: dict[str, np.ufunc] = {
     "//": np.floor_divide,
     "%": np.remainder,
 }
-# The operators that combine two operands of the same type.
+# These operators can combine two operands of the same type.
 _SAME_KIND_OPERATORS: dict[Kind, Iterable[str]] = {
     "number": _UFUNCS.keys(),
     "text": ("+",),

@@ -229,7 +229,7 @@ class _Evaluation:
         column = Values("number", np.asarray([left.value]), np.ones(1, dtype=np.bool_), "constant")
         result = calculate(column, symbol, right, "constant")
         if not result.known[0]:
-            raise InputError(f"The calculation {self._parsed.source(node)} does not result in a number.")
+            raise InputError(f"The result of {self._parsed.source(node)} is not a number.")
         return Constant(result.data[0].item())
 
     def _call_method(self, node: ast.Call, owner: ast.expr, name: str) -> Values:

@@ -214,7 +214,7 @@ def _read_numbers(column: pd.Series, known: BoolArray) -> npt.NDArray[Any]:
         return column.to_numpy(dtype=np.int64, na_value=0)
     for dtype in (np.float16, np.float32):
         if str(column.dtype).lower().startswith(np.dtype(dtype).name):
-            # A float32 such as 0.1 is compared with the constant 0.1 in its own precision.
+            # The precision is not changed, so that the float32 value 0.1 is equal to the constant 0.1.
             return column.to_numpy(dtype=dtype, na_value=np.nan)
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 

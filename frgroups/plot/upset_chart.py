@@ -245,7 +245,7 @@ def _describe_selection(table: pd.DataFrame, drawn: pd.DataFrame, mode: Mode) ->
         return customers
     if mode == "exclusive":
         customers = f"{format_percentage(drawn['share'].sum())} of {customers}"
-    if _has_rest(table):  # The number of all combinations is not known from a table that omits combinations.
+    if _has_rest(table):  # A table that omits combinations does not contain the total number of combinations.
         return f"the {len(drawn):,} largest combinations, {customers}"
     return f"{len(drawn):,} of {len(table):,} combinations, {customers}"
 
