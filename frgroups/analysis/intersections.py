@@ -17,7 +17,7 @@ from frgroups.internals.typing import IntArray
 from frgroups.internals.validation import as_list, check_choice, check_number
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
-# A candidate contains the negative number of customers, the degree, the group codes, and further memberships.
+# A candidate starts with its negative number of customers, so that a heap returns the largest candidate first.
 _Candidate = tuple[int, int, tuple[int, ...], IntArray, IntArray]
 
 _MAX_COUNTER_GROUPS = 20  # For at most 20 groups, each possible combination has a counter.

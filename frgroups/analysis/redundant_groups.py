@@ -27,7 +27,7 @@ from frgroups.internals.typing import IndexArray, IntArray
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.snapshot import Snapshot
 
-# If there are more pairs of near duplicates, the report contains one pair per group.
+# With more than 100,000 pairs of near duplicates, the report contains one pair per group.
 _MAX_NEAR_DUPLICATES = 100_000
 
 
