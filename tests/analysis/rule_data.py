@@ -47,7 +47,7 @@ def categories(values, dtype=None):
 
 
 def zoned(values, zone):
-    """Return a Series of timestamps in a time zone that denote the same times."""
+    """Return a Series of timestamps that are converted to a time zone."""
     return pd.Series(pd.to_datetime(values, utc=True)).dt.tz_convert(zone)
 
 

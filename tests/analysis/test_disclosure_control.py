@@ -33,7 +33,7 @@ def is_sensitive(n_in, n_ref, min_count):
 
 
 def published_view(n_in, n_ref, min_count, top):
-    """Return the information that is published about an attribute, in which values without customers have no row."""
+    """Return the published information about an attribute. Values without customers have no row."""
     present = [value for value in range(len(n_in)) if n_in[value] + n_ref[value]]
     counts = np.array([n_in[v] for v in present], dtype=int), np.array([n_ref[v] for v in present], dtype=int)
     hide = suppressed_rows(*counts, min_count=min_count, top=top)
@@ -72,7 +72,7 @@ def assert_not_disclosed(tables_by_view, sizes, min_count):
     st.sampled_from([None, 1, 2, 3]),
 )
 def test_suppressed_counts_are_ambiguous(size_in, size_ref, n_values, min_count, top):
-    "Among all tables that are published in the same way, suppressed counts have at least min_count possible values."
+    "Among all tables with the same published counts, a suppressed count has at least min_count possible values."
     tables_by_view = defaultdict(list)
 
     for n_in, n_ref in possible_tables(size_in, size_ref, n_values):

@@ -127,7 +127,7 @@ def test_too_many_combinations(monkeypatch):
 
 @given(membership_rows, st.lists(st.sampled_from(GROUPS)), st.lists(st.sampled_from(GROUPS)))
 def test_region_members(rows, include, exclude):
-    "Region members are in all included groups and in no excluded group, and they are sorted by uid."
+    "Region members are in all included groups and in no excluded group. The members are sorted by uid."
     groups = members_by_group(rows)
     include, exclude = ([g for g in names if g in groups] for names in (include, exclude))
     inside = set().union(*groups.values()).intersection(*(groups[g] for g in include))
@@ -140,7 +140,7 @@ def test_region_members(rows, include, exclude):
 
 @given(membership_rows, st.integers(0, 6))
 def test_counts_add_up(rows, top):
-    "The counts of exclusive rows, including the last one, add up to the number of customers."
+    "The counts of all exclusive rows sum to the number of customers."
     table = intersections(create_table(rows), top=top)
 
     assert table["n"].sum() == len({customer for _, customer in rows})

@@ -70,7 +70,7 @@ def test_block_sizes(seed, block, chunk_size, chunk_words):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_many_customers(engine):
-    "Common members of groups with no, one, some, or all of 150,000 customers are counted without integer overflow."
+    "The common members of groups with 0 to 150,000 customers are counted without integer overflow."
     is_member = np.random.default_rng(1).random((12, 150_000)) < np.linspace(0, 0.6, 12)[:, None]
     is_member[[3, 5]] = True
     is_member[7] = np.arange(150_000) == 149_999
@@ -117,14 +117,14 @@ def test_peak_memory():
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """Set block sizes at which a few dozen groups are counted like more than 4,096 groups, in many blocks."""
+    """Set small limits, so that a few dozen groups are counted in many blocks."""
     monkeypatch.setattr(module, "_MAX_TABLE_GROUPS", 0)
     monkeypatch.setattr(module, "_MAX_BLOCK_COUNTERS", 40)
     monkeypatch.setattr(module, "_MAX_BLOCK_PAIRS", 30)
 
 
 def create_snapshot(is_member):
-    """Return a snapshot from a boolean array, with two additional copies of its groups."""
+    """Return a snapshot from a boolean array. Each group occurs three times."""
     group, customer = np.nonzero(np.tile(is_member, (3, 1)))
     uids = [f"g{n:03d}" for n in range(3 * len(is_member))]
     rows = pd.DataFrame({"customer_group_uid": [uids[n] for n in group], "customer_uid": [f"c{n}" for n in customer]})
@@ -134,7 +134,7 @@ def create_snapshot(is_member):
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 30), st.integers(0, 90), st.floats(0, 1), st.data())
 def test_common_pairs(seed, n_groups, n_customers, density, data):
-    "The blocks contain each pair with common customers once, sorted, and all pairs of a group are in one block."
+    "The blocks contain each pair with common customers once, in order, and do not split the pairs of a group."
     is_member = np.random.default_rng(seed).random((n_groups, n_customers)) < density
     expected = np.triu(matrix_product(is_member), 1)
 
@@ -153,7 +153,7 @@ def test_common_pairs(seed, n_groups, n_customers, density, data):
 
 @pytest.mark.parametrize("density", [0.02, 0.2, 0.7])
 def test_results_do_not_depend_on_blocks(density, small_blocks):
-    "The tables of many groups, counted in blocks, are the same as the tables of few groups."
+    "The results do not change if the pairs of groups are counted in many blocks."
     snapshot = create_snapshot(np.random.default_rng(6).random((12, 60)) < density)
     functions = [
         lambda: overlap_pairs(snapshot, min_both=1),
@@ -265,7 +265,7 @@ def test_matrix_is_checked_before_allocation():
 
 
 def test_input_is_not_modified():
-    "The membership matrix is not modified when common members are counted."
+    "pair_counts does not modify the membership matrix."
     matrix = create_matrix(np.random.default_rng(5).random((9, 500)) < 0.3)
     before = matrix.indptr.copy(), matrix.indices.copy()
 
