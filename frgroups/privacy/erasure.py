@@ -178,7 +178,7 @@ def _decide(match: FileMatch) -> tuple[str, str]:
     if match.kind in ("receipt", "journal"):
         note = "The counts in this file do not change."
         if match.resumable:
-            note += " The interrupted apply can no longer be resumed."
+            note += " The interrupted run can no longer be resumed."
         return "tombstoned", note
     return "rewritten", ""
 
@@ -194,7 +194,7 @@ def _reason_to_remove(match: FileMatch) -> str:
     if match.kind == "review":
         return "This review shows a plan that contains the customer. Create a new plan and save its review."
     if match.kind == "plan" and _has_digest_only(match) and match.digest:
-        return "This plan undoes a plan that contains the customer. If it has not been applied, create it again."
+        return "This plan undoes a plan with the customer. If it has not been applied, create the undo again."
     if match.kind == "plan" and not _has_digest_only(match) and (match.digest or match.problem):
         return "This plan contains the customer. If it has not been applied, create a new plan."
     if match.kind == "approval" and match.plan_digests:

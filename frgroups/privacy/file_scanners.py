@@ -323,7 +323,7 @@ def _scan_decisions(path: Path, subject: Subject) -> FileMatch:
 
 
 def _match_plan(kind: Kind, path: Path, plan: Plan, subject: Subject) -> FileMatch:
-    """Search the plan in a plan file or receipt."""
+    """Search the plan in a plan file or receipt for the customer."""
     match = FileMatch(kind, path, plan.tenant_uid, plan.base_url or "")
     key = decision_record.changes_key(plan)
     if plan.reverts is not None:
