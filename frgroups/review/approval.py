@@ -37,7 +37,7 @@ from frgroups.review.decision_record import add_rejections, changes_key
 from frgroups.review.rejections import check_not_rejected, check_reviewer
 
 VALID_FOR = timedelta(hours=72)
-# Maximum length of a reason with JSON escapes. It keeps every approval file smaller than MAX_FILE_SIZE.
+# Maximum length of a reason with JSON escapes, so that approval files stay smaller than MAX_FILE_SIZE.
 MAX_REASON_LENGTH = 10_000
 ApprovalSource = str | Path | Policy
 NO_APPROVAL: Mapping[str, str] = MappingProxyType({})
@@ -277,7 +277,7 @@ def check_approval_file(plan: Plan, path: Path, *, earlier_approval: Mapping[str
     """
     Return the approval in a file, or raise NotApprovedError if the file does not approve the plan or has expired.
 
-    Rejections in other files are not considered. Call `check_decisions` first.
+    The function ignores rejections in other files. Call `check_decisions` first.
     """
     content = read_content(path)
     check_texts(content, path)

@@ -26,12 +26,12 @@ from frgroups.review.plan_folders import unreadable_folder
 
 CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum accepted difference between the clocks of two machines.
 MAX_VALID_FOR = timedelta(days=31)
-MAX_FILE_SIZE = 65_536  # In bytes. The search for approval files skips larger files.
+MAX_FILE_SIZE = 65_536  # The search for approval files skips files with more bytes.
 MAX_PATH_LENGTH = 300  # Maximum number of characters of a path in an error message.
 _START = re.compile(rb'\s*\{\s*"checksum"')
 _APPROVED = re.compile(rb'"decision":\s*"approved"')
 _PLAN_FIELDS = re.compile(rb'"(?:changes|digest)":\s*"([0-9a-f]{64})"')
-# The content of an approval file starts with the key "at", of which an incomplete file might contain only a part.
+# The first key in the content of an approval file is "at". In an incomplete file, this key might be cut off.
 _OTHER_CONTENT = re.compile(rb'"content":\s*\{\s*"(?!at"|a?t?\Z)')
 _FIELDS = {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
 

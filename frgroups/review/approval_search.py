@@ -1,4 +1,4 @@
-"""Find the approval of a plan, so that the operator does not need to name the approval file."""
+"""Find the approval of a plan, so that the operator does not need to specify the approval file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def usable_approvals(
 
     An approval is usable if it approves this plan file, has not expired, and belongs to the current user. If the plan
     and the approval are both in the queue, the owner is not checked, because reviewers save approval files in the
-    queue with their own accounts. Rejections are not considered, so call `check_not_rejected` first.
+    queue with their own accounts. The function ignores rejections, so call `check_not_rejected` first.
 
     Parameters
     ----------

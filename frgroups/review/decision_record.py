@@ -57,14 +57,11 @@ class Rejection:
 
     def message(self, plan: Plan) -> str:
         """Return a sentence with the reviewer and the reason."""
-        rejected = f"plan {self.digest[:12]}"
-        if self.digest == TOMBSTONE_PREFIX:
-            rejected = "a plan"
-        if self.digest != plan.digest:
-            rejected += f" with the same changes as plan {plan.digest[:12]}"
-        if self.reason:
-            return f"{self.by} rejected {rejected}: {self.reason}."
-        return f"{self.by} rejected {rejected} without a reason."
+        reason = f": {self.reason}" if self.reason else " without a reason"
+        if self.digest == plan.digest:
+            return f"{self.by} rejected plan {plan.digest[:12]}{reason}."
+        rejected = "a plan" if self.digest == TOMBSTONE_PREFIX else f"plan {self.digest[:12]}"
+        return f"{self.by} rejected {rejected} with the same changes as plan {plan.digest[:12]}{reason}."
 
 
 def changes_key(plan: Plan) -> str:
@@ -79,7 +76,11 @@ def changes_key(plan: Plan) -> str:
 
 
 def changes_key_without(plan: Plan, customer_uid: str) -> str:
-    """Return the hash of a plan's changes without one customer, or "erased" if it changes nothing else."""
+    """
+    Return the hash of a plan's changes without one customer.
+
+    If the plan changes only this customer, the result is "erased".
+    """
     groups = [
         GroupChange(
             group.uid,

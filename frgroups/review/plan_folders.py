@@ -69,7 +69,7 @@ def _own_folders(plan: Plan) -> list[Path]:
 
 def _existing(folders: Iterable[Path]) -> list[Path]:
     """
-    Return each existing folder once.
+    Return the existing folders without duplicates.
 
     If a folder cannot be examined, InputError is raised, because the folder might contain a rejection.
     """

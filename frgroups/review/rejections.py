@@ -44,7 +44,7 @@ def plan_argument(plan: Plan) -> str:
 
 def rejections_in_force(plan: Plan, extra: Iterable[Path] = (), scan: Scan | None = None) -> list[Rejection]:
     """
-    Return the rejections of a plan's changes that were not withdrawn, oldest first.
+    Return the rejections that are in force for a plan's changes, oldest first.
 
     The function reads the decision record in the data folder and the rejection files in the folder of the plan file,
     in the data folder, and in the folders `extra`. New rejections in files are added to the record, so that they

@@ -12,7 +12,7 @@ from frgroups.internals.paths import data_subdir
 from frgroups.plan.plan import Plan
 from frgroups.review.plan_folders import is_folder_of, plans_folder
 
-_FILE_NAME = "saved_elsewhere.txt"  # Each line is the path of a plan file as a JSON string.
+_FILE_NAME = "saved_elsewhere.txt"  # Each line contains the path of a plan file as a JSON string.
 
 
 def add_saved_plan(plan: Plan, path: Path) -> None:
@@ -27,14 +27,18 @@ def add_saved_plan(plan: Plan, path: Path) -> None:
 
 
 def saved_plan_files(tenant_uid: str | None = None, base_url: str | None = None) -> list[Path]:
-    """Return the recorded plan files that still exist, by default of all tenants and all hosts."""
+    """
+    Return the recorded plan files of a tenant that still exist.
+
+    By default, the files of all tenants and all hosts are returned.
+    """
     files = sorted(data_subdir("plans").glob(f"*/{_FILE_NAME}"))
     selected = [file for file in files if is_folder_of(file.parent.name, tenant_uid, base_url)]
     return [path for file in selected for path in _existing_paths(file)]
 
 
 def _existing_paths(file: Path) -> list[Path]:
-    """Return the existing plan files in a list, without unreadable lines."""
+    """Return the existing plan files in a list. Unreadable lines are skipped."""
     lines: list[str] = []
     with suppress(OSError, UnicodeDecodeError):
         lines = file.read_text("utf-8").split("\n")

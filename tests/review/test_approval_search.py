@@ -10,7 +10,7 @@ import pytest
 import frgroups as fg
 from frgroups.errors import NotApprovedError
 from frgroups.internals.checksummed_json import write_checksummed
-from frgroups.review.approval_files import read_content
+from frgroups.review.approval_files import decision_files, read_content
 from frgroups.review.approval_search import find_approval, usable_approvals
 from frgroups.review.plan_folders import plans_folder, queue_folder
 from frgroups.review.plan_queue import queued_plans
@@ -175,6 +175,25 @@ def test_queue_prefers_a_usable_approval(plan, spoil):
     [queued] = queued_plans(plan.tenant_uid, plan.base_url)
 
     assert queued.approval.path == usable
+
+
+def test_queue_reads_each_folder_once(plan, monkeypatch):
+    "For each plan in the queue, each folder is read once to find approvals and rejections."
+    folders = []
+
+    def scan(folder):
+        folders.append(folder)
+        return decision_files(folder)
+
+    monkeypatch.setattr("frgroups.review.plan_queue.decision_files", scan)
+    approve(
+        plan, plan.save(queue_folder(plan.tenant_uid, plan.base_url, "pending") / "p.plan.json").parent / "a.json"
+    )
+
+    [queued] = queued_plans(plan.tenant_uid, plan.base_url)
+
+    assert queued.approval is not None and folders
+    assert sorted(folders) == sorted(set(folders))
 
 
 def test_system_without_owners(plan, monkeypatch):

@@ -1,6 +1,5 @@
-"""Tests for stopped and applied plans: withdrawal of a rejection, and approval."""
+"""Tests for the withdrawal of rejections and for the approval of stopped and applied plans."""
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ from frgroups.apply.run_registry import register_revert
 from frgroups.cli.main import main
 from frgroups.review.decision_record import add_superseded
 from frgroups.review.plan_folders import queue_folder
+from tests.review.test_plan_queue import files, lines, queued
 
 
 @pytest.fixture
@@ -33,25 +33,6 @@ def folder_of(tenant, state):
     return queue_folder(tenant.tenant_uid, tenant.base_url, state)
 
 
-def files(tenant, state):
-    """Return the sorted names of the files in a queue folder."""
-    folder = folder_of(tenant, state)
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-
-
-def queued(tenant, new):
-    """Add a plan that creates a group to the queue, and return the path of the plan."""
-    assert main(["plan", "--group", new, "--create", new, "--members", "Staff", "--pending"]) == 0
-    paths = folder_of(tenant, "pending").glob("*.plan.json")
-    [path] = [path for path in paths if fg.read_plan(path).groups[0].uid == new]
-    return path
-
-
-def lines(capsys):
-    """Return the JSON objects that were printed since the last call."""
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
-
-
 def stopped_by_rejection(tenant):
     """Reject one of two plans with the same changes, and return the file names after the queue stopped both plans."""
     path = queued(tenant, "one")
@@ -67,7 +48,7 @@ def stopped_by_rejection(tenant):
 
 
 def test_withdraw_restores_all_stopped_plans(tenant, tmp_path, capsys):
-    "A withdrawal restores all stopped plans with the same changes without their approvals."
+    "A withdrawal restores all stopped plans with the same changes, but not their approvals."
     names = stopped_by_rejection(tenant)
     words = ["--group", "one", "--create", "one", "--members", "Staff", "--out", str(tmp_path / "w.json")]
     assert main(["plan", *words]) == 0
