@@ -243,8 +243,8 @@ def _record_rejections(matches: Iterable[FileMatch], subject: Subject) -> dict[s
     """
     Record the rejections of the plans that the erasure removes, because the rejection files are also removed.
 
-    Return the reasons for failures. The keys are the shortened digests and hashes of changes of the plans. Files with
-    these keys must not be removed, because a rejection would be lost.
+    If a rejection cannot be recorded, the result contains the reason under two keys: the shortened digest of the plan
+    and the shortened hash of its changes. Files with these keys must not be removed.
     """
     failures: dict[str, str] = {}
     for match in matches:

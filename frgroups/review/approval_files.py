@@ -26,7 +26,7 @@ from frgroups.review.plan_folders import unreadable_folder
 
 CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum accepted difference between the clocks of two machines.
 MAX_VALID_FOR = timedelta(days=31)
-MAX_FILE_SIZE = 65_536  # The search for approval files skips files with more bytes.
+MAX_FILE_SIZE = 65_536  # Maximum size in bytes. The search for approval files skips larger files.
 MAX_PATH_LENGTH = 300  # Maximum number of characters of a path in an error message.
 _START = re.compile(rb'\s*\{\s*"checksum"')
 _APPROVED = re.compile(rb'"decision":\s*"approved"')

@@ -158,7 +158,7 @@ def restore_plans(plan: Plan) -> list[Path]:
 
 
 def _check_name_is_free(path: Path, state: QueueState) -> None:
-    """Raise InputError if the folder of a queue state already contains a file with the name of a plan file."""
+    """Raise InputError if the folder of a queue state already contains a file with the same name."""
     target = path.parent.parent / state / path.name
     if target.exists():
         raise InputError(f"{target} already exists, so {path} was not moved. Rename one of the files.")

@@ -979,7 +979,7 @@ def test_mention_in_note_of_snapshot(home_folder):
 
 @pytest.mark.parametrize("ending", [".jsonl", ".receipt.json"])
 def test_damaged_journal_or_receipt(small, ending):
-    "If the journal or receipt of a run is damaged, only the intact file of the two is rewritten."
+    "If the journal or receipt of a run is damaged, only the intact file is rewritten."
     [path] = small.rglob(f"*{ending}")
     path.write_bytes(path.read_bytes().replace(b"vip", b"VIP", 1))
 

@@ -82,7 +82,7 @@ def test_escaped_text():
 
 
 def test_unpacked_size(monkeypatch):
-    "A workbook whose unpacked parts exceed the limit is not read."
+    "A workbook with unpacked parts above the size limit is not read."
     monkeypatch.setattr(workbooks, "MAX_UNPACKED_BYTES", 1000)
 
     with pytest.raises(ListError, match="too large"):

@@ -241,7 +241,7 @@ def test_valid_name(plan, tmp_path, by):
 
 @pytest.mark.parametrize("reason", ["", "  ", "\u200b", "\n"])
 def test_blank_reason(plan, tmp_path, reason):
-    "A blank reason is stored as an empty string, and the error for a rejection with a blank reason states this."
+    "A blank reason is stored as an empty string, and the error does not show it as a reason."
     content = read_checksummed(approve_plan(plan, tmp_path / "no.json", by="Kari", reject=reason), "approval")
 
     assert (content["decision"], content["reason"]) == ("rejected", "")

@@ -352,7 +352,7 @@ def without_findings():
 
 
 def test_no_findings():
-    "If no operation has a finding, the page and the Markdown have no column or filter for findings. The CSV has one."
+    "If no operation has a finding, only the CSV review has a column for findings."
     plan = without_findings()
 
     page = Page(review_html(plan))
@@ -661,7 +661,7 @@ def test_limit_checks():
 
 
 def test_limit_texts():
-    "A limit without a share shows only its number. Limits that are off are called off."
+    "A limit without a share is shown as a number, and a disabled limit is shown as off."
     alone = {check.limit: check for check in limit_rows(planned(limits=Limits(removal_share=None, drift_share=0.2)))}
     off = {check.limit: check for check in limit_rows(planned(limits=Limits(removals_total=None, drift_floor=None)))}
 
