@@ -15,6 +15,7 @@ from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.limit_rows import RESULT_TEXTS, limit_rows, own_limits
 from frgroups.review.plan_sentences import (
+    DIGEST_NOTE,
     blocked_advice,
     blocked_text,
     can_be_approved,
@@ -123,5 +124,5 @@ def _decision_section(plan: Plan) -> Section:
     ]
     if expires is not None:
         lines.append(f"The plan can be applied until {format_utc(expires)}.")
-    lines.append(f"Digest: {plan.digest}")
+    lines += [f"Digest: {plan.digest}", DIGEST_NOTE]
     return Section("Approve or reject", lines=tuple(lines))

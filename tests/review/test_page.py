@@ -173,7 +173,7 @@ def test_invalid_name(page, name):
 
 
 def test_enter_in_name_field(page):
-    "Enter in the only name field shows the decisions and never downloads a file, even if it is pressed repeatedly."
+    "The Enter key in the only name field moves the focus to the decisions and never downloads a file."
     page.click("#by")
     page.press("Enter", 13, "\r")
 
