@@ -13,6 +13,7 @@ from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import sample_snapshot
 from tests.plan.test_planner import CUSTOMERS, MODES, NEW, applied, cases, operations, snapshot_of
+from tests.world import select_sandbox
 
 few = settings(max_examples=60)
 COLUMNS = ["customer_group_uid", "customer_uid", "change", "reason"]
@@ -225,9 +226,7 @@ def running():
 @pytest.fixture
 def loaded(running, monkeypatch):
     """Return a tenant that has a stored snapshot and is selected by environment variables."""
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
+    select_sandbox(running, monkeypatch)
     assert main(["load"]) == 0
     return running
 
