@@ -89,7 +89,7 @@ def apply_plan(
     WrongTenantError
         The client is connected to another tenant or host than the plan was created for.
     PlanBlockedError
-        The plan exceeds a limit or has already been undone.
+        The plan exceeds a limit or was undone. The same applies to an incomplete run that was partly undone.
     LockedError
         Another process is applying a plan to the tenant.
     DriftError
@@ -208,7 +208,7 @@ def finalize_plan(
     check_type(plan, Plan, "plan")
     check_target(client, plan)
     journal_file = Journal.for_plan(plan, journal)
-    receipt = check_can_start(plan, journal_file)
+    receipt = check_can_start(plan, journal_file, finalize=True)
     if receipt is not None:
         return receipt
     if not journal_file.state.started_at:
@@ -218,7 +218,7 @@ def finalize_plan(
         )
     with _locked_run(client, plan, journal, progress, threading.Event()) as run:
         # Check the plan again, because another process might have applied or undone it before the lock was acquired.
-        receipt = check_can_start(plan, run.journal)
+        receipt = check_can_start(plan, run.journal, finalize=True)
         if receipt is None:
             receipt = run.finalize()
     _log_result(receipt)

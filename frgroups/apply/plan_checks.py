@@ -11,7 +11,12 @@ from frgroups.api.client import Client
 from frgroups.api.client_base import not_writable_error
 from frgroups.apply.journal import Journal, JournalState
 from frgroups.apply.receipt import Receipt, read_receipt
-from frgroups.apply.run_registry import check_no_earlier_registry, registered_journal, reverted_by
+from frgroups.apply.run_registry import (
+    check_no_earlier_registry,
+    partly_reverted_by,
+    registered_journal,
+    reverted_by,
+)
 from frgroups.errors import (
     CorruptFileError,
     FrgroupsError,
@@ -55,9 +60,18 @@ def check_writable(client: Client) -> None:
         raise not_writable_error("the plan")
 
 
-def check_can_start(plan: Plan, journal: Journal) -> Receipt | None:
+def check_can_start(plan: Plan, journal: Journal, *, finalize: bool = False) -> Receipt | None:
     """
     Return the receipt of a plan that is fully applied, or None if the plan can be started or resumed.
+
+    Parameters
+    ----------
+    plan
+        The plan to apply or finalize.
+    journal
+        The journal of the plan.
+    finalize
+        Whether the run is only finalized. This is also possible after a partial undo, because nothing is sent.
 
     Raises
     ------
@@ -66,7 +80,7 @@ def check_can_start(plan: Plan, journal: Journal) -> Receipt | None:
     CorruptFileError
         The receipt or the journal is corrupt or belongs to another plan.
     PlanBlockedError
-        The plan was already undone.
+        The plan was already undone, or its incomplete run was partly undone.
     """
     check_no_earlier_registry(plan)
     check_not_reverted(plan, journal)
@@ -74,6 +88,8 @@ def check_can_start(plan: Plan, journal: Journal) -> Receipt | None:
     if receipt is not None:
         return receipt
     _check_same_journal(plan, journal)
+    if not finalize:
+        _check_not_partly_reverted(plan, journal)
     return None
 
 
@@ -130,6 +146,23 @@ def check_not_reverted(plan: Plan, journal: Journal) -> None:
     if journal.receipt_path.exists():
         text += f" The receipt {journal.receipt_path} lists the changes that the plan made."
     raise PlanBlockedError(text)
+
+
+def _check_not_partly_reverted(plan: Plan, journal: Journal) -> None:
+    """
+    Raise PlanBlockedError if an incomplete run was partly undone.
+
+    Resuming the run could repeat changes that the partial undo has reverted.
+    """
+    undo = partly_reverted_by(plan)
+    if not undo:
+        return
+    raise PlanBlockedError(
+        f"Plan {plan.digest[:12]} was partly undone by plan {undo[:12]}, so it cannot be applied. "
+        f"{journal.state.run_status()} To make other changes, load the tenant and create a new plan.",
+        hint=_FINALIZE,
+        cli_hint=_FINALIZE_IN_CLI,
+    )
 
 
 def check_receipt_matches(journal: Journal, receipt: Receipt) -> None:

@@ -274,7 +274,7 @@ class Receipt:
     def _repeated_line(self) -> str:
         return (
             f"This plan was already applied. Its groups were last read at {format_utc(self.read_at)}. This run sent "
-            "nothing. The receipt does not show later changes by other clients."
+            "nothing. The receipt does not show later changes."
         )
 
     def _next_step(self) -> str:

@@ -93,19 +93,33 @@ def reverted_by(plan: Plan) -> str:
     """
     Return the digest of the undo plan that has undone a plan, or an empty string if the plan was not undone.
 
+    A partial undo does not undo the plan.
+    """
+    return _latest_undo(plan, "reverted_by")
+
+
+def partly_reverted_by(plan: Plan) -> str:
+    """Return the digest of the latest partial undo of a plan, or an empty string if there was no partial undo."""
+    return _latest_undo(plan, "partly_reverted_by")
+
+
+def _latest_undo(plan: Plan, key: str) -> str:
+    """
+    Return the latest digest that is registered for a plan under a key, or an empty string.
+
     Several plans can have the same digest, and an undo plan refers only to a digest. An undo plan therefore applies
     to each plan with this digest that was registered earlier. If a plan is not registered, it must have been created
     before the undo plan.
     """
-    started, reverts = False, [""]
+    started, undo_digests = False, [""]
     for entry in _entries_of_digest(plan.digest, plan):
         if entry.get("planned_at") == plan.planned_at.isoformat():
-            started, reverts = True, [""]
-        elif "reverted_by" in entry and (started or datetime.fromisoformat(entry["at"]) > plan.planned_at):
-            reverts.append(entry["reverted_by"])
-        elif entry.get("not_reverted_by") in reverts:
-            reverts.remove(entry["not_reverted_by"])
-    return reverts[-1]
+            started, undo_digests = True, [""]
+        elif key in entry and (started or datetime.fromisoformat(entry["at"]) > plan.planned_at):
+            undo_digests.append(entry[key])
+        elif entry.get("not_reverted_by") in undo_digests:
+            undo_digests.remove(entry["not_reverted_by"])
+    return undo_digests[-1]
 
 
 def register_revert(undo: Plan) -> None:
@@ -116,7 +130,8 @@ def register_revert(undo: Plan) -> None:
     """
     if undo.reverts is None or undo.is_empty:
         return
-    entry = {"digest": undo.reverts, "reverted_by": undo.digest, "at": undo.planned_at.isoformat()}
+    key = "partly_reverted_by" if undo.partial_undo else "reverted_by"
+    entry = {"digest": undo.reverts, key: undo.digest, "at": undo.planned_at.isoformat()}
     if _entries_of_digest(undo.reverts, undo)[-1:] != [entry]:
         append_durable(_registry_path(undo), _encode_entry(entry))
 
@@ -182,7 +197,12 @@ def _encode_entry(entry: _Entry) -> str:
 
 def _is_valid(entry: dict[str, Any]) -> bool:
     """Return True if an entry has one of the forms that this module writes."""
-    forms = ({"digest", "planned_at", "journal"}, {"digest", "reverted_by", "at"}, {"digest", "not_reverted_by"})
+    forms = (
+        {"digest", "planned_at", "journal"},
+        {"digest", "reverted_by", "at"},
+        {"digest", "partly_reverted_by", "at"},
+        {"digest", "not_reverted_by"},
+    )
     if entry.keys() - {"plan"} not in forms or not all(isinstance(value, str) for value in entry.values()):
         return False
     try:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from frgroups.apply.receipt import Receipt
-from frgroups.apply.run_registry import reverted_by
+from frgroups.apply.run_registry import partly_reverted_by, reverted_by
 from frgroups.internals.formatting import agree, pluralize
 from frgroups.internals.tombstones import is_tombstone
 from frgroups.internals.validation import check_type
@@ -152,14 +152,17 @@ def _facts_before(plan: Plan) -> pd.DataFrame | None:
 
 
 def _already_undone(receipt: Receipt) -> list[Finding]:
-    if not reverted_by(receipt.plan):
-        return []
-    # A digest in this message would remain after an erasure, which does not change the messages in plan files.
-    text = (
-        "The original plan has already been undone. If other clients have repeated its changes since then, this undo "
-        "plan reverts the repeated changes, too."
-    )
-    return [Finding("already_undone", text)]
+    # A digest in these messages would remain after an erasure, which does not change the messages in plan files.
+    if reverted_by(receipt.plan):
+        text = (
+            "The original plan has already been undone. If other clients have repeated its changes since then, this "
+            "undo plan reverts the repeated changes, too."
+        )
+        return [Finding("already_undone", text)]
+    if partly_reverted_by(receipt.plan):
+        text = "Some changes of the original plan have already been undone. They are not sent again."
+        return [Finding("already_undone", text)]
+    return []
 
 
 def _erased_customers(receipt: Receipt) -> list[Finding]:

@@ -261,6 +261,7 @@ def test_escaped_surrogate(tmp_path):
         {"digest": "x", "reverted_by": "y", "at": "now"},
         {"digest": "x", "reverted_by": "y", "at": "2026-11-23T08:10:00"},
         {"digest": "x", "reverted_by": "y"},
+        {"digest": "x", "partly_reverted_by": "y", "at": "now"},
     ],
 )
 def test_invalid_registry_entry(tmp_path, entry):

@@ -86,6 +86,7 @@ def test_digest():
         change_group("vip", baseline=("c-1", "c-2", "c-3", "c-4", "c-5")),
         change_group("vip", baseline=("c-1", "c-2", "c-3", "c-8")),
         sample_plan(reverts="0" * 64),
+        sample_plan(reverts="0" * 64, partial_undo=True),
     ],
 )
 def test_digest_covers(other):
@@ -251,6 +252,12 @@ def test_altered_reverts_with_valid_checksum(tmp_path, before, after):
 
     with pytest.raises(CorruptFileError, match=re.escape(str(path))):
         read_plan(path)
+
+
+def test_partial_undo_without_digest(tmp_path):
+    "A plan file of a partial undo without the digest of the undone plan raises CorruptFileError."
+    with pytest.raises(CorruptFileError, match="partial undo"):
+        read_plan(sample_plan(partial_undo=True).save(tmp_path / "p.json"))
 
 
 @pytest.mark.parametrize("reverts", ["../../etc", "", "AB" * 32, "ab" * 31, "ab" * 32 + "\n"])
@@ -503,6 +510,19 @@ def test_select_groups():
     assert plan.select().digest == plan.digest
     assert plan.select(["staff"]).notes == plan.notes
     assert plan.select([]).is_empty
+
+
+def test_select_from_undo_plan(tmp_path):
+    "A selection from an undo plan is a partial undo, unless it contains all changes of the undo plan."
+    undo = sample_plan(reverts="ab" * 32)
+
+    part = undo.select(["vip"])
+
+    assert part.partial_undo and part.reverts == undo.reverts
+    assert undo.select(without=["c-9"]).partial_undo and part.select().partial_undo
+    assert not undo.select().partial_undo and not sample_plan().select(["vip"]).partial_undo
+    assert read_plan(part.save(tmp_path / "p.json")).partial_undo
+    assert part.digest != replace(part, partial_undo=False).digest
 
 
 def test_select_from_file(tmp_path):
