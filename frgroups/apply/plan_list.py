@@ -17,7 +17,12 @@ import pandas as pd
 from frgroups.apply.journal import Journal
 from frgroups.apply.plan_states import STATES, WAITING, State
 from frgroups.apply.receipt import Receipt, read_receipt
-from frgroups.apply.run_registry import registered_journal, registered_plan_files, reverted_by
+from frgroups.apply.run_registry import (
+    partly_reverted_by,
+    registered_journal,
+    registered_plan_files,
+    reverted_by,
+)
 from frgroups.errors import CorruptFileError, FrgroupsError, NotApprovedError
 from frgroups.internals.formatting import format_list, shell_argument
 from frgroups.internals.paths import data_subdir, home
@@ -60,6 +65,8 @@ class PlanEntry:
         Command line for the next step, or "" if there is none.
     has_verified_changes
         False if the receipt contains no verified change, so that there is nothing to undo.
+    n_approvals
+        Number of usable approvals of a plan that can be applied or resumed.
     """
 
     plan: Plan
@@ -70,6 +77,7 @@ class PlanEntry:
     conflicts: tuple[str, ...] = ()
     next_command: str = ""
     has_verified_changes: bool = True
+    n_approvals: int = 0
 
     @property
     def key(self) -> tuple[str, datetime]:
@@ -219,15 +227,19 @@ def with_next_command(entry: PlanEntry, *, is_unique: bool = True) -> PlanEntry:
     """
     Return an entry with the command line for the next step, or "" if the required file is not known.
 
-    An applied plan can be undone, unless it is an undo plan or made no changes.
+    An applied plan can be undone, unless it is an undo plan or made no changes. A run that was partly undone can only
+    be finalized. If a plan has several usable approvals, the operator must select one.
     """
     plan = _argument(entry.path, entry.plan, is_unique=is_unique)
     receipt = _argument(entry.receipt, entry.plan, is_unique=is_unique)
+    apply_option = " --approval FILE" if entry.n_approvals > 1 else ""
+    if entry.state == "interrupted" and partly_reverted_by(entry.plan):
+        apply_option = " --finalize"
     commands = {
         "pending": ("approve", plan, " --by NAME"),
         "approval expired": ("approve", plan, " --by NAME"),
-        "approved": ("apply", plan, ""),
-        "interrupted": ("apply", plan, ""),
+        "approved": ("apply", plan, apply_option),
+        "interrupted": ("apply", plan, apply_option),
         "rejected": ("withdraw", plan, " --by NAME"),
         "blocked": ("show", plan, ""),
     }
@@ -260,18 +272,19 @@ def plan_entry(
     A started run determines the state. Otherwise, a reason that prevents the plan from being applied takes precedence
     over an approval. If `is_unique` is False, another file has the same digest, so the command contains a path.
     """
-    state, reviewer, receipt = _state_of_run(plan)
+    own_folder = [] if path is None else [path.parent]
+    state, approval, receipt = _state_of_run(plan)
     if state is None:
-        state, reviewer = _state_before_run(plan, path, scan)
-    entry = PlanEntry(
-        plan,
-        state,
-        reviewer,
-        path,
-        receipt,
-        has_verified_changes=state != "applied" or _has_verified_changes(receipt),
-    )
-    return with_next_command(entry, is_unique=is_unique)
+        entry = _entry_before_run(plan, path, own_folder, scan)
+    else:
+        entry = PlanEntry(plan, state, approval.get("by", ""), path)
+    if state == "applied":
+        entry = replace(entry, has_verified_changes=_has_verified_changes(receipt))
+    if state == "interrupted":
+        folders = approval_folders(plan, own_folder)
+        usable, _ = usable_approvals(plan, folders, scan=scan, earlier_approval=approval)
+        entry = replace(entry, n_approvals=len(usable))
+    return with_next_command(replace(entry, receipt=receipt), is_unique=is_unique)
 
 
 def _has_verified_changes(receipt: Path | None) -> bool:
@@ -314,23 +327,23 @@ def conflicts_of(entry: PlanEntry, others: Iterable[PlanEntry]) -> Iterator[Plan
             yield other
 
 
-def _state_of_run(plan: Plan) -> tuple[State | None, str, Path | None]:
-    """Return the state of a plan that was started, the name of its reviewer, and the path of its receipt."""
+def _state_of_run(plan: Plan) -> tuple[State | None, dict[str, str], Path | None]:
+    """Return the state of a plan that was started, the approval of its last run, and the path of its receipt."""
     path = registered_journal(plan)
     if path is None or not path.exists():
-        return None, "", None
+        return None, {}, None
     try:
         journal = Journal(path)
     except CorruptFileError:
-        return "interrupted", "", None
+        return "interrupted", {}, None
     receipt_path = journal.receipt_path if journal.receipt_path.exists() else None
-    reviewer = journal.state.approval.get("by", "")
+    approval = journal.state.approval
     is_complete = journal.state.ended and receipt_path is not None
     if not is_complete and not journal.state.n_sent:
-        return None, "", receipt_path
+        return None, {}, receipt_path
     if reverted_by(plan):
-        return "undone", reviewer, receipt_path
-    return ("applied" if is_complete else "interrupted"), reviewer, receipt_path
+        return "undone", approval, receipt_path
+    return ("applied" if is_complete else "interrupted"), approval, receipt_path
 
 
 def _state_of_receipt(receipt: Receipt) -> tuple[State, str]:
@@ -340,24 +353,24 @@ def _state_of_receipt(receipt: Receipt) -> tuple[State, str]:
     return ("applied" if receipt.complete else "interrupted"), reviewer
 
 
-def _state_before_run(plan: Plan, path: Path | None, scan: Scan | None) -> tuple[State, str]:
-    """Return the state of a plan that was not started, and the name of its reviewer."""
+def _entry_before_run(plan: Plan, path: Path | None, own_folder: list[Path], scan: Scan | None) -> PlanEntry:
+    """Return the entry of a plan that was not started."""
+    entry = PlanEntry(plan, "pending", path=path)
     if read_record(plan).superseded_by(plan):
-        return "superseded", ""
-    own_folder = [] if path is None else [path.parent]
+        return replace(entry, state="superseded")
     try:
         rejections = rejections_in_force(plan, own_folder, scan)
     except NotApprovedError:  # A corrupt file might be a rejection of the plan.
-        return "rejected", ""
+        return replace(entry, state="rejected")
     if rejections:
-        return "rejected", rejections[-1].by
+        return replace(entry, state="rejected", reviewer=rejections[-1].by)
     if plan.blocked:
-        return "blocked", ""
+        return replace(entry, state="blocked")
     now = datetime.now(UTC)
     if plan_age_violations(plan.limits, now - plan.planned_at):
-        return "plan expired", ""
+        return replace(entry, state="plan expired")
     if path is not None and is_in_queue(path) and path.resolve().parent.name == "stopped":
-        return "blocked", ""
+        return replace(entry, state="blocked")
     folders = approval_folders(plan, own_folder)
     approvals = found_approvals(plan, folders, scan)
     usable = {choice.path for choice in usable_approvals(plan, folders, scan=scan)[0]}
@@ -367,8 +380,9 @@ def _state_before_run(plan: Plan, path: Path | None, scan: Scan | None) -> tuple
         state = "approval expired"
         candidates = [approval for approval in approvals if approval.until < now]
     if not candidates:
-        return "pending", ""
-    return state, max(candidates, key=lambda candidate: candidate.until).by
+        return entry
+    reviewer = max(candidates, key=lambda candidate: candidate.until).by
+    return replace(entry, state=state, reviewer=reviewer, n_approvals=len(usable))
 
 
 def stored_plan_files(tenant_uid: str | None = None, base_url: str | None = None) -> list[Path]:

@@ -22,20 +22,14 @@ from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.paths import tenant_folder
 from frgroups.review.decision_record import add_superseded
 from frgroups.review.plan_folders import plans_folder, queue_folder
-
-UIDS = [f"c-{n}" for n in range(30)]
+from tests.world import UIDS, put_group_of_all, select_sandbox
 
 
 @pytest.fixture
 def tenant(running, monkeypatch):
     """Return a sandbox with one group that is selected by environment variables."""
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
-    running.reset()
-    running.put_customers(UIDS)
-    running.put_group("all", "All")
-    running.add_members("all", UIDS)
+    select_sandbox(running, monkeypatch)
+    put_group_of_all(running)
     return running
 
 
@@ -137,6 +131,25 @@ def test_states(tenant, capsys, case):
     assert main(["plans", "--state", state]) == 0
     out = capsys.readouterr().out
     assert plan.digest[:12] in out and max(map(len, out.splitlines()[:2])) <= 80
+
+
+@pytest.mark.parametrize("state", ["approved", "interrupted"])
+def test_two_approvals(tenant, capsys, state):
+    "If a plan has two usable approvals, the next command contains the option that selects one of them."
+    plan = approved(tenant) if state == "approved" else applied(tenant, interrupt=True)
+    assert "--approval" not in next_command(state)
+    fg.approve_plan(plan, plan.path.with_name("second.json"), by="Ola")
+
+    assert next_command(state) == f"frgroups apply {plan.digest[:12]} --approval FILE"
+    assert main(["apply", str(plan.path)]) == 8
+    assert "--approval FILE" in capsys.readouterr().err
+    assert main(["apply", str(plan.path), "--approval", str(plan.path.with_name("second.json"))]) == 0
+
+
+def next_command(state):
+    """Return the next command of the only plan in a state."""
+    [command] = fg.list_plans(state=state)["next_command"]
+    return command
 
 
 def test_state_table_is_complete():

@@ -10,24 +10,20 @@ from frgroups.apply.run_registry import unregister_revert
 from frgroups.cli.main import main
 from frgroups.errors import DriftError, PlanBlockedError
 from frgroups.internals.exit_codes import code_of
+from frgroups.review.plan_folders import plans_folder
 from frgroups.review.plan_queue import plan_file_name, queue_folder
+from frgroups.sandbox.faults import Fault
 from tests.apply.test_executor import PEOPLE, apply, arrange, plan_for, writes
-
-
-@pytest.fixture(scope="module")
-def tenant():
-    with fg.Sandbox(empty=True) as sandbox:
-        yield sandbox
+from tests.world import select_sandbox
 
 
 @pytest.fixture
-def world(tenant, monkeypatch):
+def world(running, monkeypatch):
     """Return a tenant with two groups, and select it for the command line."""
     monkeypatch.setattr(applying, "READ_BACK_WAITS", ())
-    arrange(tenant, {"vip": PEOPLE[:10], "staff": PEOPLE[20:30]})
-    for name, value in (("TENANT_UID", tenant.tenant_uid), ("TOKEN", tenant.token), ("BASE_URL", tenant.base_url)):
-        monkeypatch.setenv(f"FRGROUPS_{name}", value)
-    return tenant
+    arrange(running, {"vip": PEOPLE[:10], "staff": PEOPLE[20:30]})
+    select_sandbox(running, monkeypatch)
+    return running
 
 
 @pytest.fixture
@@ -70,6 +66,72 @@ def test_undone_undo(client, world):
         apply(client, undo)
 
     assert world.members("vip") == PEOPLE[:20]
+
+
+# Partial undo
+
+
+def partly_undone(client, receipt):
+    """Undo the changes of a receipt in the group vip only."""
+    assert apply(client, fg.plan_undo(receipt).select(["vip"])).ok
+
+
+def test_partial_undo(client, world):
+    "After a partial undo, the original plan is not undone, and its remaining changes can be undone."
+    plan = plan_for(client, {"vip": PEOPLE[:20], "staff": PEOPLE[:30]})
+    receipt = apply(client, plan)
+
+    partly_undone(client, receipt)
+
+    assert world.members("vip") == PEOPLE[:10] and world.members("staff") == PEOPLE[:30]
+    assert apply(client, plan).repeated
+    assert fg.list_plans(tenant_uid=plan.tenant_uid).set_index("digest")["state"][plan.digest] == "applied"
+    undo = fg.plan_undo(receipt)
+    assert [finding.rule for finding in undo.findings] == ["already_undone"]
+    assert apply(client, undo).counts == {"already": 10, "verified": 20}
+    assert world.members("staff") == PEOPLE[20:30]
+    with pytest.raises(PlanBlockedError, match="already undone"):
+        apply(client, plan)
+
+
+def interrupted(client, world):
+    """Apply a plan whose second half fails, and return the plan and its receipt."""
+    plan = plan_for(client, {"vip": PEOPLE[:30]})
+    world.misbehave(Fault("status", method="PUT", status=401, skip=2, times=None), max_uids_per_put=10)
+    receipt = apply(client, plan)
+    world.behave()
+    assert receipt.counts == {"verified": 10, "not_sent": 10}
+    return plan, receipt
+
+
+def test_partial_undo_of_interrupted_plan(client, world):
+    "An interrupted run that was partly undone is not resumed. It can be finalized, and the remaining changes undone."
+    plan, receipt = interrupted(client, world)
+    plan = fg.read_plan(plan.save(plans_folder(plan.tenant_uid, plan.base_url) / "p.plan.json"))
+    undo = fg.plan_undo(receipt)
+    assert apply(client, undo.select(without=PEOPLE[10:13])).counts == {"verified": 7}
+    world.clear_requests()
+
+    with pytest.raises(PlanBlockedError, match="partly undone") as blocked:
+        apply(client, plan)
+
+    assert code_of(blocked.value) == 3 and "finalize_plan" in blocked.value.hint and writes(world) == []
+    command = fg.list_plans().set_index("digest")["next_command"][plan.digest]
+    assert command == f"frgroups apply {plan.digest[:12]} --finalize"
+    finalized = fg.finalize_plan(client, plan)
+    assert finalized.counts == {"verified": 3, "not_effective": 7, "not_sent": 10}
+    assert apply(client, fg.plan_undo(finalized)).counts == {"verified": 3}
+    assert world.members("vip") == PEOPLE[:10]
+
+
+def test_canceled_partial_undo(client, world):
+    "If a partial undo sent no change, the interrupted original plan can be resumed."
+    plan, receipt = interrupted(client, world)
+    part = fg.plan_undo(receipt).select(without=PEOPLE[10:13])
+    applying.register_revert(part)
+    unregister_revert(part)
+
+    assert apply(client, plan).ok
 
 
 def test_canceled_undo(client, world):
