@@ -89,7 +89,7 @@ def apply_plan(
     WrongTenantError
         The client is connected to another tenant or host than the plan was created for.
     PlanBlockedError
-        The plan exceeds a limit or was undone. The same applies to an incomplete run that was partly undone.
+        The plan exceeds a limit or was undone, or its incomplete run was partly undone.
     LockedError
         Another process is applying a plan to the tenant.
     DriftError
@@ -282,7 +282,7 @@ def receipt_or_earlier_approval(
     client: Client, plan: Plan, *, journal: str | Path | None = None
 ) -> tuple[Receipt | None, Mapping[str, str]]:
     """
-    Return the receipt of a plan that is fully applied, and the approval of the run that would be resumed.
+    Return the receipt of a fully applied plan, and the approval of the run that would be resumed.
 
     If the plan can be started or resumed, the receipt is None. If no changes were sent, the approval is empty.
     """
@@ -298,9 +298,9 @@ def last_receipt(plan: Plan, journal: str | Path | None = None) -> Receipt | Non
 
     Raise PlanBlockedError if the plan was undone.
     """
-    check_not_reverted(plan, Journal.for_plan(plan, journal))
+    journal_file = Journal.for_plan(plan, journal)
+    check_not_reverted(plan, journal_file)
     with suppress(FrgroupsError):
-        journal_file = Journal.for_plan(plan, journal)
         if journal_file.receipt_path.exists():
             receipt = read_receipt(journal_file.receipt_path)
             check_receipt_matches(journal_file, receipt)

@@ -188,7 +188,7 @@ def check_receipt_matches(journal: Journal, receipt: Receipt) -> None:
 @contextmanager
 def with_run_status(state: JournalState) -> Iterator[None]:
     """
-    Add the number of changes that were sent to each error that is raised in the `with` block.
+    Add a sentence about the changes sent so far to each error that is raised in the `with` block.
 
     If an earlier run of the plan sent changes, the error's hint explains how to create a receipt that can be undone.
     """

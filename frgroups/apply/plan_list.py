@@ -66,7 +66,7 @@ class PlanEntry:
     has_verified_changes
         False if the receipt contains no verified change, so that there is nothing to undo.
     n_approvals
-        Number of usable approvals of a plan that can be applied or resumed.
+        Number of usable approvals, if the plan can be applied or resumed.
     """
 
     plan: Plan
@@ -85,7 +85,7 @@ class PlanEntry:
         return self.plan.digest, self.plan.planned_at
 
     def values(self) -> dict[str, Any]:
-        """Return the columns of the table that `list_plans` returns."""
+        """Return the row of this plan in the table that `list_plans` returns."""
         plan = self.plan
         age = datetime.now(UTC) - plan.planned_at
         return {
@@ -214,7 +214,7 @@ def plan_entries(*, tenant_uid: str | None = None, base_url: str | None = None) 
 
 @contextmanager
 def _skipped_on_error(tenant_uid: str | None) -> Iterator[None]:
-    """Log a damaged record or registry of a tenant as a warning if the plans of all tenants are listed."""
+    """Log a damaged record or registry as a warning if the plans of all tenants are listed."""
     try:
         yield
     except FrgroupsError as error:
@@ -251,10 +251,10 @@ def with_next_command(entry: PlanEntry, *, is_unique: bool = True) -> PlanEntry:
 
 def _argument(path: Path | None, plan: Plan, *, is_unique: bool) -> str:
     """
-    Return the argument for a plan file or a receipt, or "" if its path is not known.
+    Return the command-line argument for a plan file or a receipt, or "" if its path is not known.
 
-    The argument is the digest if only one file has this digest and if the file is in the data folder, in which the
-    commands search. Otherwise, it is the path.
+    The argument is the digest if the file is in the data folder and no other file has the same digest. Otherwise, the
+    argument is the path.
     """
     if path is None:
         return ""
@@ -269,8 +269,9 @@ def plan_entry(
     """
     Determine the state of a plan and the command for the next step.
 
-    A started run determines the state. Otherwise, a reason that prevents the plan from being applied takes precedence
-    over an approval. If `is_unique` is False, another file has the same digest, so the command contains a path.
+    If the plan was started, its run determines the state. Otherwise, a rejection or another obstacle takes precedence
+    over an approval. If several files have the same digest, `is_unique` must be False, and the command then contains
+    the path.
     """
     own_folder = [] if path is None else [path.parent]
     state, approval, receipt = _state_of_run(plan)
@@ -387,10 +388,10 @@ def _entry_before_run(plan: Plan, path: Path | None, own_folder: list[Path], sca
 
 def stored_plan_files(tenant_uid: str | None = None, base_url: str | None = None) -> list[Path]:
     """
-    Return the paths of the plans that the data folder contains or knows.
+    Return the paths of the plan files that `list_plans` lists.
 
-    These are the plans in the queue, in the folder `plans`, in the registry of started plans, and in the list of
-    plans that were saved with `--out`. None selects all tenants or all hosts.
+    The files are in the queue, in the folder `plans`, in the registry of started plans, or in the list of plans that
+    were saved with `--out`. None selects all tenants or all hosts.
     """
     started = [path for path in map(locate_plan, registered_plan_files(tenant_uid, base_url)) if path.exists()]
     saved = saved_plan_files(tenant_uid, base_url)

@@ -27,7 +27,7 @@ from frgroups.review.approval import format_approval
 
 FORMAT_VERSION = 2
 MAX_LISTED = 20
-# Text in `stopped` for a finalized run. Receipts without the field `finalized` are recognized by this text.
+# The attribute `stopped` of a finalized run starts with this text. Old receipts have no field `finalized`.
 FINALIZED = "The run was finalized before all changes of the plan were made. Finalizing the run sent nothing."
 
 # Summaries and cards show these labels. Tables and files contain the state itself, for example "not_sent".
@@ -249,9 +249,9 @@ class Receipt:
         for uid, name in sorted(self.renamed.items()):
             lines.append(f"Since the plan was created, group {uid} was renamed from {names[uid]!r} to {name!r}.")
         for uid, others in sorted(self.similar_groups.items()):
+            has = agree(len(others), "Another group has", "Other groups have")
             lines.append(
-                f"The name of group {uid}, {names[uid]!r}, is the same as or similar to the "
-                f"{agree(len(others), 'name', 'names')} of {agree(len(others), 'group', 'groups')} "
+                f"{has} the same name as group {uid} ({names[uid]!r}) or a similar name: "
                 f"{format_list(others, MAX_LISTED)}."
             )
         for uid in sorted(self.skipped_groups):

@@ -55,7 +55,7 @@ def registered_journal(plan: Plan) -> Path | None:
 
 
 def registered_journals(plan: Plan) -> list[Path]:
-    """Return the paths of all registered journals for the plan's tenant and host that still exist."""
+    """Return the paths of the registered journals that exist for the plan's tenant and host."""
     paths = {home() / entry["journal"] for entry in _read_entries(_registry_path(plan)) if "journal" in entry}
     return sorted(path for path in paths if path.exists())
 
@@ -93,7 +93,7 @@ def reverted_by(plan: Plan) -> str:
     """
     Return the digest of the undo plan that has undone a plan, or an empty string if the plan was not undone.
 
-    A partial undo does not undo the plan.
+    Partial undo plans are not considered.
     """
     return _latest_undo(plan, "reverted_by")
 
@@ -105,7 +105,7 @@ def partly_reverted_by(plan: Plan) -> str:
 
 def _latest_undo(plan: Plan, key: str) -> str:
     """
-    Return the latest digest that is registered for a plan under a key, or an empty string.
+    Return the digest of the latest undo plan that is registered under a key, or an empty string.
 
     Several plans can have the same digest, and an undo plan refers only to a digest. An undo plan therefore applies
     to each plan with this digest that was registered earlier. If a plan is not registered, it must have been created

@@ -112,9 +112,8 @@ def _exact_limits(changes: Sequence[GroupChange], applied: Limits) -> Limits:
     """
     Return limits that allow exactly the planned changes.
 
-    An undo must always be possible, so the limits that depend on the state of the tenant or on other plans are off:
-    the shares, the removals within 24 hours, and the number of groups without members. The limits for drift and for
-    the age of the plan remain.
+    An undo must always be possible. Therefore, the limits that depend on the tenant or on other plans are off, for
+    example the shares and the removals within 24 hours. The limits for drift and for the age of the plan remain.
     """
     removals = sum(len(change.remove) for change in changes)
     additions = sum(len(change.add) for change in changes)
@@ -160,7 +159,7 @@ def _already_undone(receipt: Receipt) -> list[Finding]:
         )
         return [Finding("already_undone", text)]
     if partly_reverted_by(receipt.plan):
-        text = "Some changes of the original plan have already been undone. They are not sent again."
+        text = "Some changes of the original plan have already been undone. The undo plan does not repeat them."
         return [Finding("already_undone", text)]
     return []
 

@@ -22,7 +22,7 @@ Row = Mapping[Hashable, Any]
 
 # A group has a usual customer type only if at least this number of its members have a known type.
 MIN_MEMBERS = 20
-# A customer type is usual if at least this share of the members with a known type have it.
+# A customer type is usual if at least this share of the members have it. Unknown types are not counted.
 MIN_TYPE_SHARE = 0.95
 # The message of a finding lists at most this number of register rows.
 MAX_LISTED_ROWS = 3
@@ -221,9 +221,8 @@ def _usual_type(customers: _ChangedCustomers, group: GroupChange) -> tuple[list[
     usual = max(counts, key=counts.__getitem__)
     if counts[usual] < MIN_TYPE_SHARE * total:
         return [], ""
-    return [
-        usual
-    ], f"{format_percentage(counts[usual] / total)} of the {total:,} members with a known type are {usual}."
+    share = format_percentage(counts[usual] / total)
+    return [usual], f"{share} of the {total:,} members with a known type are {usual}."
 
 
 def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[str, Row]) -> Iterator[Finding]:
@@ -252,8 +251,8 @@ def _withdrawn_consent(
     """
     Yield a finding if the plan adds customers to a mailing group although they have withdrawn their consent.
 
-    The channels of a mailing group are in the column `channel` of the register. If the cell is blank, the channels
-    that the purpose of the group mentions are used.
+    The channels of a mailing group are in the column `channel` of the register. If the cell is blank, the purpose of
+    the group determines the channels.
     """
     channels: list[str] = []
     channel = row.get("channel")

@@ -16,7 +16,7 @@ MAX_NAMED_GROUPS = 5
 @dataclass(frozen=True, slots=True)
 class ListedGroup:
     """
-    Numbers of members and listed customers of one group, including groups that the plan does not change.
+    Numbers of members and listed customers of one group, which the plan might not change.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class ListedGroup:
     n_both: int
 
     def n_unchanged(self, mode: Mode) -> int:
-        """Return the number of members or listed customers who do not change because of the mode."""
+        """Return the number of members or listed customers that the mode leaves unchanged."""
         if mode in ("add", "remove"):
             return self.n_members - self.n_both
         if mode == "keep_only":
@@ -47,7 +47,7 @@ class ListedGroup:
 
 def unchanged_sentences(groups: Sequence[ListedGroup], mode: Mode) -> list[str]:
     """
-    Describe the customers whom a plan does not change because of its mode.
+    Describe the customers that the mode of a plan leaves unchanged.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def _unchanged_sentence(n: int, groups: str, mode: Mode) -> str:
 
 
 def not_members_findings(groups: Iterable[ListedGroup]) -> list[Finding]:
-    """Return a finding for each group whose list contains customers to remove who are not members."""
+    """Return a finding for each group whose list contains customers who are not members."""
     findings = []
     for group in groups:
         n = group.n_listed - group.n_both

@@ -127,7 +127,7 @@ class Plan:
             "groups": [group.digest_payload() for group in self.groups],
         }
         if self.reverts is not None:
-            # When an undo plan is applied, the other plan is registered as undone or as partly undone.
+            # Applying an undo plan registers the original plan as undone or as partly undone.
             content["reverts"] = self.reverts
         if self.partial_undo:
             content["partial_undo"] = True

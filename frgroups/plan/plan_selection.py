@@ -70,7 +70,7 @@ def _notes_of_selection(plan: Plan, group_uids: Collection[str]) -> tuple[Findin
 
 def _mark_as_whole_plan(note: Finding) -> Finding:
     """
-    Add a sentence to a finding to state that its number refers to the original plan.
+    Add a sentence to a finding, which states that the number refers to the original plan.
 
     The number for the selected changes cannot be computed without a snapshot.
     """

@@ -44,7 +44,7 @@ def plan_summary(plan: Plan) -> str:
 
 def mode_sentences(plan: Plan) -> list[str]:
     """
-    Describe the mode of a plan, and the customers whom the plan does not change because of the mode.
+    Describe the mode of a plan, and the customers that the mode leaves unchanged.
 
     Examples
     --------

@@ -757,7 +757,7 @@ def test_receipt_after_expiry(client, world, tmp_path):
 
 
 def test_undo_one_day_later(client, world):
-    "One day after a plan was applied, its undo plan is not blocked because of its age."
+    "An undo plan is not blocked because of its age one day after the original plan was applied."
     receipt = apply(client, plan_for(client, {"vip": ["c200"]}))
 
     undo = fg.plan_undo(replace(receipt, read_at=receipt.read_at - timedelta(hours=25)))

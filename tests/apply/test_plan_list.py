@@ -195,7 +195,7 @@ def test_other_tenant(tenant):
 
 @pytest.mark.parametrize("damaged", ["runs", "decisions"])
 def test_damaged_file_of_another_tenant(tenant, tmp_path, capsys, caplog, damaged):
-    "A damaged registry or record of one tenant changes no command for another tenant, and is reported in the list."
+    "A damaged file of one tenant does not affect the commands for another tenant. The list of all plans reports it."
     plan = saved(tenant)
     other = replace(plan, tenant_uid="t-2")
     other.save(plans_folder("t-2", plan.base_url) / "p.plan.json")
@@ -262,7 +262,7 @@ def test_other_plans_are_not_read(tenant):
 
 @pytest.mark.parametrize("form", ["relative", "symbolic link", "linked data folder"])
 def test_stopped_plan_under_another_path(tenant, tmp_path, monkeypatch, form):
-    "A plan in the folder stopped is blocked, even if its path is relative or contains a symbolic link."
+    "A plan in the folder `stopped` is blocked, even if its path is relative or contains a symbolic link."
     plan = stopped_in_queue(tenant)
     path = plan.path
     if form == "relative":
@@ -281,7 +281,7 @@ def test_stopped_plan_under_another_path(tenant, tmp_path, monkeypatch, form):
 @pytest.mark.parametrize("is_unique", [True, False])
 @pytest.mark.parametrize("state", STATES)
 def test_command_without_file(state, is_unique):
-    "If the path of the file that the next command needs is not known, there is no next command."
+    "The next command is empty if the path of the required file is not known."
     plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": ["c-7"]})
     receipt = None if state == "applied" else fg.home() / "journals" / "t" / "a.receipt.json"
 

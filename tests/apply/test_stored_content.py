@@ -110,7 +110,7 @@ def use_plan(plan):
 
 @pytest.mark.slow
 def test_mutated_plan(tmp_path, monkeypatch):
-    "Each value in a plan file is either valid, so that the plan can be used, or raises InputError."
+    "If a value in a plan file is replaced, the plan can be used or InputError is raised."
     path = sample_plan().save(tmp_path / "plan.json")
     content = read_checksummed(path, "plan")
     n_rejected = 0
@@ -133,7 +133,7 @@ def test_mutated_plan(tmp_path, monkeypatch):
 
 
 def write_forged(path, kind, content):
-    """Write a file with a correct checksum, also if the content cannot be encoded in UTF-8."""
+    """Write a file with a correct checksum, even if the content cannot be encoded in UTF-8."""
     path.unlink(missing_ok=True)
     write_checksummed(path, kind, content)
 

@@ -72,7 +72,7 @@ def test_undone_undo(client, world):
 
 
 def partly_undone(client, receipt):
-    """Undo the changes of a receipt in the group vip only."""
+    """Undo only the changes in the group `vip`."""
     assert apply(client, fg.plan_undo(receipt).select(["vip"])).ok
 
 
@@ -105,7 +105,7 @@ def interrupted(client, world):
 
 
 def test_partial_undo_of_interrupted_plan(client, world):
-    "An interrupted run that was partly undone is not resumed. It can be finalized, and the remaining changes undone."
+    "An interrupted run that was partly undone cannot be resumed, but its remaining changes can be undone."
     plan, receipt = interrupted(client, world)
     plan = fg.read_plan(plan.save(plans_folder(plan.tenant_uid, plan.base_url) / "p.plan.json"))
     undo = fg.plan_undo(receipt)
@@ -177,7 +177,7 @@ def test_undone_plan_in_queue(client, world, capsys, with_approval):
 
 
 def test_undo_of_large_plan(client, world, capsys):
-    "The undo of 150 additions to a new group needs no limits and one approval, and prints the removals."
+    "The undo of 150 additions to a new group requires one approval but no limit options, and prints the removals."
     plan = plan_for(client, {"new": PEOPLE[:150]}, create={"new": "New"})
     receipt = apply(client, plan)
     path = fg.home() / "undo.plan.json"
@@ -248,7 +248,7 @@ def test_swapped_names_of_two_groups(client, world):
 
 @pytest.mark.parametrize("name", ["VIP", "vip\u00a0"])
 def test_other_group_with_same_name(client, world, name):
-    "If the group still has the approved name, another group with such a name is only reported in the receipt."
+    "If a group still has the approved name, the receipt reports other groups with the same or a similar name."
     plan = plan_for(client, {"vip": PEOPLE[:12], "staff": PEOPLE[20:31]})
     world.put_group("vip2", name)
 
@@ -274,7 +274,7 @@ def test_new_name_is_taken(client, world, first, name):
 
 
 def test_reviewed_name(client, world):
-    "A plan that creates a group with a name that another group has is applied if the reviewer has seen this finding."
+    "A plan that creates a group with an existing name is applied if the plan has a finding about this name."
     world.put_group("other", "New")
 
     reviewed = plan_for(client, {"new": PEOPLE[:3]}, create={"new": "New"})
@@ -299,7 +299,7 @@ def test_new_name_is_taken_after_similar_name(client, world, similar):
 
 
 def test_undo_of_renamed_group(client, world):
-    "An undo plan is applied although another group has got the name of a renamed group, because the uid is decisive."
+    "An undo plan is applied even if a group was renamed and another group now has its former name."
     receipt = apply(client, plan_for(client, {"vip": PEOPLE[:12]}))
     world.put_group("vip", "Old VIP")
     world.put_group("vip2", "VIP")

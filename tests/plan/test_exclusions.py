@@ -344,7 +344,7 @@ def test_doctor_suppression_list(loaded, capsys):
     ],
 )
 def test_unknown_protected(protect, n, listed):
-    "Protected uids that are not in the snapshot are a finding, which contains no values that might be personal data."
+    "A finding reports protected uids that are not in the snapshot, but no values that might be personal data."
     plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": ["c-7"]}, protect=protect)
 
     findings = [finding for finding in plan.findings if finding.rule == "unknown_protected"]

@@ -1,4 +1,4 @@
-"""Tests for the modes of a plan, and for the customers whom a plan does not change because of its mode."""
+"""Tests for the modes of a plan, and for the customers that a mode leaves unchanged."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -43,7 +43,7 @@ def findings_of(plan, rule):
 @few
 @given(members=st.sets(customers), listed=st.lists(customers | st.just("x-1"), max_size=8))
 def test_remove(members, listed):
-    "In mode remove, exactly the listed members leave, nobody joins, and the other listed customers are counted."
+    "In mode `remove`, exactly the listed members leave. Listed customers who are not members are counted."
     plan = plan_memberships(snapshot_of(members), {"VIP": listed}, mode="remove")
 
     removed = {uid for group in plan.groups for uid in group.remove}
@@ -161,7 +161,7 @@ def test_texts_of_all_modes():
 
 
 def test_undo_states_no_mode():
-    "The mode of an undo plan is not stated, because nobody chose a list for it."
+    "The summary of an undo plan does not state the mode, because the plan has no list of customers."
     plan = replace(plan_memberships(sample_snapshot(), {"vip": ["c-1"]}, mode="mirror"), reverts="a" * 64)
 
     assert "Mode mirror" not in plan.summary() and "Undo: the changes of plan aaaaaaaaaaaa" in plan.summary()

@@ -262,7 +262,7 @@ def test_partial_undo_without_digest(tmp_path):
 
 @pytest.mark.parametrize("reverts", ["../../etc", "", "AB" * 32, "ab" * 31, "ab" * 32 + "\n"])
 def test_invalid_reverts(tmp_path, reverts):
-    "A plan file that undoes no valid digest raises CorruptFileError, even if its own digest is correct."
+    "A plan file with an invalid value of `reverts` raises CorruptFileError, even if its digest is correct."
     with pytest.raises(CorruptFileError):
         read_plan(sample_plan(reverts=reverts).save(tmp_path / "p.json"))
 
@@ -526,7 +526,7 @@ def test_select_from_undo_plan(tmp_path):
 
 
 def test_select_from_file(tmp_path):
-    "If a plan without a snapshot is reduced, notes with a number get a sentence about the original plan."
+    "If a plan has no snapshot, a selection from it adds a sentence about the original plan to notes with a number."
     note = Finding("out_of_sight", "1 customer will be in no group.", n=1)
     plan = read_plan(sample_plan(notes=(note,)).save(tmp_path / "p.json"))
 

@@ -31,7 +31,7 @@ def similar_to(create):
     ],
 )
 def test_name_of_existing_group(name, part):
-    "A new name that looks like an existing name is a finding, which contains the code points that differ."
+    "If a new name looks like an existing name, a finding contains the code points that differ."
     findings = similar_to({"new": name})
 
     if part is None:
