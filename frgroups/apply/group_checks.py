@@ -150,7 +150,7 @@ def _check_names(
 
 
 def _has_unknown_others(plan: Plan, group: GroupChange, others: list[str], names: dict[str, str]) -> bool:
-    """Return True if more groups have the name of a new group, or a similar name, than the plan's findings report."""
+    """Return True if the findings do not report all groups with the name of a new group or a similar name."""
     reviewed: Counter[str] = Counter()
     for finding in plan.findings:
         if finding.customer_group_uid == group.uid:

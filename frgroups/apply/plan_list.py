@@ -270,8 +270,8 @@ def plan_entry(
     Determine the state of a plan and the command for the next step.
 
     If the plan was started, its run determines the state. Otherwise, a rejection or another obstacle takes precedence
-    over an approval. If several files have the same digest, `is_unique` must be False, and the command then contains
-    the path.
+    over an approval. If several files have the same digest, pass `is_unique=False`, so that the command contains the
+    path.
     """
     own_folder = [] if path is None else [path.parent]
     state, approval, receipt = _state_of_run(plan)

@@ -77,7 +77,7 @@ class _End(_Line):
     counts: dict[str, _Count]
 
 
-# The key contains the event, and True if the line is about the creation of a group.
+# The keys contain the event, and whether the line is about the creation of a group.
 _LINE_TYPES: dict[tuple[str, bool], type[_Line]] = {
     ("start", False): _Start,
     ("observed", False): _Observed,

@@ -22,7 +22,7 @@ AGE_LIMITS = ("snapshot_max_age", "plan_max_age")
 # The totals and ages apply to the complete plan, so the separate limits of a group do not replace them.
 PLAN_LIMITS = ("removals_total", "removal_share_total", "removal_floor_total", "additions_total", *AGE_LIMITS)
 # `Limits.to_dict` omits these limits if they are off.
-# A plan file of a version without these limits therefore keeps its digest.
+# Plan files from versions without these limits therefore keep their digests.
 _OMITTED_IF_OFF = ("removals_per_day", "removal_share_total", "removal_floor_total")
 
 

@@ -503,7 +503,7 @@ def test_moved_data_folder(client, world, tmp_path, monkeypatch):
 
 
 def test_folder_names_in_the_registry(client, world, tmp_path):
-    "The name of a journal folder can contain a Unicode line separator, which the message shows escaped."
+    "If the name of a journal folder contains a Unicode line separator, the message contains its escape sequence."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     apply(client, plan, journal=tmp_path / "a\u2028b")
     world.remove_members("vip", PEOPLE[10:20])

@@ -212,7 +212,7 @@ def test_approval_file(client, world, tmp_path):
 
 
 def test_rejection_advice(client, world, tmp_path):
-    "The error for a rejected plan states that nothing was sent before it explains how to withdraw the rejection."
+    "The error for a rejected plan first states that nothing was sent, and then how to withdraw the rejection."
     plan = plan_for(client, {"vip": ["c200"]})
     approval = fg.approve_plan(plan, tmp_path / "yes.approval.json", by="Kari")
     fg.approve_plan(plan, tmp_path / "no.approval.json", by="Kari", reject="too many")

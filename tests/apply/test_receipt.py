@@ -329,7 +329,7 @@ def test_limits_of_undo():
 
 
 def test_explicit_limits_of_undo():
-    "If the argument `limits` is passed, these limits are used."
+    "An undo plan has the limits that are passed to `plan_undo`."
     receipt = receipt_of(PLAN, DONE, AFTER)
 
     assert plan_undo(receipt, limits=Limits()).limits == Limits()

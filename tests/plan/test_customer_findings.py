@@ -46,7 +46,7 @@ def customers_of_two_types(n_persons, n_companies=0):
 
 
 def counts_of(plan, rule):
-    """Return a dictionary from group uid to the number in the finding with the given rule."""
+    """Return the number in the finding with the given rule, as {group uid: number}."""
     return {finding.customer_group_uid: finding.n for finding in plan.findings if finding.rule == rule}
 
 

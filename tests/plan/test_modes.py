@@ -70,7 +70,7 @@ def test_remove_and_limits():
 
 
 def test_remove_and_exclusions():
-    "Protected customers stay in mode remove, and the suppression list does not prevent a removal."
+    "Protected customers stay in mode `remove`, and the suppression list does not prevent a removal."
     plan = plan_memberships(
         sample_snapshot(), {"vip": ["c-1", "c-2"]}, mode="remove", protect=["c-1"], suppression_list=["c-2"]
     )
@@ -80,7 +80,7 @@ def test_remove_and_exclusions():
 
 
 def test_remove_and_create():
-    "A plan in mode remove cannot create a group."
+    "A plan in mode `remove` cannot create a group."
     with pytest.raises(InputError, match="`create`"):
         plan_memberships(sample_snapshot(), {"new": ["c-1"]}, mode="remove", create={"new": "New"})
 

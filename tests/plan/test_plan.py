@@ -311,7 +311,7 @@ def test_other_version(tmp_path):
 
 
 def test_kind_of_other_files(tmp_path):
-    "The error for another file contains the actual kind if the file has one. The file is not called corrupt."
+    "If a file has another kind, the error contains this kind and does not state that the file is corrupt."
     approval = write_checksummed(tmp_path / "a.json", "approval", {})
     notes = tmp_path / "notes.txt"
     notes.write_text("No JSON")
