@@ -18,7 +18,9 @@ from frgroups.apply.journal import Journal
 from frgroups.apply.plan_states import STATES, WAITING, State
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import (
+    ReadRegistry,
     partly_reverted_by,
+    read_registry,
     registered_journal,
     registered_plan_files,
     reverted_by,
@@ -67,6 +69,8 @@ class PlanEntry:
         False if the receipt contains no verified change, so that there is nothing to undo.
     n_approvals
         Number of usable approvals, if the plan can be applied or resumed.
+    partly_undone
+        True if a partial undo prevents an interrupted run from being resumed.
     """
 
     plan: Plan
@@ -78,6 +82,7 @@ class PlanEntry:
     next_command: str = ""
     has_verified_changes: bool = True
     n_approvals: int = 0
+    partly_undone: bool = False
 
     @property
     def key(self) -> tuple[str, datetime]:
@@ -185,19 +190,19 @@ def plan_entries(*, tenant_uid: str | None = None, base_url: str | None = None) 
 
     If no tenant is selected, a plan whose state cannot be determined is left out, and a warning is logged.
     """
-    scan = functools.cache(decision_files)
+    scan, read = functools.cache(decision_files), functools.cache(read_registry)
     entries: dict[tuple[str, datetime], PlanEntry] = {}
     counts: Counter[str] = Counter()
     for path, plan in _stored_plans(tenant_uid, base_url):
         counts[plan.digest] += 1
         with _skipped_on_error(tenant_uid):
-            entry = plan_entry(plan, path=path, scan=scan)
+            entry = _entry_of(plan, path, scan, read)
             entries.setdefault(entry.key, entry)
     for receipt in _stored_receipts(tenant_uid, base_url):
         key = receipt.plan.digest, receipt.plan.planned_at
         if key not in entries:
             with _skipped_on_error(tenant_uid):
-                state, reviewer = _state_of_receipt(receipt)
+                state, reviewer = _state_of_receipt(receipt, read)
                 has_changes = receipt.counts["verified"] > 0
                 entries[key] = PlanEntry(
                     receipt.plan, state, reviewer, receipt=receipt.path, has_verified_changes=has_changes
@@ -233,7 +238,7 @@ def with_next_command(entry: PlanEntry, *, is_unique: bool = True) -> PlanEntry:
     plan = _argument(entry.path, entry.plan, is_unique=is_unique)
     receipt = _argument(entry.receipt, entry.plan, is_unique=is_unique)
     apply_option = " --approval FILE" if entry.n_approvals > 1 else ""
-    if entry.state == "interrupted" and partly_reverted_by(entry.plan):
+    if entry.partly_undone:
         apply_option = " --finalize"
     commands = {
         "pending": ("approve", plan, " --by NAME"),
@@ -263,9 +268,7 @@ def _argument(path: Path | None, plan: Plan, *, is_unique: bool) -> str:
     return shell_argument(path)
 
 
-def plan_entry(
-    plan: Plan, *, path: Path | None = None, scan: Scan | None = None, is_unique: bool = True
-) -> PlanEntry:
+def plan_entry(plan: Plan, *, path: Path | None = None, is_unique: bool = True) -> PlanEntry:
     """
     Determine the state of a plan and the command for the next step.
 
@@ -273,8 +276,15 @@ def plan_entry(
     over an approval. If several files have the same digest, pass `is_unique=False`, so that the command contains the
     path.
     """
+    return with_next_command(_entry_of(plan, path), is_unique=is_unique)
+
+
+def _entry_of(
+    plan: Plan, path: Path | None, scan: Scan | None = None, read: ReadRegistry = read_registry
+) -> PlanEntry:
+    """Return the entry of a plan without conflicts and without the next command."""
     own_folder = [] if path is None else [path.parent]
-    state, approval, receipt = _state_of_run(plan)
+    state, approval, receipt = _state_of_run(plan, read)
     if state is None:
         entry = _entry_before_run(plan, path, own_folder, scan)
     else:
@@ -284,8 +294,8 @@ def plan_entry(
     if state == "interrupted":
         folders = approval_folders(plan, own_folder)
         usable, _ = usable_approvals(plan, folders, scan=scan, earlier_approval=approval)
-        entry = replace(entry, n_approvals=len(usable))
-    return with_next_command(replace(entry, receipt=receipt), is_unique=is_unique)
+        entry = replace(entry, n_approvals=len(usable), partly_undone=bool(partly_reverted_by(plan, read)))
+    return replace(entry, receipt=receipt)
 
 
 def _has_verified_changes(receipt: Path | None) -> bool:
@@ -328,9 +338,9 @@ def conflicts_of(entry: PlanEntry, others: Iterable[PlanEntry]) -> Iterator[Plan
             yield other
 
 
-def _state_of_run(plan: Plan) -> tuple[State | None, dict[str, str], Path | None]:
+def _state_of_run(plan: Plan, read: ReadRegistry) -> tuple[State | None, dict[str, str], Path | None]:
     """Return the state of a plan that was started, the approval of its last run, and the path of its receipt."""
-    path = registered_journal(plan)
+    path = registered_journal(plan, read)
     if path is None or not path.exists():
         return None, {}, None
     try:
@@ -342,14 +352,14 @@ def _state_of_run(plan: Plan) -> tuple[State | None, dict[str, str], Path | None
     is_complete = journal.state.ended and receipt_path is not None
     if not is_complete and not journal.state.n_sent:
         return None, {}, receipt_path
-    if reverted_by(plan):
+    if reverted_by(plan, read):
         return "undone", approval, receipt_path
     return ("applied" if is_complete else "interrupted"), approval, receipt_path
 
 
-def _state_of_receipt(receipt: Receipt) -> tuple[State, str]:
+def _state_of_receipt(receipt: Receipt, read: ReadRegistry) -> tuple[State, str]:
     reviewer = receipt.approval.get("by", "")
-    if reverted_by(receipt.plan):
+    if reverted_by(receipt.plan, read):
         return "undone", reviewer
     return ("applied" if receipt.complete else "interrupted"), reviewer
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
+from frgroups.apply import run_registry
 from frgroups.apply.plan_list import (
     PlanEntry,
     conflicting_plans,
@@ -258,6 +259,26 @@ def test_other_plans_are_not_read(tenant):
     assert files == sorted([plan.path, conflicting.path]) and other in stored_plan_files()
     assert len(stored_plan_files(plan.tenant_uid)) == 3
     assert [entry.plan.digest for entry in conflicting_plans(plan)] == [conflicting.digest]
+
+
+def test_registry_reads(tenant, monkeypatch):
+    "The number of times that a registry is read does not depend on the number of plans."
+    read_entries, reads, counts = run_registry._read_entries, [], []
+
+    def counted(path):
+        reads.append(path)
+        return read_entries(path)
+
+    monkeypatch.setattr(run_registry, "_read_entries", counted)
+    for group in ("new", "other", "third"):
+        plan = saved(tenant, group=group)
+        with tenant.client(writable=True) as client:
+            fg.apply_plan(client, plan, approval=plan.digest)
+        reads.clear()
+        assert set(fg.list_plans()["state"]) == {"applied"}
+        counts.append(len(reads))
+
+    assert counts[0] == counts[2] > 0
 
 
 @pytest.mark.parametrize("form", ["relative", "symbolic link", "linked data folder"])
