@@ -216,17 +216,17 @@ def check_limits(plan: Plan) -> None:
 def _times_in_future(plan: Plan, now: datetime) -> list[Finding]:
     """Return a blocking finding for each time in a plan that is in the future, because its age is unknown."""
     times = {
-        "plan_max_age": ("plan was created", plan.planned_at),
-        "snapshot_max_age": ("snapshot of the plan was taken", plan.snapshot_taken_at),
+        "plan_max_age": ("creation time of the plan", plan.planned_at),
+        "snapshot_max_age": ("time of the snapshot", plan.snapshot_taken_at),
     }
     return [
         Finding(
             rule,
-            f"The {event} {format_age(time - now)} in the future according to the clock of this machine. Check the "
+            f"The {name} is {format_age(time - now)} in the future according to the clock of this machine. Check the "
             "clocks of this machine and of the machine that created the plan.",
             True,
         )
-        for rule, (event, time) in times.items()
+        for rule, (name, time) in times.items()
         if time - now > CLOCK_TOLERANCE
     ]
 

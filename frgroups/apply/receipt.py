@@ -17,7 +17,7 @@ from frgroups.apply.journal import Item
 from frgroups.apply.stored_content import ReceiptContent, State, check_stored_approval
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
-from frgroups.internals.formatting import agree, escape_invisible, escape_lines, format_list, format_utc, pluralize
+from frgroups.internals.formatting import escape_invisible, escape_lines, format_list, format_utc, pluralize
 from frgroups.internals.html import Card
 from frgroups.internals.timestamps import parse_stored_timestamp
 from frgroups.internals.tombstones import count_tombstones
@@ -249,11 +249,8 @@ class Receipt:
         for uid, name in sorted(self.renamed.items()):
             lines.append(f"Since the plan was created, group {uid} was renamed from {names[uid]!r} to {name!r}.")
         for uid, others in sorted(self.similar_groups.items()):
-            has = agree(len(others), "Another group has", "Other groups have")
-            lines.append(
-                f"{has} the same name as group {uid} ({names[uid]!r}) or a similar name: "
-                f"{format_list(others, MAX_LISTED)}."
-            )
+            listed = format_list(others, MAX_LISTED)
+            lines.append(f"Groups with the same name as group {uid} ({names[uid]!r}), or a similar name: {listed}.")
         for uid in sorted(self.skipped_groups):
             lines.append(
                 f"No customers were removed from {names[uid]}, because too few additions to the group succeeded. "

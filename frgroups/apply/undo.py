@@ -188,8 +188,11 @@ def _not_finalized(receipt: Receipt, group: GroupChange) -> list[Finding]:
 def _created_group_stays(change: GroupChange) -> Finding:
     n_left = change.n_after
     if n_left:
-        verb = agree(n_left, "remains", "remain")
-        text = f"The undo does not delete the group, and {pluralize(n_left, 'member')} {verb} in it."
+        text = agree(
+            n_left,
+            "The undo does not delete the group, and 1 member remains in it.",
+            f"The undo does not delete the group, and {n_left:,} members remain in it.",
+        )
     elif change.remove:
         text = "The undo empties the group but does not delete it."
     else:

@@ -174,10 +174,14 @@ def _register_findings(group: GroupChange, row: Row) -> Iterator[Finding]:
 def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator[Finding]:
     n = sum(customers.pricelist.counts(customers.add[group.uid]).values())
     if n:
-        join, have = agree(n, "joins", "join"), agree(n, "has", "have")
+        who = agree(
+            n,
+            f"1 customer who joins {group.name} has their own price list.",
+            f"{n:,} customers who join {group.name} have their own price list.",
+        )
         text = (
-            f"{pluralize(n, 'customer')} who {join} {group.name} {have} their own price list. The API does not "
-            "report whether it takes precedence over the group's discounts. Check this before you approve."
+            f"{who} The API does not report whether it takes precedence over the group's discounts. "
+            "Check this before you approve."
         )
         yield Finding("own_pricelist", text, False, group.uid, n)
 
@@ -265,10 +269,12 @@ def _withdrawn_consent(
     added = customers.add[group.uid]
     n = int(withdrawn_from_channels(snapshot, channels)[added[added < customers.n_known]].sum())
     if n:
-        text = (
-            f"According to the register, {group.name} is a mailing group ({format_list(channels)}). The plan adds "
-            f"{pluralize(n, 'customer')} who {agree(n, 'has', 'have')} withdrawn their consent."
+        withdrawn = agree(
+            n,
+            "The plan adds 1 customer who has withdrawn their consent.",
+            f"The plan adds {n:,} customers who have withdrawn their consent.",
         )
+        text = f"According to the register, {group.name} is a mailing group ({format_list(channels)}). {withdrawn}"
         yield Finding("withdrawn_consent", text, False, group.uid, n)
 
 

@@ -251,6 +251,6 @@ def _check_plan(plan: Plan) -> None:
         if len(set(changes)) < len(changes):
             raise ValueError(f"The plan contains a customer twice in group {group.uid}.")
         if not group.unknown.issubset(group.add):
-            raise ValueError(f"In group {group.uid}, an unknown customer is not an addition.")
+            raise ValueError(f"The plan does not add all unknown customers of group {group.uid}.")
         if (group.add and plan.mode not in ADDING_MODES) or (group.remove and plan.mode == "add"):
             raise ValueError(f"The changes of group {group.uid} contradict the mode {plan.mode}.")
