@@ -279,7 +279,7 @@ def test_undo():
 
 
 def test_undo_of_new_group_with_other_members():
-    "If others have added members to the new group, the finding of the undo contains their number."
+    "If other clients have added members to the new group, a finding of the undo plan contains their number."
     after = AFTER | {"bw": {"c-1", "c-8", "c-9"}}
 
     [note] = plan_undo(receipt_of(PLAN, DONE, after)).notes
@@ -328,7 +328,7 @@ def test_limits_of_undo():
 
 
 def test_explicit_limits_of_undo():
-    "If the argument `limits` is passed, these limits are used."
+    "An undo plan has the limits that are passed to `plan_undo`."
     receipt = receipt_of(PLAN, DONE, AFTER)
 
     assert plan_undo(receipt, limits=Limits()).limits == Limits()
@@ -365,7 +365,7 @@ def test_name_of_renamed_group():
 
 
 def test_skipped_groups():
-    "A receipt with skipped removals is not complete, although each of them has a reason."
+    "A receipt with skipped removals is not complete, although each skipped removal has a reason."
     states = DONE | {ITEMS[3]: "not_sent"}
 
     receipt = receipt_of(PLAN, states, AFTER, details={ITEMS[3]: "why"}, skipped_groups=frozenset({"vip"}))

@@ -45,7 +45,7 @@ def customers_of_two_types(n_persons, n_companies=0):
 
 
 def counts_of(plan, rule):
-    """Return a dictionary from group uid to the number in the finding with the given rule."""
+    """Return the number in the finding with the given rule, as {group uid: number}."""
     return {finding.customer_group_uid: finding.n for finding in plan.findings if finding.rule == rule}
 
 
@@ -359,7 +359,7 @@ def snapshot_with_consents(consents):
     ],
 )
 def test_withdrawn_consent(register, n):
-    "Customers who would join a mailing group although they have withdrawn the consent for its channel are a finding."
+    "A finding counts the customers who join a mailing group although they have withdrawn their consent."
     consents = consents_of(
         ("c0", "Newsletter", True, "01"),
         ("c1", "Newsletter", False, "01"),
@@ -379,7 +379,7 @@ def test_withdrawn_consent(register, n):
 
 @pytest.mark.parametrize(("name", "n"), [("Marketing", 1), ("SMS", 0)])
 def test_general_consent(name, n):
-    "If no consent mentions the channel, consents that mention no channel are used, but not those of other channels."
+    "If no consent mentions the channel, consents without a channel are used and other consents are ignored."
     snapshot = snapshot_with_consents(consents_of(("c0", name, False, "01"), ("c1", name, True, "01")))
 
     plan = plan_memberships(snapshot, {"a": CUSTOMERS}, register=register_of(group=["a"], channel=["email"]))

@@ -13,6 +13,7 @@ from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import sample_snapshot
 from tests.plan.test_planner import CUSTOMERS, MODES, NEW, applied, cases, operations, snapshot_of
+from tests.world import select_sandbox
 
 COLUMNS = ["customer_group_uid", "customer_uid", "change", "reason"]
 exclusions = st.fixed_dictionaries(
@@ -221,9 +222,7 @@ def running():
 @pytest.fixture
 def loaded(running, monkeypatch):
     """Return a tenant that has a stored snapshot and is selected by environment variables."""
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
+    select_sandbox(running, monkeypatch)
     assert main(["load"]) == 0
     return running
 
@@ -341,7 +340,7 @@ def test_doctor_suppression_list(loaded, capsys):
     ],
 )
 def test_unknown_protected(protect, n, listed):
-    "Protected uids that are not in the snapshot are a finding, which contains no values that might be personal data."
+    "A finding reports protected uids that are not in the snapshot, but no values that might be personal data."
     plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": ["c-7"]}, protect=protect)
 
     findings = [finding for finding in plan.findings if finding.rule == "unknown_protected"]

@@ -17,21 +17,16 @@ from frgroups.review.approval_files import found_rejections
 from frgroups.review.decision_record import Rejection, add_rejections, changes_key, read_record, record_path
 from frgroups.review.plan_folders import queue_folder
 from frgroups.review.rejections import rejections_in_force
+from tests.world import UIDS, put_group_of_all, select_sandbox
 
-UIDS = [f"c-{n}" for n in range(30)]
 POLICY = 'by = "Kari"\ngroups = ["new"]\nmax_adds = 99\nmax_removes = 0\ncreate = true\n'
 
 
 @pytest.fixture
 def tenant(running, monkeypatch):
     """Return a sandbox with one group that is selected by environment variables."""
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
-    running.reset()
-    running.put_customers(UIDS)
-    running.put_group("all", "All")
-    running.add_members("all", UIDS)
+    select_sandbox(running, monkeypatch)
+    put_group_of_all(running)
     return running
 
 
