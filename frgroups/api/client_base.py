@@ -54,7 +54,7 @@ class ClientBase:
     @property
     def proxy(self) -> str | None:
         """
-        URL of the proxy without the user name and the password, and the setting that contains it.
+        URL of the proxy without user name and password, followed by the setting that contains the URL.
 
         The value is None if the client uses no proxy.
 

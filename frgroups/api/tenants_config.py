@@ -280,12 +280,12 @@ def _split_command(command: str | list[str]) -> tuple[str, ...]:
 
 def _expand_home(word: str) -> str:
     if word.startswith("~/"):
-        return os.path.expanduser(word)  # noqa: PTH111  # Path would normalize the rest of the string.
+        return os.path.expanduser(word)  # noqa: PTH111  # Path would also normalize the word.
     return word
 
 
 def _duplicate_tenants(tenants: dict[str, Tenant | InputError]) -> list[tuple[str, str]]:
-    """Return each name of a tenant that has several tables, together with another name of the same tenant."""
+    """Return each table name of a tenant with several tables, paired with another table name of the tenant."""
     names: dict[tuple[str, str], list[str]] = {}
     for name, tenant in tenants.items():
         if isinstance(tenant, Tenant):

@@ -15,7 +15,7 @@ from frgroups.internals.atomic_files import write_text
 
 FORMAT_VERSION = 2
 _KIND = re.compile(rb'"kind":\s*"frgroups ([^"]+)"')
-# The checksum is the first key of each file, so an incomplete file starts with it.
+# The checksum is the first key of a file, so an incomplete file also starts with the checksum.
 _START = re.compile(r'\s*\{\s*"checksum"')
 
 
@@ -38,7 +38,7 @@ def sha256(text: str) -> str:
 
 def shorten_digests(digest: str, other: str) -> tuple[str, str]:
     """
-    Shorten two digests for a message to at least 12 digits, and to the first different digit.
+    Shorten two digests for a message to 12 digits, or up to the first digit that differs.
 
     Examples
     --------
