@@ -69,5 +69,7 @@ def test_rejected_choice(value):
 def test_columns_that_are_not_text(label):
     "A column label of any type is shown in the error for a missing column."
     check_columns([label, "customer_uid"], ["customer_uid"], "attributes")
-    with pytest.raises(InputError, match="needs a column 'customer_uid'"):
+    with pytest.raises(InputError, match="needs a column 'customer_uid'") as caught:
         check_columns([label], ["customer_uid"], "attributes")
+
+    assert f"columns are {label!r}." in str(caught.value)
