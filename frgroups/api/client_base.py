@@ -1,4 +1,4 @@
-"""Life cycle of a client, and the check that a read-only client sends no writes."""
+"""Base class of the client, which closes connections and rejects writes through a read-only client."""
 
 from __future__ import annotations
 

@@ -232,7 +232,7 @@ def _interrupted(error: Exception, peer: _Peer, trace: RequestTrace) -> Connecti
         return ConnectionFailure("tls", text, "Write the base URL with https.", is_permanent=True, is_sent=True)
     if isinstance(error, IncompleteBodyError | httpx.DecodingError):
         text = "The body of the response is incomplete or corrupt, so it cannot be decompressed"
-        advice = "A proxy or the server might truncate or change responses. Ask its operator, or try again later."
+        advice = "A proxy or the server might truncate or change responses. Ask the operator, or try again later."
         return ConnectionFailure("lost", text, advice, is_sent=True)
     advice = peer.advice
     if trace.has_response:

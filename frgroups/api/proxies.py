@@ -1,5 +1,5 @@
 """
-Read the proxy settings from the environment variables, and check all of them before a client is created.
+Read the proxy settings from the environment variables, and validate all settings before a client is created.
 
 This module parses the settings and passes them to the HTTP library, which never reads the environment itself. An
 invalid value therefore cannot raise an error of the HTTP library that contains the password of the proxy.
@@ -84,9 +84,9 @@ def find_proxy(scheme: str, host: str, port: int | None) -> Proxy | None:
     """
     Return the proxy for a server, or None if the environment variables specify no proxy for it.
 
-    For a server with https, the proxy is in HTTPS_PROXY or otherwise in ALL_PROXY. NO_PROXY contains the servers that
-    are accessed without a proxy. A variable with a lower-case name takes precedence. A blank value specifies no
-    proxy. The settings of Windows or macOS apply only if none of the variables is set.
+    For an https server, the proxy is in HTTPS_PROXY, or in ALL_PROXY if HTTPS_PROXY is not set. NO_PROXY contains the
+    servers that are accessed without a proxy. A variable with a lower-case name takes precedence. A blank value
+    specifies no proxy. The settings of Windows or macOS apply only if none of the variables is set.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def _is_excluded(name: str, value: str, scheme: str, host: str, port: int | None
 
 
 def _system_settings() -> dict[str, tuple[None, str]]:
-    """Return the proxies in the settings of Windows or macOS, as in `_proxy_variables` but with None as the names."""
+    """Return the proxies in the settings of Windows or macOS, with None instead of the names of variables."""
     return {key: (None, value.strip()) for key, value in getproxies().items() if key in _KEYS and value.strip()}
 
 

@@ -228,8 +228,7 @@ class RateLimiter:
     Rate limiter that spaces and pauses the requests of all threads, and adapts its rate to the server.
 
     The rate is adapted like the congestion window of TCP. A response with status 429 halves the rate of the last
-    second, but not below `MIN_RATE`. The rate then increases slowly up to its maximum. It doubles every
-    `RECOVERY_SECONDS` seconds.
+    second, but not below `MIN_RATE`. The rate then doubles every `RECOVERY_SECONDS` seconds, up to its maximum.
 
     Parameters
     ----------

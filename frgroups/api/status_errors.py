@@ -81,7 +81,7 @@ def status_error(
         return RequestRejectedError(
             f"{where} The server rejected the request. Check the arguments of the request.{quote}", **facts
         )
-    problem = "The API contract does not contain this status."
+    problem = "The API contract does not define this status."
     if 300 <= status < 400 and status != 304:
         problem = "The server redirected the request without a target."
     return UnexpectedResponseError(

@@ -128,7 +128,7 @@ def checked_base_url(base_url: str) -> str:
         text = base_url
         if isinstance(base_url, str):
             # The part before an @ can contain a password, and the query can contain a token.
-            # The error has no cause, because the message of the cause could also contain them.
+            # The error has no cause, because the message of the cause can contain a password or a token.
             text = re.sub(r"[?#].*", "?…", re.sub(r".*@", "…@", base_url, flags=re.DOTALL), flags=re.DOTALL)
         raise InputError(f"`base_url` must be 'stage', 'production', or a URL such as https://host/v2, got {text!r}.")
     if url.userinfo or url.query or url.fragment:
@@ -290,7 +290,7 @@ class Transport:
         """
         Send a request. If it is a read request, follow up to 3 redirects to the same resource.
 
-        Every other redirect with a target raises an error that contains the target without its secrets.
+        Any other redirect with a target raises an error that contains the target without secrets.
         """
         tenant_path = f"/tenants/{self.tenant_uid}{call.path}"
         url = httpx.URL(f"{self.base_url}{tenant_path}", params=call.parameters or None)

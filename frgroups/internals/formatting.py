@@ -252,7 +252,7 @@ def shell_argument(*words: object) -> str:
 
 def escape_lines(lines: Iterable[object]) -> str:
     r"""
-    Join lines of text, after the invisible characters in each line are escaped.
+    Escape the invisible characters in each line, and join the lines.
 
     Use this function for text that contains values from a server, such as a summary or a card. It prevents a value
     from adding a line or changing the direction of the text.

@@ -209,7 +209,7 @@ def reject_converted_names(cells: Iterable[NumberedCell], source: Path) -> None:
 
 def damage_of(cell: str) -> str:
     """
-    Describe the damaged value in an id cell, such as "a number", or return "" if the id is intact.
+    Return the kind of damage to an id, such as "a number", or "" if the id is intact.
 
     Examples
     --------

@@ -99,7 +99,7 @@ def parse_tenant_folder(folder: str) -> tuple[str, str]:
 
 
 def _encode_name(text: str) -> str:
-    """Encode a text for a file name, with the URL encoding but with "=" instead of the percent sign."""
+    """URL-encode a text for a file name, with "=" instead of the percent sign."""
     return quote(text, safe="").replace("%", "=")
 
 

@@ -127,7 +127,7 @@ class Progress:
 
 
 def _bar_types() -> Iterator[Callable[..., Any]]:
-    """Yield functions that create progress bars: a widget if a notebook has ipywidgets, and then a text bar."""
+    """Yield functions that create progress bars, first a notebook widget if it is available, and then a text bar."""
     is_notebook = in_notebook()
     if is_notebook and _has_ipywidgets():
         yield _create_widget_bar
@@ -169,7 +169,7 @@ def _is_interactive() -> bool:
         return True
     try:
         return bool(sys.stderr.isatty())
-    except Exception:  # sys.stderr is None, closed, or an object without this method.
+    except Exception:  # sys.stderr is None, closed, or an object without the method isatty.
         return False
 
 

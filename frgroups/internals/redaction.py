@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from frgroups.errors import FrgroupsError
 
-# A match must start at the start of a word, so that the search time for a long word is not quadratic.
+# A match must begin at the start of a word, so that the search time for a long word is not quadratic.
 _ADDRESS = re.compile(r"(?<![^\s<>;,\"'])[^\s<>;,\"']+(?:@|%40)[^\s<>;,\"']+")
 
 _PHONE = re.compile(r"(?:\+|\b00)\d[\d ()./-]{5,}\d")

@@ -41,7 +41,7 @@ _LOWERCASE = {
     "y": "0443 04AF 03B3 028F 1EFF",
     "z": "03B6 1D22",
 }
-# Uppercase letters that look like a different Latin letter than their lowercase forms, and digits that look like one.
+# Digits, and uppercase letters that look like a different Latin letter than their lowercase forms.
 _UPPERCASE = {
     "A": "13AA A4EE",
     "B": "13F4 A4D0",
@@ -87,7 +87,7 @@ def _translation(table: dict[str, str]) -> dict[int, str]:
 
 
 class _CleanCharacters(dict[int, str]):
-    """Cache of the replacement of each character in `clean_text`."""
+    """Cache of the replacement characters that `clean_text` uses."""
 
     def __missing__(self, code: int) -> str:
         category = unicodedata.category(chr(code))
@@ -133,8 +133,8 @@ def latin_shape(text: str, *, uppercase: bool = False) -> str:
     """
     Replace the letters of a text with the lowercase Latin letters that they look like.
 
-    A letter can look like two different Latin letters in lower case and in upper case. For example, the Greek letter
-    nu looks like v or N.
+    A letter can look like one Latin letter in lower case and like a different Latin letter in upper case. For
+    example, the Greek letter nu looks like v or N.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def latin_shape(text: str, *, uppercase: bool = False) -> str:
     if uppercase:
         shape = shape.translate(_TO_UPPERCASE)
     folded = shape.casefold()
-    if folded != shape:  # The lower-case form of a letter is not always in the form NFKC.
+    if folded != shape:  # The lower-case form of a letter is not always in NFKC form.
         folded = clean_text(folded)
     return folded.translate(_TO_LOWERCASE)
 
@@ -189,9 +189,7 @@ def case_key(text: str) -> str:
 
 def differs_in_case(text: str, other: str) -> bool:
     """
-    Return True if two texts differ only in the case of their letters and in plain spaces.
-
-    Readers can see both differences.
+    Return True if two texts differ only visibly, in the case of letters or in plain spaces.
 
     Examples
     --------

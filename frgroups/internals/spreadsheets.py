@@ -417,8 +417,8 @@ def _select_sheet(body: bytes, source: Path, sheet: str | None) -> Sheet:
         raise ListError(
             f"{source} has {len(filled)} sheets that are not empty: {_titles(filled)}.",
             hint="Pass sheet= to choose one.",
-            cli_hint="To choose a sheet of the workbook for frgroups plan --list, pass --sheet. In all other "
-            "workbooks, only one sheet may contain data.",
+            cli_hint="For frgroups plan --list, pass --sheet to choose a sheet. In other workbooks, only one sheet "
+            "can contain data.",
         )
     if not filled:
         raise ListError(

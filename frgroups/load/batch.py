@@ -230,7 +230,7 @@ class _Workers:
         if os.name == "posix":
             # In a separate process group, a worker does not receive Ctrl-C. The method `end` interrupts the worker.
             options["process_group"] = 0
-        process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  # No shell is used.
+        process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  # No shell interprets the arguments.
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -405,7 +405,7 @@ def load_one(name: str | None, *, requests_per_second: float | None = None, **lo
         seconds=round(time.monotonic() - started, 3),
         **facts,
     )
-    if result.is_interrupted:  # The load might have stored the snapshot before.
+    if result.is_interrupted:  # An interrupted load might already have stored the snapshot.
         result = stored_result(result, started_at) or result
     _log_result(result)
     return result

@@ -245,8 +245,8 @@ class ListingReader(Generic[Key]):
         """
         Append the rows from row `end` on to `keys`, and return True if overlapping windows reach the end of the list.
 
-        The method also returns if a window contradicts the previous rows or contains no new row, so that a server
-        that repeats its rows does not cause endless requests.
+        The method also returns if a window contradicts the previous rows or contains no new row. A server that
+        repeats its rows must not cause endless requests.
         """
         size = self._first.page_size
         seen = set(keys)
@@ -296,7 +296,7 @@ class ListingReader(Generic[Key]):
             self._problem = "two reads of all pages returned different rows"
 
     def _read_pass(self, first: PageRows[Key], n_pages: int | None = None) -> list[PageRows[Key]]:
-        """Return the first page and the following pages. None for `n_pages` reads the pages up to the total."""
+        """Return the first page and the following pages. If `n_pages` is None, read the pages up to the total."""
         pages = list(self._map(self._read_page_of_same_size, range(1, n_pages or self._count_pages())))
         self.pages += len(pages)
         self._check_repetition(pages)
@@ -382,7 +382,7 @@ class ListingReader(Generic[Key]):
         self._missing_backreference.update(page.missing_backreference)
         self._n_with_references += page.n_with_references
         if page.total_count != self.total:
-            # If customers have joined, a later page can contain the rows of the first page without an error.
+            # A later page can contain the rows of the first page if customers have joined.
             self.total_last = page.total_count
         elif len(page.keys) > 1 and page.keys == self._first.keys:
             raise _paging_error(_REPEATS, page)

@@ -18,7 +18,7 @@ _OK = "fresh and consistent"
 # Loading the tenant again can solve these problems. All other problems require a manual action.
 _WARNINGS = {"old", "drifted", "unverifiable"}
 _COUNTS = {"Groups": "n_groups", "Customers": "n_customers", "Memberships": "n_memberships"}
-_SORT_NEVER = 10**18  # Age in seconds by which tenants that were never loaded are sorted. No snapshot is as old.
+_SORT_NEVER = 10**18  # Sort key for tenants that were never loaded. Other tenants are sorted by age in seconds.
 
 
 @dataclass(frozen=True, slots=True)

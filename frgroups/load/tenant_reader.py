@@ -86,9 +86,9 @@ class TenantReader:
     references_are_reliable: bool = True
 
     def __post_init__(self) -> None:
-        # Number of the first page, page size, and page size of a server that ignores the requested page size.
+        # The responses of the server update these three values.
         self._first_number, self._page_size = 0, PROBE_SIZE
-        self._fixed_page_size: int | None = None
+        self._fixed_page_size: int | None = None  # Page size if the server ignores the requested page size.
         self.group_codes = {uid: code for code, uid in enumerate(self.groups)}
         self.customer_index = CustomerIndex(self.record, list(self.groups))
         self.load_progress = LoadProgress(self.progress_bar, self.groups, requests_before=self.client.n_requests)

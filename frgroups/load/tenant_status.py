@@ -20,7 +20,7 @@ from frgroups.internals.timestamps import parse_duration
 from frgroups.store.manifest import StoredSnapshot, list_stored_snapshots
 from frgroups.store.retention import list_snapshots
 
-# Clock difference that is tolerated before a timestamp is reported as being in the future.
+# A timestamp that is further in the future is reported as a problem of the clock.
 _MAX_CLOCK_SKEW = timedelta(minutes=5)
 _COLUMNS = {
     "name": "str",
