@@ -17,13 +17,6 @@ ONCE = RetryPolicy(max_attempts=1)
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 
 
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch):
-    """Remove the variables of the machine."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-
-
 def write(folder, name, content=b""):
     """Write a file and return its path."""
     path = folder / name

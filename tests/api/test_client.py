@@ -577,7 +577,7 @@ def test_token_with_bearer_prefix(sandbox, connect):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_expired_token(operation, sandbox, connect):
-    "After status 401, the token callable is called again and the request is repeated. This includes writes."
+    "After status 401, the token callable is called again and the request is repeated, even if it is a write."
     tokens = iter(["expired-token-1", sandbox.token])
     client = connect(sandbox, lambda: next(tokens), writable=True)
 

@@ -17,16 +17,8 @@ from tests.api.service import EMPTY, Service, chunked, create_certificate, cut, 
 TWICE = RetryPolicy(max_attempts=2, base=0.001)
 
 
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch):
-    """Remove the proxy and TLS variables of the machine."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
 def client_of(base_url, **options):
-    """Return a client with two attempts. For a host that does not exist, it does not load certificates."""
+    """Return a client that attempts each read twice. For the host shop.test, no certificates are loaded."""
     verify = "shop.test" not in base_url
     return fg.Client(
         "t-1", "token", base_url=base_url, writable=True, retry=TWICE, timeout=2, **{"verify": verify} | options
@@ -74,7 +66,7 @@ UNDECODABLE = {
 
 @pytest.mark.parametrize("answer", UNDECODABLE.values(), ids=UNDECODABLE)
 def test_undecodable_body(answer):
-    "A read is repeated if the body of a response with status 200 cannot be decoded, like after a lost connection."
+    "A read is repeated if the body of a response with status 200 cannot be decoded, as after a lost connection."
     answer = answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
     with Service(cut(answer), whole(EMPTY)) as service:
         with fg.Client("t-1", "token", base_url=service.url, retry=TWICE) as client:
@@ -240,7 +232,7 @@ def test_server_with_tls(secure):
 )
 @pytest.mark.parametrize("proxy", ["", "http://kari:s3cret@proxy.test:3128"])
 def test_no_connection(error, reason, proxy, monkeypatch):
-    "Each cause of a failed connection has its own `reason`. If a proxy is used, the error names it and its variable."
+    "Each cause of a failed connection has its own `reason`. The error names the proxy, if any, and its variable."
 
     def refuse(*args, **kwargs):
         raise error
@@ -300,7 +292,7 @@ def test_rejected_by_the_proxy(status, word, monkeypatch):
 
 
 def test_rejected_password(monkeypatch):
-    "If the proxy rejects the credentials that it received, the error does not contain them."
+    "If the proxy rejects the user name and the password, the error does not contain these credentials."
     with Service(whole(b"", status="407 Proxy Authentication Required")) as proxy:
         monkeypatch.setenv("ALL_PROXY", f"http://k%40ri:s3cret%3A%C3%A6@127.0.0.1:{proxy.port}")
         error, _ = fail("https://shop.test/v2")

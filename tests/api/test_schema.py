@@ -46,7 +46,7 @@ def test_decode_page():
 
 
 def test_field_names():
-    "JSON fields in camelCase become attributes in snake_case, including those in nested records."
+    "JSON fields in camelCase become attributes in snake_case, including the fields of nested records."
     decoded = member(
         customerGroupUids=["vip", "all"],
         externalId="0150",

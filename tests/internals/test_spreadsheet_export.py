@@ -80,7 +80,7 @@ def test_workbook(tmp_path):
 
 
 def test_workbook_with_mixed_column(tmp_path):
-    "Timestamps are stored as dates even if a column also contains other values. A day has no time."
+    "Timestamps are stored as dates even if a column also contains other values."
     values = [pd.Timestamp("2026-11-29"), pd.Timestamp("2026-11-29T08:10Z"), "unknown", None]
     table = pd.DataFrame({"when": pd.Series(values, dtype=object)})
 
