@@ -222,7 +222,7 @@ def _no_connection(
 
 def _interrupted(error: Exception, peer: _Peer, trace: RequestTrace) -> ConnectionFailure:
     kind = type(error).__name__
-    # A proxy receives the request only after it has opened the connection to the server.
+    # A proxy receives the request only after the connection to the server has been opened.
     is_sent = trace.is_sent or peer.proxy is None
     if isinstance(error, httpx.TimeoutException):
         text = f"The response was not complete within the timeout ({kind})"

@@ -88,7 +88,7 @@ def write_checksummed(path: str | Path, kind: str, content: dict[str, Any]) -> P
     except OSError as error:
         raise InputError(f"Cannot write {target}: {error.strerror or error}.") from error
     except UnicodeEncodeError as error:
-        raise InputError(f"Cannot write the {kind}: {_encoding_problem(error)} Remove the character.") from error
+        raise InputError(f"Cannot write the {kind}: {_encoding_problem(error)}. Remove the character.") from error
 
 
 def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
         text.encode()
     except UnicodeEncodeError as error:
         raise CorruptFileError(
-            f"{source} is corrupt: {_encoding_problem(error)} Use the original file.", path=source
+            f"{source} is corrupt: {_encoding_problem(error)}. Use the original file.", path=source
         ) from error
     return content
 
@@ -147,7 +147,7 @@ def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
 def _encoding_problem(error: UnicodeEncodeError) -> str:
     """Describe an encoding error with the 20 characters before the invalid character."""
     part = error.object[max(0, error.start - 20) : error.end]
-    return f"it contains a character that cannot be encoded in UTF-8, after {part!a}."
+    return f"it contains a character that cannot be encoded in UTF-8, after {part!a}"
 
 
 def _wrong_kind(source: Path, actual_kind: object, kind: str) -> str:

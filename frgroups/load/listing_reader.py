@@ -243,7 +243,7 @@ class ListingReader(Generic[Key]):
 
     def _read_windows_after_total(self, keys: list[Key], end: int) -> bool:
         """
-        Append the rows from row `end` on to `keys`, and return True if overlapping windows reach the end of the list.
+        Append the rows after the first `end` rows to `keys`. Return True if the windows reach the end of the list.
 
         The method also returns if a window contradicts the previous rows or contains no new row. A server that
         repeats its rows must not cause endless requests.

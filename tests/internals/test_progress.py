@@ -125,7 +125,7 @@ def kernel(monkeypatch):
 
 
 def test_bar_in_a_notebook(kernel, capsys):
-    "In a notebook without ipywidgets, the progress bar is written to stdout, because stderr looks like an error."
+    "In a notebook without ipywidgets, the bar is written to stdout, because notebooks show stderr as an error."
     work(Progress("Reading", unit="rows"))
 
     out, err = capsys.readouterr()
