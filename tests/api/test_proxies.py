@@ -214,7 +214,7 @@ def test_credentials(user, password):
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_any_value(value):
-    "Any value either results in a proxy with a valid port, in no proxy, or raises InputError."
+    "Any value results in a proxy with a valid port, in no proxy, or in an InputError."
     for name in ("HTTPS_PROXY", "NO_PROXY"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("ALL_PROXY", "http://proxy.test:3128")
@@ -240,7 +240,7 @@ def test_any_value(value):
     ],
 )
 def test_precedence(environment, monkeypatch):
-    "The names of the variables have the same precedence as in the standard library."
+    "The proxy variables have the same precedence as in the standard library."
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     standard = getproxies_environment()
@@ -267,7 +267,7 @@ CASES += [(host, entry, False) for host, entries in OTHER.items() for entry in e
 
 @pytest.mark.parametrize(("host", "entry", "is_direct"), CASES)
 def test_no_proxy(host, entry, is_direct, monkeypatch):
-    "An entry is a host name that also matches subdomains, a pattern, an address, or a network, with a port."
+    "An entry of NO_PROXY is a host name that includes subdomains, a pattern, an address, or a network."
     monkeypatch.setenv("ALL_PROXY", "http://proxy.test:3128")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, entry)
@@ -286,7 +286,7 @@ def test_no_proxy(host, entry, is_direct, monkeypatch):
 )
 @pytest.mark.parametrize("proxy", ["ALL_PROXY", "HTTP_PROXY"])
 def test_invalid_no_proxy(entry, proxy, monkeypatch):
-    "If a proxy is set, an invalid entry raises InputError with the variable and the position, without secrets."
+    "If a proxy is set, an invalid entry of NO_PROXY raises InputError with the position of the entry."
     monkeypatch.setenv(proxy, "http://proxy.test:3128")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, f"localhost,{entry},*")
@@ -314,7 +314,7 @@ def test_loopback(monkeypatch):
 
 
 def test_proxy_of_the_operating_system(monkeypatch):
-    "Without variables, the proxy of the operating system is used, with its own list of exceptions."
+    "Without proxy variables, the proxy settings of the operating system are used, including the excluded hosts."
     monkeypatch.setattr("frgroups.api.proxies.getproxies", lambda: {"https": "http://proxy.test:3128"})
     monkeypatch.setattr("frgroups.api.proxies.proxy_bypass", lambda host: host == "intranet.test")
 

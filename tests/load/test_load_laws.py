@@ -56,7 +56,7 @@ edits = st.dictionaries(
 
 def wrongly_consistent(snapshot, world):
     """
-    Return the groups with the verdict `consistent` whose members in the snapshot are wrong.
+    Return the groups that have wrong members in the snapshot and the verdict `consistent`.
 
     A group is wrong if it lacks a permanent member or contains a customer who was never a member.
     """
@@ -112,7 +112,7 @@ def test_unchanged_tenant(groups, base, cap, asked, ignores_size, lists):
     lists=st.sampled_from(["filled", "filled", "absent"]),
 )
 def test_capped_total(groups, total_cap, cap, ignores_size, lists):
-    """A tenant whose totals have a maximum is read completely. Only groups up to the maximum are `consistent`."""
+    """If the server limits its totals, all members are read. Only groups up to the limit are `consistent`."""
     for cover in (True, False):
         world = World(groups, cap=cap, ignores_size=ignores_size, lists=lists, total_cap=total_cap)
 
