@@ -95,8 +95,6 @@ def _summary_lines(plan: Plan) -> Iterator[str]:
     else:
         yield f"Target: {environment.title}, {plan.base_url}, tenant {plan.tenant_uid}. {environment.description}"
     yield f"Created: {format_utc(plan.planned_at)}, based on data read at {format_utc(plan.snapshot_taken_at)}"
-    if plan.reverts:
-        yield f"This plan undoes plan {plan.reverts[:12]}."
     yield from mode_sentences(plan)
     customers = customers_sentence(plan)
     if customers:

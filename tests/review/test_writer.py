@@ -309,9 +309,9 @@ def test_undo():
     "The review of an undo plan contains the digest of the plan that it undoes."
     plan = replace(planned(), reverts="3f9c2a71d0e4" + "0" * 52)
 
-    assert "undoes plan 3f9c2a71d0e4" in Page(review_html(plan)).text
+    assert "changes of plan 3f9c2a71d0e4" in Page(review_html(plan)).text
     assert "Undo: 2 additions" in review_html(plan)
-    assert "undoes plan 3f9c2a71d0e4" in review_markdown(plan)
+    assert "changes of plan 3f9c2a71d0e4" in review_markdown(plan)
 
 
 def test_order():
