@@ -16,7 +16,6 @@ from tests.analysis.rule_data import (
     DTYPES,
     INTEGERS,
     OPERATORS,
-    PROPERTY,
     TEXTS,
     UIDS,
     arrow,
@@ -41,7 +40,6 @@ def test_only_iso_dates(text):
             select(rule.format(text), x=DATES)
 
 
-@PROPERTY
 @given(st.dates(), st.lists(st.datetimes(), min_size=6, max_size=6), st.sampled_from(list(OPERATORS)))
 def test_a_day_is_the_whole_day(day, times, symbol):
     "A comparison with a day uses the UTC date of each timestamp."

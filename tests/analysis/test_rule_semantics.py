@@ -20,7 +20,6 @@ from tests.analysis.rule_data import (
     DTYPES,
     INTEGERS,
     OPERATORS,
-    PROPERTY,
     TEXTS,
     UIDS,
     VALUES,
@@ -128,7 +127,6 @@ rows = st.fixed_dictionaries(
 )
 
 
-@PROPERTY
 @given(rules, rows, st.data())
 def test_any_rule_for_any_dtype(tree, values, data):
     "For each dtype of the same data, a rule selects the customers for which SQL returns True."
