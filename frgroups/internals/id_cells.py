@@ -30,7 +30,8 @@ _SEVERAL_IDS = re.compile(r"\s*[^\s,;|]*\d[^\s,;|]*(?:\s*[,;|\n\r\t]\s*[^\s,;|]*
 _PADDED_IDS = re.compile(r"0\d{3,}(?:,\d{4,})+")  # The integer part of a number has no leading zeros.
 _FORMULA_OF_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 
-_SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+")
+# Without a sign of the exponent, only a number with one digit before the decimal point is scientific.
+_SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+|[+-]?\d[.,]\d+[eE]\d+")
 _DECIMAL = re.compile(r"[+-]?\d+(?:,\d+|\.0+)")
 _PERCENTAGE = re.compile(r"[+-]?\d+([.,]\d+)?\s?%")
 # Groups of three digits (in India, also of two) with a space of any width, an apostrophe, or a punctuation mark.
