@@ -24,6 +24,7 @@ from frgroups.errors import InputError
 from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.similar_text import APOSTROPHES, latin_shape
+from frgroups.internals.typing import IntArray
 from frgroups.snapshot.membership_matrix import to_string_array
 
 _LABELS = {"customer_uid": "customer uid", "external_id": "external id", "loyalty_id": "loyalty id"}
@@ -176,8 +177,7 @@ def find_similar_ids(customers: pd.DataFrame, ids: Sequence[str], by: str) -> di
         for keys, known_keys in product(unknown_keys, _key_arrays(known_ids)):
             matches = _matches(keys, known_keys)
             if kind == by:
-                matches += _matches(_without_separators(keys), known_keys)
-                matches += _matches(keys, _without_separators(known_keys))
+                matches += _matches_without_hyphens(keys, known_keys)
             for n, position in matches:
                 text = f"similar to the {_LABELS[kind]} {safe_repr(known_ids[position].as_py())}"
                 similar.setdefault(ids[n], text)
@@ -188,13 +188,27 @@ def find_similar_ids(customers: pd.DataFrame, ids: Sequence[str], by: str) -> di
     return dict(sorted(similar.items()))
 
 
-def _without_separators(keys: pa.Array) -> pa.Array:
+def _matches_without_hyphens(keys: pa.Array, known: pa.Array) -> list[tuple[int, int]]:
     """
-    Return the keys without hyphens, except for email addresses.
+    Return the positions of keys that are equal without their hyphens.
 
-    Only keys of which one has no hyphen are compared in this form, because 1-23 and 12-3 are different ids.
+    Exactly one of the two keys has hyphens, because 1-23 and 12-3 are different ids. Email addresses are not compared.
     """
-    return pc.if_else(pc.match_substring(keys, "@"), keys, pc.replace_substring(keys, "-", ""))
+    matches = []
+    for has_hyphen in (True, False):
+        positions, known_positions = _positions(keys, has_hyphen), _positions(known, not has_hyphen)
+        values, known_values = (
+            pc.replace_substring(array.take(pa.array(taken)), "-", "")
+            for array, taken in ((keys, positions), (known, known_positions))
+        )
+        matches += [(int(positions[n]), int(known_positions[k])) for n, k in _matches(values, known_values)]
+    return matches
+
+
+def _positions(keys: pa.Array, has_hyphen: bool) -> IntArray:
+    is_email = pc.match_substring(keys, "@")
+    is_selected = pc.and_not(pc.equal(pc.match_substring(keys, "-"), has_hyphen), is_email)
+    return np.flatnonzero(is_selected.to_numpy(zero_copy_only=False))
 
 
 def _contained_ids(unknown: pa.Array, known: pa.Array) -> Iterator[tuple[str, int]]:
@@ -206,8 +220,9 @@ def _contained_ids(unknown: pa.Array, known: pa.Array) -> Iterator[tuple[str, in
             if re.search(r"\d", part):
                 wholes.append(whole)
                 parts.append(part)
-    keys = similarity_keys(pa.array(parts, type=unknown.type))
-    for n, position in _matches(keys, similarity_keys(known)):
+    if not parts:
+        return
+    for n, position in _matches(similarity_keys(pa.array(parts, type=unknown.type)), similarity_keys(known)):
         yield wholes[n], position
 
 
@@ -260,6 +275,8 @@ def _describe_owner(kind: str, uid: str) -> str:
 
 def _matches(values: pa.Array, known: pa.Array) -> list[tuple[int, int]]:
     """Return the positions of the values that `known` contains, with their positions in `known`, without blanks."""
+    if not len(values) or not len(known):
+        return []
     positions = pc.index_in(values, value_set=known).fill_null(-1).to_numpy()
     is_blank = pc.equal(values, "").to_numpy(zero_copy_only=False)
     return [(int(n), int(positions[n])) for n in np.flatnonzero((positions >= 0) & ~is_blank)]
