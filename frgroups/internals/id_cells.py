@@ -66,12 +66,12 @@ _SEVERAL = "several ids in a cell"
 _CONVERTED = frozenset({*CELL_KINDS.values(), _FORMATTED_NUMBER, _MISSING_VALUE, _NARROW_COLUMN})
 # Each kind of damage has its own action, because digits are lost only if an id was converted to a number or a date.
 _REPLACE = "Replace the value with the id, or delete the row."
-_IMPORT = (
-    "Digits or leading zeros can be lost. Export the list again. To open the list in Excel, import the id "
-    "column as text."
-)
+IMPORT_AS_TEXT = "Export the list again. To open the list in Excel, import the id column as text."
 _ACTIONS = {
-    **dict.fromkeys((CELL_KINDS["n"], CELL_KINDS["d"], _FORMATTED_NUMBER), _IMPORT),
+    **dict.fromkeys(
+        (CELL_KINDS["n"], CELL_KINDS["d"], _FORMATTED_NUMBER),
+        f"Digits or leading zeros can be lost. {IMPORT_AS_TEXT}",
+    ),
     **dict.fromkeys((CELL_KINDS["e"], CELL_KINDS["b"], _MISSING_VALUE), _REPLACE),
     CELL_KINDS["f"]: "Replace the formulas with their results as text.",
     _NARROW_COLUMN: "Widen the column, and save the list again.",

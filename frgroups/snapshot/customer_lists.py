@@ -17,6 +17,7 @@ from frgroups.snapshot.id_columns import (
     read_id_column,
     reject_broken_rows,
     reject_contradictions,
+    reject_transposed,
     reject_unclear_columns,
     usual_columns,
 )
@@ -135,6 +136,8 @@ def read_listed_ids(
     table = read_table(path, sheet, header_row)
     position, name, has_header = find_id_column(table, column)
     reject_broken_rows(table, position)
+    if has_header:
+        reject_transposed(table, position, None if snapshot is None else snapshot.customers)
     cells = read_id_column(table, position, has_header=has_header, rejects_words=True)
     id_columns = usual_columns(table) if has_header and column is None else []
     if len(id_columns) > 1 and snapshot is None:
@@ -177,7 +180,7 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
     if kind is not None:
         unknown = [value for value in listed.ids if value not in known]
         check_similar_ids(customers, unknown, kind, source=str(listed.source), rows=listed.rows, error=ListError)
-    check_formats(listed, known)
+    check_formats(listed, known, customers["customer_uid" if kind is None else kind])
 
 
 def _log_list(listed: ListedIds, *, n_repeated: int, n_blank: int) -> None:

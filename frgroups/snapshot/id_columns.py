@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -36,7 +36,8 @@ USUAL_NAMES = (
     "id",
 )
 OTHER_IDS = ("email", "e_mail", "e_post", "epost", "mobile", "mobil", "phone", "loyalty_id", "medlemsnummer")
-_KNOWN_NAMES = frozenset(map(normalize_column_name, (*USUAL_NAMES, *OTHER_IDS)))
+_NORMALIZED_NAMES = frozenset(map(normalize_column_name, USUAL_NAMES))
+_KNOWN_NAMES = _NORMALIZED_NAMES.union(map(normalize_column_name, OTHER_IDS))
 # Words in the name of an only column. In a file with several columns, such a column can contain names.
 _NAMES_OF_ONLY_COLUMN = frozenset(
     {
@@ -177,8 +178,8 @@ def find_column(header: Sequence[str], name: str, source: Path, *, exact: bool =
 
 def describe_columns(header: Sequence[str]) -> str:
     """Return a sentence that lists the column names, or a hint if the first row looks like customer data."""
-    if any(_looks_like_data(cell) for cell in header):
-        return "The first row looks like data. Insert a row of column names above it."
+    if any(map(_looks_like_data, header)) or all(map(looks_like_id, header)):
+        return "The first row looks like data. Insert a row of column names above it, and write one id per row."
     return f"Its columns are {format_list([repr(cell) for cell in header if cell], 20)}."
 
 
@@ -207,8 +208,7 @@ def read_id_column(
     rows = table.rows[1:] if has_header else table.rows
     cells = [(number, clean_id(row[position])) for number, row in rows]
     filled = [(number, cell) for number, cell in cells if cell]
-    header = table.rows[0][1][position] if has_header else ""
-    _reject_repeated_header(filled, header, table.source)
+    _reject_repeated_header(rows, position, table.rows[0][1] if has_header else [], table.source)
     reject_damaged_ids(filled, table.source)
     lone_rows: set[int] = set()
     if rejects_words and table.width > 1:
@@ -234,6 +234,43 @@ def reject_broken_rows(table: Table, position: int) -> None:
                 f"{pluralize(n_cells, 'cell')} and the first row has {table.width}. Correct the row, or use the same "
                 "separator in all rows."
             )
+
+
+def reject_transposed(table: Table, position: int, customers: pd.DataFrame | None) -> None:
+    """
+    Raise ListError if the ids are probably in the first row instead of in the id column.
+
+    Parameters
+    ----------
+    table
+        Rows of the list. The first row contains the name of the id column.
+    position
+        Position of the id column.
+    customers
+        The known customers, or None.
+    """
+    (number, header), *rows = table.rows
+    names = [name for n, name in enumerate(header) if n != position and name]
+    cells = [row[position] for _, row in rows if row[position]]
+    n_known, n_ids = len(_known_ids(names, customers)), sum(map(looks_like_id, names))
+    is_row_of_ids = 2 * n_known > len(names) or (n_ids > 1 and 2 * n_ids > len(names))
+    if not cells or not is_row_of_ids or _known_ids(cells, customers):
+        return
+    if n_known or not any(map(looks_like_id, cells)):
+        raise ListError(
+            f"{table.source}, row {number}: This row contains {pluralize(max(n_known, n_ids), 'id')} next to the "
+            f"column name {safe_repr(header[position])}. Write one id per row below the column name.",
+            hint="If the column contains the ids, pass a snapshot with these customers, or delete the other columns.",
+            cli_hint="If the column contains the ids, delete the other columns.",
+        )
+
+
+def _known_ids(ids: Collection[str], customers: pd.DataFrame | None) -> set[str]:
+    """Return the ids that are customer uids or external ids of known customers."""
+    if customers is None:
+        return set()
+    columns = (customers["customer_uid"], customers["external_id"])
+    return {value for column in columns for value in column[column.isin(ids)]}
 
 
 def reject_unclear_columns(table: Table, positions: Sequence[int]) -> None:
@@ -374,19 +411,38 @@ def _reject_title_row(table: Table) -> None:
             )
 
 
-def _reject_repeated_header(cells: Sequence[NumberedCell], header: str, source: Path) -> None:
-    has_digit = re.search(r"\d", header) is not None
-    for number, cell in cells:
-        if not has_digit and re.search(r"\d", cell):
+def _reject_repeated_header(
+    rows: Sequence[tuple[int, list[str]]], position: int, header: Sequence[str], source: Path
+) -> None:
+    """
+    Raise ListError if a row below the header contains column names.
+
+    The columns of a second export can be in another order, so the name of the id column can be in any cell.
+    """
+    names = set(filter(None, map(normalize_column_name, header)))
+    own_name = normalize_column_name(header[position]) if header else ""
+    has_digit = any(re.search(r"\d", name) for name in names)
+    for number, row in rows:
+        cell = clean_id(row[position])
+        if not cell or (not has_digit and re.search(r"\d", cell)):
             continue  # The usual names have no digits. This test saves half of the time for a long list.
         normalized = normalize_column_name(cell)
-        if normalized and (normalized == normalize_column_name(header) or is_id_name(cell)):
+        found = cell if normalized == (own_name or None) or is_id_name(cell) else ""
+        if not found and (normalized in names or not re.search(r"\d", cell)):
+            found = next((other for other in row if _is_customer_id_name(other, own_name)), "")
+        if found:
             raise ListError(
-                f"{source}, row {number}: {safe_repr(str(cell))} is a column name. If the file combines several "
+                f"{source}, row {number}: {safe_repr(str(found))} is a column name. If the file combines several "
                 "exports, delete the repeated header.",
                 hint=f"If the column names are in row {number}, pass header_row={number}.",
                 cli_hint=f"If the column names are in row {number}, pass --header-row {number} with --list.",
             )
+
+
+def _is_customer_id_name(cell: str, own_name: str) -> bool:
+    """Return True if a cell contains the name of the id column or a usual name of an id column."""
+    normalized = normalize_column_name(cell)
+    return bool(normalized) and (normalized in {own_name, *_NORMALIZED_NAMES} or _is_combined_name(cell))
 
 
 def _reject_total_in_last_row(rows: Sequence[tuple[int, list[str]]], position: int, source: Path) -> None:

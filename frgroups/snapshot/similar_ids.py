@@ -25,6 +25,7 @@ from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.similar_text import APOSTROPHES, latin_shape
 from frgroups.internals.typing import IntArray
+from frgroups.snapshot.id_contents import hide_words
 from frgroups.snapshot.membership_matrix import to_string_array
 
 _LABELS = {"customer_uid": "customer uid", "external_id": "external id", "loyalty_id": "loyalty id"}
@@ -60,9 +61,9 @@ def similarity_keys(ids: pa.Array, *, uppercase: bool = False) -> pa.Array:
     Return a key per id. Ids with the same key are similar.
 
     The key does not contain case, leading zeros, accents, whitespace, invisible characters, punctuation at the ends,
-    decimal zeros, and Excel's escapes. All separators are equal, and so are the letters O and 0, the letters I, L, and
-    1, full-width and normal letters, digits of all scripts, and the letters of other scripts that look like Latin
-    letters. Inside an email address, separators are not equal.
+    decimal zeros, and Excel's escapes. These characters are equal: all separators, the letters O and 0, the letters
+    I, L, and 1, full-width and normal letters, the digits of all scripts, and letters of other scripts that look like
+    Latin letters. In an email address, separators are not equal.
 
     Parameters
     ----------
@@ -74,8 +75,8 @@ def similarity_keys(ids: pa.Array, *, uppercase: bool = False) -> pa.Array:
 
     Examples
     --------
-    >>> similarity_keys(pa.array(["C-2", "c_02", "ｃ–２", "(c-2.0)", "0150", "O15O"], type=pa.large_string())).to_pylist()
-    ['c-2', 'c-2', 'c-2', 'c-2', '150', '150']
+    >>> similarity_keys(pa.array(["C-2", "c_02", "ｃ–２", "(c-2.0)", "O15O"], type=pa.large_string())).to_pylist()
+    ['c-2', 'c-2', 'c-2', 'c-2', '150']
     """
     is_other = pc.match_substring_regex(ids, _OTHER_CHARACTER)
     if pc.any(is_other).as_py():
@@ -192,7 +193,7 @@ def _matches_without_hyphens(keys: pa.Array, known: pa.Array) -> list[tuple[int,
     """
     Return the positions of keys that are equal without their hyphens.
 
-    Exactly one of the two keys has hyphens, because 1-23 and 12-3 are different ids. Email addresses are not compared.
+    Only one of the two keys has hyphens, because 1-23 and 12-3 are different ids. Email addresses are not compared.
     """
     matches = []
     for has_hyphen in (True, False):
@@ -255,7 +256,8 @@ def check_similar_ids(
     if rows is not None:
         similar = dict(sorted(similar.items(), key=lambda item: rows[item[0]]))
     items = [
-        f"{f'row {rows[unknown]} ' if rows else ''}{safe_repr(unknown)} ({text})" for unknown, text in similar.items()
+        f"{f'row {rows[unknown]} ' if rows else ''}{safe_repr(hide_words(unknown))} ({text})"
+        for unknown, text in similar.items()
     ]
     n = len(items)
     raise error(
