@@ -68,9 +68,9 @@ def read_list(
         Snapshot whose customers the ids are compared with. If several columns have names of id columns and `column`
         is None, a snapshot is required, and the columns of each row must refer to the same customer.
     allow_similar_ids : bool, default False
-        Whether ids that are not in `snapshot` may be similar to ids of known customers, have another format than all
-        other ids, or be a row count in the last row. Such ids are used as they are, as ids of other customers. See
-        `resolve_customers`.
+        Whether ids that are not in `snapshot` may be similar to ids of known customers, look like dates, contain
+        words, have another format than all other ids, or be a row count in the last row. Such ids are used as they
+        are, as ids of other customers. See `resolve_customers`.
 
     Returns
     -------
@@ -83,11 +83,12 @@ def read_list(
     ListError
         The file does not exist, is empty, or is not a list. The error is also raised if the content is ambiguous:
         mixed or unknown separators, an unclear id column, ids that a spreadsheet has converted (`150.0`, `1,5E+15`,
-        `12 345`, `#N/A`), several ids in a cell, invisible characters inside an id, a repeated header, a totals row,
-        or hidden rows or columns. An unknown id is also rejected if it is the number of rows above the last row, or
-        if its format differs from all other ids (at least three per such id). With `snapshot`, the error is also
-        raised for id columns that contradict each other and for ids that are similar to known ids, for example
-        because leading zeros were lost.
+        `12 345`, `#N/A`), several ids in a cell, ids in a row instead of a column, invisible characters inside an id,
+        a repeated header, a totals row, or hidden rows or columns. An unknown id is rejected if it looks like a date
+        or contains a name, if it is the number of rows above the last row, or if its format differs from all other
+        ids (at least three per such id). With `snapshot`, the error is also raised for id columns that contradict
+        each other and for ids that are similar to known ids, for example because leading zeros were lost. If the
+        snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
 
     See Also
     --------

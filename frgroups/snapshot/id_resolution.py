@@ -52,11 +52,11 @@ def resolve_customers(
         required. A directory can contain customers that do not belong to any group and are therefore not in the
         snapshot.
     allow_similar_ids : bool, default False
-        Whether unknown ids may be similar to ids of known customers. They are not corrected, but are ids of other
-        customers, who are not in the snapshot. By default, InputError is raised for an unknown
-        id that differs from a known id only in case, leading zeros, invisible characters, or similar characters such
-        as O and 0, and for uids in a list of external ids and vice versa. Email addresses and phone numbers are not
-        checked.
+        Whether unknown ids may be similar to ids of known customers. Such ids are used as they are, as ids of other
+        customers who are not in the snapshot. By default, InputError is raised for an unknown id that contains a known
+        id, or that differs from a known id only in case, leading zeros, separators, accents, invisible characters, or
+        similar characters such as O and 0. InputError is also raised for a uid in a list of external ids, and for an
+        external id in a list of uids. Email addresses and phone numbers are not checked.
 
     Returns
     -------
