@@ -53,10 +53,10 @@ def resolve_customers(
         snapshot.
     allow_similar_ids : bool, default False
         Whether unknown ids may be similar to ids of known customers. Such ids are used as they are, as ids of other
-        customers who are not in the snapshot. By default, InputError is raised for an unknown id that contains a known
-        id, or that differs from a known id only in case, leading zeros, separators, accents, invisible characters, or
-        similar characters such as O and 0. InputError is also raised for a uid in a list of external ids, and for an
-        external id in a list of uids. Email addresses and phone numbers are not checked.
+        customers who are not in the snapshot. By default, InputError is raised for an unknown id that contains a
+        known id, or that differs from a known id only in case, leading zeros, separators, accents, invisible
+        characters, or similar characters such as O and 0. InputError is also raised for a uid in a list of external
+        ids, and for an external id in a list of uids. Email addresses and phone numbers are not checked.
 
     Returns
     -------
