@@ -43,8 +43,8 @@ def read_list(
 
     You can pass the ids to `resolve_customers`. If the ids are customer uids, you can also pass them to
     `plan_memberships` as the desired members of a group. Ids are read as strings, so that leading zeros are
-    preserved. Blank rows and duplicates are removed, and so are whitespace and invisible characters around an id, and
-    an apostrophe before it. The number of removed rows is logged.
+    preserved. Blank rows, repeated ids, and whitespace and invisible characters around an id are removed. An
+    apostrophe before an id is also removed. The number of removed rows is logged.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ def read_list(
         Number of the row that contains the column names. The rows above it are skipped. By default, it is the first
         row that is not blank.
     snapshot : Snapshot, optional
-        Snapshot whose customers the ids are compared with. If several columns have names of id columns and `column`
-        is None, a snapshot is required, and the columns of each row must refer to the same customer.
+        Snapshot that contains the known customers. A snapshot is required if several columns have names of id columns
+        and `column` is None. The ids in these columns of a row must then belong to the same customer.
     allow_similar_ids : bool, default False
         Whether ids that are not in `snapshot` may be similar to ids of known customers, look like dates, contain
         words, have another format than all other ids, or be a row count in the last row. Such ids are used as they
@@ -97,8 +97,8 @@ def read_list(
     Notes
     -----
     A file with one column does not need a column name in its first row. The first row is a column name if it is one
-    of the names above, or contains a word such as "customer", "kunde", or "member". It is an id if it contains a
-    digit or an "@" and does not contain a space. For any other first row, ListError is raised. Then pass `column`.
+    of the names above, or contains a word such as "customer", "kunde", or "member". The first row is an id if it
+    contains a digit or an "@" and does not contain a space. For any other first row, you must pass `column`.
 
     Examples
     --------
@@ -128,7 +128,8 @@ def read_listed_ids(
     """
     Read customer ids and their row numbers from a file, without comparing the ids with each other or with customers.
 
-    The parameters and errors are the same as those of `read_list`. Only the id columns of a row are compared.
+    The parameters and errors are the same as those of `read_list`. Only the id columns of a row are compared with
+    each other.
     """
     if header_row is not None:
         check_number(header_row, "header_row", at_least=1, whole=True)
@@ -174,7 +175,7 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
     customers
         The known customers.
     kind
-        Column of `customers` that contains the ids. None does not compare the ids with the customers.
+        Column of `customers` that contains the ids. If None, the ids are not compared with the customers.
     """
     known = set() if kind is None else set(listed.ids[listed.ids.isin(customers[kind])])
     check_row_count(listed, known)

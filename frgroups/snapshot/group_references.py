@@ -1,4 +1,4 @@
-"""Text that refers to a group: its uid, its unique name, or one of them with a prefix and in quotes."""
+"""Find the group that a text refers to by its uid or by its unique name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from frgroups.internals.validation import check_text
 if TYPE_CHECKING:
     from frgroups.snapshot.membership_matrix import MembershipMatrix
 
-# This pattern matches a name in quotes, in which the quote itself is doubled, with an optional prefix.
+# This pattern matches a uid or name in quotes with an optional prefix. Quotes in the name are doubled.
 REFERENCE = re.compile(
     r"""(?:(?P<kind>uid|name):)?(?P<mark>["'`])(?P<text>(?:(?!(?P=mark)).|(?P=mark){2})*)(?P=mark)""", re.DOTALL
 )
@@ -24,14 +24,14 @@ REFERENCE = re.compile(
 
 def quote_reference(text: str, kind: str = "") -> str:
     """
-    Return the quoted form of a group's uid or name, which has only one meaning in every expression.
+    Return the uid or the name of a group in quotes, for use in an expression.
 
     Parameters
     ----------
     text
         The uid or the name.
     kind
-        "uid" or "name", if the text is the uid of one group and the name of another group.
+        Prefix, "uid" or "name". It is required if the text is the uid of one group and the name of another group.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def find_group(
     kind
         "uid" or "name" to search only for a uid or a name. "" searches for both.
     created
-        Groups that a plan creates, as {uid: name}. They are found like existing groups.
+        Additional groups that a plan creates, as {uid: name}.
 
     Examples
     --------
@@ -101,9 +101,9 @@ def find_group(
 
 def find_quoted_group(matrix: MembershipMatrix, text: str, *, created: Mapping[str, str] | None = None) -> str:
     """
-    Return the uid of the group that a text refers to, which can also have a prefix and quotes.
+    Return the uid of the group that a text refers to, such as ``VIP``, ``uid:"vip"``, or ``name:"VIP"``.
 
-    The prefix is only recognized if no group has the whole text as its uid or name.
+    A prefix is only recognized if no group has the whole text as its uid or name. See `find_group` for the errors.
 
     Examples
     --------

@@ -38,7 +38,7 @@ USUAL_NAMES = (
 OTHER_IDS = ("email", "e_mail", "e_post", "epost", "mobile", "mobil", "phone", "loyalty_id", "medlemsnummer")
 _NORMALIZED_NAMES = frozenset(map(normalize_column_name, USUAL_NAMES))
 _KNOWN_NAMES = _NORMALIZED_NAMES.union(map(normalize_column_name, OTHER_IDS))
-# Words in the name of an only column. In a file with several columns, such a column can contain names.
+# A column with one of these words in its name contains ids only if the file has no other column.
 _NAMES_OF_ONLY_COLUMN = frozenset(
     {
         *("customer", "customers", "kunde", "kunder", "kund", "kunden", "asiakas", "asiakkaat"),
@@ -155,8 +155,8 @@ def find_column(header: Sequence[str], name: str, source: Path, *, exact: bool =
     """
     Return the position of the column with the given name, or None if it does not exist.
 
-    If `exact` is True, a column with exactly this name is preferred. If there is no such column, case, spaces,
-    underscores, periods, and hyphens are ignored. A ListError is raised if several columns match.
+    If `exact` is True, a column with exactly this name is preferred. If no column has exactly this name, case,
+    spaces, underscores, periods, and hyphens are ignored. A ListError is raised if several columns match.
     """
     matches: list[int] = []
     if exact:
@@ -223,8 +223,8 @@ def reject_broken_rows(table: Table, position: int) -> None:
     Raise ListError if a row of a CSV file that is shorter than the header does not contain an id.
 
     Excel omits blank cells at the end of a row, so a short row is valid. However, a row that ends before the id
-    column can be the second half of a row with a line break, and an id that contains a separator is a row with
-    another separator.
+    column can be the second part of a row with a line break. An id that contains a separator can be a complete row
+    with another separator.
     """
     for number, row in table.rows:
         n_cells = table.short_rows.get(number)
@@ -285,7 +285,7 @@ def reject_unclear_columns(table: Table, positions: Sequence[int]) -> None:
     names = format_list([repr(table.rows[0][1][position]) for position in positions])
     raise ListError(
         f"{table.source} has {len(positions)} columns that can contain the ids: {names}.",
-        hint="Pass column= to choose one, or pass snapshot= to check that the ids in each row belong to the same "
+        hint="Pass column= to choose a column, or pass snapshot= to check that all ids in a row belong to the same "
         "customer.",
         cli_hint=_COLUMN_IN_CLI,
     )
@@ -300,7 +300,7 @@ def reject_contradictions(table: Table, positions: Sequence[int], customers: pd.
     table
         Rows of the list.
     positions
-        Positions of the id columns. The first one is the column that is used.
+        Positions of the id columns. The ids of the first column are used.
     customers
         The known customers.
     """
@@ -327,7 +327,7 @@ def reject_contradictions(table: Table, positions: Sequence[int], customers: pd.
 
 
 class _IdColumn:
-    """The cells of an id column and the known customers to whom they refer."""
+    """The ids in a column, and the known customers who have these ids."""
 
     def __init__(self, name: str, cells: Sequence[NumberedCell], customers: pd.DataFrame) -> None:
         self.name, self.cells = name, cells
@@ -353,13 +353,13 @@ class _IdColumn:
         own, others = self._customers.get(own_id, set()), other._customers.get(other_id, set())
         if own and others:
             return not own & others
-        # The customer is known by one of the ids, and has another id in the other column.
+        # If only one id is known, its customer must not have a different id of the other type.
         if own:
             return other.has_other_id(own)
         return bool(others) and self.has_other_id(others)
 
     def has_other_id(self, uids: Iterable[str]) -> bool:
-        """Return True if all of the given customers have an id of the kind of this column."""
+        """Return True if all given customers have an id of this column's type."""
         return self._uids_with_id.issuperset(uids)
 
     @cached_property
@@ -383,7 +383,7 @@ def _reject_single_column_of_several(table: Table) -> None:
 
 def _separator_in_name(cells: Sequence[str]) -> str:
     """
-    Return a hyphen, period, or underscore that divides a usual column name from another name, or "".
+    Return the name of the hyphen, period, or underscore that divides a usual column name from another name, or "".
 
     A hyphen is not a separator if the cells are UUIDs.
     """
@@ -399,7 +399,7 @@ def _separator_in_name(cells: Sequence[str]) -> str:
 
 
 def _reject_title_row(table: Table) -> None:
-    """Raise ListError if a row below the first row contains a usual column name, so that the first row is a title."""
+    """Raise ListError if a row below the first row contains a usual column name, because the first row is a title."""
     for number, row in table.rows[1:_MAX_TITLE_ROWS]:
         pieces = [piece for cell in row for piece in re.split(r"[;,\t|]", cell)]
         if any(map(is_id_name, pieces)):
@@ -427,9 +427,11 @@ def _reject_repeated_header(
         if not cell or (not has_digit and re.search(r"\d", cell)):
             continue  # The usual names have no digits. This test saves half of the time for a long list.
         normalized = normalize_column_name(cell)
-        found = cell if normalized == (own_name or None) or is_id_name(cell) else ""
-        if not found and (normalized in names or not re.search(r"\d", cell)):
-            found = next((other for other in row if _is_customer_id_name(other, own_name)), "")
+        found = ""
+        if is_id_name(cell) or (own_name and normalized == own_name):
+            found = cell
+        elif normalized in names or not re.search(r"\d", cell):
+            found = next((other for other in row if other and _is_customer_id_name(other, own_name)), "")
         if found:
             raise ListError(
                 f"{source}, row {number}: {safe_repr(str(found))} is a column name. If the file combines several "
@@ -442,7 +444,8 @@ def _reject_repeated_header(
 def _is_customer_id_name(cell: str, own_name: str) -> bool:
     """Return True if a cell contains the name of the id column or a usual name of an id column."""
     normalized = normalize_column_name(cell)
-    return bool(normalized) and (normalized in {own_name, *_NORMALIZED_NAMES} or _is_combined_name(cell))
+    is_own_name = own_name != "" and normalized == own_name
+    return is_own_name or normalized in _NORMALIZED_NAMES or _is_combined_name(cell)
 
 
 def _reject_total_in_last_row(rows: Sequence[tuple[int, list[str]]], position: int, source: Path) -> None:

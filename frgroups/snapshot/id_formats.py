@@ -26,7 +26,7 @@ from frgroups.snapshot.id_contents import CONTENTS, hide_words
 
 # An id has an unusual format only if the list contains at least this many other ids per such id.
 _OTHERS_PER_ID = 3
-# Ids of this length, such as UUIDs, all have the same length.
+# Ids with at least this many characters, such as UUIDs, all have the same length.
 _LONG_ID = 20
 _PADDED = re.compile(r"[^0-9]*0[0-9]")
 _MAX_SHOWN = 10
@@ -45,7 +45,7 @@ class ListedIds:
     ids
         Unique ids in the order of the file. The name of the Series is the name of the column, or "id".
     rows
-        Number of the first row that contains the id, by id.
+        Number of the first row that contains an id, by id.
     source
         Path of the file.
     has_header
@@ -162,10 +162,10 @@ def _reject_first_word(listed: ListedIds, known: Collection[str]) -> None:
 
 
 def _hints(subject: str) -> dict[str, str]:
-    noun = "an id" if subject == "it is" else "ids"
-    condition = f"If {subject} {noun} of {'a customer' if noun == 'an id' else 'customers'} in no group,"
+    owners = "an id of a customer who does" if subject == "it is" else "ids of customers who do"
+    condition = f"If {subject} {owners} not belong to any group,"
     return {
-        "hint": f"{condition} pass allow_similar_ids=True. Known ids are accepted if you pass snapshot=.",
+        "hint": f"{condition} pass allow_similar_ids=True. To accept all known ids, pass snapshot=.",
         "cli_hint": f"{condition} pass --allow-similar-ids.",
     }
 
@@ -175,9 +175,9 @@ def find_unusual_ids(ids: Sequence[str], known: Collection[str] = ()) -> list[st
     Return the unknown ids whose format differs from all other ids.
 
     The format consists of the kind of the characters (letters, digits, or both), the separators, and the length. A
-    format that occurs several times is usual, except for words among ids with digits, and for letters of another
-    script among Latin letters. The number of digits may differ by one if the numbers have no leading zeros, and by
-    more after a prefix such as "c-".
+    format that occurs several times is usual. The exceptions are words among ids with digits, and letters of another
+    script among Latin letters. The number of digits may differ by one if the numbers have no leading zeros. After a
+    prefix such as "c-", it may differ by more than one.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def _formats(ids: Sequence[str]) -> list[str]:
 
 
 def _continues_series(value: str, own_format: str, others: Sequence[str], format_: str) -> bool:
-    """Return True if an id can belong to the same series as other ids, which all have one format."""
+    """Return True if an id can belong to the same series as other ids that all have the same format."""
     if own_format == format_:
         return True
     kind, separators = _kind_and_separators(format_)

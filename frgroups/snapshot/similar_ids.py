@@ -37,7 +37,7 @@ _COMPARED = {
 _MAX_SHOWN = 10
 _IF_OTHERS = "To use the ids as they are, as ids of other customers who are not in the snapshot"
 
-# Excel's escapes, such as _x000d_. The escape of an underscore is replaced first.
+# Excel writes escapes such as _x000d_. The escape of an underscore is replaced first.
 _ESCAPE_STEPS = (("_x005f_", "_"), ("_x[0-9a-f]{4}_", ""))
 _LETTER_STEPS = (("o", "0"), ("i", "1"), ("l", "1"))
 # Programs add ".0" to ids that they store as decimal numbers, and write large numbers as 1e5.
@@ -49,7 +49,7 @@ _OTHER_SEPARATOR = r"[!-,./:-?\[-`{-~ ]|--"
 # These characters separate an id from a word or from another id in the same cell.
 _BETWEEN_PARTS = r"[\s,;:|/()<>\[\]{}=]+"
 _BEFORE_WORD = r"[0-9][-_.]\pL{2,}$"
-# This pattern matches all characters except the visible ASCII characters without the grave accent.
+# This pattern matches the grave accent and each character that is not a visible ASCII character.
 # Only ids that contain a match need the slower comparison of Unicode characters.
 _OTHER_CHARACTER = "[^!-_a-~]"
 # NFKC replaces some apostrophes with a space and an accent, so they are replaced first.
@@ -129,7 +129,7 @@ def _latin_id(text: str, *, uppercase: bool) -> str:
 
 
 def _key_arrays(ids: pa.Array) -> list[pa.Array]:
-    """Return the keys of the ids, and also the keys for upper-case letters if there are letters of other scripts."""
+    """Return the keys of the ids, and the keys for upper-case letters if an id has letters of other scripts."""
     keys = [similarity_keys(ids)]
     if not pc.all(pc.string_is_ascii(ids)).as_py():
         keys.append(similarity_keys(ids, uppercase=True))
@@ -261,9 +261,9 @@ def check_similar_ids(
     ]
     n = len(items)
     raise error(
-        f"{source} contains {pluralize(n, 'id')} that {agree(n, 'is', 'are')} not the {_LABELS[by]} of a known "
-        f"customer, but probably {agree(n, 'belongs', 'belong')} to one: {format_list(items, _MAX_SHOWN)}. Use the "
-        f"exact {_LABELS[by]} of each customer.",
+        f"{source} contains {pluralize(n, f'unknown {_LABELS[by]}')} that probably {agree(n, 'refers', 'refer')} to "
+        f"{agree(n, 'a known customer', 'known customers')}: {format_list(items, _MAX_SHOWN)}. Use the exact "
+        f"{_LABELS[by]} of each customer.",
         hint=f"{_IF_OTHERS}, pass allow_similar_ids=True.",
         cli_hint=f"{_IF_OTHERS}, pass --allow-similar-ids.",
     )
@@ -276,7 +276,7 @@ def _describe_owner(kind: str, uid: str) -> str:
 
 
 def _matches(values: pa.Array, known: pa.Array) -> list[tuple[int, int]]:
-    """Return the positions of the values that `known` contains, with their positions in `known`, without blanks."""
+    """Return the position of each value that `known` contains, and its position in `known`. Skip blank values."""
     if not len(values) or not len(known):
         return []
     positions = pc.index_in(values, value_set=known).fill_null(-1).to_numpy()

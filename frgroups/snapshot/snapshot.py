@@ -25,9 +25,9 @@ _TOO_INCOMPLETE = (
 )
 _REFRESH = "The snapshot can be used for analysis. Read the changed groups again before you create a plan."
 _CONTRADICTORY = (
-    "The customer records contradict the pages of these groups, also after another read. Reading the groups again "
-    "might not help. Ask the operator of the server to check them, for example whether the server limits the rows of "
-    "a group. Until then, do not rely on the members of these groups."
+    "The customer records contradict the pages of these groups, even after the groups were read again. Ask the "
+    "operator of the server to check whether the server limits the rows of a group. Until then, do not rely on the "
+    "members of these groups."
 )
 
 

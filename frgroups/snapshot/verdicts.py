@@ -9,7 +9,7 @@ from frgroups.internals.formatting import pluralize
 
 Verdict = Literal["consistent", "unverifiable", "drifted"]
 
-# Start of the notes in the table `reads` for a group whose pages contradict the customer records.
+# Each note about pages that contradict the customer records starts with this text.
 _CONTRADICTION = "the records of "
 
 # Ordered from best to worst.
@@ -51,7 +51,7 @@ def contradiction_note(n_listed: int, n_rows: int) -> str:
 
 def missing_reference_note(n: int) -> str:
     """
-    Return the note for a group whose pages contain customers whose records do not list the group.
+    Return the note for a group with members whose customer records do not list the group.
 
     Examples
     --------

@@ -306,6 +306,31 @@ def test_id_type(ids, name, kind):
     assert detect_id_type(snapshot, pd.Series(ids, name=name, dtype="str")) == kind
 
 
+CHANGES = [
+    *(str.upper, str.swapcase, lambda uid: f" {uid}\u00a0", lambda uid: f"({uid})", lambda uid: f"'{uid}"),
+    *(lambda uid: uid.replace("-", "_"), lambda uid: uid.replace("-", " – "), lambda uid: uid.replace("-", "")),
+    *(lambda uid: f"{uid},", lambda uid: f"#{uid}", lambda uid: f"{uid}.", lambda uid: uid.replace("-", "-0")),
+    *(lambda uid: uid.replace("a", "а"), lambda uid: uid.translate({48 + n: 0xFF10 + n for n in range(10)})),
+    *(lambda uid: unicodedata.normalize("NFD", uid), lambda uid: uid.replace("1", "l"), lambda uid: f"{uid}\u200b"),
+]
+
+
+@settings(max_examples=60)
+@given(
+    uid=st.from_regex(r"[a-cå]{1,2}-[1-9][0-9]{0,4}", fullmatch=True),
+    changes=st.lists(st.sampled_from(CHANGES), min_size=1, max_size=4),
+)
+def test_any_change(uid, changes):
+    "An id remains similar to the known id after any combination of changes to its case, separators, and characters."
+    changed = uid
+    for change in changes:
+        changed = change(changed)
+
+    similar = find_similar_ids(pd.DataFrame({"customer_uid": [uid, "other"]}), [changed], "customer_uid")
+
+    assert list(similar) == [changed]
+
+
 @settings(max_examples=40)
 @given(
     uids=st.lists(st.from_regex(r"[A-Ca-c0-2oil-]{1,5}", fullmatch=True), min_size=1, max_size=6, unique=True),
