@@ -253,13 +253,13 @@ def reject_transposed(table: Table, position: int, customers: pd.DataFrame | Non
     names = [name for n, name in enumerate(header) if n != position and name]
     cells = [row[position] for _, row in rows if row[position]]
     n_known, n_ids = len(_known_ids(names, customers)), sum(map(looks_like_id, names))
-    is_row_of_ids = 2 * n_known > len(names) or (n_ids > 1 and 2 * n_ids > len(names))
-    if not cells or not is_row_of_ids or _known_ids(cells, customers):
-        return
-    if n_known or not any(map(looks_like_id, cells)):
+    is_transposed = 2 * n_known > len(names)
+    if n_ids > 1 and 2 * n_ids > len(names):
+        is_transposed |= not any(map(looks_like_id, cells))
+    if cells and is_transposed and not _known_ids(cells, customers):
         raise ListError(
-            f"{table.source}, row {number}: This row contains {pluralize(max(n_known, n_ids), 'id')} next to the "
-            f"column name {safe_repr(header[position])}. Write one id per row below the column name.",
+            f"{table.source}, row {number} contains {pluralize(max(n_known, n_ids), 'id')} next to the column name "
+            f"{safe_repr(header[position])}. Write one id per row below the column name.",
             hint="If the column contains the ids, pass a snapshot with these customers, or delete the other columns.",
             cli_hint="If the column contains the ids, delete the other columns.",
         )
@@ -383,9 +383,10 @@ def _reject_single_column_of_several(table: Table) -> None:
 
 def _separator_in_name(cells: Sequence[str]) -> str:
     """
-    Return the name of the hyphen, period, or underscore that divides a usual column name from another name, or "".
+    Return the name of the character that separates a usual column name from another name, such as "hyphen (-)".
 
-    A hyphen is not a separator if the cells are UUIDs.
+    The result is "" if no hyphen, period, or underscore is a separator. A hyphen is not a separator if the cells are
+    UUIDs.
     """
     has_uuids = 2 * sum(_UUID.fullmatch(cell) is not None for cell in cells[1:]) > len(cells) - 1
     for separator, name in (("-", "hyphen (-)"), (".", "period (.)"), ("_", "underscore (_)")):

@@ -54,8 +54,8 @@ class Content:
     ----------
     pattern
         Regular expression (RE2) for the complete cell.
-    description
-        Description for error messages, in the singular and the plural.
+    problem
+        Description of the problem, for error messages.
     action
         Sentences that state how to correct the cells.
     compares_shapes
@@ -64,7 +64,7 @@ class Content:
     """
 
     pattern: str
-    description: tuple[str, str]
+    problem: str
     action: str
     compares_shapes: bool = False
 
@@ -96,19 +96,19 @@ def _shape(value: str) -> str:
 CONTENTS = (
     Content(
         rf"{_DATE}(?:[T ]{_TIME})?|{_TIME}",
-        ("id that looks like a date or a time", "ids that look like dates or times"),
+        "some ids look like dates or times",
         f"Spreadsheets convert ids such as 1-2 to dates. {IMPORT_AS_TEXT}",
         compares_shapes=True,
     ),
     Content(
         rf"(?:{_GAP})?(?:(?:{_NO_GAP}{_GAP})*{_PART_WITH_DIGIT}{_ANY_PARTS}{_NAME}(?:{_GAP}.*)?"
         rf"|(?:{_NO_GAP}{_GAP})*{_NAME}{_ANY_PARTS}{_PART_WITH_DIGIT}(?:{_GAP}.*)?)",
-        ("cell that contains an id and a word", "cells that contain an id and a word"),
+        "some cells contain words next to the id",
         "Write only the id in the id column.",
     ),
     Content(
         f"{_PART_WITH_BOTH}(?:{_GAP}{_PART_WITH_BOTH})+",
-        ("cell that contains several ids", "cells that contain several ids"),
+        "some cells contain several ids",
         "Write one id per row.",
     ),
 )

@@ -102,7 +102,7 @@ def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
 
 def check_formats(listed: ListedIds, known: Collection[str], tenant_ids: pd.Series) -> None:
     """
-    Raise ListError if unknown ids contain a date, a name, or several ids, or have another format than all other ids.
+    Raise ListError if unknown ids are probably dates, names, notes, or totals.
 
     Parameters
     ----------
@@ -123,11 +123,10 @@ def _reject_contents(listed: ListedIds, known: Collection[str], tenant_ids: pd.S
         found = [value for value in content.find(listed.ids, tenant_ids) if value not in known]
         if not found:
             continue
-        n = len(found)
         raise ListError(
-            f"{listed.source} contains {n:,} {agree(n, *content.description)}: {listed.describe_rows(found)}. "
+            f"{listed.source} cannot be used, because {content.problem}: {listed.describe_rows(found)}. "
             f"{content.action}",
-            **_hints(agree(n, "it is", "they are")),
+            **_hints(agree(len(found), "it is", "they are")),
         )
 
 
@@ -139,9 +138,7 @@ def _reject_unusual_formats(listed: ListedIds, known: Collection[str]) -> None:
     example = next(value for value in listed.ids if value not in unusual)
     raise ListError(
         f"{listed.source} contains {pluralize(n, 'id')} whose format differs from all other ids, such as "
-        f"{safe_repr(example)}: {listed.describe_rows(unusual)}. Delete the {agree(n, 'row', 'rows')} if "
-        f"{agree(n, 'it is a total or a note', 'they are totals or notes')}, or correct the "
-        f"{agree(n, 'id', 'ids')}.",
+        f"{safe_repr(example)}: {listed.describe_rows(unusual)}. Delete totals and notes, and correct wrong ids.",
         **_hints(agree(n, "it is", "they are")),
     )
 

@@ -172,11 +172,11 @@ class MembershipMatrix:
         return self._group_codes[group_uid]
 
     def member_codes(self, group_uid: str) -> Int32Array:
-        """Return the sorted integer codes of the members of the group with the given uid."""
+        """Return the sorted codes of the customers in the group with the given uid."""
         return self.row(self.code_of_uid(group_uid))
 
     def row(self, group_code: int) -> Int32Array:
-        """Return the sorted integer codes of the members of the group with the given integer code."""
+        """Return the sorted codes of the customers in the group with the given code."""
         return self.indices[self.indptr[group_code] : self.indptr[group_code + 1]]
 
     def members(self, group_uid: str) -> list[str]:

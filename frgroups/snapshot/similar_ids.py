@@ -1,5 +1,5 @@
 r"""
-Find ids that are not known, but similar to the ids of known customers.
+Find unknown ids that are similar to the ids of known customers.
 
 An id that differs from a known id only in case, leading zeros, punctuation, accents, invisible characters, or similar
 letters is probably the id of the known customer. An external id in a list of uids is a mistake. The API does not

@@ -46,7 +46,7 @@ def contradiction_note(n_listed: int, n_rows: int) -> str:
     """
     content = "other customers" if n_listed == n_rows else pluralize(n_rows, "customer")
     listed = pluralize(n_listed, "customer")
-    return f"{_CONTRADICTION}{listed} list this group, but its pages contain {content}"
+    return f"the records of {listed} list this group, but its pages contain {content}"
 
 
 def missing_reference_note(n: int) -> str:
@@ -58,7 +58,7 @@ def missing_reference_note(n: int) -> str:
     >>> missing_reference_note(3)
     'the records of 3 customers do not contain the uid of this group'
     """
-    return f"{_CONTRADICTION}{pluralize(n, 'customer')} do not contain the uid of this group"
+    return f"the records of {pluralize(n, 'customer')} do not contain the uid of this group"
 
 
 def is_contradiction(note: str) -> bool:

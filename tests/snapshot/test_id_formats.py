@@ -146,7 +146,7 @@ def test_month_names(language):
     ],
 )
 def test_other_contents(write_list, ids):
-    "Ids that have the shape of another id that is not a date, and ids with spaces, are not rejected."
+    "Ids with spaces are accepted. A date is accepted if another id has the same shape and is not a date."
     assert list(read_list(write_list(ids))) == ids
 
 
