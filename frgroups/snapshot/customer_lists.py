@@ -19,6 +19,7 @@ from frgroups.snapshot.id_columns import (
     reject_contradictions,
     reject_transposed,
     reject_unclear_columns,
+    reject_unnamed_ids,
     usual_columns,
 )
 from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_count
@@ -83,7 +84,7 @@ def read_list(
     ListError
         The file does not exist, is empty, or is not a list. The error is also raised if the content is ambiguous:
         mixed or unknown separators, an unclear id column, ids that a spreadsheet has converted (`150.0`, `1,5E+15`,
-        `12 345`, `#N/A`), several ids in a cell, ids in a row instead of a column, invisible characters inside an id,
+        `12 345`, `#N/A`), several ids in a cell, ids outside the id column, invisible characters inside an id,
         a repeated header, a totals row, or hidden rows or columns. An unknown id is rejected if it looks like a date
         or contains a name, if it is the number of rows above the last row, or if its format differs from all other
         ids (at least three per such id). With `snapshot`, the error is also raised for id columns that contradict
@@ -140,6 +141,7 @@ def read_listed_ids(
     reject_broken_rows(table, position)
     if has_header:
         reject_transposed(table, position, None if snapshot is None else snapshot.customers)
+        reject_unnamed_ids(table, position)
     cells = read_id_column(table, position, has_header=has_header, rejects_words=True)
     id_columns = usual_columns(table) if has_header and column is None else []
     if len(id_columns) > 1 and snapshot is None:

@@ -22,6 +22,7 @@ from frgroups.internals.id_cells import (
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.spreadsheets import Table, has_separator, normalize_column_name, other_separator
 from frgroups.internals.workbooks import NonTextCell
+from frgroups.snapshot.id_contents import shape_of
 
 _COLUMN_IN_CLI = (
     "To choose the id column of a file for `frgroups plan --list`, pass --column. In any other list, rename the id "
@@ -263,6 +264,29 @@ def reject_transposed(table: Table, position: int, customers: pd.DataFrame | Non
             hint="If the column contains the ids, pass a snapshot with these customers, or delete the other columns.",
             cli_hint="If the column contains the ids, delete the other columns.",
         )
+
+
+def reject_unnamed_ids(table: Table, position: int) -> None:
+    """
+    Raise ListError if a column without a name contains ids in the format of the id column.
+
+    A column of row numbers, which many programs add, is ignored.
+    """
+    (_, header), *rows = table.rows
+    unnamed = [n for n, name in enumerate(header) if not name]
+    if not unnamed:
+        return
+    shapes = {shape_of(row[position]) for _, row in rows}
+    for column in unnamed:
+        cells = [(number, row[column]) for number, row in rows if row[column]]
+        is_row_number = all(cell in (str(n), str(n + 1)) for n, (_, cell) in enumerate(cells))
+        similar = [(number, cell) for number, cell in cells if looks_like_id(cell) and shape_of(cell) in shapes]
+        if 2 * len(similar) > len(cells) and not is_row_number:
+            number, cell = similar[0]
+            raise ListError(
+                f"{table.source}, row {number}: {safe_repr(cell)} is in a column without a name, and can be an id. "
+                "Write one id per row, or write a name above each column."
+            )
 
 
 def _known_ids(ids: Collection[str], customers: pd.DataFrame | None) -> set[str]:

@@ -28,7 +28,8 @@ _MONTH = (
     "|nov|november|nóv|nóvember|novembre|marras"
     "|dec|december|dez|dezember|des|desember|déc|décembre|joulu"
 )
-_DAY_NUMBER, _MONTH_NUMBER = "(?:0?[1-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])"
+# Excel displays the number 0 as the day 0 of January 1900.
+_DAY_NUMBER, _MONTH_NUMBER = "(?:0?[0-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])"
 _YEAR = "(?:(?:19|20)?[0-9]{2})"
 _DATE = (
     rf"(?:(?:19|20)[0-9]{{2}}[-/.]{_MONTH_NUMBER}[-/.]{_DAY_NUMBER}"
@@ -79,7 +80,7 @@ class Content:
             return []
         if self.compares_shapes:
             others = pd.concat([ids.drop(found.index), tenant_ids.dropna()])
-            found = found[~found.map(_shape).isin(set(others.map(_shape)))]
+            found = found[~found.map(shape_of).isin(set(others.map(shape_of)))]
         return list(found)
 
     def _matches(self, ids: pd.Series) -> BoolArray:
@@ -88,7 +89,7 @@ class Content:
         return np.asarray(matches.fill_null(False), dtype=np.bool_)
 
 
-def _shape(value: str) -> str:
+def shape_of(value: str) -> str:
     """Return an id with its letters and digits replaced, such as "aaa-00" for "jan-02"."""
     return re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "0", value))
 

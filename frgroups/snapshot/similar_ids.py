@@ -97,6 +97,11 @@ def similarity_keys(ids: pa.Array, *, uppercase: bool = False) -> pa.Array:
         keys = pc.replace_with_mask(keys, has_separators, joined)
     for letter, digit in _LETTER_STEPS:
         keys = pc.replace_substring(keys, letter, digit)
+    return _strip_zeros(keys)
+
+
+def _strip_zeros(keys: pa.Array) -> pa.Array:
+    """Return the keys without zeros before their first number."""
     has_zeros = pc.match_substring_regex(keys, "^[^0-9]*0[0-9]")
     shortened = _replace(keys.filter(has_zeros), [("^([^0-9]*)0+([0-9])", r"\1\2")])
     return pc.replace_with_mask(keys, has_zeros, shortened)
@@ -199,7 +204,7 @@ def _matches_without_hyphens(keys: pa.Array, known: pa.Array) -> list[tuple[int,
     for has_hyphen in (True, False):
         positions, known_positions = _positions(keys, has_hyphen), _positions(known, not has_hyphen)
         values, known_values = (
-            pc.replace_substring(array.take(pa.array(taken)), "-", "")
+            _strip_zeros(pc.replace_substring(array.take(pa.array(taken)), "-", ""))
             for array, taken in ((keys, positions), (known, known_positions))
         )
         matches += [(int(positions[n]), int(known_positions[k])) for n, k in _matches(values, known_values)]
