@@ -70,8 +70,8 @@ def read_list(
         and `column` is None. The ids in these columns of a row must then belong to the same customer.
     allow_similar_ids : bool, default False
         Whether ids that are not in `snapshot` may be similar to ids of known customers, look like dates, contain
-        words, have another format than all other ids, or be a row count in the last row. Such ids are used as they
-        are, as ids of other customers. See `resolve_customers`.
+        words, have another format than all other ids, or be a row count in the last row. Such ids are
+        treated as ids of other customers. See `resolve_customers`.
 
     Returns
     -------

@@ -56,7 +56,7 @@ class Content:
     pattern
         Regular expression (RE2) for the complete cell.
     problem
-        Description of the problem, for error messages.
+        Sentence that states the problem.
     action
         Sentences that state how to correct the cells.
     compares_shapes
@@ -97,19 +97,19 @@ def shape_of(value: str) -> str:
 CONTENTS = (
     Content(
         rf"{_DATE}(?:[T ]{_TIME})?|{_TIME}",
-        "some ids look like dates or times",
+        "Some ids look like dates or times.",
         f"Spreadsheets convert ids such as 1-2 to dates. {IMPORT_AS_TEXT}",
         compares_shapes=True,
     ),
     Content(
         rf"(?:{_GAP})?(?:(?:{_NO_GAP}{_GAP})*{_PART_WITH_DIGIT}{_ANY_PARTS}{_NAME}(?:{_GAP}.*)?"
         rf"|(?:{_NO_GAP}{_GAP})*{_NAME}{_ANY_PARTS}{_PART_WITH_DIGIT}(?:{_GAP}.*)?)",
-        "some cells contain words next to the id",
+        "Some cells contain words next to the id.",
         "Write only the id in the id column.",
     ),
     Content(
         f"{_PART_WITH_BOTH}(?:{_GAP}{_PART_WITH_BOTH})+",
-        "some cells contain several ids",
+        "Some cells contain several ids.",
         "Write one id per row.",
     ),
 )

@@ -124,8 +124,7 @@ def _reject_contents(listed: ListedIds, known: Collection[str], tenant_ids: pd.S
         if not found:
             continue
         raise ListError(
-            f"{listed.source} cannot be used, because {content.problem}: {listed.describe_rows(found)}. "
-            f"{content.action}",
+            f"{listed.source}, {listed.describe_rows(found)}: {content.problem} {content.action}",
             **_hints(agree(len(found), "it is", "they are")),
         )
 

@@ -52,7 +52,7 @@ def resolve_customers(
         required. A directory can contain customers that do not belong to any group and are therefore not in the
         snapshot.
     allow_similar_ids : bool, default False
-        Whether unknown ids may be similar to ids of known customers. Such ids are used as they are, as ids of other
+        Whether unknown ids may be similar to ids of known customers. Such ids are treated as ids of other
         customers who are not in the snapshot. By default, InputError is raised for an unknown id that contains a
         known id, or that differs from a known id only in case, leading zeros, separators, accents, invisible
         characters, or similar characters such as O and 0. InputError is also raised for a uid in a list of external
@@ -266,7 +266,7 @@ def _read_directory_file(path: str | Path, by: str) -> pd.DataFrame:
 
 
 def _id_pairs(customers: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Return the unique pairs of normalized id and customer uid. Customers that have no id are omitted."""
+    """Return the unique pairs of a normalized id and a customer uid. Customers that have no id are omitted."""
     keys = _normalize_ids(customers[by], by)
     pairs = pd.DataFrame({"key": keys, "customer_uid": customers["customer_uid"].astype("str")})
     return pairs[pairs["key"].notna() & (pairs["key"] != "")].drop_duplicates(ignore_index=True)

@@ -35,7 +35,7 @@ _COMPARED = {
     "loyalty_id": ("loyalty_id", "customer_uid"),
 }
 _MAX_SHOWN = 10
-_IF_OTHERS = "To use the ids as they are, as ids of other customers who are not in the snapshot"
+_IF_OTHERS = "If the ids belong to other customers who are not in the snapshot"
 
 # Excel writes escapes such as _x000d_. The escape of an underscore is replaced first.
 _ESCAPE_STEPS = (("_x005f_", "_"), ("_x[0-9a-f]{4}_", ""))

@@ -96,7 +96,7 @@ def test_unknown_separators(write_file, separator, header):
 
 @pytest.mark.parametrize("separator", ["-", ".", "_"])
 def test_separators_in_names(write_file, separator):
-    "A hyphen, period, or underscore after a usual column name is not read as part of the name and the ids."
+    "A file is rejected if a hyphen, period, or underscore separates its columns."
     rows = [["Kundenummer", "Navn"], ["0150", "Kari"], ["0007", "Ola"]]
 
     assert "separated by" in read_error(write_file("\n".join(map(separator.join, rows))))
