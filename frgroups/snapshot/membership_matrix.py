@@ -230,8 +230,8 @@ def as_membership_matrix(data: Any) -> MembershipMatrix:
     Return the membership matrix of a Snapshot or of a table of memberships.
 
     A table must have the columns customer_group_uid and customer_uid. It can be a pandas DataFrame or a table of
-    Polars, DuckDB, pyarrow, or Narwhals. Lazy frames are converted with `collect()`, Spark tables with `toArrow()`.
-    Because a table does not contain group names, the uids are used as names.
+    Polars, DuckDB, pyarrow, or Narwhals. Lazy frames are converted with `collect()`, and Spark tables with
+    `toArrow()`. Because a table does not contain group names, the uids are used as names.
     """
     if isinstance(data, MembershipMatrix):
         return data

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import agree, format_list, pluralize
+from frgroups.internals.formatting import format_list
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.similar_text import APOSTROPHES, latin_shape
 from frgroups.internals.typing import IntArray
@@ -264,11 +264,9 @@ def check_similar_ids(
         f"{f'row {rows[unknown]} ' if rows else ''}{safe_repr(hide_words(unknown))} ({text})"
         for unknown, text in similar.items()
     ]
-    n = len(items)
     raise error(
-        f"{source} contains {pluralize(n, f'unknown {_LABELS[by]}')} that probably {agree(n, 'refers', 'refer')} to "
-        f"{agree(n, 'a known customer', 'known customers')}: {format_list(items, _MAX_SHOWN)}. Use the exact "
-        f"{_LABELS[by]} of each customer.",
+        f"{source} contains unknown ids that probably belong to known customers: {format_list(items, _MAX_SHOWN)}. "
+        f"Use the exact {_LABELS[by]} of each customer.",
         hint=f"{_IF_OTHERS}, pass allow_similar_ids=True.",
         cli_hint=f"{_IF_OTHERS}, pass --allow-similar-ids.",
     )

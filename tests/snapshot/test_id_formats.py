@@ -208,7 +208,7 @@ def test_look_alikes_in_lists(write_list, extra):
 
 
 def test_known_uids(write_list, people):
-    "A known uid can have any format, and be the number of rows if another id has its format."
+    "A known uid can have any format. It can also be the number of rows if another id has the same format."
     assert list(read_list(write_list([*NUMBERS, "staff"]), snapshot=people)) == [*NUMBERS, "staff"]
     assert list(read_list(write_list([*UUIDS, "8", *NUMBERS[:1]]), snapshot=people))[-2:] == ["8", NUMBERS[0]]
     with pytest.raises(ListError, match="row 10 'ukjent'"):
