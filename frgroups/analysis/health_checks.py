@@ -144,7 +144,7 @@ def find_unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
     reads = snapshot.reads
     for row in iter_rows(reads[(reads["verdict"] != "consistent") & (reads["how"] != "given")]):
         severity: Severity = "medium"
-        name = snapshot.group_name(row.customer_group_uid)
+        name = snapshot.matrix.names_by_uid[row.customer_group_uid]
         finding, problem = "unverifiable", f"The read of {name} could not be verified as complete."
         if row.verdict == "drifted":
             severity, finding, problem = "high", "drifted", f"{name} changed while it was read."

@@ -159,10 +159,10 @@ def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] 
     inside = np.ones(matrix.n_customers, dtype=np.bool_)
     for group in include:
         mask = np.zeros_like(inside)
-        mask[matrix.member_codes(group)] = True
+        mask[matrix.row(matrix.group_code_of(group))] = True
         inside &= mask
     for group in exclude:
-        inside[matrix.member_codes(group)] = False
+        inside[matrix.row(matrix.group_code_of(group))] = False
     return matrix.customer_uids[inside].rename("customer_uid")
 
 

@@ -245,7 +245,7 @@ def _customer_mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolA
     matrix = snapshot.matrix
     mask = np.zeros(matrix.n_customers, dtype=np.bool_)
     if isinstance(customers, str):
-        mask[matrix.member_codes(customers)] = True
+        mask[matrix.row(matrix.group_code_of(customers))] = True
         return mask
     if is_mask(customers):
         return align_mask(customers, snapshot.customers, f"`{name}`")

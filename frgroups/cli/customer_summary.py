@@ -128,7 +128,7 @@ def _customer_uid(snapshot: Snapshot, customer_id: str, id_type: str) -> str:
 def summary_values(summary: CustomerSummary) -> dict[str, Any]:
     """Return the values of a summary as a dictionary for a JSON line."""
     snapshot = summary.snapshot
-    groups = [{"customer_group_uid": uid, "name": snapshot.group_name(uid)} for uid in summary.groups]
+    groups = [{"customer_group_uid": uid, "name": snapshot.matrix.names_by_uid[uid]} for uid in summary.groups]
     return {
         "tenant_uid": snapshot.tenant_uid,
         "base_url": snapshot.base_url,
@@ -175,7 +175,7 @@ def _group_lines(summary: CustomerSummary) -> list[str]:
         f"Customer {summary.uid} of {snapshot.tenant_uid} at {snapshot.base_url or 'an unknown host'}",
         f"Snapshot of {format_utc(snapshot.taken_at)} ({age_text}{snapshot.verdict})",
         membership,
-        *(f"  {_group_label(snapshot.group_name(uid), uid)}" for uid in summary.groups),
+        *(f"  {_group_label(snapshot.matrix.names_by_uid[uid], uid)}" for uid in summary.groups),
     ]
 
 

@@ -324,7 +324,7 @@ def _resolve_list(
     ambiguous = table.loc[table["outcome"] == "ambiguous", "id"]
     # The callers report or skip unknown external ids.
     if kind == "customer_uid" and not allow_similar_ids:
-        check_formats(listed, set(ids) - set(unknown_ids))
+        check_formats(listed, set(ids) - set(unknown_ids), snapshot.customers[kind])
     state = "not in the snapshot" if kind == "customer_uid" else "not found"
     print_message(
         f"{pluralize(len(table), 'customer')} read from {listed.place} ({kind}), {len(unknown_ids):,} {state}"

@@ -108,10 +108,10 @@ if TYPE_CHECKING:
 @click.option(
     "--allow-similar-ids",
     is_flag=True,
-    help="Use suspicious ids as they are, as ids of other customers who are not in the snapshot. An unknown id is "
-    "suspicious if it differs from a known id only in case, leading zeros, or similar characters such as O and 0, if "
-    "it is an id of another type, if its format differs from all other ids, or if it is the number of rows above it. "
-    "Without this option, suspicious ids are an error.",
+    help="Treat suspicious ids as ids of other customers who are not in the snapshot. An unknown id is suspicious "
+    "if it differs from a known id only in case, leading zeros, separators, or similar characters such as O and 0, "
+    "if it is an id of another type, if it looks like a date or contains words, if its format differs from all other "
+    "ids, or if it is the number of rows above it. Without this option, suspicious ids are an error.",
 )
 @click.option(
     "--mode",

@@ -30,7 +30,8 @@ _SEVERAL_IDS = re.compile(r"\s*[^\s,;|]*\d[^\s,;|]*(?:\s*[,;|\n\r\t]\s*[^\s,;|]*
 _PADDED_IDS = re.compile(r"0\d{3,}(?:,\d{4,})+")  # The integer part of a number has no leading zeros.
 _FORMULA_OF_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 
-_SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+")
+# Without a sign of the exponent, only a number with one digit before the decimal point is scientific.
+_SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+|[+-]?\d[.,]\d+[eE]\d+")
 _DECIMAL = re.compile(r"[+-]?\d+(?:,\d+|\.0+)")
 _PERCENTAGE = re.compile(r"[+-]?\d+([.,]\d+)?\s?%")
 # Groups of three digits, or of two digits in India, with a space, an apostrophe, or a punctuation mark between them.
@@ -65,12 +66,12 @@ _SEVERAL = "several ids in a cell"
 _CONVERTED = frozenset({*CELL_KINDS.values(), _FORMATTED_NUMBER, _MISSING_VALUE, _NARROW_COLUMN})
 # Each kind of damage has its own action, because digits are lost only if an id was converted to a number or a date.
 _REPLACE = "Replace the value with the id, or delete the row."
-_IMPORT = (
-    "Digits or leading zeros can be lost. Export the list again. To open the list in Excel, import the id "
-    "column as text."
-)
+IMPORT_AS_TEXT = "Export the list again. To open the list in Excel, import the id column as text."
 _ACTIONS = {
-    **dict.fromkeys((CELL_KINDS["n"], CELL_KINDS["d"], _FORMATTED_NUMBER), _IMPORT),
+    **dict.fromkeys(
+        (CELL_KINDS["n"], CELL_KINDS["d"], _FORMATTED_NUMBER),
+        f"Digits or leading zeros can be lost. {IMPORT_AS_TEXT}",
+    ),
     **dict.fromkeys((CELL_KINDS["e"], CELL_KINDS["b"], _MISSING_VALUE), _REPLACE),
     CELL_KINDS["f"]: "Replace the formulas with their results as text.",
     _NARROW_COLUMN: "Widen the column, and save the list again.",

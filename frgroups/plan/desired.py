@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from frgroups.api.schema import codec
 from frgroups.errors import GroupNotFoundError, InputError, WrongTenantError
+from frgroups.internals.formatting import format_list
 from frgroups.internals.typing import Int32Array, IntArray
 from frgroups.internals.validation import as_list, wrong_type
 from frgroups.plan.uid_table import UidTable, is_invalid_uid
@@ -132,11 +133,12 @@ def _lists_from_snapshot(snapshot: Snapshot, desired: Snapshot) -> _CustomerList
         )
     matrix = desired.matrix
     for uid in matrix.group_uids:
-        if uid in snapshot and snapshot.group_uid(uid) != uid:
+        same_name = snapshot.matrix.uids_by_name.get(uid, [])
+        if same_name and uid not in snapshot.matrix.names_by_uid:
             raise GroupNotFoundError(
-                f"`desired` contains a group with the uid {uid!r}, but in `snapshot`, group "
-                f"{snapshot.group_uid(uid)} has this name. Pass a dictionary {{group: customer uids}} instead.",
-                close=[snapshot.group_uid(uid)],
+                f"`desired` contains a group with the uid {uid!r}, but in `snapshot` this is the name of group "
+                f"{format_list(same_name)}. Pass a dictionary {{group: customer uids}} instead of a Snapshot.",
+                close=same_name,
             )
     return _CustomerLists(
         list(matrix.group_uids), matrix.indptr, to_chunked_array(matrix.customer_uids), matrix.indices, has_uids=True

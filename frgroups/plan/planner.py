@@ -204,7 +204,7 @@ def _checked_create(snapshot: Snapshot, create: Mapping[str, str], mode: Mode) -
         codec.check_uid(uid, "customer group uid")
         if uid in existing:
             raise InputError(
-                f"Group {uid!r} already exists ({snapshot.group_name(uid)}).",
+                f"Group {uid!r} already exists ({snapshot.matrix.names_by_uid[uid]}).",
                 hint="Remove the group from `create` to change the existing group.",
                 cli_hint="Omit --create to change the existing group.",
             )
@@ -241,7 +241,7 @@ class _Difference:
             remove = tuple(self._uids.take(members[is_listed]))
         elif self._mode != "add":
             remove = tuple(self._uids.take(members[~is_listed]))
-        name = created[uid] if is_created else self._snapshot.group_name(uid)
+        name = created[uid] if is_created else self._snapshot.matrix.names_by_uid[uid]
         n_both = int(is_listed.sum())
         n_listed = n_both + len(not_members) + len(desired.unknown)
         self.listed_groups.append(ListedGroup(uid, name, len(members), n_listed, n_both))

@@ -22,8 +22,8 @@ from frgroups.internals.typing import FloatArray
 from frgroups.plot.axes import (
     empty_chart,
     format_count_axis,
-    largest_groups,
     new_axes,
+    select_largest,
     set_heading,
     show_spines,
     size_in_points,
@@ -219,7 +219,7 @@ def _compute_matrix(
     if measure in _MEASURES_OF_UNIVERSE and universe is None:
         raise InputError(f"measure={measure!r} requires `universe`, the total number of customers in the tenant.")
     _check_n_groups(matrix.n_groups, top)
-    chosen = matrix.select(largest_groups(matrix, top))
+    chosen = select_largest(matrix, top)
     table = overlap_matrix(chosen, measure=measure, universe=universe)
     order = leaf_order(chosen)
     names = display_names(chosen.group_uids.take(order), chosen.group_names.take(order))

@@ -22,7 +22,7 @@ from frgroups.plot.axes import (
     PALE,
     format_count_axis,
     is_table,
-    largest_groups,
+    select_largest,
     set_heading,
     show_spines,
     size_in_points,
@@ -107,7 +107,7 @@ def upset(
         table, all_groups = data, _groups_of_table(data, mode)
     else:
         matrix = as_membership_matrix(data)
-        chosen = matrix.select(largest_groups(matrix, n_groups) if groups is None else groups)
+        chosen = select_largest(matrix, n_groups) if groups is None else matrix.select(groups)
         _check_n_parts(chosen.n_groups, "groups")
         if groups is None and chosen.n_groups < matrix.n_groups:
             notes.append(f"showing the {chosen.n_groups:,} largest of {matrix.n_groups:,} groups")

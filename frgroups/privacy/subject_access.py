@@ -124,7 +124,7 @@ def _export_snapshot(folder: Path, subject: Subject) -> dict[str, Any]:
         "taken_at": snapshot.taken_at.isoformat(),
         "attributes": next(iter(_records(_rows_of(customers, subject))), {}),
         "consents": _records(_rows_of(snapshot.consents, subject)),
-        "groups": [{"customer_group_uid": group, "name": snapshot.group_name(group)} for group in groups],
+        "groups": [{"customer_group_uid": group, "name": snapshot.matrix.names_by_uid[group]} for group in groups],
         "n_children": int((customers["customer_parent_uid"] == subject.uid).sum()),
     }
 

@@ -65,6 +65,8 @@ def test_used_column(people, write_list, capsys, text, expected, used):
         ("Kundeliste;;\nKundenummer;Navn;By\n00000004;Kåre;Oslo\n", ["row 2", "--header-row 2"]),
         ("Kundenummer^Navn\n00000004^Kåre\n00000005^Åse\n", ["caret"]),
         ("Kundenummer;Navn\n00000004;Kåre\nTotalt;1\n", ["row 3"]),
+        ("Kundenummer;Navn\n00000004;Kåre\n02.jan;Åse\n", ["row 3", "--allow-similar-ids"]),
+        ("Kundenummer;Navn\n00000004;Kåre\nNavn;Kundenummer\nÅse;00000005\n", ["row 3"]),
     ],
 )
 def test_rejected_lists(people, write_list, text, parts):
