@@ -14,7 +14,8 @@ from frgroups.api.client import Client
 from frgroups.apply.executor import apply_plan
 from frgroups.apply.receipt import Receipt
 from frgroups.apply.undo import plan_undo
-from frgroups.cli.output import print_table, print_text
+from frgroups.cli.output import print_text
+from frgroups.cli.table_printing import print_table
 from frgroups.internals.atomic_files import write_text
 from frgroups.internals.paths import data_subdir
 from frgroups.load.loader import load_snapshot

@@ -325,15 +325,14 @@ def _resolve_list(
     # The callers report or skip unknown external ids.
     if kind == "customer_uid" and not allow_similar_ids:
         check_formats(listed, set(ids) - set(unknown_ids))
-    state = "not in the snapshot" if kind == "customer_uid" else "not found"
-    print_message(
-        f"{pluralize(len(table), 'customer')} read from {listed.place} ({kind}), {len(unknown_ids):,} {state}"
-    )
+    print_message(f"{pluralize(len(table), kind.replace('_', ' '))} read from {listed.place}.")
     if len(unknown_ids):
         listed_ids = ", ".join(unknown_ids.head(MAX_LISTED_IDS))
         if len(unknown_ids) > MAX_LISTED_IDS:
             listed_ids += " ..."
-        print_message(f"  {state.capitalize()}: {listed_ids}")
+        verb = agree(len(unknown_ids), "is", "are")
+        state = f"{verb} not in the snapshot" if kind == "customer_uid" else f"{verb} unknown"
+        print_message(f"  {len(unknown_ids):,} of them {state}: {listed_ids}")
     for sentence in describe_ambiguous_ids(snapshot, ambiguous.head(MAX_LISTED_IDS), by=kind, directory=directory):
         print_message(f"  {sentence}")
     return table

@@ -9,8 +9,9 @@ from datetime import timedelta
 
 import pandas as pd
 
-from frgroups.cli.output import print_error, print_json_line, print_message, print_table, print_text
+from frgroups.cli.output import print_error, print_json_line, print_message, print_text
 from frgroups.cli.status_text import format_count
+from frgroups.cli.table_printing import print_table
 from frgroups.internals.exit_codes import worst
 from frgroups.internals.formatting import pluralize
 from frgroups.load.batch import load_many

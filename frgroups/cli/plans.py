@@ -11,8 +11,9 @@ import click
 from frgroups.apply.plan_states import STATES
 from frgroups.cli.command import command
 from frgroups.cli.options import json_option, tenant_or_uid_option
-from frgroups.cli.output import print_error, print_json_line, print_message, print_table
+from frgroups.cli.output import print_error, print_json_line, print_message, print_next
 from frgroups.cli.types import DURATION
+from frgroups.internals.formatting import format_list
 
 if TYPE_CHECKING:
     from frgroups.apply.plan_list import PlanEntry
@@ -28,7 +29,12 @@ _MAX_GROUPS, _MAX_REVIEWER = 12, 10
     "those that were started. Times are in UTC. Plans with the same changes have the same digest.",
 )
 @tenant_or_uid_option
-@click.option("--state", type=click.Choice(STATES), help="List only the plans in this state.")
+@click.option(
+    "--state",
+    type=click.Choice(STATES),
+    metavar="STATE",
+    help=f"List only the plans in this state: {format_list(STATES, conjunction='or')}.",
+)
 @click.option(
     "--fail-if-pending",
     "max_pending",
@@ -69,6 +75,7 @@ def _print_entries(entries: list[PlanEntry]) -> None:
 
     import pandas as pd
 
+    from frgroups.cli.table_printing import print_table
     from frgroups.internals.formatting import format_age
 
     is_short = sys.stdout.isatty()
@@ -126,8 +133,10 @@ def _print_next(entries: list[PlanEntry]) -> None:
     """Print the next commands of the plans that need an action. An undo is optional, so only --json contains it."""
     open_entries = [entry for entry in entries if entry.state != "applied"]
     commands = dict.fromkeys(entry.next_command for entry in open_entries if entry.next_command)
+    if commands:
+        print_message()
     for position, command_line in enumerate(commands):
-        print_message(f"{'' if position else 'Next':<8}{command_line}")
+        print_next(command_line, label="" if position else "Next")
 
 
 def _print_all_conflicts(entries: list[PlanEntry]) -> None:

@@ -13,7 +13,8 @@ import pandas as pd
 from frgroups.analysis.health import health_report_in_cli
 from frgroups.cli.inputs import read_optional_register, read_previous_snapshot, read_selected_snapshot
 from frgroups.cli.options import SnapshotSelection
-from frgroups.cli.output import print_json_line, print_message, print_table
+from frgroups.cli.output import print_json_line, print_message
+from frgroups.cli.table_printing import print_table
 from frgroups.cli.table_registry import TableEntry
 from frgroups.errors import UsageError
 from frgroups.internals.atomic_files import write_text

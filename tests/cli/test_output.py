@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import frgroups as fg
 from frgroups.cli import output
 from frgroups.cli.main import main
+from frgroups.cli.table_printing import print_table
 from tests.approvals import approved
 
 CLI = Path(fg.__file__).parent / "cli"
@@ -149,17 +150,17 @@ def test_names_in_errors(tenant, run, stream, tmp_path):
 def test_plain_table_is_complete(capsys):
     "In a pipe, each table row is printed as one line that is not truncated."
     name = "x" * 300
-    output.print_table(pd.DataFrame({"name": [name, "b"], "share": [0.12345, float("nan")], "n": [1, 2]}))
+    print_table(pd.DataFrame({"name": [name, "b"], "share": [0.12345, float("nan")], "n": [1, 2]}))
 
     lines = capsys.readouterr().out.splitlines()
 
     assert len(lines) == 3
-    assert lines[1].split() == [name, "0.123", "1"] and lines[2].split() == ["b", "NaN", "2"]
+    assert lines[1].split() == [name, "0.123", "1"] and lines[2].split() == ["b", "-", "2"]
 
 
 def test_empty_table(capsys):
     "A table without rows is printed as (none)."
-    output.print_table(pd.DataFrame({"name": []}))
+    print_table(pd.DataFrame({"name": []}))
 
     assert capsys.readouterr().out == "(none)\n"
 
@@ -180,7 +181,7 @@ def test_terminal_table_is_complete(frame, width):
         patch.setenv("TERM", "xterm-256color")
         stream = Terminal()
         patch.setattr(sys, "stdout", stream)
-        output.print_table(frame)
+        print_table(frame)
 
     lines = STYLE.sub("", "".join(stream.parts)).splitlines()
     letters = sorted("".join(lines).replace("\u2500", ""))

@@ -13,7 +13,7 @@ import pytest
 
 import frgroups as fg
 from frgroups.cli.main import main
-from frgroups.cli.output import print_table
+from frgroups.cli.table_printing import print_table
 from frgroups.review.saved_plans import add_saved_plan, saved_plan_files
 from tests.approvals import approved
 
