@@ -325,7 +325,8 @@ def _resolve_list(
     # The callers report or skip unknown external ids.
     if kind == "customer_uid" and not allow_similar_ids:
         check_formats(listed, set(ids) - set(unknown_ids))
-    print_message(f"{pluralize(len(table), kind.replace('_', ' '))} read from {listed.place}.")
+    noun = kind.replace("_", " ") + agree(len(table), "", "s")
+    print_message(f"{len(table):,} {noun} read from {listed.place}.")
     if len(unknown_ids):
         listed_ids = ", ".join(unknown_ids.head(MAX_LISTED_IDS))
         if len(unknown_ids) > MAX_LISTED_IDS:

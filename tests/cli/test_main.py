@@ -189,7 +189,7 @@ def test_unknown_uids_in_a_list(loaded, capsys, tmp_path, mode, planned):
     assert main(words) == 0
 
     out = capsys.readouterr().out
-    assert "1 not in the snapshot" in out and "typo-1" in out
+    assert re.search(r"1 of them .*: typo-1$", out, re.M)
     assert ("planned anyway" in out) is planned
     if planned:
         assert fg.read_plan(tmp_path / "p.json").groups[0].add == ("typo-1",)
@@ -600,7 +600,7 @@ def test_detected_id_type(loaded, capsys, tmp_path):
 
         assert main(["plan", "--group", "Staff", "--list", str(path)]) == 0
         line = capsys.readouterr().out.splitlines()[1]
-        assert "external_id" in line and "3 customers" in line and " 0 " in line
+        assert line.startswith("3 external ids ") and path.name in line
 
 
 def test_rejection_next_to_the_plan(loaded, capsys):
