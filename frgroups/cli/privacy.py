@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import operator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,14 +64,17 @@ def erase_customer(uid: str, records: CustomerRecords, yes: bool, as_json: bool)
 
 
 def _print_files(table: pd.DataFrame, *, is_dry_run: bool) -> None:
+    """Print the paths of the files below the action and the kind of the files. The note is printed once per list."""
     from frgroups.internals.formatting import pluralize
 
     descriptions = PLANNED_ACTIONS if is_dry_run else COMPLETED_ACTIONS
-    for row in table.to_dict("records"):
-        print_text(f"{descriptions[row['action']]}: {row['kind']}, {pluralize(row['n'], 'mention')} of the customer")
-        print_text(f"  {row['path']}")
-        if row["note"]:
-            print_text(f"  {row['note']}")
+    rows = table.to_dict("records")
+    for (action, kind, note), same in itertools.groupby(rows, operator.itemgetter("action", "kind", "note")):
+        print_text(f"{descriptions[action]}: {kind}")
+        for row in same:
+            print_text(f"  {row['path']} ({pluralize(row['n'], 'mention')})")
+        if note:
+            print_text(f"  {note}")
     print_text()
 
 

@@ -26,6 +26,7 @@ from frgroups.snapshot.universe import resolve_universe
 
 # Number of columns that are printed on every terminal. The others are omitted if the terminal is too narrow.
 _MIN_COLUMNS = 3
+_DIGEST_COLUMNS = {"plan_digest", "reverts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ def output_table(
     if table.empty:
         columns = list(table.columns)
     n_required = len(columns) if all_columns else min(_MIN_COLUMNS, len(columns))
-    shown = print_table(_with_short_times(printed[columns]), n_required=n_required)
+    shown = print_table(_with_short_values(printed[columns]), n_required=n_required)
     _print_omissions(table, n_rows=len(printed), n_columns=len(shown))
     write_table_files(table, csv=csv, xlsx=xlsx, title=entry.name)
 
@@ -251,11 +252,13 @@ def _with_joined_lists(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(groups=[" & ".join(uids) if isinstance(uids, tuple) else uids for uids in table["groups"]])
 
 
-def _with_short_times(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose timestamps are texts in UTC, without seconds."""
+def _with_short_values(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with timestamps as texts in UTC without seconds, and with the first 12 characters of digests."""
     shortened = table.copy()
     for name in table.select_dtypes("datetimetz"):
-        shortened[name] = table[name].dt.strftime("%Y-%m-%d %H:%M").fillna("")
+        shortened[name] = table[name].dt.strftime("%Y-%m-%d %H:%M")
+    for name in _DIGEST_COLUMNS.intersection(table.columns):
+        shortened[name] = table[name].str[:12]
     return shortened
 
 

@@ -20,8 +20,8 @@ from frgroups.cli.output import as_one_line, print_text, terminal_width
 
 # Text that tables contain for a missing value.
 MISSING = "-"
-# Minimum width to which a text column is wrapped on a terminal.
-MIN_TEXT_WIDTH = 12
+# Minimum width to which a text column is wrapped on a terminal. A date with a time has 16 characters.
+MIN_TEXT_WIDTH = 16
 # Maximum width of a word that is not broken in a table cell. A UUID has 36 characters.
 MAX_WORD_WIDTH = 40
 # Number of characters between two columns on a terminal, in the normal and in the compact layout.

@@ -231,6 +231,8 @@ TABLES: tuple[TableEntry, ...] = (
         columns=("name", "channel", "n_members", "n_reachable", "share_reachable", "n_with_contact", "n_consented"),
         top=40,
         example="--group VIP --channel email",
+        note="Counts below --min-count, and counts from which they could be calculated, are suppressed. A suppressed "
+        "count is printed as a hyphen.",
     ),
     TableEntry(
         "incremental_reach",
