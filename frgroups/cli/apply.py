@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from frgroups.cli.command import ExclusiveOption, command
+from frgroups.cli.command import command
 from frgroups.cli.command_ending import keep_result
-from frgroups.cli.options import PLAN_ARGUMENT, journal_option, json_option, limit_option, tenant_option
+from frgroups.cli.options import (
+    PLAN_ARGUMENT,
+    exclusive_flag,
+    journal_option,
+    json_option,
+    limit_option,
+    tenant_option,
+)
 from frgroups.cli.output import print_json_line, print_message, print_next, print_text
 from frgroups.cli.types import FILE, NONEMPTY_TEXT
 from frgroups.errors import FrgroupsError, InputError, NotApprovedError, PlanBlockedError, UsageError
@@ -193,27 +200,21 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
     help="TOML file with a policy that approves small changes without a reviewer. Required keys: by, groups, "
     "max_adds, max_removes.",
 )
-@click.option(
+@exclusive_flag(
     "--no-auto-approval",
-    cls=ExclusiveOption,
-    excludes=["--queue", "--finalize"],
-    is_flag=True,
-    help="Do not search for an approval file. Use this option in scheduled jobs.",
+    ["--queue", "--finalize"],
+    "Do not search for an approval file. Use this option in scheduled jobs.",
 )
-@click.option(
+@exclusive_flag(
     "--queue",
-    cls=ExclusiveOption,
-    excludes=["--finalize"],
-    is_flag=True,
-    help="Apply all approved plans in the queue, oldest first. Completed plans are moved to the folder 'done', "
+    ["--finalize"],
+    "Apply all approved plans in the queue, oldest first. Completed plans are moved to the folder 'done', "
     "and plans that cannot be completed to the folder 'stopped'.",
 )
-@click.option(
+@exclusive_flag(
     "--finalize",
-    cls=ExclusiveOption,
-    excludes=["--queue"],
-    is_flag=True,
-    help="Close an interrupted run that cannot be resumed: write its receipt, so that its changes can be undone. No "
+    ["--queue"],
+    "Close an interrupted run that cannot be resumed: write its receipt, so that its changes can be undone. No "
     "changes are sent.",
 )
 @tenant_option
@@ -383,8 +384,8 @@ def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path |
 
     if file.suffix == ".jsonl":
         raise InputError(
-            f"{file} is a journal. Pass the receipt next to it, which ends in .receipt.json. If there is no receipt, "
-            "create it with frgroups apply PLAN --finalize."
+            f"{file} is a journal. Pass the receipt next to it, which ends in .receipt.json. If the receipt does not "
+            "exist, create it with frgroups apply PLAN --finalize."
         )
     receipt = read_receipt(find_receipt(file))
     plan: Plan = plan_undo(receipt)

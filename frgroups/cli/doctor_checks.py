@@ -36,7 +36,7 @@ class DoctorCheck:
     name
         Name of the check.
     ok
-        True if there is no problem. None if the check could not be made.
+        True if the check passed. None if the check could not be made.
     detail
         The checked facts, or the problem and the action that solves it.
     """
@@ -50,7 +50,7 @@ def run_checks(tenant: str | None, *, probe_writes: bool) -> list[DoctorCheck]:
     """
     Run all checks and return their results.
 
-    A failed check does not prevent the other checks. The checks of the server are not made if there is no connection.
+    A failed check does not prevent the other checks. Without a connection, the checks of the server are skipped.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def _run(name: str, check: Callable[[], str | None]) -> DoctorCheck:
     return DoctorCheck(name, None if detail is None else True, detail or "not used")
 
 
-def _skipped(*names: str, reason: str = "not checked, because there is no connection") -> list[DoctorCheck]:
+def _skipped(*names: str, reason: str = "not checked, because the connection failed") -> list[DoctorCheck]:
     return [DoctorCheck(name, None, reason) for name in names]
 
 

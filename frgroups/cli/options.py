@@ -163,6 +163,11 @@ def journal_option(function: Function) -> Function:
     )(function)
 
 
+def exclusive_flag(flag: str, excludes: Sequence[str], help_text: str) -> Callable[[Function], Function]:
+    """Return a decorator that adds a flag that cannot be combined with other options, given by their long names."""
+    return click.option(flag, cls=ExclusiveOption, excludes=excludes, is_flag=True, help=help_text)
+
+
 def table_file_options(function: Function) -> Function:
     """Add the options `--csv` and `--xlsx`, which write a table to a file, to a command."""
     csv = _table_file_option("--csv", ["--xlsx", "--json"], "a CSV file")

@@ -64,8 +64,8 @@ def prepare_streams() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            # The stream stays open until the process exits.
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+            stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # The stream is closed at exit.
+            setattr(sys, name, stream)
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 

@@ -11,6 +11,7 @@ from frgroups.cli.command import ExclusiveOption, ListOption, command
 from frgroups.cli.options import (
     SnapshotSelection,
     cache_option,
+    exclusive_flag,
     json_option,
     limit_option,
     register_option,
@@ -175,12 +176,10 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="File to write. The default is a file in the data folder.",
 )
-@click.option(
+@exclusive_flag(
     "--pending",
-    cls=ExclusiveOption,
-    excludes=["--out"],
-    is_flag=True,
-    help="Add the plan to the queue. After its approval, frgroups apply --queue sends it.",
+    ["--out"],
+    "Add the plan to the queue. After its approval, frgroups apply --queue sends it.",
 )
 @click.option(
     "--supersede",
@@ -286,26 +285,20 @@ def plan(
     "last for the newest plan in the data folder.",
 )
 @click.argument("file", type=FILE)
-@click.option(
+@exclusive_flag(
     "--table",
-    cls=ExclusiveOption,
-    excludes=["--excluded", "--moves"],
-    is_flag=True,
-    help="Print all additions and removals as CSV.",
+    ["--excluded", "--moves"],
+    "Print all additions and removals as CSV.",
 )
-@click.option(
+@exclusive_flag(
     "--excluded",
-    cls=ExclusiveOption,
-    excludes=["--table", "--moves"],
-    is_flag=True,
-    help="Print the customers who are excluded from the plan and the reasons as CSV.",
+    ["--table", "--moves"],
+    "Print the customers who are excluded from the plan and the reasons as CSV.",
 )
-@click.option(
+@exclusive_flag(
     "--moves",
-    cls=ExclusiveOption,
-    excludes=["--table", "--excluded"],
-    is_flag=True,
-    help="Print the customers who move from one group to another as CSV.",
+    ["--table", "--excluded"],
+    "Print the customers who move from one group to another as CSV.",
 )
 @json_option("Print the plan, the receipt, or the selected table as JSON.")
 def show(file: Path, table: bool, excluded: bool, moves: bool, as_json: bool) -> int:

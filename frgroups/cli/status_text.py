@@ -10,7 +10,7 @@ import pandas as pd
 from frgroups.internals.formatting import format_size
 from frgroups.internals.json_values import to_jsonable
 
-# An empty string in these columns means that there is no problem. In other columns, it means an unknown value.
+# In these columns, an empty string means that the tenant has no problem. In other columns, the value is unknown.
 _PROBLEM_COLUMNS = ("problem", "detail")
 
 

@@ -9,6 +9,7 @@ import frgroups as fg
 from frgroups.api.transport import Transport
 from frgroups.cli.main import main
 from frgroups.sandbox.faults import Fault
+from tests.cli.commands import select_sandbox
 
 NAMES = [
     *("packages", "data folder", "tenants.toml", "variables", "stored snapshots"),
@@ -27,9 +28,7 @@ def sandbox():
 def environment(sandbox, monkeypatch):
     """Select the sandbox."""
     sandbox.behave()
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", sandbox.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", sandbox.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", sandbox.base_url)
+    select_sandbox(monkeypatch, sandbox)
     return sandbox
 
 

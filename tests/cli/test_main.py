@@ -16,6 +16,7 @@ from frgroups.cli.main import EXIT_CODES, main, root_group
 from frgroups.plan.limits import LIMIT_NAMES
 from frgroups.sandbox.faults import Fault
 from tests.approvals import approved
+from tests.cli.commands import path_after, select_sandbox
 
 COMMANDS = list(COMMAND_HELP.items())
 
@@ -31,9 +32,7 @@ def tenant():
 def environment(tenant, monkeypatch):
     """Set the environment variables that select the sandbox."""
     tenant.behave()
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", tenant.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", tenant.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", tenant.base_url)
+    select_sandbox(monkeypatch, tenant)
     return tenant
 
 
@@ -42,11 +41,6 @@ def loaded(environment):
     """Store a snapshot of the sandbox and return the sandbox."""
     assert main(["load"]) == 0
     return environment
-
-
-def path_after(label, text):
-    """Return the path that a command printed after a label."""
-    return Path(re.search(rf"^{label}:?\s+(\S+)", text, re.M)[1])
 
 
 def create_plan(loaded, capsys, *options):

@@ -14,6 +14,7 @@ from frgroups.cli import output
 from frgroups.cli.main import main
 from frgroups.cli.table_printing import print_table
 from tests.approvals import approved
+from tests.cli.commands import path_after, select_sandbox
 
 CLI = Path(fg.__file__).parent / "cli"
 NAMES = ["[/vip]", "[bold]x", ":smile:", "$x$", "esc\x1b[2K\u202ex"]
@@ -32,9 +33,7 @@ def stream(request, monkeypatch):
 @pytest.fixture
 def tenant(running, monkeypatch):
     """Return a sandbox with a group for each name in NAMES, each with ten members."""
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
+    select_sandbox(monkeypatch, running)
     running.reset()
     uids = [f"c-{n}" for n in range(12)]
     running.put_customers(uids)
@@ -67,11 +66,6 @@ def run(capsys, monkeypatch, stream):
 def visible(name):
     """Return a name with its control characters escaped."""
     return name.replace("\x1b", "\\u001b").replace("\u202e", "\\u202e")
-
-
-def path_after(label, text):
-    """Return the path that a command printed after a label."""
-    return Path(re.search(rf"^{label}:?\s+(\S+)", text, re.M)[1])
 
 
 def test_names_in_tables(tenant, run, stream):

@@ -15,6 +15,7 @@ from frgroups.cli.main import main
 from frgroups.cli.output import as_one_line, wrap_line
 from frgroups.cli.table_printing import print_table
 from frgroups.cli.table_registry import TABLES
+from tests.cli.commands import code_of, select_sandbox
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 UUID = "2fd18ac5-1016-4738-9611-650e4086a6bd"
@@ -87,10 +88,7 @@ def run(capsys, monkeypatch):
         capsys.readouterr()
         for stream in (sys.stdout, sys.stderr):
             monkeypatch.setattr(stream, "isatty", lambda: True)
-        try:
-            code = main([str(word) for word in words])
-        except SystemExit as end:
-            code = end.code
+        code = code_of(words)
         captured = capsys.readouterr()
         # A progress bar begins with a carriage return.
         return code, STYLE.sub("", captured.out) + re.sub(r"\r[^\n]*", "", captured.err)
@@ -204,9 +202,7 @@ def test_tables_fit(name, options, width, data_folder, monkeypatch, run):
 
 def test_messages_fit(running, width, monkeypatch, run, tmp_path):
     "The messages of each command in the workflow fit on a terminal and contain no two consecutive blank lines."
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
+    select_sandbox(monkeypatch, running)
     running.reset()
     uids = [f"c-{n}" for n in range(60)]
     running.put_customers(uids)

@@ -18,6 +18,7 @@ from frgroups.cli.main import main
 from frgroups.cli.table_registry import TABLES
 from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
 from frgroups.plan.limits import LIMIT_NAMES
+from tests.cli.commands import code_of, select_sandbox
 from tests.cli.test_json import COMMANDS, leaf_commands
 
 # Arguments and functions of Python, but not NAME=VALUE after --limit.
@@ -87,9 +88,7 @@ def running():
 @pytest.fixture
 def environment(running, monkeypatch):
     """Select the sandbox, and store two snapshots of another tenant. The newer snapshot is corrupt."""
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
+    select_sandbox(monkeypatch, running)
     snapshot = replace(fg.sample_snapshot(), base_url=running.base_url)
     for _ in range(2):
         newest = fg.save_snapshot(snapshot)
@@ -311,14 +310,6 @@ def test_renamed(words, old, new, capsys):
     "The usage error for the former name of an option contains the current name."
     assert code_of(words) == 64
     assert re.search(rf"{old}\W.* renamed to '?{new}", capsys.readouterr().err)
-
-
-def code_of(words):
-    """Return the exit code that main returns or raises as SystemExit."""
-    try:
-        return main(words)
-    except SystemExit as end:
-        return end.code
 
 
 @pytest.mark.parametrize("command", ["load", "status", "doctor", "apply"])
