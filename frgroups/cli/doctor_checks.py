@@ -105,7 +105,7 @@ def _run(name: str, check: Callable[[], str | None]) -> DoctorCheck:
     return DoctorCheck(name, None if detail is None else True, detail or "not used")
 
 
-def _skipped(*names: str, reason: str = "not checked, because the connection failed") -> list[DoctorCheck]:
+def _skipped(*names: str, reason: str = "not checked without a connection") -> list[DoctorCheck]:
     return [DoctorCheck(name, None, reason) for name in names]
 
 

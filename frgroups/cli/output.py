@@ -1,7 +1,7 @@
 r"""
 Print messages and data.
 
-Messages are wrapped on a terminal, and unchanged in a pipe or a file. A character that the encoding of stdout or
+Messages are wrapped on a terminal, but not in a pipe or a file. A character that the encoding of stdout or
 stderr does not contain is printed as an escape sequence such as \u0141.
 """
 

@@ -326,6 +326,6 @@ TABLES: tuple[TableEntry, ...] = (
         "Which customers match a rule over their attributes?",
         "analysis.segments",
         (options.RULE,),
-        example="--rule \"vip_no=credit_limit > 0 and country_code == 'NO'\" --csv vip_no.csv",
+        example="--rule \"vip_no=country_code == 'NO'\" --csv vip_no.csv",
     ),
 )

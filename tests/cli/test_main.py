@@ -7,18 +7,25 @@ from contextlib import nullcontext
 from inspect import signature
 from pathlib import Path
 
+import click
 import pandas as pd
 import pytest
 
 import frgroups as fg
 from frgroups.cli.command_table import COMMAND_HELP
 from frgroups.cli.main import EXIT_CODES, main, root_group
+from frgroups.cli.table_registry import TABLES
 from frgroups.plan.limits import LIMIT_NAMES
 from frgroups.sandbox.faults import Fault
 from tests.approvals import approved
-from tests.cli.commands import path_after, select_sandbox
+from tests.cli.commands import code_of, path_after, select_sandbox
 
 COMMANDS = list(COMMAND_HELP.items())
+# First words of the help pages.
+VERBS = {
+    *("Load", "Check", "Read", "Show", "Create", "List", "Write", "Approve", "Withdraw", "Send", "Erase", "Export"),
+    *("Run", "Open", "Print"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -394,6 +401,31 @@ def test_help(capsys):
             main([command, "--help"])
         out = capsys.readouterr().out
         assert "Example:\n  " in out and f"frgroups {command}" in out and text in " ".join(out.split())
+
+
+PAGES = [[], *([command] for command, _ in COMMANDS), *(["table", entry.name] for entry in TABLES)]
+
+
+@pytest.mark.parametrize("words", PAGES)
+def test_help_page(words, capsys):
+    "A help page starts with an instruction, describes every option, and has lines of at most 80 characters."
+    assert code_of([*words, "--help"]) == 0
+
+    out = capsys.readouterr().out
+    description = out.split("\n\n")[1].strip()
+    first_word = description.split()[0].rstrip(",")
+    assert first_word in VERBS and description.endswith(".")
+    assert [line for line in out.splitlines() if len(line) > 80] == []
+    options = [param for param in command_of(words).params if isinstance(param, click.Option)]
+    assert [param.name for param in options if not (param.help or "").endswith(".")] == []
+
+
+def command_of(words):
+    """Return the click command that the words select."""
+    command = root_group()
+    for word in words:
+        command = command.get_command(None, word)
+    return command
 
 
 @pytest.mark.parametrize("command", ["plan", "undo"])
