@@ -178,7 +178,7 @@ def _group_lines(summary: CustomerSummary) -> list[str]:
 
 
 def _history_lines(summary: CustomerSummary) -> list[str]:
-    """Return the groups in the first snapshot below a title, followed by the changes in later snapshots."""
+    """Return lines that list the groups in the first snapshot and the changes in later snapshots."""
     lines: list[str] = []
     for row in summary.history:
         indent = "  "

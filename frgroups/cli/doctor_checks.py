@@ -95,7 +95,7 @@ def _describe_connection(client: Client) -> list[DoctorCheck]:
 
 
 def _run(name: str, check: Callable[[], str | None]) -> DoctorCheck:
-    """Return the result of a check function, which returns the facts, or None if the check does not apply."""
+    """Run a check function, which returns a description, or None if the check does not apply."""
     try:
         detail = check()
     except FrgroupsError as error:

@@ -139,7 +139,7 @@ def tenant_and_host(name_or_uid: str | None) -> tuple[str | None, str | None]:
     """
     Return the uid and the host of a tenant that is given by its name in tenants.toml or by its uid.
 
-    None returns the tenant in FRGROUPS_TENANT_UID. A part that is not set is None.
+    None returns the tenant in FRGROUPS_TENANT_UID. The uid or the host is None if it is not set.
     """
     tenant = _configured_tenant(name_or_uid)
     if tenant is not None:

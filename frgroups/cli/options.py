@@ -16,7 +16,7 @@ from frgroups.cli.types import FILE, FOLDER, HOST, LIMIT, NONEMPTY_TEXT, TIMESTA
 
 Function = Callable[..., int]
 
-# Paragraph about the argument PLAN for the help page of a command.
+# Help text for the argument PLAN.
 PLAN_ARGUMENT = "PLAN is the path of a plan, or at least the first 8 characters of its digest."
 
 # Description of each limit in the help of `--limit`. A line of the help page has 80 characters.

@@ -216,8 +216,8 @@ def print_message(text: object = "", *, indent: int | None = None, flush: bool =
     """
     Print a message about the result, for example the number of rows or the next command.
 
-    With `--json`, the message is printed to stderr. With `--quiet`, it is not printed. The parameters are those of
-    `print_text`.
+    With `--json`, the message is printed to stderr. With `--quiet`, it is not printed. `print_text` describes
+    the parameters.
     """
     options = _output_options()
     if options.get(QUIET):
@@ -229,12 +229,12 @@ def print_message(text: object = "", *, indent: int | None = None, flush: bool =
 
 
 def print_labeled(label: str, text: object) -> None:
-    """Print a text after a label, aligned with the texts of the other labels."""
+    """Print a text after a label. The texts after all labels are aligned."""
     print_text(f"{label:<{_LABEL_WIDTH}}{text}", indent=_LABEL_WIDTH)
 
 
 def print_next(command_line: str, *, label: str = "Next") -> None:
-    """Print the next command after a label, as a message about the result."""
+    """Print the next command after a label. With `--quiet`, it is not printed."""
     print_message(f"{label:<{_LABEL_WIDTH}}{command_line}", indent=_LABEL_WIDTH)
 
 

@@ -11,15 +11,15 @@ import click
 from frgroups.apply.plan_states import STATES
 from frgroups.cli.command import command
 from frgroups.cli.options import json_option, tenant_or_uid_option
-from frgroups.cli.output import print_error, print_json_line, print_message, print_next
+from frgroups.cli.output import print_error, print_json_line, print_message, print_next, terminal_width
 from frgroups.cli.types import DURATION
 from frgroups.internals.formatting import format_list
 
 if TYPE_CHECKING:
     from frgroups.apply.plan_list import PlanEntry
 
-# With these maximum lengths, the table fits on a terminal with 80 columns.
-_MAX_GROUPS, _MAX_REVIEWER = 12, 10
+# With these maximum lengths, the table fits on a terminal with `_WIDTH` columns.
+_MAX_GROUPS, _MAX_REVIEWER, _WIDTH = 12, 10, 80
 
 
 @command(
@@ -79,6 +79,7 @@ def _print_entries(entries: list[PlanEntry]) -> None:
     from frgroups.internals.formatting import format_age
 
     is_short = sys.stdout.isatty()
+    spare = max(terminal_width(sys.stdout) - _WIDTH, 0)
     rows = []
     for entry, planned_at in zip(entries, _planning_times(entries), strict=True):
         values = entry.values()
@@ -88,10 +89,10 @@ def _print_entries(entries: list[PlanEntry]) -> None:
                 "digest": entry.plan.digest[:12],
                 "state": entry.state,
                 "planned_at": planned_at,
-                "groups": _short_groups(names) if is_short else ", ".join(names),
+                "groups": _short_groups(names, _MAX_GROUPS + spare // 2) if is_short else ", ".join(names),
                 "n_add": entry.plan.n_add,
                 "n_remove": entry.plan.n_remove,
-                "reviewer": _short(entry.reviewer, _MAX_REVIEWER) if is_short else entry.reviewer,
+                "reviewer": _short(entry.reviewer, _MAX_REVIEWER + spare // 4) if is_short else entry.reviewer,
                 "age": format_age(timedelta(hours=values["age_hours"])),
             }
         )
@@ -109,11 +110,11 @@ def _planning_times(entries: list[PlanEntry]) -> list[str]:
     return times
 
 
-def _short_groups(names: list[str]) -> str:
+def _short_groups(names: list[str], length: int) -> str:
     if len(names) > 1:
         more = f" +{len(names) - 1}"
-        return _short(names[0], _MAX_GROUPS - len(more)) + more
-    return _short("".join(names), _MAX_GROUPS)
+        return _short(names[0], length - len(more)) + more
+    return _short("".join(names), length)
 
 
 def _short(name: str, length: int) -> str:

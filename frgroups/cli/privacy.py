@@ -64,7 +64,7 @@ def erase_customer(uid: str, records: CustomerRecords, yes: bool, as_json: bool)
 
 
 def _print_files(table: pd.DataFrame, *, is_dry_run: bool) -> None:
-    """Print the paths of the files below the action and the kind of the files. The note is printed once per list."""
+    """Print the paths of the files, grouped by action, kind, and note."""
     from frgroups.internals.formatting import pluralize
 
     descriptions = PLANNED_ACTIONS if is_dry_run else COMPLETED_ACTIONS

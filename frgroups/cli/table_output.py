@@ -279,7 +279,7 @@ def _print_group_notes(table: pd.DataFrame, *, n_changed: int) -> None:
 
 
 def _print_omissions(table: pd.DataFrame, *, n_rows: int, n_columns: int) -> None:
-    """Print how many rows and columns are not shown."""
+    """Print the numbers of shown rows and columns if the shown table is incomplete."""
     parts = []
     if n_rows < len(table):
         parts.append(f"{n_rows:,} of {pluralize(len(table), 'row')}")

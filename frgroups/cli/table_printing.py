@@ -169,8 +169,8 @@ def _column_widths(columns: Sequence[_Column], width: int, *, is_compact: bool) 
     """
     Return the widths of the columns on a terminal, or None if the terminal is too narrow.
 
-    Numbers, headers, and words with at most `MAX_WORD_WIDTH` characters are not wrapped. The remaining width is given
-    to the narrowest columns that contain longer texts.
+    Numbers, headers, and words with at most `MAX_WORD_WIDTH` characters are not wrapped. The columns with longer
+    texts share the remaining width, narrowest column first.
     """
     headers = [max(map(cell_len, _header(column, is_compact=is_compact).split("\n"))) for column in columns]
     needed = [max(header, column.width) for header, column in zip(headers, columns, strict=True)]
