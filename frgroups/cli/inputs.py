@@ -345,8 +345,9 @@ def _reject_invalid_uids(snapshot: Snapshot, listed: ListedIds) -> None:
     invalid = list(unknown[~unknown.map(lambda value: UID.fullmatch(value) is not None).astype(bool)])
     if invalid:
         n = len(invalid)
+        verb = agree(n, "is not a valid customer uid", "are not valid customer uids")
         raise ListError(
-            f"{listed.source} contains {pluralize(n, 'id')} that {agree(n, 'is', 'are')} not valid as customer uid: "
+            f"{listed.source} contains {pluralize(n, 'id')} that {verb}: "
             f"{listed.describe_rows(invalid)}. Write one uid per row, and use only the letters A-Z and a-z, digits, "
             "'-', and '_'.",
             cli_hint="If the list contains external ids, pass --ids external_id with --list, or name the column "

@@ -25,8 +25,8 @@ from frgroups.errors import InputError
     "--requests-per-second",
     type=NumberRange(min=0, min_open=True),
     metavar="N",
-    help="Maximum number of requests per second to a host, for all tenants together. The default is 20. "
-    "By default, requests to a host on this machine are not limited.",
+    help="Maximum number of requests per second to a host, for all tenants together. The default is 20, and "
+    "no limit for a host on this machine.",
 )
 @click.option(
     "--max-age",

@@ -141,7 +141,7 @@ def test_next_command(tenant, tmp_path, capsys):
 
 
 def test_state_of_expired_plan(tenant, capsys):
-    "If an expired plan is approved, its state is still that it expired, and the next command is empty."
+    "If an expired plan is approved, its state stays plan expired, and the next command is empty."
     planned("--out", "p.json")
     old = replace(fg.read_plan("p.json"), planned_at=datetime.now(UTC) - timedelta(days=30))
     old.save("p.json")

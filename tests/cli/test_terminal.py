@@ -15,21 +15,10 @@ from frgroups.cli.main import main
 from frgroups.cli.output import as_one_line, wrap_line
 from frgroups.cli.table_printing import print_table
 from frgroups.cli.table_registry import TABLES
-from tests.cli.commands import code_of, select_sandbox
+from tests.cli.commands import code_of, select_sandbox, table_words
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 UUID = "2fd18ac5-1016-4738-9611-650e4086a6bd"
-# Options for the tables that need some.
-OPTIONS = {
-    "region_members": ["--include", "all", "--exclude", "vip"],
-    "group_profile": ["--group", "vip"],
-    "compare_groups": ["--group", "vip", "--versus", "staff"],
-    "reachability": ["--consent", "mobile=newsletter"],
-    "campaign_reach": ["--register", "{register}"],
-    "customer_history": ["--customer", "c-1"],
-    "members": ["--members", "vip | staff"],
-    "segment": ["--rule", "rich=credit_limit > 0"],
-}
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=30)
 FRAMES = st.lists(st.tuples(TEXT, TEXT, st.integers(0, 10**6), st.floats(0, 1)), min_size=1, max_size=5).map(
     lambda rows: pd.DataFrame(rows, columns=["name_of_a", "name_of_b", "n_members", "share_of_customers"])
@@ -191,12 +180,12 @@ def test_tables_fit(name, options, width, data_folder, monkeypatch, run):
     "Each table fits on a terminal, also with all columns, and contains no name of a missing value."
     monkeypatch.setenv("FRGROUPS_HOME", str(data_folder))
     monkeypatch.setenv("FRGROUPS_TENANT_UID", "t-1")
-    words = [word.format(register=data_folder / "register.csv") for word in OPTIONS.get(name, [])]
 
-    code, output = run("table", name, *words, *options)
+    code, output = run(*table_words(name, data_folder / "register.csv"), *options)
 
     lines = output.splitlines()
     assert code == 0 and too_wide(lines, width) == []
+    assert options or "\u2500" in output
     assert [line for line in lines if re.search(r"\b(NaN|NaT|None)\b|<NA>", line)] == []
 
 

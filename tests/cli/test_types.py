@@ -145,7 +145,7 @@ def test_cli_hints(words, code, facts, environment, home_folder, capsys, tmp_pat
     "words", [["table", "group_sizes", "--at", "2020-01-01"], ["table", "group_changes", "--since", "2020-01-01"]]
 )
 def test_date_before_the_oldest_snapshot(words, environment, home_folder, capsys):
-    "If no snapshot is that old, the error contains the date of the oldest one, and does not suggest a load."
+    "If all snapshots are newer than --at, the error contains the date of the oldest one and suggests no load."
     assert main([*words, "--allow-older", *(word.format(home=home_folder) for word in OTHER)]) == 1
 
     err = capsys.readouterr().err
@@ -154,7 +154,7 @@ def test_date_before_the_oldest_snapshot(words, environment, home_folder, capsys
 
 @pytest.mark.parametrize("words", [["--bogus"], ["table", "group_sizes", "--bogus"]])
 def test_unknown_option_without_a_similar_one(words, capsys):
-    "The error for an unknown option suggests no option if none has a similar name."
+    "If no option has a similar name, the error for an unknown option suggests nothing."
     assert code_of(words) == 64
 
     err = capsys.readouterr().err
@@ -197,7 +197,7 @@ def example_files(home_folder, sandbox, tmp_path):
 
 
 def test_drifted_load(running, environment, capsys, no_pause):
-    "A load with the verdict drifted stores the snapshot and returns exit code 4, as does a plan for a drifted group."
+    "A load with the verdict drifted stores the snapshot. The load and a plan for a drifted group return exit code 4."
     filled = [group for group in running.groups() if running.members(group)]
     small, *_, large = sorted(filled, key=lambda group: len(running.members(group)))
     running.misbehave(group_uids="wrong")
