@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     help="Reject the plan for this reason instead of approving it. The rejection blocks all plans that make the same "
     "changes, until it is withdrawn with frgroups withdraw.",
 )
-@click.option("--out", type=FILE, metavar="FILE", help="File to write. By default, the decision is next to the plan.")
+@click.option("--out", type=FILE, metavar="FILE", help="File to write. The default is a file next to the plan.")
 @json_option("Print the decision as JSON.")
 def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_json: bool) -> int:
     """

@@ -136,7 +136,7 @@ def _apply(client: Client, plan: Plan, folder: Path) -> Receipt:
     approval = approve_plan(plan, folder / f"{GROUP}.approval.json", by="Kari (demo)")
     print_text(f"Approval    {approval}\nDigest      {plan.digest}")
     print_text(f"Command     frgroups approve {GROUP}.plan.json --by NAME")
-    _print_title("7. Apply the plan: check for drift, create the group, add the customers, read back")
+    _print_title("7. Apply the plan: check for drift, create the group, and verify the changes")
     receipt = apply_plan(client, plan, approval=approval, journal=folder / "journals")
     print_text(receipt.summary())
     print_text(f"Command     frgroups apply {GROUP}.plan.json")

@@ -56,6 +56,7 @@ class TableEntry:
 
 
 _PAIR = ("name_a", "name_b", "n_a", "n_b", "n_both")
+_PROFILE = ("attribute", "value", "share_in", "share_ref", "index", "effect_size", "q_value", "n_in", "n_ref")
 _JACCARD = (
     "The Jaccard index is the number of customers in both groups (n_both) divided by the number of customers in at "
     "least one of the groups."
@@ -200,7 +201,7 @@ TABLES: tuple[TableEntry, ...] = (
             options.ATTRIBUTES,
             options.MIN_COUNT,
         ),
-        columns=("attribute", "value", "share_in", "share_ref", "index", "effect_size", "q_value", "n_in", "n_ref"),
+        columns=_PROFILE,
         example="--group VIP --attribute country_code",
         note="The index is 100 if the share in the group (share_in) is equal to the share in the reference.",
     ),
@@ -214,7 +215,7 @@ TABLES: tuple[TableEntry, ...] = (
             options.ATTRIBUTES,
             options.MIN_COUNT,
         ),
-        columns=("attribute", "value", "share_in", "share_ref", "index", "effect_size", "q_value", "n_in", "n_ref"),
+        columns=_PROFILE,
         example="--group VIP --versus loyalty",
         note="Customers who are in both groups are not counted.",
     ),
