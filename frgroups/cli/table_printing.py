@@ -126,10 +126,10 @@ def _print_rows_as_lines(columns: Sequence[_Column]) -> None:
 def _print_rich_table(columns: Sequence[_Column], width: int) -> bool:
     """Print a table with rich if the terminal is wide enough. Return True if the table was printed."""
     is_compact = False
-    widths = _column_widths(columns, width, is_compact=False)
+    widths = _column_widths(columns, width, is_compact=is_compact)
     if widths is None:
         is_compact = True
-        widths = _column_widths(columns, width, is_compact=True)
+        widths = _column_widths(columns, width, is_compact=is_compact)
     if widths is None:
         return False
     rendered = Table(
