@@ -119,6 +119,20 @@ def test_groups_changes_and_plans(changed_tenant, capsys):
     assert lines[left + 3].startswith("Approved ") and "Kari" not in lines[left + 3]
 
 
+def test_short_digests(changed_tenant, capsys):
+    "The printed table of a customer's history contains short digests, and the JSON output contains complete digests."
+    plan, _, undo = changed_tenant
+    words = ["table", "customer_history", "--customer", "c-2"]
+
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert main([*words, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+
+    assert plan.digest[:12] in printed and plan.digest not in printed
+    assert {row["plan_digest"] for row in rows} >= {plan.digest, undo.digest}
+
+
 def test_changes_without_a_plan(changed_tenant, capsys):
     "A change that no plan caused has no receipt. The output reports deleted groups and customers in no group."
     _, first, _ = run_who(capsys, "c-1")
