@@ -81,7 +81,7 @@ def _describe_connection(client: Client) -> list[DoctorCheck]:
     """
     Return the proxy and the CA certificates of a client, which were checked when the client was created.
 
-    They apply to tenants in tenants.toml too, although these tenants use no other variables.
+    The proxy and the certificates also apply to tenants in tenants.toml.
     """
     proxy, certificates = client.proxy, client.certificates
     return [

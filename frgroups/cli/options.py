@@ -296,8 +296,8 @@ def customer_options(function: Function) -> Function:
             help="Search only the data of this tenant, given by its name in tenants.toml or by its uid. By "
             "default, all tenants are searched.",
         ),
-        click.option("--cache", type=FOLDER, metavar="FOLDER", help="Also search this folder of snapshots."),
-        click.option("--journal", type=FOLDER, metavar="FOLDER", help="Also search this folder of journals."),
+        click.option("--cache", type=FOLDER, metavar="FOLDER", help="Also search the snapshots in this folder."),
+        click.option("--journal", type=FOLDER, metavar="FOLDER", help="Also search the journals in this folder."),
         click.option(
             "--also",
             type=FILE,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 # Keys of `click.Context.meta` that contain the values of `--json`, `--quiet`, and `--log`.
 JSON, QUIET, LOG = "frgroups.json", "frgroups.quiet", "frgroups.log"
-# Number of additional spaces before the second line and further lines of a message that is wrapped.
+# Number of additional spaces before the continuation lines of a wrapped message.
 HANGING_INDENT = 2
 # Width of a terminal that does not report its width.
 DEFAULT_WIDTH = 80

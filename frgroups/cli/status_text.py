@@ -10,7 +10,7 @@ import pandas as pd
 from frgroups.internals.formatting import format_size
 from frgroups.internals.json_values import to_jsonable
 
-# In these columns, an empty string means that the tenant has no problem. In other columns, the value is unknown.
+# An empty string means "no problem" in these columns, and "unknown" in other columns.
 _PROBLEM_COLUMNS = ("problem", "detail")
 
 

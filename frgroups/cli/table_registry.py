@@ -185,7 +185,7 @@ TABLES: tuple[TableEntry, ...] = (
         (
             register_option(),
             options.share_option("--min-jaccard", 0.9, "Smallest Jaccard index of near duplicates."),
-            options.number_option("--tiny", 5, "Report groups with fewer members."),
+            options.number_option("--tiny", 5, "Report groups with fewer than N members."),
         ),
         columns=("severity", "finding", "name", "n", "evidence"),
         top=30,
