@@ -83,7 +83,7 @@ def test_rejected_lists(people, write_list, text, parts):
 
 
 def test_ambiguous_id(people, write_list, capsys):
-    "The output names the customers who have the same external id, and does not count the id as not found."
+    "The output names the customers who have the same external id, and does not count the id as unknown."
     path = write_list("External ID\nE100009\nE100003\n")
 
     with pytest.raises(InputError, match="1 of 2"):
@@ -91,7 +91,7 @@ def test_ambiguous_id(people, write_list, capsys):
 
     out = capsys.readouterr().out
     assert "2 customers have 'E100009': 00000009 and 00000030." in out
-    assert "0 not found" in out
+    assert "unknown" not in out
     assert desired_customers(people, path=path, expression=None, skip_unresolved=True) == ["00000003"]
 
 
