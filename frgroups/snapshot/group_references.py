@@ -135,5 +135,5 @@ def _not_found(matrix: MembershipMatrix, text: str, kind: str) -> GroupNotFoundE
         difference = describe_difference(str(text), alike)
         error.add(hint=f"The group name {alike!r} looks the same. The difference is {difference}.")
     elif alike not in close:
-        error.add(hint=f"The group name {alike!r} differs only in case or spaces.")
+        error.add(hint=f"The group name {alike!r} differs from {text!r} only in case or spaces.")
     return error

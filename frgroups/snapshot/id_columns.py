@@ -450,7 +450,7 @@ def _reject_repeated_header(
     for number, row in rows:
         cell = clean_id(row[position])
         if not cell or (not has_digit and re.search(r"\d", cell)):
-            continue  # The usual names have no digits. This test saves half of the time for a long list.
+            continue  # Most column names contain no digits. The check halves the time for a long list.
         normalized = normalize_column_name(cell)
         found = ""
         if is_id_name(cell) or (own_name and normalized == own_name):
