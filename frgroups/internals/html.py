@@ -66,7 +66,7 @@ def render(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(values)
 
 
-def render_page(template: str, *, style: str, scripts: tuple[str, ...], **values: Any) -> str:
+def render_page(template: str, *, style: str, scripts: tuple[str, ...], more_style: str = "", **values: Any) -> str:
     """
     Render a page that contains its style sheet and its scripts.
 
@@ -81,16 +81,18 @@ def render_page(template: str, *, style: str, scripts: tuple[str, ...], **values
         Name of the style sheet.
     scripts
         Names of the scripts, which are joined to one script element.
+    more_style
+        CSS that is appended to the style sheet.
     **values
         Variables of the template.
     """
     from markupsafe import Markup
 
-    style_text = read_asset(style)
+    style_text = read_asset(style) + more_style
     script_text = "".join(read_asset(script) for script in scripts)
     return render(
         template,
-        style=Markup(style_text),  # noqa: S704  # The text is the content of a file in this package.
+        style=Markup(style_text),  # noqa: S704  # The text comes from this package and pandas.
         style_hash=csp_hash(style_text),
         script=Markup(script_text),  # noqa: S704  # The text is the content of files in this package.
         script_hash=csp_hash(script_text),
