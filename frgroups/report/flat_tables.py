@@ -70,9 +70,10 @@ def flat_table(table: Any) -> pd.DataFrame:
                 hint = f"Pass a table of the {type(table).__name__}, for example its .{method}{_parentheses(method)}."
                 break
         raise wrong_type(table, "table", "a DataFrame or a Series", hint=hint)
-    flat: pd.DataFrame = table.rename_axis(columns=None)
+    flat: pd.DataFrame = table.copy(deep=False)
     if isinstance(flat.columns, pd.MultiIndex):
         flat.columns = pd.Index([", ".join(str(part) for part in key if str(part)) for key in flat.columns])
+    flat = flat.rename_axis(columns=None)
     if any(name is not None for name in flat.index.names) or not _has_row_numbers(flat.index):
         return flat.reset_index(allow_duplicates=True)
     return flat.reset_index(drop=True)
@@ -101,7 +102,8 @@ def add_group_names(table: pd.DataFrame, snapshot: Snapshot | None) -> pd.DataFr
         return table
     table = table.copy(deep=False)
     names = snapshot.matrix.names_by_uid
-    labels = {uid: unique_label(uid, name, _shared_names(names.items())) for uid, name in names.items()}
+    shared = _shared_names(names.items())
+    labels = {uid: unique_label(uid, name, shared) for uid, name in names.items()}
     for column in list(table.columns):
         name_column = NAME_COLUMNS.get(column, "")
         if column in _REFERENCES:
@@ -121,8 +123,11 @@ def has_group_uids(table: pd.DataFrame) -> bool:
     >>> has_group_uids(pd.DataFrame({"groups": [("vip", "staff")]})), has_group_uids(pd.DataFrame({"n": [1]}))
     (True, False)
     """
-    has_tuples = "groups" in table.columns and table["groups"].map(lambda value: isinstance(value, tuple)).any()
-    return bool(has_tuples or set(GROUP_UID_COLUMNS) & set(table.columns))
+    for position, column in enumerate(table.columns):
+        has_tuples = column == "groups" and any(isinstance(cell, tuple) for cell in table.iloc[:, position])
+        if has_tuples or column in GROUP_UID_COLUMNS:
+            return True
+    return False
 
 
 def _replace_uids(value: Any, labels: Mapping[str, str]) -> Any:
@@ -175,7 +180,7 @@ def label_matrix(matrix: pd.DataFrame, snapshot: Snapshot | None) -> pd.DataFram
     return matrix.set_axis(labels, axis=0).set_axis(labels.rename(None), axis=1)
 
 
-def merge_uids_into_names(table: pd.DataFrame, snapshot: Snapshot | None = None) -> pd.DataFrame:
+def merge_uids_into_names(table: pd.DataFrame, shared: Collection[str]) -> pd.DataFrame:
     """
     Drop each column of uids that is beside a column of names. The uid is appended to names that are not unique.
 
@@ -183,30 +188,43 @@ def merge_uids_into_names(table: pd.DataFrame, snapshot: Snapshot | None = None)
     ----------
     table
         Table with flat columns.
-    snapshot
-        Snapshot whose groups can have the same names as the groups in the table, or None.
+    shared
+        Names that belong to several uids.
 
     Examples
     --------
-    >>> merge_uids_into_names(pd.DataFrame({"group_a": ["g-1"], "name_a": ["VIP"], "n": [3]}))
-      name_a  n
-    0    VIP  3
+    >>> merge_uids_into_names(pd.DataFrame({"group_a": ["g-1"], "name_a": ["Sale"], "n": [3]}), {"Sale"})
+           name_a  n
+    0  Sale (g-1)  3
     """
     if not table.columns.is_unique:
         return table
     pairs = _uid_name_columns(table)
-    known = set() if snapshot is None else set(snapshot.matrix.names_by_uid.items())
-    for uid_column, name_column in pairs:
-        known.update(zip(table[uid_column], table[name_column], strict=True))
-    shared = _shared_names(known)
     labels = {
         name_column: pd.Series(
             [unique_label(*pair, shared) for pair in zip(table[uid_column], table[name_column], strict=True)],
             table.index,
+            dtype="object",
         )
         for uid_column, name_column in pairs
     }
     return table.assign(**labels).drop(columns=[uid_column for uid_column, _ in pairs])
+
+
+def shared_names(table: pd.DataFrame, snapshot: Snapshot | None) -> set[str]:
+    """
+    Return the names that belong to several uids in a table and a snapshot.
+
+    Examples
+    --------
+    >>> shared_names(pd.DataFrame({"group_a": ["g-1", "g-2"], "name_a": ["Sale", "Sale"]}), None)
+    {'Sale'}
+    """
+    pairs = set() if snapshot is None else set(snapshot.matrix.names_by_uid.items())
+    if table.columns.is_unique:
+        for columns in _uid_name_columns(table):
+            pairs.update(table[list(columns)].dropna().drop_duplicates().itertuples(index=False, name=None))
+    return _shared_names(pairs)
 
 
 def _uid_name_columns(table: pd.DataFrame) -> list[tuple[str, str]]:
@@ -220,7 +238,7 @@ def _uid_name_columns(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _shared_names(pairs: Iterable[tuple[Any, Any]]) -> set[Any]:
     """Return the names that belong to several uids."""
-    counts = Counter(name for uid, name in set(pairs) if not pd.isna(uid))
+    counts = Counter(name for _, name in set(pairs))
     return {name for name, n in counts.items() if n > 1}
 
 

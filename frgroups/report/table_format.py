@@ -20,6 +20,7 @@ from frgroups.report.flat_tables import (
     is_overlap_matrix,
     label_matrix,
     merge_uids_into_names,
+    shared_names,
 )
 from frgroups.report.row_order import find_rule, sort_by_column, sort_by_rule, sort_matrix
 
@@ -110,30 +111,38 @@ def format_table(
     elif sort is None:
         flat = sort_by_rule(flat, rule)
     shown = flat if top is None else flat.head(top)
-    if not has_columns:
+    hidden: list[str] = []
+    if has_columns:
+        names = as_list(columns or [], "columns")
+        check_columns(flat.columns, names, "table")
+        selected = shown[names]
+    else:
         selected = shown.loc[:, ~_is_empty(flat)]
         if not isinstance(table, pd.Series):
-            selected = merge_uids_into_names(selected, snapshot)
-        hidden = [] if columns == "all" else _hidden_columns(selected)
+            selected = merge_uids_into_names(selected, shared_names(flat, snapshot))
+        if columns is None:
+            hidden = _hidden_columns(selected)
         selected = selected.drop(columns=[*hidden, *({_SUPPRESSED} & set(selected.columns))])
-    else:
-        names = as_list(columns, "columns")
-        check_columns(flat.columns, names, "table")
-        selected, hidden = shown[names], []
+    is_suppressed = _suppressed_rows(shown)
     formatted = [
-        _format_column(str(name), selected.iloc[:, position], bars, _suppressed_rows(shown))
+        _format_column(str(name), selected.iloc[:, position], bars, is_suppressed)
         for position, name in enumerate(selected.columns)
     ]
     notes = [_row_note(len(shown), len(flat), "row")]
-    if flat.empty:
-        return FormattedTable(tuple(formatted), tuple(notes))
-    if any(isinstance(dtype, pd.DatetimeTZDtype) for dtype in selected.dtypes):
+    if len(flat):
+        notes += _column_notes(selected, hidden, has_names=snapshot is not None or has_columns)
+    return FormattedTable(tuple(formatted), tuple(notes))
+
+
+def _column_notes(table: pd.DataFrame, hidden: list[str], *, has_names: bool) -> list[str]:
+    notes = []
+    if any(isinstance(dtype, pd.DatetimeTZDtype) for dtype in table.dtypes):
         notes.append("Times are in UTC.")
     if hidden:
         notes.append(f'Columns not shown: {format_list(hidden)}. Pass columns="all" to show them.')
-    if snapshot is None and columns is None and has_group_uids(selected):
+    if has_group_uids(table) and not has_names:
         notes.append(_NAMES_NOTE)
-    return FormattedTable(tuple(formatted), tuple(notes))
+    return notes
 
 
 def _is_empty(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
