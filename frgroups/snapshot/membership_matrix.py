@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.formatting import format_list, pluralize
-from frgroups.internals.suggestions import did_you_mean
+from frgroups.internals.suggestions import REMOVE_MISSING, did_you_mean, expression_hints, is_missing
 from frgroups.internals.typing import Int32Array, IntArray
 from frgroups.internals.validation import as_list, check_columns, check_text, check_type, wrong_type
 from frgroups.snapshot.uid_lookup import lookup_positions
@@ -148,12 +148,15 @@ class MembershipMatrix:
 
     def group_code_of(self, group: str) -> int:
         """Return the integer code of the group with the given uid or unique name."""
+        if not isinstance(group, str):
+            raise GroupNotFoundError(
+                f"A group must be a uid or a name as a string, got {type(group).__name__}.",
+                hint=REMOVE_MISSING if is_missing(group) else "For the table of groups, use snapshot.groups.",
+            )
         if group in self._group_codes:
             return self._group_codes[group]
-        same_name = np.empty(0, dtype=np.int64)
-        if isinstance(group, str):
-            check_text(group, "group")
-            same_name = np.flatnonzero(self.group_names == group)
+        check_text(group, "group")
+        same_name = np.flatnonzero(self.group_names == group)
         if len(same_name) == 1:
             return int(same_name[0])
         if len(same_name) > 1:
@@ -164,7 +167,10 @@ class MembershipMatrix:
                 close=uids,
             )
         close = self._similar_names(group)
-        raise GroupNotFoundError(f"No group has the uid or name {group!r}.{did_you_mean(close)}", close=close)
+        hint, cli_hint = expression_hints(group)
+        raise GroupNotFoundError(
+            f"No group has the uid or name {group!r}.{did_you_mean(close)}", hint=hint, cli_hint=cli_hint, close=close
+        )
 
     def group_uid(self, group: str) -> str:
         """Return the uid of the group with the given uid or unique name."""
@@ -285,7 +291,11 @@ def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
         )
     n_missing = int(uids.isna().sum()) or int((uids == "").sum())
     if n_missing:
-        raise InputError(f"The column {column!r} of `{what}` has {pluralize(n_missing, 'row')} without a uid.")
+        raise InputError(
+            f"The column {column!r} of `{what}` has {pluralize(n_missing, 'row')} without a uid.",
+            hint=REMOVE_MISSING,
+            cli_hint="",
+        )
     return as_str(uids, f"{what}[{column!r}]")
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import NoReturn
 
 import pandas as pd
 
-from frgroups.errors import InputError
+from frgroups.errors import InputError, UnsupportedOperationError
 from frgroups.internals.formatting import agree, escape_invisible, format_list, format_utc, pluralize
 from frgroups.internals.html import Card
 from frgroups.snapshot.membership_matrix import MembershipMatrix
@@ -215,6 +216,24 @@ class Snapshot:
     def __getitem__(self, group: str) -> pd.Index:
         """Return the sorted customer uids of the group with the given uid or unique name."""
         return pd.Index(self.matrix.members(group), dtype="str", name="customer_uid")
+
+    # Without this method, Python would iterate by calling `__getitem__` with 0.
+    def __iter__(self) -> NoReturn:
+        raise UnsupportedOperationError(
+            "A Snapshot cannot be iterated over.",
+            hint="Use snapshot.groups for the table of groups, snapshot.customers for the table of customers, or "
+            'snapshot["NAME"] for the members of a group.',
+        )
+
+    def __len__(self) -> NoReturn:
+        raise UnsupportedOperationError(
+            "A Snapshot has no length.",
+            hint="Use len(snapshot.groups), len(snapshot.customers), or len(snapshot.memberships).",
+        )
+
+    def __bool__(self) -> bool:
+        # Otherwise, Python would call `__len__`.
+        return True
 
     def __contains__(self, group: object) -> bool:
         """Return True if the given string is the uid or the unique name of a group in the snapshot."""
