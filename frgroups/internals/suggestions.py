@@ -44,11 +44,9 @@ def expression_hints(text: object) -> tuple[str, str]:
     """
     if not isinstance(text, str) or not _OPERATOR.search(text):
         return "", ""
-    start = "To select customers by an expression, "
-    return (
-        f"{start}call fg.members(snapshot, {safe_repr(text)}).",
-        f"{start}run frgroups table members --members EXPRESSION.",
-    )
+    start = "To select customers by an expression,"
+    hint = f"{start} call fg.members(snapshot, {safe_repr(text)})."
+    return hint, f"{start} run frgroups table members --members EXPRESSION."
 
 
 def is_missing(value: object) -> bool:

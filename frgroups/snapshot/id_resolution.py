@@ -225,9 +225,8 @@ def _distinct_ids(ids: Iterable[str]) -> list[str]:
     listed = list(ids)
     for position, value in enumerate(listed):
         if not isinstance(value, str):
-            raise wrong_type(
-                value, f"ids[{position}]", "a string", hint=REMOVE_MISSING if is_missing(value) else READ_AS_STRINGS
-            )
+            hint = REMOVE_MISSING if is_missing(value) else READ_AS_STRINGS
+            raise wrong_type(value, f"ids[{position}]", "a string", hint=hint)
         if not value.strip():
             raise InputError(
                 f"`ids[{position}]` must not be blank. Remove the blank ids, or read the file with read_list."
