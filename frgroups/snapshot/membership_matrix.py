@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.formatting import format_list, pluralize
+from frgroups.internals.redaction import safe_repr
 from frgroups.internals.suggestions import REMOVE_MISSING, did_you_mean, expression_hints, is_missing
 from frgroups.internals.typing import Int32Array, IntArray
 from frgroups.internals.validation import as_list, check_columns, check_text, check_type, wrong_type
@@ -150,7 +151,7 @@ class MembershipMatrix:
         """Return the integer code of the group with the given uid or unique name."""
         if not isinstance(group, str):
             raise GroupNotFoundError(
-                f"A group must be a uid or a name as a string, got {type(group).__name__}.",
+                f"A group must be a uid or a name as a string, got {type(group).__name__} ({safe_repr(group)}).",
                 hint=REMOVE_MISSING if is_missing(group) else "For the table of groups, use snapshot.groups.",
             )
         if group in self._group_codes:
