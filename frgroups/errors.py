@@ -163,7 +163,7 @@ class FrgroupsError(Exception):
         """
         from IPython import get_ipython
 
-        formatter = get_ipython().InteractiveTB  # type: ignore[no-untyped-call]
+        formatter = get_ipython().InteractiveTB
         caller_frames = _caller_frames(self.__traceback__)
         if self._is_rendered or caller_frames is None:
             full: list[str] = formatter.structured_traceback(type(self), self, self.__traceback__)

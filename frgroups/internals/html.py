@@ -75,9 +75,9 @@ class Card:
         title = f"{self.title} {self.mark}".rstrip()
         lines = [title]
         for name, value in zip(names, self.facts.values(), strict=True):
-            first, *others = [value] if isinstance(value, str) else [*value] or [""]
-            lines.append(f"  {name:<{width}}  {first}")
-            lines += [f"  {'':<{width}}  {line}" for line in others]
+            for line in [value] if isinstance(value, str) else map(str, value):
+                lines.append(f"  {name:<{width}}  {line}")
+                name = ""
         return escape_lines(lines)
 
 

@@ -96,12 +96,18 @@ def write_table_csv(path: Path, table: pd.DataFrame) -> Path:
 
     Invisible characters in texts are escaped, as in a workbook.
     """
-    texts = {
-        position: table.iloc[:, position].map(_visible_value, na_action="ignore")
-        for position in range(table.shape[1])
-    }
+    texts = {position: _visible_column(table.iloc[:, position]) for position in range(table.shape[1])}
     visible = pd.DataFrame(texts, index=table.index).set_axis([*map(escape_invisible, table.columns)], axis=1)
     return write_text(path, to_safe_csv(visible))
+
+
+def _visible_column(column: pd.Series) -> pd.Series:
+    # This check takes a tenth of the time of the conversion.
+    if pd.api.types.is_string_dtype(column) and "".join(column.dropna().to_numpy(dtype=object)).isprintable():
+        return column
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+        return column
+    return column.map(_visible_value, na_action="ignore")
 
 
 def _visible_value(value: object) -> object:

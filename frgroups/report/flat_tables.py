@@ -109,7 +109,8 @@ def add_group_names(table: pd.DataFrame, snapshot: Snapshot | None) -> pd.DataFr
         if column in _REFERENCES:
             table[column] = [_replace_uids(value, labels) for value in table[column]]
         elif column in GROUP_UID_COLUMNS and name_column not in table.columns:
-            values = pd.Series([names.get(uid, uid) for uid in table[column]], table.index, dtype="str")
+            uids = table[column].to_numpy(dtype=object)
+            values = pd.Series([names.get(uid, uid) for uid in uids], table.index, dtype="str")
             table.insert(list(table.columns).index(column) + 1, name_column, values)
     return table
 
@@ -146,11 +147,17 @@ def join_cells(table: pd.DataFrame) -> pd.DataFrame:
     ['vip & staff', 'vip']
     """
     table = table.copy(deep=False)
-    for position in range(table.shape[1]):
-        cells = list(table.iloc[:, position])
-        if any(isinstance(cell, tuple) for cell in cells):
-            table.isetitem(position, [" & ".join(cell) if isinstance(cell, tuple) else cell for cell in cells])
+    for position, dtype in enumerate(table.dtypes):
+        if pd.api.types.is_object_dtype(dtype):
+            cells = list(table.iloc[:, position])
+            table.isetitem(
+                position, [" & ".join(map(str, cell)) if isinstance(cell, tuple) else cell for cell in cells]
+            )
     return table
+
+
+def _join_cell(cell: object) -> object:
+    return " & ".join(map(str, cell)) if isinstance(cell, tuple) else cell
 
 
 def without_time_zones(table: pd.DataFrame) -> pd.DataFrame:

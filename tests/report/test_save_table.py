@@ -53,6 +53,19 @@ def test_workbook(snapshot, tmp_path):
     assert all(len(name) < width <= 60 for name, width in widths.items())
 
 
+def test_mixed_column(tmp_path):
+    "Invisible characters are also escaped in a column with values of several types."
+    table = pd.DataFrame({"name": ["a\u202e", 1, None, ("x", "y")]}, dtype="object")
+
+    assert [row[0] for row in rows_of(fg.save_table(table, tmp_path / "t.csv"))] == [
+        "name",
+        "a\\u202e",
+        "1",
+        "",
+        "x & y",
+    ]
+
+
 def test_matrix(snapshot, tmp_path):
     "An overlap matrix has names in its first column and header, and its shares are percentages."
     matrix = fg.overlap_matrix(snapshot, measure="share")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from IPython.core.formatters import DisplayFormatter
 
 import frgroups as fg
 from frgroups.errors import InputError
@@ -235,6 +236,13 @@ def test_colors(snapshot):
 
     colors = [part.split(";")[0].strip() for part in html.split("color:")[1:]]
     assert set(colors) <= {"inherit"} and "linear-gradient" in html and "#fff" not in html and "black" not in html
+
+
+def test_notebook_output(snapshot):
+    "Jupyter receives the table as HTML and as text."
+    data, _ = DisplayFormatter().format(fg.show(fg.group_sizes(snapshot)))
+
+    assert set(data) == {"text/html", "text/plain"} and data["text/plain"].splitlines()[-1] == "4 rows"
 
 
 def test_styler(snapshot):
