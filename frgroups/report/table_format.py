@@ -35,7 +35,7 @@ SECONDARY_COLUMNS = (
     *("n_either", "expected", "pmi", "phi", "p_over", "p_under"),
     *("kind", "difference_pp", "p_value", "median_in", "median_ref"),
     *("total_first", "total_last", "rereads", "seconds", "pages"),
-    *("tenant_uid", "base_url", "path", "receipt", "receipt_path", "in_config", "total_bytes"),
+    *("base_url", "path", "receipt", "receipt_path", "in_config", "total_bytes"),
     *("account_manager_uid", "customer_parent_uid", "pricelist_uid"),
 )
 # Measures from 0 to 1 that are not formatted as percentages.
