@@ -12,11 +12,12 @@ notebooks: .venv/notebook.done
 	@$(BIN)/frgroups notebooks
 
 test: .venv/dev.done
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
-# The tests that take longest: every crash point, memory, benchmarks, and contract fuzzing.
+# The tests that take longest (notebooks, crash points, memory, benchmarks, contract fuzzing), and the property-based
+# tests with 200 examples each instead of 30.
 test-slow: .venv/dev.done
-	@$(BIN)/python -m pytest -n 2 -m slow
+	@$(BIN)/python -m pytest -n 3 -m "slow or hypothesis" --hypothesis-profile=thorough
 
 # The tests of the API client on httpx2, the successor of httpx.
 test-httpx2: .venv/dev.done

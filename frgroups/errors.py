@@ -58,8 +58,8 @@ def escape_invisible(text: object) -> str:
     r"""
     Replace invisible characters, and characters that change the text direction, with escape sequences.
 
-    All characters of the Unicode categories Cc, Cf, Cs, Zl, and Zp are replaced. Zero-width joiners are kept where
-    they are part of the visible text: inside an emoji, and between letters of scripts such as Arabic and Devanagari.
+    All characters of the Unicode categories Cc, Cf, Cs, Zl, and Zp are replaced. Zero-width joiners do not change
+    inside an emoji and between letters of scripts such as Arabic and Devanagari, because they are visible there.
     Text that is already escaped does not change, so the function can be applied repeatedly.
 
     Examples
@@ -70,9 +70,9 @@ def escape_invisible(text: object) -> str:
     string = str(text)
     if string.isprintable():
         return string
-    kept = {match.start() for match in _VISIBLE_JOINER.finditer(string)}
+    joiners = {match.start() for match in _VISIBLE_JOINER.finditer(string)}
     return "".join(
-        character if at in kept else _escape_if_invisible(character) for at, character in enumerate(string)
+        character if at in joiners else _escape_if_invisible(character) for at, character in enumerate(string)
     )
 
 
@@ -88,8 +88,8 @@ def _escape_message(message: str) -> str:
     """
     Escape the invisible characters in a message, except for line breaks before an empty or indented line.
 
-    Indented examples and files are shown on separate lines. Any other line break comes from a value, such as a group
-    name, which must not be able to add a line to the message.
+    Indented examples and files are shown on separate lines. Other line breaks come from values such as group names,
+    and a value must not add a line to the message.
     """
     if message.isprintable():
         return message
@@ -101,8 +101,8 @@ class FrgroupsError(Exception):
     Base class of the exceptions that frgroups raises.
 
     Details such as a status or a list of groups are attributes of the exception, so that a caller does not need to
-    parse the message. Invisible characters in the message are escaped, because a group name or another value from a
-    server can contain characters that change the text around it.
+    parse the message. Invisible characters in the message are escaped, because values from a server, such as group
+    names, can contain characters that change the surrounding text.
 
     Parameters
     ----------
@@ -312,7 +312,7 @@ class ApiError(FrgroupsError):
     server_message
         Message in the body of the response, with contact data masked, or "".
     is_transient
-        Whether another attempt might succeed. The client repeats reads after such an error.
+        Whether a retry might succeed. The client retries reads after a transient error.
     """
 
     operation: str = ""
@@ -419,7 +419,7 @@ class DriftError(FrgroupsError):
     Attributes
     ----------
     groups
-        Uids of these groups.
+        Uids of the changed groups.
     """
 
     groups: Sequence[str] = ()

@@ -1,7 +1,9 @@
 """Shared fixtures: a separate data folder for each test, and sandboxes."""
 
 import importlib
+import itertools
 import os
+import signal
 import sys
 
 import pytest
@@ -12,14 +14,30 @@ import frgroups as fg
 os.environ["MPLBACKEND"] = "Agg"
 
 # Hypothesis deadlines would fail on a busy machine, and its example database would write files to the project.
-settings.register_profile("frgroups", deadline=None, database=None)
+settings.register_profile("frgroups", deadline=None, database=None, max_examples=30)
+settings.register_profile("thorough", settings.get_profile("frgroups"), max_examples=200)
 settings.load_profile("frgroups")
+
+# Signals are ignored in a process that nohup or a shell script starts in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+_folder_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def home_folders(tmp_path_factory):
+    """Create the folder that contains the data folders of all tests."""
+    return tmp_path_factory.mktemp("homes")
 
 
 @pytest.fixture(autouse=True)
-def home_folder(tmp_path_factory, monkeypatch):
+def home_folder(home_folders, monkeypatch):
     """Create a separate data folder for each test, so that no test writes to the project's data folder."""
-    folder = tmp_path_factory.mktemp("home")
+    # Unlike `tmp_path_factory.mktemp`, a counter does not list the folders of all previous tests.
+    folder = home_folders / f"home{next(_folder_numbers)}"
+    folder.mkdir()
     monkeypatch.setenv("FRGROUPS_HOME", str(folder))
     return folder
 

@@ -125,6 +125,7 @@ def test_added_memory():
     assert 15 < clock.added_mb < 30 or not Path("/proc/self/clear_refs").exists()
 
 
+@pytest.mark.slow
 def test_soak():
     "The soak test reports the number of memberships, the verdict, and the peak memory of a large load."
     report = soak("tiny")

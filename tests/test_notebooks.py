@@ -22,6 +22,7 @@ def word_diff(old, new):
     return "\n".join(unified_diff(old.split(), new.split(), "committed", "current", n=4, lineterm=""))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_outputs(path, tmp_path):
     "Each notebook runs without an error and produces the committed outputs, which `make notebooks-run` updates."

@@ -9,6 +9,22 @@ from frgroups.api.schema.codec import decode_page
 from frgroups.api.schema.records import ROW_OF, Group, Member, Page
 
 TABLES = ("groups", "customers", "consents", "memberships", "reads")
+UIDS = [f"c-{n}" for n in range(30)]
+
+
+def select_sandbox(sandbox, monkeypatch):
+    """Set the environment variables that select a sandbox as the tenant."""
+    monkeypatch.setenv("FRGROUPS_TENANT_UID", sandbox.tenant_uid)
+    monkeypatch.setenv("FRGROUPS_TOKEN", sandbox.token)
+    monkeypatch.setenv("FRGROUPS_BASE_URL", sandbox.base_url)
+
+
+def put_group_of_all(sandbox):
+    """Reset a sandbox, and create a group that contains all customers in `UIDS`."""
+    sandbox.reset()
+    sandbox.put_customers(UIDS)
+    sandbox.put_group("all", "All")
+    sandbox.add_members("all", UIDS)
 
 
 def page_rows(members, record=Member):

@@ -37,7 +37,7 @@ _STATUS_LABELS = {GIVEN: "given", UNKNOWN: MISSING, WITHDRAWN: "withdrawn", NONE
 
 @dataclass(frozen=True, eq=False)
 class Attribute:
-    """The values of one attribute for all customers, sorted by uid. Customer i has the label `labels[code[i]]`."""
+    """The values of one attribute, sorted by customer uid. Customer i has the label `labels[code[i]]`."""
 
     name: str
     kind: Kind
@@ -133,7 +133,7 @@ def own_columns(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def join_attributes(snapshot: Snapshot, table: pd.DataFrame | None) -> pd.DataFrame:
-    """Return the customers of a snapshot together with the columns of a user-supplied table."""
+    """Join the columns of a user-supplied table to the customers in a snapshot."""
     if table is None:
         return snapshot.customers
     own = own_columns(snapshot, table)
@@ -166,7 +166,7 @@ def _check_names(names: Iterable[object]) -> list[str]:
 
 
 def _select_column(snapshot: Snapshot, name: str, excluded_groups: set[str]) -> pd.Series:
-    """Return the values of an attribute, which is a column of the customers table or a derived attribute."""
+    """Return the values of an attribute, which are read or derived from columns of the customers table."""
     customers = snapshot.customers
     if name == "postal_area":
         return _postal_area(customers)
@@ -185,7 +185,7 @@ def _select_column(snapshot: Snapshot, name: str, excluded_groups: set[str]) -> 
             "n_other_groups",
         ]
         raise InputError(
-            f"No attribute has the name {safe_repr(name)}. The available attributes are {', '.join(map(str, names))}."
+            f"Unknown attribute {safe_repr(name)}. The available attributes are {', '.join(map(str, names))}."
         )
     return customers[name]
 

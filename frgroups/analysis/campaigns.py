@@ -95,14 +95,19 @@ def _running_campaigns(matrix: MembershipMatrix, campaigns: pd.DataFrame, at: da
     """Return the campaigns that are running at a given time and the uids of their groups, sorted by discount."""
     check_type(campaigns, pd.DataFrame, "campaigns")
     check_columns(campaigns.columns, ["discount_percent"], "campaigns")
-    uids_or_names = check_uids(campaigns, key_column(campaigns), "campaigns").reset_index(drop=True)
+    key = key_column(campaigns)
+    uids_or_names = check_uids(campaigns, key, "campaigns").reset_index(drop=True)
     rows = coerce_schema(campaigns, {"name": "str", **REGISTER})
     is_running = rows["discount_percent"].notna() & has_started(rows, at) & ~has_ended(rows, at)
     rows = rows[is_running]
     invalid = rows.loc[~rows["discount_percent"].between(0, 100), "discount_percent"]
     if len(invalid):
         raise InputError(f"`campaigns` must have discounts between 0 and 100 percent, got {invalid.iloc[0]:g}.")
-    group = [matrix.group_code_of(uid_or_name) for uid_or_name in uids_or_names[is_running]]
+    has_uids = key == "customer_group_uid"
+    group = [
+        matrix.code_of_uid(text) if has_uids and text in matrix.names_by_uid else matrix.group_code_of(text)
+        for text in uids_or_names[is_running]
+    ]
     table = pd.DataFrame(
         {
             "campaign_uid": rows["campaign_uid"],

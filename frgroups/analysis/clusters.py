@@ -27,7 +27,7 @@ def group_clusters(
     data: Any, *, measure: SimilarityMeasure = "jaccard", method: Method = "average", cut: float = 0.5
 ) -> pd.DataFrame:
     """
-    Assign groups to clusters by hierarchical clustering of their overlap.
+    Assign groups to clusters by hierarchical clustering.
 
     The distance between two groups is 1 minus their similarity, which `measure` selects.
 
@@ -45,7 +45,7 @@ def group_clusters(
         distance), or "weighted" (WPGMA).
     cut
         The largest distance at which clusters are merged, between 0 and 1. With "single", 0.5 merges clusters that
-        contain two groups with a similarity of at least 0.5. 0 merges only identical groups.
+        contain two groups with a similarity of at least 0.5. A cut of 0 merges only groups with the same members.
 
     Returns
     -------
@@ -59,9 +59,9 @@ def group_clusters(
 
         Groups that share members, directly or through other groups, form a connected component. Each component has
         its own cluster tree, whose leaves determine the positions. For components of up to 300 groups, the order is
-        optimal for the tree [2]_. Components are ordered by their first uid. Groups of different components have
-        distance 1, so they are in the same cluster only if `cut` is 1. A group without members forms a separate
-        cluster, and its position is after all other groups.
+        optimal for the tree [2]_. Components are ordered by their first uid. The distance between groups of different
+        components is 1, so these groups are in the same cluster only if `cut` is 1. A group without members forms a
+        separate cluster, and its position is after all groups with members.
 
     Raises
     ------
@@ -120,11 +120,7 @@ def leaf_order(matrix: MembershipMatrix) -> IndexArray:
 def _cluster_groups(
     matrix: MembershipMatrix, measure: SimilarityMeasure, method: Method, cut: float
 ) -> tuple[IndexArray, IndexArray]:
-    """
-    Return the order of the groups, and a cluster number for each group.
-
-    Groups with the same number are in the same cluster.
-    """
+    """Return the order of the groups, and a cluster number for each group."""
     order: list[IndexArray] = []
     numbers = np.arange(matrix.n_groups)
     offset = matrix.n_groups
@@ -155,7 +151,8 @@ def _iter_components(matrix: MembershipMatrix, measure: SimilarityMeasure) -> It
     """
     Iterate over the connected components of groups that share members.
 
-    Yields the group codes of a component, and the distances of its groups as a condensed distance matrix of SciPy.
+    For each component, yields the codes and the distances of its groups. The distances are in a condensed distance
+    matrix, as in SciPy.
     """
     codes, starts = _find_components(matrix)
     largest = int(np.diff(starts).max(initial=0))
@@ -166,7 +163,7 @@ def _iter_components(matrix: MembershipMatrix, measure: SimilarityMeasure) -> It
             hint="Pass a table of memberships that contains fewer groups.",
             cli_hint="",
         )
-    # The groups of a component are adjacent in this matrix, so the pairs of the components follow one another.
+    # In this matrix, the groups of each component are adjacent, and so are the pairs of these groups.
     sorted_matrix = matrix.take_groups(codes)
     number, distances = 0, _new_distances(starts, 0)
     for block in iter_common_pairs(sorted_matrix):
@@ -185,9 +182,9 @@ def _iter_components(matrix: MembershipMatrix, measure: SimilarityMeasure) -> It
 
 def _find_components(matrix: MembershipMatrix) -> tuple[IndexArray, IntArray]:
     """
-    Return the groups with members, sorted by connected component, and the start of each component in this array.
+    Return the codes of the groups with members, sorted by connected component, and the start of each component.
 
-    The components are sorted by their first group. The starts are followed by the number of groups.
+    The components are sorted by their first group. The array of starts ends with the number of groups.
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
@@ -209,7 +206,7 @@ def _find_components(matrix: MembershipMatrix) -> tuple[IndexArray, IntArray]:
 
 
 def _new_distances(starts: IntArray, number: int) -> FloatArray:
-    """Return the distances of the groups in a component before its pairs are known. All distances are 1."""
+    """Return the initial distances of the groups in a component, which are all 1."""
     if number >= len(starts) - 1:
         return np.empty(0)
     n = int(starts[number + 1] - starts[number])
@@ -217,10 +214,10 @@ def _new_distances(starts: IntArray, number: int) -> FloatArray:
 
 
 def _write_distances(
-    distances: FloatArray, pairs: GroupPairs, sizes: IntArray, limits: IntArray, measure: SimilarityMeasure
+    distances: FloatArray, pairs: GroupPairs, sizes: IntArray, borders: IntArray, measure: SimilarityMeasure
 ) -> None:
     """Write the distances of pairs of groups to the condensed distance matrix of their component."""
-    first, last = limits.tolist()
+    first, last = borders.tolist()
     a, b, n = pairs.a - first, pairs.b - first, last - first
     similarity = pair_measure(measure, sizes[pairs.a], sizes[pairs.b], pairs.n_both, None)
     # The distance is rounded before it is compared with `cut`, because 1.0 - 0.7 is not exactly 0.3.
@@ -228,7 +225,7 @@ def _write_distances(
 
 
 def _renumber_by_size(numbers: IndexArray) -> IntArray:
-    """Renumber the clusters from 1, largest cluster first. Clusters of equal size are sorted by first group."""
+    """Renumber the clusters from 1, largest cluster first. Clusters of equal size are sorted by their first group."""
     _, first, inverse, n = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
     rank = np.empty(len(n), dtype=np.int64)
     rank[np.lexsort((first, -n))] = np.arange(1, len(n) + 1)

@@ -19,8 +19,7 @@ from frgroups.snapshot.snapshot import Snapshot
 # If several rows have the same timestamp, the largest status code is used, so that a withdrawal takes precedence.
 GIVEN, UNKNOWN, WITHDRAWN, NONE = range(4)
 
-# The first value is the column that states whether a customer has a contact point for the channel.
-# The second value contains words that identify the consent for the channel by its uid or name.
+# Each channel has a column of contact points, and words that identify its consent in a uid or a name.
 _CHANNELS = {
     "email": (
         "has_email",
@@ -29,13 +28,12 @@ _CHANNELS = {
     "mobile": ("has_mobile", ("sms", "mobil", "text message", "tekstiviesti")),
 }
 
-
 CHANNEL_NAMES = tuple(_CHANNELS)
 
 
 @dataclass(frozen=True, eq=False)
 class Channel:
-    """A channel, and whether each customer has a contact point and gives consent. Customers are sorted by uid."""
+    """A channel with the contact points and consents of all customers, sorted by customer uid."""
 
     name: str
     consent: str
@@ -89,7 +87,7 @@ def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping
 
 
 def _build_channel(snapshot: Snapshot, name: str, consent: Consent | None) -> Channel:
-    """Create a channel. If there is no consent for the channel, no customer can be contacted."""
+    """Create a channel. Without a consent for the channel, no customer can be contacted."""
     column = snapshot.customers[_CHANNELS[name][0]]
     if len(column) and column.isna().all():
         raise InputError(
@@ -107,7 +105,7 @@ def _build_channel(snapshot: Snapshot, name: str, consent: Consent | None) -> Ch
 def _select_consent(
     snapshot: Snapshot, consents: list[Consent], channel: str, uid_or_name: str | None
 ) -> Consent | None:
-    """Return the consent with the given uid or name, or else the only consent that matches the channel."""
+    """Return the consent with the given uid or name. If none is given, return the consent of the channel."""
     if uid_or_name is None:
         words = _CHANNELS[channel][1]
         matches = [consent for consent in consents if _contains_any(f"{consent.uid}\n{consent.name}", words)]
@@ -121,7 +119,7 @@ def _select_consent(
             matches = [consent for consent in consents if consent.name == uid_or_name]
         problem = (
             f"Exactly one consent must have the uid or name {safe_repr(uid_or_name)}, but {len(matches)} of "
-            f"{len(consents)} consents have it."
+            f"{len(consents)} consents match."
         )
     if len(matches) == 1:
         return matches[0]
@@ -140,7 +138,7 @@ def _select_consent(
 
 def mentioned_channels(text: str) -> list[str]:
     """
-    Return the channels that a text mentions, for example the purpose of a group.
+    Return the channels that are mentioned in a text, such as the purpose of a group.
 
     Examples
     --------
@@ -152,10 +150,11 @@ def mentioned_channels(text: str) -> list[str]:
 
 def withdrawn_from_channels(snapshot: Snapshot, channels: Iterable[str]) -> BoolArray:
     """
-    Return a boolean array that is True for each customer whose consent for a channel is withdrawn.
+    Return a boolean array that is True for each customer who has withdrawn a consent for a channel.
 
-    The consents for a channel are those whose uid or name mentions the channel. If there are none, the consents that
-    mention no channel are used, such as a general consent for marketing. The customers are sorted by uid.
+    A consent belongs to a channel if the uid or name of the consent mentions the channel. If no consent belongs to a
+    channel, the consents that mention no channel are used, such as a general consent for marketing. The array is
+    sorted by customer uid.
     """
     consents = latest_consents(snapshot)
     mentioned = [mentioned_channels(f"{consent.uid}\n{consent.name}") for consent in consents]

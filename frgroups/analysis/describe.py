@@ -61,10 +61,10 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
         `intersections`, `group_changes`, `size_history`, `group_flow`, `group_profile`, `compare_groups`,
         `reachability`, `incremental_reach`, or `campaign_reach`. The type of the table is detected from its columns.
     top
-        The number of groups, values, or steps that are described individually. The others are summarized.
+        The number of groups, values, or steps to describe individually. All other rows are summarized.
     measure
-        The measure of an `overlap_matrix`. None reads it from `table.attrs`, which is lost when a table is saved to a
-        CSV file. Ignored for other tables.
+        The measure of an `overlap_matrix`. None uses the measure in `table.attrs`. A table that was saved to a CSV
+        file and read again has no `attrs`. Ignored for other tables.
 
     Returns
     -------
@@ -99,12 +99,12 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
 
 
 def _join_sentences(parts: Iterable[str]) -> str:
-    """Join sentences, adding a period to each."""
+    """Join sentences and add a period to each sentence."""
     return " ".join(f"{part}." for part in parts)
 
 
 def _list_items(heading: str, items: list[str]) -> list[str]:
-    """Return a list with one sentence that enumerates the items, or an empty list if there are no items."""
+    """Return a list with a sentence that contains all items. If `items` is empty, return an empty list."""
     if not items:
         return []
     return [f"{heading}: {'; '.join(items)}"]
@@ -141,7 +141,7 @@ def _describe_matrix(matrix: pd.DataFrame, top: int, measure: Measure) -> str:
     if n == 0:
         return "No groups."
     if n == 1:
-        return "There is only one group, so no pairs can be compared."
+        return "The matrix contains only one group, which cannot be compared."
     values = matrix.to_numpy(dtype=float)
     if measure in _SYMMETRIC:
         word = "and"
@@ -294,7 +294,7 @@ def _describe_flow(flow: pd.DataFrame, top: int) -> str:
 
 
 def _describe_move(row: Any, names: Mapping[str, str]) -> str:
-    """Describe the states between which customers moved, including moves to another set of groups in "(several)"."""
+    """Describe a move to another state, or from one set of groups in "(several)" to another."""
     if row.from_group == row.to_group:
         return f"{names[row.from_group]} to other groups in {names[row.to_group]}"
     return f"{names[row.from_group]} to {names[row.to_group]}"
@@ -401,7 +401,7 @@ def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
 
 
 # Each entry contains the columns that identify a result table and the function that describes the table.
-# The order of the entries matters, because the first entry whose columns are all in the table is used.
+# A table can match several entries. The first of these entries is used.
 _TABLES: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
     "group_sizes": ({"n_members", "n_exclusive"}, _describe_sizes),
     "size_history": ({"taken_at", "n_members", "n_joined"}, _describe_history),

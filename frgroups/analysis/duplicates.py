@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from frgroups.analysis.overlap import pair_measure
 from frgroups.analysis.pair_counts import GroupPairs, collect_pairs, iter_common_pairs, string_bytes_per_pair
-from frgroups.internals.typing import IntArray
+from frgroups.internals.typing import FloatArray, IntArray
 from frgroups.internals.validation import check_share
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
-_NUMBERS_PER_PAIR = 4  # Number of columns with numbers of 8 bytes in the tables of pairs.
+_NUMBERS_PER_PAIR = 4  # Each table of pairs has four columns of 8-byte numbers.
 
 
 def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     """
     Return pairs of groups that have the same or nearly the same members.
 
-    Groups without members are left out of the comparison.
+    Groups without members are not compared.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Each unordered pair of groups once (group_a < group_b), sorted by jaccard (largest first) and uid:
+        One row per pair of groups, with group_a < group_b, sorted by jaccard (largest first) and uid:
 
         - group_a, group_b, name_a, name_b (`str`)
         - n_a, n_b (`int64`): the numbers of members
@@ -67,22 +68,26 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
         "Increase `min_jaccard`, or use `health_report`, which reports each duplicate once.",
     )
     table = _pairs_table(matrix, pairs)
-    table["jaccard"] = table["n_both"] / (table["n_a"] + table["n_b"] - table["n_both"])
+    table["jaccard"] = jaccard_index(pairs, matrix.sizes)
     return table.sort_values("jaccard", ascending=False, kind="stable", ignore_index=True)
 
 
+def jaccard_index(pairs: GroupPairs, sizes: IntArray) -> FloatArray:
+    """Return the Jaccard index of each pair of groups. `sizes` contains the size of each group."""
+    return pair_measure("jaccard", sizes[pairs.a], sizes[pairs.b], pairs.n_both, None)
+
+
 def similar_pairs(pairs: GroupPairs, sizes: IntArray, min_jaccard: float) -> GroupPairs:
-    """Return the pairs whose Jaccard index is at least `min_jaccard`. `sizes` contains the size of each group."""
-    n_either = sizes[pairs.a] + sizes[pairs.b] - pairs.n_both
-    return pairs.select(pairs.n_both / n_either >= min_jaccard)
+    """Return the pairs with a Jaccard index of at least `min_jaccard`. `sizes` contains the size of each group."""
+    return pairs.select(jaccard_index(pairs, sizes) >= min_jaccard)
 
 
 def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
     """
     Return groups whose members are all, or nearly all, in another group.
 
-    Pairs of groups with exactly the same members are not in the result, because `duplicate_groups` returns these
-    pairs. Groups without members are not in the result either, although the empty set is a subset of every set.
+    The result omits pairs of groups with exactly the same members, which `duplicate_groups` returns. It also omits
+    groups without members, although the empty set is a subset of every set.
 
     Parameters
     ----------
@@ -127,7 +132,7 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
 
 
 def _iter_subsets(matrix: MembershipMatrix, min_share: float) -> Iterator[GroupPairs]:
-    """Iterate over the pairs of groups in which the first group has the given share of its members in the second."""
+    """Iterate over the pairs in which at least the given share of the first group is also in the second group."""
     sizes = matrix.sizes
     for block in iter_common_pairs(matrix):
         for pairs in (block, GroupPairs(block.b, block.a, block.n_both)):

@@ -22,16 +22,14 @@ def group_flow(
     """
     Count the customers who moved between groups, or stayed, from one snapshot to another.
 
-    On each side, a customer is assigned to exactly one state, so that no customer is counted twice. The table
-    contains the data of an alluvial chart, see `plot.flow`. Each of the selected groups is a state. A customer who is
-    in several of the selected groups is assigned to the first of them in `priority`. If none of them is in
-    `priority`, the state is "(several)". A customer who is in none of the selected groups, or not in the snapshot, is
-    assigned to "(none)".
+    In each snapshot, a customer has exactly one state, so that no customer is counted twice. Each selected group is a
+    state. A customer in several selected groups has the state of the first of these groups in `priority`, or
+    "(several)" if `priority` contains none of these groups. A customer in no selected group has the state "(none)",
+    even if the customer is not in the snapshot. `plot.flow` draws the result as an alluvial chart.
 
-    A customer stayed if the customer's state is the same before and after. For "(several)", the set of selected
-    groups must be the same, too. A customer in groups A and B before and in groups C and D after did not stay,
-    although both states are "(several)". Without `priority`, the customers who stayed are therefore those with the
-    same set of selected groups. With `priority`, they are those with the same assigned group.
+    A customer stayed if the customer's state is the same in both snapshots. For "(several)", the set of selected
+    groups must also be the same. For example, a customer who moved from the groups A and B to the groups C and D did
+    not stay, although both states are "(several)".
 
     Parameters
     ----------
@@ -39,7 +37,8 @@ def group_flow(
         The older and the newer snapshot, or tables of memberships, as in `membership_changes`.
     groups
         The groups that are separate states, by uid or unique name. None selects the groups in `priority`, or all
-        groups if `priority` is empty. A group can be in only one of the snapshots. Names are those in `new`.
+        groups if `priority` is empty. A group can be missing from one of the snapshots. A renamed group has its name
+        in `new`.
     priority
         Groups by uid or unique name, the most important one first, for example ["VIP Gold", "VIP", "Loyalty club"].
 
@@ -57,8 +56,8 @@ def group_flow(
           because the total number of customers outside the groups is unknown.
 
         The states are in the order of `priority`, followed by the other groups sorted by uid, "(several)", and
-        "(none)". Customers who are in "(none)" on both sides are not in the result. The rows with the same from_group
-        sum to the old size of the state, and the rows with the same to_group sum to its new size.
+        "(none)". Customers who are in "(none)" in both snapshots are not in the result. The rows with the same
+        from_group sum to the old size of the state, and the rows with the same to_group sum to its new size.
 
     Raises
     ------
@@ -115,7 +114,7 @@ class _States:
 
     @classmethod
     def select(cls, comparison: SnapshotComparison, groups: Iterable[str] | None, priority: Iterable[str]) -> _States:
-        """Create the states from the groups and the priority that were passed to `group_flow`."""
+        """Create the states from the arguments of `group_flow`."""
         first = dict.fromkeys(comparison.group_code_of(group) for group in as_list(priority, "priority"))
         others: set[int] = set()
         if groups is not None:
@@ -167,7 +166,7 @@ class _States:
 
 
 def _members(side: Side, group: int) -> IntArray:
-    """Return the positions of a group's members, which are empty if the group is not in this snapshot."""
+    """Return the positions of a group's members, or an empty array if the group is not in this snapshot."""
     position = np.searchsorted(side.group, group)
     if position == len(side.group) or side.group[position] != group:
         return side.customer[:0]

@@ -24,6 +24,12 @@ _OPERATIONS: dict[str, Callable[[BoolArray, BoolArray], BoolArray]] = {
     "|": np.logical_or,
 }
 _QUOTES = "'\"`"
+_SPECIAL = re.compile(r"[-&|^()'\"`]")
+_SPACES = re.compile(r"\s*([&|^()])\s*")
+_OPERATOR_HINT = (
+    "The operators are & (in both groups), | (in at least one), - (in the first but not in the second), and ^ (in "
+    "exactly one). Enclose a name that contains an operator or a parenthesis in double quotes."
+)
 
 
 def members(data: Any, expression: str) -> pd.Index:
@@ -36,8 +42,8 @@ def members(data: Any, expression: str) -> pd.Index:
         A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
         pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     expression
-        Groups, by uid or unique name, combined by parentheses and the operators of Python sets. The operators are
-        listed in order of decreasing precedence. Operators of equal precedence are evaluated from left to right.
+        The groups, by uid or unique name, combined with parentheses and the operators of Python sets. The operators
+        are listed in order of decreasing precedence. Operators of equal precedence are evaluated from left to right.
 
         - ``a - b``: customers in a but not in b
         - ``a & b``: customers in both groups
@@ -45,16 +51,16 @@ def members(data: Any, expression: str) -> pd.Index:
         - ``a | b``: customers in at least one of the groups
 
         A ``-`` is an operator if there are spaces on both sides, or if it is next to a parenthesis or a quoted name.
-        Otherwise it is part of a name, as in ``c-1`` or in a UUID.
+        Otherwise, the ``-`` is part of a name, as in ``c-1`` or in a UUID.
 
-        Enclose names that contain an operator, a parenthesis, or a quote in single quotes, double quotes, or
-        backticks, and double a quote of the same type in the name: ``"Kids & Baby"``, ``"5"" screen"``. A name must
-        match exactly, including case and spaces. ``uid:"vip"`` and ``name:"vip"`` refer to the group with this uid or
-        this name, if the text is the uid of one group and the name of another.
+        Enclose a name that contains an operator, a parenthesis, or a quote in single quotes, double quotes, or
+        backticks. Double each quote of the same type in the name. Examples are ``"Kids & Baby"`` and
+        ``"5"" screen"``. A name must match exactly, including case and spaces. If a text is the uid of one group and
+        the name of another group, write ``uid:"vip"`` or ``name:"vip"``.
 
-        An expression without quotes is an error if a part with an operator or a parenthesis is also a group name. In
-        a tenant with the groups Kids, Baby, and Kids & Baby, write ``"Kids & Baby"`` for the third group, and
-        ``"Kids" & "Baby"`` for the customers in the other two.
+        An expression is ambiguous if an unquoted part with an operator or a parenthesis is also a group name. In a
+        tenant with the groups Kids, Baby, and Kids & Baby, write ``"Kids & Baby"`` for the group with this name, or
+        ``"Kids" & "Baby"`` for the customers in both Kids and Baby.
 
     Returns
     -------
@@ -64,8 +70,8 @@ def members(data: Any, expression: str) -> pd.Index:
     Raises
     ------
     InputError
-        If the expression is not valid or ambiguous. The attribute `position` is the position of the error, counted
-        from 1.
+        If the expression is invalid or ambiguous. The attribute `position` contains the position of the error,
+        counted from 1.
     GroupNotFoundError
         If a group is unknown, or its name is not unique. The attribute `close` contains similar names.
 
@@ -118,7 +124,7 @@ class _Token(NamedTuple):
 
 
 class _UnquotedName(NamedTuple):
-    """A part of an expression that is also a group name, although it is not in quotes."""
+    """An unquoted part of an expression that is also the name of a group."""
 
     name: str
     start: int
@@ -130,7 +136,7 @@ class _UnquotedName(NamedTuple):
         return f"To use the group {self.name!r}, enclose its name in quotes: {quote_reference(self.name)}"
 
     def ambiguous(self, tokens: list[_Token], expression: str) -> InputError:
-        """Return the error that shows both meanings of the expression in quotes."""
+        """Return an error that shows how to write each meaning of the expression with quotes."""
         group = f"{expression[: self.start]}{quote_reference(self.name)}{expression[self.end :]}"
         parts, at = [], 0
         for token in tokens:
@@ -151,18 +157,18 @@ def _find_unquoted_name(matrix: MembershipMatrix, tokens: list[_Token], expressi
     """
     Return the longest part of an expression that looks like a single group name but consists of several tokens.
 
-    A part in which all groups are in quotes has only one meaning. Names are compared without regard to case, Unicode
-    form, and spaces next to operators, because ``kids&baby`` can also be meant as the name Kids & Baby.
+    A part in which all groups are in quotes is skipped, because it has only one meaning. Case, Unicode form, and
+    spaces next to operators are ignored, because a user might write ``kids&baby`` for the group Kids & Baby.
     """
     groups = [token for token in tokens if token.kind == "group"]
     if len(tokens) <= 2 or all(token.quoted for token in groups):
         return None
     names: dict[str, str] = {}
     for name in [*matrix.group_uids, *matrix.group_names]:
-        compared = _compared(name)
+        compared = _normalize(name)
         if _SPECIAL.search(compared):
             names.setdefault(compared, name)
-    # Each operator, parenthesis, and quote in a name is at most one token, and so is the text around it.
+    # A name with n special characters has at most 2n + 1 tokens.
     max_tokens = max((2 * len(_SPECIAL.findall(compared)) + 1 for compared in names), default=0)
     best: _UnquotedName | None = None
     for first, token in enumerate(tokens[:-1]):
@@ -172,18 +178,14 @@ def _find_unquoted_name(matrix: MembershipMatrix, tokens: list[_Token], expressi
             is_longer = best is None or last.end - token.start > best.end - best.start
             if last is token or last.kind == "end" or not has_unquoted or not is_longer:
                 continue
-            name = names.get(_compared(expression[token.start : last.end]))
+            name = names.get(_normalize(expression[token.start : last.end]))
             if name is not None:
                 best = _UnquotedName(name, token.start, last.end)
     return best
 
 
-_SPECIAL = re.compile(r"[-&|^()'\"`]")
-_SPACES = re.compile(r"\s*([&|^()])\s*")
-
-
-def _compared(text: str) -> str:
-    """Return a form of a text that is equal for names that differ only in case, Unicode form, or spaces."""
+def _normalize(text: str) -> str:
+    """Normalize the case, the Unicode form, and the spaces of a text, so that similar names are equal."""
     return _SPACES.sub(r"\1", clean_text(text).casefold())
 
 
@@ -195,14 +197,14 @@ def _evaluate(matrix: MembershipMatrix, tokens: list[_Token], expression: str) -
     """
     values: list[BoolArray] = []
     operators: list[_Token] = []
-    wants_group = True
+    expects_group = True
     for token in tokens:
-        if wants_group:
+        if expects_group:
             if token.kind == "(":
                 operators.append(token)
             elif token.kind == "group":
                 values.append(_member_mask(matrix, token, expression))
-                wants_group = False
+                expects_group = False
             else:
                 raise _unexpected_token("a group or '('", token, expression)
             continue
@@ -211,7 +213,7 @@ def _evaluate(matrix: MembershipMatrix, tokens: list[_Token], expression: str) -
             values.append(_OPERATIONS[operators.pop().kind](left, right))
         if token.kind in _PRECEDENCE:
             operators.append(token)
-            wants_group = True
+            expects_group = True
         elif token.kind == ")" and operators:
             operators.pop()
         elif token.kind == "end" and operators:
@@ -262,12 +264,6 @@ def _is_minus_operator(expression: str, at: int) -> bool:
 def _is_end_of_name(expression: str, at: int) -> bool:
     """Return True if the character at a position is an operator or a parenthesis."""
     return expression[at] in "&|^()" or (expression[at] == "-" and _is_minus_operator(expression, at))
-
-
-_OPERATOR_HINT = (
-    "The operators are & (in both groups), | (in at least one), - (in the first but not in the second), and ^ (in "
-    "exactly one). Enclose a name that contains an operator or a parenthesis in double quotes."
-)
 
 
 def _member_mask(matrix: MembershipMatrix, token: _Token, expression: str) -> BoolArray:

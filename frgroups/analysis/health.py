@@ -30,10 +30,10 @@ def health_report(
     """
     Report problems in the groups of a tenant, most severe problems first.
 
-    Campaigns can refer to groups, and the API does not report which groups they use. Therefore every suggested action
-    that changes a group starts with a check in the back office. Some suggested actions contain a call that creates a
-    plan. The call sends nothing, and the usual limits apply to the plan. It expects variables named `snapshot` and
-    `register`.
+    The API does not report which groups are used by campaigns. Therefore, each suggested action that changes a group
+    starts with a check in the back office. Some suggested actions contain Python code that creates a plan from the
+    variables `snapshot` and `register`. The code sends no changes. If a plan removes all members of a group, the code
+    contains the limits that the plan needs.
 
     Parameters
     ----------
@@ -73,8 +73,7 @@ def health_report(
     High severity:
 
     - drifted: the group changed while it was read.
-    - duplicate: the group has the same members as another group. Of several identical groups, all but the first are
-      reported.
+    - duplicate: the group has the same members as another group. Of several such groups, the first is not reported.
     - ended (register): the last day of the group has passed, but the group has members.
     - two_tiers (register): customers are in two groups of an exclusive set.
 

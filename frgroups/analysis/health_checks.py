@@ -1,4 +1,4 @@
-"""Health report checks that do not need a register: reads, sizes, names, and redundant groups."""
+"""Health report checks of reads, sizes, and names, and the suggested actions of all checks."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class HealthFinding(NamedTuple):
     """
     A row of the `health_report` table. The fields are the columns of the table, except for the owner.
 
-    The field `cli_action` replaces the suggested action on the command line if that action contains Python code. None
-    means that the same text is suitable for both.
+    On the command line, `cli_action` replaces a suggested action that contains Python code. None means that the
+    suggested action contains no Python code.
     """
 
     severity: Severity
@@ -55,12 +55,12 @@ def check_first(groups: str, next_step: str) -> str:
 
 def limits_to_empty(n: int) -> dict[str, int]:
     """
-    Return the limits of a plan, other than the default limits, that allow the removal of all members of one group.
+    Return the limits that a plan needs to remove all members of a group. Default limits are omitted.
 
     Parameters
     ----------
     n
-        Number of members of the group.
+        The number of members of the group.
 
     Examples
     --------
@@ -79,48 +79,43 @@ def limits_to_empty(n: int) -> dict[str, int]:
     return limits
 
 
-def removal_step(uid: str, n: int) -> str:
-    """Return an instruction to remove all `n` members of a group. It ends with a call that creates the plan."""
-    return f"If the group is no longer needed, plan the removal of its members: {emptying_call(uid, n)}"
+def removal_actions(groups: str, condition: str, uid: str, n: int) -> tuple[str, str]:
+    """
+    Return the suggested action to remove all `n` members of a group, with Python code and with a command.
+
+    Parameters
+    ----------
+    groups
+        The groups to check in the back office.
+    condition
+        The condition under which the members should be removed, such as "the group is no longer needed".
+    uid
+        The uid of the group.
+    n
+        The number of members of the group.
+    """
+    step = f"If {condition}, plan the removal of its members:"
+    return (
+        check_first(groups, f"{step} {_emptying_call(uid, n)}"),
+        check_first(groups, f"{step} {_emptying_command(uid, n)}"),
+    )
 
 
-def emptying_call(uid: str, n: int) -> str:
-    """Return Python code that creates a plan to remove all `n` members of a group, with the limits that it needs."""
+def _emptying_call(uid: str, n: int) -> str:
+    """Return Python code that creates a plan to remove all `n` members of a group, with the necessary limits."""
     values = ", ".join(f"{name}={value}" for name, value in limits_to_empty(n).items())
     return f"{plan_call(uid, '').removesuffix(')')}, limits=fg.Limits({values}))"
 
 
-def emptying_command(uid: str, n: int) -> str:
-    """Return a command that creates a plan to remove all `n` members of a group, with the limits that it needs."""
+def _emptying_command(uid: str, n: int) -> str:
+    """Return a command that creates a plan to remove all `n` members of a group, with the necessary limits."""
     limits = "".join(f" --limit {name}={value}" for name, value in limits_to_empty(n).items())
     return f"{plan_command(uid, quote_uid(uid))}{limits}"
 
 
-def removal_step_in_cli(uid: str, n: int) -> str:
-    """Return an instruction to remove all `n` members of a group. It ends with a command that creates the plan."""
-    return f"If the group is no longer needed, plan the removal of its members: {emptying_command(uid, n)}"
-
-
-def duplicate_action_in_cli(group_a: str, group_b: str, n: int) -> str:
-    """Return the action for two groups with the same `n` members, with a command that empties `group_b`."""
-    command = emptying_command(group_b, n)
-    return check_first(
-        f"{group_a} or {group_b}", f"If {group_b} is not used, plan the removal of its members: {command}"
-    )
-
-
-def near_duplicate_action_in_cli(group_a: str, group_b: str) -> str:
-    """Return the suggested action for two groups with similar members, with a command for each group."""
-    commands = [plan_command(uid, quote_uid(other), "add") for uid, other in ((group_a, group_b), (group_b, group_a))]
-    return check_first(
-        f"{group_a} or {group_b}",
-        f"To give both groups the same members, create two plans: {' && '.join(commands)}",
-    )
-
-
 def plan_command(uid: str, expression: str, mode: str = "remove") -> str:
     r"""
-    Return a command that creates a plan for the customers whom a group expression selects.
+    Return a command that creates a plan for the customers who are selected by a group expression.
 
     Examples
     --------
@@ -149,7 +144,7 @@ def find_unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
     reads = snapshot.reads
     for row in iter_rows(reads[(reads["verdict"] != "consistent") & (reads["how"] != "given")]):
         severity: Severity = "medium"
-        name = snapshot.group_name(row.customer_group_uid)
+        name = snapshot.matrix.names_by_uid[row.customer_group_uid]
         finding, problem = "unverifiable", f"The read of {name} could not be verified as complete."
         if row.verdict == "drifted":
             severity, finding, problem = "high", "drifted", f"{name} changed while it was read."
@@ -231,8 +226,7 @@ def find_old_years(snapshot: Snapshot, dated: Container[str]) -> Iterator[Health
             evidence = (
                 f"{name} has {pluralize(n, 'member')} in {this_year}, but the name of the group contains a past year."
             )
-            action = check_first(uid, removal_step(uid, n))
-            cli_action = check_first(uid, removal_step_in_cli(uid, n))
+            action, cli_action = removal_actions(uid, "the group is no longer needed", uid, n)
             yield HealthFinding("low", "old_year", uid, name, None, None, n, evidence, action, cli_action)
 
 
@@ -240,9 +234,9 @@ def plan_call(uid: str, expression: str, mode: str = "mirror") -> str:
     """
     Return Python code that creates a plan for the members of a group.
 
-    The group expression `expression` selects the desired members of the group. "" means that the group has no members
-    after the plan. The code must be at the end of a suggested action, because `with_register_argument` appends an
-    argument to it.
+    The group expression `expression` selects the desired members of the group. An empty expression removes all
+    members. The code must be at the end of a suggested action, because `with_register_argument` appends an argument
+    to the code.
 
     Examples
     --------
@@ -256,10 +250,10 @@ def plan_call(uid: str, expression: str, mode: str = "mirror") -> str:
 
 
 def with_register_argument(finding: HealthFinding) -> HealthFinding:
-    """Add the register to the plan call and to the command in a suggested action, so that its limits apply."""
+    """Add the register to the code and the commands in a suggested action, so that the register's limits apply."""
     action, cli_action = finding.suggested_action, finding.cli_action
-    if cli_action is not None and "frgroups plan " in cli_action:
-        finding = finding._replace(cli_action=f"{cli_action} --register FILE")
+    if cli_action is not None:
+        finding = finding._replace(cli_action=cli_action.replace("frgroups plan ", "frgroups plan --register FILE "))
     if "fg.plan_memberships(" not in action:
         return finding
     return finding._replace(suggested_action=f"{action.removesuffix(')')}, register=register)")
@@ -267,7 +261,9 @@ def with_register_argument(finding: HealthFinding) -> HealthFinding:
 
 def quote_uid(uid: str) -> str:
     r"""
-    Return a uid in quotes for use in a set expression of `fg.members`.
+    Return a uid in quotes for use in a group expression.
+
+    Single quotes are preferred, because `quote_word` can enclose an expression with single quotes in double quotes.
 
     Examples
     --------

@@ -17,7 +17,7 @@ from frgroups.internals.typing import IntArray
 from frgroups.internals.validation import as_list, check_choice, check_number
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
-# A candidate contains the negative number of customers, the degree, the group codes, and further memberships.
+# A candidate starts with its negative number of customers, so that a heap returns the largest candidate first.
 _Candidate = tuple[int, int, tuple[int, ...], IntArray, IntArray]
 
 _MAX_COUNTER_GROUPS = 20  # For at most 20 groups, each possible combination has a counter.
@@ -37,7 +37,7 @@ def intersections(
     """
     Count the customers in each combination of groups.
 
-    The table contains the data for an UpSet plot, which `plot.upset` draws.
+    `plot.upset` draws the result as an UpSet plot.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def intersections(
         "inclusive" counts the customers who are in all groups of a combination, and possibly in other groups. A
         customer can be counted in many rows.
     top
-        The number of combinations to return, those with the most customers. The other customers are counted in one
-        additional row. None returns all combinations.
+        The largest number of combinations to return. The combinations with the most customers are returned, and all
+        other customers are counted in one additional row. None returns all combinations.
 
     Returns
     -------
@@ -159,10 +159,10 @@ def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] 
     inside = np.ones(matrix.n_customers, dtype=np.bool_)
     for group in include:
         mask = np.zeros_like(inside)
-        mask[matrix.member_codes(group)] = True
+        mask[matrix.row(matrix.group_code_of(group))] = True
         inside &= mask
     for group in exclude:
-        inside[matrix.member_codes(group)] = False
+        inside[matrix.row(matrix.group_code_of(group))] = False
     return matrix.customer_uids[inside].rename("customer_uid")
 
 
@@ -248,7 +248,7 @@ class RegionCounts:
         Iterate over sets of groups with common customers, largest number of common customers first.
 
         Yields the group codes, the number of customers in all groups of the set, and the regions of these customers.
-        A set cannot have more customers than one of its subsets. Therefore, the next largest set is always at the top
+        A set cannot have more customers than any of its subsets. Therefore, the next largest set is always at the top
         of a heap that contains the extensions of the previous sets. This is a best-first search, as in frequent
         itemset mining.
         """
@@ -297,9 +297,9 @@ def _count_by_customer(matrix: MembershipMatrix) -> _Regions:
     """
     Count the customers in each region by comparing the sorted groups of the customers, one group after another.
 
-    In each step, customers with the same previous groups have the same number, and the next group refines the
-    numbers. Customers without further groups and customers whose number is unique are assigned to their region. The
-    function returns the fields of RegionCounts.
+    Customers with the same previous groups have the same number. In each step, the next group refines the numbers. A
+    customer who has no further groups or a unique number is assigned to a region. The function returns the fields of
+    RegionCounts.
     """
     by_customer = np.argsort(matrix.indices, kind="stable")
     groups = matrix.group_code.take(by_customer)
@@ -320,7 +320,7 @@ def _count_by_customer(matrix: MembershipMatrix) -> _Regions:
         examples.append(example[n > 0])
         customers, number = customers[~is_complete], number[~is_complete]
         place += 1
-    # One customer of each region stands for all customers of the region.
+    # All customers of a region have the same groups, so the groups are read from one of these customers.
     starts, sizes = start[np.concatenate(examples)], degree[np.concatenate(examples)]
     indptr = np.concatenate([[0], np.cumsum(sizes)])
     positions = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], sizes)

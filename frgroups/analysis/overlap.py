@@ -23,9 +23,9 @@ from frgroups.internals.validation import check_choice
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 from frgroups.snapshot.universe import resolve_universe
 
-_CHUNK_SIZE = 2**16  # Number of pairs whose measures are computed at the same time.
-_NUMBERS_PER_PAIR = 15  # Number of columns with integers or floating-point numbers of 8 bytes in `overlap_pairs`.
-# A pair that is tested, but is not in the table, needs this number of bytes for its counts, p-values, and q-value.
+_CHUNK_SIZE = 2**16  # The number of pairs in one step of a computation.
+_NUMBERS_PER_PAIR = 15  # The result of `overlap_pairs` has 15 columns of 8-byte numbers.
+# The counts, p-values, and q-value of a tested pair that is not in the result need 96 bytes.
 _BYTES_PER_TEST = 96
 
 _MEASURE_COLUMNS = ("jaccard", "overlap_coefficient", "expected", "lift", "pmi", "phi")
@@ -67,9 +67,9 @@ def overlap_matrix(
           memberships, from -1 to 1 (Yule 1912)
     universe
         The total number of customers of the tenant, which "lift", "pmi", and "phi" require. None uses the number set
-        by `Snapshot.with_universe`. If neither is given, these measures are NaN. The number of customers in `data` is
-        not used as a substitute, because it does not include customers in no group. Unrelated groups would then
-        appear to avoid each other.
+        by `Snapshot.with_universe`. If neither is given, these measures are NaN. The number of customers in `data`
+        cannot be used instead, because it excludes customers who are in no group. As a result, independent groups
+        would have a lift below 1.
     labels
         The labels of the rows and columns: "uid" or "name".
 
@@ -153,7 +153,7 @@ def measure_of(matrix: pd.DataFrame, measure: Measure | None) -> Measure:
     if name is None:
         name = matrix.attrs.get("measure")
     if name is None:
-        raise InputError("The `attrs` of the matrix do not contain the measure.", hint="Pass it as `measure`.")
+        raise InputError("The `attrs` of the matrix do not contain the measure.", hint="Pass `measure`.")
     check_choice(name, "measure", get_args(Measure))
     return name
 
@@ -179,9 +179,9 @@ def overlap_pairs(
         The total number of customers of the tenant (N below). None uses the number set by `Snapshot.with_universe`.
         If neither is given, the columns from expected to q_value are NaN. See `overlap_matrix` for the reason.
     min_both
-        Pairs with fewer common customers are omitted. This does not change other values, because q_value is always
-        computed from all pairs of the selected groups. With a value of at least 1, the memory is proportional to the
-        number of memberships and rows.
+        Pairs with fewer common customers are omitted. The values in other rows do not change, because q_value is
+        always computed from all pairs of the selected groups. With a value of at least 1, the memory is proportional
+        to the number of memberships and rows.
 
     Returns
     -------
@@ -234,7 +234,7 @@ def overlap_pairs(
             (block.select(block.n_both >= min_both) for block in blocks), bytes_per_pair, _FEWER_PAIRS
         )
     else:
-        # The p-values of all tested pairs are required for the q-values.
+        # The q-values depend on the p-values of all tested pairs.
         n_bytes = bytes_per_pair if min_both == 1 else _BYTES_PER_TEST
         pairs = collect_pairs(iter_common_pairs(matrix), n_bytes, "Select fewer groups, or do not pass `universe`.")
     p_values = _p_values(matrix.sizes[pairs.a], matrix.sizes[pairs.b], pairs.n_both, universe, n_tests)
@@ -257,7 +257,7 @@ def overlap_pairs(
         "n_both": n_both,
         "n_either": n_a + n_b - n_both,
     }
-    # Without a copy, the peak memory is about the memory of the table.
+    # Without a copy, the peak memory is about the size of the table.
     return pd.DataFrame(columns | measures | p_values, copy=False)
 
 
@@ -318,7 +318,7 @@ def pair_measure(measure: str, n_a: IntArray, n_b: IntArray, n_both: IntArray, u
                 spread = np.sqrt(a * (total - a)) * np.sqrt(b * (total - b))
                 value = np.clip((total * both - a * b) / spread, -1.0, 1.0)
             case _:
-                raise InputError(f"No measure has the name {measure!r}.")
+                raise InputError(f"Unknown measure {measure!r}.")
     return np.asarray(value, dtype=np.float64)
 
 

@@ -22,7 +22,7 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 Engine = Literal["pairs", "bits"]
 
-# A function raises an error if its result needs more bytes of memory.
+# A result that needs more than 2 GB of memory is rejected.
 MAX_RESULT_BYTES = 2_000_000_000
 
 # NumPy uses radix sort for 16-bit integers, so customers are processed in blocks of at most 2**16.
@@ -31,14 +31,14 @@ _MAX_BLOCK_CUSTOMERS = 2**16
 _MAX_BLOCK_MEMBERSHIPS = 2**21
 _MAX_BLOCK_BITS = 2**28
 _CHUNK_SIZE = 2**17
-_CHUNK_WORDS = 512  # A chunk has 32,768 bits, so that the number of set bits fits into 16 bits.
+_CHUNK_WORDS = 512  # The number of set bits in a chunk of 32,768 bits fits into 16 bits.
 
 # For at most 4,096 groups, each pair has a counter. These counters need 64 MB.
 _MAX_TABLE_GROUPS = 2**12
-# With more groups, a block of groups has at most this number of counters, or else this number of pairs to sort.
+# With more groups, a block has at most 2**22 counters or at most 2**20 pairs to sort.
 _MAX_BLOCK_COUNTERS = 2**22
 _MAX_BLOCK_PAIRS = 2**20
-# CPU time, measured on one machine, to count one pair of groups if each pair has a counter.
+# The CPU time to increment the counter of a pair of groups, measured on one machine.
 _NANOSECONDS_PER_PAIR = 15
 
 
@@ -75,8 +75,8 @@ def collect_pairs(blocks: Iterable[GroupPairs], bytes_per_pair: int, alternative
     """
     Concatenate blocks of pairs for a table that needs `bytes_per_pair` bytes for each row.
 
-    If the table needs more than `MAX_RESULT_BYTES`, an InputError is raised that states the required memory. The
-    pairs above the limit are only counted.
+    If the table needs more than `MAX_RESULT_BYTES`, the pairs are counted but not stored, and an InputError states
+    the required memory.
     """
     parts = [GroupPairs(*[np.empty(0, dtype=np.int64)] * 3)]
     n_pairs = 0
@@ -91,11 +91,11 @@ def collect_pairs(blocks: Iterable[GroupPairs], bytes_per_pair: int, alternative
 
 
 def string_bytes_per_pair(matrix: MembershipMatrix) -> int:
-    """Return the mean number of bytes of the uids and names of a pair of groups in a table."""
+    """Return the average size of the two uids and the two names in a row of a table of pairs, in bytes."""
     if not matrix.n_groups:
         return 0
     n_characters = sum(map(len, matrix.group_uids)) + sum(map(len, matrix.group_names))
-    # Each string also has an offset of 8 bytes.
+    # A column of strings also stores an offset of 8 bytes for each string.
     return 2 * (16 + n_characters // matrix.n_groups)
 
 
@@ -227,9 +227,9 @@ def _iter_group_tables(block: _Block, degree: IntArray) -> Iterator[tuple[IntArr
 
 def _count_bits(counters: Int32Array, block: _Block) -> None:
     """
-    Count the common customers of each pair of groups with bit operations. This is fast for large groups.
+    Count the common customers of each pair of groups with bit operations. This method is fast for large groups.
 
-    `counters` has a column for each group of the block, and rows for the first of these groups.
+    `counters` has one column per group of the block. Row i belongs to the same group as column i.
     """
     n_rows, n_groups, n_words = len(counters), len(block.sizes), -(-block.n_customers // 64)
     bits = np.zeros((n_groups, n_words), dtype=np.uint64)
@@ -248,8 +248,8 @@ class _GroupsByCustomer:
     """
     The groups of each customer, sorted by customer code and group code.
 
-    The pairs of membership m, which belongs to the first group of each pair, are `n_pairs[m]` pairs with the groups
-    from `groups[start[m]]` on. The groups before group g have `pairs_before[g]` pairs in total.
+    The group of membership m forms `n_pairs[m]` pairs with later groups of the same customer, which start at
+    `groups[start[m]]`. All groups before group g form `pairs_before[g]` pairs.
     """
 
     n_groups: int
@@ -285,8 +285,8 @@ class _GroupsByCustomer:
         """
         Iterate over the pairs of a range of groups, with one value per pair and common customer.
 
-        The value of the pair of groups a and b is (a - first) * (n_groups - first) + b - first. An array has at most
-        _MAX_BLOCK_PAIRS values, or the pairs of one membership.
+        The value for groups a and b is (a - first) * (n_groups - first) + b - first. Each array has at most
+        _MAX_BLOCK_PAIRS values, unless a single membership has more pairs.
         """
         at, end = int(self.indptr[first]), int(self.indptr[last])
         group = np.repeat(np.arange(last - first), np.diff(self.indptr[first : last + 1]))
@@ -297,7 +297,7 @@ class _GroupsByCustomer:
             before = int(until[done - 1]) if done else 0
             stop = max(int(np.searchsorted(until, before + _MAX_BLOCK_PAIRS, side="right")), done + 1)
             n_pairs = self.n_pairs[at + done : at + stop]
-            # The positions of the second groups are ranges that begin at `start`, one after another.
+            # The second groups of each membership have adjacent positions that begin at `start`.
             shift = self.start[at + done : at + stop] - (until[done:stop] - n_pairs - before)
             positions = np.arange(until[stop - 1] - before)
             positions += np.repeat(shift, n_pairs)
@@ -308,7 +308,7 @@ class _GroupsByCustomer:
 
 
 def _pairs_of_keys(customers: _GroupsByCustomer, first: int, last: int) -> GroupPairs:
-    """Count the pairs of a range of groups by sorting. This is fast if few groups have common customers."""
+    """Count the pairs of a range of groups by sorting. This method is fast if the groups have few pairs."""
     parts = [np.empty(0, dtype=np.int64), *customers.iter_keys(first, last)]
     keys, n_both = np.unique(np.concatenate(parts), return_counts=True)
     a, b = np.divmod(keys, customers.n_groups - first)
@@ -341,6 +341,6 @@ def _count_block(
 
 
 def _pairs_of_counters(counters: Int32Array, first_row: int, first_column: int) -> GroupPairs:
-    """Return the pairs of groups whose counter is not 0, where the first row and column are the given groups."""
+    """Return the pairs with a counter above 0. The first row and the first column belong to the given groups."""
     a, b = np.nonzero(counters)
     return GroupPairs(a + first_row, b + first_column, counters[a, b].astype(np.int64))

@@ -29,8 +29,6 @@ from frgroups.snapshot.snapshot import Snapshot
 Row = dict[str, Any]
 
 OTHER, SUPPRESSED = "(other)", "(suppressed)"
-
-
 Customers = str | Iterable[str]
 
 _COLUMNS = {
@@ -80,17 +78,17 @@ def group_profile(
         - days_since_X: the days from the timestamp column X to `snapshot.taken_at`. For example,
           days_since_created_at is the age of the customer record.
 
-        Alternatively, a DataFrame with one row per customer whose columns are the attributes. It identifies the
-        customers by a column customer_uid or by its index.
+        You can also pass a DataFrame with one row per customer and one column per attribute. The column customer_uid
+        or the index identifies the customers.
 
         Numbers, timestamps, and durations are compared by their means. All other attributes, and payment_terms, are
         compared by value. Columns that identify persons are rejected, even in a snapshot loaded with
         ``personal=True``.
     min_count
-        Counts from 1 to `min_count` - 1 are suppressed, and so are other counts from which they could be computed. 0
+        Counts from 1 to `min_count` - 1 are suppressed, and so are other counts that would reveal these counts. 0
         disables suppression.
     top
-        The number of values per attribute, those with the most customers. The others are combined into "(other)".
+        The largest number of values to show per attribute. Values with fewer customers are combined into "(other)".
         None shows all values.
 
     Returns
@@ -216,7 +214,7 @@ def compare_groups(
     ------
     InputError
         If a customer or an attribute is unknown, an attribute identifies persons, or all customers of one group are
-        also in the other.
+        also in the other group.
     GroupNotFoundError
         If a group is unknown, or its name is not unique.
 
@@ -247,7 +245,7 @@ def _customer_mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolA
     matrix = snapshot.matrix
     mask = np.zeros(matrix.n_customers, dtype=np.bool_)
     if isinstance(customers, str):
-        mask[matrix.member_codes(customers)] = True
+        mask[matrix.row(matrix.group_code_of(customers))] = True
         return mask
     if is_mask(customers):
         return align_mask(customers, snapshot.customers, f"`{name}`")

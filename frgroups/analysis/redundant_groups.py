@@ -1,8 +1,8 @@
 """
 Health report checks for redundant groups: duplicates, near duplicates, and subsets.
 
-The memory is proportional to the number of memberships and groups, also if many groups have the same members. Groups
-with the same members are therefore reduced to the first group before pairs are counted.
+Of several groups with the same members, only the first is compared with other groups. The memory is therefore
+proportional to the number of memberships and groups, even if many groups have the same members.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from hashlib import blake2b
 
 import numpy as np
 
-from frgroups.analysis.duplicates import similar_pairs
+from frgroups.analysis.duplicates import jaccard_index, similar_pairs
 from frgroups.analysis.health_checks import (
     HealthFinding,
     check_first,
-    duplicate_action_in_cli,
-    emptying_call,
-    near_duplicate_action_in_cli,
+    plan_command,
     quote_uid,
+    removal_actions,
 )
 from frgroups.analysis.pair_counts import GroupPairs, iter_common_pairs
 from frgroups.internals.formatting import format_percentage
@@ -28,7 +27,7 @@ from frgroups.internals.typing import IndexArray, IntArray
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.snapshot import Snapshot
 
-# If there are more pairs of near duplicates, the report contains one pair per group.
+# With more than 100,000 pairs of near duplicates, the report contains one pair per group.
 _MAX_NEAR_DUPLICATES = 100_000
 
 
@@ -37,7 +36,7 @@ def find_redundant_groups(snapshot: Snapshot, min_jaccard: float) -> Iterator[He
     matrix = snapshot.matrix
     first = first_groups_with_same_members(matrix)
     yield from _find_duplicates(matrix, first)
-    # Groups without members have no common members with any group.
+    # Groups without members are not compared.
     distinct, n_copies = np.unique(first[matrix.sizes > 0], return_counts=True)
     pairs = _relate_groups(matrix.take_groups(distinct), n_copies, min_jaccard)
     yield from _find_near_duplicates(matrix, distinct, pairs)
@@ -46,7 +45,7 @@ def find_redundant_groups(snapshot: Snapshot, min_jaccard: float) -> Iterator[He
 
 def first_groups_with_same_members(matrix: MembershipMatrix) -> IndexArray:
     """
-    Return, for each group, the code of the first group that has the same members.
+    Return the code of the first group with the same members, for each group.
 
     Examples
     --------
@@ -65,8 +64,8 @@ class _Relations:
     """
     The near duplicates and the supersets of groups with different members.
 
-    `near` contains the pairs of near duplicates, and `n_near[a]` is the number of pairs of group a with later groups.
-    Group a is a subset of `n_supersets[a]` groups, and `superset[a]` is the smallest of these groups.
+    `near` contains pairs of near duplicates, and `n_near[a]` is the number of later groups that are near duplicates
+    of group a. Group a is a subset of `n_supersets[a]` groups, and `superset[a]` is the smallest of these groups.
     """
 
     near: GroupPairs
@@ -79,13 +78,14 @@ def _relate_groups(matrix: MembershipMatrix, n_copies: IntArray, min_jaccard: fl
     """
     Find the near duplicates and the supersets of each group in one iteration over the pairs of groups.
 
-    All groups must have different members. `n_copies` is the number of groups with the same members as each group.
+    All groups in `matrix` must have different members. `n_copies[a]` is the number of groups in the tenant that have
+    the members of group a.
     """
     sizes = matrix.sizes
     near = [GroupPairs(*[np.empty(0, dtype=np.int64)] * 3)]
     n_near = np.zeros(matrix.n_groups, dtype=np.int64)
     n_supersets = np.zeros(matrix.n_groups, dtype=np.int64)
-    # The smallest superset is the one with the fewest members. Of several smallest supersets, it is the first.
+    # The smallest superset has the fewest members. Of several supersets of equal size, the first is used.
     largest_key = np.iinfo(np.int64).max
     superset_key = np.full(matrix.n_groups, largest_key)
     for block in iter_common_pairs(matrix):
@@ -106,25 +106,20 @@ def _relate_groups(matrix: MembershipMatrix, n_copies: IntArray, min_jaccard: fl
 
 
 def _most_similar_pairs(pairs: GroupPairs, sizes: IntArray) -> GroupPairs:
-    """Return the pair with the largest Jaccard index for each first group of the pairs."""
-    jaccard = pairs.n_both / (sizes[pairs.a] + sizes[pairs.b] - pairs.n_both)
-    order = np.lexsort((pairs.b, -jaccard, pairs.a))
+    """Return, for each group a, the pair with the largest Jaccard index."""
+    order = np.lexsort((pairs.b, -jaccard_index(pairs, sizes), pairs.a))
     _, first = np.unique(pairs.a[order], return_index=True)
     best = order[first]
     return GroupPairs(pairs.a[best], pairs.b[best], pairs.n_both[best])
 
 
 def _find_duplicates(matrix: MembershipMatrix, first: IndexArray) -> Iterator[HealthFinding]:
-    """Find groups that have the same members as another group. The first of these groups is not reported."""
+    """Find groups with the same members as another group. Of several such groups, the first is not reported."""
     for code in np.flatnonzero((first < np.arange(len(first))) & (matrix.sizes > 0)).tolist():
         (group_a, name_a), (group_b, name_b) = _uid_and_name(matrix, int(first[code])), _uid_and_name(matrix, code)
         n = int(matrix.sizes[code])
         evidence = f"{name_b} and {name_a} have the same members. Number of members: {n:,}."
-        action = check_first(
-            f"{group_a} or {group_b}",
-            f"If {group_b} is not used, plan the removal of its members: {emptying_call(group_b, n)}",
-        )
-        cli_action = duplicate_action_in_cli(group_a, group_b, n)
+        action, cli_action = removal_actions(f"{group_a} or {group_b}", f"{group_b} is not used", group_b, n)
         yield HealthFinding("high", "duplicate", group_b, name_b, group_a, name_a, n, evidence, action, cli_action)
 
 
@@ -151,7 +146,13 @@ def _find_near_duplicates(
             f"fg.plan_memberships(snapshot, dict.fromkeys({[group_a, group_b]}, "
             f"fg.members(snapshot, {f'{quote_uid(group_a)} | {quote_uid(group_b)}'!r})))",
         )
-        cli_action = near_duplicate_action_in_cli(group_a, group_b)
+        commands = [
+            plan_command(uid, quote_uid(other), "add") for uid, other in ((group_a, group_b), (group_b, group_a))
+        ]
+        cli_action = check_first(
+            f"{group_a} or {group_b}",
+            f"To give both groups the same members, create two plans: {' && '.join(commands)}",
+        )
         names = (group_a, name_a, group_b, name_b)
         yield HealthFinding("medium", "near_duplicate", *names, int(n_both), evidence, action, cli_action)
 

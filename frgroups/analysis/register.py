@@ -63,7 +63,7 @@ def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame
     DataFrame
         One row per row of the file, in the same order. The first column is customer_group_uid (`str`). If the file
         has no such column, the first column is group (`str`), which contains a uid or a unique name. The following
-        columns exist always, with missing values if the file has no value:
+        columns always exist, with missing values if the file has no value:
 
         - owner, purpose (`str`)
         - campaign_uid (`str`): the campaign that refers to the group
@@ -218,7 +218,7 @@ def _read_header(table: Table) -> list[str]:
 
 
 def _reject_repeated_header(table: Table) -> None:
-    """Raise ListError if a row repeats the header, because the file combines several registers."""
+    """Raise ListError if a row repeats the header, as in a file that combines several registers."""
     header = table.rows[0][1]
     for number, row in table.rows[1:]:
         if row == header:

@@ -16,8 +16,7 @@ from frgroups.analysis.health_checks import (
     plan_command,
     quote_uid,
     quote_word,
-    removal_step,
-    removal_step_in_cli,
+    removal_actions,
 )
 from frgroups.analysis.overlap import overlap_pairs
 from frgroups.analysis.register import has_ended, has_started
@@ -79,8 +78,7 @@ def _find_groups_out_of_period(snapshot: Snapshot, known: pd.DataFrame) -> Itera
             f"According to the register, {row.name} ended on {row.valid_to:%Y-%m-%d}, "
             f"but the group has {pluralize(row.n, 'member')}."
         )
-        action = check_first(uid, removal_step(uid, row.n))
-        cli_action = check_first(uid, removal_step_in_cli(uid, row.n))
+        action, cli_action = removal_actions(uid, "the group is no longer needed", uid, row.n)
         yield HealthFinding("high", "ended", uid, row.name, None, None, row.n, evidence, action, cli_action)
     for row in iter_rows(known[~has_started(known, snapshot.taken_at) & has_members]):
         uid = row.customer_group_uid
@@ -120,12 +118,12 @@ def _find_shared_tiers(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[Heal
 
 
 def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
-    """Find groups with members whose customer_type is known and is not the type that the register expects."""
+    """Find groups with members who have a customer_type that the register does not expect."""
     types = snapshot.customers["customer_type"]
     type_code, type_names = pd.factorize(types.mask(types == ""))
     for row in iter_rows(known[known["expected_type"].notna()]):
         uid, expected = row.customer_group_uid, row.expected_type.split("|")
-        # A missing customer type has the code -1. After adding 1, it is counted in the first bin, which is removed.
+        # A missing type has the code -1. Therefore, 1 is added to the codes, and the first count is removed.
         codes = type_code[snapshot.matrix.member_codes(uid)] + 1
         counts = np.bincount(codes, minlength=len(type_names) + 1)[1:].tolist()
         others = {name: n for name, n in sorted(zip(type_names, counts, strict=True)) if n and name not in expected}
@@ -145,7 +143,8 @@ def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[Healt
             option = quote_word(f"{uid}={rule}")
             cli_action = check_first(
                 uid,
-                "To create a plan that removes these members, write the other customers to a file and plan with it: "
+                "To create a plan that removes these members, write the other customers to a file and plan with the "
+                "file: "
                 f"frgroups table segment --rule {option} --csv stay.csv && "
                 f"frgroups plan --group {quote_word(uid)} --list stay.csv --mode keep_only",
             )

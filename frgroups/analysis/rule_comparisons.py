@@ -1,16 +1,16 @@
-"""Comparisons and calculations in segment rules. Both operands must have the same type."""
+"""Comparisons and calculations in segment rules."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from frgroups.analysis.rule_dates import looks_like_date, parse_span
-from frgroups.analysis.rule_values import Constant, Values, different_types
+from frgroups.analysis.rule_values import PLURALS, Constant, Kind, Values, different_types
 from frgroups.errors import InputError
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import BoolArray
@@ -20,7 +20,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     **{"<=": operator.le, ">": operator.gt, ">=": operator.ge},
 }
 _INCLUSIVE = {"both": (">=", "<="), "left": (">=", "<"), "right": (">", "<="), "neither": (">", "<")}
-# Larger results could exceed 64-bit integers, so that the calculation uses floating-point numbers instead.
+# Larger results could exceed 64-bit integers, so they are computed as floating-point numbers.
 _LARGE = 2.0**62
 
 
@@ -28,8 +28,8 @@ def compare(left: Values, symbol: str, right: Values | Constant, label: str) -> 
     """
     Compare values with a constant or with other values.
 
-    The result is unknown if one of the values is missing. A date in text is a whole day, so that ``<=`` includes the
-    day and ``>`` starts with the next day.
+    The result is unknown if one of the values is missing. A date in a string means the whole day. Therefore, ``<=``
+    includes the day, and ``>`` starts with the next day.
     """
     known = left.known
     if isinstance(right, Values):
@@ -43,8 +43,8 @@ def compare(left: Values, symbol: str, right: Values | Constant, label: str) -> 
     if symbol not in ("==", "!=") and (left.has_other_order or getattr(right, "has_other_order", False)):
         ordered = left if left.has_other_order or isinstance(right, Constant) else right
         raise InputError(
-            f"The {ordered.label} contains ordered categories, which a rule cannot compare by {symbol}, because it "
-            "compares values. Use `in` with a list of categories."
+            f"The {ordered.label} contains categories that are not ordered by their values, so a rule cannot compare "
+            f"the categories by {symbol}. Use `in` with a list of categories."
         )
     other = right.data if isinstance(right, Values) else right.value
     if left.kind == "text" and symbol not in ("==", "!=") and isinstance(other, str) and looks_like_date(other):
@@ -58,7 +58,7 @@ def compare(left: Values, symbol: str, right: Values | Constant, label: str) -> 
 
 
 def _compare_dates(dates: Values, symbol: str, text: str) -> BoolArray:
-    """Compare dates with a date in text. The text denotes the period from `span.start` to before `span.end`."""
+    """Compare dates with the day or the time in a string."""
     span = parse_span(text, dates.label)
     data = dates.data
     result: BoolArray
@@ -73,18 +73,18 @@ def _compare_dates(dates: Values, symbol: str, text: str) -> BoolArray:
 
 
 def is_in(values: Values, items: Sequence[Constant], label: str) -> Values:
-    """Return whether each value is equal to one of the constants, which must all have the type of the values."""
+    """Compare values with a list of constants. The result is True for each value that is equal to a constant."""
     kinds = {item.kind for item in items}
     if len(kinds) > 1:
         listed = ", ".join(safe_repr(item.value) for item in items[:5])
         raise InputError(
-            f"The {values.label} is compared with a list that contains different types: {listed}. Use a list of "
-            "values of the same type."
+            f"The {values.label} is compared with values of different types: {listed}. Use a list of values of one "
+            "type."
         )
     data = np.zeros(len(values.known), dtype=np.bool_)
     known = values.known
     if kinds == {values.kind} and values.kind in ("text", "number"):
-        # A set is faster than one comparison per item, because a list can contain thousands of uids.
+        # Lists can contain thousands of uids. A set is faster than one comparison per item.
         accepted = {item.value for item in items}
         if values.data.dtype in (np.float16, np.float32):
             accepted = {float(values.data.dtype.type(value)) for value in accepted}
@@ -100,7 +100,7 @@ def is_in(values: Values, items: Sequence[Constant], label: str) -> Values:
 def is_between(
     values: Values, lower: Values | Constant, upper: Values | Constant, inclusive: object, label: str
 ) -> Values:
-    """Return whether each value is between two bounds. Each bound is included or not, as in `Series.between`."""
+    """Compare values with two bounds. `inclusive` selects the bounds that are included, as in `Series.between`."""
     if not isinstance(inclusive, str) or inclusive not in _INCLUSIVE:
         raise InputError("The argument `inclusive` of .between must be 'both', 'neither', 'left', or 'right'.")
     above, below = _INCLUSIVE[inclusive]
@@ -108,14 +108,14 @@ def is_between(
 
 
 def kleene_and(left: Values, right: Values, label: str) -> Values:
-    """Combine two results with ``and``. False and unknown is False; True and unknown is unknown."""
+    """Combine two results with ``and``. If one result is unknown, the combination is False or unknown."""
     is_true = left.data & left.known & right.data & right.known
     is_false = (~left.data & left.known) | (~right.data & right.known)
     return Values("boolean", is_true, is_true | is_false, label)
 
 
 def kleene_or(left: Values, right: Values, label: str) -> Values:
-    """Combine two results with ``or``. True or unknown is True; False or unknown is unknown."""
+    """Combine two results with ``or``. If one result is unknown, the combination is True or unknown."""
     is_true = (left.data & left.known) | (right.data & right.known)
     is_false = ~left.data & left.known & ~right.data & right.known
     return Values("boolean", is_true, is_true | is_false, label)
@@ -125,8 +125,11 @@ def calculate(left: Values | Constant, symbol: str, right: Values | Constant, la
     """
     Calculate with numbers, dates, and durations, or join text with ``+``.
 
-    At least one operand is a column. The result is missing if an operand is missing or the divisor is 0.
+    At least one operand must be a column. The result is missing if an operand is missing or the divisor is 0. A date
+    in a string can be subtracted from dates, or dates from the string. The string means the start of the day.
     """
+    if symbol == "-":
+        left, right = _as_date(left, right), _as_date(right, left)
     known = np.logical_and(getattr(left, "known", True), getattr(right, "known", True))
     match left.kind, symbol, right.kind:
         case ("missing", _, _) | (_, _, "missing"):
@@ -136,17 +139,26 @@ def calculate(left: Values | Constant, symbol: str, right: Values | Constant, la
         case "text", "+", "text":
             return Values("text", np.asarray(_data(left) + _data(right), dtype=object), known, label)
         case ("date", "-", "date") | ("duration", "+" | "-", "duration"):
-            return Values(
-                "duration", _data(left) - _data(right) if symbol == "-" else _data(left) + _data(right), known, label
-            )
+            return Values("duration", _UFUNCS[symbol](_data(left), _data(right)), known, label)
         case ("date", "+" | "-", "duration") | ("duration", "+", "date"):
-            return Values(
-                "date", _data(left) - _data(right) if symbol == "-" else _data(left) + _data(right), known, label
-            )
+            return Values("date", _UFUNCS[symbol](_data(left), _data(right)), known, label)
     values, other = (left, right) if isinstance(left, Values) else (right, left)
-    if isinstance(values, Values) and values.kind != other.kind:
+    assert isinstance(values, Values)
+    if values.kind != other.kind and symbol in _SAME_KIND_OPERATORS.get(values.kind, ()):
         raise different_types(values, other)
-    raise InputError(f"The operator {symbol} cannot be used with the {getattr(values, 'label', 'values')}.")
+    raise InputError(
+        f"The operator {symbol} cannot be used with the {values.label}, which contains {PLURALS[values.kind]}."
+    )
+
+
+def _as_date(operand: Values | Constant, other: Values | Constant) -> Values | Constant:
+    """Convert a date in a string to the start of the day if the other operand contains dates."""
+    if not isinstance(other, Values) or other.kind != "date" or not isinstance(operand, Constant):
+        return operand
+    if not isinstance(operand.value, str):
+        return operand
+    start = np.asarray(parse_span(operand.value, other.label).start)
+    return Values("date", start, np.ones((), dtype=np.bool_), operand.value)
 
 
 def _data(operand: Values | Constant) -> Any:
@@ -173,4 +185,11 @@ _UFUNCS: dict[str, np.ufunc] = {
     "/": np.true_divide,
     "//": np.floor_divide,
     "%": np.remainder,
+}
+# These operators can combine two operands of the same type.
+_SAME_KIND_OPERATORS: dict[Kind, Iterable[str]] = {
+    "number": _UFUNCS.keys(),
+    "text": ("+",),
+    "date": ("-",),
+    "duration": ("+", "-"),
 }

@@ -1,4 +1,4 @@
-"""Dates in segment rules: ISO 8601 only, and a day means the whole day in UTC."""
+"""Dates in segment rules, which must be in ISO 8601 format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EXAMPLES = "'2026-02-01' for a day, or '2026-02-01T08:00Z' for a time"
 
 
 class Span(NamedTuple):
-    """A period from a start to an exclusive end, in microseconds in UTC. A time is a period of one microsecond."""
+    """A period in UTC from a start to an exclusive end. A time is a period of one microsecond."""
 
     start: np.datetime64
     end: np.datetime64
@@ -37,16 +37,16 @@ class Span(NamedTuple):
 
 def parse_span(text: str, label: str) -> Span:
     """
-    Convert a date or a time in ISO 8601 format to the period that it denotes.
+    Convert a date or a time in ISO 8601 format to a period.
 
-    A date denotes the whole day in UTC. A time without a time zone is in UTC.
+    A date means the whole day in UTC. A time without a time zone is in UTC.
 
     Parameters
     ----------
     text
         The date or time.
     label
-        The description of the column with which the date is compared, for the error message.
+        The description of the compared column, for error messages.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def parse_span(text: str, label: str) -> Span:
 
 
 def _problem(text: str) -> str:
-    """Return the rest of the error message for a text that is not in ISO 8601 format."""
+    """Return the end of the error message for a date that is not in ISO 8601 format."""
     if month := _MONTH.fullmatch(text):
         last = calendar.monthrange(max(int(month[1]), 1), int(month[2]))[1]
         return f"is not a day. Use the first and the last day: .between('{text}-01', '{text}-{last}')."

@@ -1,8 +1,8 @@
 """
 Evaluate segment rules with the three-valued logic of SQL.
 
-The syntax tree of a rule is evaluated node by node. Every node, operator, method, and argument that is not handled
-here is an error, so that a rule from a file cannot do anything else.
+The syntax tree of a rule is evaluated node by node. Nodes, operators, methods, and arguments that are not supported
+raise InputError, so a rule that is read from a file cannot run other code.
 """
 
 from __future__ import annotations
@@ -63,9 +63,10 @@ class RuleColumns:
 
 def evaluate_rule(rule: str, columns: RuleColumns) -> BoolArray:
     """
-    Evaluate a rule and return a mask that is True for each customer for whom the rule is known to be true.
+    Evaluate a rule and return a mask that is True for each selected customer.
 
-    An InputError is raised if the rule contains syntax or names that are not allowed, or combines different types.
+    A customer with an unknown result is not selected. An InputError is raised if the rule contains syntax or names
+    that are not allowed, or combines different types.
 
     Examples
     --------
@@ -80,7 +81,7 @@ def evaluate_rule(rule: str, columns: RuleColumns) -> BoolArray:
     try:
         result = _Evaluation(parsed, columns).evaluate(parsed.body)
     except RecursionError:
-        raise InputError("The rule has too many nested parts. Split it into several rules.") from None
+        raise InputError("The rule has too many nested parts. Split the rule into several rules.") from None
     if not isinstance(result, Values):
         raise InputError("A rule must be a comparison that depends on a column, but this rule is a constant.")
     result = _as_boolean(result, "A rule")
@@ -134,7 +135,7 @@ class _Evaluation:
         return f"expression {self._parsed.source(node)}"
 
     def _evaluate_column(self, node: ast.expr) -> Values:
-        """Return the value of a part of the rule that must depend on a column."""
+        """Return the value of a part of the rule. Raise InputError if the part does not depend on a column."""
         return self._require_column(self.evaluate(node), node)
 
     def _require_column(self, operand: Operand, node: ast.expr) -> Values:
@@ -228,7 +229,7 @@ class _Evaluation:
         column = Values("number", np.asarray([left.value]), np.ones(1, dtype=np.bool_), "constant")
         result = calculate(column, symbol, right, "constant")
         if not result.known[0]:
-            raise InputError(f"{self._parsed.source(node)} is not a valid calculation.")
+            raise InputError(f"The result of {self._parsed.source(node)} is not a number.")
         return Constant(result.data[0].item())
 
     def _call_method(self, node: ast.Call, owner: ast.expr, name: str) -> Values:
@@ -246,7 +247,7 @@ class _Evaluation:
             raise not_allowed(name, [*METHODS, *(f"str.{method}" for method in TEXT_METHODS)])
         arguments = bind_arguments(name, METHODS[name], positional, keywords)
         if name in ("isna", "notna"):
-            # These methods accept values of any type, because they do not compare them.
+            # These methods accept values of any type, because they only test if a value is missing.
             operand = self.evaluate(owner)
             known = operand.known if isinstance(operand, Values) else self._evaluate_column(owner).known
             data = known.copy() if name == "notna" else ~known
@@ -282,7 +283,7 @@ def _read_constant(value: object) -> Constant:
     if not isinstance(value, str | int | float):
         raise InputError(f"A rule cannot contain a constant of the type {type(value).__name__}.")
     if isinstance(value, int) and abs(value) > _MAX_NUMBER:
-        raise InputError("A rule contains a number with more than 300 digits.")
+        raise InputError("A number in a rule can have at most 300 digits.")
     return Constant(value)
 
 
@@ -294,8 +295,8 @@ def _as_boolean(values: Values, what: str) -> Values:
         return Values("boolean", np.zeros(len(values.known), dtype=np.bool_), values.known, values.label)
     if values.kind != "boolean":
         raise InputError(
-            f"{what} requires booleans, but the {values.label} contains {PLURALS[values.kind]}. Compare it with a "
-            "value."
+            f"{what} requires booleans, but the {values.label} contains {PLURALS[values.kind]}. Use a comparison, "
+            "such as == or >."
         )
     return values
 

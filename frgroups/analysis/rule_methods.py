@@ -1,4 +1,4 @@
-"""Methods and attributes in segment rules: text methods, parts of dates, and the arguments of methods."""
+"""Methods and attributes that segment rules can use."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def bind_arguments(
         accepted = ", ".join(parameters) or "no arguments"
         hint = ""
         if unknown == ["na"]:
-            hint = "A missing value never matches. To select missing values too, add `or` and .isna()."
+            hint = "A missing value never matches. To also select missing values, add `or` and .isna()."
         raise InputError(f"The method .{name} cannot be called with {which}. It accepts {accepted}.", hint=hint)
     bound = {**parameters, **given, **keywords}
     for key, value in bound.items():
@@ -69,8 +69,7 @@ def call_text_method(
     """
     Call a method of the accessor ``.str``.
 
-    A text to search for is matched literally, unless ``regex=True`` is passed. The result is missing for a missing
-    value.
+    Search text is matched literally, unless ``regex=True`` is passed. The result for a missing value is missing.
     """
     if name not in TEXT_METHODS:
         raise not_allowed(f"str.{name}", [f"str.{allowed}" for allowed in TEXT_METHODS])
@@ -108,7 +107,7 @@ def _plain(method: str, key: str, value: Any) -> Any:
 
 
 def _text_function(name: str, arguments: dict[str, Any]) -> Callable[[str], Any]:
-    """Return the function that a text method applies to each text."""
+    """Return the function that a text method applies to each value."""
     if name == "lower":
         return str.lower
     if name == "upper":
@@ -123,7 +122,7 @@ def _text_function(name: str, arguments: dict[str, Any]) -> Callable[[str], Any]
         patterns = [rf"{pattern}\Z" for pattern in patterns]
     alternatives = "|".join(f"(?:{pattern})" for pattern in patterns) if patterns else r"(?!)"
     if name == "replace":
-        alternatives = patterns[0]  # Group references in the replacement keep their numbers.
+        alternatives = patterns[0]  # An additional group would change the numbers of the other groups.
     try:
         pattern = re.compile(alternatives, 0 if arguments["case"] else re.IGNORECASE)
         if name == "replace":
@@ -153,7 +152,7 @@ def date_part(values: Values, name: str, label: str) -> Values:
 
 
 def fill_missing(values: Values, value: Any, label: str) -> Values:
-    """Replace missing values by a constant of the same type. A date in text stands for the start of the day."""
+    """Replace missing values with a constant of the same type. A date in a string means the start of the day."""
     if not isinstance(value, Constant):
         raise InputError("The argument of .fillna must be a constant.")
     fill: Any = value.value

@@ -12,33 +12,35 @@ from dataclasses import dataclass, field
 
 from frgroups.errors import InputError
 
-# Text in quotes and comments is not changed. A name is matched in any script, because Python accepts such names.
+# Text in quotes and comments is not changed. As in Python, a name can contain letters of any script.
 _TOKENS = re.compile(
     r"""(?P<fixed>'''.*?'''|\"\"\".*?\"\"\"|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|\#[^\n]*)"""
     r"""|`(?P<quoted>[^`]*)`|(?P<operator>[&|])|(?P<name>[^\W\d]\w*)""",
     re.DOTALL,
 )
 
-_MAX_SOURCE = 80  # A longer part of a rule is shortened in an error message.
+_MAX_SOURCE = 80  # Longer parts of a rule are shortened in error messages.
 
 
 @dataclass(frozen=True)
 class ParsedRule:
-    """A rule as a syntax tree. `aliases` maps an identifier in the tree to the column name that it stands for."""
+    """A rule as a syntax tree. `aliases` maps identifiers in the tree to column names."""
 
     body: ast.expr
     aliases: dict[str, str] = field(default_factory=dict)
 
     def column_name(self, identifier: str) -> str:
-        """Return the column name that an identifier in the syntax tree stands for."""
+        """Return the column name for an identifier in the syntax tree."""
         return self.aliases.get(identifier, identifier)
 
     def source(self, node: ast.expr) -> str:
         """Return the text of a part of the rule."""
-        text = ast.unparse(node)
-        for alias, name in self.aliases.items():
-            text = text.replace(alias, f"`{name}`")
+        text = re.sub(r"\w+", self._quote_alias, ast.unparse(node))
         return text if len(text) <= _MAX_SOURCE else f"{text[:_MAX_SOURCE]}…"
+
+    def _quote_alias(self, word: re.Match[str]) -> str:
+        """Return the column name in backticks if a word is an alias, or else the word."""
+        return f"`{self.aliases[word[0]]}`" if word[0] in self.aliases else word[0]
 
 
 def parse_rule(rule: str, columns: Container[str]) -> ParsedRule:
@@ -47,7 +49,7 @@ def parse_rule(rule: str, columns: Container[str]) -> ParsedRule:
 
     The operators ``&`` and ``|`` mean ``and`` and ``or``, with the same precedence, as in `DataFrame.query`. Column
     names in backticks are replaced by identifiers. Python converts identifiers to the Unicode form NFKC, so a name
-    in another form is also replaced. Otherwise, it could select another column.
+    in another form is also replaced. Otherwise, the name could select another column.
 
     Examples
     --------
@@ -90,11 +92,13 @@ def parse_rule(rule: str, columns: Container[str]) -> ParsedRule:
 
 
 def _check_adjacent_texts(text: str) -> None:
-    """Raise InputError if a comma is missing between two texts, because Python would join them to one text."""
+    """Raise InputError if a comma is missing between two strings, because Python would join the strings."""
     previous = None
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.STRING and previous is not None:
-            raise InputError(f"The texts {previous} and {token.string} must be separated by a comma or an operator.")
+            raise InputError(
+                f"The strings {previous} and {token.string} must be separated by a comma or an operator."
+            )
         if token.type not in (tokenize.NL, tokenize.COMMENT):
             previous = token.string if token.type == tokenize.STRING else None
 

@@ -1,8 +1,8 @@
 """
 Typed values for segment rules.
 
-A column is converted once to one of a few types and to a mask of its known values. Equal data therefore has the same
-meaning in a rule, whatever its dtype, and each operator has a single implementation.
+Each column is converted to one of a few types and a mask of its known values. Therefore, a rule has the same result
+for each dtype of the same data, and each operator has only one implementation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from frgroups.errors import InputError
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import BoolArray
 
-# The kind "missing" is a column of objects without a single known value. The kind "other" is any unsupported type.
+# A column without a known value has the kind "missing". A column of an unsupported type has the kind "other".
 Kind = Literal["text", "number", "boolean", "date", "duration", "missing", "other"]
 
 PLURALS: dict[Kind, str] = {
@@ -56,14 +56,13 @@ class Values:
         The type of the values.
     data
         The values: `str` objects, integers or floats, booleans, or `datetime64[us]` in UTC, or `timedelta64[us]`.
-        A value is arbitrary where `known` is False.
+        Where `known` is False, the value is arbitrary.
     known
-        A mask that is False for each missing value. A comparison with a missing value has the result unknown, which
-        is represented in the same way.
+        A mask that is False for each missing value, and for each comparison with an unknown result.
     label
         The description for error messages, such as "column credit_limit (Int64)".
     has_other_order
-        True if the values are ordered categories whose order is not the order of their values, such as low, high.
+        True if the values are ordered categories that are not in sorted order, such as low, high.
     """
 
     kind: Kind
@@ -109,7 +108,7 @@ def different_types(values: Values, other: Values | Constant) -> InputError:
 
 
 def _correct_form(kind: Kind, constant: Constant) -> str:
-    """Return a sentence that states how to write a constant of another type as a value of this type."""
+    """Return a sentence that states how to write a constant in the type of a column."""
     value = constant.value
     if kind == "text":
         return f"Write {str(value)!r}."
@@ -118,7 +117,7 @@ def _correct_form(kind: Kind, constant: Constant) -> str:
     if kind == "date":
         return "Write a date in quotes, such as '2026-02-01'."
     if kind == "duration":
-        return "Compare its number of days (.dt.days) with a number."
+        return "Compare the number of days (.dt.days) with a number."
     try:
         number = float(value)
     except ValueError:
@@ -215,7 +214,7 @@ def _read_numbers(column: pd.Series, known: BoolArray) -> npt.NDArray[Any]:
         return column.to_numpy(dtype=np.int64, na_value=0)
     for dtype in (np.float16, np.float32):
         if str(column.dtype).lower().startswith(np.dtype(dtype).name):
-            # A float32 such as 0.1 is compared with the constant 0.1 in its own precision.
+            # The precision is not changed, so that the float32 value 0.1 is equal to the constant 0.1.
             return column.to_numpy(dtype=dtype, na_value=np.nan)
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 

@@ -1,4 +1,4 @@
-"""Segments of customers, which are selected by rules over customer attributes."""
+"""Select segments of customers by rules over customer attributes."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ def segment(
     Parameters
     ----------
     snapshot
-        The snapshot whose `customers` are selected. It does not contain customers who are in no group of the tenant.
+        The snapshot that contains the customers. A snapshot does not contain customers who are in no group.
     rules
-        A dictionary that maps each group to a rule. The keys are copied to the result without a check. A rule is one
-        of:
+        A dictionary that maps each group to a rule. The keys are not checked. A rule is one of:
 
         - A string that compares columns, such as ``"credit_limit > 0 and country_code == 'NO'"``. See Notes.
         - A boolean Series, called a mask. It has one value, True or False, for each customer. Its index contains the
@@ -51,19 +50,19 @@ def segment(
     Raises
     ------
     InputError
-        If a rule cannot be evaluated, or a mask is incomplete, contains missing values, or has other index labels. If
-        `attributes` contains a customer twice or a column of `snapshot.customers`. The attribute `group` contains the
-        group of an invalid rule.
+        If a rule cannot be evaluated, if a mask is incomplete or has unknown index labels, or if `attributes` repeats
+        a customer or a column of `snapshot.customers`. The attribute `group` of the error contains the group of an
+        invalid rule.
 
     Notes
     -----
-    A string rule is a subset of Python, so that rules can be stored in files. It has the same meaning for every dtype
-    that contains the same data.
+    A string rule is written in a subset of Python and can be stored in a file. A rule has the same result for each
+    dtype of the same data.
 
-    **Missing values.** A comparison with a missing value is unknown, as in SQL. Unknown never selects a customer.
-    ``country_code != 'NO'``, ``country_code not in ['NO']``, and ``not (country_code == 'NO')`` do not select
-    customers without a country. To select them too, add ``or country_code.isna()``. The operators also follow
-    SQL: ``not`` unknown is unknown, False ``and`` unknown is False, and True ``or`` unknown is True.
+    **Missing values.** The result of a comparison with a missing value is unknown, as in SQL. An unknown result never
+    selects a customer. ``country_code != 'NO'``, ``country_code not in ['NO']``, and ``not (country_code == 'NO')``
+    do not select customers without a country. To also select these customers, add ``or country_code.isna()``. The
+    operators follow SQL: ``not`` unknown is unknown, False ``and`` unknown is False, and True ``or`` unknown is True.
 
     **Dates.** A date is written in ISO 8601 format and in quotes, and means the whole day in UTC.
     ``created_at == '2026-02-01'`` selects this day, ``created_at <= '2026-02-01'`` includes the day, and
@@ -71,22 +70,23 @@ def segment(
     ``'2026-02-01T09:00+01:00'``, is exact. Without a time zone, a time in a rule or in a column is in UTC.
 
     **Text.** Comparisons and methods distinguish case, and methods search for literal text. Pass ``case=False`` or
-    ``regex=True`` to change this.
+    ``regex=True`` to change these defaults.
 
     **Types.** Text, numbers, booleans, dates, and durations are different types. A comparison of different types is
-    an error, also in lists and methods. ``country_code == 47`` must be written ``country_code == '47'``. A category
-    is compared by its value. The operators ``< <= > >=`` reject ordered categories in another order.
+    an error, also in lists and methods. For example, write ``country_code == '47'`` instead of
+    ``country_code == 47``. A category is compared by its value. The operators ``< <= > >=`` reject ordered categories
+    that are not in sorted order.
 
     A rule can contain:
 
     - the operators ``< <= == != >= >``, ``in`` and ``not in`` with a list of constants, ``and`` or ``&``, ``or`` or
-      ``|``, ``not`` or ``~``, and ``+ - * / // %``. A division by 0 is missing.
+      ``|``, ``not`` or ``~``, and ``+ - * / // %``. The result of a division by 0 is missing.
     - the methods ``isna()``, ``notna()``, ``isin(values)``, ``between(left, right, inclusive='both')``,
       ``fillna(value)``, and ``abs()``
     - the text methods ``.str.contains``, ``match``, ``fullmatch``, ``startswith``, ``endswith``, ``replace``,
       ``lower``, ``upper``, ``strip``, and ``len``, with the parameters of pandas
     - the parts of dates ``.dt.year``, ``quarter``, ``month``, ``day``, ``dayofweek`` (Monday is 0), and ``hour``, in
-      UTC, and ``.dt.days`` of the difference of two dates
+      UTC, and ``.dt.days`` of the difference of two dates, such as ``('2026-02-01' - created_at).dt.days``
 
     Enclose a column name that is not a Python identifier in backticks.
 

@@ -1,4 +1,4 @@
-"""Create the TLS context of a client, and check the certificate files that the caller or the environment names."""
+"""Create TLS contexts, and check the certificate files that an argument or an environment variable specifies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Verify = bool | str | Path | ssl.SSLContext
 
 def create_tls_context(verify: Verify) -> ssl.SSLContext:
     """
-    Create the TLS context for connections to a server with https.
+    Create the TLS context for https connections.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ def create_tls_context(verify: Verify) -> ssl.SSLContext:
     Raises
     ------
     InputError
-        A file or folder does not exist, cannot be read, or contains no certificate, or the file SSLKEYLOGFILE cannot
-        be written. The message names the variable or the argument.
+        A file or folder does not exist, cannot be read, or contains no certificate, or the file in SSLKEYLOGFILE
+        cannot be written. The message names the variable or the argument.
     """
     if isinstance(verify, ssl.SSLContext):
         return verify
@@ -54,7 +54,7 @@ def create_tls_context(verify: Verify) -> ssl.SSLContext:
 
 def describe_certificates(verify: Verify) -> str:
     """
-    Return which certificates a client trusts, for messages.
+    Describe the certificates that a client trusts, for messages.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def _context_for(path: Path, label: str) -> ssl.SSLContext:
     try:
         is_folder = path.is_dir()
     except (OSError, ValueError):
-        is_folder = False  # The problem is reported below.
+        is_folder = False  # `_context_for_file` reports the problem.
     if is_folder:
         return _context_for_folders([str(path)], label)
     return _context_for_file(path, label)
@@ -118,7 +118,7 @@ def _context_for_file(path: Path, label: str) -> ssl.SSLContext:
 
 
 def _context_for_folders(folders: list[str], label: str) -> ssl.SSLContext:
-    """Return a context for folders of certificates. As in OpenSSL, some of several folders can be missing."""
+    """Return a context for folders of certificates. As in OpenSSL, at least one folder must be valid."""
     problems = [_problem_of_folder(Path(folder)) for folder in folders]
     if all(problems):
         raise InputError(
@@ -168,7 +168,7 @@ def _problem_of_folder(path: Path) -> str:
 
 
 def _check_key_log() -> None:
-    """Raise InputError if Python cannot write the TLS keys to the file SSLKEYLOGFILE, which is used for debugging."""
+    """Raise InputError if the file in SSLKEYLOGFILE, to which Python writes TLS keys, cannot be written."""
     file = os.environ.get("SSLKEYLOGFILE")
     if not file or sys.flags.ignore_environment:
         return

@@ -39,8 +39,8 @@ class Client(GroupRequests):
     Client for the customer groups of one tenant.
 
     Several threads can share a client. The client retries read requests after a 429 or 5xx status, a timeout, or a
-    lost connection. It sends each write request once, except that `create_group` with a uid can repeat a request
-    whose response was lost.
+    lost connection. It sends each write request once. Only `create_group` with a uid can repeat a write request after
+    a lost response.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ class Client(GroupRequests):
         Seconds to wait for a connection and for each part of a response. A response that is not complete after 4
         times this timeout raises ConnectionFailedError.
     requests_per_second
-        Maximum number of requests that start per second. None means 20, because the tills in the shops use the same
-        servers. There is no limit for a server on this machine.
+        Maximum number of requests that start per second. None means 20, or no limit for a server on this machine. The
+        default protects the tills in shops, which use the same servers.
     retry
         Limits for the retries of reads. None means `RetryPolicy()`.
     verify

@@ -1,4 +1,4 @@
-"""Life cycle of a client, and the check that a read-only client sends no writes."""
+"""Base class of the client, which closes connections and rejects writes through a read-only client."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ClientBase:
     @property
     def proxy(self) -> str | None:
         """
-        URL of the proxy without the user name and the password, and the setting that contains it.
+        URL of the proxy without user name and password, followed by the setting that contains the URL.
 
         The value is None if the client uses no proxy.
 

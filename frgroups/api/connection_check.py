@@ -20,8 +20,8 @@ class Check:
     writable
         Whether the client may send writes.
     n_groups
-        Number of groups that the server reports, and at least the number on the first page. The number can be too
-        low if the totals of the server have a maximum. `load_snapshot` counts the groups.
+        Number of groups that the server reports, or the number of groups on the first page if it is larger. The
+        number is too low if the server limits its totals. For the exact number, use `load_snapshot`.
     page_base
         Number of the first page, usually 0 or 1.
     asked_page_size, granted_page_size

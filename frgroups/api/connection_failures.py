@@ -1,4 +1,4 @@
-"""Find out why a request received no complete response, and describe the cause and the next action."""
+"""Explain why a request received no complete response, and suggest the next action."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,11 @@ from frgroups.api.defaults import DEFAULT_PORTS
 from frgroups.api.proxies import Proxy
 from frgroups.api.response_body import IncompleteBodyError
 from frgroups.errors import escape_invisible
+from frgroups.internals.redaction import exception_chain
 
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
 _PROXY_STATUS = re.compile(r"(\d{3})\b")
-# A TLS server answers a plain HTTP request with a TLS alert, whose first bytes httpx quotes in its message.
+# A TLS server answers a plain HTTP request with a TLS alert. The message of httpx quotes the first bytes.
 _TLS_ALERT = r"\x15\x03"
 _TLS_REASONS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
 _CHECK_NETWORK = "Check the network connection and the base URL."
@@ -35,13 +36,13 @@ class ConnectionFailure:
     reason
         Value of `ConnectionFailedError.reason`.
     problem
-        Sentence without a period that describes the problem.
+        Description of the problem as a sentence without the final period.
     advice
         Next action for a request that was not sent.
     hint, cli_hint
-        Further action for users of Python and of the command line.
+        Additional action for users of the Python API and for users of the command line.
     is_permanent
-        Whether another attempt would fail, too.
+        Whether a retry would fail for the same reason.
     is_sent
         Whether the server might have received the request.
     """
@@ -58,7 +59,7 @@ class ConnectionFailure:
 @dataclass(slots=True)
 class RequestTrace:
     """
-    Progress of a request, which httpx reports to this function.
+    Progress of a request, recorded from the trace events of httpx.
 
     Attributes
     ----------
@@ -67,8 +68,8 @@ class RequestTrace:
     has_response
         Whether the status and the headers of the response were received.
     steps
-        Names of the connection steps that were started, such as "connection.start_tls". The step with the proxy has
-        the prefix "connection", and the TLS connection to the server through a proxy has the prefix "proxy".
+        Names of the connection steps that were started, such as "connection.start_tls". The prefix is "proxy" for a
+        TLS connection to the server through a proxy, and "connection" for all other steps.
     """
 
     is_sent: bool = False
@@ -80,7 +81,7 @@ class RequestTrace:
         if name.endswith("send_request_headers.started"):
             self.is_sent = self.is_sent or info["request"].method != b"CONNECT"
         elif name.endswith("receive_response_headers.complete"):
-            self.has_response = self.is_sent  # The response to a CONNECT request does not count.
+            self.has_response = self.is_sent  # The response to a CONNECT request is ignored.
         elif name.endswith(".started") and not self.is_sent:
             self.steps.append(name.removesuffix(".started"))
 
@@ -89,8 +90,8 @@ def explain_failure(error: Exception, url: httpx.URL, proxy: Proxy | None, trace
     """
     Return the cause of an exception that httpx raised.
 
-    The result contains no text of the exception, because the message of an exception can quote the response or a
-    header. The only exceptions are the reason for which OpenSSL rejected a certificate and the status of a proxy.
+    The result omits the message of the exception, because the message can quote the response or a header. It includes
+    only the status that a proxy returned and the reason why OpenSSL rejected a certificate.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ def explain_failure(error: Exception, url: httpx.URL, proxy: Proxy | None, trace
     trace
         Progress of the failed request.
     """
-    causes = list(_chain(error))
+    causes = list(exception_chain(error))
     host = f"[{url.host}]" if ":" in url.host else url.host
     server = f"{host}:{url.port or DEFAULT_PORTS[url.scheme]}"
     if isinstance(error, httpx.ProxyError) and proxy is not None:
@@ -144,16 +145,6 @@ class _Peer:
         if self.proxy is None:
             return _CHECK_NETWORK
         return f"Check {self.proxy.source}."
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and the exceptions that caused it, from the outermost to the innermost."""
-    current: BaseException | None = error
-    seen: set[int] = set()
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        yield current
-        current = current.__cause__ or current.__context__
 
 
 def _rejected_by_proxy(message: str, proxy: Proxy, server: str) -> ConnectionFailure:
@@ -231,15 +222,17 @@ def _no_connection(
 
 def _interrupted(error: Exception, peer: _Peer, trace: RequestTrace) -> ConnectionFailure:
     kind = type(error).__name__
+    # A proxy receives the request only after the connection to the server has been opened.
+    is_sent = trace.is_sent or peer.proxy is None
     if isinstance(error, httpx.TimeoutException):
         text = f"The response was not complete within the timeout ({kind})"
-        return ConnectionFailure("timeout", text, peer.advice, is_sent=True)
+        return ConnectionFailure("timeout", text, peer.advice, is_sent=is_sent)
     if peer.scheme == "http" and _TLS_ALERT in str(error):
         text = f"{_capitalize(peer.server)} uses TLS, but the base URL starts with http"
         return ConnectionFailure("tls", text, "Write the base URL with https.", is_permanent=True, is_sent=True)
     if isinstance(error, IncompleteBodyError | httpx.DecodingError):
         text = "The body of the response is incomplete or corrupt, so it cannot be decompressed"
-        advice = "A proxy or the server might truncate or change responses. Ask its operator, or try again later."
+        advice = "A proxy or the server might truncate or change responses. Ask the operator, or try again later."
         return ConnectionFailure("lost", text, advice, is_sent=True)
     advice = peer.advice
     if trace.has_response:
@@ -247,8 +240,8 @@ def _interrupted(error: Exception, peer: _Peer, trace: RequestTrace) -> Connecti
         return ConnectionFailure("lost", text, advice, is_sent=True)
     if peer.scheme == "http" and isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
         advice += " If the server uses TLS, write the base URL with https."
-    if peer.proxy is not None and not trace.is_sent:
-        return ConnectionFailure("lost", f"The connection to {peer.name} was lost ({kind})", advice, is_sent=True)
+    if not is_sent:
+        return ConnectionFailure("lost", f"The connection to {peer.name} was lost ({kind})", advice)
     return ConnectionFailure("lost", f"The connection was lost ({kind})", advice, is_sent=True)
 
 

@@ -111,7 +111,7 @@ def overlapping_windows(page_size: int, total: int) -> list[Window] | None:
 
 def next_window(page_size: int, end: int) -> Window | None:
     """
-    Return the page that starts before row `end` and contains as many rows as possible from row `end` on.
+    Return the page that starts before row `end` and ends as late as possible.
 
     The result is None if no such page exists, which happens only for small page sizes such as 1 and 2.
 

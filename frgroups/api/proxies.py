@@ -1,8 +1,8 @@
 """
-Read the proxy settings from the environment variables, and check all of them before a client is created.
+Read the proxy settings from the environment variables, and validate all settings before a client is created.
 
-The settings are parsed here and passed to the HTTP library explicitly. The HTTP library never reads the environment,
-so a wrong value cannot raise one of its errors, whose messages would contain the password of the proxy.
+This module parses the settings and passes them to the HTTP library, which never reads the environment itself. An
+invalid value therefore cannot raise an error of the HTTP library that contains the password of the proxy.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SHORT_NETWORK = re.compile(r"\d+(\.\d+){0,2}/\d+")
 _NO_PROXY_HOST = re.compile(r"[\w.*-]+")
 # A range such as 10.0.0.1-20 is not supported, and an address such as 10.0.0.256 matches no server.
 _NO_ADDRESS = re.compile(r"(?=[^-]*-)(?=[^.]*\.)[\d.*-]+|\d+(\.\d+){3,}")
-# Only such entries of NO_PROXY are quoted, because other entries can contain a password or a token.
+# Messages quote only entries of NO_PROXY with these characters, because other entries can contain a password.
 _QUOTABLE = re.compile(r"[\w.:*\[\]-]{1,60}")
 _MISSING_SLASHES = re.compile(r"(?:https?|socks5h?):(?!\d*/?$)", re.IGNORECASE)
 _HOW_TO_WRITE = "Write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT."
@@ -84,9 +84,9 @@ def find_proxy(scheme: str, host: str, port: int | None) -> Proxy | None:
     """
     Return the proxy for a server, or None if the environment variables specify no proxy for it.
 
-    For a server with https, the proxy is in HTTPS_PROXY or otherwise in ALL_PROXY. NO_PROXY contains the servers that
-    are accessed without a proxy. A variable with a lower-case name takes precedence. A blank value specifies no
-    proxy. The settings of Windows or macOS apply only if none of the variables is set.
+    For an https server, the proxy is in HTTPS_PROXY, or in ALL_PROXY if HTTPS_PROXY is not set. NO_PROXY contains the
+    servers that are accessed without a proxy. A variable with a lower-case name takes precedence. A blank value
+    specifies no proxy. The settings of Windows or macOS apply only if none of the variables is set.
 
     Parameters
     ----------
@@ -98,9 +98,9 @@ def find_proxy(scheme: str, host: str, port: int | None) -> Proxy | None:
     Raises
     ------
     InputError
-        The value of a proxy variable is invalid. All set variables are checked, even those that do not apply to the
-        server. NO_PROXY is checked if a proxy is set. The message names the variable, and does not contain any part
-        of a user name or password.
+        The value of a proxy variable is invalid. All proxy variables are checked, including variables that do not
+        apply to the server. NO_PROXY is checked if a proxy is set. The message names the variable, and contains no
+        part of a user name or password.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def find_proxy(scheme: str, host: str, port: int | None) -> Proxy | None:
     """
     variables = _proxy_variables(os.environ)
     settings: Mapping[str, tuple[str | None, str]] = variables
-    # `getproxies` also reads the environment, where it accepts blank values, so it is called only without variables.
+    # `getproxies` accepts blank environment variables, so it is called only if no proxy variable is set.
     is_from_system = not any(name.lower().endswith("_proxy") for name in os.environ)
     if is_from_system:
         settings = _system_settings()
@@ -126,7 +126,7 @@ def find_proxy(scheme: str, host: str, port: int | None) -> Proxy | None:
 
 
 def _is_excluded(name: str, value: str, scheme: str, host: str, port: int | None) -> bool:
-    """Return True if NO_PROXY contains a server. All entries are checked, even those after a match."""
+    """Return True if NO_PROXY contains a server. The entries after a match are also checked."""
     is_direct = False
     for position, entry in enumerate(_split_no_proxy(value), start=1):
         try:
@@ -137,17 +137,17 @@ def _is_excluded(name: str, value: str, scheme: str, host: str, port: int | None
 
 
 def _system_settings() -> dict[str, tuple[None, str]]:
-    """Return the proxies in the settings of Windows or macOS in the form of `_proxy_variables`, without a name."""
+    """Return the proxies in the settings of Windows or macOS, with None instead of the names of variables."""
     return {key: (None, value.strip()) for key, value in getproxies().items() if key in _KEYS and value.strip()}
 
 
 def _proxy_variables(environment: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """
-    Return the name and the value of each proxy variable, by the part of the name before "_PROXY" in lower case.
+    Return the name and value of each proxy variable. The keys are "http", "https", "all", and "no".
 
-    The rules are those of `urllib.request.getproxies_environment`: the case of a name is ignored, a lower-case name
-    takes precedence even if its value is empty, and HTTP_PROXY is ignored in a CGI process, where a client can set
-    it with a request header. Unlike there, a value that consists of spaces is empty.
+    The function follows the rules of `urllib.request.getproxies_environment`. A lower-case name takes precedence,
+    even if its value is empty. HTTP_PROXY is ignored in a CGI process, because a client can set this variable with a
+    request header. In addition, a blank value is treated as empty.
     """
     variables: dict[str, tuple[str, str]] = {}
     for name, value in sorted(environment.items(), key=lambda item: item[0].islower()):
@@ -201,7 +201,7 @@ def _split_scheme(name: str | None, value: str) -> tuple[str, str]:
     if scheme.lower() in _SCHEMES:
         return scheme.lower(), rest
     problem = "does not start with a valid scheme"
-    # If the value contains a user name, the part before :// can belong to it, so it is not quoted.
+    # The part before :// is not quoted if it can belong to a user name or a password.
     if _SCHEME.fullmatch(scheme) and "@" not in value:
         problem = f"has the scheme {scheme!r}, which is not supported"
     raise _invalid(name, f"{problem}. The supported schemes are http, https, socks5, and socks5h")
@@ -245,7 +245,7 @@ def _parse_host_and_port(name: str | None, text: str) -> tuple[str, int]:
     if not host:
         raise _invalid(name, "has no host")
     if not port:
-        # curl uses port 1080 for such a proxy, and other programs use port 80.
+        # The port is required, because curl uses port 1080 by default and other programs use port 80.
         raise _invalid(name, "has no port")
     if not port.isdecimal() or not 0 < int(port[:9]) < 65_536:
         raise _invalid(name, "has an invalid port. A port is a number between 1 and 65535")
@@ -289,7 +289,8 @@ def _matches(entry: str, scheme: str, host: str, port: int | None) -> bool:
     Return True if an entry of NO_PROXY matches a server.
 
     An entry is "*", a host name that also matches its subdomains, a pattern with "*", an IP address, or a network
-    such as 10.0.0.0/8. It can have a scheme and a port. A leading dot is ignored.
+    such as 10.0.0.0/8. An entry can have a scheme and a port. A leading dot is ignored. The entry "<local>" matches
+    host names without a dot.
     """
     if not entry:
         return False

@@ -16,8 +16,8 @@ def redirect_problem(source: httpx.URL, target: httpx.URL, tenant_path: str) -> 
     """
     Return why a redirect must not be followed, or "" if it can be followed.
 
-    The token is sent to the target, and its response is used as the response to the request. So the target must be
-    the same resource on the same server: only the path before the tenant and a trailing slash can differ.
+    The target receives the token, and returns the response to the request. Therefore the target must be the same
+    resource on the same server. Only the path before the tenant and a trailing slash can differ.
 
     Parameters
     ----------

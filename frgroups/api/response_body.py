@@ -8,7 +8,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 class UnusableBodyError(Exception):
-    """The body of a response is too large."""
+    """The body of a response is too large, or its encoding is not supported."""
 
 
 class UnknownEncodingError(UnusableBodyError):

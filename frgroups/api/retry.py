@@ -184,7 +184,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     value
         Value of the header.
     now
-        Time of the response according to the server, from which a date is counted.
+        Time of the response according to the server. A date is converted to the delay after this time.
 
     Examples
     --------
@@ -225,11 +225,10 @@ def sleep(seconds: float) -> None:
 
 class RateLimiter:
     """
-    Rate limiter that spaces the requests of all threads evenly, can pause them, and adapts to the server.
+    Rate limiter that spaces and pauses the requests of all threads, and adapts its rate to the server.
 
     The rate is adapted like the congestion window of TCP. A response with status 429 halves the rate of the last
-    second, but not below `MIN_RATE`. The rate then increases slowly up to its maximum. It doubles every
-    `RECOVERY_SECONDS` seconds.
+    second, but not below `MIN_RATE`. The rate then doubles every `RECOVERY_SECONDS` seconds, up to its maximum.
 
     Parameters
     ----------
@@ -294,7 +293,7 @@ class RateLimiter:
                 return
             now = time.monotonic()
             self._forget_starts_before(now - 1)
-            # The number of requests says little about the rate of a client that has just started.
+            # Shortly after the start of a client, the number of requests is lower than the request rate.
             rate = min(self._rate_at(now), max(len(self._starts), 8 * MIN_RATE))
             self._reduced_rate = max(rate / 2, MIN_RATE)
             self._reduced_at = now

@@ -26,14 +26,14 @@ def status_error(
     facts: dict[str, Any],
 ) -> ApiError:
     """
-    Return the exception for a response whose status is not 2xx.
+    Return the exception for a response with a status other than 2xx.
 
     Parameters
     ----------
     request
         Description of the request.
     is_read
-        Whether the request does not change the tenant.
+        Whether the request only reads data.
     message
         Message in the body of the response, or "".
     delay_text
@@ -64,7 +64,7 @@ def status_error(
     if status == 429:
         return RateLimitedError(
             f"{where} The server received too many requests.{delay_text}{quote}",
-            hint="To send fewer requests per second, create the client with a lower requests_per_second=.",
+            hint="To send fewer requests per second, create the client with a lower `requests_per_second`.",
             cli_hint="To send fewer requests per second, use frgroups load --requests-per-second.",
             retry_after=requested_delay,
             **facts,
@@ -81,7 +81,7 @@ def status_error(
         return RequestRejectedError(
             f"{where} The server rejected the request. Check the arguments of the request.{quote}", **facts
         )
-    problem = "The API contract does not contain this status."
+    problem = "The API contract does not define this status."
     if 300 <= status < 400 and status != 304:
         problem = "The server redirected the request without a target."
     return UnexpectedResponseError(
@@ -99,7 +99,7 @@ def outcome_of_write(is_read: bool) -> str:
 
 
 def advice_after_write(is_read: bool) -> str:
-    """Return the next step after a write whose result is unknown, or "" for a read."""
+    """Return the next step after a write with an unknown result, or "" for a read."""
     if is_read:
         return ""
     return "Read the group before you repeat the request."
@@ -114,7 +114,7 @@ def describe_delay(seconds: float | None, maximum: float) -> str:
     seconds
         Requested delay, or None.
     maximum
-        Maximum delay in seconds after which the client repeats a request.
+        Maximum delay before a retry, in seconds.
 
     Examples
     --------

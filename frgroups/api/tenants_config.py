@@ -118,7 +118,7 @@ def find_tenant(name: str, path: str | Path | None = None) -> Tenant:
 def missing_tenant_error() -> InputError:
     """Return the error for a client that has neither a tenant name nor a uid in FRGROUPS_TENANT_UID."""
     names: list[str] = []
-    with suppress(InputError):  # An invalid file must not hide the missing tenant.
+    with suppress(InputError):  # The missing tenant is reported even if the file is invalid.
         names = list(read_tenants()) if config_path().exists() else []
     choice = f"--tenant with a name from {config_path()} ({', '.join(names)})" if names else "--tenant NAME"
     action = "Set FRGROUPS_TENANT_UID and FRGROUPS_TOKEN"
@@ -280,12 +280,12 @@ def _split_command(command: str | list[str]) -> tuple[str, ...]:
 
 def _expand_home(word: str) -> str:
     if word.startswith("~/"):
-        return os.path.expanduser(word)  # noqa: PTH111  # Path would normalize the rest of the string.
+        return os.path.expanduser(word)  # noqa: PTH111  # Path.expanduser also removes double slashes.
     return word
 
 
 def _duplicate_tenants(tenants: dict[str, Tenant | InputError]) -> list[tuple[str, str]]:
-    """Return each name of a tenant that has several tables, together with another name of the same tenant."""
+    """Return pairs of names of tables that configure the same tenant."""
     names: dict[tuple[str, str], list[str]] = {}
     for name, tenant in tenants.items():
         if isinstance(tenant, Tenant):

@@ -34,8 +34,8 @@ def request_token(source: Callable[[], str]) -> HiddenText:
     """
     Call a function that returns a token, and validate the token.
 
-    The message of an exception of another library can contain the token or a password, so the error contains only
-    the type of such an exception.
+    If the function raises an exception of another library, the error contains only its type, because the message can
+    contain the token or a password.
 
     Raises
     ------

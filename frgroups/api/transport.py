@@ -41,11 +41,10 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 3
 _VALID_PORTS = range(1, 65536)
 _HTML_START = (b"<", b"\xef\xbb\xbf<")
-# Exceptions of httpx and of the network. Every other exception is an error in a program.
+# Exceptions that a failed connection can raise. Any other exception indicates a bug.
 _NETWORK_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, IncompleteBodyError, UnicodeError, OSError)
 
-# httpx sends requests with the package httpcore, and httpx2 with httpcore2.
-# The expression below finds the logger of both packages.
+# The package httpx sends requests with httpcore, and its successor httpx2 with httpcore2.
 _event_names_only = EventNamesOnly()
 logging.getLogger(httpx.__name__.replace("httpx", "httpcore") + ".http11").addFilter(_event_names_only)
 
@@ -129,7 +128,7 @@ def checked_base_url(base_url: str) -> str:
         text = base_url
         if isinstance(base_url, str):
             # The part before an @ can contain a password, and the query can contain a token.
-            # The error has no cause, because the message of the cause could also contain them.
+            # The error has no cause, because the message of the cause can contain a password or a token.
             text = re.sub(r"[?#].*", "?…", re.sub(r".*@", "…@", base_url, flags=re.DOTALL), flags=re.DOTALL)
         raise InputError(f"`base_url` must be 'stage', 'production', or a URL such as https://host/v2, got {text!r}.")
     if url.userinfo or url.query or url.fragment:
@@ -149,8 +148,8 @@ class Transport:
 
     Read requests are retried after a 429 or 5xx status, a timeout, or a lost connection. Write requests are sent
     once, because after a lost response only the caller can check whether the change took effect. If the token is a
-    callable and the server returns status 401, the callable is called again and the request is repeated once. This
-    also applies to write requests.
+    callable and the server returns status 401, the callable is called again and the request is repeated once, even if
+    it is a write request.
 
     The number of connections is at most the number of workers.
 
@@ -247,15 +246,15 @@ class Transport:
         return call_with_retry(attempt, self._retry, retry_on=(ApiError,), wait=wait)
 
     def _unexpected_response(
-        self, call: Call, problem: str, *, is_transient: bool = False
+        self, call: Call, status: int, problem: str, *, is_transient: bool = False
     ) -> UnexpectedResponseError:
-        """Return the error for a response with status 200 whose body does not follow the API contract."""
+        """Return the error for a response with a 2xx status and a body that does not follow the API contract."""
         return UnexpectedResponseError(
-            f"{self._describe(call)} returned status 200, but the response does not follow the API contract. "
+            f"{self._describe(call)} returned status {status}, but the response does not follow the API contract. "
             f"{problem}{outcome_of_write(call.is_read)} Check that {self.base_url} is the base URL of the API.",
             hint=advice_after_write(call.is_read),
             is_transient=is_transient,
-            **self._facts(call, 200),
+            **self._facts(call, status),
         )
 
     def _send_with_auth(self, call: Call, decode: Callable[[bytes], Result]) -> Result:
@@ -276,7 +275,7 @@ class Transport:
         is_html = response.body[:100].lstrip().startswith(_HTML_START)
         if is_html and not call.is_read:
             # A proxy can return its login page with status 200 although the write did not reach the API.
-            raise self._unexpected_response(call, "The body is an HTML page.")
+            raise self._unexpected_response(call, response.status, "The body is an HTML page.")
         # Decode one response at a time, because parallel threads would compete for the interpreter lock.
         with self._decode_lock:
             try:
@@ -285,13 +284,13 @@ class Transport:
                 # A body that is not JSON can be truncated, so a read is repeated as after a lost connection.
                 problem = "The body is an HTML page." if is_html else str(error)
                 is_transient = isinstance(error, InvalidJsonError) and not is_html
-        raise self._unexpected_response(call, problem, is_transient=is_transient)
+        raise self._unexpected_response(call, response.status, problem, is_transient=is_transient)
 
     def _request(self, call: Call, token: str) -> Response:
         """
         Send a request. If it is a read request, follow up to 3 redirects to the same resource.
 
-        Every other redirect with a target raises an error that contains the target without its secrets.
+        Any other redirect with a target raises an error that contains the target without secrets.
         """
         tenant_path = f"/tenants/{self.tenant_uid}{call.path}"
         url = httpx.URL(f"{self.base_url}{tenant_path}", params=call.parameters or None)
@@ -384,7 +383,8 @@ class Transport:
         except UnusableBodyError as error:
             if stream.is_success:
                 is_transient = isinstance(error, UnknownEncodingError)
-                raise self._unexpected_response(call, str(error), is_transient=is_transient) from None
+                status = stream.status_code
+                raise self._unexpected_response(call, status, str(error), is_transient=is_transient) from None
             return b""  # The status still determines the error. Only the server's message is lost.
 
     def _count_request(self) -> None:
@@ -431,8 +431,8 @@ class Transport:
         """
         Pause all requests if a 429 or 503 response has a Retry-After header, and return its delay in seconds.
 
-        If the delay exceeds the maximum of the retry policy, requests are not paused, because a failed request is not
-        retried after such a delay.
+        If the delay exceeds the maximum of the retry policy, requests are not paused, because the request is not
+        retried.
         """
         if response.status not in (429, 503):
             return None

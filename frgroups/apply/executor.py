@@ -89,7 +89,7 @@ def apply_plan(
     WrongTenantError
         The client is connected to another tenant or host than the plan was created for.
     PlanBlockedError
-        The plan exceeds a limit or has already been undone.
+        The plan exceeds a limit or was undone, or its incomplete run was partly undone.
     LockedError
         Another process is applying a plan to the tenant.
     DriftError
@@ -208,7 +208,7 @@ def finalize_plan(
     check_type(plan, Plan, "plan")
     check_target(client, plan)
     journal_file = Journal.for_plan(plan, journal)
-    receipt = check_can_start(plan, journal_file)
+    receipt = check_can_start(plan, journal_file, finalize=True)
     if receipt is not None:
         return receipt
     if not journal_file.state.started_at:
@@ -218,7 +218,7 @@ def finalize_plan(
         )
     with _locked_run(client, plan, journal, progress, threading.Event()) as run:
         # Check the plan again, because another process might have applied or undone it before the lock was acquired.
-        receipt = check_can_start(plan, run.journal)
+        receipt = check_can_start(plan, run.journal, finalize=True)
         if receipt is None:
             receipt = run.finalize()
     _log_result(receipt)
@@ -282,7 +282,7 @@ def receipt_or_earlier_approval(
     client: Client, plan: Plan, *, journal: str | Path | None = None
 ) -> tuple[Receipt | None, Mapping[str, str]]:
     """
-    Return the receipt of a plan that is fully applied, and the approval of the run that would be resumed.
+    Return the receipt of a fully applied plan, and the approval of the run that would be resumed.
 
     If the plan can be started or resumed, the receipt is None. If no changes were sent, the approval is empty.
     """
@@ -298,9 +298,9 @@ def last_receipt(plan: Plan, journal: str | Path | None = None) -> Receipt | Non
 
     Raise PlanBlockedError if the plan was undone.
     """
-    check_not_reverted(plan, Journal.for_plan(plan, journal))
+    journal_file = Journal.for_plan(plan, journal)
+    check_not_reverted(plan, journal_file)
     with suppress(FrgroupsError):
-        journal_file = Journal.for_plan(plan, journal)
         if journal_file.receipt_path.exists():
             receipt = read_receipt(journal_file.receipt_path)
             check_receipt_matches(journal_file, receipt)

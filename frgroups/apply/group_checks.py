@@ -70,7 +70,7 @@ def check_groups(
         The run was interrupted.
     """
     drift: Drift = {}
-    names, problems = _check_names(client, plan, journal)
+    renamed, similar, problems = _check_names(client, plan, journal)
     for group in plan.groups:
         if stop.is_set():
             raise RunAborted("The run was interrupted while it read the groups in the plan.")
@@ -95,20 +95,20 @@ def check_groups(
     raise_if_limits_exceeded(plan, limit_violations(plan.limits, counts, snapshot_age=timedelta(0)))
     for group in plan.groups:
         _record_already_true(group, journal, reader)
-    return CheckedGroups(drift, *names)
+    return CheckedGroups(drift, renamed, similar)
 
 
 def _check_names(
     client: Client, plan: Plan, journal: Journal
-) -> tuple[tuple[dict[str, str], dict[str, list[str]]], dict[str, str]]:
+) -> tuple[dict[str, str], dict[str, list[str]], dict[str, str]]:
     """
     Compare the names of the groups in a plan with the current names.
 
     The reviewer approved a plan by the names of its groups. If a group was renamed and another group now has the
     approved name, or a name that a reader cannot tell apart from it, the reviewer approved changes to that other
     group, so the plan must not be applied. An undo plan reverses changes that were made to the same uids, so its
-    renamed groups are only reported. A group that the plan creates must not get the same or a similar name as more
-    groups than the reviewer was told about.
+    renamed groups are only reported. If other groups have got the same name as a new group, or a similar name, since
+    the plan was created, the plan must not be applied either.
 
     Returns
     -------
@@ -120,9 +120,9 @@ def _check_names(
     similar: dict[str, list[str]] = {}
     problems: dict[str, str] = {}
     if not plan.groups:
-        return (renamed, similar), problems
+        return renamed, similar, problems
     groups, _ = read_groups(client)
-    # A group without a name has its uid as its name, as in a snapshot.
+    # The uid replaces a missing group name, as in a snapshot.
     names = {uid: group.name or uid for uid, group in groups.items()}
     uids_by_key: dict[str, set[str]] = {}
     for uid, name in names.items():
@@ -146,11 +146,11 @@ def _check_names(
                 )
         elif others:
             similar[group.uid] = others
-    return (renamed, similar), problems
+    return renamed, similar, problems
 
 
 def _has_unknown_others(plan: Plan, group: GroupChange, others: list[str], names: dict[str, str]) -> bool:
-    """Return True if more groups have the same or a similar name as a new group than the plan's findings state."""
+    """Return True if the findings do not report all groups with the name of a new group or a similar name."""
     reviewed: Counter[str] = Counter()
     for finding in plan.findings:
         if finding.customer_group_uid == group.uid:
@@ -166,7 +166,7 @@ def _describe_name(group: GroupChange, other: str, names: dict[str, str]) -> str
 
 
 def _check_absent(client: Client, group: GroupChange) -> str:
-    """Return an error message if a group that the plan must create exists, or an empty string if it does not."""
+    """Return an error message if a group that the plan creates already exists, otherwise an empty string."""
     try:
         client.get_group(group.uid)
     except NotFoundError:
@@ -176,7 +176,7 @@ def _check_absent(client: Client, group: GroupChange) -> str:
 
 def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Drift, *, created: bool) -> str:
     """
-    Return an error message if a group was deleted or has drifted too much, and an empty string if it has not.
+    Return an error message if a group was deleted or has drifted too much, otherwise an empty string.
 
     The numbers of additions and removals by other clients are stored in `drift`. `created` is True if an earlier run
     of the plan created the group.
@@ -214,7 +214,7 @@ def _current_counts(
     """
     Count a group's planned changes that are not in effect yet, and the group's removals in the last 24 hours.
 
-    `own` contains the removals that earlier runs of the same plan sent in the last 24 hours. Such a removal is
+    `own` contains the removals that earlier runs of the same plan sent in the last 24 hours. A removal in `own` is
     counted only if the customer is no longer a member of the group.
     """
     members = reader.members(group.uid)

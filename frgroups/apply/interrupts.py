@@ -29,8 +29,8 @@ def deferred_interrupt() -> Iterator[threading.Event]:
 
     A second signal has the effect that it had before, for example KeyboardInterrupt. A nested call yields the same
     event, so that one signal stops all plans in a queue. Python installs signal handlers only in the main thread, so
-    the event is never set in other threads. A signal that is ignored, for example because of nohup, or whose handler
-    was not installed by Python, does not set the event.
+    the event is never set in other threads. Ignored signals, for example because of nohup, do not set the event. The
+    same applies to a signal with a handler that Python did not install.
     """
     outer = _stop_event.get()
     if outer is not None:

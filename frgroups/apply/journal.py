@@ -279,7 +279,7 @@ class JournalState:
     creating: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)
     ended: bool = False
-    # This erasure identifier is set if a customer in the plan was erased, so that the plan is not resumed.
+    # The plan cannot be resumed if this identifier is set, because a customer in the plan was erased.
     erasure_id: str = ""
 
     @property

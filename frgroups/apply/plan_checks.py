@@ -11,7 +11,12 @@ from frgroups.api.client import Client
 from frgroups.api.client_base import not_writable_error
 from frgroups.apply.journal import Journal, JournalState
 from frgroups.apply.receipt import Receipt, read_receipt
-from frgroups.apply.run_registry import check_no_earlier_registry, registered_journal, reverted_by
+from frgroups.apply.run_registry import (
+    check_no_earlier_registry,
+    partly_reverted_by,
+    registered_journal,
+    reverted_by,
+)
 from frgroups.errors import (
     CorruptFileError,
     FrgroupsError,
@@ -55,9 +60,18 @@ def check_writable(client: Client) -> None:
         raise not_writable_error("the plan")
 
 
-def check_can_start(plan: Plan, journal: Journal) -> Receipt | None:
+def check_can_start(plan: Plan, journal: Journal, *, finalize: bool = False) -> Receipt | None:
     """
     Return the receipt of a plan that is fully applied, or None if the plan can be started or resumed.
+
+    Parameters
+    ----------
+    plan
+        The plan to apply or finalize.
+    journal
+        The journal of the plan.
+    finalize
+        Whether the run is only finalized. This is also possible after a partial undo, because nothing is sent.
 
     Raises
     ------
@@ -66,7 +80,7 @@ def check_can_start(plan: Plan, journal: Journal) -> Receipt | None:
     CorruptFileError
         The receipt or the journal is corrupt or belongs to another plan.
     PlanBlockedError
-        The plan was already undone.
+        The plan was already undone, or its incomplete run was partly undone.
     """
     check_no_earlier_registry(plan)
     check_not_reverted(plan, journal)
@@ -74,6 +88,8 @@ def check_can_start(plan: Plan, journal: Journal) -> Receipt | None:
     if receipt is not None:
         return receipt
     _check_same_journal(plan, journal)
+    if not finalize:
+        _check_not_partly_reverted(plan, journal)
     return None
 
 
@@ -132,6 +148,23 @@ def check_not_reverted(plan: Plan, journal: Journal) -> None:
     raise PlanBlockedError(text)
 
 
+def _check_not_partly_reverted(plan: Plan, journal: Journal) -> None:
+    """
+    Raise PlanBlockedError if an incomplete run was partly undone.
+
+    Resuming the run could repeat changes that the partial undo has reverted.
+    """
+    undo = partly_reverted_by(plan)
+    if not undo:
+        return
+    raise PlanBlockedError(
+        f"Plan {plan.digest[:12]} was partly undone by plan {undo[:12]}, so it cannot be applied. "
+        f"{journal.state.run_status()} To make other changes, load the tenant and create a new plan.",
+        hint=_FINALIZE,
+        cli_hint=_FINALIZE_IN_CLI,
+    )
+
+
 def check_receipt_matches(journal: Journal, receipt: Receipt) -> None:
     """Raise CorruptFileError if a receipt belongs to another plan or its journal has lost lines."""
     if not journal.state.has_digest(receipt.plan.digest) and not receipt.erasure_id:
@@ -155,7 +188,7 @@ def check_receipt_matches(journal: Journal, receipt: Receipt) -> None:
 @contextmanager
 def with_run_status(state: JournalState) -> Iterator[None]:
     """
-    Add the number of changes that were sent to each error that is raised in the `with` block.
+    Add a sentence about the changes sent so far to each error that is raised in the `with` block.
 
     If an earlier run of the plan sent changes, the error's hint explains how to create a receipt that can be undone.
     """
@@ -183,17 +216,17 @@ def check_limits(plan: Plan) -> None:
 def _times_in_future(plan: Plan, now: datetime) -> list[Finding]:
     """Return a blocking finding for each time in a plan that is in the future, because its age is unknown."""
     times = {
-        "plan_max_age": ("plan was created", plan.planned_at),
-        "snapshot_max_age": ("snapshot of the plan was taken", plan.snapshot_taken_at),
+        "plan_max_age": ("creation time of the plan", plan.planned_at),
+        "snapshot_max_age": ("time of the snapshot", plan.snapshot_taken_at),
     }
     return [
         Finding(
             rule,
-            f"The {event} {format_age(time - now)} in the future according to the clock of this machine. Check the "
+            f"The {name} is {format_age(time - now)} in the future according to the clock of this machine. Check the "
             "clocks of this machine and of the machine that created the plan.",
             True,
         )
-        for rule, (event, time) in times.items()
+        for rule, (name, time) in times.items()
         if time - now > CLOCK_TOLERANCE
     ]
 

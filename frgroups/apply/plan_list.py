@@ -17,7 +17,14 @@ import pandas as pd
 from frgroups.apply.journal import Journal
 from frgroups.apply.plan_states import STATES, WAITING, State
 from frgroups.apply.receipt import Receipt, read_receipt
-from frgroups.apply.run_registry import registered_journal, registered_plan_files, reverted_by
+from frgroups.apply.run_registry import (
+    ReadRegistry,
+    partly_reverted_by,
+    read_registry,
+    registered_journal,
+    registered_plan_files,
+    reverted_by,
+)
 from frgroups.errors import CorruptFileError, FrgroupsError, NotApprovedError
 from frgroups.internals.formatting import format_list, shell_argument
 from frgroups.internals.paths import data_subdir, home
@@ -60,6 +67,10 @@ class PlanEntry:
         Command line for the next step, or "" if there is none.
     has_verified_changes
         False if the receipt contains no verified change, so that there is nothing to undo.
+    n_approvals
+        Number of usable approvals, if the plan can be applied or resumed.
+    partly_undone
+        True if a partial undo prevents an interrupted run from being resumed.
     """
 
     plan: Plan
@@ -70,6 +81,8 @@ class PlanEntry:
     conflicts: tuple[str, ...] = ()
     next_command: str = ""
     has_verified_changes: bool = True
+    n_approvals: int = 0
+    partly_undone: bool = False
 
     @property
     def key(self) -> tuple[str, datetime]:
@@ -77,7 +90,7 @@ class PlanEntry:
         return self.plan.digest, self.plan.planned_at
 
     def values(self) -> dict[str, Any]:
-        """Return the columns of the table that `list_plans` returns."""
+        """Return the row of this plan in the table that `list_plans` returns."""
         plan = self.plan
         age = datetime.now(UTC) - plan.planned_at
         return {
@@ -177,19 +190,19 @@ def plan_entries(*, tenant_uid: str | None = None, base_url: str | None = None) 
 
     If no tenant is selected, a plan whose state cannot be determined is left out, and a warning is logged.
     """
-    scan = functools.cache(decision_files)
+    scan, read = functools.cache(decision_files), functools.cache(read_registry)
     entries: dict[tuple[str, datetime], PlanEntry] = {}
     counts: Counter[str] = Counter()
     for path, plan in _stored_plans(tenant_uid, base_url):
         counts[plan.digest] += 1
         with _skipped_on_error(tenant_uid):
-            entry = plan_entry(plan, path=path, scan=scan)
+            entry = _entry_of(plan, path, scan, read)
             entries.setdefault(entry.key, entry)
     for receipt in _stored_receipts(tenant_uid, base_url):
         key = receipt.plan.digest, receipt.plan.planned_at
         if key not in entries:
             with _skipped_on_error(tenant_uid):
-                state, reviewer = _state_of_receipt(receipt)
+                state, reviewer = _state_of_receipt(receipt, read)
                 has_changes = receipt.counts["verified"] > 0
                 entries[key] = PlanEntry(
                     receipt.plan, state, reviewer, receipt=receipt.path, has_verified_changes=has_changes
@@ -206,7 +219,7 @@ def plan_entries(*, tenant_uid: str | None = None, base_url: str | None = None) 
 
 @contextmanager
 def _skipped_on_error(tenant_uid: str | None) -> Iterator[None]:
-    """Log a damaged record or registry of a tenant as a warning if the plans of all tenants are listed."""
+    """Log a damaged record or registry as a warning if the plans of all tenants are listed."""
     try:
         yield
     except FrgroupsError as error:
@@ -219,15 +232,19 @@ def with_next_command(entry: PlanEntry, *, is_unique: bool = True) -> PlanEntry:
     """
     Return an entry with the command line for the next step, or "" if the required file is not known.
 
-    An applied plan can be undone, unless it is an undo plan or made no changes.
+    An applied plan can be undone, unless it is an undo plan or made no changes. A run that was partly undone can only
+    be finalized. If a plan has several usable approvals, the operator must select one.
     """
     plan = _argument(entry.path, entry.plan, is_unique=is_unique)
     receipt = _argument(entry.receipt, entry.plan, is_unique=is_unique)
+    apply_option = " --approval FILE" if entry.n_approvals > 1 else ""
+    if entry.partly_undone:
+        apply_option = " --finalize"
     commands = {
         "pending": ("approve", plan, " --by NAME"),
         "approval expired": ("approve", plan, " --by NAME"),
-        "approved": ("apply", plan, ""),
-        "interrupted": ("apply", plan, ""),
+        "approved": ("apply", plan, apply_option),
+        "interrupted": ("apply", plan, apply_option),
         "rejected": ("withdraw", plan, " --by NAME"),
         "blocked": ("show", plan, ""),
     }
@@ -239,10 +256,10 @@ def with_next_command(entry: PlanEntry, *, is_unique: bool = True) -> PlanEntry:
 
 def _argument(path: Path | None, plan: Plan, *, is_unique: bool) -> str:
     """
-    Return the argument for a plan file or a receipt, or "" if its path is not known.
+    Return the command-line argument for a plan file or a receipt, or "" if its path is not known.
 
-    The argument is the digest if only one file has this digest and if the file is in the data folder, in which the
-    commands search. Otherwise, it is the path.
+    The argument is the digest if the file is in the data folder and no other file has the same digest. Otherwise, the
+    argument is the path.
     """
     if path is None:
         return ""
@@ -251,27 +268,34 @@ def _argument(path: Path | None, plan: Plan, *, is_unique: bool) -> str:
     return shell_argument(path)
 
 
-def plan_entry(
-    plan: Plan, *, path: Path | None = None, scan: Scan | None = None, is_unique: bool = True
-) -> PlanEntry:
+def plan_entry(plan: Plan, *, path: Path | None = None, is_unique: bool = True) -> PlanEntry:
     """
     Determine the state of a plan and the command for the next step.
 
-    A started run determines the state. Otherwise, a reason that prevents the plan from being applied takes precedence
-    over an approval. If `is_unique` is False, another file has the same digest, so the command contains a path.
+    If the plan was started, its run determines the state. Otherwise, a rejection or another obstacle takes precedence
+    over an approval. If several files have the same digest, pass `is_unique=False`, so that the command contains the
+    path.
     """
-    state, reviewer, receipt = _state_of_run(plan)
+    return with_next_command(_entry_of(plan, path), is_unique=is_unique)
+
+
+def _entry_of(
+    plan: Plan, path: Path | None, scan: Scan | None = None, read: ReadRegistry = read_registry
+) -> PlanEntry:
+    """Return the entry of a plan without conflicts and without the next command."""
+    own_folder = [] if path is None else [path.parent]
+    state, approval, receipt = _state_of_run(plan, read)
     if state is None:
-        state, reviewer = _state_before_run(plan, path, scan)
-    entry = PlanEntry(
-        plan,
-        state,
-        reviewer,
-        path,
-        receipt,
-        has_verified_changes=state != "applied" or _has_verified_changes(receipt),
-    )
-    return with_next_command(entry, is_unique=is_unique)
+        entry = _entry_before_run(plan, path, own_folder, scan)
+    else:
+        entry = PlanEntry(plan, state, approval.get("by", ""), path)
+    if state == "applied":
+        entry = replace(entry, has_verified_changes=_has_verified_changes(receipt))
+    if state == "interrupted":
+        folders = approval_folders(plan, own_folder)
+        usable, _ = usable_approvals(plan, folders, scan=scan, earlier_approval=approval)
+        entry = replace(entry, n_approvals=len(usable), partly_undone=bool(partly_reverted_by(plan, read)))
+    return replace(entry, receipt=receipt)
 
 
 def _has_verified_changes(receipt: Path | None) -> bool:
@@ -314,50 +338,50 @@ def conflicts_of(entry: PlanEntry, others: Iterable[PlanEntry]) -> Iterator[Plan
             yield other
 
 
-def _state_of_run(plan: Plan) -> tuple[State | None, str, Path | None]:
-    """Return the state of a plan that was started, the name of its reviewer, and the path of its receipt."""
-    path = registered_journal(plan)
+def _state_of_run(plan: Plan, read: ReadRegistry) -> tuple[State | None, dict[str, str], Path | None]:
+    """Return the state of a plan that was started, the approval of its last run, and the path of its receipt."""
+    path = registered_journal(plan, read)
     if path is None or not path.exists():
-        return None, "", None
+        return None, {}, None
     try:
         journal = Journal(path)
     except CorruptFileError:
-        return "interrupted", "", None
+        return "interrupted", {}, None
     receipt_path = journal.receipt_path if journal.receipt_path.exists() else None
-    reviewer = journal.state.approval.get("by", "")
+    approval = journal.state.approval
     is_complete = journal.state.ended and receipt_path is not None
     if not is_complete and not journal.state.n_sent:
-        return None, "", receipt_path
-    if reverted_by(plan):
-        return "undone", reviewer, receipt_path
-    return ("applied" if is_complete else "interrupted"), reviewer, receipt_path
+        return None, {}, receipt_path
+    if reverted_by(plan, read):
+        return "undone", approval, receipt_path
+    return ("applied" if is_complete else "interrupted"), approval, receipt_path
 
 
-def _state_of_receipt(receipt: Receipt) -> tuple[State, str]:
+def _state_of_receipt(receipt: Receipt, read: ReadRegistry) -> tuple[State, str]:
     reviewer = receipt.approval.get("by", "")
-    if reverted_by(receipt.plan):
+    if reverted_by(receipt.plan, read):
         return "undone", reviewer
     return ("applied" if receipt.complete else "interrupted"), reviewer
 
 
-def _state_before_run(plan: Plan, path: Path | None, scan: Scan | None) -> tuple[State, str]:
-    """Return the state of a plan that was not started, and the name of its reviewer."""
+def _entry_before_run(plan: Plan, path: Path | None, own_folder: list[Path], scan: Scan | None) -> PlanEntry:
+    """Return the entry of a plan that was not started."""
+    entry = PlanEntry(plan, "pending", path=path)
     if read_record(plan).superseded_by(plan):
-        return "superseded", ""
-    own_folder = [] if path is None else [path.parent]
+        return replace(entry, state="superseded")
     try:
         rejections = rejections_in_force(plan, own_folder, scan)
     except NotApprovedError:  # A corrupt file might be a rejection of the plan.
-        return "rejected", ""
+        return replace(entry, state="rejected")
     if rejections:
-        return "rejected", rejections[-1].by
+        return replace(entry, state="rejected", reviewer=rejections[-1].by)
     if plan.blocked:
-        return "blocked", ""
+        return replace(entry, state="blocked")
     now = datetime.now(UTC)
     if plan_age_violations(plan.limits, now - plan.planned_at):
-        return "plan expired", ""
+        return replace(entry, state="plan expired")
     if path is not None and is_in_queue(path) and path.resolve().parent.name == "stopped":
-        return "blocked", ""
+        return replace(entry, state="blocked")
     folders = approval_folders(plan, own_folder)
     approvals = found_approvals(plan, folders, scan)
     usable = {choice.path for choice in usable_approvals(plan, folders, scan=scan)[0]}
@@ -367,16 +391,17 @@ def _state_before_run(plan: Plan, path: Path | None, scan: Scan | None) -> tuple
         state = "approval expired"
         candidates = [approval for approval in approvals if approval.until < now]
     if not candidates:
-        return "pending", ""
-    return state, max(candidates, key=lambda candidate: candidate.until).by
+        return entry
+    reviewer = max(candidates, key=lambda candidate: candidate.until).by
+    return replace(entry, state=state, reviewer=reviewer, n_approvals=len(usable))
 
 
 def stored_plan_files(tenant_uid: str | None = None, base_url: str | None = None) -> list[Path]:
     """
-    Return the paths of the plans that the data folder contains or knows.
+    Return the paths of the plan files that `list_plans` lists.
 
-    These are the plans in the queue, in the folder `plans`, in the registry of started plans, and in the list of
-    plans that were saved with `--out`. None selects all tenants or all hosts.
+    The files are in the queue, in the folder `plans`, in the registry of started plans, or in the list of plans that
+    were saved with `--out`. None selects all tenants or all hosts.
     """
     started = [path for path in map(locate_plan, registered_plan_files(tenant_uid, base_url)) if path.exists()]
     saved = saved_plan_files(tenant_uid, base_url)

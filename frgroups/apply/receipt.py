@@ -17,7 +17,7 @@ from frgroups.apply.journal import Item
 from frgroups.apply.stored_content import ReceiptContent, State, check_stored_approval
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
-from frgroups.internals.formatting import agree, escape_invisible, escape_lines, format_list, format_utc, pluralize
+from frgroups.internals.formatting import escape_invisible, escape_lines, format_list, format_utc, pluralize
 from frgroups.internals.html import Card
 from frgroups.internals.timestamps import parse_stored_timestamp
 from frgroups.internals.tombstones import count_tombstones
@@ -27,7 +27,7 @@ from frgroups.review.approval import format_approval
 
 FORMAT_VERSION = 2
 MAX_LISTED = 20
-# Text in `stopped` for a finalized run. Receipts without the field `finalized` are recognized by this text.
+# The attribute `stopped` of a finalized run starts with this text. Old receipts have no field `finalized`.
 FINALIZED = "The run was finalized before all changes of the plan were made. Finalizing the run sent nothing."
 
 # Summaries and cards show these labels. Tables and files contain the state itself, for example "not_sent".
@@ -249,11 +249,8 @@ class Receipt:
         for uid, name in sorted(self.renamed.items()):
             lines.append(f"Since the plan was created, group {uid} was renamed from {names[uid]!r} to {name!r}.")
         for uid, others in sorted(self.similar_groups.items()):
-            lines.append(
-                f"The name of group {uid}, {names[uid]!r}, is the same as or similar to the "
-                f"{agree(len(others), 'name', 'names')} of {agree(len(others), 'group', 'groups')} "
-                f"{format_list(others, MAX_LISTED)}."
-            )
+            listed = format_list(others, MAX_LISTED)
+            lines.append(f"Groups with the same name as group {uid} ({names[uid]!r}), or a similar name: {listed}.")
         for uid in sorted(self.skipped_groups):
             lines.append(
                 f"No customers were removed from {names[uid]}, because too few additions to the group succeeded. "
@@ -274,7 +271,7 @@ class Receipt:
     def _repeated_line(self) -> str:
         return (
             f"This plan was already applied. Its groups were last read at {format_utc(self.read_at)}. This run sent "
-            "nothing. The receipt does not show later changes by other clients."
+            "nothing. The receipt does not show later changes."
         )
 
     def _next_step(self) -> str:

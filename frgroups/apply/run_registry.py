@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ log = logging.getLogger("frgroups.apply")
 _FOLDER = "runs"
 
 _Entry = dict[str, str]
+Registry = Mapping[str, Sequence[_Entry]]  # Entries by the digest of the plan, oldest first.
+ReadRegistry = Callable[[Path], Registry]
 
 
 def check_no_earlier_registry(plan: Plan) -> None:
@@ -43,19 +45,28 @@ def check_no_earlier_registry(plan: Plan) -> None:
         )
 
 
-def registered_journal(plan: Plan) -> Path | None:
-    """Return the path of the journal with which a plan was started, or None if the plan is not registered."""
-    for entry in _read_entries(_registry_path(plan)):
-        if "journal" in entry and (entry["planned_at"], entry["digest"]) == (
-            plan.planned_at.isoformat(),
-            plan.digest,
-        ):
+def read_registry(path: Path) -> Registry:
+    """Return the entries of a registry. The registry is empty if the file does not exist."""
+    entries: dict[str, list[_Entry]] = {}
+    for entry in _read_entries(path):
+        entries.setdefault(entry["digest"], []).append(entry)
+    return entries
+
+
+def registered_journal(plan: Plan, read: ReadRegistry = read_registry) -> Path | None:
+    """
+    Return the path of the journal with which a plan was started, or None if the plan is not registered.
+
+    `read` replaces the function `read_registry`, so that the caller can read each registry only once.
+    """
+    for entry in _entries_of(plan, plan.digest, read):
+        if "journal" in entry and entry["planned_at"] == plan.planned_at.isoformat():
             return home() / entry["journal"]
     return None
 
 
 def registered_journals(plan: Plan) -> list[Path]:
-    """Return the paths of all registered journals for the plan's tenant and host that still exist."""
+    """Return the paths of the registered journals that exist for the plan's tenant and host."""
     paths = {home() / entry["journal"] for entry in _read_entries(_registry_path(plan)) if "journal" in entry}
     return sorted(path for path in paths if path.exists())
 
@@ -89,23 +100,41 @@ def register_run(plan: Plan, journal: Path) -> None:
         append_durable(_registry_path(plan), _encode_entry(entry))
 
 
-def reverted_by(plan: Plan) -> str:
+def reverted_by(plan: Plan, read: ReadRegistry = read_registry) -> str:
     """
     Return the digest of the undo plan that has undone a plan, or an empty string if the plan was not undone.
+
+    Partial undo plans are not considered. `read` is the argument of `registered_journal`.
+    """
+    return _latest_undo(plan, "reverted_by", read)
+
+
+def partly_reverted_by(plan: Plan, read: ReadRegistry = read_registry) -> str:
+    """
+    Return the digest of the latest partial undo of a plan, or an empty string if there was no partial undo.
+
+    `read` is the argument of `registered_journal`.
+    """
+    return _latest_undo(plan, "partly_reverted_by", read)
+
+
+def _latest_undo(plan: Plan, key: str, read: ReadRegistry) -> str:
+    """
+    Return the digest of the latest undo plan that is registered under a key, or an empty string.
 
     Several plans can have the same digest, and an undo plan refers only to a digest. An undo plan therefore applies
     to each plan with this digest that was registered earlier. If a plan is not registered, it must have been created
     before the undo plan.
     """
-    started, reverts = False, [""]
-    for entry in _entries_of_digest(plan.digest, plan):
+    started, undo_digests = False, [""]
+    for entry in _entries_of(plan, plan.digest, read):
         if entry.get("planned_at") == plan.planned_at.isoformat():
-            started, reverts = True, [""]
-        elif "reverted_by" in entry and (started or datetime.fromisoformat(entry["at"]) > plan.planned_at):
-            reverts.append(entry["reverted_by"])
-        elif entry.get("not_reverted_by") in reverts:
-            reverts.remove(entry["not_reverted_by"])
-    return reverts[-1]
+            started, undo_digests = True, [""]
+        elif key in entry and (started or datetime.fromisoformat(entry["at"]) > plan.planned_at):
+            undo_digests.append(entry[key])
+        elif entry.get("not_reverted_by") in undo_digests:
+            undo_digests.remove(entry["not_reverted_by"])
+    return undo_digests[-1]
 
 
 def register_revert(undo: Plan) -> None:
@@ -116,8 +145,9 @@ def register_revert(undo: Plan) -> None:
     """
     if undo.reverts is None or undo.is_empty:
         return
-    entry = {"digest": undo.reverts, "reverted_by": undo.digest, "at": undo.planned_at.isoformat()}
-    if _entries_of_digest(undo.reverts, undo)[-1:] != [entry]:
+    key = "partly_reverted_by" if undo.partial_undo else "reverted_by"
+    entry = {"digest": undo.reverts, key: undo.digest, "at": undo.planned_at.isoformat()}
+    if list(_entries_of(undo, undo.reverts, read_registry))[-1:] != [entry]:
         append_durable(_registry_path(undo), _encode_entry(entry))
 
 
@@ -156,9 +186,9 @@ def _is_of_journal(entry: _Entry, journal: Path) -> bool:
     return "journal" in entry and home() / entry["journal"] == journal
 
 
-def _entries_of_digest(digest: str, plan: Plan) -> list[_Entry]:
-    """Return the registry entries with the given digest for the tenant and host of a plan, oldest first."""
-    return [entry for entry in _read_entries(_registry_path(plan)) if entry["digest"] == digest]
+def _entries_of(plan: Plan, digest: str, read: ReadRegistry) -> Sequence[_Entry]:
+    """Return the entries with the given digest in the registry for the tenant and host of a plan, oldest first."""
+    return read(_registry_path(plan)).get(digest, ())
 
 
 def _registry_path(plan: Plan) -> Path:
@@ -182,7 +212,12 @@ def _encode_entry(entry: _Entry) -> str:
 
 def _is_valid(entry: dict[str, Any]) -> bool:
     """Return True if an entry has one of the forms that this module writes."""
-    forms = ({"digest", "planned_at", "journal"}, {"digest", "reverted_by", "at"}, {"digest", "not_reverted_by"})
+    forms = (
+        {"digest", "planned_at", "journal"},
+        {"digest", "reverted_by", "at"},
+        {"digest", "partly_reverted_by", "at"},
+        {"digest", "not_reverted_by"},
+    )
     if entry.keys() - {"plan"} not in forms or not all(isinstance(value, str) for value in entry.values()):
         return False
     try:

@@ -47,9 +47,9 @@ class Run:
         self._drift: Drift = {}
         self._renamed: Mapping[str, str] = {}
         self._similar_groups: Mapping[str, list[str]] = {}
-        # For each customer who could not be moved, the dictionary maps the removal to the target group of the move.
+        # The keys are the removals of customers who could not be moved. The values are their target groups.
         self._failed_moves: dict[Item, str] = {}
-        # For each group whose removals are not sent, the number of additions to the group that are in effect.
+        # The keys are the groups whose removals are skipped. The values are the numbers of additions in effect.
         self._skipped_groups: dict[str, int] = {}
 
     def check_groups(self) -> None:
@@ -61,7 +61,7 @@ class Run:
         """
         Send the changes of the plan. Return the reason if the run stopped early, and an empty string if it did not.
 
-        Raised if an API error occurs before the first change is made.
+        An API error that occurs before the first change is raised.
         """
         try:
             self._create_groups()
@@ -86,9 +86,9 @@ class Run:
 
     def finalize(self) -> Receipt:
         """
-        Read the groups, write the receipt, and record the end of a run that was interrupted.
+        Read the groups, write the receipt, and record the end of an interrupted run.
 
-        If the plan does not need to be applied again, the receipt is an ordinary receipt without a reason for a stop.
+        If the plan does not need to be applied again, the receipt contains no reason for a stop.
         """
         receipt = self._build_receipt("")
         if not receipt.complete:
@@ -133,7 +133,7 @@ class Run:
             self._sender.send(group.uid, change, left)
 
     def _exclude_failed_moves(self) -> None:
-        """Exclude the removals of moved customers whose addition to the new group is not in effect."""
+        """Skip the removal of a moved customer if the addition to the new group is not in effect."""
         rejected = self.journal.state.rejected
         for to, moves in self._plan.moves().groupby("to_group"):
             self._sender.raise_if_stopped()
@@ -145,7 +145,7 @@ class Run:
 
     def _skip_removals_after_failed_additions(self) -> None:
         """
-        Skip the removals from each group to which too few of the planned additions succeeded.
+        Skip the removals from each group if too few of its additions succeeded.
 
         The reviewer approved the removals together with the additions. If many additions fail, for example because
         the list contains wrong uids, the removals would leave the group much smaller than the reviewer expected. An

@@ -77,7 +77,7 @@ class _End(_Line):
     counts: dict[str, _Count]
 
 
-# Type of a line for each event and for whether the line is about the creation of a group.
+# The keys contain the event, and whether the line is about the creation of a group.
 _LINE_TYPES: dict[tuple[str, bool], type[_Line]] = {
     ("start", False): _Start,
     ("observed", False): _Observed,
@@ -98,7 +98,7 @@ def check_journal_line(line: dict[str, Any]) -> None:
     parse_stored_timestamp(checked.at)
     if isinstance(checked, _Start):
         check_stored_approval(checked.approval)
-    canonical_json(line).encode()  # Raises UnicodeEncodeError if the line contains a lone surrogate.
+    canonical_json(line).encode()  # This call raises UnicodeEncodeError for a lone surrogate.
 
 
 class ReceiptContent(msgspec.Struct, forbid_unknown_fields=True):

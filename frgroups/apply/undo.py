@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from frgroups.apply.receipt import Receipt
-from frgroups.apply.run_registry import reverted_by
+from frgroups.apply.run_registry import partly_reverted_by, reverted_by
 from frgroups.internals.formatting import agree, pluralize
 from frgroups.internals.tombstones import is_tombstone
 from frgroups.internals.validation import check_type
@@ -112,9 +112,8 @@ def _exact_limits(changes: Sequence[GroupChange], applied: Limits) -> Limits:
     """
     Return limits that allow exactly the planned changes.
 
-    An undo must always be possible, so the limits that depend on the state of the tenant or on other plans are off:
-    the shares, the removals within 24 hours, and the number of groups without members. The limits for drift and for
-    the age of the plan remain.
+    An undo must always be possible. Therefore, the limits that depend on the tenant or on other plans are off, for
+    example the shares and the removals within 24 hours. The limits for drift and for the age of the plan remain.
     """
     removals = sum(len(change.remove) for change in changes)
     additions = sum(len(change.add) for change in changes)
@@ -152,14 +151,17 @@ def _facts_before(plan: Plan) -> pd.DataFrame | None:
 
 
 def _already_undone(receipt: Receipt) -> list[Finding]:
-    if not reverted_by(receipt.plan):
-        return []
-    # A digest in this message would remain after an erasure, which does not change the messages in plan files.
-    text = (
-        "The original plan has already been undone. If other clients have repeated its changes since then, this undo "
-        "plan reverts the repeated changes, too."
-    )
-    return [Finding("already_undone", text)]
+    # A digest in these messages would remain after an erasure, which does not change the messages in plan files.
+    if reverted_by(receipt.plan):
+        text = (
+            "The original plan has already been undone. If other clients have repeated its changes since then, this "
+            "undo plan reverts the repeated changes, too."
+        )
+        return [Finding("already_undone", text)]
+    if partly_reverted_by(receipt.plan):
+        text = "Some changes of the original plan have already been undone. The undo plan does not repeat them."
+        return [Finding("already_undone", text)]
+    return []
 
 
 def _erased_customers(receipt: Receipt) -> list[Finding]:
@@ -186,8 +188,11 @@ def _not_finalized(receipt: Receipt, group: GroupChange) -> list[Finding]:
 def _created_group_stays(change: GroupChange) -> Finding:
     n_left = change.n_after
     if n_left:
-        verb = agree(n_left, "remains", "remain")
-        text = f"The undo does not delete the group, and {pluralize(n_left, 'member')} {verb} in it."
+        text = agree(
+            n_left,
+            "The undo does not delete the group, and 1 member remains in it.",
+            f"The undo does not delete the group, and {n_left:,} members remain in it.",
+        )
     elif change.remove:
         text = "The undo empties the group but does not delete it."
     else:

@@ -18,11 +18,11 @@ from frgroups.cli.types import IntegerRange
     more="The exit code does not depend on the findings. It is 0 if the snapshot and the register were read, and 1 "
     "otherwise. For the findings as a table, run frgroups table health_report.",
 )
-@snapshot_options
 @register_option()
 @click.option("--top", type=IntegerRange(min=1), default=30, metavar="N", help="Show only the first N findings.")
 @json_option("Print all findings as one JSON object. The option --top is ignored.")
 @table_file_options
+@snapshot_options
 def health(
     selection: SnapshotSelection,
     register: Path | None,

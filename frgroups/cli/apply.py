@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from frgroups.cli.command import ExclusiveOption, command
+from frgroups.cli.command import command
 from frgroups.cli.command_ending import keep_result
-from frgroups.cli.options import journal_option, json_option, limit_option, tenant_option
-from frgroups.cli.output import print_json_line, print_message, print_text
+from frgroups.cli.options import (
+    PLAN_ARGUMENT,
+    exclusive_flag,
+    journal_option,
+    json_option,
+    limit_option,
+    tenant_option,
+)
+from frgroups.cli.output import print_json_line, print_message, print_next, print_text
 from frgroups.cli.types import FILE, NONEMPTY_TEXT
 from frgroups.errors import FrgroupsError, InputError, NotApprovedError, PlanBlockedError, UsageError
 
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
     from frgroups.review.approval_policy import Policy
 
 
-@command("approve", example='frgroups approve plan.json --by "Kari Nordmann"')
+@command("approve", example='frgroups approve plan.json --by "Kari Nordmann"', more=PLAN_ARGUMENT)
 @click.argument("file", metavar="PLAN", type=FILE)
 @click.option(
     "--by", "reviewer", required=True, type=NONEMPTY_TEXT, metavar="NAME", help="Name of the person who decides."
@@ -35,7 +42,7 @@ if TYPE_CHECKING:
     help="Reject the plan for this reason instead of approving it. The rejection blocks all plans that make the same "
     "changes, until it is withdrawn with frgroups withdraw.",
 )
-@click.option("--out", type=FILE, metavar="FILE", help="File to write. By default, the decision is next to the plan.")
+@click.option("--out", type=FILE, metavar="FILE", help="File to write. The default is a file next to the plan.")
 @json_option("Print the decision as JSON.")
 def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_json: bool) -> int:
     """
@@ -83,6 +90,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
         print_json_line(values | decided)
     else:
         print_text(plan.summary())
+        print_text()
         print_text(f"{reviewer} {decision} plan {plan.digest[:12]}.")
         print_text(f"{'Approval' if reason is None else 'Rejection'} written to {written}")
     print_conflicts(plan, conflicts)
@@ -94,11 +102,11 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
         print_message(f"To withdraw it: frgroups withdraw {plan_argument} --by NAME")
     elif location != path.absolute():
         print_message(f"The plan is now in {location.parent}.")
-        print_message("Next    frgroups apply --queue")
+        print_next("frgroups apply --queue")
     elif out is None:
-        print_message(f"Next    frgroups apply {plan_argument}")
+        print_next(f"frgroups apply {plan_argument}")
     else:
-        print_message(f"Next    frgroups apply {plan_argument} --approval {shell_argument(out)}")
+        print_next(f"frgroups apply {plan_argument} --approval {shell_argument(out)}")
     return 0
 
 
@@ -125,11 +133,15 @@ def _is_applied(plan: Plan, path: Path, as_json: bool) -> bool:
         print_json_line(plan_values(plan, path) | {"decision": "", "by": "", "reason": "", "approval_path": ""})
     else:
         print_text(f"Plan {plan.digest[:12]} was already applied, so no approval was written.")
-    print_message(f"Next    frgroups show {shell_argument(entry.receipt or path)}")
+    print_next(f"frgroups show {shell_argument(entry.receipt or path)}")
     return True
 
 
-@command("withdraw", example='frgroups withdraw plan.json --by "Kari Nordmann" --reason "The list is correct"')
+@command(
+    "withdraw",
+    example='frgroups withdraw plan.json --by "Kari Nordmann" --reason "List is correct"',
+    more=PLAN_ARGUMENT,
+)
 @click.argument("file", metavar="PLAN", type=FILE)
 @click.option(
     "--by", "name", required=True, type=NONEMPTY_TEXT, metavar="NAME", help="Name of the person who decides."
@@ -162,7 +174,7 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
             print_text(f"  {sentence}")
     for moved in restored:
         print_message(f"The stopped plan {moved.name} is now in {moved.parent}.")
-    print_message(f"Next    frgroups approve {shell_argument(file)} --by NAME")
+    print_next(f"frgroups approve {shell_argument(file)} --by NAME")
     return 0
 
 
@@ -175,8 +187,8 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
         "--approve-policy": "--policy",
         "--approved": "--queue",
     },
-    more="Without --approval or --policy, the command uses the approval file next to the plan or in the data folder, "
-    "if exactly one file approves this plan, has not expired, and belongs to you.",
+    more=f"{PLAN_ARGUMENT}\n\nWithout --approval or --policy, the command uses the approval file next to the plan or "
+    "in the data folder, if exactly one file approves this plan, has not expired, and belongs to you.",
 )
 @click.argument("file", metavar="[PLAN]", type=FILE, required=False)
 @click.option("--approval", type=FILE, metavar="FILE", help="Approval file of the reviewer.")
@@ -188,27 +200,21 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
     help="TOML file with a policy that approves small changes without a reviewer. Required keys: by, groups, "
     "max_adds, max_removes.",
 )
-@click.option(
+@exclusive_flag(
     "--no-auto-approval",
-    cls=ExclusiveOption,
-    excludes=["--queue", "--finalize"],
-    is_flag=True,
-    help="Do not search for an approval file. Use this option in scheduled jobs.",
+    ["--queue", "--finalize"],
+    "Do not search for an approval file. Use this option in scheduled jobs.",
 )
-@click.option(
+@exclusive_flag(
     "--queue",
-    cls=ExclusiveOption,
-    excludes=["--finalize"],
-    is_flag=True,
-    help="Apply all approved plans in the queue, oldest first. Completed plans are moved to the folder 'done', "
+    ["--finalize"],
+    "Apply all approved plans in the queue, oldest first. Completed plans are moved to the folder 'done', "
     "and plans that cannot be completed to the folder 'stopped'.",
 )
-@click.option(
+@exclusive_flag(
     "--finalize",
-    cls=ExclusiveOption,
-    excludes=["--queue"],
-    is_flag=True,
-    help="Close an interrupted run that cannot be resumed: write its receipt, so that its changes can be undone. No "
+    ["--queue"],
+    "Close an interrupted run that cannot be resumed: write its receipt, so that its changes can be undone. No "
     "changes are sent.",
 )
 @tenant_option
@@ -360,8 +366,9 @@ def _print_receipt(receipt: Receipt) -> None:
 @command(
     "undo",
     example="frgroups undo receipt.json",
-    more="The limits of the undo plan are the numbers of changes that it reverses. To set stricter limits, use "
-    "--limit. The undo plan must be approved and applied like any other plan.",
+    more="RECEIPT is the path of a receipt, or at least the first 8 characters of the plan's digest.\n\n"
+    "The limits of the undo plan are the numbers of changes that it reverses. To set stricter limits, use --limit. "
+    "The undo plan must be approved and applied like any other plan.",
 )
 @click.argument("file", metavar="RECEIPT", type=FILE)
 @limit_option
@@ -377,8 +384,8 @@ def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path |
 
     if file.suffix == ".jsonl":
         raise InputError(
-            f"{file} is a journal. Pass the receipt next to it, which ends in .receipt.json. If there is no receipt, "
-            "create it with frgroups apply PLAN --finalize."
+            f"{file} is a journal. Pass the receipt next to it, which ends in .receipt.json. If the receipt does not "
+            "exist, create it with frgroups apply PLAN --finalize."
         )
     receipt = read_receipt(find_receipt(file))
     plan: Plan = plan_undo(receipt)

@@ -100,7 +100,11 @@ def _apply_queued(
             check_not_rejected(plan)
         if not approvals and not completed:
             check_limits(plan)
-            return unsent("pending", 0, "The plan is not approved yet.")
+            return unsent(
+                "pending",
+                0,
+                f"The plan is not approved yet. To approve it, run frgroups approve {plan.digest[:12]} --by NAME.",
+            )
         receipt = previous
         if approvals or receipt is None:
             receipt = _apply_approved(client, plan, approvals, journal)

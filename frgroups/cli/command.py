@@ -277,7 +277,7 @@ class FrgroupsCommand(click.Command):
         return exit_code
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the sections of options, the example, and the additional paragraph of the help page."""
+        """Write the end of the help page: the option sections, the example, and an additional paragraph."""
         for param in self.params:
             if isinstance(param, SectionOption):
                 write_verbatim(formatter, *param.help_section())

@@ -16,7 +16,7 @@ from frgroups.cli.output import log_format, print_error, print_log_line
 from frgroups.errors import FrgroupsError
 
 USAGE_EXIT_CODE = 64
-# Key of `click.Context.meta` that contains the exit code and the text of a result that is already final.
+# Key of `click.Context.meta` for the exit code and the text of the result.
 _RESULT = "frgroups.result"
 _RESUME = " The journal records the requests that were sent. To resume, run the same command again."
 

@@ -128,7 +128,7 @@ def _customer_uid(snapshot: Snapshot, customer_id: str, id_type: str) -> str:
 def summary_values(summary: CustomerSummary) -> dict[str, Any]:
     """Return the values of a summary as a dictionary for a JSON line."""
     snapshot = summary.snapshot
-    groups = [{"customer_group_uid": uid, "name": snapshot.group_name(uid)} for uid in summary.groups]
+    groups = [{"customer_group_uid": uid, "name": snapshot.matrix.names_by_uid[uid]} for uid in summary.groups]
     return {
         "tenant_uid": snapshot.tenant_uid,
         "base_url": snapshot.base_url,
@@ -150,9 +150,7 @@ def summary_text(summary: CustomerSummary) -> str:
         lines.append("Changes in the stored snapshots up to this snapshot (UTC):")
     else:
         lines.append("The stored snapshots contain no group memberships of this customer.")
-    for row in summary.history:
-        lines.append(f"  {_change_text(row)}")
-        lines += [f"    {line}" for line in _cause_lines(row, n_unreadable=len(summary.unreadable_journals))]
+    lines += _history_lines(summary)
     names = summary.snapshot.matrix.names_by_uid
     lines += _plan_lines("Changes sent by plans that are not visible in a stored snapshot:", summary.unseen, names)
     lines += _plan_lines("Changes sent by plans after this snapshot:", summary.since, names)
@@ -175,8 +173,23 @@ def _group_lines(summary: CustomerSummary) -> list[str]:
         f"Customer {summary.uid} of {snapshot.tenant_uid} at {snapshot.base_url or 'an unknown host'}",
         f"Snapshot of {format_utc(snapshot.taken_at)} ({age_text}{snapshot.verdict})",
         membership,
-        *(f"  {_group_label(snapshot.group_name(uid), uid)}" for uid in summary.groups),
+        *(f"  {_group_label(snapshot.matrix.names_by_uid[uid], uid)}" for uid in summary.groups),
     ]
+
+
+def _history_lines(summary: CustomerSummary) -> list[str]:
+    """Return lines that list the groups in the first snapshot and the changes in later snapshots."""
+    lines: list[str] = []
+    for row in summary.history:
+        indent = "  "
+        if row["change"] == "was in":
+            indent = "    "
+            if not lines:
+                lines.append(f"  Member in the first snapshot ({row['before']:%Y-%m-%d}):")
+        lines.append(f"{indent}{_change_text(row)}")
+        causes = _cause_lines(row, n_unreadable=len(summary.unreadable_journals))
+        lines += [f"{indent}  {line}" for line in causes]
+    return lines
 
 
 def _plan_lines(title: str, causes: list[Cause], names: dict[str, str]) -> list[str]:
@@ -216,7 +229,7 @@ def _group_label(name: str, uid: str) -> str:
 def _change_text(row: dict[str, Any]) -> str:
     group = _group_label(row["name"], row["customer_group_uid"])
     if row["change"] == "was in":
-        return f"Already a member in the first snapshot ({row['before']:%Y-%m-%d}): {group}"
+        return group
     note = _STATUS_NOTES.get(row["group_status"], "")
     return f"{row['change']} {group} {format_day_span(row['after'], row['before'])}.{note}"
 

@@ -14,7 +14,8 @@ from frgroups.api.client import Client
 from frgroups.apply.executor import apply_plan
 from frgroups.apply.receipt import Receipt
 from frgroups.apply.undo import plan_undo
-from frgroups.cli.output import print_table, print_text
+from frgroups.cli.output import print_text
+from frgroups.cli.table_printing import print_table
 from frgroups.internals.atomic_files import write_text
 from frgroups.internals.paths import data_subdir
 from frgroups.load.loader import load_snapshot
@@ -135,7 +136,7 @@ def _apply(client: Client, plan: Plan, folder: Path) -> Receipt:
     approval = approve_plan(plan, folder / f"{GROUP}.approval.json", by="Kari (demo)")
     print_text(f"Approval    {approval}\nDigest      {plan.digest}")
     print_text(f"Command     frgroups approve {GROUP}.plan.json --by NAME")
-    _print_title("7. Apply the plan: check for drift, create the group, add the customers, read back")
+    _print_title("7. Apply the plan: check for drift, create the group, and verify the changes")
     receipt = apply_plan(client, plan, approval=approval, journal=folder / "journals")
     print_text(receipt.summary())
     print_text(f"Command     frgroups apply {GROUP}.plan.json")

@@ -24,7 +24,7 @@ from frgroups.cli.output import print_json_line, print_text
 )
 @json_option("Print the checks as one JSON object.")
 def doctor(tenant: str | None, probe_writes: bool, as_json: bool) -> int:
-    """Print whether the installation and the connection work, the problems, and the checks."""
+    """Print a verdict, the problems, and all checks."""
     from frgroups.cli.doctor_checks import run_checks
     from frgroups.internals.formatting import pluralize
     from frgroups.internals.versions import installed_versions
@@ -46,10 +46,10 @@ def doctor(tenant: str | None, probe_writes: bool, as_json: bool) -> int:
     for check in checks:
         state = {True: "ok", False: "PROBLEM", None: "-"}[check.ok]
         detail = "see above" if check.ok is False else check.detail
-        lines = detail.splitlines()
-        print_text(f"{state:<7}  {check.name:<{width}}  {lines[0]}")
-        for line in lines[1:]:
-            print_text(f"{'':<{width + 9}}  {line}")
+        label = f"{state:<7}  {check.name:<{width}}  "
+        for line in detail.splitlines():
+            print_text(f"{label:<{width + 11}}{line}", indent=width + 11)
+            label = ""
     if verbosity(click.get_current_context()):
         print_text()
         for name, version in installed_versions().items():

@@ -36,7 +36,7 @@ class DoctorCheck:
     name
         Name of the check.
     ok
-        True if there is no problem. None if the check could not be made.
+        True if the check passed. None if the check could not be made.
     detail
         The checked facts, or the problem and the action that solves it.
     """
@@ -50,7 +50,7 @@ def run_checks(tenant: str | None, *, probe_writes: bool) -> list[DoctorCheck]:
     """
     Run all checks and return their results.
 
-    A failed check does not prevent the other checks. The checks of the server are not made if there is no connection.
+    A failed check does not prevent the other checks. Without a connection, the checks of the server are skipped.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def _describe_connection(client: Client) -> list[DoctorCheck]:
     """
     Return the proxy and the CA certificates of a client, which were checked when the client was created.
 
-    They apply to tenants in tenants.toml too, although these tenants use no other variables.
+    The proxy and the certificates also apply to tenants in tenants.toml.
     """
     proxy, certificates = client.proxy, client.certificates
     return [
@@ -95,7 +95,7 @@ def _describe_connection(client: Client) -> list[DoctorCheck]:
 
 
 def _run(name: str, check: Callable[[], str | None]) -> DoctorCheck:
-    """Return the result of a check function, which returns the facts, or None if the check does not apply."""
+    """Run a check function, which returns a description, or None if the check does not apply."""
     try:
         detail = check()
     except FrgroupsError as error:
@@ -105,7 +105,7 @@ def _run(name: str, check: Callable[[], str | None]) -> DoctorCheck:
     return DoctorCheck(name, None if detail is None else True, detail or "not used")
 
 
-def _skipped(*names: str, reason: str = "not checked, because there is no connection") -> list[DoctorCheck]:
+def _skipped(*names: str, reason: str = "not checked without a connection") -> list[DoctorCheck]:
     return [DoctorCheck(name, None, reason) for name in names]
 
 

@@ -139,7 +139,7 @@ def tenant_and_host(name_or_uid: str | None) -> tuple[str | None, str | None]:
     """
     Return the uid and the host of a tenant that is given by its name in tenants.toml or by its uid.
 
-    None returns the tenant in FRGROUPS_TENANT_UID. A part that is not set is None.
+    None returns the tenant in FRGROUPS_TENANT_UID. The uid or the host is None if it is not set.
     """
     tenant = _configured_tenant(name_or_uid)
     if tenant is not None:
@@ -324,16 +324,16 @@ def _resolve_list(
     ambiguous = table.loc[table["outcome"] == "ambiguous", "id"]
     # The callers report or skip unknown external ids.
     if kind == "customer_uid" and not allow_similar_ids:
-        check_formats(listed, set(ids) - set(unknown_ids))
-    state = "not in the snapshot" if kind == "customer_uid" else "not found"
-    print_message(
-        f"{pluralize(len(table), 'customer')} read from {listed.place} ({kind}), {len(unknown_ids):,} {state}"
-    )
+        check_formats(listed, set(ids) - set(unknown_ids), snapshot.customers[kind])
+    noun = kind.replace("_", " ") + agree(len(table), "", "s")
+    print_message(f"{len(table):,} {noun} read from {listed.place}.")
     if len(unknown_ids):
         listed_ids = ", ".join(unknown_ids.head(MAX_LISTED_IDS))
         if len(unknown_ids) > MAX_LISTED_IDS:
             listed_ids += " ..."
-        print_message(f"  {state.capitalize()}: {listed_ids}")
+        verb = agree(len(unknown_ids), "is", "are")
+        state = f"{verb} not in the snapshot" if kind == "customer_uid" else f"{verb} unknown"
+        print_message(f"  {len(unknown_ids):,} of them {state}: {listed_ids}")
     for sentence in describe_ambiguous_ids(snapshot, ambiguous.head(MAX_LISTED_IDS), by=kind, directory=directory):
         print_message(f"  {sentence}")
     return table
@@ -345,8 +345,9 @@ def _reject_invalid_uids(snapshot: Snapshot, listed: ListedIds) -> None:
     invalid = list(unknown[~unknown.map(lambda value: UID.fullmatch(value) is not None).astype(bool)])
     if invalid:
         n = len(invalid)
+        verb = agree(n, "is not a valid customer uid", "are not valid customer uids")
         raise ListError(
-            f"{listed.source} contains {pluralize(n, 'id')} that {agree(n, 'is', 'are')} not valid as customer uid: "
+            f"{listed.source} contains {pluralize(n, 'id')} that {verb}: "
             f"{listed.describe_rows(invalid)}. Write one uid per row, and use only the letters A-Z and a-z, digits, "
             "'-', and '_'.",
             cli_hint="If the list contains external ids, pass --ids external_id with --list, or name the column "

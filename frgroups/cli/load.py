@@ -10,7 +10,7 @@ import click
 
 from frgroups.cli.command import command, verbosity
 from frgroups.cli.options import cache_option, json_option, tenants_options
-from frgroups.cli.output import QUIET, log_format, print_json_line, print_message, print_table, print_text
+from frgroups.cli.output import QUIET, log_format, print_json_line, print_message, print_text
 from frgroups.cli.types import DURATION, FILE, IntegerRange, NumberRange
 from frgroups.errors import InputError
 
@@ -25,8 +25,8 @@ from frgroups.errors import InputError
     "--requests-per-second",
     type=NumberRange(min=0, min_open=True),
     metavar="N",
-    help="Maximum number of requests per second to a host, for all tenants together. The default is 20. "
-    "There is no default limit for a host on this machine.",
+    help="Maximum number of requests per second to a host, for all tenants together. The default is 20, and "
+    "no limit for a host on this machine.",
 )
 @click.option(
     "--max-age",
@@ -48,7 +48,11 @@ from frgroups.errors import InputError
     metavar="DURATION",
     help="If several tenants are loaded, cancel the load of a tenant that takes longer than this.",
 )
-@click.option("--personal", is_flag=True, help="Also store the names and contact data of customers.")
+@click.option(
+    "--personal",
+    is_flag=True,
+    help="Also store the names and contact data of customers. By default, they are not stored.",
+)
 def load(
     all_tenants: bool,
     tenant: tuple[str, ...],
@@ -159,6 +163,7 @@ def status(
     """Print the age, the verdict, and the size of the newest snapshot of each tenant."""
     from frgroups.cli.inputs import select_status_rows
     from frgroups.cli.status_text import status_columns, status_details, status_values
+    from frgroups.cli.table_printing import print_table
     from frgroups.internals.atomic_files import write_text
     from frgroups.internals.paths import data_subdir
     from frgroups.load.status_page import status_html
@@ -168,8 +173,8 @@ def status(
     table = select_status_rows(statuses, all_tenants, tenant)
     if table.empty:
         raise InputError(
-            f"There are no tenants to show: {data_subdir('snapshots')} contains no snapshots, and there is no "
-            "tenants.toml. To store a snapshot of the tenant in FRGROUPS_TENANT_UID, run frgroups load."
+            f"No tenant can be shown, because {data_subdir('snapshots')} contains no snapshots and tenants.toml does "
+            "not exist. To store a snapshot of the tenant in FRGROUPS_TENANT_UID, run frgroups load."
         )
     if html is not None:
         print_message(f"Written to {write_text(html.expanduser().resolve(), status_html(table, max_age=max_age))}")

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pandas as pd
 
-from frgroups.cli.output import print_error, print_json_line, print_message, print_table, print_text
-from frgroups.cli.status_text import format_count
+from frgroups.cli.output import print_error, print_json_line, print_message, print_text
+from frgroups.cli.table_printing import print_table
 from frgroups.internals.exit_codes import worst
 from frgroups.internals.formatting import pluralize
 from frgroups.load.batch import load_many
@@ -82,19 +82,20 @@ def load_tenants(
 def _print_summary(results: Sequence[LoadResult]) -> None:
     n_loaded = sum(result.ok for result in results)
     print_text()
-    print_table(pd.DataFrame([_summary_row(result) for result in results]), n_required=2)
+    # The counts are nullable integers, because a failed load has no counts.
+    print_table(pd.DataFrame([_summary_row(result) for result in results]).convert_dtypes(), n_required=2)
     print_message(f"\n{n_loaded} of {pluralize(len(results), 'tenant')} loaded.")
 
 
-def _summary_row(result: LoadResult) -> dict[str, str | None]:
+def _summary_row(result: LoadResult) -> dict[str, str | int | None]:
     error = result.error or {}
     reason = f" ({error['reason']})" if "reason" in error else ""
     return {
         "name": result.name,
         "verdict": result.verdict or f"FAILED: {error.get('type', '')}{reason}",
-        "groups": format_count(result.n_groups),
-        "customers": format_count(result.n_customers),
-        "memberships": format_count(result.n_memberships),
-        "requests": format_count(result.n_requests),
+        "groups": result.n_groups,
+        "customers": result.n_customers,
+        "memberships": result.n_memberships,
+        "requests": result.n_requests,
         "seconds": f"{result.seconds or 0:.1f}",
     }

@@ -32,7 +32,7 @@ frgroups plans                            list the plans and their states
 frgroups show PLAN                        show the plan
 frgroups approve PLAN --by NAME           record the reviewer's approval
 frgroups apply PLAN                       send the approved plan
-frgroups undo RECEIPT                     create a plan that undoes the changes
+frgroups undo RECEIPT                     create a plan that undoes changes
 frgroups who UID                          show why a customer is in a group
 
 Many tenants:
@@ -40,7 +40,7 @@ frgroups load --all --jobs 4 --json       load every tenant in tenants.toml
 frgroups status --all --html status.html  show the status of all tenants
 
 Sample data:
-frgroups demo                             run the workflow in a local tenant (sandbox)"""
+frgroups demo                             run the workflow in a sandbox"""
 
 _ENVIRONMENT = """\
 FRGROUPS_TENANT_UID   uid of the tenant

@@ -16,6 +16,9 @@ from frgroups.cli.types import FILE, FOLDER, HOST, LIMIT, NONEMPTY_TEXT, TIMESTA
 
 Function = Callable[..., int]
 
+# Help text for the argument PLAN.
+PLAN_ARGUMENT = "PLAN is the path of a plan, or at least the first 8 characters of its digest."
+
 # Description of each limit in the help of `--limit`. A line of the help page has 80 characters.
 LIMIT_HELP = {
     "removals_per_group": "maximum number of removals from one group",
@@ -160,6 +163,11 @@ def journal_option(function: Function) -> Function:
     )(function)
 
 
+def exclusive_flag(flag: str, excludes: Sequence[str], help_text: str) -> Callable[[Function], Function]:
+    """Return a decorator that adds a flag that cannot be combined with other options, given by their long names."""
+    return click.option(flag, cls=ExclusiveOption, excludes=excludes, is_flag=True, help=help_text)
+
+
 def table_file_options(function: Function) -> Function:
     """Add the options `--csv` and `--xlsx`, which write a table to a file, to a command."""
     csv = _table_file_option("--csv", ["--xlsx", "--json"], "a CSV file")
@@ -288,8 +296,8 @@ def customer_options(function: Function) -> Function:
             help="Search only the data of this tenant, given by its name in tenants.toml or by its uid. By "
             "default, all tenants are searched.",
         ),
-        click.option("--cache", type=FOLDER, metavar="FOLDER", help="Also search this folder of snapshots."),
-        click.option("--journal", type=FOLDER, metavar="FOLDER", help="Also search this folder of journals."),
+        click.option("--cache", type=FOLDER, metavar="FOLDER", help="Also search the snapshots in this folder."),
+        click.option("--journal", type=FOLDER, metavar="FOLDER", help="Also search the journals in this folder."),
         click.option(
             "--also",
             type=FILE,

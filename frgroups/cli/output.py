@@ -1,36 +1,38 @@
 r"""
-Print messages, tables, and data. Tables are plain text in a pipe or a file and rich tables on a terminal.
+Print messages and data.
 
-No text can make an output function fail. A character that the encoding of stdout or stderr does not contain is
-printed as an escape sequence such as \u0141.
+Messages are wrapped on a terminal, but not in a pipe or a file. A character that the encoding of stdout or
+stderr does not contain is printed as an escape sequence such as \u0141.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
+import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table
 
 # Version of the keys in the JSON output of all commands.
 SCHEMA_VERSION = 1
 # Keys of `click.Context.meta` that contain the values of `--json`, `--quiet`, and `--log`.
 JSON, QUIET, LOG = "frgroups.json", "frgroups.quiet", "frgroups.log"
-# Minimum width to which a text column is wrapped on a terminal.
-MIN_TEXT_WIDTH = 12
-# Number of characters between two columns on a terminal, in the normal and in the compact layout.
-GAP, COMPACT_GAP = 3, 1
-# The compact layout breaks headers with more characters than this number at underscores.
-MAX_COMPACT_HEADER = 8
+# Number of additional spaces before the continuation lines of a wrapped message.
+HANGING_INDENT = 2
+# Width of a terminal that does not report its width.
+DEFAULT_WIDTH = 80
+# Width of the labels before the digest, the file paths, and the next command.
+_LABEL_WIDTH = 8
+# Command at the end of a line, and a word, with the whitespace before them.
+_COMMAND = re.compile(r"\s+frgroups [a-z-]+ \S.*[^.]$")
+_WORD = re.compile(r"\s*\S+")
 
 
 def make_visible(text: object) -> str:
@@ -62,8 +64,8 @@ def prepare_streams() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            # The stream stays open until the process exits.
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+            stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # The stream is closed at exit.
+            setattr(sys, name, stream)
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
@@ -88,9 +90,82 @@ def log_format(ctx: click.Context) -> str | None:
     return None if value is None else str(value)
 
 
-def print_text(text: object = "", *, flush: bool = False) -> None:
-    """Print a message to stdout with its control characters escaped."""
-    print(make_visible(text), flush=flush)
+def print_text(text: object = "", *, indent: int | None = None, flush: bool = False) -> None:
+    """
+    Print a message to stdout with its control characters escaped.
+
+    Parameters
+    ----------
+    text
+        The message, which can have several lines. On a terminal, each line is wrapped with `wrap_line`.
+    indent
+        Number of spaces before the continuation of a wrapped line. None selects the default of `wrap_line`.
+    flush
+        Whether to flush stdout.
+    """
+    print(_fit_text(text, sys.stdout, indent), flush=flush)
+
+
+def _fit_text(text: object, stream: TextIO, indent: int | None = None) -> str:
+    """Return a message with its control characters escaped. The lines are wrapped if the stream is a terminal."""
+    visible = make_visible(text)
+    if not stream.isatty():
+        return visible
+    width = terminal_width(stream)
+    return "\n".join(wrap_line(line, width, indent) for line in visible.split("\n"))
+
+
+def terminal_width(stream: TextIO) -> int:
+    """Return the number of columns of a terminal. The environment variable COLUMNS takes precedence."""
+    try:
+        return int(os.environ.get("COLUMNS", "")) or DEFAULT_WIDTH
+    except ValueError:
+        pass
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or DEFAULT_WIDTH
+    except OSError:
+        return DEFAULT_WIDTH
+
+
+def wrap_line(line: str, width: int, indent: int | None = None) -> str:
+    r"""
+    Wrap a line between words.
+
+    Words, such as paths and uids, are never broken. A command at the end of the line is not wrapped, so that it can
+    be copied. If the line is too long, the command starts on a new line.
+
+    Parameters
+    ----------
+    line
+        The line.
+    width
+        Maximum number of characters in a line.
+    indent
+        Number of spaces before the continuation. None is the indentation of the line plus two spaces.
+
+    Examples
+    --------
+    >>> wrap_line("The plan is blocked by a limit.", 20)
+    'The plan is blocked\n  by a limit.'
+    >>> wrap_line("To undo: frgroups undo receipt.json", 20)
+    'To undo:\n  frgroups undo receipt.json'
+    """
+    if len(line) <= width:
+        return line
+    if indent is None:
+        indent = len(line) - len(line.lstrip()) + HANGING_INDENT
+    command = _COMMAND.search(line)
+    words = _WORD.findall(line if command is None else line[: command.start()])
+    if command is not None:
+        words.append(command[0])
+    lines = [""]
+    for word in words:
+        # A new line after an indentation or a label would not provide more space.
+        if len(lines[-1]) + len(word) > width and len(lines[-1]) > indent:
+            lines.append(" " * indent + word.lstrip())
+        else:
+            lines[-1] += word
+    return "\n".join(lines)
 
 
 def print_error(text: object) -> None:
@@ -103,7 +178,7 @@ def print_error(text: object) -> None:
         if str(text).strip():
             print_log_line("INFO", "message", str(text).strip())
         return
-    print(make_visible(text), file=sys.stderr)
+    print(_fit_text(text, sys.stderr), file=sys.stderr)
 
 
 def print_log_line(level: str, event: str, message: str, **fields: Any) -> None:
@@ -137,11 +212,12 @@ def print_csv(table: pd.DataFrame) -> None:
     print_data(to_safe_csv(table))
 
 
-def print_message(text: object = "", *, flush: bool = False) -> None:
+def print_message(text: object = "", *, indent: int | None = None, flush: bool = False) -> None:
     """
     Print a message about the result, for example the number of rows or the next command.
 
-    With `--json`, the message is printed to stderr. With `--quiet`, it is not printed.
+    With `--json`, the message is printed to stderr. With `--quiet`, it is not printed. `print_text` describes
+    the parameters.
     """
     options = _output_options()
     if options.get(QUIET):
@@ -149,7 +225,17 @@ def print_message(text: object = "", *, flush: bool = False) -> None:
     if options.get(JSON):
         print_error(text)
     else:
-        print_text(text, flush=flush)
+        print_text(text, indent=indent, flush=flush)
+
+
+def print_labeled(label: str, text: object) -> None:
+    """Print a text after a label. The texts after all labels are aligned."""
+    print_text(f"{label:<{_LABEL_WIDTH}}{text}", indent=_LABEL_WIDTH)
+
+
+def print_next(command_line: str, *, label: str = "Next") -> None:
+    """Print the next command after a label. With `--quiet`, it is not printed."""
+    print_message(f"{label:<{_LABEL_WIDTH}}{command_line}", indent=_LABEL_WIDTH)
 
 
 def print_json_line(values: Mapping[str, Any], *, flush: bool = False) -> None:
@@ -181,125 +267,3 @@ def _output_options() -> Mapping[str, Any]:
     """Return the values of `--json`, `--quiet`, and `--log` of the running command."""
     context = click.get_current_context(silent=True)
     return {} if context is None else context.meta
-
-
-def print_table(table: pd.DataFrame, *, n_required: int | None = None) -> list[str]:
-    """
-    Print a table without its index, and return the names of the printed columns.
-
-    In a pipe or a file, each table row is one line of plain text, which is not wrapped or truncated. On a terminal,
-    rich prints the table if its columns fit. Floats have three decimals.
-
-    Parameters
-    ----------
-    table
-        The table, with the most important columns first.
-    n_required
-        Number of columns that are always printed. If the terminal is too narrow, the function omits the last columns
-        of the table, but not the first `n_required` columns. None prints all columns.
-    """
-    names = list(map(str, table.columns))
-    if table.empty:
-        print_text("(none)")
-        return names
-    if sys.stdout.isatty():
-        for n in range(len(names), (n_required or len(names)) - 1, -1):
-            if _print_rich_table(table.iloc[:, :n]):
-                return names[:n]
-    print_text(table_text(table))
-    return names
-
-
-def table_text(table: pd.DataFrame) -> str:
-    """
-    Format a table as plain text with one line per row.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> print(table_text(pd.DataFrame({"name": ["VIP", "Staff"], "share": [0.5, 1.0]})))
-     name  share
-      VIP  0.500
-    Staff  1.000
-    """
-    from pandas.api.types import is_string_dtype
-
-    names = [name for name in table.columns if is_string_dtype(table[name])]
-    escaped = table.assign(**{name: table[name].map(as_one_line, na_action="ignore") for name in names})
-    text: str = escaped.to_string(index=False, max_rows=None, float_format="{:.3f}".format)
-    return text
-
-
-def _print_rich_table(table: pd.DataFrame) -> bool:
-    """Print a table with rich if the terminal is wide enough. Return True if the table was printed."""
-    from rich.console import Console
-
-    has_color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    console = Console(
-        file=sys.stdout, markup=False, emoji=False, highlight=False, color_system="auto" if has_color else None
-    )
-    for compact in (False, True):
-        rendered = _rich_table(table, compact=compact)
-        gap = COMPACT_GAP if compact else GAP
-        if sum((column.min_width or 0) + gap for column in rendered.columns) <= console.width:
-            console.print(rendered)
-            return True
-    return False
-
-
-def _rich_table(table: pd.DataFrame, *, compact: bool) -> Table:
-    """Convert a table to a rich table. The compact layout has narrower gaps and headers."""
-    from pandas.api.types import is_numeric_dtype
-    from rich import box
-    from rich.cells import cell_len
-    from rich.table import Table
-    from rich.text import Text
-
-    rendered = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=0 if compact else (0, 1),
-        header_style="bold",
-    )
-    for name in table.columns:
-        header = _cell(name)
-        width = max((cell_len(_cell(value)) for value in table[name]), default=0)
-        if compact:
-            header = _broken_header(header, min(MIN_TEXT_WIDTH, width))
-        header_width = max(map(cell_len, header.split("\n")))
-        if is_numeric_dtype(table[name]):
-            rendered.add_column(Text(header), justify="right", no_wrap=True, min_width=max(header_width, width))
-        else:
-            min_width = max(header_width, min(MIN_TEXT_WIDTH, width))
-            rendered.add_column(Text(header), overflow="fold", min_width=min_width)
-    for row in table.itertuples(index=False, name=None):
-        # Rich does not interpret markup or emoji codes in a Text object.
-        rendered.add_row(*(Text(_cell(value)) for value in row))
-    return rendered
-
-
-def _broken_header(header: str, width: int) -> str:
-    r"""
-    Break a header at underscores into as few lines as possible that do not make the column wider than necessary.
-
-    Examples
-    --------
-    >>> _broken_header("customer_group_uid", 4), _broken_header("n_add", 2)
-    ('customer_\ngroup_uid', 'n_add')
-    """
-    parts = header.replace("_", "_\n").split("\n")
-    limit = max(width, MAX_COMPACT_HEADER, *map(len, parts))
-    lines = [""]
-    for part in parts:
-        if len(lines[-1]) + len(part) <= limit:
-            lines[-1] += part
-        else:
-            lines.append(part)
-    return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return "NaN" if math.isnan(value) else f"{value:.3f}"
-    return as_one_line(str(value))

@@ -11,13 +11,14 @@ from frgroups.cli.command import ExclusiveOption, ListOption, command
 from frgroups.cli.options import (
     SnapshotSelection,
     cache_option,
+    exclusive_flag,
     json_option,
     limit_option,
     register_option,
     snapshot_options,
 )
-from frgroups.cli.output import print_csv, print_json_line, print_message, print_text
-from frgroups.cli.types import FILE, NONEMPTY_TEXT, RenamedChoice
+from frgroups.cli.output import print_csv, print_json_line, print_labeled, print_message, print_text
+from frgroups.cli.types import FILE, NONEMPTY_TEXT, IntegerRange, RenamedChoice
 from frgroups.errors import CorruptFileError, InputError, UsageError
 from frgroups.plan.modes import ADDING_MODES, MODES, RENAMED_MODES, Mode
 
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
         "--also": "--also-members",
     },
 )
-@snapshot_options
 @click.option(
     "--group", required=True, type=NONEMPTY_TEXT, metavar="GROUP", help="Uid or unique name of the group to change."
 )
@@ -81,7 +81,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--header-row",
-    type=click.IntRange(min=1),
+    type=IntegerRange(min=1),
     metavar="N",
     help="Number of the row of the list that contains the column names. The rows above it are skipped. The default "
     "is the first row that is not blank.",
@@ -108,10 +108,10 @@ if TYPE_CHECKING:
 @click.option(
     "--allow-similar-ids",
     is_flag=True,
-    help="Use suspicious ids as they are, as ids of other customers who are not in the snapshot. An unknown id is "
-    "suspicious if it differs from a known id only in case, leading zeros, or similar characters such as O and 0, if "
-    "it is an id of another type, if its format differs from all other ids, or if it is the number of rows above it. "
-    "Without this option, suspicious ids are an error.",
+    help="Treat suspicious ids as ids of other customers who are not in the snapshot. An unknown id is suspicious "
+    "if it differs from a known id only in case, leading zeros, separators, or similar characters such as O and 0, "
+    "if it is an id of another type, if it looks like a date or contains words, if its format differs from all other "
+    "ids, or if it is the number of rows above it. Without this option, suspicious ids are an error.",
 )
 @click.option(
     "--mode",
@@ -176,12 +176,10 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="File to write. The default is a file in the data folder.",
 )
-@click.option(
+@exclusive_flag(
     "--pending",
-    cls=ExclusiveOption,
-    excludes=["--out"],
-    is_flag=True,
-    help="Add the plan to the queue. After its approval, frgroups apply --queue sends it.",
+    ["--out"],
+    "Add the plan to the queue. After its approval, frgroups apply --queue sends it.",
 )
 @click.option(
     "--supersede",
@@ -191,6 +189,7 @@ if TYPE_CHECKING:
 )
 @click.option("--exit-code", is_flag=True, help="Return exit code 2 instead of 0 if the plan contains changes.")
 @json_option("Print the plan as JSON.")
+@snapshot_options
 def plan(
     selection: SnapshotSelection,
     group: str,
@@ -286,26 +285,20 @@ def plan(
     "last for the newest plan in the data folder.",
 )
 @click.argument("file", type=FILE)
-@click.option(
+@exclusive_flag(
     "--table",
-    cls=ExclusiveOption,
-    excludes=["--excluded", "--moves"],
-    is_flag=True,
-    help="Print all additions and removals as CSV.",
+    ["--excluded", "--moves"],
+    "Print all additions and removals as CSV.",
 )
-@click.option(
+@exclusive_flag(
     "--excluded",
-    cls=ExclusiveOption,
-    excludes=["--table", "--moves"],
-    is_flag=True,
-    help="Print the customers who are excluded from the plan and the reasons as CSV.",
+    ["--table", "--moves"],
+    "Print the customers who are excluded from the plan and the reasons as CSV.",
 )
-@click.option(
+@exclusive_flag(
     "--moves",
-    cls=ExclusiveOption,
-    excludes=["--table", "--excluded"],
-    is_flag=True,
-    help="Print the customers who move from one group to another as CSV.",
+    ["--table", "--excluded"],
+    "Print the customers who move from one group to another as CSV.",
 )
 @json_option("Print the plan, the receipt, or the selected table as JSON.")
 def show(file: Path, table: bool, excluded: bool, moves: bool, as_json: bool) -> int:
@@ -326,7 +319,7 @@ def show(file: Path, table: bool, excluded: bool, moves: bool, as_json: bool) ->
     elif as_json:
         print_json_line(_document_values(document, path))
     else:
-        print_text(_document_text(document))
+        _print_document(document, path)
     return 0
 
 
@@ -368,20 +361,21 @@ def _document_values(document: Plan | Receipt, path: Path) -> dict[str, Any]:
     return result_line(path, document) | {"kind": "receipt", "approval": dict(document.approval)}
 
 
-def _document_text(document: Plan | Receipt) -> str:
+def _print_document(document: Plan | Receipt, path: Path) -> None:
+    from frgroups.cli.plan_output import print_plan
     from frgroups.internals.formatting import format_utc
     from frgroups.plan.plan import Plan
     from frgroups.review.approval import format_approval
 
     if isinstance(document, Plan):
-        digest = document.digest
-        return f"{document!r}\n{document.summary()}\n\nDigest  {digest}"
+        print_plan(document, path)
+        return
     planned = document.plan
     origin = (
         f"Applied to tenant {planned.tenant_uid} at {planned.base_url}.\n"
         f"Started at {format_utc(document.started_at)}, approved {format_approval(document.approval)}."
     )
-    return f"{document!r}\n{origin}\n{document.summary()}"
+    print_text(f"{document!r}\n{origin}\n{document.summary()}")
 
 
 @command(
@@ -424,6 +418,6 @@ def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_
     if as_json:
         print_json_line({"digest": reviewed.digest, "path": str(path), "review": str(written)})
     else:
-        print_text(f"Review  {written}")
+        print_labeled("Review", written)
     print_conflicts(reviewed, find_conflicts(reviewed))
     return 0

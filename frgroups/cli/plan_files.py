@@ -36,13 +36,11 @@ def find_plan(argument: Path, *, allow_last: bool = False) -> Path:
     if str(argument) == LAST:
         return _newest_plan(allow_last)
     prefix = _digest_prefix(argument, "plan file")
-    files = _plans_with_prefix(prefix)
-    if not files:
-        raise InputError(
-            f"No plan has a digest that starts with {prefix}. The plans in {home()} and in the current folder were "
-            "searched. Pass the path of the plan file, or run frgroups plans to list the plans."
-        )
-    return _only(files, prefix, "plan file")
+    not_found = (
+        f"No plan has a digest that starts with {prefix}. The plans in {home()} and in the current folder were "
+        "searched. Pass the path of the plan file, or run frgroups plans to list the plans."
+    )
+    return _only(_plans_with_prefix(prefix), prefix, "plan file", not_found)
 
 
 def find_receipt(argument: Path) -> Path:
@@ -51,13 +49,8 @@ def find_receipt(argument: Path) -> Path:
         _check_not_a_plan(argument)
         return argument
     prefix = _digest_prefix(argument, "receipt")
-    files = _receipts_with_prefix(prefix)
-    if not files:
-        raise InputError(
-            f"No receipt in {home()} belongs to a plan whose digest starts with {prefix}. Pass the path of the "
-            "receipt."
-        )
-    return _only(files, prefix, "receipt")
+    not_found = f"No receipt in {home()} belongs to plan {prefix}. Pass the path of the receipt."
+    return _only(_receipts_with_prefix(prefix), prefix, "receipt", not_found)
 
 
 def _check_not_a_plan(path: Path) -> None:
@@ -72,7 +65,7 @@ def _check_not_a_plan(path: Path) -> None:
         return  # The file is read again as a receipt.
     entry = plan_entry(plan, path=path)
     if entry.receipt is None:
-        raise InputError(f"{path} is a {entry.state} plan without a receipt, so there are no changes to undo.")
+        raise InputError(f"{path} is a {entry.state} plan without a receipt, so it cannot be undone.")
     raise InputError(
         f"{path} is a plan, but a receipt is required. The receipt of the plan is {entry.receipt}.",
         hint="Pass the receipt.",
@@ -85,9 +78,8 @@ def find_plan_or_receipt(argument: Path) -> Path:
     if argument.exists() or str(argument) == LAST or not _is_prefix(argument):
         return find_plan(argument, allow_last=True)
     prefix = str(argument).lower()
-    receipts = [] if _plans_with_prefix(prefix) else _receipts_with_prefix(prefix)
-    if receipts:
-        return _only(receipts, prefix, "receipt")
+    if not _plans_with_prefix(prefix) and _receipts_with_prefix(prefix):
+        return find_receipt(argument)
     return find_plan(argument)
 
 
@@ -147,9 +139,12 @@ def _receipts_with_prefix(prefix: str) -> list[tuple[str, Path]]:
     return _with_prefix(receipt_files(), prefix)
 
 
-def _only(files: Sequence[tuple[str, Path]], prefix: str, kind: str) -> Path:
+def _only(files: Sequence[tuple[str, Path]], prefix: str, kind: str, not_found: str) -> Path:
+    """Return the path of the only file. If several files or no files were found, raise InputError."""
     if len(files) == 1:
         return files[0][1]
+    if not files:
+        raise InputError(not_found)
     listed = "".join(f"\n  {path}{_state_and_time(path)}" for _, path in files[:_MAX_LISTED])
     more = f"\n  and {len(files) - _MAX_LISTED} more" if len(files) > _MAX_LISTED else ""
     raise InputError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from frgroups.apply.plan_list import PlanEntry, conflict_sentence, conflicting_plans, plan_entry
-from frgroups.cli.output import print_error, print_json_line, print_message, print_text
+from frgroups.cli.output import print_error, print_json_line, print_labeled, print_message, print_next, print_text
 from frgroups.cli.supersede import supersede_plan
 from frgroups.errors import FrgroupsError
 from frgroups.internals.formatting import shell_argument
@@ -63,9 +63,10 @@ def save_plan(
         print_json_line(plan_values(plan, path, conflicts) | {"review": str(review)})
     else:
         print_text(plan.summary())
-        print_text(f"\nDigest  {plan.digest}")
-        print_text(f"Plan    {path}")
-        print_text(f"Review  {review}   (open it in a browser or send it to the reviewer)")
+        print_text()
+        print_labeled("Digest", plan.digest)
+        print_labeled("Plan", path)
+        print_labeled("Review", f"{review}   (open it in a browser or send it to the reviewer)")
     if older is not None and plan.blocked:
         _print_not_superseded(older, "the new plan is blocked")
     elif older is not None:
@@ -75,10 +76,10 @@ def save_plan(
     if plan.blocked:
         _print_limits_to_change(plan, pending)
         return
-    print_message(f"Next    frgroups approve {shell_argument(out or path)} --by NAME")
+    print_next(f"frgroups approve {shell_argument(out or path)} --by NAME")
     if pending:
-        print_message(f"        Or save the approval file from the review page in this folder: {path.parent}")
-        print_message("        Then: frgroups apply --queue")
+        print_next(f"Or save the approval file from the review page in this folder: {path.parent}", label="")
+        print_next("Then: frgroups apply --queue", label="")
 
 
 def _add_to_list(plan: Plan, path: Path) -> None:
@@ -101,13 +102,11 @@ def plan_values(plan: Plan, path: Path | None, conflicts: Sequence[PlanEntry] | 
     if conflicts is None:
         conflicts = find_conflicts(plan)
     digests = tuple(other.plan.digest for other in conflicts)
-    try:
-        # Another file can have the same digest, so the next command contains a path.
-        entry = plan_entry(plan, path=path, is_unique=False)
-        values = entry_values(replace(entry, conflicts=digests))
-    except FrgroupsError as error:
-        print_error(f"Warning: {error.cli_text}")
+    entry = find_entry(plan, path)
+    if entry is None:
         values = entry_values(PlanEntry(plan, "pending", path=path, conflicts=digests)) | {"state": None}
+    else:
+        values = entry_values(replace(entry, conflicts=digests))
     findings = [
         {
             "rule": finding.rule,
@@ -124,6 +123,33 @@ def plan_values(plan: Plan, path: Path | None, conflicts: Sequence[PlanEntry] | 
         "findings": findings,
         "summary": plan.summary(),
     }
+
+
+def find_entry(plan: Plan, path: Path | None) -> PlanEntry | None:
+    """
+    Return the state and the next command of a plan.
+
+    The next command contains the path of the plan, because several files can have the same digest. If a file in the
+    data folder is damaged, a warning is printed and the result is None.
+    """
+    try:
+        return plan_entry(plan, path=path, is_unique=False)
+    except FrgroupsError as error:
+        print_error(f"Warning: {error.cli_text}")
+        return None
+
+
+def print_plan(plan: Plan, path: Path) -> None:
+    """Print a plan with its digest, its state, and the next command."""
+    print_text(f"{plan!r}\n{plan.summary()}\n")
+    print_labeled("Digest", plan.digest)
+    entry = find_entry(plan, path)
+    if entry is None:
+        return
+    print_labeled("State", entry.state)
+    # The next command of a blocked plan is `frgroups show`.
+    if entry.next_command and entry.state != "blocked":
+        print_next(entry.next_command)
 
 
 def entry_values(entry: PlanEntry) -> dict[str, Any]:

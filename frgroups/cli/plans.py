@@ -11,14 +11,15 @@ import click
 from frgroups.apply.plan_states import STATES
 from frgroups.cli.command import command
 from frgroups.cli.options import json_option, tenant_or_uid_option
-from frgroups.cli.output import print_error, print_json_line, print_message, print_table
+from frgroups.cli.output import print_error, print_json_line, print_message, print_next, terminal_width
 from frgroups.cli.types import DURATION
+from frgroups.internals.formatting import format_list
 
 if TYPE_CHECKING:
     from frgroups.apply.plan_list import PlanEntry
 
-# With these maximum lengths, the table fits on a terminal with 80 columns.
-_MAX_GROUPS, _MAX_REVIEWER = 12, 10
+# With these maximum lengths, the table fits on a terminal with `_WIDTH` columns.
+_MAX_GROUPS, _MAX_REVIEWER, _WIDTH = 12, 10, 80
 
 
 @command(
@@ -28,7 +29,12 @@ _MAX_GROUPS, _MAX_REVIEWER = 12, 10
     "those that were started. Times are in UTC. Plans with the same changes have the same digest.",
 )
 @tenant_or_uid_option
-@click.option("--state", type=click.Choice(STATES), help="List only the plans in this state.")
+@click.option(
+    "--state",
+    type=click.Choice(STATES),
+    metavar="STATE",
+    help=f"List only the plans in this state: {format_list(STATES, conjunction='or')}.",
+)
 @click.option(
     "--fail-if-pending",
     "max_pending",
@@ -69,9 +75,11 @@ def _print_entries(entries: list[PlanEntry]) -> None:
 
     import pandas as pd
 
+    from frgroups.cli.table_printing import print_table
     from frgroups.internals.formatting import format_age
 
     is_short = sys.stdout.isatty()
+    spare = max(terminal_width(sys.stdout) - _WIDTH, 0)
     rows = []
     for entry, planned_at in zip(entries, _planning_times(entries), strict=True):
         values = entry.values()
@@ -81,10 +89,10 @@ def _print_entries(entries: list[PlanEntry]) -> None:
                 "digest": entry.plan.digest[:12],
                 "state": entry.state,
                 "planned_at": planned_at,
-                "groups": _short_groups(names) if is_short else ", ".join(names),
+                "groups": _short_groups(names, _MAX_GROUPS + spare // 2) if is_short else ", ".join(names),
                 "n_add": entry.plan.n_add,
                 "n_remove": entry.plan.n_remove,
-                "reviewer": _short(entry.reviewer, _MAX_REVIEWER) if is_short else entry.reviewer,
+                "reviewer": _short(entry.reviewer, _MAX_REVIEWER + spare // 4) if is_short else entry.reviewer,
                 "age": format_age(timedelta(hours=values["age_hours"])),
             }
         )
@@ -102,11 +110,11 @@ def _planning_times(entries: list[PlanEntry]) -> list[str]:
     return times
 
 
-def _short_groups(names: list[str]) -> str:
+def _short_groups(names: list[str], length: int) -> str:
     if len(names) > 1:
         more = f" +{len(names) - 1}"
-        return _short(names[0], _MAX_GROUPS - len(more)) + more
-    return _short("".join(names), _MAX_GROUPS)
+        return _short(names[0], length - len(more)) + more
+    return _short("".join(names), length)
 
 
 def _short(name: str, length: int) -> str:
@@ -126,8 +134,10 @@ def _print_next(entries: list[PlanEntry]) -> None:
     """Print the next commands of the plans that need an action. An undo is optional, so only --json contains it."""
     open_entries = [entry for entry in entries if entry.state != "applied"]
     commands = dict.fromkeys(entry.next_command for entry in open_entries if entry.next_command)
+    if commands:
+        print_message()
     for position, command_line in enumerate(commands):
-        print_message(f"{'' if position else 'Next':<8}{command_line}")
+        print_next(command_line, label="" if position else "Next")
 
 
 def _print_all_conflicts(entries: list[PlanEntry]) -> None:

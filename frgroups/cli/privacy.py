@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import operator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,12 +64,18 @@ def erase_customer(uid: str, records: CustomerRecords, yes: bool, as_json: bool)
 
 
 def _print_files(table: pd.DataFrame, *, is_dry_run: bool) -> None:
+    """Print the paths of the files, grouped by action, kind, and note."""
+    from frgroups.internals.formatting import pluralize
+
     descriptions = PLANNED_ACTIONS if is_dry_run else COMPLETED_ACTIONS
-    width = table["action"].map(descriptions).str.len().max()
-    for row in table.to_dict("records"):
-        print_text(f"{descriptions[row['action']]:<{width}}  {row['kind']:<11}  {row['n']:>4}  {row['path']}")
-        if row["note"]:
-            print_text(f"{'':<{width + 21}}{row['note']}")
+    rows = table.to_dict("records")
+    for (action, kind, note), same in itertools.groupby(rows, operator.itemgetter("action", "kind", "note")):
+        print_text(f"{descriptions[action]}: {kind}")
+        for row in same:
+            print_text(f"  {row['path']} ({pluralize(row['n'], 'mention')})")
+        if note:
+            print_text(f"  {note}")
+    print_text()
 
 
 def _print_outcome(n_files: int, n_failed: int, *, is_dry_run: bool) -> None:
@@ -89,7 +97,10 @@ def _print_outcome(n_files: int, n_failed: int, *, is_dry_run: bool) -> None:
 
 @command("export-customer", example="frgroups export-customer UID --out FILE")
 @click.option(
-    "--out", type=FILE, metavar="FILE", help="Write the data to this file, which only the current user can read."
+    "--out",
+    type=FILE,
+    metavar="FILE",
+    help="Write the data to this file, which only the current user can read. By default, the data are printed.",
 )
 @json_option(
     "Print one JSON object on one line: the data or, with --out, the path of the file. Without this option, the data "

@@ -121,7 +121,7 @@ def notebooks(port: int, no_browser: bool, as_json: bool) -> int:
         if as_json:
             print_json_line({"folder": str(folder), "base_url": running.base_url}, flush=True)
         environment = os.environ | _notebook_environment(running) | {"FRGROUPS_HOME": str(home())}
-        jupyter = subprocess.Popen(  # noqa: S603
+        jupyter = subprocess.Popen(  # noqa: S603  # The arguments do not come from another program.
             _jupyter_command(folder, port, no_browser),
             env=environment,
             stdout=sys.stderr if as_json else None,

@@ -10,7 +10,7 @@ import pandas as pd
 from frgroups.internals.formatting import format_size
 from frgroups.internals.json_values import to_jsonable
 
-# An empty string in these columns means that there is no problem. In other columns, it means an unknown value.
+# An empty string means "no problem" in these columns, and "unknown" in other columns.
 _PROBLEM_COLUMNS = ("problem", "detail")
 
 
@@ -27,7 +27,7 @@ def _json_value(name: Hashable, value: Any) -> Any:
 
 def status_columns(table: pd.DataFrame) -> pd.DataFrame:
     """
-    Return the table that `frgroups status` prints, with formatted dates, numbers, and sizes.
+    Return the table that `frgroups status` prints, with formatted dates and sizes.
 
     The most important columns come first, because the last ones are omitted on a narrow terminal.
     """
@@ -37,9 +37,9 @@ def status_columns(table: pd.DataFrame) -> pd.DataFrame:
             "age": table["age"].mask(table["age"] == "", "never"),
             "verdict": table["verdict"],
             "problem": table["problem"],
-            "groups": table["n_groups"].map(format_count),
-            "customers": table["n_customers"].map(format_count),
-            "memberships": table["n_memberships"].map(format_count),
+            "groups": table["n_groups"],
+            "customers": table["n_customers"],
+            "memberships": table["n_memberships"],
             "size": table["size_bytes"].map(format_size),
             "snapshots": table["n_snapshots"],
             "taken_at": table["taken_at"].dt.strftime("%Y-%m-%d %H:%M").fillna("never"),
@@ -58,15 +58,3 @@ def status_details(table: pd.DataFrame) -> list[str]:
 def _tenant_names(table: pd.DataFrame) -> pd.Series:
     """Return the name of each tenant in tenants.toml, or its uid if it is not in the file."""
     return table["name"].mask(table["name"] == "", table["tenant_uid"])
-
-
-def format_count(n: Any) -> str:
-    """
-    Format a number with thousands separators. A missing number becomes an empty string.
-
-    Examples
-    --------
-    >>> format_count(12_345), format_count(None)
-    ('12,345', '')
-    """
-    return "" if pd.isna(n) else f"{n:,}"

@@ -86,7 +86,7 @@ def _table_command(entry: TableEntry) -> click.Command:
     command = click.command(
         entry.name,
         cls=FrgroupsCommand,
-        help=entry.question,
+        help=f"Show or export the table {entry.name}.\n\n{entry.question}",
         short_help=entry.question,
         example=f"frgroups table {entry.name} {entry.example}".rstrip(),
         epilog=entry.note,
@@ -116,6 +116,7 @@ table = TableGroup(
     callback=json_option("Print the list of tables, or the selected table, as one JSON object.")(_list_tables),
     context_settings=HELP_NAMES,
     invoke_without_command=True,
+    options_metavar=None,
     subcommand_metavar="[NAME] [OPTIONS]",
 )
 table.params += [*getattr(_list_tables, "__click_params__", []), *log_options()]

@@ -16,16 +16,6 @@ Decorator = Callable[[Callable[..., int]], Callable[..., int]]
 _CHANNELS = ("email", "mobile")
 
 
-def universe_option() -> Decorator:
-    """Return the option `--universe`."""
-    return click.option(
-        "--universe",
-        type=IntegerRange(min=1),
-        metavar="N",
-        help="The retailer's total number of customers, which the API does not report.",
-    )
-
-
 def groups_option(name: str = "groups", flag: str = "--group", help_text: str = "") -> Decorator:
     """Return an option that accepts one or more groups."""
     return click.option(
@@ -39,13 +29,6 @@ def groups_option(name: str = "groups", flag: str = "--group", help_text: str = 
     )
 
 
-def one_group_option() -> Decorator:
-    """Return the required option `--group`, which accepts one group."""
-    return click.option(
-        "--group", required=True, type=NONEMPTY_TEXT, metavar="GROUP", help="Uid or unique name of the group."
-    )
-
-
 def versus_option(*, required: bool = False) -> Decorator:
     """Return the option `--versus`, which selects the customers to compare with."""
     help_text = "Uid or unique name of the group to compare with."
@@ -54,29 +37,6 @@ def versus_option(*, required: bool = False) -> Decorator:
         return click.option("--versus", required=True, help=help_text, **options)
     help_text += ' "rest" is all other customers, and "all" is all customers.'
     return click.option("--versus", default="rest", help=help_text, **options)
-
-
-def attributes_option() -> Decorator:
-    """Return the option `--attribute`."""
-    return click.option(
-        "--attribute",
-        "attributes",
-        cls=ListOption,
-        type=NONEMPTY_TEXT,
-        metavar="NAME...",
-        help="Customer attributes to compare, for example country_code. The default is a list of useful attributes.",
-    )
-
-
-def min_count_option() -> Decorator:
-    """Return the option `--min-count`."""
-    return click.option(
-        "--min-count",
-        type=IntegerRange(min=0),
-        default=5,
-        metavar="N",
-        help="Suppress counts from 1 to N-1. The value 0 disables the suppression.",
-    )
 
 
 def share_option(flag: str, default: float, help_text: str) -> Decorator:
@@ -90,92 +50,8 @@ def number_option(flag: str, default: int, help_text: str) -> Decorator:
 
 
 def choice_option(flag: str, choices: tuple[str, ...], help_text: str) -> Decorator:
-    """Return an option that accepts some words. The first one is the default."""
+    """Return an option that accepts one of several words. The first word is the default."""
     return click.option(flag, type=click.Choice(choices), default=choices[0], help=help_text)
-
-
-def inclusive_option() -> Decorator:
-    """Return the flag `--inclusive`, which sets the argument `mode`."""
-    return click.option(
-        "--inclusive",
-        "mode",
-        is_flag=True,
-        callback=lambda _ctx, _param, value: "inclusive" if value else "exclusive",
-        help="Count all customers who are in the groups of a combination. By default, customers who are also in "
-        "another of the groups are not counted.",
-    )
-
-
-def channel_option() -> Decorator:
-    """Return the option `--channel`, which accepts one channel."""
-    return choice_option("--channel", _CHANNELS, "Channel through which the customers are contacted.")
-
-
-def channels_option() -> Decorator:
-    """Return the option `--channel`, which accepts several channels."""
-    return click.option(
-        "--channel",
-        "channels",
-        cls=ListOption,
-        type=click.Choice(_CHANNELS),
-        default=_CHANNELS,
-        help="Channels through which the customers are contacted.",
-    )
-
-
-def consent_option() -> Decorator:
-    """Return the option `--consent`."""
-    return click.option(
-        "--consent",
-        multiple=True,
-        type=PAIR,
-        metavar="CHANNEL=CONSENT",
-        help="Uid or name of the consent for a channel, for example mobile=SMS. By default, the only consent whose "
-        "name matches the channel is used. This option can be repeated.",
-    )
-
-
-def since_option() -> Decorator:
-    """Return the option `--since`, which selects the older snapshot of a comparison."""
-    return click.option(
-        "--since",
-        type=TIMESTAMP,
-        metavar="DATE",
-        help="Compare with the newest snapshot taken on or before this date. The default is the previous snapshot.",
-    )
-
-
-def customer_option() -> Decorator:
-    """Return the required option `--customer`."""
-    return click.option(
-        "--customer", "customer_uid", required=True, type=NONEMPTY_TEXT, metavar="UID", help="Uid of the customer."
-    )
-
-
-def members_option() -> Decorator:
-    """Return the required option `--members`."""
-    return click.option(
-        "--members",
-        "expression",
-        required=True,
-        type=NONEMPTY_TEXT,
-        metavar="EXPRESSION",
-        help='Group expression that selects customers, for example "VIP & loyalty - staff".',
-    )
-
-
-def rule_option() -> Decorator:
-    """Return the required option `--rule`."""
-    return click.option(
-        "--rule",
-        "rules",
-        required=True,
-        multiple=True,
-        type=PAIR,
-        metavar="GROUP=RULE",
-        help="Rule that selects the customers for a group, for example \"vip_no=country_code == 'NO'\". This option "
-        "can be repeated.",
-    )
 
 
 def sort_option(columns: tuple[str, ...]) -> Decorator:
@@ -205,3 +81,81 @@ def output_options(top: int | None) -> list[Decorator]:
         table_file_options,
         json_option("Print the complete table as one JSON object."),
     ]
+
+
+UNIVERSE: Decorator = click.option(
+    "--universe",
+    type=IntegerRange(min=1),
+    metavar="N",
+    help="The retailer's total number of customers, which the API does not report.",
+)
+ONE_GROUP: Decorator = click.option(
+    "--group", required=True, type=NONEMPTY_TEXT, metavar="GROUP", help="Uid or unique name of the group."
+)
+ATTRIBUTES: Decorator = click.option(
+    "--attribute",
+    "attributes",
+    cls=ListOption,
+    type=NONEMPTY_TEXT,
+    metavar="NAME...",
+    help="Customer attributes to compare, for example country_code. The default is a list of useful attributes.",
+)
+MIN_COUNT: Decorator = click.option(
+    "--min-count",
+    type=IntegerRange(min=0),
+    default=5,
+    metavar="N",
+    help="Suppress counts from 1 to N-1. The value 0 disables the suppression.",
+)
+INCLUSIVE: Decorator = click.option(
+    "--inclusive",
+    "mode",
+    is_flag=True,
+    callback=lambda _ctx, _param, value: "inclusive" if value else "exclusive",
+    help="Count all customers who are in the groups of a combination. By default, customers who are also in "
+    "another selected group are not counted.",
+)
+CHANNEL: Decorator = choice_option("--channel", _CHANNELS, "Channel through which the customers are contacted.")
+CHANNELS: Decorator = click.option(
+    "--channel",
+    "channels",
+    cls=ListOption,
+    type=click.Choice(_CHANNELS),
+    default=_CHANNELS,
+    help="Channels through which the customers are contacted.",
+)
+CONSENT: Decorator = click.option(
+    "--consent",
+    multiple=True,
+    type=PAIR,
+    metavar="CHANNEL=CONSENT",
+    help="Uid or name of the consent for a channel, for example mobile=SMS. By default, the only consent whose "
+    "name matches the channel is used. This option can be repeated.",
+)
+SINCE: Decorator = click.option(
+    "--since",
+    type=TIMESTAMP,
+    metavar="DATE",
+    help="Compare with the newest snapshot taken on or before this date. The default is the previous snapshot.",
+)
+CUSTOMER: Decorator = click.option(
+    "--customer", "customer_uid", required=True, type=NONEMPTY_TEXT, metavar="UID", help="Uid of the customer."
+)
+MEMBERS: Decorator = click.option(
+    "--members",
+    "expression",
+    required=True,
+    type=NONEMPTY_TEXT,
+    metavar="EXPRESSION",
+    help='Group expression that selects customers, for example "VIP & loyalty - staff".',
+)
+RULE: Decorator = click.option(
+    "--rule",
+    "rules",
+    required=True,
+    multiple=True,
+    type=PAIR,
+    metavar="GROUP=RULE",
+    help="Rule that selects the customers for a group, for example \"vip_no=country_code == 'NO'\". This option "
+    "can be repeated.",
+)

@@ -13,7 +13,8 @@ import pandas as pd
 from frgroups.analysis.health import health_report_in_cli
 from frgroups.cli.inputs import read_optional_register, read_previous_snapshot, read_selected_snapshot
 from frgroups.cli.options import SnapshotSelection
-from frgroups.cli.output import print_json_line, print_message, print_table
+from frgroups.cli.output import print_json_line, print_message
+from frgroups.cli.table_printing import print_table
 from frgroups.cli.table_registry import TableEntry
 from frgroups.errors import UsageError
 from frgroups.internals.formatting import format_utc, pluralize, shell_argument
@@ -25,6 +26,7 @@ from frgroups.snapshot.universe import resolve_universe
 
 # Number of columns that are printed on every terminal. The others are omitted if the terminal is too narrow.
 _MIN_COLUMNS = 3
+_DIGEST_COLUMNS = {"plan_digest", "reverts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ def output_table(
     if table.empty:
         columns = list(table.columns)
     n_required = len(columns) if all_columns else min(_MIN_COLUMNS, len(columns))
-    shown = print_table(_with_short_times(printed[columns]), n_required=n_required)
+    shown = print_table(_with_short_values(printed[columns]), n_required=n_required)
     _print_omissions(table, n_rows=len(printed), n_columns=len(shown))
     write_table_files(table, csv=csv, xlsx=xlsx, title=entry.name)
 
@@ -238,11 +240,13 @@ def table_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): to_jsonable(value) for name, value in row.items()} for row in table.to_dict("records")]
 
 
-def _with_short_times(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose timestamps are texts in UTC, without seconds."""
+def _with_short_values(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with timestamps as texts in UTC without seconds, and with the first 12 characters of digests."""
     shortened = table.copy()
     for name in table.select_dtypes("datetimetz"):
-        shortened[name] = table[name].dt.strftime("%Y-%m-%d %H:%M").fillna("")
+        shortened[name] = table[name].dt.strftime("%Y-%m-%d %H:%M")
+    for name in _DIGEST_COLUMNS.intersection(table.columns):
+        shortened[name] = table[name].str[:12]
     return shortened
 
 
@@ -263,7 +267,7 @@ def _print_group_notes(table: pd.DataFrame, *, n_changed: int) -> None:
 
 
 def _print_omissions(table: pd.DataFrame, *, n_rows: int, n_columns: int) -> None:
-    """Print how many rows and columns are not shown."""
+    """Print the numbers of shown rows and columns if the shown table is incomplete."""
     parts = []
     if n_rows < len(table):
         parts.append(f"{n_rows:,} of {pluralize(len(table), 'row')}")

@@ -56,6 +56,7 @@ class TableEntry:
 
 
 _PAIR = ("name_a", "name_b", "n_a", "n_b", "n_both")
+_PROFILE = ("attribute", "value", "share_in", "share_ref", "index", "effect_size", "q_value", "n_in", "n_ref")
 _JACCARD = (
     "The Jaccard index is the number of customers in both groups (n_both) divided by the number of customers in at "
     "least one of the groups."
@@ -66,7 +67,7 @@ TABLES: tuple[TableEntry, ...] = (
         "group_sizes",
         "How large is each group, and how many members are in no other group?",
         "analysis.sizes",
-        (options.universe_option(),),
+        (options.UNIVERSE,),
         columns=(
             *("name", "customer_group_uid", "n_members", "n_exclusive", "share_exclusive", "share_of_customers"),
             "share_of_universe",
@@ -80,7 +81,7 @@ TABLES: tuple[TableEntry, ...] = (
         "groups_per_customer",
         "How many customers are in one, two, or more groups?",
         "analysis.sizes",
-        (options.universe_option(),),
+        (options.UNIVERSE,),
         top=None,
     ),
     TableEntry(
@@ -90,7 +91,7 @@ TABLES: tuple[TableEntry, ...] = (
         (
             options.groups_option(),
             options.number_option("--min-both", 1, "Include only pairs with at least N members in common."),
-            options.universe_option(),
+            options.UNIVERSE,
         ),
         columns=(*_PAIR, "jaccard", "share_of_a", "share_of_b", "lift", "q_value"),
         sort=("jaccard", "n_both", "overlap_coefficient", "lift"),
@@ -110,7 +111,7 @@ TABLES: tuple[TableEntry, ...] = (
                 ("count", "jaccard", "share", "overlap_coefficient", "lift", "phi", "pmi"),
                 "Value of each cell.",
             ),
-            options.universe_option(),
+            options.UNIVERSE,
         ),
         top=None,
         example="--group VIP Staff --measure jaccard",
@@ -121,7 +122,7 @@ TABLES: tuple[TableEntry, ...] = (
         "analysis.intersections",
         (
             options.groups_option(),
-            options.inclusive_option(),
+            options.INCLUSIVE,
         ),
         columns=("groups", "degree", "n", "share"),
         example="--group VIP Staff loyalty",
@@ -184,7 +185,7 @@ TABLES: tuple[TableEntry, ...] = (
         (
             register_option(),
             options.share_option("--min-jaccard", 0.9, "Smallest Jaccard index of near duplicates."),
-            options.number_option("--tiny", 5, "Report groups with fewer members."),
+            options.number_option("--tiny", 5, "Report groups with fewer than N members."),
         ),
         columns=("severity", "finding", "name", "n", "evidence"),
         top=30,
@@ -195,12 +196,12 @@ TABLES: tuple[TableEntry, ...] = (
         "How do the customers of a group differ from other customers?",
         "analysis.profile",
         (
-            options.one_group_option(),
+            options.ONE_GROUP,
             options.versus_option(),
-            options.attributes_option(),
-            options.min_count_option(),
+            options.ATTRIBUTES,
+            options.MIN_COUNT,
         ),
-        columns=("attribute", "value", "share_in", "share_ref", "index", "effect_size", "q_value", "n_in", "n_ref"),
+        columns=_PROFILE,
         example="--group VIP --attribute country_code",
         note="The index is 100 if the share in the group (share_in) is equal to the share in the reference.",
     ),
@@ -209,12 +210,12 @@ TABLES: tuple[TableEntry, ...] = (
         "How do the customers of two groups differ?",
         "analysis.profile",
         (
-            options.one_group_option(),
+            options.ONE_GROUP,
             options.versus_option(required=True),
-            options.attributes_option(),
-            options.min_count_option(),
+            options.ATTRIBUTES,
+            options.MIN_COUNT,
         ),
-        columns=("attribute", "value", "share_in", "share_ref", "index", "effect_size", "q_value", "n_in", "n_ref"),
+        columns=_PROFILE,
         example="--group VIP --versus loyalty",
         note="Customers who are in both groups are not counted.",
     ),
@@ -224,13 +225,15 @@ TABLES: tuple[TableEntry, ...] = (
         "analysis.reach",
         (
             options.groups_option(),
-            options.channels_option(),
-            options.consent_option(),
-            options.min_count_option(),
+            options.CHANNELS,
+            options.CONSENT,
+            options.MIN_COUNT,
         ),
         columns=("name", "channel", "n_members", "n_reachable", "share_reachable", "n_with_contact", "n_consented"),
         top=40,
         example="--group VIP --channel email",
+        note="Counts below --min-count, and counts from which they could be calculated, are suppressed. A suppressed "
+        "count is printed as a hyphen.",
     ),
     TableEntry(
         "incremental_reach",
@@ -238,8 +241,8 @@ TABLES: tuple[TableEntry, ...] = (
         "analysis.reach",
         (
             options.groups_option(),
-            options.channel_option(),
-            options.consent_option(),
+            options.CHANNEL,
+            options.CONSENT,
             options.share_option("--target", 1.0, "Share of the customers that the groups must contain."),
             options.choice_option(
                 "--order", ("greedy", "given"), "greedy: largest addition first. given: the order of --group."
@@ -260,7 +263,7 @@ TABLES: tuple[TableEntry, ...] = (
         "group_changes",
         "How many customers joined and left each group between two snapshots?",
         "analysis.changes",
-        (options.since_option(),),
+        (options.SINCE,),
         source="comparison",
         columns=("name", "n_old", "n_joined", "n_left", "n_new", "net", "growth_rate", "churn_rate", "status"),
         top=None,
@@ -271,7 +274,7 @@ TABLES: tuple[TableEntry, ...] = (
         "membership_changes",
         "Which customers joined or left a group between two snapshots?",
         "analysis.changes",
-        (options.since_option(),),
+        (options.SINCE,),
         source="comparison",
         top=50,
         example="--since 2026-11-01 --csv changes.csv",
@@ -281,7 +284,7 @@ TABLES: tuple[TableEntry, ...] = (
         "Between which groups did customers move from one snapshot to another?",
         "analysis.flow",
         (
-            options.since_option(),
+            options.SINCE,
             options.groups_option(),
             options.groups_option(
                 "priority", "--priority", "Groups in order of importance, for customers who are in several groups."
@@ -306,7 +309,7 @@ TABLES: tuple[TableEntry, ...] = (
         "customer_history",
         "How did the groups of a customer change, and which plans caused the changes?",
         "history.customer_history",
-        (options.customer_option(),),
+        (options.CUSTOMER,),
         source="history",
         columns=("before", "change", "name", "plan_digest", "plan_state", "approved_by", "purpose"),
         top=50,
@@ -316,14 +319,14 @@ TABLES: tuple[TableEntry, ...] = (
         "members",
         "Which customers match a group expression?",
         "analysis.group_expressions",
-        (options.members_option(),),
+        (options.MEMBERS,),
         example='--members "VIP & loyalty - staff" --csv vip.csv',
     ),
     TableEntry(
         "segment",
         "Which customers match a rule over their attributes?",
         "analysis.segments",
-        (options.rule_option(),),
-        example="--rule \"vip_no=credit_limit > 0 and country_code == 'NO'\" --csv vip_no.csv",
+        (options.RULE,),
+        example="--rule \"vip_no=country_code == 'NO'\" --csv vip_no.csv",
     ),
 )

@@ -33,12 +33,13 @@ class Cause:
     change
         "joined" or "left".
     sent_at, until
-        Time of the request, and the latest known time of its run: the read-back, or the last line of the journal if
-        there is no receipt.
+        Time of the request, and the time until which it can have taken effect. This is the time of the read-back, or
+        of the last line of the journal if no receipt exists.
     state
-        State in the receipt, or "unknown" if there is no receipt.
+        State in the receipt, or "unknown" if no receipt exists.
     plan_digest, reverts
-        Digest of the plan, and of the plan that it undoes. None if a customer of that plan was erased.
+        Digest of the plan, and digest of the plan that it undoes. A digest is None if a customer of its plan was
+        erased.
     approved_by, approved_how, approved_at
         Reviewer, method, and time of the approval.
     """
@@ -85,7 +86,7 @@ def change_causes(
     journal
         Folder that contains the journals. None selects the data folder.
     unreadable
-        List to which the function appends the journals that cannot be read.
+        If a list is passed, the paths of the journals that cannot be read are appended to it.
     """
     folder = journal_folder(journal, tenant_uid, base_url)
     encoded_uid = canonical_json(customer_uid).encode()

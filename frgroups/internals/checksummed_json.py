@@ -15,7 +15,7 @@ from frgroups.internals.atomic_files import write_text
 
 FORMAT_VERSION = 2
 _KIND = re.compile(rb'"kind":\s*"frgroups ([^"]+)"')
-# The checksum is the first key of each file, so an incomplete file starts with it.
+# The checksum is the first key of a file, so an incomplete file also starts with the checksum.
 _START = re.compile(r'\s*\{\s*"checksum"')
 
 
@@ -38,7 +38,7 @@ def sha256(text: str) -> str:
 
 def shorten_digests(digest: str, other: str) -> tuple[str, str]:
     """
-    Shorten two digests for a message to at least 12 digits, and to the first different digit.
+    Shorten two digests for a message to 12 digits, or up to the first digit that differs.
 
     Examples
     --------
@@ -88,11 +88,7 @@ def write_checksummed(path: str | Path, kind: str, content: dict[str, Any]) -> P
     except OSError as error:
         raise InputError(f"Cannot write {target}: {error.strerror or error}.") from error
     except UnicodeEncodeError as error:
-        part = error.object[max(0, error.start - 20) : error.end]
-        raise InputError(
-            f"Cannot write the {kind}: it contains a character that cannot be encoded in UTF-8, after {part!a}. "
-            "Remove the character."
-        ) from error
+        raise InputError(f"Cannot write the {kind}: {_encoding_problem(error)}. Remove the character.") from error
 
 
 def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
@@ -142,13 +138,16 @@ def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        part = error.object[max(0, error.start - 20) : error.end]
         raise CorruptFileError(
-            f"{source} is corrupt: it contains a character that cannot be encoded in UTF-8, after {part!a}. "
-            "Use the original file.",
-            path=source,
+            f"{source} is corrupt: {_encoding_problem(error)}. Use the original file.", path=source
         ) from error
     return content
+
+
+def _encoding_problem(error: UnicodeEncodeError) -> str:
+    """Describe an encoding error with the 20 characters before the invalid character."""
+    part = error.object[max(0, error.start - 20) : error.end]
+    return f"it contains a character that cannot be encoded in UTF-8, after {part!a}"
 
 
 def _wrong_kind(source: Path, actual_kind: object, kind: str) -> str:

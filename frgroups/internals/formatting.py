@@ -7,11 +7,14 @@ import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-# Exceptions escape their messages, and the module errors imports no other module, so it defines this function.
+# The module `errors` defines this function, because it escapes messages and must not import other modules.
 from frgroups.errors import escape_invisible as escape_invisible
 
 # Do not use the calendar module, because it returns month names in the locale of the machine.
-_MONTHS = "January February March April May June July August September October November December".split()  # noqa: SIM905
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 
 _UNITS = (("w", 7 * 86_400), ("d", 86_400), ("h", 3_600), ("min", 60))
 _UNIT_NAMES = {"w": "week", "d": "day", "h": "hour", "min": "minute", "s": "second"}
@@ -221,7 +224,7 @@ def format_utc(timestamp: datetime, *, seconds: bool = False) -> str:
 
 def format_distinct_times(*timestamps: datetime) -> list[str]:
     """
-    Convert different timestamps to UTC and format them, in minutes, seconds, or microseconds, so that they differ.
+    Format timestamps in UTC with the lowest precision at which different timestamps have different texts.
 
     Examples
     --------
@@ -258,10 +261,10 @@ def shell_argument(*words: object) -> str:
 
 def escape_lines(lines: Iterable[object]) -> str:
     r"""
-    Join lines of text, after the invisible characters in each line are escaped.
+    Escape the invisible characters in each line, and join the lines.
 
-    Each text that is built from names or other values of a server, such as a summary or a card, is joined with this
-    function, so that no value can add a line or change the direction of the text.
+    Use this function for text that contains values from a server, such as a summary or a card. It prevents a value
+    from adding a line or changing the direction of the text.
 
     Examples
     --------

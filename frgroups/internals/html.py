@@ -183,7 +183,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _visible_value(value: object) -> object:
-    """Escape the invisible characters in a value. Values that are already rendered markup do not change."""
+    """Escape the invisible characters in a value. Rendered markup does not change."""
     if hasattr(value, "__html__"):
         return value
     return escape_invisible(value)
@@ -193,8 +193,7 @@ def _dump_json(value: object) -> str:
     """
     Encode a value as compact JSON for a script element. Jinja2 escapes the markup characters afterwards.
 
-    Invisible characters are written as JSON escapes, so that the source of the page shows them and no program changes
-    the direction of the text.
+    Invisible characters are written as JSON escapes, so that the source of the page shows them.
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     # A page contains only a few different characters, so each character is checked once.

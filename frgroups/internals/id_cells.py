@@ -15,7 +15,7 @@ from frgroups.internals.similar_text import APOSTROPHES, BLANK_CHARACTERS
 from frgroups.internals.workbooks import CELL_KINDS, NonTextCell, has_escape
 
 # Control, format, space, and separator characters are removed from both ends of a cell.
-# Inside an id, they are an error, except the space U+0020.
+# Inside an id, these characters are an error, except for the space U+0020.
 _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 # Unassigned characters, private characters, and surrogates are also an error inside an id.
 _UNPRINTABLE = _INVISIBLE | {"Cn", "Co", "Cs"}
@@ -25,15 +25,16 @@ _REPLACEMENT_CHARACTER = "\ufffd"
 # In a spreadsheet, a leading apostrophe means that the cell contains text.
 _TEXT_PREFIX = "'"
 _QUOTES = '"«»‹›\u201a\u201c\u201d\u201e\u201f\u2033\uff02'
-# Two or more ids in one cell, separated by a character that separates cells or lines. Each one contains a digit.
+# Two or more ids in one cell, with a cell or line separator between them. Each id contains a digit.
 _SEVERAL_IDS = re.compile(r"\s*[^\s,;|]*\d[^\s,;|]*(?:\s*[,;|\n\r\t]\s*[^\s,;|]*\d[^\s,;|]*)+\s*")
 _PADDED_IDS = re.compile(r"0\d{3,}(?:,\d{4,})+")  # The integer part of a number has no leading zeros.
 _FORMULA_OF_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 
-_SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+")
+# Without a sign of the exponent, only a number with one digit before the decimal point is scientific.
+_SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+|[+-]?\d[.,]\d+[eE]\d+")
 _DECIMAL = re.compile(r"[+-]?\d+(?:,\d+|\.0+)")
 _PERCENTAGE = re.compile(r"[+-]?\d+([.,]\d+)?\s?%")
-# Groups of three digits (in India, also of two) with a space of any width, an apostrophe, or a punctuation mark.
+# Groups of three digits, or of two digits in India, with a space, an apostrophe, or a punctuation mark between them.
 _GROUP_SEPARATOR = rf"[\s{APOSTROPHES}.,·٬]"
 _GROUPED = re.compile(rf"[+-]?\d{{1,3}}(?:,\d\d)*(?:{_GROUP_SEPARATOR}\d{{3}})+(?:[.,]\d+)?")
 _AMOUNT = re.compile(
@@ -65,12 +66,12 @@ _SEVERAL = "several ids in a cell"
 _CONVERTED = frozenset({*CELL_KINDS.values(), _FORMATTED_NUMBER, _MISSING_VALUE, _NARROW_COLUMN})
 # Each kind of damage has its own action, because digits are lost only if an id was converted to a number or a date.
 _REPLACE = "Replace the value with the id, or delete the row."
-_IMPORT = (
-    "Digits or leading zeros can be lost. Export the list again. To open the list in Excel, import the id "
-    "column as text."
-)
+IMPORT_AS_TEXT = "Export the list again. To open the list in Excel, import the id column as text."
 _ACTIONS = {
-    **dict.fromkeys((CELL_KINDS["n"], CELL_KINDS["d"], _FORMATTED_NUMBER), _IMPORT),
+    **dict.fromkeys(
+        (CELL_KINDS["n"], CELL_KINDS["d"], _FORMATTED_NUMBER),
+        f"Digits or leading zeros can be lost. {IMPORT_AS_TEXT}",
+    ),
     **dict.fromkeys((CELL_KINDS["e"], CELL_KINDS["b"], _MISSING_VALUE), _REPLACE),
     CELL_KINDS["f"]: "Replace the formulas with their results as text.",
     _NARROW_COLUMN: "Widen the column, and save the list again.",
@@ -170,9 +171,10 @@ def first_invisible(text: str) -> str:
 
 def reject_damaged_ids(cells: Iterable[NumberedCell], source: Path) -> None:
     """
-    Raise ListError if a cell is not the id that was exported.
+    Raise ListError if a cell contains a damaged id.
 
-    The cells were converted to numbers, dates, or errors by a spreadsheet, or contain invisible characters.
+    An id is damaged if a spreadsheet has converted it to a number, a date, or an error, or if the id contains
+    invisible characters.
     """
     damaged = []
     for number, cell in cells:
@@ -208,7 +210,7 @@ def reject_converted_names(cells: Iterable[NumberedCell], source: Path) -> None:
 
 def damage_of(cell: str) -> str:
     """
-    Return the value to which a program converted an id, such as "a number", or "" if the id is intact.
+    Return the kind of damage to an id, such as "a number", or "" if the id is intact.
 
     Examples
     --------
@@ -226,7 +228,7 @@ def damage_of(cell: str) -> str:
         return CELL_KINDS["n"]
     if _GROUPED.fullmatch(text) or _GROUPED.fullmatch(cell):
         return _FORMATTED_NUMBER
-    # An amount without a currency or parentheses, such as a phone number, can be an id.
+    # A number without a currency or parentheses can be an id, such as a phone number.
     if _AMOUNT.fullmatch(text) and (not re.fullmatch(r"[+-]?\d[\d\s.,']*", text)):
         return _FORMATTED_NUMBER
     if text.casefold() in _BOOLEANS:
@@ -257,8 +259,8 @@ def _is_spreadsheet_error(text: str) -> bool:
     """
     Return True if a cell contains an error of a spreadsheet program in any language.
 
-    Every error word starts with "#" and has no digits, except for the division by zero, whose word ends with "/0!".
-    This also holds for translated error words such as #VÆRDI! and for words that later versions add.
+    An error starts with "#" and contains no digits, except that a division by zero ends with "/0!". The rule applies
+    to translated errors, such as #VÆRDI!, and to errors that later versions of a program add.
     """
     if _NUMBERED_ERROR.fullmatch(text):
         return True
@@ -300,7 +302,7 @@ def reject_notes(cells: Sequence[NumberedCell], lone_rows: frozenset[int], sourc
     cells
         Row number and id of each row that has an id.
     lone_rows
-        Numbers of the rows that have fewer cells than the header or no other filled cell.
+        Numbers of the rows that have fewer cells than the header, or only one filled cell.
     source
         Path of the file.
     """

@@ -25,7 +25,7 @@ log = logging.getLogger("frgroups.internals")
 
 _LOAD_LOCK_FOLDER = ".locks"
 _POLL_SECONDS = 0.2
-_RECORD_TIMEOUT = 20  # In seconds. A record is locked only while it is read and replaced.
+_RECORD_TIMEOUT = 20  # In seconds. A process locks a record only while it reads and replaces the record.
 
 # Each thread records the load locks that it holds, because it must not wait for its own lock.
 _thread_locks = threading.local()
@@ -65,7 +65,7 @@ def load_lock(
     Hold the lock for loading a tenant into a cache folder, and wait while another load holds the lock.
 
     The lock prevents duplicate work. It is not needed for correctness, because snapshots are written atomically. If
-    the lock cannot be created, a warning is logged and the load continues without it.
+    the lock cannot be created, a warning is logged and the load continues without a lock.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def _forbid_reentry(path: Path, tenant_uid: str) -> Iterator[None]:
     if path in locks:
         raise LockedError(
             f"This thread is already loading tenant {tenant_uid} into {path.parent.parent}. Wait until "
-            "that load ends. Do not start a load in a progress callback."
+            "the load ends. Do not start a load in a progress callback."
         )
     locks.add(path)
     try:

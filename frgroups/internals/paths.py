@@ -68,8 +68,8 @@ def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
     """
     Return the folder name for a tenant. The name is unique for each combination of tenant uid and host.
 
-    The name contains no colon and no percent sign, so that Windows accepts it and a printed path can be opened as a
-    link. A colon of the host becomes an underscore. Each byte of any other special character becomes "=" and two hex
+    The name contains no colon and no percent sign, so that the name is valid on Windows and a printed path opens as a
+    link. A colon in the host becomes an underscore. Each byte of another special character becomes "=" and two hex
     digits.
 
     Examples
@@ -99,7 +99,7 @@ def parse_tenant_folder(folder: str) -> tuple[str, str]:
 
 
 def _encode_name(text: str) -> str:
-    """Encode a text as a part of a file name. "=" replaces the percent sign of the usual URL encoding."""
+    """URL-encode a text for a file name, with "=" instead of the percent sign."""
     return quote(text, safe="").replace("%", "=")
 
 

@@ -96,7 +96,7 @@ class Progress:
             return
         try:
             update(self._bar)
-        except Exception:  # An error of the bar must not end the operation, whatever it is.
+        except Exception:  # An error of the bar must never end the operation.
             _discard(self._bar)
             self._open_next_bar()
 
@@ -127,7 +127,7 @@ class Progress:
 
 
 def _bar_types() -> Iterator[Callable[..., Any]]:
-    """Yield functions that create a progress bar: a widget in notebooks with ipywidgets, and then a text bar."""
+    """Yield functions that create progress bars, first a notebook widget if it is available, and then a text bar."""
     is_notebook = in_notebook()
     if is_notebook and _has_ipywidgets():
         yield _create_widget_bar
@@ -158,18 +158,18 @@ def _create_text_bar(stream: Any, **options: Any) -> Any:
 
 
 def _discard(bar: Any) -> None:
-    """Prevent tqdm from writing to a bar that has failed, also when the bar is deleted."""
+    """Disable a bar that has failed, so that tqdm does not write to the bar when it is deleted."""
     with suppress(Exception):
         bar.disable = True
 
 
 def _is_interactive() -> bool:
-    """Return True in a notebook and if stderr is a terminal. A stream that is missing or closed is no terminal."""
+    """Return True in a notebook, or if stderr is a terminal. A missing or closed stderr is not a terminal."""
     if in_notebook():
         return True
     try:
         return bool(sys.stderr.isatty())
-    except Exception:  # sys.stderr is None, closed, or an object without this method.
+    except Exception:  # sys.stderr is None, closed, or an object without the method isatty.
         return False
 
 

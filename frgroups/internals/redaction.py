@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from frgroups.errors import FrgroupsError
 
-# A match must start at the start of a word, so that the search time for a long word is not quadratic.
+# A match must begin at the start of a word, so that the search time for a long word is not quadratic.
 _ADDRESS = re.compile(r"(?<![^\s<>;,\"'])[^\s<>;,\"']+(?:@|%40)[^\s<>;,\"']+")
 
 _PHONE = re.compile(r"(?:\+|\b00)\d[\d ()./-]{5,}\d")
@@ -60,7 +60,7 @@ class HiddenBytes(bytes):
 
 class Hidden(Generic[Value]):
     """
-    Container with a repr that hides its value, such as the function that returns a token.
+    Container with a repr that hides its value, for example a function that returns a token.
 
     Examples
     --------
@@ -96,23 +96,35 @@ def without_local_variables() -> Iterator[None]:
     Traceback (most recent call last):
     frgroups.errors.FrgroupsError: The request failed.
     """
-    handled = {id(error) for error in _chain(sys.exception())}
+    handled = {id(error) for error in exception_chain(sys.exception())}
     try:
         yield
     except BaseException as error:
         if isinstance(error, FrgroupsError):
             error.__cause__ = error.__context__ = None
             error.__suppress_context__ = True
-        for chained in _chain(error, handled):
+        for chained in exception_chain(error, handled):
             traceback.clear_frames(chained.__traceback__)
         raise
 
 
-def _chain(error: BaseException | None, excluded: Set[int] = frozenset()) -> Iterator[BaseException]:
+def exception_chain(error: BaseException | None, excluded: Set[int] = frozenset()) -> Iterator[BaseException]:
     """
-    Yield an exception and the exceptions that it is chained to, in any order and depth.
+    Yield an exception and all its chained exceptions, including suppressed exceptions and the members of groups.
 
-    `excluded` contains the ids of chained exceptions that are not yielded and not followed.
+    Parameters
+    ----------
+    error
+        The exception, which is yielded first. None yields nothing.
+    excluded
+        Ids of chained exceptions to skip, together with the exceptions that are chained to them.
+
+    Examples
+    --------
+    >>> error = ValueError("outer")
+    >>> error.__context__ = KeyError("inner")
+    >>> list(exception_chain(error))
+    [ValueError('outer'), KeyError('inner')]
     """
     waiting = [error]
     seen: set[int] = set()

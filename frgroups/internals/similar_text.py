@@ -12,7 +12,7 @@ import unicodedata
 from difflib import SequenceMatcher
 
 # Lowercase letters of other scripts, small capitals, and variants that look like a Latin letter, as code points.
-# The table contains the letters in the confusables of Unicode Technical Standard 39 that occur in European scripts.
+# The table contains letters of European scripts from the confusables list of Unicode Technical Standard 39.
 _LOWERCASE = {
     "a": "0430 03B1 0251 1D00 0252",
     "b": "0432 03B2 0299 042C 044C",
@@ -41,7 +41,7 @@ _LOWERCASE = {
     "y": "0443 04AF 03B3 028F 1EFF",
     "z": "03B6 1D22",
 }
-# Uppercase letters that look like another Latin letter than their lowercase form, and digits that look like letters.
+# Digits, and uppercase letters that look like a different Latin letter than their lowercase forms.
 _UPPERCASE = {
     "A": "13AA A4EE",
     "B": "13F4 A4D0",
@@ -87,7 +87,7 @@ def _translation(table: dict[str, str]) -> dict[int, str]:
 
 
 class _CleanCharacters(dict[int, str]):
-    """Replacement of each character in `clean_text`, which is determined when the character first occurs."""
+    """Cache of the replacement characters that `clean_text` uses."""
 
     def __missing__(self, code: int) -> str:
         category = unicodedata.category(chr(code))
@@ -131,10 +131,10 @@ def clean_text(text: str) -> str:
 
 def latin_shape(text: str, *, uppercase: bool = False) -> str:
     """
-    Return a text in lower case with the Latin letters that its letters look like.
+    Replace the letters of a text with the lowercase Latin letters that they look like.
 
-    A letter can look like one Latin letter in lower case and like another one in upper case. For example, the Greek
-    letter nu looks like v or N.
+    A letter can look like one Latin letter in lower case and like a different Latin letter in upper case. For
+    example, the Greek letter nu looks like v or N.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def latin_shape(text: str, *, uppercase: bool = False) -> str:
     if uppercase:
         shape = shape.translate(_TO_UPPERCASE)
     folded = shape.casefold()
-    if folded != shape:  # The lower-case form of a letter is not always in the form NFKC.
+    if folded != shape:  # The lower-case form of a letter is not always in NFKC form.
         folded = clean_text(folded)
     return folded.translate(_TO_LOWERCASE)
 
@@ -177,7 +177,7 @@ def comparison_keys(text: str) -> frozenset[str]:
 
 def case_key(text: str) -> str:
     """
-    Return a text without case, spaces, and invisible characters, to compare identifiers.
+    Return a text in lower case, without spaces and invisible characters, for the comparison of identifiers.
 
     Examples
     --------
@@ -189,7 +189,7 @@ def case_key(text: str) -> str:
 
 def differs_in_case(text: str, other: str) -> bool:
     """
-    Return True if two texts differ only in the case of letters and in plain spaces, which a reader can see.
+    Return True if two texts differ only visibly, in the case of letters or in plain spaces.
 
     Examples
     --------
@@ -197,7 +197,7 @@ def differs_in_case(text: str, other: str) -> bool:
     (True, False, False)
     """
     first, second = text.replace(" ", ""), other.replace(" ", "")
-    # Some letters have the same lowercase letter as another letter that looks different, so both must be swapped.
+    # The Kelvin sign and the letter K have the same lowercase letter, so both directions are compared.
     return len(first) == len(second) and all(
         a == b or (a.swapcase() == b and b.swapcase() == a) for a, b in zip(first, second, strict=True)
     )

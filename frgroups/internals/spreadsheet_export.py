@@ -1,8 +1,8 @@
 """
 Write tables for spreadsheet programs, as CSV or as Excel workbooks.
 
-A text that comes from the tenant must never run as a formula. In a CSV file, such a text is prefixed with an
-apostrophe. In a workbook, each text is stored in a text cell with a quote prefix, which Excel does not evaluate.
+Text from a tenant must never run as a formula. In a CSV file, text that could run as a formula is prefixed with an
+apostrophe. In a workbook, text is stored in text cells with a quote prefix, which Excel does not evaluate.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -22,10 +22,7 @@ from frgroups.internals.column_formats import excel_number_format, format_column
 from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.workbooks import import_openpyxl
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-# Excel limits: the number of characters in a cell, and the numbers of rows below the header and of columns.
+# Excel limits for the characters in a cell, the rows below the header, and the columns of a sheet.
 MAX_CHARACTERS, MAX_ROWS, MAX_COLUMNS = 32_767, 1_048_575, 16_384
 
 # Characters that can start a formula, including full-width characters. Spreadsheet programs skip leading whitespace.
@@ -46,8 +43,8 @@ def neutralize_formula(text: str) -> str:
     """
     Prefix a text with an apostrophe if a spreadsheet program could run the text as a formula.
 
-    A text that starts with an apostrophe is prefixed with another one. To restore the original text, remove the first
-    apostrophe.
+    A text that starts with an apostrophe is prefixed with another apostrophe. To restore the original text, remove
+    the first apostrophe.
 
     Examples
     --------
@@ -128,8 +125,8 @@ def write_table_workbook(path: Path, table: pd.DataFrame, *, title: str, measure
     """
     Write a table to an Excel workbook with one sheet, and return the path.
 
-    Texts are text cells, numbers are number cells, and timestamps are dates in UTC without a time zone, because Excel
-    has no time zones.
+    Text becomes text cells, and numbers become number cells. Timestamps become dates in UTC without a time zone,
+    because Excel does not support time zones.
 
     Parameters
     ----------
@@ -181,8 +178,8 @@ def _column_width(name: Hashable, column: pd.Series) -> int:
     return min(max(longest, len(str(name)), _MIN_WIDTH) + 2, _MAX_WIDTH)
 
 
-def _cell_writer(sheet: Any, name: Hashable, column: pd.Series) -> Any:
-    """Return a function that converts a value of the column to a cell of the sheet."""
+def _cell_writer(sheet: Any, name: Hashable, column: pd.Series) -> Callable[[Any], Any]:
+    """Return a function that converts the values of a column to cells of a sheet."""
     from openpyxl.cell import WriteOnlyCell
 
     style = text_style(sheet)
@@ -194,7 +191,7 @@ def _cell_writer(sheet: Any, name: Hashable, column: pd.Series) -> Any:
         if isinstance(value, pd.Timestamp):
             timestamp = value.tz_convert(None) if value.tzinfo else value
             cell = WriteOnlyCell(sheet, timestamp.to_pydatetime())
-            is_day = timestamp == timestamp.normalize() and column.dt.tz is None
+            is_day = value.tzinfo is None and timestamp == timestamp.normalize()
             cell.number_format = _DATE_FORMAT if is_day else _DATETIME_FORMAT
             return cell
         if isinstance(value, bool):

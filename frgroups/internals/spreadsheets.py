@@ -19,7 +19,7 @@ from frgroups.internals.workbooks import OLD_WORKBOOK_SIGNATURE, ZIP_SIGNATURE, 
 _SEPARATOR_LINE = re.compile(r'"?\s*sep\s*=([^\w"\r\n])"?[;,\t| ]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 
 _SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab", "|": "vertical bar (|)"}
-# A file with one of these separators is rejected, because the characters are also part of ids.
+# A file with one of these separators is rejected, because ids can also contain these characters.
 _OTHER_SEPARATORS = {
     **{"^": "caret (^)", "~": "tilde (~)", ":": "colon (:)", "¦": "broken bar (¦)", "§": "section sign (§)"},
     **{"\x1f": "unit separator (U+001F)", "\x1e": "record separator (U+001E)", "!": "exclamation mark (!)"},
@@ -31,7 +31,7 @@ _NUMBER_WITH_COMMA = re.compile(r"(?=.*\d)[\d .eE+-]*,[\d .,eE+-]*")
 _LINE = re.compile(r"\r\n|\r|\n")
 # A binary file has more control characters than a text file with a few invisible characters.
 _MAX_CONTROL_SHARE = 0.3
-# A table may have this many cells, including blank ones, per filled cell.
+# Maximum number of cells per filled cell. A table with at most 10 million cells is always allowed.
 _MAX_BLANK_CELLS, _ALWAYS_ALLOWED_CELLS = 100, 10_000_000
 
 Row = tuple[int, list[str]]  # A row consists of its number in the spreadsheet and its cells.
@@ -190,7 +190,7 @@ def split_records(text: str, *, strict: bool, separator: str = "") -> tuple[dict
     message = ""
     for candidate in separator or _SEPARATORS:
         try:
-            # Most separators do not divide the first row, so the other rows are not split.
+            # Split the other rows only if the separator divides the first row.
             first = next((cells for _, cells in _split_by(text, candidate, strict=strict) if _is_filled(cells)), [])
             if len(first) > 1:
                 candidates[candidate] = list(_split_by(text, candidate, strict=strict))
@@ -206,10 +206,11 @@ def has_separator(text: str) -> bool:
 
 def possible_separators(candidates: dict[str, list[Record]]) -> list[str]:
     """
-    Return the separators that divide a text into rows that fit the header.
+    Return the separators with which no row has more cells than the header.
 
-    If a separator divides all rows into the same number of cells, only such separators are returned. Otherwise, rows
-    can have fewer cells than the header, because Excel omits blank cells at the end of a row. Blank rows are ignored.
+    If some separators divide all rows into the same number of cells, only these separators are returned. Otherwise,
+    rows can have fewer cells than the header, because Excel omits blank cells at the end of a row. Blank rows are
+    ignored.
     """
     fitting = [separator for separator, records in candidates.items() if not _long_row(_filled_rows(records))]
     even = [separator for separator in fitting if not _short_rows(_filled_rows(candidates[separator]))]
@@ -246,9 +247,10 @@ def _csv_rows(text: str, source: Path, header_row: int) -> list[Row]:
     line, stated, text = split_separator_line(text)
     skipped = 1 if line else 0
     for _ in range(header_row - 1 - skipped):
-        # A cell with a line break in a skipped row would make the row numbers differ from those in a spreadsheet.
-        end = _LINE.search(text)
-        text, skipped = text[end.end() if end else len(text) :], skipped + 1
+        # If a skipped row has a cell with a line break, the row numbers differ from the numbers in a spreadsheet.
+        _, *remaining = _LINE.split(text, maxsplit=1)
+        text = "".join(remaining)
+        skipped += 1
     lines = [(number, clean_cell(line)) for number, line in enumerate(_LINE.split(text), skipped + 1)]
     first = next((line for _, line in lines if line), "")
     # Check complete lines for damaged ids, because a comma in the only column can be a decimal comma.
@@ -302,9 +304,9 @@ def _one_column(text: str, source: Path, skipped: int) -> list[Row]:
 
 def _header_hints(n_cells: Sequence[tuple[int, int]]) -> dict[str, str]:
     """
-    Return the hints of an error if the first rows seem to be a title, because all later rows have more cells.
+    Return the hints of an error if the first rows seem to be a title above the header.
 
-    The argument contains the number of each row and of its cells.
+    A title has fewer cells than all later rows. The argument contains the number and the cell count of each row.
     """
     width = n_cells[0][1]
     start = next((n for n, (_, count) in enumerate(n_cells) if count > width), len(n_cells))
@@ -321,11 +323,11 @@ def _header_hints(n_cells: Sequence[tuple[int, int]]) -> dict[str, str]:
 
 def other_separator(cells: Sequence[str]) -> str:
     """
-    Return the name of a character that seems to divide the cells of the only column into several columns, or "".
+    Return the name of an unsupported separator that seems to divide the cells of a column, or "".
 
-    The first row and most other rows contain this character. Without this check, a file with an unknown separator
-    would be read as one column whose ids contain the names of customers. The space is a separator if these rows
-    contain several words.
+    The first row and most other rows contain the separator. Without this check, a file with an unsupported separator
+    would be read as one column, and its ids would contain names of customers. A space is treated as a separator if
+    the first row and most other rows contain several words.
 
     Examples
     --------
@@ -333,8 +335,8 @@ def other_separator(cells: Sequence[str]) -> str:
     ('caret (^)', '', '')
     """
     for separator, name in _OTHER_SEPARATORS.items():
-        has_separator = [cell.find(separator) > 0 for cell in cells]
-        if has_separator[0] and 2 * sum(has_separator) > len(cells):
+        is_divided = [cell.find(separator) > 0 for cell in cells]
+        if is_divided[0] and 2 * sum(is_divided) > len(cells):
             return name
     has_words = [bool(re.search(r"\S\s+\S", cell) and re.search(r"[^\W\d_]", cell)) for cell in cells]
     if len(cells) > 1 and has_words[0] and 2 * sum(has_words) > len(cells):
@@ -343,7 +345,7 @@ def other_separator(cells: Sequence[str]) -> str:
 
 
 def _long_row(rows: Sequence[Row]) -> str:
-    """Describe the first row that has more filled cells than the header, or return "" if there is none."""
+    """Describe the first row that has a filled cell after the last cell of the header, or return ""."""
     width = len(rows[0][1])
     for number, row in rows:
         if any(map(clean_cell, row[width:])):
@@ -387,13 +389,12 @@ def _excel_rows(body: bytes, source: Path, sheet: str | None, header_row: int) -
 
 def _reject_hidden(cells: Sheet, source: Path) -> None:
     """Raise ListError if the sheet contains data that the user cannot see."""
-    for numbers, what in ((cells.hidden_rows, "filtered row"), (cells.hidden_columns, "narrow column")):
+    for numbers, kind, noun in ((cells.hidden_rows, "filtered", "row"), (cells.hidden_columns, "narrow", "column")):
         if numbers:
-            n, (kind, noun) = len(numbers), what.split()
             raise ListError(
-                f"{source} has {n:,} hidden or {kind} {agree(n, noun, f'{noun}s')} in sheet {cells.title!r}: "
-                f"{format_list([str(number) for number in numbers], 5)}. Show all {noun}s, or copy the visible cells "
-                "to a new workbook."
+                f"{source} has {len(numbers):,} hidden or {kind} {agree(len(numbers), noun, f'{noun}s')} in sheet "
+                f"{cells.title!r}: {format_list([str(number) for number in numbers], 5)}. Show all {noun}s, or copy "
+                "the visible cells to a new workbook."
             )
 
 
@@ -406,33 +407,24 @@ def _select_sheet(body: bytes, source: Path, sheet: str | None) -> Sheet:
         raise ListError(
             f"Cannot read {source}. {error.message} Alternatively, save the list as CSV UTF-8."
         ) from error
-    visible = [worksheet for worksheet in worksheets if worksheet.is_visible]
+    visible = candidates = [worksheet for worksheet in worksheets if worksheet.is_visible]
     if sheet is not None:
         candidates = [worksheet for worksheet in visible if worksheet.title == sheet]
-        if len(candidates) == 1:
-            return _filled_sheet(candidates[0], source)
-        raise ListError(f"{source} has no visible sheet {sheet!r}. Its sheets are {_titles(visible)}.")
-    filled = [worksheet for worksheet in visible if worksheet.sheet.rows]
+        if len(candidates) != 1:
+            raise ListError(f"{source} has no visible sheet {sheet!r}. Its sheets are {_titles(visible)}.")
+    filled = [worksheet for worksheet in candidates if worksheet.sheet.rows]
     if len(filled) > 1:
         raise ListError(
             f"{source} has {len(filled)} sheets that are not empty: {_titles(filled)}.",
             hint="Pass sheet= to choose one.",
-            cli_hint="To choose a sheet of the workbook for frgroups plan --list, pass --sheet. In all other "
-            "workbooks, only one sheet may contain data.",
+            cli_hint="For frgroups plan --list, pass --sheet to choose a sheet. In other workbooks, only one sheet "
+            "can contain data.",
         )
     if not filled:
         raise ListError(
-            f"{source} contains no data. All cells are empty in {_titles(visible)}. Write one id per row."
+            f"{source} contains no data. All cells are empty in {_titles(candidates)}. Write one id per row."
         )
     return filled[0].sheet
-
-
-def _filled_sheet(worksheet: SheetSource, source: Path) -> Sheet:
-    if not worksheet.sheet.rows:
-        raise ListError(
-            f"{source} contains no data. All cells are empty in {worksheet.title!r}. Write one id per row."
-        )
-    return worksheet.sheet
 
 
 def _titles(worksheets: Sequence[SheetSource]) -> str:

@@ -96,7 +96,7 @@ def check_choice(value: object, name: str, choices: Iterable[object]) -> None:
     frgroups.errors.InputError: `labels` must be 'uid' or 'name', got 'code'.
     """
     accepted = list(choices)
-    # A subclass of str or a NumPy integer is accepted. A bool is not, although True equals 1.
+    # Subclasses of str and NumPy integers are accepted. A bool does not match a number, although True equals 1.
     is_scalar = value is None or isinstance(value, str | numbers.Number)
     if not is_scalar or not any(
         value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in accepted
@@ -127,7 +127,7 @@ def check_columns(columns: Iterable[object], required: Iterable[str], name: str)
     frgroups.errors.InputError: `attributes` needs a column 'customer_uid'. Its columns are 'uid' and 'city'.
     """
     present = list(columns)
-    # A label can be pd.NA, whose comparison with a string is neither True nor False.
+    # A label can be pd.NA. A comparison of pd.NA with a string is neither True nor False.
     texts = {column for column in present if isinstance(column, str)}
     missing = [column for column in required if column not in texts]
     if missing:
@@ -157,10 +157,10 @@ def check_text(value: object, name: str) -> None:
 
 def name_problem(name: str) -> str:
     r"""
-    Return the reason why a text is not a person's name, or "" if it can be one.
+    Return the reason why a text cannot be a person's name, or "" if the name is valid.
 
-    A name must contain a visible letter or digit, so that a reader sees who decided. It must not contain line breaks,
-    control characters, or invisible format characters, so that it cannot change the text around it.
+    A name must contain a visible letter or digit, so that readers can identify the person. It must not contain line
+    breaks, control characters, or invisible format characters, because they can change the surrounding text.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-r"""
+"""
 Read the filled cells of Excel workbooks (.xlsx).
 
 All code that reads workbooks uses `read_workbook`. Only filled cells are stored, because the used range of a sheet
-with one distant cell contains billions of empty cells. openpyxl parses the XML, but its worksheet objects are not
+with one distant cell can contain billions of empty cells. openpyxl parses the XML, but its worksheet objects are not
 used, because they create the empty cells of the used range and of merged ranges.
 """
 
@@ -24,9 +24,9 @@ from frgroups.internals.formatting import format_size
 ZIP_SIGNATURE = b"PK\x03\x04"  # Excel workbooks (.xlsx) are zip files.
 OLD_WORKBOOK_SIGNATURE = b"\xd0\xcf\x11\xe0"  # Old (.xls) and encrypted workbooks start with these bytes.
 
-# Maximum size of the unpacked workbook in bytes. The file of a million rows has about 200 MB.
+# Maximum size of the unpacked workbook in bytes. A workbook with a million rows has about 200 MB.
 MAX_UNPACKED_BYTES = 512 * 2**20
-# Rows and columns that are smaller than these values are not legible, so they are treated like hidden ones.
+# Rows and columns below these sizes are not legible, so they are treated as hidden.
 MIN_ROW_HEIGHT = 3.0  # points
 MIN_COLUMN_WIDTH = 0.5  # characters
 
@@ -157,7 +157,7 @@ def has_escape(text: str) -> bool:
     """
     Return True if a string contains an escaped character such as _x000D_, in upper or lower case.
 
-    A program that does not decode the strings of a workbook writes such escapes to its export.
+    Programs that do not decode the strings of a workbook write these escapes to their exports.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def _decode_match(match: re.Match[str]) -> str:
 
 @contextmanager
 def _corrupt_as_list_error(name: str) -> Iterator[None]:
-    """Convert the many exceptions of the zip and XML readers to a ListError."""
+    """Convert any exception of the zip and XML readers to a ListError."""
     try:
         with warnings.catch_warnings():
             # openpyxl warns about unsupported styles and validations, which do not affect the cells.
@@ -202,7 +202,7 @@ def _shared_strings(body: bytes) -> list[str]:
     """
     Return the shared strings of a workbook without decoding their escapes.
 
-    The function of openpyxl removes parts of escaped underscores, so that the escapes could not be decoded later.
+    The reader of openpyxl is not used, because it removes parts of escaped underscores.
     """
     from openpyxl.cell.text import Text
     from openpyxl.packaging.manifest import Manifest

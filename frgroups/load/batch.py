@@ -1,12 +1,12 @@
 """
 Load several tenants in parallel, in a small number of worker processes.
 
-At most `jobs` Python interpreters are started. Each one loads tenants one after the other, because starting an
-interpreter and importing pandas takes longer than loading a small tenant. A worker is a new interpreter, not a fork.
-Therefore it shares no locks, connections, or random state with this process.
+At most `jobs` Python interpreters are started. Each interpreter loads several tenants one after the other, because
+starting an interpreter and importing pandas takes longer than loading a small tenant. A worker is a new interpreter
+and not a fork, so the worker shares no locks, connections, or random state with this process.
 
-A tenant cannot affect the others. If the worker crashes, is killed because of a lack of memory, or does not finish a
-tenant before the deadline, only that tenant fails, and another worker replaces the lost one. Ctrl-C terminates all
+A tenant cannot affect other tenants. If a worker crashes, is killed because of a lack of memory, or exceeds the
+deadline, only the tenant that it was loading fails, and a new worker replaces the lost worker. Ctrl-C terminates all
 workers.
 """
 
@@ -53,7 +53,7 @@ log = logging.getLogger("frgroups.load")
 
 # A worker reads one request per line. A request contains the arguments of `frgroups load`.
 # The worker writes the output of the command, followed by a line that starts with _END.
-# All other output of the worker goes to stderr. A `token_command` cannot read the requests from stdin.
+# All other output of the worker goes to stderr. Its stdin is empty, so a `token_command` cannot read the requests.
 # If the user presses Ctrl-C during the imports (about 1 s), the worker prints no traceback.
 _WORKER_CODE = """\
 import json, os, signal, sys
@@ -100,7 +100,7 @@ def load_many(
     If the calling code raises an exception, the running loads are terminated. Snapshots that have already been stored
     remain on disk. After a KeyboardInterrupt, which the caller can also throw into the generator, the results of the
     terminated loads are yielded before the generator raises the KeyboardInterrupt. The last result before the
-    interrupt can be yielded again, and a tenant that was not started can have no result.
+    interrupt can be yielded twice, and tenants that were not started can lack a result.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def load_many(
                 remaining.add(pool.submit(_load_in_worker, name, workers, [*options, *rate_options[name]]))
             for future in as_completed(set(remaining)):
                 yield future.result()
-                remaining.remove(future)  # Not earlier, because an interrupt can prevent that the result is yielded.
+                remaining.remove(future)  # An interrupt can occur before the caller has received the result.
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             workers.end()
@@ -143,8 +143,8 @@ class _Workers:
     """
     Worker processes of a batch.
 
-    A thread takes an idle worker, or starts one if all are busy. Because each thread uses one worker at a time, the
-    number of workers is at most the number of threads. After `end` has been called, the method `run` raises
+    A thread takes an idle worker, or starts a worker if all workers are busy. Because each thread uses one worker at
+    a time, the number of workers is at most the number of threads. After a call of `end`, the method `run` raises
     KeyboardInterrupt.
 
     Attributes
@@ -193,7 +193,7 @@ class _Workers:
         code: int | None = None
         try:
             output, code = _communicate(worker, arguments)
-        except BaseException:  # The next output of the worker might belong to this command, so it is not used again.
+        except BaseException:  # The worker is not used again, because its next output might belong to this command.
             _kill(worker)
             raise
         finally:
@@ -212,7 +212,7 @@ class _Workers:
         with self._lock:
             if self.has_ended:
                 raise KeyboardInterrupt
-            # A worker can die after it has finished a tenant, for example because the system lacks memory.
+            # An idle worker can be killed, for example because the system lacks memory.
             alive = [worker for worker in self._idle if worker.poll() is None]
             if alive:
                 worker = alive.pop()
@@ -228,10 +228,9 @@ class _Workers:
         """Start a worker process."""
         options: dict[str, Any] = {}
         if os.name == "posix":
-            # A child in a separate process group does not receive Ctrl-C. The parent process terminates it instead.
+            # In a separate process group, a worker does not receive Ctrl-C. The method `end` interrupts the worker.
             options["process_group"] = 0
-        # The command is a list of arguments, so no shell interprets the name of the tenant.
-        process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
+        process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  # No shell interprets the arguments.
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -307,8 +306,8 @@ def _load_in_worker(name: str, workers: _Workers, options: Sequence[str]) -> Loa
     """
     Load a tenant in a worker process, and return the result of the load.
 
-    If the worker fails, the returned LoadResult contains the error. If it was interrupted after it had stored the
-    snapshot, the result describes the stored snapshot.
+    If the worker fails, the result contains the error. If the worker ended after it had stored the snapshot, the
+    result describes the stored snapshot.
     """
     started, started_at = time.monotonic(), datetime.now(UTC)
     try:
@@ -406,7 +405,7 @@ def load_one(name: str | None, *, requests_per_second: float | None = None, **lo
         seconds=round(time.monotonic() - started, 3),
         **facts,
     )
-    if result.is_interrupted:  # The load might have stored the snapshot before.
+    if result.is_interrupted:  # An interrupted load might already have stored the snapshot.
         result = stored_result(result, started_at) or result
     _log_result(result)
     return result

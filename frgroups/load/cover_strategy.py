@@ -5,7 +5,7 @@ Each customer record contains the uids of the customer's groups. If all members 
 members of other groups, the members of the group can be inferred from the customer records. A request for the end
 of the group's list confirms that no member is missing. Inferred membership (`cover`) is weaker evidence than
 reading all pages. A group is inferred only if this saves requests, and only if every customer record lists the groups
-on whose pages the record was returned.
+for which the server returned the record.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from frgroups.load.listing_reader import PageRows
 from frgroups.load.tenant_reader import TenantReader
 
-# Number of groups whose first page is read to find a group that contains all customers.
+# Number of first pages that are read to find a group that contains all customers.
 # At least one first page per worker thread is read, because the threads send their requests in parallel.
 SAMPLE_SIZE = 8
 
@@ -104,7 +104,7 @@ def _infer_large_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows
 
 
 def _inferable_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> list[str]:
-    """Return the groups of at least three pages whose total equals the number of customer records that list them."""
+    """Return the groups of at least three pages that have as many members as customer records that list the group."""
     counts = tenant.customer_index.references().counts
     return [
         uid
@@ -135,7 +135,7 @@ def _groups_to_page(tenant: TenantReader, first_pages: Mapping[str, PageRows[int
 
 
 def _is_short(page: PageRows[int]) -> bool:
-    """Return True if a group has at most two pages. Inferring such a group would not save a request."""
+    """Return True if a group has at most two pages. Inferring a short group would not save a request."""
     return page.total_count <= 2 * page.page_size
 
 

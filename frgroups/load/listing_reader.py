@@ -4,13 +4,13 @@ Read all pages of an API list once, and check that the result is complete.
 Pages are offsets into a list that other users can change. If one customer leaves and another customer joins between
 two requests, the total stays the same, but a row might be skipped. To detect skipped rows, consecutive requests
 overlap by one row. The overlap is created by varying the page size: window k of size s contains the rows k*s to
-(k+1)*s. If the sort order is stable and the shared row is at the expected position in both windows, no row was
-skipped between them. This is true for any order of the requests.
+(k+1)*s - 1. If the sort order is stable and the shared row is at the expected position in both windows, no row was
+skipped between the windows, whatever the order of the requests.
 
 The total that a server reports is never accepted as the end of a list, because servers can stop counting, for example
 at 1,000. The end is a page that is not full, or an empty page. After a full last page, one more page is requested. If
-a list contains more rows than the reported total, all of its rows are read, but it is not consistent: a server that
-stops counting can also stop returning rows.
+a list contains more rows than the reported total, all rows are read, but the verdict is not `consistent`, because a
+server that stops counting can also stop returning rows.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class PageRows(Generic[Key]):
     without_uid
         Number of records without a uid.
     missing_backreference
-        Keys of the records whose list of groups does not contain the group of this page.
+        Keys of the records with a list of groups that does not contain the group of this page.
     n_with_references
         Number of records that list at least one group.
     n_new
@@ -96,7 +96,7 @@ class ListingReader(Generic[Key]):
     without_uid
         Number of records without a uid.
     doubt
-        Reason why the rows cannot be verified, although the list did not change. It is empty if there is none.
+        Reason why the rows cannot be verified although the list did not change, or "".
     """
 
     def __init__(self, read_page: ReadPage[Key], first: PageRows[Key], pool: Executor | None) -> None:
@@ -133,7 +133,7 @@ class ListingReader(Generic[Key]):
         Return a description of the first inconsistency, or an empty string if there is none.
 
         A total that is lower than the number of rows is not an inconsistency, because servers can report a maximum
-        instead of the total. `exceeds_total` reports such a list.
+        instead of the total. The property `exceeds_total` is True in this case.
         """
         n_distinct = len(set(self.keys))
         n_missing = self.count_missing_backreferences()
@@ -163,7 +163,7 @@ class ListingReader(Generic[Key]):
         """
         Return the number of records that do not list the group of their page.
 
-        The result is 0 if no customer record lists any group, because such a server does not report the groups of
+        The result is 0 if no customer record lists any group, because the server then does not report the groups of
         customers.
         """
         if self._n_with_references == 0:
@@ -243,10 +243,10 @@ class ListingReader(Generic[Key]):
 
     def _read_windows_after_total(self, keys: list[Key], end: int) -> bool:
         """
-        Append the rows from row `end` on to `keys`, and return True if overlapping windows reach the end of the list.
+        Append the rows after the first `end` rows to `keys`. Return True if the windows reach the end of the list.
 
-        The method also returns if a window contradicts the previous rows or contains no new row, so that a server
-        that repeats its rows does not cause endless requests.
+        The method also returns if a window contradicts the previous rows or contains no new row. A server that
+        repeats its rows must not cause endless requests.
         """
         size = self._first.page_size
         seen = set(keys)
@@ -296,7 +296,7 @@ class ListingReader(Generic[Key]):
             self._problem = "two reads of all pages returned different rows"
 
     def _read_pass(self, first: PageRows[Key], n_pages: int | None = None) -> list[PageRows[Key]]:
-        """Return the first page and the following pages. None for `n_pages` reads the pages up to the total."""
+        """Return the first page and the following pages. If `n_pages` is None, read the pages up to the total."""
         pages = list(self._map(self._read_page_of_same_size, range(1, n_pages or self._count_pages())))
         self.pages += len(pages)
         self._check_repetition(pages)
@@ -382,7 +382,7 @@ class ListingReader(Generic[Key]):
         self._missing_backreference.update(page.missing_backreference)
         self._n_with_references += page.n_with_references
         if page.total_count != self.total:
-            # If customers have joined, a later page can contain the rows of the first page. This is not an error.
+            # A later page can contain the rows of the first page if customers have joined.
             self.total_last = page.total_count
         elif len(page.keys) > 1 and page.keys == self._first.keys:
             raise _paging_error(_REPEATS, page)

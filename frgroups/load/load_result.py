@@ -19,7 +19,7 @@ from frgroups.store.retention import list_snapshots
 @dataclass(frozen=True, slots=True)
 class LoadResult:
     """
-    Result of loading one tenant, which contains no token and no customer data.
+    Result of loading one tenant, without the token and customer data.
 
     The command `frgroups load --json` prints each result as one line of JSON.
 
@@ -74,12 +74,12 @@ class LoadResult:
 
 
 def stored_result(result: LoadResult, started_at: datetime) -> LoadResult | None:
-    """Return the result for the snapshot of a failed load, or None if the load stored no snapshot."""
+    """Return the result for the snapshot that a failed load has stored, or None if it stored no snapshot."""
     if result.tenant_uid is None:
         return None
     try:
         stored = list_snapshots(tenant_uid=result.tenant_uid)
-    except (FrgroupsError, OSError):  # The error of the load is more important.
+    except (FrgroupsError, OSError):  # The caller reports the error of the load, which is more important.
         return None
     is_new = (stored["base_url"] == result.base_url) & (stored["taken_at"] >= pd.Timestamp(started_at))
     if not is_new.any():
@@ -101,12 +101,12 @@ def stored_result(result: LoadResult, started_at: datetime) -> LoadResult | None
 
 
 def failed_load(name: str, error: BaseException, *, seconds: float) -> LoadResult:
-    """Return the LoadResult of a tenant whose load process failed."""
+    """Return the result for a tenant after the worker that loaded it failed."""
     return LoadResult(name, *configured_tenant(name), seconds=round(seconds, 3), error=describe_error(error))
 
 
 def unstarted_load(name: str) -> LoadResult:
-    """Return the LoadResult of a tenant whose load was not started, because the command was interrupted."""
+    """Return the result for a tenant that was not loaded, because the command was interrupted."""
     error = {"type": KeyboardInterrupt.__name__, "message": "The command was interrupted before the load started."}
     return LoadResult(name, *configured_tenant(name), n_requests=0, error=error)
 

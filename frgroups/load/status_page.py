@@ -18,7 +18,7 @@ _OK = "fresh and consistent"
 # Loading the tenant again can solve these problems. All other problems require a manual action.
 _WARNINGS = {"old", "drifted", "unverifiable"}
 _COUNTS = {"Groups": "n_groups", "Customers": "n_customers", "Memberships": "n_memberships"}
-_SORT_NEVER = 10**18  # Tenants that were never loaded are sorted by this age in seconds, so that they come last.
+_SORT_NEVER = 10**18  # Sort key for tenants that were never loaded. Other tenants are sorted by age in seconds.
 
 
 @dataclass(frozen=True, slots=True)

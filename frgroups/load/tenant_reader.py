@@ -67,11 +67,11 @@ class TenantReader:
     members
         Integer codes of the members of each group that was read page by page.
     inferred
-        Number of members of each group whose members were inferred.
+        Number of members of each inferred group.
     reads
         Row of `Snapshot.reads` for each group that was read.
     references_are_reliable
-        False if a page contained a customer whose record does not list the group of the page.
+        False if the pages of a group contained a customer record that does not list the group.
     """
 
     client: Client
@@ -86,9 +86,9 @@ class TenantReader:
     references_are_reliable: bool = True
 
     def __post_init__(self) -> None:
-        # Number of the first page, page size, and page size of a server that ignores the requested page size.
+        # The responses of the server update these three values.
         self._first_number, self._page_size = 0, PROBE_SIZE
-        self._fixed_page_size: int | None = None
+        self._fixed_page_size: int | None = None  # Page size if the server ignores the requested page size.
         self.group_codes = {uid: code for code, uid in enumerate(self.groups)}
         self.customer_index = CustomerIndex(self.record, list(self.groups))
         self.load_progress = LoadProgress(self.progress_bar, self.groups, requests_before=self.client.n_requests)
@@ -131,10 +131,10 @@ class TenantReader:
         """
         Infer the members of groups from customer records, and return the uids of groups that cannot be inferred.
 
-        A probe is a small request for the last customers of a group. The members can be inferred if the list ends
-        exactly after the number of customers whose records list the group, if the total equals this number, and if
-        all returned customers are among these customers. The total alone is not sufficient, because a server can
-        report a maximum instead of the total.
+        A probe is a small request for the last customers of a group. If n customer records list the group, then its
+        members can be inferred if the list ends after n customers, the total is n, and the records of all returned
+        customers list the group. The total alone is not sufficient, because a server can report a maximum instead of
+        the total.
         """
         references = self.customer_index.references()
         counts = {uid: int(references.counts[self.group_codes[uid]]) for uid in uids}
@@ -167,7 +167,7 @@ class TenantReader:
 
     def _choose_probe(self, n: int) -> Window | None:
         """
-        Return the page number, counted from 0, and the page size of a request that shows the end of a list.
+        Return the page number, counted from 0, and the page size of a request for the end of a list.
 
         The page contains the last of `n` rows and is not full. The result is None if no page size is suitable.
         """
@@ -183,9 +183,8 @@ class TenantReader:
         """
         Read groups again if their members contradict the customer records.
 
-        A group whose members contradict the customer records is read again only once. If the contradiction remains,
-        the verdict of the group becomes `drifted`. An inferred group is read page by page if the customer records no
-        longer confirm its members.
+        Each group is read again only once. If the contradiction remains, the verdict of the group becomes `drifted`.
+        An inferred group is read page by page if the customer records no longer confirm its members.
         """
         reread: set[str] = set()
         while True:
@@ -206,7 +205,7 @@ class TenantReader:
             self.reads[uid] |= {"verdict": "drifted", "evidence": "none", "note": note}
 
     def _stale_inferences(self, references: GroupReferences) -> list[str]:
-        """Return the inferred groups whose members the current customer records do not confirm."""
+        """Return the inferred groups that the current customer records no longer confirm."""
         if not self.references_are_reliable:
             return list(self.inferred)
         counts = references.counts
@@ -214,10 +213,10 @@ class TenantReader:
 
     def _find_conflicts(self, references: GroupReferences, reread: set[str]) -> list[str]:
         """
-        Return the groups whose pages contradict the customer records.
+        Return the groups with pages that contradict the customer records.
 
         A group that has already been read again is omitted if the customers who are missing from its pages are in no
-        other group. Such customers have left the group since their records were read, so no newer records exist.
+        other group. These customers have left the group since their records were read, so no newer records exist.
         """
         if references.is_empty:
             return []
@@ -247,10 +246,11 @@ class TenantReader:
 
     def _groups_to_reread(self, references: GroupReferences, conflicts: Iterable[str]) -> list[str]:
         """
-        Return the groups that contain customers whose records might be outdated.
+        Return the groups that contain customers with a record that might be outdated.
 
-        A customer record can list a group whose pages do not contain the customer. For each such customer, the result
-        contains the customer's smallest group. Reading that group again returns the customer's current record.
+        A record might be outdated if it lists a group but the pages of the group do not contain the customer. The
+        result contains the smallest group of each of these customers. Reading the group again returns the current
+        record.
         """
         missing = [
             np.setdiff1d(references.customers_of(self.group_codes[uid]), self.members[uid], assume_unique=True)
@@ -401,7 +401,7 @@ class TenantReader:
 
 
 def _confirms_inference(page: PageRows[int], n: int, probe: Window) -> bool:
-    """Return True if a probe confirms that exactly the `n` customers whose records list a group are its members."""
+    """Return True if a probe confirms that the `n` customers with records that list a group are its members."""
     k, size = probe
     n_with_this_reference = page.n_with_references - len(page.missing_backreference)
     return (

@@ -20,7 +20,7 @@ from frgroups.internals.timestamps import parse_duration
 from frgroups.store.manifest import StoredSnapshot, list_stored_snapshots
 from frgroups.store.retention import list_snapshots
 
-# Clock difference that is tolerated before a timestamp is reported as being in the future.
+# A timestamp that is further in the future is reported as a problem of the clock.
 _MAX_CLOCK_SKEW = timedelta(minutes=5)
 _COLUMNS = {
     "name": "str",
@@ -82,9 +82,9 @@ def tenant_status(
         - `taken_at` (datetime64[us, UTC]), `age` (str, for example "3 h"), `verdict` and `path` (str), `n_groups`,
           `n_customers`, and `n_memberships` (Int64), and `size_bytes` (int64) describe the newest snapshot.
         - `n_snapshots` and `total_bytes` (int64) describe all stored snapshots of the tenant.
-        - `ok` (bool) is True if there is no problem.
+        - `ok` (bool) is True if no problem was found.
         - `problem` (str) contains the problems, separated by commas: "config", "never loaded", "damaged", "old",
-          "drifted", "unverifiable", and "clock". It is empty if there is no problem.
+          "drifted", "unverifiable", and "clock". It is empty for a tenant without problems.
         - `detail` (str) describes the problems.
 
     Raises

@@ -43,7 +43,7 @@ class Listing(Generic[Key]):
     note
         Description of the problem, or an empty string.
     missing_backreference
-        Number of records whose list of groups does not contain the group that was read.
+        Number of records with a list of groups that does not contain the group that was read.
     """
 
     uids: Sequence[Key]

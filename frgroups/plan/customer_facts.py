@@ -66,8 +66,8 @@ def facts_from_dict(content: dict[str, Any]) -> pd.DataFrame:
     """
     Convert the JSON values that `facts_to_dict` returned back to a table.
 
-    Raise ValueError if an integer code in a column does not refer to a value in the column's list of values, if a
-    customer occurs twice, or if the columns have different lengths.
+    Raise ValueError if an integer code is out of range, if a customer occurs twice, or if the columns have different
+    lengths.
     """
     if len(set(content["customer_uid"])) < len(content["customer_uid"]):
         raise ValueError("The customer attributes contain a customer twice.")
@@ -88,7 +88,7 @@ def _group_names(snapshot: Snapshot, customer_uids: pd.Index) -> list[str]:
     """
     matrix = snapshot.matrix
     customer_codes = matrix.customer_uids.get_indexer(customer_uids)
-    # Customers who are not in the snapshot have the code -1, which refers to an additional last element of the array.
+    # A customer who is not in the snapshot has the code -1, which selects the additional last element of the array.
     is_requested = np.zeros(matrix.n_customers + 1, dtype=bool)
     is_requested[customer_codes] = True
     memberships = np.flatnonzero(is_requested[matrix.indices])

@@ -22,7 +22,7 @@ Row = Mapping[Hashable, Any]
 
 # A group has a usual customer type only if at least this number of its members have a known type.
 MIN_MEMBERS = 20
-# A customer type is usual if at least this share of the members with a known type have it.
+# A customer type is usual if at least this share of the members have it. Unknown types are not counted.
 MIN_TYPE_SHARE = 0.95
 # The message of a finding lists at most this number of register rows.
 MAX_LISTED_ROWS = 3
@@ -174,10 +174,14 @@ def _register_findings(group: GroupChange, row: Row) -> Iterator[Finding]:
 def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator[Finding]:
     n = sum(customers.pricelist.counts(customers.add[group.uid]).values())
     if n:
-        join, have = agree(n, "joins", "join"), agree(n, "has", "have")
+        who = agree(
+            n,
+            f"1 customer who joins {group.name} has their own price list.",
+            f"{n:,} customers who join {group.name} have their own price list.",
+        )
         text = (
-            f"{pluralize(n, 'customer')} who {join} {group.name} {have} their own price list. The API does not "
-            "report whether it takes precedence over the group's discounts. Check this before you approve."
+            f"{who} The API does not report whether it takes precedence over the group's discounts. "
+            "Check this before you approve."
         )
         yield Finding("own_pricelist", text, False, group.uid, n)
 
@@ -221,9 +225,8 @@ def _usual_type(customers: _ChangedCustomers, group: GroupChange) -> tuple[list[
     usual = max(counts, key=counts.__getitem__)
     if counts[usual] < MIN_TYPE_SHARE * total:
         return [], ""
-    return [
-        usual
-    ], f"{format_percentage(counts[usual] / total)} of the {total:,} members with a known type are {usual}."
+    share = format_percentage(counts[usual] / total)
+    return [usual], f"{share} of the {total:,} members with a known type are {usual}."
 
 
 def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[str, Row]) -> Iterator[Finding]:
@@ -252,8 +255,8 @@ def _withdrawn_consent(
     """
     Yield a finding if the plan adds customers to a mailing group although they have withdrawn their consent.
 
-    The channels of a mailing group are in the column `channel` of the register. If the cell is blank, the channels
-    that the purpose of the group mentions are used.
+    The channels of a mailing group are in the column `channel` of the register. If the cell is blank, the purpose of
+    the group determines the channels.
     """
     channels: list[str] = []
     channel = row.get("channel")
@@ -266,10 +269,12 @@ def _withdrawn_consent(
     added = customers.add[group.uid]
     n = int(withdrawn_from_channels(snapshot, channels)[added[added < customers.n_known]].sum())
     if n:
-        text = (
-            f"According to the register, {group.name} is a mailing group ({format_list(channels)}). The plan adds "
-            f"{pluralize(n, 'customer')} who {agree(n, 'has', 'have')} withdrawn their consent."
+        withdrawn = agree(
+            n,
+            "The plan adds 1 customer who has withdrawn their consent.",
+            f"The plan adds {n:,} customers who have withdrawn their consent.",
         )
+        text = f"According to the register, {group.name} is a mailing group ({format_list(channels)}). {withdrawn}"
         yield Finding("withdrawn_consent", text, False, group.uid, n)
 
 

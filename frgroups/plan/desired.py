@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from frgroups.api.schema import codec
 from frgroups.errors import GroupNotFoundError, InputError, WrongTenantError
+from frgroups.internals.formatting import format_list
 from frgroups.internals.typing import Int32Array, IntArray
 from frgroups.internals.validation import as_list, wrong_type
 from frgroups.plan.uid_table import UidTable, is_invalid_uid
@@ -98,7 +99,7 @@ def desired_memberships(
 @dataclass(frozen=True, slots=True)
 class _CustomerLists:
     """
-    Uids of the desired customers of all groups, stored in one Arrow array.
+    Uids of the desired customers. One Arrow array contains the uids of all groups.
 
     A Python list with millions of uids would be slow. The customer uids of group i are
     `texts.take(positions[indptr[i]:indptr[i + 1]])`. If `positions` is None, they are
@@ -109,7 +110,7 @@ class _CustomerLists:
     indptr: IntArray
     texts: pa.ChunkedArray
     positions: npt.NDArray[Any] | None = None
-    has_uids: bool = False  # True if a group that is a known uid is always meant as a uid.
+    has_uids: bool = False  # True if a known uid is never interpreted as the name of another group.
 
 
 def _read_desired(snapshot: Snapshot, desired: Desired) -> _CustomerLists:
@@ -132,11 +133,12 @@ def _lists_from_snapshot(snapshot: Snapshot, desired: Snapshot) -> _CustomerList
         )
     matrix = desired.matrix
     for uid in matrix.group_uids:
-        if uid in snapshot and snapshot.group_uid(uid) != uid:
+        same_name = snapshot.matrix.uids_by_name.get(uid, [])
+        if same_name and uid not in snapshot.matrix.names_by_uid:
             raise GroupNotFoundError(
                 f"`desired` contains a group with the uid {uid!r}, but in `snapshot` this is the name of group "
-                f"{snapshot.group_uid(uid)}. Pass a dictionary {{group: customer uids}} instead of a Snapshot.",
-                close=[snapshot.group_uid(uid)],
+                f"{format_list(same_name)}. Pass a dictionary {{group: customer uids}} instead of a Snapshot.",
+                close=same_name,
             )
     return _CustomerLists(
         list(matrix.group_uids), matrix.indptr, to_chunked_array(matrix.customer_uids), matrix.indices, has_uids=True
@@ -161,7 +163,7 @@ def _lists_from_table(desired: pd.DataFrame) -> _CustomerLists:
 
 
 def _customer_uids(snapshot: Snapshot, customers: Iterable[Any], name: str) -> pa.Array:
-    """Return the customer uids of one group, which can be given as a boolean mask, as an Arrow array."""
+    """Convert the customers of one group, for example a list or a boolean mask, to an Arrow array of uids."""
     if is_mask(customers):
         mask = align_mask(customers, snapshot.customers, f"`{name}`")
         customers = snapshot.customers.loc[mask, "customer_uid"]
@@ -230,7 +232,7 @@ def find_group_uid(snapshot: Snapshot, group: str, created: Mapping[str, str]) -
     """
     Return the uid of an existing group or of a group that the plan creates, by its uid or name.
 
-    A text that is the uid of one group and the name of another group is an error.
+    The function raises GroupNotFoundError if a text is the uid of one group and the name of another group.
     """
     try:
         return find_quoted_group(snapshot.matrix, group, created=created)

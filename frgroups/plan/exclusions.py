@@ -167,7 +167,7 @@ def check_excluded_customers(snapshot: Snapshot, exclusions: Exclusions) -> None
     """
     Raise InputError if an excluded customer is unknown, but the uid is similar to the id of a known customer.
 
-    The known customer would not be excluded.
+    A misspelled uid would not exclude the known customer.
     """
     for uids, source in ((exclusions.customers, "`protect`"), (exclusions.suppression_list, "The suppression list")):
         excluded = pd.Series(sorted(uids), dtype="str")

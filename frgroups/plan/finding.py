@@ -8,7 +8,7 @@ from typing import Any
 from frgroups.internals.formatting import escape_invisible
 
 # A finding with one of these rules does not block a plan, and an approval policy can accept it.
-# Exception: `erased_customers` blocks the plan that contains the customers, but not the undo of such a plan.
+# Exception: `erased_customers` blocks a plan with erased customers, but not an undo plan that leaves them out.
 NOTICE_RULES = (
     "already_undone",
     "covered",
@@ -72,7 +72,7 @@ class Finding:
     allow: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
-        # A message can contain the name of a group, which must not change the text around it.
+        # Invisible characters in a group name could change the text around the name.
         object.__setattr__(self, "message", escape_invisible(self.message))
 
     def __str__(self) -> str:

@@ -95,7 +95,7 @@ def without_customer(group: GroupChange, uid: str) -> GroupChange:
     """
     Return a copy of a group change without the addition or removal of the given customer.
 
-    If the customer is neither added nor removed, the GroupChange object that was passed is returned.
+    If the customer is neither added nor removed, the function returns the object that was passed.
     """
     if uid not in group.add and uid not in group.remove:
         return group

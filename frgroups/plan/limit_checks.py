@@ -94,7 +94,7 @@ def _check_of_groups(
     """
     Return the result for the group whose number of changes is closest to the maximum.
 
-    If the plan contains no change to which the limit applies, the result contains `default` as the maximum.
+    If the limit applies to no change in the plan, the maximum in the result is `default`.
     """
     affected = [comparison for comparison in by_rule.get(rule, []) if comparison.value]
     limited = [comparison for comparison in affected if comparison.allowed is not None]

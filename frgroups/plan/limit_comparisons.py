@@ -170,7 +170,7 @@ def _share_violation(limits: Limits, n: int, n_total: int) -> Finding:
     )
     allow: tuple[tuple[str, Any], ...] = (("removal_floor_total", n),)
     if limits.removal_share_total == 0:
-        # A share of 0 disables the floor, so the share must be raised. It is rounded up to four decimals.
+        # A share of 0 disables the floor, so the share must be raised. The new share is rounded up to four decimals.
         allow += (("removal_share_total", min(1.0, math.ceil(10_000 * n / max(n_total, 1)) / 10_000)),)
     return Finding("removal_share_total", text, True, n=n, allow=allow)
 

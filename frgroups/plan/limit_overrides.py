@@ -116,7 +116,7 @@ def _is_less_strict(value: Any, current: Any, name: str) -> bool:
     A stricter value is not suggested, because it could block other groups.
     """
     if name in ("removal_floor", "removal_floor_total"):
-        # Comments in `limit_comparisons` explain why a lower floor can be required. A floor of None is the same as 0.
+        # The module `limit_comparisons` explains why a lower floor can be required. A floor of None means 0.
         return bool(value != (current or 0))
     if current is None:
         return False

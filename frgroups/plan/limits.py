@@ -21,8 +21,8 @@ SHARE_LIMITS = ("removal_share", "removal_share_total", "drift_share")
 AGE_LIMITS = ("snapshot_max_age", "plan_max_age")
 # The totals and ages apply to the complete plan, so the separate limits of a group do not replace them.
 PLAN_LIMITS = ("removals_total", "removal_share_total", "removal_floor_total", "additions_total", *AGE_LIMITS)
-# If one of these limits is off, `Limits.to_dict` omits it.
-# The digest of a plan file from a version without the limit therefore remains valid.
+# `Limits.to_dict` omits these limits if they are off.
+# Plan files from versions without these limits therefore keep their digests.
 _OMITTED_IF_OFF = ("removals_per_day", "removal_share_total", "removal_floor_total")
 
 
@@ -63,7 +63,7 @@ class Limits:
         Maximum number of additions to all groups together.
     drift_share : float or None, default 0.10
         Maximum number of changes that others have made to one group since the snapshot, as a share (0-1) of its
-        members. None disables the limit, whatever `drift_floor` is.
+        members. None disables the limit, regardless of `drift_floor`.
     drift_floor : int or None, default 2
         Number of changes by others that is allowed even if it exceeds `drift_share`. None is the same as 0.
     snapshot_max_age : str or None, default "24h"
@@ -355,9 +355,7 @@ class Limits:
             isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[1], Mapping) for pair in pairs
         )
         if not is_valid:
-            raise InputError(
-                "`per_group` must be a list of pairs of a group uid or pattern and a dictionary of limits."
-            )
+            raise InputError("`per_group` must be a list of pairs [group uid or pattern, dictionary of limits].")
         names = {*LIMIT_NAMES, "per_group"}
         unknown = sorted(map(str, set(document) - names))
         if unknown:
@@ -415,7 +413,9 @@ def format_limit_share(share: float) -> str:
 
 def format_removals_allowed(limits: Limits, baseline: int) -> str:
     """
-    Format the maximum number of removals from a group, with the rule if the maximum depends on the members.
+    Format the maximum number of removals from a group.
+
+    If the maximum depends on the number of members, the rule follows in parentheses.
 
     Examples
     --------
@@ -430,7 +430,7 @@ def format_removals_allowed(limits: Limits, baseline: int) -> str:
 
 def format_total_removals_allowed(limits: Limits, n_memberships: int) -> str:
     """
-    Format the maximum number of removals from all groups together, with its rule.
+    Format the maximum number of removals from all groups together, and the rule in parentheses.
 
     Examples
     --------

@@ -16,7 +16,7 @@ MAX_NAMED_GROUPS = 5
 @dataclass(frozen=True, slots=True)
 class ListedGroup:
     """
-    Numbers of members and listed customers of one group, including groups that the plan does not change.
+    Numbers of members and listed customers of one group, which the plan might not change.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class ListedGroup:
     n_both: int
 
     def n_unchanged(self, mode: Mode) -> int:
-        """Return the number of members or listed customers who do not change because of the mode."""
+        """Return the number of members or listed customers that the mode leaves unchanged."""
         if mode in ("add", "remove"):
             return self.n_members - self.n_both
         if mode == "keep_only":
@@ -47,7 +47,7 @@ class ListedGroup:
 
 def unchanged_sentences(groups: Sequence[ListedGroup], mode: Mode) -> list[str]:
     """
-    Describe the customers whom a plan does not change because of its mode.
+    Describe the customers that the mode of a plan leaves unchanged.
 
     Examples
     --------
@@ -78,22 +78,29 @@ def _other_groups(n: int) -> str:
 
 def _unchanged_sentence(n: int, groups: str, mode: Mode) -> str:
     if mode == "keep_only":
-        do = agree(n, "is not a member", "are not members")
-        join = agree(n, "does not join", "do not join")
-        return f"{pluralize(n, 'customer')} in the list {do} of {groups} and {join} (mode {mode})."
-    be, stay = agree(n, "is", "are"), agree(n, "stays", "stay")
-    members = agree(n, "member", "members")
-    return f"{n:,} current {members} of {groups} {be} not in the list and {stay} (mode {mode})."
+        return agree(
+            n,
+            f"1 customer in the list is not a member of {groups} and does not join (mode {mode}).",
+            f"{n:,} customers in the list are not members of {groups} and do not join (mode {mode}).",
+        )
+    return agree(
+        n,
+        f"1 current member of {groups} is not in the list and stays (mode {mode}).",
+        f"{n:,} current members of {groups} are not in the list and stay (mode {mode}).",
+    )
 
 
 def not_members_findings(groups: Iterable[ListedGroup]) -> list[Finding]:
-    """Return a finding for each group whose list contains customers to remove who are not members."""
+    """Return a finding for each group whose list contains customers who are not members."""
     findings = []
     for group in groups:
         n = group.n_listed - group.n_both
         if n:
-            be, leave = agree(n, "is", "are"), agree(n, "does not leave", "do not leave")
-            listed = f"{n:,} of {pluralize(group.n_listed, 'customer')} in the list"
-            text = f"{listed} {be} not in {group.name} and {leave} it."
+            listed = pluralize(group.n_listed, "customer")
+            text = agree(
+                n,
+                f"1 of {listed} in the list is not in {group.name} and does not leave it.",
+                f"{n:,} of {listed} in the list are not in {group.name} and do not leave it.",
+            )
             findings.append(Finding("not_members", text, False, group.uid, n))
     return findings

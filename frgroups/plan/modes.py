@@ -18,5 +18,5 @@ MODE_TEXTS: dict[Mode, str] = {
     "keep_only": "Mode keep_only: members who are not in the list leave the group. No customers join.",
     "mirror": "Mode mirror: customers in the list join the group, and members who are not in the list leave.",
 }
-# Some modes were renamed. The error for an earlier name of a mode contains the current name.
+# The error for the earlier name of a renamed mode contains the current name.
 RENAMED_MODES = {"add_only": "add", "remove_only": "keep_only"}

@@ -60,6 +60,8 @@ class Plan:
         Findings about the read of each group. If the plan was read from a file, also the findings about customers.
     reverts : str or None
         Digest of the plan that this plan undoes.
+    partial_undo : bool
+        True if the plan undoes only some of the changes, because `select` left out the other changes.
     excluded_changes : tuple
         Requested changes that the plan leaves out. Use `excluded()` to get them as a DataFrame.
     listed_groups : tuple
@@ -78,10 +80,10 @@ class Plan:
     Notes
     -----
     The digest covers the content that affects the result: tenant, host, mode, order of the operations, limits,
-    creations, operations, the number and hash of the members of each group that the plan changes, and `reverts` if
-    the plan undoes another plan. Two plans with the same content have the same digest, even if they were created at
-    different times. The digest does not cover the purpose, the excluded changes, and the limits of unchanged groups,
-    because they do not affect the requests.
+    creations, operations, and the number and hash of the members of each group that the plan changes. If the plan
+    undoes another plan, the digest also covers `reverts` and `partial_undo`. Two plans with the same content have the
+    same digest, even if they were created at different times. The digest does not cover the purpose, the excluded
+    changes, and the limits of unchanged groups, because they do not affect the requests.
 
     Examples
     --------
@@ -99,6 +101,7 @@ class Plan:
     snapshot_taken_at: datetime
     notes: tuple[Finding, ...] = ()
     reverts: str | None = None
+    partial_undo: bool = False
     excluded_changes: tuple[ExcludedChange, ...] = ()
     listed_groups: tuple[ListedGroup, ...] = ()
     snapshot: Snapshot | None = field(default=None, repr=False)
@@ -114,7 +117,7 @@ class Plan:
 
         The first 12 digits of the digest are sufficient to approve the plan.
         """
-        content = {
+        content: dict[str, Any] = {
             "tenant_uid": self.tenant_uid,
             "base_url": self.base_url,
             "mode": self.mode,
@@ -124,8 +127,10 @@ class Plan:
             "groups": [group.digest_payload() for group in self.groups],
         }
         if self.reverts is not None:
-            # When an undo plan is applied, the other plan is registered as undone.
+            # Applying an undo plan registers the original plan as undone or as partly undone.
             content["reverts"] = self.reverts
+        if self.partial_undo:
+            content["partial_undo"] = True
         return sha256(canonical_json(content))
 
     @cached_property
@@ -405,6 +410,9 @@ class Plan:
 
         The new plan has the same digest as a plan that was created for the selected changes only. It also contains
         the excluded changes of the selected groups.
+
+        If some changes of an undo plan are selected, the new plan is a partial undo. After a partial undo, the
+        original plan is not undone and can be undone again, but its run cannot be resumed.
 
         Parameters
         ----------

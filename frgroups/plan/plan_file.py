@@ -24,7 +24,7 @@ from frgroups.plan.plan import OPERATION_ORDER, Plan
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
-# An erasure replaces the digest in a receipt by the prefix.
+# An erasure replaces the digest in a receipt with this prefix.
 _REVERTED_DIGEST = re.compile(rf"[0-9a-f]{{64}}|{TOMBSTONE_PREFIX}")
 
 
@@ -48,6 +48,7 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     excluded: tuple[tuple[_Text, _Text, _Text, ExclusionRule, str], ...]
     notes: tuple[_Note, ...]
     groups: tuple[_Group, ...]
+    partial_undo: bool = False
     purpose: str = ""
     lists: tuple[tuple[_Text, _Text, _Count, _Count, _Count], ...] = ()
     customers: _CustomerFacts | None = None
@@ -150,6 +151,7 @@ def plan_to_dict(plan: Plan, *, customers: bool = False) -> dict[str, Any]:
         "planned_at": plan.planned_at.isoformat(),
         "snapshot_taken_at": plan.snapshot_taken_at.isoformat(),
         "reverts": plan.reverts,
+        "partial_undo": plan.partial_undo,
         "purpose": plan.purpose,
         "excluded": [change.row() for change in plan.excluded_changes],
         "notes": [asdict(finding) for finding in plan.planning_findings],
@@ -199,6 +201,7 @@ def _plan_from_content(content: _Content) -> Plan:
         snapshot_taken_at=parse_stored_timestamp(content.snapshot_taken_at),
         notes=tuple(Finding(**msgspec.structs.asdict(note)) for note in content.notes),
         reverts=content.reverts,
+        partial_undo=content.partial_undo,
         purpose=content.purpose,
         excluded_changes=tuple(ExcludedChange(*row) for row in content.excluded),
         listed_groups=tuple(ListedGroup(*row) for row in content.lists),
@@ -232,12 +235,14 @@ def _group_from_content(group: _Group) -> GroupChange:
 
 def _check_plan(plan: Plan) -> None:
     """
-    Raise ValueError if the changes of a plan contradict each other or its mode, or if `reverts` is not a digest.
+    Raise ValueError if values of a plan contradict each other, or if `reverts` is not a digest.
 
     An undo plan has the mode "mirror".
     """
     if plan.reverts is not None and not _REVERTED_DIGEST.fullmatch(plan.reverts):
-        raise ValueError("The digest of the plan that it undoes must have 64 hexadecimal digits.")
+        raise ValueError("The digest of the undone plan must have 64 hexadecimal digits.")
+    if plan.partial_undo and plan.reverts is None:
+        raise ValueError("A partial undo must contain the digest of the undone plan.")
     uids = [group.uid for group in plan.groups]
     if len(set(uids)) < len(uids):
         raise ValueError("The plan contains a group twice.")
@@ -246,6 +251,6 @@ def _check_plan(plan: Plan) -> None:
         if len(set(changes)) < len(changes):
             raise ValueError(f"The plan contains a customer twice in group {group.uid}.")
         if not group.unknown.issubset(group.add):
-            raise ValueError(f"The unknown customers of group {group.uid} are not additions.")
+            raise ValueError(f"The plan does not add all unknown customers of group {group.uid}.")
         if (group.add and plan.mode not in ADDING_MODES) or (group.remove and plan.mode == "add"):
             raise ValueError(f"The changes of group {group.uid} contradict the mode {plan.mode}.")

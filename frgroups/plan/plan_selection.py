@@ -38,8 +38,15 @@ def select_changes(plan: Plan, groups: Iterable[str] | None, without: Iterable[s
         changes, excluded = remaining, remaining_excluded
         listed = tuple(group for group in listed if name not in (group.uid, group.name))
     changes = tuple(change for change in changes if change.add or change.remove or change.create)
-    notes = _notes_of_selection(plan, {change.uid for change in changes})
-    return replace(plan, groups=changes, notes=notes, excluded_changes=excluded, listed_groups=listed, path=None)
+    return replace(
+        plan,
+        groups=changes,
+        notes=_notes_of_selection(plan, {change.uid for change in changes}),
+        partial_undo=plan.partial_undo or (plan.reverts is not None and changes != plan.groups),
+        excluded_changes=excluded,
+        listed_groups=listed,
+        path=None,
+    )
 
 
 def _without(changes: tuple[GroupChange, ...], name: str) -> tuple[GroupChange, ...]:
@@ -63,7 +70,7 @@ def _notes_of_selection(plan: Plan, group_uids: Collection[str]) -> tuple[Findin
 
 def _mark_as_whole_plan(note: Finding) -> Finding:
     """
-    Add a sentence to a finding to state that its number refers to the original plan.
+    Add a sentence to a finding, which states that the number refers to the original plan.
 
     The number for the selected changes cannot be computed without a snapshot.
     """

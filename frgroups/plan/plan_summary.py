@@ -48,7 +48,7 @@ def plan_summary(plan: Plan) -> str:
 
 def mode_sentences(plan: Plan) -> list[str]:
     """
-    Describe the mode of a plan, and the customers whom the plan does not change because of the mode.
+    Describe the mode of a plan, and the customers that the mode leaves unchanged.
 
     Examples
     --------
@@ -57,7 +57,8 @@ def mode_sentences(plan: Plan) -> list[str]:
 '2 current members of VIP are not in the list and stay (mode add).']
     """
     if plan.reverts:
-        return [f"Undo: the changes of plan {plan.reverts[:12]} are reversed. All other members stay."]
+        changes = "some changes" if plan.partial_undo else "the changes"
+        return [f"Undo: {changes} of plan {plan.reverts[:12]} are reversed. All other members stay."]
     return [MODE_TEXTS[plan.mode], *unchanged_sentences(plan.listed_groups, plan.mode)]
 
 

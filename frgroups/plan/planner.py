@@ -204,8 +204,8 @@ def _checked_create(snapshot: Snapshot, create: Mapping[str, str], mode: Mode) -
         codec.check_uid(uid, "customer group uid")
         if uid in existing:
             raise InputError(
-                f"Group {uid!r} already exists ({snapshot.group_name(uid)}).",
-                hint="Remove it from `create` to change the existing group.",
+                f"Group {uid!r} already exists ({snapshot.matrix.names_by_uid[uid]}).",
+                hint="Remove the group from `create` to change the existing group.",
                 cli_hint="Omit --create to change the existing group.",
             )
         codec.check_group_name(name, f"create[{uid!r}]")
@@ -241,7 +241,7 @@ class _Difference:
             remove = tuple(self._uids.take(members[is_listed]))
         elif self._mode != "add":
             remove = tuple(self._uids.take(members[~is_listed]))
-        name = created[uid] if is_created else self._snapshot.group_name(uid)
+        name = created[uid] if is_created else self._snapshot.matrix.names_by_uid[uid]
         n_both = int(is_listed.sum())
         n_listed = n_both + len(not_members) + len(desired.unknown)
         self.listed_groups.append(ListedGroup(uid, name, len(members), n_listed, n_both))
@@ -261,7 +261,7 @@ class _Difference:
 
 def _check_sendable(snapshot: Snapshot, changes: Iterable[GroupChange]) -> None:
     """
-    Raise an error if a change contains a uid that the API does not accept, or if its group changed during the load.
+    Raise an error if a change contains a uid that the API does not accept, or if the group changed during the load.
 
     A snapshot that was created from tables can contain uids that the API does not accept.
     """
@@ -280,7 +280,7 @@ def _check_sendable(snapshot: Snapshot, changes: Iterable[GroupChange]) -> None:
             raise DriftedReadError(
                 f"The customer records contradict the pages of group {change.name} ({change.uid}): "
                 f"{reads[change.uid]['note']}. Reading the group again might not help. Ask the operator of the "
-                "server to check it, for example whether the server limits the rows of a group."
+                "server to check whether the server limits the number of members in its responses."
             )
         if not change.create and reads[change.uid]["verdict"] == "drifted":
             raise DriftedReadError(

@@ -13,7 +13,7 @@ from frgroups.plan.group_change import GroupChange
 
 # The response time is an assumption, because the actual time is unknown before the first request.
 SECONDS_PER_RESPONSE = 0.2
-# A write request contains at most this number of customers, or fewer if the server accepts only smaller requests.
+# Maximum number of customers in a write request. If the server accepts fewer customers, the maximum is lower.
 CHUNK = 200
 # An apply run stops if the server has rejected this number of customers.
 MAX_REJECTED = 50
@@ -24,8 +24,8 @@ class RequestEstimate:
     """
     Estimated number of requests and estimated duration of an apply run without errors.
 
-    The estimate assumes the defaults of the client (500 customers per page, 4 workers, 20 requests per second), 0.2 s
-    per response, and that every change is visible immediately.
+    The estimate assumes the client's defaults (500 customers per page, 4 workers, 20 requests per second), a response
+    time of 0.2 s, and changes that are visible immediately.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ def _n_pages(n_members: int) -> int:
 
 def _seconds_of_list(n_pages: int) -> float:
     """
-    Return the estimated time in seconds that is required to read a list of members page by page.
+    Return the estimated time, in seconds, for reading a list of members.
 
     The first page of a list is read alone, and the other pages are read in parallel.
     """

@@ -1,4 +1,4 @@
-"""Find new groups whose name or uid can be confused with that of another group."""
+"""Find new groups that could be confused with other groups because of a similar name or uid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def similar_group_findings(snapshot: Snapshot, changes: Sequence[GroupChange]) -
 
     Each new group is compared with all groups in the snapshot and with the other new groups. Two names are similar if
     they differ but a reader cannot tell them apart. Two uids are similar if they differ only in case or spaces. Equal
-    and similar names have separate findings, because `apply` accepts only the names that the reviewer was shown.
+    and similar names have separate findings, because `apply_plan` accepts only names that the findings report.
     """
     created = [change for change in changes if change.create]
     if not created:
@@ -44,7 +44,7 @@ def similar_group_findings(snapshot: Snapshot, changes: Sequence[GroupChange]) -
 
 
 def _others(change: GroupChange, groups: Iterable[_UidAndName]) -> list[_UidAndName]:
-    """Return the groups other than the new group itself, each of them once and sorted by uid."""
+    """Return the groups except the new group, without duplicates and sorted by uid."""
     return sorted({uid: name for uid, name in groups if uid != change.uid}.items())
 
 

@@ -105,12 +105,12 @@ def unpack_pair(data: Any, new: Any) -> tuple[Any, Any]:
     return data, new
 
 
-def largest_groups(matrix: MembershipMatrix, top: int | None) -> Sequence[str] | None:
-    """Return the uids of the `top` largest groups, or None if that includes all groups."""
+def select_largest(matrix: MembershipMatrix, top: int | None) -> MembershipMatrix:
+    """Return a matrix that contains only the `top` largest groups, sorted by uid. None selects all groups."""
     if top is None or top >= matrix.n_groups:
-        return None
+        return matrix
     order = np.argsort(-matrix.sizes, kind="stable")[:top]
-    return list(matrix.group_uids.take(order))
+    return matrix.take_groups(np.sort(order))
 
 
 def label_bar(ax: Axes, text: str, x: float, row: Any, *, side: Literal["left", "right"] = "right") -> None:

@@ -73,8 +73,8 @@ def flow(
         The groups to distinguish and their priority, as in `group_flow`. Ignored if `data` is a result of
         `group_flow`.
     top
-        The number of groups to draw separately, the largest ones. The others are combined into "(other groups)". None
-        draws all groups.
+        The number of groups to draw separately. The largest groups are drawn, and all other groups are combined into
+        "(other groups)". None draws all groups.
     ax
         The Axes to draw on. None creates a figure.
 

@@ -57,7 +57,7 @@ def _known_characters(families: tuple[str, ...], _: tuple[str, ...]) -> frozense
     """
     Return the Unicode code points that the fonts of the given families contain.
 
-    The second argument is not used, except as part of the cache key.
+    The second argument is used only as part of the cache key.
     """
     characters: set[int] = set()
     for family in families:

@@ -22,8 +22,8 @@ from frgroups.internals.typing import FloatArray
 from frgroups.plot.axes import (
     empty_chart,
     format_count_axis,
-    largest_groups,
     new_axes,
+    select_largest,
     set_heading,
     show_spines,
     size_in_points,
@@ -32,7 +32,7 @@ from frgroups.plot.labels import display_names, short_name
 from frgroups.snapshot.membership_matrix import as_membership_matrix
 from frgroups.snapshot.universe import resolve_universe
 
-# For each measure, the values are the label of the color bar and the heading of the chart.
+# Each measure has a label for the color bar and a heading for the chart.
 _MEASURES = {
     "count": ("customers", "Customers in both groups"),
     "jaccard": ("Jaccard index, %", "Jaccard index: customers in both groups as a share of customers in either, %"),
@@ -87,8 +87,8 @@ def overlap_heatmap(
         The total number of customers of the tenant, which "lift", "phi", and "pmi" require. None uses the number set
         by `Snapshot.with_universe`.
     top
-        The number of groups to draw, the largest ones. None draws all groups, at most 500. If `data` is a matrix, its
-        first `top` rows and columns are drawn.
+        The number of groups to draw, at most 500. The largest groups are drawn, or the first rows and columns if
+        `data` is a matrix. None draws all groups.
     ax
         The Axes to draw on. None creates a figure.
 
@@ -100,7 +100,8 @@ def overlap_heatmap(
     Raises
     ------
     InputError
-        If the measure is unknown, or needs a universe that is not known, or more than 500 groups would be drawn.
+        If the measure is unknown, if the measure requires a universe and none is given, or if more than 500 groups
+        would be drawn.
 
     Examples
     --------
@@ -218,7 +219,7 @@ def _compute_matrix(
     if measure in _MEASURES_OF_UNIVERSE and universe is None:
         raise InputError(f"measure={measure!r} requires `universe`, the total number of customers in the tenant.")
     _check_n_groups(matrix.n_groups, top)
-    chosen = matrix.select(largest_groups(matrix, top))
+    chosen = select_largest(matrix, top)
     table = overlap_matrix(chosen, measure=measure, universe=universe)
     order = leaf_order(chosen)
     names = display_names(chosen.group_uids.take(order), chosen.group_names.take(order))

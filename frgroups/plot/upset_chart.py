@@ -22,7 +22,7 @@ from frgroups.plot.axes import (
     PALE,
     format_count_axis,
     is_table,
-    largest_groups,
+    select_largest,
     set_heading,
     show_spines,
     size_in_points,
@@ -66,9 +66,9 @@ def upset(
     n_groups
         The number of groups to combine if `groups` is None, at most 200.
     top
-        The number of combinations to draw, those with the most customers, at most 200.
+        The number of combinations to draw, at most 200. The combinations with the most customers are drawn.
     ax
-        The Axes to replace by the three parts of the plot.
+        The Axes to replace with the three parts of the plot.
     fig
         The figure or subfigure to fill. A figure without Axes and without a layout engine gets the constrained
         layout. If neither `ax` nor `fig` is given, a figure is created.
@@ -107,7 +107,7 @@ def upset(
         table, all_groups = data, _groups_of_table(data, mode)
     else:
         matrix = as_membership_matrix(data)
-        chosen = matrix.select(largest_groups(matrix, n_groups) if groups is None else groups)
+        chosen = select_largest(matrix, n_groups) if groups is None else matrix.select(groups)
         _check_n_parts(chosen.n_groups, "groups")
         if groups is None and chosen.n_groups < matrix.n_groups:
             notes.append(f"showing the {chosen.n_groups:,} largest of {matrix.n_groups:,} groups")
@@ -142,7 +142,8 @@ def _check_n_parts(n: int, what: str) -> None:
     if n > _MAX_PARTS:
         argument = "`top`" if what == "combinations" else "`n_groups` or `groups`"
         raise InputError(
-            f"An UpSet plot can contain at most {_MAX_PARTS} {what}, got {n:,}.", hint=f"Pass fewer with {argument}."
+            f"An UpSet plot can contain at most {_MAX_PARTS} {what}, got {n:,}.",
+            hint=f"Pass fewer {what} with {argument}.",
         )
 
 
@@ -244,7 +245,7 @@ def _describe_selection(table: pd.DataFrame, drawn: pd.DataFrame, mode: Mode) ->
         return customers
     if mode == "exclusive":
         customers = f"{format_percentage(drawn['share'].sum())} of {customers}"
-    if _has_rest(table):  # The number of all combinations is not known from a table that omits combinations.
+    if _has_rest(table):  # A table that omits combinations does not contain the total number of combinations.
         return f"the {len(drawn):,} largest combinations, {customers}"
     return f"{len(drawn):,} of {len(table):,} combinations, {customers}"
 

@@ -54,14 +54,14 @@ def erase_customer(
     customer_uid : str
         Uid of the customer.
     tenant_uid : str, optional
-        Erase the customer only from the files of this tenant. None searches the files of all tenants, although the
-        same uid could belong to another person in another tenant. Lists without a tenant are always searched.
+        Erase the customer only from the files of this tenant and from lists without a tenant. By default, the files
+        of all tenants are searched. In another tenant, the same uid can belong to another person.
     cache : str or Path, optional
         Additional folder of stored snapshots.
     journal : str or Path, optional
         Additional folder of journals and receipts.
     also : iterable of str or Path, optional
-        Additional files and folders, for example plans, receipts, review pages and lists.
+        Additional files and folders, for example plans, receipts, review pages, and lists.
     ids : iterable of str, optional
         Other ids of the customer that lists can contain. Ids in stored snapshots are added automatically.
     dry_run : bool, default False
@@ -71,8 +71,8 @@ def erase_customer(
     -------
     pandas.DataFrame
         One row per file that contains the customer. Columns kind, path (after the erasure), tenant_uid ("" if the
-        file contains no tenant), action ("rewritten", "tombstoned", "removed" or "failed") and note are `str`, and n
-        (number of mentions) is `int64`. The table contains no data of the customer.
+        file contains no tenant), action ("rewritten", "tombstoned", "removed", or "failed"), and note are `str`, and
+        n (number of mentions) is `int64`. The table contains no data of the customer.
 
     Raises
     ------
@@ -94,20 +94,20 @@ def erase_customer(
     approvals. Without the customer, the plan would differ from the approved plan. If a plan only excludes the
     customer, the exclusion is removed, and the plan's digest does not change.
 
-    *Rejections* in the record of decisions remain. Each one still blocks the other changes of the rejected plan.
+    *Rejections* in the record of decisions remain. A rejection still blocks the other changes of the rejected plan.
 
     *Journals and receipts* remain. The customer is replaced by a placeholder such as `(erased-1)`, so that the counts
     are still correct. The plan's digest is removed from all files, because the uid could be found by computing
     digests of candidate plans. An interrupted run can no longer be resumed. `plan_undo` leaves out the customer.
 
-    *Lists* (CSV, text and Excel files in the folder `lists`) are rewritten without the rows that contain the uid or
+    *Lists* (CSV, text, and Excel files in the folder `lists`) are rewritten without the rows that contain the uid or
     another id of the customer. This includes suppression lists, so the customer can be added to groups again.
 
     *Damaged snapshots and drafts* are removed if they contain the customer, or if that cannot be determined.
 
-    The action is "failed" if a file was written by another version of frgroups, if it cannot be read at present, or
-    if it is a damaged journal or receipt. It is also "failed" for a plan and its approval files if their rejections
-    cannot be recorded, and for any other file in the data folder that contains the uid. These files are not changed.
+    The action is "failed" if a file was written by another version of frgroups, if it temporarily cannot be read, or
+    if it is a damaged journal or receipt. The action is also "failed" for a plan and its approval files if the plan's
+    rejections cannot be recorded, and for files of other programs that contain the uid. These files are not changed.
 
     The log contains a short hash of the uid. Each file is replaced atomically.
 
@@ -178,7 +178,7 @@ def _decide(match: FileMatch) -> tuple[str, str]:
     if match.kind in ("receipt", "journal"):
         note = "The counts in this file do not change."
         if match.resumable:
-            note += " The interrupted apply can no longer be resumed."
+            note += " The interrupted run can no longer be resumed."
         return "tombstoned", note
     return "rewritten", ""
 
@@ -194,7 +194,7 @@ def _reason_to_remove(match: FileMatch) -> str:
     if match.kind == "review":
         return "This review shows a plan that contains the customer. Create a new plan and save its review."
     if match.kind == "plan" and _has_digest_only(match) and match.digest:
-        return "This plan undoes a plan that contains the customer. If it has not been applied, create it again."
+        return "This plan undoes a plan with the customer. If it has not been applied, create the undo again."
     if match.kind == "plan" and not _has_digest_only(match) and (match.digest or match.problem):
         return "This plan contains the customer. If it has not been applied, create a new plan."
     if match.kind == "approval" and match.plan_digests:
@@ -218,10 +218,9 @@ def _lock_and_search(
     Lock the tenants and search for the customer.
 
     Return the customer with all known ids, the files that contain the customer, and the result of
-    `_record_rejections`. Every tenant that has ever been
-    locked is locked, because a running apply or load could still store the customer. If the search finds further
-    tenants, all locks are released and acquired again in a fixed order. As a result, two erasures cannot block each
-    other.
+    `_record_rejections`. All tenants with a lock file are locked, because a running apply or load could still store
+    the customer. If the search finds further tenants, all locks are released and acquired again in a fixed order, so
+    that two erasures cannot block each other.
     """
     tenants = {tenant for tenant in locked_tenants(scope.caches()) if subject.is_in(tenant[0])}
     while True:
@@ -242,10 +241,10 @@ def _lock_and_search(
 
 def _record_rejections(matches: Iterable[FileMatch], subject: Subject) -> dict[str, str]:
     """
-    Record the rejections of the plans that the erasure removes, because the rejection files are removed with them.
+    Record the rejections of the plans that the erasure removes, because the rejection files are also removed.
 
-    Return the reason for each failure, by the first digits of the plan's digest and of the hash of its changes. The
-    files with these digits must not be removed, because a rejection would be lost.
+    If a rejection cannot be recorded, the result contains the reason under two keys: the shortened digest of the plan
+    and the shortened hash of its changes. Files with these keys must not be removed.
     """
     failures: dict[str, str] = {}
     for match in matches:
@@ -306,7 +305,7 @@ def _erase(
 
 
 def _failure_of(match: FileMatch, failures: Mapping[str, str]) -> str:
-    """Return the reason why the plan or approval file must not be removed, or ""."""
+    """Return the reason why a plan or approval file must not be removed, or ""."""
     if match.kind not in ("plan", "approval"):
         return ""
     keys = [match.digest[:DIGEST_LENGTH], *sorted(match.plan_digests)]

@@ -94,16 +94,16 @@ class FileMatch:
     plan_digests
         First 12 digits of all plan digests and hashes of changes that the file contains.
     undo_digest
-        Digest of the undo plan in the file, or "". It covers the digest of the plan that the undo plan reverts.
+        Digest of the undo plan in the file, or "". The digest of an undo plan covers the digest of the original plan.
     changes
-        Hash of the changes of the plan in the file, with and without the customer, if the plan contains the customer
-        or is an undo plan.
+        Hash of the plan's changes, and hash of the changes without the customer. Both are empty strings unless the
+        file contains a plan with the customer or an undo plan.
     new_changes
-        For a record of decisions, the hashes without the customer by the hashes with the customer.
+        Hashes of changes without the customer, by the original hashes. Used to rewrite records of decisions.
     unfinished
         Whether an earlier erasure of the file was interrupted.
     resumable
-        Whether the file is the journal of an interrupted run, which an erasure prevents from being resumed.
+        Whether the file is the journal of a run that can be resumed before the erasure, but not after it.
     damaged
         Whether the file is a damaged snapshot.
     problem
@@ -322,42 +322,33 @@ def _scan_decisions(path: Path, subject: Subject) -> FileMatch:
     return replace(match, n=sum(subject.count_in(str(entry.get("reason", ""))) for entry in entries))
 
 
-def _changes_of(plan: Plan, subject: Subject) -> tuple[str, str]:
-    return decision_record.changes_key(plan), decision_record.changes_key_without(plan, subject.uid)
-
-
-def _with_reverted_plan(match: FileMatch, plan: Plan) -> FileMatch:
-    if plan.reverts is None:
-        return match
+def _match_plan(kind: Kind, path: Path, plan: Plan, subject: Subject) -> FileMatch:
+    """Search the plan in a plan file or receipt for the customer."""
+    match = FileMatch(kind, path, plan.tenant_uid, plan.base_url or "")
     key = decision_record.changes_key(plan)
-    return replace(match, plan_digests=_digests_in(plan.reverts), undo_digest=plan.digest, changes=(key, key))
-
-
-def _scan_plan(path: Path, subject: Subject) -> FileMatch:
-    plan = read_plan(path)
-    match = _with_reverted_plan(FileMatch("plan", path, plan.tenant_uid, plan.base_url or ""), plan)
+    if plan.reverts is not None:
+        match = replace(match, plan_digests=_digests_in(plan.reverts), undo_digest=plan.digest, changes=(key, key))
     if not subject.is_in(plan.tenant_uid):
         return match
     n_planned = _count_planned(plan, subject)
     if n_planned:
         # The digest does not cover excluded changes, so they are not counted in `n_planned`.
-        match = replace(match, digest=plan.digest, changes=_changes_of(plan, subject))
+        new_key = decision_record.changes_key_without(plan, subject.uid)
+        match = replace(match, digest=plan.digest, changes=(key, new_key))
     return replace(match, n=n_planned + _count_unplanned(plan, subject))
+
+
+def _scan_plan(path: Path, subject: Subject) -> FileMatch:
+    return _match_plan("plan", path, read_plan(path), subject)
 
 
 def _scan_receipt(path: Path, subject: Subject) -> FileMatch:
     receipt = read_receipt(path)
-    plan = receipt.plan
-    unfinished = _is_unfinished(receipt.erasure_id, path)
-    match = FileMatch("receipt", path, plan.tenant_uid, plan.base_url or "", unfinished=unfinished)
-    match = _with_reverted_plan(match, plan)
-    if not subject.is_in(plan.tenant_uid):
+    match = _match_plan("receipt", path, receipt.plan, subject)
+    match = replace(match, unfinished=_is_unfinished(receipt.erasure_id, path))
+    if not subject.is_in(match.tenant_uid):
         return match
-    n_planned = _count_planned(plan, subject)
-    if n_planned:
-        match = replace(match, digest=plan.digest, changes=_changes_of(plan, subject))
-    n = n_planned + _count_unplanned(plan, subject)
-    n += sum(subject.count_uid(members) for members in receipt.members_after.values())
+    n = match.n + sum(subject.count_uid(members) for members in receipt.members_after.values())
     n += sum(subject.count_in(text) for text in (*receipt.details.values(), receipt.stopped))
     return replace(match, n=n)
 

@@ -40,7 +40,14 @@ class ListRowsResult:
     """
     Result of removing a customer's rows from a list.
 
-    The result contains the new bytes of the file, the removed rows, and the number of remaining mentions.
+    Attributes
+    ----------
+    body
+        The new content of the file.
+    rows
+        The cells of the removed rows.
+    n_left
+        Number of mentions of the customer that remain in the file.
     """
 
     body: bytes
@@ -145,7 +152,7 @@ def _records(text: str, separator: str) -> list[Record]:
     """
     Split the text of a list into records, and return each record with its cells.
 
-    The separator is the same that `read_list` uses. If there is no such character, each line is one cell.
+    The separator is selected as in `read_list`. If the separator is ambiguous or unknown, each line is one cell.
     """
     candidates, message = split_records(text, strict=False, separator=separator)
     if message:
@@ -167,7 +174,7 @@ def _remove_from_workbook(body: bytes, uid: str, ids: frozenset[str]) -> ListRow
     """
     Remove the rows from all sheets of a workbook, including hidden sheets and rows.
 
-    The workbook is read with the reader of lists. openpyxl loads it only if rows must be removed.
+    The workbook is searched with `read_workbook`, as in `read_list`. openpyxl loads it only if rows must be removed.
     """
     words = compile_word_pattern([uid, *distinctive_ids(ids)])
     try:
@@ -199,7 +206,7 @@ def _rows_of_customer(sheet: Sheet, uid: str, ids: frozenset[str]) -> dict[int, 
     is_of_customer = _row_test([_clean_cell(header.get(column, "")) for column in columns], uid, ids)
     rows = {}
     for number, cells in sheet.rows:
-        # Columns are compared by their position, so the blank cells of a row are added.
+        # The position of a cell in the row identifies its column, so blank cells are included.
         row = [_clean_cell(cells.get(column, "")) for column in columns]
         if is_of_customer(row):
             rows[number] = row

@@ -316,7 +316,7 @@ def _pseudonymize_uids(uids: Iterable[str], subject: Subject, tombstone: str) ->
     """
     Replace the customer with a placeholder in a list of uids.
 
-    The uids are sorted again, because the original position of the placeholder would reveal which uids precede and
-    follow the erased uid.
+    The uids are sorted again, because the original position of the placeholder would reveal the uids before and after
+    the erased uid.
     """
     return tuple(sorted(tombstone if uid == subject.uid else uid for uid in uids))

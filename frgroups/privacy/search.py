@@ -48,7 +48,7 @@ _ERASURE_ORDER = [
 
 @dataclass(frozen=True)
 class SearchScope:
-    """The folders and files to search, which are the data folder and the paths that the caller passes."""
+    """The folders and files to search: the data folder and the paths that the caller passes."""
 
     cache: str | Path | None = None
     journal: str | Path | None = None
@@ -129,7 +129,7 @@ def _with_undo_digests(matches: list[FileMatch], digests: set[str]) -> list[File
     Mark the undo plans of plans that contain the customer, and add their digests to `digests`.
 
     The digest of an undo plan covers the digest of the original plan, so it could also identify the customer. An undo
-    plan can be undone, too, so the search is repeated until it finds no further plan.
+    plan can also be undone, so the search is repeated until no further plan is found.
     """
     while True:
         undo_digests = {match.undo_digest for match in matches if match.undo_digest and match.plan_digests & digests}

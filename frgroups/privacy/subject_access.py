@@ -46,24 +46,24 @@ def export_customer(
     customer_uid : str
         Uid of the customer.
     tenant_uid : str, optional
-        Search only the files of this tenant. None searches the files of all tenants. Lists without a tenant are
-        always searched.
+        Search only the files of this tenant and lists without a tenant. By default, the files of all tenants are
+        searched.
     cache : str or Path, optional
         Additional folder of stored snapshots.
     journal : str or Path, optional
         Additional folder of journals and receipts.
     also : iterable of str or Path, optional
-        Additional files and folders, for example plans, receipts, review pages and lists.
+        Additional files and folders, for example plans, receipts, review pages, and lists.
     ids : iterable of str, optional
         Other ids of the customer that lists can contain. Ids in stored snapshots are added automatically.
 
     Returns
     -------
     dict
-        "snapshots" contains the customer's attributes, consents, and groups at each time. "plans", "receipts" and
-        "journals" contain the planned and applied changes. "reviews", "approvals", "decisions" and "lists" contain
-        an entry for each file with the customer. "other" contains all other files, with the reason why they cannot be
-        read.
+        "snapshots" contains the customer's attributes, consents, and groups at each time. "plans", "receipts", and
+        "journals" contain the planned and applied changes. "reviews", "approvals", "decisions", and "lists"
+        contain an entry for each file with the customer. "other" contains all other files, with the reason why they
+        cannot be read.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def _export_snapshot(folder: Path, subject: Subject) -> dict[str, Any]:
         "taken_at": snapshot.taken_at.isoformat(),
         "attributes": next(iter(_records(_rows_of(customers, subject))), {}),
         "consents": _records(_rows_of(snapshot.consents, subject)),
-        "groups": [{"customer_group_uid": group, "name": snapshot.group_name(group)} for group in groups],
+        "groups": [{"customer_group_uid": group, "name": snapshot.matrix.names_by_uid[group]} for group in groups],
         "n_children": int((customers["customer_parent_uid"] == subject.uid).sum()),
     }
 

@@ -47,10 +47,11 @@ const withChecksum = (kind, content) =>
 // Replace lone surrogates, because a UTF-8 file cannot contain them.
 const cleaned = (text) => new TextDecoder().decode(new TextEncoder().encode(text)).trim();
 
-// A name must contain a letter or a digit, and no line breaks, control characters, or invisible format characters.
-// Fillers are invisible letters, and a joiner between two letters of a script such as Arabic is part of the name.
+// Fillers are letters that are invisible.
 const fillers = /[\u115f\u1160\u3164\uffa0]/g;
+// A joiner between two letters of a script such as Arabic is part of a name.
 const joiners = /([\u0600-\u109f\u1780-\u17ff])[\u200c\u200d](?=[\u0600-\u109f\u1780-\u17ff])/g;
+// A name must contain a letter or a digit, but no line breaks, control characters, or invisible format characters.
 const isName = (text) =>
   /[\p{L}\p{N}]/u.test(text.replace(fillers, "")) && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text.replace(joiners, "$1"));
 
@@ -98,7 +99,7 @@ if (deciding) {
     approved.textContent = `${name} was downloaded. Send the file to the operator. The approval is valid until ${until}.${before}`;
   });
 
-  // Enter in the name field shows the possible decisions. A key press in a text field must not approve a plan.
+  // The Enter key in the name field moves the focus to the decisions, but never approves a plan.
   by.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.isComposing) return;
     event.preventDefault();
@@ -118,7 +119,7 @@ if (deciding) {
     const before = decisions.has("approved") ? " The rejection overrides the approval that you downloaded earlier." : "";
     decisions.add("rejected");
     approved.textContent = "";
-    rejected.textContent = `${name} was downloaded. Send it to the operator. The plan is blocked when the operator saves this file in the plan's folder.${before}`;
+    rejected.textContent = `${name} was downloaded. Send the file to the operator. The plan is blocked when the operator saves the file in the plan's folder.${before}`;
   });
 
   deciding.hidden = false;

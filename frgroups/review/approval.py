@@ -37,11 +37,10 @@ from frgroups.review.decision_record import add_rejections, changes_key
 from frgroups.review.rejections import check_not_rejected, check_reviewer
 
 VALID_FOR = timedelta(hours=72)
-MAX_REASON_LENGTH = (
-    10_000  # Maximum length of a reason with JSON escapes. All approval files stay smaller than MAX_FILE_SIZE.
-)
+# Maximum length of a reason with JSON escapes, so that approval files stay smaller than MAX_FILE_SIZE.
+MAX_REASON_LENGTH = 10_000
 ApprovalSource = str | Path | Policy
-_NONE: Mapping[str, str] = MappingProxyType({})
+NO_APPROVAL: Mapping[str, str] = MappingProxyType({})
 # Contents of the approval files that this process has written, as canonical JSON.
 _OWN_APPROVALS: set[str] = set()
 
@@ -86,15 +85,15 @@ def approve_plan(
 
     An approval is valid for one plan file. A rejection is also recorded in the data folder. It blocks every plan that
     makes the same changes to the same tenant, even with other limits, until `withdraw_rejection` is called. The file
-    contains the name of the reviewer, but does not authenticate the reviewer.
+    contains the name of the reviewer, but it does not prove the reviewer's identity.
 
     Parameters
     ----------
     plan
         The plan to approve or reject.
     path
-        The approval file to write. Before `apply_plan` sends requests, it also searches the folders of the plan file
-        and of the approval file for rejections, for example files that were downloaded from the review page.
+        The approval file to write. `apply_plan` searches the folders of the plan file and of the approval file for
+        rejections, such as files that a reviewer downloaded from the review page.
     by
         Name of the reviewer.
     reject
@@ -150,7 +149,7 @@ def approve_plan(
     }
     written = write_checksummed(path, "approval", content)
     if reject is not None:
-        # The file is written first, because it still counts if the process ends before the record is written.
+        # The file is written before the record. If the process ends in between, the file alone blocks the plan.
         add_rejections(plan, [rejection_in(content)])
     _OWN_APPROVALS.add(canonical_json(content))
     return written
@@ -171,7 +170,7 @@ def _check_may_approve(plan: Plan, target: Path) -> None:
         hint, cli_hint = limit_advice(blocking, plan.limits)
         raise NotApprovedError(f"{blocked_sentence(plan.digest, blocking)} {messages}", hint=hint, cli_hint=cli_hint)
     if target.exists():
-        read_content(target)  # This call raises an error if the file is not an approval file.
+        read_content(target)  # A file that is not an approval file raises an error and is not replaced.
 
 
 def _check_reason(reason: str) -> None:
@@ -184,7 +183,7 @@ def _check_reason(reason: str) -> None:
 
 def format_approval(approval: Mapping[str, str]) -> str:
     """
-    Format an approval that is stored in a journal or a receipt as a phrase.
+    Format the approval in a journal or a receipt as a phrase.
 
     Examples
     --------
@@ -209,12 +208,14 @@ def format_approval(approval: Mapping[str, str]) -> str:
     return texts.get(approval["how"], "by an unknown method")
 
 
-def check_approval(plan: Plan, approval: ApprovalSource, *, earlier_approval: Mapping[str, str] = _NONE) -> Approval:
+def check_approval(
+    plan: Plan, approval: ApprovalSource, *, earlier_approval: Mapping[str, str] = NO_APPROVAL
+) -> Approval:
     """
-    Return the approval of a plan if it is valid, otherwise raise NotApprovedError.
+    Return the approval of a plan, or raise NotApprovedError if the approval is not valid.
 
-    A rejection overrides all approvals. It is searched in the data folder and in the folders of the plan file and of
-    the approval file.
+    A rejection overrides all approvals. The function searches for rejections in the data folder and in the folders of
+    the plan file and of the approval file.
 
     Parameters
     ----------
@@ -223,8 +224,8 @@ def check_approval(plan: Plan, approval: ApprovalSource, *, earlier_approval: Ma
     approval
         Digest of the plan, path of an approval file, or policy.
     earlier_approval
-        Approval of the run that is resumed. The same approval is accepted even if it has expired since that run
-        started. By default, no run is resumed.
+        Approval of the run that is resumed. This approval is accepted even if it has expired since the run started.
+        By default, no run is resumed.
     """
     check_decisions(plan, approval)
     if isinstance(approval, Policy):
@@ -267,23 +268,25 @@ def _approval_by_digest(plan: Plan, digest: str) -> Approval:
         approved, expected = shorten_digests(digest, plan.digest)
         raise NotApprovedError(
             f"The digest {approved} belongs to another plan. The digest of this plan is {expected}. "
-            "Review this plan and pass its digest."
+            "Review this plan, and pass its digest."
         )
     return Approval("digest" if plan.path else "self", plan.digest)
 
 
-def check_approval_file(plan: Plan, path: Path, *, earlier_approval: Mapping[str, str] = _NONE) -> Approval:
+def check_approval_file(plan: Plan, path: Path, *, earlier_approval: Mapping[str, str] = NO_APPROVAL) -> Approval:
     """
-    Return the approval in a file if it approves a plan file and has not expired, otherwise raise NotApprovedError.
+    Return the approval in a file, or raise NotApprovedError if the file does not approve the plan or has expired.
 
-    The function does not search for rejections in other files. The caller must check them before.
+    The function ignores rejections in other files. Call `check_decisions` first.
     """
     content = read_content(path)
     check_texts(content, path)
     until, at = timestamp(content["until"], path), timestamp(content["at"], path)
     if content["digest"] != plan.digest:
         approved, expected = shorten_digests(content["digest"], plan.digest)
-        raise NotApprovedError(f"{path} is an approval of plan {approved}, not of plan {expected}.")
+        raise NotApprovedError(
+            f"{path} is an approval of plan {approved}, not of plan {expected}. Pass an approval of plan {expected}."
+        )
     approved_file = timestamp(content["planned_at"], path)
     if approved_file != plan.planned_at:
         times = format_distinct_times(approved_file, plan.planned_at)
@@ -297,8 +300,8 @@ def check_approval_file(plan: Plan, path: Path, *, earlier_approval: Mapping[str
     now = datetime.now(UTC)
     if at > now + CLOCK_TOLERANCE:
         raise NotApprovedError(
-            f"{path} was created at {format_utc(at)}, which is in the future: the time of this machine is "
-            f"{format_utc(now)}. Correct the clock of this machine or of the reviewer's machine."
+            f"{path} was created at {format_utc(at)}, but the time of this machine is {format_utc(now)}. Correct the "
+            "clock of this machine or of the reviewer's machine."
         )
     how = "self" if canonical_json(content) in _OWN_APPROVALS else "person"
     approval = Approval(how, plan.digest, content["by"], at)

@@ -26,12 +26,12 @@ from frgroups.review.plan_folders import unreadable_folder
 
 CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum accepted difference between the clocks of two machines.
 MAX_VALID_FOR = timedelta(days=31)
-MAX_FILE_SIZE = 65_536  # In bytes. The search for approval files skips larger files.
+MAX_FILE_SIZE = 65_536  # Maximum size in bytes. The search for approval files skips larger files.
 MAX_PATH_LENGTH = 300  # Maximum number of characters of a path in an error message.
 _START = re.compile(rb'\s*\{\s*"checksum"')
 _APPROVED = re.compile(rb'"decision":\s*"approved"')
 _PLAN_FIELDS = re.compile(rb'"(?:changes|digest)":\s*"([0-9a-f]{64})"')
-# The keys of the content are sorted. The first key of an approval file is "at", which might be cut off.
+# The first key in the content of an approval file is "at". In an incomplete file, this key might be cut off.
 _OTHER_CONTENT = re.compile(rb'"content":\s*\{\s*"(?!at"|a?t?\Z)')
 _FIELDS = {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
 
@@ -61,16 +61,16 @@ Scan = Callable[[Path], Iterable[tuple[Path, bytes]]]
 
 def found_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[Rejection]:
     """
-    Return the rejections of a plan's changes in the approval files of some folders.
+    Return the rejections of a plan's changes in the approval files of the given folders.
 
     A rejection applies to all plans with the same digest or the same changes, even if other fields of the file are
-    invalid. A corrupt file that might be a rejection of the plan raises NotApprovedError. `scan` replaces the
-    function `decision_files`, so that the caller can read each folder only once.
+    invalid. A corrupt file that might be a rejection of the plan raises NotApprovedError. To read each folder only
+    once, pass a cached version of `decision_files` as `scan`.
     """
     key = changes_key(plan)
     rejections: dict[str, Rejection] = {}
     for path, data in _files_in(folders, scan):
-        content = _readable_content(path) if kind_of(data) == "approval" else None
+        content = _readable_content(path, data)
         if content is None:
             if _might_be_rejection(path, data, plan, key):
                 raise NotApprovedError(
@@ -84,19 +84,19 @@ def found_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = No
 
 
 def approvals_of_digest(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[Path]:
-    """Return the paths of the approval files with the digest of a plan, including expired and corrupt ones."""
+    """Return the paths of the approval files with the digest of a plan, including expired and corrupt files."""
     paths = []
     for path, data in _files_in(folders, scan):
         if kind_of(data) != "approval" or plan.digest.encode() not in data:
             continue
-        content = _readable_content(path)
+        content = _readable_content(path, data)
         if content is None or (content["digest"] == plan.digest and content["decision"] == "approved"):
             paths.append(path)
     return paths
 
 
 def found_approvals(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[FoundApproval]:
-    """Return the approvals of a plan file in some folders, including expired ones."""
+    """Return the approvals of a plan file in the given folders, including expired approvals."""
     approvals = []
     for path in approvals_of_digest(plan, folders, scan):
         with suppress(FrgroupsError):
@@ -113,7 +113,7 @@ def rejection_files(plan: Plan, folders: Iterable[Path]) -> list[Path]:
     key = changes_key(plan)
     paths = []
     for path, data in _files_in(folders):
-        content = _readable_content(path) if kind_of(data) == "approval" else None
+        content = _readable_content(path, data)
         if content is not None and is_rejection(content, plan, key):
             paths.append(path)
     return paths
@@ -137,7 +137,11 @@ def nonblank(reason: str) -> str:
 
 
 def list_folder(folder: Path) -> list[Path]:
-    """Return the sorted paths in a folder, or [] if it does not exist; raise InputError if it cannot be read."""
+    """
+    Return the sorted paths in a folder, or [] if the folder does not exist.
+
+    An unreadable folder raises InputError, because it might contain a rejection.
+    """
     try:
         return sorted(folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
@@ -148,7 +152,7 @@ def decision_files(folder: Path) -> list[tuple[Path, bytes]]:
     """
     Return the path and the content of each file in a folder that might be an approval file.
 
-    Large files are left out. An unreadable file is returned without content.
+    Files larger than `MAX_FILE_SIZE` are skipped. An unreadable file is returned with empty content.
     """
     files = []
     for path in list_folder(folder):
@@ -165,17 +169,17 @@ def decision_files(folder: Path) -> list[tuple[Path, bytes]]:
 
 
 def _files_in(folders: Iterable[Path], scan: Scan | None = None) -> Iterator[tuple[Path, bytes]]:
-    """Yield the path and content of each file in some folders that might be an approval file."""
+    """Yield the path and content of each file in the given folders that might be an approval file."""
     scan = scan or decision_files
     yield from dict(file for folder in folders for file in scan(folder)).items()
 
 
 def _might_be_rejection(path: Path, data: bytes, plan: Plan, key: str) -> bool:
     """
-    Return True if an unreadable file contains or might contain a rejection of the plan.
+    Return True if a damaged file might be a rejection of the plan.
 
-    An approval file that names the plan might be a rejection unless its decision is still readable as "approved". If
-    the damaged file names no plan, it might belong to any plan.
+    A file that still contains the decision "approved" is not a rejection, unless its name contains "rejected". A file
+    that contains neither a digest nor a hash of changes might belong to any plan.
     """
     is_named = ".approval" in path.name
     if _APPROVED.search(data) and ".rejected.approval" not in path.name:
@@ -188,9 +192,11 @@ def _might_be_rejection(path: Path, data: bytes, plan: Plan, key: str) -> bool:
     return is_named or (_START.match(data) is not None and not has_other_content)
 
 
-def _readable_content(path: Path) -> dict[str, Any] | None:
-    with suppress(FrgroupsError):
-        return read_content(path)
+def _readable_content(path: Path, data: bytes) -> dict[str, Any] | None:
+    """Return the fields of an approval file, or None if the file is corrupt or not an approval file."""
+    if kind_of(data) == "approval":
+        with suppress(FrgroupsError):
+            return read_content(path)
     return None
 
 
@@ -223,10 +229,10 @@ def check_texts(content: Mapping[str, Any], path: str | Path) -> None:
 
 def check_applies(content: Mapping[str, Any], plan: Plan, path: str | Path) -> None:
     """
-    Raise NotApprovedError if the times or the changes in an approval file of a plan cannot be correct.
+    Raise NotApprovedError if an approval file contains impossible times or the hash of other changes.
 
-    The checksum does not prove that frgroups wrote the file, so the values are compared with the values that
-    `approve_plan` and the review page can write.
+    The checksum does not prove that frgroups wrote the file. Therefore, values that neither `approve_plan` nor the
+    review page can write are rejected.
     """
     until, at = timestamp(content["until"], path), timestamp(content["at"], path)
     if at < plan.planned_at - CLOCK_TOLERANCE:

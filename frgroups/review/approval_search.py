@@ -1,4 +1,4 @@
-"""Find the approval of a plan, so that the operator does not need to name the approval file."""
+"""Find the approval of a plan, so that the operator does not need to specify the approval file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from pathlib import Path
 
 from frgroups.errors import FrgroupsError, NotApprovedError
 from frgroups.plan.plan import Plan
-from frgroups.review.approval import Approval, check_approval_file
+from frgroups.review.approval import NO_APPROVAL, Approval, check_approval_file
 from frgroups.review.approval_files import Scan, approvals_of_digest
 from frgroups.review.plan_folders import approval_folders, is_in_queue
 from frgroups.review.rejections import check_not_rejected, plan_argument
-
-_NO_APPROVAL: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +27,8 @@ class UsableApproval:
     approval
         The approval in the file.
     owner_checked
-        Whether the owner of the file was compared with the current user. Windows does not support this check, and it
-        does not apply to the queue.
+        Whether the file is known to belong to the current user. The owner is not checked on Windows and for plans in
+        the queue.
     """
 
     path: Path
@@ -43,14 +41,14 @@ def usable_approvals(
     folders: Iterable[Path],
     *,
     scan: Scan | None = None,
-    earlier_approval: Mapping[str, str] = _NO_APPROVAL,
+    earlier_approval: Mapping[str, str] = NO_APPROVAL,
 ) -> tuple[list[UsableApproval], list[str]]:
     """
-    Return the usable approvals of a plan file, and the reason why each other approval file was not used.
+    Return the usable approvals of a plan file, and one reason for each approval file that is not usable.
 
-    An approval is usable if it approves this plan file, has not expired, and belongs to the current user. The owner
-    is not compared for an approval in the queue folder of a plan in the queue, because reviewers save approval files
-    in this folder with their own accounts. The caller must check rejections before.
+    An approval is usable if it approves this plan file, has not expired, and belongs to the current user. If the plan
+    and the approval are both in the queue, the owner is not checked, because reviewers save approval files in the
+    queue with their own accounts. The function ignores rejections, so call `check_not_rejected` first.
 
     Parameters
     ----------
@@ -59,7 +57,7 @@ def usable_approvals(
     folders
         Folders to search.
     scan
-        Argument of `found_rejections`.
+        Function that returns the files in a folder, as for `found_rejections`.
     earlier_approval
         Approval of the run that is resumed, which is accepted even if it has expired. By default, no run is resumed.
     """
@@ -81,13 +79,12 @@ def usable_approvals(
     return usable, reasons
 
 
-def find_approval(plan: Plan, *, earlier_approval: Mapping[str, str] = _NO_APPROVAL) -> UsableApproval:
+def find_approval(plan: Plan, *, earlier_approval: Mapping[str, str] = NO_APPROVAL) -> UsableApproval:
     """
-    Return the approval of a plan file from the folder of the plan and from the data folder.
+    Find the approval of a plan file in the folder of the plan and in the data folder.
 
-    The approval is used only if exactly one file contains a usable approval, and if no rejection is in force.
-    Otherwise, the function raises NotApprovedError, which lists the files that were found and the reason why each of
-    them was not used.
+    The approval is used only if exactly one file contains a usable approval, and if the plan is not rejected.
+    Otherwise, NotApprovedError lists the approval files and the reason why each file was not used.
 
     Parameters
     ----------

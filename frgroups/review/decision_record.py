@@ -52,17 +52,16 @@ class Rejection:
 
     @property
     def id(self) -> str:
-        """Identifier of the rejection. It does not depend on the plan and the reason, which an erasure can change."""
+        """Identifier of the rejection. It does not cover the digest and the reason, which an erasure can change."""
         return sha256(canonical_json([self.by, self.at]))[:16]
 
     def message(self, plan: Plan) -> str:
         """Return a sentence with the reviewer and the reason."""
-        changes = f"plan {plan.digest[:12]}"
-        if self.digest != plan.digest:
-            changes = f"the changes of {changes}"
-            if self.digest != TOMBSTONE_PREFIX:
-                changes += f" (as plan {self.digest[:12]})"
-        return f"{self.by} rejected {changes}: {self.reason or 'no reason given'}."
+        reason = f": {self.reason}" if self.reason else " without a reason"
+        if self.digest == plan.digest:
+            return f"{self.by} rejected plan {plan.digest[:12]}{reason}."
+        rejected = "a plan" if self.digest == TOMBSTONE_PREFIX else f"plan {self.digest[:12]}"
+        return f"{self.by} rejected {rejected} with the same changes as plan {plan.digest[:12]}{reason}."
 
 
 def changes_key(plan: Plan) -> str:
@@ -77,7 +76,11 @@ def changes_key(plan: Plan) -> str:
 
 
 def changes_key_without(plan: Plan, customer_uid: str) -> str:
-    """Return the hash of a plan's changes without one customer, or "erased" if no change remains."""
+    """
+    Return the hash of a plan's changes without one customer.
+
+    If the plan changes only this customer, the result is "erased".
+    """
     groups = [
         GroupChange(
             group.uid,
@@ -113,11 +116,11 @@ class DecisionRecord:
     entries: tuple[Entry, ...] = ()
 
     def known_ids(self, key: str) -> set[str]:
-        """Return the identifiers of all rejections of the changes, including those that were withdrawn."""
+        """Return the identifiers of all rejections of the changes, including withdrawn rejections."""
         return {entry["id"] for entry in self._of_changes(key, "rejected")}
 
     def rejections(self, key: str) -> list[Rejection]:
-        """Return the rejections of the changes that were not withdrawn, oldest first."""
+        """Return the rejections of the changes, oldest first. Withdrawn rejections are omitted."""
         withdrawn = {rejection_id for entry in self._of_changes(key, "withdrawn") for rejection_id in entry["ids"]}
         return [
             Rejection(entry["digest"], entry["by"], entry["reason"], entry["at"])
@@ -126,7 +129,7 @@ class DecisionRecord:
         ]
 
     def superseded_by(self, plan: Plan) -> str:
-        """Return the digest of the plan that supersedes a plan file, or "" if there is none."""
+        """Return the digest of the plan that supersedes a plan file, or "" if the file was not superseded."""
         for entry in reversed(self.entries):
             is_same_time = entry["event"] == "superseded" and entry["planned_at"] == plan.planned_at.isoformat()
             if is_same_time and entry["digest"] in (plan.digest, TOMBSTONE_PREFIX):
@@ -144,7 +147,7 @@ def record_path(tenant_uid: str, base_url: str | None) -> Path:
 
 def read_record(plan: Plan) -> DecisionRecord:
     """
-    Read the decision record of a plan's tenant. The record is empty if the file does not exist.
+    Read the decision record of a plan's tenant, which is empty if the file does not exist.
 
     A damaged record raises CorruptFileError, because it might contain a rejection of the plan.
     """
@@ -163,8 +166,8 @@ def read_entries(path: Path) -> list[Entry]:
         reason = f" {error.message}" if isinstance(error, FrgroupsError) else ""
         raise CorruptFileError(
             f"{path} cannot be read, so it is unknown whether a plan was rejected. Nothing was sent.{reason} Restore "
-            "the file from a backup. If there is no backup, move the file to another folder, and ask the reviewers "
-            "to reject their plans again.",
+            "the file from a backup. Without a backup, move the file to another folder, and ask the reviewers to "
+            "reject their plans again.",
             path=path,
         ) from error
     return list(entries)
@@ -176,7 +179,7 @@ def write_entries(path: Path, entries: Iterable[Entry]) -> None:
 
 
 def add_rejections(plan: Plan, rejections: Iterable[Rejection]) -> None:
-    """Add the rejections of a plan that are not in the record. They are on disk when the function returns."""
+    """Add the new rejections of a plan to the record, which is on disk when the function returns."""
     key = changes_key(plan)
     path = record_path(plan.tenant_uid, plan.base_url)
     with record_lock(path):
@@ -207,7 +210,7 @@ def add_withdrawal(plan: Plan, *, by: str, reason: str, at: str) -> list[Rejecti
         entries = read_entries(path)
         rejections = DecisionRecord(tuple(entries)).rejections(key)
         if not rejections:
-            raise InputError(f"Plan {plan.digest[:12]} is not rejected, so there is no rejection to withdraw.")
+            raise InputError(f"Plan {plan.digest[:12]} is not rejected, so a rejection cannot be withdrawn.")
         ids = [rejection.id for rejection in rejections]
         entry = {"event": "withdrawn", "changes": key, "by": by, "reason": reason, "at": at, "ids": ids}
         write_entries(path, [*entries, entry])

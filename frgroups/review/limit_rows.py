@@ -85,10 +85,10 @@ def limit_rows(plan: Plan) -> list[LimitRow]:
 
 
 def own_limits(plan: Plan) -> list[str]:
-    """List the limits of each group that has separate limits, in one sentence per group."""
-    lines = []
+    """Return one sentence for each group that has separate limits."""
     if has_exact_limits(plan):
         return [EXACT_LIMITS]
+    lines = []
     for key, limits in plan.limits.per_group.items():
         values = {name: value for name, value in limits.to_dict().items() if name in GROUP_LIMIT_NAMES}
         lines.append(f"Group {key} has separate limits: {describe_limits(values.items())}.")

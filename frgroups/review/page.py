@@ -17,6 +17,7 @@ from frgroups.review.groups_section import group_picture
 from frgroups.review.limit_rows import RESULT_TEXTS, describe_limits, limit_rows, own_limits
 from frgroups.review.operations_section import operations_view
 from frgroups.review.plan_sentences import (
+    DIGEST_NOTE,
     blocked_advice,
     blocked_groups,
     blocked_text,
@@ -31,7 +32,7 @@ from frgroups.review.plan_sentences import (
 )
 from frgroups.snapshot.snapshot import Snapshot
 
-# Maximum numbers of findings and groups at the top of the page, which states how many more there are.
+# Maximum numbers of blocking findings, finding rules, and groups at the top of the page.
 FIRST_BLOCKING = 6
 FIRST_RULES = 4
 PICTURED_GROUPS = 6
@@ -83,7 +84,8 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
         has_names=personal is not None,
         watermark=WATERMARK,
         environment=environment_of(plan.base_url),
-        plan_id=plan.digest[:12],
+        short_digest=plan.digest[:12],
+        digest_note=DIGEST_NOTE,
         changes_key=changes_key(plan),
         headline=headline(plan),
         paragraphs=_introduction(plan),

@@ -15,7 +15,7 @@ from frgroups.plan.plan import Plan
 QueueState = Literal["pending", "approved", "done", "stopped"]
 QUEUE_STATES: tuple[QueueState, ...] = ("pending", "approved", "done", "stopped")
 WAITING_STATES: tuple[QueueState, ...] = ("pending", "approved")
-# A path does not exist, or a part of it is a file, or the file system does not allow its name.
+# Error numbers for a path that does not exist, contains a file instead of a folder, or has an invalid name.
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
 
 
@@ -47,16 +47,16 @@ def is_in_queue(path: Path) -> bool:
 
 
 def decision_folders(plan: Plan, extra: Iterable[Path] = ()) -> list[Path]:
-    """Return the folders in which a rejection of a plan is searched."""
+    """Return the existing folders that are searched for rejections of a plan."""
     queue = [queue_folder(plan.tenant_uid, plan.base_url, state) for state in QUEUE_STATES]
     return _existing([*_own_folders(plan), *queue, *extra])
 
 
 def approval_folders(plan: Plan, extra: Iterable[Path] = ()) -> list[Path]:
     """
-    Return the folders in which an approval of a plan is searched.
+    Return the existing folders that are searched for approvals of a plan.
 
-    Approvals of completed and stopped plans are not used again.
+    The folders `done` and `stopped` are omitted, because approvals of completed and stopped plans are not used again.
     """
     queue = [queue_folder(plan.tenant_uid, plan.base_url, state) for state in WAITING_STATES]
     return _existing([*_own_folders(plan), *queue, *extra])
@@ -69,9 +69,9 @@ def _own_folders(plan: Plan) -> list[Path]:
 
 def _existing(folders: Iterable[Path]) -> list[Path]:
     """
-    Return each existing folder once.
+    Return the existing folders without duplicates.
 
-    A folder that cannot be examined is an error, because it might contain a rejection.
+    If a folder cannot be examined, InputError is raised, because the folder might contain a rejection.
     """
     existing = []
     for folder in folders:

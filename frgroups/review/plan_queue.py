@@ -7,6 +7,7 @@ The queue has four folders: `pending` for new plans, `approved` for approved pla
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,13 @@ from frgroups.internals.checksummed_json import kind_of
 from frgroups.internals.paths import data_subdir
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.review.approval_files import FoundApproval, found_approvals, list_folder, rejection_files
+from frgroups.review.approval_files import (
+    FoundApproval,
+    decision_files,
+    found_approvals,
+    list_folder,
+    rejection_files,
+)
 from frgroups.review.approval_search import usable_approvals
 from frgroups.review.decision_record import Rejection, changes_key, read_record
 from frgroups.review.plan_folders import (
@@ -49,8 +56,7 @@ class QueuedPlan:
     plan
         The plan, or None if the file cannot be read.
     approval
-        The usable approval with the latest expiry. If there is none, the expired approval with the latest expiry, or
-        None if there is no approval.
+        The approval that expires last, or None. Usable approvals take precedence over other approvals.
     rejection
         The newest rejection of the plan's changes, or None. A rejection overrides all approvals.
     """
@@ -81,8 +87,8 @@ def move_plan(path: Path, state: QueueState) -> Path:
     """
     Move a pending or approved plan to the folder of another state, and return its new path.
 
-    The plan's review page and approval file are also moved. A plan that is not in the folder `pending` or `approved`
-    of a queue stays where it is.
+    The plan's review page and approval file are also moved. A plan outside the folders `pending` and `approved` of a
+    queue is not moved.
     """
     path = path.absolute()
     if not _is_waiting(path):
@@ -94,7 +100,7 @@ def queue_approved_plan(path: Path) -> Path:
     """
     Move a pending or stopped plan and its new approval file to the folder `approved`, and return its new path.
 
-    Other plans stay where they are.
+    A plan in any other folder is not moved.
     """
     path = path.absolute()
     if _is_stopped(path):
@@ -117,7 +123,7 @@ def archive_plan(queued: QueuedPlan, state: QueueState) -> None:
     """
     Move a plan and its approval or rejection files to the folder `done` or `stopped`.
 
-    The decision record in the data folder contains the rejection, so the file is not needed to block the plan.
+    A moved rejection file still blocks the plan, because the decision record contains the rejection.
     """
     files = [] if queued.approval is None else [queued.approval.path]
     folders = [queued.path.parent, *_waiting_folders(queued.path)]
@@ -137,13 +143,13 @@ def restore_plans(plan: Plan) -> list[Path]:
     """
     Move the stopped plans that make the same changes as a plan to the folder `pending`, and return their new paths.
 
-    The rejection of a plan stops all plans with its changes, so its withdrawal restores all of them. Superseded plans
-    stay stopped. Approval files stay in the folder `stopped`, because a restored plan needs a new approval.
+    A rejection stops all plans with the same changes, so the withdrawal restores all of these plans. Superseded plans
+    and approval files stay in the folder `stopped`. A restored plan needs a new approval.
     """
     key, record = changes_key(plan), read_record(plan)
     restored = []
     for path in queued_files([queue_folder(plan.tenant_uid, plan.base_url, "stopped")]):
-        with suppress(FrgroupsError):  # A file that cannot be read, or whose name is in use, stays stopped.
+        with suppress(FrgroupsError):  # An unreadable plan, or a plan that would replace another file, stays stopped.
             stopped = read_plan(path)
             if changes_key(stopped) == key and not record.superseded_by(stopped):
                 _check_name_is_free(path, "pending")
@@ -152,7 +158,7 @@ def restore_plans(plan: Plan) -> list[Path]:
 
 
 def _check_name_is_free(path: Path, state: QueueState) -> None:
-    """Raise InputError if a queue folder contains another plan with the file name of a plan."""
+    """Raise InputError if the folder of a queue state already contains a file with the same name."""
     target = path.parent.parent / state / path.name
     if target.exists():
         raise InputError(f"{target} already exists, so {path} was not moved. Rename one of the files.")
@@ -177,7 +183,7 @@ def queued_plans(tenant_uid: str, base_url: str | None) -> Iterator[QueuedPlan]:
 
 
 def queued_files(folders: Iterable[Path]) -> list[Path]:
-    """Return the paths of the plan files in some folders. A renamed plan file is recognized by its content."""
+    """Return the paths of the plan files in the given folders."""
     return [path for folder in folders for path in list_folder(folder) if _is_plan(path)]
 
 
@@ -185,7 +191,7 @@ def plan_files(tenant_uid: str | None = None, base_url: str | None = None) -> li
     """
     Return the paths of the plan files in the data folder. Plans in the queue come first.
 
-    None selects all tenants or all hosts. The folders of other tenants are not read.
+    By default, the plans of all tenants and all hosts are returned. The folders of other tenants are not read.
     """
     queues = sorted(data_subdir("queue").glob("*/*/"))
     folders = [folder for folder in queues if is_folder_of(folder.parent.name, tenant_uid, base_url)]
@@ -220,14 +226,15 @@ def _read_queued_plan(path: Path, waiting: Sequence[Path]) -> QueuedPlan:
         plan = read_plan(path)
     except FrgroupsError:
         return QueuedPlan(path)  # `apply_plan` reports the error.
-    approvals = found_approvals(plan, waiting)
-    usable = {choice.path for choice in usable_approvals(plan, waiting)[0]}
-    # If no approval is usable, `apply_plan` reports the reason, or resumes the run that had an expired approval.
+    scan = functools.cache(decision_files)
+    approvals = found_approvals(plan, waiting, scan)
+    usable = {choice.path for choice in usable_approvals(plan, waiting, scan=scan)[0]}
+    # If no approval is usable, `apply_plan` reports the reason or resumes a run that was approved earlier.
     candidates = [approval for approval in approvals if approval.path in usable] or approvals
     approval = max(candidates, key=lambda candidate: candidate.until, default=None)
     rejections: list[Rejection] = []
-    with suppress(FrgroupsError):  # `apply_plan` searches the rejections again and reports the error.
-        rejections = rejections_in_force(plan)
+    with suppress(FrgroupsError):  # `apply_plan` searches for rejections again and reports the error.
+        rejections = rejections_in_force(plan, scan=scan)
     return QueuedPlan(path, plan, approval, rejections[-1] if rejections else None)
 
 

@@ -19,20 +19,23 @@ from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import NAME, lookup_names
 from frgroups.snapshot.snapshot import Snapshot
 
-# Maximum number of groups that the headline names.
+# Maximum number of group names in the headline.
 MAX_HEADLINE_GROUPS = 3
+DIGEST_NOTE = (
+    "The digest is a code computed from the plan. Plans with different changes or limits have different digests."
+)
 
 
 def operations_table(plan: Plan, personal: Snapshot | None = None) -> pd.DataFrame:
     """
-    Return the operations of a plan in review order: removals, operations with a finding, other operations.
+    Return the operations of a plan in review order: removals, additions with a finding, other additions.
 
-    Operations of customers without details, such as customers who are not in the snapshot, are always last. Therefore
-    the first rows contain data.
+    Operations of customers without details, such as customers who are not in the snapshot, are last, so that the
+    first rows contain data.
 
     The table also contains group names and the customer details in the plan, such as the customer type. If a personal
-    snapshot is passed, the table also contains customer names. An undo plan contains no customer details, so they are
-    read from the personal snapshot.
+    snapshot is passed, the table also contains customer names. An undo plan contains no customer details, so the
+    details are read from the personal snapshot.
     """
     table = plan.table()
     group_names = {group.uid: group.name for group in plan.groups}
@@ -50,7 +53,7 @@ def operations_table(plan: Plan, personal: Snapshot | None = None) -> pd.DataFra
 
 
 def has_details(table: pd.DataFrame) -> BoolArray:
-    """Return a mask of the operations whose customers have details. If no customer has any, all are True."""
+    """Return a mask of the operations with customer details. If no operation has details, all values are True."""
     mask = np.zeros(len(table), dtype=np.bool_)
     for column in {NAME, *FACT_COLUMNS} & set(table):
         mask |= (table[column] != "").to_numpy(dtype=np.bool_)
@@ -94,7 +97,7 @@ def _change_line(plan: Plan) -> str:
 
 
 def _name_groups(plan: Plan) -> str:
-    """List the names of the first groups in review order, and the number of other groups."""
+    """Return the names of the first groups in review order, and the number of other groups."""
     names = [group.name or group.uid for group in groups_by_severity(plan)]
     n_more = len(names) - MAX_HEADLINE_GROUPS
     if n_more > 0:

@@ -25,15 +25,9 @@ from frgroups.review.plan_folders import decision_folders
 
 def check_reviewer(by: str) -> str:
     """Return the name of a reviewer without surrounding spaces, or raise InputError if it is empty or invalid."""
-    if not isinstance(by, str) or not clean_text(by):
-        raise InputError(
-            "The name of the reviewer is missing.",
-            hint='Pass `by`, for example by="Kari".',
-            cli_hint="Pass --by with the name of the reviewer.",
-        )
-    check_text(by, "by")
-    name = by.strip()
-    problem = name_problem(name)
+    name = by.strip() if isinstance(by, str) else ""
+    check_text(name, "by")
+    problem = name_problem(name) if clean_text(name) else "is missing"
     if problem:
         raise InputError(
             f"The name of the reviewer {problem}.",
@@ -44,17 +38,18 @@ def check_reviewer(by: str) -> str:
 
 
 def plan_argument(plan: Plan) -> str:
-    """Return the argument that names a plan on the command line: its path for the shell, or a part of its digest."""
+    """Return the command-line argument for a plan: its quoted path, or the first 12 digits of its digest."""
     return plan.digest[:12] if plan.path is None else shell_argument(plan.path)
 
 
 def rejections_in_force(plan: Plan, extra: Iterable[Path] = (), scan: Scan | None = None) -> list[Rejection]:
     """
-    Return the rejections of a plan's changes that were not withdrawn, oldest first.
+    Return the rejections that are in force for a plan's changes, oldest first.
 
     The function reads the decision record in the data folder and the rejection files in the folder of the plan file,
-    in the data folder, and in the folders `extra`. A rejection file that is not in the record is added to it, so that
-    it counts even if the file is moved or deleted later. `scan` is the argument of `found_rejections`.
+    in the data folder, and in the folders `extra`. New rejections in files are added to the record, so that they
+    still block the plan if the files are moved or deleted. `scan` returns the files in a folder, as for
+    `found_rejections`.
     """
     in_files = found_rejections(plan, decision_folders(plan, extra), scan)
     record = read_record(plan)
@@ -74,15 +69,15 @@ def check_not_rejected(plan: Plan, extra: Iterable[Path] = ()) -> None:
     if rejections:
         raise NotApprovedError(
             " ".join(rejection.message(plan) for rejection in rejections),
-            hint="If the reviewer has withdrawn the rejection, record this with `withdraw_rejection(plan, by=NAME)`.",
-            cli_hint="If the reviewer has withdrawn the rejection, record this with "
+            hint="If the reviewer no longer rejects the plan, call `withdraw_rejection(plan, by=NAME)`.",
+            cli_hint="If the reviewer no longer rejects the plan, run "
             f"frgroups withdraw {plan_argument(plan)} --by NAME.",
             rejected=True,
         )
     new_digest = read_record(plan).superseded_by(plan)
     if new_digest:
         raise NotApprovedError(
-            f"Plan {plan.digest[:12]} was superseded by plan {new_digest[:12]}. Review and apply that plan instead.",
+            f"Plan {plan.digest[:12]} was superseded by plan {new_digest[:12]}. Review and apply the new plan.",
             rejected=True,
         )
 
@@ -91,9 +86,9 @@ def withdraw_rejection(plan: Plan, *, by: str, reason: str = "") -> list[str]:
     """
     Withdraw all rejections of a plan's changes.
 
-    A rejection is valid in the entire data folder and does not expire. After the withdrawal, the plan can be
-    approved and applied again. The data folder records who withdrew the rejections and when. A later rejection blocks
-    the changes again.
+    A rejection blocks plans in the entire data folder and does not expire. After the withdrawal, the plan can be
+    approved and applied again. The data folder records the name of the person, the time, and the reason. A later
+    rejection blocks the changes again.
 
     Parameters
     ----------
@@ -130,7 +125,7 @@ def withdraw_rejection(plan: Plan, *, by: str, reason: str = "") -> list[str]:
     check_type(plan, Plan, "plan")
     name = check_reviewer(by)
     check_text(reason, "reason")
-    # A rejection file that was not read before must be in the record, so that it is withdrawn as well.
+    # The withdrawal covers only rejections in the record, so the rejections in files are added first.
     add_rejections(plan, found_rejections(plan, decision_folders(plan)))
     withdrawn = add_withdrawal(plan, by=name, reason=nonblank(reason), at=datetime.now(UTC).isoformat())
     return [rejection.message(plan) for rejection in withdrawn]

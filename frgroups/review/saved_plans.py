@@ -1,4 +1,4 @@
-"""List of the plan files that were saved outside the data folder, so that the list of plans contains them."""
+"""Record the paths of plan files outside the data folder, so that `list_plans` finds the files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from frgroups.internals.paths import data_subdir
 from frgroups.plan.plan import Plan
 from frgroups.review.plan_folders import is_folder_of, plans_folder
 
-_FILE_NAME = "saved_elsewhere.txt"  # Each line is the path of a plan file as a JSON string.
+_FILE_NAME = "saved_elsewhere.txt"  # Each line contains the path of a plan file as a JSON string.
 
 
 def add_saved_plan(plan: Plan, path: Path) -> None:
-    """Add the path of a plan file to the list of its tenant, and remove the files that no longer exist."""
+    """Add the path of a plan file to the list of its tenant, and remove the paths that no longer exist."""
     file = ensure_private_dir(plans_folder(plan.tenant_uid, plan.base_url)) / _FILE_NAME
     path = path.resolve()
     if path.parent == file.parent.resolve() or path.is_relative_to(data_subdir("queue").resolve()):
@@ -27,14 +27,18 @@ def add_saved_plan(plan: Plan, path: Path) -> None:
 
 
 def saved_plan_files(tenant_uid: str | None = None, base_url: str | None = None) -> list[Path]:
-    """Return the plan files in the lists that still exist. None selects all tenants or all hosts."""
+    """
+    Return the recorded plan files of a tenant that still exist.
+
+    By default, the files of all tenants and all hosts are returned.
+    """
     files = sorted(data_subdir("plans").glob(f"*/{_FILE_NAME}"))
     selected = [file for file in files if is_folder_of(file.parent.name, tenant_uid, base_url)]
     return [path for file in selected for path in _existing_paths(file)]
 
 
 def _existing_paths(file: Path) -> list[Path]:
-    """Return the paths in a list. An unreadable line is skipped, because the list only helps to find plans."""
+    """Return the existing plan files in a list. Unreadable lines are skipped."""
     lines: list[str] = []
     with suppress(OSError, UnicodeDecodeError):
         lines = file.read_text("utf-8").split("\n")

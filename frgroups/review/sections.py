@@ -15,6 +15,7 @@ from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.limit_rows import RESULT_TEXTS, limit_rows, own_limits
 from frgroups.review.plan_sentences import (
+    DIGEST_NOTE,
     blocked_advice,
     blocked_text,
     can_be_approved,
@@ -94,8 +95,6 @@ def _summary_lines(plan: Plan) -> Iterator[str]:
     else:
         yield f"Target: {environment.title}, {plan.base_url}, tenant {plan.tenant_uid}. {environment.description}"
     yield f"Created: {format_utc(plan.planned_at)}, based on data read at {format_utc(plan.snapshot_taken_at)}"
-    if plan.reverts:
-        yield f"This plan undoes plan {plan.reverts[:12]}."
     yield from mode_sentences(plan)
     customers = customers_sentence(plan)
     if customers:
@@ -123,5 +122,5 @@ def _decision_section(plan: Plan) -> Section:
     ]
     if expires is not None:
         lines.append(f"The plan can be applied until {format_utc(expires)}.")
-    lines.append(f"Digest: {plan.digest}")
+    lines += [f"Digest: {plan.digest}", DIGEST_NOTE]
     return Section("Approve or reject", lines=tuple(lines))

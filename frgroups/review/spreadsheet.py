@@ -26,11 +26,11 @@ def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
     """
     Return all operations of a plan as CSV that is safe to open in a spreadsheet program.
 
-    Invisible characters in names and other texts are escaped. Ids are not changed, so that they can be looked up.
+    Invisible characters in names and other texts are escaped. Ids do not change, so that they can be looked up.
 
     A value is prefixed with an apostrophe if a spreadsheet program would run it as a formula or convert it to a
-    number or a date. A value that starts with an apostrophe is prefixed with another one. To restore the original
-    value, remove the first apostrophe.
+    number or a date, or if the value already starts with an apostrophe. To restore the original value, remove the
+    first apostrophe.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def _new_workbook() -> Any:
     try:
         openpyxl = import_openpyxl()
     except InputError as error:
-        raise InputError(f"{error.message} Or use the suffix .csv.") from error
+        raise InputError(f"{error.message} Alternatively, use the suffix .csv.") from error
     return openpyxl.Workbook(write_only=True)
 
 

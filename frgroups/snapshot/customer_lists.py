@@ -17,7 +17,9 @@ from frgroups.snapshot.id_columns import (
     read_id_column,
     reject_broken_rows,
     reject_contradictions,
+    reject_transposed,
     reject_unclear_columns,
+    reject_unnamed_ids,
     usual_columns,
 )
 from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_count
@@ -42,8 +44,8 @@ def read_list(
 
     You can pass the ids to `resolve_customers`. If the ids are customer uids, you can also pass them to
     `plan_memberships` as the desired members of a group. Ids are read as strings, so that leading zeros are
-    preserved. Blank rows and duplicates are removed, and so are whitespace and invisible characters around an id, and
-    an apostrophe before it. The number of removed rows is logged.
+    preserved. Blank rows, repeated ids, and whitespace and invisible characters around an id are removed. An
+    apostrophe before an id is also removed. The number of removed rows is logged.
 
     Parameters
     ----------
@@ -64,12 +66,12 @@ def read_list(
         Number of the row that contains the column names. The rows above it are skipped. By default, it is the first
         row that is not blank.
     snapshot : Snapshot, optional
-        Snapshot whose customers the ids are compared with. If several columns have names of id columns and `column`
-        is None, a snapshot is required, and the columns of each row must refer to the same customer.
+        Snapshot that contains the known customers. A snapshot is required if several columns have names of id columns
+        and `column` is None. The ids in these columns of a row must then belong to the same customer.
     allow_similar_ids : bool, default False
-        Whether ids that are not in `snapshot` may be similar to ids of known customers, have another format than all
-        other ids, or be a row count in the last row. Such ids are used as they are, as ids of other customers. See
-        `resolve_customers`.
+        Whether ids that are not in `snapshot` may be similar to ids of known customers, look like dates, contain
+        words, have another format than all other ids, or be a row count in the last row. Such ids are
+        treated as ids of other customers. See `resolve_customers`.
 
     Returns
     -------
@@ -82,11 +84,12 @@ def read_list(
     ListError
         The file does not exist, is empty, or is not a list. The error is also raised if the content is ambiguous:
         mixed or unknown separators, an unclear id column, ids that a spreadsheet has converted (`150.0`, `1,5E+15`,
-        `12 345`, `#N/A`), several ids in a cell, invisible characters inside an id, a repeated header, a totals row,
-        or hidden rows or columns. An unknown id is also rejected if it is the number of rows above the last row, or
-        if its format differs from all other ids (at least three per such id). With `snapshot`, the error is also
-        raised for id columns that contradict each other and for ids that are similar to known ids, for example
-        because leading zeros were lost.
+        `12 345`, `#N/A`), several ids in a cell, ids outside the id column, invisible characters inside an id,
+        a repeated header, a totals row, or hidden rows or columns. An unknown id is rejected if it looks like a date
+        or contains a name, if it is the number of rows above the last row, or if its format differs from all other
+        ids (at least three per such id). With `snapshot`, the error is also raised for id columns that contradict
+        each other and for ids that are similar to known ids, for example because leading zeros were lost. If the
+        snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
 
     See Also
     --------
@@ -95,8 +98,8 @@ def read_list(
     Notes
     -----
     A file with one column does not need a column name in its first row. The first row is a column name if it is one
-    of the names above, or contains a word such as "customer", "kunde", or "member". It is an id if it contains a
-    digit or an "@" and does not contain a space. For any other first row, ListError is raised. Then pass `column`.
+    of the names above, or contains a word such as "customer", "kunde", or "member". The first row is an id if it
+    contains a digit or an "@" and does not contain a space. For any other first row, you must pass `column`.
 
     Examples
     --------
@@ -126,7 +129,8 @@ def read_listed_ids(
     """
     Read customer ids and their row numbers from a file, without comparing the ids with each other or with customers.
 
-    The parameters and errors are the same as those of `read_list`. Only the id columns of a row are compared.
+    The parameters and errors are the same as those of `read_list`. Only the id columns of a row are compared with
+    each other.
     """
     if header_row is not None:
         check_number(header_row, "header_row", at_least=1, whole=True)
@@ -135,6 +139,9 @@ def read_listed_ids(
     table = read_table(path, sheet, header_row)
     position, name, has_header = find_id_column(table, column)
     reject_broken_rows(table, position)
+    if has_header:
+        reject_transposed(table, position, None if snapshot is None else snapshot.customers)
+        reject_unnamed_ids(table, position)
     cells = read_id_column(table, position, has_header=has_header, rejects_words=True)
     id_columns = usual_columns(table) if has_header and column is None else []
     if len(id_columns) > 1 and snapshot is None:
@@ -170,14 +177,14 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
     customers
         The known customers.
     kind
-        Column of `customers` that contains the ids. None does not compare the ids with the customers.
+        Column of `customers` that contains the ids. If None, the ids are not compared with the customers.
     """
     known = set() if kind is None else set(listed.ids[listed.ids.isin(customers[kind])])
     check_row_count(listed, known)
     if kind is not None:
         unknown = [value for value in listed.ids if value not in known]
         check_similar_ids(customers, unknown, kind, source=str(listed.source), rows=listed.rows, error=ListError)
-    check_formats(listed, known)
+    check_formats(listed, known, customers["customer_uid" if kind is None else kind])
 
 
 def _log_list(listed: ListedIds, *, n_repeated: int, n_blank: int) -> None:

@@ -91,7 +91,7 @@ def align_mask(mask: pd.Series, customers: pd.DataFrame, name: str) -> BoolArray
 
 
 def _positions(labels: pd.Index, customers: pd.DataFrame) -> IndexArray:
-    """Return the row of the customer with each index label, or -1."""
+    """Return the row number of the customer for each index label, or -1 if the label is unknown."""
     if labels.equals(customers.index):
         return np.arange(len(customers))
     by_label = _find_labels(labels, customers.index)

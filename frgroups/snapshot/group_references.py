@@ -1,19 +1,23 @@
-"""Text that refers to a group: its uid, its unique name, or one of them with a prefix and in quotes."""
+"""Find the group that a text refers to by its uid or by its unique name."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-
-import numpy as np
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from frgroups.errors import GroupNotFoundError
 from frgroups.internals.formatting import format_list
+from frgroups.internals.redaction import safe_repr
 from frgroups.internals.similar_text import comparison_keys, describe_difference, differs_in_case
+from frgroups.internals.suggestions import REMOVE_MISSING, did_you_mean, expression_hints, is_missing
 from frgroups.internals.validation import check_text
-from frgroups.snapshot.membership_matrix import MembershipMatrix
 
-# This pattern matches a name in quotes, in which the quote itself is doubled, with an optional prefix.
+if TYPE_CHECKING:
+    from frgroups.snapshot.membership_matrix import MembershipMatrix
+
+# This pattern matches a uid or name in quotes with an optional prefix. Quotes in the name are doubled.
 REFERENCE = re.compile(
     r"""(?:(?P<kind>uid|name):)?(?P<mark>["'`])(?P<text>(?:(?!(?P=mark)).|(?P=mark){2})*)(?P=mark)""", re.DOTALL
 )
@@ -21,14 +25,14 @@ REFERENCE = re.compile(
 
 def quote_reference(text: str, kind: str = "") -> str:
     """
-    Return the quoted form of a group's uid or name, which has only one meaning in every expression.
+    Return the uid or the name of a group in quotes, for use in an expression.
 
     Parameters
     ----------
     text
         The uid or the name.
     kind
-        "uid" or "name", if the text is the uid of one group and the name of another group.
+        Prefix, "uid" or "name". It is required if the text is the uid of one group and the name of another group.
 
     Examples
     --------
@@ -63,7 +67,7 @@ def find_group(
     kind
         "uid" or "name" to search only for a uid or a name. "" searches for both.
     created
-        Groups that a plan creates, as {uid: name}. They are found like existing groups.
+        Additional groups that a plan creates, as {uid: name}.
 
     Examples
     --------
@@ -72,11 +76,13 @@ def find_group(
     """
     created = created or {}
     if not isinstance(text, str):
-        raise _not_found(matrix, text, "")
+        raise GroupNotFoundError(
+            f"A group must be a uid or a name as a string, got {type(text).__name__} ({safe_repr(text)}).",
+            hint=REMOVE_MISSING if is_missing(text) else "For the table of groups, use snapshot.groups.",
+        )
     check_text(text, "group")
-    by_uid = {text} if text in created or text in matrix.group_uids else set()
-    by_name = {str(uid) for uid in matrix.group_uids[np.asarray(matrix.group_names == text, dtype=np.bool_)]}
-    by_name |= {uid for uid, name in created.items() if name == text}
+    by_uid = {text} if text in created or text in matrix.names_by_uid else set()
+    by_name = {*matrix.uids_by_name.get(text, []), *(uid for uid, name in created.items() if name == text)}
     uids = sorted({"uid": by_uid, "name": by_name, "": by_uid | by_name}[kind])
     if len(uids) == 1:
         return uids[0]
@@ -99,9 +105,9 @@ def find_group(
 
 def find_quoted_group(matrix: MembershipMatrix, text: str, *, created: Mapping[str, str] | None = None) -> str:
     """
-    Return the uid of the group that a text refers to, which can also have a prefix and quotes.
+    Return the uid of the group that a text refers to, such as ``VIP``, ``uid:"vip"``, or ``name:"VIP"``.
 
-    The prefix is only recognized if no group has the whole text as its uid or name.
+    A prefix is only recognized if no group has the whole text as its uid or name. See `find_group` for the errors.
 
     Examples
     --------
@@ -110,8 +116,9 @@ def find_quoted_group(matrix: MembershipMatrix, text: str, *, created: Mapping[s
     """
     match = REFERENCE.fullmatch(text) if isinstance(text, str) else None
     if match is not None and match["kind"]:
-        known = {*matrix.group_uids, *matrix.group_names, *(created or {}), *(created or {}).values()}
-        if text not in known:
+        created = created or {}
+        existing = (matrix.names_by_uid, matrix.uids_by_name, created, created.values())
+        if not any(text in texts for texts in existing):
             kind, unquoted = unquote(match)
             return find_group(matrix, unquoted, kind, created=created)
     return find_group(matrix, text, created=created)
@@ -121,16 +128,19 @@ def _not_found(matrix: MembershipMatrix, text: str, kind: str) -> GroupNotFoundE
     """Return the error for an unknown group, which states how similar names differ."""
     if kind:
         return GroupNotFoundError(f"No group has the {kind} {text!r}.", close=[])
-    try:
-        matrix.group_code_of(text)
-    except GroupNotFoundError as error:
-        keys = comparison_keys(str(text))
-        alike = next((str(name) for name in matrix.group_names if keys & comparison_keys(str(name))), None)
-        if alike is not None:
-            if not differs_in_case(str(text), alike):
-                difference = describe_difference(str(text), alike)
-                error.add(hint=f"The group name {alike!r} looks the same. The difference is {difference}.")
-            elif alike not in error.close:
-                error.add(hint=f"The group name {alike!r} differs only in case or spaces.")
+    folded = {name.casefold(): name for name in [*matrix.names_by_uid, *matrix.uids_by_name]}
+    close = [folded[name] for name in get_close_matches(text.casefold(), folded, n=3)]
+    hint, cli_hint = expression_hints(text)
+    error = GroupNotFoundError(
+        f"No group has the uid or name {text!r}.{did_you_mean(close)}", hint=hint, cli_hint=cli_hint, close=close
+    )
+    keys = comparison_keys(text)
+    alike = next((name for name in matrix.uids_by_name if keys & comparison_keys(name)), None)
+    if alike is None:
         return error
-    raise AssertionError(f"The group {text!r} was found.")
+    if not differs_in_case(text, alike):
+        difference = describe_difference(text, alike)
+        error.add(hint=f"The group name {alike!r} looks the same. The difference is {difference}.")
+    elif alike not in close:
+        error.add(hint=f"The group name {alike!r} differs only in case or spaces.")
+    return error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from frgroups.internals.id_cells import (
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.spreadsheets import Table, has_separator, normalize_column_name, other_separator
 from frgroups.internals.workbooks import NonTextCell
+from frgroups.snapshot.id_contents import shape_of
 
 _COLUMN_IN_CLI = (
     "To choose the id column of a file for `frgroups plan --list`, pass --column. In any other list, rename the id "
@@ -36,8 +37,9 @@ USUAL_NAMES = (
     "id",
 )
 OTHER_IDS = ("email", "e_mail", "e_post", "epost", "mobile", "mobil", "phone", "loyalty_id", "medlemsnummer")
-_KNOWN_NAMES = frozenset(map(normalize_column_name, (*USUAL_NAMES, *OTHER_IDS)))
-# Words in the name of an only column. In a file with several columns, such a column can contain names.
+_NORMALIZED_NAMES = frozenset(map(normalize_column_name, USUAL_NAMES))
+_KNOWN_NAMES = _NORMALIZED_NAMES.union(map(normalize_column_name, OTHER_IDS))
+# A column with one of these words in its name contains ids only if the file has no other column.
 _NAMES_OF_ONLY_COLUMN = frozenset(
     {
         *("customer", "customers", "kunde", "kunder", "kund", "kunden", "asiakas", "asiakkaat"),
@@ -154,8 +156,8 @@ def find_column(header: Sequence[str], name: str, source: Path, *, exact: bool =
     """
     Return the position of the column with the given name, or None if it does not exist.
 
-    If `exact` is True, a column with exactly this name is preferred. If there is no such column, case, spaces,
-    underscores, periods, and hyphens are ignored. A ListError is raised if several columns match.
+    If `exact` is True, a column with exactly this name is preferred. If no column has exactly this name, case,
+    spaces, underscores, periods, and hyphens are ignored. A ListError is raised if several columns match.
     """
     matches: list[int] = []
     if exact:
@@ -177,8 +179,8 @@ def find_column(header: Sequence[str], name: str, source: Path, *, exact: bool =
 
 def describe_columns(header: Sequence[str]) -> str:
     """Return a sentence that lists the column names, or a hint if the first row looks like customer data."""
-    if any(_looks_like_data(cell) for cell in header):
-        return "The first row looks like data. Insert a row of column names above it."
+    if any(map(_looks_like_data, header)) or all(map(looks_like_id, header)):
+        return "The first row looks like data. Insert a row of column names above it, and write one id per row."
     return f"Its columns are {format_list([repr(cell) for cell in header if cell], 20)}."
 
 
@@ -207,8 +209,7 @@ def read_id_column(
     rows = table.rows[1:] if has_header else table.rows
     cells = [(number, clean_id(row[position])) for number, row in rows]
     filled = [(number, cell) for number, cell in cells if cell]
-    header = table.rows[0][1][position] if has_header else ""
-    _reject_repeated_header(filled, header, table.source)
+    _reject_repeated_header(rows, position, table.rows[0][1] if has_header else [], table.source)
     reject_damaged_ids(filled, table.source)
     lone_rows: set[int] = set()
     if rejects_words and table.width > 1:
@@ -223,8 +224,8 @@ def reject_broken_rows(table: Table, position: int) -> None:
     Raise ListError if a row of a CSV file that is shorter than the header does not contain an id.
 
     Excel omits blank cells at the end of a row, so a short row is valid. However, a row that ends before the id
-    column can be the second half of a row with a line break, and an id that contains a separator is a row with
-    another separator.
+    column can be the second part of a row with a line break. An id that contains a separator can be a complete row
+    with another separator.
     """
     for number, row in table.rows:
         n_cells = table.short_rows.get(number)
@@ -234,6 +235,66 @@ def reject_broken_rows(table: Table, position: int) -> None:
                 f"{pluralize(n_cells, 'cell')} and the first row has {table.width}. Correct the row, or use the same "
                 "separator in all rows."
             )
+
+
+def reject_transposed(table: Table, position: int, customers: pd.DataFrame | None) -> None:
+    """
+    Raise ListError if the ids are probably in the first row instead of in the id column.
+
+    Parameters
+    ----------
+    table
+        Rows of the list. The first row contains the name of the id column.
+    position
+        Position of the id column.
+    customers
+        The known customers, or None.
+    """
+    (number, header), *rows = table.rows
+    names = [name for n, name in enumerate(header) if n != position and name]
+    cells = [row[position] for _, row in rows if row[position]]
+    n_known, n_ids = len(_known_ids(names, customers)), sum(map(looks_like_id, names))
+    is_transposed = 2 * n_known > len(names)
+    if n_ids > 1 and 2 * n_ids > len(names):
+        is_transposed |= not any(map(looks_like_id, cells))
+    if cells and is_transposed and not _known_ids(cells, customers):
+        raise ListError(
+            f"{table.source}, row {number} contains {pluralize(max(n_known, n_ids), 'id')} next to the column name "
+            f"{safe_repr(header[position])}. Write one id per row below the column name.",
+            hint="If the column contains the ids, pass a snapshot with these customers, or delete the other columns.",
+            cli_hint="If the column contains the ids, delete the other columns.",
+        )
+
+
+def reject_unnamed_ids(table: Table, position: int) -> None:
+    """
+    Raise ListError if a column without a name contains ids in the format of the id column.
+
+    A column of row numbers, which many programs add, is ignored.
+    """
+    (_, header), *rows = table.rows
+    unnamed = [n for n, name in enumerate(header) if not name]
+    if not unnamed:
+        return
+    shapes = {shape_of(row[position]) for _, row in rows}
+    for column in unnamed:
+        cells = [(number, row[column]) for number, row in rows if row[column]]
+        is_row_number = all(cell in (str(n), str(n + 1)) for n, (_, cell) in enumerate(cells))
+        similar = [(number, cell) for number, cell in cells if looks_like_id(cell) and shape_of(cell) in shapes]
+        if 2 * len(similar) > len(cells) and not is_row_number:
+            number, cell = similar[0]
+            raise ListError(
+                f"{table.source}, row {number}: {safe_repr(cell)} is in a column without a name, and can be an id. "
+                "Write one id per row, or write a name above each column."
+            )
+
+
+def _known_ids(ids: Collection[str], customers: pd.DataFrame | None) -> set[str]:
+    """Return the ids that are customer uids or external ids of known customers."""
+    if customers is None:
+        return set()
+    columns = (customers["customer_uid"], customers["external_id"])
+    return {value for column in columns for value in column[column.isin(ids)]}
 
 
 def reject_unclear_columns(table: Table, positions: Sequence[int]) -> None:
@@ -248,7 +309,7 @@ def reject_unclear_columns(table: Table, positions: Sequence[int]) -> None:
     names = format_list([repr(table.rows[0][1][position]) for position in positions])
     raise ListError(
         f"{table.source} has {len(positions)} columns that can contain the ids: {names}.",
-        hint="Pass column= to choose one, or pass snapshot= to check that the ids in each row belong to the same "
+        hint="Pass column= to choose a column, or pass snapshot= to check that all ids in a row belong to the same "
         "customer.",
         cli_hint=_COLUMN_IN_CLI,
     )
@@ -263,7 +324,7 @@ def reject_contradictions(table: Table, positions: Sequence[int], customers: pd.
     table
         Rows of the list.
     positions
-        Positions of the id columns. The first one is the column that is used.
+        Positions of the id columns. The ids of the first column are used.
     customers
         The known customers.
     """
@@ -290,7 +351,7 @@ def reject_contradictions(table: Table, positions: Sequence[int], customers: pd.
 
 
 class _IdColumn:
-    """The cells of an id column and the known customers to whom they refer."""
+    """The ids in a column, and the known customers who have these ids."""
 
     def __init__(self, name: str, cells: Sequence[NumberedCell], customers: pd.DataFrame) -> None:
         self.name, self.cells = name, cells
@@ -316,13 +377,13 @@ class _IdColumn:
         own, others = self._customers.get(own_id, set()), other._customers.get(other_id, set())
         if own and others:
             return not own & others
-        # The customer is known by one of the ids, and has another id in the other column.
+        # If only one id is known, its customer must not have a different id of the other type.
         if own:
             return other.has_other_id(own)
         return bool(others) and self.has_other_id(others)
 
     def has_other_id(self, uids: Iterable[str]) -> bool:
-        """Return True if all of the given customers have an id of the kind of this column."""
+        """Return True if all given customers have an id of this column's type."""
         return self._uids_with_id.issuperset(uids)
 
     @cached_property
@@ -346,9 +407,10 @@ def _reject_single_column_of_several(table: Table) -> None:
 
 def _separator_in_name(cells: Sequence[str]) -> str:
     """
-    Return a hyphen, period, or underscore that divides a usual column name from another name, or "".
+    Return the name of the character that separates a usual column name from another name, such as "hyphen (-)".
 
-    A hyphen is not a separator if the cells are UUIDs.
+    The result is "" if no hyphen, period, or underscore is a separator. A hyphen is not a separator if the cells are
+    UUIDs.
     """
     has_uuids = 2 * sum(_UUID.fullmatch(cell) is not None for cell in cells[1:]) > len(cells) - 1
     for separator, name in (("-", "hyphen (-)"), (".", "period (.)"), ("_", "underscore (_)")):
@@ -362,7 +424,7 @@ def _separator_in_name(cells: Sequence[str]) -> str:
 
 
 def _reject_title_row(table: Table) -> None:
-    """Raise ListError if a row below the first row contains a usual column name, so that the first row is a title."""
+    """Raise ListError if a row below the first row contains a usual column name, because the first row is a title."""
     for number, row in table.rows[1:_MAX_TITLE_ROWS]:
         pieces = [piece for cell in row for piece in re.split(r"[;,\t|]", cell)]
         if any(map(is_id_name, pieces)):
@@ -374,19 +436,41 @@ def _reject_title_row(table: Table) -> None:
             )
 
 
-def _reject_repeated_header(cells: Sequence[NumberedCell], header: str, source: Path) -> None:
-    has_digit = re.search(r"\d", header) is not None
-    for number, cell in cells:
-        if not has_digit and re.search(r"\d", cell):
+def _reject_repeated_header(
+    rows: Sequence[tuple[int, list[str]]], position: int, header: Sequence[str], source: Path
+) -> None:
+    """
+    Raise ListError if a row below the header contains column names.
+
+    The columns of a second export can be in another order, so the name of the id column can be in any cell.
+    """
+    names = set(filter(None, map(normalize_column_name, header)))
+    own_name = normalize_column_name(header[position]) if header else ""
+    has_digit = any(re.search(r"\d", name) for name in names)
+    for number, row in rows:
+        cell = clean_id(row[position])
+        if not cell or (not has_digit and re.search(r"\d", cell)):
             continue  # The usual names have no digits. This test saves half of the time for a long list.
         normalized = normalize_column_name(cell)
-        if normalized and (normalized == normalize_column_name(header) or is_id_name(cell)):
+        found = ""
+        if is_id_name(cell) or (own_name and normalized == own_name):
+            found = cell
+        elif normalized in names or not re.search(r"\d", cell):
+            found = next((other for other in row if other and _is_customer_id_name(other, own_name)), "")
+        if found:
             raise ListError(
-                f"{source}, row {number}: {safe_repr(str(cell))} is a column name. If the file combines several "
+                f"{source}, row {number}: {safe_repr(str(found))} is a column name. If the file combines several "
                 "exports, delete the repeated header.",
                 hint=f"If the column names are in row {number}, pass header_row={number}.",
                 cli_hint=f"If the column names are in row {number}, pass --header-row {number} with --list.",
             )
+
+
+def _is_customer_id_name(cell: str, own_name: str) -> bool:
+    """Return True if a cell contains the name of the id column or a usual name of an id column."""
+    normalized = normalize_column_name(cell)
+    is_own_name = own_name != "" and normalized == own_name
+    return is_own_name or normalized in _NORMALIZED_NAMES or _is_combined_name(cell)
 
 
 def _reject_total_in_last_row(rows: Sequence[tuple[int, list[str]]], position: int, source: Path) -> None:

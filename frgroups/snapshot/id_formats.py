@@ -1,9 +1,9 @@
 r"""
-Find rows of a customer list that are not ids: row counts, and ids whose format differs from all other ids.
+Find rows of a customer list that are not ids, for example row counts, dates, and names.
 
 The label of a totals row or a note below a table can look like a customer uid. The API would add a customer who does
-not exist. The checks compare each unknown id with the other ids of the list, so that they do not depend on words in a
-certain language.
+not exist. Most checks compare each unknown id with the other ids of the list, so that they do not depend on words in
+a certain language.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ import pyarrow.compute as pc
 
 from frgroups.errors import ListError
 from frgroups.internals.formatting import agree, format_list, pluralize
+from frgroups.internals.id_cells import looks_like_id
 from frgroups.internals.redaction import safe_repr
+from frgroups.internals.similar_text import latin_shape
+from frgroups.snapshot.id_contents import CONTENTS, hide_words
 
 # An id has an unusual format only if the list contains at least this many other ids per such id.
 _OTHERS_PER_ID = 3
-# Ids of this length, such as UUIDs, all have the same length.
+# Ids with at least this many characters, such as UUIDs, all have the same length.
 _LONG_ID = 20
 _PADDED = re.compile(r"[^0-9]*0[0-9]")
 _MAX_SHOWN = 10
 
-_WORD, _EMAIL = "word 0 ", "email 0 "
+_WORD, _EMAIL, _LOOK_ALIKE = "word 0 ", "email 0 ", "look-alike 0 "
 _HEX, _SEPARATORS = frozenset("0123456789abcdefABCDEF"), frozenset("-_")
 
 
@@ -42,7 +45,7 @@ class ListedIds:
     ids
         Unique ids in the order of the file. The name of the Series is the name of the column, or "id".
     rows
-        Number of the first row that contains the id, by id.
+        Number of the first row that contains an id, by id.
     source
         Path of the file.
     has_header
@@ -68,9 +71,15 @@ class ListedIds:
         return f"{self.source}, which has no header"
 
     def describe_rows(self, ids: Iterable[str]) -> str:
-        """Return a list of the first ids with their row numbers, in the order of the file."""
+        """
+        Return a list of the first ids with their row numbers, in the order of the file.
+
+        Words next to an id can be names of customers, so they are replaced with an ellipsis.
+        """
         ordered = sorted(ids, key=self.rows.__getitem__)
-        return format_list([f"row {self.rows[value]} {safe_repr(value)}" for value in ordered], _MAX_SHOWN)
+        return format_list(
+            [f"row {self.rows[value]} {safe_repr(hide_words(value))}" for value in ordered], _MAX_SHOWN
+        )
 
 
 def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
@@ -91,9 +100,9 @@ def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
     )
 
 
-def check_formats(listed: ListedIds, known: Collection[str]) -> None:
+def check_formats(listed: ListedIds, known: Collection[str], tenant_ids: pd.Series) -> None:
     """
-    Raise ListError if unknown ids have another format than all other ids.
+    Raise ListError if unknown ids are probably dates, names, notes, or totals.
 
     Parameters
     ----------
@@ -101,7 +110,26 @@ def check_formats(listed: ListedIds, known: Collection[str]) -> None:
         Ids of the list.
     known
         Ids of known customers, which can have any format.
+    tenant_ids
+        All ids of the tenant. If one of them is, for example, a date, then unknown ids can also be dates.
     """
+    _reject_contents(listed, known, tenant_ids)
+    _reject_unusual_formats(listed, known)
+    _reject_first_word(listed, known)
+
+
+def _reject_contents(listed: ListedIds, known: Collection[str], tenant_ids: pd.Series) -> None:
+    for content in CONTENTS:
+        found = [value for value in content.find(listed.ids, tenant_ids) if value not in known]
+        if not found:
+            continue
+        raise ListError(
+            f"{listed.source}, {listed.describe_rows(found)}: {content.problem} {content.action}",
+            **_hints(agree(len(found), "it is", "they are")),
+        )
+
+
+def _reject_unusual_formats(listed: ListedIds, known: Collection[str]) -> None:
     unusual = find_unusual_ids(list(listed.ids), known)
     if not unusual:
         return
@@ -109,18 +137,31 @@ def check_formats(listed: ListedIds, known: Collection[str]) -> None:
     example = next(value for value in listed.ids if value not in unusual)
     raise ListError(
         f"{listed.source} contains {pluralize(n, 'id')} whose format differs from all other ids, such as "
-        f"{safe_repr(example)}: {listed.describe_rows(unusual)}. Delete the {agree(n, 'row', 'rows')} if "
-        f"{agree(n, 'it is a total or a note', 'they are totals or notes')}, or correct the "
-        f"{agree(n, 'id', 'ids')}.",
+        f"{safe_repr(example)}: {listed.describe_rows(unusual)}. Delete totals and notes, and correct wrong ids.",
         **_hints(agree(n, "it is", "they are")),
     )
 
 
+def _reject_first_word(listed: ListedIds, known: Collection[str]) -> None:
+    """Raise ListError if the first id is a word and all other ids contain digits, because it can be a column name."""
+    first = listed.ids.iloc[0]
+    if first in known or looks_like_id(first) or len(listed.ids) == 1 or not all(map(looks_like_id, listed.ids[1:])):
+        return
+    row = listed.rows[first]
+    hints = _hints("it is")
+    raise ListError(
+        f"{listed.source}, row {row}: {safe_repr(first)} is the only id without digits, and therefore probably a "
+        "column name. If it is a column name, delete the rows above it. If it is a note, delete the row.",
+        hint=f"You can also pass header_row={row} to skip the rows above a column name. {hints['hint']}",
+        cli_hint=f"You can also pass --header-row {row} to skip the rows above a column name. {hints['cli_hint']}",
+    )
+
+
 def _hints(subject: str) -> dict[str, str]:
-    noun = "an id" if subject == "it is" else "ids"
-    condition = f"If {subject} {noun} of {'a customer' if noun == 'an id' else 'customers'} in no group,"
+    owners = "an id of a customer who does" if subject == "it is" else "ids of customers who do"
+    condition = f"If {subject} {owners} not belong to any group,"
     return {
-        "hint": f"{condition} pass allow_similar_ids=True. Known ids are accepted if you pass snapshot=.",
+        "hint": f"{condition} pass allow_similar_ids=True. To accept all known ids, pass snapshot=.",
         "cli_hint": f"{condition} pass --allow-similar-ids.",
     }
 
@@ -130,8 +171,9 @@ def find_unusual_ids(ids: Sequence[str], known: Collection[str] = ()) -> list[st
     Return the unknown ids whose format differs from all other ids.
 
     The format consists of the kind of the characters (letters, digits, or both), the separators, and the length. A
-    format that occurs several times is usual, except for words among ids with digits. The number of digits may differ
-    by one if the numbers have no leading zeros, and by more after a prefix such as "c-".
+    format that occurs several times is usual. The exceptions are words among ids with digits, and letters of another
+    script among Latin letters. The number of digits may differ by one if the numbers have no leading zeros. After a
+    prefix such as "c-", it may differ by more than one.
 
     Parameters
     ----------
@@ -151,14 +193,16 @@ def find_unusual_ids(ids: Sequence[str], known: Collection[str] = ()) -> list[st
         return []
     table = pd.DataFrame({"id": list(ids), "format": pd.Categorical(_formats(ids))})
     is_unknown = ~table["id"].isin(list(known))
-    is_word = (table["format"] == _WORD) & is_unknown
-    if 2 * is_word.sum() >= len(ids):
-        is_word[:] = False
-    is_single = ~table["format"].duplicated(keep=False) & ~is_word & is_unknown
-    candidates = table.loc[is_single | is_word, "id"]
+    is_minority = pd.Series(False, index=table.index)
+    for format_ in (_WORD, _LOOK_ALIKE):
+        has_format = (table["format"] == format_) & is_unknown
+        if 2 * has_format.sum() < len(ids):
+            is_minority |= has_format
+    is_single = ~table["format"].duplicated(keep=False) & ~is_minority & is_unknown
+    candidates = table.loc[is_single | is_minority, "id"]
     if candidates.empty:
         return []
-    usual = table[~is_single & ~is_word]
+    usual = table[~is_single & ~is_minority]
     series = usual.groupby("format", observed=True)["id"].agg(list).to_dict()
     by_length = dict(list(usual["id"][usual["format"].str.startswith("mixed")].groupby(usual["id"].str.len())))
     is_random = {length: _random_id_test(list(others)) for length, others in by_length.items()}
@@ -171,21 +215,21 @@ def find_unusual_ids(ids: Sequence[str], known: Collection[str] = ()) -> list[st
     own_formats = table.loc[candidates.index, "format"].astype("str")
     flags = [is_unusual_id(value, own) for value, own in zip(candidates, own_formats, strict=True)]
     is_unusual = pd.Series(flags, index=candidates.index, dtype=bool)
-    words = candidates[is_unusual & is_word[candidates.index]]
+    minority = candidates[is_unusual & is_minority[candidates.index]]
     others = candidates[is_unusual & is_single[candidates.index]]
-    n_usual = len(ids) - len(words) - len(others)
+    n_usual = len(ids) - len(minority) - len(others)
     if n_usual < _OTHERS_PER_ID:
         return []
     if n_usual < _OTHERS_PER_ID * len(others):
         others = others.iloc[:0]
-    return list(pd.concat([words, others]).sort_index())
+    return list(pd.concat([minority, others]).sort_index())
 
 
 def _formats(ids: Sequence[str]) -> list[str]:
     """
     Return the format of each id: the kind of its characters, its length, and its separators, such as "mixed 4 -".
 
-    The length and the separators of email addresses and words are not compared.
+    The length and the separators of email addresses, words, and ids with letters of another script are not compared.
     """
     values = pa.array(ids, type=pa.large_string())
     has_letter = pc.match_substring_regex(values, r"\p{L}")
@@ -197,11 +241,15 @@ def _formats(ids: Sequence[str]) -> list[str]:
     formats = pc.if_else(is_word, pa.scalar(_WORD, pa.large_string()), formats)
     is_email = pc.match_substring(values, "@")
     formats = pc.if_else(is_email, pa.scalar(_EMAIL, pa.large_string()), formats)
+    is_other = pc.invert(pc.string_is_ascii(values))
+    look_alike = [latin_shape(value) != value.casefold() for value in values.filter(is_other).to_pylist()]
+    is_look_alike = pc.replace_with_mask(is_other, is_other, pa.array(look_alike, type=pa.bool_()))
+    formats = pc.if_else(is_look_alike, pa.scalar(_LOOK_ALIKE, pa.large_string()), formats)
     return [str(value) for value in formats.to_pylist()]
 
 
 def _continues_series(value: str, own_format: str, others: Sequence[str], format_: str) -> bool:
-    """Return True if an id can belong to the same series as other ids, which all have one format."""
+    """Return True if an id can belong to the same series as other ids that all have the same format."""
     if own_format == format_:
         return True
     kind, separators = _kind_and_separators(format_)

@@ -53,11 +53,11 @@ def resolve_customers(
         required. A directory can contain customers that do not belong to any group and are therefore not in the
         snapshot.
     allow_similar_ids : bool, default False
-        Whether unknown ids may be similar to ids of known customers. They are not corrected, but are ids of other
-        customers, who are not in the snapshot. By default, InputError is raised for an unknown
-        id that differs from a known id only in case, leading zeros, invisible characters, or similar characters such
-        as O and 0, and for uids in a list of external ids and vice versa. Email addresses and phone numbers are not
-        checked.
+        Whether unknown ids may be similar to ids of known customers. Such ids are treated as ids of other
+        customers who are not in the snapshot. By default, InputError is raised for an unknown id that contains a
+        known id, or that differs from a known id only in case, leading zeros, separators, accents, invisible
+        characters, or similar characters such as O and 0. InputError is also raised for a uid in a list of external
+        ids, and for an external id in a list of uids. Email addresses and phone numbers are not checked.
 
     Returns
     -------
@@ -141,9 +141,9 @@ def detect_id_type(snapshot: Snapshot, ids: pd.Series) -> str | None:
     """
     Return the type of the ids in a list: "customer_uid" or "external_id".
 
-    If the name of the Series is an id type, that type is returned. Otherwise, it is the type that matches more ids in
-    the snapshot. The result is None if an id is the uid of one customer and the external id of another customer,
-    because the customers would depend on the type.
+    If the name of the Series is an id type, this type is returned. Otherwise, the type that matches more ids in the
+    snapshot is returned. The result is None if an id is the uid of one customer and the external id of another
+    customer, because the type is then not clear.
 
     Examples
     --------
@@ -194,7 +194,7 @@ def _known_ids(snapshot: Snapshot, by: str, directory: pd.DataFrame | str | Path
 
 
 def _all_customers(snapshot: Snapshot, known: _KnownIds, by: str) -> pd.DataFrame:
-    """Return the ids of the customers in the snapshot, followed by those of the customers in the directory."""
+    """Return the ids of the customers in the snapshot and of the other customers in the directory."""
     columns = [name for name in ("customer_uid", "external_id", "loyalty_id") if name in snapshot.customers]
     others = known.pairs[~known.pairs["customer_uid"].isin(snapshot.customers["customer_uid"])]
     if others.empty:
@@ -207,8 +207,8 @@ def _check_visible(ids: Iterable[str]) -> None:
     """
     Raise InputError if an unknown id contains an invisible character.
 
-    `read_list` removes such characters from both ends of an id. Ids that were passed from Python are not changed,
-    because the caller could not match the result with the ids.
+    `read_list` removes invisible characters from both ends of an id. Ids from Python code are not changed, so that
+    the caller can match the result with the ids.
     """
     for value in ids:
         invisible = "U+0020" if value != value.strip(" ") else first_invisible(value)
@@ -268,7 +268,7 @@ def _read_directory_file(path: str | Path, by: str) -> pd.DataFrame:
 
 
 def _id_pairs(customers: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Return the unique pairs of normalized id and customer uid. Customers that have no id are omitted."""
+    """Return the unique pairs of a normalized id and a customer uid. Customers that have no id are omitted."""
     keys = _normalize_ids(customers[by], by)
     pairs = pd.DataFrame({"key": keys, "customer_uid": customers["customer_uid"].astype("str")})
     return pairs[pairs["key"].notna() & (pairs["key"] != "")].drop_duplicates(ignore_index=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -14,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.internals.formatting import format_list, pluralize
-from frgroups.internals.redaction import safe_repr
-from frgroups.internals.suggestions import REMOVE_MISSING, did_you_mean, expression_hints, is_missing
+from frgroups.internals.formatting import pluralize
+from frgroups.internals.suggestions import REMOVE_MISSING
 from frgroups.internals.typing import Int32Array, IntArray
 from frgroups.internals.validation import as_list, check_columns, check_text, check_type, wrong_type
+from frgroups.snapshot.group_references import find_quoted_group
 from frgroups.snapshot.uid_lookup import lookup_positions
 
 READ_AS_STRINGS = "Read the column as strings (dtype='str'), because numbers lose leading zeros."
@@ -133,10 +132,18 @@ class MembershipMatrix:
         """Group code of each membership."""
         return np.repeat(np.arange(self.n_groups, dtype=np.int32), self.sizes)
 
-    @property
+    @cached_property
     def names_by_uid(self) -> dict[str, str]:
         """Dictionary from group uid to group name."""
         return dict(zip(self.group_uids, self.group_names, strict=True))
+
+    @cached_property
+    def uids_by_name(self) -> dict[str, list[str]]:
+        """Dictionary from group name to the sorted uids of the groups with this name."""
+        uids: dict[str, list[str]] = {}
+        for uid, name in self.names_by_uid.items():
+            uids.setdefault(name, []).append(uid)
+        return uids
 
     def frame(self) -> pd.DataFrame:
         """Return a table with the group uid and the customer uid of each membership."""
@@ -147,47 +154,35 @@ class MembershipMatrix:
             }
         )
 
-    def group_code_of(self, group: str) -> int:
-        """Return the integer code of the group with the given uid or unique name."""
-        if not isinstance(group, str):
-            raise GroupNotFoundError(
-                f"A group must be a uid or a name as a string, got {type(group).__name__} ({safe_repr(group)}).",
-                hint=REMOVE_MISSING if is_missing(group) else "For the table of groups, use snapshot.groups.",
-            )
-        if group in self._group_codes:
-            return self._group_codes[group]
-        check_text(group, "group")
-        same_name = np.flatnonzero(self.group_names == group)
-        if len(same_name) == 1:
-            return int(same_name[0])
-        if len(same_name) > 1:
-            uids = [str(uid) for uid in self.group_uids.take(same_name)]
-            raise GroupNotFoundError(
-                f"{len(same_name)} groups have the name {group!r}. Use the uid instead: "
-                f"{format_list(uids, conjunction='or')}.",
-                close=uids,
-            )
-        close = self._similar_names(group)
-        hint, cli_hint = expression_hints(group)
-        raise GroupNotFoundError(
-            f"No group has the uid or name {group!r}.{did_you_mean(close)}", hint=hint, cli_hint=cli_hint, close=close
-        )
-
     def group_uid(self, group: str) -> str:
-        """Return the uid of the group with the given uid or unique name."""
-        return str(self.group_uids[self.group_code_of(group)])
+        """
+        Return the uid of the group that a text refers to.
 
-    def member_codes(self, group: str) -> Int32Array:
-        """Return the sorted integer codes of the members of the group with the given uid or unique name."""
-        return self.row(self.group_code_of(group))
+        See `find_quoted_group` for the possible texts and the errors.
+        """
+        return find_quoted_group(self, group)
+
+    def group_code_of(self, group: str) -> int:
+        """Return the integer code of the group that a text refers to. See `group_uid`."""
+        return self.code_of_uid(self.group_uid(group))
+
+    def code_of_uid(self, group_uid: str) -> int:
+        """Return the integer code of the group with the given uid."""
+        if group_uid not in self._group_codes:
+            raise GroupNotFoundError(f"No group has the uid {group_uid!r}.")
+        return self._group_codes[group_uid]
+
+    def member_codes(self, group_uid: str) -> Int32Array:
+        """Return the sorted codes of the customers in the group with the given uid."""
+        return self.row(self.code_of_uid(group_uid))
 
     def row(self, group_code: int) -> Int32Array:
-        """Return the sorted integer codes of the members of the group with the given integer code."""
+        """Return the sorted codes of the customers in the group with the given code."""
         return self.indices[self.indptr[group_code] : self.indptr[group_code + 1]]
 
-    def members(self, group: str) -> list[str]:
-        """Return the sorted customer uids of the group with the given uid or unique name."""
-        return list(self.customer_uids.take(self.member_codes(group)))
+    def members(self, group_uid: str) -> list[str]:
+        """Return the sorted customer uids of the members of the group with the given uid."""
+        return list(self.customer_uids.take(self.member_codes(group_uid)))
 
     def groups_of(self, customer_uid: str) -> list[str]:
         """
@@ -206,7 +201,8 @@ class MembershipMatrix:
         Return a matrix that contains only the given groups.
 
         The new matrix still contains all customers, including customers without a selected group. Its groups are
-        sorted by uid. If `groups` is None, all groups are selected.
+        sorted by uid. If `groups` is None, all groups are selected. See `group_uid` for the texts that refer to a
+        group.
         """
         if groups is None:
             return self
@@ -229,18 +225,14 @@ class MembershipMatrix:
     def _group_codes(self) -> dict[str, int]:
         return {uid: code for code, uid in enumerate(self.group_uids)}
 
-    def _similar_names(self, group: str) -> list[str]:
-        folded = {str(name).casefold(): str(name) for name in [*self.group_uids, *self.group_names]}
-        return [folded[name] for name in get_close_matches(str(group).casefold(), folded, n=3)]
-
 
 def as_membership_matrix(data: Any) -> MembershipMatrix:
     """
     Return the membership matrix of a Snapshot or of a table of memberships.
 
     A table must have the columns customer_group_uid and customer_uid. It can be a pandas DataFrame or a table of
-    Polars, DuckDB, pyarrow, or Narwhals. Lazy frames are converted with `collect()`, Spark tables with `toArrow()`.
-    Because a table does not contain group names, the uids are used as names.
+    Polars, DuckDB, pyarrow, or Narwhals. Lazy frames are converted with `collect()`, and Spark tables with
+    `toArrow()`. Because a table does not contain group names, the uids are used as names.
     """
     if isinstance(data, MembershipMatrix):
         return data

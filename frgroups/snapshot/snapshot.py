@@ -28,8 +28,8 @@ _TOO_INCOMPLETE = (
 _REFRESH = "The snapshot can be used for analysis. Read the changed groups again before you create a plan."
 _CONTRADICTORY = (
     "The customer records contradict the pages of these groups, also after another read. Reading the groups again "
-    "might not help. Ask the operator of the server to check them, for example whether the server limits the rows of "
-    "a group. Until then, do not rely on the members of these groups."
+    "might not help. Ask the operator of the server to check whether the server limits the number of members in its "
+    "responses. Until then, do not rely on the members of these groups."
 )
 
 
@@ -40,7 +40,8 @@ class Snapshot:
 
     A snapshot is immutable. Create it with `load_snapshot`, `read_snapshot`, or `snapshot_from_frames`.
     `snapshot["VIP"]` returns the sorted customer uids of a group as an Index, and `"VIP" in snapshot` returns True if
-    the group exists. Groups can be identified by uid or by unique name.
+    the group exists. A group can be identified by its uid or by its unique name. If "vip" is the uid of one group and
+    the name of another group, write `snapshot['uid:"vip"']` or `snapshot['name:"vip"']`.
 
     Attributes
     ----------
@@ -168,8 +169,8 @@ class Snapshot:
         Parameters
         ----------
         group : str
-            Uid or unique name of the group. If the string is both a uid and the name of another group, the uid is
-            used.
+            Uid or unique name of the group. If the string is the uid of one group and the name of another group,
+            write ``uid:"vip"`` or ``name:"vip"``.
 
         Returns
         -------
@@ -179,7 +180,7 @@ class Snapshot:
         Raises
         ------
         GroupNotFoundError
-            No group has this uid or name, or several groups have this name.
+            No group has this uid or name, or several groups have it.
 
         Examples
         --------
@@ -205,18 +206,18 @@ class Snapshot:
         Raises
         ------
         GroupNotFoundError
-            No group has this uid or name, or several groups have this name.
+            No group has this uid or name, or several groups have it.
 
         Examples
         --------
         >>> sample_snapshot().group_name("vip")
         'VIP'
         """
-        return str(self.matrix.group_names[self.matrix.group_code_of(group)])
+        return self.matrix.names_by_uid[self.group_uid(group)]
 
     def __getitem__(self, group: str) -> pd.Index:
         """Return the sorted customer uids of the group with the given uid or unique name."""
-        return pd.Index(self.matrix.members(group), dtype="str", name="customer_uid")
+        return pd.Index(self.matrix.members(self.group_uid(group)), dtype="str", name="customer_uid")
 
     # Without this method, Python would iterate by calling `__getitem__` with 0.
     def __iter__(self) -> NoReturn:
@@ -325,6 +326,7 @@ class Snapshot:
             return "The snapshot was created from tables and not read from a tenant."
         uids = dict(list(self.reads.groupby("verdict")["customer_group_uid"]))
         incomplete = self._incomplete_groups()
+        names = self.matrix.names_by_uid
         notes = dict(zip(self.reads["customer_group_uid"], self.reads["note"], strict=True))
         contradictory = [uid for uid in uids.get("drifted", ()) if is_contradiction(notes[uid])]
         drifted = [uid for uid in uids.get("drifted", ()) if uid not in contradictory]
@@ -334,14 +336,14 @@ class Snapshot:
             f"{n_verified:,} of {pluralize(n_groups, 'group')} {agree(n_verified, 'is', 'are')} verified as complete."
         ]
         for uid, n, total in incomplete[:MAX_NAMED_GROUPS]:
-            sentences.append(f"Only {n:,} of {total:,} members of {self.group_name(uid)} were read.")
+            sentences.append(f"Only {n:,} of {total:,} members of {names[uid]} were read.")
         if incomplete:
             return " ".join([*sentences, _TOO_INCOMPLETE])
         if len(drifted):
             were_read = agree(len(drifted), "it was", "they were")
             sentences.append(f"{self._list_names(drifted)} changed while {were_read} read.")
         for uid in contradictory[:MAX_NAMED_GROUPS]:
-            sentences.append(f"{self.group_name(uid)}: {notes[uid]}.")
+            sentences.append(f"{names[uid]}: {notes[uid]}.")
         if len(contradictory) > MAX_NAMED_GROUPS:
             n_more = len(contradictory) - MAX_NAMED_GROUPS
             sentences.append(f"The records contradict the pages of {pluralize(n_more, 'more group')}.")
@@ -368,4 +370,4 @@ class Snapshot:
 
     def _list_names(self, uids: Sequence[str] | pd.Series) -> str:
         """Format the names of at most three groups as a list, followed by the number of remaining groups."""
-        return format_list([self.group_name(uid) for uid in uids], MAX_NAMED_GROUPS)
+        return format_list([self.matrix.names_by_uid[uid] for uid in uids], MAX_NAMED_GROUPS)

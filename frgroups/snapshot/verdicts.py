@@ -9,7 +9,7 @@ from frgroups.internals.formatting import pluralize
 
 Verdict = Literal["consistent", "unverifiable", "drifted"]
 
-# Start of the notes in the table `reads` for a group whose pages contradict the customer records.
+# Each note about pages that contradict the customer records starts with this text.
 _CONTRADICTION = "the records of "
 
 # Ordered from best to worst.
@@ -46,19 +46,19 @@ def contradiction_note(n_listed: int, n_rows: int) -> str:
     """
     content = "other customers" if n_listed == n_rows else pluralize(n_rows, "customer")
     listed = pluralize(n_listed, "customer")
-    return f"{_CONTRADICTION}{listed} list this group, but its pages contain {content}"
+    return f"the records of {listed} list this group, but its pages contain {content}"
 
 
 def missing_reference_note(n: int) -> str:
     """
-    Return the note for a group whose pages contain customers whose records do not list the group.
+    Return the note for a group with members whose customer records do not list the group.
 
     Examples
     --------
     >>> missing_reference_note(3)
     'the records of 3 customers do not contain the uid of this group'
     """
-    return f"{_CONTRADICTION}{pluralize(n, 'customer')} do not contain the uid of this group"
+    return f"the records of {pluralize(n, 'customer')} do not contain the uid of this group"
 
 
 def is_contradiction(note: str) -> bool:

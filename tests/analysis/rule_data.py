@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import settings
 
 from frgroups.analysis.rule_evaluation import RuleColumns, evaluate_rule
 
 UIDS = list("abcdef")
-PROPERTY = settings(deadline=None, max_examples=40)
 OPERATORS = {
     **{"==": operator.eq, "!=": operator.ne, "<": operator.lt},
     **{"<=": operator.le, ">": operator.gt, ">=": operator.ge},
@@ -49,7 +47,7 @@ def categories(values, dtype=None):
 
 
 def zoned(values, zone):
-    """Return a Series of timestamps in a time zone that denote the same times."""
+    """Return a Series of timestamps that are converted to a time zone."""
     return pd.Series(pd.to_datetime(values, utc=True)).dt.tz_convert(zone)
 
 

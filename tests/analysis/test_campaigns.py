@@ -5,14 +5,13 @@ from datetime import datetime
 import pandas as pd
 import pandas.testing as pdt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.analysis.campaigns import campaign_reach
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot
 
-PROPERTY = settings(max_examples=80)
 COLUMNS = {
     **dict.fromkeys(["campaign_uid", "customer_group_uid", "name"], "str"),
     "discount_percent": "float64",
@@ -35,7 +34,6 @@ def create_campaigns(rows, **more):
     return table.astype({"customer_group_uid": "str"}).assign(campaign_uid=pd.Series(uids, dtype="str"), **more)
 
 
-@PROPERTY
 @given(memberships, offers)
 def test_shadowed_members(rows, offered):
     "A member is shadowed if another campaign offers a larger discount, and shadowed_by is the largest such campaign."
@@ -58,7 +56,6 @@ def test_shadowed_members(rows, offered):
         assert row.shadowed_by == min(better)[1] if better else pd.isna(row.shadowed_by)
 
 
-@PROPERTY
 @given(memberships, offers)
 def test_effective_members_add_up(rows, offered):
     "If all discounts differ, the effective members add up to the customers of all campaigns."

@@ -14,7 +14,6 @@ from frgroups.errors import InputError
 from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
-PROPERTY = settings(deadline=None, max_examples=60)
 SLOW_PROPERTY = settings(deadline=None, max_examples=25)
 GROUPS = ["0150", "b", "c", "Ålesund", "ω"]
 membership_rows = st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("pqrstuvw")), max_size=30)
@@ -58,7 +57,6 @@ def create_snapshot(rows, names=None, **facts):
     )
 
 
-@PROPERTY
 @given(membership_rows, membership_rows)
 def test_membership_changes(old, new):
     "Joined and left members are sorted set differences, and still_seen is True for customers in any new group."
@@ -73,7 +71,6 @@ def test_membership_changes(old, new):
     assert table.dtypes.astype(str).to_dict() == MEMBERSHIP_COLUMNS
 
 
-@PROPERTY
 @given(membership_rows, membership_rows)
 def test_group_changes(old, new):
     "The counts in group_changes are consistent with each other and with the rows of membership_changes."
@@ -95,7 +92,6 @@ def test_group_changes(old, new):
     assert table.dtypes.astype(str).to_dict() == GROUP_COLUMNS
 
 
-@PROPERTY
 @given(membership_rows, membership_rows)
 def test_reversed_comparison(old, new):
     """If two snapshots are compared in the reverse order, "joined" and "left" are swapped."""

@@ -12,7 +12,6 @@ from frgroups.analysis.clusters import group_clusters, leaf_order
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
-PROPERTY = settings(max_examples=50)
 COLUMNS = {
     "customer_group_uid": "str",
     "name": "str",
@@ -45,10 +44,9 @@ def partition(table):
     return {frozenset(rows) for _, rows in table.groupby("cluster")["customer_group_uid"]}
 
 
-@PROPERTY
 @given(memberships, st.sampled_from(METHODS), st.sampled_from(["jaccard", "overlap_coefficient"]), st.integers(0, 20))
 def test_clusters_like_scipy(rows, method, measure, twentieths):
-    "The clusters are the same as those of scipy for the same distances and cut."
+    "For the same distances and the same cut, group_clusters and scipy return the same clusters."
     groups, cut = members_by_group(rows), twentieths / 20
     names = list(groups)
     distances = [distance(groups[a], groups[b], measure) for i, a in enumerate(names) for b in names[i + 1 :]]
@@ -64,7 +62,6 @@ def test_clusters_like_scipy(rows, method, measure, twentieths):
     }
 
 
-@PROPERTY
 @given(memberships, st.sampled_from([0.2, 0.5, 0.8]))
 def test_cluster_numbers(rows, cut):
     "Clusters are numbered by size and then by uid, and the groups in a cluster have adjacent positions."
@@ -78,7 +75,6 @@ def test_cluster_numbers(rows, cut):
     assert table[["cluster", "position"]].apply(tuple, axis=1).is_monotonic_increasing or table.empty
 
 
-@PROPERTY
 @given(memberships)
 def test_cut_of_zero(rows):
     "If the cut is 0, only groups with the same members are in the same cluster."
@@ -123,7 +119,7 @@ def test_components():
 
 
 def test_component_too_large(monkeypatch):
-    "The error for a component with too many groups states its size. The other groups do not count."
+    "A connected component with too many groups raises an error that contains the number of its groups."
     monkeypatch.setattr("frgroups.analysis.clusters.MAX_COMPONENT_GROUPS", 2)
     rows = [("a", "1"), ("b", "1"), ("c", "2"), ("d", "2")]
     assert len(group_clusters(create_table(rows))) == 4
@@ -144,7 +140,7 @@ def test_leaf_order():
 @settings(max_examples=20)
 @given(memberships, st.randoms())
 def test_row_order(rows, random):
-    "The clusters do not depend on the order and repetition of membership rows."
+    "The clusters do not depend on the order of the membership rows and on repeated rows."
     mixed = [*rows, *rows]
     random.shuffle(mixed)
 

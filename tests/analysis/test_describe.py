@@ -38,12 +38,12 @@ def create_table(pairs):
 
 
 def numbers(text):
-    """Return all integers in a string in order, in which a decimal number counts as two integers."""
+    """Return all integers in a string, in order. A decimal number counts as two integers."""
     return [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", text)]
 
 
 def segments(text, names=GROUPS):
-    """Return the names in a string in order, each with the text between this name and the next name."""
+    """Return pairs of a name in a string and the text between this name and the next name."""
     pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     _, *parts = re.split(f"({pattern})", text)
     return list(zip(parts[::2], parts[1::2], strict=True))
@@ -68,12 +68,12 @@ def tables(snapshot=None, later=None):
     }
 
 
-# Single kinds of tables
+# Types of tables
 
 
 @given(memberships)
 def test_group_sizes(pairs):
-    "A sizes table is described by its largest groups with their members, and the other groups are summed."
+    "The description of group sizes contains the largest groups and the sum of all other groups."
     table = group_sizes(create_table(pairs))
 
     text = describe(table, top=2)
@@ -102,7 +102,7 @@ def test_empty_groups():
 @pytest.mark.parametrize("measure", ["count", "jaccard", "share", "overlap_coefficient"])
 @given(memberships)
 def test_overlap_matrix(measure, pairs):
-    "The group pairs with the largest values are described, and for symmetric measures each pair occurs only once."
+    "The pairs of groups with the largest values are described. For symmetric measures, each pair occurs once."
     matrix = overlap_matrix(create_table(pairs), measure=measure)
     scale = 1 if measure == "count" else 100
 
@@ -139,7 +139,7 @@ def test_undefined_association(measure):
 
 
 def test_measure_of_matrix():
-    "The measure of an overlap_matrix result is known, but for other matrices the argument `measure` is required."
+    "The measure is read from a result of overlap_matrix. For other matrices, the argument `measure` is required."
     counts = overlap_matrix(sample_snapshot())
     without_attrs = pd.DataFrame(counts.to_numpy(), counts.index, counts.columns)
 
@@ -155,7 +155,7 @@ def test_measure_of_matrix():
 @pytest.mark.parametrize("mode", ["exclusive", "inclusive"])
 @given(memberships)
 def test_intersections(mode, pairs):
-    "The largest combinations are described with counts and shares. The others are summed only in exclusive mode."
+    "The largest combinations are described by count and share. Other counts are summed only in exclusive mode."
     table = intersections(create_table(pairs), mode=mode)
 
     text = describe(table, top=2)
@@ -189,7 +189,7 @@ def test_omitted_combinations():
 
 @given(memberships, memberships)
 def test_group_changes(before, after):
-    "The group with the most changes is described with its joined and left members, and other groups are summed."
+    "The description contains the changes of the most changed group and the sum of all other changes."
     table = group_changes(create_table(before), create_table(after))
 
     text = describe(table, top=1)
@@ -211,7 +211,7 @@ def test_group_changes(before, after):
 
 
 def test_size_history():
-    "A size history is described by the first and last size of each group, and new and deleted groups are marked."
+    "The description of a size history contains the first and last size of each group and marks deleted groups."
 
     def create_snapshot(taken_at, **sizes):
         pairs = [(group, str(n)) for group, size in sizes.items() for n in range(size)]
@@ -238,7 +238,7 @@ def test_size_history():
 
 @given(memberships, memberships)
 def test_group_flow(before, after):
-    "A flow is described by the number of customers, the number who stayed, and the size of the largest move."
+    "The description of a flow contains the number of customers, the number who stayed, and the largest move."
     table = group_flow(create_table(before), create_table(after))
 
     text = describe(table, top=1)
@@ -265,7 +265,7 @@ def test_group_flow(before, after):
 
 
 def test_group_profile():
-    "A profile is described by the shares of values and the means of numbers, starting with the strongest effect."
+    "The description of a profile starts with the strongest effect and contains shares and means."
     table = group_profile(sample_snapshot(), "all", min_count=0, attributes=["country_code", "credit_limit"])
 
     text = describe(table, top=20)
@@ -304,7 +304,7 @@ def test_missing_numbers():
 
 
 def test_reachability():
-    "Reachability is described for each channel of the largest group, and the other groups are counted."
+    "The description of reachability contains each channel of the largest group and the number of other groups."
     table = reachability(sample_snapshot(), consent=CONSENT, min_count=0)
 
     text = describe(table, top=1)
@@ -316,7 +316,7 @@ def test_reachability():
 
 @given(memberships)
 def test_incremental_reach(pairs):
-    "The first step of a set cover is described with its number of new customers, and the other steps are summed."
+    "The description of incremental reach contains the first step and the sum of all other steps."
     customers = pd.DataFrame(
         {"customer_uid": [str(n) for n in range(31)], "has_email": [n % 3 > 0 for n in range(31)]}
     )
@@ -340,7 +340,7 @@ def test_incremental_reach(pairs):
 
 
 def test_campaign_reach():
-    "Campaigns are described by discount. Each description contains the effective members and the best alternative."
+    "The description of a campaign contains its discount, its effective members, and the campaign that shadows it."
     text = describe(campaign_reach(sample_snapshot(), CAMPAIGNS), top=3)
 
     (first, vip), (second, staff), (third, all_members), (shadowed_by, _) = segments(
@@ -351,7 +351,7 @@ def test_campaign_reach():
 
 
 def test_compare_groups():
-    "The result of compare_groups is described in the same way as a profile."
+    "The result of compare_groups is described like the result of group_profile."
     table = compare_groups(sample_snapshot(), "all", "staff", min_count=0, attributes=["has_email"])
 
     assert numbers(describe(table))[:2] == [1, 1] and "has_email" in describe(table)

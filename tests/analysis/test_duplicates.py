@@ -13,7 +13,6 @@ from frgroups.analysis.duplicates import duplicate_groups, subset_groups
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
-PROPERTY = settings(max_examples=60)
 PAIR = {
     **dict.fromkeys(["group_a", "group_b", "name_a", "name_b"], "str"),
     **dict.fromkeys(["n_a", "n_b", "n_both"], "int64"),
@@ -32,7 +31,6 @@ def members_by_group(rows):
     return {g: {c for h, c in rows if h == g} for g in sorted({g for g, _ in rows})}
 
 
-@PROPERTY
 @given(memberships, shares)
 def test_duplicate_groups(rows, threshold):
     "The duplicates table contains each pair with at least the given Jaccard index, sorted by similarity and uid."
@@ -51,7 +49,6 @@ def test_duplicate_groups(rows, threshold):
         assert (row.n_a, row.n_b, row.n_both) == (len(a), len(b), len(a & b))
 
 
-@PROPERTY
 @given(memberships, shares)
 def test_subset_groups(rows, threshold):
     "The subsets table contains each pair of groups if at least the given share of the first group is in the second."
@@ -68,7 +65,6 @@ def test_subset_groups(rows, threshold):
     assert ((table["share_of_a"] * table["n_a"]).round() == table["n_both"]).all()
 
 
-@PROPERTY
 @given(memberships)
 def test_tables_are_disjoint(rows):
     "With the default thresholds, no pair of groups is both in the duplicates table and in the subsets table."

@@ -22,7 +22,7 @@ MARKS = "\"'`"
 
 
 def snapshot_of(names):
-    """Return a snapshot whose groups have the given names, as {uid: name}. Group number i contains customer i."""
+    """Return a snapshot of groups from a dictionary of uid to name. Group number i contains customer number i."""
     rows = pd.DataFrame({"customer_group_uid": list(names), "customer_uid": [f"c{i}" for i in range(len(names))]})
     everyone = pd.DataFrame({"customer_group_uid": "all-1", "customer_uid": rows["customer_uid"]})
     groups = pd.DataFrame({"customer_group_uid": [*names, "all-1"], "name": [*names.values(), "all-1"]})
@@ -30,7 +30,7 @@ def snapshot_of(names):
 
 
 def quoted(text, mark='"'):
-    """Return a name in quotes, in which the quote itself is doubled."""
+    """Return a name in quotes. Each quote in the name is doubled."""
     return f"{mark}{text.replace(mark, 2 * mark)}{mark}"
 
 
@@ -38,12 +38,13 @@ KIDS = {"g1": "Kids", "g2": "Baby", "g3": "Kids & Baby", "g4": "Staff"}
 
 
 def selected(snapshot, expression):
+    """Return the numbers of the customers that an expression selects, as a string."""
     return "".join(uid[1:] for uid in members(snapshot, expression))
 
 
 @pytest.mark.parametrize("expression", ["Kids & Baby", "Kids&Baby", " kids  &  baby ", "(Staff | Kids & Baby)"])
 def test_ambiguous_expression(expression):
-    "An expression is an error if a part of it is also a group name. The error shows both meanings in quotes."
+    "An expression is rejected if a part of it is also a group name. The error shows both meanings in quotes."
     snapshot = snapshot_of(KIDS | {"kids": "k", "baby": "b"})
     with pytest.raises(InputError, match="ambiguous") as caught:
         members(snapshot, expression)
@@ -74,7 +75,7 @@ def test_ambiguous_expression(expression):
     ],
 )
 def test_name_with_operators(name):
-    "Without quotes, a name that is also an expression is an error. With quotes, it selects the group."
+    "A name that is also an expression is rejected without quotes. In quotes, the name selects the group."
     snapshot = snapshot_of({"a": "a", "b": "b", "c": "c", "g": name})
     expression = unicodedata.normalize("NFKC", name)
 
@@ -96,7 +97,7 @@ def test_quoted_parts_are_not_ambiguous():
 
 
 def test_uid_and_name():
-    "A text that is the uid of one group and the name of another is an error. A prefix selects either group."
+    "A text that is the uid of one group and the name of another is rejected. A prefix selects one of the groups."
     snapshot = snapshot_of({"vip": "Old VIP", "g7": "vip", "g8": "Same", "g9": "Same"})
 
     for expression in ("vip", '"vip"', "Same - vip"):
@@ -115,7 +116,7 @@ def test_uid_and_name():
 
 @pytest.mark.parametrize("name", ["VIP ", " VIP", "vip", "VI P", "V\u200bIP", "VIP\u00a0", "ＶＩＰ", "VIP\u0301"])
 def test_look_alikes(name):
-    "A name must match exactly. A group with a similar name is never selected, and the error shows what differs."
+    "A name must match exactly. If only a similar name exists, the error shows the difference."
     both = snapshot_of({"g1": "VIP", "g2": name})
     other = snapshot_of({"g2": name})
 
@@ -139,7 +140,7 @@ names = st.one_of(
 @PROPERTY
 @given(st.lists(names, min_size=2, max_size=6, unique=True), st.data())
 def test_quoting_selects_the_group(group_names, data):
-    "For any group names, a quoted name selects exactly this group, and the suggested forms have one meaning."
+    "A uid or name in quotes selects exactly one group, whatever the names of the other groups are."
     uids = [f"g{i}" for i in range(len(group_names))]
     i = data.draw(st.integers(0, len(uids) - 1))
     if data.draw(st.booleans()):  # The uid of another group is the name of this group.
@@ -161,7 +162,7 @@ def test_quoting_selects_the_group(group_names, data):
 @PROPERTY
 @given(st.lists(names, min_size=2, max_size=6, unique=True), st.data())
 def test_unquoted_names(group_names, data):
-    "An expression without quotes selects the customers of the documented parse, or it is an error."
+    "An expression without quotes is evaluated by the documented precedence, or it is rejected."
     snapshot = snapshot_of({f"g{i}": name for i, name in enumerate(group_names)})
     first, second = data.draw(st.sampled_from(group_names)), data.draw(st.sampled_from(group_names))
     operator = data.draw(st.sampled_from([" & ", " | ", " - ", ""]))
@@ -182,12 +183,12 @@ def test_unquoted_names(group_names, data):
     if plain:
         assert result == meanings[operator]
     if expression in group_names and not operator:
-        assert result == left  # The complete text is a name, so that no other audience is selected.
+        assert result == left  # The complete text is the name of a group.
 
 
 @pytest.mark.parametrize("mode", ["dict", "create"])
 def test_plan_references(mode):
-    "A key of `desired` that is the uid of one group and the name of another group is an error."
+    "A key of `desired` that is the uid of one group and the name of another group is rejected."
     snapshot = snapshot_of({"vip": "Old VIP", "g7": "vip" if mode == "dict" else "Other"})
     create = None if mode == "dict" else {"g8": "vip"}
     other = "g7" if mode == "dict" else "g8"
@@ -197,7 +198,7 @@ def test_plan_references(mode):
     for key, uid in {'uid:"vip"': "vip", "name:'vip'": other, "Old VIP": "vip", other: other}.items():
         plan = plan_memberships(snapshot, {key: ["c9"]}, create=create)
         assert set(plan.table()["customer_group_uid"]) == {uid}
-    # A table has a column of uids, so that a value that is a uid has only one meaning.
+    # The column customer_group_uid contains only uids, so a value in this column is not ambiguous.
     table = pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": ["c9"]})
     assert set(plan_memberships(snapshot, table, create=create).table()["customer_group_uid"]) == {"vip"}
     with pytest.raises(GroupNotFoundError):
@@ -207,7 +208,7 @@ def test_plan_references(mode):
 
 
 def test_created_uid_is_an_existing_name():
-    "A key that is the uid of a new group and the name of an existing group is an error."
+    "A key that is the uid of a new group and the name of an existing group is rejected."
     snapshot = snapshot_of({"g1": "bw", "g2": "Kids & Baby"})
 
     with pytest.raises(GroupNotFoundError, match=r'uid:"bw"'):

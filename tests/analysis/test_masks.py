@@ -1,4 +1,4 @@
-"""Tests for boolean masks of customers, which are aligned on their index wherever customers are selected."""
+"""Tests for boolean masks of customers, which are aligned by their index."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ SNAPSHOT = snapshot_from_frames(
     taken_at="2026-11-23",
 )
 OPTIONS = {"attributes": ["country_code"], "min_count": 0}
-# Each function uses a mask of customers in another public function.
+# Each entry passes a mask to a different public function or argument.
 FUNCTIONS = {
     "segment": lambda mask: segment(SNAPSHOT, {"x": mask}),
     "segment with a function": lambda mask: segment(SNAPSHOT, {"x": lambda _: mask}),
@@ -46,7 +46,7 @@ def chosen(uids, index="uids", dtype="bool"):
     st.sampled_from(["bool", "boolean", "object", "bool[pyarrow]"]),
 )
 def test_index_in_another_order(order, index, dtype):
-    "A mask whose index is in another order selects the same customers, for each dtype and each function."
+    "The order of the index does not change the customers that a mask selects, for any dtype and function."
     mask = chosen("bdf", index, dtype).iloc[list(order)]
 
     assert segment(SNAPSHOT, {"x": mask}) == {"x": ["b", "d", "f"]}
@@ -59,7 +59,7 @@ def test_index_in_another_order(order, index, dtype):
 
 
 def test_same_customers_as_a_list():
-    "A mask and a list of the same customers have the same result in profiles and in plans."
+    "A mask and a list of the same customers lead to the same profile and the same plan."
     mask, uids = chosen("bdf").iloc[::-1], ["b", "d", "f"]
 
     pdt.assert_frame_equal(FUNCTIONS["group"](mask), FUNCTIONS["group"](uids))
@@ -84,7 +84,7 @@ def test_same_customers_as_a_list():
     ],
 )
 def test_invalid_masks(mask, words, function):
-    "A mask with other, repeated, or missing index labels or with missing values is an error that contains counts."
+    "The error for a mask with unknown, repeated, or missing index labels or values contains the counts."
     if len(mask) == 0:
         mask = mask.astype("bool")
     with pytest.raises(InputError, match=words):

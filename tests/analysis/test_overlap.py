@@ -20,7 +20,6 @@ from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 # Without a deadline, a slow machine does not cause failures.
-PROPERTY = settings(deadline=None, max_examples=50)
 SLOW_PROPERTY = settings(deadline=None, max_examples=25)
 GROUPS = ["0150", "b", "c", "Ålesund", "ω"]
 MEASURES = ["count", "jaccard", "share", "overlap_coefficient", "lift", "phi", "pmi"]
@@ -44,7 +43,6 @@ def members_by_group(rows):
     return {g: {c for h, c in rows if h == g} for g in sorted({g for g, _ in rows})}
 
 
-@PROPERTY
 @given(membership_rows)
 def test_overlap_pairs(rows):
     "The table contains each pair of groups once, sorted by uid. Its counts equal those computed with Python sets."
@@ -62,7 +60,6 @@ def test_overlap_pairs(rows):
     assert table[ASSOCIATION].isna().all(axis=None)
 
 
-@PROPERTY
 @given(membership_rows)
 def test_count_matrix(rows):
     "The count matrix contains group sizes on its diagonal and numbers of common members in all other cells."
@@ -75,7 +72,6 @@ def test_count_matrix(rows):
     assert list(matrix.index) == list(matrix.columns) == list(groups)
 
 
-@PROPERTY
 @given(membership_rows, st.sampled_from(MEASURES))
 def test_symmetry(rows, measure):
     "All measures except share are exactly symmetric, and share is relative to the size of the group in the row."
@@ -88,7 +84,6 @@ def test_symmetry(rows, measure):
         np.testing.assert_allclose(matrix.mul(np.diag(counts), axis=0), counts)
 
 
-@PROPERTY
 @given(membership_rows, st.integers(8, 60))
 def test_matrix_equals_pairs(rows, universe):
     "The matrix of each measure contains the same values as the measure's column in the table of pairs."
@@ -100,7 +95,6 @@ def test_matrix_equals_pairs(rows, universe):
         np.testing.assert_array_equal(above, pairs[column])
 
 
-@PROPERTY
 @given(membership_rows, st.integers(8, 60))
 def test_association_measures(rows, universe):
     "The values of expected, lift, and pmi are equal to exact fractions, and phi is equal to NumPy's correlation."
@@ -120,7 +114,6 @@ def test_association_measures(rows, universe):
             assert isnan(row.phi)
 
 
-@PROPERTY
 @given(membership_rows, st.integers(8, 40))
 def test_p_values_like_scipy(rows, universe):
     "The p-values are hypergeometric tail probabilities, and the q-values are their Benjamini-Hochberg adjustments."
@@ -149,7 +142,6 @@ def test_p_values_of_large_groups():
     assert table["p_over"][0] < 1e-300 and table["p_under"][0] > 0.999
 
 
-@PROPERTY
 @given(membership_rows, st.integers(0, 4))
 def test_min_both(rows, min_both):
     "The option min_both removes rows but does not change any value in the other rows, including the q-values."
@@ -177,7 +169,6 @@ def test_table_types(rows, random):
     pdt.assert_frame_equal(table, before)
 
 
-@PROPERTY
 @given(membership_rows, st.sampled_from([None, 30]))
 def test_columns_and_dtypes(rows, universe):
     "The columns and dtypes of the overlap table do not depend on the number of rows."

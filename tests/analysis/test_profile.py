@@ -1,4 +1,4 @@
-"""Tests for group profiles, whose statistics are compared with plain Python and scipy."""
+"""Tests for group profiles, which compare the statistics with plain Python and scipy."""
 
 from datetime import UTC, datetime, timedelta
 from math import asin, isnan, nan, sqrt
@@ -170,7 +170,7 @@ def test_q_values(rows, min_count):
 @PROPERTY
 @given(customer_rows, st.none() | st.integers(1, 4))
 def test_counts_add_up(rows, top):
-    "The counts of each attribute, including missing and omitted values, add up to the sizes of group and reference."
+    "The counts of each attribute, with missing and omitted values, sum to the sizes of the group and the reference."
     size_in = sum("a" in row[0] for row in rows)
 
     table = group_profile(create_snapshot(rows), "a", attributes=ATTRIBUTES, min_count=0, top=top)
@@ -398,7 +398,7 @@ def test_latest_consent(consents):
 
 
 def test_consent_attributes():
-    "Each consent is an attribute that has the consent's name, or its uid if the name is missing or not unique."
+    "A consent attribute has the consent's name. If the name is missing or not unique, it also contains the uid."
     rows = [("a", "NO", True, 1)] * 2 + [("", "NO", True, 1)]
     consents = pd.DataFrame(
         {
@@ -422,7 +422,7 @@ def test_consent_attributes():
 @PROPERTY
 @given(st.integers(0, 400), st.integers(0, 400), st.data())
 def test_p_value_of_shares(size_a, size_b, data):
-    "The p-value is from the chi-square test in scipy, or from Fisher's test if an expected count is below 5."
+    "The p-value is equal to scipy's chi-square test, or to Fisher's test if an expected count is below 5."
     a, b = data.draw(st.integers(0, size_a)), data.draw(st.integers(0, size_b))
 
     [p] = p_value_of_shares(np.array([a]), size_a, np.array([b]), size_b)
@@ -538,7 +538,7 @@ def test_sandbox_profile():
 
 @pytest.mark.parametrize(("values", "labels"), [([1, None, 2], ["1", "2"]), ([True, None, False], ["yes", "no"])])
 def test_categories_with_missing_values(values, labels):
-    "An attribute that is a category with missing values has one value per category, whatever its data type."
+    "A categorical attribute with missing values has one profile row per category, for any type of category."
     snapshot = create_snapshot([("a", "NO", True, 1), ("", "NO", True, 1), ("", "NO", True, 1)])
     table = pd.DataFrame({"x": pd.Categorical(values)}, index=list(snapshot.customers["customer_uid"]))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pandas.testing as pdt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -18,7 +18,6 @@ from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.membership_matrix import as_membership_matrix
 
-PROPERTY = settings(deadline=None, max_examples=40)
 COLUMNS = {
     **dict.fromkeys(["customer_group_uid", "name", "channel", "consent"], "str"),
     **{"n_members": "int64", "n_with_contact": "Int64", "n_consented": "Int64", "n_reachable": "Int64"},
@@ -77,7 +76,6 @@ def contact_and_consent(rows, group, channel):
     return with_contact, {n for n in members if rows[n][consent]}
 
 
-@PROPERTY
 @given(customer_rows)
 def test_reachability(rows):
     "Members are counted like Python sets, and the channel (any) counts members who are reachable on any channel."
@@ -103,7 +101,6 @@ def test_reachability(rows):
     assert not table["suppressed"].any()
 
 
-@PROPERTY
 @given(customer_rows, st.integers(1, 4))
 def test_suppression(rows, min_count):
     "Neither a published count nor a difference of published counts is a small count."
@@ -164,7 +161,6 @@ def counts_by_view(views, rows):
     return groups
 
 
-@PROPERTY
 @given(customer_rows)
 def test_group_selection(rows):
     "If groups are selected, their rows are the same as in the complete table, and the input is not modified."
@@ -293,7 +289,6 @@ def create_matrix(rows):
     return as_membership_matrix(pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str"))
 
 
-@PROPERTY
 @given(membership_rows, st.floats(0.05, 1.0))
 def test_greedy_cover(rows, target):
     "Each step of the greedy cover selects the first group with the most new customers, until the target is reached."
@@ -311,7 +306,6 @@ def test_greedy_cover(rows, target):
     assert list(zip(matrix.group_uids[chosen], n_new.tolist(), strict=True)) == expected
 
 
-@PROPERTY
 @given(
     customer_rows, st.sampled_from(["email", "mobile"]), st.sampled_from([0.5, 1.0]), st.sampled_from(["ab", "cab"])
 )

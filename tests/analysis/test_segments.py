@@ -3,7 +3,7 @@
 import pandas as pd
 import pandas.testing as pdt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.analysis.group_expressions import members
@@ -12,7 +12,6 @@ from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
-PROPERTY = settings(deadline=None, max_examples=100)
 SETS = {
     "a": set("pqrs"),
     "c-1": set("rst"),
@@ -59,7 +58,6 @@ def as_text(tree, name_of):
     return f"({text})" if in_parentheses else text
 
 
-@PROPERTY
 @given(expressions)
 def test_expressions_like_python(tree):
     "Operators, operator precedence, and parentheses have the same effect as in expressions of Python sets."
@@ -266,7 +264,6 @@ def test_rules_are_sandboxed(rule, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.text(alphabet="credit_limit.isna()[]'\"`@=<>0 andorx__class__:,{}*|&~", max_size=40))
 def test_random_rules(rule):
     "Any string that is used as a rule either selects customers in the snapshot or raises InputError."

@@ -15,7 +15,6 @@ from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
-PROPERTY = settings(max_examples=60)
 COLUMNS = {
     "step": "int64",
     "customer_group_uid": "str",
@@ -49,7 +48,6 @@ def greedy_steps(groups, target):
     return steps
 
 
-@PROPERTY
 @given(memberships, targets)
 def test_greedy_order(rows, target):
     "Each step selects the group with the most new customers. If several groups are equal, the first uid is selected."
@@ -61,7 +59,6 @@ def test_greedy_order(rows, target):
     assert list(table["step"]) == list(range(1, len(table) + 1))
 
 
-@PROPERTY
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.floats(0.01, 0.5))
 def test_greedy_order_of_many_groups(seed, n_groups, density):
     "For up to 60 groups of similar size, set_cover has the same result as a simple greedy algorithm."
@@ -78,7 +75,6 @@ def test_greedy_order_of_many_groups(seed, n_groups, density):
     assert list(zip(table["customer_group_uid"], table["n_new"], strict=True)) == expected
 
 
-@PROPERTY
 @given(memberships, targets)
 def test_cumulative_columns(rows, target):
     "The cumulative columns are sums of the previous steps, and only the last step reaches the target."
@@ -92,7 +88,6 @@ def test_cumulative_columns(rows, target):
     assert table["n_new"].is_monotonic_decreasing
 
 
-@PROPERTY
 @given(memberships)
 def test_approximation_bound(rows):
     "The number of steps does not exceed Chvatal's bound for the greedy algorithm."

@@ -5,14 +5,13 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, hypergeom
 
 from frgroups.analysis.significance import benjamini_hochberg, hypergeometric_tails
 
 # Without a deadline, a slow machine does not cause failures.
-PROPERTY = settings(deadline=None, max_examples=200)
 
 
 @st.composite
@@ -34,7 +33,6 @@ def exact_tails(both, universe, a, b):
     return Fraction(sum(terms[at:]), total), Fraction(sum(terms[: at + 1]), total)
 
 
-@PROPERTY
 @given(overlaps(60))
 def test_small_tables(table):
     "The tail probabilities differ from exact fractions by a relative error below 1e-12."
@@ -73,7 +71,6 @@ def test_large_tables(table):
     assert under == pytest.approx(float(expected[1]), rel=1e-11)
 
 
-@PROPERTY
 @given(overlaps(10_000_000))
 def test_tails_like_scipy(table):
     "For up to ten million customers, the tail probabilities are equal to those of scipy within scipy's accuracy."
@@ -88,7 +85,6 @@ def test_tails_like_scipy(table):
         assert actual == pytest.approx(expected, rel=1e-7, abs=1e-290)
 
 
-@PROPERTY
 @given(st.integers(1, 5_000_000), st.data())
 def test_tails_near_mean_like_scipy(universe, data):
     "Near the expected overlap, where many terms are summed, the tail probabilities are equal to those of scipy."
@@ -104,7 +100,6 @@ def test_tails_near_mean_like_scipy(universe, data):
     assert under == pytest.approx(hypergeom.cdf(both, universe, a, b), rel=1e-7, abs=1e-290)
 
 
-@PROPERTY
 @given(overlaps(1_000_000))
 def test_symmetry(table):
     "If the two groups are exchanged, the tail probabilities do not change."
@@ -116,7 +111,6 @@ def test_symmetry(table):
     assert (tails.over, tails.under) == (exchanged.over, exchanged.under)
 
 
-@PROPERTY
 @given(overlaps(1_000_000))
 def test_extreme_overlaps(table):
     "The smallest possible overlap has p_over = 1, and the largest possible overlap has p_under = 1."
@@ -129,7 +123,6 @@ def test_extreme_overlaps(table):
     assert ((over >= 0) & (over <= 1) & (under >= 0) & (under <= 1)).all()
 
 
-@PROPERTY
 @given(overlaps(1_000_000))
 def test_complementary_tails(table):
     "P(X >= k) and P(X <= k - 1) add up to 1."
@@ -164,7 +157,6 @@ def test_no_pairs():
     assert len(over) == len(under) == len(benjamini_hochberg(over)) == 0
 
 
-@PROPERTY
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_q_values_like_scipy(p):
     "The q-values are equal to those of scipy, even if p-values are tied, 0, or 1."
@@ -173,7 +165,6 @@ def test_q_values_like_scipy(p):
     np.testing.assert_allclose(q, false_discovery_control(p, method="bh"), rtol=1e-14)
 
 
-@PROPERTY
 @given(st.lists(st.floats(0, 1), max_size=20))
 def test_q_value_definition(p):
     "The q-value of the i-th smallest p-value is the minimum of m p / j over all j >= i, limited to 1."

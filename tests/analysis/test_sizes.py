@@ -4,7 +4,7 @@ import pandas as pd
 import pandas.testing as pdt
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.analysis.sizes import group_sizes, groups_per_customer
@@ -12,7 +12,6 @@ from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 # Without a deadline, a slow machine does not cause failures.
-PROPERTY = settings(deadline=None, max_examples=50)
 COLUMNS = {
     "customer_group_uid": "str",
     "name": "str",
@@ -30,7 +29,6 @@ def create_table(rows):
     return pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
 
 
-@PROPERTY
 @given(pairs)
 def test_group_sizes(rows):
     "The numbers of members and exclusive members are equal to the sizes of Python sets."
@@ -49,7 +47,6 @@ def test_group_sizes(rows):
         assert pd.isna(row.share_of_universe)
 
 
-@PROPERTY
 @given(pairs, st.integers(6, 60))
 def test_groups_per_customer(rows, universe):
     "Each number of groups has one row. If a universe is passed, the first row counts customers without groups."
@@ -87,7 +84,6 @@ def test_customers_without_groups():
     assert group_sizes(snapshot)["share_of_customers"].tolist() == [1.0]
 
 
-@PROPERTY
 @given(pairs)
 def test_columns_and_dtypes(rows):
     "The columns and dtypes of the size tables do not depend on the number of rows."

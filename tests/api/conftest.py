@@ -1,14 +1,20 @@
-"""Fixtures for TLS: a self-signed certificate, and a server that uses it."""
+"""Fixtures for a self-signed certificate, for a server with TLS, and for the environment variables."""
 
 import shutil
-import ssl
-import subprocess
 
 import pytest
 
-from tests.api.service import Service, whole
+from tests.api.service import EMPTY, Service, create_certificate, server_context, whole
 
-EMPTY = b'{"items":[],"paging":{"pageNumber":1,"pageSize":500,"totalCount":0}}'
+
+@pytest.fixture(autouse=True)
+def no_network_variables(monkeypatch):
+    """Remove the proxy and TLS variables of the machine."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")
@@ -16,20 +22,11 @@ def certificate(tmp_path_factory):
     """The paths of a self-signed certificate for 127.0.0.1 and its key."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
-    folder = tmp_path_factory.mktemp("certificate")
-    key, file = folder / "key.pem", folder / "certificate.pem"
-    kind = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    result = subprocess.run(["openssl", *kind, *name, "-keyout", str(key), "-out", str(file)], capture_output=True)
-    if result.returncode:
-        pytest.skip("openssl cannot create the certificate")
-    return file, key
+    return create_certificate(tmp_path_factory.mktemp("certificate"), "-addext", "subjectAltName=IP:127.0.0.1")
 
 
 @pytest.fixture
 def secure(certificate):
     """A server with TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    with Service(whole(EMPTY), tls=context) as service:
+    with Service(whole(EMPTY), tls=server_context(*certificate)) as service:
         yield service

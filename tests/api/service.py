@@ -2,9 +2,14 @@
 
 import gzip
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from contextlib import suppress
+
+# A page of a list without records.
+EMPTY = b'{"items":[],"paging":{"pageNumber":1,"pageSize":500,"totalCount":0}}'
 
 
 def head(*headers, status="200 OK"):
@@ -51,6 +56,22 @@ def drip(content, seconds=0.02):
         return True
 
     return answer
+
+
+def create_certificate(folder, *options):
+    """Create a self-signed certificate for 127.0.0.1 with openssl, and return the paths of certificate and key."""
+    file, key = folder / "certificate.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-days", "2", "-subj", "/CN=127.0.0.1", *options, "-keyout", str(key), "-out", str(file)]
+    subprocess.run(command, capture_output=True, check=True)
+    return file, key
+
+
+def server_context(file, key):
+    """Return the TLS context of a server that uses a certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file, key)
+    return context
 
 
 class Service:

@@ -17,13 +17,6 @@ ONCE = RetryPolicy(max_attempts=1)
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 
 
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch):
-    """Remove the variables of the machine."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-
-
 def write(folder, name, content=b""):
     """Write a file and return its path."""
     path = folder / name
@@ -85,14 +78,14 @@ def test_invalid_verify(kind, make, tmp_path):
 @pytest.mark.parametrize("verify", [None, "", 1, 0.5, b"ca.pem", ["ca.pem"], object()])
 @pytest.mark.parametrize("base_url", ["https://shop.test/v2", "http://127.0.0.1/v2"])
 def test_type_of_verify(verify, base_url):
-    "Other types are rejected."
+    "The argument `verify` must be a bool, a path, or an SSLContext."
     with pytest.raises(InputError, match="`verify`"):
         fg.Client("t-1", "token", base_url=base_url, verify=verify)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can read all files")
 def test_unreadable_file(tmp_path, monkeypatch):
-    "A file that the user must not read is reported."
+    "A certificate file that the user cannot read is rejected."
     path = write(tmp_path, "ca.pem", b"x")
     path.chmod(0)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
@@ -102,7 +95,7 @@ def test_unreadable_file(tmp_path, monkeypatch):
 
 
 def test_unreadable_error(tmp_path, monkeypatch):
-    "An error of the operating system is reported with its reason, and not raised."
+    "If the operating system rejects access to a file, the InputError contains the reason."
     path = write(tmp_path, "ca.pem", b"x")
 
     def deny(*args, **kwargs):
@@ -131,7 +124,7 @@ def folder(certificate, tmp_path):
 
 
 def test_trusted_file(secure, certificate, monkeypatch):
-    "SSL_CERT_FILE and `verify` accept a file, also for a server on this machine. The argument takes precedence."
+    "SSL_CERT_FILE and `verify` accept a file, even for a server on this machine. The argument takes precedence."
     assert read(secure.url, verify=certificate[0]) == read(secure.url, verify=str(certificate[0])) == 0
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     monkeypatch.setenv("SSL_CERT_DIR", "/missing")  # SSL_CERT_FILE takes precedence over SSL_CERT_DIR.
@@ -148,14 +141,14 @@ def test_trusted_folder(secure, folder, monkeypatch):
 
 
 def test_key_log(secure, certificate, tmp_path, monkeypatch):
-    "A file for TLS keys that can be written is accepted."
+    "A writable file in SSLKEYLOGFILE is accepted."
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys.txt"))
 
     assert read(secure.url, verify=certificate[0]) == 0
 
 
 def test_ca_file(secure, certificate):
-    "A tenant in tenants.toml can have a `ca_file`, whose path is relative to the folder of tenants.toml."
+    "The path in `ca_file` is relative to the folder of tenants.toml."
     (home() / "ca.pem").write_bytes(certificate[0].read_bytes())
     table = f'[shop]\ntenant_uid = "t-1"\nhost = "{secure.url}"\ntoken_command = "echo token"\n'
     (home() / "tenants.toml").write_text(f'{table}ca_file = "ca.pem"\n')
@@ -166,7 +159,7 @@ def test_ca_file(secure, certificate):
 
 @pytest.mark.parametrize("value", ['"missing.pem"', '""', "1", '["a.pem"]'])
 def test_invalid_ca_file(value):
-    "An invalid `ca_file` makes only its own table invalid."
+    "An invalid `ca_file` affects only the tenant that specifies the file."
     table = 'tenant_uid = "t-{0}"\nhost = "stage"\ntoken_command = "echo token"\n'
     text = f"[shop]\n{table.format(1)}ca_file = {value}\n[other]\n{table.format(2)}"
     (home() / "tenants.toml").write_text(text)

@@ -1,9 +1,9 @@
-"""Tests for the errors that explain why a connection failed."""
+"""Tests for the errors that describe why a connection failed."""
 
 import errno
 import gzip
+import shutil
 import socket
-import ssl
 import subprocess
 from contextlib import suppress
 
@@ -12,22 +12,13 @@ import pytest
 import frgroups as fg
 from frgroups.api.retry import RetryPolicy
 from frgroups.errors import ConnectionFailedError, UnexpectedResponseError
-from tests.api.service import Service, chunked, cut, head, whole
+from tests.api.service import EMPTY, Service, chunked, create_certificate, cut, head, server_context, whole
 
 TWICE = RetryPolicy(max_attempts=2, base=0.001)
-EMPTY = b'{"items":[],"paging":{"pageNumber":1,"pageSize":500,"totalCount":0}}'
-
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch):
-    """Remove the proxy and TLS variables of the machine."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
 
 
 def client_of(base_url, **options):
-    """Return a client with two attempts. For a host that does not exist, it does not load certificates."""
+    """Return a client that attempts each read twice. For the host shop.test, no certificates are loaded."""
     verify = "shop.test" not in base_url
     return fg.Client(
         "t-1", "token", base_url=base_url, writable=True, retry=TWICE, timeout=2, **{"verify": verify} | options
@@ -75,7 +66,7 @@ UNDECODABLE = {
 
 @pytest.mark.parametrize("answer", UNDECODABLE.values(), ids=UNDECODABLE)
 def test_undecodable_body(answer):
-    "A read is repeated if the body of a response with status 200 cannot be decoded, like after a lost connection."
+    "A read is repeated if the body of a response with status 200 cannot be decoded, as after a lost connection."
     answer = answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
     with Service(cut(answer), whole(EMPTY)) as service:
         with fg.Client("t-1", "token", base_url=service.url, retry=TWICE) as client:
@@ -93,7 +84,7 @@ def test_undecodable_body(answer):
 
 @pytest.mark.parametrize("name", [name for name in UNDECODABLE if "gzip" in name])
 def test_corrupt_gzip_body(name):
-    "A gzip body that is truncated or corrupt is not reported as a problem of the network."
+    "A gzip body that is truncated or corrupt is not reported as a network problem."
     with Service(cut(UNDECODABLE[name])) as service:
         error, _ = fail(service.url)
 
@@ -103,7 +94,7 @@ def test_corrupt_gzip_body(name):
 
 @pytest.mark.parametrize("name", ["truncated chunks", "invalid chunk", "wrong length", "nothing"])
 def test_text_of_lost_connection(name):
-    "Only if no part of a response was received, the text mentions that the server might use TLS."
+    "The error mentions TLS only if no part of a response was received."
     with Service(cut(UNDECODABLE[name])) as service:
         error, _ = fail(service.url)
 
@@ -114,7 +105,7 @@ def test_text_of_lost_connection(name):
 
 @pytest.mark.parametrize("answer", UNDECODABLE.values(), ids=UNDECODABLE)
 def test_undecodable_body_of_a_write(answer):
-    "A membership request is never repeated, whatever the response is."
+    "A membership request is never repeated, even if the response cannot be decoded."
     with Service(cut(answer)) as service:
         with (
             fg.Client("t-1", "token", base_url=service.url, writable=True, retry=TWICE) as client,
@@ -128,7 +119,7 @@ def test_undecodable_body_of_a_write(answer):
     "body", [b"<html>", b"\n<!DOCTYPE html>", b"\xef\xbb\xbf<html>", b"[]", b'{"items": 1}', b"1"]
 )
 def test_other_content(body):
-    "A complete body that is not the API, such as an HTML page, is not requested again."
+    "A complete body that does not follow the API, such as an HTML page, is not requested again."
     with Service(whole(body)) as service:
         with (
             fg.Client("t-1", "token", base_url=service.url, retry=TWICE) as client,
@@ -139,18 +130,6 @@ def test_other_content(body):
 
 
 # TLS
-
-
-def make_certificate(folder, *options):
-    """Create a self-signed certificate, and return a TLS context for a server that uses it."""
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    result = subprocess.run([*command, "-subj", "/CN=127.0.0.1", *options, *files], capture_output=True)
-    if result.returncode:
-        pytest.skip("openssl cannot create the certificate")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return context
 
 
 def test_untrusted_certificate(secure):
@@ -185,9 +164,7 @@ def test_expired_certificate(certificate, tmp_path):
         capture_output=True,
         check=True,
     )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(expired, key)
-    with Service(whole(EMPTY), tls=context) as service:
+    with Service(whole(EMPTY), tls=server_context(expired, key)) as service:
         error, attempts = fail(service.url, verify=expired)
 
     assert (error.reason, attempts) == ("certificate", 1)
@@ -212,7 +189,7 @@ class ServiceWithoutTls(Service):
 
 
 def test_server_without_tls():
-    "If the server does not use TLS, an https URL fails after one attempt with its own text."
+    "If the server does not use TLS, a request to an https URL fails after one attempt."
     with ServiceWithoutTls() as service:
         error, attempts = fail(service.url.replace("http:", "https:"))
 
@@ -221,7 +198,7 @@ def test_server_without_tls():
 
 
 def test_server_that_closes_the_connection():
-    "If the server closes the connection instead of answering with TLS, the text mentions TLS."
+    "If the server closes the connection before the TLS handshake, the error mentions TLS."
     with Service() as service:
         service.serve = lambda connection, number: connection.close()
         error, attempts = fail(service.url.replace("http:", "https:"))
@@ -231,7 +208,7 @@ def test_server_that_closes_the_connection():
 
 
 def test_server_with_tls(secure):
-    "If the server requires TLS, the error for an http URL says so."
+    "If the server requires TLS, the error for an http URL mentions https."
     error, _ = fail(secure.url.replace("https:", "http:"))
 
     assert "uses TLS" in str(error) and "https" in str(error)
@@ -255,7 +232,7 @@ def test_server_with_tls(secure):
 )
 @pytest.mark.parametrize("proxy", ["", "http://kari:s3cret@proxy.test:3128"])
 def test_no_connection(error, reason, proxy, monkeypatch):
-    "Each cause has its own reason. If a proxy is used, the text names the proxy and its variable."
+    "Each cause of a failed connection has its own `reason`. The error names the proxy, if any, and its variable."
 
     def refuse(*args, **kwargs):
         raise error
@@ -273,7 +250,7 @@ def test_no_connection(error, reason, proxy, monkeypatch):
 
 
 def test_texts_differ(monkeypatch):
-    "The texts for an unknown host, a closed port, and an unreachable host differ."
+    "The errors for an unknown host, a closed port, an unreachable host, and a timeout have different texts."
     texts = set()
     for error in (socket.gaierror(), ConnectionRefusedError(), OSError(errno.ENETUNREACH, ""), TimeoutError()):
 
@@ -301,7 +278,7 @@ def test_texts_differ(monkeypatch):
     ],
 )
 def test_rejected_by_the_proxy(status, word, monkeypatch):
-    "If the proxy rejects the connection, there is one attempt. The text names the proxy and its variable."
+    "A connection that the proxy rejects is attempted once. The error names the proxy and its variable."
     with Service(whole(b"s3cret", "X: s3cret", status=status)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         error, attempts = fail("https://shop.test/v2")
@@ -315,7 +292,7 @@ def test_rejected_by_the_proxy(status, word, monkeypatch):
 
 
 def test_rejected_password(monkeypatch):
-    "If the proxy rejects the password, the error says so without the password. The proxy received the credentials."
+    "If the proxy rejects the user name and the password, the error does not contain these credentials."
     with Service(whole(b"", status="407 Proxy Authentication Required")) as proxy:
         monkeypatch.setenv("ALL_PROXY", f"http://k%40ri:s3cret%3A%C3%A6@127.0.0.1:{proxy.port}")
         error, _ = fail("https://shop.test/v2")
@@ -328,17 +305,19 @@ def test_rejected_password(monkeypatch):
 
 @pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n"], ids=["nothing", "no HTTP"])
 def test_invalid_proxy_response(answer, monkeypatch):
-    "If the proxy closes the connection or is no HTTP proxy, the text names the proxy."
+    "If the proxy closes the connection or does not use HTTP, the error names the proxy and the write is not sent."
     with Service(cut(answer)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         error, attempts = fail("https://shop.test/v2")
+        text, writes = write_error("https://shop.test/v2")
 
-    assert (error.reason, attempts) == ("lost", 2)
+    assert (error.reason, attempts, writes) == ("lost", 2, 1)
+    assert "was not sent" in text and "not known" not in text
     assert f"proxy 127.0.0.1:{proxy.port}" in str(error) and "HTTPS_PROXY" in str(error)
 
 
 def test_proxy_without_tls(monkeypatch):
-    "If the proxy URL starts with https but the proxy does not use TLS, the text names the variable."
+    "If the proxy URL starts with https but the proxy does not use TLS, the error names the variable."
     with ServiceWithoutTls() as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy.port}")
         error, attempts = fail("https://shop.test/v2")
@@ -348,7 +327,7 @@ def test_proxy_without_tls(monkeypatch):
 
 
 def test_certificate_of_the_proxy(secure, monkeypatch):
-    "If the certificate of an https proxy is not trusted, the text names the proxy."
+    "If the certificate of an https proxy is not trusted, the error names the proxy."
     monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{secure.port}")
     error, attempts = fail("https://shop.test/v2", verify=True)
 
@@ -372,10 +351,8 @@ def tunnel(context, *answers):
 
 
 def test_certificate_behind_a_proxy(certificate, monkeypatch):
-    "If the certificate of the server behind a proxy is not trusted, the text names the server. A CA file helps."
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    with Service(tunnel(context, whole(EMPTY))) as proxy:
+    "If a proxy is used and the certificate of the server is not trusted, the error names the server and the reason."
+    with Service(tunnel(server_context(*certificate), whole(EMPTY))) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         error, attempts = fail("https://203.0.113.7/v2")
         wrong_host, _ = fail("https://203.0.113.7/v2", verify=certificate[0])
@@ -385,12 +362,13 @@ def test_certificate_behind_a_proxy(certificate, monkeypatch):
     assert "IP address" in str(wrong_host)
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_success_behind_a_proxy(tmp_path, monkeypatch):
     "A client reads through a proxy. The proxy does not receive the token."
-    context = make_certificate(tmp_path, "-addext", "subjectAltName=DNS:shop.test", "-days", "2")
-    with Service(tunnel(context, whole(EMPTY))) as proxy:
+    file, key = create_certificate(tmp_path, "-addext", "subjectAltName=DNS:shop.test")
+    with Service(tunnel(server_context(file, key), whole(EMPTY))) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://kari:s3cret@127.0.0.1:{proxy.port}")
-        with fg.Client("t-1", "token-4711", base_url="https://shop.test/v2", verify=tmp_path / "cert.pem") as client:
+        with fg.Client("t-1", "token-4711", base_url="https://shop.test/v2", verify=file) as client:
             assert client.read_group_page().total_count == 0
 
     [(_, request)] = proxy.requests

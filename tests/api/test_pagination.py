@@ -26,7 +26,7 @@ def test_count_pages(cap, total):
 
 
 class Pages:
-    """List of groups that is returned in pages of a fixed size. The total has a maximum."""
+    """List of groups that is returned in pages of a fixed size, with a limit for the reported total."""
 
     def __init__(self, n, *, size, total_cap=None, base=1, page_size=None, far="empty"):
         self.groups = [Group(customer_group_uid=f"g{number:03d}") for number in range(n)]
@@ -54,7 +54,7 @@ class Pages:
     far=st.sampled_from(["empty", "404", "last page"]),
 )
 def test_iteration_with_capped_total(n, size, total_cap, base, far):
-    """All records are yielded, whatever the maximum of the total is. If the total is wrong, an error is raised."""
+    """All records are yielded for any limit of the reported total. A wrong total then raises an error."""
     pages, uids = Pages(n, size=size, total_cap=total_cap, base=base, far=far), []
 
     try:
@@ -77,5 +77,5 @@ def test_requests_of_iteration(n, n_requests):
 
 
 def test_iteration_with_wrong_page_size():
-    """If the server reports another page size than it uses, all records are still yielded."""
+    """If the server reports a page size that it does not use, all records are still yielded."""
     assert len(list(iter_pages(Pages(12, size=5, page_size=500), "the groups"))) == 12

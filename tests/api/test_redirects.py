@@ -5,9 +5,8 @@ import pytest
 import frgroups as fg
 from frgroups.api.retry import RetryPolicy
 from frgroups.errors import UnexpectedResponseError
-from tests.api.service import Service, head, whole
+from tests.api.service import EMPTY, Service, head, whole
 
-EMPTY = b'{"items":[],"paging":{"pageNumber":1,"pageSize":500,"totalCount":0}}'
 PATH = "/v2/tenants/t-1/customer-groups"
 QUERY = "?pageSize=500"
 
@@ -42,7 +41,7 @@ def read(answers):
     ],
 )
 def test_followed(location):
-    "A redirect to the same resource on the same server is followed, also with another base path or a trailing slash."
+    "A redirect to the same resource on the same server is followed, even with another base path or a trailing slash."
     service, error = read([location, whole(EMPTY)])
 
     assert error is None and len(service.requests) == 2

@@ -21,7 +21,7 @@ from frgroups.api.retry import (
 )
 from frgroups.errors import ConnectionFailedError, RateLimitedError, ServerError
 from frgroups.sandbox.faults import Fault
-from tests.api.test_transport import EMPTY, Service, client_of, head, whole
+from tests.api.service import EMPTY, Service, head, whole
 
 NOW = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
 
@@ -238,7 +238,7 @@ def test_callback_error():
     ],
 )
 def test_retry_after_header(header, seconds):
-    "A Retry-After header contains seconds, also decimals, or a date. A past date is 0 s, and other values are None."
+    "A Retry-After header contains seconds or a date. A past date results in 0 s, and an invalid value in None."
     assert parse_retry_after(header, NOW) == seconds
 
 
@@ -278,7 +278,7 @@ def test_total_wait(sandbox, clock, constant_rate):
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after(form, sandbox, clock, constant_rate):
     "A request is retried after the delay in the Retry-After header, which contains seconds or a date."
-    # A date has no fractions of a second, so that between 1 and 3 s remain.
+    # A date has a resolution of one second, so the delay is between 1 and 3 s.
     ahead = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
     header = "1" if form == "seconds" else ahead
     sandbox.misbehave(Fault("status", status=429, retry_after=header))
@@ -402,7 +402,7 @@ def test_reads_wait_after_a_write(status, sandbox):
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("header", ["9", "9.0", "9.25"])
 def test_load_after_retry_after(header, status, sandbox, clock, workers_use_clock, constant_rate):
-    "If all requests of a load fail with a Retry-After header, all threads wait for this delay and the load succeeds."
+    "If requests of a load fail with a Retry-After header, all threads wait for the delay and the load succeeds."
     for number in range(12):
         sandbox.put_group(f"g{number:02d}", "G")
     sandbox.misbehave(Fault("status", status=status, retry_after=header, skip=3, times=4))
@@ -415,11 +415,11 @@ def test_load_after_retry_after(header, status, sandbox, clock, workers_use_cloc
 
 
 def test_retry_after_date_with_wrong_clock(clock, constant_rate):
-    "A date in Retry-After is compared with the time of the server, so that a wrong clock of the client is harmless."
+    "A date in Retry-After is compared with the time of the server, so a wrong clock on this machine has no effect."
     headers = ("Date: Mon, 23 Nov 2026 08:10:00 GMT", "Retry-After: Mon, 23 Nov 2026 08:10:09 GMT")
     with (
         Service(head(*headers, "Content-Length: 0", status="503 Away"), whole(EMPTY)) as service,
-        client_of(service, retry=RetryPolicy()) as client,
+        fg.Client("t-1", "secret", base_url=service.url) as client,
     ):
         assert client.read_group_page().total_count == 0
 
@@ -460,7 +460,7 @@ def test_no_rate_limit():
 
 
 def test_default_rate_limit(clock):
-    "By default, a client for a remote server starts at most 20 requests per second."
+    "By default, a client sends at most 20 requests per second to a remote server."
     with fg.Client("t-1", "secret") as client:
         limiter = client._transport._rate_limiter
 

@@ -46,7 +46,7 @@ def test_decode_page():
 
 
 def test_field_names():
-    "JSON fields in camelCase become attributes in snake_case, including those in nested records."
+    "JSON fields in camelCase become attributes in snake_case, including the fields of nested records."
     decoded = member(
         customerGroupUids=["vip", "all"],
         externalId="0150",
@@ -159,7 +159,7 @@ def test_integer_uid():
 )
 @pytest.mark.parametrize("record", [Group, Member, Customer])
 def test_invalid_page(body, record):
-    "If a response body is not JSON or has no items or no valid paging, SchemaMismatchError is raised."
+    "If a response body is not JSON, has no items, or has no valid paging, SchemaMismatchError is raised."
     with pytest.raises(SchemaMismatchError):
         decode_page(body, record)
 
@@ -230,7 +230,7 @@ def test_any_body(body):
 
 @pytest.mark.parametrize(("number", "is_empty"), [(0, False), (1, False), (2, False), (3, True), (4, True)])
 def test_null_after_last_row(number, is_empty):
-    "If the total is not 0, null is an empty list of items only on a page after the last row."
+    "If the total is not 0, null is accepted as an empty list only on a page after the last row."
     body = b'{"items":null,"paging":{"pageNumber":%d,"pageSize":10,"totalCount":20}}' % number
 
     if is_empty:
@@ -244,7 +244,7 @@ def test_null_after_last_row(number, is_empty):
 @pytest.mark.parametrize("items", [b'"items":null,', b"", b'"items":[],'], ids=["null", "missing", "empty"])
 @pytest.mark.parametrize("total", [b"0", b'"0"', b"0.0"])
 def test_empty_list(items, total, record):
-    "If the total is 0, a missing list of items is an empty list, for every type of record."
+    "If the total is 0, a missing list of items is decoded as an empty list, for every type of record."
     body = b'{%b"paging":{"pageNumber":1,"pageSize":500,"totalCount":%b}}' % (items, total)
 
     decoded = decode_page(body, record)
@@ -351,7 +351,7 @@ oddities = st.dictionaries(
 
 @pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN", "1e999"])
 def test_infinite_number(number):
-    "If a number in a record is not finite, it is decoded as None. The rest of the record does not change."
+    "A number that is not finite is decoded as None. The other fields of the record do not change."
     body = page({"customerUid": "c-1", "credit": {"limit": 5.5}}).replace(b"5.5", number.encode())
 
     for record in (Customer, ROW_OF[Customer]):

@@ -46,7 +46,7 @@ def caught(base_url, call, token=TOKEN, **options):
 
 
 def chain(error):
-    """Return an exception and all exceptions that it is chained to, including suppressed ones."""
+    """Return an exception and all exceptions that it is chained to, including suppressed exceptions."""
     found, waiting = [], [error]
     while waiting:
         error = waiting.pop()
@@ -90,14 +90,14 @@ ANSWERS = {
 }
 
 
-# The content of a JSON response with status 200 to a write is ignored. Each other answer must raise an error.
+# A write ignores the body of a JSON response with status 200. Every other response must raise an error.
 SUCCESSFUL_WRITES = {"other JSON", "truncated JSON"}
 
 
 @pytest.mark.parametrize("call", [read, iterate, write, create])
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_responses(answer, call):
-    "The token, the request, and the response are not part of the exception, its chain, and its local variables."
+    "An exception, its chain, and its local variables do not contain the token, the request, or the response."
     with Service(ANSWERS[answer]) as service:
         if call is write and answer in SUCCESSFUL_WRITES:
             with pytest.raises(AssertionError, match="did not fail"):
@@ -108,12 +108,12 @@ def test_responses(answer, call):
     text = shown_text(error)
     assert isinstance(error, ApiError) and len(chain(error)) == 1
     assert not any(secret in text for secret in SECRETS)
-    assert "in send\n" in text  # The frames are kept.
+    assert "in send\n" in text  # The traceback still contains the frames.
 
 
 @pytest.mark.parametrize("token", [lambda: TOKEN, lambda: f"{TOKEN}\n{TOKEN}", lambda: 1 / 0, lambda: [TOKEN][1]])
 def test_token_function(token):
-    "The token that a function returns is not part of the traceback. An error of the function is raised unchanged."
+    "The traceback does not contain the token that a function returns."
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/v2"
     error = caught(url, read, token)
@@ -126,7 +126,7 @@ def test_token_function(token):
     "token", [f"{TOKEN}\n{TOKEN}", f"{TOKEN}æ", TOKEN.encode(), [TOKEN], {"token": TOKEN}, ""], ids=repr
 )
 def test_invalid_token(token):
-    "An invalid token is not part of the error."
+    "The error for an invalid token does not contain the token."
     error = caught("http://127.0.0.1:9/v2", read, token)
 
     assert isinstance(error, fg.errors.InputError) and TOKEN not in shown_text(error)
@@ -145,7 +145,7 @@ def test_invalid_token(token):
     ],
 )
 def test_base_url(base_url, monkeypatch):
-    "A password or a token in an invalid base URL is not part of the error."
+    "The error for an invalid base URL does not contain a password or a token in the URL."
     monkeypatch.setenv("FRGROUPS_TENANT_UID", "t-1")
     monkeypatch.setenv("FRGROUPS_TOKEN", TOKEN)
     monkeypatch.setenv("FRGROUPS_BASE_URL", base_url)
@@ -160,7 +160,7 @@ def test_base_url(base_url, monkeypatch):
 @pytest.mark.parametrize("port", ["9", "port"])
 @pytest.mark.parametrize("scheme", ["http", "https", "foo"])
 def test_proxy(scheme, port, monkeypatch):
-    "The password of a proxy is not part of an error, whether the proxy is invalid or does not answer."
+    "The error for an invalid or unreachable proxy does not contain the password of the proxy."
     monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://kari:{PASSWORD}@127.0.0.1:{port}")
     error = caught("https://shop.test/v2", read)
 
@@ -193,7 +193,7 @@ def test_other_exceptions(interrupt, monkeypatch):
 
 
 def test_tenants_file():
-    "A token that was written to tenants.toml or to a command is not part of an error."
+    "No error contains a token that was written to tenants.toml or passed to a command."
     table = 'tenant_uid = "t-1"\nhost = "stage"\n'
     contents = [
         f'[shop]\n{table}token = "{TOKEN}"\n',
@@ -232,7 +232,7 @@ def test_objects(monkeypatch):
 
 
 def test_without_local_variables():
-    "The frames of an exception and of its chain lose their variables. An exception of frgroups loses its chain."
+    "The local variables of an exception and its chain are removed. An exception of frgroups also loses its chain."
 
     def fail(kind):
         secret = TOKEN

@@ -29,6 +29,7 @@ from frgroups.internals.paths import tenant_folder
 from frgroups.review import approval as approving
 from frgroups.sandbox.faults import Fault
 from tests.apply.test_executor import OPEN, PEOPLE, Crash, apply, arrange, plan_for, writes
+from tests.world import select_sandbox
 
 
 @pytest.fixture(scope="module")
@@ -358,9 +359,7 @@ def test_finalize_option(client, world, monkeypatch, capsys):
     plan = plan_for(client, {"vip": PEOPLE})
     path = plan.save(fg.home() / "plans" / "vip.plan.json")
     crashed(client, plan, monkeypatch)
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", world.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", world.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", world.base_url)
+    select_sandbox(world, monkeypatch)
 
     code = main(["apply", str(path), "--finalize"])
 
@@ -504,7 +503,7 @@ def test_moved_data_folder(client, world, tmp_path, monkeypatch):
 
 
 def test_folder_names_in_the_registry(client, world, tmp_path):
-    "The name of a journal folder can contain a Unicode line separator, which the message shows escaped."
+    "If the name of a journal folder contains a Unicode line separator, the message contains its escape sequence."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     apply(client, plan, journal=tmp_path / "a\u2028b")
     world.remove_members("vip", PEOPLE[10:20])

@@ -87,7 +87,7 @@ class CrashPoint:
 
 
 class CrashingFile:
-    """A journal file that exits the process before, during, or after the write of a line."""
+    """A journal file that ends the process before, during, or after it writes a line."""
 
     def __init__(self, file, crash_point):
         self._file, self._crash_point = file, crash_point

@@ -219,7 +219,7 @@ def test_daily_limit_of_resumed_plan(client, world):
 
 
 def test_limits_of_undo_and_selection(client, world):
-    "The undo of a plan is not blocked by its size, but explicit limits apply to it and to a selection from it."
+    "An undo plan is not blocked by its size, but explicit limits apply to the plan and to selections from it."
     plan = plan_for(client, {"a": PEOPLE[:20], "b": PEOPLE[:20]}, limits=replace(OPEN, removals_per_group=5))
     receipt = apply(client, plan)
     undo = fg.plan_undo(receipt, limits=plan.limits)

@@ -1,4 +1,4 @@
-"""Test `apply_plan` on a server whose totals have a maximum: a receipt is never better than the tenant."""
+"""Test `apply_plan` on a server with a maximum total. A receipt must not contain changes that are not in effect."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def verified_removals(receipt):
 
 @pytest.mark.parametrize("total_cap", [0, 2, 5, 25, 60])
 def test_removals(total_cap, world):
-    """All members are removed for any maximum. They are verified if the total after the removal is correct."""
+    """The members are removed for any maximum total. If the new total is correct, the removals are verified."""
     world.misbehave(total_cap=total_cap)
     with world.client(writable=True) as client:
         receipt = apply_mirror(client, PEOPLE[:2])
@@ -65,7 +65,7 @@ def test_removals_without_effect(world):
 
 
 def test_maximum_of_1000(running, monkeypatch, no_pause):
-    """With a maximum of 1,000 and pages of 100, all 1,300 members are read, and 1,290 removals are verified."""
+    """If totals stop at 1,000, all 1,300 members of a group are read, and 1,290 removals are verified."""
     people = [f"c{n:04d}" for n in range(1300)]
     running.reset()
     arrange(running, people)

@@ -212,7 +212,7 @@ def test_approval_file(client, world, tmp_path):
 
 
 def test_rejection_advice(client, world, tmp_path):
-    "The error for a rejected plan states that nothing was sent before it explains how to withdraw the rejection."
+    "The error for a rejected plan first states that nothing was sent, and then how to withdraw the rejection."
     plan = plan_for(client, {"vip": ["c200"]})
     approval = fg.approve_plan(plan, tmp_path / "yes.approval.json", by="Kari")
     fg.approve_plan(plan, tmp_path / "no.approval.json", by="Kari", reject="too many")
@@ -757,7 +757,7 @@ def test_receipt_after_expiry(client, world, tmp_path):
 
 
 def test_undo_one_day_later(client, world):
-    "One day after a plan was applied, its undo plan is not blocked because of its age."
+    "An undo plan is not blocked because of its age one day after the original plan was applied."
     receipt = apply(client, plan_for(client, {"vip": ["c200"]}))
 
     undo = fg.plan_undo(replace(receipt, read_at=receipt.read_at - timedelta(hours=25)))

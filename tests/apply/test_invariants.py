@@ -222,7 +222,7 @@ def test_listed_test_exists(number, test):
 
 
 def test_planning_only_reads():
-    "Only GET requests are sent while a plan is loaded, created, reviewed, and approved."
+    "Only GET requests are sent while a tenant is loaded and a plan is created, reviewed, and approved."
     with fg.Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
         plan = fg.plan_memberships(fg.load_snapshot(client), {"VIP": ["no-such-customer"]}, create={"new": "New"})
         fg.save_review(plan, fg.home() / "review.html")

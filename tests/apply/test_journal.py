@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.apply.journal import Journal, JournalState
@@ -26,7 +26,6 @@ LINES = [
     ("outcome", {"group": "vip", "change": "add", "uids": ["c-4"], "result": "not_sent", "message": ""}),
     ("end", {"complete": True, "counts": {"verified": 1}}),
 ]
-few = settings(max_examples=40)
 
 
 @pytest.fixture
@@ -135,7 +134,6 @@ def test_flipped_bit(tmp_path):
         assert caught.value.path == path
 
 
-@few
 @given(order=st.permutations(range(len(LINES))))
 def test_order_of_lines(tmp_path_factory, order):
     "If two journal lines are in a different order, CorruptFileError is raised."

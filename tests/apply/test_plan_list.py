@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
+from frgroups.apply import run_registry
 from frgroups.apply.plan_list import (
     PlanEntry,
     conflicting_plans,
@@ -22,20 +23,14 @@ from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.paths import tenant_folder
 from frgroups.review.decision_record import add_superseded
 from frgroups.review.plan_folders import plans_folder, queue_folder
-
-UIDS = [f"c-{n}" for n in range(30)]
+from tests.world import UIDS, put_group_of_all, select_sandbox
 
 
 @pytest.fixture
 def tenant(running, monkeypatch):
     """Return a sandbox with one group that is selected by environment variables."""
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
-    running.reset()
-    running.put_customers(UIDS)
-    running.put_group("all", "All")
-    running.add_members("all", UIDS)
+    select_sandbox(running, monkeypatch)
+    put_group_of_all(running)
     return running
 
 
@@ -139,6 +134,25 @@ def test_states(tenant, capsys, case):
     assert plan.digest[:12] in out and max(map(len, out.splitlines()[:2])) <= 80
 
 
+@pytest.mark.parametrize("state", ["approved", "interrupted"])
+def test_two_approvals(tenant, capsys, state):
+    "If a plan has two usable approvals, the next command contains the option that selects one of them."
+    plan = approved(tenant) if state == "approved" else applied(tenant, interrupt=True)
+    assert "--approval" not in next_command(state)
+    fg.approve_plan(plan, plan.path.with_name("second.json"), by="Ola")
+
+    assert next_command(state) == f"frgroups apply {plan.digest[:12]} --approval FILE"
+    assert main(["apply", str(plan.path)]) == 8
+    assert "--approval FILE" in capsys.readouterr().err
+    assert main(["apply", str(plan.path), "--approval", str(plan.path.with_name("second.json"))]) == 0
+
+
+def next_command(state):
+    """Return the next command of the only plan in a state."""
+    [command] = fg.list_plans(state=state)["next_command"]
+    return command
+
+
 def test_state_table_is_complete():
     "The state table contains every state."
     assert {*STATE_TABLE, "stopped"} == {*STATES, "stopped"}
@@ -182,7 +196,7 @@ def test_other_tenant(tenant):
 
 @pytest.mark.parametrize("damaged", ["runs", "decisions"])
 def test_damaged_file_of_another_tenant(tenant, tmp_path, capsys, caplog, damaged):
-    "A damaged registry or record of one tenant changes no command for another tenant, and is reported in the list."
+    "A damaged file of one tenant does not affect the commands for another tenant. The list of all plans reports it."
     plan = saved(tenant)
     other = replace(plan, tenant_uid="t-2")
     other.save(plans_folder("t-2", plan.base_url) / "p.plan.json")
@@ -247,9 +261,29 @@ def test_other_plans_are_not_read(tenant):
     assert [entry.plan.digest for entry in conflicting_plans(plan)] == [conflicting.digest]
 
 
+def test_registry_reads(tenant, monkeypatch):
+    "The number of times that a registry is read does not depend on the number of plans."
+    read_entries, reads, counts = run_registry._read_entries, [], []
+
+    def counted(path):
+        reads.append(path)
+        return read_entries(path)
+
+    monkeypatch.setattr(run_registry, "_read_entries", counted)
+    for group in ("new", "other", "third"):
+        plan = saved(tenant, group=group)
+        with tenant.client(writable=True) as client:
+            fg.apply_plan(client, plan, approval=plan.digest)
+        reads.clear()
+        assert set(fg.list_plans()["state"]) == {"applied"}
+        counts.append(len(reads))
+
+    assert counts[0] == counts[2] > 0
+
+
 @pytest.mark.parametrize("form", ["relative", "symbolic link", "linked data folder"])
 def test_stopped_plan_under_another_path(tenant, tmp_path, monkeypatch, form):
-    "A plan in the folder stopped is blocked, even if its path is relative or contains a symbolic link."
+    "A plan in the folder `stopped` is blocked, even if its path is relative or contains a symbolic link."
     plan = stopped_in_queue(tenant)
     path = plan.path
     if form == "relative":
@@ -268,7 +302,7 @@ def test_stopped_plan_under_another_path(tenant, tmp_path, monkeypatch, form):
 @pytest.mark.parametrize("is_unique", [True, False])
 @pytest.mark.parametrize("state", STATES)
 def test_command_without_file(state, is_unique):
-    "If the path of the file that the next command needs is not known, there is no next command."
+    "The next command is empty if the path of the required file is not known."
     plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": ["c-7"]})
     receipt = None if state == "applied" else fg.home() / "journals" / "t" / "a.receipt.json"
 

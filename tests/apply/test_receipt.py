@@ -6,7 +6,7 @@ from itertools import product
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.apply.item_states import item_states
@@ -20,7 +20,6 @@ from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
 
 NOON = datetime.now(UTC) - timedelta(minutes=5)
-few = settings(max_examples=60)
 
 
 def plan_of(*groups, limits=None):
@@ -280,7 +279,7 @@ def test_undo():
 
 
 def test_undo_of_new_group_with_other_members():
-    "If others have added members to the new group, the finding of the undo contains their number."
+    "If other clients have added members to the new group, a finding of the undo plan contains their number."
     after = AFTER | {"bw": {"c-1", "c-8", "c-9"}}
 
     [note] = plan_undo(receipt_of(PLAN, DONE, after)).notes
@@ -329,14 +328,13 @@ def test_limits_of_undo():
 
 
 def test_explicit_limits_of_undo():
-    "If the argument `limits` is passed, these limits are used."
+    "An undo plan has the limits that are passed to `plan_undo`."
     receipt = receipt_of(PLAN, DONE, AFTER)
 
     assert plan_undo(receipt, limits=Limits()).limits == Limits()
     assert plan_undo(receipt, limits=Limits()).blocked  # The undo would empty the created group.
 
 
-@few
 @given(
     counts=st.dictionaries(st.sampled_from("abcd"), st.tuples(st.integers(0, 300), st.integers(0, 300)), min_size=1)
 )
@@ -367,7 +365,7 @@ def test_name_of_renamed_group():
 
 
 def test_skipped_groups():
-    "A receipt with skipped removals is not complete, although each of them has a reason."
+    "A receipt with skipped removals is not complete, although each skipped removal has a reason."
     states = DONE | {ITEMS[3]: "not_sent"}
 
     receipt = receipt_of(PLAN, states, AFTER, details={ITEMS[3]: "why"}, skipped_groups=frozenset({"vip"}))
@@ -375,7 +373,6 @@ def test_skipped_groups():
     assert not receipt.complete and not receipt.ok and "same plan" in receipt.summary()
 
 
-@few
 @given(before=sets, wanted=sets, edits=sets, data=st.data())
 def test_undo_after_edits_by_others(before, wanted, edits, data):
     "An undo plan reverts the changes of the applied plan and preserves the changes of other clients."
@@ -397,7 +394,6 @@ def test_undo_after_edits_by_others(before, wanted, edits, data):
     assert {uid for _, uid, _ in operations(undo)} == {uid for _, uid, _ in done}
 
 
-@few
 @given(before=sets, wanted=sets)
 def test_undo_of_undo(before, wanted):
     "If an undo plan is undone, the second undo plan contains the changes of the original plan."

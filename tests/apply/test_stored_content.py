@@ -83,7 +83,7 @@ def mutations(content, *, skip=()):
 
 
 def paths_in(content):
-    """Yield the paths of the values in a JSON document. Of a list, only the first element is included."""
+    """Yield the paths of the values in a JSON document. For a list, only the first path is included."""
     if isinstance(content, dict):
         items = content.items()
     elif isinstance(content, list):
@@ -110,7 +110,7 @@ def use_plan(plan):
 
 @pytest.mark.slow
 def test_mutated_plan(tmp_path, monkeypatch):
-    "Each value in a plan file is either valid, so that the plan can be used, or raises InputError."
+    "If a value in a plan file is replaced, the plan can be used or InputError is raised."
     path = sample_plan().save(tmp_path / "plan.json")
     content = read_checksummed(path, "plan")
     n_rejected = 0
@@ -133,7 +133,7 @@ def test_mutated_plan(tmp_path, monkeypatch):
 
 
 def write_forged(path, kind, content):
-    """Write a file with a correct checksum, also if the content cannot be encoded in UTF-8."""
+    """Write a file with a correct checksum, even if the content cannot be encoded in UTF-8."""
     path.unlink(missing_ok=True)
     write_checksummed(path, kind, content)
 
@@ -169,7 +169,7 @@ def test_contradictory_plan(tmp_path, monkeypatch, change):
 
 @pytest.mark.parametrize("key", ["add", "remove", "unknown"])
 def test_contradictory_group(tmp_path, monkeypatch, key):
-    "A customer who occurs twice in a group, or an unknown customer who is not added, raises CorruptFileError."
+    "A plan file with a duplicate customer, or an unknown customer who is not added, raises CorruptFileError."
     path = sample_plan().save(tmp_path / "plan.json")
     content = read_checksummed(path, "plan")
     monkeypatch.setattr(Plan, "digest", content["digest"])
@@ -182,7 +182,7 @@ def test_contradictory_group(tmp_path, monkeypatch, key):
 
 
 def test_mutated_receipt(tmp_path):
-    "Each value in a receipt file is either valid, so that the receipt can be used, or raises InputError."
+    "If a value in a receipt file is replaced, the receipt can be used or InputError is raised."
     path = sample_receipt(sample_plan()).save(tmp_path / "receipt.json")
     content = read_checksummed(path, "receipt")
     n_rejected = 0
@@ -217,7 +217,7 @@ LINES = [
 
 @pytest.mark.parametrize("number", range(len(LINES)))
 def test_mutated_journal(tmp_path, number):
-    "Each value in a journal line is either valid, so that the state can be used, or raises InputError."
+    "If a value in a journal line is replaced, the state can be used or InputError is raised."
     path = tmp_path / "run.jsonl"
     lines = [{"at": NOW.isoformat(), **line} for line in LINES]
     n_rejected = 0
@@ -261,6 +261,7 @@ def test_escaped_surrogate(tmp_path):
         {"digest": "x", "reverted_by": "y", "at": "now"},
         {"digest": "x", "reverted_by": "y", "at": "2026-11-23T08:10:00"},
         {"digest": "x", "reverted_by": "y"},
+        {"digest": "x", "partly_reverted_by": "y", "at": "now"},
     ],
 )
 def test_invalid_registry_entry(tmp_path, entry):
@@ -276,7 +277,7 @@ def test_invalid_registry_entry(tmp_path, entry):
 
 
 def test_finalized_field(tmp_path):
-    "The field `finalized` identifies a finalized receipt. A file without this field is recognized by its text."
+    "The field `finalized` identifies a finalized receipt. If it is missing, the text in `stopped` is used."
     receipt = replace(sample_receipt(sample_plan()), stopped="Another text.", finalized=True)
     path = receipt.save(tmp_path / "receipt.json")
     new = {"finalized", "renamed", "similar_groups", "skipped_groups"}

@@ -10,24 +10,20 @@ from frgroups.apply.run_registry import unregister_revert
 from frgroups.cli.main import main
 from frgroups.errors import DriftError, PlanBlockedError
 from frgroups.internals.exit_codes import code_of
+from frgroups.review.plan_folders import plans_folder
 from frgroups.review.plan_queue import plan_file_name, queue_folder
+from frgroups.sandbox.faults import Fault
 from tests.apply.test_executor import PEOPLE, apply, arrange, plan_for, writes
-
-
-@pytest.fixture(scope="module")
-def tenant():
-    with fg.Sandbox(empty=True) as sandbox:
-        yield sandbox
+from tests.world import select_sandbox
 
 
 @pytest.fixture
-def world(tenant, monkeypatch):
+def world(running, monkeypatch):
     """Return a tenant with two groups, and select it for the command line."""
     monkeypatch.setattr(applying, "READ_BACK_WAITS", ())
-    arrange(tenant, {"vip": PEOPLE[:10], "staff": PEOPLE[20:30]})
-    for name, value in (("TENANT_UID", tenant.tenant_uid), ("TOKEN", tenant.token), ("BASE_URL", tenant.base_url)):
-        monkeypatch.setenv(f"FRGROUPS_{name}", value)
-    return tenant
+    arrange(running, {"vip": PEOPLE[:10], "staff": PEOPLE[20:30]})
+    select_sandbox(running, monkeypatch)
+    return running
 
 
 @pytest.fixture
@@ -70,6 +66,72 @@ def test_undone_undo(client, world):
         apply(client, undo)
 
     assert world.members("vip") == PEOPLE[:20]
+
+
+# Partial undo
+
+
+def partly_undone(client, receipt):
+    """Undo only the changes in the group `vip`."""
+    assert apply(client, fg.plan_undo(receipt).select(["vip"])).ok
+
+
+def test_partial_undo(client, world):
+    "After a partial undo, the original plan is not undone, and its remaining changes can be undone."
+    plan = plan_for(client, {"vip": PEOPLE[:20], "staff": PEOPLE[:30]})
+    receipt = apply(client, plan)
+
+    partly_undone(client, receipt)
+
+    assert world.members("vip") == PEOPLE[:10] and world.members("staff") == PEOPLE[:30]
+    assert apply(client, plan).repeated
+    assert fg.list_plans(tenant_uid=plan.tenant_uid).set_index("digest")["state"][plan.digest] == "applied"
+    undo = fg.plan_undo(receipt)
+    assert [finding.rule for finding in undo.findings] == ["already_undone"]
+    assert apply(client, undo).counts == {"already": 10, "verified": 20}
+    assert world.members("staff") == PEOPLE[20:30]
+    with pytest.raises(PlanBlockedError, match="already undone"):
+        apply(client, plan)
+
+
+def interrupted(client, world):
+    """Apply a plan whose second half fails, and return the plan and its receipt."""
+    plan = plan_for(client, {"vip": PEOPLE[:30]})
+    world.misbehave(Fault("status", method="PUT", status=401, skip=2, times=None), max_uids_per_put=10)
+    receipt = apply(client, plan)
+    world.behave()
+    assert receipt.counts == {"verified": 10, "not_sent": 10}
+    return plan, receipt
+
+
+def test_partial_undo_of_interrupted_plan(client, world):
+    "An interrupted run that was partly undone cannot be resumed, but its remaining changes can be undone."
+    plan, receipt = interrupted(client, world)
+    plan = fg.read_plan(plan.save(plans_folder(plan.tenant_uid, plan.base_url) / "p.plan.json"))
+    undo = fg.plan_undo(receipt)
+    assert apply(client, undo.select(without=PEOPLE[10:13])).counts == {"verified": 7}
+    world.clear_requests()
+
+    with pytest.raises(PlanBlockedError, match="partly undone") as blocked:
+        apply(client, plan)
+
+    assert code_of(blocked.value) == 3 and "finalize_plan" in blocked.value.hint and writes(world) == []
+    command = fg.list_plans().set_index("digest")["next_command"][plan.digest]
+    assert command == f"frgroups apply {plan.digest[:12]} --finalize"
+    finalized = fg.finalize_plan(client, plan)
+    assert finalized.counts == {"verified": 3, "not_effective": 7, "not_sent": 10}
+    assert apply(client, fg.plan_undo(finalized)).counts == {"verified": 3}
+    assert world.members("vip") == PEOPLE[:10]
+
+
+def test_canceled_partial_undo(client, world):
+    "If a partial undo sent no change, the interrupted original plan can be resumed."
+    plan, receipt = interrupted(client, world)
+    part = fg.plan_undo(receipt).select(without=PEOPLE[10:13])
+    applying.register_revert(part)
+    unregister_revert(part)
+
+    assert apply(client, plan).ok
 
 
 def test_canceled_undo(client, world):
@@ -115,7 +177,7 @@ def test_undone_plan_in_queue(client, world, capsys, with_approval):
 
 
 def test_undo_of_large_plan(client, world, capsys):
-    "The undo of 150 additions to a new group needs no limits and one approval, and prints the removals."
+    "The undo of 150 additions to a new group requires one approval but no limit options, and prints the removals."
     plan = plan_for(client, {"new": PEOPLE[:150]}, create={"new": "New"})
     receipt = apply(client, plan)
     path = fg.home() / "undo.plan.json"
@@ -186,7 +248,7 @@ def test_swapped_names_of_two_groups(client, world):
 
 @pytest.mark.parametrize("name", ["VIP", "vip\u00a0"])
 def test_other_group_with_same_name(client, world, name):
-    "If the group still has the approved name, another group with such a name is only reported in the receipt."
+    "If a group still has the approved name, the receipt reports other groups with the same or a similar name."
     plan = plan_for(client, {"vip": PEOPLE[:12], "staff": PEOPLE[20:31]})
     world.put_group("vip2", name)
 
@@ -212,7 +274,7 @@ def test_new_name_is_taken(client, world, first, name):
 
 
 def test_reviewed_name(client, world):
-    "A plan that creates a group with a name that another group has is applied if the reviewer has seen this finding."
+    "A plan that creates a group with an existing name is applied if the plan has a finding about this name."
     world.put_group("other", "New")
 
     reviewed = plan_for(client, {"new": PEOPLE[:3]}, create={"new": "New"})
@@ -237,7 +299,7 @@ def test_new_name_is_taken_after_similar_name(client, world, similar):
 
 
 def test_undo_of_renamed_group(client, world):
-    "An undo plan is applied although another group has got the name of a renamed group, because the uid is decisive."
+    "An undo plan is applied even if a group was renamed and another group now has its former name."
     receipt = apply(client, plan_for(client, {"vip": PEOPLE[:12]}))
     world.put_group("vip", "Old VIP")
     world.put_group("vip2", "VIP")

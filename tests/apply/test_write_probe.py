@@ -23,6 +23,7 @@ from frgroups.internals.checksummed_json import read_checksummed, write_checksum
 from frgroups.plan.request_estimate import CHUNK
 from frgroups.sandbox.faults import Fault
 from frgroups.sandbox.sandbox import Sandbox
+from tests.world import select_sandbox
 
 
 @pytest.fixture
@@ -250,9 +251,7 @@ def test_capabilities_file_of_another_kind(home_folder):
 def test_doctor(home_folder, monkeypatch, capsys):
     "`frgroups doctor` runs a write probe only with --probe-writes. Later calls show the stored results."
     with Sandbox(customers=300, groups=8) as sandbox:
-        monkeypatch.setenv("FRGROUPS_TENANT_UID", sandbox.tenant_uid)
-        monkeypatch.setenv("FRGROUPS_TOKEN", sandbox.token)
-        monkeypatch.setenv("FRGROUPS_BASE_URL", sandbox.base_url)
+        select_sandbox(sandbox, monkeypatch)
         assert main(["doctor"]) == 0
         assert "not tested" in capsys.readouterr().out
         assert main(["doctor", "--probe-writes"]) == 0

@@ -9,6 +9,7 @@ import frgroups as fg
 from frgroups.api.transport import Transport
 from frgroups.cli.main import main
 from frgroups.sandbox.faults import Fault
+from tests.cli.commands import select_sandbox
 
 NAMES = [
     *("packages", "data folder", "tenants.toml", "variables", "stored snapshots"),
@@ -27,9 +28,7 @@ def sandbox():
 def environment(sandbox, monkeypatch):
     """Select the sandbox."""
     sandbox.behave()
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", sandbox.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", sandbox.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", sandbox.base_url)
+    select_sandbox(monkeypatch, sandbox)
     return sandbox
 
 
@@ -92,7 +91,7 @@ def test_suppression_list_and_writes(environment, home_folder, capsys):
     ],
 )
 def test_problems(environment, capsys, monkeypatch, variables, fault, problem, fact):
-    "Each problem is reported in its check, with what to do, and the exit code is 1."
+    "Each problem is reported in its check with the action that solves it, and the exit code is 1."
     monkeypatch.setattr("frgroups.api.retry.time.sleep", lambda _: None)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -143,7 +142,7 @@ def test_missing_variable(environment, capsys, monkeypatch, name, value):
 
 
 def test_proxy_and_certificates(environment, home_folder, capsys, monkeypatch):
-    "The proxy, without its password, and the CA certificates are shown for every tenant."
+    "For every tenant, the checks show the CA certificates and the proxy without its password."
     certificates = pytest.importorskip("certifi").where()
     table = (
         f'tenant_uid = "t-1"\nhost = "https://shop.test/v2"\ntoken_command = "echo x"\nca_file = "{certificates}"\n'

@@ -11,6 +11,7 @@ import pytest
 import frgroups as fg
 from frgroups.cli import output
 from frgroups.cli.main import main
+from frgroups.cli.table_printing import print_table
 
 NAMES = ["Łódź", "VIP 😀", "Ærlig", "雪", "x\u202ey"]
 ENCODINGS = ["ascii", "cp1252", "cp437", "utf-8"]
@@ -116,7 +117,7 @@ def test_terminal_table(encoding, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     output.prepare_streams()
 
-    output.print_table(pd.DataFrame({"name": NAMES, "n": range(len(NAMES))}))
+    print_table(pd.DataFrame({"name": NAMES, "n": range(len(NAMES))}))
 
     stream.flush()
     lines = stream.buffer.getvalue().decode(encoding).splitlines()

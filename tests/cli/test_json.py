@@ -12,6 +12,7 @@ import frgroups as fg
 from frgroups.cli.command_table import SECTIONS
 from frgroups.cli.main import main
 from frgroups.cli.output import SCHEMA_VERSION, print_text
+from tests.cli.commands import code_of, select_sandbox
 
 COMMANDS = [entry.load() for entries in SECTIONS.values() for entry in entries]
 
@@ -26,19 +27,9 @@ def sandbox():
 @pytest.fixture
 def stored(sandbox, home_folder, monkeypatch):
     """Select the sandbox and store a snapshot of it."""
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", sandbox.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", sandbox.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", sandbox.base_url)
+    select_sandbox(monkeypatch, sandbox)
     with sandbox.client() as client:
         return fg.load_snapshot(client, progress=False)
-
-
-def code_of(words):
-    """Return the exit code that main returns or raises as SystemExit."""
-    try:
-        return main(words)
-    except SystemExit as end:
-        return end.code
 
 
 def leaf_commands(command, path=()):

@@ -65,6 +65,8 @@ def test_used_column(people, write_list, capsys, text, expected, used):
         ("Kundeliste;;\nKundenummer;Navn;By\n00000004;Kåre;Oslo\n", ["row 2", "--header-row 2"]),
         ("Kundenummer^Navn\n00000004^Kåre\n00000005^Åse\n", ["caret"]),
         ("Kundenummer;Navn\n00000004;Kåre\nTotalt;1\n", ["row 3"]),
+        ("Kundenummer;Navn\n00000004;Kåre\n02.jan;Åse\n", ["row 3", "--allow-similar-ids"]),
+        ("Kundenummer;Navn\n00000004;Kåre\nNavn;Kundenummer\nÅse;00000005\n", ["row 3"]),
     ],
 )
 def test_rejected_lists(people, write_list, text, parts):
@@ -81,7 +83,7 @@ def test_rejected_lists(people, write_list, text, parts):
 
 
 def test_ambiguous_id(people, write_list, capsys):
-    "The output names the customers who have the same external id, and does not count the id as not found."
+    "The output names the customers who have the same external id, and does not count the id as unknown."
     path = write_list("External ID\nE100009\nE100003\n")
 
     with pytest.raises(InputError, match="1 of 2"):
@@ -89,7 +91,7 @@ def test_ambiguous_id(people, write_list, capsys):
 
     out = capsys.readouterr().out
     assert "2 customers have 'E100009': 00000009 and 00000030." in out
-    assert "0 not found" in out
+    assert "unknown" not in out
     assert desired_customers(people, path=path, expression=None, skip_unresolved=True) == ["00000003"]
 
 

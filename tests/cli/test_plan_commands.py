@@ -16,6 +16,7 @@ from frgroups.cli.main import main, root_group
 from frgroups.cli.output import print_json_line
 from frgroups.review.plan_folders import queue_folder
 from tests.approvals import approved
+from tests.cli.commands import select_sandbox
 
 UIDS = [f"c-{n}" for n in range(30)]
 COLUMNS = {"digest", "state", "groups", "n_add", "n_remove", "reviewer", "conflicts", "path", "next_command"}
@@ -24,9 +25,7 @@ COLUMNS = {"digest", "state", "groups", "n_add", "n_remove", "reviewer", "confli
 @pytest.fixture
 def tenant(running, monkeypatch, tmp_path):
     """Return a sandbox with a stored snapshot that is selected by environment variables."""
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
+    select_sandbox(monkeypatch, running)
     monkeypatch.chdir(tmp_path)
     running.reset()
     running.put_customers(UIDS)
@@ -142,7 +141,7 @@ def test_next_command(tenant, tmp_path, capsys):
 
 
 def test_state_of_expired_plan(tenant, capsys):
-    "If an expired plan is approved, its state is still that it expired, and there is no next command."
+    "If an expired plan is approved, its state stays plan expired, and the next command is empty."
     planned("--out", "p.json")
     old = replace(fg.read_plan("p.json"), planned_at=datetime.now(UTC) - timedelta(days=30))
     old.save("p.json")
@@ -166,7 +165,7 @@ def test_failed_apply(tenant, capsys):
 
 
 def test_receipt_values(tenant, capsys):
-    "The key receipt is null if there is no receipt, in every command. Missing cells of a table are null."
+    "In every command, the key receipt is null if the plan has no receipt. Missing cells of a table are null."
     planned("--out", "p.json")
     for words, code in ((["show", "p.json"], 0), (["apply", "p.json"], 8), (["approve", "p.json", "--by", "K"], 0)):
         assert json_of(capsys, *words, code=code)["receipt"] is None

@@ -13,17 +13,16 @@ import pytest
 
 import frgroups as fg
 from frgroups.cli.main import main
-from frgroups.cli.output import print_table
+from frgroups.cli.table_printing import print_table
 from frgroups.review.saved_plans import add_saved_plan, saved_plan_files
 from tests.approvals import approved
+from tests.cli.commands import select_sandbox
 
 
 @pytest.fixture
 def tenant(running, monkeypatch, tmp_path):
     """Return a small sandbox with a stored snapshot that is selected by environment variables."""
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
+    select_sandbox(monkeypatch, running)
     monkeypatch.chdir(tmp_path)
     running.reset()
     running.put_customers(["c-1", "c-2"])

@@ -14,21 +14,9 @@ import frgroups as fg
 from frgroups.cli.command_table import RENAMED_COMMANDS
 from frgroups.cli.main import main
 from frgroups.cli.table_registry import TABLES
+from tests.cli.commands import table_words
 
 EVIL = '=HYPERLINK("http://x")'
-# Options for the tables that need some.
-OPTIONS = {
-    "duplicate_groups": ["--min-jaccard", "0.001"],
-    "region_members": ["--include", "all", "--exclude", "vip"],
-    "group_profile": ["--group", "vip", "--min-count", "0"],
-    "compare_groups": ["--group", "vip", "--versus", "staff", "--min-count", "0"],
-    "reachability": ["--consent", "mobile=newsletter"],
-    "campaign_reach": ["--register", "{register}"],
-    "health_report": ["--register", "{register}"],
-    "customer_history": ["--customer", "c-1"],
-    "members": ["--members", "vip | staff"],
-    "segment": ["--rule", "rich=credit_limit > 0 and country_code == 'SE'"],
-}
 NAMES = [entry.name for entry in TABLES]
 # Functions in the list of public names that return no table.
 NO_TABLES = {"describe", "read_register"}
@@ -64,11 +52,6 @@ def stored(data_folder, monkeypatch):
     return data_folder / "register.csv"
 
 
-def words_of(name, register):
-    """Return the arguments of the command that prints a table."""
-    return ["table", name, *(word.format(register=register) for word in OPTIONS.get(name, []))]
-
-
 def test_list_of_tables(capsys):
     "Without a name, the command lists all tables of the public analysis functions with their questions."
     assert main(["table"]) == 0
@@ -88,7 +71,7 @@ def test_list_of_tables(capsys):
 @pytest.mark.parametrize("name", NAMES)
 def test_formats(name, stored, capsys, tmp_path):
     "JSON, CSV, and Excel contain the same complete table, and no text runs as a formula."
-    words = words_of(name, stored)
+    words = table_words(name, stored)
 
     assert main([*words, "--json"]) == 0
     out, err = capsys.readouterr()
@@ -130,19 +113,6 @@ def test_rows_and_columns(stored, capsys):
     assert "1 of 3 rows and 8 of 19 columns" in short and "overlap_coefficient" not in short
     assert all(name in complete for name in fg.overlap_pairs(fg.read_snapshot()))
     assert "Shown" not in complete and "Snapshot" not in complete
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_terminal_width(name, stored, capsys, monkeypatch):
-    "On a terminal with 80 columns, each table fits. The last columns are omitted if necessary."
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-
-    assert main([*words_of(name, stored), "-q"]) == 0
-
-    out = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
-    assert max(map(len, out.splitlines())) <= 80 and "─" in out
 
 
 @pytest.mark.parametrize(

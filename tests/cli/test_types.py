@@ -18,6 +18,7 @@ from frgroups.cli.main import main
 from frgroups.cli.table_registry import TABLES
 from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
 from frgroups.plan.limits import LIMIT_NAMES
+from tests.cli.commands import code_of, select_sandbox
 from tests.cli.test_json import COMMANDS, leaf_commands
 
 # Arguments and functions of Python, but not NAME=VALUE after --limit.
@@ -87,9 +88,7 @@ def running():
 @pytest.fixture
 def environment(running, monkeypatch):
     """Select the sandbox, and store two snapshots of another tenant. The newer snapshot is corrupt."""
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
+    select_sandbox(monkeypatch, running)
     snapshot = replace(fg.sample_snapshot(), base_url=running.base_url)
     for _ in range(2):
         newest = fg.save_snapshot(snapshot)
@@ -146,7 +145,7 @@ def test_cli_hints(words, code, facts, environment, home_folder, capsys, tmp_pat
     "words", [["table", "group_sizes", "--at", "2020-01-01"], ["table", "group_changes", "--since", "2020-01-01"]]
 )
 def test_date_before_the_oldest_snapshot(words, environment, home_folder, capsys):
-    "If no snapshot is that old, the error contains the date of the oldest one, and does not suggest a load."
+    "If all snapshots are newer than --at, the error contains the date of the oldest one and suggests no load."
     assert main([*words, "--allow-older", *(word.format(home=home_folder) for word in OTHER)]) == 1
 
     err = capsys.readouterr().err
@@ -155,7 +154,7 @@ def test_date_before_the_oldest_snapshot(words, environment, home_folder, capsys
 
 @pytest.mark.parametrize("words", [["--bogus"], ["table", "group_sizes", "--bogus"]])
 def test_unknown_option_without_a_similar_one(words, capsys):
-    "The error for an unknown option suggests no option if none has a similar name."
+    "If no option has a similar name, the error for an unknown option suggests nothing."
     assert code_of(words) == 64
 
     err = capsys.readouterr().err
@@ -198,7 +197,7 @@ def example_files(home_folder, sandbox, tmp_path):
 
 
 def test_drifted_load(running, environment, capsys, no_pause):
-    "A load with the verdict drifted stores the snapshot and returns exit code 4, as does a plan for a drifted group."
+    "A load with the verdict drifted stores the snapshot. The load and a plan for a drifted group return exit code 4."
     filled = [group for group in running.groups() if running.members(group)]
     small, *_, large = sorted(filled, key=lambda group: len(running.members(group)))
     running.misbehave(group_uids="wrong")
@@ -311,14 +310,6 @@ def test_renamed(words, old, new, capsys):
     "The usage error for the former name of an option contains the current name."
     assert code_of(words) == 64
     assert re.search(rf"{old}\W.* renamed to '?{new}", capsys.readouterr().err)
-
-
-def code_of(words):
-    """Return the exit code that main returns or raises as SystemExit."""
-    try:
-        return main(words)
-    except SystemExit as end:
-        return end.code
 
 
 @pytest.mark.parametrize("command", ["load", "status", "doctor", "apply"])

@@ -105,7 +105,8 @@ def test_groups_changes_and_plans(changed_tenant, capsys):
     assert code == 0
     assert lines[0].startswith("Customer c-2 of sport_nordic at http://127.0.0.1:")
     assert "consistent" in lines[1] and "1 group" in lines[2] and lines[3] == "All (all)"
-    assert any("first snapshot" in line and line.endswith("All (all)") for line in lines)
+    first = next(n for n, line in enumerate(lines) if "first snapshot (" in line)
+    assert lines[first + 1] == "All (all)"
     joined = next(n for n, line in enumerate(lines) if line.startswith("joined VIP (vip) "))
     assert plan.digest[:12] in lines[joined + 1]
     assert "the spring letter" in lines[joined + 2]
@@ -116,6 +117,20 @@ def test_groups_changes_and_plans(changed_tenant, capsys):
     assert re.search(rf"{undo.digest[:12]}.*{plan.digest[:12]}", lines[left + 1])
     assert "the spring letter" in lines[left + 2]
     assert lines[left + 3].startswith("Approved ") and "Kari" not in lines[left + 3]
+
+
+def test_short_digests(changed_tenant, capsys):
+    "The printed table of a customer's history contains short digests, and the JSON output contains complete digests."
+    plan, _, undo = changed_tenant
+    words = ["table", "customer_history", "--customer", "c-2"]
+
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert main([*words, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+
+    assert plan.digest[:12] in printed and plan.digest not in printed
+    assert {row["plan_digest"] for row in rows} >= {plan.digest, undo.digest}
 
 
 def test_changes_without_a_plan(changed_tenant, capsys):
@@ -209,7 +224,7 @@ def test_unverifiable_snapshot(home_folder, capsys, monkeypatch):
 
     _, out, _ = run_who(capsys, "c-1")
 
-    assert re.search(r"2026-11-03.* VIP \(vip\)", out)
+    assert re.search(r"2026-11-03.*VIP \(vip\)", out, re.S)
     assert "unverifiable" in out and "uncertain" in out
 
 

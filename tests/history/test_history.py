@@ -21,7 +21,6 @@ from frgroups.history.snapshot_series import iter_snapshots
 from frgroups.sandbox.faults import Fault
 from frgroups.store.snapshot_store import list_tenant_snapshots
 
-LAW = settings(deadline=None, max_examples=60)
 FEW = settings(deadline=None, max_examples=15)
 GROUPS = ["0150", "b", "c", "Ålesund"]
 NOON = datetime(2026, 11, 3, 12, tzinfo=UTC)
@@ -87,7 +86,6 @@ def rows_of(history, *columns):
 # Group sizes
 
 
-@LAW
 @given(weeks_of)
 def test_sizes_match_sets(weeks):
     "The sizes and changes equal those computed with Python sets. Each size is the previous size + n_joined - n_left."

@@ -25,8 +25,7 @@ INVISIBLE = [
     if unicodedata.category(chr(code)) in ("Cf", "Cc", "Zs", "Zl", "Zp")
 ]
 
-# Errors of Excel in English, German, Norwegian, Danish, Swedish, Finnish, French, Spanish, Dutch, Italian,
-# Portuguese, Polish, Czech, Turkish, Hungarian, and Russian, and errors of LibreOffice and Google Sheets.
+# Error values of Excel in 16 languages, and error values of LibreOffice and Google Sheets.
 ERRORS = [
     "#NULL!",
     "#DIV/0!",
@@ -143,13 +142,13 @@ def test_ends_are_stripped():
     "character", ["\u115f", "\u3164", "\ufe0f", "\u2800", "\u034f", "\ue000", "\ud800", "\U000e0100"]
 )
 def test_blank_letters(character):
-    "Letters and marks without a visible form are rejected inside an id."
+    "Letters and marks that are not visible are rejected inside an id."
     assert f"U+{ord(character):04X}" in damage_of(f"c{character}2")
 
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_spreadsheet_errors(error):
-    "Errors of spreadsheets in any language, case, and Unicode form are damaged ids."
+    "A spreadsheet error in any language, case, and Unicode form is a damaged id."
     forms = [error, error.lower(), error.title(), unicodedata.normalize("NFD", error), error.replace("#", "\uff03")]
 
     assert [damage_of(form) for form in forms] == ["an Excel error"] * len(forms)
@@ -240,7 +239,7 @@ def test_apostrophes(cell):
 
 @pytest.mark.parametrize("cell", ["SANN", "TRUE", "wahr", "-", "----", "***", "nan", "N/A", "(null)", "\\N"])
 def test_missing_values(cell):
-    "Lines, dashes, and missing values are damaged ids."
+    "Boolean values, dashes, asterisks, and missing values are damaged ids."
     assert damage_of(cell)
 
 
@@ -249,7 +248,7 @@ def test_missing_values(cell):
     ["0150", "c-2", "1E5", "#12", "1.2.3", "AB 12", "+47 900 00 000", "O'Brien-1", "x1_x2", "kari@x.no", "a,5"],
 )
 def test_intact_ids(cell):
-    "Other strings are valid ids."
+    "A string without a sign of damage is an intact id."
     assert clean_id(cell) == cell
     assert damage_of(cell) == ""
 
@@ -262,7 +261,7 @@ def test_totals(cell):
 
 
 def test_notes():
-    "A note below a list is rejected with its row. A list of phone numbers has no notes."
+    "A note below a list is rejected with its row number. Phone numbers are not notes."
     ids = [(2, "0150"), (3, "0007")]
     for note in ("Kilde: CRM", "Slutt", "(2 rows affected)", "Sum"):
         with pytest.raises(ListError, match="row 5"):

@@ -23,7 +23,7 @@ from frgroups.plan.finding import Finding
 CATEGORIES = ("Cc", "Cf", "Zl", "Zp")
 INVISIBLE = [chr(n) for n in range(sys.maxunicode + 1) if unicodedata.category(chr(n)) in CATEGORIES]
 INVISIBLE_SET = {*INVISIBLE} - {"\n"}
-# Some of these words contain zero-width joiners that are part of the visible text.
+# Some of these texts contain zero-width joiners that change the visible text.
 VISIBLE = ["Łódź", "a\u00a0b", "👨‍👩‍👧", "❤️‍🔥", "می‌خواهم", "क्‍ष", r"already \u202e escaped"]
 
 
@@ -43,7 +43,7 @@ def snapshot():
 
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_escape_invisible(category):
-    "Every character of the category is replaced with its code point, and the result does not change again."
+    "Each invisible character is replaced with its code point. A second call does not change the result."
     for character in INVISIBLE:
         if unicodedata.category(character) == category:
             text = escape_invisible(f"VIP{character}piv")
@@ -54,13 +54,13 @@ def test_escape_invisible(category):
 
 @pytest.mark.parametrize("text", VISIBLE)
 def test_visible_text(text):
-    "Text without invisible characters, emoji, and words with joiners do not change."
+    "Visible text does not change, including emoji and words that contain zero-width joiners."
     assert escape_invisible(text) == text
 
 
 @given(st.text())
 def test_any_text(text):
-    "The escaped form of any text can be encoded, and only joiners inside words and emoji are left."
+    "An escaped text contains no invisible characters except joiners, and escaped lines contain no line breaks."
     escaped = escape_invisible(text)
 
     assert is_clean(escaped.replace("\u200c", "").replace("\u200d", ""))
@@ -68,7 +68,7 @@ def test_any_text(text):
 
 
 def test_page_script():
-    "The script of the review page escapes the same characters in the same way."
+    "The script of the review page returns the same escaped text as `escape_invisible`."
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not installed")
@@ -82,7 +82,7 @@ def test_page_script():
 
 
 def test_group_names(snapshot):
-    "Group names are escaped in summaries, reprs, cards, descriptions, and findings, and kept in tables."
+    "Group names are escaped in summaries, reprs, cards, descriptions, and findings, but not in tables."
     plan = fg.plan_memberships(snapshot, {uid: ["c-2"] for uid in snapshot.groups["customer_group_uid"]})
     texts = [plan.summary(), repr(plan), plan._repr_html_(), repr(snapshot), snapshot.describe()]
     texts += [fg.describe(fg.group_sizes(snapshot), top=1000), *(finding.message for finding in plan.findings)]
@@ -96,7 +96,7 @@ def test_group_names(snapshot):
 
 @pytest.mark.parametrize("character", ["\u202e", "\u200b", "\x1b", "\n", "\r", "\u2028", "\x85", "\ufeff"])
 def test_objects(character):
-    "Errors, cards, findings, customers, and connection checks show escape sequences."
+    "Errors, cards, findings, customers, and connection checks show escape sequences for invisible characters."
     text = f"VIP{character}piv"
     error = FrgroupsError(text, hint=text, cli_hint=text)
     error.add(text, text, text)

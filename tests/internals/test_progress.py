@@ -11,6 +11,22 @@ from frgroups.errors import InputError
 from frgroups.internals.progress import Progress
 
 
+class Terminal(io.StringIO):
+    """Terminal in which the method with the given name raises an exception."""
+
+    def __init__(self, broken=None, error=None):
+        super().__init__()
+        if broken is not None:
+
+            def fail(*args, **options):
+                raise error or OSError("broken pipe")
+
+            setattr(self, broken, fail)
+
+    def isatty(self):
+        return True
+
+
 def work(progress):
     """Report ten rows in two steps."""
     with progress:
@@ -78,11 +94,6 @@ def test_bar_on_stderr(capsys):
 
 def test_bar_in_a_terminal(monkeypatch):
     "By default, a progress bar is shown if stderr is a terminal."
-
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
 
@@ -93,11 +104,6 @@ def test_bar_in_a_terminal(monkeypatch):
 
 def test_no_bar_in_a_terminal(monkeypatch):
     "With show=False or a callback, no progress bar is shown in a terminal."
-
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
 
@@ -119,7 +125,7 @@ def kernel(monkeypatch):
 
 
 def test_bar_in_a_notebook(kernel, capsys):
-    "In a notebook without ipywidgets, the progress bar is written to stdout, because stderr looks like an error."
+    "In a notebook without ipywidgets, the bar is written to stdout, because notebooks show stderr as an error."
     work(Progress("Reading", unit="rows"))
 
     out, err = capsys.readouterr()
@@ -136,24 +142,8 @@ def test_bar_is_closed_after_an_error(capsys):
     assert capsys.readouterr().err.endswith("\n")
 
 
-class Stream(io.StringIO):
-    """Terminal whose method with the given name raises an exception."""
-
-    def __init__(self, broken=None, error=None):
-        super().__init__()
-        if broken is not None:
-
-            def fail(*args, **options):
-                raise error or OSError("broken pipe")
-
-            setattr(self, broken, fail)
-
-    def isatty(self):
-        return True
-
-
 def closed_stream():
-    stream = Stream()
+    stream = Terminal()
     stream.close()
     return stream
 
@@ -163,10 +153,10 @@ STREAMS = {
     "closed": closed_stream,
     "no isatty": lambda: SimpleNamespace(write=lambda text: None, flush=lambda: None),
     "no methods": object,
-    "isatty fails": lambda: Stream("isatty"),
-    "write fails": lambda: Stream("write"),
-    "flush fails": lambda: Stream("flush"),
-    "write fails with another error": lambda: Stream("write", RuntimeError("no console")),
+    "isatty fails": lambda: Terminal("isatty"),
+    "write fails": lambda: Terminal("write"),
+    "flush fails": lambda: Terminal("flush"),
+    "write fails with another error": lambda: Terminal("write", RuntimeError("no console")),
     "encoding": lambda: io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict"),
 }
 
@@ -185,7 +175,7 @@ def test_unusable_stderr(stream, show, monkeypatch):
 
 def test_stderr_closed_during_the_operation(monkeypatch):
     "If stderr is closed during the operation, the operation continues without a progress bar."
-    monkeypatch.setattr(sys, "stderr", Stream())
+    monkeypatch.setattr(sys, "stderr", Terminal())
     with Progress("Reading", unit="rows") as progress:
         progress.advance(1)
         sys.stderr.close()

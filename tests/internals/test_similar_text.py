@@ -58,7 +58,7 @@ def test_look_alikes(text, other):
 
 @pytest.mark.parametrize("letters", [CYRILLIC, GREEK], ids=["Cyrillic", "Greek"])
 def test_letters_of_other_scripts(letters):
-    "Each letter of another script that looks like a Latin letter is a look-alike, alone and in a name."
+    "A letter of another script that looks like a Latin letter is a look-alike of this letter."
     for latin, other in letters.items():
         assert looks_like(f"Club {latin}", f"Club {other}"), (latin, other)
         assert f"U+{ord(other):04X}" in describe_difference(other, latin)
@@ -75,14 +75,14 @@ def test_invisible_characters():
     [("VIP", "VIP 2"), ("S\u00f8r", "Sor"), ("Staff", "Stuff"), ("Oslo", "Osl"), ("Club 2", "Club 3"), ("A B", "AB")],
 )
 def test_different_texts(text, other):
-    "Texts that a reader can tell apart are not look-alikes."
+    "Texts with a visible difference are not look-alikes."
     assert not looks_like(text, other)
 
 
 @settings(max_examples=30)
 @given(st.text(max_size=12))
 def test_normal_forms(text):
-    "The Unicode normalization form and surrounding spaces do not matter."
+    "The Unicode normalization form and surrounding spaces are ignored."
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
         assert looks_like(text, f" {unicodedata.normalize(form, text)}\u00a0")
 
@@ -93,7 +93,7 @@ def test_case_key():
 
 
 def test_long_difference():
-    "The description of many differences lists the first differences and the number of the others."
+    "The description of many differences contains the first differences and the number of further differences."
     text = describe_difference("abcdefgh" * 5, "AXCXEXGX" * 5)
 
     assert "more" in text and len(text) < 700
@@ -101,7 +101,7 @@ def test_long_difference():
 
 @pytest.mark.parametrize("letters", [CYRILLIC, GREEK], ids=["Cyrillic", "Greek"])
 def test_differs_in_case(letters):
-    "Only plain spaces and the two cases of one letter are a visible difference, never a letter of another script."
+    "Two texts differ only in case if they contain the same letters apart from case and plain spaces."
     for text, other in (("vip", "VIP "), ("\u00c5pen", "\u00e5pen"), ("v i p", "VIP")):
         assert differs_in_case(text, other) and differs_in_case(other, text)
     for latin, letter in letters.items():

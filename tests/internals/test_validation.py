@@ -60,7 +60,7 @@ def test_accepted_choice(value):
 
 @pytest.mark.parametrize("value", ["UID", "code", True, None, 2, ["uid"], np.array(["uid"]), pd.NA])
 def test_rejected_choice(value):
-    "Any other value raises an error with the argument and the choices. True does not count as 1."
+    "A value that is not a choice raises an error with the argument and the choices. True does not equal 1."
     with pytest.raises(InputError, match=r"`labels`.*'uid', 'name', or 1"):
         check_choice(value, "labels", ["uid", "name", 1])
 
@@ -69,5 +69,7 @@ def test_rejected_choice(value):
 def test_columns_that_are_not_text(label):
     "A column label of any type is shown in the error for a missing column."
     check_columns([label, "customer_uid"], ["customer_uid"], "attributes")
-    with pytest.raises(InputError, match="needs a column 'customer_uid'"):
+    with pytest.raises(InputError, match="needs a column 'customer_uid'") as caught:
         check_columns([label], ["customer_uid"], "attributes")
+
+    assert f"columns are {label!r}." in str(caught.value)

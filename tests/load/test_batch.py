@@ -246,7 +246,7 @@ def test_unexpected_error(tenants, monkeypatch):
     assert "batch.py line" in done.error["message"] and "kari" not in json.dumps(asdict(done))
 
 
-# Code that a worker runs instead of the load of a tenant, and a pattern of the error.
+# Each value contains the code that a worker runs instead of a load, and a pattern that matches the error.
 FAILURES = {
     "exit": ("os._exit(3)", r"exit code 3\b"),
     "segfault": ("import ctypes; ctypes.string_at(0)", r"signal 11\b"),
@@ -297,7 +297,7 @@ def test_failed_workers(tenants, home_folder, started, monkeypatch):
 
 
 def test_number_of_workers(tenants, home_folder, started):
-    """A batch starts at most `jobs` interpreters in all, although it loads more tenants."""
+    """A batch starts at most `jobs` interpreters, even if it loads more tenants."""
     names = ["a", "b", "c"]
     write_config(home_folder, {name: (tenant, tenant.token) for name, tenant in zip(names, tenants, strict=True)})
     tenants[1].behave()
@@ -403,7 +403,7 @@ ENDINGS = {
 
 @pytest.mark.parametrize("name", ENDINGS)
 def test_text_of_ended_worker(name, tenants):
-    """If a single worker is ended, the error is not a KeyboardInterrupt. If all are ended, it is one."""
+    """If a worker ends, the error is a KeyboardInterrupt only if all workers were ended."""
     output, code, part = ENDINGS[name]
     output = output.replace(b"URL", tenants[0].base_url.encode())
 
@@ -418,7 +418,7 @@ def test_text_of_ended_worker(name, tenants):
 @pytest.mark.parametrize("name", ENDINGS)
 @pytest.mark.parametrize("has_ended", [False, True])
 def test_ended_after_snapshot_was_stored(name, has_ended, tenants):
-    """If a worker is ended after it has stored the snapshot, the result is that of the stored snapshot."""
+    """If a worker ends after it has stored the snapshot, the result describes the stored snapshot."""
     output, code, _ = ENDINGS[name]
     output = output.replace(b"URL", tenants[0].base_url.encode())
     done = []
@@ -449,7 +449,7 @@ def test_interrupted_after_snapshot_was_stored(tenants, monkeypatch):
 
 @pytest.mark.parametrize("is_printing", [False, True])
 def test_results_after_interrupt(tenants, home_folder, monkeypatch, capsys, is_printing):
-    """After Ctrl-C, also while a result is printed, each tenant has one line, and only waiting tenants have none."""
+    """After Ctrl-C, even while a result is printed, one line per tenant is printed."""
 
     def results(names, **_):
         try:
@@ -513,7 +513,7 @@ def test_interrupted_workers_end(tenants, home_folder, started, monkeypatch):
 
 @pytest.mark.parametrize("code", ["None", "x", ""])
 def test_invalid_end_of_output(code, monkeypatch):
-    """If a worker prints an invalid exit code, the command fails. The worker is not used again and its timer ends."""
+    """If a worker prints an invalid exit code, the command fails and the worker is not used again."""
     program = f"import sys; print('END {code}', flush=True); sys.stdin.read()"
     monkeypatch.setattr(processes, "_WORKER_CODE", program)
     timers, timer = [], processes.threading.Timer

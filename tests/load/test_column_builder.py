@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.api.schema.records import AccountManager, Consent, Credit, Customer, Group, Member, Store
@@ -256,7 +256,6 @@ members = st.builds(
 )
 
 
-@settings(max_examples=50)
 @given(rows=st.lists(members, max_size=5, unique_by=lambda row: row.customer_uid))
 def test_one_row_per_record(rows):
     """Every customer record becomes one row of the customers table, for any values that the record contains."""

@@ -64,7 +64,7 @@ def test_number_of_requests(sandbox):
     first_pages_of_others = {path for path in paths if "/g" in path and "pageSize=500" in path}
     assert len(lists_of_groups) == count_pages(5, 21)
     assert sorted(path.split("/")[-2] for path in small) == [f"g{n:02d}" for n in range(20)]
-    # "all" is one of the eight groups whose first pages are read.
+    # The first pages of eight groups are read, including the group "all".
     assert len(first_pages_of_others) == 7
     assert len(paths) == len(lists_of_groups) + 7 + count_pages(5, 40) + 20
     assert reads_of(snapshot) == {f"g{n:02d}": "cover" for n in range(20)} | {"all": "pages"}
@@ -166,7 +166,7 @@ def test_failed_probes(small_probes):
 
 @pytest.mark.parametrize("how", ["wrong", "absent", "empty"])
 def test_unreliable_records(how, sandbox):
-    """If customer records do not list the group on whose page they are, all groups are read page by page."""
+    """If customer records do not list the group for which they were returned, all groups are read page by page."""
     groups = groups_with_all(8, size=12)
     arrange(sandbox, groups)
     sandbox.misbehave(group_uids=how)

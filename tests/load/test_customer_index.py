@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.api.schema.records import Customer, Member, Page
@@ -161,7 +161,6 @@ people = st.tuples(
 )
 
 
-@settings(max_examples=50)
 @given(pages=st.lists(st.tuples(st.sampled_from(GROUPS), st.lists(people, max_size=6)), max_size=8))
 def test_references(pages):
     """For any pages, the index lists for each customer the groups in the customer's last record."""

@@ -291,7 +291,7 @@ def test_group_listed_twice(sandbox, client, monkeypatch):
 
 
 def test_member_total_too_high(sandbox, client):
-    """A group whose reported total is too high has the verdict `drifted` and contains the returned members."""
+    """If the reported total of a group is too high, its verdict is `drifted` and it contains the returned members."""
     snapshot = fg.load_snapshot(client, False)
     sandbox.clear_requests()
     sandbox.misbehave(endless=7)

@@ -192,7 +192,7 @@ def test_no_tenants():
     ],
 )
 def test_format_age(age, lines):
-    """An age is formatted in the largest unit whose value is at least 2, for example "2 d" instead of "48 h"."""
+    """An age is formatted in the largest unit with a value of at least 2, for example "2 d" instead of "48 h"."""
     assert format_age(timedelta(minutes=age)) == lines
 
 

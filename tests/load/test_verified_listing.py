@@ -1,7 +1,5 @@
 """Tests for the verification of an API list, with a list in memory that changes between requests."""
 
-import importlib
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,15 +7,9 @@ from hypothesis import strategies as st
 from frgroups.api.pagination import overlapping_windows
 from frgroups.errors import NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError
 from frgroups.load.listing_reader import PageRows
-from frgroups.load.verified_listing import read_listing
+from frgroups.load.verified_listing import MAX_REREADS, read_listing
 
-
-@pytest.fixture(autouse=True)
-def _no_pause(monkeypatch):
-    monkeypatch.setattr(reading, "PAUSE", 0)
-
-
-reading = importlib.import_module("frgroups.load.verified_listing")
+pytestmark = pytest.mark.usefixtures("no_pause")
 
 
 class EditedList:
@@ -71,7 +63,7 @@ def test_unchanged_list(n, cap, base, ignores):
     assert listing.uids == uids(n)
 
 
-# Answers of servers to a page number that is too high.
+# Responses of servers to a page number that is too high.
 FAR = {
     "empty": "empty",
     "first page": "first page",
@@ -86,7 +78,7 @@ FAR = {
 @pytest.mark.parametrize("ignores_size", [False, True])
 @pytest.mark.parametrize("page_size", [1, 2, 3, 5, 7, 10, 40, 130, 200])
 def test_capped_total(page_size, ignores_size):
-    """If the total has a maximum, all rows are read. The verdict is `unverifiable` unless the total is correct."""
+    """If the server limits the total, all rows are read. The verdict is `unverifiable` if the total is wrong."""
     for cap in (0, 1, 2, 5, 9, 10, 11, 99, 100, 101, 104, 105, 120, 129, 130, 131):
         server = EditedList(uids(130), cap=page_size, ignores_size=ignores_size, total_cap=cap)
 
@@ -109,7 +101,7 @@ def test_capped_total(page_size, ignores_size):
     | st.dictionaries(st.integers(1, 20), st.tuples(st.just(["a"]), st.just(["c0003"])), max_size=1),
 )
 def test_capped_total_never_consistent(n, total_cap, cap, base, ignores, echoes, far, edits):
-    """With any maximum of the total, a list with missing rows is never `consistent`, whatever the server returns."""
+    """For any limit of the total and any response, a list with missing rows is never `consistent`."""
     server = EditedList(
         uids(n),
         base=base,
@@ -120,7 +112,7 @@ def test_capped_total_never_consistent(n, total_cap, cap, base, ignores, echoes,
         far=FAR[far],
         edits=edits,
     )
-    # A list that reports exactly the rows of a page that is not full cannot be distinguished from a complete list.
+    # If the total equals the rows of a page that seems not to be full, the list looks complete.
     looks_complete = echoes and min(total_cap, n) == cap
 
     listing = read_listing(server)
@@ -132,7 +124,7 @@ def test_capped_total_never_consistent(n, total_cap, cap, base, ignores, echoes,
 @pytest.mark.parametrize("far", list(FAR))
 @pytest.mark.parametrize("ignores_size", [False, True])
 def test_page_after_last_row(ignores_size, far):
-    """A list whose last page is full is consistent, unless the server returns an error for the page after it."""
+    """A list with a full last page is consistent, unless the server returns an error for the following page."""
     for n in (5, 15, 60):
         server = EditedList(uids(n), cap=5, ignores_size=ignores_size, far=FAR[far])
 
@@ -200,14 +192,7 @@ def test_swap_at_constant_total(n, cap, at, position, data):
 
 joining = st.lists(st.sampled_from([f"c{i:04d}y" for i in range(60)]), max_size=3)
 leaving = st.lists(st.sampled_from(uids(60)), max_size=3)
-edits = st.dictionaries(
-    st.integers(0, 40),
-    st.tuples(
-        st.lists(st.sampled_from([f"c{i:04d}y" for i in range(60)]), max_size=3),
-        st.lists(st.sampled_from(uids(60)), max_size=3),
-    ),
-    max_size=12,
-)
+edits = st.dictionaries(st.integers(0, 40), st.tuples(joining, leaving), max_size=12)
 
 
 @given(n=st.integers(0, 60), cap=st.integers(1, 20), edits=edits, ignores=st.booleans())
@@ -238,7 +223,7 @@ def test_list_keeps_changing():
 
     listing = read_listing(server)
 
-    assert (listing.verdict, listing.evidence, listing.rereads) == ("drifted", "none", reading.MAX_REREADS)
+    assert (listing.verdict, listing.evidence, listing.rereads) == ("drifted", "none", MAX_REREADS)
     assert listing.note
 
 
@@ -264,7 +249,7 @@ def test_repeated_page():
 
 
 def test_total_of_page():
-    """If the server reports the number of rows on the page as the total, all rows are read, but not as consistent."""
+    """If the total of each page is its number of rows, all rows are read, but the verdict is not `consistent`."""
 
     def server(number, size):
         page = EditedList(uids(23), cap=5)(number, size)
@@ -331,7 +316,7 @@ def test_total_far_too_high():
 
     listing = read_listing(server)
 
-    assert listing.verdict == "drifted" and len(requests) == 2 * (1 + reading.MAX_REREADS)
+    assert listing.verdict == "drifted" and len(requests) == 2 * (1 + MAX_REREADS)
 
 
 def test_page_size_zero():

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -17,7 +17,6 @@ from frgroups.review.markdown import review_markdown
 from frgroups.review.page import review_html
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
-few = settings(max_examples=60)
 WIDE = Limits(
     removals_per_group=None, removal_share=None, removals_total=None, removal_share_total=None, emptied_groups=None
 )
@@ -46,7 +45,7 @@ def customers_of_two_types(n_persons, n_companies=0):
 
 
 def counts_of(plan, rule):
-    """Return a dictionary from group uid to the number in the finding with the given rule."""
+    """Return the number in the finding with the given rule, as {group uid: number}."""
     return {finding.customer_group_uid: finding.n for finding in plan.findings if finding.rule == rule}
 
 
@@ -99,7 +98,6 @@ def test_no_usual_type(n_persons, n_companies):
     assert counts_of(plan, "other_type") == {}
 
 
-@few
 @given(worlds, wishes, st.sampled_from(["add", "keep_only", "mirror"]))
 def test_in_no_group(world, wanted, mode):
     "If a plan removes customers from their last group, a finding contains the number of these customers."
@@ -118,7 +116,6 @@ def test_in_no_group(world, wanted, mode):
 # Findings from the register
 
 
-@few
 @given(worlds, wishes, st.sampled_from(["add", "mirror"]))
 def test_two_tiers(world, wanted, mode):
     "If a plan puts customers into two groups of an exclusive set, a finding contains the number of these customers."
@@ -362,7 +359,7 @@ def snapshot_with_consents(consents):
     ],
 )
 def test_withdrawn_consent(register, n):
-    "Customers who would join a mailing group although they have withdrawn the consent for its channel are a finding."
+    "A finding counts the customers who join a mailing group although they have withdrawn their consent."
     consents = consents_of(
         ("c0", "Newsletter", True, "01"),
         ("c1", "Newsletter", False, "01"),
@@ -382,7 +379,7 @@ def test_withdrawn_consent(register, n):
 
 @pytest.mark.parametrize(("name", "n"), [("Marketing", 1), ("SMS", 0)])
 def test_general_consent(name, n):
-    "If no consent mentions the channel, consents that mention no channel are used, but not those of other channels."
+    "If no consent mentions the channel, consents without a channel are used and other consents are ignored."
     snapshot = snapshot_with_consents(consents_of(("c0", name, False, "01"), ("c1", name, True, "01")))
 
     plan = plan_memberships(snapshot, {"a": CUSTOMERS}, register=register_of(group=["a"], channel=["email"]))

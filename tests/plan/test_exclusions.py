@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -13,8 +13,8 @@ from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import sample_snapshot
 from tests.plan.test_planner import CUSTOMERS, MODES, NEW, applied, cases, operations, snapshot_of
+from tests.world import select_sandbox
 
-few = settings(max_examples=60)
 COLUMNS = ["customer_group_uid", "customer_uid", "change", "reason"]
 exclusions = st.fixed_dictionaries(
     {
@@ -42,7 +42,6 @@ def sample_plan(**options):
     return plan_memberships(sample_snapshot(), wanted, mode="mirror", **options)
 
 
-@few
 @given(case=cases(), options=exclusions, mode=st.sampled_from(MODES))
 def test_planned_and_excluded_changes(case, options, mode):
     "Each change that is planned without exclusions is either planned or excluded if exclusions are passed."
@@ -60,7 +59,6 @@ def test_planned_and_excluded_changes(case, options, mode):
         assert operations(plan) | excluded.keys() == joins | leaves
 
 
-@few
 @given(case=cases(), options=exclusions, mode=st.sampled_from(MODES))
 def test_excluded_customers(case, options, mode):
     "A change is excluded if and only if an exclusion rule applies, and the reason is this rule."
@@ -83,7 +81,6 @@ def test_excluded_customers(case, options, mode):
     assert all(after[uid] >= now[uid] for uid in options["protect_groups"])
 
 
-@few
 @given(case=cases(), options=exclusions)
 def test_digest_without_excluded_changes(case, options):
     "Excluded changes affect neither the digest nor the counts of a plan."
@@ -225,9 +222,7 @@ def running():
 @pytest.fixture
 def loaded(running, monkeypatch):
     """Return a tenant that has a stored snapshot and is selected by environment variables."""
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
+    select_sandbox(running, monkeypatch)
     assert main(["load"]) == 0
     return running
 
@@ -345,7 +340,7 @@ def test_doctor_suppression_list(loaded, capsys):
     ],
 )
 def test_unknown_protected(protect, n, listed):
-    "Protected uids that are not in the snapshot are a finding, which contains no values that might be personal data."
+    "A finding reports protected uids that are not in the snapshot, but no values that might be personal data."
     plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": ["c-7"]}, protect=protect)
 
     findings = [finding for finding in plan.findings if finding.rule == "unknown_protected"]

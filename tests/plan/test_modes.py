@@ -1,4 +1,4 @@
-"""Tests for the modes of a plan, and for the customers whom a plan does not change because of its mode."""
+"""Tests for the modes of a plan, and for the customers that a mode leaves unchanged."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -43,7 +43,7 @@ def findings_of(plan, rule):
 @few
 @given(members=st.sets(customers), listed=st.lists(customers | st.just("x-1"), max_size=8))
 def test_remove(members, listed):
-    "In mode remove, exactly the listed members leave, nobody joins, and the other listed customers are counted."
+    "In mode `remove`, exactly the listed members leave. Listed customers who are not members are counted."
     plan = plan_memberships(snapshot_of(members), {"VIP": listed}, mode="remove")
 
     removed = {uid for group in plan.groups for uid in group.remove}
@@ -70,7 +70,7 @@ def test_remove_and_limits():
 
 
 def test_remove_and_exclusions():
-    "Protected customers stay in mode remove, and the suppression list does not prevent a removal."
+    "Protected customers stay in mode `remove`, and the suppression list does not prevent a removal."
     plan = plan_memberships(
         sample_snapshot(), {"vip": ["c-1", "c-2"]}, mode="remove", protect=["c-1"], suppression_list=["c-2"]
     )
@@ -80,7 +80,7 @@ def test_remove_and_exclusions():
 
 
 def test_remove_and_create():
-    "A plan in mode remove cannot create a group."
+    "A plan in mode `remove` cannot create a group."
     with pytest.raises(InputError, match="`create`"):
         plan_memberships(sample_snapshot(), {"new": ["c-1"]}, mode="remove", create={"new": "New"})
 
@@ -161,7 +161,7 @@ def test_texts_of_all_modes():
 
 
 def test_undo_states_no_mode():
-    "The mode of an undo plan is not stated, because nobody chose a list for it."
+    "The summary of an undo plan does not state the mode, because the plan has no list of customers."
     plan = replace(plan_memberships(sample_snapshot(), {"vip": ["c-1"]}, mode="mirror"), reverts="a" * 64)
 
     assert "Mode mirror" not in plan.summary() and "Undo: the changes of plan aaaaaaaaaaaa" in plan.summary()

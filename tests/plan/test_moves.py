@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -11,7 +11,6 @@ from frgroups.apply import executor as applying
 from frgroups.plan.planner import plan_memberships
 from tests.plan.test_planner import MODES, cases, operations, snapshot_of
 
-few = settings(max_examples=60)
 COLUMNS = ["customer_uid", "from_group", "to_group", "from_name", "to_name"]
 
 
@@ -20,7 +19,6 @@ def moves_of(plan):
     return list(plan.moves()[["customer_uid", "from_group", "to_group"]].itertuples(index=False, name=None))
 
 
-@few
 @given(case=cases(), mode=st.sampled_from(MODES))
 def test_moves_table(case, mode):
     "The table of moves contains each pair of a removal and an addition of the same customer once, in sorted order."

@@ -86,6 +86,7 @@ def test_digest():
         change_group("vip", baseline=("c-1", "c-2", "c-3", "c-4", "c-5")),
         change_group("vip", baseline=("c-1", "c-2", "c-3", "c-8")),
         sample_plan(reverts="0" * 64),
+        sample_plan(reverts="0" * 64, partial_undo=True),
     ],
 )
 def test_digest_covers(other):
@@ -253,9 +254,15 @@ def test_altered_reverts_with_valid_checksum(tmp_path, before, after):
         read_plan(path)
 
 
+def test_partial_undo_without_digest(tmp_path):
+    "A plan file of a partial undo without the digest of the undone plan raises CorruptFileError."
+    with pytest.raises(CorruptFileError, match="partial undo"):
+        read_plan(sample_plan(partial_undo=True).save(tmp_path / "p.json"))
+
+
 @pytest.mark.parametrize("reverts", ["../../etc", "", "AB" * 32, "ab" * 31, "ab" * 32 + "\n"])
 def test_invalid_reverts(tmp_path, reverts):
-    "A plan file that undoes no valid digest raises CorruptFileError, even if its own digest is correct."
+    "A plan file with an invalid value of `reverts` raises CorruptFileError, even if its digest is correct."
     with pytest.raises(CorruptFileError):
         read_plan(sample_plan(reverts=reverts).save(tmp_path / "p.json"))
 
@@ -304,7 +311,7 @@ def test_other_version(tmp_path):
 
 
 def test_kind_of_other_files(tmp_path):
-    "The error for another file contains the actual kind if the file has one. The file is not called corrupt."
+    "If a file has another kind, the error contains this kind and does not state that the file is corrupt."
     approval = write_checksummed(tmp_path / "a.json", "approval", {})
     notes = tmp_path / "notes.txt"
     notes.write_text("No JSON")
@@ -529,8 +536,21 @@ def test_select_groups():
     assert plan.select([]).is_empty
 
 
+def test_select_from_undo_plan(tmp_path):
+    "A selection from an undo plan is a partial undo, unless it contains all changes of the undo plan."
+    undo = sample_plan(reverts="ab" * 32)
+
+    part = undo.select(["vip"])
+
+    assert part.partial_undo and part.reverts == undo.reverts
+    assert undo.select(without=["c-9"]).partial_undo and part.select().partial_undo
+    assert not undo.select().partial_undo and not sample_plan().select(["vip"]).partial_undo
+    assert read_plan(part.save(tmp_path / "p.json")).partial_undo
+    assert part.digest != replace(part, partial_undo=False).digest
+
+
 def test_select_from_file(tmp_path):
-    "If a plan without a snapshot is reduced, notes with a number get a sentence about the original plan."
+    "If a plan has no snapshot, a selection from it adds a sentence about the original plan to notes with a number."
     note = Finding("out_of_sight", "1 customer will be in no group.", n=1)
     plan = read_plan(sample_plan(notes=(note,)).save(tmp_path / "p.json"))
 

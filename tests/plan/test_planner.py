@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import DriftedReadError, GroupNotFoundError, InputError, WrongTenantError
@@ -17,7 +18,6 @@ from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from tests.bench.child import Stopwatch
 
-few = settings(max_examples=40)
 MODES = ["add", "keep_only", "mirror"]
 CUSTOMERS = [f"c-{n}" for n in range(8)]
 NEW = ["x-1", "x-2"]
@@ -66,7 +66,6 @@ def cases(draw):
     return now, {uid: members for uid, members in draw(wishes).items() if uid in now}
 
 
-@few
 @given(case=cases())
 def test_mirror(case):
     "In mode `mirror`, the planned groups have the desired members after the plan, and other groups do not change."
@@ -77,7 +76,6 @@ def test_mirror(case):
     assert after == {uid: set(wanted.get(uid, members)) for uid, members in now.items()}
 
 
-@few
 @given(case=cases())
 def test_add_and_keep_only(case):
     "Mode `add` results in the union of current and desired members, and mode `keep_only` in their intersection."
@@ -90,7 +88,6 @@ def test_add_and_keep_only(case):
     assert intersection == {uid: members & wanted.get(uid, members) for uid, members in now.items()}
 
 
-@few
 @given(case=cases(), mode=st.sampled_from(MODES))
 def test_nothing_to_do(case, mode):
     "A plan is empty if the groups already have the desired members."
@@ -102,7 +99,6 @@ def test_nothing_to_do(case, mode):
     assert plan_memberships(snapshot_of(now), snapshot_of(now), mode=mode).is_empty
 
 
-@few
 @given(case=cases(), mode=st.sampled_from(MODES))
 def test_minimal_plan(case, mode):
     "A plan adds only customers who are not members, and removes only members."
@@ -117,7 +113,6 @@ def test_minimal_plan(case, mode):
     assert all(set(group.baseline) == now[group.uid] for group in plan.groups)
 
 
-@few
 @given(case=cases(), protect=st.sets(st.sampled_from(CUSTOMERS)), mode=st.sampled_from(MODES))
 def test_protect(case, protect, mode):
     "If customers are protected, only their removals are left out, and a finding contains the number of removals."
@@ -136,7 +131,6 @@ own_limits = st.dictionaries(
 )
 
 
-@few
 @given(case=cases(), own=own_limits, protected=st.sets(st.sampled_from(["g1", "g2", "g3"])), data=st.data())
 def test_selection(case, own, protected, data):
     "A selection from a plan has the same digest and exceeded limits as a plan for the selected groups only."
@@ -157,7 +151,6 @@ def test_selection(case, own, protected, data):
     assert (selected.digest == plan.digest) == (uids == {group.uid for group in plan.groups})
 
 
-@few
 @given(case=cases())
 def test_groups_are_independent(case):
     "The planned operations of a group do not depend on the other desired groups."
@@ -170,7 +163,6 @@ def test_groups_are_independent(case):
     assert together == set().union(*parts)
 
 
-@few
 @given(case=cases())
 def test_unknown_customers(case):
     "A desired customer who is not in the snapshot is added and reported as a finding."
@@ -202,7 +194,6 @@ def table_of(wanted, order):
     return pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
 
 
-@few
 @given(case=cases(), mode=st.sampled_from(MODES), order=st.randoms(use_true_random=False))
 def test_forms_of_desired(case, mode, order):
     "Desired memberships that are passed as lists, tables, or snapshots result in the same plan."
@@ -246,19 +237,20 @@ def operations_of(now, wanted):
     return {(*row, "add") for row in wanted - now} | {(*row, "remove") for row in now - wanted}
 
 
-@pytest.mark.parametrize("order", ["mixed", "by group", "by customer", "as the snapshot"])
+DTYPES = [
+    "str",
+    "object",
+    "category",
+    "string[python]",
+    pd.ArrowDtype(pa.string()),
+    pd.ArrowDtype(pa.large_string()),
+    pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string())),
+]
+ORDERS = ["by group", "by customer", "as the snapshot"]
+
+
 @pytest.mark.parametrize(
-    "dtype",
-    [
-        "str",
-        "object",
-        "category",
-        "string[python]",
-        pd.ArrowDtype(pa.string()),
-        pd.ArrowDtype(pa.large_string()),
-        pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string())),
-    ],
-    ids=str,
+    ("dtype", "order"), [*product(DTYPES, ["mixed"]), *product(["str", "category"], ORDERS)], ids=str
 )
 def test_large_tables(large, dtype, order):
     "A large table of desired memberships results in the correct operations for each string dtype and row order."
@@ -272,7 +264,6 @@ def test_large_tables(large, dtype, order):
     assert operations(plan) == expected
 
 
-@few
 @given(wanted=st.sets(st.sampled_from([*CUSTOMERS, *NEW])), mode=st.sampled_from(MODES))
 def test_created_group(wanted, mode):
     "All desired customers are added to a new group, unless the mode is keep_only."

@@ -42,7 +42,7 @@ def test_number_of_requests(tenant):
 
 
 def test_mirrored_group_is_read(tenant):
-    "A group with additions and removals is read between them, whatever the limits are."
+    "If a group has additions and removals, the group is read between them, regardless of the limits."
     with tenant.client(writable=True) as client:
         snapshot = fg.load_snapshot(client, False)
         wanted = {"vip": sorted(set(CUSTOMERS) - set(snapshot["vip"]))}
@@ -56,7 +56,7 @@ def test_mirrored_group_is_read(tenant):
 
 
 def test_search_writes(tenant):
-    "If the server rejects unknown customers, the estimated number of additional writes is required to find them."
+    "The estimated number of additional writes is the number that is required to find all unknown customers."
     wanted = {"empty": [*CUSTOMERS[250:600], "c0251-unknown", "c0400-unknown", "c0555-unknown"]}
     with tenant.client(writable=True) as client:
         plan = fg.plan_memberships(fg.load_snapshot(client, False), wanted, limits=NO_REMOVAL_LIMITS)

@@ -31,7 +31,7 @@ def similar_to(create):
     ],
 )
 def test_name_of_existing_group(name, part):
-    "A new name that looks like an existing name is a finding, which contains the code points that differ."
+    "If a new name looks like an existing name, a finding contains the code points that differ."
     findings = similar_to({"new": name})
 
     if part is None:
@@ -67,7 +67,7 @@ def test_same_and_similar_name():
     ("create", "uids"), [({"VIP": "New"}, ["VIP"]), ({"a1": "X", "A1": "Y"}, ["A1", "a1"]), ({"vip2": "New"}, [])]
 )
 def test_similar_uid(create, uids):
-    "A new uid that differs only in case from another uid is a finding."
+    "If a new uid differs from another uid only in case, the plan has a finding."
     assert [uid for rule, uid, _ in similar_to(create) if rule == "similar_uid"] == uids
 
 

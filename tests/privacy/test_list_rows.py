@@ -23,7 +23,7 @@ def workbook(rows, edit=lambda book: None):
 
 
 def rows_of(body):
-    """Return the filled rows of each sheet by the title of the sheet."""
+    """Return a dictionary from the title of each sheet to its filled rows."""
     sheets = openpyxl.load_workbook(io.BytesIO(body)).worksheets
     return {sheet.title: [row for row in sheet.iter_rows(values_only=True) if any(row)] for sheet in sheets}
 
@@ -82,7 +82,7 @@ def test_escaped_text():
 
 
 def test_unpacked_size(monkeypatch):
-    "A workbook whose unpacked parts exceed the limit is not read."
+    "A workbook with unpacked parts above the size limit is not read."
     monkeypatch.setattr(workbooks, "MAX_UNPACKED_BYTES", 1000)
 
     with pytest.raises(ListError, match="too large"):
@@ -119,5 +119,5 @@ def test_damaged_sheet():
     ],
 )
 def test_dialects(before, after):
-    "Text lists are split and compared as by `read_list` and `resolve_customers`, and other rows do not change."
+    "Rows of a text list are split as in `read_list`, and ids are compared as in `resolve_customers`."
     assert remove_list_rows(before.encode(), "c-1", ["moss@example.com"]).body == after.encode()

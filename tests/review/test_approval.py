@@ -56,7 +56,7 @@ def test_file(plan, tmp_path):
 
 @pytest.mark.parametrize("form", [str, str.upper, lambda digest: digest[:12], lambda digest: f" {digest[:40]}\n"])
 def test_digest(plan, form):
-    "A plan can be approved by its full digest or by the first 12 digits or more. Case and whitespace are ignored."
+    "A plan can be approved by at least the first 12 digits of its digest. Case and whitespace are ignored."
     approval = check_approval(plan, form(plan.digest))
 
     assert (approval.how, approval.digest, approval.by, approval.at) == ("self", plan.digest, "", None)
@@ -88,7 +88,7 @@ def test_same_digest(plan, other, tmp_path):
 
 @pytest.mark.parametrize("delay", [timedelta(microseconds=1), timedelta(seconds=1), timedelta(minutes=1)])
 def test_times_of_same_digest(plan, tmp_path, delay):
-    "The error about a second file of a plan shows two different planning times, however short the delay is."
+    "The error about a second file of a plan shows two different planning times, even if the delay is short."
     path = approve_plan(plan, tmp_path / "ok.json", by="Kari")
 
     with pytest.raises(NotApprovedError) as raised:
@@ -125,7 +125,7 @@ def test_rejection(plan, tmp_path):
 
 @pytest.mark.parametrize("name", ["no.json", "abc.rejected.approval (1).json", "nei takk", "x.approval.json"])
 def test_renamed_rejection(plan, tmp_path, reject_elsewhere, name):
-    "A rejection file from the review page is found under any file name, next to the plan or the approval file."
+    "A rejection file from the review page is found next to the plan or approval file, even if it was renamed."
     saved = read_plan(plan.save(tmp_path / "p.json"))
     yes = approve_plan(plan, tmp_path / "yes.json", by="Kari")
     content = read_checksummed(reject_elsewhere(plan, tmp_path / "made.json", by="Ola", reject="not now"), "approval")
@@ -218,7 +218,7 @@ UNSAFE_NAMES = [
 
 @pytest.mark.parametrize("by", BLANK_NAMES + UNSAFE_NAMES)
 def test_invalid_name(plan, tmp_path, by):
-    "A name without a visible letter or with invisible characters is neither written nor accepted in a file."
+    "A name without visible letters or with invisible characters cannot be used, and is invalid in a file."
     content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
     forged = write_checksummed(tmp_path / "forged.json", "approval", content | {"by": by})
 
@@ -241,12 +241,12 @@ def test_valid_name(plan, tmp_path, by):
 
 @pytest.mark.parametrize("reason", ["", "  ", "\u200b", "\n"])
 def test_blank_reason(plan, tmp_path, reason):
-    "A blank reason is stored as no reason, and a blank reason in a file is shown as no reason."
+    "A blank reason is stored as an empty string, and the error does not show it as a reason."
     content = read_checksummed(approve_plan(plan, tmp_path / "no.json", by="Kari", reject=reason), "approval")
 
     assert (content["decision"], content["reason"]) == ("rejected", "")
     write_checksummed(tmp_path / "no.json", "approval", content | {"reason": reason})
-    with pytest.raises(NotApprovedError, match="no reason given"):
+    with pytest.raises(NotApprovedError, match="without a reason"):
         check_approval(plan, tmp_path / "no.json")
 
 
@@ -274,7 +274,7 @@ def test_max_valid_for(plan, tmp_path, days):
     ],
 )
 def test_impossible_values(plan, tmp_path, values, part):
-    "A forged approval whose times or changes do not fit the plan raises NotApprovedError and is not listed."
+    "A forged approval with impossible times or with other changes raises NotApprovedError and is not listed."
     content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
     folder = tmp_path / "forged"
     path = write_checksummed(folder / "a.approval.json", "approval", content | values)
@@ -285,7 +285,7 @@ def test_impossible_values(plan, tmp_path, values, part):
 
 
 def test_approval_clock_tolerance(plan, tmp_path):
-    "An approval is valid if its time is less than 10 minutes before the plan, or if it does not contain `changes`."
+    "An approval is valid if it was created less than 10 minutes before the plan. The field `changes` is optional."
     content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
     del content["changes"]
     early = (plan.planned_at - timedelta(minutes=9)).isoformat()
@@ -296,7 +296,7 @@ def test_approval_clock_tolerance(plan, tmp_path):
 
 
 def test_similar_digests(plan, tmp_path):
-    "The error about another plan contains as many digits as are necessary to distinguish the two digests."
+    "The error about another plan contains enough digits to distinguish the two digests."
     content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
     other = plan.digest[:20] + ("0" if plan.digest[20] != "0" else "1") + plan.digest[21:]
 
@@ -305,7 +305,7 @@ def test_similar_digests(plan, tmp_path):
 
 
 @pytest.mark.parametrize("content", [[], None, 7, "text"])
-def test_content_is_no_object(tmp_path, content):
+def test_content_without_object(tmp_path, content):
     "The error for a file whose content is not a JSON object does not mention a checksum."
     path = tmp_path / "ok.json"
     text = {"checksum": sha256(canonical_json(content)), "content": content, "format_version": 2}

@@ -1,4 +1,4 @@
-"""Tests for the search for the approval of a plan, which `frgroups apply PLAN` uses."""
+"""Tests for finding the approval of a plan."""
 
 import os
 from dataclasses import replace
@@ -10,7 +10,7 @@ import pytest
 import frgroups as fg
 from frgroups.errors import NotApprovedError
 from frgroups.internals.checksummed_json import write_checksummed
-from frgroups.review.approval_files import read_content
+from frgroups.review.approval_files import decision_files, read_content
 from frgroups.review.approval_search import find_approval, usable_approvals
 from frgroups.review.plan_folders import plans_folder, queue_folder
 from frgroups.review.plan_queue import queued_plans
@@ -40,7 +40,7 @@ def approve(plan, path, **arguments):
 )
 @pytest.mark.parametrize("name", ["p.plan.approval.json", "download (1)"])
 def test_folders(plan, folder, name):
-    "The only approval is found next to the plan or in the data folder, under any name."
+    "A single approval is found next to the plan or in the data folder, even if the file was renamed."
     path = approve(plan, folder(plan) / name)
 
     found = find_approval(plan)
@@ -92,7 +92,7 @@ def none(plan):
 
 @pytest.mark.parametrize("situation", [none, two, expired, other_plan, other_file, corrupt, rejected, stopped])
 def test_no_unique_approval(plan, situation):
-    "Without exactly one valid approval, NotApprovedError lists only the files that approve the plan."
+    "If there is not exactly one valid approval, NotApprovedError lists only the approval files of the plan."
     named = situation(plan)
 
     with pytest.raises(NotApprovedError) as raised:
@@ -108,7 +108,7 @@ def test_no_unique_approval(plan, situation):
 
 
 def change_owner(monkeypatch, foreign):
-    """Let a file belong to another user than the other files."""
+    """Change the reported owner of one file."""
     original = Path.stat
 
     def stat(path, **arguments):
@@ -122,7 +122,7 @@ def change_owner(monkeypatch, foreign):
 
 @pytest.mark.parametrize("n_mine", [0, 1])
 def test_owner(plan, n_mine, monkeypatch):
-    "An approval file that belongs to another user is not used, and does not prevent the use of the user's own file."
+    "An approval file of another user is ignored, and an approval file of the current user is still used."
     mine = [approve(plan, plan.path.parent / f"{n}.approval.json") for n in range(n_mine)]
     foreign = approve(plan, plan.path.parent / "foreign.approval.json")
     change_owner(monkeypatch, foreign)
@@ -136,12 +136,12 @@ def test_owner(plan, n_mine, monkeypatch):
 
 @pytest.mark.parametrize("place", ["outside", "only the approval in the queue", "queue"])
 def test_same_rule_everywhere(plan, place, monkeypatch):
-    "An approval by another user is used only in the queue, by `apply`, by the queue, and in the list of plans."
+    "`apply`, the queue, and the list of plans accept an approval file of another user only for queued plans."
     queue = queue_folder(plan.tenant_uid, plan.base_url, "pending")
     folder = plans_folder(plan.tenant_uid, plan.base_url)
     plan = fg.read_plan(plan.save((queue if place == "queue" else folder) / "p.plan.json"))
     foreign = approve(plan, (folder if place == "outside" else queue) / "a.approval.json")
-    # The user identity changes, so that the file belongs to another user.
+    # After this change, the approval file belongs to another user.
     monkeypatch.setattr(os, "geteuid", lambda: foreign.stat().st_uid + 1)
 
     [state] = fg.list_plans()["state"]
@@ -177,8 +177,27 @@ def test_queue_prefers_a_usable_approval(plan, spoil):
     assert queued.approval.path == usable
 
 
+def test_queue_reads_each_folder_once(plan, monkeypatch):
+    "For each plan in the queue, each folder is read once to find approvals and rejections."
+    folders = []
+
+    def scan(folder):
+        folders.append(folder)
+        return decision_files(folder)
+
+    monkeypatch.setattr("frgroups.review.plan_queue.decision_files", scan)
+    approve(
+        plan, plan.save(queue_folder(plan.tenant_uid, plan.base_url, "pending") / "p.plan.json").parent / "a.json"
+    )
+
+    [queued] = queued_plans(plan.tenant_uid, plan.base_url)
+
+    assert queued.approval is not None and folders
+    assert sorted(folders) == sorted(set(folders))
+
+
 def test_system_without_owners(plan, monkeypatch):
-    "On Windows, the owner is not checked, and the result says so."
+    "On a system without file owners, an approval is used without checking its owner."
     approve(plan, plan.path.parent / "a.approval.json")
     monkeypatch.delattr("os.geteuid")
 

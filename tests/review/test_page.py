@@ -173,7 +173,7 @@ def test_invalid_name(page, name):
 
 
 def test_enter_in_name_field(page):
-    "Enter in the only name field shows the decisions and never downloads a file, even if it is pressed repeatedly."
+    "The Enter key in the only name field moves the focus to the decisions and never downloads a file."
     page.click("#by")
     page.press("Enter", 13, "\r")
 
@@ -318,6 +318,7 @@ def test_accessibility(page, scene, width, dark):
     assert axe_violations(page) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("make", [blocked, named], ids=["blocked", "with names"])
 def test_accessibility_of_variants(tmp_path, make, dark):

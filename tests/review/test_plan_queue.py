@@ -300,7 +300,7 @@ def test_rejection_of_same_changes(tenant, tmp_path, capsys, added):
 
 
 def test_renewed_approval(tenant, capsys):
-    "If a plan has several approvals, the one with the latest expiry is used."
+    "If a plan has several approvals, the approval that expires last is used."
     path = queued(tenant, "one")
     assert main(["approve", str(path), "--by", "Kari"]) == 0
     [path] = queue_folder(tenant.tenant_uid, tenant.base_url, "approved").glob("*.plan.json")
@@ -447,7 +447,7 @@ def test_single_plan_policy(tenant, tmp_path, capsys):
 
 
 def test_rejected_customers(tenant, tmp_path, capsys):
-    "The line of an applied plan contains the number of rejected customers and the path of the receipt."
+    "The output for an applied plan contains the number of rejected customers and the path of the receipt."
     path = tmp_path / "list.csv"
     path.write_text("\n".join(["customer_uid", *tenant.members("loyalty")[:5], "typo-1"]), encoding="utf-8")
     assert main(["plan", "--group", "Staff", "--list", str(path), "--allow-similar-ids", "--pending"]) == 0
@@ -577,7 +577,7 @@ def test_receipt_on_full_disk(tenant, tmp_path):
 
 
 def small_files_only():
-    """Limit the size of new files, so that the journal can be written and the receipt cannot."""
+    """Limit the size of new files, so that the journal can be written, but not the receipt."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
 

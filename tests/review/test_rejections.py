@@ -1,4 +1,4 @@
-"""Tests for rejections, which block the same changes on every route until they are withdrawn."""
+"""Tests for rejections, which block the rejected changes until the rejection is withdrawn."""
 
 import errno
 import json
@@ -17,21 +17,16 @@ from frgroups.review.approval_files import found_rejections
 from frgroups.review.decision_record import Rejection, add_rejections, changes_key, read_record, record_path
 from frgroups.review.plan_folders import queue_folder
 from frgroups.review.rejections import rejections_in_force
+from tests.world import UIDS, put_group_of_all, select_sandbox
 
-UIDS = [f"c-{n}" for n in range(30)]
 POLICY = 'by = "Kari"\ngroups = ["new"]\nmax_adds = 99\nmax_removes = 0\ncreate = true\n'
 
 
 @pytest.fixture
 def tenant(running, monkeypatch):
     """Return a sandbox with one group that is selected by environment variables."""
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
-    running.reset()
-    running.put_customers(UIDS)
-    running.put_group("all", "All")
-    running.add_members("all", UIDS)
+    select_sandbox(running, monkeypatch)
+    put_group_of_all(running)
     return running
 
 
@@ -81,7 +76,7 @@ ROUTES = ["file", "policy", "search", "queue", "approve", "other file", "resume"
     [*((variant, "digest") for variant in VARIANTS), *((new_member, route) for route in ROUTES)],
 )
 def test_routes(tenant, tmp_path, monkeypatch, capsys, variant, route):
-    "A rejected change is not sent on any route, even with other limits, in another folder, or by another reviewer."
+    "A rejected change is never sent, even with other limits, from another folder, or with another approval."
     (tmp_path / "a").mkdir()
     if route == "resume":
         plan = variant(tenant)
@@ -91,7 +86,7 @@ def test_routes(tenant, tmp_path, monkeypatch, capsys, variant, route):
         plan = variant(tenant)
         path = plan.save(tmp_path / "b" / "second.plan.json")
         approval = fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Kari")
-    # The group exists after an interrupted run, so that the same creation cannot be planned from a new snapshot.
+    # After an interrupted run, the group exists, so a new plan would not create the group.
     rejected(tenant, tmp_path / "a", replace(plan, limits=fg.Limits()) if route == "resume" else None)
     tenant.clear_requests()
 
@@ -164,8 +159,16 @@ def test_other_changes(tenant, tmp_path, change):
     assert changes_key(other) != changes_key(plan) and rejections_in_force(other) == []
 
 
+def test_message(tenant, tmp_path):
+    "The error for a plan with rejected changes contains the digests of the rejected plan and of the new plan."
+    first, plan = rejected(tenant, tmp_path), other_limits(tenant)
+
+    with pytest.raises(NotApprovedError, match=f"{first.digest[:12]}.*{plan.digest[:12]}"):
+        fg.approve_plan(plan, tmp_path / "ok.json", by="Kari")
+
+
 def test_withdrawal(tenant, tmp_path):
-    "After the withdrawal, the plan can be approved and applied. The record contains who withdrew it, when, and why."
+    "After the withdrawal, the plan can be applied. The record contains the name, the time, and the reason."
     first = rejected(tenant, tmp_path)
     plan = other_limits(tenant)
 
@@ -174,7 +177,7 @@ def test_withdrawal(tenant, tmp_path):
     entry = read_record(plan).entries[-1]
     assert (entry["event"], entry["by"], entry["reason"]) == ("withdrawn", "Kari", "the week is correct")
     assert datetime.now(UTC) - datetime.fromisoformat(entry["at"]) < timedelta(minutes=5)
-    # The rejection file is still there, but it was withdrawn.
+    # The rejection file still exists, but its rejection was withdrawn.
     saved = fg.read_plan(first.save(tmp_path / "first.plan.json"))
     assert rejections_in_force(saved) == []
     with tenant.client(writable=True) as client:
@@ -210,14 +213,14 @@ def test_withdraw_command(tenant, tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["download (1)", "p.approval.json", "p.rejected.approval.json"])
 def test_cut_rejection(tenant, tmp_path, monkeypatch, tmp_path_factory, name):
-    "A rejection that was cut at any position, under any name, blocks the plan until the file is removed."
+    "An incomplete rejection file of any length blocks the plan until the file is removed, even if it was renamed."
     plan = plan_for(tenant)
     saved = fg.read_plan(plan.save(tmp_path / "p.plan.json"))
     with monkeypatch.context() as patch:
         patch.setenv("FRGROUPS_HOME", str(tmp_path_factory.mktemp("reviewer")))
         path = fg.approve_plan(plan, tmp_path / name, by="Ola", reject="wrong week")
     data = path.read_bytes().rstrip()
-    # A shorter part under a name without ".approval" cannot be distinguished from a file of another program.
+    # In a file without ".approval" in its name, shorter content could belong to a file of another program.
     first = 0 if ".approval" in name else data.index(b":")
     ignored = []
 
@@ -235,14 +238,14 @@ def test_cut_rejection(tenant, tmp_path, monkeypatch, tmp_path_factory, name):
 
 
 def cut(path, text):
-    """Write the part of a frgroups file before a text to another file."""
+    """Copy the content of a file before the first occurrence of a text."""
     part = path.read_text().partition(text)[0]
     path.with_name("copy.json").write_text(part)
 
 
 @pytest.mark.parametrize("text", ['"decision"', '"kind"'])
 def test_cut_file_of_another_kind(tenant, tmp_path, text):
-    "An incomplete copy of the plan, approval of the plan, or rejection of other changes does not block the plan."
+    "An incomplete plan file, approval, or rejection of other changes does not block the plan."
     plan = plan_for(tenant)
     saved = fg.read_plan(plan.save(tmp_path / "p.plan.json"))
     cut(saved.path, '"format_version"')
@@ -258,7 +261,7 @@ def test_cut_file_of_another_kind(tenant, tmp_path, text):
 
 
 def test_found_file_is_recorded(tenant, tmp_path, monkeypatch, tmp_path_factory):
-    "A rejection file from another machine still counts after it was read once and deleted."
+    "A rejection file from another machine still blocks the plan after the file was read once and deleted."
     plan = plan_for(tenant)
     path = plan.save(tmp_path / "p.plan.json")
     with monkeypatch.context() as patch:
@@ -285,7 +288,7 @@ SPOILERS = {
 
 @pytest.mark.parametrize("spoil", SPOILERS.values(), ids=SPOILERS)
 def test_corrupt_record(tenant, tmp_path, spoil):
-    "If the record of decisions is damaged, no plan of the tenant can be approved or applied."
+    "If the record of decisions is damaged, approving or applying a plan of the tenant raises CorruptFileError."
     rejected(tenant, tmp_path / "a")
     plan = other_limits(tenant)
     record = record_path(plan.tenant_uid, plan.base_url)
@@ -298,7 +301,7 @@ def test_corrupt_record(tenant, tmp_path, spoil):
 
 
 def test_concurrent_rejections(tenant):
-    "Rejections that several threads record at the same time are all in the record, each one once."
+    "Rejections that several threads record at the same time are stored exactly once."
     plan = plan_for(tenant)
     rejections = [Rejection(plan.digest, f"reviewer {n % 8}", "no", "2026-11-30") for n in range(16)]
 
@@ -332,8 +335,8 @@ def test_plan_warning(tenant, tmp_path, capsys):
     assert "Ola" in err and "wrong week" in err and "frgroups withdraw" in err
 
 
-def test_rejection_expires_never(tenant, tmp_path):
-    "A rejection without a valid expiry, and a rejection by a plan with an old planning time, still counts."
+def test_old_rejection(tenant, tmp_path):
+    "A rejection of an old plan still blocks the same changes, even after the time in its field `until`."
     plan = replace(plan_for(tenant), planned_at=plan_for(tenant).planned_at - timedelta(days=90))
     fg.approve_plan(plan, tmp_path / "no.json", by="Ola", reject="no", valid_for="0s")
 

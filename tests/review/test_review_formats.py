@@ -84,7 +84,7 @@ def test_workbook_too_many_rows(tmp_path, monkeypatch):
 
 
 def test_missing_openpyxl(tmp_path, monkeypatch):
-    "If openpyxl is not installed, the error contains the extra to install and another suffix."
+    "If openpyxl is not installed, the error names the extra `excel` and the suffix .csv."
     monkeypatch.setitem(sys.modules, "openpyxl", None)
 
     with pytest.raises(InputError, match=r"excel.*\.csv"):
@@ -122,7 +122,7 @@ def named(**options):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_invisible_characters(tmp_path, ending):
-    "No review contains an invisible character of a group name. They are shown as escape sequences."
+    "Reviews show the invisible characters of a group name as escape sequences."
     name = "A\x1b[31m\u202eB\x00\u2066\u2028\x85\n"
     path = save_review(planned(wanted={"n": ["c-001"]}, create={"n": name}), tmp_path / f"r{ending}")
 

@@ -1,4 +1,4 @@
-"""Tests that texts for reviewers contain no command-line options and no Python."""
+"""Tests that reviews contain no command-line options and no Python code."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ from tests.review.test_review_formats import ENDINGS, content
 from tests.review.test_writer import blocked, planned, snapshot
 
 ROOT = Path(frgroups.__file__).parent
-# Options, code in backquotes, names and calls of the Python API, and commands.
+# This pattern matches options, code in backquotes, names and calls of the Python API, and commands.
 TECHNICAL = re.compile(
     r"(?<![\w-])--[a-z]|`|\bfg\.|\bfrgroups [a-z]|\b(Limits|Plan|Snapshot)\(|\b\w+_\w+\(|\b[a-z]\w*=(True|None)"
 )
@@ -39,7 +39,7 @@ def strings_of(function):
 
 @pytest.mark.parametrize("function", list(functions_with_findings()))
 def test_findings(function):
-    "The messages of findings contain no options and no Python. Advice for operators is created from Finding.allow."
+    "The messages of findings contain no command-line options and no Python code."
     assert [text for text in strings_of(function) if TECHNICAL.search(text)] == []
 
 
@@ -51,14 +51,14 @@ def many_findings():
 
 
 def moved():
-    """Return a plan that can be applied, from the default limits."""
+    """Return a plan that is not blocked by the default limits."""
     return planned(snapshot(sizes=(("bw", 40), ("st", 300))), purpose="Høstkampanje")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("make", [blocked, many_findings, moved])
 def test_reviews(tmp_path, make, ending):
-    "A review contains no options, no Python, and no commands, in all formats."
+    "A review contains no command-line options, no Python code, and no commands."
     text = content(save_review(make(), tmp_path / f"r{ending}"))
 
     visible = re.sub(r"<(script|style)[^>]*>.*?</\1>", "", text, flags=re.DOTALL)

@@ -1,6 +1,5 @@
-"""Tests for stopped and applied plans: withdrawal of a rejection, and approval."""
+"""Tests for the withdrawal of rejections and for the approval of stopped and applied plans."""
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,11 +11,12 @@ from frgroups.apply.run_registry import register_revert
 from frgroups.cli.main import main
 from frgroups.review.decision_record import add_superseded
 from frgroups.review.plan_folders import queue_folder
+from tests.review.test_plan_queue import files, lines, queued
 
 
 @pytest.fixture
 def tenant(running, monkeypatch):
-    """Return a small sandbox with a stored snapshot that is selected by environment variables."""
+    """Return a sandbox with a stored snapshot. Environment variables select the sandbox for commands."""
     monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
     monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
     monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
@@ -33,27 +33,8 @@ def folder_of(tenant, state):
     return queue_folder(tenant.tenant_uid, tenant.base_url, state)
 
 
-def files(tenant, state):
-    """Return the sorted names of the files in a queue folder."""
-    folder = folder_of(tenant, state)
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-
-
-def queued(tenant, new):
-    """Add a plan that creates a group to the queue, and return the path of the plan."""
-    assert main(["plan", "--group", new, "--create", new, "--members", "Staff", "--pending"]) == 0
-    paths = folder_of(tenant, "pending").glob("*.plan.json")
-    [path] = [path for path in paths if fg.read_plan(path).groups[0].uid == new]
-    return path
-
-
-def lines(capsys):
-    """Return the JSON objects that were printed since the last call."""
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
-
-
 def stopped_by_rejection(tenant):
-    """Return the names of two plans with the same changes that the queue stopped after one of them was rejected."""
+    """Reject one of two plans with the same changes, and return the file names after the queue stopped both plans."""
     path = queued(tenant, "one")
     plan = fg.read_plan(path)
     names = ["first.plan.json", "second.plan.json"]
@@ -67,7 +48,7 @@ def stopped_by_rejection(tenant):
 
 
 def test_withdraw_restores_all_stopped_plans(tenant, tmp_path, capsys):
-    "A withdrawal through any plan restores all stopped plans with its changes, which then need a new approval."
+    "A withdrawal restores all stopped plans with the same changes, but not their approvals."
     names = stopped_by_rejection(tenant)
     words = ["--group", "one", "--create", "one", "--members", "Staff", "--out", str(tmp_path / "w.json")]
     assert main(["plan", *words]) == 0
@@ -84,7 +65,7 @@ def test_withdraw_restores_all_stopped_plans(tenant, tmp_path, capsys):
 
 
 def test_withdraw_keeps_superseded_and_other_plans(tenant, capsys):
-    "A withdrawal leaves stopped plans with other changes, and superseded plans, in the folder stopped."
+    "A withdrawal does not restore superseded plans and stopped plans with other changes."
     names = stopped_by_rejection(tenant)
     folder = folder_of(tenant, "stopped")
     other = queued(tenant, "two")
@@ -113,7 +94,7 @@ def test_withdraw_keeps_pending_plan_of_same_name(tenant, capsys):
 
 
 def test_approve_stopped_plan(tenant, capsys):
-    "The approval of a stopped plan moves it back to the queue, and the next run applies it."
+    "The approval of a stopped plan moves the plan back to the queue, and the next run applies the plan."
     path = queued(tenant, "one")
     stopped = folder_of(tenant, "stopped")
     stopped.mkdir(parents=True)
@@ -126,7 +107,7 @@ def test_approve_stopped_plan(tenant, capsys):
 
 
 def test_approve_applied_plan(tenant, capsys):
-    "A plan that was applied is not approved again: no file is written. The exit code is 0, or 3 if it was undone."
+    "Approving an applied plan writes no file. The exit code is 0, or 3 if the plan was undone."
     path = queued(tenant, "one")
     assert main(["approve", str(path), "--by", "Kari"]) == 0
     assert main(["apply", "--queue"]) == 0

@@ -13,7 +13,6 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 from hypothesis import example, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from frgroups.api.environments import PRODUCTION, STAGE, environment_of
@@ -33,7 +32,7 @@ from frgroups.review import page as page_module
 from frgroups.review.limit_rows import describe_limits, limit_rows
 from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
-from frgroups.review.plan_sentences import headline
+from frgroups.review.plan_sentences import DIGEST_NOTE, headline
 from frgroups.review.spreadsheet import review_csv
 from frgroups.review.writer import save_review
 from frgroups.snapshot.from_frames import snapshot_from_frames
@@ -166,7 +165,7 @@ def test_moves_and_cost():
 
 
 def test_digest():
-    "The review page contains the digest, its first 12 characters, and the texts that approve and reject the plan."
+    "A review contains the digest with an explanation, and the texts that approve and reject the plan."
     plan = planned()
 
     page = Page(review_html(plan))
@@ -177,6 +176,7 @@ def test_digest():
     assert page.text.count(plan.digest[:12]) >= 3
     for text in (page.text, review_markdown(plan), review_text(plan)):
         assert f"approved {plan.digest[:12]}" in text and f"rejected {plan.digest[:12]}" in text
+        assert DIGEST_NOTE in text
 
 
 def test_expiry():
@@ -306,12 +306,12 @@ def test_empty_plan():
 
 
 def test_undo():
-    "The review of an undo plan contains the ID of the plan that is undone."
+    "The review of an undo plan contains the digest of the plan that it undoes."
     plan = replace(planned(), reverts="3f9c2a71d0e4" + "0" * 52)
 
-    assert "undoes plan 3f9c2a71d0e4" in Page(review_html(plan)).text
+    assert "changes of plan 3f9c2a71d0e4" in Page(review_html(plan)).text
     assert "Undo: 2 additions" in review_html(plan)
-    assert "undoes plan 3f9c2a71d0e4" in review_markdown(plan)
+    assert "changes of plan 3f9c2a71d0e4" in review_markdown(plan)
 
 
 def test_order():
@@ -351,7 +351,7 @@ def without_findings():
 
 
 def test_no_findings():
-    "If no operation has a finding, the page and the Markdown have no column or filter for findings. The CSV has one."
+    "If no operation has a finding, only the CSV review has a column for findings."
     plan = without_findings()
 
     page = Page(review_html(plan))
@@ -521,7 +521,7 @@ def test_content_security_policy():
 
 
 def test_deterministic():
-    "Two reviews of the same plan are identical in all formats."
+    "Two reviews of the same plan in the same format are identical."
     for render in (review_html, review_markdown, review_csv):
         assert render(planned()) == render(planned())
 
@@ -590,14 +590,14 @@ CHANGES = st.dictionaries(UIDS, st.sampled_from(["add", "remove"]), min_size=1, 
 
 
 @example({"0150": ("=1|`", {"-1": "remove", "1e5": "add"})})
-@hypothesis_settings(max_examples=80)
 @given(st.dictionaries(UIDS, st.tuples(NAMES, CHANGES), min_size=1, max_size=4))
 def test_formats_agree(world):
     "For arbitrary names, the parsed HTML, Markdown, and CSV contain the operations of the plan."
     groups = []
     for uid, (name, changes) in sorted(world.items()):
         add, remove = (
-            tuple(sorted(one for one, change in changes.items() if change == side)) for side in ("add", "remove")
+            tuple(sorted(customer for customer, change in changes.items() if change == side))
+            for side in ("add", "remove")
         )
         groups.append(GroupChange(uid, name, (*remove, "stays"), add=add, remove=remove, unknown=frozenset(add[:1])))
     plan = Plan("t-1", STAGE, "mirror", Limits(), tuple(groups), PLANNED_AT, PLANNED_AT)
@@ -659,7 +659,7 @@ def test_limit_checks():
 
 
 def test_limit_texts():
-    "A limit without a share shows only its number. Limits that are off are called off."
+    "A limit without a share is shown as a number, and a disabled limit is shown as off."
     alone = {check.limit: check for check in limit_rows(planned(limits=Limits(removal_share=None, drift_share=0.2)))}
     off = {check.limit: check for check in limit_rows(planned(limits=Limits(removals_total=None, drift_floor=None)))}
 
@@ -715,7 +715,7 @@ def test_suffix(tmp_path, monkeypatch, name, start):
 
     assert path == tmp_path.resolve() / name
     assert path.read_bytes().decode().startswith(start)
-    assert [one.name for one in tmp_path.iterdir()] == [name]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_csv_file(tmp_path):
@@ -760,7 +760,7 @@ def test_full_disk(tmp_path, monkeypatch):
         save_review(blocked(), path)
 
     assert path.read_bytes() == before
-    assert [one.name for one in tmp_path.iterdir()] == ["review.html"]
+    assert [path.name for path in tmp_path.iterdir()] == ["review.html"]
 
 
 def test_large_plan():

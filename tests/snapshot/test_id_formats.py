@@ -11,6 +11,7 @@ from frgroups.errors import ListError
 from frgroups.snapshot.customer_lists import read_list
 from frgroups.snapshot.from_frames import snapshot_from_frames
 from frgroups.snapshot.id_columns import is_external_id_name, is_id_name
+from frgroups.snapshot.id_contents import CONTENTS
 from frgroups.snapshot.id_formats import find_unusual_ids
 
 NUMBERS = [f"{n:08d}" for n in (4, 5, 20, 22, 28, 29, 31, 32)]
@@ -92,8 +93,122 @@ def test_row_below_uuids(ids, extra):
     assert find_unusual_ids([*ids, extra], [extra]) == []
 
 
+MONTHS = {
+    "en": "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec January May September December",
+    "nb": "jan. feb. mar. apr. mai jun. jul. aug. sep. okt. nov. des. januar mai desember",
+    "sv": "jan feb mar apr maj jun jul aug sep okt nov dec januari augusti",
+    "da": "jan feb mar apr maj jun jul aug sep okt nov dec marts",
+    "fi": "tammi helmi maalis huhti touko kesä heinä elo syys loka marras joulu",
+    "de": "Jan Feb Mrz Apr Mai Jun Jul Aug Sep Okt Nov Dez März Dezember",
+    "is": "jan. feb. mar. apr. maí jún. júl. ágú. sep. okt. nóv. des.",
+    "nl": "jan feb mrt apr mei jun jul aug sep okt nov dec maart",
+    "fr": "janv févr mars avr mai juin juil août sept oct nov déc",
+}
+DATES = [
+    *(
+        "2026-01-02",
+        "01.02.2026",
+        "2.1.2026",
+        "01/02/2026",
+        "1/31/26",
+        "31/1/26",
+        "02-01-2026",
+        "2026/1/2",
+        "00.01.1900",
+    ),
+    *("2026-01-02 00:00:00", "2026-01-02T08:10:00Z", "01.02.2026 08:10", "12:30", "1:02:03", "12:30 PM", "8:10 a.m."),
+    *("2-Jan-26", "3. mars 2026", "Jan 2, 2026", "Jan-26", "jan 2026", "02 jan 2026"),
+]
+
+
+@pytest.mark.parametrize("date", DATES)
+def test_dates(write_list, people, date):
+    "An id that a spreadsheet has converted to a date or a time is rejected with its row, unless it is allowed."
+    for options in ({}, {"snapshot": people}):
+        with pytest.raises(ListError, match="row 2"):
+            read_list(write_list([date]), **options)
+    assert list(read_list(write_list([date]), allow_similar_ids=True)) == [date]
+
+
+@pytest.mark.parametrize("language", MONTHS)
+def test_month_names(language):
+    "The month names of spreadsheets are recognized in each language, before and after the day or the year."
+    names = [*MONTHS[language].split(), *MONTHS[language].upper().split()]
+    dates = [form.format(name) for name in names for form in ("02.{}", "2-{}", "2. {} 2026", "{}-02", "{} 2026")]
+
+    assert CONTENTS[0].find(pd.Series([*dates, "c-1"]), pd.Series(["c-2"])) == dates
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        ["12-05-26", "45-13-99"],
+        ["jan-02", "ola-02", "per-03"],
+        ["12:30", "47:75"],
+        ["20260102"],
+        ["2026-113"],
+        ["maria-02"],
+        ["45-13-99"],
+        ["1/2"],
+        ["AB 12", "AB 13"],
+        ["SW1 1", "SW1 2"],
+        ["912 34 567 8"],
+    ],
+)
+def test_other_contents(write_list, ids):
+    "Ids with spaces are accepted. A date is accepted if another id has the same shape and is not a date."
+    assert list(read_list(write_list(ids))) == ids
+
+
+NAMED_IDS = [
+    *("1001 Ola Nordmann", "1001 - Ola", "1001: Ola", "c-1 (Ola)", "Ola Nordmann <c-1>", "Kari c-2", "[c-1] Kari"),
+    *("1001, Ola", "Nordmann, Ola 1001", "Åse 1001"),
+]
+
+
+@pytest.mark.parametrize("cell", NAMED_IDS)
+def test_names_in_cells(write_list, people, cell):
+    "A cell with an id and a name is rejected with its row, and the error does not contain the name."
+    path = write_list([f'"{cell}"'], "Kundenummer|Navn" if "," in cell else "Kundenummer;Navn")
+    for options in ({}, {"snapshot": people}):
+        with pytest.raises(ListError, match="row 2") as caught:
+            read_list(path, **options)
+        message = str(caught.value).replace(str(path), "")
+        assert not any(name in message for name in ("Ola", "Nordmann", "Kari", "Åse"))
+
+
+@pytest.mark.parametrize("ids", [["c-1 c-2"], ["c-1 c-2 c-3", "c-4 c-5"], [" ".join(UUIDS[:2])]])
+def test_several_ids_in_cells(write_list, ids):
+    "A cell with several ids that are separated by spaces is rejected with its row."
+    with pytest.raises(ListError, match="row 2"):
+        read_list(write_list(ids))
+
+
+@pytest.mark.parametrize(
+    ("known", "unknown"),
+    [("2026-01-02", "2026-02-01"), ("01-jan", "02-jan"), ("Kunde 12", "Kunde 13"), ("c-1 c-2", "c-3 c-4")],
+)
+def test_contents_of_the_tenant(write_list, known, unknown):
+    "Dates and ids with words are valid if the tenant has such an id, also if the id in the list is unknown."
+    snapshot = snapshot_from_frames(
+        pd.DataFrame({"customer_group_uid": "vip", "customer_uid": [known, "c-9"]}),
+        tenant_uid="t-1",
+        taken_at="2026-11-23",
+    )
+
+    assert list(read_list(write_list([known, unknown]), snapshot=snapshot)) == [known, unknown]
+    assert list(read_list(write_list([unknown]), snapshot=snapshot)) == [unknown]
+
+
+@pytest.mark.parametrize("extra", [["с-2"], ["c-２"], ["с-2", "с-3"], ["\u00e5-2".replace("\u00e5", "a\u030a")]])
+def test_look_alikes_in_lists(write_list, extra):
+    "Ids with letters of another script are unusual if most other ids have none, and usual if most ids have them."
+    assert find_unusual_ids(["c-1", "c-4", "c-5", "c-6", "c-7", *extra]) == extra
+    assert find_unusual_ids(["c-1", "с-4", "с-5", "с-6", "å-7"]) == []
+
+
 def test_known_uids(write_list, people):
-    "A known uid can have any format, and be the number of rows if another id has its format."
+    "A known uid can have any format. It can also be the number of rows if another id has the same format."
     assert list(read_list(write_list([*NUMBERS, "staff"]), snapshot=people)) == [*NUMBERS, "staff"]
     assert list(read_list(write_list([*UUIDS, "8", *NUMBERS[:1]]), snapshot=people))[-2:] == ["8", NUMBERS[0]]
     with pytest.raises(ListError, match="row 10 'ukjent'"):

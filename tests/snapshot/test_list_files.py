@@ -6,6 +6,7 @@ import logging
 import sys
 import unicodedata
 import zipfile
+from itertools import permutations
 
 import openpyxl
 import pandas as pd
@@ -95,7 +96,7 @@ def test_unknown_separators(write_file, separator, header):
 
 @pytest.mark.parametrize("separator", ["-", ".", "_"])
 def test_separators_in_names(write_file, separator):
-    "A hyphen, period, or underscore after a usual column name is not read as part of the name and the ids."
+    "A file is rejected if a hyphen, period, or underscore separates its columns."
     rows = [["Kundenummer", "Navn"], ["0150", "Kari"], ["0007", "Ola"]]
 
     assert "separated by" in read_error(write_file("\n".join(map(separator.join, rows))))
@@ -142,6 +143,69 @@ def test_repeated_header(write_file, header, change):
 def test_header_of_other_export(write_file, name):
     "The header of another export is rejected with its row."
     assert "row 3" in read_error(write_file(f"Kundenummer;Navn\n0150;Kari\n{name};Navn\n0007;Ola\n"))
+
+
+@pytest.mark.parametrize("names", list(permutations(["customer_uid", "name", "store 2"])))
+@pytest.mark.parametrize("other_name", ["customer_uid", "Kundenr.", "EXTERNAL ID"])
+def test_header_in_other_order(write_file, names, other_name):
+    "The header of a second export is rejected if its columns have another order or the id column has another name."
+    header = [other_name if name == "customer_uid" else name for name in names]
+    text = f"customer_uid;name;store 2\nc-2;x;o\n{';'.join(header)}\n"
+
+    assert "row 3" in read_error(write_file(text + "y;o;c-3\n"))
+
+
+def test_column_names_as_values(write_file):
+    "A name of another column in a row with an id is not a repeated header."
+    path = write_file("customer_uid;field;name\nc-2;customer_uid;x\nc-3;email;name\nanna;name;x\n")
+
+    assert list(read_list(path, allow_similar_ids=True)) == ["c-2", "c-3", "anna"]
+
+
+@pytest.mark.parametrize("ids", [["c-1", "c-2", "c-3"], ["0150", "0007", "0008"], ["c-1", "c-2", "VIP"]])
+@pytest.mark.parametrize("rows", ["", "navn;Kari;Ola;Per", "navn;Kari;Ola;Per\nby;Oslo;;\n\n"])
+def test_ids_in_a_row(write_file, ids, rows):
+    "A file with the ids in a row is rejected, because its id column contains the names of the other rows."
+    for name in ("customer_uid", "Kundenr."):
+        assert "one id per row" in read_error(write_file(f"{';'.join([name, *ids])}\n{rows}\n"))
+    if "VIP" not in ids:
+        assert "one id per row" in read_error(write_file(";".join(ids)))
+
+
+@pytest.mark.parametrize(
+    "text", ["customer_uid;;\nc-1;c-2;c-3\nc-4;c-5;\n", ";uid\n0150;0007\n0151;0008\n", "uid;\n1;2\n"]
+)
+def test_ids_in_unnamed_columns(write_file, text):
+    "Ids in a column without a name are rejected, because they would not be read."
+    assert "row 2" in read_error(write_file(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [";uid\n0;5\n1;7\n", ";uid\n1;5\n2;7\n", "uid;\n5;Kari\n7;2026-01-02\n", "uid;\n5;\n7;\n", ";uid\n#1;5\n#2;7\n"],
+)
+def test_unnamed_columns(write_file, text):
+    "A column without a name is ignored if it contains row numbers or other values than ids."
+    assert list(read_list(write_file(text))) == ["5", "7"]
+
+
+def test_known_ids_in_a_row(write_file):
+    "Known ids in the first row are rejected unless the column also contains a known id."
+    snapshot = sample_snapshot()
+
+    assert "row 1" in read_error(write_file("customer_uid;c-1;c-2;x\nbonus 2026;1;2;3\n"), snapshot=snapshot)
+    assert list(read_list(write_file("customer_uid;c-1;c-2\nc-3;1;2\n"), snapshot=snapshot)) == ["c-3"]
+    assert list(read_list(write_file("customer_uid;2025;2026\nc-3;1;2\nc-900;1;2\n"))) == ["c-3", "c-900"]
+
+
+@pytest.mark.parametrize("title", ["customer_uid list", "Customers", "Kunder november", "Uttrekk kundenr"])
+@pytest.mark.parametrize("name", ["Nr", "Nr.", "Kode", "ref", "Medlem", "Bonus id"])
+def test_header_below_title(write_file, title, name):
+    "A column name below a title is not read as an id, also if the title contains a usual column name."
+    path = write_file(f"{title}\n{name}\nc-1\nc-2\n")
+
+    assert "row 2" in read_error(path)
+    assert list(read_list(path, name, header_row=2)) == ["c-1", "c-2"]
 
 
 @pytest.mark.parametrize(
@@ -484,7 +548,6 @@ ID = st.one_of(
 NAME = st.text(st.sampled_from("abÅø ,.;|\t'\"1"), max_size=8)
 
 
-@settings(max_examples=120)
 @given(
     rows=st.lists(st.tuples(ID, NAME, NAME), min_size=1, max_size=8),
     separator=st.sampled_from([";", ",", "\t", "|", "^", ":"]),

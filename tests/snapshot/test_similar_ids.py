@@ -5,18 +5,19 @@ import unicodedata
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import InputError, ListError
 from frgroups.internals import similar_text
 from frgroups.internals.id_cells import damage_of, first_invisible
+from frgroups.internals.redaction import safe_repr
 from frgroups.plan.planner import plan_memberships
 from frgroups.plan.suppression_list import suppression_list_path
 from frgroups.snapshot.customer_lists import read_list
 from frgroups.snapshot.from_frames import snapshot_from_frames
 from frgroups.snapshot.id_resolution import describe_ambiguous_ids, detect_id_type, resolve_customers
-from frgroups.snapshot.similar_ids import find_similar_ids, similarity_keys
+from frgroups.snapshot.similar_ids import check_similar_ids, find_similar_ids, similarity_keys
 
 
 def snapshot_of(customers):
@@ -50,7 +51,11 @@ SIMILAR_UIDS = [
     *("C-2", "c-02", "4", "004", "000000004", "0000000004", "OOOOOOO4", "AB_1", "aB_1", "ab_l", "iI0", "Ilo"),
     *("E100004", "e100004", "E0100004", "EI00004", "c-2_x000D_", "c-2_X0009_", "_x0020_c-2"),
 ]
-SIMILAR_FORMS = ["ｃ-2", "c\u20112", "c–2", "с-2", "c-2\u200b", "'c-2", "c-2 ", "c-2\U000e0101", "\u00b4c-2"]
+SIMILAR_FORMS = [
+    *("ｃ-2", "c\u20112", "c–2", "с-2", "c-2\u200b", "'c-2", "c-2 ", "c-2\U000e0101", "\u00b4c-2"),
+    *("c_2", "c.2", "c/2", "c:2", "c--2", "-c-2", "c-2-", "(c-2)", "<c-2>", "#c-2", "c-2,", "c-2.", '"c-2', "@c-2"),
+    *("c-2.0", "c-2,00", "c−2", "c‒2", "c—2", "c·2", "c-２", "c-²", "c-٢", "c-२", "ć-2", "c\u0301-2", "c-2\u0327"),
+]
 LOOKALIKES = [
     (chr(code), latin.lower())
     for table in (similar_text._TO_LOWERCASE, similar_text._TO_UPPERCASE)
@@ -82,7 +87,7 @@ def test_modes(people, mode):
 
 @pytest.mark.parametrize("form", SIMILAR_FORMS)
 def test_other_characters(people, form):
-    "Full-width letters, Cyrillic letters, dashes, and invisible characters do not hide a known id."
+    "An id with other separators, letters, digits, accents, or invisible characters is similar to the known id."
     keys = similarity_keys(pa.array([form, "c-2"], type=pa.large_string())).to_pylist()
 
     assert keys[0] == keys[1]
@@ -90,6 +95,62 @@ def test_other_characters(people, form):
         resolve_customers(people, [form], by="customer_uid")
     with pytest.raises(InputError):
         plan_memberships(people, {"vip": [form]})
+
+
+@pytest.mark.parametrize(
+    ("known", "unknown"),
+    [
+        ("c-2", "c2"),
+        ("c-2", "c 2"),
+        ("c-2", "c - 2"),
+        ("c2", "C-02"),
+        ("6F9619FF-8B86-D011-B42D-00CF4FC964FF", "6f9619ff8b86d011b42d00cf4fc964ff"),
+        ("12-345", "12345"),
+        ("0150", "0-150"),
+        ("c-2", "https://example.com/customers/c-2"),
+        ("c-2", "customer_uid=c-2"),
+        ("100000", "1e5"),
+        ("0150000", "1.5E5"),
+        ("å-1", unicodedata.normalize("NFD", "å-1")),
+        ("ola@x.no", "<ola@x.no>"),
+        ("1001", "1001 Ola Nordmann"),
+        ("1001", "1001 - Ola"),
+        ("1001", "Nordmann, Ola (1001)"),
+        ("1001", "1001:Ola"),
+        ("1001", "1001-Ola"),
+        ("1001", "1001 1002"),
+        ("c-2", "c-1|C-2"),
+    ],
+)
+def test_other_forms(known, unknown):
+    "An id without its separators, in scientific notation, or next to a name is rejected without showing the name."
+    customers = snapshot_of({known: "", "other": ""}).customers
+
+    with pytest.raises(InputError) as caught:
+        check_similar_ids(customers, [unknown], "customer_uid", source="list")
+
+    assert f"customer uid {safe_repr(known)}" in str(caught.value)
+    assert "Nordmann" not in str(caught.value) and " Ola" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("known", "unknown"),
+    [
+        ("12-345", "1-2345"),
+        ("c-1-2", "c-12"),
+        ("ola.n@x.no", "ola-n@x.no"),
+        ("00000e12", "00000e15"),
+        ("1001", "10012"),
+        ("100", "1001"),
+        ("AB 12", "AB 13"),
+        ("c-2", "c-20"),
+        ("12", "12-34 x1"),
+        ("12", "412 34"),
+    ],
+)
+def test_different_ids(known, unknown):
+    "Ids whose separators are in other positions, and ids with a known id inside a word, are different."
+    assert find_similar_ids(snapshot_of({known: "", "other": ""}).customers, [unknown], "customer_uid") == {}
 
 
 def test_letters_of_other_scripts():
@@ -248,7 +309,30 @@ def test_id_type(ids, name, kind):
     assert detect_id_type(snapshot, pd.Series(ids, name=name, dtype="str")) == kind
 
 
-@settings(max_examples=40)
+CHANGES = [
+    *(str.upper, str.swapcase, lambda uid: f" {uid}\u00a0", lambda uid: f"({uid})", lambda uid: f"'{uid}"),
+    *(lambda uid: uid.replace("-", "_"), lambda uid: uid.replace("-", " – "), lambda uid: uid.replace("-", "")),
+    *(lambda uid: f"{uid},", lambda uid: f"#{uid}", lambda uid: f"{uid}.", lambda uid: uid.replace("-", "-0")),
+    *(lambda uid: uid.replace("a", "а"), lambda uid: uid.translate({48 + n: 0xFF10 + n for n in range(10)})),
+    *(lambda uid: unicodedata.normalize("NFD", uid), lambda uid: uid.replace("1", "l"), lambda uid: f"{uid}\u200b"),
+]
+
+
+@given(
+    uid=st.from_regex(r"[a-cå]{1,2}-[1-9][0-9]{0,4}", fullmatch=True),
+    changes=st.lists(st.sampled_from(CHANGES), min_size=1, max_size=4),
+)
+def test_any_change(uid, changes):
+    "An id remains similar to the known id after any combination of changes to its case, separators, and characters."
+    changed = uid
+    for change in changes:
+        changed = change(changed)
+
+    similar = find_similar_ids(pd.DataFrame({"customer_uid": [uid, "other"]}), [changed], "customer_uid")
+
+    assert list(similar) == [changed]
+
+
 @given(
     uids=st.lists(st.from_regex(r"[A-Ca-c0-2oil-]{1,5}", fullmatch=True), min_size=1, max_size=6, unique=True),
     zeros=st.integers(0, 3),

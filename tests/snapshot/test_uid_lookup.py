@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.snapshot.uid_lookup import lookup_positions
@@ -68,7 +68,6 @@ def lookup_cases(draw):
     return sorted(values), [*sorted(values), *sorted(near), *longer, ""], rng
 
 
-@settings(max_examples=60, deadline=None)
 @given(case=lookup_cases(), is_sorted=st.booleans(), cuts=st.lists(st.integers(0, N), max_size=4))
 def test_values_differ_in_one_byte(case, is_sorted, cuts):
     "Values that differ in a single byte are distinguished, regardless of their order, chunks, and hash collisions."

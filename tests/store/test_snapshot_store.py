@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, SnapshotNotFoundError
@@ -151,7 +151,6 @@ own_columns = st.sampled_from(
 )
 
 
-@settings(max_examples=40)
 @given(world=st.dictionaries(uids, st.sets(uids, max_size=4), max_size=4))
 def test_round_trip_of_uids(tmp_path_factory, world):
     """Snapshots with arbitrary uids are stored and read without changes."""
@@ -163,7 +162,6 @@ def test_round_trip_of_uids(tmp_path_factory, world):
     assert_equal(read_snapshot(folder), snapshot)
 
 
-@settings(max_examples=60)
 @given(data=st.data(), own=st.dictionaries(own_names, own_columns, max_size=4))
 def test_round_trip_of_values(tmp_path_factory, data, own):
     """Unusual strings, missing values, timestamps, and large integers are stored and read without changes."""

@@ -66,7 +66,7 @@ def decode_page(body: bytes, record: type[Record]) -> Page[Record]:
     Raises
     ------
     SchemaMismatchError
-        The body is not JSON, or it has no valid paging, or no list of items although it must contain rows.
+        The body is not JSON, its paging is invalid, or its list of items is missing although the page has rows.
     """
     page = None
     # Lenient decoding starts after the `with` block, so that its errors are not chained to the first error.

@@ -68,20 +68,18 @@ def lenient_decode_page(body: bytes, record: type[Record]) -> Page[Record]:
     """
     Decode each record of a page separately, and correct or omit invalid values.
 
-    Some servers encode an empty list as null, or omit it. A missing list is an empty list only if the total is 0, or
-    if the page is after the last row.
+    Some servers encode an empty list as null or omit it. A missing list is accepted only if the total is 0, or if the
+    page is after the last row.
 
     Raises
     ------
     SchemaMismatchError
-        The body is not JSON, or it has no valid paging, or no list of items although it must contain rows.
+        The body is not JSON, its paging is invalid, or its list of items is missing although the page has rows.
     """
     page = parse_json(body)
-    if not isinstance(page, dict):
+    if not isinstance(page, dict) or not isinstance(page.get("items"), list | None):
         raise SchemaMismatchError("The body has no list of items.")
     values = page.get("items")
-    if values is not None and not isinstance(values, list):
-        raise SchemaMismatchError("The body has no list of items.")
     page_number, page_size, total_count = _decode_paging(page.get("paging"))
     if values is None and total_count > max(0, page_number - 1) * page_size:
         raise SchemaMismatchError(f"The body has no list of items, but the total is {total_count:,}.")

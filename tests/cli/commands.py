@@ -1,0 +1,45 @@
+"""Functions that run commands in tests and read their output."""
+
+import re
+from pathlib import Path
+
+from frgroups.cli.main import main
+
+# Options of the tables that require options.
+_TABLE_OPTIONS = {
+    "duplicate_groups": ["--min-jaccard", "0.001"],
+    "region_members": ["--include", "all", "--exclude", "vip"],
+    "group_profile": ["--group", "vip", "--min-count", "0"],
+    "compare_groups": ["--group", "vip", "--versus", "staff", "--min-count", "0"],
+    "reachability": ["--consent", "mobile=newsletter"],
+    "campaign_reach": ["--register", "{register}"],
+    "health_report": ["--register", "{register}"],
+    "customer_history": ["--customer", "c-1"],
+    "members": ["--members", "vip | staff"],
+    "segment": ["--rule", "rich=credit_limit > 0 and country_code == 'SE'"],
+}
+
+
+def select_sandbox(monkeypatch, sandbox):
+    """Set the environment variables that select a sandbox."""
+    monkeypatch.setenv("FRGROUPS_TENANT_UID", sandbox.tenant_uid)
+    monkeypatch.setenv("FRGROUPS_TOKEN", sandbox.token)
+    monkeypatch.setenv("FRGROUPS_BASE_URL", sandbox.base_url)
+
+
+def code_of(words):
+    """Return the exit code that main returns or raises as SystemExit."""
+    try:
+        return main([str(word) for word in words])
+    except SystemExit as end:
+        return end.code
+
+
+def path_after(label, text):
+    """Return the path that a command printed after a label."""
+    return Path(re.search(rf"^{label}:?\s+(\S+)", text, re.M)[1])
+
+
+def table_words(name, register):
+    """Return the arguments of the command that prints a table."""
+    return ["table", name, *(word.format(register=register) for word in _TABLE_OPTIONS.get(name, []))]
