@@ -58,6 +58,8 @@ from .plan.planner import plan_memberships as plan_memberships
 from .plan.suppression_list import suppression_list_path as suppression_list_path
 from .privacy.erasure import erase_customer as erase_customer
 from .privacy.subject_access import export_customer as export_customer
+from .report.save_table import save_table as save_table
+from .report.show import show as show
 from .review.approval import approve_plan as approve_plan
 from .review.approval_policy import Policy as Policy
 from .review.approval_policy import read_policy as read_policy
@@ -144,8 +146,10 @@ __all__ = [
     "sample_snapshot",
     "save_review",
     "save_snapshot",
+    "save_table",
     "segment",
     "set_cover",
+    "show",
     "show_versions",
     "size_history",
     "snapshot_from_frames",

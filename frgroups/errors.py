@@ -1,12 +1,15 @@
 """
 Exceptions of frgroups. All are subclasses of FrgroupsError.
 
+IPython and Jupyter display only the lines of the caller and the message. To display the full traceback, run %tb.
+
     FrgroupsError                   base class; catch it to catch every error of frgroups
     ├── InputError                  invalid argument, option, or file (also a ValueError)
     │   ├── GroupNotFoundError      no group, or several groups, with this uid or name (also a KeyError)
     │   ├── ListError               list of customers that is ambiguous or cannot be read
     │   ├── CorruptFileError        snapshot, plan, journal, or approval that was damaged or edited
     │   ├── WrongTenantError        plan, approval, or receipt for another tenant or host
+    │   ├── UnsupportedOperationError   operation that a Snapshot does not support (also a TypeError)
     │   └── UsageError              missing command option, or options that cannot be combined
     ├── TokenCommandError           failed token command or token callable; has .tenant, .command and .exit_code
     ├── SnapshotNotFoundError       no stored snapshot matches (also a LookupError)
@@ -30,9 +33,12 @@ Exceptions of frgroups. All are subclasses of FrgroupsError.
 
 from __future__ import annotations
 
+import copy
 import re
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 # Characters of these Unicode categories are invisible, or change the direction or the lines of the text around them.
@@ -122,6 +128,9 @@ class FrgroupsError(Exception):
     'The file has 3 columns. Pass --column to choose one.'
     """
 
+    # Whether IPython has displayed the error. See `_render_traceback_`.
+    _is_rendered = False
+
     def __init__(self, message: str, *, hint: str = "", cli_hint: str | None = None, **facts: Any) -> None:
         self.message = _escape_message(message)
         super().__init__(self.message)
@@ -145,9 +154,47 @@ class FrgroupsError(Exception):
         self.hint = _join(self.hint, _escape_message(hint))
         self.args = (self.message,)
 
+    def _render_traceback_(self) -> list[str]:
+        """
+        Return the traceback for IPython, which calls this method.
+
+        At first, the traceback contains only the caller's lines and the message. The next call, for example by the
+        magic command %tb, returns the full traceback.
+        """
+        from IPython import get_ipython
+
+        formatter = get_ipython().InteractiveTB
+        caller_frames = _caller_frames(self.__traceback__)
+        if self._is_rendered or caller_frames is None:
+            full: list[str] = formatter.structured_traceback(type(self), self, self.__traceback__)
+            return full
+        self._is_rendered = True
+        # The copy has no chained exceptions, whose frames are in frgroups, too.
+        lines: list[str] = formatter.structured_traceback(type(self), copy.copy(self), caller_frames, tb_offset=0)
+        return [*lines, "For the full traceback, run %tb."]
+
     def __str__(self) -> str:
         # Without this method, GroupNotFoundError would inherit `KeyError.__str__`, which returns a repr.
         return _join(self.message, self.hint)
+
+
+def _caller_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """Return the frames of a traceback between IPython and frgroups, or None if there are none."""
+    package = str(Path(__file__).parent)
+    frames: list[TracebackType] = []
+    while traceback is not None:
+        path = traceback.tb_frame.f_code.co_filename
+        if path.startswith(package):
+            break
+        if "IPython" not in Path(path).parts:
+            frames.append(traceback)
+        traceback = traceback.tb_next
+    if traceback is None:
+        return None
+    shortened = None
+    for frame in reversed(frames):
+        shortened = TracebackType(shortened, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return shortened
 
 
 def _hint_in_cli(hint: str, cli_hint: str | None) -> str:
@@ -204,6 +251,10 @@ class CorruptFileError(InputError):
 
 class WrongTenantError(InputError):
     """A plan, an approval, or a receipt belongs to another tenant or host."""
+
+
+class UnsupportedOperationError(InputError, TypeError):
+    """An object does not support a Python operation, for example `len(snapshot)`. The message states what to use."""
 
 
 class UsageError(InputError):

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "frgroups"
 ROWS = [
     "cli",
     "session",
+    "report",
     "plot",
     "history",
     "privacy",

@@ -10,8 +10,9 @@ from tests.notebooks import notebooks, run, text_of
 
 
 def normalized(text):
-    """Replace dates and digests and normalize whitespace in a text, because these parts differ between runs."""
+    """Replace dates, ages, and digests in a text, because they differ between runs, and normalize whitespace."""
     text = re.sub(r"\d{4}-\d\d(-\d\d)?([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?", "DATE", text)
+    text = re.sub(r"\d+ (s|min|h|d|w) ago", "AGE ago", text)
     text = re.sub(r"\b[0-9a-f]{12,64}\b|\d{8}T\d+Z", "DIGEST", text)
     return re.sub(r"\s+", " ", text)
 

@@ -12,7 +12,7 @@ import pandas as pd
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.similar_text import clean_text
 from frgroups.internals.typing import BoolArray
-from frgroups.internals.validation import check_type
+from frgroups.internals.validation import wrong_type
 from frgroups.snapshot.group_references import REFERENCE, find_group, quote_reference, unquote
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
@@ -89,7 +89,11 @@ def members(data: Any, expression: str) -> pd.Index:
       VIP & & staff
             ^
     """
-    check_type(expression, str, "expression")
+    if not isinstance(expression, str):
+        example = "'VIP & loyalty - staff'"
+        if isinstance(expression, list | tuple) and all(isinstance(group, str) for group in expression):
+            example = repr(" | ".join(expression))
+        raise wrong_type(expression, "expression", "a string", hint=f"Call fg.members(snapshot, {example}).")
     matrix = as_membership_matrix(data)
     tokens = list(_split_tokens(expression))
     span = _find_unquoted_name(matrix, tokens, expression)

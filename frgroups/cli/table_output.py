@@ -17,10 +17,10 @@ from frgroups.cli.output import print_json_line, print_message
 from frgroups.cli.table_printing import print_table
 from frgroups.cli.table_registry import TableEntry
 from frgroups.errors import UsageError
-from frgroups.internals.atomic_files import write_text
 from frgroups.internals.formatting import format_utc, pluralize, shell_argument
 from frgroups.internals.json_values import to_jsonable
-from frgroups.internals.spreadsheet_export import to_safe_csv, write_table_workbook
+from frgroups.internals.spreadsheet_export import write_table_csv, write_table_workbook
+from frgroups.report.flat_tables import flat_table, join_cells
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.universe import resolve_universe
 
@@ -114,15 +114,10 @@ def _call_with_snapshot(
 
 def _as_table(computed: Any) -> pd.DataFrame:
     """Convert the result of an analysis function to a table with flat columns and without an index."""
-    if isinstance(computed, pd.Index):
-        return pd.DataFrame({"customer_uid": computed.astype("str")})
     if isinstance(computed, dict):
         rows = [(group, uid) for group, uids in computed.items() for uid in uids]
         return pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
-    table: pd.DataFrame = computed
-    if table.index.name:
-        table = table.rename_axis(columns=None).reset_index()
-    return table
+    return flat_table(computed)
 
 
 def _sorted(table: pd.DataFrame, column: str | None) -> pd.DataFrame:
@@ -163,7 +158,7 @@ def output_table(
     if as_json:
         print_json_line(_json_values(entry, result))
         return
-    table = _with_joined_lists(result.table)
+    table = join_cells(result.table)
     print_message(_heading(result))
     rows = table
     if entry.name == "group_changes":
@@ -195,7 +190,7 @@ def write_table_files(table: pd.DataFrame, *, csv: Path | None, xlsx: Path | Non
         Name of the table, which is the name of the sheet.
     """
     if csv is not None:
-        print_message(f"Written to {write_text(csv.expanduser().resolve(), to_safe_csv(table))}")
+        print_message(f"Written to {write_table_csv(csv.expanduser().resolve(), table)}")
     if xlsx is not None:
         print_message(f"Written to {write_table_workbook(xlsx.expanduser().resolve(), table, title=title)}")
 
@@ -243,13 +238,6 @@ def _json_values(entry: TableEntry, result: TableResult) -> dict[str, Any]:
 def table_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a table as dictionaries for JSON, with the columns as keys."""
     return [{str(name): to_jsonable(value) for name, value in row.items()} for row in table.to_dict("records")]
-
-
-def _with_joined_lists(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table in which the uids in a cell are joined to one text."""
-    if "groups" not in table.columns:
-        return table
-    return table.assign(groups=[" & ".join(uids) if isinstance(uids, tuple) else uids for uids in table["groups"]])
 
 
 def _with_short_values(table: pd.DataFrame) -> pd.DataFrame:

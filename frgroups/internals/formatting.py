@@ -73,24 +73,33 @@ def format_list(items: Sequence[str], limit: int | None = None, *, conjunction: 
     return f"{', '.join(parts[:-1])}, {conjunction} {parts[-1]}"
 
 
-def format_percentage(share: float, decimals: int = 1) -> str:
+def format_percentage(share: float, decimals: int = 1, *, fixed: bool = False) -> str:
     """
     Format a share between 0 and 1 as a percentage.
 
     The percentage is rounded down, so that only a share of 1 is shown as 100%. A positive share is never shown as 0%.
 
+    Parameters
+    ----------
+    share
+        The share.
+    decimals
+        Largest number of decimals.
+    fixed
+        Whether to show trailing zeros, so that the percentages in a column are aligned.
+
     Examples
     --------
     >>> format_percentage(0.25), format_percentage(0.99999), format_percentage(1.0), format_percentage(0.0)
     ('25%', '99.9%', '100%', '0%')
-    >>> format_percentage(0.00001)
-    '<0.1%'
+    >>> format_percentage(0.00001), format_percentage(0.25, fixed=True)
+    ('<0.1%', '25.0%')
     """
     scale = 10**decimals
     floored = math.floor(share * 100 * scale + 1e-9) / scale
     if share > 0 and floored == 0:
         return f"<{1 / scale:g}%"
-    return f"{floored:g}%"
+    return f"{floored:.{decimals}f}%" if fixed else f"{floored:g}%"
 
 
 def format_age(age: timedelta) -> str:

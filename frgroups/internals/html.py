@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,11 +25,32 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
+class CardLine:
+    """
+    Line of a value on a card, with an optional label in front of it.
+
+    A label with `is_alarm` has another color, so that it is recognized by its word and by its color.
+
+    Examples
+    --------
+    >>> str(CardLine("The limit is 2.", "BLOCKED", is_alarm=True))
+    'BLOCKED: The limit is 2.'
+    """
+
+    text: str
+    label: str = ""
+    is_alarm: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.text}" if self.label else self.text
+
+
+@dataclass(frozen=True)
 class Card:
     """
     Card with a title and labeled values, shown as HTML in a notebook and as text in a terminal.
 
-    The attribute `mark` is a label that is shown next to the title.
+    A value is a text or a list of lines. The attribute `mark` is a label that is shown next to the title.
 
     Examples
     --------
@@ -40,7 +61,7 @@ class Card:
     """
 
     title: str
-    facts: Mapping[str, str]
+    facts: Mapping[str, str | Sequence[CardLine]]
     mark: str = ""
 
     def html(self) -> str:
@@ -52,8 +73,12 @@ class Card:
         names = [escape_invisible(name) for name in self.facts]
         width = max(map(len, names), default=0)
         title = f"{self.title} {self.mark}".rstrip()
-        rows = zip(names, self.facts.values(), strict=True)
-        return escape_lines([title, *(f"  {name:<{width}}  {value}" for name, value in rows)])
+        lines = [title]
+        for name, value in zip(names, self.facts.values(), strict=True):
+            for line in [value] if isinstance(value, str) else map(str, value):
+                lines.append(f"  {name:<{width}}  {line}")
+                name = ""
+        return escape_lines(lines)
 
 
 def render(template: str, **values: Any) -> str:
@@ -66,7 +91,7 @@ def render(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(values)
 
 
-def render_page(template: str, *, style: str, scripts: tuple[str, ...], **values: Any) -> str:
+def render_page(template: str, *, style: str, scripts: tuple[str, ...], more_style: str = "", **values: Any) -> str:
     """
     Render a page that contains its style sheet and its scripts.
 
@@ -81,16 +106,18 @@ def render_page(template: str, *, style: str, scripts: tuple[str, ...], **values
         Name of the style sheet.
     scripts
         Names of the scripts, which are joined to one script element.
+    more_style
+        CSS that is appended to the style sheet.
     **values
         Variables of the template.
     """
     from markupsafe import Markup
 
-    style_text = read_asset(style)
+    style_text = read_asset(style) + more_style
     script_text = "".join(read_asset(script) for script in scripts)
     return render(
         template,
-        style=Markup(style_text),  # noqa: S704  # The text is the content of a file in this package.
+        style=Markup(style_text),  # noqa: S704  # The text comes from this package and pandas.
         style_hash=csp_hash(style_text),
         script=Markup(script_text),  # noqa: S704  # The text is the content of files in this package.
         script_hash=csp_hash(script_text),

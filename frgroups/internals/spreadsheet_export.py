@@ -17,7 +17,8 @@ from typing import Any
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.atomic_files import atomic_write
+from frgroups.internals.atomic_files import atomic_write, write_text
+from frgroups.internals.column_formats import excel_number_format, format_column
 from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.workbooks import import_openpyxl
 
@@ -33,8 +34,9 @@ _NUMBER = re.compile(
     r"|true|false|sann|usann|sant|falskt|falsk",
     re.IGNORECASE,
 )
-_DATE_FORMAT, _DATETIME_FORMAT, _SHARE_FORMAT = "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss", "0.0%"
-_WIDE_COLUMN, _NARROW_COLUMN = 28, 16
+_DATE_FORMAT, _DATETIME_FORMAT = "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"
+# Bounds of a column's width in characters, and the number of rows that determine it.
+_MIN_WIDTH, _MAX_WIDTH, _MEASURED_ROWS = 8, 60, 1000
 
 
 def neutralize_formula(text: str) -> str:
@@ -85,6 +87,30 @@ def to_safe_csv(table: pd.DataFrame) -> str:
     return header.getvalue() + str(body)
 
 
+def write_table_csv(path: Path, table: pd.DataFrame) -> Path:
+    """
+    Write a table to a CSV file in which no text runs as a formula, and return the path.
+
+    Invisible characters in texts are escaped, as in a workbook.
+    """
+    texts = {position: _visible_column(table.iloc[:, position]) for position in range(table.shape[1])}
+    visible = pd.DataFrame(texts, index=table.index).set_axis([*map(escape_invisible, table.columns)], axis=1)
+    return write_text(path, to_safe_csv(visible))
+
+
+def _visible_column(column: pd.Series) -> pd.Series:
+    # This check takes a tenth of the time of the conversion.
+    if pd.api.types.is_string_dtype(column) and "".join(column.dropna().to_numpy(dtype=object)).isprintable():
+        return column
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+        return column
+    return column.map(_visible_value, na_action="ignore")
+
+
+def _visible_value(value: object) -> object:
+    return escape_invisible(value) if isinstance(value, str) else value
+
+
 def _safe_column(column: pd.Series) -> pd.Series:
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
         return column
@@ -95,12 +121,23 @@ def _safe_value(value: object) -> object:
     return neutralize_formula(value) if isinstance(value, str) else value
 
 
-def write_table_workbook(path: Path, table: pd.DataFrame, *, title: str) -> Path:
+def write_table_workbook(path: Path, table: pd.DataFrame, *, title: str, measure: str | None = None) -> Path:
     """
     Write a table to an Excel workbook with one sheet, and return the path.
 
     Text becomes text cells, and numbers become number cells. Timestamps become dates in UTC without a time zone,
     because Excel does not support time zones.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    table
+        The table. The names of its columns determine the number formats, for example percentages for shares.
+    title
+        Name of the sheet.
+    measure
+        Column name that determines the number formats of all columns. None uses the name of each column.
 
     Raises
     ------
@@ -120,11 +157,12 @@ def write_table_workbook(path: Path, table: pd.DataFrame, *, title: str) -> Path
     sheet = book.create_sheet(title[:31])
     sheet.freeze_panes = "A2"
     letters = [openpyxl.utils.get_column_letter(number) for number in range(1, table.shape[1] + 1)]
-    for letter, name in zip(letters, table.columns, strict=True):
-        is_number = pd.api.types.is_numeric_dtype(table[name])
-        sheet.column_dimensions[letter].width = _NARROW_COLUMN if is_number else _WIDE_COLUMN
+    for position, letter in enumerate(letters):
+        sheet.column_dimensions[letter].width = _column_width(table.columns[position], table.iloc[:, position])
     sheet.append(text_cells(sheet, table.columns, text_style(sheet, bold=True)))
-    writers = [_cell_writer(sheet, name) for name in table.columns]
+    writers = [
+        _cell_writer(sheet, measure or name, table.iloc[:, position]) for position, name in enumerate(table.columns)
+    ]
     for row in table.itertuples(index=False, name=None):
         sheet.append([write(value) for write, value in zip(writers, row, strict=True)])
     with atomic_write(path) as draft:
@@ -132,12 +170,20 @@ def write_table_workbook(path: Path, table: pd.DataFrame, *, title: str) -> Path
     return path
 
 
-def _cell_writer(sheet: Any, name: Hashable) -> Callable[[Any], Any]:
+def _column_width(name: Hashable, column: pd.Series) -> int:
+    """Return the width of a column in characters, so that its header and most of its values are visible."""
+    longest = max(map(len, format_column(column.head(_MEASURED_ROWS), str(name))), default=0)
+    if pd.api.types.is_datetime64_any_dtype(column):
+        longest = len(_DATETIME_FORMAT)
+    return min(max(longest, len(str(name)), _MIN_WIDTH) + 2, _MAX_WIDTH)
+
+
+def _cell_writer(sheet: Any, name: Hashable, column: pd.Series) -> Callable[[Any], Any]:
     """Return a function that converts the values of a column to cells of a sheet."""
     from openpyxl.cell import WriteOnlyCell
 
     style = text_style(sheet)
-    number_format = _SHARE_FORMAT if str(name).startswith("share") else "General"
+    number_format = excel_number_format(str(name), is_float=pd.api.types.is_float_dtype(column))
 
     def write(value: Any) -> Any:
         if pd.api.types.is_scalar(value) and pd.isna(value):

@@ -1,8 +1,15 @@
-"""Suggest similar names in error messages."""
+"""Suggest similar names and correct calls in error messages."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+from frgroups.internals.redaction import safe_repr
+
+# An operator of a group expression with spaces around it. Names such as "A-Z" contain operators without spaces.
+_OPERATOR = re.compile(r"\S\s+[-&|^]\s+\S")
+REMOVE_MISSING = "Remove missing values, for example with dropna()."
 
 
 def did_you_mean(names: Iterable[str]) -> str:
@@ -20,3 +27,36 @@ def did_you_mean(names: Iterable[str]) -> str:
     if not alternatives:
         return ""
     return f" Did you mean {alternatives}?"
+
+
+def expression_hints(text: object) -> tuple[str, str]:
+    """
+    Return the hints for Python and for the command line if a group expression was passed instead of a group.
+
+    The hints are empty if the text contains no operator.
+
+    Examples
+    --------
+    >>> expression_hints("VIP & Staff")[0]
+    "To select customers by an expression, call fg.members(snapshot, 'VIP & Staff')."
+    >>> expression_hints("VIP")
+    ('', '')
+    """
+    if not isinstance(text, str) or not _OPERATOR.search(text):
+        return "", ""
+    start = "To select customers by an expression,"
+    hint = f"{start} call fg.members(snapshot, {safe_repr(text)})."
+    return hint, f"{start} run frgroups table members --members EXPRESSION."
+
+
+def is_missing(value: object) -> bool:
+    """
+    Return True for None, NaN, and the missing values of pandas.
+
+    Examples
+    --------
+    >>> is_missing(None), is_missing(float("nan")), is_missing("")
+    (True, True, False)
+    """
+    is_nan = isinstance(value, float) and value != value
+    return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")

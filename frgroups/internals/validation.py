@@ -11,6 +11,7 @@ from frgroups.errors import InputError
 from frgroups.internals.formatting import escape_invisible, format_list
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.similar_text import clean_text
+from frgroups.internals.suggestions import expression_hints
 
 _TYPE_NAMES: dict[type, str] = {str: "a string", int: "an integer", bool: "True or False", dict: "a dictionary"}
 
@@ -31,7 +32,12 @@ def as_list(values: Iterable[Any], name: str) -> list[Any]:
     frgroups.errors.InputError: `groups` must be a list, got the string 'ab'. Pass ['ab'].
     """
     if isinstance(values, str):
-        raise InputError(f"`{name}` must be a list, got the string {safe_repr(values)}. Pass [{safe_repr(values)}].")
+        hint, cli_hint = expression_hints(values)
+        raise InputError(
+            f"`{name}` must be a list, got the string {safe_repr(values)}.",
+            hint=hint or f"Pass [{safe_repr(values)}].",
+            cli_hint=cli_hint or None,
+        )
     if not isinstance(values, Iterable):
         raise wrong_type(values, name, "a list")
     return list(values)

@@ -13,6 +13,7 @@ from frgroups.api.schema import codec
 from frgroups.errors import InputError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.redaction import safe_repr
+from frgroups.internals.suggestions import REMOVE_MISSING, is_missing
 from frgroups.internals.validation import as_list, wrong_type
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
@@ -245,5 +246,8 @@ def _checked_customers(customers: Iterable[str], name: str) -> list[str]:
     listed = as_list(customers, name)
     for uid in listed:
         if not isinstance(uid, str) or not uid:
-            raise InputError(f"`{name}` must contain customer uids as strings, got {safe_repr(uid)}.")
+            raise InputError(
+                f"`{name}` must contain customer uids as strings, got {safe_repr(uid)}.",
+                hint=REMOVE_MISSING if is_missing(uid) else "",
+            )
     return listed

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from frgroups.internals.formatting import agree, escape_invisible, escape_lines, pluralize
-from frgroups.internals.html import Card
+from frgroups.internals.html import Card, CardLine
+from frgroups.plan.finding import Finding
+from frgroups.plan.limit_overrides import relaxed_limits
 from frgroups.plan.listed_group import unchanged_sentences
 from frgroups.plan.modes import MODE_TEXTS, Mode
 from frgroups.plan.moves import format_moves
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 # The card shows at most this number of groups, and at most this number of findings.
 MAX_LISTED = 5
+# Suggested limits with more characters than this number are not shown on the card.
+MAX_LIMITS_LENGTH = 250
 _NO_CHANGES: dict[Mode, str] = {
     "add": "No customers to add.",
     "remove": "No customers to remove.",
@@ -82,18 +86,49 @@ def plan_repr(plan: Plan) -> str:
 
 def plan_card(plan: Plan) -> Card:
     """Return the HTML card that a notebook displays for a plan."""
-    changes = [group.sentence() for group in plan.groups[:MAX_LISTED]]
-    n_more = len(plan.groups) - MAX_LISTED
-    if n_more > 0:
-        changes.append(f"And {n_more:,} more {agree(n_more, 'group', 'groups')}.")
-    facts = {"Tenant": plan.tenant_uid, "Host": plan.base_url or "none (the plan cannot be applied)"}
+    facts: dict[str, str | list[CardLine]] = {
+        "Tenant": plan.tenant_uid,
+        "Host": plan.base_url or "none (the plan cannot be applied)",
+    }
     if plan.purpose:
         facts["Purpose"] = plan.purpose
-    facts["Changes"] = " ".join(changes) or "none"
-    facts["Mode"] = " ".join(mode_sentences(plan))
+    facts["Changes"] = _limited([CardLine(group.sentence()) for group in plan.groups], "group") or "none"
+    facts["Mode"] = [CardLine(sentence) for sentence in mode_sentences(plan)]
+    if plan.groups:
+        n_members = sum(len(group.baseline) for group in plan.groups)
+        facts["Members who stay"] = f"{n_members - plan.n_remove:,} of {n_members:,}"
     if plan.excluded_changes:
         facts["Excluded"] = pluralize(len(plan.excluded_changes), "change")
-    facts["Findings"] = " ".join(map(str, plan.findings[:MAX_LISTED])) or "none"
+    facts["Findings"] = _limited([_finding_line(finding) for finding in plan.findings], "finding") or "none"
+    facts["Next step"] = _next_step(plan)
     facts["Digest"] = plan.digest
     mark = "BLOCKED" if plan.blocked else ""
     return Card(f"Plan {plan.digest[:12]}", facts, mark=mark)
+
+
+def _limited(lines: list[CardLine], what: str) -> list[CardLine]:
+    """Return at most `MAX_LISTED` lines, and a line with the number of the others."""
+    n_more = len(lines) - MAX_LISTED
+    if n_more <= 0:
+        return lines
+    return [*lines[:MAX_LISTED], CardLine(f"And {n_more:,} more {agree(n_more, what, f'{what}s')}.")]
+
+
+def _finding_line(finding: Finding) -> CardLine:
+    return CardLine(finding.message, "BLOCKED" if finding.blocking else "Note", is_alarm=finding.blocking)
+
+
+def _next_step(plan: Plan) -> str:
+    """Return the next step as a sentence with the Python call."""
+    if plan.is_empty:
+        return "none"
+    blocking = [finding for finding in plan.findings if finding.blocking]
+    if not blocking:
+        return 'Have the plan reviewed: fg.save_review(plan, "review.html")'
+    call = "fg.plan_undo(receipt" if plan.reverts else f"fg.plan_memberships(snapshot, desired, mode={plan.mode!r}"
+    if not any(finding.allow for finding in blocking):
+        return f"Load a new snapshot, and create a new plan: {call})"
+    limits = repr(relaxed_limits(blocking, plan.limits)).replace("Limits(", "fg.Limits(")
+    if len(limits) > MAX_LIMITS_LENGTH:
+        limits = "fg.Limits(...)"
+    return f"To allow these changes, create a new plan and have it reviewed: {call}, limits={limits})"

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from frgroups.errors import GroupNotFoundError
 from frgroups.internals.formatting import format_list
+from frgroups.internals.redaction import safe_repr
 from frgroups.internals.similar_text import comparison_keys, describe_difference, differs_in_case
-from frgroups.internals.suggestions import did_you_mean
+from frgroups.internals.suggestions import REMOVE_MISSING, did_you_mean, expression_hints, is_missing
 from frgroups.internals.validation import check_text
 
 if TYPE_CHECKING:
@@ -75,7 +76,10 @@ def find_group(
     """
     created = created or {}
     if not isinstance(text, str):
-        raise _not_found(matrix, text, "")
+        raise GroupNotFoundError(
+            f"A group must be a uid or a name as a string, got {type(text).__name__} ({safe_repr(text)}).",
+            hint=REMOVE_MISSING if is_missing(text) else "For the table of groups, use snapshot.groups.",
+        )
     check_text(text, "group")
     by_uid = {text} if text in created or text in matrix.names_by_uid else set()
     by_name = {*matrix.uids_by_name.get(text, []), *(uid for uid, name in created.items() if name == text)}
@@ -125,14 +129,17 @@ def _not_found(matrix: MembershipMatrix, text: str, kind: str) -> GroupNotFoundE
     if kind:
         return GroupNotFoundError(f"No group has the {kind} {text!r}.", close=[])
     folded = {name.casefold(): name for name in [*matrix.names_by_uid, *matrix.uids_by_name]}
-    close = [folded[name] for name in get_close_matches(str(text).casefold(), folded, n=3)]
-    error = GroupNotFoundError(f"No group has the uid or name {text!r}.{did_you_mean(close)}", close=close)
-    keys = comparison_keys(str(text))
+    close = [folded[name] for name in get_close_matches(text.casefold(), folded, n=3)]
+    hint, cli_hint = expression_hints(text)
+    error = GroupNotFoundError(
+        f"No group has the uid or name {text!r}.{did_you_mean(close)}", hint=hint, cli_hint=cli_hint, close=close
+    )
+    keys = comparison_keys(text)
     alike = next((name for name in matrix.uids_by_name if keys & comparison_keys(name)), None)
     if alike is None:
         return error
-    if not differs_in_case(str(text), alike):
-        difference = describe_difference(str(text), alike)
+    if not differs_in_case(text, alike):
+        difference = describe_difference(text, alike)
         error.add(hint=f"The group name {alike!r} looks the same. The difference is {difference}.")
     elif alike not in close:
         error.add(hint=f"The group name {alike!r} differs from {text!r} only in case or spaces.")

@@ -13,6 +13,7 @@ from frgroups.internals.formatting import format_list
 from frgroups.internals.id_cells import first_invisible, normalize_email
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.spreadsheets import normalize_column_name, read_table
+from frgroups.internals.suggestions import REMOVE_MISSING, is_missing
 from frgroups.internals.validation import check_choice, check_columns, wrong_type
 from frgroups.snapshot.id_columns import describe_columns, find_column, read_id_column
 from frgroups.snapshot.membership_matrix import READ_AS_STRINGS, check_uids
@@ -224,7 +225,8 @@ def _distinct_ids(ids: Iterable[str]) -> list[str]:
     listed = list(ids)
     for position, value in enumerate(listed):
         if not isinstance(value, str):
-            raise wrong_type(value, f"ids[{position}]", "a string", hint=READ_AS_STRINGS)
+            hint = REMOVE_MISSING if is_missing(value) else READ_AS_STRINGS
+            raise wrong_type(value, f"ids[{position}]", "a string", hint=hint)
         if not value.strip():
             raise InputError(
                 f"`ids[{position}]` must not be blank. Remove the blank ids, or read the file with read_list."

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.formatting import pluralize
+from frgroups.internals.suggestions import REMOVE_MISSING
 from frgroups.internals.typing import Int32Array, IntArray
 from frgroups.internals.validation import as_list, check_columns, check_text, check_type, wrong_type
 from frgroups.snapshot.group_references import find_quoted_group
@@ -283,7 +284,11 @@ def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
         )
     n_missing = int(uids.isna().sum()) or int((uids == "").sum())
     if n_missing:
-        raise InputError(f"The column {column!r} of `{what}` has {pluralize(n_missing, 'row')} without a uid.")
+        raise InputError(
+            f"The column {column!r} of `{what}` has {pluralize(n_missing, 'row')} without a uid.",
+            hint=REMOVE_MISSING,
+            cli_hint="",
+        )
     return as_str(uids, f"{what}[{column!r}]")
 
 

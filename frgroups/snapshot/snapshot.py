@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import NoReturn
 
 import pandas as pd
 
-from frgroups.errors import InputError
-from frgroups.internals.formatting import agree, escape_invisible, format_list, format_utc, pluralize
-from frgroups.internals.html import Card
+from frgroups.errors import InputError, UnsupportedOperationError
+from frgroups.internals.formatting import agree, escape_invisible, format_age, format_list, format_utc, pluralize
+from frgroups.internals.html import Card, CardLine
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.universe import check_universe
 from frgroups.snapshot.verdicts import Verdict, is_contradiction
 
 MAX_NAMED_GROUPS = 3  # A sentence lists at most this many group names.
+MAX_LARGEST_GROUPS = 5  # The card lists this number of groups.
 # If the share of rows that were read is smaller, changes during the load cannot explain the missing rows.
 MIN_COMPLETENESS = 0.95
 _TOO_INCOMPLETE = (
@@ -217,6 +219,24 @@ class Snapshot:
         """Return the sorted customer uids of the group with the given uid or unique name."""
         return pd.Index(self.matrix.members(self.group_uid(group)), dtype="str", name="customer_uid")
 
+    # Without this method, Python would iterate by calling `__getitem__` with 0.
+    def __iter__(self) -> NoReturn:
+        raise UnsupportedOperationError(
+            "A Snapshot cannot be iterated over.",
+            hint="Use snapshot.groups for the table of groups, snapshot.customers for the table of customers, or "
+            'snapshot["NAME"] for the members of a group.',
+        )
+
+    def __len__(self) -> NoReturn:
+        raise UnsupportedOperationError(
+            "A Snapshot has no length.",
+            hint="Use len(snapshot.groups), len(snapshot.customers), or len(snapshot.memberships).",
+        )
+
+    def __bool__(self) -> bool:
+        # Otherwise, Python would call `__len__`.
+        return True
+
     def __contains__(self, group: object) -> bool:
         """Return True if the given string is the uid or the unique name of a group in the snapshot."""
         try:
@@ -237,14 +257,39 @@ class Snapshot:
         return Card(
             f"Snapshot of {self.tenant_uid}",
             {
-                "Taken": format_utc(self.taken_at),
+                "Taken": f"{format_utc(self.taken_at)} ({format_age(datetime.now(UTC) - self.taken_at)} ago)",
                 "Host": self.base_url or "none (created from tables)",
                 "Groups": f"{len(self.groups):,}",
                 "Customers": self._customer_count(),
                 "Memberships": f"{len(self.matrix):,}",
-                "Verdict": self._describe_verdict(),
+                "Verdict": f"{self.verdict}: {self._describe_verdict()}",
+                "Largest groups": self._largest_groups() or "none",
+                "Problems": self._problems() or "none; fg.health_report(snapshot) checks more",
             },
         ).html()
+
+    def _largest_groups(self) -> list[CardLine]:
+        sizes = self.matrix.sizes
+        codes = (-sizes).argsort(kind="stable")[:MAX_LARGEST_GROUPS]
+        names = self.matrix.group_names
+        return [CardLine(f"{names[code]}: {pluralize(int(sizes[code]), 'member')}") for code in codes]
+
+    def _problems(self) -> list[CardLine]:
+        """Describe problems that are visible in the group list: unverified groups, equal names, and empty groups."""
+        n_unverified = int((self.reads["verdict"] != "consistent").sum())
+        names = self.groups["name"]
+        problems = []
+        if n_unverified and not (self.reads["how"] == "given").all():
+            not_verified = agree(n_unverified, "is not verified as complete", "are not verified as complete")
+            problems.append(CardLine(f"{pluralize(n_unverified, 'group')} {not_verified}.", "Check", is_alarm=True))
+        shared = names[names.duplicated() & names.ne("")].drop_duplicates()
+        for name in shared[:MAX_NAMED_GROUPS]:
+            problems.append(CardLine(f"{int((names == name).sum())} groups have the name {name}.", "Check"))
+        empty = self.groups["customer_group_uid"][self.matrix.sizes == 0]
+        if len(empty):
+            have = agree(len(empty), "has no members", "have no members")
+            problems.append(CardLine(f"{self._list_names(empty)} {have}.", "Check"))
+        return problems
 
     def describe(self) -> str:
         """

@@ -5,7 +5,7 @@ import re
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from html import escape
+from html import escape, unescape
 
 import pandas as pd
 import pytest
@@ -477,13 +477,37 @@ def test_blocked_plan():
 
 
 def test_findings_on_card():
-    "The findings on the card of a plan are separated by spaces."
+    "The card of a plan lists the findings with a label. Blocking findings come first and have another color."
     plan = sample_plan(limits=Limits(removal_floor=1))
 
     card = plan._repr_html_()
 
-    assert len(plan.findings) > 1
-    assert escape(" ".join(map(str, plan.findings[:5]))) in card
+    blocking = [finding for finding in plan.findings if finding.blocking]
+    positions = [card.index(escape(finding.message)) for finding in plan.findings[:5]]
+    assert positions == sorted(positions) and len(plan.findings) > len(blocking) > 0
+    assert card.count(">BLOCKED</strong>") == len(blocking) + 1  # The title has the same label.
+    assert card.count("#e5484d") == len(blocking) and ">Note</strong>" in card
+
+
+@pytest.mark.parametrize(
+    ("limits", "call"),
+    [(Limits(), "fg.save_review(plan, "), (Limits(removal_floor=1), "mode='mirror', limits=fg.Limits(")],
+)
+def test_next_step_on_card(limits, call):
+    "The card of a plan shows the number of members who stay, and the next step as a Python call."
+    card = unescape(sample_plan(limits=limits)._repr_html_())
+
+    assert "Members who stay" in card and "3 of 5" in card
+    assert call in card and MODE_TEXTS["mirror"] in card
+
+
+def test_next_step_of_stale_plan():
+    "If no limit can allow a plan, the next step is a plan from a new snapshot. An empty plan has no next step."
+    finding = Finding("erased_customers", "A customer was erased.", blocking=True)
+    plan = replace(sample_plan(), notes=(finding,))
+
+    assert "Load a new snapshot" in plan._repr_html_()
+    assert "fg." not in plan_memberships(sample_snapshot(), {"vip": ["c-1"]})._repr_html_()
 
 
 def test_card_is_escaped():

@@ -9,7 +9,7 @@ import pandas.testing as pdt
 import pytest
 
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.internals.html import Card
+from frgroups.internals.html import Card, CardLine
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, coerce_schema
 from frgroups.snapshot.verdicts import (
@@ -223,6 +223,27 @@ def test_repr_and_card():
     assert "251" in snapshot._repr_html_() and "c-1" not in snapshot._repr_html_()
 
 
+def test_card_age_and_sizes():
+    "The card of a snapshot shows its age, its verdict, its five largest groups, and problems with the groups."
+    groups = pd.DataFrame({"customer_group_uid": list("abcdefg"), "name": ["A", "B", "C", "C", "E", "F", "<g>"]})
+    rows = [(uid, f"c-{n}") for size, uid in enumerate("abcdef", 1) for n in range(size)]
+    memberships = pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
+    taken_at = datetime.now(UTC) - timedelta(hours=3, minutes=5)
+
+    card = snapshot_from_frames(memberships, groups, tenant_uid="t-1", taken_at=taken_at)._repr_html_()
+
+    assert "(3 h ago)" in card and "unverifiable: " in card
+    sizes = ["F: 6 members", "E: 5 members", "C: 4 members", "C: 3 members", "B: 2 members"]
+    assert [card.index(text) for text in sizes] == sorted(card.index(text) for text in sizes) and "A: 1" not in card
+    assert "2 groups have the name C." in card and "&lt;g&gt; has no members." in card
+
+
+def test_card_problems():
+    "The card shows the number of groups that are not verified. Without problems, it names the health report."
+    assert "2 groups are not verified as complete." in snapshot_with_verdicts("cdu")._repr_html_()
+    assert "fg.health_report" in sample_snapshot()._repr_html_()
+
+
 def test_card_escapes_html():
     "A card escapes HTML in all strings, and its table has a caption and header scopes."
     html = Card("<b>t</b>", {"<i>": '"&'}, mark="<script>").html()
@@ -239,6 +260,14 @@ def test_card_as_text():
         "  Leaves  2",
     ]
     assert Card("Plan", {}).text() == "Plan"
+
+
+def test_card_lines():
+    "A value with several lines has one row per line. A label is followed by a colon in text, and is bold in HTML."
+    card = Card("Plan", {"Findings": [CardLine("<too many>", "BLOCKED", is_alarm=True), CardLine("$x$")]})
+
+    assert card.text().splitlines() == ["Plan", "  Findings  BLOCKED: <too many>", "            $x$"]
+    assert ">BLOCKED</strong>&lt;too many&gt;" in card.html() and "mathjax_ignore" in card.html()
 
 
 def test_coerce_schema():

@@ -1,0 +1,136 @@
+"""Format the values of result tables for display. The name of a column determines its format."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from frgroups.internals.formatting import escape_invisible, format_percentage, format_size
+
+# Text that is displayed for a missing value.
+MISSING = "–"
+_PROBABILITIES = ("p_value", "q_value", "p_over", "p_under")
+# Numbers from this value on are displayed without decimals, and smaller numbers than the other one in one digit.
+_NO_DECIMALS_FROM, _TWO_DECIMALS_FROM = 100, 0.005
+
+
+def is_share(name: str) -> bool:
+    """
+    Return True if a column contains shares, which are displayed as percentages.
+
+    Examples
+    --------
+    >>> is_share("share_of_a"), is_share("churn_rate"), is_share("jaccard")
+    (True, True, False)
+    """
+    return name.startswith("share") or name.endswith("_rate")
+
+
+def is_count(name: str) -> bool:
+    """
+    Return True if a column contains counts.
+
+    Examples
+    --------
+    >>> is_count("n"), is_count("n_members"), is_count("lift")
+    (True, True, False)
+    """
+    return name == "n" or name.startswith("n_")
+
+
+def excel_number_format(name: str, *, is_float: bool) -> str:
+    """
+    Return the Excel number format of a column.
+
+    Parameters
+    ----------
+    name
+        Name of the column.
+    is_float
+        Whether the column contains floating-point numbers.
+
+    Examples
+    --------
+    >>> excel_number_format("share_of_a", is_float=True), excel_number_format("n_members", is_float=False)
+    ('0.0%', '#,##0')
+    """
+    if is_share(name):
+        return "0.0%"
+    if is_count(name):
+        return "#,##0"
+    return "0.00" if is_float and name not in _PROBABILITIES else "General"
+
+
+def format_column(values: Iterable[object], name: str) -> list[str]:
+    r"""
+    Format the values of a column for display.
+
+    Counts have thousands separators, shares are percentages, and times are in UTC without seconds. Values in a cell
+    with several values are joined with "&". Invisible characters are escaped.
+
+    Parameters
+    ----------
+    values
+        The values. A missing value is displayed as a dash.
+    name
+        Name of the column, which determines the format of its numbers.
+
+    Examples
+    --------
+    >>> format_column([1234567, None], "n_members"), format_column([0.25, 1.0], "share")
+    (['1,234,567', '–'], ['25.0%', '100.0%'])
+    >>> format_column([0.00002], "q_value"), format_column([2.0, 0.5], "lift"), format_column([-3, 4], "net")
+    (['<0.001'], ['2.00', '0.50'], ['−3', '+4'])
+    """
+    values = list(values)
+    has_decimals = any(isinstance(value, float) and not value.is_integer() for value in values)
+    # Midnight is displayed as a date if no value in the column has another time.
+    times = [value for value in values if isinstance(value, date) and not pd.isna(value)]
+    has_time = any(pd.Timestamp(time) != pd.Timestamp(time).normalize() for time in times)
+    return [_format_value(value, name, has_decimals=has_decimals, has_time=has_time) for value in values]
+
+
+def _format_value(value: Any, name: str, *, has_decimals: bool, has_time: bool) -> str:
+    if isinstance(value, tuple):
+        return escape_invisible(" & ".join(map(str, value)))
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return MISSING
+    if pd.api.types.is_bool(value):
+        return "yes" if value else "no"
+    if isinstance(value, numbers.Real):
+        text = _format_number(value, name, has_decimals=has_decimals)
+        return text.replace("-", "−", 1) if text.startswith("-") else text
+    if isinstance(value, date):  # Timestamps are also dates.
+        time = pd.Timestamp(value)
+        time = time.tz_convert("UTC") if time.tzinfo else time
+        return f"{time:%Y-%m-%d %H:%M}" if has_time else f"{time:%Y-%m-%d}"
+    return escape_invisible(value)
+
+
+def _format_number(value: Any, name: str, *, has_decimals: bool) -> str:
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if name in ("net", "growth_rate") and value == 0:
+        return "0" if name == "net" else "0.0%"
+    if name in ("net", "growth_rate"):
+        return f"{value:+,}" if name == "net" else f"{value:+,.1%}"
+    if is_share(name) and 0 <= value <= 1:
+        return format_percentage(value, fixed=True)
+    if is_share(name):
+        return f"{value:,.1%}"
+    if name in _PROBABILITIES:
+        return "<0.001" if value < 0.001 else f"{value:.3f}"
+    if name.endswith("_bytes"):
+        return format_size(int(value))
+    if name.endswith("_percent"):
+        return f"{value:g}%"
+    if not has_decimals or name == "index" or abs(value) >= _NO_DECIMALS_FROM:
+        return f"{value:,.0f}"
+    if abs(value) >= _TWO_DECIMALS_FROM or value == 0:
+        return f"{value:.2f}"
+    return f"{value:.1g}"

@@ -1,0 +1,1 @@
+"""Format result tables for display, and save them to files."""

@@ -1,0 +1,222 @@
+"""Choose and format the rows and columns of a result table for display."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from frgroups.internals.column_formats import format_column, is_count, is_share
+from frgroups.internals.formatting import escape_invisible, format_list, pluralize
+from frgroups.internals.validation import as_list, check_choice, check_columns
+from frgroups.report.flat_tables import (
+    GROUP_UID,
+    add_group_names,
+    flat_table,
+    has_group_uids,
+    is_overlap_matrix,
+    label_matrix,
+    merge_uids_into_names,
+    shared_names,
+)
+from frgroups.report.row_order import find_rule, sort_by_column, sort_by_rule, sort_matrix
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from frgroups.snapshot.snapshot import Snapshot
+
+# If a table has more columns than this number, the secondary columns are not displayed by default.
+MAX_COLUMNS = 10
+SECONDARY_COLUMNS = (
+    *("n_either", "expected", "pmi", "phi", "p_over", "p_under"),
+    *("kind", "difference_pp", "p_value", "median_in", "median_ref"),
+    *("total_first", "total_last", "rereads", "seconds", "pages"),
+    *("base_url", "path", "receipt", "receipt_path", "in_config", "total_bytes"),
+    *("account_manager_uid", "customer_parent_uid", "pricelist_uid"),
+)
+# Measures from 0 to 1 that are not formatted as percentages.
+_SIMILARITIES = ("jaccard", "overlap_coefficient")
+_SUPPRESSED = "suppressed"
+_NAMES_NOTE = "Pass snapshot= to show the names of the groups instead of their uids."
+
+
+@dataclass(frozen=True)
+class FormattedColumn:
+    """
+    A column of a formatted table.
+
+    Attributes
+    ----------
+    header
+        Name of the column.
+    cells
+        Displayed text of each row. Invisible characters are escaped, but the text is not escaped for HTML.
+    is_number
+        Whether the cells are right-aligned.
+    bars
+        Length of the bar in each cell, from 0 to 1. None means that the column has no bars. In an overlap matrix, the
+        lengths are shades of the cells.
+    """
+
+    header: str
+    cells: tuple[str, ...]
+    is_number: bool
+    bars: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class FormattedTable:
+    """
+    The displayed part of a table, as text.
+
+    Attributes
+    ----------
+    columns
+        The displayed columns.
+    notes
+        The number of displayed rows, and sentences about the table.
+    is_matrix
+        Whether the table is an overlap matrix.
+    """
+
+    columns: tuple[FormattedColumn, ...]
+    notes: tuple[str, ...]
+    is_matrix: bool = False
+
+
+def format_table(
+    table: Any,
+    *,
+    top: int | None = None,
+    sort: str | bool | None = None,
+    columns: Iterable[str] | Literal["all"] | None = None,
+    snapshot: Snapshot | None = None,
+) -> FormattedTable:
+    """Sort and format a table for display. `show` describes the parameters."""
+    if isinstance(columns, str):
+        check_choice(columns, "columns", ["all"])
+    has_columns = columns is not None and not isinstance(columns, str)
+    if is_overlap_matrix(table) and not has_columns and not isinstance(sort, str):
+        return _format_matrix(table, top=top, is_sorted=sort is None, snapshot=snapshot)
+    flat = add_group_names(flat_table(table), snapshot)
+    rule = find_rule(flat)
+    bars: tuple[str, ...] = () if rule is None else rule.bars
+    if isinstance(sort, str):
+        check_columns(flat.columns, [sort], "table")
+        flat, bars = sort_by_column(flat, sort), (*bars, sort)
+    elif sort is None:
+        flat = sort_by_rule(flat, rule)
+    shown = flat if top is None else flat.head(top)
+    hidden: list[str] = []
+    if has_columns:
+        names = as_list(columns or [], "columns")
+        check_columns(flat.columns, names, "table")
+        selected = shown[names]
+    else:
+        selected = shown.loc[:, ~_is_empty(flat)]
+        if not isinstance(table, pd.Series):
+            selected = merge_uids_into_names(selected, shared_names(flat, snapshot))
+        if columns is None:
+            hidden = _hidden_columns(selected)
+        selected = selected.drop(columns=[*hidden, *({_SUPPRESSED} & set(selected.columns))])
+    is_suppressed = _suppressed_rows(shown)
+    formatted = [
+        _format_column(str(name), selected.iloc[:, position], bars, is_suppressed)
+        for position, name in enumerate(selected.columns)
+    ]
+    notes = [_row_note(len(shown), len(flat), "row")]
+    if len(flat):
+        notes += _column_notes(selected, hidden, has_names=snapshot is not None or has_columns)
+    return FormattedTable(tuple(formatted), tuple(notes))
+
+
+def _column_notes(table: pd.DataFrame, hidden: list[str], *, has_names: bool) -> list[str]:
+    notes = []
+    if any(isinstance(dtype, pd.DatetimeTZDtype) for dtype in table.dtypes):
+        notes.append("Times are in UTC.")
+    if hidden:
+        notes.append(f'Columns not shown: {format_list(hidden)}. Pass columns="all" to show them.')
+    if has_group_uids(table) and not has_names:
+        notes.append(_NAMES_NOTE)
+    return notes
+
+
+def _is_empty(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return for each column whether it contains only missing values or empty texts. A table may have no rows."""
+    if table.empty:
+        return np.zeros(table.shape[1], dtype=bool)
+    columns = (table.iloc[:, position] for position in range(table.shape[1]))
+    return np.array([bool((column.isna() | column.eq("").fillna(False)).all()) for column in columns])
+
+
+def _hidden_columns(table: pd.DataFrame) -> list[str]:
+    """Return the columns that are not displayed by default: secondary columns, and columns that would be blank."""
+    blank = [str(name) for name, is_blank in zip(table.columns, _is_empty(table), strict=True) if is_blank]
+    if table.shape[1] <= MAX_COLUMNS:
+        return blank
+    return [name for name in map(str, table.columns) if name in SECONDARY_COLUMNS or name in blank]
+
+
+def _suppressed_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return for each row whether counts are missing because they are too small to be published."""
+    if _SUPPRESSED not in table.columns:
+        return np.zeros(len(table), dtype=bool)
+    return np.asarray(table[_SUPPRESSED].fillna(False), dtype=bool)
+
+
+def _format_column(
+    name: str, values: pd.Series, bars: Sequence[str], suppressed: npt.NDArray[np.bool_]
+) -> FormattedColumn:
+    cells = format_column(values, name)
+    if is_count(name) or is_share(name):
+        for row in np.flatnonzero(suppressed & values.isna().to_numpy()):
+            cells[row] = _SUPPRESSED
+    is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    lengths = None
+    if is_number and name in bars and len(values) > 1:
+        lengths = _bar_lengths(values, is_share=is_share(name) or name in _SIMILARITIES)
+    return FormattedColumn(escape_invisible(name), tuple(cells), is_number, lengths)
+
+
+def _bar_lengths(values: pd.Series, *, is_share: bool) -> tuple[float, ...] | None:
+    """Return the lengths of bars on a scale from 0 to 1, or from 0 to the largest value. None means no bars."""
+    numbers = pd.to_numeric(values).astype("float64").fillna(0.0)
+    largest = 1.0 if is_share else float(numbers.max())
+    if not 0 < largest < np.inf or (numbers < 0).any() or (numbers > largest).any():
+        return None
+    return tuple(numbers / largest)
+
+
+def _format_matrix(
+    matrix: pd.DataFrame, *, top: int | None, is_sorted: bool, snapshot: Snapshot | None
+) -> FormattedTable:
+    """Format an overlap matrix: the most important groups as rows and columns, with shaded cells."""
+    measure = matrix.attrs.get("measure", "")
+    if is_sorted:
+        matrix = sort_matrix(matrix)
+    shown = label_matrix(matrix, snapshot).iloc[:top, :top]
+    labels = [escape_invisible(label) for label in shown.index]
+    format_name = {"count": "n"}.get(measure, measure)
+    values = shown.to_numpy(dtype="float64", na_value=np.nan)
+    others = np.where(np.eye(len(values), dtype=bool), 0.0, np.nan_to_num(values))
+    largest = others.max(initial=0.0) if measure == "count" else 1.0
+    has_bars = measure in ("count", "share", *_SIMILARITIES) and largest > 0
+    columns = [FormattedColumn("name" if snapshot is not None else GROUP_UID, tuple(labels), is_number=False)]
+    for position, label in enumerate(labels):
+        cells = tuple(format_column(shown.iloc[:, position], format_name))
+        bars = tuple(others[:, position] / largest) if has_bars else None
+        columns.append(FormattedColumn(label, cells, True, bars))
+    notes = [_row_note(len(shown), len(matrix), "group")]
+    if measure:
+        notes[0] += f", measure: {measure}"
+    if snapshot is None:
+        notes.append(_NAMES_NOTE)
+    return FormattedTable(tuple(columns), tuple(notes), is_matrix=True)
+
+
+def _row_note(n_shown: int, n_rows: int, what: str) -> str:
+    return pluralize(n_rows, what) if n_shown == n_rows else f"{n_shown:,} of {pluralize(n_rows, what)}"

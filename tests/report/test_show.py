@@ -1,0 +1,278 @@
+"""Tests for the display of result tables."""
+
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from IPython.core.formatters import DisplayFormatter
+
+import frgroups as fg
+from frgroups.errors import InputError
+from frgroups.internals.formatting import escape_invisible
+
+from .conftest import HOSTILE
+
+
+class Cells(HTMLParser):
+    """Parser that collects the tags and the texts of the header, the cells, and the caption of a table."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.texts, self.styles = [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag in ("th", "td", "caption"):
+            self.texts.append("")
+
+    def handle_data(self, data):
+        if self.tags[-1:] == ["style"]:
+            self.styles.append(data)
+        elif self.texts:
+            self.texts[-1] += data.rstrip("\n ")
+
+
+def header(shown):
+    """Return the names of the displayed columns."""
+    return [column.header for column in shown.formatted.columns]
+
+
+def column(shown, name):
+    """Return the displayed texts of a column."""
+    return list(shown.formatted.columns[header(shown).index(name)].cells)
+
+
+def test_group_sizes(snapshot):
+    "The largest groups come first, with names instead of uids, percentages, and without the empty column."
+    shown = fg.show(fg.group_sizes(snapshot), top=2)
+
+    assert column(shown, "name") == ["Large", "Sale (d-sale)"]
+    assert column(shown, "share_exclusive") == ["70.0%", "0.0%"]
+    assert "customer_group_uid" not in header(shown) and "share_of_universe" not in header(shown)
+    assert "2 of 4 rows" in repr(shown) and "2 of 4 rows" in shown._repr_html_()
+
+
+def test_input_is_not_changed(snapshot):
+    "The table that is shown does not change."
+    for table in (fg.group_sizes(snapshot), fg.overlap_matrix(snapshot), snapshot.memberships["customer_uid"]):
+        before = table.copy()
+        fg.show(table, snapshot=snapshot)._repr_html_()
+        assert table.equals(before) and list(table.index) == list(before.index)
+
+
+def test_thousands():
+    "Counts have thousands separators. Columns of a wide table that are not shown are named in a note."
+    values = {name: [1234567] for name in ("n_members", "n_old", "n_new", "a", "b", "c", "d", "e", "f", "g")}
+
+    shown = fg.show(pd.DataFrame({"name": ["VIP"], **values, "p_over": [0.5]}))
+
+    assert column(shown, "n_members") == ["1,234,567"]
+    assert "p_over" not in header(shown) and "p_over" in shown.formatted.notes[-1]
+    assert "p_over" in header(fg.show(pd.DataFrame({"p_over": [0.5]}), columns="all"))
+
+
+ROWS = {
+    "overlap_pairs": lambda s: (fg.overlap_pairs(s), ["name_a", "name_b"], ["Sale (c-sale)", "Sale (d-sale)"]),
+    "set_cover": lambda s: (fg.set_cover(s), ["step", "name"], ["1", "Large"]),
+    "group_clusters": lambda s: (fg.group_clusters(s), ["cluster"], ["1"]),
+    "intersections": lambda s: (fg.intersections(s), ["groups"], ["Large"]),
+    "memberships": lambda s: (s.memberships, ["name"], ["Large"]),
+    "reads": lambda s: (s.reads, ["name", "n_rows"], ["Large", "40"]),
+    "health_report": lambda s: (fg.health_report(s, tiny=3), ["severity"], ["medium"]),
+    "groups_per_customer": lambda s: (fg.groups_per_customer(s), ["n_groups"], ["1"]),
+}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_first_row(kind, snapshot):
+    "The first row of each kind of table is the most important one, and shows group names."
+    table, columns, expected = ROWS[kind](snapshot)
+
+    shown = fg.show(table, snapshot=snapshot)
+
+    assert [column(shown, name)[0] for name in columns] == expected
+
+
+def test_group_changes(snapshot):
+    "The groups with the most changes come first, and changes have signs."
+    table = pd.DataFrame(
+        {"name": ["A", "B", "C"], "n_joined": [0, 5, 1], "n_left": [0, 9, 0], "n_new": [900, 6, 7], "net": [0, -4, 1]}
+    ).assign(growth_rate=[0.0, -0.4, 1 / 6])
+
+    shown = fg.show(table)
+
+    assert column(shown, "name") == ["B", "C", "A"]
+    assert column(shown, "net") == ["−4", "+1", "0"] and column(shown, "growth_rate") == ["−40.0%", "+16.7%", "0.0%"]
+
+
+def test_receipt_states():
+    "Failed changes come before verified changes."
+    states = ["verified", "already", "unknown", "rejected"]
+    table = pd.DataFrame({"customer_group_uid": "vip", "customer_uid": list("abcd"), "finding": "", "state": states})
+
+    assert column(fg.show(table), "state") == ["rejected", "unknown", "verified", "already"]
+
+
+def test_latest_first():
+    "Tables of snapshots and plans start with the latest one. Times are in UTC, and midnight is shown as a date."
+    times = pd.to_datetime(["2026-11-21T00:30+01:00", "2026-11-23T09:10+01:00"], utc=True)
+    table = pd.DataFrame({"taken_at": times, "day": pd.to_datetime(["2026-11-20", "2026-11-23"])})
+
+    shown = fg.show(table)
+
+    assert column(shown, "taken_at") == ["2026-11-23 08:10", "2026-11-20 23:30"]
+    assert column(shown, "day") == ["2026-11-23", "2026-11-20"] and "UTC" in shown.formatted.notes[-1]
+
+
+def test_profile_and_suppressed_counts():
+    "The strongest differences come first. Suppressed counts are marked, and the column of marks is omitted."
+    table = pd.DataFrame(
+        {"attribute": list("abc"), "effect_size": [0.2, None, -0.9], "q_value": [0.5, None, 0.00001]}
+    ).assign(n_in=pd.array([8, None, 9], dtype="Int64"), suppressed=[False, True, False])
+
+    shown = fg.show(table)
+
+    assert column(shown, "attribute") == ["c", "a", "b"] and column(shown, "n_in") == ["9", "8", "suppressed"]
+    assert column(shown, "q_value") == ["<0.001", "0.500", "–"] and "suppressed" not in header(shown)
+
+
+def test_overlap_matrix(snapshot):
+    "An overlap matrix starts with the largest groups, has names on both axes, and is limited in both directions."
+    shown = fg.show(fg.overlap_matrix(snapshot), top=3, snapshot=snapshot)
+
+    assert header(shown) == ["name", "Large", "Sale (d-sale)", "Sale (c-sale)"]
+    assert column(shown, "Large") == ["40", "12", "9"] and "3 of 4 groups" in repr(shown)
+    shares = fg.show(fg.overlap_matrix(snapshot, measure="share"), snapshot=snapshot)
+    assert column(shares, "Large")[-1].endswith("%")
+
+
+def test_names_without_snapshot(snapshot):
+    "A table with uids only shows a note on how to get names."
+    for table in (fg.overlap_matrix(snapshot), fg.intersections(snapshot), snapshot.memberships):
+        assert "snapshot=" in fg.show(table).formatted.notes[-1]
+    assert column(fg.show(snapshot.memberships), "customer_group_uid")[0] == "b-large"
+
+
+def test_sort_and_columns(snapshot):
+    "The caller can select the column that sorts the rows, keep the order, and select the columns."
+    table = fg.group_sizes(snapshot)
+
+    assert (
+        column(fg.show(table, sort="n_exclusive", columns=["customer_group_uid"]), "customer_group_uid")[0]
+        == "b-large"
+    )
+    assert column(fg.show(table, sort=False), "name")[0] == "Small"
+    assert column(fg.show(table, sort="name", top=None), "name")[0] == "Large"
+
+
+def test_series_and_index(snapshot):
+    "A Series is shown with its index, and an Index is shown as one column."
+    sizes = fg.group_sizes(snapshot).set_index("name")["n_members"]
+
+    assert column(fg.show(sizes), "name")[0] == "Large" and column(fg.show(sizes), "n_members")[0] == "40"
+    assert header(fg.show(snapshot["Small"])) == ["customer_uid"]
+
+
+def test_other_tables(snapshot):
+    "Tables with duplicate columns, several levels of columns, or no rows are shown, too."
+    sizes = fg.group_sizes(snapshot)
+    pivot = sizes.assign(kind="x").pivot_table(index="name", columns="kind", values=["n_members"])
+
+    assert fg.show(pd.concat([sizes, sizes], axis=1))._repr_html_()
+    assert header(fg.show(pivot)) == ["name", "n_members, x"]
+    assert repr(fg.show(sizes[:0])).endswith("0 rows") and fg.show(sizes[:0])._repr_html_()
+    assert repr(fg.show(pd.DataFrame())) == "0 rows"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"table": {"a": 1}}, "`table` must be a DataFrame or a Series, got dict"),
+        ({"table": [1]}, "got list"),
+        ({"table": fg.sample_snapshot()}, r"got Snapshot.*\.groups"),
+        ({"table": pd.DataFrame({"n": [1]}), "top": 0}, "`top`"),
+        ({"table": pd.DataFrame({"n": [1]}), "sort": "x"}, "column 'x'"),
+        ({"table": pd.DataFrame({"n": [1]}), "sort": True}, "`sort`"),
+        ({"table": pd.DataFrame({"n": [1]}), "columns": "n"}, "`columns`"),
+        ({"table": pd.DataFrame({"n": [1]}), "snapshot": "x"}, "`snapshot`"),
+    ],
+)
+def test_invalid_arguments(arguments, match):
+    "Invalid arguments raise InputError. The error for another object names a table of it."
+    with pytest.raises(InputError, match=match):
+        fg.show(**arguments)
+
+
+def test_hostile_html(hostile):
+    "No name or header adds an element, hides a character, or is typeset as a formula."
+    html = fg.show(hostile)._repr_html_()
+
+    cells = Cells(html)
+
+    assert not {"img", "i", "b", "script"} & set(cells.tags) and "mathjax_ignore" in html
+    assert "\u202e" not in html and "line\nbreak" not in html
+    assert set(cells.texts) >= {escape_invisible(name) for name in HOSTILE}
+    assert not any(name in style for style in cells.styles for name in HOSTILE)
+
+
+def test_hostile_text(hostile):
+    "In the text, long names are wrapped, invisible characters are escaped, and the columns are aligned."
+    lines = repr(fg.show(hostile)).splitlines()
+
+    assert all(line.isprintable() and len(line) <= 120 for line in lines)
+    assert "".join(line.strip() for line in lines).count("x") >= 300
+    table = lines[: lines.index("6 rows")]
+    starts = {line.index("<i>x</i>") for line in table if "<i>x</i>" in line}
+    assert len(starts) == 1
+
+
+def test_colors(snapshot):
+    "The style sheet has no fixed text color and no opaque background, so that it fits light and dark themes."
+    html = fg.show(fg.group_sizes(snapshot))._repr_html_()
+
+    colors = [part.split(";")[0].strip() for part in html.split("color:")[1:]]
+    assert set(colors) <= {"inherit"} and "linear-gradient" in html and "#fff" not in html and "black" not in html
+
+
+def test_notebook_output(snapshot):
+    "Jupyter receives the table as HTML and as text."
+    data, _ = DisplayFormatter().format(fg.show(fg.group_sizes(snapshot)))
+
+    assert set(data) == {"text/html", "text/plain"} and data["text/plain"].splitlines()[-1] == "4 rows"
+
+
+def test_styler(snapshot):
+    "The Styler has the displayed cells, and the same table has the same HTML each time."
+    shown = fg.show(fg.group_sizes(snapshot))
+
+    assert type(shown.styler()).__name__ == "Styler" and shown.styler().to_html() == shown.styler().to_html()
+
+
+VALUES = st.one_of(
+    st.text(max_size=8), st.integers(), st.floats(), st.none(), st.booleans(), st.datetimes(), st.binary(max_size=3)
+)
+
+
+@settings(max_examples=30)
+@given(
+    rows=st.lists(st.tuples(VALUES, VALUES), max_size=4),
+    names=st.lists(
+        st.sampled_from(["n", "share", "q_value", "net", "groups", "name", "x_bytes"]), min_size=2, max_size=2
+    ),
+)
+def test_any_table(rows, names):
+    "Every table can be shown, as text without control characters and as HTML."
+    shown = fg.show(pd.DataFrame(rows, columns=names, dtype="object"))
+
+    assert shown._repr_html_() and all(escape_invisible(line) == line for line in repr(shown).split("\n"))
+
+
+def test_missing_values():
+    "Missing and infinite numbers are shown as symbols."
+    shown = fg.show(pd.DataFrame({"lift": [1.5, np.inf, np.nan], "name": ["a", "b", None]}), sort=False)
+
+    assert column(shown, "lift") == ["1.50", "∞", "–"] and column(shown, "name")[2] == "–"
