@@ -237,9 +237,9 @@ def _label_ends(ax: Axes, x: FloatArray, lines: list[_Line]) -> None:
     values = [float(line.values[end]) for line, end in zip(lines, ends, strict=True)]
     low, high = ax.get_ylim()
     gap = _GAP * font / height * (high - low)
-    if gap * len(lines) > high - low:
-        font *= (high - low) / (gap * len(lines))
-        gap = (high - low) / len(lines)
+    if gap * (len(lines) + 0.5) > high - low:
+        font *= (high - low) / (gap * (len(lines) + 0.5))
+        gap = (high - low) / (len(lines) + 0.5)
     span = max(float(x[-1] - x[0]), 1.0)
     part = min((widest(ax, labels, font) + 2 * font) / width, 0.75)
     right = x[-1] + 1.02 * span * part / (1 - part)
@@ -247,7 +247,7 @@ def _label_ends(ax: Axes, x: FloatArray, lines: list[_Line]) -> None:
     unit = (right - x[0]) / width
     line_x, label_x = x[-1] + 0.7 * font * unit, x[-1] + 1.5 * font * unit
     # The axis starts at `low`, so that no label is below the axis.
-    positions = spread_positions([value - low for value in values], gap, high - low) + low
+    positions = spread_positions([value - low for value in values], gap, high - low - gap / 2) + low
     for end, value, position, label in zip(ends, values, positions, labels, strict=True):
         ax.plot([x[end], line_x, label_x], [value, value, position], color=shade(ax, 0.45), linewidth=0.6, zorder=2)
         ax.annotate(
