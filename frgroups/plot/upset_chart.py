@@ -277,7 +277,7 @@ class _UpsetPlot:
         """Draw the bars, dots, and sizes."""
         n = list(drawn["n"])
         uids, names = list(groups["customer_group_uid"]), list(groups["name"])
-        labels = fit_names(self.bars, uids, names, self.font, 0.28 * self.size[0])
+        labels = fit_names(self.bars, uids, names, self.font, 0.31 * self.size[0])
         _draw_bars(self.bars, n, self.font)
         _draw_sizes(self.sides, list(groups["n"]), size_label, self.font)
         _draw_names(self.dots, labels, self.font)

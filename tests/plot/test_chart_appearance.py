@@ -193,7 +193,7 @@ def test_contrast(chart, style, data):
 def test_contrast_of_cells(measure, style):
     "The numbers in heatmap cells have a contrast of at least 4.5 for each measure."
     with plt.style.context(style):
-        _, ax = plt.subplots(figsize=(4, 3), dpi=60)
+        _, ax = plt.subplots(figsize=(5, 4), dpi=60)
         ax = plot.overlap_heatmap(create_snapshot(5), measure=measure, universe=400, ax=ax)
         contrasts = text_contrasts(ax.figure)
 
