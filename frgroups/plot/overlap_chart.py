@@ -66,7 +66,7 @@ _MAX_WRITTEN = 25  # The values of up to 25 groups are written into the cells.
 _MIN_FONT_SIZE = 5.0  # Smaller numbers in cells are omitted.
 # The names of the groups use at most this share of the width or height of the given Axes, or of a new figure.
 _NAME_SHARE, _NAME_SHARE_OF_FIGURE = 0.28, 0.45
-_SMALL_WIDTH = 36  # The heading is short if the width is below this multiple of the font size.
+_SMALL_WIDTH = 44  # The heading is short if the width is below this multiple of the font size.
 # With this exponent of the color scale, shares from 0 to 10% cover 40% of the colors.
 _GAMMA = 0.4
 _SHARE_TICKS = (0, 1, 5, 10, 25, 50, 100)
