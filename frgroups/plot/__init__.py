@@ -6,6 +6,10 @@ memberships) or the result of the corresponding analysis function. Charts are dr
 a new figure, and the Axes are returned. No function calls `matplotlib.pyplot.show`. The title of a chart states how
 many groups or values are omitted. `frgroups.describe` describes the same tables in sentences.
 
+Colors and fonts follow `matplotlib.rcParams`, so that a style such as ``plt.style.use("dark_background")`` applies to
+all charts. On small Axes, names are shortened, fonts are smaller, and fewer groups are drawn. A figure with
+``layout="constrained"`` has the most space for labels.
+
 Characters that the font does not contain are drawn as □, and the uid of the group is appended to its name. To draw
 these characters, add a font: ``matplotlib.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK JP"]``.
 """
@@ -36,3 +40,8 @@ __all__ = [
 
 # Doctest ignores imported functions unless they are listed in __test__.
 __test__ = {name: globals()[name] for name in __all__}
+
+
+def __dir__() -> list[str]:
+    """Return the names of the charts, without the modules that contain them."""
+    return list(__all__)

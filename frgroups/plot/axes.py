@@ -1,96 +1,172 @@
-"""Helper functions for charts: colors, headings, labels, axes, and the detection of result tables."""
+"""Parts that several charts share: headings, rows of bars, labels, axes, and the detection of result tables."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
-from frgroups.internals.typing import FloatArray
+from frgroups.internals.formatting import pluralize
+from frgroups.plot.layout import (
+    MIN_FONT,
+    area_in_points,
+    fit_when_settled,
+    font_scale,
+    free_width,
+    layout_width,
+    new_axes,
+    settle,
+    shares_layout,
+    size_in_points,
+    text_size,
+    widest,
+    wrap_to_width,
+)
+from frgroups.plot.theme import LITERAL, figure_background, ink, points, readable
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
-# The palette of Okabe and Ito is suitable for color-blind readers. The first three colors also differ in grayscale.
-BLUE, SKY, ORANGE = "#0072B2", "#56B4E9", "#E69F00"
-GREEN, VERMILLION, PURPLE = "#009E73", "#D55E00", "#CC79A7"
-INK, PALE = "#222222", "#DDDDDD"
+_LINE = 1.25  # The height of a line of text divided by the size of its font.
 
 
-def new_axes(width: float, height: float) -> Axes:
-    """Create a figure of the given size in inches and return its Axes."""
-    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+def title_font(ax: Axes) -> float:
+    """Return the font size of the heading in points."""
+    return max(points("axes.titlesize", 0.85) * font_scale(ax), MIN_FONT)
 
 
-def empty_chart(ax: Axes, heading: str, reason: str) -> Axes:
+def label_font(ax: Axes) -> float:
+    """Return the font size of names, values, and legends in points."""
+    return max(points("ytick.labelsize", 0.85) * font_scale(ax), MIN_FONT)
+
+
+def tick_font(ax: Axes) -> float:
+    """Return the font size of tick labels in points."""
+    return max(points("xtick.labelsize", 0.85) * font_scale(ax), MIN_FONT)
+
+
+def scale_ticks(ax: Axes) -> None:
+    """Set the font of the tick labels."""
+    ax.tick_params(labelsize=tick_font(ax))
+
+
+def empty_chart(ax: Axes, heading: str, reason: str, title: str | None = None) -> Axes:
     """Draw a heading and the reason why the chart has no data. Return the Axes."""
-    ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes, parse_math=False)
+    font = label_font(ax)
     ax.set_xticks([])
     ax.set_yticks([])
+    ax.grid(False)
     show_spines(ax)
-    return set_heading(ax, heading)
-
-
-def set_heading(ax: Axes, heading: str, notes: Sequence[str] = (), width: float | None = None) -> Axes:
-    """
-    Set the title of a chart to a heading, followed by notes such as the number of omitted groups. Return the Axes.
-
-    `width` is the width available for the heading, in points. If it is None, the width of the Axes is used.
-    """
-    if width is None:
-        width, _ = size_in_points(ax)
-    inches = width / 72
-    ax.set_title(
-        wrap_heading(heading, notes, inches), loc="left", fontsize=10 if inches < 14 else 14, parse_math=False
-    )
+    Heading(heading, title=title).settle(ax)
+    lines = wrap_to_width(ax, reason, font, 0.95 * size_in_points(ax)[0])
+    message = "\n".join(lines)
+    place: dict[str, Any] = {"ha": "center", "va": "center", "transform": ax.transAxes}
+    ax.text(0.5, 0.5, message, fontsize=font, color=ink(ax), **place, **LITERAL)
     return ax
 
 
-def wrap_heading(heading: str, notes: Sequence[str], inches: float) -> str:
-    """Wrap a heading and its notes to a width in inches."""
-    width = max(int(inches / 0.09), 24)
-    return "\n".join([*textwrap.wrap(heading, width), *textwrap.wrap("; ".join(notes), width)])
+@dataclass(frozen=True)
+class Heading:
+    """
+    The title of a chart: a heading, followed by notes such as the number of omitted groups.
+
+    If `title` is not None, it replaces the heading. The functions `left` and `width` return the start of the title,
+    as a distance to the left of the Axes in points, and its maximum width in points.
+    """
+
+    heading: str
+    notes: Sequence[str] = ()
+    title: str | None = None
+    left: Callable[[Axes], float] = lambda _: 0.0
+    width: Callable[[Axes], float] | None = None
+
+    def settle(self, ax: Axes) -> None:
+        """
+        Draw the title and determine the final position of the Axes.
+
+        Layout engines ignore the width of titles. In a figure with several charts, the title is wrapped again when
+        the engine changes the width of the Axes.
+        """
+        self.draw(ax, free_width(ax, self.left(ax)) if self.width is None else 1000.0)
+        fit_when_settled(ax, self.fit)
+        settle(ax)
+        if self.width is not None:
+            self.fit(ax)
+            settle(ax)
+
+    def fit(self, ax: Axes) -> None:
+        """Wrap the title to the current width of the Axes."""
+        left = self.left(ax)
+        if self.width is not None:
+            self.draw(ax, left + self.width(ax))
+        elif shares_layout(ax):
+            self.draw(ax, layout_width(ax, left))
+        else:
+            self.draw(ax, free_width(ax, left))
+
+    def draw(self, ax: Axes, width: float) -> None:
+        """Draw the title, wrapped to a width in points."""
+        font = title_font(ax)
+        text = ax.set_title(
+            heading_text(ax, self.heading, self.notes, self.title, max(width, 8 * font), font),
+            loc="left",
+            fontsize=font,
+            color=title_color(ax),
+            **LITERAL,
+        )
+        shift = ScaledTranslation(-max(self.left(ax), 0.0) / 72, 0, ax.figure.dpi_scale_trans)
+        text.set_transform(text.get_transform() + shift)
+
+
+def scale_texts(font: float, height: float, ax: Axes) -> None:
+    """Reduce the font of the labels if the Axes become lower than `height` points."""
+    scale = min(size_in_points(ax)[1] / height, 1.0)
+    for text in ax.texts:
+        text.set_fontsize(font * scale)
+
+
+def name_indent(ax: Axes) -> float:
+    """Return the distance between the start of the names of the groups and the Axes in points."""
+    labels = ax.get_yticklabels()
+    font = min((float(label.get_fontsize()) for label in labels), default=0.0)
+    # In other resolutions, texts are up to 8% narrower, and layout engines ignore titles that leave the figure.
+    return 0.92 * widest(ax, [label.get_text() for label in labels], font) + float(rcParams["ytick.major.pad"])
+
+
+def heading_text(ax: Axes, heading: str, notes: Sequence[str], title: str | None, width: float, font: float) -> str:
+    """Wrap the heading, or the title that replaces it, and the notes to a width in points."""
+    lines = wrap_to_width(ax, heading if title is None else title, font, width)
+    return "\n".join(lines + wrap_to_width(ax, "; ".join(notes), font, width))
+
+
+def title_color(ax: Axes) -> str:
+    """Return the color of titles, which is `axes.titlecolor` or `text.color` if it is readable on the figure."""
+    color = rcParams["axes.titlecolor"]
+    return readable(rcParams["text.color"] if color == "auto" else color, figure_background(ax))
+
+
+def describe_cut(n_drawn: int, n_all: int, what: str = "group") -> str:
+    """
+    Return a note about the number of drawn groups.
+
+    Examples
+    --------
+    >>> describe_cut(40, 200)
+    '40 of 200 groups'
+    """
+    return f"{n_drawn:,} of {pluralize(n_all, what)}"
 
 
 def show_spines(ax: Axes, *sides: Literal["left", "bottom"]) -> None:
     """Show only the given sides of the frame around the Axes."""
     for name, spine in ax.spines.items():
         spine.set_visible(name in sides)
-
-
-def size_in_points(ax: Axes) -> tuple[float, float]:
-    """Return the width and height of the Axes in points, before the layout reserves space for labels."""
-    box = ax.get_window_extent()
-    return 72 * box.width / ax.figure.dpi, 72 * box.height / ax.figure.dpi
-
-
-def label_width(ax: Axes, n_characters: float, at_most: float = 0.35) -> float:
-    """Return the approximate width of a label with n characters, as a fraction of the Axes width."""
-    return min(at_most, 6.0 * n_characters / size_in_points(ax)[0])
-
-
-def number_width(ax: Axes, number: int) -> float:
-    """Return the approximate width of a formatted number, as a fraction of the Axes width."""
-    return label_width(ax, len(f"{number:,}") + 1.5)
-
-
-def spread_positions(preferred: Sequence[float], gap: float, last: float) -> FloatArray:
-    """Return positions close to the preferred positions that are at least `gap` apart and not above `last`."""
-    order = np.argsort(preferred, kind="stable")
-    positions = np.array(preferred, dtype=float)
-    rising = positions[order]
-    for i in range(1, len(rising)):
-        rising[i] = max(rising[i], rising[i - 1] + gap)
-    rising[-1:] = np.minimum(rising[-1:], last)
-    for i in reversed(range(len(rising) - 1)):
-        rising[i] = min(rising[i], rising[i + 1] - gap)
-    positions[order] = rising
-    return positions
 
 
 def is_table(data: Any, *columns: str) -> bool:
@@ -113,6 +189,21 @@ def select_largest(matrix: MembershipMatrix, top: int | None) -> MembershipMatri
     return matrix.take_groups(np.sort(order))
 
 
+def row_axes(ax: Axes | None, n_rows: int, top: int | None, width: float, per_group: int = 1) -> tuple[Axes, int]:
+    """
+    Return the Axes for a chart of rows and the number of groups that the chart can contain.
+
+    If `ax` is None, the Axes belong to a new figure that is high enough for the first `top` groups. Otherwise, the
+    number of groups is also limited by the height of the Axes. Each group has `per_group` rows.
+    """
+    n = n_rows if top is None else min(n_rows, top)
+    if ax is None:
+        return new_axes(width, 1.5 + 0.26 * max(n * per_group, 2)), n
+    # The title has up to three lines. The axis at the bottom needs three lines, and the legend two.
+    height = area_in_points(ax)[1] - _LINE * (3 * title_font(ax) + 5 * label_font(ax))
+    return ax, min(n, max(int(height / (_LINE * MIN_FONT * per_group)), 1))
+
+
 def label_bar(ax: Axes, text: str, x: float, row: Any, *, side: Literal["left", "right"] = "right") -> None:
     """Draw a text label next to the end of a bar."""
     if side == "left":
@@ -126,18 +217,99 @@ def label_bar(ax: Axes, text: str, x: float, row: Any, *, side: Literal["left", 
         textcoords="offset points",
         va="center",
         ha=alignment,
-        fontsize=8,
-        color=INK,
-        parse_math=False,
+        fontsize=label_font(ax),
+        color=ink(ax),
+        **LITERAL,
     )
 
 
-def name_rows(ax: Axes, names: list[str]) -> None:
-    """Label the rows of a chart from top to bottom, and reserve space for a legend below the last row."""
-    ax.set_yticks(range(len(names)), labels=names, fontsize=8, parse_math=False)
-    ax.set_ylim(len(names) + 0.9, -0.7)
+def name_rows(ax: Axes, names: Sequence[str], axis_label: str) -> None:
+    """Label the rows of a chart from top to bottom, and the axis below the rows."""
+    font = label_font(ax)
+    ax.set_yticks(range(len(names)), labels=names, fontsize=font, **LITERAL)
+    ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
+    ax.tick_params(axis="x", labelsize=tick_font(ax))
+    label_axis(ax.xaxis, axis_label)
+    ax.grid(False, axis="y")
+    ax.set_axisbelow(True)
     show_spines(ax, "bottom")
+
+
+def label_axis(axis: Axis, text: str, **style: Any) -> None:
+    """Set the label of an axis, in a font that fits the Axes."""
+    font = max(points("axes.labelsize", 0.85) * font_scale(axis.axes), MIN_FONT)
+    axis.set_label_text(text, **{"fontsize": font, **LITERAL, **style})
+
+
+def finish_rows(ax: Axes, heading: str, notes: Sequence[str], title: str | None) -> None:
+    """
+    Draw the heading of a chart of rows, determine its layout, and reduce the font to the height of a row.
+
+    If the chart has labeled artists, a legend is drawn below the last row.
+    """
+    # The limits of the x-axis do not leave space for the labels of the bars yet.
+    _set_in_layout(ax, False)
+    chart_heading = Heading(heading, notes, title, name_indent)
+    chart_heading.settle(ax)
+    _add_legend(ax)
+    fit_rows(ax)
+    fit_when_settled(ax, fit_rows)
+    # The names can be narrower than before, so the title starts farther to the right.
+    chart_heading.fit(ax)
+    _set_in_layout(ax, True)
+
+
+def fit_rows(ax: Axes) -> None:
+    """Leave space for the legend below the last row, and reduce the font to the height of a row."""
+    n_rows, (_, height), legend = len(ax.get_yticks()), size_in_points(ax), ax.get_legend()
+    legend_height = 0.0
+    if legend is not None:
+        legend_height = 72 * legend.get_window_extent().height / ax.figure.dpi + 0.5 * label_font(ax)
+    row_height = max(height - legend_height, 0.3 * height) / (n_rows + 0.2)
+    ax.set_ylim(n_rows - 0.4 + legend_height / row_height, -0.6)
+    font = min(label_font(ax), row_height / _LINE)
+    ax.tick_params(axis="y", labelsize=font)
+    for text in ax.texts:
+        text.set_fontsize(font)
+
+
+def _set_in_layout(ax: Axes, in_layout: bool) -> None:
+    """Include the labels in the layout of the figure, or exclude them."""
+    for text in ax.texts:
+        text.set_in_layout(in_layout)
+
+
+def _add_legend(ax: Axes) -> None:
+    """Draw a legend in the lower right corner, in as few rows as possible."""
+    handles, labels = ax.get_legend_handles_labels()
+    if not handles:
+        return
+    font, (width, _) = label_font(ax), size_in_points(ax)
+    handle_width = (rcParams["legend.handlelength"] + rcParams["legend.handletextpad"]) * font
+    widths = [text_size(ax, label, font)[0] + handle_width + 1.2 * font for label in labels]
+    n_columns = max((n for n in range(1, len(labels) + 1) if max(widths) * n <= width), default=1)
+    ax.legend(
+        loc="lower right",
+        ncols=n_columns,
+        fontsize=font,
+        frameon=False,
+        borderpad=0.1,
+        borderaxespad=0,
+        columnspacing=1.2,
+        labelspacing=0.2,
+        labelcolor=ink(ax),
+    )
+
+
+def right_limit(ax: Axes, ends: Iterable[float], labels: Iterable[str]) -> float:
+    """Return the upper limit of the x-axis that leaves enough space for the labels to the right of the bars."""
+    width, limit = size_in_points(ax)[0], 1.0
+    font = float(ax.texts[0].get_fontsize()) if ax.texts else label_font(ax)
+    for end, label in zip(ends, labels, strict=True):
+        part = min((text_size(ax, label, font)[0] + 6) / width, 0.8)
+        limit = max(limit, end / (1 - part))
+    return limit
 
 
 def format_count_axis(axis: Axis, n_bins: int = 6) -> None:
@@ -146,6 +318,18 @@ def format_count_axis(axis: Axis, n_bins: int = 6) -> None:
     axis.set_major_locator(MaxNLocator(nbins=n_bins, integer=True))
 
 
-def add_legend(ax: Axes, columns: int = 2) -> None:
-    """Draw a legend below the last row of a chart."""
-    ax.legend(loc="lower right", ncols=columns, fontsize=8, frameon=False, borderpad=0.1)
+def fit_x_ticks(ax: Axes, largest: float) -> None:
+    """Format the x-axis as counts, with as many ticks as the width of the Axes allows."""
+    font = label_font(ax)
+    n_bins = int(size_in_points(ax)[0] / (1.6 * text_size(ax, f"{largest:,.0f}", font)[0] + font))
+    format_count_axis(ax.xaxis, max(min(n_bins, 6), 1))
+
+
+def name_width(ax: Axes) -> float:
+    """Return the width that the names of the rows can use, in points."""
+    return 0.36 * area_in_points(ax)[0]
+
+
+def reserve_width(ax: Axes, texts: Sequence[str]) -> float:
+    """Return the width of the widest text as a fraction of the width of the Axes, at most 0.6."""
+    return min((widest(ax, texts, label_font(ax)) + 6) / size_in_points(ax)[0], 0.6)

@@ -5,27 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from frgroups.analysis.changes import group_changes
 from frgroups.analysis.table_rows import sort_most_changed_first
 from frgroups.errors import InputError
+from frgroups.internals.formatting import pluralize
 from frgroups.plot.axes import (
-    BLUE,
-    INK,
-    ORANGE,
-    add_legend,
     empty_chart,
-    format_count_axis,
+    finish_rows,
+    fit_x_ticks,
     is_table,
     label_bar,
+    label_font,
     name_rows,
-    new_axes,
-    number_width,
-    set_heading,
+    name_width,
+    reserve_width,
+    row_axes,
     unpack_pair,
 )
-from frgroups.plot.labels import display_names
+from frgroups.plot.labels import display_names, fit_labels
+from frgroups.plot.theme import ink, series_color
 
 _HEADING = "Customers who joined and left each group"
 _STATUS_NOTES = {"new": " (new)", "deleted": " (deleted)"}
@@ -36,6 +37,7 @@ def changes(
     new: Any = None,
     *,
     top: int | None = 30,
+    title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """
@@ -52,7 +54,11 @@ def changes(
     new
         The newer snapshot. Omit it if `data` is a result of `group_changes` or a tuple.
     top
-        The number of groups to draw. None draws all groups that changed.
+        The maximum number of groups to draw. None draws all groups that changed. Fewer groups are drawn if `ax` is
+        too small.
+    title
+        The heading of the chart, drawn unchanged. None draws the default heading. Notes, such as the number of
+        omitted groups, follow the heading. With an empty string, only the notes are drawn.
     ax
         The Axes to draw on. None creates a figure.
 
@@ -78,31 +84,39 @@ def changes(
         raise InputError("`data` must be a result of group_changes, or an older snapshot together with `new`.")
     table = data if new is None else group_changes(data, new)
     changed = sort_most_changed_first(table)
-    drawn = changed.iloc[:top]
-    ax = ax or new_axes(8.0, 1.5 + 0.26 * max(len(drawn), 2))
+    ax, n = row_axes(ax, len(changed), top, 8.0)
+    drawn = changed.iloc[:n]
     if table.empty:
-        return empty_chart(ax, _HEADING, "no groups")
+        return empty_chart(ax, _HEADING, "no groups", title)
     if drawn.empty:
-        return empty_chart(ax, _HEADING, f"no changes in {len(table):,} groups")
+        return empty_chart(ax, _HEADING, f"no changes in {pluralize(len(table), 'group')}", title)
     joined, left = drawn["n_joined"].to_numpy(), drawn["n_left"].to_numpy()
     y = np.arange(len(drawn))
-    ax.barh(y, joined, color=BLUE, label="joined")
-    ax.barh(y, -left, color=ORANGE, label="left")
-    ax.axvline(0, color=INK, linewidth=0.8)
+    ax.barh(y, joined, color=series_color(ax, 0), label="joined")
+    ax.barh(y, -left, color=series_color(ax, 1), label="left")
+    ax.axvline(0, color=ink(ax), linewidth=0.8)
     for row, n_joined, n_left in zip(y, joined, left, strict=True):
         if n_joined:
             label_bar(ax, f"+{n_joined:,}", n_joined, row)
         if n_left:
             label_bar(ax, f"−{n_left:,}", -n_left, row, side="left")
-    part = number_width(ax, 10 * max(joined.max(), left.max()))
-    margin = part / (1 - 2 * part) * (joined.max() + left.max())
-    ax.set_xlim(-left.max() - margin, joined.max() + margin)
-    names = display_names(drawn["customer_group_uid"], drawn["name"])
-    name_rows(ax, [name + _STATUS_NOTES.get(status, "") for name, status in zip(names, drawn["status"], strict=True)])
-    ax.set_xlabel("customers who left (left side) and joined (right side)")
-    format_count_axis(ax.xaxis)
-    add_legend(ax)
-    notes = [f"{len(changed):,} of {len(table):,} groups changed"]
+    name_rows(ax, _row_names(ax, drawn), "customers")
+    notes = [f"{len(changed):,} of {pluralize(len(table), 'group')} changed"]
     if len(drawn) < len(changed):
-        notes.append(f"showing the {len(drawn):,} groups with the most changes")
-    return set_heading(ax, _HEADING, notes)
+        notes.append(f"the {len(drawn):,} with the most changes are drawn")
+    finish_rows(ax, _HEADING, notes, title)
+    parts = [reserve_width(ax, [f"+{n:,}"]) for n in (left.max(), joined.max())]
+    unit = (joined.max() + left.max()) / max(1 - sum(parts), 0.2)
+    ax.set_xlim(-left.max() - parts[0] * unit, joined.max() + parts[1] * unit)
+    fit_x_ticks(ax, max(joined.max(), left.max()))
+    return ax
+
+
+def _row_names(ax: Axes, drawn: pd.DataFrame) -> list[str]:
+    """Return the names of the groups, with a note about groups that are new or deleted."""
+
+    def labels(length: int) -> list[str]:
+        names = display_names(drawn["customer_group_uid"], drawn["name"], length)
+        return [name + _STATUS_NOTES.get(status, "") for name, status in zip(names, drawn["status"], strict=True)]
+
+    return fit_labels(ax, labels, label_font(ax), name_width(ax))

@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from matplotlib import rcParams
+from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from frgroups.internals.formatting import escape_invisible
+from frgroups.plot.layout import widest
 
 _MAX_LENGTH = 30
+_SHORTER_LENGTHS = (30, 26, 22, 18, 15, 12, 10, 8, 6)
 _MISSING_GLYPH = "□"  # This box replaces characters that the font does not contain, such as emoji.
 
 
-def display_names(uids: Iterable[str], names: Iterable[str]) -> list[str]:
+def fit_names(ax: Axes, uids: Iterable[str], names: Iterable[str], font: float, width: float) -> list[str]:
+    """Return a short name for each group, at most `width` points wide if that is possible."""
+    uids, names = list(uids), list(names)
+    return fit_labels(ax, lambda length: display_names(uids, names, length), font, width)
+
+
+def fit_labels(ax: Axes, labels: Callable[[int], Sequence[str]], font: float, width: float) -> list[str]:
+    """
+    Return the longest labels that are at most `width` points wide.
+
+    The function `labels` returns the labels for a maximum number of characters per name.
+    """
+    candidates = []
+    for length in _SHORTER_LENGTHS:
+        candidate = list(labels(length))
+        needed = widest(ax, candidate, font)
+        if needed <= width:
+            return candidate
+        candidates.append((needed, candidate))
+    return min(candidates, key=lambda pair: pair[0])[1]
+
+
+def display_names(uids: Iterable[str], names: Iterable[str], max_length: int = _MAX_LENGTH) -> list[str]:
     """
     Return a short name for each group.
 
     The uid is appended to a name that is empty, is not unique, or contains characters that the font does not contain.
     """
-    short_names = [short_name(name) for name in names]
+    short_names = [short_name(name, max_length) for name in names]
+    n_groups = Counter(short_names)
     labels = []
     for uid, name in zip(uids, short_names, strict=True):
-        if name == "" or _MISSING_GLYPH in name or short_names.count(name) > 1:
+        if name == "" or _MISSING_GLYPH in name or n_groups[name] > 1:
             labels.append(f"{name} ({short_name(uid, 12)})".lstrip())
         else:
             labels.append(name)

@@ -5,30 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colorbar import Colorbar
-from matplotlib.colors import Colormap, Normalize, PowerNorm, to_rgb
-from matplotlib.ticker import FuncFormatter
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, PowerNorm
+from matplotlib.image import AxesImage
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from frgroups.analysis.clusters import leaf_order
 from frgroups.analysis.overlap import Measure, is_overlap_matrix, measure_of, overlap_matrix
 from frgroups.errors import InputError
 from frgroups.internals.formatting import format_percentage
 from frgroups.internals.typing import FloatArray
+from frgroups.internals.validation import check_number
 from frgroups.plot.axes import (
+    Heading,
+    describe_cut,
     empty_chart,
-    format_count_axis,
-    new_axes,
+    label_axis,
+    label_font,
+    name_indent,
     select_largest,
-    set_heading,
     show_spines,
-    size_in_points,
+    tick_font,
+    title_font,
 )
-from frgroups.plot.labels import display_names, short_name
+from frgroups.plot.labels import fit_names
+from frgroups.plot.layout import (
+    MIN_FONT,
+    area_in_points,
+    fit_when_settled,
+    new_axes,
+    settle,
+    size_in_points,
+    text_size,
+    widest,
+)
+from frgroups.plot.theme import LITERAL, background, blend, contrast, is_dark, series_color
 from frgroups.snapshot.membership_matrix import as_membership_matrix
 from frgroups.snapshot.universe import resolve_universe
 
@@ -49,10 +63,14 @@ _MEASURES_OF_UNIVERSE = ("lift", "phi", "pmi")
 _SHARES = ("jaccard", "share", "overlap_coefficient")
 _MAX_GROUPS = 500  # A heatmap of more groups is too large for a page, and its labels are not legible.
 _MAX_WRITTEN = 25  # The values of up to 25 groups are written into the cells.
-_MIN_FONT_SIZE = 3.5
+_MIN_FONT_SIZE = 5.0  # Smaller numbers in cells are omitted.
+# The names of the groups use at most this share of the width or height of the given Axes, or of a new figure.
+_NAME_SHARE, _NAME_SHARE_OF_FIGURE = 0.28, 0.45
+_SMALL_WIDTH = 44  # The heading is short if the width is below this multiple of the font size.
 # With this exponent of the color scale, shares from 0 to 10% cover 40% of the colors.
 _GAMMA = 0.4
 _SHARE_TICKS = (0, 1, 5, 10, 25, 50, 100)
+_COUNT_TICKS = tuple(digit * 10**power for power in range(10) for digit in (1, 2, 5))
 
 
 def overlap_heatmap(
@@ -62,15 +80,18 @@ def overlap_heatmap(
     measure: Measure | None = None,
     universe: int | None = None,
     top: int | None = 25,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """
     Draw an overlap measure for each pair of groups as a heatmap.
 
     Similar groups are placed next to each other. For "count", the diagonal shows the size of each group. For other
-    measures, the diagonal is blank. Shares are drawn on a fixed scale from 0 to 100%, so that heatmaps can be
-    compared. The colors for lift represent its base-2 logarithm. The color scales of lift, PMI, and phi are
-    symmetrical around 0.
+    measures, the diagonal is blank. By default, the color scale of shares covers 0 to 100%, and the color scale of
+    phi covers -1 to 1, so that heatmaps can be compared. The colors for lift represent its base-2 logarithm, so that
+    the scale is symmetrical around 1. The color scales of PMI and phi are symmetrical around 0.
 
     Parameters
     ----------
@@ -87,8 +108,15 @@ def overlap_heatmap(
         The total number of customers of the tenant, which "lift", "phi", and "pmi" require. None uses the number set
         by `Snapshot.with_universe`.
     top
-        The number of groups to draw, at most 500. The largest groups are drawn, or the first rows and columns if
-        `data` is a matrix. None draws all groups.
+        The maximum number of groups to draw, the largest ones. None draws all groups, at most 500. If `data` is a
+        matrix, its first `top` rows and columns are drawn. Fewer groups are drawn if `ax` is too small.
+    vmin, vmax
+        The values at the ends of the color scale, in the unit of the matrix: shares are fractions, so that
+        `vmax=0.2` ends the scale at 20%. None selects the default scale. The scales of "lift", "phi", and "pmi"
+        remain symmetrical, and the value that is farther from the center sets both ends.
+    title
+        The heading of the chart, drawn unchanged. None draws the default heading. Notes, such as the number of
+        omitted groups, follow the heading. With an empty string, only the notes are drawn.
     ax
         The Axes to draw on. None creates a figure.
 
@@ -100,8 +128,8 @@ def overlap_heatmap(
     Raises
     ------
     InputError
-        If the measure is unknown, if the measure requires a universe and none is given, or if more than 500 groups
-        would be drawn.
+        If the measure is unknown, or needs a universe that is not known, if more than 500 groups would be drawn, or
+        if `vmin` and `vmax` do not define a valid scale.
 
     Examples
     --------
@@ -111,42 +139,111 @@ def overlap_heatmap(
     ['All members', 'VIP', 'Staff']
     """
     is_matrix = is_overlap_matrix(data)
+    measure = measure_of(data if is_matrix else pd.DataFrame(), measure or (None if is_matrix else "jaccard"))
+    if ax is not None:
+        top = _limit_to_area(ax, top)
     if is_matrix:
-        measure = measure_of(data, measure)
-        table, names, n_all = _cut_matrix(data, top)
+        table, uids, names, n_all = _cut_matrix(data, top)
     else:
-        measure = measure_of(pd.DataFrame(), measure or "jaccard")
-        table, names, n_all = _compute_matrix(data, groups, measure, universe, top)
+        table, uids, names, n_all = _compute_matrix(data, groups, measure, universe, top)
     n = len(table)
+    name_share = _NAME_SHARE
     if ax is None:
-        ax = _new_axes(n)
-        label_part = 0.9  # The font size is at most 90% of the cell height.
-    else:
-        label_part = 0.6  # The labels take space from the Axes that were passed.
+        ax, name_share = _new_axes(n), _NAME_SHARE_OF_FIGURE
     unit, heading = _MEASURES[measure]
-    if n == 0:
-        return empty_chart(ax, heading, "no groups")
+    if area_in_points(ax)[0] < _SMALL_WIDTH * label_font(ax):
+        heading = heading.split(":")[0]
     values = table.to_numpy(dtype=float)
-    levels = np.where(np.eye(n, dtype=bool), np.nan, _color_levels(values, measure))
-    norm = _color_norm(levels, measure)
-    colormap = _colormap(ax, measure)
-    image = ax.imshow(np.ma.masked_invalid(levels), cmap=colormap, norm=norm)
-    bar = ax.figure.colorbar(image, ax=ax, fraction=0.04, pad=0.02, aspect=30, shrink=0.8 if n <= 60 else 0.3)
-    bar.outline.set_visible(False)
-    bar.set_label(unit)
-    _format_color_bar(bar, measure)
-    font_size = max(3.0, min(9.0, label_part * min(size_in_points(ax)) / n))
-    ax.set_xticks(range(n), labels=names, rotation=90, fontsize=font_size, parse_math=False)
-    ax.set_yticks(range(n), labels=names, fontsize=font_size, parse_math=False)
-    ax.tick_params(length=0)
+    limits = _color_limits(values, measure, vmin, vmax)
+    if n < 2:
+        return empty_chart(ax, heading, "an overlap requires at least 2 groups" if n else "no groups", title)
+    levels = np.where(np.eye(n, dtype=bool), np.nan, np.clip(_color_levels(values, measure), *limits))
+    if np.isnan(levels).all():
+        return empty_chart(ax, heading, "no members in these groups", title)
+    norm = Normalize(*limits) if measure in _MEASURES_OF_UNIVERSE else PowerNorm(_GAMMA, *limits)
+    image = ax.imshow(np.ma.masked_invalid(levels), cmap=_colormap(ax, measure), norm=norm)
+    ax.grid(False)
     show_spines(ax)
-    if n <= _MAX_WRITTEN:
-        _write_cells(ax, values, levels, colormap(norm(levels)), measure)
     notes = []
     if n < n_all:
-        selection = "first" if is_matrix else "largest"
-        notes.append(f"the {n:,} {selection} of {n_all:,} groups")
-    return set_heading(ax, heading, notes, width=min(size_in_points(ax)))
+        notes.append(f"the {'first' if is_matrix else 'largest'} {describe_cut(n, n_all)}")
+    font = label_font(ax)
+    labels = fit_names(ax, uids, names, font, name_share * min(area_in_points(ax)))
+    _label_groups(ax, labels, font)
+    settle(ax)
+    _draw_color_bar(ax, image, unit, measure)
+    Heading(heading, notes, title, name_indent, lambda ax: _side(ax) + 5 * label_font(ax)).settle(ax)
+    _fit_labels(ax)
+    fit_when_settled(ax, _fit_labels)
+    if n <= _MAX_WRITTEN:
+        _write_cells(ax, values, levels, image, measure)
+    return ax
+
+
+def _limit_to_area(ax: Axes, top: int | None) -> int:
+    """Return the number of groups whose labels are legible in the area of the Axes, at most `top`."""
+    width, height = area_in_points(ax)
+    font = label_font(ax)
+    side = min(width - 6 * font, height - 3 * title_font(ax)) - _NAME_SHARE * min(width, height)
+    n = max(int(side / (1.2 * MIN_FONT)), 2)
+    return n if top is None else min(top, n)
+
+
+def _side(ax: Axes) -> float:
+    """Return the length of a side of the square heatmap in points."""
+    ax.apply_aspect()
+    return min(size_in_points(ax))
+
+
+def _label_groups(ax: Axes, names: list[str], font: float) -> None:
+    """Label the rows and columns."""
+    ax.set_xticks(range(len(names)), labels=names, rotation=90, fontsize=font, **LITERAL)
+    ax.set_yticks(range(len(names)), labels=names, fontsize=font, **LITERAL)
+    ax.tick_params(length=0)
+
+
+def _draw_color_bar(ax: Axes, image: AxesImage, unit: str, measure: Measure) -> None:
+    """Draw the color bar to the right of the heatmap, with as many ticks as fit."""
+    font, n = label_font(ax), len(ax.get_yticks())
+    side = _side(ax)
+    part = 0.8 if n <= 60 else 0.3
+    bar_axes = ax.inset_axes((1 + 0.8 * font / side, 0.5 - part / 2, max(0.03, 0.7 * font / side), part))
+    bar = ax.figure.colorbar(image, cax=bar_axes)
+    bar.outline.set_visible(False)
+    ticks = tick_font(ax)
+    bar_axes.tick_params(labelsize=ticks)
+    if text_size(ax, unit, ticks)[0] < part * side:
+        label_axis(bar_axes.yaxis, unit, fontsize=ticks)
+    n_ticks = max(int(part * side / (2.2 * ticks)), 1)
+    norm: Any = image.norm
+    if measure in _MEASURES_OF_UNIVERSE:
+        # The ticks of lift are powers of 2, unless the scale is too short.
+        is_wide = measure == "lift" and norm.vmax >= 1
+        bar.locator = MaxNLocator(min(n_ticks, 6), integer=is_wide, steps=[1, 2, 5, 10])
+        bar.update_ticks()
+    else:
+        candidates = _SHARE_TICKS if measure in _SHARES else _COUNT_TICKS
+        bar.set_ticks(_spread_ticks(norm, candidates, n_ticks))
+    if measure == "lift":
+        bar_axes.yaxis.set_major_formatter(FuncFormatter(lambda level, _: f"{2.0**level:.3g}"))
+    elif measure == "count":
+        bar_axes.yaxis.set_major_formatter(FuncFormatter(lambda level, _: f"{level:,.0f}"))
+
+
+def _spread_ticks(norm: Normalize, candidates: Iterable[float], n_ticks: int) -> list[float]:
+    """Return the ends of a scale and the candidates between them, so that the ticks are far enough apart."""
+    first, last = float(norm.vmin or 0.0), float(norm.vmax or 1.0)
+    ticks, gap = [first], 1 / n_ticks
+    for tick in candidates:
+        is_inside = first < tick < last
+        if is_inside and norm(tick) - norm(ticks[-1]) > gap and norm(last) - norm(tick) > gap:
+            ticks.append(tick)
+    return [*ticks, last]
+
+
+def _fit_labels(ax: Axes) -> None:
+    """Reduce the font of the labels to the size of a cell."""
+    ax.tick_params(labelsize=min(label_font(ax), _side(ax) / len(ax.get_yticks()) / 1.15))
 
 
 def _color_levels(values: FloatArray, measure: Measure) -> FloatArray:
@@ -155,64 +252,80 @@ def _color_levels(values: FloatArray, measure: Measure) -> FloatArray:
         return values * 100
     if measure == "lift":
         with np.errstate(divide="ignore"):
-            values = np.log2(values)
-    if measure in _MEASURES_OF_UNIVERSE:
-        # Groups without common customers have a lift of 0, whose logarithm is -inf. Their cells get the lowest color.
-        limit = _symmetric_limit(values)
-        return np.clip(values, -limit, limit)
+            return np.log2(values)
     return values
 
 
-def _symmetric_limit(values: FloatArray) -> float:
+def _color_limits(
+    values: FloatArray, measure: Measure, vmin: float | None, vmax: float | None
+) -> tuple[float, float]:
+    """Return the ends of the color scale in the unit of the color levels."""
+    for name, value in (("vmin", vmin), ("vmax", vmax)):
+        if value is not None and measure in _SHARES:
+            check_number(value, name, at_least=0, at_most=1)
+        elif value is not None and measure == "lift":
+            check_number(value, name, above=0)
+        elif value is not None:
+            check_number(value, name)
+    low, high = (None if value is None else float(_color_levels(np.array(value), measure)) for value in (vmin, vmax))
+    if measure in _MEASURES_OF_UNIVERSE:
+        ends = [abs(end) for end in (low, high) if end is not None]
+        default = 1.0 if measure == "phi" else _symmetric_limit(_color_levels(values, measure))
+        high = max(ends, default=default)
+        low = -high
+    if low is None:
+        low = 0.0
+    if high is None:
+        high = 100.0 if measure in _SHARES else max(float(np.nanmax(_off_diagonal(values), initial=0.0)), 1.0)
+    if low >= high:
+        raise InputError(f"`vmin` must be less than `vmax`, got a color scale from {low:g} to {high:g}.")
+    return low, high
+
+
+def _off_diagonal(values: FloatArray) -> FloatArray:
+    """Return the values outside the diagonal of a matrix."""
+    others: FloatArray = values[~np.eye(len(values), dtype=bool)]
+    return others
+
+
+def _symmetric_limit(levels: FloatArray) -> float:
     """Return the largest finite absolute value outside the diagonal, but at least 1."""
-    others = values[~np.eye(len(values), dtype=bool)]
+    # Groups without common customers have a lift of 0, whose logarithm is -inf. Their cells get the lowest color.
+    others = _off_diagonal(levels)
     return max(float(np.abs(others[np.isfinite(others)]).max(initial=0.0)), 1.0)
 
 
-def _color_norm(levels: FloatArray, measure: Measure) -> Normalize:
-    """Return the normalization that maps the values of an overlap measure to colors."""
-    if measure in _SHARES:
-        return PowerNorm(_GAMMA, 0, 100)
-    if measure == "phi":
-        return Normalize(-1, 1)
-    if measure in _MEASURES_OF_UNIVERSE:
-        limit = _symmetric_limit(levels)
-        return Normalize(-limit, limit)
-    return PowerNorm(_GAMMA, 0, max(float(np.nanmax(levels, initial=0.0)), 1.0))
-
-
 def _colormap(ax: Axes, measure: Measure) -> Colormap:
-    """Return a colormap whose low or neutral values are close to the background color of the Axes."""
-    red, green, blue = to_rgb(ax.get_facecolor())
-    is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+    """
+    Return a colormap whose low or neutral values are close to the background color of the Axes.
+
+    The sequential colormap leads to the first color of `axes.prop_cycle`, and then further away from the background.
+    """
+    behind = background(ax)
     if measure in _MEASURES_OF_UNIVERSE:
-        name = "berlin" if is_dark else "RdBu_r"
+        colormap = colormaps["berlin" if is_dark(behind) else "RdBu_r"]
     else:
-        name = "Blues_r" if is_dark else "Blues"
-    return colormaps[name].with_extremes(bad=(0, 0, 0, 0))
+        color = series_color(ax, 0)
+        strongest = blend(color, "white" if is_dark(behind) else "black", 0.45)
+        stops = [(0.0, behind), (0.6, color), (1.0, strongest)]
+        if contrast(color, strongest) < 1.5:
+            stops = [(0.0, behind), (1.0, color)]
+        colormap = LinearSegmentedColormap.from_list("overlap", stops)
+    return colormap.with_extremes(bad=(0, 0, 0, 0))
 
 
-def _format_color_bar(bar: Colorbar, measure: Measure) -> None:
-    """Format the ticks of the color bar in the unit of the overlap measure."""
-    if measure == "count":
-        format_count_axis(bar.ax.yaxis)
-    elif measure in _SHARES:
-        bar.set_ticks(list(_SHARE_TICKS))
-    elif measure == "lift":
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda level, _: f"{2.0**level:.3g}"))
-
-
-def _cut_matrix(matrix: pd.DataFrame, top: int | None) -> tuple[pd.DataFrame, list[str], int]:
-    """Return the first `top` rows and columns of a matrix, their group names, and the total number of groups."""
+def _cut_matrix(matrix: pd.DataFrame, top: int | None) -> tuple[pd.DataFrame, list[str], list[str], int]:
+    """Return the first `top` rows and columns of a matrix, their uids and names, and the number of all groups."""
     _check_n_groups(len(matrix), top)
     table = matrix.iloc[:top, :top]
-    return table, [short_name(label) for label in table.index], len(matrix)
+    labels = [str(label) for label in table.index]
+    return table, labels, labels, len(matrix)
 
 
 def _compute_matrix(
     data: Any, groups: Iterable[str] | None, measure: Measure, universe: int | None, top: int | None
-) -> tuple[pd.DataFrame, list[str], int]:
-    """Return the matrix of the `top` largest groups, their group names, and the total number of groups."""
+) -> tuple[pd.DataFrame, list[str], list[str], int]:
+    """Return the matrix of the `top` largest groups, their uids and names, and the number of all groups."""
     seen = as_membership_matrix(data)
     universe = resolve_universe(data, universe, seen)
     matrix = seen.select(groups)
@@ -222,8 +335,8 @@ def _compute_matrix(
     chosen = select_largest(matrix, top)
     table = overlap_matrix(chosen, measure=measure, universe=universe)
     order = leaf_order(chosen)
-    names = display_names(chosen.group_uids.take(order), chosen.group_names.take(order))
-    return table.iloc[order, order], names, matrix.n_groups
+    uids, names = list(chosen.group_uids.take(order)), list(chosen.group_names.take(order))
+    return table.iloc[order, order], uids, names, matrix.n_groups
 
 
 def _check_n_groups(n_groups: int, top: int | None) -> None:
@@ -239,7 +352,7 @@ def _check_n_groups(n_groups: int, top: int | None) -> None:
 def _new_axes(n: int) -> Axes:
     """Return the Axes of a new figure whose size fits the number of groups."""
     if n <= _MAX_WRITTEN:
-        cell = 0.42
+        cell = 0.34
     elif n <= 60:
         cell = 0.2
     else:
@@ -247,29 +360,21 @@ def _new_axes(n: int) -> Axes:
     return new_axes(max(4.0 + cell * n, 6.5), max(2.9 + cell * n, 4.5))
 
 
-def _write_cells(
-    ax: Axes,
-    values: FloatArray,
-    levels: FloatArray,
-    colors: FloatArray,
-    measure: Measure,
-) -> None:
+def _write_cells(ax: Axes, values: FloatArray, levels: FloatArray, image: AxesImage, measure: Measure) -> None:
     """Write the values into the cells, unless the numbers would be too small to read."""
-    n = len(values)
+    n, cell = len(values), _side(ax) / len(values)
     texts = {(i, j): _format_cell(values[i, j], measure) for i in range(n) for j in range(n)}
-    longest = max(len(text) for text in texts.values())
-    font_size = min(9.0, min(size_in_points(ax)) / n / (0.62 * longest + 0.6))
-    if font_size < _MIN_FONT_SIZE:
+    font = label_font(ax)
+    font *= min(1.0, 0.88 * cell / widest(ax, texts.values(), font), 0.8 * cell / font)
+    if font < _MIN_FONT_SIZE:
         return
+    colors = image.to_rgba(np.ma.masked_invalid(levels))
     for (i, j), text in texts.items():
         if i == j and measure != "count":
             continue
-        if np.isnan(levels[i, j]):
-            color = mpl.rcParams["text.color"]
-        else:
-            is_light = colors[i, j, :3] @ [0.299, 0.587, 0.114] > 0.5
-            color = "black" if is_light else "white"
-        ax.text(j, i, text, ha="center", va="center", fontsize=font_size, color=color)
+        behind = background(ax) if np.isnan(levels[i, j]) else colors[i, j, :3]
+        color = "white" if is_dark(behind) else "black"
+        ax.text(j, i, text, ha="center", va="center", fontsize=font, color=color, **LITERAL)
 
 
 def _format_cell(value: float, measure: Measure) -> str:

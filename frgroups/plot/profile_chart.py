@@ -7,32 +7,40 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
 from frgroups.analysis.profile import group_profile
 from frgroups.analysis.profile_rows import MAX_Q_VALUE, describe_means, is_mean, sort_strongest_first, value_label
 from frgroups.analysis.table_rows import iter_rows
 from frgroups.errors import InputError
+from frgroups.internals.formatting import pluralize
 from frgroups.plot.axes import (
-    BLUE,
-    INK,
-    PALE,
-    add_legend,
+    describe_cut,
     empty_chart,
+    finish_rows,
     is_table,
     label_bar,
-    label_width,
+    label_font,
     name_rows,
-    new_axes,
-    set_heading,
+    name_width,
+    reserve_width,
+    row_axes,
+    tick_font,
 )
-from frgroups.plot.labels import short_name
+from frgroups.plot.labels import fit_labels, short_name
+from frgroups.plot.layout import size_in_points, text_size
+from frgroups.plot.theme import background, grid_style, ink, series_color
 
 _HEADING = "Shares in the group and in the reference"
 
 
 def profile(
-    data: Any, group: Any = None, *, versus: Any = "rest", top: int | None = 20, ax: Axes | None = None
+    data: Any,
+    group: Any = None,
+    *,
+    versus: Any = "rest",
+    top: int | None = 20,
+    title: str | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """
     Draw the share of each attribute value in a group and in the reference.
@@ -40,7 +48,7 @@ def profile(
     The strongest effects come first. The label on the right is the index, where 100 means no difference. The
     label includes a q-value above 0.05, because the difference might be due to chance. For a number such as
     credit_limit, the row contains the means and their standardized difference instead of shares. For a flag, only the
-    value "yes" is drawn.
+    value "yes" is drawn. The axis always covers 0 to 100%, so that profiles can be compared.
 
     Parameters
     ----------
@@ -49,7 +57,10 @@ def profile(
     group, versus
         The group and the customers to compare with, as in `group_profile`. Ignored if `data` is a result table.
     top
-        The number of values to draw. None draws all values.
+        The maximum number of values to draw. None draws all values. Fewer values are drawn if `ax` is too small.
+    title
+        The heading of the chart, drawn unchanged. None draws the default heading. Notes, such as the number of
+        omitted groups, follow the heading. With an empty string, only the notes are drawn.
     ax
         The Axes to draw on. None creates a figure.
 
@@ -74,44 +85,63 @@ def profile(
     """
     table, heading = _select_table(data, group, versus)
     rows = sort_strongest_first(table)
-    drawn = rows.iloc[:top]
-    ax = ax or new_axes(9.0, 1.6 + 0.27 * max(len(drawn), 3))
+    ax, n = row_axes(ax, len(rows), top, 9.0)
+    drawn = rows.iloc[:n]
     n_suppressed = int(table["suppressed"].sum())
     if drawn.empty and n_suppressed:
-        return empty_chart(ax, heading, f"all {n_suppressed:,} rows are suppressed")
+        return empty_chart(ax, heading, f"all {n_suppressed:,} rows are suppressed", title)
     if drawn.empty:
-        return empty_chart(ax, heading, "no values")
+        return empty_chart(ax, heading, "no values", title)
     has_share = np.array([not is_mean(row) for row in iter_rows(drawn)])
     inside, others = (100 * drawn[name].to_numpy()[has_share] for name in ("share_in", "share_ref"))
-    y = np.arange(len(drawn))
-    y_shares = y[has_share]
-    ax.hlines(y_shares, inside, others, color=INK, linewidth=1.2, zorder=2)
-    for shares, fill, label in ((others, "white", "in the reference"), (inside, BLUE, "in the group")):
-        ax.plot(shares, y_shares, "o", color=fill, markeredgecolor=INK, markersize=6.5, zorder=3, label=label)
-    largest = float(np.nanmax(np.concatenate([inside, others]), initial=1.0))
-    labels = [_describe_index(row) for row in iter_rows(drawn)]
-    right = largest * 1.04 / (1 - label_width(ax, max(map(len, labels)) + 1))
-    ax.set_xlim(-0.02 * largest, right)
-    ax.hlines(y_shares, 0, largest * 1.04, color=PALE, linewidth=0.7, zorder=0)
-    for position, row, label in zip(y, iter_rows(drawn), labels, strict=True):
-        label_bar(ax, label, right, position, side="left")
-        if is_mean(row):
-            label_bar(ax, describe_means(row), 0, position)
-    name_rows(ax, [short_name(value_label(row), 42) for row in iter_rows(drawn)])
-    ax.set_xlabel("share (%)")
-    ax.set_xticks([tick for tick in ax.get_xticks() if 0 <= tick <= largest * 1.04])
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    add_legend(ax)
+    y_shares = np.flatnonzero(has_share)
+    ax.hlines(y_shares, 0, 100, **grid_style(ax))
+    ax.hlines(y_shares, inside, others, color=ink(ax), linewidth=1.2, zorder=2)
+    size = min(6.5, 0.8 * label_font(ax))
+    for shares, fill, label in (
+        (others, background(ax), "in the reference"),
+        (inside, series_color(ax, 0), "in the group"),
+    ):
+        ax.plot(shares, y_shares, "o", color=fill, markeredgecolor=ink(ax), markersize=size, zorder=3, label=label)
+    rows_drawn = list(iter_rows(drawn))
+    name_rows(
+        ax,
+        fit_labels(
+            ax, lambda n: [short_name(value_label(row), n + 12) for row in rows_drawn], label_font(ax), name_width(ax)
+        ),
+        "share (%)",
+    )
     notes = []
     if len(drawn) < len(rows):
-        notes.append(f"showing the {len(drawn):,} strongest of {len(rows):,} differences")
+        notes.append(f"the strongest {describe_cut(len(drawn), len(rows), 'difference')}")
     if rows["share_in"].isna().all():
         notes.append("the group is empty")
     if rows["share_ref"].isna().all():
         notes.append("the reference is empty")
     if n_suppressed:
-        notes.append(f"rows suppressed because of small counts: {n_suppressed:,}")
-    return set_heading(ax, heading, notes)
+        notes.append(f"{pluralize(n_suppressed, 'row')} suppressed")
+    finish_rows(ax, heading, notes, title)
+    _label_rows(ax, rows_drawn)
+    return ax
+
+
+def _label_rows(ax: Axes, rows: list[Any]) -> None:
+    """Draw the index of each row in a column on the right, and the means of a number in its row."""
+    font = float(ax.get_yticklabels()[0].get_fontsize())
+    labels = [_describe_index(row) for row in rows]
+    right = 104 / (1 - reserve_width(ax, labels))
+    ax.set_xlim(-2, right)
+    ticks = [0, 20, 40, 60, 80, 100]
+    if size_in_points(ax)[0] * 100 / right < 14 * tick_font(ax):
+        ticks = [0, 50, 100]
+    ax.set_xticks(ticks)
+    for position, (row, label) in enumerate(zip(rows, labels, strict=True)):
+        label_bar(ax, label, right, position, side="left")
+        free = size_in_points(ax)[0] - text_size(ax, label, font)[0] - 12
+        if is_mean(row) and text_size(ax, describe_means(row), font)[0] < free:
+            label_bar(ax, describe_means(row), 0, position)
+    for text in ax.texts:
+        text.set_fontsize(font)
 
 
 def _select_table(data: Any, group: Any, versus: Any) -> tuple[pd.DataFrame, str]:
@@ -124,7 +154,7 @@ def _select_table(data: Any, group: Any, versus: Any) -> tuple[pd.DataFrame, str
     if not isinstance(group, str):
         return table, _HEADING
     name = short_name(data.matrix.group_names[data.matrix.group_code_of(group)])
-    return table, f"Profile of {name}: shares in the group and in the reference"
+    return table, f"Profile of {name}"
 
 
 def _describe_index(row: Any) -> str:

@@ -16,21 +16,22 @@ from frgroups.analysis.table_rows import iter_rows, sort_largest_first
 from frgroups.errors import InputError
 from frgroups.internals.formatting import format_percentage
 from frgroups.plot.axes import (
-    BLUE,
-    INK,
-    ORANGE,
-    PALE,
-    add_legend,
+    describe_cut,
     empty_chart,
-    format_count_axis,
+    finish_rows,
+    fit_x_ticks,
     is_table,
     label_bar,
-    label_width,
+    label_font,
     name_rows,
-    new_axes,
-    set_heading,
+    name_width,
+    right_limit,
+    row_axes,
+    tick_font,
 )
-from frgroups.plot.labels import display_names, short_name
+from frgroups.plot.labels import display_names, fit_labels, fit_names, short_name
+from frgroups.plot.layout import area_in_points, size_in_points, widest
+from frgroups.plot.theme import background, grid_style, ink, series_color, shade
 
 
 def reach(
@@ -40,6 +41,7 @@ def reach(
     channels: Iterable[str] = ("email", "mobile"),
     consent: Mapping[str, str] | None = None,
     top: int | None = 12,
+    title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """
@@ -55,7 +57,10 @@ def reach(
     groups, channels, consent
         The groups, channels, and consents, as in `reachability`. Ignored if `data` is a result of `reachability`.
     top
-        The number of groups to draw. None draws all groups.
+        The maximum number of groups to draw. None draws all groups. Fewer are drawn if `ax` is too small.
+    title
+        The heading of the chart, drawn unchanged. None draws the default heading. Notes, such as the number of
+        omitted groups, follow the heading. With an empty string, only the notes are drawn.
     ax
         The Axes to draw on. None creates a figure.
 
@@ -82,38 +87,42 @@ def reach(
     if not is_table(data, "n_reachable", "channel"):
         table = reachability(data, groups, channels=channels, consent=consent)
     all_groups = sort_largest_first(table.drop_duplicates("customer_group_uid"), "n_members")
-    drawn_groups = all_groups.iloc[:top]
+    heading = "Members who can be contacted"
+    ax, n = row_axes(ax, len(all_groups), top, 9.0, per_group=max(table["channel"].nunique(), 1))
+    drawn_groups = all_groups.iloc[:n]
     drawn = drawn_groups[["customer_group_uid"]].merge(table, on="customer_group_uid")
-    heading = "Members who can be contacted (with consent and a contact point)"
-    ax = ax or new_axes(9.0, 1.7 + 0.24 * max(len(drawn), 3))
     if drawn.empty:
-        return empty_chart(ax, heading, "no groups")
+        return empty_chart(ax, heading, "no groups", title)
     y = np.arange(len(drawn))
     n_members = drawn["n_members"].replace(0, np.nan).to_numpy()
     reachable, with_contact, consented = (
         100 * drawn[name].to_numpy(dtype=float, na_value=np.nan) / n_members
         for name in ("n_reachable", "n_with_contact", "n_consented")
     )
-    ax.barh(y, 100, color="#F0F0F0")
-    ax.barh(y, np.nan_to_num(reachable), color=BLUE, label="can be contacted")
-    ax.plot(with_contact, y, "|", color=INK, ms=13, mew=2, label="with a contact point")
-    ax.plot(consented, y, "o", color="white", mec=INK, ms=6, label="with consent")
-    for position, row in enumerate(iter_rows(drawn)):
-        label_bar(ax, _describe_reach(row), 101, position)
+    ax.barh(y, 100, color=shade(ax, 0.08))
+    ax.barh(y, np.nan_to_num(reachable), color=series_color(ax, 0), label="can be contacted")
+    labels = [_describe_reach(row) for row in iter_rows(drawn)]
+    for position, label in enumerate(labels):
+        label_bar(ax, label, 101, position)
     uids = drawn["customer_group_uid"].to_numpy()
-    for last_row in np.flatnonzero(uids[1:] != uids[:-1]):
-        ax.axhline(last_row + 0.5, color=PALE, linewidth=0.8)
-    ax.set_xlim(0, 102 / (1 - label_width(ax, 16)))
-    name_rows(ax, _channel_labels(drawn))
-    ax.set_xlabel("share of all members (%)")
-    ax.set_xticks(range(0, 101, 20))
-    add_legend(ax, 3)
+    ax.hlines(np.flatnonzero(uids[1:] != uids[:-1]) + 0.5, 0, 100, **grid_style(ax))
+    name_rows(ax, _channel_labels(ax, drawn), "share of all members (%)")
+    font = label_font(ax)
+    line: dict[str, Any] = {"color": ink(ax), "markersize": 1.4 * font, "markeredgewidth": 0.22 * font}
+    circle: dict[str, Any] = {"color": background(ax), "markeredgecolor": ink(ax), "markersize": 0.65 * font}
+    ax.plot(with_contact, y, "|", label="with a contact point", **line)
+    ax.plot(consented, y, "o", label="with consent", **circle)
     notes = []
     if len(drawn_groups) < len(all_groups):
-        notes.append(f"showing the {len(drawn_groups):,} largest of {len(all_groups):,} groups")
+        notes.append(f"the largest {describe_cut(len(drawn_groups), len(all_groups))}")
     if n_suppressed := int(drawn["suppressed"].sum()):
         notes.append(f"{n_suppressed:,} of {len(drawn):,} rows contain suppressed counts")
-    return set_heading(ax, heading, notes)
+    finish_rows(ax, heading, notes, title)
+    right = right_limit(ax, [101] * len(labels), labels)
+    ax.set_xlim(0, right)
+    is_narrow = size_in_points(ax)[0] * 100 / right < 14 * tick_font(ax)
+    ax.set_xticks([0, 50, 100] if is_narrow else range(0, 101, 20))
+    return ax
 
 
 def incremental_reach(
@@ -123,6 +132,7 @@ def incremental_reach(
     channel: str = "email",
     consent: Mapping[str, str] | None = None,
     top: int | None = 25,
+    title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """
@@ -135,7 +145,10 @@ def incremental_reach(
     groups, channel, consent
         The groups, the channel, and its consent, as in `incremental_reach`. Ignored if `data` is a result table.
     top
-        The number of steps to draw. None draws all steps.
+        The maximum number of steps to draw. None draws all steps. Fewer are drawn if `ax` is too small.
+    title
+        The heading of the chart, drawn unchanged. None draws the default heading. Notes, such as the number of
+        omitted groups, follow the heading. With an empty string, only the notes are drawn.
     ax
         The Axes to draw on. None creates a figure.
 
@@ -164,28 +177,27 @@ def incremental_reach(
     else:
         table = incremental_table(data, groups, channel=channel, consent=consent)
         heading += f" ({channel})"
-    drawn = table.iloc[:top]
-    ax = ax or new_axes(8.0, 1.4 + 0.26 * max(len(drawn), 2))
+    ax, n = row_axes(ax, len(table), top, 8.0)
+    drawn = table.iloc[:n]
     if drawn.empty:
-        return empty_chart(ax, heading, "no customers can be contacted")
+        return empty_chart(ax, heading, "no customers can be contacted", title)
     y, n_new, n_cumulative = np.arange(len(drawn)), drawn["n_new"].to_numpy(), drawn["n_cumulative"].to_numpy()
-    ax.barh(y, n_cumulative - n_new, color=PALE, label="already reached")
-    ax.barh(y, n_new, left=n_cumulative - n_new, color=BLUE, label="new")
+    ax.barh(y, n_cumulative - n_new, color=shade(ax, 0.15), label="already reached")
+    ax.barh(y, n_new, left=n_cumulative - n_new, color=series_color(ax, 0), label="new")
     labels = [f"+{row.n_new:,} → {format_percentage(row.share_cumulative)}" for row in iter_rows(drawn)]
     for position, end, label in zip(y, n_cumulative, labels, strict=True):
         label_bar(ax, label, end, position)
-    ax.set_xlim(0, max(n_cumulative.max(), 1) / (1 - label_width(ax, max(map(len, labels)) + 1.5)))
-    name_rows(ax, display_names(drawn["customer_group_uid"], drawn["name"]))
-    ax.set_xlabel("customers reached")
-    format_count_axis(ax.xaxis)
-    add_legend(ax)
+    names = fit_names(ax, drawn["customer_group_uid"], drawn["name"], label_font(ax), name_width(ax))
+    name_rows(ax, names, "customers reached")
     notes = []
     if len(drawn) < len(table):
         total = int(table["n_cumulative"].iloc[-1])
-        notes.append(
-            f"showing {len(drawn):,} of {len(table):,} groups with {n_cumulative[-1]:,} of {total:,} customers"
-        )
-    return set_heading(ax, heading, notes)
+        cut = describe_cut(len(drawn), len(table))
+        notes.append(f"{cut} with {n_cumulative[-1]:,} of {total:,} customers")
+    finish_rows(ax, heading, notes, title)
+    ax.set_xlim(0, right_limit(ax, n_cumulative, labels))
+    fit_x_ticks(ax, n_cumulative.max())
+    return ax
 
 
 def campaign_reach(
@@ -194,6 +206,7 @@ def campaign_reach(
     *,
     at: Any = None,
     top: int | None = 30,
+    title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """
@@ -209,7 +222,10 @@ def campaign_reach(
     campaigns, at
         The campaigns and the time, as in `frgroups.campaign_reach`. Ignored if `data` is a result table.
     top
-        The number of campaigns to draw. None draws all campaigns.
+        The maximum number of campaigns to draw. None draws all campaigns. Fewer are drawn if `ax` is too small.
+    title
+        The heading of the chart, drawn unchanged. None draws the default heading. Notes, such as the number of
+        omitted groups, follow the heading. With an empty string, only the notes are drawn.
     ax
         The Axes to draw on. None creates a figure.
 
@@ -240,39 +256,48 @@ def campaign_reach(
         raise InputError("`data` must be a result of campaign_reach, or a Snapshot together with `campaigns`.")
     else:
         table = campaign_table(data, campaigns, at=at)
-    drawn = table.iloc[:top]
-    heading = "Members of each campaign, and larger discounts from other campaigns"
-    ax = ax or new_axes(9.0, 1.4 + 0.28 * max(len(drawn), 2))
+    heading = "Members of each campaign"
+    ax, n = row_axes(ax, len(table), top, 9.0)
+    drawn = table.iloc[:n]
     if drawn.empty:
-        return empty_chart(ax, heading, "no campaigns are running")
+        return empty_chart(ax, heading, "no campaigns are running", title)
     y = np.arange(len(drawn))
     n_effective, n_shadowed = drawn["n_effective"].to_numpy(), drawn["n_shadowed"].to_numpy()
-    ax.barh(y, n_effective, color=BLUE, label="no larger discount")
+    ax.barh(y, n_effective, color=series_color(ax, 0), label="no larger discount")
     ax.barh(
         y,
         n_shadowed,
         left=n_effective,
-        color=ORANGE,
-        edgecolor="white",
+        color=series_color(ax, 1),
+        edgecolor=background(ax),
         linewidth=0,
         hatch="////",
         label="larger discount from another campaign",
     )
-    labels = _campaign_labels(table, drawn)
+    name_rows(ax, _campaign_names(ax, drawn), "customers")
+    labels = _campaign_labels(table, drawn, with_best=True)
+    if widest(ax, labels, label_font(ax)) > 0.45 * area_in_points(ax)[0]:
+        labels = _campaign_labels(table, drawn, with_best=False)
     total = n_effective + n_shadowed
     for position, end, label in zip(y, total, labels, strict=True):
         label_bar(ax, label, end, position)
-    ax.set_xlim(0, max(total.max(), 1) / (1 - label_width(ax, max(map(len, labels)) + 1.5, at_most=0.5)))
-    names = display_names(_campaign_uids(drawn), drawn["name"])
-    discounts = drawn["discount_percent"]
-    name_rows(ax, [f"{name}, {discount:g}%" for name, discount in zip(names, discounts, strict=True)])
-    ax.set_xlabel("customers")
-    format_count_axis(ax.xaxis)
-    add_legend(ax)
     notes = []
     if len(drawn) < len(table):
-        notes.append(f"showing the {len(drawn):,} of {len(table):,} campaigns with the largest discounts")
-    return set_heading(ax, heading, notes)
+        notes.append(f"{describe_cut(len(drawn), len(table), 'campaign')} with the largest discounts")
+    finish_rows(ax, heading, notes, title)
+    ax.set_xlim(0, right_limit(ax, total, labels))
+    fit_x_ticks(ax, total.max())
+    return ax
+
+
+def _campaign_names(ax: Axes, drawn: pd.DataFrame) -> list[str]:
+    """Return the names of the campaigns with their discounts."""
+
+    def labels(length: int) -> list[str]:
+        names = display_names(_campaign_uids(drawn), drawn["name"], length)
+        return [f"{name}, {discount:g}%" for name, discount in zip(names, drawn["discount_percent"], strict=True)]
+
+    return fit_labels(ax, labels, label_font(ax), name_width(ax))
 
 
 def _describe_reach(row: Any) -> str:
@@ -284,30 +309,35 @@ def _describe_reach(row: Any) -> str:
     return f"{row.n_reachable:,} ({format_percentage(row.share_reachable, decimals=0)})"
 
 
-def _channel_labels(drawn: pd.DataFrame) -> list[str]:
+def _channel_labels(ax: Axes, drawn: pd.DataFrame) -> list[str]:
     """Return one label per row, the name of the channel. A group's first label also contains its name and size."""
     is_first = ~drawn["customer_group_uid"].duplicated()
-    names = iter(display_names(drawn.loc[is_first, "customer_group_uid"], drawn.loc[is_first, "name"]))
-    labels = list(drawn["channel"])
-    for position in np.flatnonzero(is_first):
-        labels[position] = f"{next(names)}, {drawn['n_members'].iloc[position]:,}   {labels[position]}"
-    return labels
+
+    def labels(length: int) -> list[str]:
+        names = display_names(drawn.loc[is_first, "customer_group_uid"], drawn.loc[is_first, "name"], length)
+        rows = list(drawn["channel"])
+        for name, position in zip(names, np.flatnonzero(is_first), strict=True):
+            rows[position] = f"{name}, {drawn['n_members'].iloc[position]:,}   {rows[position]}"
+        return rows
+
+    return fit_labels(ax, labels, label_font(ax), name_width(ax))
 
 
-def _campaign_labels(table: pd.DataFrame, drawn: pd.DataFrame) -> list[str]:
+def _campaign_labels(table: pd.DataFrame, drawn: pd.DataFrame, with_best: bool) -> list[str]:
     """
     Return the labels for the bars of the campaigns.
 
-    A label contains the number of members. If members get a larger discount from another campaign, the label also
-    contains the name of the other campaign.
+    A label contains the number of members. If members get a larger discount from another campaign and `with_best` is
+    True, the label also contains the name of the other campaign.
     """
     names = dict(zip(_campaign_uids(table), table["name"], strict=True))
     labels = []
     for row in iter_rows(drawn):
         label = f"{row.n_members:,}"
         if row.n_shadowed:
-            best = short_name(names[row.shadowed_by], 24)
-            label = f"{row.n_effective:,} of {row.n_members:,}; larger discount: {best}"
+            label = f"{row.n_effective:,} of {row.n_members:,}"
+            if with_best:
+                label += f"; larger discount: {short_name(names[row.shadowed_by], 24)}"
         labels.append(label)
     return labels
 

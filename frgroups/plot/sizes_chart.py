@@ -11,24 +11,25 @@ from frgroups.analysis.sizes import group_sizes
 from frgroups.analysis.table_rows import sort_largest_first
 from frgroups.internals.formatting import format_percentage
 from frgroups.plot.axes import (
-    BLUE,
-    SKY,
-    add_legend,
+    describe_cut,
     empty_chart,
-    format_count_axis,
+    finish_rows,
+    fit_x_ticks,
     is_table,
     label_bar,
+    label_font,
     name_rows,
-    new_axes,
-    number_width,
-    set_heading,
+    name_width,
+    right_limit,
+    row_axes,
 )
-from frgroups.plot.labels import display_names
+from frgroups.plot.labels import fit_names
+from frgroups.plot.theme import series_color, tint
 
 _HEADING = "Members of each group"
 
 
-def sizes(data: Any, *, top: int | None = 30, ax: Axes | None = None) -> Axes:
+def sizes(data: Any, *, top: int | None = 30, title: str | None = None, ax: Axes | None = None) -> Axes:
     """
     Draw the number of members of each group as a bar chart, largest group first.
 
@@ -39,7 +40,10 @@ def sizes(data: Any, *, top: int | None = 30, ax: Axes | None = None) -> Axes:
     data
         A Snapshot, a table of memberships, or the result of `group_sizes`.
     top
-        The number of groups to draw. None draws all groups.
+        The maximum number of groups to draw. None draws all groups. Fewer groups are drawn if `ax` is too small.
+    title
+        The heading of the chart, drawn unchanged. None draws the default heading. Notes, such as the number of
+        omitted groups, follow the heading. With an empty string, only the notes are drawn.
     ax
         The Axes to draw on. None creates a figure.
 
@@ -61,23 +65,25 @@ def sizes(data: Any, *, top: int | None = 30, ax: Axes | None = None) -> Axes:
     ['All members', 'VIP', 'Staff']
     """
     table = data if is_table(data, "n_members") else group_sizes(data)
-    drawn = sort_largest_first(table, "n_members").iloc[:top]
-    ax = ax or new_axes(8.0, 1.4 + 0.26 * max(len(drawn), 2))
+    ax, n = row_axes(ax, len(table), top, 8.0)
+    drawn = sort_largest_first(table, "n_members").iloc[:n]
     if drawn.empty:
-        return empty_chart(ax, _HEADING, "no groups")
+        return empty_chart(ax, _HEADING, "no groups", title)
     y = np.arange(len(drawn))
     exclusive, total = drawn["n_exclusive"].to_numpy(), drawn["n_members"].to_numpy()
-    ax.barh(y, exclusive, color=BLUE, label="in no other group")
-    ax.barh(y, total - exclusive, left=exclusive, color=SKY, label="also in other groups")
-    for row, n in zip(y, total, strict=True):
-        label_bar(ax, f"{n:,}", n, row)
-    ax.set_xlim(0, max(total.max(), 1) / (1 - number_width(ax, total.max())))
-    name_rows(ax, display_names(drawn["customer_group_uid"], drawn["name"]))
-    ax.set_xlabel("customers")
-    format_count_axis(ax.xaxis)
-    add_legend(ax)
+    color = series_color(ax, 0)
+    ax.barh(y, exclusive, color=color, label="in no other group")
+    ax.barh(y, total - exclusive, left=exclusive, color=tint(ax, color, 0.45), label="also in other groups")
+    labels = [f"{n_members:,}" for n_members in total]
+    for row, n_members, label in zip(y, total, labels, strict=True):
+        label_bar(ax, label, n_members, row)
+    names = fit_names(ax, drawn["customer_group_uid"], drawn["name"], label_font(ax), name_width(ax))
+    name_rows(ax, names, "customers")
     notes = []
     if len(drawn) < len(table):
         share = format_percentage(total.sum() / max(int(table["n_members"].sum()), 1), decimals=0)
-        notes.append(f"showing the {len(drawn):,} largest of {len(table):,} groups with {share} of all memberships")
-    return set_heading(ax, _HEADING, notes)
+        notes.append(f"{describe_cut(len(drawn), len(table))}, {share} of all memberships")
+    finish_rows(ax, _HEADING, notes, title)
+    ax.set_xlim(0, right_limit(ax, total, labels))
+    fit_x_ticks(ax, total.max())
+    return ax

@@ -2,39 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.gridspec import GridSpec, GridSpecBase
+from matplotlib.gridspec import GridSpecBase
+from matplotlib.transforms import Bbox, BboxBase
 
 from frgroups.analysis.intersections import OTHER, Mode, intersections
 from frgroups.errors import InputError
-from frgroups.internals.formatting import format_percentage
+from frgroups.internals.formatting import format_percentage, pluralize
 from frgroups.internals.validation import check_choice
 from frgroups.plot.axes import (
-    BLUE,
-    INK,
-    PALE,
+    Heading,
+    describe_cut,
     format_count_axis,
+    heading_text,
     is_table,
+    label_axis,
     select_largest,
-    set_heading,
     show_spines,
-    size_in_points,
-    wrap_heading,
+    title_color,
+    title_font,
 )
-from frgroups.plot.labels import display_names, short_name
+from frgroups.plot.labels import fit_names
+from frgroups.plot.layout import (
+    MIN_FONT,
+    area_in_points,
+    available_area,
+    fit_when_settled,
+    has_layout_engine,
+    place,
+    scale_for_area,
+    settle,
+    shares_layout,
+    size_in_points,
+    text_size,
+    widest,
+)
+from frgroups.plot.theme import LITERAL, ink, points, series_color, shade
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
 _HEADINGS = {
     "exclusive": "Customers in exactly these groups (exclusive)",
     "inclusive": "Customers in at least these groups (inclusive)",
 }
+_BARS_SHARE = 0.5  # The bars use about half of the width of the plot.
+_LINE = 1.25  # The height of a line of text divided by the size of its font.
 _MAX_PARTS = 200  # A plot with more groups or combinations is larger than matplotlib can draw.
 
 
@@ -45,6 +65,7 @@ def upset(
     mode: Mode | None = None,
     n_groups: int = 8,
     top: int = 20,
+    title: str | None = None,
     ax: Axes | None = None,
     fig: Figure | SubFigure | None = None,
 ) -> dict[str, Axes]:
@@ -64,9 +85,14 @@ def upset(
     mode
         "exclusive" or "inclusive", as in `intersections`. None uses the mode of the table, or "exclusive".
     n_groups
-        The number of groups to combine if `groups` is None, at most 200.
+        The maximum number of groups to combine if `groups` is None, at most 200. Fewer groups are combined if `ax`
+        or `fig` is too small.
     top
-        The number of combinations to draw, at most 200. The combinations with the most customers are drawn.
+        The maximum number of combinations to draw, those with the most customers, at most 200. Fewer combinations are
+        drawn if `ax` or `fig` is too small.
+    title
+        The heading of the chart, drawn unchanged. None draws the default heading. Notes, such as the number of
+        omitted groups, follow the heading. With an empty string, only the notes are drawn.
     ax
         The Axes to replace with the three parts of the plot.
     fig
@@ -102,6 +128,11 @@ def upset(
     mode = _select_mode(data, mode)
     if ax is not None and fig is not None:
         raise InputError("`ax` and `fig` cannot be passed together. Pass only one of them.")
+    place_of_plot = ax if ax is not None else fig
+    if place_of_plot is not None:
+        area = _available_size(place_of_plot)
+        top = min(top, max(int(_BARS_SHARE * area[0] / (_LINE * MIN_FONT)), 1))
+        n_groups = min(n_groups, max(int(0.45 * area[1] / (_LINE * MIN_FONT)), 1))
     notes: list[str] = []
     if is_table(data, "groups"):
         table, all_groups = data, _groups_of_table(data, mode)
@@ -110,7 +141,7 @@ def upset(
         chosen = select_largest(matrix, n_groups) if groups is None else matrix.select(groups)
         _check_n_parts(chosen.n_groups, "groups")
         if groups is None and chosen.n_groups < matrix.n_groups:
-            notes.append(f"showing the {chosen.n_groups:,} largest of {matrix.n_groups:,} groups")
+            notes.append(f"the largest {describe_cut(chosen.n_groups, matrix.n_groups)}")
         # The title states the number of exclusive combinations. Inclusive combinations can be too many to count.
         table = intersections(chosen, mode=mode, top=None if mode == "exclusive" else top)
         all_groups = _groups_of_matrix(chosen)
@@ -119,22 +150,33 @@ def upset(
     _check_n_parts(len(all_groups), "groups")
     _check_n_parts(len(drawn), "combinations")
     notes.append(_describe_selection(table, drawn, mode))
-    names = list(all_groups["label"])
-    place = ax if ax is not None else _prepare_figure(fig, len(drawn), names)
-    bars, dots, sides = _add_parts(place, [1.6, max(0.4 * len(drawn), 2)], [2.4, max(0.3 * len(names), 0.6)])
-    _write_heading(place, bars, _HEADINGS[mode], notes)
+    if place_of_plot is None:
+        place_of_plot = _create_figure(len(drawn), len(all_groups))
+    plot = _UpsetPlot.create(place_of_plot, len(all_groups))
+    plot.write_heading(_HEADINGS[mode], notes, title)
     if drawn.empty:
-        dots.set_axis_off()
-        sides.set_axis_off()
-        bars.text(0.5, 0.5, "no customers in groups", ha="center", transform=bars.transAxes)
-        bars.set_axis_off()
-    else:
-        _draw_bars(bars, drawn["n"])
-        _draw_dots(dots, drawn["groups"], list(all_groups["customer_group_uid"]), names)
-        # If combinations were omitted from the table, the group sizes are lower bounds.
-        is_cut = is_table(data, "groups") and _has_rest(data)
-        _draw_sizes(sides, all_groups["n"], "group size (at least)" if is_cut else "group size")
-    return {"intersections": bars, "matrix": dots, "sizes": sides}
+        plot.write_message("no customers in groups")
+        return plot.parts
+    # If combinations were omitted from the table, the group sizes are lower bounds.
+    is_cut = is_table(data, "groups") and _has_rest(data)
+    plot.draw(drawn, all_groups, "group size (at least)" if is_cut else "group size")
+    return plot.parts
+
+
+def _available_size(place_of_plot: Axes | Figure | SubFigure) -> tuple[float, float]:
+    """Return the size of the given Axes or figure in points."""
+    if isinstance(place_of_plot, Axes):
+        return area_in_points(place_of_plot)
+    box, dpi = place_of_plot.bbox, place_of_plot.dpi
+    return 72 * box.width / dpi, 72 * box.height / dpi
+
+
+def _create_figure(n_combinations: int, n_groups: int) -> Figure:
+    """Create a figure that is large enough for the plot."""
+    scale = max(rcParams["font.size"] / 10, 1.0)
+    width = max(4.2 + 0.3 * n_combinations, 7.5)
+    size = (scale * width, scale * (3.6 + 0.3 * n_groups))
+    return plt.figure(figsize=size, layout="constrained")
 
 
 def _check_n_parts(n: int, what: str) -> None:
@@ -147,53 +189,145 @@ def _check_n_parts(n: int, what: str) -> None:
         )
 
 
-def _write_heading(place: Axes | Figure | SubFigure, bars: Axes, heading: str, notes: list[str]) -> None:
-    """Draw the heading and its notes above the chart."""
-    if not isinstance(place, Axes):
-        place.suptitle(wrap_heading(heading, notes, place.bbox.width / place.dpi), x=0.01, ha="left", fontsize=10)
-        return
-    # The layout reserves space only for the titles of the new Axes. A blank title moves the bars below the heading.
-    n_lines = set_heading(place, heading, notes).get_title(loc="left").count("\n") + 1
-    bars.set_title("\n".join(" " * n_lines), fontsize=10)
+@dataclass(frozen=True, eq=False)
+class _UpsetPlot:
+    """The three parts of an UpSet plot in the place of Axes or on a figure."""
 
+    place: Axes | Figure | SubFigure
+    bars: Axes
+    dots: Axes
+    sides: Axes
+    size: tuple[float, float]  # The available width and height in points.
+    is_laid_out: bool  # A layout engine determines the positions of the parts.
 
-def _prepare_figure(fig: Figure | SubFigure | None, n: int, names: list[str]) -> Figure | SubFigure:
-    """Return the given figure, or create a figure that is large enough for n combinations."""
-    if fig is None:
-        width = 3.0 + 0.075 * max(map(len, names), default=0) + 0.4 * n
-        return plt.figure(figsize=(max(width, 7.5), 3.6 + 0.3 * len(names)), layout="constrained")
-    if isinstance(fig, Figure) and fig.get_layout_engine() is None and not fig.axes:
-        fig.set_layout_engine("constrained")
-    return fig
+    @classmethod
+    def create(cls, place_of_plot: Axes | Figure | SubFigure, n_groups: int) -> _UpsetPlot:
+        """Add the Axes of the bars, the dots, and the sizes to a figure, or in the place of other Axes."""
+        size = _available_size(place_of_plot)
+        ratios: dict[str, Any] = {
+            "width_ratios": [1 - _BARS_SHARE - 0.2, _BARS_SHARE + 0.2],
+            "height_ratios": [2.4, max(0.3 * n_groups, 0.6)],
+        }
+        spec = None
+        figure: Any = place_of_plot
+        if isinstance(place_of_plot, Axes):
+            place_of_plot.set_axis_off()
+            spec, figure = place_of_plot.get_subplotspec(), place_of_plot.figure
+        elif isinstance(place_of_plot, Figure) and not place_of_plot.axes and not place_of_plot.get_layout_engine():
+            place_of_plot.set_layout_engine("constrained")
+        # The dots share the x-axis with the bars and the y-axis with the sizes.
+        if isinstance(place_of_plot, Axes) and spec is None:
+            rectangle = place_of_plot.get_position().bounds
+            bars = figure.add_axes(rectangle)
+            dots = figure.add_axes(rectangle, sharex=bars)
+            sides = figure.add_axes(rectangle, sharey=dots)
+        else:
+            grid: GridSpecBase = spec.subgridspec(2, 2, **ratios) if spec else figure.add_gridspec(2, 2, **ratios)
+            bars = figure.add_subplot(grid[0, 1])
+            dots = figure.add_subplot(grid[1, 1], sharex=bars)
+            sides = figure.add_subplot(grid[1, 0], sharey=dots)
+        return cls(place_of_plot, bars, dots, sides, size, has_layout_engine(bars))
 
+    @property
+    def parts(self) -> dict[str, Axes]:
+        """The Axes by name."""
+        return {"intersections": self.bars, "matrix": self.dots, "sizes": self.sides}
 
-def _add_parts(
-    place: Axes | Figure | SubFigure, widths: list[float], heights: list[float]
-) -> tuple[Axes, Axes, Axes]:
-    """Add the Axes of the bars, the dots, and the sizes to a figure, or in the place of another Axes."""
-    ratios: dict[str, Any] = {"width_ratios": widths, "height_ratios": heights}
-    if not isinstance(place, Axes):
-        grid: GridSpecBase = place.add_gridspec(2, 2, **ratios)
-        return _add_shared_axes(place.add_subplot, grid[0, 1], grid[1, 1], grid[1, 0])
-    place.set_axis_off()
-    fig, spec = place.figure, place.get_subplotspec()
-    if spec is not None:
-        grid = spec.subgridspec(2, 2, **ratios)
-        return _add_shared_axes(fig.add_subplot, grid[0, 1], grid[1, 1], grid[1, 0])
-    # Axes without a SubplotSpec have a fixed position, so the new Axes are also placed at fixed positions.
-    box = place.get_position()
-    grid = GridSpec(2, 2, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1, **ratios)
-    root: Any = place.get_figure(root=True)
-    return _add_shared_axes(fig.add_axes, *(grid[cell].get_position(root) for cell in ((0, 1), (1, 1), (1, 0))))
+    @property
+    def scale(self) -> float:
+        """The factor by which fonts are smaller than in `rcParams`."""
+        return scale_for_area(*self.size)
 
+    @property
+    def font(self) -> float:
+        """The font size of names and numbers in points."""
+        return max(points("ytick.labelsize", 0.85) * self.scale, MIN_FONT)
 
-def _add_shared_axes(
-    add: Callable[..., Axes], bars_place: Any, dots_place: Any, sizes_place: Any
-) -> tuple[Axes, Axes, Axes]:
-    """Add the Axes of an UpSet plot. The dots share the x-axis with the bars and the y-axis with the sizes."""
-    bars = add(bars_place)
-    dots = add(dots_place, sharex=bars)
-    return bars, dots, add(sizes_place, sharey=dots)
+    def write_heading(self, heading: str, notes: list[str], title: str | None) -> None:
+        """Draw the heading and its notes above the plot."""
+        place_of_plot = self.place
+        if isinstance(place_of_plot, Axes):
+            area, pixel = available_area(place_of_plot), place_of_plot.figure.dpi / 72
+            left, width = 0.0, 0.97 * self.size[0]
+            if self.is_laid_out and shares_layout(place_of_plot):
+                settle(place_of_plot)
+                right = max(part.get_window_extent().x1 for part in (self.bars, self.dots))
+                width = 0.9 * (right - place_of_plot.get_window_extent().x0) / pixel
+            elif not self.is_laid_out:
+                left = (place_of_plot.get_window_extent().x0 - area.x0) / pixel - 4
+            Heading(heading, notes, title, lambda _: left).draw(place_of_plot, width)
+            if self.is_laid_out:
+                # The layout reserves space only for the titles of the new Axes. A blank title moves the bars down.
+                n_lines = place_of_plot.get_title(loc="left").count("\n") + 1
+                self.bars.set_title("\n".join(" " * n_lines), fontsize=title_font(place_of_plot))
+            return
+        font = max(points("axes.titlesize", 0.85) * self.scale, MIN_FONT)
+        text = heading_text(self.bars, heading, notes, title, 0.97 * self.size[0], font)
+        place_of_plot.suptitle(text, x=0.01, ha="left", fontsize=font, color=title_color(self.bars), **LITERAL)
+
+    def write_message(self, message: str) -> None:
+        """Draw a message instead of the plot."""
+        for part in (self.bars, self.dots, self.sides):
+            part.set_axis_off()
+        self.settle(0.0, 1)
+        self.bars.text(
+            0.5, 0.5, message, ha="center", transform=self.bars.transAxes, fontsize=self.font, color=ink(self.bars)
+        )
+
+    def draw(self, drawn: pd.DataFrame, groups: pd.DataFrame, size_label: str) -> None:
+        """Draw the bars, dots, and sizes."""
+        n = list(drawn["n"])
+        uids, names = list(groups["customer_group_uid"]), list(groups["name"])
+        labels = fit_names(self.bars, uids, names, self.font, 0.31 * self.size[0])
+        _draw_bars(self.bars, n, self.font)
+        _draw_sizes(self.sides, list(groups["n"]), size_label, self.font)
+        _draw_names(self.dots, labels, self.font)
+        self.settle(widest(self.bars, labels, self.font), len(labels))
+        row_height = size_in_points(self.dots)[1] / len(labels)
+        column_width = size_in_points(self.dots)[0] / len(n)
+        font = min(self.font, row_height / _LINE)
+        _fit_names(self.dots)
+        fit_when_settled(self.dots, _fit_names)
+        _draw_dots(self.dots, drawn["groups"], uids, min(6.0, 0.6 * row_height, 0.7 * column_width))
+        _label_bars(self.bars, n, self.font, column_width)
+        _label_sizes(self.sides, list(groups["n"]), font)
+
+    def settle(self, name_width: float, n_rows: int) -> None:
+        """
+        Determine the positions of the parts.
+
+        Without a layout engine, the parts fill the available area: the names are between the sizes and the dots.
+        """
+        if self.is_laid_out:
+            settle(self.bars)
+            return
+        pixel, font = self.bars.figure.dpi / 72, self.font
+        region = self._region()
+        side_width = max(0.17 * region.width, 30 * pixel)
+        name_width = (name_width + 10) * pixel
+        dots_top = region.y0 + 1.8 * font * pixel + min(2.0 * font * n_rows * pixel, 0.5 * region.height)
+        bars_bottom = dots_top + 0.8 * font * pixel
+        bars_top = region.y1 - 0.5 * font * pixel
+        inner, outer = self.bars.get_window_extent(), self.bars.get_tightbbox()
+        decoration = 0.0 if outer is None else inner.x0 - outer.x0
+        x0 = region.x0 + max(side_width + name_width, decoration)
+        bottom = region.y0 + 1.8 * font * pixel
+        place(self.bars, Bbox.from_extents(x0, bars_bottom, region.x1, max(bars_top, bars_bottom + 9)))
+        place(self.dots, Bbox.from_extents(x0, bottom, region.x1, dots_top))
+        place(self.sides, Bbox.from_extents(region.x0, bottom, max(x0 - name_width, region.x0 + 9), dots_top))
+
+    def _region(self) -> Bbox:
+        """Return the area below the heading in pixels."""
+        if isinstance(self.place, Axes):
+            settle(self.place)
+            area: BboxBase = available_area(self.place)
+            below = self.place.get_window_extent().y1
+            pad = 0.0 if self.place.get_subplotspec() is None else 4 * self.place.figure.dpi / 72
+        else:
+            area, pad = self.place.bbox, 4 * self.place.dpi / 72
+            headings = [text for text in self.place.texts if text.get_text() == self.place.get_suptitle()]
+            below = min((text.get_window_extent().y0 for text in headings), default=area.y1)
+        return Bbox.from_extents(area.x0 + pad, area.y0 + pad, area.x1 - pad, below - pad)
 
 
 def _select_mode(data: Any, mode: Mode | None) -> Mode:
@@ -211,14 +345,14 @@ def _select_mode(data: Any, mode: Mode | None) -> Mode:
 
 
 def _groups_of_matrix(matrix: MembershipMatrix) -> pd.DataFrame:
-    """Return the groups in a membership matrix as a table with the columns customer_group_uid, label, and n."""
-    labels = display_names(matrix.group_uids, matrix.group_names)
-    return pd.DataFrame({"customer_group_uid": matrix.group_uids, "label": labels, "n": matrix.sizes})
+    """Return the groups in a membership matrix as a table with the columns customer_group_uid, name, and n."""
+    names = matrix.group_names
+    return pd.DataFrame({"customer_group_uid": matrix.group_uids, "name": names, "n": matrix.sizes})
 
 
 def _groups_of_table(table: pd.DataFrame, mode: Mode) -> pd.DataFrame:
     """
-    Return the groups in an `intersections` table, with the columns customer_group_uid, label, and n.
+    Return the groups in an `intersections` table, with the columns customer_group_uid, name, and n.
 
     The group sizes in the column n are lower bounds if combinations were omitted from the table.
     """
@@ -226,8 +360,7 @@ def _groups_of_table(table: pd.DataFrame, mode: Mode) -> pd.DataFrame:
     if mode == "inclusive":
         rows["n"] = rows["n"].where(rows["degree"] == 1, 0)
     n = rows.astype({"groups": "str"}).groupby("groups")["n"].sum()
-    labels = [short_name(uid) for uid in n.index]
-    return pd.DataFrame({"customer_group_uid": n.index, "label": labels, "n": n.array})
+    return pd.DataFrame({"customer_group_uid": n.index, "name": n.index, "n": n.array})
 
 
 def _has_rest(table: pd.DataFrame) -> bool:
@@ -240,69 +373,109 @@ def _describe_selection(table: pd.DataFrame, drawn: pd.DataFrame, mode: Mode) ->
     n_customers = 0
     if (table["groups"] != OTHER).any():
         n_customers = round(table["n"].iloc[0] / table["share"].iloc[0])
-    customers = f"{n_customers:,} customers in these groups"
+    customers = f"{pluralize(n_customers, 'customer')} in these groups"
     if len(drawn) == len(table):
         return customers
     if mode == "exclusive":
         customers = f"{format_percentage(drawn['share'].sum())} of {customers}"
     if _has_rest(table):  # A table that omits combinations does not contain the total number of combinations.
         return f"the {len(drawn):,} largest combinations, {customers}"
-    return f"{len(drawn):,} of {len(table):,} combinations, {customers}"
+    return f"{describe_cut(len(drawn), len(table), 'combination')}, {customers}"
 
 
-def _draw_bars(ax: Axes, n: pd.Series) -> None:
+def _draw_bars(ax: Axes, n: list[int], font: float) -> None:
     """Draw the number of customers of each combination as bars."""
-    ax.bar(range(len(n)), n, width=0.62, color=INK)
-    is_crowded = 4.8 * max(len(f"{value:,}") for value in n) > 0.9 * size_in_points(ax)[0] / len(n)
-    rotation, headroom = 0, 1.12
-    if is_crowded:  # Horizontal labels would overlap, so the labels are rotated.
-        rotation, headroom = 90, 1.3
+    ax.bar(range(len(n)), n, width=0.62, color=shade(ax, 0.85))
+    ax.set_xlim(-0.7, len(n) - 0.3)
+    ax.grid(False)
+    label_axis(ax.yaxis, "customers", fontsize=font)
+    format_count_axis(ax.yaxis, n_bins=5)
+    ax.tick_params(axis="x", length=0, labelbottom=False)
+    ax.tick_params(axis="y", labelsize=font)
+    show_spines(ax, "left")
+
+
+def _label_bars(ax: Axes, n: list[int], font: float, column_width: float) -> None:
+    """Draw the number of customers above each bar. Numbers that are wider than a column are rotated."""
+    height = size_in_points(ax)[1]
+    width = max(text_size(ax, f"{value:,}", font)[0] for value in n)
+    rotation, needed = 0, 1.2 * font
+    if width > 0.9 * column_width:
+        font = max(min(font, column_width / 1.1), 0.75 * MIN_FONT)
+        rotation, needed = 90, max(text_size(ax, f"{value:,}", font)[0] for value in n)
     for position, value in enumerate(n):
         ax.annotate(
             f"{value:,}",
             (position, value),
-            (0, 3),
+            (0, 2),
             textcoords="offset points",
             ha="center",
             va="bottom",
             rotation=rotation,
-            fontsize=8 if len(n) <= 30 else 6,
+            fontsize=font,
+            color=ink(ax),
         )
-    ax.set_xlim(-0.7, len(n) - 0.3)
-    ax.set_ylim(0, max(n.max(), 1) * headroom)
-    ax.set_ylabel("customers")
-    format_count_axis(ax.yaxis, n_bins=5)
-    ax.tick_params(axis="x", length=0, labelbottom=False)
-    show_spines(ax, "left")
+    ax.set_ylim(0, max(*n, 1) / max(1 - (needed + 3) / height, 0.3))
+    format_count_axis(ax.yaxis, n_bins=max(min(int(height / (2.5 * font)), 5), 1))
 
 
-def _draw_dots(ax: Axes, combinations: pd.Series, uids: list[str], names: list[str]) -> None:
-    """Draw the groups of each combination as connected dots."""
-    row_of = {uid: row for row, uid in enumerate(uids)}
-    for row in range(0, len(uids), 2):
-        ax.axhspan(row - 0.5, row + 0.5, color="#F2F2F2", zorder=0)
-    x, y = np.meshgrid(range(len(combinations)), range(len(uids)))
-    ax.scatter(x, y, s=36, color=PALE, zorder=1)
-    for column, groups in enumerate(combinations):
-        rows = [row_of[uid] for uid in groups]
-        ax.plot([column, column], [min(rows), max(rows)], color=INK, linewidth=1.6, zorder=2)
-        ax.scatter([column] * len(rows), rows, s=36, color=INK, zorder=3)
-    ax.set_yticks(range(len(uids)), labels=names, fontsize=8, parse_math=False)
-    ax.set_ylim(len(uids) - 0.5, -0.5)
+def _draw_names(ax: Axes, names: list[str], font: float) -> None:
+    """Draw the names of the groups to the left of the dots."""
+    for row in range(0, len(names), 2):
+        ax.axhspan(row - 0.5, row + 0.5, color=shade(ax, 0.06), zorder=0)
+    ax.set_yticks(range(len(names)), labels=names, fontsize=font, **LITERAL)
+    ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xticks([])
     ax.tick_params(length=0)
+    ax.grid(False)
     show_spines(ax)
 
 
-def _draw_sizes(ax: Axes, n: pd.Series, label: str) -> None:
+def _fit_names(ax: Axes) -> None:
+    """Reduce the font of the names to the height of a row."""
+    row_height = size_in_points(ax)[1] / len(ax.get_yticks())
+    font = float(ax.get_yticklabels()[0].get_fontsize())
+    ax.tick_params(axis="y", labelsize=min(font, row_height / _LINE))
+
+
+def _draw_dots(ax: Axes, combinations: pd.Series, uids: list[str], diameter: float) -> None:
+    """Draw the groups of each combination as connected dots."""
+    row_of = {uid: row for row, uid in enumerate(uids)}
+    color, area = shade(ax, 0.85), diameter**2
+    x, y = np.meshgrid(range(len(combinations)), range(len(uids)))
+    ax.scatter(x, y, s=area, color=shade(ax, 0.18), linewidths=0, zorder=1)
+    for column, groups in enumerate(combinations):
+        rows = [row_of[uid] for uid in groups]
+        ax.plot([column, column], [min(rows), max(rows)], color=color, linewidth=0.27 * diameter, zorder=2)
+        ax.scatter([column] * len(rows), rows, s=area, color=color, linewidths=0, zorder=3)
+
+
+def _draw_sizes(ax: Axes, n: list[int], label: str, font: float) -> None:
     """Draw the group sizes as horizontal bars that extend to the left."""
-    ax.barh(range(len(n)), n, height=0.62, color=BLUE)
-    for row, value in enumerate(n):
-        ax.annotate(
-            f"{value:,}", (value, row), (-3, 0), textcoords="offset points", ha="right", va="center", fontsize=8
-        )
-    ax.set_xlim(max(n.max(), 1) * 1.7, 0)
+    ax.barh(range(len(n)), n, height=0.62, color=series_color(ax, 0))
+    ax.set_xlim(max(*n, 1) * 1.7, 0)
     ax.tick_params(axis="y", length=0, labelleft=False)
     ax.set_xticks([])
-    ax.set_xlabel(label, fontsize=8)
+    ax.grid(False)
+    label_axis(ax.xaxis, label, fontsize=font, x=0, ha="left")
     show_spines(ax)
+
+
+def _label_sizes(ax: Axes, n: list[int], font: float) -> None:
+    """Draw the size of each group next to its bar, and leave enough space for the numbers."""
+    width, limit = size_in_points(ax)[0], float(max(*n, 1))
+    for row, value in enumerate(n):
+        text = f"{value:,}"
+        part = min((text_size(ax, text, font)[0] + 5) / width, 0.8)
+        limit = max(limit, value / (1 - part))
+        ax.annotate(
+            text,
+            (value, row),
+            (-3, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=font,
+            color=ink(ax),
+        )
+    ax.set_xlim(limit, 0)

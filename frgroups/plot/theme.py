@@ -1,0 +1,123 @@
+"""Colors and font sizes of the charts, derived from `matplotlib.rcParams` and from the colors of the Axes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from matplotlib import rcParams
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb, to_rgba
+from matplotlib.font_manager import FontProperties
+
+# WCAG 2.1, success criterion 1.4.3, requires this contrast ratio for text of normal size.
+MIN_CONTRAST = 4.5
+
+FontName = Literal["axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize"]
+# These arguments disable mathtext and TeX, so that names with characters such as $, _ or \ are drawn unchanged.
+LITERAL: dict[str, Any] = {"parse_math": False, "usetex": False}
+
+
+def series_color(ax: Axes, number: int) -> str:
+    """
+    Return a color of `axes.prop_cycle`, as a hexadecimal string.
+
+    If the cycle has too few colors, its colors are repeated with half of their strength.
+    """
+    cycle = list(dict.fromkeys(rcParams["axes.prop_cycle"].by_key().get("color", ["C0"])))
+    turn, position = divmod(number, len(cycle))
+    return tint(ax, cycle[position], 0.5 ** (turn % 3))
+
+
+def n_series_colors() -> int:
+    """Return the number of different colors in `axes.prop_cycle`."""
+    return len(set(rcParams["axes.prop_cycle"].by_key().get("color", ["C0"])))
+
+
+def background(ax: Axes) -> str:
+    """Return the color behind the content of the Axes. Transparent layers are blended with the figure."""
+    color = figure_background(ax)
+    if ax.patch.get_visible() and ax.axison:
+        color = _blend(ax.get_facecolor(), color)
+    return color
+
+
+def figure_background(ax: Axes) -> str:
+    """Return the color behind the titles and the tick labels of the Axes."""
+    root = ax.get_figure(root=True)
+    return "#ffffff" if root is None else _blend(root.get_facecolor(), "white")
+
+
+def ink(ax: Axes) -> str:
+    """Return the color of text and lines on the Axes, which is `text.color` if it is readable there."""
+    return readable(rcParams["text.color"], background(ax))
+
+
+def shade(ax: Axes, strength: float) -> str:
+    """Return a gray between the background of the Axes (strength 0) and the text color (strength 1)."""
+    return blend(background(ax), ink(ax), strength)
+
+
+def tint(ax: Axes, color: Any, strength: float) -> str:
+    """Return a color between the background of the Axes (strength 0) and the given color (strength 1)."""
+    return blend(background(ax), color, strength)
+
+
+def blend(first: Any, second: Any, strength: float) -> str:
+    """Return a color between the first color (strength 0) and the second color (strength 1)."""
+    return _blend((*to_rgb(second), strength), first)
+
+
+def readable(color: Any, behind: Any) -> str:
+    """Return the color if text of this color has enough contrast, and otherwise black or white."""
+    candidates = [to_hex(color), "#000000", "#ffffff"]
+    if contrast(color, behind) >= MIN_CONTRAST:
+        return candidates[0]
+    return max(candidates[1:], key=lambda candidate: contrast(candidate, behind))
+
+
+def contrast(first: Any, second: Any) -> float:
+    """
+    Return the WCAG contrast ratio of two opaque colors, from 1 to 21.
+
+    Examples
+    --------
+    >>> round(contrast("black", "white"), 1), round(contrast("#767676", "white"), 2)
+    (21.0, 4.54)
+    """
+    low, high = sorted((_luminance(first), _luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def is_dark(color: Any) -> bool:
+    """Return True if white text is more readable on the color than black text."""
+    return contrast(color, "white") > contrast(color, "black")
+
+
+def grid_style(ax: Axes) -> dict[str, Any]:
+    """Return the arguments of thin grid lines in the color `grid.color`."""
+    return {
+        "color": tint(ax, rcParams["grid.color"], 0.45),
+        "linewidth": 0.8 * rcParams["grid.linewidth"],
+        "linestyle": rcParams["grid.linestyle"],
+        "zorder": 0,
+    }
+
+
+def points(name: FontName, scale: float = 1.0) -> float:
+    """Return a font size of `rcParams`, such as "axes.titlesize", in points."""
+    return scale * FontProperties(size=rcParams[name]).get_size_in_points()
+
+
+def _luminance(color: Any) -> float:
+    """Return the relative luminance of a color, as defined by WCAG 2.1."""
+    channels = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in to_rgb(color)]
+    return 0.2126 * channels[0] + 0.7152 * channels[1] + 0.0722 * channels[2]
+
+
+def _blend(color: Any, behind: Any) -> str:
+    """Return the opaque color that results from drawing a color with transparency on another color."""
+    *channels, alpha = to_rgba(color)
+    red, green, blue = (
+        alpha * front + (1 - alpha) * back for front, back in zip(channels, to_rgb(behind), strict=True)
+    )
+    return to_hex((red, green, blue))
