@@ -205,7 +205,7 @@ def test_wrong_group_lists(sandbox, client):
     assert set(snapshot.reads["how"]) == {"pages"}
     assert members_in(snapshot) == world_of(sandbox)
     text = snapshot.describe()
-    assert "contradict" in text and "this group" in text and "changed" not in text and "limits the rows" in text
+    assert "contradict" in text and "this group" in text and "changed" not in text and "limits the number" in text
     uid = snapshot.reads.loc[snapshot.reads["verdict"] == "drifted", "customer_group_uid"].iloc[0]
     customers = list(snapshot.customers["customer_uid"][:1])
     with pytest.raises(DriftedReadError, match="contradict") as caught:

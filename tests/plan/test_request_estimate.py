@@ -59,7 +59,9 @@ def test_search_writes(tenant):
     "The estimated number of additional writes is the number that is required to find all unknown customers."
     wanted = {"empty": [*CUSTOMERS[250:600], "c0251-unknown", "c0400-unknown", "c0555-unknown"]}
     with tenant.client(writable=True) as client:
-        plan = fg.plan_memberships(fg.load_snapshot(client, False), wanted, limits=NO_REMOVAL_LIMITS)
+        plan = fg.plan_memberships(
+            fg.load_snapshot(client, False), wanted, limits=NO_REMOVAL_LIMITS, allow_similar_ids=True
+        )
         tenant.clear_requests()
 
         receipt = fg.apply_plan(client, plan, approval=plan.digest)
