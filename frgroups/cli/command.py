@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -13,13 +12,13 @@ from click.shell_completion import CompletionItem
 
 from frgroups.cli.command_ending import (
     USAGE_EXIT_CODE,
-    end_after_closed_pipe,
+    end_after_failed_output,
     report_error,
     report_failure,
     report_usage_error,
 )
 from frgroups.cli.command_table import COMMAND_HELP, CommandEntry
-from frgroups.cli.output import LOG, QUIET, log_format
+from frgroups.cli.output import LOG, QUIET, OutputError, log_format, write_output
 from frgroups.errors import FrgroupsError, UsageError
 from frgroups.internals.exit_codes import code_of
 from frgroups.internals.suggestions import did_you_mean
@@ -262,15 +261,15 @@ class FrgroupsCommand(click.Command):
         try:
             with _log_to_stderr(ctx):
                 exit_code = int(super().invoke(ctx) or 0)
-                sys.stdout.flush()
+                write_output("", flush=True)
         except UsageError:
             raise
         except FrgroupsError as error:
             code = code_of(error)
             report_error(error, code, ctx)
             return code
-        except BrokenPipeError:
-            return end_after_closed_pipe(ctx)
+        except (OutputError, BrokenPipeError) as error:
+            return end_after_failed_output(error, ctx)
         except (OSError, KeyboardInterrupt) as error:
             report_failure(error, ctx)
             return 1

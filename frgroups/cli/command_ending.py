@@ -1,7 +1,8 @@
-"""End a command: report errors, interruptions, and closed pipes."""
+"""End a command: report errors, interruptions, and output that cannot be written."""
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -18,7 +19,7 @@ from frgroups.errors import FrgroupsError
 USAGE_EXIT_CODE = 64
 # Key of `click.Context.meta` for the exit code and the text of the result.
 _RESULT = "frgroups.result"
-_RESUME = " The journal records the requests that were sent. To resume, run the same command again."
+_RESUME = " The journal records all requests that were sent. To continue, run the same command again."
 
 
 def report_usage_error(message: str, ctx: click.Context | None, *, as_json: bool = False) -> None:
@@ -52,7 +53,7 @@ def report_failure(error: OSError | KeyboardInterrupt, ctx: click.Context) -> No
     text = "interrupted."
     if isinstance(error, OSError):
         text = f"{_os_error_text(error)}."
-    if ctx.info_name == "apply":
+    if ctx.info_name == "apply" and _RESULT not in ctx.meta:
         text += _RESUME
     if log_format(ctx) == "json":
         _print_error_line(ctx.command_path, type(error).__name__, text, "", 1)
@@ -70,19 +71,27 @@ def keep_result(exit_code: int, text: str) -> None:
     """
     Record the result of a command before the command prints it.
 
-    If the reader of stdout has closed the pipe, the command prints the text to stderr instead and returns the exit
-    code. Commands that change the tenant call this function, so that a closed pipe cannot hide their result.
+    If stdout cannot be written, because its reader has closed the pipe or the disk is full, the command prints the
+    text to stderr instead and returns the exit code. Commands that change the tenant call this function, so that
+    their result is always shown.
     """
     context = click.get_current_context(silent=True)
     if context is not None:
         context.meta[_RESULT] = (exit_code, text)
 
 
-def end_after_closed_pipe(ctx: click.Context) -> int:
-    """Return the exit code after stdout was closed: that of the recorded result, or 1 if no result was recorded."""
+def end_after_failed_output(error: OSError, ctx: click.Context) -> int:
+    """
+    Return the exit code of a command that could not write to stdout.
+
+    It is the exit code of the recorded result, which is printed to stderr, or 1 if no result was recorded. A closed
+    pipe is not reported, because its reader has seen enough.
+    """
     exit_code, text = ctx.meta.get(_RESULT, (1, ""))
-    if text:
-        with suppress(BrokenPipeError):  # stderr might be closed too.
+    with suppress(OSError):  # stderr might be closed too.
+        if error.errno not in (None, errno.EPIPE):
+            report_failure(error, ctx)
+        if text:
             print_error(text)
     discard_output()
     return int(exit_code)
@@ -112,14 +121,15 @@ def _has_default_action(number: int) -> bool:
 
 def discard_output() -> None:
     """
-    Discard the buffered output of closed pipes.
+    Discard the buffered output that cannot be written.
 
-    The interpreter flushes stdout and stderr when it exits, which would fail if the reader has closed the pipe.
+    The interpreter flushes stdout and stderr when it exits, which would fail if the reader has closed the pipe or the
+    disk is full.
     """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, stream.fileno())
             os.close(null)

@@ -93,7 +93,9 @@ def _run(words: Sequence[str]) -> int:
     except click.UsageError as error:
         report_usage_error(error.format_message(), error.ctx, as_json=_requests_json_log(words))
         raise SystemExit(USAGE_EXIT_CODE) from None
-    except BrokenPipeError:
+    except OSError as error:  # The help or the version could not be written to stdout.
+        if not isinstance(error, BrokenPipeError):
+            print_error(f"frgroups: stdout: {error.strerror}.")
         discard_output()
         return 1
 

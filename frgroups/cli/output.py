@@ -35,6 +35,20 @@ _COMMAND = re.compile(r"\s+frgroups [a-z-]+ \S.*[^.]$")
 _WORD = re.compile(r"\s*\S+")
 
 
+class OutputError(OSError):
+    """stdout cannot be written, for example because the disk is full or its reader has closed the pipe."""
+
+
+def write_output(text: str, *, flush: bool = False) -> None:
+    """Write a text to stdout. All text for stdout is written here, except the tables on a terminal."""
+    try:
+        sys.stdout.write(text)
+        if flush:
+            sys.stdout.flush()
+    except OSError as error:
+        raise OutputError(error.errno, error.strerror, "stdout") from error
+
+
 def make_visible(text: object) -> str:
     r"""
     Return a multi-line text with its control characters escaped.
@@ -103,7 +117,7 @@ def print_text(text: object = "", *, indent: int | None = None, flush: bool = Fa
     flush
         Whether to flush stdout.
     """
-    print(_fit_text(text, sys.stdout, indent), flush=flush)
+    write_output(_fit_text(text, sys.stdout, indent) + "\n", flush=flush)
 
 
 def _fit_text(text: object, stream: TextIO, indent: int | None = None) -> str:
@@ -202,7 +216,7 @@ def print_data(text: str, *, flush: bool = False) -> None:
     """
     if sys.stdout.isatty():
         text = make_visible(text)
-    print(text, end="" if text.endswith("\n") else "\n", flush=flush)
+    write_output(text if text.endswith("\n") else f"{text}\n", flush=flush)
 
 
 def print_csv(table: pd.DataFrame) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import click
 import pytest
@@ -13,6 +14,7 @@ import frgroups as fg
 from frgroups import errors
 from frgroups.cli.command_ending import keep_result, termination_as_interrupt
 from frgroups.cli.main import EXIT_CODES, main
+from frgroups.cli.output import print_text
 from frgroups.internals.exit_codes import code_of, worst
 from tests.approvals import approved
 
@@ -135,6 +137,45 @@ def test_closed_pipe(words):
     os.close(write_end)
 
     assert (process.returncode, process.stderr) == (1, b"")
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("words", [["table", "group_sizes"], ["health", "--json"], ["--help"], ["--version"]])
+def test_full_output(words):
+    "If stdout is on a full disk, the exit code is 1, and the error names stdout in one line."
+    fg.save_snapshot(fg.sample_snapshot())
+    with FULL.open("w") as full:
+        process = subprocess.run(
+            [*COMMAND, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            env=os.environ | {"FRGROUPS_TENANT_UID": "t-1"},
+        )
+
+    assert process.returncode == 1
+    assert len(process.stderr.splitlines()) == 1 and "stdout" in process.stderr
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
+def test_result_on_full_disk(monkeypatch, capsys):
+    "If stdout is on a full disk after the result was recorded, stderr contains the result and its exit code counts."
+    with FULL.open("w") as full:
+
+        def write_and_fail(*_, **__):
+            keep_result(5, "1 change was rejected.")
+            monkeypatch.setattr("sys.stdout", full)
+            print_text("1 change was rejected.", flush=True)
+
+        monkeypatch.setattr("frgroups.cli.inputs.read_selected_snapshot", write_and_fail)
+        assert main(["who", "c-1"]) == 5
+
+    err = capsys.readouterr().err
+    assert "1 change was rejected." in err and "stdout" in err
 
 
 @pytest.mark.parametrize("stderr_is_closed", [False, True])
