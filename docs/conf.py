@@ -21,10 +21,15 @@ os.environ |= {
     "COLUMNS": "100",
     "PYTHONPATH": str(DOCS.parent),
 }
-# The kernel of each page logs a warning about its network ports, which are open on this machine only.
+# Without ipywidgets, progress bars are text, which TQDM_DISABLE hides.
+# The log level hides a warning about the network ports of the kernel, which are open on this machine only.
+KERNEL_CONFIG = """
+c.InteractiveShellApp.exec_lines = ["import sys; sys.modules['ipywidgets'] = None; del sys"]
+c.IPKernelApp.log_level = 40
+"""
 profile = Path(os.environ["IPYTHONDIR"], "profile_default")
 profile.mkdir(parents=True)
-Path(profile, "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40", encoding="utf-8")
+Path(profile, "ipython_kernel_config.py").write_text(KERNEL_CONFIG, encoding="utf-8")
 
 for name in ("FRGROUPS_TENANT_UID", "FRGROUPS_TOKEN", "FRGROUPS_BASE_URL"):
     os.environ.pop(name, None)

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 
 import click
+from sphinx.application import Sphinx
+
 from frgroups.cli.command_table import SECTIONS
 from frgroups.cli.main import root_group
 from frgroups.internals.exit_codes import EXIT_CODES
 from page_files import escape, heading, write_pages
-from sphinx.application import Sphinx
 
 # The help pages of the commands do not depend on the width of the terminal.
 WIDTH = 80
@@ -63,9 +64,22 @@ def _body(command: click.Command, context: click.Context, documented: tuple[str,
         if record is not None:
             names, text = record
             lines += [f".. option:: {_option_names(names)}", "", f"   {_code_in_text(_with_default(text))}", ""]
+    sections, paragraph = _help_text(command, context), _last_paragraph(command, context)
+    lines += _sections(sections.removesuffix(paragraph))
+    return [*lines, _code_in_text(" ".join(paragraph.split())), ""]
+
+
+def _help_text(command: click.Command, context: click.Context) -> str:
+    """Return the sections at the end of the help page, for example the example, and the last paragraph."""
     formatter = context.make_formatter()
     command.format_epilog(context, formatter)
-    return lines + _sections(formatter.getvalue())
+    return formatter.getvalue()
+
+
+def _last_paragraph(command: click.Command, context: click.Context) -> str:
+    formatter = context.make_formatter()
+    click.Command.format_epilog(command, context, formatter)
+    return formatter.getvalue()
 
 
 def _option_names(names: str) -> str:
@@ -85,30 +99,22 @@ def _with_default(text: str) -> str:
         elif annotation.startswith("env var: "):
             sentences.append(f"Environment variable: `{annotation.removeprefix('env var: ')}`.")
         else:
-            sentences.append(f"Allowed values: {annotation}.")
+            allowed = re.sub(r"^x>=(.*)$", r"\1 or more", annotation)
+            sentences.append(f"Allowed values: {allowed}.")
     return " ".join(sentences)
 
 
 def _sections(text: str) -> list[str]:
-    """Return the sections and paragraphs at the end of a help page, for example the example."""
+    """Return the sections of a help page. The lines of a section are not wrapped."""
     lines: list[str] = []
-    for block in re.split(r"\n(?=\S)|\n\n(?=  \S)", text.strip("\n")):
-        title, _, rest = block.partition("\n")
-        if title.endswith(":") and not title.startswith(" "):
-            content = "\n".join(line.removeprefix("  ") for line in rest.splitlines())
-            lines += [f"**{escape(title)}**", "", *_literal(content, "bash" if "frgroups " in content else "text")]
-        elif title.strip().startswith("frgroups ") or block.strip().endswith(":"):
-            lines += _example_lines(block)
-        elif block.strip():
-            lines += [_code_in_text(" ".join(block.split())), ""]
+    for section in re.split(r"\n(?=\S)", text.strip("\n")):
+        title, _, rest = section.partition("\n")
+        content = "\n".join(line.removeprefix("  ") for line in rest.rstrip("\n").splitlines())
+        if content:
+            commands = [line for line in content.splitlines() if line]
+            language = "bash" if all(line.startswith("frgroups ") for line in commands) else "text"
+            lines += [f".. rubric:: {escape(title.removesuffix(':'))}", "", *_literal(content, language)]
     return lines
-
-
-def _example_lines(block: str) -> list[str]:
-    content = [line.strip() for line in block.splitlines() if line.strip()]
-    commands = [line for line in content if line.startswith("frgroups ")]
-    texts = [line for line in content if not line.startswith("frgroups ")]
-    return [*([_code_in_text(" ".join(texts)), ""] if texts else []), *_literal("\n".join(commands), "bash")]
 
 
 def _literal(text: str, language: str) -> list[str]:
@@ -132,9 +138,7 @@ def _index(root: click.Group, context: click.Context) -> str:
     lines += ["   * - exit code", "     - meaning"]
     for code, meaning in EXIT_CODES.items():
         lines += [f"   * - {code}", f"     - {_code_in_text(meaning)}"]
-    formatter = context.make_formatter()
-    root.format_epilog(context, formatter)
-    for section in re.split(r"\n(?=\S)", formatter.getvalue().strip("\n")):
+    for section in re.split(r"\n(?=\S)", _help_text(root, context).strip("\n")):
         title, _, rest = section.partition("\n")
         if not title.startswith("Exit codes"):
             content = "\n".join(line.removeprefix("  ") for line in rest.splitlines())

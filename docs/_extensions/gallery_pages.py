@@ -1,4 +1,4 @@
-"""Generate the gallery: one page for each chart of `frgroups.plot`, with its picture in light and dark and its code."""
+"""Generate the gallery: a page for each chart of `frgroups.plot`, with its code and its picture in light and dark."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-import frgroups as fg
 import matplotlib as mpl
-from page_files import heading, write_pages
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
+import frgroups as fg
+from page_files import heading, write_pages
+
 LOGGER = logging.getLogger(__name__)
 
-# The background colors are those of the theme, so that a chart has no visible border on the page.
+# The dark background is that of the theme, so that a chart has no visible border on the page.
+_BACKGROUNDS = ("figure.facecolor", "figure.edgecolor", "axes.facecolor", "savefig.facecolor")
 STYLES: dict[str, list[Any]] = {
     "light": ["default"],
-    "dark": [
-        "dark_background",
-        {key: "#14181e" for key in ("figure.facecolor", "axes.facecolor", "savefig.facecolor", "figure.edgecolor")},
-    ],
+    "dark": ["dark_background", dict.fromkeys(_BACKGROUNDS, "#14181e")],
 }
 FONT = {"font.size": 10, "savefig.dpi": 144}
 SETUP = "setup"
 INTRODUCTION = """
-Each chart of :doc:`/reference/plot` has a page with the code that draws it. The pictures are drawn from synthetic
-customers of a sandbox. Charts follow the style of matplotlib, which is ``dark_background`` for the pictures in the
-dark theme.
+Each chart of :doc:`frgroups.plot </reference/plot>` has a page with the code that draws it. The pictures show
+synthetic customers of a sandbox. Charts follow the style of matplotlib, which is ``dark_background`` for the pictures
+in the dark theme.
 """
 
 

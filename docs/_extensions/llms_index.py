@@ -43,9 +43,25 @@ def index_lines(app: Sphinx, env: BuildEnvironment) -> list[str]:
             continue
         seen.add(top)
         lines += [f"## {env.titles[top].astext()}", ""]
-        lines += [_line(app, env, page) for page in [top, *pages_below(top)]]
+        for page in [top, *pages_below(top)]:
+            lines += [_line(app, env, page), *_question_lines(app, env, page)]
         lines.append("")
     return lines
+
+
+def _question_lines(app: Sphinx, env: BuildEnvironment, page: str) -> list[str]:
+    """Return one line for each section of a page whose title is a question."""
+    address = app.builder.get_target_uri(page)
+    titles = [(section["ids"][0], section.next_node(nodes.title)) for section in _sections(env, page)]
+    return [
+        f"  - [{title.astext()}]({address}#{anchor})"
+        for anchor, title in titles
+        if title is not None and title.astext().endswith("?")
+    ]
+
+
+def _sections(env: BuildEnvironment, page: str) -> list[nodes.section]:
+    return list(env.get_doctree(page).findall(nodes.section))
 
 
 def _line(app: Sphinx, env: BuildEnvironment, page: str) -> str:

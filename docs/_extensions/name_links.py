@@ -6,12 +6,13 @@ import inspect
 import re
 from typing import Any
 
-import frgroups as fg
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.nodes import make_refnode
+
+import frgroups as fg
 
 _NAME = re.compile(r"(?:fg\.|frgroups\.)?(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\(.*\))?", re.S)
 
@@ -43,7 +44,13 @@ def reference_target(text: str) -> str | None:
 
 
 def name_role(
-    role: str, rawtext: str, text: str, lineno: int, inliner: Any, options: Any = None, content: Any = None
+    role: str,  # noqa: ARG001  # docutils API
+    rawtext: str,
+    text: str,
+    lineno: int,  # noqa: ARG001  # docutils API
+    inliner: Any,  # noqa: ARG001  # docutils API
+    options: Any = None,  # noqa: ARG001  # docutils API
+    content: Any = None,  # noqa: ARG001  # docutils API
 ) -> tuple[list[nodes.Node], list[nodes.system_message]]:
     """Return a link if the text is a public name, and code without a link otherwise."""
     code = nodes.literal(rawtext, text)

@@ -7,9 +7,10 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from sphinx.application import Sphinx
+
 import frgroups as fg
 from page_files import heading, write_pages
-from sphinx.application import Sphinx
 
 STUB = Path(fg.__file__).with_name("__init__.pyi")
 

@@ -1,5 +1,6 @@
-import frgroups as fg
 import pandas as pd
+
+import frgroups as fg
 
 with fg.Sandbox(customers=2000, groups=20, days_ago=90) as sandbox, sandbox.client() as client:
     snapshots = [fg.load_snapshot(client, cache=False)]
