@@ -15,7 +15,6 @@ DATA_FOLDER = tempfile.TemporaryDirectory(prefix="frgroups-docs-")
 os.environ |= {
     "FRGROUPS_HOME": DATA_FOLDER.name,
     "IPYTHONDIR": str(Path(DATA_FOLDER.name, "ipython")),
-    "MPLBACKEND": "Agg",
     "TQDM_DISABLE": "1",
     "NO_COLOR": "1",
     "COLUMNS": "100",
@@ -31,7 +30,7 @@ profile = Path(os.environ["IPYTHONDIR"], "profile_default")
 profile.mkdir(parents=True)
 Path(profile, "ipython_kernel_config.py").write_text(KERNEL_CONFIG, encoding="utf-8")
 
-for name in ("FRGROUPS_TENANT_UID", "FRGROUPS_TOKEN", "FRGROUPS_BASE_URL"):
+for name in ("FRGROUPS_TENANT_UID", "FRGROUPS_TOKEN", "FRGROUPS_BASE_URL", "MPLBACKEND"):
     os.environ.pop(name, None)
 
 import frgroups as fg  # noqa: E402  # The variables must be set first.
@@ -59,12 +58,13 @@ nitpicky = True
 nitpick_ignore = [("py:obj", "None"), ("py:class", "None")]
 # Sphinx splits this type alias in the signatures of Client at its comma.
 nitpick_ignore_regex = [("py:obj", r"typing\.Literal.*")]
-default_role = "name"
+default_role = "name_or_code"
 highlight_language = "python"
 maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 toc_object_entries = False
 
+autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 autodoc_class_signature = "mixed"
@@ -94,6 +94,7 @@ html_sidebars = {"index": [], "tutorial": [], "cheat-sheet": []}
 html_theme_options = {
     "header_links_before_dropdown": 7,
     "navbar_end": ["theme-switcher"],
+    "navbar_persistent": ["search-button"],
     "footer_start": ["copyright"],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],

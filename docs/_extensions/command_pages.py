@@ -143,7 +143,7 @@ def _index(root: click.Group, context: click.Context) -> str:
         if not title.startswith("Exit codes"):
             content = "\n".join(line.removeprefix("  ") for line in rest.splitlines())
             lines += ["", heading(title.removesuffix(":"), "-"), *_literal(content.strip("\n"), "text")]
-    lines += [".. toctree::", "   :hidden:", "", "   /command-line", ""]
+    lines += [".. toctree::", "   :hidden:", "", "   Tables, JSON, and messages </command-line>", ""]
     return "\n".join(lines)
 
 

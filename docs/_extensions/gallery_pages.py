@@ -76,7 +76,15 @@ def gallery_pages(codes: dict[str, str], setup_code: str) -> dict[str, str]:
     """Return the text of each gallery page, by page name without the suffix."""
     pages = {name: _page(name, code) for name, code in codes.items()}
     cards = [line for name in codes for line in _card(name)]
-    lines = [heading("Gallery"), INTRODUCTION, ".. grid:: 1 2 2 3", "   :gutter: 3", "", *cards]
+    lines = [
+        heading("Gallery"),
+        INTRODUCTION,
+        ".. grid:: 1 1 2 2",
+        "   :gutter: 3",
+        "   :class-container: gallery",
+        "",
+        *cards,
+    ]
     lines += [heading("Data", "-"), "All pictures use the following data:", "", *_code_block(setup_code)]
     lines += [".. toctree::", "   :hidden:", "", *(f"   {name}" for name in codes), ""]
     return pages | {"index": "\n".join(lines)}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import Any
 
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.util.nodes import make_refnode
+from sphinx.util.docutils import SphinxRole
+from sphinx.util.nodes import make_refnode, split_explicit_title
 
 import frgroups as fg
 
@@ -43,25 +43,33 @@ def reference_target(text: str) -> str | None:
     return ".".join(["frgroups", first, *rest])
 
 
-def name_role(
-    role: str,  # noqa: ARG001  # docutils API
-    rawtext: str,
-    text: str,
-    lineno: int,  # noqa: ARG001  # docutils API
-    inliner: Any,  # noqa: ARG001  # docutils API
-    options: Any = None,  # noqa: ARG001  # docutils API
-    content: Any = None,  # noqa: ARG001  # docutils API
-) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-    """Return a link if the text is a public name, and code without a link otherwise."""
-    code = nodes.literal(rawtext, text)
-    target = reference_target(text)
-    if target is None:
-        return [code], []
-    code["classes"] += ["xref", "py"]
-    link = addnodes.pending_xref(
-        rawtext, code, refdomain="py", reftype="obj", reftarget=target, refexplicit=True, refwarn=True
-    )
-    return [link], []
+class NameRole(SphinxRole):
+    """
+    Role for code that names a public object, with an optional title: ``name`` or ``title <name>``.
+
+    Parameters
+    ----------
+    is_strict
+        Whether text that is not a public name is an error. Otherwise, it is shown as code without a link.
+    """
+
+    def __init__(self, *, is_strict: bool) -> None:
+        self._is_strict = is_strict
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return a link to the reference page of the name."""
+        _, title, name = split_explicit_title(self.text)
+        target = reference_target(name)
+        if target is None:
+            messages = []
+            if self._is_strict:
+                messages = [self.inliner.reporter.warning(f"{name} is not a public name.", line=self.lineno)]
+            return [nodes.literal(self.rawtext, self.text)], messages
+        code = nodes.literal(self.rawtext, title, classes=["xref", "py"])
+        link = addnodes.pending_xref(
+            self.rawtext, code, refdomain="py", reftype="obj", reftarget=target, refexplicit=True, refwarn=True
+        )
+        return [link], []
 
 
 def public_paths() -> dict[str, str]:
@@ -90,7 +98,8 @@ def resolve_annotation(
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the role and the resolver."""
-    app.add_role("name", name_role)
+    """Register the roles and the resolver."""
+    app.add_role("name", NameRole(is_strict=True))
+    app.add_role("name_or_code", NameRole(is_strict=False))
     app.connect("missing-reference", resolve_annotation)
     return {"parallel_read_safe": True}

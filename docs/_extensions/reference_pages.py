@@ -176,7 +176,8 @@ def _index() -> str:
     lines = [heading("Reference"), INTRODUCTION]
     for title, rows in sections.items():
         if rows:
-            lines += [heading(title, "-"), _table(rows), _toctree([row for row in rows if "plot." not in row[0]])]
+            navigation = _toctree([row for row in rows if "plot." not in row[0]], caption=title)
+            lines += [heading(title, "-"), _table(rows), navigation]
     return "\n".join(lines)
 
 
@@ -187,8 +188,9 @@ def _table(rows: list[tuple[str, str, str]]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _toctree(rows: list[tuple[str, str, str]]) -> str:
-    return "\n".join([".. toctree::", "   :hidden:", "", *(f"   /reference/{page}" for page, _, _ in rows), ""])
+def _toctree(rows: list[tuple[str, str, str]], caption: str = "") -> str:
+    options = ["   :hidden:", f"   :caption: {caption}" if caption else ""]
+    return "\n".join([".. toctree::", *filter(None, options), "", *(f"   /reference/{row[0]}" for row in rows), ""])
 
 
 def write(app: Sphinx) -> None:
