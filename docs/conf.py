@@ -33,7 +33,10 @@ Path(profile, "ipython_kernel_config.py").write_text(KERNEL_CONFIG, encoding="ut
 for name in ("FRGROUPS_TENANT_UID", "FRGROUPS_TOKEN", "FRGROUPS_BASE_URL", "MPLBACKEND"):
     os.environ.pop(name, None)
 
+from numpydoc.xref import DEFAULT_LINKS  # noqa: E402
+
 import frgroups as fg  # noqa: E402  # The variables must be set first.
+from name_links import public_paths  # noqa: E402
 
 project = "frgroups"
 author = "The frgroups authors"
@@ -69,7 +72,12 @@ autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 autodoc_class_signature = "mixed"
 numpydoc_show_class_members = False
-numpydoc_xref_param_type = False
+# The types in the sections Returns and Raises link to the reference. Other types are not links.
+# The default links lead to the documentation of Python, whose index would have to be downloaded.
+DEFAULT_LINKS.clear()
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"
+numpydoc_xref_aliases = {name.rpartition(".")[2]: name for name in public_paths().values()}
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

@@ -84,14 +84,10 @@ def section_of(module: str) -> str:
     return title
 
 
-def error_classes() -> list[type[Exception]]:
-    """Return the exceptions of `frgroups.errors`. Subclasses follow their base class."""
-
-    def with_subclasses(base: type[Exception]) -> list[type[Exception]]:
-        subclasses = [item for item in vars(fg.errors).values() if inspect.isclass(item) and base in item.__bases__]
-        return [base, *(item for subclass in subclasses for item in with_subclasses(subclass))]
-
-    return with_subclasses(fg.FrgroupsError)
+def error_tree(base: type[Exception] = fg.FrgroupsError, depth: int = 0) -> list[tuple[type[Exception], int]]:
+    """Return an exception of `frgroups.errors` and its subclasses, each with its depth in the tree."""
+    subclasses = [item for item in vars(fg.errors).values() if inspect.isclass(item) and base in item.__bases__]
+    return [(base, depth), *(item for subclass in subclasses for item in error_tree(subclass, depth + 1))]
 
 
 def summary(value: Any) -> str:
@@ -153,16 +149,12 @@ def _charts_page() -> str:
 def _errors_page() -> str:
     lines = [heading("errors"), ".. py:module:: frgroups.errors", "", "Exceptions of frgroups.", ""]
     lines += ["Each exception is a subclass of `FrgroupsError`.", "", ".. code-block:: text", ""]
-    lines += [f"   {'    ' * (len(error.__mro__) - _root_depth())}{error.__name__}" for error in error_classes()]
+    lines += [f"   {'    ' * depth}{error.__name__}" for error, depth in error_tree()]
     lines += ["", ".. currentmodule:: frgroups.errors", ""]
-    for error in error_classes()[1:]:
+    for error, _ in error_tree()[1:]:
         bases = [base for base in error.__bases__ if base.__module__ == "builtins"]
         lines += [f".. autoexception:: {error.__name__}", "   :show-inheritance:" if bases else "", ""]
     return "\n".join(lines)
-
-
-def _root_depth() -> int:
-    return len(fg.FrgroupsError.__mro__)
 
 
 def _index() -> str:
@@ -193,6 +185,21 @@ def _toctree(rows: list[tuple[str, str, str]], caption: str = "") -> str:
     return "\n".join([".. toctree::", *filter(None, options), "", *(f"   /reference/{row[0]}" for row in rows), ""])
 
 
+def omit_inherited_signature(
+    app: Sphinx,  # noqa: ARG001  # Sphinx API
+    what: str,  # noqa: ARG001  # Sphinx API
+    name: str,  # noqa: ARG001  # Sphinx API
+    value: object,
+    options: object,  # noqa: ARG001  # Sphinx API
+    signature: str | None,
+    annotation: str | None,
+) -> tuple[str | None, str | None]:
+    """Omit the signature of exceptions, which all have the parameters of FrgroupsError."""
+    if inspect.isclass(value) and issubclass(value, fg.FrgroupsError) and value is not fg.FrgroupsError:
+        return "", None
+    return signature, annotation
+
+
 def write(app: Sphinx) -> None:
     """Write the reference pages to the source folder of the documentation."""
     write_pages(Path(app.srcdir, "reference"), reference_pages())
@@ -201,4 +208,5 @@ def write(app: Sphinx) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the generator to Sphinx."""
     app.connect("builder-inited", write)
+    app.connect("autodoc-process-signature", omit_inherited_signature)
     return {"parallel_read_safe": True}
