@@ -49,6 +49,7 @@ extensions = [
     "myst_nb",
     "sphinx_design",
     "sphinx_copybutton",
+    "accessible_html",
     "name_links",
     "reference_pages",
     "command_pages",
@@ -57,6 +58,7 @@ extensions = [
     "offline_check",
 ]
 exclude_patterns = ["_build", "_extensions", "_static", "charts", "**.ipynb_checkpoints"]
+smartquotes = False
 nitpicky = True
 nitpick_ignore = [("py:obj", "None"), ("py:class", "None")]
 # Sphinx splits this type alias in the signatures of Client at its comma.

@@ -13,6 +13,7 @@ from sphinx.util.docutils import SphinxRole
 from sphinx.util.nodes import make_refnode, split_explicit_title
 
 import frgroups as fg
+from reference_pages import error_tree
 
 _NAME = re.compile(r"(?:fg\.|frgroups\.)?(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\(.*\))?", re.S)
 
@@ -30,7 +31,7 @@ def reference_target(text: str) -> str | None:
     if match is None:
         return None
     first, *rest = match["name"].split(".")
-    if first in vars(fg.errors) and first not in fg.__all__:
+    if first in {error.__name__ for error, _ in error_tree()} and first not in fg.__all__:
         first, rest = "errors", [first, *rest]
     if first not in fg.__all__:
         return None
@@ -74,8 +75,8 @@ class NameRole(SphinxRole):
 
 def public_paths() -> dict[str, str]:
     """Return the public name of each class and exception, by the full name of its definition."""
-    classes = {f"frgroups.{name}": getattr(fg, name) for name in fg.__all__}
-    classes |= {f"frgroups.errors.{name}": value for name, value in vars(fg.errors).items()}
+    classes = {f"frgroups.errors.{error.__name__}": error for error, _ in error_tree()}
+    classes |= {f"frgroups.{name}": getattr(fg, name) for name in fg.__all__}
     return {f"{item.__module__}.{item.__qualname__}": name for name, item in classes.items() if inspect.isclass(item)}
 
 

@@ -38,7 +38,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "snapshot.customer_lists",
         "snapshot.id_resolution",
     ),
-    "Charts and descriptions": ("plot", "report", "analysis.describe"),
+    "Charts, reports, and descriptions": ("plot", "report", "analysis.describe"),
     "Plan changes": ("plan",),
     "Review and approve": ("review",),
     "Apply and undo": ("apply",),
@@ -143,7 +143,7 @@ def _chart_page(name: str) -> str:
 def _charts_page() -> str:
     rows = [(f"plot.{name}", f"plot.{name}", summary(getattr(fg.plot, name))) for name in fg.plot.__all__]
     text = (inspect.getdoc(fg.plot) or "").partition("\n")[2].strip()
-    return "\n".join([heading("plot"), ".. py:module:: frgroups.plot", "", text, "", _table(rows), _toctree(rows)])
+    return "\n".join([heading("plot"), ".. py:module:: frgroups.plot", "", text, "", _table(rows)])
 
 
 def _errors_page() -> str:
@@ -168,8 +168,7 @@ def _index() -> str:
     lines = [heading("Reference"), INTRODUCTION]
     for title, rows in sections.items():
         if rows:
-            navigation = _toctree([row for row in rows if "plot." not in row[0]], caption=title)
-            lines += [heading(title, "-"), _table(rows), navigation]
+            lines += [heading(title, "-"), _table(rows), _toctree(title, rows)]
     return "\n".join(lines)
 
 
@@ -180,9 +179,9 @@ def _table(rows: list[tuple[str, str, str]]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _toctree(rows: list[tuple[str, str, str]], caption: str = "") -> str:
-    options = ["   :hidden:", f"   :caption: {caption}" if caption else ""]
-    return "\n".join([".. toctree::", *filter(None, options), "", *(f"   /reference/{row[0]}" for row in rows), ""])
+def _toctree(caption: str, rows: list[tuple[str, str, str]]) -> str:
+    options = ["   :hidden:", f"   :caption: {caption}"]
+    return "\n".join([".. toctree::", *options, "", *(f"   /reference/{row[0]}" for row in rows), ""])
 
 
 def omit_inherited_signature(

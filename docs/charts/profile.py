@@ -1,2 +1,2 @@
-profile = fg.group_profile(snapshot, "VIP", attributes=["country_code", "has_email", "default_store_name"])
-fg.plot.profile(profile, top=10)
+profile = fg.group_profile(snapshot, "B2B", attributes=["has_email", "has_loyalty_id", "country_code"])
+fg.plot.profile(profile)
