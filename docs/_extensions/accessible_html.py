@@ -11,8 +11,6 @@ from sphinx.application import Sphinx
 _PARAMETERS = re.compile(r'<dl>\s*((?:<dd><em class="sig-param">.*?</dd>\s*)+)</dl>', re.S)
 # The role "list" requires children with the role "listitem", and the role "doc-biblioentry" is deprecated.
 _INVALID_ROLES = re.compile(r' role="list"(?= class="citation-list")| role="doc-biblioentry"')
-    r' role="(?:list|doc-biblioentry)"(?=[^>]*\sclass="citation)|(?<=") role="doc-biblioentry"'
-)
 
 
 def correct_html(body: str) -> str:
