@@ -69,7 +69,6 @@ maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 toc_object_entries = False
 
-autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 autodoc_class_signature = "mixed"

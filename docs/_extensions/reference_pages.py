@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,7 @@ def _toctree(caption: str, rows: list[tuple[str, str, str]]) -> str:
     return "\n".join([".. toctree::", *options, "", *(f"   /reference/{row[0]}" for row in rows), ""])
 
 
-def omit_inherited_signature(
+def adapt_signature(
     app: Sphinx,  # noqa: ARG001  # Sphinx API
     what: str,  # noqa: ARG001  # Sphinx API
     name: str,  # noqa: ARG001  # Sphinx API
@@ -193,10 +194,11 @@ def omit_inherited_signature(
     signature: str | None,
     annotation: str | None,
 ) -> tuple[str | None, str | None]:
-    """Omit the signature of exceptions, which all have the parameters of FrgroupsError."""
+    """Omit the signature of exceptions, which have the parameters of FrgroupsError, and name default functions."""
     if inspect.isclass(value) and issubclass(value, fg.FrgroupsError) and value is not fg.FrgroupsError:
         return "", None
-    return signature, annotation
+    # A repr such as <function _now> is not valid Python, so Sphinx would show the signature as plain text.
+    return signature and re.sub(r"<function (\w+)(?: at \w+)?>", r"\1", signature), annotation
 
 
 def write(app: Sphinx) -> None:
@@ -207,5 +209,5 @@ def write(app: Sphinx) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the generator to Sphinx."""
     app.connect("builder-inited", write)
-    app.connect("autodoc-process-signature", omit_inherited_signature)
+    app.connect("autodoc-process-signature", adapt_signature)
     return {"parallel_read_safe": True}
