@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow test-httpx2 lint bench notebooks notebooks-run wheel clean
+.PHONY: demo test test-slow test-httpx2 lint docs bench notebooks notebooks-run wheel clean
 
 demo: .venv/sandbox.done
 	@$(BIN)/frgroups demo
@@ -30,6 +30,11 @@ lint: .venv/dev.done
 	@find frgroups -name '*.py' | xargs $(BIN)/numpydoc lint
 	@$(BIN)/mypy
 
+# All pages are read and all examples run again, because they depend on the code and not only on the pages.
+docs: .venv/docs.done
+	@$(BIN)/python -m sphinx -b html -E -q -W --keep-going docs docs/_build/html
+	@echo "Documentation: docs/_build/html/index.html"
+
 bench: .venv/bench.done
 	@$(BIN)/python -m tests.bench
 
@@ -41,6 +46,7 @@ wheel: .venv/dev.done
 
 clean:
 	rm -rf .venv dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf docs/_build docs/reference docs/commands docs/gallery
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "frgroups needs Python 3.11 or newer")'
@@ -59,7 +65,12 @@ clean:
 .venv/dev.done: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing into .venv (the first time only) ..."
 	@$(PIP) -e ".[dev]"
-	@touch $@ .venv/sandbox.done .venv/notebook.done
+	@touch $@ .venv/sandbox.done .venv/notebook.done .venv/docs.done
+
+.venv/docs.done: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing into .venv (the first time only) ..."
+	@$(PIP) -e ".[docs]"
+	@touch $@
 
 .venv/bench.done: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing into .venv (the first time only) ..."

@@ -16,7 +16,7 @@ from frgroups.cli.main import EXIT_CODES, root_group
 PROJECT = Path(__file__).parents[1]
 PAGES = {
     str(path.relative_to(PROJECT)): path.read_text(encoding="utf-8")
-    for path in (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")))
+    for path in (PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md")))
 }
 TEXT = "\n".join(PAGES.values())
 BLOCKS = [

@@ -1,0 +1,1 @@
+fg.plot.campaign_reach(snapshot, campaigns)

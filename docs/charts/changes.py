@@ -1,0 +1,1 @@
+fg.plot.changes(before, snapshot, top=8)

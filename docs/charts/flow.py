@@ -1,0 +1,1 @@
+fg.plot.flow(before, snapshot, priority=["VIP Gold", "VIP", "Loyalty club"])

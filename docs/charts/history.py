@@ -1,0 +1,1 @@
+fg.plot.history(snapshots, top=4)

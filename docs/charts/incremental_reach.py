@@ -1,0 +1,1 @@
+fg.plot.incremental_reach(snapshot, top=6)

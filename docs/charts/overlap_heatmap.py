@@ -1,0 +1,1 @@
+fg.plot.overlap_heatmap(snapshot, top=10)

@@ -1,0 +1,1 @@
+fg.plot.reach(snapshot, ["Loyalty club", "VIP", "VIP Gold", "B2B"])

@@ -1,0 +1,1 @@
+fg.plot.sizes(snapshot, top=10)
