@@ -40,6 +40,7 @@ _DATE = (
 )
 _TIME = r"(?:[01]?[0-9]|2[0-3])(?::[0-5][0-9]){1,2}(?:[.,][0-9]+)?(?: ?[ap]\.?m\.?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 
+# Without known ids, other punctuation does not separate an id from a word, because ids such as "no:c-1" contain it.
 _GAP, _NO_GAP = r"[\s()<>\[\]]+", r"[^\s()<>\[\]]*"
 _PART_WITH_DIGIT, _NAME = f"{_NO_GAP}[0-9]{_NO_GAP}", r"\pL[\pL'.,:;-]{2,}"
 _ANY_PARTS = f"{_GAP}(?:.*{_GAP})?"
@@ -115,17 +116,40 @@ CONTENTS = (
 )
 
 
+# These characters separate an id from a word or from another id in the same cell.
+_SEPARATORS = r"[\s,;:|/()<>\[\]{}=]"
+# After a digit, "-", "_", and "." separate the id from the words at the end of the part, such as "-Ola-Nordmann".
+_WORD = r"[^\W\d_]{2,}"
+_BETWEEN_PARTS = re.compile(
+    rf"({_SEPARATORS}+|(?<=\d)[-_.]+(?={_WORD}(?:[-_.']+{_WORD})*[-_.']*(?:{_SEPARATORS}|\Z)))"
+)
+
+
+def split_parts(cell: str) -> list[str]:
+    """
+    Split a cell into ids and words. The items at odd positions are the separators between them.
+
+    Examples
+    --------
+    >>> split_parts("1001 Ola"), split_parts("1001-Ola"), split_parts("c-1"), split_parts("ola-02")
+    (['1001', ' ', 'Ola'], ['1001', '-', 'Ola'], ['c-1'], ['ola-02'])
+    """
+    return _BETWEEN_PARTS.split(cell)
+
+
 def hide_words(text: str) -> str:
     """
     Replace the words next to an id with an ellipsis, because they can be the name of a customer.
 
+    Dates, such as "02.jan", do not change.
+
     Examples
     --------
-    >>> hide_words("1001 Ola Nordmann"), hide_words("c-1 (Ola)"), hide_words("Slutt"), hide_words("02.jan")
-    ('1001 … …', 'c-1 (…)', 'Slutt', '02.jan')
+    >>> hide_words("1001 Ola Nordmann"), hide_words("1001-Ola"), hide_words("c-1 (Ola)"), hide_words("Slutt")
+    ('1001 … …', '1001-…', 'c-1 (…)', 'Slutt')
     """
-    parts = re.split(r"([\s,;:|/()<>\[\]{}=]+)", text)
-    if len(parts) == 1 or not re.search(r"\d", text):
+    parts = split_parts(text)
+    if len(parts) == 1 or not re.search(r"\d", text) or re.fullmatch(_DATE, text, re.IGNORECASE):
         return text
     return "".join(
         "…" if n % 2 == 0 and part and not re.search(r"\d", part) else part for n, part in enumerate(parts)

@@ -137,7 +137,7 @@ def _reject_unusual_formats(listed: ListedIds, known: Collection[str]) -> None:
     example = next(value for value in listed.ids if value not in unusual)
     raise ListError(
         f"{listed.source} contains {pluralize(n, 'id')} whose format differs from all other ids, such as "
-        f"{safe_repr(example)}: {listed.describe_rows(unusual)}. Delete totals and notes, and correct wrong ids.",
+        f"{safe_repr(hide_words(example))}: {listed.describe_rows(unusual)}. Delete totals and notes, and correct wrong ids.",
         **_hints(agree(n, "it is", "they are")),
     )
 

@@ -25,7 +25,7 @@ from frgroups.internals.formatting import format_list
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.similar_text import APOSTROPHES, latin_shape
 from frgroups.internals.typing import IntArray
-from frgroups.snapshot.id_contents import hide_words
+from frgroups.snapshot.id_contents import hide_words, split_parts
 from frgroups.snapshot.membership_matrix import to_string_array
 
 _LABELS = {"customer_uid": "customer uid", "external_id": "external id", "loyalty_id": "loyalty id"}
@@ -46,9 +46,8 @@ _PUNCTUATION = string.punctuation + " "
 _SEPARATOR = r"[!-/:-?\[-`{-~ ]+"
 # This pattern matches ids that contain another separator than a single hyphen.
 _OTHER_SEPARATOR = r"[!-,./:-?\[-`{-~ ]|--"
-# These characters separate an id from a word or from another id in the same cell.
-_BETWEEN_PARTS = r"[\s,;:|/()<>\[\]{}=]+"
-_BEFORE_WORD = r"[0-9][-_.]\pL{2,}$"
+# Only ids that contain a match of this pattern can consist of several parts.
+_MAY_HAVE_PARTS = r"[^-_.\pL\pN]|\pN[-_.]+\pL"
 # This pattern matches the grave accent and each character that is not a visible ASCII character.
 # Only ids that contain a match need the slower comparison of Unicode characters.
 _OTHER_CHARACTER = "[^!-_a-~]"
@@ -219,11 +218,11 @@ def _positions(keys: pa.Array, has_hyphen: bool) -> IntArray:
 
 def _contained_ids(unknown: pa.Array, known: pa.Array) -> Iterator[tuple[str, int]]:
     """Yield each unknown text that contains a known id and another word or id, with the position of the known id."""
-    has_parts = pc.match_substring_regex(unknown, f"{_BETWEEN_PARTS}|{_BEFORE_WORD}")
     wholes, parts = [], []
-    for whole in unknown.filter(has_parts).to_pylist():
-        for part in re.split(_BETWEEN_PARTS, re.sub(r"[-_.][^\W\d_]{2,}$", " ", whole)):
-            if re.search(r"\d", part):
+    for whole in unknown.filter(pc.match_substring_regex(unknown, _MAY_HAVE_PARTS)).to_pylist():
+        pieces = split_parts(whole)[::2]
+        for part in pieces:
+            if len(pieces) > 1 and re.search(r"\d", part):
                 wholes.append(whole)
                 parts.append(part)
     if not parts:

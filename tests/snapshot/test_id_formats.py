@@ -11,7 +11,7 @@ from frgroups.errors import ListError
 from frgroups.snapshot.customer_lists import read_list
 from frgroups.snapshot.from_frames import snapshot_from_frames
 from frgroups.snapshot.id_columns import is_external_id_name, is_id_name
-from frgroups.snapshot.id_contents import CONTENTS
+from frgroups.snapshot.id_contents import CONTENTS, hide_words
 from frgroups.snapshot.id_formats import find_unusual_ids
 
 NUMBERS = [f"{n:08d}" for n in (4, 5, 20, 22, 28, 29, 31, 32)]
@@ -175,6 +175,18 @@ def test_names_in_cells(write_list, people, cell):
             read_list(path, **options)
         message = str(caught.value).replace(str(path), "")
         assert not any(name in message for name in ("Ola", "Nordmann", "Kari", "Åse"))
+
+
+@pytest.mark.parametrize("separator", "-_.:/ ")
+def test_hidden_words(separator):
+    "The words after an id are hidden for each separator."
+    assert set(hide_words(f"1001{separator}Ola{separator}Nordmann").split("1001")[1]) == {separator, "…"}
+
+
+@pytest.mark.parametrize("text", ["c-1", "cust_0a1", "ola-02", UUIDS[0], "02.jan", "1-may", "Slutt"])
+def test_visible_ids(text):
+    "Ids with prefixes, UUIDs, dates, and single words are not hidden."
+    assert hide_words(text) == text
 
 
 @pytest.mark.parametrize("ids", [["c-1 c-2"], ["c-1 c-2 c-3", "c-4 c-5"], [" ".join(UUIDS[:2])]])
