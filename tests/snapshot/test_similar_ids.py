@@ -286,6 +286,11 @@ def test_ambiguous_external_id(people):
     assert "ab_1" in sentence and "00000010" in sentence
 
 
+def test_no_ambiguous_ids(people):
+    "No sentence describes an empty list of ids."
+    assert describe_ambiguous_ids(people, [], by="external_id") == []
+
+
 def test_conflict_with_directory(people):
     "The description of an id that contradicts the directory names the customer and both ids."
     directory = pd.DataFrame({"customer_uid": ["c-2"], "external_id": ["E9"]})
