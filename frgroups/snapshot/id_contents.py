@@ -81,7 +81,7 @@ class Content:
             return []
         if self.compares_shapes:
             others = pd.concat([ids.drop(found.index), tenant_ids.dropna()])
-            found = found[~found.map(shape_of).isin(set(others.map(shape_of)))]
+            found = found[~has_shape_of(found, others)]
         return list(found)
 
     def _matches(self, ids: pd.Series) -> BoolArray:
@@ -90,9 +90,25 @@ class Content:
         return np.asarray(matches.fill_null(False), dtype=np.bool_)
 
 
-def shape_of(value: str) -> str:
-    """Return an id with its letters and digits replaced, such as "aaa-00" for "jan-02"."""
-    return re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "0", value))
+def has_shape_of(values: pd.Series, others: pd.Series) -> BoolArray:
+    """
+    Return a boolean array that is True for each value that has the same shape as a value of `others`.
+
+    The shape of "jan-02" is "aaa-00".
+
+    Examples
+    --------
+    >>> has_shape_of(pd.Series(["jan-02", "c-1"]), pd.Series(["ola-12"]))
+    array([ True, False])
+    """
+    strings, other_strings = (pa.array(ids, type=pa.large_string(), from_pandas=True) for ids in (values, others))
+    # Strings of different lengths have different shapes, and the regular expressions are slow.
+    has_length = pc.is_in(pc.utf8_length(other_strings), value_set=pc.unique(pc.utf8_length(strings)))
+    return np.asarray(pc.is_in(_shapes(strings), value_set=_shapes(other_strings.filter(has_length))), dtype=np.bool_)
+
+
+def _shapes(strings: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return pc.replace_substring_regex(pc.replace_substring_regex(strings, r"\pL", "a"), r"\p{Nd}", "0")
 
 
 CONTENTS = (

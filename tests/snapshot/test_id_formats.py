@@ -11,7 +11,7 @@ from frgroups.errors import ListError
 from frgroups.snapshot.customer_lists import read_list
 from frgroups.snapshot.from_frames import snapshot_from_frames
 from frgroups.snapshot.id_columns import is_external_id_name, is_id_name
-from frgroups.snapshot.id_contents import CONTENTS, hide_words
+from frgroups.snapshot.id_contents import CONTENTS, has_shape_of, hide_words
 from frgroups.snapshot.id_formats import find_unusual_ids
 
 NUMBERS = [f"{n:08d}" for n in (4, 5, 20, 22, 28, 29, 31, 32)]
@@ -158,6 +158,21 @@ def test_month_names(language):
 def test_other_contents(write_list, ids):
     "Ids with spaces are accepted. A date is accepted if another id has the same shape and is not a date."
     assert list(read_list(write_list(ids))) == ids
+
+
+@given(st.lists(st.text("ab1é٢-_", max_size=3), max_size=5), st.lists(st.text("ab1é٢-_", max_size=3), max_size=5))
+def test_shapes(ids, others):
+    "Two ids have the same shape if they contain letters, digits, and other characters at the same positions."
+
+    def shape(value):
+        return [(character.isalpha(), character.isdigit(), character) for character in value]
+
+    def is_same(first, second):
+        pairs = zip(shape(first), shape(second), strict=False)
+        return len(first) == len(second) and all(a[:2] == b[:2] and (any(a[:2]) or a == b) for a, b in pairs)
+
+    expected = [any(is_same(value, other) for other in others) for value in ids]
+    assert has_shape_of(pd.Series(ids, dtype="str"), pd.Series(others, dtype="str")).tolist() == expected
 
 
 NAMED_IDS = [
