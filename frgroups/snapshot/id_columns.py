@@ -276,7 +276,6 @@ def reject_unnamed_ids(table: Table, position: int) -> None:
     A column of row numbers, which many programs add, is ignored. The index of a filtered DataFrame is also ignored.
     """
     (_, header), *rows = table.rows
-    ids = pd.Series([str(row[position]) for _, row in rows], dtype="str")
     for column in [n for n, name in enumerate(header) if not name]:
         cells = [(number, str(row[column])) for number, row in rows if row[column]]
         values = pd.Series([cell for _, cell in cells], dtype="str")
@@ -284,6 +283,7 @@ def reject_unnamed_ids(table: Table, position: int) -> None:
         is_index = column == 0 and len(cells) == len(rows) > 1 and _is_increasing(values)
         if is_row_number or is_index:
             continue
+        ids = pd.Series([str(row[position]) for _, row in rows], dtype="str")
         has_shape = has_shape_of(values, ids)
         similar = [cell for cell, is_similar in zip(cells, has_shape, strict=True) if is_similar]
         similar = [(number, cell) for number, cell in similar if looks_like_id(cell)]

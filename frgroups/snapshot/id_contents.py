@@ -134,11 +134,11 @@ CONTENTS = (
 
 # These characters separate an id from a word or from another id in the same cell.
 _SEPARATORS = r"[\s,;:|/()<>\[\]{}=]"
-# After a digit, "-", "_", and "." separate the id from the words at the end of the part, such as "-Ola-Nordmann".
-_WORD = r"[^\W\d_]{2,}"
-_BETWEEN_PARTS = re.compile(
-    rf"({_SEPARATORS}+|(?<=\d)[-_.]+(?={_WORD}(?:[-_.']+{_WORD})*[-_.']*(?:{_SEPARATORS}|\Z)))"
-)
+# After a digit, a dash, "_", or "." separates the id from words, such as "-Ola-Nordmann" and ".O.Nordmann".
+# One word has at least two letters, because a single letter, such as that of "1001-A", is probably part of the id.
+_DASH, _LETTERS = r"[-\u2013\u2014_.']", r"[^\W\d_]"
+_WORDS = rf"(?:{_LETTERS}+{_DASH}+)*{_LETTERS}{{2,}}(?:{_DASH}+{_LETTERS}+)*{_DASH}*"
+_BETWEEN_PARTS = re.compile(rf"({_SEPARATORS}+|(?<=\d){_DASH}+(?={_WORDS}(?:{_SEPARATORS}|\Z)))")
 
 
 def split_parts(cell: str) -> list[str]:
