@@ -19,11 +19,13 @@ from frgroups.api.transport import checked_base_url
 from frgroups.cli.options import SnapshotSelection
 from frgroups.cli.output import print_message
 from frgroups.errors import InputError, ListError, SnapshotNotFoundError
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import agree, format_list, pluralize
+from frgroups.internals.redaction import safe_repr
 from frgroups.internals.spreadsheets import normalize_column_name
 from frgroups.load.tenant_status import never_loaded_status
 from frgroups.plan.limits import Limits
 from frgroups.snapshot.customer_lists import check_listed_ids, read_listed_ids
+from frgroups.snapshot.id_contents import hide_words
 from frgroups.snapshot.id_formats import ListedIds, check_formats
 from frgroups.snapshot.id_resolution import (
     describe_ambiguous_ids,
@@ -38,7 +40,7 @@ from frgroups.snapshot.uid_lookup import is_known
 from frgroups.store.retention import list_snapshots
 from frgroups.store.snapshot_store import read_snapshot
 
-# Maximum number of ambiguous ids to print.
+# Maximum number of unknown protected customers, and of ambiguous ids, to print.
 MAX_LISTED_IDS = 10
 
 
@@ -283,10 +285,12 @@ def excluded_customers(
     Unknown customer uids are excluded too. An unknown external id raises InputError, because it would not exclude
     any customer.
     """
-    unknown_uids = sorted(set(uids) - set(snapshot.customers["customer_uid"]))
-    if unknown_uids:
+    distinct = pd.Series(sorted(set(uids)), dtype="str")
+    unknown_uids = distinct[~is_known(distinct, snapshot.customers["customer_uid"])]
+    if len(unknown_uids):
+        shown = format_list([safe_repr(hide_words(uid)) for uid in unknown_uids], MAX_LISTED_IDS)
         print_message(
-            f"These customer uids are not in the snapshot: {', '.join(unknown_uids)}. "
+            f"These customer uids are not in the snapshot: {shown}. "
             "These customers are protected anyway. Check the spelling of the uids."
         )
     if path is None:

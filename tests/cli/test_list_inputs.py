@@ -138,6 +138,16 @@ def test_unknown_ids(people, write_list, capsys):
     assert "Nordmann" not in out and "0920" not in out
 
 
+def test_unknown_protected_customers(people, capsys):
+    "Unknown customers of --protect are printed without names, and are protected."
+    uids = ["00000004", "0900-Nordmann", "0900-Nordmann"]
+
+    assert excluded_customers(people, uids, None, None) == uids
+
+    out = capsys.readouterr().out
+    assert "'0900-…'" in out and "Nordmann" not in out and "00000004" not in out
+
+
 def test_list_is_compared_once(people, write_list, monkeypatch):
     "The ids of a list are compared with the known customers only once, also with a directory."
     calls = []
