@@ -285,7 +285,7 @@ def _matches(values: pa.Array, known: pa.Array) -> list[tuple[int, int]]:
     """Return the position of each value that `known` contains, and its position in `known`. Skip blank values."""
     if not len(values) or not len(known):
         return []
-    # The hash table of the unknown ids is short. A hash table of all customers would take 20 times as long.
+    # A hash table of the few unknown ids takes a tenth of the time of a hash table of all customers.
     known_positions = np.flatnonzero(pc.is_in(known, value_set=values).to_numpy(zero_copy_only=False))
     positions = pc.index_in(values, value_set=known.take(pa.array(known_positions))).fill_null(-1).to_numpy()
     is_blank = pc.equal(values, "").to_numpy(zero_copy_only=False)
