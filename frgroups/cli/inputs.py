@@ -19,19 +19,28 @@ from frgroups.api.transport import checked_base_url
 from frgroups.cli.options import SnapshotSelection
 from frgroups.cli.output import print_message
 from frgroups.errors import InputError, ListError, SnapshotNotFoundError
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import agree, format_list, pluralize
+from frgroups.internals.redaction import safe_repr
 from frgroups.internals.spreadsheets import normalize_column_name
 from frgroups.load.tenant_status import never_loaded_status
 from frgroups.plan.limits import Limits
-from frgroups.snapshot.customer_lists import read_listed_ids
-from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_count
-from frgroups.snapshot.id_resolution import describe_ambiguous_ids, detect_id_type, resolve_customers
-from frgroups.snapshot.similar_ids import check_similar_ids, find_similar_ids
+from frgroups.snapshot.customer_lists import check_listed_ids, read_listed_ids
+from frgroups.snapshot.id_contents import hide_words
+from frgroups.snapshot.id_formats import ListedIds, check_formats
+from frgroups.snapshot.id_resolution import (
+    describe_ambiguous_ids,
+    detect_id_type,
+    known_customers,
+    read_directory,
+    resolve_customers,
+)
+from frgroups.snapshot.similar_ids import find_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.uid_lookup import is_known
 from frgroups.store.retention import list_snapshots
 from frgroups.store.snapshot_store import read_snapshot
 
-# Maximum number of unknown ids to print.
+# Maximum number of unknown protected customers, and of ambiguous ids, to print.
 MAX_LISTED_IDS = 10
 
 
@@ -276,10 +285,12 @@ def excluded_customers(
     Unknown customer uids are excluded too. An unknown external id raises InputError, because it would not exclude
     any customer.
     """
-    unknown_uids = sorted(set(uids) - set(snapshot.customers["customer_uid"]))
-    if unknown_uids:
+    distinct = pd.Series(sorted(set(uids)), dtype="str")
+    unknown_uids = distinct[~is_known(distinct, snapshot.customers["customer_uid"])]
+    if len(unknown_uids):
+        shown = format_list([safe_repr(hide_words(uid)) for uid in unknown_uids], MAX_LISTED_IDS)
         print_message(
-            f"These customer uids are not in the snapshot: {', '.join(unknown_uids)}. "
+            f"These customer uids are not in the snapshot: {shown}. "
             "These customers are protected anyway. Check the spelling of the uids."
         )
     if path is None:
@@ -309,39 +320,34 @@ def _resolve_list(
     allow_similar_ids: bool,
 ) -> pd.DataFrame:
     """Look up the customer ids in a list, and print the number of unknown and ambiguous ids with a few examples."""
-    ids = listed.ids
+    directory_table = None if directory is None else read_directory(directory, kind)
+    customers = known_customers(snapshot, kind, directory_table)
+    known: set[str] = set()
     if not allow_similar_ids:
-        check_row_count(listed, set(ids[ids.isin(snapshot.customers[kind])]))
-    if not allow_similar_ids and directory is None:
-        unknown = list(ids[~ids.isin(snapshot.customers[kind])])
-        check_similar_ids(
-            snapshot.customers, unknown, kind, source=str(listed.source), rows=listed.rows, error=ListError
-        )
+        known = check_listed_ids(listed, customers, kind)
     if kind == "customer_uid":
         _reject_invalid_uids(snapshot, listed)
-    table = resolve_customers(snapshot, ids, by=kind, directory=directory, allow_similar_ids=allow_similar_ids)
-    unknown_ids = table.loc[table["outcome"] == "unknown", "id"]
-    ambiguous = table.loc[table["outcome"] == "ambiguous", "id"]
     # The callers report or skip unknown external ids.
     if kind == "customer_uid" and not allow_similar_ids:
-        check_formats(listed, set(ids) - set(unknown_ids), snapshot.customers[kind])
+        check_formats(listed, known, customers[kind])
+    # The similar ids were rejected above, with their row numbers.
+    table = resolve_customers(snapshot, listed.ids, by=kind, directory=directory_table, allow_similar_ids=True)
+    unknown_ids = table.loc[table["outcome"] == "unknown", "id"]
+    ambiguous = table.loc[table["outcome"] == "ambiguous", "id"].head(MAX_LISTED_IDS)
     noun = kind.replace("_", " ") + agree(len(table), "", "s")
     print_message(f"{len(table):,} {noun} read from {listed.place}.")
     if len(unknown_ids):
-        listed_ids = ", ".join(unknown_ids.head(MAX_LISTED_IDS))
-        if len(unknown_ids) > MAX_LISTED_IDS:
-            listed_ids += " ..."
         verb = agree(len(unknown_ids), "is", "are")
         state = f"{verb} not in the snapshot" if kind == "customer_uid" else f"{verb} unknown"
-        print_message(f"  {len(unknown_ids):,} of them {state}: {listed_ids}")
-    for sentence in describe_ambiguous_ids(snapshot, ambiguous.head(MAX_LISTED_IDS), by=kind, directory=directory):
+        print_message(f"  {len(unknown_ids):,} of them {state}: {listed.describe_rows(unknown_ids)}.")
+    for sentence in describe_ambiguous_ids(snapshot, ambiguous, by=kind, directory=directory_table):
         print_message(f"  {sentence}")
     return table
 
 
 def _reject_invalid_uids(snapshot: Snapshot, listed: ListedIds) -> None:
     """Raise ListError if unknown ids contain characters that no customer uid contains, with their row numbers."""
-    unknown = listed.ids[~listed.ids.isin(snapshot.customers["customer_uid"])]
+    unknown = listed.ids[~is_known(listed.ids, snapshot.customers["customer_uid"])]
     invalid = list(unknown[~unknown.map(lambda value: UID.fullmatch(value) is not None).astype(bool)])
     if invalid:
         n = len(invalid)

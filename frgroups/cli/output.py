@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -130,15 +131,18 @@ def _fit_text(text: object, stream: TextIO, indent: int | None = None) -> str:
 
 
 def terminal_width(stream: TextIO) -> int:
-    """Return the number of columns of a terminal. The environment variable COLUMNS takes precedence."""
-    try:
-        return int(os.environ.get("COLUMNS", "")) or DEFAULT_WIDTH
-    except ValueError:
-        pass
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or DEFAULT_WIDTH
-    except OSError:
-        return DEFAULT_WIDTH
+    """
+    Return the number of columns of a terminal.
+
+    As in shutil.get_terminal_size, the environment variable COLUMNS takes precedence. Numbers below 1 are ignored.
+    """
+    width = 0
+    with suppress(ValueError):
+        width = int(os.environ.get("COLUMNS", ""))
+    if width < 1:
+        with suppress(OSError):
+            width = os.get_terminal_size(stream.fileno()).columns
+    return width if width >= 1 else DEFAULT_WIDTH
 
 
 def wrap_line(line: str, width: int, indent: int | None = None) -> str:
@@ -153,7 +157,7 @@ def wrap_line(line: str, width: int, indent: int | None = None) -> str:
     line
         The line.
     width
-        Maximum number of characters in a line.
+        Maximum number of terminal columns in a line. An East Asian character or an emoji has two columns.
     indent
         Number of spaces before the continuation. None is the indentation of the line plus two spaces.
 
@@ -164,7 +168,10 @@ def wrap_line(line: str, width: int, indent: int | None = None) -> str:
     >>> wrap_line("To undo: frgroups undo receipt.json", 20)
     'To undo:\n  frgroups undo receipt.json'
     """
-    if len(line) <= width:
+    # The import is not at the top of the module, because it would delay help and usage errors.
+    from rich.cells import cell_len
+
+    if cell_len(line) <= width:
         return line
     if indent is None:
         indent = len(line) - len(line.lstrip()) + HANGING_INDENT
@@ -175,7 +182,7 @@ def wrap_line(line: str, width: int, indent: int | None = None) -> str:
     lines = [""]
     for word in words:
         # A new line after an indentation or a label would not provide more space.
-        if len(lines[-1]) + len(word) > width and len(lines[-1]) > indent:
+        if cell_len(lines[-1]) + cell_len(word) > width and cell_len(lines[-1]) > indent:
             lines.append(" " * indent + word.lstrip())
         else:
             lines[-1] += word

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
+from pandas.api.types import is_integer_dtype, is_numeric_dtype
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
@@ -24,8 +24,8 @@ MISSING = "-"
 MIN_TEXT_WIDTH = 16
 # Maximum width of a word that is not broken in a table cell. A UUID has 36 characters.
 MAX_WORD_WIDTH = 40
-# Number of characters between two columns on a terminal, in the normal and in the compact layout.
-GAP, COMPACT_GAP = 3, 1
+# Number of spaces at each side of the line between two columns, in the normal and in the compact layout.
+PADDING, COMPACT_PADDING = 1, 0
 # The compact layout breaks headers with more characters than this number at underscores.
 MAX_COMPACT_HEADER = 8
 
@@ -36,7 +36,7 @@ def print_table(table: pd.DataFrame, *, n_required: int | None = None) -> list[s
 
     In a pipe or a file, each table row is one line of plain text, which is not wrapped or truncated. On a terminal,
     rich prints the table if its columns fit. Otherwise, each table row is printed as several lines with one column
-    per line. Floats have three decimals. A missing value is printed as "-".
+    per line, and integers have thousands separators. Floats have three decimals. A missing value is printed as "-".
 
     Parameters
     ----------
@@ -46,17 +46,20 @@ def print_table(table: pd.DataFrame, *, n_required: int | None = None) -> list[s
         Number of columns that are always printed. If the terminal is too narrow, the function omits the last columns
         of the table, but not the first `n_required` columns. None prints all columns.
     """
-    columns = _printed_columns(table)
+    is_terminal = sys.stdout.isatty()
+    columns = _printed_columns(table, has_separators=is_terminal)
     names = [column.name for column in columns]
     if table.empty:
         print_text("(none)")
         return names
-    if not sys.stdout.isatty():
+    if not is_terminal:
         print_text(_plain_table(columns))
         return names
     width = terminal_width(sys.stdout)
     for n in range(len(columns), (n_required or len(columns)) - 1, -1):
-        if _print_rich_table(columns[:n], width):
+        layout = choose_layout(columns[:n], width)
+        if layout is not None:
+            _print_rich_table(columns[:n], layout, width)
             return names[:n]
     _print_rows_as_lines(columns)
     return names
@@ -88,12 +91,33 @@ class _Column:
     word_width: int
 
 
-def _printed_columns(table: pd.DataFrame) -> list[_Column]:
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """
+    Layout of a table that fits on a terminal.
 
+    Attributes
+    ----------
+    headers
+        Column names, which can have several lines.
+    widths
+        Widths of the columns.
+    padding
+        Number of spaces at each side of the line between two columns.
+    """
+
+    headers: list[str]
+    widths: list[int]
+    padding: int
+
+
+def _printed_columns(table: pd.DataFrame, *, has_separators: bool) -> list[_Column]:
     columns = []
     for name, values in table.items():
+        number_format = ",d" if has_separators and is_integer_dtype(values) else ""
         cells = [
-            MISSING if is_missing else _cell(value) for value, is_missing in zip(values, values.isna(), strict=True)
+            MISSING if is_missing else _cell(value, number_format)
+            for value, is_missing in zip(values, values.isna(), strict=True)
         ]
         words = {word for cell in cells for word in cell.split()}
         width = max(map(cell_len, cells), default=0)
@@ -102,10 +126,10 @@ def _printed_columns(table: pd.DataFrame) -> list[_Column]:
     return columns
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, number_format: str) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
-    return as_one_line(str(value))
+    return as_one_line(format(value, number_format) if number_format else str(value))
 
 
 def _plain_table(columns: Sequence[_Column]) -> str:
@@ -123,27 +147,29 @@ def _print_rows_as_lines(columns: Sequence[_Column]) -> None:
             print_text(f"{column.name:<{label_width}}{column.cells[position]}", indent=label_width)
 
 
-def _print_rich_table(columns: Sequence[_Column], width: int) -> bool:
-    """Print a table with rich if the terminal is wide enough. Return True if the table was printed."""
-    is_compact = False
-    widths = _column_widths(columns, width, is_compact=is_compact)
-    if widths is None:
-        is_compact = True
-        widths = _column_widths(columns, width, is_compact=is_compact)
-    if widths is None:
-        return False
+def choose_layout(columns: Sequence[_Column], width: int) -> Layout | None:
+    """Return the normal or else the compact layout, or None if neither layout fits on the terminal."""
+    names = [column.name for column in columns]
+    short_headers = [_broken_header(column.name, min(MIN_TEXT_WIDTH, column.width)) for column in columns]
+    for headers, padding in ((names, PADDING), (short_headers, COMPACT_PADDING)):
+        widths = _column_widths(columns, headers, width - (2 * padding + 1) * (len(columns) - 1))
+        if widths is not None:
+            return Layout(headers, widths, padding)
+    return None
+
+
+def _print_rich_table(columns: Sequence[_Column], layout: Layout, width: int) -> None:
     rendered = Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
-        padding=0 if is_compact else (0, 1),
+        padding=(0, layout.padding),
         header_style="bold",
     )
-    for column, column_width in zip(columns, widths, strict=True):
-        # Rich does not interpret markup or emoji codes in a Text object.
-        header = Text(_header(column, is_compact=is_compact))
+    for column, header, column_width in zip(columns, layout.headers, layout.widths, strict=True):
         justify: Literal["left", "right"] = "right" if column.is_number else "left"
-        rendered.add_column(header, justify=justify, overflow="fold", width=column_width)
+        # Rich does not interpret markup or emoji codes in a Text object.
+        rendered.add_column(Text(header), justify=justify, overflow="fold", width=column_width)
     for cells in zip(*(column.cells for column in columns), strict=True):
         rendered.add_row(*map(Text, cells))
     has_color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
@@ -156,29 +182,22 @@ def _print_rich_table(columns: Sequence[_Column], width: int) -> bool:
         color_system="auto" if has_color else None,
     )
     console.print(rendered)
-    return True
 
 
-def _header(column: _Column, *, is_compact: bool) -> str:
-    if is_compact:
-        return _broken_header(column.name, min(MIN_TEXT_WIDTH, column.width))
-    return column.name
-
-
-def _column_widths(columns: Sequence[_Column], width: int, *, is_compact: bool) -> list[int] | None:
+def _column_widths(columns: Sequence[_Column], headers: Sequence[str], width: int) -> list[int] | None:
     """
-    Return the widths of the columns on a terminal, or None if the terminal is too narrow.
+    Return the widths of the columns, or None if their sum would exceed `width`.
 
     Numbers, headers, and words with at most `MAX_WORD_WIDTH` characters are not wrapped. The columns with longer
     texts share the remaining width, narrowest column first.
     """
-    headers = [max(map(cell_len, _header(column, is_compact=is_compact).split("\n"))) for column in columns]
-    needed = [max(header, column.width) for header, column in zip(headers, columns, strict=True)]
+    header_widths = [max(map(cell_len, header.split("\n"))) for header in headers]
+    needed = [max(header, column.width) for header, column in zip(header_widths, columns, strict=True)]
     widths = []
-    for header, column in zip(headers, columns, strict=True):
+    for header, column in zip(header_widths, columns, strict=True):
         text_width = max(min(MIN_TEXT_WIDTH, column.width), min(MAX_WORD_WIDTH, column.word_width))
         widths.append(max(header, column.width if column.is_number else text_width))
-    spare = width - sum(widths) - (COMPACT_GAP if is_compact else GAP) * (len(columns) - 1)
+    spare = width - sum(widths)
     if spare < 0:
         return None
     for _ in range(spare):

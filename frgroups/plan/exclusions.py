@@ -21,6 +21,7 @@ from frgroups.plan.suppression_list import suppressed_customers
 from frgroups.snapshot.group_references import find_quoted_group
 from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.uid_lookup import is_known
 
 ExclusionRule = Literal["protected", "protected_group", "suppression_list"]
 # The message of a finding lists at most this number of uids.
@@ -171,7 +172,7 @@ def check_excluded_customers(snapshot: Snapshot, exclusions: Exclusions) -> None
     """
     for uids, source in ((exclusions.customers, "`protect`"), (exclusions.suppression_list, "The suppression list")):
         excluded = pd.Series(sorted(uids), dtype="str")
-        unknown = excluded[~excluded.isin(snapshot.customers["customer_uid"])]
+        unknown = excluded[~is_known(excluded, snapshot.customers["customer_uid"])]
         check_similar_ids(snapshot.customers, list(unknown), "customer_uid", source=source)
 
 

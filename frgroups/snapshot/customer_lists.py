@@ -26,6 +26,7 @@ from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_cou
 from frgroups.snapshot.id_resolution import detect_id_type
 from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.uid_lookup import is_known
 
 log = logging.getLogger("frgroups.snapshot")
 
@@ -114,7 +115,8 @@ def read_list(
     if not allow_similar_ids:
         kind = None if snapshot is None else detect_id_type(snapshot, listed.ids)
         customers = pd.DataFrame({"customer_uid": []}) if snapshot is None else snapshot.customers
-        check_listed_ids(listed, customers, kind)
+        known = check_listed_ids(listed, customers, kind)
+        check_formats(listed, known, customers["customer_uid" if kind is None else kind])
     return listed.ids
 
 
@@ -166,9 +168,11 @@ def read_listed_ids(
     return listed
 
 
-def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | None) -> None:
+def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | None) -> set[str]:
     """
-    Raise ListError if ids of a list are probably totals, notes, or misspelled ids of known customers.
+    Return the ids of known customers in a list.
+
+    Raise ListError if the last id is a row count, or if other ids are probably misspelled ids of known customers.
 
     Parameters
     ----------
@@ -179,12 +183,12 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
     kind
         Column of `customers` that contains the ids. If None, the ids are not compared with the customers.
     """
-    known = set() if kind is None else set(listed.ids[listed.ids.isin(customers[kind])])
+    known = set() if kind is None else set(listed.ids[is_known(listed.ids, customers[kind])])
     check_row_count(listed, known)
     if kind is not None:
         unknown = [value for value in listed.ids if value not in known]
         check_similar_ids(customers, unknown, kind, source=str(listed.source), rows=listed.rows, error=ListError)
-    check_formats(listed, known, customers["customer_uid" if kind is None else kind])
+    return known
 
 
 def _log_list(listed: ListedIds, *, n_repeated: int, n_blank: int) -> None:

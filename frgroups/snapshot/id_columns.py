@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +23,8 @@ from frgroups.internals.id_cells import (
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.spreadsheets import Table, has_separator, normalize_column_name, other_separator
 from frgroups.internals.workbooks import NonTextCell
-from frgroups.snapshot.id_contents import shape_of
+from frgroups.snapshot.id_contents import has_shape_of, hide_words
+from frgroups.snapshot.uid_lookup import is_known
 
 _COLUMN_IN_CLI = (
     "To choose the id column of a file for `frgroups plan --list`, pass --column. In any other list, rename the id "
@@ -30,12 +32,12 @@ _COLUMN_IN_CLI = (
 )
 _IF_ID = "If the first row contains an id, insert a row with the column name customer_uid above it."
 
-USUAL_NAMES = (
-    *("customer_uid", "customer_id", "uid"),
-    *("external_id", "external_customer_id", "customer_number", "customer_no"),
-    *("kundenummer", "kundenr", "kunde_id", "kundnummer", "kundnr", "kund_id", "kunden_nummer", "asiakasnumero"),
-    "id",
+_UIDS_AND_EXTERNAL_IDS = ("customer_uid", "customer_id", "uid", "external_id", "external_customer_id")
+_CUSTOMER_NUMBERS = (
+    *("customer_number", "customer_no", "kundenummer", "kundenr", "kunde_id"),
+    *("kundnummer", "kundnr", "kund_id", "kunden_nummer", "asiakasnumero"),
 )
+USUAL_NAMES = (*_UIDS_AND_EXTERNAL_IDS, *_CUSTOMER_NUMBERS, "id")
 OTHER_IDS = ("email", "e_mail", "e_post", "epost", "mobile", "mobil", "phone", "loyalty_id", "medlemsnummer")
 _NORMALIZED_NAMES = frozenset(map(normalize_column_name, USUAL_NAMES))
 _KNOWN_NAMES = _NORMALIZED_NAMES.union(map(normalize_column_name, OTHER_IDS))
@@ -62,6 +64,7 @@ _EXTERNAL_NAME = re.compile(
 _NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}")
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_INTEGER = re.compile(r"0|[1-9][0-9]{0,17}")
 _MAX_TITLE_ROWS = 20
 _MAX_SHOWN = 10
 
@@ -140,15 +143,15 @@ def find_id_column(table: Table, column: str | None) -> tuple[int, str, bool]:
 
 
 def usual_columns(table: Table) -> list[int]:
-    """Return the positions of the columns that have a usual name of an id column, in the order of `USUAL_NAMES`."""
+    """Return the positions of the columns that have a usual name of an id column. The most specific name is first."""
     header = table.rows[0][1]
-    last = USUAL_NAMES[-1]
-    positions = [find_column(header, usual, table.source, exact=False) for usual in USUAL_NAMES if usual != last]
+    first, numbers, last = (
+        [find_column(header, name, table.source, exact=False) for name in names]
+        for names in (_UIDS_AND_EXTERNAL_IDS, _CUSTOMER_NUMBERS, ["id"])
+    )
     external = [position for position, name in enumerate(header) if is_external_id_name(name)]
-    n_first = 1 + max((n for n, usual in enumerate(USUAL_NAMES) if is_external_id_name(usual)))
     others = [position for position, name in enumerate(header) if _is_combined_name(name)]
-    positions = [*positions[:n_first], *external, *positions[n_first:], *others]
-    positions.append(find_column(header, last, table.source, exact=False))
+    positions = [*first, *external, *numbers, *others, *last]
     return list(dict.fromkeys(position for position in positions if position is not None))
 
 
@@ -270,31 +273,41 @@ def reject_unnamed_ids(table: Table, position: int) -> None:
     """
     Raise ListError if a column without a name contains ids in the format of the id column.
 
-    A column of row numbers, which many programs add, is ignored.
+    A column of row numbers, which many programs add, is ignored. The index of a filtered DataFrame is also ignored.
     """
     (_, header), *rows = table.rows
-    unnamed = [n for n, name in enumerate(header) if not name]
-    if not unnamed:
-        return
-    shapes = {shape_of(row[position]) for _, row in rows}
-    for column in unnamed:
-        cells = [(number, row[column]) for number, row in rows if row[column]]
+    for column in [n for n, name in enumerate(header) if not name]:
+        cells = [(number, str(row[column])) for number, row in rows if row[column]]
+        values = pd.Series([cell for _, cell in cells], dtype="str")
         is_row_number = all(cell in (str(n), str(n + 1)) for n, (_, cell) in enumerate(cells))
-        similar = [(number, cell) for number, cell in cells if looks_like_id(cell) and shape_of(cell) in shapes]
-        if 2 * len(similar) > len(cells) and not is_row_number:
+        is_index = column == 0 and len(cells) == len(rows) > 1 and _is_increasing(values)
+        if is_row_number or is_index:
+            continue
+        ids = pd.Series([str(row[position]) for _, row in rows], dtype="str")
+        has_shape = has_shape_of(values, ids)
+        similar = [cell for cell, is_similar in zip(cells, has_shape, strict=True) if is_similar]
+        similar = [(number, cell) for number, cell in similar if looks_like_id(cell)]
+        if 2 * len(similar) > len(cells):
             number, cell = similar[0]
             raise ListError(
-                f"{table.source}, row {number}: {safe_repr(cell)} is in a column without a name, and can be an id. "
-                "Write one id per row, or write a name above each column."
+                f"{table.source}, row {number}: {safe_repr(hide_words(cell))} is in a column without a name, and can "
+                "be an id. Write one id per row. If the column is an index, write a name above it, or delete it."
             )
+
+
+def _is_increasing(cells: Iterable[str]) -> bool:
+    """Return True if the cells contain increasing integers. An integer with leading zeros is probably an id."""
+    if not all(map(_INTEGER.fullmatch, cells)):
+        return False
+    return all(number < following for number, following in pairwise(map(int, cells)))
 
 
 def _known_ids(ids: Collection[str], customers: pd.DataFrame | None) -> set[str]:
     """Return the ids that are customer uids or external ids of known customers."""
     if customers is None:
         return set()
-    columns = (customers["customer_uid"], customers["external_id"])
-    return {value for column in columns for value in column[column.isin(ids)]}
+    values = pd.Series(list(ids), dtype="str")
+    return set().union(*(values[is_known(values, customers[kind])] for kind in ("customer_uid", "external_id")))
 
 
 def reject_unclear_columns(table: Table, positions: Sequence[int]) -> None:
@@ -356,7 +369,7 @@ class _IdColumn:
     def __init__(self, name: str, cells: Sequence[NumberedCell], customers: pd.DataFrame) -> None:
         self.name, self.cells = name, cells
         ids = pd.Series([cell for _, cell in cells], dtype="str")
-        n_known = {kind: int(customers[kind].isin(ids).sum()) for kind in ("customer_uid", "external_id")}
+        n_known = {kind: int(is_known(customers[kind], ids).sum()) for kind in ("customer_uid", "external_id")}
         normalized = normalize_column_name(name)
         self.kind: str | None = max(n_known, key=lambda kind: n_known[kind])
         if normalized in _UID_NAMES:
@@ -367,7 +380,7 @@ class _IdColumn:
             self.kind = None
         self._customers: dict[str, set[str]] = {}
         if self.kind is not None:
-            known = customers[customers[self.kind].isin(ids)]
+            known = customers[is_known(customers[self.kind], ids)]
             for customer_id, uid in zip(known[self.kind], known["customer_uid"], strict=True):
                 self._customers.setdefault(customer_id, set()).add(uid)
         self._all_customers = customers

@@ -40,6 +40,7 @@ _DATE = (
 )
 _TIME = r"(?:[01]?[0-9]|2[0-3])(?::[0-5][0-9]){1,2}(?:[.,][0-9]+)?(?: ?[ap]\.?m\.?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 
+# Without known ids, other punctuation does not separate an id from a word, because ids such as "no:c-1" contain it.
 _GAP, _NO_GAP = r"[\s()<>\[\]]+", r"[^\s()<>\[\]]*"
 _PART_WITH_DIGIT, _NAME = f"{_NO_GAP}[0-9]{_NO_GAP}", r"\pL[\pL'.,:;-]{2,}"
 _ANY_PARTS = f"{_GAP}(?:.*{_GAP})?"
@@ -80,7 +81,7 @@ class Content:
             return []
         if self.compares_shapes:
             others = pd.concat([ids.drop(found.index), tenant_ids.dropna()])
-            found = found[~found.map(shape_of).isin(set(others.map(shape_of)))]
+            found = found[~has_shape_of(found, others)]
         return list(found)
 
     def _matches(self, ids: pd.Series) -> BoolArray:
@@ -89,9 +90,25 @@ class Content:
         return np.asarray(matches.fill_null(False), dtype=np.bool_)
 
 
-def shape_of(value: str) -> str:
-    """Return an id with its letters and digits replaced, such as "aaa-00" for "jan-02"."""
-    return re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "0", value))
+def has_shape_of(values: pd.Series, others: pd.Series) -> BoolArray:
+    """
+    Return a boolean array that is True for each value that has the same shape as a value of `others`.
+
+    The shape of "jan-02" is "aaa-00".
+
+    Examples
+    --------
+    >>> has_shape_of(pd.Series(["jan-02", "c-1"]), pd.Series(["ola-12"]))
+    array([ True, False])
+    """
+    strings, other_strings = (pa.array(ids, type=pa.large_string(), from_pandas=True) for ids in (values, others))
+    # Strings of different lengths have different shapes, and the regular expressions are slow.
+    has_length = pc.is_in(pc.utf8_length(other_strings), value_set=pc.unique(pc.utf8_length(strings)))
+    return np.asarray(pc.is_in(_shapes(strings), value_set=_shapes(other_strings.filter(has_length))), dtype=np.bool_)
+
+
+def _shapes(strings: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return pc.replace_substring_regex(pc.replace_substring_regex(strings, r"\pL", "a"), r"\p{Nd}", "0")
 
 
 CONTENTS = (
@@ -115,17 +132,40 @@ CONTENTS = (
 )
 
 
+# These characters separate an id from a word or from another id in the same cell.
+_SEPARATORS = r"[\s,;:|/()<>\[\]{}=]"
+# After a digit, a dash, "_", or "." separates the id from words, such as "-Ola-Nordmann" and ".O.Nordmann".
+# One word has at least two letters, because a single letter, such as that of "1001-A", is probably part of the id.
+_DASH, _LETTERS = r"[-\u2013\u2014_.']", r"[^\W\d_]"
+_WORDS = rf"(?:{_LETTERS}+{_DASH}+)*{_LETTERS}{{2,}}(?:{_DASH}+{_LETTERS}+)*{_DASH}*"
+_BETWEEN_PARTS = re.compile(rf"({_SEPARATORS}+|(?<=\d){_DASH}+(?={_WORDS}(?:{_SEPARATORS}|\Z)))")
+
+
+def split_parts(cell: str) -> list[str]:
+    """
+    Split a cell into ids and words. The items at odd positions are the separators between them.
+
+    Examples
+    --------
+    >>> split_parts("1001 Ola"), split_parts("1001-Ola"), split_parts("c-1"), split_parts("ola-02")
+    (['1001', ' ', 'Ola'], ['1001', '-', 'Ola'], ['c-1'], ['ola-02'])
+    """
+    return _BETWEEN_PARTS.split(cell)
+
+
 def hide_words(text: str) -> str:
     """
     Replace the words next to an id with an ellipsis, because they can be the name of a customer.
 
+    Dates, such as "02.jan", do not change.
+
     Examples
     --------
-    >>> hide_words("1001 Ola Nordmann"), hide_words("c-1 (Ola)"), hide_words("Slutt"), hide_words("02.jan")
-    ('1001 … …', 'c-1 (…)', 'Slutt', '02.jan')
+    >>> hide_words("1001 Ola Nordmann"), hide_words("1001-Ola"), hide_words("c-1 (Ola)"), hide_words("Slutt")
+    ('1001 … …', '1001-…', 'c-1 (…)', 'Slutt')
     """
-    parts = re.split(r"([\s,;:|/()<>\[\]{}=]+)", text)
-    if len(parts) == 1 or not re.search(r"\d", text):
+    parts = split_parts(text)
+    if len(parts) == 1 or not re.search(r"\d", text) or re.fullmatch(_DATE, text, re.IGNORECASE):
         return text
     return "".join(
         "…" if n % 2 == 0 and part and not re.search(r"\d", part) else part for n, part in enumerate(parts)

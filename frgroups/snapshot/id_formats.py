@@ -23,6 +23,7 @@ from frgroups.internals.id_cells import looks_like_id
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.similar_text import latin_shape
 from frgroups.snapshot.id_contents import CONTENTS, hide_words
+from frgroups.snapshot.uid_lookup import is_known
 
 # An id has an unusual format only if the list contains at least this many other ids per such id.
 _OTHERS_PER_ID = 3
@@ -77,9 +78,8 @@ class ListedIds:
         Words next to an id can be names of customers, so they are replaced with an ellipsis.
         """
         ordered = sorted(ids, key=self.rows.__getitem__)
-        return format_list(
-            [f"row {self.rows[value]} {safe_repr(hide_words(value))}" for value in ordered], _MAX_SHOWN
-        )
+        shown = [f"row {self.rows[value]} {safe_repr(hide_words(value))}" for value in ordered[:_MAX_SHOWN]]
+        return format_list([*shown, *ordered[_MAX_SHOWN:]], _MAX_SHOWN)
 
 
 def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
@@ -96,7 +96,7 @@ def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
     raise ListError(
         f"{listed.source}, row {listed.rows[last]}: {safe_repr(last)} is the number of rows above it, and therefore "
         "probably a total. Delete the row.",
-        **_hints("it is"),
+        **_hints(1),
     )
 
 
@@ -125,7 +125,7 @@ def _reject_contents(listed: ListedIds, known: Collection[str], tenant_ids: pd.S
             continue
         raise ListError(
             f"{listed.source}, {listed.describe_rows(found)}: {content.problem} {content.action}",
-            **_hints(agree(len(found), "it is", "they are")),
+            **_hints(len(found)),
         )
 
 
@@ -137,8 +137,9 @@ def _reject_unusual_formats(listed: ListedIds, known: Collection[str]) -> None:
     example = next(value for value in listed.ids if value not in unusual)
     raise ListError(
         f"{listed.source} contains {pluralize(n, 'id')} whose format differs from all other ids, such as "
-        f"{safe_repr(example)}: {listed.describe_rows(unusual)}. Delete totals and notes, and correct wrong ids.",
-        **_hints(agree(n, "it is", "they are")),
+        f"{safe_repr(hide_words(example))}: {listed.describe_rows(unusual)}. Delete totals and notes, and correct "
+        "wrong ids.",
+        **_hints(n),
     )
 
 
@@ -148,7 +149,7 @@ def _reject_first_word(listed: ListedIds, known: Collection[str]) -> None:
     if first in known or looks_like_id(first) or len(listed.ids) == 1 or not all(map(looks_like_id, listed.ids[1:])):
         return
     row = listed.rows[first]
-    hints = _hints("it is")
+    hints = _hints(1)
     raise ListError(
         f"{listed.source}, row {row}: {safe_repr(first)} is the only id without digits, and therefore probably a "
         "column name. If it is a column name, delete the rows above it. If it is a note, delete the row.",
@@ -157,9 +158,9 @@ def _reject_first_word(listed: ListedIds, known: Collection[str]) -> None:
     )
 
 
-def _hints(subject: str) -> dict[str, str]:
-    owners = "an id of a customer who does" if subject == "it is" else "ids of customers who do"
-    condition = f"If {subject} {owners} not belong to any group,"
+def _hints(n_ids: int) -> dict[str, str]:
+    owners = agree(n_ids, "it is an id of a customer who does", "they are ids of customers who do")
+    condition = f"If {owners} not belong to any group,"
     return {
         "hint": f"{condition} pass allow_similar_ids=True. To accept all known ids, pass snapshot=.",
         "cli_hint": f"{condition} pass --allow-similar-ids.",
@@ -192,7 +193,7 @@ def find_unusual_ids(ids: Sequence[str], known: Collection[str] = ()) -> list[st
     if len(ids) <= _OTHERS_PER_ID:
         return []
     table = pd.DataFrame({"id": list(ids), "format": pd.Categorical(_formats(ids))})
-    is_unknown = ~table["id"].isin(list(known))
+    is_unknown = ~is_known(table["id"], pd.Series(list(known), dtype="str"))
     is_minority = pd.Series(False, index=table.index)
     for format_ in (_WORD, _LOOK_ALIKE):
         has_format = (table["format"] == format_) & is_unknown

@@ -19,6 +19,7 @@ from frgroups.snapshot.id_columns import describe_columns, find_column, read_id_
 from frgroups.snapshot.membership_matrix import READ_AS_STRINGS, check_uids
 from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.uid_lookup import is_known
 
 ID_TYPES = ("customer_uid", "external_id")
 _BY = ("external_id", "customer_uid", "email", "mobile", "loyalty_id")
@@ -90,11 +91,13 @@ def resolve_customers(
     2  0251        c-251  resolved
     """
     check_choice(by, "by", _BY)
+    if directory is not None:
+        directory = read_directory(directory, by)
     result = pd.DataFrame({"id": pd.Series(_distinct_ids(ids), dtype="str")})
     known = _known_ids(snapshot, by, directory)
     keys = _normalize_ids(result["id"], by)
     is_shared = known.pairs["key"].duplicated(keep=False)
-    is_ambiguous = keys.isin(known.pairs.loc[is_shared, "key"]) | keys.isin(known.conflicting)
+    is_ambiguous = is_known(keys, known.pairs.loc[is_shared, "key"]) | is_known(keys, known.conflicting)
     uids = keys.map(known.pairs[~is_shared].set_index("key")["customer_uid"]).astype("str").mask(is_ambiguous)
     outcome = pd.Series("unknown", index=result.index, dtype="str").mask(uids.notna(), "resolved")
     result = result.assign(customer_uid=uids, outcome=outcome.mask(is_ambiguous, "ambiguous"))
@@ -102,7 +105,7 @@ def resolve_customers(
     if by != "email":
         _check_visible(unknown)
     if not allow_similar_ids:
-        check_similar_ids(_all_customers(snapshot, known, by), unknown, by, source="`ids`")
+        check_similar_ids(known_customers(snapshot, by, directory), unknown, by, source="`ids`")
     return result
 
 
@@ -122,12 +125,17 @@ def describe_ambiguous_ids(
     >>> describe_ambiguous_ids(snapshot, ["0150"], by="external_id")
     ["2 customers have '0150': c-1 and c-2."]
     """
-    known = _known_ids(snapshot, by, directory)
-    id_of_customer = known.pairs.groupby("customer_uid")["key"].agg(list)
+    listed = list(ids)
+    if not listed:
+        return []
+    keys = _normalize_ids(pd.Series(listed), by)
+    pairs = _known_ids(snapshot, by, directory).pairs
+    selected = pairs[is_known(pairs["key"], keys)]
+    of_customers = pairs[is_known(pairs["customer_uid"], selected["customer_uid"])]
+    id_of_customer = of_customers.groupby("customer_uid")["key"].agg(list)
     sentences = []
-    for customer_id in ids:
-        key = _normalize_ids(pd.Series([customer_id]), by)[0]
-        uids = list(known.pairs.loc[known.pairs["key"] == key, "customer_uid"])
+    for customer_id, key in zip(listed, keys, strict=True):
+        uids = list(selected.loc[selected["key"] == key, "customer_uid"])
         shown = safe_repr(customer_id)
         if len(uids) > 1:
             sentences.append(f"{len(uids)} customers have {shown}: {format_list(uids, _MAX_SHOWN)}.")
@@ -155,13 +163,13 @@ def detect_id_type(snapshot: Snapshot, ids: pd.Series) -> str | None:
         if name == normalize_column_name(kind):
             return kind
     customers = snapshot.customers
-    is_known = {kind: ids.isin(customers[kind]) for kind in ID_TYPES}
-    both = ids[is_known["customer_uid"] & is_known["external_id"]]
+    is_of_type = {kind: is_known(ids, customers[kind]) for kind in ID_TYPES}
+    both = ids[is_of_type["customer_uid"] & is_of_type["external_id"]]
     if len(both):
-        with_id = customers[customers["external_id"].isin(both)]
+        with_id = customers[is_known(customers["external_id"], both)]
         if (with_id["external_id"] != with_id["customer_uid"]).any():
             return None
-    return max(ID_TYPES, key=lambda kind: int(is_known[kind].sum()))
+    return max(ID_TYPES, key=lambda kind: int(is_of_type[kind].sum()))
 
 
 @dataclass(frozen=True)
@@ -185,7 +193,7 @@ def _known_ids(snapshot: Snapshot, by: str, directory: pd.DataFrame | str | Path
     pairs = _id_pairs(_customers_with(snapshot, by), by)
     if directory is None:
         return _KnownIds(pairs, pd.Index([], dtype="str"))
-    directory_pairs = _id_pairs(_read_directory(directory, by), by)
+    directory_pairs = _id_pairs(read_directory(directory, by), by)
     key_in_snapshot = pairs.drop_duplicates("customer_uid").set_index("customer_uid")["key"]
     snapshot_keys = directory_pairs["customer_uid"].map(key_in_snapshot)
     is_conflict = snapshot_keys.notna() & (snapshot_keys != directory_pairs["key"])
@@ -193,14 +201,22 @@ def _known_ids(snapshot: Snapshot, by: str, directory: pd.DataFrame | str | Path
     return _KnownIds(pd.concat([pairs, directory_pairs], ignore_index=True).drop_duplicates(), conflicting)
 
 
-def _all_customers(snapshot: Snapshot, known: _KnownIds, by: str) -> pd.DataFrame:
-    """Return the ids of the customers in the snapshot and of the other customers in the directory."""
+def known_customers(snapshot: Snapshot, by: str, directory: pd.DataFrame | str | Path | None) -> pd.DataFrame:
+    """
+    Return the ids of the customers in the snapshot, and the other ids and customers in the directory.
+
+    The parameters are the same as those of `resolve_customers`.
+    """
     columns = [name for name in ("customer_uid", "external_id", "loyalty_id") if name in snapshot.customers]
-    others = known.pairs[~known.pairs["customer_uid"].isin(snapshot.customers["customer_uid"])]
-    if others.empty:
-        return snapshot.customers[columns]
-    others = others.assign(**{by: others["key"]}).drop(columns="key")
-    return pd.concat([snapshot.customers[columns], others], ignore_index=True)
+    customers = snapshot.customers[columns]
+    if directory is None:
+        return customers
+    pairs = _id_pairs(read_directory(directory, by), by)
+    is_new = ~is_known(pairs["customer_uid"], customers["customer_uid"])
+    if by in customers:
+        is_new |= ~is_known(pairs["key"], customers[by])
+    others = pairs[is_new].assign(**{by: pairs["key"]}).drop(columns="key")
+    return pd.concat([customers, others], ignore_index=True)
 
 
 def _check_visible(ids: Iterable[str]) -> None:
@@ -243,7 +259,8 @@ def _customers_with(snapshot: Snapshot, by: str) -> pd.DataFrame:
     return snapshot.customers
 
 
-def _read_directory(directory: pd.DataFrame | str | Path, by: str) -> pd.DataFrame:
+def read_directory(directory: pd.DataFrame | str | Path, by: str) -> pd.DataFrame:
+    """Return the columns customer_uid and `by` of a directory. Rows without an id are omitted."""
     if not isinstance(directory, pd.DataFrame):
         directory = _read_directory_file(directory, by)
     uids = check_uids(directory, "customer_uid", "directory")

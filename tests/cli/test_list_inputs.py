@@ -8,6 +8,7 @@ import frgroups as fg
 from frgroups.cli.inputs import desired_customers, excluded_customers
 from frgroups.cli.main import main
 from frgroups.errors import InputError, ListError
+from frgroups.snapshot import similar_ids
 
 
 @pytest.fixture(scope="module")
@@ -121,8 +122,44 @@ def test_directory_with_similar_ids(people, write_list, tmp_path):
     path = write_list("External ID\ne100004\n")
 
     assert desired_customers(people, path=path, expression=None, directory=directory) == ["00000031"]
-    with pytest.raises(InputError, match="E100005"):
+    with pytest.raises(ListError, match="row 2 'e100005'"):
         desired_customers(people, path=write_list("External ID\ne100005\n"), expression=None, directory=directory)
+
+
+def test_unknown_ids(people, write_list, capsys):
+    "Unknown ids are printed with their rows and without names. At most ten ids are printed."
+    names = "".join(f"09{n}-Nordmann\n" for n in range(10, 22))
+    path = write_list(f"External ID\nE100003\n{names}")
+
+    assert desired_customers(people, path=path, expression=None, skip_unresolved=True) == ["00000003"]
+
+    out = capsys.readouterr().out
+    assert "row 3 '0910-…'" in out and "row 12 '0919-…'" in out and "2 more" in out
+    assert "Nordmann" not in out and "0920" not in out
+
+
+def test_unknown_protected_customers(people, capsys):
+    "Unknown customers of --protect are printed without names, and are protected."
+    uids = ["00000004", "0900-Nordmann", "0900-Nordmann"]
+
+    assert excluded_customers(people, uids, None, None) == uids
+
+    out = capsys.readouterr().out
+    assert "'0900-…'" in out and "Nordmann" not in out and "00000004" not in out
+
+
+def test_list_is_compared_once(people, write_list, monkeypatch):
+    "The ids of a list are compared with the known customers only once, also with a directory."
+    calls = []
+    find = similar_ids.find_similar_ids
+    monkeypatch.setattr(similar_ids, "find_similar_ids", lambda *args: calls.append(args) or find(*args))
+    directory = pd.DataFrame({"customer_uid": ["00000031"], "external_id": ["E100031"]})
+
+    for options in ({}, {"directory": directory}):
+        calls.clear()
+        path = write_list("customer_uid\n00000004\n90000000\n")
+        assert desired_customers(people, path=path, expression=None, **options) == ["00000004", "90000000"]
+        assert len(calls) == 1
 
 
 def test_plan_options(people, tmp_path, capsys):

@@ -190,7 +190,7 @@ def test_unknown_uids_in_a_list(loaded, capsys, tmp_path, mode, planned):
     assert main(words) == 0
 
     out = capsys.readouterr().out
-    assert re.search(r"1 of them .*: typo-1$", out, re.M)
+    assert re.search(r"1 of them .*: row [0-9]+ 'typo-1'\.$", out, re.M)
     assert ("planned anyway" in out) is planned
     if planned:
         assert fg.read_plan(tmp_path / "p.json").groups[0].add == ("typo-1",)

@@ -158,7 +158,7 @@ def test_empty_table(capsys):
 
 
 def test_printing_modules():
-    "Only the output module calls print, and only the module for tables imports rich, so that all output is escaped."
+    "Only the output module calls print, and only the module for tables prints with rich, so that all is escaped."
     printing, importing_rich = set(), set()
     for path in CLI.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -169,7 +169,8 @@ def test_printing_modules():
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print":
                 printing.add(path.name)
-            if any(name.split(".")[0] == "rich" for name in names):
+            # The module rich.cells only measures the width of a text.
+            if any(name.split(".")[0] == "rich" and name != "rich.cells" for name in names):
                 importing_rich.add(path.name)
 
     assert (printing, importing_rich) == ({"output.py"}, {"table_printing.py"})

@@ -1,5 +1,6 @@
 """Tests for the width of messages and tables on a terminal."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.cells import cell_len
 
 import frgroups as fg
 from frgroups.cli.main import main
-from frgroups.cli.output import as_one_line, wrap_line
+from frgroups.cli.output import as_one_line, terminal_width, wrap_line
 from frgroups.cli.table_printing import print_table
 from frgroups.cli.table_registry import TABLES
 from tests.cli.commands import code_of, select_sandbox, table_words
@@ -112,7 +113,7 @@ def test_tables_are_complete(frame, width):
     is_table = any("\u2500" in line for line in lines)
     letters = sorted("".join(lines).replace("\u2500", ""))
     cells = [as_one_line(value) for value in [*frame["name_of_a"], *frame["name_of_b"]]]
-    cells += [str(n) for n in frame["n_members"]] + [f"{share:.3f}" for share in frame["share_of_customers"]]
+    cells += [f"{n:,}" for n in frame["n_members"]] + [f"{share:.3f}" for share in frame["share_of_customers"]]
     # If the table does not fit, the column names are repeated for each row.
     names = list(frame.columns) * (1 if is_table else len(frame))
     expected = sorted("".join([*cells, *names]).replace("\u2500", ""))
@@ -133,6 +134,36 @@ def test_uids_are_not_broken(columns):
 
     assert any(UUID in line for line in lines)
     assert too_wide(lines, columns) == []
+
+
+@pytest.mark.parametrize("dtype", ["int64", "Int64", "uint8"])
+def test_thousands_separators(dtype, capsys):
+    "Integers have thousands separators on a terminal, but not in a pipe."
+    n = 250 if dtype == "uint8" else 1234567
+    table = pd.DataFrame({"n": pd.Series([n], dtype=dtype), "id": ["1234567"], "year": ["2026"]})
+
+    assert table_lines(table, 80)[-1].split() == [f"{n:,}", "1234567", "2026"]
+    print_table(table)
+    assert capsys.readouterr().out.split()[-3:] == [str(n), "1234567", "2026"]
+
+
+@pytest.mark.parametrize(("columns", "expected"), [("-5", 97), ("0", 97), ("x", 97), ("", 97), ("44", 44)])
+def test_terminal_width(monkeypatch, columns, expected):
+    "The width in COLUMNS is used if it is at least 1. Otherwise, the width that the terminal reports is used."
+    stream = Terminal()
+    stream.fileno = lambda: 1
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr("os.get_terminal_size", lambda fd: os.terminal_size((97, 24)))
+    assert terminal_width(stream) == expected
+    monkeypatch.setattr("os.get_terminal_size", lambda fd: os.terminal_size((0, 0)))
+    assert terminal_width(stream) == (44 if columns == "44" else 80)
+
+
+def test_wide_characters():
+    "A wrapped line with characters of two columns fits on the terminal."
+    lines = wrap_line("会员 " * 10, 20).split("\n")
+
+    assert max(map(cell_len, lines)) <= 20 and " ".join(lines).split() == ["会员"] * 10
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), pd.NA, pd.NaT])

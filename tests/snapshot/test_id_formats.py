@@ -11,7 +11,7 @@ from frgroups.errors import ListError
 from frgroups.snapshot.customer_lists import read_list
 from frgroups.snapshot.from_frames import snapshot_from_frames
 from frgroups.snapshot.id_columns import is_external_id_name, is_id_name
-from frgroups.snapshot.id_contents import CONTENTS
+from frgroups.snapshot.id_contents import CONTENTS, has_shape_of, hide_words
 from frgroups.snapshot.id_formats import find_unusual_ids
 
 NUMBERS = [f"{n:08d}" for n in (4, 5, 20, 22, 28, 29, 31, 32)]
@@ -160,6 +160,21 @@ def test_other_contents(write_list, ids):
     assert list(read_list(write_list(ids))) == ids
 
 
+@given(st.lists(st.text("ab1é٢-_", max_size=3), max_size=5), st.lists(st.text("ab1é٢-_", max_size=3), max_size=5))
+def test_shapes(ids, others):
+    "Two ids have the same shape if they contain letters, digits, and other characters at the same positions."
+
+    def shape(value):
+        return [(character.isalpha(), character.isdigit(), character) for character in value]
+
+    def is_same(first, second):
+        pairs = zip(shape(first), shape(second), strict=False)
+        return len(first) == len(second) and all(a[:2] == b[:2] and (any(a[:2]) or a == b) for a, b in pairs)
+
+    expected = [any(is_same(value, other) for other in others) for value in ids]
+    assert has_shape_of(pd.Series(ids, dtype="str"), pd.Series(others, dtype="str")).tolist() == expected
+
+
 NAMED_IDS = [
     *("1001 Ola Nordmann", "1001 - Ola", "1001: Ola", "c-1 (Ola)", "Ola Nordmann <c-1>", "Kari c-2", "[c-1] Kari"),
     *("1001, Ola", "Nordmann, Ola 1001", "Åse 1001"),
@@ -175,6 +190,19 @@ def test_names_in_cells(write_list, people, cell):
             read_list(path, **options)
         message = str(caught.value).replace(str(path), "")
         assert not any(name in message for name in ("Ola", "Nordmann", "Kari", "Åse"))
+
+
+@pytest.mark.parametrize("separator", [*"-_.:/ ", "\u2013"])
+def test_hidden_words(separator):
+    "The words after an id are hidden for each separator."
+    for name in ("Ola", f"Ola{separator}Nordmann", f"O{separator}Nordmann", f"Ola{separator}N"):
+        assert set(hide_words(f"1001{separator}{name}")) == {*"10…", separator}
+
+
+@pytest.mark.parametrize("text", ["c-1", "cust_0a1", "1001-A", "ola-02", UUIDS[0], "02.jan", "1-may", "Slutt"])
+def test_visible_ids(text):
+    "Ids with prefixes, UUIDs, dates, and single words are not hidden."
+    assert hide_words(text) == text
 
 
 @pytest.mark.parametrize("ids", [["c-1 c-2"], ["c-1 c-2 c-3", "c-4 c-5"], [" ".join(UUIDS[:2])]])

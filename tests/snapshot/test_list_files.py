@@ -173,7 +173,15 @@ def test_ids_in_a_row(write_file, ids, rows):
 
 
 @pytest.mark.parametrize(
-    "text", ["customer_uid;;\nc-1;c-2;c-3\nc-4;c-5;\n", ";uid\n0150;0007\n0151;0008\n", "uid;\n1;2\n"]
+    "text",
+    [
+        "customer_uid;;\nc-1;c-2;c-3\nc-4;c-5;\n",
+        ";uid\n0150;0007\n0151;0008\n",
+        "uid;\n1;2\n",
+        ";uid\n3;5\n",
+        ";uid\n6;5\n3;7\n",
+        "uid;\n5;3\n7;6\n",
+    ],
 )
 def test_ids_in_unnamed_columns(write_file, text):
     "Ids in a column without a name are rejected, because they would not be read."
@@ -182,10 +190,17 @@ def test_ids_in_unnamed_columns(write_file, text):
 
 @pytest.mark.parametrize(
     "text",
-    [";uid\n0;5\n1;7\n", ";uid\n1;5\n2;7\n", "uid;\n5;Kari\n7;2026-01-02\n", "uid;\n5;\n7;\n", ";uid\n#1;5\n#2;7\n"],
+    [
+        ";uid\n0;5\n1;7\n",
+        ";uid\n1;5\n2;7\n",
+        "uid;\n5;Kari\n7;2026-01-02\n",
+        "uid;\n5;\n7;\n",
+        ";uid\n#1;5\n#2;7\n",
+        ";uid\n3;5\n6;7\n",
+    ],
 )
 def test_unnamed_columns(write_file, text):
-    "A column without a name is ignored if it contains row numbers or other values than ids."
+    "A column without a name is ignored if it contains row numbers, an index, or other values than ids."
     assert list(read_list(write_file(text))) == ["5", "7"]
 
 

@@ -117,7 +117,10 @@ def test_other_characters(people, form):
         ("1001", "1001 - Ola"),
         ("1001", "Nordmann, Ola (1001)"),
         ("1001", "1001:Ola"),
-        ("1001", "1001-Ola"),
+        *(("1001", f"1001{separator}Ola") for separator in "-_."),
+        *(("1001", f"1001{separator}Ola{separator}Nordmann") for separator in "-_."),
+        ("1001", "1001-Ola Nordmann"),
+        ("1001", "1001-Ola-"),
         ("1001", "1001 1002"),
         ("c-2", "c-1|C-2"),
     ],
@@ -130,7 +133,7 @@ def test_other_forms(known, unknown):
         check_similar_ids(customers, [unknown], "customer_uid", source="list")
 
     assert f"customer uid {safe_repr(known)}" in str(caught.value)
-    assert "Nordmann" not in str(caught.value) and " Ola" not in str(caught.value)
+    assert "Nordmann" not in str(caught.value) and "Ola" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -281,6 +284,11 @@ def test_ambiguous_external_id(people):
 
     assert sentence.startswith("2 customers have 'E100009'")
     assert "ab_1" in sentence and "00000010" in sentence
+
+
+def test_no_ambiguous_ids(people):
+    "No sentence describes an empty list of ids."
+    assert describe_ambiguous_ids(people, [], by="external_id") == []
 
 
 def test_conflict_with_directory(people):

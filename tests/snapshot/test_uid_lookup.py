@@ -3,12 +3,13 @@
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frgroups.snapshot.uid_lookup import lookup_positions
+from frgroups.snapshot.uid_lookup import is_known, lookup_positions
 
 N = 60_000
 
@@ -48,6 +49,20 @@ def test_lookup_like_dict(values):
     )
 
     assert contiguous.tolist() == sliced.tolist() == chunked.tolist() == expected
+
+
+IDS = st.lists(st.sampled_from(["c-1", "c-2", "c-3", "", "ø", None]), max_size=8)
+
+
+@given(IDS, IDS)
+def test_known_ids(ids, known):
+    "An id is known if the other Series or Index contains it. A missing id is not known."
+    expected = [value is not None and value in known for value in ids]
+
+    for dtype in ("str", object):
+        series = pd.Series(known, dtype=dtype)
+        assert is_known(pd.Series(ids, dtype=dtype), series).tolist() == expected
+        assert is_known(pd.Series(ids, dtype="str"), pd.Index(series)).tolist() == expected
 
 
 @st.composite
