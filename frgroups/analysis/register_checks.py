@@ -93,8 +93,8 @@ def _find_groups_out_of_period(snapshot: Snapshot, known: pd.DataFrame) -> Itera
 def _find_shared_tiers(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
     """Find pairs of groups that have common customers although they are in the same exclusive set."""
     for label, tiers in known.groupby("exclusive_set"):
-        uids = list(tiers["customer_group_uid"])
-        for row in iter_rows(overlap_pairs(snapshot, uids, min_both=1)):
+        matrix = snapshot.matrix.select_uids(tiers["customer_group_uid"])
+        for row in iter_rows(overlap_pairs(matrix, min_both=1)):
             # The smaller of two tiers is usually the higher tier, so the plan keeps customers in the smaller group.
             keep, leave = row.group_b, row.group_a
             if row.n_a < row.n_b:

@@ -99,20 +99,36 @@ def find_group(
     )
 
 
-def find_quoted_group(matrix: MembershipMatrix, text: str, *, created: Mapping[str, str] | None = None) -> str:
+def find_quoted_group(
+    matrix: MembershipMatrix, text: str, *, created: Mapping[str, str] | None = None, in_uid_column: bool = False
+) -> str:
     """
     Return the uid of the group that a text refers to, such as ``VIP``, ``uid:"vip"``, or ``name:"VIP"``.
 
     A prefix is only recognized if no group has the whole text as its uid or name. See `find_group` for the errors.
+
+    Parameters
+    ----------
+    matrix
+        The groups.
+    text
+        The uid or the name of a group, with an optional prefix.
+    created
+        Additional groups that a plan creates, as {uid: name}.
+    in_uid_column
+        Whether the text is a value of a column customer_group_uid. If such a value is the uid of a group, it is not
+        ambiguous, even if another group has it as its name.
 
     Examples
     --------
     >>> find_quoted_group(sample_snapshot().matrix, 'name:"VIP"')
     'vip'
     """
+    created = created or {}
+    if in_uid_column and (text in created or text in matrix.names_by_uid):
+        return text
     match = REFERENCE.fullmatch(text) if isinstance(text, str) else None
     if match is not None and match["kind"]:
-        created = created or {}
         existing = (matrix.names_by_uid, matrix.uids_by_name, created, created.values())
         if not any(text in texts for texts in existing):
             kind, unquoted = unquote(match)
