@@ -1,14 +1,19 @@
 """Tests on a tenant in which each group uid is also the name of another group."""
 
+import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pandas as pd
 import pandas.testing as pdt
 import pytest
 
 import frgroups as fg
+from frgroups.analysis.health import health_report_in_cli
+from frgroups.cli.main import main
 from frgroups.snapshot.from_frames import snapshot_from_frames
+from frgroups.store.snapshot_store import save_snapshot
 
 CUSTOMERS = [f"c-{number:02}" for number in range(60)]
 MEMBERS = {
@@ -49,6 +54,15 @@ FINDINGS = {
     "two_tiers",
     "unverifiable",
     "wrong_type",
+}
+# The groups that the suggested plans change.
+CHANGED = {
+    "duplicate": {"original"},
+    "ended": {"ended"},
+    "near_duplicate": {"large"},
+    "old_year": {"original"},
+    "two_tiers": {"silver"},
+    "wrong_type": {"mixed"},
 }
 REGISTER = pd.DataFrame(
     [
@@ -108,6 +122,53 @@ def test_health_checks(snapshot):
     tiers = with_register[with_register["finding"] == "two_tiers"]
     assert list(zip(tiers["customer_group_uid"], tiers["other_group_uid"], strict=True)) == [("gold", "silver")]
     assert set(without_register["finding"]) < FINDINGS
+
+
+def test_suggested_code(snapshot):
+    "The Python code in each suggested action runs on a tenant in which each uid is also the name of another group."
+    refreshed = []
+    report = fg.health_report(snapshot, register=REGISTER, min_jaccard=0.95)
+    variables = {
+        "fg": SimpleNamespace(
+            plan_memberships=fg.plan_memberships,
+            members=fg.members,
+            segment=fg.segment,
+            Limits=fg.Limits,
+            refresh_groups=lambda client, snapshot, groups: refreshed.extend(map(snapshot.group_uid, groups)),
+        ),
+        **{"client": None, "snapshot": snapshot, "register": REGISTER},
+    }
+
+    changed = {}
+    for row in report.itertuples():
+        code = row.suggested_action.partition("fg.")
+        if code[1]:
+            plan = eval("fg." + code[2], variables)
+            changed[row.finding] = None if plan is None else {group.uid for group in plan.groups}
+
+    assert refreshed == ["drifted", "unread"]
+    assert {finding: uids for finding, uids in changed.items() if uids} == CHANGED
+
+
+def test_suggested_commands(snapshot, tmp_path, monkeypatch):
+    "The commands in each suggested action run on a tenant in which each uid is also the name of another group."
+    monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    save_snapshot(snapshot)
+    REGISTER.to_csv("FILE", index=False)
+    report = health_report_in_cli(snapshot, register=REGISTER, min_jaccard=0.95)
+
+    changed = {}
+    for row in report.itertuples():
+        action = row.suggested_action
+        if "frgroups table" in action or "frgroups plan" in action:
+            earlier = set(tmp_path.rglob("*.plan.json"))
+            for command in action[action.index("frgroups ") :].split(" && "):
+                assert main(shlex.split(command)[1:]) in (0, 3), command  # A limit can block the plan.
+            new = set(tmp_path.rglob("*.plan.json")) - earlier
+            changed[row.finding] = {group.uid for path in new for group in fg.read_plan(path).groups}
+
+    assert changed == CHANGED
 
 
 FUNCTIONS = {
