@@ -271,9 +271,9 @@ def sandbox_snapshot():
         return fg.load_snapshot(client, cache=False, progress=False)
 
 
-@pytest.mark.parametrize("n", [1, 3, 21, 101, 501])
+@pytest.mark.parametrize("n", [1, 2, 3, 20, 21, 100, 101, 500, 501])
 def test_limits_of_suggested_plans(n):
-    "A suggested call or command that removes all members of a group contains the limits that allow the removal."
+    "A suggested call or command that removes all members of a group contains exactly the limits that it needs."
     uids = [f"c{number}" for number in range(n)]
     snapshot = create_snapshot({"a": uids, "b": uids}, taken_at=datetime.now(UTC))
     action = row_of(health_report(snapshot), "duplicate")["suggested_action"]
@@ -282,8 +282,11 @@ def test_limits_of_suggested_plans(n):
 
     command = row_of(health_report_in_cli(snapshot), "duplicate")["suggested_action"]
     settings = [setting.split("=") for setting in re.findall(r"--limit (\S+)", command)]
-    limits = fg.Limits(**{name: float(value) if "share" in name else int(value) for name, value in settings})
-    assert not fg.plan_memberships(snapshot, {"b": uids}, mode="remove", limits=limits).blocked
+    limits = {name: float(value) if "share" in name else int(value) for name, value in settings}
+    assert not fg.plan_memberships(snapshot, {"b": uids}, mode="remove", limits=fg.Limits(**limits)).blocked
+    for name in limits:
+        others = fg.Limits(**{other: value for other, value in limits.items() if other != name})
+        assert fg.plan_memberships(snapshot, {"b": uids}, mode="remove", limits=others).blocked, name
 
 
 def test_register_in_commands():
