@@ -92,7 +92,8 @@ def health_report(
 
     - tiny: the group has fewer than `tiny` members.
     - subset: all members are also in another group. The smallest such group is reported.
-    - similar_name: the name differs from another name only in case or whitespace.
+    - similar_name: the name looks like another name. The names differ, for example, only in case, in spaces, or in
+      letters of different scripts.
     - old_year: the name contains a past year, but the group has members.
     - not_registered (register): the register does not contain the group.
     - no_owner (register): the register contains no owner for the group.

@@ -12,6 +12,7 @@ from frgroups.analysis.sizes import group_sizes
 from frgroups.analysis.suggested_plans import SuggestedPlans, check_first
 from frgroups.analysis.table_rows import iter_rows
 from frgroups.internals.formatting import format_list, pluralize
+from frgroups.internals.similar_text import comparison_keys, describe_difference, differs_in_case
 from frgroups.snapshot.group_references import reference_of
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.verdicts import is_contradiction
@@ -97,24 +98,30 @@ def find_small_groups(snapshot: Snapshot, tiny: int) -> Iterator[HealthFinding]:
 
 
 def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
-    """Find groups with the same name, and groups whose names differ only in case or whitespace."""
-    uids_of_name: dict[str, list[str]] = {}
-    for uid, name in zip(snapshot.matrix.group_uids, snapshot.matrix.group_names, strict=True):
-        uids_of_name.setdefault(name, []).append(uid)
+    """Find groups with the same name, and groups whose names look alike. See `comparison_keys`."""
+    uids_of_name = snapshot.matrix.uids_by_name
     for name, uids in uids_of_name.items():
         for uid in uids[1:]:
             evidence = f"{len(uids)} groups have the name {name}: {format_list(uids, _MAX_LISTED)}."
             action = f"Rename {uid} or the other group in the back office, so that the two names differ."
             yield HealthFinding("medium", "same_name", uid, name, uids[0], name, len(uids), evidence, action)
-    similar: dict[str, list[str]] = {}
-    for name in uids_of_name:
-        similar.setdefault(" ".join(name.split()).casefold(), []).append(name)
-    for first, *others in similar.values():
-        for name in others:
-            uid, other = uids_of_name[name][0], uids_of_name[first][0]
-            evidence = f"The names {first!r} and {name!r} differ only in case or whitespace."
+    keys_of_name = {name: comparison_keys(name) for name in uids_of_name}
+    names_of_key: dict[str, list[str]] = {}
+    for name, keys in keys_of_name.items():
+        for key in keys:
+            names_of_key.setdefault(key, []).append(name)
+    for name, keys in keys_of_name.items():
+        # The first name of each key is the name of the group with the lowest uid.
+        first = min((names_of_key[key][0] for key in keys), key=lambda other: uids_of_name[other][0])
+        if first != name:
+            similar = {other for key in keys for other in names_of_key[key]}
+            uid, other_uid = uids_of_name[name][0], uids_of_name[first][0]
+            difference = "The names differ only in case or spaces."
+            if not differs_in_case(name, first):
+                difference = f"The difference is {describe_difference(name, first)}."
+            evidence = f"The name {name!r} looks like {first!r}, the name of group {other_uid}. {difference}"
             action = f"Rename {uid} in the back office, or check whether both groups are needed."
-            yield HealthFinding("low", "similar_name", uid, name, other, first, len(others) + 1, evidence, action)
+            yield HealthFinding("low", "similar_name", uid, name, other_uid, first, len(similar), evidence, action)
 
 
 def find_old_years(snapshot: Snapshot, dated: Container[str], plans: SuggestedPlans) -> Iterator[HealthFinding]:
