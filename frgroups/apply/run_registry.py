@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -126,28 +126,54 @@ def _latest_undo(plan: Plan, key: str, read: ReadRegistry) -> str:
     to each plan with this digest that was registered earlier. If a plan is not registered, it must have been created
     before the undo plan.
     """
-    started, undo_digests = False, [""]
-    for entry in _entries_of(plan, plan.digest, read):
-        if entry.get("planned_at") == plan.planned_at.isoformat():
-            started, undo_digests = True, [""]
-        elif key in entry and (started or datetime.fromisoformat(entry["at"]) > plan.planned_at):
-            undo_digests.append(entry[key])
-        elif entry.get("not_reverted_by") in undo_digests:
-            undo_digests.remove(entry["not_reverted_by"])
-    return undo_digests[-1]
+    entries = _entries_of(plan, plan.digest, read)
+    n_until_start = _count_until_start(entries, plan.planned_at)
+    later = entries[n_until_start:]
+    if not n_until_start:
+        later = [
+            entry for entry in later if "at" not in entry or datetime.fromisoformat(entry["at"]) > plan.planned_at
+        ]
+    undos = _active_undos(later, key)
+    return undos[-1][key] if undos else ""
+
+
+def _count_until_start(entries: Sequence[_Entry], planned_at: datetime | None = None) -> int:
+    """
+    Return the number of entries up to and including the latest start of a plan, or 0 if there is no start.
+
+    If `planned_at` is given, starts of plans that were created at other times are ignored.
+    """
+    times = [entry.get("planned_at") for entry in entries]
+    is_start = [time is not None and (planned_at is None or time == planned_at.isoformat()) for time in times]
+    return max((row for row, start in enumerate(is_start, start=1) if start), default=0)
+
+
+def _active_undos(entries: Iterable[_Entry], key: str) -> list[_Entry]:
+    """Return the entries of undo plans that are registered under a key and were not canceled, oldest first."""
+    active: list[_Entry] = []
+    for entry in entries:
+        if key in entry and entry not in active:
+            active.append(entry)
+        elif "not_reverted_by" in entry:
+            canceled = [undo for undo in active if undo[key] == entry["not_reverted_by"]]
+            if canceled:
+                active.remove(canceled[-1])
+    return active
 
 
 def register_revert(undo: Plan) -> None:
     """
     Register an undo plan before its changes are sent. The entry is on disk when the function returns.
 
-    No entry is written if the plan is not an undo plan, is empty, or is already registered.
+    No entry is written if the plan is not an undo plan, is empty, or is already registered. If another
+    plan with the digest of the original plan was started in the meantime, the undo plan is registered again.
     """
     if undo.reverts is None or undo.is_empty:
         return
     key = "partly_reverted_by" if undo.partial_undo else "reverted_by"
     entry = {"digest": undo.reverts, key: undo.digest, "at": undo.planned_at.isoformat()}
-    if list(_entries_of(undo, undo.reverts, read_registry))[-1:] != [entry]:
+    entries = _entries_of(undo, undo.reverts, read_registry)
+    if entry not in _active_undos(entries[_count_until_start(entries) :], key):
         append_durable(_registry_path(undo), _encode_entry(entry))
 
 
