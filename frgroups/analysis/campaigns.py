@@ -13,6 +13,7 @@ from frgroups.errors import InputError
 from frgroups.internals.timestamps import parse_timestamp
 from frgroups.internals.typing import FloatArray, Int32Array, IntArray
 from frgroups.internals.validation import check_columns, check_type
+from frgroups.snapshot.group_references import find_quoted_group
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix, check_uids
 from frgroups.snapshot.schema import coerce_schema
 
@@ -103,9 +104,9 @@ def _running_campaigns(matrix: MembershipMatrix, campaigns: pd.DataFrame, at: da
     invalid = rows.loc[~rows["discount_percent"].between(0, 100), "discount_percent"]
     if len(invalid):
         raise InputError(f"`campaigns` must have discounts between 0 and 100 percent, got {invalid.iloc[0]:g}.")
-    has_uids = key == "customer_group_uid"
+    in_uid_column = key == "customer_group_uid"
     group = [
-        matrix.code_of_uid(text) if has_uids and text in matrix.names_by_uid else matrix.group_code_of(text)
+        matrix.code_of_uid(find_quoted_group(matrix, text, in_uid_column=in_uid_column))
         for text in uids_or_names[is_running]
     ]
     table = pd.DataFrame(

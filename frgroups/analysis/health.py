@@ -11,11 +11,11 @@ from frgroups.analysis.health_checks import (
     find_similar_names,
     find_small_groups,
     find_unverified_groups,
-    with_register_argument,
 )
 from frgroups.analysis.redundant_groups import find_redundant_groups
 from frgroups.analysis.register import match_register
 from frgroups.analysis.register_checks import find_register_problems
+from frgroups.analysis.suggested_plans import SuggestedPlans
 from frgroups.internals.validation import check_number, check_share, check_type
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -92,7 +92,8 @@ def health_report(
 
     - tiny: the group has fewer than `tiny` members.
     - subset: all members are also in another group. The smallest such group is reported.
-    - similar_name: the name differs from another name only in case or whitespace.
+    - similar_name: the name looks like another name. The names differ, for example, only in case, in spaces, or in
+      letters of different scripts.
     - old_year: the name contains a past year, but the group has members.
     - not_registered (register): the register does not contain the group.
     - no_owner (register): the register contains no owner for the group.
@@ -134,19 +135,19 @@ def _report(snapshot: Snapshot, register: pd.DataFrame | None, min_jaccard: floa
     check_type(snapshot, Snapshot, "snapshot")
     check_share(min_jaccard, "min_jaccard")
     check_number(tiny, "tiny", at_least=0, whole=True)
-    names = snapshot.matrix.names_by_uid
+    plans = SuggestedPlans(snapshot.matrix, has_register=register is not None)
     findings = [
         *find_unverified_groups(snapshot),
         *find_small_groups(snapshot, tiny),
         *find_similar_names(snapshot),
-        *find_redundant_groups(snapshot, min_jaccard),
+        *find_redundant_groups(snapshot, min_jaccard, plans),
     ]
     if register is None:
-        return _findings_table([*findings, *find_old_years(snapshot, dated=set())], owners={})
-    rows = match_register(register, names)
+        return _findings_table([*findings, *find_old_years(snapshot, set(), plans)], owners={})
+    rows = match_register(register, snapshot.matrix.names_by_uid)
     dated = set(rows.loc[rows["valid_to"].notna(), "customer_group_uid"])
-    findings += [*find_old_years(snapshot, dated), *find_register_problems(snapshot, rows)]
-    return _findings_table([with_register_argument(finding) for finding in findings], _owners(rows))
+    findings += [*find_old_years(snapshot, dated, plans), *find_register_problems(snapshot, rows, plans)]
+    return _findings_table(findings, _owners(rows))
 
 
 def _owners(rows: pd.DataFrame) -> dict[str, str]:

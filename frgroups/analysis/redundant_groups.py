@@ -14,14 +14,9 @@ from hashlib import blake2b
 import numpy as np
 
 from frgroups.analysis.duplicates import jaccard_index, similar_pairs
-from frgroups.analysis.health_checks import (
-    HealthFinding,
-    check_first,
-    plan_command,
-    quote_uid,
-    removal_actions,
-)
+from frgroups.analysis.health_checks import HealthFinding
 from frgroups.analysis.pair_counts import GroupPairs, iter_common_pairs
+from frgroups.analysis.suggested_plans import SuggestedPlans, check_first
 from frgroups.internals.formatting import format_percentage
 from frgroups.internals.typing import IndexArray, IntArray
 from frgroups.snapshot.membership_matrix import MembershipMatrix
@@ -31,15 +26,15 @@ from frgroups.snapshot.snapshot import Snapshot
 _MAX_NEAR_DUPLICATES = 100_000
 
 
-def find_redundant_groups(snapshot: Snapshot, min_jaccard: float) -> Iterator[HealthFinding]:
+def find_redundant_groups(snapshot: Snapshot, min_jaccard: float, plans: SuggestedPlans) -> Iterator[HealthFinding]:
     """Find groups that are duplicates, near duplicates, or subsets of other groups."""
     matrix = snapshot.matrix
     first = first_groups_with_same_members(matrix)
-    yield from _find_duplicates(matrix, first)
+    yield from _find_duplicates(matrix, first, plans)
     # Groups without members are not compared.
     distinct, n_copies = np.unique(first[matrix.sizes > 0], return_counts=True)
     pairs = _relate_groups(matrix.take_groups(distinct), n_copies, min_jaccard)
-    yield from _find_near_duplicates(matrix, distinct, pairs)
+    yield from _find_near_duplicates(matrix, distinct, pairs, plans)
     yield from _find_subsets(matrix, first, distinct, pairs)
 
 
@@ -113,18 +108,18 @@ def _most_similar_pairs(pairs: GroupPairs, sizes: IntArray) -> GroupPairs:
     return GroupPairs(pairs.a[best], pairs.b[best], pairs.n_both[best])
 
 
-def _find_duplicates(matrix: MembershipMatrix, first: IndexArray) -> Iterator[HealthFinding]:
+def _find_duplicates(matrix: MembershipMatrix, first: IndexArray, plans: SuggestedPlans) -> Iterator[HealthFinding]:
     """Find groups with the same members as another group. Of several such groups, the first is not reported."""
     for code in np.flatnonzero((first < np.arange(len(first))) & (matrix.sizes > 0)).tolist():
         (group_a, name_a), (group_b, name_b) = _uid_and_name(matrix, int(first[code])), _uid_and_name(matrix, code)
         n = int(matrix.sizes[code])
         evidence = f"{name_b} and {name_a} have the same members. Number of members: {n:,}."
-        action, cli_action = removal_actions(f"{group_a} or {group_b}", f"{group_b} is not used", group_b, n)
+        action, cli_action = plans.removal_actions(f"{group_a} or {group_b}", f"{group_b} is not used", group_b, n)
         yield HealthFinding("high", "duplicate", group_b, name_b, group_a, name_a, n, evidence, action, cli_action)
 
 
 def _find_near_duplicates(
-    matrix: MembershipMatrix, distinct: IndexArray, relations: _Relations
+    matrix: MembershipMatrix, distinct: IndexArray, relations: _Relations, plans: SuggestedPlans
 ) -> Iterator[HealthFinding]:
     """Report the pairs of near duplicates. If there are too many, report the most similar pair of each group."""
     is_cut = len(relations.near.a) < relations.n_near.sum()
@@ -140,15 +135,14 @@ def _find_near_duplicates(
         n_more = int(relations.n_near[a]) - 1
         if is_cut and n_more:
             evidence += f" Number of other near duplicates of {name_a}: {n_more:,}."
+        groups = [plans.refer(group_a), plans.refer(group_b)]
+        either = f"{plans.quote(group_a)} | {plans.quote(group_b)}"
+        desired = f"dict.fromkeys({groups}, fg.members(snapshot, {either!r}))"
         action = check_first(
             f"{group_a} or {group_b}",
-            "To create a plan that gives both groups the same members: "
-            f"fg.plan_memberships(snapshot, dict.fromkeys({[group_a, group_b]}, "
-            f"fg.members(snapshot, {f'{quote_uid(group_a)} | {quote_uid(group_b)}'!r})))",
+            f"To create a plan that gives both groups the same members: {plans.call(desired, 'add')}",
         )
-        commands = [
-            plan_command(uid, quote_uid(other), "add") for uid, other in ((group_a, group_b), (group_b, group_a))
-        ]
+        commands = [plans.members_command(*pair, "add") for pair in ((group_a, group_b), (group_b, group_a))]
         cli_action = check_first(
             f"{group_a} or {group_b}",
             f"To give both groups the same members, create two plans: {' && '.join(commands)}",

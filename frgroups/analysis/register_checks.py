@@ -8,24 +8,18 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.campaigns import campaign_reach
-from frgroups.analysis.health_checks import (
-    HealthFinding,
-    Severity,
-    check_first,
-    plan_call,
-    plan_command,
-    quote_uid,
-    quote_word,
-    removal_actions,
-)
+from frgroups.analysis.health_checks import HealthFinding, Severity
 from frgroups.analysis.overlap import overlap_pairs
 from frgroups.analysis.register import has_ended, has_started
+from frgroups.analysis.suggested_plans import SuggestedPlans, check_first, quote_word
 from frgroups.analysis.table_rows import iter_rows
 from frgroups.internals.formatting import format_list, pluralize
 from frgroups.snapshot.snapshot import Snapshot
 
 
-def find_register_problems(snapshot: Snapshot, register: pd.DataFrame) -> Iterator[HealthFinding]:
+def find_register_problems(
+    snapshot: Snapshot, register: pd.DataFrame, plans: SuggestedPlans
+) -> Iterator[HealthFinding]:
     """Find contradictions between a snapshot and a register, which must be the result of `match_register`."""
     matrix = snapshot.matrix
     is_known = register["customer_group_uid"].notna()
@@ -35,9 +29,9 @@ def find_register_problems(snapshot: Snapshot, register: pd.DataFrame) -> Iterat
     yield from _find_missing_groups(register[~is_known])
     yield from _find_unregistered_groups(snapshot, known)
     yield from _find_groups_without_owner(known)
-    yield from _find_groups_out_of_period(snapshot, known)
-    yield from _find_shared_tiers(snapshot, known)
-    yield from _find_wrong_types(snapshot, known)
+    yield from _find_groups_out_of_period(snapshot, known, plans)
+    yield from _find_shared_tiers(snapshot, known, plans)
+    yield from _find_wrong_types(snapshot, known, plans)
     yield from _find_shadowed_campaigns(snapshot, known)
 
 
@@ -69,7 +63,9 @@ def _find_groups_without_owner(known: pd.DataFrame) -> Iterator[HealthFinding]:
         yield HealthFinding("low", "no_owner", row.customer_group_uid, row.name, None, None, row.n, evidence, action)
 
 
-def _find_groups_out_of_period(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
+def _find_groups_out_of_period(
+    snapshot: Snapshot, known: pd.DataFrame, plans: SuggestedPlans
+) -> Iterator[HealthFinding]:
     """Find groups that have members before the first day or after the last day in the register."""
     has_members = known["n"] > 0
     for row in iter_rows(known[has_ended(known, snapshot.taken_at) & has_members]):
@@ -78,7 +74,7 @@ def _find_groups_out_of_period(snapshot: Snapshot, known: pd.DataFrame) -> Itera
             f"According to the register, {row.name} ended on {row.valid_to:%Y-%m-%d}, "
             f"but the group has {pluralize(row.n, 'member')}."
         )
-        action, cli_action = removal_actions(uid, "the group is no longer needed", uid, row.n)
+        action, cli_action = plans.removal_actions(uid, "the group is no longer needed", uid, row.n)
         yield HealthFinding("high", "ended", uid, row.name, None, None, row.n, evidence, action, cli_action)
     for row in iter_rows(known[~has_started(known, snapshot.taken_at) & has_members]):
         uid = row.customer_group_uid
@@ -90,11 +86,11 @@ def _find_groups_out_of_period(snapshot: Snapshot, known: pd.DataFrame) -> Itera
         yield HealthFinding("low", "not_begun", uid, row.name, None, None, row.n, evidence, action)
 
 
-def _find_shared_tiers(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
+def _find_shared_tiers(snapshot: Snapshot, known: pd.DataFrame, plans: SuggestedPlans) -> Iterator[HealthFinding]:
     """Find pairs of groups that have common customers although they are in the same exclusive set."""
     for label, tiers in known.groupby("exclusive_set"):
-        uids = list(tiers["customer_group_uid"])
-        for row in iter_rows(overlap_pairs(snapshot, uids, min_both=1)):
+        matrix = snapshot.matrix.select_uids(tiers["customer_group_uid"])
+        for row in iter_rows(overlap_pairs(matrix, min_both=1)):
             # The smaller of two tiers is usually the higher tier, so the plan keeps customers in the smaller group.
             keep, leave = row.group_b, row.group_a
             if row.n_a < row.n_b:
@@ -104,20 +100,17 @@ def _find_shared_tiers(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[Heal
                 f"{row.name_a} and {row.name_b} belong to the exclusive set {label!r}, but the groups have "
                 f"{pluralize(n, 'customer')} in common."
             )
-            action = check_first(
-                f"{row.group_a} or {row.group_b}",
-                f"To create a plan that keeps these customers only in {keep}: "
-                f"{plan_call(leave, f'{quote_uid(leave)} - {quote_uid(keep)}')}",
-            )
-            cli_action = check_first(
-                f"{row.group_a} or {row.group_b}",
-                f"To create a plan that keeps these customers only in {keep}: {plan_command(leave, quote_uid(keep))}",
-            )
+            others = f"{plans.quote(leave)} - {plans.quote(keep)}"
+            call = plans.call(f"{{{plans.refer(leave)!r}: fg.members(snapshot, {others!r})}}", "mirror")
+            command = plans.members_command(leave, keep, "remove")
+            step = f"To create a plan that keeps these customers only in {keep}:"
+            action = check_first(f"{row.group_a} or {row.group_b}", f"{step} {call}")
+            cli_action = check_first(f"{row.group_a} or {row.group_b}", f"{step} {command}")
             names = (row.group_a, row.name_a, row.group_b, row.name_b)
             yield HealthFinding("high", "two_tiers", *names, n, evidence, action, cli_action)
 
 
-def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
+def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame, plans: SuggestedPlans) -> Iterator[HealthFinding]:
     """Find groups with members who have a customer_type that the register does not expect."""
     types = snapshot.customers["customer_type"]
     type_code, type_names = pd.factorize(types.mask(types == ""))
@@ -135,18 +128,15 @@ def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[Healt
                 f"but {n_other:,} of {pluralize(row.n, 'member')} have another type ({unexpected})."
             )
             rule = f"customer_type.isna() or customer_type not in {list(others)}"
-            action = check_first(
-                uid,
-                "To create a plan that removes these members: "
-                f"fg.plan_memberships(snapshot, fg.segment(snapshot, {{{uid!r}: {rule!r}}}), mode='keep_only')",
-            )
+            call = plans.call(f"fg.segment(snapshot, {{{plans.refer(uid)!r}: {rule!r}}})", "keep_only")
+            action = check_first(uid, f"To create a plan that removes these members: {call}")
             option = quote_word(f"{uid}={rule}")
             cli_action = check_first(
                 uid,
                 "To create a plan that removes these members, write the other customers to a file and plan with the "
                 "file: "
                 f"frgroups table segment --rule {option} --csv stay.csv && "
-                f"frgroups plan --group {quote_word(uid)} --list stay.csv --mode keep_only",
+                f"{plans.command(uid, '--list stay.csv', 'keep_only')}",
             )
             yield HealthFinding(
                 "medium", "wrong_type", uid, row.name, None, None, n_other, evidence, action, cli_action

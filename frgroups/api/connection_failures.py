@@ -16,7 +16,7 @@ from frgroups.api.defaults import DEFAULT_PORTS
 from frgroups.api.proxies import Proxy
 from frgroups.api.response_body import IncompleteBodyError
 from frgroups.errors import escape_invisible
-from frgroups.internals.redaction import exception_chain
+from frgroups.internals.redaction import exception_chain, handled_exception_ids
 
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
 _PROXY_STATUS = re.compile(r"(\d{3})\b")
@@ -70,11 +70,14 @@ class RequestTrace:
     steps
         Names of the connection steps that were started, such as "connection.start_tls". The prefix is "proxy" for a
         TLS connection to the server through a proxy, and "connection" for all other steps.
+    handled
+        Ids of the exceptions that the caller was already handling before the request. They do not explain a failure.
     """
 
     is_sent: bool = False
     has_response: bool = False
     steps: list[str] = field(default_factory=list)
+    handled: frozenset[int] = field(default_factory=handled_exception_ids)
 
     def __call__(self, name: str, info: Mapping[str, Any]) -> None:
         """Record the event of a request. The content of the event is not stored."""
@@ -104,7 +107,7 @@ def explain_failure(error: Exception, url: httpx.URL, proxy: Proxy | None, trace
     trace
         Progress of the failed request.
     """
-    causes = list(exception_chain(error))
+    causes = list(exception_chain(error, trace.handled))
     host = f"[{url.host}]" if ":" in url.host else url.host
     server = f"{host}:{url.port or DEFAULT_PORTS[url.scheme]}"
     if isinstance(error, httpx.ProxyError) and proxy is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from frgroups.review.plan_folders import is_folder_of
 log = logging.getLogger("frgroups.apply")
 
 _FOLDER = "runs"
+_UNKNOWN_START = "It is therefore unknown whether this plan was started before. This run sent nothing."
+_LOAD_AGAIN = "Move the file to another folder, load the tenant again, and create a new plan."
 
 _Entry = dict[str, str]
 Registry = Mapping[str, Sequence[_Entry]]  # Entries by the digest of the plan, oldest first.
@@ -79,9 +81,7 @@ def registered_plan_files(tenant_uid: str | None = None, base_url: str | None = 
     so that the damaged file of one tenant does not hide the plans of the other tenants.
     """
     files = []
-    for path in sorted(data_subdir(_FOLDER).glob("*.jsonl")):
-        if not is_folder_of(path.stem, tenant_uid, base_url):
-            continue
+    for path in _registry_paths(tenant_uid, base_url):
         try:
             files += [home() / entry["plan"] for entry in _read_entries(path) if "plan" in entry]
         except FrgroupsError as error:
@@ -126,28 +126,54 @@ def _latest_undo(plan: Plan, key: str, read: ReadRegistry) -> str:
     to each plan with this digest that was registered earlier. If a plan is not registered, it must have been created
     before the undo plan.
     """
-    started, undo_digests = False, [""]
-    for entry in _entries_of(plan, plan.digest, read):
-        if entry.get("planned_at") == plan.planned_at.isoformat():
-            started, undo_digests = True, [""]
-        elif key in entry and (started or datetime.fromisoformat(entry["at"]) > plan.planned_at):
-            undo_digests.append(entry[key])
-        elif entry.get("not_reverted_by") in undo_digests:
-            undo_digests.remove(entry["not_reverted_by"])
-    return undo_digests[-1]
+    entries = _entries_of(plan, plan.digest, read)
+    n_until_start = _count_until_start(entries, plan.planned_at)
+    later = entries[n_until_start:]
+    if not n_until_start:
+        later = [
+            entry for entry in later if "at" not in entry or datetime.fromisoformat(entry["at"]) > plan.planned_at
+        ]
+    undos = _active_undos(later, key)
+    return undos[-1][key] if undos else ""
+
+
+def _count_until_start(entries: Sequence[_Entry], planned_at: datetime | None = None) -> int:
+    """
+    Return the number of entries up to and including the latest start of a plan, or 0 if there is no start.
+
+    If `planned_at` is given, starts of plans that were created at other times are ignored.
+    """
+    times = [entry.get("planned_at") for entry in entries]
+    is_start = [time is not None and (planned_at is None or time == planned_at.isoformat()) for time in times]
+    return max((row for row, start in enumerate(is_start, start=1) if start), default=0)
+
+
+def _active_undos(entries: Iterable[_Entry], key: str) -> list[_Entry]:
+    """Return the entries of undo plans that are registered under a key and were not canceled, oldest first."""
+    active: list[_Entry] = []
+    for entry in entries:
+        if key in entry and entry not in active:
+            active.append(entry)
+        elif "not_reverted_by" in entry:
+            canceled = [undo for undo in active if undo[key] == entry["not_reverted_by"]]
+            if canceled:
+                active.remove(canceled[-1])
+    return active
 
 
 def register_revert(undo: Plan) -> None:
     """
     Register an undo plan before its changes are sent. The entry is on disk when the function returns.
 
-    No entry is written if the plan is not an undo plan, is empty, or is already registered.
+    No entry is written if the plan is not an undo plan, is empty, or is already registered. If another
+    plan with the digest of the original plan was started in the meantime, the undo plan is registered again.
     """
     if undo.reverts is None or undo.is_empty:
         return
     key = "partly_reverted_by" if undo.partial_undo else "reverted_by"
     entry = {"digest": undo.reverts, key: undo.digest, "at": undo.planned_at.isoformat()}
-    if list(_entries_of(undo, undo.reverts, read_registry))[-1:] != [entry]:
+    entries = _entries_of(undo, undo.reverts, read_registry)
+    if entry not in _active_undos(entries[_count_until_start(entries) :], key):
         append_durable(_registry_path(undo), _encode_entry(entry))
 
 
@@ -157,14 +183,25 @@ def unregister_revert(undo: Plan) -> None:
         append_durable(_registry_path(undo), _encode_entry({"digest": undo.reverts, "not_reverted_by": undo.digest}))
 
 
-def replace_digest(before: Path, after: Path) -> None:
+def replace_digest(
+    before: Path, after: Path, tenant_uid: str | None, base_url: str | None, *, consequence: str, action: str
+) -> None:
     """
-    Replace the path of a renamed journal and remove the digest of its plan from all registries.
+    Replace the path of a renamed journal and remove the digest of its plan from the registry.
 
     The erasure of a customer renames journals, because the digest in a file name could identify the customer.
+
+    Parameters
+    ----------
+    before, after
+        Path of the journal before and after it is renamed.
+    tenant_uid, base_url
+        Tenant and host of the plan. None selects the registries of all tenants or all hosts.
+    consequence, action
+        Sentences for the error if a registry cannot be read.
     """
-    for path in data_subdir(_FOLDER).glob("*.jsonl"):
-        entries = list(_read_entries(path))
+    for path in _registry_paths(tenant_uid, base_url):
+        entries = list(_read_entries(path, consequence, action))
         digests = {entry["digest"] for entry in entries if _is_of_journal(entry, before)}
         replaced = [_replace_in_entry(entry, digests, before, after) for entry in entries]
         if replaced != entries:
@@ -193,6 +230,12 @@ def _entries_of(plan: Plan, digest: str, read: ReadRegistry) -> Sequence[_Entry]
 
 def _registry_path(plan: Plan) -> Path:
     return data_subdir(_FOLDER) / f"{tenant_folder(plan.tenant_uid, plan.base_url)}.jsonl"
+
+
+def _registry_paths(tenant_uid: str | None, base_url: str | None) -> list[Path]:
+    """Return the paths of the registries of a tenant and host. None selects all tenants or all hosts."""
+    paths = sorted(data_subdir(_FOLDER).glob("*.jsonl"))
+    return [path for path in paths if is_folder_of(path.stem, tenant_uid, base_url)]
 
 
 def _stored_path(path: Path) -> str:
@@ -228,14 +271,15 @@ def _is_valid(entry: dict[str, Any]) -> bool:
     return True
 
 
-def _read_entries(path: Path) -> Iterator[_Entry]:
+def _read_entries(path: Path, consequence: str = _UNKNOWN_START, action: str = _LOAD_AGAIN) -> Iterator[_Entry]:
+    """Yield the entries of a registry. If it cannot be read, the error contains the consequence and the action."""
     if not path.exists():
         return
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"Cannot read {path}: {error.strerror}. This run sent nothing. Correct the problem and try again."
+            f"Cannot read {path}: {error.strerror}. {consequence} Correct the problem and try again."
         ) from error
     # The content is split as bytes, because str.splitlines would also split at U+2028.
     for number, raw in enumerate(content.splitlines(keepends=True), start=1):
@@ -248,9 +292,8 @@ def _read_entries(path: Path) -> Iterator[_Entry]:
             checksum, entry = "", {}
         if checksum != sha256(canonical_json(entry))[:16] or not _is_valid(entry):
             raise CorruptFileError(
-                f"{path} is corrupt: line {number} of the registry of started plans is invalid. It is "
-                "therefore unknown whether this plan was started before. This run sent nothing. Move the file to "
-                "another folder, load the tenant again, and create a new plan.",
+                f"{path} is corrupt: line {number} of the registry of started plans is invalid. {consequence} "
+                f"{action}",
                 path=path,
             )
         yield entry

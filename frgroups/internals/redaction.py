@@ -96,7 +96,7 @@ def without_local_variables() -> Iterator[None]:
     Traceback (most recent call last):
     frgroups.errors.FrgroupsError: The request failed.
     """
-    handled = {id(error) for error in exception_chain(sys.exception())}
+    handled = handled_exception_ids()
     try:
         yield
     except BaseException as error:
@@ -106,6 +106,20 @@ def without_local_variables() -> Iterator[None]:
         for chained in exception_chain(error, handled):
             traceback.clear_frames(chained.__traceback__)
         raise
+
+
+def handled_exception_ids() -> frozenset[int]:
+    """
+    Return the ids of the exceptions that are being handled, including their chained exceptions.
+
+    Python chains these exceptions to each exception that is raised later, although they are not its cause.
+
+    Examples
+    --------
+    >>> handled_exception_ids()
+    frozenset()
+    """
+    return frozenset(id(error) for error in exception_chain(sys.exception()))
 
 
 def exception_chain(error: BaseException | None, excluded: Set[int] = frozenset()) -> Iterator[BaseException]:

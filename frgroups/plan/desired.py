@@ -110,7 +110,7 @@ class _CustomerLists:
     indptr: IntArray
     texts: pa.ChunkedArray
     positions: npt.NDArray[Any] | None = None
-    has_uids: bool = False  # True if a known uid is never interpreted as the name of another group.
+    in_uid_column: bool = False  # `groups` contains the values of a column customer_group_uid.
 
 
 def _read_desired(snapshot: Snapshot, desired: Desired) -> _CustomerLists:
@@ -141,7 +141,11 @@ def _lists_from_snapshot(snapshot: Snapshot, desired: Snapshot) -> _CustomerList
                 close=same_name,
             )
     return _CustomerLists(
-        list(matrix.group_uids), matrix.indptr, to_chunked_array(matrix.customer_uids), matrix.indices, has_uids=True
+        list(matrix.group_uids),
+        matrix.indptr,
+        to_chunked_array(matrix.customer_uids),
+        matrix.indices,
+        in_uid_column=True,
     )
 
 
@@ -155,11 +159,11 @@ def _lists_from_table(desired: pd.DataFrame) -> _CustomerLists:
     codes: npt.NDArray[Any] = np.asarray(groups.indices)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(names)))])
     if (codes[:-1] <= codes[1:]).all():
-        return _CustomerLists(names, indptr, customers, has_uids=True)
+        return _CustomerLists(names, indptr, customers, in_uid_column=True)
     if len(names) < 2**16:
         # NumPy sorts 16-bit integers with a radix sort, which is faster than a comparison sort.
         codes = codes.astype(np.uint16)
-    return _CustomerLists(names, indptr, customers, np.argsort(codes, kind="stable"), has_uids=True)
+    return _CustomerLists(names, indptr, customers, np.argsort(codes, kind="stable"), in_uid_column=True)
 
 
 def _customer_uids(snapshot: Snapshot, customers: Iterable[Any], name: str) -> pa.Array:
@@ -219,23 +223,21 @@ def _group_uids(snapshot: Snapshot, lists: _CustomerLists, created: Mapping[str,
     """
     names: dict[str, str] = {}
     for name in lists.groups:
-        uid = name
-        if not (lists.has_uids and (name in created or name in snapshot.matrix.group_uids)):
-            uid = find_group_uid(snapshot, name, created)
+        uid = find_group_uid(snapshot, name, created, in_uid_column=lists.in_uid_column)
         if uid in names:
             raise InputError(f"`desired` contains group {uid!r} twice, once as {name!r}. Pass each group once.")
         names[uid] = name
     return list(names)
 
 
-def find_group_uid(snapshot: Snapshot, group: str, created: Mapping[str, str]) -> str:
+def find_group_uid(snapshot: Snapshot, group: str, created: Mapping[str, str], *, in_uid_column: bool = False) -> str:
     """
     Return the uid of an existing group or of a group that the plan creates, by its uid or name.
 
-    The function raises GroupNotFoundError if a text is the uid of one group and the name of another group.
+    See `find_quoted_group` for the errors and for `in_uid_column`.
     """
     try:
-        return find_quoted_group(snapshot.matrix, group, created=created)
+        return find_quoted_group(snapshot.matrix, group, created=created, in_uid_column=in_uid_column)
     except GroupNotFoundError as error:
         if error.n_matches == 0:
             error.add(

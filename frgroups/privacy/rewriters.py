@@ -32,6 +32,15 @@ from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.manifest import read_manifest
 from frgroups.store.snapshot_store import read_stored, replace_stored
 
+_DIGEST_REMAINS = (
+    "The registry and the names of the journal and the receipt might still contain the digest of a plan with the "
+    "customer."
+)
+_RESTORE_REGISTRY = (
+    "Restore the registry from a backup, and erase the customer again. If there is no backup, make sure that all "
+    "started plans are complete, delete the registry, and erase the customer again."
+)
+
 
 def without_customer(snapshot: Snapshot, uid: str) -> Snapshot:
     """
@@ -141,7 +150,7 @@ def erase_from_run(match: FileMatch, subject: Subject) -> dict[Path, Path]:
     path = match.path
     digest_reveals = match.digest or match.unfinished or (match.kind == "journal" and match.plan_digests)
     if digest_reveals and FILES_NAMED_BY_DIGEST.fullmatch(path.name):
-        return _erase_from_both(path, subject)
+        return _erase_from_both(match, subject)
     erasure_id = ""
     if digest_reveals:
         erasure_id = _new_erasure_id()
@@ -209,7 +218,7 @@ def pseudonymize_journal(path: Path, subject: Subject, erasure_id: str = "") -> 
     )
 
 
-def _erase_from_both(path: Path, subject: Subject) -> dict[Path, Path]:
+def _erase_from_both(match: FileMatch, subject: Subject) -> dict[Path, Path]:
     """
     Replace the customer in the journal and the receipt of the same run, and rename both files.
 
@@ -217,8 +226,8 @@ def _erase_from_both(path: Path, subject: Subject) -> dict[Path, Path]:
     renamed, so that another call can complete an interrupted erasure. A damaged file is renamed but not rewritten.
     Return the new path of each file.
     """
-    stem = path.name.removesuffix(".jsonl").removesuffix(".receipt.json")
-    pair = [path.with_name(f"{stem}{suffix}") for suffix in (".receipt.json", ".jsonl")]
+    stem = match.path.name.removesuffix(".jsonl").removesuffix(".receipt.json")
+    pair = [match.path.with_name(f"{stem}{suffix}") for suffix in (".receipt.json", ".jsonl")]
     existing = [file for file in pair if file.exists()]
     ids = {file: _erasure_id_of(file) for file in existing}
     erasure_id = next(filter(None, ids.values()), None) or _new_erasure_id()
@@ -226,7 +235,7 @@ def _erase_from_both(path: Path, subject: Subject) -> dict[Path, Path]:
         if stored_id is not None:
             kind: Kind = "journal" if file.suffix == ".jsonl" else "receipt"
             _pseudonymize(file, kind, subject, erasure_id)
-    return {file: _rename_without_digest(file, erasure_id) for file in existing}
+    return {file: _rename_without_digest(file, erasure_id, match) for file in existing}
 
 
 def _new_erasure_id() -> str:
@@ -247,12 +256,15 @@ def _erasure_id_of(path: Path) -> str | None:
         return None
 
 
-def _rename_without_digest(path: Path, erasure_id: str) -> Path:
+def _rename_without_digest(path: Path, erasure_id: str, match: FileMatch) -> Path:
+    """Rename a journal or receipt. The tenant and the host of its plan are those of `match`."""
     name = FILES_NAMED_BY_DIGEST.fullmatch(path.name)
     if not name:
         return path
     renamed = path.with_name(f"{name[1]}-{TOMBSTONE_PREFIX}-{erasure_id}{name[2]}")
-    replace_digest(path, renamed)
+    if path.suffix == ".jsonl":
+        tenant_uid, base_url = match.tenant_uid or None, match.base_url or None
+        replace_digest(path, renamed, tenant_uid, base_url, consequence=_DIGEST_REMAINS, action=_RESTORE_REGISTRY)
     path.rename(renamed)
     fsync_path(renamed.parent)
     return renamed

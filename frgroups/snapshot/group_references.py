@@ -43,6 +43,38 @@ def quote_reference(text: str, kind: str = "") -> str:
     return f'{prefix}"{text.replace(chr(34), chr(34) * 2)}"'
 
 
+def reference_of(
+    matrix: MembershipMatrix, uid: str, *, created: Mapping[str, str] | None = None, in_expression: bool = False
+) -> str:
+    """
+    Return a text that refers to the group with the given uid.
+
+    The text is the uid itself, or ``uid:"vip"`` if the uid is also the name of another group.
+
+    Parameters
+    ----------
+    matrix
+        The groups.
+    uid
+        The uid of a group.
+    created
+        Additional groups that a plan creates, as {uid: name}.
+    in_expression
+        Whether the text is part of a group expression. The uid is then always in quotes.
+
+    Examples
+    --------
+    >>> matrix = sample_snapshot().matrix
+    >>> print(reference_of(matrix, "vip"), reference_of(matrix, "vip", in_expression=True))
+    vip "vip"
+    """
+    same_name = {*matrix.uids_by_name.get(uid, []), *(new for new, name in (created or {}).items() if name == uid)}
+    is_ambiguous = not same_name <= {uid}
+    if is_ambiguous or in_expression:
+        return quote_reference(uid, "uid" if is_ambiguous else "")
+    return uid
+
+
 def unquote(match: re.Match[str]) -> tuple[str, str]:
     """Return the prefix, which is "uid", "name", or "", and the text of a match of `REFERENCE`."""
     mark = match["mark"]
@@ -88,7 +120,7 @@ def find_group(
         return uids[0]
     if not uids:
         raise _not_found(matrix, text, kind)
-    listed = format_list(uids, conjunction="or")
+    listed = format_list([reference_of(matrix, uid, created=created) for uid in uids], conjunction="or")
     if kind != "name" and by_uid:
         named = quote_reference(text, "name") if len(by_name) == 1 else listed
         raise GroupNotFoundError(
@@ -103,20 +135,36 @@ def find_group(
     )
 
 
-def find_quoted_group(matrix: MembershipMatrix, text: str, *, created: Mapping[str, str] | None = None) -> str:
+def find_quoted_group(
+    matrix: MembershipMatrix, text: str, *, created: Mapping[str, str] | None = None, in_uid_column: bool = False
+) -> str:
     """
     Return the uid of the group that a text refers to, such as ``VIP``, ``uid:"vip"``, or ``name:"VIP"``.
 
     A prefix is only recognized if no group has the whole text as its uid or name. See `find_group` for the errors.
+
+    Parameters
+    ----------
+    matrix
+        The groups.
+    text
+        The uid or the name of a group, with an optional prefix.
+    created
+        Additional groups that a plan creates, as {uid: name}.
+    in_uid_column
+        Whether the text is a value of a column customer_group_uid. If such a value is the uid of a group, it is not
+        ambiguous, even if another group has it as its name.
 
     Examples
     --------
     >>> find_quoted_group(sample_snapshot().matrix, 'name:"VIP"')
     'vip'
     """
+    created = created or {}
+    if in_uid_column and (text in created or text in matrix.names_by_uid):
+        return text
     match = REFERENCE.fullmatch(text) if isinstance(text, str) else None
     if match is not None and match["kind"]:
-        created = created or {}
         existing = (matrix.names_by_uid, matrix.uids_by_name, created, created.values())
         if not any(text in texts for texts in existing):
             kind, unquoted = unquote(match)

@@ -206,7 +206,11 @@ class MembershipMatrix:
         """
         if groups is None:
             return self
-        group_codes = np.unique([self.group_code_of(group) for group in as_list(groups, "groups")]).astype(np.int64)
+        return self.select_uids(self.group_uid(group) for group in as_list(groups, "groups"))
+
+    def select_uids(self, group_uids: Iterable[str]) -> MembershipMatrix:
+        """Return a matrix that contains only the groups with the given uids, and all customers. See `select`."""
+        group_codes = np.unique([self.code_of_uid(uid) for uid in group_uids]).astype(np.int64)
         return self.take_groups(group_codes)
 
     def take_groups(self, group_codes: npt.ArrayLike) -> MembershipMatrix:

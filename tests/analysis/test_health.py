@@ -16,6 +16,7 @@ from frgroups.analysis import redundant_groups
 from frgroups.analysis.health import SEVERITIES, health_report, health_report_in_cli
 from frgroups.analysis.pair_counts import iter_common_pairs
 from frgroups.errors import GroupNotFoundError, InputError
+from frgroups.internals.similar_text import differs_in_case
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 COLUMNS = {
@@ -81,7 +82,7 @@ def test_empty_and_tiny_groups():
 
 
 def test_same_names():
-    "Findings for the same name refer to the first group. Names that differ only in case or spaces are similar."
+    "Findings for the same name or a similar name refer to the first group with that name."
     groups = {key: ["1", "2", "3", "4", "5"] for key in "abcdef"}
 
     report = health_report(create_snapshot(groups, names=["Kampanje"] * 3 + ["VIP", " vip", "Vips"]))
@@ -92,6 +93,28 @@ def test_same_names():
     assert findings_of(report, "similar_name") == [("e", "d", 2)]
     assert "'VIP'" in row_of(report, "similar_name")["evidence"]
     assert "' vip'" in row_of(report, "similar_name")["evidence"]
+
+
+LOOK_ALIKES = ["VIP", " vip", "V\u0406P", "V\u200bIP", "Vip\u2013x", "v-2", "\u039d-2"]
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES)
+def test_similar_names(name):
+    "The health report finds two similar names if a plan that creates one of the groups reports a similar name."
+    customers = ["1", "2", "3", "4", "5"]
+    for other in LOOK_ALIKES:
+        before = create_snapshot({"a": customers}, names=[other])
+        after = create_snapshot({"a": customers, "b": customers}, names=[other, name])
+
+        report = health_report(after)
+        plan = fg.plan_memberships(before, {"b": customers}, create={"b": name})
+
+        rules = [finding.rule for finding in plan.findings if finding.rule in ("similar_name", "same_name")]
+        rows = report[report["finding"].isin(["similar_name", "same_name"])]
+        assert list(rows["finding"]) == rules
+        if rules == ["similar_name"]:
+            assert findings_of(report, "similar_name") == [("b", "a", 2)]
+            assert ("U+" in row_of(report, "similar_name")["evidence"]) != differs_in_case(name, other)
 
 
 def test_old_year():
@@ -271,9 +294,9 @@ def sandbox_snapshot():
         return fg.load_snapshot(client, cache=False, progress=False)
 
 
-@pytest.mark.parametrize("n", [1, 3, 21, 101, 501])
+@pytest.mark.parametrize("n", [1, 2, 3, 20, 21, 100, 101, 500, 501])
 def test_limits_of_suggested_plans(n):
-    "A suggested call or command that removes all members of a group contains the limits that allow the removal."
+    "A suggested call or command that removes all members of a group contains exactly the limits that it needs."
     uids = [f"c{number}" for number in range(n)]
     snapshot = create_snapshot({"a": uids, "b": uids}, taken_at=datetime.now(UTC))
     action = row_of(health_report(snapshot), "duplicate")["suggested_action"]
@@ -282,8 +305,11 @@ def test_limits_of_suggested_plans(n):
 
     command = row_of(health_report_in_cli(snapshot), "duplicate")["suggested_action"]
     settings = [setting.split("=") for setting in re.findall(r"--limit (\S+)", command)]
-    limits = fg.Limits(**{name: float(value) if "share" in name else int(value) for name, value in settings})
-    assert not fg.plan_memberships(snapshot, {"b": uids}, mode="remove", limits=limits).blocked
+    limits = {name: float(value) if "share" in name else int(value) for name, value in settings}
+    assert not fg.plan_memberships(snapshot, {"b": uids}, mode="remove", limits=fg.Limits(**limits)).blocked
+    for name in limits:
+        others = fg.Limits(**{other: value for other, value in limits.items() if other != name})
+        assert fg.plan_memberships(snapshot, {"b": uids}, mode="remove", limits=others).blocked, name
 
 
 def test_register_in_commands():

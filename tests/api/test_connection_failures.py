@@ -4,6 +4,7 @@ import errno
 import gzip
 import shutil
 import socket
+import ssl
 import subprocess
 from contextlib import suppress
 
@@ -247,6 +248,20 @@ def test_no_connection(error, reason, proxy, monkeypatch):
     assert ("HTTPS_PROXY" in text) is (bool(proxy) or reason == "dns")
     assert "s3cret" not in text and "kari" not in text
     assert "was not sent" in write_error("https://shop.test/v2")[0]
+
+
+@pytest.mark.parametrize("handled", [ssl.SSLCertVerificationError("expired"), ssl.SSLError("wrong version")])
+def test_exception_of_the_caller(handled):
+    "An exception that the caller was already handling is not reported as the cause of a failed connection."
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # The port is in use, but it accepts no connections.
+        base_url = f"http://127.0.0.1:{closed.getsockname()[1]}/v2"
+        try:
+            raise ValueError("outer") from handled
+        except ValueError:
+            failure, attempts = fail(base_url)
+
+    assert (failure.reason, attempts) == ("refused", 2)
 
 
 def test_texts_differ(monkeypatch):

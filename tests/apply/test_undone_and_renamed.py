@@ -6,7 +6,7 @@ import pytest
 
 import frgroups as fg
 from frgroups.apply import executor as applying
-from frgroups.apply.run_registry import unregister_revert
+from frgroups.apply.run_registry import reverted_by, unregister_revert
 from frgroups.cli.main import main
 from frgroups.errors import DriftError, PlanBlockedError
 from frgroups.internals.exit_codes import code_of
@@ -142,6 +142,24 @@ def test_canceled_undo(client, world):
     unregister_revert(undo)
 
     assert apply(client, plan).repeated
+
+
+def test_undo_registered_again(client, world):
+    "If an undo plan is registered again after another undo plan and then canceled, it is no longer in effect."
+    plan = plan_for(client, {"vip": PEOPLE[:20]})
+    receipt = apply(client, plan)
+    first, second = fg.plan_undo(receipt), fg.plan_undo(receipt, limits=fg.Limits())
+    for undo in (first, second, first):
+        applying.register_revert(undo)
+    [path] = (fg.home() / "runs").iterdir()
+
+    assert path.read_text().count('"reverted_by"') == 2
+    unregister_revert(second)
+    assert reverted_by(plan) == first.digest
+    unregister_revert(first)
+    assert reverted_by(plan) == ""
+    applying.register_revert(first)
+    assert reverted_by(plan) == first.digest
 
 
 @pytest.mark.parametrize("option", ["--approval", "--finalize"])

@@ -177,6 +177,26 @@ def test_no_digest_of_an_erased_customer(filled_home, home_folder):
     assert not receipt.path.exists()
 
 
+def test_corrupt_registry(filled_home, home_folder):
+    "A corrupt registry of another tenant has no effect on an erasure. The tenant's own corrupt registry is reported."
+    plan, receipt = filled_home
+    [registry] = (home_folder / "runs").iterdir()
+    other = registry.with_name("other@api.example.com.jsonl")
+    content = registry.read_bytes()
+    for path in (registry, other):
+        path.write_text("{}\n")
+
+    table = fg.erase_customer("c-1")
+
+    [note] = set(table.loc[table["kind"] == "journal", "note"])
+    assert str(registry) in note and "erase the customer again" in note and "sent nothing" not in note
+    registry.write_bytes(content)
+    assert "failed" not in set(fg.erase_customer("c-1")["action"])
+    assert not receipt.path.exists()
+    texts = texts_in(home_folder)
+    assert not any(plan.digest[:12] in text for text in texts.values())
+
+
 def test_remaining_files(filled_home, home_folder):
     "After an erasure, snapshots, receipts, and journals can be read, and the receipt counts the erased customer."
     _, receipt = filled_home

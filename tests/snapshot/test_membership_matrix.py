@@ -104,6 +104,7 @@ def test_ambiguous_group():
     assert caught.value.close == ["a", "b"] and caught.value.n_matches == 2
     assert [matrix.group_uid(text) for text in ('uid:"b"', 'name:"b"', "x")] == ["b", "a", "b"]
     assert matrix.code_of_uid("b") == 1 and matrix.members("a") == ["1"]
+    assert list(matrix.select_uids(["c", "b", "b"]).group_uids) == ["b", "c"]
     with pytest.raises(GroupNotFoundError, match=r"'Twin'.*c or d") as caught:
         matrix.group_uid("Twin")
     assert caught.value.close == ["c", "d"]
