@@ -39,7 +39,6 @@ NOTICE_RULES = (
 WARNING_RULES = (
     "withdrawn_consent",
     "ended",
-    "emptied",
     "protected_group",
     "same_name",
     "similar_name",

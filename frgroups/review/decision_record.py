@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError
 from frgroups.internals.checksummed_json import canonical_json, read_checksummed, sha256, write_checksummed
+from frgroups.internals.formatting import format_utc
 from frgroups.internals.locks import record_lock
 from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
@@ -59,12 +60,25 @@ class Rejection:
         return sha256(canonical_json([self.by, self.at]))[:16]
 
     def message(self, plan: Plan) -> str:
-        """Return a sentence with the reviewer and the reason."""
-        reason = f": {self.reason}" if self.reason else " without a reason"
+        """Return a sentence with the plan, the reviewer, and the reason."""
+        reason = self._reason
         if self.digest == plan.digest:
             return f"{self.by} rejected plan {plan.digest[:12]}{reason}."
         rejected = "a plan" if self.digest == TOMBSTONE_PREFIX else f"plan {self.digest[:12]}"
         return f"{self.by} rejected {rejected} with the same changes as plan {plan.digest[:12]}{reason}."
+
+    def sentence(self) -> str:
+        """Return a sentence with the reviewer, the time, and the reason, for readers who know the plan."""
+        when = ""
+        with suppress(ValueError, OverflowError):
+            when = f" on {format_utc(datetime.fromisoformat(self.at))}"
+        return f"{self.by} rejected these changes{when}{self._reason}."
+
+    @property
+    def _reason(self) -> str:
+        """Reason in one line, in which line breaks are replaced with spaces."""
+        reason = " ".join(self.reason.split()).removesuffix(".")
+        return f": {reason}" if reason else " without a reason"
 
 
 def changes_key(plan: Plan) -> str:

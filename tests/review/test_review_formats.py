@@ -12,12 +12,12 @@ import openpyxl
 import pandas as pd
 import pytest
 
+from frgroups.apply.plan_review import save_review
 from frgroups.errors import InputError
 from frgroups.internals.formatting import escape_invisible
 from frgroups.review.customer_names import NAME
 from frgroups.review.markdown import review_text
 from frgroups.review.spreadsheet import review_csv
-from frgroups.review.writer import save_review
 from tests.review.test_writer import csv_rows, in_html, many, planned, snapshot
 
 ENDINGS = (".html", ".md", ".txt", ".csv", ".xlsx")
@@ -44,8 +44,13 @@ def test_workbook_sheets(tmp_path):
     found = sheets(plan, tmp_path)
 
     rows = [[cell.value for cell in row] for row in found["Changes"]]
-    at = [rows[0].index(name) for name in ("customer_group_uid", "customer_uid", "change")]
-    assert [tuple(row[place] for place in at) for row in rows[1:]] == in_html(plan)
+    at = [rows[0].index(name) for name in ("Group uid", "Customer uid", "Change")]
+    changes = {"joins": "add", "leaves": "remove"}
+    found_operations = [
+        (group, customer, changes[change])
+        for group, customer, change in (tuple(row[place] for place in at) for row in rows[1:])
+    ]
+    assert found_operations == in_html(plan)
     read = [row[0].value for row in found["Review"] if row[0].value]
     assert read[0] == "Review: 40 additions in Ansatte and Stamkunder Tromsø"
     assert {"Groups", "Findings", "Limits", f"Digest: {plan.digest}"} <= set(read)
@@ -101,7 +106,7 @@ def test_text_columns():
     assert f"- Digest: {plan.digest}" in lines
     start = lines.index("4 changes (removals are listed first)")
     head, *rows = lines[start + 3 : start + 8]
-    found = [(row.split()[0], row[head.index("customer_uid") :].split()[0]) for row in rows]
+    found = [(row.split()[0], row[head.index("Customer uid") :].split()[0]) for row in rows]
     assert found == [(group, customer) for group, customer, _ in in_html(plan)]
 
 

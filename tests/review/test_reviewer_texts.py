@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import frgroups
+from frgroups.apply.plan_review import save_review
 from frgroups.plan.limits import LIMIT_NAMES, Limits
 from frgroups.review.limit_rows import describe_limits
-from frgroups.review.writer import save_review
 from tests.review.test_review_formats import ENDINGS, content
 from tests.review.test_writer import blocked, planned, snapshot
 

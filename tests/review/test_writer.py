@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from frgroups.api.environments import PRODUCTION, STAGE, environment_of
+from frgroups.apply.plan_review import save_review
 from frgroups.errors import InputError
 from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.html import csp_hash
@@ -34,7 +35,6 @@ from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
 from frgroups.review.plan_sentences import DIGEST_NOTE, headline
 from frgroups.review.spreadsheet import review_csv
-from frgroups.review.writer import save_review
 from frgroups.snapshot.from_frames import snapshot_from_frames
 
 PLANNED_AT = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
@@ -126,7 +126,8 @@ def in_markdown(plan):
     for line in lines[start + 4 :]:
         if line:
             cells = [cell.strip() for cell in re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]]
-            found.append(tuple(re.sub(r"\\(.)", r"\1", cells[at]) for at in (0, 2, 3)))
+            group, customer, change = (re.sub(r"\\(.)", r"\1", cells[at]) for at in (0, 2, 3))
+            found.append((group, customer, {"joins": "add", "leaves": "remove"}[change]))
     return found
 
 
@@ -635,7 +636,7 @@ def test_similar_findings():
 
     text = Page(review_html(plan)).text
 
-    assert "19 similar findings" in text
+    assert "The same applies to 19 more groups." in text
     assert "Findings (20)" in text
     assert all(finding.message in text for finding in plan.findings)
 
