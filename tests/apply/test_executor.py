@@ -206,7 +206,9 @@ def test_approval_file(client, world, tmp_path):
         with pytest.raises(NotApprovedError, match="too many"):
             fg.apply_plan(client, plan, approval=path)
     fg.withdraw_rejection(plan, by="Kari")
-    receipt = fg.apply_plan(client, plan, approval=approval)
+    with pytest.raises(NotApprovedError, match="withdrawn"):
+        fg.apply_plan(client, plan, approval=approval)
+    receipt = fg.apply_plan(client, plan, approval=fg.approve_plan(plan, tmp_path / "new.json", by="Kari"))
 
     assert receipt.ok and receipt.approval["by"] == "Kari"
 
@@ -222,7 +224,7 @@ def test_rejection_advice(client, world, tmp_path):
 
     text = str(rejected.value)
     assert text.count("Nothing was sent.") == 1
-    assert text.index("Nothing was sent.") < text.index("withdrawn") < text.index("withdraw_rejection")
+    assert text.index("Nothing was sent.") < text.index("withdraw_rejection")
 
 
 def test_blocked_plan(client, world):
