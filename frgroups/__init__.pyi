@@ -34,6 +34,7 @@ from .api.schema.records import Group as Group
 from .apply.executor import apply_plan as apply_plan
 from .apply.executor import finalize_plan as finalize_plan
 from .apply.plan_list import list_plans as list_plans
+from .apply.plan_review import save_review as save_review
 from .apply.receipt import Receipt as Receipt
 from .apply.receipt import read_receipt as read_receipt
 from .apply.undo import plan_undo as plan_undo
@@ -64,7 +65,6 @@ from .review.approval import approve_plan as approve_plan
 from .review.approval_policy import Policy as Policy
 from .review.approval_policy import read_policy as read_policy
 from .review.rejections import withdraw_rejection as withdraw_rejection
-from .review.writer import save_review as save_review
 from .sandbox.sandbox import Sandbox as Sandbox
 from .session import Session as Session
 from .session import start_session as start_session

@@ -31,7 +31,7 @@ from frgroups.plan.limit_comparisons import plan_age_violations
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
 from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
-from frgroups.review.approval_files import CLOCK_TOLERANCE
+from frgroups.review.decision_record import CLOCK_TOLERANCE
 
 _FINALIZE = "To undo the changes that were sent, create a receipt with finalize_plan."
 _FINALIZE_IN_CLI = "To undo the changes that were sent, create a receipt with `frgroups apply PLAN --finalize`."

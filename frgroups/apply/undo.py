@@ -10,7 +10,7 @@ import pandas as pd
 
 from frgroups.apply.receipt import Receipt
 from frgroups.apply.run_registry import partly_reverted_by, reverted_by
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import agree, format_utc, pluralize
 from frgroups.internals.tombstones import is_tombstone
 from frgroups.internals.validation import check_type
 from frgroups.plan.exclusions import ExcludedChange, Exclusions, apply_exclusions
@@ -89,9 +89,9 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
                 notes.append(Finding("unverifiable", text, False, group.uid))
         if group.uid in receipt.created:
             notes.append(_created_group_stays(change))
-    purpose = ""
+    purpose = f"Undo of the plan that was applied at {format_utc(receipt.started_at)}"
     if receipt.plan.purpose:
-        purpose = f"Undo: {receipt.plan.purpose}"
+        purpose += f": {receipt.plan.purpose}"
     return Plan(
         tenant_uid=receipt.plan.tenant_uid,
         base_url=receipt.plan.base_url,

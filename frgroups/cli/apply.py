@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     from frgroups.cli.plan_files import find_plan
     from frgroups.cli.plan_output import find_conflicts, plan_values, print_conflicts
     from frgroups.internals.formatting import shell_argument
+    from frgroups.plan.limit_comparisons import plan_age_violations
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.approval import approve_plan
     from frgroups.review.approval_files import found_approvals
@@ -69,9 +71,10 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     earlier_approvals = found_approvals(plan, [target.parent])
     replaced = [approval.by for approval in earlier_approvals if approval.path == target.resolve()]
     if reason is None:
-        # A blocked plan ends with the same exit code as in frgroups plan and apply. A rejection takes precedence.
+        # A blocked or expired plan ends with the same exit code as in frgroups apply. A rejection takes precedence.
         check_not_rejected(plan, [target.parent])
-        raise_if_limits_exceeded(plan, list(plan.findings))
+        age = datetime.now(UTC) - plan.planned_at
+        raise_if_limits_exceeded(plan, [*plan.findings, *plan_age_violations(plan.limits, age)])
     written = approve_plan(plan, target, by=reviewer, reject=reason)
     location = path.absolute()
     if reason is None and out is None:

@@ -12,6 +12,7 @@ from frgroups.analysis.overlap import overlap_pairs
 from frgroups.analysis.sizes import group_sizes
 from frgroups.api.client import Client
 from frgroups.apply.executor import apply_plan
+from frgroups.apply.plan_review import save_review
 from frgroups.apply.receipt import Receipt
 from frgroups.apply.undo import plan_undo
 from frgroups.cli.output import print_text
@@ -23,7 +24,6 @@ from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
 from frgroups.plan.planner import plan_memberships
 from frgroups.review.approval import approve_plan
-from frgroups.review.writer import save_review
 from frgroups.snapshot.customer_lists import read_list
 from frgroups.snapshot.snapshot import Snapshot
 

@@ -402,10 +402,11 @@ def _print_document(document: Plan | Receipt, path: Path) -> None:
 @json_option("Print the digest of the plan and the path of the review as JSON.")
 def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_json: bool) -> int:
     """Write the review of a plan in a format that the file suffix selects."""
+    from frgroups.apply.plan_review import plan_status
     from frgroups.cli.plan_files import find_plan
     from frgroups.cli.plan_output import find_conflicts, print_conflicts
     from frgroups.plan.plan_file import read_plan
-    from frgroups.review.writer import save_review
+    from frgroups.review.writer import write_review
     from frgroups.store.snapshot_store import read_snapshot
 
     path = find_plan(file, allow_last=True)
@@ -414,10 +415,13 @@ def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_
     if personal:
         snapshot = read_snapshot(cache, tenant_uid=reviewed.tenant_uid, base_url=reviewed.base_url)
         suffix = ".personal.html"
-    written = save_review(reviewed, out or path.with_suffix(suffix), personal=snapshot)
+    status = plan_status(reviewed)
+    written = write_review(reviewed, out or path.with_suffix(suffix), personal=snapshot, status=status)
     if as_json:
         print_json_line({"digest": reviewed.digest, "path": str(path), "review": str(written)})
     else:
         print_labeled("Review", written)
+    if status is not None:
+        print_message(f"Warning: {status}")
     print_conflicts(reviewed, find_conflicts(reviewed))
     return 0

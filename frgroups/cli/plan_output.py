@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from frgroups.apply.plan_list import PlanEntry, conflict_sentence, conflicting_plans, plan_entry
+from frgroups.apply.plan_review import save_review
 from frgroups.cli.output import print_error, print_json_line, print_labeled, print_message, print_next, print_text
 from frgroups.cli.supersede import supersede_plan
 from frgroups.errors import FrgroupsError
@@ -20,7 +21,6 @@ from frgroups.review.plan_folders import plans_folder, queue_folder
 from frgroups.review.plan_queue import plan_file_name
 from frgroups.review.rejections import rejections_in_force
 from frgroups.review.saved_plans import add_saved_plan
-from frgroups.review.writer import save_review
 
 
 def save_plan(

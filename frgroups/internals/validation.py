@@ -165,10 +165,10 @@ def name_problem(name: str) -> str:
     Examples
     --------
     >>> name_problem("Kari Nordmann"), name_problem("\u200b")
-    ('', 'must contain a letter or a digit')
+    ('', 'needs at least one letter or digit')
     """
     if not any(unicodedata.category(character)[0] in "LN" for character in clean_text(name)):
-        return "must contain a letter or a digit"
+        return "needs at least one letter or digit"
     if escape_invisible(name) != name:
         return f"must not contain invisible characters or line breaks, got {escape_invisible(name[:80])}"
     return ""

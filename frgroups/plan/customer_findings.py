@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,13 +13,15 @@ import pandas as pd
 from frgroups.analysis.consent import CHANNEL_NAMES, mentioned_channels, withdrawn_from_channels
 from frgroups.analysis.register import has_ended
 from frgroups.internals.formatting import agree, format_list, format_percentage, pluralize
-from frgroups.internals.typing import IntArray
-from frgroups.plan.finding import Finding
+from frgroups.internals.typing import BoolArray, IntArray
+from frgroups.plan.finding import Finding, Marks
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.uid_table import UidTable
 from frgroups.snapshot.snapshot import Snapshot
 
 Row = Mapping[Hashable, Any]
+# A finding, and the uids of the affected customers by the uid of the group that they join or leave.
+_Marked = tuple[Finding, Mapping[str, Iterable[str]]]
 
 # A group has a usual customer type only if at least this number of its members have a known type.
 MIN_MEMBERS = 20
@@ -28,13 +31,28 @@ MIN_TYPE_SHARE = 0.95
 MAX_LISTED_ROWS = 3
 
 
+@dataclass(frozen=True, slots=True)
+class CustomerFindings:
+    """
+    Findings about the customers who are added or removed by a plan.
+
+    Attributes
+    ----------
+    findings
+        The findings, none of which blocks the plan.
+    marks
+        The affected customers of each finding about particular customers.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    marks: Marks = field(default_factory=dict)
+
+
 def customer_findings(
     snapshot: Snapshot, groups: Sequence[GroupChange], register: pd.DataFrame | None
-) -> tuple[Finding, ...]:
+) -> CustomerFindings:
     """
     Return the findings about the customers who are added or removed by a plan.
-
-    Findings about customers do not block the plan.
 
     Parameters
     ----------
@@ -46,14 +64,22 @@ def customer_findings(
         The table that `match_register` returns. None if the plan has no register.
     """
     if not groups:
-        return ()
+        return CustomerFindings()
     customers = _ChangedCustomers(snapshot, groups)
     rows: dict[str, Row] = {}
     findings: list[Finding] = []
+    marks: dict[str, dict[str, frozenset[str]]] = {}
     if register is not None:
         matched = register.assign(ended=has_ended(register, snapshot.taken_at)).dropna(subset="customer_group_uid")
         rows = {row["customer_group_uid"]: row for row in matched.to_dict("records")}
         findings += _unmatched_rows(register)
+
+    def add(marked_findings: Iterable[_Marked]) -> None:
+        for finding, uids_by_group in marked_findings:
+            findings.append(finding)
+            for group_uid, uids in uids_by_group.items():
+                marks.setdefault(group_uid, {})[finding.rule] = frozenset(uids)
+
     for group in groups:
         row = rows.get(group.uid)
         expected_type = ""
@@ -61,12 +87,18 @@ def customer_findings(
             findings += _register_findings(group, row)
             expected_type = row["expected_type"]
         if group.add:
-            findings += _own_pricelist(customers, group)
-            findings += _other_type(customers, group, expected_type)
-            findings += _two_tiers(customers, group, rows)
+            add(_own_pricelist(customers, group))
+            add(_other_type(customers, group, expected_type))
+            add(_two_tiers(customers, group, rows))
             if row is not None:
-                findings += _withdrawn_consent(snapshot, customers, group, row)
-    return (*findings, *_in_no_group(customers))
+                add(_withdrawn_consent(snapshot, customers, group, row))
+    add(_in_no_group(customers, groups))
+    return CustomerFindings(tuple(findings), marks)
+
+
+def _marked(finding: Finding, group: GroupChange, is_affected: BoolArray) -> _Marked:
+    """Return a finding with the added customers of one group that it is about."""
+    return finding, {group.uid: [group.add[position] for position in np.flatnonzero(is_affected)]}
 
 
 class _ChangedCustomers:
@@ -129,15 +161,31 @@ class _Attribute:
         self._codes, values = pd.factorize(column.where(column != "").astype("str"))
         self._values = list(map(str, values))
 
+    def has_value(self, customer_codes: IntArray, *, without: Iterable[str] = ()) -> BoolArray:
+        """Return a mask of the customers with a known value that is not in `without`."""
+        is_counted = ~np.isin(self._values, list(without))
+        value_codes = self._value_codes(customer_codes)
+        has_value: BoolArray = value_codes >= 0
+        if self._values:
+            has_value &= is_counted[value_codes]
+        return has_value
+
     def counts(self, customer_codes: IntArray) -> dict[str, int]:
         """
         Return the number of customers for each value of the attribute.
 
         Customers with an unknown value and customers who are not in the snapshot are not counted.
         """
-        codes = self._codes[customer_codes[customer_codes < len(self._codes)]]
+        codes = self._value_codes(customer_codes)
         counts = np.bincount(codes[codes >= 0], minlength=len(self._values))
         return {self._values[code]: int(counts[code]) for code in np.flatnonzero(counts)}
+
+    def _value_codes(self, customer_codes: IntArray) -> IntArray:
+        """Return the code of each customer's value, or -1 if the value is unknown."""
+        codes: IntArray = np.full(len(customer_codes), -1, dtype=np.int64)
+        is_known = customer_codes < len(self._codes)
+        codes[is_known] = self._codes[customer_codes[is_known]]
+        return codes
 
 
 def _unmatched_rows(register: pd.DataFrame) -> Iterator[Finding]:
@@ -171,8 +219,9 @@ def _register_findings(group: GroupChange, row: Row) -> Iterator[Finding]:
         yield Finding("ended", text, False, group.uid, n)
 
 
-def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator[Finding]:
-    n = sum(customers.pricelist.counts(customers.add[group.uid]).values())
+def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator[_Marked]:
+    is_affected = customers.pricelist.has_value(customers.add[group.uid])
+    n = int(is_affected.sum())
     if n:
         who = agree(
             n,
@@ -183,10 +232,10 @@ def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator
             f"{who} The API does not report whether it takes precedence over the group's discounts. "
             "Check this before you approve."
         )
-        yield Finding("own_pricelist", text, False, group.uid, n)
+        yield _marked(Finding("own_pricelist", text, False, group.uid, n), group, is_affected)
 
 
-def _other_type(customers: _ChangedCustomers, group: GroupChange, expected: Any) -> Iterator[Finding]:
+def _other_type(customers: _ChangedCustomers, group: GroupChange, expected: Any) -> Iterator[_Marked]:
     """
     Yield a finding if the plan adds customers with an unusual customer type.
 
@@ -206,7 +255,8 @@ def _other_type(customers: _ChangedCustomers, group: GroupChange, expected: Any)
     if n:
         listed = format_list([f"{others[customer_type]:,} {customer_type}" for customer_type in sorted(others)])
         text = f"The plan adds {pluralize(n, 'customer')} of an unusual type to {group.name}: {listed}. {description}"
-        yield Finding("other_type", text, False, group.uid, n)
+        is_affected = customers.customer_type.has_value(customers.add[group.uid], without=usual)
+        yield _marked(Finding("other_type", text, False, group.uid, n), group, is_affected)
 
 
 def _usual_type(customers: _ChangedCustomers, group: GroupChange) -> tuple[list[str], str]:
@@ -229,7 +279,7 @@ def _usual_type(customers: _ChangedCustomers, group: GroupChange) -> tuple[list[
     return [usual], f"{share} of the {total:,} members with a known type are {usual}."
 
 
-def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[str, Row]) -> Iterator[Finding]:
+def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[str, Row]) -> Iterator[_Marked]:
     """Yield a finding if added customers would be in more than one group of the same exclusive set."""
     if group.uid not in rows:
         return
@@ -240,18 +290,19 @@ def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[s
     in_others = np.zeros(customers.n, dtype=np.bool_)
     for uid in others:
         in_others[customers.members_after(uid)] = True
-    n = int(in_others[customers.add[group.uid]].sum())
+    is_affected = in_others[customers.add[group.uid]]
+    n = int(is_affected.sum())
     if n:
         text = (
             f"The additions to {group.name} would put {pluralize(n, 'customer')} into more than one group of the "
             f"exclusive set {exclusive_set!r}."
         )
-        yield Finding("two_tiers", text, False, group.uid, n)
+        yield _marked(Finding("two_tiers", text, False, group.uid, n), group, is_affected)
 
 
 def _withdrawn_consent(
     snapshot: Snapshot, customers: _ChangedCustomers, group: GroupChange, row: Row
-) -> Iterator[Finding]:
+) -> Iterator[_Marked]:
     """
     Yield a finding if the plan adds customers to a mailing group although they have withdrawn their consent.
 
@@ -267,7 +318,9 @@ def _withdrawn_consent(
     if not channels:
         return
     added = customers.add[group.uid]
-    n = int(withdrawn_from_channels(snapshot, channels)[added[added < customers.n_known]].sum())
+    is_affected: BoolArray = added < customers.n_known
+    is_affected[is_affected] = withdrawn_from_channels(snapshot, channels)[added[is_affected]]
+    n = int(is_affected.sum())
     if n:
         withdrawn = agree(
             n,
@@ -275,10 +328,10 @@ def _withdrawn_consent(
             f"The plan adds {n:,} customers who have withdrawn their consent.",
         )
         text = f"According to the register, {group.name} is a mailing group ({format_list(channels)}). {withdrawn}"
-        yield Finding("withdrawn_consent", text, False, group.uid, n)
+        yield _marked(Finding("withdrawn_consent", text, False, group.uid, n), group, is_affected)
 
 
-def _in_no_group(customers: _ChangedCustomers) -> Iterator[Finding]:
+def _in_no_group(customers: _ChangedCustomers, groups: Sequence[GroupChange]) -> Iterator[_Marked]:
     """
     Yield a finding if a plan removes customers from their last group.
 
@@ -297,4 +350,8 @@ def _in_no_group(customers: _ChangedCustomers) -> Iterator[Finding]:
             f"The plan leaves {pluralize(n, 'customer')} without a group. Later loads cannot read customers who are "
             "in no group."
         )
-        yield Finding("out_of_sight", text, False, None, n)
+        uids_by_group = {}
+        for group in groups:
+            positions = np.flatnonzero(n_groups[customers.remove[group.uid]] == 0)
+            uids_by_group[group.uid] = [group.remove[position] for position in positions]
+        yield Finding("out_of_sight", text, False, None, n), uids_by_group

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,26 @@ NOTICE_RULES = (
     "unverifiable",
     "withdrawn_consent",
 )
+# The rules that are shown as warnings, most important first. Reviews list blocking findings before all warnings.
+WARNING_RULES = (
+    "withdrawn_consent",
+    "ended",
+    "protected_group",
+    "same_name",
+    "similar_name",
+    "similar_uid",
+    "two_tiers",
+    "already_undone",
+    "not_finalized",
+    "unknown_protected",
+    "unknown_customers",
+    "out_of_sight",
+    "other_type",
+)
+# The other rules are shown as notes. The rules that are not listed here come last, in the order of the plan.
+_IMPORTANCE = {rule: position for position, rule in enumerate((*WARNING_RULES, "own_pricelist", "not_members"))}
+# Uids of the customers that findings are about, by group uid and rule.
+Marks = Mapping[str, Mapping[str, frozenset[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +96,31 @@ class Finding:
         # Invisible characters in a group name could change the text around the name.
         object.__setattr__(self, "message", escape_invisible(self.message))
 
+    @property
+    def is_warning(self) -> bool:
+        """True if the finding is a problem that the reviewer must consider, although it does not block the plan."""
+        return not self.blocking and self.rule in WARNING_RULES
+
     def __str__(self) -> str:
         if self.blocking:
             return f"BLOCKED: {self.message}"
         return self.message
+
+
+def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """
+    Sort findings by importance: blocking findings, then the rules in `WARNING_RULES`, then notes.
+
+    Examples
+    --------
+    >>> [finding.rule for finding in sort_findings([Finding("covered", ""), Finding("ended", "")])]
+    ['ended', 'covered']
+    """
+    return sorted(
+        findings, key=lambda finding: (not finding.blocking, _IMPORTANCE.get(finding.rule, len(_IMPORTANCE)))
+    )
+
+
+def sort_rules(rules: Iterable[str]) -> list[str]:
+    """Sort rule identifiers by importance, as in `sort_findings`."""
+    return sorted(rules, key=lambda rule: (_IMPORTANCE.get(rule, len(_IMPORTANCE)), rule))

@@ -34,11 +34,16 @@ class LimitCheck:
     allowed
         Maximum in the unit of `value`, or a share for "drift_share". None if the limit is off.
     group
-        For a limit per group, the group that is closest to its maximum.
+        For a limit per group, the group that is closest to its maximum, or furthest over it. If the limit is off for
+        all groups with such changes, the group with the most changes.
     n_groups
         For a limit per group, the number of groups with such changes.
+    n_over
+        For a limit per group, the number of groups that exceed their maximum.
     n_unlimited
         For a limit per group, the number of groups with such changes for which the limit is off.
+    most_unlimited
+        The largest number of such changes in a group for which the limit is off.
     n_own_limits
         For "emptied_groups", the number of emptied groups that have separate limits.
     allowed_values
@@ -52,7 +57,9 @@ class LimitCheck:
     allowed: float | None = None
     group: GroupCounts | None = None
     n_groups: int = 0
+    n_over: int = 0
     n_unlimited: int = 0
+    most_unlimited: float = 0
     n_own_limits: int = 0
     allowed_values: tuple[int, ...] = ()
 
@@ -98,28 +105,25 @@ def _check_of_groups(
     """
     affected = [comparison for comparison in by_rule.get(rule, []) if comparison.value]
     limited = [comparison for comparison in affected if comparison.allowed is not None]
-    n_groups, n_unlimited = len(affected), len(affected) - len(limited)
-    if not limited:
-        is_off = n_unlimited > 0 or default is None
-        return LimitCheck(
-            rule,
-            "off" if is_off else "within",
-            limits,
-            allowed=None if is_off else default,
-            n_groups=n_groups,
-            n_unlimited=n_unlimited,
-        )
-    closest = max(limited, key=_closeness)
-    group = closest.group
+    unlimited = [comparison for comparison in affected if comparison.allowed is None]
+    if not affected:
+        return LimitCheck(rule, "off" if default is None else "within", limits, allowed=default)
+    if limited:
+        shown, state = max(limited, key=_closeness), _state(limited)
+    else:
+        shown, state = max(unlimited, key=lambda comparison: comparison.value), _state(unlimited)
+    group = shown.group
     return LimitCheck(
         rule,
-        _state(limited),
+        state,
         limits.of(group.uid) if group else limits,
-        closest.value,
-        closest.allowed,
+        shown.value,
+        shown.allowed,
         group,
-        n_groups,
-        n_unlimited,
+        n_groups=len(affected),
+        n_over=sum(comparison.exceeded for comparison in limited),
+        n_unlimited=len(unlimited),
+        most_unlimited=max((comparison.value for comparison in unlimited), default=0),
     )
 
 
@@ -161,7 +165,7 @@ def _checks_per_day(plan: Plan, comparisons: Sequence[LimitComparison]) -> list[
         return [replace(pending, allowed_values=allowed_values)]
     largest = max(exceeded, key=lambda comparison: comparison.value)
     check = LimitCheck("removals_per_day", "over", plan.limits, largest.value, largest.allowed, largest.group)
-    return [replace(check, n_groups=len(comparisons), allowed_values=allowed_values)]
+    return [replace(check, n_groups=len(comparisons), n_over=len(exceeded), allowed_values=allowed_values)]
 
 
 def _pending_check(rule: str, limits: Limits, allowed: float | None) -> LimitCheck:

@@ -368,6 +368,24 @@ LIMIT_NAMES = tuple(limit.name for limit in fields(Limits) if limit.name != "per
 GROUP_LIMIT_NAMES = tuple(name for name in LIMIT_NAMES if name not in PLAN_LIMITS)
 
 
+def is_wider(name: str, value: Any, usual: Any) -> bool:
+    """
+    Return True if a value of a limit allows more changes than the usual value. None disables a limit.
+
+    Examples
+    --------
+    >>> is_wider("removals_total", 600, 500), is_wider("removal_floor", None, 2), is_wider("plan_max_age", "8d", "7d")
+    (True, False, True)
+    """
+    if name.startswith(("removal_floor", "drift_floor")):
+        return bool((value or 0) > (usual or 0))
+    if usual is None or value is None:
+        return usual is not None
+    if name in AGE_LIMITS:
+        return parse_duration(value) > parse_duration(usual)
+    return bool(value > usual)
+
+
 def _validated_value(name: str, value: Any) -> Any:
     """
     Validate the value of a limit and convert it to its canonical type.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from frgroups.internals.formatting import agree, pluralize
@@ -11,6 +11,24 @@ from frgroups.plan.modes import Mode
 
 # The sentences name at most this number of groups.
 MAX_NAMED_GROUPS = 5
+_NOT_LISTED = (
+    "{n} current member of {groups} is not in the list and stays.",
+    "{n} current members of {groups} are not in the list and stay.",
+)
+_LISTED = (
+    "{n} current member of {groups} is in the list and stays.",
+    "{n} current members of {groups} are in the list and stay.",
+)
+_STAYING: dict[Mode, tuple[str, str]] = {
+    "add": _NOT_LISTED,
+    "remove": _NOT_LISTED,
+    "keep_only": _LISTED,
+    "mirror": _LISTED,
+}
+_NOT_JOINING = (
+    "{n} customer in the list is not a member of {groups} and does not join.",
+    "{n} customers in the list are not members of {groups} and do not join.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +54,16 @@ class ListedGroup:
     n_listed: int
     n_both: int
 
-    def n_unchanged(self, mode: Mode) -> int:
-        """Return the number of members or listed customers that the mode leaves unchanged."""
+    def n_staying(self, mode: Mode) -> int:
+        """Return the number of members who stay in the group because of the mode."""
         if mode in ("add", "remove"):
             return self.n_members - self.n_both
-        if mode == "keep_only":
-            return self.n_listed - self.n_both
-        return 0
+        return self.n_both
+
+    @property
+    def n_not_members(self) -> int:
+        """Number of customers in the list who are not members."""
+        return self.n_listed - self.n_both
 
 
 def unchanged_sentences(groups: Sequence[ListedGroup], mode: Mode) -> list[str]:
@@ -52,17 +73,11 @@ def unchanged_sentences(groups: Sequence[ListedGroup], mode: Mode) -> list[str]:
     Examples
     --------
     >>> unchanged_sentences([ListedGroup("vip", "VIP", 361, 0, 0)], "add")
-    ['361 current members of VIP are not in the list and stay (mode add).', 'The list for VIP is empty.']
+    ['361 current members of VIP are not in the list and stay.', 'The list for VIP is empty.']
     """
-    sentences = []
-    unchanged = [group for group in groups if group.n_unchanged(mode)]
-    unchanged.sort(key=lambda group: (-group.n_unchanged(mode), group.uid))
-    for group in unchanged[:MAX_NAMED_GROUPS]:
-        sentences.append(_unchanged_sentence(group.n_unchanged(mode), group.name, mode))
-    others = unchanged[MAX_NAMED_GROUPS:]
-    if others:
-        n = sum(group.n_unchanged(mode) for group in others)
-        sentences.append(_unchanged_sentence(n, _other_groups(len(others)), mode))
+    sentences = _counted_sentences({group: group.n_staying(mode) for group in groups}, _STAYING[mode])
+    if mode == "keep_only":
+        sentences += _counted_sentences({group: group.n_not_members for group in groups}, _NOT_JOINING)
     empty = [group.name for group in groups if group.n_members and not group.n_listed]
     if empty:
         named = ", ".join(empty[:MAX_NAMED_GROUPS])
@@ -76,25 +91,21 @@ def _other_groups(n: int) -> str:
     return f"{n:,} other {agree(n, 'group', 'groups')}"
 
 
-def _unchanged_sentence(n: int, groups: str, mode: Mode) -> str:
-    if mode == "keep_only":
-        return agree(
-            n,
-            f"1 customer in the list is not a member of {groups} and does not join (mode {mode}).",
-            f"{n:,} customers in the list are not members of {groups} and do not join (mode {mode}).",
-        )
-    return agree(
-        n,
-        f"1 current member of {groups} is not in the list and stays (mode {mode}).",
-        f"{n:,} current members of {groups} are not in the list and stay (mode {mode}).",
-    )
+def _counted_sentences(counts: Mapping[ListedGroup, int], texts: tuple[str, str]) -> list[str]:
+    """Return one sentence for each of the groups with the largest counts, and one for all other groups."""
+    counted = sorted((group for group in counts if counts[group]), key=lambda group: (-counts[group], group.uid))
+    named = [(counts[group], group.name) for group in counted[:MAX_NAMED_GROUPS]]
+    others = counted[MAX_NAMED_GROUPS:]
+    if others:
+        named.append((sum(counts[group] for group in others), _other_groups(len(others))))
+    return [agree(n, *texts).format(n=f"{n:,}", groups=groups) for n, groups in named]
 
 
 def not_members_findings(groups: Iterable[ListedGroup]) -> list[Finding]:
     """Return a finding for each group whose list contains customers who are not members."""
     findings = []
     for group in groups:
-        n = group.n_listed - group.n_both
+        n = group.n_not_members
         if n:
             listed = pluralize(group.n_listed, "customer")
             text = agree(

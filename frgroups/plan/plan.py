@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -15,14 +15,15 @@ from frgroups.api.schema.codec import membership_payload
 from frgroups.internals.checksummed_json import canonical_json, sha256
 from frgroups.internals.validation import check_number
 from frgroups.plan.customer_facts import customer_facts
+from frgroups.plan.customer_findings import CustomerFindings, customer_findings
 from frgroups.plan.exclusions import ExcludedChange, excluded_table
-from frgroups.plan.finding import Finding
+from frgroups.plan.finding import Finding, Marks, sort_rules
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits
 from frgroups.plan.listed_group import ListedGroup
 from frgroups.plan.modes import Mode
 from frgroups.plan.moves import moves_table
-from frgroups.plan.plan_findings import plan_findings, planning_findings
+from frgroups.plan.plan_findings import plan_findings
 from frgroups.plan.plan_selection import select_changes
 from frgroups.plan.plan_summary import plan_card, plan_repr, plan_summary
 from frgroups.plan.preview import preview_snapshot, preview_touched
@@ -74,6 +75,8 @@ class Plan:
         The file that the plan was read from.
     stored_facts : pandas.DataFrame or None
         The customer attributes in the plan file.
+    stored_marks : mapping
+        The customers that findings in the plan file are about.
     purpose : str
         Reason for the change.
 
@@ -108,6 +111,7 @@ class Plan:
     register: pd.DataFrame | None = field(default=None, repr=False)
     path: Path | None = None
     stored_facts: pd.DataFrame | None = field(default=None, repr=False)
+    stored_marks: Marks = field(default_factory=dict, repr=False)
     purpose: str = ""
 
     @cached_property
@@ -149,7 +153,19 @@ class Plan:
 
         When the plan is saved, these findings are stored as notes in the plan file.
         """
-        return planning_findings(self)
+        return (*self.notes, *self._customer_findings.findings)
+
+    @property
+    def finding_marks(self) -> Marks:
+        """Uids of the customers that findings are about, by group uid and rule."""
+        return self._customer_findings.marks
+
+    @cached_property
+    def _customer_findings(self) -> CustomerFindings:
+        """Findings about customers. If the plan has no snapshot, `notes` contains these findings."""
+        if self.snapshot is None:
+            return CustomerFindings(marks=self.stored_marks)
+        return customer_findings(self.snapshot, self.groups, self.register)
 
     @property
     def snapshot_age(self) -> timedelta:
@@ -190,8 +206,10 @@ class Plan:
         Returns
         -------
         pandas.DataFrame
-            Columns customer_group_uid, customer_uid, change ("add" or "remove") and finding ("" if there is none),
-            all `str`. Rows are in the order of the groups. Additions come before removals.
+            Columns customer_group_uid, customer_uid, change ("add" or "remove") and finding, all `str`. `finding`
+            contains the rules of the findings about this customer, separated by commas, for example
+            "withdrawn_consent, other_type", or "" if there is none. Findings about a complete group or plan are
+            only in `findings`. Rows are in the order of the groups. Additions come before removals.
 
         See Also
         --------
@@ -203,11 +221,10 @@ class Plan:
           customer_group_uid customer_uid change finding
         0                vip          c-7    add
         """
-        rows = [
-            (group.uid, uid, change, "not in the snapshot" if uid in group.unknown else "")
-            for group in self.groups
-            for uid, change in group.items()
-        ]
+        rows = []
+        for group in self.groups:
+            rules = _rules_by_customer({"unknown_customers": group.unknown, **self.finding_marks.get(group.uid, {})})
+            rows += [(group.uid, uid, change, rules.get(uid, "")) for uid, change in group.items()]
         return pd.DataFrame(rows, columns=TABLE_COLUMNS, dtype="str")
 
     def excluded(self) -> pd.DataFrame:
@@ -477,3 +494,12 @@ class Plan:
 
     def _repr_html_(self) -> str:
         return plan_card(self).html()
+
+
+def _rules_by_customer(uids_by_rule: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Return the rules of each customer's findings as one string."""
+    rules: dict[str, str] = {}
+    for rule in sort_rules(uids_by_rule):
+        for uid in uids_by_rule[rule]:
+            rules[uid] = f"{rules[uid]}, {rule}" if uid in rules else rule
+    return rules

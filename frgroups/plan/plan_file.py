@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -62,6 +63,8 @@ class _Group(msgspec.Struct, forbid_unknown_fields=True):
     add: tuple[_Text, ...]
     remove: tuple[_Text, ...]
     unknown: frozenset[_Text]
+    # Positions of the customers in the list of additions, followed by the removals. No uids are stored twice.
+    findings: dict[str, tuple[_Count, ...]] = {}
 
 
 class _Note(msgspec.Struct, forbid_unknown_fields=True):
@@ -156,7 +159,7 @@ def plan_to_dict(plan: Plan, *, customers: bool = False) -> dict[str, Any]:
         "excluded": [change.row() for change in plan.excluded_changes],
         "notes": [asdict(finding) for finding in plan.planning_findings],
         "lists": [list(astuple(group)) for group in plan.listed_groups],
-        "groups": [_group_to_dict(group) for group in plan.groups],
+        "groups": [_group_to_dict(group, plan.finding_marks.get(group.uid, {})) for group in plan.groups],
     }
     facts = plan.customer_facts() if customers else None
     if facts is not None:
@@ -206,11 +209,12 @@ def _plan_from_content(content: _Content) -> Plan:
         excluded_changes=tuple(ExcludedChange(*row) for row in content.excluded),
         listed_groups=tuple(ListedGroup(*row) for row in content.lists),
         stored_facts=stored_facts,
+        stored_marks={group.customer_group_uid: _marks_from_content(group) for group in content.groups},
     )
 
 
-def _group_to_dict(group: GroupChange) -> dict[str, Any]:
-    return {
+def _group_to_dict(group: GroupChange, marks: Mapping[str, frozenset[str]]) -> dict[str, Any]:
+    content = {
         "customer_group_uid": group.uid,
         "name": group.name,
         "create": group.create,
@@ -219,6 +223,22 @@ def _group_to_dict(group: GroupChange) -> dict[str, Any]:
         "remove": list(group.remove),
         "unknown": sorted(group.unknown),
     }
+    uids = [uid for uid, _ in group.items()]
+    findings = {}
+    for rule in sorted(marks):
+        positions = [position for position, uid in enumerate(uids) if uid in marks[rule]]
+        if positions:
+            findings[rule] = positions
+    if findings:
+        content["findings"] = findings
+    return content
+
+
+def _marks_from_content(group: _Group) -> dict[str, frozenset[str]]:
+    uids = (*group.add, *group.remove)
+    if any(position >= len(uids) for positions in group.findings.values() for position in positions):
+        raise ValueError(f"A finding of group {group.customer_group_uid} refers to an unknown customer.")
+    return {rule: frozenset(uids[position] for position in marked) for rule, marked in group.findings.items()}
 
 
 def _group_from_content(group: _Group) -> GroupChange:

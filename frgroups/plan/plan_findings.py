@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.tombstones import count_tombstones
-from frgroups.plan.customer_findings import customer_findings
 from frgroups.plan.exclusions import MAX_LISTED_CUSTOMERS, exclusion_findings
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
@@ -44,17 +43,6 @@ def plan_findings(plan: Plan) -> tuple[Finding, ...]:
         *exclusion_findings(plan.excluded_changes),
         *plan.planning_findings,
     )
-
-
-def planning_findings(plan: Plan) -> tuple[Finding, ...]:
-    """
-    Return the notes of a plan and the findings about its customers.
-
-    The findings about customers are included only if the plan has a snapshot.
-    """
-    if plan.snapshot is None:
-        return plan.notes
-    return (*plan.notes, *customer_findings(plan.snapshot, plan.groups, plan.register))
 
 
 def planner_notes(snapshot: Snapshot, changes: Sequence[GroupChange], limits: Limits) -> tuple[Finding, ...]:

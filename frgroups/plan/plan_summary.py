@@ -53,12 +53,12 @@ def mode_sentences(plan: Plan) -> list[str]:
     Examples
     --------
     >>> mode_sentences(plan_memberships(sample_snapshot(), {"vip": ["c-7"]}))
-    ['Mode add: customers in the list join the group. Members who are not in the list stay.', \
-'2 current members of VIP are not in the list and stay (mode add).']
+    ['Customers in the list join the group. Members who are not in the list stay (mode add).', \
+'2 current members of VIP are not in the list and stay.']
     """
     if plan.reverts:
         changes = "some changes" if plan.partial_undo else "the changes"
-        return [f"Undo: {changes} of plan {plan.reverts[:12]} are reversed. All other members stay."]
+        return [f"This undo plan reverses {changes} of plan {plan.reverts[:12]}. All other members stay."]
     return [MODE_TEXTS[plan.mode], *unchanged_sentences(plan.listed_groups, plan.mode)]
 
 

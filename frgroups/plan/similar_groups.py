@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from frgroups.internals.similar_text import case_key, comparison_keys, describe_difference
+from frgroups.internals.similar_text import case_key, comparison_keys, describe_difference, differs_in_case
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.snapshot.snapshot import Snapshot
@@ -62,6 +62,17 @@ def _name_findings(change: GroupChange, others: Sequence[_UidAndName]) -> Iterat
         uid, name = similar[0]
         text = (
             f"The plan creates a group with the name {change.name!r}, which looks like {name!r}, the name of group "
-            f"{uid}. The difference is {describe_difference(change.name, name)}."
+            f"{uid}. {_difference_sentence(change.name, name)}"
         )
         yield Finding("similar_name", text, False, change.uid, len(similar))
+
+
+def _difference_sentence(name: str, other: str) -> str:
+    """Describe how two similar names differ. Code points are stated only if the difference is not visible."""
+    if not differs_in_case(name, other):
+        return f"The difference is {describe_difference(name, other)}."
+    if name.casefold() == other.casefold():
+        return "The names differ only in upper and lower case."
+    if name.replace(" ", "") == other.replace(" ", ""):
+        return "The names differ only in spaces."
+    return "The names differ only in spaces and in upper and lower case."

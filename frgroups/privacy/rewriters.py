@@ -283,6 +283,10 @@ def _pseudonymize_plan(plan: Plan, subject: Subject, tombstone: str) -> Plan:
         purpose=subject.redact(plan.purpose, tombstone),
         notes=tuple(replace(note, message=subject.redact(note.message, tombstone)) for note in plan.notes),
         stored_facts=facts,
+        stored_marks={
+            group_uid: {rule: uids - {subject.uid} for rule, uids in uids_by_rule.items()}
+            for group_uid, uids_by_rule in plan.stored_marks.items()
+        },
     )
 
 

@@ -55,6 +55,13 @@ const joiners = /([\u0600-\u109f\u1780-\u17ff])[\u200c\u200d](?=[\u0600-\u109f\u
 const isName = (text) =>
   /[\p{L}\p{N}]/u.test(text.replace(fillers, "")) && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text.replace(joiners, "$1"));
 
+const nameProblem = (text) => {
+  if (!text) return "Enter your name. The file contains your name.";
+  if (!/[\p{L}\p{N}]/u.test(text.replace(fillers, ""))) return "A name needs at least one letter or digit.";
+  return isName(text) ? "" : "A name must not contain line breaks or invisible characters.";
+};
+const shortened = (text) => ([...text].length > 40 ? `${[...text].slice(0, 39).join("")}…` : text);
+
 const deciding = byId("deciding");
 if (deciding) {
   const { digest, changes, plannedAt, hours } = deciding.dataset;
@@ -85,12 +92,12 @@ if (deciding) {
   const decisions = new Set();
   const [by, approved] = [byId("by"), byId("approved")];
   byId("approve").addEventListener("click", () => {
-    if (Date.now() > expires) {
-      byId("late").hidden = false;
+    if (isExpired()) {
       approved.textContent = "No file was created, because this plan has expired.";
       return;
     }
-    if (!isName(cleaned(by.value))) return requestInput(by, approved, "Enter your name. The approval file contains your name.");
+    const problem = nameProblem(cleaned(by.value));
+    if (problem) return requestInput(by, approved, problem);
     clearErrors(by);
     const { name, until } = downloadDecision("approved", cleaned(by.value), "");
     const before = decisions.has("rejected") ? " Do not send the rejection that you downloaded earlier, because a rejection overrides an approval." : "";
@@ -103,10 +110,12 @@ if (deciding) {
   by.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.isComposing) return;
     event.preventDefault();
-    if (!isName(cleaned(by.value))) return requestInput(by, approved, "Enter your name. The file contains your name.");
+    const problem = nameProblem(cleaned(by.value));
+    if (problem) return requestInput(by, approved, problem);
     clearErrors(by);
     approved.textContent = "";
-    byId("choose").textContent = `${cleaned(by.value)}, download the approval file, or reject the plan with a reason.`;
+    const choices = isExpired() ? "you can only reject the plan, because it has expired." : "download the approval file, or reject the plan with a reason.";
+    byId("choose").textContent = `${shortened(cleaned(by.value))}, ${choices}`;
     byId("choice").focus();
   });
 
@@ -114,7 +123,8 @@ if (deciding) {
   byId("reject").addEventListener("click", () => {
     clearErrors(reason, by);
     if (!cleaned(reason.value)) return requestInput(reason, rejected, "Enter a reason for the rejection.");
-    if (!isName(cleaned(by.value))) return requestInput(by, rejected, "Enter your name above. The rejection file contains your name.");
+    const problem = nameProblem(cleaned(by.value));
+    if (problem) return requestInput(by, rejected, problem);
     const { name } = downloadDecision("rejected", cleaned(by.value), cleaned(reason.value));
     const before = decisions.has("approved") ? " The rejection overrides the approval that you downloaded earlier." : "";
     decisions.add("rejected");

@@ -22,7 +22,6 @@ from frgroups.plan.digest_argument import MIN_APPROVAL_PREFIX, is_digest, short_
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
 from frgroups.review.approval_files import (
-    CLOCK_TOLERANCE,
     MAX_VALID_FOR,
     check_applies,
     check_texts,
@@ -33,7 +32,7 @@ from frgroups.review.approval_files import (
     timestamp,
 )
 from frgroups.review.approval_policy import Policy
-from frgroups.review.decision_record import add_rejections, changes_key
+from frgroups.review.decision_record import CLOCK_TOLERANCE, add_rejections, changes_key, read_record
 from frgroups.review.rejections import check_not_rejected, check_reviewer
 
 VALID_FOR = timedelta(hours=72)
@@ -275,9 +274,10 @@ def _approval_by_digest(plan: Plan, digest: str) -> Approval:
 
 def check_approval_file(plan: Plan, path: Path, *, earlier_approval: Mapping[str, str] = NO_APPROVAL) -> Approval:
     """
-    Return the approval in a file, or raise NotApprovedError if the file does not approve the plan or has expired.
+    Return the approval in a file, or raise NotApprovedError if the file does not approve the plan or is obsolete.
 
-    The function ignores rejections in other files. Call `check_decisions` first.
+    An approval is obsolete if it has expired, or if it was given before a rejection of the same changes was
+    withdrawn. The function ignores rejections that are in force. Call `check_decisions` first.
     """
     content = read_content(path)
     check_texts(content, path)
@@ -302,6 +302,12 @@ def check_approval_file(plan: Plan, path: Path, *, earlier_approval: Mapping[str
         raise NotApprovedError(
             f"{path} was created at {format_utc(at)}, but the time of this machine is {format_utc(now)}. Correct the "
             "clock of this machine or of the reviewer's machine."
+        )
+    withdrawn_at = read_record(plan).withdrawn_at(changes_key(plan))
+    if withdrawn_at is not None and at <= withdrawn_at:
+        raise NotApprovedError(
+            f"The approval of plan {plan.digest[:12]} by {content['by']} was given at {format_utc(at)}, before the "
+            "rejection of these changes was withdrawn. Approve the plan again."
         )
     how = "self" if canonical_json(content) in _OWN_APPROVALS else "person"
     approval = Approval(how, plan.digest, content["by"], at)

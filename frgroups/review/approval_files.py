@@ -21,10 +21,9 @@ from frgroups.internals.formatting import agree, format_duration, format_list, f
 from frgroups.internals.similar_text import clean_text
 from frgroups.internals.validation import name_problem
 from frgroups.plan.plan import Plan
-from frgroups.review.decision_record import Rejection, changes_key
+from frgroups.review.decision_record import CLOCK_TOLERANCE, Rejection, changes_key
 from frgroups.review.plan_folders import unreadable_folder
 
-CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum accepted difference between the clocks of two machines.
 MAX_VALID_FOR = timedelta(days=31)
 MAX_FILE_SIZE = 65_536  # Maximum size in bytes. The search for approval files skips larger files.
 MAX_PATH_LENGTH = 300  # Maximum number of characters of a path in an error message.

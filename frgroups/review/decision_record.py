@@ -9,13 +9,16 @@ detected. It contains no customer uids.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError
 from frgroups.internals.checksummed_json import canonical_json, read_checksummed, sha256, write_checksummed
+from frgroups.internals.formatting import format_utc
 from frgroups.internals.locks import record_lock
 from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
@@ -23,6 +26,7 @@ from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
 
 KIND = "decision record"
+CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum accepted difference between the clocks of two machines.
 _FIELDS = {
     "rejected": {"changes", "digest", "by", "reason", "at", "id"},
     "withdrawn": {"changes", "by", "reason", "at", "ids"},
@@ -56,12 +60,25 @@ class Rejection:
         return sha256(canonical_json([self.by, self.at]))[:16]
 
     def message(self, plan: Plan) -> str:
-        """Return a sentence with the reviewer and the reason."""
-        reason = f": {self.reason}" if self.reason else " without a reason"
+        """Return a sentence with the plan, the reviewer, and the reason."""
+        reason = self._reason
         if self.digest == plan.digest:
             return f"{self.by} rejected plan {plan.digest[:12]}{reason}."
         rejected = "a plan" if self.digest == TOMBSTONE_PREFIX else f"plan {self.digest[:12]}"
         return f"{self.by} rejected {rejected} with the same changes as plan {plan.digest[:12]}{reason}."
+
+    def sentence(self) -> str:
+        """Return a sentence with the reviewer, the time, and the reason, for readers who know the plan."""
+        when = ""
+        with suppress(ValueError, OverflowError):
+            when = f" on {format_utc(datetime.fromisoformat(self.at))}"
+        return f"{self.by} rejected these changes{when}{self._reason}."
+
+    @property
+    def _reason(self) -> str:
+        """Reason in one line, in which line breaks are replaced with spaces."""
+        reason = " ".join(self.reason.split()).removesuffix(".")
+        return f": {reason}" if reason else " without a reason"
 
 
 def changes_key(plan: Plan) -> str:
@@ -128,6 +145,21 @@ class DecisionRecord:
             if entry["id"] not in withdrawn
         ]
 
+    def withdrawn_at(self, key: str) -> datetime | None:
+        """
+        Return the time at which the last rejection of the changes ended, or None if no rejection was withdrawn.
+
+        An approval that is not later than this time is obsolete. The time is the last withdrawal, or the last
+        withdrawn rejection if its time is later because the clock of the reviewer's machine is ahead. A difference of
+        more than `CLOCK_TOLERANCE` is a wrong clock, which must not block new approvals.
+        """
+        withdrawals = _times(self._of_changes(key, "withdrawn"))
+        if not withdrawals:
+            return None
+        withdrawn_at = max(withdrawals)
+        rejected_at = max(_times(self._of_changes(key, "rejected")), default=withdrawn_at)
+        return max(withdrawn_at, min(rejected_at, withdrawn_at + CLOCK_TOLERANCE))
+
     def superseded_by(self, plan: Plan) -> str:
         """Return the digest of the plan that supersedes a plan file, or "" if the file was not superseded."""
         for entry in reversed(self.entries):
@@ -138,6 +170,15 @@ class DecisionRecord:
 
     def _of_changes(self, key: str, event: str) -> list[Entry]:
         return [entry for entry in self.entries if entry["event"] == event and entry["changes"] == key]
+
+
+def _times(entries: Iterable[Entry]) -> list[datetime]:
+    """Return the times of entries. Rejection files can contain invalid times, which are skipped."""
+    times = []
+    for entry in entries:
+        with suppress(ValueError, OverflowError):
+            times.append(datetime.fromisoformat(entry["at"]).astimezone(UTC))
+    return times
 
 
 def record_path(tenant_uid: str, base_url: str | None) -> Path:

@@ -26,6 +26,7 @@ class GroupPicture:
     sentence: str
     is_blocked: bool
     is_new: bool
+    is_emptied: bool
     n_before: int
     n_after: int
     n_leave: int
@@ -42,6 +43,7 @@ def group_picture(group: GroupChange, *, is_blocked: bool) -> GroupPicture:
         sentence=group_sentence(group),
         is_blocked=is_blocked,
         is_new=group.create,
+        is_emptied=group.counts.emptied,
         n_before=n_before,
         n_after=group.n_after,
         n_leave=n_leave,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +13,12 @@ from frgroups.plan.limit_checks import LimitCheck, LimitState, limit_checks
 from frgroups.plan.limit_comparisons import n_memberships
 from frgroups.plan.limits import (
     GROUP_LIMIT_NAMES,
+    LIMIT_NAMES,
+    Limits,
     format_limit_share,
     format_removals_allowed,
     format_total_removals_allowed,
+    is_wider,
 )
 from frgroups.plan.plan import Plan
 from frgroups.review.plan_sentences import plan_expires
@@ -27,6 +30,7 @@ RESULT_TEXTS: dict[LimitState, str] = {
     "later": "Checked before sending",
 }
 NO_LIMIT = "off"
+USUAL = Limits()
 # Names of the limits in the text for reviewers, who know neither the arguments nor the command-line options.
 _TITLES = {
     "removals_per_group": "removals in one group",
@@ -61,6 +65,8 @@ class LimitRow:
         The value of the plan, for example the number of removals.
     allowed
         The maximum.
+    usual
+        The maximum according to the default limits.
     result
         "within", "over", "off" (the limit is disabled), or "later" (`apply_plan` checks the limit before it sends
         requests).
@@ -69,6 +75,7 @@ class LimitRow:
     limit: str
     plan: str
     allowed: str
+    usual: str
     result: LimitState
 
 
@@ -80,8 +87,51 @@ def limit_rows(plan: Plan) -> list[LimitRow]:
         usage, allowed = describe(plan, check)
         if check.state == "off":
             allowed = NO_LIMIT
-        rows.append(LimitRow(title, usage, allowed, check.state))
+        usual_check = replace(check, limits=USUAL, allowed=getattr(USUAL, check.rule), allowed_values=())
+        usual = describe(plan, usual_check)[1] or NO_LIMIT
+        rows.append(LimitRow(title, usage, allowed, usual, check.state))
     return rows
+
+
+def wider_limits(plan: Plan) -> list[str]:
+    """
+    Describe the limits of a plan that allow more changes than the default limits.
+
+    The exact limits of an undo plan are not described, because they allow only the changes that the undo reverses.
+
+    Examples
+    --------
+    >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, limits=Limits(removals_total=1200))
+    >>> wider_limits(plan)
+    ['removals in all groups: 1,200 instead of 500']
+    """
+    if has_exact_limits(plan):
+        return []
+    lines = _wider_values(plan.limits, LIMIT_NAMES)
+    for group in plan.groups:
+        own = plan.limits.of(group.uid)
+        if own is not plan.limits:
+            lines += [f"{line} for {group.name}" for line in _wider_values(own, GROUP_LIMIT_NAMES)]
+    return lines
+
+
+def wider_limits_title(wider: Sequence[str]) -> str:
+    """Return the words before the list of wider limits."""
+    return f"{pluralize(len(wider), 'limit')} {agree(len(wider), 'is', 'are')} wider than usual:"
+
+
+def result_texts(plan: Plan) -> dict[LimitState, str]:
+    """Return the text for each result of a limit check. A plan without changes is not sent, so no check follows."""
+    return RESULT_TEXTS | {"later": "Not needed"} if plan.is_empty else RESULT_TEXTS
+
+
+def _wider_values(limits: Limits, names: Iterable[str]) -> list[str]:
+    lines = []
+    for name in names:
+        value, usual = getattr(limits, name), getattr(USUAL, name)
+        if is_wider(name, value, usual):
+            lines.append(f"{_TITLES[name]}: {_limit_text(value)} instead of {_limit_text(usual)}")
+    return lines
 
 
 def own_limits(plan: Plan) -> list[str]:
@@ -131,33 +181,35 @@ def has_exact_limits(plan: Plan) -> bool:
 
 def _removals_per_group(_: Plan, check: LimitCheck) -> tuple[str, str]:
     if check.group is None:
-        return _without_limited_group(check, "no removals"), check.limits.removal_rule()
+        return "no removals", check.limits.removal_rule()
     usage = f"{check.value:,} of {check.group.baseline:,} in {check.group.name}{_other_groups(check)}"
+    if check.limits.removals_allowed(check.group.baseline) is None:
+        return usage, NO_LIMIT
     return usage, format_removals_allowed(check.limits, check.group.baseline)
 
 
 def _additions_per_group(_: Plan, check: LimitCheck) -> tuple[str, str]:
     rule = f"{check.limits.additions_per_group or 0:,} per group"
     if check.group is None:
-        return _without_limited_group(check, "no additions"), rule
+        return "no additions", rule
     return f"{check.value:,} in {check.group.name}{_other_groups(check)}", rule
-
-
-def _without_limited_group(check: LimitCheck, unchanged: str) -> str:
-    if check.n_unlimited:
-        return f"off for {pluralize(check.n_unlimited, 'group')}"
-    return unchanged
 
 
 def _other_groups(check: LimitCheck) -> str:
     """Return a note that explains which group the limit row shows and how many other groups have no limit."""
     text = ""
-    if check.n_groups > 1 and check.state == "over":
-        text += " (the group furthest over its limit)"
-    elif check.n_groups > 1:
+    n_over = check.n_over - 1
+    if n_over > 0:
+        text += f" and {n_over:,} more {agree(n_over, 'group', 'groups')}"
+    elif check.n_groups > 1 and check.state == "within":
         text += " (the group closest to its limit)"
-    if check.n_unlimited:
-        text += f", off for {check.n_unlimited:,} other {agree(check.n_unlimited, 'group', 'groups')}"
+    if check.state == "off":
+        n_others = check.n_groups - 1
+        if n_others:
+            text += f" and at most as many in {n_others:,} more {agree(n_others, 'group', 'groups')}"
+    elif check.n_unlimited:
+        most = agree(check.n_unlimited, f"{check.most_unlimited:,}", f"at most {check.most_unlimited:,}")
+        text += f"; {most} in {pluralize(check.n_unlimited, 'group')} where the limit is off"
     return text
 
 
@@ -199,11 +251,11 @@ def _removals_per_day(_: Plan, check: LimitCheck) -> tuple[str, str]:
     allowed = " or ".join(f"{limit:,} per group" for limit in check.allowed_values)
     if check.group is None:
         return UNKNOWN_YET, allowed
-    return f"{check.value:,} in {check.group.name}", allowed
+    return f"{check.value:,} in {check.group.name}{_other_groups(check)}", allowed
 
 
 def _drift(_: Plan, check: LimitCheck) -> tuple[str, str]:
-    percentage = format_limit_share(check.allowed or 0)
+    percentage = format_limit_share(check.limits.drift_share or 0)
     allowed = f"{percentage} of a group's members"
     if check.limits.drift_floor:
         allowed += f", or {pluralize(check.limits.drift_floor, 'customer')} if that is more"
@@ -213,8 +265,11 @@ def _drift(_: Plan, check: LimitCheck) -> tuple[str, str]:
 def _plan_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
     expires = plan_expires(plan)
     if expires is None:
-        return UNKNOWN_YET, NO_LIMIT
-    return UNKNOWN_YET, f"{_age_limit(check.limits.plan_max_age)}, until {format_utc(expires)}"
+        return UNKNOWN_YET, _age_limit(check.limits.plan_max_age)
+    allowed = _age_limit(check.limits.plan_max_age)
+    if check.limits.plan_max_age == plan.limits.plan_max_age:
+        allowed += f", until {format_utc(expires)}"
+    return UNKNOWN_YET, allowed
 
 
 # Title of each limit, and the function that formats the plan's value and the maximum.

@@ -8,11 +8,12 @@ import pandas as pd
 
 from frgroups.internals.formatting import escape_invisible
 from frgroups.plan.plan import Plan
+from frgroups.review.plan_status import PlanStatus
 from frgroups.review.sections import Section, review_sections
 from frgroups.snapshot.snapshot import Snapshot
 
 
-def review_markdown(plan: Plan, personal: Snapshot | None = None) -> str:
+def review_markdown(plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None) -> str:
     """
     Return the review of a plan as Markdown.
 
@@ -21,14 +22,14 @@ def review_markdown(plan: Plan, personal: Snapshot | None = None) -> str:
     >>> print(review_markdown(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0])
     # Review: 1 addition in VIP
     """
-    first, *rest = review_sections(plan, personal)
+    first, *rest = review_sections(plan, personal, status)
     lines = _section_lines("#", first)
     for section in rest:
         lines += _section_lines("##", section)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def review_text(plan: Plan, personal: Snapshot | None = None) -> str:
+def review_text(plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None) -> str:
     """
     Return the review of a plan as plain text with aligned columns.
 
@@ -39,7 +40,7 @@ def review_text(plan: Plan, personal: Snapshot | None = None) -> str:
     """
     lines = []
     underline = "="
-    for section in review_sections(plan, personal):
+    for section in review_sections(plan, personal, status):
         title = escape_invisible(section.title)
         lines += [title, underline * len(title), ""]
         underline = "-"

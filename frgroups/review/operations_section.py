@@ -8,25 +8,12 @@ from typing import Any
 import pandas as pd
 
 from frgroups.review.customer_names import NAME
-from frgroups.review.plan_sentences import empty_columns, has_details
+from frgroups.review.plan_sentences import COLUMN_LABELS, empty_columns, finding_words, has_details
 
 # Maximum number of operations in the table that is shown without JavaScript, and in the JSON data for the script.
 PLAIN_ROWS = 200
 PAGE_ROWS = 200_000
 
-_LABELS = {
-    "change": "Change",
-    "group_name": "Group",
-    "customer_group_uid": "Group uid",
-    "customer_uid": "Customer uid",
-    NAME: "Name",
-    "finding": "Finding",
-    "external_id": "External id",
-    "customer_type": "Type",
-    "default_store": "Default store",
-    "pricelist_uid": "Price list",
-    "groups_now": "Groups now",
-}
 # Columns in which most values are unique. In the JSON data, these values are not replaced by an index.
 _UNIQUE_COLUMNS = ("customer_uid", "external_id", NAME)
 _UID_COLUMNS = ("customer_group_uid", "customer_uid", "external_id")
@@ -75,12 +62,13 @@ class OperationsView:
 def operations_view(table: pd.DataFrame) -> OperationsView:
     """Convert the DataFrame from `operations_table` to the data that the review page displays."""
     names = _filled_columns(table)
+    table = table.assign(finding=finding_words(table))
     plain_rows = table[names].head(PLAIN_ROWS)
     return OperationsView(
         n=len(table),
         n_plain=PLAIN_ROWS,
         n_page=PAGE_ROWS,
-        columns=[Column(name, _LABELS[name], name in _UID_COLUMNS) for name in names],
+        columns=[Column(name, COLUMN_LABELS[name], name in _UID_COLUMNS) for name in names],
         rows=list(plain_rows.itertuples(index=False, name=None)),
         filters=_filters(table),
         order=_order(table),
@@ -91,7 +79,7 @@ def operations_view(table: pd.DataFrame) -> OperationsView:
 def _filled_columns(table: pd.DataFrame) -> list[str]:
     """Return the names of the operations columns that the review page shows. Empty optional columns are omitted."""
     empty = empty_columns(table)
-    return [name for name in _LABELS if name in table and name not in empty]
+    return [name for name in COLUMN_LABELS if name in table and name not in empty]
 
 
 def _filters(table: pd.DataFrame) -> list[tuple[str, str]]:

@@ -13,11 +13,23 @@ for (const time of document.querySelectorAll("time")) {
   time.textContent = local(new Date(time.dateTime));
 }
 
+for (const cell of document.querySelectorAll("[data-times]")) {
+  for (const text of [...cell.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE)) {
+    text.data = text.data.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC/g, (_, day, time) => local(new Date(`${day}T${time}Z`)));
+  }
+}
+
 const expiry = byId("expires");
 const expires = expiry ? Date.parse(expiry.dateTime) : Infinity;
-if (byId("late")) byId("late").hidden = Date.now() <= expires;
+// An expired plan cannot be approved. The script checks this when the page is opened and when the reviewer acts.
+const isExpired = () => {
+  const expired = Date.now() > expires;
+  if (byId("late")) byId("late").hidden = !expired;
+  for (const element of document.querySelectorAll("[data-approval]")) element.hidden = expired;
+  return expired;
+};
 const validUntil = byId("valid-until");
-if (validUntil && Date.now() <= expires) {
+if (!isExpired() && validUntil) {
   const until = Math.min(Date.now() + Number(validUntil.dataset.hours) * 3600e3, expires);
   validUntil.textContent = ` If you approve now, the approval is valid until ${local(new Date(until))}.`;
 }
@@ -39,6 +51,10 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   button.hidden = false;
   const status = button.nextElementSibling;
   button.addEventListener("click", async () => {
+    if (button.closest("[data-approval]") && isExpired()) {
+      byId("late").focus();
+      return;
+    }
     let copied = false;
     try {
       await navigator.clipboard.writeText(button.dataset.copy);

@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from frgroups.api.environments import environment_of
-from frgroups.internals.formatting import total_hours
+from frgroups.internals.formatting import agree, total_hours
 from frgroups.internals.html import render_page
-from frgroups.plan.finding import Finding
+from frgroups.plan.finding import Finding, sort_findings
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_summary import mode_sentences
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.decision_record import changes_key
 from frgroups.review.groups_section import group_picture
-from frgroups.review.limit_rows import RESULT_TEXTS, describe_limits, limit_rows, own_limits
+from frgroups.review.limit_rows import (
+    describe_limits,
+    limit_rows,
+    own_limits,
+    result_texts,
+    wider_limits,
+    wider_limits_title,
+)
 from frgroups.review.operations_section import operations_view
 from frgroups.review.plan_sentences import (
     DIGEST_NOTE,
+    REJECTION_CONSEQUENCES,
+    approval_consequences,
     blocked_advice,
     blocked_groups,
     blocked_text,
     can_be_approved,
     customers_sentence,
-    findings_by_severity,
     groups_by_severity,
     headline,
     moves_sentences,
     operations_table,
     plan_expires,
 )
+from frgroups.review.plan_status import PlanStatus
 from frgroups.snapshot.snapshot import Snapshot
 
 # Maximum numbers of blocking findings, finding rules, and groups at the top of the page.
 FIRST_BLOCKING = 6
 FIRST_RULES = 4
 PICTURED_GROUPS = 6
+MAX_WIDER = 5  # Maximum number of wider limits at the top of the page.
 MAX_LISTED = 1_000  # Maximum number of groups or findings in a list on the page.
 
 
@@ -48,25 +59,25 @@ class FindingItem:
     ----------
     message
         The text of the finding.
-    is_blocking
-        Whether the finding blocks the plan.
-    n_similar
-        Number of further findings of the same rule that are not shown in the list.
+    level
+        "blocking", "warning", or "note".
+    similar
+        Sentence about further findings of the same rule that are not shown in the list, or "".
     limits
         The limits that would allow the change, in words, or "".
     """
 
     message: str
-    is_blocking: bool
-    n_similar: int = 0
+    level: str
+    similar: str = ""
     limits: str = ""
 
 
-def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
+def review_html(plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None) -> str:
     """
     Render the review page of a plan as HTML.
 
-    The same plan always results in the same HTML.
+    The same plan in the same state always results in the same HTML.
 
     Examples
     --------
@@ -81,11 +92,14 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
         style="review/page.css",
         scripts=("review/page.js", "review/approval.js"),
         plan=plan,
+        status=status,
         has_names=personal is not None,
         watermark=WATERMARK,
         environment=environment_of(plan.base_url),
         short_digest=plan.digest[:12],
         digest_note=DIGEST_NOTE,
+        approval_consequences=approval_consequences(plan),
+        rejection_consequences=REJECTION_CONSEQUENCES,
         changes_key=changes_key(plan),
         headline=headline(plan),
         paragraphs=_introduction(plan),
@@ -94,14 +108,17 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
         blocked_text=blocked_text(plan),
         blocked_advice=blocked_advice(plan),
         limits=limit_rows(plan),
-        result_texts=RESULT_TEXTS,
+        result_texts=result_texts(plan),
+        wider_limits=wider_limits(plan),
+        wider_limits_title=wider_limits_title(wider_limits(plan)),
         own_limits=own_limits(plan),
         first_findings=_first_findings(plan),
-        findings=[_finding_item(finding) for finding in findings_by_severity(plan)[:MAX_LISTED]],
+        findings=[_finding_item(finding) for finding in sort_findings(plan.findings)[:MAX_LISTED]],
         groups=groups,
         blocked_groups=blocked,
         pictures=[group_picture(group, is_blocked=group.uid in blocked) for group in groups[:PICTURED_GROUPS]],
         max_listed=MAX_LISTED,
+        max_wider=MAX_WIDER,
         approval_hours=f"{total_hours(VALID_FOR):g}",
         expires=plan_expires(plan),
         digest_parts=[plan.digest[start : start + 4] for start in range(0, len(plan.digest), 4)],
@@ -118,19 +135,35 @@ def _introduction(plan: Plan) -> list[str]:
 
 
 def _first_findings(plan: Plan) -> list[FindingItem]:
-    """Return the findings for the top of the page: blocking findings, then one finding per non-blocking rule."""
-    blocking = [finding for finding in plan.findings if finding.blocking]
+    """
+    Return the findings for the top of the page, most important first.
+
+    The list contains blocking findings, and then one finding of each of the most important non-blocking rules.
+    """
     by_rule: dict[str, list[Finding]] = {}
-    for finding in plan.findings:
-        if not finding.blocking:
+    blocking = []
+    for finding in sort_findings(plan.findings):
+        if finding.blocking:
+            blocking.append(finding)
+        else:
             by_rule.setdefault(finding.rule, []).append(finding)
     items = [_finding_item(finding) for finding in blocking[:FIRST_BLOCKING]]
     for findings in list(by_rule.values())[:FIRST_RULES]:
-        items.append(_finding_item(findings[0], n_similar=len(findings) - 1))
+        items.append(_finding_item(findings[0], findings[1:]))
     return items
 
 
-def _finding_item(finding: Finding, *, n_similar: int = 0) -> FindingItem:
-    if not finding.blocking:
-        return FindingItem(finding.message, False, n_similar)
-    return FindingItem(finding.message, True, limits=describe_limits(finding.allow))
+def _finding_item(finding: Finding, similar: Sequence[Finding] = ()) -> FindingItem:
+    if finding.blocking:
+        return FindingItem(finding.message, "blocking", limits=describe_limits(finding.allow))
+    level = "warning" if finding.is_warning else "note"
+    return FindingItem(finding.message, level, _similar_sentence(similar))
+
+
+def _similar_sentence(similar: Sequence[Finding]) -> str:
+    n = len(similar)
+    if not n:
+        return ""
+    if all(finding.customer_group_uid for finding in similar):
+        return f"The same applies to {n:,} more {agree(n, 'group', 'groups')}."
+    return f"There {agree(n, 'is', 'are')} {n:,} more {agree(n, 'finding', 'findings')} of this kind."

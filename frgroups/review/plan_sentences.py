@@ -21,8 +21,34 @@ from frgroups.snapshot.snapshot import Snapshot
 
 # Maximum number of group names in the headline.
 MAX_HEADLINE_GROUPS = 3
+# Texts for the rules in the column `finding`. CSV files contain the rules, because programs read them.
+_RULE_TEXTS = {
+    "unknown_customers": "not in the snapshot",
+    "withdrawn_consent": "consent withdrawn",
+    "two_tiers": "in several groups of an exclusive set",
+    "own_pricelist": "own price list",
+    "other_type": "unusual customer type",
+    "out_of_sight": "in no group afterwards",
+}
+COLUMN_LABELS = {
+    "change": "Change",
+    "group_name": "Group",
+    "customer_group_uid": "Group uid",
+    "customer_uid": "Customer uid",
+    NAME: "Name",
+    "finding": "Finding",
+    "external_id": "External id",
+    "customer_type": "Type",
+    "default_store": "Default store",
+    "pricelist_uid": "Price list",
+    "groups_now": "Groups now",
+}
+CHANGE_TEXTS = {"add": "joins", "remove": "leaves"}
 DIGEST_NOTE = (
     "The digest is a code computed from the plan. Plans with different changes or limits have different digests."
+)
+REJECTION_CONSEQUENCES = (
+    "If you reject the plan, all plans with the same changes are blocked until you withdraw the rejection."
 )
 
 
@@ -50,6 +76,22 @@ def operations_table(plan: Plan, personal: Snapshot | None = None) -> pd.DataFra
         table = pd.concat([table, details], axis=1)
     rank = np.where(table["change"] == "remove", 0, np.where(table["finding"] != "", 1, 2))
     return table.iloc[np.lexsort((rank, ~has_details(table)))].reset_index(drop=True)
+
+
+def finding_words(table: pd.DataFrame) -> pd.Series:
+    """Return the column `finding` of an operations table in words."""
+    texts = {}
+    for rules in table["finding"].unique():
+        texts[rules] = "; ".join(_RULE_TEXTS.get(rule, rule) for rule in rules.split(", "))
+    return table["finding"].map(texts).astype("str")
+
+
+def readable_operations(table: pd.DataFrame) -> pd.DataFrame:
+    """Return an operations table with headings, changes, and findings in words."""
+    table = table.assign(change=table["change"].map(CHANGE_TEXTS).astype("str"))
+    if "finding" in table:
+        table["finding"] = finding_words(table)
+    return table.rename(columns=COLUMN_LABELS)
 
 
 def has_details(table: pd.DataFrame) -> BoolArray:
@@ -132,6 +174,18 @@ def can_be_approved(plan: Plan) -> bool:
     return not (plan.is_empty or plan.blocked or plan.base_url is None)
 
 
+def approval_consequences(plan: Plan) -> str:
+    """Describe what happens after an approval."""
+    text = (
+        "If you approve the plan, its changes are sent when the operator applies the plan. frgroups then checks the "
+        "result. The changes can be undone with another plan, which is also reviewed."
+    )
+    n_created = sum(group.create for group in plan.groups)
+    if n_created:
+        text += f" An undo does not delete the new {agree(n_created, 'group', 'groups')}."
+    return text
+
+
 def blocked_text(plan: Plan) -> str:
     """Describe why a blocked plan cannot be approved."""
     blocking = [finding for finding in plan.findings if finding.blocking]
@@ -176,9 +230,9 @@ def blocked_groups(plan: Plan) -> frozenset[str]:
     )
 
 
-def findings_by_severity(plan: Plan) -> list[Finding]:
-    """Return the blocking findings of a plan, followed by its other findings."""
-    return sorted(plan.findings, key=lambda finding: not finding.blocking)
+def finding_text(finding: Finding) -> str:
+    """Return the message of a finding with a word for its importance, unless the finding is only a note."""
+    return f"Warning: {finding.message}" if finding.is_warning else str(finding)
 
 
 def plan_expires(plan: Plan) -> datetime | None:

@@ -87,8 +87,8 @@ def withdraw_rejection(plan: Plan, *, by: str, reason: str = "") -> list[str]:
     Withdraw all rejections of a plan's changes.
 
     A rejection blocks plans in the entire data folder and does not expire. After the withdrawal, the plan can be
-    approved and applied again. The data folder records the name of the person, the time, and the reason. A later
-    rejection blocks the changes again.
+    approved and applied again. Approvals that were given before the withdrawal are not used. The data folder records
+    the name of the person, the time, and the reason. A later rejection blocks the changes again.
 
     Parameters
     ----------

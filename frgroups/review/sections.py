@@ -9,26 +9,31 @@ import pandas as pd
 
 from frgroups.api.environments import environment_of
 from frgroups.internals.formatting import format_utc, pluralize, total_hours
+from frgroups.plan.finding import sort_findings
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_summary import mode_sentences
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
-from frgroups.review.limit_rows import RESULT_TEXTS, limit_rows, own_limits
+from frgroups.review.limit_rows import limit_rows, own_limits, result_texts, wider_limits, wider_limits_title
 from frgroups.review.plan_sentences import (
     DIGEST_NOTE,
+    REJECTION_CONSEQUENCES,
+    approval_consequences,
     blocked_advice,
     blocked_text,
     can_be_approved,
     customers_sentence,
     empty_columns,
-    findings_by_severity,
+    finding_text,
     group_sentence,
     groups_by_severity,
     headline,
     moves_sentences,
     operations_table,
     plan_expires,
+    readable_operations,
 )
+from frgroups.review.plan_status import PlanStatus
 from frgroups.snapshot.snapshot import Snapshot
 
 
@@ -58,31 +63,37 @@ class Section:
     is_all: bool = False
 
 
-def review_sections(plan: Plan, personal: Snapshot | None = None) -> list[Section]:
+def review_sections(plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None) -> list[Section]:
     """Return all sections: summary, groups, findings, limits, decision, and changes."""
-    findings = tuple(str(finding) for finding in findings_by_severity(plan))
-    sections = [_summary_section(plan, personal)]
+    findings = tuple(finding_text(finding) for finding in sort_findings(plan.findings))
+    sections = [_summary_section(plan, personal, status)]
     if plan.groups:
         sections.append(Section("Groups", lines=tuple(map(group_sentence, groups_by_severity(plan)))))
     sections.append(Section("Findings", lines=findings or ("None.",)))
     sections.append(Section("Limits", lines=tuple(own_limits(plan)), table=_limits_table(plan)))
-    if can_be_approved(plan):
+    if can_be_approved(plan) and status is None:
         sections.append(_decision_section(plan))
     operations = operations_table(plan, personal)
     if len(operations):
         title = pluralize(len(operations), "change")
         if plan.n_add and plan.n_remove:
             title += " (removals are listed first)"
-        sections.append(Section(title, table=operations.drop(columns=empty_columns(operations)), is_all=True))
+        table = readable_operations(operations.drop(columns=empty_columns(operations)))
+        sections.append(Section(title, table=table, is_all=True))
     return sections
 
 
-def _summary_section(plan: Plan, personal: Snapshot | None) -> Section:
+def _summary_section(plan: Plan, personal: Snapshot | None, status: PlanStatus | None) -> Section:
     alarms = []
+    if status is not None:
+        alarms.append(str(status))
     if personal is not None:
         alarms.append(WATERMARK)
     if plan.blocked:
         alarms.append(f"BLOCKED: {blocked_text(plan)} {blocked_advice(plan)}")
+    wider = wider_limits(plan)
+    if wider:
+        alarms.append(f"{wider_limits_title(wider)} {'; '.join(wider)}.")
     return Section(f"Review: {headline(plan)}", tuple(alarms), tuple(_summary_lines(plan)))
 
 
@@ -107,8 +118,10 @@ def _summary_lines(plan: Plan) -> Iterator[str]:
 
 
 def _limits_table(plan: Plan) -> pd.DataFrame:
-    rows = [[row.limit, row.plan, row.allowed, RESULT_TEXTS[row.result]] for row in limit_rows(plan)]
-    return pd.DataFrame(rows, columns=["Limit", "This plan", "Allowed", "Result"], dtype="str")
+    texts = result_texts(plan)
+    rows = [[row.limit, row.plan, row.allowed, row.usual, texts[row.result]] for row in limit_rows(plan)]
+    table = pd.DataFrame(rows, columns=["Limit", "This plan", "Allowed", "Usual", "Result"], dtype="str")
+    return table if wider_limits(plan) else table.drop(columns="Usual")
 
 
 def _decision_section(plan: Plan) -> Section:
@@ -118,6 +131,8 @@ def _decision_section(plan: Plan) -> Section:
         f"To approve the plan, send this text to the operator: approved {plan.digest[:12]}",
         f"To reject the plan, send this text and the reason to the operator: rejected {plan.digest[:12]}",
         "No changes are sent without an approval.",
+        approval_consequences(plan),
+        REJECTION_CONSEQUENCES,
         f"An approval is valid for {total_hours(VALID_FOR):g} hours after it is given.",
     ]
     if expires is not None:

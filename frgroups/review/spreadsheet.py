@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from frgroups.internals.spreadsheet_export import MAX_ROWS, protect_cell, text_c
 from frgroups.internals.workbooks import import_openpyxl
 from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import WATERMARK
-from frgroups.review.plan_sentences import operations_table
-from frgroups.review.sections import review_sections
+from frgroups.review.plan_sentences import operations_table, readable_operations
+from frgroups.review.plan_status import PlanStatus
+from frgroups.review.sections import Section, review_sections
 from frgroups.snapshot.snapshot import Snapshot
 
 _ID_COLUMNS = ["customer_group_uid", "customer_uid", "external_id", "pricelist_uid"]
@@ -48,7 +50,9 @@ def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
     return text.getvalue()
 
 
-def write_workbook(path: Path, plan: Plan, personal: Snapshot | None = None) -> None:
+def write_workbook(
+    path: Path, plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None
+) -> None:
     """
     Write the review as a workbook with the sheets "Review" and "Changes".
 
@@ -70,9 +74,9 @@ def write_workbook(path: Path, plan: Plan, personal: Snapshot | None = None) -> 
     book.properties.title = f"Review of plan {plan.digest[:12]}"
     book.properties.subject = f"Tenant {escape_invisible(plan.tenant_uid)}"
     book.properties.creator = "frgroups"
-    _write_review_sheet(book.create_sheet("Review"), plan, personal)
+    _write_review_sheet(book.create_sheet("Review"), review_sections(plan, personal, status))
     if len(table):
-        _write_operations_sheet(book.create_sheet("Changes"), table)
+        _write_operations_sheet(book.create_sheet("Changes"), readable_operations(table))
     if personal is not None:
         for sheet in book.worksheets:
             sheet.oddHeader.center.text = sheet.oddFooter.center.text = WATERMARK
@@ -87,12 +91,12 @@ def _new_workbook() -> Any:
     return openpyxl.Workbook(write_only=True)
 
 
-def _write_review_sheet(sheet: Any, plan: Plan, personal: Snapshot | None) -> None:
+def _write_review_sheet(sheet: Any, sections: Iterable[Section]) -> None:
     plain, bold = text_style(sheet), text_style(sheet, bold=True)
     sheet.column_dimensions["A"].width = 48
     for letter in "BCDEFGHIJK":
         sheet.column_dimensions[letter].width = 24
-    for section in review_sections(plan, personal):
+    for section in sections:
         if section.is_all:
             sheet.append(text_cells(sheet, [f"{section.title}: see the sheet Changes"], bold))
             continue

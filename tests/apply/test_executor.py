@@ -206,7 +206,9 @@ def test_approval_file(client, world, tmp_path):
         with pytest.raises(NotApprovedError, match="too many"):
             fg.apply_plan(client, plan, approval=path)
     fg.withdraw_rejection(plan, by="Kari")
-    receipt = fg.apply_plan(client, plan, approval=approval)
+    with pytest.raises(NotApprovedError, match="withdrawn"):
+        fg.apply_plan(client, plan, approval=approval)
+    receipt = fg.apply_plan(client, plan, approval=fg.approve_plan(plan, tmp_path / "new.json", by="Kari"))
 
     assert receipt.ok and receipt.approval["by"] == "Kari"
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups.errors import InputError
+from frgroups.errors import CorruptFileError, InputError
 from frgroups.plan.limits import Limits
-from frgroups.plan.plan_file import plan_to_dict, read_plan
+from frgroups.plan.plan_file import plan_from_dict, plan_to_dict, read_plan
 from frgroups.plan.planner import plan_memberships
 from frgroups.review.markdown import review_markdown
 from frgroups.review.page import review_html
@@ -374,6 +374,7 @@ def test_withdrawn_consent(register, n):
     plan = plan_memberships(snapshot_with_consents(consents), {"a": [*CUSTOMERS, "x1"]}, register=table)
 
     assert counts_of(plan, "withdrawn_consent") == ({"a": n} if n else {})
+    assert plan.table()["finding"].str.contains("withdrawn_consent").sum() == n
     assert not any(finding.blocking for finding in plan.findings if finding.rule == "withdrawn_consent")
 
 
@@ -385,6 +386,63 @@ def test_general_consent(name, n):
     plan = plan_memberships(snapshot, {"a": CUSTOMERS}, register=register_of(group=["a"], channel=["email"]))
 
     assert counts_of(plan, "withdrawn_consent") == ({"a": n} if n else {})
+
+
+def test_marked_customers(tmp_path):
+    "The plan's table marks each customer of a finding with its rules, also after the plan was saved and selected."
+    customers = pd.DataFrame({"customer_uid": CUSTOMERS, "pricelist_uid": ["", "07", "", "07", "", ""]})
+    snapshot = snapshot_of({"a": ["c0"], "b": ["c3", "c4", "c5"]}, customers)
+    register = register_of(group=["a", "b"], exclusive_set=["tier", "tier"])
+    path = tmp_path / "register.csv"
+    register.to_csv(path, index=False)
+
+    wanted = {"a": ["c0", "c1", "c2", "c3", "x1"], "b": ["c3", "c4"]}
+    plan = plan_memberships(snapshot, wanted, mode="mirror", register=fg.read_register(path), limits=WIDE)
+    expected = {
+        ("a", "c1"): "own_pricelist",
+        ("a", "c2"): "",
+        ("a", "c3"): "two_tiers, own_pricelist",
+        ("a", "x1"): "unknown_customers",
+        ("b", "c5"): "out_of_sight",
+    }
+    stored = read_plan(plan.save(tmp_path / "plan.json"))
+    document = plan_to_dict(plan)
+
+    for table in (plan.table(), stored.table()):
+        assert (
+            dict(
+                zip(
+                    zip(table["customer_group_uid"], table["customer_uid"], strict=True),
+                    table["finding"],
+                    strict=True,
+                )
+            )
+            == expected
+        )
+    assert document["groups"][0]["findings"] == {"own_pricelist": [0, 2], "two_tiers": [2]}
+    for source in (plan, stored):
+        rest = source.select(["a"], without=["c1"]).table()
+        assert rest["finding"].tolist() == ["", "two_tiers, own_pricelist", "unknown_customers"]
+    document["groups"][0]["findings"] = {"two_tiers": [9]}
+    with pytest.raises(CorruptFileError):
+        plan_from_dict(document, "p.json")
+
+
+@given(worlds, wishes)
+def test_number_of_marks(world, wish):
+    "For each finding about one group, the number of marked customers equals the number in the finding."
+    wish = {uid: uids for uid, uids in wish.items() if uid != "new"}
+    customers = pd.DataFrame(
+        {"customer_uid": CUSTOMERS, "pricelist_uid": ["07", "", "08", "", "", ""], "customer_type": ["A", "B"] * 3}
+    )
+    plan = plan_memberships(snapshot_of(world, customers), wish, mode="mirror", limits=WIDE)
+    table = plan.table()
+
+    for rule in ("own_pricelist", "unknown_customers"):
+        marked = table[table["finding"].str.contains(rule)]
+        assert marked.groupby("customer_group_uid").size().to_dict() == counts_of(plan, rule)
+    n_left = table.loc[table["finding"].str.contains("out_of_sight"), "customer_uid"].nunique()
+    assert counts_of(plan, "out_of_sight") == ({None: n_left} if n_left else {})
 
 
 def test_withdrawn_consent_of_leaving_customers():

@@ -373,7 +373,7 @@ def test_table():
     "In the table of a plan, additions come before removals, and customers who are not in the snapshot are marked."
     assert sample_plan().table().to_dict("split")["data"] == [
         ["new", "c-5", "add", ""],
-        ["new", "x-1", "add", "not in the snapshot"],
+        ["new", "x-1", "add", "unknown_customers"],
         ["staff", "c-1", "add", ""],
         ["staff", "c-5", "add", ""],
         ["vip", "c-9", "add", ""],

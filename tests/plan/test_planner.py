@@ -172,7 +172,7 @@ def test_unknown_customers(case):
 
     known = set().union(*now.values())
     table = plan.table()
-    assert list(table["finding"] == "not in the snapshot") == [uid not in known for uid in table["customer_uid"]]
+    assert list(table["finding"] == "unknown_customers") == [uid not in known for uid in table["customer_uid"]]
     n_unknown = sum(finding.n for finding in plan.findings if finding.rule == "unknown_customers")
     assert n_unknown == (table["finding"] != "").sum()
 

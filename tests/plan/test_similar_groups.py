@@ -19,8 +19,9 @@ def similar_to(create):
     ("name", "part"),
     [
         ("VIP", "vip"),
-        ("vip", "U+0076"),
-        ("VIP ", "U+0020"),
+        ("vip", "upper and lower case"),
+        ("VIP ", "only in spaces"),
+        ("vIP ", "spaces and in upper and lower case"),
         ("VIP\u00a0", "U+00A0"),
         ("V\u200bIP", "U+200B"),
         ("V\u0406P", "U+0406"),
@@ -31,7 +32,7 @@ def similar_to(create):
     ],
 )
 def test_name_of_existing_group(name, part):
-    "If a new name looks like an existing name, a finding contains the code points that differ."
+    "If a new name looks like an existing name, a finding describes the difference, which can be invisible."
     findings = similar_to({"new": name})
 
     if part is None:

@@ -367,3 +367,41 @@ def test_expired_plan(plan, page, tmp_path):
     assert "expired" in page.text("#approved")
     assert not page.value("document.querySelector('#late').hidden")
     assert list(page.downloads.glob("*.json")) == []
+
+
+@pytest.mark.parametrize("act", ["click", "enter", "copy"])
+def test_expiry_while_open(page, act):
+    "If the plan expires while the page is open, the next action hides the approval, but not the rejection."
+    assert page.value("document.querySelector('#late').hidden")
+    page.value("void (Date.now = () => Date.parse('2100-01-01'))")
+    page.click("#by")
+    page.type("Kari")
+    if act == "click":
+        page.click("#approve")
+    elif act == "enter":
+        page.press("Enter", 13, "\r")
+    else:
+        page.click("[data-approval] button[data-copy]")
+
+    assert not page.value("document.querySelector('#late').hidden")
+    assert page.value("[...document.querySelectorAll('[data-approval]')].every((element) => element.hidden)")
+    assert page.value("document.querySelector('#reject').closest('[hidden]') === null")
+    assert list(page.downloads.glob("*.json")) == []
+
+
+def test_name_problems(page):
+    "The page states what is missing in a name, and shortens a long name in messages."
+    page.click("#by")
+    page.type("--")
+    page.click("#approve")
+    assert "at least one letter or digit" in page.text("#approved")
+
+    page.value("document.querySelector('#by').select()")
+    page.type("K" * 150)
+    page.press("Enter", 13, "\r")
+    assert len(page.text("#choose")) < 120
+
+
+def test_times_in_one_format(page):
+    "With JavaScript, all times on the page have the format and the time zone of the reader."
+    assert not page.value(r"/\d{4}-\d\d-\d\d \d\d:\d\d UTC/.test(document.querySelector('main').innerText)")

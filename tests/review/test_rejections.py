@@ -13,6 +13,7 @@ import pytest
 import frgroups as fg
 from frgroups.cli.main import main
 from frgroups.errors import CorruptFileError, InputError, NotApprovedError
+from frgroups.internals.checksummed_json import write_checksummed
 from frgroups.review.approval_files import found_rejections
 from frgroups.review.decision_record import Rejection, add_rejections, changes_key, read_record, record_path
 from frgroups.review.plan_folders import queue_folder
@@ -186,6 +187,47 @@ def test_withdrawal(tenant, tmp_path):
     assert [rejection.reason for rejection in rejections_in_force(saved)] == ["again"]
     with pytest.raises(InputError, match="`by`"):
         fg.withdraw_rejection(plan, by=" ")
+
+
+@pytest.mark.parametrize("given", ["before the rejection", "while rejected", "with a fast clock", "after"])
+def test_approval_before_withdrawal(tenant, tmp_path, capsys, given):
+    "Only an approval that was given after the withdrawal is used by `apply`, the search, the list, and the queue."
+    plan = plan_for(tenant)
+    path = plan.save(queue_folder(plan.tenant_uid, plan.base_url, "approved") / "first.plan.json")
+    plan, start = fg.read_plan(path), datetime.now(UTC)
+    rejected_at = start + timedelta(minutes=5 if given == "with a fast clock" else 0)
+    add_rejections(plan, [Rejection(plan.digest, "Ola", "wrong week", rejected_at.isoformat())])
+    fg.withdraw_rejection(plan, by="Ola")
+    times = {"before the rejection": -1e-6, "while rejected": 1e-6, "with a fast clock": 240}
+    at = start + timedelta(seconds=times[given]) if given in times else datetime.now(UTC)
+    approval = path.with_suffix(".approval.json")
+    content = {"digest": plan.digest, "changes": changes_key(plan), "planned_at": plan.planned_at.isoformat()}
+    content |= {"decision": "approved", "reason": "", "by": "Kari", "at": at.isoformat()}
+    write_checksummed(approval, "approval", content | {"until": (at + timedelta(hours=72)).isoformat()})
+    [row] = fg.list_plans(tenant_uid=plan.tenant_uid, base_url=plan.base_url).to_dict("records")
+
+    if given == "after":
+        assert row["state"] == "approved"
+        assert main(["apply", "--queue"]) == 0
+    else:
+        assert row["state"] == "pending" and "frgroups approve" in row["next_command"]
+        with tenant.client(writable=True) as client, pytest.raises(NotApprovedError, match="withdrawn"):
+            fg.apply_plan(client, plan, approval=approval)
+        capsys.readouterr()
+        assert main(["apply", str(path)]) == 8
+        assert "withdrawn" in capsys.readouterr().err
+        assert main(["apply", "--queue"]) == 8
+
+
+def test_rejection_from_the_future(tenant, tmp_path):
+    "A rejection with a time far in the future does not block approvals after its withdrawal until that time."
+    plan = plan_for(tenant)
+    key, now = changes_key(plan), datetime.now(UTC)
+    add_rejections(plan, [Rejection(plan.digest, "Ola", "", at) for at in ("9999-01-01T00:00:00+00:00", "?")])
+    fg.withdraw_rejection(plan, by="Ola")
+
+    assert timedelta(0) < read_record(plan).withdrawn_at(key) - now < timedelta(minutes=15)
+    assert read_record(plan).withdrawn_at("other") is None
 
 
 def test_nothing_to_withdraw(tenant):

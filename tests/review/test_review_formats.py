@@ -17,7 +17,7 @@ from frgroups.internals.formatting import escape_invisible
 from frgroups.review.customer_names import NAME
 from frgroups.review.markdown import review_text
 from frgroups.review.spreadsheet import review_csv
-from frgroups.review.writer import save_review
+from frgroups.review.writer import write_review
 from tests.review.test_writer import csv_rows, in_html, many, planned, snapshot
 
 ENDINGS = (".html", ".md", ".txt", ".csv", ".xlsx")
@@ -25,7 +25,7 @@ ENDINGS = (".html", ".md", ".txt", ".csv", ".xlsx")
 
 def sheets(plan, folder):
     """Write the review of a plan as a workbook, and return the rows of each sheet."""
-    book = openpyxl.load_workbook(save_review(plan, folder / "r.xlsx"))
+    book = openpyxl.load_workbook(write_review(plan, folder / "r.xlsx"))
     return {sheet.title: list(sheet.iter_rows()) for sheet in book.worksheets}
 
 
@@ -44,8 +44,13 @@ def test_workbook_sheets(tmp_path):
     found = sheets(plan, tmp_path)
 
     rows = [[cell.value for cell in row] for row in found["Changes"]]
-    at = [rows[0].index(name) for name in ("customer_group_uid", "customer_uid", "change")]
-    assert [tuple(row[place] for place in at) for row in rows[1:]] == in_html(plan)
+    at = [rows[0].index(name) for name in ("Group uid", "Customer uid", "Change")]
+    changes = {"joins": "add", "leaves": "remove"}
+    found_operations = [
+        (group, customer, changes[change])
+        for group, customer, change in (tuple(row[place] for place in at) for row in rows[1:])
+    ]
+    assert found_operations == in_html(plan)
     read = [row[0].value for row in found["Review"] if row[0].value]
     assert read[0] == "Review: 40 additions in Ansatte and Stamkunder Tromsø"
     assert {"Groups", "Findings", "Limits", f"Digest: {plan.digest}"} <= set(read)
@@ -78,7 +83,7 @@ def test_workbook_too_many_rows(tmp_path, monkeypatch):
     monkeypatch.setattr("frgroups.review.spreadsheet.MAX_ROWS", 3)
 
     with pytest.raises(InputError, match=r"3 .*4.*\.csv"):
-        save_review(planned(), tmp_path / "r.xlsx")
+        write_review(planned(), tmp_path / "r.xlsx")
 
     assert list(tmp_path.iterdir()) == []
 
@@ -88,7 +93,7 @@ def test_missing_openpyxl(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
 
     with pytest.raises(InputError, match=r"excel.*\.csv"):
-        save_review(planned(), tmp_path / "r.xlsx")
+        write_review(planned(), tmp_path / "r.xlsx")
 
 
 def test_text_columns():
@@ -101,7 +106,7 @@ def test_text_columns():
     assert f"- Digest: {plan.digest}" in lines
     start = lines.index("4 changes (removals are listed first)")
     head, *rows = lines[start + 3 : start + 8]
-    found = [(row.split()[0], row[head.index("customer_uid") :].split()[0]) for row in rows]
+    found = [(row.split()[0], row[head.index("Customer uid") :].split()[0]) for row in rows]
     assert found == [(group, customer) for group, customer, _ in in_html(plan)]
 
 
@@ -124,7 +129,7 @@ def named(**options):
 def test_invisible_characters(tmp_path, ending):
     "Reviews show the invisible characters of a group name as escape sequences."
     name = "A\x1b[31m\u202eB\x00\u2066\u2028\x85\n"
-    path = save_review(planned(wanted={"n": ["c-001"]}, create={"n": name}), tmp_path / f"r{ending}")
+    path = write_review(planned(wanted={"n": ["c-001"]}, create={"n": name}), tmp_path / f"r{ending}")
 
     text = content(path).removeprefix("\ufeff").replace("\r\n", "\n")
 
@@ -143,7 +148,7 @@ def test_invisible_characters_in_uid():
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_personal_review(tmp_path, ending):
     "A review with names contains a warning, the names of the affected customers only, and no email address."
-    text = content(save_review(planned(named()), tmp_path / f"r{ending}", personal=named()))
+    text = content(write_review(planned(named()), tmp_path / f"r{ending}", personal=named()))
 
     assert "Kåre Ås-Øygard" in text and "Fjord" in text
     assert "Not in the plan" not in text and "example.no" not in text
@@ -153,7 +158,7 @@ def test_personal_review(tmp_path, ending):
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_review_without_names(tmp_path, ending):
     "By default, the review of a plan from a personal snapshot contains no customer names."
-    text = content(save_review(planned(named()), tmp_path / f"r{ending}"))
+    text = content(write_review(planned(named()), tmp_path / f"r{ending}"))
 
     assert not re.search("Kåre|Fjord|example.no|do not forward", text, re.IGNORECASE)
 
@@ -179,7 +184,7 @@ def test_undo_details():
 def test_snapshot_without_names(tmp_path):
     "Passing a snapshot without customer names as `personal` raises InputError, and no file is written."
     with pytest.raises(InputError, match="personal=True"):
-        save_review(planned(), tmp_path / "r.html", personal=snapshot())
+        write_review(planned(), tmp_path / "r.html", personal=snapshot())
 
     assert list(tmp_path.iterdir()) == []
 
@@ -189,4 +194,4 @@ def test_snapshot_of_other_tenant(tmp_path):
     plan = replace(planned(), tenant_uid="sydvik")
 
     with pytest.raises(InputError, match=r"`personal`.*sydvik.*nordvik"):
-        save_review(plan, tmp_path / "r.html", personal=named())
+        write_review(plan, tmp_path / "r.html", personal=named())

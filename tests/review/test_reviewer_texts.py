@@ -9,7 +9,7 @@ import pytest
 import frgroups
 from frgroups.plan.limits import LIMIT_NAMES, Limits
 from frgroups.review.limit_rows import describe_limits
-from frgroups.review.writer import save_review
+from frgroups.review.writer import write_review
 from tests.review.test_review_formats import ENDINGS, content
 from tests.review.test_writer import blocked, planned, snapshot
 
@@ -59,7 +59,7 @@ def moved():
 @pytest.mark.parametrize("make", [blocked, many_findings, moved])
 def test_reviews(tmp_path, make, ending):
     "A review contains no command-line options, no Python code, and no commands."
-    text = content(save_review(make(), tmp_path / f"r{ending}"))
+    text = content(write_review(make(), tmp_path / f"r{ending}"))
 
     visible = re.sub(r"<(script|style)[^>]*>.*?</\1>", "", text, flags=re.DOTALL)
     assert [match.group() for match in TECHNICAL.finditer(visible.replace("\\", ""))] == []

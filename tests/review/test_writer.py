@@ -34,7 +34,7 @@ from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
 from frgroups.review.plan_sentences import DIGEST_NOTE, headline
 from frgroups.review.spreadsheet import review_csv
-from frgroups.review.writer import save_review
+from frgroups.review.writer import write_review
 from frgroups.snapshot.from_frames import snapshot_from_frames
 
 PLANNED_AT = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
@@ -126,7 +126,8 @@ def in_markdown(plan):
     for line in lines[start + 4 :]:
         if line:
             cells = [cell.strip() for cell in re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]]
-            found.append(tuple(re.sub(r"\\(.)", r"\1", cells[at]) for at in (0, 2, 3)))
+            group, customer, change = (re.sub(r"\\(.)", r"\1", cells[at]) for at in (0, 2, 3))
+            found.append((group, customer, {"joins": "add", "leaves": "remove"}[change]))
     return found
 
 
@@ -360,7 +361,7 @@ def test_no_findings():
     assert "with a finding" not in page.text
     assert [attributes["value"] for tag, attributes in page.tags if tag == "option"] == ["all", "remove", "add"]
     assert "finding" not in json.loads(page.scripts[0])["columns"]
-    assert "| finding |" not in review_markdown(plan) and "| finding |" in review_markdown(planned())
+    assert "| Finding |" not in review_markdown(plan) and "| Finding |" in review_markdown(planned())
     assert csv_rows(plan)[0]["finding"] == "" and "finding" in plan.table()
     assert "with a finding" in Page(review_html(planned())).text
 
@@ -635,7 +636,7 @@ def test_similar_findings():
 
     text = Page(review_html(plan)).text
 
-    assert "19 similar findings" in text
+    assert "The same applies to 19 more groups." in text
     assert "Findings (20)" in text
     assert all(finding.message in text for finding in plan.findings)
 
@@ -711,7 +712,7 @@ def test_suffix(tmp_path, monkeypatch, name, start):
     "The file suffix selects the review format, and the returned path is absolute."
     monkeypatch.chdir(tmp_path)
 
-    path = save_review(planned(), name)
+    path = write_review(planned(), name)
 
     assert path == tmp_path.resolve() / name
     assert path.read_bytes().decode().startswith(start)
@@ -722,7 +723,7 @@ def test_csv_file(tmp_path):
     "pandas reads the operations from the CSV file without loss."
     plan = planned()
 
-    table = pd.read_csv(save_review(plan, tmp_path / "r.csv"), dtype="str", keep_default_na=False)
+    table = pd.read_csv(write_review(plan, tmp_path / "r.csv"), dtype="str", keep_default_na=False)
 
     assert sorted(table[["customer_group_uid", "customer_uid", "change"]].itertuples(index=False, name=None)) == (
         operations(plan)
@@ -733,7 +734,7 @@ def test_csv_file(tmp_path):
 def test_unknown_suffix(tmp_path, name):
     "A file name with an unknown suffix raises InputError with the known suffixes, and no file is written."
     with pytest.raises(InputError, match=r"\.html.*\.md.*\.csv"):
-        save_review(planned(), tmp_path / name)
+        write_review(planned(), tmp_path / name)
 
     assert list(tmp_path.iterdir()) == []
 
@@ -744,12 +745,12 @@ def test_folder(tmp_path):
     folder.mkdir()
 
     with pytest.raises(InputError, match=r"`path`.*review\.html"):
-        save_review(planned(), folder)
+        write_review(planned(), folder)
 
 
 def test_full_disk(tmp_path, monkeypatch):
     "If the disk is full, writing a review raises InputError, and the existing file does not change."
-    path = save_review(planned(), tmp_path / "review.html")
+    path = write_review(planned(), tmp_path / "review.html")
     before = path.read_bytes()
 
     def full(_):
@@ -757,7 +758,7 @@ def test_full_disk(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(InputError, match="No space left"):
-        save_review(blocked(), path)
+        write_review(blocked(), path)
 
     assert path.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["review.html"]

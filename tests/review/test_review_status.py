@@ -1,0 +1,171 @@
+"""Tests for the texts of the review page about importance, wide limits, consequences, and the state of a plan."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import frgroups as fg
+from frgroups.api.environments import STAGE
+from frgroups.apply.plan_review import plan_status
+from frgroups.cli.main import main
+from frgroups.plan.finding import NOTICE_RULES, WARNING_RULES, Finding, sort_findings
+from frgroups.plan.limits import Limits
+from frgroups.review.limit_rows import limit_rows, wider_limits
+from frgroups.review.markdown import review_markdown, review_text
+from frgroups.review.page import review_html
+from frgroups.review.plan_sentences import REJECTION_CONSEQUENCES, approval_consequences
+from frgroups.review.rejections import rejections_in_force
+from tests.review.test_writer import Page, planned, snapshot
+from tests.world import UIDS, put_group_of_all, select_sandbox
+
+
+@pytest.fixture
+def saved(running, monkeypatch, tmp_path):
+    """Return a plan that creates a group in a sandbox, read from a plan file."""
+    select_sandbox(running, monkeypatch)
+    put_group_of_all(running)
+    with running.client() as client:
+        taken = fg.load_snapshot(client, cache=False)
+    plan = fg.plan_memberships(taken, {"new": UIDS[:2]}, create={"new": "New"}, purpose="Black Week")
+    return fg.read_plan(plan.save(tmp_path / "new.plan.json"))
+
+
+def expired(plan):
+    """Save a copy of a plan that is older than its age limit, and return it."""
+    return fg.read_plan(replace(plan, planned_at=datetime.now(UTC) - timedelta(days=8)).save(plan.path))
+
+
+def test_order_of_findings():
+    "The page starts with the most important findings, with a word for warnings, and counts the other findings."
+    rules = ["covered", "own_pricelist", "other_type", "unverifiable", "two_tiers", "ended", "withdrawn_consent"]
+    plan = planned(wanted={"an": ["c-001"]})
+    plan = replace(plan, snapshot=None, notes=tuple(Finding(rule, f"Text {rule}.") for rule in rules))
+
+    text = Page(review_html(plan)).text
+
+    places = [text.index(f"Text {rule}.") for rule in ("withdrawn_consent", "ended", "two_tiers", "other_type")]
+    assert places == sorted(places) and places[-1] < text.index("See all 7 findings") < text.index("own_pricelist")
+    assert "(3 more)" in text and "Warning: Text ended." in text and "Warning: Text covered." not in text
+    assert "Warning: Text ended." in review_text(plan)
+
+
+def test_rules_have_one_order():
+    "Warnings are notice rules. Blocking findings come first, and the order of equal findings does not change."
+    findings = [Finding(rule, rule) for rule in NOTICE_RULES] + [Finding("removals_total", "", True)]
+    ordered = [finding.rule for finding in sort_findings(findings)]
+
+    assert set(WARNING_RULES) < set(NOTICE_RULES)
+    assert ordered[: len(WARNING_RULES) + 2] == ["removals_total", *WARNING_RULES, "own_pricelist"]
+
+
+def test_finding_column_in_words():
+    "The page, Markdown, and text describe marked customers in words. The plan table contains rule ids."
+    plan = planned()
+
+    rows = {row["Customer uid"]: row for row in Page(review_html(plan)).rows if "Customer uid" in row}
+
+    assert rows["new-1"]["Finding"] == "not in the snapshot"
+    assert "not in the snapshot" in review_text(plan).splitlines()[-1]
+    assert set(plan.table()["finding"]) == {"", "unknown_customers"}
+
+
+def test_wider_limits():
+    "Limits that are wider than the defaults are named with their usual values, and emptied groups have a mark."
+    own = {"an": Limits(additions_per_group=2000)}
+    limits = Limits(removals_total=1200, emptied_groups=1, removal_share=None, removals_per_group=None, per_group=own)
+    plan = planned(wanted={"bw": [], "an": ["c-001"]}, limits=replace(limits, removal_share_total=None))
+
+    text = Page(review_html(plan)).text
+
+    assert "6 limits are wider than usual" in text
+    assert "removals in all groups: 1,200 instead of 500" in text and "Will be empty" in text
+    assert wider_limits(plan)[-1].endswith("2,000 instead of 1,000 for Ansatte")
+    assert {row.limit: row.usual for row in limit_rows(plan)}["Removals in all groups"] == "500"
+    assert "Usual" in text and "wider than usual" in review_markdown(plan)
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(removals_total=400, removal_floor=None, plan_max_age="2d")])
+def test_usual_limits(limits):
+    "The defaults and stricter limits are not called wide."
+    plan = planned(wanted={"an": ["c-001"]}, limits=limits)
+
+    assert wider_limits(plan) == []
+    assert "wider than usual" not in review_html(plan) and "Usual" not in Page(review_html(plan)).text
+
+
+def test_limits_of_several_groups():
+    "The row of a limit names the largest group and counts others. A limit that is off still shows the number."
+    taken = snapshot(sizes=(("bw", 40), ("st", 25), ("an", 20)))
+    over = planned(taken, {"bw": [], "st": ["c-001"], "an": ["c-001"]})
+    rows = {row.limit: row for row in limit_rows(over)}
+    unlimited = Limits(removals_per_group=None, removal_share=None)
+    off = planned(taken, {"bw": ["c-001"]}, limits=unlimited)
+    one_off = planned(taken, {"bw": ["c-001"], "st": ["c-001"]}, limits=Limits(per_group={"bw": unlimited}))
+
+    assert "in Black Week VIP and 2 more groups" in rows["Removals in one group"].plan
+    assert limit_rows(off)[0].plan == "39 of 40 in Black Week VIP" and limit_rows(off)[0].result == "off"
+    assert "39 in 1 group where the limit is off" in limit_rows(one_off)[0].plan
+
+
+def test_limits_that_are_off():
+    "The page claims no check of limits that are off, and no later checks of a plan without changes."
+    off = Page(review_html(planned(wanted={"an": ["c-001"]}, limits=Limits(removals_total=None)))).text
+    empty = Page(review_html(planned(wanted={}))).text
+
+    assert "Within the limits that are on." in off and "Within all limits" not in off
+    assert "Within all limits" in empty and "before the changes are sent" not in empty and "Not needed" in empty
+
+
+def test_consequences():
+    "The page and Markdown state what an approval and a rejection do. Only a plan with a new group mentions it."
+    plan = planned(wanted={"an": ["c-001"]})
+    created = planned(wanted={"n": ["c-001"]}, create={"n": "New"})
+
+    for text in (Page(review_html(plan)).text, review_markdown(plan)):
+        assert approval_consequences(plan) in text and REJECTION_CONSEQUENCES in text
+    assert "does not delete" in approval_consequences(created) and "delete" not in approval_consequences(plan)
+
+
+def test_rejected_plan(saved, tmp_path, capsys):
+    "The review of a rejected plan states the reviewer and the reason in one line, and offers no approval."
+    fg.approve_plan(saved, tmp_path / "no.json", by="Ola Berg", reject="wrong\nweek")
+    page = fg.save_review(saved, tmp_path / "r.html").read_text(encoding="utf-8")
+
+    assert "Ola Berg rejected these changes on " in page and "wrong week" in page and 'id="approve"' not in page
+    assert page == fg.save_review(saved, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Ola Berg rejected" in fg.save_review(saved, tmp_path / "r.md").read_text(encoding="utf-8")
+    assert "wrong week" in rejections_in_force(saved)[0].message(saved)
+    assert main(["review", str(saved.path)]) == 0
+    assert "Warning: Ola Berg rejected" in capsys.readouterr().out
+
+
+def test_expired_plan(saved, tmp_path, capsys):
+    "An expired plan cannot be approved: exit code 3, no approval file, and no approval texts in its review."
+    plan = expired(saved)
+    page = fg.save_review(plan, tmp_path / "r.html").read_text(encoding="utf-8")
+
+    assert "This plan expired on " in page and "approved <" not in page and 'id="approve"' not in page
+    assert main(["approve", str(plan.path), "--by", "Kari"]) == 3
+    assert not plan.path.with_suffix(".approval.json").exists()
+    assert main(["approve", str(plan.path), "--by", "Kari", "--reject", "too late"]) == 0
+    capsys.readouterr()
+
+
+def test_applied_and_undone_plan(running, saved, tmp_path):
+    "The review states that a plan was applied or undone. The undo plan states the date and the purpose once."
+    with running.client(writable=True) as client:
+        receipt = fg.apply_plan(client, saved, approval=saved.digest)
+        assert "was applied on" in str(plan_status(saved))
+        undo = fg.plan_undo(receipt)
+        page = Page(review_html(undo)).text
+        fg.apply_plan(client, undo, approval=undo.digest)
+
+    assert f"{receipt.started_at:%Y-%m-%d}" in undo.purpose and "Black Week" in page
+    assert page.count("Undo:") == 1
+    assert f"undone by plan {undo.digest[:12]}" in fg.save_review(saved, tmp_path / "r.txt").read_text()
+
+
+def test_status_of_waiting_plan(saved):
+    "A plan that waits for a decision has no status."
+    assert saved.base_url != STAGE and plan_status(saved) is None
