@@ -22,6 +22,11 @@ def check_personal(plan: Plan, personal: Snapshot) -> None:
             f"`personal` must be a snapshot of tenant {plan.tenant_uid}, got a snapshot of {personal.tenant_uid}. "
             "The same customer uid can belong to different people in two tenants."
         )
+    check_names(personal)
+
+
+def check_names(personal: Snapshot) -> None:
+    """Raise InputError if a snapshot contains no customer names."""
     if "firstname" not in personal.customers:
         raise InputError(
             "The snapshot does not contain customer names.",

@@ -1,0 +1,489 @@
+"""Compute the sections of a report: each with a summary, a chart, a table, and the Python calls that produce them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from frgroups import plot
+from frgroups.analysis.campaigns import campaign_reach
+from frgroups.analysis.changes import group_changes, membership_changes
+from frgroups.analysis.clusters import leaf_order
+from frgroups.analysis.describe import describe
+from frgroups.analysis.disclosure_control import is_small, suppress_counts
+from frgroups.analysis.duplicates import duplicate_groups
+from frgroups.analysis.health import SEVERITIES, health_report
+from frgroups.analysis.health_checks import limits_to_empty
+from frgroups.analysis.overlap import overlap_matrix, overlap_pairs
+from frgroups.analysis.reach import ANY, reachability
+from frgroups.analysis.sizes import group_sizes
+from frgroups.analysis.table_rows import sort_largest_first, unique_names
+from frgroups.errors import InputError
+from frgroups.history.size_history import size_history
+from frgroups.internals.formatting import agree, format_day_span, format_percentage, pluralize
+from frgroups.plot.axes import select_largest
+from frgroups.report.charts import MAX_ROWS, Chart, draw_chart, height_of_rows
+from frgroups.report.show import ShownTable, show
+from frgroups.review.customer_names import lookup_names
+from frgroups.snapshot.membership_matrix import MembershipMatrix
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.verdicts import VERDICTS
+from frgroups.store.retention import list_snapshots
+
+MAX_FINDINGS = 100
+MAX_CUSTOMERS = 1_000
+MAX_STORED = 30
+_NEAR_DUPLICATES = 0.9
+_MAX_HEATMAP_GROUPS = 25
+_MAX_DUPLICATE_GROUPS = 12
+_SUPPRESSED = "suppressed"
+# The column n of these findings counts groups, not customers.
+_FINDINGS_ABOUT_NAMES = ("same_name", "similar_name")
+_PAIR_MEASURES = ("share_of_a", "share_of_b", "jaccard", "overlap_coefficient", "expected", "lift", "pmi", "phi")
+_PAIR_TESTS = ("p_over", "p_under", "q_value")
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """
+    The snapshots and options of a report. `save_report` describes the attributes.
+
+    The tables that several sections need are computed once.
+    """
+
+    snapshot: Snapshot
+    before: Snapshot | None
+    register: pd.DataFrame | None
+    uids: bool
+    personal: bool
+    min_count: int
+
+    @cached_property
+    def sizes(self) -> pd.DataFrame:
+        """Group sizes without small counts."""
+        return suppress_counts(
+            group_sizes(self.snapshot),
+            self.min_count,
+            totals=["n_members"],
+            parts=["n_exclusive"],
+            differences=[("n_members", "n_exclusive")],
+            ratios={
+                "share_exclusive": ["n_exclusive"],
+                "share_of_customers": ["n_members"],
+                "share_of_universe": ["n_members"],
+            },
+        )
+
+    def changes_since(self, before: Snapshot) -> pd.DataFrame:
+        """Return the changes of each group without small counts."""
+        return suppress_counts(
+            group_changes(before, self.snapshot),
+            self.min_count,
+            totals=["n_old", "n_new"],
+            parts=["n_joined", "n_left"],
+            differences=[("n_old", "n_left")],
+            ratios={"net": ["n_old", "n_new"], "growth_rate": ["n_old", "n_new"], "churn_rate": ["n_old", "n_left"]},
+        )
+
+
+@dataclass(frozen=True)
+class Bar:
+    """
+    A bar of a simple bar chart.
+
+    Attributes
+    ----------
+    label
+        The label of the bar, for example a verdict.
+    n
+        The length of the bar.
+    share
+        The length as a percentage of the longest bar.
+    """
+
+    label: str
+    n: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Content:
+    """
+    A part of a section.
+
+    Attributes
+    ----------
+    call
+        The Python calls that produce the table and the chart.
+    chart
+        A chart, or None.
+    bars
+        The bars of a simple bar chart that the page draws itself.
+    table
+        A table, or None.
+    note
+        A remark on the numbers, or "".
+    """
+
+    call: str
+    chart: Chart | None = None
+    bars: tuple[Bar, ...] = ()
+    table: ShownTable | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """
+    A section of a report.
+
+    Attributes
+    ----------
+    key
+        The anchor of the section.
+    title
+        The heading.
+    summary
+        The result in one sentence.
+    contents
+        The charts and tables.
+    """
+
+    key: str
+    title: str
+    summary: str
+    contents: tuple[Content, ...]
+
+
+def report_sections(data: ReportData) -> Iterator[Section]:
+    """Yield the sections of a report. A section that cannot be computed contains the reason as its summary."""
+    for key, title, compute in _SECTIONS:
+        try:
+            summary, contents = compute(data)
+        except InputError as error:
+            summary, contents = f"This section cannot be computed. {error}", []
+        yield Section(key, title, summary, tuple(contents))
+
+
+_Result = tuple[str, list[Content]]
+
+
+def _verdict(data: ReportData) -> _Result:
+    reads = data.snapshot.reads
+    counts = reads["verdict"].value_counts()
+    n_consistent = int(counts.get("consistent", 0))
+    if len(reads) and (reads["how"] == "given").all():
+        summary = "The snapshot was created from tables and not read from a tenant, so it cannot be verified."
+    else:
+        summary = (
+            f"The verdict is {data.snapshot.verdict}: {n_consistent:,} of {pluralize(len(reads), 'group')} "
+            f"{agree(n_consistent, 'is', 'are')} verified as complete."
+        )
+    problems = reads.loc[reads["verdict"] != "consistent", ["customer_group_uid", "how", "verdict"]]
+    table = None
+    if len(problems):
+        table = show(problems, MAX_ROWS, snapshot=data.snapshot)
+    bars = _bars({verdict: int(counts.get(verdict, 0)) for verdict in VERDICTS})
+    return summary, [Content("snapshot.reads", bars=bars, table=table)]
+
+
+def _sizes(data: ReportData) -> _Result:
+    sizes, published = data.sizes, _published(data.sizes, "n_members")
+    n_customers = len(data.snapshot.customers)
+    summary = f"The snapshot contains {pluralize(len(sizes), 'group')} and {pluralize(n_customers, 'customer')}"
+    if len(published):
+        largest = sort_largest_first(published, "n_members").iloc[0]
+        summary += f", and the largest group is {largest['name']} with {pluralize(largest['n_members'], 'member')}"
+    drawn = published.assign(n_exclusive=published["n_exclusive"].fillna(0).astype("int64"))
+    drawn = drawn.astype({"n_members": "int64"})
+    chart = draw_chart(
+        lambda ax: plot.sizes(drawn, top=MAX_ROWS, ax=ax),
+        describe(published),
+        height=height_of_rows(min(len(drawn), MAX_ROWS)),
+    )
+    note = _suppression_note(sizes)
+    if published["n_exclusive"].isna().any():
+        note += " In the chart, a suppressed number of members in no other group is drawn as 0."
+    table = show(sizes, MAX_ROWS)
+    return f"{summary}.", [Content("fg.group_sizes(snapshot); fg.plot.sizes(snapshot)", chart, table=table, note=note)]
+
+
+def _growth(data: ReportData) -> _Result:
+    series = [*_stored_between(data), data.snapshot]
+    if data.before is not None:
+        series.insert(0, data.before)
+    history = suppress_counts(
+        size_history(series), data.min_count, totals=["n_members"], parts=["n_joined", "n_left"]
+    )
+    # A gap in a line would suggest that the group did not exist.
+    is_hidden = history["customer_group_uid"].isin(history.loc[history["n_members"].isna(), "customer_group_uid"])
+    drawn = history[~is_hidden].astype({"n_members": "int64"})
+    times = history["taken_at"].drop_duplicates()
+    if len(times) < 2:
+        return "Only one snapshot is available, so the growth is not known yet.", []
+    ends = [
+        drawn.drop_duplicates("customer_group_uid", keep=side).set_index("customer_group_uid")["n_members"]
+        for side in ("first", "last")
+    ]
+    growth = ends[1] - ends[0]
+    summary = (
+        f"Between {format_day_span(times.min(), times.max())}, {pluralize(int((growth > 0).sum()), 'group')} grew, "
+        f"{int((growth < 0).sum()):,} shrank, and {int((growth == 0).sum()):,} kept their size."
+    )
+    chart = draw_chart(lambda ax: plot.history(drawn, ax=ax), describe(drawn), width=9.0)
+    call = "history = fg.size_history(snapshots); fg.plot.history(history)"
+    table = show(history[history["taken_at"] == times.max()], MAX_ROWS)
+    note = _suppression_note(history[history["n_members"].isna()].drop_duplicates("customer_group_uid"))
+    return summary, [Content(call, chart, table=table, note=note)]
+
+
+def _stored_between(data: ReportData) -> list[str]:
+    """Return the folders of the stored snapshots of the tenant that are older than the snapshot of the report."""
+    stored = list_snapshots(tenant_uid=data.snapshot.tenant_uid)
+    # A snapshot that was created from tables has no host.
+    has_same_host = stored["base_url"].fillna("") == (data.snapshot.base_url or "")
+    is_between = has_same_host & (stored["taken_at"] < data.snapshot.taken_at)
+    if data.before is not None:
+        is_between &= stored["taken_at"] > data.before.taken_at
+    return list(stored.loc[is_between, "path"].tail(MAX_STORED))
+
+
+def _overlap(data: ReportData) -> _Result:
+    pairs = _suppressed_pairs(overlap_pairs(data.snapshot, min_both=1), data.min_count)
+    summary = f"{pluralize(len(pairs), 'pair')} of groups {agree(len(pairs), 'has', 'have')} members in common"
+    published = pairs[~pairs[_SUPPRESSED]]
+    if len(published):
+        top = published.loc[published["jaccard"].idxmax()]
+        summary += (
+            f", and the most similar groups are {top['name_a']} and {top['name_b']} "
+            f"({format_percentage(top['jaccard'])} of their members are in both)"
+        )
+    chart, note = _heatmap(data, select_largest(data.snapshot.matrix, _MAX_HEATMAP_GROUPS))
+    call = "fg.overlap_pairs(snapshot, min_both=1); fg.plot.overlap_heatmap(snapshot)"
+    table = show(pairs, MAX_ROWS)
+    return f"{summary}.", [Content(call, chart, table=table, note=note + _suppression_note(pairs))]
+
+
+def _suppressed_pairs(pairs: pd.DataFrame, min_count: int) -> pd.DataFrame:
+    ratios = {name: ["n_a", "n_b", "n_both"] for name in (*_PAIR_MEASURES, *_PAIR_TESTS) if name in pairs}
+    parts = [name for name in ("n_both", "n_either") if name in pairs]
+    return suppress_counts(pairs, min_count, totals=["n_a", "n_b"], parts=parts, ratios=ratios)
+
+
+def _heatmap(data: ReportData, matrix: MembershipMatrix) -> tuple[Chart, str]:
+    """Return the heatmap of some groups, similar groups next to each other, and a note on blank cells."""
+    ordered = matrix.take_groups(leaf_order(matrix))
+    names = unique_names(ordered.group_uids, ordered.group_names)
+    labels = [names[uid] for uid in ordered.group_uids]
+    counts = overlap_matrix(ordered).to_numpy()
+    is_hidden = is_small(counts, data.min_count)
+    # A group with few members would reveal the number of common members.
+    is_small_group = is_small(ordered.sizes, data.min_count)
+    is_hidden |= (is_small_group[:, None] | is_small_group[None, :]) & (counts > 0)
+    values = overlap_matrix(ordered, measure="jaccard").mask(is_hidden).set_axis(labels, axis=0)
+    values = values.set_axis(labels, axis=1)
+    values.attrs["measure"] = "jaccard"
+    size = 3.5 + 0.26 * max(len(labels), 6)
+    chart = draw_chart(
+        lambda ax: plot.overlap_heatmap(values, top=None, ax=ax), describe(values), width=size + 1.0, height=size
+    )
+    note = ""
+    if is_hidden[~np.eye(len(labels), dtype=bool)].any():
+        note = "Cells with suppressed counts are blank. "
+    return chart, note
+
+
+def _duplicates(data: ReportData) -> _Result:
+    pairs = _suppressed_pairs(duplicate_groups(data.snapshot, min_jaccard=_NEAR_DUPLICATES), data.min_count)
+    call = f"fg.duplicate_groups(snapshot, min_jaccard={_NEAR_DUPLICATES})"
+    if pairs.empty:
+        return "No two groups have the same or nearly the same members.", [Content(call)]
+    summary = (
+        f"{pluralize(len(pairs), 'pair')} of groups {agree(len(pairs), 'has', 'have')} the same or nearly the same "
+        f"members (at least {format_percentage(_NEAR_DUPLICATES)} of the members of both groups are in both)."
+    )
+    uids = pd.unique(pd.concat([pairs["group_a"], pairs["group_b"]], ignore_index=True))[:_MAX_DUPLICATE_GROUPS]
+    chart, note = _heatmap(data, data.snapshot.matrix.select(list(uids)))
+    call += "; fg.plot.overlap_heatmap(snapshot, groups)"
+    return summary, [Content(call, chart, table=show(pairs, MAX_ROWS), note=note + _suppression_note(pairs))]
+
+
+def _health(data: ReportData) -> _Result:
+    findings = health_report(data.snapshot, register=data.register)
+    counts = {severity: int((findings["severity"] == severity).sum()) for severity in SEVERITIES}
+    numbers = [f"{n:,} of {severity} severity" for severity, n in counts.items()]
+    summary = f"The health report has {pluralize(len(findings), 'finding')}: {', '.join(numbers)}."
+    call = "fg.health_report(snapshot)" if data.register is None else "fg.health_report(snapshot, register=register)"
+    table = _suppressed_findings(findings.head(MAX_FINDINGS), data.min_count)
+    columns = ["severity", "finding", "name", "other_name", "n", "evidence", "suggested_action", "owner"]
+    columns = [name for name in columns if table[name].notna().any()]
+    shown = show(table, None, sort=False, columns=columns) if len(table) else None
+    note = ""
+    if len(findings) > MAX_FINDINGS:
+        note = f"The table contains the first {MAX_FINDINGS:,} of {len(findings):,} findings. "
+    return summary, [Content(call, bars=_bars(counts), table=shown, note=note + _suppression_note(table))]
+
+
+def _suppressed_findings(findings: pd.DataFrame, min_count: int) -> pd.DataFrame:
+    """Suppress the small counts of customers in the numbers, the evidence, and the suggested actions of findings."""
+    counted = findings["n"].where(~findings["finding"].isin(_FINDINGS_ABOUT_NAMES), 0)
+    table = suppress_counts(findings.assign(n=counted), min_count, totals=["n"])
+    is_hidden = table[_SUPPRESSED].to_numpy(copy=True)
+    evidence, actions = list(findings["evidence"]), list(findings["suggested_action"])
+    for row, finding in enumerate(findings["finding"]):
+        if finding in _FINDINGS_ABOUT_NAMES:
+            continue
+        names = [findings["name"].iloc[row], findings["other_name"].iloc[row]]
+        if is_hidden[row] or _contains_small_number(evidence[row], names, min_count):
+            is_hidden[row] = True
+            evidence[row] = "The evidence contains a suppressed count."
+            # The necessary limits depend on the number of members.
+            limits = ", ".join(f"{name}={value}" for name, value in limits_to_empty(min_count).items())
+            actions[row] = re.sub(r"fg\.Limits\([^()]*\)", f"fg.Limits({limits})", actions[row])
+    n = table["n"].mask(findings["finding"].isin(_FINDINGS_ABOUT_NAMES), findings["n"])
+    return table.assign(n=n, evidence=evidence, suggested_action=actions, suppressed=is_hidden)
+
+
+def _contains_small_number(text: str, names: list[str], min_count: int) -> bool:
+    """Return True if a text contains a small number that is not part of a name, a date, or a percentage."""
+    for name in names:
+        if isinstance(name, str) and name:
+            text = text.replace(name, "")
+    text = re.sub(r"\d{4}-\d\d-\d\d|[\d.,]+%|\d+ rereads?", "", text)
+    return any(is_small(int(number.replace(",", "")), min_count) for number in re.findall(r"\d[\d,]*", text))
+
+
+def _reach(data: ReportData) -> _Result:
+    contents = []
+    summary = ""
+    try:
+        summary, content = _consent_reach(data)
+        contents.append(content)
+    except InputError as error:
+        summary = f"The reach by consent cannot be computed: {error}"
+    if data.register is not None and data.register.get("discount_percent", pd.Series()).notna().any():
+        contents.append(_campaign_reach(data, data.register))
+    return summary, contents
+
+
+def _consent_reach(data: ReportData) -> tuple[str, Content]:
+    reach = reachability(data.snapshot, min_count=data.min_count)
+    reach = suppress_counts(reach, data.min_count, totals=["n_members"])
+    published = reach[reach["n_members"].notna()].astype({"n_members": "int64"})
+    any_channel = published[(published["channel"] == ANY) & published["n_reachable"].notna()]
+    summary = "No group has a published number of members who can be contacted."
+    if len(any_channel):
+        largest = sort_largest_first(any_channel, "n_members").iloc[0]
+        share = format_percentage(largest["n_reachable"] / max(largest["n_members"], 1))
+        summary = (
+            f"Of the {pluralize(largest['n_members'], 'member')} of {largest['name']}, {largest['n_reachable']:,} "
+            f"({share}) can be contacted by email or mobile."
+        )
+    n_groups = 8
+    n_rows = min(published["customer_group_uid"].nunique(), n_groups) * max(published["channel"].nunique(), 1)
+    chart = draw_chart(
+        lambda ax: plot.reach(published, top=n_groups, ax=ax),
+        describe(published, top=n_groups),
+        width=9.0,
+        height=height_of_rows(n_rows),
+    )
+    call = "fg.reachability(snapshot); fg.plot.reach(snapshot)"
+    return summary, Content(call, chart, table=show(reach, 3 * n_groups), note=_suppression_note(reach))
+
+
+def _campaign_reach(data: ReportData, register: pd.DataFrame) -> Content:
+    campaigns = suppress_counts(
+        campaign_reach(data.snapshot, register),
+        data.min_count,
+        totals=["n_members"],
+        parts=["n_shadowed", "n_effective"],
+    )
+    counts = ["n_members", "n_shadowed", "n_effective"]
+    published = campaigns[~campaigns[_SUPPRESSED]].astype(dict.fromkeys(counts, "int64")).reset_index(drop=True)
+    chart = draw_chart(
+        lambda ax: plot.campaign_reach(published, top=MAX_ROWS, ax=ax),
+        describe(published),
+        height=height_of_rows(min(len(published), MAX_ROWS)),
+    )
+    call = "fg.campaign_reach(snapshot, register); fg.plot.campaign_reach(snapshot, register)"
+    return Content(call, chart, table=show(campaigns, MAX_ROWS), note=_suppression_note(campaigns))
+
+
+def _changes(data: ReportData) -> _Result:
+    before = data.before
+    if before is None:
+        return "The report was created without an older snapshot, so it contains no changes.", []
+    changes = data.changes_since(before)
+    counts = ["n_old", "n_joined", "n_left", "n_new"]
+    published = changes[~changes[_SUPPRESSED]].astype(dict.fromkeys(counts, "int64"))
+    is_changed = changes[["n_joined", "n_left"]].ne(0).fillna(True).any(axis=1)
+    summary = (
+        f"{int(is_changed.sum()):,} of {pluralize(len(changes), 'group')} changed between "
+        f"{format_day_span(before.taken_at, data.snapshot.taken_at)}."
+    )
+    n_rows = int((published["n_joined"] + published["n_left"] > 0).sum())
+    chart = draw_chart(
+        lambda ax: plot.changes(published, top=MAX_ROWS, ax=ax),
+        describe(published),
+        height=height_of_rows(min(n_rows, MAX_ROWS)),
+    )
+    call = "fg.group_changes(before, snapshot); fg.plot.changes(before, snapshot)"
+    contents = [Content(call, chart, table=show(changes[is_changed], MAX_ROWS), note=_suppression_note(changes))]
+    if data.uids or data.personal:
+        contents.append(_customers_who_changed(data, before))
+    return summary, contents
+
+
+def _customers_who_changed(data: ReportData, before: Snapshot) -> Content:
+    """Return the list of customers who joined or left a group, with their uids or names."""
+    changes = membership_changes(before, data.snapshot)
+    listed = changes.head(MAX_CUSTOMERS)
+    columns = ["name", "change"]
+    names = {**before.matrix.names_by_uid, **data.snapshot.matrix.names_by_uid}
+    table = listed.assign(name=listed["customer_group_uid"].map(names))
+    if data.personal:
+        known = pd.Series(lookup_names(data.snapshot, listed["customer_uid"]), index=listed.index, dtype="str")
+        if "firstname" in before.customers:
+            earlier = pd.Series(lookup_names(before, listed["customer_uid"]), index=listed.index, dtype="str")
+            known = known.where(known != "", earlier)
+        table["customer_name"] = known
+        columns.append("customer_name")
+    if data.uids:
+        columns.append("customer_uid")
+    note = ""
+    if len(changes) > MAX_CUSTOMERS:
+        note = f"The table contains the first {MAX_CUSTOMERS:,} of {len(changes):,} changes."
+    shown = show(table, None, sort=False, columns=columns)
+    return Content("fg.membership_changes(before, snapshot)", table=shown, note=note)
+
+
+def _published(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the rows in which a count is not suppressed."""
+    return table[table[column].notna()]
+
+
+def _suppression_note(table: pd.DataFrame) -> str:
+    n = int(table[_SUPPRESSED].sum())
+    return f"{pluralize(n, 'row')} of the complete table {agree(n, 'has', 'have')} suppressed counts." if n else ""
+
+
+def _bars(counts: dict[str, int]) -> tuple[Bar, ...]:
+    longest = max([*counts.values(), 1])
+    return tuple(Bar(label, n, round(100 * n / longest, 1)) for label, n in counts.items())
+
+
+_SECTIONS: tuple[tuple[str, str, Callable[[ReportData], _Result]], ...] = (
+    ("verdict", "Verdict", _verdict),
+    ("sizes", "Group sizes", _sizes),
+    ("growth", "Growth", _growth),
+    ("overlap", "Overlap", _overlap),
+    ("duplicates", "Duplicates", _duplicates),
+    ("health", "Health", _health),
+    ("reach", "Reach", _reach),
+    ("changes", "Changes", _changes),
+)
