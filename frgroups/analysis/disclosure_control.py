@@ -133,7 +133,7 @@ def suppress_counts(
         is_part_hidden |= is_small_count
     for minuend, subtrahend in differences:
         is_part_hidden |= is_small(np.abs(numbers[minuend] - numbers[subtrahend]), min_count)
-    hidden = {name: small[name] for name in totals} | {name: is_part_hidden for name in parts}
+    hidden = {name: small[name] for name in totals} | dict.fromkeys(parts, is_part_hidden)
     columns = {name: values.mask(hidden[name]) for name, values in counts.items()}
     is_suppressed = np.asarray(table.get("suppressed", np.zeros(len(table))), dtype=np.bool_)
     for name in columns:

@@ -78,10 +78,11 @@ def height_of_rows(n: int) -> float:
 @contextmanager
 def _default_style() -> Iterator[None]:
     """Use the default style of matplotlib with the user's fonts, and draw texts as shapes."""
-    import matplotlib as mpl
+    from matplotlib import rc_context, rcParams, style
 
-    fonts = {name: mpl.rcParams[name] for name in ("font.family", "font.sans-serif")}
-    # The salt makes the ids in an SVG image reproducible.
-    options = {**fonts, "svg.fonttype": "path", "svg.hashsalt": "frgroups"}
-    with mpl.style.context("default"), mpl.rc_context(options):
+    family, fonts = rcParams["font.family"], rcParams["font.sans-serif"]
+    with style.context("default"), rc_context():
+        rcParams["font.family"], rcParams["font.sans-serif"] = family, fonts
+        rcParams["svg.fonttype"] = "path"
+        rcParams["svg.hashsalt"] = "frgroups"  # The salt makes the ids in an image reproducible.
         yield

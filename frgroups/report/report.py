@@ -14,7 +14,8 @@ from frgroups.internals.atomic_files import write_text
 from frgroups.internals.html import render_page
 from frgroups.internals.validation import check_type, wrong_type
 from frgroups.internals.versions import __version__
-from frgroups.report.sections import ReportData, Section, report_sections
+from frgroups.report.content import Section
+from frgroups.report.sections import ReportData, report_sections
 from frgroups.review.customer_names import check_names
 from frgroups.snapshot.snapshot import Snapshot
 

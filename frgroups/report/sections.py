@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,6 @@ from frgroups.analysis.describe import describe
 from frgroups.analysis.disclosure_control import is_small, suppress_counts
 from frgroups.analysis.duplicates import duplicate_groups
 from frgroups.analysis.health import SEVERITIES, health_report
-from frgroups.analysis.health_checks import limits_to_empty
 from frgroups.analysis.overlap import overlap_matrix, overlap_pairs
 from frgroups.analysis.reach import ANY, reachability
 from frgroups.analysis.sizes import group_sizes
@@ -28,33 +26,30 @@ from frgroups.history.size_history import size_history
 from frgroups.internals.formatting import agree, format_day_span, format_percentage, pluralize
 from frgroups.plot.axes import select_largest
 from frgroups.report.charts import MAX_ROWS, Chart, draw_chart, height_of_rows
-from frgroups.report.show import ShownTable, show
+from frgroups.report.content import Bar, Content, Section
+from frgroups.report.published_findings import published_findings
+from frgroups.report.show import show
 from frgroups.review.customer_names import lookup_names
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.verdicts import VERDICTS
 from frgroups.store.retention import list_snapshots
 
-MAX_FINDINGS = 100
 MAX_CUSTOMERS = 1_000
 MAX_STORED = 30
 _NEAR_DUPLICATES = 0.9
 _MAX_HEATMAP_GROUPS = 25
 _MAX_DUPLICATE_GROUPS = 12
 _SUPPRESSED = "suppressed"
-# The column n of these findings counts groups, not customers.
-_FINDINGS_ABOUT_NAMES = ("same_name", "similar_name")
 _PAIR_MEASURES = ("share_of_a", "share_of_b", "jaccard", "overlap_coefficient", "expected", "lift", "pmi", "phi")
 _PAIR_TESTS = ("p_over", "p_under", "q_value")
+# The table of overlaps omits these columns, so that it fits on a page.
+_OMITTED_MEASURES = ["n_either", "overlap_coefficient", "expected", "pmi", "phi", "p_over", "p_under"]
 
 
 @dataclass(frozen=True)
 class ReportData:
-    """
-    The snapshots and options of a report. `save_report` describes the attributes.
-
-    The tables that several sections need are computed once.
-    """
+    """The snapshots and options of a report. `save_report` describes them."""
 
     snapshot: Snapshot
     before: Snapshot | None
@@ -62,102 +57,6 @@ class ReportData:
     uids: bool
     personal: bool
     min_count: int
-
-    @cached_property
-    def sizes(self) -> pd.DataFrame:
-        """Group sizes without small counts."""
-        return suppress_counts(
-            group_sizes(self.snapshot),
-            self.min_count,
-            totals=["n_members"],
-            parts=["n_exclusive"],
-            differences=[("n_members", "n_exclusive")],
-            ratios={
-                "share_exclusive": ["n_exclusive"],
-                "share_of_customers": ["n_members"],
-                "share_of_universe": ["n_members"],
-            },
-        )
-
-    def changes_since(self, before: Snapshot) -> pd.DataFrame:
-        """Return the changes of each group without small counts."""
-        return suppress_counts(
-            group_changes(before, self.snapshot),
-            self.min_count,
-            totals=["n_old", "n_new"],
-            parts=["n_joined", "n_left"],
-            differences=[("n_old", "n_left")],
-            ratios={"net": ["n_old", "n_new"], "growth_rate": ["n_old", "n_new"], "churn_rate": ["n_old", "n_left"]},
-        )
-
-
-@dataclass(frozen=True)
-class Bar:
-    """
-    A bar of a simple bar chart.
-
-    Attributes
-    ----------
-    label
-        The label of the bar, for example a verdict.
-    n
-        The length of the bar.
-    share
-        The length as a percentage of the longest bar.
-    """
-
-    label: str
-    n: int
-    share: float
-
-
-@dataclass(frozen=True)
-class Content:
-    """
-    A part of a section.
-
-    Attributes
-    ----------
-    call
-        The Python calls that produce the table and the chart.
-    chart
-        A chart, or None.
-    bars
-        The bars of a simple bar chart that the page draws itself.
-    table
-        A table, or None.
-    note
-        A remark on the numbers, or "".
-    """
-
-    call: str
-    chart: Chart | None = None
-    bars: tuple[Bar, ...] = ()
-    table: ShownTable | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Section:
-    """
-    A section of a report.
-
-    Attributes
-    ----------
-    key
-        The anchor of the section.
-    title
-        The heading.
-    summary
-        The result in one sentence.
-    contents
-        The charts and tables.
-    """
-
-    key: str
-    title: str
-    summary: str
-    contents: tuple[Content, ...]
 
 
 def report_sections(data: ReportData) -> Iterator[Section]:
@@ -193,7 +92,19 @@ def _verdict(data: ReportData) -> _Result:
 
 
 def _sizes(data: ReportData) -> _Result:
-    sizes, published = data.sizes, _published(data.sizes, "n_members")
+    sizes = suppress_counts(
+        group_sizes(data.snapshot),
+        data.min_count,
+        totals=["n_members"],
+        parts=["n_exclusive"],
+        differences=[("n_members", "n_exclusive")],
+        ratios={
+            "share_exclusive": ["n_exclusive"],
+            "share_of_customers": ["n_members"],
+            "share_of_universe": ["n_members"],
+        },
+    )
+    published = sizes[sizes["n_members"].notna()]
     n_customers = len(data.snapshot.customers)
     summary = f"The snapshot contains {pluralize(len(sizes), 'group')} and {pluralize(n_customers, 'customer')}"
     if len(published):
@@ -209,12 +120,15 @@ def _sizes(data: ReportData) -> _Result:
     note = _suppression_note(sizes)
     if published["n_exclusive"].isna().any():
         note += " In the chart, a suppressed number of members in no other group is drawn as 0."
+    note += _omission_note(len(sizes) - len(published))
     table = show(sizes, MAX_ROWS)
-    return f"{summary}.", [Content("fg.group_sizes(snapshot); fg.plot.sizes(snapshot)", chart, table=table, note=note)]
+    return f"{summary}.", [
+        Content("fg.group_sizes(snapshot); fg.plot.sizes(snapshot)", chart, table=table, note=note)
+    ]
 
 
 def _growth(data: ReportData) -> _Result:
-    series = [*_stored_between(data), data.snapshot]
+    series: list[Snapshot | str | Path] = [*_stored_between(data), data.snapshot]
     if data.before is not None:
         series.insert(0, data.before)
     history = suppress_counts(
@@ -232,14 +146,25 @@ def _growth(data: ReportData) -> _Result:
     ]
     growth = ends[1] - ends[0]
     summary = (
-        f"Between {format_day_span(times.min(), times.max())}, {pluralize(int((growth > 0).sum()), 'group')} grew, "
-        f"{int((growth < 0).sum()):,} shrank, and {int((growth == 0).sum()):,} kept their size."
+        f"{pluralize(int((growth > 0).sum()), 'group')} grew, {int((growth < 0).sum()):,} shrank, and "
+        f"{int((growth == 0).sum()):,} kept their size {format_day_span(times.min(), times.max())}."
     )
     chart = draw_chart(lambda ax: plot.history(drawn, ax=ax), describe(drawn), width=9.0)
     call = "history = fg.size_history(snapshots); fg.plot.history(history)"
-    table = show(history[history["taken_at"] == times.max()], MAX_ROWS)
-    note = _suppression_note(history[history["n_members"].isna()].drop_duplicates("customer_group_uid"))
-    return summary, [Content(call, chart, table=table, note=note)]
+    names = drawn.drop_duplicates("customer_group_uid", keep="last").set_index("customer_group_uid")["name"]
+    table = pd.DataFrame(
+        {
+            "customer_group_uid": names.index,
+            "name": names.array,
+            "n_first": ends[0].reindex(names.index).array,
+            "n_last": ends[1].reindex(names.index).array,
+            "growth_rate": (growth / ends[0].where(ends[0] > 0)).reindex(names.index).array,
+        }
+    )
+    note = ""
+    if n_hidden := history.loc[is_hidden, "customer_group_uid"].nunique():
+        note = f"{pluralize(n_hidden, 'group')} with suppressed sizes {agree(n_hidden, 'is', 'are')} omitted."
+    return summary, [Content(call, chart, table=show(table, MAX_ROWS, sort="n_last"), note=note)]
 
 
 def _stored_between(data: ReportData) -> list[str]:
@@ -258,14 +183,14 @@ def _overlap(data: ReportData) -> _Result:
     summary = f"{pluralize(len(pairs), 'pair')} of groups {agree(len(pairs), 'has', 'have')} members in common"
     published = pairs[~pairs[_SUPPRESSED]]
     if len(published):
-        top = published.loc[published["jaccard"].idxmax()]
+        top = published.iloc[int(published["jaccard"].to_numpy(dtype=float).argmax())]
         summary += (
             f", and the most similar groups are {top['name_a']} and {top['name_b']} "
-            f"({format_percentage(top['jaccard'])} of their members are in both)"
+            f"(of the customers in either group, {format_percentage(top['jaccard'])} are in both)"
         )
     chart, note = _heatmap(data, select_largest(data.snapshot.matrix, _MAX_HEATMAP_GROUPS))
     call = "fg.overlap_pairs(snapshot, min_both=1); fg.plot.overlap_heatmap(snapshot)"
-    table = show(pairs, MAX_ROWS)
+    table = show(pairs.drop(columns=_OMITTED_MEASURES), MAX_ROWS)
     return f"{summary}.", [Content(call, chart, table=table, note=note + _suppression_note(pairs))]
 
 
@@ -305,7 +230,7 @@ def _duplicates(data: ReportData) -> _Result:
         return "No two groups have the same or nearly the same members.", [Content(call)]
     summary = (
         f"{pluralize(len(pairs), 'pair')} of groups {agree(len(pairs), 'has', 'have')} the same or nearly the same "
-        f"members (at least {format_percentage(_NEAR_DUPLICATES)} of the members of both groups are in both)."
+        f"members (of the customers in either group, at least {format_percentage(_NEAR_DUPLICATES)} are in both)."
     )
     uids = pd.unique(pd.concat([pairs["group_a"], pairs["group_b"]], ignore_index=True))[:_MAX_DUPLICATE_GROUPS]
     chart, note = _heatmap(data, data.snapshot.matrix.select(list(uids)))
@@ -315,47 +240,11 @@ def _duplicates(data: ReportData) -> _Result:
 
 def _health(data: ReportData) -> _Result:
     findings = health_report(data.snapshot, register=data.register)
-    counts = {severity: int((findings["severity"] == severity).sum()) for severity in SEVERITIES}
+    counts: dict[str, int] = {severity: int((findings["severity"] == severity).sum()) for severity in SEVERITIES}
     numbers = [f"{n:,} of {severity} severity" for severity, n in counts.items()]
     summary = f"The health report has {pluralize(len(findings), 'finding')}: {', '.join(numbers)}."
     call = "fg.health_report(snapshot)" if data.register is None else "fg.health_report(snapshot, register=register)"
-    table = _suppressed_findings(findings.head(MAX_FINDINGS), data.min_count)
-    columns = ["severity", "finding", "name", "other_name", "n", "evidence", "suggested_action", "owner"]
-    columns = [name for name in columns if table[name].notna().any()]
-    shown = show(table, None, sort=False, columns=columns) if len(table) else None
-    note = ""
-    if len(findings) > MAX_FINDINGS:
-        note = f"The table contains the first {MAX_FINDINGS:,} of {len(findings):,} findings. "
-    return summary, [Content(call, bars=_bars(counts), table=shown, note=note + _suppression_note(table))]
-
-
-def _suppressed_findings(findings: pd.DataFrame, min_count: int) -> pd.DataFrame:
-    """Suppress the small counts of customers in the numbers, the evidence, and the suggested actions of findings."""
-    counted = findings["n"].where(~findings["finding"].isin(_FINDINGS_ABOUT_NAMES), 0)
-    table = suppress_counts(findings.assign(n=counted), min_count, totals=["n"])
-    is_hidden = table[_SUPPRESSED].to_numpy(copy=True)
-    evidence, actions = list(findings["evidence"]), list(findings["suggested_action"])
-    for row, finding in enumerate(findings["finding"]):
-        if finding in _FINDINGS_ABOUT_NAMES:
-            continue
-        names = [findings["name"].iloc[row], findings["other_name"].iloc[row]]
-        if is_hidden[row] or _contains_small_number(evidence[row], names, min_count):
-            is_hidden[row] = True
-            evidence[row] = "The evidence contains a suppressed count."
-            # The necessary limits depend on the number of members.
-            limits = ", ".join(f"{name}={value}" for name, value in limits_to_empty(min_count).items())
-            actions[row] = re.sub(r"fg\.Limits\([^()]*\)", f"fg.Limits({limits})", actions[row])
-    n = table["n"].mask(findings["finding"].isin(_FINDINGS_ABOUT_NAMES), findings["n"])
-    return table.assign(n=n, evidence=evidence, suggested_action=actions, suppressed=is_hidden)
-
-
-def _contains_small_number(text: str, names: list[str], min_count: int) -> bool:
-    """Return True if a text contains a small number that is not part of a name, a date, or a percentage."""
-    for name in names:
-        if isinstance(name, str) and name:
-            text = text.replace(name, "")
-    text = re.sub(r"\d{4}-\d\d-\d\d|[\d.,]+%|\d+ rereads?", "", text)
-    return any(is_small(int(number.replace(",", "")), min_count) for number in re.findall(r"\d[\d,]*", text))
+    return summary, [Content(call, bars=_bars(counts), findings=published_findings(findings, data.min_count))]
 
 
 def _reach(data: ReportData) -> _Result:
@@ -410,20 +299,28 @@ def _campaign_reach(data: ReportData, register: pd.DataFrame) -> Content:
         describe(published),
         height=height_of_rows(min(len(published), MAX_ROWS)),
     )
+    note = _suppression_note(campaigns) + _omission_note(len(campaigns) - len(published))
     call = "fg.campaign_reach(snapshot, register); fg.plot.campaign_reach(snapshot, register)"
-    return Content(call, chart, table=show(campaigns, MAX_ROWS), note=_suppression_note(campaigns))
+    return Content(call, chart, table=show(campaigns, MAX_ROWS), note=note)
 
 
 def _changes(data: ReportData) -> _Result:
     before = data.before
     if before is None:
         return "The report was created without an older snapshot, so it contains no changes.", []
-    changes = data.changes_since(before)
+    changes = suppress_counts(
+        group_changes(before, data.snapshot),
+        data.min_count,
+        totals=["n_old", "n_new"],
+        parts=["n_joined", "n_left"],
+        differences=[("n_old", "n_left")],
+        ratios={"net": ["n_old", "n_new"], "growth_rate": ["n_old", "n_new"], "churn_rate": ["n_old", "n_left"]},
+    )
     counts = ["n_old", "n_joined", "n_left", "n_new"]
     published = changes[~changes[_SUPPRESSED]].astype(dict.fromkeys(counts, "int64"))
     is_changed = changes[["n_joined", "n_left"]].ne(0).fillna(True).any(axis=1)
     summary = (
-        f"{int(is_changed.sum()):,} of {pluralize(len(changes), 'group')} changed between "
+        f"{int(is_changed.sum()):,} of {pluralize(len(changes), 'group')} changed "
         f"{format_day_span(before.taken_at, data.snapshot.taken_at)}."
     )
     n_rows = int((published["n_joined"] + published["n_left"] > 0).sum())
@@ -433,7 +330,8 @@ def _changes(data: ReportData) -> _Result:
         height=height_of_rows(min(n_rows, MAX_ROWS)),
     )
     call = "fg.group_changes(before, snapshot); fg.plot.changes(before, snapshot)"
-    contents = [Content(call, chart, table=show(changes[is_changed], MAX_ROWS), note=_suppression_note(changes))]
+    note = _suppression_note(changes) + _omission_note(len(changes) - len(published))
+    contents = [Content(call, chart, table=show(changes[is_changed], MAX_ROWS), note=note)]
     if data.uids or data.personal:
         contents.append(_customers_who_changed(data, before))
     return summary, contents
@@ -462,14 +360,13 @@ def _customers_who_changed(data: ReportData, before: Snapshot) -> Content:
     return Content("fg.membership_changes(before, snapshot)", table=shown, note=note)
 
 
-def _published(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return the rows in which a count is not suppressed."""
-    return table[table[column].notna()]
-
-
 def _suppression_note(table: pd.DataFrame) -> str:
     n = int(table[_SUPPRESSED].sum())
     return f"{pluralize(n, 'row')} of the complete table {agree(n, 'has', 'have')} suppressed counts." if n else ""
+
+
+def _omission_note(n: int) -> str:
+    return f" The chart and its heading omit {pluralize(n, 'row')} with suppressed counts." if n else ""
 
 
 def _bars(counts: dict[str, int]) -> tuple[Bar, ...]:
