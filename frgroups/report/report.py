@@ -56,8 +56,8 @@ def save_report(
     uids : bool, default False
         Whether to list the uids of up to 1,000 customers who joined or left a group. Requires `before`.
     personal : bool, default False
-        Whether to list the names of up to 1,000 customers who joined or left a group. Requires `before`, and a
-        snapshot that was loaded with `personal=True`.
+        Whether to list the uids and the names of up to 1,000 customers who joined or left a group. Requires
+        `before`, and a snapshot that was loaded with `personal=True`.
     min_count : int, default 5
         Counts of customers from 1 to `min_count` - 1 are suppressed, and so are other counts in the same row from
         which they could be computed. 0 disables suppression. It does not apply to the list of customers.
@@ -90,9 +90,9 @@ def save_report(
     The uids of groups are not suppressed, because the suggested actions need them. Differences between groups that
     differ in few members are not protected.
 
-    `erase_customer` searches only the data folder, and the files and folders that the operator passes as `also`. If
-    you write a report with `uids` or `personal` to another folder, pass its path when you erase a customer, or
-    delete the report.
+    `erase_customer` removes the reports in the data folder that list the customer. It does not search other folders
+    unless the operator passes their paths as `also`. If you write a report with `uids` or `personal` to another
+    folder, pass its path when you erase a customer, or delete the report.
 
     Examples
     --------
@@ -152,7 +152,7 @@ def _checked(
         )
     if personal:
         check_names(snapshot)
-    return ReportData(snapshot, before, register, uids, personal, check_min_count(min_count))
+    return ReportData(snapshot, before, register, uids or personal, personal, check_min_count(min_count))
 
 
 def _report_html(data: ReportData) -> str:

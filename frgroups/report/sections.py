@@ -49,7 +49,7 @@ _OMITTED_MEASURES = ["n_either", "overlap_coefficient", "expected", "pmi", "phi"
 
 @dataclass(frozen=True)
 class ReportData:
-    """The snapshots and options of a report. `save_report` describes them."""
+    """The snapshots and options of a report, as in `save_report`. If `personal` is True, `uids` is also True."""
 
     snapshot: Snapshot
     before: Snapshot | None
@@ -128,7 +128,8 @@ def _sizes(data: ReportData) -> _Result:
 
 
 def _growth(data: ReportData) -> _Result:
-    series: list[Snapshot | str | Path] = [*_stored_between(data), data.snapshot]
+    stored = _stored_between(data)
+    series: list[Snapshot | str | Path] = [*stored, data.snapshot]
     if data.before is not None:
         series.insert(0, data.before)
     history = suppress_counts(
@@ -150,7 +151,10 @@ def _growth(data: ReportData) -> _Result:
         f"{int((growth == 0).sum()):,} kept their size {format_day_span(times.min(), times.max())}."
     )
     chart = draw_chart(lambda ax: plot.history(drawn, ax=ax), describe(drawn), width=9.0)
-    call = "history = fg.size_history(snapshots); fg.plot.history(history)"
+    call = "history = fg.size_history([before, snapshot]); fg.plot.history(history)"
+    if stored:
+        origin = f"tenant_uid={data.snapshot.tenant_uid!r}, base_url={data.snapshot.base_url!r}"
+        call = f"history = fg.size_history({origin}); fg.plot.history(history)"
     names = drawn.drop_duplicates("customer_group_uid", keep="last").set_index("customer_group_uid")["name"]
     table = pd.DataFrame(
         {
@@ -225,7 +229,7 @@ def _heatmap(data: ReportData, matrix: MembershipMatrix) -> tuple[Chart, str]:
 
 def _duplicates(data: ReportData) -> _Result:
     pairs = _suppressed_pairs(duplicate_groups(data.snapshot, min_jaccard=_NEAR_DUPLICATES), data.min_count)
-    call = f"fg.duplicate_groups(snapshot, min_jaccard={_NEAR_DUPLICATES})"
+    call = f"pairs = fg.duplicate_groups(snapshot, min_jaccard={_NEAR_DUPLICATES})"
     if pairs.empty:
         return "No two groups have the same or nearly the same members.", [Content(call)]
     summary = (
@@ -234,7 +238,7 @@ def _duplicates(data: ReportData) -> _Result:
     )
     uids = pd.unique(pd.concat([pairs["group_a"], pairs["group_b"]], ignore_index=True))[:_MAX_DUPLICATE_GROUPS]
     chart, note = _heatmap(data, data.snapshot.matrix.select(list(uids)))
-    call += "; fg.plot.overlap_heatmap(snapshot, groups)"
+    call += "; fg.plot.overlap_heatmap(snapshot, {*pairs['group_a'], *pairs['group_b']})"
     return summary, [Content(call, chart, table=show(pairs, MAX_ROWS), note=note + _suppression_note(pairs))]
 
 
@@ -332,16 +336,16 @@ def _changes(data: ReportData) -> _Result:
     call = "fg.group_changes(before, snapshot); fg.plot.changes(before, snapshot)"
     note = _suppression_note(changes) + _omission_note(len(changes) - len(published))
     contents = [Content(call, chart, table=show(changes[is_changed], MAX_ROWS), note=note)]
-    if data.uids or data.personal:
+    if data.uids:
         contents.append(_customers_who_changed(data, before))
     return summary, contents
 
 
 def _customers_who_changed(data: ReportData, before: Snapshot) -> Content:
-    """Return the list of customers who joined or left a group, with their uids or names."""
+    """Return the list of customers who joined or left a group, with their uids and, if requested, their names."""
     changes = membership_changes(before, data.snapshot)
     listed = changes.head(MAX_CUSTOMERS)
-    columns = ["name", "change"]
+    columns = ["name", "change", "customer_uid"]
     names = {**before.matrix.names_by_uid, **data.snapshot.matrix.names_by_uid}
     table = listed.assign(name=listed["customer_group_uid"].map(names))
     if data.personal:
@@ -351,8 +355,6 @@ def _customers_who_changed(data: ReportData, before: Snapshot) -> Content:
             known = known.where(known != "", earlier)
         table["customer_name"] = known
         columns.append("customer_name")
-    if data.uids:
-        columns.append("customer_uid")
     note = ""
     if len(changes) > MAX_CUSTOMERS:
         note = f"The table contains the first {MAX_CUSTOMERS:,} of {len(changes):,} changes."
