@@ -85,7 +85,7 @@ def suppress_counts(
     totals: Sequence[str],
     parts: Sequence[str] = (),
     differences: Sequence[tuple[str, str]] = (),
-    ratios: Mapping[str, Sequence[str]] | None = None,
+    derived: Mapping[str, Sequence[str]] | None = None,
 ) -> pd.DataFrame:
     """
     Replace the small counts in each row of a table, and the numbers from which they could be computed, with NA.
@@ -104,15 +104,15 @@ def suppress_counts(
     differences
         The pairs of columns whose difference is also a count, for example the size of a group and the members of the
         group who are in no other group. A small difference suppresses the parts in the row.
-    ratios
+    derived
         For each column that is computed from other columns, the names of these columns. The value is suppressed if
         one of the other values is suppressed.
 
     Returns
     -------
     DataFrame
-        A copy of the table. The dtype of the counts is `Int64`. The column suppressed (`bool`) is True for rows with
-        suppressed numbers. A column suppressed in `table` is combined with the new values.
+        A copy of the table. The dtype of columns with integers is `Int64`. The column suppressed (`bool`) is True for
+        rows with suppressed numbers. A column suppressed in `table` is combined with the new values.
 
     Examples
     --------
@@ -138,9 +138,12 @@ def suppress_counts(
     is_suppressed = np.asarray(table.get("suppressed", np.zeros(len(table))), dtype=np.bool_)
     for name in columns:
         is_suppressed = is_suppressed | (hidden[name] & counts[name].notna().to_numpy())
-    for name, sources in (ratios or {}).items():
+    for name, sources in (derived or {}).items():
         is_hidden = np.any([hidden[source] for source in sources], axis=0)
-        columns[name] = table[name].mask(is_hidden)
+        values = table[name]
+        if pd.api.types.is_integer_dtype(values):
+            values = values.astype("Int64")
+        columns[name] = values.mask(is_hidden)
     return table.assign(**columns, suppressed=is_suppressed)
 
 

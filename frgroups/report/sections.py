@@ -38,7 +38,7 @@ from frgroups.store.retention import list_snapshots
 MAX_CUSTOMERS = 1_000
 MAX_STORED = 30
 _NEAR_DUPLICATES = 0.9
-_MAX_HEATMAP_GROUPS = 25
+_MAX_HEATMAP_GROUPS = 20
 _MAX_DUPLICATE_GROUPS = 12
 _SUPPRESSED = "suppressed"
 _PAIR_MEASURES = ("share_of_a", "share_of_b", "jaccard", "overlap_coefficient", "expected", "lift", "pmi", "phi")
@@ -98,7 +98,7 @@ def _sizes(data: ReportData) -> _Result:
         totals=["n_members"],
         parts=["n_exclusive"],
         differences=[("n_members", "n_exclusive")],
-        ratios={
+        derived={
             "share_exclusive": ["n_exclusive"],
             "share_of_customers": ["n_members"],
             "share_of_universe": ["n_members"],
@@ -199,9 +199,9 @@ def _overlap(data: ReportData) -> _Result:
 
 
 def _suppressed_pairs(pairs: pd.DataFrame, min_count: int) -> pd.DataFrame:
-    ratios = {name: ["n_a", "n_b", "n_both"] for name in (*_PAIR_MEASURES, *_PAIR_TESTS) if name in pairs}
+    derived = {name: ["n_a", "n_b", "n_both"] for name in (*_PAIR_MEASURES, *_PAIR_TESTS) if name in pairs}
     parts = [name for name in ("n_both", "n_either") if name in pairs]
-    return suppress_counts(pairs, min_count, totals=["n_a", "n_b"], parts=parts, ratios=ratios)
+    return suppress_counts(pairs, min_count, totals=["n_a", "n_b"], parts=parts, derived=derived)
 
 
 def _heatmap(data: ReportData, matrix: MembershipMatrix) -> tuple[Chart, str]:
@@ -318,7 +318,7 @@ def _changes(data: ReportData) -> _Result:
         totals=["n_old", "n_new"],
         parts=["n_joined", "n_left"],
         differences=[("n_old", "n_left")],
-        ratios={"net": ["n_old", "n_new"], "growth_rate": ["n_old", "n_new"], "churn_rate": ["n_old", "n_left"]},
+        derived={"net": ["n_old", "n_new"], "growth_rate": ["n_old", "n_new"], "churn_rate": ["n_old", "n_left"]},
     )
     counts = ["n_old", "n_joined", "n_left", "n_new"]
     published = changes[~changes[_SUPPRESSED]].astype(dict.fromkeys(counts, "int64"))

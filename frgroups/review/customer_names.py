@@ -42,7 +42,8 @@ def lookup_names(personal: Snapshot, customer_uids: pd.Series) -> list[str]:
     The first and last name are used if the customer has them, otherwise the company name, otherwise the display name.
     """
     columns = ["firstname", "lastname", "company_name", "display_name"]
-    customers = personal.customers.set_index("customer_uid").reindex(customer_uids, columns=columns).fillna("")
+    customers = personal.customers.set_index("customer_uid").reindex(customer_uids, columns=columns)
+    customers = customers.astype("str").fillna("")
     person = (customers["firstname"] + " " + customers["lastname"]).str.strip()
     name = person.where(person != "", customers["company_name"])
     names: list[str] = name.where(name != "", customers["display_name"]).tolist()
