@@ -18,6 +18,8 @@ MAX_FINDINGS_PER_TYPE = 5
 MAX_NAMES = 20
 # The column n of these findings counts groups, not customers.
 _FINDINGS_ABOUT_NAMES = ("same_name", "similar_name")
+# Numbers in the evidence that do not count customers.
+_OTHER_NUMBERS = re.compile(r"\d{4}-\d\d-\d\d|[\d.,]+%|\d+ rereads?|Number of other [^:]*: [\d,]+")
 
 
 def published_findings(findings: pd.DataFrame, min_count: int) -> tuple[ReportedFinding, ...]:
@@ -57,9 +59,13 @@ def _finding_group(row: Any) -> str:
 
 
 def _contains_small_number(text: str, names: list[str], min_count: int) -> bool:
-    """Return True if a text contains a small number that is not part of a name, a date, or a percentage."""
+    """
+    Return True if a text contains a small number of customers.
+
+    Names, dates, percentages, and numbers of groups and rereads are ignored.
+    """
     for name in names:
         if isinstance(name, str) and name:
             text = text.replace(name, "")
-    text = re.sub(r"\d{4}-\d\d-\d\d|[\d.,]+%|\d+ rereads?", "", text)
+    text = _OTHER_NUMBERS.sub("", text)
     return any(is_small(int(number.replace(",", "")), min_count) for number in re.findall(r"\d[\d,]*", text))

@@ -83,7 +83,8 @@ def _verdict(data: ReportData) -> _Result:
             f"The verdict is {data.snapshot.verdict}: {n_consistent:,} of {pluralize(len(reads), 'group')} "
             f"{agree(n_consistent, 'is', 'are')} verified as complete."
         )
-    problems = reads.loc[reads["verdict"] != "consistent", ["customer_group_uid", "how", "verdict"]]
+    is_problem = (reads["verdict"] != "consistent") & (reads["how"] != "given")
+    problems = reads.loc[is_problem, ["customer_group_uid", "how", "verdict"]]
     table = None
     if len(problems):
         table = show(problems, MAX_ROWS, snapshot=data.snapshot)
