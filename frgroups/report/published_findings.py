@@ -11,7 +11,7 @@ import pandas as pd
 from frgroups.analysis.disclosure_control import is_small
 from frgroups.analysis.health_checks import limits_to_empty
 from frgroups.analysis.table_rows import iter_rows
-from frgroups.internals.formatting import format_list, pluralize
+from frgroups.internals.formatting import pluralize
 from frgroups.report.content import ReportedFinding
 
 MAX_FINDINGS_PER_TYPE = 5
@@ -28,8 +28,11 @@ def published_findings(findings: pd.DataFrame, min_count: int) -> tuple[Reported
     for _, rows in findings.groupby(["severity", "finding"], sort=False):
         listed = [_published_finding(row, min_count) for row in iter_rows(rows.head(MAX_FINDINGS_PER_TYPE))]
         if n_others := len(rows) - len(listed):
-            names = list(map(_finding_group, iter_rows(rows.iloc[len(listed) :])))
-            others = f"{pluralize(n_others, 'more finding')} of this type: {format_list(names, MAX_NAMES)}."
+            others_shown = rows.iloc[len(listed) : len(listed) + MAX_NAMES]
+            names = [_finding_group(row) for row in iter_rows(others_shown)]
+            if n_unnamed := n_others - len(names):
+                names.append(f"{n_unnamed:,} more")
+            others = f"{pluralize(n_others, 'more finding')} of this type: {'; '.join(names)}."
             listed[-1] = replace(listed[-1], others=others)
         published += listed
     return tuple(published)

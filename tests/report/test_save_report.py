@@ -331,4 +331,4 @@ def test_findings(tmp_path):
     assert "2 groups have the name Twin: same-1 and same-2." in texts
     assert not any("Sale 2019 has" in text or "Group tiny has" in text for text in texts)
     assert [code for code in page.text("code") if "{'old': []}" in code and "removal_share=1" in code]
-    assert "2 more findings of this type: Twin and Twin." in " ".join(texts)
+    assert "2 more findings of this type: Twin; Group tiny and Sale 2019." in " ".join(texts)
