@@ -11,7 +11,7 @@ import pandas as pd
 from frgroups.analysis.disclosure_control import is_small
 from frgroups.analysis.health_checks import limits_to_empty
 from frgroups.analysis.table_rows import iter_rows
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import agree
 from frgroups.report.content import ReportedFinding
 
 MAX_FINDINGS_PER_TYPE = 5
@@ -32,7 +32,8 @@ def published_findings(findings: pd.DataFrame, min_count: int) -> tuple[Reported
             names = [_finding_group(row) for row in iter_rows(others_shown)]
             if n_unnamed := n_others - len(names):
                 names.append(f"{n_unnamed:,} more")
-            others = f"{pluralize(n_others, 'more finding')} of this type: {'; '.join(names)}."
+            noun = agree(n_others, "finding", "findings")
+            others = f"{n_others:,} more {noun} of this type: {'; '.join(names)}."
             listed[-1] = replace(listed[-1], others=others)
         published += listed
     return tuple(published)
@@ -68,7 +69,7 @@ def _contains_small_number(text: str, names: list[str], min_count: int) -> bool:
     Names, dates, percentages, and numbers of groups and rereads are ignored.
     """
     for name in names:
-        if isinstance(name, str) and name:
+        if name:
             text = text.replace(name, "")
     text = _OTHER_NUMBERS.sub("", text)
     return any(is_small(int(number.replace(",", "")), min_count) for number in re.findall(r"\d[\d,]*", text))
