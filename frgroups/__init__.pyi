@@ -59,6 +59,7 @@ from .plan.planner import plan_memberships as plan_memberships
 from .plan.suppression_list import suppression_list_path as suppression_list_path
 from .privacy.erasure import erase_customer as erase_customer
 from .privacy.subject_access import export_customer as export_customer
+from .report.report import save_report as save_report
 from .report.save_table import save_table as save_table
 from .report.show import show as show
 from .review.approval import approve_plan as approve_plan
@@ -144,6 +145,7 @@ __all__ = [
     "region_members",
     "resolve_customers",
     "sample_snapshot",
+    "save_report",
     "save_review",
     "save_snapshot",
     "save_table",

@@ -69,6 +69,8 @@ def test_quick_run(tmp_path):
         "requests, apply 240 changes to 12 groups",
         "wall time, apply, 20 ms latency",
         *(IN_A_BROWSER if chromium.found() else []),
+        "CPU, save_report, quick",
+        "file size, save_report, quick",
         "CPU, frgroups --help",
         "CPU, import of load_snapshot, plan_memberships, and Client",
     ]

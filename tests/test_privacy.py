@@ -420,6 +420,7 @@ def run_in_a_terminal(sandbox, home, monkeypatch, *, personal):
         ["table", "group_sizes", "--csv", str(home / "sizes.csv")],
         ["table", "overlap_pairs"],
         ["table", "membership_changes"],
+        ["report"],
         ["who", "c1"],
         ["who", "c1", "--json"],
     ):

@@ -117,11 +117,12 @@ def _describe_sizes(sizes: pd.DataFrame, top: int) -> str:
     names, total = latest_group_names(sizes), int(sizes["n_members"].sum())
     order = sort_largest_first(sizes, "n_members")
     others = order.iloc[top:]
-    items = [
-        f"{names[row.customer_group_uid]} ({pluralize(row.n_members, 'member')}, "
-        f"{row.n_exclusive:,} in no other group)"
-        for row in iter_rows(order.head(top))
-    ]
+    items = []
+    for row in iter_rows(order.head(top)):
+        size = pluralize(row.n_members, "member")
+        if not pd.isna(row.n_exclusive):  # The number is missing if it is suppressed.
+            size += f", {row.n_exclusive:,} in no other group"
+        items.append(f"{names[row.customer_group_uid]} ({size})")
     parts = [f"{pluralize(len(sizes), 'group')} with {pluralize(total, 'membership')}"]
     parts += _list_items("The largest groups", items)
     if len(others):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from frgroups.internals.typing import BoolArray, IntArray
 from frgroups.internals.validation import check_number
@@ -74,6 +76,75 @@ def suppressed_rows(n_in: IntArray, n_ref: IntArray, *, min_count: int, top: int
     while small.any() and not _is_protected(n_in[hide].sum(), n_ref[hide].sum(), hide.sum(), min_count):
         hide[_next_row(n_in, n_ref, hide, min_count)] = True
     return hide
+
+
+def suppress_counts(
+    table: pd.DataFrame,
+    min_count: int,
+    *,
+    totals: Sequence[str],
+    parts: Sequence[str] = (),
+    differences: Sequence[tuple[str, str]] = (),
+    derived: Mapping[str, Sequence[str]] | None = None,
+) -> pd.DataFrame:
+    """
+    Replace the small counts in each row of a table, and the numbers from which they could be computed, with NA.
+
+    Parameters
+    ----------
+    table
+        The table. It does not change.
+    min_count
+        Counts from 1 to `min_count` - 1 are small.
+    totals
+        The columns that contain sizes of groups. A total is suppressed only if the total itself is small.
+    parts
+        The columns that contain counts of a part of a group. If any count in a row is small, all parts in the row are
+        suppressed, because a part could be computed from the total and the other parts.
+    differences
+        The pairs of columns whose difference is also a count, for example the size of a group and the members of the
+        group who are in no other group. A small difference suppresses the parts in the row.
+    derived
+        For each column that is computed from other columns, the names of these columns. The value is suppressed if
+        one of the other values is suppressed.
+
+    Returns
+    -------
+    DataFrame
+        A copy of the table. The dtype of columns with integers is `Int64`. The column suppressed (`bool`) is True for
+        rows with suppressed numbers. A column suppressed in `table` is combined with the new values.
+
+    Examples
+    --------
+    >>> sizes = pd.DataFrame({"name": ["A", "B", "C"], "n_members": [3, 50, 50], "n_exclusive": [3, 48, 20]})
+    >>> suppress_counts(
+    ...     sizes, 5, totals=["n_members"], parts=["n_exclusive"], differences=[("n_members", "n_exclusive")]
+    ... )
+      name  n_members  n_exclusive  suppressed
+    0    A       <NA>         <NA>        True
+    1    B         50         <NA>        True
+    2    C         50           20       False
+    """
+    counts = {name: table[name].astype("Int64") for name in (*totals, *parts)}
+    numbers = {name: values.fillna(0).to_numpy(dtype=np.int64) for name, values in counts.items()}
+    small = {name: is_small(values, min_count) for name, values in numbers.items()}
+    is_part_hidden = np.zeros(len(table), dtype=np.bool_)
+    for is_small_count in small.values():
+        is_part_hidden |= is_small_count
+    for minuend, subtrahend in differences:
+        is_part_hidden |= is_small(np.abs(numbers[minuend] - numbers[subtrahend]), min_count)
+    hidden = {name: small[name] for name in totals} | dict.fromkeys(parts, is_part_hidden)
+    columns = {name: values.mask(hidden[name]) for name, values in counts.items()}
+    is_suppressed = np.asarray(table.get("suppressed", np.zeros(len(table))), dtype=np.bool_)
+    for name in columns:
+        is_suppressed = is_suppressed | (hidden[name] & counts[name].notna().to_numpy())
+    for name, sources in (derived or {}).items():
+        is_hidden = np.any([hidden[source] for source in sources], axis=0)
+        values = table[name]
+        if pd.api.types.is_integer_dtype(values):
+            values = values.astype("Int64")
+        columns[name] = values.mask(is_hidden)
+    return table.assign(**columns, suppressed=is_suppressed)
 
 
 def check_min_count(min_count: int) -> int:

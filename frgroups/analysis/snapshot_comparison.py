@@ -52,7 +52,7 @@ class SnapshotComparison:
     @classmethod
     def from_data(cls, old: Any, new: Any) -> SnapshotComparison:
         """Compare two snapshots or tables of memberships. Raise InputError if a comparison is not possible."""
-        _check_comparable(old, new)
+        check_comparable(old, new)
         before, after = as_membership_matrix(old), as_membership_matrix(new)
         groups, group_before, group_after = _union(before.group_uids, after.group_uids)
         customers, customer_before, customer_after = _union(before.customer_uids, after.customer_uids)
@@ -114,8 +114,12 @@ def _union(old: pd.Index, new: pd.Index) -> tuple[pd.Index, IntArray, IntArray]:
     return union.take(order), rank[unsorted_positions], rank[: len(new)]
 
 
-def _check_comparable(old: Any, new: Any) -> None:
-    """Raise InputError if two snapshots have different tenants or hosts, or are in the wrong order."""
+def check_comparable(old: Any, new: Any) -> None:
+    """
+    Raise InputError if two snapshots have different tenants or hosts, or are in the wrong order.
+
+    A table of memberships can be compared with any snapshot.
+    """
     if not (isinstance(old, Snapshot) and isinstance(new, Snapshot)):
         return
     if old.tenant_uid != new.tenant_uid:

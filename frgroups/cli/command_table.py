@@ -45,6 +45,7 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
     "Analyze a stored snapshot": (
         CommandEntry("table", "table:table", "Show or export a table of sizes, overlaps, or changes"),
         CommandEntry("health", "analyze:health", "Show problems found in the groups and suggested actions"),
+        CommandEntry("report", "report:report", "Write a report on the groups as one HTML file"),
         CommandEntry("who", "who:who", "Show a customer's groups and the plans that changed them"),
     ),
     "Plan, review, and apply changes": (

@@ -1,4 +1,4 @@
-"""Run the demo: load, analyze, plan, review, apply, verify, and undo in a local tenant (sandbox)."""
+"""Run the demo: load, analyze, plan, review, apply, verify, undo, and report in a local tenant (sandbox)."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from frgroups.load.loader import load_snapshot
 from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
 from frgroups.plan.planner import plan_memberships
+from frgroups.report.report import save_report
 from frgroups.review.approval import approve_plan
 from frgroups.snapshot.customer_lists import read_list
 from frgroups.snapshot.snapshot import Snapshot
@@ -53,11 +54,15 @@ def run_demo(*, customers: int = 20_000) -> list[Path]:
         again = plan_memberships(_load(client, folder), {GROUP: desired}, limits=plan.limits)
         print_text(f"{again}\n{again.summary()}")
         _undo(client, receipt, folder)
-    _print_title(f"10. Done in {time.monotonic() - started:.0f} s. Created files")
+    _print_title("10. Write a report")
+    print_text(f"Report      {save_report(after, folder / 'report.html', before)}")
+    print_text("Command     frgroups report")
+    _print_title(f"11. Done in {time.monotonic() - started:.0f} s. Created files")
     files = sorted(folder.iterdir())
     for path in files:
         print_text(f"  {path}")
     print_text(f"\nTo see the page that a reviewer approves, open {folder / 'black_week_vip.html'} in a browser.")
+    print_text(f"To see the groups, their problems, and their changes, open {folder / 'report.html'}.")
     print_text("To continue in JupyterLab, run frgroups notebooks. For all commands, run frgroups --help.")
     return files
 

@@ -64,6 +64,21 @@ def read_previous_snapshot(new: Snapshot, since: str | None, selection: Snapshot
     """
     Return the older stored snapshot with which a command compares a newer snapshot.
 
+    The parameters are those of `find_previous_snapshot`. Raise InputError if no older snapshot is stored.
+    """
+    older = find_previous_snapshot(new, since, selection)
+    if older is None:
+        raise InputError(
+            f"No older snapshot of {new.tenant_uid} is stored. A comparison needs two snapshots. Load the tenant "
+            "again later."
+        )
+    return older
+
+
+def find_previous_snapshot(new: Snapshot, since: str | None, selection: SnapshotSelection) -> Snapshot | None:
+    """
+    Return the older stored snapshot with which a command compares a newer snapshot, or None if there is none.
+
     Parameters
     ----------
     new
@@ -80,10 +95,7 @@ def read_previous_snapshot(new: Snapshot, since: str | None, selection: Snapshot
     has_same_host = stored["base_url"].fillna("") == (new.base_url or "")
     older = stored[(stored["taken_at"] < new.taken_at) & has_same_host]
     if older.empty:
-        raise InputError(
-            f"No older snapshot of {new.tenant_uid} is stored. A comparison needs two snapshots. Load the tenant "
-            "again later."
-        )
+        return None
     return _read_snapshot_at(older["taken_at"].iloc[-1].to_pydatetime(), new, selection)
 
 

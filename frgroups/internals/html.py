@@ -91,12 +91,20 @@ def render(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(values)
 
 
-def render_page(template: str, *, style: str, scripts: tuple[str, ...], more_style: str = "", **values: Any) -> str:
+def render_page(
+    template: str,
+    *,
+    style: str,
+    scripts: tuple[str, ...],
+    more_style: str = "",
+    has_images: bool = False,
+    **values: Any,
+) -> str:
     """
     Render a page that contains its style sheet and its scripts.
 
     The page does not load anything from the network. Its Content-Security-Policy allows only the given style sheet
-    and scripts.
+    and scripts, and the images that the page contains.
 
     Parameters
     ----------
@@ -108,6 +116,8 @@ def render_page(template: str, *, style: str, scripts: tuple[str, ...], more_sty
         Names of the scripts, which are joined to one script element.
     more_style
         CSS that is appended to the style sheet.
+    has_images
+        Whether the page contains images as data URIs.
     **values
         Variables of the template.
     """
@@ -121,6 +131,7 @@ def render_page(template: str, *, style: str, scripts: tuple[str, ...], more_sty
         style_hash=csp_hash(style_text),
         script=Markup(script_text),  # noqa: S704  # The text is the content of files in this package.
         script_hash=csp_hash(script_text),
+        has_images=has_images,
         **values,
     )
 

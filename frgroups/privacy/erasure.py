@@ -46,6 +46,9 @@ def erase_customer(
     """
     Erase one customer from all files in the data folder.
 
+    Files outside the data folder are searched only if you pass their paths or folders as `cache`, `journal`, or
+    `also`. This includes reports, reviews, and tables that you saved to other folders.
+
     Delete the customer on the server before you call this function. Otherwise, the next load stores the customer
     again. To complete an interrupted erasure, call the function again.
 
@@ -61,7 +64,7 @@ def erase_customer(
     journal : str or Path, optional
         Additional folder of journals and receipts.
     also : iterable of str or Path, optional
-        Additional files and folders, for example plans, receipts, review pages, and lists.
+        Additional files and folders, for example plans, receipts, review pages, reports, and lists.
     ids : iterable of str, optional
         Other ids of the customer that lists can contain. Ids in stored snapshots are added automatically.
     dry_run : bool, default False
@@ -102,6 +105,8 @@ def erase_customer(
 
     *Lists* (CSV, text, and Excel files in the folder `lists`) are rewritten without the rows that contain the uid or
     another id of the customer. This includes suppression lists, so the customer can be added to groups again.
+
+    *Reports* that list the customer are removed. By default, a report lists no customers.
 
     *Damaged snapshots and drafts* are removed if they contain the customer, or if that cannot be determined.
 
@@ -193,6 +198,8 @@ def _reason_to_remove(match: FileMatch) -> str:
         return match.problem or "This file is not in use."
     if match.kind == "review":
         return "This review shows a plan that contains the customer. Create a new plan and save its review."
+    if match.kind == "report":
+        return "This report lists the customer. Write the report again."
     if match.kind == "plan" and _has_digest_only(match) and match.digest:
         return "This plan undoes a plan with the customer. If it has not been applied, create the undo again."
     if match.kind == "plan" and not _has_digest_only(match) and (match.digest or match.problem):

@@ -54,6 +54,7 @@ Kind = Literal[
     "receipt",
     "journal",
     "list",
+    "report",
     "other",
 ]
 
@@ -73,6 +74,8 @@ _CHECKSUMMED_KINDS: dict[str, Kind] = {
 _REVIEW_CSV = '"customer_group_uid","group_name","customer_uid","change"'
 _REVIEW_TEXT = re.compile(r"Review: [^\n]*\n=+\n")
 _REVIEW_TENANT = re.compile(r"<dt>Tenant</dt><dd>([^<]*)</dd>|<dc:subject>Tenant ([^<]*)</dc:subject>")
+# A report that lists customers has this element.
+_REPORT = re.compile(r'<main data-customers-of="([^"]*)">')
 _PURPOSE = re.compile(r"Purpose: ([^<\n]*)")
 _DIGEST_FIELDS = ("digest", "changes", "new_digest")
 _TABLES_WITHOUT_CUSTOMERS = ("groups.parquet", "reads.parquet")
@@ -232,6 +235,9 @@ def scan_file(path: Path, subject: Subject, *, is_list: bool = False) -> FileMat
     text = body.decode("utf-8", "replace").removeprefix("\ufeff")
     if _is_review(text):
         return _scan_review(path, text, subject)
+    report = _REPORT.search(text)
+    if report:
+        return _scan_report(path, text, html.unescape(report[1]), subject)
     if not is_list:
         return FileMatch("other", path, n=count_in_body(body, subject))
     return _scan_list(path, body, subject)
@@ -415,6 +421,13 @@ def _scan_review(path: Path, text: str, subject: Subject) -> FileMatch:
     if not subject.is_in(tenant_uid):
         return match
     return replace(match, n=_count_in_review(text, subject))
+
+
+def _scan_report(path: Path, text: str, tenant_uid: str, subject: Subject) -> FileMatch:
+    n = 0
+    if subject.is_in(tenant_uid):
+        n = text.count(f">{escaped_forms(subject.uid)[0]}</td>")
+    return FileMatch("report", path, tenant_uid, n=n)
 
 
 def _count_in_review(text: str, subject: Subject) -> int:

@@ -37,6 +37,7 @@ _ERASURE_ORDER = [
     "approval",
     "decision",
     "review",
+    "report",
     "plan",
     "receipt",
     "journal",

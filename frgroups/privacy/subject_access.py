@@ -61,9 +61,9 @@ def export_customer(
     -------
     dict
         "snapshots" contains the customer's attributes, consents, and groups at each time. "plans", "receipts", and
-        "journals" contain the planned and applied changes. "reviews", "approvals", "decisions", and "lists"
-        contain an entry for each file with the customer. "other" contains all other files, with the reason why they
-        cannot be read.
+        "journals" contain the planned and applied changes. "reviews", "reports", "approvals", "decisions", and
+        "lists" contain an entry for each file with the customer. "other" contains all other files, with the reason
+        why they cannot be read.
 
     Raises
     ------
@@ -185,6 +185,10 @@ def _export_decisions(path: Path, subject: Subject) -> dict[str, Any]:
     return {"reasons": [entry["reason"] for entry in entries]}
 
 
+def _export_report(_path: Path, _subject: Subject) -> dict[str, Any]:
+    return {"note": "The report lists changes of the customer's groups between two snapshots."}
+
+
 def _export_review(_path: Path, _subject: Subject) -> dict[str, Any]:
     return {"note": "The review shows a planned change to the customer's groups."}
 
@@ -193,6 +197,7 @@ _EXPORTERS: dict[Kind, Callable[[Path, Subject], dict[str, Any]]] = {
     "snapshot": _export_snapshot,
     "plan": _export_plan,
     "review": _export_review,
+    "report": _export_report,
     "approval": _export_approval,
     "decision": _export_decisions,
     "receipt": _export_receipt,

@@ -22,6 +22,11 @@ def check_personal(plan: Plan, personal: Snapshot) -> None:
             f"`personal` must be a snapshot of tenant {plan.tenant_uid}, got a snapshot of {personal.tenant_uid}. "
             "The same customer uid can belong to different people in two tenants."
         )
+    check_names(personal)
+
+
+def check_names(personal: Snapshot) -> None:
+    """Raise InputError if a snapshot contains no customer names."""
     if "firstname" not in personal.customers:
         raise InputError(
             "The snapshot does not contain customer names.",
@@ -37,7 +42,8 @@ def lookup_names(personal: Snapshot, customer_uids: pd.Series) -> list[str]:
     The first and last name are used if the customer has them, otherwise the company name, otherwise the display name.
     """
     columns = ["firstname", "lastname", "company_name", "display_name"]
-    customers = personal.customers.set_index("customer_uid").reindex(customer_uids, columns=columns).fillna("")
+    customers = personal.customers.set_index("customer_uid").reindex(customer_uids, columns=columns)
+    customers = customers.astype("str").fillna("")
     person = (customers["firstname"] + " " + customers["lastname"]).str.strip()
     name = person.where(person != "", customers["company_name"])
     names: list[str] = name.where(name != "", customers["display_name"]).tolist()

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from frgroups.analysis.disclosure_control import check_min_count, is_small, suppressed_rows
+from frgroups.analysis.disclosure_control import check_min_count, is_small, suppress_counts, suppressed_rows
 from frgroups.analysis.profile import OTHER, group_profile
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import snapshot_from_frames
@@ -167,3 +167,41 @@ def test_invalid_min_count(min_count):
 def test_is_small():
     "Counts from 1 to min_count - 1 are considered small, and a count of 0 is not."
     assert [bool(is_small(n, 3)) for n in range(5)] == [False, True, True, False, False]
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 12)] * 3), max_size=8), st.integers(0, 7))
+def test_suppressed_tables(rows, min_count):
+    "A table without small counts contains no small number, and no part of which the other parts are known."
+    table = pd.DataFrame(rows, columns=["n_old", "n_joined", "n_left"], dtype="int64")
+    table["n_left"] = np.minimum(table["n_left"], table["n_old"])
+    table["n_new"] = table["n_old"] + table["n_joined"] - table["n_left"]
+    table["net"] = table["n_new"] - table["n_old"]
+
+    published = suppress_counts(
+        table,
+        min_count,
+        totals=["n_old", "n_new"],
+        parts=["n_joined", "n_left"],
+        differences=[("n_old", "n_left")],
+        derived={"net": ["n_old", "n_new"]},
+    )
+
+    counts = published[["n_old", "n_joined", "n_left", "n_new"]]
+    remaining = (published["n_old"] - published["n_left"]).dropna()
+    assert not is_small(counts.fillna(0).to_numpy(dtype=int), min_count).any()
+    assert not is_small(remaining.to_numpy(dtype=int), min_count).any()
+    assert (published["n_joined"].isna() == published["n_left"].isna()).all()
+    assert (published["suppressed"] == counts.isna().any(axis=1)).all()
+    assert (published["net"].isna() == counts[["n_old", "n_new"]].isna().any(axis=1)).all()
+    shown = counts.notna()
+    assert (counts[shown].fillna(-1) == table[counts.columns].where(shown, -1)).all(axis=None)
+
+
+def test_suppressed_before():
+    "Rows that were already marked as suppressed stay marked, and missing counts are not marked."
+    table = pd.DataFrame({"n": [9, 9, 3], "n_joined": [None, 8, 8], "suppressed": [False, True, False]})
+
+    published = suppress_counts(table.astype({"n_joined": "Int64"}), 5, totals=["n"], parts=["n_joined"])
+
+    assert list(published["suppressed"]) == [False, True, True]
+    assert list(published["n_joined"].isna()) == [True, False, True]

@@ -1,0 +1,111 @@
+"""Parts of a report: sections with charts, bars, tables, and findings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from frgroups.report.charts import Chart
+from frgroups.report.show import ShownTable
+
+
+@dataclass(frozen=True)
+class Bar:
+    """
+    A bar of a simple bar chart.
+
+    Attributes
+    ----------
+    label
+        The label of the bar, for example a verdict.
+    n
+        The length of the bar.
+    share
+        The length as a percentage of the longest bar.
+    """
+
+    label: str
+    n: int
+    share: float
+
+
+@dataclass(frozen=True)
+class ReportedFinding:
+    """
+    A finding of the health report, as it is published.
+
+    Attributes
+    ----------
+    severity, kind
+        The severity and the type of the finding.
+    group
+        The name of the group, followed by the name of the second group that is part of the problem.
+    owner
+        The owner of the group, or "".
+    evidence
+        The description of the problem.
+    action, code
+        The suggested action, and the Python code at its end, or "".
+    others
+        For the last finding of a type of which only some findings are listed: the groups of the other findings.
+    """
+
+    severity: str
+    kind: str
+    group: str
+    owner: str
+    evidence: str
+    action: str
+    code: str
+    others: str = ""
+
+
+@dataclass(frozen=True)
+class Content:
+    """
+    A part of a section.
+
+    Attributes
+    ----------
+    call
+        The Python calls that produce the table and the chart.
+    chart
+        A chart, or None.
+    bars
+        The bars of a simple bar chart that the page draws itself.
+    table
+        A table, or None.
+    findings
+        Findings of the health report.
+    note
+        A remark on the numbers, or "".
+    """
+
+    call: str
+    chart: Chart | None = None
+    bars: tuple[Bar, ...] = ()
+    table: ShownTable | None = None
+    findings: tuple[ReportedFinding, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """
+    A section of a report.
+
+    Attributes
+    ----------
+    key
+        The anchor of the section.
+    title
+        The heading.
+    summary
+        The result in one sentence.
+    contents
+        The charts and tables.
+    """
+
+    key: str
+    title: str
+    summary: str
+    contents: tuple[Content, ...]

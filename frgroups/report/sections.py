@@ -1,0 +1,389 @@
+"""Compute the sections of a report: each with a summary, a chart, a table, and the Python calls that produce them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from frgroups import plot
+from frgroups.analysis.campaigns import campaign_reach
+from frgroups.analysis.changes import group_changes, membership_changes
+from frgroups.analysis.clusters import leaf_order
+from frgroups.analysis.describe import describe
+from frgroups.analysis.disclosure_control import is_small, suppress_counts
+from frgroups.analysis.duplicates import duplicate_groups
+from frgroups.analysis.health import SEVERITIES, health_report
+from frgroups.analysis.overlap import overlap_matrix, overlap_pairs
+from frgroups.analysis.reach import ANY, reachability
+from frgroups.analysis.sizes import group_sizes
+from frgroups.analysis.table_rows import sort_largest_first, unique_names
+from frgroups.errors import InputError
+from frgroups.history.size_history import size_history
+from frgroups.internals.formatting import agree, format_day_span, format_percentage, pluralize
+from frgroups.plot.axes import select_largest
+from frgroups.report.charts import MAX_ROWS, Chart, draw_chart, height_of_rows
+from frgroups.report.content import Bar, Content, Section
+from frgroups.report.published_findings import published_findings
+from frgroups.report.show import show
+from frgroups.review.customer_names import lookup_names
+from frgroups.snapshot.membership_matrix import MembershipMatrix
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.verdicts import VERDICTS
+from frgroups.store.retention import list_snapshots
+
+MAX_CUSTOMERS = 1_000
+MAX_STORED = 30
+_NEAR_DUPLICATES = 0.9
+_MAX_HEATMAP_GROUPS = 20
+_MAX_DUPLICATE_GROUPS = 12
+_SUPPRESSED = "suppressed"
+_PAIR_MEASURES = ("share_of_a", "share_of_b", "jaccard", "overlap_coefficient", "expected", "lift", "pmi", "phi")
+_PAIR_TESTS = ("p_over", "p_under", "q_value")
+# The table of overlaps omits these columns, so that it fits on a page.
+_OMITTED_MEASURES = ["n_either", "overlap_coefficient", "expected", "pmi", "phi", "p_over", "p_under"]
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """The snapshots and options of a report, as in `save_report`. If `personal` is True, `uids` is also True."""
+
+    snapshot: Snapshot
+    before: Snapshot | None
+    register: pd.DataFrame | None
+    uids: bool
+    personal: bool
+    min_count: int
+
+
+def report_sections(data: ReportData) -> Iterator[Section]:
+    """Yield the sections of a report. A section that cannot be computed contains the reason as its summary."""
+    for key, title, compute in _SECTIONS:
+        try:
+            summary, contents = compute(data)
+        except InputError as error:
+            summary, contents = f"This section cannot be computed. {error}", []
+        yield Section(key, title, summary, tuple(contents))
+
+
+_Result = tuple[str, list[Content]]
+
+
+def _verdict(data: ReportData) -> _Result:
+    reads = data.snapshot.reads
+    counts = reads["verdict"].value_counts()
+    n_consistent = int(counts.get("consistent", 0))
+    if len(reads) and (reads["how"] == "given").all():
+        summary = "The snapshot was created from tables and not read from a tenant, so it cannot be verified."
+    else:
+        summary = (
+            f"The verdict is {data.snapshot.verdict}: {n_consistent:,} of {pluralize(len(reads), 'group')} "
+            f"{agree(n_consistent, 'is', 'are')} verified as complete."
+        )
+    is_problem = (reads["verdict"] != "consistent") & (reads["how"] != "given")
+    problems = reads.loc[is_problem, ["customer_group_uid", "how", "verdict"]]
+    table = None
+    if len(problems):
+        table = show(problems, MAX_ROWS, snapshot=data.snapshot)
+    bars = _bars({verdict: int(counts.get(verdict, 0)) for verdict in VERDICTS})
+    return summary, [Content("snapshot.reads", bars=bars, table=table)]
+
+
+def _sizes(data: ReportData) -> _Result:
+    sizes = suppress_counts(
+        group_sizes(data.snapshot),
+        data.min_count,
+        totals=["n_members"],
+        parts=["n_exclusive"],
+        differences=[("n_members", "n_exclusive")],
+        derived={
+            "share_exclusive": ["n_exclusive"],
+            "share_of_customers": ["n_members"],
+            "share_of_universe": ["n_members"],
+        },
+    )
+    published = sizes[sizes["n_members"].notna()]
+    n_customers = len(data.snapshot.customers)
+    summary = f"The snapshot contains {pluralize(len(sizes), 'group')} and {pluralize(n_customers, 'customer')}"
+    if len(published):
+        largest = sort_largest_first(published, "n_members").iloc[0]
+        summary += f", and the largest group is {largest['name']} with {pluralize(largest['n_members'], 'member')}"
+    drawn = published.assign(n_exclusive=published["n_exclusive"].fillna(0).astype("int64"))
+    drawn = drawn.astype({"n_members": "int64"})
+    chart = draw_chart(
+        lambda ax: plot.sizes(drawn, top=MAX_ROWS, ax=ax),
+        describe(published),
+        height=height_of_rows(min(len(drawn), MAX_ROWS)),
+    )
+    note = _suppression_note(sizes)
+    if published["n_exclusive"].isna().any():
+        note += " In the chart, a suppressed number of members in no other group is drawn as 0."
+    note += _omission_note(len(sizes) - len(published))
+    table = show(sizes, MAX_ROWS)
+    return f"{summary}.", [
+        Content("fg.group_sizes(snapshot); fg.plot.sizes(snapshot)", chart, table=table, note=note)
+    ]
+
+
+def _growth(data: ReportData) -> _Result:
+    stored = _stored_between(data)
+    series: list[Snapshot | str | Path] = [*stored, data.snapshot]
+    if data.before is not None:
+        series.insert(0, data.before)
+    history = suppress_counts(
+        size_history(series), data.min_count, totals=["n_members"], parts=["n_joined", "n_left"]
+    )
+    # A gap in a line would suggest that the group did not exist.
+    is_hidden = history["customer_group_uid"].isin(history.loc[history["n_members"].isna(), "customer_group_uid"])
+    drawn = history[~is_hidden].astype({"n_members": "int64"})
+    times = history["taken_at"].drop_duplicates()
+    if len(times) < 2:
+        return "Only one snapshot is available, so the growth is not known yet.", []
+    ends = [
+        drawn.drop_duplicates("customer_group_uid", keep=side).set_index("customer_group_uid")["n_members"]
+        for side in ("first", "last")
+    ]
+    growth = ends[1] - ends[0]
+    summary = (
+        f"{pluralize(int((growth > 0).sum()), 'group')} grew, {int((growth < 0).sum()):,} shrank, and "
+        f"{int((growth == 0).sum()):,} kept their size {format_day_span(times.min(), times.max())}."
+    )
+    chart = draw_chart(lambda ax: plot.history(drawn, ax=ax), describe(drawn), width=9.0)
+    call = "history = fg.size_history([before, snapshot]); fg.plot.history(history)"
+    if stored:
+        origin = f"tenant_uid={data.snapshot.tenant_uid!r}, base_url={data.snapshot.base_url!r}"
+        call = f"history = fg.size_history({origin}); fg.plot.history(history)"
+    names = drawn.drop_duplicates("customer_group_uid", keep="last").set_index("customer_group_uid")["name"]
+    table = pd.DataFrame(
+        {
+            "customer_group_uid": names.index,
+            "name": names.array,
+            "n_first": ends[0].reindex(names.index).array,
+            "n_last": ends[1].reindex(names.index).array,
+            "growth_rate": (growth / ends[0].where(ends[0] > 0)).reindex(names.index).array,
+        }
+    )
+    note = ""
+    if n_hidden := history.loc[is_hidden, "customer_group_uid"].nunique():
+        note = f"{pluralize(n_hidden, 'group')} with suppressed sizes {agree(n_hidden, 'is', 'are')} omitted."
+    return summary, [Content(call, chart, table=show(table, MAX_ROWS, sort="n_last"), note=note)]
+
+
+def _stored_between(data: ReportData) -> list[str]:
+    """Return the folders of the stored snapshots of the tenant that are older than the snapshot of the report."""
+    stored = list_snapshots(tenant_uid=data.snapshot.tenant_uid)
+    # A snapshot that was created from tables has no host.
+    has_same_host = stored["base_url"].fillna("") == (data.snapshot.base_url or "")
+    is_between = has_same_host & (stored["taken_at"] < data.snapshot.taken_at)
+    if data.before is not None:
+        is_between &= stored["taken_at"] > data.before.taken_at
+    return list(stored.loc[is_between, "path"].tail(MAX_STORED))
+
+
+def _overlap(data: ReportData) -> _Result:
+    pairs = _suppressed_pairs(overlap_pairs(data.snapshot, min_both=1), data.min_count)
+    summary = f"{pluralize(len(pairs), 'pair')} of groups {agree(len(pairs), 'has', 'have')} members in common"
+    published = pairs[~pairs[_SUPPRESSED]]
+    if len(published):
+        top = published.iloc[int(published["jaccard"].to_numpy(dtype=float).argmax())]
+        summary += (
+            f", and the most similar groups are {top['name_a']} and {top['name_b']} "
+            f"(of the customers in either group, {format_percentage(top['jaccard'])} are in both)"
+        )
+    chart, note = _heatmap(data, select_largest(data.snapshot.matrix, _MAX_HEATMAP_GROUPS))
+    call = "fg.overlap_pairs(snapshot, min_both=1); fg.plot.overlap_heatmap(snapshot)"
+    table = show(pairs.drop(columns=_OMITTED_MEASURES), MAX_ROWS)
+    return f"{summary}.", [Content(call, chart, table=table, note=note + _suppression_note(pairs))]
+
+
+def _suppressed_pairs(pairs: pd.DataFrame, min_count: int) -> pd.DataFrame:
+    derived = {name: ["n_a", "n_b", "n_both"] for name in (*_PAIR_MEASURES, *_PAIR_TESTS) if name in pairs}
+    parts = [name for name in ("n_both", "n_either") if name in pairs]
+    return suppress_counts(pairs, min_count, totals=["n_a", "n_b"], parts=parts, derived=derived)
+
+
+def _heatmap(data: ReportData, matrix: MembershipMatrix) -> tuple[Chart, str]:
+    """Return the heatmap of some groups, similar groups next to each other, and a note on blank cells."""
+    ordered = matrix.take_groups(leaf_order(matrix))
+    names = unique_names(ordered.group_uids, ordered.group_names)
+    labels = [names[uid] for uid in ordered.group_uids]
+    counts = overlap_matrix(ordered).to_numpy()
+    is_hidden = is_small(counts, data.min_count)
+    # A group with few members would reveal the number of common members.
+    is_small_group = is_small(ordered.sizes, data.min_count)
+    is_hidden |= (is_small_group[:, None] | is_small_group[None, :]) & (counts > 0)
+    values = overlap_matrix(ordered, measure="jaccard").mask(is_hidden).set_axis(labels, axis=0)
+    values = values.set_axis(labels, axis=1)
+    values.attrs["measure"] = "jaccard"
+    size = 3.5 + 0.26 * max(len(labels), 6)
+    chart = draw_chart(
+        lambda ax: plot.overlap_heatmap(values, top=None, ax=ax), describe(values), width=size + 1.0, height=size
+    )
+    note = ""
+    if is_hidden[~np.eye(len(labels), dtype=bool)].any():
+        note = "Cells with suppressed counts are blank. "
+    return chart, note
+
+
+def _duplicates(data: ReportData) -> _Result:
+    pairs = _suppressed_pairs(duplicate_groups(data.snapshot, min_jaccard=_NEAR_DUPLICATES), data.min_count)
+    call = f"pairs = fg.duplicate_groups(snapshot, min_jaccard={_NEAR_DUPLICATES})"
+    if pairs.empty:
+        return "No two groups have the same or nearly the same members.", [Content(call)]
+    summary = (
+        f"{pluralize(len(pairs), 'pair')} of groups {agree(len(pairs), 'has', 'have')} the same or nearly the same "
+        f"members (of the customers in either group, at least {format_percentage(_NEAR_DUPLICATES)} are in both)."
+    )
+    uids = pd.unique(pd.concat([pairs["group_a"], pairs["group_b"]], ignore_index=True))[:_MAX_DUPLICATE_GROUPS]
+    chart, note = _heatmap(data, data.snapshot.matrix.select(list(uids)))
+    call += "; fg.plot.overlap_heatmap(snapshot, {*pairs['group_a'], *pairs['group_b']})"
+    return summary, [Content(call, chart, table=show(pairs, MAX_ROWS), note=note + _suppression_note(pairs))]
+
+
+def _health(data: ReportData) -> _Result:
+    findings = health_report(data.snapshot, register=data.register)
+    counts: dict[str, int] = {severity: int((findings["severity"] == severity).sum()) for severity in SEVERITIES}
+    numbers = [f"{n:,} of {severity} severity" for severity, n in counts.items()]
+    summary = f"The health report has {pluralize(len(findings), 'finding')}: {', '.join(numbers)}."
+    call = "fg.health_report(snapshot)" if data.register is None else "fg.health_report(snapshot, register=register)"
+    return summary, [Content(call, bars=_bars(counts), findings=published_findings(findings, data.min_count))]
+
+
+def _reach(data: ReportData) -> _Result:
+    contents = []
+    summary = ""
+    try:
+        summary, content = _consent_reach(data)
+        contents.append(content)
+    except InputError as error:
+        summary = f"The reach by consent cannot be computed: {error}"
+    if data.register is not None and data.register.get("discount_percent", pd.Series()).notna().any():
+        contents.append(_campaign_reach(data, data.register))
+    return summary, contents
+
+
+def _consent_reach(data: ReportData) -> tuple[str, Content]:
+    reach = reachability(data.snapshot, min_count=data.min_count)
+    reach = suppress_counts(reach, data.min_count, totals=["n_members"])
+    published = reach[reach["n_members"].notna()].astype({"n_members": "int64"})
+    any_channel = published[(published["channel"] == ANY) & published["n_reachable"].notna()]
+    summary = "No group has a published number of members who can be contacted."
+    if len(any_channel):
+        largest = sort_largest_first(any_channel, "n_members").iloc[0]
+        share = format_percentage(largest["n_reachable"] / max(largest["n_members"], 1))
+        summary = (
+            f"Of the {pluralize(largest['n_members'], 'member')} of {largest['name']}, {largest['n_reachable']:,} "
+            f"({share}) can be contacted by email or mobile."
+        )
+    n_groups = 8
+    n_rows = min(published["customer_group_uid"].nunique(), n_groups) * max(published["channel"].nunique(), 1)
+    chart = draw_chart(
+        lambda ax: plot.reach(published, top=n_groups, ax=ax),
+        describe(published, top=n_groups),
+        width=9.0,
+        height=height_of_rows(n_rows),
+    )
+    call = "fg.reachability(snapshot); fg.plot.reach(snapshot)"
+    return summary, Content(call, chart, table=show(reach, 3 * n_groups), note=_suppression_note(reach))
+
+
+def _campaign_reach(data: ReportData, register: pd.DataFrame) -> Content:
+    campaigns = suppress_counts(
+        campaign_reach(data.snapshot, register),
+        data.min_count,
+        totals=["n_members"],
+        parts=["n_shadowed", "n_effective"],
+    )
+    counts = ["n_members", "n_shadowed", "n_effective"]
+    published = campaigns[~campaigns[_SUPPRESSED]].astype(dict.fromkeys(counts, "int64")).reset_index(drop=True)
+    chart = draw_chart(
+        lambda ax: plot.campaign_reach(published, top=MAX_ROWS, ax=ax),
+        describe(published),
+        height=height_of_rows(min(len(published), MAX_ROWS)),
+    )
+    note = _suppression_note(campaigns) + _omission_note(len(campaigns) - len(published))
+    call = "fg.campaign_reach(snapshot, register); fg.plot.campaign_reach(snapshot, register)"
+    return Content(call, chart, table=show(campaigns, MAX_ROWS), note=note)
+
+
+def _changes(data: ReportData) -> _Result:
+    before = data.before
+    if before is None:
+        return "The report was created without an older snapshot, so it contains no changes.", []
+    changes = suppress_counts(
+        group_changes(before, data.snapshot),
+        data.min_count,
+        totals=["n_old", "n_new"],
+        parts=["n_joined", "n_left"],
+        differences=[("n_old", "n_left")],
+        derived={"net": ["n_old", "n_new"], "growth_rate": ["n_old", "n_new"], "churn_rate": ["n_old", "n_left"]},
+    )
+    counts = ["n_old", "n_joined", "n_left", "n_new"]
+    published = changes[~changes[_SUPPRESSED]].astype(dict.fromkeys(counts, "int64"))
+    is_changed = changes[["n_joined", "n_left"]].ne(0).fillna(True).any(axis=1)
+    summary = (
+        f"{int(is_changed.sum()):,} of {pluralize(len(changes), 'group')} changed "
+        f"{format_day_span(before.taken_at, data.snapshot.taken_at)}."
+    )
+    n_rows = int((published["n_joined"] + published["n_left"] > 0).sum())
+    chart = draw_chart(
+        lambda ax: plot.changes(published, top=MAX_ROWS, ax=ax),
+        describe(published),
+        height=height_of_rows(min(n_rows, MAX_ROWS)),
+    )
+    call = "fg.group_changes(before, snapshot); fg.plot.changes(before, snapshot)"
+    note = _suppression_note(changes) + _omission_note(len(changes) - len(published))
+    contents = [Content(call, chart, table=show(changes[is_changed], MAX_ROWS), note=note)]
+    if data.uids:
+        contents.append(_customers_who_changed(data, before))
+    return summary, contents
+
+
+def _customers_who_changed(data: ReportData, before: Snapshot) -> Content:
+    """Return the list of customers who joined or left a group, with their uids and, if requested, their names."""
+    changes = membership_changes(before, data.snapshot)
+    listed = changes.head(MAX_CUSTOMERS)
+    columns = ["name", "change", "customer_uid"]
+    names = {**before.matrix.names_by_uid, **data.snapshot.matrix.names_by_uid}
+    table = listed.assign(name=listed["customer_group_uid"].map(names))
+    if data.personal:
+        known = pd.Series(lookup_names(data.snapshot, listed["customer_uid"]), index=listed.index, dtype="str")
+        if "firstname" in before.customers:
+            earlier = pd.Series(lookup_names(before, listed["customer_uid"]), index=listed.index, dtype="str")
+            known = known.where(known != "", earlier)
+        table["customer_name"] = known
+        columns.append("customer_name")
+    note = ""
+    if len(changes) > MAX_CUSTOMERS:
+        note = f"The table contains the first {MAX_CUSTOMERS:,} of {len(changes):,} changes."
+    shown = show(table, None, sort=False, columns=columns)
+    return Content("fg.membership_changes(before, snapshot)", table=shown, note=note)
+
+
+def _suppression_note(table: pd.DataFrame) -> str:
+    n = int(table[_SUPPRESSED].sum())
+    return f"{pluralize(n, 'row')} of the complete table {agree(n, 'has', 'have')} suppressed counts." if n else ""
+
+
+def _omission_note(n: int) -> str:
+    return f" The chart and its heading omit {pluralize(n, 'row')} with suppressed counts." if n else ""
+
+
+def _bars(counts: dict[str, int]) -> tuple[Bar, ...]:
+    longest = max([*counts.values(), 1])
+    return tuple(Bar(label, n, round(100 * n / longest, 1)) for label, n in counts.items())
+
+
+_SECTIONS: tuple[tuple[str, str, Callable[[ReportData], _Result]], ...] = (
+    ("verdict", "Verdict", _verdict),
+    ("sizes", "Group sizes", _sizes),
+    ("growth", "Growth", _growth),
+    ("overlap", "Overlap", _overlap),
+    ("duplicates", "Duplicates", _duplicates),
+    ("health", "Health", _health),
+    ("reach", "Reach", _reach),
+    ("changes", "Changes", _changes),
+)
