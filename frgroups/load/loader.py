@@ -34,7 +34,7 @@ from frgroups.load.verified_listing import MAX_REREADS, read_groups, worker_thre
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import PERSONAL
 from frgroups.snapshot.snapshot import Snapshot
-from frgroups.snapshot.verdicts import worst_verdict
+from frgroups.snapshot.verdicts import groups_verdict, worst_verdict
 from frgroups.store.manifest import StoredSnapshot, list_stored_snapshots
 from frgroups.store.snapshot_store import latest_snapshot, latest_valid_snapshot, read_stored, save_snapshot
 
@@ -81,7 +81,8 @@ def load_snapshot(
     Snapshot
         Groups, customers, consents, and memberships of the tenant. The attribute `verdict` is "consistent" if there
         is evidence that the snapshot is complete, "drifted" if groups changed during the load, and "unverifiable" if
-        no evidence is available. The attribute `reads` contains the evidence for each group.
+        no evidence is available. The attribute `reads` contains the evidence for each group, and `groups_note` states
+        why the list of groups could not be verified.
 
     Raises
     ------
@@ -191,7 +192,8 @@ def refresh_groups(
     ):
         tenant = TenantReader(client, groups, record, request_pool, group_pool, progress_bar)
         tenant.read_by_pages(tenant.read_first_pages(uids))
-    return _merge_groups(snapshot, tenant, set(uids) - set(tenant.members), client.clock())
+        groups_note = _note_after_refresh(tenant, set(snapshot.groups["customer_group_uid"]))
+    return _merge_groups(snapshot, tenant, groups_note, set(uids) - set(tenant.members), client.clock())
 
 
 def _check_writable(folder: Path) -> None:
@@ -337,16 +339,59 @@ def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress:
                 f"read it: {listing.note}. Load the tenant again while no groups are being edited. If the error "
                 "persists, the server returns an incorrect list or total."
             )
-        if listing.note:
-            text = f"The list of groups of tenant {client.tenant_uid} cannot be verified: {listing.note}."
-            log_event(log, logging.WARNING, "groups_unverifiable", text, tenant_uid=client.tenant_uid)
         text = f"Tenant {client.tenant_uid} has {pluralize(len(groups), 'group')}."
         log_event(log, logging.INFO, "groups_listed", text, tenant_uid=client.tenant_uid, n_groups=len(groups))
         tenant = TenantReader(client, groups, record, request_pool, group_pool, progress_bar)
         read_all_groups(tenant, cover=cover)
-        snapshot = tenant.snapshot(listing.verdict, taken_at, client.clock())
+        if tenant.unlisted_groups(tenant.group_codes):
+            _add_unlisted_groups(tenant)
+            read_all_groups(tenant, cover=cover)
+        groups_note = listing.note or tenant.unlisted_note(tenant.group_codes)
+        _warn_of_groups(client, groups_note)
+        snapshot = tenant.snapshot(groups_note, taken_at, client.clock())
     _log_result(snapshot, n_requests=client.n_requests - n_before, seconds=round(time.monotonic() - started, 3))
     return snapshot
+
+
+def _add_unlisted_groups(tenant: TenantReader) -> None:
+    """
+    Read the list of groups again, and add the groups that appeared.
+
+    The groups were created during the load, or the server omitted them from the first list.
+    """
+    listed = _read_groups_again(tenant)
+    new = {uid: group for uid, group in listed.items() if uid not in tenant.group_codes}
+    tenant.add_groups(new)
+    tenant_uid = tenant.client.tenant_uid
+    text = f"Tenant {tenant_uid} has {pluralize(len(new), 'group')} that the first list of groups did not contain."
+    log_event(log, logging.INFO, "groups_added", text, tenant_uid=tenant_uid, n_groups=len(new))
+
+
+def _note_after_refresh(tenant: TenantReader, listed: set[str]) -> str:
+    """
+    Return the reason why the snapshot's list of groups could not be verified, or an empty string.
+
+    The list of groups is read again if customer records list groups that are not in the snapshot. Groups that are in
+    the new list were created after the snapshot was loaded, and are not added to it.
+    """
+    if tenant.unlisted_groups(listed):
+        listed = listed.union(_read_groups_again(tenant))
+    note = tenant.unlisted_note(listed)
+    _warn_of_groups(tenant.client, note)
+    return note
+
+
+def _read_groups_again(tenant: TenantReader) -> dict[str, Group]:
+    """Read the list of groups again. The result is empty if the list kept changing."""
+    groups, listing = read_groups(tenant.client, pool=tenant.request_pool)
+    return {} if listing.verdict == "drifted" else groups
+
+
+def _warn_of_groups(client: Client, note: str) -> None:
+    if not note:
+        return
+    text = f"The list of groups of tenant {client.tenant_uid} cannot be verified: {note}."
+    log_event(log, logging.WARNING, "groups_unverifiable", text, tenant_uid=client.tenant_uid)
 
 
 def _log_result(snapshot: Snapshot, *, n_requests: int, seconds: float) -> None:
@@ -373,14 +418,17 @@ def _reading_threads(client: Client) -> Iterator[tuple[Executor, Executor]]:
         yield request_pool, group_pool
 
 
-def _merge_groups(snapshot: Snapshot, tenant: TenantReader, gone: set[str], read_until: datetime) -> Snapshot:
+def _merge_groups(
+    snapshot: Snapshot, tenant: TenantReader, groups_note: str, gone: set[str], read_until: datetime
+) -> Snapshot:
     """Return a copy of the snapshot with the groups that were read again and without the deleted groups in `gone`."""
     # If all groups were consistent, the snapshot's verdict is the verdict of the tenant's list of groups.
-    # A refresh does not read the list of groups again, so the previous verdict of the list must be included.
+    # A refresh does not load the list of groups again, so the verdict and the note of the list are kept.
     verdicts: list[str] = []
     if worst_verdict(snapshot.reads["verdict"]) == "consistent":
         verdicts.append(snapshot.verdict)
-    fresh = tenant.snapshot("consistent", snapshot.taken_at, read_until)
+    groups_note = snapshot.groups_note or groups_note
+    fresh = tenant.snapshot(groups_note, snapshot.taken_at, read_until)
     reread = {uid: fresh.matrix.members(uid) for uid in fresh.groups["customer_group_uid"]}
     groups = snapshot.groups[~snapshot.groups["customer_group_uid"].isin(gone)].reset_index(drop=True)
     members = {uid: reread.get(uid, snapshot.matrix.members(uid)) for uid in groups["customer_group_uid"]}
@@ -407,7 +455,8 @@ def _merge_groups(snapshot: Snapshot, tenant: TenantReader, gone: set[str], read
             all_customers=customers["customer_uid"],
         ),
         read_until=read_until,
-        verdict=worst_verdict([*verdicts, *reads["verdict"]]),
+        verdict=worst_verdict([*verdicts, groups_verdict(groups_note), *reads["verdict"]]),
+        groups_note=groups_note,
         universe=_valid_universe(snapshot, len(customers)),
     )
 

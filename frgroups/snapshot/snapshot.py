@@ -69,6 +69,8 @@ class Snapshot:
         Base URL of the API that the snapshot was loaded from, or None if it was created from tables.
     universe : int or None
         Total number of customers of the tenant, as passed to `with_universe`, or None if it is not known.
+    groups_note : str
+        Reason why the list of groups could not be verified as complete, or an empty string.
 
     Examples
     --------
@@ -90,6 +92,7 @@ class Snapshot:
     verdict: Verdict
     base_url: str | None = None
     universe: int | None = None
+    groups_note: str = ""
 
     def __post_init__(self) -> None:
         for name, timestamp in (("taken_at", self.taken_at), ("read_until", self.read_until)):
@@ -349,7 +352,9 @@ class Snapshot:
             sentences.append(f"The records contradict the pages of {pluralize(n_more, 'more group')}.")
         if len(unverifiable):
             sentences.append(f"The members of {self._list_names(unverifiable)} could not be verified.")
-        elif self.verdict == "unverifiable":
+        if self.groups_note:
+            sentences.append(f"The list of groups could not be verified as complete: {self.groups_note}.")
+        elif self.verdict == "unverifiable" and not len(unverifiable):
             sentences.append("The list of groups could not be verified as complete.")
         if len(drifted):
             sentences.append(_REFRESH)

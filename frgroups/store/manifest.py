@@ -67,6 +67,7 @@ class _Manifest(_AnyManifest):
     verdict: Verdict
     files: dict[str, _File]
     universe: int | None = None
+    groups_note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -886,6 +886,27 @@ def test_group_without_uid(sandbox, client, monkeypatch, caplog):
     )
 
 
+def test_group_list_cut(sandbox, client, monkeypatch, tmp_path, caplog):
+    """If the server omits groups that customer records list, the note is logged and stored with the snapshot."""
+    read = client.read_group_page
+
+    def cut(number=None, size=None):
+        page = read(number, size)
+        items = [group for group in page.items if group.uid == "all"]
+        return replace(page, items=items, total_count=len(items))
+
+    monkeypatch.setattr(client, "read_group_page", cut)
+
+    snapshot = fg.load_snapshot(client, tmp_path)
+
+    assert snapshot.verdict == "unverifiable" and list(snapshot.groups["customer_group_uid"]) == ["all"]
+    assert "15 customers" in snapshot.groups_note and "2 groups" in snapshot.groups_note
+    stored = fg.read_snapshot(cache=tmp_path)
+    assert (stored.verdict, stored.groups_note) == ("unverifiable", snapshot.groups_note)
+    [warning] = [record for record in caplog.records if record.event == "groups_unverifiable"]
+    assert warning.levelname == "WARNING" and snapshot.groups_note in warning.getMessage()
+
+
 def test_stored_snapshot_from_future(sandbox, client, tmp_path, caplog):
     """If a stored snapshot has a later timestamp than the new snapshot, a warning is logged."""
     ahead = replace(fg.load_snapshot(client, False), taken_at=datetime(2099, 1, 1, tzinfo=UTC))
