@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from frgroups.internals.exit_codes import worst
 from frgroups.internals.formatting import pluralize
 from frgroups.load.batch import load_many
 from frgroups.load.load_result import LoadResult, unstarted_load
+from frgroups.snapshot.verdicts import VERDICTS
 
 
 def load_tenants(
@@ -80,11 +82,12 @@ def load_tenants(
 
 
 def _print_summary(results: Sequence[LoadResult]) -> None:
-    n_loaded = sum(result.ok for result in results)
+    counts = Counter(result.verdict or "failed" for result in results)
+    listed = ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in (*VERDICTS, "failed") if counts[verdict])
     print_text()
     # The counts are nullable integers, because a failed load has no counts.
     print_table(pd.DataFrame([_summary_row(result) for result in results]).convert_dtypes(), n_required=2)
-    print_message(f"\n{n_loaded} of {pluralize(len(results), 'tenant')} loaded.")
+    print_message(f"\n{pluralize(len(results), 'tenant')}: {listed}.")
 
 
 def _summary_row(result: LoadResult) -> dict[str, str | int | None]:

@@ -29,6 +29,7 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import as_list
 from frgroups.load.cover_strategy import read_all_groups
+from frgroups.load.load_result import size_warning
 from frgroups.load.tenant_reader import TenantReader
 from frgroups.load.verified_listing import MAX_REREADS, read_groups, worker_threads
 from frgroups.snapshot.membership_matrix import MembershipMatrix
@@ -122,14 +123,16 @@ def load_snapshot(
             text = f"Using the stored snapshot of tenant {client.tenant_uid} from {fresh.taken_at}."
             log_event(log, logging.INFO, "snapshot_reused", text, tenant_uid=client.tenant_uid)
             return fresh
-    stored_before = {stored.path for stored in _list_stored(client, folder)}
+    stored_before = _list_stored(client, folder)
     with load_lock(folder, client.tenant_uid, client.base_url) as waited:
         if waited:
-            shared = _snapshot_from_other_load(client, folder, stored_before, cover, personal)
+            shared = _snapshot_from_other_load(client, folder, {s.path for s in stored_before}, cover, personal)
             if shared is not None:
                 return shared
         snapshot = _read_tenant(client, cover=cover, record=record, progress=progress)
         _save(snapshot, folder)
+    if stored_before:
+        _warn_if_smaller(snapshot, stored_before[-1])
     return snapshot
 
 
@@ -307,6 +310,14 @@ def _save(snapshot: Snapshot, cache: Path) -> None:
     _warn_unless_newest(snapshot, cache)
 
 
+def _warn_if_smaller(snapshot: Snapshot, previous: StoredSnapshot) -> None:
+    """Log a warning if a snapshot contains far fewer groups or memberships than the previous one."""
+    warning = size_warning(previous.manifest, len(snapshot.groups), len(snapshot.matrix))
+    if warning:
+        text = f"Tenant {snapshot.tenant_uid}: {warning}"
+        log_event(log, logging.WARNING, "snapshot_smaller", text, tenant_uid=snapshot.tenant_uid)
+
+
 def _warn_unless_newest(snapshot: Snapshot, cache: Path) -> None:
     """
     Log a warning if another stored snapshot has a later timestamp.
@@ -347,7 +358,6 @@ def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress:
             _add_unlisted_groups(tenant)
             read_all_groups(tenant, cover=cover)
         groups_note = listing.note or tenant.unlisted_note(tenant.group_codes)
-        _warn_of_groups(client, groups_note)
         snapshot = tenant.snapshot(groups_note, taken_at, client.clock())
     _log_result(snapshot, n_requests=client.n_requests - n_before, seconds=round(time.monotonic() - started, 3))
     return snapshot
@@ -377,7 +387,10 @@ def _note_after_refresh(tenant: TenantReader, listed: set[str]) -> str:
     if tenant.unlisted_groups(listed):
         listed = listed.union(_read_groups_again(tenant))
     note = tenant.unlisted_note(listed)
-    _warn_of_groups(tenant.client, note)
+    if note:
+        tenant_uid = tenant.client.tenant_uid
+        text = f"The list of groups of tenant {tenant_uid} cannot be verified: {note}."
+        log_event(log, logging.WARNING, "groups_unverifiable", text, tenant_uid=tenant_uid)
     return note
 
 
@@ -385,13 +398,6 @@ def _read_groups_again(tenant: TenantReader) -> dict[str, Group]:
     """Read the list of groups again. The result is empty if the list kept changing."""
     groups, listing = read_groups(tenant.client, pool=tenant.request_pool)
     return {} if listing.verdict == "drifted" else groups
-
-
-def _warn_of_groups(client: Client, note: str) -> None:
-    if not note:
-        return
-    text = f"The list of groups of tenant {client.tenant_uid} cannot be verified: {note}."
-    log_event(log, logging.WARNING, "groups_unverifiable", text, tenant_uid=client.tenant_uid)
 
 
 def _log_result(snapshot: Snapshot, *, n_requests: int, seconds: float) -> None:
@@ -407,8 +413,12 @@ def _log_result(snapshot: Snapshot, *, n_requests: int, seconds: float) -> None:
         f"Loaded tenant {snapshot.tenant_uid} in {seconds:.1f} s: {listed}. "
         f"The verdict is {snapshot.verdict}, and the number of inferred groups is {n_covered:,}."
     )
+    level = logging.INFO
+    if snapshot.verdict != "consistent":
+        level = logging.WARNING
+        text += f" Reason: {snapshot.verdict_note}."
     facts = {"verdict": snapshot.verdict, **counts, "n_covered": n_covered, "seconds": seconds}
-    log_event(log, logging.INFO, "load_finished", text, tenant_uid=snapshot.tenant_uid, **facts)
+    log_event(log, level, "load_finished", text, tenant_uid=snapshot.tenant_uid, **facts)
 
 
 @contextmanager

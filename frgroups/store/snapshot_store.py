@@ -326,6 +326,7 @@ def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
         "verdict": snapshot.verdict,
         "universe": snapshot.universe,
         "groups_note": snapshot.groups_note,
+        "verdict_note": snapshot.verdict_note,
         "n_groups": len(snapshot.groups),
         "n_customers": len(snapshot.customers),
         "n_memberships": len(snapshot.matrix),

@@ -24,7 +24,7 @@ from frgroups.sandbox.faults import Fault
 
 KEYS = {
     *("name", "tenant_uid", "base_url", "ok", "exit_code", "verdict", "n_groups", "n_customers", "n_memberships"),
-    *("n_requests", "seconds", "taken_at", "path", "error", "schema_version"),
+    *("n_requests", "seconds", "taken_at", "path", "error", "schema_version", "note", "warning"),
 }
 
 
@@ -104,7 +104,7 @@ def test_output_without_json(tenants, capsys):
 
     assert "fine: consistent, 8 groups" in out and "memberships" in out
     assert "locked_out: FAILED after" in out and "FAILED: TokenCommandError" in out
-    assert "1 of 2" in out.splitlines()[-1]
+    assert re.search(r"2 tenants\b.*\b1 consistent\b.*\b1 failed\b", out.splitlines()[-1])
 
 
 def test_tenant_option(tenants, capsys, home_folder):
@@ -231,6 +231,43 @@ def test_drifted_tenant(tenants, capsys, home_folder, monkeypatch):
     moving = read_lines(capsys)["moving"]
     assert (moving["ok"], moving["verdict"], moving["exit_code"], moving["error"]) == (False, "drifted", 4, None)
     assert moving["path"] in set(fg.list_snapshots()["path"])
+
+
+def test_unverifiable_tenant(tenants, capsys, home_folder):
+    """The reason for the verdict `unverifiable` is in the JSON line, the sentence, the log, and the status."""
+    fine, broken, _ = tenants
+    broken.misbehave(total_cap=3)
+    write_config(home_folder, {"fine": (fine, fine.token), "capped": (broken, broken.token)})
+
+    assert main(["load", "--all", "--json"]) == 0
+    results = read_lines(capsys)
+    assert results["fine"]["note"] is None
+    capped = results["capped"]
+    assert (capped["ok"], capped["verdict"]) == (True, "unverifiable")
+    assert "total of 3 rows" in capped["note"]
+    assert fg.tenant_status(names=["capped"])["detail"].item() == capped["note"]
+
+    process = start_command("load", "--all", "--log", "json")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert re.search(r"2 tenants\b.*\b1 consistent\b.*\b1 unverifiable\b", err.splitlines()[-1])
+    assert any(capped["note"] in line for line in out.splitlines() if line.startswith("capped"))
+    levels = {line["tenant"]: line["level"] for line in map(json.loads, err.splitlines()) if "tenant" in line}
+    assert levels == {"fine": "INFO", "capped": "WARNING"}
+
+
+def test_smaller_snapshot(home_folder):
+    """If a load finds far fewer groups than the previous snapshot contains, the result contains a warning."""
+    with fg.Sandbox(customers=20, groups=5, tenant_uid="small") as sandbox:
+        write_config(home_folder, {"small": (sandbox, sandbox.token)})
+        first = load_one("small")
+        for uid in list(sandbox.groups())[:3]:
+            sandbox.delete_group(uid)
+
+        second = load_one("small")
+
+    assert first.ok and first.warning is None
+    assert second.ok and "5 groups" in second.warning and second.warning in second.sentence
 
 
 def test_unexpected_error(tenants, monkeypatch):
