@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
+from frgroups.cli import inputs
 from frgroups.cli.load_many import _print_summary
 from frgroups.cli.main import main
 from frgroups.internals.exit_codes import EXIT_CODES, worst
@@ -250,7 +251,7 @@ def test_unverifiable_tenant(tenants, capsys, home_folder):
     process = start_command("load", "--all", "--log", "json")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert re.search(r"2 tenants\b.*\b1 consistent\b.*\b1 unverifiable\b", err.splitlines()[-1])
+    assert re.search(r"2 tenants\b.*\b1 consistent\b.*\b1 unverifiable\b", out + err)
     assert any(capped["note"] in line for line in out.splitlines() if line.startswith("capped"))
     levels = {line["tenant"]: line["level"] for line in map(json.loads, err.splitlines()) if "tenant" in line}
     assert levels == {"fine": "INFO", "capped": "WARNING"}
@@ -258,16 +259,16 @@ def test_unverifiable_tenant(tenants, capsys, home_folder):
 
 def test_smaller_snapshot(home_folder):
     """If a load finds far fewer groups than the previous snapshot contains, the result contains a warning."""
-    with fg.Sandbox(customers=20, groups=5, tenant_uid="small") as sandbox:
+    with fg.Sandbox(customers=50, groups=8, tenant_uid="small") as sandbox:
         write_config(home_folder, {"small": (sandbox, sandbox.token)})
         first = load_one("small")
-        for uid in list(sandbox.groups())[:3]:
+        for uid in list(sandbox.groups())[:5]:
             sandbox.delete_group(uid)
 
         second = load_one("small")
 
     assert first.ok and first.warning is None
-    assert second.ok and "5 groups" in second.warning and second.warning in second.sentence
+    assert second.ok and "8 groups" in second.warning and second.warning in second.sentence
 
 
 def test_unexpected_error(tenants, monkeypatch):
@@ -511,6 +512,31 @@ def test_results_after_interrupt(tenants, home_folder, monkeypatch, capsys, is_p
     assert len(printed) == 3
     assert "consistent" in printed[0] and "FAILED after 1.5 s" in printed[1]
     assert "locked_out: not started" in printed[2] and "FAILED" not in printed[2]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_interrupted_imports(tenants, kind, monkeypatch, capsys):
+    """If a signal arrives while the command is imported, each tenant has a line, and the last event is the error."""
+    select = inputs.selected_tenant_names
+
+    def interrupted(*arguments):
+        os.kill(os.getpid(), getattr(signal, kind))
+        return select(*arguments)
+
+    monkeypatch.setattr(inputs, "selected_tenant_names", interrupted)
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+
+    assert main(["load", "--all", "--json", "--log", "json"]) == 1
+
+    out, err = capsys.readouterr()
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["name"] for line in lines] == ["fine", "broken", "locked_out"]
+    assert {(line["error"]["type"], line["seconds"]) for line in lines} == {("KeyboardInterrupt", None)}
+    event = json.loads(err.splitlines()[-1])
+    assert (event["event"], event["type"], event["exit_code"]) == ("command_failed", "KeyboardInterrupt", 1)
+    assert "0 of 3" in event["message"]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == handlers
 
 
 def test_reason_of_failed_connection(tenants, home_folder, capsys):
