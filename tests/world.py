@@ -64,6 +64,9 @@ class World:
     The argument `edits` maps the number of a request to a list of (group, customer) pairs. Before that request, each
     customer in the list is removed from the group, or added to it if the customer is not a member.
 
+    The argument `group_caps` contains the maximum number of groups in each read of the list of groups. The last value
+    applies to all further reads, and None means all groups.
+
     The attribute `always` contains the customers who were members of a group all the time, and `ever` those who were
     members at any time. `left` contains the groups that lost a customer. Pages are sorted by uid, so that the
     remaining members keep their order. With one worker, the order of the requests is deterministic.
@@ -72,7 +75,17 @@ class World:
     tenant_uid, base_url, workers, paused_for = "t-1", "https://api.example.test/v2", 1, 0.0
 
     def __init__(
-        self, groups, *, base=1, cap=5, asked=500, edits=None, lists="filled", ignores_size=False, total_cap=None
+        self,
+        groups,
+        *,
+        base=1,
+        cap=5,
+        asked=500,
+        edits=None,
+        lists="filled",
+        ignores_size=False,
+        total_cap=None,
+        group_caps=(),
     ):
         self.groups = {group: set(uids) for group, uids in groups.items()}
         self.always = {group: set(uids) for group, uids in groups.items()}
@@ -80,7 +93,9 @@ class World:
         self.left = set()
         self.base, self.cap, self.asked, self.lists, self.ignores_size = base, cap, asked, lists, ignores_size
         self.total_cap = total_cap
+        self.group_caps = list(group_caps)
         self.edits = dict(edits or {})
+        self.group_cap = None
         self.asked_for = []
 
     @property
@@ -94,7 +109,10 @@ class World:
 
     def read_group_page(self, number=None, size=None):
         """Return a page of the tenant's groups."""
-        return self._page([Group(customer_group_uid=uid) for uid in sorted(self.groups)], "", number, size)
+        if number is None and self.group_caps:
+            self.group_cap = self.group_caps.pop(0)
+        uids = sorted(self.groups)[: self.group_cap]
+        return self._page([Group(customer_group_uid=uid) for uid in uids], "", number, size)
 
     def read_customer_page(self, uid, number=None, size=None, *, record):
         """Apply the edits for this request, and return a page of a group's customers."""

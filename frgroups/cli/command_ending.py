@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import click
@@ -49,8 +49,12 @@ def report_error(error: FrgroupsError, exit_code: int, ctx: click.Context) -> No
 
 
 def report_failure(error: OSError | KeyboardInterrupt, ctx: click.Context) -> None:
-    """Print a system error or an interruption, which ends the command with exit code 1."""
-    text = "interrupted."
+    """
+    Print a system error or an interruption, which ends the command with exit code 1.
+
+    The argument of a KeyboardInterrupt is a sentence about the work that was done before the interruption.
+    """
+    text = " ".join(["interrupted.", *map(str, error.args)])
     if isinstance(error, OSError):
         text = f"{_os_error_text(error)}."
     if ctx.info_name == "apply" and _RESULT not in ctx.meta:
@@ -112,6 +116,37 @@ def termination_as_interrupt() -> Iterator[None]:
     finally:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def deferred_interrupts() -> Iterator[Callable[[], None]]:
+    """
+    Defer the KeyboardInterrupt for Ctrl-C, SIGTERM, and SIGHUP, so that imports are not interrupted.
+
+    The context manager yields a function that stops deferring and raises the KeyboardInterrupt if a signal was
+    received. The function is also called at the end of the block. Only the main thread can set handlers.
+    """
+    numbers = [number for number in (signal.SIGINT, *TERMINATION_SIGNALS) if _raises_interrupt(number)]
+    received: list[int] = []
+    for number in numbers:
+        signal.signal(number, lambda number, _: received.append(number))
+
+    def deliver() -> None:
+        while numbers:
+            signal.signal(numbers.pop(), signal.default_int_handler)
+        if received:
+            received.clear()
+            raise KeyboardInterrupt
+
+    try:
+        yield deliver
+    finally:
+        deliver()
+
+
+def _raises_interrupt(number: int) -> bool:
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    return is_main_thread and signal.getsignal(number) == signal.default_int_handler
 
 
 def _has_default_action(number: int) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from frgroups.cli.command import command, verbosity
+from frgroups.cli.command_ending import deferred_interrupts
 from frgroups.cli.options import cache_option, json_option, tenants_options
 from frgroups.cli.output import QUIET, log_format, print_json_line, print_message, print_text
 from frgroups.cli.types import DURATION, FILE, IntegerRange, NumberRange
@@ -46,7 +47,8 @@ from frgroups.errors import InputError
     type=DURATION,
     default="2h",
     metavar="DURATION",
-    help="If several tenants are loaded, cancel the load of a tenant that takes longer than this.",
+    help="If several tenants are loaded, cancel the load of a tenant that takes longer than this, "
+    "including the start of its worker process (one to several seconds).",
 )
 @click.option(
     "--personal",
@@ -65,15 +67,17 @@ def load(
     personal: bool,
 ) -> int:
     """Load one or several tenants and store a snapshot of each tenant."""
-    from frgroups.cli.inputs import selected_tenant_names
+    with deferred_interrupts() as deliver_interrupt:
+        from frgroups.cli.inputs import selected_tenant_names
 
-    names = selected_tenant_names(all_tenants, tenant)
-    if all_tenants or len(names) > 1:
-        from frgroups.cli.load_many import load_tenants
-        from frgroups.internals.timestamps import parse_duration
+        names = selected_tenant_names(all_tenants, tenant)
+        if all_tenants or len(names) > 1:
+            from frgroups.cli.load_many import load_tenants
+            from frgroups.internals.timestamps import parse_duration
 
-        flags = _child_options(max_age, no_cover, personal)
-        return load_tenants(names, jobs, as_json, requests_per_second, parse_duration(deadline), flags)
+            limit = parse_duration(deadline)
+            flags = _child_options(max_age, no_cover, personal)
+            return load_tenants(names, jobs, as_json, requests_per_second, limit, flags, deliver_interrupt)
     name = names[0] if names else None
     options = {"max_age": max_age, "cover": not no_cover, "personal": personal}
     if as_json:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict
 from datetime import timedelta
 
 import pandas as pd
 
-from frgroups.cli.output import print_error, print_json_line, print_message, print_text
+from frgroups.cli.output import print_json_line, print_message, print_text
 from frgroups.cli.table_printing import print_table
 from frgroups.internals.exit_codes import worst
 from frgroups.internals.formatting import pluralize
 from frgroups.load.batch import load_many
 from frgroups.load.load_result import LoadResult, unstarted_load
+from frgroups.snapshot.verdicts import VERDICTS
 
 
 def load_tenants(
@@ -24,6 +26,7 @@ def load_tenants(
     requests_per_second: float | None,
     deadline: timedelta,
     options: Sequence[str],
+    deliver_interrupt: Callable[[], None],
 ) -> int:
     """
     Load tenants in parallel, print a line for each tenant, and return the most severe exit code.
@@ -45,6 +48,13 @@ def load_tenants(
         Maximum duration of the load of one tenant.
     options
         Options of `frgroups load` for each tenant.
+    deliver_interrupt
+        Function that raises a KeyboardInterrupt if Ctrl-C was pressed before this function was called.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After Ctrl-C. The argument states how many tenants were loaded.
     """
     results: dict[str, LoadResult] = {}
 
@@ -60,6 +70,7 @@ def load_tenants(
     loads = load_many(names, jobs=jobs, requests_per_second=requests_per_second, deadline=deadline, options=options)
     with closing(loads):
         try:
+            deliver_interrupt()
             for result in loads:
                 report(result)
         except KeyboardInterrupt as interrupt:
@@ -72,19 +83,20 @@ def load_tenants(
                 if name not in results:
                     report(unstarted_load(name))
             n_stored = sum(result.path is not None for result in results.values())
-            print_error(f"frgroups load: interrupted. {n_stored} of {len(names)} tenants were loaded and stored.")
-            return 1
+            text = f"{n_stored} of {pluralize(len(names), 'tenant')} were loaded and stored."
+            raise KeyboardInterrupt(text) from None
     if not as_json:
         _print_summary([results[name] for name in names])
     return worst(result.exit_code for result in results.values())
 
 
 def _print_summary(results: Sequence[LoadResult]) -> None:
-    n_loaded = sum(result.ok for result in results)
+    counts = Counter(result.verdict or "failed" for result in results)
+    listed = ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in (*VERDICTS, "failed") if counts[verdict])
     print_text()
     # The counts are nullable integers, because a failed load has no counts.
     print_table(pd.DataFrame([_summary_row(result) for result in results]).convert_dtypes(), n_required=2)
-    print_message(f"\n{n_loaded} of {pluralize(len(results), 'tenant')} loaded.")
+    print_message(f"\n{pluralize(len(results), 'tenant')}: {listed}.")
 
 
 def _summary_row(result: LoadResult) -> dict[str, str | int | None]:

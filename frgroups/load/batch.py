@@ -431,5 +431,7 @@ def _log_result(result: LoadResult) -> None:
     event, level = "tenant_loaded", logging.INFO
     if result.error:
         event, level = "tenant_failed", logging.ERROR
+    elif result.note or result.warning:
+        level = logging.WARNING
     fields = asdict(result)
     log_event(log, level, event, result.sentence, tenant=fields.pop("name"), **fields)

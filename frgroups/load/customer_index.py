@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
@@ -69,6 +69,10 @@ class GroupReferences:
         """True if at least one customer record has no list of groups."""
         return bool(self.is_unknown.any())
 
+    def customers_of_any(self, groups: Iterable[int]) -> IntArray:
+        """Return the sorted integer codes of the customers whose records list at least one of the groups."""
+        return np.unique(np.concatenate([self.customers_of(group) for group in groups]))
+
     def contradict(self, group: int, members: IntArray) -> bool:
         """
         Return True if the members of a group differ from the customers whose records list the group.
@@ -91,7 +95,6 @@ class CustomerIndex:
 
     def __init__(self, record: type[Member], groups: Sequence[str]) -> None:
         self._group_codes = _CodeMap((uid, code) for code, uid in enumerate(groups))
-        self._n_groups = len(groups)
         self._codes = _CodeMap()
         self._record = record
         self._columns = CustomerColumns(record)
@@ -100,7 +103,7 @@ class CustomerIndex:
         self._fingerprints = array("q")
         self._updates: dict[int, list[int] | None] = {}
         self._n_changes = 0
-        self._cached: tuple[tuple[int, int], GroupReferences] | None = None
+        self._cached: tuple[tuple[int, int, int], GroupReferences] | None = None
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -127,10 +130,22 @@ class CustomerIndex:
             n_new=n_new,
         )
 
+    def group_codes(self) -> dict[str, int]:
+        """Return the integer code of each group that is in the tenant's list of groups or in a customer record."""
+        with self._lock:
+            return dict(self._group_codes)
+
+    def add_groups(self, uids: Iterable[str]) -> None:
+        """Assign an integer code to each group that does not have one."""
+        with self._lock:
+            for uid in uids:
+                self._group_codes[uid]
+
     def references(self) -> GroupReferences:
         """Return the groups of all customers, as listed on the last page that contained each customer."""
         with self._lock:
-            version = (len(self._codes), self._n_changes)
+            n_groups = len(self._group_codes)
+            version = (len(self._codes), self._n_changes, n_groups)
             if self._cached is not None and self._cached[0] == version:
                 return self._cached[1]
             lengths, groups = np.array(self._lengths), np.array(self._referenced_groups)
@@ -145,11 +160,9 @@ class CustomerIndex:
             for code, new_groups in updates.items():
                 is_unknown[code] = new_groups is None
         n_customers = max(len(lengths), 1)
-        keys = groups.astype(np.int64) * n_customers + customers
-        # Higher group codes belong to groups that are not in the tenant's list of groups.
-        keys = np.sort(keys[groups < self._n_groups])
+        keys = np.sort(groups.astype(np.int64) * n_customers + customers)
         keys = keys[np.diff(keys, prepend=-1) > 0]  # Customer records might list a group twice.
-        references = GroupReferences(keys, n_customers, self._n_groups, is_unknown)
+        references = GroupReferences(keys, n_customers, n_groups, is_unknown)
         self._cached = (version, references)
         return references
 

@@ -31,6 +31,12 @@ class LoadProgress:
         self._lock = threading.Lock()
         self._started = time.monotonic()
 
+    def add_groups(self, groups: Iterable[str]) -> None:
+        """Add groups that are read in addition to the groups at the start of the load."""
+        with self._lock:
+            self._read |= dict.fromkeys(groups, 0)
+            self._done |= dict.fromkeys(groups, 0)
+
     def add_rows(self, uid: str, n: int, total: int) -> None:
         """Add `n` rows that were read from a group with `total` rows."""
         with self._lock:

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from frgroups.api.tenants_config import find_tenant
 from frgroups.errors import ConnectionFailedError, FrgroupsError, InputError
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.structured_logging import error_info
 from frgroups.snapshot.snapshot import Snapshot
+from frgroups.store.manifest import read_manifest
 from frgroups.store.retention import list_snapshots
+
+# Smallest share of the previous snapshot's groups or memberships that a load can find without a warning.
+MIN_SHARE_OF_PREVIOUS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,11 @@ class LoadResult:
     Attributes
     ----------
     ok
-        True if the exit code is 0.
+        True if the exit code is 0, which includes snapshots with the verdict "unverifiable".
+    note
+        Reason why the verdict is not "consistent", or None.
+    warning
+        Comparison with the previous snapshot if the load found far fewer groups or memberships, or None.
     path
         Folder of the stored snapshot.
     n_requests
@@ -43,6 +53,8 @@ class LoadResult:
     ok: bool = False
     exit_code: int = 1
     verdict: str | None = None
+    note: str | None = None
+    warning: str | None = None
     n_groups: int | None = None
     n_customers: int | None = None
     n_memberships: int | None = None
@@ -67,10 +79,15 @@ class LoadResult:
             message = " ".join(self.error["message"].split())
             return f"{tenant}: FAILED after {self.seconds or 0:.1f} s. {self.error['type']}: {message}"
         requests = "" if self.n_requests is None else f"{self.n_requests:,} requests in "
-        return (
+        text = (
             f"{tenant}: {self.verdict}, {self.n_groups:,} groups, {self.n_customers:,} customers, "
             f"{self.n_memberships:,} memberships, {requests}{self.seconds:.1f} s"
         )
+        if self.note:
+            text += f". Reason: {self.note}"
+        if self.warning:
+            text += f". WARNING: {self.warning}"
+        return text
 
 
 def stored_result(result: LoadResult, started_at: datetime) -> LoadResult | None:
@@ -81,16 +98,18 @@ def stored_result(result: LoadResult, started_at: datetime) -> LoadResult | None
         stored = list_snapshots(tenant_uid=result.tenant_uid)
     except (FrgroupsError, OSError):  # The caller reports the error of the load, which is more important.
         return None
-    is_new = (stored["base_url"] == result.base_url) & (stored["taken_at"] >= pd.Timestamp(started_at))
-    if not is_new.any():
+    stored = stored[stored["base_url"] == result.base_url]
+    if stored.empty or stored["taken_at"].iloc[-1] < pd.Timestamp(started_at):
         return None
-    snapshot = stored[is_new].iloc[-1]
+    snapshot = stored.iloc[-1]
     exit_code = exit_code_of_verdict(snapshot["verdict"])
     return replace(
         result,
         ok=exit_code == 0,
         exit_code=exit_code,
         verdict=snapshot["verdict"],
+        note=read_manifest(Path(snapshot["path"])).manifest.get("verdict_note") or None,
+        warning=_warning_of_newest(stored),
         n_groups=int(snapshot["n_groups"]),
         n_customers=int(snapshot["n_customers"]),
         n_memberships=int(snapshot["n_memberships"]),
@@ -132,17 +151,53 @@ def exit_code_of_verdict(verdict: str) -> int:
 def snapshot_facts(snapshot: Snapshot) -> dict[str, Any]:
     """Return the values of `LoadResult` for a snapshot that was loaded and stored."""
     stored = list_snapshots(tenant_uid=snapshot.tenant_uid)
-    is_same = (stored["base_url"] == snapshot.base_url) & (stored["taken_at"] == snapshot.taken_at)
-    paths = stored.loc[is_same, "path"].to_list()
+    until = stored[(stored["base_url"] == snapshot.base_url) & (stored["taken_at"] <= snapshot.taken_at)]
+    paths = until.loc[until["taken_at"] == snapshot.taken_at, "path"].to_list()
     return {
         "exit_code": exit_code_of_verdict(snapshot.verdict),
         "verdict": snapshot.verdict,
+        "note": snapshot.verdict_note or None,
+        "warning": _warning_of_newest(until),
         "n_groups": len(snapshot.groups),
         "n_customers": len(snapshot.customers),
         "n_memberships": len(snapshot.matrix),
         "taken_at": snapshot.taken_at.isoformat(),
         "path": paths[-1] if paths else None,
     }
+
+
+def size_warning(previous: Mapping[Any, Any], n_groups: int, n_memberships: int) -> str:
+    """
+    Return a warning if a load found far fewer groups or memberships than the previous snapshot contains, or "".
+
+    Parameters
+    ----------
+    previous
+        The values `n_groups` and `n_memberships` of the previous snapshot.
+    n_groups, n_memberships
+        Numbers of groups and memberships that the load found.
+
+    Examples
+    --------
+    >>> size_warning({"n_groups": 9, "n_memberships": 2000}, 9, 999)
+    'the load found 999 memberships, but the previous snapshot contains 2,000 memberships'
+    """
+    found = {"group": n_groups, "membership": n_memberships}
+    smaller = []
+    for noun, n in found.items():
+        n_before = int(previous[f"n_{noun}s"])
+        if n < MIN_SHARE_OF_PREVIOUS * n_before:
+            before = f"the previous snapshot contains {pluralize(n_before, noun)}"
+            smaller.append(f"the load found {pluralize(n, noun)}, but {before}")
+    return "; ".join(smaller)
+
+
+def _warning_of_newest(stored: pd.DataFrame) -> str | None:
+    """Return the size warning for the last of a tenant's stored snapshots, or None."""
+    if len(stored) < 2:
+        return None
+    newest = stored.iloc[-1]
+    return size_warning(stored.iloc[-2].to_dict(), newest["n_groups"], newest["n_memberships"]) or None
 
 
 def configured_tenant(name: str | None) -> tuple[str | None, str | None]:

@@ -29,12 +29,13 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import as_list
 from frgroups.load.cover_strategy import read_all_groups
+from frgroups.load.load_result import size_warning
 from frgroups.load.tenant_reader import TenantReader
 from frgroups.load.verified_listing import MAX_REREADS, read_groups, worker_threads
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import PERSONAL
 from frgroups.snapshot.snapshot import Snapshot
-from frgroups.snapshot.verdicts import worst_verdict
+from frgroups.snapshot.verdicts import groups_verdict, worst_verdict
 from frgroups.store.manifest import StoredSnapshot, list_stored_snapshots
 from frgroups.store.snapshot_store import latest_snapshot, latest_valid_snapshot, read_stored, save_snapshot
 
@@ -81,7 +82,8 @@ def load_snapshot(
     Snapshot
         Groups, customers, consents, and memberships of the tenant. The attribute `verdict` is "consistent" if there
         is evidence that the snapshot is complete, "drifted" if groups changed during the load, and "unverifiable" if
-        no evidence is available. The attribute `reads` contains the evidence for each group.
+        no evidence is available. The attribute `reads` contains the evidence for each group, and `groups_note` states
+        why the list of groups could not be verified.
 
     Raises
     ------
@@ -121,14 +123,16 @@ def load_snapshot(
             text = f"Using the stored snapshot of tenant {client.tenant_uid} from {fresh.taken_at}."
             log_event(log, logging.INFO, "snapshot_reused", text, tenant_uid=client.tenant_uid)
             return fresh
-    stored_before = {stored.path for stored in _list_stored(client, folder)}
+    stored_before = _list_stored(client, folder)
     with load_lock(folder, client.tenant_uid, client.base_url) as waited:
         if waited:
-            shared = _snapshot_from_other_load(client, folder, stored_before, cover, personal)
+            shared = _snapshot_from_other_load(client, folder, {s.path for s in stored_before}, cover, personal)
             if shared is not None:
                 return shared
         snapshot = _read_tenant(client, cover=cover, record=record, progress=progress)
         _save(snapshot, folder)
+    if stored_before:
+        _warn_if_smaller(snapshot, stored_before[-1])
     return snapshot
 
 
@@ -191,7 +195,8 @@ def refresh_groups(
     ):
         tenant = TenantReader(client, groups, record, request_pool, group_pool, progress_bar)
         tenant.read_by_pages(tenant.read_first_pages(uids))
-    return _merge_groups(snapshot, tenant, set(uids) - set(tenant.members), client.clock())
+        groups_note = _note_after_refresh(tenant, set(snapshot.groups["customer_group_uid"]))
+    return _merge_groups(snapshot, tenant, groups_note, set(uids) - set(tenant.members), client.clock())
 
 
 def _check_writable(folder: Path) -> None:
@@ -305,6 +310,14 @@ def _save(snapshot: Snapshot, cache: Path) -> None:
     _warn_unless_newest(snapshot, cache)
 
 
+def _warn_if_smaller(snapshot: Snapshot, previous: StoredSnapshot) -> None:
+    """Log a warning if a snapshot contains far fewer groups or memberships than the previous one."""
+    warning = size_warning(previous.manifest, len(snapshot.groups), len(snapshot.matrix))
+    if warning:
+        text = f"Tenant {snapshot.tenant_uid}: {warning}"
+        log_event(log, logging.WARNING, "snapshot_smaller", text, tenant_uid=snapshot.tenant_uid)
+
+
 def _warn_unless_newest(snapshot: Snapshot, cache: Path) -> None:
     """
     Log a warning if another stored snapshot has a later timestamp.
@@ -337,16 +350,54 @@ def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress:
                 f"read it: {listing.note}. Load the tenant again while no groups are being edited. If the error "
                 "persists, the server returns an incorrect list or total."
             )
-        if listing.note:
-            text = f"The list of groups of tenant {client.tenant_uid} cannot be verified: {listing.note}."
-            log_event(log, logging.WARNING, "groups_unverifiable", text, tenant_uid=client.tenant_uid)
         text = f"Tenant {client.tenant_uid} has {pluralize(len(groups), 'group')}."
         log_event(log, logging.INFO, "groups_listed", text, tenant_uid=client.tenant_uid, n_groups=len(groups))
         tenant = TenantReader(client, groups, record, request_pool, group_pool, progress_bar)
         read_all_groups(tenant, cover=cover)
-        snapshot = tenant.snapshot(listing.verdict, taken_at, client.clock())
+        if tenant.unlisted_groups(tenant.group_codes):
+            _add_unlisted_groups(tenant)
+            read_all_groups(tenant, cover=cover)
+        groups_note = listing.note or tenant.unlisted_note(tenant.group_codes)
+        snapshot = tenant.snapshot(groups_note, taken_at, client.clock())
     _log_result(snapshot, n_requests=client.n_requests - n_before, seconds=round(time.monotonic() - started, 3))
     return snapshot
+
+
+def _add_unlisted_groups(tenant: TenantReader) -> None:
+    """
+    Read the list of groups again, and add the groups that appeared.
+
+    The groups were created during the load, or the server omitted them from the first list.
+    """
+    listed = _read_groups_again(tenant)
+    new = {uid: group for uid, group in listed.items() if uid not in tenant.group_codes}
+    tenant.add_groups(new)
+    tenant_uid = tenant.client.tenant_uid
+    text = f"Tenant {tenant_uid} has {pluralize(len(new), 'group')} that the first list of groups did not contain."
+    log_event(log, logging.INFO, "groups_added", text, tenant_uid=tenant_uid, n_groups=len(new))
+
+
+def _note_after_refresh(tenant: TenantReader, listed: set[str]) -> str:
+    """
+    Return the reason why the snapshot's list of groups could not be verified, or an empty string.
+
+    The list of groups is read again if customer records list groups that are not in the snapshot. Groups that are in
+    the new list were created after the snapshot was loaded, and are not added to it.
+    """
+    if tenant.unlisted_groups(listed):
+        listed = listed.union(_read_groups_again(tenant))
+    note = tenant.unlisted_note(listed)
+    if note:
+        tenant_uid = tenant.client.tenant_uid
+        text = f"The list of groups of tenant {tenant_uid} cannot be verified: {note}."
+        log_event(log, logging.WARNING, "groups_unverifiable", text, tenant_uid=tenant_uid)
+    return note
+
+
+def _read_groups_again(tenant: TenantReader) -> dict[str, Group]:
+    """Read the list of groups again. The result is empty if the list kept changing."""
+    groups, listing = read_groups(tenant.client, pool=tenant.request_pool)
+    return {} if listing.verdict == "drifted" else groups
 
 
 def _log_result(snapshot: Snapshot, *, n_requests: int, seconds: float) -> None:
@@ -362,8 +413,12 @@ def _log_result(snapshot: Snapshot, *, n_requests: int, seconds: float) -> None:
         f"Loaded tenant {snapshot.tenant_uid} in {seconds:.1f} s: {listed}. "
         f"The verdict is {snapshot.verdict}, and the number of inferred groups is {n_covered:,}."
     )
+    level = logging.INFO
+    if snapshot.verdict != "consistent":
+        level = logging.WARNING
+        text += f" Reason: {snapshot.verdict_note}."
     facts = {"verdict": snapshot.verdict, **counts, "n_covered": n_covered, "seconds": seconds}
-    log_event(log, logging.INFO, "load_finished", text, tenant_uid=snapshot.tenant_uid, **facts)
+    log_event(log, level, "load_finished", text, tenant_uid=snapshot.tenant_uid, **facts)
 
 
 @contextmanager
@@ -373,14 +428,17 @@ def _reading_threads(client: Client) -> Iterator[tuple[Executor, Executor]]:
         yield request_pool, group_pool
 
 
-def _merge_groups(snapshot: Snapshot, tenant: TenantReader, gone: set[str], read_until: datetime) -> Snapshot:
+def _merge_groups(
+    snapshot: Snapshot, tenant: TenantReader, groups_note: str, gone: set[str], read_until: datetime
+) -> Snapshot:
     """Return a copy of the snapshot with the groups that were read again and without the deleted groups in `gone`."""
     # If all groups were consistent, the snapshot's verdict is the verdict of the tenant's list of groups.
-    # A refresh does not read the list of groups again, so the previous verdict of the list must be included.
+    # A refresh does not load the list of groups again, so the verdict and the note of the list are kept.
     verdicts: list[str] = []
     if worst_verdict(snapshot.reads["verdict"]) == "consistent":
         verdicts.append(snapshot.verdict)
-    fresh = tenant.snapshot("consistent", snapshot.taken_at, read_until)
+    groups_note = snapshot.groups_note or groups_note
+    fresh = tenant.snapshot(groups_note, snapshot.taken_at, read_until)
     reread = {uid: fresh.matrix.members(uid) for uid in fresh.groups["customer_group_uid"]}
     groups = snapshot.groups[~snapshot.groups["customer_group_uid"].isin(gone)].reset_index(drop=True)
     members = {uid: reread.get(uid, snapshot.matrix.members(uid)) for uid in groups["customer_group_uid"]}
@@ -407,7 +465,8 @@ def _merge_groups(snapshot: Snapshot, tenant: TenantReader, gone: set[str], read
             all_customers=customers["customer_uid"],
         ),
         read_until=read_until,
-        verdict=worst_verdict([*verdicts, *reads["verdict"]]),
+        verdict=worst_verdict([*verdicts, groups_verdict(groups_note), *reads["verdict"]]),
+        groups_note=groups_note,
         universe=_valid_universe(snapshot, len(customers)),
     )
 

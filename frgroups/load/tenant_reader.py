@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,7 +30,7 @@ from frgroups.load.verified_listing import Listing, listing_context, read_listin
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import READS, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot
-from frgroups.snapshot.verdicts import contradiction_note, worst_verdict
+from frgroups.snapshot.verdicts import contradiction_note, groups_verdict, unlisted_groups_note, worst_verdict
 
 log = logging.getLogger("frgroups.load")
 
@@ -92,10 +92,49 @@ class TenantReader:
         self.group_codes = {uid: code for code, uid in enumerate(self.groups)}
         self.customer_index = CustomerIndex(self.record, list(self.groups))
         self.load_progress = LoadProgress(self.progress_bar, self.groups, requests_before=self.client.n_requests)
-        for uid in [uid for uid in self.groups if not UID.fullmatch(uid)]:
+        self._note_invalid_uids(self.groups)
+
+    def _note_invalid_uids(self, uids: Iterable[str]) -> None:
+        """Record an unverifiable read without members for each group whose uid is not valid in the API."""
+        for uid in [uid for uid in uids if not UID.fullmatch(uid)]:
             note = "the group uid is not valid in the API, so the members cannot be requested"
             self._record_listing(uid, "pages", Listing([], "none", "unverifiable", 0, 0, 0, 0, 0.0, note))
             self.members[uid] = _NO_CUSTOMERS
+
+    def add_groups(self, groups: Mapping[str, Group]) -> None:
+        """Add groups that were not in the list of groups when the load started."""
+        self.customer_index.add_groups(groups)
+        codes = self.customer_index.group_codes()
+        self.group_codes |= {uid: codes[uid] for uid in groups}
+        self.groups |= groups
+        self.load_progress.add_groups(groups)
+        self._note_invalid_uids(groups)
+
+    def unlisted_groups(self, listed: Container[str]) -> dict[str, int]:
+        """
+        Return the groups that at least one customer record lists but that are not in the list of groups.
+
+        Parameters
+        ----------
+        listed
+            Uids of the groups in the tenant's list of groups.
+
+        Returns
+        -------
+        dict
+            Integer code of each group, by uid.
+        """
+        counts = self.customer_index.references().counts
+        codes = self.customer_index.group_codes()
+        return {uid: code for uid, code in codes.items() if uid not in listed and counts[code]}
+
+    def unlisted_note(self, listed: Container[str]) -> str:
+        """Return the note about customer records that list other groups than `listed`, or an empty string."""
+        unlisted = self.unlisted_groups(listed)
+        if not unlisted:
+            return ""
+        customers = self.customer_index.references().customers_of_any(unlisted.values())
+        return unlisted_groups_note(len(unlisted), len(customers))
 
     def list_unread_groups(self) -> list[str]:
         """Return the uids of the groups that have not been read yet, in the order returned by the server."""
@@ -263,8 +302,12 @@ class TenantReader:
         positions = np.unique(smallest_group[np.concatenate([*missing, _NO_CUSTOMERS])])
         return [largest_first[n] for n in positions if n >= 0]
 
-    def snapshot(self, list_verdict: str, taken_at: datetime, read_until: datetime) -> Snapshot:
-        """Return a snapshot of all groups that were read."""
+    def snapshot(self, groups_note: str, taken_at: datetime, read_until: datetime) -> Snapshot:
+        """
+        Return a snapshot of all groups that were read.
+
+        The argument `groups_note` is the reason why the list of groups could not be verified, or an empty string.
+        """
         groups = groups_table(self.groups.values())
         uids = list(groups["customer_group_uid"])
         members = self._member_codes(uids)
@@ -290,7 +333,8 @@ class TenantReader:
             base_url=self.client.base_url,
             taken_at=taken_at,
             read_until=read_until,
-            verdict=worst_verdict([list_verdict, *reads["verdict"]]),
+            verdict=worst_verdict([groups_verdict(groups_note), *reads["verdict"]]),
+            groups_note=groups_note,
         )
 
     def _member_codes(self, uids: Iterable[str]) -> list[IntArray]:

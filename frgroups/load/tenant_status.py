@@ -269,8 +269,8 @@ def _find_problems(newest: StoredSnapshot, now: datetime, max_age: timedelta) ->
         problems["clock"] = f"the timestamp is {format_age(-age)} in the future, which indicates a wrong clock"
     if age > max_age:
         problems["old"] = f"the snapshot is older than {format_duration(max_age)}"
-    if verdict == "drifted":
+    if verdict != "consistent":
+        problems[verdict] = str(newest.manifest.get("verdict_note") or verdict)
+    if verdict == "drifted" and problems[verdict] == verdict:
         problems[verdict] = "groups changed during the load, or the server returned contradictory members"
-    elif verdict != "consistent":
-        problems[verdict] = verdict
     return problems

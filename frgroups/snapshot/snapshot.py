@@ -69,6 +69,8 @@ class Snapshot:
         Base URL of the API that the snapshot was loaded from, or None if it was created from tables.
     universe : int or None
         Total number of customers of the tenant, as passed to `with_universe`, or None if it is not known.
+    groups_note : str
+        Reason why the list of groups could not be verified as complete, or an empty string.
 
     Examples
     --------
@@ -90,6 +92,7 @@ class Snapshot:
     verdict: Verdict
     base_url: str | None = None
     universe: int | None = None
+    groups_note: str = ""
 
     def __post_init__(self) -> None:
         for name, timestamp in (("taken_at", self.taken_at), ("read_until", self.read_until)):
@@ -346,16 +349,44 @@ class Snapshot:
             sentences.append(f"{names[uid]}: {notes[uid]}.")
         if len(contradictory) > MAX_NAMED_GROUPS:
             n_more = len(contradictory) - MAX_NAMED_GROUPS
-            sentences.append(f"The records contradict the pages of {pluralize(n_more, 'more group')}.")
+            more_groups = f"{n_more:,} more {agree(n_more, 'group', 'groups')}"
+            sentences.append(f"The customer records also contradict the pages of {more_groups}.")
         if len(unverifiable):
             sentences.append(f"The members of {self._list_names(unverifiable)} could not be verified.")
-        elif self.verdict == "unverifiable":
+            sentences += [f"{names[uid]}: {notes[uid]}." for uid in unverifiable[:MAX_NAMED_GROUPS] if notes[uid]]
+        if self.groups_note:
+            sentences.append(f"The list of groups could not be verified as complete: {self.groups_note}.")
+        elif self.verdict == "unverifiable" and not len(unverifiable):
             sentences.append("The list of groups could not be verified as complete.")
         if len(drifted):
             sentences.append(_REFRESH)
         if contradictory:
             sentences.append(_CONTRADICTORY)
         return " ".join(sentences)
+
+    @property
+    def verdict_note(self) -> str:
+        """
+        Reason why the verdict is not "consistent", or an empty string.
+
+        The text contains the notes of the list of groups and of at most three groups, with the uids of these groups.
+
+        Examples
+        --------
+        >>> read = dict(verdict="unverifiable", how="pages", note="1 record had no uid")
+        >>> replace(sample_snapshot(), reads=sample_snapshot().reads.assign(**read)).verdict_note
+        'group all: 1 record had no uid; group staff: 1 record had no uid; group vip: 1 record had no uid'
+        """
+        reads = self.reads[(self.reads["verdict"] != "consistent") & (self.reads["note"] != "")]
+        notes = [f"group {uid}: {note}" for uid, note in zip(reads["customer_group_uid"], reads["note"], strict=True)]
+        if self.groups_note:
+            notes.insert(0, f"list of groups: {self.groups_note}")
+        if len(notes) > MAX_NAMED_GROUPS:
+            n_more = len(notes) - MAX_NAMED_GROUPS
+            notes[MAX_NAMED_GROUPS:] = [
+                f"{n_more:,} more {agree(n_more, 'note', 'notes')} in the column note of reads"
+            ]
+        return escape_invisible("; ".join(notes))
 
     def _incomplete_groups(self) -> list[tuple[str, int, int]]:
         """Return the uid, row count, and reported total of each group that has far fewer rows than reported."""

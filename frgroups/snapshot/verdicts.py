@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, get_args
 
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import agree, pluralize
 
 Verdict = Literal["consistent", "unverifiable", "drifted"]
 
@@ -59,6 +59,35 @@ def missing_reference_note(n: int) -> str:
     'the records of 3 customers do not contain the uid of this group'
     """
     return f"the records of {pluralize(n, 'customer')} do not contain the uid of this group"
+
+
+def groups_verdict(note: str) -> Verdict:
+    """
+    Return the verdict of a list of groups: "unverifiable" if there is a note about it, otherwise "consistent".
+
+    Examples
+    --------
+    >>> groups_verdict(""), groups_verdict("1 record had no uid")
+    ('consistent', 'unverifiable')
+    """
+    return "unverifiable" if note else "consistent"
+
+
+def unlisted_groups_note(n_groups: int, n_customers: int) -> str:
+    """
+    Return the note for a list of groups that lacks groups which customer records list.
+
+    Examples
+    --------
+    >>> unlisted_groups_note(8, 119)
+    'the records of 119 customers list 8 groups that are not in the list of groups'
+    >>> unlisted_groups_note(1, 1)
+    'the records of 1 customer list 1 group that is not in the list of groups'
+    """
+    return (
+        f"the records of {pluralize(n_customers, 'customer')} list {pluralize(n_groups, 'group')} that "
+        f"{agree(n_groups, 'is', 'are')} not in the list of groups"
+    )
 
 
 def is_contradiction(note: str) -> bool:

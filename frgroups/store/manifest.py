@@ -67,6 +67,8 @@ class _Manifest(_AnyManifest):
     verdict: Verdict
     files: dict[str, _File]
     universe: int | None = None
+    groups_note: str = ""
+    verdict_note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

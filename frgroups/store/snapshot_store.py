@@ -281,6 +281,7 @@ def _build_snapshot(stored: StoredSnapshot, tables: Tables) -> Snapshot:
         read_until=datetime.fromisoformat(manifest["read_until"]),
         verdict=manifest["verdict"],
         universe=manifest.get("universe"),
+        groups_note=manifest.get("groups_note", ""),
     )
 
 
@@ -324,6 +325,8 @@ def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
         "read_until": snapshot.read_until.astimezone(UTC).isoformat(),
         "verdict": snapshot.verdict,
         "universe": snapshot.universe,
+        "groups_note": snapshot.groups_note,
+        "verdict_note": snapshot.verdict_note,
         "n_groups": len(snapshot.groups),
         "n_customers": len(snapshot.customers),
         "n_memberships": len(snapshot.matrix),

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
+from frgroups.cli import inputs
 from frgroups.cli.load_many import _print_summary
 from frgroups.cli.main import main
 from frgroups.internals.exit_codes import EXIT_CODES, worst
@@ -24,7 +25,7 @@ from frgroups.sandbox.faults import Fault
 
 KEYS = {
     *("name", "tenant_uid", "base_url", "ok", "exit_code", "verdict", "n_groups", "n_customers", "n_memberships"),
-    *("n_requests", "seconds", "taken_at", "path", "error", "schema_version"),
+    *("n_requests", "seconds", "taken_at", "path", "error", "schema_version", "note", "warning"),
 }
 
 
@@ -104,7 +105,7 @@ def test_output_without_json(tenants, capsys):
 
     assert "fine: consistent, 8 groups" in out and "memberships" in out
     assert "locked_out: FAILED after" in out and "FAILED: TokenCommandError" in out
-    assert "1 of 2" in out.splitlines()[-1]
+    assert re.search(r"2 tenants\b.*\b1 consistent\b.*\b1 failed\b", out.splitlines()[-1])
 
 
 def test_tenant_option(tenants, capsys, home_folder):
@@ -231,6 +232,43 @@ def test_drifted_tenant(tenants, capsys, home_folder, monkeypatch):
     moving = read_lines(capsys)["moving"]
     assert (moving["ok"], moving["verdict"], moving["exit_code"], moving["error"]) == (False, "drifted", 4, None)
     assert moving["path"] in set(fg.list_snapshots()["path"])
+
+
+def test_unverifiable_tenant(tenants, capsys, home_folder):
+    """The reason for the verdict `unverifiable` is in the JSON line, the sentence, the log, and the status."""
+    fine, broken, _ = tenants
+    broken.misbehave(total_cap=3)
+    write_config(home_folder, {"fine": (fine, fine.token), "capped": (broken, broken.token)})
+
+    assert main(["load", "--all", "--json"]) == 0
+    results = read_lines(capsys)
+    assert results["fine"]["note"] is None
+    capped = results["capped"]
+    assert (capped["ok"], capped["verdict"]) == (True, "unverifiable")
+    assert "total of 3 rows" in capped["note"]
+    assert fg.tenant_status(names=["capped"])["detail"].item() == capped["note"]
+
+    process = start_command("load", "--all", "--log", "json")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert re.search(r"2 tenants\b.*\b1 consistent\b.*\b1 unverifiable\b", out + err)
+    assert any(capped["note"] in line for line in out.splitlines() if line.startswith("capped"))
+    levels = {line["tenant"]: line["level"] for line in map(json.loads, err.splitlines()) if "tenant" in line}
+    assert levels == {"fine": "INFO", "capped": "WARNING"}
+
+
+def test_smaller_snapshot(home_folder):
+    """If a load finds far fewer groups than the previous snapshot contains, the result contains a warning."""
+    with fg.Sandbox(customers=50, groups=8, tenant_uid="small") as sandbox:
+        write_config(home_folder, {"small": (sandbox, sandbox.token)})
+        first = load_one("small")
+        for uid in list(sandbox.groups())[:5]:
+            sandbox.delete_group(uid)
+
+        second = load_one("small")
+
+    assert first.ok and first.warning is None
+    assert second.ok and "8 groups" in second.warning and second.warning in second.sentence
 
 
 def test_unexpected_error(tenants, monkeypatch):
@@ -474,6 +512,31 @@ def test_results_after_interrupt(tenants, home_folder, monkeypatch, capsys, is_p
     assert len(printed) == 3
     assert "consistent" in printed[0] and "FAILED after 1.5 s" in printed[1]
     assert "locked_out: not started" in printed[2] and "FAILED" not in printed[2]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_interrupted_imports(tenants, kind, monkeypatch, capsys):
+    """If a signal arrives while the command is imported, each tenant has a line, and the last event is the error."""
+    select = inputs.selected_tenant_names
+
+    def interrupted(*arguments):
+        os.kill(os.getpid(), getattr(signal, kind))
+        return select(*arguments)
+
+    monkeypatch.setattr(inputs, "selected_tenant_names", interrupted)
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+
+    assert main(["load", "--all", "--json", "--log", "json"]) == 1
+
+    out, err = capsys.readouterr()
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["name"] for line in lines] == ["fine", "broken", "locked_out"]
+    assert {(line["error"]["type"], line["seconds"]) for line in lines} == {("KeyboardInterrupt", None)}
+    event = json.loads(err.splitlines()[-1])
+    assert (event["event"], event["type"], event["exit_code"]) == ("command_failed", "KeyboardInterrupt", 1)
+    assert "0 of 3" in event["message"]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == handlers
 
 
 def test_reason_of_failed_connection(tenants, home_folder, capsys):

@@ -198,3 +198,58 @@ def test_customer_left_only_group(at):
 
     assert snapshot.verdict == "consistent"
     assert set(snapshot["a"]) == world.groups["a"] and "c01" not in set(snapshot.customers["customer_uid"])
+
+
+@pytest.mark.parametrize("cover", [False, True])
+@given(groups=tenants(), caps=st.lists(st.integers(0, 4), min_size=1, max_size=3), cap=st.integers(1, 8))
+def test_capped_group_list(cover, groups, caps, cap):
+    """A load is not consistent if a customer record lists a group that the snapshot does not contain."""
+    world = World(groups, cap=cap, group_caps=caps)
+
+    snapshot = load(world, cover=cover)
+
+    loaded = set(snapshot.groups["customer_group_uid"])
+    known = set(snapshot.customers["customer_uid"])
+    missing = {group for group, uids in groups.items() if group not in loaded and known & uids}
+    assert snapshot.verdict == ("unverifiable" if missing else "consistent")
+    assert bool(snapshot.groups_note) == bool(missing)
+    assert {group: set(snapshot[group]) for group in loaded} == {group: groups[group] for group in loaded}
+
+
+def test_note_of_capped_group_list():
+    """The note about a capped list of groups contains the number of missing groups and of affected customers."""
+    world = World({"a": PEOPLE[:10], "b": PEOPLE[4:12], "c": PEOPLE[8:20], "d": PEOPLE[20:]}, group_caps=[1])
+
+    snapshot = load(world)
+
+    assert snapshot.verdict == "unverifiable" and set(snapshot.reads["verdict"]) == {"consistent"}
+    assert "6 customers" in snapshot.groups_note and "2 groups" in snapshot.groups_note
+    for text in (snapshot.describe(), snapshot._repr_html_()):
+        assert snapshot.groups_note in text
+    assert sum(uid == "" for uid, _, _ in world.asked_for) == 2
+
+
+def test_group_list_is_complete_later():
+    """Groups that only the second list of groups contains are loaded, and the snapshot is consistent."""
+    groups = {"a": set(PEOPLE[:10]), "b": set(PEOPLE[4:12]), "c": set(PEOPLE[8:20]), "d": set(PEOPLE[20:])}
+    world = World(groups, group_caps=[1, None])
+
+    snapshot = load(world)
+
+    assert snapshot.verdict == "consistent" and snapshot.groups_note == ""
+    assert {group: set(snapshot[group]) for group in GROUPS} == groups
+
+
+def test_refresh_with_capped_group_list():
+    """Refreshing a group does not make a snapshot consistent if its list of groups is incomplete."""
+    groups = {"a": PEOPLE[:10], "b": PEOPLE[4:12]}
+    world = World(groups, group_caps=[1])
+    unverifiable = load(world)
+    complete = World(groups)
+    capped = World({**groups, "c": PEOPLE[:3]}, group_caps=[2])
+    created = World({**groups, "c": PEOPLE[:3]})
+
+    assert fg.refresh_groups(world, unverifiable, ["a"], progress=False).groups_note == unverifiable.groups_note
+    after = fg.refresh_groups(capped, load(complete), ["a"], progress=False)
+    assert after.verdict == "unverifiable" and "3 customers" in after.groups_note
+    assert fg.refresh_groups(created, load(complete), ["a"], progress=False).verdict == "consistent"

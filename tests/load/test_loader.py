@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups.api.retry import RetryPolicy
+from frgroups.api.schema.records import Page
 from frgroups.errors import (
     AuthError,
     DriftedReadError,
@@ -881,9 +882,48 @@ def test_group_without_uid(sandbox, client, monkeypatch, caplog):
     snapshot = fg.load_snapshot(client, False)
 
     assert snapshot.verdict == "unverifiable" and len(snapshot.groups) == 4
-    assert "1 record" in next(
-        record.getMessage() for record in caplog.records if record.event == "groups_unverifiable"
-    )
+    [warning] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.event == "load_finished" and "1 record" in warning.getMessage()
+
+
+def test_group_list_cut(sandbox, client, monkeypatch, tmp_path, caplog):
+    """If the server omits groups that customer records list, the note is logged and stored with the snapshot."""
+    read = client.read_group_page
+
+    def cut(number=None, size=None):
+        page = read(number, size)
+        items = [group for group in page.items if group.uid == "all"]
+        return replace(page, items=items, total_count=len(items))
+
+    monkeypatch.setattr(client, "read_group_page", cut)
+
+    snapshot = fg.load_snapshot(client, tmp_path)
+
+    assert snapshot.verdict == "unverifiable" and list(snapshot.groups["customer_group_uid"]) == ["all"]
+    assert "15 customers" in snapshot.groups_note and "2 groups" in snapshot.groups_note
+    stored = fg.read_snapshot(cache=tmp_path)
+    assert (stored.verdict, stored.groups_note) == ("unverifiable", snapshot.groups_note)
+    [warning] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.event == "load_finished" and snapshot.groups_note in warning.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("group", "customers", "parts"),
+    [("all", PEOPLE[:23], ["22 memberships", "45 memberships"]), ("all", PEOPLE[:22], []), (None, [], ["4 groups"])],
+)
+def test_smaller_snapshot(group, customers, parts, sandbox, client, monkeypatch, tmp_path, caplog):
+    """If a load finds fewer than half of the previous groups or memberships, a warning is logged."""
+    fg.load_snapshot(client, tmp_path)
+    if group:
+        sandbox.remove_members(group, customers)
+    else:
+        monkeypatch.setattr(client, "read_group_page", lambda *_: Page([], 1, 500, 0))
+
+    fg.load_snapshot(client, tmp_path)
+
+    warnings = [record.getMessage() for record in caplog.records if record.event == "snapshot_smaller"]
+    assert len(warnings) == bool(parts)
+    assert all(part in text for part in parts for text in warnings)
 
 
 def test_stored_snapshot_from_future(sandbox, client, tmp_path, caplog):

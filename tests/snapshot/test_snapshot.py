@@ -205,6 +205,28 @@ def test_describe_unverifiable_group_list():
     assert "list of groups" in snapshot.describe()
 
 
+@pytest.mark.parametrize(("n", "text"), [(4, "1 more group."), (5, "2 more groups.")])
+def test_describe_contradictions(n, text):
+    "If more than three groups contradict the customer records, the summary contains the number of the other groups."
+    snapshot = snapshot_with_verdicts("d" * n)
+    snapshot = replace(snapshot, reads=snapshot.reads.assign(note=contradiction_note(119, 100)))
+
+    assert text in snapshot.describe()
+
+
+@pytest.mark.parametrize(("verdicts", "n_notes"), [("cc", 0), ("cuu", 2), ("uuuc", 3), ("uuudd", 4)])
+def test_verdict_note(verdicts, n_notes):
+    "The note contains the notes of at most three groups that are not consistent, and the number of further notes."
+    snapshot = snapshot_with_verdicts(verdicts)
+    snapshot = replace(snapshot, reads=snapshot.reads.assign(note="1 record had no uid"))
+
+    parts = [part for part in snapshot.verdict_note.split("; ") if part]
+    assert len(parts) == n_notes
+    assert [part.startswith("group g-") for part in parts] == [True] * min(n_notes, 3) + [False] * (n_notes > 3)
+    with_list = replace(snapshot, groups_note="1 record had no uid").verdict_note
+    assert with_list.startswith("list of groups: 1 record had no uid")
+
+
 def snapshot_with_verdicts(verdicts):
     """Return a snapshot with the groups A, B, ... whose verdicts start with the given letters."""
     uids = [f"g-{n}" for n in range(len(verdicts))]

@@ -58,7 +58,7 @@ def assert_equal(found, expected):
     """Check that two snapshots have equal tables and attributes."""
     for name in FRAMES:
         pd.testing.assert_frame_equal(getattr(found, name), getattr(expected, name))
-    facts = ["tenant_uid", "base_url", "taken_at", "read_until", "verdict", "universe"]
+    facts = ["tenant_uid", "base_url", "taken_at", "read_until", "verdict", "universe", "groups_note"]
     assert [getattr(found, fact) for fact in facts] == [getattr(expected, fact) for fact in facts]
     assert repr(found) == repr(expected)
     for name in ("group_uids", "group_names", "customer_uids"):
