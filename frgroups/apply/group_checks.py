@@ -221,7 +221,15 @@ def _current_counts(
     removes = sum(uid in members for uid in group.remove)
     adds = sum(uid not in members for uid in group.add)
     removed = sum((group.uid, uid) in own and uid not in members for uid in group.remove)
-    return GroupCounts(group.uid, group.name, len(members), adds, removes, n_recent_removals + removed)
+    return GroupCounts(
+        group.uid,
+        group.name,
+        len(members),
+        adds,
+        removes,
+        removed_before=n_recent_removals + removed,
+        removed_already=len(group.remove) - removes,
+    )
 
 
 def _record_already_true(group: GroupChange, journal: Journal, reader: GroupReader) -> None:
