@@ -51,7 +51,8 @@ class Limits:
         Maximum number of removals from all groups together.
     removal_share_total : float or None, default 0.25
         Maximum number of removals from all groups together, as a share (0-1) of the memberships of the groups from
-        which the plan removes members. This limit blocks a plan that removes a few members from each of many small groups.
+        which the plan removes members. This limit blocks a plan that removes a few members from each of many small
+        groups.
     removal_floor_total : int or None, default 20
         Number of removals from all groups together that is allowed even if it exceeds `removal_share_total`. None is
         the same as 0.
