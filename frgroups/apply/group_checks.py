@@ -105,7 +105,7 @@ def _check_names(
     Compare the names of the groups in a plan with the current names.
 
     The reviewer approved a plan by the names of its groups. If a group was renamed and another group now has the
-    approved name, or a name that a reader cannot tell apart from it, the reviewer approved changes to that other
+    approved name, or a name that a reader can confuse with it, the reviewer approved changes to that other
     group, so the plan must not be applied. An undo plan reverses changes that were made to the same uids, so its
     renamed groups are only reported. If other groups have got the same name as a new group, or a similar name, since
     the plan was created, the plan must not be applied either.
