@@ -75,6 +75,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
             after,
             add=tuple(sorted(_verified(receipt, group.uid, group.remove, "remove") - set(after))),
             remove=tuple(sorted(_verified(receipt, group.uid, group.add, "add") & set(after))),
+            created_at=group.created_at,
         )
         notes += _not_finalized(receipt, group)
         change, excluded_of_group = apply_exclusions(change, exclusions)

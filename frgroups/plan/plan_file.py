@@ -62,6 +62,7 @@ class _Group(msgspec.Struct, forbid_unknown_fields=True):
     add: tuple[_Text, ...]
     remove: tuple[_Text, ...]
     unknown: frozenset[_Text]
+    created_at: str = ""
 
 
 class _Note(msgspec.Struct, forbid_unknown_fields=True):
@@ -214,6 +215,7 @@ def _group_to_dict(group: GroupChange) -> dict[str, Any]:
         "customer_group_uid": group.uid,
         "name": group.name,
         "create": group.create,
+        "created_at": group.created_at,
         "baseline": list(group.baseline),
         "add": list(group.add),
         "remove": list(group.remove),
@@ -230,6 +232,7 @@ def _group_from_content(group: _Group) -> GroupChange:
         remove=group.remove,
         unknown=group.unknown,
         create=group.create,
+        created_at=group.created_at,
     )
 
 
