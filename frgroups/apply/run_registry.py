@@ -118,23 +118,40 @@ def partly_reverted_by(plan: Plan, read: ReadRegistry = read_registry) -> str:
     return _latest_undo(plan, "partly_reverted_by", read)
 
 
-def _latest_undo(plan: Plan, key: str, read: ReadRegistry) -> str:
+def partial_undo_journals(plan: Plan, read: ReadRegistry = read_registry) -> list[Path]:
     """
-    Return the digest of the latest undo plan that is registered under a key, or an empty string.
+    Return the paths of the journals of a plan's partial undos, oldest first.
+
+    `read` is the argument of `registered_journal`.
+    """
+    digests = _registered_undos(plan, "partly_reverted_by", read)
+    entries = [entry for digest in dict.fromkeys(digests) for entry in _entries_of(plan, digest, read)]
+    return [home() / entry["journal"] for entry in entries if "journal" in entry]
+
+
+def _latest_undo(plan: Plan, key: str, read: ReadRegistry) -> str:
+    """Return the digest of the latest undo plan that is registered under a key, or an empty string."""
+    return next(reversed(_registered_undos(plan, key, read)), "")
+
+
+def _registered_undos(plan: Plan, key: str, read: ReadRegistry) -> list[str]:
+    """
+    Return the digests of the undo plans that are registered under a key, oldest first.
 
     Several plans can have the same digest, and an undo plan refers only to a digest. An undo plan therefore applies
     to each plan with this digest that was registered earlier. If a plan is not registered, it must have been created
     before the undo plan.
     """
-    started, undo_digests = False, [""]
+    started = False
+    undo_digests: list[str] = []
     for entry in _entries_of(plan, plan.digest, read):
         if entry.get("planned_at") == plan.planned_at.isoformat():
-            started, undo_digests = True, [""]
+            started, undo_digests = True, []
         elif key in entry and (started or datetime.fromisoformat(entry["at"]) > plan.planned_at):
             undo_digests.append(entry[key])
         elif entry.get("not_reverted_by") in undo_digests:
             undo_digests.remove(entry["not_reverted_by"])
-    return undo_digests[-1]
+    return undo_digests
 
 
 def register_revert(undo: Plan) -> None:

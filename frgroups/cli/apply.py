@@ -113,13 +113,15 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
 def _is_applied(plan: Plan, path: Path, as_json: bool) -> bool:
     """Return True and print the state of a plan that was applied. Raise PlanBlockedError if it was also undone."""
     from frgroups.apply.plan_list import plan_entry
-    from frgroups.apply.run_registry import reverted_by
+    from frgroups.apply.run_registry import partly_reverted_by, reverted_by
     from frgroups.cli.plan_output import plan_values
     from frgroups.internals.formatting import shell_argument
 
     try:
         entry = plan_entry(plan, path=path)
-        undo_digest = reverted_by(plan) if entry.state == "undone" else ""
+        undo_digest = ""
+        if entry.state == "undone":
+            undo_digest = reverted_by(plan) or partly_reverted_by(plan)
     except FrgroupsError:
         return False  # The damaged file is reported after the approval is written, and `apply` stops.
     if undo_digest:

@@ -96,6 +96,38 @@ def test_partial_undo(client, world):
         apply(client, plan)
 
 
+@pytest.mark.parametrize("command", [apply, fg.finalize_plan])
+def test_undo_in_parts(client, world, command):
+    "If partial undos together have reversed all changes, the plan counts as undone and is not applied again."
+    plan = plan_for(client, {"vip": PEOPLE[:20], "staff": PEOPLE[21:30]}, mode="mirror")
+    receipt = apply(client, plan)
+    partly_undone(client, receipt)
+
+    again = apply(client, plan)
+    assert again.repeated and again.n_undone == 10 and "10 of 11 changes were undone" in again.summary()
+
+    assert apply(client, fg.plan_undo(receipt).select(["staff"])).ok
+    assert world.members("vip") == PEOPLE[:10] and world.members("staff") == PEOPLE[20:30]
+    with pytest.raises(PlanBlockedError, match="already undone") as blocked:
+        command(client, plan)
+    assert code_of(blocked.value) == 3
+    assert fg.list_plans(tenant_uid=plan.tenant_uid).set_index("digest")["state"][plan.digest] == "undone"
+    path = plan.save(fg.home() / "plans" / "vip.plan.json")
+    assert main(["approve", str(path), "--by", "Kari"]) == 3
+
+
+def test_undone_partial_undo(client, world):
+    "A partial undo that was itself undone does not count."
+    receipt = apply(client, plan_for(client, {"vip": PEOPLE[:20], "staff": PEOPLE[:30]}))
+    parts = [fg.plan_undo(receipt).select([group]) for group in ("vip", "staff")]
+    undone(client, parts[0])
+    assert apply(client, parts[1]).ok
+
+    again = apply(client, receipt.plan)
+
+    assert again.repeated and again.n_undone == 20 and world.members("vip") == PEOPLE[:20]
+
+
 def interrupted(client, world):
     """Apply a plan whose second half fails, and return the plan and its receipt."""
     plan = plan_for(client, {"vip": PEOPLE[:30]})
