@@ -53,7 +53,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     """
     from frgroups.apply.plan_checks import raise_if_limits_exceeded
     from frgroups.cli.plan_files import find_plan
-    from frgroups.cli.plan_output import find_conflicts, plan_values, print_conflicts
+    from frgroups.cli.plan_output import find_conflicts, plan_values, print_conflicts, print_rejected_changes
     from frgroups.internals.formatting import shell_argument
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.approval import approve_plan
@@ -94,6 +94,8 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
         print_text(f"{reviewer} {decision} plan {plan.digest[:12]}.")
         print_text(f"{'Approval' if reason is None else 'Rejection'} written to {written}")
     print_conflicts(plan, conflicts)
+    if reason is None:
+        print_rejected_changes(plan)
     plan_argument = shell_argument(file)
     if reason is not None:
         for name in replaced:
