@@ -27,8 +27,6 @@ from .analysis.sizes import group_sizes as group_sizes
 from .analysis.sizes import groups_per_customer as groups_per_customer
 from .api.client import Client as Client
 from .api.connection_check import Check as Check
-from .api.environments import PRODUCTION as PRODUCTION
-from .api.environments import STAGE as STAGE
 from .api.schema.records import Customer as Customer
 from .api.schema.records import Group as Group
 from .apply.executor import apply_plan as apply_plan
@@ -43,6 +41,8 @@ from .apply.write_probe import probe_writes as probe_writes
 from .errors import FrgroupsError as FrgroupsError
 from .history.customer_history import customer_history as customer_history
 from .history.size_history import size_history as size_history
+from .internals.base_urls import PRODUCTION as PRODUCTION
+from .internals.base_urls import STAGE as STAGE
 from .internals.paths import home as home
 from .internals.structured_logging import log_json as log_json
 from .internals.versions import __version__ as __version__

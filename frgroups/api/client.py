@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from frgroups.api.certificates import Verify
 from frgroups.api.connection_check import Check
 from frgroups.api.defaults import PAGE_SIZE, WORKERS, check_client_option
-from frgroups.api.environments import STAGE, environment_label
+from frgroups.api.environments import environment_label
 from frgroups.api.group_requests import GroupRequests, group_path
 from frgroups.api.pagination import iter_pages
 from frgroups.api.retry import RetryPolicy
@@ -22,6 +22,7 @@ from frgroups.api.schema import codec
 from frgroups.api.schema.records import Customer, Group, Member, Page, Person, Record
 from frgroups.api.tenants_config import find_tenant, missing_tenant_error, missing_token_error
 from frgroups.api.transport import Call, Result, Token, Transport
+from frgroups.internals.base_urls import STAGE
 from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.html import Card
 from frgroups.internals.progress import in_notebook

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
-PRODUCTION = "https://api.flowretail.com/v2"
-STAGE = "https://api.stage.flowretail.com/v2"
-
-# Environment names that callers can pass instead of a base URL.
-BASE_URLS = {"production": PRODUCTION, "stage": STAGE}
+from frgroups.internals.base_urls import PRODUCTION, STAGE, is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +70,3 @@ def environment_of(base_url: str | None) -> Environment:
 def environment_label(base_url: str) -> str:
     """Return the label that a card shows for a base URL: "PRODUCTION", "stage", or an empty string."""
     return environment_of(base_url).label
-
-
-def is_loopback(host: str) -> bool:
-    """Return True if a host is a loopback address or "localhost"."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

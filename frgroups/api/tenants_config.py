@@ -20,8 +20,8 @@ import msgspec
 from frgroups.api.certificates import check_certificates
 from frgroups.api.defaults import NUMBER_OPTIONS, check_client_option
 from frgroups.api.schema import codec
-from frgroups.api.transport import checked_base_url
 from frgroups.errors import InputError, TokenCommandError
+from frgroups.internals.base_urls import checked_base_url
 from frgroups.internals.formatting import format_list
 from frgroups.internals.paths import home
 from frgroups.internals.redaction import Hidden, HiddenText, without_local_variables

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +18,6 @@ from frgroups.api.certificates import Verify, describe_certificates
 from frgroups.api.connection_failures import RequestTrace, explain_failure
 from frgroups.api.debug_log_filter import EventNamesOnly
 from frgroups.api.defaults import REQUESTS_PER_SECOND
-from frgroups.api.environments import BASE_URLS, is_loopback
 from frgroups.api.http_client import create_http_client
 from frgroups.api.proxies import find_proxy
 from frgroups.api.redirects import redirect_problem, redirect_target
@@ -30,6 +28,7 @@ from frgroups.api.schema.lenient_decoding import InvalidJsonError, SchemaMismatc
 from frgroups.api.status_errors import advice_after_write, describe_delay, outcome_of_write, status_error
 from frgroups.api.tokens import check_token, request_token
 from frgroups.errors import ApiError, ConnectionFailedError, InputError, RateLimitedError, UnexpectedResponseError
+from frgroups.internals.base_urls import checked_base_url, is_loopback
 from frgroups.internals.redaction import Hidden, HiddenBytes, HiddenText, without_local_variables
 from frgroups.internals.structured_logging import log_event
 
@@ -39,7 +38,6 @@ LARGEST_BODY = 256 << 20
 TOTAL_TIMEOUT_FACTOR = 4
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 3
-_VALID_PORTS = range(1, 65536)
 _HTML_START = (b"<", b"\xef\xbb\xbf<")
 # Exceptions that a failed connection can raise. Any other exception indicates a bug.
 _NETWORK_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, IncompleteBodyError, UnicodeError, OSError)
@@ -103,43 +101,6 @@ class Response:
     def is_success(self) -> bool:
         """True if the status is 2xx."""
         return 200 <= self.status < 300
-
-
-def checked_base_url(base_url: str) -> str:
-    """
-    Validate a base URL, and replace an environment name such as "stage" with its URL.
-
-    Raises
-    ------
-    InputError
-        The value is not a URL, has a user, query, or fragment, or uses http for another machine.
-
-    Examples
-    --------
-    >>> checked_base_url("stage")
-    'https://api.stage.flowretail.com/v2'
-    """
-    try:
-        url = httpx.URL(BASE_URLS.get(base_url, base_url))
-        url.host.encode("idna")
-    except (httpx.InvalidURL, TypeError, UnicodeError):
-        url = httpx.URL()
-    if url.scheme not in ("http", "https") or not url.host:
-        text = base_url
-        if isinstance(base_url, str):
-            # The part before an @ can contain a password, and the query can contain a token.
-            # The error has no cause, because the message of the cause can contain a password or a token.
-            text = re.sub(r"[?#].*", "?…", re.sub(r".*@", "…@", base_url, flags=re.DOTALL), flags=re.DOTALL)
-        raise InputError(f"`base_url` must be 'stage', 'production', or a URL such as https://host/v2, got {text!r}.")
-    if url.userinfo or url.query or url.fragment:
-        raise InputError("`base_url` must not contain a user name, query, or fragment. Pass the token separately.")
-    if url.port is not None and url.port not in _VALID_PORTS:
-        raise InputError(f"The port in `base_url` must be a number between 1 and 65535, got {url.port}.")
-    if url.scheme == "http" and not is_loopback(url.host):
-        raise InputError(
-            f"`base_url` must use https, got {base_url!r}. With http, the token would be sent unencrypted."
-        )
-    return str(url).rstrip("/")
 
 
 class Transport:

@@ -19,12 +19,14 @@ from frgroups.apply.journal import Journal, JournalState, RunAborted
 from frgroups.apply.plan_checks import raise_if_limits_exceeded
 from frgroups.apply.run_registry import registered_journals
 from frgroups.errors import DriftError, NotFoundError
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import format_utc, pluralize
 from frgroups.internals.similar_text import comparison_keys
+from frgroups.load.column_builder import groups_table
 from frgroups.load.verified_listing import read_groups
-from frgroups.plan.group_change import GroupChange
+from frgroups.plan.group_change import GroupChange, creation_times
 from frgroups.plan.limit_comparisons import GroupCounts, limit_violations
 from frgroups.plan.plan import Plan
+from frgroups.review.decision_record import CLOCK_TOLERANCE
 
 DAY = timedelta(hours=24)
 
@@ -63,7 +65,8 @@ def check_groups(
     Raises
     ------
     DriftError
-        A group has changed too much since the plan was created, or another group now has its name or a similar one.
+        A group has changed too much or was created again since the plan was created, or another group now has its
+        name or a similar one.
     PlanBlockedError
         The plan exceeds a limit when it is compared with the current members.
     RunAborted
@@ -102,13 +105,14 @@ def _check_names(
     client: Client, plan: Plan, journal: Journal
 ) -> tuple[dict[str, str], dict[str, list[str]], dict[str, str]]:
     """
-    Compare the names of the groups in a plan with the current names.
+    Compare the names and the creation times of the groups in a plan with the current ones.
 
     The reviewer approved a plan by the names of its groups. If a group was renamed and another group now has the
-    approved name, or a name that a reader cannot tell apart from it, the reviewer approved changes to that other
+    approved name, or a name that a reader can confuse with it, the reviewer approved changes to that other
     group, so the plan must not be applied. An undo plan reverses changes that were made to the same uids, so its
     renamed groups are only reported. If other groups have got the same name as a new group, or a similar name, since
-    the plan was created, the plan must not be applied either.
+    the plan was created, the plan must not be applied either. The same applies if a group was deleted and
+    a new group has its uid.
 
     Returns
     -------
@@ -124,6 +128,7 @@ def _check_names(
     groups, _ = read_groups(client)
     # The uid replaces a missing group name, as in a snapshot.
     names = {uid: group.name or uid for uid, group in groups.items()}
+    created_at = creation_times(groups_table(groups.values()))
     uids_by_key: dict[str, set[str]] = {}
     for uid, name in names.items():
         for key in comparison_keys(name):
@@ -146,7 +151,24 @@ def _check_names(
                 )
         elif others:
             similar[group.uid] = others
+        if _was_recreated(plan, group, created_at.get(group.uid, "")):
+            problems[group.uid] = (
+                f"Group {group.name} ({group.uid}) was deleted, and a new group with the same uid was created at "
+                f"{format_utc(datetime.fromisoformat(created_at[group.uid]))}."
+            )
     return renamed, similar, problems
+
+
+def _was_recreated(plan: Plan, group: GroupChange, created_at: str) -> bool:
+    """
+    Return True if an existing group was deleted and created again after the data of the plan was read.
+
+    The creation times of a snapshot that was created from tables can be rounded. A different time therefore counts
+    only if it is later than the time of the snapshot. `created_at` is the current creation time.
+    """
+    if not group.created_at or created_at in ("", group.created_at):
+        return False
+    return datetime.fromisoformat(created_at) > plan.snapshot_taken_at - CLOCK_TOLERANCE
 
 
 def _has_unknown_others(plan: Plan, group: GroupChange, others: list[str], names: dict[str, str]) -> bool:
@@ -221,7 +243,15 @@ def _current_counts(
     removes = sum(uid in members for uid in group.remove)
     adds = sum(uid not in members for uid in group.add)
     removed = sum((group.uid, uid) in own and uid not in members for uid in group.remove)
-    return GroupCounts(group.uid, group.name, len(members), adds, removes, n_recent_removals + removed)
+    return GroupCounts(
+        group.uid,
+        group.name,
+        len(members),
+        adds,
+        removes,
+        removed_before=n_recent_removals + removed,
+        removed_already=len(group.remove) - removes,
+    )
 
 
 def _record_already_true(group: GroupChange, journal: Journal, reader: GroupReader) -> None:

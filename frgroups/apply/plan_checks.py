@@ -17,6 +17,7 @@ from frgroups.apply.run_registry import (
     registered_journal,
     reverted_by,
 )
+from frgroups.apply.undo import undone_changes, undone_in_parts_by
 from frgroups.errors import (
     CorruptFileError,
     FrgroupsError,
@@ -106,7 +107,7 @@ def _receipt_of_complete_apply(journal: Journal) -> Receipt | None:
     check_receipt_matches(journal, receipt)
     if not journal.state.ended:
         return None
-    return replace(receipt, repeated=True)
+    return replace(receipt, repeated=True, n_undone=len(undone_changes(receipt)))
 
 
 def _check_same_journal(plan: Plan, journal: Journal) -> None:
@@ -133,10 +134,11 @@ def check_not_reverted(plan: Plan, journal: Journal) -> None:
     """
     Raise PlanBlockedError if the plan was undone, whether or not its run was complete.
 
+    A plan also counts as undone if several partial undos together have reversed all its changes.
     Applying or resuming an undone plan would repeat the changes that the undo plan has reverted. A receipt with
     verified changes would be misleading, because these changes are no longer in effect.
     """
-    undo = reverted_by(plan)
+    undo = reverted_by(plan) or _undone_in_parts_by(plan, journal)
     if not undo:
         return
     text = (
@@ -146,6 +148,16 @@ def check_not_reverted(plan: Plan, journal: Journal) -> None:
     if journal.receipt_path.exists():
         text += f" The receipt {journal.receipt_path} lists the changes that the plan made."
     raise PlanBlockedError(text)
+
+
+def _undone_in_parts_by(plan: Plan, journal: Journal) -> str:
+    """Return the digest of the latest partial undo if the partial undos have reversed all changes of a plan."""
+    if not (partly_reverted_by(plan) and journal.state.ended and journal.receipt_path.exists()):
+        return ""
+    try:
+        return undone_in_parts_by(read_receipt(journal.receipt_path))
+    except CorruptFileError:
+        return ""  # The caller reads the receipt again and reports the error.
 
 
 def _check_not_partly_reverted(plan: Plan, journal: Journal) -> None:

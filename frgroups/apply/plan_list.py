@@ -25,6 +25,7 @@ from frgroups.apply.run_registry import (
     registered_plan_files,
     reverted_by,
 )
+from frgroups.apply.undo import undone_in_parts_by
 from frgroups.errors import CorruptFileError, FrgroupsError, NotApprovedError
 from frgroups.internals.formatting import format_list, shell_argument
 from frgroups.internals.paths import data_subdir, home
@@ -352,14 +353,24 @@ def _state_of_run(plan: Plan, read: ReadRegistry) -> tuple[State | None, dict[st
     is_complete = journal.state.ended and receipt_path is not None
     if not is_complete and not journal.state.n_sent:
         return None, {}, receipt_path
-    if reverted_by(plan, read):
+    if reverted_by(plan, read) or (is_complete and _is_undone_in_parts(plan, receipt_path, read)):
         return "undone", approval, receipt_path
     return ("applied" if is_complete else "interrupted"), approval, receipt_path
 
 
+def _is_undone_in_parts(plan: Plan, receipt_path: Path | None, read: ReadRegistry) -> bool:
+    """Return True if partial undos have reversed all changes of a plan. An unreadable receipt counts as False."""
+    if receipt_path is None or not partly_reverted_by(plan, read):
+        return False
+    try:
+        return bool(undone_in_parts_by(read_receipt(receipt_path), read))
+    except FrgroupsError:
+        return False
+
+
 def _state_of_receipt(receipt: Receipt, read: ReadRegistry) -> tuple[State, str]:
     reviewer = receipt.approval.get("by", "")
-    if reverted_by(receipt.plan, read):
+    if reverted_by(receipt.plan, read) or undone_in_parts_by(receipt, read):
         return "undone", reviewer
     return ("applied" if receipt.complete else "interrupted"), reviewer
 

@@ -17,7 +17,7 @@ from frgroups.apply.journal import Item
 from frgroups.apply.stored_content import ReceiptContent, State, check_stored_approval
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
-from frgroups.internals.formatting import escape_invisible, escape_lines, format_list, format_utc, pluralize
+from frgroups.internals.formatting import agree, escape_invisible, escape_lines, format_list, format_utc, pluralize
 from frgroups.internals.html import Card
 from frgroups.internals.timestamps import parse_stored_timestamp
 from frgroups.internals.tombstones import count_tombstones
@@ -91,6 +91,8 @@ class Receipt:
         Uids of the groups whose removals were not sent because too few additions to the group succeeded.
     repeated
         True if the plan was already applied and this call sent nothing.
+    n_undone
+        Number of verified changes that partial undos have reversed. The number is set only if `repeated` is True.
     erasure_id
         Identifier of an erasure if a customer in the plan has been erased, otherwise an empty string. A placeholder
         replaces the uid of the customer.
@@ -125,6 +127,7 @@ class Receipt:
     similar_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     skipped_groups: frozenset[str] = frozenset()
     repeated: bool = False
+    n_undone: int = 0
     erasure_id: str = ""
     n_journal_lines: int = 0
     path: Path | None = field(default=None)
@@ -269,10 +272,16 @@ class Receipt:
         return escape_lines(lines) or "The plan contains no changes."
 
     def _repeated_line(self) -> str:
-        return (
+        text = (
             f"This plan was already applied. Its groups were last read at {format_utc(self.read_at)}. This run sent "
             "nothing. The receipt does not show later changes."
         )
+        if self.n_undone:
+            verified = pluralize(self.counts["verified"], "change")
+            text += (
+                f" {self.n_undone:,} of {verified} {agree(self.n_undone, 'was', 'were')} undone by a partial undo."
+            )
+        return text
 
     def _next_step(self) -> str:
         if self.erasure_id:

@@ -118,9 +118,25 @@ def partly_reverted_by(plan: Plan, read: ReadRegistry = read_registry) -> str:
     return _latest_undo(plan, "partly_reverted_by", read)
 
 
-def _latest_undo(plan: Plan, key: str, read: ReadRegistry) -> str:
+def partial_undo_journals(plan: Plan, read: ReadRegistry = read_registry) -> list[Path]:
     """
-    Return the digest of the latest undo plan that is registered under a key, or an empty string.
+    Return the paths of the journals of a plan's partial undos, oldest first.
+
+    `read` is the argument of `registered_journal`.
+    """
+    digests = _registered_undos(plan, "partly_reverted_by", read)
+    entries = [entry for digest in dict.fromkeys(digests) for entry in _entries_of(plan, digest, read)]
+    return [home() / entry["journal"] for entry in entries if "journal" in entry]
+
+
+def _latest_undo(plan: Plan, key: str, read: ReadRegistry) -> str:
+    """Return the digest of the latest undo plan that is registered under a key, or an empty string."""
+    return next(reversed(_registered_undos(plan, key, read)), "")
+
+
+def _registered_undos(plan: Plan, key: str, read: ReadRegistry) -> list[str]:
+    """
+    Return the digests of the undo plans that are registered under a key, oldest first.
 
     Several plans can have the same digest, and an undo plan refers only to a digest. An undo plan therefore applies
     to each plan with this digest that was registered earlier. If a plan is not registered, it must have been created
@@ -133,8 +149,7 @@ def _latest_undo(plan: Plan, key: str, read: ReadRegistry) -> str:
         later = [
             entry for entry in later if "at" not in entry or datetime.fromisoformat(entry["at"]) > plan.planned_at
         ]
-    undos = _active_undos(later, key)
-    return undos[-1][key] if undos else ""
+    return [entry[key] for entry in _active_undos(later, key)]
 
 
 def _count_until_start(entries: Sequence[_Entry], planned_at: datetime | None = None) -> int:

@@ -8,8 +8,16 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from frgroups.apply.receipt import Receipt
-from frgroups.apply.run_registry import partly_reverted_by, reverted_by
+from frgroups.apply.journal import Item, Journal
+from frgroups.apply.receipt import Receipt, read_receipt
+from frgroups.apply.run_registry import (
+    ReadRegistry,
+    partial_undo_journals,
+    partly_reverted_by,
+    read_registry,
+    reverted_by,
+)
+from frgroups.errors import FrgroupsError
 from frgroups.internals.formatting import agree, format_utc, pluralize
 from frgroups.internals.tombstones import is_tombstone
 from frgroups.internals.validation import check_type
@@ -75,6 +83,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
             after,
             add=tuple(sorted(_verified(receipt, group.uid, group.remove, "remove") - set(after))),
             remove=tuple(sorted(_verified(receipt, group.uid, group.add, "add") & set(after))),
+            created_at=group.created_at,
         )
         notes += _not_finalized(receipt, group)
         change, excluded_of_group = apply_exclusions(change, exclusions)
@@ -106,6 +115,43 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         stored_facts=_facts_before(receipt.plan),
         purpose=purpose,
     )
+
+
+def undone_changes(receipt: Receipt, read: ReadRegistry = read_registry) -> frozenset[Item]:
+    """
+    Return the verified changes of a receipt that the partial undos of its plan have reversed.
+
+    A partial undo that was itself undone is not considered. `read` is the argument of `registered_journal`.
+    """
+    reversed_items: set[Item] = set()
+    for journal in partial_undo_journals(receipt.plan, read):
+        try:
+            undo = read_receipt(Journal(journal).receipt_path)
+        except FrgroupsError:
+            continue  # Without a receipt, it is not known which changes the partial undo has reversed.
+        if reverted_by(undo.plan, read):
+            continue
+        for (group_uid, customer_uid, change), state in undo.states.items():
+            if state in ("verified", "already"):
+                reversed_items.add((group_uid, customer_uid, "remove" if change == "add" else "add"))
+    return verified_changes(receipt) & reversed_items
+
+
+def verified_changes(receipt: Receipt) -> frozenset[Item]:
+    """Return the changes of a receipt that were sent and confirmed."""
+    return frozenset(item for item, state in receipt.states.items() if state == "verified")
+
+
+def undone_in_parts_by(receipt: Receipt, read: ReadRegistry = read_registry) -> str:
+    """
+    Return the digest of the latest partial undo if the partial undos together have reversed all verified changes.
+
+    Otherwise, the result is an empty string. `read` is the argument of `registered_journal`.
+    """
+    undo, verified = partly_reverted_by(receipt.plan, read), verified_changes(receipt)
+    if undo and verified and undone_changes(receipt, read) == verified:
+        return undo
+    return ""
 
 
 def _exact_limits(changes: Sequence[GroupChange], applied: Limits) -> Limits:
@@ -152,7 +198,7 @@ def _facts_before(plan: Plan) -> pd.DataFrame | None:
 
 def _already_undone(receipt: Receipt) -> list[Finding]:
     # A digest in these messages would remain after an erasure, which does not change the messages in plan files.
-    if reverted_by(receipt.plan):
+    if reverted_by(receipt.plan) or undone_in_parts_by(receipt):
         text = (
             "The original plan has already been undone. If other clients have repeated its changes since then, this "
             "undo plan reverts the repeated changes, too."

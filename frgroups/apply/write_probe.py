@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from frgroups.api.client import Client
-from frgroups.api.environments import STAGE, is_loopback
 from frgroups.api.retry import RATE_LIMIT_POLICY, call_with_retry
 from frgroups.apply.plan_checks import check_writable
 from frgroups.apply.write_capabilities import MAX_LAG, NO_RESPONSE, WriteCapabilities
@@ -26,6 +25,7 @@ from frgroups.errors import (
     ServerError,
     UnexpectedResponseError,
 )
+from frgroups.internals.base_urls import STAGE, is_loopback
 from frgroups.internals.locks import tenant_lock
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_type

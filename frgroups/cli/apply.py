@@ -54,7 +54,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     """
     from frgroups.apply.plan_checks import raise_if_limits_exceeded
     from frgroups.cli.plan_files import find_plan
-    from frgroups.cli.plan_output import find_conflicts, plan_values, print_conflicts
+    from frgroups.cli.plan_output import find_conflicts, plan_values, print_conflicts, print_rejected_changes
     from frgroups.internals.formatting import shell_argument
     from frgroups.plan.limit_comparisons import plan_age_violations
     from frgroups.plan.plan_file import read_plan
@@ -97,6 +97,8 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
         print_text(f"{reviewer} {decision} plan {plan.digest[:12]}.")
         print_text(f"{'Approval' if reason is None else 'Rejection'} written to {written}")
     print_conflicts(plan, conflicts)
+    if reason is None:
+        print_rejected_changes(plan)
     plan_argument = shell_argument(file)
     if reason is not None:
         for name in replaced:
@@ -116,13 +118,15 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
 def _is_applied(plan: Plan, path: Path, as_json: bool) -> bool:
     """Return True and print the state of a plan that was applied. Raise PlanBlockedError if it was also undone."""
     from frgroups.apply.plan_list import plan_entry
-    from frgroups.apply.run_registry import reverted_by
+    from frgroups.apply.run_registry import partly_reverted_by, reverted_by
     from frgroups.cli.plan_output import plan_values
     from frgroups.internals.formatting import shell_argument
 
     try:
         entry = plan_entry(plan, path=path)
-        undo_digest = reverted_by(plan) if entry.state == "undone" else ""
+        undo_digest = ""
+        if entry.state == "undone":
+            undo_digest = reverted_by(plan) or partly_reverted_by(plan)
     except FrgroupsError:
         return False  # The damaged file is reported after the approval is written, and `apply` stops.
     if undo_digest:

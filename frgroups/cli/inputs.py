@@ -15,10 +15,10 @@ from frgroups.analysis.register import read_register
 from frgroups.api.client import Client
 from frgroups.api.schema.codec import UID
 from frgroups.api.tenants_config import Tenant, config_path, find_tenant, read_tenants
-from frgroups.api.transport import checked_base_url
 from frgroups.cli.options import SnapshotSelection
 from frgroups.cli.output import print_message
 from frgroups.errors import InputError, ListError, SnapshotNotFoundError
+from frgroups.internals.base_urls import checked_base_url
 from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.spreadsheets import normalize_column_name

@@ -26,7 +26,7 @@ LIMIT_HELP = {
     "removal_floor": "removals that are allowed unless a limit is 0",
     "removals_per_day": "maximum number of removals per group in 24 hours",
     "removals_total": "maximum number of removals from all groups together",
-    "removal_share_total": "maximum share of all memberships to remove",
+    "removal_share_total": "maximum share of the memberships to remove",
     "removal_floor_total": "total removals that are allowed unless a limit is 0",
     "emptied_groups": "maximum number of groups that lose all members",
     "additions_per_group": "maximum number of additions to one group",

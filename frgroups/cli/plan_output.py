@@ -19,6 +19,7 @@ from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.review.plan_folders import plans_folder, queue_folder
 from frgroups.review.plan_queue import plan_file_name
+from frgroups.review.rejected_changes import rejected_changes
 from frgroups.review.rejections import rejections_in_force
 from frgroups.review.saved_plans import add_saved_plan
 
@@ -143,6 +144,7 @@ def print_plan(plan: Plan, path: Path) -> None:
     """Print a plan with its digest, its state, and the next command."""
     print_text(f"{plan!r}\n{plan.summary()}\n")
     print_labeled("Digest", plan.digest)
+    print_rejected_changes(plan)
     entry = find_entry(plan, path)
     if entry is None:
         return
@@ -193,6 +195,18 @@ def _print_rejections(plan: Plan, path: Path) -> None:
             )
     except FrgroupsError as error:
         print_error(f"Warning: {error.cli_text}")
+        return
+    print_rejected_changes(plan)
+
+
+def print_rejected_changes(plan: Plan) -> None:
+    """Print a warning for each rejected plan that shares changes with a plan. The warnings do not block the plan."""
+    try:
+        sentences = rejected_changes(plan)
+    except FrgroupsError as error:
+        sentences = [error.cli_text]
+    for sentence in sentences:
+        print_error(f"Warning: {sentence}")
 
 
 def _default_path(plan: Plan, pending: bool) -> Path:

@@ -153,7 +153,7 @@ def check_timestamp(text: str) -> str:
 
 def check_host(text: str) -> str:
     """Return a host unchanged, or raise ValueError if it is not "stage", "production", or a URL."""
-    from frgroups.api.transport import checked_base_url
+    from frgroups.internals.base_urls import checked_base_url
 
     checked_base_url(text)
     return text

@@ -1,9 +1,8 @@
 """
-Compare texts that look the same although their code points differ.
+Compare texts that look the same or almost the same although their code points differ.
 
-The comparison ignores the Unicode normalization form, case, invisible characters, the type and number of spaces, the
-type of dashes and quotation marks, and the script of letters that look alike, such as the Latin letter A (U+0041) and
-the Cyrillic letter A (U+0410).
+The comparison ignores the Unicode normalization form, case, invisible characters, spaces, punctuation, accents, and
+the script of letters that look alike, such as the Latin letter A (U+0041) and the Cyrillic letter A (U+0410).
 """
 
 from __future__ import annotations
@@ -157,11 +156,33 @@ def latin_shape(text: str, *, uppercase: bool = False) -> str:
     return folded.translate(_TO_LOWERCASE)
 
 
+def _letters_and_digits(text: str) -> str:
+    """
+    Remove the accents, the spaces, and the punctuation of a text.
+
+    Between two digits, a space remains, because 1-1 and 11 are different numbers. The marks & % # * @ and symbols
+    such as + remain, because they can distinguish names.
+    """
+    decomposed = unicodedata.normalize("NFD", clean_text(text))
+    plain = "".join(character for character in decomposed if unicodedata.category(character) != "Mn")
+    words = "".join(" " if _is_separator(character) else character for character in plain).split()
+    joined = ""
+    for word in words:
+        if joined and joined[-1].isdigit() and word[0].isdigit():
+            joined += " "
+        joined += word
+    return joined
+
+
+def _is_separator(character: str) -> bool:
+    return character == " " or (unicodedata.category(character)[0] == "P" and character not in "&%#*@")
+
+
 def comparison_keys(text: str) -> frozenset[str]:
     """
     Return the keys of a text. Two texts look alike if they have a key in common.
 
-    A text has two keys, which are its Latin shapes for lower-case and for upper-case letters.
+    The keys are the Latin shapes of the text and of its letters and digits, in lower and in upper case.
 
     Examples
     --------
@@ -169,10 +190,14 @@ def comparison_keys(text: str) -> frozenset[str]:
     True
     >>> comparison_keys("VIP") & comparison_keys("V\u0406P") != frozenset()
     True
+    >>> comparison_keys("Caf\u00e9 - Oslo") & comparison_keys("cafe-oslo.") != frozenset()
+    True
     >>> comparison_keys("VIP") & comparison_keys("VIP 2")
     frozenset()
     """
-    return frozenset((latin_shape(text), latin_shape(text, uppercase=True)))
+    # A text that consists of punctuation has only the keys of the complete text.
+    variants = {text, _letters_and_digits(text) or text}
+    return frozenset(latin_shape(variant, uppercase=uppercase) for variant in variants for uppercase in (False, True))
 
 
 def case_key(text: str) -> str:
@@ -205,7 +230,7 @@ def differs_in_case(text: str, other: str) -> bool:
 
 def describe_difference(text: str, other: str) -> str:
     """
-    Describe the code points that differ between a text and another text that looks the same.
+    Describe the code points that differ between a text and another text that looks alike.
 
     Examples
     --------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from frgroups.errors import InputError
@@ -20,7 +20,8 @@ def as_list(values: Iterable[Any], name: str) -> list[Any]:
     """
     Convert the values of an argument to a list.
 
-    A string is rejected, because it would be converted to a list of its characters.
+    A string is rejected, because it would be converted to a list of its characters. A dictionary is
+    rejected, because its values would be ignored. For example, {uid: False} would select the uid.
 
     Examples
     --------
@@ -38,7 +39,7 @@ def as_list(values: Iterable[Any], name: str) -> list[Any]:
             hint=hint or f"Pass [{safe_repr(values)}].",
             cli_hint=cli_hint or None,
         )
-    if not isinstance(values, Iterable):
+    if isinstance(values, Mapping) or not isinstance(values, Iterable):
         raise wrong_type(values, name, "a list")
     return list(values)
 

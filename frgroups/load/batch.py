@@ -31,9 +31,9 @@ from urllib.parse import urlsplit
 
 from frgroups.api.client import Client
 from frgroups.api.defaults import REQUESTS_PER_SECOND
-from frgroups.api.environments import is_loopback
 from frgroups.api.tenants_config import Tenant, read_tenants
 from frgroups.errors import FrgroupsError
+from frgroups.internals.base_urls import is_loopback
 from frgroups.internals.exit_codes import code_of
 from frgroups.internals.paths import home
 from frgroups.internals.structured_logging import log_event

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pandas as pd
+
 from frgroups.internals.checksummed_json import canonical_json, sha256
 from frgroups.internals.formatting import agree, pluralize
 from frgroups.plan.limit_comparisons import GroupCounts
@@ -29,6 +31,8 @@ class GroupChange:
         Uids in `add` that are not in the snapshot.
     create
         Whether the plan creates the group.
+    created_at
+        Time when the existing group was created, in ISO 8601 format, or "" if it is not known.
     """
 
     uid: str
@@ -38,6 +42,7 @@ class GroupChange:
     remove: tuple[str, ...] = ()
     unknown: frozenset[str] = frozenset()
     create: bool = False
+    created_at: str = ""
 
     @property
     def counts(self) -> GroupCounts:
@@ -89,6 +94,23 @@ class GroupChange:
             if self.remove:
                 text += f" and {n_remove:,} {leave}"
         return f"{text} ({len(self.baseline):,} -> {self.n_after:,} members)."
+
+
+def creation_times(groups: pd.DataFrame) -> dict[str, str]:
+    """
+    Return the creation time of each group in a groups table, in ISO 8601 format.
+
+    Groups without a creation time are omitted.
+
+    Examples
+    --------
+    >>> created_at = pd.to_datetime(["2026-01-01T08:00Z", None])
+    >>> creation_times(pd.DataFrame({"customer_group_uid": ["vip", "staff"], "created_at": created_at}))
+    {'vip': '2026-01-01T08:00:00+00:00'}
+    """
+    known = groups[groups["created_at"].notna()]
+    times = [time.isoformat() for time in known["created_at"]]
+    return dict(zip(known["customer_group_uid"], times, strict=True))
 
 
 def without_customer(group: GroupChange, uid: str) -> GroupChange:

@@ -25,6 +25,8 @@ class GroupCounts:
     removes: int
     # The number of removals by other plans in the last 24 hours is known only when the plan is applied.
     removed_before: int = 0
+    # The number of planned removals that are already in effect is known only when the plan is applied.
+    removed_already: int = 0
 
     @property
     def emptied(self) -> bool:
@@ -95,8 +97,18 @@ def compare_with_limits(
 
 
 def n_memberships(groups: Iterable[GroupCounts]) -> int:
-    """Return the number of members of all groups together, before the plan is applied."""
-    return sum(group.baseline for group in groups)
+    """
+    Return the number of members of the groups from which a plan removes customers, before the plan is applied.
+
+    Other groups do not count. Otherwise, an addition to one large group would allow many more removals.
+
+    Examples
+    --------
+    >>> n_memberships([GroupCounts("vip", "VIP", 50, 0, 9), GroupCounts("all", "All", 600, 1, 0)])
+    50
+    """
+    losing = [group for group in groups if group.removes or group.removed_already]
+    return sum(group.baseline + group.removed_already for group in losing)
 
 
 def _compare_group(limits: Limits, group: GroupCounts) -> list[LimitComparison]:
@@ -165,7 +177,7 @@ def _violation(limits: Limits, comparison: LimitComparison, groups: Sequence[Gro
 def _share_violation(limits: Limits, n: int, n_total: int) -> Finding:
     text = (
         f"The plan removes {n:,} of the {pluralize(n_total, 'membership')} "
-        f"({format_percentage(n / max(n_total, 1))}) in its groups. "
+        f"({format_percentage(n / max(n_total, 1))}) of the groups that lose members. "
         f"The limit is {format_total_removals_allowed(limits, n_total)}."
     )
     allow: tuple[tuple[str, Any], ...] = (("removal_floor_total", n),)

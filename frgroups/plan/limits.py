@@ -50,8 +50,9 @@ class Limits:
     removals_total : int or None, default 500
         Maximum number of removals from all groups together.
     removal_share_total : float or None, default 0.25
-        Maximum number of removals from all groups together, as a share (0-1) of the memberships of the groups that
-        the plan changes. This limit blocks a plan that removes a few members from each of many small groups.
+        Maximum number of removals from all groups together, as a share (0-1) of the memberships of the groups from
+        which the plan removes members. This limit blocks a plan that removes a few members from each of many small
+        groups.
     removal_floor_total : int or None, default 20
         Number of removals from all groups together that is allowed even if it exceeds `removal_share_total`. None is
         the same as 0.
@@ -88,8 +89,8 @@ class Limits:
     is ignored.
 
     A plan is blocked if all its removals together exceed
-    ``max(removal_floor_total, removal_share_total * memberships)``. The memberships are those of all groups in the
-    plan.
+    ``max(removal_floor_total, removal_share_total * memberships)``. The memberships are those of the groups
+    from which the plan removes members, before the plan is applied.
 
     Examples
     --------
@@ -222,7 +223,7 @@ class Limits:
         Parameters
         ----------
         n_memberships : int
-            Number of members of all groups in the plan, when the plan is created.
+            Number of members of the groups from which the plan removes members, before the plan is applied.
 
         Returns
         -------
@@ -453,7 +454,7 @@ def format_total_removals_allowed(limits: Limits, n_memberships: int) -> str:
     Examples
     --------
     >>> format_total_removals_allowed(Limits(), 300)
-    '75 (25% of the 300 memberships in the groups of the plan; 20 removals are always allowed)'
+    '75 (25% of the 300 memberships of the groups that lose members; 20 removals are always allowed)'
     >>> format_total_removals_allowed(Limits(removal_share_total=0), 300)
     '0'
     """
@@ -461,7 +462,8 @@ def format_total_removals_allowed(limits: Limits, n_memberships: int) -> str:
     if not share:
         return "0"
     text = f"{int(limits.total_removals_allowed(n_memberships) or 0):,}"
-    rule = f"{format_limit_share(share)} of the {pluralize(n_memberships, 'membership')} in the groups of the plan"
+    memberships = pluralize(n_memberships, "membership") if n_memberships else "memberships"
+    rule = f"{format_limit_share(share)} of the {memberships} of the groups that lose members"
     if limits.removal_floor_total:
         verb = agree(limits.removal_floor_total, "is", "are")
         rule += f"; {pluralize(limits.removal_floor_total, 'removal')} {verb} always allowed"

@@ -65,6 +65,7 @@ class _Group(msgspec.Struct, forbid_unknown_fields=True):
     unknown: frozenset[_Text]
     # Positions of the customers in the list of additions, followed by the removals. No uids are stored twice.
     findings: dict[str, tuple[_Count, ...]] = {}
+    created_at: str = ""
 
 
 class _Note(msgspec.Struct, forbid_unknown_fields=True):
@@ -218,6 +219,7 @@ def _group_to_dict(group: GroupChange, marks: Mapping[str, frozenset[str]]) -> d
         "customer_group_uid": group.uid,
         "name": group.name,
         "create": group.create,
+        "created_at": group.created_at,
         "baseline": list(group.baseline),
         "add": list(group.add),
         "remove": list(group.remove),
@@ -250,6 +252,7 @@ def _group_from_content(group: _Group) -> GroupChange:
         remove=group.remove,
         unknown=group.unknown,
         create=group.create,
+        created_at=group.created_at,
     )
 
 

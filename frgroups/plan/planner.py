@@ -22,7 +22,7 @@ from frgroups.plan.exclusions import (
     resolve_exclusions,
     unknown_protected_findings,
 )
-from frgroups.plan.group_change import GroupChange
+from frgroups.plan.group_change import GroupChange, creation_times
 from frgroups.plan.limits import Limits, register_limits
 from frgroups.plan.listed_group import ListedGroup, not_members_findings
 from frgroups.plan.modes import ADDING_MODES, MODES, RENAMED_MODES, Mode
@@ -222,6 +222,7 @@ class _Difference:
     def __init__(self, snapshot: Snapshot, uids: UidTable, mode: Mode) -> None:
         self._snapshot, self._uids, self._mode = snapshot, uids, mode
         self._marked = np.zeros(len(uids), dtype=np.bool_)
+        self._created_at = creation_times(snapshot.groups)
         self.listed_groups: list[ListedGroup] = []
 
     def change(self, uid: str, desired: DesiredMemberships, created: Mapping[str, str]) -> GroupChange:
@@ -247,7 +248,8 @@ class _Difference:
         self.listed_groups.append(ListedGroup(uid, name, len(members), n_listed, n_both))
         if is_created:
             return GroupChange(uid, name, (), add=add, unknown=unknown, create=True)
-        return GroupChange(uid, name, CodedUids(self._uids, members), add, remove, unknown)
+        baseline = CodedUids(self._uids, members)
+        return GroupChange(uid, name, baseline, add, remove, unknown, created_at=self._created_at.get(uid, ""))
 
     def _compare(self, members: Int32Array, desired: Int32Array) -> tuple[Int32Array, BoolArray]:
         """Return the desired customers who are not members, and a boolean array that is True for desired members."""

@@ -17,7 +17,7 @@ def similar_group_findings(snapshot: Snapshot, changes: Sequence[GroupChange]) -
     Yield the findings about the names and uids of the groups that a plan creates.
 
     Each new group is compared with all groups in the snapshot and with the other new groups. Two names are similar if
-    they differ but a reader cannot tell them apart. Two uids are similar if they differ only in case or spaces. Equal
+    they differ but a reader can confuse them. Two uids are similar if they differ only in case or spaces. Equal
     and similar names have separate findings, because `apply_plan` accepts only names that the findings report.
     """
     created = [change for change in changes if change.create]

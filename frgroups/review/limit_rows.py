@@ -37,7 +37,7 @@ _TITLES = {
     "removal_share": "share of a group's members that can be removed",
     "removal_floor": "number of removals that is always allowed in one group",
     "removals_total": "removals in all groups",
-    "removal_share_total": "share of all memberships that can be removed",
+    "removal_share_total": "share of the memberships that can be removed",
     "removal_floor_total": "number of removals that is always allowed in all groups",
     "removals_per_day": "removals in one group within 24 hours",
     "emptied_groups": "groups left without members",
@@ -219,9 +219,9 @@ def _total(_: Plan, check: LimitCheck) -> tuple[str, str]:
 
 def _removal_share_total(plan: Plan, check: LimitCheck) -> tuple[str, str]:
     n_total = n_memberships(group.counts for group in plan.groups)
-    usage = f"{check.value:,} of {pluralize(n_total, 'membership')}"
+    usage = f"{check.value:,}"
     if n_total:
-        usage += f" ({format_percentage((check.value or 0) / n_total)})"
+        usage += f" of {pluralize(n_total, 'membership')} ({format_percentage((check.value or 0) / n_total)})"
     return usage, format_total_removals_allowed(check.limits, n_total)
 
 
@@ -277,7 +277,7 @@ _ROWS: dict[str, tuple[str, Callable[[Plan, LimitCheck], tuple[str, str]]]] = {
     "removals_per_group": ("Removals in one group", _removals_per_group),
     "additions_per_group": ("Additions in one group", _additions_per_group),
     "removals_total": ("Removals in all groups", _total),
-    "removal_share_total": ("Removals as a share of all memberships", _removal_share_total),
+    "removal_share_total": ("Removals as a share of the memberships", _removal_share_total),
     "additions_total": ("Additions in all groups", _total),
     "emptied_groups": ("Groups left without members", _emptied_groups),
     "snapshot_max_age": ("Age of the data used", _data_age),

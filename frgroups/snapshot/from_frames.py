@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.errors import InputError
+from frgroups.internals.base_urls import checked_base_url
 from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.timestamps import parse_timestamp
 from frgroups.internals.validation import check_text
@@ -51,8 +52,8 @@ def snapshot_from_frames(
     taken_at : datetime or str
         Time of the data. A time without a time zone is interpreted as UTC.
     base_url : str, optional
-        Base URL of the API of the tenant. Without it, plans that are created from the snapshot can be reviewed but
-        not applied.
+        Base URL of the API of the tenant, or the name of an environment, such as "stage". Without it, plans that are
+        created from the snapshot can be reviewed but not applied.
 
     Returns
     -------
@@ -63,7 +64,7 @@ def snapshot_from_frames(
     ------
     InputError
         A column is missing or has the wrong type, a uid is missing or empty, `groups` or `customers` contains a uid
-        more than once, or `groups` lacks a group of `memberships`.
+        more than once, `groups` lacks a group of `memberships`, or `base_url` is not a valid URL.
 
     See Also
     --------
@@ -80,6 +81,8 @@ def snapshot_from_frames(
     for value, name in ((tenant_uid, "tenant_uid"), (base_url, "base_url")):
         if isinstance(value, str):
             check_text(value, name)
+    if base_url is not None:
+        base_url = checked_base_url(base_url)
     group_uids = check_uids(memberships, "customer_group_uid", "memberships")
     customer_uids = check_uids(memberships, "customer_uid", "memberships")
     group_table = _complete_table(groups, "customer_group_uid", "groups", group_uids)

@@ -188,7 +188,7 @@ def _not_found(matrix: MembershipMatrix, text: str, kind: str) -> GroupNotFoundE
         return error
     if not differs_in_case(text, alike):
         difference = describe_difference(text, alike)
-        error.add(hint=f"The group name {alike!r} looks the same. The difference is {difference}.")
+        error.add(hint=f"The group name {alike!r} looks similar. The difference is {difference}.")
     elif alike not in close:
         error.add(hint=f"The group name {alike!r} differs from {text!r} only in case or spaces.")
     return error

@@ -68,6 +68,13 @@ def test_same_customers_as_a_list():
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
+def test_dictionaries(function):
+    "A dictionary of booleans is rejected, because a list of its keys would contain all customers."
+    with pytest.raises(InputError, match="dict"):
+        FUNCTIONS[function](dict.fromkeys(UIDS, False))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize(
     ("mask", "words"),
     [

@@ -2,7 +2,8 @@
 
 import pytest
 
-from frgroups.api.environments import PRODUCTION, STAGE, environment_label, environment_of
+from frgroups.api.environments import environment_label, environment_of
+from frgroups.internals.base_urls import PRODUCTION, STAGE
 
 
 @pytest.mark.parametrize(

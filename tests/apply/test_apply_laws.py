@@ -138,11 +138,12 @@ def test_resume_skipped_removals(client, world):
         ({"one": []}, {"removals_per_group": 0, "removal_floor": 0}, {}),
         ({"a": PEOPLE[:8]}, {"removals_total": 1}, {}),
         ({"a": PEOPLE[:8]}, {"removal_share_total": 0.1, "removal_floor_total": 1}, {}),
+        ({"a": PEOPLE[:8], "b": [*PEOPLE, "x-1"]}, {"removal_share_total": 0.1, "removal_floor_total": 1}, {}),
         ({"a": PEOPLE[:9]}, {"removal_share_total": 0}, {}),
         ({"new": PEOPLE[:3]}, {"additions_per_group": 2}, {"create": {"new": "New"}}),
         ({"new": PEOPLE[:3]}, {"additions_total": 2}, {"create": {"new": "New"}}),
     ],
-    ids=["emptied", "none-of-one", "total", "share", "no-share", "created", "created-total"],
+    ids=["emptied", "none-of-one", "total", "share", "share-of-losing", "no-share", "created", "created-total"],
 )
 def test_limits_of_small_plans(client, world, wanted, limits, options):
     "The limits also apply to a group with one customer and to a new group. If the plan is blocked, nothing is sent."

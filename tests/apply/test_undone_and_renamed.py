@@ -1,6 +1,8 @@
 """Test plans that were undone, and plans whose groups were renamed after the approval."""
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -92,6 +94,38 @@ def test_partial_undo(client, world):
     assert world.members("staff") == PEOPLE[20:30]
     with pytest.raises(PlanBlockedError, match="already undone"):
         apply(client, plan)
+
+
+@pytest.mark.parametrize("command", [apply, fg.finalize_plan])
+def test_undo_in_parts(client, world, command):
+    "If partial undos together have reversed all changes, the plan counts as undone and is not applied again."
+    plan = plan_for(client, {"vip": PEOPLE[:20], "staff": PEOPLE[21:30]}, mode="mirror")
+    receipt = apply(client, plan)
+    partly_undone(client, receipt)
+
+    again = apply(client, plan)
+    assert again.repeated and again.n_undone == 10 and "10 of 11 changes were undone" in again.summary()
+
+    assert apply(client, fg.plan_undo(receipt).select(["staff"])).ok
+    assert world.members("vip") == PEOPLE[:10] and world.members("staff") == PEOPLE[20:30]
+    with pytest.raises(PlanBlockedError, match="already undone") as blocked:
+        command(client, plan)
+    assert code_of(blocked.value) == 3
+    assert fg.list_plans(tenant_uid=plan.tenant_uid).set_index("digest")["state"][plan.digest] == "undone"
+    path = plan.save(fg.home() / "plans" / "vip.plan.json")
+    assert main(["approve", str(path), "--by", "Kari"]) == 3
+
+
+def test_undone_partial_undo(client, world):
+    "A partial undo that was itself undone does not count."
+    receipt = apply(client, plan_for(client, {"vip": PEOPLE[:20], "staff": PEOPLE[:30]}))
+    parts = [fg.plan_undo(receipt).select([group]) for group in ("vip", "staff")]
+    undone(client, parts[0])
+    assert apply(client, parts[1]).ok
+
+    again = apply(client, receipt.plan)
+
+    assert again.repeated and again.n_undone == 20 and world.members("vip") == PEOPLE[:20]
 
 
 def interrupted(client, world):
@@ -262,6 +296,52 @@ def test_swapped_names_of_two_groups(client, world):
         apply(client, plan)
 
     assert drifted.value.groups == ["staff", "vip"]
+
+
+@pytest.fixture
+def old_tenant():
+    """Return a tenant whose two groups were created two days ago."""
+    with fg.Sandbox(empty=True, days_ago=2) as sandbox:
+        arrange(sandbox, {"vip": PEOPLE[:10], "staff": PEOPLE[20:30]})
+        yield sandbox
+
+
+@pytest.fixture
+def old_client(old_tenant):
+    with old_tenant.client(writable=True, clock=lambda: datetime.now(UTC)) as client:
+        yield client
+
+
+@pytest.mark.parametrize("members", [PEOPLE[:10], []])
+def test_recreated_group(old_client, old_tenant, members):
+    "If a group was deleted and created again under the same uid and name, nothing is sent and the exit code is 4."
+    name = old_tenant.groups()["vip"]
+    plan = plan_for(old_client, {"vip": PEOPLE[:12], "staff": PEOPLE[20:31]})
+    plan = fg.read_plan(plan.save(fg.home() / "plans" / "vip.plan.json"))
+    old_tenant.delete_group("vip")
+    old_tenant.advance(days=2)
+    old_tenant.put_group("vip", name)
+    old_tenant.add_members("vip", members)
+    old_tenant.clear_requests()
+
+    with pytest.raises(DriftError, match=r"vip.*was created") as drifted:
+        apply(old_client, plan)
+
+    assert code_of(drifted.value) == 4 and drifted.value.groups == ["vip"]
+    assert writes(old_tenant) == []
+
+
+@pytest.mark.parametrize("created_at", ["", "2020-01-01T00:00:00+00:00"])
+def test_unknown_creation_time(old_client, old_tenant, created_at):
+    "A creation time that is missing or rounded in the plan does not block the plan."
+    plan = plan_for(old_client, {"vip": PEOPLE[:12]})
+    [group] = plan.groups
+    assert group.created_at > "2026"
+
+    receipt = apply(old_client, replace(plan, groups=(replace(group, created_at=created_at),)))
+
+    assert receipt.ok
+    assert [group.created_at for group in fg.plan_undo(receipt).groups] == [created_at]
 
 
 @pytest.mark.parametrize("name", ["VIP", "vip\u00a0"])

@@ -141,11 +141,32 @@ def test_total_removals_allowed(limits, n_memberships, expected):
     ],
 )
 def test_removal_share_total(n_groups, baseline, removes, is_blocked):
-    "A plan is blocked if it removes more than 25% of all memberships and more than 20 customers."
+    "A plan is blocked if it removes more than 25% of the memberships and more than 20 customers."
     limits = Limits(removal_share=None, emptied_groups=None)
     groups = [group(uid=f"g{number}", baseline=baseline, removes=removes) for number in range(n_groups)]
 
     assert exceeded_rules(limits, *groups) == ["removal_share_total"] * is_blocked
+
+
+def test_removal_share_total_without_additions():
+    "The share counts only groups that lose members, so an addition to a large group does not allow more removals."
+    groups = [group(uid=f"g{number}", baseline=3, removes=2) for number in range(100)]
+    added = group(uid="large", baseline=610, adds=1)
+    limits = Limits(removal_share=None, emptied_groups=None)
+
+    [finding] = limit_violations(limits, [*groups, added], snapshot_age=timedelta(0))
+
+    assert (finding.rule, finding.n) == ("removal_share_total", 200)
+    assert "300 memberships" in finding.message and "910" not in finding.message
+
+
+def test_removal_share_total_of_resumed_plan():
+    "If some removals are already in effect, the share still counts the members of their groups."
+    left, done = group(uid="a", baseline=40, removes=30), group(uid="b", baseline=370)
+    limits = Limits(removal_share=None, removals_per_group=None)
+
+    assert exceeded_rules(limits, left, done) == ["removal_share_total"]
+    assert exceeded_rules(limits, left, replace(done, removed_already=30)) == []
 
 
 def test_removal_share_total_of_group():
@@ -339,7 +360,7 @@ def test_violations_are_complete(limits, groups):
     )
     assert ("removals_total" in rules) == exceeds(sum(counts.removes for counts in groups), limits.removals_total)
     total = sum(counts.removes for counts in groups)
-    allowed = limits.total_removals_allowed(sum(counts.baseline for counts in groups))
+    allowed = limits.total_removals_allowed(sum(counts.baseline for counts in groups if counts.removes))
     assert ("removal_share_total" in rules) == exceeds(total, allowed)
     assert ("additions_total" in rules) == exceeds(sum(counts.adds for counts in groups), limits.additions_total)
     emptied = sum(counts.baseline > 0 and counts.baseline + counts.adds - counts.removes == 0 for counts in groups)

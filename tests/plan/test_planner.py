@@ -409,6 +409,7 @@ def test_create():
         ({7: "Black Week"}, "int"),
         ({"bw": ""}, r"create\['bw'\]"),
         ({"bw": "  "}, r"create\['bw'\]"),
+        ({"bw": "\u200b\u3164"}, r"create\['bw'\]"),
         ({"bw": None}, r"create\['bw'\]"),
         (["bw"], "`create`.*list"),
     ],

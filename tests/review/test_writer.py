@@ -15,8 +15,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from frgroups.api.environments import PRODUCTION, STAGE, environment_of
+from frgroups.api.environments import environment_of
 from frgroups.errors import InputError
+from frgroups.internals.base_urls import PRODUCTION, STAGE
 from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.html import csp_hash
 from frgroups.internals.tombstones import count_tombstones

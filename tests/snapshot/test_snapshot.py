@@ -10,6 +10,7 @@ import pytest
 
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.html import Card, CardLine
+from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, coerce_schema
 from frgroups.snapshot.verdicts import (
@@ -364,3 +365,28 @@ def test_contradiction_note(counts):
     "A note about a contradiction is recognized. Other notes are not."
     assert is_contradiction(contradiction_note(*counts)) and is_contradiction(missing_reference_note(counts[0]))
     assert not is_contradiction("")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "expected"),
+    [
+        ("https://API.example/v2/", "https://api.example/v2"),
+        ("https://api.example:443/v2", "https://api.example/v2"),
+        ("stage", "https://api.stage.flowretail.com/v2"),
+        (None, None),
+    ],
+)
+def test_base_url(base_url, expected):
+    "The base URL is normalized as in a client, so that a plan from the snapshot can be applied."
+    memberships = pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": ["c-1"]})
+    snapshot = snapshot_from_frames(memberships, tenant_uid="t-1", taken_at="2026-11-23", base_url=base_url)
+
+    assert snapshot.base_url == plan_memberships(snapshot, {"vip": ["c-2"]}).base_url == expected
+
+
+@pytest.mark.parametrize("base_url", ["", "stag", "http://api.example/v2", 5])
+def test_invalid_base_url(base_url):
+    "A value that cannot be the base URL of a client is rejected."
+    memberships = pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": ["c-1"]})
+    with pytest.raises(InputError, match="`base_url`"):
+        snapshot_from_frames(memberships, tenant_uid="t-1", taken_at="2026-11-23", base_url=base_url)

@@ -26,6 +26,7 @@ from frgroups.api.schema.lenient_decoding import (
 from frgroups.api.schema.records import NESTED, ROW_OF, Count, CustomerReferences, Group, Member, Page, Record, Value
 from frgroups.errors import InputError
 from frgroups.internals.redaction import mask_contacts, safe_repr
+from frgroups.internals.similar_text import clean_text
 from frgroups.internals.suggestions import REMOVE_MISSING, expression_hints, is_missing
 from frgroups.internals.validation import as_list, check_text
 
@@ -216,14 +217,14 @@ def check_group_name(name: str, label: str = "name") -> str:
     Raises
     ------
     InputError
-        The value is not a string, is empty or blank, or cannot be encoded in UTF-8.
+        The value is not a string, contains no visible character, or cannot be encoded in UTF-8.
 
     Examples
     --------
     >>> check_group_name("VIP")
     'VIP'
     """
-    if not isinstance(name, str) or not name.strip():
+    if not isinstance(name, str) or not clean_text(name):
         raise InputError(f"`{label}` must be a group name that is not blank, got {safe_repr(name)}.")
     check_text(name, label)
     return name

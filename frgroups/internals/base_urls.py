@@ -1,0 +1,62 @@
+"""Base URLs of the Flow Retail API."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+
+from frgroups.errors import InputError
+
+PRODUCTION = "https://api.flowretail.com/v2"
+STAGE = "https://api.stage.flowretail.com/v2"
+
+# Environment names that callers can pass instead of a base URL.
+BASE_URLS = {"production": PRODUCTION, "stage": STAGE}
+_VALID_PORTS = range(1, 65536)
+
+
+def checked_base_url(base_url: str) -> str:
+    """
+    Validate a base URL, replace an environment name such as "stage" with its URL, and remove slashes at the end.
+
+    Raises
+    ------
+    InputError
+        The value is not a URL, has a user, query, or fragment, or uses http for another machine.
+
+    Examples
+    --------
+    >>> checked_base_url("stage")
+    'https://api.stage.flowretail.com/v2'
+    """
+    import httpx  # Modules that only analyze snapshots do not need this library.
+
+    try:
+        url = httpx.URL(BASE_URLS.get(base_url, base_url))
+        url.host.encode("idna")
+    except (httpx.InvalidURL, TypeError, UnicodeError):
+        url = httpx.URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        text = base_url
+        if isinstance(base_url, str):
+            # The part before an @ can contain a password, and the query can contain a token.
+            # The error has no cause, because the message of the cause can contain a password or a token.
+            text = re.sub(r"[?#].*", "?…", re.sub(r".*@", "…@", base_url, flags=re.DOTALL), flags=re.DOTALL)
+        raise InputError(f"`base_url` must be 'stage', 'production', or a URL such as https://host/v2, got {text!r}.")
+    if url.userinfo or url.query or url.fragment:
+        raise InputError("`base_url` must not contain a user name, query, or fragment. Pass the token separately.")
+    if url.port is not None and url.port not in _VALID_PORTS:
+        raise InputError(f"The port in `base_url` must be a number between 1 and 65535, got {url.port}.")
+    if url.scheme == "http" and not is_loopback(url.host):
+        raise InputError(
+            f"`base_url` must use https, got {base_url!r}. With http, the token would be sent unencrypted."
+        )
+    return str(url).rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Return True if a host is a loopback address or "localhost"."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
