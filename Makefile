@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow test-httpx2 lint docs bench notebooks notebooks-run wheel clean
+.PHONY: demo test test-slow test-httpx2 test-versions test-lowest test-sdist lint docs bench notebooks notebooks-run
+.PHONY: wheel sdist clean
 
 demo: .venv/sandbox.done
 	@$(BIN)/frgroups demo
@@ -23,6 +24,20 @@ test-slow: .venv/dev.done
 test-httpx2: .venv/dev.done
 	@$(PIP) httpx2
 	@FRGROUPS_TEST_HTTPX2=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/api
+
+# The fast tests on the other supported Python versions that are installed on this machine (PATH or pyenv).
+test-versions: .venv/dev.done
+	@$(BIN)/python -m tests.versions
+
+# The fast tests on the oldest supported Python version, with the lowest allowed version of each dependency.
+test-lowest: .venv/dev.done
+	@$(BIN)/python -m tests.versions --lowest
+
+# The fast tests of the unpacked sdist, outside the checkout.
+test-sdist: sdist
+	@folder=$$(mktemp -d) && tar -xzf dist/frgroups-*.tar.gz -C $$folder --strip-components=1 && \
+	python=$$PWD/$(BIN)/python && cd $$folder && $$python -m pytest -n 3 --dist loadfile; \
+	result=$$?; rm -rf $$folder; exit $$result
 
 lint: .venv/dev.done
 	@$(BIN)/ruff check .
@@ -44,13 +59,19 @@ notebooks-run: .venv/dev.done
 wheel: .venv/dev.done
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist
 
+sdist: .venv/dev.done
+	@rm -f dist/frgroups-*.tar.gz
+	@$(BIN)/python -m build --sdist --no-isolation --outdir dist
+
 clean:
-	rm -rf .venv dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venvs dist .mypy_cache .ruff_cache .hypothesis
 	rm -rf docs/_build docs/reference docs/commands docs/gallery
 
+# The pip of a new environment might be older than 25.1, the first version that installs dependency groups.
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "frgroups needs Python 3.11 or newer")'
 	@$(PYTHON) -m venv .venv
+	@$(PIP) --upgrade pip
 
 .venv/sandbox.done: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing into .venv (the first time only) ..."
@@ -64,15 +85,15 @@ clean:
 
 .venv/dev.done: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing into .venv (the first time only) ..."
-	@$(PIP) -e ".[dev]"
+	@$(PIP) -e ".[sandbox,notebook]" --group dev
 	@touch $@ .venv/sandbox.done .venv/notebook.done .venv/docs.done
 
 .venv/docs.done: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing into .venv (the first time only) ..."
-	@$(PIP) -e ".[docs]"
+	@$(PIP) -e ".[sandbox]" --group docs
 	@touch $@
 
 .venv/bench.done: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing into .venv (the first time only) ..."
-	@$(PIP) -e ".[bench]"
+	@$(PIP) -e ".[sandbox]" --group bench
 	@touch $@

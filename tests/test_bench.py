@@ -18,8 +18,8 @@ from tests.bench.soak import soak
 from tests.bench.tenants import make_tenant
 
 PROJECT = Path(__file__).parents[1]
-# These measurements require the optional dependencies of the extra `bench`.
-ONLY_WITH_BENCH_EXTRA = {"numba loop (the limit)", "pyroaring, every two"}
+# These measurements require the packages of the dependency group `bench`.
+ONLY_WITH_BENCH_GROUP = {"numba loop (the limit)", "pyroaring, every two"}
 IN_A_BROWSER = [
     "time until search works, review page with 1,000 operations",
     "file size, review page with 1,000 operations",
@@ -35,7 +35,7 @@ def test_quick_run(tmp_path):
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
 
     lines = [line.strip("| ").split(" | ") for line in table.read_text(encoding="utf-8").splitlines()]
-    installed = [line for line in lines if line[-1] == "shown" and line[1] not in ONLY_WITH_BENCH_EXTRA]
+    installed = [line for line in lines if line[-1] == "shown" and line[1] not in ONLY_WITH_BENCH_GROUP]
     assert [line[0] for line in installed if float(line[4]) > 0] == [
         "CPU, tiny, by pages",
         "peak memory, tiny, by pages",

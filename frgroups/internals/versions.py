@@ -5,8 +5,6 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-__version__ = version("frgroups")
-
 _PACKAGES = (
     "httpx",
     "pandas",
@@ -24,6 +22,17 @@ _PACKAGES = (
 )
 _NOT_INSTALLED = "not installed"
 _EXTRAS = ("starlette", "uvicorn", "jupyterlab", "ipywidgets", "openpyxl")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return _NOT_INSTALLED
+
+
+# The metadata is missing if the source folder is imported without an installation.
+__version__ = _version("frgroups")
 
 
 def show_versions() -> None:
@@ -64,10 +73,3 @@ def missing_packages() -> list[str]:
     []
     """
     return [name for name in _PACKAGES if _version(name) == _NOT_INSTALLED]
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return _NOT_INSTALLED

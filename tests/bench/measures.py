@@ -231,4 +231,4 @@ def _sent_to(result: Run, paths: set[str]) -> int:
 
 def not_installed(package: str) -> str:
     """Return the note for a library that is not installed."""
-    return f"{package} is not installed; install the extra `bench`"
+    return f"{package} is not installed; install the dependency group `bench`"
