@@ -17,6 +17,7 @@ from frgroups.snapshot.id_columns import (
     read_id_column,
     reject_broken_rows,
     reject_contradictions,
+    reject_rows_without_id,
     reject_transposed,
     reject_unclear_columns,
     reject_unnamed_ids,
@@ -84,10 +85,10 @@ def read_list(
     ListError
         The file does not exist, is empty, or is not a list. The error is also raised if the content is ambiguous:
         mixed or unknown separators, an unclear id column, ids that a spreadsheet has converted (`150.0`, `1,5E+15`,
-        `12 345`, `#N/A`), several ids in a cell, ids outside the id column, invisible characters inside an id,
-        a repeated header, a totals row, or hidden rows or columns. An unknown id is rejected if it looks like a date
-        or contains a name, if it is the number of rows above the last row, or if its format differs from all other
-        ids (at least three per such id). With `snapshot`, the error is also raised for id columns that contradict
+        `12 345`, `#N/A`), several ids in a cell, rows without an id, ids outside the id column, invisible characters
+        inside an id, a repeated header, a totals row, or hidden rows or columns. An unknown id is rejected if it looks
+        like a date or contains a name, if it is the number of rows above the last row, or if its format differs from
+        all other ids (at least three per such id). With `snapshot`, the error is also raised for id columns that contradict
         each other and for ids that are similar to known ids, for example because leading zeros were lost. If the
         snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
 
@@ -153,6 +154,8 @@ def read_listed_ids(
     if not ids:
         place = f"The column {name!r} is empty in {pluralize(len(cells), 'row')}. " if cells else ""
         raise ListError(f"{table.source} contains no ids. {place}Write one id per row below the column name.")
+    if has_header:
+        reject_rows_without_id(table, position)
     distinct = pd.Series(list(dict.fromkeys(ids)), dtype="str", name=name)
     listed = ListedIds(
         distinct,
@@ -162,7 +165,7 @@ def read_listed_ids(
         ids[-1],
         frozenset({len(cells) - 1, len(ids) - 1, len(distinct) - 1}),
     )
-    _log_list(listed, n_repeated=len(ids) - len(distinct), n_blank=len(cells) - len(ids))
+    _log_list(listed, n_repeated=len(ids) - len(distinct))
     return listed
 
 
@@ -187,11 +190,8 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
     check_formats(listed, known, customers["customer_uid" if kind is None else kind])
 
 
-def _log_list(listed: ListedIds, *, n_repeated: int, n_blank: int) -> None:
+def _log_list(listed: ListedIds, *, n_repeated: int) -> None:
     name, file, n_ids = str(listed.ids.name), listed.source, len(listed.ids)
-    if n_blank:
-        text = f"Skipped {pluralize(n_blank, 'row')} without an id in the column {name!r} of {file}."
-        log_event(log, logging.WARNING, "rows_without_id", text, file=file, column=name, n_rows=n_blank)
     text = (
         f"Read {pluralize(n_ids, 'id')} from {listed.place}. "
         f"Skipped {n_repeated:,} repeated {agree(n_repeated, 'row', 'rows')}."

@@ -63,7 +63,7 @@ _NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}")
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _MAX_TITLE_ROWS = 20
-_MAX_SHOWN = 10
+_MAX_ROWS = 5
 
 
 def is_external_id_name(name: str) -> bool:
@@ -237,6 +237,22 @@ def reject_broken_rows(table: Table, position: int) -> None:
             )
 
 
+def reject_rows_without_id(table: Table, position: int) -> None:
+    """
+    Raise ListError if a row has no id but contains other values.
+
+    The row can be a customer whose id is missing or in another column. A plan that mirrors the list would remove this
+    customer.
+    """
+    numbers = [number for number, row in table.rows[1:] if not clean_id(row[position]) and any(map(clean_id, row))]
+    if numbers:
+        verb, noun = agree(len(numbers), "has", "have"), agree(len(numbers), "id", "ids")
+        raise ListError(
+            f"{table.source}, {_describe_rows(numbers)} {verb} no id in the column {table.rows[0][1][position]!r}. "
+            f"Fill in the {noun}, or delete the {agree(len(numbers), 'row', 'rows')}."
+        )
+
+
 def reject_transposed(table: Table, position: int, customers: pd.DataFrame | None) -> None:
     """
     Raise ListError if the ids are probably in the first row instead of in the id column.
@@ -287,6 +303,11 @@ def reject_unnamed_ids(table: Table, position: int) -> None:
                 f"{table.source}, row {number}: {safe_repr(cell)} is in a column without a name, and can be an id. "
                 "Write one id per row, or write a name above each column."
             )
+
+
+def _describe_rows(numbers: Sequence[int]) -> str:
+    """Return the first row numbers, such as "rows 2, 5, and 9"."""
+    return f"{agree(len(numbers), 'row', 'rows')} {format_list([str(number) for number in numbers], _MAX_ROWS)}"
 
 
 def _known_ids(ids: Collection[str], customers: pd.DataFrame | None) -> set[str]:
@@ -340,11 +361,9 @@ def reject_contradictions(table: Table, positions: Sequence[int], customers: pd.
             if used_id and other_id and used.contradicts(used_id, other, other_id)
         ]
         if rows:
-            numbers = format_list([str(number) for number in rows], _MAX_SHOWN)
-            shown = f"{agree(len(rows), 'row', 'rows')} {numbers}"
             raise ListError(
                 f"{table.source} has {pluralize(len(rows), 'row')} in which the columns {used.name!r} and "
-                f"{other.name!r} refer to different customers: {shown}. Correct the rows.",
+                f"{other.name!r} refer to different customers: {_describe_rows(rows)}. Correct the rows.",
                 hint="To use only one of the columns, pass column=.",
                 cli_hint="To use only one of the columns, pass --column with --list, or delete the other column.",
             )

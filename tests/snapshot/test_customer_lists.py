@@ -95,16 +95,27 @@ def test_ids_are_stripped_and_unique(write_file, caplog):
     assert "c-9" not in caplog.text
 
 
-def test_rows_without_id(write_file, caplog):
-    "Rows without an id are skipped. A warning contains the number of skipped rows but none of their cells."
-    path = write_file("uid;navn\nc-1;Kari\n;Ola Nordmann\n")
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("uid;navn\nc-1;Kari\n;Ola Nordmann\n", "row 3 "),
+        ("uid;navn\nc-1;Kari\n;Ola\n\nc-2;Per\n';Ole\n", "rows 3 and 6 "),
+        ("uid;ref\nc-1;\n;fbe69722-0000-4000-8000-000000000001\n", "row 3 "),
+        ("uid;ref\nc-1;\n;00000005\n", "row 3 "),
+        ("uid;note\n" + "".join(f"c-{n};\n;x\n" for n in range(9)), "rows 3, 5, 7, 9, 11, and 4 more "),
+    ],
+)
+def test_rows_without_id(write_file, text, rows):
+    "A row with other values but without an id is rejected with its number, and the error shows none of its cells."
+    message = read_error(write_file(text))
 
-    ids = read_list(path)
+    assert rows in message and "'uid'" in message
+    assert not re.search("Ola|fbe6|00000005", message)
 
-    assert list(ids) == ["c-1"]
-    [record] = [record for record in caplog.records if record.event == "rows_without_id"]
-    assert (record.levelname, record.column, record.n_rows) == ("WARNING", "uid", 1)
-    assert "Nordmann" not in caplog.text
+
+def test_blank_rows(write_file):
+    "Rows without any values are removed, also if they contain separators or an apostrophe."
+    assert list(read_list(write_file("uid;navn\nc-1;Kari\n;\n\n';\nc-2;\n ; \n;\n"))) == ["c-1", "c-2"]
 
 
 @pytest.mark.parametrize("name", USUAL_NAMES)
