@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 import pandas as pd
@@ -48,6 +48,8 @@ _SEPARATOR = r"[!-/:-?\[-`{-~ ]+"
 _OTHER_SEPARATOR = r"[!-,./:-?\[-`{-~ ]|--"
 # These characters separate an id from a word or from another id in the same cell.
 _BETWEEN_PARTS = r"[\s,;:|/()<>\[\]{}=]+"
+_SHAPE_STEPS = ((r"\pN", "0"), (r"\pL", "a"))
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _BEFORE_WORD = r"[0-9][-_.]\pL{2,}$"
 # This pattern matches the grave accent and each character that is not a visible ASCII character.
 # Only ids that contain a match need the slower comparison of Unicode characters.
@@ -188,7 +190,7 @@ def find_similar_ids(customers: pd.DataFrame, ids: Sequence[str], by: str) -> di
                 text = f"similar to the {_LABELS[kind]} {safe_repr(known_ids[position].as_py())}"
                 similar.setdefault(ids[n], text)
         if kind == by:
-            for whole, position in _contained_ids(unknown, known_ids):
+            for whole, position in chain(_contained_ids(unknown, known_ids), _embedded_ids(unknown, known_ids)):
                 text = f"contains the {_LABELS[kind]} {safe_repr(known_ids[position].as_py())}"
                 similar.setdefault(whole, text)
     return dict(sorted(similar.items()))
@@ -230,6 +232,66 @@ def _contained_ids(unknown: pa.Array, known: pa.Array) -> Iterator[tuple[str, in
         return
     for n, position in _matches(similarity_keys(pa.array(parts, type=unknown.type)), similarity_keys(known)):
         yield wholes[n], position
+
+
+def _embedded_ids(unknown: pa.Array, known: pa.Array) -> Iterator[tuple[str, int]]:
+    """
+    Yield each unknown text that consists of a known id and other characters, with the position of the known id.
+
+    Examples are `00000068-2`, `K00000068`, and `00000004_00000022`. An unknown text is accepted if a known id has the
+    same shape, because the tenant then uses such ids. Email addresses and UUIDs are also accepted.
+    """
+    lengths = set(pc.unique(pc.utf8_length(known)).to_pylist())
+    wholes: list[str] = []
+    parts: list[str] = []
+    for whole in unknown.to_pylist():
+        if "@" in whole or _UUID.fullmatch(whole):
+            continue
+        for part in _embedded_parts(whole, lengths):
+            wholes.append(whole)
+            parts.append(part)
+    matches = _matches(pa.array(parts, type=known.type), known)
+    if not matches:
+        return
+    known_shapes = _replace(known, _SHAPE_STEPS)
+    shapes = _replace(pa.array([wholes[n] for n, _ in matches], type=known.type), _SHAPE_STEPS)
+    is_usual = pc.is_in(shapes, value_set=known_shapes).to_pylist()
+    matched = {parts[n] for n, _ in matches}
+    for (n, position), has_usual_shape in zip(matches, is_usual, strict=True):
+        whole = wholes[n]
+        half = len(whole) // 2
+        # A longer number is another id, unless both halves are known ids.
+        is_other_number = whole.isdecimal() and not {whole[:half], whole[half:]} <= matched
+        if not has_usual_shape and not is_other_number:
+            yield whole, position
+
+
+def _embedded_parts(whole: str, lengths: Collection[int]) -> Iterator[str]:
+    """
+    Yield the parts of a text that can be a known id of one of the given lengths.
+
+    A part does not start or end between two digits or between two letters, except in the middle of the text. A part
+    has at least four characters. Without a separator next to it, it has at least six characters.
+    """
+    half = len(whole) // 2
+    bounds = {0, len(whole), half if 2 * half == len(whole) else 0}
+    bounds |= {n for n in range(1, len(whole)) if _kind_of(whole[n - 1]) != _kind_of(whole[n])}
+    for start in bounds:
+        for end in (start + length for length in lengths):
+            if end not in bounds or end - start == len(whole):
+                continue
+            neighbors = (whole[start - 1] if start else "", whole[end : end + 1])
+            least = 6 if any(map(str.isalnum, neighbors)) else 4
+            part = whole[start:end]
+            if len(part) >= least and any(map(str.isdecimal, part)):
+                yield part
+
+
+def _kind_of(character: str) -> str:
+    """Return "0" for a digit, "a" for a letter, and "-" for any other character."""
+    if character.isdecimal():
+        return "0"
+    return "a" if character.isalpha() else "-"
 
 
 def check_similar_ids(
