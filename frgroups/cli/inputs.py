@@ -327,6 +327,10 @@ def _resolve_list(
         check_formats(listed, set(ids) - set(unknown_ids), snapshot.customers[kind])
     noun = kind.replace("_", " ") + agree(len(table), "", "s")
     print_message(f"{len(table):,} {noun} read from {listed.place}.")
+    if listed.n_rows > len(table):
+        n_repeated = listed.n_rows - len(table)
+        repeated = agree(n_repeated, "repeats an id", "repeat ids")
+        print_message(f"  {n_repeated:,} of {pluralize(listed.n_rows, 'row')} {repeated} of other rows.")
     if len(unknown_ids):
         listed_ids = ", ".join(unknown_ids.head(MAX_LISTED_IDS))
         if len(unknown_ids) > MAX_LISTED_IDS:

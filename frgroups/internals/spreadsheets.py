@@ -417,6 +417,18 @@ def _reject_hidden(cells: Sheet, source: Path) -> None:
             )
 
 
+def _reject_hidden_sheets(worksheets: Sequence[SheetSource], source: Path) -> None:
+    """Raise ListError if a sheet that the user cannot see contains data."""
+    hidden = [worksheet for worksheet in worksheets if not worksheet.is_visible and worksheet.sheet.rows]
+    if hidden:
+        noun = agree(len(hidden), "sheet", "sheets")
+        raise ListError(
+            f"{source} has {len(hidden):,} hidden {noun} with data: {_titles(hidden)}. Show or delete the {noun}.",
+            hint="To read only one visible sheet, pass sheet=.",
+            cli_hint="To read only one visible sheet, pass --sheet with --list.",
+        )
+
+
 def _select_sheet(body: bytes, source: Path, sheet: str | None) -> Sheet:
     try:
         worksheets = read_workbook(body, str(source))
@@ -431,6 +443,8 @@ def _select_sheet(body: bytes, source: Path, sheet: str | None) -> Sheet:
         candidates = [worksheet for worksheet in visible if worksheet.title == sheet]
         if len(candidates) != 1:
             raise ListError(f"{source} has no visible sheet {sheet!r}. Its sheets are {_titles(visible)}.")
+    else:
+        _reject_hidden_sheets(worksheets, source)
     filled = [worksheet for worksheet in candidates if worksheet.sheet.rows]
     if len(filled) > 1:
         raise ListError(

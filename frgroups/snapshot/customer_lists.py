@@ -172,6 +172,7 @@ def read_listed_ids(
         table.source,
         has_header,
         ids[-1],
+        len(ids),
         frozenset({len(cells) - 1, len(ids) - 1, len(distinct) - 1}),
     )
     _log_list(listed, n_repeated=len(ids) - len(distinct))

@@ -13,7 +13,7 @@ import string
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import chain, product
+from itertools import chain, combinations, product
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from frgroups.errors import InputError
 from frgroups.internals.formatting import format_list
-from frgroups.internals.redaction import safe_repr
+from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import APOSTROPHES, latin_shape
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.id_contents import hide_words
@@ -48,6 +48,7 @@ _SEPARATOR = r"[!-/:-?\[-`{-~ ]+"
 _OTHER_SEPARATOR = r"[!-,./:-?\[-`{-~ ]|--"
 # These characters separate an id from a word or from another id in the same cell.
 _BETWEEN_PARTS = r"[\s,;:|/()<>\[\]{}=]+"
+_RUN = re.compile(r"\d+|[^\W\d_]+|[\W_]+")  # A sequence of digits, letters, or other characters.
 _SHAPE_STEPS = ((r"\pN", "0"), (r"\pL", "a"))
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _BEFORE_WORD = r"[0-9][-_.]\pL{2,}$"
@@ -187,11 +188,11 @@ def find_similar_ids(customers: pd.DataFrame, ids: Sequence[str], by: str) -> di
             if kind == by:
                 matches += _matches_without_hyphens(keys, known_keys)
             for n, position in matches:
-                text = f"similar to the {_LABELS[kind]} {safe_repr(known_ids[position].as_py())}"
+                text = f"similar to the {_LABELS[kind]} {repr_id(known_ids[position].as_py())}"
                 similar.setdefault(ids[n], text)
         if kind == by:
             for whole, position in chain(_contained_ids(unknown, known_ids), _embedded_ids(unknown, known_ids)):
-                text = f"contains the {_LABELS[kind]} {safe_repr(known_ids[position].as_py())}"
+                text = f"contains the {_LABELS[kind]} {repr_id(known_ids[position].as_py())}"
                 similar.setdefault(whole, text)
     return dict(sorted(similar.items()))
 
@@ -273,25 +274,17 @@ def _embedded_parts(whole: str, lengths: Collection[int]) -> Iterator[str]:
     A part does not start or end between two digits or between two letters, except in the middle of the text. A part
     has at least four characters. Without a separator next to it, it has at least six characters.
     """
+    if not any(4 <= length < len(whole) for length in lengths):
+        return
     half = len(whole) // 2
-    bounds = {0, len(whole), half if 2 * half == len(whole) else 0}
-    bounds |= {n for n in range(1, len(whole)) if _kind_of(whole[n - 1]) != _kind_of(whole[n])}
-    for start in bounds:
-        for end in (start + length for length in lengths):
-            if end not in bounds or end - start == len(whole):
-                continue
-            neighbors = (whole[start - 1] if start else "", whole[end : end + 1])
-            least = 6 if any(map(str.isalnum, neighbors)) else 4
-            part = whole[start:end]
-            if len(part) >= least and any(map(str.isdecimal, part)):
-                yield part
-
-
-def _kind_of(character: str) -> str:
-    """Return "0" for a digit, "a" for a letter, and "-" for any other character."""
-    if character.isdecimal():
-        return "0"
-    return "a" if character.isalpha() else "-"
+    bounds = {0, half if 2 * half == len(whole) else 0}
+    bounds.update(match.end() for match in _RUN.finditer(whole))
+    for start, end in combinations(sorted(bounds), 2):
+        if end - start < 4 or end - start == len(whole) or end - start not in lengths:
+            continue
+        has_neighbor = (start > 0 and whole[start - 1].isalnum()) or whole[end : end + 1].isalnum()
+        if (end - start >= 6 or not has_neighbor) and any(map(str.isdecimal, whole[start:end])):
+            yield whole[start:end]
 
 
 def check_similar_ids(
@@ -323,7 +316,7 @@ def check_similar_ids(
     if rows is not None:
         similar = dict(sorted(similar.items(), key=lambda item: rows[item[0]]))
     items = [
-        f"{f'row {rows[unknown]} ' if rows else ''}{safe_repr(hide_words(unknown))} ({text})"
+        f"{f'row {rows[unknown]} ' if rows else ''}{repr_id(hide_words(unknown))} ({text})"
         for unknown, text in similar.items()
     ]
     raise error(
@@ -337,7 +330,7 @@ def check_similar_ids(
 def _describe_owner(kind: str, uid: str) -> str:
     if kind == "customer_uid":
         return "uid of a customer"
-    return f"{_LABELS[kind]} of customer {safe_repr(uid)}"
+    return f"{_LABELS[kind]} of customer {repr_id(uid)}"
 
 
 def _matches(values: pa.Array, known: pa.Array) -> list[tuple[int, int]]:
