@@ -215,7 +215,7 @@ def test_repeated_ids(people, write_list, capsys, ids, n_repeated):
 
     out = capsys.readouterr().out
     assert uids == list(dict.fromkeys(ids)) and (n_repeated or "") in out
-    assert ("repeat" in out) == (n_repeated is not None)
+    assert (" of other rows" in out) == (n_repeated is not None)
 
 
 @pytest.mark.parametrize("last", ["8", "28", "Slutt"])

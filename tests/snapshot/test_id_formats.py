@@ -220,10 +220,10 @@ def test_known_uids(write_list, people):
         read_list(write_list([*NUMBERS, "ukjent"]), snapshot=people)
 
 
-@pytest.mark.parametrize("rows", [NUMBERS, UUIDS, NUMBERS[:1], UUIDS[:2], NUMBERS + NUMBERS[:2], [*NUMBERS, ""]])
+@pytest.mark.parametrize("rows", [NUMBERS, UUIDS, NUMBERS[:1], UUIDS[:2], NUMBERS + NUMBERS[:2]])
 def test_row_counts(write_list, people, rows):
     "A last row that contains the number of rows above is rejected, also if it is a known uid in another format."
-    for n in {len(rows), len(list(filter(None, rows))), len(set(filter(None, rows)))}:
+    for n in {len(rows), len(set(rows))}:
         for options in ({}, {"snapshot": people}):
             with pytest.raises(ListError, match=rf"row {len(rows) + 2}\b"):
                 read_list(write_list([*rows, str(n)]), **options)
