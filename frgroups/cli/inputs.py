@@ -348,6 +348,10 @@ def _resolve_list(
     ambiguous = table.loc[table["outcome"] == "ambiguous", "id"].head(MAX_LISTED_IDS)
     noun = kind.replace("_", " ") + agree(len(table), "", "s")
     print_message(f"{len(table):,} {noun} read from {listed.place}.")
+    if listed.n_rows > len(table):
+        n_repeated = listed.n_rows - len(table)
+        repeated = agree(n_repeated, "repeats an id", "repeat ids")
+        print_message(f"  {n_repeated:,} of {pluralize(listed.n_rows, 'row')} {repeated} of other rows.")
     if len(unknown_ids):
         verb = agree(len(unknown_ids), "is", "are")
         state = f"{verb} not in the snapshot" if kind == "customer_uid" else f"{verb} unknown"

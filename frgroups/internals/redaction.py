@@ -170,6 +170,23 @@ def safe_repr(value: object) -> str:
     return representation
 
 
+def repr_id(value: str) -> str:
+    """
+    Return the repr of a cell of an id column, in which a number without a plus sign and spaces is not masked.
+
+    An id such as 00000072-00000073 has the form of an international phone number, but the reader of an error must be
+    able to find it in the list.
+
+    Examples
+    --------
+    >>> repr_id("00000072-00000073"), repr_id("+4790000000"), repr_id("kari@example.org")
+    ("'00000072-00000073'", "'+…'", "'…@…'")
+    """
+    if re.fullmatch(r"[\w-]+", value) and len(value) <= _MAX_LENGTH:
+        return repr(value)
+    return safe_repr(value)
+
+
 def mask_contacts(text: str) -> str:
     """
     Mask email addresses and phone numbers in text from another system, such as a server message.

@@ -7,7 +7,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from frgroups.errors import InputError, ListError
@@ -51,11 +51,14 @@ class Table:
         Row number and cells of each row. All rows have the same number of cells.
     short_rows
         Number of cells by row number, for rows of a CSV file that have fewer cells than the header.
+    skipped_rows
+        Row number and filled cells of each row above the header row, if its number was given.
     """
 
     source: Path
     rows: list[Row]
     short_rows: Mapping[int, int]
+    skipped_rows: Sequence[Row] = ()
 
     @property
     def width(self) -> int:
@@ -105,16 +108,16 @@ def read_table(path: str | Path, sheet: str | None, header_row: int | None = Non
     if not is_workbook and sheet is not None:
         raise ListError(f"`sheet` must be None for a file that is not a workbook, got {sheet!r} for {source}.")
     if is_workbook:
-        rows = _excel_rows(body, source, sheet, header_row or 1)
+        skipped, rows = _excel_rows(body, source, sheet, header_row or 1)
     else:
-        rows = _csv_rows(_decode_text(body, source), source, header_row or 1)
+        skipped, rows = _csv_rows(_decode_text(body, source), source, header_row or 1)
     rows = [(number, [clean_cell(cell) for cell in row]) for number, row in rows]
     rows = [(number, row) for number, row in rows if any(row)]
     if not rows:
         raise ListError(f"{source} has {len(body):,} bytes, but all cells are empty. Write one id per row.")
     if header_row is not None and rows[0][0] != header_row:
         raise ListError(f"Row {header_row} of {source} is blank, so it cannot be the header row.")
-    return _same_width(rows, source)
+    return replace(_same_width(rows, source), skipped_rows=skipped)
 
 
 def normalize_column_name(name: str) -> str:
@@ -242,15 +245,26 @@ def _is_filled(cells: Sequence[str]) -> bool:
     return any(map(clean_cell, cells))
 
 
-def _csv_rows(text: str, source: Path, header_row: int) -> list[Row]:
-    """Split a CSV text with the only separator that fits all rows."""
+def _csv_rows(text: str, source: Path, header_row: int) -> tuple[list[Row], list[Row]]:
+    """Return the rows above the header, and the other rows, split by the only separator that fits all of them."""
     line, stated, text = split_separator_line(text)
     skipped = 1 if line else 0
+    above: list[Row] = []
     for _ in range(header_row - 1 - skipped):
         # If a skipped row has a cell with a line break, the row numbers differ from the numbers in a spreadsheet.
-        _, *remaining = _LINE.split(text, maxsplit=1)
+        first, *remaining = _LINE.split(text, maxsplit=1)
         text = "".join(remaining)
         skipped += 1
+        above.append((skipped, [clean_cell(cell) for cell in re.split(r'[;,\t|"]', first)]))
+    return above, _split_text(text, source, stated, skipped)
+
+
+def _split_text(text: str, source: Path, stated: str, skipped: int) -> list[Row]:
+    """
+    Split a CSV text with the stated separator, or else with the only separator that fits all rows.
+
+    The argument `skipped` is the number of rows above the text.
+    """
     lines = [(number, clean_cell(line)) for number, line in enumerate(_LINE.split(text), skipped + 1)]
     first = next((line for _, line in lines if line), "")
     # Check complete lines for damaged ids, because a comma in the only column can be a decimal comma.
@@ -372,10 +386,15 @@ def _same_width(rows: list[Row], source: Path) -> Table:
     return Table(source, [(number, [row[n] if n < len(row) else "" for n in filled]) for number, row in rows], short)
 
 
-def _excel_rows(body: bytes, source: Path, sheet: str | None, header_row: int) -> list[Row]:
-    """Return the filled columns of a workbook sheet, with a NonTextCell for each cell that is not text."""
+def _excel_rows(body: bytes, source: Path, sheet: str | None, header_row: int) -> tuple[list[Row], list[Row]]:
+    """
+    Return the rows above the header, and the filled columns of the other rows.
+
+    Each cell that is not text is a NonTextCell.
+    """
     cells = _select_sheet(body, source, sheet)
     _reject_hidden(cells, source)
+    above = [(number, list(map(clean_cell, row.values()))) for number, row in cells.rows if number < header_row]
     rows = [(number, row) for number, row in cells.rows if number >= header_row]
     columns = sorted({column for _, row in rows for column in row})
     n_cells, n_filled = len(rows) * len(columns), sum(len(row) for _, row in rows)
@@ -384,7 +403,7 @@ def _excel_rows(body: bytes, source: Path, sheet: str | None, header_row: int) -
             f"{source} does not contain a table: sheet {cells.title!r} has {n_filled:,} filled cells in "
             f"{len(rows):,} rows and {len(columns):,} columns. Save only the list."
         )
-    return [(number, [row.get(column, "") for column in columns]) for number, row in rows]
+    return above, [(number, [row.get(column, "") for column in columns]) for number, row in rows]
 
 
 def _reject_hidden(cells: Sheet, source: Path) -> None:
@@ -396,6 +415,18 @@ def _reject_hidden(cells: Sheet, source: Path) -> None:
                 f"{cells.title!r}: {format_list([str(number) for number in numbers], 5)}. Show all {noun}s, or copy "
                 "the visible cells to a new workbook."
             )
+
+
+def _reject_hidden_sheets(worksheets: Sequence[SheetSource], source: Path) -> None:
+    """Raise ListError if a sheet that the user cannot see contains data."""
+    hidden = [worksheet for worksheet in worksheets if not worksheet.is_visible and worksheet.sheet.rows]
+    if hidden:
+        noun = agree(len(hidden), "sheet", "sheets")
+        raise ListError(
+            f"{source} has {len(hidden):,} hidden {noun} with data: {_titles(hidden)}. Show or delete the {noun}.",
+            hint="To read only one visible sheet, pass sheet=.",
+            cli_hint="To read only one visible sheet, pass --sheet with --list.",
+        )
 
 
 def _select_sheet(body: bytes, source: Path, sheet: str | None) -> Sheet:
@@ -412,6 +443,8 @@ def _select_sheet(body: bytes, source: Path, sheet: str | None) -> Sheet:
         candidates = [worksheet for worksheet in visible if worksheet.title == sheet]
         if len(candidates) != 1:
             raise ListError(f"{source} has no visible sheet {sheet!r}. Its sheets are {_titles(visible)}.")
+    else:
+        _reject_hidden_sheets(worksheets, source)
     filled = [worksheet for worksheet in candidates if worksheet.sheet.rows]
     if len(filled) > 1:
         raise ListError(

@@ -17,6 +17,9 @@ from frgroups.snapshot.id_columns import (
     read_id_column,
     reject_broken_rows,
     reject_contradictions,
+    reject_other_customers,
+    reject_rows_without_id,
+    reject_skipped_ids,
     reject_transposed,
     reject_unclear_columns,
     reject_unnamed_ids,
@@ -64,11 +67,12 @@ def read_list(
     sheet : str, optional
         Name of the worksheet. Required if the workbook has more than one visible worksheet with data.
     header_row : int, optional
-        Number of the row that contains the column names. The rows above it are skipped. By default, it is the first
-        row that is not blank.
+        Number of the row that contains the column names. The rows above it are skipped, and must not contain ids. By
+        default, it is the first row that is not blank.
     snapshot : Snapshot, optional
         Snapshot that contains the known customers. A snapshot is required if several columns have names of id columns
-        and `column` is None. The ids in these columns of a row must then belong to the same customer.
+        and `column` is None. The ids in these columns of a row must then belong to the same customer. Without
+        `column`, all other columns must not contain ids of other known customers.
     allow_similar_ids : bool, default False
         Whether ids that are not in `snapshot` may be similar to ids of known customers, look like dates, contain
         words, have another format than all other ids, or be a row count in the last row. Such ids are
@@ -85,12 +89,13 @@ def read_list(
     ListError
         The file does not exist, is empty, or is not a list. The error is also raised if the content is ambiguous:
         mixed or unknown separators, an unclear id column, ids that a spreadsheet has converted (`150.0`, `1,5E+15`,
-        `12 345`, `#N/A`), several ids in a cell, ids outside the id column, invisible characters inside an id,
-        a repeated header, a totals row, or hidden rows or columns. An unknown id is rejected if it looks like a date
-        or contains a name, if it is the number of rows above the last row, or if its format differs from all other
-        ids (at least three per such id). With `snapshot`, the error is also raised for id columns that contradict
-        each other and for ids that are similar to known ids, for example because leading zeros were lost. If the
-        snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
+        `12 345`, `#N/A`), several ids in a cell, rows without an id, ids outside the id column, ids above
+        `header_row`, invisible characters inside an id, a repeated header, a totals row, or hidden rows, columns, or
+        sheets. An unknown id is rejected if it looks like a date or contains a name, if it is the number of rows
+        above the last row, or if its format differs from all other ids (at least three per such id, or the first or
+        last id). With `snapshot`, the error is also raised for id columns that contradict each other, for known ids
+        in other columns, and for ids that are similar to known ids, for example because leading zeros were lost. If
+        the snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
 
     See Also
     --------
@@ -140,6 +145,9 @@ def read_listed_ids(
         check_type(snapshot, Snapshot, "snapshot")
     table = read_table(path, sheet, header_row)
     position, name, has_header = find_id_column(table, column)
+    if header_row is not None:
+        customers = None if snapshot is None else snapshot.customers
+        reject_skipped_ids(table, position, customers, has_header=has_header)
     reject_broken_rows(table, position)
     if has_header:
         reject_transposed(table, position, None if snapshot is None else snapshot.customers)
@@ -155,6 +163,10 @@ def read_listed_ids(
     if not ids:
         place = f"The column {name!r} is empty in {pluralize(len(cells), 'row')}. " if cells else ""
         raise ListError(f"{table.source} contains no ids. {place}Write one id per row below the column name.")
+    if has_header:
+        reject_rows_without_id(table, position)
+        if column is None and snapshot is not None:
+            reject_other_customers(table, position, id_columns, snapshot.customers)
     distinct = pd.Series(list(dict.fromkeys(ids)), dtype="str", name=name)
     listed = ListedIds(
         distinct,
@@ -162,9 +174,10 @@ def read_listed_ids(
         table.source,
         has_header,
         ids[-1],
+        len(ids),
         frozenset({len(cells) - 1, len(ids) - 1, len(distinct) - 1}),
     )
-    _log_list(listed, n_repeated=len(ids) - len(distinct), n_blank=len(cells) - len(ids))
+    _log_list(listed, n_repeated=len(ids) - len(distinct))
     return listed
 
 
@@ -191,11 +204,8 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
     return known
 
 
-def _log_list(listed: ListedIds, *, n_repeated: int, n_blank: int) -> None:
+def _log_list(listed: ListedIds, *, n_repeated: int) -> None:
     name, file, n_ids = str(listed.ids.name), listed.source, len(listed.ids)
-    if n_blank:
-        text = f"Skipped {pluralize(n_blank, 'row')} without an id in the column {name!r} of {file}."
-        log_event(log, logging.WARNING, "rows_without_id", text, file=file, column=name, n_rows=n_blank)
     text = (
         f"Read {pluralize(n_ids, 'id')} from {listed.place}. "
         f"Skipped {n_repeated:,} repeated {agree(n_repeated, 'row', 'rows')}."

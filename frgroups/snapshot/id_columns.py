@@ -65,8 +65,11 @@ _NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}")
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,17}")
+_PLAIN_NUMBER = re.compile(r"0|[1-9]\d{0,5}")
+# A row above the header can contain a year, but not a longer number.
+_SKIPPED_ID = re.compile(rf"{_UUID.pattern}|(?!(?:19|20)[0-9]{{2}}$)[A-Za-z]?-?[0-9]{{4,}}")
 _MAX_TITLE_ROWS = 20
-_MAX_SHOWN = 10
+_MAX_ROWS = 5
 
 
 def is_external_id_name(name: str) -> bool:
@@ -240,6 +243,66 @@ def reject_broken_rows(table: Table, position: int) -> None:
             )
 
 
+def reject_rows_without_id(table: Table, position: int) -> None:
+    """
+    Raise ListError if a row has no id but contains other values.
+
+    The row can be a customer whose id is missing or in another column. A plan that mirrors the list would remove this
+    customer.
+    """
+    numbers = [number for number, row in table.rows[1:] if not clean_id(row[position]) and any(map(clean_id, row))]
+    if numbers:
+        verb, noun = agree(len(numbers), "has", "have"), agree(len(numbers), "id", "ids")
+        raise ListError(
+            f"{table.source}, {_describe_rows(numbers)} {verb} no id in the column {table.rows[0][1][position]!r}. "
+            f"Fill in the {noun}, or delete the {agree(len(numbers), 'row', 'rows')}."
+        )
+
+
+def reject_skipped_ids(table: Table, position: int, customers: pd.DataFrame | None, *, has_header: bool) -> None:
+    """
+    Raise ListError if the header row or a row above it contains an id, because this id would not be read.
+
+    A value is an id if a known customer has this id, if it has the format of another id of the list, or if it is a
+    UUID or a number of at least four digits that is not a year.
+
+    Parameters
+    ----------
+    table
+        Rows of the list.
+    position
+        Position of the id column.
+    customers
+        The known customers, or None.
+    has_header
+        Whether the first row contains column names.
+    """
+    number, header = table.rows[0]
+    skipped = {row: set(map(clean_id, cells)) for row, cells in table.skipped_rows}
+    not_read = {cell for cells in (map(clean_id, header), *skipped.values()) for cell in cells if cell}
+    known = _known_ids(not_read, customers)
+    values = pd.Series(sorted(not_read), dtype="str")
+    ids = pd.Series([clean_id(row[position]) for _, row in table.rows[1:]], dtype="str")
+    similar = set(filter(looks_like_id, values[has_shape_of(values, ids)]))
+
+    def is_id(cell: str) -> bool:
+        return cell in known or cell in similar or _SKIPPED_ID.fullmatch(cell) is not None
+
+    if not has_header or is_id(clean_id(header[position])) or not known.isdisjoint(header):
+        raise ListError(
+            f"Row {number} of {table.source} contains ids, so it cannot be the header row.",
+            hint="Pass the number of the row with the column names as header_row=.",
+            cli_hint="Pass the number of the row with the column names as --header-row.",
+        )
+    numbers = [row for row, cells in skipped.items() if any(map(is_id, cells))]
+    if numbers:
+        verb, noun = agree(len(numbers), "contains", "contain"), agree(len(numbers), "row", "rows")
+        raise ListError(
+            f"{table.source}, {_describe_rows(numbers)} above the header row {number} {verb} ids that would not be "
+            f"read. Move the header above all ids, or delete the {noun}."
+        )
+
+
 def reject_transposed(table: Table, position: int, customers: pd.DataFrame | None) -> None:
     """
     Raise ListError if the ids are probably in the first row instead of in the id column.
@@ -302,6 +365,11 @@ def _is_increasing(cells: Iterable[str]) -> bool:
     return all(number < following for number, following in pairwise(map(int, cells)))
 
 
+def _describe_rows(numbers: Sequence[int]) -> str:
+    """Return the first row numbers, such as "rows 2, 5, and 9"."""
+    return f"{agree(len(numbers), 'row', 'rows')} {format_list([str(number) for number in numbers], _MAX_ROWS)}"
+
+
 def _known_ids(ids: Collection[str], customers: pd.DataFrame | None) -> set[str]:
     """Return the ids that are customer uids or external ids of known customers."""
     if customers is None:
@@ -353,14 +421,74 @@ def reject_contradictions(table: Table, positions: Sequence[int], customers: pd.
             if used_id and other_id and used.contradicts(used_id, other, other_id)
         ]
         if rows:
-            numbers = format_list([str(number) for number in rows], _MAX_SHOWN)
-            shown = f"{agree(len(rows), 'row', 'rows')} {numbers}"
             raise ListError(
                 f"{table.source} has {pluralize(len(rows), 'row')} in which the columns {used.name!r} and "
-                f"{other.name!r} refer to different customers: {shown}. Correct the rows.",
+                f"{other.name!r} refer to different customers: {_describe_rows(rows)}. Correct the rows.",
                 hint="To use only one of the columns, pass column=.",
                 cli_hint="To use only one of the columns, pass --column with --list, or delete the other column.",
             )
+
+
+def reject_other_customers(table: Table, position: int, id_columns: Collection[int], customers: pd.DataFrame) -> None:
+    """
+    Raise ListError if another column contains the id of a known customer who is not the customer of the row.
+
+    Such a column can be the second part of a list whose ids are in several columns. A plain number such as 150 can be
+    an amount, so it is an id only if at least half of the filled cells in its column are ids of known customers.
+
+    Parameters
+    ----------
+    table
+        Rows of the list. The first row contains the column names.
+    position
+        Position of the id column.
+    id_columns
+        Positions of the columns with usual names, which are not checked. See `reject_contradictions`.
+    customers
+        The known customers.
+    """
+    header = table.rows[0][1]
+    own_name = header[position]
+    own_cells = [(number, clean_id(cell)) for number, cell in table.column(position)]
+    own_ids = [cell for _, cell in own_cells]
+    kinds = {"customer_uid", _IdColumn(own_name, own_cells, customers).kind or "customer_uid"}
+    others = {
+        other: [(number, clean_id(cell)) for number, cell in table.column(other)]
+        for other in range(table.width)
+        if other != position and other not in id_columns
+    }
+    distinct = {*own_ids, *(cell for cells in others.values() for _, cell in cells)}
+    owners = _owners(distinct, customers, kinds)
+    for other, cells in others.items():
+        filled = [(number, own, cell) for own, (number, cell) in zip(own_ids, cells, strict=True) if cell]
+        if all(cell in (str(n), str(n + 1)) for n, (_, _, cell) in enumerate(filled)):
+            continue  # Many programs add a column of row numbers.
+        known = [(number, own, cell) for number, own, cell in filled if cell in owners]
+        is_id_column = 2 * len(known) >= len(filled)
+        rows = [
+            number
+            for number, own, cell in known
+            if not owners[cell] & owners.get(own, set()) and (is_id_column or not _PLAIN_NUMBER.fullmatch(cell))
+        ]
+        if rows:
+            name = f"the column {header[other]!r}" if header[other] else "a column without a name"
+            raise ListError(
+                f"{table.source}, {_describe_rows(rows)}: {name} contains ids of other known customers than the "
+                f"column {own_name!r}. Write one id per row, and put all ids in the same column.",
+                hint=f"If only the ids in the column {own_name!r} are part of the list, pass column={own_name!r}.",
+                cli_hint=f"If only the ids in the column {own_name!r} are part of the list, pass --column "
+                f"'{own_name}' with --list. In any other list, delete the other column.",
+            )
+
+
+def _owners(ids: Collection[str], customers: pd.DataFrame, kinds: Iterable[str]) -> dict[str, set[str]]:
+    """Return the uids of the known customers who have an id of the given kinds, by id."""
+    owners: dict[str, set[str]] = {}
+    for kind in kinds:
+        known = customers[customers[kind].isin(ids)]
+        for customer_id, uid in zip(known[kind], known["customer_uid"], strict=True):
+            owners.setdefault(customer_id, set()).add(uid)
+    return owners
 
 
 class _IdColumn:
@@ -378,11 +506,7 @@ class _IdColumn:
             self.kind = "external_id"
         elif not n_known[self.kind]:
             self.kind = None
-        self._customers: dict[str, set[str]] = {}
-        if self.kind is not None:
-            known = customers[is_known(customers[self.kind], ids)]
-            for customer_id, uid in zip(known[self.kind], known["customer_uid"], strict=True):
-                self._customers.setdefault(customer_id, set()).add(uid)
+        self._customers = {} if self.kind is None else _owners(ids, customers, [self.kind])
         self._all_customers = customers
 
     def contradicts(self, own_id: str, other: _IdColumn, other_id: str) -> bool:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from frgroups.errors import ListError
 from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.id_cells import looks_like_id
-from frgroups.internals.redaction import safe_repr
+from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import latin_shape
 from frgroups.snapshot.id_contents import CONTENTS, hide_words
 from frgroups.snapshot.uid_lookup import is_known
@@ -31,6 +31,8 @@ _OTHERS_PER_ID = 3
 _LONG_ID = 20
 _PADDED = re.compile(r"[^0-9]*0[0-9]")
 _MAX_SHOWN = 10
+# A word, or a word with a short number before or after it.
+_NOTE = re.compile(r"[^\W\d_]{3,}\d{0,4}|\d{1,4}[^\W\d_]{2,}")
 
 _WORD, _EMAIL, _LOOK_ALIKE = "word 0 ", "email 0 ", "look-alike 0 "
 _HEX, _SEPARATORS = frozenset("0123456789abcdefABCDEF"), frozenset("-_")
@@ -53,6 +55,8 @@ class ListedIds:
         Whether the first row of the file contains column names.
     last_id
         Id in the last row.
+    n_rows
+        Number of rows that contain an id, including repeated ids.
     n_above
         Possible numbers of rows above the last row: with and without blank and repeated rows.
     """
@@ -62,6 +66,7 @@ class ListedIds:
     source: Path
     has_header: bool
     last_id: str
+    n_rows: int
     n_above: frozenset[int]
 
     @property
@@ -78,7 +83,7 @@ class ListedIds:
         Words next to an id can be names of customers, so they are replaced with an ellipsis.
         """
         ordered = sorted(ids, key=self.rows.__getitem__)
-        shown = [f"row {self.rows[value]} {safe_repr(hide_words(value))}" for value in ordered[:_MAX_SHOWN]]
+        shown = [f"row {self.rows[value]} {repr_id(hide_words(value))}" for value in ordered[:_MAX_SHOWN]]
         return format_list([*shown, *ordered[_MAX_SHOWN:]], _MAX_SHOWN)
 
 
@@ -94,7 +99,7 @@ def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
     if last in known and last not in find_unusual_ids(list(listed.ids)):
         return
     raise ListError(
-        f"{listed.source}, row {listed.rows[last]}: {safe_repr(last)} is the number of rows above it, and therefore "
+        f"{listed.source}, row {listed.rows[last]}: {repr_id(last)} is the number of rows above it, and therefore "
         "probably a total. Delete the row.",
         **_hints(1),
     )
@@ -116,6 +121,7 @@ def check_formats(listed: ListedIds, known: Collection[str], tenant_ids: pd.Seri
     _reject_contents(listed, known, tenant_ids)
     _reject_unusual_formats(listed, known)
     _reject_first_word(listed, known)
+    _reject_other_forms(listed, known, tenant_ids)
 
 
 def _reject_contents(listed: ListedIds, known: Collection[str], tenant_ids: pd.Series) -> None:
@@ -137,7 +143,7 @@ def _reject_unusual_formats(listed: ListedIds, known: Collection[str]) -> None:
     example = next(value for value in listed.ids if value not in unusual)
     raise ListError(
         f"{listed.source} contains {pluralize(n, 'id')} whose format differs from all other ids, such as "
-        f"{safe_repr(hide_words(example))}: {listed.describe_rows(unusual)}. Delete totals and notes, and correct "
+        f"{repr_id(hide_words(example))}: {listed.describe_rows(unusual)}. Delete totals and notes, and correct "
         "wrong ids.",
         **_hints(n),
     )
@@ -151,11 +157,46 @@ def _reject_first_word(listed: ListedIds, known: Collection[str]) -> None:
     row = listed.rows[first]
     hints = _hints(1)
     raise ListError(
-        f"{listed.source}, row {row}: {safe_repr(first)} is the only id without digits, and therefore probably a "
+        f"{listed.source}, row {row}: {repr_id(first)} is the only id without digits, and therefore probably a "
         "column name. If it is a column name, delete the rows above it. If it is a note, delete the row.",
         hint=f"You can also pass header_row={row} to skip the rows above a column name. {hints['hint']}",
         cli_hint=f"You can also pass --header-row {row} to skip the rows above a column name. {hints['cli_hint']}",
     )
+
+
+def _reject_other_forms(listed: ListedIds, known: Collection[str], tenant_ids: pd.Series) -> None:
+    """
+    Raise ListError if the first or last id is unknown, and neither the list nor the tenant has ids of its form.
+
+    It can be a title or a note. Other than `find_unusual_ids`, this check also applies to lists of two ids. If no ids
+    of the tenant are known, it applies only to words and to words with a short number, such as "Side1".
+    """
+    ids = list(listed.ids)
+    tenant_ids = tenant_ids.dropna()
+    for value in dict.fromkeys((ids[0], ids[-1])):
+        others = [other for other in ids if other != value]
+        is_checked = len(tenant_ids) > 0 or (_NOTE.fullmatch(value) and len(set(_skeletons(others))) == 1)
+        if not others or value in known or not is_checked:
+            continue
+        usual = [*others, *tenant_ids]
+        same_length = [other for other in usual if len(other) == len(value)]
+        if same_length and (len(value) >= _LONG_ID or _random_id_test(same_length)(value)):
+            continue
+        is_usual_word = _formats([value]) == [_WORD] and _WORD in _formats(usual)
+        if is_usual_word or _skeletons([value])[0] in _skeletons(usual):
+            continue
+        noun = "title" if value == ids[0] else "note"
+        raise ListError(
+            f"{listed.source}, row {listed.rows[value]}: {repr_id(hide_words(value))} has another format than all "
+            f"other ids, such as {repr_id(others[0])}. Delete the row if it is a {noun}, or correct the id.",
+            **_hints(1),
+        )
+
+
+def _skeletons(ids: Sequence[str]) -> list[str]:
+    """Return the ids with each sequence of digits replaced, such as "c-0" for "c-250"."""
+    values = pa.array(ids, type=pa.large_string())
+    return [str(value) for value in pc.replace_substring_regex(values, r"\pN+", "0").to_pylist()]
 
 
 def _hints(n_ids: int) -> dict[str, str]:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import product
+from itertools import chain, combinations, product
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from frgroups.errors import InputError
 from frgroups.internals.formatting import format_list
-from frgroups.internals.redaction import safe_repr
+from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import APOSTROPHES, latin_shape
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.id_contents import hide_words, split_parts
@@ -48,6 +48,9 @@ _SEPARATOR = r"[!-/:-?\[-`{-~ ]+"
 _OTHER_SEPARATOR = r"[!-,./:-?\[-`{-~ ]|--"
 # Only ids that contain a match of this pattern can consist of several parts.
 _MAY_HAVE_PARTS = r"[^-_.\pL\pN]|\pN[-_.]+\pL"
+_RUN = re.compile(r"\d+|[^\W\d_]+|[\W_]+")  # A sequence of digits, letters, or other characters.
+_SHAPE_STEPS = ((r"\pN", "0"), (r"\pL", "a"))
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 # This pattern matches the grave accent and each character that is not a visible ASCII character.
 # Only ids that contain a match need the slower comparison of Unicode characters.
 _OTHER_CHARACTER = "[^!-_a-~]"
@@ -185,11 +188,11 @@ def find_similar_ids(customers: pd.DataFrame, ids: Sequence[str], by: str) -> di
             if kind == by:
                 matches += _matches_without_hyphens(keys, other_keys)
             for n, position in matches:
-                text = f"similar to the {_LABELS[kind]} {safe_repr(known_ids[position].as_py())}"
+                text = f"similar to the {_LABELS[kind]} {repr_id(known_ids[position].as_py())}"
                 similar.setdefault(ids[n], text)
         if kind == by:
-            for whole, position in _contained_ids(unknown, known_keys[0]):
-                text = f"contains the {_LABELS[kind]} {safe_repr(known_ids[position].as_py())}"
+            for whole, position in chain(_contained_ids(unknown, known_keys[0]), _embedded_ids(unknown, known_ids)):
+                text = f"contains the {_LABELS[kind]} {repr_id(known_ids[position].as_py())}"
                 similar.setdefault(whole, text)
     return dict(sorted(similar.items()))
 
@@ -235,6 +238,58 @@ def _contained_ids(unknown: pa.Array, known_keys: pa.Array) -> Iterator[tuple[st
         yield wholes[n], position
 
 
+def _embedded_ids(unknown: pa.Array, known: pa.Array) -> Iterator[tuple[str, int]]:
+    """
+    Yield each unknown text that consists of a known id and other characters, with the position of the known id.
+
+    Examples are `00000068-2`, `K00000068`, and `00000004_00000022`. An unknown text is accepted if a known id has the
+    same shape, because the tenant then uses such ids. Email addresses and UUIDs are also accepted.
+    """
+    lengths = set(pc.unique(pc.utf8_length(known)).to_pylist())
+    wholes: list[str] = []
+    parts: list[str] = []
+    for whole in unknown.to_pylist():
+        if "@" in whole or _UUID.fullmatch(whole):
+            continue
+        for part in _embedded_parts(whole, lengths):
+            wholes.append(whole)
+            parts.append(part)
+    matches = _matches(pa.array(parts, type=known.type), known)
+    if not matches:
+        return
+    known_shapes = _replace(known, _SHAPE_STEPS)
+    shapes = _replace(pa.array([wholes[n] for n, _ in matches], type=known.type), _SHAPE_STEPS)
+    is_usual = pc.is_in(shapes, value_set=known_shapes).to_pylist()
+    matched = {parts[n] for n, _ in matches}
+    for (n, position), has_usual_shape in zip(matches, is_usual, strict=True):
+        whole = wholes[n]
+        half = len(whole) // 2
+        # A longer number is another id, unless both halves are known ids.
+        is_other_number = whole.isdecimal() and not {whole[:half], whole[half:]} <= matched
+        if not has_usual_shape and not is_other_number:
+            yield whole, position
+
+
+def _embedded_parts(whole: str, lengths: Collection[int]) -> Iterator[str]:
+    """
+    Yield the parts of a text that can be a known id of one of the given lengths.
+
+    A part does not start or end between two digits or between two letters, except in the middle of the text. A part
+    has at least four characters. Without a separator next to it, it has at least six characters.
+    """
+    if not any(4 <= length < len(whole) for length in lengths):
+        return
+    half = len(whole) // 2
+    bounds = {0, half if 2 * half == len(whole) else 0}
+    bounds.update(match.end() for match in _RUN.finditer(whole))
+    for start, end in combinations(sorted(bounds), 2):
+        if end - start < 4 or end - start == len(whole) or end - start not in lengths:
+            continue
+        has_neighbor = (start > 0 and whole[start - 1].isalnum()) or whole[end : end + 1].isalnum()
+        if (end - start >= 6 or not has_neighbor) and any(map(str.isdecimal, whole[start:end])):
+            yield whole[start:end]
+
+
 def check_similar_ids(
     customers: pd.DataFrame,
     ids: Sequence[str],
@@ -264,7 +319,7 @@ def check_similar_ids(
     if rows is not None:
         similar = dict(sorted(similar.items(), key=lambda item: rows[item[0]]))
     items = [
-        f"{f'row {rows[unknown]} ' if rows else ''}{safe_repr(hide_words(unknown))} ({text})"
+        f"{f'row {rows[unknown]} ' if rows else ''}{repr_id(hide_words(unknown))} ({text})"
         for unknown, text in similar.items()
     ]
     raise error(
@@ -278,7 +333,7 @@ def check_similar_ids(
 def _describe_owner(kind: str, uid: str) -> str:
     if kind == "customer_uid":
         return "uid of a customer"
-    return f"{_LABELS[kind]} of customer {safe_repr(uid)}"
+    return f"{_LABELS[kind]} of customer {repr_id(uid)}"
 
 
 def _matches(values: pa.Array, known: pa.Array) -> list[tuple[int, int]]:

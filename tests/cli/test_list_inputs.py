@@ -242,6 +242,19 @@ def test_allowed_similar_ids(people, write_list, capsys):
         desired_customers(people, path=write_list("Kundenummer\nnew-1\n"), expression=None)
 
 
+@pytest.mark.parametrize(
+    ("ids", "n_repeated"),
+    [(["00000004"], None), (["00000004", "00000005", "00000004"], "1 of 3 rows"), (["00000004"] * 9, "8 of 9 rows")],
+)
+def test_repeated_ids(people, write_list, capsys, ids, n_repeated):
+    "The output contains the number of rows that repeat an id of another row."
+    uids = desired_customers(people, path=write_list("\n".join(["Kundenr", *ids])), expression=None)
+
+    out = capsys.readouterr().out
+    assert uids == list(dict.fromkeys(ids)) and (n_repeated or "") in out
+    assert (" of other rows" in out) == (n_repeated is not None)
+
+
 @pytest.mark.parametrize("last", ["8", "28", "Slutt"])
 def test_totals(people, write_list, tmp_path, last):
     "A total or a note in the last row is rejected, also if the type or a directory is given."

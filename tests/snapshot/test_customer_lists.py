@@ -95,16 +95,27 @@ def test_ids_are_stripped_and_unique(write_file, caplog):
     assert "c-9" not in caplog.text
 
 
-def test_rows_without_id(write_file, caplog):
-    "Rows without an id are skipped. A warning contains the number of skipped rows but none of their cells."
-    path = write_file("uid;navn\nc-1;Kari\n;Ola Nordmann\n")
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("uid;navn\nc-1;Kari\n;Ola Nordmann\n", "row 3 "),
+        ("uid;navn\nc-1;Kari\n;Ola\n\nc-2;Per\n';Ole\n", "rows 3 and 6 "),
+        ("uid;ref\nc-1;\n;fbe69722-0000-4000-8000-000000000001\n", "row 3 "),
+        ("uid;ref\nc-1;\n;00000005\n", "row 3 "),
+        ("uid;note\n" + "".join(f"c-{n};\n;x\n" for n in range(9)), "rows 3, 5, 7, 9, 11, and 4 more "),
+    ],
+)
+def test_rows_without_id(write_file, text, rows):
+    "A row with other values but without an id is rejected with its number, and the error shows none of its cells."
+    message = read_error(write_file(text))
 
-    ids = read_list(path)
+    assert rows in message and "'uid'" in message
+    assert not re.search("Ola|fbe6|00000005", message)
 
-    assert list(ids) == ["c-1"]
-    [record] = [record for record in caplog.records if record.event == "rows_without_id"]
-    assert (record.levelname, record.column, record.n_rows) == ("WARNING", "uid", 1)
-    assert "Nordmann" not in caplog.text
+
+def test_blank_rows(write_file):
+    "Rows without any values are removed, also if they contain separators or an apostrophe."
+    assert list(read_list(write_file("uid;navn\nc-1;Kari\n;\n\n';\nc-2;\n ; \n;\n"))) == ["c-1", "c-2"]
 
 
 @pytest.mark.parametrize("name", USUAL_NAMES)
@@ -197,7 +208,7 @@ def test_unclear_first_row(write_file, text):
 
     assert "column=" in read_error(path)
     if "alpha" in text:
-        assert list(read_list(path, column="alpha")) == text.split()[1:]
+        assert list(read_list(path, column="alpha", allow_similar_ids=True)) == text.split()[1:]
 
 
 @pytest.mark.parametrize("damaged", ["150.0", "150,0", "-1.00", "1,5E+15", "1.5E+15", "1E+15", "7e-05"])
@@ -372,18 +383,29 @@ def test_workbook_hidden_rows(write_workbook):
 
 
 def test_workbook_sheets(write_workbook):
-    "Empty and hidden worksheets are ignored. If several worksheets contain data, the argument `sheet` is required."
-
-    def hide(book):
-        book["Skjult"].sheet_state = "hidden"
-
-    path = write_workbook(hide, A=[["uid"], ["c-1"]], Tom=[], Skjult=[["uid"], ["c-9"]], B=[["uid"], ["c-2"]])
+    "Empty worksheets are ignored. If several worksheets contain data, the argument `sheet` is required."
+    path = write_workbook(A=[["uid"], ["c-1"]], Tom=[], B=[["uid"], ["c-2"]])
 
     message = read_error(path)
-    assert "'A'" in message and "'B'" in message and "'Skjult'" not in message and "sheet" in message
+    assert "'A'" in message and "'B'" in message and "'Tom'" not in message and "sheet=" in message
     assert list(read_list(path, sheet="B")) == ["c-2"]
-    assert "'Skjult'" in read_error(path, sheet="Skjult")
     assert "empty" in read_error(write_workbook(Tom=[]))
+
+
+@pytest.mark.parametrize("state", ["hidden", "veryHidden"])
+def test_hidden_sheets(write_workbook, state):
+    "A hidden worksheet with data is rejected, unless a visible sheet is chosen. Empty hidden sheets are ignored."
+
+    def hide(book):
+        book["Skjult"].sheet_state = state
+
+    path = write_workbook(hide, A=[["uid"], ["c-1"]], Skjult=[["uid"], ["c-9"]])
+
+    message = read_error(path)
+    assert "'Skjult'" in message and "'A'" not in message and "hidden" in message
+    assert list(read_list(path, sheet="A")) == ["c-1"]
+    assert "'Skjult'" in read_error(path, sheet="Skjult")
+    assert list(read_list(write_workbook(hide, A=[["uid"], ["c-1"]], Skjult=[]))) == ["c-1"]
 
 
 def test_sheet_of_csv(write_file):

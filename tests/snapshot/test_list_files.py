@@ -2,7 +2,6 @@
 
 import csv
 import io
-import logging
 import sys
 import unicodedata
 import zipfile
@@ -48,6 +47,19 @@ def write_workbook(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="module")
+def people():
+    """Return a snapshot with uids of eight digits. Two customers have the external id E100009."""
+    uids = [f"{n:08d}" for n in range(1, 31)]
+    external_ids = [f"E{100000 + n}" for n in range(1, 30)] + ["E100009"]
+    return snapshot_from_frames(
+        pd.DataFrame({"customer_group_uid": "g", "customer_uid": uids}),
+        customers=pd.DataFrame({"customer_uid": uids, "external_id": external_ids}),
+        tenant_uid="t-1",
+        taken_at="2026-11-23",
+    )
 
 
 def edit_xml(path, old, new):
@@ -245,15 +257,12 @@ def test_totals_and_notes(write_file, end):
     assert f"row {row}" in read_error(write_file(text + end, "cp1252"))
 
 
-def test_totals_without_id(write_file, caplog):
-    "A totals row without an id is skipped like other rows without an id. Blank rows and repeated ids are allowed."
-    text = "Kundenummer;Navn;Beløp\r\n0150;Kåre;1,5\r\n0150;Kåre;1,5\r\n;;\r\n\r\n0007;Ola;2\r\n;Sum;5\r\n"
+def test_totals_without_id(write_file):
+    "A totals row without an id is rejected like other rows without an id. Blank rows and repeated ids are allowed."
+    text = "Kundenummer;Navn;Beløp\r\n0150;Kåre;1,5\r\n0150;Kåre;1,5\r\n;;\r\n\r\n0007;Ola;2\r\n"
 
-    with caplog.at_level(logging.WARNING, "frgroups.snapshot"):
-        ids = read_list(write_file(text, "cp1252"))
-
-    assert list(ids) == ["0150", "0007"]
-    assert [record.n_rows for record in caplog.records] == [1]
+    assert list(read_list(write_file(text, "cp1252"))) == ["0150", "0007"]
+    assert "row 7 " in read_error(write_file(f"{text};Sum;5\r\n", "cp1252"))
 
 
 TITLES = ["Kundeliste november;;", "Kundeliste november", "Kundeliste, november", "Liste; uttrekk\n", "Liste 1;;\n;;"]
@@ -267,6 +276,48 @@ def test_title_rows(write_file, title):
 
     assert f"header_row={number}" in read_error(path)
     assert list(read_list(path, header_row=number)) == ["0150", "0007"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "part"),
+    [
+        ("Kundenr;Navn\n00000004;Kari\n00000005;Ola\nKundenr;Navn\n00000006;Per\n", 4, "rows 2 and 3 "),
+        ("Kundenr;Navn\n00000099;Kari\nKundenr;Navn\n00000006;Per\n", 3, "row 2 "),
+        ("uid;Navn\nE100004;Kari\nuid;Navn\n00000006;Per\n", 3, "row 2 "),
+        ("uid;Navn\n12345;Kari\nuid;Navn\n00000006;Per\n", 3, "row 2 "),
+        ("uid\nfbe69722-0000-4000-8000-000000000001\nuid\nfbe69722-0000-4000-8000-0000000000a1\n", 3, "row 2 "),
+        ("uid\n00000004\n00000005\n00000006\n", 2, "Row 2 "),
+        ("00000004\n00000005\n00000006\n", 2, "Row 2 "),
+        ("00000099\n00000098\n00000097\n", 2, "Row 2 "),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_ids_above_header(write_file, write_workbook, people, text, number, part, kind):
+    "An id in the header row or above it is rejected with its row, because it would not be read."
+    path = write_file(text)
+    if kind == "xlsx":
+        path = write_workbook([line.split(";") for line in text.splitlines()])
+
+    assert part in read_error(path, header_row=number, snapshot=people)
+    if "E100004" not in text:
+        assert part in read_error(path, header_row=number)
+
+
+@pytest.mark.parametrize("column", ["00000005", "00000098"])
+def test_id_as_column(write_file, people, column):
+    "An id in the header row is rejected, also if it is passed as the name of the column."
+    path = write_file(f"Kundenr;Navn\n00000004;Kari\n{column};Ola\n00000006;Per\n")
+
+    assert "Row 3 " in read_error(path, column=column, header_row=3, snapshot=people)
+    assert "Row 3 " in read_error(path, column=column, header_row=3)
+
+
+@pytest.mark.parametrize("title", ["Liste 2026;", "Dato;12.11.2026", "År;2026", "v2;x", "Liste2026;2026-11-12", ";"])
+def test_titles_above_header(write_file, people, title):
+    "Titles, dates, and years above the header row are skipped."
+    path = write_file(f"{title}\nKundenr;Navn\n00000004;Kari\n")
+
+    assert list(read_list(path, header_row=2, snapshot=people)) == ["00000004"]
 
 
 def test_title_in_workbook(write_workbook):
@@ -431,19 +482,6 @@ def test_visible_cells(write_workbook):
 # Several id columns
 
 
-@pytest.fixture(scope="module")
-def people():
-    """Return a snapshot with uids of eight digits. Two customers have the external id E100009."""
-    uids = [f"{n:08d}" for n in range(1, 31)]
-    external_ids = [f"E{100000 + n}" for n in range(1, 30)] + ["E100009"]
-    return snapshot_from_frames(
-        pd.DataFrame({"customer_group_uid": "g", "customer_uid": uids}),
-        customers=pd.DataFrame({"customer_uid": uids, "external_id": external_ids}),
-        tenant_uid="t-1",
-        taken_at="2026-11-23",
-    )
-
-
 @pytest.mark.parametrize(
     ("header", "row"),
     [
@@ -470,11 +508,69 @@ def test_contradicting_columns(write_file, people, header, row):
 
 def test_agreeing_columns(write_file, people):
     "If all id columns refer to the same customers, the documented order applies. Blank and foreign ids are ignored."
-    path = write_file("Kundenummer;External ID;id\n00000004;E100004;1\n00000005;;2\n00000030;E100009;3\n")
+    path = write_file("Kundenummer;External ID;id\n00000004;E100004;1\n;E100005;2\n00000030;E100009;3\n")
 
     ids = read_list(path, snapshot=people, column=None, allow_similar_ids=True)
 
-    assert (list(ids), ids.name) == (["E100004", "E100009"], "External ID")
+    assert (list(ids), ids.name) == (["E100004", "E100005", "E100009"], "External ID")
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "name"),
+    [
+        ("customer_uid;;\n00000004;;Kari\n00000006;;00000005\n00000007;;Ola\n", "row 3", "without a name"),
+        ("Kundenr;Navn;;;Nye\n00000004;Kari;;;00000006\n00000005;Ola;;;00000007\n", "rows 2 and 3", "'Nye'"),
+        ("customer_uid;customer_uid 2\n00000004;00000005\n00000006;\n", "row 2", "'customer_uid 2'"),
+        ("customer_uid;new_customer_uid\n00000004;00000005\n", "row 2", "'new_customer_uid'"),
+        ("customer_uid;erstattet av\n00000004;\n00000006;00000008\n", "row 3", "'erstattet av'"),
+        ("customer_uid;Navn\n00000004;Kari\n00000006;00000008\n00000007;Ola\n", "row 3", "'Navn'"),
+        ("customer_uid;Navn\nnew-1;00000008\n00000004;Ola\n", "row 2", "'Navn'"),
+        ("External ID;Nye\nE100004;E100005\nE100006;\n", "row 2", "'Nye'"),
+        ("External ID;Nye\nE100004;00000004\nE100006;00000007\n", "row 3", "'Nye'"),
+    ],
+)
+def test_customers_in_other_columns(write_file, people, text, row, name):
+    "Ids of other known customers in another column are rejected with the column, unless the id column is chosen."
+    path = write_file(text)
+    chosen = text.split(";")[0]
+
+    message = read_error(path, snapshot=people)
+
+    assert row in message and name in message and f"column='{chosen}'" in message
+    assert list(read_list(path, chosen, snapshot=people, allow_similar_ids=True))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "customer_uid;Kopi\n00000004;00000004\n00000005;00000005\n",
+        "customer_uid;Ref\n00000004;E100005\n00000005;X\n",
+        "External ID;Ref\nE100004;00000004\nE100005;00000005\n",
+        "customer_uid;Navn\n00000004;Kari\n00000005;00000099\n",
+    ],
+)
+def test_allowed_other_columns(write_file, people, text):
+    "Another column can contain ids of the same customer, ids of another type, and other values."
+    assert len(read_list(write_file(text), snapshot=people)) == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "is_allowed"),
+    [("Beløp;150;7;990", True), ("Nr;1;2;3", True), ("Nye;7;8;150", False), ("Nye;;;7", False)],
+)
+def test_numbers_in_other_columns(write_file, column, is_allowed):
+    "Plain numbers in another column are ids only if at least half of its values are known ids but not row numbers."
+    uids = [str(n) for n in range(1, 20)]
+    snapshot = snapshot_from_frames(
+        pd.DataFrame({"customer_group_uid": "g", "customer_uid": uids}), tenant_uid="t-1", taken_at="2026-11-23"
+    )
+    cells = column.split(";")
+    path = write_file("\n".join(map(";".join, zip(["uid", "4", "5", "6"], cells, strict=True))))
+
+    if is_allowed:
+        assert list(read_list(path, snapshot=snapshot)) == ["4", "5", "6"]
+    else:
+        assert "'Nye'" in read_error(path, snapshot=snapshot)
 
 
 # Workbooks
@@ -482,7 +578,7 @@ def test_agreeing_columns(write_file, people):
 
 @pytest.mark.parametrize("cell", ["XFD1048576", "BH60000"])
 def test_distant_cell(tmp_path, cell):
-    "A workbook with one distant cell is read without the blank cells around it."
+    "A workbook with one distant cell is read without the blank cells around it, and the row of the cell has no id."
     book = openpyxl.Workbook()
     book.active.append(["uid"])
     book.active.append(["c-1"])
@@ -492,7 +588,7 @@ def test_distant_cell(tmp_path, cell):
     # A merged range or hyperlink of the complete sheet must not create its cells.
     edit_xml(tmp_path / "list.xlsx", 'ref="C1:D2"', 'ref="C1:XFC1048575"')
 
-    assert list(read_list(tmp_path / "list.xlsx")) == ["c-1"]
+    assert f"row {cell.lstrip('BHXFD')} has no id" in read_error(tmp_path / "list.xlsx")
 
 
 def test_scattered_cells(write_workbook, monkeypatch):

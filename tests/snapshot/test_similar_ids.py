@@ -1,5 +1,6 @@
 """Tests for unknown ids that are similar to ids of known customers, in lists, plans, and exclusions."""
 
+import re
 import unicodedata
 
 import pandas as pd
@@ -353,3 +354,63 @@ def test_keys_property(uids, zeros, change):
     keys = similarity_keys(pa.array([*uids, *changed], type=pa.large_string())).to_pylist()
 
     assert keys[: len(uids)] == keys[len(uids) :]
+
+
+JOINED_UUIDS = [f"fbe69722-0000-4000-8000-00000000000{n}" for n in range(3)]
+
+
+@pytest.fixture(scope="module")
+def uids():
+    """Return uids of eight digits and UUIDs."""
+    return pd.Series([*(f"{n:08d}" for n in range(1, 99)), *JOINED_UUIDS], dtype="str")
+
+
+@pytest.mark.parametrize("by", ["customer_uid", "external_id"])
+@pytest.mark.parametrize(
+    ("text", "contained"),
+    [
+        ("00000004-00000022", "00000004"),
+        ("00000068_00000070", "00000068"),
+        ("0000006800000070", "00000068"),
+        ("-".join(JOINED_UUIDS[:2]), JOINED_UUIDS[0]),
+        ("".join(JOINED_UUIDS[1:]), JOINED_UUIDS[1]),
+        ("00000068-2", "00000068"),
+        ("00000068_2", "00000068"),
+        ("00000068x2", "00000068"),
+        ("K00000068", "00000068"),
+        ("NO-00000068", "00000068"),
+        ("NO-00000068-2", "00000068"),
+        ("K00000068x", "00000068"),
+    ],
+)
+def test_embedded_ids(uids, by, text, contained):
+    "An unknown id that contains a known id is similar to it, unless the tenant has ids of the same shape."
+    customers = pd.DataFrame({"customer_uid": [f"c-{n}" for n in uids.index], "external_id": ""}, dtype="str")
+    customers[by] = uids
+    usual = pd.DataFrame({"customer_uid": ["x-1"], "external_id": [""], by: [re.sub(r"\d", "9", text)]})
+
+    similar = find_similar_ids(customers, [text], by)
+
+    assert contained in similar[text]
+    if "fbe" not in text:
+        assert find_similar_ids(pd.concat([customers, usual]), [text], by) == {}
+
+
+@pytest.mark.parametrize(
+    ("known", "text"),
+    [
+        ("100004", "1000041"),
+        ("100004", "10000412"),
+        ("E100004", "E1000041"),
+        ("12345", "12345@x.no"),
+        ("12345678", "12345678-0000-4000-8000-00000000000a"),
+        ("1234", "a1234"),
+        ("a7", "a7-9"),
+        ("0000", "000000070000"),
+    ],
+)
+def test_accidental_parts(known, text):
+    "A longer number, an email address, a UUID, and an id with a short known part are not similar to a known id."
+    customers = pd.DataFrame({"customer_uid": [known], "external_id": [""]}, dtype="str")
+
+    assert find_similar_ids(customers, [text], "customer_uid") == {}
