@@ -177,8 +177,8 @@ def can_be_approved(plan: Plan) -> bool:
 def approval_consequences(plan: Plan) -> str:
     """Describe what happens after an approval."""
     text = (
-        "If you approve the plan, its changes are sent when the operator applies the plan, and the result is checked. "
-        "The changes can be undone with another plan, which is also reviewed."
+        "If you approve the plan, its changes are sent when the operator applies the plan, and the result is "
+        "checked. The changes can be undone with another plan, which is also reviewed."
     )
     n_created = sum(group.create for group in plan.groups)
     if n_created:
