@@ -16,7 +16,7 @@ test: .venv/dev.done
 	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 # The tests that take longest (notebooks, crash points, memory, benchmarks, contract fuzzing), and the property-based
-# tests with 200 examples each instead of 30.
+# tests with 200 examples each instead of 20.
 test-slow: .venv/dev.done
 	@$(BIN)/python -m pytest -n 3 -m "slow or hypothesis" --hypothesis-profile=thorough
 

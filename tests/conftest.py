@@ -14,7 +14,7 @@ import frgroups as fg
 os.environ["MPLBACKEND"] = "Agg"
 
 # Hypothesis deadlines would fail on a busy machine, and its example database would write files to the project.
-settings.register_profile("frgroups", deadline=None, database=None, max_examples=30)
+settings.register_profile("frgroups", deadline=None, database=None, max_examples=20)
 settings.register_profile("thorough", settings.get_profile("frgroups"), max_examples=200)
 settings.load_profile("frgroups")
 

@@ -71,7 +71,8 @@ def test_reference_sections():
 def test_command_pages():
     "Each command, subcommand, and visible option has an entry on the page of the command."
     pages = command_pages.command_pages()
-    context = click.Context(root_group(), info_name="frgroups")
+    root = root_group()
+    context = click.Context(root, **root.context_settings, info_name="frgroups")
     for name in root_group().list_commands(context):
         command = root_group().get_command(context, name)
         commands = [command, *getattr(command, "commands", {}).values()]

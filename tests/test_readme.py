@@ -126,7 +126,7 @@ def test_links():
 def commands():
     """Return a dictionary with the options of each command, including the options of the main command."""
     root = root_group()
-    context = click.Context(root)
+    context = click.Context(root, **root.context_settings)
     return {
         name: option_names(root) | option_names(root.get_command(context, name))
         for name in root.list_commands(context)

@@ -25,7 +25,9 @@ COMMON_OPTIONS = ("--log", "--verbose", "--quiet", "--help")
 def command_pages() -> dict[str, str]:
     """Return the text of each page, by page name without the suffix."""
     root = root_group()
-    context = click.Context(root, info_name="frgroups", max_content_width=WIDTH, terminal_width=WIDTH)
+    context = click.Context(
+        root, **root.context_settings, info_name="frgroups", max_content_width=WIDTH, terminal_width=WIDTH
+    )
     pages = {}
     for name in root.list_commands(context):
         command = root.get_command(context, name)
@@ -48,7 +50,14 @@ def _page(command: click.Command, name: str, parent: click.Context) -> str:
 
 
 def _context(command: click.Command, name: str, parent: click.Context) -> click.Context:
-    return click.Context(command, info_name=name, parent=parent, max_content_width=WIDTH, terminal_width=WIDTH)
+    return click.Context(
+        command,
+        **command.context_settings,
+        info_name=name,
+        parent=parent,
+        max_content_width=WIDTH,
+        terminal_width=WIDTH,
+    )
 
 
 def _body(command: click.Command, context: click.Context, documented: tuple[str, ...] = ()) -> list[str]:

@@ -148,7 +148,7 @@ def _checked(
         raise InputError(
             "A list of customers shows who joined or left a group, which requires an older snapshot.",
             hint="Pass `before`, or omit `uids` and `personal`.",
-            cli_hint="Load the tenant again later, or omit --uids and --personal.",
+            cli_hint="Load the tenant again later, or run frgroups report without --uids and --personal.",
         )
     if personal:
         check_names(snapshot)

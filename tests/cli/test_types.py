@@ -391,7 +391,7 @@ def cli_hints():
 
 def commands_in(text):
     """Return the names of the commands that a text contains."""
-    return re.findall(r"\bfrgroups (load|table|plan|review|approve|apply|sandbox)\b", text)
+    return re.findall(r"\bfrgroups (load|table|report|plan|review|approve|apply|sandbox)\b", text)
 
 
 def options_in(text):
@@ -431,4 +431,4 @@ def test_help_of_shared_options():
 
     assert repeated and all("This option can be repeated." in option.help for option in repeated)
     register_helps = [option.help for option, _ in options if option.name == "register"]
-    assert len(register_helps) == 4 and len(set(register_helps)) == 1
+    assert len(register_helps) == 5 and len(set(register_helps)) == 1

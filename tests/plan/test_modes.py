@@ -171,7 +171,7 @@ def test_remove_option(tmp_path, capsys):
     "`frgroups plan --mode remove` plans the removal of the customers in a list. It cannot create a group."
     save_snapshot(sample_snapshot())
     path = tmp_path / "unsubscribed.csv"
-    path.write_text("customer_uid\nc-2\nc-9\nx-1\n")
+    path.write_text("customer_uid\nc-2\nc-9\nc-999\n")
     out = tmp_path / "plan.json"
     words = ["plan", "--tenant", "t-1", "--mode", "remove", "--list", str(path), "--out", str(out)]
 

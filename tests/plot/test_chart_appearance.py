@@ -171,6 +171,7 @@ def heading_of(figure):
     return " ".join(" ".join([figure.get_suptitle(), *titles]).split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("style", "chart"),
     [(style, chart) for style in STYLES[:3] for chart in CHARTS]
@@ -201,6 +202,7 @@ def test_contrast_of_cells(measure, style):
     assert min(contrasts.values()) >= MIN_CONTRAST
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chart", CHARTS)
 @pytest.mark.parametrize(
     ("size", "layout"), [((6.4, 4.8), None), ((3, 2.5), None), ((3, 2.5), "constrained")], ids=str
@@ -215,6 +217,7 @@ def test_size_of_axes(chart, layout, size, data):
     assert clipped_texts(figure) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layout", "charts"),
     [
@@ -235,6 +238,7 @@ def test_grid_of_charts(charts, layout, data):
     assert clipped_texts(figure) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chart", CHARTS)
 def test_large_font(chart, data):
     "With a font of 16 points, the texts of a chart neither overlap nor leave the figure."
