@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from frgroups.errors import CorruptFileError
+from frgroups.internals.base_urls import checked_base_url
 from frgroups.internals.checksummed_json import read_checksummed, shorten_digests, write_checksummed
 from frgroups.internals.timestamps import parse_stored_timestamp
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
@@ -197,7 +198,7 @@ def _plan_from_content(content: _Content) -> Plan:
         stored_facts = facts_from_dict(msgspec.to_builtins(content.customers))
     return Plan(
         tenant_uid=content.tenant_uid,
-        base_url=content.base_url,
+        base_url=None if content.base_url is None else checked_base_url(content.base_url),
         mode=content.mode,
         limits=Limits.from_dict(content.limits),
         groups=tuple(_group_from_content(group) for group in content.groups),
