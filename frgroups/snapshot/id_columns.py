@@ -23,7 +23,7 @@ from frgroups.internals.id_cells import (
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.spreadsheets import Table, has_separator, normalize_column_name, other_separator
 from frgroups.internals.workbooks import NonTextCell
-from frgroups.snapshot.id_contents import has_shape_of, hide_words
+from frgroups.snapshot.id_contents import UUID, has_shape_of, hide_words
 from frgroups.snapshot.uid_lookup import is_known
 
 _COLUMN_IN_CLI = (
@@ -63,11 +63,10 @@ _EXTERNAL_NAME = re.compile(
 )
 _NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}")
 
-_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,17}")
 _PLAIN_NUMBER = re.compile(r"0|[1-9]\d{0,5}")
 # A row above the header can contain a year, but not a longer number.
-_SKIPPED_ID = re.compile(rf"{_UUID.pattern}|(?!(?:19|20)[0-9]{{2}}$)[A-Za-z]?-?[0-9]{{4,}}")
+_SKIPPED_ID = re.compile(rf"{UUID.pattern}|(?!(?:19|20)[0-9]{{2}}$)[A-Za-z]?-?[0-9]{{4,}}")
 _MAX_TITLE_ROWS = 20
 _MAX_ROWS = 5
 
@@ -342,9 +341,8 @@ def reject_unnamed_ids(table: Table, position: int) -> None:
     for column in [n for n, name in enumerate(header) if not name]:
         cells = [(number, str(row[column])) for number, row in rows if row[column]]
         values = pd.Series([cell for _, cell in cells], dtype="str")
-        is_row_number = all(cell in (str(n), str(n + 1)) for n, (_, cell) in enumerate(cells))
         is_index = column == 0 and len(cells) == len(rows) > 1 and _is_increasing(values)
-        if is_row_number or is_index:
+        if is_index or _are_row_numbers(values):
             continue
         ids = pd.Series([str(row[position]) for _, row in rows], dtype="str")
         has_shape = has_shape_of(values, ids)
@@ -356,6 +354,11 @@ def reject_unnamed_ids(table: Table, position: int) -> None:
                 f"{table.source}, row {number}: {safe_repr(hide_words(cell))} is in a column without a name, and can "
                 "be an id. Write one id per row. If the column is an index, write a name above it, or delete it."
             )
+
+
+def _are_row_numbers(cells: Iterable[str]) -> bool:
+    """Return True if the cells contain consecutive numbers from 0 or 1. Many programs add such a column."""
+    return all(cell in (str(n), str(n + 1)) for n, cell in enumerate(cells))
 
 
 def _is_increasing(cells: Iterable[str]) -> bool:
@@ -461,8 +464,8 @@ def reject_other_customers(table: Table, position: int, id_columns: Collection[i
     owners = _owners(distinct, customers, kinds)
     for other, cells in others.items():
         filled = [(number, own, cell) for own, (number, cell) in zip(own_ids, cells, strict=True) if cell]
-        if all(cell in (str(n), str(n + 1)) for n, (_, _, cell) in enumerate(filled)):
-            continue  # Many programs add a column of row numbers.
+        if _are_row_numbers(cell for _, _, cell in filled):
+            continue
         known = [(number, own, cell) for number, own, cell in filled if cell in owners]
         is_id_column = 2 * len(known) >= len(filled)
         rows = [
@@ -484,8 +487,9 @@ def reject_other_customers(table: Table, position: int, id_columns: Collection[i
 def _owners(ids: Collection[str], customers: pd.DataFrame, kinds: Iterable[str]) -> dict[str, set[str]]:
     """Return the uids of the known customers who have an id of the given kinds, by id."""
     owners: dict[str, set[str]] = {}
+    values = pd.Series(list(ids), dtype="str")
     for kind in kinds:
-        known = customers[customers[kind].isin(ids)]
+        known = customers[is_known(customers[kind], values)]
         for customer_id, uid in zip(known[kind], known["customer_uid"], strict=True):
             owners.setdefault(customer_id, set()).add(uid)
     return owners
@@ -549,7 +553,7 @@ def _separator_in_name(cells: Sequence[str]) -> str:
     The result is "" if no hyphen, period, or underscore is a separator. A hyphen is not a separator if the cells are
     UUIDs.
     """
-    has_uuids = 2 * sum(_UUID.fullmatch(cell) is not None for cell in cells[1:]) > len(cells) - 1
+    has_uuids = 2 * sum(UUID.fullmatch(cell) is not None for cell in cells[1:]) > len(cells) - 1
     for separator, name in (("-", "hyphen (-)"), (".", "period (.)"), ("_", "underscore (_)")):
         if separator == "-" and has_uuids:
             continue

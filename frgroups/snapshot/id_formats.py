@@ -168,7 +168,7 @@ def _reject_other_forms(listed: ListedIds, known: Collection[str], tenant_ids: p
     """
     Raise ListError if the first or last id is unknown, and neither the list nor the tenant has ids of its form.
 
-    It can be a title or a note. Other than `find_unusual_ids`, this check also applies to lists of two ids. If no ids
+    It can be a title or a note. Unlike `find_unusual_ids`, this check also applies to lists of two ids. If no ids
     of the tenant are known, it applies only to words and to words with a short number, such as "Side1".
     """
     ids = list(listed.ids)

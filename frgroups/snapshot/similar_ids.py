@@ -25,7 +25,7 @@ from frgroups.internals.formatting import format_list
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import APOSTROPHES, latin_shape
 from frgroups.internals.typing import IntArray
-from frgroups.snapshot.id_contents import hide_words, split_parts
+from frgroups.snapshot.id_contents import UUID, hide_words, split_parts
 from frgroups.snapshot.membership_matrix import to_string_array
 
 _LABELS = {"customer_uid": "customer uid", "external_id": "external id", "loyalty_id": "loyalty id"}
@@ -50,7 +50,6 @@ _OTHER_SEPARATOR = r"[!-,./:-?\[-`{-~ ]|--"
 _MAY_HAVE_PARTS = r"[^-_.\pL\pN]|\pN[-_.]+\pL"
 _RUN = re.compile(r"\d+|[^\W\d_]+|[\W_]+")  # A sequence of digits, letters, or other characters.
 _SHAPE_STEPS = ((r"\pN", "0"), (r"\pL", "a"))
-_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 # This pattern matches the grave accent and each character that is not a visible ASCII character.
 # Only ids that contain a match need the slower comparison of Unicode characters.
 _OTHER_CHARACTER = "[^!-_a-~]"
@@ -249,7 +248,7 @@ def _embedded_ids(unknown: pa.Array, known: pa.Array) -> Iterator[tuple[str, int
     wholes: list[str] = []
     parts: list[str] = []
     for whole in unknown.to_pylist():
-        if "@" in whole or _UUID.fullmatch(whole):
+        if "@" in whole or UUID.fullmatch(whole):
             continue
         for part in _embedded_parts(whole, lengths):
             wholes.append(whole)
