@@ -33,10 +33,10 @@ Path(profile, "ipython_kernel_config.py").write_text(KERNEL_CONFIG, encoding="ut
 for name in ("FRGROUPS_TENANT_UID", "FRGROUPS_TOKEN", "FRGROUPS_BASE_URL", "MPLBACKEND"):
     os.environ.pop(name, None)
 
-from numpydoc.xref import DEFAULT_LINKS  # noqa: E402
+from numpydoc.xref import DEFAULT_LINKS  # noqa: E402  # The variables must be set first.
 
 import frgroups as fg  # noqa: E402  # The variables must be set first.
-from name_links import public_paths  # noqa: E402
+from name_links import public_paths  # noqa: E402  # The variables must be set first.
 
 project = "frgroups"
 author = "The frgroups authors"

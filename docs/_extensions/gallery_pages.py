@@ -63,7 +63,8 @@ def draw_charts(examples: Path, pictures: Path) -> dict[str, str]:
 
     pictures.mkdir(parents=True, exist_ok=True)
     names: dict[str, Any] = {name: getattr(fg, name) for name in fg.__all__} | {"fg": fg}
-    exec(compile((examples / f"{SETUP}.py").read_text(encoding="utf-8"), SETUP, "exec"), names)  # noqa: S102
+    setup = (examples / f"{SETUP}.py").read_text(encoding="utf-8")
+    exec(compile(setup, SETUP, "exec"), names)  # noqa: S102  # The code is part of the documentation.
     codes = {name: chart_code(examples, name) for name in fg.plot.__all__}
     for style, layers in STYLES.items():
         with plt.style.context([*layers, FONT]):

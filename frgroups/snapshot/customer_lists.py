@@ -12,10 +12,10 @@ from frgroups.internals.formatting import agree, pluralize
 from frgroups.internals.spreadsheets import read_table
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_number, check_type
-from frgroups.snapshot.id_columns import (
-    find_id_column,
-    read_id_column,
-    reject_broken_rows,
+from frgroups.snapshot.id_columns import find_id_column, read_id_column, reject_broken_rows, usual_columns
+from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_count
+from frgroups.snapshot.id_resolution import detect_id_type
+from frgroups.snapshot.misplaced_ids import (
     reject_contradictions,
     reject_other_customers,
     reject_rows_without_id,
@@ -23,10 +23,7 @@ from frgroups.snapshot.id_columns import (
     reject_transposed,
     reject_unclear_columns,
     reject_unnamed_ids,
-    usual_columns,
 )
-from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_count
-from frgroups.snapshot.id_resolution import detect_id_type
 from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.uid_lookup import is_known

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
-from functools import cached_property
-from itertools import pairwise
+from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from frgroups.errors import ListError
-from frgroups.internals.formatting import agree, format_list, pluralize
+from frgroups.internals.formatting import format_list, pluralize
 from frgroups.internals.id_cells import (
     NumberedCell,
     clean_id,
@@ -23,10 +19,9 @@ from frgroups.internals.id_cells import (
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.spreadsheets import Table, has_separator, normalize_column_name, other_separator
 from frgroups.internals.workbooks import NonTextCell
-from frgroups.snapshot.id_contents import UUID, has_shape_of, hide_words
-from frgroups.snapshot.uid_lookup import is_known
+from frgroups.snapshot.id_contents import UUID
 
-_COLUMN_IN_CLI = (
+COLUMN_IN_CLI = (
     "To choose the id column of a file for `frgroups plan --list`, pass --column. In any other list, rename the id "
     "column to customer_uid or external_id."
 )
@@ -48,7 +43,6 @@ _NAMES_OF_ONLY_COLUMN = frozenset(
         *("member", "members", "medlem", "medlemmer", "medlemmar", "number", "nummer", "nr", "ids", "uids"),
     }
 )
-_UID_NAMES = frozenset({"customeruid", "uid"})
 # The name of an id column consists of words for "external", "customer", and "id" or "number".
 # The words can have any order and inflection, for example "Ekstern kundenr.", "Kunden-ID", and "Kundens nummer".
 _EXTERNAL = r"(?:e(?:x|ks)tern(?:al|a|e|es|er|en|t|s)?|ext|eks|ulkoi(?:nen|sen|set))"
@@ -63,12 +57,7 @@ _EXTERNAL_NAME = re.compile(
 )
 _NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}")
 
-_INTEGER = re.compile(r"0|[1-9][0-9]{0,17}")
-_PLAIN_NUMBER = re.compile(r"0|[1-9]\d{0,5}")
-# A row above the header can contain a year, but not a longer number.
-_SKIPPED_ID = re.compile(rf"{UUID.pattern}|(?!(?:19|20)[0-9]{{2}}$)[A-Za-z]?-?[0-9]{{4,}}")
 _MAX_TITLE_ROWS = 20
-_MAX_ROWS = 5
 
 
 def is_external_id_name(name: str) -> bool:
@@ -140,7 +129,7 @@ def find_id_column(table: Table, column: str | None) -> tuple[int, str, bool]:
         f"{table.source} has {table.width} columns, but none of them has a usual name for an id column, such as "
         f"customer_uid, external_id, or kundenummer. {describe_columns(header)}",
         hint="Pass column= to choose the id column.",
-        cli_hint=_COLUMN_IN_CLI,
+        cli_hint=COLUMN_IN_CLI,
     )
 
 
@@ -175,7 +164,7 @@ def find_column(header: Sequence[str], name: str, source: Path, *, exact: bool =
         raise ListError(
             f"{source} has {len(matches)} columns that match the name {name!r}: {names}.",
             hint="Rename one of these columns, or pass the exact name of the id column as column=.",
-            cli_hint=f"Rename one of these columns. {_COLUMN_IN_CLI}",
+            cli_hint=f"Rename one of these columns. {COLUMN_IN_CLI}",
         )
     if not matches:
         return None
@@ -240,297 +229,6 @@ def reject_broken_rows(table: Table, position: int) -> None:
                 f"{pluralize(n_cells, 'cell')} and the first row has {table.width}. Correct the row, or use the same "
                 "separator in all rows."
             )
-
-
-def reject_rows_without_id(table: Table, position: int) -> None:
-    """
-    Raise ListError if a row has no id but contains other values.
-
-    The row can be a customer whose id is missing or in another column. A plan that mirrors the list would remove this
-    customer.
-    """
-    numbers = [number for number, row in table.rows[1:] if not clean_id(row[position]) and any(map(clean_id, row))]
-    if numbers:
-        verb, noun = agree(len(numbers), "has", "have"), agree(len(numbers), "id", "ids")
-        raise ListError(
-            f"{table.source}, {_describe_rows(numbers)} {verb} no id in the column {table.rows[0][1][position]!r}. "
-            f"Fill in the {noun}, or delete the {agree(len(numbers), 'row', 'rows')}."
-        )
-
-
-def reject_skipped_ids(table: Table, position: int, customers: pd.DataFrame | None, *, has_header: bool) -> None:
-    """
-    Raise ListError if the header row or a row above it contains an id, because this id would not be read.
-
-    A value is an id if a known customer has this id, if it has the format of another id of the list, or if it is a
-    UUID or a number of at least four digits that is not a year.
-
-    Parameters
-    ----------
-    table
-        Rows of the list.
-    position
-        Position of the id column.
-    customers
-        The known customers, or None.
-    has_header
-        Whether the first row contains column names.
-    """
-    number, header = table.rows[0]
-    skipped = {row: set(map(clean_id, cells)) for row, cells in table.skipped_rows}
-    not_read = {cell for cells in (map(clean_id, header), *skipped.values()) for cell in cells if cell}
-    known = _known_ids(not_read, customers)
-    values = pd.Series(sorted(not_read), dtype="str")
-    ids = pd.Series([clean_id(row[position]) for _, row in table.rows[1:]], dtype="str")
-    similar = set(filter(looks_like_id, values[has_shape_of(values, ids)]))
-
-    def is_id(cell: str) -> bool:
-        return cell in known or cell in similar or _SKIPPED_ID.fullmatch(cell) is not None
-
-    if not has_header or is_id(clean_id(header[position])) or not known.isdisjoint(header):
-        raise ListError(
-            f"Row {number} of {table.source} contains ids, so it cannot be the header row.",
-            hint="Pass the number of the row with the column names as header_row=.",
-            cli_hint="Pass the number of the row with the column names as --header-row.",
-        )
-    numbers = [row for row, cells in skipped.items() if any(map(is_id, cells))]
-    if numbers:
-        verb, noun = agree(len(numbers), "contains", "contain"), agree(len(numbers), "row", "rows")
-        raise ListError(
-            f"{table.source}, {_describe_rows(numbers)} above the header row {number} {verb} ids that would not be "
-            f"read. Move the header above all ids, or delete the {noun}."
-        )
-
-
-def reject_transposed(table: Table, position: int, customers: pd.DataFrame | None) -> None:
-    """
-    Raise ListError if the ids are probably in the first row instead of in the id column.
-
-    Parameters
-    ----------
-    table
-        Rows of the list. The first row contains the name of the id column.
-    position
-        Position of the id column.
-    customers
-        The known customers, or None.
-    """
-    (number, header), *rows = table.rows
-    names = [name for n, name in enumerate(header) if n != position and name]
-    cells = [row[position] for _, row in rows if row[position]]
-    n_known, n_ids = len(_known_ids(names, customers)), sum(map(looks_like_id, names))
-    is_transposed = 2 * n_known > len(names)
-    if n_ids > 1 and 2 * n_ids > len(names):
-        is_transposed |= not any(map(looks_like_id, cells))
-    if cells and is_transposed and not _known_ids(cells, customers):
-        raise ListError(
-            f"{table.source}, row {number} contains {pluralize(max(n_known, n_ids), 'id')} next to the column name "
-            f"{safe_repr(header[position])}. Write one id per row below the column name.",
-            hint="If the column contains the ids, pass a snapshot with these customers, or delete the other columns.",
-            cli_hint="If the column contains the ids, delete the other columns.",
-        )
-
-
-def reject_unnamed_ids(table: Table, position: int) -> None:
-    """
-    Raise ListError if a column without a name contains ids in the format of the id column.
-
-    A column of row numbers, which many programs add, is ignored. The index of a filtered DataFrame is also ignored.
-    """
-    (_, header), *rows = table.rows
-    for column in [n for n, name in enumerate(header) if not name]:
-        cells = [(number, str(row[column])) for number, row in rows if row[column]]
-        values = pd.Series([cell for _, cell in cells], dtype="str")
-        is_index = column == 0 and len(cells) == len(rows) > 1 and _is_increasing(values)
-        if is_index or _are_row_numbers(values):
-            continue
-        ids = pd.Series([str(row[position]) for _, row in rows], dtype="str")
-        has_shape = has_shape_of(values, ids)
-        similar = [cell for cell, is_similar in zip(cells, has_shape, strict=True) if is_similar]
-        similar = [(number, cell) for number, cell in similar if looks_like_id(cell)]
-        if 2 * len(similar) > len(cells):
-            number, cell = similar[0]
-            raise ListError(
-                f"{table.source}, row {number}: {safe_repr(hide_words(cell))} is in a column without a name, and can "
-                "be an id. Write one id per row. If the column is an index, write a name above it, or delete it."
-            )
-
-
-def _are_row_numbers(cells: Iterable[str]) -> bool:
-    """Return True if the cells contain consecutive numbers from 0 or 1. Many programs add such a column."""
-    return all(cell in (str(n), str(n + 1)) for n, cell in enumerate(cells))
-
-
-def _is_increasing(cells: Iterable[str]) -> bool:
-    """Return True if the cells contain increasing integers. An integer with leading zeros is probably an id."""
-    if not all(map(_INTEGER.fullmatch, cells)):
-        return False
-    return all(number < following for number, following in pairwise(map(int, cells)))
-
-
-def _describe_rows(numbers: Sequence[int]) -> str:
-    """Return the first row numbers, such as "rows 2, 5, and 9"."""
-    return f"{agree(len(numbers), 'row', 'rows')} {format_list([str(number) for number in numbers], _MAX_ROWS)}"
-
-
-def _known_ids(ids: Collection[str], customers: pd.DataFrame | None) -> set[str]:
-    """Return the ids that are customer uids or external ids of known customers."""
-    if customers is None:
-        return set()
-    values = pd.Series(list(ids), dtype="str")
-    return set().union(*(values[is_known(values, customers[kind])] for kind in ("customer_uid", "external_id")))
-
-
-def reject_unclear_columns(table: Table, positions: Sequence[int]) -> None:
-    """
-    Raise ListError if several columns have usual names and contain different ids.
-
-    Without a snapshot, it is not known if the ids in a row belong to the same customer.
-    """
-    first, *others = positions
-    if all(row[first] == row[other] for _, row in table.rows[1:] for other in others):
-        return
-    names = format_list([repr(table.rows[0][1][position]) for position in positions])
-    raise ListError(
-        f"{table.source} has {len(positions)} columns that can contain the ids: {names}.",
-        hint="Pass column= to choose a column, or pass snapshot= to check that all ids in a row belong to the same "
-        "customer.",
-        cli_hint=_COLUMN_IN_CLI,
-    )
-
-
-def reject_contradictions(table: Table, positions: Sequence[int], customers: pd.DataFrame) -> None:
-    """
-    Raise ListError if the id columns of a row refer to different customers.
-
-    Parameters
-    ----------
-    table
-        Rows of the list.
-    positions
-        Positions of the id columns. The ids of the first column are used.
-    customers
-        The known customers.
-    """
-    header = table.rows[0][1]
-    columns = [[(number, clean_id(cell)) for number, cell in table.column(position)] for position in positions]
-    used, *others = [_IdColumn(header[n], cells, customers) for n, cells in zip(positions, columns, strict=True)]
-    for other in others:
-        if used.kind is None or other.kind is None:
-            continue
-        rows = [
-            number
-            for (number, used_id), (_, other_id) in zip(used.cells, other.cells, strict=True)
-            if used_id and other_id and used.contradicts(used_id, other, other_id)
-        ]
-        if rows:
-            raise ListError(
-                f"{table.source} has {pluralize(len(rows), 'row')} in which the columns {used.name!r} and "
-                f"{other.name!r} refer to different customers: {_describe_rows(rows)}. Correct the rows.",
-                hint="To use only one of the columns, pass column=.",
-                cli_hint="To use only one of the columns, pass --column with --list, or delete the other column.",
-            )
-
-
-def reject_other_customers(table: Table, position: int, id_columns: Collection[int], customers: pd.DataFrame) -> None:
-    """
-    Raise ListError if another column contains the id of a known customer who is not the customer of the row.
-
-    Such a column can be the second part of a list whose ids are in several columns. A plain number such as 150 can be
-    an amount, so it is an id only if at least half of the filled cells in its column are ids of known customers.
-
-    Parameters
-    ----------
-    table
-        Rows of the list. The first row contains the column names.
-    position
-        Position of the id column.
-    id_columns
-        Positions of the columns with usual names, which are not checked. See `reject_contradictions`.
-    customers
-        The known customers.
-    """
-    header = table.rows[0][1]
-    own_name = header[position]
-    own_cells = [(number, clean_id(cell)) for number, cell in table.column(position)]
-    own_ids = [cell for _, cell in own_cells]
-    kinds = {"customer_uid", _IdColumn(own_name, own_cells, customers).kind or "customer_uid"}
-    others = {
-        other: [(number, clean_id(cell)) for number, cell in table.column(other)]
-        for other in range(table.width)
-        if other != position and other not in id_columns
-    }
-    distinct = {*own_ids, *(cell for cells in others.values() for _, cell in cells)}
-    owners = _owners(distinct, customers, kinds)
-    for other, cells in others.items():
-        filled = [(number, own, cell) for own, (number, cell) in zip(own_ids, cells, strict=True) if cell]
-        if _are_row_numbers(cell for _, _, cell in filled):
-            continue
-        known = [(number, own, cell) for number, own, cell in filled if cell in owners]
-        is_id_column = 2 * len(known) >= len(filled)
-        rows = [
-            number
-            for number, own, cell in known
-            if not owners[cell] & owners.get(own, set()) and (is_id_column or not _PLAIN_NUMBER.fullmatch(cell))
-        ]
-        if rows:
-            name = f"the column {header[other]!r}" if header[other] else "a column without a name"
-            raise ListError(
-                f"{table.source}, {_describe_rows(rows)}: {name} contains ids of other known customers than the "
-                f"column {own_name!r}. Write one id per row, and put all ids in the same column.",
-                hint=f"If only the ids in the column {own_name!r} are part of the list, pass column={own_name!r}.",
-                cli_hint=f"If only the ids in the column {own_name!r} are part of the list, pass --column "
-                f"'{own_name}' with --list. In any other list, delete the other column.",
-            )
-
-
-def _owners(ids: Collection[str], customers: pd.DataFrame, kinds: Iterable[str]) -> dict[str, set[str]]:
-    """Return the uids of the known customers who have an id of the given kinds, by id."""
-    owners: dict[str, set[str]] = {}
-    values = pd.Series(list(ids), dtype="str")
-    for kind in kinds:
-        known = customers[is_known(customers[kind], values)]
-        for customer_id, uid in zip(known[kind], known["customer_uid"], strict=True):
-            owners.setdefault(customer_id, set()).add(uid)
-    return owners
-
-
-class _IdColumn:
-    """The ids in a column, and the known customers who have these ids."""
-
-    def __init__(self, name: str, cells: Sequence[NumberedCell], customers: pd.DataFrame) -> None:
-        self.name, self.cells = name, cells
-        ids = pd.Series([cell for _, cell in cells], dtype="str")
-        n_known = {kind: int(is_known(customers[kind], ids).sum()) for kind in ("customer_uid", "external_id")}
-        normalized = normalize_column_name(name)
-        self.kind: str | None = max(n_known, key=lambda kind: n_known[kind])
-        if normalized in _UID_NAMES:
-            self.kind = "customer_uid"
-        elif is_external_id_name(name):
-            self.kind = "external_id"
-        elif not n_known[self.kind]:
-            self.kind = None
-        self._customers = {} if self.kind is None else _owners(ids, customers, [self.kind])
-        self._all_customers = customers
-
-    def contradicts(self, own_id: str, other: _IdColumn, other_id: str) -> bool:
-        """Return True if the id of this column and the id of another column cannot belong to the same customer."""
-        own, others = self._customers.get(own_id, set()), other._customers.get(other_id, set())
-        if own and others:
-            return not own & others
-        # If only one id is known, its customer must not have a different id of the other type.
-        if own:
-            return other.has_other_id(own)
-        return bool(others) and self.has_other_id(others)
-
-    def has_other_id(self, uids: Iterable[str]) -> bool:
-        """Return True if all given customers have an id of this column's type."""
-        return self._uids_with_id.issuperset(uids)
-
-    @cached_property
-    def _uids_with_id(self) -> frozenset[str]:
-        customers = self._all_customers
-        return frozenset(customers.loc[customers[self.kind].notna(), "customer_uid"])
 
 
 def _reject_single_column_of_several(table: Table) -> None:
