@@ -24,7 +24,7 @@ PEOPLE = [f"c{n:02d}" for n in range(12)]
 BEFORE = {"all": PEOPLE, "silver": PEOPLE[6:10], "vip": PEOPLE[:6]}
 # The plan has an unknown customer, a new group, and moves to both groups. A request contains at most 3 customers.
 # The unknown customer joins the new group, because removals from a group require that its additions succeed.
-WANTED = {"new": [*PEOPLE[:2], "c10-typo"], "silver": PEOPLE[7:10], "vip": [*PEOPLE[2:7], "c10", "c11"]}
+WANTED = {"new": [*PEOPLE[:2], "ghost"], "silver": PEOPLE[7:10], "vip": [*PEOPLE[2:7], "c10", "c11"]}
 AFTER = {"all": PEOPLE, "new": PEOPLE[:2], "silver": PEOPLE[7:10], "vip": [*PEOPLE[2:7], "c10", "c11"]}
 COUNTS = {"verified": 7, "already": 1, "rejected": 1}  # c11 is already a member when the plan is applied.
 UNDONE = {"all": PEOPLE, "new": [], "silver": PEOPLE[6:10], "vip": [*PEOPLE[:6], "c11"]}
@@ -162,7 +162,7 @@ def read_groups(client):
 def check_sent(sandbox):
     """Check that each change that was sent is in the plan."""
     planned = {
-        ("new", "add"): {"c00", "c01", "c10-typo"},
+        ("new", "add"): {"c00", "c01", "ghost"},
         ("silver", "remove"): {"c06"},
         ("vip", "remove"): {"c00", "c01"},
     }
