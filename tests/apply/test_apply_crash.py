@@ -109,12 +109,20 @@ def client_options():
 
 
 def arrange(sandbox, groups):
-    """Replace all groups and customers in the sandbox tenant."""
-    sandbox.reset()
+    """
+    Replace the members of all groups.
+
+    Groups that exist keep their creation time, because `apply_plan` rejects groups that were created again.
+    """
     sandbox.put_customers(PEOPLE)
+    for uid in set(sandbox.groups()) - set(groups):
+        sandbox.delete_group(uid)
     for uid, members in groups.items():
-        sandbox.put_group(uid, uid.upper())
+        if uid not in sandbox.groups():
+            sandbox.put_group(uid, uid.upper())
+        sandbox.remove_members(uid, set(sandbox.members(uid)) - set(members))
         sandbox.add_members(uid, members)
+    sandbox.clear_requests()
 
 
 def make_plan(sandbox, path):
