@@ -2,7 +2,8 @@ import pandas as pd
 
 import frgroups as fg
 
-with fg.Sandbox(customers=2000, groups=20, days_ago=90) as sandbox, sandbox.client() as client:
+sandbox = fg.Sandbox(customers=2000, groups=20, days_ago=90)
+with sandbox, sandbox.client() as client:
     snapshots = [fg.load_snapshot(client, cache=False)]
     for _ in range(3):
         sandbox.advance(days=30)
