@@ -19,7 +19,7 @@ from frgroups.api.connection_failures import RequestTrace, explain_failure
 from frgroups.api.debug_log_filter import EventNamesOnly
 from frgroups.api.defaults import REQUESTS_PER_SECOND
 from frgroups.api.http_client import create_http_client
-from frgroups.api.proxies import find_proxy
+from frgroups.api.proxies import ProxySelection, select_proxy
 from frgroups.api.redirects import redirect_problem, redirect_target
 from frgroups.api.response_body import IncompleteBodyError, ResponseBody, UnknownEncodingError, UnusableBodyError
 from frgroups.api.retry import RateLimiter, Retry, RetryPolicy, call_with_retry, parse_retry_after, sleep
@@ -149,9 +149,10 @@ class Transport:
         # `timeout` applies to each read from the connection. The total timeout applies to the complete response.
         self._total_timeout = TOTAL_TIMEOUT_FACTOR * timeout
         self._url = url
-        self.proxy = None if loopback else find_proxy(url.scheme, url.host, url.port)
+        self.proxy_selection = ProxySelection() if loopback else select_proxy(url.scheme, url.host, url.port)
+        proxy = self.proxy_selection.proxy
         self.certificates = describe_certificates(verify) if url.scheme == "https" else None
-        self._http = create_http_client(url, self.proxy, verify, workers=workers, timeout=timeout)
+        self._http = create_http_client(url, proxy, verify, workers=workers, timeout=timeout)
 
     @property
     def paused_for(self) -> float:
@@ -373,7 +374,7 @@ class Transport:
             self.clock_skew = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
 
     def _connection_error(self, call: Call, error: Exception, trace: RequestTrace) -> ConnectionFailedError:
-        failure = explain_failure(error, self._url, self.proxy, trace)
+        failure = explain_failure(error, self._url, self.proxy_selection, trace)
         outcome, hint, cli_hint = f" {failure.advice}", failure.hint, failure.cli_hint
         if not call.is_read and not failure.is_sent:
             outcome = f" The request was not sent.{outcome}"

@@ -84,8 +84,9 @@ def _describe_connection(client: Client) -> list[DoctorCheck]:
     The proxy and the certificates also apply to tenants in tenants.toml.
     """
     proxy, certificates = client.proxy, client.certificates
+    without_proxy = f"not used, because {client.proxy_exclusion}" if client.proxy_exclusion else "not used"
     return [
-        DoctorCheck("proxy", None if proxy is None else True, proxy or "not used"),
+        DoctorCheck("proxy", None if proxy is None else True, proxy or without_proxy),
         DoctorCheck(
             "certificates",
             None if certificates is None else True,

@@ -160,6 +160,11 @@ def test_proxy_and_certificates(environment, home_folder, capsys, monkeypatch):
     assert checks["certificates"]["detail"] == certificates
     assert "s3cret" not in json.dumps(checks) and "kari" not in json.dumps(checks)
 
+    monkeypatch.setenv("NO_PROXY", "localhost,shop.test")
+    code, checks = read_checks(capsys, "--tenant", "own")
+    assert checks["proxy"]["ok"] is None and "NO_PROXY" in checks["proxy"]["detail"]
+    assert code == 1 and "NO_PROXY" in checks["connection"]["detail"]
+
 
 @pytest.mark.parametrize(
     ("variables", "verify", "expected"),
