@@ -85,6 +85,18 @@ class ClientBase:
         return self._transport.proxy_selection.exclusion
 
     @property
+    def tenant_setting(self) -> str:
+        """
+        Setting that contains the tenant uid, for messages.
+
+        Examples
+        --------
+        >>> Client("t-1", "secret").tenant_setting
+        'the argument `tenant_uid` of the client'
+        """
+        return self._transport.tenant_setting
+
+    @property
     def certificates(self) -> str | None:
         """
         CA certificates that the client trusts, or None if the base URL starts with http.

@@ -179,6 +179,9 @@ def _check_server(client: Client) -> list[DoctorCheck]:
     server = f"{check.base_url} {environment_label(check.base_url)}".rstrip()
     n_groups = pluralize(check.n_groups, "group")
     connected = f"connected to {server}, tenant {check.tenant_uid}, {n_groups} (total of the server)"
+    if check.n_groups == 0:
+        # A server can answer a request with a wrong tenant uid with an empty list.
+        connected += f"\nIf the tenant should have groups, check {client.tenant_setting}."
     paging = f"page numbers {facts['Page numbers']}, page size {facts['Page size']}\n{facts['Group references']}"
     return [
         DoctorCheck("connection", True, connected),
