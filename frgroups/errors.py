@@ -284,7 +284,16 @@ class TokenCommandError(FrgroupsError):
 
 
 class SnapshotNotFoundError(FrgroupsError, LookupError):
-    """No stored snapshot matches the requested tenant, time, or path."""
+    """
+    No stored snapshot matches the requested tenant, time, or path.
+
+    Attributes
+    ----------
+    should_load
+        Whether no snapshot of the tenant can be read, so that the tenant must be loaded.
+    """
+
+    should_load: bool = False
 
 
 class NotWritableError(FrgroupsError):

@@ -20,7 +20,7 @@ from frgroups.api.pagination import iter_pages
 from frgroups.api.retry import RetryPolicy
 from frgroups.api.schema import codec
 from frgroups.api.schema.records import Customer, Group, Member, Page, Person, Record
-from frgroups.api.tenants_config import find_tenant, missing_tenant_error, missing_token_error
+from frgroups.api.tenants_config import config_path, find_tenant, missing_tenant_error, missing_token_error
 from frgroups.api.transport import Call, Result, Token, Transport
 from frgroups.internals.base_urls import STAGE
 from frgroups.internals.formatting import escape_invisible
@@ -170,13 +170,15 @@ class Client(GroupRequests):
             token = HiddenText(getpass.getpass(f"Token for tenant {tenant_uid}: "))
         if not token:
             raise missing_token_error()
-        return cls(
+        client = cls(
             tenant_uid,
             token,
             base_url=os.environ.get("FRGROUPS_BASE_URL", "").strip() or STAGE,
             writable=writable,
             **options,
         )
+        client._transport.tenant_setting = "the environment variable FRGROUPS_TENANT_UID"
+        return client
 
     @classmethod
     def from_config(
@@ -225,7 +227,9 @@ class Client(GroupRequests):
         """
         tenant = find_tenant(name, path)
         configured: dict[str, Any] = {"base_url": tenant.base_url, "writable": writable, **tenant.options}
-        return cls(tenant.tenant_uid, tenant.token, **(configured | options))
+        client = cls(tenant.tenant_uid, tenant.token, **(configured | options))
+        client._transport.tenant_setting = f"`tenant_uid` of the tenant {name!r} in {config_path(path)}"
+        return client
 
     def iter_groups(self, *, sort_by: str | None = None, sort_direction: Direction | None = None) -> Iterator[Group]:
         """

@@ -66,8 +66,35 @@ class ClientBase:
         ...     Client("t-1", "secret").proxy
         'http://proxy.example:3128 (the environment variable https_proxy)'
         """
-        proxy = self._transport.proxy
+        proxy = self._transport.proxy_selection.proxy
         return None if proxy is None else f"{proxy.url} ({proxy.source})"
+
+    @property
+    def proxy_exclusion(self) -> str:
+        """
+        Setting because of which a specified proxy is not used, or "" if a proxy is used or none is specified.
+
+        Examples
+        --------
+        >>> import os
+        >>> from unittest.mock import patch
+        >>> with patch.dict(os.environ, {"HTTPS_PROXY": "http://proxy.example:3128", "no_proxy": "flowretail.com"}):
+        ...     Client("t-1", "secret").proxy_exclusion
+        'entry 1 of the environment variable no_proxy excludes the host api.stage.flowretail.com'
+        """
+        return self._transport.proxy_selection.exclusion
+
+    @property
+    def tenant_setting(self) -> str:
+        """
+        Setting that contains the tenant uid, for messages.
+
+        Examples
+        --------
+        >>> Client("t-1", "secret").tenant_setting
+        'the argument `tenant_uid` of the client'
+        """
+        return self._transport.tenant_setting
 
     @property
     def certificates(self) -> str | None:

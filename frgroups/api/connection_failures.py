@@ -7,13 +7,13 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
 
 from frgroups.api.defaults import DEFAULT_PORTS
-from frgroups.api.proxies import Proxy
+from frgroups.api.proxies import Proxy, ProxySelection
 from frgroups.api.response_body import IncompleteBodyError
 from frgroups.errors import escape_invisible
 from frgroups.internals.redaction import exception_chain, handled_exception_ids
@@ -89,12 +89,15 @@ class RequestTrace:
             self.steps.append(name.removesuffix(".started"))
 
 
-def explain_failure(error: Exception, url: httpx.URL, proxy: Proxy | None, trace: RequestTrace) -> ConnectionFailure:
+def explain_failure(
+    error: Exception, url: httpx.URL, selection: ProxySelection, trace: RequestTrace
+) -> ConnectionFailure:
     """
     Return the cause of an exception that httpx raised.
 
     The result omits the message of the exception, because the message can quote the response or a header. It includes
-    only the status that a proxy returned and the reason why OpenSSL rejected a certificate.
+    only the status that a proxy returned and the reason why OpenSSL rejected a certificate. If a proxy is specified
+    but not used for this server, the advice names the setting that excludes the server.
 
     Parameters
     ----------
@@ -102,11 +105,18 @@ def explain_failure(error: Exception, url: httpx.URL, proxy: Proxy | None, trace
         Exception of httpx, or of the function that decompresses the body.
     url
         Base URL of the client.
-    proxy
-        Proxy of the client, or None.
+    selection
+        Proxy of the client, or the reason why a specified proxy is not used.
     trace
         Progress of the failed request.
     """
+    failure = _explain(error, url, selection.proxy, trace)
+    if not selection.exclusion or trace.has_response:
+        return failure
+    return replace(failure, advice=f"{failure.advice} No proxy was used, because {selection.exclusion}.")
+
+
+def _explain(error: Exception, url: httpx.URL, proxy: Proxy | None, trace: RequestTrace) -> ConnectionFailure:
     causes = list(exception_chain(error, trace.handled))
     host = f"[{url.host}]" if ":" in url.host else url.host
     server = f"{host}:{url.port or DEFAULT_PORTS[url.scheme]}"
@@ -189,7 +199,7 @@ def _untrusted(error: ssl.SSLCertVerificationError, peer: _Peer) -> ConnectionFa
 
 
 def _tls_failure(error: ssl.SSLError, peer: _Peer) -> ConnectionFailure:
-    reason = error.reason or "unknown reason"
+    reason = getattr(error, "reason", None) or "unknown reason"
     problem = f"{_capitalize(peer.name)} does not use TLS on this port"
     advice = "Check the port of the base URL. Use http only for a server on this machine."
     if peer.proxy is not None:

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from importlib.util import find_spec
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import unquote_to_bytes
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from frgroups.api.defaults import DEFAULT_PORTS
+from frgroups.api.no_proxy import excluding_entry, to_network
 from frgroups.errors import InputError
 from frgroups.internals.redaction import HiddenBytes
 
@@ -29,13 +28,6 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _DELIMITER = re.compile(r"[/?#\\]")
 _LABELS = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 _HOST_AND_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[^:]*))?")
-# The entry "169.254/16" in the default settings of macOS has only two octets.
-_SHORT_NETWORK = re.compile(r"\d+(\.\d+){0,2}/\d+")
-_NO_PROXY_HOST = re.compile(r"[\w.*-]+")
-# A range such as 10.0.0.1-20 is not supported, and an address such as 10.0.0.256 matches no server.
-_NO_ADDRESS = re.compile(r"(?=[^-]*-)(?=[^.]*\.)[\d.*-]+|\d+(\.\d+){3,}")
-# Messages quote only entries of NO_PROXY with these characters, because other entries can contain a password.
-_QUOTABLE = re.compile(r"[\w.:*\[\]-]{1,60}")
 _MISSING_SLASHES = re.compile(r"(?:https?|socks5h?):(?!\d*/?$)", re.IGNORECASE)
 _HOW_TO_WRITE = "Write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT."
 _HOW_TO_ENCODE = f"Percent-encode the special characters in the user name and the password. {_HOW_TO_WRITE}"
@@ -80,9 +72,27 @@ class Proxy:
         return f"{self.scheme}://{self.address}"
 
 
-def find_proxy(scheme: str, host: str, port: int | None) -> Proxy | None:
+@dataclass(frozen=True, slots=True)
+class ProxySelection:
     """
-    Return the proxy for a server, or None if the environment variables specify no proxy for it.
+    Proxy for a server, or the reason why the proxy settings do not apply to the server.
+
+    Attributes
+    ----------
+    proxy
+        Proxy for the server, or None.
+    exclusion
+        Clause that names the setting because of which a specified proxy is not used. It is "" if a proxy is used or
+        no proxy is specified.
+    """
+
+    proxy: Proxy | None = None
+    exclusion: str = ""
+
+
+def select_proxy(scheme: str, host: str, port: int | None) -> ProxySelection:
+    """
+    Return the proxy for a server, or the reason why a proxy in the environment variables is not used.
 
     For an https server, the proxy is in HTTPS_PROXY, or in ALL_PROXY if HTTPS_PROXY is not set. NO_PROXY contains the
     servers that are accessed without a proxy. A variable with a lower-case name takes precedence. A blank value
@@ -106,34 +116,53 @@ def find_proxy(scheme: str, host: str, port: int | None) -> Proxy | None:
     --------
     >>> from unittest.mock import patch
     >>> with patch.dict(os.environ, {"HTTPS_PROXY": "http://kari:secret@proxy.example:3128"}):
-    ...     find_proxy("https", "shop.test", None)
+    ...     select_proxy("https", "shop.test", None).proxy
     Proxy(variable='HTTPS_PROXY', scheme='http', host='proxy.example', port=3128, user=…, password=…)
     """
-    variables = _proxy_variables(os.environ)
-    settings: Mapping[str, tuple[str | None, str]] = variables
     # `getproxies` accepts blank environment variables, so it is called only if no proxy variable is set.
-    is_from_system = not any(name.lower().endswith("_proxy") for name in os.environ)
-    if is_from_system:
-        settings = _system_settings()
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return _select_system_proxy(scheme, host)
+    variables = _proxy_variables(os.environ)
+    proxies = {key: _parse_proxy(name, value) for key, (name, value) in variables.items() if key != "no"}
+    proxy = proxies.get(scheme) or proxies.get("all")
+    excluded_by = None
+    if proxies and "no" in variables:
+        excluded_by = excluding_entry(*variables["no"], scheme, host, port)
+    if proxy is None:
+        return ProxySelection(exclusion=_unused_variable(scheme, os.environ))
+    if excluded_by is not None:
+        source = _describe_source(variables["no"][0])
+        return ProxySelection(exclusion=f"entry {excluded_by} of {source} excludes the host {host}")
+    return ProxySelection(proxy)
+
+
+def _select_system_proxy(scheme: str, host: str) -> ProxySelection:
+    """Return the proxy for a server according to the settings of Windows or macOS."""
+    settings = _system_settings()
     proxies = {key: _parse_proxy(name, value) for key, (name, value) in settings.items() if key != "no"}
     proxy = proxies.get(scheme) or proxies.get("all")
-    if is_from_system:
-        return None if proxy is None or proxy_bypass(host) else proxy
-    is_direct = False
-    if proxies and "no" in variables:
-        is_direct = _is_excluded(*variables["no"], scheme, host, port)
-    return None if is_direct else proxy
+    if proxy is not None and proxy_bypass(host):
+        return ProxySelection(exclusion=f"{_describe_source(None)} exclude the host {host}")
+    return ProxySelection(proxy)
 
 
-def _is_excluded(name: str, value: str, scheme: str, host: str, port: int | None) -> bool:
-    """Return True if NO_PROXY contains a server. The entries after a match are also checked."""
-    is_direct = False
-    for position, entry in enumerate(_split_no_proxy(value), start=1):
-        try:
-            is_direct |= _matches(entry, scheme, host, port)
-        except _InvalidEntryError:
-            raise _invalid_no_proxy(entry, position, name) from None
-    return is_direct
+def _unused_variable(scheme: str, environment: Mapping[str, str]) -> str:
+    """Return the reason why no variable with a proxy applies to a scheme, or "" if no variable has a proxy."""
+    names = sorted(name for name, value in environment.items() if _proxy_key(name) is not None and value.strip())
+    for key in (scheme, "all"):
+        blank = f"{key}_proxy"
+        # On Windows, names of variables have no lower case, so a variable cannot disable another variable.
+        if blank not in environment or environment[blank].strip():
+            continue
+        for name in names:
+            if _proxy_key(name) == key:
+                return f"the blank environment variable {blank} disables {name}"
+    for name in names:
+        key = _proxy_key(name) or ""
+        if key in DEFAULT_PORTS and key != scheme:
+            wanted = f"{scheme}_proxy" if name.islower() else f"{scheme.upper()}_PROXY"
+            return f"{_describe_source(name)} applies only to {key} URLs. The variable for {scheme} URLs is {wanted}"
+    return ""
 
 
 def _system_settings() -> dict[str, tuple[None, str]]:
@@ -151,8 +180,8 @@ def _proxy_variables(environment: Mapping[str, str]) -> dict[str, tuple[str, str
     """
     variables: dict[str, tuple[str, str]] = {}
     for name, value in sorted(environment.items(), key=lambda item: item[0].islower()):
-        key, _, end = name.lower().rpartition("_")
-        if end != "proxy" or key not in _KEYS:
+        key = _proxy_key(name)
+        if key is None:
             continue
         if key == "http" and "REQUEST_METHOD" in environment and not name.islower():
             continue
@@ -161,6 +190,12 @@ def _proxy_variables(environment: Mapping[str, str]) -> dict[str, tuple[str, str
         elif name.islower():
             variables.pop(key, None)
     return variables
+
+
+def _proxy_key(name: str) -> str | None:
+    """Return the key of a proxy variable, such as "https" for HTTPS_PROXY, or None for another variable."""
+    key, _, end = name.lower().rpartition("_")
+    return key if end == "proxy" and key in _KEYS else None
 
 
 def _parse_proxy(name: str | None, value: str) -> Proxy:
@@ -256,7 +291,7 @@ def _parse_host_and_port(name: str | None, text: str) -> tuple[str, int]:
 
 def _is_valid_host(host: str) -> bool:
     if host.startswith("["):
-        return _to_network(host.strip("[]")) is not None and ":" in host
+        return to_network(host.strip("[]")) is not None and ":" in host
     try:
         host.encode("idna")  # A label must have between 1 and 63 characters.
     except UnicodeError:
@@ -273,94 +308,3 @@ def _describe_source(name: str | None) -> str:
     if name is None:
         return "the proxy settings of the operating system"
     return f"the environment variable {name}"
-
-
-def _split_no_proxy(value: str) -> Iterator[str]:
-    """Yield the entries of NO_PROXY, which are separated by commas or whitespace."""
-    yield from re.split(r"[\s,]+", value.strip(", \t"))
-
-
-class _InvalidEntryError(ValueError):
-    """An entry of NO_PROXY is invalid."""
-
-
-def _matches(entry: str, scheme: str, host: str, port: int | None) -> bool:
-    """
-    Return True if an entry of NO_PROXY matches a server.
-
-    An entry is "*", a host name that also matches its subdomains, a pattern with "*", an IP address, or a network
-    such as 10.0.0.0/8. An entry can have a scheme and a port. A leading dot is ignored. The entry "<local>" matches
-    host names without a dot.
-    """
-    if not entry:
-        return False
-    if entry == "*":
-        return True
-    if entry == "<local>":
-        return "." not in host and ":" not in host
-    entry_scheme, separator, rest = entry.rpartition("://")
-    if separator and not _SCHEME.fullmatch(entry_scheme):
-        raise _InvalidEntryError
-    pattern, entry_port = _split_port(rest)
-    network = _to_network(pattern)
-    if network is None and (not _NO_PROXY_HOST.fullmatch(pattern) or _NO_ADDRESS.fullmatch(pattern)):
-        raise _InvalidEntryError
-    if separator and entry_scheme.lower() not in ("all", scheme):
-        return False
-    if entry_port is not None and entry_port != (port or DEFAULT_PORTS.get(scheme)):
-        return False
-    if network is not None:
-        return _is_in_network(host, network)
-    return _matches_name(host.lower().rstrip("."), pattern.lower().strip("."))
-
-
-def _split_port(text: str) -> tuple[str, int | None]:
-    if _to_network(text) is not None:  # The colons of an IPv6 address do not start a port.
-        return text, None
-    bracketed = re.fullmatch(r"\[([^\[\]]+)\](/\d+)?(?::(\d{1,5}))?", text)
-    if bracketed:
-        pattern = bracketed[1] + (bracketed[2] or "")
-        if _to_network(pattern) is None:
-            raise _InvalidEntryError
-        return pattern, int(bracketed[3]) if bracketed[3] else None
-    pattern, separator, port = text.partition(":")
-    if not separator:
-        return text, None
-    if not pattern or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or not 0 < int(port) < 65_536:
-        raise _InvalidEntryError
-    return pattern, int(port)
-
-
-def _to_network(text: str) -> IPv4Network | IPv6Network | None:
-    """Return the network of an IP address or an address range, or None if the text is neither."""
-    if _SHORT_NETWORK.fullmatch(text):
-        address, _, length = text.partition("/")
-        text = f"{address}{'.0' * (3 - address.count('.'))}/{length}"
-    try:
-        return ip_network(text, strict=False)
-    except ValueError:
-        return None
-
-
-def _is_in_network(host: str, network: IPv4Network | IPv6Network) -> bool:
-    try:
-        return ip_address(host.strip("[]")) in network
-    except ValueError:
-        return False
-
-
-def _matches_name(host: str, pattern: str) -> bool:
-    if "*" in pattern:
-        return fnmatchcase(host, pattern) or fnmatchcase(f".{host}", pattern)
-    if not pattern or _to_network(host) is not None:  # An address has no subdomains.
-        return False
-    return host == pattern or host.endswith(f".{pattern}")
-
-
-def _invalid_no_proxy(entry: str, position: int, name: str) -> InputError:
-    quoted = f" ({entry!r})" if _QUOTABLE.fullmatch(entry) else ""
-    return InputError(
-        f"The value of the environment variable {name} is invalid: entry {position}{quoted} is not a host name, an "
-        "IP address, or a network such as 10.0.0.0/8, with an optional port. Separate the entries with commas. "
-        "Address ranges with a hyphen are not supported."
-    )

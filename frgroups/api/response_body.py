@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 
 _GZIP = 16 + zlib.MAX_WBITS
+# The body can begin with a byte order mark of UTF-8 or UTF-16.
+_MARKUP = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff\0?)?\s*<")
+_JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{\"]")
 
 
 class UnusableBodyError(Exception):
@@ -102,3 +106,26 @@ class ResponseBody:
     def _check_size(self, size: int) -> None:
         if size > self._max_bytes:
             raise UnusableBodyError(f"The body is larger than {self._max_bytes >> 20} MiB.")
+
+
+def is_html(body: bytes, content_type: str | None = None) -> bool:
+    """
+    Return True if the body of a response is an HTML or XML document, which the API never returns.
+
+    Parameters
+    ----------
+    body
+        Decompressed body.
+    content_type
+        Value of the Content-Type header, or None if the header is missing. It decides if the body does not start
+        with a tag and is not JSON.
+
+    Examples
+    --------
+    >>> is_html(b"<html>"), is_html(b"Blocked", "text/html; charset=utf-8"), is_html(b"{}", "text/html")
+    (True, True, False)
+    """
+    if _MARKUP.match(body):
+        return True
+    is_declared = (content_type or "").strip().lower().startswith(("text/html", "application/xhtml"))
+    return is_declared and bool(body.strip()) and not _JSON_START.match(body)

@@ -16,6 +16,14 @@ from frgroups.errors import (
     UnexpectedResponseError,
 )
 
+_NOT_THE_API = (
+    "The body is an HTML page, so the response does not come from the API. A web application firewall, a gateway, or "
+    "a proxy might have rejected the request."
+)
+_PROXY_AUTHENTICATION = (
+    "A proxy requires authentication. Write its URL with the user name and the password into HTTPS_PROXY."
+)
+
 
 def status_error(
     request: str,
@@ -24,6 +32,9 @@ def status_error(
     delay_text: str,
     requested_delay: float | None,
     facts: dict[str, Any],
+    *,
+    has_html: bool = False,
+    missing: str = "The tenant or the group does not exist. Check the uids.",
 ) -> ApiError:
     """
     Return the exception for a response with a status other than 2xx.
@@ -42,6 +53,11 @@ def status_error(
         Delay in the Retry-After header, in seconds, or None.
     facts
         Operation, tenant uid, and status of the response.
+    has_html
+        Whether the body is an HTML page. A firewall or a proxy sends such a page, so it does not show that the token
+        is invalid or that a group does not exist.
+    missing
+        Sentences for status 404, which name the settings to check.
 
     Examples
     --------
@@ -52,6 +68,11 @@ def status_error(
     quote = f" The server's message is {message!r}." if message else ""
     facts = {**facts, "server_message": message}
     where = f"{request} returned status {status}."
+    if has_html and status in (401, 403, 404, 407):
+        action = f" {_PROXY_AUTHENTICATION}" if status == 407 else " Check the base URL and the network."
+        return UnexpectedResponseError(
+            f"{where} {_NOT_THE_API}{outcome_of_write(is_read)}{action}", hint=advice_after_write(is_read), **facts
+        )
     if status == 401:
         return AuthError(f"{where} The server did not accept the token. Get a new token.{quote}", **facts)
     if status == 403:
@@ -60,7 +81,9 @@ def status_error(
             **facts,
         )
     if status == 404:
-        return NotFoundError(f"{where} The tenant or the group does not exist. Check the uids.{quote}", **facts)
+        return NotFoundError(f"{where} {missing}{quote}", **facts)
+    if status == 407:
+        return RequestRejectedError(f"{where} {_PROXY_AUTHENTICATION}{quote}", **facts)
     if status == 429:
         return RateLimitedError(
             f"{where} The server received too many requests.{delay_text}{quote}",
@@ -71,16 +94,20 @@ def status_error(
         )
     if status >= 500:
         outcome = outcome_of_write(is_read) or " Try again later."
+        problem = "The server failed."
+        if has_html:
+            problem = "The body is an HTML page, so a gateway or a proxy sent the response and not the API."
         return ServerError(
-            f"{where} The server failed.{delay_text}{outcome}{quote}",
+            f"{where} {problem}{delay_text}{outcome}{quote}",
             hint=advice_after_write(is_read),
             retry_after=requested_delay,
             **facts,
         )
     if status >= 400:
-        return RequestRejectedError(
-            f"{where} The server rejected the request. Check the arguments of the request.{quote}", **facts
-        )
+        problem = "The server rejected the request. Check the arguments of the request."
+        if has_html:
+            problem = f"{_NOT_THE_API} Check the base URL and the network."
+        return RequestRejectedError(f"{where} {problem}{quote}", **facts)
     problem = "The API contract does not define this status."
     if 300 <= status < 400 and status != 304:
         problem = "The server redirected the request without a target."
@@ -89,6 +116,29 @@ def status_error(
         hint=advice_after_write(is_read),
         **facts,
     )
+
+
+def describe_missing(tenant_uid: str, tenant_setting: str, *, with_group: bool) -> str:
+    """
+    Return the sentences for status 404, which name the setting that contains the tenant uid.
+
+    Parameters
+    ----------
+    tenant_uid
+        Uid of the tenant.
+    tenant_setting
+        Description of the setting that contains the uid.
+    with_group
+        Whether the request contains the uid of a group, which can also be wrong.
+
+    Examples
+    --------
+    >>> describe_missing("t-1", "the environment variable FRGROUPS_TENANT_UID", with_group=False)
+    'The tenant t-1 does not exist. Check the environment variable FRGROUPS_TENANT_UID and the base URL.'
+    """
+    if with_group:
+        return f"The group or the tenant {tenant_uid} does not exist. Check the group uid, and {tenant_setting}."
+    return f"The tenant {tenant_uid} does not exist. Check {tenant_setting} and the base URL."
 
 
 def outcome_of_write(is_read: bool) -> str:

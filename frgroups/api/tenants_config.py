@@ -1,4 +1,4 @@
-"""Read the tenants of `tenants.toml`, and run the commands that print their tokens."""
+"""Read the tenants of `tenants.toml`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import os
 import re
 import shlex
 import stat
-import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,17 +19,17 @@ import msgspec
 from frgroups.api.certificates import check_certificates
 from frgroups.api.defaults import NUMBER_OPTIONS, check_client_option
 from frgroups.api.schema import codec
-from frgroups.errors import InputError, TokenCommandError
+from frgroups.api.token_command import run_token_command
+from frgroups.errors import InputError
 from frgroups.internals.base_urls import checked_base_url
 from frgroups.internals.formatting import format_list
 from frgroups.internals.paths import home
-from frgroups.internals.redaction import Hidden, HiddenText, without_local_variables
+from frgroups.internals.redaction import without_local_variables
+from frgroups.internals.similar_text import case_key
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.suggestions import did_you_mean
 from frgroups.internals.toml_files import read_toml
 from frgroups.internals.validation import check_type
-
-TOKEN_COMMAND_TIMEOUT = 60.0
 
 log = logging.getLogger("frgroups.api")
 
@@ -46,6 +45,8 @@ _NO_SECRETS = (
     "A token in a file can be copied, backed up, or committed together with the file. Revoke this token, keep a new "
     "one in a secret store, and set `token_command` to the command that prints it."
 )
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 _Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
 
@@ -120,7 +121,8 @@ def missing_tenant_error() -> InputError:
     names: list[str] = []
     with suppress(InputError):  # The missing tenant is reported even if the file is invalid.
         names = list(read_tenants()) if config_path().exists() else []
-    choice = f"--tenant with a name from {config_path()} ({', '.join(names)})" if names else "--tenant NAME"
+    listed = format_list(_option_values(names), 10)
+    choice = f"--tenant with a name from {config_path()} ({listed})" if names else "--tenant NAME"
     action = "Set FRGROUPS_TENANT_UID and FRGROUPS_TOKEN"
     return InputError(
         "No tenant is selected, because FRGROUPS_TENANT_UID is not set.",
@@ -169,9 +171,24 @@ def read_tenants(path: str | Path | None = None) -> dict[str, Tenant | InputErro
 def _read_tenants(file: Path) -> dict[str, Tenant | InputError]:
     tenants = {name: _read_tenant(name, table, file) for name, table in _read_tables(file).items()}
     for name, other in _duplicate_tenants(tenants):
-        problem = f"The table [{other}] contains the same tenant_uid and host. Remove one of the two tables."
-        tenants[name] = InputError(f"The table [{name}] in {file} is invalid. {problem}", problem=problem)
+        problem = f"The table {_heading(other)} contains the same tenant_uid and host. Remove one of the two tables."
+        tenants[name] = _invalid_table(name, file, problem)
+    for name, other in _similar_names(tenants):
+        problem = (
+            f"Its name and the name of the table {_heading(other)} differ only in upper and lower case, spaces, or "
+            "the Unicode form of their characters. Rename one of the two tables."
+        )
+        tenants[name] = _invalid_table(name, file, problem)
     return tenants
+
+
+def _invalid_table(name: str, file: Path, problem: str) -> InputError:
+    return InputError(f"The table {_heading(name)} in {file} is invalid. {problem}", problem=problem)
+
+
+def _heading(name: str) -> str:
+    """Return the heading of a table. A name that TOML requires to be quoted is quoted, so that spaces are visible."""
+    return f"[{name}]" if _BARE_KEY.fullmatch(name) else f'["{name}"]'
 
 
 def _read_tables(file: Path) -> dict[str, dict[str, Any]]:
@@ -237,7 +254,7 @@ def _read_tenant(name: str, table: dict[str, Any], file: Path) -> Tenant | Input
             file.parent,
         )
     except InputError as error:
-        return InputError(f"The table [{name}] in {file} is invalid. {error}", problem=str(error))
+        return _invalid_table(name, file, str(error))
 
 
 def _check_keys(table: dict[str, Any]) -> None:
@@ -290,8 +307,20 @@ def _duplicate_tenants(tenants: dict[str, Tenant | InputError]) -> list[tuple[st
     for name, tenant in tenants.items():
         if isinstance(tenant, Tenant):
             names.setdefault((tenant.tenant_uid, tenant.base_url), []).append(name)
-    duplicates = [equal for equal in names.values() if len(equal) > 1]
-    return [(name, equal[index - 1]) for equal in duplicates for index, name in enumerate(equal)]
+    return _pairs(names.values())
+
+
+def _similar_names(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return pairs of names that differ only in case, spaces, or the Unicode form of their characters."""
+    similar: dict[str, list[str]] = {}
+    for name in names:
+        similar.setdefault(case_key(name), []).append(name)
+    return _pairs(similar.values())
+
+
+def _pairs(groups: Iterable[list[str]]) -> list[tuple[str, str]]:
+    """Return each name with another name of its group. Groups with a single name are omitted."""
+    return [(name, group[index - 1]) for group in groups if len(group) > 1 for index, name in enumerate(group)]
 
 
 def _unknown_tenant_text(name: str, tenants: dict[str, Tenant | InputError], file: Path) -> str:
@@ -301,87 +330,14 @@ def _unknown_tenant_text(name: str, tenants: dict[str, Tenant | InputError], fil
     if not tenants:
         return f"Cannot find the tenant {name!r}, because {file} contains no tenants."
     hint = did_you_mean(_close_matches(name, tenants))
-    return f"{file} contains no tenant named {name!r}.{hint} Its tenants are {format_list(sorted(tenants), 10)}."
+    listed = format_list(_option_values(sorted(tenants)), 10)
+    return f"{file} contains no tenant named {name!r}.{hint} Its tenants are {listed}."
+
+
+def _option_values(names: Iterable[str]) -> list[str]:
+    """Return tenant names as they are written on a command line, quoted if they contain spaces."""
+    return [shlex.quote(name) for name in names]
 
 
 def _close_matches(name: str, names: Iterable[str], cutoff: float = 0.6) -> list[str]:
     return difflib.get_close_matches(name, list(names), cutoff=cutoff)
-
-
-def run_token_command(tenant: str, words: Sequence[str], folder: Path | None) -> str:
-    """
-    Run a command without a shell, and return the token that it prints.
-
-    Parameters
-    ----------
-    tenant
-        Name of the tenant for log records and errors.
-    words
-        The command and its arguments.
-    folder
-        Working folder of the command. None means the current folder.
-
-    Raises
-    ------
-    TokenCommandError
-        The command cannot be started, fails, runs for more than 60 s, or does not print exactly one line.
-
-    Examples
-    --------
-    >>> run_token_command("sport_no", ["echo", "a-token"], None)
-    '…'
-    """
-    command = Hidden(words)
-    del words
-    with without_local_variables():
-        return _run_token_command(tenant, command.value, folder)
-
-
-def _run_token_command(tenant: str, words: Sequence[str], folder: Path | None) -> HiddenText:
-    outcome = _run(words, folder)
-    if isinstance(outcome, str):
-        raise _token_command_error(tenant, words, outcome, None)
-    exit_code, output = outcome
-    token = output.decode(errors="replace").strip()
-    if exit_code != 0:
-        raise _token_command_error(tenant, words, f"The command ended with exit code {exit_code}.", exit_code)
-    if not token:
-        raise _token_command_error(tenant, words, "The command printed nothing.", 0)
-    if "\n" in token:
-        problem = f"The command printed {len(token.splitlines())} lines."
-        raise _token_command_error(tenant, words, problem, 0)
-    log_event(
-        log, logging.INFO, "token_requested", f"The token_command of tenant {tenant} printed a token.", tenant=tenant
-    )
-    return HiddenText(token)
-
-
-def _run(words: Sequence[str], folder: Path | None) -> tuple[int, bytes] | str:
-    """Return the exit code and stdout of a command, or a description of the problem. Discard stderr."""
-    try:
-        process = subprocess.Popen(  # noqa: S603  # The command comes from the user's own file and runs without a shell.
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder
-        )
-    except (OSError, ValueError) as error:
-        return f"The command could not be started: {getattr(error, 'strerror', None) or type(error).__name__}."
-    with process:
-        try:
-            output, _ = process.communicate(timeout=TOKEN_COMMAND_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return f"The command did not end within {TOKEN_COMMAND_TIMEOUT:g} s and was stopped."
-        except BaseException:
-            process.kill()
-            raise
-    return process.returncode, output
-
-
-def _token_command_error(tenant: str, words: Sequence[str], problem: str, exit_code: int | None) -> TokenCommandError:
-    command = Path(words[0]).name
-    return TokenCommandError(
-        f"The token_command of tenant {tenant} ({command} ...) failed. {problem} "
-        "To find the cause, run the command in a terminal. The command must print only the token.",
-        tenant=tenant,
-        command=command,
-        exit_code=exit_code,
-    )

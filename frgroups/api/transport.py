@@ -19,13 +19,25 @@ from frgroups.api.connection_failures import RequestTrace, explain_failure
 from frgroups.api.debug_log_filter import EventNamesOnly
 from frgroups.api.defaults import REQUESTS_PER_SECOND
 from frgroups.api.http_client import create_http_client
-from frgroups.api.proxies import find_proxy
+from frgroups.api.proxies import ProxySelection, select_proxy
 from frgroups.api.redirects import redirect_problem, redirect_target
-from frgroups.api.response_body import IncompleteBodyError, ResponseBody, UnknownEncodingError, UnusableBodyError
+from frgroups.api.response_body import (
+    IncompleteBodyError,
+    ResponseBody,
+    UnknownEncodingError,
+    UnusableBodyError,
+    is_html,
+)
 from frgroups.api.retry import RateLimiter, Retry, RetryPolicy, call_with_retry, parse_retry_after, sleep
 from frgroups.api.schema import codec
 from frgroups.api.schema.lenient_decoding import InvalidJsonError, SchemaMismatchError
-from frgroups.api.status_errors import advice_after_write, describe_delay, outcome_of_write, status_error
+from frgroups.api.status_errors import (
+    advice_after_write,
+    describe_delay,
+    describe_missing,
+    outcome_of_write,
+    status_error,
+)
 from frgroups.api.tokens import check_token, request_token
 from frgroups.errors import ApiError, ConnectionFailedError, InputError, RateLimitedError, UnexpectedResponseError
 from frgroups.internals.base_urls import checked_base_url, is_loopback
@@ -38,7 +50,6 @@ LARGEST_BODY = 256 << 20
 TOTAL_TIMEOUT_FACTOR = 4
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 3
-_HTML_START = (b"<", b"\xef\xbb\xbf<")
 # Exceptions that a failed connection can raise. Any other exception indicates a bug.
 _NETWORK_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, IncompleteBodyError, UnicodeError, OSError)
 
@@ -134,6 +145,8 @@ class Transport:
         url = httpx.URL(self.base_url)
         self.host = url.host
         self.tenant_uid = codec.check_uid(tenant_uid, "tenant uid")
+        # Setting that contains the tenant uid. `Client.from_env` and `Client.from_config` change the description.
+        self.tenant_setting = "the argument `tenant_uid` of the client"
         self.clock_skew: float | None = None
         self.n_requests = 0
         self._count_lock = threading.Lock()
@@ -149,9 +162,10 @@ class Transport:
         # `timeout` applies to each read from the connection. The total timeout applies to the complete response.
         self._total_timeout = TOTAL_TIMEOUT_FACTOR * timeout
         self._url = url
-        self.proxy = None if loopback else find_proxy(url.scheme, url.host, url.port)
+        self.proxy_selection = ProxySelection() if loopback else select_proxy(url.scheme, url.host, url.port)
+        proxy = self.proxy_selection.proxy
         self.certificates = describe_certificates(verify) if url.scheme == "https" else None
-        self._http = create_http_client(url, self.proxy, verify, workers=workers, timeout=timeout)
+        self._http = create_http_client(url, proxy, verify, workers=workers, timeout=timeout)
 
     @property
     def paused_for(self) -> float:
@@ -232,9 +246,11 @@ class Transport:
                 describe_delay(requested, self._retry.max_delay),
                 requested,
                 self._facts(call, response.status),
+                has_html=is_html(response.body, response.headers.get("Content-Type")),
+                missing=describe_missing(self.tenant_uid, self.tenant_setting, with_group=call.path.count("/") > 1),
             )
-        is_html = response.body[:100].lstrip().startswith(_HTML_START)
-        if is_html and not call.is_read:
+        has_html = is_html(response.body)
+        if has_html and not call.is_read:
             # A proxy can return its login page with status 200 although the write did not reach the API.
             raise self._unexpected_response(call, response.status, "The body is an HTML page.")
         # Decode one response at a time, because parallel threads would compete for the interpreter lock.
@@ -243,8 +259,8 @@ class Transport:
                 return decode(response.body)
             except SchemaMismatchError as error:
                 # A body that is not JSON can be truncated, so a read is repeated as after a lost connection.
-                problem = "The body is an HTML page." if is_html else str(error)
-                is_transient = isinstance(error, InvalidJsonError) and not is_html
+                problem = "The body is an HTML page." if has_html else str(error)
+                is_transient = isinstance(error, InvalidJsonError) and not has_html
         raise self._unexpected_response(call, response.status, problem, is_transient=is_transient)
 
     def _request(self, call: Call, token: str) -> Response:
@@ -373,7 +389,7 @@ class Transport:
             self.clock_skew = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
 
     def _connection_error(self, call: Call, error: Exception, trace: RequestTrace) -> ConnectionFailedError:
-        failure = explain_failure(error, self._url, self.proxy, trace)
+        failure = explain_failure(error, self._url, self.proxy_selection, trace)
         outcome, hint, cli_hint = f" {failure.advice}", failure.hint, failure.cli_hint
         if not call.is_read and not failure.is_sent:
             outcome = f" The request was not sent.{outcome}"

@@ -84,8 +84,9 @@ def _describe_connection(client: Client) -> list[DoctorCheck]:
     The proxy and the certificates also apply to tenants in tenants.toml.
     """
     proxy, certificates = client.proxy, client.certificates
+    without_proxy = f"not used, because {client.proxy_exclusion}" if client.proxy_exclusion else "not used"
     return [
-        DoctorCheck("proxy", None if proxy is None else True, proxy or "not used"),
+        DoctorCheck("proxy", None if proxy is None else True, proxy or without_proxy),
         DoctorCheck(
             "certificates",
             None if certificates is None else True,
@@ -178,6 +179,9 @@ def _check_server(client: Client) -> list[DoctorCheck]:
     server = f"{check.base_url} {environment_label(check.base_url)}".rstrip()
     n_groups = pluralize(check.n_groups, "group")
     connected = f"connected to {server}, tenant {check.tenant_uid}, {n_groups} (total of the server)"
+    if check.n_groups == 0:
+        # A server can answer a request with a wrong tenant uid with an empty list.
+        connected += f"\nIf the tenant should have groups, check {client.tenant_setting}."
     paging = f"page numbers {facts['Page numbers']}, page size {facts['Page size']}\n{facts['Group references']}"
     return [
         DoctorCheck("connection", True, connected),

@@ -15,6 +15,7 @@ from frgroups.analysis.register import read_register
 from frgroups.api.client import Client
 from frgroups.api.schema.codec import UID
 from frgroups.api.tenants_config import Tenant, config_path, find_tenant, read_tenants
+from frgroups.cli.load_hint import load_hint
 from frgroups.cli.options import SnapshotSelection
 from frgroups.cli.output import print_message
 from frgroups.errors import InputError, ListError, SnapshotNotFoundError
@@ -57,7 +58,10 @@ def read_selected_snapshot(selection: SnapshotSelection) -> Snapshot:
         )
     except SnapshotNotFoundError as error:
         message = f"{error.message}{_unknown_name_note(selection.tenant)}"
-        raise SnapshotNotFoundError(message, hint=error.hint, cli_hint=error.cli_hint) from error
+        cli_hint = error.cli_hint
+        if error.should_load:
+            cli_hint = load_hint(selection.tenant, environment_tenant_uid(), selection.cache)
+        raise SnapshotNotFoundError(message, hint=error.hint, cli_hint=cli_hint) from error
 
 
 def read_previous_snapshot(new: Snapshot, since: str | None, selection: SnapshotSelection) -> Snapshot:

@@ -12,6 +12,8 @@ STAGE = "https://api.stage.flowretail.com/v2"
 
 # Environment names that callers can pass instead of a base URL.
 BASE_URLS = {"production": PRODUCTION, "stage": STAGE}
+# A colon that is not followed by a port can separate a user name from a password.
+_NO_PORT = re.compile(r":(?!//|\d+(?:/|$)).*", re.DOTALL)
 _VALID_PORTS = range(1, 65536)
 
 
@@ -42,6 +44,7 @@ def checked_base_url(base_url: str) -> str:
             # The part before an @ can contain a password, and the query can contain a token.
             # The error has no cause, because the message of the cause can contain a password or a token.
             text = re.sub(r"[?#].*", "?…", re.sub(r".*@", "…@", base_url, flags=re.DOTALL), flags=re.DOTALL)
+            text = _NO_PORT.sub(":…", text)
         raise InputError(f"`base_url` must be 'stage', 'production', or a URL such as https://host/v2, got {text!r}.")
     if url.userinfo or url.query or url.fragment:
         raise InputError("`base_url` must not contain a user name, query, or fragment. Pass the token separately.")

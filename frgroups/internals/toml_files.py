@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from frgroups.errors import InputError
+
+# Messages of `tomllib` about a table or a key that is defined twice.
+_DUPLICATE = re.compile(r"Cannot (?:declare .* twice|overwrite a value|mutate immutable namespace .*) \(at (.*)\)")
+_LINE = re.compile(r"line (\d+), column \d+")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def read_toml(path: Path, description: str, *, example: str = "") -> tuple[dict[str, Any], bytes]:
@@ -48,9 +56,79 @@ def read_toml(path: Path, description: str, *, example: str = "") -> tuple[dict[
             reason = "it is a folder"
         raise InputError(f"Cannot read the {description} {path}: {reason}.") from error
     try:
-        return msgspec.toml.decode(body.decode("utf-8-sig"), type=dict[str, Any]), body
+        text = body.decode("utf-8-sig")
+        return msgspec.toml.decode(text, type=dict[str, Any]), body
     except UnicodeDecodeError:
         problem = "the encoding is not UTF-8"
     except (msgspec.DecodeError, RecursionError) as error:
         problem = str(error)
+        duplicate = _DUPLICATE.fullmatch(problem)
+        if duplicate:
+            # The text after `at` is "line 5, column 3" or "end of document".
+            at = _LINE.fullmatch(duplicate[1])
+            lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
+            problem = _describe_duplicate(lines, int(at[1]) if at else len(lines))
+            raise InputError(f"The {description} {path} is not valid TOML: {problem}") from None
     raise InputError(f"The {description} {path} is not valid TOML: {problem}.{example}")
+
+
+def _describe_duplicate(lines: list[str], end: int) -> str:
+    """
+    Describe the table or key that is defined again by the statement that ends on a line.
+
+    The description contains only names of tables and keys, because a value can be secret.
+    """
+    start = end
+    while start > 1 and not _is_valid("\n".join(lines[: start - 1])):
+        start -= 1  # The statement has several lines, for example a list.
+    path = _statement_path(lines[start - 1])
+    if path is None:
+        return f"line {start} defines a table or a key again. Remove the duplicate."
+    # A line inside a text can look like a statement, so the earlier line is named only if it has the same path.
+    names = [_statement_path(line) for line in lines[:start]]
+    if lines[start - 1].lstrip().startswith("["):
+        headings = [number for number, name in enumerate(names[:-1], start=1) if name == path]
+        earlier = f" on line {headings[0]}" if headings else ""
+        return (
+            f"line {start} defines the table [{_dotted(path)}], which is already defined{earlier}. Rename one of the "
+            "tables, or combine them."
+        )
+    earlier = ""
+    for number in range(start - 1, 0, -1):
+        if lines[number - 1].lstrip().startswith("["):
+            break
+        if names[number - 1] == path:
+            earlier = f" on line {number}"
+    return f"line {start} sets the key {_dotted(path)}, which is already set{earlier}. Remove one of the two lines."
+
+
+def _is_valid(text: str) -> bool:
+    try:
+        tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _statement_path(line: str) -> tuple[str, ...] | None:
+    """Return the names in a table heading or in a key, or None if the line is not the start of a statement."""
+    statement = line if line.lstrip().startswith("[") else f"{line.partition('=')[0]} = 0"
+    try:
+        content: Any = tomllib.loads(statement)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return None
+    path: list[str] = []
+    while content:
+        if isinstance(content, list):
+            content = content[0]
+            continue
+        if not isinstance(content, Mapping):
+            break
+        [(name, content)] = content.items()
+        path.append(name)
+    return tuple(path) or None
+
+
+def _dotted(path: tuple[str, ...]) -> str:
+    """Return a path as it is written in TOML, such as a.b or "sport.no"."""
+    return ".".join(name if _BARE_KEY.fullmatch(name) else f'"{name}"' for name in path)

@@ -38,6 +38,7 @@ from frgroups.store.parquet_tables import (
 
 _MAX_ATTEMPTS = 5
 _CHOOSE_TENANT = "Pass `tenant_uid` and `base_url` to select a tenant and host."
+_NO_HOST = "no host"
 _WITHOUT_HOST = "To read a snapshot without a host, pass its folder, which is in the column `path` of list_snapshots."
 
 
@@ -349,17 +350,19 @@ def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
 def _check_one_tenant(stored: list[StoredSnapshot], folder: Path) -> None:
     """Raise InputError if the snapshots are from several tenants or hosts."""
     manifests = [snapshot.manifest for snapshot in stored]
-    tenants = sorted({(manifest["tenant_uid"], manifest["base_url"] or "no host") for manifest in manifests})
+    tenants = sorted({(manifest["tenant_uid"], manifest["base_url"] or _NO_HOST) for manifest in manifests})
     if len(tenants) <= 1:
         return
     listed = ", ".join(f"{tenant} at {host}" for tenant, host in tenants)
     hint = _CHOOSE_TENANT
-    if any(host == "no host" for _, host in tenants):
+    if any(host == _NO_HOST for _, host in tenants):
         hint = f"{_CHOOSE_TENANT} {_WITHOUT_HOST}"
+    tenant, host = next((row for row in tenants if row[1] != _NO_HOST), tenants[0])
+    options = f"--tenant {tenant}" if host == _NO_HOST else f"--tenant {tenant} --base-url {host}"
     raise InputError(
         f"{folder} contains snapshots of several tenants or hosts: {listed}.",
         hint=hint,
-        cli_hint="Pass --tenant and --base-url to select a tenant and host.",
+        cli_hint=f"Select a tenant and a host, for example with {options}.",
     )
 
 
@@ -384,10 +387,11 @@ def _not_found_error(
     hint, cli_hint = "Load the tenant with load_snapshot (frgroups load).", "Load the tenant with frgroups load."
     if damaged:
         message += f" {pluralize(len(damaged), 'snapshot')} could not be read because of corrupt files. See the log."
-    elif stored:
+    should_load = bool(damaged) or not stored
+    if not should_load:
         message += f" The oldest stored snapshot is from {format_utc(stored[0].taken_at)}."
         hint, cli_hint = "Pass a later date as `at`.", "Pass a later date."
-    return SnapshotNotFoundError(message, hint=hint, cli_hint=cli_hint)
+    return SnapshotNotFoundError(message, hint=hint, cli_hint=cli_hint, should_load=should_load)
 
 
 def end_of_period(at: date | str) -> datetime:

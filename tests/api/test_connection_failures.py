@@ -250,6 +250,27 @@ def test_no_connection(error, reason, proxy, monkeypatch):
     assert "was not sent" in write_error("https://shop.test/v2")[0]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [socket.gaierror(), ConnectionRefusedError(), TimeoutError(), OSError(errno.ENETUNREACH, ""), ssl.SSLError()],
+)
+@pytest.mark.parametrize(("name", "value"), [("NO_PROXY", "localhost,.test"), ("https_proxy", "")])
+def test_excluded_from_the_proxy(error, name, value, monkeypatch):
+    "If a variable prevents the use of the proxy, the error for a failed connection names this variable."
+
+    def refuse(*args, **kwargs):
+        raise error
+
+    monkeypatch.setenv("HTTPS_PROXY", "http://kari:s3cret@proxy.test:3128")
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    text = str(fail("https://shop.test/v2")[0])
+
+    assert "No proxy was used" in text and name in text
+    assert "s3cret" not in text and "kari" not in text
+    assert name in write_error("https://shop.test/v2")[0]
+
+
 @pytest.mark.parametrize("handled", [ssl.SSLCertVerificationError("expired"), ssl.SSLError("wrong version")])
 def test_exception_of_the_caller(handled):
     "An exception that the caller was already handling is not reported as the cause of a failed connection."

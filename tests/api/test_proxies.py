@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups.api.proxies import find_proxy
+from frgroups.api.proxies import select_proxy
 from frgroups.errors import InputError
 
 VARIABLES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy", "Https_Proxy"]
@@ -87,7 +87,7 @@ def no_proxies(monkeypatch):
 
 
 def find(host="shop.test", port=None):
-    return find_proxy("https", host, port)
+    return select_proxy("https", host, port).proxy
 
 
 def shown_text(error):
@@ -154,7 +154,7 @@ def test_accepted_proxy_can_be_used(value):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HTTP_PROXY", value)
         try:
-            proxy = find_proxy("http", "shop.test", 80)
+            proxy = select_proxy("http", "shop.test", 80).proxy
         except InputError:
             return
     httpx.Client(proxy=httpx.Proxy(proxy.url), verify=False).close()
@@ -281,6 +281,16 @@ def test_no_proxy(host, entry, is_direct, monkeypatch):
         *("[::1", "::1]", "[shop.test]", "10.0.0.0/99", "fe80::/200", "shop.test/path", "shop.test:0", "http://["),
         *("://shop.test", "kari:s3cret@shop.test", "a#b", "a?b", "shop.test:443:443", "shop.test:port", "a:99999"),
         *("h/path?x=s3cret", "h#s3cret", "https://h/s3cret", "h\\s3cret", "h;s3cret", "h=s3cret", "h%s3cret"),
+        *(
+            "kari:s3cret",
+            "http:kari:s3cret",
+            "kari:s3cret@",
+            "http://kari:s3cret@",
+            "kari@",
+            "s3cret@:80",
+            "[s3cret]",
+        ),
+        *("//kari:s3cret@h", "kari:s3cret@[::1]", "kari:s3cret@10.0.0.1", "kari:1,[s3cret],2@h", "kari:s3cret:80"),
         *("10.0.0.1-20", "10.0.0.1-10.0.0.20", "10.0.0-9.*", "10.0.0.256", "10.0.0.1.5", "10.0.0.1-20:80"),
     ],
 )
@@ -291,10 +301,66 @@ def test_invalid_no_proxy(entry, proxy, monkeypatch):
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, f"localhost,{entry},*")
 
-        with pytest.raises(InputError, match=rf"{name} .*entry 2\b") as caught:
+        with pytest.raises(InputError, match=rf"{name} .*entry [234]\b") as caught:
             find()
 
         assert "s3cret" not in str(caught.value) and "kari" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["kari:s3cret@", "http://kari:s3cret@h", "kari:s3cret", "kari:1,[s3cret]@h"])
+def test_client_with_invalid_no_proxy(value, monkeypatch):
+    "A client with an invalid NO_PROXY is not created, and the traceback does not contain the entry."
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
+    monkeypatch.setenv("NO_PROXY", value)
+
+    with pytest.raises(InputError, match="NO_PROXY") as caught:
+        fg.Client("t-1", "token", base_url="https://shop.test/v2")
+
+    assert not any(secret in shown_text(caught.value) for secret in SECRETS)
+
+
+@pytest.mark.parametrize(
+    ("environment", "facts"),
+    [
+        ({"NO_PROXY": "a, test"}, ["entry 2", "NO_PROXY"]),
+        ({"no_proxy": "*", "NO_PROXY": "x"}, ["entry 1", "no_proxy"]),
+        ({"NO_PROXY": "https://shop.test:443"}, ["entry 1", "NO_PROXY"]),
+        ({"https_proxy": ""}, ["https_proxy", "HTTPS_PROXY"]),
+        ({"https_proxy": " \t"}, ["https_proxy", "HTTPS_PROXY"]),
+        ({"HTTPS_PROXY": "", "ALL_PROXY": "http://proxy.test:3128", "all_proxy": ""}, ["all_proxy", "ALL_PROXY"]),
+        ({"HTTPS_PROXY": "", "HTTP_PROXY": "http://proxy.test:3128"}, ["HTTP_PROXY", "HTTPS_PROXY"]),
+        ({"HTTPS_PROXY": "", "http_proxy": "http://proxy.test:3128"}, ["http_proxy", "https_proxy"]),
+    ],
+)
+def test_exclusion(environment, facts, monkeypatch):
+    "If a proxy is specified but not used, the client names the variable that is the reason, without the password."
+    monkeypatch.setenv("HTTPS_PROXY", "http://kari:s3cret@proxy.test:3128")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    with fg.Client("t-1", "token", base_url="https://shop.test/v2", verify=False) as client:
+        assert client.proxy is None
+        assert all(fact in client.proxy_exclusion for fact in facts)
+        assert not any(secret in client.proxy_exclusion for secret in SECRETS)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"NO_PROXY": "*"},
+        {"https_proxy": ""},
+        {"HTTPS_PROXY": "http://proxy.test:3128", "NO_PROXY": "other.test"},
+        {"HTTPS_PROXY": "http://proxy.test:3128", "NO_PROXY": "shop.test", "no_proxy": ""},
+        {"HTTPS_PROXY": "http://proxy.test:3128", "https_proxy": "", "ALL_PROXY": "http://other.test:3128"},
+    ],
+)
+def test_no_exclusion(environment, monkeypatch):
+    "If a proxy is used or no proxy is specified, no exclusion is reported."
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert select_proxy("https", "shop.test", None).exclusion == ""
 
 
 @pytest.mark.parametrize("entry", ["10.0.0.0/33", "h:99999", "[::1", "a;b"])
@@ -319,6 +385,7 @@ def test_proxy_of_the_operating_system(monkeypatch):
     monkeypatch.setattr("frgroups.api.proxies.proxy_bypass", lambda host: host == "intranet.test")
 
     assert find("intranet.test") is None
+    assert "operating system" in select_proxy("https", "intranet.test", None).exclusion
     assert find().address == "proxy.test:3128" and find().variable is None
     assert "variable" not in find().source and "operating system" in find().source
 

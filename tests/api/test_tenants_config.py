@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
-from frgroups.api import tenants_config
-from frgroups.api.tenants_config import find_tenant, read_tenants, run_token_command
+from frgroups.api import token_command
+from frgroups.api.tenants_config import find_tenant, read_tenants
+from frgroups.api.token_command import run_token_command
 from frgroups.errors import AuthError, InputError, TokenCommandError
 
 SECRET = "eyJhbGciOiJIUzI1NiJ9.planted-token.0123456789"
@@ -162,6 +163,57 @@ def test_duplicate_tenants(write):
 
 
 @pytest.mark.parametrize(
+    "names", [["a", "A "], ["a", "A"], ["vip no", "VIP NO"], ["a", "\uff21"], ["a b", "ab", " AB"], ["æ", "Æ"]]
+)
+def test_similar_names(write, names):
+    "Tables with names that differ only in case or spaces are rejected. The error names both tables."
+    tables = [f'"{name}" = {VALID.replace("t-1", f"t-{i}")}\n' for i, name in enumerate(names)]
+    write("".join(tables) + f"other = {VALID.replace('t-1', 't-other')}")
+
+    for name in names:
+        error = config_error(name)
+        quoted = [other for other in names if f"[{other}]" in error or f'["{other}"]' in error]
+        assert name in quoted and len(quoted) == 2
+    assert find_tenant("other").tenant_uid == "t-other"
+
+
+def test_spaces_in_listed_names(write):
+    "The names in the error for an unknown name are quoted if they contain spaces."
+    write(f'"sport no" = {VALID}\nother = {VALID.replace("t-1", "t-2")}')
+
+    assert "other and 'sport no'" in config_error("x")
+
+
+INLINE = VALID.replace("t-1", SECRET)
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        (f"[a]\nx = '{SECRET}'\n\n[ 'a' ]  # {SECRET}\ny = 1\n", ["[a]", "line 4", "line 1"]),
+        ('["sport.no"]\r\n["sport.no"]\r\n', ['["sport.no"]', "line 2", "line 1"]),
+        ("[a.b]\n[a]\n['a'.b]", ["[a.b]", "line 3", "line 1"]),
+        ("[a]\n[[a]]", ["[a]", "line 2", "line 1"]),
+        ("[[a]]\n[a]", ["[a]", "line 2", "line 1"]),
+        (f"a = {INLINE}\n[a]", ["[a]", "line 2", "line 1"]),
+        (f"a.b = '{SECRET}'\n[a]", ["[a]", "line 2"]),
+        (f"a = {INLINE}\n\na = {INLINE}\n", ["key a,", "line 3", "line 1"]),
+        (f"[a]\nhost = '{SECRET}'\n'host' = '{SECRET}'", ["key host,", "line 3", "line 2"]),
+        (f"[a]\nhost = 1\nhost = [\n '{SECRET}',\n]\nx = 1", ["key host,", "line 3", "line 2"]),
+        (f"[a]\nhost = 1\nhost = '''\n{SECRET} = 1\n'''", ["key host,", "line 3", "line 2"]),
+        (f"a = {INLINE}\na.b = '{SECRET}'", ["key a.b,", "line 2"]),
+    ],
+)
+def test_duplicates(write, text, facts):
+    "The error for a table or a key that is defined twice contains its name and its lines, but no value."
+    path = write(text)
+    error = config_error()
+
+    assert all(fact in error for fact in (str(path), *facts))
+    assert SECRET not in error and "twice" not in error and "overwrite" not in error
+
+
+@pytest.mark.parametrize(
     ("text", "fact"),
     [
         ("[a\n", "TOML"),
@@ -308,7 +360,7 @@ def test_missing_command():
 
 def test_command_timeout(monkeypatch):
     "If a token command does not end, it is killed, even if a child process keeps its output pipe open."
-    monkeypatch.setattr(tenants_config, "TOKEN_COMMAND_TIMEOUT", 0.5)
+    monkeypatch.setattr(token_command, "TOKEN_COMMAND_TIMEOUT", 0.5)
     hangs = "import subprocess, time; subprocess.Popen(['sleep', '5']); time.sleep(60)"
 
     with pytest.raises(TokenCommandError, match=r"0\.5 s"):

@@ -9,6 +9,7 @@ import frgroups as fg
 from frgroups.api.transport import Transport
 from frgroups.cli.main import main
 from frgroups.sandbox.faults import Fault
+from tests.api.service import EMPTY, Service, whole
 from tests.cli.commands import select_sandbox
 
 NAMES = [
@@ -39,6 +40,12 @@ def read_checks(capsys, *words):
     document = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in document["rows"]] == NAMES
     return code, {row["name"]: row for row in document["rows"]}
+
+
+def select_server(monkeypatch, base_url):
+    """Select a tenant of a server."""
+    for name, value in (("TENANT_UID", "t-1"), ("TOKEN", "token"), ("BASE_URL", base_url)):
+        monkeypatch.setenv(f"FRGROUPS_{name}", value)
 
 
 def test_no_problems(environment, capsys):
@@ -107,6 +114,25 @@ def test_problems(environment, capsys, monkeypatch, variables, fault, problem, f
     assert environment.token not in out
 
 
+def test_html_page(capsys, monkeypatch, home_folder):
+    "A page of a firewall is a problem of the connection and not of the token."
+    with Service(whole(b"<html>Blocked</html>", status="403 Forbidden")) as service:
+        select_server(monkeypatch, service.url)
+        code, checks = read_checks(capsys)
+
+    assert code == 1 and checks["connection"]["ok"] is False and "HTML" in checks["connection"]["detail"]
+    assert checks["token"]["ok"] is None
+
+
+def test_tenant_without_groups(capsys, monkeypatch, home_folder):
+    "If the server returns no groups, the tenant uid can be wrong, so the check names its variable."
+    with Service(whole(EMPTY)) as service:
+        select_server(monkeypatch, service.url)
+        _, checks = read_checks(capsys)
+
+    assert checks["connection"]["ok"] is True and "FRGROUPS_TENANT_UID" in checks["connection"]["detail"]
+
+
 def test_data_folder(environment, home_folder, capsys, monkeypatch):
     "A damaged configuration or snapshot, a folder that is not writable, and a wrong clock are problems."
     (home_folder / "tenants.toml").write_text('[a]\ntenant_uid = "t"\nhots = "stage"\n')
@@ -159,6 +185,11 @@ def test_proxy_and_certificates(environment, home_folder, capsys, monkeypatch):
     assert "http://127.0.0.1:9 " in checks["proxy"]["detail"] and "HTTPS_PROXY" in checks["proxy"]["detail"]
     assert checks["certificates"]["detail"] == certificates
     assert "s3cret" not in json.dumps(checks) and "kari" not in json.dumps(checks)
+
+    monkeypatch.setenv("NO_PROXY", "localhost,shop.test")
+    code, checks = read_checks(capsys, "--tenant", "own")
+    assert checks["proxy"]["ok"] is None and "NO_PROXY" in checks["proxy"]["detail"]
+    assert code == 1 and "NO_PROXY" in checks["connection"]["detail"]
 
 
 @pytest.mark.parametrize(
