@@ -17,7 +17,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def is_of_ended_sandbox(root: Path) -> bool:
-    """Return True if the folder of a tenant and host belongs to a sandbox whose server does not run anymore."""
+    """Return True if the folder of a tenant and host belongs to a sandbox that has ended."""
     _, host = parse_tenant_folder(root.name)
     # The folder name does not contain the scheme, which matters only if the URL has no port.
     urls = f"http://{host}", f"https://{host}"
