@@ -91,7 +91,8 @@ def start_session(*, customers: int = 6000, groups: int = 40, days_ago: float = 
     client, so that running a notebook cannot change it. `Client.from_env` describes the other variables.
 
     Otherwise, or if FRGROUPS_SANDBOX is set, a sandbox with a synthetic tenant is started, and its client may send
-    writes. The command `frgroups notebooks` sets FRGROUPS_SANDBOX.
+    writes. The command `frgroups notebooks` sets FRGROUPS_SANDBOX. Snapshots of the sandbox are stored apart from the
+    snapshots of other tenants, and `prune` removes them after the sandbox has ended.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def notebooks():
@@ -34,13 +35,19 @@ def run(path, home):
 
 
 def cleaned(book, home):
-    """Remove metadata, port numbers, and the path of the data folder from outputs, because runs differ in them."""
+    """
+    Remove metadata, port numbers, the path of the data folder, and widgets from outputs, because runs differ in them.
+
+    A stored widget is only the text of its first state, for example of a progress bar at 0%.
+    """
     book.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     for cell in book.cells:
         cell.metadata = {}
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
         for output in cell.get("outputs", ()):
             output.pop("metadata", None) if output.output_type == "stream" else output.update(metadata={})
             for holder, key in places(output):

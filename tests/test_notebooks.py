@@ -6,7 +6,7 @@ from difflib import unified_diff
 import nbformat
 import pytest
 
-from tests.notebooks import notebooks, run, text_of
+from tests.notebooks import WIDGET, notebooks, run, text_of
 
 
 def normalized(text):
@@ -44,3 +44,15 @@ def test_outputs_contain_no_personal_data(path):
     assert re.findall(r"[\w.]+@[a-z][\w.]*\.[a-z]+|Bearer", text) == []
     assert [stream for stream in streams if stream.name == "stderr"] == []
     assert all(cell.execution_count for cell in book.cells if cell.cell_type == "code")
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_progress_bars(path):
+    "The notebooks show progress bars, but their committed outputs contain no widgets and no text of a progress bar."
+    book = nbformat.read(path, as_version=4)
+    outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
+
+    assert not any("progress=" in cell.source for cell in book.cells)
+    assert not any(WIDGET in output.get("data", {}) for output in outputs)
+    assert "memberships/s" not in text_of(book) and "changes/s" not in text_of(book)
+    assert "widgets" not in book.metadata

@@ -13,6 +13,12 @@ from frgroups.errors import InputError
 
 ProgressOption = bool | Callable[[str, int, int | None], object] | None
 
+# The count, the total, and the rate of a bar have the same unit. Without a total, there is no bar to fill.
+_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {count}/{expected} {unit} [{elapsed}<{remaining}, {speed}{postfix}]"
+_FORMAT_WITHOUT_TOTAL = "{desc}: {count} {unit} [{elapsed}, {speed}{postfix}]"
+_MAX_RATE_WITH_DECIMAL = 10
+_WIDGET_MIN_WIDTH = "60%"
+
 
 class Progress:
     """
@@ -71,12 +77,7 @@ class Progress:
     def expect(self, total: int) -> None:
         """Set the expected total count."""
         self._total = total
-
-        def set_total(bar: Any) -> None:
-            bar.total = total
-            bar.refresh()
-
-        self._update_bar(set_total)
+        self._update_bar(lambda bar: _set_total(bar, total))
         self._call_back()
 
     def note(self, text: str) -> None:
@@ -106,7 +107,12 @@ class Progress:
         for create_bar in self._bars:
             with suppress(Exception):
                 bar = create_bar(
-                    desc=self._text, unit=f" {self._unit}", initial=self._done, total=self._total, leave=True
+                    desc=self._text,
+                    unit=self._unit,
+                    initial=self._done,
+                    total=self._total,
+                    leave=True,
+                    dynamic_ncols=True,
                 )
                 if self._note:
                     bar.set_postfix_str(self._note)
@@ -148,13 +154,71 @@ def _has_ipywidgets() -> bool:
 def _create_widget_bar(**options: Any) -> Any:
     from tqdm.notebook import tqdm as widget_bar
 
-    return widget_bar(**options)
+    bar = _with_own_format(widget_bar)(**options)
+    # Without a minimum width, the text next to the bar can shrink it to one pixel. The text then moves below the bar.
+    bar.container.children[1].layout.min_width = _WIDGET_MIN_WIDTH
+    return bar
 
 
 def _create_text_bar(stream: Any, **options: Any) -> Any:
     from tqdm import tqdm as text_bar
 
-    return text_bar(file=stream, **options)
+    return _with_own_format(text_bar)(file=stream, **options)
+
+
+def _with_own_format(bar_type: type[Any]) -> type[Any]:
+    """Return a subclass of a tqdm class with thousands separators in counts and with rates in units per second."""
+    return type("Bar", (_OwnFormat, bar_type), {})
+
+
+class _OwnFormat:
+    """Mixin for tqdm classes. tqdm passes the items of `format_dict` to the format."""
+
+    # If the widget of a notebook cannot be created, tqdm calls this function when it deletes the incomplete object.
+    disp = staticmethod(lambda *_, **__: None)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        facts: dict[str, Any] = super().format_dict  # type: ignore[misc]  # The other base class is a tqdm class.
+        rate, seconds = facts["rate"], facts["elapsed"]
+        if rate is None and seconds:
+            rate = (facts["n"] - facts["initial"]) / seconds
+        facts |= {"bar_format": _FORMAT_WITHOUT_TOTAL, "count": f"{facts['n']:,}"}
+        facts["speed"] = f"{_format_rate(rate)} {facts['unit']}/s"
+        if facts["total"]:
+            facts |= {"bar_format": _FORMAT, "expected": f"{facts['total']:,}"}
+        if hasattr(self, "container"):
+            # The text of a widget is on both sides of its bar, and is not cut to the width of the kernel's terminal.
+            facts |= {
+                "ncols": None,
+                "bar_format": facts["bar_format"].replace("{desc}: {count}", "{desc}:{bar} {count}"),
+            }
+        return facts
+
+
+def _format_rate(rate: float | None) -> str:
+    if rate is None:
+        return "?"
+    if rate < _MAX_RATE_WITH_DECIMAL:
+        return f"{rate:.1f}"
+    return f"{rate:,.0f}"
+
+
+def _set_total(bar: Any, total: int) -> None:
+    """
+    Set the total of a tqdm bar without changing its count and its start time.
+
+    The widget of a notebook changes its range and its color only in `reset`, which also restarts the count and time.
+    """
+    if not hasattr(bar, "container"):  # Only widgets have this attribute.
+        bar.total = total
+        bar.refresh()
+        return
+    done, started = bar.n, bar.start_t
+    bar.reset(total=total)
+    bar.n = bar.last_print_n = done
+    bar.start_t = started
+    bar.refresh()
 
 
 def _discard(bar: Any) -> None:

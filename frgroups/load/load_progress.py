@@ -1,13 +1,13 @@
-"""Track the progress of a load: memberships, requests, customers per second, and pauses."""
+"""Track the progress of a load: memberships, requests, and pauses."""
 
 from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Iterable, Mapping
 
 from frgroups.api.client import Client
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.progress import Progress
 
 
@@ -29,7 +29,6 @@ class LoadProgress:
         self._n_done = self._n_total = 0  # These attributes are the sums of `_done` and `_totals`.
         self._last_update: tuple[int, int | None] = (0, None)
         self._lock = threading.Lock()
-        self._started = time.monotonic()
 
     def add_groups(self, groups: Iterable[str]) -> None:
         """Add groups that are read in addition to the groups at the start of the load."""
@@ -56,7 +55,7 @@ class LoadProgress:
             for uid, total in totals.items():
                 self._expect(uid, total)
 
-    def update_bar(self, client: Client, n_customers: int) -> None:
+    def update_bar(self, client: Client) -> None:
         """Update the progress bar with the current counts."""
         with self._lock:
             done = self._n_done
@@ -69,7 +68,7 @@ class LoadProgress:
             self._bar.expect(total)
         if done > done_before:
             self._bar.advance(done - done_before)
-        self._bar.note(self._format_note(client, n_customers))
+        self._bar.note(self._format_note(client))
 
     def _expect(self, uid: str, total: int) -> None:
         total = max(total, self._done[uid])
@@ -81,11 +80,9 @@ class LoadProgress:
         self._n_done += done - self._done[uid]
         self._done[uid] = done
 
-    def _format_note(self, client: Client, n_customers: int) -> str:
-        seconds = max(time.monotonic() - self._started, 0.001)
-        requests = client.n_requests - self._requests_before
-        note = f"{requests:,} requests, {n_customers / seconds:,.0f} customers/s"
+    def _format_note(self, client: Client) -> str:
+        note = pluralize(client.n_requests - self._requests_before, "request")
         pause = math.ceil(client.paused_for)
         if pause:
-            note += f", paused for {pause} s at the request of the server"
+            note += f", paused for {pause} s"
         return note

@@ -384,7 +384,7 @@ class TenantReader:
         for future in pending:
             future.add_done_callback(completed.put)
         while pending:
-            self.load_progress.update_bar(self.client, len(self.customer_index))
+            self.load_progress.update_bar(self.client)
             try:
                 future = completed.get(timeout=PROGRESS_INTERVAL)
             except Empty:
@@ -398,7 +398,7 @@ class TenantReader:
                 self._drop_group(uid)
                 continue
             yield uid, result
-        self.load_progress.update_bar(self.client, len(self.customer_index))
+        self.load_progress.update_bar(self.client)
 
     def _record_listing(self, uid: str, how: str, listing: Listing[int]) -> None:
         self.reads[uid] = {

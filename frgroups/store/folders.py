@@ -1,6 +1,11 @@
 """
 Folders of stored snapshots. Each folder is created, replaced, and removed by one atomic rename.
 
+    t-1@api.example               the snapshots of a tenant and host
+    sandboxes/t-1@127.0.0.1_8020  the snapshots of a sandbox, which is a server on this machine
+
+The folder of a tenant and host contains the following folders.
+
     20261123T081000.000000Z       a snapshot, named after its timestamp
     20261123T081000.000000Z-02    another snapshot with the same timestamp
     20261123T081000.000000Z-r1    a replacement for the first snapshot, whose old folder is then ignored
@@ -21,22 +26,51 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from frgroups.api.environments import environment_of
 from frgroups.errors import InputError
 from frgroups.internals.atomic_files import fsync_path
 from frgroups.internals.paths import tenant_folder
 
 DRAFT, GONE, DAMAGED = ".draft-", ".gone-", ".damaged-"
+_SANDBOXES = "sandboxes"
 _DRAFT_MAX_AGE = timedelta(days=1)
 _NAME = re.compile(r"(?P<base>\d{8}T\d{6}\.\d{6}Z(-\d{2})?)(-r(?P<number>\d+))?", re.ASCII)
 _MAX_NAMES = 100  # Maximum number of snapshots with the same timestamp, and of replacements for one snapshot.
 
 
+def is_sandbox(base_url: str | None) -> bool:
+    """
+    Return True if a base URL belongs to a sandbox, which is a server on this machine.
+
+    The host of a sandbox is a loopback address or "localhost".
+
+    Examples
+    --------
+    >>> is_sandbox("http://127.0.0.1:8020/v2"), is_sandbox("https://api.stage.flowretail.com/v2"), is_sandbox(None)
+    (True, False, False)
+    """
+    return environment_of(base_url).kind == "local"
+
+
+def tenant_root(cache: Path, tenant_uid: str, base_url: str | None) -> Path:
+    """
+    Return the folder for the snapshots of a tenant and host.
+
+    The folders of sandboxes are in the subfolder `sandboxes`, apart from the folders of other tenants.
+    """
+    parent = cache
+    if is_sandbox(base_url):
+        parent = cache / _SANDBOXES
+    return parent / tenant_folder(tenant_uid, base_url)
+
+
 def tenant_folders(cache: Path, tenant_uid: str | None = None) -> list[Path]:
-    """Return the folders of all tenants and hosts in a cache folder, or only the folders of one tenant."""
+    """Return the folders of all tenants and hosts in a cache folder, with sandboxes, or the folders of one tenant."""
     pattern = "*"
     if tenant_uid is not None:
         pattern = glob.escape(tenant_folder(tenant_uid, None).partition("@")[0])
-    return sorted(folder for folder in cache.glob(f"{pattern}@*") if folder.is_dir())
+    parents = (cache, cache / _SANDBOXES)
+    return sorted(folder for parent in parents for folder in parent.glob(f"{pattern}@*") if folder.is_dir())
 
 
 def all_folder_names(root: Path) -> frozenset[str]:

@@ -22,6 +22,7 @@ from frgroups.store.manifest import (
     list_stored_snapshots,
     warn_of_damage,
 )
+from frgroups.store.sandbox_snapshots import is_of_ended_sandbox
 
 _SNAPSHOT_COLUMNS = {
     "tenant_uid": "str",
@@ -51,7 +52,7 @@ _TENANT_COLUMNS = {
 
 def list_snapshots(cache: Cache = None, *, tenant_uid: str | None = None) -> pd.DataFrame:
     """
-    Return a table of the stored snapshots, oldest first.
+    Return a table of the stored snapshots, oldest first. The table includes the snapshots of sandboxes.
 
     Only the manifests are read, so other corrupt files are not detected. Snapshots with a corrupt manifest are
     omitted, and a warning is logged.
@@ -117,10 +118,16 @@ def prune(
     cache: Cache = None, *, keep: timedelta | str = timedelta(days=400), tenant_uid: str | None = None
 ) -> pd.DataFrame:
     """
-    Remove stored snapshots that are older than a maximum age.
+    Remove stored snapshots that are older than a maximum age, and all snapshots of sandboxes that have ended.
 
-    The newest valid snapshot of each tenant and host is never removed. Quarantined snapshots are removed at the same
-    age as other snapshots. Drafts that interrupted processes left behind are removed after one day.
+    The newest valid snapshot of each tenant and host is never removed, unless the host is a sandbox that has ended.
+    Quarantined snapshots are removed at the same age as other snapshots. Drafts that interrupted processes left
+    behind are removed after one day.
+
+    A sandbox is a server on this machine: its host is a loopback address or "localhost". It has ended if its address
+    refuses connections. If you want to keep the snapshots of a sandbox with a fixed `port`, or of a tenant behind a
+    proxy on this machine, start the server before you call this function. Plans, journals, and receipts of sandboxes
+    are not removed.
 
     Parameters
     ----------
@@ -148,18 +155,36 @@ def prune(
     0
     """
     before = datetime.now(UTC) - parse_duration(keep)
+    roots = folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid)
+    ended = {root for root in roots if is_of_ended_sandbox(root)}
+    stored = list_stored_snapshots(cache, tenant_uid, on_damage=warn_of_damage)
+    prunable = [snapshot for snapshot in stored if snapshot.path.parent in ended]
     by_tenant = defaultdict(list)
-    for snapshot in list_stored_snapshots(cache, tenant_uid, on_damage=warn_of_damage):
-        by_tenant[snapshot.manifest["tenant_uid"], snapshot.manifest["base_url"]].append(snapshot)
-    old = [snapshot for stored in by_tenant.values() for snapshot in _find_prunable(stored, before)]
-    removed = _snapshot_table(sorted(old, key=lambda snapshot: snapshot.taken_at))
-    for snapshot in old:
+    for snapshot in stored:
+        if snapshot.path.parent not in ended:
+            by_tenant[snapshot.manifest["tenant_uid"], snapshot.manifest["base_url"]].append(snapshot)
+    for snapshots in by_tenant.values():
+        prunable += _find_prunable(snapshots, before)
+    removed = _snapshot_table(sorted(prunable, key=lambda snapshot: snapshot.taken_at))
+    for snapshot in prunable:
         _remove(snapshot.path)
-    for root in folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid):
+    for root in roots:
+        if root in ended:
+            _remove_sandbox(root)
         for damaged in folders.folders_of_kind(root, folders.DAMAGED, before=before):
             _remove(damaged)
         folders.clean_temp_folders(root)
     return removed
+
+
+def _remove_sandbox(root: Path) -> None:
+    """Remove the snapshots of a sandbox that cannot be read, and its folder unless the folder contains drafts."""
+    unreadable = [root / name for name in folders.all_folder_names(root)]
+    for folder in unreadable + folders.folders_of_kind(root, folders.DAMAGED):
+        _remove(folder)
+    folders.clean_temp_folders(root)
+    with suppress(OSError):
+        root.rmdir()
 
 
 def _remove(folder: Path) -> None:

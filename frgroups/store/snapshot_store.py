@@ -12,7 +12,7 @@ import pandas as pd
 from frgroups.errors import CorruptFileError, InputError, SnapshotNotFoundError
 from frgroups.internals.atomic_files import ensure_private_dir
 from frgroups.internals.formatting import format_utc, pluralize
-from frgroups.internals.paths import resolve_folder, tenant_folder
+from frgroups.internals.paths import resolve_folder
 from frgroups.internals.redaction import safe_repr
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store import folders
@@ -35,6 +35,7 @@ from frgroups.store.parquet_tables import (
     read_tables,
     write_tables,
 )
+from frgroups.store.sandbox_snapshots import select_default_tenant
 
 _MAX_ATTEMPTS = 5
 _CHOOSE_TENANT = "Pass `tenant_uid` and `base_url` to select a tenant and host."
@@ -45,6 +46,9 @@ _WITHOUT_HOST = "To read a snapshot without a host, pass its folder, which is in
 def save_snapshot(snapshot: Snapshot, cache: Cache = None) -> Path:
     """
     Save a snapshot in a cache folder, and return the path of its new folder.
+
+    Snapshots of sandboxes are saved in the subfolder `sandboxes`, apart from the snapshots of other tenants. A
+    sandbox is a server on this machine: its host is a loopback address or "localhost".
 
     The folder is written under a temporary name, flushed to disk, and renamed, so that readers never find an
     incomplete snapshot.
@@ -71,9 +75,8 @@ def save_snapshot(snapshot: Snapshot, cache: Cache = None) -> Path:
     >>> save_snapshot(sample_snapshot()).parent.name
     't-1@tables'
     """
-    root = ensure_private_dir(
-        resolve_folder(cache, "snapshots") / tenant_folder(snapshot.tenant_uid, snapshot.base_url)
-    )
+    folder = resolve_folder(cache, "snapshots")
+    root = ensure_private_dir(folders.tenant_root(folder, snapshot.tenant_uid, snapshot.base_url))
     name = f"{snapshot.taken_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
     return _write(snapshot, root, folders.new_names(root, name))
 
@@ -112,18 +115,22 @@ def read_snapshot(
     """
     Read the newest stored snapshot, or the newest snapshot that was taken at or before a given time.
 
+    Snapshots of sandboxes are read only if you pass their `base_url`, or if no other snapshot of the tenant is
+    stored. In the second case, the sandbox whose snapshot was stored last is selected.
+
     Parameters
     ----------
     cache
         Folder of the snapshots, or the folder of a single snapshot, which is in the column `path` of
         `list_snapshots`. None means the folder `snapshots` in the data folder.
     tenant_uid
-        Uid of the tenant. None is sufficient if the folder contains the snapshots of only one tenant.
+        Uid of the tenant. None is sufficient if the folder contains the snapshots of only one tenant, apart from
+        sandboxes.
     at
         Latest time at which the snapshot was taken, as a timestamp or a date. A date means the end of that day, and a
         timestamp without a time zone is in UTC. None reads the newest snapshot.
     base_url
-        Base URL of the host. None is sufficient if the snapshots are from only one host.
+        Base URL of the host. None is sufficient if the snapshots are from only one host, apart from sandboxes.
     allow_older
         Whether to read the newest valid snapshot if newer snapshots cannot be read. Corrupt snapshots are quarantined
         in a folder `.damaged-...`, and snapshots of another format version are skipped. In both cases, a warning is
@@ -164,11 +171,7 @@ def read_snapshot(
         quarantine(path, error)
 
     for _ in range(_MAX_ATTEMPTS):
-        stored = [
-            snapshot
-            for snapshot in list_stored_snapshots(folder, tenant_uid, on_damage=on_damage)
-            if snapshot.matches_host(base_url)
-        ]
+        stored = _select_host(list_stored_snapshots(folder, tenant_uid, on_damage=on_damage), base_url)
         candidates = [snapshot for snapshot in stored if until is None or snapshot.taken_at <= until]
         _check_one_tenant(candidates, folder)
         # If another process prunes or replaces a snapshot before it is read, list the snapshots again.
@@ -216,13 +219,12 @@ def list_tenant_snapshots(cache: Cache, tenant_uid: str | None, base_url: str | 
     If several snapshots have the same timestamp, only the last one is returned. Corrupt snapshots are omitted, and a
     warning is logged. `cache` can also be the folder of a single snapshot. Raises SnapshotNotFoundError if there is
     no snapshot, and InputError if the snapshots are from several tenants or hosts and the arguments do not select
-    one.
+    one. Sandboxes are selected as in `read_snapshot`.
     """
     folder = resolve_folder(cache, "snapshots")
     if (folder / MANIFEST).is_file():
         return [open_stored(folder)]
-    stored = list_stored_snapshots(folder, tenant_uid, on_damage=warn_of_damage)
-    stored = [snapshot for snapshot in stored if snapshot.matches_host(base_url)]
+    stored = _select_host(list_stored_snapshots(folder, tenant_uid, on_damage=warn_of_damage), base_url)
     _check_one_tenant(stored, folder)
     if not stored:
         raise _not_found_error([], [], folder, (tenant_uid, base_url), None)
@@ -345,6 +347,13 @@ def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
             f"Cannot write {root}: {error.strerror or error}. The snapshot of tenant {snapshot.tenant_uid} was not "
             "stored. Other stored snapshots have not changed."
         ) from error
+
+
+def _select_host(stored: list[StoredSnapshot], base_url: str | None) -> list[StoredSnapshot]:
+    """Return the snapshots from one host. None is any host, but sandboxes and other tenants are not mixed."""
+    if base_url is None:
+        return select_default_tenant(stored)
+    return [snapshot for snapshot in stored if snapshot.matches_host(base_url)]
 
 
 def _check_one_tenant(stored: list[StoredSnapshot], folder: Path) -> None:

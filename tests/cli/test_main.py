@@ -654,15 +654,11 @@ def test_second_apply(loaded, capsys):
 
 
 def test_two_hosts(loaded, monkeypatch, capsys):
-    "If the data folder contains snapshots from two hosts, FRGROUPS_BASE_URL or --base-url selects one."
-    fg.save_snapshot(
-        fg.snapshot_from_frames(
-            fg.read_snapshot().memberships.head(1),
-            tenant_uid=loaded.tenant_uid,
-            taken_at="2026-01-01T00:00Z",
-            base_url="https://api.stage.flowretail.com/v2",
-        )
-    )
+    "If the data folder contains snapshots from several hosts, FRGROUPS_BASE_URL or --base-url selects one."
+    memberships = fg.read_snapshot().memberships.head(1)
+    for host in ("api.stage.flowretail.com", "api.flowretail.com"):
+        facts = {"tenant_uid": loaded.tenant_uid, "taken_at": "2026-01-01T00:00Z", "base_url": f"https://{host}/v2"}
+        fg.save_snapshot(fg.snapshot_from_frames(memberships, **facts))
 
     assert main(["table", "group_sizes"]) == 0
     assert main(["table", "group_sizes", "--base-url", "stage"]) == 0

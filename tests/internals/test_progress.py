@@ -1,7 +1,9 @@
 """Tests for progress bars and progress callbacks."""
 
+import gc
 import importlib.util
 import io
+import re
 import sys
 from types import SimpleNamespace
 
@@ -186,7 +188,109 @@ def test_stderr_closed_during_the_operation(monkeypatch):
     assert progress._done == 10
 
 
-@pytest.mark.parametrize("broken", ["import", "__init__", "update", "refresh", "set_postfix_str", "close", "total"])
+@pytest.fixture
+def shown(monkeypatch):
+    """Simulate a notebook kernel with ipywidgets, and return the list of displayed widgets."""
+    pytest.importorskip("ipywidgets")
+    import tqdm.notebook
+
+    shell = type("ZMQInteractiveShell", (), {})()
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    widgets = []
+    monkeypatch.setattr(tqdm.notebook, "display", widgets.append)
+    return widgets
+
+
+def parts(widget):
+    """Return the progress bar of a widget, and its text with normalized blanks."""
+    left, bar, right = widget.children
+    return bar, f"{left.value}|{right.value}".replace("\u2007", " ")
+
+
+@pytest.mark.parametrize("totals", [[None, 2000], [None, 500, 2000], [1000, 2000], [2000]])
+def test_widget_fills_its_width(totals, shown, capsys):
+    "The widget is as wide as the output, and its bar is full at the end, also if the total is set or changed later."
+    with Progress("Reading", unit="rows", total=totals[0]) as progress:
+        progress.advance(500)
+        for total in totals[1:]:
+            progress.expect(total)
+        progress.note("3 requests")
+        (widget,) = shown
+        bar, text = parts(widget)
+        assert (bar.value, bar.max) == (500, 2000)
+        assert "25%" in text and "500/2,000 rows" in text and "rows/s, 3 requests" in text
+        progress.advance(1500)
+
+    bar, text = parts(widget)
+    assert (bar.value, bar.max, bar.bar_style) == (2000, 2000, "success")
+    assert widget.layout.width == "100%" and "wrap" in widget.layout.flex_flow
+    assert bar.layout.flex == "2" and bar.layout.min_width == "60%" and bar.layout.width is None
+    assert "100%" in text and "2,000/2,000 rows" in text
+    assert capsys.readouterr() == ("", "")
+
+
+def test_widget_after_an_error(shown):
+    "After an error, the bar of a widget is red and shows how far the operation came."
+    with pytest.raises(ValueError, match="broken"), Progress("Reading", unit="rows") as progress:
+        progress.expect(10)
+        progress.advance(4)
+        raise ValueError("broken")
+
+    bar, _ = parts(shown[0])
+    assert (bar.value, bar.max, bar.bar_style) == (4, 10, "danger")
+
+
+def test_widget_text_is_not_cut(shown, monkeypatch):
+    "The text of a widget is complete, even if the terminal of the kernel is narrow."
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("LINES", "5")
+
+    with Progress("Reading", unit="rows", total=10) as progress:
+        progress.note("paused for 8 s")
+
+    assert "paused for 8 s" in parts(shown[0])[1]
+
+
+@pytest.mark.parametrize("seconds", [0.5, 8, 7200])
+@pytest.mark.parametrize("n", [1, 30, 250_000])
+def test_units(n, seconds, monkeypatch, capsys):
+    "The count, the total, and the rate have the same unit, which is never inverted, at every rate."
+    import tqdm.std
+
+    now = 0.0
+    monkeypatch.setattr(tqdm.std, "time", lambda: now)
+    with Progress("Reading", unit="rows", show=True, total=2 * n) as progress:
+        now = seconds
+        progress.advance(n)
+
+    last = capsys.readouterr().err.split("\r")[-1]
+    count, total, rate = re.search(r"([\d,]+)/([\d,]+) rows \[[\d:]+<[\d:]+, ([\d,.]+) rows/s", last).groups()
+    assert (int(count.replace(",", "")), int(total.replace(",", ""))) == (n, 2 * n)
+    assert float(rate.replace(",", "")) == pytest.approx(n / seconds, rel=0.05, abs=0.06)
+
+
+@pytest.mark.parametrize("broken", ["IProgress", "HBox", "display", "comm"])
+def test_broken_ipywidgets(broken, shown, monkeypatch, capsys):
+    "If a part of ipywidgets is missing or fails, a text bar replaces the widget, and no other text is printed."
+    import tqdm.notebook
+
+    def fail(*args, **options):
+        raise RuntimeError("no widget")
+
+    if broken == "comm":
+        monkeypatch.setattr("ipywidgets.Widget.open", fail)
+    else:
+        monkeypatch.setattr(tqdm.notebook, broken, None if broken == "IProgress" else fail)
+        monkeypatch.setattr(tqdm.notebook, "TqdmHBox", fail if broken == "HBox" else tqdm.notebook.TqdmHBox)
+
+    work(Progress("Reading", unit="rows"))
+    gc.collect()
+
+    out, err = capsys.readouterr()
+    assert "10/10 rows" in out and err == ""
+
+
+@pytest.mark.parametrize("broken", ["import", "__init__", "update", "refresh", "set_postfix_str", "close", "reset"])
 def test_broken_widget(broken, monkeypatch, capsys):
     "If the widget of a notebook fails at any time, a text bar with the current count replaces it."
 
@@ -196,16 +300,17 @@ def test_broken_widget(broken, monkeypatch, capsys):
         def __init__(self, **options):
             pass
 
+        n = start_t = 0
+        container = SimpleNamespace(children=[None, SimpleNamespace(layout=SimpleNamespace())])
         update = refresh = set_postfix_str = close = lambda self, *args: None
 
-        def __setattr__(self, name, value):
-            if name == broken:
-                raise RuntimeError("no widget")
+        def reset(self, total):
+            pass
 
     def fail(self, *args, **options):
         raise ImportError("IProgress not found")
 
-    if broken not in ("import", "total"):
+    if broken != "import":
         setattr(Widget, broken, fail)
     shell = type("ZMQInteractiveShell", (), {})()
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
@@ -219,3 +324,11 @@ def test_broken_widget(broken, monkeypatch, capsys):
 
     out, err = capsys.readouterr()
     assert "10/10" in out and err == ""
+
+
+def test_working_widget_without_text(shown, capsys):
+    "As long as the widget of a notebook works, no text bar is shown."
+    work(Progress("Reading", unit="rows"))
+
+    assert len(shown) == 1
+    assert capsys.readouterr() == ("", "")

@@ -34,9 +34,9 @@ def test_total():
     progress, bar = make_progress("a", "b")
 
     progress.add_rows("a", 5, 12)
-    progress.update_bar(QUIET, 5)
+    progress.update_bar(QUIET)
     progress.add_rows("b", 3, 3)
-    progress.update_bar(QUIET, 8)
+    progress.update_bar(QUIET)
 
     assert bar.updates == [(5, None), (5, 15), (8, 15)]
 
@@ -46,8 +46,8 @@ def test_no_change():
     progress, bar = make_progress("a")
     progress.add_rows("a", 5, 12)
 
-    progress.update_bar(QUIET, 5)
-    progress.update_bar(QUIET, 5)
+    progress.update_bar(QUIET)
+    progress.update_bar(QUIET)
 
     assert bar.updates == [(0, 12), (5, 12)]
 
@@ -59,7 +59,7 @@ def test_rows_beyond_total():
     for _ in range(4):
         progress.add_rows("a", 5, 12)
     progress.expect({"b": 8})
-    progress.update_bar(QUIET, 12)
+    progress.update_bar(QUIET)
 
     assert bar.updates == [(0, 20), (12, 20)]
 
@@ -73,7 +73,7 @@ def test_finished_group():
     progress.add_rows("grown", 4, 4)
     progress.finish_group("grown", 4)
     progress.finish_group("gone", 0)
-    progress.update_bar(QUIET, 100)
+    progress.update_bar(QUIET)
 
     assert bar.updates == [(0, 104), (104, 104)]
 
@@ -82,27 +82,27 @@ def test_group_read_again():
     """If a group is read again with a smaller total, the progress bar does not move backward."""
     progress, bar = make_progress("a")
     progress.finish_group("a", 10)
-    progress.update_bar(QUIET, 10)
+    progress.update_bar(QUIET)
 
     for _ in range(2):
         progress.add_rows("a", 4, 8)
-        progress.update_bar(QUIET, 10)
+        progress.update_bar(QUIET)
     progress.finish_group("a", 8)
-    progress.update_bar(QUIET, 10)
+    progress.update_bar(QUIET)
 
     assert bar.updates == [(0, 10), (10, 10)]
 
 
 def test_note():
-    """The progress note contains the number of requests, the customers per second, and the seconds of a pause."""
+    """The progress note contains the number of requests and the seconds of a pause, but no second rate."""
     progress, bar = make_progress("a")
 
-    progress.update_bar(QUIET, 0)
-    progress.update_bar(SimpleNamespace(n_requests=12_345, paused_for=7.6), 1000)
-    progress.update_bar(SimpleNamespace(n_requests=12_345, paused_for=0.4), 1000)
+    progress.update_bar(QUIET)
+    progress.update_bar(SimpleNamespace(n_requests=12_345, paused_for=7.6))
+    progress.update_bar(SimpleNamespace(n_requests=12_345, paused_for=0.4))
 
-    assert bar.notes[0] == "7 requests, 0 customers/s"
-    assert bar.notes[1].startswith("12,345 requests, ") and " 8 s" in bar.notes[1]
+    assert bar.notes[0] == "7 requests"
+    assert "12,345 requests" in bar.notes[1] and " 8 s" in bar.notes[1]
     assert " 1 s" in bar.notes[2]
 
 
@@ -125,10 +125,10 @@ def test_bar_is_monotonic(events, last):
 
     for method, *arguments in events:
         getattr(progress, method)(*arguments)
-        progress.update_bar(QUIET, 0)
+        progress.update_bar(QUIET)
     for uid, n in zip("abc", last, strict=True):
         progress.finish_group(uid, n)
-    progress.update_bar(QUIET, 0)
+    progress.update_bar(QUIET)
 
     done = [step for step, _ in bar.updates]
     # A new total is reported before the rows that belong to it.

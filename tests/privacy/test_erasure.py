@@ -408,7 +408,7 @@ def test_load_during_erasure(tenant, home_folder, load_waiting):
         with load_lock(home_folder / "snapshots", tenant.tenant_uid, tenant.base_url, what="erase-customer"):
             load = pool.submit(fg.load_snapshot, client, progress=False)
             assert load_waiting.wait(30)
-            assert not list((home_folder / "snapshots").glob("*@*/*"))
+            assert not list((home_folder / "snapshots").glob("**/*@*/*"))
 
         assert load.result(60).verdict == "consistent"
 

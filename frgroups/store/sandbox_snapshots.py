@@ -1,0 +1,69 @@
+"""Select and prune the snapshots of sandboxes."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from frgroups.internals.paths import parse_tenant_folder
+from frgroups.store.folders import is_sandbox
+from frgroups.store.manifest import MANIFEST, StoredSnapshot
+
+_CONNECT_TIMEOUT = 5.0  # Seconds.
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def is_of_ended_sandbox(root: Path) -> bool:
+    """Return True if the folder of a tenant and host belongs to a sandbox that has ended."""
+    _, host = parse_tenant_folder(root.name)
+    # The folder name does not contain the scheme, which matters only if the URL has no port.
+    urls = f"http://{host}", f"https://{host}"
+    with suppress(ValueError):  # The folder name is not the name of a host with a valid port.
+        return all(is_sandbox(url) and _refuses_connections(url) for url in urls)
+    return False
+
+
+def _refuses_connections(base_url: str) -> bool:
+    """
+    Return True if no server is running at a base URL.
+
+    If the connection fails for another reason, for example a timeout, a server might be running, and the result is
+    False.
+    """
+    url = urlsplit(base_url)
+    address = url.hostname or "", url.port or _DEFAULT_PORTS[url.scheme]
+    try:
+        socket.create_connection(address, timeout=_CONNECT_TIMEOUT).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def select_default_tenant(stored: Sequence[StoredSnapshot]) -> list[StoredSnapshot]:
+    """
+    Return the snapshots among which a reader selects if the caller does not name a host.
+
+    These are the snapshots of all tenants that are not sandboxes. If there are none, they are the snapshots of the
+    sandbox whose snapshot was stored last. The time of storage decides, because the clock of a sandbox can be behind.
+    """
+    others = [snapshot for snapshot in stored if not is_sandbox(snapshot.manifest["base_url"])]
+    if others or not stored:
+        return others
+    last = max(stored, key=_stored_at)
+    return [snapshot for snapshot in stored if _tenant_of(snapshot) == _tenant_of(last)]
+
+
+def _tenant_of(snapshot: StoredSnapshot) -> tuple[str, str]:
+    return snapshot.manifest["tenant_uid"], snapshot.manifest["base_url"]
+
+
+def _stored_at(snapshot: StoredSnapshot) -> int:
+    """Return the time in nanoseconds at which a snapshot was stored, or 0 if another process has removed it."""
+    with suppress(OSError):
+        return (snapshot.path / MANIFEST).stat().st_mtime_ns
+    return 0
