@@ -97,6 +97,20 @@ class ClientBase:
         return self._transport.tenant_setting
 
     @property
+    def is_sandbox(self) -> bool:
+        """
+        Whether the server is a `Sandbox`, according to the last response. Before the first response, it is False.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=50, groups=8) as sandbox, sandbox.client() as client:
+        ...     check = client.check()
+        ...     client.is_sandbox
+        True
+        """
+        return self._transport.is_sandbox
+
+    @property
     def certificates(self) -> str | None:
         """
         CA certificates that the client trusts, or None if the base URL starts with http.

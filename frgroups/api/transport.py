@@ -40,7 +40,7 @@ from frgroups.api.status_errors import (
 )
 from frgroups.api.tokens import check_token, request_token
 from frgroups.errors import ApiError, ConnectionFailedError, InputError, RateLimitedError, UnexpectedResponseError
-from frgroups.internals.base_urls import checked_base_url, is_loopback
+from frgroups.internals.base_urls import SANDBOX_SERVER, checked_base_url, is_loopback
 from frgroups.internals.redaction import Hidden, HiddenBytes, HiddenText, without_local_variables
 from frgroups.internals.structured_logging import log_event
 
@@ -148,6 +148,7 @@ class Transport:
         # Setting that contains the tenant uid. `Client.from_env` and `Client.from_config` change the description.
         self.tenant_setting = "the argument `tenant_uid` of the client"
         self.clock_skew: float | None = None
+        self.is_sandbox = False
         self.n_requests = 0
         self._count_lock = threading.Lock()
         self._decode_lock = threading.Lock()
@@ -340,6 +341,7 @@ class Transport:
             facts = self._facts(call, response.status)
             log_event(log, logging.DEBUG, "response_received", text, **facts, seconds=seconds)
         self._update_clock_skew(response)
+        self.is_sandbox = response.headers.get("Server") == SANDBOX_SERVER
         if response.status == 429:
             self._rate_limiter.slow_down(started)
         return response

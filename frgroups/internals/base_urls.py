@@ -12,6 +12,8 @@ STAGE = "https://api.stage.flowretail.com/v2"
 
 # Environment names that callers can pass instead of a base URL.
 BASE_URLS = {"production": PRODUCTION, "stage": STAGE}
+# Value of the Server header in the responses of a sandbox.
+SANDBOX_SERVER = "frgroups-sandbox"
 # A colon that is not followed by a port can separate a user name from a password.
 _NO_PORT = re.compile(r":(?!//|\d+(?:/|$)).*", re.DOTALL)
 _VALID_PORTS = range(1, 65536)

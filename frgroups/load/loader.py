@@ -467,6 +467,7 @@ def _merge_groups(
         read_until=read_until,
         verdict=worst_verdict([*verdicts, groups_verdict(groups_note), *reads["verdict"]]),
         groups_note=groups_note,
+        from_sandbox=fresh.from_sandbox,
         universe=_valid_universe(snapshot, len(customers)),
     )
 

@@ -335,6 +335,7 @@ class TenantReader:
             read_until=read_until,
             verdict=worst_verdict([groups_verdict(groups_note), *reads["verdict"]]),
             groups_note=groups_note,
+            from_sandbox=self.client.is_sandbox,
         )
 
     def _member_codes(self, uids: Iterable[str]) -> list[IntArray]:

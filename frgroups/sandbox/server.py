@@ -21,6 +21,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from frgroups.errors import FrgroupsError, InputError
+from frgroups.internals.base_urls import SANDBOX_SERVER
 from frgroups.sandbox.asgi_app import Application
 from frgroups.sandbox.store import Store
 
@@ -197,6 +198,8 @@ async def serve(
         log_config=None,
         access_log=False,
         timeout_keep_alive=60,
+        server_header=False,
+        headers=[("Server", SANDBOX_SERVER)],
     )
     config.load()
     server = uvicorn.Server(config)

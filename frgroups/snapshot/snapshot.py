@@ -71,6 +71,8 @@ class Snapshot:
         Total number of customers of the tenant, as passed to `with_universe`, or None if it is not known.
     groups_note : str
         Reason why the list of groups could not be verified as complete, or an empty string.
+    from_sandbox : bool
+        Whether the snapshot was loaded from a `Sandbox`.
 
     Examples
     --------
@@ -93,6 +95,7 @@ class Snapshot:
     base_url: str | None = None
     universe: int | None = None
     groups_note: str = ""
+    from_sandbox: bool = False
 
     def __post_init__(self) -> None:
         for name, timestamp in (("taken_at", self.taken_at), ("read_until", self.read_until)):

@@ -38,16 +38,18 @@ _NAME = re.compile(r"(?P<base>\d{8}T\d{6}\.\d{6}Z(-\d{2})?)(-r(?P<number>\d+))?"
 _MAX_NAMES = 100  # Maximum number of snapshots with the same timestamp, and of replacements for one snapshot.
 
 
-def is_sandbox(base_url: str | None) -> bool:
+def is_on_this_machine(base_url: str | None) -> bool:
     """
-    Return True if a base URL belongs to a sandbox, which is a server on this machine.
+    Return True if the host of a base URL is a loopback address or "localhost".
 
-    The host of a sandbox is a loopback address or "localhost".
+    This is the case for every sandbox.
 
     Examples
     --------
-    >>> is_sandbox("http://127.0.0.1:8020/v2"), is_sandbox("https://api.stage.flowretail.com/v2"), is_sandbox(None)
-    (True, False, False)
+    >>> is_on_this_machine("http://127.0.0.1:8020/v2")
+    True
+    >>> is_on_this_machine(None)
+    False
     """
     return environment_of(base_url).kind == "local"
 
@@ -56,10 +58,10 @@ def tenant_root(cache: Path, tenant_uid: str, base_url: str | None) -> Path:
     """
     Return the folder for the snapshots of a tenant and host.
 
-    The folders of sandboxes are in the subfolder `sandboxes`, apart from the folders of other tenants.
+    The folders of servers on this machine are in the subfolder `sandboxes`, apart from the folders of other tenants.
     """
     parent = cache
-    if is_sandbox(base_url):
+    if is_on_this_machine(base_url):
         parent = cache / _SANDBOXES
     return parent / tenant_folder(tenant_uid, base_url)
 

@@ -68,6 +68,7 @@ class _Manifest(_AnyManifest):
     files: dict[str, _File]
     universe: int | None = None
     groups_note: str = ""
+    from_sandbox: bool = False
     verdict_note: str = ""
 
 

@@ -124,10 +124,9 @@ def prune(
     Quarantined snapshots are removed at the same age as other snapshots. Drafts that interrupted processes left
     behind are removed after one day.
 
-    A sandbox is a server on this machine: its host is a loopback address or "localhost". It has ended if its address
-    refuses connections. If you want to keep the snapshots of a sandbox with a fixed `port`, or of a tenant behind a
-    proxy on this machine, start the server before you call this function. Plans, journals, and receipts of sandboxes
-    are not removed.
+    A sandbox has ended if its address refuses connections. If you want to keep the snapshots of a sandbox with a
+    fixed `port`, start the sandbox before you call this function. Plans, journals, and receipts of sandboxes are not
+    removed.
 
     Parameters
     ----------

@@ -8,22 +8,35 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from frgroups.errors import CorruptFileError
 from frgroups.internals.paths import parse_tenant_folder
-from frgroups.store.folders import is_sandbox
-from frgroups.store.manifest import MANIFEST, StoredSnapshot
+from frgroups.store.folders import is_on_this_machine
+from frgroups.store.manifest import MANIFEST, StoredSnapshot, list_snapshot_folders
 
 _CONNECT_TIMEOUT = 5.0  # Seconds.
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def is_of_ended_sandbox(root: Path) -> bool:
-    """Return True if the folder of a tenant and host belongs to a sandbox that has ended."""
+    """
+    Return True if the folder of a tenant and host belongs to a sandbox that has ended.
+
+    All snapshots that can be read must be from a `Sandbox`, because a tenant behind a proxy on this machine is in a
+    folder of the same kind.
+    """
+    stored = list_snapshot_folders(root, _ignore)
+    if not stored or not all(snapshot.manifest.get("from_sandbox") for snapshot in stored):
+        return False
     _, host = parse_tenant_folder(root.name)
     # The folder name does not contain the scheme, which matters only if the URL has no port.
     urls = f"http://{host}", f"https://{host}"
     with suppress(ValueError):  # The folder name is not the name of a host with a valid port.
-        return all(is_sandbox(url) and _refuses_connections(url) for url in urls)
+        return all(is_on_this_machine(url) and _refuses_connections(url) for url in urls)
     return False
+
+
+def _ignore(_: Path, __: CorruptFileError) -> None:
+    """Do nothing: a corrupt manifest does not show the server of a snapshot."""
 
 
 def _refuses_connections(base_url: str) -> bool:
@@ -51,7 +64,7 @@ def select_default_tenant(stored: Sequence[StoredSnapshot]) -> list[StoredSnapsh
     These are the snapshots of all tenants that are not sandboxes. If there are none, they are the snapshots of the
     sandbox whose snapshot was stored last. The time of storage decides, because the clock of a sandbox can be behind.
     """
-    others = [snapshot for snapshot in stored if not is_sandbox(snapshot.manifest["base_url"])]
+    others = [snapshot for snapshot in stored if not is_on_this_machine(snapshot.manifest["base_url"])]
     if others or not stored:
         return others
     last = max(stored, key=_stored_at)

@@ -285,6 +285,7 @@ def _build_snapshot(stored: StoredSnapshot, tables: Tables) -> Snapshot:
         verdict=manifest["verdict"],
         universe=manifest.get("universe"),
         groups_note=manifest.get("groups_note", ""),
+        from_sandbox=manifest.get("from_sandbox", False),
     )
 
 
@@ -329,6 +330,7 @@ def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
         "verdict": snapshot.verdict,
         "universe": snapshot.universe,
         "groups_note": snapshot.groups_note,
+        "from_sandbox": snapshot.from_sandbox,
         "verdict_note": snapshot.verdict_note,
         "n_groups": len(snapshot.groups),
         "n_customers": len(snapshot.customers),

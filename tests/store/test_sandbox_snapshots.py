@@ -2,6 +2,7 @@
 
 import os
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,10 +17,12 @@ STAGE = "https://api.stage.flowretail.com/v2"
 NOW = datetime.now(UTC)
 
 
-def save(base_url, *, days=1, tenant_uid="t-1", cache=None):
+def save(base_url, *, days=1, tenant_uid="t-1", cache=None, from_sandbox=None):
     """Store a snapshot that was taken a given number of days ago, and return its folder."""
-    taken_at = NOW - timedelta(days=days)
-    return fg.save_snapshot(snapshot_of(taken_at=taken_at, tenant_uid=tenant_uid, base_url=base_url), cache)
+    if from_sandbox is None:
+        from_sandbox = base_url is not None and base_url.startswith("http://")
+    snapshot = snapshot_of(taken_at=NOW - timedelta(days=days), tenant_uid=tenant_uid, base_url=base_url)
+    return fg.save_snapshot(replace(snapshot, from_sandbox=from_sandbox), cache)
 
 
 def save_in_turn(*base_urls, days):
@@ -154,6 +157,26 @@ def test_prune_after_a_run(home_folder):
 
     assert fg.list_snapshots().empty
     assert list((home_folder / "snapshots" / "sandboxes").glob("*@*")) == []
+
+
+@pytest.mark.parametrize("others", [[], [True], [False]])
+def test_prune_tenant_behind_a_local_proxy(others, free_port):
+    "If a snapshot was loaded from another server than a `Sandbox`, `prune` keeps the snapshots of its address."
+    base_url = f"http://127.0.0.1:{free_port}/v2"
+    for days, from_sandbox in enumerate([False, *others], start=1):
+        save(base_url, days=days, from_sandbox=from_sandbox)
+
+    assert fg.prune().empty
+    assert len(fg.list_snapshots()) == 1 + len(others)
+
+
+def test_prune_without_readable_snapshots(free_port):
+    "If no manifest can be read, the server is unknown, and `prune` keeps the folder."
+    path = save(f"http://127.0.0.1:{free_port}/v2")
+    (path / "manifest.json").write_text("{}")
+
+    assert fg.prune().empty
+    assert path.is_dir()
 
 
 def test_prune_one_tenant(free_port):
