@@ -185,10 +185,10 @@ def test_queue_reads_each_folder_once(plan, monkeypatch):
         folders.append(folder)
         return decision_files(folder)
 
-    monkeypatch.setattr("frgroups.review.plan_queue.decision_files", scan)
     approve(
         plan, plan.save(queue_folder(plan.tenant_uid, plan.base_url, "pending") / "p.plan.json").parent / "a.json"
     )
+    monkeypatch.setattr("frgroups.review.decision_reader.decision_files", scan)
 
     [queued] = queued_plans(plan.tenant_uid, plan.base_url)
 
