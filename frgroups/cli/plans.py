@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # With these maximum lengths, the table fits on a terminal with `_WIDTH` columns.
 _MAX_GROUPS, _MAX_REVIEWER, _WIDTH = 12, 10, 80
+_MAX_DIGESTS = 5
 
 
 @command(
@@ -60,6 +61,7 @@ def plans(tenant: str | None, state: str | None, max_pending: str | None, as_jso
     else:
         _print_entries(selected)
         _print_next(selected)
+        _print_not_applied(selected)
     _print_all_conflicts(selected)
     overdue = [] if max_pending is None else _pending_for(entries, parse_duration(max_pending))
     if overdue:
@@ -124,19 +126,25 @@ def _print_next(entries: list[PlanEntry]) -> None:
     """
     Print the next commands of the plans that need an action.
 
-    An undo is optional, so only --json contains it. If changes of an applied plan were rejected, the text output
-    contains the command that lists them.
+    The next command of an applied plan is optional, so only --json contains it.
     """
-    for entry in entries:
-        if entry.state == "applied" and entry.n_not_applied:
-            n = pluralize(entry.n_not_applied, "change")
-            print_error(f"Plan {entry.plan.digest[:12]} was applied, but {n} of the plan had no effect.")
-    open_entries = [entry for entry in entries if entry.state != "applied" or entry.n_not_applied]
+    open_entries = [entry for entry in entries if entry.state != "applied"]
     commands = dict.fromkeys(entry.next_command for entry in open_entries if entry.next_command)
     if commands:
         print_message()
     for position, command_line in enumerate(commands):
         print_next(command_line, label="" if position else "Next")
+
+
+def _print_not_applied(entries: list[PlanEntry]) -> None:
+    """Print the digests of the applied plans of which some changes are not in effect."""
+    partly = [entry for entry in entries if entry.state == "applied" and entry.n_not_applied]
+    if partly:
+        digests = format_list([entry.plan.digest[:12] for entry in partly], _MAX_DIGESTS)
+        print_error(
+            f"{pluralize(len(partly), 'applied plan')} with changes that were rejected or not sent: {digests}. "
+            "frgroups plans --json contains the command that shows the receipt."
+        )
 
 
 def _print_all_conflicts(entries: list[PlanEntry]) -> None:

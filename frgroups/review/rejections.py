@@ -49,11 +49,12 @@ def rejections_in_force(
     Return the rejections that are in force for a plan's changes, oldest first.
 
     The function reads the decision record in the data folder and the rejection files in the folder of the plan file,
-    in the data folder, and in the folders `extra`. New rejections in files are added to the record, so that they
-    still block the plan if the files are moved or deleted. To check several plans, pass the same `reader`.
+    in the data folder, in the folders of the tenant's plans that were saved with `--out`, and in the folders `extra`.
+    New rejections in files are added to the record, so that they still block the plan if the files are moved or
+    deleted. To check several plans, pass the same `reader`.
     """
     reader = reader or DecisionReader()
-    in_files = found_rejections(plan, decision_folders(plan, extra), reader.files)
+    in_files = _rejections_in_files(plan, extra, reader)
     record = reader.record(plan)
     key = changes_key(plan)
     known = record.known_ids(key)
@@ -64,6 +65,11 @@ def rejections_in_force(
             add_rejections(plan, new)
             reader.forget_record(plan)
     return [*record.rejections(key), *new]
+
+
+def _rejections_in_files(plan: Plan, extra: Iterable[Path], reader: DecisionReader) -> list[Rejection]:
+    folders = decision_folders(plan, [*extra, *reader.folders_of_saved_plans(plan)])
+    return found_rejections(plan, folders, reader.files)
 
 
 def check_not_rejected(plan: Plan, extra: Iterable[Path] = ()) -> None:
@@ -130,6 +136,6 @@ def withdraw_rejection(plan: Plan, *, by: str, reason: str = "") -> list[str]:
     name = check_reviewer(by)
     check_text(reason, "reason")
     # The withdrawal covers only rejections in the record, so the rejections in files are added first.
-    add_rejections(plan, found_rejections(plan, decision_folders(plan)))
+    add_rejections(plan, _rejections_in_files(plan, (), DecisionReader()))
     withdrawn = add_withdrawal(plan, by=name, reason=nonblank(reason), at=datetime.now(UTC).isoformat())
     return [rejection.message(plan) for rejection in withdrawn]
