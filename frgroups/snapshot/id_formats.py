@@ -173,7 +173,7 @@ def _reject_other_forms(listed: ListedIds, known: Collection[str], tenant_ids: p
     of the tenant are known, it applies only to words and to words with a short number, such as "Side1".
     """
     ids = to_string_array(listed.ids)
-    of_tenant = to_string_array(tenant_ids.dropna())
+    of_tenant = to_string_array(tenant_ids.dropna().astype("str"))
     first, last = listed.ids.iloc[0], listed.ids.iloc[-1]
     for value in dict.fromkeys((first, last)):
         if value in known:
