@@ -100,8 +100,8 @@ def list_plans(
 
         The states are "pending" (without a decision), "approved", "rejected", "superseded" (replaced by a newer
         plan), "blocked" (a limit is exceeded, or the queue stopped the plan), "interrupted" (the run can be resumed
-        or finalized), "applied", "undone", "plan expired" (older than the limit `plan_max_age`) and "approval
-        expired".
+        or finalized), "applied" (the run is complete, even if the server rejected changes), "undone", "plan expired"
+        (older than the limit `plan_max_age`) and "approval expired".
 
     Raises
     ------

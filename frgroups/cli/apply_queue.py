@@ -103,7 +103,8 @@ def _apply_queued(
             return unsent(
                 "pending",
                 0,
-                f"The plan is not approved yet. To approve it, run frgroups approve {plan.digest[:12]} --by NAME.",
+                f"The plan is not approved yet. To approve it, run frgroups approve {shell_argument(queued.path)} "
+                "--by NAME.",
             )
         receipt = previous
         if approvals or receipt is None:

@@ -143,12 +143,15 @@ def find_approval(plan: Plan, *, earlier_approval: Mapping[str, str] = NO_APPROV
         problem = f"Plan {plan.digest[:12]} has {len(usable)} valid approvals, so none was selected."
     else:
         problem = f"No valid approval of plan {plan.digest[:12]} was found next to the plan or in the data folder."
-    approve = f"Ask a reviewer to approve it with frgroups approve {plan_argument(plan)} --by NAME."
-    select = "To select an approval, use frgroups apply PLAN --approval FILE."
+    steps = []
+    if not usable:
+        steps.append(f"Ask a reviewer to approve it with frgroups approve {plan_argument(plan)} --by NAME.")
+    if reasons:
+        steps.append("To select an approval, use frgroups apply PLAN --approval FILE.")
     raise NotApprovedError(
         problem + "".join(f"\n  {reason}" for reason in reasons),
         hint="Pass the path of an approval file as `approval`.",
-        cli_hint=select if reasons else approve,
+        cli_hint=" ".join(steps),
     )
 
 

@@ -179,6 +179,8 @@ def test_unapproved_plan(tenant, capsys):
 
     [line] = lines(capsys)
     assert line["outcome"] == "pending" and "one" not in tenant.groups()
+    [path] = [Path(word) for word in line["message"].split() if "plan.json" in word]
+    assert path.is_file() and str(path) == line["path"]
 
 
 def test_approval_in_approved_folder(tenant, tmp_path, capsys):
