@@ -202,7 +202,7 @@ def _print_rejections(plan: Plan, path: Path) -> str:
     for rejection in rejections:
         print_error(
             f"Warning: {rejection.message(plan)} The plan cannot be approved or applied until the rejection is "
-            "withdrawn."
+            f"withdrawn with frgroups withdraw {shell_argument(path)} --by NAME."
         )
     print_rejected_changes(plan)
     return "withdraw" if rejections else "approve"
