@@ -5,17 +5,17 @@ from __future__ import annotations
 import functools
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from frgroups.apply.journal import Journal
-from frgroups.apply.plan_states import STATES, WAITING, State
+from frgroups.apply.plan_entry import PlanEntry, conflicts_of
+from frgroups.apply.plan_states import STATES, State
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import (
     ReadRegistry,
@@ -27,16 +27,14 @@ from frgroups.apply.run_registry import (
 )
 from frgroups.apply.undo import undone_in_parts_by
 from frgroups.errors import CorruptFileError, FrgroupsError, NotApprovedError
-from frgroups.internals.formatting import format_list, shell_argument
-from frgroups.internals.paths import data_subdir, home
+from frgroups.internals.paths import data_subdir
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_choice
 from frgroups.plan.limit_comparisons import plan_age_violations
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.review.approval_files import Scan, decision_files, found_approvals
-from frgroups.review.approval_search import usable_approvals
-from frgroups.review.decision_record import read_record
+from frgroups.review.approval_search import last_to_expire, plan_approvals, usable_approvals
+from frgroups.review.decision_reader import DecisionReader
 from frgroups.review.plan_folders import approval_folders, is_in_queue
 from frgroups.review.plan_queue import locate_plan, plan_files
 from frgroups.review.rejections import rejections_in_force
@@ -46,70 +44,12 @@ log = logging.getLogger("frgroups.apply")
 
 
 @dataclass(frozen=True)
-class PlanEntry:
-    """
-    A plan in the data folder and its state.
+class _Readers:
+    """Functions that read each approval file, decision record, registry, and receipt only once."""
 
-    Attributes
-    ----------
-    plan
-        The plan.
-    state
-        State of the plan.
-    reviewer
-        Name of the person who approved or rejected the plan, or "".
-    path
-        The plan file, or None if only the receipt is known.
-    receipt
-        The receipt file, or None if the plan has no receipt.
-    conflicts
-        Digests of other waiting plans that change the same groups.
-    next_command
-        Command line for the next step, or "" if there is none.
-    has_verified_changes
-        False if the receipt contains no verified change, so that there is nothing to undo.
-    n_approvals
-        Number of usable approvals, if the plan can be applied or resumed.
-    partly_undone
-        True if a partial undo prevents an interrupted run from being resumed.
-    """
-
-    plan: Plan
-    state: State
-    reviewer: str = ""
-    path: Path | None = None
-    receipt: Path | None = None
-    conflicts: tuple[str, ...] = ()
-    next_command: str = ""
-    has_verified_changes: bool = True
-    n_approvals: int = 0
-    partly_undone: bool = False
-
-    @property
-    def key(self) -> tuple[str, datetime]:
-        """Digest and planning time, which identify a plan file."""
-        return self.plan.digest, self.plan.planned_at
-
-    def values(self) -> dict[str, Any]:
-        """Return the row of this plan in the table that `list_plans` returns."""
-        plan = self.plan
-        age = datetime.now(UTC) - plan.planned_at
-        return {
-            "digest": plan.digest,
-            "state": self.state,
-            "planned_at": plan.planned_at.astimezone(UTC),
-            "age_hours": round(age.total_seconds() / 3600, 3),
-            "groups": ", ".join(group.name for group in plan.groups),
-            "n_add": plan.n_add,
-            "n_remove": plan.n_remove,
-            "reviewer": self.reviewer,
-            "conflicts": ", ".join(digest[:12] for digest in self.conflicts),
-            "tenant_uid": plan.tenant_uid,
-            "base_url": plan.base_url or "",
-            "path": str(self.path or ""),
-            "receipt": str(self.receipt or ""),
-            "next_command": self.next_command,
-        }
+    decisions: DecisionReader = field(default_factory=DecisionReader)
+    registry: ReadRegistry = field(default_factory=lambda: functools.cache(read_registry))
+    receipt: Callable[[Path], Receipt] = field(default_factory=lambda: functools.cache(read_receipt))
 
 
 _DTYPES = {
@@ -160,8 +100,8 @@ def list_plans(
 
         The states are "pending" (without a decision), "approved", "rejected", "superseded" (replaced by a newer
         plan), "blocked" (a limit is exceeded, or the queue stopped the plan), "interrupted" (the run can be resumed
-        or finalized), "applied", "undone", "plan expired" (older than the limit `plan_max_age`) and "approval
-        expired".
+        or finalized), "applied" (the run is complete, even if the server rejected changes), "undone", "plan expired"
+        (older than the limit `plan_max_age`) and "approval expired".
 
     Raises
     ------
@@ -191,30 +131,26 @@ def plan_entries(*, tenant_uid: str | None = None, base_url: str | None = None) 
 
     If no tenant is selected, a plan whose state cannot be determined is left out, and a warning is logged.
     """
-    scan, read = functools.cache(decision_files), functools.cache(read_registry)
+    readers = _Readers()
     entries: dict[tuple[str, datetime], PlanEntry] = {}
     counts: Counter[str] = Counter()
     for path, plan in _stored_plans(tenant_uid, base_url):
         counts[plan.digest] += 1
         with _skipped_on_error(tenant_uid):
-            entry = _entry_of(plan, path, scan, read)
+            entry = _entry_of(plan, path, readers)
             entries.setdefault(entry.key, entry)
-    for receipt in _stored_receipts(tenant_uid, base_url):
+    for receipt in _stored_receipts(tenant_uid, base_url, readers):
         key = receipt.plan.digest, receipt.plan.planned_at
         if key not in entries:
             with _skipped_on_error(tenant_uid):
-                state, reviewer = _state_of_receipt(receipt, read)
-                has_changes = receipt.counts["verified"] > 0
-                entries[key] = PlanEntry(
-                    receipt.plan, state, reviewer, receipt=receipt.path, has_verified_changes=has_changes
-                )
+                state, reviewer = _state_of_receipt(receipt, readers.registry)
+                entries[key] = PlanEntry(receipt.plan, state, reviewer, receipt=receipt.path, counts=receipt.counts)
                 counts[receipt.plan.digest] += 1
     ordered = sorted(entries.values(), key=lambda entry: entry.plan.planned_at, reverse=True)
     listed = []
     for entry in ordered:
         conflicts = tuple(other.plan.digest for other in conflicts_of(entry, ordered))
-        is_unique = counts[entry.plan.digest] == 1
-        listed.append(with_next_command(replace(entry, conflicts=conflicts), is_unique=is_unique))
+        listed.append(replace(entry, conflicts=conflicts, is_unique=counts[entry.plan.digest] == 1))
     return listed
 
 
@@ -229,46 +165,6 @@ def _skipped_on_error(tenant_uid: str | None) -> Iterator[None]:
         log_event(log, logging.WARNING, "plan_not_listed", f"A plan is not listed. {error.message}")
 
 
-def with_next_command(entry: PlanEntry, *, is_unique: bool = True) -> PlanEntry:
-    """
-    Return an entry with the command line for the next step, or "" if the required file is not known.
-
-    An applied plan can be undone, unless it is an undo plan or made no changes. A run that was partly undone can only
-    be finalized. If a plan has several usable approvals, the operator must select one.
-    """
-    plan = _argument(entry.path, entry.plan, is_unique=is_unique)
-    receipt = _argument(entry.receipt, entry.plan, is_unique=is_unique)
-    apply_option = " --approval FILE" if entry.n_approvals > 1 else ""
-    if entry.partly_undone:
-        apply_option = " --finalize"
-    commands = {
-        "pending": ("approve", plan, " --by NAME"),
-        "approval expired": ("approve", plan, " --by NAME"),
-        "approved": ("apply", plan, apply_option),
-        "interrupted": ("apply", plan, apply_option),
-        "rejected": ("withdraw", plan, " --by NAME"),
-        "blocked": ("show", plan, ""),
-    }
-    if entry.has_verified_changes and entry.plan.reverts is None:
-        commands["applied"] = ("undo", receipt, "")
-    name, argument, options = commands.get(entry.state, ("", "", ""))
-    return replace(entry, next_command=f"frgroups {name} {argument}{options}" if argument else "")
-
-
-def _argument(path: Path | None, plan: Plan, *, is_unique: bool) -> str:
-    """
-    Return the command-line argument for a plan file or a receipt, or "" if its path is not known.
-
-    The argument is the digest if the file is in the data folder and no other file has the same digest. Otherwise, the
-    argument is the path.
-    """
-    if path is None:
-        return ""
-    if is_unique and path.is_relative_to(home()):
-        return plan.digest[:12]
-    return shell_argument(path)
-
-
 def plan_entry(plan: Plan, *, path: Path | None = None, is_unique: bool = True) -> PlanEntry:
     """
     Determine the state of a plan and the command for the next step.
@@ -277,32 +173,36 @@ def plan_entry(plan: Plan, *, path: Path | None = None, is_unique: bool = True) 
     over an approval. If several files have the same digest, pass `is_unique=False`, so that the command contains the
     path.
     """
-    return with_next_command(_entry_of(plan, path), is_unique=is_unique)
+    return replace(_entry_of(plan, path, _Readers()), is_unique=is_unique)
 
 
-def _entry_of(
-    plan: Plan, path: Path | None, scan: Scan | None = None, read: ReadRegistry = read_registry
-) -> PlanEntry:
-    """Return the entry of a plan without conflicts and without the next command."""
+def _entry_of(plan: Plan, path: Path | None, readers: _Readers) -> PlanEntry:
+    """Return the entry of a plan without conflicts."""
     own_folder = [] if path is None else [path.parent]
-    state, approval, receipt = _state_of_run(plan, read)
+    state, approval, receipt_path = _state_of_run(plan, readers)
     if state is None:
-        entry = _entry_before_run(plan, path, own_folder, scan)
-    else:
-        entry = PlanEntry(plan, state, approval.get("by", ""), path)
-    if state == "applied":
-        entry = replace(entry, has_verified_changes=_has_verified_changes(receipt))
+        return replace(_entry_before_run(plan, path, own_folder, readers.decisions), receipt=receipt_path)
+    entry = PlanEntry(plan, state, approval.get("by", ""), path, receipt_path)
+    receipt = _readable_receipt(receipt_path, readers)
+    if receipt is not None:
+        entry = replace(entry, counts=receipt.counts)
     if state == "interrupted":
         folders = approval_folders(plan, own_folder)
-        usable, _ = usable_approvals(plan, folders, scan=scan, earlier_approval=approval)
-        entry = replace(entry, n_approvals=len(usable), partly_undone=bool(partly_reverted_by(plan, read)))
-    return replace(entry, receipt=receipt)
+        usable, _ = usable_approvals(plan, folders, reader=readers.decisions, earlier_approval=approval)
+        entry = replace(
+            entry,
+            n_approvals=len(usable),
+            is_partly_undone=bool(partly_reverted_by(plan, readers.registry)),
+            is_rejected=_rejection_of(plan, own_folder, readers.decisions)[0],
+            has_policy=approval.get("how") == "policy",
+        )
+    return entry
 
 
-def _has_verified_changes(receipt: Path | None) -> bool:
+def _readable_receipt(path: Path | None, readers: _Readers) -> Receipt | None:
     with suppress(FrgroupsError):
-        return receipt is not None and read_receipt(receipt).counts["verified"] > 0
-    return False
+        return None if path is None else readers.receipt(path)
+    return None
 
 
 def conflicting_plans(plan: Plan) -> list[PlanEntry]:
@@ -317,55 +217,37 @@ def conflicting_plans(plan: Plan) -> list[PlanEntry]:
     return list(conflicts_of(PlanEntry(plan, "pending"), entries))
 
 
-def conflict_sentence(plan: Plan, other: PlanEntry) -> str:
-    """Return a warning about two waiting plans that change the same group."""
-    uids = {group.uid for group in plan.groups}
-    names = format_list([group.name for group in other.plan.groups if group.uid in uids])
-    name = f"plan {other.plan.digest[:12]}"
-    if other.plan.digest == plan.digest:
-        name = f"the file {other.path} of the same plan"
-    return f"Plan {plan.digest[:12]} and {name} ({other.state}) both change {names}. Check that both are needed."
+def _state_of_run(plan: Plan, readers: _Readers) -> tuple[State | None, dict[str, str], Path | None]:
+    """
+    Return the state of a plan that was started, the approval of its last run, and the path of its receipt.
 
-
-def conflicts_of(entry: PlanEntry, others: Iterable[PlanEntry]) -> Iterator[PlanEntry]:
-    """Yield the other waiting plans that change a group of this waiting plan."""
-    if entry.state not in WAITING:
-        return
-    plan, uids = entry.plan, {group.uid for group in entry.plan.groups}
-    for other in others:
-        is_same_tenant = (other.plan.tenant_uid, other.plan.base_url) == (plan.tenant_uid, plan.base_url)
-        is_other_plan = other.key != entry.key and other.state in WAITING and is_same_tenant
-        if is_other_plan and not uids.isdisjoint(group.uid for group in other.plan.groups):
-            yield other
-
-
-def _state_of_run(plan: Plan, read: ReadRegistry) -> tuple[State | None, dict[str, str], Path | None]:
-    """Return the state of a plan that was started, the approval of its last run, and the path of its receipt."""
-    path = registered_journal(plan, read)
+    The state is "undone" exactly if `apply_plan` rejects the plan for this reason. This can be a plan file that was
+    not started itself, because an undo plan applies to all earlier plan files with the same digest.
+    """
+    is_undone = bool(reverted_by(plan, readers.registry))
+    path = registered_journal(plan, readers.registry)
     if path is None or not path.exists():
-        return None, {}, None
+        return ("undone" if is_undone else None), {}, None
     try:
         journal = Journal(path)
     except CorruptFileError:
-        return "interrupted", {}, None
+        return ("undone" if is_undone else "interrupted"), {}, None
     receipt_path = journal.receipt_path if journal.receipt_path.exists() else None
     approval = journal.state.approval
     is_complete = journal.state.ended and receipt_path is not None
+    if is_undone or (is_complete and _is_undone_in_parts(plan, receipt_path, readers)):
+        return "undone", approval, receipt_path
     if not is_complete and not journal.state.n_sent:
         return None, {}, receipt_path
-    if reverted_by(plan, read) or (is_complete and _is_undone_in_parts(plan, receipt_path, read)):
-        return "undone", approval, receipt_path
     return ("applied" if is_complete else "interrupted"), approval, receipt_path
 
 
-def _is_undone_in_parts(plan: Plan, receipt_path: Path | None, read: ReadRegistry) -> bool:
+def _is_undone_in_parts(plan: Plan, receipt_path: Path | None, readers: _Readers) -> bool:
     """Return True if partial undos have reversed all changes of a plan. An unreadable receipt counts as False."""
-    if receipt_path is None or not partly_reverted_by(plan, read):
+    if not partly_reverted_by(plan, readers.registry):
         return False
-    try:
-        return bool(undone_in_parts_by(read_receipt(receipt_path), read))
-    except FrgroupsError:
-        return False
+    receipt = _readable_receipt(receipt_path, readers)
+    return receipt is not None and bool(undone_in_parts_by(receipt, readers.registry))
 
 
 def _state_of_receipt(receipt: Receipt, read: ReadRegistry) -> tuple[State, str]:
@@ -375,17 +257,14 @@ def _state_of_receipt(receipt: Receipt, read: ReadRegistry) -> tuple[State, str]
     return ("applied" if receipt.complete else "interrupted"), reviewer
 
 
-def _entry_before_run(plan: Plan, path: Path | None, own_folder: list[Path], scan: Scan | None) -> PlanEntry:
+def _entry_before_run(plan: Plan, path: Path | None, own_folder: list[Path], reader: DecisionReader) -> PlanEntry:
     """Return the entry of a plan that was not started."""
     entry = PlanEntry(plan, "pending", path=path)
-    if read_record(plan).superseded_by(plan):
+    if reader.record(plan).superseded_by(plan):
         return replace(entry, state="superseded")
-    try:
-        rejections = rejections_in_force(plan, own_folder, scan)
-    except NotApprovedError:  # A corrupt file might be a rejection of the plan.
-        return replace(entry, state="rejected")
-    if rejections:
-        return replace(entry, state="rejected", reviewer=rejections[-1].by)
+    is_rejected, reviewer = _rejection_of(plan, own_folder, reader)
+    if is_rejected:
+        return replace(entry, state="rejected", reviewer=reviewer)
     if plan.blocked:
         return replace(entry, state="blocked")
     now = datetime.now(UTC)
@@ -393,18 +272,21 @@ def _entry_before_run(plan: Plan, path: Path | None, own_folder: list[Path], sca
         return replace(entry, state="plan expired")
     if path is not None and is_in_queue(path) and path.resolve().parent.name == "stopped":
         return replace(entry, state="blocked")
-    folders = approval_folders(plan, own_folder)
-    approvals = found_approvals(plan, folders, scan)
-    usable = {choice.path for choice in usable_approvals(plan, folders, scan=scan)[0]}
-    state: State = "approved"
-    candidates = [approval for approval in approvals if approval.path in usable]
-    if not candidates:
-        state = "approval expired"
-        candidates = [approval for approval in approvals if approval.until < now]
-    if not candidates:
-        return entry
-    reviewer = max(candidates, key=lambda candidate: candidate.until).by
-    return replace(entry, state=state, reviewer=reviewer, n_approvals=len(usable))
+    approvals = plan_approvals(plan, approval_folders(plan, own_folder), reader)
+    approval = last_to_expire(approvals.usable)
+    if approval is not None:
+        return replace(entry, state="approved", reviewer=approval.by, n_approvals=len(approvals.usable))
+    expired = last_to_expire(approval for approval in approvals.other if approval.until < now)
+    return entry if expired is None else replace(entry, state="approval expired", reviewer=expired.by)
+
+
+def _rejection_of(plan: Plan, own_folder: list[Path], reader: DecisionReader) -> tuple[bool, str]:
+    """Return whether a rejection of a plan is in force, and the reviewer of the newest rejection."""
+    try:
+        rejections = rejections_in_force(plan, own_folder, reader)
+    except NotApprovedError:  # A corrupt file might be a rejection of the plan.
+        return True, ""
+    return bool(rejections), rejections[-1].by if rejections else ""
 
 
 def stored_plan_files(tenant_uid: str | None = None, base_url: str | None = None) -> list[Path]:
@@ -430,10 +312,10 @@ def _stored_plans(tenant_uid: str | None, base_url: str | None) -> Iterator[tupl
             yield path, plan
 
 
-def _stored_receipts(tenant_uid: str | None, base_url: str | None) -> Iterator[Receipt]:
+def _stored_receipts(tenant_uid: str | None, base_url: str | None, readers: _Readers) -> Iterator[Receipt]:
     for path in receipt_files():
         try:
-            receipt = read_receipt(path)
+            receipt = readers.receipt(path)
         except FrgroupsError as error:
             log_event(log, logging.WARNING, "receipt_not_read", f"A receipt is not listed. {error.message}")
             continue

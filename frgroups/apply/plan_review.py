@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from frgroups.apply.plan_list import PlanEntry, plan_entry
+from frgroups.apply.plan_entry import PlanEntry
+from frgroups.apply.plan_list import plan_entry
 from frgroups.apply.receipt import read_receipt
 from frgroups.apply.run_registry import reverted_by
 from frgroups.errors import FrgroupsError

@@ -161,15 +161,17 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
 
     If the queue has stopped a plan with the same changes, the plan is moved back to the folder `pending`.
     """
-    from frgroups.cli.plan_files import find_plan
-    from frgroups.cli.plan_output import plan_values
-    from frgroups.internals.formatting import pluralize, shell_argument
+    from frgroups.cli.plan_files import find_plans
+    from frgroups.cli.plan_output import find_entry, plan_values
+    from frgroups.internals.formatting import pluralize
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.plan_queue import locate_plan, restore_plans
-    from frgroups.review.rejections import withdraw_rejection
+    from frgroups.review.rejections import rejections_in_force, withdraw_rejection
 
-    path = find_plan(file)
+    path, *copies = find_plans(file)
     plan = read_plan(path)
+    # A withdrawal covers the rejections in the record, so those in the folders of all copies are recorded first.
+    rejections_in_force(plan, [copy.parent for copy in copies])
     withdrawn = withdraw_rejection(plan, by=name, reason=reason)
     restored = restore_plans(plan)
     if as_json:
@@ -181,7 +183,9 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
             print_text(f"  {sentence}")
     for moved in restored:
         print_message(f"The stopped plan {moved.name} is now in {moved.parent}.")
-    print_next(f"frgroups approve {shell_argument(file)} --by NAME")
+    entry = find_entry(plan, locate_plan(path))
+    if entry is not None and entry.next_command:
+        print_next(entry.next_command)
     return 0
 
 

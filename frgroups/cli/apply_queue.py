@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ from frgroups.cli.inputs import open_client
 from frgroups.cli.output import print_error, print_json_line, print_text
 from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlockedError
 from frgroups.internals.exit_codes import code_of, worst
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import pluralize, shell_argument
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.review.approval import ApprovalSource
 from frgroups.review.approval_policy import Policy
+from frgroups.review.plan_folders import QueueState
 from frgroups.review.plan_queue import QueuedPlan, archive_plan, queued_plans
 from frgroups.review.rejections import check_not_rejected
 
@@ -103,32 +103,30 @@ def _apply_queued(
             return unsent(
                 "pending",
                 0,
-                f"The plan is not approved yet. To approve it, run frgroups approve {plan.digest[:12]} --by NAME.",
+                f"The plan is not approved yet. To approve it, run frgroups approve {shell_argument(queued.path)} "
+                "--by NAME.",
             )
         receipt = previous
         if approvals or receipt is None:
             receipt = _apply_approved(client, plan, approvals, journal)
     except NotApprovedError as error:
         if error.rejected:
-            return _stopped(queued, unsent("stopped", code_of(error), f"{_error_text(error)} This run sent nothing."))
+            message = f"{_error_text(error)} This run sent nothing."
+            return _archived(queued, "stopped", unsent("stopped", code_of(error), message))
         if queued.approval:
             return unsent("failed", code_of(error), _error_text(error))
         return unsent("pending", 0, _error_text(error))
     except (PlanBlockedError, DriftError) as error:
-        return _stopped(queued, unsent("stopped", code_of(error), _error_text(error)))
+        return _archived(queued, "stopped", unsent("stopped", code_of(error), _error_text(error)))
     except (FrgroupsError, OSError) as error:
         return unsent("failed", code_of(error), _error_text(error))
     line = result_line(queued.path, receipt)
     if receipt.complete:
-        return line | _move(lambda: archive_plan(queued, "done"), line)
+        return _archived(queued, "done", line)
     if previous and previous.counts == receipt.counts and not stop.is_set():
         message = f"{line['message']} This run made no progress."
-        return _stopped(queued, line | {"outcome": "stopped", "message": message})
+        return _archived(queued, "stopped", line | {"outcome": "stopped", "message": message})
     return line
-
-
-def _stopped(queued: QueuedPlan, line: dict[str, Any]) -> dict[str, Any]:
-    return line | _move(lambda: archive_plan(queued, "stopped"), line)
 
 
 def _apply_approved(client: Client, plan: Plan, approvals: list[ApprovalSource], journal: Path | None) -> Receipt:
@@ -142,32 +140,23 @@ def _apply_approved(client: Client, plan: Plan, approvals: list[ApprovalSource],
     raise errors[0]
 
 
-def _move(move: Callable[[], object], line: dict[str, Any]) -> dict[str, Any]:
+def _archived(queued: QueuedPlan, state: QueueState, line: dict[str, Any]) -> dict[str, Any]:
     """
-    Move a plan to another folder in the queue.
+    Move a plan to the folder `done` or `stopped`, and return its result with the new path.
 
-    Parameters
-    ----------
-    move
-        Function that moves the plan.
-    line
-        Result of the plan.
-
-    Returns
-    -------
-    dict
-        Values that replace those of `line` if the plan could not be moved. Empty if it was moved.
+    The commands in the message also contain the new path. If the plan could not be moved, the outcome is "not moved".
     """
     try:
-        move()
+        path = archive_plan(queued, state)
     except (FrgroupsError, OSError) as error:
         note = (
             f"The plan file could not be moved: {_error_text(error)} The next run moves the file and sends "
             "no changes."
         )
         code = worst([line["exit_code"], 1])
-        return {"outcome": "not moved", "message": f"{line['message']} {note}", "exit_code": code}
-    return {}
+        return line | {"outcome": "not moved", "message": f"{line['message']} {note}", "exit_code": code}
+    message = line["message"].replace(shell_argument(queued.path), shell_argument(path))
+    return line | {"path": str(path), "message": message}
 
 
 def _error_text(error: Exception) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.paths import home
 from frgroups.plan.digest_argument import MIN_FILE_PREFIX, is_digest, short_digest_message
+from frgroups.plan.plan_file import read_plan
+from frgroups.review.plan_queue import locate_plan
 
 LAST = "last"
 _PLAN_DIGEST = re.compile(rb'"digest":\s*"([0-9a-f]{64})"')
@@ -28,8 +30,6 @@ def find_plan(argument: Path, *, allow_last: bool = False) -> Path:
         Whether "last" selects the newest plan. Commands that decide about a plan or send it do not accept "last",
         because another plan could be created between the review and the command.
     """
-    from frgroups.review.plan_queue import locate_plan
-
     path = locate_plan(argument)
     if path.exists():
         return path
@@ -41,6 +41,30 @@ def find_plan(argument: Path, *, allow_last: bool = False) -> Path:
         "searched. Pass the path of the plan file, or run frgroups plans to list the plans."
     )
     return _only(_plans_with_prefix(prefix), prefix, "plan file", not_found)
+
+
+def find_plans(argument: Path) -> list[Path]:
+    """
+    Return the plan files that an argument names, for a command that concerns the changes instead of one file.
+
+    Plan files with the same digest make the same changes, so a digest can name several files. Files of different
+    plans are an error. A file that cannot be read is left out if another file with its digest can be read.
+    """
+    if locate_plan(argument).exists() or not _is_prefix(argument):
+        return [find_plan(argument)]
+    files = _plans_with_prefix(str(argument).lower())
+    if len({digest for digest, _ in files}) != 1:
+        return [find_plan(argument)]
+    paths = [path for _, path in files]
+    return [path for path in paths if _is_readable(path)] or paths
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        read_plan(path)
+    except FrgroupsError:
+        return False
+    return True
 
 
 def find_receipt(argument: Path) -> Path:
@@ -57,7 +81,6 @@ def _check_not_a_plan(path: Path) -> None:
     """Raise InputError if a file is a plan. The error names the receipt of the plan if the plan was applied."""
     from frgroups.apply.plan_list import plan_entry
     from frgroups.internals.formatting import shell_argument
-    from frgroups.plan.plan_file import read_plan
 
     try:
         plan = read_plan(path)
@@ -156,7 +179,6 @@ def _state_and_time(path: Path) -> str:
     """Return the state and the planning time of the plan in a file, or "" if the file is unreadable."""
     from frgroups.apply.plan_list import plan_entry
     from frgroups.apply.receipt import read_receipt
-    from frgroups.plan.plan_file import read_plan
 
     try:
         is_receipt = path.name.endswith(".receipt.json")

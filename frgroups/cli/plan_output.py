@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from frgroups.apply.plan_list import PlanEntry, conflict_sentence, conflicting_plans, plan_entry
+from frgroups.apply.plan_entry import PlanEntry, conflict_sentences
+from frgroups.apply.plan_list import conflicting_plans, plan_entry
 from frgroups.apply.plan_review import save_review
 from frgroups.cli.output import print_error, print_json_line, print_labeled, print_message, print_next, print_text
 from frgroups.cli.supersede import supersede_plan
@@ -72,13 +73,14 @@ def save_plan(
         _print_not_superseded(older, "the new plan is blocked")
     elif older is not None:
         print_message(f"Plan {older.name} is superseded by this plan.")
-    _print_rejections(plan, path)
+    next_name = _print_rejections(plan, path)
     print_conflicts(plan, conflicts)
     if plan.blocked:
         _print_limits_to_change(plan, pending)
         return
-    print_next(f"frgroups approve {shell_argument(out or path)} --by NAME")
-    if pending:
+    if next_name:
+        print_next(f"frgroups {next_name} {shell_argument(out or path)} --by NAME")
+    if pending and next_name == "approve":
         print_next(f"Or save the approval file from the review page in this folder: {path.parent}", label="")
         print_next("Then: frgroups apply --queue", label="")
 
@@ -175,9 +177,9 @@ def find_conflicts(plan: Plan) -> list[PlanEntry]:
 
 
 def print_conflicts(plan: Plan, conflicts: Iterable[PlanEntry]) -> None:
-    """Print a warning for each other waiting plan that changes a group of this plan."""
-    for other in conflicts:
-        print_error(f"Warning: {conflict_sentence(plan, other)}")
+    """Print a warning for each of the first waiting plans that change a group of this plan."""
+    for sentence in conflict_sentences((plan, other) for other in conflicts):
+        print_error(f"Warning: {sentence}")
 
 
 def _print_not_superseded(older: Path, reason: str) -> None:
@@ -185,18 +187,25 @@ def _print_not_superseded(older: Path, reason: str) -> None:
     print_error(f"Plan {digest[:12]} was not superseded, because {reason}.")
 
 
-def _print_rejections(plan: Plan, path: Path) -> None:
-    """Print a warning for each rejection of the plan's changes. A rejected plan can be created, but not approved."""
+def _print_rejections(plan: Plan, path: Path) -> str:
+    """
+    Print a warning for each rejection of the plan's changes, and return the name of the next command.
+
+    A rejected plan can be created, but the rejection must be withdrawn before the plan is approved. If a damaged file
+    might be a rejection, both commands would fail, so the function returns "".
+    """
     try:
-        for rejection in rejections_in_force(plan, [path.parent]):
-            print_error(
-                f"Warning: {rejection.message(plan)} The plan cannot be approved or applied until the rejection is "
-                f"withdrawn with frgroups withdraw {shell_argument(path)} --by NAME."
-            )
+        rejections = rejections_in_force(plan, [path.parent])
     except FrgroupsError as error:
         print_error(f"Warning: {error.cli_text}")
-        return
+        return ""
+    for rejection in rejections:
+        print_error(
+            f"Warning: {rejection.message(plan)} The plan cannot be approved or applied until the rejection is "
+            f"withdrawn with frgroups withdraw {shell_argument(path)} --by NAME."
+        )
     print_rejected_changes(plan)
+    return "withdraw" if rejections else "approve"
 
 
 def print_rejected_changes(plan: Plan) -> None:

@@ -13,13 +13,14 @@ from frgroups.cli.command import command
 from frgroups.cli.options import json_option, tenant_or_uid_option
 from frgroups.cli.output import print_error, print_json_line, print_message, print_next, terminal_width
 from frgroups.cli.types import DURATION
-from frgroups.internals.formatting import format_list
+from frgroups.internals.formatting import format_list, pluralize
 
 if TYPE_CHECKING:
-    from frgroups.apply.plan_list import PlanEntry
+    from frgroups.apply.plan_entry import PlanEntry
 
 # With these maximum lengths, the table fits on a terminal with `_WIDTH` columns.
 _MAX_GROUPS, _MAX_REVIEWER, _WIDTH = 12, 10, 80
+_MAX_DIGESTS = 5
 
 
 @command(
@@ -48,19 +49,19 @@ def plans(tenant: str | None, state: str | None, max_pending: str | None, as_jso
     from frgroups.apply.plan_list import plan_entries
     from frgroups.cli.inputs import tenant_and_host
     from frgroups.cli.plan_output import entry_values
-    from frgroups.internals.formatting import pluralize
     from frgroups.internals.timestamps import parse_duration
 
     tenant_uid, base_url = tenant_and_host(tenant)
     entries = plan_entries(tenant_uid=tenant_uid, base_url=base_url)
     selected = [entry for entry in entries if state in (None, entry.state)]
     if tenant:
-        selected = [_with_tenant(entry, tenant) for entry in selected]
+        selected = [replace(entry, tenant=tenant) for entry in selected]
     if as_json:
         print_json_line({"table": "plans", "rows": [entry_values(entry) for entry in selected]})
     else:
         _print_entries(selected)
         _print_next(selected)
+        _print_not_applied(selected)
     _print_all_conflicts(selected)
     overdue = [] if max_pending is None else _pending_for(entries, parse_duration(max_pending))
     if overdue:
@@ -121,17 +122,12 @@ def _short(name: str, length: int) -> str:
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
-def _with_tenant(entry: PlanEntry, tenant: str) -> PlanEntry:
-    """Add the option `--tenant` to the next command if the command sends requests."""
-    from frgroups.internals.formatting import shell_argument
-
-    if not entry.next_command.startswith("frgroups apply "):
-        return entry
-    return replace(entry, next_command=f"{entry.next_command} --tenant {shell_argument(tenant)}")
-
-
 def _print_next(entries: list[PlanEntry]) -> None:
-    """Print the next commands of the plans that need an action. An undo is optional, so only --json contains it."""
+    """
+    Print the next commands of the plans that need an action.
+
+    The next command of an applied plan is optional, so only --json contains it.
+    """
     open_entries = [entry for entry in entries if entry.state != "applied"]
     commands = dict.fromkeys(entry.next_command for entry in open_entries if entry.next_command)
     if commands:
@@ -140,13 +136,28 @@ def _print_next(entries: list[PlanEntry]) -> None:
         print_next(command_line, label="" if position else "Next")
 
 
-def _print_all_conflicts(entries: list[PlanEntry]) -> None:
-    """Print a warning for each pair of waiting plans that change the same group."""
-    from frgroups.apply.plan_list import conflict_sentence, conflicts_of
+def _print_not_applied(entries: list[PlanEntry]) -> None:
+    """Print the digests of the applied plans of which some changes are not in effect."""
+    partly = [entry for entry in entries if entry.state == "applied" and entry.n_not_applied]
+    if partly:
+        digests = format_list([entry.plan.digest[:12] for entry in partly], _MAX_DIGESTS)
+        print_error(
+            f"{pluralize(len(partly), 'applied plan')} with changes that were rejected or not sent: {digests}. "
+            "frgroups plans --json contains the command that shows the receipt."
+        )
 
-    for position, entry in enumerate(entries):
-        for other in conflicts_of(entry, entries[position + 1 :]):
-            print_error(f"Warning: {conflict_sentence(entry.plan, other)}")
+
+def _print_all_conflicts(entries: list[PlanEntry]) -> None:
+    """Print a warning for each of the first pairs of waiting plans that change the same group."""
+    from frgroups.apply.plan_entry import conflict_sentences, conflicts_of
+
+    conflicts = (
+        (entry.plan, other)
+        for position, entry in enumerate(entries)
+        for other in conflicts_of(entry, entries[position + 1 :])
+    )
+    for sentence in conflict_sentences(conflicts):
+        print_error(f"Warning: {sentence}")
 
 
 def _pending_for(entries: list[PlanEntry], duration: timedelta) -> list[PlanEntry]:

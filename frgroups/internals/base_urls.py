@@ -30,8 +30,8 @@ def checked_base_url(base_url: str) -> str:
 
     Examples
     --------
-    >>> checked_base_url("stage")
-    'https://api.stage.flowretail.com/v2'
+    >>> checked_base_url("stage"), checked_base_url("HTTPS://API.Example:443/v2/")
+    ('https://api.stage.flowretail.com/v2', 'https://api.example/v2')
     """
     import httpx  # Modules that only analyze snapshots do not need this library.
 
@@ -56,7 +56,9 @@ def checked_base_url(base_url: str) -> str:
         raise InputError(
             f"`base_url` must use https, got {base_url!r}. With http, the token would be sent unencrypted."
         )
-    return str(url).rstrip("/")
+    # httpx removes a default port only if the scheme is in lower case, as it is after the first conversion. Two
+    # spellings of a host must be equal, because the folders of a tenant and the rejections of its plans depend on it.
+    return str(httpx.URL(str(url))).rstrip("/")
 
 
 def is_loopback(host: str) -> bool:

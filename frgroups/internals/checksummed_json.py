@@ -95,9 +95,16 @@ def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
     """Return the content of a checksummed file. Raise CorruptFileError if the file was damaged or edited."""
     source = _resolve_file(path, kind)
     try:
-        text = source.read_text(encoding="utf-8")
+        data = source.read_bytes()
     except OSError as error:
         raise InputError(f"Cannot read {source}: {error.strerror}.") from error
+    return parse_checksummed(source, kind, data)
+
+
+def parse_checksummed(source: Path, kind: str, data: bytes) -> dict[str, Any]:
+    """Return the content of a checksummed file with the given bytes. `source` is its path, for error messages."""
+    try:
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise CorruptFileError(
             f"{source} is corrupt: the {kind} is not encoded in UTF-8. Use the original file."

@@ -29,6 +29,7 @@ from frgroups.plan.modes import ADDING_MODES, MODES, RENAMED_MODES, Mode
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_findings import planner_notes
 from frgroups.plan.uid_table import CodedUids, UidTable
+from frgroups.snapshot.group_references import reference_of
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.verdicts import is_contradiction
 
@@ -285,8 +286,9 @@ def _check_sendable(snapshot: Snapshot, changes: Iterable[GroupChange]) -> None:
                 "server to check whether the server limits the number of members in its responses."
             )
         if not change.create and reads[change.uid]["verdict"] == "drifted":
+            reference = reference_of(snapshot.matrix, change.uid)
             raise DriftedReadError(
                 f"Group {change.name} ({change.uid}) changed during the load: {reads[change.uid]['note']}.",
-                hint=f"Call refresh_groups(client, snapshot, [{change.uid!r}]) and create the plan again.",
+                hint=f"Call refresh_groups(client, snapshot, [{reference!r}]) and create the plan again.",
                 cli_hint="Run frgroups load and create the plan again.",
             )

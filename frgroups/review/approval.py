@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from frgroups.errors import InputError, NotApprovedError
 from frgroups.internals.checksummed_json import canonical_json, shorten_digests, write_checksummed
@@ -32,7 +33,7 @@ from frgroups.review.approval_files import (
     timestamp,
 )
 from frgroups.review.approval_policy import Policy
-from frgroups.review.decision_record import CLOCK_TOLERANCE, add_rejections, changes_key, read_record
+from frgroups.review.decision_record import CLOCK_TOLERANCE, DecisionRecord, add_rejections, changes_key, read_record
 from frgroups.review.rejections import check_not_rejected, check_reviewer
 
 VALID_FOR = timedelta(hours=72)
@@ -279,7 +280,35 @@ def check_approval_file(plan: Plan, path: Path, *, earlier_approval: Mapping[str
     An approval is obsolete if it has expired, or if it was given before a rejection of the same changes was
     withdrawn. The function ignores rejections that are in force. Call `check_decisions` first.
     """
-    content = read_content(path)
+    return check_approval_content(
+        plan, path, read_content(path), read_record(plan), earlier_approval=earlier_approval
+    )
+
+
+def check_approval_content(
+    plan: Plan,
+    path: Path,
+    content: Mapping[str, Any],
+    record: DecisionRecord,
+    *,
+    earlier_approval: Mapping[str, str] = NO_APPROVAL,
+) -> Approval:
+    """
+    Return the approval in the content of an approval file, as `check_approval_file` does.
+
+    Parameters
+    ----------
+    plan
+        The plan to apply.
+    path
+        The approval file, for error messages.
+    content
+        Content of the approval file.
+    record
+        Decision record of the plan's tenant.
+    earlier_approval
+        Approval of the run that is resumed. By default, no run is resumed.
+    """
     check_texts(content, path)
     until, at = timestamp(content["until"], path), timestamp(content["at"], path)
     if content["digest"] != plan.digest:
@@ -303,7 +332,7 @@ def check_approval_file(plan: Plan, path: Path, *, earlier_approval: Mapping[str
             f"{path} was created at {format_utc(at)}, but the time of this machine is {format_utc(now)}. Correct the "
             "clock of this machine or of the reviewer's machine."
         )
-    withdrawn_at = read_record(plan).withdrawn_at(changes_key(plan))
+    withdrawn_at = record.withdrawn_at(changes_key(plan))
     if withdrawn_at is not None and at <= withdrawn_at:
         raise NotApprovedError(
             f"The approval of plan {plan.digest[:12]} by {content['by']} was given at {format_utc(at)}, before the "

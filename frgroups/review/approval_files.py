@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from frgroups.errors import CorruptFileError, FrgroupsError, NotApprovedError
-from frgroups.internals.checksummed_json import kind_of, read_checksummed
+from frgroups.internals.checksummed_json import kind_of, parse_checksummed, read_checksummed
 from frgroups.internals.formatting import agree, format_duration, format_list, format_utc
 from frgroups.internals.similar_text import clean_text
 from frgroups.internals.validation import name_problem
@@ -55,7 +56,32 @@ class FoundApproval:
     until: datetime
 
 
-Scan = Callable[[Path], Iterable[tuple[Path, bytes]]]
+@dataclass(frozen=True)
+class DecisionFile:
+    """
+    A file that might be an approval file. The file is read once and parsed at most once.
+
+    Attributes
+    ----------
+    path
+        The resolved path of the file.
+    data
+        The bytes of the file, or b"" if it cannot be read.
+    """
+
+    path: Path
+    data: bytes
+
+    @cached_property
+    def content(self) -> dict[str, Any] | None:
+        """Fields of the approval file, or None if the file is corrupt or not an approval file."""
+        if kind_of(self.data) == "approval":
+            with suppress(FrgroupsError):
+                return _checked_fields(self.path, parse_checksummed(self.path, "approval", self.data))
+        return None
+
+
+Scan = Callable[[Path], Iterable[DecisionFile]]
 
 
 def found_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[Rejection]:
@@ -64,17 +90,17 @@ def found_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = No
 
     A rejection applies to all plans with the same digest or the same changes, even if other fields of the file are
     invalid. A corrupt file that might be a rejection of the plan raises NotApprovedError. To read each folder only
-    once, pass a cached version of `decision_files` as `scan`.
+    once, pass the method `files` of a `DecisionReader` as `scan`.
     """
     key = changes_key(plan)
     rejections: dict[str, Rejection] = {}
-    for path, data in _files_in(folders, scan):
-        content = _readable_content(path, data)
+    for file in _files_in(folders, scan):
+        content = file.content
         if content is None:
-            if _might_be_rejection(path, data, plan, key):
+            if _might_be_rejection(file.path, file.data, plan, key):
                 raise NotApprovedError(
-                    f"{path} is corrupt and might be a rejection of plan {plan.digest[:12]}. Ask the reviewer for a "
-                    "new file. If the file belongs to another plan, delete it."
+                    f"{file.path} is corrupt and might be a rejection of plan {plan.digest[:12]}. Ask the reviewer "
+                    "for a new file. If the file belongs to another plan, delete it."
                 )
         elif is_rejection(content, plan, key):
             rejection = rejection_in(content)
@@ -82,24 +108,27 @@ def found_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = No
     return list(rejections.values())
 
 
-def approvals_of_digest(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[Path]:
-    """Return the paths of the approval files with the digest of a plan, including expired and corrupt files."""
-    paths = []
-    for path, data in _files_in(folders, scan):
-        if kind_of(data) != "approval" or plan.digest.encode() not in data:
+def approvals_of_digest(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[DecisionFile]:
+    """Return the approval files with the digest of a plan, including expired and corrupt files."""
+    digest = plan.digest.encode()
+    files = []
+    for file in _files_in(folders, scan):
+        if digest not in file.data or kind_of(file.data) != "approval":
             continue
-        content = _readable_content(path, data)
+        content = file.content
         if content is None or (content["digest"] == plan.digest and content["decision"] == "approved"):
-            paths.append(path)
-    return paths
+            files.append(file)
+    return files
 
 
 def found_approvals(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[FoundApproval]:
     """Return the approvals of a plan file in the given folders, including expired approvals."""
     approvals = []
-    for path in approvals_of_digest(plan, folders, scan):
+    for file in approvals_of_digest(plan, folders, scan):
+        path, content = file.path, file.content
+        if content is None:
+            continue
         with suppress(FrgroupsError):
-            content = read_content(path)
             check_texts(content, path)
             check_applies(content, plan, path)
             if timestamp(content["planned_at"], path) == plan.planned_at:
@@ -111,10 +140,9 @@ def rejection_files(plan: Plan, folders: Iterable[Path]) -> list[Path]:
     """Return the paths of the approval files that contain a rejection of a plan's changes."""
     key = changes_key(plan)
     paths = []
-    for path, data in _files_in(folders):
-        content = _readable_content(path, data)
-        if content is not None and is_rejection(content, plan, key):
-            paths.append(path)
+    for file in _files_in(folders):
+        if file.content is not None and is_rejection(file.content, plan, key):
+            paths.append(file.path)
     return paths
 
 
@@ -147,9 +175,9 @@ def list_folder(folder: Path) -> list[Path]:
         raise unreadable_folder(folder, error) from error
 
 
-def decision_files(folder: Path) -> list[tuple[Path, bytes]]:
+def decision_files(folder: Path) -> list[DecisionFile]:
     """
-    Return the path and the content of each file in a folder that might be an approval file.
+    Return the files in a folder that might be approval files.
 
     Files larger than `MAX_FILE_SIZE` are skipped. An unreadable file is returned with empty content.
     """
@@ -163,14 +191,14 @@ def decision_files(folder: Path) -> list[tuple[Path, bytes]]:
         kind = kind_of(data)
         is_incomplete = not kind and _START.match(data) is not None
         if not data or ".approval" in path.name or b'"decision"' in data or kind == "approval" or is_incomplete:
-            files.append((path.resolve(), data))
+            files.append(DecisionFile(path.resolve(), data))
     return files
 
 
-def _files_in(folders: Iterable[Path], scan: Scan | None = None) -> Iterator[tuple[Path, bytes]]:
-    """Yield the path and content of each file in the given folders that might be an approval file."""
+def _files_in(folders: Iterable[Path], scan: Scan | None = None) -> Iterator[DecisionFile]:
+    """Yield the files in the given folders that might be approval files. Each file is yielded once."""
     scan = scan or decision_files
-    yield from dict(file for folder in folders for file in scan(folder)).items()
+    yield from {file.path: file for folder in folders for file in scan(folder)}.values()
 
 
 def _might_be_rejection(path: Path, data: bytes, plan: Plan, key: str) -> bool:
@@ -191,14 +219,6 @@ def _might_be_rejection(path: Path, data: bytes, plan: Plan, key: str) -> bool:
     return is_named or (_START.match(data) is not None and not has_other_content)
 
 
-def _readable_content(path: Path, data: bytes) -> dict[str, Any] | None:
-    """Return the fields of an approval file, or None if the file is corrupt or not an approval file."""
-    if kind_of(data) == "approval":
-        with suppress(FrgroupsError):
-            return read_content(path)
-    return None
-
-
 def read_content(path: Path) -> dict[str, Any]:
     """Return the fields of an approval file without validating their values."""
     try:
@@ -209,7 +229,11 @@ def read_content(path: Path) -> dict[str, Any]:
         # The path is shown without safe_repr(), which would redact "tenant@host" as an email address.
         name = str(path)[:MAX_PATH_LENGTH]
         raise NotApprovedError(f"{name!r} is neither a digest nor an existing approval file.")
-    content = read_checksummed(path, "approval")
+    return _checked_fields(path, read_checksummed(path, "approval"))
+
+
+def _checked_fields(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an approval file, or raise CorruptFileError if a field is missing."""
     missing = _FIELDS - set(content)
     if missing:
         raise _corrupt_approval(path, f"{_fields(missing)} {agree(len(missing), 'is', 'are')} missing")

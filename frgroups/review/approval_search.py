@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from frgroups.errors import FrgroupsError, NotApprovedError
 from frgroups.plan.plan import Plan
-from frgroups.review.approval import NO_APPROVAL, Approval, check_approval_file
-from frgroups.review.approval_files import Scan, approvals_of_digest
+from frgroups.review.approval import NO_APPROVAL, Approval, check_approval_content
+from frgroups.review.approval_files import FoundApproval, approvals_of_digest, found_approvals, read_content
+from frgroups.review.decision_reader import DecisionReader
 from frgroups.review.plan_folders import approval_folders, is_in_queue
 from frgroups.review.rejections import check_not_rejected, plan_argument
 
@@ -40,7 +41,7 @@ def usable_approvals(
     plan: Plan,
     folders: Iterable[Path],
     *,
-    scan: Scan | None = None,
+    reader: DecisionReader | None = None,
     earlier_approval: Mapping[str, str] = NO_APPROVAL,
 ) -> tuple[list[UsableApproval], list[str]]:
     """
@@ -56,17 +57,21 @@ def usable_approvals(
         The plan.
     folders
         Folders to search.
-    scan
-        Function that returns the files in a folder, as for `found_rejections`.
+    reader
+        Reader of the decisions. To search for the approvals of several plans, pass the same reader.
     earlier_approval
         Approval of the run that is resumed, which is accepted even if it has expired. By default, no run is resumed.
     """
     usable: list[UsableApproval] = []
     reasons: list[str] = []
+    reader = reader or DecisionReader()
     is_queued = plan.path is not None and is_in_queue(plan.path)
-    for path in approvals_of_digest(plan, folders, scan):
+    for file in approvals_of_digest(plan, folders, reader.files):
+        path = file.path
         try:
-            approval = check_approval_file(plan, path, earlier_approval=earlier_approval)
+            content = read_content(path) if file.content is None else file.content
+            record = reader.record(plan)
+            approval = check_approval_content(plan, path, content, record, earlier_approval=earlier_approval)
             owner_checked = False
             if not (is_queued and is_in_queue(path)):
                 owner_checked = _check_owner(path)
@@ -77,6 +82,42 @@ def usable_approvals(
         else:
             usable.append(UsableApproval(path, approval, owner_checked))
     return usable, reasons
+
+
+@dataclass(frozen=True, slots=True)
+class PlanApprovals:
+    """
+    The approvals of a plan file that were found in some folders.
+
+    Attributes
+    ----------
+    usable
+        Approvals that permit to apply the plan. See `usable_approvals`.
+    other
+        Approvals that do not, for example because they have expired.
+    """
+
+    usable: tuple[FoundApproval, ...]
+    other: tuple[FoundApproval, ...]
+
+
+def plan_approvals(plan: Plan, folders: Sequence[Path], reader: DecisionReader) -> PlanApprovals:
+    """
+    Return the approvals of a plan file in the given folders.
+
+    The list of plans and the queue use this function, so that both select the same approval.
+    """
+    found = found_approvals(plan, folders, reader.files)
+    usable_paths = {choice.path for choice in usable_approvals(plan, folders, reader=reader)[0]}
+    return PlanApprovals(
+        usable=tuple(approval for approval in found if approval.path in usable_paths),
+        other=tuple(approval for approval in found if approval.path not in usable_paths),
+    )
+
+
+def last_to_expire(approvals: Iterable[FoundApproval]) -> FoundApproval | None:
+    """Return the approval that expires last, or None if there is no approval."""
+    return max(approvals, key=lambda approval: approval.until, default=None)
 
 
 def find_approval(plan: Plan, *, earlier_approval: Mapping[str, str] = NO_APPROVAL) -> UsableApproval:
@@ -102,12 +143,15 @@ def find_approval(plan: Plan, *, earlier_approval: Mapping[str, str] = NO_APPROV
         problem = f"Plan {plan.digest[:12]} has {len(usable)} valid approvals, so none was selected."
     else:
         problem = f"No valid approval of plan {plan.digest[:12]} was found next to the plan or in the data folder."
-    approve = f"Ask a reviewer to approve it with frgroups approve {plan_argument(plan)} --by NAME."
-    select = "To select an approval, use frgroups apply PLAN --approval FILE."
+    steps = []
+    if not usable:
+        steps.append(f"Ask a reviewer to approve it with frgroups approve {plan_argument(plan)} --by NAME.")
+    if reasons:
+        steps.append("To select an approval, use frgroups apply PLAN --approval FILE.")
     raise NotApprovedError(
         problem + "".join(f"\n  {reason}" for reason in reasons),
         hint="Pass the path of an approval file as `approval`.",
-        cli_hint=select if reasons else approve,
+        cli_hint=" ".join(steps),
     )
 
 

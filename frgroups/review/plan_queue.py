@@ -7,7 +7,6 @@ The queue has four folders: `pending` for new plans, `approved` for approved pla
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,12 +21,11 @@ from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.review.approval_files import (
     FoundApproval,
-    decision_files,
-    found_approvals,
     list_folder,
     rejection_files,
 )
-from frgroups.review.approval_search import usable_approvals
+from frgroups.review.approval_search import last_to_expire, plan_approvals
+from frgroups.review.decision_reader import DecisionReader
 from frgroups.review.decision_record import Rejection, changes_key, read_record
 from frgroups.review.plan_folders import (
     QUEUE_STATES,
@@ -119,9 +117,9 @@ def _move_files(path: Path, state: QueueState, suffixes: Iterable[str] = _SUFFIX
     return folder / path.name
 
 
-def archive_plan(queued: QueuedPlan, state: QueueState) -> None:
+def archive_plan(queued: QueuedPlan, state: QueueState) -> Path:
     """
-    Move a plan and its approval or rejection files to the folder `done` or `stopped`.
+    Move a plan and its approval or rejection files to the folder `done` or `stopped`, and return the plan's new path.
 
     A moved rejection file still blocks the plan, because the decision record contains the rejection.
     """
@@ -129,7 +127,8 @@ def archive_plan(queued: QueuedPlan, state: QueueState) -> None:
     folders = [queued.path.parent, *_waiting_folders(queued.path)]
     if queued.plan is not None and queued.rejection is not None and state == "stopped":
         files += rejection_files(queued.plan, folders)
-    folder = move_plan(queued.path, state).parent
+    path = locate_plan(move_plan(queued.path, state))
+    folder = path.parent
     for file in files:
         if not file.exists() or file.parent.resolve() == folder.resolve():
             continue
@@ -137,6 +136,7 @@ def archive_plan(queued: QueuedPlan, state: QueueState) -> None:
         if target.exists():
             target = folder / f"{queued.path.stem}.{file.name}"
         file.replace(target)
+    return path
 
 
 def restore_plans(plan: Plan) -> list[Path]:
@@ -175,10 +175,14 @@ def queued_plans(tenant_uid: str, base_url: str | None) -> Iterator[QueuedPlan]:
     Yield the pending and approved plans with their decisions, oldest plan first.
 
     Approval files are read from the folders `pending` and `approved`. A rejection overrides all approvals. If a plan
-    has several usable approvals, the approval with the latest expiry is used.
+    has several usable approvals, the approval with the latest expiry is used. A plan that another process has removed
+    from these folders in the meantime is skipped.
     """
     waiting = [queue_folder(tenant_uid, base_url, state) for state in WAITING_STATES]
-    for path in sorted(queued_files(waiting), key=_planning_time):
+    for listed in sorted(queued_files(waiting), key=_planning_time):
+        path = locate_plan(listed)
+        if path.parent.name not in WAITING_STATES or not path.is_file():
+            continue
         yield _read_queued_plan(path, waiting)
 
 
@@ -226,15 +230,14 @@ def _read_queued_plan(path: Path, waiting: Sequence[Path]) -> QueuedPlan:
         plan = read_plan(path)
     except FrgroupsError:
         return QueuedPlan(path)  # `apply_plan` reports the error.
-    scan = functools.cache(decision_files)
-    approvals = found_approvals(plan, waiting, scan)
-    usable = {choice.path for choice in usable_approvals(plan, waiting, scan=scan)[0]}
+    # Each plan needs a new reader, because the decisions can change while the earlier plans are applied.
+    reader = DecisionReader()
+    approvals = plan_approvals(plan, waiting, reader)
     # If no approval is usable, `apply_plan` reports the reason or resumes a run that was approved earlier.
-    candidates = [approval for approval in approvals if approval.path in usable] or approvals
-    approval = max(candidates, key=lambda candidate: candidate.until, default=None)
+    approval = last_to_expire(approvals.usable or approvals.other)
     rejections: list[Rejection] = []
     with suppress(FrgroupsError):  # `apply_plan` searches for rejections again and reports the error.
-        rejections = rejections_in_force(plan, scan=scan)
+        rejections = rejections_in_force(plan, reader=reader)
     return QueuedPlan(path, plan, approval, rejections[-1] if rejections else None)
 
 

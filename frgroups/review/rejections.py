@@ -12,13 +12,13 @@ from frgroups.internals.formatting import shell_argument
 from frgroups.internals.similar_text import clean_text
 from frgroups.internals.validation import check_text, check_type, name_problem
 from frgroups.plan.plan import Plan
-from frgroups.review.approval_files import Scan, found_rejections, nonblank
+from frgroups.review.approval_files import found_rejections, nonblank
+from frgroups.review.decision_reader import DecisionReader
 from frgroups.review.decision_record import (
     Rejection,
     add_rejections,
     add_withdrawal,
     changes_key,
-    read_record,
 )
 from frgroups.review.plan_folders import decision_folders
 
@@ -42,17 +42,20 @@ def plan_argument(plan: Plan) -> str:
     return plan.digest[:12] if plan.path is None else shell_argument(plan.path)
 
 
-def rejections_in_force(plan: Plan, extra: Iterable[Path] = (), scan: Scan | None = None) -> list[Rejection]:
+def rejections_in_force(
+    plan: Plan, extra: Iterable[Path] = (), reader: DecisionReader | None = None
+) -> list[Rejection]:
     """
     Return the rejections that are in force for a plan's changes, oldest first.
 
     The function reads the decision record in the data folder and the rejection files in the folder of the plan file,
-    in the data folder, and in the folders `extra`. New rejections in files are added to the record, so that they
-    still block the plan if the files are moved or deleted. `scan` returns the files in a folder, as for
-    `found_rejections`.
+    in the data folder, in the folders of the tenant's plans that were saved with `--out`, and in the folders `extra`.
+    New rejections in files are added to the record, so that they still block the plan if the files are moved or
+    deleted. To check several plans, pass the same `reader`.
     """
-    in_files = found_rejections(plan, decision_folders(plan, extra), scan)
-    record = read_record(plan)
+    reader = reader or DecisionReader()
+    in_files = _rejections_in_files(plan, extra, reader)
+    record = reader.record(plan)
     key = changes_key(plan)
     known = record.known_ids(key)
     new = [rejection for rejection in in_files if rejection.id not in known]
@@ -60,12 +63,19 @@ def rejections_in_force(plan: Plan, extra: Iterable[Path] = (), scan: Scan | Non
         # If the rejection cannot be recorded in the data folder, its file still blocks the plan.
         with suppress(InputError, LockedError):
             add_rejections(plan, new)
+            reader.forget_record(plan)
     return [*record.rejections(key), *new]
+
+
+def _rejections_in_files(plan: Plan, extra: Iterable[Path], reader: DecisionReader) -> list[Rejection]:
+    folders = decision_folders(plan, [*extra, *reader.folders_of_saved_plans(plan)])
+    return found_rejections(plan, folders, reader.files)
 
 
 def check_not_rejected(plan: Plan, extra: Iterable[Path] = ()) -> None:
     """Raise NotApprovedError if a plan is rejected or superseded."""
-    rejections = rejections_in_force(plan, extra)
+    reader = DecisionReader()
+    rejections = rejections_in_force(plan, extra, reader)
     if rejections:
         raise NotApprovedError(
             " ".join(rejection.message(plan) for rejection in rejections),
@@ -74,7 +84,7 @@ def check_not_rejected(plan: Plan, extra: Iterable[Path] = ()) -> None:
             f"frgroups withdraw {plan_argument(plan)} --by NAME.",
             rejected=True,
         )
-    new_digest = read_record(plan).superseded_by(plan)
+    new_digest = reader.record(plan).superseded_by(plan)
     if new_digest:
         raise NotApprovedError(
             f"Plan {plan.digest[:12]} was superseded by plan {new_digest[:12]}. Review and apply the new plan.",
@@ -126,6 +136,6 @@ def withdraw_rejection(plan: Plan, *, by: str, reason: str = "") -> list[str]:
     name = check_reviewer(by)
     check_text(reason, "reason")
     # The withdrawal covers only rejections in the record, so the rejections in files are added first.
-    add_rejections(plan, found_rejections(plan, decision_folders(plan)))
+    add_rejections(plan, _rejections_in_files(plan, (), DecisionReader()))
     withdrawn = add_withdrawal(plan, by=name, reason=nonblank(reason), at=datetime.now(UTC).isoformat())
     return [rejection.message(plan) for rejection in withdrawn]

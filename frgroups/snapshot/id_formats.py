@@ -23,6 +23,7 @@ from frgroups.internals.id_cells import looks_like_id
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import latin_shape
 from frgroups.snapshot.id_contents import CONTENTS, hide_words
+from frgroups.snapshot.membership_matrix import to_string_array
 from frgroups.snapshot.uid_lookup import is_known
 
 # An id has an unusual format only if the list contains at least this many other ids per such id.
@@ -171,32 +172,45 @@ def _reject_other_forms(listed: ListedIds, known: Collection[str], tenant_ids: p
     It can be a title or a note. Unlike `find_unusual_ids`, this check also applies to lists of two ids. If no ids
     of the tenant are known, it applies only to words and to words with a short number, such as "Side1".
     """
-    ids = list(listed.ids)
-    tenant_ids = tenant_ids.dropna()
-    for value in dict.fromkeys((ids[0], ids[-1])):
-        others = [other for other in ids if other != value]
-        is_checked = len(tenant_ids) > 0 or (_NOTE.fullmatch(value) and len(set(_skeletons(others))) == 1)
-        if not others or value in known or not is_checked:
+    ids = to_string_array(listed.ids)
+    of_tenant = to_string_array(tenant_ids.dropna().astype("str"))
+    first, last = listed.ids.iloc[0], listed.ids.iloc[-1]
+    for value in dict.fromkeys((first, last)):
+        if value in known:
             continue
-        usual = [*others, *tenant_ids]
-        same_length = [other for other in usual if len(other) == len(value)]
-        if same_length and (len(value) >= _LONG_ID or _random_id_test(same_length)(value)):
+        others = ids.filter(pc.not_equal(ids, value))
+        is_checked = len(of_tenant) > 0 or (_NOTE.fullmatch(value) and len(pc.unique(_skeletons(others))) == 1)
+        if not len(others) or not is_checked or _has_usual_form(value, pa.chunked_array([others, of_tenant])):
             continue
-        is_usual_word = _formats([value]) == [_WORD] and _WORD in _formats(usual)
-        if is_usual_word or _skeletons([value])[0] in _skeletons(usual):
-            continue
-        noun = "title" if value == ids[0] else "note"
+        noun = "title" if value == first else "note"
         raise ListError(
             f"{listed.source}, row {listed.rows[value]}: {repr_id(hide_words(value))} has another format than all "
-            f"other ids, such as {repr_id(others[0])}. Delete the row if it is a {noun}, or correct the id.",
+            f"other ids, such as {repr_id(others[0].as_py())}. Delete the row if it is a {noun}, or correct the id.",
             **_hints(1),
         )
 
 
-def _skeletons(ids: Sequence[str]) -> list[str]:
+def _has_usual_form(value: str, usual: pa.ChunkedArray) -> bool:
+    """
+    Return True if an id has the form of one of the usual ids.
+
+    The usual ids contain all ids of the tenant, so they are compared as Arrow arrays. Python strings are created only
+    for an id that has an unusual form.
+    """
+    own_skeleton = _skeletons(pa.array([value], type=usual.type))[0].as_py()
+    # A skeleton contains "0" for each sequence of digits and no other digits.
+    pattern = r"\pN+".join(map(re.escape, own_skeleton.split("0")))
+    if pc.any(pc.match_substring_regex(usual, f"^(?:{pattern})$")).as_py():
+        return True
+    same_length = usual.filter(pc.equal(pc.utf8_length(usual), len(value))).to_pylist()
+    if same_length and (len(value) >= _LONG_ID or _random_id_test(same_length)(value)):
+        return True
+    return _formats([value]) == [_WORD] and _WORD in _formats(usual.to_pylist())
+
+
+def _skeletons(ids: pa.Array) -> pa.Array:
     """Return the ids with each sequence of digits replaced, such as "c-0" for "c-250"."""
-    values = pa.array(ids, type=pa.large_string())
-    return [str(value) for value in pc.replace_substring_regex(values, r"\pN+", "0").to_pylist()]
+    return pc.replace_substring_regex(ids, r"\pN+", "0")
 
 
 def _hints(n_ids: int) -> dict[str, str]:

@@ -746,10 +746,17 @@ def test_long_token_in_server_message():
         ("http://127.0.0.1:8000/v2", "http://127.0.0.1:8000/v2"),
         ("http://localhost:8000/v2/", "http://localhost:8000/v2"),
         ("http://[::1]:8000/v2", "http://[::1]:8000/v2"),
+        ("HTTPS://Shop.Example:443/v2", "https://shop.example/v2"),
+        ("https://shop.example:443/v2", "https://shop.example/v2"),
+        ("HTTP://LOCALHOST:80/v2", "http://localhost/v2"),
     ],
 )
 def test_base_url(given, expected):
-    "A base URL is an environment name or a URL. A trailing slash is removed, and loopback hosts can use http."
+    """
+    A base URL is an environment name or a URL.
+
+    A trailing slash and a default port are removed, and loopback hosts can use http.
+    """
     with fg.Client("t-1", "secret", base_url=given) as client:
         assert client.base_url == expected
 

@@ -9,14 +9,8 @@ import pytest
 
 import frgroups as fg
 from frgroups.apply import run_registry
-from frgroups.apply.plan_list import (
-    PlanEntry,
-    conflicting_plans,
-    plan_entries,
-    plan_entry,
-    stored_plan_files,
-    with_next_command,
-)
+from frgroups.apply.plan_entry import PlanEntry
+from frgroups.apply.plan_list import conflicting_plans, plan_entries, plan_entry, stored_plan_files
 from frgroups.apply.plan_states import STATES
 from frgroups.cli.main import main
 from frgroups.errors import CorruptFileError, InputError
@@ -306,7 +300,7 @@ def test_command_without_file(state, is_unique):
     plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": ["c-7"]})
     receipt = None if state == "applied" else fg.home() / "journals" / "t" / "a.receipt.json"
 
-    entry = with_next_command(PlanEntry(plan, state, receipt=receipt), is_unique=is_unique)
+    entry = PlanEntry(plan, state, receipt=receipt, is_unique=is_unique)
 
     assert entry.next_command == ""
 

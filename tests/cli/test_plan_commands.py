@@ -15,6 +15,7 @@ import frgroups as fg
 from frgroups.cli.main import main, root_group
 from frgroups.cli.output import print_json_line
 from frgroups.review.plan_folders import queue_folder
+from frgroups.review.rejections import rejections_in_force
 from tests.approvals import approved
 from tests.cli.commands import select_sandbox
 
@@ -80,10 +81,90 @@ def test_two_files_with_the_same_digest(tenant, tmp_path, capsys):
     digest = fg.read_plan("a.json").digest
     capsys.readouterr()
 
-    for words in (["show"], ["review"], ["apply"], ["approve", "--by", "Kari"], ["withdraw", "--by", "Kari"]):
+    for words in (["show"], ["review"], ["apply"], ["approve", "--by", "Kari"]):
         assert main([words[0], digest[:10], *words[1:]]) == 1
         err = capsys.readouterr().err
         assert str(tmp_path / "a.json") in err and str(tmp_path / "b.json") in err
+
+
+@pytest.mark.parametrize("n_digits", [7, 8, 12, 64])
+@pytest.mark.parametrize("copies", ["same file", "damaged copy", "other time"])
+def test_withdraw_with_copies(tenant, tmp_path, capsys, copies, n_digits):
+    "A withdrawal concerns the changes, so several plan files with the same digest do not prevent it."
+    planned("--out", "a.json")
+    plan = fg.read_plan("a.json")
+    if copies == "other time":
+        replace(plan, planned_at=plan.planned_at - timedelta(minutes=1)).save("b.json")
+    else:
+        shutil.copy("a.json", "b.json")
+    if copies == "damaged copy":
+        damaged = tmp_path / "a.json"
+        damaged.write_text(damaged.read_text().replace(UIDS[1], UIDS[9]))
+    fg.approve_plan(plan, tmp_path / "no.json", by="Ola", reject="no")
+    words = ["withdraw", plan.digest[:n_digits].upper(), "--by", "Kari"]
+
+    assert main(words) == int(n_digits < 8)
+
+    assert bool(rejections_in_force(plan)) == (n_digits < 8)
+    if n_digits >= 8:
+        command = capsys.readouterr().out.splitlines()[-1].split("frgroups ")[1]
+        assert main([word.replace("NAME", "Kari") for word in shlex.split(command)]) == 0
+        assert main(words) == 1
+
+
+def test_withdraw_covers_all_copies(tenant, tmp_path, capsys):
+    "A withdrawal by digest covers the rejection files next to all files of the plan."
+    (tmp_path / "shared").mkdir()
+    for path in ("a.json", "shared/b.json"):
+        planned("--out", path)
+    first, second = fg.read_plan("a.json"), fg.read_plan("shared/b.json")
+    for plan, reviewer in ((first, "Ola"), (second, "Per")):
+        fg.approve_plan(plan, plan.path.with_name("no.json"), by=reviewer, reject="no")
+        shutil.rmtree(fg.home() / "decisions")
+
+    assert len(json_of(capsys, "withdraw", first.digest[:8], "--by", "Kari")["withdrawn"]) == 2
+    assert rejections_in_force(first) == rejections_in_force(second) == []
+
+
+def test_withdraw_with_the_prefix_of_two_plans(tenant, capsys, monkeypatch):
+    "If plans with different digests have the prefix, a withdrawal is an error that lists both."
+    planned("--out", "a.json")
+    planned("--out", "b.json", members="All")
+    digest = fg.read_plan("a.json").digest
+    monkeypatch.setattr("frgroups.cli.plan_files._with_prefix", lambda paths, _: [(p.name, p) for p in paths])
+
+    assert main(["withdraw", digest[:8], "--by", "Kari"]) == 1
+    err = capsys.readouterr().err
+    assert "a.json" in err and "b.json" in err
+
+
+@pytest.mark.parametrize("options", [["--out", "b.json"], ["--pending"], []])
+def test_next_command_of_rejected_changes(tenant, tmp_path, capsys, options):
+    "If a rejection of the changes is in force, the next command of `plan` withdraws it."
+    planned("--out", "a.json")
+    assert main(["approve", "a.json", "--by", "Ola", "--reject", "no"]) == 0
+    capsys.readouterr()
+
+    planned(*options)
+
+    out, err = capsys.readouterr()
+    commands = [line.split("frgroups ")[1] for line in out.splitlines() if "frgroups " in line]
+    assert len(commands) == 1 and "Ola" in err
+    assert commands[0].startswith("withdraw ") and "approve" not in out
+    assert main([word.replace("NAME", "Ola") for word in shlex.split(commands[0])]) == 0
+    planned(*options)
+    assert "frgroups approve" in capsys.readouterr().out
+
+
+def test_next_command_after_damaged_rejection(tenant, tmp_path, capsys):
+    "If a damaged file might be a rejection, `plan` proposes no decision, because each decision would fail."
+    (fg.home() / "x.rejected.approval.json").write_text("")
+    capsys.readouterr()
+
+    planned()
+
+    out, err = capsys.readouterr()
+    assert "x.rejected" in err and "Next" not in out
 
 
 def test_last(tenant, capsys):

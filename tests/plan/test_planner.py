@@ -569,6 +569,17 @@ def test_drifted_group():
     assert plan_memberships(drifted, {"VIP": ["c-1"]}).is_empty
 
 
+def test_hint_for_a_uid_that_is_a_name():
+    "The hint for a drifted group refers to the group unambiguously, if its uid is the name of another group."
+    snapshot = snapshot_of({"vip": ["c-1"], "other": ["c-2"]}, names=["VIP", "vip"])
+    drifted = reads_of(snapshot, verdict="drifted", note="3 rows moved")
+
+    with pytest.raises(DriftedReadError) as raised:
+        plan_memberships(drifted, {'uid:"vip"': ["c-2"]})
+
+    assert repr('uid:"vip"') in raised.value.hint
+
+
 def test_covered_and_unverifiable_groups():
     "If the members of a changed group were inferred or could not be verified, the plan has a finding."
     covered = reads_of(sample_snapshot(), verdict="consistent", how="cover")

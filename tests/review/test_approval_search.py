@@ -99,6 +99,8 @@ def test_no_unique_approval(plan, situation):
         find_approval(plan)
 
     message = raised.value.cli_text
+    # If no approval is usable, a new approval is the next step.
+    assert ("frgroups approve" in message) == (situation not in (two, rejected))
     # Each file is named once, and only the lines of the list are indented.
     assert [message.count(str(path)) for path in named] == [1] * len(named)
     assert sum(line.startswith(" ") for line in message.splitlines()) == sum(isinstance(path, Path) for path in named)
@@ -185,10 +187,10 @@ def test_queue_reads_each_folder_once(plan, monkeypatch):
         folders.append(folder)
         return decision_files(folder)
 
-    monkeypatch.setattr("frgroups.review.plan_queue.decision_files", scan)
     approve(
         plan, plan.save(queue_folder(plan.tenant_uid, plan.base_url, "pending") / "p.plan.json").parent / "a.json"
     )
+    monkeypatch.setattr("frgroups.review.decision_reader.decision_files", scan)
 
     [queued] = queued_plans(plan.tenant_uid, plan.base_url)
 

@@ -179,6 +179,8 @@ def test_unapproved_plan(tenant, capsys):
 
     [line] = lines(capsys)
     assert line["outcome"] == "pending" and "one" not in tenant.groups()
+    [path] = [Path(word) for word in line["message"].split() if "plan.json" in word]
+    assert path.is_file() and str(path) == line["path"]
 
 
 def test_approval_in_approved_folder(tenant, tmp_path, capsys):
@@ -393,6 +395,53 @@ def test_two_interrupts(tenant, capsys, monkeypatch):
 
     assert codes == [5, 5, 0]
     assert [line["outcome"] for line in lines(capsys)] == ["incomplete"] * 2 + ["done"]
+
+
+@pytest.mark.parametrize("cause", ["done", "rejected", "blocked"])
+def test_path_of_moved_plan(tenant, capsys, cause):
+    "The path of each result and each path in its message exists after the plan was moved."
+    path = queued(tenant, "one")
+    assert main(["approve", str(path), "--by", "Kari"]) == 0
+    if cause == "rejected":
+        fg.approve_plan(
+            fg.read_plan(files_of(tenant, "approved")[0]), path.with_name("no.json"), by="Ola", reject="no"
+        )
+    elif cause == "blocked":
+        tenant.put_group("one", "one")
+    capsys.readouterr()
+
+    code = main(["apply", "--queue", "--json"])
+
+    [line] = lines(capsys)
+    assert (code == 0) == (cause == "done")
+    folder = "done" if cause == "done" else "stopped"
+    assert Path(line["path"]).is_file() and Path(line["path"]).parent.name == folder
+    for word in line["message"].split():
+        assert "plan.json" not in word or Path(word).is_file()
+
+
+@pytest.mark.parametrize("move", ["approved", "done", "stopped", "deleted"])
+def test_plan_moved_during_the_run(tenant, move):
+    "A plan that another process moves during the run is found in its new folder, or skipped if it does not wait."
+    first, second = queued(tenant, "one"), queued(tenant, "two")
+    plans = queued_plans(tenant.tenant_uid, tenant.base_url)
+    next(plans)
+    if move == "deleted":
+        second.unlink()
+    else:
+        folder = queue_folder(tenant.tenant_uid, tenant.base_url, move)
+        folder.mkdir(exist_ok=True)
+        shutil.move(second, folder)
+
+    rest = list(plans)
+
+    assert first.exists() and all(entry.path.is_file() and entry.plan is not None for entry in rest)
+    assert len(rest) == int(move == "approved")
+
+
+def files_of(tenant, state):
+    """Return the paths of the plan files in a queue folder."""
+    return sorted(queue_folder(tenant.tenant_uid, tenant.base_url, state).glob("*.plan.json"))
 
 
 def test_control_characters(tenant, capsys):

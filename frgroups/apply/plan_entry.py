@@ -1,0 +1,206 @@
+"""A plan in the data folder with its state, its conflicts, and the command for the next step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from frgroups.apply.plan_states import WAITING, State
+from frgroups.internals.formatting import format_list, shell_argument
+from frgroups.internals.paths import home
+from frgroups.plan.limit_comparisons import plan_age_violations
+from frgroups.plan.plan import Plan
+
+MAX_CONFLICTS = 5  # Maximum number of conflicting plans that a command lists.
+
+
+@dataclass(frozen=True)
+class PlanEntry:
+    """
+    A plan in the data folder and its state.
+
+    Attributes
+    ----------
+    plan
+        The plan.
+    state
+        State of the plan.
+    reviewer
+        Name of the person who approved or rejected the plan, or "".
+    path
+        The plan file, or None if only the receipt is known.
+    receipt
+        The receipt file, or None if the plan has no receipt.
+    conflicts
+        Digests of other waiting plans that change the same groups.
+    counts
+        Number of changes by their state in the receipt. Empty if the plan has no readable receipt.
+    n_approvals
+        Number of usable approvals, if the plan can be applied or resumed.
+    is_partly_undone
+        True if a partial undo prevents an interrupted run from being resumed.
+    is_rejected
+        True if a rejection prevents an interrupted run from being resumed.
+    has_policy
+        True if a policy approved the interrupted run.
+    is_unique
+        True if no other plan file or receipt has the same digest.
+    tenant
+        Name of the tenant for the option `--tenant` of the next command, or "".
+    """
+
+    plan: Plan
+    state: State
+    reviewer: str = ""
+    path: Path | None = None
+    receipt: Path | None = None
+    conflicts: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=Counter)
+    n_approvals: int = 0
+    is_partly_undone: bool = False
+    is_rejected: bool = False
+    has_policy: bool = False
+    is_unique: bool = True
+    tenant: str = ""
+
+    @property
+    def key(self) -> tuple[str, datetime]:
+        """Digest and planning time, which identify a plan file."""
+        return self.plan.digest, self.plan.planned_at
+
+    def values(self) -> dict[str, Any]:
+        """Return the row of this plan in the table that `list_plans` returns."""
+        plan = self.plan
+        age = datetime.now(UTC) - plan.planned_at
+        return {
+            "digest": plan.digest,
+            "state": self.state,
+            "planned_at": plan.planned_at.astimezone(UTC),
+            "age_hours": round(age.total_seconds() / 3600, 3),
+            "groups": ", ".join(group.name for group in plan.groups),
+            "n_add": plan.n_add,
+            "n_remove": plan.n_remove,
+            "reviewer": self.reviewer,
+            "conflicts": ", ".join(digest[:12] for digest in self.conflicts),
+            "tenant_uid": plan.tenant_uid,
+            "base_url": plan.base_url or "",
+            "path": str(self.path or ""),
+            "receipt": str(self.receipt or ""),
+            "next_command": self.next_command,
+        }
+
+    @property
+    def n_not_applied(self) -> int:
+        """Number of changes that are not in effect according to the receipt, for example rejected changes."""
+        return sum(n for state, n in self.counts.items() if state not in ("verified", "already"))
+
+    @property
+    def next_command(self) -> str:
+        """
+        Command line for the next step, or "" if there is none or if the required file is not known.
+
+        An applied plan can be undone, unless it is an undo plan or made no changes. If changes were rejected, the
+        next step is to list them. If a plan has several usable approvals, the operator must select one.
+        """
+        steps = {
+            "pending": self._command("approve", self.path, " --by NAME"),
+            "approval expired": self._command("approve", self.path, " --by NAME"),
+            "approved": self._apply_command(),
+            "interrupted": self._resume_command(),
+            "rejected": self._command("withdraw", self.path, " --by NAME"),
+            "blocked": self._command("show", self.path),
+            "applied": self._undo_command(),
+        }
+        return steps.get(self.state, "")
+
+    def _apply_command(self, option: str = "") -> str:
+        if not option and self.n_approvals > 1:
+            option = " --approval FILE"
+        tenant = f" --tenant {shell_argument(self.tenant)}" if self.tenant else ""
+        return self._command("apply", self.path, option + tenant)
+
+    def _resume_command(self) -> str:
+        """Return the next command of an interrupted run. A run that cannot be resumed can only be finalized."""
+        age = datetime.now(UTC) - self.plan.planned_at
+        if self.is_partly_undone or plan_age_violations(self.plan.limits, age):
+            return self._apply_command(" --finalize")
+        if self.is_rejected:
+            return self._command("withdraw", self.path, " --by NAME")
+        if self.has_policy and not self.n_approvals:
+            return self._apply_command(" --policy FILE")
+        if not self.n_approvals:
+            return self._command("approve", self.path, " --by NAME")
+        return self._apply_command()
+
+    def _undo_command(self) -> str:
+        if self.n_not_applied and self.receipt is not None:
+            # `frgroups show` prints the plan if its argument is a digest.
+            return f"frgroups show {shell_argument(self.receipt)}"
+        if not self.counts.get("verified") or self.plan.reverts is not None:
+            return ""
+        return self._command("undo", self.receipt)
+
+    def _command(self, name: str, path: Path | None, options: str = "") -> str:
+        """
+        Return a command for a plan file or a receipt, or "" if its path is not known.
+
+        The argument is the digest if the file is in the data folder and no other file has the same digest. Otherwise,
+        the argument is the path.
+        """
+        if path is None:
+            return ""
+        is_digest = self.is_unique and path.is_relative_to(home())
+        argument = self.plan.digest[:12] if is_digest else shell_argument(path)
+        return f"frgroups {name} {argument}{options}"
+
+
+def conflicts_of(entry: PlanEntry, others: Iterable[PlanEntry]) -> Iterator[PlanEntry]:
+    """
+    Yield the other waiting plans that change a group of this waiting plan.
+
+    Several files of another plan, which have the same digest, are yielded once.
+    """
+    if entry.state not in WAITING:
+        return
+    plan, uids = entry.plan, {group.uid for group in entry.plan.groups}
+    digests: set[str] = set()
+    for other in others:
+        is_same_tenant = (other.plan.tenant_uid, other.plan.base_url) == (plan.tenant_uid, plan.base_url)
+        is_other_plan = other.key != entry.key and other.state in WAITING and is_same_tenant
+        is_new = other.plan.digest not in digests
+        if is_other_plan and is_new and not uids.isdisjoint(group.uid for group in other.plan.groups):
+            digests.add(other.plan.digest)
+            yield other
+
+
+def conflict_sentences(conflicts: Iterable[tuple[Plan, PlanEntry]]) -> list[str]:
+    """
+    Return a warning for each two waiting plans that change the same group.
+
+    Each two digests are named once. At most `MAX_CONFLICTS` warnings are returned, and a last sentence states the
+    number of the other conflicts.
+    """
+    sentences: dict[frozenset[str], str] = {}
+    for plan, other in conflicts:
+        digests = frozenset((plan.digest, other.plan.digest))
+        sentences.setdefault(digests, _conflict_sentence(plan, other))
+    listed = list(sentences.values())
+    n_more = len(listed) - MAX_CONFLICTS
+    if n_more > 0:
+        listed[MAX_CONFLICTS:] = [f"{n_more:,} more conflicts between plans are not listed."]
+        if n_more == 1:
+            listed[MAX_CONFLICTS:] = ["1 more conflict between plans is not listed."]
+    return listed
+
+
+def _conflict_sentence(plan: Plan, other: PlanEntry) -> str:
+    uids = {group.uid for group in plan.groups}
+    names = format_list([group.name for group in other.plan.groups if group.uid in uids])
+    name = f"plan {other.plan.digest[:12]}"
+    if other.plan.digest == plan.digest:
+        name = f"the file {other.path} of the same plan"
+    return f"Plan {plan.digest[:12]} and {name} ({other.state}) both change {names}. Check that both are needed."

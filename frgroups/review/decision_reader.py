@@ -1,0 +1,55 @@
+"""Read the decisions about many plans, so that each file is read only once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from frgroups.plan.plan import Plan
+from frgroups.review.approval_files import DecisionFile, decision_files
+from frgroups.review.decision_record import DecisionRecord, read_record, record_path
+from frgroups.review.saved_plans import saved_plan_files
+
+
+class DecisionReader:
+    """
+    Approval files and decision records. Each folder and each record is read only once.
+
+    Create a new object for each command or function call, because the object does not notice later changes of the
+    files.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[Path, list[DecisionFile]] = {}
+        self._records: dict[Path, DecisionRecord] = {}
+        self._folders: dict[Path, list[Path]] = {}
+
+    def files(self, folder: Path) -> list[DecisionFile]:
+        """Return the files in a folder that might be approval files."""
+        if folder not in self._files:
+            self._files[folder] = decision_files(folder)
+        return self._files[folder]
+
+    def folders_of_saved_plans(self, plan: Plan) -> list[Path]:
+        """
+        Return the readable folders outside the data folder that contain plans of the same tenant.
+
+        A reviewer can have saved a rejection next to any of these plans. A folder that cannot be read is skipped,
+        because it can belong to another user, who would otherwise block all plans of the tenant.
+        """
+        path = record_path(plan.tenant_uid, plan.base_url)
+        if path not in self._folders:
+            folders = {file.parent for file in saved_plan_files(plan.tenant_uid, plan.base_url)}
+            self._folders[path] = sorted(folder for folder in folders if os.access(folder, os.R_OK | os.X_OK))
+        return self._folders[path]
+
+    def record(self, plan: Plan) -> DecisionRecord:
+        """Return the decision record of a plan's tenant. A damaged record raises CorruptFileError."""
+        path = record_path(plan.tenant_uid, plan.base_url)
+        if path not in self._records:
+            self._records[path] = read_record(plan)
+        return self._records[path]
+
+    def forget_record(self, plan: Plan) -> None:
+        """Read the record of a plan's tenant again on the next access, because it was changed."""
+        self._records.pop(record_path(plan.tenant_uid, plan.base_url), None)
