@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -20,9 +20,10 @@ import pyarrow.compute as pc
 from frgroups.errors import ListError
 from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.id_cells import looks_like_id
+from frgroups.internals.id_parts import hide_words
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import latin_shape
-from frgroups.snapshot.id_contents import CONTENTS, hide_words
+from frgroups.snapshot.id_contents import CONTENTS
 from frgroups.snapshot.uid_lookup import is_known
 
 # An id has an unusual format only if the list contains at least this many other ids per such id.
@@ -59,6 +60,8 @@ class ListedIds:
         Number of rows that contain an id, including repeated ids.
     n_above
         Possible numbers of rows above the last row: with and without blank and repeated rows.
+    other_columns
+        Number of known ids by column, for the other columns with known ids. Empty if the column contains known ids.
     """
 
     ids: pd.Series
@@ -68,6 +71,7 @@ class ListedIds:
     last_id: str
     n_rows: int
     n_above: frozenset[int]
+    other_columns: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
@@ -102,6 +106,21 @@ def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
         f"{listed.source}, row {listed.rows[last]}: {repr_id(last)} is the number of rows above it, and therefore "
         "probably a total. Delete the row.",
         **_hints(1),
+    )
+
+
+def reject_column_without_known_ids(listed: ListedIds) -> None:
+    """Raise ListError if the column contains no known ids, but another column of the file does."""
+    if not listed.other_columns:
+        return
+    name = max(listed.other_columns, key=lambda other: listed.other_columns[other])
+    n_known = listed.other_columns[name]
+    if_others = f"If the customers in the column {str(listed.ids.name)!r} are not in the snapshot"
+    raise ListError(
+        f"{listed.source} contains no known ids in the column {str(listed.ids.name)!r}, but the column {name!r} "
+        f"contains {pluralize(n_known, 'id')} of known customers.",
+        hint=f"To read these ids, pass column={name!r}. {if_others}, pass allow_similar_ids=True.",
+        cli_hint=f"To read these ids, pass --column '{name}' with --list. {if_others}, pass --allow-similar-ids.",
     )
 
 
@@ -172,25 +191,34 @@ def _reject_other_forms(listed: ListedIds, known: Collection[str], tenant_ids: p
     of the tenant are known, it applies only to words and to words with a short number, such as "Side1".
     """
     ids = list(listed.ids)
-    tenant_ids = tenant_ids.dropna()
-    for value in dict.fromkeys((ids[0], ids[-1])):
-        others = [other for other in ids if other != value]
-        is_checked = len(tenant_ids) > 0 or (_NOTE.fullmatch(value) and len(set(_skeletons(others))) == 1)
-        if not others or value in known or not is_checked:
-            continue
-        usual = [*others, *tenant_ids]
-        same_length = [other for other in usual if len(other) == len(value)]
-        if same_length and (len(value) >= _LONG_ID or _random_id_test(same_length)(value)):
-            continue
-        is_usual_word = _formats([value]) == [_WORD] and _WORD in _formats(usual)
-        if is_usual_word or _skeletons([value])[0] in _skeletons(usual):
-            continue
-        noun = "title" if value == ids[0] else "note"
-        raise ListError(
-            f"{listed.source}, row {listed.rows[value]}: {repr_id(hide_words(value))} has another format than all "
-            f"other ids, such as {repr_id(others[0])}. Delete the row if it is a {noun}, or correct the id.",
-            **_hints(1),
-        )
+    ends = list(dict.fromkeys((ids[0], ids[-1])))
+    found = [value for value in ends if value not in known and _has_other_form(value, ids, tenant_ids.dropna())]
+    if not found:
+        return
+    usual = next((value for value in ids if value not in found), "")
+    example = f", such as {repr_id(hide_words(usual))}" if usual else ""
+    noun = "title" if found == ids[:1] else "note"
+    verb = agree(len(found), "has another format than all other ids", "have other formats than all other ids")
+    raise ListError(
+        f"{listed.source}, {listed.describe_rows(found)} {verb}{example}. Delete the row if it is a {noun}, or "
+        "correct the id.",
+        **_hints(len(found)),
+    )
+
+
+def _has_other_form(value: str, ids: Sequence[str], tenant_ids: pd.Series) -> bool:
+    """Return True if an id has another form than all other ids of the list and the tenant."""
+    others = [other for other in ids if other != value]
+    is_checked = len(tenant_ids) > 0 or (_NOTE.fullmatch(value) and len(set(_skeletons(others))) == 1)
+    if not others or not is_checked:
+        return False
+    usual = [*others, *tenant_ids]
+    same_length = [other for other in usual if len(other) == len(value)]
+    if same_length and (len(value) >= _LONG_ID or _random_id_test(same_length)(value)):
+        return False
+    if _formats([value]) == [_WORD] and _WORD in _formats(usual):
+        return False
+    return _skeletons([value])[0] not in _skeletons(usual)
 
 
 def _skeletons(ids: Sequence[str]) -> list[str]:
