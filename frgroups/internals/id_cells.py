@@ -10,7 +10,7 @@ from pathlib import Path
 
 from frgroups.errors import ListError
 from frgroups.internals.formatting import MAX_ROWS, agree, describe_rows, format_list
-from frgroups.internals.id_parts import hide_words
+from frgroups.internals.id_parts import DATE, hide_words
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import APOSTROPHES, BLANK_CHARACTERS
 from frgroups.internals.workbooks import CELL_KINDS, NonTextCell, has_escape
@@ -47,7 +47,25 @@ _BOOLEANS = frozenset(
     {"true", "false", "sann", "usann", "sant", "falskt", "falsk", "wahr", "falsch", "tosi", "epätosi"}
 )
 _MISSING_VALUES = frozenset(
-    {"nan", "none", "null", "<na>", "nat", "n/a", "n.a.", "(null)", "[null]", "<null>", "\\n", "undefined", "(blank)"}
+    {
+        *(
+            "nan",
+            "none",
+            "null",
+            "nil",
+            "na",
+            "<na>",
+            "nat",
+            "n/a",
+            "n.a.",
+            "n/d",
+            "(null)",
+            "[null]",
+            "<null>",
+            "\\n",
+        ),
+        *("undefined", "(blank)", "loading...", "loading…"),
+    }
 )
 # LibreOffice shows some errors as a word and a number.
 _NUMBERED_ERROR = re.compile(
@@ -59,6 +77,14 @@ _TOTALS = (
     *("count", "totaal", "totale", "suma", "razem", "soma", "somme"),
 )
 _TOTAL = re.compile(rf"(?:{'|'.join(_TOTALS)})(?:\s*[:=(].*|\s+\d.*|\s*)", re.IGNORECASE | re.DOTALL)
+
+# Programs write these escapes of HTML, URLs, and JSON if they do not decode them. Only the URL escapes of control
+# characters, spaces, and other characters than ASCII are included, because ids can contain other percent signs.
+_OTHER_ESCAPE = re.compile(
+    r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8}\d?);|<br ?/?>"
+    r"|%(?:[01][0-9a-f]|20|[89a-f][0-9a-f])|\\(?:[nrt]|u[0-9a-f]{4})",
+    re.IGNORECASE,
+)
 
 _FORMATTED_NUMBER = "a number with thousands separators"
 _MISSING_VALUE = "a missing value"
@@ -253,6 +279,8 @@ def damage_of(cell: str) -> str:
         return CELL_KINDS["e"]
     if has_escape(cell):
         return "an escaped character (_xHHHH_)"
+    if _OTHER_ESCAPE.search(cell):
+        return "an escaped character, such as &nbsp; or %20"
     if cell.startswith(tuple(APOSTROPHES)) or cell.endswith(tuple(APOSTROPHES)):
         return "a value that starts or ends with an apostrophe"
     if cell.startswith(tuple(_QUOTES)) or cell.endswith(tuple(_QUOTES)):
@@ -276,6 +304,7 @@ def _is_spreadsheet_error(text: str) -> bool:
     """
     if _NUMBERED_ERROR.fullmatch(text):
         return True
+    text = text.strip("()[]<>{} ")
     if not text.startswith("#"):
         return False
     return text[-1] in "!?" or not any(map(str.isdigit, text.replace("/0", "")))
@@ -321,6 +350,19 @@ def looks_like_data(cell: str) -> bool:
     return looks_like_id(cell) or 2 * sum(map(str.isdigit, cell)) > len(cell)
 
 
+def can_be_in_title(cell: str) -> bool:
+    """
+    Return True if a cell above the header can be part of a title: words, a date, a year, or a number below 1,000.
+
+    Examples
+    --------
+    >>> [can_be_in_title(cell) for cell in ("Kunder", "2026", "12.11.2026", "12", "0150", "c-1")]
+    [True, True, True, True, False, False]
+    """
+    is_date = re.fullmatch(rf"{DATE}|(?:19|20)\d\d|[1-9]\d{{0,2}}", cell, re.IGNORECASE) is not None
+    return is_date or not looks_like_data(cell)
+
+
 def reject_notes(cells: Sequence[NumberedCell], lone_rows: frozenset[int], source: Path) -> None:
     """
     Raise ListError if the id column contains the label of a totals row or a note below the table.
@@ -339,7 +381,7 @@ def reject_notes(cells: Sequence[NumberedCell], lone_rows: frozenset[int], sourc
     for number, cell in cells:
         has_words = re.search(r"\s", cell) is not None and re.search(r"[^\W\d_]", cell) is not None
         is_word = number in lone_rows and not looks_like_id(cell)
-        if is_total(cell) or (has_words and n_ids) or (is_word and 2 * n_ids > len(cells)):
+        if is_total(cell) or (has_words and n_ids) or (is_word and 2 * n_ids >= len(cells)):
             notes.append((number, cell))
     if not notes:
         return

@@ -28,10 +28,18 @@ from frgroups.internals.csv_records import (
 )
 from frgroups.internals.file_formats import reject_other_formats
 from frgroups.internals.formatting import agree, describe_rows, format_list
-from frgroups.internals.id_cells import clean_cell, clean_id, damage_of, looks_like_data, reject_damaged_ids
+from frgroups.internals.id_cells import (
+    can_be_in_title,
+    clean_cell,
+    clean_id,
+    damage_of,
+    looks_like_data,
+    reject_damaged_ids,
+)
 from frgroups.internals.workbooks import ZIP_SIGNATURE, Sheet, SheetSource, read_workbook
 
 _NUMBER_WITH_COMMA = re.compile(r"(?=.*\d)[\d .eE+-]*,[\d .,eE+-]*")
+_INVALID_SEPARATOR_LINE = re.compile(r"[\"']?\s*sep\s*=", re.IGNORECASE)
 _LINE = re.compile(r"\r\n|\r|\n")
 # A binary file has more control characters than a text file with a few invisible characters.
 _MAX_CONTROL_SHARE = 0.3
@@ -146,7 +154,12 @@ def _decode_text(body: bytes, source: Path) -> str:
 def _csv_rows(text: str, source: Path, header_row: int) -> tuple[list[Row], list[Row]]:
     """Return the rows above the header, and the other rows, split by the only separator that fits all of them."""
     line, stated, text = split_separator_line(text)
-    skipped = 1 if line else 0
+    if not line and _INVALID_SEPARATOR_LINE.match(text):
+        raise ListError(
+            f"The first line of {source} starts with 'sep=', but does not state a separator. Write only 'sep=' and "
+            "the separator, for example 'sep=;', or delete the line."
+        )
+    skipped = len(_LINE.findall(line))
     above: list[Row] = []
     for _ in range(header_row - 1 - skipped):
         # If a skipped row has a cell with a line break, the row numbers differ from the numbers in a spreadsheet.
@@ -226,16 +239,18 @@ def _header_hints(rows: Sequence[Row]) -> dict[str, str]:
     """
     Return the hints of an error if the first rows seem to be a title above the header.
 
-    A title has fewer cells than all later rows. The header and the rows above it must not contain data such as ids
-    and numbers, but a later row must. Otherwise, the row is a data row of a list with another error.
+    A title has fewer cells than all later rows, and contains no ids. The header must not contain data such as ids and
+    numbers, but a later row must. Otherwise, the row is a data row of a list with another error.
     """
     width = len(rows[0][1])
     start = next((n for n, (_, cells) in enumerate(rows) if len(cells) > width), len(rows))
     widths = {len(cells) for _, cells in rows[start:]}
     if len(rows) - start < 2 or len(widths) > 1:
         return {}
-    has_data = [any(looks_like_data(clean_cell(cell)) for cell in cells) for _, cells in rows]
-    if any(has_data[: start + 1]) or not any(has_data[start + 1 :]):
+    if not all(can_be_in_title(clean_cell(cell)) for _, cells in rows[:start] for cell in cells):
+        return {}
+    has_data = [any(looks_like_data(clean_cell(cell)) for cell in cells) for _, cells in rows[start:]]
+    if has_data[0] or not any(has_data):
         return {}
     number = rows[start][0]
     seems = f"The header seems to be row {number}."

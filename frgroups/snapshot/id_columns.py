@@ -11,6 +11,7 @@ from frgroups.internals.csv_records import has_separator, other_separator, separ
 from frgroups.internals.formatting import agree, describe_rows, format_list, pluralize
 from frgroups.internals.id_cells import (
     NumberedCell,
+    can_be_in_title,
     clean_id,
     damage_of,
     is_total,
@@ -20,6 +21,7 @@ from frgroups.internals.id_cells import (
     reject_notes,
 )
 from frgroups.internals.redaction import repr_id
+from frgroups.internals.similar_text import latin_shape
 from frgroups.internals.spreadsheets import Table, normalize_column_name
 from frgroups.internals.suggestions import EMAILS, EMAILS_IN_CLI
 from frgroups.internals.workbooks import NonTextCell
@@ -294,14 +296,18 @@ def _reject_title_row(table: Table) -> None:
     Raise ListError if a row below the first row contains a usual column name, because the first row is a title.
 
     The header is above the data. A row is not the header if it contains data such as ids and numbers, if a row above
-    it contains ids, or if it is the last row.
+    it contains data, or if it is the last row. However, a title can contain a date, a year, or a short number.
     """
     for number, row in table.rows[:_MAX_TITLE_ROWS]:
         pieces = [piece for cell in row for piece in re.split(r"[;,\t|]", cell)]
         names = list(map(is_id_name, pieces))
-        if any(looks_like_data(piece) and not is_name for piece, is_name in zip(pieces, names, strict=True)):
+        is_first, is_last = number == table.rows[0][0], number == table.rows[-1][0]
+        values = [piece for piece, is_name in zip(pieces, names, strict=True) if piece and not is_name]
+        if (is_first or len(values) == 1) and not any(names) and all(map(can_be_in_title, values)):
+            continue
+        if any(map(looks_like_data, values)):
             return
-        if any(names) and number not in (table.rows[0][0], table.rows[-1][0]):
+        if any(names) and not is_first and not is_last:
             raise ListError(
                 f"The header of {table.source} seems to be row {number}, because that row contains a usual column "
                 "name and the first row does not.",
@@ -326,8 +332,10 @@ def _reject_repeated_header(
         cell = clean_id(row[position])
         if not cell or (not has_digit and re.search(r"\d", cell)):
             continue  # Most column names contain no digits. The check halves the time for a long list.
+        # A name with letters of another script, such as a Cyrillic letter, is also a column name.
+        latin = cell if cell.isascii() else latin_shape(cell)
         normalized = normalize_column_name(cell)
-        if is_id_name(cell) or (own_name and normalized == own_name):
+        if is_id_name(cell) or is_id_name(latin) or (own_name and normalized == own_name):
             repeated[number] = cell
         elif normalized in names or not re.search(r"\d", cell):
             found = next((other for other in row if other and _is_customer_id_name(other, own_name)), "")

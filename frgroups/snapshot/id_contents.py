@@ -87,14 +87,16 @@ def _shapes(strings: pa.Array | pa.ChunkedArray) -> pa.Array:
     return pc.replace_substring_regex(pc.replace_substring_regex(strings, r"\pL", "a"), r"\p{Nd}", "0")
 
 
-# Excel reads a cell as a formula if it starts with one of these signs. NFKC and other minus signs are included.
+# Excel reads a cell as a formula or a number if it starts with a sign. All dashes and minus signs are included.
 _MINUS = "[-\u2010-\u2015\u2212\ufe63\uff0d]"
 # A phone number in international format has no leading zero, and more digits than most ids.
 _SIGNED_NUMBER = "[+\uff0b](?:0.*|[1-9][0-9 ]{0,5}|.*[^0-9 ()./-].*)"
-# Random ids of at least 20 characters can start with a hyphen.
-_SIGNED = f"[@\uff20].*|{_SIGNED_NUMBER}|{_MINUS}.{{0,18}}"
-# A visible character that is not a letter, a digit, or an ASCII character.
-_SYMBOL = r"[^\x00-\x7f\pL\pN\pM\pZ\pC]"
+# An id starts and ends with a letter or a digit. Ids with a number sign or an underscore are also common.
+_FIRST, _LAST = r"[^\pL\pN_#+\x{ff0b}-]", r"[^\pL\pN\pM_=-]"
+# A random id of at least 20 characters can start or end with a hyphen, or end with an equals sign.
+_EDGES = f"{_SIGNED_NUMBER}|{_MINUS}.{{0,18}}|{_FIRST}.*|.*{_LAST}|.{{0,18}}[=-]"
+# A visible character that is neither a letter nor an ASCII character. Digits of other scripts are included.
+_SYMBOL = r"[^\x00-\x7f\pL\pM\pZ\pC]"
 
 CONTENTS = (
     Content(
@@ -115,13 +117,14 @@ CONTENTS = (
         "Write one id per row.",
     ),
     Content(
-        _SIGNED,
-        "Some ids start with the sign of a number or a formula (+, -, or @).",
-        "Write the ids without the sign.",
+        _EDGES,
+        "Some ids start or end with a sign, such as +, -, @, or a bracket.",
+        "Write only the id in the id column.",
     ),
     Content(
-        f".+{_SYMBOL}.*",
-        "Some ids contain a symbol that can separate columns, such as \u00a6, \u00a4, or \u2192.",
+        f".*{_SYMBOL}.*",
+        "Some ids contain a symbol that can separate columns, such as \u00a6, \u00a4, or \u2192, or a digit of "
+        "another script.",
         "Use the separator semicolon, comma, tab, or vertical bar, and write only the id in the id column.",
     ),
 )

@@ -185,9 +185,7 @@ def find_similar_ids(customers: pd.DataFrame, ids: Sequence[str], by: str) -> di
                 similar.setdefault(ids[n], _describe_owner(kind, owners[position]))
         known_keys = _key_arrays(known_ids)
         for keys, other_keys in product(unknown_keys, known_keys):
-            matches = _matches(keys, other_keys)
-            if kind == by:
-                matches += _matches_without_hyphens(keys, other_keys)
+            matches = _matches(keys, other_keys) + _matches_without_hyphens(keys, other_keys)
             for n, position in matches:
                 text = f"similar to the {_LABELS[kind]} {repr_id(known_ids[position].as_py())}"
                 similar.setdefault(ids[n], text)

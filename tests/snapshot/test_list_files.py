@@ -168,6 +168,17 @@ def test_separator_lines(write_file, line, encoding):
     assert list(read_list(path)) == ["0150"]
 
 
+@pytest.mark.parametrize("line", ["sep=;uid;n", "sep=", "sep=\\t", "sep=a", "SEP = tab", "'sep=;"])
+def test_invalid_separator_lines(write_file, line):
+    "A first line that starts with sep= but is not a separator line is rejected, because it would be the header."
+    assert "sep=" in read_error(write_file(f"{line}\nuid;n\n0150;x\n"))
+
+
+def test_rows_below_separator_line(write_file):
+    "Row numbers include blank lines above the separator line."
+    assert "row 4" in read_error(write_file("\nsep=;\nuid;n\n150.0;x\n"))
+
+
 def test_stated_separator(write_file):
     "The stated separator is used, even if it is not one of the documented separators."
     assert list(read_list(write_file("sep=^\nuid^navn; by\n0150^Kari; Oslo\n"))) == ["0150"]
@@ -363,7 +374,17 @@ def test_totals_without_id(write_file):
     assert "row 7 " in read_error(write_file(f"{text};Sum;5\r\n", "cp1252"))
 
 
-TITLES = ["Kundeliste november;;", "Kundeliste november", "Kundeliste, november", "Liste; uttrekk\n", "Liste 1;;\n;;"]
+TITLES = [
+    "2026;;",
+    "12.11.2026;;",
+    "12",
+    "Liste;2026;",
+    "Kundeliste november;;",
+    "Kundeliste november",
+    "Kundeliste, november",
+    "Liste; uttrekk\n",
+    "Liste 1;;\n;;",
+]
 
 
 @pytest.mark.parametrize("title", TITLES)
@@ -522,6 +543,63 @@ def test_known_signs(write_file, ids):
     assert list(read_list(write_file("mobil\n+4790000000\n+47 900 00 001\n"))) == ["+4790000000", "+47 900 00 001"]
 
 
+EDGES = ["0150.", "0150:", "0150?", "0150*", "0150/", "0150+", "0150-", "[0150]", "{0150}", "*0150*"]
+
+
+@pytest.mark.parametrize("cell", [*EDGES, "~0150", "/0150", ".0150", "•0150", "0150•", "c-2\u0300)", "\u0301c-2"])
+def test_signs_at_ends(write_file, cell):
+    "An id that starts or ends with a sign is rejected with its row, unless it is allowed or the tenant has such ids."
+    path = write_file(f"Kundenummer;n\n{cell};x\n")
+    snapshot = snapshot_from_frames(
+        pd.DataFrame({"customer_group_uid": "g", "customer_uid": ["c-1"]}),
+        customers=pd.DataFrame({"customer_uid": ["c-1"], "external_id": [cell]}),
+        tenant_uid="t-1",
+        taken_at="2026-11-23",
+    )
+
+    assert "row 2" in read_error(path)
+    assert list(read_list(path, allow_similar_ids=True)) == [cell]
+    assert list(read_list(path, snapshot=snapshot)) == [cell]
+
+
+@pytest.mark.parametrize("cell", ["１２３４５", "\u0663\u0664\u0665", "12²", "½", "Ⅻ", "0150①"])
+def test_other_digits(write_file, cell):
+    "Digits of other scripts are rejected with the row."
+    assert "row 2" in read_error(write_file(f"Kundenummer\n{cell}\n"))
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [["#0150"], ["_0150", "0150_"], ["V1StGXR8_Z5jdHi6B-my-"], ["-1StGXR8_Z5jdHi6B-myT"], ["dGhpcyBpcyBhbiBpZA=="]],
+)
+def test_usual_ends(write_file, ids):
+    "Ids can start with a number sign, and random ids can start or end with a hyphen, an underscore, or equals signs."
+    assert list(read_list(write_file("\n".join(["customer_uid", *ids])))) == ids
+
+
+ESCAPES = ["c-2&nbsp;", "c-2&#160;", "&#x0D;c-2", "c-2&amp;", "c-2<br>", "c-2<BR/>", "c-2%0D", "c-2%20", "c-2%C2%A0"]
+
+
+@pytest.mark.parametrize("cell", [*ESCAPES, "c-2\\r", "c-2\\u000d"])
+def test_other_escapes(write_file, write_workbook, cell):
+    "Escapes of HTML, URLs, and JSON in an id are rejected with the row."
+    assert "row 2" in read_error(write_workbook([["customer_uid"], [cell]]), allow_similar_ids=True)
+    assert "row 2" in read_error(write_file(f'customer_uid;n\n"{cell}";x\n'), allow_similar_ids=True)
+
+
+@pytest.mark.parametrize("cell", ["NA", "nil", "N/D", "(#N/A)", "[#REF!]", "Loading..."])
+def test_other_missing_values(write_file, cell):
+    "Missing values of other programs, and errors in brackets, are rejected with the row."
+    assert "row 3" in read_error(write_file(f"Kundenummer;n\n0150;x\n{cell};x\n"), allow_similar_ids=True)
+
+
+def test_header_in_other_script(write_file):
+    "A repeated header with a letter of another script is rejected."
+    path = write_file("Kundenummer;Navn\n0150;Kari\n\u041aundenummer;Navn\n0007;Ola\n")
+
+    assert "row 3" in read_error(path, allow_similar_ids=True)
+
+
 # Invisible characters and escapes
 
 
@@ -574,7 +652,7 @@ def test_escapes_in_workbooks(tmp_path, text, expected, storage):
     else:
         write_shared_strings(path, ["customer_x005F_uid_x000D_", text])
 
-    ids = read_list(path)
+    ids = read_list(path, allow_similar_ids=True)
 
     assert (list(ids), ids.name) == ([expected], "customer_uid")
 
