@@ -375,10 +375,8 @@ def test_totals_without_id(write_file):
 
 
 TITLES = [
-    "2026;;",
     "12.11.2026;;",
     "12",
-    "Liste;2026;",
     "Kundeliste november;;",
     "Kundeliste november",
     "Kundeliste, november",
