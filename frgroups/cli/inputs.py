@@ -21,13 +21,13 @@ from frgroups.cli.output import print_message
 from frgroups.errors import InputError, ListError, SnapshotNotFoundError
 from frgroups.internals.base_urls import checked_base_url
 from frgroups.internals.formatting import agree, format_list, pluralize
-from frgroups.internals.redaction import safe_repr
+from frgroups.internals.id_parts import hide_words
+from frgroups.internals.redaction import repr_id
 from frgroups.internals.spreadsheets import normalize_column_name
 from frgroups.load.tenant_status import never_loaded_status
 from frgroups.plan.limits import Limits
 from frgroups.snapshot.customer_lists import check_listed_ids, read_listed_ids
-from frgroups.snapshot.id_contents import hide_words
-from frgroups.snapshot.id_formats import ListedIds, check_formats
+from frgroups.snapshot.id_formats import ListedIds, check_formats, reject_column_without_known_ids
 from frgroups.snapshot.id_resolution import (
     describe_ambiguous_ids,
     detect_id_type,
@@ -35,6 +35,7 @@ from frgroups.snapshot.id_resolution import (
     read_directory,
     resolve_customers,
 )
+from frgroups.snapshot.id_types import other_type_hints, reject_emails
 from frgroups.snapshot.similar_ids import find_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.uid_lookup import is_known
@@ -268,7 +269,11 @@ def desired_customers(
     unresolved = table[table["outcome"] != "resolved"]
     similar = find_similar_ids(snapshot.customers, list(unresolved["id"]), kind) if allow_similar_ids else {}
     if (table["outcome"] == "unknown").all() and not id_type:
-        raise InputError(_no_known_ids(listed, kind, similar))
+        reject_column_without_known_ids(listed)
+        raise InputError(
+            _no_known_ids(listed, kind, similar),
+            cli_hint=other_type_hints(snapshot.customers, list(unresolved["id"]), kind, n_known=0)[1],
+        )
     if kind == "customer_uid":
         # Unknown customer uids stay in the list, because customers who are in no group are not in the snapshot.
         if len(unresolved) and adds:
@@ -304,7 +309,7 @@ def excluded_customers(
     distinct = pd.Series(sorted(set(uids)), dtype="str")
     unknown_uids = distinct[~is_known(distinct, snapshot.customers["customer_uid"])]
     if len(unknown_uids):
-        shown = format_list([safe_repr(hide_words(uid)) for uid in unknown_uids], MAX_LISTED_IDS)
+        shown = format_list([repr_id(hide_words(uid)) for uid in unknown_uids], MAX_LISTED_IDS)
         print_message(
             f"These customer uids are not in the snapshot: {shown}. "
             "These customers are protected anyway. Check the spelling of the uids."
@@ -338,6 +343,8 @@ def _resolve_list(
     """Look up the customer ids in a list, and print the number of unknown and ambiguous ids with a few examples."""
     directory_table = None if directory is None else read_directory(directory, kind)
     customers = known_customers(snapshot, kind, directory_table)
+    unknown = listed.ids[~is_known(listed.ids, customers[kind])]
+    reject_emails(unknown, customers[kind], kind, source=str(listed.source), rows=listed.rows, error=ListError)
     known: set[str] = set()
     if not allow_similar_ids:
         known = check_listed_ids(listed, customers, kind)

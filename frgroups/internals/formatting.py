@@ -16,6 +16,9 @@ _MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 
+# Messages about a file show at most this number of rows.
+MAX_ROWS = 5
+
 _UNITS = (("w", 7 * 86_400), ("d", 86_400), ("h", 3_600), ("min", 60))
 _UNIT_NAMES = {"w": "week", "d": "day", "h": "hour", "min": "minute", "s": "second"}
 
@@ -71,6 +74,19 @@ def format_list(items: Sequence[str], limit: int | None = None, *, conjunction: 
     if len(parts) < 3:
         return f" {conjunction} ".join(parts)
     return f"{', '.join(parts[:-1])}, {conjunction} {parts[-1]}"
+
+
+def describe_rows(numbers: Iterable[int]) -> str:
+    """
+    Return the first row numbers of a file, for a message.
+
+    Examples
+    --------
+    >>> describe_rows([2]), describe_rows([2, 5, 9]), describe_rows(range(2, 10))
+    ('row 2', 'rows 2, 5, and 9', 'rows 2, 3, 4, 5, 6, and 3 more')
+    """
+    shown = [str(number) for number in numbers]
+    return f"{agree(len(shown), 'row', 'rows')} {format_list(shown, MAX_ROWS)}"
 
 
 def format_percentage(share: float, decimals: int = 1, *, fixed: bool = False) -> str:

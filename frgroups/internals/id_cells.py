@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from frgroups.errors import ListError
-from frgroups.internals.formatting import agree
-from frgroups.internals.redaction import safe_repr
+from frgroups.internals.formatting import MAX_ROWS, agree, describe_rows, format_list
+from frgroups.internals.id_parts import DATE, hide_words
+from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import APOSTROPHES, BLANK_CHARACTERS
 from frgroups.internals.workbooks import CELL_KINDS, NonTextCell, has_escape
 
@@ -28,7 +29,7 @@ _QUOTES = '"«»‹›\u201a\u201c\u201d\u201e\u201f\u2033\uff02'
 # Two or more ids in one cell, with a cell or line separator between them. Each id contains a digit.
 _SEVERAL_IDS = re.compile(r"\s*[^\s,;|]*\d[^\s,;|]*(?:\s*[,;|\n\r\t]\s*[^\s,;|]*\d[^\s,;|]*)+\s*")
 _PADDED_IDS = re.compile(r"0\d{3,}(?:,\d{4,})+")  # The integer part of a number has no leading zeros.
-_FORMULA_OF_TEXT = re.compile(r'="(.*)"', re.DOTALL)
+_FORMULA_OF_TEXT = re.compile(r'="((?:[^"]|"")*)"')
 
 # Without a sign of the exponent, only a number with one digit before the decimal point is scientific.
 _SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+|[+-]?\d[.,]\d+[eE]\d+")
@@ -46,7 +47,25 @@ _BOOLEANS = frozenset(
     {"true", "false", "sann", "usann", "sant", "falskt", "falsk", "wahr", "falsch", "tosi", "epätosi"}
 )
 _MISSING_VALUES = frozenset(
-    {"nan", "none", "null", "<na>", "nat", "n/a", "n.a.", "(null)", "[null]", "<null>", "\\n", "undefined", "(blank)"}
+    {
+        *(
+            "nan",
+            "none",
+            "null",
+            "nil",
+            "na",
+            "<na>",
+            "nat",
+            "n/a",
+            "n.a.",
+            "n/d",
+            "(null)",
+            "[null]",
+            "<null>",
+            "\\n",
+        ),
+        *("undefined", "(blank)", "loading...", "loading…"),
+    }
 )
 # LibreOffice shows some errors as a word and a number.
 _NUMBERED_ERROR = re.compile(
@@ -59,10 +78,20 @@ _TOTALS = (
 )
 _TOTAL = re.compile(rf"(?:{'|'.join(_TOTALS)})(?:\s*[:=(].*|\s+\d.*|\s*)", re.IGNORECASE | re.DOTALL)
 
+# Programs write these escapes of HTML, URLs, and JSON if they do not decode them. Only the URL escapes of control
+# characters, spaces, and other characters than ASCII are included, because ids can contain other percent signs.
+_OTHER_ESCAPE = re.compile(
+    r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8}\d?);|<br ?/?>"
+    r"|%(?:[01][0-9a-f]|20|[89a-f][0-9a-f])|\\(?:[nrt]|u[0-9a-f]{4})",
+    re.IGNORECASE,
+)
+
 _FORMATTED_NUMBER = "a number with thousands separators"
 _MISSING_VALUE = "a missing value"
 _NARROW_COLUMN = "the number signs of a column that is too narrow"
 _SEVERAL = "several ids in a cell"
+# The cell of a CSV file, unlike the cell of a workbook, is the text of the formula.
+_FORMULA_TEXT = "a value that starts with an equals sign, as a formula does"
 _CONVERTED = frozenset({*CELL_KINDS.values(), _FORMATTED_NUMBER, _MISSING_VALUE, _NARROW_COLUMN})
 # Each kind of damage has its own action, because digits are lost only if an id was converted to a number or a date.
 _REPLACE = "Replace the value with the id, or delete the row."
@@ -74,6 +103,7 @@ _ACTIONS = {
     ),
     **dict.fromkeys((CELL_KINDS["e"], CELL_KINDS["b"], _MISSING_VALUE), _REPLACE),
     CELL_KINDS["f"]: "Replace the formulas with their results as text.",
+    _FORMULA_TEXT: "Write the id without the equals sign, or replace the formula with its result.",
     _NARROW_COLUMN: "Widen the column, and save the list again.",
     _SEVERAL: "Write one id per row.",
 }
@@ -118,7 +148,7 @@ def clean_cell(cell: str) -> str:
     trimmed = strip_invisible(cell)
     formula = trimmed.startswith("=") and _FORMULA_OF_TEXT.fullmatch(trimmed)
     if formula:
-        return strip_invisible(formula[1])
+        return strip_invisible(formula[1].replace('""', '"'))
     return trimmed
 
 
@@ -183,15 +213,21 @@ def reject_damaged_ids(cells: Iterable[NumberedCell], source: Path) -> None:
             damaged.append((number, cell, damage))
     if not damaged:
         return
-    shown = [f"row {number} ({safe_repr(str(cell))[1:-1][:40]})" for number, cell, _ in damaged[:2]]
-    examples = " and ".join(shown)
-    if len(damaged) > 2:
-        examples += f" and {len(damaged) - 2:,} more"
+    shown = [f"row {number} ({_shorten(cell)})" for number, cell, _ in damaged[:MAX_ROWS]]
+    examples = format_list([*shown, *(cell for _, cell, _ in damaged[MAX_ROWS:])], MAX_ROWS)
     action = _ACTIONS.get(damaged[0][2], "Correct the ids, or export the list again.")
     raise ListError(
         f"{source} contains {len(damaged):,} damaged {agree(len(damaged), 'id', 'ids')}: {examples}. Ids must be "
         f"text, got {damaged[0][2]}. {action}"
     )
+
+
+def _shorten(cell: str) -> str:
+    """Return the first 40 characters of a cell without names and contact data, for a message."""
+    text = str(cell)
+    if not _is_spreadsheet_error(text):
+        text = hide_words(text)
+    return repr_id(text)[1:-1][:40]
 
 
 def reject_converted_names(cells: Iterable[NumberedCell], source: Path) -> None:
@@ -222,6 +258,8 @@ def damage_of(cell: str) -> str:
     if _INTACT.fullmatch(cell):
         return ""
     text = unicodedata.normalize("NFKC", cell)
+    if text.startswith("="):
+        return _FORMULA_TEXT
     if _PADDED_IDS.fullmatch(text):
         return _SEVERAL
     if _DECIMAL.fullmatch(text) or _SCIENTIFIC.fullmatch(text) or _PERCENTAGE.fullmatch(text):
@@ -241,6 +279,8 @@ def damage_of(cell: str) -> str:
         return CELL_KINDS["e"]
     if has_escape(cell):
         return "an escaped character (_xHHHH_)"
+    if _OTHER_ESCAPE.search(cell):
+        return "an escaped character, such as &nbsp; or %20"
     if cell.startswith(tuple(APOSTROPHES)) or cell.endswith(tuple(APOSTROPHES)):
         return "a value that starts or ends with an apostrophe"
     if cell.startswith(tuple(_QUOTES)) or cell.endswith(tuple(_QUOTES)):
@@ -264,6 +304,7 @@ def _is_spreadsheet_error(text: str) -> bool:
     """
     if _NUMBERED_ERROR.fullmatch(text):
         return True
+    text = text.strip("()[]<>{} ")
     if not text.startswith("#"):
         return False
     return text[-1] in "!?" or not any(map(str.isdigit, text.replace("/0", "")))
@@ -293,6 +334,35 @@ def looks_like_id(cell: str) -> bool:
     return re.fullmatch(r"\S*[\d@]\S*", cell) is not None
 
 
+def looks_like_data(cell: str) -> bool:
+    """
+    Return True if a cell probably contains an id, a number, a date, or an email address, and not a column name.
+
+    A column name can end with a short number, for example "Address 2".
+
+    Examples
+    --------
+    >>> [looks_like_data(cell) for cell in ("c-1", "1 234", "12.11.2026", "Address 2", "Kundenr.", "Kari")]
+    [True, True, True, False, False, False]
+    """
+    if re.fullmatch(r"[^\W\d_]{3,}[ _-]?\d{1,2}", cell):
+        return False
+    return looks_like_id(cell) or 2 * sum(map(str.isdigit, cell)) > len(cell)
+
+
+def can_be_in_title(cell: str) -> bool:
+    """
+    Return True if a cell above the header can be part of a title: words, a date, a year, or a number below 1,000.
+
+    Examples
+    --------
+    >>> [can_be_in_title(cell) for cell in ("Kunder", "2026", "12.11.2026", "12", "0150", "c-1")]
+    [True, True, True, True, False, False]
+    """
+    is_date = re.fullmatch(rf"{DATE}|(?:19|20)\d\d|[1-9]\d{{0,2}}", cell, re.IGNORECASE) is not None
+    return is_date or not looks_like_data(cell)
+
+
 def reject_notes(cells: Sequence[NumberedCell], lone_rows: frozenset[int], source: Path) -> None:
     """
     Raise ListError if the id column contains the label of a totals row or a note below the table.
@@ -307,11 +377,22 @@ def reject_notes(cells: Sequence[NumberedCell], lone_rows: frozenset[int], sourc
         Path of the file.
     """
     n_ids = sum(looks_like_id(cell) for _, cell in cells)
+    notes = []
     for number, cell in cells:
         has_words = re.search(r"\s", cell) is not None and re.search(r"[^\W\d_]", cell) is not None
         is_word = number in lone_rows and not looks_like_id(cell)
-        if is_total(cell) or (has_words and n_ids) or (is_word and 2 * n_ids > len(cells)):
-            raise ListError(
-                f"{source}, row {number}: {safe_repr(str(cell))} does not look like an id. Delete the row if it is a "
-                "total or a note, or correct the id."
-            )
+        if is_total(cell) or (has_words and n_ids) or (is_word and 2 * n_ids >= len(cells)):
+            notes.append((number, cell))
+    if not notes:
+        return
+    rows = describe_rows(number for number, _ in notes)
+    if len(notes) > 1:
+        raise ListError(
+            f"{source}, {rows}: the values do not look like ids. Delete the rows that are totals or notes, and "
+            "correct wrong ids."
+        )
+    shown = repr_id(hide_words(str(notes[0][1])))
+    raise ListError(
+        f"{source}, {rows}: {shown} does not look like an id. Delete the row if it is a total or a note, or correct "
+        "the id."
+    )

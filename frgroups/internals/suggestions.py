@@ -10,6 +10,14 @@ from frgroups.internals.redaction import safe_repr
 # An operator of a group expression with spaces around it. Names such as "A-Z" contain operators without spaces.
 _OPERATOR = re.compile(r"\S\s+[-&|^]\s+\S")
 REMOVE_MISSING = "Remove missing values, for example with dropna()."
+EMAILS = (
+    'Email addresses are only matched by resolve_customers with by="email". The snapshot must be loaded with '
+    "personal=True."
+)
+EMAILS_IN_CLI = (
+    "The command line does not support email addresses as ids. The option --ids accepts only customer_uid and "
+    "external_id."
+)
 
 
 def did_you_mean(names: Iterable[str]) -> str:

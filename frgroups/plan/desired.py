@@ -81,7 +81,9 @@ def desired_memberships(
     _check_customers(lists, codes, unknown_at, unknown_texts, uids)
     # The uids of a snapshot come from the API, so they are not misspelled.
     if not allow_similar_ids and not isinstance(desired, Snapshot):
-        check_similar_ids(snapshot.customers, unknown_texts.unique().to_pylist(), "customer_uid", source="`desired`")
+        unknown = unknown_texts.unique().to_pylist()
+        n_known = len(codes) - len(unknown_at)
+        check_similar_ids(snapshot.customers, unknown, "customer_uid", source="`desired`", n_known=n_known)
     for uid, start, end in zip(group_uids, lists.indptr[:-1], lists.indptr[1:], strict=True):
         if lists.positions is None:
             positions, group_codes = np.arange(start, end), codes[start:end]

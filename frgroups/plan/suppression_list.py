@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from frgroups.errors import InputError, ListError
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import describe_rows
 from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.internals.redaction import mask_explicit_contacts
 from frgroups.internals.spreadsheets import normalize_column_name, read_table
@@ -92,8 +92,8 @@ def _read_suppression_list(path: Path) -> dict[str, str]:
     blank = [number for number, uid in uids if not uid]
     if blank:
         raise ListError(
-            f"The suppression list {path} has no customer_uid in {pluralize(len(blank), 'row')}, starting with row "
-            f"{blank[0]}. Enter the missing uids or delete the rows."
+            f"The suppression list {path} has no customer_uid in {describe_rows(blank)}. Enter the missing uids or "
+            "delete the rows."
         )
     reasons: dict[str, str] = {}
     for (_, uid), (_, row) in zip(uids, table.rows[1:], strict=True):

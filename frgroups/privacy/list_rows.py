@@ -11,14 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from frgroups.errors import InputError, ListError
+from frgroups.internals.csv_records import Record, possible_separators, split_records, split_separator_line
 from frgroups.internals.id_cells import clean_cell, clean_id, normalize_email
-from frgroups.internals.spreadsheets import (
-    Record,
-    normalize_column_name,
-    possible_separators,
-    split_records,
-    split_separator_line,
-)
+from frgroups.internals.spreadsheets import normalize_column_name
 from frgroups.internals.workbooks import (
     OLD_WORKBOOK_SIGNATURE,
     ZIP_SIGNATURE,
@@ -154,9 +149,9 @@ def _records(text: str, separator: str) -> list[Record]:
 
     The separator is selected as in `read_list`. If the separator is ambiguous or unknown, each line is one cell.
     """
-    candidates, message = split_records(text, strict=False, separator=separator)
-    if message:
-        raise ListError(f"The file cannot be split into rows ({message}).")
+    candidates, errors = split_records(text, strict=False, separator=separator)
+    if errors:
+        raise ListError(f"The file cannot be split into rows ({'; '.join(errors.values())}).")
     possible = possible_separators(candidates)
     if len(possible) == 1:
         return [(raw, [_clean_cell(cell) for cell in cells]) for raw, cells in candidates[possible[0]]]

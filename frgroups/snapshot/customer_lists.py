@@ -13,13 +13,16 @@ from frgroups.internals.spreadsheets import read_table
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_number, check_type
 from frgroups.snapshot.id_columns import find_id_column, read_id_column, reject_broken_rows, usual_columns
-from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_count
+from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_count, reject_column_without_known_ids
 from frgroups.snapshot.id_resolution import detect_id_type
+from frgroups.snapshot.id_types import reject_emails
 from frgroups.snapshot.misplaced_ids import (
+    columns_with_known_ids,
     reject_contradictions,
     reject_other_customers,
     reject_rows_without_id,
     reject_skipped_ids,
+    reject_swallowed_rows,
     reject_transposed,
     reject_unclear_columns,
     reject_unnamed_ids,
@@ -87,12 +90,13 @@ def read_list(
         The file does not exist, is empty, or is not a list. The error is also raised if the content is ambiguous:
         mixed or unknown separators, an unclear id column, ids that a spreadsheet has converted (`150.0`, `1,5E+15`,
         `12 345`, `#N/A`), several ids in a cell, rows without an id, ids outside the id column, ids above
-        `header_row`, invisible characters inside an id, a repeated header, a totals row, or hidden rows, columns, or
-        sheets. An unknown id is rejected if it looks like a date or contains a name, if it is the number of rows
-        above the last row, or if its format differs from all other ids (at least three per such id, or the first or
-        last id). With `snapshot`, the error is also raised for id columns that contradict each other, for known ids
-        in other columns, and for ids that are similar to known ids, for example because leading zeros were lost. If
-        the snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
+        `header_row`, formulas, invisible characters inside an id, a repeated header, a totals row, or hidden rows,
+        columns, or sheets. An unknown id is rejected if it looks like a date or contains a name, if it starts with
+        a sign (+, -, or @) or contains a symbol such as "¤", if it is the number of rows above the last row, or if
+        its format differs from all other ids (at least three per such id, or the first or last id). With `snapshot`,
+        the error is also raised for id columns that contradict each other, for known ids in other columns, for email
+        addresses, and for ids that are similar to known ids, for example because leading zeros were lost. If the
+        snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
 
     See Also
     --------
@@ -146,6 +150,7 @@ def read_listed_ids(
         customers = None if snapshot is None else snapshot.customers
         reject_skipped_ids(table, position, customers, has_header=has_header)
     reject_broken_rows(table, position)
+    reject_swallowed_rows(table, position)
     if has_header:
         reject_transposed(table, position, None if snapshot is None else snapshot.customers)
         reject_unnamed_ids(table, position)
@@ -173,6 +178,7 @@ def read_listed_ids(
         ids[-1],
         len(ids),
         frozenset({len(cells) - 1, len(ids) - 1, len(distinct) - 1}),
+        {} if snapshot is None else columns_with_known_ids(table, position, snapshot.customers),
     )
     _log_list(listed, n_repeated=len(ids) - len(distinct))
     return listed
@@ -182,7 +188,8 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
     """
     Return the ids of known customers in a list.
 
-    Raise ListError if the last id is a row count, or if other ids are probably misspelled ids of known customers.
+    Raise ListError if the last id is a row count, if ids are email addresses, if only another column contains known
+    ids, or if ids are probably misspelled ids of known customers.
 
     Parameters
     ----------
@@ -197,7 +204,12 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
     check_row_count(listed, known)
     if kind is not None:
         unknown = [value for value in listed.ids if value not in known]
-        check_similar_ids(customers, unknown, kind, source=str(listed.source), rows=listed.rows, error=ListError)
+        place, rows = str(listed.source), listed.rows
+        reject_emails(unknown, customers[kind], kind, source=place, rows=rows, error=ListError)
+        if not known:
+            reject_column_without_known_ids(listed)
+        n_known = len(known)
+        check_similar_ids(customers, unknown, kind, source=place, rows=rows, error=ListError, n_known=n_known)
     return known
 
 

@@ -7,17 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from frgroups.errors import ListError
-from frgroups.internals.formatting import format_list, pluralize
+from frgroups.internals.csv_records import has_separator, other_separator, separator_name
+from frgroups.internals.formatting import agree, describe_rows, format_list, pluralize
 from frgroups.internals.id_cells import (
     NumberedCell,
+    can_be_in_title,
     clean_id,
+    damage_of,
     is_total,
+    looks_like_data,
     looks_like_id,
     reject_damaged_ids,
     reject_notes,
 )
-from frgroups.internals.redaction import safe_repr
-from frgroups.internals.spreadsheets import Table, has_separator, normalize_column_name, other_separator
+from frgroups.internals.redaction import repr_id
+from frgroups.internals.similar_text import latin_shape
+from frgroups.internals.spreadsheets import Table, normalize_column_name
+from frgroups.internals.suggestions import EMAILS, EMAILS_IN_CLI
 from frgroups.internals.workbooks import NonTextCell
 from frgroups.snapshot.id_contents import UUID
 
@@ -33,6 +39,7 @@ _CUSTOMER_NUMBERS = (
     *("kundnummer", "kundnr", "kund_id", "kunden_nummer", "asiakasnumero"),
 )
 USUAL_NAMES = (*_UIDS_AND_EXTERNAL_IDS, *_CUSTOMER_NUMBERS, "id")
+_EMAIL_NAMES = frozenset({"email", "epost", "emailaddress", "epostadresse"})
 OTHER_IDS = ("email", "e_mail", "e_post", "epost", "mobile", "mobil", "phone", "loyalty_id", "medlemsnummer")
 _NORMALIZED_NAMES = frozenset(map(normalize_column_name, USUAL_NAMES))
 _KNOWN_NAMES = _NORMALIZED_NAMES.union(map(normalize_column_name, OTHER_IDS))
@@ -58,6 +65,8 @@ _EXTERNAL_NAME = re.compile(
 _NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}")
 
 _MAX_TITLE_ROWS = 20
+# A number, a separator, and a capitalized word, such as "0001-Kari".
+_ID_AND_NAME = re.compile(r"\S*\d([-._])([A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]+.*)")
 
 
 def is_external_id_name(name: str) -> bool:
@@ -125,11 +134,12 @@ def find_id_column(table: Table, column: str | None) -> tuple[int, str, bool]:
             return 0, header[0], True
         return 0, "id", False
     _reject_title_row(table)
+    has_emails = any(normalize_column_name(cell) in _EMAIL_NAMES for cell in header)
     raise ListError(
         f"{table.source} has {table.width} columns, but none of them has a usual name for an id column, such as "
         f"customer_uid, external_id, or kundenummer. {describe_columns(header)}",
-        hint="Pass column= to choose the id column.",
-        cli_hint=COLUMN_IN_CLI,
+        hint=f"Pass column= to choose the id column. {EMAILS if has_emails else ''}".rstrip(),
+        cli_hint=f"{COLUMN_IN_CLI} {EMAILS_IN_CLI if has_emails else ''}".rstrip(),
     )
 
 
@@ -221,21 +231,28 @@ def reject_broken_rows(table: Table, position: int) -> None:
     column can be the second part of a row with a line break. An id that contains a separator can be a complete row
     with another separator.
     """
-    for number, row in table.rows:
-        n_cells = table.short_rows.get(number)
-        if n_cells is not None and (n_cells <= position or has_separator(row[position])):
-            raise ListError(
-                f"{table.source} has rows with different numbers of cells: row {number} has "
-                f"{pluralize(n_cells, 'cell')} and the first row has {table.width}. Correct the row, or use the same "
-                "separator in all rows."
-            )
+    cells = dict(table.column(position))
+    broken = {
+        number: n_cells
+        for number, n_cells in table.short_rows.items()
+        if n_cells <= position or has_separator(cells[number])
+    }
+    if not broken:
+        return
+    some = "have fewer cells than the first row, which has"
+    if len(broken) == 1:
+        some = f"has {pluralize(next(iter(broken.values())), 'cell')} and the first row has"
+    raise ListError(
+        f"{table.source} has rows with different numbers of cells: {describe_rows(broken)} {some} {table.width}. "
+        f"Correct the {agree(len(broken), 'row', 'rows')}, or use the same separator in all rows."
+    )
 
 
 def _reject_single_column_of_several(table: Table) -> None:
     if table.width > 1 or is_id_name(table.rows[0][1][0]):
         return
     cells = [row[0] for _, row in table.rows]
-    separator = other_separator(cells) or _separator_in_name(cells)
+    separator = other_separator(cells) or _separator_in_name(cells) or _separator_before_names(cells)
     if separator:
         raise ListError(
             f"{table.source} seems to have several columns that are separated by the {separator}. Save the file with "
@@ -252,21 +269,45 @@ def _separator_in_name(cells: Sequence[str]) -> str:
     UUIDs.
     """
     has_uuids = 2 * sum(UUID.fullmatch(cell) is not None for cell in cells[1:]) > len(cells) - 1
-    for separator, name in (("-", "hyphen (-)"), (".", "period (.)"), ("_", "underscore (_)")):
+    for separator in "-._":
         if separator == "-" and has_uuids:
             continue
         pieces = cells[0].split(separator)
         has_name = any(map(is_id_name, pieces))
         if len(pieces) > 1 and has_name and 2 * sum(separator in cell for cell in cells[1:]) > len(cells) - 1:
-            return name
+            return separator_name(separator)
     return ""
 
 
+def _separator_before_names(cells: Sequence[str]) -> str:
+    """
+    Return the name of a hyphen, period, or underscore that separates ids from different capitalized words, or "".
+
+    Ids such as "12-A" and "12-ab" do not contain capitalized words.
+    """
+    matches = [_ID_AND_NAME.fullmatch(cell) for cell in cells]
+    if len({match[2] for match in matches if match}) < 2 or 2 * sum(map(bool, matches)) <= len(cells):
+        return ""
+    return separator_name(next(match[1] for match in matches if match))
+
+
 def _reject_title_row(table: Table) -> None:
-    """Raise ListError if a row below the first row contains a usual column name, because the first row is a title."""
-    for number, row in table.rows[1:_MAX_TITLE_ROWS]:
+    """
+    Raise ListError if a row below the first row contains a usual column name, because the first row is a title.
+
+    The header is above the data. A row is not the header if it contains data such as ids and numbers, if a row above
+    it contains data, or if it is the last row. However, a title can contain a date, a year, or a short number.
+    """
+    for number, row in table.rows[:_MAX_TITLE_ROWS]:
         pieces = [piece for cell in row for piece in re.split(r"[;,\t|]", cell)]
-        if any(map(is_id_name, pieces)):
+        names = list(map(is_id_name, pieces))
+        is_first, is_last = number == table.rows[0][0], number == table.rows[-1][0]
+        values = [piece for piece, is_name in zip(pieces, names, strict=True) if piece and not is_name]
+        if (is_first or len(values) == 1) and not any(names) and all(map(can_be_in_title, values)):
+            continue
+        if any(map(looks_like_data, values)):
+            return
+        if any(names) and not is_first and not is_last:
             raise ListError(
                 f"The header of {table.source} seems to be row {number}, because that row contains a usual column "
                 "name and the first row does not.",
@@ -286,23 +327,34 @@ def _reject_repeated_header(
     names = set(filter(None, map(normalize_column_name, header)))
     own_name = normalize_column_name(header[position]) if header else ""
     has_digit = any(re.search(r"\d", name) for name in names)
+    repeated: dict[int, str] = {}
     for number, row in rows:
         cell = clean_id(row[position])
         if not cell or (not has_digit and re.search(r"\d", cell)):
             continue  # Most column names contain no digits. The check halves the time for a long list.
+        # A name with letters of another script, such as a Cyrillic letter, is also a column name.
+        latin = cell if cell.isascii() else latin_shape(cell)
         normalized = normalize_column_name(cell)
-        found = ""
-        if is_id_name(cell) or (own_name and normalized == own_name):
-            found = cell
+        if is_id_name(cell) or is_id_name(latin) or (own_name and normalized == own_name):
+            repeated[number] = cell
         elif normalized in names or not re.search(r"\d", cell):
             found = next((other for other in row if other and _is_customer_id_name(other, own_name)), "")
-        if found:
-            raise ListError(
-                f"{source}, row {number}: {safe_repr(str(found))} is a column name. If the file combines several "
-                "exports, delete the repeated header.",
-                hint=f"If the column names are in row {number}, pass header_row={number}.",
-                cli_hint=f"If the column names are in row {number}, pass --header-row {number} with --list.",
-            )
+            if found:
+                repeated[number] = found
+    if not repeated:
+        return
+    number, name = next(iter(repeated.items()))
+    has_ids_above = any(looks_like_id(clean_id(row[position])) for n, row in rows if n < number)
+    hint = cli_hint = ""
+    if len(repeated) == 1 and not has_ids_above:
+        hint = f"If the column names are in row {number}, pass header_row={number}."
+        cli_hint = f"If the column names are in row {number}, pass --header-row {number} with --list."
+    raise ListError(
+        f"{source}, {describe_rows(repeated)}: {repr_id(str(name))} is a column name. If the file combines several "
+        f"exports, delete the repeated {agree(len(repeated), 'header', 'headers')}.",
+        hint=hint,
+        cli_hint=cli_hint,
+    )
 
 
 def _is_customer_id_name(cell: str, own_name: str) -> bool:
@@ -327,8 +379,8 @@ def _has_header(table: Table) -> bool:
     classification is not clear.
     """
     first = table.rows[0][1][0]
-    if isinstance(first, NonTextCell) or looks_like_id(first):
-        return False
+    if isinstance(first, NonTextCell) or looks_like_id(first) or damage_of(first):
+        return False  # `read_id_column` reports a damaged id.
     words = [first, *first.split()]
     if any(is_id_name(word) or normalize_column_name(word) in _NAMES_OF_ONLY_COLUMN for word in words):
         return True

@@ -11,34 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from frgroups.internals.id_cells import IMPORT_AS_TEXT
+from frgroups.internals.id_parts import DATE, TIME
 from frgroups.internals.typing import BoolArray
-
-# Names and abbreviations of the months in English, German, Dutch, French, and the Nordic languages.
-_MONTH = (
-    "jan|january|januar|januari|janúar|janv|janvier|jän|jänner|tammi"
-    "|feb|february|februar|februari|febrúar|fév|févr|février|helmi"
-    "|mar|march|mars|marts|maart|mrt|mär|märz|mrz|maalis"
-    "|apr|april|apríl|avr|avril|huhti"
-    "|may|mai|maj|mei|maí|touko"
-    "|jun|june|juni|jún|júní|juin|kesä"
-    "|jul|july|juli|júl|júlí|juil|juillet|heinä"
-    "|aug|august|augusti|augustus|ágú|ágúst|août|elo"
-    "|sep|sept|september|septembre|syys"
-    "|oct|october|okt|oktober|október|octobre|loka"
-    "|nov|november|nóv|nóvember|novembre|marras"
-    "|dec|december|dez|dezember|des|desember|déc|décembre|joulu"
-)
-# Excel displays the number 0 as the day 0 of January 1900.
-_DAY_NUMBER, _MONTH_NUMBER = "(?:0?[0-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])"
-_YEAR = "(?:(?:19|20)?[0-9]{2})"
-_DATE = (
-    rf"(?:(?:19|20)[0-9]{{2}}[-/.]{_MONTH_NUMBER}[-/.]{_DAY_NUMBER}"
-    rf"|{_DAY_NUMBER}[-/.]{_MONTH_NUMBER}[-/.]{_YEAR}|{_MONTH_NUMBER}/{_DAY_NUMBER}/{_YEAR}"
-    rf"|{_DAY_NUMBER}\.{_MONTH_NUMBER}\."
-    rf"|{_DAY_NUMBER}[-/. ]{{1,2}}(?:{_MONTH})\.?(?:[-/. ]{{1,2}}{_YEAR})?"
-    rf"|(?:{_MONTH})\.?[-/. ]{{1,2}}{_YEAR}|(?:{_MONTH})\.?[-/. ]{_DAY_NUMBER}(?:,? {_YEAR})?)"
-)
-_TIME = r"(?:[01]?[0-9]|2[0-3])(?::[0-5][0-9]){1,2}(?:[.,][0-9]+)?(?: ?[ap]\.?m\.?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 
 UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
@@ -113,9 +87,20 @@ def _shapes(strings: pa.Array | pa.ChunkedArray) -> pa.Array:
     return pc.replace_substring_regex(pc.replace_substring_regex(strings, r"\pL", "a"), r"\p{Nd}", "0")
 
 
+# Excel reads a cell as a formula or a number if it starts with a sign. All dashes and minus signs are included.
+_MINUS = "[-\u2010-\u2015\u2212\ufe63\uff0d]"
+# A phone number in international format has no leading zero, and more digits than most ids.
+_SIGNED_NUMBER = "[+\uff0b](?:0.*|[1-9][0-9 ]{0,5}|.*[^0-9 ()./-].*)"
+# An id starts and ends with a letter or a digit. Ids with a number sign or an underscore are also common.
+_FIRST, _LAST = r"[^\pL\pN_#+\x{ff0b}-]", r"[^\pL\pN\pM_=-]"
+# A random id of at least 20 characters can start or end with a hyphen, or end with an equals sign.
+_EDGES = f"{_SIGNED_NUMBER}|{_MINUS}.{{0,18}}|{_FIRST}.*|.*{_LAST}|.{{0,18}}[=-]"
+# A visible character that is neither a letter nor an ASCII character. Digits of other scripts are included.
+_SYMBOL = r"[^\x00-\x7f\pL\pM\pZ\pC]"
+
 CONTENTS = (
     Content(
-        rf"{_DATE}(?:[T ]{_TIME})?|{_TIME}",
+        rf"{DATE}(?:[T ]{TIME})?|{TIME}",
         "Some ids look like dates or times.",
         f"Spreadsheets convert ids such as 1-2 to dates. {IMPORT_AS_TEXT}",
         compares_shapes=True,
@@ -131,44 +116,15 @@ CONTENTS = (
         "Some cells contain several ids.",
         "Write one id per row.",
     ),
+    Content(
+        _EDGES,
+        "Some ids start or end with a sign, such as +, -, @, or a bracket.",
+        "Write only the id in the id column.",
+    ),
+    Content(
+        f".*{_SYMBOL}.*",
+        "Some ids contain a symbol that can separate columns, such as \u00a6, \u00a4, or \u2192, or a digit of "
+        "another script.",
+        "Use the separator semicolon, comma, tab, or vertical bar, and write only the id in the id column.",
+    ),
 )
-
-
-# These characters separate an id from a word or from another id in the same cell.
-_SEPARATORS = r"[\s,;:|/()<>\[\]{}=]"
-# After a digit, a dash, "_", or "." separates the id from words, such as "-Ola-Nordmann" and ".O.Nordmann".
-# One word has at least two letters, because a single letter, such as that of "1001-A", is probably part of the id.
-_DASH, _LETTERS = r"[-\u2013\u2014_.']", r"[^\W\d_]"
-_WORDS = rf"(?:{_LETTERS}+{_DASH}+)*{_LETTERS}{{2,}}(?:{_DASH}+{_LETTERS}+)*{_DASH}*"
-_BETWEEN_PARTS = re.compile(rf"({_SEPARATORS}+|(?<=\d){_DASH}+(?={_WORDS}(?:{_SEPARATORS}|\Z)))")
-
-
-def split_parts(cell: str) -> list[str]:
-    """
-    Split a cell into ids and words. The items at odd positions are the separators between them.
-
-    Examples
-    --------
-    >>> split_parts("1001 Ola"), split_parts("1001-Ola"), split_parts("c-1"), split_parts("ola-02")
-    (['1001', ' ', 'Ola'], ['1001', '-', 'Ola'], ['c-1'], ['ola-02'])
-    """
-    return _BETWEEN_PARTS.split(cell)
-
-
-def hide_words(text: str) -> str:
-    """
-    Replace the words next to an id with an ellipsis, because they can be the name of a customer.
-
-    Dates, such as "02.jan", do not change.
-
-    Examples
-    --------
-    >>> hide_words("1001 Ola Nordmann"), hide_words("1001-Ola"), hide_words("c-1 (Ola)"), hide_words("Slutt")
-    ('1001 … …', '1001-…', 'c-1 (…)', 'Slutt')
-    """
-    parts = split_parts(text)
-    if len(parts) == 1 or not re.search(r"\d", text) or re.fullmatch(_DATE, text, re.IGNORECASE):
-        return text
-    return "".join(
-        "…" if n % 2 == 0 and part and not re.search(r"\d", part) else part for n, part in enumerate(parts)
-    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -20,9 +20,10 @@ import pyarrow.compute as pc
 from frgroups.errors import ListError
 from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.id_cells import looks_like_id
+from frgroups.internals.id_parts import hide_words
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import latin_shape
-from frgroups.snapshot.id_contents import CONTENTS, hide_words
+from frgroups.snapshot.id_contents import CONTENTS
 from frgroups.snapshot.membership_matrix import to_string_array
 from frgroups.snapshot.uid_lookup import is_known
 
@@ -60,6 +61,8 @@ class ListedIds:
         Number of rows that contain an id, including repeated ids.
     n_above
         Possible numbers of rows above the last row: with and without blank and repeated rows.
+    other_columns
+        Number of known ids by column, for the other columns with known ids. Empty if the column contains known ids.
     """
 
     ids: pd.Series
@@ -69,6 +72,7 @@ class ListedIds:
     last_id: str
     n_rows: int
     n_above: frozenset[int]
+    other_columns: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
@@ -103,6 +107,21 @@ def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
         f"{listed.source}, row {listed.rows[last]}: {repr_id(last)} is the number of rows above it, and therefore "
         "probably a total. Delete the row.",
         **_hints(1),
+    )
+
+
+def reject_column_without_known_ids(listed: ListedIds) -> None:
+    """Raise ListError if the column contains no known ids, but another column of the file does."""
+    if not listed.other_columns:
+        return
+    name = max(listed.other_columns, key=lambda other: listed.other_columns[other])
+    n_known = listed.other_columns[name]
+    if_others = f"If the customers in the column {str(listed.ids.name)!r} are not in the snapshot"
+    raise ListError(
+        f"{listed.source} contains no known ids in the column {str(listed.ids.name)!r}, but the column {name!r} "
+        f"contains {pluralize(n_known, 'id')} of known customers.",
+        hint=f"To read these ids, pass column={name!r}. {if_others}, pass allow_similar_ids=True.",
+        cli_hint=f"To read these ids, pass --column '{name}' with --list. {if_others}, pass --allow-similar-ids.",
     )
 
 
@@ -172,22 +191,29 @@ def _reject_other_forms(listed: ListedIds, known: Collection[str], tenant_ids: p
     It can be a title or a note. Unlike `find_unusual_ids`, this check also applies to lists of two ids. If no ids
     of the tenant are known, it applies only to words and to words with a short number, such as "Side1".
     """
-    ids = to_string_array(listed.ids)
-    of_tenant = to_string_array(tenant_ids.dropna().astype("str"))
-    first, last = listed.ids.iloc[0], listed.ids.iloc[-1]
-    for value in dict.fromkeys((first, last)):
-        if value in known:
-            continue
-        others = ids.filter(pc.not_equal(ids, value))
-        is_checked = len(of_tenant) > 0 or (_NOTE.fullmatch(value) and len(pc.unique(_skeletons(others))) == 1)
-        if not len(others) or not is_checked or _has_usual_form(value, pa.chunked_array([others, of_tenant])):
-            continue
-        noun = "title" if value == first else "note"
-        raise ListError(
-            f"{listed.source}, row {listed.rows[value]}: {repr_id(hide_words(value))} has another format than all "
-            f"other ids, such as {repr_id(others[0].as_py())}. Delete the row if it is a {noun}, or correct the id.",
-            **_hints(1),
-        )
+    ids, of_tenant = to_string_array(listed.ids), to_string_array(tenant_ids.dropna().astype("str"))
+    ends = list(dict.fromkeys((listed.ids.iloc[0], listed.ids.iloc[-1])))
+    found = [value for value in ends if value not in known and _has_other_form(value, ids, of_tenant)]
+    if not found:
+        return
+    usual = next((value for value in listed.ids if value not in found), "")
+    example = f", such as {repr_id(hide_words(usual))}" if usual else ""
+    noun = "title" if found == ends[:1] else "note"
+    verb = agree(len(found), "has another format than all other ids", "have other formats than all other ids")
+    raise ListError(
+        f"{listed.source}, {listed.describe_rows(found)} {verb}{example}. Delete the row if it is a {noun}, or "
+        "correct the id.",
+        **_hints(len(found)),
+    )
+
+
+def _has_other_form(value: str, ids: pa.Array, of_tenant: pa.Array) -> bool:
+    """Return True if an id has another form than all other ids of the list and the tenant."""
+    others = ids.filter(pc.not_equal(ids, value))
+    is_checked = len(of_tenant) > 0 or (_NOTE.fullmatch(value) and len(pc.unique(_skeletons(others))) == 1)
+    if not len(others) or not is_checked:
+        return False
+    return not _has_usual_form(value, pa.chunked_array([others, of_tenant]))
 
 
 def _has_usual_form(value: str, usual: pa.ChunkedArray) -> bool:

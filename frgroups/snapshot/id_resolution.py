@@ -11,11 +11,13 @@ import pandas as pd
 from frgroups.errors import InputError, ListError
 from frgroups.internals.formatting import format_list
 from frgroups.internals.id_cells import first_invisible, normalize_email
-from frgroups.internals.redaction import safe_repr
+from frgroups.internals.id_parts import hide_words
+from frgroups.internals.redaction import repr_id
 from frgroups.internals.spreadsheets import normalize_column_name, read_table
 from frgroups.internals.suggestions import REMOVE_MISSING, is_missing
 from frgroups.internals.validation import check_choice, check_columns, wrong_type
 from frgroups.snapshot.id_columns import describe_columns, find_column, read_id_column
+from frgroups.snapshot.id_types import reject_emails
 from frgroups.snapshot.membership_matrix import READ_AS_STRINGS, check_uids
 from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
@@ -58,7 +60,8 @@ def resolve_customers(
         customers who are not in the snapshot. By default, InputError is raised for an unknown id that contains a
         known id, or that differs from a known id only in case, leading zeros, separators, accents, invisible
         characters, or similar characters such as O and 0. InputError is also raised for a uid in a list of external
-        ids, and for an external id in a list of uids. Email addresses and phone numbers are not checked.
+        ids, for an external id in a list of uids, and for an email address if no id of type `by` is one. If `by`
+        is "email" or "mobile", the ids are not checked.
 
     Returns
     -------
@@ -105,7 +108,10 @@ def resolve_customers(
     if by != "email":
         _check_visible(unknown)
     if not allow_similar_ids:
-        check_similar_ids(known_customers(snapshot, by, directory), unknown, by, source="`ids`")
+        if by != "email":
+            reject_emails(unknown, known.pairs["key"], by, source="`ids`")
+        n_known = len(result) - len(unknown)
+        check_similar_ids(known_customers(snapshot, by, directory), unknown, by, source="`ids`", n_known=n_known)
     return result
 
 
@@ -136,11 +142,11 @@ def describe_ambiguous_ids(
     sentences = []
     for customer_id, key in zip(listed, keys, strict=True):
         uids = list(selected.loc[selected["key"] == key, "customer_uid"])
-        shown = safe_repr(customer_id)
+        shown = repr_id(customer_id)
         if len(uids) > 1:
             sentences.append(f"{len(uids)} customers have {shown}: {format_list(uids, _MAX_SHOWN)}.")
         else:
-            both = format_list([safe_repr(other) for other in id_of_customer[uids[0]]])
+            both = format_list([repr_id(other) for other in id_of_customer[uids[0]]])
             sentences.append(f"In the snapshot and the directory, customer {uids[0]} has different ids: {both}.")
     return sentences
 
@@ -230,8 +236,8 @@ def _check_visible(ids: Iterable[str]) -> None:
         invisible = "U+0020" if value != value.strip(" ") else first_invisible(value)
         if invisible:
             raise InputError(
-                f"`ids` contains {safe_repr(value)}, which has the invisible character {invisible}. Remove the "
-                "character, or read the file with read_list."
+                f"`ids` contains {repr_id(hide_words(value))}, which has the invisible character {invisible}. Remove "
+                "the character, or read the file with read_list."
             )
 
 

@@ -10,12 +10,14 @@ from itertools import pairwise
 import pandas as pd
 
 from frgroups.errors import ListError
-from frgroups.internals.formatting import agree, format_list, pluralize
-from frgroups.internals.id_cells import NumberedCell, clean_id, looks_like_id
-from frgroups.internals.redaction import safe_repr
+from frgroups.internals.csv_records import SEPARATORS
+from frgroups.internals.formatting import agree, describe_rows, format_list, pluralize
+from frgroups.internals.id_cells import NumberedCell, clean_cell, clean_id, looks_like_id
+from frgroups.internals.id_parts import hide_words
+from frgroups.internals.redaction import repr_id
 from frgroups.internals.spreadsheets import Table, normalize_column_name
 from frgroups.snapshot.id_columns import COLUMN_IN_CLI, is_external_id_name
-from frgroups.snapshot.id_contents import UUID, has_shape_of, hide_words
+from frgroups.snapshot.id_contents import UUID, has_shape_of
 from frgroups.snapshot.uid_lookup import is_known
 
 _UID_NAMES = frozenset({"customeruid", "uid"})
@@ -23,7 +25,6 @@ _INTEGER = re.compile(r"0|[1-9][0-9]{0,17}")
 _PLAIN_NUMBER = re.compile(r"0|[1-9]\d{0,5}")
 # A row above the header can contain a year, but not a longer number.
 _SKIPPED_ID = re.compile(rf"{UUID.pattern}|(?!(?:19|20)[0-9]{{2}}$)[A-Za-z]?-?[0-9]{{4,}}")
-_MAX_ROWS = 5
 
 
 def reject_rows_without_id(table: Table, position: int) -> None:
@@ -37,7 +38,7 @@ def reject_rows_without_id(table: Table, position: int) -> None:
     if numbers:
         verb, noun = agree(len(numbers), "has", "have"), agree(len(numbers), "id", "ids")
         raise ListError(
-            f"{table.source}, {_describe_rows(numbers)} {verb} no id in the column {table.rows[0][1][position]!r}. "
+            f"{table.source}, {describe_rows(numbers)} {verb} no id in the column {table.rows[0][1][position]!r}. "
             f"Fill in the {noun}, or delete the {agree(len(numbers), 'row', 'rows')}."
         )
 
@@ -81,7 +82,7 @@ def reject_skipped_ids(table: Table, position: int, customers: pd.DataFrame | No
     if numbers:
         verb, noun = agree(len(numbers), "contains", "contain"), agree(len(numbers), "row", "rows")
         raise ListError(
-            f"{table.source}, {_describe_rows(numbers)} above the header row {number} {verb} ids that would not be "
+            f"{table.source}, {describe_rows(numbers)} above the header row {number} {verb} ids that would not be "
             f"read. Move the header above all ids, or delete the {noun}."
         )
 
@@ -109,7 +110,7 @@ def reject_transposed(table: Table, position: int, customers: pd.DataFrame | Non
     if cells and is_transposed and not _known_ids(cells, customers):
         raise ListError(
             f"{table.source}, row {number} contains {pluralize(max(n_known, n_ids), 'id')} next to the column name "
-            f"{safe_repr(header[position])}. Write one id per row below the column name.",
+            f"{repr_id(header[position])}. Write one id per row below the column name.",
             hint="If the column contains the ids, pass a snapshot with these customers, or delete the other columns.",
             cli_hint="If the column contains the ids, delete the other columns.",
         )
@@ -133,11 +134,41 @@ def reject_unnamed_ids(table: Table, position: int) -> None:
         similar = [cell for cell, is_similar in zip(cells, has_shape, strict=True) if is_similar]
         similar = [(number, cell) for number, cell in similar if looks_like_id(cell)]
         if 2 * len(similar) > len(cells):
-            number, cell = similar[0]
             raise ListError(
-                f"{table.source}, row {number}: {safe_repr(hide_words(cell))} is in a column without a name, and can "
+                f"{table.source}, {describe_rows(number for number, _ in similar)}: a column without a name contains "
+                f"{agree(len(similar), 'a value', 'values')} such as {repr_id(hide_words(similar[0][1]))}, which can "
                 "be an id. Write one id per row. If the column is an index, write a name above it, or delete it."
             )
+
+
+def reject_swallowed_rows(table: Table, position: int) -> None:
+    """
+    Raise ListError if a cell with line breaks contains a complete row, because this row would not be read.
+
+    Two unmatched quotation marks combine the rows between them into one cell. A line of a cell is a row if it has as
+    many cells as the header, and its id has the format of another id.
+    """
+    lines = [
+        (number, line.split(separator))
+        for number, row in table.rows
+        for cell in row
+        if "\n" in cell or "\r" in cell
+        for line in cell.splitlines()
+        for separator in SEPARATORS
+    ]
+    rows = [(number, clean_id(clean_cell(cells[position]))) for number, cells in lines if len(cells) >= table.width]
+    if not rows or table.width == 1:
+        return
+    values = pd.Series([value for _, value in rows], dtype="str")
+    has_shape = has_shape_of(values, pd.Series([clean_id(cell) for _, cell in table.column(position)], dtype="str"))
+    numbers = [
+        n for (n, value), is_similar in zip(rows, has_shape, strict=True) if is_similar and looks_like_id(value)
+    ]
+    if numbers:
+        raise ListError(
+            f"{table.source}, {describe_rows(dict.fromkeys(numbers))}: a cell contains complete rows of the list, "
+            "probably because of two unmatched quotation marks. Correct the quotation marks, or save the list again."
+        )
 
 
 def _are_row_numbers(cells: Iterable[str]) -> bool:
@@ -150,11 +181,6 @@ def _is_increasing(cells: Iterable[str]) -> bool:
     if not all(map(_INTEGER.fullmatch, cells)):
         return False
     return all(number < following for number, following in pairwise(map(int, cells)))
-
-
-def _describe_rows(numbers: Sequence[int]) -> str:
-    """Return the first row numbers, such as "rows 2, 5, and 9"."""
-    return f"{agree(len(numbers), 'row', 'rows')} {format_list([str(number) for number in numbers], _MAX_ROWS)}"
 
 
 def _known_ids(ids: Collection[str], customers: pd.DataFrame | None) -> set[str]:
@@ -210,7 +236,7 @@ def reject_contradictions(table: Table, positions: Sequence[int], customers: pd.
         if rows:
             raise ListError(
                 f"{table.source} has {pluralize(len(rows), 'row')} in which the columns {used.name!r} and "
-                f"{other.name!r} refer to different customers: {_describe_rows(rows)}. Correct the rows.",
+                f"{other.name!r} refer to different customers: {describe_rows(rows)}. Correct the rows.",
                 hint="To use only one of the columns, pass column=.",
                 cli_hint="To use only one of the columns, pass --column with --list, or delete the other column.",
             )
@@ -260,12 +286,31 @@ def reject_other_customers(table: Table, position: int, id_columns: Collection[i
         if rows:
             name = f"the column {header[other]!r}" if header[other] else "a column without a name"
             raise ListError(
-                f"{table.source}, {_describe_rows(rows)}: {name} contains ids of other known customers than the "
+                f"{table.source}, {describe_rows(rows)}: {name} contains ids of other known customers than the "
                 f"column {own_name!r}. Write one id per row, and put all ids in the same column.",
                 hint=f"If only the ids in the column {own_name!r} are part of the list, pass column={own_name!r}.",
                 cli_hint=f"If only the ids in the column {own_name!r} are part of the list, pass --column "
                 f"'{own_name}' with --list. In any other list, delete the other column.",
             )
+
+
+def columns_with_known_ids(table: Table, position: int, customers: pd.DataFrame) -> dict[str, int]:
+    """
+    Return the number of known ids in each other column, by column name, if the id column contains no known ids.
+
+    A column is included if at least half of its filled cells are ids of known customers.
+    """
+    header = table.rows[0][1]
+    if table.width == 1 or _known_ids({clean_id(cell) for _, cell in table.column(position)}, customers):
+        return {}
+    counts = {}
+    for other, name in enumerate(header):
+        cells = [clean_id(cell) for _, cell in table.column(other) if cell]
+        known = _known_ids(set(cells), customers)
+        n_known = sum(cell in known for cell in cells)
+        if other != position and name and n_known and 2 * n_known >= len(cells) and not _are_row_numbers(cells):
+            counts[name] = n_known
+    return counts
 
 
 def _owners(ids: Collection[str], customers: pd.DataFrame, kinds: Iterable[str]) -> dict[str, set[str]]:

@@ -22,10 +22,12 @@ import pyarrow.compute as pc
 
 from frgroups.errors import InputError
 from frgroups.internals.formatting import format_list
+from frgroups.internals.id_parts import hide_words, split_parts
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import APOSTROPHES, latin_shape
 from frgroups.internals.typing import IntArray
-from frgroups.snapshot.id_contents import UUID, hide_words, split_parts
+from frgroups.snapshot.id_contents import UUID
+from frgroups.snapshot.id_types import other_type_hints
 from frgroups.snapshot.membership_matrix import to_string_array
 
 _LABELS = {"customer_uid": "customer uid", "external_id": "external id", "loyalty_id": "loyalty id"}
@@ -183,9 +185,7 @@ def find_similar_ids(customers: pd.DataFrame, ids: Sequence[str], by: str) -> di
                 similar.setdefault(ids[n], _describe_owner(kind, owners[position]))
         known_keys = _key_arrays(known_ids)
         for keys, other_keys in product(unknown_keys, known_keys):
-            matches = _matches(keys, other_keys)
-            if kind == by:
-                matches += _matches_without_hyphens(keys, other_keys)
+            matches = _matches(keys, other_keys) + _matches_without_hyphens(keys, other_keys)
             for n, position in matches:
                 text = f"similar to the {_LABELS[kind]} {repr_id(known_ids[position].as_py())}"
                 similar.setdefault(ids[n], text)
@@ -297,6 +297,7 @@ def check_similar_ids(
     source: str,
     rows: Mapping[str, int] | None = None,
     error: type[InputError] = InputError,
+    n_known: int = 0,
 ) -> None:
     """
     Raise an error if unknown ids are similar to ids of known customers.
@@ -311,6 +312,8 @@ def check_similar_ids(
         First row number of each id.
     error
         Type of the error.
+    n_known
+        Number of known ids in the same list. If most ids have another type, the hint states this type.
     """
     similar = find_similar_ids(customers, ids, by)
     if not similar:
@@ -321,11 +324,12 @@ def check_similar_ids(
         f"{f'row {rows[unknown]} ' if rows else ''}{repr_id(hide_words(unknown))} ({text})"
         for unknown, text in similar.items()
     ]
+    hint, cli_hint = other_type_hints(customers, ids, by, n_known=n_known)
     raise error(
         f"{source} contains unknown ids that probably belong to known customers: {format_list(items, _MAX_SHOWN)}. "
         f"Use the exact {_LABELS[by]} of each customer.",
-        hint=f"{_IF_OTHERS}, pass allow_similar_ids=True.",
-        cli_hint=f"{_IF_OTHERS}, pass --allow-similar-ids.",
+        hint=f"{hint} {_IF_OTHERS}, pass allow_similar_ids=True.".lstrip(),
+        cli_hint=f"{cli_hint} {_IF_OTHERS}, pass --allow-similar-ids.".lstrip(),
     )
 
 

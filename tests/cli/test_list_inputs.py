@@ -83,6 +83,30 @@ def test_rejected_lists(people, write_list, text, parts):
         assert [part for part in parts if part not in caught.value.cli_text] == []
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "parts"),
+    [
+        ("customer_uid\nE100001\nE100002\n", {}, ["row 2", "--ids external_id"]),
+        ("external_id\n00000001\n00000002\n", {}, ["row 2", "--ids customer_uid"]),
+        ("Kundenummer\nE100001\nE100002\n", {"id_type": "customer_uid"}, ["--ids external_id"]),
+        ("customer_uid\nE100001\n", {"allow_similar_ids": True}, ["--ids external_id"]),
+        ("navn;ref\nx1;E100001\nx2;E100002\n", {"column": "navn"}, ["--column 'ref'"]),
+        ("navn;ref\nx1;00000001\nx2;x\n", {"column": "navn"}, ["--column 'ref'"]),
+        ("navn;ref\nx1;00000001\nx2;x\n", {"column": "navn", "allow_similar_ids": True}, ["--column 'ref'"]),
+        ("kari@x.no\nola@x.no\n", {}, ["rows 1 and 2", "does not support email"]),
+        ("external_id\nE100001\nola@x.no\n", {"skip_unresolved": True}, ["row 3", "does not support email"]),
+        ("E-post;navn\nkari@x.no;x\n", {}, ["does not support email"]),
+    ],
+)
+def test_wrong_id_types(people, write_list, text, options, parts):
+    "The error for a list with other ids names the option to use, and states that email addresses are not supported."
+    with pytest.raises(InputError) as caught:
+        desired_customers(people, path=write_list(text), expression=None, **options)
+
+    assert [part for part in parts if part not in caught.value.cli_text] == []
+    assert "kari@" not in caught.value.cli_text and "ola@" not in caught.value.cli_text
+
+
 def test_ambiguous_id(people, write_list, capsys):
     "The output names the customers who have the same external id, and does not count the id as unknown."
     path = write_list("External ID\nE100009\nE100003\n")

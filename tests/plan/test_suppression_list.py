@@ -56,7 +56,7 @@ def test_read(text, known):
         ("c-7\nc-8\n", ["'customer_uid'", "0"]),
         ("external_id\n0150\n", ["'customer_uid'", "0"]),
         ("customer_uid,Customer UID\nc-7,c-8\n", ["'customer_uid'", "2"]),
-        ("customer_uid,reason\nc-7,fraud\n,fraud\n,more\n", ["2 rows", "row 3"]),
+        ("customer_uid,reason\nc-7,fraud\n,fraud\n,more\n", ["rows 3 and 4"]),
         ("customer_uid,reason\nc-7,fraud, or so\n", ["2", "3"]),
         ("customer_uid,reason\n150.0,fraud\n", ["150.0"]),
         ("customer_uid,reason\n#N/A,fraud\n", ["#N/A"]),

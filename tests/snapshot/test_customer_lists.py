@@ -1,8 +1,10 @@
 """Tests for reading customer lists from CSV and Excel files, and for resolving ids to customers."""
 
+import io
 import logging
 import re
 import sys
+import zipfile
 
 import openpyxl
 import pandas as pd
@@ -15,7 +17,7 @@ from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.customer_lists import read_list
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.id_columns import USUAL_NAMES
-from frgroups.snapshot.id_resolution import resolve_customers
+from frgroups.snapshot.id_resolution import describe_ambiguous_ids, resolve_customers
 
 
 @pytest.fixture
@@ -225,12 +227,12 @@ def test_damaged_ids(write_file, damaged, header):
 
 
 def test_many_damaged_ids(write_file):
-    "If many ids are damaged, the error shows the first two of them and their total number."
+    "If many ids are damaged, the error shows the first five of them and their total number."
     message = read_error(write_file("uid\n" + "".join(f"{n}.0\n" for n in range(5, 3000))))
 
-    assert "2,995" in message and "2,993" in message
-    assert "5.0" in message and "6.0" in message
-    assert "7.0" not in message
+    assert "2,995" in message and "2,990 more" in message
+    assert all(f"row {row} ({row + 3}.0)" in message for row in range(2, 7))
+    assert "row 7" not in message
 
 
 @pytest.mark.parametrize("cell", ["1E5", "1.2.3", "00e1", "a,5", "nano", "#12", "AB 12"])
@@ -285,7 +287,7 @@ def test_inconsistent_rows(write_file, text, words):
         (b"customer_uid\n\n\n", "no ids"),
         (b"uid;navn\n;Kari\n", "1 row"),
         (b"\x00\x01\x02\xff\xfe" * 50, "250 bytes"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "264 bytes"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "PNG"),
         (b"<!doctype html><html></html>", "HTML"),
         (b'{"items": []}', "JSON"),
         (b"\xd0\xcf\x11\xe0" + b"\0" * 100, ".xls workbook"),
@@ -297,6 +299,90 @@ def test_invalid_files(write_file, content, word):
     message = read_error(write_file(content))
 
     assert "list.csv" in message and word in message
+
+
+def zip_of(**parts):
+    """Return a zip file. In the name of a part, two underscores stand for a slash."""
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return body.getvalue()
+
+
+def old_file(stream):
+    """Return the start of an old Office file that contains a stream."""
+    return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 500 + stream.encode("utf-16-le") + b"\0" * 20
+
+
+OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
+FORMATS = [
+    (zip_of(word__document="<w/>"), "Word"),
+    (zip_of(ppt__presentation="<p/>"), "PowerPoint"),
+    (zip_of(**{"xl/workbook.bin": "x"}), ".xlsb"),
+    (zip_of(Index__Document="x"), "Numbers"),
+    (zip_of(mimetype=f"{OPEN_DOCUMENT}spreadsheet"), ".ods"),
+    (zip_of(mimetype=f"{OPEN_DOCUMENT}text"), ".odt"),
+    (zip_of(**{"list.csv": "uid\nc-1\n"}), "ZIP"),
+    (old_file("Workbook"), ".xls "),
+    (old_file("WordDocument"), ".doc"),
+    (old_file("EncryptedPackage"), "password"),
+    (b"\x09\x08\x10\0\0\x06\x05\0" + b"\0" * 99, ".xls "),
+    (b"%PDF-1.4\nabc\n0150\n", "PDF"),
+    (b"\xef\xbb\xbf%PDF-1.7\n%\xe2\xe3\n1 0 obj\n", "PDF"),
+    (rb"{\rtf1\ansi 0150\par}", ".rtf"),
+    (b"BEGIN:VCARD\nVERSION:3.0\n", ".vcf"),
+    (b"\x1f\x8b\x08\0abc", ".gz"),
+    (b"BZh91AY&SYabc", ".bz2"),
+    (b"7z\xbc\xaf'\x1cabc", "7z"),
+    (b"Rar!\x1a\x07\x01\0", "RAR"),
+    (b"\xff\xd8\xff\xe0abc", "JPEG"),
+    (b"GIF89a\x01\0\x01\0", "GIF"),
+    (b"PAR1\x15\0\x15PAR1", "Parquet"),
+    (b"SQLite format 3\0abc", "SQLite"),
+    (b'ID;PWXL;N;E\r\nC;X1;Y1;K"uid"\r\nE\r\n', "SYLK"),
+    (b"<?xml version='1.0'?><Workbook xmlns='urn:schemas-microsoft-com:office:spreadsheet'>", "XML spreadsheet"),
+    (b"<html><table><tr><td>c-1</td></tr></table></html>", "HTML"),
+    ("<table>".encode("utf-16"), "HTML"),
+    (b'[{"uid": "c-1"}]', "JSON"),
+]
+
+
+@pytest.mark.parametrize(("content", "word"), FORMATS)
+@pytest.mark.parametrize("name", ["list.csv", "list.xlsx", "list.xls", "list"])
+def test_other_formats(write_file, content, word, name):
+    "A file in another format is recognized by its content. The error contains the format and what to do."
+    message = read_error(write_file(content, name))
+
+    assert word in message and re.search("Save|Open|Extract", message)
+
+
+@pytest.mark.parametrize("text", ["PAR1\nPAR2\n", "GIF8\nGIF9\n", "ID;Produkt\nC1;x\nC2;y\n", "ARROW1\nARROW2\n"])
+def test_ids_like_signatures(write_file, text):
+    "An id or a column name that is equal to the signature of a format does not make a text file invalid."
+    assert len(read_list(write_file(text))) == 2
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".txt", ".tsv", ".CSV", ".xls", ".ods"])
+def test_workbook_with_other_name(write_workbook, suffix):
+    "An Excel workbook with the name of another format is rejected with its format, and is read after renaming."
+    path = write_workbook(Ark1=[["uid"], ["c-1"]])
+    renamed = path.with_suffix(suffix)
+    renamed.write_bytes(path.read_bytes())
+
+    message = read_error(renamed)
+
+    assert ".xlsx workbook" in message and suffix.lower() in message
+    assert list(read_list(path)) == ["c-1"]
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".xlsm", ".xls", ".XLSX"])
+@pytest.mark.parametrize(("text", "word"), [("uid\nc-1\n", "text file"), ("", "empty")])
+def test_text_with_name_of_workbook(write_file, suffix, text, word):
+    "A text file with the name of a workbook is rejected with its format."
+    message = read_error(write_file(text, f"list{suffix}"))
+
+    assert word in message and suffix.lower() in message and ".csv" in message
 
 
 def test_unreadable_paths(tmp_path):
@@ -466,6 +552,96 @@ def create_snapshot(**columns):
         tenant_uid="t-1",
         taken_at="2026-11-23",
     )
+
+
+@pytest.mark.parametrize("by", ["customer_uid", "external_id"])
+@pytest.mark.parametrize(
+    ("n_other", "n_known", "is_hinted"), [(1, 0, True), (3, 1, True), (1, 3, False), (2, 2, False)]
+)
+def test_other_id_type(by, n_other, n_known, is_hinted):
+    "If most ids have the other type, the error names this type, in Python and on the command line."
+    ids = {"customer_uid": [f"c-{n}" for n in range(1, 9)], "external_id": [f"000{n}" for n in range(1, 9)]}
+    other = "external_id" if by == "customer_uid" else "customer_uid"
+    mixed = [*ids[other][:n_other], *ids[by][4 : 4 + n_known]]
+
+    with pytest.raises(InputError) as caught:
+        resolve_customers(sample_snapshot(), mixed, by=by)
+
+    assert (f'by="{other}"' in str(caught.value)) == is_hinted
+    assert (f"--ids {other}" in caught.value.cli_text) == is_hinted
+
+
+def test_external_ids_in_plan(write_file):
+    "A plan and a list with external ids instead of customer uids name the type."
+    for read in (
+        lambda: plan_memberships(sample_snapshot(), {"vip": ["0007", "0008"]}),
+        lambda: read_list(write_file("customer_uid\n0007\n0008\n"), snapshot=sample_snapshot()),
+    ):
+        with pytest.raises(InputError, match='by="external_id"'):
+            read()
+
+
+@pytest.mark.parametrize(
+    "ids", [["kari@example.no"], ["kari@example.no", "ola@example.no"], ["0001", "kari@example.no"]]
+)
+def test_emails_as_other_ids(write_file, ids):
+    "Email addresses that are compared with other ids are rejected. The error names the argument, but no address."
+    for read in (
+        lambda: resolve_customers(sample_snapshot(), ids),
+        lambda: resolve_customers(sample_snapshot(), ids, by="customer_uid"),
+        lambda: read_list(write_file("\n".join(["external_id", *ids])), snapshot=sample_snapshot()),
+        lambda: plan_memberships(sample_snapshot(), {"vip": ids[-1:]}),
+    ):
+        with pytest.raises(InputError, match='by="email"') as caught:
+            read()
+        assert "does not support email" in caught.value.cli_text and "kari" not in str(caught.value)
+
+
+def test_emails_as_external_ids():
+    "Email addresses are valid external ids if an external id of the snapshot is one."
+    people = create_snapshot(external_id=["kari@example.no", "0002"])
+
+    table = resolve_customers(people, ["kari@example.no", "ola@example.no"])
+
+    assert outcome_by_id(table) == {"kari@example.no": "c-1", "ola@example.no": "unknown"}
+
+
+@pytest.mark.parametrize("known", ["c-2;c-3", "0002;0003"])
+@pytest.mark.parametrize("chosen", ["navn", "kode"])
+def test_column_without_known_ids(write_file, known, chosen):
+    "If the chosen column contains no known ids, the error names the column that does."
+    first, second = known.split(";")
+    path = write_file(f"navn;kode;ref;nr\nx1;a7;{first};1\nx2;a8;{second};2\n")
+
+    with pytest.raises(ListError) as caught:
+        read_list(path, chosen, snapshot=sample_snapshot())
+
+    assert "column='ref'" in str(caught.value) and "--column 'ref'" in caught.value.cli_text
+    assert list(read_list(path, "ref", snapshot=sample_snapshot())) == [first, second]
+    assert len(read_list(path, chosen, snapshot=sample_snapshot(), allow_similar_ids=True)) == 2
+
+
+def test_email_column(write_file):
+    "If a file has a column of email addresses and no id column, the error explains how email addresses are matched."
+    with pytest.raises(ListError, match='by="email"') as caught:
+        read_list(write_file("E-post;navn\nkari@example.no;Kari\n"))
+
+    assert "does not support email" in caught.value.cli_text
+
+
+def test_shown_ids():
+    "Errors show uids and external ids with the form of a phone number, but no email addresses and names."
+    people = create_snapshot(external_id=["00-4790000000", "00-4790000000"])
+
+    [sentence] = describe_ambiguous_ids(people, ["00-4790000000"], by="external_id")
+    with pytest.raises(InputError) as caught:
+        resolve_customers(people, ["00-4790000001\u200b"], by="external_id")
+    with pytest.raises(InputError) as other:
+        resolve_customers(people, ["1001 Kari\u200b"], by="external_id")
+
+    assert "'00-4790000000'" in sentence
+    assert "U+200B" in str(caught.value)
+    assert "U+200B" in str(other.value) and "Kari" not in str(other.value)
 
 
 def outcome_by_id(table):

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import ListError
+from frgroups.internals.id_parts import hide_words
 from frgroups.snapshot.customer_lists import read_list
 from frgroups.snapshot.from_frames import snapshot_from_frames
 from frgroups.snapshot.id_columns import is_external_id_name, is_id_name
-from frgroups.snapshot.id_contents import CONTENTS, has_shape_of, hide_words
+from frgroups.snapshot.id_contents import CONTENTS, has_shape_of
 from frgroups.snapshot.id_formats import find_unusual_ids
 
 NUMBERS = [f"{n:08d}" for n in (4, 5, 20, 22, 28, 29, 31, 32)]

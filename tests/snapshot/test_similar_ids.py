@@ -414,3 +414,13 @@ def test_accidental_parts(known, text):
     customers = pd.DataFrame({"customer_uid": [known], "external_id": [""]}, dtype="str")
 
     assert find_similar_ids(customers, [text], "customer_uid") == {}
+
+
+def test_hyphen_in_external_id():
+    "An external id with an additional hyphen is similar, also in a list of customer uids."
+    snapshot = snapshot_of({"00000004": "E100004", "00000005": "E100005"})
+
+    assert list(find_similar_ids(snapshot.customers, ["e-100005", "E-100004"], "customer_uid")) == [
+        "E-100004",
+        "e-100005",
+    ]

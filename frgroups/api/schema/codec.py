@@ -27,7 +27,7 @@ from frgroups.api.schema.records import NESTED, ROW_OF, Count, CustomerReference
 from frgroups.errors import InputError
 from frgroups.internals.redaction import mask_contacts, safe_repr
 from frgroups.internals.similar_text import clean_text
-from frgroups.internals.suggestions import REMOVE_MISSING, expression_hints, is_missing
+from frgroups.internals.suggestions import EMAILS, EMAILS_IN_CLI, REMOVE_MISSING, expression_hints, is_missing
 from frgroups.internals.validation import as_list, check_text
 
 # The uid pattern in the API contract has no end anchor, but frgroups matches it with the complete string.
@@ -199,7 +199,7 @@ def check_uid(uid: str, label: str = "uid") -> str:
         hint = REMOVE_MISSING if is_missing(uid) else "Pass a string, because numbers lose leading zeros."
         raise InputError(f"A {label} must be a string, got {type(uid).__name__} ({safe_repr(uid)}).", hint=hint)
     if not UID.fullmatch(uid):
-        hint, cli_hint = expression_hints(uid)
+        hint, cli_hint = (EMAILS, EMAILS_IN_CLI) if "@" in uid else expression_hints(uid)
         raise InputError(
             f"{safe_repr(uid)} is not a valid {label}. Use only the letters A-Z and a-z, digits, '-', and '_'.",
             hint=hint,

@@ -1,0 +1,74 @@
+"""Split cells of an id column into ids and words, and hide words that can be names."""
+
+from __future__ import annotations
+
+import re
+
+# Names and abbreviations of the months in English, German, Dutch, French, and the Nordic languages.
+_MONTH = (
+    "jan|january|januar|januari|janúar|janv|janvier|jän|jänner|tammi"
+    "|feb|february|februar|februari|febrúar|fév|févr|février|helmi"
+    "|mar|march|mars|marts|maart|mrt|mär|märz|mrz|maalis"
+    "|apr|april|apríl|avr|avril|huhti"
+    "|may|mai|maj|mei|maí|touko"
+    "|jun|june|juni|jún|júní|juin|kesä"
+    "|jul|july|juli|júl|júlí|juil|juillet|heinä"
+    "|aug|august|augusti|augustus|ágú|ágúst|août|elo"
+    "|sep|sept|september|septembre|syys"
+    "|oct|october|okt|oktober|október|octobre|loka"
+    "|nov|november|nóv|nóvember|novembre|marras"
+    "|dec|december|dez|dezember|des|desember|déc|décembre|joulu"
+)
+# Excel displays the number 0 as the day 0 of January 1900.
+_DAY_NUMBER, _MONTH_NUMBER = "(?:0?[0-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])"
+_YEAR = "(?:(?:19|20)?[0-9]{2})"
+DATE = (
+    rf"(?:(?:19|20)[0-9]{{2}}[-/.]{_MONTH_NUMBER}[-/.]{_DAY_NUMBER}"
+    rf"|{_DAY_NUMBER}[-/.]{_MONTH_NUMBER}[-/.]{_YEAR}|{_MONTH_NUMBER}/{_DAY_NUMBER}/{_YEAR}"
+    rf"|{_DAY_NUMBER}\.{_MONTH_NUMBER}\."
+    rf"|{_DAY_NUMBER}[-/. ]{{1,2}}(?:{_MONTH})\.?(?:[-/. ]{{1,2}}{_YEAR})?"
+    rf"|(?:{_MONTH})\.?[-/. ]{{1,2}}{_YEAR}|(?:{_MONTH})\.?[-/. ]{_DAY_NUMBER}(?:,? {_YEAR})?)"
+)
+TIME = r"(?:[01]?[0-9]|2[0-3])(?::[0-5][0-9]){1,2}(?:[.,][0-9]+)?(?: ?[ap]\.?m\.?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+
+# These characters separate an id from a word or from another id in the same cell.
+# Symbols that are not ASCII characters also separate them, except for dashes and apostrophes inside a name.
+_SEPARATORS = r"(?:[\s,;:|/()<>\[\]{}=]|[^\x00-\x7f\w\u2010-\u2015\u2018\u2019\u2212])"
+# After a digit, a dash, "_", or "." separates the id from words, such as "-Ola-Nordmann" and ".O.Nordmann".
+# One word has at least two letters, because a single letter, such as that of "1001-A", is probably part of the id.
+_DASH, _LETTERS = r"[-\u2013\u2014_.']", r"[^\W\d_]"
+_WORDS = rf"(?:{_LETTERS}+{_DASH}+)*{_LETTERS}{{2,}}(?:{_DASH}+{_LETTERS}+)*{_DASH}*"
+_BETWEEN_PARTS = re.compile(rf"({_SEPARATORS}+|(?<=\d){_DASH}+(?={_WORDS}(?:{_SEPARATORS}|\Z)))")
+
+
+def split_parts(cell: str) -> list[str]:
+    """
+    Split a cell into ids and words. The items at odd positions are the separators between them.
+
+    Examples
+    --------
+    >>> split_parts("1001 Ola"), split_parts("1001-Ola"), split_parts("c-1"), split_parts("ola-02")
+    (['1001', ' ', 'Ola'], ['1001', '-', 'Ola'], ['c-1'], ['ola-02'])
+    """
+    return _BETWEEN_PARTS.split(cell)
+
+
+def hide_words(text: str) -> str:
+    """
+    Replace the words next to an id or another word with an ellipsis, because they can be the name of a customer.
+
+    Dates, such as "02.jan", and single words do not change.
+
+    Examples
+    --------
+    >>> hide_words("1001 Ola Nordmann"), hide_words("1001-Ola"), hide_words("c-1 (Ola)"), hide_words("Slutt")
+    ('1001 … …', '1001-…', 'c-1 (…)', 'Slutt')
+    >>> hide_words("Ola Nordmann")
+    '… …'
+    """
+    parts = split_parts(text)
+    if len(parts) == 1 or not re.search(r"[\d\s]", text) or re.fullmatch(DATE, text, re.IGNORECASE):
+        return text
+    return "".join(
+        "…" if n % 2 == 0 and part and not re.search(r"\d", part) else part for n, part in enumerate(parts)
+    )

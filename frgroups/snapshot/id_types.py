@@ -1,0 +1,86 @@
+"""Reject lists whose ids have another type than the ids of the snapshot with which they are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from frgroups.errors import InputError
+from frgroups.internals.formatting import agree, describe_rows
+from frgroups.internals.suggestions import EMAILS, EMAILS_IN_CLI
+from frgroups.snapshot.uid_lookup import is_known
+
+_OTHER_TYPES = {"customer_uid": "external_id", "external_id": "customer_uid"}
+
+
+def reject_emails(
+    ids: Iterable[str],
+    tenant_ids: pd.Series,
+    by: str,
+    *,
+    source: str,
+    rows: Mapping[str, int] | None = None,
+    error: type[InputError] = InputError,
+) -> None:
+    """
+    Raise an error if ids are email addresses, but are compared with ids of another type.
+
+    Parameters
+    ----------
+    ids
+        Unknown ids.
+    tenant_ids
+        All ids with which the ids are compared. If one of them contains an "@", the ids can be email addresses.
+    by
+        Type of `tenant_ids`, for example "customer_uid".
+    source
+        Argument or file that contains the ids, for the error message.
+    rows
+        First row number of each id.
+    error
+        Type of the error.
+    """
+    emails = [value for value in ids if "@" in value.strip()[1:-1]]
+    if not emails or tenant_ids.astype("str").str.contains("@", regex=False).any():
+        return
+    place = f" in {describe_rows(rows[value] for value in emails)}" if rows else ""
+    addresses = agree(len(emails), "an email address", f"{len(emails):,} email addresses")
+    raise error(
+        f"{source} contains {addresses}{place}, but the ids are compared with {by.replace('_', ' ')}s.",
+        hint=EMAILS,
+        cli_hint=EMAILS_IN_CLI,
+    )
+
+
+def other_type_hints(customers: pd.DataFrame, unknown: Sequence[str], by: str, *, n_known: int) -> tuple[str, str]:
+    """
+    Return the hints for Python and for the command line if most ids of a list have another type, or empty strings.
+
+    Parameters
+    ----------
+    customers
+        The known customers, with the columns customer_uid and external_id.
+    unknown
+        Ids of the list that are not in the column `by`.
+    by
+        Column of `customers` with which the ids were compared.
+    n_known
+        Number of ids of the list that are in the column `by`.
+
+    Examples
+    --------
+    >>> other_type_hints(sample_snapshot().customers, ["0001", "0002"], "customer_uid", n_known=0)[1]
+    'Most ids are external ids. Pass --ids external_id with --list. In any other list, name the column external_id.'
+    """
+    other = _OTHER_TYPES.get(by)
+    if other is None or other not in customers:
+        return "", ""
+    n_other = int(is_known(pd.Series(unknown, dtype="str"), customers[other]).sum())
+    if n_other <= n_known or 2 * n_other <= len(unknown):
+        return "", ""
+    most, in_file = f"Most ids are {other.replace('_', ' ')}s.", f"name the column {other}."
+    return (
+        f'{most} To find their customers, pass by="{other}" to resolve_customers. In a file, {in_file}',
+        f"{most} Pass --ids {other} with --list. In any other list, {in_file}",
+    )
