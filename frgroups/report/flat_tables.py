@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from frgroups.internals.column_formats import format_column
 from frgroups.internals.validation import wrong_type
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def flat_table(table: Any) -> pd.DataFrame:
     Return a result as a DataFrame with one level of columns and without an index.
 
     A named index, or an index of texts or times, is converted to columns. Other indexes are dropped, because they are
-    row numbers.
+    row numbers. Times in the header are converted to texts.
 
     Raises
     ------
@@ -73,10 +74,18 @@ def flat_table(table: Any) -> pd.DataFrame:
     flat: pd.DataFrame = table.copy(deep=False)
     if isinstance(flat.columns, pd.MultiIndex):
         flat.columns = pd.Index([", ".join(str(part) for part in key if str(part)) for key in flat.columns])
+    elif isinstance(flat.columns, pd.DatetimeIndex):
+        flat.columns = pd.Index(_time_labels(flat.columns))
     flat = flat.rename_axis(columns=None)
     if any(name is not None for name in flat.index.names) or not _has_row_numbers(flat.index):
         return flat.reset_index(allow_duplicates=True)
     return flat.reset_index(drop=True)
+
+
+def _time_labels(times: pd.DatetimeIndex) -> list[str]:
+    """Return column labels for times: dates if all dates differ, otherwise dates and times."""
+    days = times if times.tz is None else times.tz_convert("UTC")
+    return format_column(days.normalize() if days.normalize().is_unique else days, "taken_at")
 
 
 def _parentheses(method: str) -> str:

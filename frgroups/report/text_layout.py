@@ -8,7 +8,7 @@ import unicodedata
 from frgroups.report.table_format import FormattedColumn, FormattedTable
 
 # Texts and headers are wrapped at the first of these widths at which a line has at most `MAX_LINE` characters.
-_WIDTHS = ((48, 48), (48, 14), (40, 14), (32, 12), (24, 12), (18, 10), (14, 10))
+_WIDTHS = ((48, 48), *((width, max(10, min(14, width - 20))) for width in range(48, 13, -2)))
 MAX_LINE = 120
 _GAP = "  "
 
