@@ -124,6 +124,29 @@ def add_group_names(table: pd.DataFrame, snapshot: Snapshot | None) -> pd.DataFr
     return table
 
 
+def name_campaigns(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    Replace each campaign in the column shadowed_by by the name of its group, if the table contains the campaign.
+
+    A campaign without a uid is identified by the uid of its group. A name of several campaigns is not used.
+
+    Examples
+    --------
+    >>> campaigns = pd.DataFrame({"campaign_uid": ["c-1", "c-2"], "name": ["A", "B"], "shadowed_by": [None, "c-1"]})
+    >>> name_campaigns(campaigns)["shadowed_by"].tolist()
+    [None, 'A']
+    """
+    if not {"campaign_uid", "name", "shadowed_by"} <= set(table.columns) or not table.columns.is_unique:
+        return table
+    uids = table["campaign_uid"]
+    if GROUP_UID in table.columns:
+        uids = uids.fillna(table[GROUP_UID])
+    pairs = list(zip(uids, table["name"], strict=True))
+    shared = _shared_names(pairs)
+    labels = {uid: unique_label(uid, name, shared) for uid, name in pairs}
+    return table.assign(shadowed_by=[_replace_uids(value, labels) for value in table["shadowed_by"]])
+
+
 def has_group_uids(table: pd.DataFrame) -> bool:
     """
     Return True if a table contains group uids in a column, or tuples of group uids.
@@ -163,10 +186,6 @@ def join_cells(table: pd.DataFrame) -> pd.DataFrame:
                 position, [" & ".join(map(str, cell)) if isinstance(cell, tuple) else cell for cell in cells]
             )
     return table
-
-
-def _join_cell(cell: object) -> object:
-    return " & ".join(map(str, cell)) if isinstance(cell, tuple) else cell
 
 
 def without_time_zones(table: pd.DataFrame) -> pd.DataFrame:

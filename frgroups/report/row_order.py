@@ -118,6 +118,7 @@ RULES = (
     _rule("how evidence verdict n_rows", _WORST_VERDICT, _largest("n_rows"), bars="n_rows", hidden=_READ_DETAILS),
     _rule("change finding customer_group_uid", _with_text("finding"), _most_rows("customer_group_uid")),
     _rule("customer_group_uid customer_uid", _most_rows("customer_group_uid")),
+    _rule("n_shadowed n_members", _largest("n_shadowed"), _largest("n_members"), bars="n_shadowed"),
     _rule("n_members share_exclusive", _largest("n_members"), bars="n_members share_exclusive"),
     _rule("n_members n_reachable", _largest("n_members"), bars="n_reachable share_reachable"),
     _rule("n_members", _largest("n_members"), bars="n_members"),
@@ -125,6 +126,7 @@ RULES = (
     *(_rule(name, _largest(name), bars=name) for name in ("n_reachable", "n_both", "share", "lift", "net")),
     _rule("taken_at size_bytes", _largest("taken_at"), hidden="base_url read_until path"),
     _rule("size_bytes", _largest("size_bytes")),
+    *(_rule(name, _largest(name), bars=name) for name in ("n_customers", "count")),
     _rule("q_value", _smallest("q_value")),
     *(_rule(name, _largest(name)) for name in ("taken_at", "last_modified_at", "created_at")),
 )

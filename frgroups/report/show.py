@@ -227,12 +227,14 @@ def show(
     - Health findings: by severity, then the largest n. Reads: by verdict, worst first, then the largest n_rows.
     - Membership changes, plans, and receipts: failed changes and changes with a finding first, then the groups with
       the most rows.
+    - Campaigns: the largest n_shadowed.
     - Set cover and incremental reach: by step. Clusters: by cluster, then the largest n_members.
     - Size history, customer history, stored snapshots, and plans: the latest first.
     - Overlap matrices: the largest groups first if the measure is a count, otherwise the groups with the largest mean
       overlap.
-    - Other tables: the largest n_members, n_reachable, n_both, n, size_bytes, lift, net, or share, whichever is the
-      first of these columns, or else the latest time. A table without any of these columns keeps its order.
+    - Other tables: the largest n_members, n, n_reachable, n_both, share, lift, net, size_bytes, n_customers, or
+      count, whichever is the first of these columns, or else the latest time. A table without any of these columns
+      keeps its order.
 
     Examples
     --------

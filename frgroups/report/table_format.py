@@ -20,6 +20,7 @@ from frgroups.report.flat_tables import (
     is_overlap_matrix,
     label_matrix,
     merge_uids_into_names,
+    name_campaigns,
     shared_names,
 )
 from frgroups.report.row_order import find_rule, sort_by_column, sort_by_rule, sort_matrix
@@ -100,7 +101,7 @@ def format_table(
     has_columns = columns is not None and not isinstance(columns, str)
     if is_overlap_matrix(table) and not has_columns and not isinstance(sort, str):
         return _format_matrix(table, top=top, is_sorted=sort is None, snapshot=snapshot)
-    flat = add_group_names(flat_table(table), snapshot)
+    flat = name_campaigns(add_group_names(flat_table(table), snapshot))
     rule = find_rule(flat)
     bars: tuple[str, ...] = () if rule is None else rule.bars
     if isinstance(sort, str):
@@ -136,7 +137,8 @@ def _column_notes(table: pd.DataFrame, hidden: list[str], *, has_names: bool) ->
     if any(isinstance(dtype, pd.DatetimeTZDtype) for dtype in table.dtypes):
         notes.append("Times are in UTC.")
     if hidden:
-        notes.append(f'Columns not shown: {format_list(hidden)}. Pass columns="all" to show them.')
+        nouns = ("Column", "it") if len(hidden) == 1 else ("Columns", "them")
+        notes.append(f'{nouns[0]} not shown: {format_list(hidden)}. Pass columns="all" to show {nouns[1]}.')
     if has_group_uids(table) and not has_names:
         notes.append(_NAMES_NOTE)
     return notes
