@@ -114,6 +114,12 @@ def test_code_compiles(cell):
     compile(TransformerManager().transform_cell(cell), "cell", "exec")
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_no_formats(cell):
+    "Examples display tables with `fg.show` and export them with `fg.save_table`."
+    assert not re.search(r"\.(style|head|tail|to_csv|to_excel|to_string|to_html)\b|pd\.options|set_option", cell)
+
+
 @pytest.mark.parametrize(("path", "target", "anchor"), LINKS)
 def test_anchor(path, target, anchor):
     "Each link to a section leads to an existing heading."

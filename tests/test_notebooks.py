@@ -8,18 +8,49 @@ import pytest
 
 from tests.notebooks import WIDGET, notebooks, run, text_of
 
+# Methods and options that format a table for display.
+FORMATS = re.compile(r"\.(style|round|head|tail|to_string|to_html|format)\b|set_option|pd\.options")
+
 
 def normalized(text):
     """Replace dates, ages, and digests in a text, because they differ between runs, and normalize whitespace."""
     text = re.sub(r"\d{4}-\d\d(-\d\d)?([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?", "DATE", text)
     text = re.sub(r"\d+ (s|min|h|d|w) ago", "AGE ago", text)
     text = re.sub(r"\b[0-9a-f]{12,64}\b|\d{8}T\d+Z", "DIGEST", text)
+    # The ids of shown tables depend on the dates in the cells.
+    text = re.sub(r"\bT_[0-9a-f]{8}", "T_ID", text)
     return re.sub(r"\s+", " ", text)
 
 
 def word_diff(old, new):
     """Return a word-by-word diff of two strings."""
     return "\n".join(unified_diff(old.split(), new.split(), "committed", "current", n=4, lineterm=""))
+
+
+def code_of(book):
+    """Return the source of each code cell."""
+    return [cell.source for cell in book.cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_tables(path):
+    "Notebooks display tables with `fg.show`, without their own formats or selections of rows."
+    book = nbformat.read(path, as_version=4)
+    outputs = [output.get("data", {}) for cell in book.cells for output in cell.get("outputs", ())]
+
+    assert [line for code in code_of(book) for line in code.splitlines() if FORMATS.search(line)] == []
+    assert [data for data in outputs if 'class="dataframe"' in data.get("text/html", "")] == []
+    assert any("frgroups-table" in data.get("text/html", "") for data in outputs)
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_first_and_last_cell(path):
+    "A notebook starts with what the reader learns, and ends with links to other notebooks that exist."
+    book = nbformat.read(path, as_version=4)
+
+    assert re.match(r"# .*\byou learn\b", book.cells[0].source, re.DOTALL)
+    links = re.findall(r"\]\(([^)]+)\)", book.cells[-1].source)
+    assert links and set(links) <= {other.name for other in notebooks()} - {path.name}
 
 
 @pytest.mark.slow

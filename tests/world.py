@@ -72,7 +72,7 @@ class World:
     remaining members keep their order. With one worker, the order of the requests is deterministic.
     """
 
-    tenant_uid, base_url, workers, paused_for = "t-1", "https://api.example.test/v2", 1, 0.0
+    tenant_uid, base_url, workers, paused_for, is_sandbox = "t-1", "https://api.example.test/v2", 1, 0.0, False
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from frgroups.analysis.suggested_plans import SuggestedPlans, check_first
 from frgroups.analysis.table_rows import iter_rows
 from frgroups.internals.formatting import format_list, pluralize
 from frgroups.internals.similar_text import comparison_keys, describe_difference, differs_in_case
-from frgroups.snapshot.group_references import reference_of
+from frgroups.snapshot.group_references import label_of, reference_of
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.verdicts import is_contradiction
 
@@ -85,7 +85,7 @@ def find_small_groups(snapshot: Snapshot, tiny: int) -> Iterator[HealthFinding]:
             if not pd.isna(modified_at):
                 evidence += f" The group was last modified on {modified_at:%Y-%m-%d}."
             action = check_first(
-                uid,
+                label_of(snapshot.matrix, uid),
                 "If no campaign uses the group, retire it. A campaign for an empty group reaches no customers.",
             )
             yield HealthFinding("medium", "empty", uid, name, None, None, 0, evidence, action)
@@ -93,7 +93,9 @@ def find_small_groups(snapshot: Snapshot, tiny: int) -> Iterator[HealthFinding]:
             evidence = f"{name} has {pluralize(n, 'member')}. Number of members in no other group: {row.n_exclusive}."
             if not row.n_exclusive:
                 evidence = f"{name} has {pluralize(n, 'member')}."
-            action = check_first(uid, "Ask the owner whether the group should have so few members.")
+            action = check_first(
+                label_of(snapshot.matrix, uid), "Ask the owner whether the group should have so few members."
+            )
             yield HealthFinding("low", "tiny", uid, name, None, None, n, evidence, action)
 
 
@@ -120,7 +122,8 @@ def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
             if not differs_in_case(name, first):
                 difference = f"The difference is {describe_difference(name, first)}."
             evidence = f"The name {name!r} looks like {first!r}, the name of group {other_uid}. {difference}"
-            action = f"Rename {uid} in the back office, or check whether both groups are needed."
+            label = label_of(snapshot.matrix, uid)
+            action = f"Rename {label} in the back office, or check whether both groups are needed."
             yield HealthFinding("low", "similar_name", uid, name, other_uid, first, len(similar), evidence, action)
 
 
@@ -137,5 +140,5 @@ def find_old_years(snapshot: Snapshot, dated: Container[str], plans: SuggestedPl
             evidence = (
                 f"{name} has {pluralize(n, 'member')} in {this_year}, but the name of the group contains a past year."
             )
-            action, cli_action = plans.removal_actions(uid, "the group is no longer needed", uid, n)
+            action, cli_action = plans.removal_actions(plans.label(uid), "the group is no longer needed", uid, n)
             yield HealthFinding("low", "old_year", uid, name, None, None, n, evidence, action, cli_action)

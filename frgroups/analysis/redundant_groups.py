@@ -19,6 +19,7 @@ from frgroups.analysis.pair_counts import GroupPairs, iter_common_pairs
 from frgroups.analysis.suggested_plans import SuggestedPlans, check_first
 from frgroups.internals.formatting import format_percentage
 from frgroups.internals.typing import IndexArray, IntArray
+from frgroups.snapshot.group_references import label_of
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -114,7 +115,8 @@ def _find_duplicates(matrix: MembershipMatrix, first: IndexArray, plans: Suggest
         (group_a, name_a), (group_b, name_b) = _uid_and_name(matrix, int(first[code])), _uid_and_name(matrix, code)
         n = int(matrix.sizes[code])
         evidence = f"{name_b} and {name_a} have the same members. Number of members: {n:,}."
-        action, cli_action = plans.removal_actions(f"{group_a} or {group_b}", f"{group_b} is not used", group_b, n)
+        label_a, label_b = plans.label(group_a), plans.label(group_b)
+        action, cli_action = plans.removal_actions(f"{label_a} or {label_b}", f"{label_b} is not used", group_b, n)
         yield HealthFinding("high", "duplicate", group_b, name_b, group_a, name_a, n, evidence, action, cli_action)
 
 
@@ -138,13 +140,14 @@ def _find_near_duplicates(
         groups = [plans.refer(group_a), plans.refer(group_b)]
         either = f"{plans.quote(group_a)} | {plans.quote(group_b)}"
         desired = f"dict.fromkeys({groups}, fg.members(snapshot, {either!r}))"
+        labels = f"{plans.label(group_a)} or {plans.label(group_b)}"
         action = check_first(
-            f"{group_a} or {group_b}",
+            labels,
             f"To create a plan that gives both groups the same members: {plans.call(desired, 'add')}",
         )
         commands = [plans.members_command(*pair, "add") for pair in ((group_a, group_b), (group_b, group_a))]
         cli_action = check_first(
-            f"{group_a} or {group_b}",
+            labels,
             f"To give both groups the same members, create two plans: {' && '.join(commands)}",
         )
         names = (group_a, name_a, group_b, name_b)
@@ -170,9 +173,10 @@ def _find_subsets(
         n_more = int(relations.n_supersets[place]) - 1
         if n_more:
             evidence += f" Number of other groups that contain all of these members: {n_more:,}."
+        label_a, label_b = label_of(matrix, group_a), label_of(matrix, group_b)
         action = (
-            f"No action is needed if {group_a} is intended to be a subset of {group_b}. Otherwise, check "
-            f"the back office for campaigns and price lists that use {group_a}."
+            f"No action is needed if {label_a} is intended to be a subset of {label_b}. Otherwise, check "
+            f"the back office for campaigns and price lists that use {label_a}."
         )
         yield HealthFinding("low", "subset", group_a, name_a, group_b, name_b, n_a, evidence, action)
 

@@ -14,6 +14,7 @@ from frgroups.analysis.register import has_ended, has_started
 from frgroups.analysis.suggested_plans import SuggestedPlans, check_first, quote_word
 from frgroups.analysis.table_rows import iter_rows
 from frgroups.internals.formatting import format_list, pluralize
+from frgroups.snapshot.group_references import label_of
 from frgroups.snapshot.snapshot import Snapshot
 
 
@@ -49,7 +50,7 @@ def _find_unregistered_groups(snapshot: Snapshot, known: pd.DataFrame) -> Iterat
     for uid, name, n in zip(matrix.group_uids, matrix.group_names, matrix.sizes.tolist(), strict=True):
         if uid not in registered:
             evidence = f"{name} has {pluralize(n, 'member')}, but the register does not contain the group."
-            action = f"Identify the owner of the group, and add a row for {uid} to the register."
+            action = f"Identify the owner of the group, and add a row for {label_of(matrix, uid)} to the register."
             yield HealthFinding("low", "not_registered", uid, name, None, None, n, evidence, action)
 
 
@@ -74,7 +75,7 @@ def _find_groups_out_of_period(
             f"According to the register, {row.name} ended on {row.valid_to:%Y-%m-%d}, "
             f"but the group has {pluralize(row.n, 'member')}."
         )
-        action, cli_action = plans.removal_actions(uid, "the group is no longer needed", uid, row.n)
+        action, cli_action = plans.removal_actions(plans.label(uid), "the group is no longer needed", uid, row.n)
         yield HealthFinding("high", "ended", uid, row.name, None, None, row.n, evidence, action, cli_action)
     for row in iter_rows(known[~has_started(known, snapshot.taken_at) & has_members]):
         uid = row.customer_group_uid
@@ -82,7 +83,9 @@ def _find_groups_out_of_period(
             f"According to the register, {row.name} starts on {row.valid_from:%Y-%m-%d}, "
             f"but the group already has {pluralize(row.n, 'member')}."
         )
-        action = check_first(uid, "Ask the owner whether customers should be members before the first day.")
+        action = check_first(
+            plans.label(uid), "Ask the owner whether customers should be members before the first day."
+        )
         yield HealthFinding("low", "not_begun", uid, row.name, None, None, row.n, evidence, action)
 
 
@@ -103,9 +106,9 @@ def _find_shared_tiers(snapshot: Snapshot, known: pd.DataFrame, plans: Suggested
             others = f"{plans.quote(leave)} - {plans.quote(keep)}"
             call = plans.call(f"{{{plans.refer(leave)!r}: fg.members(snapshot, {others!r})}}", "mirror")
             command = plans.members_command(leave, keep, "remove")
-            step = f"To create a plan that keeps these customers only in {keep}:"
-            action = check_first(f"{row.group_a} or {row.group_b}", f"{step} {call}")
-            cli_action = check_first(f"{row.group_a} or {row.group_b}", f"{step} {command}")
+            step = f"To create a plan that keeps these customers only in {plans.label(keep)}:"
+            labels = f"{plans.label(row.group_a)} or {plans.label(row.group_b)}"
+            action, cli_action = check_first(labels, f"{step} {call}"), check_first(labels, f"{step} {command}")
             names = (row.group_a, row.name_a, row.group_b, row.name_b)
             yield HealthFinding("high", "two_tiers", *names, n, evidence, action, cli_action)
 
@@ -129,10 +132,10 @@ def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame, plans: SuggestedP
             )
             rule = f"customer_type.isna() or customer_type not in {list(others)}"
             call = plans.call(f"fg.segment(snapshot, {{{plans.refer(uid)!r}: {rule!r}}})", "keep_only")
-            action = check_first(uid, f"To create a plan that removes these members: {call}")
+            action = check_first(plans.label(uid), f"To create a plan that removes these members: {call}")
             option = quote_word(f"{uid}={rule}")
             cli_action = check_first(
-                uid,
+                plans.label(uid),
                 "To create a plan that removes these members, write the other customers to a file and plan with the "
                 "file: "
                 f"frgroups table segment --rule {option} --csv stay.csv && "
@@ -162,5 +165,7 @@ def _find_shadowed_campaigns(snapshot: Snapshot, known: pd.DataFrame) -> Iterato
         action = f"Plan this campaign for {row.n_effective:,} customers instead of {row.n_members:,} customers."
         if row.n_effective == 0:
             severity, finding = "medium", "shadowed"
-            action = check_first(uid, "Ask the owner whether the campaign is still needed.")
+            action = check_first(
+                label_of(snapshot.matrix, uid), "Ask the owner whether the campaign is still needed."
+            )
         yield HealthFinding(severity, finding, uid, row.name, other, names[other], row.n_shadowed, evidence, action)

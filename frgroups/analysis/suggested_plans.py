@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from frgroups.snapshot.group_references import reference_of
+from frgroups.snapshot.group_references import label_of, reference_of
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 
@@ -17,8 +17,8 @@ def check_first(groups: str, next_step: str) -> str:
 
     Examples
     --------
-    >>> check_first("vip", "Retire the group.")
-    'Check the back office for campaigns and price lists that use vip. Retire the group.'
+    >>> check_first("VIP", "Retire the group.")
+    'Check the back office for campaigns and price lists that use VIP. Retire the group.'
     """
     return f"Check the back office for campaigns and price lists that use {groups}. {next_step}"
 
@@ -79,6 +79,10 @@ class SuggestedPlans:
 
     matrix: MembershipMatrix
     has_register: bool = False
+
+    def label(self, uid: str) -> str:
+        """Return the name of a group for a sentence. See `label_of`."""
+        return label_of(self.matrix, uid)
 
     def refer(self, uid: str) -> str:
         """Return a text that refers to a group. See `reference_of`."""

@@ -17,6 +17,7 @@ from frgroups.cli.output import print_json_line, print_message
 from frgroups.cli.table_printing import print_table
 from frgroups.cli.table_registry import TableEntry
 from frgroups.errors import UsageError
+from frgroups.internals.column_formats import DIGEST_COLUMNS, SHORT_DIGEST
 from frgroups.internals.formatting import format_utc, pluralize, shell_argument
 from frgroups.internals.json_values import to_jsonable
 from frgroups.internals.spreadsheet_export import write_table_csv, write_table_workbook
@@ -26,7 +27,6 @@ from frgroups.snapshot.universe import resolve_universe
 
 # Number of columns that are printed on every terminal. The others are omitted if the terminal is too narrow.
 _MIN_COLUMNS = 3
-_DIGEST_COLUMNS = {"plan_digest", "reverts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +245,8 @@ def _with_short_values(table: pd.DataFrame) -> pd.DataFrame:
     shortened = table.copy()
     for name in table.select_dtypes("datetimetz"):
         shortened[name] = table[name].dt.strftime("%Y-%m-%d %H:%M")
-    for name in _DIGEST_COLUMNS.intersection(table.columns):
-        shortened[name] = table[name].str[:12]
+    for name in DIGEST_COLUMNS.intersection(table.columns):
+        shortened[name] = table[name].str[:SHORT_DIGEST]
     return shortened
 
 

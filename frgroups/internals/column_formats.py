@@ -15,6 +15,9 @@ from frgroups.internals.formatting import escape_invisible, format_percentage, f
 # Text that is displayed for a missing value.
 MISSING = "–"
 _PROBABILITIES = ("p_value", "q_value", "p_over", "p_under")
+# Columns with digests of plans, which are displayed with 12 digits. Commands accept a digest of this length.
+DIGEST_COLUMNS = frozenset(("digest", "plan_digest", "reverts"))
+SHORT_DIGEST = 12
 # Numbers from this value on are displayed without decimals, and smaller numbers than the other one in one digit.
 _NO_DECIMALS_FROM, _TWO_DECIMALS_FROM = 100, 0.005
 
@@ -23,12 +26,14 @@ def is_share(name: str) -> bool:
     """
     Return True if a column contains shares, which are displayed as percentages.
 
+    The Jaccard index and the overlap coefficient are shares of customers, too.
+
     Examples
     --------
-    >>> is_share("share_of_a"), is_share("churn_rate"), is_share("jaccard")
-    (True, True, False)
+    >>> is_share("share_of_a"), is_share("churn_rate"), is_share("jaccard"), is_share("lift")
+    (True, True, True, False)
     """
-    return name.startswith("share") or name.endswith("_rate")
+    return name.startswith("share") or name.endswith("_rate") or name in ("jaccard", "overlap_coefficient")
 
 
 def is_count(name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from frgroups.internals.column_formats import format_column
 from frgroups.internals.validation import wrong_type
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def flat_table(table: Any) -> pd.DataFrame:
     Return a result as a DataFrame with one level of columns and without an index.
 
     A named index, or an index of texts or times, is converted to columns. Other indexes are dropped, because they are
-    row numbers.
+    row numbers. Times in the header are converted to texts.
 
     Raises
     ------
@@ -73,10 +74,18 @@ def flat_table(table: Any) -> pd.DataFrame:
     flat: pd.DataFrame = table.copy(deep=False)
     if isinstance(flat.columns, pd.MultiIndex):
         flat.columns = pd.Index([", ".join(str(part) for part in key if str(part)) for key in flat.columns])
+    elif isinstance(flat.columns, pd.DatetimeIndex):
+        flat.columns = pd.Index(_time_labels(flat.columns))
     flat = flat.rename_axis(columns=None)
     if any(name is not None for name in flat.index.names) or not _has_row_numbers(flat.index):
         return flat.reset_index(allow_duplicates=True)
     return flat.reset_index(drop=True)
+
+
+def _time_labels(times: pd.DatetimeIndex) -> list[str]:
+    """Return column labels for times: dates if all dates differ, otherwise dates and times."""
+    days = times if times.tz is None else times.tz_convert("UTC")
+    return format_column(days.normalize() if days.normalize().is_unique else days, "taken_at")
 
 
 def _parentheses(method: str) -> str:
@@ -113,6 +122,29 @@ def add_group_names(table: pd.DataFrame, snapshot: Snapshot | None) -> pd.DataFr
             values = pd.Series([names.get(uid, uid) for uid in uids], table.index, dtype="str")
             table.insert(list(table.columns).index(column) + 1, name_column, values)
     return table
+
+
+def name_campaigns(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    Replace each campaign in the column shadowed_by by the name of its group, if the table contains the campaign.
+
+    A campaign without a uid is identified by the uid of its group. A name of several campaigns is not used.
+
+    Examples
+    --------
+    >>> campaigns = pd.DataFrame({"campaign_uid": ["c-1", "c-2"], "name": ["A", "B"], "shadowed_by": [None, "c-1"]})
+    >>> name_campaigns(campaigns)["shadowed_by"][1]
+    'A'
+    """
+    if not {"campaign_uid", "name", "shadowed_by"} <= set(table.columns) or not table.columns.is_unique:
+        return table
+    uids = table["campaign_uid"]
+    if GROUP_UID in table.columns:
+        uids = uids.fillna(table[GROUP_UID])
+    pairs = list(zip(uids, table["name"], strict=True))
+    shared = _shared_names(pairs)
+    labels = {uid: unique_label(uid, name, shared) for uid, name in pairs}
+    return table.assign(shadowed_by=[_replace_uids(value, labels) for value in table["shadowed_by"]])
 
 
 def has_group_uids(table: pd.DataFrame) -> bool:
@@ -154,10 +186,6 @@ def join_cells(table: pd.DataFrame) -> pd.DataFrame:
                 position, [" & ".join(map(str, cell)) if isinstance(cell, tuple) else cell for cell in cells]
             )
     return table
-
-
-def _join_cell(cell: object) -> object:
-    return " & ".join(map(str, cell)) if isinstance(cell, tuple) else cell
 
 
 def without_time_zones(table: pd.DataFrame) -> pd.DataFrame:

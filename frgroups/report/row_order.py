@@ -25,11 +25,14 @@ class OrderRule:
         Sort keys, the most important one first.
     bars
         Columns that are displayed with bars.
+    hidden
+        Columns that are not displayed by default, because other columns contain the same information.
     """
 
     columns: frozenset[str]
     keys: tuple[SortKey, ...]
     bars: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
 
 def _smallest(column: str) -> SortKey:
@@ -78,24 +81,32 @@ def _differs(column: str, other: str) -> SortKey:
     return lambda table: table[column].eq(table[other]).astype("float64")
 
 
-def _rule(columns: str, *keys: SortKey, bars: str = "") -> OrderRule:
-    return OrderRule(frozenset(columns.split()), keys, tuple(bars.split()))
+def _rule(columns: str, *keys: SortKey, bars: str = "", hidden: str = "") -> OrderRule:
+    return OrderRule(frozenset(columns.split()), keys, tuple(bars.split()), tuple(hidden.split()))
 
 
 _WORST_VERDICT = _listed("verdict", ("drifted", "unverifiable", "consistent"))
 _STATES = ("rejected", "not_effective", "unknown", "not_sent", "verified", "already")
 
+_PAIR_DETAILS = "n_either overlap_coefficient expected pmi phi p_over p_under"
+_READ_DETAILS = "total_first total_last seconds"
+
 # The first rule whose columns are all in the table applies. `show` documents the rules.
 RULES = (
-    _rule("severity finding n", _listed("severity", ("high", "medium", "low")), _largest("n")),
+    _rule("severity finding n", _listed("severity", ("high", "medium", "low")), _largest("n"), hidden="other_name"),
     _rule("step n_new", _smallest("step"), bars="n_new share_cumulative"),
-    _rule("attribute effect_size", _strongest("effect_size"), _smallest("q_value"), bars="share_in share_ref"),
-    _rule("jaccard n_both", _largest("jaccard"), _largest("n_both"), bars="n_both jaccard"),
+    _rule(
+        "attribute effect_size",
+        *(_strongest("effect_size"), _smallest("q_value")),
+        bars="share_in share_ref",
+        hidden="kind difference_pp p_value median_in median_ref",
+    ),
+    _rule("jaccard n_both", _largest("jaccard"), _largest("n_both"), bars="n_both jaccard", hidden=_PAIR_DETAILS),
     _rule("share_of_a n_both", _largest("share_of_a"), _largest("n_a"), bars="n_both share_of_a"),
     _rule("net n_joined n_left", _largest("n_joined", "n_left"), _strongest("net"), _largest("n_new")),
-    _rule("from_group to_group n", _differs("from_group", "to_group"), _largest("n"), bars="n"),
+    _rule("from_group to_group n", _differs("from_group", "to_group"), _largest("n"), bars="n", hidden="n_stayed"),
     _rule("from_group to_group customer_uid", _most_rows("from_group", "to_group")),
-    _rule("cluster n_members", _smallest("cluster"), _largest("n_members"), bars="n_members"),
+    _rule("cluster n_members", _smallest("cluster"), _largest("n_members"), bars="n_members", hidden="position"),
     _rule("n_groups n_customers share", _smallest("n_groups"), bars="n_customers"),
     _rule("taken_at customer_group_uid n_members", _largest("taken_at"), _largest("n_members"), bars="n_members"),
     _rule("ok problem taken_at", _smallest("ok"), _largest("taken_at")),
@@ -104,15 +115,18 @@ RULES = (
     _rule("change before", _largest("before")),
     _rule("id outcome", _listed("outcome", ("ambiguous", "unknown", "resolved"))),
     _rule("action path n", _listed("action", ("failed",)), _largest("n")),
-    _rule("how evidence verdict n_rows", _WORST_VERDICT, _largest("n_rows"), bars="n_rows"),
+    _rule("how evidence verdict n_rows", _WORST_VERDICT, _largest("n_rows"), bars="n_rows", hidden=_READ_DETAILS),
     _rule("change finding customer_group_uid", _with_text("finding"), _most_rows("customer_group_uid")),
     _rule("customer_group_uid customer_uid", _most_rows("customer_group_uid")),
+    _rule("n_shadowed n_members", _largest("n_shadowed"), _largest("n_members"), bars="n_shadowed"),
     _rule("n_members share_exclusive", _largest("n_members"), bars="n_members share_exclusive"),
     _rule("n_members n_reachable", _largest("n_members"), bars="n_reachable share_reachable"),
     _rule("n_members", _largest("n_members"), bars="n_members"),
     _rule("n", _largest("n"), bars="n share"),
     *(_rule(name, _largest(name), bars=name) for name in ("n_reachable", "n_both", "share", "lift", "net")),
+    _rule("taken_at size_bytes", _largest("taken_at"), hidden="base_url read_until path"),
     _rule("size_bytes", _largest("size_bytes")),
+    *(_rule(name, _largest(name), bars=name) for name in ("n_customers", "count")),
     _rule("q_value", _smallest("q_value")),
     *(_rule(name, _largest(name)) for name in ("taken_at", "last_modified_at", "created_at")),
 )

@@ -37,10 +37,11 @@ _STYLES: list[CSSDict] = [
 _NUMBERS = "text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap;"
 _SHORT_TEXTS = "white-space: nowrap;"
 _LONG_TEXTS = "white-space: normal; min-width: 12em; max-width: 28em;"
-# Only texts without spaces are broken inside a word, so that other words stay readable.
-_LONG_WORDS = f"{_LONG_TEXTS} overflow-wrap: anywhere;"
 _MATRIX_CELLS = "text-align: right; white-space: normal; overflow-wrap: break-word; min-width: 5em; max-width: 9em;"
 _MAX_LENGTH = 24
+# Texts of several sentences get wider columns, so that the rows of the table are less high.
+_VERY_LONG_TEXTS = "white-space: normal; min-width: 22em; max-width: 40em;"
+_SEVERAL_SENTENCES = 120
 _BAR = "76, 139, 213"
 _BAR_COLOR = f"var(--frgroups-bar-color, rgba({_BAR}, 0.35))"
 # MathJax does not typeset formulas such as $x$ inside an element with these classes.
@@ -162,8 +163,10 @@ def _column_style(column: FormattedColumn, *, is_matrix: bool) -> str:
     if max(map(len, texts)) <= _MAX_LENGTH:
         style = _NUMBERS if column.is_number else _SHORT_TEXTS
         return style if column.bars is None else f"{style} min-width: 5em;"
-    has_long_word = any(len(word) > _MAX_LENGTH for text in texts for word in text.split())
-    style = _LONG_WORDS if has_long_word else _LONG_TEXTS
+    style = _VERY_LONG_TEXTS if max(map(len, texts)) > _SEVERAL_SENTENCES else _LONG_TEXTS
+    # Only texts without spaces are broken inside a word, so that other words stay readable.
+    if any(len(word) > _MAX_LENGTH for text in texts for word in text.split()):
+        style = f"{style} overflow-wrap: anywhere;"
     return f"{style} text-align: right;" if column.is_number else style
 
 
@@ -193,7 +196,7 @@ def show(
         the order of the table. None, the default, sorts by importance. See the Notes.
     columns : iterable of str or "all", optional
         Columns to show, in this order. "all" shows all columns that are not empty. None, the default, also omits
-        secondary columns, such as p_over and median_in, if the table has more than 10 columns.
+        details, such as p_over, median_in, and the paths of files. A note below the table names these columns.
     snapshot : Snapshot, optional
         Snapshot that contains the names of the groups. It is needed only for tables without group names, such as the
         results of `membership_changes`, `intersections`, `overlap_matrix`, and `Plan.table`.
@@ -224,12 +227,14 @@ def show(
     - Health findings: by severity, then the largest n. Reads: by verdict, worst first, then the largest n_rows.
     - Membership changes, plans, and receipts: failed changes and changes with a finding first, then the groups with
       the most rows.
+    - Campaigns: the largest n_shadowed.
     - Set cover and incremental reach: by step. Clusters: by cluster, then the largest n_members.
     - Size history, customer history, stored snapshots, and plans: the latest first.
     - Overlap matrices: the largest groups first if the measure is a count, otherwise the groups with the largest mean
       overlap.
-    - Other tables: the largest n_members, n_reachable, n_both, n, size_bytes, lift, net, or share, whichever is the
-      first of these columns, or else the latest time. A table without any of these columns keeps its order.
+    - Other tables: the largest n_members, n, n_reachable, n_both, share, lift, net, size_bytes, n_customers, or
+      count, whichever is the first of these columns, or else the latest time. A table without any of these columns
+      keeps its order.
 
     Examples
     --------

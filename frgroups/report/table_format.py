@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from frgroups.internals.column_formats import format_column, is_count, is_share
+from frgroups.internals.column_formats import DIGEST_COLUMNS, SHORT_DIGEST, format_column, is_count, is_share
 from frgroups.internals.formatting import escape_invisible, format_list, pluralize
 from frgroups.internals.validation import as_list, check_choice, check_columns
 from frgroups.report.flat_tables import (
@@ -20,6 +20,7 @@ from frgroups.report.flat_tables import (
     is_overlap_matrix,
     label_matrix,
     merge_uids_into_names,
+    name_campaigns,
     shared_names,
 )
 from frgroups.report.row_order import find_rule, sort_by_column, sort_by_rule, sort_matrix
@@ -32,14 +33,12 @@ if TYPE_CHECKING:
 # If a table has more columns than this number, the secondary columns are not displayed by default.
 MAX_COLUMNS = 10
 SECONDARY_COLUMNS = (
-    *("n_either", "expected", "pmi", "phi", "p_over", "p_under"),
+    *("n_either", "overlap_coefficient", "expected", "pmi", "phi", "p_over", "p_under"),
     *("kind", "difference_pp", "p_value", "median_in", "median_ref"),
     *("total_first", "total_last", "rereads", "seconds", "pages"),
     *("base_url", "path", "receipt", "receipt_path", "in_config", "total_bytes"),
     *("account_manager_uid", "customer_parent_uid", "pricelist_uid"),
 )
-# Measures from 0 to 1 that are not formatted as percentages.
-_SIMILARITIES = ("jaccard", "overlap_coefficient")
 _SUPPRESSED = "suppressed"
 _NAMES_NOTE = "Pass snapshot= to show the names of the groups instead of their uids."
 
@@ -102,7 +101,7 @@ def format_table(
     has_columns = columns is not None and not isinstance(columns, str)
     if is_overlap_matrix(table) and not has_columns and not isinstance(sort, str):
         return _format_matrix(table, top=top, is_sorted=sort is None, snapshot=snapshot)
-    flat = add_group_names(flat_table(table), snapshot)
+    flat = name_campaigns(add_group_names(flat_table(table), snapshot))
     rule = find_rule(flat)
     bars: tuple[str, ...] = () if rule is None else rule.bars
     if isinstance(sort, str):
@@ -117,15 +116,14 @@ def format_table(
         check_columns(flat.columns, names, "table")
         selected = shown[names]
     else:
-        selected = shown.loc[:, ~_is_empty(flat)]
+        selected = shown.loc[:, ~_is_empty(flat) | _has_suppressed_counts(flat)]
         if not isinstance(table, pd.Series):
             selected = merge_uids_into_names(selected, shared_names(flat, snapshot))
         if columns is None:
-            hidden = _hidden_columns(selected)
+            hidden = _hidden_columns(selected, () if rule is None else rule.hidden, sort)
         selected = selected.drop(columns=[*hidden, *({_SUPPRESSED} & set(selected.columns))])
-    is_suppressed = _suppressed_rows(shown)
     formatted = [
-        _format_column(str(name), selected.iloc[:, position], bars, is_suppressed)
+        _format_column(str(name), selected.iloc[:, position], bars, _suppressed_rows(shown))
         for position, name in enumerate(selected.columns)
     ]
     notes = [_row_note(len(shown), len(flat), "row")]
@@ -139,7 +137,8 @@ def _column_notes(table: pd.DataFrame, hidden: list[str], *, has_names: bool) ->
     if any(isinstance(dtype, pd.DatetimeTZDtype) for dtype in table.dtypes):
         notes.append("Times are in UTC.")
     if hidden:
-        notes.append(f'Columns not shown: {format_list(hidden)}. Pass columns="all" to show them.')
+        nouns = ("Column", "it") if len(hidden) == 1 else ("Columns", "them")
+        notes.append(f'{nouns[0]} not shown: {format_list(hidden)}. Pass columns="all" to show {nouns[1]}.')
     if has_group_uids(table) and not has_names:
         notes.append(_NAMES_NOTE)
     return notes
@@ -153,12 +152,28 @@ def _is_empty(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
     return np.array([bool((column.isna() | column.eq("").fillna(False)).all()) for column in columns])
 
 
-def _hidden_columns(table: pd.DataFrame) -> list[str]:
-    """Return the columns that are not displayed by default: secondary columns, and columns that would be blank."""
-    blank = [str(name) for name, is_blank in zip(table.columns, _is_empty(table), strict=True) if is_blank]
-    if table.shape[1] <= MAX_COLUMNS:
-        return blank
-    return [name for name in map(str, table.columns) if name in SECONDARY_COLUMNS or name in blank]
+def _has_suppressed_counts(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return for each column whether it contains counts or shares, of which at least one row is suppressed."""
+    has_suppressed_rows = bool(_suppressed_rows(table).any())
+    return np.array([has_suppressed_rows and _can_be_suppressed(str(name)) for name in table.columns], dtype=bool)
+
+
+def _can_be_suppressed(name: str) -> bool:
+    return is_count(name) or is_share(name)
+
+
+def _hidden_columns(table: pd.DataFrame, details: Collection[str], sort: str | bool | None) -> list[str]:
+    """
+    Return the columns that are not displayed by default.
+
+    These are the details of this kind of table, the secondary columns of a wide table, and columns that would be
+    blank. A column that sorts the rows is always displayed.
+    """
+    is_blank = _is_empty(table) & ~_has_suppressed_counts(table)
+    hidden = {str(name) for name in table.columns[is_blank]} | set(details)
+    if table.shape[1] - len(hidden.intersection(table.columns)) > MAX_COLUMNS:
+        hidden |= set(SECONDARY_COLUMNS)
+    return [name for name in map(str, table.columns) if name in hidden and name != sort]
 
 
 def _suppressed_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -172,13 +187,15 @@ def _format_column(
     name: str, values: pd.Series, bars: Sequence[str], suppressed: npt.NDArray[np.bool_]
 ) -> FormattedColumn:
     cells = format_column(values, name)
-    if is_count(name) or is_share(name):
+    if name in DIGEST_COLUMNS:
+        cells = [cell[:SHORT_DIGEST] for cell in cells]
+    if _can_be_suppressed(name):
         for row in np.flatnonzero(suppressed & values.isna().to_numpy()):
             cells[row] = _SUPPRESSED
     is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     lengths = None
     if is_number and name in bars and len(values) > 1:
-        lengths = _bar_lengths(values, is_share=is_share(name) or name in _SIMILARITIES)
+        lengths = _bar_lengths(values, is_share=is_share(name))
     return FormattedColumn(escape_invisible(name), tuple(cells), is_number, lengths)
 
 
@@ -204,7 +221,7 @@ def _format_matrix(
     values = shown.to_numpy(dtype="float64", na_value=np.nan)
     others = np.where(np.eye(len(values), dtype=bool), 0.0, np.nan_to_num(values))
     largest = others.max(initial=0.0) if measure == "count" else 1.0
-    has_bars = measure in ("count", "share", *_SIMILARITIES) and largest > 0
+    has_bars = (measure == "count" or is_share(measure)) and largest > 0
     columns = [FormattedColumn("name" if snapshot is not None else GROUP_UID, tuple(labels), is_number=False)]
     for position, label in enumerate(labels):
         cells = tuple(format_column(shown.iloc[:, position], format_name))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 from frgroups.report.table_format import FormattedColumn, FormattedTable
 
 # Texts and headers are wrapped at the first of these widths at which a line has at most `MAX_LINE` characters.
-_WIDTHS = ((48, 48), (48, 14), (40, 14), (32, 12), (24, 12), (18, 10), (14, 10))
+_WIDTHS = ((48, 48), *((width, max(10, min(14, width - 20))) for width in range(48, 13, -2)))
 MAX_LINE = 120
 _GAP = "  "
 
@@ -46,21 +47,27 @@ def _wrapped_cells(column: FormattedColumn, width: int, header_width: int) -> li
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    """Wrap a text after spaces and underscores. A longer word is broken anywhere."""
+    """Wrap a text after spaces. A longer word is broken after an underscore or a bracket, or else anywhere."""
     if text_width(text) <= width:
         return [text]
     lines = [""]
-    for word in re.split(r"(?<=[\s_])", text):
-        if text_width(lines[-1] + word.rstrip()) <= width:
-            lines[-1] += word
-        elif text_width(word.rstrip()) <= width:
-            lines.append(word)
+    for part in _parts(text, width):
+        if text_width(lines[-1] + part.rstrip()) <= width:
+            lines[-1] += part
+        elif text_width(part.rstrip()) <= width:
+            lines.append(part)
         else:
-            for character in word:
+            for character in part:
                 if text_width(lines[-1] + character) > width:
                     lines.append("")
                 lines[-1] += character
     return [line.rstrip() for line in lines if line.strip()]
+
+
+def _parts(text: str, width: int) -> Iterator[str]:
+    """Yield the words of a text, with the spaces after them. Words that are too long for a line are divided."""
+    for word in re.split(r"(?<=\s)", text):
+        yield from [word] if text_width(word.rstrip()) <= width else re.split(r"(?<=[_(\[{,=])", word)
 
 
 def _width_of_column(cells: list[list[str]]) -> int:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 REFERENCE = re.compile(
     r"""(?:(?P<kind>uid|name):)?(?P<mark>["'`])(?P<text>(?:(?!(?P=mark)).|(?P=mark){2})*)(?P=mark)""", re.DOTALL
 )
+# Texts with which the code or the command in a suggested action begins.
+_CODE = re.compile(r"\bfg\.|frgroups", re.IGNORECASE)
 
 
 def quote_reference(text: str, kind: str = "") -> str:
@@ -73,6 +75,22 @@ def reference_of(
     if is_ambiguous or in_expression:
         return quote_reference(uid, "uid" if is_ambiguous else "")
     return uid
+
+
+def label_of(matrix: MembershipMatrix, uid: str) -> str:
+    """
+    Return a text for sentences about the group with the given uid: its name, if the name identifies the group.
+
+    Otherwise, the text is the uid. A name that looks like code is not used, because code can follow the sentence.
+
+    Examples
+    --------
+    >>> label_of(sample_snapshot().matrix, "vip"), label_of(sample_snapshot().matrix, "unknown")
+    ('VIP', 'unknown')
+    """
+    name = matrix.names_by_uid.get(uid, "")
+    is_unique = matrix.uids_by_name.get(name) == [uid] and name not in matrix.names_by_uid
+    return name if name and is_unique and not _CODE.search(name) else uid
 
 
 def unquote(match: re.Match[str]) -> tuple[str, str]:

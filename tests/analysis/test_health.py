@@ -350,6 +350,34 @@ def test_suggested_actions_check_campaigns(sandbox_snapshot):
     assert positions[0].between(0, positions[1]).all()
 
 
+def test_names_in_suggested_actions():
+    "Sentences name the groups. A uid is used if the name is not unique, is a uid, or looks like code."
+    names = {
+        "u-1": "Alpha",
+        "u-2": "Same",
+        "u-3": "Same",
+        "u-4": "u-1",
+        "u-5": "x: fg.Limits()",
+        "u-6": "frgroups plan",
+    }
+    snapshot = create_snapshot(dict.fromkeys(names, ""), names=list(names.values()))
+
+    report = health_report(snapshot)
+
+    actions = report[report["finding"] == "empty"].set_index("customer_group_uid")["suggested_action"]
+    labels = actions.str.extract(r"that use (.+?)\. If no campaign")[0].to_dict()
+    assert labels == {"u-1": "Alpha", **{uid: uid for uid in ("u-2", "u-3", "u-4", "u-5", "u-6")}}
+
+
+def test_no_uids_in_sentences(sandbox_snapshot):
+    "The sentences before the code contain no generated uids of groups with a unique name."
+    report = health_report(sandbox_snapshot, register=fg.read_register(SAMPLE))
+
+    is_unique = ~report["name"].isin(report.loc[report["finding"] == "same_name", "name"])
+    sentences = report.loc[is_unique, "suggested_action"].str.partition("fg.")[0]
+    assert sentences[sentences.str.contains("[0-9a-f]{8}-[0-9a-f]{4}-", regex=True)].tolist() == []
+
+
 def test_evidence_and_names(sandbox_snapshot):
     "Each finding in the report has evidence, a suggested action, and the name of the group."
     report = health_report(sandbox_snapshot, register=fg.read_register(SAMPLE))

@@ -97,6 +97,85 @@ def test_first_row(kind, snapshot):
     assert [column(shown, name)[0] for name in columns] == expected
 
 
+DETAILS = {
+    "overlap_pairs": (lambda s: fg.overlap_pairs(s, universe=100), "expected"),
+    "reads": (lambda s: s.reads, "seconds"),
+    "group_flow": (lambda s: fg.group_flow(s, s, priority=["Large"]), "n_stayed"),
+    "group_clusters": (fg.group_clusters, "position"),
+    "health_report": (fg.health_report, "other_name"),
+    "group_profile": (lambda s: fg.group_profile(s, "Large"), "p_value"),
+}
+
+
+@pytest.mark.parametrize("kind", DETAILS)
+def test_details(kind, snapshot):
+    "Details are hidden and named in a note, unless the caller asks for all columns or sorts by the detail."
+    create, name = DETAILS[kind]
+    table = create(snapshot)
+    table[name] = table[name].fillna(1 if name != "other_name" else "x")
+
+    shown = fg.show(table, snapshot=snapshot)
+
+    assert name not in header(shown) and any(name in note for note in shown.formatted.notes)
+    assert name in header(fg.show(table, snapshot=snapshot, columns="all"))
+    assert name in header(fg.show(table, snapshot=snapshot, sort=name))
+
+
+def test_similarities(snapshot):
+    "The Jaccard index and the overlap coefficient are percentages, as in charts, and are not rounded up to 100%."
+    table = pd.DataFrame({"name_a": ["A"], "n_both": [1], "jaccard": [0.9996], "overlap_coefficient": [1.0]})
+
+    shown = fg.show(table, columns="all")
+
+    assert column(shown, "jaccard") == ["99.9%"] and column(shown, "overlap_coefficient") == ["100.0%"]
+
+
+def test_suppressed_rows():
+    "If all counts of a column are suppressed, the column is shown. Other empty columns are omitted."
+    table = pd.DataFrame(
+        {"value": ["a", "b"], "n_in": pd.array([None, None], dtype="Int64"), "index": [np.nan, np.nan]}
+    )
+
+    shown = fg.show(table.assign(suppressed=True))
+
+    assert header(shown) == ["value", "n_in"] and column(shown, "n_in") == ["suppressed", "suppressed"]
+    assert header(fg.show(table.assign(suppressed=False))) == ["value"]
+
+
+def test_digests():
+    "Digests of plans have 12 digits."
+    table = pd.DataFrame({name: ["0123456789abcdef" * 4, None] for name in ("digest", "plan_digest", "reverts")})
+
+    shown = fg.show(table)
+
+    assert {cells for name in table for cells in column(shown, name)} == {"0123456789ab", "–"}
+
+
+@pytest.mark.parametrize(
+    ("times", "labels"),
+    [
+        (["2026-11-01T08:10Z", "2026-11-02T08:10Z"], ["2026-11-01", "2026-11-02"]),
+        (["2026-11-01T08:10Z", "2026-11-01T09:10Z"], ["2026-11-01 08:10", "2026-11-01 09:10"]),
+    ],
+)
+def test_times_in_header(times, labels):
+    "Columns for times are named after their date, or after date and time if several times are on one day."
+    table = pd.DataFrame([[1, 2]], index=pd.Index(["VIP"], name="name"), columns=pd.to_datetime(times))
+
+    assert header(fg.show(table)) == ["name", *labels]
+
+
+def test_campaigns():
+    "The campaigns with the most shadowed members come first, and the larger discount is shown by group name."
+    table = pd.DataFrame(
+        {"campaign_uid": ["c-1", "c-2", None], "customer_group_uid": ["g-1", "g-2", "g-3"], "name": ["A", "B", "C"]}
+    ).assign(n_members=[9, 5, 4], n_shadowed=[0, 1, 4], shadowed_by=[None, "g-3", "c-1"])
+
+    shown = fg.show(table)
+
+    assert column(shown, "name") == ["C", "B", "A"] and column(shown, "shadowed_by") == ["A", "C", "–"]
+
+
 def test_group_changes(snapshot):
     "The groups with the most changes come first, and changes have signs."
     table = pd.DataFrame(
@@ -250,6 +329,26 @@ def test_styler(snapshot):
     shown = fg.show(fg.group_sizes(snapshot))
 
     assert type(shown.styler()).__name__ == "Styler" and shown.styler().to_html() == shown.styler().to_html()
+
+
+@given(words=st.lists(st.text("ab_(,", min_size=1, max_size=40), min_size=1, max_size=30))
+def test_wrapped_words(words):
+    "Words that fit in a line are not broken, and lines are not wider than the column."
+    shown = fg.show(pd.DataFrame({"words": [" ".join(words)]}))
+
+    lines = repr(shown).splitlines()[1:-1]
+
+    assert [word for line in lines for word in line.split()] == words
+    assert max(map(len, lines)) <= max(48, *map(len, words))
+
+
+def test_long_words():
+    "A word that is too long for a line is broken after an underscore, a bracket, or a comma."
+    code = "fg.plan_memberships(snapshot,{'black_week_2024':[]},limits=fg.Limits(removal_share=1))"
+
+    lines = repr(fg.show(pd.DataFrame({"code": [code]}))).splitlines()[1:-1]
+
+    assert "".join(lines) == code and len(lines) == 2 and lines[0][-1] in "_([{,="
 
 
 VALUES = st.one_of(
