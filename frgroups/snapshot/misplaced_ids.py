@@ -270,8 +270,10 @@ def reject_other_customers(table: Table, position: int, id_columns: Collection[i
         for other in range(table.width)
         if other != position and other not in id_columns
     }
-    distinct = {*own_ids, *(cell for cells in others.values() for _, cell in cells)}
-    owners = _owners(distinct, customers, kinds)
+    owners = _owners({cell for cells in others.values() for _, cell in cells}, customers, kinds)
+    if not owners:
+        return
+    own_owners = _owners(set(own_ids), customers, kinds)
     for other, cells in others.items():
         filled = [(number, own, cell) for own, (number, cell) in zip(own_ids, cells, strict=True) if cell]
         if _are_row_numbers(cell for _, _, cell in filled):
@@ -281,7 +283,7 @@ def reject_other_customers(table: Table, position: int, id_columns: Collection[i
         rows = [
             number
             for number, own, cell in known
-            if not owners[cell] & owners.get(own, set()) and (is_id_column or not _PLAIN_NUMBER.fullmatch(cell))
+            if not owners[cell] & own_owners.get(own, set()) and (is_id_column or not _PLAIN_NUMBER.fullmatch(cell))
         ]
         if rows:
             name = f"the column {header[other]!r}" if header[other] else "a column without a name"
@@ -329,8 +331,8 @@ class _IdColumn:
 
     def __init__(self, name: str, cells: Sequence[NumberedCell], customers: pd.DataFrame) -> None:
         self.name, self.cells = name, cells
-        ids = pd.Series([cell for _, cell in cells], dtype="str")
-        n_known = {kind: int(is_known(customers[kind], ids).sum()) for kind in ("customer_uid", "external_id")}
+        self._ids = pd.Series([cell for _, cell in cells], dtype="str")
+        n_known = {kind: int(is_known(customers[kind], self._ids).sum()) for kind in ("customer_uid", "external_id")}
         normalized = normalize_column_name(name)
         self.kind: str | None = max(n_known, key=lambda kind: n_known[kind])
         if normalized in _UID_NAMES:
@@ -339,7 +341,6 @@ class _IdColumn:
             self.kind = "external_id"
         elif not n_known[self.kind]:
             self.kind = None
-        self._customers = {} if self.kind is None else _owners(ids, customers, [self.kind])
         self._all_customers = customers
 
     def contradicts(self, own_id: str, other: _IdColumn, other_id: str) -> bool:
@@ -355,6 +356,12 @@ class _IdColumn:
     def has_other_id(self, uids: Iterable[str]) -> bool:
         """Return True if all given customers have an id of this column's type."""
         return self._uids_with_id.issuperset(uids)
+
+    @cached_property
+    def _customers(self) -> dict[str, set[str]]:
+        if self.kind is None:
+            return {}
+        return _owners(self._ids, self._all_customers, [self.kind])
 
     @cached_property
     def _uids_with_id(self) -> frozenset[str]:
