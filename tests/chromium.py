@@ -123,9 +123,13 @@ class Page:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.call("Emulation.setEmulatedMedia", features=features)
 
-    def picture(self, path: Path) -> Path:
-        """Write a screenshot of the browser window to a PNG file, and return its path."""
-        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+    def picture(self, path: Path, *, is_whole: bool = False) -> Path:
+        """Write a screenshot of the browser window, or of the whole page, to a PNG file, and return its path."""
+        options: dict[str, Any] = {}
+        if is_whole:
+            size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+            options = {"captureBeyondViewport": True, "clip": {**size, "x": 0, "y": 0, "scale": 1}}
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", **options)["data"]))
         return path
 
     def printed(self, path: Path) -> Path:

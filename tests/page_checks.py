@@ -1,4 +1,4 @@
-"""Checks of pages in Chromium, and the approval on a review page, which several test modules share."""
+"""Functions for pages in Chromium that several test modules share: accessibility, screenshots, and approval."""
 
 import json
 import os
@@ -42,6 +42,13 @@ def violations(page, selector=None):
 def serious_violations(page, selector=None):
     """Return the accessibility problems with the impact "serious" or "critical"."""
     return [item for item in violations(page, selector) if item.impact in ("serious", "critical")]
+
+
+def save_picture(page, name):
+    """Save a screenshot of the whole page in the folder that FRGROUPS_TEST_PICTURES names, if it is set."""
+    if folder := os.environ.get("FRGROUPS_TEST_PICTURES"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.picture(Path(folder) / f"{name}.png", is_whole=True)
 
 
 def approved(page, name):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests import chromium
-from tests.page_checks import NEEDS_CHROMIUM, serious_violations
+from tests.page_checks import NEEDS_CHROMIUM, save_picture, serious_violations
 
 pytestmark = [pytest.mark.browser, NEEDS_CHROMIUM]
 
@@ -42,6 +42,7 @@ def test_accessibility(page, name, scheme):
     page.color_scheme(scheme)
 
     page.open(SITE / f"{name}.html")
+    save_picture(page, f"docs-{name.replace('/', '-')}-{scheme}")
 
     assert page.value("document.documentElement.dataset.theme") == scheme
     assert serious_violations(page) == []

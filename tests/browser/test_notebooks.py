@@ -12,7 +12,7 @@ import frgroups as fg
 from tests import chromium
 from tests.browser import jupyterlab
 from tests.notebooks import FOLDER
-from tests.page_checks import NEEDS_CHROMIUM, approved, serious_violations
+from tests.page_checks import NEEDS_CHROMIUM, approved, save_picture, serious_violations
 
 pytestmark = [pytest.mark.browser, NEEDS_CHROMIUM]
 
@@ -72,6 +72,7 @@ def run(request):
         else:
             notebook.run_all()
         notebook.show_all()
+        save_picture(notebook.page, f"{name}-{theme}")
         yield Run(name, theme, notebook.cells(), home, notebook.page)
 
 
@@ -138,6 +139,7 @@ def test_saved_pages(run):
     for path in pages:
         with chromium.opened(path) as page:
             page.color_scheme(run.theme)
+            save_picture(page, f"{run.name}-{path.stem}-{run.theme}")
             assert serious_violations(page) == []
 
 
