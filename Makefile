@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow test-httpx2 test-versions test-lowest test-sdist lint docs bench notebooks notebooks-run
-.PHONY: wheel sdist clean
+.PHONY: demo test test-slow test-browser test-httpx2 test-versions test-lowest test-sdist lint docs bench notebooks
+.PHONY: notebooks-run wheel sdist clean
 
 demo: .venv/sandbox.done
 	@$(BIN)/frgroups demo
@@ -19,6 +19,11 @@ test: .venv/dev.done
 # tests with 200 examples each instead of 20.
 test-slow: .venv/dev.done
 	@$(BIN)/python -m pytest -n 3 -m "slow or hypothesis" --hypothesis-profile=thorough
+
+# The tests that open notebooks in JupyterLab, the pages that the notebooks save, and the documentation in Chromium.
+# They are skipped if Chromium is not installed. The documentation is built only if docs/_build/html does not exist.
+test-browser: .venv/dev.done docs/_build/html/index.html
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests/browser
 
 # The tests of the API client on httpx2, the successor of httpx.
 test-httpx2: .venv/dev.done
@@ -49,6 +54,9 @@ lint: .venv/dev.done
 docs: .venv/docs.done
 	@$(BIN)/python -m sphinx -b html -E -q -W --keep-going docs docs/_build/html
 	@echo "Documentation: docs/_build/html/index.html"
+
+docs/_build/html/index.html:
+	@$(MAKE) docs
 
 bench: .venv/bench.done
 	@$(BIN)/python -m tests.bench

@@ -28,7 +28,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-default-apps",
     "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--lang=en-GB",
 )
 # Chromium reads commands from file descriptor 3 and writes responses to 4. The launcher assigns these descriptors.
@@ -55,8 +55,13 @@ class Page:
 
     def open(self, path: Path) -> None:
         """Open a file in the page and wait until it is loaded."""
-        self.call("Page.navigate", url=path.resolve().as_uri())
-        self.wait("document.readyState === 'complete' && location.protocol === 'file:'")
+        self.visit(path.resolve().as_uri())
+
+    def visit(self, url: str) -> None:
+        """Open a URL in the page and wait until it is loaded."""
+        answer = self.call("Page.navigate", url=url)
+        assert "errorText" not in answer, f"{url}: {answer['errorText']}"
+        self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
 
     def value(self, script: str) -> Any:
         """Return the value of a JavaScript expression. A promise is awaited."""
@@ -65,12 +70,12 @@ class Page:
             raise AssertionError(answer["exceptionDetails"]["exception"].get("description", answer))
         return answer["result"].get("value")
 
-    def wait(self, script: str) -> None:
-        """Wait until a JavaScript expression is true."""
-        end = time.monotonic() + TIMEOUT
+    def wait(self, script: str, *, timeout: float = TIMEOUT, interval: float = 0.01) -> None:
+        """Wait until a JavaScript expression is true. `timeout` and `interval` are in seconds."""
+        end = time.monotonic() + timeout
         while not self.value(script):
             assert time.monotonic() < end, f"The expression did not become true: {script}"
-            time.sleep(0.01)
+            time.sleep(interval)
 
     def text(self, selector: str) -> str:
         """Return the visible text of an element."""
@@ -113,9 +118,18 @@ class Page:
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
 
-    def picture(self, path: Path) -> Path:
-        """Write a screenshot of the browser window to a PNG file, and return its path."""
-        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+    def color_scheme(self, scheme: str) -> None:
+        """Set the color scheme that the user prefers: "light" or "dark", or "" for the default."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.call("Emulation.setEmulatedMedia", features=features)
+
+    def picture(self, path: Path, *, is_whole: bool = False) -> Path:
+        """Write a screenshot of the browser window, or of the whole page, to a PNG file, and return its path."""
+        options: dict[str, Any] = {}
+        if is_whole:
+            size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+            options = {"captureBeyondViewport": True, "clip": {**size, "x": 0, "y": 0, "scale": 1}}
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", **options)["data"]))
         return path
 
     def printed(self, path: Path) -> Path:

@@ -86,7 +86,9 @@ class ShownTable:
         True
         """
         css, table = self.parts()
-        return f'<style>{css}</style><div class="{_CLASSES}" style="overflow-x: auto">{table}</div>'
+        # A wide table is scrolled sideways, also with the keyboard.
+        attributes = f'class="{_CLASSES}" style="overflow-x: auto" role="group" aria-label="Table" tabindex="0"'
+        return f"<style>{css}</style><div {attributes}>{table}</div>"
 
     def parts(self) -> tuple[str, Markup]:
         """

@@ -1,7 +1,6 @@
 """Tests for the report on the groups of a tenant."""
 
 import base64
-import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -15,11 +14,10 @@ import frgroups as fg
 from frgroups.errors import InputError
 from frgroups.internals.formatting import escape_invisible
 from tests import chromium
+from tests.page_checks import NEEDS_CHROMIUM, serious_violations
 
 from .conftest import HOSTILE
 
-AXE = Path(__file__).parents[1] / "axe" / "axe.min.js"
-NEEDED = os.environ.get("FRGROUPS_NEED_CHROMIUM") == "1"
 TITLES = ["Verdict", "Group sizes", "Growth", "Overlap", "Duplicates", "Health", "Reach", "Changes"]
 SIZES = {"all": 400, "club": 120, "copy": 118, "pair": 3, "left": 60, "joined": 52}
 
@@ -304,18 +302,16 @@ def test_erased_customer(path, after, before, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(chromium.found() is None and not NEEDED, reason="Chromium is not installed")
+@NEEDS_CHROMIUM
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_accessibility(path, scheme):
     "axe-core finds no serious problem in a report at two widths, and the page itself does not scroll sideways."
     with chromium.opened(path) as shown:
-        shown.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        shown.color_scheme(scheme)
         for width in (400, 1280):
             shown.sized(width, 900)
-            shown.value(AXE.read_text(encoding="utf-8") + "; 0")
-            found = shown.value("axe.run().then((result) => result.violations.map((v) => [v.impact, v.id]))")
 
-            assert [rule for impact, rule in found if impact in ("serious", "critical")] == []
+            assert serious_violations(shown) == []
             assert shown.value("document.documentElement.scrollWidth <= window.innerWidth")
 
 

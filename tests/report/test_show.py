@@ -1,5 +1,6 @@
 """Tests for the display of result tables."""
 
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -315,6 +316,14 @@ def test_colors(snapshot):
 
     colors = [part.split(";")[0].strip() for part in html.split("color:")[1:]]
     assert set(colors) <= {"inherit"} and "linear-gradient" in html and "#fff" not in html and "black" not in html
+
+
+def test_keyboard_scrolling(snapshot):
+    "The element that scrolls a wide table can have the focus, and has a role and a name."
+    html = fg.show(fg.group_sizes(snapshot))._repr_html_()
+
+    scrolled = re.search(r'<div class="frgroups-table[^>]*>', html)[0]
+    assert all(part in scrolled for part in ("overflow-x: auto", 'tabindex="0"', 'role="group"', "aria-label="))
 
 
 def test_notebook_output(snapshot):

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -14,14 +12,13 @@ from frgroups.errors import NotApprovedError
 from frgroups.internals.checksummed_json import read_checksummed
 from frgroups.review.approval import approve_plan
 from tests import chromium
+from tests.page_checks import NEEDS_CHROMIUM, approved, violations
 from tests.review.test_review_formats import named
 from tests.review.test_writer import blocked, planned
 
-AXE = Path(__file__).parents[1] / "axe" / "axe.min.js"
 NAME = 'Kåre "Ø" Ærlig\\🙂\u2028'
-NEEDED = os.environ.get("FRGROUPS_NEED_CHROMIUM") == "1"
 
-pytestmark = pytest.mark.skipif(chromium.found() is None and not NEEDED, reason="Chromium is not installed")
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture(scope="module")
@@ -77,15 +74,6 @@ def search(page, terms):
     page.wait(f"document.querySelector('#operations-status').innerText !== {json.dumps(before)}")
 
 
-def approved(page, name=NAME):
-    """Approve the plan on the review page, and return the path of the downloaded file."""
-    page.click("#by")
-    page.value("document.querySelector('#by').select()")
-    page.type(name)
-    page.click("#approve")
-    return page.downloaded()
-
-
 def rejected(page, reason, name):
     """Reject the plan on the review page, and return the path of the downloaded file."""
     page.click("#by")
@@ -134,7 +122,7 @@ def test_approval_file(plan, page, tmp_path):
     "The review page creates the same approval file as approve_plan, with the additional field 'from'."
     from_python = approve_plan(plan, tmp_path / "python.json", by=NAME)
 
-    from_page = approved(page)
+    from_page = approved(page, NAME)
 
     content, expected = read_checksummed(from_page, "approval"), read_checksummed(from_python, "approval")
     assert content.pop("from") == "page"
@@ -287,26 +275,17 @@ def test_copy_button(page, plan):
     assert page.value("document.querySelector('#search').value") == f"approved {plan.digest[:12]}"
 
 
-def axe_violations(page):
-    """Return the accessibility violations that axe reports, with their elements."""
-    page.value(AXE.read_text(encoding="utf-8") + ";0")
-    violations, n_passes = page.value("axe.run().then((result) => [result.violations, result.passes.length])")
-    assert n_passes > 20
-    return [(violation["id"], [node["html"] for node in violation["nodes"]]) for violation in violations]
-
-
 @pytest.fixture
 def scene(shown):
     """Return a function that sets the window width and the color scheme during a test."""
 
     def set_to(width, dark=False):
         shown.sized(width, 844)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        shown.call("Emulation.setEmulatedMedia", features=[scheme])
+        shown.color_scheme("dark" if dark else "light")
 
     yield set_to
     shown.sized(1280, 900)
-    shown.call("Emulation.setEmulatedMedia", features=[])
+    shown.color_scheme("")
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, False), (1280, True)])
@@ -315,7 +294,7 @@ def test_accessibility(page, scene, width, dark):
     scene(width, dark)
     page.click("summary")
 
-    assert axe_violations(page) == []
+    assert violations(page) == []
 
 
 @pytest.mark.slow
@@ -328,10 +307,9 @@ def test_accessibility_of_variants(tmp_path, make, dark):
     path = fg.save_review(planned(made) if names else made, tmp_path / "r.html", **names)
 
     with chromium.opened(path) as other:
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        other.call("Emulation.setEmulatedMedia", features=[scheme])
+        other.color_scheme("dark" if dark else "light")
 
-        assert axe_violations(other) == []
+        assert violations(other) == []
 
 
 def test_local_time(plan, page):
