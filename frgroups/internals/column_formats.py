@@ -15,6 +15,9 @@ from frgroups.internals.formatting import escape_invisible, format_percentage, f
 # Text that is displayed for a missing value.
 MISSING = "–"
 _PROBABILITIES = ("p_value", "q_value", "p_over", "p_under")
+# Differences between rates are small and differences between amounts are large, so they have three significant digits.
+_DIFFERENCES = ("difference", "ci_low", "ci_high", "detectable_difference")
+_RELATIVE_DIFFERENCE = "relative_difference"
 # Numbers from this value on are displayed without decimals, and smaller numbers than the other one in one digit.
 _NO_DECIMALS_FROM, _TWO_DECIMALS_FROM = 100, 0.005
 
@@ -25,10 +28,10 @@ def is_share(name: str) -> bool:
 
     Examples
     --------
-    >>> is_share("share_of_a"), is_share("churn_rate"), is_share("jaccard")
-    (True, True, False)
+    >>> is_share("share_of_a"), is_share("rate"), is_share("churn_rate"), is_share("jaccard")
+    (True, True, True, False)
     """
-    return name.startswith("share") or name.endswith("_rate")
+    return name.startswith("share") or name == "rate" or name.endswith("_rate")
 
 
 def is_count(name: str) -> bool:
@@ -59,11 +62,11 @@ def excel_number_format(name: str, *, is_float: bool) -> str:
     >>> excel_number_format("share_of_a", is_float=True), excel_number_format("n_members", is_float=False)
     ('0.0%', '#,##0')
     """
-    if is_share(name):
+    if is_share(name) or name == _RELATIVE_DIFFERENCE:
         return "0.0%"
     if is_count(name):
         return "#,##0"
-    return "0.00" if is_float and name not in _PROBABILITIES else "General"
+    return "0.00" if is_float and name not in (*_PROBABILITIES, *_DIFFERENCES) else "General"
 
 
 def format_column(values: Iterable[object], name: str) -> list[str]:
@@ -86,6 +89,8 @@ def format_column(values: Iterable[object], name: str) -> list[str]:
     (['1,234,567', '–'], ['25.0%', '100.0%'])
     >>> format_column([0.00002], "q_value"), format_column([2.0, 0.5], "lift"), format_column([-3, 4], "net")
     (['<0.001'], ['2.00', '0.50'], ['−3', '+4'])
+    >>> format_column([0.01234, 1234.5], "difference"), format_column([0.012], "relative_difference")
+    (['0.0123', '1,234'], ['+1.2%'])
     """
     values = list(values)
     has_decimals = any(isinstance(value, float) and not value.is_integer() for value in values)
@@ -123,6 +128,10 @@ def _format_number(value: Any, name: str, *, has_decimals: bool) -> str:
         return format_percentage(value, fixed=True)
     if is_share(name):
         return f"{value:,.1%}"
+    if name == _RELATIVE_DIFFERENCE:
+        return f"{value:+,.1%}"
+    if name in _DIFFERENCES and abs(value) < _NO_DECIMALS_FROM:
+        return f"{value:.3g}"
     if name in _PROBABILITIES:
         return "<0.001" if value < 0.001 else f"{value:.3f}"
     if name.endswith("_bytes"):

@@ -58,6 +58,11 @@ def _listed(column: str, values: Sequence[object]) -> SortKey:
     return lambda table: table[column].map(ranks).astype("float64")
 
 
+def _in_given_order(table: pd.DataFrame) -> pd.Series:
+    """Return the same number for each row, so that the rows keep their order."""
+    return pd.Series(0.0, index=table.index)
+
+
 def _with_text(column: str) -> SortKey:
     """Return the sort key that puts the rows with a nonempty text in the column first."""
     return lambda table: table[column].fillna("").eq("").astype("float64")
@@ -89,6 +94,13 @@ _STATES = ("rejected", "not_effective", "unknown", "not_sent", "verified", "alre
 RULES = (
     _rule("severity finding n", _listed("severity", ("high", "medium", "low")), _largest("n")),
     _rule("step n_new", _smallest("step"), bars="n_new share_cumulative"),
+    _rule("arm difference ci_low", _in_given_order),
+    _rule(
+        "attribute arm effect_size",
+        _listed("attribute", ("(sample ratio)",)),
+        _strongest("effect_size"),
+        bars="share share_control",
+    ),
     _rule("attribute effect_size", _strongest("effect_size"), _smallest("q_value"), bars="share_in share_ref"),
     _rule("jaccard n_both", _largest("jaccard"), _largest("n_both"), bars="n_both jaccard"),
     _rule("share_of_a n_both", _largest("share_of_a"), _largest("n_a"), bars="n_both share_of_a"),

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MAX_COLUMNS = 10
 SECONDARY_COLUMNS = (
     *("n_either", "expected", "pmi", "phi", "p_over", "p_under"),
-    *("kind", "difference_pp", "p_value", "median_in", "median_ref"),
+    *("kind", "difference_pp", "p_value", "median_in", "median_ref", "n_missing"),
     *("total_first", "total_last", "rereads", "seconds", "pages"),
     *("base_url", "path", "receipt", "receipt_path", "in_config", "total_bytes"),
     *("account_manager_uid", "customer_parent_uid", "pricelist_uid"),
@@ -158,7 +158,10 @@ def _hidden_columns(table: pd.DataFrame) -> list[str]:
     blank = [str(name) for name, is_blank in zip(table.columns, _is_empty(table), strict=True) if is_blank]
     if table.shape[1] <= MAX_COLUMNS:
         return blank
-    return [name for name in map(str, table.columns) if name in SECONDARY_COLUMNS or name in blank]
+    secondary = set(SECONDARY_COLUMNS)
+    if "q_value" not in table.columns:
+        secondary.discard("p_value")
+    return [name for name in map(str, table.columns) if name in secondary or name in blank]
 
 
 def _suppressed_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
