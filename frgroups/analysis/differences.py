@@ -94,7 +94,7 @@ def detectable_rate_difference(rate_control: float, n: int, n_control: int, *, a
     Examples
     --------
     >>> round(detectable_rate_difference(0.1, 900, 100, alpha=0.05), 4)
-    0.1004
+    0.1046
     """
     if not (n and n_control):
         return math.nan

@@ -26,13 +26,14 @@ from frgroups.analysis.sample_ratio import check_sample_ratio
 from frgroups.analysis.significance import holm
 from frgroups.errors import InputError
 from frgroups.internals.formatting import agree, pluralize
-from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import BoolArray, FloatArray
 from frgroups.internals.validation import check_choice, wrong_type
 
 Row = dict[str, Any]
 Outcomes = pd.Series | pd.DataFrame
 
+# Results of pd.api.types.infer_dtype for columns of the dtype object.
+_NUMERIC_OBJECTS = ("boolean", "integer", "floating", "mixed-integer-float", "decimal", "empty")
 _COLUMNS = {
     "arm": "str",
     **dict.fromkeys(["n", "n_missing"], "int64"),
@@ -205,15 +206,13 @@ def _read_values(table: SplitTable, outcomes: Outcomes, name: str, missing: Lite
         )
     matched = match_customers(outcomes, table.customers, name, place="in `split`")
     column = matched.rows.iloc[:, 0]
-    if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
-        raise InputError(f"`{name}` must contain numbers or booleans, got {column.dtype}.")
-    try:
-        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError):
+    if not _is_numeric(column):
+        example = outcomes[columns[0]].dropna().iloc[0]
         raise InputError(
-            f"`{name}` must contain numbers or booleans, got {safe_repr(outcomes[columns[0]].dropna().iloc[0])}. "
-            "Convert the values, for example with pd.to_numeric."
-        ) from None
+            f"`{name}` must contain numbers or booleans, got {type(example).__name__}. Convert the values, for example "
+            "with pd.to_numeric."
+        )
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     if np.isinf(values).any():
         raise InputError(f"`{name}` contains infinite values. Replace or remove them.")
     is_missing = np.isnan(values)
@@ -224,6 +223,13 @@ def _read_values(table: SplitTable, outcomes: Outcomes, name: str, missing: Lite
             f"value in `{name}`. If this means that they bought nothing, pass missing=0."
         )
     return _Values(np.where(is_missing, 0.0, values), is_missing, matched.n_ignored)
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    """Return True if a column contains only numbers, booleans, and missing values."""
+    if column.dtype == object:
+        return pd.api.types.infer_dtype(column, skipna=True) in _NUMERIC_OBJECTS
+    return pd.api.types.is_any_real_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
 
 
 def _compare_rates(table: SplitTable, values: FloatArray) -> list[Row]:

@@ -15,7 +15,7 @@ from frgroups.internals.formatting import escape_invisible, format_percentage, f
 # Text that is displayed for a missing value.
 MISSING = "–"
 _PROBABILITIES = ("p_value", "q_value", "p_over", "p_under")
-# Differences between rates are small and differences between amounts are large, so they have three significant digits.
+# These columns have three significant digits, because rates differ by small numbers and amounts by large ones.
 _DIFFERENCES = ("difference", "ci_low", "ci_high", "detectable_difference")
 _RELATIVE_DIFFERENCE = "relative_difference"
 # Numbers from this value on are displayed without decimals, and smaller numbers than the other one in one digit.
