@@ -206,11 +206,13 @@ def _read_values(table: SplitTable, outcomes: Outcomes, name: str, missing: Lite
         )
     matched = match_customers(outcomes, table.customers, name, place="in `split`")
     column = matched.rows.iloc[:, 0]
+    if column.isna().all():
+        column = pd.Series(np.nan, index=column.index)
     if not _is_numeric(column):
         example = outcomes[columns[0]].dropna().iloc[0]
         raise InputError(
-            f"`{name}` must contain numbers or booleans, got {type(example).__name__}. Convert the values, for example "
-            "with pd.to_numeric."
+            f"`{name}` must contain numbers or booleans, got {type(example).__name__}. Convert the values, for "
+            "example with pd.to_numeric."
         )
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     if np.isinf(values).any():

@@ -181,9 +181,12 @@ def test_no_buyers(zero):
     assert np.isnan(mail["relative_difference"]) and mail["detectable_difference"] > 0
 
 
-def test_no_outcomes():
+@pytest.mark.parametrize("dtype", ["object", "str", "float64", "datetime64[us]"])
+def test_no_outcomes(dtype):
     "An empty table of outcomes is valid if missing outcomes are 0."
-    lift = fg.measure_lift(SPLIT, pd.DataFrame({"customer_uid": [], "amount": []}), missing=0)
+    outcomes = pd.DataFrame({"customer_uid": [], "amount": pd.Series([], dtype=dtype)})
+
+    lift = fg.measure_lift(SPLIT, outcomes, missing=0)
 
     assert lift["rate"].tolist() == [0, 0] and lift["n_missing"].tolist() == [100, 400]
 
