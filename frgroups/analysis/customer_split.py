@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import numbers
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import Any
@@ -126,18 +127,18 @@ def split_customers(
     {'mail': 900, 'control': 100}
     """
     arms = ArmShares.from_mapping(shares, control)
-    _check_seed(seed)
+    seed = _checked_seed(seed)
     check_type(exact, bool, "exact")
     uids = _sorted_uids(customers)
     kept = _kept_arms(keep, uids, arms)
     columns = _stratum_columns(strata, customers, uids)
-    numbers = hash_numbers(uids, seed)
+    hashes = hash_numbers(uids, seed)
     if exact:
-        # Equal numbers keep the order of the uids, so that the result does not depend on the order of the customers.
-        rank = np.argsort(numbers, kind="stable")
+        # Equal hashes keep the order of the uids, so that the result does not depend on the order of the customers.
+        rank = np.argsort(hashes, kind="stable")
         code = assign_exactly(_stratum_codes(columns, len(uids)), rank, np.array(arms.shares), kept)
     else:
-        code = np.where(kept >= 0, kept, np.searchsorted(_thresholds(arms), numbers, side="right"))
+        code = np.where(kept >= 0, kept, np.searchsorted(_thresholds(arms), hashes, side="right"))
     split = pd.DataFrame({CUSTOMER: uids.array, ARM: pd.Index(arms.names, dtype="str").take(code).array})
     split = pd.concat([split, columns], axis=1) if len(columns.columns) else split
     split.attrs = {SHARES: arms.to_dict(), CONTROL: arms.control, SEED: seed}
@@ -172,13 +173,15 @@ def _thresholds(arms: ArmShares) -> UInt64Array:
     return np.array([min(int(end * 2**64), _LARGEST) for end in ends], dtype=np.uint64)
 
 
-def _check_seed(seed: object) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, str | int):
+def _checked_seed(seed: object) -> str | int:
+    if isinstance(seed, numbers.Integral) and not isinstance(seed, bool):
+        return int(seed)
+    if not isinstance(seed, str):
         raise wrong_type(seed, "seed", "a string or an integer", hint="For example, pass the name of the campaign.")
-    if isinstance(seed, str):
-        check_text(seed, "seed")
-        if not seed.strip():
-            raise InputError("`seed` must not be empty. For example, pass the name of the campaign.")
+    check_text(seed, "seed")
+    if not seed.strip():
+        raise InputError("`seed` must not be empty. For example, pass the name of the campaign.")
+    return seed
 
 
 def _sorted_uids(customers: Iterable[str] | pd.DataFrame) -> pd.Index:

@@ -150,8 +150,7 @@ def measure_lift(
     References
     ----------
     .. [1] Newcombe, R. G. (1998). Interval estimation for the difference between independent proportions: comparison
-    of
-       eleven methods. Statistics in Medicine 17, 873-890. Method 10.
+       of eleven methods. Statistics in Medicine 17, 873-890. Method 10.
     .. [2] Deng, A., Xu, Y., Kohavi, R., and Walker, T. (2013). Improving the sensitivity of online controlled
        experiments by utilizing pre-experiment data. WSDM 2013.
 

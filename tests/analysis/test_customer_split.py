@@ -156,6 +156,14 @@ def test_equal_remainders():
     assert split["arm"].value_counts().to_dict() == {"mail": 360, "control": 40}
 
 
+def test_integer_seeds():
+    "An integer, an integer of NumPy, and the same number as a text lead to the same arms."
+    splits = [fg.split_customers(UIDS, SHARES, seed=seed) for seed in (7, np.int64(7), "7")]
+
+    assert arm_of(splits[0]) == arm_of(splits[1]) == arm_of(splits[2])
+    assert [type(split.attrs["seed"]) for split in splits] == [int, int, str]
+
+
 def test_exact_is_random():
     "In exact mode, the customers in the control group depend on the seed."
     controls = [
