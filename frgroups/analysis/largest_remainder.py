@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
 from frgroups.internals.typing import FloatArray, IndexArray, IntArray
@@ -9,7 +12,7 @@ from frgroups.internals.typing import FloatArray, IndexArray, IntArray
 _DECIMALS = 9  # Remainders that differ by less than a rounding error are equal.
 
 
-def divide(n: int, weights: FloatArray, shortfall: FloatArray) -> IntArray:
+def divide(n: int, weights: Sequence[float], shortfall: Sequence[float]) -> list[int]:
     """
     Divide `n` customers among arms in proportion to weights.
 
@@ -27,16 +30,20 @@ def divide(n: int, weights: FloatArray, shortfall: FloatArray) -> IntArray:
 
     Examples
     --------
-    >>> divide(10, np.array([0.25, 0.75]), np.zeros(2)).tolist()
-    [3, 7]
-    >>> divide(10, np.array([0.25, 0.75]), np.array([-1.0, 1.0])).tolist()
-    [2, 8]
+    >>> divide(10, [0.25, 0.75], [0.0, 0.0]), divide(10, [0.25, 0.75], [-1.0, 1.0])
+    ([3, 7], [2, 8])
     """
-    quotas = np.round(n * weights / weights.sum(), _DECIMALS)
-    counts: IntArray = np.floor(quotas).astype(np.int64)
-    remainders = np.round(quotas - counts, _DECIMALS)
-    order = np.lexsort((-np.round(shortfall, _DECIMALS), -remainders))
-    counts[order[: n - int(counts.sum())]] += 1
+    # For 100,000 strata of five customers, lists take 4 s and arrays 19 s.
+    total = math.fsum(weights)
+    quotas = [round(n * weight / total, _DECIMALS) for weight in weights]
+    counts = [int(quota) for quota in quotas]
+
+    def rank(arm: int) -> tuple[float, float]:
+        return -round(quotas[arm] - counts[arm], _DECIMALS), -round(shortfall[arm], _DECIMALS)
+
+    order = sorted(range(len(counts)), key=rank)
+    for arm in order[: n - sum(counts)]:
+        counts[arm] += 1
     return counts
 
 
@@ -69,22 +76,29 @@ def assign_exactly(stratum: IndexArray, rank: IndexArray, shares: FloatArray, ar
     [0, 1, 1, 1, 1, 0, 1, 1, 1, 1]
     """
     n_arms, n_strata = len(shares), int(stratum.max(initial=-1)) + 1
-    result = arm.copy()
-    n_all = np.bincount(stratum, minlength=n_strata)
     is_kept = arm >= 0
     kept = np.bincount(stratum[is_kept] * n_arms + arm[is_kept], minlength=n_strata * n_arms).reshape(-1, n_arms)
+    counts = _counts_to_assign(np.bincount(stratum, minlength=n_strata), kept, shares)
     waiting = rank[~is_kept[rank]]
     waiting = waiting[np.argsort(stratum[waiting], kind="stable")]
-    shortfall = np.zeros(n_arms)
-    start = 0
-    for number in range(n_strata):
-        n = int(n_all[number])
-        n_waiting = n - int(kept[number].sum())
-        planned = divide(n, shares, shortfall)
-        lacking = np.maximum(planned - kept[number], 0)
-        # If no arm has too many customers, the arms lack as many customers as are waiting.
-        counts = divide(n_waiting, lacking.astype(np.float64), shortfall) if n_waiting else np.zeros_like(planned)
-        result[waiting[start : start + n_waiting]] = np.repeat(np.arange(n_arms), counts)
-        shortfall += n * shares - kept[number] - counts
-        start += n_waiting
+    result = arm.copy()
+    result[waiting] = np.repeat(np.tile(np.arange(n_arms), n_strata), counts.ravel())
     return result
+
+
+def _counts_to_assign(sizes: IntArray, kept: IntArray, shares: FloatArray) -> IntArray:
+    """Return the number of customers to assign to each arm in each stratum."""
+    weights = shares.tolist()
+    shortfall = [0.0] * len(weights)
+    rows = []
+    for size, assigned in zip(sizes.tolist(), kept.tolist(), strict=True):
+        planned = divide(size, weights, shortfall)
+        counts = [max(plan - n, 0) for plan, n in zip(planned, assigned, strict=True)]
+        n_waiting = size - sum(assigned)
+        if sum(counts) > n_waiting:
+            # An arm has more customers than planned, so the other arms lack more customers than are waiting.
+            counts = divide(n_waiting, counts, shortfall)
+        rows.append(counts)
+        for position, weight in enumerate(weights):
+            shortfall[position] += size * weight - assigned[position] - counts[position]
+    return np.array(rows, dtype=np.int64).reshape(len(rows), len(weights))
