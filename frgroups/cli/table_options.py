@@ -174,7 +174,7 @@ SPLIT: tuple[Decorator, ...] = (
         multiple=True,
         type=SHARE_PAIR,
         metavar="NAME=SHARE",
-        help="Name and share of an arm, for example mail=0.9. Repeat the option for each arm. The sum must be 1.",
+        help="Name and share of an arm, for example mail=0.9. The shares must sum to 1. This option can be repeated.",
     ),
     click.option(
         "--seed",
