@@ -6,6 +6,7 @@ from .analysis.campaigns import campaign_reach as campaign_reach
 from .analysis.changes import group_changes as group_changes
 from .analysis.changes import membership_changes as membership_changes
 from .analysis.clusters import group_clusters as group_clusters
+from .analysis.customer_split import split_customers as split_customers
 from .analysis.describe import describe as describe
 from .analysis.duplicates import duplicate_groups as duplicate_groups
 from .analysis.duplicates import subset_groups as subset_groups
@@ -14,6 +15,7 @@ from .analysis.group_expressions import members as members
 from .analysis.health import health_report as health_report
 from .analysis.intersections import intersections as intersections
 from .analysis.intersections import region_members as region_members
+from .analysis.lift import measure_lift as measure_lift
 from .analysis.overlap import overlap_matrix as overlap_matrix
 from .analysis.overlap import overlap_pairs as overlap_pairs
 from .analysis.profile import compare_groups as compare_groups
@@ -25,6 +27,7 @@ from .analysis.segments import segment as segment
 from .analysis.set_cover import set_cover as set_cover
 from .analysis.sizes import group_sizes as group_sizes
 from .analysis.sizes import groups_per_customer as groups_per_customer
+from .analysis.split_balance import split_balance as split_balance
 from .api.client import Client as Client
 from .api.connection_check import Check as Check
 from .api.schema.records import Customer as Customer
@@ -124,6 +127,7 @@ __all__ = [
     "list_snapshots",
     "load_snapshot",
     "log_json",
+    "measure_lift",
     "members",
     "membership_changes",
     "overlap_matrix",
@@ -155,6 +159,8 @@ __all__ = [
     "show_versions",
     "size_history",
     "snapshot_from_frames",
+    "split_balance",
+    "split_customers",
     "start_session",
     "subset_groups",
     "suppression_list_path",

@@ -9,6 +9,7 @@ IPython and Jupyter display only the lines of the caller and the message. To dis
     │   ├── ListError               list of customers that is ambiguous or cannot be read
     │   ├── CorruptFileError        snapshot, plan, journal, or approval that was damaged or edited
     │   ├── WrongTenantError        plan, approval, or receipt for another tenant or host
+    │   ├── SampleRatioError        arms of a split whose sizes contradict the planned shares; has .p_value
     │   ├── UnsupportedOperationError   operation that a Snapshot does not support (also a TypeError)
     │   └── UsageError              missing command option, or options that cannot be combined
     ├── TokenCommandError           failed token command or token callable; has .tenant, .command and .exit_code
@@ -36,7 +37,7 @@ from __future__ import annotations
 import copy
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -251,6 +252,25 @@ class CorruptFileError(InputError):
 
 class WrongTenantError(InputError):
     """A plan, an approval, or a receipt belongs to another tenant or host."""
+
+
+class SampleRatioError(InputError):
+    """
+    The sizes of the arms of a split contradict the planned shares, so a comparison of the arms would be biased.
+
+    Typical causes are customers who were removed from one of the arms after the split, and wrong shares.
+
+    Attributes
+    ----------
+    planned, actual
+        The planned share and the actual share of the customers in each arm.
+    p_value
+        Probability of a deviation of at least this size if the customers were assigned with the planned shares.
+    """
+
+    planned: Mapping[str, float] = {}
+    actual: Mapping[str, float] = {}
+    p_value: float = float("nan")
 
 
 class UnsupportedOperationError(InputError, TypeError):

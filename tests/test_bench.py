@@ -58,6 +58,7 @@ def test_quick_run(tmp_path):
         "added memory, overlap counts, quick",
         "CPU, overlap_pairs, quick",
         "CPU, intersections, 12 largest of quick",
+        "CPU, split_customers, customers of quick",
         "added memory, overlap_pairs, quick of 5 members",
         "CPU, plan_memberships, 1,602 memberships",
         "CPU, plan_memberships, 1,602 memberships",

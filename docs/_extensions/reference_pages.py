@@ -31,6 +31,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "analysis.reach",
         "analysis.register",
         "analysis.campaigns",
+        "analysis.customer_split",
+        "analysis.split_balance",
+        "analysis.lift",
     ),
     "Changes and history": ("analysis.changes", "analysis.flow", "history"),
     "Select customers": (

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from frgroups.analysis.consent import GIVEN, NONE, UNKNOWN, WITHDRAWN, latest_consents
+from frgroups.analysis.customer_tables import match_customers
 from frgroups.errors import InputError
-from frgroups.internals.formatting import format_list
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import FloatArray, IndexArray
-from frgroups.internals.validation import as_list, check_type
-from frgroups.snapshot.membership_matrix import check_uids
+from frgroups.internals.validation import as_list
 from frgroups.snapshot.schema import PERSONAL, make_nullable
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -29,7 +29,7 @@ _DEFAULT_NAMES = (
     *("consents", "credit_limit", "credit_balance", "days_since_created_at", "n_other_groups"),
 )
 # These columns identify a person. The column ehf_enabled is only a flag, so it is removed from the set.
-_IDENTIFYING = {"customer_uid", "external_id", "customer_parent_uid", *PERSONAL} - {"ehf_enabled"}
+IDENTIFYING = {"customer_uid", "external_id", "customer_parent_uid", *PERSONAL} - {"ehf_enabled"}
 _NUMERIC_CATEGORIES = {"payment_terms"}
 _DAYS_SINCE = "days_since_"
 _STATUS_LABELS = {GIVEN: "given", UNKNOWN: MISSING, WITHDRAWN: "withdrawn", NONE: "none"}
@@ -81,14 +81,14 @@ def customer_attributes(
     if isinstance(attributes, pd.DataFrame):
         own = own_columns(snapshot, attributes)
         for name in _check_names(own.columns):
-            yield _build_attribute(name, own[name], snapshot)
+            yield build_attribute(name, own[name], snapshot.taken_at)
         return
     names = _DEFAULT_NAMES if attributes is None else _check_names(as_list(attributes, "attributes"))
     for name in names:
         if name == "consents":
             yield from _consent_attributes(snapshot)
         else:
-            yield _build_attribute(name, _select_column(snapshot, name, set(excluded_groups)), snapshot)
+            yield build_attribute(name, _select_column(snapshot, name, set(excluded_groups)), snapshot.taken_at)
 
 
 def own_columns(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
@@ -99,37 +99,8 @@ def own_columns(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
     customers. A customer without a row gets missing values. Rows for customers who are not in the snapshot are
     ignored.
     """
-    check_type(table, pd.DataFrame, "attributes")
-    if "customer_uid" not in table and isinstance(table.index, pd.RangeIndex) and len(table):
-        raise InputError(
-            "`attributes` needs a column 'customer_uid' or an index of customer uids. Its columns are "
-            f"{format_list([safe_repr(column) for column in table.columns]) or 'none'}."
-        )
-    if "customer_uid" not in table:
-        index = table.index.to_flat_index().rename("customer_uid")
-        table = table.set_axis(index, axis=0).reset_index()
-    uids = check_uids(table, "customer_uid", "attributes")
-    if n_repeated := int(uids.duplicated().sum()):
-        raise InputError(
-            f"`attributes` must have one row per customer, but {n_repeated:,} of {len(uids):,} rows repeat a uid. "
-            "Aggregate the table first, for example with groupby('customer_uid')."
-        )
-    customers = snapshot.matrix.customer_uids
-    positions = pd.Index(uids).get_indexer(customers)
-    if len(uids) and len(customers) and (positions < 0).all():
-        raise InputError(
-            f"`attributes` has {len(uids):,} rows, but none of them has the uid of a customer in the snapshot. "
-            "Use fg.resolve_customers to convert external ids to customer uids."
-        )
-    own = table.drop(columns="customer_uid").reset_index(drop=True)
-    if not own.columns.is_unique:
-        raise InputError(
-            f"`attributes` has several columns named {safe_repr(own.columns[own.columns.duplicated()][0])}. "
-            "Column names must be unique."
-        )
-    own = pd.DataFrame({name: make_nullable(own[name]) for name in own.columns}, index=own.index)
-    rows = pd.Index(np.where(positions < 0, len(own), positions))
-    return own.reindex(rows).set_axis(snapshot.customers.index, axis=0)
+    matched = match_customers(table, snapshot.matrix.customer_uids, "attributes", place="in the snapshot")
+    return matched.rows.set_axis(snapshot.customers.index, axis=0)
 
 
 def join_attributes(snapshot: Snapshot, table: pd.DataFrame | None) -> pd.DataFrame:
@@ -151,7 +122,7 @@ def _check_names(names: Iterable[object]) -> list[str]:
     for name in names:
         if not isinstance(name, str):
             raise InputError(f"`attributes` contains {safe_repr(name)}. The name of an attribute must be a string.")
-        if name in _IDENTIFYING:
+        if name in IDENTIFYING:
             alternative = ""
             if name in ("email", "mobile", "loyalty_id", "vat_number"):
                 alternative = f"Use has_{name} to compare customers who have this value with customers who do not."
@@ -179,7 +150,7 @@ def _select_column(snapshot: Snapshot, name: str, excluded_groups: set[str]) -> 
         return customers[column]
     if name not in customers:
         names = [
-            *(c for c in customers.columns if c not in _IDENTIFYING),
+            *(c for c in customers.columns if c not in IDENTIFYING),
             "postal_area",
             "consents",
             "n_other_groups",
@@ -213,11 +184,22 @@ def _consent_attributes(snapshot: Snapshot) -> Iterator[Attribute]:
         yield Attribute(f"consent: {name}", "category", labels, consent.status.astype(np.intp))
 
 
-def _build_attribute(name: str, column: pd.Series, snapshot: Snapshot) -> Attribute:
-    """Create a number, flag, or category attribute from a column, depending on the dtype of the column."""
+def build_attribute(name: str, column: pd.Series, at: datetime | None = None) -> Attribute:
+    """
+    Create a number, flag, or category attribute from a column, depending on the dtype of the column.
+
+    A column of timestamps becomes the days from each timestamp to `at`. None means the latest timestamp.
+
+    Examples
+    --------
+    >>> attribute = build_attribute("country_code", pd.Series(["NO", "SE", None]))
+    >>> attribute.kind, [attribute.labels[code] for code in attribute.code]
+    ('category', ['NO', 'SE', '(missing)'])
+    """
     column = make_nullable(column)
     if pd.api.types.is_datetime64_any_dtype(column):
-        age = (pd.Timestamp(snapshot.taken_at) - pd.to_datetime(column, utc=True)).dt.total_seconds() / 86_400
+        times = pd.to_datetime(column, utc=True)
+        age = ((times.max() if at is None else pd.Timestamp(at)) - times).dt.total_seconds() / 86_400
         return _number_attribute(_DAYS_SINCE + name.removeprefix(_DAYS_SINCE), age)
     if pd.api.types.is_timedelta64_dtype(column):
         return _number_attribute(name, column.dt.total_seconds() / 86_400)

@@ -9,7 +9,7 @@ import numpy as np
 from frgroups.internals.typing import FloatArray, IntArray
 
 # The chi-square approximation is not reliable if an expected count is below 5 (Cochran 1954).
-_MIN_EXPECTED = 5
+MIN_EXPECTED = 5
 
 
 def cohens_h(share_a: FloatArray, share_b: FloatArray) -> FloatArray:
@@ -59,7 +59,7 @@ def p_value_of_shares(n_a: IntArray, size_a: int, n_b: IntArray, size_b: int) ->
     with_it, total = (n_a + n_b).astype(np.float64), float(size_a + size_b)
     without = total - with_it
     expected = np.minimum(with_it, without) * min(size_a, size_b) / total
-    is_chi_square = expected >= _MIN_EXPECTED
+    is_chi_square = expected >= MIN_EXPECTED
     determinant = n_a.astype(np.float64) * size_b - n_b.astype(np.float64) * size_a
     with np.errstate(divide="ignore", invalid="ignore"):
         squared = determinant**2 * total / (float(size_a) * size_b * with_it * without)

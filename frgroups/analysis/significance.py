@@ -1,4 +1,4 @@
-"""Significance of overlaps: hypergeometric p-values and the false discovery rate of Benjamini and Hochberg."""
+"""Hypergeometric p-values of overlaps, and adjustments for multiple tests by Benjamini and Hochberg and by Holm."""
 
 from __future__ import annotations
 
@@ -99,6 +99,28 @@ def benjamini_hochberg(p: FloatArray, n_tests: int | None = None) -> FloatArray:
     rank = np.arange(len(known), 0, -1)
     q[falling] = np.minimum.accumulate(np.minimum(p[falling] * (n_tests / rank), 1.0))
     return q
+
+
+def holm(p: FloatArray) -> FloatArray:
+    """
+    Adjust p-values so that the probability of at least one false positive result is controlled (Holm 1979).
+
+    The smallest of m p-values is multiplied by m, the next one by m - 1, and so on. NaN values are ignored and remain
+    NaN.
+
+    Examples
+    --------
+    >>> holm(np.array([0.01, 0.04, 0.03, 0.005])).round(4).tolist()
+    [0.03, 0.06, 0.06, 0.02]
+    >>> holm(np.array([0.01, np.nan, 0.04])).tolist()
+    [0.02, nan, 0.04]
+    """
+    adjusted = np.full(len(p), np.nan)
+    known = np.flatnonzero(~np.isnan(p))
+    rising = known[np.argsort(p[known], kind="stable")]
+    factors = np.arange(len(known), 0, -1)
+    adjusted[rising] = np.maximum.accumulate(np.minimum(p[rising] * factors, 1.0))
+    return adjusted
 
 
 def _tails(both: FloatArray, a: FloatArray, b: FloatArray, universe: float) -> Tails:

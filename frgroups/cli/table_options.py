@@ -9,7 +9,7 @@ import click
 
 from frgroups.cli.command import ListOption
 from frgroups.cli.options import json_option, table_file_options
-from frgroups.cli.types import NONEMPTY_TEXT, PAIR, TIMESTAMP, IntegerRange, NumberRange
+from frgroups.cli.types import NONEMPTY_TEXT, PAIR, SHARE_PAIR, TIMESTAMP, IntegerRange, NumberRange
 
 Decorator = Callable[[Callable[..., int]], Callable[..., int]]
 
@@ -158,4 +158,48 @@ RULE: Decorator = click.option(
     metavar="GROUP=RULE",
     help="Rule that selects the customers for a group, for example \"vip_no=country_code == 'NO'\". This option "
     "can be repeated.",
+)
+SPLIT: tuple[Decorator, ...] = (
+    click.option(
+        "--members",
+        "expression",
+        type=NONEMPTY_TEXT,
+        metavar="EXPRESSION",
+        help="Group expression that selects the customers. The default is all customers in the snapshot.",
+    ),
+    click.option(
+        "--arm",
+        "shares",
+        required=True,
+        multiple=True,
+        type=SHARE_PAIR,
+        metavar="NAME=SHARE",
+        help="Name and share of an arm, for example mail=0.9. The shares must sum to 1. This option can be repeated.",
+    ),
+    click.option(
+        "--seed",
+        required=True,
+        type=NONEMPTY_TEXT,
+        metavar="TEXT",
+        help="Name of the campaign. Another seed leads to another random split.",
+    ),
+    click.option(
+        "--control",
+        type=NONEMPTY_TEXT,
+        default="control",
+        metavar="NAME",
+        help="Arm that receives no campaign. The default is control.",
+    ),
+    click.option(
+        "--strata",
+        cls=ListOption,
+        type=NONEMPTY_TEXT,
+        metavar="COLUMN...",
+        help="Customer columns that define strata, for example country_code. They affect the arms only with --exact.",
+    ),
+    click.option(
+        "--exact",
+        is_flag=True,
+        help="Make the number of customers in each arm and stratum exact.",
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -10,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from frgroups.analysis.group_expressions import members
 from frgroups.analysis.health import health_report_in_cli
 from frgroups.cli.inputs import read_optional_register, read_previous_snapshot, read_selected_snapshot
 from frgroups.cli.options import SnapshotSelection
@@ -107,9 +109,24 @@ def _call_with_snapshot(
             given[name] = dict(given[name])
     if entry.name == "campaign_reach":
         return function(snapshot, read_optional_register(given["register"]))
+    if entry.name == "split_customers":
+        return _split_customers(function, snapshot, given)
     if entry.name == "compare_groups":
         return function(snapshot, given.pop("group"), given.pop("versus"), **given)
     return function(snapshot, **given)
+
+
+def _split_customers(function: Callable[..., Any], snapshot: Snapshot, given: dict[str, Any]) -> pd.DataFrame:
+    """Split the customers in the snapshot, or those that a group expression selects."""
+    customers = snapshot.customers
+    expression = given.pop("expression", None)
+    if expression is not None:
+        customers = customers[customers["customer_uid"].isin(members(snapshot, expression))]
+    repeated = [name for name, count in Counter(name for name, _ in given["shares"]).items() if count > 1]
+    if repeated:
+        raise UsageError(f"--arm {repeated[0]} is used more than once. Pass each arm only once.")
+    split: pd.DataFrame = function(customers, dict(given.pop("shares")), **given)
+    return split
 
 
 def _as_table(computed: Any) -> pd.DataFrame:

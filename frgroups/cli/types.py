@@ -218,11 +218,32 @@ def parse_pair(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def parse_share(text: str) -> tuple[str, float]:
+    """
+    Return the name and the share of a text in the format NAME=SHARE.
+
+    Examples
+    --------
+    >>> parse_share("mail=0.9")
+    ('mail', 0.9)
+    """
+    from frgroups.internals.validation import check_share
+
+    try:
+        name, value = parse_pair(text)
+        share = float(value)
+    except ValueError:
+        raise ValueError(f"{text!r} must have the format NAME=SHARE, for example mail=0.9.") from None
+    check_share(share, name)
+    return name, share
+
+
 DURATION = CheckedValue("duration", check_duration)
 TIMESTAMP = CheckedValue("timestamp", check_timestamp)
 HOST = CheckedValue("host", check_host)
 NONEMPTY_TEXT = CheckedValue("text", check_text)
 LIMIT = CheckedValue("limit", parse_limit)
 PAIR = CheckedValue("pair", parse_pair)
+SHARE_PAIR = CheckedValue("share", parse_share)
 FILE = FilePath()
 FOLDER = FolderPath()

@@ -18,6 +18,9 @@ _PROBABILITIES = ("p_value", "q_value", "p_over", "p_under")
 # Columns with digests of plans, which are displayed with 12 digits. Commands accept a digest of this length.
 DIGEST_COLUMNS = frozenset(("digest", "plan_digest", "reverts"))
 SHORT_DIGEST = 12
+# These columns have three significant digits, because rates differ by small numbers and amounts by large ones.
+_DIFFERENCES = ("difference", "ci_low", "ci_high", "detectable_difference")
+_RELATIVE_DIFFERENCE = "relative_difference"
 # Numbers from this value on are displayed without decimals, and smaller numbers than the other one in one digit.
 _NO_DECIMALS_FROM, _TWO_DECIMALS_FROM = 100, 0.005
 
@@ -30,10 +33,11 @@ def is_share(name: str) -> bool:
 
     Examples
     --------
-    >>> is_share("share_of_a"), is_share("churn_rate"), is_share("jaccard"), is_share("lift")
-    (True, True, True, False)
+    >>> is_share("share_of_a"), is_share("rate"), is_share("churn_rate"), is_share("jaccard"), is_share("lift")
+    (True, True, True, True, False)
     """
-    return name.startswith("share") or name.endswith("_rate") or name in ("jaccard", "overlap_coefficient")
+    is_rate = name == "rate" or name.endswith("_rate")
+    return is_rate or name.startswith("share") or name in ("jaccard", "overlap_coefficient")
 
 
 def is_count(name: str) -> bool:
@@ -64,11 +68,11 @@ def excel_number_format(name: str, *, is_float: bool) -> str:
     >>> excel_number_format("share_of_a", is_float=True), excel_number_format("n_members", is_float=False)
     ('0.0%', '#,##0')
     """
-    if is_share(name):
+    if is_share(name) or name == _RELATIVE_DIFFERENCE:
         return "0.0%"
     if is_count(name):
         return "#,##0"
-    return "0.00" if is_float and name not in _PROBABILITIES else "General"
+    return "0.00" if is_float and name not in (*_PROBABILITIES, *_DIFFERENCES) else "General"
 
 
 def format_column(values: Iterable[object], name: str) -> list[str]:
@@ -91,6 +95,8 @@ def format_column(values: Iterable[object], name: str) -> list[str]:
     (['1,234,567', '–'], ['25.0%', '100.0%'])
     >>> format_column([0.00002], "q_value"), format_column([2.0, 0.5], "lift"), format_column([-3, 4], "net")
     (['<0.001'], ['2.00', '0.50'], ['−3', '+4'])
+    >>> format_column([0.01234, 1234.5], "difference"), format_column([0.012], "relative_difference")
+    (['0.0123', '1,234'], ['+1.2%'])
     """
     values = list(values)
     has_decimals = any(isinstance(value, float) and not value.is_integer() for value in values)
@@ -128,6 +134,10 @@ def _format_number(value: Any, name: str, *, has_decimals: bool) -> str:
         return format_percentage(value, fixed=True)
     if is_share(name):
         return f"{value:,.1%}"
+    if name == _RELATIVE_DIFFERENCE:
+        return f"{value:+,.1%}"
+    if name in _DIFFERENCES and abs(value) < _NO_DECIMALS_FROM:
+        return f"{value:.3g}"
     if name in _PROBABILITIES:
         return "<0.001" if value < 0.001 else f"{value:.3f}"
     if name.endswith("_bytes"):

@@ -61,6 +61,11 @@ def _listed(column: str, values: Sequence[object]) -> SortKey:
     return lambda table: table[column].map(ranks).astype("float64")
 
 
+def _in_given_order(table: pd.DataFrame) -> pd.Series:
+    """Return the same number for each row, so that the rows keep their order."""
+    return pd.Series(0.0, index=table.index)
+
+
 def _with_text(column: str) -> SortKey:
     """Return the sort key that puts the rows with a nonempty text in the column first."""
     return lambda table: table[column].fillna("").eq("").astype("float64")
@@ -95,6 +100,13 @@ _READ_DETAILS = "total_first total_last seconds"
 RULES = (
     _rule("severity finding n", _listed("severity", ("high", "medium", "low")), _largest("n"), hidden="other_name"),
     _rule("step n_new", _smallest("step"), bars="n_new share_cumulative"),
+    _rule("arm difference ci_low", _in_given_order, hidden="n_missing"),
+    _rule(
+        "attribute arm effect_size",
+        _listed("attribute", ("(sample ratio)",)),
+        _strongest("effect_size"),
+        bars="share share_control",
+    ),
     _rule(
         "attribute effect_size",
         *(_strongest("effect_size"), _smallest("q_value")),

@@ -225,7 +225,8 @@ def show(
 
     - Pairs of groups: the largest Jaccard index, or else the largest share, then the largest n_both.
     - Group changes: the largest sum of n_joined and n_left. Flows: moves between groups first, then the largest n.
-    - Profiles and comparisons: the largest absolute effect_size.
+    - Profiles and comparisons: the largest absolute effect_size. Balance of a split: the sample-ratio test first.
+    - Lift of a campaign: the control first.
     - Health findings: by severity, then the largest n. Reads: by verdict, worst first, then the largest n_rows.
     - Membership changes, plans, and receipts: failed changes and changes with a finding first, then the groups with
       the most rows.

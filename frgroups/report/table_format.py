@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MAX_COLUMNS = 10
 SECONDARY_COLUMNS = (
     *("n_either", "overlap_coefficient", "expected", "pmi", "phi", "p_over", "p_under"),
-    *("kind", "difference_pp", "p_value", "median_in", "median_ref"),
+    *("kind", "difference_pp", "median_in", "median_ref"),
     *("total_first", "total_last", "rereads", "seconds", "pages"),
     *("base_url", "path", "receipt", "receipt_path", "in_config", "total_bytes"),
     *("account_manager_uid", "customer_parent_uid", "pricelist_uid"),

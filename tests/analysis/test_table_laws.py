@@ -82,6 +82,8 @@ FILE_FUNCTIONS = {
     "resolve_customers",
     "tenant_status",
 }
+# These functions need customers with arms and outcomes. They have their own tests for these properties.
+SPLIT_FUNCTIONS = {"measure_lift", "split_balance", "split_customers"}
 
 PAIRS = [("a", f"c-{n:02d}") for n in range(30)] + [("b", f"c-{n:02d}") for n in range(20, 50)] + [("c", "c-05")]
 MEMBERSHIPS = pd.DataFrame(PAIRS, columns=COLUMNS, dtype="str")
@@ -141,7 +143,7 @@ def columns_and_dtypes(table):
 
 
 def test_all_functions_are_covered():
-    "Each public function that returns a table either has a test case in this module or reads files."
+    "Each public function that returns a table has a test case in this module, reads files, or needs a split."
     makes_tables = {
         name
         for name in fg.__all__
@@ -149,8 +151,9 @@ def test_all_functions_are_covered():
         and inspect.signature(function).return_annotation in ("pd.DataFrame", "pd.Index")
     }
 
-    assert makes_tables - FILE_FUNCTIONS == {name.split(",")[0] for name, _, _ in CASES}
-    assert makes_tables >= FILE_FUNCTIONS
+    others = FILE_FUNCTIONS | SPLIT_FUNCTIONS
+    assert makes_tables - others == {name.split(",")[0] for name, _, _ in CASES}
+    assert makes_tables >= others
 
 
 @pytest.mark.parametrize(("function", "accepts_frame"), ALL_CASES)

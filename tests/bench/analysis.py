@@ -19,6 +19,7 @@ _NAMES = {
 }
 _MOST_MB = 1500.0
 _MOST_MB_OF_PAIRS = 500.0
+_MOST_HASHING_TIMES = 2.0
 _PAIR_TABLES = ("overlap_pairs", "overlap_pairs_with_universe", "health_report", "duplicate_groups", "subset_groups")
 
 
@@ -64,6 +65,15 @@ def combinations(scale: Scale) -> Iterator[Row]:
     )
 
 
+def splits(scale: Scale) -> Iterator[Row]:
+    """Measure how long it takes to split customers in random order into two arms."""
+    names = (f"CPU, split_customers, customers of {scale.sparse}", "hashlib in a loop")
+    # This takes about a second, so more rounds are needed.
+    yield _compared(
+        names, "splits.by_split_customers", "splits.by_hashlib", scale.sparse, scale.readings, _MOST_HASHING_TIMES
+    )
+
+
 def many_groups(scale: Scale) -> Iterator[Row]:
     """Measure the added memory of the tables of group pairs for many small groups."""
     for shape in scale.many:
@@ -99,5 +109,6 @@ def _compared(names: tuple[str, str], ours: str, peer: str, shape: str, n: int, 
 
 
 ANALYSIS = {
-    measure.__name__: measure for measure in (overlap, dense_overlap, huge_overlap, pairs, combinations, many_groups)
+    measure.__name__: measure
+    for measure in (overlap, dense_overlap, huge_overlap, pairs, combinations, splits, many_groups)
 }

@@ -16,6 +16,7 @@ _TABLE_OPTIONS = {
     "health_report": ["--register", "{register}"],
     "customer_history": ["--customer", "c-1"],
     "members": ["--members", "vip | staff"],
+    "split_customers": ["--arm", "mail=0.8", "--arm", "control=0.2", "--seed", "spring"],
     "segment": ["--rule", "rich=credit_limit > 0 and country_code == 'SE'"],
 }
 

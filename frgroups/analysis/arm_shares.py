@@ -1,0 +1,173 @@
+"""Planned shares of the arms of a split, and the arm of each customer in a split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from frgroups.analysis.customer_tables import CUSTOMER
+from frgroups.errors import InputError
+from frgroups.internals.formatting import agree, format_list, format_percentage
+from frgroups.internals.redaction import safe_repr
+from frgroups.internals.typing import FloatArray, IndexArray, IntArray
+from frgroups.internals.validation import check_columns, check_share, check_text, check_type, wrong_type
+from frgroups.snapshot.membership_matrix import check_uids
+
+ARM = "arm"
+SHARES, CONTROL, SEED = "shares", "control", "seed"  # Keys in the attrs of a split.
+_MAX_ERROR = 1e-9  # Largest rounding error of the sum of the shares.
+
+
+@dataclass(frozen=True, slots=True)
+class ArmShares:
+    """
+    The arms of a split and their planned shares of the customers.
+
+    The control is first, and the other arms are sorted by name. Therefore, the arms of the customers do not depend on
+    the order in which the caller lists the arms.
+
+    Attributes
+    ----------
+    names
+        Names of the arms.
+    shares
+        Planned share of each arm.
+    """
+
+    names: tuple[str, ...]
+    shares: tuple[float, ...]
+
+    @classmethod
+    def from_mapping(cls, shares: object, control: object) -> ArmShares:
+        """Check a mapping of arm names to shares and the name of the control arm."""
+        if not isinstance(shares, Mapping):
+            raise wrong_type(
+                shares,
+                "shares",
+                "a mapping of arms to shares",
+                hint='For example, pass {"mail": 0.9, "control": 0.1}.',
+            )
+        for name, share in shares.items():
+            check_text(name, "shares")
+            if not name.strip():
+                raise InputError("`shares` contains an arm without a name. Name each arm.")
+            check_share(share, f"shares[{safe_repr(name)}]")
+        if len(shares) < 2:
+            raise InputError(f"`shares` must contain at least two arms, got {len(shares)}.")
+        total = math.fsum(shares.values())
+        if abs(total - 1) > _MAX_ERROR:
+            raise InputError(f"`shares` must sum to 1, got {total:g}. Change the shares of the arms.")
+        if control not in shares:
+            raise InputError(
+                f"`control` must be one of the arms {format_list([repr(name) for name in shares])}, "
+                f"got {safe_repr(control)}.",
+                hint="Pass control= with the name of the arm that receives no campaign.",
+            )
+        names = (str(control), *sorted(str(name) for name in shares if name != control))
+        return cls(names, tuple(float(shares[name]) for name in names))
+
+    @property
+    def control(self) -> str:
+        """Name of the control arm."""
+        return self.names[0]
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the share of each arm by name."""
+        return dict(zip(self.names, self.shares, strict=True))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SplitTable:
+    """
+    The customers of a split and their arms.
+
+    Attributes
+    ----------
+    arms
+        The planned arms.
+    customers
+        Unique customer uids.
+    code
+        Position of each customer's arm in `arms.names`.
+    """
+
+    arms: ArmShares
+    customers: pd.Index
+    code: IndexArray
+
+    @classmethod
+    def from_frame(cls, split: object, shares: object = None, control: object = None) -> SplitTable:
+        """
+        Check the result of `split_customers`, or a table with the same columns.
+
+        If `shares` or `control` is None, the value is taken from the attrs of the table.
+        """
+        if not isinstance(split, pd.DataFrame):
+            raise wrong_type(split, "split", "a DataFrame with the columns customer_uid and arm")
+        customers, names = read_arms(split, "split")
+        if n_repeated := int(customers.duplicated().sum()):
+            raise InputError(
+                f"`split` must have one row per customer, but {n_repeated:,} of {len(customers):,} rows repeat a uid."
+            )
+        if shares is None:
+            shares = split.attrs.get(SHARES)
+        if shares is None:
+            raise InputError(
+                "`split` does not contain the planned shares, because its attrs were lost, for example when it was "
+                "read from a file.",
+                hint='Pass the shares of split_customers again, for example shares={"mail": 0.9, "control": 0.1}.',
+            )
+        if control is None:
+            control = split.attrs.get(CONTROL, "control")
+        arms = ArmShares.from_mapping(shares, control)
+        code = pd.Index(arms.names).get_indexer(pd.Index(names))
+        unknown = sorted(names[code < 0].unique())
+        if unknown:
+            raise InputError(
+                f"`split` contains {agree(len(unknown), 'the arm', 'the arms')} "
+                f"{format_list([safe_repr(name) for name in unknown], 5)}, but `shares` does not. "
+                "Pass the share of each arm in `shares`."
+            )
+        return cls(arms, pd.Index(customers), code)
+
+    @property
+    def sizes(self) -> IntArray:
+        """Number of customers in each arm."""
+        return np.bincount(self.code, minlength=len(self.arms.names)).astype(np.int64)
+
+    @property
+    def actual_shares(self) -> FloatArray:
+        """Share of the customers in each arm. All are NaN if the split is empty."""
+        with np.errstate(invalid="ignore"):
+            return self.sizes / np.float64(len(self.customers))
+
+
+def read_arms(table: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:
+    """Return the customer uids and the arms in a table. Raise InputError if a value is missing."""
+    check_type(table, pd.DataFrame, name)
+    check_columns(table.columns, [CUSTOMER, ARM], name)
+    customers = check_uids(table, CUSTOMER, name)
+    arms = table[ARM]
+    n_missing = int(arms.isna().sum())
+    if n_missing:
+        raise InputError(
+            f"The column 'arm' of `{name}` has {n_missing:,} {agree(n_missing, 'row', 'rows')} without an arm. "
+            "Remove these rows, or add the arm."
+        )
+    return customers.reset_index(drop=True), arms.astype("str").reset_index(drop=True)
+
+
+def format_shares(names: tuple[str, ...], shares: FloatArray | tuple[float, ...]) -> str:
+    """
+    Format the shares of arms for a message.
+
+    Examples
+    --------
+    >>> format_shares(("control", "mail"), (0.1, 0.9))
+    'control 10% and mail 90%'
+    """
+    return format_list([f"{name} {format_percentage(share, 2)}" for name, share in zip(names, shares, strict=True)])
