@@ -62,7 +62,7 @@ def read_requested_customers(
     """
     reader = _Reader(snapshot, allow_similar_ids=allow_similar_ids)
     selections = {name: _read_audience(reader, name, customers) for name, customers in audiences.items()}
-    excluded = reader.read([] if exclude is None else exclude, "exclude")
+    excluded = reader.read([] if exclude is None else exclude, "exclude", "the customers to exclude")
     others = sorted({uid for selection in [*selections.values(), excluded] for uid in selection.others})
     if not others:
         masks = {name: selection.mask for name, selection in selections.items()}
@@ -80,7 +80,7 @@ def read_requested_customers(
 def _read_audience(reader: _Reader, name: str, customers: Customers) -> _Selection:
     """Return the customers of an audience. The attribute `audience` of an error contains the name of the audience."""
     try:
-        return reader.read(customers, f"audiences[{name!r}]")
+        return reader.read(customers, f"audiences[{name!r}]", f"the customers of the audience {name!r}")
     except InputError as error:
         error.audience = name  # type: ignore[attr-defined]
         raise
@@ -102,13 +102,13 @@ class _Reader:
         self._allow_similar_ids = allow_similar_ids
         self._known = to_string_array(snapshot.matrix.customer_uids)
 
-    def read(self, customers: Customers, name: str) -> _Selection:
-        """Return the customers that an argument selects."""
+    def read(self, customers: Customers, name: str, purpose: str) -> _Selection:
+        """Return the customers that an argument selects. Errors contain its name or its purpose."""
         if isinstance(customers, str):
             try:
                 return _Selection(expression_mask(self._snapshot.matrix, customers))
             except InputError as error:
-                error.add(f"The expression is the value of `{name}`.")
+                error.add(f"The expression selects {purpose}.")
                 raise
         texts = read_customer_uids(self._snapshot, customers, name)
         codes = lookup_positions(texts, self._known)

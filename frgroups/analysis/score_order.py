@@ -96,9 +96,9 @@ def _uid_labels(labels: pd.Index, customers: pd.DataFrame) -> pd.Index:
     """
     if n_repeated := int(labels.duplicated().sum()):
         raise InputError(
-            f"`order_by` must have one score per customer, but {n_repeated:,} of "
-            f"{pluralize(len(labels), 'index label')} {agree(n_repeated, 'is', 'are')} repeated. Aggregate the scores "
-            "first, for example with groupby('customer_uid')."
+            f"`order_by` must have one score per customer, but {n_repeated:,} of {len(labels):,} index labels "
+            f"{agree(n_repeated, 'is', 'are')} repeated. Aggregate the scores first, for example with "
+            "groupby('customer_uid')."
         )
     if not are_row_labels(labels, customers):
         return labels

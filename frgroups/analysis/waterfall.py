@@ -50,9 +50,9 @@ def waterfall(
         maximum. A customer over the cap of an audience can be assigned to a later audience.
     order_by
         The scores that decide which customers stay below a cap: the name of a column of `snapshot.customers`, or a
-        Series with the complete index of `snapshot.customers` or an index of customer uids. The customers with the largest
-        numbers or the latest dates stay. Customers without a score are last, and equal scores are sorted by uid.
-        Scores of customers who are in no audience are ignored. None sorts the customers by uid.
+        Series with the complete index of `snapshot.customers` or an index of customer uids. The customers with the
+        largest numbers or the latest dates stay. Customers without a score are last, and equal scores are sorted by
+        uid. Scores of customers who are in no audience are ignored. None sorts the customers by uid.
     exclude
         Customers who are assigned to no audience, in the same forms as an audience.
     allow_similar_ids

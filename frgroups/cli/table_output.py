@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +26,8 @@ from frgroups.snapshot.universe import resolve_universe
 
 # Number of columns that are printed on every terminal. The others are omitted if the terminal is too narrow.
 _MIN_COLUMNS = 3
+# Option of each argument that is a dictionary.
+_PAIR_OPTIONS = {"consent": "--consent", "rules": "--rule", "audiences": "--audience", "caps": "--cap"}
 _DIGEST_COLUMNS = {"plan_digest", "reverts"}
 
 
@@ -102,14 +104,24 @@ def _call_with_snapshot(
     if given.get("universe") is None and (sort_column == "lift" or given.get("measure") in ("lift", "phi", "pmi")):
         option = "--sort lift" if sort_column == "lift" else f"--measure {given['measure']}"
         raise UsageError(f"{option} requires the total number of customers. Pass this number with --universe N.")
-    for name in ("consent", "rules"):
+    for name, option in _PAIR_OPTIONS.items():
         if name in given:
-            given[name] = dict(given[name])
+            given[name] = _unique_pairs(given[name], option)
     if entry.name == "campaign_reach":
         return function(snapshot, read_optional_register(given["register"]))
     if entry.name == "compare_groups":
         return function(snapshot, given.pop("group"), given.pop("versus"), **given)
     return function(snapshot, **given)
+
+
+def _unique_pairs(pairs: Iterable[tuple[str, Any]], option: str) -> dict[str, Any]:
+    """Return the pairs of an option as a dictionary. Raise UsageError if a name occurs twice."""
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise UsageError(f"{option} contains {name!r} twice. Pass each name once.")
+        values[name] = value
+    return values
 
 
 def _as_table(computed: Any) -> pd.DataFrame:

@@ -218,11 +218,27 @@ def parse_pair(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def parse_count_pair(text: str) -> tuple[str, int]:
+    """
+    Return the name and the value of a text in the format NAME=N, where N is a nonnegative integer.
+
+    Examples
+    --------
+    >>> parse_count_pair("Gold=200")
+    ('Gold', 200)
+    """
+    name, value = parse_pair(text)
+    if not (value.isascii() and value.isdigit()):
+        raise ValueError(f"{text!r} must have the format NAME=N, where N is an integer of at least 0.")
+    return name, int(value)
+
+
 DURATION = CheckedValue("duration", check_duration)
 TIMESTAMP = CheckedValue("timestamp", check_timestamp)
 HOST = CheckedValue("host", check_host)
 NONEMPTY_TEXT = CheckedValue("text", check_text)
 LIMIT = CheckedValue("limit", parse_limit)
 PAIR = CheckedValue("pair", parse_pair)
+COUNT_PAIR = CheckedValue("pair", parse_count_pair)
 FILE = FilePath()
 FOLDER = FolderPath()

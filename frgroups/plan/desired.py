@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from frgroups.analysis.customer_uids import read_customer_uids
+from frgroups.analysis.waterfall import empty_audiences
 from frgroups.api.schema import codec
 from frgroups.errors import GroupNotFoundError, InputError, WrongTenantError
 from frgroups.internals.formatting import format_list
@@ -150,20 +151,26 @@ def _lists_from_snapshot(snapshot: Snapshot, desired: Snapshot) -> _CustomerList
 
 
 def _lists_from_table(desired: pd.DataFrame) -> _CustomerLists:
-    groups = (
-        to_chunked_array(check_uids(desired, "customer_group_uid", "desired")).dictionary_encode().combine_chunks()
-    )
+    is_waterfall = "audience" in desired and "customer_group_uid" not in desired
+    key = "audience" if is_waterfall else "customer_group_uid"
+    groups = to_chunked_array(check_uids(desired, key, "desired")).dictionary_encode().combine_chunks()
     customers = to_chunked_array(check_uids(desired, "customer_uid", "desired"))
     # Arrow returns the group names in the order in which they first occur in the table.
     names = groups.dictionary.to_pylist()
     codes: npt.NDArray[Any] = np.asarray(groups.indices)
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(names)))])
+    n_rows = np.bincount(codes, minlength=len(names))
+    if is_waterfall:
+        # An audience to which no customer is assigned has no rows, but it is a group without desired members.
+        empty = empty_audiences(desired)
+        names, n_rows = [*names, *empty], np.append(n_rows, np.zeros(len(empty), dtype=np.int64))
+    indptr = np.concatenate([[0], np.cumsum(n_rows)])
     if (codes[:-1] <= codes[1:]).all():
-        return _CustomerLists(names, indptr, customers, in_uid_column=True)
+        return _CustomerLists(names, indptr, customers, in_uid_column=not is_waterfall)
     if len(names) < 2**16:
         # NumPy sorts 16-bit integers with a radix sort, which is faster than a comparison sort.
         codes = codes.astype(np.uint16)
-    return _CustomerLists(names, indptr, customers, np.argsort(codes, kind="stable"), in_uid_column=True)
+    positions = np.argsort(codes, kind="stable")
+    return _CustomerLists(names, indptr, customers, positions, in_uid_column=not is_waterfall)
 
 
 def _check_customers(

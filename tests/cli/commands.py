@@ -16,6 +16,9 @@ _TABLE_OPTIONS = {
     "health_report": ["--register", "{register}"],
     "customer_history": ["--customer", "c-1"],
     "members": ["--members", "vip | staff"],
+    "reachable_customers": ["--members", "vip | staff"],
+    "waterfall": ["--audience", "Gold=vip", "--audience", "Rest=all", "--cap", "Rest=2", "--exclude", "staff"],
+    "waterfall_summary": ["--audience", "Gold=vip", "--audience", "Rest=all", "--order-by", "credit_limit"],
     "segment": ["--rule", "rich=credit_limit > 0 and country_code == 'SE'"],
 }
 
