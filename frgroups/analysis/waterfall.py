@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,14 @@ import pandas as pd
 from frgroups.analysis.requested_customers import Customers, RequestedCustomers, read_requested_customers
 from frgroups.analysis.score_order import score_ranks
 from frgroups.errors import InputError
+from frgroups.internals.formatting import format_list
 from frgroups.internals.redaction import safe_repr
-from frgroups.internals.suggestions import did_you_mean
 from frgroups.internals.typing import IntArray
 from frgroups.internals.validation import check_columns, check_number, check_text, check_type, wrong_type
 from frgroups.snapshot.snapshot import Snapshot
 
 _ATTRIBUTE = "waterfall"
+_MAX_LISTED = 8
 _COUNTS = ("n_requested", "n_excluded", "n_earlier", "n_over_cap", "n_remaining")
 
 
@@ -306,7 +306,7 @@ def _checked_caps(names: Iterable[str], caps: object) -> dict[str, int]:
     known = list(names)
     for name, cap in caps.items():
         if name not in known:
-            close = get_close_matches(name, known, n=3) if isinstance(name, str) else []
-            raise InputError(f"`caps` contains {safe_repr(name)}, which is not an audience.{did_you_mean(close)}")
+            listed = format_list([safe_repr(audience) for audience in known], _MAX_LISTED) or "none"
+            raise InputError(f"`caps` contains {safe_repr(name)}, which is not an audience. The audiences: {listed}.")
         check_number(cap, f"caps[{name!r}]", at_least=0, whole=True)
     return {name: int(cap) for name, cap in caps.items()}
