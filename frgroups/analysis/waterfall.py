@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.requested_customers import Customers, RequestedCustomers, read_requested_customers
-from frgroups.analysis.score_order import score_ranks
+from frgroups.analysis.scores import Scores, read_scores
 from frgroups.errors import InputError
 from frgroups.internals.formatting import format_list
 from frgroups.internals.redaction import safe_repr
@@ -117,8 +117,8 @@ def waterfall(
     check_type(snapshot, Snapshot, "snapshot")
     caps = _checked_caps(_checked_audiences(audiences), caps)
     requested = read_requested_customers(snapshot, audiences, exclude, allow_similar_ids=allow_similar_ids)
-    ranks = None if order_by is None else score_ranks(snapshot, requested.uids, order_by)
-    steps = list(_assign(requested, caps, ranks))
+    scores = None if order_by is None else read_scores(snapshot, requested.uids, order_by)
+    steps = list(_assign(requested, caps, scores))
     numbers = np.repeat(np.arange(len(steps)), [step.n_remaining for step in steps])
     codes = np.concatenate([np.empty(0, dtype=np.int64), *(step.codes for step in steps)])
     table = pd.DataFrame(
@@ -263,27 +263,26 @@ class _Step:
         return len(self.codes)
 
 
-def _assign(requested: RequestedCustomers, caps: Mapping[str, int], ranks: IntArray | None) -> Iterator[_Step]:
+def _assign(requested: RequestedCustomers, caps: Mapping[str, int], scores: Scores | None) -> Iterator[_Step]:
     """Yield the result of each audience. An excluded or assigned customer is not free for further audiences."""
     is_free = ~requested.excluded
     for name, mask in requested.audiences.items():
         n_requested = int(np.count_nonzero(mask))
         n_excluded = int(np.count_nonzero(mask & requested.excluded))
         free = np.flatnonzero(mask & is_free)
-        codes = _keep_best(free, caps.get(name), ranks)
+        codes = _keep_best(free, caps.get(name), scores)
         is_free[codes] = False
         n_earlier = n_requested - n_excluded - len(free)
         yield _Step(name, caps.get(name), codes, n_requested, n_excluded, n_earlier, len(free) - len(codes))
 
 
-def _keep_best(codes: IntArray, cap: int | None, ranks: IntArray | None) -> IntArray:
-    """Return the `cap` customers with the lowest ranks, sorted by code. Without ranks, the first codes are kept."""
+def _keep_best(codes: IntArray, cap: int | None, scores: Scores | None) -> IntArray:
+    """Return the `cap` customers with the largest scores, sorted by code, or the first customers without scores."""
     if cap is None or len(codes) <= cap:
         return codes
-    if ranks is None or cap == 0:
+    if scores is None or cap == 0:
         return codes[:cap]
-    best = np.argpartition(ranks[codes], cap - 1)[:cap]
-    return codes[np.sort(best)]
+    return scores.best(codes, cap)
 
 
 def _checked_audiences(audiences: object) -> list[str]:

@@ -94,26 +94,9 @@ def _positions(labels: pd.Index, customers: pd.DataFrame) -> IndexArray:
     """Return the row number of the customer for each index label, or -1 if the label is unknown."""
     if labels.equals(customers.index):
         return np.arange(len(customers))
-    if are_row_labels(labels, customers):
-        return _find_labels(labels, customers.index)
-    return _find_labels(labels, pd.Index(customers["customer_uid"]))
-
-
-def are_row_labels(labels: pd.Index, customers: pd.DataFrame) -> bool:
-    """
-    Return True if index labels are those of the customers table, and False if they are customer uids.
-
-    Examples
-    --------
-    >>> customers = pd.DataFrame({"customer_uid": ["c-1", "c-2"]})
-    >>> are_row_labels(pd.Index([1, 0]), customers), are_row_labels(pd.Index(["c-2", "c-9"]), customers)
-    (True, False)
-    """
-    if labels.equals(customers.index):
-        return True
     by_label = _find_labels(labels, customers.index)
     by_uid = _find_labels(labels, pd.Index(customers["customer_uid"]))
-    return bool((by_label >= 0).sum() > (by_uid >= 0).sum())
+    return by_label if (by_label >= 0).sum() > (by_uid >= 0).sum() else by_uid
 
 
 def _find_labels(labels: pd.Index, candidates: pd.Index) -> IndexArray:

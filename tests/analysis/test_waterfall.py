@@ -249,7 +249,7 @@ def test_columns_and_dtypes():
         ({"order_by": "country_code"}, ["`order_by`", "text"]),
         ({"order_by": ["c-1"]}, ["`order_by`", "list"]),
         ({"order_by": pd.Series([1, 2])}, ["`order_by`", "2 scores", "251"]),
-        ({"order_by": pd.Series([1, 2], index=["c-1", "c-1"])}, ["`order_by`", "1 of 2"]),
+        ({"order_by": pd.Series([1, 2], index=["c-1", "c-1"])}, ["`order_by`", "1 customer"]),
         ({"order_by": pd.Series([1, 2], index=["x", "y"])}, ["`order_by`", "2 scores"]),
         ({"order_by": pd.Series([1, "a"], index=["c-1", "c-2"])}, ["`order_by`", "numbers or dates"]),
         (
