@@ -19,6 +19,7 @@ from frgroups.analysis.table_rows import (
     sort_most_changed_first,
     unique_names,
 )
+from frgroups.analysis.waterfall import waterfall_summary
 from frgroups.errors import InputError
 from frgroups.internals.formatting import (
     escape_invisible,
@@ -59,8 +60,8 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
     table
         A Snapshot, which is described by its group sizes, or the result of `group_sizes`, `overlap_matrix`,
         `intersections`, `group_changes`, `size_history`, `group_flow`, `group_profile`, `compare_groups`,
-        `reachability`, `incremental_reach`, `campaign_reach`, or `waterfall_summary`. The type of the table is
-        detected from its columns.
+        `reachability`, `incremental_reach`, `campaign_reach`, `waterfall`, or `waterfall_summary`. The type of the
+        table is detected from its columns.
     top
         The number of groups, values, or steps to describe individually. All other rows are summarized.
     measure
@@ -86,6 +87,8 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
     check_number(top, "top", at_least=1, whole=True)
     if isinstance(table, Snapshot):
         table = group_sizes(table)
+    elif isinstance(table, pd.DataFrame) and {"audience", "customer_uid"} <= set(table.columns):
+        table = waterfall_summary(table)
     if not isinstance(table, pd.DataFrame):
         raise wrong_type(table, "table", "a Snapshot or a result table")
     columns = set(table.columns)
@@ -403,7 +406,7 @@ def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
 
 
 def _describe_waterfall(summary: pd.DataFrame, top: int) -> str:
-    """Describe the result of `waterfall_summary`: the customers that each audience keeps and loses."""
+    """Describe the result of `waterfall_summary`: the remaining customers of each audience, and the others."""
     if summary.empty:
         return "No audiences."
     n_remaining = int(summary["n_remaining"].sum())

@@ -1,4 +1,4 @@
-"""Assign each customer to the first audience that takes them, with caps and exclusions."""
+"""Assign each customer to the first audience that selects the customer, with caps and exclusions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def waterfall(
     allow_similar_ids: bool = False,
 ) -> pd.DataFrame:
     """
-    Assign each customer to the first audience that takes them.
+    Assign each customer to the first audience that selects the customer.
 
     The result can be passed to `plan_memberships`. `waterfall_summary` counts the customers of each audience.
 
@@ -81,7 +81,7 @@ def waterfall(
 
     See Also
     --------
-    waterfall_summary : Count the customers that each audience requests, loses, and keeps.
+    waterfall_summary : Count the requested and the remaining customers of each audience.
     segment : Select the customers of audiences by rules.
 
     Notes
@@ -141,7 +141,7 @@ def waterfall_summary(
     allow_similar_ids: bool = False,
 ) -> pd.DataFrame:
     """
-    Count the customers that each audience of a waterfall requests, loses, and keeps.
+    Count the requested, the removed, and the remaining customers of each audience of a waterfall.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def waterfall_summary(
 
         - audience (`str`)
         - cap (`Int64`): the maximum number of customers. Missing if the audience has no cap.
-        - n_requested (`int64`): the customers that the audience requests
+        - n_requested (`int64`): the customers that the audience selects
         - n_excluded (`int64`): the requested customers who are excluded from all audiences
         - n_earlier (`int64`): the other requested customers who are assigned to an earlier audience
         - n_over_cap (`int64`): the other requested customers who exceed the cap

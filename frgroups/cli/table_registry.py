@@ -345,7 +345,7 @@ TABLES: tuple[TableEntry, ...] = (
     ),
     TableEntry(
         "waterfall_summary",
-        "How many customers does each audience request, lose, and keep?",
+        "How many customers does each audience request, and how many remain?",
         "analysis.waterfall",
         options.WATERFALL,
         columns=("audience", "n_requested", "n_remaining", "n_excluded", "n_earlier", "n_over_cap", "cap"),

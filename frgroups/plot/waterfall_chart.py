@@ -1,4 +1,4 @@
-"""Chart of the customers that each audience of a waterfall keeps and loses."""
+"""Chart of the requested customers of each audience of a waterfall, and of those who remain."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def waterfall(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Draw the customers that each audience of a waterfall keeps, and the customers that it loses.
+    Draw the requested customers of each audience of a waterfall, and those who remain.
 
     The audience with the highest priority comes first. Each bar contains the requested customers: those who remain,
     those over the cap, those in an earlier audience, and those who are excluded.

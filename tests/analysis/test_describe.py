@@ -18,7 +18,7 @@ from frgroups.analysis.overlap import overlap_matrix, overlap_pairs
 from frgroups.analysis.profile import compare_groups, group_profile
 from frgroups.analysis.reach import incremental_reach, reachability
 from frgroups.analysis.sizes import group_sizes
-from frgroups.analysis.waterfall import waterfall_summary
+from frgroups.analysis.waterfall import waterfall, waterfall_summary
 from frgroups.errors import InputError
 from frgroups.history.size_history import size_history
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
@@ -355,10 +355,12 @@ def test_campaign_reach():
 def test_waterfall():
     "The description of a waterfall contains the losses of each audience, and the sum of all other audiences."
     audiences = {"VIP": "vip", "all": "all", "A": ["c-251"], "B": ["c-251"]}
-    summary = waterfall_summary(sample_snapshot(), audiences, caps={"all": 100}, exclude=["c-2"])
+    customers = waterfall(sample_snapshot(), audiences, caps={"all": 100}, exclude=["c-2"])
+    summary = waterfall_summary(customers)
 
     text = describe(summary, top=2)
 
+    assert describe(customers, top=2) == text
     assert numbers(text) == [102, 4, 1, 2, 1, 100, 250, 1, 1, 148, 2, 1]
     assert describe(summary[:0]) == "No audiences."
 

@@ -68,7 +68,7 @@ def assign_customers(snapshot, arguments):
 
 @given(memberships, audience_lists, cap_lists, score_maps, audience_values)
 def test_waterfall(pairs, audiences, caps, scores, exclude):
-    "Each customer is in the first audience that takes them, and the best scores stay below a cap."
+    "Each customer is in the first audience that selects the customer, and the best scores stay below a cap."
     snapshot, arguments = create_snapshot(pairs), create_arguments(audiences, caps, scores, exclude)
 
     table = fg.waterfall(snapshot, **arguments)
