@@ -22,12 +22,15 @@ from .analysis.profile import compare_groups as compare_groups
 from .analysis.profile import group_profile as group_profile
 from .analysis.reach import incremental_reach as incremental_reach
 from .analysis.reach import reachability as reachability
+from .analysis.reach import reachable_customers as reachable_customers
 from .analysis.register import read_register as read_register
 from .analysis.segments import segment as segment
 from .analysis.set_cover import set_cover as set_cover
 from .analysis.sizes import group_sizes as group_sizes
 from .analysis.sizes import groups_per_customer as groups_per_customer
 from .analysis.split_balance import split_balance as split_balance
+from .analysis.waterfall import waterfall as waterfall
+from .analysis.waterfall import waterfall_summary as waterfall_summary
 from .api.client import Client as Client
 from .api.connection_check import Check as Check
 from .api.schema.records import Customer as Customer
@@ -138,6 +141,7 @@ __all__ = [
     "probe_writes",
     "prune",
     "reachability",
+    "reachable_customers",
     "read_limits",
     "read_list",
     "read_plan",
@@ -165,5 +169,7 @@ __all__ = [
     "subset_groups",
     "suppression_list_path",
     "tenant_status",
+    "waterfall",
+    "waterfall_summary",
     "withdraw_rejection",
 ]

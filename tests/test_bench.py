@@ -60,6 +60,8 @@ def test_quick_run(tmp_path):
         "CPU, intersections, 12 largest of quick",
         "CPU, split_customers, customers of quick",
         "added memory, overlap_pairs, quick of 5 members",
+        "CPU, waterfall, 20 expressions, quick",
+        "CPU, waterfall, 20 lists of uids, quick",
         "CPU, plan_memberships, 1,602 memberships",
         "CPU, plan_memberships, 1,602 memberships",
         "CPU, plan_memberships, 1,602 memberships",

@@ -39,6 +39,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Select customers": (
         "analysis.group_expressions",
         "analysis.segments",
+        "analysis.waterfall",
         "snapshot.customer_lists",
         "snapshot.id_resolution",
     ),

@@ -72,18 +72,23 @@ def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping
     ('Newsletter', 120)
     """
     names = as_list(channels, "channels")
-    if not isinstance(consent, Mapping):
-        raise wrong_type(consent, "consent", "a mapping of channels to consents")
+    check_consent(consent)
     for position, name in enumerate(names):
         check_choice(name, f"channels[{position}]", _CHANNELS)
-    for name in consent:
-        check_choice(name, "channel in consent", _CHANNELS)
     if not names or len(set(names)) < len(names):
         raise InputError(f"`channels` must contain at least one channel and no duplicates, got {safe_repr(names)}.")
     consents = latest_consents(snapshot)
     return [
         _build_channel(snapshot, name, _select_consent(snapshot, consents, name, consent.get(name))) for name in names
     ]
+
+
+def check_consent(consent: Mapping[str, str]) -> None:
+    """Raise InputError if an argument is not a mapping of channels to consents."""
+    if not isinstance(consent, Mapping):
+        raise wrong_type(consent, "consent", "a mapping of channels to consents")
+    for name in consent:
+        check_choice(name, "channel in consent", _CHANNELS)
 
 
 def _build_channel(snapshot: Snapshot, name: str, consent: Consent | None) -> Channel:

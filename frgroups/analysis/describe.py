@@ -19,6 +19,7 @@ from frgroups.analysis.table_rows import (
     sort_most_changed_first,
     unique_names,
 )
+from frgroups.analysis.waterfall import waterfall_summary
 from frgroups.errors import InputError
 from frgroups.internals.formatting import (
     escape_invisible,
@@ -59,7 +60,8 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
     table
         A Snapshot, which is described by its group sizes, or the result of `group_sizes`, `overlap_matrix`,
         `intersections`, `group_changes`, `size_history`, `group_flow`, `group_profile`, `compare_groups`,
-        `reachability`, `incremental_reach`, or `campaign_reach`. The type of the table is detected from its columns.
+        `reachability`, `incremental_reach`, `campaign_reach`, `waterfall`, or `waterfall_summary`. The type of the
+        table is detected from its columns.
     top
         The number of groups, values, or steps to describe individually. All other rows are summarized.
     measure
@@ -85,6 +87,8 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
     check_number(top, "top", at_least=1, whole=True)
     if isinstance(table, Snapshot):
         table = group_sizes(table)
+    elif isinstance(table, pd.DataFrame) and {"audience", "customer_uid"} <= set(table.columns):
+        table = waterfall_summary(table)
     if not isinstance(table, pd.DataFrame):
         raise wrong_type(table, "table", "a Snapshot or a result table")
     columns = set(table.columns)
@@ -401,6 +405,27 @@ def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
     return _join_sentences(parts)
 
 
+def _describe_waterfall(summary: pd.DataFrame, top: int) -> str:
+    """Describe the result of `waterfall_summary`: the remaining customers of each audience, and the others."""
+    if summary.empty:
+        return "No audiences."
+    n_remaining = int(summary["n_remaining"].sum())
+    parts = [f"{pluralize(n_remaining, 'customer')} in {pluralize(len(summary), 'audience')}, in order of priority"]
+    for row in iter_rows(summary.head(top)):
+        losses = {"excluded": row.n_excluded, "in an earlier audience": row.n_earlier, "over the cap": row.n_over_cap}
+        reasons = [f"{n:,} {reason}" for reason, n in losses.items() if n]
+        name = " ".join(row.audience.split())
+        text = f"{name}: {row.n_remaining:,} of {pluralize(row.n_requested, 'customer')}"
+        if reasons:
+            text += f" ({', '.join(reasons)})"
+        parts.append(text)
+    others = summary.iloc[top:]
+    if len(others):
+        n_others = pluralize(int(others["n_remaining"].sum()), "customer")
+        parts.append(f"Other audiences: {len(others):,}, with {n_others} in total")
+    return _join_sentences(parts)
+
+
 # Each entry contains the columns that identify a result table and the function that describes the table.
 # A table can match several entries. The first of these entries is used.
 _TABLES: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
@@ -412,5 +437,6 @@ _TABLES: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
     "reachability": ({"channel", "n_reachable"}, _describe_reachability),
     "incremental_reach": ({"n_reachable", "n_new", "n_cumulative"}, _describe_incremental_reach),
     "campaign_reach": ({"n_effective", "n_shadowed"}, _describe_campaigns),
+    "waterfall_summary": ({"audience", "n_requested", "n_remaining"}, _describe_waterfall),
     "intersections": ({"groups", "degree", "n", "share", "mode"}, _describe_intersections),
 }

@@ -89,12 +89,27 @@ def members(data: Any, expression: str) -> pd.Index:
       VIP & & staff
             ^
     """
+    matrix = as_membership_matrix(data)
+    mask = expression_mask(matrix, expression)
+    return matrix.customer_uids[mask].rename("customer_uid")
+
+
+def expression_mask(matrix: MembershipMatrix, expression: str) -> BoolArray:
+    """
+    Return a mask that is True for each customer selected by a set expression over groups.
+
+    See `members` for the syntax and the errors.
+
+    Examples
+    --------
+    >>> int(expression_mask(sample_snapshot().matrix, "VIP | staff").sum())
+    3
+    """
     if not isinstance(expression, str):
         example = "'VIP & loyalty - staff'"
         if isinstance(expression, list | tuple) and all(isinstance(group, str) for group in expression):
             example = repr(" | ".join(expression))
         raise wrong_type(expression, "expression", "a string", hint=f"Call fg.members(snapshot, {example}).")
-    matrix = as_membership_matrix(data)
     tokens = list(_split_tokens(expression))
     span = _find_unquoted_name(matrix, tokens, expression)
     try:
@@ -109,7 +124,7 @@ def members(data: Any, expression: str) -> pd.Index:
         raise InputError(f"{heading} {span.hint}", position=span.start + 1, expression=expression) from error
     if span is not None:
         raise span.ambiguous(tokens, expression)
-    return matrix.customer_uids[mask].rename("customer_uid")
+    return mask
 
 
 class _Token(NamedTuple):

@@ -1,4 +1,4 @@
-"""Reach of groups: the members who can be contacted, per channel and accumulated over several groups."""
+"""Reach of groups: the members who can be contacted, as counts per channel or over several groups, and as uids."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from frgroups.analysis.consent import Channel, reach_channels
+from frgroups.analysis.consent import CHANNEL_NAMES, Channel, reach_channels
 from frgroups.analysis.disclosure_control import check_min_count, is_small
+from frgroups.analysis.group_expressions import expression_mask
 from frgroups.analysis.set_cover import greedy_cover
 from frgroups.internals.typing import BoolArray, IntArray
 from frgroups.internals.validation import as_list, check_choice, check_share, check_type
@@ -73,6 +74,10 @@ def reachability(
         points.
     GroupNotFoundError
         If a group is unknown, or its name is not unique.
+
+    See Also
+    --------
+    reachable_customers : Return the uids of the customers that the column n_reachable counts.
 
     Notes
     -----
@@ -189,6 +194,72 @@ def incremental_reach(
             "share_cumulative": cumulative / max(len(np.unique(matrix.indices)), 1),
         }
     )
+
+
+def reachable_customers(
+    snapshot: Snapshot,
+    groups: str | Iterable[str] | None = None,
+    channel: str = "email",
+    *,
+    consent: Mapping[str, str] | None = None,
+) -> pd.Index:
+    """
+    Return the customers of groups who can be contacted through a channel.
+
+    The definition is the same as in `reachability`: a customer can be contacted through a channel if the customer has
+    a contact point and gives consent for this channel. For each group, the number of customers is equal to
+    n_reachable, unless that count is suppressed.
+
+    Parameters
+    ----------
+    snapshot
+        The snapshot that contains the groups and the customers.
+    groups
+        A group expression, as in `members`, or a list of groups by uid or unique name. A list selects the customers
+        who are in at least one of the groups. None selects all groups.
+    channel
+        "email", "mobile", or "(any)". "(any)" selects the customers who can be contacted through at least one of the
+        two channels.
+    consent
+        A dictionary that maps a channel to the uid or name of its consent, as in `reachability`.
+
+    Returns
+    -------
+    Index
+        The sorted customer uids (`str`). The name of the Index is customer_uid.
+
+    Raises
+    ------
+    InputError
+        If the channel is unknown, its consent is missing or ambiguous, the snapshot contains no contact points, or
+        the expression is invalid or ambiguous.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique. The attribute `close` contains similar names.
+
+    See Also
+    --------
+    reachability : Count the customers who can be contacted, per group and channel.
+    segment : Select customers by rules, which can use reachable_email and reachable_mobile.
+
+    Examples
+    --------
+    >>> list(reachable_customers(sample_snapshot(), "VIP | staff"))
+    ['c-2']
+    >>> len(reachable_customers(sample_snapshot(), ["all", "staff"], "mobile", consent={"mobile": "newsletter"}))
+    100
+    """
+    check_type(snapshot, Snapshot, "snapshot")
+    check_choice(channel, "channel", (*CHANNEL_NAMES, ANY))
+    matrix = snapshot.matrix
+    if isinstance(groups, str):
+        selected = expression_mask(matrix, groups)
+    else:
+        selected = np.zeros(matrix.n_customers, dtype=np.bool_)
+        selected[matrix.select(groups).indices] = True
+    names = CHANNEL_NAMES if channel == ANY else (channel,)
+    reachable = [each.reachable for each in reach_channels(snapshot, names, consent or {})]
+    uids: pd.Index = matrix.customer_uids[selected & np.logical_or.reduce(reachable)]
+    return uids.rename("customer_uid")
 
 
 def _channel_table(matrix: MembershipMatrix, channel: Channel, min_count: int) -> pd.DataFrame:

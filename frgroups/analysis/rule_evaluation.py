@@ -24,6 +24,7 @@ from frgroups.analysis.rule_methods import (
     fill_missing,
     not_allowed,
 )
+from frgroups.analysis.rule_names import IN_GROUP, ComputedNames
 from frgroups.analysis.rule_syntax import ParsedRule, parse_rule, unknown_column
 from frgroups.analysis.rule_values import PLURALS, Constant, Values, read_column, unsupported
 from frgroups.errors import InputError
@@ -40,22 +41,55 @@ _ARITHMETIC: dict[type[ast.operator], str] = {
     **{ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"}
 }
 _MAX_NUMBER = 10**300
+_IN_GROUP_FORM = "Write in_group('VIP'), with the uid or the unique name of the group in quotes."
 
 
 class RuleColumns:
-    """The columns that rules can use. Each column is converted when a rule uses it for the first time."""
+    """
+    The columns and the computed names that rules can use.
 
-    def __init__(self, columns: Mapping[str, pd.Series] | pd.DataFrame) -> None:
+    Each column is converted, and each name is computed, when a rule uses it for the first time.
+    """
+
+    def __init__(
+        self, columns: Mapping[str, pd.Series] | pd.DataFrame, computed: ComputedNames | None = None
+    ) -> None:
         self._columns = columns
+        self._computed = computed
         self._values: dict[str, Values] = {}
+        self._computed_values: dict[str, Values] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._columns
 
+    def named_values(self, name: str) -> Values:
+        """
+        Return the values of a name without backticks: a column or a computed name.
+
+        A name that could be both is an error, because a rule must not change its meaning if a column is added.
+        """
+        if self._computed is None or name not in self._computed:
+            return self.values(name)
+        if name in self._columns:
+            raise InputError(
+                f"{name} is a column, and also a name that frgroups computes for each customer. To use the column, "
+                f"enclose its name in backticks: `{name}`. To use the computed name, rename the column."
+            )
+        if name not in self._computed_values:
+            self._computed_values[name] = self._computed.values(name)
+        return self._computed_values[name]
+
+    def in_group(self, group: str, label: str) -> Values:
+        """Return a boolean for each customer that is True for the members of a group."""
+        if self._computed is None:
+            raise InputError("A rule can only use in_group if it is evaluated for a snapshot.")
+        return self._computed.in_group(group, label)
+
     def values(self, name: str) -> Values:
         """Return the values of a column."""
         if name not in self._columns:
-            raise unknown_column(name)
+            hint = _IN_GROUP_FORM if name == IN_GROUP else ""
+            raise unknown_column(name, hint)
         if name not in self._values:
             self._values[name] = read_column(self._columns[name], f"column {name}")
         return self._values[name]
@@ -100,7 +134,9 @@ class _Evaluation:
         """Return the value of a part of the rule."""
         match node:
             case ast.Name(id=identifier):
-                return self._columns.values(self._parsed.column_name(identifier))
+                if identifier in self._parsed.aliases:
+                    return self._columns.values(self._parsed.aliases[identifier])
+                return self._columns.named_values(identifier)
             case ast.Constant(value=value):
                 return _read_constant(value)
             case ast.List(elts=items) | ast.Tuple(elts=items):
@@ -117,10 +153,12 @@ class _Evaluation:
                 return self._calculate(node, self.evaluate(left), _ARITHMETIC[type(operator)], self.evaluate(right))
             case ast.Call(func=ast.Attribute(value=owner, attr=name)):
                 return self._call_method(node, owner, name)
+            case ast.Call(func=ast.Name(id=function)) if function == IN_GROUP:
+                return self._columns.in_group(_group_argument(node), self._label(node))
             case ast.Call():
                 raise InputError(
-                    "A rule in a string cannot call functions. To use a function, pass the function itself as the "
-                    "rule."
+                    "The only function that a rule in a string can call is in_group. To use another function, pass "
+                    "the function itself as the rule."
                 )
             case ast.Attribute(value=ast.Attribute(value=owner, attr="dt"), attr=name):
                 return date_part(self._evaluate_column(owner), name, self._label(node))
@@ -274,6 +312,14 @@ class _Evaluation:
         if isinstance(operand, Values) and operand.kind == "other":
             raise unsupported(operand)
         return operand
+
+
+def _group_argument(node: ast.Call) -> str:
+    """Return the argument of ``in_group``. Raise InputError if it is not exactly one text in quotes."""
+    match node:
+        case ast.Call(args=[ast.Constant(value=str(group))], keywords=[]):
+            return group
+    raise InputError(f"The function in_group requires one group. {_IN_GROUP_FORM}")
 
 
 def _read_constant(value: object) -> Constant:

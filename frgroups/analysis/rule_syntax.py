@@ -29,10 +29,6 @@ class ParsedRule:
     body: ast.expr
     aliases: dict[str, str] = field(default_factory=dict)
 
-    def column_name(self, identifier: str) -> str:
-        """Return the column name for an identifier in the syntax tree."""
-        return self.aliases.get(identifier, identifier)
-
     def source(self, node: ast.expr) -> str:
         """Return the text of a part of the rule."""
         text = re.sub(r"\w+", self._quote_alias, ast.unparse(node))
@@ -103,6 +99,6 @@ def _check_adjacent_texts(text: str) -> None:
             previous = token.string if token.type == tokenize.STRING else None
 
 
-def unknown_column(name: str) -> InputError:
+def unknown_column(name: str, hint: str = "") -> InputError:
     """Return the error for a name in a rule that is not a column."""
-    return InputError(f"The customers table has no column {name!r}.")
+    return InputError(f"The customers table has no column {name!r}.", hint=hint)

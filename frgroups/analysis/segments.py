@@ -1,4 +1,4 @@
-"""Select segments of customers by rules over customer attributes."""
+"""Select segments of customers by rules over customer attributes, groups, and reach."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from frgroups.analysis.attributes import join_attributes
+from frgroups.analysis.consent import check_consent
 from frgroups.analysis.rule_evaluation import RuleColumns, evaluate_rule
-from frgroups.errors import InputError
+from frgroups.analysis.rule_names import ComputedNames
+from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.redaction import mask_explicit_contacts
 from frgroups.internals.typing import BoolArray
 from frgroups.internals.validation import check_type, wrong_type
@@ -19,12 +21,16 @@ Rule = str | pd.Series | Callable[[pd.DataFrame], pd.Series]
 
 
 def segment(
-    snapshot: Snapshot, rules: Mapping[str, Rule], *, attributes: pd.DataFrame | None = None
+    snapshot: Snapshot,
+    rules: Mapping[str, Rule],
+    *,
+    attributes: pd.DataFrame | None = None,
+    consent: Mapping[str, str] | None = None,
 ) -> dict[str, list[str]]:
     """
     Select the customers for each group by a rule over the attributes of the customers.
 
-    The result can be passed to `plan_memberships` as the desired memberships.
+    The result can be passed to `plan_memberships` as the desired memberships, or to `waterfall` as the audiences.
 
     Parameters
     ----------
@@ -41,6 +47,9 @@ def segment(
         A DataFrame with one row per customer and further columns for the rules. It identifies the customers by a
         column customer_uid or by its index. Customers without a row have missing values. Rows of customers who are
         not in the snapshot are ignored.
+    consent
+        A dictionary that maps a channel to the uid or name of its consent, as in `reachability`. It is used for the
+        names reachable_email and reachable_mobile in rules.
 
     Returns
     -------
@@ -53,6 +62,9 @@ def segment(
         If a rule cannot be evaluated, if a mask is incomplete or has unknown index labels, or if `attributes` repeats
         a customer or a column of `snapshot.customers`. The attribute `group` of the error contains the group of an
         invalid rule.
+    GroupNotFoundError
+        If a rule contains an unknown group, or a group name that is not unique. The attribute `close` contains
+        similar names.
 
     Notes
     -----
@@ -77,6 +89,18 @@ def segment(
     ``country_code == 47``. A category is compared by its value. The operators ``< <= > >=`` reject ordered categories
     that are not in sorted order.
 
+    **Groups and reach.** A rule can also use four names that are computed from the snapshot. Their values are never
+    missing.
+
+    - ``n_groups``: the number of the customer's groups
+    - ``reachable_email`` and ``reachable_mobile``: True if the customer can be contacted through the channel, as in
+      `reachability`, and otherwise False
+    - ``in_group('VIP')``: True if the customer is a member of the group with this uid or unique name. Combine groups
+      with ``and``, ``or``, and ``not``.
+
+    If a column of the customers or of `attributes` has the name n_groups, reachable_email, or reachable_mobile, a
+    rule that contains the name is an error. In backticks, the name refers to the column.
+
     A rule can contain:
 
     - the operators ``< <= == != >= >``, ``in`` and ``not in`` with a list of constants, ``and`` or ``&``, ``or`` or
@@ -98,12 +122,15 @@ def segment(
     >>> visits = pd.DataFrame({"visits": [9, 4]}, index=["c-1", "c-7"])
     >>> segment(sample_snapshot(), {"regulars": "visits > 5"}, attributes=visits)
     {'regulars': ['c-1']}
+    >>> segment(sample_snapshot(), {"mail": "reachable_email and in_group('VIP') and n_groups >= 2"})
+    {'mail': ['c-2']}
     """
     check_type(snapshot, Snapshot, "snapshot")
     if not isinstance(rules, Mapping):
         raise wrong_type(rules, "rules", "a mapping of groups to rules")
+    check_consent(consent or {})
     customers = join_attributes(snapshot, attributes)
-    columns = RuleColumns(customers)
+    columns = RuleColumns(customers, ComputedNames(snapshot, consent or {}))
     uids = customers["customer_uid"]
     return {group: sorted(uids[_select_customers(customers, columns, group, rule)]) for group, rule in rules.items()}
 
@@ -115,12 +142,7 @@ def _select_customers(customers: pd.DataFrame, columns: RuleColumns, group: str,
             return evaluate_rule(rule, columns)
         mask = rule(customers.copy()) if callable(rule) else rule
     except Exception as error:
-        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}."
-        raise InputError(
-            f"The rule for group {group!r} cannot be evaluated. {mask_explicit_contacts(reason)} "
-            f"The rule is {_describe_rule(rule)}. The columns are {', '.join(map(str, customers.columns))}.",
-            group=group,
-        ) from error
+        raise _evaluation_error(error, customers, group, rule) from error
     is_empty = isinstance(mask, pd.Series) and mask.isna().all()
     if not is_mask(mask) and not is_empty:
         kind = f"a Series of dtype {mask.dtype}" if isinstance(mask, pd.Series) else type(mask).__name__
@@ -133,6 +155,26 @@ def _select_customers(customers: pd.DataFrame, columns: RuleColumns, group: str,
         return align_mask(mask, customers, f"The mask for group {group!r}")
     except InputError as error:
         raise InputError(error.message, group=group) from None
+
+
+def _evaluation_error(error: Exception, customers: pd.DataFrame, group: str, rule: Rule) -> InputError:
+    """Return the error for a rule that cannot be evaluated. An unknown group has the same type of error."""
+    reason, hint, cli_hint = f"{type(error).__name__}: {error}.", "", None
+    if isinstance(error, InputError):
+        reason = str(error)
+    if isinstance(error, InputError) and error.cli_hint is not None:
+        reason, hint, cli_hint = error.message, error.hint, error.cli_hint
+    kind = GroupNotFoundError if isinstance(error, GroupNotFoundError) else InputError
+    described = kind(
+        f"The rule for group {group!r} cannot be evaluated. {mask_explicit_contacts(reason)} "
+        f"The rule is {_describe_rule(rule)}. The columns are {', '.join(map(str, customers.columns))}.",
+        hint=hint,
+        cli_hint=cli_hint,
+        group=group,
+    )
+    if isinstance(error, GroupNotFoundError) and isinstance(described, GroupNotFoundError):
+        described.close, described.n_matches = error.close, error.n_matches
+    return described
 
 
 def _describe_rule(rule: Rule) -> str:

@@ -62,7 +62,7 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     """
     matrix = as_membership_matrix(data)
     universe = resolve_universe(data, universe, matrix)
-    n_groups = _count_groups(matrix)
+    n_groups = count_groups(matrix)
     is_exclusive = n_groups[matrix.indices] == 1
     n_exclusive = np.bincount(matrix.group_code[is_exclusive], minlength=matrix.n_groups)
     with np.errstate(invalid="ignore"):
@@ -121,7 +121,7 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
     """
     matrix = as_membership_matrix(data)
     universe = resolve_universe(data, universe, matrix)
-    n_customers = np.bincount(_count_groups(matrix), minlength=1)
+    n_customers = np.bincount(count_groups(matrix), minlength=1)
     if universe is not None:
         n_customers[0] = universe - n_customers[1:].sum()
     n_groups = np.flatnonzero(n_customers)
@@ -133,6 +133,6 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
     )
 
 
-def _count_groups(matrix: MembershipMatrix) -> IntArray:
+def count_groups(matrix: MembershipMatrix) -> IntArray:
     """Return the number of groups that each customer is in."""
     return np.bincount(matrix.indices, minlength=matrix.n_customers)

@@ -9,7 +9,7 @@ import click
 
 from frgroups.cli.command import ListOption
 from frgroups.cli.options import json_option, table_file_options
-from frgroups.cli.types import NONEMPTY_TEXT, PAIR, SHARE_PAIR, TIMESTAMP, IntegerRange, NumberRange
+from frgroups.cli.types import COUNT_PAIR, NONEMPTY_TEXT, PAIR, SHARE_PAIR, TIMESTAMP, IntegerRange, NumberRange
 
 Decorator = Callable[[Callable[..., int]], Callable[..., int]]
 
@@ -83,6 +83,18 @@ def output_options(top: int | None) -> list[Decorator]:
     ]
 
 
+def members_option(name: str) -> Decorator:
+    """Return the option `--members`, whose value is a group expression."""
+    return click.option(
+        "--members",
+        name,
+        required=True,
+        type=NONEMPTY_TEXT,
+        metavar="EXPRESSION",
+        help='Group expression that selects customers, for example "VIP & loyalty - staff".',
+    )
+
+
 UNIVERSE: Decorator = click.option(
     "--universe",
     type=IntegerRange(min=1),
@@ -141,14 +153,7 @@ SINCE: Decorator = click.option(
 CUSTOMER: Decorator = click.option(
     "--customer", "customer_uid", required=True, type=NONEMPTY_TEXT, metavar="UID", help="Uid of the customer."
 )
-MEMBERS: Decorator = click.option(
-    "--members",
-    "expression",
-    required=True,
-    type=NONEMPTY_TEXT,
-    metavar="EXPRESSION",
-    help='Group expression that selects customers, for example "VIP & loyalty - staff".',
-)
+MEMBERS: Decorator = members_option("expression")
 RULE: Decorator = click.option(
     "--rule",
     "rules",
@@ -201,5 +206,39 @@ SPLIT: tuple[Decorator, ...] = (
         "--exact",
         is_flag=True,
         help="Make the number of customers in each arm and stratum exact.",
+    ),
+)
+# The options of `waterfall` and `waterfall_summary`.
+WATERFALL: tuple[Decorator, ...] = (
+    click.option(
+        "--audience",
+        "audiences",
+        required=True,
+        multiple=True,
+        type=PAIR,
+        metavar="NAME=EXPRESSION",
+        help="Name of an audience and the group expression that selects its customers. This option can be repeated. "
+        "The first audience has the highest priority.",
+    ),
+    click.option(
+        "--cap",
+        "caps",
+        multiple=True,
+        type=COUNT_PAIR,
+        metavar="NAME=N",
+        help="Maximum number of customers of an audience. This option can be repeated.",
+    ),
+    click.option(
+        "--order-by",
+        type=NONEMPTY_TEXT,
+        metavar="COLUMN",
+        help="Customer column with numbers or dates. The customers with the largest values stay below a cap. By "
+        "default, the customers with the first uids stay.",
+    ),
+    click.option(
+        "--exclude",
+        type=NONEMPTY_TEXT,
+        metavar="EXPRESSION",
+        help="Group expression that selects the customers who are in no audience.",
     ),
 )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +28,14 @@ from frgroups.snapshot.universe import resolve_universe
 
 # Number of columns that are printed on every terminal. The others are omitted if the terminal is too narrow.
 _MIN_COLUMNS = 3
+# Option of each argument that is a dictionary.
+_PAIR_OPTIONS = {
+    "consent": "--consent",
+    "rules": "--rule",
+    "audiences": "--audience",
+    "caps": "--cap",
+    "shares": "--arm",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +111,9 @@ def _call_with_snapshot(
     if given.get("universe") is None and (sort_column == "lift" or given.get("measure") in ("lift", "phi", "pmi")):
         option = "--sort lift" if sort_column == "lift" else f"--measure {given['measure']}"
         raise UsageError(f"{option} requires the total number of customers. Pass this number with --universe N.")
-    for name in ("consent", "rules"):
+    for name, option in _PAIR_OPTIONS.items():
         if name in given:
-            given[name] = dict(given[name])
+            given[name] = _unique_pairs(given[name], option)
     if entry.name == "campaign_reach":
         return function(snapshot, read_optional_register(given["register"]))
     if entry.name == "split_customers":
@@ -122,11 +129,18 @@ def _split_customers(function: Callable[..., Any], snapshot: Snapshot, given: di
     expression = given.pop("expression", None)
     if expression is not None:
         customers = customers[customers["customer_uid"].isin(members(snapshot, expression))]
-    repeated = [name for name, count in Counter(name for name, _ in given["shares"]).items() if count > 1]
-    if repeated:
-        raise UsageError(f"--arm {repeated[0]} is used more than once. Pass each arm only once.")
-    split: pd.DataFrame = function(customers, dict(given.pop("shares")), **given)
+    split: pd.DataFrame = function(customers, given.pop("shares"), **given)
     return split
+
+
+def _unique_pairs(pairs: Iterable[tuple[str, Any]], option: str) -> dict[str, Any]:
+    """Return the pairs of an option as a dictionary. Raise UsageError if a name occurs twice."""
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise UsageError(f"{option} contains {name!r} twice. Pass each name once.")
+        values[name] = value
+    return values
 
 
 def _as_table(computed: Any) -> pd.DataFrame:

@@ -252,6 +252,13 @@ TABLES: tuple[TableEntry, ...] = (
         example="--channel email --target 0.9",
     ),
     TableEntry(
+        "reachable_customers",
+        "Which customers may be contacted through a channel?",
+        "analysis.reach",
+        (options.members_option("groups"), options.CHANNEL, options.CONSENT),
+        example='--members "VIP & loyalty" --csv mail.csv',
+    ),
+    TableEntry(
         "campaign_reach",
         "How many members does each campaign have, and how many get a larger discount elsewhere?",
         "analysis.campaigns",
@@ -326,7 +333,7 @@ TABLES: tuple[TableEntry, ...] = (
         "segment",
         "Which customers match a rule over their attributes?",
         "analysis.segments",
-        (options.RULE,),
+        (options.RULE, options.CONSENT),
         example="--rule \"vip_no=country_code == 'NO'\" --csv vip_no.csv",
     ),
     TableEntry(
@@ -337,5 +344,22 @@ TABLES: tuple[TableEntry, ...] = (
         example="--members VIP --arm mail=0.9 --arm control=0.1 --seed spring --csv split.csv",
         note="The arm of a customer depends only on the seed, the uid, and the shares. With --exact, it also depends "
         "on the other customers.",
+    ),
+    TableEntry(
+        "waterfall",
+        "Which customers are in each audience, if each customer is in at most one?",
+        "analysis.waterfall",
+        options.WATERFALL,
+        example="--audience Gold=VIP --audience Rest=loyalty",
+    ),
+    TableEntry(
+        "waterfall_summary",
+        "How many customers does each audience request, and how many remain?",
+        "analysis.waterfall",
+        options.WATERFALL,
+        columns=("audience", "n_requested", "n_remaining", "n_excluded", "n_earlier", "n_over_cap", "cap"),
+        top=None,
+        example="--audience Gold=VIP --cap Gold=200",
+        note="The column n_earlier contains the customers who are assigned to an earlier audience.",
     ),
 )

@@ -238,6 +238,21 @@ def parse_share(text: str) -> tuple[str, float]:
     return name, share
 
 
+def parse_count_pair(text: str) -> tuple[str, int]:
+    """
+    Return the name and the value of a text in the format NAME=N, where N is a nonnegative integer.
+
+    Examples
+    --------
+    >>> parse_count_pair("Gold=200")
+    ('Gold', 200)
+    """
+    name, value = parse_pair(text)
+    if not (value.isascii() and value.isdigit()):
+        raise ValueError(f"{text!r} must have the format NAME=N, where N is an integer of at least 0.")
+    return name, int(value)
+
+
 DURATION = CheckedValue("duration", check_duration)
 TIMESTAMP = CheckedValue("timestamp", check_timestamp)
 HOST = CheckedValue("host", check_host)
@@ -245,5 +260,6 @@ NONEMPTY_TEXT = CheckedValue("text", check_text)
 LIMIT = CheckedValue("limit", parse_limit)
 PAIR = CheckedValue("pair", parse_pair)
 SHARE_PAIR = CheckedValue("share", parse_share)
+COUNT_PAIR = CheckedValue("pair", parse_count_pair)
 FILE = FilePath()
 FOLDER = FolderPath()

@@ -11,15 +11,16 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from frgroups.analysis.customer_uids import read_customer_uids
+from frgroups.analysis.waterfall import empty_audiences
 from frgroups.api.schema import codec
 from frgroups.errors import GroupNotFoundError, InputError, WrongTenantError
 from frgroups.internals.formatting import format_list
 from frgroups.internals.typing import Int32Array, IntArray
-from frgroups.internals.validation import as_list, wrong_type
+from frgroups.internals.validation import wrong_type
 from frgroups.plan.uid_table import UidTable, is_invalid_uid
-from frgroups.snapshot.customer_masks import align_mask, is_mask
 from frgroups.snapshot.group_references import find_quoted_group
-from frgroups.snapshot.membership_matrix import check_uids, to_chunked_array, to_string_array
+from frgroups.snapshot.membership_matrix import check_uids, to_chunked_array
 from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -121,7 +122,7 @@ def _read_desired(snapshot: Snapshot, desired: Desired) -> _CustomerLists:
     if isinstance(desired, pd.DataFrame):
         return _lists_from_table(desired)
     if isinstance(desired, Mapping):
-        texts = [_customer_uids(snapshot, customers, f"desired[{group!r}]") for group, customers in desired.items()]
+        texts = [read_customer_uids(snapshot, uids, f"desired[{group!r}]") for group, uids in desired.items()]
         indptr = np.cumsum([0, *map(len, texts)], dtype=np.int64)
         return _CustomerLists(list(desired), indptr, pa.chunked_array(texts, type=pa.large_string()))
     raise wrong_type(desired, "desired", "a dictionary {group: customer uids}, a DataFrame, or a Snapshot")
@@ -152,51 +153,26 @@ def _lists_from_snapshot(snapshot: Snapshot, desired: Snapshot) -> _CustomerList
 
 
 def _lists_from_table(desired: pd.DataFrame) -> _CustomerLists:
-    groups = (
-        to_chunked_array(check_uids(desired, "customer_group_uid", "desired")).dictionary_encode().combine_chunks()
-    )
+    is_waterfall = "audience" in desired and "customer_group_uid" not in desired
+    key = "audience" if is_waterfall else "customer_group_uid"
+    groups = to_chunked_array(check_uids(desired, key, "desired")).dictionary_encode().combine_chunks()
     customers = to_chunked_array(check_uids(desired, "customer_uid", "desired"))
     # Arrow returns the group names in the order in which they first occur in the table.
     names = groups.dictionary.to_pylist()
     codes: npt.NDArray[Any] = np.asarray(groups.indices)
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(names)))])
+    n_rows = np.bincount(codes, minlength=len(names))
+    if is_waterfall:
+        # An audience to which no customer is assigned has no rows, but it is a group without desired members.
+        empty = empty_audiences(desired)
+        names, n_rows = [*names, *empty], np.append(n_rows, np.zeros(len(empty), dtype=np.int64))
+    indptr = np.concatenate([[0], np.cumsum(n_rows)])
     if (codes[:-1] <= codes[1:]).all():
-        return _CustomerLists(names, indptr, customers, in_uid_column=True)
+        return _CustomerLists(names, indptr, customers, in_uid_column=not is_waterfall)
     if len(names) < 2**16:
         # NumPy sorts 16-bit integers with a radix sort, which is faster than a comparison sort.
         codes = codes.astype(np.uint16)
-    return _CustomerLists(names, indptr, customers, np.argsort(codes, kind="stable"), in_uid_column=True)
-
-
-def _customer_uids(snapshot: Snapshot, customers: Iterable[Any], name: str) -> pa.Array:
-    """Convert the customers of one group, for example a list or a boolean mask, to an Arrow array of uids."""
-    if is_mask(customers):
-        mask = align_mask(customers, snapshot.customers, f"`{name}`")
-        customers = snapshot.customers.loc[mask, "customer_uid"]
-    if isinstance(customers, pa.Array | pa.ChunkedArray):
-        customers = customers.to_pandas()
-    if isinstance(customers, pd.Series | pd.Index | np.ndarray):
-        return _uids_from_array(customers, name)
-    if isinstance(customers, Mapping | pd.DataFrame) or not isinstance(customers, Iterable):
-        raise wrong_type(customers, name, "a list of customer uids")
-    listed = as_list(customers, name)
-    try:
-        texts = pa.array(listed)
-    except (pa.ArrowException, TypeError, ValueError):
-        texts = None
-    if texts is not None and texts.type == pa.string() and not texts.null_count:
-        return texts.cast(pa.large_string())
-    # The function `check_uids_once` reports the first invalid uid. It accepts subclasses of str, which Arrow rejects.
-    return pa.array(codec.check_uids_once(listed, name), type=pa.large_string())
-
-
-def _uids_from_array(customers: pd.Series | pd.Index | npt.NDArray[Any], name: str) -> pa.Array:
-    if customers.ndim != 1 or isinstance(customers, pd.MultiIndex):
-        raise InputError(f"`{name}` must be one-dimensional. Pass only the customer uids.")
-    if isinstance(customers, np.ndarray):
-        customers = customers.astype(object)
-    column = pd.DataFrame({"customer_uid": pd.Series(customers, dtype=getattr(customers, "dtype", None))})
-    return to_string_array(check_uids(column, "customer_uid", name))
+    positions = np.argsort(codes, kind="stable")
+    return _CustomerLists(names, indptr, customers, positions, in_uid_column=not is_waterfall)
 
 
 def _check_customers(

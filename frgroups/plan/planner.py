@@ -59,10 +59,10 @@ def plan_memberships(
         The current memberships.
     desired : mapping, pandas.DataFrame or Snapshot
         The desired memberships, as {group: customer uids}, as a table with the columns customer_group_uid and
-        customer_uid, or as a snapshot. Groups are identified by uid or unique name. Groups that are not in `desired`
-        are not changed. The customers of a group can also be a boolean Series with one value per customer, with the
-        index of `snapshot.customers` or an index of customer uids. If the key of a group is the uid of one group and
-        the name of another, write 'uid:"vip"' or 'name:"vip"'.
+        customer_uid, as the result of `waterfall`, or as a snapshot. Groups are identified by uid or unique name.
+        Groups that are not in `desired` are not changed. The customers of a group can also be a boolean Series with
+        one value per customer, with the index of `snapshot.customers` or an index of customer uids. If the key of a
+        group is the uid of one group and the name of another, write 'uid:"vip"' or 'name:"vip"'.
     mode : {"add", "remove", "keep_only", "mirror"}, default "add"
         "add" adds listed customers who are not members. "remove" removes listed customers who are members.
         "keep_only" removes members who are not listed. "mirror" adds listed customers and removes members who are

@@ -24,6 +24,7 @@ from frgroups.plot.profile_chart import profile
 from frgroups.plot.reach_chart import campaign_reach, incremental_reach, reach
 from frgroups.plot.sizes_chart import sizes
 from frgroups.plot.upset_chart import upset
+from frgroups.plot.waterfall_chart import waterfall
 
 __all__ = [
     "campaign_reach",
@@ -36,6 +37,7 @@ __all__ = [
     "reach",
     "sizes",
     "upset",
+    "waterfall",
 ]
 
 # Doctest ignores imported functions unless they are listed in __test__.

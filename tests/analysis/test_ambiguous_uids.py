@@ -186,8 +186,11 @@ FUNCTIONS = {
     "overlap_matrix": fg.overlap_matrix,
     "overlap_pairs": fg.overlap_pairs,
     "reachability": lambda snapshot: fg.reachability(snapshot, channels=["email"]),
+    "reachable_customers": lambda snapshot: fg.reachable_customers(snapshot, 'uid:"gold"').to_frame(False),
+    "segment": lambda snapshot: pd.DataFrame(fg.segment(snapshot, {"a": "in_group('uid:\"gold\"')"})),
     "set_cover": fg.set_cover,
     "subset_groups": fg.subset_groups,
+    "waterfall": lambda snapshot: fg.waterfall(snapshot, {"a": 'uid:"gold"', "b": 'uid:"silver"'}),
 }
 
 

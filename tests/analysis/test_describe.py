@@ -18,6 +18,7 @@ from frgroups.analysis.overlap import overlap_matrix, overlap_pairs
 from frgroups.analysis.profile import compare_groups, group_profile
 from frgroups.analysis.reach import incremental_reach, reachability
 from frgroups.analysis.sizes import group_sizes
+from frgroups.analysis.waterfall import waterfall, waterfall_summary
 from frgroups.errors import InputError
 from frgroups.history.size_history import size_history
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
@@ -65,6 +66,7 @@ def tables(snapshot=None, later=None):
         "reachability": reachability(snapshot, consent=CONSENT, min_count=0),
         "incremental_reach": incremental_reach(snapshot),
         "campaign_reach": campaign_reach(snapshot, CAMPAIGNS.assign(customer_group_uid=first)),
+        "waterfall_summary": waterfall_summary(snapshot, {snapshot.groups["name"].iloc[0]: snapshot[first]}),
     }
 
 
@@ -350,6 +352,19 @@ def test_campaign_reach():
     assert [numbers(part) for part in (vip, staff, all_members)] == [[20, 2, 2], [10, 1, 1], [5, 248, 250]]
 
 
+def test_waterfall():
+    "The description of a waterfall contains the losses of each audience, and the sum of all other audiences."
+    audiences = {"VIP": "vip", "all": "all", "A": ["c-251"], "B": ["c-251"]}
+    customers = waterfall(sample_snapshot(), audiences, caps={"all": 100}, exclude=["c-2"])
+    summary = waterfall_summary(customers)
+
+    text = describe(summary, top=2)
+
+    assert describe(customers, top=2) == text
+    assert numbers(text) == [102, 4, 1, 2, 1, 100, 250, 1, 1, 148, 2, 1]
+    assert describe(summary[:0]) == "No audiences."
+
+
 def test_compare_groups():
     "The result of compare_groups is described like the result of group_profile."
     table = compare_groups(sample_snapshot(), "all", "staff", min_count=0, attributes=["has_email"])
@@ -514,6 +529,7 @@ def test_charts_and_descriptions_agree():
         "reachability": plot.reach,
         "incremental_reach": plot.incremental_reach,
         "campaign_reach": plot.campaign_reach,
+        "waterfall_summary": plot.waterfall,
     }
     assert sorted(draw.__name__ for draw in charts.values()) == sorted(plot.__all__)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from frgroups.analysis.profile import compare_groups, group_profile
 from frgroups.analysis.segments import segment
+from frgroups.analysis.waterfall import waterfall
 from frgroups.errors import InputError
 from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import snapshot_from_frames
@@ -29,6 +30,8 @@ FUNCTIONS = {
     "versus": lambda mask: group_profile(SNAPSHOT, "h", versus=mask, **OPTIONS),
     "a": lambda mask: compare_groups(SNAPSHOT, mask, "h", **OPTIONS),
     "b": lambda mask: compare_groups(SNAPSHOT, ["a"], mask, **OPTIONS),
+    "audiences": lambda mask: waterfall(SNAPSHOT, {"x": mask}),
+    "exclude": lambda mask: waterfall(SNAPSHOT, {"x": "g"}, exclude=mask),
     "desired": lambda mask: plan_memberships(SNAPSHOT, {"h": mask}, mode="mirror").table(),
 }
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups.analysis.reach import incremental_reach, reachability
+from frgroups.analysis.group_expressions import members
+from frgroups.analysis.reach import incremental_reach, reachability, reachable_customers
 from frgroups.analysis.set_cover import greedy_cover
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
@@ -277,6 +278,72 @@ def test_unknown_group():
         incremental_reach(sample_snapshot(), ["VIPs"])
 
     assert "VIP" in caught.value.close
+
+
+# Reachable customers
+
+
+@given(customer_rows, st.sampled_from(["email", "mobile", "(any)"]))
+def test_reachable_customers(rows, channel):
+    "The number of reachable customers of each group is equal to n_reachable, and lists and expressions agree."
+    snapshot = create_snapshot(rows)
+    table = reachability(snapshot, min_count=0)
+
+    for row in table[table["channel"] == channel].itertuples():
+        for groups in (row.name, [row.name], [row.customer_group_uid]):
+            uids = reachable_customers(snapshot, groups, channel)
+            assert len(uids) == row.n_reachable and uids.is_monotonic_increasing
+            assert set(uids) <= set(snapshot[row.name])
+    everyone = reachable_customers(snapshot, None, channel)
+    assert set(reachable_customers(snapshot, "(a | b) - c", channel)) == set(everyone) & set(
+        members(snapshot, "(a | b) - c")
+    )
+    assert list(reachable_customers(snapshot, "a | c", channel)) == list(
+        reachable_customers(snapshot, ["a", "C"], channel)
+    )
+    assert (everyone.name, str(everyone.dtype)) == ("customer_uid", "str")
+
+
+@given(customer_rows, st.sampled_from(["a & b", "a ^ c", "b - a", "a | b | c"]))
+def test_reachability_of_expressions(rows, expression):
+    "If a group contains the customers of an expression, its reachability counts the reachable customers."
+    snapshot = create_snapshot(rows)
+    selected = pd.DataFrame({"customer_group_uid": "d", "customer_uid": members(snapshot, expression)})
+    groups = pd.DataFrame({"customer_group_uid": list("abcd"), "name": list("ABCD")})
+    extended = snapshot_from_frames(
+        pd.concat([snapshot.memberships, selected]),
+        groups,
+        snapshot.customers,
+        snapshot.consents,
+        tenant_uid="t",
+        taken_at="2026-11-23",
+    )
+
+    table = reachability(extended, ["D"], min_count=0)
+
+    counts = [len(reachable_customers(snapshot, expression, channel)) for channel in table["channel"]]
+    assert counts == table["n_reachable"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda s: reachable_customers(s, "VIP", "post"), ["`channel`", "'post'", "'email'", "'(any)'"]),
+        (lambda s: reachable_customers(s, "VIP", "mobile"), ["mobile", "newsletter"]),
+        (lambda s: reachable_customers(s, "VIP & & all"), ["character 7"]),
+        (lambda s: reachable_customers(s, "VIPs"), ["'VIPs'", "'VIP'"]),
+        (lambda s: reachable_customers(s, ["VIPs"]), ["'VIPs'", "'VIP'"]),
+        (lambda s: reachable_customers(s, 5), ["`groups`", "int"]),
+        (lambda s: reachable_customers(s, "VIP", consent="newsletter"), ["`consent`", "str"]),
+        (lambda s: reachable_customers(s.memberships, "VIP"), ["`snapshot`", "DataFrame"]),
+    ],
+)
+def test_invalid_arguments_of_reachable_customers(call, words):
+    "The error for an invalid argument contains the argument's name or value."
+    with pytest.raises(InputError) as caught:
+        call(sample_snapshot())
+
+    assert [word for word in words if word not in str(caught.value)] == []
 
 
 # Incremental reach

@@ -21,6 +21,8 @@ COLUMNS = ["customer_group_uid", "customer_uid"]
 CONSENT = {"mobile": "newsletter"}
 CAMPAIGNS = pd.DataFrame({"customer_group_uid": ["a", "b"], "discount_percent": [5.0, 20.0]})
 
+AUDIENCES = {"A": "a - c", "B": "b", "C": ["c-05", "c-49"]}
+
 # These functions accept a table of memberships. The arguments are the data and whether it contains rows.
 MEMBERSHIP_FUNCTIONS = {
     "group_sizes": lambda data, has_data: fg.group_sizes(data),
@@ -67,6 +69,20 @@ SNAPSHOT_FUNCTIONS = {
     "reachability": lambda snapshot, has_data: fg.reachability(snapshot, None if has_data else [], consent=CONSENT),
     "incremental_reach": lambda snapshot, has_data: fg.incremental_reach(
         snapshot, None if has_data else [], consent=CONSENT
+    ),
+    "reachable_customers": lambda snapshot, has_data: fg.reachable_customers(
+        snapshot, "a | b" if has_data else [], consent=CONSENT
+    ).to_frame(False),
+    "waterfall": lambda snapshot, has_data: fg.waterfall(snapshot, AUDIENCES if has_data else {}),
+    "waterfall, caps": lambda snapshot, has_data: fg.waterfall(
+        snapshot,
+        AUDIENCES if has_data else {},
+        caps={"B": 4} if has_data else {},
+        order_by="credit_limit",
+        exclude="c" if has_data else None,
+    ),
+    "waterfall_summary": lambda snapshot, has_data: fg.waterfall_summary(
+        fg.waterfall(snapshot, AUDIENCES if has_data else {})
     ),
     "size_history": lambda snapshot, has_data: fg.size_history([snapshot] if has_data else []),
 }

@@ -84,6 +84,15 @@ def many_groups(scale: Scale) -> Iterator[Row]:
             yield compared(names, "MB", added, [_MOST_MB_OF_PAIRS] * len(added), 1.0)
 
 
+def waterfall(scale: Scale) -> Iterator[Row]:
+    """Measure assigning customers to twenty audiences with caps, scores, and excluded customers."""
+    shape, n = scale.sparse, scale.readings
+    names = (f"CPU, waterfall, 20 expressions, {shape}", "numpy.isin on integers")
+    yield _compared(names, "audiences.by_waterfall", "audiences.by_isin", shape, n, 1.5)
+    names = (f"CPU, waterfall, 20 lists of uids, {shape}", "numpy.isin on uids")
+    yield _compared(names, "audiences.by_uid_lists", "audiences.by_isin_of_uids", shape, scale.rounds, 1.5)
+
+
 def _counted(shape: str, ways: Mapping[str, float] | list[str], n: int) -> dict[str, list[Run]]:
     there = [way for way in ways if way not in _PACKAGES or find_spec(way)]
     options = {"path": stored_snapshot(shape)}
@@ -110,5 +119,5 @@ def _compared(names: tuple[str, str], ours: str, peer: str, shape: str, n: int, 
 
 ANALYSIS = {
     measure.__name__: measure
-    for measure in (overlap, dense_overlap, huge_overlap, pairs, combinations, splits, many_groups)
+    for measure in (overlap, dense_overlap, huge_overlap, pairs, combinations, splits, many_groups, waterfall)
 }

@@ -17,6 +17,9 @@ _TABLE_OPTIONS = {
     "customer_history": ["--customer", "c-1"],
     "members": ["--members", "vip | staff"],
     "split_customers": ["--arm", "mail=0.8", "--arm", "control=0.2", "--seed", "spring"],
+    "reachable_customers": ["--members", "vip | staff"],
+    "waterfall": ["--audience", "Gold=vip", "--audience", "Rest=all", "--cap", "Rest=2", "--exclude", "staff"],
+    "waterfall_summary": ["--audience", "Gold=vip", "--audience", "Rest=all", "--order-by", "credit_limit"],
     "segment": ["--rule", "rich=credit_limit > 0 and country_code == 'SE'"],
 }
 

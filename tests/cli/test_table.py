@@ -144,8 +144,13 @@ def test_rows_and_columns(stored, capsys):
         (["segment", "--rule", "vip"], ["'--rule'", "'vip'", "NAME=VALUE"]),
         (["split_customers", "--arm", "mail=x", "--seed", "s"], ["'--arm'", "'mail=x'", "NAME=SHARE"]),
         (["split_customers", "--arm", "mail=90", "--seed", "s"], ["'--arm'", "pass 0.9"]),
-        (["split_customers", "--arm", "mail=0.9", "--arm", "mail=0.1", "--seed", "s"], ["--arm mail"]),
+        (["split_customers", "--arm", "mail=0.9", "--arm", "mail=0.1", "--seed", "s"], ["--arm", "'mail'"]),
         (["split_customers", "--arm", "mail=0.9", "--arm", "control=0.1"], ["'--seed'"]),
+        (["segment", "--rule", "a=n_groups > 1", "--rule", "a=n_groups > 2"], ["--rule", "'a'"]),
+        (["waterfall"], ["'--audience'"]),
+        (["waterfall", "--audience", "A=vip", "--audience", "A=all"], ["--audience", "'A'"]),
+        (["waterfall", "--audience", "A=vip", "--cap", "A=x"], ["'--cap'", "'A=x'", "NAME=N"]),
+        (["waterfall", "--audience", "A=vip", "--cap", "A=1", "--cap", "A=2"], ["--cap", "'A'"]),
         (["group_sizes", "--csv", "a", "--xlsx", "b"], ["--csv", "--xlsx"]),
         (["group_sizes", "--json", "--csv", "a"], ["--csv", "--json"]),
         (["overlap_matrix", "--measure", "lift"], ["--measure lift", "--universe N"]),
@@ -163,6 +168,53 @@ def test_usage_errors(words, facts, stored, capsys):
     assert (
         code == 64 and err.startswith("Usage: frgroups table") and [fact for fact in facts if fact not in err] == []
     )
+
+
+def test_waterfall(stored, capsys):
+    "The options of the waterfall tables have the same effect as the arguments of the functions."
+    words = [
+        "--audience",
+        "Gold=VIP",
+        "--audience",
+        "Rest=all | staff",
+        "--cap",
+        "Rest=3",
+        "--order-by",
+        "created_at",
+    ]
+    expected = fg.waterfall(
+        fg.read_snapshot(),
+        {"Gold": "VIP", "Rest": "all | staff"},
+        caps={"Rest": 3},
+        order_by="created_at",
+        exclude="staff",
+    )
+
+    tables = {}
+    for name in ("waterfall", "waterfall_summary"):
+        assert main(["table", name, *words, "--exclude", "staff", "--json"]) == 0
+        tables[name] = json.loads(capsys.readouterr().out)["rows"]
+
+    assert tables["waterfall"] == expected.to_dict("records") and len(expected) > 3
+    counts = pd.DataFrame(tables["waterfall_summary"])
+    pd.testing.assert_frame_equal(counts, fg.waterfall_summary(expected), check_dtype=False)
+
+
+def test_error_in_audience(stored, capsys):
+    "The error for an invalid expression contains the audience, and no Python argument."
+    assert main(["table", "waterfall", "--audience", "Gold=VIPs"]) == 1
+
+    err = capsys.readouterr().err
+    assert "'VIPs'" in err and "'VIP'" in err and "'Gold'" in err and "audiences[" not in err
+
+
+def test_reachable_customers(stored, capsys):
+    "The table reachable_customers contains the customers of an expression."
+    assert main(["table", "reachable_customers", "--members", "VIP | staff", "--json"]) == 0
+
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    expected = fg.reachable_customers(fg.read_snapshot(), "VIP | staff")
+    assert [row["customer_uid"] for row in rows] == list(expected)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -17,6 +17,7 @@ from frgroups.analysis.flow import group_flow
 from frgroups.analysis.profile import group_profile
 from frgroups.analysis.reach import incremental_reach, reachability
 from frgroups.analysis.sizes import group_sizes
+from frgroups.analysis.waterfall import waterfall_summary
 from frgroups.errors import InputError
 from frgroups.history.size_history import size_history
 from frgroups.plot.theme import MIN_CONTRAST
@@ -34,6 +35,7 @@ CHARTS = [
     "reach",
     "sizes",
     "upset",
+    "waterfall",
 ]
 LITERAL_NAMES = ["$x$ a_b", "<img onerror=alert(1)>", '=HYPERLINK("x")', "abc\u202edef", "two\nlines"]
 
@@ -80,7 +82,20 @@ def create_data(n_groups, names=None):
         "reach": reachability(new, consent={"mobile": "mail"}),
         "sizes": group_sizes(new),
         "upset": new,
+        "waterfall": create_waterfall(new),
     }
+
+
+def create_waterfall(snapshot):
+    """Return the summary of a waterfall with one audience per group, caps, and excluded customers."""
+    names = list(snapshot.groups["name"])
+    audiences = {name: snapshot[uid] for uid, name in zip(snapshot.groups["customer_group_uid"], names, strict=True)}
+    return waterfall_summary(
+        snapshot,
+        audiences,
+        caps={name: 10 + n for n, name in enumerate(names) if n % 3 == 0},
+        exclude=[f"c-{n}" for n in range(0, 300, 9)] if names else None,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from frgroups.analysis.overlap import overlap_matrix
 from frgroups.analysis.profile import group_profile
 from frgroups.analysis.reach import incremental_reach, reachability
 from frgroups.analysis.sizes import group_sizes
+from frgroups.analysis.waterfall import waterfall, waterfall_summary
 from frgroups.errors import InputError
 from frgroups.history.size_history import size_history
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
@@ -523,6 +524,37 @@ def test_campaign_reach():
     assert all(bar.get_hatch() for bar in shadowed) and not any(bar.get_hatch() for bar in effective)
 
 
+def test_waterfall():
+    "The first audience is on top, and each bar is divided into remaining customers and the three kinds of losses."
+    audiences = {"Gold": "VIP", "Silver": "all", "Rest": ["c-2510", "c-1"]}
+    table = waterfall(sample_snapshot(), audiences, caps={"Silver": 100}, exclude=["c-2"])
+
+    ax = plot.waterfall(table)
+
+    assert row_labels(ax) == ["Gold", "Silver", "Rest"]
+    assert texts_of(ax) == ["1 of 2", "100 of 250", "1 of 2"]
+    remaining, over_cap, earlier, excluded = ([bar.get_width() for bar in bars] for bars in ax.containers)
+    assert (remaining, over_cap, earlier, excluded) == ([1, 100, 1], [0, 148, 0], [0, 1, 1], [1, 1, 0])
+    assert [bar.get_x() for bar in ax.containers[3]] == [1, 249, 2]
+    assert len(ax.get_legend().get_texts()) == 4
+
+
+def test_waterfall_data():
+    "The data of the chart can be a snapshot, the customers, or the summary, and unused colors are omitted."
+    snapshot, arguments = sample_snapshot(), {"audiences": {"Gold": "VIP", "Empty": []}}
+    table = waterfall(snapshot, **arguments)
+
+    charts = [plot.waterfall(data) for data in (table, waterfall_summary(table))]
+    charts.append(plot.waterfall(snapshot, **arguments))
+
+    assert [texts_of(ax) for ax in charts] == [["2", "no customers"]] * 3
+    assert [len(ax.containers) for ax in charts] == [1] * 3
+    with pytest.raises(InputError, match="Snapshot"):
+        plot.waterfall(table, caps={"Gold": 1})
+    with pytest.raises(InputError, match="audiences"):
+        plot.waterfall(snapshot)
+
+
 # History and flow
 
 
@@ -603,6 +635,7 @@ def test_grayscale():
         plot.changes(old[1:], new.memberships[1:]),
         plot.incremental_reach(new),
         plot.campaign_reach(new, campaigns),
+        plot.waterfall(new, {"VIP": "VIP", "all": "all"}),
     ]
 
     for ax in charts:
@@ -659,6 +692,7 @@ def test_empty_tables():
         plot.reach(reachability(sample_snapshot(), [], consent={"mobile": "newsletter"})),
         plot.incremental_reach(incremental_reach(sample_snapshot(), [])),
         plot.campaign_reach(empty, campaigns),
+        plot.waterfall(empty, {}),
         plot.profile(profile[:0]),
         plot.history([empty]),
         plot.flow(EMPTY, EMPTY),

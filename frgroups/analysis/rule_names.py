@@ -1,0 +1,79 @@
+"""Names in segment rules that are computed from the memberships and the consents of a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from frgroups.analysis.consent import CHANNEL_NAMES, reach_channels
+from frgroups.analysis.rule_values import Values
+from frgroups.analysis.sizes import count_groups
+from frgroups.errors import GroupNotFoundError
+from frgroups.internals.suggestions import expression_hints
+from frgroups.internals.typing import BoolArray
+from frgroups.snapshot.snapshot import Snapshot
+
+IN_GROUP = "in_group"
+_REACHABLE = "reachable_"
+
+
+class ComputedNames:
+    """
+    The names that a rule can use in addition to the columns: n_groups, reachable_email, and reachable_mobile.
+
+    Each value is known for each customer. A customer without a contact point or a consent cannot be contacted, as in
+    `reachability`.
+
+    Examples
+    --------
+    >>> names = ComputedNames(sample_snapshot(), {"mobile": "newsletter"})
+    >>> int(names.values("reachable_email").data.sum()), int(names.in_group("VIP", "in_group('VIP')").data.sum())
+    (120, 2)
+    """
+
+    def __init__(self, snapshot: Snapshot, consent: Mapping[str, str]) -> None:
+        self._snapshot = snapshot
+        self._consent = consent
+        self._functions: dict[str, Callable[[str], Values]] = {"n_groups": self._count_groups}
+        self._functions |= {f"{_REACHABLE}{channel}": self._reachable for channel in CHANNEL_NAMES}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._functions)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._functions
+
+    def values(self, name: str) -> Values:
+        """Return the values of a name."""
+        return self._functions[name](name)
+
+    def in_group(self, group: str, label: str) -> Values:
+        """Return a boolean for each customer that is True for the members of a group, by its uid or unique name."""
+        matrix = self._snapshot.matrix
+        try:
+            code = matrix.group_code_of(group)
+        except GroupNotFoundError as error:
+            if not expression_hints(group)[0]:
+                raise
+            raise GroupNotFoundError(
+                error.message,
+                hint="To combine groups in a rule, write for example in_group('VIP') and not in_group('Staff').",
+                close=error.close,
+                n_matches=error.n_matches,
+            ) from None
+        is_member = np.zeros(matrix.n_customers, dtype=np.bool_)
+        is_member[matrix.row(code)] = True
+        return _known_booleans(is_member, label)
+
+    def _count_groups(self, name: str) -> Values:
+        n_groups = count_groups(self._snapshot.matrix)
+        return Values("number", n_groups, np.ones(len(n_groups), dtype=np.bool_), f"name {name}")
+
+    def _reachable(self, name: str) -> Values:
+        [channel] = reach_channels(self._snapshot, [name.removeprefix(_REACHABLE)], self._consent)
+        return _known_booleans(channel.reachable, f"name {name}")
+
+
+def _known_booleans(data: BoolArray, label: str) -> Values:
+    return Values("boolean", data, np.ones(len(data), dtype=np.bool_), label)
