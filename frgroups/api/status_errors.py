@@ -65,7 +65,8 @@ def status_error(
     AuthError('The request returned status 401. The server did not accept the token. Get a new token.')
     """
     status: int = facts["status"]
-    quote = f" The server's message is {message.removesuffix('.')!r}." if message else ""
+    period = "" if message.endswith(".") else "."
+    quote = f" The server's message is {message!r}{period}" if message else ""
     facts = {**facts, "server_message": message}
     where = f"{request} returned status {status}."
     if has_html and status in (401, 403, 404, 407):

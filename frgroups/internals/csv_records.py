@@ -200,7 +200,7 @@ def other_separator(cells: Sequence[str]) -> str:
     --------
     >>> other_separator(["uid^name", "0150^Kari"]), other_separator(["0150¤Kari", "7¤Ola"])
     ('caret (^)', 'currency sign (¤)')
-    >>> other_separator(["uid", "0150:1"]), other_separator(["0150", "7"]), other_separator(["a@x.no", "b@x.no"])
+    >>> other_separator(["uid", "0150:1"]), other_separator(["0150", "7"]), other_separator(["a@x.test", "b@x.test"])
     ('', '', '')
     """
     counts: dict[str, int] = {}

@@ -88,7 +88,7 @@ def test_empty_file(tmp_path):
         ("[per_group]\nvip = 5", ["`per_group.vip`", "[per_group.vip]"]),
         ("[per_group]\nremovals_total = 5", ["`per_group.removals_total`"]),
         ("removals_total = none", ["TOML", "Invalid value"]),
-        ("removals_total = 1\nremovals_total = 2", ["TOML", "Cannot overwrite"]),
+        ("removals_total = 1\nremovals_total = 2", ["TOML", "line 2", "removals_total", "line 1"]),
         pytest.param("removals_total = " + "[" * 5000, ["TOML"], id="nested"),
         (f'plan_max_age = "{"9" * 20}h"', ["9" * 20]),
         ('plan_max_age = "366000d"', ["366000d"]),
