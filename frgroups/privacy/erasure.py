@@ -205,7 +205,7 @@ def _reason_to_remove(match: FileMatch) -> str:
     if match.kind == "plan" and not _has_digest_only(match) and (match.digest or match.problem):
         return "This plan contains the customer. If it has not been applied, create a new plan."
     if match.kind == "approval" and match.plan_digests:
-        return "This file approves a plan that contains the customer."
+        return "This file is an approval or an override for a plan that contains the customer."
     if match.kind == "snapshot" and match.damaged:
         if match.n or match.n_left:
             return "The snapshot is damaged, so it cannot be rewritten."
