@@ -130,7 +130,7 @@ def override_windows(
     name = check_person(by, "person responsible for the override")
     check_reason(reason, "reason")
     if not nonblank(reason):
-        raise InputError("`reason` must state why the plan is applied outside the windows, got a blank text.")
+        raise InputError("The reason for the override is missing.", hint="Pass `reason`.", cli_hint="Pass --reason.")
     now = datetime.now(UTC)
     content = {
         "digest": plan.digest,

@@ -56,7 +56,6 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("approve", "apply:approve", "Approve or reject a plan"),
         CommandEntry("withdraw", "apply:withdraw", "Withdraw the rejection of a plan"),
         CommandEntry("override", "override:override", "Write an override of a freeze for one plan"),
-        CommandEntry("override", "override:override", "Allow a plan to be applied during a freeze"),
         CommandEntry("apply", "apply:apply", "Send the changes of an approved plan and verify them"),
         CommandEntry("undo", "apply:undo", "Create a plan that undoes the changes in a receipt"),
     ),

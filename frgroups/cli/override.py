@@ -22,9 +22,7 @@ from frgroups.cli.types import DURATION, FILE, NONEMPTY_TEXT
 @click.option(
     "--by", "name", required=True, type=NONEMPTY_TEXT, metavar="NAME", help="Name of the person who is responsible."
 )
-@click.option(
-    "--reason", required=True, type=NONEMPTY_TEXT, metavar="REASON", help="Reason for applying the plan now."
-)
+@click.option("--reason", required=True, metavar="REASON", help="Reason for applying the plan now.")
 @click.option(
     "--valid-for",
     type=DURATION,
@@ -35,7 +33,7 @@ from frgroups.cli.types import DURATION, FILE, NONEMPTY_TEXT
 @click.option("--out", type=FILE, metavar="FILE", help="File to write. The default is a file next to the plan.")
 @json_option("Print the override as JSON.")
 def override(file: Path, name: str, reason: str, valid_for: str, out: Path | None, as_json: bool) -> int:
-    """Allow a plan to be applied during a freeze or outside the apply windows."""
+    """Write a file that allows a plan to be applied during a freeze or outside the apply windows."""
     from frgroups.apply.window_override import override_windows, read_override
     from frgroups.cli.plan_files import find_plan
     from frgroups.internals.formatting import format_utc, shell_argument
