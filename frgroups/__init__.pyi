@@ -42,6 +42,8 @@ from .apply.plan_review import save_review as save_review
 from .apply.receipt import Receipt as Receipt
 from .apply.receipt import read_receipt as read_receipt
 from .apply.undo import plan_undo as plan_undo
+from .apply.window_override import override_windows as override_windows
+from .apply.windows_file import apply_windows_path as apply_windows_path
 from .apply.write_capabilities import WriteCapabilities as WriteCapabilities
 from .apply.write_probe import probe_writes as probe_writes
 from .errors import FrgroupsError as FrgroupsError
@@ -105,6 +107,7 @@ __all__ = [
     "WriteCapabilities",
     "__version__",
     "apply_plan",
+    "apply_windows_path",
     "approve_plan",
     "cache_info",
     "campaign_reach",
@@ -135,6 +138,7 @@ __all__ = [
     "membership_changes",
     "overlap_matrix",
     "overlap_pairs",
+    "override_windows",
     "plan_memberships",
     "plan_undo",
     "plot",

@@ -26,6 +26,7 @@ IPython and Jupyter display only the lines of the caller and the message. To dis
     │   └── ServerError             5xx status; the result of a write is unknown; has .retry_after
     ├── DriftedReadError            list that changed during every attempt to read it
     ├── PlanBlockedError            plan that exceeds a limit (has .findings) or was undone
+    │   └── ApplyWindowError        freeze, or time outside the apply windows; has .opens_at
     ├── DriftError                  groups that changed since the plan was made; has .groups
     ├── NotApprovedError            plan without a valid approval
     ├── ApplyAbortedError           run that ended before it sent anything
@@ -38,6 +39,7 @@ import copy
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -437,6 +439,21 @@ class PlanBlockedError(FrgroupsError):
     """
 
     findings: Sequence[Any] = ()
+
+
+class ApplyWindowError(PlanBlockedError):
+    """
+    A freeze is in force, or no apply window of the tenant is open.
+
+    The call sent nothing. The plan can be applied later, or with an override.
+
+    Attributes
+    ----------
+    opens_at
+        First time at which plans can be applied, in UTC, or None if only the override is not valid.
+    """
+
+    opens_at: datetime | None = None
 
 
 class DriftError(FrgroupsError):

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from frgroups.api.client import Client
 from frgroups.apply.group_reader import GroupReader
@@ -18,12 +19,14 @@ from frgroups.apply.plan_checks import (
     check_not_reverted,
     check_receipt_matches,
     check_target,
+    check_windows,
     check_writable,
     with_run_status,
 )
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import register_revert, register_run, unregister_revert
 from frgroups.apply.run_steps import Run
+from frgroups.apply.window_override import Override, read_override
 from frgroups.apply.write_capabilities import stored_capabilities
 from frgroups.errors import ApplyAbortedError, FrgroupsError, InputError
 from frgroups.internals.locks import tenant_lock
@@ -44,17 +47,18 @@ def apply_plan(
     plan: Plan,
     *,
     approval: ApprovalSource,
+    override: str | Path | None = None,
     journal: str | Path | None = None,
     progress: ProgressOption = None,
 ) -> Receipt:
     """
     Send the changes of an approved plan and return the result of each change.
 
-    Before sending a change, the function checks the approval, the tenant and host, the limits, and the age of the
-    plan. It locks the tenant and reads each group that the plan changes. It then creates groups, adds customers, and
-    removes customers. Finally, it reads the groups again and writes the receipt. If you apply the same plan again, an
-    interrupted run is resumed. If the run is complete, its receipt is returned and nothing is sent. A plan that was
-    undone is not applied again.
+    Before sending a request, the function checks the approval, the tenant and host, the limits, the age of the plan,
+    and the tenant's freeze periods and apply windows (`apply_windows_path`). It locks the tenant and reads each group
+    that the plan changes. It then creates groups, adds customers, and removes customers. Finally, it reads the groups
+    again and writes the receipt. If you apply the same plan again, an interrupted run is resumed. If the run is
+    complete, its receipt is returned and nothing is sent. A plan that was undone is not applied again.
 
     If a plan adds customers to a group and also removes customers from it, the removals are sent only if at least 90%
     of the additions succeeded. Otherwise, they have the state `not_sent`, and applying the plan again checks the
@@ -69,6 +73,10 @@ def apply_plan(
     approval : str, Path or Policy
         The digest of the reviewed plan (all 64 hex digits or at least the first 12), the path of an approval file, or
         a policy returned by `read_policy`.
+    override : str or Path, optional
+        File written by `override_windows`, which allows this plan to be applied during a freeze or outside the apply
+        windows. The override does not replace the approval. By default, the plan is applied only while the freeze
+        periods and apply windows of the tenant allow it.
     journal : str or Path, optional
         Folder for the journal and the receipt. None stores them in the data folder.
     progress : bool or callable, optional
@@ -90,6 +98,8 @@ def apply_plan(
         The client is connected to another tenant or host than the plan was created for.
     PlanBlockedError
         The plan exceeds a limit or was undone, or its incomplete run was partly undone.
+    ApplyWindowError
+        A freeze is in force, or no apply window is open. This is a subclass of PlanBlockedError.
     LockedError
         Another process is applying a plan to the tenant.
     DriftError
@@ -98,9 +108,11 @@ def apply_plan(
     ApplyAbortedError
         The run was interrupted before it sent a change, or its journal could not be written.
     InputError
-        The plan was started with another journal, its journal no longer exists, or a file cannot be read.
+        The plan was started with another journal, its journal no longer exists, a file cannot be read, the file with
+        the apply windows is invalid, or the override is for another plan.
     CorruptFileError
-        The journal, the registry of started plans, the suppression list or the stored write capabilities are corrupt.
+        The journal, the registry of started plans, the suppression list, the stored write capabilities, or the
+        override is corrupt.
     ApiError, TokenCommandError
         A request failed, or no token was available, before the first change.
 
@@ -108,6 +120,7 @@ def apply_plan(
     --------
     finalize_plan : Create the receipt of an interrupted run that cannot be resumed.
     plan_undo : Create the plan that reverts a receipt.
+    override_windows : Allow one plan to be applied during a freeze or outside the apply windows.
 
     Notes
     -----
@@ -135,6 +148,8 @@ def apply_plan(
         earlier_approval = state.approval if state.n_sent else {}
         checked = check_approval(plan, approval, earlier_approval=earlier_approval)
         check_limits(plan)
+        permission = None if override is None else read_override(override, plan)
+        check_windows(plan, permission)
     with ExitStack() as stack:
         stop = stack.enter_context(deferred_interrupt())
         with with_run_status(state):
@@ -145,7 +160,7 @@ def apply_plan(
             return finished
         with with_run_status(run.journal.state):
             check_decisions(plan, approval)
-            _start(run, plan, checked)
+            _start(run, plan, checked, check_windows(plan, permission))
         receipt = run.finish(_send_plan(run, plan))
     _log_result(receipt)
     return receipt
@@ -225,8 +240,14 @@ def finalize_plan(
     return receipt
 
 
-def _start(run: Run, plan: Plan, approval: Approval) -> None:
-    start = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "approval": approval.to_dict()}
+def _start(run: Run, plan: Plan, approval: Approval, override: Override | None) -> None:
+    start: dict[str, Any] = {
+        "digest": plan.digest,
+        "planned_at": plan.planned_at.isoformat(),
+        "approval": approval.to_dict(),
+    }
+    if override is not None:
+        start["override"] = override.to_dict()
     try:
         register_run(plan, run.journal.path)
         run.journal.write("start", **start)

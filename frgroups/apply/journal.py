@@ -268,6 +268,7 @@ class JournalState:
     started_at: str = ""
     digest: str = ""  # The digest of the plan.
     approval: dict[str, str] = field(default_factory=dict)
+    overrides: list[dict[str, str]] = field(default_factory=list)  # The overrides that the runs of the plan required.
     already: set[Item] = field(default_factory=set)
     observed: set[str] = field(default_factory=set)
     intended: set[Item] = field(default_factory=set)
@@ -325,6 +326,8 @@ class JournalState:
             self.started_at = self.started_at or line["at"]
             self.digest = line.get("digest", "")
             self.approval = line["approval"]
+            if "override" in line and line["override"] not in self.overrides:
+                self.overrides.append(line["override"])
             self.erasure_id = self.erasure_id or line.get("erasure_id", "")
         elif event == "observed":
             self.observed.add(group)

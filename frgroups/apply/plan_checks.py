@@ -18,7 +18,10 @@ from frgroups.apply.run_registry import (
     reverted_by,
 )
 from frgroups.apply.undo import undone_changes, undone_in_parts_by
+from frgroups.apply.window_override import Override
+from frgroups.apply.windows_file import read_windows
 from frgroups.errors import (
+    ApplyWindowError,
     CorruptFileError,
     FrgroupsError,
     InputError,
@@ -33,6 +36,7 @@ from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
 from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
 from frgroups.review.decision_record import CLOCK_TOLERANCE
+from frgroups.review.rejections import plan_argument
 
 _FINALIZE = "To undo the changes that were sent, create a receipt with finalize_plan."
 _FINALIZE_IN_CLI = "To undo the changes that were sent, create a receipt with `frgroups apply PLAN --finalize`."
@@ -223,6 +227,32 @@ def check_limits(plan: Plan) -> None:
     findings += _times_in_future(plan, now)
     findings += plan_age_violations(plan.limits, now - plan.planned_at)
     raise_if_limits_exceeded(plan, findings)
+
+
+def check_windows(plan: Plan, override: Override | None) -> Override | None:
+    """
+    Return the override that is required to apply a plan now, or None if no override is required.
+
+    Raise ApplyWindowError if a freeze or the apply windows do not allow the plan to be applied, and there is no valid
+    override. The windows apply to the start of a run. A run that has sent a request continues after a window closes.
+    """
+    now = datetime.now(UTC)
+    state = read_windows(plan).state(now)
+    if state.is_allowed:
+        return None
+    problem = ""
+    if override is not None:
+        problem = override.problem(now)
+        if not problem:
+            return override
+    sentences = " ".join(filter(None, [state.sentences(), problem]))
+    raise ApplyWindowError(
+        f"Plan {plan.digest[:12]} cannot be applied now. {sentences}",
+        hint="To apply the plan earlier, create an override with override_windows and pass it as override=.",
+        cli_hint="To apply the plan earlier, create an override with frgroups override "
+        f"{plan_argument(plan)} --by NAME --reason REASON.",
+        opens_at=state.opens_at,
+    )
 
 
 def _times_in_future(plan: Plan, now: datetime) -> list[Finding]:

@@ -14,7 +14,8 @@ import msgspec
 import pandas as pd
 
 from frgroups.apply.journal import Item
-from frgroups.apply.stored_content import ReceiptContent, State, check_stored_approval
+from frgroups.apply.stored_content import ReceiptContent, State, check_stored_approval, check_stored_override
+from frgroups.apply.window_override import format_override
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
 from frgroups.internals.formatting import agree, escape_invisible, escape_lines, format_list, format_utc, pluralize
@@ -73,6 +74,9 @@ class Receipt:
         Uids of the groups that the plan created.
     approval
         Type, reviewer, and time of the approval.
+    overrides
+        Person, reason, time, and expiry of each override that a run of the plan required, because a freeze was in
+        force or no apply window was open.
     started_at
         Time of the first run of the plan.
     read_at
@@ -126,6 +130,7 @@ class Receipt:
     renamed: Mapping[str, str] = field(default_factory=dict)
     similar_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     skipped_groups: frozenset[str] = frozenset()
+    overrides: tuple[Mapping[str, str], ...] = ()
     repeated: bool = False
     n_undone: int = 0
     erasure_id: str = ""
@@ -259,6 +264,8 @@ class Receipt:
                 f"No customers were removed from {names[uid]}, because too few additions to the group succeeded. "
                 "To check the additions again and send the removals, apply the same plan again."
             )
+        for override in self.overrides:
+            lines.append(f"The apply windows were overridden {format_override(override)}")
         for uid in sorted(self.created):
             lines.append(f"The plan created group {uid}.")
         if n := self._count_erased():
@@ -334,6 +341,7 @@ class Receipt:
             "renamed": dict(self.renamed),
             "similar_groups": {uid: list(others) for uid, others in self.similar_groups.items()},
             "skipped_groups": sorted(self.skipped_groups),
+            "overrides": [dict(override) for override in self.overrides],
             "started_at": self.started_at.isoformat(),
             "read_at": self.read_at.isoformat(),
             "stopped": self.stopped,
@@ -395,6 +403,8 @@ class Receipt:
             if self.counts[state]
         }
         facts["Approved"] = format_approval(self.approval)
+        if self.overrides:
+            facts["Apply windows overridden"] = "; ".join(map(format_override, self.overrides))
         facts["File"] = str(self.path or "not saved")
         if self.stopped:
             facts["Stopped"] = self.stopped
@@ -447,6 +457,8 @@ def read_receipt(path: str | Path) -> Receipt:
         stored = msgspec.convert(content, ReceiptContent)
         plan = plan_from_dict(stored.plan, path)
         check_stored_approval(stored.approval)
+        for override in stored.overrides:
+            check_stored_override(override)
         states: dict[Item, State] = {(group, uid, change): state for group, uid, change, state, _ in stored.states}
         _check_states(plan, states, len(stored.states))
         uids = {group.uid for group in plan.groups}
@@ -480,6 +492,7 @@ def read_receipt(path: str | Path) -> Receipt:
         renamed=stored.renamed,
         similar_groups=stored.similar_groups,
         skipped_groups=stored.skipped_groups,
+        overrides=tuple(msgspec.to_builtins(override) for override in stored.overrides),
         erasure_id=stored.erasure_id,
         n_journal_lines=stored.n_journal_lines,
         path=Path(path).expanduser().resolve(),

@@ -177,6 +177,7 @@ class Run:
             consistent_groups=consistent,
             created=frozenset(state.created | (state.creating & members.keys())),
             approval={"how": "", "by": "", "at": ""} | state.approval,
+            overrides=tuple(state.overrides),
             drift=self._drift,
             renamed=self._renamed,
             similar_groups={uid: tuple(others) for uid, others in self._similar_groups.items()},

@@ -28,6 +28,21 @@ class StoredApproval(msgspec.Struct):
     at: str = ""
 
 
+class StoredOverride(msgspec.Struct):
+    """Override of the freeze periods and apply windows in a journal or a receipt."""
+
+    by: str
+    reason: str
+    at: str
+    until: str
+
+
+def check_stored_override(override: StoredOverride) -> None:
+    """Raise ValueError if a time of an override is not a valid timestamp."""
+    parse_stored_timestamp(override.at)
+    parse_stored_timestamp(override.until)
+
+
 def check_stored_approval(approval: StoredApproval) -> None:
     """Raise ValueError if the time of an approval is neither an empty string nor a valid timestamp."""
     if approval.at:
@@ -40,6 +55,7 @@ class _Line(msgspec.Struct):
 
 class _Start(_Line):
     approval: StoredApproval
+    override: StoredOverride | msgspec.UnsetType = msgspec.UNSET
     digest: str = ""
     erasure_id: str = ""
 
@@ -98,6 +114,8 @@ def check_journal_line(line: dict[str, Any]) -> None:
     parse_stored_timestamp(checked.at)
     if isinstance(checked, _Start):
         check_stored_approval(checked.approval)
+        if isinstance(checked.override, StoredOverride):
+            check_stored_override(checked.override)
     canonical_json(line).encode()  # This call raises UnicodeEncodeError for a lone surrogate.
 
 
@@ -125,3 +143,4 @@ class ReceiptContent(msgspec.Struct, forbid_unknown_fields=True):
     renamed: dict[str, str] = {}
     similar_groups: dict[str, tuple[str, ...]] = {}
     skipped_groups: frozenset[str] = frozenset()
+    overrides: tuple[StoredOverride, ...] = ()

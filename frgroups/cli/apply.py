@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from frgroups.cli.command import command
+from frgroups.cli.command import ExclusiveOption, command
 from frgroups.cli.command_ending import keep_result
 from frgroups.cli.options import (
     PLAN_ARGUMENT,
@@ -54,7 +54,13 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     """
     from frgroups.apply.plan_checks import raise_if_limits_exceeded
     from frgroups.cli.plan_files import find_plan
-    from frgroups.cli.plan_output import find_conflicts, plan_values, print_conflicts, print_rejected_changes
+    from frgroups.cli.plan_output import (
+        find_conflicts,
+        plan_values,
+        print_conflicts,
+        print_rejected_changes,
+        print_windows,
+    )
     from frgroups.internals.formatting import shell_argument
     from frgroups.plan.limit_comparisons import plan_age_violations
     from frgroups.plan.plan_file import read_plan
@@ -99,6 +105,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     print_conflicts(plan, conflicts)
     if reason is None:
         print_rejected_changes(plan)
+        print_windows(plan)
     plan_argument = shell_argument(file)
     if reason is not None:
         for name in replaced:
@@ -199,7 +206,9 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
         "--approved": "--queue",
     },
     more=f"{PLAN_ARGUMENT}\n\nWithout --approval or --policy, the command uses the approval file next to the plan or "
-    "in the data folder, if exactly one file approves this plan, has not expired, and belongs to you.",
+    "in the data folder, if exactly one file approves this plan, has not expired, and belongs to you.\n\n"
+    "During a freeze of the tenant, or while none of its apply windows is open, the command sends nothing and exits "
+    "with code 3.",
 )
 @click.argument("file", metavar="[PLAN]", type=FILE, required=False)
 @click.option("--approval", type=FILE, metavar="FILE", help="Approval file of the reviewer.")
@@ -210,6 +219,15 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
     metavar="FILE",
     help="TOML file with a policy that approves small changes without a reviewer. Required keys: by, groups, "
     "max_adds, max_removes.",
+)
+@click.option(
+    "--override",
+    cls=ExclusiveOption,
+    excludes=["--queue", "--finalize"],
+    type=FILE,
+    metavar="FILE",
+    help="File written by frgroups override, which allows the plan to be applied during a freeze or outside the "
+    "apply windows. The plan still needs an approval.",
 )
 @exclusive_flag(
     "--no-auto-approval",
@@ -235,6 +253,7 @@ def apply(
     file: Path | None,
     approval: Path | None,
     policy_file: Path | None,
+    override: Path | None,
     no_auto_approval: bool,
     queue: bool,
     finalize: bool,
@@ -256,7 +275,7 @@ def apply(
     if file is None:
         raise UsageError("Pass a plan file, or pass --queue to apply all approved plans in the queue.")
     source = _read_optional_policy(policy_file) or approval
-    return _apply_file(file, source, not no_auto_approval, finalize, tenant, journal, as_json)
+    return _apply_file(file, source, override, not no_auto_approval, finalize, tenant, journal, as_json)
 
 
 def _apply_queue(policy_file: Path | None, tenant: str | None, journal: Path | None, as_json: bool) -> int:
@@ -268,6 +287,7 @@ def _apply_queue(policy_file: Path | None, tenant: str | None, journal: Path | N
 def _apply_file(
     file: Path,
     source: Policy | Path | None,
+    override: Path | None,
     search: bool,
     finalize: bool,
     tenant: str | None,
@@ -283,6 +303,8 @@ def _apply_file(
         Plan file, or the first characters of the plan's digest.
     source
         Approval file or policy. None uses the approval file that is found.
+    override
+        Override file, or None.
     search
         Whether to search for an approval file if `source` is None.
     finalize
@@ -309,9 +331,9 @@ def _apply_file(
             if finalize:
                 receipt = finalize_plan(client, plan, journal=journal)
             elif source is None:
-                receipt = _apply_with_found_approval(client, plan, search, journal)
+                receipt = _apply_with_found_approval(client, plan, search, override, journal)
             else:
-                receipt = apply_plan(client, plan, approval=source, journal=journal)
+                receipt = apply_plan(client, plan, approval=source, override=override, journal=journal)
     except FrgroupsError as error:
         if as_json:
             digest = plan.digest if plan else ""
@@ -325,7 +347,9 @@ def _apply_file(
     return receipt_exit_code(receipt)
 
 
-def _apply_with_found_approval(client: Client, plan: Plan, search: bool, journal: Path | None) -> Receipt:
+def _apply_with_found_approval(
+    client: Client, plan: Plan, search: bool, override: Path | None, journal: Path | None
+) -> Receipt:
     """Return the receipt of a plan that is fully applied, or apply the plan with the approval file that is found."""
     from frgroups.apply.executor import apply_plan, receipt_or_earlier_approval
     from frgroups.apply.plan_checks import check_limits
@@ -350,7 +374,7 @@ def _apply_with_found_approval(client: Client, plan: Plan, search: bool, journal
     if not usable.owner_checked:
         reason = "the file is in the queue" if hasattr(os, "geteuid") else "Windows does not support this check"
         print_message(f"The owner of the file was not checked, because {reason}.")
-    return apply_plan(client, plan, approval=usable.path, journal=journal)
+    return apply_plan(client, plan, approval=usable.path, override=override, journal=journal)
 
 
 def _read_optional_policy(path: Path | None) -> Policy | None:

@@ -15,7 +15,7 @@ from frgroups.cli.apply_result import result_line, unsent_line
 from frgroups.cli.command_ending import keep_result
 from frgroups.cli.inputs import open_client
 from frgroups.cli.output import print_error, print_json_line, print_text
-from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlockedError
+from frgroups.errors import ApplyWindowError, DriftError, FrgroupsError, NotApprovedError, PlanBlockedError
 from frgroups.internals.exit_codes import code_of, worst
 from frgroups.internals.formatting import pluralize, shell_argument
 from frgroups.plan.plan import Plan
@@ -81,7 +81,7 @@ def _apply_queued(
     Apply a plan from the queue and return the result as a dictionary for a JSON line.
 
     A completed plan is moved to the folder `done`, and a plan that cannot be completed is moved to the folder
-    `stopped`.
+    `stopped`. During a freeze or outside the apply windows, the plan stays in its folder.
     """
     approvals: list[ApprovalSource] = [queued.approval.path] if queued.approval else []
     if policy:
@@ -116,6 +116,8 @@ def _apply_queued(
         if queued.approval:
             return unsent("failed", code_of(error), _error_text(error))
         return unsent("pending", 0, _error_text(error))
+    except ApplyWindowError as error:
+        return unsent("postponed", code_of(error), _error_text(error))
     except (PlanBlockedError, DriftError) as error:
         return _archived(queued, "stopped", unsent("stopped", code_of(error), _error_text(error)))
     except (FrgroupsError, OSError) as error:

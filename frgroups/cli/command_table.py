@@ -55,6 +55,7 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("review", "plan:review", "Write a plan's review as HTML, Markdown, CSV, or Excel"),
         CommandEntry("approve", "apply:approve", "Approve or reject a plan"),
         CommandEntry("withdraw", "apply:withdraw", "Withdraw the rejection of a plan"),
+        CommandEntry("override", "override:override", "Write an override of a freeze for one plan"),
         CommandEntry("apply", "apply:apply", "Send the changes of an approved plan and verify them"),
         CommandEntry("undo", "apply:undo", "Create a plan that undoes the changes in a receipt"),
     ),

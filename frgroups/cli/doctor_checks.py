@@ -1,4 +1,4 @@
-"""Checks of `frgroups doctor`: installation, data folder, configuration, connection, and suppression list."""
+"""Checks of `frgroups doctor`: installation, data folder, configuration, connection, and files of the tenant."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from frgroups.api.client import Client
 from frgroups.api.connection_check import Check
 from frgroups.api.environments import environment_label
 from frgroups.api.tenants_config import config_path, missing_tenant_error, missing_token_error, read_tenants
+from frgroups.apply.windows_file import apply_windows_path, read_windows
 from frgroups.apply.write_capabilities import WriteCapabilities, stored_capabilities
 from frgroups.apply.write_probe import probe_writes as run_probe
 from frgroups.cli.inputs import environment_tenant_uid, open_client
@@ -71,10 +73,13 @@ def run_checks(tenant: str | None, *, probe_writes: bool) -> list[DoctorCheck]:
     except FrgroupsError as error:
         checks.append(DoctorCheck("connection", False, error.cli_text))
         checks[-1:] = [*_skipped("proxy", "certificates"), checks[-1]]
-        return [*checks, *_skipped("token", "paging", "clock", "write access", "suppression list")]
+        return [*checks, *_skipped("token", "paging", "clock", "write access", "suppression list", "apply windows")]
     with client:
         checks += _describe_connection(client)
-        return [*checks, *_check_server(client), *_check_writes(client, probe_writes), _suppression_check(client)]
+        checks += [*_check_server(client), *_check_writes(client, probe_writes)]
+        checks.append(_suppression_check(client))
+        checks.append(_run("apply windows", lambda: _describe_windows(client)))
+        return checks
 
 
 def _describe_connection(client: Client) -> list[DoctorCheck]:
@@ -231,3 +236,13 @@ def _suppression_check(client: Client) -> DoctorCheck:
         return f"{pluralize(n_suppressed, 'customer')}, from {path}"
 
     return _run("suppression list", check)
+
+
+def _describe_windows(client: Client) -> str:
+    """Return whether plans can be applied now, the next opening or freeze, and the path of the file."""
+    path = apply_windows_path(client)
+    windows = read_windows(client)
+    if not path.exists():
+        return f"none, so plans can always be applied; expected at {path}"
+    counts = f"{pluralize(len(windows.freezes), 'freeze')} and {pluralize(len(windows.windows), 'window')} in {path}"
+    return f"{windows.state(datetime.now(UTC)).sentences()}\n{counts}"

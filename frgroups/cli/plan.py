@@ -358,7 +358,12 @@ def _document_values(document: Plan | Receipt, path: Path) -> dict[str, Any]:
 
     if isinstance(document, Plan):
         return plan_values(document, path) | {"kind": "plan"}
-    return result_line(path, document) | {"kind": "receipt", "approval": dict(document.approval)}
+    overrides = [dict(override) for override in document.overrides]
+    return result_line(path, document) | {
+        "kind": "receipt",
+        "approval": dict(document.approval),
+        "overrides": overrides,
+    }
 
 
 def _print_document(document: Plan | Receipt, path: Path) -> None:

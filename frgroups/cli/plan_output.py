@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from frgroups.apply.plan_entry import PlanEntry, conflict_sentences
 from frgroups.apply.plan_list import conflicting_plans, plan_entry
 from frgroups.apply.plan_review import save_review
+from frgroups.apply.windows_file import read_windows
 from frgroups.cli.output import print_error, print_json_line, print_labeled, print_message, print_next, print_text
 from frgroups.cli.supersede import supersede_plan
 from frgroups.errors import FrgroupsError
@@ -18,6 +20,7 @@ from frgroups.internals.json_values import to_jsonable
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
+from frgroups.plan.suppression_list import HasTenant
 from frgroups.review.plan_folders import plans_folder, queue_folder
 from frgroups.review.plan_queue import plan_file_name
 from frgroups.review.rejected_changes import rejected_changes
@@ -75,6 +78,7 @@ def save_plan(
         print_message(f"Plan {older.name} is superseded by this plan.")
     next_name = _print_rejections(plan, path)
     print_conflicts(plan, conflicts)
+    print_windows(plan)
     if plan.blocked:
         _print_limits_to_change(plan, pending)
         return
@@ -180,6 +184,21 @@ def print_conflicts(plan: Plan, conflicts: Iterable[PlanEntry]) -> None:
     """Print a warning for each of the first waiting plans that change a group of this plan."""
     for sentence in conflict_sentences((plan, other) for other in conflicts):
         print_error(f"Warning: {sentence}")
+
+
+def print_windows(tenant: HasTenant) -> None:
+    """
+    Print a message if a freeze or the apply windows of a tenant do not allow plans to be applied now.
+
+    The windows are only needed when a plan is applied, so an invalid file is printed as a warning.
+    """
+    try:
+        state = read_windows(tenant).state(datetime.now(UTC))
+    except FrgroupsError as error:
+        print_error(f"Warning: {error.cli_text}")
+        return
+    if not state.is_allowed:
+        print_message(f"Tenant {tenant.tenant_uid}: {state.sentences()}")
 
 
 def _print_not_superseded(older: Path, reason: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from frgroups.apply.plan_states import STATES
+from frgroups.apply.plan_states import STATES, WAITING
 from frgroups.cli.command import command
 from frgroups.cli.options import json_option, tenant_or_uid_option
 from frgroups.cli.output import print_error, print_json_line, print_message, print_next, terminal_width
@@ -63,6 +63,7 @@ def plans(tenant: str | None, state: str | None, max_pending: str | None, as_jso
         _print_next(selected)
         _print_not_applied(selected)
     _print_all_conflicts(selected)
+    _print_all_windows(selected)
     overdue = [] if max_pending is None else _pending_for(entries, parse_duration(max_pending))
     if overdue:
         print_error(f"{pluralize(len(overdue), 'plan')} pending for more than {max_pending}.")
@@ -158,6 +159,19 @@ def _print_all_conflicts(entries: list[PlanEntry]) -> None:
     )
     for sentence in conflict_sentences(conflicts):
         print_error(f"Warning: {sentence}")
+
+
+def _print_all_windows(entries: list[PlanEntry]) -> None:
+    """Print a message for each tenant whose waiting or interrupted plans cannot be applied now."""
+    from frgroups.cli.plan_output import print_windows
+
+    plans_of_tenants = {
+        (entry.plan.tenant_uid, entry.plan.base_url): entry.plan
+        for entry in entries
+        if entry.state in (*WAITING, "interrupted")
+    }
+    for plan in plans_of_tenants.values():
+        print_windows(plan)
 
 
 def _pending_for(entries: list[PlanEntry], duration: timedelta) -> list[PlanEntry]:

@@ -18,7 +18,7 @@ EXIT_CODES = {
     0: "done, or nothing to do",
     1: "error; see the message",
     2: "changes are planned (plan --exit-code only)",
-    3: "blocked by a limit, or the plan was already undone; this run sent nothing",
+    3: "blocked by a limit, a freeze, or an apply window, or already undone; this run sent nothing",
     4: "a group changed during the load, or since the plan was made; this run sent nothing",
     5: "partly done: some changes were rejected, or the receipt could not be written",
     6: "verification failed: the groups do not match the changes that were sent",

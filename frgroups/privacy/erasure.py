@@ -93,9 +93,9 @@ def erase_customer(
     *Snapshots* are rewritten without the customer's attributes, consents, and memberships. References to the customer
     as a parent are removed. If the customer was the last member of a group, the empty group remains.
 
-    *Plans* that contain the customer in an operation or as a previous member are removed, with their review pages and
-    approvals. Without the customer, the plan would differ from the approved plan. If a plan only excludes the
-    customer, the exclusion is removed, and the plan's digest does not change.
+    *Plans* that contain the customer in an operation or as a previous member are removed, with their review pages,
+    approvals, and overrides. Without the customer, the plan would differ from the approved plan. If a plan only
+    excludes the customer, the exclusion is removed, and the plan's digest does not change.
 
     *Rejections* in the record of decisions remain. A rejection still blocks the other changes of the rejected plan.
 
@@ -205,7 +205,7 @@ def _reason_to_remove(match: FileMatch) -> str:
     if match.kind == "plan" and not _has_digest_only(match) and (match.digest or match.problem):
         return "This plan contains the customer. If it has not been applied, create a new plan."
     if match.kind == "approval" and match.plan_digests:
-        return "This file approves a plan that contains the customer."
+        return "This file is an approval or an override for a plan that contains the customer."
     if match.kind == "snapshot" and match.damaged:
         if match.n or match.n_left:
             return "The snapshot is damaged, so it cannot be rewritten."

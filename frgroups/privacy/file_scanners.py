@@ -17,6 +17,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from frgroups.apply import window_override
 from frgroups.apply.journal import Journal
 from frgroups.apply.receipt import read_receipt
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, ListError
@@ -69,6 +70,8 @@ _CHECKSUMMED_KINDS: dict[str, Kind] = {
     "plan": "plan",
     "receipt": "receipt",
     "approval": "approval",
+    # An override contains the same personal data as an approval: the digest of a plan and a reason.
+    window_override.KIND: "approval",
     decision_record.KIND: "decision",
 }
 _REVIEW_CSV = '"customer_group_uid","group_name","customer_uid","change"'
@@ -309,7 +312,7 @@ def _scan_checksummed(path: Path, kind: Kind, body: bytes, subject: Subject) -> 
 
 
 def _scan_approval(path: Path, subject: Subject) -> FileMatch:
-    content = read_checksummed(path, "approval")
+    content = read_checksummed(path, kind_of(path.read_bytes()))
     tenant_uid, base_url = tenant_of(path)
     digests = _digests_in(f"{content.get('digest')} {content.get('changes')}")
     match = FileMatch("approval", path, tenant_uid, base_url, plan_digests=digests)
@@ -355,7 +358,8 @@ def _scan_receipt(path: Path, subject: Subject) -> FileMatch:
     if not subject.is_in(match.tenant_uid):
         return match
     n = match.n + sum(subject.count_uid(members) for members in receipt.members_after.values())
-    n += sum(subject.count_in(text) for text in (*receipt.details.values(), receipt.stopped))
+    reasons = [override["reason"] for override in receipt.overrides]
+    n += sum(subject.count_in(text) for text in (*receipt.details.values(), receipt.stopped, *reasons))
     return replace(match, n=n)
 
 
@@ -394,6 +398,7 @@ def _scan_journal(path: Path, body: bytes, subject: Subject) -> FileMatch:
         return replace(match, n=subject.count_in(text), plan_digests=_digests_in(text), problem=problem)
     n_uids = sum(subject.count_uid(uids) for line in lines for uids in uids_of_line(line).values())
     n_in_messages = sum(subject.count_in(str(line.get("message", ""))) for line in lines)
+    n_in_messages += sum(subject.count_in(override["reason"]) for override in journal.state.overrides)
     n_in_torn_line = subject.count_in(body[body.rfind(b"\n") + 1 :].decode("utf-8", "replace"))
     digest = next((str(line["digest"]) for line in lines if "digest" in line), "")
     if n_uids:

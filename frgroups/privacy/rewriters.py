@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from frgroups.apply.receipt import read_receipt
 from frgroups.apply.run_registry import replace_digest
 from frgroups.errors import FrgroupsError
 from frgroups.internals.atomic_files import atomic_write, fsync_path
-from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
+from frgroups.internals.checksummed_json import kind_of, read_checksummed, write_checksummed
 from frgroups.internals.locks import record_lock
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX, next_tombstone
 from frgroups.plan.exclusions import ExcludedChange
@@ -89,11 +89,12 @@ def erase_from_list(match: FileMatch, subject: Subject) -> dict[Path, Path]:
 
 
 def erase_from_approval(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Replace the customer with a placeholder in the reason for a rejection."""
-    content = read_checksummed(match.path, "approval")
+    """Replace the customer with a placeholder in the reason for a rejection or an override."""
+    kind = kind_of(match.path.read_bytes())
+    content = read_checksummed(match.path, kind)
     reason = str(content["reason"])
     content["reason"] = subject.redact(reason, next_tombstone(reason))
-    return {match.path: write_checksummed(match.path, "approval", content)}
+    return {match.path: write_checksummed(match.path, kind, content)}
 
 
 def erase_from_decisions(match: FileMatch, subject: Subject) -> dict[Path, Path]:
@@ -202,6 +203,7 @@ def pseudonymize_receipt(path: Path, subject: Subject, erasure_id: str = "") -> 
             uid: _pseudonymize_uids(members, subject, tombstone) for uid, members in receipt.members_after.items()
         },
         stopped=subject.redact(receipt.stopped, tombstone),
+        overrides=tuple(_redact_reason(override, subject, tombstone) for override in receipt.overrides),
         erasure_id=erasure_id,
     ).save(path)
 
@@ -322,10 +324,16 @@ def _pseudonymize_line(line: dict[str, Any], subject: Subject, tombstone: str, e
         changed["message"] = subject.redact(message, tombstone)
         if message and line.get("uids") == [subject.uid]:
             changed["message"] = tombstone
+    if "override" in line:
+        changed["override"] = _redact_reason(line["override"], subject, tombstone)
     if line["event"] == "start" and erasure_id:
         changed["digest"] = TOMBSTONE_PREFIX
         changed["erasure_id"] = line.get("erasure_id") or erasure_id
     return changed
+
+
+def _redact_reason(override: Mapping[str, str], subject: Subject, tombstone: str) -> dict[str, str]:
+    return {**override, "reason": subject.redact(override["reason"], tombstone)}
 
 
 def _pseudonymize_uids(uids: Iterable[str], subject: Subject, tombstone: str) -> tuple[str, ...]:

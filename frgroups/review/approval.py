@@ -34,7 +34,7 @@ from frgroups.review.approval_files import (
 )
 from frgroups.review.approval_policy import Policy
 from frgroups.review.decision_record import CLOCK_TOLERANCE, DecisionRecord, add_rejections, changes_key, read_record
-from frgroups.review.rejections import check_not_rejected, check_reviewer
+from frgroups.review.rejections import check_not_rejected, check_person
 
 VALID_FOR = timedelta(hours=72)
 # Maximum length of a reason with JSON escapes, so that approval files stay smaller than MAX_FILE_SIZE.
@@ -130,12 +130,12 @@ def approve_plan(
     'ok.approval.json'
     """
     check_type(plan, Plan, "plan")
-    name = check_reviewer(by)
-    duration = _check_valid_for(valid_for)
+    name = check_person(by, "reviewer")
+    duration = check_valid_for(valid_for)
     if reject is None:
         _check_may_approve(plan, Path(path).expanduser())
     else:
-        _check_reason(reject)
+        check_reason(reject, "reject")
     now = datetime.now(UTC)
     content = {
         "digest": plan.digest,
@@ -155,7 +155,8 @@ def approve_plan(
     return written
 
 
-def _check_valid_for(valid_for: timedelta | str) -> timedelta:
+def check_valid_for(valid_for: timedelta | str) -> timedelta:
+    """Return the duration of an approval or an override, or raise InputError if it exceeds the maximum."""
     duration = parse_duration(valid_for)
     if duration > MAX_VALID_FOR:
         raise InputError(f"`valid_for` must be at most {format_duration(MAX_VALID_FOR)}, got {valid_for!r}.")
@@ -173,11 +174,12 @@ def _check_may_approve(plan: Plan, target: Path) -> None:
         read_content(target)  # A file that is not an approval file raises an error and is not replaced.
 
 
-def _check_reason(reason: str) -> None:
-    check_text(reason, "reject")
+def check_reason(reason: str, name: str) -> None:
+    """Raise InputError if a reason is not valid text or is too long. `name` is the name of the argument."""
+    check_text(reason, name)
     if len(canonical_json(reason)) > MAX_REASON_LENGTH:
         raise InputError(
-            f"The reason in `reject` must have at most {MAX_REASON_LENGTH:,} characters, got {len(reason):,}."
+            f"The reason in `{name}` must have at most {MAX_REASON_LENGTH:,} characters, got {len(reason):,}."
         )
 
 

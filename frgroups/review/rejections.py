@@ -23,16 +23,20 @@ from frgroups.review.decision_record import (
 from frgroups.review.plan_folders import decision_folders
 
 
-def check_reviewer(by: str) -> str:
-    """Return the name of a reviewer without surrounding spaces, or raise InputError if it is empty or invalid."""
+def check_person(by: str, role: str) -> str:
+    """
+    Return the name of a person without surrounding spaces, or raise InputError if it is empty or invalid.
+
+    `role` describes the person in the error message, for example "reviewer".
+    """
     name = by.strip() if isinstance(by, str) else ""
     check_text(name, "by")
     problem = name_problem(name) if clean_text(name) else "is missing"
     if problem:
         raise InputError(
-            f"The name of the reviewer {problem}.",
+            f"The name of the {role} {problem}.",
             hint='Pass `by`, for example by="Kari".',
-            cli_hint="Pass --by with the name of the reviewer.",
+            cli_hint=f"Pass --by with the name of the {role}.",
         )
     return name
 
@@ -133,7 +137,7 @@ def withdraw_rejection(plan: Plan, *, by: str, reason: str = "") -> list[str]:
     1
     """
     check_type(plan, Plan, "plan")
-    name = check_reviewer(by)
+    name = check_person(by, "reviewer")
     check_text(reason, "reason")
     # The withdrawal covers only rejections in the record, so the rejections in files are added first.
     add_rejections(plan, _rejections_in_files(plan, (), DecisionReader()))

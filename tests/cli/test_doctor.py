@@ -15,6 +15,7 @@ from tests.cli.commands import select_sandbox
 NAMES = [
     *("packages", "data folder", "tenants.toml", "variables", "stored snapshots"),
     *("proxy", "certificates", "connection", "token", "paging", "clock", "write access", "suppression list"),
+    "apply windows",
 ]
 
 
