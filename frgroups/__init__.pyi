@@ -51,6 +51,7 @@ from .load.loader import load_snapshot as load_snapshot
 from .load.loader import refresh_groups as refresh_groups
 from .load.tenant_status import tenant_status as tenant_status
 from .plan.finding import Finding as Finding
+from .plan.holdout_entries import holdout_entries as holdout_entries
 from .plan.limits import Limits as Limits
 from .plan.limits_file import read_limits as read_limits
 from .plan.plan import Plan as Plan
@@ -117,6 +118,7 @@ __all__ = [
     "group_sizes",
     "groups_per_customer",
     "health_report",
+    "holdout_entries",
     "home",
     "incremental_reach",
     "intersections",
