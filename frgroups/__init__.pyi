@@ -58,6 +58,7 @@ from .plan.plan import Plan as Plan
 from .plan.plan_file import read_plan as read_plan
 from .plan.planner import plan_memberships as plan_memberships
 from .plan.suppression_list import suppression_list_path as suppression_list_path
+from .plan.suppression_updates import add_suppression_entries as add_suppression_entries
 from .privacy.erasure import erase_customer as erase_customer
 from .privacy.subject_access import export_customer as export_customer
 from .report.report import save_report as save_report
@@ -99,6 +100,7 @@ __all__ = [
     "Snapshot",
     "WriteCapabilities",
     "__version__",
+    "add_suppression_entries",
     "apply_plan",
     "approve_plan",
     "cache_info",

@@ -258,7 +258,9 @@ def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
 def _newly_suppressed(plan: Plan) -> list[Finding]:
     """Return a list with one finding if the plan makes additions that the suppression list now prevents."""
     listed = current_suppression_list(plan)
-    added = [(group.uid, uid) for group in plan.groups for uid in group.add if listed.find(group.uid, uid)]
+    added = [
+        (group.uid, entry.customer_uid) for group in plan.groups for entry in listed.find_all(group.uid, group.add)
+    ]
     if not added:
         return []
     groups, customers = {group for group, _ in added}, {uid for _, uid in added}

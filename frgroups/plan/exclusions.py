@@ -15,10 +15,10 @@ from frgroups.errors import InputError
 from frgroups.internals.formatting import format_list, pluralize
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.suggestions import REMOVE_MISSING, is_missing
-from frgroups.internals.validation import as_list, check_columns, wrong_type
+from frgroups.internals.validation import as_list, wrong_type
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.suppression_entries import ENTRY_COLUMNS, SuppressionEntry, SuppressionList, parse_entries
+from frgroups.plan.suppression_entries import SuppressionEntry, SuppressionList, entry_rows, parse_entries
 from frgroups.plan.suppression_list import suppression_entries
 from frgroups.snapshot.group_references import find_quoted_group
 from frgroups.snapshot.similar_ids import check_similar_ids
@@ -210,18 +210,9 @@ def resolve_exclusions(
 def _given_entries(suppression_list: Iterable[str] | pd.DataFrame) -> list[SuppressionEntry]:
     """Return the entries in the argument `suppression_list` of `plan_memberships`."""
     name = "suppression_list"
-    if not isinstance(suppression_list, pd.DataFrame):
-        return [SuppressionEntry(uid) for uid in _checked_customers(suppression_list, name)]
-    check_columns(suppression_list.columns, ["customer_uid"], name)
-    _checked_customers(suppression_list["customer_uid"], name)
-    columns = [column for column in ENTRY_COLUMNS if column in suppression_list]
-    cells = {column: [_cell_text(value) for value in suppression_list[column]] for column in columns}
-    rows = (dict(zip(columns, values, strict=True)) for values in zip(*cells.values(), strict=True))
-    return parse_entries(zip(suppression_list.index, rows, strict=True), f"`{name}`")
-
-
-def _cell_text(value: object) -> str:
-    return "" if is_missing(value) else str(value).strip()
+    if isinstance(suppression_list, pd.DataFrame):
+        return parse_entries(entry_rows(suppression_list, name), f"`{name}`")
+    return [SuppressionEntry(uid) for uid in _checked_customers(suppression_list, name)]
 
 
 def check_excluded_customers(snapshot: Snapshot, exclusions: Exclusions) -> None:
@@ -271,8 +262,7 @@ def apply_exclusions(change: GroupChange, exclusions: Exclusions) -> tuple[Group
     >>> remaining.add, remaining.remove, [(row.customer_uid, row.reason) for row in excluded]
     (('c',), ('b',), [('d', 'suppression list: asked us to'), ('a', 'protected customer')])
     """
-    found = (exclusions.suppression_list.find(change.uid, uid) for uid in change.add)
-    not_added = [entry for entry in found if entry is not None]
+    not_added = exclusions.suppression_list.find_all(change.uid, change.add)
     is_protected = change.uid in exclusions.groups
     not_removed = [uid for uid in change.remove if is_protected or uid in exclusions.customers]
     if not not_added and not not_removed:

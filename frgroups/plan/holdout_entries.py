@@ -21,8 +21,8 @@ def holdout_entries(
     """
     Return the entries of a suppression list that hold out the customers in one arm of a split.
 
-    Append the entries to the file `suppression_list_path(snapshot)`. Until the holdout ends, plans do not add the
-    customers to the groups. Plans do not remove a customer who is already a member.
+    Store the entries with `add_suppression_entries`. Until the holdout ends, plans do not add the customers to the
+    groups. Plans do not remove a customer who is already a member.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ def holdout_entries(
 
     See Also
     --------
+    add_suppression_entries : Add entries to the suppression list of a tenant.
     suppression_list_path : Describes the file of the suppression list and its columns.
 
     Examples

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
+import pandas as pd
+
 from frgroups.errors import InputError, ListError
 from frgroups.internals.formatting import format_utc
 from frgroups.internals.redaction import mask_explicit_contacts, safe_repr
+from frgroups.internals.suggestions import is_missing
+from frgroups.snapshot.membership_matrix import check_uids
 
 # Entries with this source are holdouts, which must name their groups and have an end.
 HOLDOUT = "holdout"
@@ -202,11 +206,50 @@ class SuppressionList:
             return general
         return found
 
+    def find_all(self, group_uid: str, customer_uids: Iterable[str]) -> list[SuppressionEntry]:
+        """
+        Return the entries that prevent additions to a group, in the order of the customers.
+
+        Examples
+        --------
+        >>> listed = SuppressionList.in_force([SuppressionEntry("c-1", "vip")], datetime.now(UTC))
+        >>> len(listed.find_all("vip", ["c-1", "c-2"])), len(listed.find_all("staff", ["c-1", "c-2"]))
+        (1, 0)
+        """
+        general, specific = self.by_group.get("", {}), self.by_group.get(group_uid, {})
+        if not general and not specific:
+            return []
+        found = (self.find(group_uid, uid) for uid in customer_uids if uid in specific or uid in general)
+        return [entry for entry in found if entry is not None]
+
 
 def _replaces(entry: SuppressionEntry, other: SuppressionEntry) -> bool:
     if entry.rank == other.rank:
         return not other.reason
     return entry.rank > other.rank
+
+
+def entry_rows(table: pd.DataFrame, name: str) -> list[tuple[Hashable, dict[str, str]]]:
+    """
+    Return the index label and the cells of each row in a table of entries.
+
+    Missing values become blank cells, and dates become strings. Columns that a suppression list does not have are
+    left out. Raise InputError if the table has no valid column customer_uid. `name` is the name of the argument.
+
+    Examples
+    --------
+    >>> entry_rows(pd.DataFrame({"customer_uid": ["c-1"], "until": [date(2026, 12, 31)]}), "entries")
+    [(0, {'customer_uid': 'c-1', 'until': '2026-12-31'})]
+    """
+    check_uids(table, "customer_uid", name)
+    columns = [column for column in ENTRY_COLUMNS if column in table]
+    cells = [[_cell_text(value) for value in table[column]] for column in columns]
+    rows = (dict(zip(columns, values, strict=True)) for values in zip(*cells, strict=True))
+    return list(zip(table.index, rows, strict=True))
+
+
+def _cell_text(value: object) -> str:
+    return "" if is_missing(value) else str(value).strip()
 
 
 def parse_entries(rows: Iterable[tuple[object, Mapping[str, str]]], place: str) -> list[SuppressionEntry]:

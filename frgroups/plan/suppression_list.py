@@ -57,6 +57,7 @@ def suppression_list_path(tenant: HasTenant) -> Path:
 
     See Also
     --------
+    add_suppression_entries : Add entries to the file.
     holdout_entries : Create the entries that hold out one arm of a split.
 
     Notes
@@ -135,7 +136,7 @@ def read_entry_table(path: Path) -> pd.DataFrame | None:
         The file is ambiguous, contains an invalid entry, or cannot be read.
     """
     table = read_table(path, None)
-    header = _read_header(table)
+    header = read_header(table)
     is_plain = "customer_group_uid" not in header and "until" not in header
     if is_plain and not ("source" in header and _has_holdout(table, header.index("source"))):
         return None
@@ -152,7 +153,7 @@ def _describe_list(path: Path) -> str:
     return f"The suppression list {path}"
 
 
-def _read_header(table: Table) -> list[str]:
+def read_header(table: Table) -> list[str]:
     """Return the column names, with the standard spelling of the columns of a suppression list."""
     known = {normalize_column_name(name): name for name in ENTRY_COLUMNS}
     return [known.get(normalize_column_name(cell), str(cell)) for cell in table.rows[0][1]]
@@ -160,7 +161,7 @@ def _read_header(table: Table) -> list[str]:
 
 def _read_rows(table: Table, path: Path) -> list[tuple[int, dict[str, str]]]:
     """Return the row number and the cells of each row, without columns that a suppression list does not have."""
-    header = _read_header(table)
+    header = read_header(table)
     if header.count("customer_uid") != 1:
         raise ListError(
             f"{_describe_list(path)} must have one column 'customer_uid', but it has "
@@ -178,12 +179,11 @@ def _read_rows(table: Table, path: Path) -> list[tuple[int, dict[str, str]]]:
             f"{_describe_list(path)} has no customer_uid in {describe_rows(blank)}. Enter the missing uids or delete "
             "the rows."
         )
-    columns = {name: table.column(header.index(name)) for name in ENTRY_COLUMNS if name in header}
-    columns["customer_uid"] = uids
-    if "customer_group_uid" in columns:
-        groups = [(number, clean_id(cell)) for number, cell in columns["customer_group_uid"]]
-        reject_damaged_ids([(number, uid) for number, uid in groups if uid], path)
-        columns["customer_group_uid"] = groups
+    columns = {}
+    for name in ENTRY_COLUMNS:
+        if name in header:
+            columns[name] = [(number, clean_id(cell)) for number, cell in table.column(header.index(name))]
+    reject_damaged_ids([(number, uid) for number, uid in columns.get("customer_group_uid", ()) if uid], path)
     cells_by_column = {name: [str(cell) for _, cell in cells] for name, cells in columns.items()}
     rows = zip(*cells_by_column.values(), strict=True)
     return [

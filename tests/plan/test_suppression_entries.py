@@ -375,7 +375,7 @@ def test_group_name(text):
     ("columns", "parts"),
     [
         ({"uid": ["c-7"]}, ["`suppression_list`", "customer_uid"]),
-        ({"customer_uid": ["c-7", None]}, ["`suppression_list`", "None"]),
+        ({"customer_uid": ["c-7", None]}, ["`suppression_list`", "customer_uid", "1 row"]),
         ({"customer_uid": ["c-7"], "source": ["holdout"]}, ["`suppression_list`", "row 0", "until"]),
         ({"customer_uid": ["c-7"], "until": ["soon"]}, ["`suppression_list`", "row 0", "'soon'"]),
     ],
