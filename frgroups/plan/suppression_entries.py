@@ -10,7 +10,7 @@ from functools import lru_cache
 import pandas as pd
 
 from frgroups.errors import InputError, ListError
-from frgroups.internals.formatting import format_utc
+from frgroups.internals.formatting import agree, format_list, format_utc
 from frgroups.internals.redaction import mask_explicit_contacts, safe_repr
 from frgroups.internals.suggestions import is_missing
 from frgroups.snapshot.membership_matrix import check_uids
@@ -18,7 +18,7 @@ from frgroups.snapshot.membership_matrix import check_uids
 # Entries with this source are holdouts, which must name their groups and have an end.
 HOLDOUT = "holdout"
 ENTRY_COLUMNS = ("customer_uid", "customer_group_uid", "until", "source", "reason")
-_END_EXAMPLES = "a date such as 2026-12-31, or a time such as 2026-12-31T12:00Z"
+_END_EXAMPLES = "a date such as 2026-12-31 or a time such as 2026-12-31T12:00Z"
 # Excel and pandas write a date as the first second of the day, without a time zone.
 _START_OF_DAY = (" 00:00:00", "T00:00:00")
 _LATEST = datetime.max.replace(tzinfo=UTC)
@@ -109,11 +109,15 @@ class SuppressionEntry:
     def __post_init__(self) -> None:
         if not self.is_holdout:
             return
-        missing = [name for name in ("customer_group_uid", "until") if not getattr(self, name)]
-        if missing:
+        actions = {}
+        if not self.customer_group_uid:
+            actions["customer_group_uid"] = "the uid of a group"
+        if self.until is None:
+            actions["until"] = _END_EXAMPLES
+        if actions:
             raise InputError(
-                f"A holdout entry must have a group and an end, but {' and '.join(missing)} "
-                f"{'is' if len(missing) == 1 else 'are'} blank. Enter the uid of the group, and {_END_EXAMPLES}."
+                f"`source` is holdout, but {format_list([*actions])} {agree(len(actions), 'is', 'are')} blank. "
+                f"A holdout must have a group and an end. Enter {' and '.join(actions.values())}."
             )
 
     @property
