@@ -59,12 +59,14 @@ from .load.loader import load_snapshot as load_snapshot
 from .load.loader import refresh_groups as refresh_groups
 from .load.tenant_status import tenant_status as tenant_status
 from .plan.finding import Finding as Finding
+from .plan.holdout_entries import holdout_entries as holdout_entries
 from .plan.limits import Limits as Limits
 from .plan.limits_file import read_limits as read_limits
 from .plan.plan import Plan as Plan
 from .plan.plan_file import read_plan as read_plan
 from .plan.planner import plan_memberships as plan_memberships
 from .plan.suppression_list import suppression_list_path as suppression_list_path
+from .plan.suppression_updates import add_suppression_entries as add_suppression_entries
 from .privacy.erasure import erase_customer as erase_customer
 from .privacy.subject_access import export_customer as export_customer
 from .report.report import save_report as save_report
@@ -106,6 +108,7 @@ __all__ = [
     "Snapshot",
     "WriteCapabilities",
     "__version__",
+    "add_suppression_entries",
     "apply_plan",
     "apply_windows_path",
     "approve_plan",
@@ -126,6 +129,7 @@ __all__ = [
     "group_sizes",
     "groups_per_customer",
     "health_report",
+    "holdout_entries",
     "home",
     "incremental_reach",
     "intersections",

@@ -34,7 +34,7 @@ from frgroups.plan.finding import Finding
 from frgroups.plan.limit_comparisons import plan_age_violations
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
-from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
+from frgroups.plan.suppression_list import current_suppression_list, suppression_list_path
 from frgroups.review.decision_record import CLOCK_TOLERANCE
 from frgroups.review.rejections import plan_argument
 
@@ -286,9 +286,11 @@ def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
 
 
 def _newly_suppressed(plan: Plan) -> list[Finding]:
-    """Return a list with one finding if the plan adds customers who are now on the suppression list."""
-    suppressed = suppressed_customers(plan)
-    added = [(group.uid, uid) for group in plan.groups for uid in group.add if uid in suppressed]
+    """Return a list with one finding if the plan makes additions that the suppression list now prevents."""
+    listed = current_suppression_list(plan)
+    added = [
+        (group.uid, entry.customer_uid) for group in plan.groups for entry in listed.find_all(group.uid, group.add)
+    ]
     if not added:
         return []
     groups, customers = {group for group, _ in added}, {uid for _, uid in added}

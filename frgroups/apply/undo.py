@@ -26,7 +26,7 @@ from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
-from frgroups.plan.suppression_list import suppressed_customers
+from frgroups.plan.suppression_list import current_suppression_list
 
 
 def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
@@ -74,7 +74,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     changes: list[GroupChange] = []
     excluded: list[ExcludedChange] = []
     notes = [*_already_undone(receipt), *_erased_customers(receipt)]
-    exclusions = Exclusions(suppression_list=suppressed_customers(receipt.plan))
+    exclusions = Exclusions(suppression_list=current_suppression_list(receipt.plan))
     for group in receipt.plan.groups:
         after = tuple(uid for uid in receipt.members_after.get(group.uid, ()) if not is_tombstone(uid))
         change = GroupChange(

@@ -17,10 +17,10 @@ from frgroups.apply.write_capabilities import WriteCapabilities, stored_capabili
 from frgroups.apply.write_probe import probe_writes as run_probe
 from frgroups.cli.inputs import environment_tenant_uid, open_client
 from frgroups.errors import ApiError, AuthError, ForbiddenError, FrgroupsError, InputError, TokenCommandError
-from frgroups.internals.formatting import format_list, pluralize
+from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.paths import data_subdir, home
 from frgroups.internals.versions import installed_versions, missing_packages
-from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
+from frgroups.plan.suppression_list import current_suppression_list, suppression_list_path
 from frgroups.store.manifest import list_stored_snapshots
 
 # Clock difference in seconds that is tolerated, as in the status of the tenants.
@@ -230,10 +230,13 @@ def _facts_text(capabilities: WriteCapabilities) -> str:
 def _suppression_check(client: Client) -> DoctorCheck:
     def check() -> str:
         path = suppression_list_path(client)
-        n_suppressed = len(suppressed_customers(client))
+        listed = current_suppression_list(client)
         if not path.exists():
             return f"none; expected at {path}"
-        return f"{pluralize(n_suppressed, 'customer')}, from {path}"
+        text = pluralize(len(listed.customer_uids), "customer")
+        if listed.n_expired:
+            text += f" and {listed.n_expired:,} expired {agree(listed.n_expired, 'entry', 'entries')}"
+        return f"{text}, from {path}"
 
     return _run("suppression list", check)
 

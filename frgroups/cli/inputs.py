@@ -26,6 +26,7 @@ from frgroups.internals.redaction import repr_id
 from frgroups.internals.spreadsheets import normalize_column_name
 from frgroups.load.tenant_status import never_loaded_status
 from frgroups.plan.limits import Limits
+from frgroups.plan.suppression_list import read_entry_table
 from frgroups.snapshot.customer_lists import check_listed_ids, read_listed_ids
 from frgroups.snapshot.id_formats import ListedIds, check_formats, reject_column_without_known_ids
 from frgroups.snapshot.id_resolution import (
@@ -330,6 +331,19 @@ def excluded_customers(
             "customer_uid."
         )
     return [*uids, *table["customer_uid"]]
+
+
+def given_suppressions(
+    snapshot: Snapshot, path: Path | None, directory: Path | None, *, allow_similar_ids: bool = False
+) -> list[str] | pd.DataFrame:
+    """
+    Return the customers in the file of `--suppression-list`, or its entries if they have groups, ends, or holdouts.
+
+    The ids of the file are checked and printed as in `excluded_customers`.
+    """
+    uids = excluded_customers(snapshot, [], path, directory, allow_similar_ids=allow_similar_ids)
+    entries = None if path is None else read_entry_table(path)
+    return uids if entries is None else entries
 
 
 def _resolve_list(

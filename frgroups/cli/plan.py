@@ -153,7 +153,7 @@ if TYPE_CHECKING:
     type=FILE,
     metavar="FILE",
     help="List of customers that the plan must not add, in addition to the tenant's suppression list in the data "
-    "folder.",
+    "folder. The columns customer_group_uid, until, and source are used as in that list.",
 )
 @register_option()
 @click.option(
@@ -223,6 +223,7 @@ def plan(
     from frgroups.cli.inputs import (
         desired_customers,
         excluded_customers,
+        given_suppressions,
         override_limits,
         read_optional_register,
         read_selected_snapshot,
@@ -264,8 +265,8 @@ def plan(
         limits=override_limits(limit_settings, limits),
         protect=excluded_customers(snapshot, protected, protect_list, directory, allow_similar_ids=allow_similar_ids),
         protect_groups=list(protected_groups),
-        suppression_list=excluded_customers(
-            snapshot, [], suppression_list, directory, allow_similar_ids=allow_similar_ids
+        suppression_list=given_suppressions(
+            snapshot, suppression_list, directory, allow_similar_ids=allow_similar_ids
         ),
         register=read_optional_register(register),
         purpose=purpose,

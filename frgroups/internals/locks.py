@@ -32,7 +32,7 @@ _thread_locks = threading.local()
 
 
 @contextmanager
-def tenant_lock(tenant_uid: str, base_url: str, what: str) -> Iterator[None]:
+def tenant_lock(tenant_uid: str, base_url: str | None, what: str) -> Iterator[None]:
     """
     Hold the lock for changes to a tenant, or raise LockedError if another process holds the lock.
 

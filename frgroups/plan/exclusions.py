@@ -5,32 +5,37 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Literal
 
 import pandas as pd
 
 from frgroups.api.schema import codec
 from frgroups.errors import InputError
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import format_list, pluralize
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.suggestions import REMOVE_MISSING, is_missing
 from frgroups.internals.validation import as_list, wrong_type
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.suppression_list import suppressed_customers
+from frgroups.plan.suppression_entries import SuppressionEntry, SuppressionList, entry_rows, parse_entries
+from frgroups.plan.suppression_list import suppression_entries
 from frgroups.snapshot.group_references import find_quoted_group
 from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.uid_lookup import is_known
 
-ExclusionRule = Literal["protected", "protected_group", "suppression_list"]
+ExclusionRule = Literal["protected", "protected_group", "suppression_list", "holdout"]
 # The message of a finding lists at most this number of uids.
 MAX_LISTED_CUSTOMERS = 5
+# The message of a finding about a holdout lists at most this number of dates.
+MAX_LISTED_ENDS = 5
 EXCLUDED_COLUMNS = ["customer_group_uid", "customer_uid", "change", "reason"]
 _REASONS: dict[ExclusionRule, str] = {
     "protected": "protected customer",
     "protected_group": "protected group",
     "suppression_list": "suppression list",
+    "holdout": "holdout",
 }
 
 
@@ -39,8 +44,8 @@ class ExcludedChange:
     """
     A requested change that a plan leaves out.
 
-    The attribute `rule` identifies the reason for the exclusion. The attribute `note` contains the reason in the
-    suppression list.
+    The attribute `rule` identifies the reason for the exclusion. The attributes `note`, `source`, and `until` contain
+    the reason, the source, and the end of the entry in the suppression list.
     """
 
     customer_group_uid: str
@@ -48,27 +53,43 @@ class ExcludedChange:
     customer_uid: str
     rule: ExclusionRule
     note: str = ""
+    source: str = ""
+    until: str = ""
+
+    @classmethod
+    def suppressed(cls, group: GroupChange, entry: SuppressionEntry) -> ExcludedChange:
+        """Return the addition to a group that an entry of the suppression list prevents."""
+        rule: ExclusionRule = "holdout" if entry.is_holdout else "suppression_list"
+        until = "" if entry.until is None else str(entry.until)
+        return cls(group.uid, group.name, entry.customer_uid, rule, entry.reason, entry.source, until)
 
     @property
     def change(self) -> str:
         """Type of the requested change: "add" or "remove"."""
-        if self.rule == "suppression_list":
+        if self.rule in ("suppression_list", "holdout"):
             return "add"
         return "remove"
 
     @property
     def reason(self) -> str:
         """
-        Reason for the exclusion, with the note from the suppression list.
+        Reason for the exclusion, with the source, the end, and the note from the suppression list.
 
         Examples
         --------
         >>> ExcludedChange("vip", "VIP", "c-1", "suppression_list", "asked us to").reason
         'suppression list: asked us to'
+        >>> ExcludedChange("vip", "VIP", "c-1", "holdout", "spring", "holdout", "2026-12-31").reason
+        'holdout until 2026-12-31: spring'
         """
-        if not self.note:
-            return _REASONS[self.rule]
-        return f"{_REASONS[self.rule]}: {self.note}"
+        text = _REASONS[self.rule]
+        if self.source and self.rule != "holdout":
+            text += f" ({self.source})"
+        if self.until:
+            text += f" until {self.until}"
+        if self.note:
+            text += f": {self.note}"
+        return text
 
     def row(self) -> list[str]:
         """
@@ -102,17 +123,34 @@ def exclusion_findings(changes: Iterable[ExcludedChange]) -> list[Finding]:
     >>> [finding.message for finding in exclusion_findings([protected, suppressed])]
     ['The plan does not remove protected customers from VIP (1 customer).', \
 'The plan does not add 1 customer to VIP because of the suppression list.']
+    >>> held_out = ExcludedChange("vip", "VIP", "c-3", "holdout", "", "holdout", "2026-12-31")
+    >>> [finding.message for finding in exclusion_findings([held_out])]
+    ['The plan does not add 1 customer to VIP because of a holdout until 2026-12-31.']
     """
-    counts = Counter((change.customer_group_uid, change.group_name, change.rule) for change in changes)
-    return [Finding(rule, _message(n, name, rule), False, uid, n) for (uid, name, rule), n in counts.items()]
+    ends: dict[tuple[str, str, ExclusionRule], Counter[str]] = {}
+    for change in changes:
+        key = (change.customer_group_uid, change.group_name, change.rule)
+        ends.setdefault(key, Counter())[change.until] += 1
+    return [
+        Finding(rule, _message(name, rule, n_by_end), False, uid, n_by_end.total())
+        for (uid, name, rule), n_by_end in ends.items()
+    ]
 
 
-def _message(n: int, group_name: str, rule: ExclusionRule) -> str:
+def _message(group_name: str, rule: ExclusionRule, n_by_end: Mapping[str, int]) -> str:
+    """Return the message of a finding about one group. `n_by_end` contains customers by end."""
+    customers = pluralize(sum(n_by_end.values()), "customer")
     if rule == "protected":
-        return f"The plan does not remove protected customers from {group_name} ({pluralize(n, 'customer')})."
+        return f"The plan does not remove protected customers from {group_name} ({customers})."
     if rule == "protected_group":
-        return f"The plan does not remove {pluralize(n, 'customer')} from {group_name}, which is a protected group."
-    return f"The plan does not add {pluralize(n, 'customer')} to {group_name} because of the suppression list."
+        return f"The plan does not remove {customers} from {group_name}, which is a protected group."
+    if rule == "suppression_list":
+        return f"The plan does not add {customers} to {group_name} because of the suppression list."
+    text = f"The plan does not add {customers} to {group_name} because of a holdout"
+    if len(n_by_end) == 1:
+        return f"{text} until {next(iter(n_by_end))}."
+    parts = [f"{pluralize(n, 'customer')} until {end}" for end, n in sorted(n_by_end.items())]
+    return f"{text}: {format_list(parts, MAX_LISTED_ENDS)}."
 
 
 def select_exclusions(changes: Iterable[ExcludedChange], group_uids: Collection[str]) -> tuple[ExcludedChange, ...]:
@@ -145,23 +183,36 @@ class Exclusions:
     groups
         Uids of the protected groups, from which no customer is removed.
     suppression_list
-        Customers who are not added to any group, as {uid: note}.
+        Customers who are not added to one group, or to any group.
     """
 
     customers: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
-    suppression_list: Mapping[str, str] = field(default_factory=dict)
+    suppression_list: SuppressionList = field(default_factory=SuppressionList)
 
 
 def resolve_exclusions(
-    snapshot: Snapshot, *, protect: Iterable[str], protect_groups: Iterable[str], suppression_list: Iterable[str]
+    snapshot: Snapshot,
+    *,
+    protect: Iterable[str],
+    protect_groups: Iterable[str],
+    suppression_list: Iterable[str] | pd.DataFrame,
 ) -> Exclusions:
     """Combine the exclusions that the caller passed with the tenant's suppression list."""
+    entries = [*suppression_entries(snapshot), *_given_entries(suppression_list)]
     return Exclusions(
         frozenset(_checked_customers(protect, "protect")),
         frozenset(find_quoted_group(snapshot.matrix, name) for name in as_list(protect_groups, "protect_groups")),
-        dict.fromkeys(_checked_customers(suppression_list, "suppression_list"), "") | suppressed_customers(snapshot),
+        SuppressionList.in_force(entries, datetime.now(UTC)),
     )
+
+
+def _given_entries(suppression_list: Iterable[str] | pd.DataFrame) -> list[SuppressionEntry]:
+    """Return the entries in the argument `suppression_list` of `plan_memberships`."""
+    name = "suppression_list"
+    if isinstance(suppression_list, pd.DataFrame):
+        return parse_entries(entry_rows(suppression_list, name), f"`{name}`")
+    return [SuppressionEntry(uid) for uid in _checked_customers(suppression_list, name)]
 
 
 def check_excluded_customers(snapshot: Snapshot, exclusions: Exclusions) -> None:
@@ -170,7 +221,8 @@ def check_excluded_customers(snapshot: Snapshot, exclusions: Exclusions) -> None
 
     A misspelled uid would not exclude the known customer.
     """
-    for uids, source in ((exclusions.customers, "`protect`"), (exclusions.suppression_list, "The suppression list")):
+    suppressed = exclusions.suppression_list.customer_uids
+    for uids, source in ((exclusions.customers, "`protect`"), (suppressed, "The suppression list")):
         excluded = pd.Series(sorted(uids), dtype="str")
         unknown = excluded[~is_known(excluded, snapshot.customers["customer_uid"])]
         check_similar_ids(snapshot.customers, list(unknown), "customer_uid", source=source)
@@ -203,30 +255,30 @@ def apply_exclusions(change: GroupChange, exclusions: Exclusions) -> tuple[Group
     Examples
     --------
     >>> change = GroupChange("vip", "VIP", ("a", "b"), add=("c", "d"), remove=("a", "b"))
-    >>> exclusions = Exclusions(frozenset({"a"}), frozenset(), {"d": "asked us to"})
+    >>> entries = [SuppressionEntry("d", reason="asked us to")]
+    >>> listed = SuppressionList.in_force(entries, datetime.now(UTC))
+    >>> exclusions = Exclusions(frozenset({"a"}), frozenset(), listed)
     >>> remaining, excluded = apply_exclusions(change, exclusions)
     >>> remaining.add, remaining.remove, [(row.customer_uid, row.reason) for row in excluded]
     (('c',), ('b',), [('d', 'suppression list: asked us to'), ('a', 'protected customer')])
     """
-    not_added = [uid for uid in change.add if uid in exclusions.suppression_list]
+    not_added = exclusions.suppression_list.find_all(change.uid, change.add)
     is_protected = change.uid in exclusions.groups
     not_removed = [uid for uid in change.remove if is_protected or uid in exclusions.customers]
     if not not_added and not not_removed:
         return change, ()
-    excluded = [
-        ExcludedChange(change.uid, change.name, uid, "suppression_list", exclusions.suppression_list[uid])
-        for uid in not_added
-    ]
+    excluded = [ExcludedChange.suppressed(change, entry) for entry in not_added]
     for uid in not_removed:
         rule: ExclusionRule = "protected_group"
         if uid in exclusions.customers:
             rule = "protected"
         excluded.append(ExcludedChange(change.uid, change.name, uid, rule))
+    suppressed = [entry.customer_uid for entry in not_added]
     remaining = replace(
         change,
-        add=_remaining_uids(change.add, not_added),
+        add=_remaining_uids(change.add, suppressed),
         remove=_remaining_uids(change.remove, not_removed),
-        unknown=change.unknown.difference(not_added),
+        unknown=change.unknown.difference(suppressed),
     )
     return remaining, tuple(excluded)
 

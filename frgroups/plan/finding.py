@@ -16,6 +16,7 @@ NOTICE_RULES = (
     "created_group_stays",
     "ended",
     "erased_customers",
+    "holdout",
     "not_finalized",
     "not_members",
     "other_type",
@@ -31,6 +32,7 @@ NOTICE_RULES = (
     "two_tiers",
     "unknown_customers",
     "unknown_protected",
+    "unknown_suppressed_groups",
     "unused_limits",
     "unverifiable",
     "withdrawn_consent",
@@ -47,12 +49,15 @@ WARNING_RULES = (
     "already_undone",
     "not_finalized",
     "unknown_protected",
+    "unknown_suppressed_groups",
     "unknown_customers",
     "out_of_sight",
     "other_type",
 )
 # The other rules are shown as notes. The rules that are not listed here come last, in the order of the plan.
-_IMPORTANCE = {rule: position for position, rule in enumerate((*WARNING_RULES, "own_pricelist", "not_members"))}
+_IMPORTANCE = {
+    rule: position for position, rule in enumerate((*WARNING_RULES, "holdout", "own_pricelist", "not_members"))
+}
 # Uids of the customers that findings are about, by group uid and rule.
 Marks = Mapping[str, Mapping[str, frozenset[str]]]
 

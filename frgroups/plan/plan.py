@@ -235,8 +235,9 @@ class Plan:
         -------
         pandas.DataFrame
             Columns customer_group_uid, customer_uid, change ("add" or "remove") and reason, all `str`. Rows are in
-            the order of the groups. The reason is "protected customer", "protected group" or "suppression list". If
-            the suppression list contains a reason, it follows after a colon.
+            the order of the groups. The reason is "protected customer", "protected group", "suppression list", or
+            "holdout". The source in the suppression list follows in parentheses, its end after "until", and its
+            reason after a colon, for example "holdout until 2026-12-31: spring campaign".
 
         Examples
         --------

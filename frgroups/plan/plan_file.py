@@ -47,7 +47,7 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     planned_at: str
     snapshot_taken_at: str
     reverts: str | None
-    excluded: tuple[tuple[_Text, _Text, _Text, ExclusionRule, str], ...]
+    excluded: tuple[_Excluded, ...]
     notes: tuple[_Note, ...]
     groups: tuple[_Group, ...]
     partial_undo: bool = False
@@ -67,6 +67,16 @@ class _Group(msgspec.Struct, forbid_unknown_fields=True):
     # Positions of the customers in the list of additions, followed by the removals. No uids are stored twice.
     findings: dict[str, tuple[_Count, ...]] = {}
     created_at: str = ""
+
+
+class _Excluded(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    customer_group_uid: _Text
+    group_name: _Text
+    customer_uid: _Text
+    rule: ExclusionRule
+    note: str = ""
+    source: str = ""
+    until: str = ""
 
 
 class _Note(msgspec.Struct, forbid_unknown_fields=True):
@@ -208,7 +218,7 @@ def _plan_from_content(content: _Content) -> Plan:
         reverts=content.reverts,
         partial_undo=content.partial_undo,
         purpose=content.purpose,
-        excluded_changes=tuple(ExcludedChange(*row) for row in content.excluded),
+        excluded_changes=tuple(ExcludedChange(**msgspec.structs.asdict(row)) for row in content.excluded),
         listed_groups=tuple(ListedGroup(*row) for row in content.lists),
         stored_facts=stored_facts,
         stored_marks={group.customer_group_uid: _marks_from_content(group) for group in content.groups},

@@ -98,12 +98,21 @@ def plan_card(plan: Plan) -> Card:
         n_members = sum(len(group.baseline) for group in plan.groups)
         facts["Members who stay"] = f"{n_members - plan.n_remove:,} of {n_members:,}"
     if plan.excluded_changes:
-        facts["Excluded"] = pluralize(len(plan.excluded_changes), "change")
+        facts["Excluded"] = _excluded_lines(plan)
     facts["Findings"] = _limited([_finding_line(finding) for finding in plan.findings], "finding") or "none"
     facts["Next step"] = _next_step(plan)
     facts["Digest"] = plan.digest
     mark = "BLOCKED" if plan.blocked else ""
     return Card(f"Plan {plan.digest[:12]}", facts, mark=mark)
+
+
+def _excluded_lines(plan: Plan) -> list[CardLine]:
+    """Return the number of excluded changes, and the number of changes that a holdout excludes."""
+    lines = [CardLine(pluralize(len(plan.excluded_changes), "change"))]
+    n_held_out = sum(change.rule == "holdout" for change in plan.excluded_changes)
+    if n_held_out:
+        lines.append(CardLine(f"{pluralize(n_held_out, 'addition')} because of a holdout"))
+    return lines
 
 
 def _limited(lines: list[CardLine], what: str) -> list[CardLine]:

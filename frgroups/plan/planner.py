@@ -28,6 +28,7 @@ from frgroups.plan.listed_group import ListedGroup, not_members_findings
 from frgroups.plan.modes import ADDING_MODES, MODES, RENAMED_MODES, Mode
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_findings import planner_notes
+from frgroups.plan.suppressed_groups import check_suppressed_groups, unknown_group_findings
 from frgroups.plan.uid_table import CodedUids, UidTable
 from frgroups.snapshot.group_references import reference_of
 from frgroups.snapshot.snapshot import Snapshot
@@ -43,7 +44,7 @@ def plan_memberships(
     limits: Limits | None = None,
     protect: Iterable[str] = (),
     protect_groups: Iterable[str] = (),
-    suppression_list: Iterable[str] = (),
+    suppression_list: Iterable[str] | pd.DataFrame = (),
     register: pd.DataFrame | None = None,
     purpose: str = "",
     allow_similar_ids: bool = False,
@@ -76,9 +77,9 @@ def plan_memberships(
         Uids of customers who are not removed from any group.
     protect_groups : iterable of str, optional
         Groups, by uid or unique name, from which no customer is removed.
-    suppression_list : iterable of str, optional
-        Uids of customers who are not added to any group. Customers in the file `suppression_list_path(snapshot)` are
-        not added either.
+    suppression_list : iterable of str or pandas.DataFrame, optional
+        Uids of customers who are not added to any group, or a table with the columns that `suppression_list_path`
+        describes. The entries in the file `suppression_list_path(snapshot)` apply as well.
     register : pandas.DataFrame, optional
         The table that `read_register` returns. Its limits and protection apply to the changed groups. Limits for the
         uid of a group in `limits.per_group` take precedence. Other columns result in findings.
@@ -103,18 +104,22 @@ def plan_memberships(
         known customer, a group that is desired twice, or an existing group in `create`.
     GroupNotFoundError
         A desired group does not exist and is not in `create`, or a name in `register` belongs to several groups.
+    ListError
+        An entry of the suppression list is invalid, for example a holdout without an end.
     DriftedReadError
         A group to be changed drifted while it was read. Use `refresh_groups` to read the group again.
 
     Notes
     -----
     If a customer moves between groups and the suppression list prevents the addition, the customer is still removed
-    from the old group. The suppression list is checked again when the plan is applied.
+    from the old group. When the plan is applied, the file of the suppression list is read again. `suppression_list`
+    is not part of the plan.
 
     Findings that do not block the plan report, for example, customers with an individual price list or an unusual
     customer type, customers who are in several groups of an exclusive set or in no group after the plan, customers
-    who would join a mailing group although they have withdrawn their consent, uids in `protect` that are not in the
-    snapshot, new group names that look like existing names, and groups that have ended.
+    who would join a mailing group although they have withdrawn their consent, customers who are not added because of
+    a holdout, uids in `protect` and groups of the suppression list that are not in the snapshot, new group names that
+    look like existing names, and groups that have ended.
 
     Examples
     --------
@@ -133,9 +138,11 @@ def plan_memberships(
     )
     if not allow_similar_ids:
         check_excluded_customers(snapshot, exclusions)
+    names = snapshot.matrix.names_by_uid | created
+    check_suppressed_groups(exclusions.suppression_list, names)
     register_rows = None
     if register is not None:
-        register_rows = match_register(register, snapshot.matrix.names_by_uid | created)
+        register_rows = match_register(register, names)
     difference = _Difference(snapshot, uids, mode)
     group_uids = sorted({*desired_by_group, *created})
     requested = (difference.change(uid, desired_by_group.get(uid, NO_CUSTOMERS), created) for uid in group_uids)
@@ -145,6 +152,7 @@ def plan_memberships(
     limits = limits or Limits()
     notes = planner_notes(snapshot, changes, limits)
     notes += tuple(unknown_protected_findings(snapshot, exclusions))
+    notes += tuple(unknown_group_findings(exclusions.suppression_list, names))
     if mode == "remove":
         notes += tuple(not_members_findings(listed))
     if register_rows is not None:

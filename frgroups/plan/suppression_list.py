@@ -1,15 +1,25 @@
-"""Read the suppression list, which contains the customers who must not be added to any group."""
+"""Read the suppression list, which contains the customers who must not be added to some or all groups."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+import pandas as pd
+
 from frgroups.errors import InputError, ListError
 from frgroups.internals.formatting import describe_rows
+from frgroups.internals.id_cells import clean_id, reject_damaged_ids
 from frgroups.internals.paths import data_subdir, tenant_folder
-from frgroups.internals.redaction import mask_explicit_contacts
-from frgroups.internals.spreadsheets import normalize_column_name, read_table
+from frgroups.internals.spreadsheets import Table, normalize_column_name, read_table
+from frgroups.plan.suppression_entries import (
+    ENTRY_COLUMNS,
+    HOLDOUT,
+    SuppressionEntry,
+    SuppressionList,
+    parse_entries,
+)
 from frgroups.snapshot.id_columns import read_id_column
 
 SUPPRESSION_LIST = "suppression_list"
@@ -31,9 +41,9 @@ def suppression_list_path(tenant: HasTenant) -> Path:
     """
     Return the path of a tenant's suppression list.
 
-    The file does not exist until you create it. It is a CSV file with a header, the column customer_uid, and an
-    optional column reason. Other columns are ignored. Plans do not add customers on the list, and `apply_plan`
-    rejects a plan that adds them. `erase_customer` removes an erased customer from the list.
+    The file does not exist until you create it. It is a CSV file with a header and the column customer_uid. Plans do
+    not add customers on the list, and `apply_plan` rejects a plan that adds them. `erase_customer` removes an erased
+    customer from the list.
 
     Parameters
     ----------
@@ -45,10 +55,29 @@ def suppression_list_path(tenant: HasTenant) -> Path:
     Path
         The path of the CSV file. It depends on the uid and the host of the tenant.
 
+    See Also
+    --------
+    add_suppression_entries : Add entries to the file.
+    holdout_entries : Create the entries that hold out one arm of a split.
+
     Notes
     -----
-    Plans contain the reasons. Email addresses and phone numbers in a reason are masked, but names are not, so do not
-    write names. Planning and applying read the file in the data folder of the machine on which they run.
+    The following columns are optional. Other columns are ignored.
+
+    - customer_group_uid: the uid of the group to which the customer is not added. A blank cell means all groups. To
+      list several groups, write one row per group.
+    - until: the end of the entry in ISO format. A date such as 2026-12-31 includes the whole day in UTC. A time such
+      as 2026-12-31T12:00Z can have a time zone, and is otherwise in UTC. An entry that has ended does not exclude the
+      customer. An entry with a blank cell has no end.
+    - source: the origin of the entry. An entry with the source holdout must have a group and an end. Plans report the
+      customers whom they exclude because of a holdout.
+    - reason: a note about the entry.
+
+    If a customer has several entries, each of them applies. Their order has no effect.
+
+    Plans contain the sources and reasons. Email addresses and phone numbers in these cells are masked, but names are
+    not, so do not write names. Planning and applying read the file in the data folder of the machine on which they
+    run.
 
     Examples
     --------
@@ -59,16 +88,30 @@ def suppression_list_path(tenant: HasTenant) -> Path:
     return data_subdir("lists") / SUPPRESSION_LIST / f"{tenant_folder(tenant.tenant_uid, tenant.base_url)}.csv"
 
 
-def suppressed_customers(tenant: HasTenant) -> dict[str, str]:
+def current_suppression_list(tenant: HasTenant, *, at: datetime | None = None) -> SuppressionList:
     """
-    Return the customers on a tenant's suppression list, as {uid: reason}.
+    Return the entries of a tenant's suppression list that are in force at the given time.
 
-    A missing reason is an empty string. The result is empty if the file does not exist.
+    Parameters
+    ----------
+    tenant
+        An object of the tenant.
+    at
+        The time. None is the current time.
 
     Raises
     ------
     ListError
-        The file is ambiguous or cannot be read.
+        The file is ambiguous, contains an invalid entry, or cannot be read.
+    """
+    return SuppressionList.in_force(suppression_entries(tenant), at or datetime.now(UTC))
+
+
+def suppression_entries(tenant: HasTenant) -> list[SuppressionEntry]:
+    """
+    Return all entries of a tenant's suppression list, including the entries that have ended.
+
+    The result is empty if the file does not exist. `current_suppression_list` describes the errors.
     """
     path = suppression_list_path(tenant)
     earlier = path.parent.with_name("never_add") / path.name
@@ -76,30 +119,74 @@ def suppressed_customers(tenant: HasTenant) -> dict[str, str]:
         raise InputError(f"The suppression list {earlier} is in a folder that is no longer read. Move it to {path}.")
     # A symbolic link to a missing file is an error, because it shows that a suppression list was set up.
     if not path.exists() and not path.is_symlink():
-        return {}
-    return _read_suppression_list(path)
+        return []
+    return parse_entries(_read_rows(read_table(path, None), path), _describe_list(path))
 
 
-def _read_suppression_list(path: Path) -> dict[str, str]:
+def read_entry_table(path: Path) -> pd.DataFrame | None:
+    """
+    Read a list that contains entries with groups, ends, or holdouts.
+
+    The index of the result contains the row numbers, and the columns are those of a suppression list. The result is
+    None if the list only contains customers.
+
+    Raises
+    ------
+    ListError
+        The file is ambiguous, contains an invalid entry, or cannot be read.
+    """
     table = read_table(path, None)
-    header = [normalize_column_name(cell) for cell in table.rows[0][1]]
-    if header.count("customeruid") != 1:
+    header = read_header(table)
+    is_plain = "customer_group_uid" not in header and "until" not in header
+    if is_plain and not ("source" in header and _has_holdout(table, header.index("source"))):
+        return None
+    rows = _read_rows(table, path)
+    parse_entries(rows, _describe_list(path))
+    return pd.DataFrame([cells for _, cells in rows], index=[number for number, _ in rows], dtype="str")
+
+
+def _has_holdout(table: Table, position: int) -> bool:
+    return any(cell.casefold() == HOLDOUT for _, cell in table.column(position))
+
+
+def _describe_list(path: Path) -> str:
+    return f"The suppression list {path}"
+
+
+def read_header(table: Table) -> list[str]:
+    """Return the column names, with the standard spelling of the columns of a suppression list."""
+    known = {normalize_column_name(name): name for name in ENTRY_COLUMNS}
+    return [known.get(normalize_column_name(cell), str(cell)) for cell in table.rows[0][1]]
+
+
+def _read_rows(table: Table, path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return the row number and the cells of each row, without columns that a suppression list does not have."""
+    header = read_header(table)
+    if header.count("customer_uid") != 1:
         raise ListError(
-            f"The suppression list {path} must have one column 'customer_uid', but it has "
-            f"{header.count('customeruid')}. Write customer_uid as the header of the uid column in the first row."
+            f"{_describe_list(path)} must have one column 'customer_uid', but it has "
+            f"{header.count('customer_uid')}. Write customer_uid as the header of the uid column in the first row."
         )
-    uids = read_id_column(table, header.index("customeruid"))
+    for name in ("customer_group_uid", "until", "source"):
+        if header.count(name) > 1:
+            raise ListError(
+                f"{_describe_list(path)} has {header.count(name)} columns {name!r}. Remove all but one of them."
+            )
+    uids = read_id_column(table, header.index("customer_uid"))
     blank = [number for number, uid in uids if not uid]
     if blank:
         raise ListError(
-            f"The suppression list {path} has no customer_uid in {describe_rows(blank)}. Enter the missing uids or "
-            "delete the rows."
+            f"{_describe_list(path)} has no customer_uid in {describe_rows(blank)}. Enter the missing uids or delete "
+            "the rows."
         )
-    reasons: dict[str, str] = {}
-    for (_, uid), (_, row) in zip(uids, table.rows[1:], strict=True):
-        reason = ""
-        if "reason" in header:
-            reason = mask_explicit_contacts(row[header.index("reason")])
-        # If a customer is listed several times, the first reason is used.
-        reasons[uid] = reasons.get(uid) or reason
-    return reasons
+    columns = {}
+    for name in ENTRY_COLUMNS:
+        if name in header:
+            columns[name] = [(number, clean_id(cell)) for number, cell in table.column(header.index(name))]
+    reject_damaged_ids([(number, uid) for number, uid in columns.get("customer_group_uid", ()) if uid], path)
+    cells_by_column = {name: [str(cell) for _, cell in cells] for name, cells in columns.items()}
+    rows = zip(*cells_by_column.values(), strict=True)
+    return [
+        (number, dict(zip(cells_by_column, cells, strict=True)))
+        for (number, _), cells in zip(uids, rows, strict=True)
+    ]

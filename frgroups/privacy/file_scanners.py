@@ -295,6 +295,7 @@ def _count_unplanned(plan: Plan, subject: Subject) -> int:
     n = subject.count_in(plan.purpose) + sum(subject.count_in(note.message) for note in plan.notes)
     for excluded in plan.excluded_changes:
         n += (excluded.customer_uid == subject.uid) + subject.count_in(excluded.note)
+        n += subject.count_in(excluded.source)
     return n
 
 

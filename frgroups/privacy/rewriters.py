@@ -128,7 +128,7 @@ def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
     """Remove the customer from the excluded changes, the purpose, and the notes of a plan."""
     plan = read_plan(match.path)
     excluded = tuple(
-        replace(change, note=subject.redact(change.note))
+        replace(change, note=subject.redact(change.note), source=subject.redact(change.source))
         for change in plan.excluded_changes
         if change.customer_uid != subject.uid
     )
@@ -294,8 +294,9 @@ def _pseudonymize_plan(plan: Plan, subject: Subject, tombstone: str) -> Plan:
 
 def _pseudonymize_exclusion(change: ExcludedChange, subject: Subject, tombstone: str) -> ExcludedChange:
     if change.customer_uid == subject.uid:
-        return replace(change, customer_uid=tombstone, note="")
-    return replace(change, note=subject.redact(change.note, tombstone))
+        return replace(change, customer_uid=tombstone, note="", source="")
+    note, source = subject.redact(change.note, tombstone), subject.redact(change.source, tombstone)
+    return replace(change, note=note, source=source)
 
 
 def _pseudonymize_change(group: GroupChange, subject: Subject, tombstone: str) -> GroupChange:

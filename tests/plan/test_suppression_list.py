@@ -7,7 +7,7 @@ import pytest
 
 import frgroups as fg
 from frgroups.errors import InputError, ListError, PlanBlockedError
-from frgroups.plan.suppression_list import suppressed_customers
+from frgroups.plan.suppression_list import current_suppression_list
 
 CUSTOMERS = [f"c{n:02d}" for n in range(20)]
 
@@ -46,7 +46,8 @@ def test_read(text, known):
     snapshot = fg.sample_snapshot()
     write_list(snapshot, text)
 
-    assert suppressed_customers(snapshot) == known
+    entries = current_suppression_list(snapshot).by_group.get("", {})
+    assert {uid: entry.reason for uid, entry in entries.items()} == known
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import ListError
-from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
+from frgroups.plan.suppression_list import current_suppression_list, suppression_list_path
 from frgroups.snapshot.customer_lists import read_list
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
@@ -889,6 +889,12 @@ def test_apostrophes(write_file, write_workbook):
     assert "row 2" in read_error(write_file("Kundenummer;Navn\n’0150;Kari\n"))
 
 
+def suppression_reasons(snapshot):
+    """Return the customers who are excluded from all groups, with the reasons in the suppression list."""
+    entries = current_suppression_list(snapshot).by_group.get("", {})
+    return {uid: entry.reason for uid, entry in entries.items()}
+
+
 @pytest.mark.parametrize(
     "cells", ["'c-7\n", "\u200ec-7\u200e\n", "c-8\ncustomer_uid\n", "#I/T\n", "c-7_x000D_\n", "c-8\nSum\n"]
 )
@@ -901,9 +907,9 @@ def test_suppression_list(cells):
 
     if "c-8" in cells or cells.startswith("#") or "_x" in cells:
         with pytest.raises(ListError, match=r"row [23]"):
-            suppressed_customers(snapshot)
+            current_suppression_list(snapshot)
     else:
-        assert suppressed_customers(snapshot) == {"c-7": ""}
+        assert suppression_reasons(snapshot) == {"c-7": ""}
 
 
 def test_words_in_suppression_list():
@@ -913,7 +919,7 @@ def test_words_in_suppression_list():
     path.parent.mkdir(parents=True)
     path.write_text("customer_uid;reason\nc-7;fraud\nc-8;fraud\nanna;\n", encoding="utf-8")
 
-    assert suppressed_customers(snapshot) == {"c-7": "fraud", "c-8": "fraud", "anna": ""}
+    assert suppression_reasons(snapshot) == {"c-7": "fraud", "c-8": "fraud", "anna": ""}
 
 
 # Any dialect

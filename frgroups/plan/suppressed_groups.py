@@ -1,0 +1,74 @@
+"""Check the groups that the entries of a suppression list name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from frgroups.api.schema import codec
+from frgroups.errors import InputError
+from frgroups.internals.formatting import agree, format_list, pluralize
+from frgroups.internals.redaction import safe_repr
+from frgroups.internals.similar_text import case_key
+from frgroups.plan.finding import Finding
+from frgroups.plan.suppression_entries import SuppressionList
+
+# The message of a finding lists at most this number of groups.
+MAX_LISTED_GROUPS = 5
+
+
+def check_suppressed_groups(listed: SuppressionList, names: Mapping[str, str]) -> None:
+    """
+    Raise InputError if an entry names a group that does not exist, but the text identifies an existing group.
+
+    The text can be the name of a group, or a uid in another case. Such an entry would not exclude its customer.
+
+    Parameters
+    ----------
+    listed
+        The entries that are in force.
+    names
+        The name of each group by uid, including the groups that the plan creates.
+    """
+    unknown = [uid for uid in listed.group_uids if uid not in names]
+    if not unknown:
+        return
+    uids_by_key: dict[str, set[str]] = {}
+    for uid, name in names.items():
+        for key in (case_key(uid), case_key(name)):
+            uids_by_key.setdefault(key, set()).add(uid)
+    for text in unknown:
+        uids = sorted(uids_by_key.get(case_key(text), ()))
+        if uids:
+            meant = format_list([repr(uid) for uid in uids], MAX_LISTED_GROUPS, conjunction="or")
+            raise InputError(
+                f"The suppression list contains the customer_group_uid {safe_repr(text)}, but no group has this uid, "
+                f"so its customers would not be excluded. Write the uid of the group, such as {meant}."
+            )
+
+
+def unknown_group_findings(listed: SuppressionList, names: Mapping[str, str]) -> list[Finding]:
+    """
+    Return a finding if entries name groups that do not exist, because the uids might be misspelled.
+
+    The message lists only values that are valid uids, because other values can be personal data.
+
+    Examples
+    --------
+    >>> from frgroups.plan.suppression_entries import SuppressionEntry
+    >>> listed = SuppressionList({"gone": {"c-1": SuppressionEntry("c-1", "gone")}})
+    >>> [finding] = unknown_group_findings(listed, {"vip": "VIP"})
+    >>> finding.rule, finding.n
+    ('unknown_suppressed_groups', 1)
+    """
+    unknown = [uid for uid in listed.group_uids if uid not in names]
+    if not unknown:
+        return []
+    shown = [uid for uid in unknown if codec.UID.fullmatch(uid)][:MAX_LISTED_GROUPS]
+    some = ", ".join([*shown, "..."] if len(shown) < len(unknown) else shown)
+    n_customers = len({uid for group in unknown for uid in listed.by_group[group]})
+    text = (
+        f"The suppression list names {pluralize(len(unknown), 'group')} that {agree(len(unknown), 'does', 'do')} not "
+        f"exist ({some}), for {pluralize(n_customers, 'customer')}. Check the uids in the column customer_group_uid. "
+        "If the uid of a group is misspelled, the customers are not excluded from the group."
+    )
+    return [Finding("unknown_suppressed_groups", text, n=len(unknown))]
