@@ -93,7 +93,8 @@ def format_percentage(share: float, decimals: int = 1, *, fixed: bool = False) -
     """
     Format a share between 0 and 1 as a percentage.
 
-    The percentage is rounded down, so that only a share of 1 is shown as 100%. A positive share is never shown as 0%.
+    The percentage is rounded to the nearest value, but only a share of 1 is shown as 100%, and a positive share is
+    never shown as 0%.
 
     Parameters
     ----------
@@ -106,16 +107,18 @@ def format_percentage(share: float, decimals: int = 1, *, fixed: bool = False) -
 
     Examples
     --------
-    >>> format_percentage(0.25), format_percentage(0.99999), format_percentage(1.0), format_percentage(0.0)
-    ('25%', '99.9%', '100%', '0%')
+    >>> format_percentage(0.0769), format_percentage(0.99999), format_percentage(1.0), format_percentage(0.0)
+    ('7.7%', '99.9%', '100%', '0%')
     >>> format_percentage(0.00001), format_percentage(0.25, fixed=True)
     ('<0.1%', '25.0%')
     """
     scale = 10**decimals
-    floored = math.floor(share * 100 * scale + 1e-9) / scale
-    if share > 0 and floored == 0:
+    rounded = math.floor(share * 100 * scale + 0.5 + 1e-9) / scale
+    if share < 1:
+        rounded = min(rounded, 100 - 1 / scale)
+    if share > 0 and rounded == 0:
         return f"<{1 / scale:g}%"
-    return f"{floored:.{decimals}f}%" if fixed else f"{floored:g}%"
+    return f"{rounded:.{decimals}f}%" if fixed else f"{rounded:g}%"
 
 
 def format_age(age: timedelta) -> str:
