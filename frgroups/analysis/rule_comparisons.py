@@ -86,8 +86,10 @@ def is_in(values: Values, items: Sequence[Constant], label: str) -> Values:
     if kinds == {values.kind} and values.kind in ("text", "number"):
         # Lists can contain thousands of uids. A set is faster than one comparison per item.
         accepted = {item.value for item in items}
-        if values.data.dtype in (np.float16, np.float32):
-            accepted = {float(values.data.dtype.type(value)) for value in accepted}
+        if values.data.dtype.kind == "f":
+            # The operator == converts the constants in the same way.
+            with np.errstate(over="ignore"):
+                accepted = {float(values.data.dtype.type(value)) for value in accepted}
         data = np.fromiter((value in accepted for value in values.data.tolist()), np.bool_, len(data))
         return Values("boolean", data, known, label)
     for item in items:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
@@ -205,9 +206,9 @@ def _kind_of(column: pd.Series) -> Kind:
 
 def _read_numbers(column: pd.Series, known: BoolArray) -> npt.NDArray[Any]:
     """Convert a column to integers, or to floats if it contains other numbers. Missing values become 0 or NaN."""
-    is_object = pd.api.types.is_object_dtype(column)
-    if is_object and pd.api.types.infer_dtype(column, skipna=True) == "integer":
-        column = pd.Series(pd.array(column.where(known, None).tolist(), dtype="Int64"))
+    if _has_integers(column, known):
+        numbers = [int(number) if is_known else None for number, is_known in zip(column, known, strict=True)]
+        column = pd.Series(pd.array(numbers, dtype="Int64"))
     if pd.api.types.is_integer_dtype(column):
         if known.any() and int(column[known].max()) > _MAX_INTEGER:
             raise OverflowError("The column contains integers that are larger than 64 bits.")
@@ -217,6 +218,17 @@ def _read_numbers(column: pd.Series, known: BoolArray) -> npt.NDArray[Any]:
             # The precision is not changed, so that the float32 value 0.1 is equal to the constant 0.1.
             return column.to_numpy(dtype=dtype, na_value=np.nan)
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _has_integers(column: pd.Series, known: BoolArray) -> bool:
+    """Return True if all known values of a column with Python objects or decimal numbers are integers."""
+    is_decimal = isinstance(column.dtype, pd.ArrowDtype) and pa.types.is_decimal(column.dtype.pyarrow_dtype)
+    if not is_decimal and not pd.api.types.is_object_dtype(column):
+        return False
+    if pd.api.types.infer_dtype(column, skipna=True) == "integer":
+        return True
+    numbers = column[known].tolist()
+    return all(isinstance(number, Decimal) and number == number.to_integral_value() for number in numbers)
 
 
 def _read_categories(column: pd.Series, label: str) -> Values:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 import pandas as pd
 import pyarrow as pa
@@ -186,11 +187,31 @@ def test_missing_comma(rule):
 def test_large_integers():
     "Integers above 2**53 are compared exactly, and integers above 64 bits are rejected."
     values = [2**53, 2**53 + 1, None, 1, 2, 3]
-    for column in (pd.Series(values, dtype="Int64"), pd.Series(values, dtype=object)):
+    decimals = [None if value is None else Decimal(value) for value in values]
+    decimal_dtype = pd.ArrowDtype(pa.decimal128(20, 0))
+    for column in (
+        pd.Series(values, dtype="Int64"),
+        pd.Series(values, dtype=object),
+        pd.Series(decimals, dtype=object),
+        pd.Series(decimals, dtype=decimal_dtype),
+    ):
         assert select(f"x == {2**53 + 1}", x=column) == "b"
         assert select(f"x in [{2**53 + 1}, 2]", x=column) == "be"
     with pytest.raises(InputError, match="column x"):
         select("x > 1", x=pd.Series([2**63] * 6, dtype="uint64"))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "Float64", "float32", "float16", "object", "double[pyarrow]"])
+@pytest.mark.parametrize("value", [2**53 + 1, 0.1, 0.5, 3, 2049])
+def test_lists_of_numbers(dtype, value):
+    "The operators == and in select the same customers, also if the column has lost the precision of the numbers."
+    column = pd.Series([2**53, 2**53 + 1, 0.1, 0.5, 3, None], dtype="float64")
+    if dtype == "float16":
+        column = column.where(column < 3000, 2049.0)
+    column = column.astype(dtype)
+
+    assert select(f"x == {value}", x=column) == select(f"x in [{value}]", x=column)
+    assert select(f"x != {value}", x=column) == select(f"x not in [{value}]", x=column)
 
 
 def test_missing_column():
