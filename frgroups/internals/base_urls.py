@@ -58,7 +58,7 @@ def checked_base_url(base_url: str) -> str:
         )
     # httpx removes a default port only if the scheme is in lower case, as it is after the first conversion. Two
     # spellings of a host must be equal, because the folders of a tenant and the rejections of its plans depend on it.
-    return str(httpx.URL(str(url))).rstrip("/")
+    return str(httpx.URL(str(url.copy_with(host=url.host.rstrip("."))))).rstrip("/")
 
 
 def is_loopback(host: str) -> bool:

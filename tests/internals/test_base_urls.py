@@ -34,6 +34,15 @@ def test_secret_in_a_base_url(base_url):
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "base_url",
+    ["https://h.example/v2", "https://H.example./v2/", "HTTPS://h.example.:443/v2", "https://h.example:443/v2"],
+)
+def test_spellings_of_a_base_url(base_url):
+    "All spellings of a base URL are equal, because rejections and folders of a tenant depend on its base URL."
+    assert checked_base_url(base_url) == "https://h.example/v2"
+
+
 @pytest.mark.parametrize("base_url", ["stag", "h:8000/v2", "ftp://h:8000/v2"])
 def test_invalid_base_url(base_url):
     "The error for an invalid base URL without a secret contains the complete URL."
