@@ -117,8 +117,8 @@ def _check_names(
     Returns
     -------
     tuple
-        The current name of each renamed group, the other groups with a similar name for each group that was not
-        renamed, and the problem of each group that must not be changed.
+        The current name of each renamed group, the other groups with a name similar to the current name of each
+        existing group, and the problem of each group that must not be changed.
     """
     renamed: dict[str, str] = {}
     similar: dict[str, list[str]] = {}
@@ -133,10 +133,14 @@ def _check_names(
     for uid, name in names.items():
         for key in comparison_keys(name):
             uids_by_key.setdefault(key, set()).add(uid)
+
+    def groups_like(name: str, own_uid: str) -> list[str]:
+        """Return the other groups with a name or a similar one. Groups with exactly this name come first."""
+        alike = set().union(*(uids_by_key.get(key, ()) for key in comparison_keys(name))) - {own_uid}
+        return sorted(alike, key=lambda uid: (names[uid] != name, uid))
+
     for group in plan.groups:
-        alike = set().union(*(uids_by_key.get(key, ()) for key in comparison_keys(group.name))) - {group.uid}
-        # A group with exactly the approved name comes first.
-        others = sorted(alike, key=lambda uid: (names[uid] != group.name, uid))
+        others = groups_like(group.name, group.uid)
         if group.create:
             if group.uid not in journal.state.creating and _has_unknown_others(plan, group, others, names):
                 problems[group.uid] = (
@@ -149,7 +153,8 @@ def _check_names(
                     f"Group {group.uid} was renamed from {group.name!r} to {renamed[group.uid]!r}, and "
                     f"{_describe_name(group, others[0], names)}."
                 )
-        elif others:
+            others = groups_like(names[group.uid], group.uid)
+        if others and not group.create:
             similar[group.uid] = others
         if _was_recreated(plan, group, created_at.get(group.uid, "")):
             problems[group.uid] = (

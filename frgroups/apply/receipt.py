@@ -258,7 +258,8 @@ class Receipt:
             lines.append(f"Since the plan was created, group {uid} was renamed from {names[uid]!r} to {name!r}.")
         for uid, others in sorted(self.similar_groups.items()):
             listed = format_list(others, MAX_LISTED)
-            lines.append(f"Groups with the same name as group {uid} ({names[uid]!r}), or a similar name: {listed}.")
+            name = self.renamed.get(uid, names[uid])
+            lines.append(f"Groups with the same name as group {uid} ({name!r}), or a similar name: {listed}.")
         for uid in sorted(self.skipped_groups):
             lines.append(
                 f"No customers were removed from {names[uid]}, because too few additions to the group succeeded. "

@@ -344,6 +344,20 @@ def test_unknown_creation_time(old_client, old_tenant, created_at):
     assert [group.created_at for group in fg.plan_undo(receipt).groups] == [created_at]
 
 
+@pytest.mark.parametrize("name", ["Board", "board\u00a0"])
+def test_name_of_renamed_group(client, world, name):
+    "If a group was renamed, the receipt reports other groups with its new name or a similar one."
+    plan = plan_for(client, {"vip": PEOPLE[:12], "staff": PEOPLE[20:31]})
+    world.put_group("vip", name)
+    world.put_group("board", "Board")
+
+    receipt = apply(client, plan)
+
+    assert receipt.ok and receipt.renamed == {"vip": name}
+    assert receipt.similar_groups == {"vip": ("board",)}
+    assert repr(name) in receipt.summary()
+
+
 @pytest.mark.parametrize("name", ["VIP", "vip\u00a0"])
 def test_other_group_with_same_name(client, world, name):
     "If a group still has the approved name, the receipt reports other groups with the same or a similar name."

@@ -43,6 +43,14 @@ def test_name_of_existing_group(name, part):
         assert part in message and "vip" in message
 
 
+@pytest.mark.parametrize("name", ["L\u00f3d\u017a", "Lodz", "\u0141\u00d3D\u0179"])
+def test_letters_with_a_stroke(name):
+    "A letter with a stroke looks like the letter without it."
+    plan = plan_memberships(sample_snapshot(), {}, create={"a": "\u0141\u00f3d\u017a", "b": name})
+
+    assert {finding.rule for finding in plan.findings} == {"similar_name"}
+
+
 def test_two_new_groups():
     "Two new groups with similar names result in a finding for each of the two groups."
     findings = similar_to({"a": "Black Week", "b": "black\u00a0week", "c": "Summer"})
