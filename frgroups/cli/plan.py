@@ -422,6 +422,6 @@ def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_
     else:
         print_labeled("Review", written)
     if status is not None:
-        print_message(f"Warning: {status}")
+        print_message(str(status) if status.level == "done" else f"Warning: {status}")
     print_conflicts(reviewed, find_conflicts(reviewed))
     return 0

@@ -1,5 +1,6 @@
 """Tests for the texts of the review page about importance, wide limits, consequences, and the state of a plan."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,9 @@ import pytest
 
 import frgroups as fg
 from frgroups.api.environments import STAGE
+from frgroups.apply.journal import Journal
 from frgroups.apply.plan_review import plan_status
+from frgroups.apply.run_registry import registered_journal
 from frgroups.cli.main import main
 from frgroups.plan.finding import NOTICE_RULES, WARNING_RULES, Finding, sort_findings
 from frgroups.plan.limits import Limits
@@ -15,7 +18,9 @@ from frgroups.review.limit_rows import limit_rows, wider_limits
 from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
 from frgroups.review.plan_sentences import REJECTION_CONSEQUENCES, approval_consequences
+from frgroups.review.plan_status import SentChanges
 from frgroups.review.rejections import rejections_in_force
+from tests.review.test_review_formats import content
 from tests.review.test_writer import Page, planned, snapshot
 from tests.world import UIDS, put_group_of_all, select_sandbox
 
@@ -25,10 +30,14 @@ def saved(running, monkeypatch, tmp_path):
     """Return a plan that creates a group in a sandbox, read from a plan file."""
     select_sandbox(running, monkeypatch)
     put_group_of_all(running)
-    with running.client() as client:
-        taken = fg.load_snapshot(client, cache=False)
-    plan = fg.plan_memberships(taken, {"new": UIDS[:2]}, create={"new": "New"}, purpose="Black Week")
+    plan = fg.plan_memberships(loaded(running), {"new": UIDS[:2]}, create={"new": "New"}, purpose="Black Week")
     return fg.read_plan(plan.save(tmp_path / "new.plan.json"))
+
+
+def loaded(running):
+    """Return a snapshot of a sandbox."""
+    with running.client() as client:
+        return fg.load_snapshot(client, cache=False)
 
 
 def expired(plan):
@@ -169,3 +178,90 @@ def test_applied_and_undone_plan(running, saved, tmp_path):
 def test_status_of_waiting_plan(saved):
     "A plan that waits for a decision has no status."
     assert saved.base_url != STAGE and plan_status(saved) is None
+
+
+def applied(running, plan):
+    """Apply a plan in a sandbox, and return the receipt."""
+    with running.client(writable=True) as client:
+        return fg.apply_plan(client, plan, approval=plan.digest)
+
+
+def test_partly_applied_plan(running, saved, tmp_path):
+    "All formats state how many changes of a partly applied plan took effect, and the resulting number of members."
+    plan = fg.plan_memberships(loaded(running), {"new": [*UIDS[:2], "x-1", "x-2", "x-3"]}, create={"new": "New"})
+    plan = fg.read_plan(plan.save(tmp_path / "partly.plan.json"))
+    applied(running, plan)
+
+    status = plan_status(plan)
+
+    assert status.level == "warning"
+    for suffix in ("html", "md", "txt", "xlsx"):
+        text = content(fg.save_review(plan, tmp_path / f"r.{suffix}"))
+        assert "partly applied on" in text and "2 of 5 changes took effect" in text
+        assert "3 were rejected by the server" in text and "New had 2 members" in text
+
+
+def test_applied_plan_is_not_an_alarm(running, saved, tmp_path, capsys):
+    "The review of an applied plan has no alarm color, and the command prints no warning."
+    applied(running, saved)
+
+    assert plan_status(saved).level == "done"
+    page = fg.save_review(saved, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert 'class="verdict done"' in page and 'class="verdict blocked"' not in page
+    assert main(["review", str(saved.path)]) == 0
+    assert "was applied on" in (out := capsys.readouterr().out) and "Warning" not in out
+
+
+def interrupted(running, plan, monkeypatch):
+    """Start a plan, and simulate a crash before the first response is recorded in the journal."""
+    write = Journal.write
+
+    def crash(journal, event, **facts):
+        if event == "outcome" and facts.get("uids"):
+            raise KeyboardInterrupt
+        write(journal, event, **facts)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Journal, "write", crash)
+        applied(running, plan)
+
+
+@pytest.mark.parametrize("suffix", ["html", "md", "txt", "xlsx"])
+def test_interrupted_plan(running, saved, tmp_path, monkeypatch, suffix):
+    "The review of an interrupted plan states how many changes were sent, and that it can be resumed or finalized."
+    interrupted(running, saved, monkeypatch)
+
+    text = content(fg.save_review(saved, tmp_path / f"r.{suffix}"))
+
+    assert plan_status(saved).level == "warning"
+    assert "interrupted" in text and "2 of 2 changes were sent" in text
+    assert "for 2, no response was recorded" in text
+    assert "resume the plan" in text and "finalize it" in text
+
+
+def test_interrupted_plan_that_expired(running, saved, monkeypatch, tmp_path):
+    "The review of an interrupted plan that has expired states that it can only be finalized."
+    old = replace(saved, planned_at=datetime.now(UTC) - timedelta(days=7) + timedelta(seconds=30))
+    old = fg.read_plan(old.save(saved.path))
+    interrupted(running, old, monkeypatch)
+    monkeypatch.setattr("frgroups.apply.plan_entry.plan_age_violations", lambda limits, age: ["too old"])
+
+    advice = plan_status(old).advice
+
+    assert "cannot be resumed" in advice and "finalize" in advice
+
+
+def test_interrupted_plan_with_damaged_journal(running, saved, monkeypatch):
+    "If the journal is damaged, the review states that the number of sent changes is not known."
+    interrupted(running, saved, monkeypatch)
+    path = registered_journal(saved)
+    path.write_bytes(path.read_bytes().replace(b"intent", b"1ntent"))
+
+    assert "not known" in plan_status(saved).message
+
+
+def test_sent_changes():
+    "The sentences contain the numbers of accepted, rejected, and unanswered changes, and of verified changes."
+    text = SentChanges(n=300, n_sent=120, n_accepted=100, n_rejected=5, n_verified=90).sentences()
+
+    assert re.findall(r"\d+", text) == ["120", "300", "100", "5", "15", "90"]
