@@ -20,8 +20,6 @@ from frgroups.review.limit_rows import (
     limit_rows,
     own_limits,
     result_texts,
-    wider_limits,
-    wider_limits_title,
 )
 from frgroups.review.operations_section import operations_view
 from frgroups.review.plan_sentences import (
@@ -40,13 +38,13 @@ from frgroups.review.plan_sentences import (
     plan_expires,
 )
 from frgroups.review.plan_status import PlanStatus
+from frgroups.review.wider_limits import wider_limits
 from frgroups.snapshot.snapshot import Snapshot
 
 # Maximum numbers of blocking findings, finding rules, and groups at the top of the page.
 FIRST_BLOCKING = 6
 FIRST_RULES = 4
 PICTURED_GROUPS = 6
-MAX_WIDER = 5  # Maximum number of wider limits at the top of the page.
 MAX_LISTED = 1_000  # Maximum number of groups or findings in a list on the page.
 
 
@@ -109,8 +107,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None, status: PlanStatus
         blocked_advice=blocked_advice(plan),
         limits=limit_rows(plan),
         result_texts=result_texts(plan),
-        wider_limits=wider_limits(plan),
-        wider_limits_title=wider_limits_title(wider_limits(plan)),
+        wider=wider_limits(plan),
         own_limits=own_limits(plan),
         first_findings=_first_findings(plan),
         findings=[_finding_item(finding) for finding in sort_findings(plan.findings)[:MAX_LISTED]],
@@ -118,7 +115,6 @@ def review_html(plan: Plan, personal: Snapshot | None = None, status: PlanStatus
         blocked_groups=blocked,
         pictures=[group_picture(group, is_blocked=group.uid in blocked) for group in groups[:PICTURED_GROUPS]],
         max_listed=MAX_LISTED,
-        max_wider=MAX_WIDER,
         approval_hours=f"{total_hours(VALID_FOR):g}",
         expires=plan_expires(plan),
         digest_parts=[plan.digest[start : start + 4] for start in range(0, len(plan.digest), 4)],

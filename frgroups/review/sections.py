@@ -14,7 +14,7 @@ from frgroups.plan.plan import Plan
 from frgroups.plan.plan_summary import mode_sentences
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
-from frgroups.review.limit_rows import limit_rows, own_limits, result_texts, wider_limits, wider_limits_title
+from frgroups.review.limit_rows import limit_rows, own_limits, result_texts
 from frgroups.review.plan_sentences import (
     DIGEST_NOTE,
     REJECTION_CONSEQUENCES,
@@ -34,6 +34,7 @@ from frgroups.review.plan_sentences import (
     readable_operations,
 )
 from frgroups.review.plan_status import PlanStatus
+from frgroups.review.wider_limits import wider_limits
 from frgroups.snapshot.snapshot import Snapshot
 
 
@@ -93,7 +94,8 @@ def _summary_section(plan: Plan, personal: Snapshot | None, status: PlanStatus |
         alarms.append(f"BLOCKED: {blocked_text(plan)} {blocked_advice(plan)}")
     wider = wider_limits(plan)
     if wider:
-        alarms.append(f"{wider_limits_title(wider)} {'; '.join(wider)}.")
+        alarms += [f"Warning: {wider.blocked}"] if wider.blocked else []
+        alarms += filter(None, (wider.title, *wider.lines))
     return Section(f"Review: {headline(plan)}", tuple(alarms), tuple(_summary_lines(plan)))
 
 

@@ -14,12 +14,14 @@ from frgroups.apply.run_registry import registered_journal
 from frgroups.cli.main import main
 from frgroups.plan.finding import NOTICE_RULES, WARNING_RULES, Finding, sort_findings
 from frgroups.plan.limits import Limits
-from frgroups.review.limit_rows import limit_rows, wider_limits
+from frgroups.review.limit_rows import EXACT_LIMITS, limit_rows
 from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
 from frgroups.review.plan_sentences import REJECTION_CONSEQUENCES, approval_consequences
 from frgroups.review.plan_status import SentChanges
 from frgroups.review.rejections import rejections_in_force
+from frgroups.review.wider_limits import wider_limits
+from frgroups.review.writer import write_review
 from tests.review.test_review_formats import content
 from tests.review.test_writer import Page, planned, snapshot
 from tests.world import UIDS, put_group_of_all, select_sandbox
@@ -89,7 +91,7 @@ def test_wider_limits():
 
     assert "6 limits are wider than usual" in text
     assert "removals in all groups: 1,200 instead of 500" in text and "Will be empty" in text
-    assert wider_limits(plan)[-1].endswith("2,000 instead of 1,000 for Ansatte")
+    assert wider_limits(plan).lines[-1].endswith("2,000 instead of 1,000 for Ansatte")
     assert {row.limit: row.usual for row in limit_rows(plan)}["Removals in all groups"] == "500"
     assert "Usual" in text and "wider than usual" in review_markdown(plan)
 
@@ -99,7 +101,7 @@ def test_usual_limits(limits):
     "The defaults and stricter limits are not called wide."
     plan = planned(wanted={"an": ["c-001"]}, limits=limits)
 
-    assert wider_limits(plan) == []
+    assert not wider_limits(plan)
     assert "wider than usual" not in review_html(plan) and "Usual" not in Page(review_html(plan)).text
 
 
@@ -265,3 +267,70 @@ def test_sent_changes():
     text = SentChanges(n=300, n_sent=120, n_accepted=100, n_rejected=5, n_verified=90).sentences()
 
     assert re.findall(r"\d+", text) == ["120", "300", "100", "5", "15", "90"]
+
+
+FORMATS = ["html", "md", "txt", "xlsx"]
+OPEN = Limits(
+    removals_per_group=None,
+    removal_share=None,
+    removal_share_total=None,
+    emptied_groups=3,
+    removals_total=2000,
+    additions_per_group=2000,
+    additions_total=9000,
+    plan_max_age="9d",
+)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_all_wider_limits_are_listed(tmp_path, suffix):
+    "All wider limits are listed, most dangerous first, after the sentence about the default limits."
+    plan = planned(wanted={"bw": ["c-000"], "an": ["c-001"]}, limits=OPEN)
+
+    text = content(write_review(plan, tmp_path / f"r.{suffix}")).replace("\\", "")
+
+    wider = wider_limits(plan)
+    assert len(wider.lines) == 8 and "8 limits" in wider.title
+    places = [text.index(line) for line in wider.lines]
+    assert places == sorted(places)
+    words = ["without members", "off", "off", "off", "removals in all", "additions", "additions", "age of the plan"]
+    assert all(word in line for word, line in zip(words, wider.lines, strict=True))
+    assert "39 members leave Black Week VIP, and the limit is 4" in wider.blocked
+    assert text.index(wider.blocked) < places[0]
+
+
+def test_default_limits_before_green_statement():
+    "If the default limits would block the plan, this sentence comes first, and the plan is not within all limits."
+    page = Page(review_html(planned(wanted={"bw": ["c-000"]}, limits=OPEN))).text
+
+    assert page.index("With the default limits, this plan would be blocked") < page.index("Within the limits")
+    assert "Within all limits" not in page
+
+
+def test_wider_limits_of_additions():
+    "A plan without removals warns about no removal limit, and a plan without additions about no addition limit."
+    additions = wider_limits(planned(wanted={"an": ["c-001"]}, limits=OPEN))
+    removals = wider_limits(planned(wanted={"bw": ["c-000"]}, limits=OPEN))
+
+    assert len(additions.lines) == 3 and not any("remov" in line or "without" in line for line in additions.lines)
+    assert len(removals.lines) == 6 and not any("addition" in line for line in removals.lines)
+    assert additions.blocked == ""
+
+
+def test_wider_limits_of_undo_plan():
+    "An undo plan that the default limits would block states the numbers, and the reason for its limits."
+    group = {"bw": Limits(removals_per_group=39, removal_share=None, additions_per_group=0)}
+    limits = Limits(removals_total=39, removal_share_total=None, additions_total=0, per_group=group)
+    plan = replace(planned(wanted={"bw": ["c-000"]}, limits=limits), reverts="3f9c2a71d0e4" + "0" * 52)
+
+    wider = wider_limits(plan)
+
+    assert "39 members leave" in wider.blocked and "limit is 4" in wider.blocked
+    assert wider.lines == (EXACT_LIMITS,)
+    small = replace(plan, limits=replace(limits, removals_total=40), reverts=None)
+    assert len(wider_limits(small).lines) == 2
+
+
+def test_blocked_plan_and_default_limits():
+    "A plan that exceeds its own limits has no sentence about the default limits."
+    assert wider_limits(planned(wanted={"bw": ["c-000"]})).blocked == ""
