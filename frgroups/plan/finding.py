@@ -11,11 +11,14 @@ from frgroups.internals.formatting import escape_invisible
 # A finding with one of these rules does not block a plan, and an approval policy can accept it.
 # Exception: `erased_customers` blocks a plan with erased customers, but not an undo plan that leaves them out.
 NOTICE_RULES = (
+    "all_members_leave",
     "already_undone",
     "covered",
     "created_group_stays",
+    "empty_list",
     "ended",
     "erased_customers",
+    "no_consent_record",
     "not_finalized",
     "not_members",
     "other_type",
@@ -37,7 +40,10 @@ NOTICE_RULES = (
 )
 # The rules that are shown as warnings, most important first. Reviews list blocking findings before all warnings.
 WARNING_RULES = (
+    "all_members_leave",
+    "empty_list",
     "withdrawn_consent",
+    "no_consent_record",
     "ended",
     "protected_group",
     "same_name",

@@ -24,7 +24,9 @@ from frgroups.review.limit_rows import (
 from frgroups.review.operations_section import operations_view
 from frgroups.review.plan_sentences import (
     DIGEST_NOTE,
+    MAX_TOP_WARNINGS,
     REJECTION_CONSEQUENCES,
+    TOP_RULES,
     approval_consequences,
     blocked_advice,
     blocked_groups,
@@ -36,6 +38,7 @@ from frgroups.review.plan_sentences import (
     moves_sentences,
     operations_table,
     plan_expires,
+    top_warnings,
 )
 from frgroups.review.plan_status import PlanStatus
 from frgroups.review.wider_limits import wider_limits
@@ -85,6 +88,8 @@ def review_html(plan: Plan, personal: Snapshot | None = None, status: PlanStatus
     """
     groups = groups_by_severity(plan)
     blocked = blocked_groups(plan)
+    first_findings = _first_findings(plan)
+    n_top = min(sum(finding.rule in TOP_RULES for finding in plan.findings), MAX_TOP_WARNINGS)
     return render_page(
         "review/page.html",
         style="review/page.css",
@@ -107,9 +112,11 @@ def review_html(plan: Plan, personal: Snapshot | None = None, status: PlanStatus
         blocked_advice=blocked_advice(plan),
         limits=limit_rows(plan),
         result_texts=result_texts(plan),
+        top_warnings=top_warnings(plan),
         wider=wider_limits(plan),
         own_limits=own_limits(plan),
-        first_findings=_first_findings(plan),
+        first_findings=first_findings,
+        n_shown=len(first_findings) + n_top,
         findings=[_finding_item(finding) for finding in sort_findings(plan.findings)[:MAX_LISTED]],
         groups=groups,
         blocked_groups=blocked,
@@ -134,14 +141,15 @@ def _first_findings(plan: Plan) -> list[FindingItem]:
     """
     Return the findings for the top of the page, most important first.
 
-    The list contains blocking findings, and then one finding of each of the most important non-blocking rules.
+    The list contains blocking findings, and then one finding of each of the most important non-blocking rules. The
+    findings with a rule in `TOP_RULES` are shown separately.
     """
     by_rule: dict[str, list[Finding]] = {}
     blocking = []
     for finding in sort_findings(plan.findings):
         if finding.blocking:
             blocking.append(finding)
-        else:
+        elif finding.rule not in TOP_RULES:
             by_rule.setdefault(finding.rule, []).append(finding)
     items = [_finding_item(finding) for finding in blocking[:FIRST_BLOCKING]]
     for findings in list(by_rule.values())[:FIRST_RULES]:

@@ -21,10 +21,14 @@ from frgroups.snapshot.snapshot import Snapshot
 
 # Maximum number of group names in the headline.
 MAX_HEADLINE_GROUPS = 3
+# Findings with these rules are shown above everything else in a review.
+TOP_RULES = ("all_members_leave", "empty_list")
+MAX_TOP_WARNINGS = 5
 # Texts for the rules in the column `finding`. CSV files contain the rules, because programs read them.
 _RULE_TEXTS = {
     "unknown_customers": "not in the snapshot",
     "withdrawn_consent": "consent withdrawn",
+    "no_consent_record": "no record of a consent",
     "two_tiers": "in several groups of an exclusive set",
     "own_pricelist": "own price list",
     "other_type": "unusual customer type",
@@ -233,6 +237,22 @@ def blocked_groups(plan: Plan) -> frozenset[str]:
 def finding_text(finding: Finding) -> str:
     """Return the message of a finding with a word for its importance, unless the finding is only a note."""
     return f"Warning: {finding.message}" if finding.is_warning else str(finding)
+
+
+def top_warnings(plan: Plan) -> list[str]:
+    """
+    Return the messages that a review shows first: groups that lose all members, and empty lists.
+
+    At most `MAX_TOP_WARNINGS` messages are returned, and a last sentence states the number of the others. The largest
+    groups come first.
+    """
+    findings = [finding for finding in plan.findings if finding.rule in TOP_RULES]
+    findings.sort(key=lambda finding: -finding.n)
+    messages = [finding.message for finding in findings[:MAX_TOP_WARNINGS]]
+    n_more = len(findings) - len(messages)
+    if n_more > 0:
+        messages.append(f"The same applies to {n_more:,} more {agree(n_more, 'group', 'groups')}.")
+    return messages
 
 
 def plan_expires(plan: Plan) -> datetime | None:

@@ -32,6 +32,7 @@ from frgroups.review.plan_sentences import (
     operations_table,
     plan_expires,
     readable_operations,
+    top_warnings,
 )
 from frgroups.review.plan_status import PlanStatus
 from frgroups.review.wider_limits import wider_limits
@@ -92,6 +93,7 @@ def _summary_section(plan: Plan, personal: Snapshot | None, status: PlanStatus |
         alarms.append(WATERMARK)
     if plan.blocked:
         alarms.append(f"BLOCKED: {blocked_text(plan)} {blocked_advice(plan)}")
+    alarms += [f"Warning: {message}" for message in top_warnings(plan)]
     wider = wider_limits(plan)
     if wider:
         alarms += [f"Warning: {wider.blocked}"] if wider.blocked else []

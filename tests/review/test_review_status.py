@@ -17,7 +17,7 @@ from frgroups.plan.limits import Limits
 from frgroups.review.limit_rows import EXACT_LIMITS, limit_rows
 from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
-from frgroups.review.plan_sentences import REJECTION_CONSEQUENCES, approval_consequences
+from frgroups.review.plan_sentences import REJECTION_CONSEQUENCES, TOP_RULES, approval_consequences, top_warnings
 from frgroups.review.plan_status import SentChanges
 from frgroups.review.rejections import rejections_in_force
 from frgroups.review.wider_limits import wider_limits
@@ -334,3 +334,45 @@ def test_wider_limits_of_undo_plan():
 def test_blocked_plan_and_default_limits():
     "A plan that exceeds its own limits has no sentence about the default limits."
     assert wider_limits(planned(wanted={"bw": ["c-000"]})).blocked == ""
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize(
+    ("wanted", "options", "words"),
+    [
+        ({"st": []}, {}, ["All 25 members of Stamkunder", "The list is empty."]),
+        ({"st": ["c-100"]}, {}, ["All 25 members of Stamkunder", "1 other customer joins"]),
+        ({"st": []}, {"mode": "keep_only"}, ["All 25 members of Stamkunder", "The list is empty."]),
+        ({"st": []}, {"protect": ["c-003"]}, ["empty, so 24 of its 25 members leave"]),
+        ({"st": [f"c-{n:03d}" for n in range(25)]}, {"mode": "remove"}, ["All 25 members of Stamkunder"]),
+    ],
+)
+def test_emptied_group(tmp_path, suffix, wanted, options, words):
+    "All formats start with a warning if all members of a group leave, or if its list is empty."
+    plan = planned(wanted=wanted, limits=OPEN, **options)
+
+    text = content(write_review(plan, tmp_path / f"r.{suffix}"))
+
+    [finding] = [finding for finding in plan.findings if finding.rule in TOP_RULES]
+    assert all(word in finding.message for word in words) and finding.is_warning
+    at = text.index(finding.message.split(".")[0])
+    assert text[:at].rstrip().endswith(("Warning:", "Warning:</strong>"))
+    assert at < text.index("limits are wider")
+    if suffix == "html":
+        assert f'<p class="verdict warning"><strong>Warning:</strong> {finding.message}' in text
+
+
+def test_no_emptied_group():
+    "A plan that removes some members according to a list has no such warning."
+    plans = [planned(), planned(wanted={"st": []}, mode="add"), planned(wanted={"st": []}, mode="remove")]
+
+    assert not [finding for plan in plans for finding in plan.findings if finding.rule in TOP_RULES]
+
+
+def test_many_emptied_groups():
+    "If many groups are emptied, the first warnings name the largest groups, and the last one counts the others."
+    sizes = tuple((f"g{n}", n + 1) for n in range(8))
+    taken = snapshot(sizes=sizes, names={uid: uid for uid, _ in sizes})
+    messages = top_warnings(planned(taken, {uid: [] for uid, _ in sizes}))
+
+    assert len(messages) == 6 and "All 8 members" in messages[0] and "3 more groups" in messages[-1]

@@ -33,7 +33,7 @@ from frgroups.review import page as page_module
 from frgroups.review.limit_rows import describe_limits, limit_rows
 from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
-from frgroups.review.plan_sentences import DIGEST_NOTE, headline
+from frgroups.review.plan_sentences import DIGEST_NOTE, TOP_RULES, headline
 from frgroups.review.spreadsheet import review_csv
 from frgroups.review.writer import write_review
 from frgroups.snapshot.from_frames import snapshot_from_frames
@@ -276,7 +276,9 @@ def test_blocking_findings():
     text = Page(review_html(plan)).text
     markdown = re.sub(r"\\(.)", r"\1", review_markdown(plan))
 
-    others = [finding.message for finding in plan.findings if not finding.blocking]
+    at_top = [finding.message for finding in plan.findings if finding.rule in TOP_RULES]
+    others = [finding.message for finding in plan.findings if not finding.blocking and finding.rule not in TOP_RULES]
+    assert at_top and all(text.index("BLOCKED.") < text.index(message) for message in at_top)
     for finding in plan.findings:
         assert finding.message in text
         assert str(finding) in markdown
