@@ -8,6 +8,7 @@ from pathlib import Path
 from frgroups.apply.journal import Journal, JournalState
 from frgroups.apply.plan_entry import PlanEntry
 from frgroups.apply.plan_list import plan_entry
+from frgroups.apply.plan_notices import plan_notices
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import registered_journal, reverted_by
 from frgroups.errors import FrgroupsError
@@ -40,7 +41,9 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
     review contains no customer names and no contact data. It lists only the customers who join or leave a group.
 
     If the data folder shows that the plan is rejected, superseded, expired, applied, or undone, the review starts
-    with this state. The file is replaced atomically.
+    with this state. The review also states an approval that exists already, a withdrawn rejection, other waiting
+    plans that change the same groups, and groups that changed more than the drift limit since the plan was created.
+    The file is replaced atomically.
 
     Parameters
     ----------
@@ -73,7 +76,9 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
     'review.html'
     """
     check_type(plan, Plan, "plan")
-    return write_review(plan, path, personal=personal, status=plan_status(plan))
+    status = plan_status(plan)
+    notices = plan_notices(plan, is_waiting=status is None)
+    return write_review(plan, path, personal=personal, status=status, notices=notices)
 
 
 def plan_status(plan: Plan) -> PlanStatus | None:

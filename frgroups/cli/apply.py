@@ -100,9 +100,10 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     if reason is None:
         print_rejected_changes(plan)
     plan_argument = shell_argument(file)
+    for name in replaced:
+        noun = "approval" if reason is None else "rejection"
+        print_message(f"The {noun} replaces an earlier approval by {name} in the same file.")
     if reason is not None:
-        for name in replaced:
-            print_message(f"The rejection replaces an earlier approval by {name} in the same file.")
         print_message("The rejection blocks all plans that make the same changes.")
         print_message(f"To withdraw it: frgroups withdraw {plan_argument} --by NAME")
     elif location != path.absolute():

@@ -40,7 +40,7 @@ from frgroups.review.plan_sentences import (
     plan_expires,
     top_warnings,
 )
-from frgroups.review.plan_status import PlanStatus
+from frgroups.review.plan_status import Notice, PlanStatus
 from frgroups.review.wider_limits import wider_limits
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -74,7 +74,9 @@ class FindingItem:
     limits: str = ""
 
 
-def review_html(plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None) -> str:
+def review_html(
+    plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None, notices: Sequence[Notice] = ()
+) -> str:
     """
     Render the review page of a plan as HTML.
 
@@ -96,6 +98,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None, status: PlanStatus
         scripts=("review/page.js", "review/approval.js"),
         plan=plan,
         status=status,
+        notices=notices,
         has_names=personal is not None,
         watermark=WATERMARK,
         environment=environment_of(plan.base_url),

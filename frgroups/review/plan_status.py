@@ -37,6 +37,29 @@ class PlanStatus:
         return f"{self.message} {self.advice}"
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """
+    Fact about a plan from the data folder, which does not prevent a decision.
+
+    Attributes
+    ----------
+    rule
+        "withdrawal" (of a rejection), "approval" (that exists already), "conflict" (with another plan), or "drift".
+    message
+        One or more sentences for the reviewer.
+    is_warning
+        Whether the fact is a problem that the reviewer must consider.
+    """
+
+    rule: Literal["withdrawal", "approval", "conflict", "drift"]
+    message: str
+    is_warning: bool = False
+
+    def __str__(self) -> str:
+        return f"Warning: {self.message}" if self.is_warning else self.message
+
+
 NEW_PLAN = "Ask the operator for a new plan if the changes are still needed."
 NO_DECISION = "No decision is required."
 MAX_SIZES = 5  # Maximum number of groups whose number of members is stated.

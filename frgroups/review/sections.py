@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -34,7 +34,7 @@ from frgroups.review.plan_sentences import (
     readable_operations,
     top_warnings,
 )
-from frgroups.review.plan_status import PlanStatus
+from frgroups.review.plan_status import Notice, PlanStatus
 from frgroups.review.wider_limits import wider_limits
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -65,10 +65,12 @@ class Section:
     is_all: bool = False
 
 
-def review_sections(plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None) -> list[Section]:
+def review_sections(
+    plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None, notices: Sequence[Notice] = ()
+) -> list[Section]:
     """Return all sections: summary, groups, findings, limits, decision, and changes."""
     findings = tuple(finding_text(finding) for finding in sort_findings(plan.findings))
-    sections = [_summary_section(plan, personal, status)]
+    sections = [_summary_section(plan, personal, status, notices)]
     if plan.groups:
         sections.append(Section("Groups", lines=tuple(map(group_sentence, groups_by_severity(plan)))))
     sections.append(Section("Findings", lines=findings or ("None.",)))
@@ -85,7 +87,9 @@ def review_sections(plan: Plan, personal: Snapshot | None = None, status: PlanSt
     return sections
 
 
-def _summary_section(plan: Plan, personal: Snapshot | None, status: PlanStatus | None) -> Section:
+def _summary_section(
+    plan: Plan, personal: Snapshot | None, status: PlanStatus | None, notices: Sequence[Notice]
+) -> Section:
     alarms = []
     if status is not None:
         alarms.append(str(status))
@@ -94,6 +98,7 @@ def _summary_section(plan: Plan, personal: Snapshot | None, status: PlanStatus |
     if plan.blocked:
         alarms.append(f"BLOCKED: {blocked_text(plan)} {blocked_advice(plan)}")
     alarms += [f"Warning: {message}" for message in top_warnings(plan)]
+    alarms += [str(notice) for notice in notices]
     wider = wider_limits(plan)
     if wider:
         alarms += [f"Warning: {wider.blocked}"] if wider.blocked else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from frgroups.internals.workbooks import import_openpyxl
 from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.plan_sentences import operations_table, readable_operations
-from frgroups.review.plan_status import PlanStatus
+from frgroups.review.plan_status import Notice, PlanStatus
 from frgroups.review.sections import Section, review_sections
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -51,7 +51,11 @@ def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
 
 
 def write_workbook(
-    path: Path, plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None
+    path: Path,
+    plan: Plan,
+    personal: Snapshot | None = None,
+    status: PlanStatus | None = None,
+    notices: Sequence[Notice] = (),
 ) -> None:
     """
     Write the review as a workbook with the sheets "Review" and "Changes".
@@ -74,7 +78,7 @@ def write_workbook(
     book.properties.title = f"Review of plan {plan.digest[:12]}"
     book.properties.subject = f"Tenant {escape_invisible(plan.tenant_uid)}"
     book.properties.creator = "frgroups"
-    _write_review_sheet(book.create_sheet("Review"), review_sections(plan, personal, status))
+    _write_review_sheet(book.create_sheet("Review"), review_sections(plan, personal, status, notices))
     if len(table):
         _write_operations_sheet(book.create_sheet("Changes"), readable_operations(table))
     if personal is not None:
