@@ -301,11 +301,14 @@ def _apply_file(
     from frgroups.cli.plan_files import find_plan
     from frgroups.internals.exit_codes import code_of
     from frgroups.plan.plan_file import read_plan
+    from frgroups.review.plan_sentences import headline
 
     path, plan = file, None
     try:
         path = find_plan(file)
         plan = read_plan(path)
+        if not as_json:
+            print_message(f"Plan {plan.digest[:12]}: {headline(plan)}.")
         with open_client(tenant, writable=not finalize) as client:
             if finalize:
                 receipt = finalize_plan(client, plan, journal=journal)

@@ -42,6 +42,7 @@ NOTICE_RULES = (
 WARNING_RULES = (
     "all_members_leave",
     "empty_list",
+    "unknown_customers",
     "withdrawn_consent",
     "no_consent_record",
     "ended",
@@ -53,7 +54,6 @@ WARNING_RULES = (
     "already_undone",
     "not_finalized",
     "unknown_protected",
-    "unknown_customers",
     "out_of_sight",
     "other_type",
 )

@@ -23,7 +23,7 @@ def review_markdown(
     Examples
     --------
     >>> print(review_markdown(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0])
-    # Review: 1 addition in VIP
+    # Review: 1 addition to VIP
     """
     first, *rest = review_sections(plan, personal, status, notices)
     lines = _section_lines("#", first)
@@ -41,7 +41,7 @@ def review_text(
     Examples
     --------
     >>> print(review_text(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0])
-    Review: 1 addition in VIP
+    Review: 1 addition to VIP
     """
     lines = []
     underline = "="

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from frgroups.review.limit_rows import (
 )
 from frgroups.review.operations_section import operations_view
 from frgroups.review.plan_sentences import (
+    DIGEST_CHECK,
     DIGEST_NOTE,
     MAX_TOP_WARNINGS,
     REJECTION_CONSEQUENCES,
@@ -48,6 +50,8 @@ from frgroups.snapshot.snapshot import Snapshot
 FIRST_BLOCKING = 6
 FIRST_RULES = 4
 PICTURED_GROUPS = 6
+# The name of the mode is meaningful only for operators. The sentence before it explains the mode.
+_MODE_NAME = re.compile(r" \(mode \w+\)")
 MAX_LISTED = 1_000  # Maximum number of groups or findings in a list on the page.
 
 
@@ -91,6 +95,7 @@ def review_html(
     groups = groups_by_severity(plan)
     blocked = blocked_groups(plan)
     first_findings = _first_findings(plan)
+    rows, wider = limit_rows(plan), wider_limits(plan)
     n_top = min(sum(finding.rule in TOP_RULES for finding in plan.findings), MAX_TOP_WARNINGS)
     return render_page(
         "review/page.html",
@@ -103,6 +108,7 @@ def review_html(
         watermark=WATERMARK,
         environment=environment_of(plan.base_url),
         short_digest=plan.digest[:12],
+        digest_check=DIGEST_CHECK,
         digest_note=DIGEST_NOTE,
         approval_consequences=approval_consequences(plan),
         rejection_consequences=REJECTION_CONSEQUENCES,
@@ -113,10 +119,11 @@ def review_html(
         can_be_approved=can_be_approved(plan),
         blocked_text=blocked_text(plan),
         blocked_advice=blocked_advice(plan),
-        limits=limit_rows(plan),
+        limits=rows,
+        limits_open=bool(wider) or any(row.result == "over" for row in rows),
         result_texts=result_texts(plan),
         top_warnings=top_warnings(plan),
-        wider=wider_limits(plan),
+        wider=wider,
         own_limits=own_limits(plan),
         first_findings=first_findings,
         n_shown=len(first_findings) + n_top,
@@ -134,7 +141,7 @@ def review_html(
 
 
 def _introduction(plan: Plan) -> list[str]:
-    paragraphs = [customers_sentence(plan), " ".join(mode_sentences(plan)), moves_sentences(plan)]
+    paragraphs = [customers_sentence(plan), _MODE_NAME.sub("", " ".join(mode_sentences(plan))), moves_sentences(plan)]
     if plan.purpose:
         paragraphs.insert(0, f"Purpose: {plan.purpose}")
     return [paragraph for paragraph in paragraphs if paragraph]

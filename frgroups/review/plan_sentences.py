@@ -51,8 +51,11 @@ CHANGE_TEXTS = {"add": "joins", "remove": "leaves"}
 DIGEST_NOTE = (
     "The digest is a code computed from the plan. Plans with different changes or limits have different digests."
 )
-REJECTION_CONSEQUENCES = (
-    "If you reject the plan, all plans with the same changes are blocked until you withdraw the rejection."
+WITHDRAW_ADVICE = "To change this decision later, ask the operator to withdraw the rejection."
+REJECTION_CONSEQUENCES = f"If you reject the plan, all plans with the same changes are blocked. {WITHDRAW_ADVICE}"
+DIGEST_CHECK = (
+    "The operator is the person who applies the plan. When the operator applies it, the program prints the digest "
+    "and the numbers of changes. They must be the same as on this page."
 )
 
 
@@ -121,7 +124,7 @@ def headline(plan: Plan) -> str:
     Examples
     --------
     >>> headline(plan_memberships(sample_snapshot(), {"vip": ["c-7"], "staff": ["c-1"]}))
-    '2 additions in Staff and VIP'
+    '2 additions to Staff and VIP'
     """
     if plan.is_empty:
         return "Nothing to do: the groups already match the request"
@@ -134,12 +137,12 @@ def _change_line(plan: Plan) -> str:
     groups = _name_groups(plan)
     if not plan.n_add and not plan.n_remove:
         return f"{groups} {agree(len(plan.groups), 'is', 'are')} created without members"
-    counts = []
-    if plan.n_add:
-        counts.append(pluralize(plan.n_add, "addition"))
-    if plan.n_remove:
-        counts.append(pluralize(plan.n_remove, "removal"))
-    return f"{' and '.join(counts)} in {groups}"
+    additions, removals = pluralize(plan.n_add, "addition"), pluralize(plan.n_remove, "removal")
+    if not plan.n_remove:
+        return f"{additions} to {groups}"
+    if not plan.n_add:
+        return f"{removals} from {groups}"
+    return f"{additions} and {removals} in {groups}"
 
 
 def _name_groups(plan: Plan) -> str:

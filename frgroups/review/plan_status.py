@@ -10,7 +10,7 @@ from typing import Literal
 from frgroups.internals.formatting import agree, format_list, format_utc, pluralize
 from frgroups.plan.plan import Plan
 from frgroups.review.decision_record import Rejection
-from frgroups.review.plan_sentences import plan_expires
+from frgroups.review.plan_sentences import WITHDRAW_ADVICE, plan_expires
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def rejected_status(rejections: Sequence[Rejection]) -> PlanStatus:
     """Return the status of a rejected plan, with the newest rejection."""
     return PlanStatus(
         f"{rejections[-1].sentence()} The rejection blocks all plans with the same changes.",
-        "To change the decision, the operator withdraws the rejection and sends you a new review page.",
+        WITHDRAW_ADVICE,
     )
 
 

@@ -16,6 +16,7 @@ from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.limit_rows import limit_rows, own_limits, result_texts
 from frgroups.review.plan_sentences import (
+    DIGEST_CHECK,
     DIGEST_NOTE,
     REJECTION_CONSEQUENCES,
     approval_consequences,
@@ -136,7 +137,7 @@ def _limits_table(plan: Plan) -> pd.DataFrame:
 def _decision_section(plan: Plan) -> Section:
     expires = plan_expires(plan)
     lines = [
-        "The operator is the person who applies the plan.",
+        DIGEST_CHECK.replace("this page", "this review"),
         f"To approve the plan, send this text to the operator: approved {plan.digest[:12]}",
         f"To reject the plan, send this text and the reason to the operator: rejected {plan.digest[:12]}",
         "No changes are sent without an approval.",

@@ -17,7 +17,14 @@ from frgroups.plan.limits import Limits
 from frgroups.review.limit_rows import EXACT_LIMITS, limit_rows
 from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
-from frgroups.review.plan_sentences import REJECTION_CONSEQUENCES, TOP_RULES, approval_consequences, top_warnings
+from frgroups.review.plan_sentences import (
+    REJECTION_CONSEQUENCES,
+    TOP_RULES,
+    WITHDRAW_ADVICE,
+    approval_consequences,
+    headline,
+    top_warnings,
+)
 from frgroups.review.plan_status import SentChanges
 from frgroups.review.rejections import rejections_in_force
 from frgroups.review.wider_limits import wider_limits
@@ -376,3 +383,49 @@ def test_many_emptied_groups():
     messages = top_warnings(planned(taken, {uid: [] for uid, _ in sizes}))
 
     assert len(messages) == 6 and "All 8 members" in messages[0] and "3 more groups" in messages[-1]
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_open"),
+    [(Limits(), False), (Limits(additions_total=9000), True), (Limits(additions_total=1), True)],
+)
+def test_limits_table_is_open(limits, is_open):
+    "The limits table is open if a limit is exceeded or wider than usual."
+    page = Page(review_html(planned(limits=limits)))
+
+    [details] = [attributes for tag, attributes in page.tags if tag == "details" and "limits" in str(attributes)]
+    assert ("open" in details) == is_open
+    assert page.text.index("All limits of this plan") > page.text.index("Changes (4)")
+
+
+def test_headline_words():
+    "The headline states additions to a group and removals from a group."
+    assert headline(planned(wanted={"an": ["c-001"]}, mode="add")) == "1 addition to Ansatte"
+    assert headline(planned(wanted={"bw": [f"c-{n:03d}" for n in range(1, 40)]})) == "1 removal from Black Week VIP"
+
+
+def test_words_for_reviewers(saved, tmp_path):
+    "The page explains the mode in words, and all texts state that the operator withdraws a rejection."
+    plan = planned(wanted={"an": ["c-001", "x-9"]}, mode="add")
+    fg.approve_plan(saved, tmp_path / "no.json", by="Ola", reject="no")
+
+    page = Page(review_html(plan)).text
+
+    assert "(mode" not in page and "Members who are not in the list stay" in page
+    assert WITHDRAW_ADVICE in page and WITHDRAW_ADVICE in plan_status(saved).advice
+    assert "program prints the digest" in page and "program prints the digest" in review_markdown(plan)
+    assert sort_findings(plan.findings)[0].rule == "unknown_customers"
+
+
+@pytest.mark.parametrize(
+    ("n_before", "removals", "total"),
+    [(12, "2 (always allowed)", "20 (always allowed)"), (300, "30 (10% of 300", "75 (25% of 300")],
+)
+def test_allowed_removals_in_words(n_before, removals, total):
+    "The maximum numbers of removals state only the part of the rule that determines them."
+    taken = snapshot(sizes=(("bw", n_before),))
+    plan = planned(taken, {"bw": [f"c-{n:03d}" for n in range(1, n_before)]})
+    rows = {row.limit: row.allowed for row in limit_rows(plan)}
+
+    assert rows["Removals in one group"].startswith(removals)
+    assert rows["Removals as a share of the memberships"].startswith(total)
