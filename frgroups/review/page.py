@@ -15,6 +15,7 @@ from frgroups.plan.plan_summary import mode_sentences
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.decision_record import changes_key
+from frgroups.review.excluded_customers import EXCLUDED_NOTE, excluded_customers, excluded_title
 from frgroups.review.groups_section import group_picture
 from frgroups.review.limit_rows import (
     describe_limits,
@@ -50,6 +51,7 @@ from frgroups.snapshot.snapshot import Snapshot
 FIRST_BLOCKING = 6
 FIRST_RULES = 4
 PICTURED_GROUPS = 6
+MAX_EXCLUDED = 200  # Maximum number of excluded changes in the table on the page.
 # The name of the mode is meaningful only for operators. The sentence before it explains the mode.
 _MODE_NAME = re.compile(r" \(mode \w+\)")
 MAX_LISTED = 1_000  # Maximum number of groups or findings in a list on the page.
@@ -95,6 +97,7 @@ def review_html(
     groups = groups_by_severity(plan)
     blocked = blocked_groups(plan)
     first_findings = _first_findings(plan)
+    excluded = excluded_customers(plan)
     rows, wider = limit_rows(plan), wider_limits(plan)
     n_top = min(sum(finding.rule in TOP_RULES for finding in plan.findings), MAX_TOP_WARNINGS)
     return render_page(
@@ -125,6 +128,11 @@ def review_html(
         top_warnings=top_warnings(plan),
         wider=wider,
         own_limits=own_limits(plan),
+        excluded=list(excluded.itertuples(index=False, name=None)),
+        excluded_columns=list(excluded),
+        excluded_title=excluded_title(plan),
+        excluded_note=EXCLUDED_NOTE,
+        max_excluded=MAX_EXCLUDED,
         first_findings=first_findings,
         n_shown=len(first_findings) + n_top,
         findings=[_finding_item(finding) for finding in sort_findings(plan.findings)[:MAX_LISTED]],

@@ -14,6 +14,7 @@ from frgroups.plan.plan import Plan
 from frgroups.plan.plan_summary import mode_sentences
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
+from frgroups.review.excluded_customers import EXCLUDED_NOTE, excluded_customers, excluded_title
 from frgroups.review.limit_rows import limit_rows, own_limits, result_texts
 from frgroups.review.plan_sentences import (
     DIGEST_CHECK,
@@ -69,7 +70,7 @@ class Section:
 def review_sections(
     plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None, notices: Sequence[Notice] = ()
 ) -> list[Section]:
-    """Return all sections: summary, groups, findings, limits, decision, and changes."""
+    """Return all sections: summary, groups, findings, limits, decision, excluded customers, and changes."""
     findings = tuple(finding_text(finding) for finding in sort_findings(plan.findings))
     sections = [_summary_section(plan, personal, status, notices)]
     if plan.groups:
@@ -78,6 +79,8 @@ def review_sections(
     sections.append(Section("Limits", lines=tuple(own_limits(plan)), table=_limits_table(plan)))
     if can_be_approved(plan) and status is None:
         sections.append(_decision_section(plan))
+    if plan.excluded_changes:
+        sections.append(Section(excluded_title(plan), lines=(EXCLUDED_NOTE,), table=excluded_customers(plan)))
     operations = operations_table(plan, personal)
     if len(operations):
         title = pluralize(len(operations), "change")
