@@ -68,6 +68,8 @@ class LimitRow:
     result
         "within", "over", "off" (the limit is disabled), or "later" (`apply_plan` checks the limit before it sends
         requests).
+    rule
+        Name of the limit.
     """
 
     limit: str
@@ -75,6 +77,7 @@ class LimitRow:
     allowed: str
     usual: str
     result: LimitState
+    rule: str = ""
 
 
 def limit_rows(plan: Plan) -> list[LimitRow]:
@@ -87,7 +90,7 @@ def limit_rows(plan: Plan) -> list[LimitRow]:
             allowed = NO_LIMIT
         usual_check = replace(check, limits=USUAL, allowed=getattr(USUAL, check.rule), allowed_values=())
         usual = describe(plan, usual_check)[1] or NO_LIMIT
-        rows.append(LimitRow(title, usage, allowed, usual, check.state))
+        rows.append(LimitRow(title, usage, allowed, usual, check.state, check.rule))
     return rows
 
 

@@ -88,13 +88,14 @@ def _wider_values(
     ranked = []
     for name in names:
         value, usual = getattr(limits, name), getattr(USUAL, name)
-        if is_wider(name, value, usual) and _is_relevant(name, groups):
+        if is_wider(name, value, usual) and is_relevant(name, groups):
             text = f"{LIMIT_TITLES[name]}: {limit_text(value)} instead of {limit_text(usual)}{suffix}"
             ranked.append((_danger_rank(name, value), text))
     return ranked
 
 
-def _is_relevant(name: str, groups: Sequence[GroupChange]) -> bool:
+def is_relevant(name: str, groups: Sequence[GroupChange]) -> bool:
+    """Return True if a limit concerns a change of the given groups, for example a removal."""
     if name in _REMOVAL_LIMITS:
         return any(group.remove for group in groups)
     if name in _ADDITION_LIMITS:

@@ -128,10 +128,13 @@ def test_limits_of_several_groups():
 
 def test_limits_that_are_off():
     "The page claims no check of limits that are off, and no later checks of a plan without changes."
-    off = Page(review_html(planned(wanted={"an": ["c-001"]}, limits=Limits(removals_total=None)))).text
+    limits = Limits(removals_total=None)
+    off = Page(review_html(planned(limits=limits))).text
+    irrelevant = Page(review_html(planned(wanted={"an": ["c-001"]}, limits=limits))).text
     empty = Page(review_html(planned(wanted={}))).text
 
     assert "Within the limits that are on." in off and "Within all limits" not in off
+    assert "Within all limits" in irrelevant and "off: removals" not in irrelevant
     assert "Within all limits" in empty and "before the changes are sent" not in empty and "Not needed" in empty
 
 
