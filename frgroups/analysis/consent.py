@@ -161,15 +161,40 @@ def withdrawn_from_channels(snapshot: Snapshot, channels: Iterable[str]) -> Bool
     channel, the consents that mention no channel are used, such as a general consent for marketing. The array is
     sorted by customer uid.
     """
-    consents = latest_consents(snapshot)
-    mentioned = [mentioned_channels(f"{consent.uid}\n{consent.name}") for consent in consents]
     withdrawn = np.zeros(len(snapshot.customers), dtype=np.bool_)
-    for channel in channels:
-        relevant = [consent for consent, names in zip(consents, mentioned, strict=True) if channel in names]
-        relevant = relevant or [consent for consent, names in zip(consents, mentioned, strict=True) if not names]
-        for consent in relevant:
+    for consents in _consents_by_channel(snapshot, channels):
+        for consent in consents:
             withdrawn |= consent.status == WITHDRAWN
     return withdrawn
+
+
+def given_for_channels(snapshot: Snapshot, channels: Iterable[str]) -> BoolArray:
+    """
+    Return a boolean array that is True for each customer who has given a consent for every channel.
+
+    A customer who has given one consent and withdrawn another consent for the same channel is not included. The
+    array is sorted by customer uid, and `withdrawn_from_channels` documents which consents belong to a channel.
+    """
+    channels = list(channels)
+    given = ~withdrawn_from_channels(snapshot, channels)
+    for consents in _consents_by_channel(snapshot, channels):
+        given_for_channel = np.zeros_like(given)
+        for consent in consents:
+            given_for_channel |= consent.given
+        given &= given_for_channel
+    return given
+
+
+def _consents_by_channel(snapshot: Snapshot, channels: Iterable[str]) -> list[list[Consent]]:
+    """Return the consents that belong to each channel."""
+    consents = latest_consents(snapshot)
+    mentioned = [mentioned_channels(f"{consent.uid}\n{consent.name}") for consent in consents]
+    by_channel = []
+    for channel in channels:
+        relevant = [consent for consent, names in zip(consents, mentioned, strict=True) if channel in names]
+        general = [consent for consent, names in zip(consents, mentioned, strict=True) if not names]
+        by_channel.append(relevant or general)
+    return by_channel
 
 
 def _contains_any(text: str, words: Iterable[str]) -> bool:

@@ -216,9 +216,7 @@ def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Dri
         return f"Group {group.name} ({group.uid}) no longer exists."
     if listing.verdict == "drifted":
         return f"Group {group.name} changed during every attempt to read it ({listing.note})."
-    planned = {*group.add, *group.remove}
-    joined = len(set(listing.uids) - set(group.baseline) - planned)
-    left = len(set(group.baseline) - set(listing.uids) - planned)
+    joined, left = group.drift(listing.uids)
     if joined or left:
         drift[group.uid] = (joined, left)
     allowed = plan.limits.of(group.uid).drift_allowed(len(group.baseline))

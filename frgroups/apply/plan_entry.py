@@ -99,6 +99,12 @@ class PlanEntry:
         return sum(n for state, n in self.counts.items() if state not in ("verified", "already"))
 
     @property
+    def must_be_finalized(self) -> bool:
+        """True if an interrupted run cannot be resumed, because it is partly undone or the plan has expired."""
+        age = datetime.now(UTC) - self.plan.planned_at
+        return self.is_partly_undone or bool(plan_age_violations(self.plan.limits, age))
+
+    @property
     def next_command(self) -> str:
         """
         Command line for the next step, or "" if there is none or if the required file is not known.
@@ -125,8 +131,7 @@ class PlanEntry:
 
     def _resume_command(self) -> str:
         """Return the next command of an interrupted run. A run that cannot be resumed can only be finalized."""
-        age = datetime.now(UTC) - self.plan.planned_at
-        if self.is_partly_undone or plan_age_violations(self.plan.limits, age):
+        if self.must_be_finalized:
             return self._apply_command(" --finalize")
         if self.is_rejected:
             return self._command("withdraw", self.path, " --by NAME")

@@ -5,20 +5,24 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from frgroups.apply.journal import Journal, JournalState
 from frgroups.apply.plan_entry import PlanEntry
 from frgroups.apply.plan_list import plan_entry
-from frgroups.apply.receipt import read_receipt
-from frgroups.apply.run_registry import reverted_by
+from frgroups.apply.plan_notices import plan_notices
+from frgroups.apply.receipt import Receipt, read_receipt
+from frgroups.apply.run_registry import registered_journal, reverted_by
 from frgroups.errors import FrgroupsError
 from frgroups.internals.validation import check_type
 from frgroups.plan.plan import Plan
 from frgroups.review.decision_record import read_record
 from frgroups.review.plan_status import (
     PlanStatus,
+    SentChanges,
     applied_status,
     damaged_status,
     expired_status,
     interrupted_status,
+    partly_applied_status,
     rejected_status,
     superseded_status,
     undone_status,
@@ -37,7 +41,9 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
     review contains no customer names and no contact data. It lists only the customers who join or leave a group.
 
     If the data folder shows that the plan is rejected, superseded, expired, applied, or undone, the review starts
-    with this state. The file is replaced atomically.
+    with this state. The review also states an approval that exists already, a withdrawn rejection, other waiting
+    plans that change the same groups, and groups that changed more than the drift limit since the plan was created.
+    The file is replaced atomically.
 
     Parameters
     ----------
@@ -70,7 +76,9 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
     'review.html'
     """
     check_type(plan, Plan, "plan")
-    return write_review(plan, path, personal=personal, status=plan_status(plan))
+    status = plan_status(plan)
+    notices = plan_notices(plan, is_waiting=status is None)
+    return write_review(plan, path, personal=personal, status=status, notices=notices)
 
 
 def plan_status(plan: Plan) -> PlanStatus | None:
@@ -93,7 +101,7 @@ def plan_status(plan: Plan) -> PlanStatus | None:
         if entry.state == "applied":
             return _status_of_applied_plan(entry)
         if entry.state == "interrupted":
-            return interrupted_status()
+            return _status_of_interrupted_plan(entry)
     return None
 
 
@@ -104,7 +112,44 @@ def _status_of_rejected_plan(plan: Plan) -> PlanStatus:
 
 
 def _status_of_applied_plan(entry: PlanEntry) -> PlanStatus:
+    receipt = _receipt_of(entry)
+    if receipt is None:
+        return applied_status(None)
+    if receipt.ok:
+        return applied_status(receipt.started_at)
+    # A member count is stated only if the last read of the group was consistent.
+    sizes = {
+        group.name: len(receipt.members_after[group.uid])
+        for group in receipt.plan.groups
+        if group.uid in receipt.consistent_groups
+    }
+    n_not_created = sum(group.create and group.uid not in receipt.created for group in receipt.plan.groups)
+    return partly_applied_status(receipt.started_at, receipt.counts, sizes=sizes, n_not_created=n_not_created)
+
+
+def _status_of_interrupted_plan(entry: PlanEntry) -> PlanStatus:
+    sent = None
     with suppress(FrgroupsError):
-        if entry.receipt is not None:
-            return applied_status(read_receipt(entry.receipt).started_at)
-    return applied_status(None)
+        path = registered_journal(entry.plan)
+        if path is not None:
+            sent = _sent_changes(entry, Journal(path).state)
+    return interrupted_status(sent, can_resume=not entry.must_be_finalized, is_rejected=entry.is_rejected)
+
+
+def _sent_changes(entry: PlanEntry, state: JournalState) -> SentChanges:
+    sent = state.intended - state.not_sent
+    # A receipt exists if the run ended in an orderly way, for example because the server did not respond.
+    receipt = _receipt_of(entry)
+    return SentChanges(
+        n=entry.plan.n_add + entry.plan.n_remove,
+        n_sent=len(sent),
+        n_accepted=len(sent & state.accepted),
+        n_rejected=len((sent & state.rejected.keys()) - state.accepted),
+        n_verified=None if receipt is None else receipt.counts["verified"],
+    )
+
+
+def _receipt_of(entry: PlanEntry) -> Receipt | None:
+    with suppress(FrgroupsError):
+        return None if entry.receipt is None else read_receipt(entry.receipt)
+    return None

@@ -107,9 +107,10 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
         print_rejected_changes(plan)
         print_windows(plan)
     plan_argument = shell_argument(file)
+    for name in replaced:
+        noun = "approval" if reason is None else "rejection"
+        print_message(f"The {noun} replaces an earlier approval by {name} in the same file.")
     if reason is not None:
-        for name in replaced:
-            print_message(f"The rejection replaces an earlier approval by {name} in the same file.")
         print_message("The rejection blocks all plans that make the same changes.")
         print_message(f"To withdraw it: frgroups withdraw {plan_argument} --by NAME")
     elif location != path.absolute():
@@ -322,11 +323,14 @@ def _apply_file(
     from frgroups.cli.plan_files import find_plan
     from frgroups.internals.exit_codes import code_of
     from frgroups.plan.plan_file import read_plan
+    from frgroups.review.plan_sentences import headline
 
     path, plan = file, None
     try:
         path = find_plan(file)
         plan = read_plan(path)
+        if not as_json:
+            print_message(f"Plan {plan.digest[:12]}: {headline(plan)}.")
         with open_client(tenant, writable=not finalize) as client:
             if finalize:
                 receipt = finalize_plan(client, plan, journal=journal)

@@ -408,6 +408,7 @@ def _print_document(document: Plan | Receipt, path: Path) -> None:
 @json_option("Print the digest of the plan and the path of the review as JSON.")
 def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_json: bool) -> int:
     """Write the review of a plan in a format that the file suffix selects."""
+    from frgroups.apply.plan_notices import plan_notices
     from frgroups.apply.plan_review import plan_status
     from frgroups.cli.plan_files import find_plan
     from frgroups.cli.plan_output import find_conflicts, print_conflicts
@@ -422,12 +423,17 @@ def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_
         snapshot = read_snapshot(cache, tenant_uid=reviewed.tenant_uid, base_url=reviewed.base_url)
         suffix = ".personal.html"
     status = plan_status(reviewed)
-    written = write_review(reviewed, out or path.with_suffix(suffix), personal=snapshot, status=status)
+    notices = plan_notices(reviewed, cache=cache, is_waiting=status is None)
+    target = out or path.with_suffix(suffix)
+    written = write_review(reviewed, target, personal=snapshot, status=status, notices=notices)
     if as_json:
         print_json_line({"digest": reviewed.digest, "path": str(path), "review": str(written)})
     else:
         print_labeled("Review", written)
     if status is not None:
-        print_message(f"Warning: {status}")
+        print_message(str(status) if status.level == "done" else f"Warning: {status}")
+    for notice in notices:
+        if notice.rule != "conflict":
+            print_message(str(notice))
     print_conflicts(reviewed, find_conflicts(reviewed))
     return 0

@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.analysis.consent import CHANNEL_NAMES, mentioned_channels, withdrawn_from_channels
+from frgroups.analysis.consent import (
+    CHANNEL_NAMES,
+    given_for_channels,
+    mentioned_channels,
+    withdrawn_from_channels,
+)
 from frgroups.analysis.register import has_ended
 from frgroups.internals.formatting import agree, format_list, format_percentage, pluralize
 from frgroups.internals.typing import BoolArray, IntArray
@@ -91,7 +96,7 @@ def customer_findings(
             add(_other_type(customers, group, expected_type))
             add(_two_tiers(customers, group, rows))
             if row is not None:
-                add(_withdrawn_consent(snapshot, customers, group, row))
+                add(_missing_consent(snapshot, customers, group, row))
     add(_in_no_group(customers, groups))
     return CustomerFindings(tuple(findings), marks)
 
@@ -300,11 +305,14 @@ def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[s
         yield _marked(Finding("two_tiers", text, False, group.uid, n), group, is_affected)
 
 
-def _withdrawn_consent(
+def _missing_consent(
     snapshot: Snapshot, customers: _ChangedCustomers, group: GroupChange, row: Row
 ) -> Iterator[_Marked]:
     """
-    Yield a finding if the plan adds customers to a mailing group although they have withdrawn their consent.
+    Yield findings if the plan adds customers to a mailing group who have withdrawn their consent or have no record.
+
+    A customer has consented if the latest records contain a given consent for each channel and no withdrawal. The
+    first finding contains all three numbers. The second finding marks the customers without a record.
 
     The channels of a mailing group are in the column `channel` of the register. If the cell is blank, the purpose of
     the group determines the channels.
@@ -318,17 +326,31 @@ def _withdrawn_consent(
     if not channels:
         return
     added = customers.add[group.uid]
-    is_affected: BoolArray = added < customers.n_known
-    is_affected[is_affected] = withdrawn_from_channels(snapshot, channels)[added[is_affected]]
-    n = int(is_affected.sum())
-    if n:
-        withdrawn = agree(
-            n,
-            "The plan adds 1 customer who has withdrawn their consent.",
-            f"The plan adds {n:,} customers who have withdrawn their consent.",
+    is_known = added < customers.n_known
+    has_withdrawn, has_given = is_known.copy(), is_known.copy()
+    has_withdrawn[is_known] = withdrawn_from_channels(snapshot, channels)[added[is_known]]
+    has_given[is_known] = given_for_channels(snapshot, channels)[added[is_known]]
+    has_no_record = ~(has_withdrawn | has_given)
+    n, n_withdrawn, n_no_record = len(added), int(has_withdrawn.sum()), int(has_no_record.sum())
+    n_given = n - n_withdrawn - n_no_record
+    counts = []
+    if n_withdrawn:
+        counts.append(f"{n_withdrawn:,} {agree(n_withdrawn, 'has', 'have')} withdrawn")
+    if n_no_record:
+        counts.append(f"{n_no_record:,} {agree(n_no_record, 'has', 'have')} no record")
+    text = (
+        f"According to the register, {group.name} is a mailing group ({format_list(channels)}). {n_given:,} of the "
+        f"{pluralize(n, 'customer')} who {agree(n, 'joins', 'join')} {agree(n_given, 'has', 'have')} consented; "
+        f"{', '.join(counts)}."
+    )
+    if n_withdrawn:
+        yield _marked(Finding("withdrawn_consent", text, False, group.uid, n_withdrawn), group, has_withdrawn)
+        text = (
+            f"{n_no_record:,} of the {pluralize(n, 'customer')} who {agree(n, 'joins', 'join')} the mailing group "
+            f"{group.name} {agree(n_no_record, 'has', 'have')} no record of a consent ({format_list(channels)})."
         )
-        text = f"According to the register, {group.name} is a mailing group ({format_list(channels)}). {withdrawn}"
-        yield _marked(Finding("withdrawn_consent", text, False, group.uid, n), group, is_affected)
+    if n_no_record:
+        yield _marked(Finding("no_consent_record", text, False, group.uid, n_no_record), group, has_no_record)
 
 
 def _in_no_group(customers: _ChangedCustomers, groups: Sequence[GroupChange]) -> Iterator[_Marked]:

@@ -11,12 +11,15 @@ from frgroups.internals.formatting import escape_invisible
 # A finding with one of these rules does not block a plan, and an approval policy can accept it.
 # Exception: `erased_customers` blocks a plan with erased customers, but not an undo plan that leaves them out.
 NOTICE_RULES = (
+    "all_members_leave",
     "already_undone",
     "covered",
     "created_group_stays",
+    "empty_list",
     "ended",
     "erased_customers",
     "holdout",
+    "no_consent_record",
     "not_finalized",
     "not_members",
     "other_type",
@@ -39,7 +42,11 @@ NOTICE_RULES = (
 )
 # The rules that are shown as warnings, most important first. Reviews list blocking findings before all warnings.
 WARNING_RULES = (
+    "all_members_leave",
+    "empty_list",
+    "unknown_customers",
     "withdrawn_consent",
+    "no_consent_record",
     "ended",
     "protected_group",
     "same_name",
@@ -50,7 +57,6 @@ WARNING_RULES = (
     "not_finalized",
     "unknown_protected",
     "unknown_suppressed_groups",
-    "unknown_customers",
     "out_of_sight",
     "other_type",
 )

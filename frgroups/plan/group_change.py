@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,6 +53,21 @@ class GroupChange:
     def n_after(self) -> int:
         """Number of members after the plan has been applied."""
         return len(self.baseline) + len(self.add) - len(self.remove)
+
+    def drift(self, members: Collection[str]) -> tuple[int, int]:
+        """
+        Return the numbers of additions and removals by other clients since the plan was created.
+
+        Changes to customers in the plan are not counted, because the plan itself can have made them.
+
+        Examples
+        --------
+        >>> GroupChange("vip", "VIP", ("c-1", "c-2"), add=("c-3",)).drift(["c-1", "c-3", "c-4"])
+        (1, 1)
+        """
+        planned = {*self.add, *self.remove}
+        before, now = set(self.baseline), set(members)
+        return len(now - before - planned), len(before - now - planned)
 
     def items(self) -> Iterator[tuple[str, str]]:
         """

@@ -434,27 +434,36 @@ def format_removals_allowed(limits: Limits, baseline: int) -> str:
     """
     Format the maximum number of removals from a group.
 
-    If the maximum depends on the number of members, the rule follows in parentheses.
+    If the maximum depends on the number of members, the part of the rule that determines it follows in parentheses.
 
     Examples
     --------
     >>> format_removals_allowed(Limits(), 300), format_removals_allowed(Limits(removal_share=None), 300)
-    ('30 (10% of the members, but never more than 100; 2 removals are always allowed)', '100')
+    ('30 (10% of 300 members)', '100')
+    >>> format_removals_allowed(Limits(), 12), format_removals_allowed(Limits(), 5000)
+    ('2 (always allowed)', '100 (the maximum for one group)')
     """
-    allowed = f"{int(limits.removals_allowed(baseline) or 0):,}"
+    allowed = int(limits.removals_allowed(baseline) or 0)
     if limits._constant_removals() is not None:
-        return allowed
-    return f"{allowed} ({limits.removal_rule()})"
+        return f"{allowed:,}"
+    share = _share_of(limits.removal_share, baseline) or 0.0
+    if limits.removal_floor and allowed == limits.removal_floor >= min(share, limits.removals_per_group or share):
+        return f"{allowed:,} (always allowed)"
+    if limits.removals_per_group is not None and share > limits.removals_per_group:
+        return f"{allowed:,} (the maximum for one group)"
+    return f"{allowed:,} ({format_limit_share(limits.removal_share or 0)} of {pluralize(baseline, 'member')})"
 
 
 def format_total_removals_allowed(limits: Limits, n_memberships: int) -> str:
     """
-    Format the maximum number of removals from all groups together, and the rule in parentheses.
+    Format the maximum number of removals from all groups together, and its reason in parentheses.
 
     Examples
     --------
     >>> format_total_removals_allowed(Limits(), 300)
-    '75 (25% of the 300 memberships of the groups that lose members; 20 removals are always allowed)'
+    '75 (25% of 300 memberships)'
+    >>> format_total_removals_allowed(Limits(), 77)
+    '20 (always allowed)'
     >>> format_total_removals_allowed(Limits(removal_share_total=0), 300)
     '0'
     """
@@ -462,12 +471,10 @@ def format_total_removals_allowed(limits: Limits, n_memberships: int) -> str:
     if not share:
         return "0"
     text = f"{int(limits.total_removals_allowed(n_memberships) or 0):,}"
-    memberships = pluralize(n_memberships, "membership") if n_memberships else "memberships"
-    rule = f"{format_limit_share(share)} of the {memberships} of the groups that lose members"
-    if limits.removal_floor_total:
-        verb = agree(limits.removal_floor_total, "is", "are")
-        rule += f"; {pluralize(limits.removal_floor_total, 'removal')} {verb} always allowed"
-    return f"{text} ({rule})"
+    floor = limits.removal_floor_total or 0
+    if floor and floor >= (_share_of(share, n_memberships) or 0):
+        return f"{text} (always allowed)"
+    return f"{text} ({format_limit_share(share)} of {pluralize(n_memberships, 'membership')})"
 
 
 def _share_of(share: float | None, n: int) -> float | None:

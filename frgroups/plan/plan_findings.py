@@ -5,12 +5,13 @@ The findings that block the plan come before all other findings. The complete or
 
 1. Erased customers. These findings block the plan.
 2. Exceeded limits. These findings block the plan.
-3. Customers who are not in the snapshot.
-4. Excluded changes.
-5. Notes of the planner about the groups and limits.
-6. Findings about the customers who are added or removed.
+3. Groups that lose all members, or whose list is empty.
+4. Customers who are not in the snapshot.
+5. Excluded changes.
+6. Notes of the planner about the groups and limits.
+7. Findings about the customers who are added or removed.
 
-Findings 5 and 6 are computed from the snapshot, so a plan file stores them as notes.
+Findings 6 and 7 are computed from the snapshot, so a plan file stores them as notes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import agree, pluralize
 from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.exclusions import MAX_LISTED_CUSTOMERS, exclusion_findings
 from frgroups.plan.finding import Finding
@@ -39,6 +40,7 @@ def plan_findings(plan: Plan) -> tuple[Finding, ...]:
     return (
         *_erased_customers(plan.groups),
         *limit_violations(plan.limits, counts, snapshot_age=plan.snapshot_age),
+        *_emptied_groups(plan),
         *_unknown_customers(plan.groups),
         *exclusion_findings(plan.excluded_changes),
         *plan.planning_findings,
@@ -85,6 +87,31 @@ def _possible_tombstones(group: GroupChange) -> Iterator[str]:
         yield from group.baseline
     yield from group.add
     yield from group.remove
+
+
+def _emptied_groups(plan: Plan) -> Iterator[Finding]:
+    """
+    Yield a finding for each group that loses all members, or that loses members because its list is empty.
+
+    An empty list is often a mistake, such as a filter that matches no row. The list of a group is known only if the
+    plan was created from lists.
+    """
+    n_listed = {listed.uid: listed.n_listed for listed in plan.listed_groups}
+    for group in plan.groups:
+        n = len(group.remove)
+        if not n:
+            continue
+        is_empty_list = n_listed.get(group.uid) == 0
+        if n == len(group.baseline):
+            text = agree(n, f"The only member of {group.name} leaves.", f"All {n:,} members of {group.name} leave.")
+            if group.add:
+                text += f" {pluralize(len(group.add), 'other customer')} {agree(len(group.add), 'joins', 'join')}."
+            if is_empty_list:
+                text += " The list is empty."
+            yield Finding("all_members_leave", text, False, group.uid, n)
+        elif is_empty_list:
+            text = f"The list for {group.name} is empty, so {n:,} of its {len(group.baseline):,} members "
+            yield Finding("empty_list", f"{text}{agree(n, 'leaves', 'leave')}.", False, group.uid, n)
 
 
 def _unknown_customers(groups: Iterable[GroupChange]) -> Iterator[Finding]:

@@ -129,7 +129,7 @@ if (deciding) {
     const before = decisions.has("approved") ? " The rejection overrides the approval that you downloaded earlier." : "";
     decisions.add("rejected");
     approved.textContent = "";
-    rejected.textContent = `${name} was downloaded. Send the file to the operator. The plan is blocked when the operator saves the file in the plan's folder.${before}`;
+    rejected.textContent = `${name} was downloaded. Send the file to the operator.${before}`;
   });
 
   deciding.hidden = false;

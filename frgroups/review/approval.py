@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from frgroups.errors import InputError, NotApprovedError
+from frgroups.errors import FrgroupsError, InputError, NotApprovedError
 from frgroups.internals.checksummed_json import canonical_json, shorten_digests, write_checksummed
 from frgroups.internals.formatting import format_distinct_times, format_duration, format_utc
 from frgroups.internals.timestamps import parse_duration
@@ -113,7 +113,8 @@ def approve_plan(
         The name is empty or contains invisible characters, `valid_for` is longer than 31 days, the reason is too
         long, or the file cannot be written.
     NotApprovedError
-        The plan exceeds a limit, is rejected, or was superseded by another plan.
+        The plan exceeds a limit, is rejected, or was superseded by another plan, or `path` contains the valid
+        approval of the plan by another reviewer.
     CorruptFileError
         The record of decisions in the data folder is damaged.
 
@@ -133,7 +134,7 @@ def approve_plan(
     name = check_person(by, "reviewer")
     duration = check_valid_for(valid_for)
     if reject is None:
-        _check_may_approve(plan, Path(path).expanduser())
+        _check_may_approve(plan, Path(path).expanduser(), name)
     else:
         check_reason(reject, "reject")
     now = datetime.now(UTC)
@@ -163,7 +164,7 @@ def check_valid_for(valid_for: timedelta | str) -> timedelta:
     return duration
 
 
-def _check_may_approve(plan: Plan, target: Path) -> None:
+def _check_may_approve(plan: Plan, target: Path, name: str) -> None:
     check_not_rejected(plan, [target.parent])
     if plan.blocked:
         blocking = [finding for finding in plan.findings if finding.blocking]
@@ -171,7 +172,23 @@ def _check_may_approve(plan: Plan, target: Path) -> None:
         hint, cli_hint = limit_advice(blocking, plan.limits)
         raise NotApprovedError(f"{blocked_sentence(plan.digest, blocking)} {messages}", hint=hint, cli_hint=cli_hint)
     if target.exists():
-        read_content(target)  # A file that is not an approval file raises an error and is not replaced.
+        content = read_content(target)  # A file that is not an approval file raises an error and is not replaced.
+        _check_not_of_other_reviewer(plan, target, content, name)
+
+
+def _check_not_of_other_reviewer(plan: Plan, target: Path, content: Mapping[str, Any], name: str) -> None:
+    """Raise NotApprovedError if a file contains another reviewer's valid approval of the plan."""
+    try:
+        approval = check_approval_content(plan, target, content, read_record(plan))
+    except FrgroupsError:
+        return  # The file does not approve this plan, so a new approval can replace it.
+    if approval.by.strip().casefold() != name.casefold():
+        when = f" on {format_utc(approval.at)}" if approval.at else ""
+        raise NotApprovedError(
+            f"{approval.by} already approved plan {plan.digest[:12]}{when} in {target}. The file was not replaced.",
+            hint="One approval is sufficient. To write a second approval, pass another path.",
+            cli_hint="One approval is sufficient. To write a second approval, pass another file with --out.",
+        )
 
 
 def check_reason(reason: str, name: str) -> None:

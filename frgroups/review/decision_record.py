@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError
 from frgroups.internals.checksummed_json import canonical_json, read_checksummed, sha256, write_checksummed
-from frgroups.internals.formatting import format_utc
+from frgroups.internals.formatting import agree, format_utc
 from frgroups.internals.locks import record_lock
 from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
@@ -69,16 +69,42 @@ class Rejection:
 
     def sentence(self) -> str:
         """Return a sentence with the reviewer, the time, and the reason, for readers who know the plan."""
-        when = ""
-        with suppress(ValueError, OverflowError):
-            when = f" on {format_utc(datetime.fromisoformat(self.at))}"
-        return f"{self.by} rejected these changes{when}{self._reason}."
+        return f"{self.by} rejected these changes{_on(self.at)}{self._reason}."
 
     @property
     def _reason(self) -> str:
-        """Reason in one line, in which line breaks are replaced with spaces."""
-        reason = " ".join(self.reason.split()).removesuffix(".")
+        """Words for the reason, in one line."""
+        reason = _one_line(self.reason)
         return f": {reason}" if reason else " without a reason"
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """The withdrawn rejections of a plan's changes, with the name of the person, the reason, and the time."""
+
+    rejections: tuple[Rejection, ...]
+    by: str
+    reason: str
+    at: str
+
+    def sentence(self) -> str:
+        """Return one sentence per rejection, and a sentence about the withdrawal."""
+        rejections = " ".join(rejection.sentence() for rejection in self.rejections)
+        noun = agree(len(self.rejections), "rejection", "rejections")
+        reason = _one_line(self.reason)
+        return f"{rejections} {self.by} withdrew the {noun}{_on(self.at)}{f': {reason}' if reason else ''}."
+
+
+def _on(at: str) -> str:
+    """Return a time with the preposition "on", or "" if the time is invalid."""
+    with suppress(ValueError, OverflowError):
+        return f" on {format_utc(datetime.fromisoformat(at))}"
+    return ""
+
+
+def _one_line(reason: str) -> str:
+    """Return a reason without its last period, in which line breaks are replaced with spaces."""
+    return " ".join(reason.split()).removesuffix(".")
 
 
 def changes_key(plan: Plan) -> str:
@@ -144,6 +170,18 @@ class DecisionRecord:
             for entry in self._of_changes(key, "rejected")
             if entry["id"] not in withdrawn
         ]
+
+    def withdrawals(self, key: str) -> list[Withdrawal]:
+        """Return the withdrawals of rejections of the changes, oldest first."""
+        rejections = {
+            entry["id"]: Rejection(entry["digest"], entry["by"], entry["reason"], entry["at"])
+            for entry in self._of_changes(key, "rejected")
+        }
+        withdrawals = []
+        for entry in self._of_changes(key, "withdrawn"):
+            withdrawn = tuple(rejections[rejection_id] for rejection_id in entry["ids"] if rejection_id in rejections)
+            withdrawals.append(Withdrawal(withdrawn, entry["by"], entry["reason"], entry["at"]))
+        return withdrawals
 
     def withdrawn_at(self, key: str) -> datetime | None:
         """

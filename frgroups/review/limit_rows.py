@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -13,12 +13,10 @@ from frgroups.plan.limit_checks import LimitCheck, LimitState, limit_checks
 from frgroups.plan.limit_comparisons import n_memberships
 from frgroups.plan.limits import (
     GROUP_LIMIT_NAMES,
-    LIMIT_NAMES,
     Limits,
     format_limit_share,
     format_removals_allowed,
     format_total_removals_allowed,
-    is_wider,
 )
 from frgroups.plan.plan import Plan
 from frgroups.review.plan_sentences import plan_expires
@@ -32,7 +30,7 @@ RESULT_TEXTS: dict[LimitState, str] = {
 NO_LIMIT = "off"
 USUAL = Limits()
 # Names of the limits in the text for reviewers, who know neither the arguments nor the command-line options.
-_TITLES = {
+LIMIT_TITLES = {
     "removals_per_group": "removals in one group",
     "removal_share": "share of a group's members that can be removed",
     "removal_floor": "number of removals that is always allowed in one group",
@@ -70,6 +68,8 @@ class LimitRow:
     result
         "within", "over", "off" (the limit is disabled), or "later" (`apply_plan` checks the limit before it sends
         requests).
+    rule
+        Name of the limit.
     """
 
     limit: str
@@ -77,6 +77,7 @@ class LimitRow:
     allowed: str
     usual: str
     result: LimitState
+    rule: str = ""
 
 
 def limit_rows(plan: Plan) -> list[LimitRow]:
@@ -89,49 +90,13 @@ def limit_rows(plan: Plan) -> list[LimitRow]:
             allowed = NO_LIMIT
         usual_check = replace(check, limits=USUAL, allowed=getattr(USUAL, check.rule), allowed_values=())
         usual = describe(plan, usual_check)[1] or NO_LIMIT
-        rows.append(LimitRow(title, usage, allowed, usual, check.state))
+        rows.append(LimitRow(title, usage, allowed, usual, check.state, check.rule))
     return rows
-
-
-def wider_limits(plan: Plan) -> list[str]:
-    """
-    Describe the limits of a plan that allow more changes than the default limits.
-
-    The exact limits of an undo plan are not described, because they allow only the changes that the undo reverses.
-
-    Examples
-    --------
-    >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, limits=Limits(removals_total=1200))
-    >>> wider_limits(plan)
-    ['removals in all groups: 1,200 instead of 500']
-    """
-    if has_exact_limits(plan):
-        return []
-    lines = _wider_values(plan.limits, LIMIT_NAMES)
-    for group in plan.groups:
-        own = plan.limits.of(group.uid)
-        if own is not plan.limits:
-            lines += [f"{line} for {group.name}" for line in _wider_values(own, GROUP_LIMIT_NAMES)]
-    return lines
-
-
-def wider_limits_title(wider: Sequence[str]) -> str:
-    """Return the words before the list of wider limits."""
-    return f"{pluralize(len(wider), 'limit')} {agree(len(wider), 'is', 'are')} wider than usual:"
 
 
 def result_texts(plan: Plan) -> dict[LimitState, str]:
     """Return the text for each result of a limit check. A plan without changes is not sent, so no check follows."""
     return RESULT_TEXTS | {"later": "Not needed"} if plan.is_empty else RESULT_TEXTS
-
-
-def _wider_values(limits: Limits, names: Iterable[str]) -> list[str]:
-    lines = []
-    for name in names:
-        value, usual = getattr(limits, name), getattr(USUAL, name)
-        if is_wider(name, value, usual):
-            lines.append(f"{_TITLES[name]}: {_limit_text(value)} instead of {_limit_text(usual)}")
-    return lines
 
 
 def own_limits(plan: Plan) -> list[str]:
@@ -154,10 +119,11 @@ def describe_limits(values: Iterable[tuple[str, Any]]) -> str:
     >>> describe_limits([("removals_total", 1200), ("removal_share", 0.2), ("plan_max_age", "7d")])
     "removals in all groups: 1,200; share of a group's members that can be removed: 20%; age of the plan: 7 days"
     """
-    return "; ".join(f"{_TITLES[name]}: {_limit_text(value)}" for name, value in values)
+    return "; ".join(f"{LIMIT_TITLES[name]}: {limit_text(value)}" for name, value in values)
 
 
-def _limit_text(value: Any) -> str:
+def limit_text(value: Any) -> str:
+    """Return the value of a limit in words."""
     if value is None:
         return NO_LIMIT
     if isinstance(value, str):

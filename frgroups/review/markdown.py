@@ -3,44 +3,49 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pandas as pd
 
 from frgroups.internals.formatting import escape_invisible
 from frgroups.plan.plan import Plan
-from frgroups.review.plan_status import PlanStatus
+from frgroups.review.plan_status import Notice, PlanStatus
 from frgroups.review.sections import Section, review_sections
 from frgroups.snapshot.snapshot import Snapshot
 
 
-def review_markdown(plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None) -> str:
+def review_markdown(
+    plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None, notices: Sequence[Notice] = ()
+) -> str:
     """
     Return the review of a plan as Markdown.
 
     Examples
     --------
     >>> print(review_markdown(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0])
-    # Review: 1 addition in VIP
+    # Review: 1 addition to VIP
     """
-    first, *rest = review_sections(plan, personal, status)
+    first, *rest = review_sections(plan, personal, status, notices)
     lines = _section_lines("#", first)
     for section in rest:
         lines += _section_lines("##", section)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def review_text(plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None) -> str:
+def review_text(
+    plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None, notices: Sequence[Notice] = ()
+) -> str:
     """
     Return the review of a plan as plain text with aligned columns.
 
     Examples
     --------
     >>> print(review_text(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0])
-    Review: 1 addition in VIP
+    Review: 1 addition to VIP
     """
     lines = []
     underline = "="
-    for section in review_sections(plan, personal, status):
+    for section in review_sections(plan, personal, status, notices):
         title = escape_invisible(section.title)
         lines += [title, underline * len(title), ""]
         underline = "-"

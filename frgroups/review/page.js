@@ -47,6 +47,13 @@ for (const says of document.querySelectorAll(".says")) {
   together.append(numbers);
 }
 
+// A link to the limits also opens the closed table.
+for (const link of document.querySelectorAll('a[href="#limits-title"]')) {
+  link.addEventListener("click", () => { document.querySelector("details.limits").open = true; });
+}
+// A closed table would be missing on paper.
+addEventListener("beforeprint", () => { document.querySelector("details.limits").open = true; });
+
 for (const button of document.querySelectorAll("button[data-copy]")) {
   button.hidden = false;
   const status = button.nextElementSibling;
@@ -133,6 +140,7 @@ if (island) {
     status.textContent = visibleRows.length
       ? `${printing ? "Printed: rows" : "Rows"} ${number(from + 1)} to ${number(to)} of ${total}.`
       : `No matches in ${number(rows.length)} changes.`;
+    byId("operations-pages").hidden = visibleRows.length <= PAGE;
     byId("previous").disabled = from === 0;
     byId("next").disabled = to >= visibleRows.length;
   };
@@ -187,6 +195,6 @@ if (island) {
   byId("next").addEventListener("click", () => turn(page + 1));
   addEventListener("beforeprint", () => render(0, PRINTED, true));
   addEventListener("afterprint", () => turn(page));
-  byId("operations-tools").hidden = byId("operations-pages").hidden = false;
+  byId("operations-tools").hidden = false;
   choose();
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,19 +15,21 @@ from frgroups.plan.plan_summary import mode_sentences
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.decision_record import changes_key
+from frgroups.review.excluded_customers import EXCLUDED_NOTE, excluded_customers, excluded_title
 from frgroups.review.groups_section import group_picture
 from frgroups.review.limit_rows import (
     describe_limits,
     limit_rows,
     own_limits,
     result_texts,
-    wider_limits,
-    wider_limits_title,
 )
 from frgroups.review.operations_section import operations_view
 from frgroups.review.plan_sentences import (
+    DIGEST_CHECK,
     DIGEST_NOTE,
+    MAX_TOP_WARNINGS,
     REJECTION_CONSEQUENCES,
+    TOP_RULES,
     approval_consequences,
     blocked_advice,
     blocked_groups,
@@ -38,15 +41,19 @@ from frgroups.review.plan_sentences import (
     moves_sentences,
     operations_table,
     plan_expires,
+    top_warnings,
 )
-from frgroups.review.plan_status import PlanStatus
+from frgroups.review.plan_status import Notice, PlanStatus
+from frgroups.review.wider_limits import is_relevant, wider_limits
 from frgroups.snapshot.snapshot import Snapshot
 
 # Maximum numbers of blocking findings, finding rules, and groups at the top of the page.
 FIRST_BLOCKING = 6
 FIRST_RULES = 4
 PICTURED_GROUPS = 6
-MAX_WIDER = 5  # Maximum number of wider limits at the top of the page.
+MAX_EXCLUDED = 200  # Maximum number of excluded changes in the table on the page.
+# The name of the mode is meaningful only for operators. The sentence before it explains the mode.
+_MODE_NAME = re.compile(r" \(mode \w+\)")
 MAX_LISTED = 1_000  # Maximum number of groups or findings in a list on the page.
 
 
@@ -73,7 +80,9 @@ class FindingItem:
     limits: str = ""
 
 
-def review_html(plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None) -> str:
+def review_html(
+    plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None, notices: Sequence[Notice] = ()
+) -> str:
     """
     Render the review page of a plan as HTML.
 
@@ -87,16 +96,22 @@ def review_html(plan: Plan, personal: Snapshot | None = None, status: PlanStatus
     """
     groups = groups_by_severity(plan)
     blocked = blocked_groups(plan)
+    first_findings = _first_findings(plan)
+    excluded = excluded_customers(plan)
+    rows, wider = limit_rows(plan), wider_limits(plan)
+    n_top = min(sum(finding.rule in TOP_RULES for finding in plan.findings), MAX_TOP_WARNINGS)
     return render_page(
         "review/page.html",
         style="review/page.css",
         scripts=("review/page.js", "review/approval.js"),
         plan=plan,
         status=status,
+        notices=notices,
         has_names=personal is not None,
         watermark=WATERMARK,
         environment=environment_of(plan.base_url),
         short_digest=plan.digest[:12],
+        digest_check=DIGEST_CHECK,
         digest_note=DIGEST_NOTE,
         approval_consequences=approval_consequences(plan),
         rejection_consequences=REJECTION_CONSEQUENCES,
@@ -107,18 +122,25 @@ def review_html(plan: Plan, personal: Snapshot | None = None, status: PlanStatus
         can_be_approved=can_be_approved(plan),
         blocked_text=blocked_text(plan),
         blocked_advice=blocked_advice(plan),
-        limits=limit_rows(plan),
+        limits=rows,
+        off=[row.limit.lower() for row in rows if row.result == "off" and is_relevant(row.rule, plan.groups)],
+        limits_open=bool(wider) or any(row.result == "over" for row in rows),
         result_texts=result_texts(plan),
-        wider_limits=wider_limits(plan),
-        wider_limits_title=wider_limits_title(wider_limits(plan)),
+        top_warnings=top_warnings(plan),
+        wider=wider,
         own_limits=own_limits(plan),
-        first_findings=_first_findings(plan),
+        excluded=list(excluded.itertuples(index=False, name=None)),
+        excluded_columns=list(excluded),
+        excluded_title=excluded_title(plan),
+        excluded_note=EXCLUDED_NOTE,
+        max_excluded=MAX_EXCLUDED,
+        first_findings=first_findings,
+        n_shown=len(first_findings) + n_top,
         findings=[_finding_item(finding) for finding in sort_findings(plan.findings)[:MAX_LISTED]],
         groups=groups,
         blocked_groups=blocked,
         pictures=[group_picture(group, is_blocked=group.uid in blocked) for group in groups[:PICTURED_GROUPS]],
         max_listed=MAX_LISTED,
-        max_wider=MAX_WIDER,
         approval_hours=f"{total_hours(VALID_FOR):g}",
         expires=plan_expires(plan),
         digest_parts=[plan.digest[start : start + 4] for start in range(0, len(plan.digest), 4)],
@@ -128,7 +150,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None, status: PlanStatus
 
 
 def _introduction(plan: Plan) -> list[str]:
-    paragraphs = [customers_sentence(plan), " ".join(mode_sentences(plan)), moves_sentences(plan)]
+    paragraphs = [customers_sentence(plan), _MODE_NAME.sub("", " ".join(mode_sentences(plan))), moves_sentences(plan)]
     if plan.purpose:
         paragraphs.insert(0, f"Purpose: {plan.purpose}")
     return [paragraph for paragraph in paragraphs if paragraph]
@@ -138,14 +160,15 @@ def _first_findings(plan: Plan) -> list[FindingItem]:
     """
     Return the findings for the top of the page, most important first.
 
-    The list contains blocking findings, and then one finding of each of the most important non-blocking rules.
+    The list contains blocking findings, and then one finding of each of the most important non-blocking rules. The
+    findings with a rule in `TOP_RULES` are shown separately.
     """
     by_rule: dict[str, list[Finding]] = {}
     blocking = []
     for finding in sort_findings(plan.findings):
         if finding.blocking:
             blocking.append(finding)
-        else:
+        elif finding.rule not in TOP_RULES:
             by_rule.setdefault(finding.rule, []).append(finding)
     items = [_finding_item(finding) for finding in blocking[:FIRST_BLOCKING]]
     for findings in list(by_rule.values())[:FIRST_RULES]:

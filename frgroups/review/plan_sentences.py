@@ -21,10 +21,14 @@ from frgroups.snapshot.snapshot import Snapshot
 
 # Maximum number of group names in the headline.
 MAX_HEADLINE_GROUPS = 3
+# Findings with these rules are shown above everything else in a review.
+TOP_RULES = ("all_members_leave", "empty_list")
+MAX_TOP_WARNINGS = 5
 # Texts for the rules in the column `finding`. CSV files contain the rules, because programs read them.
 _RULE_TEXTS = {
     "unknown_customers": "not in the snapshot",
     "withdrawn_consent": "consent withdrawn",
+    "no_consent_record": "no record of a consent",
     "two_tiers": "in several groups of an exclusive set",
     "own_pricelist": "own price list",
     "other_type": "unusual customer type",
@@ -47,8 +51,11 @@ CHANGE_TEXTS = {"add": "joins", "remove": "leaves"}
 DIGEST_NOTE = (
     "The digest is a code computed from the plan. Plans with different changes or limits have different digests."
 )
-REJECTION_CONSEQUENCES = (
-    "If you reject the plan, all plans with the same changes are blocked until you withdraw the rejection."
+WITHDRAW_ADVICE = "To change this decision later, ask the operator to withdraw the rejection."
+REJECTION_CONSEQUENCES = f"If you reject the plan, all plans with the same changes are blocked. {WITHDRAW_ADVICE}"
+DIGEST_CHECK = (
+    "The operator is the person who applies the plan. When the operator applies it, the program prints the digest "
+    "and the numbers of changes. They must be the same as on this page."
 )
 
 
@@ -117,7 +124,7 @@ def headline(plan: Plan) -> str:
     Examples
     --------
     >>> headline(plan_memberships(sample_snapshot(), {"vip": ["c-7"], "staff": ["c-1"]}))
-    '2 additions in Staff and VIP'
+    '2 additions to Staff and VIP'
     """
     if plan.is_empty:
         return "Nothing to do: the groups already match the request"
@@ -130,12 +137,12 @@ def _change_line(plan: Plan) -> str:
     groups = _name_groups(plan)
     if not plan.n_add and not plan.n_remove:
         return f"{groups} {agree(len(plan.groups), 'is', 'are')} created without members"
-    counts = []
-    if plan.n_add:
-        counts.append(pluralize(plan.n_add, "addition"))
-    if plan.n_remove:
-        counts.append(pluralize(plan.n_remove, "removal"))
-    return f"{' and '.join(counts)} in {groups}"
+    additions, removals = pluralize(plan.n_add, "addition"), pluralize(plan.n_remove, "removal")
+    if not plan.n_remove:
+        return f"{additions} to {groups}"
+    if not plan.n_add:
+        return f"{removals} from {groups}"
+    return f"{additions} and {removals} in {groups}"
 
 
 def _name_groups(plan: Plan) -> str:
@@ -233,6 +240,22 @@ def blocked_groups(plan: Plan) -> frozenset[str]:
 def finding_text(finding: Finding) -> str:
     """Return the message of a finding with a word for its importance, unless the finding is only a note."""
     return f"Warning: {finding.message}" if finding.is_warning else str(finding)
+
+
+def top_warnings(plan: Plan) -> list[str]:
+    """
+    Return the messages that a review shows first: groups that lose all members, and empty lists.
+
+    At most `MAX_TOP_WARNINGS` messages are returned, and a last sentence states the number of the others. The largest
+    groups come first.
+    """
+    findings = [finding for finding in plan.findings if finding.rule in TOP_RULES]
+    findings.sort(key=lambda finding: -finding.n)
+    messages = [finding.message for finding in findings[:MAX_TOP_WARNINGS]]
+    n_more = len(findings) - len(messages)
+    if n_more > 0:
+        messages.append(f"The same applies to {n_more:,} more {agree(n_more, 'group', 'groups')}.")
+    return messages
 
 
 def plan_expires(plan: Plan) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,8 +14,10 @@ from frgroups.plan.plan import Plan
 from frgroups.plan.plan_summary import mode_sentences
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
-from frgroups.review.limit_rows import limit_rows, own_limits, result_texts, wider_limits, wider_limits_title
+from frgroups.review.excluded_customers import EXCLUDED_NOTE, excluded_customers, excluded_title
+from frgroups.review.limit_rows import limit_rows, own_limits, result_texts
 from frgroups.review.plan_sentences import (
+    DIGEST_CHECK,
     DIGEST_NOTE,
     REJECTION_CONSEQUENCES,
     approval_consequences,
@@ -32,8 +34,10 @@ from frgroups.review.plan_sentences import (
     operations_table,
     plan_expires,
     readable_operations,
+    top_warnings,
 )
-from frgroups.review.plan_status import PlanStatus
+from frgroups.review.plan_status import Notice, PlanStatus
+from frgroups.review.wider_limits import wider_limits
 from frgroups.snapshot.snapshot import Snapshot
 
 
@@ -63,16 +67,20 @@ class Section:
     is_all: bool = False
 
 
-def review_sections(plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None) -> list[Section]:
-    """Return all sections: summary, groups, findings, limits, decision, and changes."""
+def review_sections(
+    plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None, notices: Sequence[Notice] = ()
+) -> list[Section]:
+    """Return all sections: summary, groups, findings, limits, decision, excluded customers, and changes."""
     findings = tuple(finding_text(finding) for finding in sort_findings(plan.findings))
-    sections = [_summary_section(plan, personal, status)]
+    sections = [_summary_section(plan, personal, status, notices)]
     if plan.groups:
         sections.append(Section("Groups", lines=tuple(map(group_sentence, groups_by_severity(plan)))))
     sections.append(Section("Findings", lines=findings or ("None.",)))
     sections.append(Section("Limits", lines=tuple(own_limits(plan)), table=_limits_table(plan)))
     if can_be_approved(plan) and status is None:
         sections.append(_decision_section(plan))
+    if plan.excluded_changes:
+        sections.append(Section(excluded_title(plan), lines=(EXCLUDED_NOTE,), table=excluded_customers(plan)))
     operations = operations_table(plan, personal)
     if len(operations):
         title = pluralize(len(operations), "change")
@@ -83,7 +91,9 @@ def review_sections(plan: Plan, personal: Snapshot | None = None, status: PlanSt
     return sections
 
 
-def _summary_section(plan: Plan, personal: Snapshot | None, status: PlanStatus | None) -> Section:
+def _summary_section(
+    plan: Plan, personal: Snapshot | None, status: PlanStatus | None, notices: Sequence[Notice]
+) -> Section:
     alarms = []
     if status is not None:
         alarms.append(str(status))
@@ -91,9 +101,12 @@ def _summary_section(plan: Plan, personal: Snapshot | None, status: PlanStatus |
         alarms.append(WATERMARK)
     if plan.blocked:
         alarms.append(f"BLOCKED: {blocked_text(plan)} {blocked_advice(plan)}")
+    alarms += [f"Warning: {message}" for message in top_warnings(plan)]
+    alarms += [str(notice) for notice in notices]
     wider = wider_limits(plan)
     if wider:
-        alarms.append(f"{wider_limits_title(wider)} {'; '.join(wider)}.")
+        alarms += [f"Warning: {wider.blocked}"] if wider.blocked else []
+        alarms += filter(None, (wider.title, *wider.lines))
     return Section(f"Review: {headline(plan)}", tuple(alarms), tuple(_summary_lines(plan)))
 
 
@@ -127,7 +140,7 @@ def _limits_table(plan: Plan) -> pd.DataFrame:
 def _decision_section(plan: Plan) -> Section:
     expires = plan_expires(plan)
     lines = [
-        "The operator is the person who applies the plan.",
+        DIGEST_CHECK.replace("this page", "this review"),
         f"To approve the plan, send this text to the operator: approved {plan.digest[:12]}",
         f"To reject the plan, send this text and the reason to the operator: rejected {plan.digest[:12]}",
         "No changes are sent without an approval.",

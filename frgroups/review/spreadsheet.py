@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from frgroups.internals.spreadsheet_export import MAX_ROWS, protect_cell, text_c
 from frgroups.internals.workbooks import import_openpyxl
 from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import WATERMARK
+from frgroups.review.excluded_customers import excluded_operations
 from frgroups.review.plan_sentences import operations_table, readable_operations
-from frgroups.review.plan_status import PlanStatus
+from frgroups.review.plan_status import Notice, PlanStatus
 from frgroups.review.sections import Section, review_sections
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -27,6 +28,9 @@ _ID_COLUMNS = ["customer_group_uid", "customer_uid", "external_id", "pricelist_u
 def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
     """
     Return all operations of a plan as CSV that is safe to open in a spreadsheet program.
+
+    The changes that the plan leaves out follow the operations. Their column `change` contains "not added" or "not
+    removed", and their column `finding` contains the reason.
 
     Invisible characters in names and other texts are escaped. Ids do not change, so that they can be looked up.
 
@@ -40,6 +44,8 @@ def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
     "customer_group_uid","group_name","customer_uid","change"
     """
     table = operations_table(plan, personal)
+    if plan.excluded_changes:
+        table = pd.concat([table, excluded_operations(plan, table.columns)], ignore_index=True)
     for name in table.columns.difference(_ID_COLUMNS):
         table[name] = table[name].map(escape_invisible)
     text = io.StringIO()
@@ -51,7 +57,11 @@ def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
 
 
 def write_workbook(
-    path: Path, plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None
+    path: Path,
+    plan: Plan,
+    personal: Snapshot | None = None,
+    status: PlanStatus | None = None,
+    notices: Sequence[Notice] = (),
 ) -> None:
     """
     Write the review as a workbook with the sheets "Review" and "Changes".
@@ -74,7 +84,7 @@ def write_workbook(
     book.properties.title = f"Review of plan {plan.digest[:12]}"
     book.properties.subject = f"Tenant {escape_invisible(plan.tenant_uid)}"
     book.properties.creator = "frgroups"
-    _write_review_sheet(book.create_sheet("Review"), review_sections(plan, personal, status))
+    _write_review_sheet(book.create_sheet("Review"), review_sections(plan, personal, status, notices))
     if len(table):
         _write_operations_sheet(book.create_sheet("Changes"), readable_operations(table))
     if personal is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from frgroups.errors import InputError
@@ -12,13 +12,18 @@ from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import check_personal
 from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
-from frgroups.review.plan_status import PlanStatus
+from frgroups.review.plan_status import Notice, PlanStatus
 from frgroups.review.spreadsheet import review_csv, write_workbook
 from frgroups.snapshot.snapshot import Snapshot
 
 
 def write_review(
-    plan: Plan, path: str | Path, *, personal: Snapshot | None = None, status: PlanStatus | None = None
+    plan: Plan,
+    path: str | Path,
+    *,
+    personal: Snapshot | None = None,
+    status: PlanStatus | None = None,
+    notices: Sequence[Notice] = (),
 ) -> Path:
     """
     Write the review of a plan to a file and return the absolute path of the file.
@@ -41,20 +46,20 @@ def write_review(
     try:
         with atomic_write(target) as draft:
             if ending == ".xlsx":
-                write_workbook(draft, plan, personal, status)
+                write_workbook(draft, plan, personal, status, notices)
             else:
-                draft.write_text(_TEXTS[ending](plan, personal, status), encoding="utf-8", newline="\n")
+                draft.write_text(_TEXTS[ending](plan, personal, status, notices), encoding="utf-8", newline="\n")
     except OSError as error:
         raise InputError(f"Cannot write {target}: {error.strerror or error}.") from error
     return target
 
 
-def _csv_file(plan: Plan, personal: Snapshot | None, _: PlanStatus | None) -> str:
+def _csv_file(plan: Plan, personal: Snapshot | None, *_: object) -> str:
     # Excel reads a CSV file as UTF-8 only if it starts with a byte order mark.
     return "\ufeff" + review_csv(plan, personal)
 
 
-_TEXTS: dict[str, Callable[[Plan, Snapshot | None, PlanStatus | None], str]] = {
+_TEXTS: dict[str, Callable[[Plan, Snapshot | None, PlanStatus | None, Sequence[Notice]], str]] = {
     ".html": review_html,
     ".htm": review_html,
     ".md": review_markdown,

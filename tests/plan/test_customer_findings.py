@@ -378,6 +378,44 @@ def test_withdrawn_consent(register, n):
     assert not any(finding.blocking for finding in plan.findings if finding.rule == "withdrawn_consent")
 
 
+@pytest.mark.parametrize(
+    ("channel", "given", "withdrawn", "no_record"),
+    [("email", 2, 2, 3), ("mobile", 0, 1, 6), ("email|mobile", 0, 3, 4)],
+)
+def test_consent_counts(channel, given, withdrawn, no_record):
+    "The finding states how many of the added customers have consented, have withdrawn, and have no record."
+    consents = consents_of(
+        ("c0", "Newsletter", True, "01"),
+        ("c1", "Newsletter", False, "01"),
+        ("c2", "Newsletter", False, "01"),
+        ("c3", "Newsletter", True, "02"),
+        ("c4", "SMS", False, "01"),
+    )
+    table = register_of(group=["a"], channel=[channel])
+
+    plan = plan_memberships(snapshot_with_consents(consents), {"a": [*CUSTOMERS, "x1"]}, register=table)
+
+    first = next(finding for finding in plan.findings if finding.rule == "withdrawn_consent")
+    for words in (f"{given} of the 7 customers", f"{withdrawn} ha", f"{no_record} ha"):
+        assert words in first.message
+    assert counts_of(plan, "no_consent_record") == {"a": no_record}
+    assert plan.table()["finding"].str.contains("no_consent_record").sum() == no_record
+    assert all(finding.is_warning for finding in plan.findings if "consent" in finding.rule)
+
+
+def test_no_consents():
+    "Without any withdrawal, the finding about customers without a record contains the number of given consents."
+    table = register_of(group=["a"], channel=["email"])
+    snapshot = snapshot_with_consents(consents_of(("c0", "Newsletter", True, "01")))
+
+    plan = plan_memberships(snapshot, {"a": CUSTOMERS}, register=table)
+    all_given = plan_memberships(snapshot, {"a": ["c0"]}, register=table)
+
+    [message] = [finding.message for finding in plan.findings if finding.rule == "no_consent_record"]
+    assert "1 of the 6 customers" in message and "5 have no record" in message
+    assert counts_of(all_given, "no_consent_record") == counts_of(all_given, "withdrawn_consent") == {}
+
+
 @pytest.mark.parametrize(("name", "n"), [("Marketing", 1), ("SMS", 0)])
 def test_general_consent(name, n):
     "If no consent mentions the channel, consents without a channel are used and other consents are ignored."

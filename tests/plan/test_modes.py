@@ -106,8 +106,10 @@ def test_mode_is_stated(mode, listed, tmp_path):
 
     for shown in (plan, again):
         review = save_review(shown, tmp_path / "review.txt").read_text()
-        for text in (shown.summary(), shown._repr_html_(), review_html(shown), review):
+        sentence = MODE_TEXTS[mode].split(" (mode")[0]
+        for text in (shown.summary(), shown._repr_html_(), review):
             assert f"(mode {mode})" in text and text.count(f"(mode {mode})") == 1
+        assert sentence in review_html(shown) and "(mode" not in review_html(shown)
     assert again.summary().splitlines()[: -len(again.findings)] == plan.summary().splitlines()[: -len(plan.findings)]
 
 

@@ -79,7 +79,7 @@ def rejected(page, reason, name):
     page.click("#by")
     page.value("document.querySelector('#by').select()")
     page.type(name)
-    page.click("summary")
+    page.click("#rejecting summary")
     page.click("#reason")
     page.type(reason)
     page.click("#reject")
@@ -181,7 +181,7 @@ def test_enter_in_name_field(page):
 
 def test_rejection_needs_reason(page):
     "If the reviewer enters no reason or no name, the page creates no rejection file."
-    page.click("summary")
+    page.click("#rejecting summary")
     page.click("#reject")
 
     assert "reason" in page.text("#rejected")
@@ -292,7 +292,7 @@ def scene(shown):
 def test_accessibility(page, scene, width, dark):
     "axe reports no accessibility violation for a wide screen, a narrow screen, and dark mode."
     scene(width, dark)
-    page.click("summary")
+    page.click("#rejecting summary")
 
     assert violations(page) == []
 
@@ -383,3 +383,23 @@ def test_name_problems(page):
 def test_times_in_one_format(page):
     "With JavaScript, all times on the page have the format and the time zone of the reader."
     assert not page.value(r"/\d{4}-\d\d-\d\d \d\d:\d\d UTC/.test(document.querySelector('main').innerText)")
+
+
+def test_limits_are_closed(page):
+    "The limits table follows the table of changes and is closed. A link to the limits opens it."
+    order = page.value("[...document.querySelectorAll('main h2')].map((heading) => heading.id)")
+    assert order.index("operations-title") < order.index("limits-title")
+    assert not page.value("document.querySelector('details.limits').open")
+
+    page.click("a[href='#limits-title']")
+
+    assert page.value("document.querySelector('details.limits').open")
+
+
+def test_no_paging_of_short_table(page):
+    "The buttons for other rows are shown only if there is more than one page of rows."
+    assert page.value("document.querySelector('#operations-pages').hidden") is False
+
+    search(page, "C-15 joins")
+
+    assert page.value("document.querySelector('#operations-pages').hidden") is True

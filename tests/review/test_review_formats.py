@@ -52,7 +52,7 @@ def test_workbook_sheets(tmp_path):
     ]
     assert found_operations == in_html(plan)
     read = [row[0].value for row in found["Review"] if row[0].value]
-    assert read[0] == "Review: 40 additions in Ansatte and Stamkunder Tromsø"
+    assert read[0] == "Review: 40 additions to Ansatte and Stamkunder Tromsø"
     assert {"Groups", "Findings", "Limits", f"Digest: {plan.digest}"} <= set(read)
 
 

@@ -1,5 +1,6 @@
 """Tests for the texts of the review page about importance, wide limits, consequences, and the state of a plan."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -7,15 +8,28 @@ import pytest
 
 import frgroups as fg
 from frgroups.api.environments import STAGE
+from frgroups.apply.journal import Journal
 from frgroups.apply.plan_review import plan_status
+from frgroups.apply.run_registry import registered_journal
 from frgroups.cli.main import main
 from frgroups.plan.finding import NOTICE_RULES, WARNING_RULES, Finding, sort_findings
 from frgroups.plan.limits import Limits
-from frgroups.review.limit_rows import limit_rows, wider_limits
+from frgroups.review.limit_rows import EXACT_LIMITS, limit_rows
 from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
-from frgroups.review.plan_sentences import REJECTION_CONSEQUENCES, approval_consequences
+from frgroups.review.plan_sentences import (
+    REJECTION_CONSEQUENCES,
+    TOP_RULES,
+    WITHDRAW_ADVICE,
+    approval_consequences,
+    headline,
+    top_warnings,
+)
+from frgroups.review.plan_status import SentChanges
 from frgroups.review.rejections import rejections_in_force
+from frgroups.review.wider_limits import wider_limits
+from frgroups.review.writer import write_review
+from tests.review.test_review_formats import content
 from tests.review.test_writer import Page, planned, snapshot
 from tests.world import UIDS, put_group_of_all, select_sandbox
 
@@ -25,10 +39,14 @@ def saved(running, monkeypatch, tmp_path):
     """Return a plan that creates a group in a sandbox, read from a plan file."""
     select_sandbox(running, monkeypatch)
     put_group_of_all(running)
-    with running.client() as client:
-        taken = fg.load_snapshot(client, cache=False)
-    plan = fg.plan_memberships(taken, {"new": UIDS[:2]}, create={"new": "New"}, purpose="Black Week")
+    plan = fg.plan_memberships(loaded(running), {"new": UIDS[:2]}, create={"new": "New"}, purpose="Black Week")
     return fg.read_plan(plan.save(tmp_path / "new.plan.json"))
+
+
+def loaded(running):
+    """Return a snapshot of a sandbox."""
+    with running.client() as client:
+        return fg.load_snapshot(client, cache=False)
 
 
 def expired(plan):
@@ -80,7 +98,7 @@ def test_wider_limits():
 
     assert "6 limits are wider than usual" in text
     assert "removals in all groups: 1,200 instead of 500" in text and "Will be empty" in text
-    assert wider_limits(plan)[-1].endswith("2,000 instead of 1,000 for Ansatte")
+    assert wider_limits(plan).lines[-1].endswith("2,000 instead of 1,000 for Ansatte")
     assert {row.limit: row.usual for row in limit_rows(plan)}["Removals in all groups"] == "500"
     assert "Usual" in text and "wider than usual" in review_markdown(plan)
 
@@ -90,7 +108,7 @@ def test_usual_limits(limits):
     "The defaults and stricter limits are not called wide."
     plan = planned(wanted={"an": ["c-001"]}, limits=limits)
 
-    assert wider_limits(plan) == []
+    assert not wider_limits(plan)
     assert "wider than usual" not in review_html(plan) and "Usual" not in Page(review_html(plan)).text
 
 
@@ -110,10 +128,13 @@ def test_limits_of_several_groups():
 
 def test_limits_that_are_off():
     "The page claims no check of limits that are off, and no later checks of a plan without changes."
-    off = Page(review_html(planned(wanted={"an": ["c-001"]}, limits=Limits(removals_total=None)))).text
+    limits = Limits(removals_total=None)
+    off = Page(review_html(planned(limits=limits))).text
+    irrelevant = Page(review_html(planned(wanted={"an": ["c-001"]}, limits=limits))).text
     empty = Page(review_html(planned(wanted={}))).text
 
     assert "Within the limits that are on." in off and "Within all limits" not in off
+    assert "Within all limits" in irrelevant and "off: removals" not in irrelevant
     assert "Within all limits" in empty and "before the changes are sent" not in empty and "Not needed" in empty
 
 
@@ -169,3 +190,245 @@ def test_applied_and_undone_plan(running, saved, tmp_path):
 def test_status_of_waiting_plan(saved):
     "A plan that waits for a decision has no status."
     assert saved.base_url != STAGE and plan_status(saved) is None
+
+
+def applied(running, plan):
+    """Apply a plan in a sandbox, and return the receipt."""
+    with running.client(writable=True) as client:
+        return fg.apply_plan(client, plan, approval=plan.digest)
+
+
+def test_partly_applied_plan(running, saved, tmp_path):
+    "All formats state how many changes of a partly applied plan took effect, and the resulting number of members."
+    plan = fg.plan_memberships(loaded(running), {"new": [*UIDS[:2], "x-1", "x-2", "x-3"]}, create={"new": "New"})
+    plan = fg.read_plan(plan.save(tmp_path / "partly.plan.json"))
+    applied(running, plan)
+
+    status = plan_status(plan)
+
+    assert status.level == "warning"
+    for suffix in ("html", "md", "txt", "xlsx"):
+        text = content(fg.save_review(plan, tmp_path / f"r.{suffix}"))
+        assert "partly applied on" in text and "2 of 5 changes took effect" in text
+        assert "3 were rejected by the server" in text and "New had 2 members" in text
+
+
+def test_applied_plan_is_not_an_alarm(running, saved, tmp_path, capsys):
+    "The review of an applied plan has no alarm color, and the command prints no warning."
+    applied(running, saved)
+
+    assert plan_status(saved).level == "done"
+    page = fg.save_review(saved, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert 'class="verdict done"' in page and 'class="verdict blocked"' not in page
+    assert main(["review", str(saved.path)]) == 0
+    assert "was applied on" in (out := capsys.readouterr().out) and "Warning" not in out
+
+
+def interrupted(running, plan, monkeypatch):
+    """Start a plan, and simulate a crash before the first response is recorded in the journal."""
+    write = Journal.write
+
+    def crash(journal, event, **facts):
+        if event == "outcome" and facts.get("uids"):
+            raise KeyboardInterrupt
+        write(journal, event, **facts)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Journal, "write", crash)
+        applied(running, plan)
+
+
+@pytest.mark.parametrize("suffix", ["html", "md", "txt", "xlsx"])
+def test_interrupted_plan(running, saved, tmp_path, monkeypatch, suffix):
+    "The review of an interrupted plan states how many changes were sent, and that it can be resumed or finalized."
+    interrupted(running, saved, monkeypatch)
+
+    text = content(fg.save_review(saved, tmp_path / f"r.{suffix}"))
+
+    assert plan_status(saved).level == "warning"
+    assert "interrupted" in text and "2 of 2 changes were sent" in text
+    assert "for 2, no response was recorded" in text
+    assert "resume the plan" in text and "finalize it" in text
+
+
+def test_interrupted_plan_that_expired(running, saved, monkeypatch, tmp_path):
+    "The review of an interrupted plan that has expired states that it can only be finalized."
+    old = replace(saved, planned_at=datetime.now(UTC) - timedelta(days=7) + timedelta(seconds=30))
+    old = fg.read_plan(old.save(saved.path))
+    interrupted(running, old, monkeypatch)
+    monkeypatch.setattr("frgroups.apply.plan_entry.plan_age_violations", lambda limits, age: ["too old"])
+
+    advice = plan_status(old).advice
+
+    assert "cannot be resumed" in advice and "finalize" in advice
+
+
+def test_interrupted_plan_with_damaged_journal(running, saved, monkeypatch):
+    "If the journal is damaged, the review states that the number of sent changes is not known."
+    interrupted(running, saved, monkeypatch)
+    path = registered_journal(saved)
+    path.write_bytes(path.read_bytes().replace(b"intent", b"1ntent"))
+
+    assert "not known" in plan_status(saved).message
+
+
+def test_sent_changes():
+    "The sentences contain the numbers of accepted, rejected, and unanswered changes, and of verified changes."
+    text = SentChanges(n=300, n_sent=120, n_accepted=100, n_rejected=5, n_verified=90).sentences()
+
+    assert re.findall(r"\d+", text) == ["120", "300", "100", "5", "15", "90"]
+
+
+FORMATS = ["html", "md", "txt", "xlsx"]
+OPEN = Limits(
+    removals_per_group=None,
+    removal_share=None,
+    removal_share_total=None,
+    emptied_groups=3,
+    removals_total=2000,
+    additions_per_group=2000,
+    additions_total=9000,
+    plan_max_age="9d",
+)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_all_wider_limits_are_listed(tmp_path, suffix):
+    "All wider limits are listed, most dangerous first, after the sentence about the default limits."
+    plan = planned(wanted={"bw": ["c-000"], "an": ["c-001"]}, limits=OPEN)
+
+    text = content(write_review(plan, tmp_path / f"r.{suffix}")).replace("\\", "")
+
+    wider = wider_limits(plan)
+    assert len(wider.lines) == 8 and "8 limits" in wider.title
+    places = [text.index(line) for line in wider.lines]
+    assert places == sorted(places)
+    words = ["without members", "off", "off", "off", "removals in all", "additions", "additions", "age of the plan"]
+    assert all(word in line for word, line in zip(words, wider.lines, strict=True))
+    assert "39 members leave Black Week VIP, and the limit is 4" in wider.blocked
+    assert text.index(wider.blocked) < places[0]
+
+
+def test_default_limits_before_green_statement():
+    "If the default limits would block the plan, this sentence comes first, and the plan is not within all limits."
+    page = Page(review_html(planned(wanted={"bw": ["c-000"]}, limits=OPEN))).text
+
+    assert page.index("With the default limits, this plan would be blocked") < page.index("Within the limits")
+    assert "Within all limits" not in page
+
+
+def test_wider_limits_of_additions():
+    "A plan without removals warns about no removal limit, and a plan without additions about no addition limit."
+    additions = wider_limits(planned(wanted={"an": ["c-001"]}, limits=OPEN))
+    removals = wider_limits(planned(wanted={"bw": ["c-000"]}, limits=OPEN))
+
+    assert len(additions.lines) == 3 and not any("remov" in line or "without" in line for line in additions.lines)
+    assert len(removals.lines) == 6 and not any("addition" in line for line in removals.lines)
+    assert additions.blocked == ""
+
+
+def test_wider_limits_of_undo_plan():
+    "An undo plan that the default limits would block states the numbers, and the reason for its limits."
+    group = {"bw": Limits(removals_per_group=39, removal_share=None, additions_per_group=0)}
+    limits = Limits(removals_total=39, removal_share_total=None, additions_total=0, per_group=group)
+    plan = replace(planned(wanted={"bw": ["c-000"]}, limits=limits), reverts="3f9c2a71d0e4" + "0" * 52)
+
+    wider = wider_limits(plan)
+
+    assert "39 members leave" in wider.blocked and "limit is 4" in wider.blocked
+    assert wider.lines == (EXACT_LIMITS,)
+    small = replace(plan, limits=replace(limits, removals_total=40), reverts=None)
+    assert len(wider_limits(small).lines) == 2
+
+
+def test_blocked_plan_and_default_limits():
+    "A plan that exceeds its own limits has no sentence about the default limits."
+    assert wider_limits(planned(wanted={"bw": ["c-000"]})).blocked == ""
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize(
+    ("wanted", "options", "words"),
+    [
+        ({"st": []}, {}, ["All 25 members of Stamkunder", "The list is empty."]),
+        ({"st": ["c-100"]}, {}, ["All 25 members of Stamkunder", "1 other customer joins"]),
+        ({"st": []}, {"mode": "keep_only"}, ["All 25 members of Stamkunder", "The list is empty."]),
+        ({"st": []}, {"protect": ["c-003"]}, ["empty, so 24 of its 25 members leave"]),
+        ({"st": [f"c-{n:03d}" for n in range(25)]}, {"mode": "remove"}, ["All 25 members of Stamkunder"]),
+    ],
+)
+def test_emptied_group(tmp_path, suffix, wanted, options, words):
+    "All formats start with a warning if all members of a group leave, or if its list is empty."
+    plan = planned(wanted=wanted, limits=OPEN, **options)
+
+    text = content(write_review(plan, tmp_path / f"r.{suffix}"))
+
+    [finding] = [finding for finding in plan.findings if finding.rule in TOP_RULES]
+    assert all(word in finding.message for word in words) and finding.is_warning
+    at = text.index(finding.message.split(".")[0])
+    assert text[:at].rstrip().endswith(("Warning:", "Warning:</strong>"))
+    assert at < text.index("limits are wider")
+    if suffix == "html":
+        assert f'<p class="verdict warning"><strong>Warning:</strong> {finding.message}' in text
+
+
+def test_no_emptied_group():
+    "A plan that removes some members according to a list has no such warning."
+    plans = [planned(), planned(wanted={"st": []}, mode="add"), planned(wanted={"st": []}, mode="remove")]
+
+    assert not [finding for plan in plans for finding in plan.findings if finding.rule in TOP_RULES]
+
+
+def test_many_emptied_groups():
+    "If many groups are emptied, the first warnings name the largest groups, and the last one counts the others."
+    sizes = tuple((f"g{n}", n + 1) for n in range(8))
+    taken = snapshot(sizes=sizes, names={uid: uid for uid, _ in sizes})
+    messages = top_warnings(planned(taken, {uid: [] for uid, _ in sizes}))
+
+    assert len(messages) == 6 and "All 8 members" in messages[0] and "3 more groups" in messages[-1]
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_open"),
+    [(Limits(), False), (Limits(additions_total=9000), True), (Limits(additions_total=1), True)],
+)
+def test_limits_table_is_open(limits, is_open):
+    "The limits table is open if a limit is exceeded or wider than usual."
+    page = Page(review_html(planned(limits=limits)))
+
+    [details] = [attributes for tag, attributes in page.tags if tag == "details" and "limits" in str(attributes)]
+    assert ("open" in details) == is_open
+    assert page.text.index("All limits of this plan") > page.text.index("Changes (4)")
+
+
+def test_headline_words():
+    "The headline states additions to a group and removals from a group."
+    assert headline(planned(wanted={"an": ["c-001"]}, mode="add")) == "1 addition to Ansatte"
+    assert headline(planned(wanted={"bw": [f"c-{n:03d}" for n in range(1, 40)]})) == "1 removal from Black Week VIP"
+
+
+def test_words_for_reviewers(saved, tmp_path):
+    "The page explains the mode in words, and all texts state that the operator withdraws a rejection."
+    plan = planned(wanted={"an": ["c-001", "x-9"]}, mode="add")
+    fg.approve_plan(saved, tmp_path / "no.json", by="Ola", reject="no")
+
+    page = Page(review_html(plan)).text
+
+    assert "(mode" not in page and "Members who are not in the list stay" in page
+    assert WITHDRAW_ADVICE in page and WITHDRAW_ADVICE in plan_status(saved).advice
+    assert "program prints the digest" in page and "program prints the digest" in review_markdown(plan)
+    assert sort_findings(plan.findings)[0].rule == "unknown_customers"
+
+
+@pytest.mark.parametrize(
+    ("n_before", "removals", "total"),
+    [(12, "2 (always allowed)", "20 (always allowed)"), (300, "30 (10% of 300", "75 (25% of 300")],
+)
+def test_allowed_removals_in_words(n_before, removals, total):
+    "The maximum numbers of removals state only the part of the rule that determines them."
+    taken = snapshot(sizes=(("bw", n_before),))
+    plan = planned(taken, {"bw": [f"c-{n:03d}" for n in range(1, n_before)]})
+    rows = {row.limit: row.allowed for row in limit_rows(plan)}
+
+    assert rows["Removals in one group"].startswith(removals)
+    assert rows["Removals as a share of the memberships"].startswith(total)

@@ -1,0 +1,123 @@
+"""Facts in the data folder about a plan that waits for a decision, as the review shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from frgroups.apply.plan_entry import MAX_CONFLICTS, PlanEntry
+from frgroups.apply.plan_list import conflicting_plans
+from frgroups.errors import FrgroupsError
+from frgroups.internals.formatting import agree, format_utc, pluralize
+from frgroups.plan.group_change import GroupChange
+from frgroups.plan.plan import Plan
+from frgroups.review.approval_search import plan_approvals, usable_approvals
+from frgroups.review.decision_reader import DecisionReader
+from frgroups.review.decision_record import changes_key
+from frgroups.review.plan_folders import approval_folders
+from frgroups.review.plan_status import Notice
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.store.manifest import Cache
+from frgroups.store.snapshot_store import latest_snapshot, latest_valid_snapshot
+
+
+def plan_notices(plan: Plan, *, cache: Cache = None, is_waiting: bool = True) -> list[Notice]:
+    """
+    Return the facts in the data folder about a plan: decisions, other plans for the same groups, and drift.
+
+    A fact is left out if it cannot be determined, because a file in the data folder is damaged.
+
+    Parameters
+    ----------
+    plan
+        The plan to review.
+    cache
+        Folder of the stored snapshots. None selects the data folder.
+    is_waiting
+        Whether a decision about the plan is possible. Otherwise, only withdrawn rejections are returned.
+    """
+    notices: list[Notice] = []
+    sources = [_withdrawals(plan)]
+    if is_waiting:
+        sources += [_approvals(plan), _conflicts(plan), _drift(plan, cache)]
+    for source in sources:
+        with suppress(FrgroupsError):
+            notices += source
+    return notices
+
+
+def _withdrawals(plan: Plan) -> Iterator[Notice]:
+    for withdrawal in DecisionReader().record(plan).withdrawals(changes_key(plan)):
+        yield Notice("withdrawal", withdrawal.sentence())
+
+
+def _approvals(plan: Plan) -> Iterator[Notice]:
+    folders, reader = approval_folders(plan), DecisionReader()
+    for choice in usable_approvals(plan, folders, reader=reader)[0]:
+        when = f" on {format_utc(choice.approval.at)}" if choice.approval.at else ""
+        yield Notice("approval", f"{choice.approval.by} already approved this plan{when}.")
+    for approval in plan_approvals(plan, folders, reader).other:
+        if approval.until < datetime.now(UTC):
+            yield Notice("approval", f"An approval by {approval.by} expired on {format_utc(approval.until)}.")
+
+
+def _conflicts(plan: Plan) -> Iterator[Notice]:
+    conflicts = conflicting_plans(plan)
+    for other in conflicts[:MAX_CONFLICTS]:
+        yield Notice("conflict", _conflict_text(plan, other), is_warning=True)
+    n_more = len(conflicts) - MAX_CONFLICTS
+    if n_more > 0:
+        text = f"{n_more:,} more waiting {agree(n_more, 'plan changes', 'plans change')} the same groups."
+        yield Notice("conflict", text, is_warning=True)
+
+
+def _conflict_text(plan: Plan, other: PlanEntry) -> str:
+    uids = {group.uid for group in plan.groups}
+    changes = []
+    for group in other.plan.groups:
+        if group.uid in uids:
+            counts = f"{pluralize(len(group.add), 'addition')}, {pluralize(len(group.remove), 'removal')}"
+            changes.append(f"{group.name} ({counts})")
+    name = f"Plan {other.plan.digest[:12]}"
+    if other.plan.digest == plan.digest:
+        name = f"Another file of this plan, created on {format_utc(other.plan.planned_at)},"
+    text = f"{name} ({other.state}) also changes {'; '.join(changes[:MAX_CONFLICTS])}"
+    n_more = len(changes) - MAX_CONFLICTS
+    if n_more > 0:
+        text += f"; and {n_more:,} more {agree(n_more, 'group', 'groups')}"
+    return f"{text}. Check that both plans are needed."
+
+
+def _drift(plan: Plan, cache: Cache) -> Iterator[Notice]:
+    """Yield a warning for each group that has changed more than the drift limit, if a newer snapshot is stored."""
+    if plan.base_url is None:
+        return
+    stored = latest_snapshot(cache, plan.tenant_uid, plan.base_url)
+    if stored is None or stored.taken_at <= plan.snapshot_taken_at:
+        return
+    snapshot = latest_valid_snapshot(cache, plan.tenant_uid, plan.base_url)
+    if snapshot is None or snapshot.taken_at <= plan.snapshot_taken_at:
+        return
+    verdicts = dict(zip(snapshot.reads["customer_group_uid"], snapshot.reads["verdict"], strict=True))
+    for group in plan.groups:
+        if not group.create and verdicts.get(group.uid, "drifted") != "drifted":
+            text = _drift_text(plan, group, snapshot)
+            if text:
+                yield Notice("drift", text, is_warning=True)
+
+
+def _drift_text(plan: Plan, group: GroupChange, snapshot: Snapshot) -> str:
+    """Describe the drift of a group since the plan was created, or return "" if the plan allows it."""
+    members = snapshot[group.uid].tolist()
+    joined, left = group.drift(members)
+    allowed = plan.limits.of(group.uid).drift_allowed(len(group.baseline))
+    if allowed is None or joined + left <= allowed:
+        return ""
+    return (
+        f"{group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created, and "
+        f"{len(members):,} in the data read at {format_utc(snapshot.taken_at)}. Other users made "
+        f"{pluralize(joined, 'addition')} and {pluralize(left, 'removal')}, and the plan allows "
+        f"{pluralize(int(allowed), 'such change')}. An apply run stops at this difference. "
+        "Ask the operator for a new plan."
+    )

@@ -1,0 +1,136 @@
+"""Tests for the facts from the data folder that a review states: decisions, other plans, and drift."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+import frgroups as fg
+from frgroups.apply.plan_notices import plan_notices
+from frgroups.cli.main import main
+from frgroups.internals.paths import home
+from frgroups.review.plan_folders import plans_folder
+from frgroups.review.rejections import withdraw_rejection
+from tests.review.test_review_formats import content
+from tests.review.test_review_status import FORMATS, loaded
+from tests.world import UIDS, put_group_of_all, select_sandbox
+
+
+@pytest.fixture
+def tenant(running, monkeypatch):
+    """Return a sandbox with a group of 30 customers. Environment variables select the sandbox."""
+    select_sandbox(running, monkeypatch)
+    put_group_of_all(running)
+    return running
+
+
+@pytest.fixture
+def saved(tenant, tmp_path):
+    """Return a plan that removes one customer from the group, read from a plan file."""
+    plan = fg.plan_memberships(loaded(tenant), {"all": UIDS[1:]}, mode="keep_only")
+    return fg.read_plan(plan.save(tmp_path / "new.plan.json"))
+
+
+def rules(plan):
+    """Return the rules of the notices about a plan."""
+    return [notice.rule for notice in plan_notices(plan)]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("is_in_data_folder", [False, True])
+def test_approved_plan(saved, tmp_path, suffix, is_in_data_folder):
+    "The review states the reviewer and the time of an approval next to the plan or in the data folder."
+    folder = home() if is_in_data_folder else tmp_path
+    folder.mkdir(exist_ok=True)
+    fg.approve_plan(saved, folder / "ok.approval.json", by="Kari Moe")
+
+    text = content(fg.save_review(saved, tmp_path / f"r.{suffix}"))
+
+    assert "Kari Moe already approved this plan on 20" in text
+    assert suffix != "html" or 'id="approve"' in text
+
+
+def test_expired_approval(saved, tmp_path, monkeypatch):
+    "The review states that an approval has expired."
+    fg.approve_plan(saved, tmp_path / "ok.approval.json", by="Kari Moe", valid_for="1s")
+    later = plan_notices.__globals__["datetime"].now(tz=saved.planned_at.tzinfo) + timedelta(hours=1)
+
+    class Later(plan_notices.__globals__["datetime"]):
+        @classmethod
+        def now(cls, tz=None):
+            return later
+
+    monkeypatch.setattr("frgroups.apply.plan_notices.datetime", Later)
+    monkeypatch.setattr("frgroups.review.approval.datetime", Later)
+
+    [notice] = plan_notices(saved)
+
+    assert "Kari Moe" in notice.message and "expired" in notice.message
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_withdrawn_rejection(saved, tmp_path, suffix):
+    "The review states a withdrawn rejection, its reason, and the person who withdrew it."
+    fg.approve_plan(saved, tmp_path / "no.json", by="Ola", reject="wrong week")
+    withdraw_rejection(saved, by="Kari", reason="the week is correct")
+
+    text = content(fg.save_review(saved, tmp_path / f"r.{suffix}"))
+
+    assert "Ola rejected these changes on " in text and "wrong week" in text
+    assert "Kari withdrew the rejection on " in text and "the week is correct" in text
+
+
+def test_no_notices(saved):
+    "A plan without decisions, other plans, and drift has no notices."
+    assert rules(saved) == []
+
+
+def test_approval_of_other_reviewer(saved, tmp_path, capsys):
+    "An approval by another reviewer is not replaced, but the same reviewer can approve the plan again."
+    assert main(["approve", str(saved.path), "--by", "Kari"]) == 0
+    path = saved.path.with_suffix(".approval.json")
+    before = path.read_bytes()
+    capsys.readouterr()
+
+    assert main(["approve", str(saved.path), "--by", "Ola"]) == 8
+    assert path.read_bytes() == before
+    assert "Kari already approved" in (error := capsys.readouterr().err) and "--out" in error
+    assert main(["approve", str(saved.path), "--by", "kari"]) == 0
+    assert main(["approve", str(saved.path), "--by", "Ola", "--out", str(tmp_path / "o.approval.json")]) == 0
+
+
+def test_approval_of_other_plan_is_replaced(saved, tmp_path):
+    "The approval of another plan in the same file does not prevent an approval."
+    path = tmp_path / "ok.approval.json"
+    fg.approve_plan(saved, path, by="Kari")
+    other = replace(saved, planned_at=saved.planned_at + timedelta(seconds=1))
+
+    assert fg.approve_plan(other, path, by="Ola") == path
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_other_plan_of_same_group(tenant, saved, tmp_path, suffix):
+    "The review states the digest and the numbers of changes of another waiting plan for the same group."
+    other = fg.plan_memberships(loaded(tenant), {"all": [*UIDS[3:], "x-1"]}, mode="mirror")
+    other.save(plans_folder(other.tenant_uid, other.base_url) / "other.plan.json")
+
+    text = content(fg.save_review(saved, tmp_path / f"r.{suffix}"))
+
+    assert f"Plan {other.digest[:12]} (" in text and "also changes " in text
+    assert "1 addition, 3 removals" in text
+    assert rules(saved) == ["conflict"]
+
+
+@pytest.mark.parametrize(("n_left", "expected"), [(3, []), (8, ["drift"])])
+def test_drift(tenant, saved, tmp_path, capsys, n_left, expected):
+    "If a newer stored snapshot shows more drift than the plan allows, the review states both numbers of members."
+    tenant.remove_members("all", UIDS[-n_left:])
+    assert main(["load"]) == 0
+
+    assert rules(saved) == expected
+    for suffix in FORMATS:
+        text = content(fg.save_review(saved, tmp_path / f"r.{suffix}"))
+        assert ("had 30 members" in text and "22 in the data read at" in text) == bool(expected)
+    capsys.readouterr()
+    assert main(["review", str(saved.path)]) == 0
+    assert ("run stops" in capsys.readouterr().out) == bool(expected)
