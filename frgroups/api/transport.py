@@ -18,7 +18,7 @@ from frgroups.api.certificates import Verify, describe_certificates
 from frgroups.api.connection_failures import RequestTrace, explain_failure
 from frgroups.api.debug_log_filter import EventNamesOnly
 from frgroups.api.defaults import REQUESTS_PER_SECOND
-from frgroups.api.http_client import create_http_client
+from frgroups.api.http_client import ReplaceableClient
 from frgroups.api.proxies import ProxySelection, select_proxy
 from frgroups.api.redirects import redirect_problem, redirect_target
 from frgroups.api.response_body import (
@@ -166,7 +166,7 @@ class Transport:
         self.proxy_selection = ProxySelection() if loopback else select_proxy(url.scheme, url.host, url.port)
         proxy = self.proxy_selection.proxy
         self.certificates = describe_certificates(verify) if url.scheme == "https" else None
-        self._http = create_http_client(url, proxy, verify, workers=workers, timeout=timeout)
+        self._http = ReplaceableClient(url, proxy, verify, workers=workers, timeout=timeout)
 
     @property
     def paused_for(self) -> float:
@@ -317,22 +317,23 @@ class Transport:
         if call.body is not None:
             headers[b"Content-Type"] = HiddenBytes(b"application/json")
         self._rate_limiter.acquire()
-        if self._http.is_closed:
-            raise InputError(
-                f"The client is closed, so the request {call.operation} was not sent. Create a new client."
-            )
-        self._count_request()
-        started = time.monotonic()
         trace = RequestTrace()
         try:
-            with (
-                _event_names_only.active(),
-                self._http.stream(
-                    call.method, url, content=call.body, headers=headers, extensions={"trace": trace}
-                ) as stream,
-            ):
-                response = Response(stream.status_code, stream.headers, token)
-                response.body = self._read_body(call, stream, started)
+            with self._http.reserve(trace) as client:
+                if client.is_closed:
+                    raise InputError(
+                        f"The client is closed, so the request {call.operation} was not sent. Create a new client."
+                    )
+                self._count_request()
+                started = time.monotonic()
+                with (
+                    _event_names_only.active(),
+                    client.stream(
+                        call.method, url, content=call.body, headers=headers, extensions={"trace": trace}
+                    ) as stream,
+                ):
+                    response = Response(stream.status_code, stream.headers, token)
+                    response.body = self._read_body(call, stream, started)
         except _NETWORK_ERRORS as error:
             raise self._connection_error(call, error, trace) from None
         if log.isEnabledFor(logging.DEBUG):
