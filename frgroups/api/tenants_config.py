@@ -136,6 +136,11 @@ def missing_token_error() -> InputError:
     return InputError("FRGROUPS_TOKEN is not set. Set it to an access, auth, or integration token.")
 
 
+def no_tenants_error() -> InputError:
+    """Return the error for a `tenants.toml` without tables."""
+    return InputError(f"{config_path()} contains no tenants. It must be {_FILE}")
+
+
 def _find_tenant(name: str, path: str | Path | None) -> Tenant:
     file = config_path(path)
     if not file.exists():

@@ -165,6 +165,7 @@ def status(
     all_tenants: bool, tenant: tuple[str, ...], max_age: str, html: Path | None, as_json: bool, cache: Path | None
 ) -> int:
     """Print the age, the verdict, and the size of the newest snapshot of each tenant."""
+    from frgroups.api.tenants_config import config_path
     from frgroups.cli.inputs import select_status_rows
     from frgroups.cli.status_text import status_columns, status_details, status_values
     from frgroups.cli.table_printing import print_table
@@ -176,9 +177,10 @@ def status(
     statuses = tenant_status(cache, names=list(tenant) if tenant else None, max_age=max_age)
     table = select_status_rows(statuses, all_tenants, tenant)
     if table.empty:
+        missing = "contains no tenants" if config_path().exists() else "does not exist"
         raise InputError(
-            f"No tenant can be shown, because {data_subdir('snapshots')} contains no snapshots and tenants.toml does "
-            "not exist. To store a snapshot of the tenant in FRGROUPS_TENANT_UID, run frgroups load."
+            f"No tenant can be shown, because {data_subdir('snapshots')} contains no snapshots and tenants.toml "
+            f"{missing}. To store a snapshot of the tenant in FRGROUPS_TENANT_UID, run frgroups load."
         )
     if html is not None:
         print_message(f"Written to {write_text(html.expanduser().resolve(), status_html(table, max_age=max_age))}")

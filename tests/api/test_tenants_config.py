@@ -307,14 +307,11 @@ def test_invalid_token_of_a_command(write, sandbox):
 
 def test_command_without_shell(write, sandbox):
     "A token command is split like a shell command, but variables, pipes, and wildcards have no effect."
-    code = "import sys; print(sys.argv[1:])"
+    code = "import sys; print(*sys.argv[1:], sep=chr(43))"
     write(f'[a]\ntenant_uid = "t"\nhost = "stage"\ntoken_command = {shlex.join(python(code))!r}\n')
     assert find_tenant("a").token_command == tuple(python(code))
 
-    assert (
-        run_token_command("a", [*python(code), "$HOME", "|", "cat; ls", "*"], None)
-        == "['$HOME', '|', 'cat; ls', '*']"
-    )
+    assert run_token_command("a", [*python(code), "$HOME", "|", "cat;ls", "*"], None) == "$HOME+|+cat;ls+*"
 
 
 def test_paths_in_a_command(write, home_folder, monkeypatch):
@@ -348,6 +345,46 @@ def test_failed_command(code, exit_code, fact):
     error, first_word = caught.value, Path(sys.executable).name
     assert all(text in str(error) for text in ("sport_no", f"({first_word} ...)", fact))
     assert (error.tenant, error.command, error.exit_code) == ("sport_no", first_word, exit_code)
+
+
+@pytest.mark.parametrize(
+    ("output", "fact"),
+    [
+        ("t\u00f8ken", "ASCII"),
+        ("\ufefftoken", "ASCII"),
+        ("\x1b[0mtoken", "control"),
+        ("to\x00ken", "control"),
+        ("to\tken", "control"),
+        ('"token"', "quotation mark"),
+        ("'token'", "quotation mark"),
+        ('{"token": "token"}', "quotation mark"),
+        ("Bearer token", "Bearer"),
+        ("bearer token", "Bearer"),
+        ("Authorization: token", "space"),
+    ],
+)
+def test_invalid_output(output, fact, write, sandbox):
+    "If the output is not a token, the error of the first request names the tenant, the program, and the reason."
+    configured(write, sandbox, python(f"print({output!r})"))
+
+    with fg.Client.from_config("a") as client, pytest.raises(TokenCommandError) as caught:
+        client.check()
+
+    error = caught.value
+    assert (error.tenant, error.command, error.exit_code) == ("a", Path(sys.executable).name, 0)
+    assert fact in str(error) and "tenant a" in str(error)
+    assert output not in str(error) and "token" not in str(error).replace("token_command", "").replace(
+        "the token", ""
+    )
+
+
+@pytest.mark.parametrize(("words", "shown"), [(["true"], "(true)"), (["true", SECRET], "(true ...)")])
+def test_command_without_arguments(words, shown):
+    "Three dots after the program stand for arguments, so they are missing if there are none."
+    with pytest.raises(TokenCommandError) as caught:
+        run_token_command("a", words, None)
+
+    assert shown in str(caught.value) and SECRET not in str(caught.value)
 
 
 def test_missing_command():
