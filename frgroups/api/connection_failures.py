@@ -30,6 +30,7 @@ _DISCONNECTED = "Server disconnected"
 _UNKNOWN_ISSUER = {0, 1, 2, 18, 19, 20, 21, 27}
 _OTHER_HOST = {62, 64}
 _OUTSIDE_VALIDITY = {9, 10}
+LOGIN_PAGE = "The response can be a login page of the network or of a proxy. To log in, open any page in a browser."
 _CHECK_NETWORK = "Check the network connection and the base URL."
 
 
@@ -229,11 +230,7 @@ def _tunnel_failure(causes: list[BaseException], peer: _Peer, tunnel: Proxy) -> 
         break
     else:
         problem += "closed it before the TLS connection was established"
-    advice = (
-        "The response can be a login page of the network. Open a page in a browser on this machine to log in, or "
-        f"check {tunnel.source}."
-    )
-    return ConnectionFailure("proxy", problem, advice, is_permanent=True)
+    return ConnectionFailure("proxy", problem, f"{LOGIN_PAGE} Also check {tunnel.source}.", is_permanent=True)
 
 
 def _tls_failure(error: ssl.SSLError, peer: _Peer) -> ConnectionFailure:

@@ -151,6 +151,15 @@ def test_token_in_the_file(write, key):
     assert "`token_command`" in config_error() and SECRET not in config_error()
 
 
+def test_many_duplicate_tenants(write):
+    "If more than two tables configure the same tenant, every error lists all of these tables."
+    names = ["a", "b", "c c", "d"]
+    write("".join(f'"{name}" = {VALID}\n' for name in names) + f"other = {VALID.replace('t-1', 't-2')}")
+
+    [problem] = {tenant.problem for name, tenant in read_tenants().items() if name != "other"}
+    assert all(heading in problem for heading in ("[a]", "[b]", '["c c"]', "[d]")) and "[other]" not in problem
+
+
 def test_duplicate_tenants(write):
     "Two tables with the same tenant uid and host are rejected. Two tables with different hosts are valid."
     production = VALID.replace("stage", "production")
@@ -166,14 +175,14 @@ def test_duplicate_tenants(write):
     "names", [["a", "A "], ["a", "A"], ["vip no", "VIP NO"], ["a", "\uff21"], ["a b", "ab", " AB"], ["æ", "Æ"]]
 )
 def test_similar_names(write, names):
-    "Tables with names that differ only in case or spaces are rejected. The error names both tables."
+    "Tables with names that differ only in case or spaces are rejected. The error names all of them."
     tables = [f'"{name}" = {VALID.replace("t-1", f"t-{i}")}\n' for i, name in enumerate(names)]
     write("".join(tables) + f"other = {VALID.replace('t-1', 't-other')}")
 
     for name in names:
         error = config_error(name)
         quoted = [other for other in names if f"[{other}]" in error or f'["{other}"]' in error]
-        assert name in quoted and len(quoted) == 2
+        assert quoted == names
     assert find_tenant("other").tenant_uid == "t-other"
 
 
