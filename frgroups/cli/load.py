@@ -39,8 +39,9 @@ from frgroups.errors import InputError
 @click.option(
     "--no-cover",
     is_flag=True,
-    help="Read every group page by page (slower). By default, if one group contains all customers, frgroups infers "
-    "the members of the other groups from it, and confirms each group with one small request.",
+    help="Read all members of every group, which requires more requests. By default, if one group contains all "
+    "customers, only this group is read completely. Its customers list their groups, and one small request per group "
+    "confirms the result.",
 )
 @click.option(
     "--deadline",
@@ -148,7 +149,7 @@ def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[
     "status",
     example="frgroups status --all --html status.html",
     more="If neither --all, --tenant, nor FRGROUPS_TENANT_UID is set, the command shows all tenants. The exit code "
-    "is 9 if a tenant has no fresh and consistent snapshot.",
+    "is 9 if a tenant has no fresh and consistent snapshot, or if the column problem contains another problem.",
 )
 @tenants_options
 @click.option(
