@@ -363,9 +363,10 @@ class ConnectionFailedError(ApiError):
     Attributes
     ----------
     reason
-        Cause of the failure: "certificate" (not trusted), "tls" (the server or proxy does not use TLS as expected),
-        "proxy" (rejected by the proxy), "dns" (unknown host name), "refused" (no server on the port), "unreachable"
-        (no route to the host), "timeout", or "lost" (the connection was interrupted).
+        Cause of the failure: "certificate" (not trusted or not valid), "tls" (the server or proxy does not use TLS as
+        expected), "proxy" (the proxy rejected the connection, or did not open it), "dns" (unknown host name),
+        "refused" (no server on the port), "unreachable" (no route to the host), "timeout", or "lost" (the connection
+        was interrupted).
     """
 
     reason: str = "lost"

@@ -228,6 +228,7 @@ class Client(GroupRequests):
         tenant = find_tenant(name, path)
         configured: dict[str, Any] = {"base_url": tenant.base_url, "writable": writable, **tenant.options}
         client = cls(tenant.tenant_uid, tenant.token, **(configured | options))
+        client._transport.tenant_name = name
         client._transport.tenant_setting = f"`tenant_uid` of the tenant {name!r} in {config_path(path)}"
         return client
 

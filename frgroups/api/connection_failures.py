@@ -23,6 +23,14 @@ _PROXY_STATUS = re.compile(r"(\d{3})\b")
 # A TLS server answers a plain HTTP request with a TLS alert. The message of httpx quotes the first bytes.
 _TLS_ALERT = r"\x15\x03"
 _TLS_REASONS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
+_TUNNEL_STEPS = {"proxy.start_tls", "socks.start_tls"}
+# Message of httpcore if a server or a proxy closes the connection before the end of the response headers.
+_DISCONNECTED = "Server disconnected"
+# Results of the certificate verification of OpenSSL that another CA certificate can correct. 0 and 1 are unspecified.
+_UNKNOWN_ISSUER = {0, 1, 2, 18, 19, 20, 21, 27}
+_OTHER_HOST = {62, 64}
+_OUTSIDE_VALIDITY = {9, 10}
+LOGIN_PAGE = "The response can be a login page of the network or of a proxy. To log in, open any page in a browser."
 _CHECK_NETWORK = "Check the network connection and the base URL."
 
 
@@ -68,8 +76,8 @@ class RequestTrace:
     has_response
         Whether the status and the headers of the response were received.
     steps
-        Names of the connection steps that were started, such as "connection.start_tls". The prefix is "proxy" for a
-        TLS connection to the server through a proxy, and "connection" for all other steps.
+        Names of the connection steps that were started, such as "connection.start_tls". The prefix is "proxy" or
+        "socks" for a TLS connection to the server through a proxy.
     handled
         Ids of the exceptions that the caller was already handling before the request. They do not explain a failure.
     """
@@ -78,6 +86,11 @@ class RequestTrace:
     has_response: bool = False
     steps: list[str] = field(default_factory=list)
     handled: frozenset[int] = field(default_factory=handled_exception_ids)
+
+    @property
+    def has_tunnel(self) -> bool:
+        """True if a proxy accepted the connection to the server, so that the TLS connection was started."""
+        return not _TUNNEL_STEPS.isdisjoint(self.steps)
 
     def __call__(self, name: str, info: Mapping[str, Any]) -> None:
         """Record the event of a request. The content of the event is not stored."""
@@ -122,11 +135,16 @@ def _explain(error: Exception, url: httpx.URL, proxy: Proxy | None, trace: Reque
     server = f"{host}:{url.port or DEFAULT_PORTS[url.scheme]}"
     if isinstance(error, httpx.ProxyError) and proxy is not None:
         return _rejected_by_proxy(str(error), proxy, server)
-    with_proxy = proxy is not None and not any(step.startswith("proxy.") for step in trace.steps)
-    peer = _Peer(server, url.scheme, proxy if with_proxy else None)
+    tunnel = proxy if trace.has_tunnel else None
+    peer = _Peer(server, url.scheme, proxy if tunnel is None else None)
+    if isinstance(error, httpx.PoolTimeout):
+        text = f"No connection to {peer.name} became available within the timeout (PoolTimeout)"
+        return ConnectionFailure("timeout", text, "Try again with a new client.")
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _untrusted(cause, peer)
+    if tunnel is not None and not trace.is_sent and isinstance(error, httpx.ConnectError | httpx.NetworkError):
+        return _tunnel_failure(causes, peer, tunnel)
     for cause in causes:
         if isinstance(cause, ssl.SSLError) and not trace.is_sent:
             return _tls_failure(cause, peer)
@@ -181,21 +199,38 @@ def _rejected_by_proxy(message: str, proxy: Proxy, server: str) -> ConnectionFai
 
 def _untrusted(error: ssl.SSLCertVerificationError, peer: _Peer) -> ConnectionFailure:
     why = escape_invisible(error.verify_message or "certificate verify failed").rstrip(".")
-    problem = f"The certificate of {peer.name} is not trusted: {why}"
-    if error.verify_code in (62, 64):  # The host name or the IP address does not match the certificate.
-        advice = "Check the host in the base URL."
-    elif error.verify_code in (9, 10):  # The certificate is not yet valid or has expired.
+    if error.verify_code in _UNKNOWN_ISSUER:
+        return ConnectionFailure(
+            "certificate",
+            f"The certificate of {peer.name} is not trusted: {why}",
+            "A proxy that intercepts TLS, or a private certificate authority, requires its own CA certificate.",
+            hint="To trust a CA certificate, set SSL_CERT_FILE to its PEM file, or pass verify=PATH to the client.",
+            cli_hint="To trust a CA certificate, set SSL_CERT_FILE to its PEM file, or set ca_file in tenants.toml.",
+            is_permanent=True,
+        )
+    advice = "Ask the operator of the server for a valid certificate."
+    if error.verify_code in _OTHER_HOST:
+        advice = "Check the host in the base URL." if peer.proxy is None else peer.advice
+    elif error.verify_code in _OUTSIDE_VALIDITY:
         advice = "Check the clock of this machine, and ask the operator of the server for a valid certificate."
+    problem = f"The certificate of {peer.name} is not valid: {why}"
+    return ConnectionFailure("certificate", problem, advice, is_permanent=True)
+
+
+def _tunnel_failure(causes: list[BaseException], peer: _Peer, tunnel: Proxy) -> ConnectionFailure:
+    """Return the cause if a proxy accepted the connection to the server, but the TLS handshake failed."""
+    status = "" if tunnel.scheme.startswith("socks") else " with status 200"
+    problem = f"The proxy {tunnel.address} accepted the connection to {peer.server}{status}, but "
+    for cause in causes:
+        if not isinstance(cause, ssl.SSLError) or isinstance(cause, ssl.SSLEOFError):
+            continue
+        if cause.reason not in _TLS_REASONS:
+            return replace(_tls_failure(cause, peer), is_permanent=True)
+        problem += "its response is not TLS"
+        break
     else:
-        advice = "A proxy that intercepts TLS, or a private certificate authority, requires its own CA certificate."
-    return ConnectionFailure(
-        "certificate",
-        problem,
-        advice,
-        hint="To trust a CA certificate, set SSL_CERT_FILE to its PEM file, or pass verify=PATH to the client.",
-        cli_hint="To trust a CA certificate, set SSL_CERT_FILE to its PEM file, or set ca_file in tenants.toml.",
-        is_permanent=True,
-    )
+        problem += "closed it before the TLS connection was established"
+    return ConnectionFailure("proxy", problem, f"{LOGIN_PAGE} Also check {tunnel.source}.", is_permanent=True)
 
 
 def _tls_failure(error: ssl.SSLError, peer: _Peer) -> ConnectionFailure:
@@ -253,9 +288,21 @@ def _interrupted(error: Exception, peer: _Peer, trace: RequestTrace) -> Connecti
         return ConnectionFailure("lost", text, advice, is_sent=True)
     if peer.scheme == "http" and isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
         advice += " If the server uses TLS, write the base URL with https."
+    if not is_sent and peer.proxy is not None and isinstance(error, httpx.RemoteProtocolError):
+        return _no_proxy_response(error, peer, peer.proxy)
     if not is_sent:
         return ConnectionFailure("lost", f"The connection to {peer.name} was lost ({kind})", advice)
     return ConnectionFailure("lost", f"The connection was lost ({kind})", advice, is_sent=True)
+
+
+def _no_proxy_response(error: httpx.RemoteProtocolError, peer: _Peer, proxy: Proxy) -> ConnectionFailure:
+    """Return the cause if the response to a CONNECT request is missing or is not HTTP."""
+    if str(error).startswith(_DISCONNECTED):
+        text = f"{_capitalize(peer.name)} closed the connection without an HTTP response"
+        advice = f"{peer.advice} If the attempts continue to fail, the address might not be an HTTP proxy."
+        return ConnectionFailure("lost", text, advice)
+    text = f"The address {proxy.address} is not an HTTP proxy, because its response is not HTTP"
+    return ConnectionFailure("proxy", text, peer.advice, is_permanent=True)
 
 
 def _capitalize(text: str) -> str:

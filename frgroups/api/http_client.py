@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import base64
 import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
 from frgroups.api.certificates import Verify, check_verify, create_tls_context
+from frgroups.api.connection_failures import RequestTrace
 from frgroups.api.proxies import Proxy
 from frgroups.internals.redaction import HiddenBytes, HiddenText
 
 
-def create_http_client(
-    url: httpx.URL, proxy: Proxy | None, verify: Verify, *, workers: int, timeout: float
-) -> httpx.Client:
+class ReplaceableClient:
     """
-    Create an HTTP client for one server. The client does not read the environment.
+    Thread-safe HTTP client for one server. It does not read the environment.
+
+    If a request fails before it was sent, the client of httpx is replaced. The reason is that the connection pool of
+    httpcore does not remove a connection whose TLS handshake in a proxy tunnel failed
+    (https://github.com/encode/httpcore/pull/1049). When the pool contains only such connections, every request waits
+    forever. A replaced client is closed after its last request.
+
+    At most as many requests as workers run at the same time, and each failed connection belongs to a request that
+    ends after its client was replaced. A pool therefore always has a connection for each of its requests. The pool
+    timeout is an additional protection.
 
     Parameters
     ----------
@@ -37,12 +49,71 @@ def create_http_client(
     InputError
         The value of `verify`, or a variable that specifies certificates, is invalid.
     """
-    check_verify(verify)
-    tls_context: ssl.SSLContext | bool = False
-    if url.scheme == "https":  # Loading certificates is slow, so they are loaded only for https.
-        tls_context = create_tls_context(verify)
+
+    def __init__(self, url: httpx.URL, proxy: Proxy | None, verify: Verify, *, workers: int, timeout: float) -> None:
+        check_verify(verify)
+        tls_context: ssl.SSLContext | bool = False
+        if url.scheme == "https":  # Loading certificates is slow, so they are loaded once, and only for https.
+            tls_context = create_tls_context(verify)
+        self._create = partial(_create_client, proxy, tls_context, workers=workers, timeout=timeout)
+        self._slots = threading.BoundedSemaphore(workers)
+        self._lock = threading.Lock()
+        self._client = self._create()
+        self._n_requests = {self._client: 0}
+        self._is_closed = False
+
+    @contextmanager
+    def reserve(self, trace: RequestTrace) -> Iterator[httpx.Client]:
+        """
+        Wait until fewer requests than workers are running, and return the client for one request.
+
+        Parameters
+        ----------
+        trace
+            Progress of the request. If the request fails before it was sent, the client is replaced.
+        """
+        with self._slots:
+            with self._lock:
+                client = self._client
+                self._n_requests[client] += 1
+            try:
+                yield client
+            except BaseException:  # Ctrl-C can also interrupt the connection.
+                if not trace.is_sent:
+                    self._replace(client)
+                raise
+            finally:
+                self._release(client)
+
+    def close(self) -> None:
+        """Close all connections. A request after this call receives a closed client."""
+        with self._lock:
+            self._is_closed = True
+            clients = list(self._n_requests)
+        for client in clients:
+            client.close()
+
+    def _replace(self, client: httpx.Client) -> None:
+        with self._lock:
+            if self._client is client and not self._is_closed:
+                self._client = self._create()
+                self._n_requests[self._client] = 0
+
+    def _release(self, client: httpx.Client) -> None:
+        with self._lock:
+            self._n_requests[client] -= 1
+            is_unused = self._n_requests[client] == 0 and client is not self._client
+            if is_unused:
+                del self._n_requests[client]
+        if is_unused:
+            client.close()
+
+
+def _create_client(
+    proxy: Proxy | None, tls_context: ssl.SSLContext | bool, *, workers: int, timeout: float
+) -> httpx.Client:
     return httpx.Client(
-        timeout=httpx.Timeout(timeout, pool=None),
+        timeout=httpx.Timeout(timeout),
         limits=httpx.Limits(max_connections=workers, max_keepalive_connections=workers),
         headers={"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "frgroups"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # The API uses no cookies.

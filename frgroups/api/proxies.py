@@ -95,8 +95,9 @@ def select_proxy(scheme: str, host: str, port: int | None) -> ProxySelection:
     Return the proxy for a server, or the reason why a proxy in the environment variables is not used.
 
     For an https server, the proxy is in HTTPS_PROXY, or in ALL_PROXY if HTTPS_PROXY is not set. NO_PROXY contains the
-    servers that are accessed without a proxy. A variable with a lower-case name takes precedence. A blank value
-    specifies no proxy. The settings of Windows or macOS apply only if none of the variables is set.
+    servers that are accessed without a proxy. If the same variable is set in lower and upper case, the lower-case
+    name takes precedence, even if its value is blank. A blank value specifies no proxy. The settings of Windows or
+    macOS apply only if none of the variables is set.
 
     Parameters
     ----------

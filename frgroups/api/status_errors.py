@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import Any
 
 from frgroups.errors import (
@@ -16,6 +15,7 @@ from frgroups.errors import (
     UnexpectedResponseError,
 )
 
+_DAY = 86_400  # Seconds.
 _NOT_THE_API = (
     "The body is an HTML page, so the response does not come from the API. A web application firewall, a gateway, or "
     "a proxy might have rejected the request."
@@ -77,10 +77,10 @@ def status_error(
     if status == 401:
         return AuthError(f"{where} The server did not accept the token. Get a new token.{quote}", **facts)
     if status == 403:
-        return ForbiddenError(
-            f"{where} The token lacks a permission. Writes require a token with the CUSTOMER permission.{quote}",
-            **facts,
-        )
+        needed = "The token lacks the permission to read this tenant."
+        if not is_read:
+            needed = "The token lacks a permission. Writes require a token with the CUSTOMER permission."
+        return ForbiddenError(f"{where} {needed}{quote}", **facts)
     if status == 404:
         return NotFoundError(f"{where} {missing}{quote}", **facts)
     if status == 407:
@@ -169,12 +169,16 @@ def describe_delay(seconds: float | None, maximum: float) -> str:
 
     Examples
     --------
+    >>> describe_delay(0.5, 60)
+    ' The server requested a delay of 0.5 s.'
     >>> describe_delay(100_000, 60)
-    ' The server requested a delay of 100000 s, but the client waits at most 60 s.'
+    ' The server requested a delay of more than 1 day, but the client waits at most 60 s.'
     """
     if seconds is None:
         return ""
-    delay = f"a delay of {seconds:.0f} s" if isfinite(seconds) else "an infinite delay"
+    delay = "more than 1 day"
+    if seconds <= _DAY:
+        delay = f"{seconds:.0f} s" if seconds >= 10 else f"{round(seconds, 2):g} s"
     if seconds <= maximum:
-        return f" The server requested {delay}."
-    return f" The server requested {delay}, but the client waits at most {maximum:.0f} s."
+        return f" The server requested a delay of {delay}."
+    return f" The server requested a delay of {delay}, but the client waits at most {maximum:.0f} s."

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,6 +136,11 @@ def missing_token_error() -> InputError:
     return InputError("FRGROUPS_TOKEN is not set. Set it to an access, auth, or integration token.")
 
 
+def no_tenants_error() -> InputError:
+    """Return the error for a `tenants.toml` without tables."""
+    return InputError(f"{config_path()} contains no tenants. It must be {_FILE}")
+
+
 def _find_tenant(name: str, path: str | Path | None) -> Tenant:
     file = config_path(path)
     if not file.exists():
@@ -170,20 +175,24 @@ def read_tenants(path: str | Path | None = None) -> dict[str, Tenant | InputErro
 
 def _read_tenants(file: Path) -> dict[str, Tenant | InputError]:
     tenants = {name: _read_tenant(name, table, file) for name, table in _read_tables(file).items()}
-    for name, other in _duplicate_tenants(tenants):
-        problem = f"The table {_heading(other)} contains the same tenant_uid and host. Remove one of the two tables."
-        tenants[name] = _invalid_table(name, file, problem)
-    for name, other in _similar_names(tenants):
+    for names in _duplicate_tenants(tenants):
+        problem = f"{_list_tables(names)} contain the same tenant_uid and host. Keep only one of these tables."
+        tenants |= {name: _invalid_table(name, file, problem) for name in names}
+    for names in _similar_names(tenants):
         problem = (
-            f"Its name and the name of the table {_heading(other)} differ only in upper and lower case, spaces, or "
-            "the Unicode form of their characters. Rename one of the two tables."
+            f"{_list_tables(names)} have names that differ only in upper and lower case, spaces, or the Unicode form "
+            "of their characters. Rename all of these tables but one."
         )
-        tenants[name] = _invalid_table(name, file, problem)
+        tenants |= {name: _invalid_table(name, file, problem) for name in names}
     return tenants
 
 
 def _invalid_table(name: str, file: Path, problem: str) -> InputError:
     return InputError(f"The table {_heading(name)} in {file} is invalid. {problem}", problem=problem)
+
+
+def _list_tables(names: Sequence[str]) -> str:
+    return f"The tables {format_list([_heading(name) for name in names], 10)}"
 
 
 def _heading(name: str) -> str:
@@ -301,26 +310,21 @@ def _expand_home(word: str) -> str:
     return word
 
 
-def _duplicate_tenants(tenants: dict[str, Tenant | InputError]) -> list[tuple[str, str]]:
-    """Return pairs of names of tables that configure the same tenant."""
+def _duplicate_tenants(tenants: dict[str, Tenant | InputError]) -> list[list[str]]:
+    """Return the names of tables that configure the same tenant, as one list per tenant with several tables."""
     names: dict[tuple[str, str], list[str]] = {}
     for name, tenant in tenants.items():
         if isinstance(tenant, Tenant):
             names.setdefault((tenant.tenant_uid, tenant.base_url), []).append(name)
-    return _pairs(names.values())
+    return [group for group in names.values() if len(group) > 1]
 
 
-def _similar_names(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Return pairs of names that differ only in case, spaces, or the Unicode form of their characters."""
+def _similar_names(names: Iterable[str]) -> list[list[str]]:
+    """Return lists of names that differ only in case, spaces, or the Unicode form of their characters."""
     similar: dict[str, list[str]] = {}
     for name in names:
         similar.setdefault(case_key(name), []).append(name)
-    return _pairs(similar.values())
-
-
-def _pairs(groups: Iterable[list[str]]) -> list[tuple[str, str]]:
-    """Return each name with another name of its group. Groups with a single name are omitted."""
-    return [(name, group[index - 1]) for group in groups if len(group) > 1 for index, name in enumerate(group)]
+    return [group for group in similar.values() if len(group) > 1]
 
 
 def _unknown_tenant_text(name: str, tenants: dict[str, Tenant | InputError], file: Path) -> str:

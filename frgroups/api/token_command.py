@@ -32,7 +32,8 @@ def run_token_command(tenant: str, words: Sequence[str], folder: Path | None) ->
     Raises
     ------
     TokenCommandError
-        The command cannot be started, fails, runs for more than 60 s, or does not print exactly one line.
+        The command cannot be started, fails, runs for more than 60 s, or does not print exactly one line with a
+        token. The error contains neither the output nor the arguments of the command.
 
     Examples
     --------
@@ -58,10 +59,28 @@ def _run_token_command(tenant: str, words: Sequence[str], folder: Path | None) -
     if "\n" in token:
         problem = f"The command printed {len(token.splitlines())} lines."
         raise _token_command_error(tenant, words, problem, 0)
+    problem = _output_problem(token)
+    if problem:
+        raise _token_command_error(tenant, words, problem, 0)
     log_event(
         log, logging.INFO, "token_requested", f"The token_command of tenant {tenant} printed a token.", tenant=tenant
     )
     return HiddenText(token)
+
+
+def _output_problem(output: str) -> str:
+    """Return the reason why a line is not a token, or "". A token is one word of ASCII characters without quotes."""
+    if not output.isascii() or not output.isprintable():
+        return "The output contains a control character or a character that is not ASCII."
+    if output.casefold().startswith("bearer "):
+        return "The output starts with the word Bearer, which must be omitted."
+    if "'" in output or '"' in output:
+        return (
+            "The output contains a quotation mark. If the command prints JSON, use for example jq -r to extract it."
+        )
+    if " " in output:
+        return "The output contains a space."
+    return ""
 
 
 def _run(words: Sequence[str], folder: Path | None) -> tuple[int, bytes] | str:
@@ -86,8 +105,9 @@ def _run(words: Sequence[str], folder: Path | None) -> tuple[int, bytes] | str:
 
 def _token_command_error(tenant: str, words: Sequence[str], problem: str, exit_code: int | None) -> TokenCommandError:
     command = Path(words[0]).name
+    shown = f"{command} ..." if len(words) > 1 else command
     return TokenCommandError(
-        f"The token_command of tenant {tenant} ({command} ...) failed. {problem} "
+        f"The token_command of tenant {tenant} ({shown}) failed. {problem} "
         "To find the cause, run the command in a terminal. The command must print only the token.",
         tenant=tenant,
         command=command,

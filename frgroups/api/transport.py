@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 import httpx
 
 from frgroups.api.certificates import Verify, describe_certificates
-from frgroups.api.connection_failures import RequestTrace, explain_failure
+from frgroups.api.connection_failures import LOGIN_PAGE, RequestTrace, explain_failure
 from frgroups.api.debug_log_filter import EventNamesOnly
 from frgroups.api.defaults import REQUESTS_PER_SECOND
-from frgroups.api.http_client import create_http_client
+from frgroups.api.http_client import ReplaceableClient
 from frgroups.api.proxies import ProxySelection, select_proxy
 from frgroups.api.redirects import redirect_problem, redirect_target
 from frgroups.api.response_body import (
@@ -50,6 +50,8 @@ LARGEST_BODY = 256 << 20
 TOTAL_TIMEOUT_FACTOR = 4
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 3
+_WITHOUT_BODY = (204, 205)
+_HTML_PAGE = f"The body is an HTML page, so the response does not come from the API. {LOGIN_PAGE}"
 # Exceptions that a failed connection can raise. Any other exception indicates a bug.
 _NETWORK_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, IncompleteBodyError, UnicodeError, OSError)
 
@@ -147,6 +149,8 @@ class Transport:
         self.tenant_uid = codec.check_uid(tenant_uid, "tenant uid")
         # Setting that contains the tenant uid. `Client.from_env` and `Client.from_config` change the description.
         self.tenant_setting = "the argument `tenant_uid` of the client"
+        # Name of the tenant in tenants.toml. `Client.from_config` sets the name.
+        self.tenant_name = ""
         self.clock_skew: float | None = None
         self.is_sandbox = False
         self.n_requests = 0
@@ -166,12 +170,21 @@ class Transport:
         self.proxy_selection = ProxySelection() if loopback else select_proxy(url.scheme, url.host, url.port)
         proxy = self.proxy_selection.proxy
         self.certificates = describe_certificates(verify) if url.scheme == "https" else None
-        self._http = create_http_client(url, proxy, verify, workers=workers, timeout=timeout)
+        self._http = ReplaceableClient(url, proxy, verify, workers=workers, timeout=timeout)
 
     @property
     def paused_for(self) -> float:
         """Number of seconds until the next request may start, or 0 if requests are not paused."""
         return self._rate_limiter.remaining_pause()
+
+    @property
+    def _tenant_description(self) -> str:
+        """Description of the tenant and the server for messages."""
+        port = "" if self._url.port is None else f":{self._url.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        if self.tenant_name:
+            return f"tenant {self.tenant_name!r} ({self.tenant_uid} at {host}{port})"
+        return f"tenant {self.tenant_uid} at {host}{port}"
 
     def close(self) -> None:
         """Close all connections."""
@@ -250,18 +263,20 @@ class Transport:
                 has_html=is_html(response.body, response.headers.get("Content-Type")),
                 missing=describe_missing(self.tenant_uid, self.tenant_setting, with_group=call.path.count("/") > 1),
             )
-        has_html = is_html(response.body)
-        if has_html and not call.is_read:
+        if is_html(response.body) and not call.is_read:
             # A proxy can return its login page with status 200 although the write did not reach the API.
-            raise self._unexpected_response(call, response.status, "The body is an HTML page.")
+            raise self._unexpected_response(call, response.status, _HTML_PAGE)
         # Decode one response at a time, because parallel threads would compete for the interpreter lock.
         with self._decode_lock:
             try:
                 return decode(response.body)
             except SchemaMismatchError as error:
                 # A body that is not JSON can be truncated, so a read is repeated as after a lost connection.
-                problem = "The body is an HTML page." if has_html else str(error)
-                is_transient = isinstance(error, InvalidJsonError) and not has_html
+                problem, is_transient = str(error), isinstance(error, InvalidJsonError)
+        if is_html(response.body, response.headers.get("Content-Type")):
+            problem, is_transient = _HTML_PAGE, False
+        elif response.status in _WITHOUT_BODY:
+            problem, is_transient = "A response with this status has no body.", False
         raise self._unexpected_response(call, response.status, problem, is_transient=is_transient)
 
     def _request(self, call: Call, token: str) -> Response:
@@ -317,22 +332,23 @@ class Transport:
         if call.body is not None:
             headers[b"Content-Type"] = HiddenBytes(b"application/json")
         self._rate_limiter.acquire()
-        if self._http.is_closed:
-            raise InputError(
-                f"The client is closed, so the request {call.operation} was not sent. Create a new client."
-            )
-        self._count_request()
-        started = time.monotonic()
         trace = RequestTrace()
         try:
-            with (
-                _event_names_only.active(),
-                self._http.stream(
-                    call.method, url, content=call.body, headers=headers, extensions={"trace": trace}
-                ) as stream,
-            ):
-                response = Response(stream.status_code, stream.headers, token)
-                response.body = self._read_body(call, stream, started)
+            with self._http.reserve(trace) as client:
+                if client.is_closed:
+                    raise InputError(
+                        f"The client is closed, so the request {call.operation} was not sent. Create a new client."
+                    )
+                self._count_request()
+                started = time.monotonic()
+                with (
+                    _event_names_only.active(),
+                    client.stream(
+                        call.method, url, content=call.body, headers=headers, extensions={"trace": trace}
+                    ) as stream,
+                ):
+                    response = Response(stream.status_code, stream.headers, token)
+                    response.body = self._read_body(call, stream, started)
         except _NETWORK_ERRORS as error:
             raise self._connection_error(call, error, trace) from None
         if log.isEnabledFor(logging.DEBUG):
@@ -429,7 +445,7 @@ class Transport:
         return message.replace(response.token, "…")
 
     def _describe(self, call: Call) -> str:
-        return f"The request {call.operation} ({call.method} {call.path}) for tenant {self.tenant_uid} at {self.host}"
+        return f"The request {call.operation} ({call.method} {call.path}) for {self._tenant_description}"
 
     def _facts(self, call: Call, status: int | None) -> dict[str, Any]:
         return {"operation": call.operation, "tenant_uid": self.tenant_uid, "status": status}

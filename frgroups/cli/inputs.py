@@ -14,7 +14,7 @@ from frgroups.analysis.group_expressions import members
 from frgroups.analysis.register import read_register
 from frgroups.api.client import Client
 from frgroups.api.schema.codec import UID
-from frgroups.api.tenants_config import Tenant, config_path, find_tenant, read_tenants
+from frgroups.api.tenants_config import Tenant, config_path, find_tenant, no_tenants_error, read_tenants
 from frgroups.cli.load_hint import load_hint
 from frgroups.cli.options import SnapshotSelection
 from frgroups.cli.output import print_message
@@ -180,7 +180,10 @@ def tenant_and_host(name_or_uid: str | None) -> tuple[str | None, str | None]:
 def selected_tenant_names(all_tenants: bool, tenants: Sequence[str]) -> list[str]:
     """Return the tenant names that `--all` or `--tenant` selects, or [] if neither option is used."""
     if all_tenants:
-        return list(read_tenants())
+        names = list(read_tenants())
+        if not names:
+            raise no_tenants_error()
+        return names
     if not tenants:
         return []
     if not config_path().exists():

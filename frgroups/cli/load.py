@@ -39,8 +39,9 @@ from frgroups.errors import InputError
 @click.option(
     "--no-cover",
     is_flag=True,
-    help="Read every group page by page (slower). By default, if one group contains all customers, frgroups infers "
-    "the members of the other groups from it, and confirms each group with one small request.",
+    help="Read all members of every group, which requires more requests. By default, if one group contains all "
+    "customers, only this group is read completely. Its customers list their groups, and one small request per group "
+    "confirms the result.",
 )
 @click.option(
     "--deadline",
@@ -148,7 +149,7 @@ def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[
     "status",
     example="frgroups status --all --html status.html",
     more="If neither --all, --tenant, nor FRGROUPS_TENANT_UID is set, the command shows all tenants. The exit code "
-    "is 9 if a tenant has no fresh and consistent snapshot.",
+    "is 9 if a tenant has no fresh and consistent snapshot, or if the column problem contains another problem.",
 )
 @tenants_options
 @click.option(
@@ -165,6 +166,7 @@ def status(
     all_tenants: bool, tenant: tuple[str, ...], max_age: str, html: Path | None, as_json: bool, cache: Path | None
 ) -> int:
     """Print the age, the verdict, and the size of the newest snapshot of each tenant."""
+    from frgroups.api.tenants_config import config_path
     from frgroups.cli.inputs import select_status_rows
     from frgroups.cli.status_text import status_columns, status_details, status_values
     from frgroups.cli.table_printing import print_table
@@ -176,9 +178,10 @@ def status(
     statuses = tenant_status(cache, names=list(tenant) if tenant else None, max_age=max_age)
     table = select_status_rows(statuses, all_tenants, tenant)
     if table.empty:
+        missing = "contains no tenants" if config_path().exists() else "does not exist"
         raise InputError(
-            f"No tenant can be shown, because {data_subdir('snapshots')} contains no snapshots and tenants.toml does "
-            "not exist. To store a snapshot of the tenant in FRGROUPS_TENANT_UID, run frgroups load."
+            f"No tenant can be shown, because {data_subdir('snapshots')} contains no snapshots and tenants.toml "
+            f"{missing}. To store a snapshot of the tenant in FRGROUPS_TENANT_UID, run frgroups load."
         )
     if html is not None:
         print_message(f"Written to {write_text(html.expanduser().resolve(), status_html(table, max_age=max_age))}")

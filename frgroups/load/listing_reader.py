@@ -342,9 +342,11 @@ class ListingReader(Generic[Key]):
         return None
 
     def _doubt_end(self, error: ApiError) -> None:
+        answer = f"status {error.status}"
+        if error.status is not None and error.status < 300:
+            answer += " with an invalid body"
         self.doubt = (
-            f"the end of the list is unknown, because the server returned status {error.status} for the page after "
-            "the last row"
+            f"the end of the list is unknown, because the server returned {answer} for the page after the last row"
         )
 
     def _read_windows(self, windows: Sequence[Window]) -> list[PageRows[Key]]:

@@ -109,7 +109,7 @@ def stored_result(result: LoadResult, started_at: datetime) -> LoadResult | None
         exit_code=exit_code,
         verdict=snapshot["verdict"],
         note=read_manifest(Path(snapshot["path"])).manifest.get("verdict_note") or None,
-        warning=_warning_of_newest(stored),
+        warning=warning_of_newest(stored),
         n_groups=int(snapshot["n_groups"]),
         n_customers=int(snapshot["n_customers"]),
         n_memberships=int(snapshot["n_memberships"]),
@@ -157,7 +157,7 @@ def snapshot_facts(snapshot: Snapshot) -> dict[str, Any]:
         "exit_code": exit_code_of_verdict(snapshot.verdict),
         "verdict": snapshot.verdict,
         "note": snapshot.verdict_note or None,
-        "warning": _warning_of_newest(until),
+        "warning": warning_of_newest(until),
         "n_groups": len(snapshot.groups),
         "n_customers": len(snapshot.customers),
         "n_memberships": len(snapshot.matrix),
@@ -192,8 +192,15 @@ def size_warning(previous: Mapping[Any, Any], n_groups: int, n_memberships: int)
     return "; ".join(smaller)
 
 
-def _warning_of_newest(stored: pd.DataFrame) -> str | None:
-    """Return the size warning for the last of a tenant's stored snapshots, or None."""
+def warning_of_newest(stored: pd.DataFrame) -> str | None:
+    """
+    Return the size warning for the newest snapshot of a tenant on one server, or None.
+
+    Parameters
+    ----------
+    stored
+        Rows of `list_snapshots` for the tenant and the server, sorted by time.
+    """
     if len(stored) < 2:
         return None
     newest = stored.iloc[-1]

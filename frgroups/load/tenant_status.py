@@ -17,6 +17,7 @@ from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.formatting import agree, format_age, format_duration, pluralize
 from frgroups.internals.paths import parse_tenant_folder, tenant_folder
 from frgroups.internals.timestamps import parse_duration
+from frgroups.load.load_result import warning_of_newest
 from frgroups.store.manifest import StoredSnapshot, list_stored_snapshots
 from frgroups.store.retention import list_snapshots
 
@@ -84,7 +85,8 @@ def tenant_status(
         - `n_snapshots` and `total_bytes` (int64) describe all stored snapshots of the tenant.
         - `ok` (bool) is True if no problem was found.
         - `problem` (str) contains the problems, separated by commas: "config", "never loaded", "damaged", "old",
-          "drifted", "unverifiable", and "clock". It is empty for a tenant without problems.
+          "drifted", "unverifiable", "smaller", and "clock". It is empty for a tenant without problems. "smaller"
+          means that the newest snapshot contains fewer than half of the groups or memberships of the previous one.
         - `detail` (str) describes the problems.
 
     Raises
@@ -116,10 +118,12 @@ def tenant_status(
         tenants += [_unconfigured_tenant(folder, newest.get(folder)) for folder in other_folders]
     rows = []
     for tenant in tenants:
-        row = _snapshot_columns(tenant, snapshots[snapshots["folder"] == tenant.folder])
-        rows.append(
-            row | _status_columns(tenant, newest.get(tenant.folder), damaged.get(tenant.folder, []), now, limit)
-        )
+        own = snapshots[snapshots["folder"] == tenant.folder]
+        problems = _tenant_problems(tenant, newest.get(tenant.folder), damaged.get(tenant.folder, []), now, limit)
+        warning = warning_of_newest(own)
+        if warning:
+            problems["smaller"] = warning
+        rows.append(_snapshot_columns(tenant, own) | _status_columns(newest.get(tenant.folder), problems, now))
     table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
     return table.sort_values(["taken_at", "name", "tenant_uid"], na_position="first", ignore_index=True)
 
@@ -137,7 +141,8 @@ def never_loaded_status(tenant_uid: str, base_url: str | None) -> pd.DataFrame:
         tenant_folder(tenant_uid, base_url), "", tenant_uid, base_url or "", urlsplit(base_url or "").netloc
     )
     row = _snapshot_columns(tenant, pd.DataFrame({"size_bytes": []}))
-    row |= _status_columns(tenant, None, [], datetime.now(UTC), timedelta(0))
+    now = datetime.now(UTC)
+    row |= _status_columns(None, _tenant_problems(tenant, None, [], now, timedelta(0)), now)
     return pd.DataFrame([row], columns=list(_COLUMNS)).astype(_COLUMNS)
 
 
@@ -150,7 +155,7 @@ def configured_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 def status_summary(table: pd.DataFrame) -> str:
     """
-    Return a sentence with the number of tenants that have a fresh and consistent snapshot.
+    Return a sentence with the number of tenants that have a fresh and consistent snapshot without other problems.
 
     Examples
     --------
@@ -162,9 +167,9 @@ def status_summary(table: pd.DataFrame) -> str:
         return "No tenant is configured, and no snapshots are stored."
     n_ok, n_others = int(own["ok"].sum()), len(table) - len(own)
     tenants = f"{n_ok:,} of {pluralize(len(own), 'tenant')}"
-    summary = f"{tenants} have a fresh and consistent snapshot"
+    summary = f"{tenants} have a fresh and consistent snapshot without problems"
     if 1 in (n_ok, len(own)):
-        summary = f"{tenants} has a fresh and consistent snapshot"
+        summary = f"{tenants} has a fresh and consistent snapshot without problems"
     if n_others:
         others = agree(n_others, "other tenant on disk is", "other tenants on disk are")
         summary += f"; {n_others:,} {others} not in tenants.toml"
@@ -234,22 +239,26 @@ def _snapshot_columns(tenant: _TenantEntry, snapshots: pd.DataFrame) -> dict[str
     return asdict(tenant) | row | totals
 
 
-def _status_columns(
-    tenant: _TenantEntry, newest: StoredSnapshot | None, damaged: Sequence[str], now: datetime, max_age: timedelta
-) -> dict[str, Any]:
+def _status_columns(newest: StoredSnapshot | None, problems: dict[str, str], now: datetime) -> dict[str, Any]:
     """Return the values of the status columns `age`, `ok`, `problem`, and `detail` for a tenant."""
+    age = "" if newest is None else format_age(now - newest.taken_at)
+    return {"age": age, "ok": not problems, "problem": ", ".join(problems), "detail": "; ".join(problems.values())}
+
+
+def _tenant_problems(
+    tenant: _TenantEntry, newest: StoredSnapshot | None, damaged: Sequence[str], now: datetime, max_age: timedelta
+) -> dict[str, str]:
+    """Return a dictionary that maps each problem of a tenant and its newest snapshot to its description."""
     problems: dict[str, str] = {}
-    age = ""
     if tenant.problem:
         problems["config"] = tenant.problem
     if damaged:
         problems["damaged"] = f"the manifest of snapshot {max(damaged)} is corrupt"
     if newest is not None:
-        age = format_age(now - newest.taken_at)
         problems |= _find_problems(newest, now, max_age)
     elif not problems:
         problems["never loaded"] = "never loaded"
-    return {"age": age, "ok": not problems, "problem": ", ".join(problems), "detail": "; ".join(problems.values())}
+    return problems
 
 
 def _find_problems(newest: StoredSnapshot, now: datetime, max_age: timedelta) -> dict[str, str]:

@@ -58,6 +58,21 @@ def drip(content, seconds=0.02):
     return answer
 
 
+def tunnel(context, *answers):
+    """Return a function that accepts a CONNECT request and then acts as the server."""
+
+    def answer(connection):
+        connection.sendall(head(status="200 Connection established"))
+        with suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+            for content in answers:
+                secure.recv(65536)
+                secure.sendall(content)
+            secure.recv(1)
+        return True
+
+    return answer
+
+
 def create_certificate(folder, *options):
     """Create a self-signed certificate for 127.0.0.1 with openssl, and return the paths of certificate and key."""
     file, key = folder / "certificate.pem", folder / "key.pem"

@@ -1,6 +1,7 @@
 """Tests for client operations, failures, tokens, base URLs, and paging over HTTP with a local sandbox."""
 
 import logging
+import re
 import socket
 import threading
 import traceback
@@ -652,9 +653,20 @@ def test_invalid_token(token, sandbox):
             client.get_group("vip")
         messages.append(str(caught.value))
 
-    assert not any("ret" in message.replace("returns", "") for message in messages)
+    assert not any("ret" in re.sub(r"\breturn\w*", "", message) for message in messages)
     assert not any("Hidden" in message for message in messages)
     assert sandbox.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("token", "fact"), [(None, "returned None"), (5, "int"), (" ", "empty string"), (b"x", "bytes")]
+)
+def test_result_of_token_callable(token, fact, sandbox, connect):
+    "If a token callable returns no token, the error states what it returned and does not mention FRGROUPS_TOKEN."
+    with pytest.raises(InputError, match=fact) as caught:
+        connect(sandbox, lambda: token).get_group("vip")
+
+    assert "callable" in str(caught.value) and "FRGROUPS_TOKEN" not in str(caught.value)
 
 
 @pytest.mark.parametrize("error", [ValueError, OSError, KeyError, type("VaultError", (Exception,), {})])

@@ -13,7 +13,7 @@ import pytest
 import frgroups as fg
 from frgroups.api.retry import RetryPolicy
 from frgroups.errors import ConnectionFailedError, UnexpectedResponseError
-from tests.api.service import EMPTY, Service, chunked, create_certificate, cut, head, server_context, whole
+from tests.api.service import EMPTY, Service, chunked, create_certificate, cut, head, server_context, tunnel, whole
 
 TWICE = RetryPolicy(max_attempts=2, base=0.001)
 
@@ -149,6 +149,7 @@ def test_certificate_of_another_host(secure, certificate):
 
     assert (error.reason, attempts, secure.requests) == ("certificate", 1, [])
     assert "localhost" in str(error) and "base URL" in str(error)
+    assert "SSL_CERT_FILE" not in str(error) + error.cli_text and "not valid" in str(error)
 
 
 def test_expired_certificate(certificate, tmp_path):
@@ -169,7 +170,8 @@ def test_expired_certificate(certificate, tmp_path):
         error, attempts = fail(service.url, verify=expired)
 
     assert (error.reason, attempts) == ("certificate", 1)
-    assert "expired" in str(error)
+    assert "expired" in str(error) and "clock" in str(error)
+    assert "SSL_CERT_FILE" not in str(error) + error.cli_text
 
 
 def test_untrusted_certificate_for_a_write(secure):
@@ -339,17 +341,21 @@ def test_rejected_password(monkeypatch):
     assert not any(secret in str(error) for secret in ("k%40ri", "k@ri", "s3cret"))
 
 
-@pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n"], ids=["nothing", "no HTTP"])
-def test_invalid_proxy_response(answer, monkeypatch):
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [(b"", ("lost", 2, 1)), (b"nonsense\r\n\r\n", ("proxy", 1, 1))],
+    ids=["nothing", "no HTTP"],
+)
+def test_invalid_proxy_response(answer, expected, monkeypatch):
     "If the proxy closes the connection or does not use HTTP, the error names the proxy and the write is not sent."
     with Service(cut(answer)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         error, attempts = fail("https://shop.test/v2")
         text, writes = write_error("https://shop.test/v2")
 
-    assert (error.reason, attempts, writes) == ("lost", 2, 1)
+    assert (error.reason, attempts, writes) == expected
     assert "was not sent" in text and "not known" not in text
-    assert f"proxy 127.0.0.1:{proxy.port}" in str(error) and "HTTPS_PROXY" in str(error)
+    assert f"127.0.0.1:{proxy.port}" in str(error) and "HTTPS_PROXY" in str(error)
 
 
 def test_proxy_without_tls(monkeypatch):
@@ -369,21 +375,6 @@ def test_certificate_of_the_proxy(secure, monkeypatch):
 
     assert (error.reason, attempts, secure.requests) == ("certificate", 1, [])
     assert f"proxy 127.0.0.1:{secure.port}" in str(error)
-
-
-def tunnel(context, *answers):
-    """Return a function that accepts a CONNECT request and then acts as the server."""
-
-    def answer(connection):
-        connection.sendall(head(status="200 Connection established"))
-        with suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
-            for content in answers:
-                secure.recv(65536)
-                secure.sendall(content)
-            secure.recv(1)
-        return True
-
-    return answer
 
 
 def test_certificate_behind_a_proxy(certificate, monkeypatch):

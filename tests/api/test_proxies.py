@@ -236,6 +236,9 @@ def test_any_value(value):
         {"HTTP_PROXY": "http://a:1", "REQUEST_METHOD": "GET"},
         {"HTTP_PROXY": "foo://", "REQUEST_METHOD": "GET"},
         {"https_Proxy": "http://a:1"},
+        {"HTTPS_PROXY": "http://a:1", "all_proxy": "http://b:1"},
+        {"HTTPS_PROXY": "http://a:1", "https_proxy": "", "ALL_PROXY": "http://c:1"},
+        {"ALL_PROXY": "http://c:1", "all_proxy": ""},
         {"MY_HTTPS_PROXY": "foo://", "FTP_PROXY": "foo://", "HTTPS_PROXY_X": "foo://", "PROXY": "foo://"},
     ],
 )

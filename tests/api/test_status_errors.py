@@ -5,6 +5,7 @@ import pytest
 import frgroups as fg
 from frgroups.api.response_body import is_html
 from frgroups.api.retry import RetryPolicy
+from frgroups.api.status_errors import describe_delay
 from frgroups.errors import (
     ApiError,
     AuthError,
@@ -15,7 +16,7 @@ from frgroups.errors import (
     ServerError,
     UnexpectedResponseError,
 )
-from tests.api.service import EMPTY, Service, whole, zipped
+from tests.api.service import EMPTY, Service, head, whole, zipped
 
 PAGES = {
     "page": b"<html><body>Blocked token-4711</body></html>",
@@ -89,6 +90,69 @@ def test_json(status, kind, text, answer):
             error, _ = fail(service)
 
         assert type(error) is kind and text in str(error) and "HTML" not in str(error)
+
+
+def test_permission():
+    "The error for status 403 mentions the permission for writes only if the request was a write."
+    with Service(whole(b"", status="403 Forbidden")) as service:
+        error, _ = fail(service)
+        write_error, _ = fail(service, lambda client: client.update_group_customers("vip", add=["c-1"]))
+
+    assert type(error) is type(write_error) is ForbiddenError
+    assert "CUSTOMER" in str(write_error) and "CUSTOMER" not in str(error) and "rite" not in str(error)
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "205 Reset Content"])
+def test_read_without_body(status):
+    "A read with a status that excludes a body is not repeated."
+    with Service(head("Content-Length: 0", status=status)) as service:
+        error, attempts = fail(service)
+
+    assert type(error) is UnexpectedResponseError and not error.is_transient and attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (0.5, "0.5 s"), (1.254, "1.25 s"), (9, "9 s"), (59.9, "60 s"), (86_400, "86400 s")],
+)
+def test_text_of_delay(seconds, text):
+    "The text of a delay is not rounded to 0 and contains at most two decimals."
+    assert f" {text}" in describe_delay(seconds, 60)
+
+
+def test_name_of_the_tenant(home_folder):
+    "Errors of a client from tenants.toml name the table, the uid, and the server with its port."
+    with Service(whole(b"{}", status="401 Unauthorized")) as service:
+        path = home_folder / "tenants.toml"
+        path.write_text(f'[sport_no]\ntenant_uid = "t-2"\nhost = "{service.url}"\ntoken_command = "echo x"\n')
+        path.chmod(0o600)
+        with fg.Client.from_config("sport_no") as client, pytest.raises(AuthError) as caught:
+            client.read_group_page()
+        error, _ = fail(service)
+
+    assert f"'sport_no' (t-2 at 127.0.0.1:{service.port})" in str(caught.value)
+    assert f"tenant t-1 at 127.0.0.1:{service.port}" in str(error)
+
+
+# HTML pages with status 200
+
+GROUPS = b"""{"items":[{"customerGroupUid":"vip","name":"VIP"},{"customerGroupUid":"all","name":"All"}],
+"paging":{"pageNumber":1,"pageSize":500,"totalCount":2}}"""
+
+
+@pytest.mark.parametrize("n_before", [0, 1, 2])
+@pytest.mark.parametrize(
+    "page", [whole(b"<html>login"), whole(b"Log in", "Content-Type: text/html")], ids=["markup", "declared"]
+)
+def test_login_page(page, n_before):
+    "A page with status 200 at any time of a load is one attempt, and the error states that it can be a login page."
+    before = [whole(GROUPS), whole(EMPTY)][:n_before]
+    with Service(*before, page) as service:
+        error, attempts = fail(service, lambda client: fg.load_snapshot(client, False))
+
+    assert type(error) is UnexpectedResponseError and error.status == 200
+    assert "HTML" in str(error) and "login page" in str(error)
+    assert len(service.requests) == attempts and attempts <= n_before + 4  # One request for each worker.
 
 
 def test_407_without_html():

@@ -151,6 +151,15 @@ def test_token_in_the_file(write, key):
     assert "`token_command`" in config_error() and SECRET not in config_error()
 
 
+def test_many_duplicate_tenants(write):
+    "If more than two tables configure the same tenant, every error lists all of these tables."
+    names = ["a", "b", "c c", "d"]
+    write("".join(f'"{name}" = {VALID}\n' for name in names) + f"other = {VALID.replace('t-1', 't-2')}")
+
+    [problem] = {tenant.problem for name, tenant in read_tenants().items() if name != "other"}
+    assert all(heading in problem for heading in ("[a]", "[b]", '["c c"]', "[d]")) and "[other]" not in problem
+
+
 def test_duplicate_tenants(write):
     "Two tables with the same tenant uid and host are rejected. Two tables with different hosts are valid."
     production = VALID.replace("stage", "production")
@@ -166,14 +175,14 @@ def test_duplicate_tenants(write):
     "names", [["a", "A "], ["a", "A"], ["vip no", "VIP NO"], ["a", "\uff21"], ["a b", "ab", " AB"], ["æ", "Æ"]]
 )
 def test_similar_names(write, names):
-    "Tables with names that differ only in case or spaces are rejected. The error names both tables."
+    "Tables with names that differ only in case or spaces are rejected. The error names all of them."
     tables = [f'"{name}" = {VALID.replace("t-1", f"t-{i}")}\n' for i, name in enumerate(names)]
     write("".join(tables) + f"other = {VALID.replace('t-1', 't-other')}")
 
     for name in names:
         error = config_error(name)
         quoted = [other for other in names if f"[{other}]" in error or f'["{other}"]' in error]
-        assert name in quoted and len(quoted) == 2
+        assert quoted == names
     assert find_tenant("other").tenant_uid == "t-other"
 
 
@@ -307,14 +316,11 @@ def test_invalid_token_of_a_command(write, sandbox):
 
 def test_command_without_shell(write, sandbox):
     "A token command is split like a shell command, but variables, pipes, and wildcards have no effect."
-    code = "import sys; print(sys.argv[1:])"
+    code = "import sys; print(*sys.argv[1:], sep=chr(43))"
     write(f'[a]\ntenant_uid = "t"\nhost = "stage"\ntoken_command = {shlex.join(python(code))!r}\n')
     assert find_tenant("a").token_command == tuple(python(code))
 
-    assert (
-        run_token_command("a", [*python(code), "$HOME", "|", "cat; ls", "*"], None)
-        == "['$HOME', '|', 'cat; ls', '*']"
-    )
+    assert run_token_command("a", [*python(code), "$HOME", "|", "cat;ls", "*"], None) == "$HOME+|+cat;ls+*"
 
 
 def test_paths_in_a_command(write, home_folder, monkeypatch):
@@ -348,6 +354,46 @@ def test_failed_command(code, exit_code, fact):
     error, first_word = caught.value, Path(sys.executable).name
     assert all(text in str(error) for text in ("sport_no", f"({first_word} ...)", fact))
     assert (error.tenant, error.command, error.exit_code) == ("sport_no", first_word, exit_code)
+
+
+@pytest.mark.parametrize(
+    ("output", "fact"),
+    [
+        ("t\u00f8ken", "ASCII"),
+        ("\ufefftoken", "ASCII"),
+        ("\x1b[0mtoken", "control"),
+        ("to\x00ken", "control"),
+        ("to\tken", "control"),
+        ('"token"', "quotation mark"),
+        ("'token'", "quotation mark"),
+        ('{"token": "token"}', "quotation mark"),
+        ("Bearer token", "Bearer"),
+        ("bearer token", "Bearer"),
+        ("Authorization: token", "space"),
+    ],
+)
+def test_invalid_output(output, fact, write, sandbox):
+    "If the output is not a token, the error of the first request names the tenant, the program, and the reason."
+    configured(write, sandbox, python(f"print({output!r})"))
+
+    with fg.Client.from_config("a") as client, pytest.raises(TokenCommandError) as caught:
+        client.check()
+
+    error = caught.value
+    assert (error.tenant, error.command, error.exit_code) == ("a", Path(sys.executable).name, 0)
+    assert fact in str(error) and "tenant a" in str(error)
+    assert output not in str(error) and "token" not in str(error).replace("token_command", "").replace(
+        "the token", ""
+    )
+
+
+@pytest.mark.parametrize(("words", "shown"), [(["true"], "(true)"), (["true", SECRET], "(true ...)")])
+def test_command_without_arguments(words, shown):
+    "Three dots after the program stand for arguments, so they are missing if there are none."
+    with pytest.raises(TokenCommandError) as caught:
+        run_token_command("a", words, None)
+
+    assert shown in str(caught.value) and SECRET not in str(caught.value)
 
 
 def test_missing_command():

@@ -211,6 +211,18 @@ def test_missing_config_file(capsys, home_folder):
     assert "'t-1'" in out and str(home_folder / "tenants.toml") in err
 
 
+@pytest.mark.parametrize("content", [b"", b"\n# no table\n", b"\xef\xbb\xbf"], ids=["empty", "comment", "BOM"])
+def test_config_file_without_tenants(content, capsys, home_folder):
+    """If tenants.toml contains no table, `load --all` fails, and the error contains an example of a table."""
+    (home_folder / "tenants.toml").write_bytes(content)
+
+    assert main(["load", "--all"]) == main(["load", "--all", "--json"]) == main(["status", "--all"]) == 1
+
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("tenants.toml contains no tenants") == 3
+    assert "token_command = [" in err and "does not exist" not in err
+
+
 @pytest.mark.parametrize("words", [["--jobs", "0"], ["--jobs", "two"], ["--requests-per-second", "nan"]])
 def test_invalid_numbers(words, capsys):
     """If an option of `frgroups load` contains an invalid number, the exit code is 64."""

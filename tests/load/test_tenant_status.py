@@ -19,10 +19,13 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SAMPLE = fg.sample_snapshot()
 
 
-def save(tenant_uid, hours_ago, *, verdict="consistent", host="stage", now=NOW, name="VIP"):
+def save(tenant_uid, hours_ago, *, verdict="consistent", host="stage", now=NOW, name="VIP", n_members=2):
     """Store a small snapshot with a given age in hours, and return its folder."""
     snapshot = fg.snapshot_from_frames(
-        pd.DataFrame({"customer_group_uid": ["vip", "vip"], "customer_uid": ["c-1", "c-2"]}),
+        pd.DataFrame(
+            {"customer_group_uid": ["vip"] * n_members, "customer_uid": [f"c-{i}" for i in range(n_members)]},
+            dtype=str,
+        ),
         pd.DataFrame({"customer_group_uid": ["vip"], "name": [name]}),
         tenant_uid=tenant_uid,
         taken_at=now - timedelta(hours=hours_ago),
@@ -78,6 +81,25 @@ def test_problems(write_config):
     assert 0 < fresh["size_bytes"] < fresh["total_bytes"]
     assert pd.isna(rows.loc["never", "taken_at"]) and pd.isna(rows.loc["never", "n_groups"])
     assert "1 of 6 tenants" in status_summary(table)
+
+
+@pytest.mark.parametrize("n_members", [0, 1, 2, 4, 9])
+def test_smaller_snapshot(n_members, write_config, capsys):
+    """If the newest snapshot has fewer than half of the previous memberships, the problem is "smaller"."""
+    write_config("t")
+    now = datetime.now(UTC)
+    save("t", 3, now=now, n_members=1)  # Only the two newest snapshots are compared.
+    save("t", 2, now=now, n_members=4)
+    save("t", 1, now=now, n_members=n_members)
+    save("t", 1, now=now, n_members=100, host="production")  # The snapshots of another server are not compared.
+
+    row = by_uid(fg.tenant_status(names=["t"])).loc["t"]
+
+    is_smaller = n_members < 2
+    assert (row["problem"], row["ok"]) == ("smaller" if is_smaller else "", not is_smaller)
+    assert ("4 memberships" in row["detail"]) is is_smaller
+    assert main(["status", "--tenant", "t"]) == (9 if is_smaller else 0)
+    assert ("smaller" in capsys.readouterr().out) is is_smaller
 
 
 def test_max_age(write_config):
