@@ -111,7 +111,8 @@ def wider_limits(plan: Plan) -> list[str]:
     for group in plan.groups:
         own = plan.limits.of(group.uid)
         if own is not plan.limits:
-            lines += [f"{line} for {group.name}" for line in _wider_values(own, GROUP_LIMIT_NAMES)]
+            names = [name for name in GROUP_LIMIT_NAMES if getattr(own, name) != getattr(plan.limits, name)]
+            lines += [f"{line} for {group.name}" for line in _wider_values(own, names)]
     return lines
 
 

@@ -116,7 +116,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None, status: PlanStatus
         findings=[_finding_item(finding) for finding in sort_findings(plan.findings)[:MAX_LISTED]],
         groups=groups,
         blocked_groups=blocked,
-        pictures=[group_picture(group, is_blocked=group.uid in blocked) for group in groups[:PICTURED_GROUPS]],
+        pictures=[group_picture(plan, group, is_blocked=group.uid in blocked) for group in groups[:PICTURED_GROUPS]],
         max_listed=MAX_LISTED,
         max_wider=MAX_WIDER,
         approval_hours=f"{total_hours(VALID_FOR):g}",
