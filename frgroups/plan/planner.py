@@ -250,7 +250,7 @@ def _limits_of_groups(
     own = {
         uid: replace(limits.of(uid), per_group={}, **values)
         for uid, values in group_limits.items()
-        if uid in changed and uid not in explicit
+        if values and uid in changed and uid not in explicit
     }
     others = {key: group_limits for key, group_limits in limits.per_group.items() if key not in own}
     return replace(limits, per_group=own | others)
