@@ -50,7 +50,7 @@ def declare(selection: SnapshotSelection, groups: tuple[str, ...], out: Path, as
         n_groups = len(read_declared_groups(path).groups)
         print_json_line({"path": str(path), "lists": str(path.with_suffix("")), "n_groups": n_groups})
     else:
-        print_labeled("Declared groups", path)
+        print_labeled("File", path)
         print_labeled("Lists", path.with_suffix(""))
     print_next(f"frgroups plan --declared {shell_argument(out)}")
     return 0
