@@ -22,7 +22,7 @@ from frgroups.analysis.segments import select_by_rule
 from frgroups.api.schema import codec
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.typing import BoolArray, Int32Array
-from frgroups.plan.declared_group import DeclaredGroup, DeclaredGroups, errors_in
+from frgroups.plan.declared_group import DeclaredGroup, DeclaredGroups, errors_in, place_of
 from frgroups.plan.declared_lists import read_declared_list
 from frgroups.plan.desired import DesiredMemberships
 from frgroups.plan.uid_table import UidTable
@@ -115,11 +115,14 @@ class DeclaredCustomers:
             self._selected[uid] = selected
         return {uid: self._memberships(selected) for uid, selected in self._selected.items()}
 
+    def _place(self, group: DeclaredGroup, key: str = "") -> str:
+        return place_of(self._declared.path, group.group, key)
+
     def _find_groups(self) -> dict[str, DeclaredGroup]:
         """Return the declaration of each group by its uid. Raise InputError if a group is unknown or occurs twice."""
         by_uid: dict[str, DeclaredGroup] = {}
         for group in self._declared.groups:
-            with errors_in(self._declared.place(group), group.group):
+            with errors_in(self._place(group), group.group):
                 uid = self._find_group(group.group)
                 if uid in by_uid:
                     raise InputError(
@@ -152,7 +155,7 @@ class DeclaredCustomers:
         group = self.by_uid[uid]
         if group.source == "list":
             return set()
-        with errors_in(self._declared.place(group, group.source), group.group):
+        with errors_in(self._place(group, group.source), group.group):
             if group.source == "expression":
                 return expression_groups(self._matrix, group.customers)
             return {self._matrix.group_uid(name) for name in rule_groups(group.customers, self._columns)}
@@ -170,7 +173,7 @@ class DeclaredCustomers:
     def _cycle_error(self, cycle: list[str]) -> InputError:
         """Return the error for groups that depend on each other. The last group in the list is the first one."""
         groups = [self.by_uid[uid] for uid in cycle]
-        first = self._declared.place(groups[0])
+        first = self._place(groups[0])
         if len(groups) == 2:
             return InputError(
                 f"{first}: The customers of {groups[0].group!r} depend on the members of the same group. Remove "
@@ -187,7 +190,7 @@ class DeclaredCustomers:
 
     def _read_list(self, uid: str) -> list[str]:
         group = self.by_uid[uid]
-        with errors_in(self._declared.place(group, "list"), group.group):
+        with errors_in(self._place(group, "list"), group.group):
             return read_declared_list(
                 self._snapshot,
                 group,
@@ -199,7 +202,7 @@ class DeclaredCustomers:
     def _evaluate(self, uid: str) -> BoolArray:
         """Return a mask of the customers that the expression or the rule of a group selects."""
         group = self.by_uid[uid]
-        with errors_in(self._declared.place(group, group.source), group.group):
+        with errors_in(self._place(group, group.source), group.group):
             if group.source == "expression":
                 return expression_mask(self._matrix, group.customers, self._mask_after)
             return select_by_rule(self._customers, self._columns, group.group, group.customers)
@@ -232,7 +235,7 @@ class DeclaredCustomers:
         if len(selected) or group.allow_empty:
             return
         raise InputError(
-            f"{self._declared.place(group, group.source)} {problem}. If this is correct, add `allow_empty = true`.",
+            f"{self._place(group, group.source)} {problem}. If this is correct, add `allow_empty = true`.",
             group=group.group,
         )
 
@@ -244,7 +247,7 @@ class DeclaredCustomers:
         known = selected[selected < len(self._uids)]
         invalid = known[is_invalid[known]]
         group = self.by_uid[uid]
-        with errors_in(self._declared.place(group, group.source), group.group):
+        with errors_in(self._place(group, group.source), group.group):
             for customer in self._uids.take(invalid[:1]):
                 codec.check_uid(customer, "customer uid")
 

@@ -133,10 +133,6 @@ class DeclaredGroups:
         table = pd.DataFrame(rows, columns=list(_COLUMNS), dtype=object)
         return coerce_schema(table.assign(valid_to=pd.to_datetime(table["valid_to"], utc=True)), _COLUMNS)
 
-    def place(self, declared: DeclaredGroup, key: str = "") -> str:
-        """Return the file, the table, and the key of a declaration for error messages."""
-        return place_of(self.path, declared.group, key)
-
 
 def place_of(path: Path, group: str, key: str = "") -> str:
     """
