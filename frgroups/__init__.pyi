@@ -58,6 +58,10 @@ from .internals.versions import show_versions as show_versions
 from .load.loader import load_snapshot as load_snapshot
 from .load.loader import refresh_groups as refresh_groups
 from .load.tenant_status import tenant_status as tenant_status
+from .plan.declaration_writer import declare_groups as declare_groups
+from .plan.declared_group import DeclaredGroups as DeclaredGroups
+from .plan.declared_groups_file import read_declared_groups as read_declared_groups
+from .plan.declared_planner import plan_declared as plan_declared
 from .plan.finding import Finding as Finding
 from .plan.holdout_entries import holdout_entries as holdout_entries
 from .plan.limits import Limits as Limits
@@ -96,6 +100,7 @@ __all__ = [
     "Check",
     "Client",
     "Customer",
+    "DeclaredGroups",
     "Finding",
     "FrgroupsError",
     "Group",
@@ -116,6 +121,7 @@ __all__ = [
     "campaign_reach",
     "compare_groups",
     "customer_history",
+    "declare_groups",
     "describe",
     "duplicate_groups",
     "erase_customer",
@@ -143,6 +149,7 @@ __all__ = [
     "overlap_matrix",
     "overlap_pairs",
     "override_windows",
+    "plan_declared",
     "plan_memberships",
     "plan_undo",
     "plot",
@@ -150,6 +157,7 @@ __all__ = [
     "prune",
     "reachability",
     "reachable_customers",
+    "read_declared_groups",
     "read_limits",
     "read_list",
     "read_plan",

@@ -94,11 +94,22 @@ def members(data: Any, expression: str) -> pd.Index:
     return matrix.customer_uids[mask].rename("customer_uid")
 
 
-def expression_mask(matrix: MembershipMatrix, expression: str) -> BoolArray:
+def expression_mask(
+    matrix: MembershipMatrix, expression: str, member_mask: Callable[[str], BoolArray] | None = None
+) -> BoolArray:
     """
     Return a mask that is True for each customer selected by a set expression over groups.
 
     See `members` for the syntax and the errors.
+
+    Parameters
+    ----------
+    matrix
+        The groups.
+    expression
+        The expression.
+    member_mask
+        A function that returns a mask of the members of a group by its uid. None uses the members in `matrix`.
 
     Examples
     --------
@@ -113,7 +124,7 @@ def expression_mask(matrix: MembershipMatrix, expression: str) -> BoolArray:
     tokens = list(_split_tokens(expression))
     span = _find_unquoted_name(matrix, tokens, expression)
     try:
-        mask = _evaluate(matrix, tokens, expression)
+        mask = _evaluate(matrix, tokens, expression, member_mask or matrix.member_mask)
     except InputError as error:
         if span is None:
             raise
@@ -125,6 +136,25 @@ def expression_mask(matrix: MembershipMatrix, expression: str) -> BoolArray:
     if span is not None:
         raise span.ambiguous(tokens, expression)
     return mask
+
+
+def expression_groups(matrix: MembershipMatrix, expression: str) -> set[str]:
+    """
+    Return the uids of the groups that a set expression contains.
+
+    Examples
+    --------
+    >>> sorted(expression_groups(sample_snapshot().matrix, "VIP - staff"))
+    ['staff', 'vip']
+    """
+    uids: set[str] = set()
+
+    def record(uid: str) -> BoolArray:
+        uids.add(uid)
+        return np.zeros(0, dtype=np.bool_)
+
+    expression_mask(matrix, expression, record)
+    return uids
 
 
 class _Token(NamedTuple):
@@ -204,7 +234,9 @@ def _normalize(text: str) -> str:
     return _SPACES.sub(r"\1", clean_text(text).casefold())
 
 
-def _evaluate(matrix: MembershipMatrix, tokens: list[_Token], expression: str) -> BoolArray:
+def _evaluate(
+    matrix: MembershipMatrix, tokens: list[_Token], expression: str, member_mask: Callable[[str], BoolArray]
+) -> BoolArray:
     """
     Evaluate a set expression and return a mask that is True for each selected customer.
 
@@ -218,7 +250,7 @@ def _evaluate(matrix: MembershipMatrix, tokens: list[_Token], expression: str) -
             if token.kind == "(":
                 operators.append(token)
             elif token.kind == "group":
-                values.append(_member_mask(matrix, token, expression))
+                values.append(member_mask(_find_group(matrix, token, expression)))
                 expects_group = False
             else:
                 raise _unexpected_token("a group or '('", token, expression)
@@ -281,11 +313,10 @@ def _is_end_of_name(expression: str, at: int) -> bool:
     return expression[at] in "&|^()" or (expression[at] == "-" and _is_minus_operator(expression, at))
 
 
-def _member_mask(matrix: MembershipMatrix, token: _Token, expression: str) -> BoolArray:
-    """Return a mask that is True for each customer in the group that a token refers to."""
-    mask = np.zeros(matrix.n_customers, dtype=np.bool_)
+def _find_group(matrix: MembershipMatrix, token: _Token, expression: str) -> str:
+    """Return the uid of the group that a token refers to."""
     try:
-        uid = find_group(matrix, token.text, token.reference)
+        return find_group(matrix, token.text, token.reference)
     except GroupNotFoundError as error:
         hint = ""
         if "-" in token.text and not token.quoted:
@@ -300,8 +331,6 @@ def _member_mask(matrix: MembershipMatrix, token: _Token, expression: str) -> Bo
             n_matches=error.n_matches,
             position=position,
         ) from error
-    mask[matrix.member_codes(uid)] = True
-    return mask
 
 
 def _unexpected_token(expected: str, token: _Token, expression: str) -> InputError:

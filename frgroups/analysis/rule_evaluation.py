@@ -123,6 +123,23 @@ def evaluate_rule(rule: str, columns: RuleColumns) -> BoolArray:
     return selected
 
 
+def rule_groups(rule: str, columns: RuleColumns) -> list[str]:
+    """
+    Return the arguments of the function in_group in a rule, which are uids or unique names of groups.
+
+    Examples
+    --------
+    >>> rule_groups("n_groups > 1 and not in_group('VIP')", RuleColumns(sample_snapshot().customers))
+    ['VIP']
+    """
+    groups = []
+    for node in ast.walk(parse_rule(rule, columns).body):
+        match node:
+            case ast.Call(func=ast.Name(id=function)) if function == IN_GROUP:
+                groups.append(_group_argument(node))
+    return groups
+
+
 class _Evaluation:
     """The evaluation of one rule."""
 

@@ -12,6 +12,7 @@ from frgroups.analysis.sizes import count_groups
 from frgroups.errors import GroupNotFoundError
 from frgroups.internals.suggestions import expression_hints
 from frgroups.internals.typing import BoolArray
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.snapshot import Snapshot
 
 IN_GROUP = "in_group"
@@ -25,6 +26,18 @@ class ComputedNames:
     Each value is known for each customer. A customer without a contact point or a consent cannot be contacted, as in
     `reachability`.
 
+    Parameters
+    ----------
+    snapshot
+        The snapshot that contains the customers.
+    consent
+        The consent of each channel, as in `segment`.
+    groups
+        The groups that the function in_group can refer to. None uses the groups of the snapshot.
+    member_mask
+        A function that returns a mask of the members of a group by its uid, for in_group. None uses the members in
+        the snapshot.
+
     Examples
     --------
     >>> names = ComputedNames(sample_snapshot(), {"mobile": "newsletter"})
@@ -32,8 +45,16 @@ class ComputedNames:
     (120, 2)
     """
 
-    def __init__(self, snapshot: Snapshot, consent: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        consent: Mapping[str, str],
+        groups: MembershipMatrix | None = None,
+        member_mask: Callable[[str], BoolArray] | None = None,
+    ) -> None:
         self._snapshot = snapshot
+        self._groups = groups or snapshot.matrix
+        self._member_mask = member_mask or snapshot.matrix.member_mask
         self._consent = consent
         self._functions: dict[str, Callable[[str], Values]] = {"n_groups": self._count_groups}
         self._functions |= {f"{_REACHABLE}{channel}": self._reachable for channel in CHANNEL_NAMES}
@@ -50,9 +71,8 @@ class ComputedNames:
 
     def in_group(self, group: str, label: str) -> Values:
         """Return a boolean for each customer that is True for the members of a group, by its uid or unique name."""
-        matrix = self._snapshot.matrix
         try:
-            code = matrix.group_code_of(group)
+            return _known_booleans(self._member_mask(self._groups.group_uid(group)), label)
         except GroupNotFoundError as error:
             if not expression_hints(group)[0]:
                 raise
@@ -62,9 +82,6 @@ class ComputedNames:
                 close=error.close,
                 n_matches=error.n_matches,
             ) from None
-        is_member = np.zeros(matrix.n_customers, dtype=np.bool_)
-        is_member[matrix.row(code)] = True
-        return _known_booleans(is_member, label)
 
     def _count_groups(self, name: str) -> Values:
         n_groups = count_groups(self._snapshot.matrix)

@@ -132,11 +132,21 @@ def segment(
     customers = join_attributes(snapshot, attributes)
     columns = RuleColumns(customers, ComputedNames(snapshot, consent or {}))
     uids = customers["customer_uid"]
-    return {group: sorted(uids[_select_customers(customers, columns, group, rule)]) for group, rule in rules.items()}
+    return {group: sorted(uids[select_by_rule(customers, columns, group, rule)]) for group, rule in rules.items()}
 
 
-def _select_customers(customers: pd.DataFrame, columns: RuleColumns, group: str, rule: Rule) -> BoolArray:
-    """Return a mask that is True for each customer selected by the rule for a group."""
+def select_by_rule(customers: pd.DataFrame, columns: RuleColumns, group: str, rule: Rule) -> BoolArray:
+    """
+    Return a mask that is True for each customer selected by the rule for a group.
+
+    See `segment` for the rules and the errors.
+
+    Examples
+    --------
+    >>> customers = sample_snapshot().customers
+    >>> int(select_by_rule(customers, RuleColumns(customers), "vip", "credit_limit > 0").sum())
+    10
+    """
     try:
         if isinstance(rule, str):
             return evaluate_rule(rule, columns)

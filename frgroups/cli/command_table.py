@@ -49,7 +49,8 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("who", "who:who", "Show a customer's groups and the plans that changed them"),
     ),
     "Plan, review, and apply changes": (
-        CommandEntry("plan", "plan:plan", "Create a plan that changes the members of a group"),
+        CommandEntry("declare", "declare:declare", "Write a file that declares the members of groups"),
+        CommandEntry("plan", "plan:plan", "Create a plan that changes the members of groups"),
         CommandEntry("plans", "plans:plans", "List the plans with their states and the next commands"),
         CommandEntry("show", "plan:show", "Show the contents of a plan or a receipt"),
         CommandEntry("review", "plan:review", "Write a plan's review as HTML, Markdown, CSV, or Excel"),

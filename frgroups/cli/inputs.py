@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,11 @@ import pandas as pd
 from frgroups.analysis.group_expressions import members
 from frgroups.analysis.register import read_register
 from frgroups.api.client import Client
-from frgroups.api.schema.codec import UID
 from frgroups.api.tenants_config import Tenant, config_path, find_tenant, no_tenants_error, read_tenants
 from frgroups.cli.load_hint import load_hint
 from frgroups.cli.options import SnapshotSelection
 from frgroups.cli.output import print_message
-from frgroups.errors import InputError, ListError, SnapshotNotFoundError
+from frgroups.errors import InputError, SnapshotNotFoundError
 from frgroups.internals.base_urls import checked_base_url
 from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.id_parts import hide_words
@@ -26,17 +25,14 @@ from frgroups.internals.redaction import repr_id
 from frgroups.internals.spreadsheets import normalize_column_name
 from frgroups.load.tenant_status import never_loaded_status
 from frgroups.plan.limits import Limits
+from frgroups.plan.list_resolution import list_id_type, no_known_ids, resolve_listed_ids
 from frgroups.plan.suppression_list import read_entry_table
-from frgroups.snapshot.customer_lists import check_listed_ids, read_listed_ids
-from frgroups.snapshot.id_formats import ListedIds, check_formats, reject_column_without_known_ids
+from frgroups.snapshot.customer_lists import read_listed_ids
+from frgroups.snapshot.id_formats import ListedIds, reject_column_without_known_ids
 from frgroups.snapshot.id_resolution import (
     describe_ambiguous_ids,
-    detect_id_type,
-    known_customers,
-    read_directory,
-    resolve_customers,
 )
-from frgroups.snapshot.id_types import other_type_hints, reject_emails
+from frgroups.snapshot.id_types import other_type_hints
 from frgroups.snapshot.similar_ids import find_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.uid_lookup import is_known
@@ -268,14 +264,14 @@ def desired_customers(
     if path is None:
         raise InputError("Pass a list of customers or a group expression.")
     listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot)
-    kind = id_type or _detect_id_type(snapshot, listed)
+    kind = id_type or list_id_type(snapshot, listed)
     table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids)
     unresolved = table[table["outcome"] != "resolved"]
     similar = find_similar_ids(snapshot.customers, list(unresolved["id"]), kind) if allow_similar_ids else {}
     if (table["outcome"] == "unknown").all() and not id_type:
         reject_column_without_known_ids(listed)
         raise InputError(
-            _no_known_ids(listed, kind, similar),
+            no_known_ids(listed, kind, similar),
             cli_hint=other_type_hints(snapshot.customers, list(unresolved["id"]), kind, n_known=0)[1],
         )
     if kind == "customer_uid":
@@ -321,7 +317,7 @@ def excluded_customers(
     if path is None:
         return list(uids)
     listed = read_listed_ids(path, snapshot=snapshot)
-    kind = _detect_id_type(snapshot, listed)
+    kind = list_id_type(snapshot, listed)
     table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids)
     unresolved = table[table["outcome"] != "resolved"]
     has_uid_name = normalize_column_name(str(listed.ids.name)) == normalize_column_name("customer_uid")
@@ -358,20 +354,7 @@ def _resolve_list(
     allow_similar_ids: bool,
 ) -> pd.DataFrame:
     """Look up the customer ids in a list, and print the number of unknown and ambiguous ids with a few examples."""
-    directory_table = None if directory is None else read_directory(directory, kind)
-    customers = known_customers(snapshot, kind, directory_table)
-    unknown = listed.ids[~is_known(listed.ids, customers[kind])]
-    reject_emails(unknown, customers[kind], kind, source=str(listed.source), rows=listed.rows, error=ListError)
-    known: set[str] = set()
-    if not allow_similar_ids:
-        known = check_listed_ids(listed, customers, kind)
-    if kind == "customer_uid":
-        _reject_invalid_uids(snapshot, listed)
-    # The callers report or skip unknown external ids.
-    if kind == "customer_uid" and not allow_similar_ids:
-        check_formats(listed, known, customers[kind])
-    # The similar ids were rejected above, with their row numbers.
-    table = resolve_customers(snapshot, listed.ids, by=kind, directory=directory_table, allow_similar_ids=True)
+    table = resolve_listed_ids(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids)
     unknown_ids = table.loc[table["outcome"] == "unknown", "id"]
     ambiguous = table.loc[table["outcome"] == "ambiguous", "id"].head(MAX_LISTED_IDS)
     noun = kind.replace("_", " ") + agree(len(table), "", "s")
@@ -384,53 +367,9 @@ def _resolve_list(
         verb = agree(len(unknown_ids), "is", "are")
         state = f"{verb} not in the snapshot" if kind == "customer_uid" else f"{verb} unknown"
         print_message(f"  {len(unknown_ids):,} of them {state}: {listed.describe_rows(unknown_ids)}.")
-    for sentence in describe_ambiguous_ids(snapshot, ambiguous, by=kind, directory=directory_table):
+    for sentence in describe_ambiguous_ids(snapshot, ambiguous, by=kind, directory=directory):
         print_message(f"  {sentence}")
     return table
-
-
-def _reject_invalid_uids(snapshot: Snapshot, listed: ListedIds) -> None:
-    """Raise ListError if unknown ids contain characters that no customer uid contains, with their row numbers."""
-    unknown = listed.ids[~is_known(listed.ids, snapshot.customers["customer_uid"])]
-    invalid = list(unknown[~unknown.map(lambda value: UID.fullmatch(value) is not None).astype(bool)])
-    if invalid:
-        n = len(invalid)
-        verb = agree(n, "is not a valid customer uid", "are not valid customer uids")
-        raise ListError(
-            f"{listed.source} contains {pluralize(n, 'id')} that {verb}: "
-            f"{listed.describe_rows(invalid)}. Write one uid per row, and use only the letters A-Z and a-z, digits, "
-            "'-', and '_'.",
-            cli_hint="If the list contains external ids, pass --ids external_id with --list, or name the column "
-            "external_id.",
-        )
-
-
-def _no_known_ids(listed: ListedIds, kind: str, similar: Mapping[str, str]) -> str:
-    """Return the error text for a list without known ids."""
-    n_ids = pluralize(len(listed.ids), "id")
-    if similar:
-        return (
-            f"{listed.source} contains no known {kind} ({n_ids} read), but {len(similar):,} "
-            f"{agree(len(similar), 'id is', 'ids are')} similar to ids of known customers: "
-            f"{listed.describe_rows(similar)}. With --allow-similar-ids, the ids are used as they are, as ids of "
-            "other customers who are not in the snapshot. To plan the known customers, correct the ids."
-        )
-    return (
-        f"{listed.source} contains no known {kind} ({n_ids} read). Check that the ids have this type. If the "
-        f"customers are in no group yet, pass --ids {kind}."
-    )
-
-
-def _detect_id_type(snapshot: Snapshot, listed: ListedIds) -> str:
-    kind = detect_id_type(snapshot, listed.ids)
-    if kind is None:
-        raise InputError(
-            f"{listed.source} contains ids that are the customer uid of one customer and the external id of another "
-            "customer.",
-            cli_hint="Pass --ids with --list to choose the type. In other lists, name the column customer_uid or "
-            "external_id.",
-        )
-    return kind
 
 
 def override_limits(settings: Sequence[tuple[str, Any]], limits: Limits) -> Limits:

@@ -28,14 +28,21 @@ if TYPE_CHECKING:
     from frgroups.apply.receipt import Receipt
     from frgroups.plan.plan import Plan
 
+_OPTIONS_OF_ONE_GROUP = [
+    *("--group", "--list", "--members", "--also-members", "--column", "--sheet", "--header-row", "--ids"),
+    *("--skip-unresolved", "--mode", "--create"),
+]
+
 
 @command(
     "plan",
     example='frgroups plan --group black_week --create "Black Week VIP" --list vip.csv\n\n'
     "To remove the customers in a list from the group newsletter:\n"
-    "frgroups plan --group newsletter --mode remove --list unsubscribed.csv",
+    "frgroups plan --group newsletter --mode remove --list unsubscribed.csv\n\n"
+    "To compare the declared groups in a file with the tenant:\n"
+    "frgroups plan --declared groups.toml --exit-code --json",
     more="frgroups plan never sends changes.",
-    require_one_of=["--list", "--members"],
+    require_one_of=["--list", "--members", "--declared"],
     renamed={
         "--never-add": "--suppression-list",
         "--never-add-list": "--suppression-list",
@@ -43,7 +50,10 @@ if TYPE_CHECKING:
     },
 )
 @click.option(
-    "--group", required=True, type=NONEMPTY_TEXT, metavar="GROUP", help="Uid or unique name of the group to change."
+    "--group",
+    type=NONEMPTY_TEXT,
+    metavar="GROUP",
+    help="Uid or unique name of the group to change. It is required with --list and --members.",
 )
 @click.option(
     "--list",
@@ -61,6 +71,15 @@ if TYPE_CHECKING:
     excludes=["--list"],
     metavar="EXPRESSION",
     help='Group expression that selects the customers, for example "VIP & loyalty - staff".',
+)
+@click.option(
+    "--declared",
+    cls=ExclusiveOption,
+    excludes=_OPTIONS_OF_ONE_GROUP,
+    type=FILE,
+    metavar="FILE",
+    help="TOML file that declares the members of groups, for example the file that frgroups declare writes. The plan "
+    "changes all groups in the file.",
 )
 @click.option(
     "--also-members",
@@ -192,9 +211,10 @@ if TYPE_CHECKING:
 @snapshot_options
 def plan(
     selection: SnapshotSelection,
-    group: str,
+    group: str | None,
     list_file: Path | None,
     expression: str | None,
+    declared: Path | None,
     also: str | None,
     column: str | None,
     sheet: str | None,
@@ -230,6 +250,8 @@ def plan(
     )
     from frgroups.cli.plan_output import save_plan
     from frgroups.cli.supersede import check_may_be_superseded
+    from frgroups.plan.declared_groups_file import read_declared_groups
+    from frgroups.plan.declared_planner import plan_declared
     from frgroups.plan.desired import find_group_uid
     from frgroups.plan.limits import Limits
     from frgroups.plan.limits_file import read_limits
@@ -237,41 +259,50 @@ def plan(
 
     if supersede is not None and not pending:
         raise UsageError("--supersede requires --pending.")
+    if group is None and declared is None:
+        raise UsageError("--group is required with --list and --members.")
+    # An error in the file is reported before the snapshot is read.
+    declared_groups = None if declared is None else read_declared_groups(declared)
     snapshot = read_selected_snapshot(selection)
     print_message(snapshot)
-    if create is None:
+    if group is not None and create is None:
         # An unknown group is reported before the ids of the list.
         find_group_uid(snapshot, group, {})
-    desired = desired_customers(
-        snapshot,
-        path=list_file,
-        expression=expression,
-        also=also,
-        id_type=id_type,
-        column=column,
-        sheet=sheet,
-        header_row=header_row,
-        directory=directory,
-        skip_unresolved=skip_unresolved,
-        allow_similar_ids=allow_similar_ids,
-        adds=mode in ADDING_MODES,
-    )
+    desired: dict[str, list[str]] = {}
+    if group is not None:
+        desired[group] = desired_customers(
+            snapshot,
+            path=list_file,
+            expression=expression,
+            also=also,
+            id_type=id_type,
+            column=column,
+            sheet=sheet,
+            header_row=header_row,
+            directory=directory,
+            skip_unresolved=skip_unresolved,
+            allow_similar_ids=allow_similar_ids,
+            adds=mode in ADDING_MODES,
+        )
     limits = Limits() if limits_file is None else read_limits(limits_file)
-    new_plan = plan_memberships(
-        snapshot,
-        {group: desired},
-        mode=mode,
-        create={group: create} if create else None,
-        limits=override_limits(limit_settings, limits),
-        protect=excluded_customers(snapshot, protected, protect_list, directory, allow_similar_ids=allow_similar_ids),
-        protect_groups=list(protected_groups),
-        suppression_list=given_suppressions(
+    options: dict[str, Any] = {
+        "limits": override_limits(limit_settings, limits),
+        "protect": excluded_customers(
+            snapshot, protected, protect_list, directory, allow_similar_ids=allow_similar_ids
+        ),
+        "protect_groups": list(protected_groups),
+        "suppression_list": given_suppressions(
             snapshot, suppression_list, directory, allow_similar_ids=allow_similar_ids
         ),
-        register=read_optional_register(register),
-        purpose=purpose,
-        allow_similar_ids=allow_similar_ids,
-    )
+        "register": read_optional_register(register),
+        "purpose": purpose,
+        "allow_similar_ids": allow_similar_ids,
+    }
+    if declared_groups is not None:
+        new_plan = plan_declared(snapshot, declared_groups, directory=directory, **options)
+    else:
+        created = {group: create} if group is not None and create else None
+        new_plan = plan_memberships(snapshot, desired, mode=mode, create=created, **options)
     older = None if supersede is None else check_may_be_superseded(supersede, new_plan)
     save_plan(new_plan, out, pending=pending, older=older, as_json=as_json)
     if new_plan.blocked:

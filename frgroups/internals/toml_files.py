@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -72,6 +73,32 @@ def read_toml(path: Path, description: str, *, example: str = "") -> tuple[dict[
     raise InputError(f"The {description} {path} is not valid TOML: {problem}.{example}")
 
 
+def toml_string(text: str) -> str:
+    r"""
+    Return a text as a basic string of TOML, in double quotes.
+
+    JSON and TOML have the same escape sequences, except that TOML also requires one for the character U+007F.
+
+    Examples
+    --------
+    >>> print(toml_string('5" screen'))
+    "5\" screen"
+    """
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def toml_key(*names: str) -> str:
+    """
+    Return the dotted path of a table or a key. Names that are not bare keys are in quotes.
+
+    Examples
+    --------
+    >>> toml_key("groups", "vip"), toml_key("groups", "sport.no")
+    ('groups.vip', 'groups."sport.no"')
+    """
+    return ".".join(name if _BARE_KEY.fullmatch(name) else toml_string(name) for name in names)
+
+
 def _describe_duplicate(lines: list[str], end: int) -> str:
     """
     Describe the table or key that is defined again by the statement that ends on a line.
@@ -90,8 +117,8 @@ def _describe_duplicate(lines: list[str], end: int) -> str:
         headings = [number for number, name in enumerate(names[:-1], start=1) if name == path]
         earlier = f" on line {headings[0]}" if headings else ""
         return (
-            f"line {start} defines the table [{_dotted(path)}], which is already defined{earlier}. Rename one of the "
-            "tables, or combine them."
+            f"line {start} defines the table [{toml_key(*path)}], which is already defined{earlier}. Rename one of "
+            "the tables, or combine them."
         )
     earlier = ""
     for number in range(start - 1, 0, -1):
@@ -99,7 +126,7 @@ def _describe_duplicate(lines: list[str], end: int) -> str:
             break
         if names[number - 1] == path:
             earlier = f" on line {number}"
-    return f"line {start} sets the key {_dotted(path)}, which is already set{earlier}. Remove one of the two lines."
+    return f"line {start} sets the key {toml_key(*path)}, which is already set{earlier}. Remove one of the two lines."
 
 
 def _is_valid(text: str) -> bool:
@@ -127,8 +154,3 @@ def _statement_path(line: str) -> tuple[str, ...] | None:
         [(name, content)] = content.items()
         path.append(name)
     return tuple(path) or None
-
-
-def _dotted(path: tuple[str, ...]) -> str:
-    """Return a path as it is written in TOML, such as a.b or "sport.no"."""
-    return ".".join(name if _BARE_KEY.fullmatch(name) else f'"{name}"' for name in path)

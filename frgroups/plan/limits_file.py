@@ -84,6 +84,26 @@ def read_limits(path: str | Path) -> Limits:
     return _to_limits(f"{source}", content, _PlanTable, per_group)
 
 
+def read_group_limits(where: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the validated values in a table with the limits of one group. None disables a limit.
+
+    Parameters
+    ----------
+    where
+        The file and the table, for error messages.
+    table
+        The parsed TOML table.
+
+    Examples
+    --------
+    >>> read_group_limits("groups.toml, [groups.vip.limits]", {"removals_per_group": 5, "removal_share": "none"})
+    {'removals_per_group': 5, 'removal_share': None}
+    """
+    limits = _to_limits(where, table, _GroupTable, {})
+    return {name: getattr(limits, name) for name in table}
+
+
 def _to_limits(
     where: str, table: Mapping[str, Any], table_type: type[msgspec.Struct], per_group: Mapping[str, Limits]
 ) -> Limits:

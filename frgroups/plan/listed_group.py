@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.plan.finding import Finding
 from frgroups.plan.modes import Mode
 
@@ -66,6 +66,21 @@ class ListedGroup:
         return self.n_listed - self.n_both
 
 
+def name_groups(names: Sequence[str]) -> str:
+    """
+    Return the first group names and the number of other groups.
+
+    Examples
+    --------
+    >>> name_groups(["VIP", "Staff"]), name_groups([f"Store {n}" for n in range(7)])
+    ('VIP and Staff', 'Store 0, Store 1, Store 2, Store 3, Store 4, and 2 other groups')
+    """
+    named = list(names[:MAX_NAMED_GROUPS])
+    if len(names) > MAX_NAMED_GROUPS:
+        named.append(_other_groups(len(names) - MAX_NAMED_GROUPS))
+    return format_list(named)
+
+
 def unchanged_sentences(groups: Sequence[ListedGroup], mode: Mode) -> list[str]:
     """
     Describe the customers that the mode of a plan leaves unchanged.
@@ -80,10 +95,7 @@ def unchanged_sentences(groups: Sequence[ListedGroup], mode: Mode) -> list[str]:
         sentences += _counted_sentences({group: group.n_not_members for group in groups}, _NOT_JOINING)
     empty = [group.name for group in groups if group.n_members and not group.n_listed]
     if empty:
-        named = ", ".join(empty[:MAX_NAMED_GROUPS])
-        if len(empty) > MAX_NAMED_GROUPS:
-            named += f" and {_other_groups(len(empty) - MAX_NAMED_GROUPS)}"
-        sentences.append(f"The list for {named} is empty.")
+        sentences.append(f"The list for {name_groups(empty)} is empty.")
     return sentences
 
 

@@ -6,9 +6,12 @@ This module does not import pandas, because the command-line help lists the mode
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 Mode = Literal["add", "remove", "keep_only", "mirror"]
+# One mode for all groups, or the mode of each group by its uid.
+GroupModes = Mode | Mapping[str, Mode]
 MODES: tuple[Mode, ...] = ("add", "remove", "keep_only", "mirror")
 ADDING_MODES: tuple[Mode, ...] = ("add", "mirror")
 # Sentences for the reviewer.
@@ -20,3 +23,36 @@ MODE_TEXTS: dict[Mode, str] = {
 }
 # The error for the earlier name of a renamed mode contains the current name.
 RENAMED_MODES = {"add_only": "add", "remove_only": "keep_only"}
+
+
+def mode_of(modes: GroupModes, group_uid: str) -> Mode:
+    """
+    Return the mode of a group.
+
+    Examples
+    --------
+    >>> mode_of("add", "vip"), mode_of({"vip": "mirror", "staff": "add"}, "vip")
+    ('add', 'mirror')
+    """
+    return modes if isinstance(modes, str) else modes[group_uid]
+
+
+def select_modes(modes: GroupModes, group_uids: Iterable[str]) -> GroupModes:
+    """
+    Return the mode of the given groups: one mode if it is the same for all of them, otherwise the mode of each group.
+
+    Without groups, the modes are returned unchanged.
+
+    Examples
+    --------
+    >>> modes = {"vip": "mirror", "staff": "add", "all": "add"}
+    >>> select_modes(modes, ["staff", "all"]), select_modes(modes, ["vip", "all"])
+    ('add', {'all': 'add', 'vip': 'mirror'})
+    """
+    if isinstance(modes, str):
+        return modes
+    selected = {uid: modes[uid] for uid in sorted(group_uids)}
+    distinct = list(dict.fromkeys(selected.values()))
+    if len(distinct) == 1:
+        return distinct[0]
+    return selected or modes

@@ -21,7 +21,7 @@ from frgroups.plan.finding import Finding, Marks, sort_rules
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits
 from frgroups.plan.listed_group import ListedGroup
-from frgroups.plan.modes import Mode
+from frgroups.plan.modes import GroupModes, Mode, mode_of, select_modes
 from frgroups.plan.moves import moves_table
 from frgroups.plan.plan_findings import plan_findings
 from frgroups.plan.plan_selection import select_changes
@@ -47,8 +47,9 @@ class Plan:
         Uid of the tenant.
     base_url : str or None
         Host of the tenant. A plan without a host cannot be applied.
-    mode : {"add", "remove", "keep_only", "mirror"}
-        Mode that was passed to `plan_memberships`.
+    mode : {"add", "remove", "keep_only", "mirror"} or dict
+        Mode that was passed to `plan_memberships`. If the groups have different modes, a dictionary that maps each
+        group uid to its mode.
     limits : Limits
         Maximum changes.
     groups : tuple
@@ -82,11 +83,11 @@ class Plan:
 
     Notes
     -----
-    The digest covers the content that affects the result: tenant, host, mode, order of the operations, limits,
-    creations, operations, and the number and hash of the members of each group that the plan changes. If the plan
-    undoes another plan, the digest also covers `reverts` and `partial_undo`. Two plans with the same content have the
-    same digest, even if they were created at different times. The digest does not cover the purpose, the excluded
-    changes, and the limits of unchanged groups, because they do not affect the requests.
+    The digest covers the content that affects the result: tenant, host, order of the operations, limits, creations,
+    and, of each group that the plan changes, the mode, the operations, and the number and hash of the members. If the
+    plan undoes another plan, the digest also covers `reverts` and `partial_undo`. Two plans with the same content
+    have the same digest, even if they were created at different times. The digest does not cover the purpose, the
+    excluded changes, and the limits and modes of unchanged groups, because they do not affect the requests.
 
     Examples
     --------
@@ -97,7 +98,7 @@ class Plan:
 
     tenant_uid: str
     base_url: str | None
-    mode: Mode
+    mode: GroupModes
     limits: Limits
     groups: tuple[GroupChange, ...]
     planned_at: datetime
@@ -124,7 +125,7 @@ class Plan:
         content: dict[str, Any] = {
             "tenant_uid": self.tenant_uid,
             "base_url": self.base_url,
-            "mode": self.mode,
+            "mode": select_modes(self.mode, [group.uid for group in self.groups]),
             "order": OPERATION_ORDER,
             "limits": self.limits.for_groups(group.uid for group in self.groups).to_dict(),
             "create": {group.uid: group.name for group in self.groups if group.create},
@@ -136,6 +137,27 @@ class Plan:
         if self.partial_undo:
             content["partial_undo"] = True
         return sha256(canonical_json(content))
+
+    def mode_of(self, group_uid: str) -> Mode:
+        """
+        Return the mode of a group.
+
+        Parameters
+        ----------
+        group_uid : str
+            Uid of a group that the plan changes or that was passed to `plan_memberships`.
+
+        Returns
+        -------
+        str
+            "add", "remove", "keep_only", or "mirror".
+
+        Examples
+        --------
+        >>> plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, mode={"VIP": "mirror"}).mode_of("vip")
+        'mirror'
+        """
+        return mode_of(self.mode, group_uid)
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:

@@ -21,7 +21,7 @@ from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits
 from frgroups.plan.listed_group import ListedGroup
-from frgroups.plan.modes import ADDING_MODES, Mode
+from frgroups.plan.modes import ADDING_MODES, Mode, mode_of
 from frgroups.plan.plan import OPERATION_ORDER, Plan
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -41,7 +41,7 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     digest: str
     tenant_uid: _Text
     base_url: _Text | None
-    mode: Mode
+    mode: Mode | dict[_Text, Mode]
     order: Literal["add_first"]
     limits: dict[str, Any]
     planned_at: str
@@ -280,11 +280,23 @@ def _check_plan(plan: Plan) -> None:
     uids = [group.uid for group in plan.groups]
     if len(set(uids)) < len(uids):
         raise ValueError("The plan contains a group twice.")
+    _check_modes(plan)
     for group in plan.groups:
         changes = [uid for uid, _ in group.items()]
         if len(set(changes)) < len(changes):
             raise ValueError(f"The plan contains a customer twice in group {group.uid}.")
         if not group.unknown.issubset(group.add):
             raise ValueError(f"The plan does not add all unknown customers of group {group.uid}.")
-        if (group.add and plan.mode not in ADDING_MODES) or (group.remove and plan.mode == "add"):
-            raise ValueError(f"The changes of group {group.uid} contradict the mode {plan.mode}.")
+
+
+def _check_modes(plan: Plan) -> None:
+    """Raise ValueError if a group has no mode, or if its changes contradict its mode."""
+    if not isinstance(plan.mode, str):
+        uids = [group.uid for group in plan.groups] + [group.uid for group in plan.listed_groups]
+        missing = [uid for uid in uids if uid not in plan.mode]
+        if missing:
+            raise ValueError(f"Group {missing[0]} has no mode.")
+    for group in plan.groups:
+        mode = mode_of(plan.mode, group.uid)
+        if (group.add and mode not in ADDING_MODES) or (group.remove and mode == "add"):
+            raise ValueError(f"The changes of group {group.uid} contradict the mode {mode}.")

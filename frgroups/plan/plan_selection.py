@@ -11,6 +11,7 @@ from frgroups.internals.validation import as_list
 from frgroups.plan.exclusions import drop_exclusions, select_exclusions
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange, without_customer
+from frgroups.plan.modes import select_modes
 
 if TYPE_CHECKING:
     from frgroups.plan.plan import Plan
@@ -40,6 +41,7 @@ def select_changes(plan: Plan, groups: Iterable[str] | None, without: Iterable[s
     changes = tuple(change for change in changes if change.add or change.remove or change.create)
     return replace(
         plan,
+        mode=select_modes(plan.mode, {change.uid for change in changes} | {group.uid for group in listed}),
         groups=changes,
         notes=_notes_of_selection(plan, {change.uid for change in changes}),
         partial_undo=plan.partial_undo or (plan.reverts is not None and changes != plan.groups),

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from frgroups.internals.formatting import agree, escape_invisible, escape_lines, pluralize
 from frgroups.internals.html import Card, CardLine
 from frgroups.plan.finding import Finding
+from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limit_overrides import relaxed_limits
-from frgroups.plan.listed_group import unchanged_sentences
-from frgroups.plan.modes import MODE_TEXTS, Mode
+from frgroups.plan.listed_group import name_groups, unchanged_sentences
+from frgroups.plan.modes import MODE_TEXTS, MODES, Mode
 from frgroups.plan.moves import format_moves
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def plan_summary(plan: Plan) -> str:
     lines = []
     if plan.purpose:
         lines.append(f"Purpose: {plan.purpose}")
-    lines += [group.sentence() for group in plan.groups]
+    lines += [change_sentence(plan, group) for group in plan.groups]
     lines += format_moves(plan.moves())
     lines += mode_sentences(plan)
     lines += [str(finding) for finding in plan.findings]
@@ -59,16 +60,42 @@ def mode_sentences(plan: Plan) -> list[str]:
     if plan.reverts:
         changes = "some changes" if plan.partial_undo else "the changes"
         return [f"This undo plan reverses {changes} of plan {plan.reverts[:12]}. All other members stay."]
-    return [MODE_TEXTS[plan.mode], *unchanged_sentences(plan.listed_groups, plan.mode)]
+    if isinstance(plan.mode, str):
+        return [MODE_TEXTS[plan.mode], *unchanged_sentences(plan.listed_groups, plan.mode)]
+    sentences = []
+    for mode in MODES:
+        listed = [group for group in plan.listed_groups if plan.mode_of(group.uid) == mode]
+        if listed:
+            sentences.append(f"{name_groups([group.name for group in listed])}: {MODE_TEXTS[mode]}")
+            sentences += unchanged_sentences(listed, mode)
+    return sentences
+
+
+def change_sentence(plan: Plan, group: GroupChange) -> str:
+    """
+    Describe the planned change of a group, with its mode if the groups of the plan have different modes.
+
+    Examples
+    --------
+    >>> modes = {"vip": "add", "staff": "mirror"}
+    >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"], "staff": []}, mode=modes)
+    >>> change_sentence(plan, plan.groups[1])
+    '1 customer joins VIP (2 -> 3 members). The mode is add.'
+    """
+    if isinstance(plan.mode, str):
+        return group.sentence()
+    return f"{group.sentence()} The mode is {plan.mode_of(group.uid)}."
 
 
 def _empty_plan_lines(plan: Plan) -> list[str]:
     if plan.reverts:
         return [f"The plan changes nothing, because plan {plan.reverts[:12]} has no changes to undo."]
-    mode, *unchanged = mode_sentences(plan)
     nothing = f"The plan changes nothing in tenant {plan.tenant_uid}"
     if plan.excluded_changes:
-        return [f"{nothing}, because all requested changes are excluded.", mode, *unchanged]
+        return [f"{nothing}, because all requested changes are excluded.", *mode_sentences(plan)]
+    if not isinstance(plan.mode, str):
+        return [f"{nothing}.", *mode_sentences(plan)]
+    mode, *unchanged = mode_sentences(plan)
     return [" ".join([_NO_CHANGES[plan.mode], *unchanged]), f"{nothing}. {mode}"]
 
 
@@ -92,7 +119,7 @@ def plan_card(plan: Plan) -> Card:
     }
     if plan.purpose:
         facts["Purpose"] = plan.purpose
-    facts["Changes"] = _limited([CardLine(group.sentence()) for group in plan.groups], "group") or "none"
+    facts["Changes"] = _limited([CardLine(change_sentence(plan, group)) for group in plan.groups], "group") or "none"
     facts["Mode"] = [CardLine(sentence) for sentence in mode_sentences(plan)]
     if plan.groups:
         n_members = sum(len(group.baseline) for group in plan.groups)
@@ -134,7 +161,8 @@ def _next_step(plan: Plan) -> str:
     blocking = [finding for finding in plan.findings if finding.blocking]
     if not blocking:
         return 'Have the plan reviewed: fg.save_review(plan, "review.html")'
-    call = "fg.plan_undo(receipt" if plan.reverts else f"fg.plan_memberships(snapshot, desired, mode={plan.mode!r}"
+    mode = repr(plan.mode) if isinstance(plan.mode, str) else "{...}"
+    call = "fg.plan_undo(receipt" if plan.reverts else f"fg.plan_memberships(snapshot, desired, mode={mode}"
     if not any(finding.allow for finding in blocking):
         return f"Load a new snapshot, and create a new plan: {call})"
     limits = repr(relaxed_limits(blocking, plan.limits)).replace("Limits(", "fg.Limits(")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ from frgroups.analysis.register import match_register
 from frgroups.api.schema import codec
 from frgroups.errors import DriftedReadError, InputError
 from frgroups.internals.typing import BoolArray, Int32Array
-from frgroups.internals.validation import check_choice, check_text, check_type, wrong_type
+from frgroups.internals.validation import check_text, check_type, wrong_type
 from frgroups.plan.desired import NO_CUSTOMERS, Desired, DesiredMemberships, desired_memberships
 from frgroups.plan.exclusions import (
     ExcludedChange,
@@ -25,7 +27,8 @@ from frgroups.plan.exclusions import (
 from frgroups.plan.group_change import GroupChange, creation_times
 from frgroups.plan.limits import Limits, register_limits
 from frgroups.plan.listed_group import ListedGroup, not_members_findings
-from frgroups.plan.modes import ADDING_MODES, MODES, RENAMED_MODES, Mode
+from frgroups.plan.mode_argument import check_modes, find_modes
+from frgroups.plan.modes import ADDING_MODES, GroupModes, mode_of
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_findings import planner_notes
 from frgroups.plan.suppressed_groups import check_suppressed_groups, unknown_group_findings
@@ -39,7 +42,7 @@ def plan_memberships(
     snapshot: Snapshot,
     desired: Desired,
     *,
-    mode: Mode = "add",
+    mode: GroupModes = "add",
     create: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     protect: Iterable[str] = (),
@@ -64,10 +67,11 @@ def plan_memberships(
         Groups that are not in `desired` are not changed. The customers of a group can also be a boolean Series with
         one value per customer, with the index of `snapshot.customers` or an index of customer uids. If the key of a
         group is the uid of one group and the name of another, write 'uid:"vip"' or 'name:"vip"'.
-    mode : {"add", "remove", "keep_only", "mirror"}, default "add"
+    mode : {"add", "remove", "keep_only", "mirror"} or mapping, default "add"
         "add" adds listed customers who are not members. "remove" removes listed customers who are members.
         "keep_only" removes members who are not listed. "mirror" adds listed customers and removes members who are
-        not listed.
+        not listed. To use different modes, pass a mapping such as {"VIP": "mirror", "staff": "add"} that contains
+        each desired group, by uid or unique name.
     create : mapping of str to str, optional
         Groups to create before customers are added, as {uid: name}. The mode "remove" does not accept this argument.
     limits : Limits, optional
@@ -126,43 +130,109 @@ def plan_memberships(
     >>> plan = plan_memberships(sample_snapshot(), {"VIP": ["c-1", "c-9"]}, mode="mirror")
     >>> plan
     <Plan 2a077b85273f for t-1: 1 add, 1 remove in 1 group>
+    >>> desired = {"VIP": ["c-1", "c-9"], "staff": ["c-2"]}
+    >>> plan_memberships(sample_snapshot(), desired, mode={"VIP": "mirror", "staff": "add"})
+    <Plan 9a678ae56a9a for t-1: 2 adds, 1 remove in 2 groups>
     """
-    _check_arguments(snapshot, mode, limits, purpose)
-    created = _checked_create(snapshot, create or {}, mode)
+    check_type(snapshot, Snapshot, "snapshot")
+    check_modes(mode)
+    check_plan_arguments(limits, purpose)
+    created = _checked_create(snapshot, create or {})
     uids = UidTable(snapshot.matrix.customer_uids)
     desired_by_group = dict(
         desired_memberships(snapshot, desired, created, uids, allow_similar_ids=allow_similar_ids)
     )
+    request = PlanRequest(
+        snapshot=snapshot,
+        uids=uids,
+        desired=desired_by_group,
+        modes=find_modes(snapshot, mode, desired_by_group, created),
+        created=created,
+    )
+    return create_plan(
+        request,
+        limits=limits or Limits(),
+        protect=protect,
+        protect_groups=protect_groups,
+        suppression_list=suppression_list,
+        register=register,
+        purpose=purpose,
+        allow_similar_ids=allow_similar_ids,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class PlanRequest:
+    """
+    The desired memberships of a plan, after all arguments were checked.
+
+    Attributes
+    ----------
+    snapshot
+        The current memberships.
+    uids
+        The table of the customer uids of the snapshot.
+    desired
+        The desired memberships by group uid.
+    modes
+        One mode, or the mode of each group by its uid.
+    created
+        The groups to create, as {uid: name}.
+    group_limits
+        Values of limits by group uid. They replace the limits of the plan and of the register for this group, unless
+        `per_group` of the plan's limits contains the uid of the group.
+    """
+
+    snapshot: Snapshot
+    uids: UidTable
+    desired: Mapping[str, DesiredMemberships]
+    modes: GroupModes
+    created: Mapping[str, str]
+    group_limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def create_plan(
+    request: PlanRequest,
+    *,
+    limits: Limits,
+    protect: Iterable[str],
+    protect_groups: Iterable[str],
+    suppression_list: Iterable[str] | pd.DataFrame,
+    register: pd.DataFrame | None,
+    purpose: str,
+    allow_similar_ids: bool,
+) -> Plan:
+    """
+    Create a plan from desired memberships that were converted to codes.
+
+    See `plan_memberships` for the other parameters and the errors.
+    """
+    snapshot, created = request.snapshot, request.created
     exclusions = resolve_exclusions(
         snapshot, protect=protect, protect_groups=protect_groups, suppression_list=suppression_list
     )
     if not allow_similar_ids:
         check_excluded_customers(snapshot, exclusions)
-    names = snapshot.matrix.names_by_uid | created
+    names = snapshot.matrix.names_by_uid | dict(created)
     check_suppressed_groups(exclusions.suppression_list, names)
     register_rows = None
     if register is not None:
         register_rows = match_register(register, names)
-    difference = _Difference(snapshot, uids, mode)
-    group_uids = sorted({*desired_by_group, *created})
-    requested = (difference.change(uid, desired_by_group.get(uid, NO_CUSTOMERS), created) for uid in group_uids)
+    difference = _Difference(request)
+    group_uids = sorted({*request.desired, *created})
+    requested = (difference.change(uid, request.desired.get(uid, NO_CUSTOMERS)) for uid in group_uids)
     changes, excluded = _exclude(requested, exclusions)
     listed = tuple(difference.listed_groups)
     _check_sendable(snapshot, changes)
-    limits = limits or Limits()
     notes = planner_notes(snapshot, changes, limits)
     notes += tuple(unknown_protected_findings(snapshot, exclusions))
     notes += tuple(unknown_group_findings(exclusions.suppression_list, names))
-    if mode == "remove":
-        notes += tuple(not_members_findings(listed))
-    if register_rows is not None:
-        changed_uids = [change.uid for change in changes]
-        limits = register_limits(limits, register_rows[register_rows["customer_group_uid"].isin(changed_uids)])
+    notes += tuple(not_members_findings(group for group in listed if mode_of(request.modes, group.uid) == "remove"))
     return Plan(
         tenant_uid=snapshot.tenant_uid,
         base_url=snapshot.base_url,
-        mode=mode,
-        limits=limits,
+        mode=request.modes,
+        limits=_limits_of_groups(limits, {change.uid for change in changes}, register_rows, request.group_limits),
         groups=tuple(changes),
         planned_at=datetime.now(UTC),
         snapshot_taken_at=snapshot.taken_at,
@@ -175,11 +245,27 @@ def plan_memberships(
     )
 
 
-def _check_arguments(snapshot: Snapshot, mode: str, limits: Limits | None, purpose: str) -> None:
-    check_type(snapshot, Snapshot, "snapshot")
-    if mode in RENAMED_MODES:
-        raise InputError(f"The mode {mode!r} was renamed. Use {RENAMED_MODES[mode]!r}.")
-    check_choice(mode, "mode", MODES)
+def _limits_of_groups(
+    limits: Limits,
+    changed: Collection[str],
+    register: pd.DataFrame | None,
+    group_limits: Mapping[str, Mapping[str, Any]],
+) -> Limits:
+    """Add the limits in the register and in `group_limits` to the limits of a plan, for the changed groups."""
+    explicit = limits.per_group
+    if register is not None:
+        limits = register_limits(limits, register[register["customer_group_uid"].isin(changed)])
+    own = {
+        uid: replace(limits.of(uid), per_group={}, **values)
+        for uid, values in group_limits.items()
+        if values and uid in changed and uid not in explicit
+    }
+    others = {key: group_limits for key, group_limits in limits.per_group.items() if key not in own}
+    return replace(limits, per_group=own | others)
+
+
+def check_plan_arguments(limits: Limits | None, purpose: str) -> None:
+    """Raise InputError if the limits or the purpose of a plan have the wrong type."""
     if limits is not None and not isinstance(limits, Limits):
         raise wrong_type(limits, "limits", "a Limits object", hint="Use fg.Limits(...).")
     check_text(purpose, "purpose")
@@ -199,15 +285,9 @@ def _exclude(
     return changes, excluded
 
 
-def _checked_create(snapshot: Snapshot, create: Mapping[str, str], mode: Mode) -> dict[str, str]:
+def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, str]:
     if not isinstance(create, Mapping):
         raise wrong_type(create, "create", "a dictionary {group uid: name}")
-    if create and mode == "remove":
-        raise InputError(
-            "`create` cannot be combined with the mode 'remove', because a new group has no members to remove.",
-            hint="Omit `create`, or use the mode 'add'.",
-            cli_hint="Omit --create, or pass --mode add.",
-        )
     existing = set(snapshot.matrix.group_uids)
     for uid, name in create.items():
         codec.check_uid(uid, "customer group uid")
@@ -228,30 +308,32 @@ class _Difference:
     The comparison uses an array with one boolean per customer, so that uids do not have to be sorted or decoded.
     """
 
-    def __init__(self, snapshot: Snapshot, uids: UidTable, mode: Mode) -> None:
-        self._snapshot, self._uids, self._mode = snapshot, uids, mode
-        self._marked = np.zeros(len(uids), dtype=np.bool_)
-        self._created_at = creation_times(snapshot.groups)
+    def __init__(self, request: PlanRequest) -> None:
+        self._request = request
+        self._matrix, self._uids = request.snapshot.matrix, request.uids
+        self._marked = np.zeros(len(request.uids), dtype=np.bool_)
+        self._created_at = creation_times(request.snapshot.groups)
         self.listed_groups: list[ListedGroup] = []
 
-    def change(self, uid: str, desired: DesiredMemberships, created: Mapping[str, str]) -> GroupChange:
+    def change(self, uid: str, desired: DesiredMemberships) -> GroupChange:
         """Return the additions and removals that result in the desired members of one group."""
-        is_created = uid in created
+        mode = mode_of(self._request.modes, uid)
+        is_created = uid in self._request.created
         members = np.empty(0, dtype=np.int32)
         if not is_created:
-            members = self._snapshot.matrix.member_codes(uid)
+            members = self._matrix.member_codes(uid)
         add: tuple[str, ...] = ()
         remove: tuple[str, ...] = ()
         unknown: frozenset[str] = frozenset()
         not_members, is_listed = self._compare(members, desired.codes)
-        if self._mode in ADDING_MODES:
+        if mode in ADDING_MODES:
             unknown = desired.unknown
             add = tuple(sorted([*self._uids.take(not_members), *unknown]))
-        if self._mode == "remove":
+        if mode == "remove":
             remove = tuple(self._uids.take(members[is_listed]))
-        elif self._mode != "add":
+        elif mode != "add":
             remove = tuple(self._uids.take(members[~is_listed]))
-        name = created[uid] if is_created else self._snapshot.matrix.names_by_uid[uid]
+        name = self._request.created[uid] if is_created else self._matrix.names_by_uid[uid]
         n_both = int(is_listed.sum())
         n_listed = n_both + len(not_members) + len(desired.unknown)
         self.listed_groups.append(ListedGroup(uid, name, len(members), n_listed, n_both))

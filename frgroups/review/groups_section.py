@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from frgroups.plan.group_change import GroupChange
+from frgroups.plan.plan import Plan
 from frgroups.review.plan_sentences import group_sentence
 
 BAR_WIDTH = 1000
@@ -35,12 +36,12 @@ class GroupPicture:
     after: Bar
 
 
-def group_picture(group: GroupChange, *, is_blocked: bool) -> GroupPicture:
+def group_picture(plan: Plan, group: GroupChange, *, is_blocked: bool) -> GroupPicture:
     """Compute the description, the member counts, and the bars of a group."""
     n_before, n_leave, n_join = len(group.baseline), len(group.remove), len(group.add)
     scale = max(n_before, group.n_after, 1)
     return GroupPicture(
-        sentence=group_sentence(group),
+        sentence=group_sentence(plan, group),
         is_blocked=is_blocked,
         is_new=group.create,
         is_emptied=group.counts.emptied,

@@ -139,7 +139,7 @@ def review_html(
         findings=[_finding_item(finding) for finding in sort_findings(plan.findings)[:MAX_LISTED]],
         groups=groups,
         blocked_groups=blocked,
-        pictures=[group_picture(group, is_blocked=group.uid in blocked) for group in groups[:PICTURED_GROUPS]],
+        pictures=[group_picture(plan, group, is_blocked=group.uid in blocked) for group in groups[:PICTURED_GROUPS]],
         max_listed=MAX_LISTED,
         approval_hours=f"{total_hours(VALID_FOR):g}",
         expires=plan_expires(plan),

@@ -16,6 +16,7 @@ from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limit_overrides import blocking_noun
 from frgroups.plan.moves import format_moves
 from frgroups.plan.plan import Plan
+from frgroups.plan.plan_summary import change_sentence
 from frgroups.review.customer_names import NAME, lookup_names
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -208,11 +209,11 @@ def blocked_advice(plan: Plan) -> str:
     return "Ask the operator for a new plan."
 
 
-def group_sentence(group: GroupChange) -> str:
-    """Describe in one or two sentences how a plan changes a group."""
+def group_sentence(plan: Plan, group: GroupChange) -> str:
+    """Describe in one to three sentences how a plan changes a group."""
     if group.counts.emptied:
-        return f"{group.sentence()} The group will be empty."
-    return group.sentence()
+        return f"{change_sentence(plan, group)} The group will be empty."
+    return change_sentence(plan, group)
 
 
 def groups_by_severity(plan: Plan) -> list[GroupChange]:

@@ -74,7 +74,8 @@ def review_sections(
     findings = tuple(finding_text(finding) for finding in sort_findings(plan.findings))
     sections = [_summary_section(plan, personal, status, notices)]
     if plan.groups:
-        sections.append(Section("Groups", lines=tuple(map(group_sentence, groups_by_severity(plan)))))
+        lines = tuple(group_sentence(plan, group) for group in groups_by_severity(plan))
+        sections.append(Section("Groups", lines=lines))
     sections.append(Section("Findings", lines=findings or ("None.",)))
     sections.append(Section("Limits", lines=tuple(own_limits(plan)), table=_limits_table(plan)))
     if can_be_approved(plan) and status is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow as pa
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.suggestions import REMOVE_MISSING
-from frgroups.internals.typing import Int32Array, IntArray
+from frgroups.internals.typing import BoolArray, Int32Array, IntArray
 from frgroups.internals.validation import as_list, check_columns, check_text, check_type, wrong_type
 from frgroups.snapshot.group_references import find_quoted_group
 from frgroups.snapshot.uid_lookup import lookup_positions
@@ -180,6 +180,12 @@ class MembershipMatrix:
         """Return the sorted codes of the customers in the group with the given code."""
         return self.indices[self.indptr[group_code] : self.indptr[group_code + 1]]
 
+    def member_mask(self, group_uid: str) -> BoolArray:
+        """Return a mask that is True for each customer in the group with the given uid."""
+        mask = np.zeros(self.n_customers, dtype=np.bool_)
+        mask[self.member_codes(group_uid)] = True
+        return mask
+
     def members(self, group_uid: str) -> list[str]:
         """Return the sorted customer uids of the members of the group with the given uid."""
         return list(self.customer_uids.take(self.member_codes(group_uid)))
@@ -223,6 +229,23 @@ class MembershipMatrix:
             self.customer_uids,
             np.concatenate([[0], np.cumsum(self.sizes[group_codes])]).astype(np.int64),
             np.concatenate([self.indices[:0], *rows]),
+        )
+
+    def add_groups(self, names: Mapping[str, str]) -> MembershipMatrix:
+        """Return a matrix with additional groups without members, given as {uid: name}."""
+        if not names:
+            return self
+        all_names = self.names_by_uid | dict(names)
+        uids = sorted(all_names)
+        sizes = dict(zip(self.group_uids, self.sizes, strict=True))
+        # The new groups have no members, so the order of the memberships does not change.
+        new_sizes = [sizes.get(uid, 0) for uid in uids]
+        return MembershipMatrix(
+            pd.Index(uids, dtype="str"),
+            pd.Index([all_names[uid] for uid in uids], dtype="str"),
+            self.customer_uids,
+            np.cumsum([0, *new_sizes], dtype=np.int64),
+            self.indices,
         )
 
     @cached_property

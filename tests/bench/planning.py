@@ -36,7 +36,7 @@ def prepare(clock: Stopwatch, *, tenant: str, folder: str) -> dict[str, Any]:
         fg.snapshot_from_frames(given, tenant_uid="bench", taken_at="2026-11-23T08:10Z"), Path(folder, "cache")
     )
     now = group * len(customers) + customer
-    wanted = _changed(now, len(customers))
+    wanted = change_memberships(now, len(customers))
     table = {
         UIDS[0]: groups.take(wanted // len(customers)).array,
         UIDS[1]: customers.take(wanted % len(customers)).array,
@@ -52,7 +52,7 @@ def prepare(clock: Stopwatch, *, tenant: str, folder: str) -> dict[str, Any]:
     return {"memberships": len(now)}
 
 
-def _changed(now: Any, n_customers: int) -> Any:
+def change_memberships(now: Any, n_customers: int) -> Any:
     """Replace one of every 200 memberships. The result is sorted by group, but not by customer."""
     rng = np.random.default_rng(SEED + 5)
     remaining = now[rng.random(len(now)) >= 0.005]

@@ -53,6 +53,20 @@ def plan_diff(scale: Scale) -> Iterator[Row]:
         yield Row(*names, note=not_installed("polars"))
 
 
+def declared_plan(scale: Scale) -> Iterator[Row]:
+    """Measure how a plan is created from declared groups, compared with the same plan from a table of uids."""
+    with tempfile.TemporaryDirectory() as folder:
+        facts = run(Job("declared.prepare", {"folder": folder, "tenant": scale.stored})).facts
+        ways = ["plan_declared", "plan_memberships"]
+        runs = rounds({way: Job(f"declared.by_{way}", {"folder": folder}) for way in ways}, scale.rounds)
+    check_agreement(runs)
+    names = (
+        f"CPU, plan_declared, {facts['groups']:,} groups, {facts['memberships']:,} memberships",
+        "plan_memberships with a table of uids",
+    )
+    yield compared(names, "s", *([result.cpu for result in runs[way]] for way in ways), 1.2)
+
+
 def plan_applied(scale: Scale) -> Iterator[Row]:
     """Measure applying changes to a server with latency. Each round changes the result of the previous round."""
     with running(scale.changed, cap=scale.page_size, latency=_LATENCY) as url:
@@ -73,4 +87,4 @@ def plan_applied(scale: Scale) -> Iterator[Row]:
     yield compared(names, "s", [result.wall for result in runs], floors)
 
 
-PLANS = {measure.__name__: measure for measure in (plan_diff, plan_applied)}
+PLANS = {measure.__name__: measure for measure in (plan_diff, declared_plan, plan_applied)}

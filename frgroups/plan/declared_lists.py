@@ -1,0 +1,68 @@
+"""Read the lists of customers that declared groups refer to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from frgroups.errors import InputError
+from frgroups.internals.formatting import pluralize
+from frgroups.internals.spreadsheets import read_table
+from frgroups.plan.declared_group import DeclaredGroup
+from frgroups.plan.list_resolution import list_id_type, resolve_listed_ids
+from frgroups.snapshot.customer_lists import read_listed_ids
+from frgroups.snapshot.id_columns import find_id_column
+from frgroups.snapshot.snapshot import Snapshot
+
+
+def read_declared_list(
+    snapshot: Snapshot, group: DeclaredGroup, folder: Path, *, directory: Path | None, allow_similar_ids: bool
+) -> list[str]:
+    """
+    Return the customer uids of the list of a declared group.
+
+    The ids are checked as in `frgroups plan --list`. A list that contains only column names is empty.
+
+    Parameters
+    ----------
+    snapshot
+        The snapshot that contains the known customers.
+    group
+        The declaration, whose attribute `customers` is the path of the list.
+    folder
+        Folder of a relative path.
+    directory
+        Customer export for external ids that are not in the snapshot.
+    allow_similar_ids
+        Whether unknown ids may be similar to ids of known customers.
+    """
+    path = folder / Path(group.customers).expanduser()
+    if _has_only_column_names(path, group):
+        return []
+    listed = read_listed_ids(path, group.column, sheet=group.sheet, header_row=group.header_row, snapshot=snapshot)
+    kind = group.ids or list_id_type(snapshot, listed)
+    table = resolve_listed_ids(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids)
+    unresolved = table[table["outcome"] != "resolved"]
+    if len(unresolved) == len(table) and group.ids is None:
+        raise InputError(
+            f"{path} contains no known {kind} ({pluralize(len(table), 'id')} read). If the customers are in no group "
+            f'yet, add `ids = "{kind}"`.'
+        )
+    if kind == "customer_uid":
+        # Customers who are in no group are not in the snapshot.
+        return list(table["id"])
+    if len(unresolved):
+        raise InputError(
+            f"{len(unresolved):,} of {pluralize(len(table), 'id')} in {path} were not resolved: "
+            f"{listed.describe_rows(unresolved['id'])}.",
+            hint="Pass a customer export as `directory`.",
+            cli_hint="Pass a customer export with --directory.",
+        )
+    return list(table["customer_uid"])
+
+
+def _has_only_column_names(path: Path, group: DeclaredGroup) -> bool:
+    table = read_table(path, group.sheet, group.header_row)
+    if len(table.rows) > 1:
+        return False
+    _, _, has_column_names = find_id_column(table, group.column)
+    return has_column_names

@@ -1,0 +1,98 @@
+"""Find the customers of a list that was read from a file, and reject lists that probably contain mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from frgroups.api.schema.codec import UID
+from frgroups.errors import InputError, ListError
+from frgroups.internals.formatting import agree, pluralize
+from frgroups.snapshot.customer_lists import check_listed_ids
+from frgroups.snapshot.id_formats import ListedIds, check_formats
+from frgroups.snapshot.id_resolution import detect_id_type, known_customers, read_directory, resolve_customers
+from frgroups.snapshot.id_types import reject_emails
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.uid_lookup import is_known
+
+
+def list_id_type(snapshot: Snapshot, listed: ListedIds) -> str:
+    """Return the type of the ids in a list. Raise InputError if the type is not clear."""
+    kind = detect_id_type(snapshot, listed.ids)
+    if kind is None:
+        raise InputError(
+            f"{listed.source} contains ids that are the customer uid of one customer and the external id of another "
+            "customer.",
+            cli_hint="Pass --ids with --list to choose the type. In other lists, name the column customer_uid or "
+            "external_id.",
+        )
+    return kind
+
+
+def resolve_listed_ids(
+    snapshot: Snapshot, listed: ListedIds, kind: str, directory: Path | None, *, allow_similar_ids: bool
+) -> pd.DataFrame:
+    """
+    Return the table of `resolve_customers` for the ids in a list. Suspicious ids raise ListError with their rows.
+
+    Parameters
+    ----------
+    snapshot
+        The snapshot that contains the known customers.
+    listed
+        The ids of the list.
+    kind
+        "customer_uid" or "external_id".
+    directory
+        Customer export that contains further customers.
+    allow_similar_ids
+        Whether unknown ids may be similar to ids of known customers.
+    """
+    directory_table = None if directory is None else read_directory(directory, kind)
+    customers = known_customers(snapshot, kind, directory_table)
+    unknown = listed.ids[~is_known(listed.ids, customers[kind])]
+    reject_emails(unknown, customers[kind], kind, source=str(listed.source), rows=listed.rows, error=ListError)
+    known: set[str] = set()
+    if not allow_similar_ids:
+        known = check_listed_ids(listed, customers, kind)
+    if kind == "customer_uid":
+        _reject_invalid_uids(snapshot, listed)
+    # The callers report or skip unknown external ids.
+    if kind == "customer_uid" and not allow_similar_ids:
+        check_formats(listed, known, customers[kind])
+    # The similar ids were rejected above, with their row numbers.
+    return resolve_customers(snapshot, listed.ids, by=kind, directory=directory_table, allow_similar_ids=True)
+
+
+def no_known_ids(listed: ListedIds, kind: str, similar: Mapping[str, str]) -> str:
+    """Return the error text for a list without known ids."""
+    n_ids = pluralize(len(listed.ids), "id")
+    if similar:
+        return (
+            f"{listed.source} contains no known {kind} ({n_ids} read), but {len(similar):,} "
+            f"{agree(len(similar), 'id is', 'ids are')} similar to ids of known customers: "
+            f"{listed.describe_rows(similar)}. With --allow-similar-ids, the ids are used as they are, as ids of "
+            "other customers who are not in the snapshot. To plan the known customers, correct the ids."
+        )
+    return (
+        f"{listed.source} contains no known {kind} ({n_ids} read). Check that the ids have this type. If the "
+        f"customers are in no group yet, pass --ids {kind}."
+    )
+
+
+def _reject_invalid_uids(snapshot: Snapshot, listed: ListedIds) -> None:
+    """Raise ListError if unknown ids contain characters that no customer uid contains, with their row numbers."""
+    unknown = listed.ids[~is_known(listed.ids, snapshot.customers["customer_uid"])]
+    invalid = list(unknown[~unknown.map(lambda value: UID.fullmatch(value) is not None).astype(bool)])
+    if invalid:
+        n = len(invalid)
+        verb = agree(n, "is not a valid customer uid", "are not valid customer uids")
+        raise ListError(
+            f"{listed.source} contains {pluralize(n, 'id')} that {verb}: "
+            f"{listed.describe_rows(invalid)}. Write one uid per row, and use only the letters A-Z and a-z, digits, "
+            "'-', and '_'.",
+            cli_hint="If the list contains external ids, pass --ids external_id with --list, or name the column "
+            "external_id.",
+        )

@@ -1,0 +1,135 @@
+"""Tests for `frgroups declare` and `frgroups plan --declared`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import frgroups as fg
+from frgroups.cli.main import main
+from tests.cli.commands import code_of, path_after, select_sandbox
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    """Start a small sandbox."""
+    with fg.Sandbox(customers=60, groups=8) as running:
+        yield running
+
+
+@pytest.fixture
+def stored(sandbox, home_folder, monkeypatch, tmp_path):
+    """Select the sandbox, store a snapshot of it, and use an empty folder as the working directory."""
+    select_sandbox(monkeypatch, sandbox)
+    monkeypatch.chdir(tmp_path)
+    with sandbox.client() as client:
+        return fg.load_snapshot(client, progress=False)
+
+
+def test_declare_and_plan(stored, capsys):
+    "A file that `declare` writes plans nothing. The next command plans the file."
+    assert main(["declare"]) == 0
+
+    out = capsys.readouterr().out
+    assert path_after("File", out) == Path("groups.toml").resolve()
+    assert path_after("Lists", out) == Path("groups").resolve()
+    assert "frgroups plan --declared groups.toml" in out
+    assert main(["plan", "--declared", "groups.toml", "--exit-code", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["n_add"], document["n_remove"], document["mode"]) == (0, 0, "mirror")
+    assert main(["declare"]) == 1
+
+
+def test_declare_json(stored, capsys):
+    "With --json, `declare` prints the paths and the number of groups."
+    assert main(["declare", "--group", "VIP", "staff", "--out", "few.toml", "--json"]) == 0
+
+    document = json.loads(capsys.readouterr().out)
+    assert document["n_groups"] == 2
+    assert (document["path"], document["lists"]) == (str(Path("few.toml").resolve()), str(Path("few").resolve()))
+
+
+def test_differences(stored, capsys, tmp_path):
+    "With differences, the exit code is 2. The JSON contains one digest, the mode of each group, and the findings."
+    Path("groups.toml").write_text(
+        "[groups.vips]\nexpression = 'VIP'\nmode = 'mirror'\ncreate = 'Vips'\nvalid_to = 2020-01-01\n"
+        "[groups.staff]\nexpression = 'vips'\nmode = 'add'\n"
+    )
+    words = ["plan", "--declared", "groups.toml", "--purpose", "Test", "--out", str(tmp_path / "plan.json")]
+
+    assert main([*words, "--exit-code", "--json"]) == 2
+
+    document = json.loads(capsys.readouterr().out)
+    assert document["mode"] == {"staff": "add", "vips": "mirror"}
+    assert [finding["customer_group_uid"] for finding in document["findings"] if finding["rule"] == "ended"] == [
+        "vips"
+    ]
+    plan = fg.read_plan(tmp_path / "plan.json")
+    assert (plan.digest, plan.purpose) == (document["digest"], "Test")
+    assert Path(document["review"]).exists()
+    for uid in ("vips", "staff"):
+        [change] = [group for group in plan.groups if group.uid == uid]
+        assert set(change.add) == set(stored["VIP"]) - set(change.baseline)
+
+
+def test_limits(stored, capsys, tmp_path):
+    "Limits of the command line apply to declared plans, and a blocked plan has exit code 3."
+    Path("groups.toml").write_text("[groups.staff]\nexpression = 'VIP'\nmode = 'add'\n")
+    words = ["plan", "--declared", "groups.toml", "--out", str(tmp_path / "plan.json")]
+
+    assert main([*words, "--limit", "additions_total=0", "--exit-code"]) == 3
+    assert "--limit additions_total=" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--declared", "groups.toml", "--group", "vip"],
+        ["--declared", "groups.toml", "--list", "vip.csv"],
+        ["--declared", "groups.toml", "--members", "vip"],
+        ["--declared", "groups.toml", "--mode", "add"],
+        ["--declared", "groups.toml", "--create", "VIP"],
+        ["--declared", "groups.toml", "--also-members", "vip"],
+        ["--declared", "groups.toml", "--ids", "external_id"],
+        ["--members", "vip"],
+        ["--list", "vip.csv"],
+        ["--group", "vip"],
+    ],
+)
+def test_usage_errors(words, home_folder, capsys):
+    "Options for one group cannot be combined with --declared, and --group is required without it."
+    assert code_of(["plan", *words]) == 64
+
+    assert "--declared" in capsys.readouterr().err
+
+
+def test_invalid_file(stored, capsys):
+    "An invalid file has exit code 1, and the error names the group and the key."
+    Path("groups.toml").write_text("[groups.vip]\nexpression = 'VIP'\nmodes = 'mirror'\n")
+
+    assert main(["plan", "--declared", "groups.toml"]) == 1
+
+    err = capsys.readouterr().err
+    assert "[groups.vip]" in err and "`modes`" in err
+
+
+def test_apply(sandbox, stored, tmp_path):
+    "After a declared plan is applied, the same file plans nothing."
+    Path("groups.toml").write_text(
+        "[groups.copy]\nexpression = 'staff | \"VIP\"'\nmode = 'mirror'\ncreate = 'Copy'\n"
+        "[groups.staff]\nrule = \"in_group('copy')\"\nmode = 'add'\n"
+    )
+    declared = fg.read_declared_groups("groups.toml")
+    # The expression of the first group refers to the second group, which refers to the first group.
+    with pytest.raises(fg.errors.InputError, match="copy"):
+        fg.plan_declared(stored, declared)
+    Path("groups.toml").write_text(Path("groups.toml").read_text().replace("staff | ", ""))
+    declared = fg.read_declared_groups("groups.toml")
+    plan = fg.plan_declared(stored, declared)
+
+    with sandbox.client(writable=True) as client:
+        receipt = fg.apply_plan(client, plan, approval=plan.digest)
+        after = fg.load_snapshot(client, progress=False)
+
+    assert receipt.ok and plan.n_add
+    assert fg.plan_declared(after, declared).is_empty
