@@ -127,6 +127,22 @@ def expression_mask(matrix: MembershipMatrix, expression: str) -> BoolArray:
     return mask
 
 
+def expression_groups(matrix: MembershipMatrix, expression: str) -> list[str]:
+    """
+    Return the uids of the groups in a set expression, each uid once.
+
+    See `members` for the syntax and the errors.
+
+    Examples
+    --------
+    >>> expression_groups(sample_snapshot().matrix, "VIP & 'All members' - staff | VIP")
+    ['vip', 'all', 'staff']
+    """
+    expression_mask(matrix, expression)  # This call raises the errors of an invalid or ambiguous expression.
+    groups = [token for token in _split_tokens(expression) if token.kind == "group"]
+    return list(dict.fromkeys(find_group(matrix, token.text, token.reference) for token in groups))
+
+
 class _Token(NamedTuple):
     """A token of a set expression: an operator, a parenthesis, a group, or the end of the expression."""
 

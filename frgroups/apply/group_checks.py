@@ -287,7 +287,7 @@ def recent_removals(plan: Plan, own: Path) -> Counter[str]:
     """
     since = datetime.now(UTC) - DAY
     removals: Counter[str] = Counter()
-    for path in registered_journals(plan):
+    for path in registered_journals(plan.tenant_uid, plan.base_url):
         if path != own and _modified_at(path) >= since:
             removals.update(group for group, _ in _removals_since(path, since))
     return removals

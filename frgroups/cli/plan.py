@@ -228,6 +228,7 @@ def plan(
         read_selected_snapshot,
     )
     from frgroups.cli.plan_output import save_plan
+    from frgroups.cli.snapshot_checks import check_contains_applied_plans
     from frgroups.cli.supersede import check_may_be_superseded
     from frgroups.plan.desired import find_group_uid
     from frgroups.plan.limits import Limits
@@ -238,6 +239,7 @@ def plan(
         raise UsageError("--supersede requires --pending.")
     snapshot = read_selected_snapshot(selection)
     print_message(snapshot)
+    check_contains_applied_plans(snapshot, selection, group, [expression, also])
     if create is None:
         # An unknown group is reported before the ids of the list.
         find_group_uid(snapshot, group, {})

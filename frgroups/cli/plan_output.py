@@ -10,7 +10,15 @@ from typing import Any
 from frgroups.apply.plan_entry import PlanEntry, conflict_sentences
 from frgroups.apply.plan_list import conflicting_plans, plan_entry
 from frgroups.apply.plan_review import save_review
-from frgroups.cli.output import print_error, print_json_line, print_labeled, print_message, print_next, print_text
+from frgroups.cli.output import (
+    print_error,
+    print_json_line,
+    print_labeled,
+    print_message,
+    print_next,
+    print_text,
+    print_warning,
+)
 from frgroups.cli.supersede import supersede_plan
 from frgroups.errors import FrgroupsError
 from frgroups.internals.formatting import shell_argument
@@ -90,9 +98,9 @@ def _add_to_list(plan: Plan, path: Path) -> None:
     try:
         add_saved_plan(plan, path)
     except FrgroupsError as error:
-        print_error(f"Warning: frgroups plans will not list this plan. {error.cli_text}")
+        print_warning(f"frgroups plans will not list this plan. {error.cli_text}")
     except OSError as error:
-        print_error(f"Warning: frgroups plans will not list this plan. {error}.")
+        print_warning(f"frgroups plans will not list this plan. {error}.")
 
 
 def plan_values(plan: Plan, path: Path | None, conflicts: Sequence[PlanEntry] | None = None) -> dict[str, Any]:
@@ -138,7 +146,7 @@ def find_entry(plan: Plan, path: Path | None) -> PlanEntry | None:
     try:
         return plan_entry(plan, path=path, is_unique=False)
     except FrgroupsError as error:
-        print_error(f"Warning: {error.cli_text}")
+        print_warning(error.cli_text)
         return None
 
 
@@ -172,14 +180,14 @@ def find_conflicts(plan: Plan) -> list[PlanEntry]:
     try:
         return conflicting_plans(plan)
     except FrgroupsError as error:
-        print_error(f"Warning: {error.cli_text}")
+        print_warning(error.cli_text)
         return []
 
 
 def print_conflicts(plan: Plan, conflicts: Iterable[PlanEntry]) -> None:
     """Print a warning for each of the first waiting plans that change a group of this plan."""
     for sentence in conflict_sentences((plan, other) for other in conflicts):
-        print_error(f"Warning: {sentence}")
+        print_warning(sentence)
 
 
 def _print_not_superseded(older: Path, reason: str) -> None:
@@ -197,11 +205,11 @@ def _print_rejections(plan: Plan, path: Path) -> str:
     try:
         rejections = rejections_in_force(plan, [path.parent])
     except FrgroupsError as error:
-        print_error(f"Warning: {error.cli_text}")
+        print_warning(error.cli_text)
         return ""
     for rejection in rejections:
-        print_error(
-            f"Warning: {rejection.message(plan)} The plan cannot be approved or applied until the rejection is "
+        print_warning(
+            f"{rejection.message(plan)} The plan cannot be approved or applied until the rejection is "
             f"withdrawn with frgroups withdraw {shell_argument(path)} --by NAME."
         )
     print_rejected_changes(plan)
@@ -215,7 +223,7 @@ def print_rejected_changes(plan: Plan) -> None:
     except FrgroupsError as error:
         sentences = [error.cli_text]
     for sentence in sentences:
-        print_error(f"Warning: {sentence}")
+        print_warning(sentence)
 
 
 def _default_path(plan: Plan, pending: bool) -> Path:

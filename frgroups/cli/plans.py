@@ -11,7 +11,14 @@ import click
 from frgroups.apply.plan_states import STATES
 from frgroups.cli.command import command
 from frgroups.cli.options import json_option, tenant_or_uid_option
-from frgroups.cli.output import print_error, print_json_line, print_message, print_next, terminal_width
+from frgroups.cli.output import (
+    print_error,
+    print_json_line,
+    print_message,
+    print_next,
+    print_warning,
+    terminal_width,
+)
 from frgroups.cli.types import DURATION
 from frgroups.internals.formatting import format_list, pluralize
 
@@ -157,7 +164,7 @@ def _print_all_conflicts(entries: list[PlanEntry]) -> None:
         for other in conflicts_of(entry, entries[position + 1 :])
     )
     for sentence in conflict_sentences(conflicts):
-        print_error(f"Warning: {sentence}")
+        print_warning(sentence)
 
 
 def _pending_for(entries: list[PlanEntry], duration: timedelta) -> list[PlanEntry]:
