@@ -162,17 +162,18 @@ def conflicts_of(entry: PlanEntry, others: Iterable[PlanEntry]) -> Iterator[Plan
     """
     Yield the other waiting plans that change a group of this waiting plan.
 
-    Several files of another plan, which have the same digest, are yielded once.
+    Files with the same digest make the same changes, so they are one plan. The other files of this plan are not
+    yielded, and several files of another plan are yielded once.
     """
     if entry.state not in WAITING:
         return
     plan, uids = entry.plan, {group.uid for group in entry.plan.groups}
-    digests: set[str] = set()
+    digests = {plan.digest}
     for other in others:
         is_same_tenant = (other.plan.tenant_uid, other.plan.base_url) == (plan.tenant_uid, plan.base_url)
-        is_other_plan = other.key != entry.key and other.state in WAITING and is_same_tenant
+        is_waiting = other.state in WAITING and is_same_tenant
         is_new = other.plan.digest not in digests
-        if is_other_plan and is_new and not uids.isdisjoint(group.uid for group in other.plan.groups):
+        if is_waiting and is_new and not uids.isdisjoint(group.uid for group in other.plan.groups):
             digests.add(other.plan.digest)
             yield other
 
@@ -200,7 +201,7 @@ def conflict_sentences(conflicts: Iterable[tuple[Plan, PlanEntry]]) -> list[str]
 def _conflict_sentence(plan: Plan, other: PlanEntry) -> str:
     uids = {group.uid for group in plan.groups}
     names = format_list([group.name for group in other.plan.groups if group.uid in uids])
-    name = f"plan {other.plan.digest[:12]}"
-    if other.plan.digest == plan.digest:
-        name = f"the file {other.path} of the same plan"
-    return f"Plan {plan.digest[:12]} and {name} ({other.state}) both change {names}. Check that both are needed."
+    return (
+        f"Plan {plan.digest[:12]} and plan {other.plan.digest[:12]} ({other.state}) both change {names}. Check that "
+        "both are needed."
+    )

@@ -33,7 +33,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     """
     Create a plan that undoes the verified changes of a receipt.
 
-    The undo plan must be approved and applied like any other plan. Changes by others remain. A group that the applied
+    The undo plan must be approved and applied like any other plan. Other changes remain. A group that the applied
     plan created is not deleted. Customers who are now on the suppression list are not added again. The undo plan has
     findings for changes that were sent but not confirmed, for changes of erased customers, and for an earlier undo of
     the same plan.
@@ -200,8 +200,8 @@ def _already_undone(receipt: Receipt) -> list[Finding]:
     # A digest in these messages would remain after an erasure, which does not change the messages in plan files.
     if reverted_by(receipt.plan) or undone_in_parts_by(receipt):
         text = (
-            "The original plan has already been undone. If other clients have repeated its changes since then, this "
-            "undo plan reverts the repeated changes, too."
+            "The original plan has already been undone. If some of its changes have been made again since then, this "
+            "undo plan reverts them."
         )
         return [Finding("already_undone", text)]
     if partly_reverted_by(receipt.plan):
