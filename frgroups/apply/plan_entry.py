@@ -45,6 +45,8 @@ class PlanEntry:
         True if a partial undo prevents an interrupted run from being resumed.
     is_rejected
         True if a rejection prevents an interrupted run from being resumed.
+    resumed_receipt
+        Receipt of the original plan, if its run was resumed after this undo plan was created. Otherwise None.
     has_policy
         True if a policy approved the interrupted run.
     is_unique
@@ -63,6 +65,7 @@ class PlanEntry:
     n_approvals: int = 0
     is_partly_undone: bool = False
     is_rejected: bool = False
+    resumed_receipt: Path | None = None
     has_policy: bool = False
     is_unique: bool = True
     tenant: str = ""
@@ -112,7 +115,7 @@ class PlanEntry:
             "approved": self._apply_command(),
             "interrupted": self._resume_command(),
             "rejected": self._command("withdraw", self.path, " --by NAME"),
-            "blocked": self._command("show", self.path),
+            "blocked": self._blocked_command(),
             "applied": self._undo_command(),
         }
         return steps.get(self.state, "")
@@ -135,6 +138,12 @@ class PlanEntry:
         if not self.n_approvals:
             return self._command("approve", self.path, " --by NAME")
         return self._apply_command()
+
+    def _blocked_command(self) -> str:
+        """Return the command that shows the plan, or that creates a new undo plan if the original was resumed."""
+        if self.resumed_receipt is not None:
+            return f"frgroups undo {shell_argument(self.resumed_receipt)}"
+        return self._command("show", self.path)
 
     def _undo_command(self) -> str:
         if self.n_not_applied and self.receipt is not None:

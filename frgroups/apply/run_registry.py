@@ -130,6 +130,18 @@ def partial_undo_journals(plan: Plan, read: ReadRegistry = read_registry) -> lis
     return [home() / entry["journal"] for entry in entries if "journal" in entry]
 
 
+def original_journals(undo: Plan, read: ReadRegistry = read_registry) -> list[Path]:
+    """
+    Return the existing journals of the plans that an undo plan reverts, or [] if the plan is not an undo plan.
+
+    `read` is the argument of `registered_journal`.
+    """
+    if undo.reverts is None:
+        return []
+    paths = [home() / entry["journal"] for entry in _entries_of(undo, undo.reverts, read) if "journal" in entry]
+    return [path for path in paths if path.exists()]
+
+
 def _latest_undo(plan: Plan, key: str, read: ReadRegistry) -> str:
     """Return the digest of the latest undo plan that is registered under a key, or an empty string."""
     return next(reversed(_registered_undos(plan, key, read)), "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from frgroups.apply.journal import Item, Journal
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import (
     ReadRegistry,
+    original_journals,
     partial_undo_journals,
     partly_reverted_by,
     read_registry,
@@ -152,6 +154,27 @@ def undone_in_parts_by(receipt: Receipt, read: ReadRegistry = read_registry) -> 
     if undo and verified and undone_changes(receipt, read) == verified:
         return undo
     return ""
+
+
+def receipt_after_resume(undo: Plan, read: ReadRegistry = read_registry) -> Path | None:
+    """
+    Return the receipt of the original plan if its run was resumed after an undo plan was created.
+
+    The undo plan does not revert the changes that the resumed run sent, so a new undo plan must be created from this
+    receipt. The result is None if the run was not resumed. A partial undo was created for some changes only, so it
+    remains complete. `read` is the argument of `registered_journal`.
+    """
+    if undo.partial_undo:
+        return None
+    for path in original_journals(undo, read):
+        journal = Journal(path)
+        started_at = journal.state.started_at
+        if not started_at or datetime.fromisoformat(started_at) > undo.snapshot_taken_at:
+            continue  # Another file of the original plan was started later.
+        for line in journal.lines():
+            if line["event"] == "intent" and datetime.fromisoformat(line["at"]) > undo.snapshot_taken_at:
+                return journal.receipt_path
+    return None
 
 
 def _exact_limits(changes: Sequence[GroupChange], applied: Limits) -> Limits:

@@ -343,6 +343,8 @@ def _selected_table(
 
 def _read_plan_or_receipt(file: Path) -> Plan | Receipt:
     from frgroups.apply.receipt import read_receipt
+    from frgroups.internals.checksummed_json import kind_of
+    from frgroups.internals.formatting import shell_argument
     from frgroups.plan.plan_file import read_plan
 
     try:
@@ -350,6 +352,11 @@ def _read_plan_or_receipt(file: Path) -> Plan | Receipt:
     except CorruptFileError:
         raise
     except InputError:
+        if file.is_file() and kind_of(file.read_bytes()) == "approval":
+            raise InputError(
+                f"{file} is an approval file, but a plan or a receipt is required. To apply the plan with this "
+                f"approval, run frgroups apply PLAN --approval {shell_argument(file)}."
+            ) from None
         return read_receipt(file)
 
 

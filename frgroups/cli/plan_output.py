@@ -59,6 +59,8 @@ def save_plan(
             print_json_line(plan_values(plan, None, []) | {"review": ""})
         else:
             print_text(plan.summary())
+        if out is not None:
+            print_message(f"{out} was not written, because the plan contains no changes.")
         if older is not None:
             _print_not_superseded(older, "the new plan contains no changes")
         return
@@ -159,8 +161,10 @@ def print_plan(plan: Plan, path: Path) -> None:
     if entry is None:
         return
     print_labeled("State", entry.state)
-    # The next command of a blocked plan is `frgroups show`.
-    if entry.next_command and entry.state != "blocked":
+    if entry.resumed_receipt is not None:
+        print_warning("The run of the original plan was resumed after this undo plan was created.")
+    # The next command of another blocked plan is `frgroups show`.
+    if entry.next_command and (entry.state != "blocked" or entry.resumed_receipt is not None):
         print_next(entry.next_command)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # With these maximum lengths, the table fits on a terminal with `_WIDTH` columns.
 _MAX_GROUPS, _MAX_REVIEWER, _WIDTH = 12, 10, 80
-_MAX_DIGESTS = 5
+_MAX_PARTLY_APPLIED = 5  # Maximum number of partly applied plans to list.
 
 
 @command(
@@ -144,14 +144,15 @@ def _print_next(entries: list[PlanEntry]) -> None:
 
 
 def _print_not_applied(entries: list[PlanEntry]) -> None:
-    """Print the digests of the applied plans of which some changes are not in effect."""
+    """Print the applied plans of which some changes are not in effect, and the commands that show their receipts."""
     partly = [entry for entry in entries if entry.state == "applied" and entry.n_not_applied]
-    if partly:
-        digests = format_list([entry.plan.digest[:12] for entry in partly], _MAX_DIGESTS)
-        print_error(
-            f"{pluralize(len(partly), 'applied plan')} with changes that were rejected or not sent: {digests}. "
-            "frgroups plans --json contains the command that shows the receipt."
-        )
+    if not partly:
+        return
+    print_error(f"{pluralize(len(partly), 'applied plan')} with changes that were rejected or not sent:")
+    for entry in partly[:_MAX_PARTLY_APPLIED]:
+        print_error(f"  {entry.next_command}")
+    if len(partly) > _MAX_PARTLY_APPLIED:
+        print_error(f"  {len(partly) - _MAX_PARTLY_APPLIED:,} more")
 
 
 def _print_all_conflicts(entries: list[PlanEntry]) -> None:
