@@ -39,6 +39,9 @@ class PlanEntry:
         Digests of other waiting plans that change the same groups.
     counts
         Number of changes by their state in the receipt. Empty if the plan has no readable receipt.
+    n_done
+        Number of changes of an interrupted run that are in effect according to its receipt and its journal. Otherwise
+        0.
     n_approvals
         Number of usable approvals, if the plan can be applied or resumed.
     is_partly_undone
@@ -62,6 +65,7 @@ class PlanEntry:
     receipt: Path | None = None
     conflicts: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=Counter)
+    n_done: int = 0
     n_approvals: int = 0
     is_partly_undone: bool = False
     is_rejected: bool = False

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from frgroups.apply.journal import Journal
+from frgroups.apply.journal import Item, Journal
 from frgroups.apply.plan_entry import PlanEntry, conflicts_of
 from frgroups.apply.plan_states import STATES, WAITING, State
 from frgroups.apply.receipt import Receipt, read_receipt
@@ -196,12 +196,32 @@ def _entry_of(plan: Plan, path: Path | None, readers: _Readers) -> PlanEntry:
         usable, _ = usable_approvals(plan, folders, reader=readers.decisions, earlier_approval=approval)
         entry = replace(
             entry,
+            n_done=_count_done(plan, receipt, readers.registry),
             n_approvals=len(usable),
             is_partly_undone=bool(partly_reverted_by(plan, readers.registry)),
             is_rejected=_rejection_of(plan, own_folder, readers.decisions)[0],
             has_policy=approval.get("how") == "policy",
         )
     return entry
+
+
+def _count_done(plan: Plan, receipt: Receipt | None, read: ReadRegistry) -> int:
+    """
+    Return the number of changes of an interrupted run that are in effect.
+
+    The receipt of an earlier run does not contain the changes that a later run sent before it was killed.
+    """
+    done: set[Item] = set()
+    without_effect: set[Item] = set()
+    if receipt is not None:
+        done = {item for item, state in receipt.states.items() if state in ("verified", "already")}
+        without_effect = {item for item, state in receipt.states.items() if state in ("not_effective", "unknown")}
+    path = registered_journal(plan, read)
+    with suppress(CorruptFileError):
+        if path is not None and path.exists():
+            state = Journal(path).state
+            done |= (state.accepted | state.already) - without_effect
+    return len(done)
 
 
 def _resumed_receipt(plan: Plan, state: State, read: ReadRegistry) -> Path | None:

@@ -73,7 +73,7 @@ class Run:
             if isinstance(stop.__cause__, FrgroupsError) and not self.journal.state.n_sent:
                 stop.__cause__.add("No changes were made.")
                 raise stop.__cause__ from None
-            return str(stop)
+            return str(stop) if self.journal.state.n_sent else f"{stop} Nothing was sent."
         return ""
 
     def finish(self, stopped: str) -> Receipt:

@@ -406,9 +406,10 @@ def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path |
     plan: Plan = plan_undo(receipt)
     if limit_settings:
         plan = plan_undo(receipt, limits=override_limits(limit_settings, replace(plan.limits, per_group={})))
-    save_plan(plan, out, as_json=as_json)
+    exit_code = 3 if plan.blocked else 0
+    save_plan(plan, out, exit_code=exit_code, as_json=as_json)
     _print_undo_effect(plan, receipt)
-    return 3 if plan.blocked else 0
+    return exit_code
 
 
 def _print_undo_effect(undo: Plan, receipt: Receipt) -> None:

@@ -274,10 +274,11 @@ def plan(
         allow_similar_ids=allow_similar_ids,
     )
     older = None if supersede is None else check_may_be_superseded(supersede, new_plan)
-    save_plan(new_plan, out, pending=pending, older=older, as_json=as_json)
+    code = 2 if exit_code and not new_plan.is_empty else 0
     if new_plan.blocked:
-        return 3
-    return 2 if exit_code and not new_plan.is_empty else 0
+        code = 3
+    save_plan(new_plan, out, pending=pending, older=older, exit_code=code, as_json=as_json)
+    return code
 
 
 @command(

@@ -10,6 +10,7 @@ from typing import Any
 from frgroups.apply.plan_entry import PlanEntry, conflict_sentences
 from frgroups.apply.plan_list import conflicting_plans, plan_entry
 from frgroups.apply.plan_review import save_review
+from frgroups.cli.command_ending import keep_result
 from frgroups.cli.output import (
     print_error,
     print_json_line,
@@ -21,7 +22,7 @@ from frgroups.cli.output import (
 )
 from frgroups.cli.supersede import supersede_plan
 from frgroups.errors import FrgroupsError
-from frgroups.internals.formatting import shell_argument
+from frgroups.internals.formatting import pluralize, shell_argument
 from frgroups.internals.json_values import to_jsonable
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
@@ -34,7 +35,13 @@ from frgroups.review.saved_plans import add_saved_plan
 
 
 def save_plan(
-    plan: Plan, out: Path | None, *, pending: bool = False, older: Path | None = None, as_json: bool = False
+    plan: Plan,
+    out: Path | None,
+    *,
+    pending: bool = False,
+    older: Path | None = None,
+    exit_code: int = 0,
+    as_json: bool = False,
 ) -> None:
     """
     Save a plan and its review page, and print the plan, warnings, the file paths, and the next command.
@@ -51,6 +58,8 @@ def save_plan(
         Whether to add the plan to the queue. A blocked plan is not added.
     older
         Plan file that a pending plan supersedes, or None.
+    exit_code
+        Exit code of the command if the output is written or its reader has closed the pipe.
     as_json
         Whether to print the plan as JSON. The messages are then printed to stderr.
     """
@@ -70,6 +79,7 @@ def save_plan(
     review = save_review(plan, path.with_suffix(".html"))
     if older is not None and not plan.blocked:
         supersede_plan(older, plan)
+    keep_result(exit_code, "")
     conflicts = find_conflicts(plan)
     if as_json:
         print_json_line(plan_values(plan, path, conflicts) | {"review": str(review)})
@@ -161,6 +171,8 @@ def print_plan(plan: Plan, path: Path) -> None:
     if entry is None:
         return
     print_labeled("State", entry.state)
+    if entry.state == "interrupted":
+        print_labeled("Done", f"{entry.n_done:,} of {pluralize(plan.n_add + plan.n_remove, 'change')}")
     if entry.resumed_receipt is not None:
         print_warning("The run of the original plan was resumed after this undo plan was created.")
     # The next command of another blocked plan is `frgroups show`.

@@ -10,6 +10,7 @@ import click
 
 from frgroups.apply.plan_states import STATES
 from frgroups.cli.command import command
+from frgroups.cli.command_ending import keep_result
 from frgroups.cli.options import json_option, tenant_or_uid_option
 from frgroups.cli.output import (
     print_error,
@@ -34,7 +35,9 @@ _MAX_PARTLY_APPLIED = 5  # Maximum number of partly applied plans to list.
     "plans",
     example="frgroups plans --state pending --fail-if-pending 48h",
     more="The plans are those in the queue, in the folder plans of the data folder, those saved with --out, and "
-    "those that were started. Times are in UTC. Plans with the same changes have the same digest.",
+    "those that were started. Times are in UTC. Plans with the same changes have the same digest.\n\n"
+    "To discard a plan that is not needed, delete its plan file. A rejection would also block later plans that make "
+    "the same changes.",
 )
 @tenant_or_uid_option
 @click.option(
@@ -63,6 +66,9 @@ def plans(tenant: str | None, state: str | None, max_pending: str | None, as_jso
     selected = [entry for entry in entries if state in (None, entry.state)]
     if tenant:
         selected = [replace(entry, tenant=tenant) for entry in selected]
+    overdue = [] if max_pending is None else _pending_for(entries, parse_duration(max_pending))
+    exit_code = 9 if overdue else 0
+    keep_result(exit_code, "")
     if as_json:
         print_json_line({"table": "plans", "rows": [entry_values(entry) for entry in selected]})
     else:
@@ -70,11 +76,9 @@ def plans(tenant: str | None, state: str | None, max_pending: str | None, as_jso
         _print_next(selected)
         _print_not_applied(selected)
     _print_all_conflicts(selected)
-    overdue = [] if max_pending is None else _pending_for(entries, parse_duration(max_pending))
     if overdue:
         print_error(f"{pluralize(len(overdue), 'plan')} pending for more than {max_pending}.")
-        return 9
-    return 0
+    return exit_code
 
 
 def _print_entries(entries: list[PlanEntry]) -> None:

@@ -20,7 +20,7 @@ EXIT_CODES = {
     2: "changes are planned (plan --exit-code only)",
     3: "blocked by a limit, or the plan was already undone; this run sent nothing",
     4: "a group changed during the load, or since the snapshot or the plan was made; this run sent nothing",
-    5: "partly done: some changes were rejected, or the receipt could not be written",
+    5: "partly done: the run stopped, some changes were rejected, or the receipt could not be written",
     6: "verification failed: the groups do not match the changes that were sent",
     7: "locked by another apply, erasure, or load; this run sent nothing",
     8: "not approved; this run sent nothing",

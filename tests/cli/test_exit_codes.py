@@ -53,7 +53,7 @@ def plan_file(tmp_path):
         (errors.NotApprovedError("x"), 8),
         (errors.UsageError("x"), 64),
         (OSError(28, "No space left on device", "a.json"), 1),
-        (BrokenPipeError(32, "Broken pipe"), 1),
+        (BrokenPipeError(32, "Broken pipe"), 0),
         (KeyboardInterrupt(), 1),
     ],
 )
