@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from frgroups.apply.journal import Item, Journal
+from frgroups.apply.journal import Item, Journal, JournalState
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import (
     ReadRegistry,
@@ -161,8 +161,8 @@ def receipt_after_resume(undo: Plan, read: ReadRegistry = read_registry) -> Path
     Return the receipt of the original plan if its run was resumed after an undo plan was created.
 
     The undo plan does not revert the changes that the resumed run sent, so a new undo plan must be created from this
-    receipt. The result is None if the run was not resumed. A partial undo was created for some changes only, so it
-    remains complete. `read` is the argument of `registered_journal`.
+    receipt. The result is None if no change of a resumed run can be in effect. A partial undo was created for some
+    changes only, so it remains complete. `read` is the argument of `registered_journal`.
     """
     if undo.partial_undo:
         return None
@@ -171,9 +171,12 @@ def receipt_after_resume(undo: Plan, read: ReadRegistry = read_registry) -> Path
         started_at = journal.state.started_at
         if not started_at or datetime.fromisoformat(started_at) > undo.snapshot_taken_at:
             continue  # Another file of the original plan was started later.
+        resumed = JournalState()
         for line in journal.lines():
-            if line["event"] == "intent" and datetime.fromisoformat(line["at"]) > undo.snapshot_taken_at:
-                return journal.receipt_path
+            if line["event"] in ("intent", "outcome") and datetime.fromisoformat(line["at"]) > undo.snapshot_taken_at:
+                resumed.apply_event(line)
+        if resumed.possibly_effective or resumed.creating:
+            return journal.receipt_path
     return None
 
 

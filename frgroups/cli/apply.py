@@ -407,8 +407,8 @@ def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path |
     if limit_settings:
         plan = plan_undo(receipt, limits=override_limits(limit_settings, replace(plan.limits, per_group={})))
     exit_code = 3 if plan.blocked else 0
-    save_plan(plan, out, exit_code=exit_code, as_json=as_json)
     _print_undo_effect(plan, receipt)
+    save_plan(plan, out, exit_code=exit_code, as_json=as_json)
     return exit_code
 
 
