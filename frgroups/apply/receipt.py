@@ -91,6 +91,8 @@ class Receipt:
         Uids of the groups whose removals were not sent because too few additions to the group succeeded.
     repeated
         True if the plan was already applied and this call sent nothing.
+    nothing_sent
+        True if this call stopped before the first request of the plan. The receipt file does not contain this value.
     n_undone
         Number of verified changes that partial undos have reversed. The number is set only if `repeated` is True.
     erasure_id
@@ -127,6 +129,7 @@ class Receipt:
     similar_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     skipped_groups: frozenset[str] = frozenset()
     repeated: bool = False
+    nothing_sent: bool = False
     n_undone: int = 0
     erasure_id: str = ""
     n_journal_lines: int = 0

@@ -184,6 +184,7 @@ class Run:
             started_at=datetime.fromisoformat(state.started_at),
             read_at=datetime.now(UTC),
             stopped=" ".join(filter(None, [stopped, unreadable])),
+            nothing_sent=bool(stopped) and not state.n_sent,
             n_journal_lines=self.journal.n_lines,
             path=self.journal.receipt_path,
         )

@@ -13,20 +13,14 @@ def receipt_exit_code(receipt: Receipt) -> int:
     """
     Return the exit code for the result of applying a plan.
 
-    The exit code is 0 if all changes are verified and the receipt is stored. It is 1 if the run stopped before one of
-    its changes took effect, 6 if a change had no effect, and 5 for all other incomplete results.
+    The exit code is 0 if all changes are verified and the receipt is stored. It is 1 if the run stopped before its
+    first request, 6 if a change had no effect, and 5 for all other incomplete results.
     """
     if receipt.ok and receipt.path:
         return 0
-    if receipt.stopped and not receipt.finalized and not _has_result(receipt):
+    if receipt.nothing_sent:
         return 1
     return 6 if receipt.counts["not_effective"] else 5
-
-
-def _has_result(receipt: Receipt) -> bool:
-    """Return True if the plan created a group, or if a request of the plan had a result other than no effect."""
-    without_result = receipt.counts["not_sent"] + receipt.counts["already"]
-    return bool(receipt.created) or without_result < len(receipt.states)
 
 
 def result_line(path: Path, receipt: Receipt) -> dict[str, Any]:
