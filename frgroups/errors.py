@@ -459,9 +459,11 @@ class ApplyWindowError(PlanBlockedError):
 
 class DriftError(FrgroupsError):
     """
-    Groups in a plan were deleted, changed too much, or lost their name to another group after the plan was created.
+    Groups in a plan changed after the data for the plan was read.
 
-    The call sent nothing.
+    The groups were deleted, changed too much, or lost their name to another group after the plan was created. On the
+    command line, `frgroups plan` also raises this error if the snapshot does not contain the changes of an applied
+    plan. The call sent nothing.
 
     Attributes
     ----------

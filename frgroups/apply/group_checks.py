@@ -17,6 +17,7 @@ from frgroups.api.client import Client
 from frgroups.apply.group_reader import GroupReader
 from frgroups.apply.journal import Journal, JournalState, RunAborted
 from frgroups.apply.plan_checks import raise_if_limits_exceeded
+from frgroups.apply.receipt import drift_text
 from frgroups.apply.run_registry import registered_journals
 from frgroups.errors import DriftError, NotFoundError
 from frgroups.internals.formatting import format_utc, pluralize
@@ -30,7 +31,7 @@ from frgroups.review.decision_record import CLOCK_TOLERANCE
 
 DAY = timedelta(hours=24)
 
-# This dictionary maps each group uid to the numbers of additions and removals by other clients.
+# This dictionary maps each group uid to the numbers of additions and removals that are not part of the plan.
 Drift = dict[str, tuple[int, int]]
 
 
@@ -42,7 +43,7 @@ class CheckedGroups:
     Attributes
     ----------
     drift
-        Numbers of additions and removals by other clients, by group uid.
+        Numbers of additions and removals that are not part of the plan, by group uid.
     renamed
         Current names of the renamed groups, by group uid.
     similar_groups
@@ -205,8 +206,8 @@ def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Dri
     """
     Return an error message if a group was deleted or has drifted too much, otherwise an empty string.
 
-    The numbers of additions and removals by other clients are stored in `drift`. `created` is True if an earlier run
-    of the plan created the group.
+    The numbers of additions and removals that are not part of the plan are stored in `drift`. `created` is True if an
+    earlier run of the plan created the group.
     """
     try:
         listing = reader.read(group.uid)
@@ -224,7 +225,7 @@ def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Dri
         return ""
     return (
         f"Group {group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created. Since "
-        f"then, other clients made {pluralize(joined, 'addition')} and {pluralize(left, 'removal')}. The plan "
+        f"then, {drift_text(joined, left)} were made. The plan "
         f"allows at most {pluralize(int(allowed), 'change')} (limits drift_share and drift_floor)."
     )
 
@@ -290,7 +291,7 @@ def recent_removals(plan: Plan, own: Path) -> Counter[str]:
     """
     since = datetime.now(UTC) - DAY
     removals: Counter[str] = Counter()
-    for path in registered_journals(plan):
+    for path in registered_journals(plan.tenant_uid, plan.base_url):
         if path != own and _modified_at(path) >= since:
             removals.update(group for group, _ in _removals_since(path, since))
     return removals

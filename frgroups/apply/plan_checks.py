@@ -17,7 +17,7 @@ from frgroups.apply.run_registry import (
     registered_journal,
     reverted_by,
 )
-from frgroups.apply.undo import undone_changes, undone_in_parts_by
+from frgroups.apply.undo import receipt_after_resume, undone_changes, undone_in_parts_by
 from frgroups.apply.window_override import Override
 from frgroups.apply.windows_file import read_windows
 from frgroups.errors import (
@@ -29,7 +29,7 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
-from frgroups.internals.formatting import format_age, pluralize
+from frgroups.internals.formatting import format_age, pluralize, shell_argument
 from frgroups.plan.finding import Finding
 from frgroups.plan.limit_comparisons import plan_age_violations
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
@@ -154,6 +154,16 @@ def check_not_reverted(plan: Plan, journal: Journal) -> None:
     raise PlanBlockedError(text)
 
 
+def check_not_undone(receipt: Receipt) -> None:
+    """Raise PlanBlockedError if all changes of a receipt were already undone."""
+    undo = reverted_by(receipt.plan) or undone_in_parts_by(receipt)
+    if undo:
+        raise PlanBlockedError(
+            f"Plan {receipt.plan.digest[:12]} was already undone by plan {undo[:12]}, so no undo plan was created. "
+            "To make other changes, load the tenant and create a new plan."
+        )
+
+
 def _undone_in_parts_by(plan: Plan, journal: Journal) -> str:
     """Return the digest of the latest partial undo if the partial undos have reversed all changes of a plan."""
     if not (partly_reverted_by(plan) and journal.state.ended and journal.receipt_path.exists()):
@@ -221,7 +231,12 @@ def with_run_status(state: JournalState) -> Iterator[None]:
 
 
 def check_limits(plan: Plan) -> None:
-    """Raise PlanBlockedError if a plan exceeds a limit, is too old, or adds customers on the suppression list."""
+    """
+    Raise PlanBlockedError if a plan exceeds a limit, is too old, or adds customers on the suppression list.
+
+    The error is also raised for an undo plan that no longer reverts all changes of the original plan.
+    """
+    check_original_not_resumed(plan)
     findings = [*plan.findings, *_newly_suppressed(plan)]
     now = datetime.now(UTC)
     findings += _times_in_future(plan, now)
@@ -252,6 +267,19 @@ def check_windows(plan: Plan, override: Override | None) -> Override | None:
         cli_hint="To apply the plan earlier, create an override with frgroups override "
         f"{plan_argument(plan)} --by NAME --reason REASON.",
         opens_at=state.opens_at,
+    )
+
+
+def check_original_not_resumed(plan: Plan) -> None:
+    """Raise PlanBlockedError if the run of the original plan was resumed after an undo plan was created."""
+    receipt = receipt_after_resume(plan)
+    if receipt is None or plan.reverts is None:
+        return
+    raise PlanBlockedError(
+        f"Plan {plan.digest[:12]} undoes plan {plan.reverts[:12]}, whose run was resumed after the undo plan was "
+        "created. The undo plan would not revert the changes that were sent since then.",
+        hint=f"Create a new undo plan from the receipt {receipt} with plan_undo.",
+        cli_hint=f"Create a new undo plan with frgroups undo {shell_argument(receipt)}.",
     )
 
 

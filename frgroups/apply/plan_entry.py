@@ -39,12 +39,17 @@ class PlanEntry:
         Digests of other waiting plans that change the same groups.
     counts
         Number of changes by their state in the receipt. Empty if the plan has no readable receipt.
+    n_done
+        Number of changes of an interrupted run that are in effect according to its receipt and its journal. Otherwise
+        0.
     n_approvals
         Number of usable approvals, if the plan can be applied or resumed.
     is_partly_undone
         True if a partial undo prevents an interrupted run from being resumed.
     is_rejected
         True if a rejection prevents an interrupted run from being resumed.
+    resumed_receipt
+        Receipt of the original plan, if its run was resumed after this undo plan was created. Otherwise None.
     has_policy
         True if a policy approved the interrupted run.
     is_unique
@@ -60,9 +65,11 @@ class PlanEntry:
     receipt: Path | None = None
     conflicts: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=Counter)
+    n_done: int = 0
     n_approvals: int = 0
     is_partly_undone: bool = False
     is_rejected: bool = False
+    resumed_receipt: Path | None = None
     has_policy: bool = False
     is_unique: bool = True
     tenant: str = ""
@@ -118,7 +125,7 @@ class PlanEntry:
             "approved": self._apply_command(),
             "interrupted": self._resume_command(),
             "rejected": self._command("withdraw", self.path, " --by NAME"),
-            "blocked": self._command("show", self.path),
+            "blocked": self._blocked_command(),
             "applied": self._undo_command(),
         }
         return steps.get(self.state, "")
@@ -140,6 +147,12 @@ class PlanEntry:
         if not self.n_approvals:
             return self._command("approve", self.path, " --by NAME")
         return self._apply_command()
+
+    def _blocked_command(self) -> str:
+        """Return the command that shows the plan, or that creates a new undo plan if the original was resumed."""
+        if self.resumed_receipt is not None:
+            return f"frgroups undo {shell_argument(self.resumed_receipt)}"
+        return self._command("show", self.path)
 
     def _undo_command(self) -> str:
         if self.n_not_applied and self.receipt is not None:
@@ -167,17 +180,18 @@ def conflicts_of(entry: PlanEntry, others: Iterable[PlanEntry]) -> Iterator[Plan
     """
     Yield the other waiting plans that change a group of this waiting plan.
 
-    Several files of another plan, which have the same digest, are yielded once.
+    Files with the same digest make the same changes, so they are one plan. The other files of this plan are not
+    yielded, and several files of another plan are yielded once.
     """
     if entry.state not in WAITING:
         return
     plan, uids = entry.plan, {group.uid for group in entry.plan.groups}
-    digests: set[str] = set()
+    digests = {plan.digest}
     for other in others:
         is_same_tenant = (other.plan.tenant_uid, other.plan.base_url) == (plan.tenant_uid, plan.base_url)
-        is_other_plan = other.key != entry.key and other.state in WAITING and is_same_tenant
+        is_waiting = other.state in WAITING and is_same_tenant
         is_new = other.plan.digest not in digests
-        if is_other_plan and is_new and not uids.isdisjoint(group.uid for group in other.plan.groups):
+        if is_waiting and is_new and not uids.isdisjoint(group.uid for group in other.plan.groups):
             digests.add(other.plan.digest)
             yield other
 
@@ -205,7 +219,7 @@ def conflict_sentences(conflicts: Iterable[tuple[Plan, PlanEntry]]) -> list[str]
 def _conflict_sentence(plan: Plan, other: PlanEntry) -> str:
     uids = {group.uid for group in plan.groups}
     names = format_list([group.name for group in other.plan.groups if group.uid in uids])
-    name = f"plan {other.plan.digest[:12]}"
-    if other.plan.digest == plan.digest:
-        name = f"the file {other.path} of the same plan"
-    return f"Plan {plan.digest[:12]} and {name} ({other.state}) both change {names}. Check that both are needed."
+    return (
+        f"Plan {plan.digest[:12]} and plan {other.plan.digest[:12]} ({other.state}) both change {names}. Check that "
+        "both are needed."
+    )

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from frgroups.apply.journal import Journal
+from frgroups.apply.journal import Item, Journal
 from frgroups.apply.plan_entry import PlanEntry, conflicts_of
-from frgroups.apply.plan_states import STATES, State
+from frgroups.apply.plan_states import STATES, WAITING, State
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import (
     ReadRegistry,
@@ -25,7 +25,7 @@ from frgroups.apply.run_registry import (
     registered_plan_files,
     reverted_by,
 )
-from frgroups.apply.undo import undone_in_parts_by
+from frgroups.apply.undo import receipt_after_resume, undone_in_parts_by
 from frgroups.errors import CorruptFileError, FrgroupsError, NotApprovedError
 from frgroups.internals.paths import data_subdir
 from frgroups.internals.structured_logging import log_event
@@ -99,9 +99,10 @@ def list_plans(
         next_command (command line for the next step, or "").
 
         The states are "pending" (without a decision), "approved", "rejected", "superseded" (replaced by a newer
-        plan), "blocked" (a limit is exceeded, or the queue stopped the plan), "interrupted" (the run can be resumed
-        or finalized), "applied" (the run is complete, even if the server rejected changes), "undone", "plan expired"
-        (older than the limit `plan_max_age`) and "approval expired".
+        plan), "blocked" (a limit is exceeded, the queue stopped the plan, or the original of this undo plan was
+        resumed), "interrupted" (the run can be resumed or finalized), "applied" (the run is complete, even if the
+        server rejected changes), "undone", "plan expired" (older than the limit `plan_max_age`) and "approval
+        expired".
 
     Raises
     ------
@@ -181,7 +182,11 @@ def _entry_of(plan: Plan, path: Path | None, readers: _Readers) -> PlanEntry:
     own_folder = [] if path is None else [path.parent]
     state, approval, receipt_path = _state_of_run(plan, readers)
     if state is None:
-        return replace(_entry_before_run(plan, path, own_folder, readers.decisions), receipt=receipt_path)
+        entry = _entry_before_run(plan, path, own_folder, readers.decisions)
+        resumed_receipt = _resumed_receipt(plan, entry.state, readers.registry)
+        if resumed_receipt is not None:
+            entry = replace(entry, state="blocked", reviewer="", n_approvals=0, resumed_receipt=resumed_receipt)
+        return replace(entry, receipt=receipt_path)
     entry = PlanEntry(plan, state, approval.get("by", ""), path, receipt_path)
     receipt = _readable_receipt(receipt_path, readers)
     if receipt is not None:
@@ -191,12 +196,42 @@ def _entry_of(plan: Plan, path: Path | None, readers: _Readers) -> PlanEntry:
         usable, _ = usable_approvals(plan, folders, reader=readers.decisions, earlier_approval=approval)
         entry = replace(
             entry,
+            n_done=_count_done(plan, receipt, readers.registry),
             n_approvals=len(usable),
             is_partly_undone=bool(partly_reverted_by(plan, readers.registry)),
             is_rejected=_rejection_of(plan, own_folder, readers.decisions)[0],
             has_policy=approval.get("how") == "policy",
         )
     return entry
+
+
+def _count_done(plan: Plan, receipt: Receipt | None, read: ReadRegistry) -> int:
+    """
+    Return the number of changes of an interrupted run that are in effect.
+
+    The receipt of an earlier run does not contain the changes that a later run sent before it was killed.
+    """
+    done: set[Item] = set()
+    without_effect: set[Item] = set()
+    if receipt is not None:
+        done = {item for item, state in receipt.states.items() if state in ("verified", "already")}
+        without_effect = {item for item, state in receipt.states.items() if state in ("not_effective", "unknown")}
+    path = registered_journal(plan, read)
+    with suppress(CorruptFileError):
+        if path is not None and path.exists():
+            state = Journal(path).state
+            done |= (state.accepted | state.already) - without_effect
+    return len(done)
+
+
+def _resumed_receipt(plan: Plan, state: State, read: ReadRegistry) -> Path | None:
+    """Return the receipt of a waiting undo plan's original plan if the run of the original was resumed."""
+    if state not in WAITING:
+        return None
+    try:
+        return receipt_after_resume(plan, read)
+    except CorruptFileError:  # `apply_plan` reports the damaged journal.
+        return None
 
 
 def _readable_receipt(path: Path | None, readers: _Readers) -> Receipt | None:

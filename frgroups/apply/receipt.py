@@ -43,10 +43,10 @@ _LABELS: dict[State, str] = {
 
 STATES: dict[State, str] = {
     "verified": "read back and confirmed",
-    "already": "already in effect without a request from this plan",
+    "already": "already in effect, so this plan sent no request",
     "rejected": "not accepted by the server",
     "not_effective": "accepted by the server, but not in effect when the group was read again",
-    "not_sent": "not in effect; the request was not sent, or its result is unknown",
+    "not_sent": "not in effect, because no request was sent or its response was lost",
     "unknown": "sent, but the group could not be read again to confirm the change",
 }
 
@@ -86,7 +86,7 @@ class Receipt:
     finalized
         True if `finalize_plan` created the receipt and the run was not complete.
     drift
-        Numbers of additions and removals by other clients since the plan was created, by group uid.
+        Numbers of additions and removals since the plan was created that are not part of the plan, by group uid.
     renamed
         Current names of the groups that were renamed since the plan was created, by group uid.
     similar_groups
@@ -95,6 +95,8 @@ class Receipt:
         Uids of the groups whose removals were not sent because too few additions to the group succeeded.
     repeated
         True if the plan was already applied and this call sent nothing.
+    nothing_sent
+        True if this call stopped before the first request of the plan. The receipt file does not contain this value.
     n_undone
         Number of verified changes that partial undos have reversed. The number is set only if `repeated` is True.
     erasure_id
@@ -132,6 +134,7 @@ class Receipt:
     skipped_groups: frozenset[str] = frozenset()
     overrides: tuple[Mapping[str, str], ...] = ()
     repeated: bool = False
+    nothing_sent: bool = False
     n_undone: int = 0
     erasure_id: str = ""
     n_journal_lines: int = 0
@@ -142,7 +145,7 @@ class Receipt:
         Return a table of the plan's changes with the state of each change.
 
         A change is `verified` if it was sent and a later read of the group confirmed it. A change is `already` if it
-        was in effect without a request from this plan.
+        was already in effect, so this plan sent no request.
 
         The other states are `rejected` (not accepted by the server), `not_effective` (accepted by the server, but not
         in effect when the group was read again), `not_sent` (not in effect, because no request was sent or no
@@ -250,8 +253,8 @@ class Receipt:
         lines += self._refusal_lines()
         for uid, (joined, left) in sorted(self.drift.items()):
             lines.append(
-                f"Since the plan was created, other clients made {pluralize(joined, 'addition')} and "
-                f"{pluralize(left, 'removal')} in group {uid}. These changes remain."
+                f"Since the plan was created, {drift_text(joined, left)} were made in group {uid}. These "
+                "changes remain."
             )
         names = {group.uid: group.name for group in self.plan.groups}
         for uid, name in sorted(self.renamed.items()):
@@ -281,8 +284,8 @@ class Receipt:
 
     def _repeated_line(self) -> str:
         text = (
-            f"This plan was already applied. Its groups were last read at {format_utc(self.read_at)}. This run sent "
-            "nothing. The receipt does not show later changes."
+            "This plan was already applied, so this run sent nothing. The receipt shows the groups as they were read "
+            f"at {format_utc(self.read_at)}, without later changes."
         )
         if self.n_undone:
             verified = pluralize(self.counts["verified"], "change")
@@ -498,6 +501,18 @@ def read_receipt(path: str | Path) -> Receipt:
         n_journal_lines=stored.n_journal_lines,
         path=Path(path).expanduser().resolve(),
     )
+
+
+def drift_text(joined: int, left: int) -> str:
+    """
+    Return the numbers of additions and removals that are not part of a plan, as the subject of a sentence.
+
+    Examples
+    --------
+    >>> drift_text(0, 1)
+    '0 additions and 1 removal that are not part of this plan'
+    """
+    return f"{pluralize(joined, 'addition')} and {pluralize(left, 'removal')} that are not part of this plan"
 
 
 def _check_states(plan: Plan, states: Mapping[Item, State], n_stored: int) -> None:

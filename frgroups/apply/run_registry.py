@@ -37,7 +37,7 @@ ReadRegistry = Callable[[Path], Registry]
 
 def check_no_earlier_registry(plan: Plan) -> None:
     """Raise InputError if the plan's tenant has a registry from an earlier development version of frgroups."""
-    path = _registry_path(plan)
+    path = _registry_path(plan.tenant_uid, plan.base_url)
     earlier = path.parent.with_name("begun") / path.name
     if earlier.exists():
         raise InputError(
@@ -67,9 +67,10 @@ def registered_journal(plan: Plan, read: ReadRegistry = read_registry) -> Path |
     return None
 
 
-def registered_journals(plan: Plan) -> list[Path]:
-    """Return the paths of the registered journals that exist for the plan's tenant and host."""
-    paths = {home() / entry["journal"] for entry in _read_entries(_registry_path(plan)) if "journal" in entry}
+def registered_journals(tenant_uid: str, base_url: str | None) -> list[Path]:
+    """Return the paths of the registered journals that exist for a tenant and host."""
+    registry = _registry_path(tenant_uid, base_url)
+    paths = {home() / entry["journal"] for entry in _read_entries(registry) if "journal" in entry}
     return sorted(path for path in paths if path.exists())
 
 
@@ -97,7 +98,7 @@ def register_run(plan: Plan, journal: Path) -> None:
         entry = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "journal": _stored_path(journal)}
         if plan.path is not None:
             entry["plan"] = _stored_path(plan.path)
-        append_durable(_registry_path(plan), _encode_entry(entry))
+        append_durable(_registry_path(plan.tenant_uid, plan.base_url), _encode_entry(entry))
 
 
 def reverted_by(plan: Plan, read: ReadRegistry = read_registry) -> str:
@@ -127,6 +128,18 @@ def partial_undo_journals(plan: Plan, read: ReadRegistry = read_registry) -> lis
     digests = _registered_undos(plan, "partly_reverted_by", read)
     entries = [entry for digest in dict.fromkeys(digests) for entry in _entries_of(plan, digest, read)]
     return [home() / entry["journal"] for entry in entries if "journal" in entry]
+
+
+def original_journals(undo: Plan, read: ReadRegistry = read_registry) -> list[Path]:
+    """
+    Return the existing journals of the plans that an undo plan reverts, or [] if the plan is not an undo plan.
+
+    `read` is the argument of `registered_journal`.
+    """
+    if undo.reverts is None:
+        return []
+    paths = [home() / entry["journal"] for entry in _entries_of(undo, undo.reverts, read) if "journal" in entry]
+    return [path for path in paths if path.exists()]
 
 
 def _latest_undo(plan: Plan, key: str, read: ReadRegistry) -> str:
@@ -189,13 +202,16 @@ def register_revert(undo: Plan) -> None:
     entry = {"digest": undo.reverts, key: undo.digest, "at": undo.planned_at.isoformat()}
     entries = _entries_of(undo, undo.reverts, read_registry)
     if entry not in _active_undos(entries[_count_until_start(entries) :], key):
-        append_durable(_registry_path(undo), _encode_entry(entry))
+        append_durable(_registry_path(undo.tenant_uid, undo.base_url), _encode_entry(entry))
 
 
 def unregister_revert(undo: Plan) -> None:
     """Record that an undo plan made no changes because its first request was rejected or not sent."""
     if undo.reverts is not None and not undo.is_empty:
-        append_durable(_registry_path(undo), _encode_entry({"digest": undo.reverts, "not_reverted_by": undo.digest}))
+        append_durable(
+            _registry_path(undo.tenant_uid, undo.base_url),
+            _encode_entry({"digest": undo.reverts, "not_reverted_by": undo.digest}),
+        )
 
 
 def replace_digest(
@@ -240,11 +256,11 @@ def _is_of_journal(entry: _Entry, journal: Path) -> bool:
 
 def _entries_of(plan: Plan, digest: str, read: ReadRegistry) -> Sequence[_Entry]:
     """Return the entries with the given digest in the registry for the tenant and host of a plan, oldest first."""
-    return read(_registry_path(plan)).get(digest, ())
+    return read(_registry_path(plan.tenant_uid, plan.base_url)).get(digest, ())
 
 
-def _registry_path(plan: Plan) -> Path:
-    return data_subdir(_FOLDER) / f"{tenant_folder(plan.tenant_uid, plan.base_url)}.jsonl"
+def _registry_path(tenant_uid: str, base_url: str | None) -> Path:
+    return data_subdir(_FOLDER) / f"{tenant_folder(tenant_uid, base_url)}.jsonl"
 
 
 def _registry_paths(tenant_uid: str | None, base_url: str | None) -> list[Path]:

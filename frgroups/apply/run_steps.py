@@ -73,7 +73,7 @@ class Run:
             if isinstance(stop.__cause__, FrgroupsError) and not self.journal.state.n_sent:
                 stop.__cause__.add("No changes were made.")
                 raise stop.__cause__ from None
-            return str(stop)
+            return str(stop) if self.journal.state.n_sent else f"{stop} Nothing was sent."
         return ""
 
     def finish(self, stopped: str) -> Receipt:
@@ -185,6 +185,7 @@ class Run:
             started_at=datetime.fromisoformat(state.started_at),
             read_at=datetime.now(UTC),
             stopped=" ".join(filter(None, [stopped, unreadable])),
+            nothing_sent=bool(stopped) and not state.n_sent,
             n_journal_lines=self.journal.n_lines,
             path=self.journal.receipt_path,
         )

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pandas as pd
 
-from frgroups.apply.journal import Item, Journal
+from frgroups.apply.journal import Item, Journal, JournalState
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import (
     ReadRegistry,
+    original_journals,
     partial_undo_journals,
     partly_reverted_by,
     read_registry,
@@ -33,7 +35,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     """
     Create a plan that undoes the verified changes of a receipt.
 
-    The undo plan must be approved and applied like any other plan. Changes by others remain. A group that the applied
+    The undo plan must be approved and applied like any other plan. Other changes remain. A group that the applied
     plan created is not deleted. Customers who are now on the suppression list are not added again. The undo plan has
     findings for changes that were sent but not confirmed, for changes of erased customers, and for an earlier undo of
     the same plan.
@@ -154,6 +156,30 @@ def undone_in_parts_by(receipt: Receipt, read: ReadRegistry = read_registry) -> 
     return ""
 
 
+def receipt_after_resume(undo: Plan, read: ReadRegistry = read_registry) -> Path | None:
+    """
+    Return the receipt of the original plan if its run was resumed after an undo plan was created.
+
+    The undo plan does not revert the changes that the resumed run sent, so a new undo plan must be created from this
+    receipt. The result is None if no change of a resumed run can be in effect. A partial undo was created for some
+    changes only, so it remains complete. `read` is the argument of `registered_journal`.
+    """
+    if undo.partial_undo:
+        return None
+    for path in original_journals(undo, read):
+        journal = Journal(path)
+        started_at = journal.state.started_at
+        if not started_at or datetime.fromisoformat(started_at) > undo.snapshot_taken_at:
+            continue  # Another file of the original plan was started later.
+        resumed = JournalState()
+        for line in journal.lines():
+            if line["event"] in ("intent", "outcome") and datetime.fromisoformat(line["at"]) > undo.snapshot_taken_at:
+                resumed.apply_event(line)
+        if resumed.possibly_effective or resumed.creating:
+            return journal.receipt_path
+    return None
+
+
 def _exact_limits(changes: Sequence[GroupChange], applied: Limits) -> Limits:
     """
     Return limits that allow exactly the planned changes.
@@ -200,8 +226,8 @@ def _already_undone(receipt: Receipt) -> list[Finding]:
     # A digest in these messages would remain after an erasure, which does not change the messages in plan files.
     if reverted_by(receipt.plan) or undone_in_parts_by(receipt):
         text = (
-            "The original plan has already been undone. If other clients have repeated its changes since then, this "
-            "undo plan reverts the repeated changes, too."
+            "The original plan has already been undone. If some of its changes have been made again since then, this "
+            "undo plan reverts them."
         )
         return [Finding("already_undone", text)]
     if partly_reverted_by(receipt.plan):

@@ -20,7 +20,7 @@ from frgroups.cli.options import (
     limit_option,
     tenant_option,
 )
-from frgroups.cli.output import print_json_line, print_message, print_next, print_text
+from frgroups.cli.output import print_json_line, print_message, print_next, print_text, print_warning
 from frgroups.cli.types import FILE, NONEMPTY_TEXT
 from frgroups.errors import FrgroupsError, InputError, NotApprovedError, PlanBlockedError, UsageError
 
@@ -52,7 +52,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     Without `--out`, an approved plan in the queue moves from the folder `pending` or `stopped` to the folder
     `approved`. A plan that was already applied is not approved again.
     """
-    from frgroups.apply.plan_checks import raise_if_limits_exceeded
+    from frgroups.apply.plan_checks import check_original_not_resumed, raise_if_limits_exceeded
     from frgroups.cli.plan_files import find_plan
     from frgroups.cli.plan_output import (
         find_conflicts,
@@ -79,6 +79,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     if reason is None:
         # A blocked or expired plan ends with the same exit code as in frgroups apply. A rejection takes precedence.
         check_not_rejected(plan, [target.parent])
+        check_original_not_resumed(plan)
         age = datetime.now(UTC) - plan.planned_at
         raise_if_limits_exceeded(plan, [*plan.findings, *plan_age_violations(plan.limits, age)])
     written = approve_plan(plan, target, by=reviewer, reject=reason)
@@ -405,7 +406,8 @@ def _print_receipt(receipt: Receipt) -> None:
 @command(
     "undo",
     example="frgroups undo receipt.json",
-    more="RECEIPT is the path of a receipt, or at least the first 8 characters of the plan's digest.\n\n"
+    more="RECEIPT is the path of a receipt or of an applied plan, or at least the first 8 characters of the plan's "
+    "digest. If the plan was already undone, the exit code is 3, and no undo plan is created.\n\n"
     "The limits of the undo plan are the numbers of changes that it reverses. To set stricter limits, use --limit. "
     "The undo plan must be approved and applied like any other plan.",
 )
@@ -415,6 +417,7 @@ def _print_receipt(receipt: Receipt) -> None:
 @json_option("Print the undo plan as JSON.")
 def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path | None, as_json: bool) -> int:
     """Create a plan that undoes the changes in a receipt."""
+    from frgroups.apply.plan_checks import check_not_undone
     from frgroups.apply.receipt import read_receipt
     from frgroups.apply.undo import plan_undo
     from frgroups.cli.inputs import override_limits
@@ -427,8 +430,31 @@ def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path |
             "exist, create it with frgroups apply PLAN --finalize."
         )
     receipt = read_receipt(find_receipt(file))
+    check_not_undone(receipt)
     plan: Plan = plan_undo(receipt)
     if limit_settings:
         plan = plan_undo(receipt, limits=override_limits(limit_settings, replace(plan.limits, per_group={})))
-    save_plan(plan, out, as_json=as_json)
-    return 3 if plan.blocked else 0
+    exit_code = 3 if plan.blocked else 0
+    _print_undo_effect(plan, receipt)
+    save_plan(plan, out, exit_code=exit_code, as_json=as_json)
+    return exit_code
+
+
+def _print_undo_effect(undo: Plan, receipt: Receipt) -> None:
+    """Print when the changes were verified, and how many of them are still in effect according to newer data."""
+    from frgroups.history.undo_effect import undo_effect
+    from frgroups.internals.formatting import agree, format_utc
+
+    if undo.is_empty:
+        return
+    print_message(f"The undo plan contains the changes that were verified at {format_utc(receipt.read_at)}.")
+    try:
+        effect = undo_effect(undo, receipt)
+    except FrgroupsError as error:
+        print_warning(error.cli_text)
+        return
+    if effect.n_known and effect.read_at is not None:
+        print_message(
+            f"{effect.n_in_effect:,} of {effect.n_known:,} {agree(effect.n_in_effect, 'is', 'are')} still in effect "
+            f"according to the newest data in the data folder ({format_utc(effect.read_at)})."
+        )

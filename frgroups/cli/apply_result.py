@@ -13,11 +13,13 @@ def receipt_exit_code(receipt: Receipt) -> int:
     """
     Return the exit code for the result of applying a plan.
 
-    The exit code is 0 if all changes are verified and the receipt is stored. It is 6 if a change had no effect, and 5
-    for all other incomplete results.
+    The exit code is 0 if all changes are verified and the receipt is stored. It is 1 if the run stopped before its
+    first request, 6 if a change had no effect, and 5 for all other incomplete results.
     """
     if receipt.ok and receipt.path:
         return 0
+    if receipt.nothing_sent:
+        return 1
     return 6 if receipt.counts["not_effective"] else 5
 
 

@@ -351,7 +351,7 @@ def log_options() -> list[click.Parameter]:
         is_flag=True,
         expose_value=False,
         callback=_store_quiet,
-        help="Print only the result and errors, and no messages such as the next command.",
+        help="Print only the result and errors, and no warnings or messages such as the next command.",
     )
     return [log, verbose, quiet]
 
@@ -386,6 +386,8 @@ def _log_to_stderr(ctx: click.Context) -> AbstractContextManager[None]:
         level = "DEBUG"
     elif count or form:
         level = "INFO"
+    elif ctx.meta.get(QUIET):
+        level = "ERROR"
     tenant = ctx.params.get("tenant")
     if isinstance(tenant, tuple):
         tenant = tenant[0] if len(tenant) == 1 else None

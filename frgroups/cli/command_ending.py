@@ -77,7 +77,7 @@ def keep_result(exit_code: int, text: str) -> None:
 
     If stdout cannot be written, because its reader has closed the pipe or the disk is full, the command prints the
     text to stderr instead and returns the exit code. Commands that change the tenant call this function, so that
-    their result is always shown.
+    their result is always shown. Commands whose exit code depends on the result call it with an empty text.
     """
     context = click.get_current_context(silent=True)
     if context is not None:
@@ -88,12 +88,15 @@ def end_after_failed_output(error: OSError, ctx: click.Context) -> int:
     """
     Return the exit code of a command that could not write to stdout.
 
-    It is the exit code of the recorded result, which is printed to stderr, or 1 if no result was recorded. A closed
-    pipe is not reported, because its reader has seen enough.
+    It is the exit code of the recorded result, whose text is printed to stderr. If no result was recorded, it is 0
+    for a closed pipe, and 1 for other errors such as a full disk. A closed pipe is not reported, because its reader
+    has seen enough. Short output is complete before the reader closes the pipe, so the exit code does not depend on
+    the closed pipe.
     """
-    exit_code, text = ctx.meta.get(_RESULT, (1, ""))
+    is_closed_pipe = error.errno in (None, errno.EPIPE)
+    exit_code, text = ctx.meta.get(_RESULT, (0 if is_closed_pipe else 1, ""))
     with suppress(OSError):  # stderr might be closed too.
-        if error.errno not in (None, errno.EPIPE):
+        if not is_closed_pipe:
             report_failure(error, ctx)
         if text:
             print_error(text)

@@ -200,7 +200,7 @@ def _plan_lines(title: str, causes: list[Cause], names: dict[str, str]) -> list[
     for cause in causes:
         uid = cause.customer_group_uid
         lines.append(f"  {cause.change} {_group_label(names.get(uid, uid), uid)}")
-        lines.append(f"    By {_plan_label(cause.plan_digest)}.")
+        lines.append(f"    By {plan_label(cause.plan_digest)}.")
         if cause.purpose:
             lines.append(f"    Purpose: {cause.purpose}")
         lines.append(f"    Approved {_approval_text(asdict(cause))}.")
@@ -216,7 +216,8 @@ def _approval_text(row: dict[str, Any]) -> str:
     return format_approval({"how": row["approved_how"], "by": row["approved_by"], "at": at})
 
 
-def _plan_label(digest: str | None) -> str:
+def plan_label(digest: str | None) -> str:
+    """Return the text that names a plan by the digest in a cause."""
     if digest is None:
         return "a plan that contained an erased customer"
     return f"plan {digest[:12]}"
@@ -254,7 +255,7 @@ def _cause_lines(row: dict[str, Any], *, n_unreadable: int) -> list[str]:
     reverted = ""
     if not pd.isna(row["reverts"]):
         reverted = f", which undoes plan {row['reverts'][:12]}"
-    lines.append(f"By {_plan_label(digest)}, created at {format_utc(row['planned_at'])}{reverted}.")
+    lines.append(f"By {plan_label(digest)}, created at {format_utc(row['planned_at'])}{reverted}.")
     if row["purpose"]:
         lines.append(f"Purpose: {row['purpose']}")
     lines.append(f"Approved {_approval_text(row)}.")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from frgroups.cli.command import command, verbosity
-from frgroups.cli.command_ending import deferred_interrupts
+from frgroups.cli.command_ending import deferred_interrupts, keep_result
 from frgroups.cli.options import cache_option, json_option, tenants_options
 from frgroups.cli.output import QUIET, log_format, print_json_line, print_message, print_text
 from frgroups.cli.types import DURATION, FILE, IntegerRange, NumberRange
@@ -85,6 +85,7 @@ def load(
         from frgroups.load.batch import load_one
 
         result = load_one(name, requests_per_second=requests_per_second, **options)
+        keep_result(result.exit_code, "")
         print_json_line(asdict(result), flush=True)
         return result.exit_code
     return _load_tenant(name, requests_per_second, options)
@@ -115,16 +116,18 @@ def _load_tenant(name: str | None, requests_per_second: float | None, options: d
         if options["max_age"] is not None:
             stored_before = set(list_snapshots(tenant_uid=client.tenant_uid)["taken_at"])
         snapshot = load_snapshot(client, **options)
+    exit_code = exit_code_of_verdict(snapshot.verdict)
+    keep_result(exit_code, "")
     print_text(snapshot)
     print_text(snapshot.describe())
     if snapshot.taken_at in stored_before:
         print_message("The stored snapshot is recent enough, so nothing was loaded.")
-        return exit_code_of_verdict(snapshot.verdict)
+        return exit_code
     stored = list_snapshots(tenant_uid=snapshot.tenant_uid)
     n_stored = int((stored["base_url"] == snapshot.base_url).sum())
     folder = data_subdir("snapshots")
     print_message(f"Stored in {folder}: {pluralize(n_stored, 'snapshot')} of {snapshot.tenant_uid}")
-    return exit_code_of_verdict(snapshot.verdict)
+    return exit_code
 
 
 def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[str]:
@@ -183,6 +186,8 @@ def status(
             f"No tenant can be shown, because {data_subdir('snapshots')} contains no snapshots and tenants.toml "
             f"{missing}. To store a snapshot of the tenant in FRGROUPS_TENANT_UID, run frgroups load."
         )
+    exit_code = 0 if configured_rows(table)["ok"].all() else 9
+    keep_result(exit_code, "")
     if html is not None:
         print_message(f"Written to {write_text(html.expanduser().resolve(), status_html(table, max_age=max_age))}")
     if as_json:
@@ -192,4 +197,4 @@ def status(
         print_table(status_columns(table), n_required=4)
         for line in status_details(table):
             print_text(line)
-    return 0 if configured_rows(table)["ok"].all() else 9
+    return exit_code

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import pandas as pd
 
+from frgroups.cli.command_ending import keep_result
 from frgroups.cli.output import print_json_line, print_message, print_text
 from frgroups.cli.table_printing import print_table
 from frgroups.internals.exit_codes import worst
@@ -68,6 +69,7 @@ def load_tenants(
             print_text(result.sentence, flush=True)
 
     loads = load_many(names, jobs=jobs, requests_per_second=requests_per_second, deadline=deadline, options=options)
+    keep_result(1, "")  # If the reader of stdout closes the pipe early, the remaining tenants are not loaded.
     with closing(loads):
         try:
             deliver_interrupt()
@@ -85,9 +87,11 @@ def load_tenants(
             n_stored = sum(result.path is not None for result in results.values())
             text = f"{n_stored} of {pluralize(len(names), 'tenant')} were loaded and stored."
             raise KeyboardInterrupt(text) from None
+    exit_code = worst(result.exit_code for result in results.values())
+    keep_result(exit_code, "")
     if not as_json:
         _print_summary([results[name] for name in names])
-    return worst(result.exit_code for result in results.values())
+    return exit_code
 
 
 def _print_summary(results: Sequence[LoadResult]) -> None:

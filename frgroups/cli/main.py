@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import sys
@@ -95,10 +96,11 @@ def _run(words: Sequence[str]) -> int:
         report_usage_error(error.format_message(), error.ctx, as_json=_requests_json_log(words))
         raise SystemExit(USAGE_EXIT_CODE) from None
     except OSError as error:  # The help or the version could not be written to stdout.
-        if not isinstance(error, BrokenPipeError):
+        is_closed_pipe = isinstance(error, BrokenPipeError) or error.errno == errno.EPIPE
+        if not is_closed_pipe:
             print_error(f"frgroups: stdout: {error.strerror}.")
         discard_output()
-        return 1
+        return 0 if is_closed_pipe else 1
 
 
 def _requests_json_log(words: Sequence[str]) -> bool:

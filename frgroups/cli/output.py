@@ -202,6 +202,12 @@ def print_error(text: object) -> None:
     print(_fit_text(text, sys.stderr), file=sys.stderr)
 
 
+def print_warning(text: object) -> None:
+    """Print a warning to stderr. With `--quiet`, it is not printed."""
+    if not _output_options().get(QUIET):
+        print_error(f"Warning: {text}")
+
+
 def print_log_line(level: str, event: str, message: str, **fields: Any) -> None:
     """Print a JSON line to stderr in the format of `--log json`, with additional fields."""
     line = {

@@ -249,6 +249,7 @@ def plan(
         read_selected_snapshot,
     )
     from frgroups.cli.plan_output import save_plan
+    from frgroups.cli.snapshot_checks import check_contains_applied_plans
     from frgroups.cli.supersede import check_may_be_superseded
     from frgroups.plan.declared_groups_file import read_declared_groups
     from frgroups.plan.declared_planner import plan_declared
@@ -265,6 +266,8 @@ def plan(
     declared_groups = None if declared is None else read_declared_groups(declared)
     snapshot = read_selected_snapshot(selection)
     print_message(snapshot)
+    if group is not None:
+        check_contains_applied_plans(snapshot, selection, [group], [expression, also])
     if group is not None and create is None:
         # An unknown group is reported before the ids of the list.
         find_group_uid(snapshot, group, {})
@@ -300,14 +303,19 @@ def plan(
     }
     if declared_groups is not None:
         new_plan = plan_declared(snapshot, declared_groups, directory=directory, **options)
+        expressions = [item.customers for item in declared_groups.groups if item.source == "expression"]
+        check_contains_applied_plans(
+            snapshot, selection, [item.group for item in declared_groups.groups], expressions
+        )
     else:
         created = {group: create} if group is not None and create else None
         new_plan = plan_memberships(snapshot, desired, mode=mode, create=created, **options)
     older = None if supersede is None else check_may_be_superseded(supersede, new_plan)
-    save_plan(new_plan, out, pending=pending, older=older, as_json=as_json)
+    code = 2 if exit_code and not new_plan.is_empty else 0
     if new_plan.blocked:
-        return 3
-    return 2 if exit_code and not new_plan.is_empty else 0
+        code = 3
+    save_plan(new_plan, out, pending=pending, older=older, exit_code=code, as_json=as_json)
+    return code
 
 
 @command(
@@ -373,6 +381,8 @@ def _selected_table(
 
 def _read_plan_or_receipt(file: Path) -> Plan | Receipt:
     from frgroups.apply.receipt import read_receipt
+    from frgroups.internals.checksummed_json import kind_of
+    from frgroups.internals.formatting import shell_argument
     from frgroups.plan.plan_file import read_plan
 
     try:
@@ -380,6 +390,11 @@ def _read_plan_or_receipt(file: Path) -> Plan | Receipt:
     except CorruptFileError:
         raise
     except InputError:
+        if file.is_file() and kind_of(file.read_bytes()) == "approval":
+            raise InputError(
+                f"{file} is an approval file, but a plan or a receipt is required. To apply the plan with this "
+                f"approval, run frgroups apply PLAN --approval {shell_argument(file)}."
+            ) from None
         return read_receipt(file)
 
 

@@ -68,32 +68,31 @@ def _is_readable(path: Path) -> bool:
 
 
 def find_receipt(argument: Path) -> Path:
-    """Return the receipt that an argument names by its path, or by at least 8 characters of the plan's digest."""
-    if argument.exists():
-        _check_not_a_plan(argument)
-        return argument
+    """
+    Return the receipt that an argument names.
+
+    The argument is the path of the receipt or of the plan file, or at least 8 characters of the plan's digest.
+    """
+    path = locate_plan(argument)
+    if path.exists():
+        return _receipt_of_plan_file(path) or path
     prefix = _digest_prefix(argument, "receipt")
     not_found = f"No receipt in {home()} belongs to plan {prefix}. Pass the path of the receipt."
     return _only(_receipts_with_prefix(prefix), prefix, "receipt", not_found)
 
 
-def _check_not_a_plan(path: Path) -> None:
-    """Raise InputError if a file is a plan. The error names the receipt of the plan if the plan was applied."""
+def _receipt_of_plan_file(path: Path) -> Path | None:
+    """Return the receipt of the plan in a file, or None if the file is not a plan."""
     from frgroups.apply.plan_list import plan_entry
-    from frgroups.internals.formatting import shell_argument
 
     try:
         plan = read_plan(path)
     except FrgroupsError:
-        return  # The file is read again as a receipt.
+        return None  # The file is read again as a receipt.
     entry = plan_entry(plan, path=path)
     if entry.receipt is None:
         raise InputError(f"{path} is a {entry.state} plan without a receipt, so it cannot be undone.")
-    raise InputError(
-        f"{path} is a plan, but a receipt is required. The receipt of the plan is {entry.receipt}.",
-        hint="Pass the receipt.",
-        cli_hint=f"Use frgroups undo {shell_argument(entry.receipt)}.",
-    )
+    return entry.receipt
 
 
 def find_plan_or_receipt(argument: Path) -> Path:

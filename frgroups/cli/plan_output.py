@@ -12,10 +12,19 @@ from frgroups.apply.plan_entry import PlanEntry, conflict_sentences
 from frgroups.apply.plan_list import conflicting_plans, plan_entry
 from frgroups.apply.plan_review import save_review
 from frgroups.apply.windows_file import read_windows
-from frgroups.cli.output import print_error, print_json_line, print_labeled, print_message, print_next, print_text
+from frgroups.cli.command_ending import keep_result
+from frgroups.cli.output import (
+    print_error,
+    print_json_line,
+    print_labeled,
+    print_message,
+    print_next,
+    print_text,
+    print_warning,
+)
 from frgroups.cli.supersede import supersede_plan
 from frgroups.errors import FrgroupsError
-from frgroups.internals.formatting import shell_argument
+from frgroups.internals.formatting import pluralize, shell_argument
 from frgroups.internals.json_values import to_jsonable
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
@@ -29,7 +38,13 @@ from frgroups.review.saved_plans import add_saved_plan
 
 
 def save_plan(
-    plan: Plan, out: Path | None, *, pending: bool = False, older: Path | None = None, as_json: bool = False
+    plan: Plan,
+    out: Path | None,
+    *,
+    pending: bool = False,
+    older: Path | None = None,
+    exit_code: int = 0,
+    as_json: bool = False,
 ) -> None:
     """
     Save a plan and its review page, and print the plan, warnings, the file paths, and the next command.
@@ -46,6 +61,8 @@ def save_plan(
         Whether to add the plan to the queue. A blocked plan is not added.
     older
         Plan file that a pending plan supersedes, or None.
+    exit_code
+        Exit code of the command if the output is written or its reader has closed the pipe.
     as_json
         Whether to print the plan as JSON. The messages are then printed to stderr.
     """
@@ -54,6 +71,8 @@ def save_plan(
             print_json_line(plan_values(plan, None, []) | {"review": ""})
         else:
             print_text(plan.summary())
+        if out is not None:
+            print_message(f"{out} was not written, because the plan contains no changes.")
         if older is not None:
             _print_not_superseded(older, "the new plan contains no changes")
         return
@@ -63,6 +82,7 @@ def save_plan(
     review = save_review(plan, path.with_suffix(".html"))
     if older is not None and not plan.blocked:
         supersede_plan(older, plan)
+    keep_result(exit_code, "")
     conflicts = find_conflicts(plan)
     if as_json:
         print_json_line(plan_values(plan, path, conflicts) | {"review": str(review)})
@@ -94,9 +114,9 @@ def _add_to_list(plan: Plan, path: Path) -> None:
     try:
         add_saved_plan(plan, path)
     except FrgroupsError as error:
-        print_error(f"Warning: frgroups plans will not list this plan. {error.cli_text}")
+        print_warning(f"frgroups plans will not list this plan. {error.cli_text}")
     except OSError as error:
-        print_error(f"Warning: frgroups plans will not list this plan. {error}.")
+        print_warning(f"frgroups plans will not list this plan. {error}.")
 
 
 def plan_values(plan: Plan, path: Path | None, conflicts: Sequence[PlanEntry] | None = None) -> dict[str, Any]:
@@ -142,7 +162,7 @@ def find_entry(plan: Plan, path: Path | None) -> PlanEntry | None:
     try:
         return plan_entry(plan, path=path, is_unique=False)
     except FrgroupsError as error:
-        print_error(f"Warning: {error.cli_text}")
+        print_warning(error.cli_text)
         return None
 
 
@@ -155,8 +175,12 @@ def print_plan(plan: Plan, path: Path) -> None:
     if entry is None:
         return
     print_labeled("State", entry.state)
-    # The next command of a blocked plan is `frgroups show`.
-    if entry.next_command and entry.state != "blocked":
+    if entry.state == "interrupted":
+        print_labeled("Done", f"{entry.n_done:,} of {pluralize(plan.n_add + plan.n_remove, 'change')}")
+    if entry.resumed_receipt is not None:
+        print_warning("The run of the original plan was resumed after this undo plan was created.")
+    # The next command of another blocked plan is `frgroups show`.
+    if entry.next_command and (entry.state != "blocked" or entry.resumed_receipt is not None):
         print_next(entry.next_command)
 
 
@@ -176,14 +200,14 @@ def find_conflicts(plan: Plan) -> list[PlanEntry]:
     try:
         return conflicting_plans(plan)
     except FrgroupsError as error:
-        print_error(f"Warning: {error.cli_text}")
+        print_warning(error.cli_text)
         return []
 
 
 def print_conflicts(plan: Plan, conflicts: Iterable[PlanEntry]) -> None:
     """Print a warning for each of the first waiting plans that change a group of this plan."""
     for sentence in conflict_sentences((plan, other) for other in conflicts):
-        print_error(f"Warning: {sentence}")
+        print_warning(sentence)
 
 
 def print_windows(tenant: HasTenant) -> None:
@@ -216,11 +240,11 @@ def _print_rejections(plan: Plan, path: Path) -> str:
     try:
         rejections = rejections_in_force(plan, [path.parent])
     except FrgroupsError as error:
-        print_error(f"Warning: {error.cli_text}")
+        print_warning(error.cli_text)
         return ""
     for rejection in rejections:
-        print_error(
-            f"Warning: {rejection.message(plan)} The plan cannot be approved or applied until the rejection is "
+        print_warning(
+            f"{rejection.message(plan)} The plan cannot be approved or applied until the rejection is "
             f"withdrawn with frgroups withdraw {shell_argument(path)} --by NAME."
         )
     print_rejected_changes(plan)
@@ -234,7 +258,7 @@ def print_rejected_changes(plan: Plan) -> None:
     except FrgroupsError as error:
         sentences = [error.cli_text]
     for sentence in sentences:
-        print_error(f"Warning: {sentence}")
+        print_warning(sentence)
 
 
 def _default_path(plan: Plan, pending: bool) -> Path:

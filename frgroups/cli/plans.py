@@ -10,8 +10,16 @@ import click
 
 from frgroups.apply.plan_states import STATES, WAITING
 from frgroups.cli.command import command
+from frgroups.cli.command_ending import keep_result
 from frgroups.cli.options import json_option, tenant_or_uid_option
-from frgroups.cli.output import print_error, print_json_line, print_message, print_next, terminal_width
+from frgroups.cli.output import (
+    print_error,
+    print_json_line,
+    print_message,
+    print_next,
+    print_warning,
+    terminal_width,
+)
 from frgroups.cli.types import DURATION
 from frgroups.internals.formatting import format_list, pluralize
 
@@ -20,14 +28,16 @@ if TYPE_CHECKING:
 
 # With these maximum lengths, the table fits on a terminal with `_WIDTH` columns.
 _MAX_GROUPS, _MAX_REVIEWER, _WIDTH = 12, 10, 80
-_MAX_DIGESTS = 5
+_MAX_PARTLY_APPLIED = 5  # Maximum number of partly applied plans to list.
 
 
 @command(
     "plans",
     example="frgroups plans --state pending --fail-if-pending 48h",
     more="The plans are those in the queue, in the folder plans of the data folder, those saved with --out, and "
-    "those that were started. Times are in UTC. Plans with the same changes have the same digest.",
+    "those that were started. Times are in UTC. Plans with the same changes have the same digest.\n\n"
+    "To discard a plan that is not needed, delete its plan file. A rejection would also block later plans that make "
+    "the same changes.",
 )
 @tenant_or_uid_option
 @click.option(
@@ -56,6 +66,9 @@ def plans(tenant: str | None, state: str | None, max_pending: str | None, as_jso
     selected = [entry for entry in entries if state in (None, entry.state)]
     if tenant:
         selected = [replace(entry, tenant=tenant) for entry in selected]
+    overdue = [] if max_pending is None else _pending_for(entries, parse_duration(max_pending))
+    exit_code = 9 if overdue else 0
+    keep_result(exit_code, "")
     if as_json:
         print_json_line({"table": "plans", "rows": [entry_values(entry) for entry in selected]})
     else:
@@ -64,11 +77,9 @@ def plans(tenant: str | None, state: str | None, max_pending: str | None, as_jso
         _print_not_applied(selected)
     _print_all_conflicts(selected)
     _print_all_windows(selected)
-    overdue = [] if max_pending is None else _pending_for(entries, parse_duration(max_pending))
     if overdue:
         print_error(f"{pluralize(len(overdue), 'plan')} pending for more than {max_pending}.")
-        return 9
-    return 0
+    return exit_code
 
 
 def _print_entries(entries: list[PlanEntry]) -> None:
@@ -138,14 +149,15 @@ def _print_next(entries: list[PlanEntry]) -> None:
 
 
 def _print_not_applied(entries: list[PlanEntry]) -> None:
-    """Print the digests of the applied plans of which some changes are not in effect."""
+    """Print the applied plans of which some changes are not in effect, and the commands that show their receipts."""
     partly = [entry for entry in entries if entry.state == "applied" and entry.n_not_applied]
-    if partly:
-        digests = format_list([entry.plan.digest[:12] for entry in partly], _MAX_DIGESTS)
-        print_error(
-            f"{pluralize(len(partly), 'applied plan')} with changes that were rejected or not sent: {digests}. "
-            "frgroups plans --json contains the command that shows the receipt."
-        )
+    if not partly:
+        return
+    print_error(f"{pluralize(len(partly), 'applied plan')} with changes that were rejected or not sent:")
+    for entry in partly[:_MAX_PARTLY_APPLIED]:
+        print_error(f"  {entry.next_command}")
+    if len(partly) > _MAX_PARTLY_APPLIED:
+        print_error(f"  {len(partly) - _MAX_PARTLY_APPLIED:,} more")
 
 
 def _print_all_conflicts(entries: list[PlanEntry]) -> None:
@@ -158,7 +170,7 @@ def _print_all_conflicts(entries: list[PlanEntry]) -> None:
         for other in conflicts_of(entry, entries[position + 1 :])
     )
     for sentence in conflict_sentences(conflicts):
-        print_error(f"Warning: {sentence}")
+        print_warning(sentence)
 
 
 def _print_all_windows(entries: list[PlanEntry]) -> None:

@@ -341,7 +341,7 @@ TABLES: tuple[TableEntry, ...] = (
         "Which customers receive a campaign, and which are in its control group?",
         "analysis.customer_split",
         options.SPLIT,
-        example="--members VIP --arm mail=0.9 --arm control=0.1 --seed spring --csv split.csv",
+        example="--arm mail=0.9 --arm control=0.1 --seed spring",
         note="The arm of a customer depends only on the seed, the uid, and the shares. With --exact, it also depends "
         "on the other customers.",
     ),

@@ -1,16 +1,17 @@
-"""Read journals and receipts to find the applied plans that changed a customer's groups."""
+"""Read journals and receipts to find the applied plans that changed a customer's groups or the members of a group."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from frgroups.apply.journal import Item, Journal, JournalState, journal_folder
 from frgroups.apply.receipt import Receipt, read_receipt
+from frgroups.apply.run_registry import registered_journals
 from frgroups.apply.stored_content import State
 from frgroups.errors import FrgroupsError
 from frgroups.internals.checksummed_json import canonical_json
@@ -88,13 +89,82 @@ def change_causes(
     unreadable
         If a list is passed, the paths of the journals that cannot be read are appended to it.
     """
-    folder = journal_folder(journal, tenant_uid, base_url)
     encoded_uid = canonical_json(customer_uid).encode()
+    paths = journal_folder(journal, tenant_uid, base_url).glob("*.jsonl")
+    return _causes_in_journals(
+        paths,
+        has_changes=lambda path: encoded_uid in path.read_bytes(),
+        selected=lambda line: [uid for uid in line["uids"] if uid == customer_uid],
+        unreadable=unreadable,
+    )
+
+
+def group_causes(
+    group_uids: Collection[str],
+    tenant_uid: str,
+    base_url: str | None,
+    *,
+    after: datetime,
+    unreadable: list[Path] | None = None,
+) -> list[Cause]:
+    """
+    Return the changes of groups that plans sent and that can have taken effect after a time, sorted by time.
+
+    The function reads the journals in the data folder, and the journals in other folders whose plans were started
+    from this data folder. A journal that cannot be read is skipped with a warning in the log.
+
+    Parameters
+    ----------
+    group_uids
+        Uids of the groups.
+    tenant_uid, base_url
+        Tenant and host of the plans.
+    after
+        Changes that took effect before this time are left out.
+    unreadable
+        If a list is passed, the paths of the journals that cannot be read are appended to it.
+
+    Raises
+    ------
+    CorruptFileError
+        The registry of started plans is corrupt.
+    """
+    folder = journal_folder(None, tenant_uid, base_url)
+    paths = {*folder.glob("*.jsonl"), *registered_journals(tenant_uid, base_url)}
+    causes = _causes_in_journals(
+        paths,
+        has_changes=lambda path: datetime.fromtimestamp(path.stat().st_mtime, UTC) > after,
+        selected=lambda line: line["uids"] if line["group"] in group_uids else [],
+        unreadable=unreadable,
+    )
+    return [cause for cause in causes if cause.until > after]
+
+
+def _causes_in_journals(
+    paths: Iterable[Path],
+    has_changes: Callable[[Path], bool],
+    selected: Callable[[dict[str, Any]], Collection[str]],
+    unreadable: list[Path] | None,
+) -> list[Cause]:
+    """
+    Return the selected changes that were sent, sorted by time.
+
+    Parameters
+    ----------
+    paths
+        The journals.
+    has_changes
+        Function that returns False if a journal cannot contain a selected change. Such a journal is not decoded.
+    selected
+        Function that returns the customers in a journal line whose changes are selected.
+    unreadable
+        List to which the paths of the journals that cannot be read are appended, or None.
+    """
     causes: list[Cause] = []
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in sorted(paths):
         try:
-            if encoded_uid in path.read_bytes():
-                causes += list(_causes_in(Journal(path), customer_uid))
+            if has_changes(path):
+                causes += list(_causes_in(Journal(path), selected))
         except (FrgroupsError, OSError, KeyError, TypeError, ValueError) as error:
             if unreadable is not None:
                 unreadable.append(path)
@@ -103,7 +173,7 @@ def change_causes(
     return sorted(causes, key=lambda cause: cause.sent_at)
 
 
-def _causes_in(journal: Journal, customer_uid: str) -> Iterator[Cause]:
+def _causes_in(journal: Journal, selected: Callable[[dict[str, Any]], Collection[str]]) -> Iterator[Cause]:
     start: dict[str, Any] = {}
     sent: dict[Item, tuple[dict[str, Any], str]] = {}
     last, state = "", JournalState()
@@ -112,14 +182,15 @@ def _causes_in(journal: Journal, customer_uid: str) -> Iterator[Cause]:
         last = line["at"]
         if line["event"] == "start":
             start = line
-        if customer_uid not in line.get("uids", ()):
+        if "uids" not in line:
             continue
-        item = (line["group"], customer_uid, line["change"])
-        if line["event"] == "intent":
-            # A change is sent again only if the previous request had no effect.
-            sent[item] = (start, last)
-        elif item in state.rejected or item in state.not_sent:
-            sent.pop(item, None)
+        for uid in selected(line):
+            item = (line["group"], uid, line["change"])
+            if line["event"] == "intent":
+                # A change is sent again only if the previous request had no effect.
+                sent[item] = (start, last)
+            elif item in state.rejected or item in state.not_sent:
+                sent.pop(item, None)
     if not sent:
         return
     receipt = _read_receipt_of(journal)

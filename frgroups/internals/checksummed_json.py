@@ -106,6 +106,8 @@ def parse_checksummed(source: Path, kind: str, data: bytes) -> dict[str, Any]:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
+        if not _START.match(data.decode("utf-8", "replace")):
+            raise CorruptFileError(f"{source} is not a frgroups {kind}.") from error
         raise CorruptFileError(
             f"{source} is corrupt: the {kind} is not encoded in UTF-8. Use the original file."
         ) from error

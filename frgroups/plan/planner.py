@@ -115,6 +115,11 @@ def plan_memberships(
 
     Notes
     -----
+    The plan contains the differences between the desired members and the members in `snapshot`. After you have
+    applied a plan that changes the same groups, load the tenant again or call `refresh_groups`. With an older
+    snapshot, the plan would leave out customers whose memberships have changed. `frgroups plan` checks this for the
+    plans that were applied from the data folder.
+
     If a customer moves between groups and the suppression list prevents the addition, the customer is still removed
     from the old group. When the plan is applied, the file of the suppression list is read again. `suppression_list`
     is not part of the plan.

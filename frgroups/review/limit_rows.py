@@ -41,8 +41,8 @@ LIMIT_TITLES = {
     "emptied_groups": "groups left without members",
     "additions_per_group": "additions in one group",
     "additions_total": "additions in all groups",
-    "drift_share": "share of a group's members that other users can change",
-    "drift_floor": "number of changes by other users that is always allowed",
+    "drift_share": "share of a group's members that can change outside the plan",
+    "drift_floor": "number of changes outside the plan that is always allowed",
     "snapshot_max_age": "age of the data used",
     "plan_max_age": "age of the plan",
 }
@@ -248,6 +248,6 @@ _ROWS: dict[str, tuple[str, Callable[[Plan, LimitCheck], tuple[str, str]]]] = {
     "emptied_groups": ("Groups left without members", _emptied_groups),
     "snapshot_max_age": ("Age of the data used", _data_age),
     "removals_per_day": ("Removals in one group within 24 hours", _removals_per_day),
-    "drift_share": ("Changes by other users since the data was read", _drift),
+    "drift_share": ("Changes outside the plan since the data was read", _drift),
     "plan_max_age": ("Age of the plan", _plan_age),
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 
 from frgroups.errors import FrgroupsError
-from frgroups.internals.formatting import pluralize
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.review.decision_record import changes_key, read_record
@@ -42,10 +41,26 @@ def rejected_changes(plan: Plan) -> list[str]:
                 rejection = record.rejections(key)[-1]
                 reason = f": {rejection.reason}" if rejection.reason else " without a reason"
                 sentences.append(
-                    f"{rejection.by} rejected {n:,} of the {pluralize(len(own), 'change')} of this plan as part of "
-                    f"plan {other.digest[:12]}{reason}."
+                    f"{rejection.by} rejected {_share_text(n, len(own))} of this plan as part of plan "
+                    f"{other.digest[:12]}{reason}."
                 )
     return sentences
+
+
+def _share_text(n: int, total: int) -> str:
+    """
+    Return a text for `n` of all changes of a plan.
+
+    Examples
+    --------
+    >>> _share_text(1, 1), _share_text(2, 2), _share_text(1, 2)
+    ('the only change', 'all 2 changes', '1 of the 2 changes')
+    """
+    if total == 1:
+        return "the only change"
+    if n == total:
+        return f"all {total:,} changes"
+    return f"{n:,} of the {total:,} changes"
 
 
 def _changes(plan: Plan) -> set[tuple[str, str, str]]:

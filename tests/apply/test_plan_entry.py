@@ -190,7 +190,7 @@ def test_number_of_conflicts(n_others):
     plan = entries[0].plan
     others = [entry for entry in entries if entry.plan.digest != plan.digest]
 
-    sentences = conflict_sentences((plan, other) for other in conflicts_of(entries[0], others))
+    sentences = conflict_sentences((plan, other) for other in conflicts_of(entries[0], entries))
 
     assert len(sentences) == min(n_others, MAX_CONFLICTS + 1)
     assert all(other.plan.digest[:12] in text for other, text in zip(others, sentences[:MAX_CONFLICTS], strict=False))
@@ -199,15 +199,16 @@ def test_number_of_conflicts(n_others):
 
 
 def test_conflicts_with_copies(tenant, capsys):
-    "Several files of another plan cause one warning line in `plan`, `plans`, and `review`."
+    "Several files of a plan cause one warning line about each other plan, and none about the plan itself."
     first, second = saved(tenant), saved(tenant, n=3)
-    for n in range(1, 4):
-        copy = replace(second, planned_at=second.planned_at - timedelta(minutes=n))
-        copy.save(second.path.with_name(f"copy-{n}.plan.json"))
+    for original in (first, second):
+        for n in range(1, 4):
+            copy = replace(original, planned_at=original.planned_at - timedelta(minutes=n))
+            copy.save(original.path.with_name(f"{original.digest[:8]}-{n}.plan.json"))
 
     conflicts = {entry.key: entry.conflicts for entry in plan_entries()}
     assert conflicts[first.digest, first.planned_at] == (second.digest,)
-    for words, n_lines in ((["review", str(first.path)], 1), (["plans"], 2)):
+    for words, n_lines in ((["review", str(first.path)], 1), (["plans"], 1), (["plans", "-q"], 0)):
         capsys.readouterr()
         assert main(words) == 0
         assert capsys.readouterr().err.count("Warning") == n_lines

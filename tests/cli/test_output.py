@@ -112,6 +112,7 @@ def test_names_from_plan_to_undo(tenant, run, stream, tmp_path, position):
     plan_file = tmp_path / "p.json"
     run("load")
 
+    error = run("plan", "--group", group, "--members", "'all'", "--limit", "additions_total=0", "--out", plan_file)
     outputs = [run("plan", "--group", group, "--members", "'all'", "--out", plan_file)]
     outputs.append(run("show", plan_file))
     outputs.append(run("approve", plan_file, "--by", "Kari"))
@@ -120,7 +121,6 @@ def test_names_from_plan_to_undo(tenant, run, stream, tmp_path, position):
     outputs.append(run("show", receipt))
     outputs.append(run("undo", receipt, "--limit", "removal_share=none"))
     table = run("show", plan_file, "--table")
-    error = run("plan", "--group", group, "--members", "'all'", "--limit", "additions_total=0", "--out", plan_file)
 
     assert [code for code, _, _ in outputs] == [0] * len(outputs)
     assert [number for number, (_, out, _) in enumerate(outputs) if name not in out] == [3, 4]

@@ -102,8 +102,6 @@ def test_undo_is_not_a_next_command(tenant, capsys):
     assert "Next" not in output(capsys, "plans")
     [row] = json.loads(output(capsys, "plans", "--json"))["rows"]
     assert row["next_command"].startswith("frgroups undo ")
-    error = output(capsys, "undo", "p.json", code=1)
-    assert row["receipt"] in error
     assert main(["undo", row["receipt"], "--out", "u.json"]) == 0
     assert main(["apply", approved("u.json")]) == 0
     rows = json.loads(output(capsys, "plans", "--json"))["rows"]

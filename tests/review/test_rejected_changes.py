@@ -27,7 +27,11 @@ def rejected():
 
 @pytest.mark.parametrize(
     ("customers", "counts"),
-    [(["c-7", "c-8"], "2 of the 2 changes"), (["c-7", "c-8", "c-9", "c-10"], "3 of the 4 ch")],
+    [
+        (["c-7"], "the only change"),
+        (["c-7", "c-8"], "all 2 changes"),
+        (["c-7", "c-8", "c-9", "c-10"], "3 of the 4 changes"),
+    ],
 )
 def test_shared_changes(rejected, customers, counts, capsys):
     "A plan with a part of the rejected changes, or with more changes, can be approved with a warning."

@@ -74,7 +74,7 @@ def test_rules_have_one_order():
     ordered = [finding.rule for finding in sort_findings(findings)]
 
     assert set(WARNING_RULES) < set(NOTICE_RULES)
-    assert ordered[: len(WARNING_RULES) + 2] == ["removals_total", *WARNING_RULES, "own_pricelist"]
+    assert ordered[: len(WARNING_RULES) + 3] == ["removals_total", *WARNING_RULES, "holdout", "own_pricelist"]
 
 
 def test_finding_column_in_words():

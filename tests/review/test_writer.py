@@ -668,10 +668,10 @@ def test_limit_texts():
     off = {check.limit: check for check in limit_rows(planned(limits=Limits(removals_total=None, drift_floor=None)))}
 
     assert alone["Removals in one group"].allowed == "100"
-    assert alone["Changes by other users since the data was read"].allowed == (
+    assert alone["Changes outside the plan since the data was read"].allowed == (
         "20% of a group's members, or 2 customers if that is more"
     )
-    assert off["Changes by other users since the data was read"].allowed == "10% of a group's members"
+    assert off["Changes outside the plan since the data was read"].allowed == "10% of a group's members"
     assert off["Removals in all groups"].allowed == "off"
     assert alone["Age of the data used"].plan.startswith("2 h at planning time")
     fresh = {check.limit: check for check in limit_rows(replace(planned(), snapshot_taken_at=PLANNED_AT))}
