@@ -58,7 +58,7 @@ def read_list(
         is UTF-8, UTF-16, or Windows-1252. Reading an Excel workbook (.xlsx) requires the extra `excel`. Its ids must
         be in text cells, because number cells lose leading zeros.
     column : str, optional
-        Name of the id column. If None, the only column is used, or the first of these columns that exists:
+        Name of the id column. An id in the first row is not a column name. If None, the only column is used, or the first of these columns that exists:
         customer_uid, customer_id, uid, external_id, external_customer_id, customer_number, customer_no, kundenummer,
         kundenr, kunde_id, kundnummer, kundnr, kund_id, kunden_nummer, asiakasnumero, id. These names match regardless
         of case, spaces, and punctuation (`customerUid`, `Customer UID`). Other combinations of a word for "external",
@@ -146,7 +146,7 @@ def read_listed_ids(
         check_type(snapshot, Snapshot, "snapshot")
     table = read_table(path, sheet, header_row)
     position, name, has_header = find_id_column(table, column)
-    if header_row is not None:
+    if header_row is not None or column is not None:
         customers = None if snapshot is None else snapshot.customers
         reject_skipped_ids(table, position, customers, has_header=has_header)
     reject_broken_rows(table, position)

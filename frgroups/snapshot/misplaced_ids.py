@@ -26,6 +26,8 @@ _PLAIN_NUMBER = re.compile(r"0|[1-9]\d{0,5}")
 # A row above the header can contain a year, but not a longer number.
 _SKIPPED_ID = re.compile(rf"{UUID.pattern}|(?!(?:19|20)[0-9]{{2}}$)[A-Za-z]?-?[0-9]{{4,}}")
 
+_IF_NO_NAMES = "If the file has no column names, insert a row of column names above the ids."
+
 
 def reject_rows_without_id(table: Table, position: int) -> None:
     """
@@ -75,8 +77,8 @@ def reject_skipped_ids(table: Table, position: int, customers: pd.DataFrame | No
     if not has_header or is_id(clean_id(header[position])) or not known.isdisjoint(header):
         raise ListError(
             f"Row {number} of {table.source} contains ids, so it cannot be the header row.",
-            hint="Pass the number of the row with the column names as header_row=.",
-            cli_hint="Pass the number of the row with the column names as --header-row.",
+            hint=f"Pass the number of the row with the column names as header_row=. {_IF_NO_NAMES}",
+            cli_hint=f"Pass the number of the row with the column names as --header-row. {_IF_NO_NAMES}",
         )
     numbers = [row for row, cells in skipped.items() if any(map(is_id, cells))]
     if numbers:
