@@ -58,8 +58,9 @@ def read_list(
         is UTF-8, UTF-16, or Windows-1252. Reading an Excel workbook (.xlsx) requires the extra `excel`. Its ids must
         be in text cells, because number cells lose leading zeros.
     column : str, optional
-        Name of the id column. An id in the first row is not a column name. If None, the only column is used, or the first of these columns that exists:
-        customer_uid, customer_id, uid, external_id, external_customer_id, customer_number, customer_no, kundenummer,
+        Name of the id column. An id in the first row is not a column name. If None, the only column is used, or the
+        first of these columns that exists: customer_uid, customer_id, uid, external_id, external_customer_id,
+        customer_number, customer_no, kundenummer,
         kundenr, kunde_id, kundnummer, kundnr, kund_id, kunden_nummer, asiakasnumero, id. These names match regardless
         of case, spaces, and punctuation (`customerUid`, `Customer UID`). Other combinations of a word for "external",
         "customer", and "id" or "number" in the Nordic languages, German, or English are also recognized, for example

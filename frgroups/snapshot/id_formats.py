@@ -29,6 +29,8 @@ from frgroups.snapshot.uid_lookup import is_known
 
 # An id has an unusual format only if the list contains at least this many other ids per such id.
 _OTHERS_PER_ID = 3
+# An unknown number is suspicious if it exceeds the largest known number by more than this factor.
+_MAX_FACTOR = 10
 # Ids with at least this many characters, such as UUIDs, all have the same length.
 _LONG_ID = 20
 _PADDED = re.compile(r"[^0-9]*0[0-9]")
@@ -139,6 +141,7 @@ def check_formats(listed: ListedIds, known: Collection[str], tenant_ids: pd.Seri
         All ids of the tenant. If one of them is, for example, a date, then unknown ids can also be dates.
     """
     _reject_contents(listed, known, tenant_ids)
+    _reject_numbers_out_of_range(listed, known, tenant_ids)
     _reject_unusual_formats(listed, known)
     _reject_first_word(listed, known)
     _reject_other_forms(listed, known, tenant_ids)
@@ -153,6 +156,42 @@ def _reject_contents(listed: ListedIds, known: Collection[str], tenant_ids: pd.S
             f"{listed.source}, {listed.describe_rows(found)}: {content.problem} {content.action}",
             **_hints(len(found)),
         )
+
+
+def _reject_numbers_out_of_range(listed: ListedIds, known: Collection[str], tenant_ids: pd.Series) -> None:
+    """
+    Raise ListError if an unknown number is much larger than the numbers among the ids of the tenant.
+
+    Such a number can be, for example, a phone number. Customers who are in no group have ids from the same range as
+    the known customers.
+    """
+    numbers = [value for value in listed.ids if value not in known and re.fullmatch("[0-9]+", value)]
+    largest = _largest_number(tenant_ids) if numbers else None
+    if largest is None:
+        return
+    found = [value for value in numbers if int(value) > _MAX_FACTOR * int(largest)]
+    if not found:
+        return
+    kind = str(tenant_ids.name).replace("_", " ")
+    raise ListError(
+        f"{listed.source}, {listed.describe_rows(found)}: {agree(len(found), 'the number is', 'the numbers are')} "
+        f"outside the range of the known {kind}s. The largest known {kind} that is a number is {largest!r}. Correct "
+        f"the {agree(len(found), 'id', 'ids')}, or delete the {agree(len(found), 'row', 'rows')}.",
+        **_hints(len(found)),
+    )
+
+
+def _largest_number(ids: pd.Series) -> str | None:
+    """Return the id with the largest number among the ids that consist of digits, or None if there is none."""
+    values = to_string_array(ids.dropna().astype("str"))
+    values = values.filter(pc.match_substring_regex(values, "^[0-9]+$"))
+    if not len(values):
+        return None
+    # Numbers can have more digits than an integer type. Without leading zeros, the longest text is the largest.
+    digits = pc.utf8_ltrim(values, characters="0")
+    is_longest = pc.equal(pc.utf8_length(digits), pc.max(pc.utf8_length(digits)))
+    longest = digits.filter(is_longest)
+    return str(values.filter(is_longest)[pc.index(longest, pc.max(longest)).as_py()].as_py())
 
 
 def _reject_unusual_formats(listed: ListedIds, known: Collection[str]) -> None:

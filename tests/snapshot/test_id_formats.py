@@ -88,6 +88,37 @@ def test_natural_formats(ids):
     assert find_unusual_ids(ids) == []
 
 
+@pytest.mark.parametrize(
+    ("known", "ids", "suspicious"),
+    [
+        (NUMBERS, ["20261130"], ["20261130"]),
+        (NUMBERS, ["30112026", "00000006", "19000101"], ["30112026", "19000101"]),
+        (NUMBERS, ["91234567", "00000006"], ["91234567"]),
+        (NUMBERS, ["00000321", "00000320"], ["00000321"]),
+        (["20251231", *NUMBERS], ["20261130", "00000006"], []),
+        (["90000000", "10000000"], ["20261130", "31122100"], ["20261130", "31122100"]),
+        (["90000000", "10000000"], ["20263011", "31022026", "20261301", "32012026", "18991231", "21010101"], []),
+        (["E20261130", *UUIDS], ["20261130"], ["20261130"]),
+        (UUIDS, [UUIDS[0].upper()[:-1] + "9"], []),
+        (["9" * 30], ["1" + "0" * 30, "1" * 32], ["1" * 32]),
+    ],
+)
+def test_dates_and_phone_numbers(write_list, known, ids, suspicious):
+    "An unknown date, and a number above the range of the known uids, are rejected with their rows."
+    snapshot = snapshot_of(known)
+    path = write_list([*known, *ids])
+
+    assert list(read_list(path, snapshot=snapshot, allow_similar_ids=True)) == [*known, *ids]
+    if not suspicious:
+        assert list(read_list(path, snapshot=snapshot)) == [*known, *ids]
+        return
+    with pytest.raises(ListError) as caught:
+        read_list(path, snapshot=snapshot)
+    for value in suspicious:
+        assert f"row {len(known) + ids.index(value) + 2} '{value}'" in str(caught.value)
+    assert "--allow-similar-ids" in caught.value.cli_text
+
+
 @settings(max_examples=25)
 @given(
     st.lists(st.uuids(version=4).map(str), min_size=3, max_size=12, unique=True),
@@ -343,7 +374,7 @@ def test_notes_without_snapshot(tmp_path, note, form):
 @pytest.mark.parametrize(
     ("form", "new"),
     [
-        (FORMS[0], "00000099"),
+        (FORMS[0], "00000019"),
         (FORMS[1], "E999"),
         (FORMS[2], "c-12345"),
         (FORMS[3], "00000000-0000-4000-8000-000000000000"),
