@@ -285,9 +285,10 @@ def desired_customers(
             )
         return [*table["id"], *others]
     if len(unresolved) and not skip_unresolved:
+        actions = _actions_for_unresolved(listed, table)
         raise InputError(
-            f"{len(unresolved)} of {len(table)} ids in {path} were not resolved. Pass a customer export with "
-            "--directory, or pass --skip-unresolved to leave out these ids."
+            f"{len(unresolved)} of {len(table)} ids in {path} were not resolved. {actions} To leave out these ids, "
+            "pass --skip-unresolved."
         )
     return [*table.loc[table["outcome"] == "resolved", "customer_uid"], *others]
 
@@ -326,10 +327,26 @@ def excluded_customers(
     if len(unresolved):
         raise InputError(
             f"{len(unresolved)} of {len(table)} ids in {path} were not resolved, so these customers would not be "
-            "excluded. Pass a customer export with --directory. If the list contains customer uids, name the column "
+            f"excluded. {_actions_for_unresolved(listed, table)} If the list contains customer uids, name the column "
             "customer_uid."
         )
     return [*uids, *table["customer_uid"]]
+
+
+def _actions_for_unresolved(listed: ListedIds, table: pd.DataFrame) -> str:
+    """Return sentences that state how to resolve the unknown and ambiguous ids in the result of `_resolve_list`."""
+    sentences = []
+    if (table["outcome"] == "unknown").any():
+        sentences.append("To find unknown ids, pass a customer export with --directory.")
+    ambiguous = list(table.loc[table["outcome"] == "ambiguous", "id"])
+    if ambiguous:
+        belong = agree(len(ambiguous), "does", "do")
+        sentences.append(
+            f"{listed.source}, {listed.describe_rows(ambiguous)} {belong} not belong to exactly one customer. Pass "
+            "a --directory that contains each of these ids for only one customer, or replace the external ids in the "
+            "list with the customer uids."
+        )
+    return " ".join(sentences)
 
 
 def _resolve_list(
@@ -356,7 +373,7 @@ def _resolve_list(
     # The similar ids were rejected above, with their row numbers.
     table = resolve_customers(snapshot, listed.ids, by=kind, directory=directory_table, allow_similar_ids=True)
     unknown_ids = table.loc[table["outcome"] == "unknown", "id"]
-    ambiguous = table.loc[table["outcome"] == "ambiguous", "id"].head(MAX_LISTED_IDS)
+    ambiguous = list(table.loc[table["outcome"] == "ambiguous", "id"].head(MAX_LISTED_IDS))
     noun = kind.replace("_", " ") + agree(len(table), "", "s")
     print_message(f"{len(table):,} {noun} read from {listed.place}.")
     if listed.n_rows > len(table):
@@ -367,8 +384,9 @@ def _resolve_list(
         verb = agree(len(unknown_ids), "is", "are")
         state = f"{verb} not in the snapshot" if kind == "customer_uid" else f"{verb} unknown"
         print_message(f"  {len(unknown_ids):,} of them {state}: {listed.describe_rows(unknown_ids)}.")
-    for sentence in describe_ambiguous_ids(snapshot, ambiguous, by=kind, directory=directory_table):
-        print_message(f"  {sentence}")
+    sentences = describe_ambiguous_ids(snapshot, ambiguous, by=kind, directory=directory_table)
+    for ambiguous_id, sentence in zip(ambiguous, sentences, strict=True):
+        print_message(f"  Row {listed.rows[ambiguous_id]}: {sentence}")
     return table
 
 

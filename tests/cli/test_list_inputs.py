@@ -111,13 +111,43 @@ def test_ambiguous_id(people, write_list, capsys):
     "The output names the customers who have the same external id, and does not count the id as unknown."
     path = write_list("External ID\nE100009\nE100003\n")
 
-    with pytest.raises(InputError, match="1 of 2"):
-        desired_customers(people, path=path, expression=None)
+    for read in (
+        lambda: desired_customers(people, path=path, expression=None),
+        lambda: excluded_customers(people, [], path, None),
+    ):
+        with pytest.raises(InputError, match="1 of 2") as caught:
+            read()
+        text = caught.value.cli_text
+        assert "row 2 'E100009'" in text and "--directory" in text and "customer uids" in text
 
     out = capsys.readouterr().out
     assert "2 customers have 'E100009': 00000009 and 00000030." in out
     assert "unknown" not in out
     assert desired_customers(people, path=path, expression=None, skip_unresolved=True) == ["00000003"]
+
+
+@pytest.mark.parametrize(
+    ("owners", "expected"),
+    [
+        (["00000030"], ["00000030", "00000003"]),
+        (["00000009"], ["00000009", "00000003"]),
+        (["00000009", "00000030"], None),
+        (["00000031"], None),
+    ],
+)
+def test_directory_with_ambiguous_id(people, write_list, owners, expected):
+    "A directory that contains an ambiguous id for exactly one of its customers resolves the id."
+    path = write_list("External ID\nE100009\nE100003\n")
+    directory = path.with_name("export.csv")
+    directory.write_text("customer_uid;external_id\n" + "".join(f"{uid};E100009\n" for uid in owners))
+    options = {"path": path, "expression": None, "directory": directory}
+
+    if expected is None:
+        with pytest.raises(InputError, match="row 2 'E100009'"):
+            desired_customers(people, **options)
+    else:
+        assert desired_customers(people, **options) == expected
+        assert excluded_customers(people, [], path, directory) == expected
 
 
 def test_unclear_id_type(write_list):
