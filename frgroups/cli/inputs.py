@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from frgroups.internals.spreadsheets import normalize_column_name
 from frgroups.load.tenant_status import never_loaded_status
 from frgroups.plan.limits import Limits
 from frgroups.snapshot.customer_lists import check_listed_ids, read_listed_ids
-from frgroups.snapshot.id_formats import ListedIds, check_formats, reject_column_without_known_ids
+from frgroups.snapshot.id_formats import ListedIds, check_formats
 from frgroups.snapshot.id_resolution import (
     describe_ambiguous_ids,
     detect_id_type,
@@ -35,7 +35,8 @@ from frgroups.snapshot.id_resolution import (
     read_directory,
     resolve_customers,
 )
-from frgroups.snapshot.id_types import other_type_hints, reject_emails
+from frgroups.snapshot.id_types import reject_emails
+from frgroups.snapshot.known_ids import reject_list_without_known_ids
 from frgroups.snapshot.similar_ids import find_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.uid_lookup import is_known
@@ -265,31 +266,29 @@ def desired_customers(
         raise InputError("Pass a list of customers or a group expression.")
     listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot)
     kind = id_type or _detect_id_type(snapshot, listed)
-    table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids)
+    table = _resolve_list(
+        snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, allow_unknown=allow_similar_ids
+    )
     unresolved = table[table["outcome"] != "resolved"]
     similar = find_similar_ids(snapshot.customers, list(unresolved["id"]), kind) if allow_similar_ids else {}
-    if (table["outcome"] == "unknown").all() and not id_type:
-        reject_column_without_known_ids(listed)
-        raise InputError(
-            _no_known_ids(listed, kind, similar),
-            cli_hint=other_type_hints(snapshot.customers, list(unresolved["id"]), kind, n_known=0)[1],
-        )
     if kind == "customer_uid":
         # Unknown customer uids stay in the list, because customers who are in no group are not in the snapshot.
         if len(unresolved) and adds:
-            print_message("  They are planned anyway, because customers who are in no group are not in a snapshot.")
+            print_message(
+                "  The plan adds these customers, although it is not known that they exist. Check the ids, because a "
+                "snapshot does not contain customers who are in no group."
+            )
         if similar and adds:
             print_message(
                 f"  {len(similar):,} of them {agree(len(similar), 'is', 'are')} similar to ids of known customers. "
                 "Because of --allow-similar-ids, they are planned as other customers."
             )
         return [*table["id"], *others]
-    if len(unresolved) and not skip_unresolved:
+    # A list without resolved ids would remove all members of a mirrored group.
+    if len(unresolved) and (not skip_unresolved or len(unresolved) == len(table)):
         actions = _actions_for_unresolved(listed, table)
-        raise InputError(
-            f"{len(unresolved)} of {len(table)} ids in {path} were not resolved. {actions} To leave out these ids, "
-            "pass --skip-unresolved."
-        )
+        skip = " To leave out these ids, pass --skip-unresolved." if len(unresolved) < len(table) else ""
+        raise InputError(f"{len(unresolved)} of {len(table)} ids in {path} were not resolved. {actions}{skip}")
     return [*table.loc[table["outcome"] == "resolved", "customer_uid"], *others]
 
 
@@ -319,7 +318,8 @@ def excluded_customers(
         return list(uids)
     listed = read_listed_ids(path, snapshot=snapshot)
     kind = _detect_id_type(snapshot, listed)
-    table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids)
+    # Most excluded customers can belong to no group, so that no id of the list is known.
+    table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, allow_unknown=True)
     unresolved = table[table["outcome"] != "resolved"]
     has_uid_name = normalize_column_name(str(listed.ids.name)) == normalize_column_name("customer_uid")
     if has_uid_name or (kind == "customer_uid" and len(unresolved) < len(table)):
@@ -356,8 +356,13 @@ def _resolve_list(
     directory: Path | None,
     *,
     allow_similar_ids: bool,
+    allow_unknown: bool,
 ) -> pd.DataFrame:
-    """Look up the customer ids in a list, and print the number of unknown and ambiguous ids with a few examples."""
+    """
+    Look up the customer ids in a list, and print the number of unknown and ambiguous ids with a few examples.
+
+    If `allow_unknown` is False, a list without known ids raises ListError.
+    """
     directory_table = None if directory is None else read_directory(directory, kind)
     customers = known_customers(snapshot, kind, directory_table)
     unknown = listed.ids[~is_known(listed.ids, customers[kind])]
@@ -370,6 +375,8 @@ def _resolve_list(
     # The callers report or skip unknown external ids.
     if kind == "customer_uid" and not allow_similar_ids:
         check_formats(listed, known, customers[kind])
+    if not allow_unknown and len(unknown) == len(listed.ids):
+        reject_list_without_known_ids(listed, customers, kind)
     # The similar ids were rejected above, with their row numbers.
     table = resolve_customers(snapshot, listed.ids, by=kind, directory=directory_table, allow_similar_ids=True)
     unknown_ids = table.loc[table["outcome"] == "unknown", "id"]
@@ -404,22 +411,6 @@ def _reject_invalid_uids(snapshot: Snapshot, listed: ListedIds) -> None:
             cli_hint="If the list contains external ids, pass --ids external_id with --list, or name the column "
             "external_id.",
         )
-
-
-def _no_known_ids(listed: ListedIds, kind: str, similar: Mapping[str, str]) -> str:
-    """Return the error text for a list without known ids."""
-    n_ids = pluralize(len(listed.ids), "id")
-    if similar:
-        return (
-            f"{listed.source} contains no known {kind} ({n_ids} read), but {len(similar):,} "
-            f"{agree(len(similar), 'id is', 'ids are')} similar to ids of known customers: "
-            f"{listed.describe_rows(similar)}. With --allow-similar-ids, the ids are used as they are, as ids of "
-            "other customers who are not in the snapshot. To plan the known customers, correct the ids."
-        )
-    return (
-        f"{listed.source} contains no known {kind} ({n_ids} read). Check that the ids have this type. If the "
-        f"customers are in no group yet, pass --ids {kind}."
-    )
 
 
 def _detect_id_type(snapshot: Snapshot, listed: ListedIds) -> str:

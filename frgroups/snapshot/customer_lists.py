@@ -13,9 +13,10 @@ from frgroups.internals.spreadsheets import read_table
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_number, check_type
 from frgroups.snapshot.id_columns import find_id_column, read_id_column, reject_broken_rows, usual_columns
-from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_count, reject_column_without_known_ids
+from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_count
 from frgroups.snapshot.id_resolution import detect_id_type
 from frgroups.snapshot.id_types import reject_emails
+from frgroups.snapshot.known_ids import reject_column_without_known_ids, reject_list_without_known_ids
 from frgroups.snapshot.misplaced_ids import (
     columns_with_known_ids,
     reject_contradictions,
@@ -75,8 +76,9 @@ def read_list(
         and `column` is None. The ids in these columns of a row must then belong to the same customer. Without
         `column`, all other columns must not contain ids of other known customers.
     allow_similar_ids : bool, default False
-        Whether ids that are not in `snapshot` may be similar to ids of known customers, look like dates, contain
-        words, have another format than all other ids, or be a row count in the last row. Such ids are
+        Whether all ids may be unknown, and whether ids that are not in `snapshot` may be similar to ids of known
+        customers, look like dates, contain words, have another format than all other ids, be outside the range of
+        the known numbers, or be a row count in the last row. Such ids are
         treated as ids of other customers. See `resolve_customers`.
 
     Returns
@@ -95,8 +97,9 @@ def read_list(
         columns, or sheets. An unknown id is rejected if it looks like a date or contains a name, if it starts with
         a sign (+, -, or @) or contains a symbol such as "¤", if it is the number of rows above the last row, or if
         its format differs from all other ids (at least three per such id, or the first or last id). With `snapshot`,
-        the error is also raised for id columns that contradict each other, for known ids in other columns, for email
-        addresses, and for ids that are similar to known ids, for example because leading zeros were lost. If the
+        the error is also raised if no id is known, for id columns that contradict each other, for known ids in other
+        columns, for email addresses, for numbers that exceed the known numbers by a factor of more than 10, and for
+        ids that are similar to known ids, for example because leading zeros were lost. If the
         snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
 
     See Also
@@ -124,6 +127,8 @@ def read_list(
         customers = pd.DataFrame({"customer_uid": []}) if snapshot is None else snapshot.customers
         known = check_listed_ids(listed, customers, kind)
         check_formats(listed, known, customers["customer_uid" if kind is None else kind])
+        if kind is not None and not known:
+            reject_list_without_known_ids(listed, customers, kind)
     return listed.ids
 
 

@@ -28,8 +28,8 @@ from frgroups.internals.workbooks import NonTextCell
 from frgroups.snapshot.id_contents import UUID
 
 COLUMN_IN_CLI = (
-    "To choose the id column of a file for `frgroups plan --list`, pass --column. In any other list, rename the id "
-    "column to customer_uid or external_id."
+    "To choose the id column of a file for `frgroups plan --list`, pass --column. For other lists, such as "
+    "--protect-list, rename the id column to customer_uid or external_id."
 )
 _IF_ID = "If the first row contains an id, insert a row with the column name customer_uid above it."
 
@@ -62,7 +62,9 @@ _EXTERNAL_NAME = re.compile(
     rf"{_EXTERNAL}{_CUSTOMER}?(?:{_IDENTIFIER}|{_REFERENCE})|{_CUSTOMER}{_EXTERNAL}(?:{_IDENTIFIER}|{_REFERENCE})"
     rf"|{_CUSTOMER}?{_IDENTIFIER}{_EXTERNAL}"
 )
-_NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}")
+# Abbreviations such as "Kd.-Nr." and "KNr". A "KID" is the reference number of a Norwegian payment.
+_SHORT_NUMBER_NAME = r"(?:kd|deb)(?:id|nr|no|num|nummer)|k(?:nr|nummer)|asnro"
+_NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}|{_SHORT_NUMBER_NAME}")
 
 _MAX_TITLE_ROWS = 20
 # A number, a separator, and a capitalized word, such as "0001-Kari".

@@ -15,6 +15,8 @@ from frgroups.internals.id_parts import DATE, TIME
 from frgroups.internals.typing import BoolArray
 
 UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+# Ids with at least this many characters, such as UUIDs, are random and all have the same length.
+LONG_ID = 20
 
 # Without known ids, other punctuation does not separate an id from a word, because ids such as "no:c-1" contain it.
 _GAP, _NO_GAP = r"[\s()<>\[\]]+", r"[^\s()<>\[\]]*"

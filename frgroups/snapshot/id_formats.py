@@ -23,7 +23,7 @@ from frgroups.internals.id_cells import looks_like_id
 from frgroups.internals.id_parts import hide_words
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import latin_shape
-from frgroups.snapshot.id_contents import CONTENTS
+from frgroups.snapshot.id_contents import CONTENTS, LONG_ID
 from frgroups.snapshot.membership_matrix import to_string_array
 from frgroups.snapshot.uid_lookup import is_known
 
@@ -31,8 +31,6 @@ from frgroups.snapshot.uid_lookup import is_known
 _OTHERS_PER_ID = 3
 # An unknown number is suspicious if it exceeds the largest known number by more than this factor.
 _MAX_FACTOR = 10
-# Ids with at least this many characters, such as UUIDs, all have the same length.
-_LONG_ID = 20
 _PADDED = re.compile(r"[^0-9]*0[0-9]")
 _MAX_SHOWN = 10
 # A word, or a word with a short number before or after it.
@@ -112,21 +110,6 @@ def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
     )
 
 
-def reject_column_without_known_ids(listed: ListedIds) -> None:
-    """Raise ListError if the column contains no known ids, but another column of the file does."""
-    if not listed.other_columns:
-        return
-    name = max(listed.other_columns, key=lambda other: listed.other_columns[other])
-    n_known = listed.other_columns[name]
-    if_others = f"If the customers in the column {str(listed.ids.name)!r} are not in the snapshot"
-    raise ListError(
-        f"{listed.source} contains no known ids in the column {str(listed.ids.name)!r}, but the column {name!r} "
-        f"contains {pluralize(n_known, 'id')} of known customers.",
-        hint=f"To read these ids, pass column={name!r}. {if_others}, pass allow_similar_ids=True.",
-        cli_hint=f"To read these ids, pass --column '{name}' with --list. {if_others}, pass --allow-similar-ids.",
-    )
-
-
 def check_formats(listed: ListedIds, known: Collection[str], tenant_ids: pd.Series) -> None:
     """
     Raise ListError if unknown ids are probably dates, names, notes, or totals.
@@ -163,8 +146,10 @@ def _reject_numbers_out_of_range(listed: ListedIds, known: Collection[str], tena
     Raise ListError if an unknown number is much larger than the numbers among the ids of the tenant.
 
     Such a number can be, for example, a phone number. Customers who are in no group have ids from the same range as
-    the known customers.
+    the known customers. A list without known ids is rejected as a whole.
     """
+    if not known:
+        return
     numbers = [value for value in listed.ids if value not in known and re.fullmatch("[0-9]+", value)]
     largest = _largest_number(tenant_ids) if numbers else None
     if largest is None:
@@ -268,7 +253,7 @@ def _has_usual_form(value: str, usual: pa.ChunkedArray) -> bool:
     if pc.any(pc.match_substring_regex(usual, f"^(?:{pattern})$")).as_py():
         return True
     same_length = usual.filter(pc.equal(pc.utf8_length(usual), len(value))).to_pylist()
-    if same_length and (len(value) >= _LONG_ID or _random_id_test(same_length)(value)):
+    if same_length and (len(value) >= LONG_ID or _random_id_test(same_length)(value)):
         return True
     return _formats([value]) == [_WORD] and _WORD in _formats(usual.to_pylist())
 
@@ -377,7 +362,7 @@ def _continues_series(value: str, own_format: str, others: Sequence[str], format
     if (kind, separators) != _kind_and_separators(own_format):
         return False
     length = len(others[0])
-    if length >= _LONG_ID or any(map(_PADDED.match, others)):
+    if length >= LONG_ID or any(map(_PADDED.match, others)):
         return False
     return kind != "digits" or abs(len(value) - length) == 1
 

@@ -71,7 +71,7 @@ def other_type_hints(customers: pd.DataFrame, unknown: Sequence[str], by: str, *
     Examples
     --------
     >>> other_type_hints(sample_snapshot().customers, ["0001", "0002"], "customer_uid", n_known=0)[1]
-    'Most ids are external ids. Pass --ids external_id with --list. In any other list, name the column external_id.'
+    'Most ids are external ids. Pass --ids external_id with --list. For other lists, name the column external_id.'
     """
     other = _OTHER_TYPES.get(by)
     if other is None or other not in customers:
@@ -82,5 +82,5 @@ def other_type_hints(customers: pd.DataFrame, unknown: Sequence[str], by: str, *
     most, in_file = f"Most ids are {other.replace('_', ' ')}s.", f"name the column {other}."
     return (
         f'{most} To find their customers, pass by="{other}" to resolve_customers. In a file, {in_file}',
-        f"{most} Pass --ids {other} with --list. In any other list, {in_file}",
+        f"{most} Pass --ids {other} with --list. For other lists, {in_file}",
     )

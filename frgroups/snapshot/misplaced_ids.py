@@ -294,7 +294,7 @@ def reject_other_customers(table: Table, position: int, id_columns: Collection[i
                 f"column {own_name!r}. Write one id per row, and put all ids in the same column.",
                 hint=f"If only the ids in the column {own_name!r} are part of the list, pass column={own_name!r}.",
                 cli_hint=f"If only the ids in the column {own_name!r} are part of the list, pass --column "
-                f"'{own_name}' with --list. In any other list, delete the other column.",
+                f"'{own_name}' with --list. For other lists, delete the other column.",
             )
 
 

@@ -89,10 +89,8 @@ def test_rejected_lists(people, write_list, text, parts):
         ("customer_uid\nE100001\nE100002\n", {}, ["row 2", "--ids external_id"]),
         ("external_id\n00000001\n00000002\n", {}, ["row 2", "--ids customer_uid"]),
         ("Kundenummer\nE100001\nE100002\n", {"id_type": "customer_uid"}, ["--ids external_id"]),
-        ("customer_uid\nE100001\n", {"allow_similar_ids": True}, ["--ids external_id"]),
         ("navn;ref\nx1;E100001\nx2;E100002\n", {"column": "navn"}, ["--column 'ref'"]),
         ("navn;ref\nx1;00000001\nx2;x\n", {"column": "navn"}, ["--column 'ref'"]),
-        ("navn;ref\nx1;00000001\nx2;x\n", {"column": "navn", "allow_similar_ids": True}, ["--column 'ref'"]),
         ("kari@x.no\nola@x.no\n", {}, ["rows 1 and 2", "does not support email"]),
         ("external_id\nE100001\nola@x.no\n", {"skip_unresolved": True}, ["row 3", "does not support email"]),
         ("E-post;navn\nkari@x.no;x\n", {}, ["does not support email"]),
@@ -282,18 +280,54 @@ def test_many_similar_ids(people, write_list):
         assert "4 more" in caught.value.cli_text and "other customers" in caught.value.cli_text
 
 
-def test_allowed_similar_ids(people, write_list, capsys):
-    "With --allow-similar-ids, no text suggests --ids for ids that are similar to known ids."
-    path = write_list("Kundenummer\n4\n5\n")
+@pytest.mark.parametrize(
+    ("text", "similar"),
+    [("Kundenummer\n4\n5\n", "2 of them are similar"), ("customer_uid\nE100001\n", "1 of them is similar")],
+)
+@pytest.mark.parametrize("id_type", [None, "customer_uid"])
+def test_allowed_similar_ids(people, write_list, capsys, text, similar, id_type):
+    "With --allow-similar-ids, the output states how many unknown ids are similar to known ids."
+    options = {"allow_similar_ids": True, "id_type": id_type}
 
-    with pytest.raises(InputError) as caught:
-        desired_customers(people, path=path, expression=None, allow_similar_ids=True)
-    assert "--ids" not in caught.value.cli_text and "row 2 '4'" in caught.value.cli_text
-    capsys.readouterr()
-    uids = desired_customers(people, path=path, expression=None, allow_similar_ids=True, id_type="customer_uid")
-    assert uids == ["4", "5"] and "2 of them are similar" in capsys.readouterr().out
-    with pytest.raises(InputError, match="--ids"):
-        desired_customers(people, path=write_list("Kundenummer\nnew-1\n"), expression=None)
+    uids = desired_customers(people, path=write_list(text), expression=None, **options)
+
+    out = capsys.readouterr().out
+    assert uids == text.split()[1:] and similar in out and "row 2 " in out and "--ids" not in out
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        (["new-1", "new-2"], ["another tenant", "--allow-similar-ids"]),
+        (["91234567"], ["another tenant"]),
+        (["0000", "0001"], ["beginning of the customer uid", "row 2 '0000'"]),
+        (["E100004", "E100005"], ["--ids external_id"]),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"id_type": "customer_uid"}, {"skip_unresolved": True}])
+def test_lists_without_known_ids(people, write_list, ids, words, options):
+    "A list without known ids is an error. It mentions --ids only if the list contains ids of the other type."
+    path = write_list("\n".join(["customer_uid", *ids]))
+
+    with pytest.raises(ListError) as caught:
+        desired_customers(people, path=path, expression=None, **options)
+
+    assert [word for word in words if word not in caught.value.cli_text] == []
+    assert ("--ids" in caught.value.cli_text) == ("--ids external_id" in words)
+    with pytest.raises(ListError):
+        fg.read_list(path, snapshot=people)
+    assert list(fg.read_list(path, snapshot=people, allow_similar_ids=True)) == ids
+    assert desired_customers(people, path=path, expression=None, allow_similar_ids=True, **options) == ids
+
+
+def test_external_ids_without_known_ids(people, write_list, capsys):
+    "A list without resolved external ids is always an error, because its plan would not contain any customer."
+    path = write_list("external_id\nF200001\nF200002\n")
+
+    for options in ({}, {"skip_unresolved": True}, {"skip_unresolved": True, "allow_similar_ids": True}):
+        with pytest.raises(InputError) as caught:
+            desired_customers(people, path=path, expression=None, id_type="external_id", **options)
+        assert "--directory" in caught.value.cli_text and "--skip-unresolved" not in caught.value.cli_text
 
 
 @pytest.mark.parametrize(

@@ -262,7 +262,7 @@ def test_contents_of_the_tenant(write_list, known, unknown):
     )
 
     assert list(read_list(write_list([known, unknown]), snapshot=snapshot)) == [known, unknown]
-    assert list(read_list(write_list([unknown]), snapshot=snapshot)) == [unknown]
+    assert list(read_list(write_list([unknown, known]), snapshot=snapshot)) == [unknown, known]
 
 
 @pytest.mark.parametrize("extra", [["с-2"], ["c-２"], ["с-2", "с-3"], ["\u00e5-2".replace("\u00e5", "a\u030a")]])
@@ -398,3 +398,18 @@ def test_ids_like_phone_numbers(tmp_path, value):
 
     with pytest.raises(ListError, match=f"'{value}'"):
         read_list(path, snapshot=snapshot_of(["00000002", "00000003"]), allow_similar_ids=False)
+
+
+@pytest.mark.parametrize(
+    "name", ["Kd.-Nr.", "KdNr", "Kd-Nr", "Kd Nr", "Knr.", "KNr", "K.nr", "Deb.Nr.", "As.nro", "Kd-ID"]
+)
+def test_short_names_of_customer_numbers(write_list, name):
+    "Abbreviations of customer numbers are usual names of id columns."
+    assert is_id_name(name)
+    assert list(read_list(write_list(["0150", "0151"], f"{name};Navn"))) == ["0150", "0151"]
+
+
+@pytest.mark.parametrize("name", ["KID", "Knote", "Kd", "kode", "K", "Konto nr"])
+def test_other_short_names(name):
+    "Other abbreviations, such as the reference number of a payment, are not names of id columns."
+    assert not is_id_name(name)
