@@ -15,7 +15,7 @@ from frgroups.internals.validation import check_number, check_type
 from frgroups.snapshot.id_columns import find_id_column, read_id_column, reject_broken_rows, usual_columns
 from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_count
 from frgroups.snapshot.id_resolution import detect_id_type
-from frgroups.snapshot.id_types import reject_emails
+from frgroups.snapshot.id_types import reject_emails, reject_phone_numbers
 from frgroups.snapshot.known_ids import reject_column_without_known_ids, reject_list_without_known_ids
 from frgroups.snapshot.misplaced_ids import (
     columns_with_known_ids,
@@ -171,9 +171,11 @@ def read_listed_ids(
     if not ids:
         place = f"The column {name!r} is empty in {pluralize(len(cells), 'row')}. " if cells else ""
         raise ListError(f"{table.source} contains no ids. {place}Write one id per row below the column name.")
+    other_columns = {} if snapshot is None else columns_with_known_ids(table, position, snapshot.customers)
     if has_header:
         reject_rows_without_id(table, position)
-        if column is None and snapshot is not None:
+        # A list whose ids are in another column is rejected with the name of that column.
+        if column is None and snapshot is not None and not other_columns:
             reject_other_customers(table, position, id_columns, snapshot.customers)
     distinct = pd.Series(list(dict.fromkeys(ids)), dtype="str", name=name)
     listed = ListedIds(
@@ -184,7 +186,7 @@ def read_listed_ids(
         ids[-1],
         len(ids),
         frozenset({len(cells) - 1, len(ids) - 1, len(distinct) - 1}),
-        {} if snapshot is None else columns_with_known_ids(table, position, snapshot.customers),
+        other_columns,
     )
     _log_list(listed, n_repeated=len(ids) - len(distinct))
     return listed
@@ -207,13 +209,14 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
         Column of `customers` that contains the ids. If None, the ids are not compared with the customers.
     """
     known = set() if kind is None else set(listed.ids[is_known(listed.ids, customers[kind])])
+    if kind is not None and not known:
+        reject_column_without_known_ids(listed)
     check_row_count(listed, known)
     if kind is not None:
         unknown = [value for value in listed.ids if value not in known]
         place, rows = str(listed.source), listed.rows
         reject_emails(unknown, customers[kind], kind, source=place, rows=rows, error=ListError)
-        if not known:
-            reject_column_without_known_ids(listed)
+        reject_phone_numbers(listed.ids, known, customers[kind], source=place, rows=rows)
         n_known = len(known)
         check_similar_ids(customers, unknown, kind, source=place, rows=rows, error=ListError, n_known=n_known)
     return known

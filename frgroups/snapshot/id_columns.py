@@ -41,8 +41,15 @@ _CUSTOMER_NUMBERS = (
 USUAL_NAMES = (*_UIDS_AND_EXTERNAL_IDS, *_CUSTOMER_NUMBERS, "id")
 _EMAIL_NAMES = frozenset({"email", "epost", "emailaddress", "epostadresse"})
 OTHER_IDS = ("email", "e_mail", "e_post", "epost", "mobile", "mobil", "phone", "loyalty_id", "medlemsnummer")
+_PHONE_NAMES = frozenset(
+    {
+        *("phone", "phonenumber", "phoneno", "telephone", "mobile", "mobilephone", "mobilenumber", "cellphone"),
+        *("telefon", "telefonnummer", "telefonnr", "tlf", "tlfnr", "tlfnummer", "mobil", "mobilnummer", "mobilnr"),
+        *("mobiltelefon", "tel", "handy", "handynummer", "puhelin", "puhelinnumero", "matkapuhelin"),
+    }
+)
 _NORMALIZED_NAMES = frozenset(map(normalize_column_name, USUAL_NAMES))
-_KNOWN_NAMES = _NORMALIZED_NAMES.union(map(normalize_column_name, OTHER_IDS))
+_KNOWN_NAMES = _NORMALIZED_NAMES.union(map(normalize_column_name, OTHER_IDS), _PHONE_NAMES)
 # A column with one of these words in its name contains ids only if the file has no other column.
 _NAMES_OF_ONLY_COLUMN = frozenset(
     {
@@ -81,6 +88,18 @@ def is_external_id_name(name: str) -> bool:
     [True, True, False]
     """
     return _EXTERNAL_NAME.fullmatch(_letters_of(name)) is not None
+
+
+def is_phone_name(name: str) -> bool:
+    """
+    Return True if a column with this name contains phone numbers.
+
+    Examples
+    --------
+    >>> is_phone_name("Tlf."), is_phone_name("Kundenr")
+    (True, False)
+    """
+    return normalize_column_name(name) in _PHONE_NAMES
 
 
 def is_id_name(name: str) -> bool:

@@ -104,8 +104,8 @@ def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
     if last in known and last not in find_unusual_ids(list(listed.ids)):
         return
     raise ListError(
-        f"{listed.source}, row {listed.rows[last]}: {repr_id(last)} is the number of rows above it, and therefore "
-        "probably a total. Delete the row.",
+        f"{listed.source}, row {listed.rows[last]}: the list ends with {repr_id(last)}, which is the number of rows "
+        "above. The row is probably a total. Delete the row.",
         **_hints(1),
     )
 

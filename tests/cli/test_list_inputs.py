@@ -355,3 +355,24 @@ def test_totals(people, write_list, tmp_path, last):
             desired_customers(people, path=path, expression=None, **options)
     with pytest.raises(InputError, match=f"'{last}'"):
         excluded_customers(people, [], path, directory)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Kundenr\n00000004\n+47 912 34 567\n004791234567\n", ["rows 3 and 4", "phone numbers are not ids"]),
+        ("Kundenr\n912 34 567\n91 23 45 67\n", ["rows 2 and 3", "phone numbers are not ids"]),
+        ("Telefon\n91234567\n91234568\n", ["rows 2 and 3", "phone numbers are not ids"]),
+        ("Tlf.\n00000004\n91234568\n", ["row 3", "phone numbers are not ids"]),
+        ("Kundenr\n0000 0004\n00000005\n", ["row 2 '0000 0004'", "similar to the customer uid '00000004'"]),
+        ("Id;Kunde\n1;00000004\n2;00000005\n", ["--column 'Kunde'"]),
+        ("Id;Kunde\n0;00000004\n1;00000005\n", ["--column 'Kunde'"]),
+    ],
+)
+def test_phone_numbers_and_other_columns(people, write_list, text, parts):
+    "The error names phone numbers with their rows, and the column that contains the known ids."
+    with pytest.raises(ListError) as caught:
+        desired_customers(people, path=write_list(text), expression=None)
+
+    assert [part for part in parts if part not in caught.value.cli_text] == []
+    assert "912" not in caught.value.cli_text

@@ -1029,3 +1029,16 @@ def test_plain_ids(tmp_path_factory, ids, separator, encoding, newline):
     path.write_bytes(newline.join(map(separator.join, rows)).encode(encoding))
 
     assert list(read_list(path, allow_similar_ids=True)) == ids
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_header_row_below_the_file(write_file, end):
+    "A header row after the last row is rejected with the number of rows."
+    text = "Kundenr\n" + "\n".join(["00000004"] * 6) + end
+
+    assert "only 7 rows" in read_error(write_file(text), header_row=30)
+
+
+def test_empty_file(write_file):
+    "A file without content is reported as empty."
+    assert "is empty" in read_error(write_file(""))
