@@ -173,7 +173,7 @@ def read_listed_ids(
         raise ListError(f"{table.source} contains no ids. {place}Write one id per row below the column name.")
     other_columns = {} if snapshot is None else columns_with_known_ids(table, position, snapshot.customers)
     if has_header:
-        reject_rows_without_id(table, position)
+        reject_rows_without_id(table, position, id_columns)
         # A list whose ids are in another column is rejected with the name of that column.
         if column is None and snapshot is not None and not other_columns:
             reject_other_customers(table, position, id_columns, snapshot.customers)

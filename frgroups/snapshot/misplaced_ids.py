@@ -29,19 +29,31 @@ _SKIPPED_ID = re.compile(rf"{UUID.pattern}|(?!(?:19|20)[0-9]{{2}}$)[A-Za-z]?-?[0
 _IF_NO_NAMES = "If the file has no column names, insert a row of column names above the ids."
 
 
-def reject_rows_without_id(table: Table, position: int) -> None:
+def reject_rows_without_id(table: Table, position: int, id_columns: Collection[int] = ()) -> None:
     """
     Raise ListError if a row has no id but contains other values.
 
     The row can be a customer whose id is missing or in another column. A plan that mirrors the list would remove this
-    customer.
+    customer. The error names another column from `id_columns` that contains an id in each of these rows.
     """
-    numbers = [number for number, row in table.rows[1:] if not clean_id(row[position]) and any(map(clean_id, row))]
+    rows = [
+        (number, row) for number, row in table.rows[1:] if not clean_id(row[position]) and any(map(clean_id, row))
+    ]
+    numbers = [number for number, _ in rows]
     if numbers:
+        header = table.rows[0][1]
+        filled = [header[n] for n in id_columns if n != position and all(clean_id(row[n]) for _, row in rows)]
+        hint = cli_hint = ""
+        if filled:
+            contains = f"The column {filled[0]!r} contains ids in these rows. To read all ids from it,"
+            hint = f"{contains} pass column={filled[0]!r}."
+            cli_hint = f"{contains} pass --column '{filled[0]}' with --list."
         verb, noun = agree(len(numbers), "has", "have"), agree(len(numbers), "id", "ids")
         raise ListError(
             f"{table.source}, {describe_rows(numbers)} {verb} no id in the column {table.rows[0][1][position]!r}. "
-            f"Fill in the {noun}, or delete the {agree(len(numbers), 'row', 'rows')}."
+            f"Fill in the {noun}, or delete the {agree(len(numbers), 'row', 'rows')}.",
+            hint=hint,
+            cli_hint=cli_hint,
         )
 
 

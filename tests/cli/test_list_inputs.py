@@ -365,6 +365,7 @@ def test_totals(people, write_list, tmp_path, last):
         ("Telefon\n91234567\n91234568\n", ["rows 2 and 3", "phone numbers are not ids"]),
         ("Tlf.\n00000004\n91234568\n", ["row 3", "phone numbers are not ids"]),
         ("Kundenr\n0000 0004\n00000005\n", ["row 2 '0000 0004'", "similar to the customer uid '00000004'"]),
+        ("customer_uid;external_id\n00000004;E100004\n;E100005\n", ["row 3", "--column 'external_id'"]),
         ("Id;Kunde\n1;00000004\n2;00000005\n", ["--column 'Kunde'"]),
         ("Id;Kunde\n0;00000004\n1;00000005\n", ["--column 'Kunde'"]),
     ],
