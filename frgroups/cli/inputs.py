@@ -25,14 +25,13 @@ from frgroups.internals.redaction import repr_id
 from frgroups.internals.spreadsheets import normalize_column_name
 from frgroups.load.tenant_status import never_loaded_status
 from frgroups.plan.limits import Limits
-from frgroups.plan.list_resolution import list_id_type, no_known_ids, resolve_listed_ids
+from frgroups.plan.list_resolution import list_id_type, resolve_listed_ids
 from frgroups.plan.suppression_list import read_entry_table
 from frgroups.snapshot.customer_lists import read_listed_ids
-from frgroups.snapshot.id_formats import ListedIds, reject_column_without_known_ids
+from frgroups.snapshot.id_formats import ListedIds
 from frgroups.snapshot.id_resolution import (
     describe_ambiguous_ids,
 )
-from frgroups.snapshot.id_types import other_type_hints
 from frgroups.snapshot.similar_ids import find_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.uid_lookup import is_known
@@ -265,30 +264,29 @@ def desired_customers(
         raise InputError("Pass a list of customers or a group expression.")
     listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot)
     kind = id_type or list_id_type(snapshot, listed)
-    table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids)
+    table = _resolve_list(
+        snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, allow_unknown=allow_similar_ids
+    )
     unresolved = table[table["outcome"] != "resolved"]
     similar = find_similar_ids(snapshot.customers, list(unresolved["id"]), kind) if allow_similar_ids else {}
-    if (table["outcome"] == "unknown").all() and not id_type:
-        reject_column_without_known_ids(listed)
-        raise InputError(
-            no_known_ids(listed, kind, similar),
-            cli_hint=other_type_hints(snapshot.customers, list(unresolved["id"]), kind, n_known=0)[1],
-        )
     if kind == "customer_uid":
         # Unknown customer uids stay in the list, because customers who are in no group are not in the snapshot.
         if len(unresolved) and adds:
-            print_message("  They are planned anyway, because customers who are in no group are not in a snapshot.")
+            print_message(
+                "  The plan adds these customers, although it is not known that they exist. Check the ids, because a "
+                "snapshot does not contain customers who are in no group."
+            )
         if similar and adds:
             print_message(
                 f"  {len(similar):,} of them {agree(len(similar), 'is', 'are')} similar to ids of known customers. "
                 "Because of --allow-similar-ids, they are planned as other customers."
             )
         return [*table["id"], *others]
-    if len(unresolved) and not skip_unresolved:
-        raise InputError(
-            f"{len(unresolved)} of {len(table)} ids in {path} were not resolved. Pass a customer export with "
-            "--directory, or pass --skip-unresolved to leave out these ids."
-        )
+    # A list without resolved ids would remove all members of a mirrored group.
+    if len(unresolved) and (not skip_unresolved or len(unresolved) == len(table)):
+        actions = _actions_for_unresolved(listed, table)
+        skip = " To leave out these ids, pass --skip-unresolved." if len(unresolved) < len(table) else ""
+        raise InputError(f"{len(unresolved)} of {len(table)} ids in {path} were not resolved. {actions}{skip}")
     return [*table.loc[table["outcome"] == "resolved", "customer_uid"], *others]
 
 
@@ -318,7 +316,8 @@ def excluded_customers(
         return list(uids)
     listed = read_listed_ids(path, snapshot=snapshot)
     kind = list_id_type(snapshot, listed)
-    table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids)
+    # Most excluded customers can belong to no group, so that no id of the list is known.
+    table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, allow_unknown=True)
     unresolved = table[table["outcome"] != "resolved"]
     has_uid_name = normalize_column_name(str(listed.ids.name)) == normalize_column_name("customer_uid")
     if has_uid_name or (kind == "customer_uid" and len(unresolved) < len(table)):
@@ -326,7 +325,7 @@ def excluded_customers(
     if len(unresolved):
         raise InputError(
             f"{len(unresolved)} of {len(table)} ids in {path} were not resolved, so these customers would not be "
-            "excluded. Pass a customer export with --directory. If the list contains customer uids, name the column "
+            f"excluded. {_actions_for_unresolved(listed, table)} If the list contains customer uids, name the column "
             "customer_uid."
         )
     return [*uids, *table["customer_uid"]]
@@ -345,6 +344,22 @@ def given_suppressions(
     return uids if entries is None else entries
 
 
+def _actions_for_unresolved(listed: ListedIds, table: pd.DataFrame) -> str:
+    """Return sentences that state how to resolve the unknown and ambiguous ids in the result of `_resolve_list`."""
+    sentences = []
+    if (table["outcome"] == "unknown").any():
+        sentences.append("To find unknown ids, pass a customer export with --directory.")
+    ambiguous = list(table.loc[table["outcome"] == "ambiguous", "id"])
+    if ambiguous:
+        belong = agree(len(ambiguous), "does", "do")
+        sentences.append(
+            f"{listed.source}, {listed.describe_rows(ambiguous)} {belong} not belong to exactly one customer. Pass "
+            "a --directory that contains each of these ids for only one customer, or replace the external ids in the "
+            "list with the customer uids."
+        )
+    return " ".join(sentences)
+
+
 def _resolve_list(
     snapshot: Snapshot,
     listed: ListedIds,
@@ -352,11 +367,18 @@ def _resolve_list(
     directory: Path | None,
     *,
     allow_similar_ids: bool,
+    allow_unknown: bool,
 ) -> pd.DataFrame:
-    """Look up the customer ids in a list, and print the number of unknown and ambiguous ids with a few examples."""
-    table = resolve_listed_ids(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids)
+    """
+    Look up the customer ids in a list, and print the number of unknown and ambiguous ids with a few examples.
+
+    If `allow_unknown` is False, a list without known ids raises ListError.
+    """
+    table = resolve_listed_ids(
+        snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, allow_unknown=allow_unknown
+    )
     unknown_ids = table.loc[table["outcome"] == "unknown", "id"]
-    ambiguous = table.loc[table["outcome"] == "ambiguous", "id"].head(MAX_LISTED_IDS)
+    ambiguous = list(table.loc[table["outcome"] == "ambiguous", "id"].head(MAX_LISTED_IDS))
     noun = kind.replace("_", " ") + agree(len(table), "", "s")
     print_message(f"{len(table):,} {noun} read from {listed.place}.")
     if listed.n_rows > len(table):
@@ -367,8 +389,9 @@ def _resolve_list(
         verb = agree(len(unknown_ids), "is", "are")
         state = f"{verb} not in the snapshot" if kind == "customer_uid" else f"{verb} unknown"
         print_message(f"  {len(unknown_ids):,} of them {state}: {listed.describe_rows(unknown_ids)}.")
-    for sentence in describe_ambiguous_ids(snapshot, ambiguous, by=kind, directory=directory):
-        print_message(f"  {sentence}")
+    sentences = describe_ambiguous_ids(snapshot, ambiguous, by=kind, directory=directory)
+    for ambiguous_id, sentence in zip(ambiguous, sentences, strict=True):
+        print_message(f"  Row {listed.rows[ambiguous_id]}: {sentence}")
     return table
 
 

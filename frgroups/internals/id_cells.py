@@ -217,8 +217,8 @@ def reject_damaged_ids(cells: Iterable[NumberedCell], source: Path) -> None:
     examples = format_list([*shown, *(cell for _, cell, _ in damaged[MAX_ROWS:])], MAX_ROWS)
     action = _ACTIONS.get(damaged[0][2], "Correct the ids, or export the list again.")
     raise ListError(
-        f"{source} contains {len(damaged):,} damaged {agree(len(damaged), 'id', 'ids')}: {examples}. Ids must be "
-        f"text, got {damaged[0][2]}. {action}"
+        f"{source} contains {len(damaged):,} damaged {agree(len(damaged), 'id', 'ids')}: {examples}. Row "
+        f"{damaged[0][0]} contains {damaged[0][2]} instead of an id. {action}"
     )
 
 

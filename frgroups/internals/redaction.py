@@ -14,7 +14,8 @@ from frgroups.errors import FrgroupsError
 # A match must begin at the start of a word, so that the search time for a long word is not quadratic.
 _ADDRESS = re.compile(r"(?<![^\s<>;,\"'])[^\s<>;,\"']+(?:@|%40)[^\s<>;,\"']+")
 
-_PHONE = re.compile(r"(?:\+|\b00)\d[\d ()./-]{5,}\d")
+# A country code does not start with a zero, so "0000 0004" is an id with a space.
+_PHONE = re.compile(r"(?:\+\d|\b00[ -]?[1-9])[\d ()./-]{5,}\d")
 
 # A national phone number has at least seven digits, for example 987 65 432 or 070-123 45 67.
 _NATIONAL_PHONE = re.compile(r"(?<![\w.,:+-])\(?\d(?:[ ()./-]{0,2}\d){6,14}(?![\w:]|[.,]\d)")

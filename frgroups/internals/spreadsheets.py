@@ -27,7 +27,7 @@ from frgroups.internals.csv_records import (
     split_separator_line,
 )
 from frgroups.internals.file_formats import reject_other_formats
-from frgroups.internals.formatting import agree, describe_rows, format_list
+from frgroups.internals.formatting import agree, describe_rows, format_list, pluralize
 from frgroups.internals.id_cells import (
     can_be_in_title,
     clean_cell,
@@ -107,6 +107,8 @@ def read_table(path: str | Path, sheet: str | None, header_row: int | None = Non
             problem = "it is a folder. Pass a CSV or Excel file."
         raise ListError(f"Cannot read {source}: {problem}") from error
     reject_other_formats(body, source)
+    if not body:
+        raise ListError(f"{source} is empty (0 bytes). Save the list again, with one id per row.")
     is_workbook = body.startswith(ZIP_SIGNATURE)
     if not is_workbook and sheet is not None:
         raise ListError(f"`sheet` must be None for a file that is not a workbook, got {sheet!r} for {source}.")
@@ -116,6 +118,12 @@ def read_table(path: str | Path, sheet: str | None, header_row: int | None = Non
         skipped, rows = _csv_rows(_decode_text(body, source), source, header_row or 1)
     rows = [(number, [clean_cell(cell) for cell in row]) for number, row in rows]
     rows = [(number, row) for number, row in rows if any(row)]
+    if not rows and skipped:
+        n_rows = skipped[-1][0]
+        raise ListError(
+            f"`header_row` must be the number of a row of {source}, got {header_row}. The file has only "
+            f"{pluralize(n_rows, 'row')}."
+        )
     if not rows:
         raise ListError(f"{source} has {len(body):,} bytes, but all cells are empty. Write one id per row.")
     if header_row is not None and rows[0][0] != header_row:
@@ -163,6 +171,8 @@ def _csv_rows(text: str, source: Path, header_row: int) -> tuple[list[Row], list
     above: list[Row] = []
     for _ in range(header_row - 1 - skipped):
         # If a skipped row has a cell with a line break, the row numbers differ from the numbers in a spreadsheet.
+        if not text:
+            break
         first, *remaining = _LINE.split(text, maxsplit=1)
         text = "".join(remaining)
         skipped += 1

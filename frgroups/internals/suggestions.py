@@ -14,6 +14,11 @@ EMAILS = (
     'Email addresses are only matched by resolve_customers with by="email". The snapshot must be loaded with '
     "personal=True."
 )
+PHONE_NUMBERS = (
+    'Phone numbers are only matched by resolve_customers with by="mobile". The snapshot must be loaded with '
+    "personal=True."
+)
+PHONE_NUMBERS_IN_CLI = "The command line does not support phone numbers as ids. Select the column with the ids."
 EMAILS_IN_CLI = (
     "The command line does not support email addresses as ids. The option --ids accepts only customer_uid and "
     "external_id."

@@ -183,7 +183,8 @@ def _corrupt_as_list_error(name: str) -> Iterator[None]:
             yield
     except Exception as error:
         raise ListError(
-            f"{name} is corrupt ({type(error).__name__}). Save the workbook again as .xlsx or CSV UTF-8."
+            f"{name} is incomplete or damaged, so it cannot be read as an Excel workbook. Save the workbook again as "
+            ".xlsx or CSV UTF-8."
         ) from error
 
 

@@ -40,7 +40,9 @@ def read_declared_list(
         return []
     listed = read_listed_ids(path, group.column, sheet=group.sheet, header_row=group.header_row, snapshot=snapshot)
     kind = group.ids or list_id_type(snapshot, listed)
-    table = resolve_listed_ids(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids)
+    table = resolve_listed_ids(
+        snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, allow_unknown=allow_similar_ids
+    )
     unresolved = table[table["outcome"] != "resolved"]
     if len(unresolved) == len(table) and group.ids is None:
         raise InputError(

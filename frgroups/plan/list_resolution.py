@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +13,7 @@ from frgroups.snapshot.customer_lists import check_listed_ids
 from frgroups.snapshot.id_formats import ListedIds, check_formats
 from frgroups.snapshot.id_resolution import detect_id_type, known_customers, read_directory, resolve_customers
 from frgroups.snapshot.id_types import reject_emails
+from frgroups.snapshot.known_ids import reject_list_without_known_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.uid_lookup import is_known
 
@@ -32,7 +32,13 @@ def list_id_type(snapshot: Snapshot, listed: ListedIds) -> str:
 
 
 def resolve_listed_ids(
-    snapshot: Snapshot, listed: ListedIds, kind: str, directory: Path | None, *, allow_similar_ids: bool
+    snapshot: Snapshot,
+    listed: ListedIds,
+    kind: str,
+    directory: Path | None,
+    *,
+    allow_similar_ids: bool,
+    allow_unknown: bool,
 ) -> pd.DataFrame:
     """
     Return the table of `resolve_customers` for the ids in a list. Suspicious ids raise ListError with their rows.
@@ -49,6 +55,8 @@ def resolve_listed_ids(
         Customer export that contains further customers.
     allow_similar_ids
         Whether unknown ids may be similar to ids of known customers.
+    allow_unknown
+        Whether all ids of the list may be unknown.
     """
     directory_table = None if directory is None else read_directory(directory, kind)
     customers = known_customers(snapshot, kind, directory_table)
@@ -62,24 +70,10 @@ def resolve_listed_ids(
     # The callers report or skip unknown external ids.
     if kind == "customer_uid" and not allow_similar_ids:
         check_formats(listed, known, customers[kind])
+    if not allow_unknown and len(unknown) and len(unknown) == len(listed.ids):
+        reject_list_without_known_ids(listed, customers, kind)
     # The similar ids were rejected above, with their row numbers.
     return resolve_customers(snapshot, listed.ids, by=kind, directory=directory_table, allow_similar_ids=True)
-
-
-def no_known_ids(listed: ListedIds, kind: str, similar: Mapping[str, str]) -> str:
-    """Return the error text for a list without known ids."""
-    n_ids = pluralize(len(listed.ids), "id")
-    if similar:
-        return (
-            f"{listed.source} contains no known {kind} ({n_ids} read), but {len(similar):,} "
-            f"{agree(len(similar), 'id is', 'ids are')} similar to ids of known customers: "
-            f"{listed.describe_rows(similar)}. With --allow-similar-ids, the ids are used as they are, as ids of "
-            "other customers who are not in the snapshot. To plan the known customers, correct the ids."
-        )
-    return (
-        f"{listed.source} contains no known {kind} ({n_ids} read). Check that the ids have this type. If the "
-        f"customers are in no group yet, pass --ids {kind}."
-    )
 
 
 def _reject_invalid_uids(snapshot: Snapshot, listed: ListedIds) -> None:

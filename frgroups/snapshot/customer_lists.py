@@ -13,9 +13,10 @@ from frgroups.internals.spreadsheets import read_table
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_number, check_type
 from frgroups.snapshot.id_columns import find_id_column, read_id_column, reject_broken_rows, usual_columns
-from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_count, reject_column_without_known_ids
+from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_count
 from frgroups.snapshot.id_resolution import detect_id_type
-from frgroups.snapshot.id_types import reject_emails
+from frgroups.snapshot.id_types import reject_emails, reject_phone_numbers
+from frgroups.snapshot.known_ids import reject_column_without_known_ids, reject_list_without_known_ids
 from frgroups.snapshot.misplaced_ids import (
     columns_with_known_ids,
     reject_contradictions,
@@ -58,8 +59,9 @@ def read_list(
         is UTF-8, UTF-16, or Windows-1252. Reading an Excel workbook (.xlsx) requires the extra `excel`. Its ids must
         be in text cells, because number cells lose leading zeros.
     column : str, optional
-        Name of the id column. If None, the only column is used, or the first of these columns that exists:
-        customer_uid, customer_id, uid, external_id, external_customer_id, customer_number, customer_no, kundenummer,
+        Name of the id column. An id in the first row is not a column name. If None, the only column is used, or the
+        first of these columns that exists: customer_uid, customer_id, uid, external_id, external_customer_id,
+        customer_number, customer_no, kundenummer,
         kundenr, kunde_id, kundnummer, kundnr, kund_id, kunden_nummer, asiakasnumero, id. These names match regardless
         of case, spaces, and punctuation (`customerUid`, `Customer UID`). Other combinations of a word for "external",
         "customer", and "id" or "number" in the Nordic languages, German, or English are also recognized, for example
@@ -74,8 +76,9 @@ def read_list(
         and `column` is None. The ids in these columns of a row must then belong to the same customer. Without
         `column`, all other columns must not contain ids of other known customers.
     allow_similar_ids : bool, default False
-        Whether ids that are not in `snapshot` may be similar to ids of known customers, look like dates, contain
-        words, have another format than all other ids, or be a row count in the last row. Such ids are
+        Whether all ids may be unknown, and whether ids that are not in `snapshot` may be similar to ids of known
+        customers, look like dates, contain words, have another format than all other ids, be outside the range of
+        the known numbers, or be a row count in the last row. Such ids are
         treated as ids of other customers. See `resolve_customers`.
 
     Returns
@@ -94,8 +97,9 @@ def read_list(
         columns, or sheets. An unknown id is rejected if it looks like a date or contains a name, if it starts with
         a sign (+, -, or @) or contains a symbol such as "¤", if it is the number of rows above the last row, or if
         its format differs from all other ids (at least three per such id, or the first or last id). With `snapshot`,
-        the error is also raised for id columns that contradict each other, for known ids in other columns, for email
-        addresses, and for ids that are similar to known ids, for example because leading zeros were lost. If the
+        the error is also raised if no id is known, for id columns that contradict each other, for known ids in other
+        columns, for email addresses, for numbers that exceed the known numbers by a factor of more than 10, and for
+        ids that are similar to known ids, for example because leading zeros were lost. If the
         snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
 
     See Also
@@ -123,6 +127,8 @@ def read_list(
         customers = pd.DataFrame({"customer_uid": []}) if snapshot is None else snapshot.customers
         known = check_listed_ids(listed, customers, kind)
         check_formats(listed, known, customers["customer_uid" if kind is None else kind])
+        if kind is not None and not known:
+            reject_list_without_known_ids(listed, customers, kind)
     return listed.ids
 
 
@@ -146,7 +152,7 @@ def read_listed_ids(
         check_type(snapshot, Snapshot, "snapshot")
     table = read_table(path, sheet, header_row)
     position, name, has_header = find_id_column(table, column)
-    if header_row is not None:
+    if header_row is not None or column is not None:
         customers = None if snapshot is None else snapshot.customers
         reject_skipped_ids(table, position, customers, has_header=has_header)
     reject_broken_rows(table, position)
@@ -165,9 +171,11 @@ def read_listed_ids(
     if not ids:
         place = f"The column {name!r} is empty in {pluralize(len(cells), 'row')}. " if cells else ""
         raise ListError(f"{table.source} contains no ids. {place}Write one id per row below the column name.")
+    other_columns = {} if snapshot is None else columns_with_known_ids(table, position, snapshot.customers)
     if has_header:
-        reject_rows_without_id(table, position)
-        if column is None and snapshot is not None:
+        reject_rows_without_id(table, position, id_columns)
+        # A list whose ids are in another column is rejected with the name of that column.
+        if column is None and snapshot is not None and not other_columns:
             reject_other_customers(table, position, id_columns, snapshot.customers)
     distinct = pd.Series(list(dict.fromkeys(ids)), dtype="str", name=name)
     listed = ListedIds(
@@ -178,7 +186,7 @@ def read_listed_ids(
         ids[-1],
         len(ids),
         frozenset({len(cells) - 1, len(ids) - 1, len(distinct) - 1}),
-        {} if snapshot is None else columns_with_known_ids(table, position, snapshot.customers),
+        other_columns,
     )
     _log_list(listed, n_repeated=len(ids) - len(distinct))
     return listed
@@ -201,13 +209,14 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
         Column of `customers` that contains the ids. If None, the ids are not compared with the customers.
     """
     known = set() if kind is None else set(listed.ids[is_known(listed.ids, customers[kind])])
+    if kind is not None and not known:
+        reject_column_without_known_ids(listed)
     check_row_count(listed, known)
     if kind is not None:
         unknown = [value for value in listed.ids if value not in known]
         place, rows = str(listed.source), listed.rows
         reject_emails(unknown, customers[kind], kind, source=place, rows=rows, error=ListError)
-        if not known:
-            reject_column_without_known_ids(listed)
+        reject_phone_numbers(listed.ids, known, customers[kind], source=place, rows=rows)
         n_known = len(known)
         check_similar_ids(customers, unknown, kind, source=place, rows=rows, error=ListError, n_known=n_known)
     return known

@@ -28,8 +28,8 @@ from frgroups.internals.workbooks import NonTextCell
 from frgroups.snapshot.id_contents import UUID
 
 COLUMN_IN_CLI = (
-    "To choose the id column of a file for `frgroups plan --list`, pass --column. In any other list, rename the id "
-    "column to customer_uid or external_id."
+    "To choose the id column of a file for `frgroups plan --list`, pass --column. For other lists, such as "
+    "--protect-list, rename the id column to customer_uid or external_id."
 )
 _IF_ID = "If the first row contains an id, insert a row with the column name customer_uid above it."
 
@@ -41,8 +41,15 @@ _CUSTOMER_NUMBERS = (
 USUAL_NAMES = (*_UIDS_AND_EXTERNAL_IDS, *_CUSTOMER_NUMBERS, "id")
 _EMAIL_NAMES = frozenset({"email", "epost", "emailaddress", "epostadresse"})
 OTHER_IDS = ("email", "e_mail", "e_post", "epost", "mobile", "mobil", "phone", "loyalty_id", "medlemsnummer")
+_PHONE_NAMES = frozenset(
+    {
+        *("phone", "phonenumber", "phoneno", "telephone", "mobile", "mobilephone", "mobilenumber", "cellphone"),
+        *("telefon", "telefonnummer", "telefonnr", "tlf", "tlfnr", "tlfnummer", "mobil", "mobilnummer", "mobilnr"),
+        *("mobiltelefon", "tel", "handy", "handynummer", "puhelin", "puhelinnumero", "matkapuhelin"),
+    }
+)
 _NORMALIZED_NAMES = frozenset(map(normalize_column_name, USUAL_NAMES))
-_KNOWN_NAMES = _NORMALIZED_NAMES.union(map(normalize_column_name, OTHER_IDS))
+_KNOWN_NAMES = _NORMALIZED_NAMES.union(map(normalize_column_name, OTHER_IDS), _PHONE_NAMES)
 # A column with one of these words in its name contains ids only if the file has no other column.
 _NAMES_OF_ONLY_COLUMN = frozenset(
     {
@@ -62,7 +69,9 @@ _EXTERNAL_NAME = re.compile(
     rf"{_EXTERNAL}{_CUSTOMER}?(?:{_IDENTIFIER}|{_REFERENCE})|{_CUSTOMER}{_EXTERNAL}(?:{_IDENTIFIER}|{_REFERENCE})"
     rf"|{_CUSTOMER}?{_IDENTIFIER}{_EXTERNAL}"
 )
-_NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}")
+# Abbreviations such as "Kd.-Nr." and "KNr". A "KID" is the reference number of a Norwegian payment.
+_SHORT_NUMBER_NAME = r"(?:kd|deb)(?:id|nr|no|num|nummer)|k(?:nr|nummer)|asnro"
+_NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}|{_SHORT_NUMBER_NAME}")
 
 _MAX_TITLE_ROWS = 20
 # A number, a separator, and a capitalized word, such as "0001-Kari".
@@ -79,6 +88,18 @@ def is_external_id_name(name: str) -> bool:
     [True, True, False]
     """
     return _EXTERNAL_NAME.fullmatch(_letters_of(name)) is not None
+
+
+def is_phone_name(name: str) -> bool:
+    """
+    Return True if a column with this name contains phone numbers.
+
+    Examples
+    --------
+    >>> is_phone_name("Tlf."), is_phone_name("Kundenr")
+    (True, False)
+    """
+    return normalize_column_name(name) in _PHONE_NAMES
 
 
 def is_id_name(name: str) -> bool:

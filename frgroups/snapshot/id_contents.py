@@ -15,6 +15,8 @@ from frgroups.internals.id_parts import DATE, TIME
 from frgroups.internals.typing import BoolArray
 
 UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+# Ids with at least this many characters, such as UUIDs, are random and all have the same length.
+LONG_ID = 20
 
 # Without known ids, other punctuation does not separate an id from a word, because ids such as "no:c-1" contain it.
 _GAP, _NO_GAP = r"[\s()<>\[\]]+", r"[^\s()<>\[\]]*"
@@ -39,12 +41,15 @@ class Content:
     compares_shapes
         Whether an id with the shape of another id that does not have the content is accepted. For example, 01-12-99
         is not a date if another id is 45-13-99.
+    needs_tenant
+        Whether the content is accepted if no ids of the tenant are known.
     """
 
     pattern: str
     problem: str
     action: str
     compares_shapes: bool = False
+    needs_tenant: bool = False
 
     def find(self, ids: pd.Series, tenant_ids: pd.Series) -> list[str]:
         """
@@ -52,6 +57,8 @@ class Content:
 
         If an id of the tenant has this content, the tenant uses such ids, and the list is empty.
         """
+        if self.needs_tenant and not tenant_ids.notna().any():
+            return []
         found = ids[self._matches(ids)]
         if found.empty or self._matches(tenant_ids).any():
             return []
@@ -98,12 +105,23 @@ _EDGES = f"{_SIGNED_NUMBER}|{_MINUS}.{{0,18}}|{_FIRST}.*|.*{_LAST}|.{{0,18}}[=-]
 # A visible character that is neither a letter nor an ASCII character. Digits of other scripts are included.
 _SYMBOL = r"[^\x00-\x7f\pL\pM\pZ\pC]"
 
+# A valid date with eight digits, as YYYYMMDD or DDMMYYYY. Every year can have a February 29.
+_YEAR_OF_DATE = "(?:19[0-9]{2}|20[0-9]{2}|2100)"
+_MONTH_AND_DAY = "(?:(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9])|(?:0[13-9]|1[0-2])30|(?:0[13578]|1[02])31)"
+_DAY_AND_MONTH = "(?:(?:0[1-9]|[12][0-9])(?:0[1-9]|1[0-2])|30(?:0[13-9]|1[0-2])|31(?:0[13578]|1[02]))"
+
 CONTENTS = (
     Content(
         rf"{DATE}(?:[T ]{TIME})?|{TIME}",
         "Some ids look like dates or times.",
         f"Spreadsheets convert ids such as 1-2 to dates. {IMPORT_AS_TEXT}",
         compares_shapes=True,
+    ),
+    Content(
+        f"{_YEAR_OF_DATE}{_MONTH_AND_DAY}|{_DAY_AND_MONTH}{_YEAR_OF_DATE}",
+        "Some ids look like dates (YYYYMMDD or DDMMYYYY), but no known id is a date.",
+        "Replace each date with the id of the customer, or delete the row.",
+        needs_tenant=True,
     ),
     Content(
         rf"(?:{_GAP})?(?:(?:{_NO_GAP}{_GAP})*{_PART_WITH_DIGIT}{_ANY_PARTS}{_NAME}(?:{_GAP}.*)?"

@@ -23,14 +23,14 @@ from frgroups.internals.id_cells import looks_like_id
 from frgroups.internals.id_parts import hide_words
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import latin_shape
-from frgroups.snapshot.id_contents import CONTENTS
+from frgroups.snapshot.id_contents import CONTENTS, LONG_ID
 from frgroups.snapshot.membership_matrix import to_string_array
 from frgroups.snapshot.uid_lookup import is_known
 
 # An id has an unusual format only if the list contains at least this many other ids per such id.
 _OTHERS_PER_ID = 3
-# Ids with at least this many characters, such as UUIDs, all have the same length.
-_LONG_ID = 20
+# An unknown number is suspicious if it exceeds the largest known number by more than this factor.
+_MAX_FACTOR = 10
 _PADDED = re.compile(r"[^0-9]*0[0-9]")
 _MAX_SHOWN = 10
 # A word, or a word with a short number before or after it.
@@ -104,24 +104,9 @@ def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
     if last in known and last not in find_unusual_ids(list(listed.ids)):
         return
     raise ListError(
-        f"{listed.source}, row {listed.rows[last]}: {repr_id(last)} is the number of rows above it, and therefore "
-        "probably a total. Delete the row.",
+        f"{listed.source}, row {listed.rows[last]}: the list ends with {repr_id(last)}, which is the number of rows "
+        "above. The row is probably a total. Delete the row.",
         **_hints(1),
-    )
-
-
-def reject_column_without_known_ids(listed: ListedIds) -> None:
-    """Raise ListError if the column contains no known ids, but another column of the file does."""
-    if not listed.other_columns:
-        return
-    name = max(listed.other_columns, key=lambda other: listed.other_columns[other])
-    n_known = listed.other_columns[name]
-    if_others = f"If the customers in the column {str(listed.ids.name)!r} are not in the snapshot"
-    raise ListError(
-        f"{listed.source} contains no known ids in the column {str(listed.ids.name)!r}, but the column {name!r} "
-        f"contains {pluralize(n_known, 'id')} of known customers.",
-        hint=f"To read these ids, pass column={name!r}. {if_others}, pass allow_similar_ids=True.",
-        cli_hint=f"To read these ids, pass --column '{name}' with --list. {if_others}, pass --allow-similar-ids.",
     )
 
 
@@ -139,6 +124,7 @@ def check_formats(listed: ListedIds, known: Collection[str], tenant_ids: pd.Seri
         All ids of the tenant. If one of them is, for example, a date, then unknown ids can also be dates.
     """
     _reject_contents(listed, known, tenant_ids)
+    _reject_numbers_out_of_range(listed, known, tenant_ids)
     _reject_unusual_formats(listed, known)
     _reject_first_word(listed, known)
     _reject_other_forms(listed, known, tenant_ids)
@@ -153,6 +139,44 @@ def _reject_contents(listed: ListedIds, known: Collection[str], tenant_ids: pd.S
             f"{listed.source}, {listed.describe_rows(found)}: {content.problem} {content.action}",
             **_hints(len(found)),
         )
+
+
+def _reject_numbers_out_of_range(listed: ListedIds, known: Collection[str], tenant_ids: pd.Series) -> None:
+    """
+    Raise ListError if an unknown number is much larger than the numbers among the ids of the tenant.
+
+    Such a number can be, for example, a phone number. Customers who are in no group have ids from the same range as
+    the known customers. A list without known ids is rejected as a whole.
+    """
+    if not known:
+        return
+    numbers = [value for value in listed.ids if value not in known and re.fullmatch("[0-9]+", value)]
+    largest = _largest_number(tenant_ids) if numbers else None
+    if largest is None:
+        return
+    found = [value for value in numbers if int(value) > _MAX_FACTOR * int(largest)]
+    if not found:
+        return
+    kind = str(tenant_ids.name).replace("_", " ")
+    raise ListError(
+        f"{listed.source}, {listed.describe_rows(found)}: {agree(len(found), 'the number is', 'the numbers are')} "
+        f"outside the range of the known {kind}s. The largest known {kind} that is a number is {largest!r}. Correct "
+        f"the {agree(len(found), 'id', 'ids')}, or delete the {agree(len(found), 'row', 'rows')}.",
+        **_hints(len(found)),
+    )
+
+
+def _largest_number(ids: pd.Series) -> str | None:
+    """Return the id with the largest number among the ids that consist of digits, or None if there is none."""
+    values = to_string_array(ids.dropna().astype("str"))
+    values = values.filter(pc.match_substring_regex(values, "^[0-9]+$"))
+    if not len(values):
+        return None
+    # Numbers can have more digits than an integer type. Without leading zeros, the longest text is the largest.
+    digits = pc.utf8_ltrim(values, characters="0")
+    is_longest = pc.equal(pc.utf8_length(digits), pc.max(pc.utf8_length(digits)))
+    longest = digits.filter(is_longest)
+    return str(values.filter(is_longest)[pc.index(longest, pc.max(longest)).as_py()].as_py())
 
 
 def _reject_unusual_formats(listed: ListedIds, known: Collection[str]) -> None:
@@ -229,7 +253,7 @@ def _has_usual_form(value: str, usual: pa.ChunkedArray) -> bool:
     if pc.any(pc.match_substring_regex(usual, f"^(?:{pattern})$")).as_py():
         return True
     same_length = usual.filter(pc.equal(pc.utf8_length(usual), len(value))).to_pylist()
-    if same_length and (len(value) >= _LONG_ID or _random_id_test(same_length)(value)):
+    if same_length and (len(value) >= LONG_ID or _random_id_test(same_length)(value)):
         return True
     return _formats([value]) == [_WORD] and _WORD in _formats(usual.to_pylist())
 
@@ -338,7 +362,7 @@ def _continues_series(value: str, own_format: str, others: Sequence[str], format
     if (kind, separators) != _kind_and_separators(own_format):
         return False
     length = len(others[0])
-    if length >= _LONG_ID or any(map(_PADDED.match, others)):
+    if length >= LONG_ID or any(map(_PADDED.match, others)):
         return False
     return kind != "digits" or abs(len(value) - length) == 1
 

@@ -54,7 +54,8 @@ def resolve_customers(
     directory : DataFrame, str or Path, optional
         Additional customers, as a table or as the path of a CSV or Excel file. The columns customer_uid and `by` are
         required. A directory can contain customers that do not belong to any group and are therefore not in the
-        snapshot.
+        snapshot. If several customers of the snapshot have the same id, and the directory contains the id for exactly
+        one of them, the id belongs to this customer.
     allow_similar_ids : bool, default False
         Whether unknown ids may be similar to ids of known customers. Such ids are treated as ids of other
         customers who are not in the snapshot. By default, InputError is raised for an unknown id that contains a
@@ -204,7 +205,23 @@ def _known_ids(snapshot: Snapshot, by: str, directory: pd.DataFrame | str | Path
     snapshot_keys = directory_pairs["customer_uid"].map(key_in_snapshot)
     is_conflict = snapshot_keys.notna() & (snapshot_keys != directory_pairs["key"])
     conflicting = pd.Index(directory_pairs.loc[is_conflict, "key"])
+    pairs = _choose_owners(pairs, directory_pairs)
     return _KnownIds(pd.concat([pairs, directory_pairs], ignore_index=True).drop_duplicates(), conflicting)
+
+
+def _choose_owners(pairs: pd.DataFrame, directory_pairs: pd.DataFrame) -> pd.DataFrame:
+    """
+    Return the pairs of the snapshot without the owners of shared ids that the directory excludes.
+
+    If several customers of the snapshot have the same id, and the directory contains the id for exactly one of them,
+    the id belongs to this customer.
+    """
+    is_shared = pairs["key"].duplicated(keep=False)
+    chosen = directory_pairs.drop_duplicates("key", keep=False).set_index("key")["customer_uid"]
+    owner = pairs["key"].map(chosen)
+    is_chosen = is_shared & (owner == pairs["customer_uid"])
+    is_resolved = is_shared & is_known(pairs["key"], pairs.loc[is_chosen, "key"])
+    return pairs[~is_resolved | is_chosen]
 
 
 def known_customers(snapshot: Snapshot, by: str, directory: pd.DataFrame | str | Path | None) -> pd.DataFrame:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from frgroups.errors import InputError
+from frgroups.errors import InputError, ListError
 from frgroups.internals.formatting import agree, describe_rows
-from frgroups.internals.suggestions import EMAILS, EMAILS_IN_CLI
+from frgroups.internals.suggestions import EMAILS, EMAILS_IN_CLI, PHONE_NUMBERS, PHONE_NUMBERS_IN_CLI
+from frgroups.snapshot.id_columns import is_phone_name
 from frgroups.snapshot.uid_lookup import is_known
 
+# A phone number has a country code, or spaces between its digits.
+_PHONE = re.compile(r"(?:\+|00)[1-9](?:[ ()./-]*\d){7,14}|(?=.* )\(?0?\d(?:[ ()./-]{0,2}\d){6,13}")
+_PLAIN_PHONE = re.compile(r"\d{7,15}")
 _OTHER_TYPES = {"customer_uid": "external_id", "external_id": "customer_uid"}
 
 
@@ -53,6 +58,42 @@ def reject_emails(
     )
 
 
+def reject_phone_numbers(
+    ids: pd.Series, known: Collection[str], tenant_ids: pd.Series, *, source: str, rows: Mapping[str, int]
+) -> None:
+    """
+    Raise ListError if ids are phone numbers.
+
+    Numbers without spaces are phone numbers only if the column has the name of a column of phone numbers. An id whose
+    digits are a known id is not a phone number.
+
+    Parameters
+    ----------
+    ids
+        Ids of the list. The name of the Series is the name of the column.
+    known
+        Ids of known customers in the list.
+    tenant_ids
+        All ids with which the ids are compared. If one of them is a phone number, the ids can be phone numbers.
+    source
+        File that contains the ids.
+    rows
+        First row number of each id.
+    """
+    is_plain_phone = _PLAIN_PHONE.fullmatch if is_phone_name(str(ids.name)) else _PHONE.fullmatch
+    found = [value for value in ids if value not in known and (_PHONE.fullmatch(value) or is_plain_phone(value))]
+    digits = pd.Series([re.sub("[^0-9]", "", value) for value in found], dtype="str")
+    has_known_digits = is_known(digits, tenant_ids)
+    found = [value for value, has_known in zip(found, has_known_digits, strict=True) if not has_known]
+    if not found or tenant_ids.astype("str").str.fullmatch(_PHONE.pattern).any():
+        return
+    raise ListError(
+        f"{source}, {describe_rows(rows[value] for value in found)}: phone numbers are not ids.",
+        hint=PHONE_NUMBERS,
+        cli_hint=PHONE_NUMBERS_IN_CLI,
+    )
+
+
 def other_type_hints(customers: pd.DataFrame, unknown: Sequence[str], by: str, *, n_known: int) -> tuple[str, str]:
     """
     Return the hints for Python and for the command line if most ids of a list have another type, or empty strings.
@@ -71,7 +112,7 @@ def other_type_hints(customers: pd.DataFrame, unknown: Sequence[str], by: str, *
     Examples
     --------
     >>> other_type_hints(sample_snapshot().customers, ["0001", "0002"], "customer_uid", n_known=0)[1]
-    'Most ids are external ids. Pass --ids external_id with --list. In any other list, name the column external_id.'
+    'Most ids are external ids. Pass --ids external_id with --list. For other lists, name the column external_id.'
     """
     other = _OTHER_TYPES.get(by)
     if other is None or other not in customers:
@@ -82,5 +123,5 @@ def other_type_hints(customers: pd.DataFrame, unknown: Sequence[str], by: str, *
     most, in_file = f"Most ids are {other.replace('_', ' ')}s.", f"name the column {other}."
     return (
         f'{most} To find their customers, pass by="{other}" to resolve_customers. In a file, {in_file}',
-        f"{most} Pass --ids {other} with --list. In any other list, {in_file}",
+        f"{most} Pass --ids {other} with --list. For other lists, {in_file}",
     )

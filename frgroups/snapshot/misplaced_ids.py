@@ -26,20 +26,34 @@ _PLAIN_NUMBER = re.compile(r"0|[1-9]\d{0,5}")
 # A row above the header can contain a year, but not a longer number.
 _SKIPPED_ID = re.compile(rf"{UUID.pattern}|(?!(?:19|20)[0-9]{{2}}$)[A-Za-z]?-?[0-9]{{4,}}")
 
+_IF_NO_NAMES = "If the file has no column names, insert a row of column names above the ids."
 
-def reject_rows_without_id(table: Table, position: int) -> None:
+
+def reject_rows_without_id(table: Table, position: int, id_columns: Collection[int] = ()) -> None:
     """
     Raise ListError if a row has no id but contains other values.
 
     The row can be a customer whose id is missing or in another column. A plan that mirrors the list would remove this
-    customer.
+    customer. The error names another column from `id_columns` that contains an id in each of these rows.
     """
-    numbers = [number for number, row in table.rows[1:] if not clean_id(row[position]) and any(map(clean_id, row))]
+    rows = [
+        (number, row) for number, row in table.rows[1:] if not clean_id(row[position]) and any(map(clean_id, row))
+    ]
+    numbers = [number for number, _ in rows]
     if numbers:
+        header = table.rows[0][1]
+        filled = [header[n] for n in id_columns if n != position and all(clean_id(row[n]) for _, row in rows)]
+        hint = cli_hint = ""
+        if filled:
+            contains = f"The column {filled[0]!r} contains ids in these rows. To read all ids from it,"
+            hint = f"{contains} pass column={filled[0]!r}."
+            cli_hint = f"{contains} pass --column '{filled[0]}' with --list."
         verb, noun = agree(len(numbers), "has", "have"), agree(len(numbers), "id", "ids")
         raise ListError(
             f"{table.source}, {describe_rows(numbers)} {verb} no id in the column {table.rows[0][1][position]!r}. "
-            f"Fill in the {noun}, or delete the {agree(len(numbers), 'row', 'rows')}."
+            f"Fill in the {noun}, or delete the {agree(len(numbers), 'row', 'rows')}.",
+            hint=hint,
+            cli_hint=cli_hint,
         )
 
 
@@ -75,8 +89,8 @@ def reject_skipped_ids(table: Table, position: int, customers: pd.DataFrame | No
     if not has_header or is_id(clean_id(header[position])) or not known.isdisjoint(header):
         raise ListError(
             f"Row {number} of {table.source} contains ids, so it cannot be the header row.",
-            hint="Pass the number of the row with the column names as header_row=.",
-            cli_hint="Pass the number of the row with the column names as --header-row.",
+            hint=f"Pass the number of the row with the column names as header_row=. {_IF_NO_NAMES}",
+            cli_hint=f"Pass the number of the row with the column names as --header-row. {_IF_NO_NAMES}",
         )
     numbers = [row for row, cells in skipped.items() if any(map(is_id, cells))]
     if numbers:
@@ -292,7 +306,7 @@ def reject_other_customers(table: Table, position: int, id_columns: Collection[i
                 f"column {own_name!r}. Write one id per row, and put all ids in the same column.",
                 hint=f"If only the ids in the column {own_name!r} are part of the list, pass column={own_name!r}.",
                 cli_hint=f"If only the ids in the column {own_name!r} are part of the list, pass --column "
-                f"'{own_name}' with --list. In any other list, delete the other column.",
+                f"'{own_name}' with --list. For other lists, delete the other column.",
             )
 
 

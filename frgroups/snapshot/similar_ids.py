@@ -26,6 +26,7 @@ from frgroups.internals.id_parts import hide_words, split_parts
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import APOSTROPHES, latin_shape
 from frgroups.internals.typing import IntArray
+from frgroups.snapshot.cut_ids import find_cut_ids
 from frgroups.snapshot.id_contents import UUID
 from frgroups.snapshot.id_types import other_type_hints
 from frgroups.snapshot.membership_matrix import to_string_array
@@ -193,6 +194,9 @@ def find_similar_ids(customers: pd.DataFrame, ids: Sequence[str], by: str) -> di
             for whole, position in chain(_contained_ids(unknown, known_keys[0]), _embedded_ids(unknown, known_ids)):
                 text = f"contains the {_LABELS[kind]} {repr_id(known_ids[position].as_py())}"
                 similar.setdefault(whole, text)
+            for n, position, part in find_cut_ids(ids, known_ids):
+                text = f"{part} of the {_LABELS[kind]} {repr_id(known_ids[position].as_py())}"
+                similar.setdefault(ids[n], text)
     return dict(sorted(similar.items()))
 
 

@@ -89,10 +89,8 @@ def test_rejected_lists(people, write_list, text, parts):
         ("customer_uid\nE100001\nE100002\n", {}, ["row 2", "--ids external_id"]),
         ("external_id\n00000001\n00000002\n", {}, ["row 2", "--ids customer_uid"]),
         ("Kundenummer\nE100001\nE100002\n", {"id_type": "customer_uid"}, ["--ids external_id"]),
-        ("customer_uid\nE100001\n", {"allow_similar_ids": True}, ["--ids external_id"]),
         ("navn;ref\nx1;E100001\nx2;E100002\n", {"column": "navn"}, ["--column 'ref'"]),
         ("navn;ref\nx1;00000001\nx2;x\n", {"column": "navn"}, ["--column 'ref'"]),
-        ("navn;ref\nx1;00000001\nx2;x\n", {"column": "navn", "allow_similar_ids": True}, ["--column 'ref'"]),
         ("kari@x.no\nola@x.no\n", {}, ["rows 1 and 2", "does not support email"]),
         ("external_id\nE100001\nola@x.no\n", {"skip_unresolved": True}, ["row 3", "does not support email"]),
         ("E-post;navn\nkari@x.no;x\n", {}, ["does not support email"]),
@@ -111,13 +109,43 @@ def test_ambiguous_id(people, write_list, capsys):
     "The output names the customers who have the same external id, and does not count the id as unknown."
     path = write_list("External ID\nE100009\nE100003\n")
 
-    with pytest.raises(InputError, match="1 of 2"):
-        desired_customers(people, path=path, expression=None)
+    for read in (
+        lambda: desired_customers(people, path=path, expression=None),
+        lambda: excluded_customers(people, [], path, None),
+    ):
+        with pytest.raises(InputError, match="1 of 2") as caught:
+            read()
+        text = caught.value.cli_text
+        assert "row 2 'E100009'" in text and "--directory" in text and "customer uids" in text
 
     out = capsys.readouterr().out
     assert "2 customers have 'E100009': 00000009 and 00000030." in out
     assert "unknown" not in out
     assert desired_customers(people, path=path, expression=None, skip_unresolved=True) == ["00000003"]
+
+
+@pytest.mark.parametrize(
+    ("owners", "expected"),
+    [
+        (["00000030"], ["00000030", "00000003"]),
+        (["00000009"], ["00000009", "00000003"]),
+        (["00000009", "00000030"], None),
+        (["00000031"], None),
+    ],
+)
+def test_directory_with_ambiguous_id(people, write_list, owners, expected):
+    "A directory that contains an ambiguous id for exactly one of its customers resolves the id."
+    path = write_list("External ID\nE100009\nE100003\n")
+    directory = path.with_name("export.csv")
+    directory.write_text("customer_uid;external_id\n" + "".join(f"{uid};E100009\n" for uid in owners))
+    options = {"path": path, "expression": None, "directory": directory}
+
+    if expected is None:
+        with pytest.raises(InputError, match="row 2 'E100009'"):
+            desired_customers(people, **options)
+    else:
+        assert desired_customers(people, **options) == expected
+        assert excluded_customers(people, [], path, directory) == expected
 
 
 def test_unclear_id_type(write_list):
@@ -181,8 +209,8 @@ def test_list_is_compared_once(people, write_list, monkeypatch):
 
     for options in ({}, {"directory": directory}):
         calls.clear()
-        path = write_list("customer_uid\n00000004\n90000000\n")
-        assert desired_customers(people, path=path, expression=None, **options) == ["00000004", "90000000"]
+        path = write_list("customer_uid\n00000004\n00000090\n")
+        assert desired_customers(people, path=path, expression=None, **options) == ["00000004", "00000090"]
         assert len(calls) == 1
 
 
@@ -252,18 +280,54 @@ def test_many_similar_ids(people, write_list):
         assert "4 more" in caught.value.cli_text and "other customers" in caught.value.cli_text
 
 
-def test_allowed_similar_ids(people, write_list, capsys):
-    "With --allow-similar-ids, no text suggests --ids for ids that are similar to known ids."
-    path = write_list("Kundenummer\n4\n5\n")
+@pytest.mark.parametrize(
+    ("text", "similar"),
+    [("Kundenummer\n4\n5\n", "2 of them are similar"), ("customer_uid\nE100001\n", "1 of them is similar")],
+)
+@pytest.mark.parametrize("id_type", [None, "customer_uid"])
+def test_allowed_similar_ids(people, write_list, capsys, text, similar, id_type):
+    "With --allow-similar-ids, the output states how many unknown ids are similar to known ids."
+    options = {"allow_similar_ids": True, "id_type": id_type}
 
-    with pytest.raises(InputError) as caught:
-        desired_customers(people, path=path, expression=None, allow_similar_ids=True)
-    assert "--ids" not in caught.value.cli_text and "row 2 '4'" in caught.value.cli_text
-    capsys.readouterr()
-    uids = desired_customers(people, path=path, expression=None, allow_similar_ids=True, id_type="customer_uid")
-    assert uids == ["4", "5"] and "2 of them are similar" in capsys.readouterr().out
-    with pytest.raises(InputError, match="--ids"):
-        desired_customers(people, path=write_list("Kundenummer\nnew-1\n"), expression=None)
+    uids = desired_customers(people, path=write_list(text), expression=None, **options)
+
+    out = capsys.readouterr().out
+    assert uids == text.split()[1:] and similar in out and "row 2 " in out and "--ids" not in out
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        (["new-1", "new-2"], ["another tenant", "--allow-similar-ids"]),
+        (["91234567"], ["another tenant"]),
+        (["0000", "0001"], ["beginning of the customer uid", "row 2 '0000'"]),
+        (["E100004", "E100005"], ["--ids external_id"]),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"id_type": "customer_uid"}, {"skip_unresolved": True}])
+def test_lists_without_known_ids(people, write_list, ids, words, options):
+    "A list without known ids is an error. It mentions --ids only if the list contains ids of the other type."
+    path = write_list("\n".join(["customer_uid", *ids]))
+
+    with pytest.raises(ListError) as caught:
+        desired_customers(people, path=path, expression=None, **options)
+
+    assert [word for word in words if word not in caught.value.cli_text] == []
+    assert ("--ids" in caught.value.cli_text) == ("--ids external_id" in words)
+    with pytest.raises(ListError):
+        fg.read_list(path, snapshot=people)
+    assert list(fg.read_list(path, snapshot=people, allow_similar_ids=True)) == ids
+    assert desired_customers(people, path=path, expression=None, allow_similar_ids=True, **options) == ids
+
+
+def test_external_ids_without_known_ids(people, write_list, capsys):
+    "A list without resolved external ids is always an error, because its plan would not contain any customer."
+    path = write_list("external_id\nF200001\nF200002\n")
+
+    for options in ({}, {"skip_unresolved": True}, {"skip_unresolved": True, "allow_similar_ids": True}):
+        with pytest.raises(InputError) as caught:
+            desired_customers(people, path=path, expression=None, id_type="external_id", **options)
+        assert "--directory" in caught.value.cli_text and "--skip-unresolved" not in caught.value.cli_text
 
 
 @pytest.mark.parametrize(
@@ -291,3 +355,25 @@ def test_totals(people, write_list, tmp_path, last):
             desired_customers(people, path=path, expression=None, **options)
     with pytest.raises(InputError, match=f"'{last}'"):
         excluded_customers(people, [], path, directory)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Kundenr\n00000004\n+47 912 34 567\n004791234567\n", ["rows 3 and 4", "phone numbers are not ids"]),
+        ("Kundenr\n912 34 567\n91 23 45 67\n", ["rows 2 and 3", "phone numbers are not ids"]),
+        ("Telefon\n91234567\n91234568\n", ["rows 2 and 3", "phone numbers are not ids"]),
+        ("Tlf.\n00000004\n91234568\n", ["row 3", "phone numbers are not ids"]),
+        ("Kundenr\n0000 0004\n00000005\n", ["row 2 '0000 0004'", "similar to the customer uid '00000004'"]),
+        ("customer_uid;external_id\n00000004;E100004\n;E100005\n", ["row 3", "--column 'external_id'"]),
+        ("Id;Kunde\n1;00000004\n2;00000005\n", ["--column 'Kunde'"]),
+        ("Id;Kunde\n0;00000004\n1;00000005\n", ["--column 'Kunde'"]),
+    ],
+)
+def test_phone_numbers_and_other_columns(people, write_list, text, parts):
+    "The error names phone numbers with their rows, and the column that contains the known ids."
+    with pytest.raises(ListError) as caught:
+        desired_customers(people, path=write_list(text), expression=None)
+
+    assert [part for part in parts if part not in caught.value.cli_text] == []
+    assert "912" not in caught.value.cli_text

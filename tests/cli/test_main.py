@@ -147,15 +147,16 @@ def test_also(loaded, capsys, tmp_path):
 
 
 def test_list_without_known_ids(loaded, capsys, tmp_path):
-    "A list without a known id causes an error, unless --ids states the type of the ids."
+    "A list without a known id causes an error, also with --ids, unless --allow-similar-ids is passed."
     path = tmp_path / "list.csv"
     path.write_text("customer_uid\ntypo-1\ntypo-2\n", encoding="utf-8")
     words = ["plan", "--group", "VIP", "--list", str(path)]
 
-    assert main(words) == 1
-    err = capsys.readouterr().err
-    assert "2 ids" in err and str(path) in err and "--ids customer_uid" in err
-    assert main([*words, "--ids", "customer_uid"]) == 0
+    for options in ([], ["--ids", "customer_uid"]):
+        assert main([*words, *options]) == 1
+        err = capsys.readouterr().err
+        assert "2 ids" in err and str(path) in err and "--allow-similar-ids" in err
+    assert main([*words, "--allow-similar-ids"]) == 0
 
 
 def test_snapshot_of_a_plan(loaded, capsys):
@@ -191,7 +192,7 @@ def test_unknown_uids_in_a_list(loaded, capsys, tmp_path, mode, planned):
 
     out = capsys.readouterr().out
     assert re.search(r"1 of them .*: row [0-9]+ 'typo-1'\.$", out, re.M)
-    assert ("planned anyway" in out) is planned
+    assert ("plan adds these customers" in out) is planned
     if planned:
         assert fg.read_plan(tmp_path / "p.json").groups[0].add == ("typo-1",)
 

@@ -338,7 +338,7 @@ def test_no_progress(tenant, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.01,))
     listed = tmp_path / "list.csv"
     listed.write_text("customer_uid\nunknown-1\n")
-    assert main(["plan", "--group", "Staff", "--list", str(listed), "--ids", "customer_uid", "--pending"]) == 0
+    assert main(["plan", "--group", "Staff", "--list", str(listed), "--allow-similar-ids", "--pending"]) == 0
     [path] = queue_folder(tenant.tenant_uid, tenant.base_url, "pending").glob("*.plan.json")
     assert main(["approve", str(path), "--by", "Kari"]) == 0
     tenant.misbehave(unknown_uids="ignore")

@@ -780,6 +780,9 @@ def test_outcome_property(external_ids, directory_rows, ids):
         pairs = [*id_in_snapshot.items(), *directory_rows]
         uids = {uid for uid, id_ in pairs if id_ == row.id}
         is_contradicted = any(id_ == row.id and id_in_snapshot.get(uid, id_) != id_ for uid, id_ in directory_rows)
+        of_directory = {uid for uid, id_ in directory_rows if id_ == row.id}
+        if len(of_directory) == 1 and id_in_snapshot.get(min(of_directory)) == row.id:
+            uids = of_directory
         if len(uids) > 1 or is_contradicted:
             expected = "ambiguous"
         elif uids:

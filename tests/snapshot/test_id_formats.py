@@ -88,6 +88,37 @@ def test_natural_formats(ids):
     assert find_unusual_ids(ids) == []
 
 
+@pytest.mark.parametrize(
+    ("known", "ids", "suspicious"),
+    [
+        (NUMBERS, ["20261130"], ["20261130"]),
+        (NUMBERS, ["30112026", "00000006", "19000101"], ["30112026", "19000101"]),
+        (NUMBERS, ["91234567", "00000006"], ["91234567"]),
+        (NUMBERS, ["00000321", "00000320"], ["00000321"]),
+        (["20251231", *NUMBERS], ["20261130", "00000006"], []),
+        (["90000000", "10000000"], ["20261130", "31122100"], ["20261130", "31122100"]),
+        (["90000000", "10000000"], ["20263011", "31022026", "20261301", "32012026", "18991231", "21010101"], []),
+        (["E20261130", *UUIDS], ["20261130"], ["20261130"]),
+        (UUIDS, [UUIDS[0].upper()[:-1] + "9"], []),
+        (["9" * 30], ["1" + "0" * 30, "1" * 32], ["1" * 32]),
+    ],
+)
+def test_dates_and_phone_numbers(write_list, known, ids, suspicious):
+    "An unknown date, and a number above the range of the known uids, are rejected with their rows."
+    snapshot = snapshot_of(known)
+    path = write_list([*known, *ids])
+
+    assert list(read_list(path, snapshot=snapshot, allow_similar_ids=True)) == [*known, *ids]
+    if not suspicious:
+        assert list(read_list(path, snapshot=snapshot)) == [*known, *ids]
+        return
+    with pytest.raises(ListError) as caught:
+        read_list(path, snapshot=snapshot)
+    for value in suspicious:
+        assert f"row {len(known) + ids.index(value) + 2} '{value}'" in str(caught.value)
+    assert "--allow-similar-ids" in caught.value.cli_text
+
+
 @settings(max_examples=25)
 @given(
     st.lists(st.uuids(version=4).map(str), min_size=3, max_size=12, unique=True),
@@ -231,7 +262,7 @@ def test_contents_of_the_tenant(write_list, known, unknown):
     )
 
     assert list(read_list(write_list([known, unknown]), snapshot=snapshot)) == [known, unknown]
-    assert list(read_list(write_list([unknown]), snapshot=snapshot)) == [unknown]
+    assert list(read_list(write_list([unknown, known]), snapshot=snapshot)) == [unknown, known]
 
 
 @pytest.mark.parametrize("extra", [["с-2"], ["c-２"], ["с-2", "с-3"], ["\u00e5-2".replace("\u00e5", "a\u030a")]])
@@ -343,7 +374,7 @@ def test_notes_without_snapshot(tmp_path, note, form):
 @pytest.mark.parametrize(
     ("form", "new"),
     [
-        (FORMS[0], "00000099"),
+        (FORMS[0], "00000019"),
         (FORMS[1], "E999"),
         (FORMS[2], "c-12345"),
         (FORMS[3], "00000000-0000-4000-8000-000000000000"),
@@ -367,3 +398,18 @@ def test_ids_like_phone_numbers(tmp_path, value):
 
     with pytest.raises(ListError, match=f"'{value}'"):
         read_list(path, snapshot=snapshot_of(["00000002", "00000003"]), allow_similar_ids=False)
+
+
+@pytest.mark.parametrize(
+    "name", ["Kd.-Nr.", "KdNr", "Kd-Nr", "Kd Nr", "Knr.", "KNr", "K.nr", "Deb.Nr.", "As.nro", "Kd-ID"]
+)
+def test_short_names_of_customer_numbers(write_list, name):
+    "Abbreviations of customer numbers are usual names of id columns."
+    assert is_id_name(name)
+    assert list(read_list(write_list(["0150", "0151"], f"{name};Navn"))) == ["0150", "0151"]
+
+
+@pytest.mark.parametrize("name", ["KID", "Knote", "Kd", "kode", "K", "Konto nr"])
+def test_other_short_names(name):
+    "Other abbreviations, such as the reference number of a payment, are not names of id columns."
+    assert not is_id_name(name)

@@ -429,6 +429,35 @@ def test_id_as_column(write_file, people, column):
     assert "Row 3 " in read_error(path, column=column, header_row=3)
 
 
+@pytest.mark.parametrize(
+    ("text", "column", "is_known"),
+    [
+        ("00000004;Kari\n00000005;Ola\n", "00000004", True),
+        ("00000004;Kari\n00000005;Ola\n", "Kari", True),
+        ("00000004\n00000005\n", "00000004", True),
+        ("00000098;Kari\n00000005;Ola\n", "00000098", False),
+        ("c-98;Kari\nc-99;Ola\n", "c-98", False),
+        ("Kari;00000004\nOla;00000005\n", "00000004", True),
+    ],
+)
+def test_id_as_column_without_header(write_file, people, text, column, is_known):
+    "The first id of a file without column names is rejected as a column name, because it would not be read."
+    path = write_file(text)
+
+    with pytest.raises(ListError) as caught:
+        read_list(path, column, snapshot=people)
+
+    assert "Row 1 " in str(caught.value) and "--header-row" in caught.value.cli_text
+    if not is_known:
+        assert "Row 1 " in read_error(path, column=column)
+
+
+@pytest.mark.parametrize("column", ["År 2026", "2026", "Id2", "Kundenr"])
+def test_column_name_with_digits(write_file, people, column):
+    "A column name with digits is accepted if it has another format than the ids below it."
+    assert list(read_list(write_file(f"{column};Navn\n00000004;Kari\n"), column, snapshot=people)) == ["00000004"]
+
+
 @pytest.mark.parametrize("title", ["Liste 2026;", "Dato;12.11.2026", "År;2026", "v2;x", "Liste2026;2026-11-12", ";"])
 def test_titles_above_header(write_file, people, title):
     "Titles, dates, and years above the header row are skipped."
@@ -1006,3 +1035,16 @@ def test_plain_ids(tmp_path_factory, ids, separator, encoding, newline):
     path.write_bytes(newline.join(map(separator.join, rows)).encode(encoding))
 
     assert list(read_list(path, allow_similar_ids=True)) == ids
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_header_row_below_the_file(write_file, end):
+    "A header row after the last row is rejected with the number of rows."
+    text = "Kundenr\n" + "\n".join(["00000004"] * 6) + end
+
+    assert "only 7 rows" in read_error(write_file(text), header_row=30)
+
+
+def test_empty_file(write_file):
+    "A file without content is reported as empty."
+    assert "is empty" in read_error(write_file(""))

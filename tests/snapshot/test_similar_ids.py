@@ -424,3 +424,35 @@ def test_hyphen_in_external_id():
         "E-100004",
         "e-100005",
     ]
+
+
+@pytest.mark.parametrize(
+    ("known", "cut", "part"),
+    [
+        ("fbe69722-0000-4000-8000-0000000000a1", "fbe69722", "beginning"),
+        ("fbe69722-0000-4000-8000-0000000000a1", "fbe69722-0000-4000-8000-0000000000", "beginning"),
+        ("fbe69722-0000-4000-8000-0000000000a1", "0000000000a1", "end"),
+        ("00000004", "000000", "beginning"),
+        ("E100004", "100004", "end"),
+        ("c-1500", "1500", "end"),
+        ("150-ola", "150", "beginning"),
+        ("c-1500", "c-15", None),
+        ("E100004", "E1000", None),
+        ("123456", "1234", None),
+        ("123456", "456", None),
+        ("ola-1500", "ola", None),
+    ],
+)
+def test_cut_ids(known, cut, part):
+    "The beginning or the end of a known id is similar, unless it can be an older id of the same series."
+    found = find_similar_ids(snapshot_of({known: ""}).customers, [cut], "customer_uid")
+
+    assert list(found) == ([cut] if part else [])
+    assert part is None or f"{part} of the customer uid {known!r}" in found[cut]
+
+
+def test_usual_shape_of_cut_ids():
+    "A part of a known id is a different id if another known id has its shape."
+    customers = snapshot_of({"fbe69722-0000-4000-8000-0000000000a1": "", "abc98765": ""}).customers
+
+    assert find_similar_ids(customers, ["fbe69722"], "customer_uid") == {}

@@ -1,0 +1,55 @@
+"""Reject customer lists that contain no ids of known customers."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from frgroups.errors import ListError
+from frgroups.internals.formatting import pluralize
+from frgroups.snapshot.id_formats import ListedIds
+from frgroups.snapshot.id_types import other_type_hints
+
+
+def reject_column_without_known_ids(listed: ListedIds) -> None:
+    """Raise ListError if the column contains no known ids, but another column of the file does."""
+    if not listed.other_columns:
+        return
+    name = max(listed.other_columns, key=lambda other: listed.other_columns[other])
+    n_known = listed.other_columns[name]
+    if_others = f"If the customers in the column {str(listed.ids.name)!r} are not in the snapshot"
+    raise ListError(
+        f"{listed.source} contains no known ids in the column {str(listed.ids.name)!r}, but the column {name!r} "
+        f"contains {pluralize(n_known, 'id')} of known customers.",
+        hint=f"To read these ids, pass column={name!r}. {if_others}, pass allow_similar_ids=True.",
+        cli_hint=f"To read these ids, pass --column '{name}' with --list. {if_others}, pass --allow-similar-ids.",
+    )
+
+
+def reject_list_without_known_ids(listed: ListedIds, customers: pd.DataFrame, kind: str) -> None:
+    """
+    Raise ListError for a list without known ids, because a plan would add customers who probably do not exist.
+
+    Parameters
+    ----------
+    listed
+        Ids of the list. None of them is known.
+    customers
+        The known customers.
+    kind
+        Column of `customers` that contains the ids.
+    """
+    label = kind.replace("_", " ")
+    hint, cli_hint = other_type_hints(customers, list(listed.ids), kind, n_known=0)
+    if not hint and kind == "customer_uid":
+        condition = "If these are uids of customers who do not belong to any group,"
+        hint, cli_hint = f"{condition} pass allow_similar_ids=True.", f"{condition} pass --allow-similar-ids."
+    elif not hint:
+        condition = "If the customers do not belong to any group,"
+        hint = f"{condition} pass allow_similar_ids=True, and pass a directory to resolve_customers."
+        cli_hint = f"{condition} pass a customer export with --directory."
+    raise ListError(
+        f"{listed.source} contains no known {label} ({pluralize(len(listed.ids), 'id')} read). The list probably "
+        "belongs to another tenant, or the ids were cut. Compare the ids with the customers of the tenant.",
+        hint=hint,
+        cli_hint=cli_hint,
+    )
