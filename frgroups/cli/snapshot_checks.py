@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from frgroups.analysis.group_expressions import expression_groups
@@ -42,7 +43,9 @@ def check_contains_applied_plans(
     """
     uids = {_group_uid(snapshot, group) for group in groups}
     for expression in filter(None, expressions):
-        uids.update(expression_groups(snapshot.matrix, expression))
+        # A declared group can refer to a group that the plan creates.
+        with suppress(GroupNotFoundError):
+            uids.update(expression_groups(snapshot.matrix, expression))
     causes = _causes_after(snapshot, uids)
     if not causes:
         return

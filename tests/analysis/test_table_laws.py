@@ -99,7 +99,7 @@ FILE_FUNCTIONS = {
     "tenant_status",
 }
 # These functions need customers with arms and outcomes. They have their own tests for these properties.
-SPLIT_FUNCTIONS = {"measure_lift", "split_balance", "split_customers"}
+SPLIT_FUNCTIONS = {"holdout_entries", "measure_lift", "split_balance", "split_customers"}
 
 PAIRS = [("a", f"c-{n:02d}") for n in range(30)] + [("b", f"c-{n:02d}") for n in range(20, 50)] + [("c", "c-05")]
 MEMBERSHIPS = pd.DataFrame(PAIRS, columns=COLUMNS, dtype="str")

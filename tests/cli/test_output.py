@@ -123,7 +123,7 @@ def test_names_from_plan_to_undo(tenant, run, stream, tmp_path, position):
     table = run("show", plan_file, "--table")
 
     assert [code for code, _, _ in outputs] == [0] * len(outputs)
-    assert [number for number, (_, out, _) in enumerate(outputs) if name not in out] == [3, 4]
+    assert [number for number, (_, out, _) in enumerate(outputs) if name not in out] == [4]
     assert table[0] == 0 and table[1].count(group) == 2
     assert error[0] == 3 and name in error[1]
 

@@ -336,7 +336,8 @@ def test_apply_prints_the_approval(tenant, capsys):
 
     assert main(["apply", "p.json"]) == 0
 
-    line = capsys.readouterr().out.splitlines()[0]
+    plan_line, line = capsys.readouterr().out.splitlines()[:2]
+    assert fg.read_plan("p.json").digest[:12] in plan_line
     assert "Kari" in line and "UTC" in line and "p.approval.json" in line
     # A plan that was applied needs no approval, because nothing is sent.
     fg.read_plan("p.json").path.with_suffix(".approval.json").unlink()
@@ -401,7 +402,7 @@ def test_quoted_paths(tenant, tmp_path, monkeypatch, capsys):
 # `frgroups table` replaces these commands.
 REPLACED = {"sizes", "overlap", "changes"}
 # The option --tenant accepts one name, several names, or also a uid, depending on the command.
-VARIANTS = {"--tenant": {"NAME", "NAME...", "NAME|UID"}}
+VARIANTS = {"--group": {"GROUP", "GROUP..."}, "--tenant": {"NAME", "NAME...", "NAME|UID"}}
 
 
 def test_option_has_one_meaning():

@@ -391,7 +391,7 @@ def cli_hints():
 
 def commands_in(text):
     """Return the names of the commands that a text contains."""
-    return re.findall(r"\bfrgroups (load|table|report|plan|review|approve|apply|sandbox)\b", text)
+    return re.findall(r"\bfrgroups (load|table|report|plan|review|approve|override|undo|apply|sandbox)\b", text)
 
 
 def options_in(text):
