@@ -1,9 +1,8 @@
 """
-Freeze periods and apply windows: decide whether a plan can be applied at a given time.
+Decide from freeze periods and apply windows whether a plan can be applied at a given time.
 
-A window is open exactly while a clock in its timezone shows a time within its hours. If the clock is set back, the
-window can therefore open twice on that day. If the clock is set forward, the window can open late, or not at all on
-that day.
+A window is open while the local time in its timezone is within its hours. If the clock is set back, the window can
+therefore open twice on that day. If the clock is set forward, the window can open late or remain closed on that day.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from frgroups.internals.formatting import format_utc
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_PER_DAY = 24 * 60
-# A window is open on at least one day of a week. A clock change can skip this day once, but not in two weeks.
+# Each window opens at least once a week. A clock change can prevent this once, but not in two successive weeks.
 _SEARCH_DAYS = 16
 _OFFSET_STEP = timedelta(hours=6)
 
@@ -58,8 +57,8 @@ class Window:
     days
         Days of the week on which the window opens. Monday is 0.
     start, end
-        Minutes after midnight at which the window opens and closes. If `end` is less than `start`, the window closes
-        on the next day.
+        Opening time and closing time, in minutes after midnight. If `end` is less than `start`, the window closes on
+        the next day.
     zone
         Timezone of the days and hours.
     """
@@ -91,14 +90,14 @@ class Window:
         """
         Return the first instant after `after` at which the window opens. The window must be closed at `after`.
 
-        A window opens only when the clock shows its start, or when the clock is changed.
+        A window opens only when the local time reaches its start, or when the clock is changed.
         """
         last = after + timedelta(days=_SEARCH_DAYS)
         candidates = [*self._starts(after), *_offset_changes(self.zone, after, last)]
         return min(instant for instant in candidates if instant > after and self.contains(instant))
 
     def _starts(self, after: datetime) -> Iterator[datetime]:
-        """Yield the instants at which the clock shows the start of the window, from the day before `after`."""
+        """Yield the instants at which the local time is the start of the window, from the day before `after`."""
         today = after.astimezone(self.zone).date()
         opening_time = time(*divmod(self.start, 60))
         for n_days in range(-1, _SEARCH_DAYS):
@@ -110,12 +109,12 @@ class Window:
 @dataclass(frozen=True, slots=True)
 class WindowState:
     """
-    Decision whether plans can be applied at an instant.
+    Result of the check whether plans can be applied at an instant.
 
     Attributes
     ----------
     freeze
-        The freeze that is in force, or None. If several freezes are in force, it is the freeze that ends last.
+        The freeze that is in force, or None. If several freezes are in force, this is the freeze that ends last.
     opens_at
         First instant at which plans can be applied, in UTC. None means that they can be applied now.
     next_freeze
@@ -160,8 +159,8 @@ class ApplyWindows:
     """
     Freezes and apply windows of a tenant.
 
-    Plans can be applied outside the freezes, and while at least one window is open. Without windows, they can always
-    be applied outside the freezes.
+    A plan can be applied if no freeze is in force and at least one window is open. If there are no windows, plans can
+    always be applied outside the freezes.
 
     Attributes
     ----------
@@ -178,7 +177,7 @@ class ApplyWindows:
 
     def state(self, now: datetime) -> WindowState:
         """
-        Return whether plans can be applied now, and otherwise the reason and the first instant at which they can.
+        Return the freeze in force, the first instant at which plans can be applied, and the next freeze.
 
         Examples
         --------
@@ -202,7 +201,7 @@ class ApplyWindows:
         return not self.windows or any(window.contains(instant) for window in self.windows)
 
     def _next_opening(self, now: datetime) -> datetime:
-        """Return the first instant from `now` at which plans can be applied. Each step passes at least one freeze."""
+        """Return the first instant from `now` at which plans can be applied. Each step skips a freeze or a gap."""
         instant = now
         while not self.is_allowed(instant):
             freeze = self._freeze_at(instant)
@@ -215,10 +214,10 @@ class ApplyWindows:
 
 def to_instant(local: datetime, zone: ZoneInfo, *, last: bool = False) -> datetime:
     """
-    Return the instant in UTC at which a clock in a timezone shows a time.
+    Convert a local time in a timezone to an instant in UTC.
 
-    If the clock shows the time twice, `last` selects the second instant. If the clock skips the time, the instant of
-    the clock change is returned.
+    If the local time occurs twice, `last` selects the second instant. If a clock change skips the local time, the
+    instant of the clock change is returned.
 
     Examples
     --------
@@ -242,7 +241,7 @@ def _offset_changes(zone: ZoneInfo, first: datetime, last: datetime) -> Iterator
 
 
 def _offset_change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """Return the first second with the later UTC offset. The offset must change once between the two instants."""
+    """Return the first second with the new UTC offset. The offset must change once between the two instants."""
     low, high = int(before.timestamp()), int(after.timestamp())
     old_offset = _offset(zone, before)
     while high - low > 1:

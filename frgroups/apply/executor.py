@@ -55,10 +55,11 @@ def apply_plan(
     Send the changes of an approved plan and return the result of each change.
 
     Before sending a request, the function checks the approval, the tenant and host, the limits, the age of the plan,
-    and the tenant's freeze periods and apply windows (`apply_windows_path`). It locks the tenant and reads each group
-    that the plan changes. It then creates groups, adds customers, and removes customers. Finally, it reads the groups
-    again and writes the receipt. If you apply the same plan again, an interrupted run is resumed. If the run is
-    complete, its receipt is returned and nothing is sent. A plan that was undone is not applied again.
+    and the tenant's freeze periods and apply windows (`apply_windows_path`). It then locks the tenant and reads each
+    group that the plan changes. Next, it creates groups, adds customers, and removes customers. Finally, it reads the
+    groups again and writes the receipt. If you apply the same plan again, the function resumes an interrupted run. If
+    the run is complete, the function returns its receipt and sends nothing. A plan that was undone is not applied
+    again.
 
     If a plan adds customers to a group and also removes customers from it, the removals are sent only if at least 90%
     of the additions succeeded. Otherwise, they have the state `not_sent`, and applying the plan again checks the

@@ -118,8 +118,8 @@ def _check_names(
     Returns
     -------
     tuple
-        The current name of each renamed group, the other groups with a name similar to the current name of each
-        existing group, and the problem of each group that must not be changed.
+        Three items: the current name of each renamed group, the groups whose names are similar to the current name of
+        an existing group, and the problem of each group that must not be changed.
     """
     renamed: dict[str, str] = {}
     similar: dict[str, list[str]] = {}
@@ -136,7 +136,7 @@ def _check_names(
             uids_by_key.setdefault(key, set()).add(uid)
 
     def groups_like(name: str, own_uid: str) -> list[str]:
-        """Return the other groups with a name or a similar one. Groups with exactly this name come first."""
+        """Return the other groups with the given name or a similar name. Groups with exactly this name come first."""
         alike = set().union(*(uids_by_key.get(key, ()) for key in comparison_keys(name))) - {own_uid}
         return sorted(alike, key=lambda uid: (names[uid] != name, uid))
 

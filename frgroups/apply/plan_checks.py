@@ -248,8 +248,9 @@ def check_windows(plan: Plan, override: Override | None) -> Override | None:
     """
     Return the override that is required to apply a plan now, or None if no override is required.
 
-    Raise ApplyWindowError if a freeze or the apply windows do not allow the plan to be applied, and there is no valid
-    override. The windows apply to the start of a run. A run that has sent a request continues after a window closes.
+    Raise ApplyWindowError if a freeze or the apply windows do not allow the plan to be applied and no valid override
+    exists. The windows apply only to the start of a run. A run that has sent a request continues after the window
+    closes.
     """
     now = datetime.now(UTC)
     state = read_windows(plan).state(now)
@@ -314,7 +315,7 @@ def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
 
 
 def _newly_suppressed(plan: Plan) -> list[Finding]:
-    """Return a list with one finding if the plan makes additions that the suppression list now prevents."""
+    """Return one finding if the suppression list now prevents additions of the plan, otherwise an empty list."""
     listed = current_suppression_list(plan)
     added = [
         (group.uid, entry.customer_uid) for group in plan.groups for entry in listed.find_all(group.uid, group.add)

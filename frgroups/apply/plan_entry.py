@@ -38,10 +38,10 @@ class PlanEntry:
     conflicts
         Digests of other waiting plans that change the same groups.
     counts
-        Number of changes by their state in the receipt. Empty if the plan has no readable receipt.
+        Number of changes in each state of the receipt. Empty if the plan has no readable receipt.
     n_done
-        Number of changes of an interrupted run that are in effect according to its receipt and its journal. Otherwise
-        0.
+        For an interrupted run, the number of changes that are in effect according to its receipt and its journal.
+        Otherwise 0.
     n_approvals
         Number of usable approvals, if the plan can be applied or resumed.
     is_partly_undone
@@ -49,7 +49,7 @@ class PlanEntry:
     is_rejected
         True if a rejection prevents an interrupted run from being resumed.
     resumed_receipt
-        Receipt of the original plan, if its run was resumed after this undo plan was created. Otherwise None.
+        Receipt of the original plan if the original run was resumed after this undo plan was created. Otherwise None.
     has_policy
         True if a policy approved the interrupted run.
     is_unique
@@ -114,10 +114,10 @@ class PlanEntry:
     @property
     def next_command(self) -> str:
         """
-        Command line for the next step, or "" if there is none or if the required file is not known.
+        Command line for the next step, or "" if there is no next step or the required file is not known.
 
-        An applied plan can be undone, unless it is an undo plan or made no changes. If changes were rejected, the
-        next step is to list them. If a plan has several usable approvals, the operator must select one.
+        An applied plan can be undone, unless it is an undo plan or made no changes. If the server rejected changes,
+        the next step is to list them. If a plan has several usable approvals, the operator must select one.
         """
         steps = {
             "pending": self._command("approve", self.path, " --by NAME"),
@@ -137,7 +137,7 @@ class PlanEntry:
         return self._command("apply", self.path, option + tenant)
 
     def _resume_command(self) -> str:
-        """Return the next command of an interrupted run. A run that cannot be resumed can only be finalized."""
+        """Return the next command for an interrupted run. A run that cannot be resumed can only be finalized."""
         if self.must_be_finalized:
             return self._apply_command(" --finalize")
         if self.is_rejected:
@@ -149,7 +149,7 @@ class PlanEntry:
         return self._apply_command()
 
     def _blocked_command(self) -> str:
-        """Return the command that shows the plan, or that creates a new undo plan if the original was resumed."""
+        """Return the command to show the plan, or to create a new undo plan if the original run was resumed."""
         if self.resumed_receipt is not None:
             return f"frgroups undo {shell_argument(self.resumed_receipt)}"
         return self._command("show", self.path)
@@ -180,8 +180,8 @@ def conflicts_of(entry: PlanEntry, others: Iterable[PlanEntry]) -> Iterator[Plan
     """
     Yield the other waiting plans that change a group of this waiting plan.
 
-    Files with the same digest make the same changes, so they are one plan. The other files of this plan are not
-    yielded, and several files of another plan are yielded once.
+    Files with the same digest make the same changes, so they are treated as one plan. Other files of this plan are
+    not yielded. If another plan has several files, it is yielded once.
     """
     if entry.state not in WAITING:
         return
@@ -198,10 +198,10 @@ def conflicts_of(entry: PlanEntry, others: Iterable[PlanEntry]) -> Iterator[Plan
 
 def conflict_sentences(conflicts: Iterable[tuple[Plan, PlanEntry]]) -> list[str]:
     """
-    Return a warning for each two waiting plans that change the same group.
+    Return a warning for each pair of waiting plans that change the same group.
 
-    Each two digests are named once. At most `MAX_CONFLICTS` warnings are returned, and a last sentence states the
-    number of the other conflicts.
+    Each pair of digests is named once. At most `MAX_CONFLICTS` warnings are returned. If there are more conflicts,
+    the last sentence states their number.
     """
     sentences: dict[frozenset[str], str] = {}
     for plan, other in conflicts:

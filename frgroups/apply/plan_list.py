@@ -99,7 +99,7 @@ def list_plans(
         next_command (command line for the next step, or "").
 
         The states are "pending" (without a decision), "approved", "rejected", "superseded" (replaced by a newer
-        plan), "blocked" (a limit is exceeded, the queue stopped the plan, or the original of this undo plan was
+        plan), "blocked" (a limit is exceeded, the queue stopped the plan, or the original run of this undo plan was
         resumed), "interrupted" (the run can be resumed or finalized), "applied" (the run is complete, even if the
         server rejected changes), "undone", "plan expired" (older than the limit `plan_max_age`) and "approval
         expired".
@@ -178,7 +178,7 @@ def plan_entry(plan: Plan, *, path: Path | None = None, is_unique: bool = True) 
 
 
 def _entry_of(plan: Plan, path: Path | None, readers: _Readers) -> PlanEntry:
-    """Return the entry of a plan without conflicts."""
+    """Return the entry of a plan, without its conflicts."""
     own_folder = [] if path is None else [path.parent]
     state, approval, receipt_path = _state_of_run(plan, readers)
     if state is None:
@@ -209,7 +209,7 @@ def _count_done(plan: Plan, receipt: Receipt | None, read: ReadRegistry) -> int:
     """
     Return the number of changes of an interrupted run that are in effect.
 
-    The receipt of an earlier run does not contain the changes that a later run sent before it was killed.
+    The receipt of an earlier run does not contain the changes that a later, killed run sent.
     """
     done: set[Item] = set()
     without_effect: set[Item] = set()
@@ -225,7 +225,7 @@ def _count_done(plan: Plan, receipt: Receipt | None, read: ReadRegistry) -> int:
 
 
 def _resumed_receipt(plan: Plan, state: State, read: ReadRegistry) -> Path | None:
-    """Return the receipt of a waiting undo plan's original plan if the run of the original was resumed."""
+    """Return the receipt of the plan that a waiting undo plan reverts, if the run of that plan was resumed."""
     if state not in WAITING:
         return None
     try:
@@ -256,8 +256,8 @@ def _state_of_run(plan: Plan, readers: _Readers) -> tuple[State | None, dict[str
     """
     Return the state of a plan that was started, the approval of its last run, and the path of its receipt.
 
-    The state is "undone" exactly if `apply_plan` rejects the plan for this reason. This can be a plan file that was
-    not started itself, because an undo plan applies to all earlier plan files with the same digest.
+    The state is "undone" if and only if `apply_plan` rejects the plan as undone. A plan file that was never started
+    can also have this state, because an undo plan applies to all earlier plan files with the same digest.
     """
     is_undone = bool(reverted_by(plan, readers.registry))
     path = registered_journal(plan, readers.registry)

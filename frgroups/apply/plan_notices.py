@@ -1,4 +1,4 @@
-"""Facts in the data folder about a plan that waits for a decision, as the review shows them."""
+"""Collect facts from the data folder about a plan that waits for a decision, for the review."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def plan_notices(plan: Plan, *, cache: Cache = None, is_waiting: bool = True) ->
     """
     Return the facts in the data folder about a plan: decisions, other plans for the same groups, and drift.
 
-    A fact is left out if it cannot be determined, because a file in the data folder is damaged.
+    A fact is left out if a file that is needed to determine it is damaged.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _conflict_text(plan: Plan, other: PlanEntry) -> str:
 
 
 def _drift(plan: Plan, cache: Cache) -> Iterator[Notice]:
-    """Yield a warning for each group that has changed more than the drift limit, if a newer snapshot is stored."""
+    """Yield a warning for each group with more drift than the limit allows, if a newer snapshot is stored."""
     if plan.base_url is None:
         return
     stored = latest_snapshot(cache, plan.tenant_uid, plan.base_url)
@@ -108,7 +108,7 @@ def _drift(plan: Plan, cache: Cache) -> Iterator[Notice]:
 
 
 def _drift_text(plan: Plan, group: GroupChange, snapshot: Snapshot) -> str:
-    """Describe the drift of a group since the plan was created, or return "" if the plan allows it."""
+    """Describe the drift of a group since the plan was created, or return "" if the plan allows the drift."""
     members = snapshot[group.uid].tolist()
     joined, left = group.drift(members)
     allowed = plan.limits.of(group.uid).drift_allowed(len(group.baseline))
@@ -118,6 +118,6 @@ def _drift_text(plan: Plan, group: GroupChange, snapshot: Snapshot) -> str:
         f"{group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created, and "
         f"{len(members):,} in the data read at {format_utc(snapshot.taken_at)}. Other users made "
         f"{pluralize(joined, 'addition')} and {pluralize(left, 'removal')}, and the plan allows "
-        f"{pluralize(int(allowed), 'such change')}. An apply run stops at this difference. "
+        f"{pluralize(int(allowed), 'such change')}. An apply run stops because of this difference. "
         "Ask the operator for a new plan."
     )

@@ -41,9 +41,8 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
     review contains no customer names and no contact data. It lists only the customers who join or leave a group.
 
     If the data folder shows that the plan is rejected, superseded, expired, applied, or undone, the review starts
-    with this state. The review also states an approval that exists already, a withdrawn rejection, other waiting
-    plans that change the same groups, and groups that changed more than the drift limit since the plan was created.
-    The file is replaced atomically.
+    with this state. The review also shows existing approvals, withdrawn rejections, other waiting plans that change
+    the same groups, and groups with more drift than the limit allows. The file is replaced atomically.
 
     Parameters
     ----------
@@ -138,7 +137,7 @@ def _status_of_interrupted_plan(entry: PlanEntry) -> PlanStatus:
 
 def _sent_changes(entry: PlanEntry, state: JournalState) -> SentChanges:
     sent = state.intended - state.not_sent
-    # A receipt exists if the run ended in an orderly way, for example because the server did not respond.
+    # A receipt exists if the run ended without a crash, for example because the server did not respond.
     receipt = _receipt_of(entry)
     return SentChanges(
         n=entry.plan.n_add + entry.plan.n_remove,

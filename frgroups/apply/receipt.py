@@ -75,7 +75,7 @@ class Receipt:
     approval
         Type, reviewer, and time of the approval.
     overrides
-        Person, reason, time, and expiry of each override that a run of the plan required, because a freeze was in
+        Person, reason, time, and expiry of each override that a run of the plan required because a freeze was in
         force or no apply window was open.
     started_at
         Time of the first run of the plan.
@@ -86,7 +86,8 @@ class Receipt:
     finalized
         True if `finalize_plan` created the receipt and the run was not complete.
     drift
-        Numbers of additions and removals since the plan was created that are not part of the plan, by group uid.
+        Numbers of additions and removals that were made since the plan was created and are not part of the plan, by
+        group uid.
     renamed
         Current names of the groups that were renamed since the plan was created, by group uid.
     similar_groups
@@ -505,7 +506,7 @@ def read_receipt(path: str | Path) -> Receipt:
 
 def drift_text(joined: int, left: int) -> str:
     """
-    Return the numbers of additions and removals that are not part of a plan, as the subject of a sentence.
+    Format the numbers of additions and removals that are not part of a plan as the subject of a sentence.
 
     Examples
     --------

@@ -161,8 +161,8 @@ def receipt_after_resume(undo: Plan, read: ReadRegistry = read_registry) -> Path
     Return the receipt of the original plan if its run was resumed after an undo plan was created.
 
     The undo plan does not revert the changes that the resumed run sent, so a new undo plan must be created from this
-    receipt. The result is None if no change of a resumed run can be in effect. A partial undo was created for some
-    changes only, so it remains complete. `read` is the argument of `registered_journal`.
+    receipt. The result is None if no change of a resumed run can be in effect. It is also None for a partial undo,
+    which covers only selected changes and therefore remains complete. `read` is the argument of `registered_journal`.
     """
     if undo.partial_undo:
         return None

@@ -49,7 +49,7 @@ class Override:
     until: datetime
 
     def to_dict(self) -> dict[str, str]:
-        """Convert the override to a dictionary for the journal and the receipt, which contain the digest anyway."""
+        """Convert the override to a dictionary without the digest, which journals and receipts already contain."""
         return {
             "by": self.by,
             "reason": self.reason,
@@ -58,7 +58,7 @@ class Override:
         }
 
     def problem(self, now: datetime) -> str:
-        """Return the reason why the override is not valid now, or ""."""
+        """Return the reason why the override is not valid at `now`, or "" if it is valid."""
         if self.at > now + CLOCK_TOLERANCE:
             return (
                 f"The override by {self.by} was created at {format_utc(self.at)}, but the time of this machine is "
@@ -87,7 +87,7 @@ def override_windows(
 
     Pass the file to `apply_plan(override=...)`. The override is valid only for plans with the same digest, so an undo
     plan needs its own override. It does not replace the approval. The receipt contains the name, the reason, and the
-    time. The file does not prove the person's identity.
+    time of the override. The file does not prove the person's identity.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def override_windows(
 
 def read_override(path: str | Path, plan: Plan) -> Override:
     """
-    Return the override in a file, which might have expired.
+    Return the override in a file, even if it has expired.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def read_override(path: str | Path, plan: Plan) -> Override:
 
 def format_override(override: Mapping[str, str]) -> str:
     """
-    Format an override in a journal or a receipt as a phrase.
+    Format an override from a journal or a receipt as a phrase.
 
     Examples
     --------

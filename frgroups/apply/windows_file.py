@@ -89,15 +89,15 @@ def apply_windows_path(tenant: HasTenant) -> Path:
         days = "mon-fri"
         hours = "07:00-17:00"
 
-    Without a `[[window]]`, plans can always be applied outside the freezes. With several windows, one of them must be
-    open.
+    If the file has no `[[window]]`, plans can always be applied outside the freezes. If it has several windows, at
+    least one of them must be open.
 
-    `from` and `to` are dates or date-times. A freeze includes the complete days of both dates. A date-time without a
-    UTC offset is a local time. `timezone` is the name of a timezone in the IANA database. It is required for dates,
-    local times, and windows. A table can have its own `timezone`.
+    `from` and `to` are dates or date-times. A freeze from one date to another includes both days completely. A
+    date-time without a UTC offset is a local time. `timezone` is the name of a timezone in the IANA database. It is
+    required for dates, local times, and windows. A table can have its own `timezone`.
 
-    `days` is a range such as "mon-fri", a day, or a list of both. If the window closes after midnight, as in
-    "22:00-04:00", the days are those on which it opens.
+    `days` is a day, a range such as "mon-fri", or a list of days and ranges. If the window closes after midnight, as
+    in "22:00-04:00", `days` contains the days on which it opens.
 
     Examples
     --------
@@ -117,14 +117,15 @@ def read_windows(tenant: HasTenant) -> ApplyWindows:
     Raises
     ------
     InputError
-        The file is invalid or cannot be read, or the data folder contains a file with this name that no tenant uses.
+        The file is invalid or cannot be read, or a file with this name is in the data folder itself instead of the
+        tenant's folder.
     """
     path = apply_windows_path(tenant)
     misplaced = home() / WINDOWS_FILE
     if misplaced.exists():
         raise InputError(f"The file {misplaced} is not in the folder of a tenant. Move it to {path}.")
     try:
-        # A symbolic link to a missing file exists. It is an error, because it shows that windows were set up.
+        # A symbolic link to a missing file is an error, because the link shows that windows were set up.
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return ApplyWindows()
@@ -183,7 +184,7 @@ def _to_date_or_time(value: object, name: str) -> date | datetime:
 
 
 def _to_utc(value: date | datetime, timezone: str, *, last: bool = False) -> datetime:
-    """Convert a time or the start of a day to UTC. If a clock shows the time twice, `last` selects the second one."""
+    """Convert a time or the start of a day to UTC. If the local time occurs twice, `last` selects the second time."""
     if not isinstance(value, datetime):
         value = datetime.combine(value, time())
     if value.tzinfo is not None:
@@ -205,7 +206,7 @@ def _to_window(table: _WindowTable, timezone: str) -> Window:
 
 
 def _to_days(value: str | list[str]) -> frozenset[int]:
-    """Convert names and ranges of days, such as "mon-fri", to numbers. A range can include the end of the week."""
+    """Convert names and ranges of days, such as "mon-fri", to numbers. Ranges such as "sat-mon" are allowed."""
     parts = [value] if isinstance(value, str) else value
     days: set[int] = set()
     for part in ",".join(parts).split(","):

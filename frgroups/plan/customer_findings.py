@@ -309,10 +309,11 @@ def _missing_consent(
     snapshot: Snapshot, customers: _ChangedCustomers, group: GroupChange, row: Row
 ) -> Iterator[_Marked]:
     """
-    Yield findings if the plan adds customers to a mailing group who have withdrawn their consent or have no record.
+    Yield findings if customers join a mailing group although their consent is withdrawn or not recorded.
 
-    A customer has consented if the latest records contain a given consent for each channel and no withdrawal. The
-    first finding contains all three numbers. The second finding marks the customers without a record.
+    A customer has consented if the latest records contain a consent for each channel and no withdrawal. The first
+    finding contains the numbers of customers who have consented, have withdrawn, and have no record. The second
+    finding marks the customers without a record.
 
     The channels of a mailing group are in the column `channel` of the register. If the cell is blank, the purpose of
     the group determines the channels.

@@ -20,8 +20,8 @@ def declare_groups(snapshot: Snapshot, path: str | Path, *, groups: Iterable[str
     """
     Write a file that declares the current members of groups, for `read_declared_groups`.
 
-    Each group is declared by a list of its members with the mode "mirror", so a plan for the same snapshot contains
-    no changes. The lists are CSV files in a folder beside the file. You can replace a list by an expression or a
+    Each group is declared with a list of its members and the mode "mirror", so a plan for the same snapshot contains
+    no changes. The lists are CSV files in a folder beside the file. You can replace a list with an expression or a
     rule, and delete the tables of groups that plans should not change.
 
     Parameters
@@ -48,7 +48,7 @@ def declare_groups(snapshot: Snapshot, path: str | Path, *, groups: Iterable[str
 
     See Also
     --------
-    read_declared_groups : Describe the keys of the file.
+    read_declared_groups : Read declared groups from a TOML file.
     plan_declared : Create a plan from declared groups.
 
     Examples
@@ -103,7 +103,7 @@ def _table(snapshot: Snapshot, uid: str, list_path: str, n_members: int) -> str:
 
 
 def _file_names(uids: Iterable[str]) -> Iterator[str]:
-    """Yield a distinct file name for each group uid, also in file systems that ignore case."""
+    """Yield a file name for each group uid. The names are distinct even if the file system ignores case."""
     used: set[str] = set()
     for number, uid in enumerate(uids, start=1):
         name = uid if UID.fullmatch(uid) else "group"

@@ -1,8 +1,8 @@
 """
 Find the customers that declared groups select.
 
-An expression or a rule can refer to other declared groups. It sees the members that these groups have after the plan,
-so that one plan is sufficient. The groups are therefore evaluated in topological order.
+An expression or a rule can refer to other declared groups. The expression or the rule uses the members that these
+groups have after the plan, so that one plan is sufficient. The groups are therefore evaluated in topological order.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class DeclaredCustomers:
     """
     The customers that each declared group selects.
 
-    Customers in the snapshot have the same codes as in the membership matrix. Listed customers who are not in the
-    snapshot have the codes that follow, because they are in no group.
+    Customers in the snapshot have the same codes as in the membership matrix. Listed customers who are in no group
+    are not in the snapshot, so they have the codes that follow.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class DeclaredCustomers:
     declared
         The declared groups.
     attributes, consent
-        Further attributes and the consents for rules, as in `segment`.
+        Additional attributes and the consents for rules, as in `segment`.
     directory
         Customer export for the external ids in lists.
     allow_similar_ids
@@ -141,7 +141,7 @@ class DeclaredCustomers:
             raise
 
     def _evaluation_order(self) -> list[str]:
-        """Return the group uids so that each group follows the groups that its customers depend on."""
+        """Return the group uids in an order in which each group follows the groups that its customers depend on."""
         needed = {uid: {other for other in self._references(uid) if other in self.by_uid} for uid in self.by_uid}
         for uid, earlier in self._priority_order():
             needed[uid].add(earlier)
@@ -161,7 +161,7 @@ class DeclaredCustomers:
             return {self._matrix.group_uid(name) for name in rule_groups(group.customers, self._columns)}
 
     def _priority_order(self) -> Iterator[tuple[str, str]]:
-        """Yield each group with a priority, together with the group of its set that has the next smaller priority."""
+        """Yield each group with a priority, and the group in the same set with the next smaller priority."""
         sets: dict[str | None, list[tuple[int, str]]] = {}
         for uid, group in self.by_uid.items():
             if group.priority is not None:
@@ -171,7 +171,7 @@ class DeclaredCustomers:
             yield from zip(ordered[1:], ordered, strict=False)
 
     def _cycle_error(self, cycle: list[str]) -> InputError:
-        """Return the error for groups that depend on each other. The last group in the list is the first one."""
+        """Return the error for groups that depend on each other. The list ends with its first group."""
         groups = [self.by_uid[uid] for uid in cycle]
         first = self._place(groups[0])
         if len(groups) == 2:
@@ -224,7 +224,7 @@ class DeclaredCustomers:
         return mask
 
     def _known_mask_after(self, uid: str) -> BoolArray:
-        """Return a mask of the members after the plan who are in the snapshot."""
+        """Return a mask of the customers in the snapshot who are members of a group after the plan."""
         return self._mask_after(uid)[: len(self._uids)]
 
     def _empty_mask(self) -> BoolArray:

@@ -47,13 +47,13 @@ class DeclaredGroup:
     source, customers
         The kind of selection, and its text: a group expression, a rule, or the path of a list.
     column, sheet, header_row, ids
-        Where the list contains the ids, and their type. None detects the value.
+        Location of the ids in the list, and type of the ids. If a value is None, it is detected.
     create
         Name of the group if it does not exist yet, or None if it must exist.
     limits
-        Values of limits that replace the limits of the plan for this group.
+        Limits of this group, which replace the limits of the plan.
     owner, priority, exclusive_set, valid_to, allow_empty
-        Further properties. None if they are not declared.
+        Other keys of the declaration. None if a key is not declared.
     """
 
     group: str
@@ -76,7 +76,7 @@ class DeclaredGroup:
 @dataclass(frozen=True, eq=False, repr=False)
 class DeclaredGroups:
     r"""
-    Declared groups of a file, which `plan_declared` compares with a snapshot.
+    The declared groups in a file. `plan_declared` compares them with a snapshot.
 
     Attributes
     ----------

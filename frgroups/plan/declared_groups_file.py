@@ -22,7 +22,7 @@ from frgroups.snapshot.group_references import REFERENCE
 
 _Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
 _LIST_KEYS = ("column", "sheet", "header_row", "ids")
-# The path at the end of a message of msgspec, such as " - at `$.mode`".
+# The path at the end of a msgspec message, such as " - at `$.mode`".
 _AT = re.compile(r" - at `\$\.?(?P<key>[^`]*)`$")
 
 
@@ -53,7 +53,7 @@ def read_declared_groups(path: str | Path) -> DeclaredGroups:
     A declaration states which customers a group should contain. `plan_declared` compares the declarations with a
     snapshot. Groups that are not in the file are never changed.
 
-    Each group has a table ``[groups.UID]`` with its uid or its unique name. Names that contain other characters than
+    Each group has a table ``[groups.UID]`` with its uid or its unique name. Names that contain characters other than
     letters, digits, ``-``, and ``_`` must be in quotes. An example of a file::
 
         [groups.vip]
@@ -67,11 +67,12 @@ def read_declared_groups(path: str | Path) -> DeclaredGroups:
         mode = "add"
         limits = {additions_per_group = 5000}
 
-    A group has these keys. `mode` is required, and exactly one of `expression`, `rule`, and `list`:
+    A group can have the following keys. `mode` and exactly one of `expression`, `rule`, and `list` are required:
 
     - expression: a group expression, as in `members`
     - rule: a rule over the attributes of customers, as in `segment`
-    - list: the path of a list of customers, as in `read_list`. A relative path starts at the folder of the file.
+    - list: the path of a list of customers, as in `read_list`. A relative path is relative to the folder of the TOML
+      file.
     - column, sheet, header_row: the column, the sheet, and the header row of the list, as in `read_list`
     - ids: the type of the ids in the list, "customer_uid" or "external_id". By default, it is detected.
     - mode: "add", "remove", "keep_only", or "mirror", as in `plan_memberships`
@@ -79,10 +80,10 @@ def read_declared_groups(path: str | Path) -> DeclaredGroups:
     - limits: a table with the limits of the group. The keys are those of a group in `read_limits`.
     - owner: the person or team to ask about the group
     - valid_to: the last day on which the group is valid
-    - allow_empty: true if the declaration may select no customer. It also allows a plan to remove all members.
-    - priority: a whole number. A customer who is selected by several groups with a priority belongs only to the group
-      with the smallest number.
-    - exclusive_set: the name of a set of groups. Priorities apply within a set. Groups without this key are a set.
+    - allow_empty: true to allow a declaration that selects no customers, and a plan that removes all members
+    - priority: a whole number. If several groups with a priority select a customer, the customer belongs only to the
+      group with the smallest number.
+    - exclusive_set: the name of a set of groups. Priorities apply within a set. Groups without this key form one set.
 
     Parameters
     ----------
@@ -98,8 +99,7 @@ def read_declared_groups(path: str | Path) -> DeclaredGroups:
     ------
     InputError
         The file cannot be read, is not valid TOML, or contains an unknown key or an invalid value. The message
-        contains the file, the group, and the key. Groups, expressions, rules, and lists are checked by
-        `plan_declared`.
+        contains the file, the group, and the key. `plan_declared` checks the groups, expressions, rules, and lists.
 
     See Also
     --------
@@ -168,7 +168,7 @@ def _check_keys(place: str, table: Mapping[str, Any]) -> None:
 
 
 def _invalid_value(place: str, problem: str) -> str:
-    """Return the text for a value of the wrong type. The key is moved from the end of the problem to the start."""
+    """Return the message for a value of the wrong type. The key is moved to the start of the message."""
     match = _AT.search(problem)
     if match is None:
         return f"{place} is not valid: {problem}."

@@ -57,7 +57,7 @@ def plan_declared(
     protect, protect_groups, suppression_list, register, purpose
         As in `plan_memberships`.
     attributes, consent
-        Further attributes and the consents for rules, as in `segment`.
+        Additional attributes and the consents for rules, as in `segment`.
     directory : str or Path, optional
         CSV or Excel file of a customer export, with the columns customer_uid and external_id. It is required if lists
         contain external ids of customers who are not in the snapshot.
@@ -68,7 +68,7 @@ def plan_declared(
     Returns
     -------
     Plan
-        The planned changes of all groups. The finding "ended" reports each group whose last day is over.
+        The planned changes of all groups. The finding "ended" reports each group whose last valid day is over.
 
     Raises
     ------
@@ -83,15 +83,15 @@ def plan_declared(
 
     See Also
     --------
-    read_declared_groups : Read the declarations, and describe their keys.
+    read_declared_groups : Read declared groups from a TOML file.
     plan_memberships : Create a plan from customers in Python.
 
     Notes
     -----
     An expression or ``in_group`` in a rule can refer to another declared group. It uses the members that this group
-    has after the plan, so the order of the groups in the file does not matter, and one plan is sufficient. Excluded
-    changes, such as those of protected customers, are not considered. Groups that depend on each other are an error.
-    The name ``n_groups`` in a rule counts the current groups.
+    has after the plan. The order of the groups in the file therefore does not matter, and one plan is sufficient.
+    Exclusions, such as protected customers, are not considered. Groups must not depend on each other. The name
+    ``n_groups`` in a rule counts the current groups.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def plan_declared(
 
 
 def _limits_of(group: DeclaredGroup) -> dict[str, Any]:
-    """Return the values of limits that a declaration sets for its group."""
+    """Return the limits that a declaration sets for its group."""
     if group.allow_empty and "emptied_groups" not in group.limits:
         return {**group.limits, "emptied_groups": 1}
     return dict(group.limits)

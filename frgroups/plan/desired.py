@@ -162,7 +162,7 @@ def _lists_from_table(desired: pd.DataFrame) -> _CustomerLists:
     codes: npt.NDArray[Any] = np.asarray(groups.indices)
     n_rows = np.bincount(codes, minlength=len(names))
     if is_waterfall:
-        # An audience to which no customer is assigned has no rows, but it is a group without desired members.
+        # An audience without customers has no rows, but it is still a group, with no desired members.
         empty = empty_audiences(desired)
         names, n_rows = [*names, *empty], np.append(n_rows, np.zeros(len(empty), dtype=np.int64))
     indptr = np.concatenate([[0], np.cumsum(n_rows)])

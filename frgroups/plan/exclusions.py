@@ -28,7 +28,7 @@ from frgroups.snapshot.uid_lookup import is_known
 ExclusionRule = Literal["protected", "protected_group", "suppression_list", "holdout"]
 # The message of a finding lists at most this number of uids.
 MAX_LISTED_CUSTOMERS = 5
-# The message of a finding about a holdout lists at most this number of dates.
+# Maximum number of dates in the message of a finding about a holdout.
 MAX_LISTED_ENDS = 5
 EXCLUDED_COLUMNS = ["customer_group_uid", "customer_uid", "change", "reason"]
 _REASONS: dict[ExclusionRule, str] = {
@@ -138,7 +138,7 @@ def exclusion_findings(changes: Iterable[ExcludedChange]) -> list[Finding]:
 
 
 def _message(group_name: str, rule: ExclusionRule, n_by_end: Mapping[str, int]) -> str:
-    """Return the message of a finding about one group. `n_by_end` contains customers by end."""
+    """Return the message of a finding about one group. `n_by_end` maps each end to a number of customers."""
     customers = pluralize(sum(n_by_end.values()), "customer")
     if rule == "protected":
         return f"The plan does not remove protected customers from {group_name} ({customers})."

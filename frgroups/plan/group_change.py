@@ -58,7 +58,7 @@ class GroupChange:
         """
         Return the numbers of additions and removals by other clients since the plan was created.
 
-        Changes to customers in the plan are not counted, because the plan itself can have made them.
+        Changes to customers in the plan are not counted, because the plan itself might have made them.
 
         Examples
         --------

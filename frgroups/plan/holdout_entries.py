@@ -19,10 +19,10 @@ def holdout_entries(
     split: pd.DataFrame, groups: Iterable[str], *, until: date | datetime | str, arm: str = "control"
 ) -> pd.DataFrame:
     """
-    Return the entries of a suppression list that hold out the customers in one arm of a split.
+    Return suppression list entries that exclude the customers in one arm of a split until the holdout ends.
 
     Store the entries with `add_suppression_entries`. Until the holdout ends, plans do not add the customers to the
-    groups. Plans do not remove a customer who is already a member.
+    groups. The entries do not remove customers who are already members.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def holdout_entries(
         End of the holdout. A date, such as "2026-12-31", includes the whole day in UTC. A time without a time zone is
         in UTC.
     arm : str, default "control"
-        The arm to hold out.
+        Arm whose customers are not added to the groups.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def holdout_entries(
     See Also
     --------
     add_suppression_entries : Add entries to the suppression list of a tenant.
-    suppression_list_path : Describes the file of the suppression list and its columns.
+    suppression_list_path : Path of the suppression list, with a description of its columns.
 
     Examples
     --------

@@ -434,7 +434,7 @@ def format_removals_allowed(limits: Limits, baseline: int) -> str:
     """
     Format the maximum number of removals from a group.
 
-    If the maximum depends on the number of members, the part of the rule that determines it follows in parentheses.
+    If the maximum depends on the number of members, the part of the rule that determines it is added in parentheses.
 
     Examples
     --------
@@ -456,7 +456,7 @@ def format_removals_allowed(limits: Limits, baseline: int) -> str:
 
 def format_total_removals_allowed(limits: Limits, n_memberships: int) -> str:
     """
-    Format the maximum number of removals from all groups together, and its reason in parentheses.
+    Format the maximum number of removals from all groups together, with its reason in parentheses.
 
     Examples
     --------

@@ -77,7 +77,7 @@ def resolve_listed_ids(
 
 
 def _reject_invalid_uids(snapshot: Snapshot, listed: ListedIds) -> None:
-    """Raise ListError if unknown ids contain characters that no customer uid contains, with their row numbers."""
+    """Raise ListError with the row numbers if unknown ids contain characters that no customer uid contains."""
     unknown = listed.ids[~is_known(listed.ids, snapshot.customers["customer_uid"])]
     invalid = list(unknown[~unknown.map(lambda value: UID.fullmatch(value) is not None).astype(bool)])
     if invalid:

@@ -39,9 +39,9 @@ def mode_of(modes: GroupModes, group_uid: str) -> Mode:
 
 def select_modes(modes: GroupModes, group_uids: Iterable[str]) -> GroupModes:
     """
-    Return the mode of the given groups: one mode if it is the same for all of them, otherwise the mode of each group.
+    Return one mode if all given groups have the same mode, otherwise the mode of each group.
 
-    Without groups, the modes are returned unchanged.
+    If no groups are given, the modes are returned unchanged.
 
     Examples
     --------

@@ -48,8 +48,8 @@ class Plan:
     base_url : str or None
         Host of the tenant. A plan without a host cannot be applied.
     mode : {"add", "remove", "keep_only", "mirror"} or dict
-        Mode that was passed to `plan_memberships`. If the groups have different modes, a dictionary that maps each
-        group uid to its mode.
+        Mode that was passed to `plan_memberships`. If the groups have different modes, this is a dictionary that maps
+        each group uid to its mode.
     limits : Limits
         Maximum changes.
     groups : tuple
@@ -83,11 +83,12 @@ class Plan:
 
     Notes
     -----
-    The digest covers the content that affects the result: tenant, host, order of the operations, limits, creations,
-    and, of each group that the plan changes, the mode, the operations, and the number and hash of the members. If the
-    plan undoes another plan, the digest also covers `reverts` and `partial_undo`. Two plans with the same content
-    have the same digest, even if they were created at different times. The digest does not cover the purpose, the
-    excluded changes, and the limits and modes of unchanged groups, because they do not affect the requests.
+    The digest covers the content that affects the result: tenant, host, order of the operations, limits, and
+    creations. For each group that the plan changes, it covers the mode, the operations, and the number and hash of
+    the members. If the plan undoes another plan, the digest also covers `reverts` and `partial_undo`. Two plans with
+    the same content have the same digest, even if they were created at different times. The digest does not cover the
+    purpose, the excluded changes, or the limits and modes of unchanged groups, because they do not affect the
+    requests.
 
     Examples
     --------
@@ -258,8 +259,8 @@ class Plan:
         pandas.DataFrame
             Columns customer_group_uid, customer_uid, change ("add" or "remove") and reason, all `str`. Rows are in
             the order of the groups. The reason is "protected customer", "protected group", "suppression list", or
-            "holdout". The source in the suppression list follows in parentheses, its end after "until", and its
-            reason after a colon, for example "holdout until 2026-12-31: spring campaign".
+            "holdout". For an entry in the suppression list, the source follows in parentheses, the end after
+            "until", and the note after a colon, for example "holdout until 2026-12-31: spring campaign".
 
         Examples
         --------

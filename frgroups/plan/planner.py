@@ -65,8 +65,8 @@ def plan_memberships(
         The desired memberships, as {group: customer uids}, as a table with the columns customer_group_uid and
         customer_uid, as the result of `waterfall`, or as a snapshot. Groups are identified by uid or unique name.
         Groups that are not in `desired` are not changed. The customers of a group can also be a boolean Series with
-        one value per customer, with the index of `snapshot.customers` or an index of customer uids. If the key of a
-        group is the uid of one group and the name of another, write 'uid:"vip"' or 'name:"vip"'.
+        one value per customer. Its index is the index of `snapshot.customers` or contains customer uids. If the key
+        of a group is the uid of one group and the name of another, write 'uid:"vip"' or 'name:"vip"'.
     mode : {"add", "remove", "keep_only", "mirror"} or mapping, default "add"
         "add" adds listed customers who are not members. "remove" removes listed customers who are members.
         "keep_only" removes members who are not listed. "mirror" adds listed customers and removes members who are
@@ -184,8 +184,8 @@ class PlanRequest:
     created
         The groups to create, as {uid: name}.
     group_limits
-        Values of limits by group uid. They replace the limits of the plan and of the register for this group, unless
-        `per_group` of the plan's limits contains the uid of the group.
+        Limits by group uid. They replace the limits of the plan and of the register for the group, unless `per_group`
+        of the plan's limits contains the group's uid.
     """
 
     snapshot: Snapshot

@@ -12,15 +12,15 @@ from frgroups.internals.similar_text import case_key
 from frgroups.plan.finding import Finding
 from frgroups.plan.suppression_entries import SuppressionList
 
-# The message of a finding lists at most this number of groups.
+# Maximum number of groups in the message of a finding.
 MAX_LISTED_GROUPS = 5
 
 
 def check_suppressed_groups(listed: SuppressionList, names: Mapping[str, str]) -> None:
     """
-    Raise InputError if an entry names a group that does not exist, but the text identifies an existing group.
+    Raise InputError if an entry contains a group's name, or its uid in another case, instead of the uid.
 
-    The text can be the name of a group, or a uid in another case. Such an entry would not exclude its customer.
+    No group has such a uid, so the entry would not exclude its customer.
 
     Parameters
     ----------

@@ -122,7 +122,7 @@ class SuppressionEntry:
 
     @property
     def is_holdout(self) -> bool:
-        """True if the entry holds out the customer from a group for a measurement."""
+        """True if the entry is a holdout, which keeps the customer out of a group for a measurement."""
         return self.source.casefold() == HOLDOUT
 
     def is_in_force(self, at: datetime) -> bool:
@@ -132,7 +132,7 @@ class SuppressionEntry:
     @property
     def rank(self) -> tuple[bool, datetime, bool, str]:
         """
-        Sort key of the entry. Among several entries for one customer, the highest rank is reported.
+        Sort key of the entry. If a customer has several entries, the entry with the highest rank is reported.
 
         An entry that lasts longer has a higher rank. If two entries have the same end, the entry for all groups has a
         higher rank.
@@ -191,7 +191,7 @@ class SuppressionList:
 
     @property
     def group_uids(self) -> list[str]:
-        """Sorted uids of the groups that entries name."""
+        """Sorted uids of the groups that the entries name."""
         return sorted(uid for uid in self.by_group if uid)
 
     def find(self, group_uid: str, customer_uid: str) -> SuppressionEntry | None:
@@ -237,7 +237,7 @@ def entry_rows(table: pd.DataFrame, name: str) -> list[tuple[Hashable, dict[str,
     """
     Return the index label and the cells of each row in a table of entries.
 
-    Missing values become blank cells, and dates become strings. Columns that a suppression list does not have are
+    Missing values become blank cells, and dates become strings. Columns that are not part of a suppression list are
     left out. Raise InputError if the table has no valid column customer_uid. `name` is the name of the argument.
 
     Examples

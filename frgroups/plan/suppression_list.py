@@ -66,18 +66,18 @@ def suppression_list_path(tenant: HasTenant) -> Path:
 
     - customer_group_uid: the uid of the group to which the customer is not added. A blank cell means all groups. To
       list several groups, write one row per group.
-    - until: the end of the entry in ISO format. A date such as 2026-12-31 includes the whole day in UTC. A time such
-      as 2026-12-31T12:00Z can have a time zone, and is otherwise in UTC. An entry that has ended does not exclude the
-      customer. An entry with a blank cell has no end.
+    - until: the end of the entry in ISO format. A date such as 2026-12-31 includes the whole day in UTC. A time can
+      have a time zone, as in 2026-12-31T12:00Z. A time without a time zone is in UTC. An entry that has ended does
+      not exclude the customer. A blank cell means that the entry has no end.
     - source: the origin of the entry. An entry with the source holdout must have a group and an end. Plans report the
       customers whom they exclude because of a holdout.
     - reason: a note about the entry.
 
     If a customer has several entries, each of them applies. Their order has no effect.
 
-    Plans contain the sources and reasons. Email addresses and phone numbers in these cells are masked, but names are
-    not, so do not write names. Planning and applying read the file in the data folder of the machine on which they
-    run.
+    Plans contain the sources and reasons. Email addresses and phone numbers in these cells are masked. Names are not
+    masked, so do not enter names. A plan is created and applied with the list in the data folder of the local
+    machine.
 
     Examples
     --------
@@ -128,7 +128,7 @@ def read_entry_table(path: Path) -> pd.DataFrame | None:
     Read a list that contains entries with groups, ends, or holdouts.
 
     The index of the result contains the row numbers, and the columns are those of a suppression list. The result is
-    None if the list only contains customers.
+    None if the list contains only customers.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def read_header(table: Table) -> list[str]:
 
 
 def _read_rows(table: Table, path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Return the row number and the cells of each row, without columns that a suppression list does not have."""
+    """Return the row number and the cells of each row, without columns that are not part of a suppression list."""
     header = read_header(table)
     if header.count("customer_uid") != 1:
         raise ListError(

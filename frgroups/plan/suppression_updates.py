@@ -21,8 +21,8 @@ def add_suppression_entries(tenant: HasTenant, entries: pd.DataFrame) -> Path:
     """
     Add entries to the suppression list of a tenant.
 
-    The entries that the list already contains remain. An entry that is already in the list is not added again, so the
-    call can be repeated. If the list does not exist, it is created.
+    Existing entries remain in the list. An entry that is already in the list is not added again, so you can repeat
+    the call. If the list does not exist, it is created.
 
     Parameters
     ----------
@@ -68,12 +68,12 @@ def add_suppression_entries(tenant: HasTenant, entries: pd.DataFrame) -> Path:
         known = set(suppression_entries(tenant))
         added = []
         for (_, cells), entry in zip(rows, parsed, strict=True):
-            if entry not in known:  # The parsed entries are compared, because cells can have other spellings.
+            if entry not in known:  # Compare parsed entries, because cells can be spelled differently.
                 known.add(entry)
-                # Contact data in these cells is masked.
+                # Use the parsed source and reason, in which contact data is masked.
                 added.append(cells | {"source": entry.source, "reason": entry.reason})
         if added:
-            # The list can be a symbolic link to a shared file.
+            # The list might be a symbolic link to a shared file.
             write_text(path.resolve(), _new_content(path, added))
     return path
 

@@ -113,8 +113,8 @@ def approve_plan(
         The name is empty or contains invisible characters, `valid_for` is longer than 31 days, the reason is too
         long, or the file cannot be written.
     NotApprovedError
-        The plan exceeds a limit, is rejected, or was superseded by another plan, or `path` contains the valid
-        approval of the plan by another reviewer.
+        The plan exceeds a limit, is rejected, or was superseded by another plan, or `path` contains another
+        reviewer's valid approval of the plan.
     CorruptFileError
         The record of decisions in the data folder is damaged.
 

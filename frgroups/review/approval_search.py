@@ -58,7 +58,7 @@ def usable_approvals(
     folders
         Folders to search.
     reader
-        Reader of the decisions. To search for the approvals of several plans, pass the same reader.
+        Reader of the decision files. To search for the approvals of several plans, pass the same reader.
     earlier_approval
         Approval of the run that is resumed, which is accepted even if it has expired. By default, no run is resumed.
     """
@@ -92,9 +92,9 @@ class PlanApprovals:
     Attributes
     ----------
     usable
-        Approvals that permit to apply the plan. See `usable_approvals`.
+        Approvals with which the plan can be applied. See `usable_approvals`.
     other
-        Approvals that do not, for example because they have expired.
+        Approvals that cannot be used, for example because they have expired.
     """
 
     usable: tuple[FoundApproval, ...]

@@ -13,10 +13,9 @@ from frgroups.review.saved_plans import saved_plan_files
 
 class DecisionReader:
     """
-    Approval files and decision records. Each folder and each record is read only once.
+    Reader of approval files and decision records that reads each folder and each record only once.
 
-    Create a new object for each command or function call, because the object does not notice later changes of the
-    files.
+    Create a new object for each command or function call, because an object does not read later changes to the files.
     """
 
     def __init__(self) -> None:
@@ -34,8 +33,8 @@ class DecisionReader:
         """
         Return the readable folders outside the data folder that contain plans of the same tenant.
 
-        A reviewer can have saved a rejection next to any of these plans. A folder that cannot be read is skipped,
-        because it can belong to another user, who would otherwise block all plans of the tenant.
+        A reviewer might have saved a rejection next to any of these plans. A folder that cannot be read is skipped,
+        because it might belong to another user and would otherwise block all plans of the tenant.
         """
         path = record_path(plan.tenant_uid, plan.base_url)
         if path not in self._folders:
@@ -51,5 +50,5 @@ class DecisionReader:
         return self._records[path]
 
     def forget_record(self, plan: Plan) -> None:
-        """Read the record of a plan's tenant again on the next access, because it was changed."""
+        """Discard the stored record of a plan's tenant, so that the changed record is read on the next access."""
         self._records.pop(record_path(plan.tenant_uid, plan.base_url), None)

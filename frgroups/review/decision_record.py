@@ -73,14 +73,14 @@ class Rejection:
 
     @property
     def _reason(self) -> str:
-        """Words for the reason, in one line."""
+        """Text about the reason, for the end of a sentence."""
         reason = _one_line(self.reason)
         return f": {reason}" if reason else " without a reason"
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """The withdrawn rejections of a plan's changes, with the name of the person, the reason, and the time."""
+    """The withdrawal of rejections of a plan's changes, with the person, the reason, and the time."""
 
     rejections: tuple[Rejection, ...]
     by: str
@@ -103,7 +103,7 @@ def _on(at: str) -> str:
 
 
 def _one_line(reason: str) -> str:
-    """Return a reason without its last period, in which line breaks are replaced with spaces."""
+    """Return a reason on one line, without the final period."""
     return " ".join(reason.split()).removesuffix(".")
 
 
@@ -172,7 +172,7 @@ class DecisionRecord:
         ]
 
     def withdrawals(self, key: str) -> list[Withdrawal]:
-        """Return the withdrawals of rejections of the changes, oldest first."""
+        """Return the withdrawals of rejections of these changes, oldest first."""
         rejections = {
             entry["id"]: Rejection(entry["digest"], entry["by"], entry["reason"], entry["at"])
             for entry in self._of_changes(key, "rejected")

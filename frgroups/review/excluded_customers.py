@@ -10,15 +10,15 @@ from frgroups.internals.formatting import format_list
 from frgroups.internals.redaction import mask_contacts
 from frgroups.plan.plan import Plan
 
-EXCLUDED_NOTE = "These customers were requested, but this plan does not change them."
+EXCLUDED_NOTE = "These changes were requested, but this plan does not make them."
 _CHANGE_TEXTS = {"add": "does not join", "remove": "does not leave"}
-# The CSV review also contains the excluded changes, so their values differ from those of the changes.
+# The CSV review contains planned and excluded changes. Distinct values identify the excluded changes.
 _CSV_CHANGES = {"add": "not added", "remove": "not removed"}
 
 
 def excluded_customers(plan: Plan) -> pd.DataFrame:
     """
-    Return a table with headings and words for the changes that a plan leaves out, in the order of `Plan.excluded`.
+    Return a display table of the changes that a plan leaves out, in the order of `Plan.excluded`.
 
     Email addresses and other contact data in the reasons are masked, because a review contains no contact data.
 

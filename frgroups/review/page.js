@@ -51,7 +51,7 @@ for (const says of document.querySelectorAll(".says")) {
 for (const link of document.querySelectorAll('a[href="#limits-title"]')) {
   link.addEventListener("click", () => { document.querySelector("details.limits").open = true; });
 }
-// A closed table would be missing on paper.
+// A closed table would be missing from the printed page.
 addEventListener("beforeprint", () => { document.querySelector("details.limits").open = true; });
 
 for (const button of document.querySelectorAll("button[data-copy]")) {

@@ -52,7 +52,7 @@ FIRST_BLOCKING = 6
 FIRST_RULES = 4
 PICTURED_GROUPS = 6
 MAX_EXCLUDED = 200  # Maximum number of excluded changes in the table on the page.
-# The name of the mode is meaningful only for operators. The sentence before it explains the mode.
+# Only operators need the name of the mode. The sentence before the name explains the mode.
 _MODE_NAME = re.compile(r" \(mode \w+\)")
 MAX_LISTED = 1_000  # Maximum number of groups or findings in a list on the page.
 
@@ -160,7 +160,7 @@ def _first_findings(plan: Plan) -> list[FindingItem]:
     """
     Return the findings for the top of the page, most important first.
 
-    The list contains blocking findings, and then one finding of each of the most important non-blocking rules. The
+    The list contains the blocking findings, followed by one finding for each of the most important other rules. The
     findings with a rule in `TOP_RULES` are shown separately.
     """
     by_rule: dict[str, list[Finding]] = {}

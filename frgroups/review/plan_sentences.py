@@ -247,8 +247,8 @@ def top_warnings(plan: Plan) -> list[str]:
     """
     Return the messages that a review shows first: groups that lose all members, and empty lists.
 
-    At most `MAX_TOP_WARNINGS` messages are returned, and a last sentence states the number of the others. The largest
-    groups come first.
+    At most `MAX_TOP_WARNINGS` messages are returned. If more groups are affected, the last sentence states their
+    number. The largest groups come first.
     """
     findings = [finding for finding in plan.findings if finding.rule in TOP_RULES]
     findings.sort(key=lambda finding: -finding.n)

@@ -40,7 +40,7 @@ class PlanStatus:
 @dataclass(frozen=True, slots=True)
 class Notice:
     """
-    Fact about a plan from the data folder, which does not prevent a decision.
+    Fact from the data folder about a plan. It does not prevent a decision.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Notice:
 NEW_PLAN = "Ask the operator for a new plan if the changes are still needed."
 NO_DECISION = "No decision is required."
 MAX_SIZES = 5  # Maximum number of groups whose number of members is stated.
-# The number of changes of an applied plan by their state in the receipt, in words.
+# Texts for the number of changes in each state of an applied plan's receipt.
 _STATE_TEXTS = {
     "rejected": ("{n} was rejected by the server", "{n} were rejected by the server"),
     "not_effective": (
@@ -102,7 +102,7 @@ def expired_status(plan: Plan) -> PlanStatus:
 
 
 def applied_status(at: datetime | None) -> PlanStatus:
-    """Return the status of a plan of which all changes took effect."""
+    """Return the status of an applied plan whose changes all took effect."""
     return PlanStatus(f"This plan was applied{_on(at)}.", NO_DECISION, "done")
 
 
@@ -110,7 +110,7 @@ def partly_applied_status(
     at: datetime | None, counts: Mapping[str, int], *, sizes: Mapping[str, int], n_not_created: int = 0
 ) -> PlanStatus:
     """
-    Return the status of an applied plan of which some changes did not take effect.
+    Return the status of an applied plan with changes that did not take effect.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ VIP had 198 members.'
 
 
 def _join_clauses(clauses: Sequence[str]) -> str:
-    """Join independent clauses with commas and a last "and", which is also preceded by a comma."""
+    """Join independent clauses with commas, with ", and" before the last clause."""
     *first, last = clauses
     return f"{', '.join(first)}, and {last}" if first else last
 
@@ -220,7 +220,7 @@ def interrupted_status(sent: SentChanges | None, *, can_resume: bool, is_rejecte
     is_rejected
         Whether a rejection must be withdrawn before the run is resumed.
     """
-    text = "The run of this plan was interrupted, so only a part of its changes might be in effect."
+    text = "The run of this plan was interrupted, so some of its changes might not be in effect."
     if sent is None:
         text += " The number of changes that were sent is not known, because the journal of the run is damaged."
     else:

@@ -49,7 +49,7 @@ def rejected_changes(plan: Plan) -> list[str]:
 
 def _share_text(n: int, total: int) -> str:
     """
-    Return a text for `n` of all changes of a plan.
+    Return a text for `n` of the `total` changes of a plan.
 
     Examples
     --------

@@ -29,8 +29,8 @@ def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
     """
     Return all operations of a plan as CSV that is safe to open in a spreadsheet program.
 
-    The changes that the plan leaves out follow the operations. Their column `change` contains "not added" or "not
-    removed", and their column `finding` contains the reason.
+    The changes that the plan leaves out follow the operations. In these rows, the column `change` contains "not
+    added" or "not removed", and the column `finding` contains the reason.
 
     Invisible characters in names and other texts are escaped. Ids do not change, so that they can be looked up.
 

@@ -56,9 +56,9 @@ def wider_limits(plan: Plan) -> WiderLimits:
     """
     Describe the limits of a plan that allow more changes than the default limits.
 
-    Limits of removals are described only if the plan removes members, and limits of additions only if it adds
-    customers. The exact limits of an undo plan are described only if the default limits would block the plan, because
-    they allow only the changes that the undo reverses.
+    Removal limits are described only if the plan removes members, and addition limits only if it adds customers. The
+    exact limits of an undo plan allow only the changes that the undo reverses, so they are described only if the
+    default limits would block the plan.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def wider_limits(plan: Plan) -> WiderLimits:
 def _wider_values(
     limits: Limits, names: Iterable[str], groups: Sequence[GroupChange], suffix: str = ""
 ) -> list[tuple[int, str]]:
-    """Return the rank and the description of each wider limit that concerns a change of the given groups."""
+    """Return the rank and the description of each wider limit that applies to a change of the given groups."""
     ranked = []
     for name in names:
         value, usual = getattr(limits, name), getattr(USUAL, name)
@@ -95,7 +95,7 @@ def _wider_values(
 
 
 def is_relevant(name: str, groups: Sequence[GroupChange]) -> bool:
-    """Return True if a limit concerns a change of the given groups, for example a removal."""
+    """Return True if a limit applies to a change of the given groups, for example a removal."""
     if name in _REMOVAL_LIMITS:
         return any(group.remove for group in groups)
     if name in _ADDITION_LIMITS:
