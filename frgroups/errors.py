@@ -260,14 +260,14 @@ class SampleRatioError(InputError):
     """
     The sizes of the arms of a split contradict the planned shares, so a comparison of the arms would be biased.
 
-    Typical causes are customers who were removed from one of the arms after the split, and wrong shares.
+    Typical causes are incorrect shares, and customers who were removed from one of the arms after the split.
 
     Attributes
     ----------
     planned, actual
         The planned share and the actual share of the customers in each arm.
     p_value
-        Probability of a deviation of at least this size if the customers were assigned with the planned shares.
+        Probability of a deviation of at least this size if the planned shares are correct.
     """
 
     planned: Mapping[str, float] = {}
@@ -312,7 +312,7 @@ class SnapshotNotFoundError(FrgroupsError, LookupError):
     Attributes
     ----------
     should_load
-        Whether no snapshot of the tenant can be read, so that the tenant must be loaded.
+        Whether the tenant must be loaded, because no snapshot of the tenant can be read.
     """
 
     should_load: bool = False
@@ -364,7 +364,7 @@ class ConnectionFailedError(ApiError):
     ----------
     reason
         Cause of the failure: "certificate" (not trusted or not valid), "tls" (the server or proxy does not use TLS as
-        expected), "proxy" (the proxy rejected the connection, or did not open it), "dns" (unknown host name),
+        expected), "proxy" (the proxy rejected or did not open the connection), "dns" (unknown host name),
         "refused" (no server on the port), "unreachable" (no route to the host), "timeout", or "lost" (the connection
         was interrupted).
     """
@@ -451,7 +451,7 @@ class ApplyWindowError(PlanBlockedError):
     Attributes
     ----------
     opens_at
-        First time at which plans can be applied, in UTC, or None if only the override is not valid.
+        First time at which plans can be applied, in UTC. None if the only problem is an invalid override.
     """
 
     opens_at: datetime | None = None
@@ -461,9 +461,9 @@ class DriftError(FrgroupsError):
     """
     Groups in a plan changed after the data for the plan was read.
 
-    The groups were deleted, changed too much, or lost their name to another group after the plan was created. On the
-    command line, `frgroups plan` also raises this error if the snapshot does not contain the changes of an applied
-    plan. The call sent nothing.
+    After the plan was created, the groups were deleted or changed too much, or another group was given their name. On
+    the command line, `frgroups plan` also raises this error if the snapshot does not contain the changes of an
+    applied plan. The call sent nothing.
 
     Attributes
     ----------

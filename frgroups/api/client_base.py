@@ -72,7 +72,7 @@ class ClientBase:
     @property
     def proxy_exclusion(self) -> str:
         """
-        Setting because of which a specified proxy is not used, or "" if a proxy is used or none is specified.
+        Setting that prevents the use of a specified proxy, or "" if a proxy is used or no proxy is specified.
 
         Examples
         --------
@@ -87,7 +87,7 @@ class ClientBase:
     @property
     def tenant_setting(self) -> str:
         """
-        Setting that contains the tenant uid, for messages.
+        Description of the setting that contains the tenant uid, for messages.
 
         Examples
         --------
@@ -99,7 +99,7 @@ class ClientBase:
     @property
     def is_sandbox(self) -> bool:
         """
-        Whether the server is a `Sandbox`, according to the last response. Before the first response, it is False.
+        Whether the server is a `Sandbox`, based on the last response. Before the first response, the value is False.
 
         Examples
         --------

@@ -26,11 +26,11 @@ _TLS_REASONS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", 
 _TUNNEL_STEPS = {"proxy.start_tls", "socks.start_tls"}
 # Message of httpcore if a server or a proxy closes the connection before the end of the response headers.
 _DISCONNECTED = "Server disconnected"
-# Results of the certificate verification of OpenSSL that another CA certificate can correct. 0 and 1 are unspecified.
+# OpenSSL verification errors that another CA certificate can correct. The codes 0 and 1 are unspecified errors.
 _UNKNOWN_ISSUER = {0, 1, 2, 18, 19, 20, 21, 27}
 _OTHER_HOST = {62, 64}
 _OUTSIDE_VALIDITY = {9, 10}
-LOGIN_PAGE = "The response can be a login page of the network or of a proxy. To log in, open any page in a browser."
+LOGIN_PAGE = "The response might be a login page of the network or of a proxy. To log in, open any page in a browser."
 _CHECK_NETWORK = "Check the network connection and the base URL."
 
 
@@ -119,7 +119,7 @@ def explain_failure(
     url
         Base URL of the client.
     selection
-        Proxy of the client, or the reason why a specified proxy is not used.
+        Proxy of the client, or the setting that prevents the use of a specified proxy.
     trace
         Progress of the failed request.
     """

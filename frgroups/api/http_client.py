@@ -20,15 +20,15 @@ from frgroups.internals.redaction import HiddenBytes, HiddenText
 
 class ReplaceableClient:
     """
-    Thread-safe HTTP client for one server. It does not read the environment.
+    Thread-safe HTTP client for one server. The client does not read environment variables.
 
-    If a request fails before it was sent, the client of httpx is replaced. The reason is that the connection pool of
+    If a request fails before it is sent, the httpx client is replaced. The reason is that the connection pool of
     httpcore does not remove a connection whose TLS handshake in a proxy tunnel failed
-    (https://github.com/encode/httpcore/pull/1049). When the pool contains only such connections, every request waits
-    forever. A replaced client is closed after its last request.
+    (https://github.com/encode/httpcore/pull/1049). If the pool contained only such connections, every request would
+    wait forever. A replaced client is closed after its last request.
 
-    At most as many requests as workers run at the same time, and each failed connection belongs to a request that
-    ends after its client was replaced. A pool therefore always has a connection for each of its requests. The pool
+    The number of simultaneous requests is at most the number of workers. A request with a failed connection ends only
+    after its client was replaced. Therefore, a pool always has a connection for each of its requests. The pool
     timeout is an additional protection.
 
     Parameters
@@ -70,7 +70,7 @@ class ReplaceableClient:
         Parameters
         ----------
         trace
-            Progress of the request. If the request fails before it was sent, the client is replaced.
+            Progress of the request. If the request fails before it is sent, the client is replaced.
         """
         with self._slots:
             with self._lock:
@@ -78,7 +78,7 @@ class ReplaceableClient:
                 self._n_requests[client] += 1
             try:
                 yield client
-            except BaseException:  # Ctrl-C can also interrupt the connection.
+            except BaseException:  # Ctrl-C can also interrupt the connection attempt.
                 if not trace.is_sent:
                     self._replace(client)
                 raise

@@ -16,8 +16,8 @@ _SHORT_NETWORK = re.compile(r"\d+(\.\d+){0,2}/\d+")
 _NO_PROXY_HOST = re.compile(r"[\w.*-]+")
 # A range such as 10.0.0.1-20 is not supported, and an address such as 10.0.0.256 matches no server.
 _NO_ADDRESS = re.compile(r"(?=[^-]*-)(?=[^.]*\.)[\d.*-]+|\d+(\.\d+){3,}")
-# Messages quote only entries of NO_PROXY that consist of these characters, because a name that is followed by a colon
-# or a bracket can be the start of a user name and a password.
+# Messages quote only NO_PROXY entries that consist of these characters. Other entries can contain a user name and a
+# password.
 _QUOTABLE = re.compile(r"[\d.*-]{1,60}", re.ASCII)
 
 
@@ -68,9 +68,9 @@ def _matches(entry: str, scheme: str, host: str, port: int | None) -> bool:
     """
     Return True if an entry of NO_PROXY matches a server.
 
-    An entry is "*", a host name that also matches its subdomains, a pattern with "*", an IP address, or a network
-    such as 10.0.0.0/8. An entry can have a scheme and a port. A leading dot is ignored. The entry "<local>" matches
-    host names without a dot.
+    An entry is "*", a host name, a pattern with "*", an IP address, or a network such as 10.0.0.0/8. A host name also
+    matches its subdomains. An entry can have a scheme and a port. A leading dot is ignored. The entry "<local>"
+    matches host names without a dot.
     """
     if not entry:
         return False
@@ -138,7 +138,7 @@ def _matches_name(host: str, pattern: str) -> bool:
 
 
 def _invalid_no_proxy(entry: str, position: int, name: str, value: str) -> InputError:
-    # A comma or a space in a password divides the password into entries.
+    # A comma or a space divides a password into several entries, so an entry can be part of a password.
     is_quotable = "@" not in value and _QUOTABLE.fullmatch(entry)
     quoted = f" ({entry!r})" if is_quotable else ""
     return InputError(

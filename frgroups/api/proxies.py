@@ -75,15 +75,15 @@ class Proxy:
 @dataclass(frozen=True, slots=True)
 class ProxySelection:
     """
-    Proxy for a server, or the reason why the proxy settings do not apply to the server.
+    Proxy for a server, or the reason why no proxy is used for the server.
 
     Attributes
     ----------
     proxy
         Proxy for the server, or None.
     exclusion
-        Clause that names the setting because of which a specified proxy is not used. It is "" if a proxy is used or
-        no proxy is specified.
+        Clause that names the setting that prevents the use of a specified proxy. The value is "" if a proxy is used
+        or no proxy is specified.
     """
 
     proxy: Proxy | None = None
@@ -95,9 +95,9 @@ def select_proxy(scheme: str, host: str, port: int | None) -> ProxySelection:
     Return the proxy for a server, or the reason why a proxy in the environment variables is not used.
 
     For an https server, the proxy is in HTTPS_PROXY, or in ALL_PROXY if HTTPS_PROXY is not set. NO_PROXY contains the
-    servers that are accessed without a proxy. If the same variable is set in lower and upper case, the lower-case
-    name takes precedence, even if its value is blank. A blank value specifies no proxy. The settings of Windows or
-    macOS apply only if none of the variables is set.
+    servers that are accessed without a proxy. If a variable is set under a lower-case and an upper-case name, the
+    lower-case name takes precedence, even if its value is blank. A blank value specifies no proxy. The settings of
+    Windows or macOS apply only if none of the variables is set.
 
     Parameters
     ----------
@@ -148,11 +148,11 @@ def _select_system_proxy(scheme: str, host: str) -> ProxySelection:
 
 
 def _unused_variable(scheme: str, environment: Mapping[str, str]) -> str:
-    """Return the reason why no variable with a proxy applies to a scheme, or "" if no variable has a proxy."""
+    """Return the reason why no proxy variable applies to a scheme, or "" if no variable contains a proxy."""
     names = sorted(name for name, value in environment.items() if _proxy_key(name) is not None and value.strip())
     for key in (scheme, "all"):
         blank = f"{key}_proxy"
-        # On Windows, names of variables have no lower case, so a variable cannot disable another variable.
+        # On Windows, variable names are not case-sensitive, so a variable cannot disable another variable.
         if blank not in environment or environment[blank].strip():
             continue
         for name in names:
@@ -194,7 +194,7 @@ def _proxy_variables(environment: Mapping[str, str]) -> dict[str, tuple[str, str
 
 
 def _proxy_key(name: str) -> str | None:
-    """Return the key of a proxy variable, such as "https" for HTTPS_PROXY, or None for another variable."""
+    """Return the key of a proxy variable, such as "https" for HTTPS_PROXY, or None for any other variable."""
     key, _, end = name.lower().rpartition("_")
     return key if end == "proxy" and key in _KEYS else None
 

@@ -117,8 +117,8 @@ def is_html(body: bytes, content_type: str | None = None) -> bool:
     body
         Decompressed body.
     content_type
-        Value of the Content-Type header, or None if the header is missing. It decides if the body does not start
-        with a tag and is not JSON.
+        Value of the Content-Type header, or None if the header is missing. The header is considered only if the body
+        does not start with a tag and is not JSON.
 
     Examples
     --------

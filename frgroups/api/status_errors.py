@@ -21,7 +21,7 @@ _NOT_THE_API = (
     "a proxy might have rejected the request."
 )
 _PROXY_AUTHENTICATION = (
-    "A proxy requires authentication. Write its URL with the user name and the password into HTTPS_PROXY."
+    "A proxy requires authentication. Set HTTPS_PROXY to the proxy URL with the user name and the password."
 )
 
 
@@ -54,8 +54,8 @@ def status_error(
     facts
         Operation, tenant uid, and status of the response.
     has_html
-        Whether the body is an HTML page. A firewall or a proxy sends such a page, so it does not show that the token
-        is invalid or that a group does not exist.
+        Whether the body is an HTML page. Such a page is sent by a firewall or a proxy. Therefore, it does not mean
+        that the token is invalid or that a group does not exist.
     missing
         Sentences for status 404, which name the settings to check.
 
@@ -97,7 +97,7 @@ def status_error(
         outcome = outcome_of_write(is_read) or " Try again later."
         problem = "The server failed."
         if has_html:
-            problem = "The body is an HTML page, so a gateway or a proxy sent the response and not the API."
+            problem = "The body is an HTML page, so the response comes from a gateway or a proxy, not from the API."
         return ServerError(
             f"{where} {problem}{delay_text}{outcome}{quote}",
             hint=advice_after_write(is_read),
@@ -130,7 +130,7 @@ def describe_missing(tenant_uid: str, tenant_setting: str, *, with_group: bool) 
     tenant_setting
         Description of the setting that contains the uid.
     with_group
-        Whether the request contains the uid of a group, which can also be wrong.
+        Whether the request contains a group uid, which can also be the cause of the error.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def describe_missing(tenant_uid: str, tenant_setting: str, *, with_group: bool) 
     'The tenant t-1 does not exist. Check the environment variable FRGROUPS_TENANT_UID and the base URL.'
     """
     if with_group:
-        return f"The group or the tenant {tenant_uid} does not exist. Check the group uid, and {tenant_setting}."
+        return f"The group or the tenant {tenant_uid} does not exist. Check the group uid and {tenant_setting}."
     return f"The tenant {tenant_uid} does not exist. Check {tenant_setting} and the base URL."
 
 

@@ -181,7 +181,7 @@ def _read_tenants(file: Path) -> dict[str, Tenant | InputError]:
     for names in _similar_names(tenants):
         problem = (
             f"{_list_tables(names)} have names that differ only in upper and lower case, spaces, or the Unicode form "
-            "of their characters. Rename all of these tables but one."
+            "of their characters. Rename all but one of these tables."
         )
         tenants |= {name: _invalid_table(name, file, problem) for name in names}
     return tenants
@@ -196,7 +196,7 @@ def _list_tables(names: Sequence[str]) -> str:
 
 
 def _heading(name: str) -> str:
-    """Return the heading of a table. A name that TOML requires to be quoted is quoted, so that spaces are visible."""
+    """Return the heading of a table. The name is in quotes if TOML requires quotes, so that spaces are visible."""
     return f"[{name}]" if _BARE_KEY.fullmatch(name) else f'["{name}"]'
 
 
@@ -311,7 +311,7 @@ def _expand_home(word: str) -> str:
 
 
 def _duplicate_tenants(tenants: dict[str, Tenant | InputError]) -> list[list[str]]:
-    """Return the names of tables that configure the same tenant, as one list per tenant with several tables."""
+    """Return one list of table names for each tenant that several tables configure."""
     names: dict[tuple[str, str], list[str]] = {}
     for name, tenant in tenants.items():
         if isinstance(tenant, Tenant):
@@ -339,7 +339,7 @@ def _unknown_tenant_text(name: str, tenants: dict[str, Tenant | InputError], fil
 
 
 def _option_values(names: Iterable[str]) -> list[str]:
-    """Return tenant names as they are written on a command line, quoted if they contain spaces."""
+    """Return tenant names as command-line arguments, in quotes if they contain spaces."""
     return [shlex.quote(name) for name in names]
 
 

@@ -69,15 +69,13 @@ def _run_token_command(tenant: str, words: Sequence[str], folder: Path | None) -
 
 
 def _output_problem(output: str) -> str:
-    """Return the reason why a line is not a token, or "". A token is one word of ASCII characters without quotes."""
+    """Return the reason why a line is not a token, or "". A token is a word of ASCII characters without quotes."""
     if not output.isascii() or not output.isprintable():
         return "The output contains a control character or a character that is not ASCII."
     if output.casefold().startswith("bearer "):
         return "The output starts with the word Bearer, which must be omitted."
     if "'" in output or '"' in output:
-        return (
-            "The output contains a quotation mark. If the command prints JSON, use for example jq -r to extract it."
-        )
+        return "The output contains a quotation mark. If it prints JSON, extract the token, for example with jq -r."
     if " " in output:
         return "The output contains a space."
     return ""

@@ -55,9 +55,7 @@ def request_token(source: Callable[[], str]) -> HiddenText:
         if isinstance(token, str) and token.strip():
             return check_token(token)
         returned = "an empty string" if isinstance(token, str) else type(token).__name__.replace("NoneType", "None")
-        raise InputError(
-            f"The callable that returns the token returned {returned}. It must return the token as a string."
-        )
+        raise InputError(f"The token callable returned {returned}. It must return the token as a string.")
     raise TokenCommandError(
         f"The callable that returns the token raised {kind}. The message of the exception is not shown, because it "
         "can contain the token. To see the message, call the function directly."

@@ -147,9 +147,10 @@ class Transport:
         url = httpx.URL(self.base_url)
         self.host = url.host
         self.tenant_uid = codec.check_uid(tenant_uid, "tenant uid")
-        # Setting that contains the tenant uid. `Client.from_env` and `Client.from_config` change the description.
+        # Description of the setting that contains the tenant uid. `Client.from_env` and `Client.from_config` change
+        # it.
         self.tenant_setting = "the argument `tenant_uid` of the client"
-        # Name of the tenant in tenants.toml. `Client.from_config` sets the name.
+        # Name of the tenant in tenants.toml, set by `Client.from_config`.
         self.tenant_name = ""
         self.clock_skew: float | None = None
         self.is_sandbox = False

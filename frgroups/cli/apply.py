@@ -179,7 +179,7 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
 
     path, *copies = find_plans(file)
     plan = read_plan(path)
-    # A withdrawal covers the rejections in the record, so those in the folders of all copies are recorded first.
+    # A withdrawal covers only recorded rejections, so the rejections in the folders of all copies are recorded first.
     rejections_in_force(plan, [copy.parent for copy in copies])
     withdrawn = withdraw_rejection(plan, by=name, reason=reason)
     restored = restore_plans(plan)
@@ -441,7 +441,7 @@ def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path |
 
 
 def _print_undo_effect(undo: Plan, receipt: Receipt) -> None:
-    """Print when the changes were verified, and how many of them are still in effect according to newer data."""
+    """Print when the changes were verified and how many of them are still in effect according to newer data."""
     from frgroups.history.undo_effect import undo_effect
     from frgroups.internals.formatting import agree, format_utc
 

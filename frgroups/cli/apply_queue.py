@@ -146,7 +146,8 @@ def _archived(queued: QueuedPlan, state: QueueState, line: dict[str, Any]) -> di
     """
     Move a plan to the folder `done` or `stopped`, and return its result with the new path.
 
-    The commands in the message also contain the new path. If the plan could not be moved, the outcome is "not moved".
+    The commands in the result's message also contain the new path. If the plan could not be moved, the outcome is
+    "not moved".
     """
     try:
         path = archive_plan(queued, state)

@@ -351,7 +351,7 @@ def log_options() -> list[click.Parameter]:
         is_flag=True,
         expose_value=False,
         callback=_store_quiet,
-        help="Print only the result and errors, and no warnings or messages such as the next command.",
+        help="Print only the result and errors. Do not print warnings or messages, such as the next command.",
     )
     return [log, verbose, quiet]
 

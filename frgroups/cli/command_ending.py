@@ -88,10 +88,10 @@ def end_after_failed_output(error: OSError, ctx: click.Context) -> int:
     """
     Return the exit code of a command that could not write to stdout.
 
-    It is the exit code of the recorded result, whose text is printed to stderr. If no result was recorded, it is 0
-    for a closed pipe, and 1 for other errors such as a full disk. A closed pipe is not reported, because its reader
-    has seen enough. Short output is complete before the reader closes the pipe, so the exit code does not depend on
-    the closed pipe.
+    The exit code is that of the recorded result, whose text is printed to stderr. If no result was recorded, the exit
+    code is 0 for a closed pipe, and 1 for other errors such as a full disk. A closed pipe is not reported, because
+    its reader does not need more output. The reader can also close the pipe after all output was written. The exit
+    code is the same in both cases.
     """
     is_closed_pipe = error.errno in (None, errno.EPIPE)
     exit_code, text = ctx.meta.get(_RESULT, (0 if is_closed_pipe else 1, ""))

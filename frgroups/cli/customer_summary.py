@@ -217,7 +217,7 @@ def _approval_text(row: dict[str, Any]) -> str:
 
 
 def plan_label(digest: str | None) -> str:
-    """Return the text that names a plan by the digest in a cause."""
+    """Return a label for a plan that contains the plan's digest."""
     if digest is None:
         return "a plan that contained an erased customer"
     return f"plan {digest[:12]}"

@@ -15,8 +15,8 @@ from frgroups.cli.types import FILE, NONEMPTY_TEXT
 @command(
     "declare",
     example="frgroups declare --group VIP loyalty --out groups.toml",
-    more="The file declares the current members of the groups by lists, which are CSV files with customer uids in a "
-    "folder beside the file. You can replace a list by a group expression or a rule. frgroups plan --declared "
+    more="The file declares the current members of each group by a list, which is a CSV file with customer uids in a "
+    "folder next to the file. You can replace a list by a group expression or a rule. frgroups plan --declared "
     "compares the file with the tenant.",
 )
 @click.option(
@@ -32,7 +32,7 @@ from frgroups.cli.types import FILE, NONEMPTY_TEXT
     default="groups.toml",
     type=FILE,
     metavar="FILE",
-    help="File to write. Neither the file nor the folder of the lists may exist.",
+    help="File to write. The file and the folder for the lists must not exist yet.",
 )
 @json_option("Print the path of the file and the number of groups as JSON.")
 @snapshot_options

@@ -185,7 +185,7 @@ def _check_server(client: Client) -> list[DoctorCheck]:
     n_groups = pluralize(check.n_groups, "group")
     connected = f"connected to {server}, tenant {check.tenant_uid}, {n_groups} (total of the server)"
     if check.n_groups == 0:
-        # A server can answer a request with a wrong tenant uid with an empty list.
+        # If the tenant uid is wrong, a server can return an empty list.
         connected += f"\nIf the tenant should have groups, check {client.tenant_setting}."
     paging = f"page numbers {facts['Page numbers']}, page size {facts['Page size']}\n{facts['Group references']}"
     return [
@@ -242,7 +242,7 @@ def _suppression_check(client: Client) -> DoctorCheck:
 
 
 def _describe_windows(client: Client) -> str:
-    """Return whether plans can be applied now, the next opening or freeze, and the path of the file."""
+    """Return a text that states whether plans can be applied now, the next opening or freeze, and the file path."""
     path = apply_windows_path(client)
     windows = read_windows(client)
     if not path.exists():

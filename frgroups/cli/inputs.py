@@ -273,8 +273,8 @@ def desired_customers(
         # Unknown customer uids stay in the list, because customers who are in no group are not in the snapshot.
         if len(unresolved) and adds:
             print_message(
-                "  The plan adds these customers, although it is not known that they exist. Check the ids, because a "
-                "snapshot does not contain customers who are in no group."
+                "  The plan adds these customers, but they might not exist. Check the ids. A snapshot does not "
+                "contain customers who are in no group."
             )
         if similar and adds:
             print_message(
@@ -285,7 +285,7 @@ def desired_customers(
     # A list without resolved ids would remove all members of a mirrored group.
     if len(unresolved) and (not skip_unresolved or len(unresolved) == len(table)):
         actions = _actions_for_unresolved(listed, table)
-        skip = " To leave out these ids, pass --skip-unresolved." if len(unresolved) < len(table) else ""
+        skip = " To skip these ids, pass --skip-unresolved." if len(unresolved) < len(table) else ""
         raise InputError(f"{len(unresolved)} of {len(table)} ids in {path} were not resolved. {actions}{skip}")
     return [*table.loc[table["outcome"] == "resolved", "customer_uid"], *others]
 
@@ -316,7 +316,7 @@ def excluded_customers(
         return list(uids)
     listed = read_listed_ids(path, snapshot=snapshot)
     kind = list_id_type(snapshot, listed)
-    # Most excluded customers can belong to no group, so that no id of the list is known.
+    # Customers in no group are not in the snapshot, so it is possible that no id in the list is known.
     table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, allow_unknown=True)
     unresolved = table[table["outcome"] != "resolved"]
     has_uid_name = normalize_column_name(str(listed.ids.name)) == normalize_column_name("customer_uid")
@@ -335,9 +335,9 @@ def given_suppressions(
     snapshot: Snapshot, path: Path | None, directory: Path | None, *, allow_similar_ids: bool = False
 ) -> list[str] | pd.DataFrame:
     """
-    Return the customers in the file of `--suppression-list`, or its entries if they have groups, ends, or holdouts.
+    Return the customers in the `--suppression-list` file, or its entries if they have groups, ends, or holdouts.
 
-    The ids of the file are checked and printed as in `excluded_customers`.
+    The ids in the file are checked and reported as in `excluded_customers`.
     """
     uids = excluded_customers(snapshot, [], path, directory, allow_similar_ids=allow_similar_ids)
     entries = None if path is None else read_entry_table(path)

@@ -152,7 +152,7 @@ def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[
     "status",
     example="frgroups status --all --html status.html",
     more="If neither --all, --tenant, nor FRGROUPS_TENANT_UID is set, the command shows all tenants. The exit code "
-    "is 9 if a tenant has no fresh and consistent snapshot, or if the column problem contains another problem.",
+    "is 9 if a tenant has no fresh and consistent snapshot, or if the column problem is not empty.",
 )
 @tenants_options
 @click.option(
@@ -183,8 +183,8 @@ def status(
     if table.empty:
         missing = "contains no tenants" if config_path().exists() else "does not exist"
         raise InputError(
-            f"No tenant can be shown, because {data_subdir('snapshots')} contains no snapshots and tenants.toml "
-            f"{missing}. To store a snapshot of the tenant in FRGROUPS_TENANT_UID, run frgroups load."
+            f"There are no tenants to show, because {data_subdir('snapshots')} contains no snapshots and "
+            f"tenants.toml {missing}. To store a snapshot of the tenant in FRGROUPS_TENANT_UID, run frgroups load."
         )
     exit_code = 0 if configured_rows(table)["ok"].all() else 9
     keep_result(exit_code, "")

@@ -28,8 +28,8 @@ def load_hint(name_or_uid: str | None, environment_uid: str | None, cache: Path 
         Folder of the snapshots in `--cache`, or None.
     """
     command = "frgroups load"
-    # The command has no option for another folder.
-    note = "" if cache is None else f" {command} stores snapshots in the data folder, which is read without --cache."
+    # `frgroups load` has no option for the folder of the snapshots.
+    note = "" if cache is None else f" {command} stores snapshots in the data folder. To read them, omit --cache."
     tenants = _configured_tenants()
     is_in_environment = environment_uid is not None and name_or_uid in (None, environment_uid)
     if name_or_uid in tenants:

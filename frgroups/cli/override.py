@@ -16,7 +16,7 @@ from frgroups.cli.types import DURATION, FILE, NONEMPTY_TEXT
     "override",
     example='frgroups override plan.json --by "Kari Nordmann" --reason "Wrong price"',
     more=f"{PLAN_ARGUMENT}\n\nThe override is valid only for this plan. It does not replace the approval, and the "
-    "receipt records the name and the reason. An undo plan needs its own override.",
+    "receipt records the name and the reason. An undo plan requires its own override.",
 )
 @click.argument("file", metavar="PLAN", type=FILE)
 @click.option(

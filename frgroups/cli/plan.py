@@ -53,7 +53,7 @@ _OPTIONS_OF_ONE_GROUP = [
     "--group",
     type=NONEMPTY_TEXT,
     metavar="GROUP",
-    help="Uid or unique name of the group to change. It is required with --list and --members.",
+    help="Uid or unique name of the group to change. This option is required with --list and --members.",
 )
 @click.option(
     "--list",
@@ -78,8 +78,8 @@ _OPTIONS_OF_ONE_GROUP = [
     excludes=_OPTIONS_OF_ONE_GROUP,
     type=FILE,
     metavar="FILE",
-    help="TOML file that declares the members of groups, for example the file that frgroups declare writes. The plan "
-    "changes all groups in the file.",
+    help="TOML file that declares the members of groups, such as the output of frgroups declare. The plan can change "
+    "all groups in the file.",
 )
 @click.option(
     "--also-members",
@@ -172,7 +172,7 @@ _OPTIONS_OF_ONE_GROUP = [
     type=FILE,
     metavar="FILE",
     help="List of customers that the plan must not add, in addition to the tenant's suppression list in the data "
-    "folder. The columns customer_group_uid, until, and source are used as in that list.",
+    "folder. The columns customer_group_uid, until, and source have the same meaning as in the stored list.",
 )
 @register_option()
 @click.option(

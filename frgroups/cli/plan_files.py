@@ -45,10 +45,11 @@ def find_plan(argument: Path, *, allow_last: bool = False) -> Path:
 
 def find_plans(argument: Path) -> list[Path]:
     """
-    Return the plan files that an argument names, for a command that concerns the changes instead of one file.
+    Return the plan files that an argument names, for a command that applies to changes instead of one file.
 
-    Plan files with the same digest make the same changes, so a digest can name several files. Files of different
-    plans are an error. A file that cannot be read is left out if another file with its digest can be read.
+    Plan files with the same digest make the same changes, so a digest can name several files. It is an
+    error if the files contain different plans. An unreadable file is skipped if another file with the same digest can
+    be read.
     """
     if locate_plan(argument).exists() or not _is_prefix(argument):
         return [find_plan(argument)]
@@ -88,7 +89,7 @@ def _receipt_of_plan_file(path: Path) -> Path | None:
     try:
         plan = read_plan(path)
     except FrgroupsError:
-        return None  # The file is read again as a receipt.
+        return None  # The caller then reads the file as a receipt.
     entry = plan_entry(plan, path=path)
     if entry.receipt is None:
         raise InputError(f"{path} is a {entry.state} plan without a receipt, so it cannot be undone.")

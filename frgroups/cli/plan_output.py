@@ -62,7 +62,7 @@ def save_plan(
     older
         Plan file that a pending plan supersedes, or None.
     exit_code
-        Exit code of the command if the output is written or its reader has closed the pipe.
+        Exit code of the command if the output is written or the reader of the output has closed the pipe.
     as_json
         Whether to print the plan as JSON. The messages are then printed to stderr.
     """
@@ -179,7 +179,7 @@ def print_plan(plan: Plan, path: Path) -> None:
         print_labeled("Done", f"{entry.n_done:,} of {pluralize(plan.n_add + plan.n_remove, 'change')}")
     if entry.resumed_receipt is not None:
         print_warning("The run of the original plan was resumed after this undo plan was created.")
-    # The next command of another blocked plan is `frgroups show`.
+    # For any other blocked plan, the next command is `frgroups show`.
     if entry.next_command and (entry.state != "blocked" or entry.resumed_receipt is not None):
         print_next(entry.next_command)
 
@@ -214,7 +214,7 @@ def print_windows(tenant: HasTenant) -> None:
     """
     Print a message if a freeze or the apply windows of a tenant do not allow plans to be applied now.
 
-    The windows are only needed when a plan is applied, so an invalid file is printed as a warning.
+    The windows are only needed when a plan is applied, so an invalid file causes only a warning.
     """
     try:
         state = read_windows(tenant).state(datetime.now(UTC))
@@ -235,7 +235,7 @@ def _print_rejections(plan: Plan, path: Path) -> str:
     Print a warning for each rejection of the plan's changes, and return the name of the next command.
 
     A rejected plan can be created, but the rejection must be withdrawn before the plan is approved. If a damaged file
-    might be a rejection, both commands would fail, so the function returns "".
+    might be a rejection, `withdraw` and `approve` would fail, so the function returns "".
     """
     try:
         rejections = rejections_in_force(plan, [path.parent])

@@ -36,8 +36,8 @@ _MAX_PARTLY_APPLIED = 5  # Maximum number of partly applied plans to list.
     example="frgroups plans --state pending --fail-if-pending 48h",
     more="The plans are those in the queue, in the folder plans of the data folder, those saved with --out, and "
     "those that were started. Times are in UTC. Plans with the same changes have the same digest.\n\n"
-    "To discard a plan that is not needed, delete its plan file. A rejection would also block later plans that make "
-    "the same changes.",
+    "To discard a plan that you do not need, delete its plan file. A rejection would also block later plans that "
+    "make the same changes.",
 )
 @tenant_or_uid_option
 @click.option(
@@ -136,7 +136,7 @@ def _short(name: str, length: int) -> str:
 
 def _print_next(entries: list[PlanEntry]) -> None:
     """
-    Print the next commands of the plans that need an action.
+    Print the next commands of the plans that require an action.
 
     The next command of an applied plan is optional, so only --json contains it.
     """
@@ -149,7 +149,7 @@ def _print_next(entries: list[PlanEntry]) -> None:
 
 
 def _print_not_applied(entries: list[PlanEntry]) -> None:
-    """Print the applied plans of which some changes are not in effect, and the commands that show their receipts."""
+    """Print the number of applied plans with changes that are not in effect, and commands to show their receipts."""
     partly = [entry for entry in entries if entry.state == "applied" and entry.n_not_applied]
     if not partly:
         return

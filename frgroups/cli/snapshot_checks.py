@@ -25,10 +25,11 @@ def check_contains_applied_plans(
     snapshot: Snapshot, selection: SnapshotSelection, groups: Collection[str], expressions: Collection[str | None]
 ) -> None:
     """
-    Raise DriftError if frgroups changed a group that a new plan reads or changes after the snapshot was taken.
+    Raise DriftError if a group of a new plan was changed by frgroups after the snapshot was taken.
 
-    A plan is the difference between the desired customers and the members in the snapshot. With a snapshot that does
-    not contain the changes of an applied plan, the new plan would leave out listed customers without a message.
+    The groups of a plan are those that it changes and those in its expressions. A plan contains the differences
+    between the desired customers and the members in the snapshot. If the snapshot did not contain the changes of an
+    applied plan, the new plan would omit listed customers without a message.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def _group_uid(snapshot: Snapshot, group: str) -> str:
 
 def _causes_after(snapshot: Snapshot, group_uids: Collection[str]) -> list[Cause]:
     """
-    Return the changes of groups that plans sent after a snapshot was taken.
+    Return the group changes that applied plans sent after a snapshot was taken.
 
     A damaged file is reported as a warning, because `apply` reads the groups again before it sends a change.
     """

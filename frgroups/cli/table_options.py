@@ -186,7 +186,8 @@ SPLIT: tuple[Decorator, ...] = (
         required=True,
         type=NONEMPTY_TEXT,
         metavar="TEXT",
-        help="Name of the campaign. Another seed leads to another random split.",
+        help="Text that determines the random split, such as the campaign name. A different seed results in a "
+        "different split.",
     ),
     click.option(
         "--control",
@@ -205,7 +206,7 @@ SPLIT: tuple[Decorator, ...] = (
     click.option(
         "--exact",
         is_flag=True,
-        help="Make the number of customers in each arm and stratum exact.",
+        help="Make the number of customers in each arm exact within each stratum.",
     ),
 )
 # The options of `waterfall` and `waterfall_summary`.
@@ -226,19 +227,19 @@ WATERFALL: tuple[Decorator, ...] = (
         multiple=True,
         type=COUNT_PAIR,
         metavar="NAME=N",
-        help="Maximum number of customers of an audience. This option can be repeated.",
+        help="Maximum number of customers in an audience. This option can be repeated.",
     ),
     click.option(
         "--order-by",
         type=NONEMPTY_TEXT,
         metavar="COLUMN",
-        help="Customer column with numbers or dates. The customers with the largest values stay below a cap. By "
-        "default, the customers with the first uids stay.",
+        help="Customer column with numbers or dates. If an audience has a cap, the customers with the largest values "
+        "remain. By default, the customers with the first uids remain.",
     ),
     click.option(
         "--exclude",
         type=NONEMPTY_TEXT,
         metavar="EXPRESSION",
-        help="Group expression that selects the customers who are in no audience.",
+        help="Group expression that selects the customers to exclude from all audiences.",
     ),
 )

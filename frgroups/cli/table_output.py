@@ -124,7 +124,7 @@ def _call_with_snapshot(
 
 
 def _split_customers(function: Callable[..., Any], snapshot: Snapshot, given: dict[str, Any]) -> pd.DataFrame:
-    """Split the customers in the snapshot, or those that a group expression selects."""
+    """Split the customers in the snapshot, or the customers that a group expression selects."""
     customers = snapshot.customers
     expression = given.pop("expression", None)
     if expression is not None:

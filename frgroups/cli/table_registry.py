@@ -347,7 +347,7 @@ TABLES: tuple[TableEntry, ...] = (
     ),
     TableEntry(
         "waterfall",
-        "Which customers are in each audience, if each customer is in at most one?",
+        "Which customers are in each audience, if each customer is in at most one audience?",
         "analysis.waterfall",
         options.WATERFALL,
         example="--audience Gold=VIP --audience Rest=loyalty",
@@ -360,6 +360,6 @@ TABLES: tuple[TableEntry, ...] = (
         columns=("audience", "n_requested", "n_remaining", "n_excluded", "n_earlier", "n_over_cap", "cap"),
         top=None,
         example="--audience Gold=VIP --cap Gold=200",
-        note="The column n_earlier contains the customers who are assigned to an earlier audience.",
+        note="The column n_earlier is the number of customers who are assigned to an earlier audience.",
     ),
 )

@@ -56,8 +56,9 @@ def checked_base_url(base_url: str) -> str:
         raise InputError(
             f"`base_url` must use https, got {base_url!r}. With http, the token would be sent unencrypted."
         )
-    # httpx removes a default port only if the scheme is in lower case, as it is after the first conversion. Two
-    # spellings of a host must be equal, because the folders of a tenant and the rejections of its plans depend on it.
+    # httpx removes a default port only if the scheme is in lower case, as it is after the first conversion. All
+    # spellings of a host must have the same result, which determines a tenant's folders and the rejections of its
+    # plans.
     return str(httpx.URL(str(url.copy_with(host=url.host.rstrip("."))))).rstrip("/")
 
 

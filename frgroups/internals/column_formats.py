@@ -18,7 +18,7 @@ _PROBABILITIES = ("p_value", "q_value", "p_over", "p_under")
 # Columns with digests of plans, which are displayed with 12 digits. Commands accept a digest of this length.
 DIGEST_COLUMNS = frozenset(("digest", "plan_digest", "reverts"))
 SHORT_DIGEST = 12
-# These columns have three significant digits, because rates differ by small numbers and amounts by large ones.
+# Values in these columns are shown with three significant digits, because rates are small and amounts are large.
 _DIFFERENCES = ("difference", "ci_low", "ci_high", "detectable_difference")
 _RELATIVE_DIFFERENCE = "relative_difference"
 # Numbers from this value on are displayed without decimals, and smaller numbers than the other one in one digit.
@@ -29,7 +29,7 @@ def is_share(name: str) -> bool:
     """
     Return True if a column contains shares, which are displayed as percentages.
 
-    The Jaccard index and the overlap coefficient are shares of customers, too.
+    The Jaccard index and the overlap coefficient are also shares of customers.
 
     Examples
     --------

@@ -10,21 +10,21 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from frgroups.internals.id_cells import clean_cell
 
-# Excel reads the separator from a first line like "sep=;". After Excel saved the file, the line can have quotes.
+# Excel reads the separator from a first line like "sep=;". When Excel saves the file, it can add quotes.
 _SEPARATOR_LINE = re.compile(r'"?\s*sep\s*=([^\w"\r\n])"?[;,\t| ]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 
 SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab", "|": "vertical bar (|)"}
 NO_SEPARATOR = "\uffff"  # This code point is not a character, so text cannot contain it.
-# Ids can contain these characters. They separate columns only if names of columns or customers follow them.
+# Ids can contain these characters. They are separators only if names of columns or customers follow them.
 _USUAL_IN_IDS = frozenset("-_.")
-# The thorn is a letter. Some databases separate columns with it.
+# The thorn (þ) is a letter, but some databases use it as a separator.
 _LETTERS_AS_SEPARATORS = frozenset("þ")
 # These characters have no Unicode name.
 _CONTROL_NAMES = {
     **{"\x1c": "file separator", "\x1d": "group separator"},
     **{"\x1e": "record separator", "\x1f": "unit separator"},
 }
-# These names are more common than the Unicode names.
+# These names are better known than the Unicode names.
 _COMMON_NAMES = {
     **{"^": "caret", "/": "slash", "\\": "backslash", "@": "at sign"},
     **{"_": "underscore", ".": "period", "-": "hyphen"},
@@ -39,7 +39,7 @@ Record = tuple[str, list[str]]  # A record consists of its CSV text, including t
 
 def split_separator_line(text: str) -> tuple[str, str, str]:
     r"""
-    Return the separator line of a CSV text, the separator that it states, and the remaining text.
+    Return the separator line of a CSV text, the separator in this line, and the remaining text.
 
     If the text does not start with a separator line, the first two strings are empty.
 
@@ -109,7 +109,7 @@ def open_quote_line(text: str, separator: str) -> int:
     r"""
     Return the number of the line on which the first cell with an unmatched quote starts, or 0 if there is none.
 
-    The quote of a cell is matched if a second quote ends the cell. The first line has the number 1.
+    An opening quote is matched if a second quote ends the cell. The first line has the number 1.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def has_separator(text: str) -> bool:
 
 def possible_separators(candidates: Mapping[str, Sequence[Record]]) -> list[str]:
     """
-    Return the separators with which no row has more cells than the header.
+    Return the separators that do not result in a row with more cells than the header.
 
     If some separators divide all rows into the same number of cells, only these separators are returned. Otherwise,
     rows can have fewer cells than the header, because Excel omits blank cells at the end of a row. Blank rows are
@@ -157,7 +157,7 @@ def is_filled(cells: Sequence[str]) -> bool:
 
 
 def long_rows(rows: Sequence[Row]) -> dict[int, int]:
-    """Return the number of cells of each row that has a filled cell after the last cell of the header, by number."""
+    """Return the number of cells of each row with a filled cell after the last header cell, by row number."""
     width = len(rows[0][1])
     return {number: len(row) for number, row in rows if any(map(clean_cell, row[width:]))}
 
@@ -224,6 +224,6 @@ def _separators_in(cell: str) -> set[str]:
     characters = {c for c in cell[1:] if c in _LETTERS_AS_SEPARATORS or not c.isalnum()} - spaces
     if _EMAIL.fullmatch(cell):
         characters.discard("@")
-    # Combining marks are parts of letters. Invisible characters are reported as such.
+    # Combining marks are parts of letters. Invisible characters are reported by another check.
     marks = {c for c in characters if unicodedata.category(c) in ("Mn", "Mc", "Cf")}
     return characters - _USUAL_IN_IDS - marks

@@ -23,7 +23,7 @@ _DOCUMENTS = {
     b"%PDF-": "a PDF document",
     b"{\\rtf": "a rich text document (.rtf)",
     b"%!PS": "a PostScript document",
-    b"BEGIN:VCARD": "a file of contacts (.vcf)",
+    b"BEGIN:VCARD": "a contact file (.vcf)",
 }
 _ARCHIVES = {
     b"\x1f\x8b": "a compressed file (.gz)",
@@ -52,11 +52,11 @@ _ZIP_PARTS = (
     ("word/", "a Word document (.docx)", _OPEN),
     ("ppt/", "a PowerPoint presentation (.pptx)", _OPEN),
     ("xl/workbook.bin", "a binary Excel workbook (.xlsb)", _SAVE),
-    ("Index/", "a document of Apple Numbers or Pages", _SAVE),
+    ("Index/", "an Apple Numbers or Pages document", _SAVE),
 )
 _OPEN_DOCUMENTS = {
     "spreadsheet": ("an OpenDocument spreadsheet (.ods)", _SAVE),
-    "text": ("an OpenDocument text (.odt)", _OPEN),
+    "text": ("an OpenDocument text document (.odt)", _OPEN),
     "presentation": ("an OpenDocument presentation (.odp)", _OPEN),
 }
 # Streams of files that start with OLD_WORKBOOK_SIGNATURE.
@@ -123,7 +123,7 @@ def _other_format(body: bytes) -> tuple[str, str] | None:
 
 def _name_by_signature(body: bytes, text: bytes, signatures: Iterable[tuple[bytes, str]]) -> str:
     for signature, name in signatures:
-        # An id can be equal to a signature of letters and digits, but a text file has no null characters.
+        # An id can be equal to a signature of letters and digits, but only binary files contain null characters.
         is_word = signature.isalnum()
         if is_word and not (body.startswith(signature) and b"\0" in body):
             continue

@@ -78,7 +78,7 @@ def format_list(items: Sequence[str], limit: int | None = None, *, conjunction: 
 
 def describe_rows(numbers: Iterable[int]) -> str:
     """
-    Return the first row numbers of a file, for a message.
+    Return the first of several row numbers as text, for a message.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def format_percentage(share: float, decimals: int = 1, *, fixed: bool = False) -
     """
     Format a share between 0 and 1 as a percentage.
 
-    The percentage is rounded to the nearest value, but only a share of 1 is shown as 100%, and a positive share is
+    The percentage is rounded to the nearest value, but only a share of 1 is shown as 100%. A positive share is
     never shown as 0%.
 
     Parameters

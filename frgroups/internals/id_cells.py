@@ -78,8 +78,8 @@ _TOTALS = (
 )
 _TOTAL = re.compile(rf"(?:{'|'.join(_TOTALS)})(?:\s*[:=(].*|\s+\d.*|\s*)", re.IGNORECASE | re.DOTALL)
 
-# Programs write these escapes of HTML, URLs, and JSON if they do not decode them. Only the URL escapes of control
-# characters, spaces, and other characters than ASCII are included, because ids can contain other percent signs.
+# Some programs write HTML, URL, or JSON escapes without decoding them. The only URL escapes in this pattern are those
+# of control characters, spaces, and non-ASCII characters, because ids can contain other percent signs.
 _OTHER_ESCAPE = re.compile(
     r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8}\d?);|<br ?/?>"
     r"|%(?:[01][0-9a-f]|20|[89a-f][0-9a-f])|\\(?:[nrt]|u[0-9a-f]{4})",
@@ -336,7 +336,7 @@ def looks_like_id(cell: str) -> bool:
 
 def looks_like_data(cell: str) -> bool:
     """
-    Return True if a cell probably contains an id, a number, a date, or an email address, and not a column name.
+    Return True if a cell probably contains an id, a number, a date, or an email address instead of a column name.
 
     A column name can end with a short number, for example "Address 2".
 

@@ -1,4 +1,4 @@
-"""Split cells of an id column into ids and words, and hide words that can be names."""
+"""Split cells of an id column into ids and words, and hide words that might be names."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ DATE = (
 )
 TIME = r"(?:[01]?[0-9]|2[0-3])(?::[0-5][0-9]){1,2}(?:[.,][0-9]+)?(?: ?[ap]\.?m\.?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 
-# These characters separate an id from a word or from another id in the same cell.
-# Symbols that are not ASCII characters also separate them, except for dashes and apostrophes inside a name.
+# These characters separate an id from a word or from another id in the same cell. Non-ASCII symbols are also
+# separators, except for dashes and apostrophes inside a name.
 _SEPARATORS = r"(?:[\s,;:|/()<>\[\]{}=]|[^\x00-\x7f\w\u2010-\u2015\u2018\u2019\u2212])"
 # After a digit, a dash, "_", or "." separates the id from words, such as "-Ola-Nordmann" and ".O.Nordmann".
-# One word has at least two letters, because a single letter, such as that of "1001-A", is probably part of the id.
+# A single letter, such as the A in "1001-A", is probably part of the id. A word therefore has at least two letters.
 _DASH, _LETTERS = r"[-\u2013\u2014_.']", r"[^\W\d_]"
 _WORDS = rf"(?:{_LETTERS}+{_DASH}+)*{_LETTERS}{{2,}}(?:{_DASH}+{_LETTERS}+)*{_DASH}*"
 _BETWEEN_PARTS = re.compile(rf"({_SEPARATORS}+|(?<=\d){_DASH}+(?={_WORDS}(?:{_SEPARATORS}|\Z)))")
@@ -43,7 +43,7 @@ _BETWEEN_PARTS = re.compile(rf"({_SEPARATORS}+|(?<=\d){_DASH}+(?={_WORDS}(?:{_SE
 
 def split_parts(cell: str) -> list[str]:
     """
-    Split a cell into ids and words. The items at odd positions are the separators between them.
+    Split a cell into ids and words. The items at odd positions are the separators between the ids and words.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def split_parts(cell: str) -> list[str]:
 
 def hide_words(text: str) -> str:
     """
-    Replace the words next to an id or another word with an ellipsis, because they can be the name of a customer.
+    Replace each word next to an id or another word with an ellipsis, because it might be a customer's name.
 
     Dates, such as "02.jan", and single words do not change.
 

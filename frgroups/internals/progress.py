@@ -13,7 +13,7 @@ from frgroups.errors import InputError
 
 ProgressOption = bool | Callable[[str, int, int | None], object] | None
 
-# The count, the total, and the rate of a bar have the same unit. Without a total, there is no bar to fill.
+# The count, the total, and the rate of a bar have the same unit. Without a total, no bar is shown.
 _FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {count}/{expected} {unit} [{elapsed}<{remaining}, {speed}{postfix}]"
 _FORMAT_WITHOUT_TOTAL = "{desc}: {count} {unit} [{elapsed}, {speed}{postfix}]"
 _MAX_RATE_WITH_DECIMAL = 10
@@ -155,7 +155,8 @@ def _create_widget_bar(**options: Any) -> Any:
     from tqdm.notebook import tqdm as widget_bar
 
     bar = _with_own_format(widget_bar)(**options)
-    # Without a minimum width, the text next to the bar can shrink it to one pixel. The text then moves below the bar.
+    # Without a minimum width, long text next to the bar can shrink the bar to one pixel. With it, the text moves
+    # below.
     bar.container.children[1].layout.min_width = _WIDGET_MIN_WIDTH
     return bar
 
@@ -167,12 +168,12 @@ def _create_text_bar(stream: Any, **options: Any) -> Any:
 
 
 def _with_own_format(bar_type: type[Any]) -> type[Any]:
-    """Return a subclass of a tqdm class with thousands separators in counts and with rates in units per second."""
+    """Return a subclass of a tqdm class that shows counts with thousands separators and rates in units per second."""
     return type("Bar", (_OwnFormat, bar_type), {})
 
 
 class _OwnFormat:
-    """Mixin for tqdm classes. tqdm passes the items of `format_dict` to the format."""
+    """Mixin for tqdm classes that adds the fields of the bar format to `format_dict`."""
 
     # If the widget of a notebook cannot be created, tqdm calls this function when it deletes the incomplete object.
     disp = staticmethod(lambda *_, **__: None)
@@ -188,7 +189,7 @@ class _OwnFormat:
         if facts["total"]:
             facts |= {"bar_format": _FORMAT, "expected": f"{facts['total']:,}"}
         if hasattr(self, "container"):
-            # The text of a widget is on both sides of its bar, and is not cut to the width of the kernel's terminal.
+            # A widget shows text on both sides of its bar. The text is not cut to the width of the kernel's terminal.
             facts |= {
                 "ncols": None,
                 "bar_format": facts["bar_format"].replace("{desc}: {count}", "{desc}:{bar} {count}"),
@@ -206,9 +207,10 @@ def _format_rate(rate: float | None) -> str:
 
 def _set_total(bar: Any, total: int) -> None:
     """
-    Set the total of a tqdm bar without changing its count and its start time.
+    Set the total of a tqdm bar without changing its count or its start time.
 
-    The widget of a notebook changes its range and its color only in `reset`, which also restarts the count and time.
+    The widget of a notebook changes its range and its color only in `reset`, which also resets the count and the
+    start time.
     """
     if not hasattr(bar, "container"):  # Only widgets have this attribute.
         bar.total = total

@@ -250,7 +250,8 @@ def _header_hints(rows: Sequence[Row]) -> dict[str, str]:
     Return the hints of an error if the first rows seem to be a title above the header.
 
     A title has fewer cells than all later rows, and contains no ids. The header must not contain data such as ids and
-    numbers, but a later row must. Otherwise, the row is a data row of a list with another error.
+    numbers, but a later row must contain such data. Otherwise, the short row is a data row, and the list has a
+    different error.
     """
     width = len(rows[0][1])
     start = next((n for n, (_, cells) in enumerate(rows) if len(cells) > width), len(rows))

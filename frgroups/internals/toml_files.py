@@ -75,9 +75,9 @@ def read_toml(path: Path, description: str, *, example: str = "") -> tuple[dict[
 
 def toml_string(text: str) -> str:
     r"""
-    Return a text as a basic string of TOML, in double quotes.
+    Return a text as a TOML basic string, in double quotes.
 
-    JSON and TOML have the same escape sequences, except that TOML also requires one for the character U+007F.
+    JSON and TOML have the same escape sequences, but TOML also requires an escape sequence for U+007F.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def toml_key(*names: str) -> str:
 
 def _describe_duplicate(lines: list[str], end: int) -> str:
     """
-    Describe the table or key that is defined again by the statement that ends on a line.
+    Describe the duplicate table or key in the statement that ends on a line.
 
     The description contains only names of tables and keys, because a value can be secret.
     """
@@ -111,7 +111,8 @@ def _describe_duplicate(lines: list[str], end: int) -> str:
     path = _statement_path(lines[start - 1])
     if path is None:
         return f"line {start} defines a table or a key again. Remove the duplicate."
-    # A line inside a text can look like a statement, so the earlier line is named only if it has the same path.
+    # A line in a multiline string can look like a statement, so an earlier line is named only if its path is the
+    # same.
     names = [_statement_path(line) for line in lines[:start]]
     if lines[start - 1].lstrip().startswith("["):
         headings = [number for number, name in enumerate(names[:-1], start=1) if name == path]

@@ -194,7 +194,7 @@ def size_warning(previous: Mapping[Any, Any], n_groups: int, n_memberships: int)
 
 def warning_of_newest(stored: pd.DataFrame) -> str | None:
     """
-    Return the size warning for the newest snapshot of a tenant on one server, or None.
+    Return the size warning for a tenant's newest snapshot from one server, or None if there is no warning.
 
     Parameters
     ----------

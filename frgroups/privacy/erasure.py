@@ -94,8 +94,8 @@ def erase_customer(
     as a parent are removed. If the customer was the last member of a group, the empty group remains.
 
     *Plans* that contain the customer in an operation or as a previous member are removed, with their review pages,
-    approvals, and overrides. Without the customer, the plan would differ from the approved plan. If a plan only
-    excludes the customer, the exclusion is removed, and the plan's digest does not change.
+    approvals, and overrides. If only the customer were removed, the plan would differ from the approved plan. If a
+    plan only excludes the customer, the exclusion is removed, and the plan's digest does not change.
 
     *Rejections* in the record of decisions remain. A rejection still blocks the other changes of the rejected plan.
 

@@ -156,7 +156,7 @@ def _possible_rows(column: pa.ChunkedArray, subject: Subject) -> Iterable[tuple[
 
     If the column does not contain strings, all rows are returned.
     """
-    # pyarrow 22 to 26.0.0 can crash if they search an empty column for a substring.
+    # pyarrow 22 to 26.0.0 can crash during a substring search in an empty column.
     if not len(column):
         return ()
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):

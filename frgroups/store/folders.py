@@ -42,7 +42,7 @@ def is_on_this_machine(base_url: str | None) -> bool:
     """
     Return True if the host of a base URL is a loopback address or "localhost".
 
-    This is the case for every sandbox.
+    The base URL of a sandbox always has such a host.
 
     Examples
     --------
@@ -58,7 +58,8 @@ def tenant_root(cache: Path, tenant_uid: str, base_url: str | None) -> Path:
     """
     Return the folder for the snapshots of a tenant and host.
 
-    The folders of servers on this machine are in the subfolder `sandboxes`, apart from the folders of other tenants.
+    The folders of servers on this machine are in the subfolder `sandboxes`, separate from the folders of other
+    tenants.
     """
     parent = cache
     if is_on_this_machine(base_url):
@@ -67,7 +68,7 @@ def tenant_root(cache: Path, tenant_uid: str, base_url: str | None) -> Path:
 
 
 def tenant_folders(cache: Path, tenant_uid: str | None = None) -> list[Path]:
-    """Return the folders of all tenants and hosts in a cache folder, with sandboxes, or the folders of one tenant."""
+    """Return the folders of all tenants and hosts in a cache folder, or of one tenant. Sandboxes are included."""
     pattern = "*"
     if tenant_uid is not None:
         pattern = glob.escape(tenant_folder(tenant_uid, None).partition("@")[0])

@@ -52,7 +52,7 @@ _TENANT_COLUMNS = {
 
 def list_snapshots(cache: Cache = None, *, tenant_uid: str | None = None) -> pd.DataFrame:
     """
-    Return a table of the stored snapshots, oldest first. The table includes the snapshots of sandboxes.
+    Return a table of the stored snapshots, including those of sandboxes, with the oldest snapshot first.
 
     Only the manifests are read, so other corrupt files are not detected. Snapshots with a corrupt manifest are
     omitted, and a warning is logged.
@@ -121,8 +121,8 @@ def prune(
     Remove stored snapshots that are older than a maximum age, and all snapshots of sandboxes that have ended.
 
     The newest valid snapshot of each tenant and host is never removed, unless the host is a sandbox that has ended.
-    Quarantined snapshots are removed at the same age as other snapshots. Drafts that interrupted processes left
-    behind are removed after one day.
+    Quarantined snapshots are removed at the same age as other snapshots. Drafts from interrupted processes are
+    removed after one day.
 
     A sandbox has ended if its address refuses connections. If you want to keep the snapshots of a sandbox with a
     fixed `port`, start the sandbox before you call this function. Plans, journals, and receipts of sandboxes are not
@@ -177,7 +177,7 @@ def prune(
 
 
 def _remove_sandbox(root: Path) -> None:
-    """Remove the snapshots of a sandbox that cannot be read, and its folder unless the folder contains drafts."""
+    """Remove a sandbox's unreadable snapshots, and the sandbox's folder unless the folder contains drafts."""
     unreadable = [root / name for name in folders.all_folder_names(root)]
     for folder in unreadable + folders.folders_of_kind(root, folders.DAMAGED):
         _remove(folder)

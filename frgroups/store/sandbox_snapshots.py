@@ -21,22 +21,22 @@ def is_of_ended_sandbox(root: Path) -> bool:
     """
     Return True if the folder of a tenant and host belongs to a sandbox that has ended.
 
-    All snapshots that can be read must be from a `Sandbox`, because a tenant behind a proxy on this machine is in a
-    folder of the same kind.
+    All readable snapshots must be from a `Sandbox`, because the snapshots of a tenant behind a proxy on this machine
+    are in a similar folder.
     """
     stored = list_snapshot_folders(root, _ignore)
     if not stored or not all(snapshot.manifest.get("from_sandbox") for snapshot in stored):
         return False
     _, host = parse_tenant_folder(root.name)
-    # The folder name does not contain the scheme, which matters only if the URL has no port.
+    # The folder name does not contain the scheme. The scheme is relevant only if the URL has no port.
     urls = f"http://{host}", f"https://{host}"
-    with suppress(ValueError):  # The folder name is not the name of a host with a valid port.
+    with suppress(ValueError):  # The folder name does not contain a host with a valid port.
         return all(is_on_this_machine(url) and _refuses_connections(url) for url in urls)
     return False
 
 
 def _ignore(_: Path, __: CorruptFileError) -> None:
-    """Do nothing: a corrupt manifest does not show the server of a snapshot."""
+    """Do nothing, because a corrupt manifest does not contain the server from which the snapshot was loaded."""
 
 
 def _refuses_connections(base_url: str) -> bool:
@@ -59,10 +59,11 @@ def _refuses_connections(base_url: str) -> bool:
 
 def select_default_tenant(stored: Sequence[StoredSnapshot]) -> list[StoredSnapshot]:
     """
-    Return the snapshots among which a reader selects if the caller does not name a host.
+    Return the snapshots from which a reader selects if the caller does not pass a host.
 
-    These are the snapshots of all tenants that are not sandboxes. If there are none, they are the snapshots of the
-    sandbox whose snapshot was stored last. The time of storage decides, because the clock of a sandbox can be behind.
+    The result contains the snapshots of all tenants that are not sandboxes. If there are no such snapshots, it
+    contains the snapshots of the sandbox whose snapshot was stored last. The storage time determines the last
+    snapshot, because the clock of a sandbox can be slow.
     """
     others = [snapshot for snapshot in stored if not is_on_this_machine(snapshot.manifest["base_url"])]
     if others or not stored:

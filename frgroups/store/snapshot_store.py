@@ -47,8 +47,8 @@ def save_snapshot(snapshot: Snapshot, cache: Cache = None) -> Path:
     """
     Save a snapshot in a cache folder, and return the path of its new folder.
 
-    Snapshots of sandboxes are saved in the subfolder `sandboxes`, apart from the snapshots of other tenants. A
-    sandbox is a server on this machine: its host is a loopback address or "localhost".
+    Snapshots of sandboxes are saved in the subfolder `sandboxes`, separate from the snapshots of other tenants. A
+    sandbox is a server on this machine, so its host is a loopback address or "localhost".
 
     The folder is written under a temporary name, flushed to disk, and renamed, so that readers never find an
     incomplete snapshot.
@@ -124,13 +124,13 @@ def read_snapshot(
         Folder of the snapshots, or the folder of a single snapshot, which is in the column `path` of
         `list_snapshots`. None means the folder `snapshots` in the data folder.
     tenant_uid
-        Uid of the tenant. None is sufficient if the folder contains the snapshots of only one tenant, apart from
+        Uid of the tenant. None is sufficient if the folder contains the snapshots of only one tenant, not counting
         sandboxes.
     at
         Latest time at which the snapshot was taken, as a timestamp or a date. A date means the end of that day, and a
         timestamp without a time zone is in UTC. None reads the newest snapshot.
     base_url
-        Base URL of the host. None is sufficient if the snapshots are from only one host, apart from sandboxes.
+        Base URL of the host. None is sufficient if the snapshots are from only one host, not counting sandboxes.
     allow_older
         Whether to read the newest valid snapshot if newer snapshots cannot be read. Corrupt snapshots are quarantined
         in a folder `.damaged-...`, and snapshots of another format version are skipped. In both cases, a warning is
@@ -352,7 +352,7 @@ def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
 
 
 def _select_host(stored: list[StoredSnapshot], base_url: str | None) -> list[StoredSnapshot]:
-    """Return the snapshots from one host. None is any host, but sandboxes and other tenants are not mixed."""
+    """Return the snapshots from one host. None means any host, but sandboxes and other tenants are not mixed."""
     if base_url is None:
         return select_default_tenant(stored)
     return [snapshot for snapshot in stored if snapshot.matches_host(base_url)]
