@@ -1,4 +1,4 @@
-"""Planned shares of the arms of a split, and the arm of each customer in a split."""
+"""Planned shares of a split's arms, and the arm of each customer."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from frgroups.snapshot.membership_matrix import check_uids
 
 ARM = "arm"
 SHARES, CONTROL, SEED = "shares", "control", "seed"  # Keys in the attrs of a split.
-_MAX_ERROR = 1e-9  # Largest rounding error of the sum of the shares.
+_MAX_ERROR = 1e-9  # Tolerance for rounding errors in the sum of the shares.
 
 
 @dataclass(frozen=True, slots=True)
 class ArmShares:
     """
-    The arms of a split and their planned shares of the customers.
+    The arms of a split and the planned share of customers in each arm.
 
-    The control is first, and the other arms are sorted by name. Therefore, the arms of the customers do not depend on
-    the order in which the caller lists the arms.
+    The control is first, and the other arms are sorted by name. Therefore, the order in which the caller lists the
+    arms does not affect the assignment of customers.
 
     Attributes
     ----------
@@ -117,8 +117,8 @@ class SplitTable:
             shares = split.attrs.get(SHARES)
         if shares is None:
             raise InputError(
-                "`split` does not contain the planned shares, because its attrs were lost, for example when it was "
-                "read from a file.",
+                "The attrs of `split` do not contain the planned shares. For example, attrs are lost if a table is "
+                "saved to a file.",
                 hint='Pass the shares of split_customers again, for example shares={"mail": 0.9, "control": 0.1}.',
             )
         if control is None:
@@ -141,13 +141,13 @@ class SplitTable:
 
     @property
     def actual_shares(self) -> FloatArray:
-        """Share of the customers in each arm. All are NaN if the split is empty."""
+        """Share of the customers in each arm. All shares are NaN if the split is empty."""
         with np.errstate(invalid="ignore"):
             return self.sizes / np.float64(len(self.customers))
 
 
 def read_arms(table: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:
-    """Return the customer uids and the arms in a table. Raise InputError if a value is missing."""
+    """Return the customer uids and the arms from a table. Raise InputError if a value is missing."""
     check_type(table, pd.DataFrame, name)
     check_columns(table.columns, [CUSTOMER, ARM], name)
     customers = check_uids(table, CUSTOMER, name)

@@ -188,7 +188,7 @@ def build_attribute(name: str, column: pd.Series, at: datetime | None = None) ->
     """
     Create a number, flag, or category attribute from a column, depending on the dtype of the column.
 
-    A column of timestamps becomes the days from each timestamp to `at`. None means the latest timestamp.
+    Timestamps are converted to the number of days until `at`. If `at` is None, the latest timestamp is used.
 
     Examples
     --------

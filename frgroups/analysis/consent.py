@@ -170,10 +170,10 @@ def withdrawn_from_channels(snapshot: Snapshot, channels: Iterable[str]) -> Bool
 
 def given_for_channels(snapshot: Snapshot, channels: Iterable[str]) -> BoolArray:
     """
-    Return a boolean array that is True for each customer who has given a consent for every channel.
+    Return a boolean array that is True for each customer who has given consent for every channel.
 
-    A customer who has given one consent and withdrawn another consent for the same channel is not included. The
-    array is sorted by customer uid, and `withdrawn_from_channels` documents which consents belong to a channel.
+    The value is False if the customer has given one consent and withdrawn another consent for the same channel. The
+    array is sorted by customer uid. `withdrawn_from_channels` documents which consents belong to a channel.
     """
     channels = list(channels)
     given = ~withdrawn_from_channels(snapshot, channels)

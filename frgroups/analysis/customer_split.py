@@ -26,7 +26,7 @@ from frgroups.snapshot.uid_order import uid_order
 Strata = str | list[str] | pd.DataFrame | pd.Series | None
 
 _HASH_SIZE = 32  # Bytes of a SHA-256 digest. The first eight are used.
-_CHUNK_SIZE = 1000  # The digests of a chunk fit into the processor cache.
+_CHUNK_SIZE = 1000  # The digests of a chunk fit in the processor cache.
 _LARGEST = 2**64 - 1
 
 
@@ -43,9 +43,9 @@ def split_customers(
     """
     Split customers at random into the arms of a campaign, such as a mailing and a control group.
 
-    The arm of a customer depends only on the seed, the uid, and the shares. Therefore, the result is the same on each
-    machine and for each order of the customers, and a customer stays in the same arm when other customers join or
-    leave. The numbers of customers in the arms are approximately in proportion to the shares.
+    The arm of a customer depends only on the seed, the uid, and the shares. Therefore, the result does not depend on
+    the machine or on the order of the customers. A customer stays in the same arm when other customers join or leave.
+    The number of customers in each arm is approximately proportional to the arm's share.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def split_customers(
     shares : mapping of str to float
         Share of each arm. The shares must sum to 1. The order of the arms does not matter.
     seed : str or int
-        Name of the campaign, or a number. Another seed leads to another random split. Use a new seed for each
-        campaign, so that the same customers are not in the control group each time.
+        Name of the campaign, or a number. A different seed produces a different random split. Use a new seed for each
+        campaign, so that the same customers are not in the control group every time.
     control : str, default "control"
         Arm that receives no campaign. The customers of the control group stay the same if you only change how the
         other customers are divided among the other arms.
@@ -64,9 +64,9 @@ def split_customers(
         needs the column customer_uid or an index of customer uids, and a Series needs such an index. The columns are
         added to the result. They affect the arms only if `exact` is True.
     exact : bool, default False
-        Whether the number of customers in each arm must be exact. In each stratum, the numbers are the shares
-        multiplied by the size of the stratum, rounded by the largest remainder method. The arm of a customer then
-        depends on the other customers, and only `keep` preserves it when customers join or leave.
+        Whether the number of customers in each arm must match the arm's share exactly. In each stratum, the number is
+        the share multiplied by the size of the stratum, rounded by the largest remainder method. A customer's arm
+        then depends on the other customers. To keep the arms when customers join or leave, pass `keep`.
     keep : DataFrame, optional
         An earlier split with the columns customer_uid and arm, such as an earlier result of this function. Customers
         in this table keep their arm, and only the other customers are assigned. Customers who are not in `customers`
@@ -81,8 +81,8 @@ def split_customers(
         - the columns of `strata`
 
         The attrs of the table contain shares, control, and seed. `measure_lift` and `split_balance` read the shares
-        and the control from there. pandas drops the attrs in some operations, and a CSV file does not contain them.
-        In this case, pass ``shares=`` and ``control=`` to these functions.
+        and the control from these attrs. pandas drops the attrs in some operations, and a CSV file does not contain
+        them. In this case, pass ``shares=`` and ``control=`` to these functions.
 
     Raises
     ------
@@ -93,18 +93,19 @@ def split_customers(
     See Also
     --------
     split_balance : Check that the arms are comparable before the campaign starts.
-    measure_lift : Measure what the campaign achieved.
+    measure_lift : Measure the effect of the campaign.
 
     Notes
     -----
     The first eight bytes of the SHA-256 hash of ``f"{seed}:{uid}"`` in UTF-8 are read as a big-endian integer and
-    divided by 2**64. The control group consists of the customers whose number is below its share. The other arms
-    follow, in the order of their names. Other systems can compute the same arms.
+    divided by 2**64. The control group consists of the customers whose number is below the share of the control. The
+    other arms follow in the order of their names. Other systems can use the same calculation to find the arm of a
+    customer.
 
     With `exact`, the customers of each stratum are sorted by this number. An arm with a small share can be empty if
     the strata are small. With a share of 10%, the control group gets no customer from a stratum of four customers. If
-    two arms have the same remainder, the customer is assigned to the arm that lacks more customers in the strata so
-    far.
+    two arms have the same remainder, the customer is assigned to the arm with the larger shortfall in the previous
+    strata.
 
     If `shares` differs from the shares of `keep`, the customers of `keep` and the new customers have different
     probabilities of being in the control group. Measure the lift of these two sets of customers separately, because a
@@ -168,7 +169,7 @@ def hash_numbers(uids: pd.Index, seed: str | int) -> UInt64Array:
 
 
 def _thresholds(arms: ArmShares) -> UInt64Array:
-    """Return the number at which each arm ends, except for the last arm."""
+    """Return the hash number that marks the end of each arm, except for the last arm."""
     ends = accumulate(arms.shares[:-1])
     return np.array([min(int(end * 2**64), _LARGEST) for end in ends], dtype=np.uint64)
 
@@ -214,8 +215,8 @@ def _kept_arms(keep: pd.DataFrame | None, uids: pd.Index, arms: ArmShares) -> In
     n_conflicts = int(pairs[CUSTOMER].duplicated().sum())
     if n_conflicts:
         raise InputError(
-            f"`keep` assigns {pluralize(n_conflicts, 'customer')} to more than one arm. Remove all but one of the "
-            "rows of each customer."
+            f"`keep` assigns {pluralize(n_conflicts, 'customer')} to more than one arm. Keep only one row per "
+            "customer."
         )
     positions = pd.Index(pairs[CUSTOMER]).get_indexer(uids)
     code = pd.Index(arms.names).get_indexer(pd.Index(pairs[ARM]))
@@ -231,14 +232,14 @@ def _kept_arms(keep: pd.DataFrame | None, uids: pd.Index, arms: ArmShares) -> In
 
 
 def _stratum_columns(strata: Strata, customers: Any, uids: pd.Index) -> pd.DataFrame:
-    """Return the columns of the strata in the order of the uids. Raise InputError if a value is missing."""
+    """Return the strata columns in the order of the uids. Raise InputError if a value is missing."""
     if strata is None:
         return pd.DataFrame(index=pd.RangeIndex(len(uids)))
     if isinstance(strata, str) or not isinstance(strata, pd.DataFrame | pd.Series):
         names = [strata] if isinstance(strata, str) else as_list(strata, "strata")
         if not isinstance(customers, pd.DataFrame):
             raise InputError(
-                "`strata` contains names of columns, but `customers` is not a table. Pass a table with these columns "
+                "`strata` contains column names, but `customers` is not a table. Pass a table with these columns "
                 "as `customers`, or pass a table with the column customer_uid as `strata`."
             )
         check_columns(customers.columns, names, "customers")
@@ -248,7 +249,7 @@ def _stratum_columns(strata: Strata, customers: Any, uids: pd.Index) -> pd.DataF
     columns = match_customers(strata, uids, "strata", place="in `customers`").rows
     reserved = [name for name in columns.columns if name == ARM]
     if reserved:
-        raise InputError("`strata` must not have a column 'arm', because the result has this column. Rename it.")
+        raise InputError("`strata` must not have a column 'arm', because the result has one. Rename the column.")
     is_missing = (columns.isna() | columns.isin([""])).any(axis=1)
     n_missing = int(is_missing.sum())
     if n_missing:

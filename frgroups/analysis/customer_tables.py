@@ -1,4 +1,4 @@
-"""Match the rows of a table from the user with customers."""
+"""Match the rows of a user's table with customers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MatchedTable(NamedTuple):
         The columns of the table except customer_uid, with one row per customer, in the order of the customers. A
         customer without a row has missing values.
     has_row
-        Whether the table has a row for each customer, as an array.
+        A boolean array that is True for each customer who has a row in the table.
     n_ignored
         Number of rows of the table that belong to other customers.
     """
@@ -39,7 +39,7 @@ class MatchedTable(NamedTuple):
 
 def match_customers(table: pd.DataFrame, customers: pd.Index, name: str, *, place: str) -> MatchedTable:
     """
-    Match the rows of a table from the user with customers.
+    Match the rows of a user's table with customers.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def match_customers(table: pd.DataFrame, customers: pd.Index, name: str, *, plac
     name
         Name of the argument that contains the table.
     place
-        Where the customers come from, for error messages, for example "in the snapshot".
+        Origin of the customers for error messages, for example "in the snapshot".
 
     Returns
     -------

@@ -34,7 +34,8 @@ def read_customer_uids(snapshot: Snapshot, customers: Iterable[Any], name: str) 
     Raises
     ------
     InputError
-        If the customers have another form, a mask does not match the customers, or a value is not a string.
+        If the customers are passed in an unsupported form, a mask does not match the customers, or a value is not a
+        string.
 
     Examples
     --------

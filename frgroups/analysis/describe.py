@@ -406,7 +406,7 @@ def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
 
 
 def _describe_waterfall(summary: pd.DataFrame, top: int) -> str:
-    """Describe the result of `waterfall_summary`: the remaining customers of each audience, and the others."""
+    """Describe a waterfall summary: the remaining customers of each audience, and a total for other audiences."""
     if summary.empty:
         return "No audiences."
     n_remaining = int(summary["n_remaining"].sum())

@@ -124,7 +124,7 @@ def detectable_mean_difference(arm: Moments, control: Moments, *, alpha: float) 
 
 def adjust_for_earlier_values(values: FloatArray, before: FloatArray, code: IndexArray) -> FloatArray:
     """
-    Remove the part of the outcomes that the values before the campaign predict (CUPED, Deng et al. 2013).
+    Remove the part of the outcomes that is predicted by values from before the campaign (CUPED, Deng et al. 2013).
 
     The slope is estimated within the arms. Therefore, the difference between two arms is the coefficient of the arm
     in a linear regression of the outcome on the arm and the earlier value. If the earlier values are constant within
@@ -135,7 +135,7 @@ def adjust_for_earlier_values(values: FloatArray, before: FloatArray, code: Inde
     values, before
         The outcome and the earlier value of each customer.
     code
-        Number of each customer's arm.
+        Number of the arm of each customer.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def adjust_for_earlier_values(values: FloatArray, before: FloatArray, code: Inde
     """
     own, earlier = _within_arms(values, code), _within_arms(before, code)
     variation = float(earlier @ earlier)
-    # The difference between a value and the mean of equal values can be a rounding error instead of 0.
+    # Because of rounding, the difference between a value and the mean of equal values is not always exactly 0.
     rounding_error = 8 * np.finfo(np.float64).eps * np.abs(before).max(initial=0.0)
     if variation <= len(before) * rounding_error**2:
         return values
@@ -163,6 +163,6 @@ def _within_arms(values: FloatArray, code: IndexArray) -> FloatArray:
 
 
 def _power_factor(alpha: float) -> float:
-    """Return the smallest detectable difference in standard errors."""
+    """Return the smallest detectable difference as a number of standard errors."""
     normal = NormalDist()
     return normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(POWER)

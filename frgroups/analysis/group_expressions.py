@@ -105,11 +105,12 @@ def expression_mask(
     Parameters
     ----------
     matrix
-        The groups.
+        The groups and their members.
     expression
         The expression.
     member_mask
-        A function that returns a mask of the members of a group by its uid. None uses the members in `matrix`.
+        A function that takes a group uid and returns a mask of the group's members. None uses the members in
+        `matrix`.
 
     Examples
     --------
@@ -140,7 +141,7 @@ def expression_mask(
 
 def expression_groups(matrix: MembershipMatrix, expression: str) -> set[str]:
     """
-    Return the uids of the groups that a set expression contains.
+    Return the uids of the groups that a set expression refers to.
 
     Examples
     --------

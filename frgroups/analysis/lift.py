@@ -32,7 +32,7 @@ from frgroups.internals.validation import check_choice, wrong_type
 Row = dict[str, Any]
 Outcomes = pd.Series | pd.DataFrame
 
-# Results of pd.api.types.infer_dtype for columns of the dtype object.
+# Results of pd.api.types.infer_dtype for object columns that contain only numbers, booleans, or missing values.
 _NUMERIC_OBJECTS = ("boolean", "integer", "floating", "mixed-integer-float", "decimal", "empty")
 _COLUMNS = {
     "arm": "str",
@@ -61,10 +61,10 @@ def measure_lift(
     control: str | None = None,
 ) -> pd.DataFrame:
     """
-    Measure what a campaign achieved, by comparing each arm of a split with the control.
+    Measure the effect of a campaign by comparing each arm of a split with the control.
 
-    Each customer counts in the arm that `split` contains, whether or not the campaign reached the customer. A
-    comparison of only the reached customers would be biased, because reached customers differ from other customers.
+    Each customer is counted in the assigned arm, even if the campaign did not reach the customer. A comparison of
+    only the customers who were reached would be biased, because they differ from other customers.
 
     Parameters
     ----------
@@ -72,40 +72,40 @@ def measure_lift(
         Result of `split_customers`, or a table with the columns customer_uid and arm. Pass all customers of the
         split.
     outcomes : Series or DataFrame
-        Outcome of each customer after the start of the campaign, such as the amount spent, or whether the customer
-        bought something. A Series needs an index of customer uids, and a DataFrame needs the column customer_uid or
-        such an index, and one other column. The values are numbers or booleans. Rows of customers who are not in the
-        split are ignored, and their number is in the attrs of the result.
+        Outcome of each customer after the start of the campaign, such as the amount spent, or True for a purchase. A
+        Series needs an index of customer uids. A DataFrame needs one column of outcomes, and either the column
+        customer_uid or an index of customer uids. The outcomes are numbers or booleans. Rows of customers who are not
+        in the split are ignored. The attrs of the result contain the number of ignored rows.
     before : Series or DataFrame, optional
-        The same or a similar value before the campaign, such as the amount spent in the same period of last year. If
-        it predicts the outcome, the confidence intervals become narrower. It must not contain anything that happened
-        after the start of the campaign.
+        The same or a similar value from before the campaign, such as the amount spent in the same period of last
+        year. If this value predicts the outcome, the confidence intervals become narrower. The value must not include
+        anything that happened after the start of the campaign.
     missing : 0 or None, optional
-        Value of customers without an outcome or with a missing one, and of customers without a value in `before`.
-        Pass 0 if the tables contain only customers with purchases. None, the default, raises an error for such
-        customers.
+        Value to use for customers whose outcome or value in `before` is missing. Pass 0 if the tables contain only
+        customers with purchases. If `missing` is None, the default, such customers cause an error.
     shares : mapping of str to float, optional
         Planned share of each arm. None uses the shares in the attrs of `split`.
     control : str, optional
-        Arm to compare with. None uses the control in the attrs of `split`, or else "control".
+        Arm with which the other arms are compared. None uses the control in the attrs of `split`, or "control" if the
+        attrs do not contain it.
 
     Returns
     -------
     DataFrame
-        One row per arm, the control first and the other arms sorted by name. The columns after mean are NaN for the
-        control:
+        One row per arm. The control is first, and the other arms are sorted by name. The columns after mean are NaN
+        for the control:
 
         - arm (`str`)
-        - n (`int64`): customers in the arm
-        - n_missing (`int64`): customers whose outcome was replaced by `missing`
+        - n (`int64`): number of customers in the arm
+        - n_missing (`int64`): number of customers whose outcome was replaced by `missing`
         - rate (`float64`): share of the customers with the outcome 1 or True. NaN if the outcomes contain other
           values.
         - mean (`float64`): mean of the outcomes. NaN if all outcomes are 0, 1, True, or False.
-        - difference (`float64`): rate or mean of the arm minus that of the control. If `before` is given, the
-          difference of the adjusted means.
+        - difference (`float64`): rate or mean of the arm, minus the rate or mean of the control. If `before` is
+          given, the value is the difference between the adjusted means.
         - ci_low, ci_high (`float64`): 95% confidence interval of the difference
-        - p_value (`float64`): p-value of the test that the difference is 0. If there are more than two arms, it is
-          adjusted by the method of Holm.
+        - p_value (`float64`): p-value of the test that the difference is 0. If there are more than two arms, the
+          p-value is adjusted by Holm's method.
         - detectable_difference (`float64`): smallest difference that the test detects with a power of 80%, given the
           sizes of the arms. If it is larger than the effect that you expect, the campaign was too small.
         - relative_difference (`float64`): difference, divided by the rate or the mean of the control
@@ -133,19 +133,20 @@ def measure_lift(
     **Rates.** If all outcomes are 0, 1, True, or False, and `before` is not given, rates are compared. The confidence
     interval is the hybrid score interval [1]_. The test is Pearson's chi-square test without continuity correction,
     which is equivalent to the z-test of two proportions. If an expected count is below 5, it is Fisher's exact test.
-    The interval and the test are different methods, so in rare cases an interval excludes 0 although the p-value is
-    slightly above 0.05, or the reverse.
+    The interval and the test use different methods. Therefore, in rare cases, the interval excludes 0 although the
+    p-value is slightly above 0.05, or includes 0 although the p-value is slightly below 0.05.
 
     **Means.** Other outcomes are compared by their means, with Welch's t-test and its confidence interval, which do
-    not assume equal variances. Both are NaN if an arm has fewer than two customers or all outcomes are equal.
+    not assume equal variances. The interval and the p-value are NaN if an arm has fewer than two customers or all
+    outcomes are equal.
 
-    **Earlier values.** With `before`, means are compared after the outcomes were adjusted by a linear regression on
-    the earlier values (CUPED [2]_). The slope is estimated within the arms. The column mean contains the means of the
-    unadjusted outcomes. If all earlier values are equal, nothing is adjusted.
+    **Earlier values.** With `before`, the means are compared after the outcomes have been adjusted by a linear
+    regression on the earlier values (CUPED [2]_). The slope is estimated within the arms. The column mean contains
+    the means of the unadjusted outcomes. If all earlier values are equal, the outcomes are not adjusted.
 
-    **Several arms.** The p-values are adjusted for the number of comparisons. The confidence intervals are not. The
-    column detectable_difference refers to a significance level of 5%, divided by the number of comparisons. For
-    rates, it is the smallest detectable increase, and is based on Cohen's h.
+    **Several arms.** The p-values are adjusted for the number of comparisons. The confidence intervals are not
+    adjusted. The column detectable_difference refers to a significance level of 5%, divided by the number of
+    comparisons. For rates, it is the smallest detectable increase, based on Cohen's h.
 
     References
     ----------
@@ -221,7 +222,7 @@ def _read_values(table: SplitTable, outcomes: Outcomes, name: str, missing: Lite
     if n_missing and missing is None:
         raise InputError(
             f"{n_missing:,} of {pluralize(len(values), 'customer')} in `split` {agree(n_missing, 'has', 'have')} no "
-            f"value in `{name}`. If this means that they bought nothing, pass missing=0."
+            f"value in `{name}`. If customers without a value bought nothing, pass missing=0."
         )
     return _Values(np.where(is_missing, 0.0, values), is_missing, matched.n_ignored)
 

@@ -1,4 +1,4 @@
-"""Reach of groups: the members who can be contacted, as counts per channel or over several groups, and as uids."""
+"""Count or list the members of groups who can be contacted."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def reachability(
 
     See Also
     --------
-    reachable_customers : Return the uids of the customers that the column n_reachable counts.
+    reachable_customers : Return the uids of the customers who are counted in the column n_reachable.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Customers that the audiences of a waterfall request, as masks over one sorted list of uids."""
+"""Customers that the audiences of a waterfall request, as masks over a sorted list of uids."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def read_requested_customers(
     """
     Return the customers that each audience requests, and the excluded customers.
 
-    The parameters and errors are those of `waterfall`.
+    The parameters and errors are the same as in `waterfall`.
 
     Examples
     --------
@@ -103,7 +103,7 @@ class _Reader:
         self._known = to_string_array(snapshot.matrix.customer_uids)
 
     def read(self, customers: Customers, name: str, purpose: str) -> _Selection:
-        """Return the customers that an argument selects. Errors contain its name or its purpose."""
+        """Return the customers that an argument selects. Errors contain the name or the purpose of the argument."""
         if isinstance(customers, str):
             try:
                 return _Selection(expression_mask(self._snapshot.matrix, customers))
@@ -119,7 +119,7 @@ class _Reader:
         return _Selection(mask, frozenset(others))
 
     def _check_others(self, uids: list[str], name: str) -> None:
-        """Raise InputError if a uid that is not in the snapshot is a group, not valid, or similar to a known id."""
+        """Raise InputError if an unknown uid is a group uid, is invalid, or is similar to a known id."""
         matrix = self._snapshot.matrix
         for uid in uids:
             if uid in matrix.names_by_uid or uid in matrix.uids_by_name:

@@ -66,13 +66,13 @@ class RuleColumns:
         """
         Return the values of a name without backticks: a column or a computed name.
 
-        A name that could be both is an error, because a rule must not change its meaning if a column is added.
+        A name that could refer to both is an error. Otherwise, a new column could change the meaning of a rule.
         """
         if self._computed is None or name not in self._computed:
             return self.values(name)
         if name in self._columns:
             raise InputError(
-                f"{name} is a column, and also a name that frgroups computes for each customer. To use the column, "
+                f"{name} is both a column and a name that frgroups computes for each customer. To use the column, "
                 f"enclose its name in backticks: `{name}`. To use the computed name, rename the column."
             )
         if name not in self._computed_values:
@@ -332,7 +332,7 @@ class _Evaluation:
 
 
 def _group_argument(node: ast.Call) -> str:
-    """Return the argument of ``in_group``. Raise InputError if it is not exactly one text in quotes."""
+    """Return the argument of ``in_group``. Raise InputError if the argument is not exactly one quoted string."""
     match node:
         case ast.Call(args=[ast.Constant(value=str(group))], keywords=[]):
             return group

@@ -23,7 +23,7 @@ class ComputedNames:
     """
     The names that a rule can use in addition to the columns: n_groups, reachable_email, and reachable_mobile.
 
-    Each value is known for each customer. A customer without a contact point or a consent cannot be contacted, as in
+    The values are never missing. A customer without a contact point or a consent cannot be contacted, as in
     `reachability`.
 
     Parameters
@@ -35,8 +35,8 @@ class ComputedNames:
     groups
         The groups that the function in_group can refer to. None uses the groups of the snapshot.
     member_mask
-        A function that returns a mask of the members of a group by its uid, for in_group. None uses the members in
-        the snapshot.
+        For in_group, a function that takes a group uid and returns a mask of the group's members. None uses the
+        members in the snapshot.
 
     Examples
     --------

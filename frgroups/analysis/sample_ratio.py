@@ -10,7 +10,7 @@ from frgroups.errors import SampleRatioError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.typing import FloatArray, IntArray
 
-# Kohavi, Tang, and Xu (2020) recommend a low threshold, because each mismatch invalidates an experiment.
+# Kohavi, Tang, and Xu (2020) recommend a low threshold, because a mismatch invalidates the experiment.
 MIN_P_VALUE = 0.001
 
 
@@ -18,9 +18,9 @@ def sample_ratio_p_value(sizes: IntArray, shares: FloatArray) -> float:
     """
     Return the p-value of the test that customers were assigned to arms with the planned shares.
 
-    The test is Pearson's chi-square test. If the expected size of an arm is below 5, the exact binomial test of each
-    arm is used instead, and the smallest p-value is multiplied by the number of arms if there are more than two arms.
-    The result is NaN if there are no customers.
+    The test is Pearson's chi-square test. If the expected size of an arm is below 5, each arm is tested with the
+    exact binomial test instead. If there are more than two arms, the smallest p-value is multiplied by the number of
+    arms. The result is NaN if there are no customers.
 
     Examples
     --------

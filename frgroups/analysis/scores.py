@@ -1,4 +1,4 @@
-"""Scores of customers, which decide who stays below a cap."""
+"""Scores that determine which customers of an audience remain if its cap is exceeded."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ class Scores:
         """
         Return the customers with the largest scores, sorted by code.
 
-        Customers without a score are last, and equal scores are sorted by code. A partition takes less time than a
-        sort, so the scores are only compared with the smallest score of the selected customers.
+        Customers without a score are last, and equal scores are sorted by code. To save time, the function does not
+        sort all scores. It finds the smallest selected score with a partition, and compares the other scores with
+        this score.
 
         Parameters
         ----------
@@ -81,7 +82,7 @@ def read_scores(snapshot: Snapshot, uids: pd.Index, order_by: str | pd.Series) -
     snapshot
         The snapshot that contains the customers.
     uids
-        The sorted uids of all customers of the snapshot, and of other customers.
+        The sorted uids of all customers in the snapshot, and of any other customers.
     order_by
         The name of a customer column, or a Series of scores, as in `waterfall`.
 
@@ -148,8 +149,8 @@ def _positions(snapshot: Snapshot, uids: pd.Index, labels: pd.Index) -> IndexArr
     """
     Return the position of each index label in `uids`, or -1 if the label is not the uid of a customer.
 
-    Numbers are row labels of the customers table, because uids are texts. Row labels must be complete. Otherwise, a
-    Series with the default index of another table would assign the scores to the wrong customers.
+    Uids are strings, so numeric labels are row labels of the customers table. The row labels must be complete.
+    Otherwise, a Series with the default index of another table would assign the scores to the wrong customers.
     """
     known = to_string_array(uids)
     if pd.api.types.is_integer_dtype(labels):

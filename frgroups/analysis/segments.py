@@ -48,8 +48,8 @@ def segment(
         column customer_uid or by its index. Customers without a row have missing values. Rows of customers who are
         not in the snapshot are ignored.
     consent
-        A dictionary that maps a channel to the uid or name of its consent, as in `reachability`. It is used for the
-        names reachable_email and reachable_mobile in rules.
+        A dictionary that maps a channel to the uid or name of its consent, as in `reachability`. The consents are
+        used for the names reachable_email and reachable_mobile in rules.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def segment(
       with ``and``, ``or``, and ``not``.
 
     If a column of the customers or of `attributes` has the name n_groups, reachable_email, or reachable_mobile, a
-    rule that contains the name is an error. In backticks, the name refers to the column.
+    rule that contains the name without backticks raises an error. In backticks, the name refers to the column.
 
     A rule can contain:
 
@@ -168,7 +168,7 @@ def select_by_rule(customers: pd.DataFrame, columns: RuleColumns, group: str, ru
 
 
 def _evaluation_error(error: Exception, customers: pd.DataFrame, group: str, rule: Rule) -> InputError:
-    """Return the error for a rule that cannot be evaluated. An unknown group has the same type of error."""
+    """Return the error for a rule that cannot be evaluated. For an unknown group, it is a GroupNotFoundError."""
     reason, hint, cli_hint = f"{type(error).__name__}: {error}.", "", None
     if isinstance(error, InputError):
         reason = str(error)

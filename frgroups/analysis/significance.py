@@ -105,8 +105,8 @@ def holm(p: FloatArray) -> FloatArray:
     """
     Adjust p-values so that the probability of at least one false positive result is controlled (Holm 1979).
 
-    The smallest of m p-values is multiplied by m, the next one by m - 1, and so on. NaN values are ignored and remain
-    NaN.
+    The smallest of m p-values is multiplied by m, the second smallest p-value by m - 1, and so on. NaN values are
+    ignored and remain NaN.
 
     Examples
     --------

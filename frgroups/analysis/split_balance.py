@@ -45,9 +45,9 @@ def split_balance(
     """
     Compare the customers in the arms of a split before a campaign starts.
 
-    The first rows are the sample-ratio test: they compare the size of each arm with the planned share. The other rows
-    compare the attributes of each arm with those of the control. In a random split, differences are due to chance, so
-    few q-values should be small, and all effect sizes should be close to 0.
+    The first rows contain the sample-ratio test, which compares the size of each arm with the planned share. The
+    other rows compare the attributes of the customers in each arm and in the control. In a random split, differences
+    are due to chance, so few q-values should be small, and all effect sizes should be close to 0.
 
     Parameters
     ----------
@@ -60,10 +60,11 @@ def split_balance(
     shares : mapping of str to float, optional
         Planned share of each arm. None uses the shares in the attrs of `split`.
     control : str, optional
-        Arm to compare with. None uses the control in the attrs of `split`, or else "control".
+        Arm with which the other arms are compared. None uses the control in the attrs of `split`, or "control" if the
+        attrs do not contain it.
     top : int or None, default 10
-        Number of values of an attribute to compare, the most frequent ones first. The others are combined in the row
-        "(other)". None compares all values.
+        Number of values to compare per attribute, starting with the most frequent value. The other values are
+        combined in the row "(other)". None compares all values.
 
     Returns
     -------
@@ -72,20 +73,20 @@ def split_balance(
         control:
 
         - attribute (`str`): "(sample ratio)", or the name of the attribute
-        - value (`str`): the value, "(number)" for the mean of a number, "(missing)", or "(other)"
+        - value (`str`): the value, "(number)" for the mean of a numeric attribute, "(missing)", or "(other)"
         - arm (`str`)
-        - n, n_control (`Int64`): customers with this value in the arm and in the control
-        - share, share_control (`float64`): n and n_control, divided by the size of the arm and of the control. In the
-          sample-ratio test, share is the share of all customers who are in the arm.
+        - n, n_control (`Int64`): number of customers with this value in the arm and in the control
+        - share, share_control (`float64`): n divided by the size of the arm, and n_control divided by the size of the
+          control. In the sample-ratio test, share is the arm's share of all customers.
         - share_planned (`float64`): the planned share of the arm, only in the sample-ratio test
-        - mean, mean_control (`float64`): the means of a number
+        - mean, mean_control (`float64`): the means of a numeric attribute
         - effect_size (`float64`): Cohen's h of two shares, or the standardized difference of two means. Absolute
           values below 0.1 are usually considered negligible.
         - p_value (`float64`): for shares, the p-value of Pearson's chi-square test, or of Fisher's exact test if an
-          expected count is below 5. For means, the p-value of Welch's t-test. The rows of the sample-ratio test all
+          expected count is below 5. For means, the p-value of Welch's t-test. All rows of the sample-ratio test
           contain the p-value of this test.
         - q_value (`float64`): the p-value of an attribute, adjusted by the method of Benjamini and Hochberg. In the
-          sample-ratio test, the p-value.
+          sample-ratio test, it is equal to the p-value.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def split_balance(
 
     See Also
     --------
-    measure_lift : Measure what the campaign achieved.
+    measure_lift : Measure the effect of the campaign.
 
     Notes
     -----
@@ -103,8 +104,8 @@ def split_balance(
     below 5, it is the exact binomial test. A p-value below 0.001 means that customers were lost from an arm, or that
     the shares are wrong. In this case, `measure_lift` raises an error.
 
-    Timestamps become the days before the latest timestamp. The row "no" of a flag is omitted, because it contains the
-    same information as the row "yes".
+    Timestamps are converted to the number of days before the latest timestamp. The row "no" of a flag is omitted,
+    because it contains the same information as the row "yes".
 
     Examples
     --------
@@ -158,7 +159,7 @@ def _attributes(table: SplitTable, attributes: pd.DataFrame | None) -> Iterator[
 
 
 def _attribute_rows(table: SplitTable, attribute: Attribute, top: int | None) -> list[Row]:
-    """Return the rows that compare the values of an attribute in each arm with those in the control."""
+    """Return the rows that compare the values of an attribute in each arm and in the control."""
     labels, counts = _count_values(table, attribute, top)
     sizes = table.sizes
     rows = []
@@ -185,7 +186,7 @@ def _attribute_rows(table: SplitTable, attribute: Attribute, top: int | None) ->
 
 
 def _count_values(table: SplitTable, attribute: Attribute, top: int | None) -> tuple[list[str], IntArray]:
-    """Return the labels to show, the most frequent ones first, and the number of customers per arm and label."""
+    """Return the labels to show, the most frequent label first, and the number of customers per arm and label."""
     n_labels, n_arms = len(attribute.labels), len(table.arms.names)
     cells = np.bincount(table.code * n_labels + attribute.code, minlength=n_arms * n_labels)
     counts = cells.reshape(n_arms, n_labels).astype(np.int64)

@@ -42,22 +42,23 @@ def waterfall(
     snapshot
         The snapshot that contains the groups and the customers.
     audiences
-        A dictionary that maps the name of each audience to its customers, the audience with the highest priority
-        first. The customers are a group expression, as in `members`, a list of customer uids, or a boolean Series
-        with one value per customer, as in `segment`. The result of `segment` is such a dictionary.
+        A dictionary that maps the name of each audience to its customers. The audience with the highest priority is
+        first. The customers can be a group expression (see `members`), a list of customer uids, or a boolean Series
+        with one value per customer. The result of `segment` can be passed unchanged.
     caps
         A dictionary that maps audiences to their maximum numbers of customers. An audience without an entry has no
         maximum. A customer over the cap of an audience can be assigned to a later audience.
     order_by
-        The scores that decide which customers stay below a cap: the name of a column of `snapshot.customers`, or a
-        Series with the complete index of `snapshot.customers` or an index of customer uids. The customers with the
-        largest numbers or the latest dates stay. Customers without a score are last, and equal scores are sorted by
-        uid. Scores of customers who are in no audience are ignored. None sorts the customers by uid.
+        The scores that determine which customers remain if a cap is exceeded. Pass the name of a column of
+        `snapshot.customers`, or a Series. The index of the Series must be the complete index of `snapshot.customers`,
+        or contain customer uids. The customers with the largest numbers or the latest dates remain. Customers without
+        a score are last, and equal scores are sorted by uid. Scores of customers who are in no audience are ignored.
+        None sorts the customers by uid.
     exclude
-        Customers who are assigned to no audience, in the same forms as an audience.
+        Customers who must not be assigned to any audience, in the same forms as an audience.
     allow_similar_ids
-        Whether uids in lists that are not in the snapshot may be similar to the ids of known customers, as in
-        `plan_memberships`. Otherwise, such uids are an error.
+        Whether listed uids that are not in the snapshot may be similar to the ids of known customers, as in
+        `plan_memberships`. If False, such uids raise an error.
 
     Returns
     -------
@@ -73,9 +74,10 @@ def waterfall(
     Raises
     ------
     InputError
-        If an argument is invalid: a cap of an unknown audience, a score that is neither a number nor a date, a list
-        that contains a group instead of customer uids, an invalid uid, or a uid that is similar to the id of a known
-        customer. If the customers of an audience are invalid, the attribute `audience` contains its name.
+        If an argument is invalid, for example a cap for an unknown audience, a score that is neither a number nor a
+        date, a list that contains a group instead of customer uids, an invalid uid, or a uid that is similar to the
+        id of a known customer. If the customers of an audience are invalid, the attribute `audience` contains its
+        name.
     GroupNotFoundError
         If an expression contains an unknown group, or a group name that is not unique.
 
@@ -90,12 +92,12 @@ def waterfall(
     then the customers of earlier audiences, and then the customers over the cap. The result does not depend on the
     order of rows in the snapshot, in lists, or in scores.
 
-    A list can contain customers who are not in the snapshot, because they are in no group. They have no value in a
-    customer column, but they can have a score in a Series.
+    A list can contain customers who are not in the snapshot because they do not belong to any group. Such customers
+    have no value in a customer column, but a Series can contain their scores.
 
-    `plan_memberships` accepts the result as `desired`. The audiences must then be uids or unique names of groups, or
-    of new groups in `create`. An audience to which no customer is assigned is planned as an empty list, so that the
-    mode "mirror" removes its members.
+    `plan_memberships` accepts the result as `desired`. The names of the audiences must then be uids or unique names
+    of existing groups, or of new groups in `create`. An audience to which no customer is assigned is planned as an
+    empty list, so that the mode "mirror" removes all members of the group.
 
     Examples
     --------
@@ -141,27 +143,28 @@ def waterfall_summary(
     allow_similar_ids: bool = False,
 ) -> pd.DataFrame:
     """
-    Count the requested, the removed, and the remaining customers of each audience of a waterfall.
+    Count the requested, removed, and remaining customers of each audience of a waterfall.
 
     Parameters
     ----------
     data
         The unchanged result of `waterfall`, or a Snapshot together with the arguments of `waterfall`.
     audiences, caps, order_by, exclude, allow_similar_ids
-        As in `waterfall`. They are only accepted if `data` is a Snapshot.
+        The arguments of `waterfall`. They are accepted only if `data` is a Snapshot.
 
     Returns
     -------
     DataFrame
-        One row per audience, in the order of the audiences. n_requested is the sum of the four counts after it.
+        One row per audience, in the order of the audiences. n_requested is the sum of the four columns that follow
+        it.
 
         - audience (`str`)
         - cap (`Int64`): the maximum number of customers. Missing if the audience has no cap.
-        - n_requested (`int64`): the customers that the audience selects
-        - n_excluded (`int64`): the requested customers who are excluded from all audiences
-        - n_earlier (`int64`): the other requested customers who are assigned to an earlier audience
-        - n_over_cap (`int64`): the other requested customers who exceed the cap
-        - n_remaining (`int64`): the customers who are assigned to the audience
+        - n_requested (`int64`): the number of customers that the audience selects
+        - n_excluded (`int64`): the number of requested customers who are excluded from all audiences
+        - n_earlier (`int64`): the number of other requested customers who are assigned to an earlier audience
+        - n_over_cap (`int64`): the number of other requested customers who exceed the cap
+        - n_remaining (`int64`): the number of customers who are assigned to the audience
 
     Raises
     ------
@@ -197,8 +200,7 @@ def waterfall_summary(
     rows = stored_counts(data)
     if rows is None:
         raise InputError(
-            "`data` must be the unchanged result of waterfall, but it contains no counts, or other rows than those "
-            "that were counted.",
+            "`data` must be the unchanged result of waterfall, but its counts are missing or do not match its rows.",
             hint="Pass the Snapshot and the arguments of fg.waterfall.",
         )
     table = pd.DataFrame(rows, columns=["audience", "cap", *_COUNTS])
@@ -207,9 +209,9 @@ def waterfall_summary(
 
 def stored_counts(table: pd.DataFrame) -> list[list[Any]] | None:
     """
-    Return the counts in the `attrs` of a result of `waterfall`, or None if they do not belong to the rows.
+    Return the counts in the `attrs` of a result of `waterfall`, or None if the counts do not match the rows.
 
-    pandas copies `attrs` to filtered tables, whose rows the counts do not describe.
+    pandas copies `attrs` to filtered tables, so the counts of a filtered table do not match its rows.
     """
     rows: list[list[Any]] | None = table.attrs.get(_ATTRIBUTE)
     if rows is None:
@@ -264,7 +266,7 @@ class _Step:
 
 
 def _assign(requested: RequestedCustomers, caps: Mapping[str, int], scores: Scores | None) -> Iterator[_Step]:
-    """Yield the result of each audience. An excluded or assigned customer is not free for further audiences."""
+    """Yield the result of each audience. Excluded or assigned customers are not available for later audiences."""
     is_free = ~requested.excluded
     for name, mask in requested.audiences.items():
         n_requested = int(np.count_nonzero(mask))
@@ -277,7 +279,7 @@ def _assign(requested: RequestedCustomers, caps: Mapping[str, int], scores: Scor
 
 
 def _keep_best(codes: IntArray, cap: int | None, scores: Scores | None) -> IntArray:
-    """Return the `cap` customers with the largest scores, sorted by code, or the first customers without scores."""
+    """Return the `cap` customers with the largest scores, or the first `cap` customers if there are no scores."""
     if cap is None or len(codes) <= cap:
         return codes
     if scores is None or cap == 0:
@@ -306,6 +308,6 @@ def _checked_caps(names: Iterable[str], caps: object) -> dict[str, int]:
     for name, cap in caps.items():
         if name not in known:
             listed = format_list([safe_repr(audience) for audience in known], _MAX_LISTED) or "none"
-            raise InputError(f"`caps` contains {safe_repr(name)}, which is not an audience. The audiences: {listed}.")
+            raise InputError(f"`caps` contains {safe_repr(name)}, which is not an audience. Audiences: {listed}.")
         check_number(cap, f"caps[{name!r}]", at_least=0, whole=True)
     return {name: int(cap) for name, cap in caps.items()}

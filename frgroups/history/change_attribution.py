@@ -108,10 +108,10 @@ def group_causes(
     unreadable: list[Path] | None = None,
 ) -> list[Cause]:
     """
-    Return the changes of groups that plans sent and that can have taken effect after a time, sorted by time.
+    Return the sent changes of groups that might have taken effect after the given time, sorted by time.
 
-    The function reads the journals in the data folder, and the journals in other folders whose plans were started
-    from this data folder. A journal that cannot be read is skipped with a warning in the log.
+    The function reads the journals in the data folder. It also reads journals in other folders if their plans were
+    started from this data folder. A journal that cannot be read is skipped with a warning in the log.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def group_causes(
     tenant_uid, base_url
         Tenant and host of the plans.
     after
-        Changes that took effect before this time are left out.
+        Changes that took effect before this time are omitted.
     unreadable
         If a list is passed, the paths of the journals that cannot be read are appended to it.
 

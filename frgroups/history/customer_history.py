@@ -63,8 +63,8 @@ def customer_history(
     cache
         Folder that contains the stored snapshots. None selects the data folder.
     tenant_uid, base_url
-        Tenant and host of the stored snapshots. They are required if the folder contains several tenants or hosts
-        that are not sandboxes. Without `base_url`, sandboxes are selected as in `read_snapshot`.
+        Tenant and host of the stored snapshots. They are required if the folder contains snapshots of several tenants
+        or hosts, not counting sandboxes. Without `base_url`, sandboxes are selected as in `read_snapshot`.
     journal
         Folder that contains the journals and receipts of `apply_plan`. None selects the data folder.
 

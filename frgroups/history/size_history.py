@@ -52,9 +52,9 @@ def size_history(
         Folder that contains the stored snapshots. None selects the data folder. It cannot be combined with
         `snapshots`.
     tenant_uid, base_url
-        Tenant and host of the stored snapshots. They are required if the folder contains several tenants or hosts
-        that are not sandboxes, and cannot be combined with `snapshots`. Without `base_url`, sandboxes are selected as
-        in `read_snapshot`.
+        Tenant and host of the stored snapshots. They are required if the folder contains snapshots of several tenants
+        or hosts, not counting sandboxes. They cannot be combined with `snapshots`. Without `base_url`, sandboxes are
+        selected as in `read_snapshot`.
     groups
         Groups to return, by uid or unique name in the last snapshot that contains the group. None returns all
         groups.

@@ -1,4 +1,4 @@
-"""Find out how many changes of a receipt are still in effect according to newer data in the data folder."""
+"""Count the changes of a receipt that are still in effect according to newer data in the data folder."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ class UndoEffect:
     Attributes
     ----------
     n_in_effect, n_known
-        Number of the changes to be undone that are still in effect, and number of the changes in groups for which the
-        data folder contains newer data than the receipt. If there is no newer data, both numbers are 0.
+        n_in_effect is the number of changes to be undone that are still in effect. n_known is the number of changes
+        in groups for which the data folder contains data that is newer than the receipt. Without newer data, both
+        numbers are 0.
     read_at
         Time of the newest data, or None.
     """
@@ -38,7 +39,7 @@ def undo_effect(undo: Plan, receipt: Receipt) -> UndoEffect:
     Count the changes to be undone that are still in effect.
 
     An undo plan contains the changes that were verified when the receipt was written. The newest stored snapshot and
-    the receipts of later plans show which of them are still in effect.
+    the receipts of later plans show which of these changes are still in effect.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ def undo_effect(undo: Plan, receipt: Receipt) -> UndoEffect:
 
 
 def _newer_members(undo: Plan, receipt: Receipt) -> Mapping[str, tuple[datetime, frozenset[str]]]:
-    """Return the time and the members of the newest read of each group that is newer than the receipt."""
+    """Return the time and the members from the newest read of each group that was read after the receipt."""
     groups = {group.uid for group in undo.groups}
     newest: dict[str, tuple[datetime, frozenset[str]]] = {}
     with suppress(SnapshotNotFoundError):

@@ -1,4 +1,4 @@
-"""Chart of the requested customers of each audience of a waterfall, and of those who remain."""
+"""Chart of the requested and the remaining customers of each audience of a waterfall."""
 
 from __future__ import annotations
 
@@ -43,19 +43,20 @@ def waterfall(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Draw the requested customers of each audience of a waterfall, and those who remain.
+    Draw the requested and the remaining customers of each audience of a waterfall.
 
-    The audience with the highest priority comes first. Each bar contains the requested customers: those who remain,
-    those over the cap, those in an earlier audience, and those who are excluded.
+    The audience with the highest priority comes first. Each bar shows the requested customers. Its parts are the
+    customers who remain, are over the cap, are in an earlier audience, or are excluded.
 
     Parameters
     ----------
     data
         The result of `frgroups.waterfall` or `frgroups.waterfall_summary`, or a Snapshot.
     audiences, caps, order_by, exclude
-        The arguments of `frgroups.waterfall`. They are only accepted if `data` is a Snapshot.
+        The arguments of `frgroups.waterfall`. They are accepted only if `data` is a Snapshot.
     top
-        The maximum number of audiences to draw. None draws all audiences. Fewer are drawn if `ax` is too small.
+        The maximum number of audiences to draw. None draws all audiences. Fewer audiences are drawn if `ax` is too
+        small.
     title
         The heading of the chart, drawn unchanged. None draws the default heading. Notes, such as the number of
         omitted audiences, follow the heading. With an empty string, only the notes are drawn.
@@ -123,7 +124,7 @@ def _draw_bars(ax: Axes, drawn: pd.DataFrame) -> None:
 
 
 def _describe_audience(row: Any) -> str:
-    """Return the number of customers who remain, and the number of requested customers if it differs."""
+    """Return a label with the number of remaining customers and, if it differs, the number of requested customers."""
     if row.n_requested == 0:
         return "no customers"
     if row.n_remaining == row.n_requested:

@@ -45,7 +45,7 @@ def flat_table(table: Any) -> pd.DataFrame:
     Return a result as a DataFrame with one level of columns and without an index.
 
     A named index, or an index of texts or times, is converted to columns. Other indexes are dropped, because they are
-    row numbers. Times in the header are converted to texts.
+    row numbers. Times in the header are converted to strings.
 
     Raises
     ------
@@ -126,9 +126,9 @@ def add_group_names(table: pd.DataFrame, snapshot: Snapshot | None) -> pd.DataFr
 
 def name_campaigns(table: pd.DataFrame) -> pd.DataFrame:
     """
-    Replace each campaign in the column shadowed_by by the name of its group, if the table contains the campaign.
+    Replace each campaign in the column shadowed_by with the name of its group, if the table contains the campaign.
 
-    A campaign without a uid is identified by the uid of its group. A name of several campaigns is not used.
+    A campaign without a uid is identified by the uid of its group. A name that several campaigns share is not used.
 
     Examples
     --------

@@ -39,7 +39,7 @@ _SHORT_TEXTS = "white-space: nowrap;"
 _LONG_TEXTS = "white-space: normal; min-width: 12em; max-width: 28em;"
 _MATRIX_CELLS = "text-align: right; white-space: normal; overflow-wrap: break-word; min-width: 5em; max-width: 9em;"
 _MAX_LENGTH = 24
-# Texts of several sentences get wider columns, so that the rows of the table are less high.
+# Columns with texts of several sentences are wider, so that the rows of the table are not too high.
 _VERY_LONG_TEXTS = "white-space: normal; min-width: 22em; max-width: 40em;"
 _SEVERAL_SENTENCES = 120
 _BAR = "76, 139, 213"
@@ -86,7 +86,7 @@ class ShownTable:
         True
         """
         css, table = self.parts()
-        # A wide table is scrolled sideways, also with the keyboard.
+        # Users can scroll a wide table sideways, including with the keyboard.
         attributes = f'class="{_CLASSES}" style="overflow-x: auto" role="group" aria-label="Table" tabindex="0"'
         return f"<style>{css}</style><div {attributes}>{table}</div>"
 
@@ -235,9 +235,9 @@ def show(
     - Size history, customer history, stored snapshots, and plans: the latest first.
     - Overlap matrices: the largest groups first if the measure is a count, otherwise the groups with the largest mean
       overlap.
-    - Other tables: the largest n_members, n, n_reachable, n_both, share, lift, net, size_bytes, n_customers, or
-      count, whichever is the first of these columns, or else the latest time. A table without any of these columns
-      keeps its order.
+    - Other tables: the largest value in the first of these columns that the table contains: n_members, n,
+      n_reachable, n_both, share, lift, net, size_bytes, n_customers, count. If it contains none of them, the latest
+      time is first. A table without these columns and times keeps its order.
 
     Examples
     --------

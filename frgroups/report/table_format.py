@@ -153,7 +153,7 @@ def _is_empty(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def _has_suppressed_counts(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Return for each column whether it contains counts or shares, of which at least one row is suppressed."""
+    """Return for each column whether it contains counts or shares and at least one of them is suppressed."""
     has_suppressed_rows = bool(_suppressed_rows(table).any())
     return np.array([has_suppressed_rows and _can_be_suppressed(str(name)) for name in table.columns], dtype=bool)
 
@@ -166,8 +166,8 @@ def _hidden_columns(table: pd.DataFrame, details: Collection[str], sort: str | b
     """
     Return the columns that are not displayed by default.
 
-    These are the details of this kind of table, the secondary columns of a wide table, and columns that would be
-    blank. A column that sorts the rows is always displayed.
+    These columns are the details of this kind of table, the secondary columns of a wide table, and columns that would
+    be blank. A column that sorts the rows is always displayed.
     """
     is_blank = _is_empty(table) & ~_has_suppressed_counts(table)
     hidden = {str(name) for name in table.columns[is_blank]} | set(details)

@@ -47,7 +47,7 @@ def _wrapped_cells(column: FormattedColumn, width: int, header_width: int) -> li
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    """Wrap a text after spaces. A longer word is broken after an underscore or a bracket, or else anywhere."""
+    """Wrap text after spaces. A word that is too long is broken after an underscore or bracket, or else anywhere."""
     if text_width(text) <= width:
         return [text]
     lines = [""]
@@ -65,7 +65,7 @@ def _wrap(text: str, width: int) -> list[str]:
 
 
 def _parts(text: str, width: int) -> Iterator[str]:
-    """Yield the words of a text, with the spaces after them. Words that are too long for a line are divided."""
+    """Yield the words of a text with their trailing spaces. Words that are too long for a line are divided."""
     for word in re.split(r"(?<=\s)", text):
         yield from [word] if text_width(word.rstrip()) <= width else re.split(r"(?<=[_(\[{,=])", word)
 

@@ -76,9 +76,9 @@ def read_list(
         and `column` is None. The ids in these columns of a row must then belong to the same customer. Without
         `column`, all other columns must not contain ids of other known customers.
     allow_similar_ids : bool, default False
-        Whether all ids may be unknown, and whether ids that are not in `snapshot` may be similar to ids of known
-        customers, look like dates, contain words, have another format than all other ids, be outside the range of
-        the known numbers, or be a row count in the last row. Such ids are
+        Whether to accept lists without known ids, and suspicious ids that are not in `snapshot`. An id is suspicious
+        if it is similar to the id of a known customer, looks like a date, contains words, has a different format from
+        all other ids, is outside the range of the known numbers, or is a row count in the last row. Such ids are
         treated as ids of other customers. See `resolve_customers`.
 
     Returns
@@ -94,12 +94,12 @@ def read_list(
         mixed or unknown separators, an unclear id column, ids that a spreadsheet has converted (`150.0`, `1,5E+15`,
         `12 345`, `#N/A`), several ids in a cell, rows without an id, ids outside the id column, ids above
         `header_row`, formulas, invisible characters inside an id, a repeated header, a totals row, or hidden rows,
-        columns, or sheets. An unknown id is rejected if it looks like a date or contains a name, if it starts with
-        a sign (+, -, or @) or contains a symbol such as "¤", if it is the number of rows above the last row, or if
-        its format differs from all other ids (at least three per such id, or the first or last id). With `snapshot`,
-        the error is also raised if no id is known, for id columns that contradict each other, for known ids in other
-        columns, for email addresses, for numbers that exceed the known numbers by a factor of more than 10, and for
-        ids that are similar to known ids, for example because leading zeros were lost. If the
+        columns, or sheets. An unknown id is rejected if it looks like a date, contains a name or a symbol such as
+        "¤", or starts with a sign (+, -, or @). It is also rejected if it is the number of rows above the last row,
+        or if its format differs from all other ids (at least three per such id, or the first or last id). With
+        `snapshot`, the error is also raised if no id is known, if id columns contradict each other, or if other
+        columns contain known ids. Email addresses, numbers that exceed the known numbers by a factor of more than 10,
+        and ids that are similar to known ids, for example because leading zeros were lost, are also rejected. If the
         snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
 
     See Also
@@ -174,7 +174,7 @@ def read_listed_ids(
     other_columns = {} if snapshot is None else columns_with_known_ids(table, position, snapshot.customers)
     if has_header:
         reject_rows_without_id(table, position, id_columns)
-        # A list whose ids are in another column is rejected with the name of that column.
+        # If the ids are in another column, the error contains the name of this column.
         if column is None and snapshot is not None and not other_columns:
             reject_other_customers(table, position, id_columns, snapshot.customers)
     distinct = pd.Series(list(dict.fromkeys(ids)), dtype="str", name=name)

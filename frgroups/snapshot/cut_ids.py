@@ -21,8 +21,9 @@ def find_cut_ids(unknown: Sequence[str], known: pa.Array) -> Iterator[tuple[int,
     """
     Yield the position of each unknown id that is a part of a known id, the position of the known id, and the part.
 
-    The part is "the beginning" or "the end". An id is accepted if a known id has the same shape, because the tenant
-    then uses such ids. An id of a growing series, such as "c-999" before "c-9990", is also accepted.
+    The part is "the beginning" or "the end". An id is not reported if a known id has the same shape, because the
+    tenant then uses such ids. An id from an increasing series, such as "c-999" before "c-9990", is not reported
+    either.
 
     Examples
     --------

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 REFERENCE = re.compile(
     r"""(?:(?P<kind>uid|name):)?(?P<mark>["'`])(?P<text>(?:(?!(?P=mark)).|(?P=mark){2})*)(?P=mark)""", re.DOTALL
 )
-# Texts with which the code or the command in a suggested action begins.
+# Strings at the start of the code or the command in a suggested action.
 _CODE = re.compile(r"\bfg\.|frgroups", re.IGNORECASE)
 
 
@@ -79,9 +79,9 @@ def reference_of(
 
 def label_of(matrix: MembershipMatrix, uid: str) -> str:
     """
-    Return a text for sentences about the group with the given uid: its name, if the name identifies the group.
+    Return the label of a group for a sentence: the group's name if it identifies the group, or else the uid.
 
-    Otherwise, the text is the uid. A name that looks like code is not used, because code can follow the sentence.
+    A name that looks like code is not used, because code can follow the sentence.
 
     Examples
     --------

@@ -302,9 +302,10 @@ def _separator_in_name(cells: Sequence[str]) -> str:
 
 def _separator_before_names(cells: Sequence[str]) -> str:
     """
-    Return the name of a hyphen, period, or underscore that separates ids from different capitalized words, or "".
+    Return the name of the separator between ids and different capitalized words, or "".
 
-    Ids such as "12-A" and "12-ab" do not contain capitalized words.
+    The separator is a hyphen, a period, or an underscore. Ids such as "12-A" and "12-ab" do not contain
+    capitalized words.
     """
     matches = [_ID_AND_NAME.fullmatch(cell) for cell in cells]
     if len({match[2] for match in matches if match}) < 2 or 2 * sum(map(bool, matches)) <= len(cells):
@@ -314,7 +315,7 @@ def _separator_before_names(cells: Sequence[str]) -> str:
 
 def _reject_title_row(table: Table) -> None:
     """
-    Raise ListError if a row below the first row contains a usual column name, because the first row is a title.
+    Raise ListError if a row below the first row contains a usual column name, because the first row is then a title.
 
     The header is above the data. A row is not the header if it contains data such as ids and numbers, if a row above
     it contains data, or if it is the last row. However, a title can contain a date, a year, or a short number.
@@ -353,7 +354,7 @@ def _reject_repeated_header(
         cell = clean_id(row[position])
         if not cell or (not has_digit and re.search(r"\d", cell)):
             continue  # Most column names contain no digits. The check halves the time for a long list.
-        # A name with letters of another script, such as a Cyrillic letter, is also a column name.
+        # A name that contains a letter of another script, such as a Cyrillic letter, is also a column name.
         latin = cell if cell.isascii() else latin_shape(cell)
         normalized = normalize_column_name(cell)
         if is_id_name(cell) or is_id_name(latin) or (own_name and normalized == own_name):

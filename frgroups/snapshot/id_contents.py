@@ -96,7 +96,7 @@ def _shapes(strings: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 # Excel reads a cell as a formula or a number if it starts with a sign. All dashes and minus signs are included.
 _MINUS = "[-\u2010-\u2015\u2212\ufe63\uff0d]"
-# A phone number in international format has no leading zero, and more digits than most ids.
+# A phone number in international format has no leading zero and has more digits than most ids.
 _SIGNED_NUMBER = "[+\uff0b](?:0.*|[1-9][0-9 ]{0,5}|.*[^0-9 ()./-].*)"
 # An id starts and ends with a letter or a digit. Ids with a number sign or an underscore are also common.
 _FIRST, _LAST = r"[^\pL\pN_#+\x{ff0b}-]", r"[^\pL\pN\pM_=-]"

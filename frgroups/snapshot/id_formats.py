@@ -62,7 +62,7 @@ class ListedIds:
     n_above
         Possible numbers of rows above the last row: with and without blank and repeated rows.
     other_columns
-        Number of known ids by column, for the other columns with known ids. Empty if the column contains known ids.
+        Number of known ids in each other column, by column name. Empty if the id column itself contains known ids.
     """
 
     ids: pd.Series
@@ -145,8 +145,8 @@ def _reject_numbers_out_of_range(listed: ListedIds, known: Collection[str], tena
     """
     Raise ListError if an unknown number is much larger than the numbers among the ids of the tenant.
 
-    Such a number can be, for example, a phone number. Customers who are in no group have ids from the same range as
-    the known customers. A list without known ids is rejected as a whole.
+    Such a number can be, for example, a phone number. It is probably not an id, because customers who are in no group
+    have ids from the same range as known customers. A list without known ids is rejected as a whole.
     """
     if not known:
         return
@@ -172,7 +172,7 @@ def _largest_number(ids: pd.Series) -> str | None:
     values = values.filter(pc.match_substring_regex(values, "^[0-9]+$"))
     if not len(values):
         return None
-    # Numbers can have more digits than an integer type. Without leading zeros, the longest text is the largest.
+    # Numbers can be too long for an integer type. Without leading zeros, the longest text is the largest number.
     digits = pc.utf8_ltrim(values, characters="0")
     is_longest = pc.equal(pc.utf8_length(digits), pc.max(pc.utf8_length(digits)))
     longest = digits.filter(is_longest)
@@ -223,7 +223,7 @@ def _reject_other_forms(listed: ListedIds, known: Collection[str], tenant_ids: p
     usual = next((value for value in listed.ids if value not in found), "")
     example = f", such as {repr_id(hide_words(usual))}" if usual else ""
     noun = "title" if found == ends[:1] else "note"
-    verb = agree(len(found), "has another format than all other ids", "have other formats than all other ids")
+    verb = agree(len(found), "has a different format from all other ids", "have different formats from all other ids")
     raise ListError(
         f"{listed.source}, {listed.describe_rows(found)} {verb}{example}. Delete the row if it is a {noun}, or "
         "correct the id.",
@@ -232,7 +232,7 @@ def _reject_other_forms(listed: ListedIds, known: Collection[str], tenant_ids: p
 
 
 def _has_other_form(value: str, ids: pa.Array, of_tenant: pa.Array) -> bool:
-    """Return True if an id has another form than all other ids of the list and the tenant."""
+    """Return True if an id has a different form from all other ids of the list and the tenant."""
     others = ids.filter(pc.not_equal(ids, value))
     is_checked = len(of_tenant) > 0 or (_NOTE.fullmatch(value) and len(pc.unique(_skeletons(others))) == 1)
     if not len(others) or not is_checked:

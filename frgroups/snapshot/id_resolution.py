@@ -57,12 +57,12 @@ def resolve_customers(
         snapshot. If several customers of the snapshot have the same id, and the directory contains the id for exactly
         one of them, the id belongs to this customer.
     allow_similar_ids : bool, default False
-        Whether unknown ids may be similar to ids of known customers. Such ids are treated as ids of other
-        customers who are not in the snapshot. By default, InputError is raised for an unknown id that contains a
-        known id, or that differs from a known id only in case, leading zeros, separators, accents, invisible
-        characters, or similar characters such as O and 0. InputError is also raised for a uid in a list of external
-        ids, for an external id in a list of uids, and for an email address if no id of type `by` is one. If `by`
-        is "email" or "mobile", the ids are not checked.
+        Whether unknown ids may be similar to ids of known customers. Such ids are treated as ids of other customers
+        who are not in the snapshot. By default, InputError is raised for an unknown id that contains a known id, or
+        that differs from a known id only in case, leading zeros, separators, accents, invisible characters, or
+        similar characters such as O and 0. InputError is also raised for a uid in a list of external ids, for an
+        external id in a list of uids, and for an email address if no id of type `by` is an email address. If `by` is
+        "email" or "mobile", the ids are not checked.
 
     Returns
     -------
@@ -211,7 +211,7 @@ def _known_ids(snapshot: Snapshot, by: str, directory: pd.DataFrame | str | Path
 
 def _choose_owners(pairs: pd.DataFrame, directory_pairs: pd.DataFrame) -> pd.DataFrame:
     """
-    Return the pairs of the snapshot without the owners of shared ids that the directory excludes.
+    Return the snapshot's pairs without those owners of shared ids that the directory rules out.
 
     If several customers of the snapshot have the same id, and the directory contains the id for exactly one of them,
     the id belongs to this customer.

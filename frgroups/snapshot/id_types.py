@@ -1,4 +1,4 @@
-"""Reject lists whose ids have another type than the ids of the snapshot with which they are compared."""
+"""Reject lists whose ids have a different type from the snapshot ids with which they are compared."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def reject_phone_numbers(
     """
     Raise ListError if ids are phone numbers.
 
-    Numbers without spaces are phone numbers only if the column has the name of a column of phone numbers. An id whose
-    digits are a known id is not a phone number.
+    Numbers without spaces are phone numbers only if the column name indicates phone numbers. An id is not a phone
+    number if its digits form a known id.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def reject_phone_numbers(
 
 def other_type_hints(customers: pd.DataFrame, unknown: Sequence[str], by: str, *, n_known: int) -> tuple[str, str]:
     """
-    Return the hints for Python and for the command line if most ids of a list have another type, or empty strings.
+    Return the Python and command-line hints if most ids of a list have another type, or else empty strings.
 
     Parameters
     ----------
