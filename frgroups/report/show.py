@@ -244,7 +244,7 @@ def show(
     >>> show(group_sizes(sample_snapshot()), top=2)
     name         n_members  n_exclusive  share_exclusive  share_of_customers
     All members        250          248            99.2%               99.6%
-    VIP                  2            0             0.0%                0.7%
+    VIP                  2            0             0.0%                0.8%
     2 of 3 rows
     """
     if top is not None:
