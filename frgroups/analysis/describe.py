@@ -299,7 +299,7 @@ def _describe_flow(flow: pd.DataFrame, top: int) -> str:
 
 
 def _describe_move(row: Any, names: Mapping[str, str]) -> str:
-    """Describe a move to another state, or from one set of groups in "(several)" to another."""
+    """Describe the state before and after a move. The state "(several)" includes different sets of groups."""
     if row.from_group == row.to_group:
         return f"{names[row.from_group]} to other groups in {names[row.to_group]}"
     return f"{names[row.from_group]} to {names[row.to_group]}"

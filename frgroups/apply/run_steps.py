@@ -61,7 +61,7 @@ class Run:
         """
         Send the changes of the plan. Return the reason if the run stopped early, and an empty string if it did not.
 
-        An API error that occurs before the first change is raised.
+        If an API error occurs before the first change is sent, the error is raised.
         """
         try:
             self._create_groups()

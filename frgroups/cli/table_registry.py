@@ -150,7 +150,11 @@ TABLES: tuple[TableEntry, ...] = (
         "subset_groups",
         "Which groups are contained, or nearly contained, in another group?",
         "analysis.duplicates",
-        (options.share_option("--min-share", 1.0, "Smallest share of the members who are in the other group."),),
+        (
+            options.share_option(
+                "--min-share", 1.0, "Minimum share of a group's members who must also be in the other group."
+            ),
+        ),
         columns=(*_PAIR, "share_of_a"),
         example="--min-share 0.95",
     ),

@@ -24,7 +24,7 @@ from frgroups.internals.formatting import format_size
 ZIP_SIGNATURE = b"PK\x03\x04"  # Excel workbooks (.xlsx) are zip files.
 OLD_WORKBOOK_SIGNATURE = b"\xd0\xcf\x11\xe0"  # Old (.xls) and encrypted workbooks start with these bytes.
 
-# Maximum size of the unpacked workbook in bytes. A workbook with a million rows has about 200 MB.
+# Maximum size of the unpacked workbook in bytes. The unpacked size of a million rows is about 200 MB.
 MAX_UNPACKED_BYTES = 512 * 2**20
 # Rows and columns below these sizes are not legible, so they are treated as hidden.
 MIN_ROW_HEIGHT = 3.0  # points

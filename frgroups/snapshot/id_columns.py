@@ -315,7 +315,7 @@ def _separator_before_names(cells: Sequence[str]) -> str:
 
 def _reject_title_row(table: Table) -> None:
     """
-    Raise ListError if a row below the first row contains a usual column name, because the first row is then a title.
+    Raise ListError if a later row contains a usual column name, which shows that the first row is a title.
 
     The header is above the data. A row is not the header if it contains data such as ids and numbers, if a row above
     it contains data, or if it is the last row. However, a title can contain a date, a year, or a short number.

@@ -41,7 +41,7 @@ def code_of(words):
 
 def path_after(label, text):
     """Return the path that a command printed after a label."""
-    return Path(re.search(rf"^{label}(?::\s+|\s{{2,}})(\S+)", text, re.M)[1])
+    return Path(re.search(rf"^{label}:?\s+(\S*[^\s:])(?:\s|$)", text, re.M)[1])
 
 
 def table_words(name, register):
