@@ -157,8 +157,8 @@ def _positions(snapshot: Snapshot, uids: pd.Index, labels: pd.Index) -> IndexArr
         rows = snapshot.customers.index.get_indexer(labels)
         if len(np.unique(rows)) != len(snapshot.customers) or len(rows) != len(snapshot.customers):
             raise InputError(
-                f"`order_by` is indexed by row labels and contains {pluralize(len(labels), 'score')}, but the snapshot "
-                f"contains {pluralize(len(snapshot.customers), 'customer')}. {_INDEX}"
+                f"`order_by` is indexed by row labels and contains {pluralize(len(labels), 'score')}, but the "
+                f"snapshot contains {pluralize(len(snapshot.customers), 'customer')}. {_INDEX}"
             )
         if len(uids) == len(rows):
             return rows

@@ -178,7 +178,7 @@ def _was_recreated(plan: Plan, group: GroupChange, created_at: str) -> bool:
 
 
 def _has_unknown_others(plan: Plan, group: GroupChange, others: list[str], names: dict[str, str]) -> bool:
-    """Return True if the findings do not report all groups with the name of a new group or a similar name."""
+    """Return True if a group with the name of a new group, or a similar name, is missing from the findings."""
     reviewed: Counter[str] = Counter()
     for finding in plan.findings:
         if finding.customer_group_uid == group.uid:

@@ -223,7 +223,7 @@ def _facts_before(plan: Plan) -> pd.DataFrame | None:
 
 
 def _already_undone(receipt: Receipt) -> list[Finding]:
-    # These messages contain no digest: an erasure does not change the messages in plan files, so the digest would remain.
+    # These messages contain no digest, because an erasure does not remove digests from the messages in plan files.
     if reverted_by(receipt.plan) or undone_in_parts_by(receipt):
         text = (
             "The original plan has already been undone. If some of its changes have been made again since then, this "

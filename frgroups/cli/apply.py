@@ -355,7 +355,7 @@ def _apply_file(
 def _apply_with_found_approval(
     client: Client, plan: Plan, search: bool, override: Path | None, journal: Path | None
 ) -> Receipt:
-    """Return the receipt of a plan that is fully applied, or apply the plan with the approval file that is found."""
+    """Return the receipt of an applied plan, or find the approval file of the plan and apply the plan."""
     from frgroups.apply.executor import apply_plan, receipt_or_earlier_approval
     from frgroups.apply.plan_checks import check_limits
     from frgroups.internals.formatting import format_utc

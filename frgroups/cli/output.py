@@ -256,7 +256,7 @@ def print_message(text: object = "", *, indent: int | None = None, flush: bool =
 
 
 def print_labeled(label: str, text: object) -> None:
-    """Print a text after a label. The texts after all labels are aligned."""
+    """Print a label and its text. The texts of all labels start in the same column."""
     print_text(f"{label:<{_LABEL_WIDTH}}{text}", indent=_LABEL_WIDTH)
 
 

@@ -1,4 +1,4 @@
-"""Options of the commands `frgroups table NAME`. The name of each option's value is an argument of the function."""
+"""Options of the commands `frgroups table NAME`. Each option is passed to the table's function as an argument."""
 
 from __future__ import annotations
 

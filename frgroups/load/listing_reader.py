@@ -380,7 +380,7 @@ class ListingReader(Generic[Key]):
         return n > 1 and page.keys == self._first.keys[:n] and page.total_count == self.total
 
     def _count_page(self, page: PageRows[Key]) -> None:
-        """Record the total of a page, and the keys of its records that do not list the group."""
+        """Store the total of a page, and the keys of its customers whose records do not contain the group."""
         self._missing_backreference.update(page.missing_backreference)
         self._n_with_references += page.n_with_references
         if page.total_count != self.total:

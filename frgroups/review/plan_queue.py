@@ -149,7 +149,7 @@ def restore_plans(plan: Plan) -> list[Path]:
     key, record = changes_key(plan), read_record(plan)
     restored = []
     for path in queued_files([queue_folder(plan.tenant_uid, plan.base_url, "stopped")]):
-        with suppress(FrgroupsError):  # An unreadable plan, or a plan that would replace another file, stays stopped.
+        with suppress(FrgroupsError):  # Other plans, such as unreadable plans, keep the state "stopped".
             stopped = read_plan(path)
             if changes_key(stopped) == key and not record.superseded_by(stopped):
                 _check_name_is_free(path, "pending")

@@ -13,7 +13,7 @@ from frgroups.plan.limits import GROUP_LIMIT_NAMES, LIMIT_NAMES, PLAN_LIMITS, Li
 from frgroups.plan.plan import Plan
 from frgroups.review.limit_rows import EXACT_LIMITS, LIMIT_TITLES, USUAL, has_exact_limits, limit_text
 
-MAX_EXCEEDED = 6  # Maximum number of exceeded default limits that the sentence names.
+MAX_EXCEEDED = 6  # Maximum number of exceeded default limits to name in the sentence.
 _REMOVAL_LIMITS = (*(name for name in LIMIT_NAMES if name.startswith("removal")), "emptied_groups")
 _ADDITION_LIMITS = ("additions_per_group", "additions_total")
 _EXCEEDED_ORDER = (

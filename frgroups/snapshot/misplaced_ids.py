@@ -276,9 +276,8 @@ def reject_other_customers(table: Table, position: int, id_columns: Collection[i
     """
     header = table.rows[0][1]
     own_name = header[position]
-    own_cells = [(number, clean_id(cell)) for number, cell in table.column(position)]
-    own_ids = [cell for _, cell in own_cells]
-    kinds = {"customer_uid", _IdColumn(own_name, own_cells, customers).kind or "customer_uid"}
+    own_ids = [clean_id(cell) for _, cell in table.column(position)]
+    kinds = ("customer_uid", "external_id")
     others = {
         other: [(number, clean_id(cell)) for number, cell in table.column(other)]
         for other in range(table.width)

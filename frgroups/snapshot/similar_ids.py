@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import format_list
+from frgroups.internals.formatting import agree, format_list
 from frgroups.internals.id_parts import hide_words, split_parts
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import APOSTROPHES, latin_shape
@@ -32,6 +32,7 @@ from frgroups.snapshot.id_types import other_type_hints
 from frgroups.snapshot.membership_matrix import to_string_array
 
 _LABELS = {"customer_uid": "customer uid", "external_id": "external id", "loyalty_id": "loyalty id"}
+_MAX_OWNERS = 3  # Maximum number of customers to name if an external id belongs to several customers.
 _COMPARED = {
     "customer_uid": ("customer_uid", "external_id"),
     "external_id": ("external_id", "customer_uid"),
@@ -181,9 +182,10 @@ def find_similar_ids(customers: pd.DataFrame, ids: Sequence[str], by: str) -> di
         known = customers[customers[kind].notna() & (customers[kind] != "")]
         known_ids = to_string_array(known[kind])
         if kind != by:
-            owners = known["customer_uid"].to_numpy()
-            for n, position in _matches(unknown, known_ids):
-                similar.setdefault(ids[n], _describe_owner(kind, owners[position]))
+            matched = [ids[n] for n, _ in _matches(unknown, known_ids)]
+            owners = known[known[kind].isin(matched)].groupby(kind)["customer_uid"].agg(list)
+            for value in matched:
+                similar.setdefault(value, _describe_owners(kind, owners[value]))
         known_keys = _key_arrays(known_ids)
         for keys, other_keys in product(unknown_keys, known_keys):
             matches = _matches(keys, other_keys) + _matches_without_hyphens(keys, other_keys)
@@ -337,10 +339,11 @@ def check_similar_ids(
     )
 
 
-def _describe_owner(kind: str, uid: str) -> str:
+def _describe_owners(kind: str, uids: Sequence[str]) -> str:
     if kind == "customer_uid":
         return "uid of a customer"
-    return f"{_LABELS[kind]} of customer {repr_id(uid)}"
+    listed = format_list([repr_id(uid) for uid in uids], _MAX_OWNERS)
+    return f"{_LABELS[kind]} of {agree(len(uids), 'customer', 'customers')} {listed}"
 
 
 def _matches(values: pa.Array, known: pa.Array) -> list[tuple[int, int]]:

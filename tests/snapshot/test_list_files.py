@@ -823,6 +823,8 @@ def test_agreeing_columns(write_file, people):
         ("customer_uid;Navn\nnew-1;00000008\n00000004;Ola\n", "row 2", "'Navn'"),
         ("External ID;Nye\nE100004;E100005\nE100006;\n", "row 2", "'Nye'"),
         ("External ID;Nye\nE100004;00000004\nE100006;00000007\n", "row 3", "'Nye'"),
+        ("customer_uid;Ref\n00000004;E100005\n00000005;X\n", "row 2", "'Ref'"),
+        ("customer_uid;Gammel id\n00000004;E100005\n00000006;E100007\n", "rows 2 and 3", "'Gammel id'"),
     ],
 )
 def test_customers_in_other_columns(write_file, people, text, row, name):
@@ -840,13 +842,13 @@ def test_customers_in_other_columns(write_file, people, text, row, name):
     "text",
     [
         "customer_uid;Kopi\n00000004;00000004\n00000005;00000005\n",
-        "customer_uid;Ref\n00000004;E100005\n00000005;X\n",
+        "customer_uid;Ref\n00000004;E100004\n00000005;X\n",
         "External ID;Ref\nE100004;00000004\nE100005;00000005\n",
         "customer_uid;Navn\n00000004;Kari\n00000005;00000099\n",
     ],
 )
 def test_allowed_other_columns(write_file, people, text):
-    "Another column can contain ids of the same customer, ids of another type, and other values."
+    "Another column can contain ids of the same customer, and other values."
     assert len(read_list(write_file(text), snapshot=people)) == 2
 
 

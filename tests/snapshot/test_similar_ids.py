@@ -456,3 +456,10 @@ def test_usual_shape_of_cut_ids():
     customers = snapshot_of({"fbe69722-0000-4000-8000-0000000000a1": "", "abc98765": ""}).customers
 
     assert find_similar_ids(customers, ["fbe69722"], "customer_uid") == {}
+
+
+def test_external_id_of_two_customers(people):
+    "If an external id belongs to several customers, all of them are named."
+    [text] = find_similar_ids(people.customers, ["E100009"], "customer_uid").values()
+
+    assert "'ab_1'" in text and "'00000010'" in text
