@@ -68,6 +68,7 @@ def test_quick_run(tmp_path):
         "CPU, plan_memberships, 1,602 memberships, shuffled rows",
         "CPU, plan_memberships with digest, table, and preview",
         "peak memory, plan_memberships, 1,602 memberships",
+        "CPU, plan_declared, 12 groups, 1,602 memberships",
         "requests, apply 240 changes to 12 groups",
         "requests, apply 240 changes to 12 groups",
         "wall time, apply, 20 ms latency",

@@ -116,8 +116,8 @@ def _drift_text(plan: Plan, group: GroupChange, snapshot: Snapshot) -> str:
         return ""
     return (
         f"{group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created, and "
-        f"{len(members):,} in the data read at {format_utc(snapshot.taken_at)}. Other users made "
-        f"{pluralize(joined, 'addition')} and {pluralize(left, 'removal')}, and the plan allows "
-        f"{pluralize(int(allowed), 'such change')}. An apply run stops because of this difference. "
-        "Ask the operator for a new plan."
+        f"{len(members):,} in the data read at {format_utc(snapshot.taken_at)}. The group gained "
+        f"{pluralize(joined, 'member')} and lost {pluralize(left, 'member')} without this plan. At most "
+        f"{pluralize(int(allowed), 'change')} of this kind {agree(int(allowed), 'is', 'are')} allowed, so the plan "
+        "cannot be applied. Ask the operator for a new plan."
     )
