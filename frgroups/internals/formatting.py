@@ -23,17 +23,22 @@ _UNITS = (("w", 7 * 86_400), ("d", 86_400), ("h", 3_600), ("min", 60))
 _UNIT_NAMES = {"w": "week", "d": "day", "h": "hour", "min": "minute", "s": "second"}
 
 
+_ADJECTIVES = ("applied", "missing", "more", "new", "other", "such")  # Before a noun in `pluralize`.
+
+
 def pluralize(n: int, what: str) -> str:
     """
-    Format a number and a noun phrase. If needed, add a plural "s" to the first word of the phrase.
+    Format a number and a noun phrase. If needed, add a plural "s" to the first word that is not an adjective.
 
     Examples
     --------
-    >>> pluralize(1, "group left without a member"), pluralize(1200, "removal")
-    ('1 group left without a member', '1,200 removals')
+    >>> pluralize(1, "group left without a member"), pluralize(1200, "removal"), pluralize(2, "new group")
+    ('1 group left without a member', '1,200 removals', '2 new groups')
     """
-    noun, space, rest = what.partition(" ")
-    return f"{n:,} {noun}{agree(n, '', 's')}{space}{rest}"
+    words = what.split(" ")
+    position = next(n for n, word in enumerate(words) if word not in _ADJECTIVES)
+    words[position] += agree(n, "", "s")
+    return f"{n:,} {' '.join(words)}"
 
 
 def agree(n: float, singular: str, plural: str) -> str:
