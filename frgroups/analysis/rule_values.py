@@ -213,10 +213,10 @@ def _read_numbers(column: pd.Series, known: BoolArray) -> npt.NDArray[Any]:
         if known.any() and int(column[known].max()) > _MAX_INTEGER:
             raise OverflowError("The column contains integers that are larger than 64 bits.")
         return column.to_numpy(dtype=np.int64, na_value=0)
-    for dtype in (np.float16, np.float32):
-        if str(column.dtype).lower().startswith(np.dtype(dtype).name):
-            # The precision is not changed, so that the float32 value 0.1 is equal to the constant 0.1.
-            return column.to_numpy(dtype=dtype, na_value=np.nan)
+    numpy_dtype = getattr(column.dtype, "numpy_dtype", column.dtype)
+    if numpy_dtype in (np.float16, np.float32):
+        # The precision is not changed, so that the float32 value 0.1 is equal to the constant 0.1.
+        return column.to_numpy(dtype=numpy_dtype, na_value=np.nan)
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 

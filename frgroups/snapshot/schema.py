@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,11 @@ def make_nullable(column: pd.Series) -> pd.Series:
     >>> str(make_nullable(pd.Series([True, False])).dtype), str(make_nullable(pd.Series([0.5])).dtype)
     ('boolean', 'float64')
     """
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "integer":
+        # `convert_dtypes` converts integers to floats in between, which changes integers above 2**53.
+        with suppress(OverflowError, TypeError):
+            integers = [None if pd.isna(value) else int(value) for value in column]
+            return pd.Series(pd.array(integers, dtype="Int64"), index=column.index, name=column.name)
     if pd.api.types.is_bool_dtype(column) or pd.api.types.is_integer_dtype(column) or column.dtype == object:
         return column.convert_dtypes()
     return column

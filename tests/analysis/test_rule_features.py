@@ -4,6 +4,7 @@ import re
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.analysis.rule_dates import parse_span
+from frgroups.analysis.segments import segment
 from frgroups.errors import InputError
+from frgroups.snapshot.from_frames import sample_snapshot
 from tests.analysis.rule_data import (
     DATES,
     DTYPES,
@@ -201,7 +204,26 @@ def test_large_integers():
         select("x > 1", x=pd.Series([2**63] * 6, dtype="uint64"))
 
 
-@pytest.mark.parametrize("dtype", ["float64", "Float64", "float32", "float16", "object", "double[pyarrow]"])
+def test_large_integers_of_attributes():
+    "Integers above 2**53 in an attribute table with missing values are compared exactly."
+    snapshot = sample_snapshot()
+    uids = list(snapshot.customers["customer_uid"][:3])
+    for values in ([2**53 + 1, 2**53, None], [2**53 + 1, 2**53, pd.NA], [np.int64(2**53 + 1), 2**53, float("nan")]):
+        table = pd.DataFrame({"customer_uid": uids, "x": pd.Series(values, dtype=object)})
+        assert list(segment(snapshot, {"a": f"x == {2**53 + 1}"}, attributes=table)["a"]) == uids[:1]
+
+
+def test_arrow_float32():
+    "A float32 column of pyarrow selects the same customers as a float32 column of NumPy."
+    values = pd.Series([0.1, 0.2, 0.3, 1.005, None, 19.9])
+    for rule in ("x == 0.1", "x > 0.3", "x < 1.005", "x in [0.1, 19.9]", "x.between(0.1, 0.2)"):
+        expected = select(rule, x=values.astype("float32"))
+        assert select(rule, x=values.astype("float[pyarrow]")) == expected == select(rule, x=values.astype("Float32"))
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float64", "Float64", "float32", "Float32", "float16", "object", "double[pyarrow]"]
+)
 @pytest.mark.parametrize("value", [2**53 + 1, 0.1, 0.5, 3, 2049])
 def test_lists_of_numbers(dtype, value):
     "The operators == and in select the same customers, also if the column has lost the precision of the numbers."
