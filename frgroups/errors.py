@@ -147,8 +147,10 @@ class FrgroupsError(Exception):
         """Message of the error, followed by the hint for users of the command line."""
         return _join(self.message, _hint_in_cli(self.hint, self.cli_hint))
 
-    def add(self, message: str = "", hint: str = "", cli_hint: str | None = None) -> None:
-        """Append sentences to the message and to the hints of this error."""
+    def add(self, message: str = "", hint: str = "", cli_hint: str | None = None, **facts: Any) -> None:
+        """Append sentences to the message and to the hints of this error, and set further attributes."""
+        for name, value in facts.items():
+            setattr(self, name, value)
         if self.cli_hint is not None or cli_hint is not None:
             self.cli_hint = _join(
                 _hint_in_cli(self.hint, self.cli_hint), _escape_message(_hint_in_cli(hint, cli_hint))

@@ -82,7 +82,7 @@ def _read_audience(reader: _Reader, name: str, customers: Customers) -> _Selecti
     try:
         return reader.read(customers, f"audiences[{name!r}]", f"the customers of the audience {name!r}")
     except InputError as error:
-        error.audience = name  # type: ignore[attr-defined]
+        error.add(audience=name)
         raise
 
 

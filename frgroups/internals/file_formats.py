@@ -146,7 +146,8 @@ def _zip_format(body: bytes) -> tuple[str, str] | None:
             names = parts.namelist()
             mimetype = parts.read("mimetype")[:100].decode(errors="replace") if "mimetype" in names else ""
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
-        return None  # `read_workbook` reports damaged workbooks.
+        # The file is damaged, encrypted, or compressed in an unknown way. `read_workbook` reports this.
+        return None
     for kind, found in _OPEN_DOCUMENTS.items():
         if f"opendocument.{kind}" in mimetype:
             return found

@@ -153,6 +153,5 @@ def errors_in(place: str, group: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        error.add(f"The problem is in {place}.")
-        error.group = group  # type: ignore[attr-defined]
+        error.add(f"The problem is in {place}.", group=group)
         raise

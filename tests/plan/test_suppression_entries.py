@@ -15,8 +15,8 @@ from frgroups.cli.main import main
 from frgroups.errors import InputError, ListError, PlanBlockedError
 from frgroups.plan.suppression_entries import SuppressionEntry, SuppressionList, parse_end
 from frgroups.plan.suppression_list import current_suppression_list, read_entry_table, suppression_entries
+from tests.plan.suppression import excluded_of, plan_for, write_list
 from tests.plan.test_planner import CUSTOMERS, NEW, cases, operations, snapshot_of
-from tests.plan.test_suppression_list import client, excluded_of, plan_for, tenant, write_list  # noqa: F401
 from tests.world import select_sandbox
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -447,7 +447,7 @@ def test_option(tmp_path, capsys, text, code, expected):
         (f"c05,vip,{FAR},holdout,", False),
     ],
 )
-def test_listed_after_planning(client, tenant, row, is_blocked):  # noqa: F811
+def test_listed_after_planning(client, tenant, row, is_blocked):
     "Entries that are added after planning block the plan if they apply to a planned addition and are in force."
     plan = plan_for(client, {"vip": ["c12"]})
     write_list(client, f"{HEADER}{row}\n")
@@ -462,7 +462,7 @@ def test_listed_after_planning(client, tenant, row, is_blocked):  # noqa: F811
     assert tenant.requests() == []
 
 
-def test_invalid_entry_at_apply(client, tenant):  # noqa: F811
+def test_invalid_entry_at_apply(client, tenant):
     "If the list contains a holdout without an end when the plan is applied, nothing is sent."
     plan = plan_for(client, {"vip": ["c12"]})
     write_list(client, f"{HEADER}c13,vip,,holdout,\n")
@@ -474,7 +474,7 @@ def test_invalid_entry_at_apply(client, tenant):  # noqa: F811
     assert tenant.requests() == []
 
 
-def test_undo_with_holdout(client, tenant):  # noqa: F811
+def test_undo_with_holdout(client, tenant):
     "An undo plan excludes customers from the groups of their holdouts only, and reports them."
     limits = fg.Limits(removals_per_group=None, removal_share=None)
     plan = plan_for(client, {"vip": [f"c{n:02d}" for n in range(3, 10)]}, mode="mirror", limits=limits)
@@ -507,7 +507,7 @@ def test_erase_entries(tmp_path):
     assert excluded_rows(fg.read_plan(saved)) >= {("vip", "c-8", f"holdout until {FAR}")}
 
 
-def test_erase_from_receipt_with_source(client):  # noqa: F811
+def test_erase_from_receipt_with_source(client):
     "In a receipt, a placeholder replaces the held-out customer, and an erased uid in a source is removed."
     write_list(client, f"{HEADER}c11,gold,{FAR},holdout,note\nc12,gold,,see c11,\n")
     plan = plan_for(client, {"gold": ["c10", "c11", "c12"]})
@@ -538,7 +538,7 @@ def test_export_entries():
     ]
 
 
-def test_doctor_expired(client, monkeypatch, tenant, capsys):  # noqa: F811
+def test_doctor_expired(client, monkeypatch, tenant, capsys):
     "The command `frgroups doctor` counts the customers with entries in force and the expired entries."
     select_sandbox(tenant, monkeypatch)
     write_list(client, f"{HEADER}c11,gold,{FAR},holdout,\nc11,vip,{FAR},holdout,\nc12,gold,{PAST},holdout,\n")

@@ -8,22 +8,7 @@ import pytest
 import frgroups as fg
 from frgroups.errors import InputError, ListError, PlanBlockedError
 from frgroups.plan.suppression_list import current_suppression_list
-
-CUSTOMERS = [f"c{n:02d}" for n in range(20)]
-
-
-def write_list(tenant, text, *, encoding="utf-8"):
-    """Write the suppression list of a tenant and return its path."""
-    path = fg.suppression_list_path(tenant)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding=encoding)
-    return path
-
-
-def excluded_of(plan):
-    """Return the excluded changes of a plan as tuples of customer, change, and reason."""
-    return list(plan.excluded()[["customer_uid", "change", "reason"]].itertuples(index=False, name=None))
-
+from tests.plan.suppression import CUSTOMERS, excluded_of, plan_for, write_list
 
 # Reading the file
 
@@ -131,31 +116,6 @@ def test_suppressed_move():
 
 
 # Applying
-
-
-@pytest.fixture(scope="module")
-def tenant():
-    """Return a sandbox without customers and groups."""
-    with fg.Sandbox(empty=True) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def client(tenant):
-    """Return a client that can write to a tenant with three groups."""
-    tenant.reset()
-    tenant.behave()
-    tenant.put_customers(CUSTOMERS)
-    for uid, members in {"all": CUSTOMERS, "vip": CUSTOMERS[:10], "gold": []}.items():
-        tenant.put_group(uid, uid.upper())
-        tenant.add_members(uid, members)
-    with tenant.client(writable=True) as client:
-        yield client
-
-
-def plan_for(client, desired, **options):
-    """Load the tenant and create a plan."""
-    return fg.plan_memberships(fg.load_snapshot(client, False), desired, **options)
 
 
 def test_listed_after_planning(client, tenant):

@@ -11,7 +11,7 @@ import frgroups as fg
 from frgroups.errors import InputError, ListError, LockedError
 from frgroups.internals.locks import tenant_lock
 from frgroups.plan.suppression_list import suppression_entries
-from tests.plan.test_suppression_list import write_list
+from tests.plan.suppression import write_list
 
 FAR = "2099-12-31"
 COLUMNS = ["customer_uid", "customer_group_uid", "until", "source", "reason"]
