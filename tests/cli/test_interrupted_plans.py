@@ -10,30 +10,13 @@ import frgroups as fg
 from frgroups.apply import executor as applying
 from frgroups.apply.run_steps import Run
 from frgroups.cli.main import main
-from tests.cli.commands import select_sandbox
-
-UIDS = [f"c-{n}" for n in range(12)]
+from tests.cli.conftest import UIDS
 
 
 @pytest.fixture
-def tenant(running, monkeypatch, tmp_path):
-    """Return a sandbox with the groups All, VIP, and Staff, and a stored snapshot."""
-    monkeypatch.setattr(applying, "READ_BACK_WAITS", ())
-    monkeypatch.chdir(tmp_path)
-    select_sandbox(monkeypatch, running)
-    running.reset()
-    running.put_customers(UIDS)
-    for uid, members in (("all", UIDS), ("vip", UIDS[:4]), ("staff", [])):
-        running.put_group(uid, uid)
-        running.add_members(uid, members)
-    assert main(["load"]) == 0
-    return running
-
-
-@pytest.fixture
-def plan(tenant):
+def plan(vip_tenant):
     """Return an approved plan with three additions to each of two groups."""
-    with tenant.client() as client:
+    with vip_tenant.client() as client:
         plan = fg.plan_memberships(fg.load_snapshot(client), {"staff": UIDS[:3], "vip": UIDS[:7]})
     plan.save("plan.json")
     fg.approve_plan(plan, "plan.approval.json", by="Kari")
@@ -53,16 +36,16 @@ def interrupt_before(monkeypatch, target, name):
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 @pytest.mark.parametrize(("target", "name"), [(Run, "check_groups"), (applying, "register_revert")])
-def test_interrupted_before_the_first_request(tenant, plan, monkeypatch, capsys, target, name):
+def test_interrupted_before_the_first_request(vip_tenant, plan, monkeypatch, capsys, target, name):
     "If Ctrl-C ends a run before its first request, the exit code is 1, and the output states that nothing was sent."
-    tenant.clear_requests()
+    vip_tenant.clear_requests()
     with monkeypatch.context() as patch:
         interrupt_before(patch, target, name)
         assert main(["apply", "plan.json"]) == 1
 
     captured = capsys.readouterr()
     assert "Nothing was sent." in captured.out + captured.err
-    assert [request for request in tenant.requests() if request["method"] != "GET"] == []
+    assert [request for request in vip_tenant.requests() if request["method"] != "GET"] == []
     assert main(["show", "plan.json"]) == 0
     shown = capsys.readouterr().out
     assert "approved" in shown and "of 6 changes" not in shown
@@ -70,7 +53,7 @@ def test_interrupted_before_the_first_request(tenant, plan, monkeypatch, capsys,
 
 
 @pytest.mark.parametrize("finalized", [False, True])
-def test_number_of_changes_done(tenant, plan, monkeypatch, capsys, finalized):
+def test_number_of_changes_done(vip_tenant, plan, monkeypatch, capsys, finalized):
     "The description of an interrupted plan states how many changes are done, with or without a receipt."
     original, n_requests = fg.Client.update_group_customers, []
 
@@ -97,7 +80,7 @@ def test_number_of_changes_done(tenant, plan, monkeypatch, capsys, finalized):
 
 
 @pytest.mark.parametrize("words", [[], ["--out", "p.json"], ["--pending"]])
-def test_deleted_plan(tenant, capsys, words):
+def test_deleted_plan(vip_tenant, capsys, words):
     "A pending plan is discarded by deleting its file. It is then not listed, and the queue ignores it."
     assert main(["plan", "--group", "staff", "--members", "vip", *words]) == 0
     [row] = fg.list_plans().to_dict("records")

@@ -9,27 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 import frgroups as fg
 from frgroups.cli.main import main
 from frgroups.cli.table_printing import print_table
 from frgroups.review.saved_plans import add_saved_plan, saved_plan_files
 from tests.approvals import approved
-from tests.cli.commands import select_sandbox
-
-
-@pytest.fixture
-def tenant(running, monkeypatch, tmp_path):
-    """Return a small sandbox with a stored snapshot that is selected by environment variables."""
-    select_sandbox(monkeypatch, running)
-    monkeypatch.chdir(tmp_path)
-    running.reset()
-    running.put_customers(["c-1", "c-2"])
-    running.put_group("all", "All")
-    running.add_members("all", ["c-1", "c-2"])
-    assert main(["load"]) == 0
-    return running
 
 
 def planned(path, group="new"):

@@ -6,32 +6,14 @@ from dataclasses import replace
 import pytest
 
 import frgroups as fg
-from frgroups.apply import executor as applying
 from frgroups.cli.main import main
 from frgroups.errors import PlanBlockedError
-from tests.cli.commands import select_sandbox
-
-UIDS = [f"c-{n}" for n in range(12)]
+from tests.cli.conftest import UIDS
 
 
-@pytest.fixture
-def tenant(running, monkeypatch, tmp_path):
-    """Return a sandbox with the groups All, VIP, and Staff, and a stored snapshot."""
-    monkeypatch.setattr(applying, "READ_BACK_WAITS", ())
-    monkeypatch.chdir(tmp_path)
-    select_sandbox(monkeypatch, running)
-    running.reset()
-    running.put_customers(UIDS)
-    for uid, members in (("all", UIDS), ("vip", UIDS[:4]), ("staff", [])):
-        running.put_group(uid, uid)
-        running.add_members(uid, members)
-    assert main(["load"]) == 0
-    return running
-
-
-def apply(tenant, groups, mode="add"):
+def apply(vip_tenant, groups, mode="add"):
     """Apply a plan, save it as applied.json, and return its receipt."""
-    with tenant.client(writable=True) as client:
+    with vip_tenant.client(writable=True) as client:
         snapshot = fg.load_snapshot(client, cache=False, progress=False)
         plan = fg.plan_memberships(snapshot, groups, mode=mode, limits=fg.Limits(removal_share=1))
         plan.save("applied.json")
@@ -47,34 +29,34 @@ def undo_output(capsys, *words, code=0):
 
 
 @pytest.mark.parametrize("source", ["snapshot", "receipt"])
-def test_changes_still_in_effect(tenant, capsys, source):
+def test_changes_still_in_effect(vip_tenant, capsys, source):
     "The output states how many changes a newer snapshot or a later receipt still contains."
-    receipt = apply(tenant, {"vip": UIDS[:7]})
+    receipt = apply(vip_tenant, {"vip": UIDS[:7]})
     assert "in effect" not in undo_output(capsys, receipt.path)
 
     if source == "receipt":
-        apply(tenant, {"vip": UIDS[6:7]}, mode="remove")
+        apply(vip_tenant, {"vip": UIDS[6:7]}, mode="remove")
     else:
-        tenant.remove_members("vip", UIDS[6:7])
+        vip_tenant.remove_members("vip", UIDS[6:7])
         assert main(["load"]) == 0
 
     assert "2 of 3 are still in effect" in undo_output(capsys, receipt.path)
 
 
-def test_newest_data(tenant, capsys):
+def test_newest_data(vip_tenant, capsys):
     "If a snapshot is newer than the last receipt, the snapshot determines the number of changes in effect."
-    receipt = apply(tenant, {"vip": UIDS[:7]})
-    apply(tenant, {"vip": UIDS[6:7]}, mode="remove")
-    tenant.remove_members("vip", UIDS[5:6])
+    receipt = apply(vip_tenant, {"vip": UIDS[:7]})
+    apply(vip_tenant, {"vip": UIDS[6:7]}, mode="remove")
+    vip_tenant.remove_members("vip", UIDS[5:6])
     assert main(["load"]) == 0
 
     assert "1 of 3 is still in effect" in undo_output(capsys, receipt.path)
 
 
 @pytest.mark.parametrize("argument", ["plan file", "receipt", "digest"])
-def test_names_of_a_receipt(tenant, capsys, argument):
+def test_names_of_a_receipt(vip_tenant, capsys, argument):
     "The argument can be the plan file, the receipt, or the digest."
-    receipt = apply(tenant, {"vip": UIDS[:7]})
+    receipt = apply(vip_tenant, {"vip": UIDS[:7]})
     names = {"plan file": "applied.json", "receipt": receipt.path, "digest": receipt.plan.digest[:12]}
 
     undo_output(capsys, names[argument])
@@ -82,7 +64,7 @@ def test_names_of_a_receipt(tenant, capsys, argument):
     assert fg.read_plan("undo.json").reverts == receipt.plan.digest
 
 
-def test_plan_without_receipt(tenant, capsys, tmp_path):
+def test_plan_without_receipt(vip_tenant, capsys, tmp_path):
     "A plan that was not applied has no receipt, so it cannot be undone."
     assert main(["plan", "--group", "staff", "--members", "vip", "--out", "new.json"]) == 0
     assert "pending" in undo_output(capsys, "new.json", code=1)
@@ -90,13 +72,13 @@ def test_plan_without_receipt(tenant, capsys, tmp_path):
 
 
 @pytest.mark.parametrize("parts", [[None], [["vip"], ["staff"]]])
-def test_undone_receipt(tenant, capsys, tmp_path, parts):
+def test_undone_receipt(vip_tenant, capsys, tmp_path, parts):
     "A receipt that was completely undone, at once or in parts, is not undone again. The exit code is 3."
-    receipt = apply(tenant, {"vip": UIDS[:7], "staff": UIDS[:2]})
+    receipt = apply(vip_tenant, {"vip": UIDS[:7], "staff": UIDS[:2]})
     for groups in parts:
         assert not (tmp_path / "undo.json").exists()
         undo = fg.plan_undo(receipt)
-        with tenant.client(writable=True) as client:
+        with vip_tenant.client(writable=True) as client:
             assert fg.apply_plan(client, undo.select(groups) if groups else undo, approval=_digest(undo, groups)).ok
 
     for argument in (receipt.path, "applied.json", receipt.plan.digest[:12]):
@@ -109,9 +91,9 @@ def _digest(undo, groups):
 
 
 @pytest.fixture
-def interrupted(tenant, monkeypatch):
+def interrupted(vip_tenant, monkeypatch):
     """Interrupt a run after its first request, create an undo plan, and return the plan."""
-    with tenant.client(writable=True) as client:
+    with vip_tenant.client(writable=True) as client:
         snapshot = fg.load_snapshot(client, cache=False, progress=False)
         plan = fg.plan_memberships(snapshot, {"staff": UIDS[:3], "vip": UIDS[:7]})
         plan.save("plan.json")
@@ -138,7 +120,7 @@ def state_of(digest):
 
 
 @pytest.mark.parametrize("is_approved", [False, True])
-def test_original_plan_was_resumed(tenant, interrupted, capsys, is_approved):
+def test_original_plan_was_resumed(vip_tenant, interrupted, capsys, is_approved):
     "If the original plan is resumed, the older undo plan is blocked, and a new undo plan must be created."
     undo = fg.read_plan("undo.json")
     if is_approved:
@@ -152,7 +134,7 @@ def test_original_plan_was_resumed(tenant, interrupted, capsys, is_approved):
         capsys.readouterr()
         assert main(words) == 3
         assert "resumed" in (error := capsys.readouterr().err) and "frgroups undo" in error
-    with tenant.client(writable=True) as client, pytest.raises(PlanBlockedError, match="resumed"):
+    with vip_tenant.client(writable=True) as client, pytest.raises(PlanBlockedError, match="resumed"):
         fg.apply_plan(client, undo, approval=undo.digest)
     assert main(["plans"]) == 0
     assert "frgroups apply" not in capsys.readouterr().out
@@ -162,31 +144,31 @@ def test_original_plan_was_resumed(tenant, interrupted, capsys, is_approved):
     assert main([*row["next_command"].split()[1:], "--out", "new.json"]) == 0
     new = fg.read_plan("new.json")
     assert new.n_remove == 6 > undo.n_remove
-    with tenant.client(writable=True) as client:
+    with vip_tenant.client(writable=True) as client:
         assert fg.apply_plan(client, new, approval=new.digest).ok
 
 
-def test_partial_undo_of_a_resumed_plan(tenant, interrupted):
+def test_partial_undo_of_a_resumed_plan(vip_tenant, interrupted):
     "A partial undo was created for some of the changes, so it can be applied after the original plan was resumed."
     [receipt] = fg.home().rglob("*.receipt.json")
     partial = replace(fg.plan_undo(fg.read_receipt(receipt)), partial_undo=True)
     assert main(["apply", "plan.json"]) == 0
 
-    with tenant.client(writable=True) as client:
+    with vip_tenant.client(writable=True) as client:
         assert fg.apply_plan(client, partial, approval=partial.digest).ok
 
 
-def test_undo_plan_without_resume(tenant, interrupted):
+def test_undo_plan_without_resume(vip_tenant, interrupted):
     "An undo plan of an interrupted run that was not resumed can be applied."
     undo = fg.read_plan("undo.json")
 
-    with tenant.client(writable=True) as client:
+    with vip_tenant.client(writable=True) as client:
         assert fg.apply_plan(client, undo, approval=undo.digest).ok
 
 
-def test_wrong_files(tenant, capsys, tmp_path):
+def test_wrong_files(vip_tenant, capsys, tmp_path):
     "The errors for an approval file and for an Excel file name the expected file."
-    apply(tenant, {"vip": UIDS[:7]})
+    apply(vip_tenant, {"vip": UIDS[:7]})
     fg.approve_plan(fg.read_plan("applied.json"), "a.approval.json", by="Kari")
     (tmp_path / "list.xlsx").write_bytes(b"PK\x03\x04\xff\xfe")
     capsys.readouterr()
@@ -198,7 +180,7 @@ def test_wrong_files(tenant, capsys, tmp_path):
 
 
 @pytest.mark.parametrize("as_json", [[], ["--json"]])
-def test_out_without_changes(tenant, capsys, tmp_path, as_json):
+def test_out_without_changes(vip_tenant, capsys, tmp_path, as_json):
     "If there is nothing to do, no plan file is written, and the output says so."
     capsys.readouterr()
     assert main(["plan", "--group", "all", "--members", "vip", "--out", "new.json", *as_json]) == 0

@@ -7,21 +7,8 @@ import pytest
 import frgroups as fg
 from frgroups.cli.main import main
 from tests.approvals import approved
-from tests.cli.commands import code_of, select_sandbox
+from tests.cli.commands import code_of
 from tests.windows import write_freeze, write_windows
-
-
-@pytest.fixture
-def tenant(running, monkeypatch, tmp_path):
-    """Return a small sandbox with a stored snapshot that is selected by environment variables."""
-    select_sandbox(monkeypatch, running)
-    monkeypatch.chdir(tmp_path)
-    running.reset()
-    running.put_customers(["c-1", "c-2"])
-    running.put_group("all", "All")
-    running.add_members("all", ["c-1", "c-2"])
-    assert main(["load"]) == 0
-    return running
 
 
 def planned(path="p.json", group="new"):
