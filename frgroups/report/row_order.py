@@ -106,6 +106,7 @@ RULES = (
         _listed("attribute", ("(sample ratio)",)),
         _strongest("effect_size"),
         bars="share share_control",
+        hidden="n_control mean mean_control",
     ),
     _rule(
         "attribute effect_size",
