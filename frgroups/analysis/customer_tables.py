@@ -26,14 +26,11 @@ class MatchedTable(NamedTuple):
     rows
         The columns of the table except customer_uid, with one row per customer, in the order of the customers. A
         customer without a row has missing values.
-    has_row
-        A boolean array that is True for each customer who has a row in the table.
     n_ignored
         Number of rows of the table that belong to other customers.
     """
 
     rows: pd.DataFrame
-    has_row: np.ndarray[tuple[int], np.dtype[np.bool_]]
     n_ignored: int
 
 
@@ -97,5 +94,4 @@ def match_customers(table: pd.DataFrame, customers: pd.Index, name: str, *, plac
         )
     own = pd.DataFrame({column: make_nullable(own[column]) for column in own.columns}, index=own.index)
     rows = own.reindex(pd.Index(np.where(positions < 0, len(own), positions))).reset_index(drop=True)
-    has_row = positions >= 0
-    return MatchedTable(rows, has_row, len(uids) - int(has_row.sum()))
+    return MatchedTable(rows, len(uids) - int(np.count_nonzero(positions >= 0)))

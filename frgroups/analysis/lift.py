@@ -108,7 +108,8 @@ def measure_lift(
           p-value is adjusted by Holm's method.
         - detectable_difference (`float64`): smallest difference that the test detects with a power of 80%, given the
           sizes of the arms. If it is larger than the effect that you expect, the campaign was too small.
-        - relative_difference (`float64`): difference, divided by the rate or the mean of the control
+        - relative_difference (`float64`): difference, divided by the rate or the unadjusted mean of the control. NaN
+          means that this rate or mean is not positive.
         - incremental (`float64`): difference, multiplied by n. This is the estimated number of additional purchases,
           or the additional amount, due to the campaign.
 

@@ -53,7 +53,7 @@ class ComputedNames:
         member_mask: Callable[[str], BoolArray] | None = None,
     ) -> None:
         self._snapshot = snapshot
-        self._groups = groups or snapshot.matrix
+        self._groups = snapshot.matrix if groups is None else groups
         self._member_mask = member_mask or snapshot.matrix.member_mask
         self._consent = consent
         self._functions: dict[str, Callable[[str], Values]] = {"n_groups": self._count_groups}

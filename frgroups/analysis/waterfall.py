@@ -185,7 +185,6 @@ def waterfall_summary(
     0     Gold  <NA>            2           0          0           0            2
     1   Silver   100          250           0          2         148          100
     """
-    given = (audiences, caps, order_by, exclude)
     if isinstance(data, Snapshot):
         if audiences is None:
             raise InputError("`audiences` is missing. It is required if `data` is a Snapshot.")
@@ -194,7 +193,7 @@ def waterfall_summary(
         )
     elif not isinstance(data, pd.DataFrame):
         raise wrong_type(data, "data", "a result of waterfall or a Snapshot")
-    elif any(value is not None for value in given):
+    elif allow_similar_ids or any(value is not None for value in (audiences, caps, order_by, exclude)):
         raise InputError("Arguments other than `data` are only accepted if `data` is a Snapshot.")
     check_columns(data.columns, ["audience", "customer_uid"], "data")
     rows = stored_counts(data)

@@ -28,7 +28,7 @@ from frgroups.internals.redaction import without_local_variables
 from frgroups.internals.similar_text import case_key
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.suggestions import did_you_mean
-from frgroups.internals.toml_files import read_toml
+from frgroups.internals.toml_files import read_toml, toml_key
 from frgroups.internals.validation import check_type
 
 log = logging.getLogger("frgroups.api")
@@ -46,7 +46,6 @@ _NO_SECRETS = (
     "one in a secret store, and set `token_command` to the command that prints it."
 )
 
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 _Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
 
@@ -197,7 +196,7 @@ def _list_tables(names: Sequence[str]) -> str:
 
 def _heading(name: str) -> str:
     """Return the heading of a table. The name is in quotes if TOML requires quotes, so that spaces are visible."""
-    return f"[{name}]" if _BARE_KEY.fullmatch(name) else f'["{name}"]'
+    return f"[{toml_key(name)}]"
 
 
 def _read_tables(file: Path) -> dict[str, dict[str, Any]]:

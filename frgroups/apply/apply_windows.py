@@ -71,10 +71,10 @@ class Window:
     def __post_init__(self) -> None:
         if not self.days:
             raise ValueError("`days` must contain at least one day.")
-        if not (0 <= self.start < MINUTES_PER_DAY and 0 < self.end <= MINUTES_PER_DAY):
-            raise ValueError("`hours` must be between 00:00 and 24:00, and a window must not open at 24:00.")
         if self.start == self.end:
             raise ValueError("`hours` must not start and end at the same time. For the whole day, use 00:00-24:00.")
+        if not (0 <= self.start < MINUTES_PER_DAY and 0 < self.end <= MINUTES_PER_DAY):
+            raise ValueError("`hours` must be between 00:00 and 24:00, and a window must not open at 24:00.")
 
     def contains(self, instant: datetime) -> bool:
         """Return True if the window is open at an instant."""

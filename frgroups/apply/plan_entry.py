@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from frgroups.apply.plan_states import WAITING, State
-from frgroups.internals.formatting import format_list, shell_argument
+from frgroups.internals.formatting import agree, format_list, shell_argument
 from frgroups.internals.paths import home
 from frgroups.plan.limit_comparisons import plan_age_violations
 from frgroups.plan.plan import Plan
@@ -210,9 +210,8 @@ def conflict_sentences(conflicts: Iterable[tuple[Plan, PlanEntry]]) -> list[str]
     listed = list(sentences.values())
     n_more = len(listed) - MAX_CONFLICTS
     if n_more > 0:
-        listed[MAX_CONFLICTS:] = [f"{n_more:,} more conflicts between plans are not listed."]
-        if n_more == 1:
-            listed[MAX_CONFLICTS:] = ["1 more conflict between plans is not listed."]
+        noun = agree(n_more, "conflict between plans is", "conflicts between plans are")
+        listed[MAX_CONFLICTS:] = [f"{n_more:,} more {noun} not listed."]
     return listed
 
 

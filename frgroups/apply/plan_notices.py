@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from frgroups.apply.plan_entry import MAX_CONFLICTS, PlanEntry
 from frgroups.apply.plan_list import conflicting_plans
 from frgroups.errors import FrgroupsError
 from frgroups.internals.formatting import agree, format_utc, pluralize
+from frgroups.internals.structured_logging import log_event
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
 from frgroups.review.approval_search import plan_approvals, usable_approvals
@@ -21,12 +22,16 @@ from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.manifest import Cache
 from frgroups.store.snapshot_store import latest_snapshot, latest_valid_snapshot
 
+_MAX_GROUPS = 5  # Maximum number of groups to name for another plan.
+
+log = logging.getLogger("frgroups.apply")
+
 
 def plan_notices(plan: Plan, *, cache: Cache = None, is_waiting: bool = True) -> list[Notice]:
     """
     Return the facts in the data folder about a plan: decisions, other plans for the same groups, and drift.
 
-    A fact is left out if a file that is needed to determine it is damaged.
+    A fact is left out, and a warning is logged, if a file that is needed to determine it is damaged.
 
     Parameters
     ----------
@@ -42,8 +47,10 @@ def plan_notices(plan: Plan, *, cache: Cache = None, is_waiting: bool = True) ->
     if is_waiting:
         sources += [_approvals(plan), _conflicts(plan), _drift(plan, cache)]
     for source in sources:
-        with suppress(FrgroupsError):
-            notices += source
+        try:
+            notices += list(source)
+        except FrgroupsError as error:
+            log_event(log, logging.WARNING, "notice_not_determined", f"The review lacks a notice. {error.message}")
     return notices
 
 
@@ -79,11 +86,9 @@ def _conflict_text(plan: Plan, other: PlanEntry) -> str:
         if group.uid in uids:
             counts = f"{pluralize(len(group.add), 'addition')}, {pluralize(len(group.remove), 'removal')}"
             changes.append(f"{group.name} ({counts})")
-    name = f"Plan {other.plan.digest[:12]}"
-    if other.plan.digest == plan.digest:
-        name = f"Another file of this plan, created on {format_utc(other.plan.planned_at)},"
-    text = f"{name} ({other.state}) also changes {'; '.join(changes[:MAX_CONFLICTS])}"
-    n_more = len(changes) - MAX_CONFLICTS
+    listed = "; ".join(changes[:_MAX_GROUPS])
+    text = f"Plan {other.plan.digest[:12]} ({other.state}) also changes {listed}"
+    n_more = len(changes) - _MAX_GROUPS
     if n_more > 0:
         text += f"; and {n_more:,} more {agree(n_more, 'group', 'groups')}"
     return f"{text}. Check that both plans are needed."

@@ -249,7 +249,7 @@ def plan(
         read_selected_snapshot,
     )
     from frgroups.cli.plan_output import save_plan
-    from frgroups.cli.snapshot_checks import check_contains_applied_plans
+    from frgroups.cli.snapshot_checks import check_contains_applied_plans, check_declared_groups
     from frgroups.cli.supersede import check_may_be_superseded
     from frgroups.plan.declared_groups_file import read_declared_groups
     from frgroups.plan.declared_planner import plan_declared
@@ -303,10 +303,7 @@ def plan(
     }
     if declared_groups is not None:
         new_plan = plan_declared(snapshot, declared_groups, directory=directory, **options)
-        expressions = [item.customers for item in declared_groups.groups if item.source == "expression"]
-        check_contains_applied_plans(
-            snapshot, selection, [item.group for item in declared_groups.groups], expressions
-        )
+        check_declared_groups(snapshot, selection, declared_groups)
     else:
         created = {group: create} if group is not None and create else None
         new_plan = plan_memberships(snapshot, desired, mode=mode, create=created, **options)

@@ -219,7 +219,7 @@ def print_windows(tenant: HasTenant) -> None:
     try:
         state = read_windows(tenant).state(datetime.now(UTC))
     except FrgroupsError as error:
-        print_error(f"Warning: {error.cli_text}")
+        print_warning(error.cli_text)
         return
     if not state.is_allowed:
         print_message(f"Tenant {tenant.tenant_uid}: {state.sentences()}")

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from frgroups.analysis.group_expressions import expression_groups
+from frgroups.analysis.rule_evaluation import RuleColumns, rule_groups
 from frgroups.cli.customer_summary import plan_label
 from frgroups.cli.inputs import environment_tenant_uid
 from frgroups.cli.load_hint import load_hint
@@ -15,6 +16,7 @@ from frgroups.cli.output import print_warning
 from frgroups.errors import DriftError, FrgroupsError, GroupNotFoundError
 from frgroups.history.change_attribution import Cause, group_causes
 from frgroups.internals.formatting import format_list, format_utc
+from frgroups.plan.declared_group import DeclaredGroups
 from frgroups.plan.desired import find_group_uid
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -60,6 +62,23 @@ def check_contains_applied_plans(
         hint=f"{load_hint(selection.tenant, environment_tenant_uid(), selection.cache)} Then create the plan again.",
         groups=changed,
     )
+
+
+def check_declared_groups(snapshot: Snapshot, selection: SnapshotSelection, declared: DeclaredGroups) -> None:
+    """
+    Raise DriftError if frgroups changed a declared group, or a group in a declaration, after the snapshot was taken.
+
+    See `check_contains_applied_plans`.
+    """
+    groups, expressions = [], []
+    columns = RuleColumns(snapshot.customers)
+    for item in declared.groups:
+        groups.append(item.group)
+        if item.source == "rule":
+            groups += rule_groups(item.customers, columns)
+        elif item.source == "expression":
+            expressions.append(item.customers)
+    check_contains_applied_plans(snapshot, selection, groups, expressions)
 
 
 def _group_uid(snapshot: Snapshot, group: str) -> str:

@@ -19,11 +19,9 @@ _MONTHS = (
 # Messages about a file show at most this number of rows.
 MAX_ROWS = 5
 
+_ADJECTIVES = ("applied", "missing", "more", "new", "other", "such")  # Before a noun in `pluralize`.
 _UNITS = (("w", 7 * 86_400), ("d", 86_400), ("h", 3_600), ("min", 60))
 _UNIT_NAMES = {"w": "week", "d": "day", "h": "hour", "min": "minute", "s": "second"}
-
-
-_ADJECTIVES = ("applied", "missing", "more", "new", "other", "such")  # Before a noun in `pluralize`.
 
 
 def pluralize(n: int, what: str) -> str:
@@ -36,7 +34,7 @@ def pluralize(n: int, what: str) -> str:
     ('1 group left without a member', '1,200 removals', '2 new groups')
     """
     words = what.split(" ")
-    position = next(n for n, word in enumerate(words) if word not in _ADJECTIVES)
+    position = next(at for at, word in enumerate(words) if word not in _ADJECTIVES)
     words[position] += agree(n, "", "s")
     return f"{n:,} {' '.join(words)}"
 

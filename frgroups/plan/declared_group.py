@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from frgroups.errors import InputError
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.toml_files import toml_key
 from frgroups.plan.modes import Mode
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
@@ -98,8 +99,7 @@ class DeclaredGroups:
     groups: tuple[DeclaredGroup, ...]
 
     def __repr__(self) -> str:
-        n = len(self.groups)
-        return f"<DeclaredGroups {self.path.name}: {n:,} {'group' if n == 1 else 'groups'}>"
+        return f"<DeclaredGroups {self.path.name}: {pluralize(len(self.groups), 'group')}>"
 
     def table(self) -> pd.DataFrame:
         r"""

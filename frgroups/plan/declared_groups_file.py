@@ -18,7 +18,6 @@ from frgroups.internals.toml_files import read_toml, toml_key
 from frgroups.plan.declared_group import SOURCES, TABLE, DeclaredGroup, DeclaredGroups, place_of
 from frgroups.plan.limits_file import read_group_limits
 from frgroups.plan.modes import MODES, RENAMED_MODES, Mode
-from frgroups.snapshot.group_references import REFERENCE
 
 _Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
 _LIST_KEYS = ("column", "sheet", "header_row", "ids")
@@ -196,8 +195,7 @@ def _check_combinations(place: str, content: _Content) -> None:
 def _check_created_group(place: str, group: str, mode: str | None, name: str) -> None:
     if mode == "remove":
         raise InputError(f"{place}: `create` cannot be combined with the mode 'remove'. A new group has no members.")
-    match = REFERENCE.fullmatch(group)
-    if match is not None or codec.UID.fullmatch(group) is None:
+    if codec.UID.fullmatch(group) is None:
         raise InputError(f"{place}: `create` requires the uid of the new group in the heading, got {group!r}.")
     codec.check_group_name(name, f"{place}, `create`")
 

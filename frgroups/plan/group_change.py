@@ -56,7 +56,7 @@ class GroupChange:
 
     def drift(self, members: Collection[str]) -> tuple[int, int]:
         """
-        Return the numbers of additions and removals by other clients since the plan was created.
+        Return the numbers of additions and removals since the plan was created that are not part of the plan.
 
         Changes to customers in the plan are not counted, because the plan itself might have made them.
 

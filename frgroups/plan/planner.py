@@ -265,7 +265,7 @@ def _limits_of_groups(
         for uid, values in group_limits.items()
         if values and uid in changed and uid not in explicit
     }
-    others = {key: group_limits for key, group_limits in limits.per_group.items() if key not in own}
+    others = {key: values for key, values in limits.per_group.items() if key not in own}
     return replace(limits, per_group=own | others)
 
 

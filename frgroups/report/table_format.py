@@ -122,8 +122,9 @@ def format_table(
         if columns is None:
             hidden = _hidden_columns(selected, () if rule is None else rule.hidden, sort)
         selected = selected.drop(columns=[*hidden, *({_SUPPRESSED} & set(selected.columns))])
+    is_suppressed = _suppressed_rows(shown)
     formatted = [
-        _format_column(str(name), selected.iloc[:, position], bars, _suppressed_rows(shown))
+        _format_column(str(name), selected.iloc[:, position], bars, is_suppressed)
         for position, name in enumerate(selected.columns)
     ]
     notes = [_row_note(len(shown), len(flat), "row")]

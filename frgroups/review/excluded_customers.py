@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from frgroups.internals.redaction import mask_contacts
 from frgroups.plan.plan import Plan
 
 EXCLUDED_NOTE = "These changes were requested, but this plan does not make them."
+_MAX_REASONS = 5  # Maximum number of reasons in the heading.
 _CHANGE_TEXTS = {"add": "does not join", "remove": "does not leave"}
 # The CSV review contains planned and excluded changes. Distinct values identify the excluded changes.
 _CSV_CHANGES = {"add": "not added", "remove": "not removed"}
@@ -50,8 +52,8 @@ def excluded_title(plan: Plan) -> str:
     >>> excluded_title(plan)
     'Excluded customers (1): protected customer 1'
     """
-    reasons = Counter(reason.split(":")[0] for reason in plan.excluded()["reason"])
-    listed = format_list([f"{reason} {n:,}" for reason, n in reasons.most_common()])
+    reasons = Counter(mask_contacts(replace(change, note="").reason) for change in plan.excluded_changes)
+    listed = format_list([f"{reason} {n:,}" for reason, n in reasons.most_common()], _MAX_REASONS)
     return f"Excluded customers ({len(plan.excluded_changes):,}): {listed}"
 
 

@@ -1,5 +1,6 @@
 """Tests for the names in segment rules that are computed from groups and consents."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups.analysis.reach import reachable_customers
+from frgroups.analysis.rule_names import ComputedNames
 from frgroups.analysis.segments import segment
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
@@ -185,3 +187,14 @@ def test_rule_in_callable():
     select(sample_snapshot(), lambda customers: columns.extend(customers) or customers["has_email"].fillna(False))
 
     assert "customer_uid" in columns and not {"n_groups", "reachable_email"} & set(columns)
+
+
+def test_created_group_in_empty_tenant():
+    "Names of groups that a plan creates are known, also if the tenant has no memberships."
+    snapshot = create_snapshot([])
+    matrix = snapshot.matrix.add_groups({"new": "New"})
+    n_customers = len(snapshot.customers)
+    names = ComputedNames(snapshot, {}, matrix, lambda uid: np.full(n_customers, uid == "new"))
+
+    assert names.in_group("New", "in_group('New')").data.all()
+    assert not names.in_group("VIP", "in_group('VIP')").data.any()

@@ -1,6 +1,7 @@
 """Tests for `frgroups plan` with a snapshot that is older than the changes of an applied plan."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +84,24 @@ def test_group_created_by_a_plan(tenant, words):
     "A group that a plan created after the snapshot is not reported as unknown."
     apply(tenant, ["--group", "new", "--create", "New", "--members", "vip"])
     assert main(["plan", "--group", "new", *words, "--members", "staff", "--out", "new.json"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("declaration", "code"),
+    [
+        ("[groups.vip]\nexpression = 'gold'\nmode = 'add'", 4),
+        ("[groups.staff]\nexpression = 'gold | VIP'\nmode = 'add'", 4),
+        ("[groups.staff]\nrule = \"in_group('VIP')\"\nmode = 'add'", 4),
+        ("[groups.staff]\nexpression = 'gold'\nmode = 'add'", 0),
+        ("[groups.staff]\nrule = \"in_group('Gold') and n_groups > 0\"\nmode = 'add'", 0),
+    ],
+)
+def test_declared_groups(tenant, declaration, code):
+    "A new load is required if a plan has changed a declared group, or a group in an expression or a rule."
+    apply(tenant, ["--group", "vip", "--mode", "remove", "--list", "list.csv"])
+    Path("groups.toml").write_text(declaration + "\n")
+
+    assert main(["plan", "--declared", "groups.toml", "--out", "new.json"]) == code
 
 
 def test_plan_without_requests(tenant):
