@@ -98,7 +98,7 @@ FILE_FUNCTIONS = {
     "resolve_customers",
     "tenant_status",
 }
-# These functions need customers with arms and outcomes. They have their own tests for these properties.
+# These functions need customers with arms and outcomes. Their own tests cover the properties that apply to them.
 SPLIT_FUNCTIONS = {"holdout_entries", "measure_lift", "split_balance", "split_customers"}
 
 PAIRS = [("a", f"c-{n:02d}") for n in range(30)] + [("b", f"c-{n:02d}") for n in range(20, 50)] + [("c", "c-05")]

@@ -329,7 +329,12 @@ def test_plan(pairs, audiences, caps, exclude):
 
     desired = {name: list(table["customer_uid"][table["audience"] == name]) for name in named}
     assert changes_of(plan) == changes_of(fg.plan_memberships(snapshot, desired, mode="mirror", create=create))
-    assert plan.preview().matrix.n_groups == 3 + len(create or {})
+    preview = plan.preview()
+    assert preview.matrix.n_groups == 3 + len(create or {})
+    uids = {"a": "a", "B": "b", "new": "new"}
+    assert {name: sorted(preview.matrix.members(uids[name])) for name in named} == {
+        name: sorted(customers) for name, customers in desired.items()
+    }
 
 
 def test_plan_of_empty_audience():

@@ -304,7 +304,8 @@ def test_invalid_no_proxy(entry, proxy, monkeypatch):
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, f"localhost,{entry},*")
 
-        with pytest.raises(InputError, match=rf"{name} .*entry [234]\b") as caught:
+        position = 3 if "," in entry else 2
+        with pytest.raises(InputError, match=rf"{name} .*entry {position}\b") as caught:
             find()
 
         assert "s3cret" not in str(caught.value) and "kari" not in str(caught.value)

@@ -138,11 +138,10 @@ def test_success_after_a_failed_handshake(tmp_path, certificate, monkeypatch):
     file, key = create_certificate(tmp_path, "-addext", "subjectAltName=DNS:shop.test")
     with Service(after_hello(PAGE), tunnel(server_context(file, key), whole(EMPTY))) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        with (
-            fg.Client("t-1", "token", base_url="https://shop.test/v2", verify=file, workers=1) as client,
-            pytest.raises(ConnectionFailedError),
-        ):
-            client.read_group_page()
+        with fg.Client("t-1", "token", base_url="https://shop.test/v2", verify=file, workers=1) as client:
+            with pytest.raises(ConnectionFailedError):
+                client.read_group_page()
+
             assert client.read_group_page().total_count == 0
 
 

@@ -294,7 +294,7 @@ def test_retry_after(form, sandbox, clock, constant_rate):
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("seconds", ["86401", "100000", "99999999999999", "9" * 400])
 def test_text_of_long_delay(status, seconds, sandbox, clock):
-    "The error contains the requested delay and the maximum delay."
+    "The error states that the requested delay is more than 1 day, and contains the maximum delay."
     sandbox.misbehave(Fault("status", status=status, retry_after=seconds))
     with sandbox.client() as client, pytest.raises((RateLimitedError, ServerError)) as caught:
         client.get_group("vip")

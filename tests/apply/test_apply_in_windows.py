@@ -130,7 +130,7 @@ def test_freeze_before_the_lock(client, world, monkeypatch):
 
 
 def test_invalid_windows(client, world):
-    "An invalid file stops the plan before the first request. Plans of other tenants are not affected."
+    "An invalid file stops the plan before the first request."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     path = write_windows("[[freeze]]\n", plan)
     world.clear_requests()

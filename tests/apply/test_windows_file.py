@@ -112,7 +112,7 @@ GOOD_FREEZE = FREEZE.format(start="2026-11-20", end="2026-11-30")
 GOOD_WINDOW = WINDOW.format(days='"mon-fri"', hours="07:00-17:00")
 INVALID = {
     "not TOML": ("[[freeze]\n", "TOML"),
-    "one bracket": (OSLO + GOOD_FREEZE.replace("[[freeze]]", "[freeze]"), "freeze"),
+    "one bracket": (OSLO + GOOD_FREEZE.replace("[[freeze]]", "[freeze]"), "$.freeze"),
     "other table": (OSLO + GOOD_WINDOW.replace("window", "windows"), "windows"),
     "other key": (OSLO + GOOD_FREEZE + 'until = "2026"\n', "until"),
     "freeze without timezone": (GOOD_FREEZE, "timezone"),
@@ -120,21 +120,21 @@ INVALID = {
     "unknown timezone": (GOOD_WINDOW + 'timezone = "Europe/Olso"\n', "Europe/Oslo"),
     "folder of timezones": (GOOD_WINDOW + 'timezone = "Europe"\n', "timezone"),
     "path as timezone": (GOOD_WINDOW + 'timezone = "../UTC"\n', "timezone"),
-    "freeze without reason": (OSLO + GOOD_FREEZE.replace('reason = "Black Week"', ""), "reason"),
-    "blank reason": (OSLO + GOOD_FREEZE.replace("Black Week", " "), "reason"),
-    "freeze without end": (OSLO + GOOD_FREEZE.replace("to = 2026-11-30", ""), "to"),
+    "freeze without reason": (OSLO + GOOD_FREEZE.replace('reason = "Black Week"', ""), "`reason`"),
+    "blank reason": (OSLO + GOOD_FREEZE.replace("Black Week", " "), "$.freeze[0].reason"),
+    "freeze without end": (OSLO + GOOD_FREEZE.replace("to = 2026-11-30", ""), "`to`"),
     "reversed freeze": (OSLO + FREEZE.format(start="2026-11-30", end="2026-11-20"), "later"),
     "time as date": (OSLO + FREEZE.format(start="07:00:00", end="2026-11-20"), "from"),
     "text as date": (OSLO + FREEZE.format(start='"today"', end="2026-11-20"), "from"),
     "number as date": (OSLO + FREEZE.format(start="2026", end="2026-11-20"), "from"),
-    "distant year": (OSLO + FREEZE.format(start="2026-11-20", end="9999-12-31"), "to"),
+    "distant year": (OSLO + FREEZE.format(start="2026-11-20", end="9999-12-31"), "`to`"),
     "day": (OSLO + WINDOW.format(days='"mon-friday"', hours="07:00-17:00"), "days"),
     "no day": (OSLO + WINDOW.format(days="[]", hours="07:00-17:00"), "days"),
     "two hyphens": (OSLO + WINDOW.format(days='"mon-wed-fri"', hours="07:00-17:00"), "days"),
     "one hour": (OSLO + WINDOW.format(days='"mon"', hours="07:00"), "hours"),
     "equal hours": (OSLO + WINDOW.format(days='"mon"', hours="07:00-07:00"), "hours"),
     "hour 25": (OSLO + WINDOW.format(days='"mon"', hours="07:00-25:00"), "hours"),
-    "no hours": (OSLO + '[[window]]\ndays = "mon"\n', "hours"),
+    "no hours": (OSLO + '[[window]]\ndays = "mon"\n', "`hours`"),
 }
 
 

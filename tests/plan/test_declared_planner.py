@@ -257,7 +257,7 @@ def test_invalid_declaration(tables, error, parts, tmp_path):
 
     for part in [str(tmp_path / "groups.toml"), *parts]:
         assert part in str(raised.value)
-    assert raised.value.group in [*tables, "a", "b"]
+    assert raised.value.group in tables
 
 
 def test_external_ids(tmp_path):
@@ -293,7 +293,7 @@ def test_allow_empty(tmp_path):
     assert not plan.blocked and plan.n_remove == 4
     assert [plan.limits.of(uid).emptied_groups for uid in ("a", "b", "all")] == [1, 1, 0]
     kept = {"a": both["a"], "b": {"expression": "a", "mode": "keep_only", "allow_empty": False}}
-    with pytest.raises(InputError, match="b"):
+    with pytest.raises(InputError, match=r"\[groups\.b\]"):
         plan_of(tmp_path, kept)
     kept["b"] = {"expression": "all - b", "mode": "keep_only"}
     with pytest.raises(InputError, match="'b'"):
@@ -409,7 +409,7 @@ def test_other_arguments(tmp_path):
     assert plan.purpose == "Tiers"
 
 
-def test_attributes_and_consent(tmp_path):
+def test_attributes(tmp_path):
     "Rules can use further attributes."
     visits = pd.DataFrame({"visits": [9]}, index=["c-4"])
 

@@ -174,8 +174,8 @@ def test_created_group(mode):
 @pytest.mark.parametrize(
     ("mode", "error", "part"),
     [
-        ({"a": "add"}, InputError, "b"),
-        ({"a": "add", "b": "add", "c": "add"}, InputError, "c"),
+        ({"a": "add"}, InputError, "missing: b."),
+        ({"a": "add", "b": "add", "c": "add"}, InputError, "does not contain: c."),
         ({"a": "add", "Name of a": "add", "b": "add"}, InputError, "'a' twice"),
         ({"a": "add", "b": "move"}, InputError, "mode['b']"),
         ({"a": "add", "b": None}, InputError, "mode['b']"),
