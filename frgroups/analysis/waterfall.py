@@ -97,7 +97,8 @@ def waterfall(
 
     `plan_memberships` accepts the result as `desired`. The names of the audiences must then be uids or unique names
     of existing groups, or of new groups in `create`. An audience to which no customer is assigned is planned as an
-    empty list, so that the mode "mirror" removes all members of the group.
+    empty list, so that the mode "mirror" removes all members of the group. This requires the unchanged result: if you
+    remove rows, an audience without rows is not planned.
 
     Examples
     --------
@@ -131,6 +132,12 @@ def waterfall(
     )
     table.attrs[_ATTRIBUTE] = [[step.name, step.cap, *(getattr(step, name) for name in _COUNTS)] for step in steps]
     return table
+
+
+def reject_arguments(*values: object) -> None:
+    """Raise InputError if one of the arguments that require a Snapshot is not None."""
+    if any(value is not None for value in values):
+        raise InputError("Arguments other than `data` are only accepted if `data` is a Snapshot.")
 
 
 def waterfall_summary(
@@ -193,8 +200,8 @@ def waterfall_summary(
         )
     elif not isinstance(data, pd.DataFrame):
         raise wrong_type(data, "data", "a result of waterfall or a Snapshot")
-    elif allow_similar_ids or any(value is not None for value in (audiences, caps, order_by, exclude)):
-        raise InputError("Arguments other than `data` are only accepted if `data` is a Snapshot.")
+    else:
+        reject_arguments(audiences, caps, order_by, exclude, allow_similar_ids or None)
     check_columns(data.columns, ["audience", "customer_uid"], "data")
     rows = stored_counts(data)
     if rows is None:

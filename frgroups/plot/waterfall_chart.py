@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from frgroups.analysis.requested_customers import Customers
 from frgroups.analysis.table_rows import iter_rows
-from frgroups.analysis.waterfall import waterfall_summary
+from frgroups.analysis.waterfall import reject_arguments, waterfall_summary
 from frgroups.plot.axes import (
     describe_cut,
     empty_chart,
@@ -83,7 +83,9 @@ def waterfall(
     ['2', '100 of 250']
     """
     table = data
-    if not is_table(data, "n_requested", "n_remaining"):
+    if is_table(data, "n_requested", "n_remaining"):
+        reject_arguments(audiences, caps, order_by, exclude)
+    else:
         table = waterfall_summary(data, audiences, caps=caps, order_by=order_by, exclude=exclude)
     ax, n = row_axes(ax, len(table), top, 9.0)
     drawn = table.iloc[:n]

@@ -551,6 +551,8 @@ def test_waterfall_data():
     assert [len(ax.containers) for ax in charts] == [1] * 3
     with pytest.raises(InputError, match="Snapshot"):
         plot.waterfall(table, caps={"Gold": 1})
+    with pytest.raises(InputError, match="Snapshot"):
+        plot.waterfall(waterfall_summary(table), {"Gold": "VIP"})
     with pytest.raises(InputError, match="audiences"):
         plot.waterfall(snapshot)
 
