@@ -16,6 +16,7 @@ from frgroups.api.defaults import DEFAULT_PORTS
 from frgroups.api.proxies import Proxy, ProxySelection
 from frgroups.api.response_body import IncompleteBodyError
 from frgroups.errors import escape_invisible
+from frgroups.internals.base_urls import host_in_url
 from frgroups.internals.redaction import exception_chain, handled_exception_ids
 
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
@@ -131,8 +132,7 @@ def explain_failure(
 
 def _explain(error: Exception, url: httpx.URL, proxy: Proxy | None, trace: RequestTrace) -> ConnectionFailure:
     causes = list(exception_chain(error, trace.handled))
-    host = f"[{url.host}]" if ":" in url.host else url.host
-    server = f"{host}:{url.port or DEFAULT_PORTS[url.scheme]}"
+    server = f"{host_in_url(url.host)}:{url.port or DEFAULT_PORTS[url.scheme]}"
     if isinstance(error, httpx.ProxyError) and proxy is not None:
         return _rejected_by_proxy(str(error), proxy, server)
     tunnel = proxy if trace.has_tunnel else None

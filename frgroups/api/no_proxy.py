@@ -9,8 +9,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from frgroups.api.defaults import DEFAULT_PORTS
 from frgroups.errors import InputError
+from frgroups.internals.base_urls import parse_port
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+URL_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 # The entry "169.254/16" in the default settings of macOS has only two octets.
 _SHORT_NETWORK = re.compile(r"\d+(\.\d+){0,2}/\d+")
 _NO_PROXY_HOST = re.compile(r"[\w.*-]+")
@@ -79,7 +80,7 @@ def _matches(entry: str, scheme: str, host: str, port: int | None) -> bool:
     if entry == "<local>":
         return "." not in host and ":" not in host
     entry_scheme, separator, rest = entry.rpartition("://")
-    if separator and not _SCHEME.fullmatch(entry_scheme):
+    if separator and not URL_SCHEME.fullmatch(entry_scheme):
         raise _InvalidEntryError
     pattern, entry_port = _split_port(rest)
     network = to_network(pattern)
@@ -97,18 +98,20 @@ def _matches(entry: str, scheme: str, host: str, port: int | None) -> bool:
 def _split_port(text: str) -> tuple[str, int | None]:
     if to_network(text) is not None:  # The colons of an IPv6 address do not start a port.
         return text, None
-    bracketed = re.fullmatch(r"\[([^\[\]]+)\](/\d+)?(?::(\d{1,5}))?", text)
+    bracketed = re.fullmatch(r"\[([^\[\]]+)\](/\d+)?(:.*)?", text)
     if bracketed:
-        pattern = bracketed[1] + (bracketed[2] or "")
+        pattern, port = bracketed[1] + (bracketed[2] or ""), bracketed[3]
         if to_network(pattern) is None:
             raise _InvalidEntryError
-        return pattern, int(bracketed[3]) if bracketed[3] else None
-    pattern, separator, port = text.partition(":")
-    if not separator:
-        return text, None
-    if not pattern or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or not 0 < int(port) < 65_536:
+    else:
+        pattern, colon, rest = text.partition(":")
+        port = colon + rest
+    if not port:
+        return pattern, None
+    number = parse_port(port.removeprefix(":"))
+    if not pattern or number is None:
         raise _InvalidEntryError
-    return pattern, int(port)
+    return pattern, number
 
 
 def to_network(text: str) -> IPv4Network | IPv6Network | None:

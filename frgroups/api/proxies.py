@@ -18,13 +18,13 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from frgroups.api.defaults import DEFAULT_PORTS
-from frgroups.api.no_proxy import excluding_entry, to_network
+from frgroups.api.no_proxy import URL_SCHEME, excluding_entry, to_network
 from frgroups.errors import InputError
+from frgroups.internals.base_urls import host_in_url, parse_port
 from frgroups.internals.redaction import HiddenBytes
 
 _KEYS = ("http", "https", "all", "no")
 _SCHEMES = ("http", "https", "socks5", "socks5h")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _DELIMITER = re.compile(r"[/?#\\]")
 _LABELS = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 _HOST_AND_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[^:]*))?")
@@ -63,8 +63,7 @@ class Proxy:
     @property
     def address(self) -> str:
         """Host and port, without the user name and the password."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return f"{host_in_url(self.host)}:{self.port}"
 
     @property
     def url(self) -> str:
@@ -238,7 +237,7 @@ def _split_scheme(name: str | None, value: str) -> tuple[str, str]:
         return scheme.lower(), rest
     problem = "does not start with a valid scheme"
     # The part before :// is not quoted if it can belong to a user name or a password.
-    if _SCHEME.fullmatch(scheme) and "@" not in value:
+    if URL_SCHEME.fullmatch(scheme) and "@" not in value:
         problem = f"has the scheme {scheme!r}, which is not supported"
     raise _invalid(name, f"{problem}. The supported schemes are http, https, socks5, and socks5h")
 
@@ -277,17 +276,18 @@ def _parse_host_and_port(name: str | None, text: str) -> tuple[str, int]:
         raise _invalid(name, "has more than one colon in the part HOST:PORT")
     if match is None:
         raise _invalid(name, "has an invalid host. An IPv6 address must be in brackets, such as http://[::1]:3128")
-    host, port = match["host"], match["port"]
+    host = match["host"]
     if not host:
         raise _invalid(name, "has no host")
-    if not port:
+    if not match["port"]:
         # The port is required, because curl uses port 1080 by default and other programs use port 80.
         raise _invalid(name, "has no port")
-    if not port.isdecimal() or not 0 < int(port[:9]) < 65_536:
+    port = parse_port(match["port"])
+    if port is None:
         raise _invalid(name, "has an invalid port. A port is a number between 1 and 65535")
     if not _is_valid_host(host):
         raise _invalid(name, "has an invalid host")
-    return host.strip("[]"), int(port)
+    return host.strip("[]"), port
 
 
 def _is_valid_host(host: str) -> bool:

@@ -7,6 +7,7 @@ import re
 import httpx
 
 from frgroups.errors import escape_invisible
+from frgroups.internals.base_urls import host_in_url
 
 _MAX_LENGTH = 200
 _DOT_SEGMENT = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
@@ -58,9 +59,7 @@ def redirect_target(target: httpx.URL) -> str:
     >>> redirect_target(httpx.URL("https://kari:secret@evil.example/a?token=b#c"))
     'https://evil.example/a'
     """
-    host = target.raw_host.decode("ascii", "replace")
-    if ":" in host:
-        host = f"[{host}]"
+    host = host_in_url(target.raw_host.decode("ascii", "replace"))
     port = "" if target.port is None else f":{target.port}"
     path = target.raw_path.decode("ascii", "replace").partition("?")[0]
     text = escape_invisible(f"{target.scheme}://{host}{port}{path}")

@@ -40,7 +40,7 @@ from frgroups.api.status_errors import (
 )
 from frgroups.api.tokens import check_token, request_token
 from frgroups.errors import ApiError, ConnectionFailedError, InputError, RateLimitedError, UnexpectedResponseError
-from frgroups.internals.base_urls import SANDBOX_SERVER, checked_base_url, is_loopback
+from frgroups.internals.base_urls import SANDBOX_SERVER, checked_base_url, host_in_url, is_loopback
 from frgroups.internals.redaction import Hidden, HiddenBytes, HiddenText, without_local_variables
 from frgroups.internals.structured_logging import log_event
 
@@ -182,7 +182,7 @@ class Transport:
     def _tenant_description(self) -> str:
         """Description of the tenant and the server for messages."""
         port = "" if self._url.port is None else f":{self._url.port}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = host_in_url(self.host)
         if self.tenant_name:
             return f"tenant {self.tenant_name!r} ({self.tenant_uid} at {host}{port})"
         return f"tenant {self.tenant_uid} at {host}{port}"

@@ -62,6 +62,32 @@ def checked_base_url(base_url: str) -> str:
     return str(httpx.URL(str(url.copy_with(host=url.host.rstrip("."))))).rstrip("/")
 
 
+def parse_port(text: str) -> int | None:
+    """
+    Return the port in a text, or None if the text is not a number between 1 and 65535.
+
+    Examples
+    --------
+    >>> parse_port("3128"), parse_port("99999"), parse_port("")
+    (3128, None, None)
+    """
+    if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or int(text) not in _VALID_PORTS:
+        return None
+    return int(text)
+
+
+def host_in_url(host: str) -> str:
+    """
+    Return a host as a URL contains it, with brackets around an IPv6 address.
+
+    Examples
+    --------
+    >>> host_in_url("::1"), host_in_url("shop.test")
+    ('[::1]', 'shop.test')
+    """
+    return f"[{host}]" if ":" in host else host
+
+
 def is_loopback(host: str) -> bool:
     """Return True if a host is a loopback address or "localhost"."""
     try:

@@ -282,7 +282,8 @@ def test_no_proxy(host, entry, is_direct, monkeypatch):
     "entry",
     [
         *("[::1", "::1]", "[shop.test]", "10.0.0.0/99", "fe80::/200", "shop.test/path", "shop.test:0", "http://["),
-        *("://shop.test", "kari:s3cret@shop.test", "a#b", "a?b", "shop.test:443:443", "shop.test:port", "a:99999"),
+        *("://shop.test", "kari:s3cret@shop.test", "a#b", "a?b", "shop.test:port", "a:99999"),
+        *("shop.test:443:443", "[::1]:99999", "[::1]:0", "[::1]:"),
         *("h/path?x=s3cret", "h#s3cret", "https://h/s3cret", "h\\s3cret", "h;s3cret", "h=s3cret", "h%s3cret"),
         *(
             "kari:s3cret",
