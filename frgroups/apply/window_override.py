@@ -32,8 +32,6 @@ class Override:
 
     Attributes
     ----------
-    digest
-        Digest of the plan.
     by
         Name of the person who is responsible for the override.
     reason
@@ -42,14 +40,13 @@ class Override:
         Time at which the override was created, and time at which it expires.
     """
 
-    digest: str
     by: str
     reason: str
     at: datetime
     until: datetime
 
     def to_dict(self) -> dict[str, str]:
-        """Convert the override to a dictionary without the digest, which journals and receipts already contain."""
+        """Convert the override to a dictionary for journals, receipts, and JSON output."""
         return {
             "by": self.by,
             "reason": self.reason,
@@ -171,7 +168,7 @@ def read_override(path: str | Path, plan: Plan) -> Override:
             f"{path} is an override for plan {allowed}, not for plan {expected}. Create an override for plan "
             f"{expected}."
         )
-    return Override(stored.digest, stored.by, stored.reason, at, until)
+    return Override(stored.by, stored.reason, at, until)
 
 
 def format_override(override: Mapping[str, str]) -> str:

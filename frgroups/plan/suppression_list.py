@@ -88,23 +88,21 @@ def suppression_list_path(tenant: HasTenant) -> Path:
     return data_subdir("lists") / SUPPRESSION_LIST / f"{tenant_folder(tenant.tenant_uid, tenant.base_url)}.csv"
 
 
-def current_suppression_list(tenant: HasTenant, *, at: datetime | None = None) -> SuppressionList:
+def current_suppression_list(tenant: HasTenant) -> SuppressionList:
     """
-    Return the entries of a tenant's suppression list that are in force at the given time.
+    Return the entries of a tenant's suppression list that are in force now.
 
     Parameters
     ----------
     tenant
         An object of the tenant.
-    at
-        The time. None is the current time.
 
     Raises
     ------
     ListError
         The file is ambiguous, contains an invalid entry, or cannot be read.
     """
-    return SuppressionList.in_force(suppression_entries(tenant), at or datetime.now(UTC))
+    return SuppressionList.in_force(suppression_entries(tenant), datetime.now(UTC))
 
 
 def suppression_entries(tenant: HasTenant) -> list[SuppressionEntry]:
