@@ -5,6 +5,8 @@ import itertools
 import os
 import signal
 import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -40,6 +42,20 @@ def home_folder(home_folders, monkeypatch):
     folder.mkdir()
     monkeypatch.setenv("FRGROUPS_HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def n_reads(monkeypatch):
+    """Count how often each file is read with `Path.read_bytes`."""
+    counts = Counter()
+    read_bytes = Path.read_bytes
+
+    def counted(path):
+        counts[path] += 1
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", counted)
+    return counts
 
 
 @pytest.fixture

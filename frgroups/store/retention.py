@@ -155,8 +155,11 @@ def prune(
     """
     before = datetime.now(UTC) - parse_duration(keep)
     roots = folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid)
-    ended = {root for root in roots if is_of_ended_sandbox(root)}
     stored = list_stored_snapshots(cache, tenant_uid, on_damage=warn_of_damage)
+    by_root = defaultdict(list)
+    for snapshot in stored:
+        by_root[snapshot.path.parent].append(snapshot)
+    ended = {root for root, snapshots in by_root.items() if is_of_ended_sandbox(root, snapshots)}
     prunable = [snapshot for snapshot in stored if snapshot.path.parent in ended]
     by_tenant = defaultdict(list)
     for snapshot in stored:

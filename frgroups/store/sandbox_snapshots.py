@@ -8,23 +8,21 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from frgroups.errors import CorruptFileError
 from frgroups.internals.paths import parse_tenant_folder
 from frgroups.store.folders import is_on_this_machine
-from frgroups.store.manifest import MANIFEST, StoredSnapshot, list_snapshot_folders
+from frgroups.store.manifest import MANIFEST, StoredSnapshot
 
 _CONNECT_TIMEOUT = 5.0  # Seconds.
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def is_of_ended_sandbox(root: Path) -> bool:
+def is_of_ended_sandbox(root: Path, stored: Sequence[StoredSnapshot]) -> bool:
     """
     Return True if the folder of a tenant and host belongs to a sandbox that has ended.
 
-    All readable snapshots must be from a `Sandbox`, because the snapshots of a tenant behind a proxy on this machine
-    are in a similar folder.
+    All readable snapshots in the folder, `stored`, must be from a `Sandbox`, because the snapshots of a tenant behind
+    a proxy on this machine are in a similar folder.
     """
-    stored = list_snapshot_folders(root, _ignore)
     if not stored or not all(snapshot.manifest.get("from_sandbox") for snapshot in stored):
         return False
     _, host = parse_tenant_folder(root.name)
@@ -33,10 +31,6 @@ def is_of_ended_sandbox(root: Path) -> bool:
     with suppress(ValueError):  # The folder name does not contain a host with a valid port.
         return all(is_on_this_machine(url) and _refuses_connections(url) for url in urls)
     return False
-
-
-def _ignore(_: Path, __: CorruptFileError) -> None:
-    """Do nothing, because a corrupt manifest does not contain the server from which the snapshot was loaded."""
 
 
 def _refuses_connections(base_url: str) -> bool:

@@ -140,6 +140,17 @@ def test_prune_one_tenant(tmp_path):
     assert prune(tmp_path / "none").empty
 
 
+@pytest.mark.parametrize("base_url", ["https://a.example", "http://127.0.0.1:1/v2"])
+def test_prune_manifest_reads(tmp_path, n_reads, base_url):
+    """`prune` reads each manifest once, also if the server is on this machine."""
+    manifest = save(tmp_path, days=1, base_url=base_url) / "manifest.json"
+    n_reads.clear()
+
+    prune(tmp_path)
+
+    assert n_reads[manifest] == 1
+
+
 @pytest.mark.parametrize("file", ["customers.parquet", "manifest.json"])
 def test_prune_newest_valid_snapshot(tmp_path, file):
     """If newer snapshots are corrupt, `prune` does not remove the newest valid snapshot."""
