@@ -15,7 +15,7 @@ from pathlib import Path
 
 from frgroups.api.client import Client
 from frgroups.apply.group_reader import GroupReader
-from frgroups.apply.journal import Journal, JournalState, RunAborted
+from frgroups.apply.journal import Journal, JournalState, RunAborted, read_journal_lines
 from frgroups.apply.plan_checks import raise_if_limits_exceeded
 from frgroups.apply.receipt import drift_text
 from frgroups.apply.run_registry import registered_journals
@@ -310,7 +310,7 @@ def _modified_at(path: Path) -> datetime:
 
 def _removals_since(path: Path, since: datetime) -> set[tuple[str, str]]:
     state = JournalState()
-    for line in Journal(path).lines():
+    for line in read_journal_lines(path):
         if line["event"] in ("intent", "outcome") and datetime.fromisoformat(line["at"]) >= since:
             state.apply_event(line)
     return {(group, uid) for group, uid, change in state.possibly_effective if change == "remove"}

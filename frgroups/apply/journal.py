@@ -68,8 +68,11 @@ class Journal:
         self.n_lines = 0
         self._last_checksum = ""
         self._end = 0
-        for line in self._read_lines():
+        for line, n_bytes in _read_lines(path):
             self.state.apply_event(line)
+            self.n_lines += 1
+            self._last_checksum = line["sum"]
+            self._end += n_bytes
         self._file: Any = None
 
     @classmethod
@@ -105,7 +108,7 @@ class Journal:
     @property
     def receipt_path(self) -> Path:
         """Path of the plan's receipt file, which is written at the end of each run."""
-        return self.path.with_suffix(".receipt.json")
+        return receipt_path_of(self.path)
 
     def __enter__(self) -> Journal:
         ensure_private_dir(self.path.parent)
@@ -159,11 +162,6 @@ class Journal:
         self.n_lines += 1
         self.state.apply_event(line)
 
-    def lines(self) -> list[dict[str, Any]]:
-        """Return all complete lines of the journal without their checksums."""
-        self.n_lines, self._last_checksum, self._end = 0, "", 0
-        return [{name: value for name, value in line.items() if name != "sum"} for line in self._read_lines()]
-
     def _is_consistent_with(self, plan: Plan) -> bool:
         """Return True if the plan contains all groups and changes in this journal, ignoring erased customers."""
         planned = {(group.uid, uid, change) for group in plan.groups for uid, change in group.items()}
@@ -174,47 +172,58 @@ class Journal:
             and {item for item in recorded if not is_tombstone(item[1])} <= planned
         )
 
-    def _read_lines(self) -> Iterator[dict[str, Any]]:
-        if not self.path.exists():
-            return
-        try:
-            content = self.path.read_bytes()
-        except OSError as error:
+
+def read_journal_lines(path: Path) -> list[dict[str, Any]]:
+    """Return all complete lines of a journal without their checksums."""
+    return [{name: value for name, value in line.items() if name != "sum"} for line, _ in _read_lines(path)]
+
+
+def receipt_path_of(journal: Path) -> Path:
+    """Return the path of the receipt that is written at the end of each run with this journal."""
+    return journal.with_suffix(".receipt.json")
+
+
+def _read_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield each complete line of a journal with its number of bytes."""
+    if not path.exists():
+        return
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"Cannot read {path}: {error.strerror}. This run sent nothing. Correct the problem and try again."
+        ) from error
+    last_checksum, end = "", 0
+    for number, raw in enumerate(content.splitlines(keepends=True), start=1):
+        line = _decode_line(last_checksum, raw)
+        if line is None:
+            if end + len(raw) == len(content) and not raw.endswith(b"\n"):
+                return  # A crash interrupted the write of this line, so no later request was sent.
+            raise CorruptFileError(
+                f"{path} is corrupt: line {number} has the wrong checksum. It is therefore "
+                "unknown which changes were sent. This run sent nothing. Restore the original journal, or "
+                "compare the groups with the plan and create a new plan.",
+                path=path,
+            )
+        if line["event"] == "start" and line.get("format_version") != FORMAT_VERSION:
             raise InputError(
-                f"Cannot read {self.path}: {error.strerror}. This run sent nothing. Correct the problem and try "
-                "again."
+                f"{path} has format version {line.get('format_version', 1)}; this version of frgroups reads "
+                f"version {FORMAT_VERSION}. This run sent nothing. Use the version of frgroups that wrote the "
+                "journal, or create a new plan."
+            )
+        try:
+            check_journal_line(line)
+        except (msgspec.ValidationError, ValueError) as error:
+            raise CorruptFileError(
+                f"{path} is corrupt: the content of line {number} is invalid: "
+                f"{str(error).removesuffix('.')}. It is therefore unknown which changes were sent. This run sent "
+                "nothing. Restore the original journal, or compare the groups with the plan and create a new "
+                "plan.",
+                path=path,
             ) from error
-        for number, raw in enumerate(content.splitlines(keepends=True), start=1):
-            line = _decode_line(self._last_checksum, raw)
-            if line is None:
-                if self._end + len(raw) == len(content) and not raw.endswith(b"\n"):
-                    return  # A crash interrupted the write of this line, so no later request was sent.
-                raise CorruptFileError(
-                    f"{self.path} is corrupt: line {number} has the wrong checksum. It is therefore "
-                    "unknown which changes were sent. This run sent nothing. Restore the original journal, or "
-                    "compare the groups with the plan and create a new plan.",
-                    path=self.path,
-                )
-            if line["event"] == "start" and line.get("format_version") != FORMAT_VERSION:
-                raise InputError(
-                    f"{self.path} has format version {line.get('format_version', 1)}; this version of frgroups reads "
-                    f"version {FORMAT_VERSION}. This run sent nothing. Use the version of frgroups that wrote the "
-                    "journal, or create a new plan."
-                )
-            try:
-                check_journal_line(line)
-            except (msgspec.ValidationError, ValueError) as error:
-                raise CorruptFileError(
-                    f"{self.path} is corrupt: the content of line {number} is invalid: "
-                    f"{str(error).removesuffix('.')}. It is therefore unknown which changes were sent. This run sent "
-                    "nothing. Restore the original journal, or compare the groups with the plan and create a new "
-                    "plan.",
-                    path=self.path,
-                ) from error
-            self._last_checksum = line["sum"]
-            self._end += len(raw)
-            self.n_lines += 1
-            yield line
+        last_checksum = line["sum"]
+        end += len(raw)
+        yield line, len(raw)
 
 
 def write_journal(path: Path, lines: Iterable[dict[str, Any]]) -> Path:

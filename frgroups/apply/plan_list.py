@@ -126,13 +126,16 @@ def list_plans(
     return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
 
 
-def plan_entries(*, tenant_uid: str | None = None, base_url: str | None = None) -> list[PlanEntry]:
+def plan_entries(
+    *, tenant_uid: str | None = None, base_url: str | None = None, reader: DecisionReader | None = None
+) -> list[PlanEntry]:
     """
     Return the plans in the data folder, newest plan first, with their states and conflicts.
 
-    If no tenant is selected, a plan whose state cannot be determined is left out, and a warning is logged.
+    If no tenant is selected, a plan whose state cannot be determined is left out, and a warning is logged. If the
+    caller also reads decisions, pass the same `reader`.
     """
-    readers = _Readers()
+    readers = _Readers(reader or DecisionReader())
     entries: dict[tuple[str, datetime], PlanEntry] = {}
     counts: Counter[str] = Counter()
     for path, plan in _stored_plans(tenant_uid, base_url):
@@ -180,13 +183,14 @@ def plan_entry(plan: Plan, *, path: Path | None = None, is_unique: bool = True) 
 def _entry_of(plan: Plan, path: Path | None, readers: _Readers) -> PlanEntry:
     """Return the entry of a plan, without its conflicts."""
     own_folder = [] if path is None else [path.parent]
-    state, approval, receipt_path = _state_of_run(plan, readers)
+    state, journal, receipt_path = _state_of_run(plan, readers)
     if state is None:
         entry = _entry_before_run(plan, path, own_folder, readers.decisions)
         resumed_receipt = _resumed_receipt(plan, entry.state, readers.registry)
         if resumed_receipt is not None:
             entry = replace(entry, state="blocked", reviewer="", n_approvals=0, resumed_receipt=resumed_receipt)
         return replace(entry, receipt=receipt_path)
+    approval = {} if journal is None else journal.state.approval
     entry = PlanEntry(plan, state, approval.get("by", ""), path, receipt_path)
     receipt = _readable_receipt(receipt_path, readers)
     if receipt is not None:
@@ -196,7 +200,7 @@ def _entry_of(plan: Plan, path: Path | None, readers: _Readers) -> PlanEntry:
         usable, _ = usable_approvals(plan, folders, reader=readers.decisions, earlier_approval=approval)
         entry = replace(
             entry,
-            n_done=_count_done(plan, receipt, readers.registry),
+            n_done=_count_done(receipt, journal),
             n_approvals=len(usable),
             is_partly_undone=bool(partly_reverted_by(plan, readers.registry)),
             is_rejected=_rejection_of(plan, own_folder, readers.decisions)[0],
@@ -205,9 +209,9 @@ def _entry_of(plan: Plan, path: Path | None, readers: _Readers) -> PlanEntry:
     return entry
 
 
-def _count_done(plan: Plan, receipt: Receipt | None, read: ReadRegistry) -> int:
+def _count_done(receipt: Receipt | None, journal: Journal | None) -> int:
     """
-    Return the number of changes of an interrupted run that are in effect.
+    Return the number of changes of an interrupted run that are in effect. A damaged journal is passed as None.
 
     The receipt of an earlier run does not contain the changes that a later, killed run sent.
     """
@@ -216,11 +220,8 @@ def _count_done(plan: Plan, receipt: Receipt | None, read: ReadRegistry) -> int:
     if receipt is not None:
         done = {item for item, state in receipt.states.items() if state in ("verified", "already")}
         without_effect = {item for item, state in receipt.states.items() if state in ("not_effective", "unknown")}
-    path = registered_journal(plan, read)
-    with suppress(CorruptFileError):
-        if path is not None and path.exists():
-            state = Journal(path).state
-            done |= (state.accepted | state.already) - without_effect
+    if journal is not None:
+        done |= (journal.state.accepted | journal.state.already) - without_effect
     return len(done)
 
 
@@ -240,21 +241,21 @@ def _readable_receipt(path: Path | None, readers: _Readers) -> Receipt | None:
     return None
 
 
-def conflicting_plans(plan: Plan) -> list[PlanEntry]:
+def conflicting_plans(plan: Plan, reader: DecisionReader | None = None) -> list[PlanEntry]:
     """
     Return the other waiting plans in the data folder that change a group of this plan, newest plan first.
 
-    A blocked plan cannot be applied, so it has no conflicts.
+    A blocked plan cannot be applied, so it has no conflicts. `reader` is the argument of `plan_entries`.
     """
     if plan.blocked:
         return []
-    entries = plan_entries(tenant_uid=plan.tenant_uid, base_url=plan.base_url)
+    entries = plan_entries(tenant_uid=plan.tenant_uid, base_url=plan.base_url, reader=reader)
     return list(conflicts_of(PlanEntry(plan, "pending"), entries))
 
 
-def _state_of_run(plan: Plan, readers: _Readers) -> tuple[State | None, dict[str, str], Path | None]:
+def _state_of_run(plan: Plan, readers: _Readers) -> tuple[State | None, Journal | None, Path | None]:
     """
-    Return the state of a plan that was started, the approval of its last run, and the path of its receipt.
+    Return the state of a plan that was started, its readable journal, and the path of its receipt.
 
     The state is "undone" if and only if `apply_plan` rejects the plan as undone. A plan file that was never started
     can also have this state, because an undo plan applies to all earlier plan files with the same digest.
@@ -262,19 +263,18 @@ def _state_of_run(plan: Plan, readers: _Readers) -> tuple[State | None, dict[str
     is_undone = bool(reverted_by(plan, readers.registry))
     path = registered_journal(plan, readers.registry)
     if path is None or not path.exists():
-        return ("undone" if is_undone else None), {}, None
+        return ("undone" if is_undone else None), None, None
     try:
         journal = Journal(path)
     except CorruptFileError:
-        return ("undone" if is_undone else "interrupted"), {}, None
+        return ("undone" if is_undone else "interrupted"), None, None
     receipt_path = journal.receipt_path if journal.receipt_path.exists() else None
-    approval = journal.state.approval
     is_complete = journal.state.ended and receipt_path is not None
     if is_undone or (is_complete and _is_undone_in_parts(plan, receipt_path, readers)):
-        return "undone", approval, receipt_path
+        return "undone", journal, receipt_path
     if not is_complete and not journal.state.n_sent:
-        return None, {}, receipt_path
-    return ("applied" if is_complete else "interrupted"), approval, receipt_path
+        return None, journal, receipt_path
+    return ("applied" if is_complete else "interrupted"), journal, receipt_path
 
 
 def _is_undone_in_parts(plan: Plan, receipt_path: Path | None, readers: _Readers) -> bool:

@@ -43,9 +43,10 @@ def plan_notices(plan: Plan, *, cache: Cache = None, is_waiting: bool = True) ->
         Whether a decision about the plan is possible. Otherwise, only withdrawn rejections are returned.
     """
     notices: list[Notice] = []
-    sources = [_withdrawals(plan)]
+    reader = DecisionReader()
+    sources = [_withdrawals(plan, reader)]
     if is_waiting:
-        sources += [_approvals(plan), _conflicts(plan), _drift(plan, cache)]
+        sources += [_approvals(plan, reader), _conflicts(plan, reader), _drift(plan, cache)]
     for source in sources:
         try:
             notices += list(source)
@@ -54,13 +55,13 @@ def plan_notices(plan: Plan, *, cache: Cache = None, is_waiting: bool = True) ->
     return notices
 
 
-def _withdrawals(plan: Plan) -> Iterator[Notice]:
-    for withdrawal in DecisionReader().record(plan).withdrawals(changes_key(plan)):
+def _withdrawals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
+    for withdrawal in reader.record(plan).withdrawals(changes_key(plan)):
         yield Notice("withdrawal", withdrawal.sentence())
 
 
-def _approvals(plan: Plan) -> Iterator[Notice]:
-    folders, reader = approval_folders(plan), DecisionReader()
+def _approvals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
+    folders = approval_folders(plan)
     for choice in usable_approvals(plan, folders, reader=reader)[0]:
         when = f" on {format_utc(choice.approval.at)}" if choice.approval.at else ""
         yield Notice("approval", f"{choice.approval.by} already approved this plan{when}.")
@@ -69,8 +70,8 @@ def _approvals(plan: Plan) -> Iterator[Notice]:
             yield Notice("approval", f"An approval by {approval.by} expired on {format_utc(approval.until)}.")
 
 
-def _conflicts(plan: Plan) -> Iterator[Notice]:
-    conflicts = conflicting_plans(plan)
+def _conflicts(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
+    conflicts = conflicting_plans(plan, reader)
     for other in conflicts[:MAX_CONFLICTS]:
         yield Notice("conflict", _conflict_text(plan, other), is_warning=True)
     n_more = len(conflicts) - MAX_CONFLICTS

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from frgroups.apply.journal import Item, Journal, JournalState
+from frgroups.apply.journal import Item, JournalState, read_journal_lines, receipt_path_of
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import (
     ReadRegistry,
@@ -128,7 +128,7 @@ def undone_changes(receipt: Receipt, read: ReadRegistry = read_registry) -> froz
     reversed_items: set[Item] = set()
     for journal in partial_undo_journals(receipt.plan, read):
         try:
-            undo = read_receipt(Journal(journal).receipt_path)
+            undo = read_receipt(receipt_path_of(journal))
         except FrgroupsError:
             continue  # Without a receipt, it is not known which changes the partial undo has reversed.
         if reverted_by(undo.plan, read):
@@ -167,16 +167,16 @@ def receipt_after_resume(undo: Plan, read: ReadRegistry = read_registry) -> Path
     if undo.partial_undo:
         return None
     for path in original_journals(undo, read):
-        journal = Journal(path)
-        started_at = journal.state.started_at
-        if not started_at or datetime.fromisoformat(started_at) > undo.snapshot_taken_at:
+        lines = read_journal_lines(path)
+        started_at = next((line["at"] for line in lines if line["event"] == "start"), None)
+        if started_at is None or datetime.fromisoformat(started_at) > undo.snapshot_taken_at:
             continue  # Another file of the original plan was started later.
         resumed = JournalState()
-        for line in journal.lines():
+        for line in lines:
             if line["event"] in ("intent", "outcome") and datetime.fromisoformat(line["at"]) > undo.snapshot_taken_at:
                 resumed.apply_event(line)
         if resumed.possibly_effective or resumed.creating:
-            return journal.receipt_path
+            return receipt_path_of(path)
     return None
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from frgroups.apply.journal import Item, Journal, JournalState, journal_folder
+from frgroups.apply.journal import Item, JournalState, journal_folder, read_journal_lines, receipt_path_of
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import registered_journals
 from frgroups.apply.stored_content import State
@@ -164,7 +164,7 @@ def _causes_in_journals(
     for path in sorted(paths):
         try:
             if has_changes(path):
-                causes += list(_causes_in(Journal(path), selected))
+                causes += list(_causes_in(path, selected))
         except (FrgroupsError, OSError, KeyError, TypeError, ValueError) as error:
             if unreadable is not None:
                 unreadable.append(path)
@@ -173,11 +173,11 @@ def _causes_in_journals(
     return sorted(causes, key=lambda cause: cause.sent_at)
 
 
-def _causes_in(journal: Journal, selected: Callable[[dict[str, Any]], Collection[str]]) -> Iterator[Cause]:
+def _causes_in(journal: Path, selected: Callable[[dict[str, Any]], Collection[str]]) -> Iterator[Cause]:
     start: dict[str, Any] = {}
     sent: dict[Item, tuple[dict[str, Any], str]] = {}
     last, state = "", JournalState()
-    for line in journal.lines():
+    for line in read_journal_lines(journal):
         state.apply_event(line)
         last = line["at"]
         if line["event"] == "start":
@@ -247,13 +247,14 @@ def _make_cause(
     )
 
 
-def _read_receipt_of(journal: Journal) -> Receipt | None:
-    if not journal.receipt_path.exists():
+def _read_receipt_of(journal: Path) -> Receipt | None:
+    path = receipt_path_of(journal)
+    if not path.exists():
         return None
     try:
-        return read_receipt(journal.receipt_path)
+        return read_receipt(path)
     except FrgroupsError as error:
-        log_event(log, logging.WARNING, "receipt_unreadable", str(error), path=str(journal.receipt_path))
+        log_event(log, logging.WARNING, "receipt_unreadable", str(error), path=str(path))
         return None
 
 

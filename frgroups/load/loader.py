@@ -36,7 +36,7 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import PERSONAL
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.verdicts import groups_verdict, worst_verdict
-from frgroups.store.manifest import StoredSnapshot, list_stored_snapshots
+from frgroups.store.manifest import StoredSnapshot, list_stored_snapshots, quarantine
 from frgroups.store.snapshot_store import latest_snapshot, latest_valid_snapshot, read_stored, save_snapshot
 
 log = logging.getLogger("frgroups.load")
@@ -262,7 +262,7 @@ def _read_newest(client: Client, folder: Path, is_fresh: Callable[[datetime], bo
     except CorruptFileError as error:
         text = f"{error.message} The tenant is loaded unless an older valid snapshot is recent enough."
         log_event(log, logging.WARNING, "snapshot_damaged", text, tenant_uid=client.tenant_uid)
-    snapshot = latest_valid_snapshot(folder, client.tenant_uid, client.base_url)
+    snapshot = latest_valid_snapshot(folder, client.tenant_uid, client.base_url, on_damage=quarantine)
     if snapshot is None or not is_fresh(snapshot.taken_at):
         return None
     return snapshot

@@ -22,6 +22,7 @@ from frgroups.privacy.rewriters import REWRITERS
 from frgroups.privacy.search import SearchScope, known_ids, search_customer, search_files
 from frgroups.privacy.text_search import Subject
 from frgroups.review.approval_files import found_rejections
+from frgroups.review.decision_reader import DecisionReader
 from frgroups.review.decision_record import add_rejections
 from frgroups.review.plan_folders import decision_folders
 from frgroups.snapshot.schema import coerce_schema
@@ -236,14 +237,14 @@ def _lock_and_search(
             _lock(tenant_uid, base_url, scope, locks)
         known = replace(subject, ids=known_ids(subject, scope))
         matches = search_customer(known, scope)
-        failures: dict[str, str] = {}
-        if any(match.kind == "plan" and match.changes[0] for match in matches):
-            failures = _record_rejections(matches, known)
-            matches = search_customer(known, scope)
         others = {_lock_name(match) for match in matches if match.base_url} - tenants
         if not others:
-            return known, matches, failures
+            break
         tenants |= others
+    if not any(match.kind == "plan" and match.changes[0] for match in matches):
+        return known, matches, {}
+    failures = _record_rejections(matches, known)
+    return known, search_customer(known, scope), failures
 
 
 def _record_rejections(matches: Iterable[FileMatch], subject: Subject) -> dict[str, str]:
@@ -254,12 +255,13 @@ def _record_rejections(matches: Iterable[FileMatch], subject: Subject) -> dict[s
     and the shortened hash of its changes. Files with these keys must not be removed.
     """
     failures: dict[str, str] = {}
+    reader = DecisionReader()
     for match in matches:
         if match.kind != "plan" or not match.changes[0]:
             continue
         try:
             plan = read_plan(match.path)
-            add_rejections(plan, found_rejections(plan, decision_folders(plan)))
+            add_rejections(plan, found_rejections(plan, decision_folders(plan), reader.files))
         except FrgroupsError as error:
             reason = f"The rejections of the plan could not be recorded. {subject.redact(error.message)}"
             failures |= {key[:DIGEST_LENGTH]: reason for key in (match.digest, match.changes[0])}

@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from frgroups.apply import window_override
-from frgroups.apply.journal import Journal
+from frgroups.apply.journal import JournalState, read_journal_lines, receipt_path_of
 from frgroups.apply.receipt import read_receipt
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, ListError
-from frgroups.internals.checksummed_json import kind_of, read_checksummed
+from frgroups.internals.checksummed_json import kind_of, parse_checksummed
 from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.html import escaped_forms
 from frgroups.internals.paths import parse_tenant_folder
@@ -301,6 +301,8 @@ def _count_unplanned(plan: Plan, subject: Subject) -> int:
 
 def _scan_checksummed(path: Path, kind: Kind, body: bytes, subject: Subject) -> FileMatch:
     try:
+        if kind == "approval":
+            return _scan_approval(path, body, subject)
         return _CHECKSUMMED_SCANNERS[kind](path, subject)
     except FrgroupsError:
         tenant_uid, base_url = tenant_of(path)
@@ -312,8 +314,8 @@ def _scan_checksummed(path: Path, kind: Kind, body: bytes, subject: Subject) -> 
         return FileMatch(kind, path, tenant_uid, base_url, n=n, plan_digests=_digests_in(text), problem=problem)
 
 
-def _scan_approval(path: Path, subject: Subject) -> FileMatch:
-    content = read_checksummed(path, kind_of(path.read_bytes()))
+def _scan_approval(path: Path, body: bytes, subject: Subject) -> FileMatch:
+    content = parse_checksummed(path, kind_of(body), body)
     tenant_uid, base_url = tenant_of(path)
     digests = _digests_in(f"{content.get('digest')} {content.get('changes')}")
     match = FileMatch("approval", path, tenant_uid, base_url, plan_digests=digests)
@@ -367,7 +369,6 @@ def _scan_receipt(path: Path, subject: Subject) -> FileMatch:
 _CHECKSUMMED_SCANNERS: dict[Kind, Callable[[Path, Subject], FileMatch]] = {
     "plan": _scan_plan,
     "receipt": _scan_receipt,
-    "approval": _scan_approval,
     "decision": _scan_decisions,
 }
 
@@ -391,15 +392,17 @@ def _scan_journal(path: Path, body: bytes, subject: Subject) -> FileMatch:
     if not subject.is_in(tenant_uid):
         return match
     try:
-        journal = Journal(path)
-        lines = journal.lines()
+        lines = read_journal_lines(path)
     except FrgroupsError:
         text = body.decode("utf-8", "replace")
         problem = "The file is damaged or has another format version. Delete it if you do not need it."
         return replace(match, n=subject.count_in(text), plan_digests=_digests_in(text), problem=problem)
+    state = JournalState()
+    for line in lines:
+        state.apply_event(line)
     n_uids = sum(subject.count_uid(uids) for line in lines for uids in uids_of_line(line).values())
     n_in_messages = sum(subject.count_in(str(line.get("message", ""))) for line in lines)
-    n_in_messages += sum(subject.count_in(override["reason"]) for override in journal.state.overrides)
+    n_in_messages += sum(subject.count_in(override["reason"]) for override in state.overrides)
     n_in_torn_line = subject.count_in(body[body.rfind(b"\n") + 1 :].decode("utf-8", "replace"))
     digest = next((str(line["digest"]) for line in lines if "digest" in line), "")
     if n_uids:
@@ -408,8 +411,8 @@ def _scan_journal(path: Path, body: bytes, subject: Subject) -> FileMatch:
         match,
         n=n_uids + n_in_messages + n_in_torn_line,
         plan_digests=_digests_in(digest),
-        unfinished=_is_unfinished(journal.state.erasure_id, path),
-        resumable=not (journal.state.ended and journal.receipt_path.exists()),
+        unfinished=_is_unfinished(state.erasure_id, path),
+        resumable=not (state.ended and receipt_path_of(path).exists()),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.apply.journal import Item, Journal, write_journal
+from frgroups.apply.journal import Item, Journal, read_journal_lines, write_journal
 from frgroups.apply.receipt import read_receipt
 from frgroups.apply.run_registry import replace_digest
 from frgroups.errors import FrgroupsError
@@ -215,9 +215,8 @@ def pseudonymize_journal(path: Path, subject: Subject, erasure_id: str = "") -> 
     The checksums of the journal are computed again, and an incomplete last line is removed.
     """
     tombstone = next_tombstone(path.read_text(encoding="utf-8", errors="replace"))
-    return write_journal(
-        path, [_pseudonymize_line(line, subject, tombstone, erasure_id) for line in Journal(path).lines()]
-    )
+    lines = read_journal_lines(path)
+    return write_journal(path, [_pseudonymize_line(line, subject, tombstone, erasure_id) for line in lines])
 
 
 def _erase_from_both(match: FileMatch, subject: Subject) -> dict[Path, Path]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.apply.journal import Journal
+from frgroups.apply.journal import read_journal_lines
 from frgroups.apply.receipt import read_receipt
 from frgroups.errors import FrgroupsError
 from frgroups.internals.json_values import to_jsonable
@@ -158,7 +158,7 @@ def _export_receipt(path: Path, subject: Subject) -> dict[str, Any]:
 
 def _export_journal(path: Path, subject: Subject) -> dict[str, Any]:
     lines = []
-    for number, line in enumerate(Journal(path).lines(), 1):
+    for number, line in enumerate(read_journal_lines(path), 1):
         uids_by_field = uids_of_line(line)
         fields = [name for name, uids in uids_by_field.items() if subject.uid in uids]
         if not fields and not subject.count_in(str(line.get("message", ""))):

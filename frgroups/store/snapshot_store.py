@@ -297,13 +297,20 @@ def latest_snapshot(cache: Cache, tenant_uid: str, base_url: str) -> StoredSnaps
     return None
 
 
-def latest_valid_snapshot(cache: Cache, tenant_uid: str, base_url: str) -> Snapshot | None:
+def latest_valid_snapshot(
+    cache: Cache,
+    tenant_uid: str,
+    base_url: str,
+    *,
+    on_damage: Callable[[Path, CorruptFileError], None] = warn_of_damage,
+) -> Snapshot | None:
     """
     Read the newest valid snapshot of a tenant and host, or return None if no snapshot is valid.
 
-    Corrupt snapshots that are newer than the returned snapshot are quarantined.
+    `on_damage` is called for each corrupt snapshot that is newer than the returned snapshot. By default, a warning is
+    logged, and no file is changed. A load passes `quarantine`.
     """
-    for stored in reversed(list_stored_snapshots(cache, tenant_uid, on_damage=quarantine)):
+    for stored in reversed(list_stored_snapshots(cache, tenant_uid, on_damage=on_damage)):
         if not (stored.matches_host(base_url) and stored.is_readable):
             continue
         try:
@@ -311,7 +318,7 @@ def latest_valid_snapshot(cache: Cache, tenant_uid: str, base_url: str) -> Snaps
         except FileNotFoundError:  # Another process has pruned the snapshot.
             continue
         except CorruptFileError as error:
-            quarantine(stored.path, error)
+            on_damage(stored.path, error)
     return None
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from frgroups.apply.journal import Journal, write_journal
+from frgroups.apply.journal import Journal, read_journal_lines, write_journal
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, NotApprovedError
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
@@ -39,7 +39,7 @@ def files(plan, tmp_path):
         "plan": (plan.save(tmp_path / "p.json"), read_plan),
         "approval": (approve_plan(plan, tmp_path / "a.json", by="Kari"), lambda path: check_approval(plan, path)),
         "receipt": (receipt.save(tmp_path / "r.json"), read_receipt),
-        "journal": (journal.path, lambda path: Journal(path).lines()),
+        "journal": (journal.path, read_journal_lines),
     }
 
 
@@ -108,7 +108,7 @@ def test_receipt_of_another_version(files):
 def test_journal_of_another_version(files):
     "If a journal has an earlier format version, the error contains this version and is not a CorruptFileError."
     path, read = files["journal"]
-    lines = Journal(path).lines()
+    lines = read_journal_lines(path)
     del lines[0]["format_version"]
     write_journal(path, lines)
 

@@ -10,7 +10,7 @@ import pytest
 import frgroups as fg
 from frgroups.apply import executor as applying
 from frgroups.apply import plan_checks
-from frgroups.apply.journal import Journal
+from frgroups.apply.journal import Journal, read_journal_lines
 from frgroups.apply.sender import Sender
 from frgroups.apply.window_override import read_override
 from frgroups.errors import ApplyWindowError, CorruptFileError, InputError, NotApprovedError, PlanBlockedError
@@ -165,7 +165,7 @@ def test_override(client, world, tmp_path):
     assert entry["by"] == "Kari" and entry["reason"] == "call …@…"
     assert datetime.fromisoformat(entry["until"]) - datetime.fromisoformat(entry["at"]) == timedelta(hours=24)
     assert "Kari" in receipt.summary() and "Kari" in receipt._repr_html_()
-    start = Journal(receipt.path.with_suffix("").with_suffix(".jsonl")).lines()[0]
+    start = read_journal_lines(receipt.path.with_suffix("").with_suffix(".jsonl"))[0]
     assert start["override"] == entry
 
 

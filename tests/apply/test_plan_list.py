@@ -275,6 +275,16 @@ def test_registry_reads(tenant, monkeypatch):
     assert counts[0] == counts[2] > 0
 
 
+def test_journal_reads(tenant, n_reads):
+    "The list of plans reads the journal of an interrupted run once."
+    applied(tenant, interrupt=True)
+    [journal] = fg.home().glob("journals/*/*.jsonl")
+    n_reads.clear()
+
+    assert set(fg.list_plans()["state"]) == {"interrupted"}
+    assert n_reads[journal] == 1
+
+
 @pytest.mark.parametrize("form", ["relative", "symbolic link", "linked data folder"])
 def test_stopped_plan_under_another_path(tenant, tmp_path, monkeypatch, form):
     "A plan in the folder `stopped` is blocked, even if its path is relative or contains a symbolic link."

@@ -659,6 +659,23 @@ def test_rejection_of_erased_customer(home_folder, monkeypatch, tmp_path, record
     assert len(fg.erase_customer("c-1")) == 0
 
 
+def test_approval_file_reads(home_folder, n_reads):
+    "Each search for the customer reads an approval file once. The search for rejections reads it once for all plans."
+    snapshot = snapshot_of({"all": ["c-1", "c-2", "c-3"], "vip": []})
+    plans = [fg.plan_memberships(snapshot, {"vip": uids}) for uids in (["c-1"], ["c-1", "c-2"], ["c-3"])]
+    for number, plan in enumerate(plans):
+        plan.save(home_folder / "plans" / f"{number}.plan.json")
+    approval = fg.approve_plan(plans[2], home_folder / "plans" / "2.approval.json", by="Kari", reject="no")
+    note = home_folder / "notes" / "note.txt"
+    note.parent.mkdir()
+    note.write_text("no customer")
+    n_reads.clear()
+
+    fg.erase_customer("c-1")
+
+    assert n_reads[approval] == n_reads[note] + 1
+
+
 @pytest.mark.parametrize("cause", ["locked record", "corrupt rejection"])
 def test_rejection_that_cannot_be_recorded(home_folder, monkeypatch, tmp_path, cause):
     "If a rejection cannot be recorded, the plan and the rejection file are reported as failed and are not removed."

@@ -11,6 +11,7 @@ from frgroups.cli.main import main
 from frgroups.internals.paths import home
 from frgroups.review.plan_folders import plans_folder
 from frgroups.review.rejections import withdraw_rejection
+from frgroups.review.saved_plans import add_saved_plan
 from tests.review.test_review_formats import content
 from tests.review.test_review_status import FORMATS, loaded
 from tests.world import UIDS, put_group_of_all, select_sandbox
@@ -119,6 +120,30 @@ def test_other_plan_of_same_group(tenant, saved, tmp_path, suffix):
     assert f"Plan {other.digest[:12]} (" in text and "also changes " in text
     assert "1 addition, 3 removals" in text
     assert rules(saved) == ["conflict"]
+
+
+def test_damaged_snapshot(tenant, saved, tmp_path, home_folder):
+    "A review does not rename the folder of a damaged snapshot, and compares the plan with an older snapshot."
+    tenant.remove_members("all", UIDS[-8:])
+    assert main(["load"]) == 0
+    assert main(["load"]) == 0
+    [*_, newest] = sorted(home_folder.glob("snapshots/*/*/*/customers.parquet"))
+    newest.write_bytes(b"half")
+
+    fg.save_review(saved, tmp_path / "r.html")
+
+    assert newest.exists() and rules(saved) == ["drift"]
+
+
+def test_approval_reads(tenant, saved, tmp_path, n_reads):
+    "The notices about a plan require one read of each approval file, even if other plans change the same group."
+    approval = fg.approve_plan(saved, tmp_path / "ok.approval.json", by="Kari Moe")
+    other = fg.plan_memberships(loaded(tenant), {"all": UIDS[2:]}, mode="keep_only")
+    add_saved_plan(other, other.save(tmp_path / "other.plan.json"))
+    n_reads.clear()
+
+    assert rules(saved) == ["approval", "conflict"]
+    assert n_reads[approval] == 1
 
 
 @pytest.mark.parametrize(("n_left", "expected"), [(3, []), (8, ["drift"])])

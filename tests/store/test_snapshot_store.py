@@ -23,7 +23,7 @@ from frgroups.errors import CorruptFileError, FrgroupsError, InputError, Snapsho
 from frgroups.internals.checksummed_json import canonical_json, sha256
 from frgroups.load.tenant_status import tenant_status
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
-from frgroups.store.manifest import list_stored_snapshots, write_manifest
+from frgroups.store.manifest import list_stored_snapshots, quarantine, write_manifest
 from frgroups.store.retention import cache_info, list_snapshots, prune
 from frgroups.store.snapshot_store import (
     clean_cache,
@@ -416,7 +416,7 @@ def test_quarantine_in_read_only_folder(three, monkeypatch, caplog):
     monkeypatch.setattr(Path, "rename", refuse)  # Root ignores file modes.
 
     assert "day-02" in read_snapshot(three, allow_older=True)
-    assert "day-02" in latest_valid_snapshot(three, "t-1", None)
+    assert "day-02" in latest_valid_snapshot(three, "t-1", None, on_damage=quarantine)
     assert "Permission denied" in caplog.text
     assert path.is_dir()
 
@@ -438,13 +438,15 @@ def test_unreadable_file(three, monkeypatch):
 
 
 def test_latest_valid_snapshot(tmp_path):
-    """`latest_valid_snapshot` quarantines corrupt snapshots, and returns None if no snapshot is valid."""
+    """`latest_valid_snapshot` can quarantine corrupt snapshots, and returns None if no snapshot is valid."""
     host = "https://a.example"
     save_snapshot(snapshot_of({"good": []}, base_url=host, taken_at="2026-11-01"), tmp_path)
     for file, day in (("groups.parquet", "02"), ("manifest.json", "03")):
         (save_snapshot(snapshot_of(base_url=host, taken_at=f"2026-11-{day}"), tmp_path) / file).write_bytes(b"half")
 
     assert "good" in latest_valid_snapshot(tmp_path, "t-1", host)
+    assert len(list(tmp_path.glob("*/.damaged-*"))) == 0
+    assert "good" in latest_valid_snapshot(tmp_path, "t-1", host, on_damage=quarantine)
     assert len(list(tmp_path.glob("*/.damaged-*"))) == 2
     assert latest_valid_snapshot(tmp_path, "t-1", "https://b.example") is None
     assert latest_valid_snapshot(tmp_path / "none", "t-1", host) is None
