@@ -175,12 +175,12 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
     from frgroups.internals.formatting import pluralize
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.plan_queue import locate_plan, restore_plans
-    from frgroups.review.rejections import rejections_in_force, withdraw_rejection
+    from frgroups.review.rejections import record_rejections, withdraw_rejection
 
     path, *copies = find_plans(file)
     plan = read_plan(path)
     # A withdrawal covers only recorded rejections, so the rejections in the folders of all copies are recorded first.
-    rejections_in_force(plan, [copy.parent for copy in copies])
+    record_rejections(plan, [copy.parent for copy in copies])
     withdrawn = withdraw_rejection(plan, by=name, reason=reason)
     restored = restore_plans(plan)
     if as_json:

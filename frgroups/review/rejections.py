@@ -76,6 +76,15 @@ def _rejections_in_files(plan: Plan, extra: Iterable[Path], reader: DecisionRead
     return found_rejections(plan, folders, reader.files)
 
 
+def record_rejections(plan: Plan, extra: Iterable[Path] = ()) -> None:
+    """
+    Add the rejections of a plan's changes in files to the decision record in the data folder.
+
+    `rejections_in_force` lists the folders that are searched.
+    """
+    add_rejections(plan, _rejections_in_files(plan, extra, DecisionReader()))
+
+
 def check_not_rejected(plan: Plan, extra: Iterable[Path] = ()) -> None:
     """Raise NotApprovedError if a plan is rejected or superseded."""
     reader = DecisionReader()
@@ -140,6 +149,6 @@ def withdraw_rejection(plan: Plan, *, by: str, reason: str = "") -> list[str]:
     name = check_person(by, "reviewer")
     check_text(reason, "reason")
     # The withdrawal covers only rejections in the record, so the rejections in files are added first.
-    add_rejections(plan, _rejections_in_files(plan, (), DecisionReader()))
+    record_rejections(plan)
     withdrawn = add_withdrawal(plan, by=name, reason=nonblank(reason), at=datetime.now(UTC).isoformat())
     return [rejection.message(plan) for rejection in withdrawn]
