@@ -17,7 +17,7 @@ from frgroups.cli.options import (
     register_option,
     snapshot_options,
 )
-from frgroups.cli.output import print_csv, print_json_line, print_labeled, print_message, print_text
+from frgroups.cli.output import print_csv, print_json_line, print_labeled, print_message, print_text, print_warning
 from frgroups.cli.types import FILE, NONEMPTY_TEXT, IntegerRange, RenamedChoice
 from frgroups.errors import CorruptFileError, InputError, UsageError
 from frgroups.plan.modes import ADDING_MODES, MODES, RENAMED_MODES, Mode
@@ -474,9 +474,16 @@ def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_
     else:
         print_labeled("Review", written)
     if status is not None:
-        print_message(str(status) if status.level == "done" else f"Warning: {status}")
+        if status.level == "done":
+            print_message(status)
+        else:
+            print_warning(status)
     for notice in notices:
-        if notice.rule != "conflict":
-            print_message(str(notice))
+        if notice.rule == "conflict":
+            continue
+        if notice.is_warning:
+            print_warning(notice.message)
+        else:
+            print_message(notice.message)
     print_conflicts(reviewed, find_conflicts(reviewed))
     return 0

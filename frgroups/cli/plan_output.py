@@ -14,7 +14,6 @@ from frgroups.apply.plan_review import save_review
 from frgroups.apply.windows_file import read_windows
 from frgroups.cli.command_ending import keep_result
 from frgroups.cli.output import (
-    print_error,
     print_json_line,
     print_labeled,
     print_message,
@@ -227,7 +226,7 @@ def print_windows(tenant: HasTenant) -> None:
 
 def _print_not_superseded(older: Path, reason: str) -> None:
     digest = read_plan(older).digest
-    print_error(f"Plan {digest[:12]} was not superseded, because {reason}.")
+    print_warning(f"Plan {digest[:12]} was not superseded, because {reason}.")
 
 
 def _print_rejections(plan: Plan, path: Path) -> str:

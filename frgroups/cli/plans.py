@@ -153,11 +153,11 @@ def _print_not_applied(entries: list[PlanEntry]) -> None:
     partly = [entry for entry in entries if entry.state == "applied" and entry.n_not_applied]
     if not partly:
         return
-    print_error(f"{pluralize(len(partly), 'applied plan')} with changes that were rejected or not sent:")
-    for entry in partly[:_MAX_PARTLY_APPLIED]:
-        print_error(f"  {entry.next_command}")
+    lines = [f"{pluralize(len(partly), 'applied plan')} with changes that were rejected or not sent:"]
+    lines += [f"  {entry.next_command}" for entry in partly[:_MAX_PARTLY_APPLIED]]
     if len(partly) > _MAX_PARTLY_APPLIED:
-        print_error(f"  {len(partly) - _MAX_PARTLY_APPLIED:,} more")
+        lines.append(f"  {len(partly) - _MAX_PARTLY_APPLIED:,} more")
+    print_warning("\n".join(lines))
 
 
 def _print_all_conflicts(entries: list[PlanEntry]) -> None:

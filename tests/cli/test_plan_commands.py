@@ -273,9 +273,10 @@ def test_table_values(tenant, monkeypatch, capsys):
         print_json_line({"share": float("nan")})
 
 
+@pytest.mark.parametrize("option", [[], ["-q"]])
 @pytest.mark.parametrize("cause", ["contains no changes", "is blocked"])
-def test_not_superseded(tenant, capsys, cause):
-    "If the new plan is empty or blocked, a message says that the older plan was not superseded."
+def test_not_superseded(tenant, capsys, cause, option):
+    "If the new plan is empty or blocked, a warning says that the older plan was not superseded."
     planned("--pending")
     digest = newest_plan().digest
     words = ["--group", "vip", "--members", "VIP"]
@@ -283,10 +284,11 @@ def test_not_superseded(tenant, capsys, cause):
         words = ["--group", "vip", "--members", "All", "--limit", "additions_total=1"]
     capsys.readouterr()
 
-    assert main(["plan", *words, "--pending", "--supersede", digest]) == (3 if cause == "is blocked" else 0)
+    assert main(["plan", *words, "--pending", "--supersede", digest, *option]) == (3 if cause == "is blocked" else 0)
 
-    [line] = [line for line in capsys.readouterr().err.splitlines() if "superseded" in line]
-    assert digest[:12] in line and cause in line
+    lines = [line for line in capsys.readouterr().err.splitlines() if "superseded" in line]
+    assert len(lines) == (0 if option else 1)
+    assert all(digest[:12] in line and cause in line for line in lines)
     assert dict(fg.list_plans().set_index("digest")["state"])[digest] == "pending"
 
 
@@ -316,13 +318,16 @@ def test_json_of_every_command(tenant, capsys):
 
 @pytest.mark.parametrize(("listed", "outcome", "code"), [(["c-9"], "done", 0), (["c-9", "c-999"], "partly done", 5)])
 def test_outcome_and_exit_code(tenant, tmp_path, capsys, listed, outcome, code):
-    "The outcome in the JSON output is done exactly if the exit code is 0."
+    "The outcome is done exactly if the exit code is 0. Otherwise, `plans` prints a warning, unless -q is given."
     (tmp_path / "list.csv").write_text("\n".join(["customer_uid", *listed]))
     assert main(["plan", "--group", "vip", "--list", "list.csv", "--out", "p.json"]) == 0
 
     values = json_of(capsys, "apply", approved("p.json"), code=code)
 
     assert (values["outcome"], values["exit_code"]) == (outcome, code)
+    for option, is_quiet in (([], False), (["-q"], True)):
+        assert main(["plans", *option]) == 0
+        assert ("1 applied plan" in capsys.readouterr().err) is (code == 5 and not is_quiet)
 
 
 def test_apply_prints_the_approval(tenant, capsys):

@@ -158,7 +158,7 @@ def test_rejected_plan(saved, tmp_path, capsys):
     assert "Ola Berg rejected" in fg.save_review(saved, tmp_path / "r.md").read_text(encoding="utf-8")
     assert "wrong week" in rejections_in_force(saved)[0].message(saved)
     assert main(["review", str(saved.path)]) == 0
-    assert "Warning: Ola Berg rejected" in capsys.readouterr().out
+    assert "Warning: Ola Berg rejected" in capsys.readouterr().err
 
 
 def test_expired_plan(saved, tmp_path, capsys):
@@ -221,7 +221,8 @@ def test_applied_plan_is_not_an_alarm(running, saved, tmp_path, capsys):
     page = fg.save_review(saved, tmp_path / "r.html").read_text(encoding="utf-8")
     assert 'class="verdict done"' in page and 'class="verdict blocked"' not in page
     assert main(["review", str(saved.path)]) == 0
-    assert "was applied on" in (out := capsys.readouterr().out) and "Warning" not in out
+    captured = capsys.readouterr()
+    assert "was applied on" in captured.out and "Warning" not in captured.out + captured.err
 
 
 def interrupted(running, plan, monkeypatch):
