@@ -64,7 +64,8 @@ def customer_history(
         Folder that contains the stored snapshots. None selects the data folder.
     tenant_uid, base_url
         Tenant and host of the stored snapshots. They are required if the folder contains snapshots of several tenants
-        or hosts, not counting sandboxes. Without `base_url`, sandboxes are selected as in `read_snapshot`.
+        or hosts, not counting servers on this machine. Without `base_url`, these servers are selected as in
+        `read_snapshot`.
     journal
         Folder that contains the journals and receipts of `apply_plan`. None selects the data folder.
 

@@ -53,8 +53,8 @@ def size_history(
         `snapshots`.
     tenant_uid, base_url
         Tenant and host of the stored snapshots. They are required if the folder contains snapshots of several tenants
-        or hosts, not counting sandboxes. They cannot be combined with `snapshots`. Without `base_url`, sandboxes are
-        selected as in `read_snapshot`.
+        or hosts, not counting servers on this machine. They cannot be combined with `snapshots`. Without `base_url`,
+        servers on this machine are selected as in `read_snapshot`.
     groups
         Groups to return, by uid or unique name in the last snapshot that contains the group. None returns all
         groups.

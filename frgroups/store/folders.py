@@ -2,7 +2,7 @@
 Folders of stored snapshots. Each folder is created, replaced, and removed by one atomic rename.
 
     t-1@api.example               the snapshots of a tenant and host
-    sandboxes/t-1@127.0.0.1_8020  the snapshots of a sandbox, which is a server on this machine
+    sandboxes/t-1@127.0.0.1_8020  the snapshots of a server on this machine, such as a sandbox
 
 The folder of a tenant and host contains the following folders.
 
@@ -42,7 +42,7 @@ def is_on_this_machine(base_url: str | None) -> bool:
     """
     Return True if the host of a base URL is a loopback address or "localhost".
 
-    The base URL of a sandbox always has such a host.
+    Such a server is a sandbox, or a proxy through which a tenant on another server is read.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def tenant_root(cache: Path, tenant_uid: str, base_url: str | None) -> Path:
 
 
 def tenant_folders(cache: Path, tenant_uid: str | None = None) -> list[Path]:
-    """Return the folders of all tenants and hosts in a cache folder, or of one tenant. Sandboxes are included."""
+    """Return the folders of all tenants and hosts in a cache folder, or of one tenant."""
     pattern = "*"
     if tenant_uid is not None:
         pattern = glob.escape(tenant_folder(tenant_uid, None).partition("@")[0])

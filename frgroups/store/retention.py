@@ -52,7 +52,7 @@ _TENANT_COLUMNS = {
 
 def list_snapshots(cache: Cache = None, *, tenant_uid: str | None = None) -> pd.DataFrame:
     """
-    Return a table of the stored snapshots, including those of sandboxes, with the oldest snapshot first.
+    Return a table of the stored snapshots, including those of servers on this machine, oldest first.
 
     Only the manifests are read, so other corrupt files are not detected. Snapshots with a corrupt manifest are
     omitted, and a warning is logged.

@@ -1,4 +1,4 @@
-"""Select and prune the snapshots of sandboxes."""
+"""Select the snapshots of servers on this machine, and find sandboxes that have ended."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from frgroups.api.defaults import DEFAULT_PORTS
 from frgroups.internals.paths import parse_tenant_folder
 from frgroups.store.folders import is_on_this_machine
 from frgroups.store.manifest import MANIFEST, StoredSnapshot
 
 _CONNECT_TIMEOUT = 5.0  # Seconds.
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def is_of_ended_sandbox(root: Path, stored: Sequence[StoredSnapshot]) -> bool:
@@ -41,7 +41,7 @@ def _refuses_connections(base_url: str) -> bool:
     False.
     """
     url = urlsplit(base_url)
-    address = url.hostname or "", url.port or _DEFAULT_PORTS[url.scheme]
+    address = url.hostname or "", url.port or DEFAULT_PORTS[url.scheme]
     try:
         socket.create_connection(address, timeout=_CONNECT_TIMEOUT).close()
     except ConnectionRefusedError:
@@ -55,8 +55,8 @@ def select_default_tenant(stored: Sequence[StoredSnapshot]) -> list[StoredSnapsh
     """
     Return the snapshots from which a reader selects if the caller does not pass a host.
 
-    The result contains the snapshots of all tenants that are not sandboxes. If there are no such snapshots, it
-    contains the snapshots of the sandbox whose snapshot was stored last. The storage time determines the last
+    The result contains all snapshots of servers on other machines. If there are no such snapshots, it contains the
+    snapshots of the tenant on this machine whose snapshot was stored last. The storage time determines the last
     snapshot, because the clock of a sandbox can be slow.
     """
     others = [snapshot for snapshot in stored if not is_on_this_machine(snapshot.manifest["base_url"])]

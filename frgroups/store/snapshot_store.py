@@ -47,8 +47,8 @@ def save_snapshot(snapshot: Snapshot, cache: Cache = None) -> Path:
     """
     Save a snapshot in a cache folder, and return the path of its new folder.
 
-    Snapshots of sandboxes are saved in the subfolder `sandboxes`, separate from the snapshots of other tenants. A
-    sandbox is a server on this machine, so its host is a loopback address or "localhost".
+    Snapshots of servers on this machine, such as sandboxes, are saved in the subfolder `sandboxes`, separate from the
+    snapshots of other servers. The host of such a server is a loopback address or "localhost".
 
     The folder is written under a temporary name, flushed to disk, and renamed, so that readers never find an
     incomplete snapshot.
@@ -115,8 +115,8 @@ def read_snapshot(
     """
     Read the newest stored snapshot, or the newest snapshot that was taken at or before a given time.
 
-    Snapshots of sandboxes are read only if you pass their `base_url`, or if no other snapshot of the tenant is
-    stored. In the second case, the sandbox whose snapshot was stored last is selected.
+    Snapshots of servers on this machine, such as sandboxes, are read only if you pass their `base_url`, or if no
+    snapshot of another server is stored. In the second case, the server whose snapshot was stored last is selected.
 
     Parameters
     ----------
@@ -125,12 +125,13 @@ def read_snapshot(
         `list_snapshots`. None means the folder `snapshots` in the data folder.
     tenant_uid
         Uid of the tenant. None is sufficient if the folder contains the snapshots of only one tenant, not counting
-        sandboxes.
+        servers on this machine.
     at
         Latest time at which the snapshot was taken, as a timestamp or a date. A date means the end of that day, and a
         timestamp without a time zone is in UTC. None reads the newest snapshot.
     base_url
-        Base URL of the host. None is sufficient if the snapshots are from only one host, not counting sandboxes.
+        Base URL of the host. None is sufficient if the snapshots are from only one host, not counting servers on this
+        machine.
     allow_older
         Whether to read the newest valid snapshot if newer snapshots cannot be read. Corrupt snapshots are quarantined
         in a folder `.damaged-...`, and snapshots of another format version are skipped. In both cases, a warning is
@@ -219,7 +220,7 @@ def list_tenant_snapshots(cache: Cache, tenant_uid: str | None, base_url: str | 
     If several snapshots have the same timestamp, only the last one is returned. Corrupt snapshots are omitted, and a
     warning is logged. `cache` can also be the folder of a single snapshot. Raises SnapshotNotFoundError if there is
     no snapshot, and InputError if the snapshots are from several tenants or hosts and the arguments do not select
-    one. Sandboxes are selected as in `read_snapshot`.
+    one. Servers on this machine are selected as in `read_snapshot`.
     """
     folder = resolve_folder(cache, "snapshots")
     if (folder / MANIFEST).is_file():
@@ -359,7 +360,11 @@ def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
 
 
 def _select_host(stored: list[StoredSnapshot], base_url: str | None) -> list[StoredSnapshot]:
-    """Return the snapshots from one host. None means any host, but sandboxes and other tenants are not mixed."""
+    """
+    Return the snapshots from one host.
+
+    None means any host, but servers on this machine and other servers are not mixed.
+    """
     if base_url is None:
         return select_default_tenant(stored)
     return [snapshot for snapshot in stored if snapshot.matches_host(base_url)]
