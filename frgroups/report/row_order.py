@@ -93,7 +93,7 @@ def _rule(columns: str, *keys: SortKey, bars: str = "", hidden: str = "") -> Ord
 _WORST_VERDICT = _listed("verdict", ("drifted", "unverifiable", "consistent"))
 _STATES = ("rejected", "not_effective", "unknown", "not_sent", "verified", "already")
 
-_PAIR_DETAILS = "n_either overlap_coefficient expected pmi phi p_over p_under"
+PAIR_DETAILS = ("n_either", "overlap_coefficient", "expected", "pmi", "phi", "p_over", "p_under")
 _READ_DETAILS = "total_first total_last seconds"
 
 # The first rule whose columns are all in the table applies. `show` documents the rules.
@@ -114,7 +114,13 @@ RULES = (
         bars="share_in share_ref",
         hidden="kind difference_pp p_value median_in median_ref",
     ),
-    _rule("jaccard n_both", _largest("jaccard"), _largest("n_both"), bars="n_both jaccard", hidden=_PAIR_DETAILS),
+    _rule(
+        "jaccard n_both",
+        _largest("jaccard"),
+        _largest("n_both"),
+        bars="n_both jaccard",
+        hidden=" ".join(PAIR_DETAILS),
+    ),
     _rule("share_of_a n_both", _largest("share_of_a"), _largest("n_a"), bars="n_both share_of_a"),
     _rule("net n_joined n_left", _largest("n_joined", "n_left"), _strongest("net"), _largest("n_new")),
     _rule("from_group to_group n", _differs("from_group", "to_group"), _largest("n"), bars="n", hidden="n_stayed"),

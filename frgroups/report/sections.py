@@ -28,6 +28,7 @@ from frgroups.plot.axes import select_largest
 from frgroups.report.charts import MAX_ROWS, Chart, draw_chart, height_of_rows
 from frgroups.report.content import Bar, Content, Section
 from frgroups.report.published_findings import published_findings
+from frgroups.report.row_order import PAIR_DETAILS
 from frgroups.report.show import show
 from frgroups.review.customer_names import lookup_names
 from frgroups.snapshot.membership_matrix import MembershipMatrix
@@ -43,8 +44,6 @@ _MAX_DUPLICATE_GROUPS = 12
 _SUPPRESSED = "suppressed"
 _PAIR_MEASURES = ("share_of_a", "share_of_b", "jaccard", "overlap_coefficient", "expected", "lift", "pmi", "phi")
 _PAIR_TESTS = ("p_over", "p_under", "q_value")
-# The table of overlaps omits these columns, so that it fits on a page.
-_OMITTED_MEASURES = ["n_either", "overlap_coefficient", "expected", "pmi", "phi", "p_over", "p_under"]
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,7 @@ def _overlap(data: ReportData) -> _Result:
         )
     chart, note = _heatmap(data, select_largest(data.snapshot.matrix, _MAX_HEATMAP_GROUPS))
     call = "fg.overlap_pairs(snapshot, min_both=1); fg.plot.overlap_heatmap(snapshot)"
-    table = show(pairs.drop(columns=_OMITTED_MEASURES), MAX_ROWS)
+    table = show(pairs.drop(columns=list(PAIR_DETAILS)), MAX_ROWS)
     return f"{summary}.", [Content(call, chart, table=table, note=note + _suppression_note(pairs))]
 
 

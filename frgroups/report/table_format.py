@@ -30,12 +30,11 @@ if TYPE_CHECKING:
 
     from frgroups.snapshot.snapshot import Snapshot
 
-# If a table has more columns than this number, the secondary columns are not displayed by default.
+# If a table has more columns than this number, the secondary columns are not displayed by default. The details of one
+# kind of table are listed in the `hidden` columns of its rule.
 MAX_COLUMNS = 10
 SECONDARY_COLUMNS = (
-    *("n_either", "overlap_coefficient", "expected", "pmi", "phi", "p_over", "p_under"),
-    *("kind", "difference_pp", "median_in", "median_ref"),
-    *("total_first", "total_last", "rereads", "seconds", "pages"),
+    *("rereads", "pages"),
     *("base_url", "path", "receipt", "receipt_path", "in_config", "total_bytes"),
     *("account_manager_uid", "customer_parent_uid", "pricelist_uid"),
 )

@@ -69,11 +69,11 @@ def test_thousands():
     "Counts have thousands separators. Columns of a wide table that are not shown are named in a note."
     values = {name: [1234567] for name in ("n_members", "n_old", "n_new", "a", "b", "c", "d", "e", "f", "g")}
 
-    shown = fg.show(pd.DataFrame({"name": ["VIP"], **values, "p_over": [0.5]}))
+    shown = fg.show(pd.DataFrame({"name": ["VIP"], **values, "pages": [5]}))
 
     assert column(shown, "n_members") == ["1,234,567"]
-    assert "p_over" not in header(shown) and "p_over" in shown.formatted.notes[-1]
-    assert "p_over" in header(fg.show(pd.DataFrame({"p_over": [0.5]}), columns="all"))
+    assert "pages" not in header(shown) and "pages" in shown.formatted.notes[-1]
+    assert "pages" in header(fg.show(pd.DataFrame({"pages": [5]}), columns="all"))
 
 
 ROWS = {
