@@ -86,8 +86,8 @@ def replace_stored(stored: StoredSnapshot, snapshot: Snapshot) -> Path:
     Replace a stored snapshot of the same tenant, host, and timestamp, and return the new folder.
 
     The new folder is complete before the old folder is removed, and readers ignore the old folder as soon as the new
-    folder exists. If the operation is interrupted, the old folder remains until the next call of `save_snapshot`,
-    `prune`, or `clean_cache`.
+    folder exists. If the operation is interrupted, the old folder remains until the next call of `save_snapshot` or
+    `prune`.
     """
     identity = (stored.manifest["tenant_uid"], stored.manifest["base_url"], stored.taken_at)
     if identity != (snapshot.tenant_uid, snapshot.base_url, snapshot.taken_at.astimezone(UTC)):
@@ -321,12 +321,6 @@ def latest_valid_snapshot(
         except CorruptFileError as error:
             on_damage(stored.path, error)
     return None
-
-
-def clean_cache(cache: Cache = None, tenant_uid: str | None = None) -> None:
-    """Remove the temporary folders that interrupted write, replace, and remove operations have left behind."""
-    for root in folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid):
-        folders.clean_temp_folders(root)
 
 
 def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:

@@ -26,7 +26,6 @@ from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.store.manifest import list_stored_snapshots, quarantine, write_manifest
 from frgroups.store.retention import cache_info, list_snapshots, prune
 from frgroups.store.snapshot_store import (
-    clean_cache,
     latest_snapshot,
     latest_valid_snapshot,
     open_stored,
@@ -634,9 +633,7 @@ def test_save_after_replacement(tmp_path):
     assert len(list_snapshots(tmp_path)) == 2
 
 
-@pytest.mark.parametrize(
-    "clean", [clean_cache, prune, lambda cache: save_snapshot(snapshot_of(taken_at="2026-11-30"), cache)]
-)
+@pytest.mark.parametrize("clean", [prune, lambda cache: save_snapshot(snapshot_of(taken_at="2026-11-30"), cache)])
 def test_interrupted_replacement(tmp_path, clean):
     """If replacing a snapshot is interrupted, readers ignore the old snapshot, and it is removed later."""
     path = save_snapshot(snapshot_of({"old": []}), tmp_path)

@@ -20,9 +20,10 @@ import pytest
 
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import snapshot_from_frames
+from frgroups.store.folders import clean_temp_folders, tenant_folders
 from frgroups.store.manifest import list_stored_snapshots
 from frgroups.store.retention import list_snapshots, prune
-from frgroups.store.snapshot_store import clean_cache, read_snapshot, replace_stored, save_snapshot
+from frgroups.store.snapshot_store import read_snapshot, replace_stored, save_snapshot
 
 # Python raises these audit events before file operations. A full disk affects only the operations that write.
 WRITES = {"os.rename", "os.mkdir"}
@@ -143,7 +144,8 @@ def check_cache(cache, run):
         pd.testing.assert_frame_equal(snapshot.memberships, expected[group].memberships)
         assert snapshot.taken_at == expected[group].taken_at
 
-    clean_cache(cache)
+    for root in tenant_folders(cache):
+        clean_temp_folders(root)
     assert [name for name in folder_names(cache) if "Z" in name] == [Path(path).name for path in listed["path"]]
     assert not any(".gone" in name for name in folder_names(cache))
     save_snapshot(snapshot_of("next", 0), cache)
