@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 import frgroups as fg
+from tests.world import put_group_of_all, select_sandbox
 
 os.environ["MPLBACKEND"] = "Agg"
 
@@ -69,6 +70,14 @@ def running():
     """Start an empty sandbox that the tests in a module share and reset."""
     with fg.Sandbox(empty=True) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def tenant(running, monkeypatch):
+    """Return a sandbox with a group of 30 customers. Environment variables select the sandbox."""
+    select_sandbox(running, monkeypatch)
+    put_group_of_all(running)
+    return running
 
 
 @pytest.fixture(scope="module")

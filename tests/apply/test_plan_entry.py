@@ -17,15 +17,7 @@ from frgroups.review.plan_folders import plans_folder, queue_folder
 from frgroups.review.rejections import rejections_in_force
 from frgroups.review.saved_plans import add_saved_plan
 from tests.apply.test_plan_list import applied, approved, saved, undone
-from tests.world import UIDS, put_group_of_all, select_sandbox
-
-
-@pytest.fixture
-def tenant(running, monkeypatch):
-    """Return a sandbox with one group that is selected by environment variables."""
-    select_sandbox(running, monkeypatch)
-    put_group_of_all(running)
-    return running
+from tests.world import UIDS
 
 
 def row_of(plan):

@@ -17,15 +17,7 @@ from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.paths import tenant_folder
 from frgroups.review.decision_record import add_superseded
 from frgroups.review.plan_folders import plans_folder, queue_folder
-from tests.world import UIDS, put_group_of_all, select_sandbox
-
-
-@pytest.fixture
-def tenant(running, monkeypatch):
-    """Return a sandbox with one group that is selected by environment variables."""
-    select_sandbox(running, monkeypatch)
-    put_group_of_all(running)
-    return running
+from tests.world import UIDS
 
 
 def saved(tenant, group="new", n=2, folder=None, age=timedelta(0), **arguments):

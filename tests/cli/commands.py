@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from frgroups import Client
 from frgroups.cli.main import main
 
 # Options of the tables that require options.
@@ -24,19 +25,33 @@ _TABLE_OPTIONS = {
 }
 
 
-def select_sandbox(monkeypatch, sandbox):
-    """Set the environment variables that select a sandbox."""
-    monkeypatch.setenv("FRGROUPS_TENANT_UID", sandbox.tenant_uid)
-    monkeypatch.setenv("FRGROUPS_TOKEN", sandbox.token)
-    monkeypatch.setenv("FRGROUPS_BASE_URL", sandbox.base_url)
-
-
 def code_of(words):
     """Return the exit code that main returns or raises as SystemExit."""
     try:
         return main([str(word) for word in words])
     except SystemExit as end:
         return end.code
+
+
+def output(capsys, *words, code=0):
+    """Run a command, and return what it prints to stdout and stderr."""
+    capsys.readouterr()
+    assert main([str(word) for word in words]) == code
+    captured = capsys.readouterr()
+    return captured.out + captured.err
+
+
+def interrupt_second_request(monkeypatch):
+    """Raise KeyboardInterrupt before the second request that changes a group."""
+    original, n_requests = Client.update_group_customers, []
+
+    def fail_second(*arguments, **options):
+        n_requests.append(1)
+        if len(n_requests) > 1:
+            raise KeyboardInterrupt
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(Client, "update_group_customers", fail_second)
 
 
 def path_after(label, text):

@@ -2,17 +2,25 @@
 
 import pytest
 
+import frgroups as fg
 from frgroups.apply import executor as applying
 from frgroups.cli.main import main
-from tests.cli.commands import select_sandbox
+from tests.world import select_sandbox
 
 UIDS = [f"c-{n}" for n in range(12)]
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    """Start a small sandbox."""
+    with fg.Sandbox(customers=60, groups=8) as running:
+        yield running
 
 
 @pytest.fixture
 def tenant(running, monkeypatch, tmp_path):
     """Return a small sandbox with a stored snapshot that is selected by environment variables."""
-    select_sandbox(monkeypatch, running)
+    select_sandbox(running, monkeypatch)
     monkeypatch.chdir(tmp_path)
     running.reset()
     running.put_customers(["c-1", "c-2"])
@@ -27,7 +35,7 @@ def vip_tenant(running, monkeypatch, tmp_path):
     """Return a sandbox with the groups All, VIP, and Staff, and a stored snapshot."""
     monkeypatch.setattr(applying, "READ_BACK_WAITS", ())
     monkeypatch.chdir(tmp_path)
-    select_sandbox(monkeypatch, running)
+    select_sandbox(running, monkeypatch)
     running.reset()
     running.put_customers(UIDS)
     for uid, members in (("all", UIDS), ("vip", UIDS[:4]), ("staff", [])):

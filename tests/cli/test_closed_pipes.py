@@ -31,11 +31,14 @@ def save_old_plan():
         (["plans", "--json"], 0),
         (["plans", "--fail-if-pending", "1h"], 9),
         (["table"], 0),
+        (["table", "group_sizes", "--tenant", "t-1"], 0),
+        (["health", "--json", "--tenant", "t-1"], 0),
     ],
 )
 def test_closed_pipe(words, code):
     "If the reader has closed the pipe, a command ends without a message, and with the usual exit code."
     save_old_plan()
+    fg.save_snapshot(fg.sample_snapshot())
     reader, writer = os.pipe()
     os.close(reader)
 

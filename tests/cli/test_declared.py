@@ -7,20 +7,14 @@ import pytest
 
 import frgroups as fg
 from frgroups.cli.main import main
-from tests.cli.commands import code_of, path_after, select_sandbox
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    """Start a small sandbox."""
-    with fg.Sandbox(customers=60, groups=8) as running:
-        yield running
+from tests.cli.commands import code_of, path_after
+from tests.world import select_sandbox
 
 
 @pytest.fixture
 def stored(sandbox, home_folder, monkeypatch, tmp_path):
     """Select the sandbox, store a snapshot of it, and use an empty folder as the working directory."""
-    select_sandbox(monkeypatch, sandbox)
+    select_sandbox(sandbox, monkeypatch)
     monkeypatch.chdir(tmp_path)
     with sandbox.client() as client:
         return fg.load_snapshot(client, progress=False)

@@ -10,7 +10,7 @@ from frgroups.api.transport import Transport
 from frgroups.cli.main import main
 from frgroups.sandbox.faults import Fault
 from tests.api.service import EMPTY, Service, whole
-from tests.cli.commands import select_sandbox
+from tests.world import select_sandbox
 
 NAMES = [
     *("packages", "data folder", "tenants.toml", "variables", "stored snapshots"),
@@ -30,7 +30,7 @@ def sandbox():
 def environment(sandbox, monkeypatch):
     """Select the sandbox."""
     sandbox.behave()
-    select_sandbox(monkeypatch, sandbox)
+    select_sandbox(sandbox, monkeypatch)
     return sandbox
 
 

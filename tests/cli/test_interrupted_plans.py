@@ -10,6 +10,7 @@ import frgroups as fg
 from frgroups.apply import executor as applying
 from frgroups.apply.run_steps import Run
 from frgroups.cli.main import main
+from tests.cli.commands import interrupt_second_request
 from tests.cli.conftest import UIDS
 
 
@@ -55,16 +56,8 @@ def test_interrupted_before_the_first_request(vip_tenant, plan, monkeypatch, cap
 @pytest.mark.parametrize("finalized", [False, True])
 def test_number_of_changes_done(vip_tenant, plan, monkeypatch, capsys, finalized):
     "The description of an interrupted plan states how many changes are done, with or without a receipt."
-    original, n_requests = fg.Client.update_group_customers, []
-
-    def fail_second(*arguments, **options):
-        n_requests.append(1)
-        if len(n_requests) > 1:
-            raise KeyboardInterrupt
-        return original(*arguments, **options)
-
     with monkeypatch.context() as patch:
-        patch.setattr(fg.Client, "update_group_customers", fail_second)
+        interrupt_second_request(patch)
         assert main(["apply", "plan.json"]) == 1
     if finalized:
         assert main(["apply", "plan.json", "--finalize"]) == 5

@@ -12,22 +12,16 @@ import frgroups as fg
 from frgroups.cli.command_table import SECTIONS
 from frgroups.cli.main import main
 from frgroups.cli.output import SCHEMA_VERSION, print_text
-from tests.cli.commands import code_of, select_sandbox
+from tests.cli.commands import code_of
+from tests.world import select_sandbox
 
 COMMANDS = [entry.load() for entries in SECTIONS.values() for entry in entries]
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    """Start a small sandbox."""
-    with fg.Sandbox(customers=60, groups=8) as running:
-        yield running
 
 
 @pytest.fixture
 def stored(sandbox, home_folder, monkeypatch):
     """Select the sandbox and store a snapshot of it."""
-    select_sandbox(monkeypatch, sandbox)
+    select_sandbox(sandbox, monkeypatch)
     with sandbox.client() as client:
         return fg.load_snapshot(client, progress=False)
 

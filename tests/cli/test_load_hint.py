@@ -8,14 +8,7 @@ import pytest
 
 import frgroups as fg
 from frgroups.cli.main import main
-from tests.cli.commands import select_sandbox
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    """Start a small sandbox."""
-    with fg.Sandbox(customers=60, groups=8) as running:
-        yield running
+from tests.world import select_sandbox
 
 
 def write_tenants(home_folder, sandbox, names):
@@ -57,7 +50,7 @@ def test_hint_with_tenant(sandbox, home_folder, tmp_path, capsys, monkeypatch):
     assert hinted_command(capsys, "health", "--tenant", "b", *cache) == ["load", "--tenant", "b"]
     assert hinted_command(capsys, "health", "--tenant", sandbox.tenant_uid) == ["load", "--tenant", "a"]
     assert hinted_command(capsys, "health", "--tenant", "nobody") == ["load", "--tenant", "a"]
-    select_sandbox(monkeypatch, sandbox)
+    select_sandbox(sandbox, monkeypatch)
     words = hinted_command(capsys, "health", *cache)
     assert words == ["load"] and main(words) == 0 and main(["health"]) == 0
 

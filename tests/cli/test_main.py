@@ -18,7 +18,8 @@ from frgroups.cli.table_registry import TABLES
 from frgroups.plan.limits import LIMIT_NAMES
 from frgroups.sandbox.faults import Fault
 from tests.approvals import approved
-from tests.cli.commands import code_of, path_after, select_sandbox
+from tests.cli.commands import code_of, path_after
+from tests.world import select_sandbox
 
 COMMANDS = list(COMMAND_HELP.items())
 # First words of the help pages.
@@ -39,7 +40,7 @@ def tenant():
 def environment(tenant, monkeypatch):
     """Set the environment variables that select the sandbox."""
     tenant.behave()
-    select_sandbox(monkeypatch, tenant)
+    select_sandbox(tenant, monkeypatch)
     return tenant
 
 

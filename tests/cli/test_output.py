@@ -14,7 +14,8 @@ from frgroups.cli import output
 from frgroups.cli.main import main
 from frgroups.cli.table_printing import print_table
 from tests.approvals import approved
-from tests.cli.commands import path_after, select_sandbox
+from tests.cli.commands import path_after
+from tests.world import select_sandbox
 
 CLI = Path(fg.__file__).parent / "cli"
 NAMES = ["[/vip]", "[bold]x", ":smile:", "$x$", "esc\x1b[2K\u202ex"]
@@ -33,7 +34,7 @@ def stream(request, monkeypatch):
 @pytest.fixture
 def tenant(running, monkeypatch):
     """Return a sandbox with a group for each name in NAMES, each with ten members."""
-    select_sandbox(monkeypatch, running)
+    select_sandbox(running, monkeypatch)
     running.reset()
     uids = [f"c-{n}" for n in range(12)]
     running.put_customers(uids)

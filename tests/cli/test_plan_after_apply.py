@@ -7,15 +7,14 @@ import pytest
 
 import frgroups as fg
 from frgroups.cli.main import main
-from tests.cli.commands import select_sandbox
-
-UIDS = [f"c-{n}" for n in range(12)]
+from tests.cli.conftest import UIDS
+from tests.world import select_sandbox
 
 
 @pytest.fixture
 def tenant(running, monkeypatch, tmp_path):
     """Return a sandbox with the groups All, VIP, Staff, and Gold, and a stored snapshot."""
-    select_sandbox(monkeypatch, running)
+    select_sandbox(running, monkeypatch)
     monkeypatch.chdir(tmp_path)
     running.reset()
     running.put_customers(UIDS)

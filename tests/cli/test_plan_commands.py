@@ -17,7 +17,7 @@ from frgroups.cli.output import print_json_line
 from frgroups.review.plan_folders import queue_folder
 from frgroups.review.rejections import rejections_in_force
 from tests.approvals import approved
-from tests.cli.commands import select_sandbox
+from tests.world import select_sandbox
 
 UIDS = [f"c-{n}" for n in range(30)]
 COLUMNS = {"digest", "state", "groups", "n_add", "n_remove", "reviewer", "conflicts", "path", "next_command"}
@@ -26,7 +26,7 @@ COLUMNS = {"digest", "state", "groups", "n_add", "n_remove", "reviewer", "confli
 @pytest.fixture
 def tenant(running, monkeypatch, tmp_path):
     """Return a sandbox with a stored snapshot that is selected by environment variables."""
-    select_sandbox(monkeypatch, running)
+    select_sandbox(running, monkeypatch)
     monkeypatch.chdir(tmp_path)
     running.reset()
     running.put_customers(UIDS)

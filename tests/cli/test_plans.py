@@ -15,20 +15,13 @@ from frgroups.cli.main import main
 from frgroups.cli.table_printing import print_table
 from frgroups.review.saved_plans import add_saved_plan, saved_plan_files
 from tests.approvals import approved
+from tests.cli.commands import output
 
 
 def planned(path, group="new"):
     """Create a plan with `frgroups plan --out`, and return it."""
     assert main(["plan", "--group", group, "--create", "New", "--members", "All", "--out", path]) == 0
     return fg.read_plan(path)
-
-
-def output(capsys, *words, code=0):
-    """Run a command, and return what it prints to stdout and stderr."""
-    capsys.readouterr()
-    assert main(list(words)) == code
-    captured = capsys.readouterr()
-    return captured.out + captured.err
 
 
 def test_plans_saved_with_out(tenant, tmp_path, capsys):

@@ -16,7 +16,8 @@ from frgroups.cli.main import main
 from frgroups.cli.output import as_one_line, terminal_width, wrap_line
 from frgroups.cli.table_printing import print_table
 from frgroups.cli.table_registry import TABLES
-from tests.cli.commands import code_of, select_sandbox, table_words
+from tests.cli.commands import code_of, table_words
+from tests.world import select_sandbox
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 UUID = "2fd18ac5-1016-4738-9611-650e4086a6bd"
@@ -227,7 +228,7 @@ def test_tables_fit(name, options, width, data_folder, monkeypatch, run):
 
 def test_messages_fit(running, width, monkeypatch, run, tmp_path):
     "The messages of each command in the workflow fit on a terminal and contain no two consecutive blank lines."
-    select_sandbox(monkeypatch, running)
+    select_sandbox(running, monkeypatch)
     running.reset()
     uids = [f"c-{n}" for n in range(60)]
     running.put_customers(uids)

@@ -18,8 +18,9 @@ from frgroups.cli.main import main
 from frgroups.cli.table_registry import TABLES
 from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
 from frgroups.plan.limits import LIMIT_NAMES
-from tests.cli.commands import code_of, select_sandbox
+from tests.cli.commands import code_of
 from tests.cli.test_json import COMMANDS, leaf_commands
+from tests.world import select_sandbox
 
 # Arguments and functions of Python, but not NAME=VALUE after --limit.
 PYTHON = re.compile(r"(?<!--limit )\b[a-z_]+=|\b(load|save|read|refresh|plan|apply)_\w+\b|Limits\(|\bfg\.")
@@ -88,7 +89,7 @@ def running():
 @pytest.fixture
 def environment(running, monkeypatch):
     """Select the sandbox, and store two snapshots of another tenant. The newer snapshot is corrupt."""
-    select_sandbox(monkeypatch, running)
+    select_sandbox(running, monkeypatch)
     snapshot = replace(fg.sample_snapshot(), base_url=running.base_url)
     for _ in range(2):
         newest = fg.save_snapshot(snapshot)

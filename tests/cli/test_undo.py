@@ -8,6 +8,7 @@ import pytest
 import frgroups as fg
 from frgroups.cli.main import main
 from frgroups.errors import PlanBlockedError
+from tests.cli.commands import interrupt_second_request, output
 from tests.cli.conftest import UIDS
 
 
@@ -22,10 +23,7 @@ def apply(vip_tenant, groups, mode="add"):
 
 def undo_output(capsys, *words, code=0):
     """Run `frgroups undo` and return its output."""
-    capsys.readouterr()
-    assert main(["undo", *map(str, words), "--out", "undo.json"]) == code
-    captured = capsys.readouterr()
-    return captured.out + captured.err
+    return output(capsys, "undo", *words, "--out", "undo.json", code=code)
 
 
 @pytest.mark.parametrize("source", ["snapshot", "receipt"])
@@ -98,16 +96,8 @@ def interrupted(vip_tenant, monkeypatch):
         plan = fg.plan_memberships(snapshot, {"staff": UIDS[:3], "vip": UIDS[:7]})
         plan.save("plan.json")
         fg.approve_plan(plan, "plan.approval.json", by="Kari")
-        original, n_requests = fg.Client.update_group_customers, []
-
-        def fail_second(*arguments, **options):
-            n_requests.append(1)
-            if len(n_requests) > 1:
-                raise KeyboardInterrupt
-            return original(*arguments, **options)
-
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(fg.Client, "update_group_customers", fail_second)
+            interrupt_second_request(patch)
             fg.apply_plan(client, plan, approval="plan.approval.json", progress=False)
     assert main(["apply", "plan.json", "--finalize"]) == 5
     assert main(["undo", "plan.json", "--out", "undo.json"]) == 0

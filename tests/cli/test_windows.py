@@ -7,7 +7,7 @@ import pytest
 import frgroups as fg
 from frgroups.cli.main import main
 from tests.approvals import approved
-from tests.cli.commands import code_of
+from tests.cli.commands import code_of, output
 from tests.windows import write_freeze, write_windows
 
 
@@ -15,14 +15,6 @@ def planned(path="p.json", group="new"):
     """Create a plan with `frgroups plan`, approve it, and return its path."""
     assert main(["plan", "--group", group, "--create", group, "--members", "All", "--out", path]) == 0
     return approved(path)
-
-
-def output(capsys, *words, code=0):
-    """Run a command, and return what it prints to stdout and stderr."""
-    capsys.readouterr()
-    assert main(list(words)) == code
-    captured = capsys.readouterr()
-    return captured.out + captured.err
 
 
 def rows(capsys, *words, code=0):

@@ -18,17 +18,9 @@ from frgroups.review.approval_files import found_rejections
 from frgroups.review.decision_record import Rejection, add_rejections, changes_key, read_record, record_path
 from frgroups.review.plan_folders import queue_folder
 from frgroups.review.rejections import rejections_in_force
-from tests.world import UIDS, put_group_of_all, select_sandbox
+from tests.world import UIDS
 
 POLICY = 'by = "Kari"\ngroups = ["new"]\nmax_adds = 99\nmax_removes = 0\ncreate = true\n'
-
-
-@pytest.fixture
-def tenant(running, monkeypatch):
-    """Return a sandbox with one group that is selected by environment variables."""
-    select_sandbox(running, monkeypatch)
-    put_group_of_all(running)
-    return running
 
 
 def plan_for(tenant, **arguments):

@@ -14,15 +14,7 @@ from frgroups.review.rejections import withdraw_rejection
 from frgroups.review.saved_plans import add_saved_plan
 from tests.review.test_review_formats import content
 from tests.review.test_review_status import FORMATS, loaded
-from tests.world import UIDS, put_group_of_all, select_sandbox
-
-
-@pytest.fixture
-def tenant(running, monkeypatch):
-    """Return a sandbox with a group of 30 customers. Environment variables select the sandbox."""
-    select_sandbox(running, monkeypatch)
-    put_group_of_all(running)
-    return running
+from tests.world import UIDS
 
 
 @pytest.fixture
