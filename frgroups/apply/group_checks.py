@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pandas as pd
 
 from frgroups.api.client import Client
 from frgroups.apply.group_reader import GroupReader
@@ -74,7 +77,8 @@ def check_groups(
         The run was interrupted.
     """
     drift: Drift = {}
-    renamed, similar, problems = _check_names(client, plan, journal)
+    groups = read_groups(client)[0] if plan.groups else {}
+    renamed, similar, problems = check_names(plan, groups_table(groups.values()), journal.state.creating)
     for group in plan.groups:
         if stop.is_set():
             raise RunAborted("The run was interrupted while it read the groups in the plan.")
@@ -85,25 +89,33 @@ def check_groups(
         if problem:
             problems.setdefault(group.uid, problem)
     if problems:
-        raise DriftError(
-            f"The plan no longer matches the current state of {len(problems)} of "
-            f"{pluralize(len(plan.groups), 'group')}. {' '.join(problems.values())} "
-            "Load the tenant again and create a new plan.",
-            groups=list(problems),
-        )
+        raise drift_error(plan, problems)
     recent: Counter[str] = Counter()
     own: set[tuple[str, str]] = set()
     if _has_daily_limit(plan):
         recent, own = recent_removals(plan, journal.path), _removals_of_run(journal.path)
-    counts = [_current_counts(group, reader, own, recent[group.uid]) for group in plan.groups]
+    counts = []
+    for group in plan.groups:
+        removed = {uid for uid in group.remove if (group.uid, uid) in own}
+        counts.append(current_counts(group, reader.members(group.uid), removed, recent[group.uid]))
     raise_if_limits_exceeded(plan, limit_violations(plan.limits, counts, snapshot_age=timedelta(0)))
     for group in plan.groups:
         _record_already_true(group, journal, reader)
     return CheckedGroups(drift, renamed, similar)
 
 
-def _check_names(
-    client: Client, plan: Plan, journal: Journal
+def drift_error(plan: Plan, problems: Mapping[str, str]) -> DriftError:
+    """Return the error for groups that have changed too much since the plan was created, by group uid."""
+    return DriftError(
+        f"The plan no longer matches the current state of {len(problems)} of "
+        f"{pluralize(len(plan.groups), 'group')}. {' '.join(problems.values())} "
+        "Load the tenant again and create a new plan.",
+        groups=list(problems),
+    )
+
+
+def check_names(
+    plan: Plan, groups: pd.DataFrame, creating: Collection[str] = ()
 ) -> tuple[dict[str, str], dict[str, list[str]], dict[str, str]]:
     """
     Compare the names and the creation times of the groups in a plan with the current ones.
@@ -115,6 +127,15 @@ def _check_names(
     the plan was created, the plan must not be applied either. The same applies if a group was deleted and
     a new group has its uid.
 
+    Parameters
+    ----------
+    plan
+        The plan.
+    groups
+        The current groups table of the tenant.
+    creating
+        Uids of the groups that an earlier run of the plan has created, or might have created.
+
     Returns
     -------
     tuple
@@ -124,12 +145,8 @@ def _check_names(
     renamed: dict[str, str] = {}
     similar: dict[str, list[str]] = {}
     problems: dict[str, str] = {}
-    if not plan.groups:
-        return renamed, similar, problems
-    groups, _ = read_groups(client)
-    # The uid replaces a missing group name, as in a snapshot.
-    names = {uid: group.name or uid for uid, group in groups.items()}
-    created_at = creation_times(groups_table(groups.values()))
+    names = dict(zip(groups["customer_group_uid"], groups["name"], strict=True))
+    created_at = creation_times(groups)
     uids_by_key: dict[str, set[str]] = {}
     for uid, name in names.items():
         for key in comparison_keys(name):
@@ -143,7 +160,7 @@ def _check_names(
     for group in plan.groups:
         others = groups_like(group.name, group.uid)
         if group.create:
-            if group.uid not in journal.state.creating and _has_unknown_others(plan, group, others, names):
+            if group.uid not in creating and _has_unknown_others(plan, group, others, names):
                 problems[group.uid] = (
                     f"The plan creates the group {group.name!r}, but {_describe_name(group, others[0], names)}."
                 )
@@ -234,19 +251,27 @@ def _has_daily_limit(plan: Plan) -> bool:
     return any(plan.limits.of(group.uid).removals_per_day is not None for group in plan.groups)
 
 
-def _current_counts(
-    group: GroupChange, reader: GroupReader, own: set[tuple[str, str]], n_recent_removals: int
+def current_counts(
+    group: GroupChange, members: Collection[str], own: Collection[str] = (), n_recent_removals: int = 0
 ) -> GroupCounts:
     """
     Count a group's planned changes that are not in effect yet, and the group's removals in the last 24 hours.
 
-    `own` contains the removals that earlier runs of the same plan sent in the last 24 hours. A removal in `own` is
-    counted only if the customer is no longer a member of the group.
+    Parameters
+    ----------
+    group
+        The planned change of the group.
+    members
+        The current members of the group.
+    own
+        Customers whose planned removals were sent by earlier runs of the same plan in the last 24 hours. A removal is
+        counted only if the customer is no longer a member of the group.
+    n_recent_removals
+        Number of removals that other plans have sent in the last 24 hours.
     """
-    members = reader.members(group.uid)
     removes = sum(uid in members for uid in group.remove)
     adds = sum(uid not in members for uid in group.add)
-    removed = sum((group.uid, uid) in own and uid not in members for uid in group.remove)
+    removed = sum(uid not in members for uid in own)
     return GroupCounts(
         group.uid,
         group.name,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from frgroups.apply.sent_changes import Cause, change_causes
 from frgroups.errors import InputError, SnapshotNotFoundError
-from frgroups.history.change_attribution import Cause, change_causes
 from frgroups.history.customer_history import customer_history
 from frgroups.internals.formatting import format_age, format_day_span, format_utc, pluralize
 from frgroups.internals.json_values import to_jsonable

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from frgroups.analysis.group_expressions import expression_groups
 from frgroups.analysis.rule_evaluation import RuleColumns, rule_groups
+from frgroups.apply.sent_changes import Cause, group_causes
 from frgroups.cli.customer_summary import plan_label
 from frgroups.cli.inputs import environment_tenant_uid
 from frgroups.cli.load_hint import load_hint
 from frgroups.cli.options import SnapshotSelection
 from frgroups.cli.output import print_warning
 from frgroups.errors import DriftError, FrgroupsError, GroupNotFoundError
-from frgroups.history.change_attribution import Cause, group_causes
 from frgroups.internals.formatting import format_list, format_utc
 from frgroups.plan.declared_group import DeclaredGroups
 from frgroups.plan.desired import find_group_uid

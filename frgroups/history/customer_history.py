@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from frgroups.analysis.snapshot_comparison import group_verdicts
-from frgroups.history.change_attribution import Cause, change_causes
+from frgroups.apply.sent_changes import Cause, change_causes
 from frgroups.history.snapshot_series import iter_snapshots
 from frgroups.internals.validation import check_type
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema

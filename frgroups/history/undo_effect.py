@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from frgroups.apply.receipt import Receipt, read_receipt
-from frgroups.errors import FrgroupsError, SnapshotNotFoundError
-from frgroups.history.change_attribution import group_causes
+from frgroups.apply.newer_data import newer_data
+from frgroups.apply.receipt import Receipt
 from frgroups.plan.plan import Plan
-from frgroups.store.snapshot_store import read_snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +47,9 @@ def undo_effect(undo: Plan, receipt: Receipt) -> UndoEffect:
     Raises
     ------
     CorruptFileError
-        The registry of started plans or the newest snapshot is corrupt.
+        The registry of started plans is corrupt.
     """
-    known = _newer_members(undo, receipt)
+    known = newer_data(undo, after=receipt.read_at).members
     n_in_effect = n_known = 0
     for group in undo.groups:
         if group.uid in known:
@@ -63,22 +59,3 @@ def undo_effect(undo: Plan, receipt: Receipt) -> UndoEffect:
             n_in_effect += sum(uid not in members for uid in group.add)
     read_at = max((at for at, _ in known.values()), default=None)
     return UndoEffect(n_in_effect, n_known, read_at)
-
-
-def _newer_members(undo: Plan, receipt: Receipt) -> Mapping[str, tuple[datetime, frozenset[str]]]:
-    """Return the time and the members from the newest read of each group that was read after the receipt."""
-    groups = {group.uid for group in undo.groups}
-    newest: dict[str, tuple[datetime, frozenset[str]]] = {}
-    with suppress(SnapshotNotFoundError):
-        snapshot = read_snapshot(tenant_uid=undo.tenant_uid, base_url=undo.base_url)
-        if snapshot.taken_at > receipt.read_at:
-            for uid in groups & set(snapshot.matrix.group_uids):
-                newest[uid] = snapshot.taken_at, frozenset(snapshot[uid])
-    causes = group_causes(groups, undo.tenant_uid, undo.base_url, after=receipt.read_at)
-    for path in {cause.receipt_path for cause in causes if cause.receipt_path is not None}:
-        with suppress(FrgroupsError):  # The log already contains a warning about the unreadable receipt.
-            later = read_receipt(path)
-            for uid in groups & later.members_after.keys():
-                if later.read_at > newest.get(uid, (receipt.read_at,))[0]:
-                    newest[uid] = later.read_at, frozenset(later.members_after[uid])
-    return newest

@@ -1,4 +1,4 @@
-"""Read journals and receipts to find the applied plans that changed a customer's groups or the members of a group."""
+"""Find the membership changes that applied plans sent, in the journals and receipts of a tenant."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from frgroups.internals.checksummed_json import canonical_json
 from frgroups.internals.structured_logging import error_info, log_event
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 
-log = logging.getLogger("frgroups.history")
+log = logging.getLogger("frgroups.apply")
 
 # Changes with these states were sent and might have taken effect.
 _EFFECTIVE_STATES: tuple[State, ...] = ("verified", "not_effective", "unknown")
@@ -46,6 +46,7 @@ class Cause:
     """
 
     customer_group_uid: str
+    customer_uid: str
     change: str
     sent_at: datetime
     until: datetime
@@ -217,7 +218,7 @@ def _make_cause(
     receipt
         Receipt of the plan. None if it does not exist or cannot be read.
     """
-    group_uid, _, operation = item
+    group_uid, customer_uid, operation = item
     approval = start["approval"]
     approved_at = None
     if approval.get("at"):
@@ -232,6 +233,7 @@ def _make_cause(
             until, state = receipt.read_at, receipt.states.get(item, "unknown")
     return Cause(
         customer_group_uid=group_uid,
+        customer_uid=customer_uid,
         change={"add": "joined", "remove": "left"}[operation],
         sent_at=sent_at,
         until=until,
