@@ -34,7 +34,7 @@ from frgroups.plan.finding import Finding
 from frgroups.plan.limit_comparisons import plan_age_violations
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
-from frgroups.plan.suppression_list import current_suppression_list, suppression_list_path
+from frgroups.plan.suppression_list import current_suppression_list
 from frgroups.review.decision_record import CLOCK_TOLERANCE
 from frgroups.review.rejections import plan_argument
 
@@ -237,11 +237,17 @@ def check_limits(plan: Plan) -> None:
     The error is also raised for an undo plan that no longer reverts all changes of the original plan.
     """
     check_original_not_resumed(plan)
-    findings = [*plan.findings, *_newly_suppressed(plan)]
-    now = datetime.now(UTC)
-    findings += _times_in_future(plan, now)
-    findings += plan_age_violations(plan.limits, now - plan.planned_at)
-    raise_if_limits_exceeded(plan, findings)
+    age = datetime.now(UTC) - plan.planned_at
+    raise_if_limits_exceeded(plan, [*plan.findings, *later_findings(plan), *plan_age_violations(plan.limits, age)])
+
+
+def later_findings(plan: Plan) -> list[Finding]:
+    """
+    Return the blocking findings that a plan did not have when it was created.
+
+    The suppression list can contain more customers now, and the clock of this machine can be wrong.
+    """
+    return [*_newly_suppressed(plan), *_times_in_future(plan, datetime.now(UTC))]
 
 
 def check_windows(plan: Plan, override: Override | None) -> Override | None:
@@ -325,7 +331,7 @@ def _newly_suppressed(plan: Plan) -> list[Finding]:
     groups, customers = {group for group, _ in added}, {uid for _, uid in added}
     n = len(customers)
     text = (
-        f"The suppression list {suppression_list_path(plan)} contains {pluralize(n, 'customer')} that the plan would "
-        f"add to {pluralize(len(groups), 'group')}. Create a new plan, which will leave out these customers."
+        f"The suppression list now contains {pluralize(n, 'customer')} that the plan would add to "
+        f"{pluralize(len(groups), 'group')}. Create a new plan, which will leave out these customers."
     )
     return [Finding("suppression_list", text, True, n=len(added))]

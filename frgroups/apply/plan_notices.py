@@ -6,30 +6,28 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from frgroups.apply.known_drift import KnownDrift
 from frgroups.apply.plan_entry import MAX_CONFLICTS, PlanEntry
 from frgroups.apply.plan_list import conflicting_plans
 from frgroups.errors import FrgroupsError
 from frgroups.internals.formatting import agree, format_utc, pluralize
 from frgroups.internals.structured_logging import log_event
-from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
 from frgroups.review.approval_search import plan_approvals, usable_approvals
 from frgroups.review.decision_reader import DecisionReader
 from frgroups.review.decision_record import changes_key
 from frgroups.review.plan_folders import approval_folders
+from frgroups.review.plan_sentences import APPROVED_CONSEQUENCES, plan_expires
 from frgroups.review.plan_status import Notice
-from frgroups.snapshot.snapshot import Snapshot
-from frgroups.store.manifest import Cache
-from frgroups.store.snapshot_store import latest_snapshot, latest_valid_snapshot
 
 _MAX_GROUPS = 5  # Maximum number of groups to name for another plan.
 
 log = logging.getLogger("frgroups.apply")
 
 
-def plan_notices(plan: Plan, *, cache: Cache = None, is_waiting: bool = True) -> list[Notice]:
+def plan_notices(plan: Plan, drift: KnownDrift, *, is_waiting: bool = True) -> list[Notice]:
     """
-    Return the facts in the data folder about a plan: decisions, other plans for the same groups, and drift.
+    Return the facts in the data folder about a plan: decisions, and other plans that change the same groups.
 
     A fact is left out, and a warning is logged, if a file that is needed to determine it is damaged.
 
@@ -37,8 +35,8 @@ def plan_notices(plan: Plan, *, cache: Cache = None, is_waiting: bool = True) ->
     ----------
     plan
         The plan to review.
-    cache
-        Folder of the stored snapshots. None selects the data folder.
+    drift
+        Differences between the data of the plan and newer data.
     is_waiting
         Whether a decision about the plan is possible. Otherwise, only withdrawn rejections are returned.
     """
@@ -46,7 +44,7 @@ def plan_notices(plan: Plan, *, cache: Cache = None, is_waiting: bool = True) ->
     reader = DecisionReader()
     sources = [_withdrawals(plan, reader)]
     if is_waiting:
-        sources += [_approvals(plan, reader), _conflicts(plan, reader), _drift(plan, cache)]
+        sources += [_approvals(plan, reader), _later_changes(plan, drift), _conflicts(plan, reader)]
     for source in sources:
         try:
             notices += list(source)
@@ -62,12 +60,30 @@ def _withdrawals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
 
 def _approvals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
     folders = approval_folders(plan)
-    for choice in usable_approvals(plan, folders, reader=reader)[0]:
-        when = f" on {format_utc(choice.approval.at)}" if choice.approval.at else ""
-        yield Notice("approval", f"{choice.approval.by} already approved this plan{when}.")
-    for approval in plan_approvals(plan, folders, reader).other:
-        if approval.until < datetime.now(UTC):
-            yield Notice("approval", f"An approval by {approval.by} expired on {format_utc(approval.until)}.")
+    expires = plan_expires(plan)
+    usable = [choice.approval for choice in usable_approvals(plan, folders, reader=reader)[0]]
+    for approval in usable:
+        when = f" on {format_utc(approval.at)}" if approval.at else ""
+        text = f"{approval.by} already approved this plan{when}."
+        ends = [time for time in (approval.until, expires) if time is not None]
+        if ends:
+            text += f" The plan can be applied with this approval until {format_utc(min(ends))}."
+        yield Notice("approval", f"{text} {APPROVED_CONSEQUENCES}")
+    for expired in plan_approvals(plan, folders, reader).other:
+        if expired.until < datetime.now(UTC):
+            yield Notice("approval", f"An approval by {expired.by} expired on {format_utc(expired.until)}.")
+
+
+def _later_changes(plan: Plan, drift: KnownDrift) -> Iterator[Notice]:
+    """Yield a warning if other plans have changed the groups since the data of this plan was read."""
+    if not drift.later:
+        return
+    text = (
+        "The numbers on this page are out of date. They are those of the data read at "
+        f"{format_utc(plan.snapshot_taken_at)}. {' '.join(drift.later)} The plan can still be applied, because its "
+        "limits allow these changes."
+    )
+    yield Notice("applied", f"{text} {drift.in_effect_text()}".rstrip(), is_warning=True)
 
 
 def _conflicts(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
@@ -93,37 +109,3 @@ def _conflict_text(plan: Plan, other: PlanEntry) -> str:
     if n_more > 0:
         text += f"; and {n_more:,} more {agree(n_more, 'group', 'groups')}"
     return f"{text}. Check that both plans are needed."
-
-
-def _drift(plan: Plan, cache: Cache) -> Iterator[Notice]:
-    """Yield a warning for each group with more drift than the limit allows, if a newer snapshot is stored."""
-    if plan.base_url is None:
-        return
-    stored = latest_snapshot(cache, plan.tenant_uid, plan.base_url)
-    if stored is None or stored.taken_at <= plan.snapshot_taken_at:
-        return
-    snapshot = latest_valid_snapshot(cache, plan.tenant_uid, plan.base_url)
-    if snapshot is None or snapshot.taken_at <= plan.snapshot_taken_at:
-        return
-    verdicts = dict(zip(snapshot.reads["customer_group_uid"], snapshot.reads["verdict"], strict=True))
-    for group in plan.groups:
-        if not group.create and verdicts.get(group.uid, "drifted") != "drifted":
-            text = _drift_text(plan, group, snapshot)
-            if text:
-                yield Notice("drift", text, is_warning=True)
-
-
-def _drift_text(plan: Plan, group: GroupChange, snapshot: Snapshot) -> str:
-    """Describe the drift of a group since the plan was created, or return "" if the plan allows the drift."""
-    members = snapshot[group.uid].tolist()
-    joined, left = group.drift(members)
-    allowed = plan.limits.of(group.uid).drift_allowed(len(group.baseline))
-    if allowed is None or joined + left <= allowed:
-        return ""
-    return (
-        f"{group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created, and "
-        f"{len(members):,} in the data read at {format_utc(snapshot.taken_at)}. The group gained "
-        f"{pluralize(joined, 'member')} and lost {pluralize(left, 'member')} without this plan. At most "
-        f"{pluralize(int(allowed), 'change')} of this kind {agree(int(allowed), 'is', 'are')} allowed, so the plan "
-        "cannot be applied. Ask the operator for a new plan."
-    )

@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from frgroups.apply.journal import Journal, JournalState
+from frgroups.apply.journal import Item, Journal, JournalState
+from frgroups.apply.known_drift import KnownDrift, known_drift
+from frgroups.apply.plan_checks import later_findings
 from frgroups.apply.plan_entry import PlanEntry
 from frgroups.apply.plan_list import plan_entry
 from frgroups.apply.plan_notices import plan_notices
+from frgroups.apply.plan_states import WAITING
 from frgroups.apply.receipt import Receipt, read_receipt
-from frgroups.apply.run_registry import registered_journal, reverted_by
+from frgroups.apply.run_registry import partly_reverted_by, registered_journal, reverted_by
 from frgroups.errors import FrgroupsError
+from frgroups.internals.redaction import mask_contacts
+from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_type
 from frgroups.plan.plan import Plan
+from frgroups.review.approval import approval_sentence
 from frgroups.review.decision_record import read_record
 from frgroups.review.plan_status import (
+    Notice,
     PlanStatus,
     SentChanges,
     applied_status,
     damaged_status,
     expired_status,
     interrupted_status,
+    outdated_status,
     partly_applied_status,
     rejected_status,
+    resumed_original_status,
     superseded_status,
     undone_status,
+    unknown_status,
+    unreadable_result_status,
 )
 from frgroups.review.rejections import rejections_in_force
+from frgroups.review.run_results import ChangeState, RunResults
 from frgroups.review.writer import write_review
 from frgroups.snapshot.snapshot import Snapshot
+from frgroups.store.manifest import Cache
+
+log = logging.getLogger("frgroups.apply")
 
 
 def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = None) -> Path:
@@ -40,9 +58,10 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
     same file that `approve_plan` writes. The page requires neither Python nor a network connection. By default, a
     review contains no customer names and no contact data. It lists only the customers who join or leave a group.
 
-    If the data folder shows that the plan is rejected, superseded, expired, applied, or undone, the review starts
-    with this state. The review also shows existing approvals, withdrawn rejections, other waiting plans that change
-    the same groups, and groups with more drift than the limit allows. The file is replaced atomically.
+    If the data folder shows that the plan is rejected, superseded, expired, interrupted, applied, undone, or out of
+    date, the review starts with this state and offers no decision. After a run, the review contains the result of
+    each change. The review also shows existing approvals, withdrawn rejections, and other plans that change the same
+    groups. The file is replaced atomically.
 
     Parameters
     ----------
@@ -75,32 +94,82 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
     'review.html'
     """
     check_type(plan, Plan, "plan")
-    status = plan_status(plan)
-    notices = plan_notices(plan, is_waiting=status is None)
-    return write_review(plan, path, personal=personal, status=status, notices=notices)
+    state = review_state(plan)
+    return write_review(plan, path, personal=personal, status=state.status, notices=state.notices)
 
 
-def plan_status(plan: Plan) -> PlanStatus | None:
+@dataclass(frozen=True, slots=True)
+class ReviewState:
     """
-    Return the state of a plan that cannot be approved, or None if a decision about the plan is possible.
+    State of a plan in the data folder.
 
-    None is also returned if the state is not known, because a file in the data folder is damaged. `apply_plan` then
-    reports the damaged file.
+    Attributes
+    ----------
+    status
+        State of a plan that cannot be approved, or None if a decision about the plan is possible.
+    notices
+        Other facts for the reviewer.
     """
-    with suppress(FrgroupsError):
+
+    status: PlanStatus | None = None
+    notices: tuple[Notice, ...] = ()
+
+
+def review_state(plan: Plan, *, cache: Cache = None) -> ReviewState:
+    """
+    Determine the state of a plan for its review, without requests.
+
+    A decision is possible only if `apply_plan` would apply the approved plan, as far as the data folder shows. If a
+    damaged file prevents this check, no decision is possible.
+
+    Parameters
+    ----------
+    plan
+        The plan to review.
+    cache
+        Folder of the stored snapshots. None selects the data folder.
+    """
+    drift = KnownDrift()
+    try:
         entry = plan_entry(plan, path=plan.path)
-        if entry.state == "rejected":
-            return _status_of_rejected_plan(plan)
-        if entry.state == "superseded":
-            return superseded_status(read_record(plan).superseded_by(plan))
-        if entry.state == "plan expired":
-            return expired_status(plan)
-        if entry.state == "undone":
-            return undone_status(reverted_by(plan))
-        if entry.state == "applied":
-            return _status_of_applied_plan(entry)
-        if entry.state == "interrupted":
-            return _status_of_interrupted_plan(entry)
+        if entry.state in WAITING:
+            drift = known_drift(plan, cache=cache)
+            status = _status_of_waiting_plan(plan, drift)
+        else:
+            status = _status_of(entry)
+    except FrgroupsError as error:
+        log_event(log, logging.WARNING, "state_not_determined", f"The state of a plan is not known. {error.message}")
+        status = unknown_status()
+    return ReviewState(status, tuple(plan_notices(plan, drift, is_waiting=status is None)))
+
+
+def _status_of_waiting_plan(plan: Plan, drift: KnownDrift) -> PlanStatus | None:
+    if plan.is_empty or plan.base_url is None:
+        return None  # No decision about such a plan is required.
+    reasons = [*drift.reasons(), *(finding.message for finding in later_findings(plan))]
+    if not reasons:
+        return None
+    facts = filter(None, [*drift.later, drift.in_effect_text(), *reasons])
+    return outdated_status(plan, facts, is_outdated=drift.blocks)
+
+
+def _status_of(entry: PlanEntry) -> PlanStatus | None:
+    """Return the status of a plan that was started, or that cannot be approved for another reason."""
+    plan = entry.plan
+    if entry.state == "rejected":
+        return _status_of_rejected_plan(plan)
+    if entry.state == "superseded":
+        return superseded_status(read_record(plan).superseded_by(plan))
+    if entry.state == "plan expired":
+        return expired_status(plan)
+    if entry.state == "undone":
+        return _status_of_undone_plan(entry)
+    if entry.state == "applied":
+        return _status_of_applied_plan(entry)
+    if entry.state == "interrupted":
+        return _status_of_interrupted_plan(entry)
+    if entry.resumed_receipt is not None:
+        return resumed_original_status()
     return None
 
 
@@ -110,42 +179,140 @@ def _status_of_rejected_plan(plan: Plan) -> PlanStatus:
     return damaged_status()
 
 
+def _status_of_undone_plan(entry: PlanEntry) -> PlanStatus:
+    receipt = _receipt_of(entry)
+    undo = reverted_by(entry.plan) or partly_reverted_by(entry.plan)
+    if receipt is None:
+        return undone_status(undo)
+    return undone_status(undo, receipt.started_at, approval_sentence(receipt.approval))
+
+
 def _status_of_applied_plan(entry: PlanEntry) -> PlanStatus:
     receipt = _receipt_of(entry)
     if receipt is None:
-        return applied_status(None)
+        return unreadable_result_status()
+    results = _results(receipt.plan, receipt, receipt.states)
+    approval = approval_sentence(receipt.approval)
     if receipt.ok:
-        return applied_status(receipt.started_at)
-    # A member count is stated only if the last read of the group was consistent.
-    sizes = {
-        group.name: len(receipt.members_after[group.uid])
-        for group in receipt.plan.groups
-        if group.uid in receipt.consistent_groups
-    }
-    n_not_created = sum(group.create and group.uid not in receipt.created for group in receipt.plan.groups)
-    return partly_applied_status(receipt.started_at, receipt.counts, sizes=sizes, n_not_created=n_not_created)
+        return applied_status(receipt.started_at, approval, results)
+    names = {group.uid: group.name for group in receipt.plan.groups}
+    return partly_applied_status(
+        receipt.started_at,
+        receipt.counts,
+        sizes={names[uid]: n for uid, n in results.sizes.items()},
+        n_not_created=len(results.not_created),
+        approval=approval,
+        results=results,
+    )
 
 
 def _status_of_interrupted_plan(entry: PlanEntry) -> PlanStatus:
-    sent = None
+    sent, results, approval = None, None, ""
     with suppress(FrgroupsError):
         path = registered_journal(entry.plan)
         if path is not None:
-            sent = _sent_changes(entry, Journal(path).state)
-    return interrupted_status(sent, can_resume=not entry.must_be_finalized, is_rejected=entry.is_rejected)
+            journal = Journal(path)
+            receipt = _receipt_of(entry)
+            sent = _sent_changes(entry.plan, journal.state, receipt)
+            results = _results_of_interrupted_run(entry.plan, journal, receipt)
+            approval = approval_sentence(journal.state.approval)
+    return interrupted_status(
+        sent,
+        can_resume=not entry.must_be_finalized,
+        is_rejected=entry.is_rejected,
+        is_approved=entry.has_policy or entry.n_approvals > 0,
+        approval=approval,
+        results=results,
+    )
 
 
-def _sent_changes(entry: PlanEntry, state: JournalState) -> SentChanges:
+def _sent_changes(plan: Plan, state: JournalState, receipt: Receipt | None) -> SentChanges:
     sent = state.intended - state.not_sent
     # A receipt exists if the run ended without a crash, for example because the server did not respond.
-    receipt = _receipt_of(entry)
     return SentChanges(
-        n=entry.plan.n_add + entry.plan.n_remove,
+        n=plan.n_add + plan.n_remove,
         n_sent=len(sent),
         n_accepted=len(sent & state.accepted),
         n_rejected=len((sent & state.rejected.keys()) - state.accepted),
         n_verified=None if receipt is None else receipt.counts["verified"],
     )
+
+
+def _results_of_interrupted_run(plan: Plan, journal: Journal, receipt: Receipt | None) -> RunResults:
+    """
+    Return the state of each change of an interrupted run.
+
+    The receipt contains the states at the end of the last run that was not killed. The journal contains the changes
+    that a later run sent. These changes were not read back.
+    """
+    lines = journal.lines()
+    later = JournalState()
+    for line in lines if receipt is None else lines[receipt.n_journal_lines :]:
+        later.apply_event(line)
+    recorded: Mapping[Item, ChangeState] = {} if receipt is None else receipt.states
+    states: dict[Item, ChangeState] = {}
+    for group in plan.groups:
+        for uid, change in group.items():
+            item = (group.uid, uid, change)
+            states[item] = _state_in_journal(item, later) or recorded.get(item, "not_sent")
+    is_read_back = receipt is not None and not later.intended and not later.creating
+    return _results(plan, receipt, states, journal.state, is_read_back=is_read_back)
+
+
+def _state_in_journal(item: Item, state: JournalState) -> ChangeState | None:
+    """Return the state of a change according to a part of a journal, or None if this part does not contain it."""
+    if item in state.already:
+        return "already"
+    if item in state.accepted:
+        return "accepted"
+    if item in state.rejected:
+        return "rejected"
+    if item in state.not_sent:
+        return "not_sent"
+    return "unknown" if item in state.intended else None
+
+
+def _results(
+    plan: Plan,
+    receipt: Receipt | None,
+    states: Mapping[Item, ChangeState],
+    journal: JournalState | None = None,
+    *,
+    is_read_back: bool = True,
+) -> RunResults:
+    """
+    Return the results of a run.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    receipt
+        Receipt of the last run that was not killed, or None.
+    states
+        State of each change.
+    journal
+        State of the journal of an interrupted run. None if the run is complete.
+    is_read_back
+        Whether no change was sent after the receipt was written. A member count is stated only in this case, and only
+        if the last read of the group was consistent.
+    """
+    details: dict[Item, str] = {} if receipt is None else dict(receipt.details)
+    created: set[str] = set() if receipt is None else set(receipt.created)
+    sizes: dict[str, int] = {}
+    if receipt is not None and is_read_back:
+        sizes = {
+            group.uid: len(receipt.members_after[group.uid])
+            for group in plan.groups
+            if group.uid in receipt.consistent_groups
+        }
+    if journal is not None:
+        details |= journal.rejected
+        created |= journal.created
+    not_created = frozenset(group.uid for group in plan.groups if group.create and group.uid not in created)
+    # A server's message can contain an email address, and a review contains no contact data.
+    masked = {item: mask_contacts(text) for item, text in details.items()}
+    return RunResults(states, masked, sizes, not_created)
 
 
 def _receipt_of(entry: PlanEntry) -> Receipt | None:

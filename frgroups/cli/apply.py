@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +51,8 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     Without `--out`, an approved plan in the queue moves from the folder `pending` or `stopped` to the folder
     `approved`. A plan that was already applied is not approved again.
     """
-    from frgroups.apply.plan_checks import check_original_not_resumed, raise_if_limits_exceeded
+    from frgroups.apply.known_drift import check_known_drift
+    from frgroups.apply.plan_checks import check_limits
     from frgroups.cli.plan_files import find_plan
     from frgroups.cli.plan_output import (
         find_conflicts,
@@ -62,7 +62,6 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
         print_windows,
     )
     from frgroups.internals.formatting import shell_argument
-    from frgroups.plan.limit_comparisons import plan_age_violations
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.approval import approve_plan
     from frgroups.review.approval_files import found_approvals
@@ -77,11 +76,11 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     earlier_approvals = found_approvals(plan, [target.parent])
     replaced = [approval.by for approval in earlier_approvals if approval.path == target.resolve()]
     if reason is None:
-        # A blocked or expired plan ends with the same exit code as in frgroups apply. A rejection takes precedence.
+        # If frgroups apply would reject the plan without a request, the exit code is the same as in frgroups apply. A
+        # rejection takes precedence.
         check_not_rejected(plan, [target.parent])
-        check_original_not_resumed(plan)
-        age = datetime.now(UTC) - plan.planned_at
-        raise_if_limits_exceeded(plan, [*plan.findings, *plan_age_violations(plan.limits, age)])
+        check_limits(plan)
+        check_known_drift(plan)
     written = approve_plan(plan, target, by=reviewer, reject=reason)
     location = path.absolute()
     if reason is None and out is None:

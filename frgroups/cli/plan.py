@@ -451,8 +451,7 @@ def _print_document(document: Plan | Receipt, path: Path) -> None:
 @json_option("Print the digest of the plan and the path of the review as JSON.")
 def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_json: bool) -> int:
     """Write the review of a plan in a format that the file suffix selects."""
-    from frgroups.apply.plan_notices import plan_notices
-    from frgroups.apply.plan_review import plan_status
+    from frgroups.apply.plan_review import review_state
     from frgroups.cli.plan_files import find_plan
     from frgroups.cli.plan_output import find_conflicts, print_conflicts
     from frgroups.plan.plan_file import read_plan
@@ -465,8 +464,8 @@ def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_
     if personal:
         snapshot = read_snapshot(cache, tenant_uid=reviewed.tenant_uid, base_url=reviewed.base_url)
         suffix = ".personal.html"
-    status = plan_status(reviewed)
-    notices = plan_notices(reviewed, cache=cache, is_waiting=status is None)
+    state = review_state(reviewed, cache=cache)
+    status, notices = state.status, state.notices
     target = out or path.with_suffix(suffix)
     written = write_review(reviewed, target, personal=snapshot, status=status, notices=notices)
     if as_json:

@@ -65,12 +65,15 @@ class Approval:
         Name of the reviewer. For a policy, its name and the person responsible for it. "" if unknown.
     at
         Time of the approval, or None if there is no approval file.
+    until
+        Time at which the approval expires, or None if there is no approval file.
     """
 
     how: str
     digest: str
     by: str = ""
     at: datetime | None = None
+    until: datetime | None = None
 
     def to_dict(self) -> dict[str, str]:
         """Convert the approval to a dictionary for the journal and the receipt."""
@@ -227,6 +230,26 @@ def format_approval(approval: Mapping[str, str]) -> str:
     return texts.get(approval["how"], "by an unknown method")
 
 
+def approval_sentence(approval: Mapping[str, str]) -> str:
+    """
+    Describe the approval in a journal or a receipt in a sentence for readers of a review.
+
+    Examples
+    --------
+    >>> approval_sentence({"how": "person", "by": "Kari", "at": "2026-11-03T08:10:00+00:00"})
+    'Kari approved the plan on 2026-11-03 08:10 UTC.'
+    >>> approval_sentence({"how": "digest", "by": "", "at": ""})
+    'The operator stated that the plan was approved. No reviewer was recorded.'
+    """
+    by, at = approval.get("by", ""), approval.get("at", "")
+    when = f" on {format_utc(datetime.fromisoformat(at))}" if at else ""
+    if not by:
+        return "The operator stated that the plan was approved. No reviewer was recorded."
+    if approval.get("how") == "policy":
+        return f"The plan was approved automatically by the policy {by}{when}."
+    return f"{by} approved the plan{when}."
+
+
 def check_approval(
     plan: Plan, approval: ApprovalSource, *, earlier_approval: Mapping[str, str] = NO_APPROVAL
 ) -> Approval:
@@ -358,7 +381,7 @@ def check_approval_content(
             "rejection of these changes was withdrawn. Approve the plan again."
         )
     how = "self" if canonical_json(content) in _OWN_APPROVALS else "person"
-    approval = Approval(how, plan.digest, content["by"], at)
+    approval = Approval(how, plan.digest, content["by"], at, until)
     is_resumed = {**approval.to_dict(), "how": earlier_approval.get("how")} == earlier_approval
     if now > until and not is_resumed:
         raise NotApprovedError(

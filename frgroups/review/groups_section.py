@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
 from frgroups.review.plan_sentences import group_sentence
+from frgroups.review.run_results import RunResults
 
 BAR_WIDTH = 1000
 MIN_CHANGE_WIDTH = 6  # In thousandths. A narrower bar segment would be invisible.
@@ -22,35 +23,49 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class GroupPicture:
-    """A group on the review page, with its description, member counts, and bars."""
+    """
+    A group on the review page, with its description, member counts, and bars.
+
+    If the plan was started, the numbers are those of the run. `n_after` is None if the group was not read again.
+    """
 
     sentence: str
     is_blocked: bool
     is_new: bool
     is_emptied: bool
     n_before: int
-    n_after: int
+    n_after: int | None
     n_leave: int
     n_join: int
     before: Bar
     after: Bar
+    is_done: bool = False
 
 
-def group_picture(plan: Plan, group: GroupChange, *, is_blocked: bool) -> GroupPicture:
-    """Compute the description, the member counts, and the bars of a group."""
+def group_picture(
+    plan: Plan, group: GroupChange, *, is_blocked: bool, results: RunResults | None = None
+) -> GroupPicture:
+    """Compute the description, the member counts, and the bars of a group. `results` are those of a started plan."""
     n_before, n_leave, n_join = len(group.baseline), len(group.remove), len(group.add)
-    scale = max(n_before, group.n_after, 1)
+    n_after: int | None = group.n_after
+    if results is not None:
+        result = results.of(group)
+        n_leave, n_join, n_after = result.n_left, result.n_joined, result.n_after
+    # A customer can join or leave the group without the plan, so the number of other members can change.
+    n_stay = n_before - n_leave if n_after is None else max(n_after - n_join, 0)
+    scale = max(n_before, n_stay + n_join, 1)
     return GroupPicture(
-        sentence=group_sentence(plan, group),
+        sentence=group_sentence(plan, group, results),
         is_blocked=is_blocked,
         is_new=group.create,
-        is_emptied=group.counts.emptied,
+        is_emptied=group.counts.emptied and results is None,
         n_before=n_before,
-        n_after=group.n_after,
+        n_after=n_after,
         n_leave=n_leave,
         n_join=n_join,
         before=_bar(n_before - n_leave, n_leave, scale),
-        after=_bar(n_before - n_leave, n_join, scale),
+        after=_bar(n_stay, n_join, scale),
+        is_done=results is not None,
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from frgroups.review.customer_names import NAME
 from frgroups.review.plan_sentences import COLUMN_LABELS, empty_columns, finding_words, has_details
+from frgroups.review.run_results import IN_EFFECT, RESULT_TEXTS
 
 # Maximum number of operations in the table that is shown without JavaScript, and in the JSON data for the script.
 PLAIN_ROWS = 200
@@ -62,7 +63,10 @@ class OperationsView:
 def operations_view(table: pd.DataFrame) -> OperationsView:
     """Convert the DataFrame from `operations_table` to the data that the review page displays."""
     names = _filled_columns(table)
+    order = _order(table)
     table = table.assign(finding=finding_words(table))
+    if "result" in table:
+        table["result"] = table["result"].map(RESULT_TEXTS).astype("str")
     plain_rows = table[names].head(PLAIN_ROWS)
     return OperationsView(
         n=len(table),
@@ -71,7 +75,7 @@ def operations_view(table: pd.DataFrame) -> OperationsView:
         columns=[Column(name, COLUMN_LABELS[name], name in _UID_COLUMNS) for name in names],
         rows=list(plain_rows.itertuples(index=False, name=None)),
         filters=_filters(table),
-        order=_order(table),
+        order=order,
         data=_script_data(table[names].head(PAGE_ROWS)),
     )
 
@@ -88,10 +92,15 @@ def _filters(table: pd.DataFrame) -> list[tuple[str, str]]:
         filters += [("remove", "removals"), ("add", "additions")]
     if table["finding"].any():
         filters.append(("finding", "with a finding"))
+    if "result" in table and table["result"].nunique() > 1:
+        filters += [(f"result:{text}", text) for text in RESULT_TEXTS.values() if (table["result"] == text).any()]
     return filters
 
 
 def _order(table: pd.DataFrame) -> str:
+    if "result" in table:
+        is_mixed = table["result"].isin(IN_EFFECT).nunique() > 1
+        return "Changes that were not applied, or whose result is not known, are listed first." if is_mixed else ""
     is_last = ~has_details(table)
     text = _order_of_changes(table[~is_last])
     if is_last.any():

@@ -104,6 +104,7 @@ if (island) {
   const headers = [...byId("operations-table").querySelectorAll("thead th")];
   const change = columns.indexOf("change");
   const finding = columns.indexOf("finding");
+  const result = columns.indexOf("result");
   const value = (row, column) => (plain[column] ? row[column] : words[row[column]]);
   const CHANGES = { add: "joins", remove: "leaves" };
   const text = (row, column) => (column === change ? CHANGES[value(row, column)] : value(row, column));
@@ -152,6 +153,7 @@ if (island) {
     const matches = (index) => {
       const row = rows[index];
       if (kind === "finding" && !value(row, finding)) return false;
+      if (kind.startsWith("result:") && value(row, result) !== kind.slice("result:".length)) return false;
       if ((kind === "add" || kind === "remove") && value(row, change) !== kind) return false;
       return terms.every((word) => foldedRow(index).includes(word));
     };

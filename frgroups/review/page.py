@@ -39,11 +39,13 @@ from frgroups.review.plan_sentences import (
     groups_by_severity,
     headline,
     moves_sentences,
+    open_change_sentences,
     operations_table,
     plan_expires,
     top_warnings,
 )
-from frgroups.review.plan_status import Notice, PlanStatus
+from frgroups.review.plan_status import Notice, PlanStatus, status_title
+from frgroups.review.run_results import RunResults
 from frgroups.review.wider_limits import is_relevant, wider_limits
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -99,6 +101,8 @@ def review_html(
     first_findings = _first_findings(plan)
     excluded = excluded_customers(plan)
     rows, wider = limit_rows(plan), wider_limits(plan)
+    title, results = status_title(plan, status), None if status is None else status.results
+    can_decide = can_be_approved(plan) and status is None
     n_top = min(sum(finding.rule in TOP_RULES for finding in plan.findings), MAX_TOP_WARNINGS)
     return render_page(
         "review/page.html",
@@ -116,10 +120,13 @@ def review_html(
         approval_consequences=approval_consequences(plan),
         rejection_consequences=REJECTION_CONSEQUENCES,
         changes_key=changes_key(plan),
-        headline=headline(plan),
-        paragraphs=_introduction(plan),
+        title=title,
+        results=results,
+        open_changes=open_change_sentences(plan, results, personal),
+        headline=headline(plan, title, results),
+        paragraphs=_introduction(plan, results),
         n_findings=len(plan.findings),
-        can_be_approved=can_be_approved(plan),
+        can_be_approved=can_decide,
         blocked_text=blocked_text(plan),
         blocked_advice=blocked_advice(plan),
         limits=rows,
@@ -139,18 +146,23 @@ def review_html(
         findings=[_finding_item(finding) for finding in sort_findings(plan.findings)[:MAX_LISTED]],
         groups=groups,
         blocked_groups=blocked,
-        pictures=[group_picture(plan, group, is_blocked=group.uid in blocked) for group in groups[:PICTURED_GROUPS]],
+        pictures=[
+            group_picture(plan, group, is_blocked=group.uid in blocked, results=results)
+            for group in groups[:PICTURED_GROUPS]
+        ],
         max_listed=MAX_LISTED,
         approval_hours=f"{total_hours(VALID_FOR):g}",
         expires=plan_expires(plan),
         digest_parts=[plan.digest[start : start + 4] for start in range(0, len(plan.digest), 4)],
-        operations=operations_view(operations_table(plan, personal)),
+        operations=operations_view(operations_table(plan, personal, results)),
         has_customer_details=personal is not None or plan.customer_facts() is not None,
     )
 
 
-def _introduction(plan: Plan) -> list[str]:
-    paragraphs = [customers_sentence(plan), _MODE_NAME.sub("", " ".join(mode_sentences(plan))), moves_sentences(plan)]
+def _introduction(plan: Plan, results: RunResults | None) -> list[str]:
+    paragraphs = [customers_sentence(plan, results)]
+    if results is None:
+        paragraphs += [_MODE_NAME.sub("", " ".join(mode_sentences(plan))), moves_sentences(plan)]
     if plan.purpose:
         paragraphs.insert(0, f"Purpose: {plan.purpose}")
     return [paragraph for paragraph in paragraphs if paragraph]

@@ -18,6 +18,15 @@ from frgroups.plan.moves import format_moves
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_summary import change_sentence
 from frgroups.review.customer_names import NAME, lookup_names
+from frgroups.review.run_results import (
+    IN_EFFECT,
+    RESULT_TEXTS,
+    RunResults,
+    count_text,
+    open_changes,
+    part_text,
+    result_sentence,
+)
 from frgroups.snapshot.snapshot import Snapshot
 
 # Maximum number of group names in the headline.
@@ -41,6 +50,8 @@ COLUMN_LABELS = {
     "customer_group_uid": "Group uid",
     "customer_uid": "Customer uid",
     NAME: "Name",
+    "result": "Result",
+    "result_detail": "Details",
     "finding": "Finding",
     "external_id": "External id",
     "customer_type": "Type",
@@ -54,15 +65,22 @@ DIGEST_NOTE = (
 )
 WITHDRAW_ADVICE = "To change this decision later, ask the operator to withdraw the rejection."
 REJECTION_CONSEQUENCES = f"If you reject the plan, all plans with the same changes are blocked. {WITHDRAW_ADVICE}"
+APPROVED_CONSEQUENCES = (
+    "One approval is sufficient. If you reject the plan before it is applied, this approval is no longer used. It "
+    "also remains unused if the rejection is withdrawn later, so the plan then needs a new approval."
+)
 DIGEST_CHECK = (
     "The operator is the person who applies the plan. When the operator applies it, the program prints the digest "
     "and the numbers of changes. They must be the same as on this page."
 )
 
 
-def operations_table(plan: Plan, personal: Snapshot | None = None) -> pd.DataFrame:
+def operations_table(plan: Plan, personal: Snapshot | None = None, results: RunResults | None = None) -> pd.DataFrame:
     """
     Return the operations of a plan in review order: removals, additions with a finding, other additions.
+
+    If the plan was started, changes that are not in effect are first, and the table contains the columns `result` and
+    `result_detail`.
 
     Operations of customers without details, such as customers who are not in the snapshot, are last, so that the
     first rows contain data.
@@ -83,7 +101,22 @@ def operations_table(plan: Plan, personal: Snapshot | None = None) -> pd.DataFra
         details = details.reindex(table["customer_uid"], fill_value="").reset_index(drop=True)
         table = pd.concat([table, details], axis=1)
     rank = np.where(table["change"] == "remove", 0, np.where(table["finding"] != "", 1, 2))
-    return table.iloc[np.lexsort((rank, ~has_details(table)))].reset_index(drop=True)
+    keys = [rank, ~has_details(table)]
+    if results is not None:
+        table = results.add_columns(table)
+        keys.append(table["result"].isin(IN_EFFECT).to_numpy())
+    return table.iloc[np.lexsort(keys)].reset_index(drop=True)
+
+
+def open_change_sentences(plan: Plan, results: RunResults | None, personal: Snapshot | None) -> list[str]:
+    """Describe the changes of a started plan that are not in effect. Without results, return []."""
+    if results is None:
+        return []
+    names: dict[str, str] = {}
+    if personal is not None:
+        uids = pd.Series(sorted({uid for _, uid, _ in results.states}), dtype="str")
+        names = dict(zip(uids, lookup_names(personal, uids), strict=True))
+    return open_changes(plan, results, names)
 
 
 def finding_words(table: pd.DataFrame) -> pd.Series:
@@ -99,6 +132,8 @@ def readable_operations(table: pd.DataFrame) -> pd.DataFrame:
     table = table.assign(change=table["change"].map(CHANGE_TEXTS).astype("str"))
     if "finding" in table:
         table["finding"] = finding_words(table)
+    if "result" in table:
+        table["result"] = table["result"].map(RESULT_TEXTS).astype("str")
     return table.rename(columns=COLUMN_LABELS)
 
 
@@ -114,13 +149,22 @@ def has_details(table: pd.DataFrame) -> BoolArray:
 
 def empty_columns(table: pd.DataFrame) -> list[str]:
     """Return the optional columns of an operations table in which all values are empty."""
-    optional = [name for name in (NAME, "finding", *FACT_COLUMNS) if name in table]
+    optional = [name for name in (NAME, "finding", "result_detail", *FACT_COLUMNS) if name in table]
     return [name for name in optional if (table[name] == "").all()]
 
 
-def headline(plan: Plan) -> str:
+def headline(plan: Plan, title: str = "", results: RunResults | None = None) -> str:
     """
     Summarize the additions and removals of a plan in one line, with the names of the first groups.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    title
+        State of the plan in one to three words, or "" if a decision is possible.
+    results
+        Results of the run. If not all changes are in effect, the numbers state how many are.
 
     Examples
     --------
@@ -129,13 +173,23 @@ def headline(plan: Plan) -> str:
     """
     if plan.is_empty:
         return "Nothing to do: the groups already match the request"
+    text = _change_line(plan, results)
     if plan.reverts:
-        return f"Undo: {_change_line(plan)}"
-    return _change_line(plan)
+        text = f"Undo: {text}"
+    return f"{title}: {text}" if title else text
 
 
-def _change_line(plan: Plan) -> str:
+def _change_line(plan: Plan, results: RunResults | None) -> str:
     groups = _name_groups(plan)
+    if results is not None and not results.are_all_in_effect:
+        if not plan.n_add and not plan.n_remove:
+            return f"creation of {groups}"
+        preposition = "in"
+        if not plan.n_remove:
+            preposition = "to"
+        elif not plan.n_add:
+            preposition = "from"
+        return f"{count_text(plan, results)} {preposition} {groups}"
     if not plan.n_add and not plan.n_remove:
         return f"{groups} {agree(len(plan.groups), 'is', 'are')} created without members"
     additions, removals = pluralize(plan.n_add, "addition"), pluralize(plan.n_remove, "removal")
@@ -159,11 +213,16 @@ def _n_customers(plan: Plan) -> int:
     return len({uid for group in plan.groups for uid in (*group.add, *group.remove)})
 
 
-def customers_sentence(plan: Plan) -> str:
-    """Describe the number of affected customers, or return ""."""
+def customers_sentence(plan: Plan, results: RunResults | None = None) -> str:
+    """Describe the number of affected customers, or return "". After a run, these are the changed customers."""
     n_customers = _n_customers(plan)
     if not n_customers:
         return ""
+    if results is not None:
+        n_changed = len({uid for (_, uid, _), state in results.states.items() if state in IN_EFFECT})
+        at_least = "At least " if results.n_unknown else ""
+        verbs = [verb for verb, n in (("joined", plan.n_add), ("left", plan.n_remove)) if n]
+        return f"{at_least}{part_text(n_changed, n_customers, 'customer')} {' or '.join(verbs)} a group."
     return f"{pluralize(n_customers, 'customer')} {agree(n_customers, 'is', 'are')} affected."
 
 
@@ -209,8 +268,10 @@ def blocked_advice(plan: Plan) -> str:
     return "Ask the operator for a new plan."
 
 
-def group_sentence(plan: Plan, group: GroupChange) -> str:
-    """Describe in one to three sentences how a plan changes a group."""
+def group_sentence(plan: Plan, group: GroupChange, results: RunResults | None = None) -> str:
+    """Describe in one to three sentences how a plan changes a group, or how its run changed the group."""
+    if results is not None:
+        return result_sentence(group, results.of(group))
     if group.counts.emptied:
         return f"{change_sentence(plan, group)} The group will be empty."
     return change_sentence(plan, group)

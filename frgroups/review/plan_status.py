@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -11,15 +11,18 @@ from frgroups.internals.formatting import agree, format_list, format_utc, plural
 from frgroups.plan.plan import Plan
 from frgroups.review.decision_record import Rejection
 from frgroups.review.plan_sentences import WITHDRAW_ADVICE, plan_expires
+from frgroups.review.run_results import STATE_TEXTS, RunResults
 
 
 @dataclass(frozen=True, slots=True)
 class PlanStatus:
     """
-    Reason why a plan cannot be approved, although it exceeds no limit.
+    Reason why no decision about a plan is possible, although it exceeds no limit.
 
     Attributes
     ----------
+    title
+        One to three words that describe the state, for the headline.
     message
         One or two sentences that describe the state of the plan.
     advice
@@ -27,11 +30,15 @@ class PlanStatus:
     level
         "blocked" if the plan must not be applied, "warning" if only some of its changes took effect, or "done" if all
         of them did.
+    results
+        Results of the run, or None if the plan was not started or its results are not known.
     """
 
+    title: str
     message: str
     advice: str
     level: Literal["blocked", "warning", "done"] = "blocked"
+    results: RunResults | None = None
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}"
@@ -45,14 +52,15 @@ class Notice:
     Attributes
     ----------
     rule
-        "withdrawal" (of a rejection), "approval" (that exists already), "conflict" (with another plan), or "drift".
+        "withdrawal" (of a rejection), "approval" (that exists already), "conflict" (with another plan), or "applied"
+        (other plan that changed the same groups).
     message
         One or more sentences for the reviewer.
     is_warning
         Whether the fact is a problem that the reviewer must consider.
     """
 
-    rule: Literal["withdrawal", "approval", "conflict", "drift"]
+    rule: Literal["withdrawal", "approval", "conflict", "applied"]
     message: str
     is_warning: bool = False
 
@@ -60,54 +68,127 @@ class Notice:
         return f"Warning: {self.message}" if self.is_warning else self.message
 
 
+def status_title(plan: Plan, status: PlanStatus | None) -> str:
+    """Return the state of a plan for the headline, or "" if a decision about the plan is possible or not required."""
+    if status is not None:
+        return status.title
+    return "Blocked" if plan.blocked else ""
+
+
 NEW_PLAN = "Ask the operator for a new plan if the changes are still needed."
 NO_DECISION = "No decision is required."
+CANNOT_BE_APPLIED = "Cannot be applied"
 MAX_SIZES = 5  # Maximum number of groups whose number of members is stated.
-# Texts for the number of changes in each state of an applied plan's receipt.
-_STATE_TEXTS = {
-    "rejected": ("{n} was rejected by the server", "{n} were rejected by the server"),
-    "not_effective": (
-        "{n} was accepted by the server, but did not take effect",
-        "{n} were accepted by the server, but did not take effect",
-    ),
-    "not_sent": ("{n} was not sent", "{n} were not sent"),
-    "unknown": ("{n} could not be checked", "{n} could not be checked"),
-}
+MAX_REJECTIONS = 5  # Maximum number of rejections that are described.
 
 
 def rejected_status(rejections: Sequence[Rejection]) -> PlanStatus:
-    """Return the status of a rejected plan, with the newest rejection."""
+    """Return the status of a rejected plan, with the newest rejections. The newest one is first."""
+    sentences = [rejection.sentence() for rejection in reversed(rejections)]
+    n_more = len(sentences) - MAX_REJECTIONS
+    if n_more > 0:
+        sentences[MAX_REJECTIONS:] = [f"There {agree(n_more, 'is', 'are')} {pluralize(n_more, 'more rejection')}."]
+    subject = agree(len(rejections), "The rejection blocks", "The rejections block")
     return PlanStatus(
-        f"{rejections[-1].sentence()} The rejection blocks all plans with the same changes.",
-        WITHDRAW_ADVICE,
+        "Rejected",
+        f"{' '.join(sentences)} {subject} all plans with the same changes.",
+        f"{WITHDRAW_ADVICE} After that, the plan needs a new approval.",
     )
 
 
 def damaged_status() -> PlanStatus:
     """Return the status of a plan that might be rejected in a damaged file."""
     return PlanStatus(
-        "A damaged file might be a rejection of these changes.", "Ask the operator to restore or delete the file."
+        CANNOT_BE_APPLIED,
+        "A damaged file might be a rejection of these changes.",
+        "Ask the operator to restore or delete the file.",
     )
 
 
 def superseded_status(new_digest: str) -> PlanStatus:
     """Return the status of a plan that a newer plan replaces."""
-    return PlanStatus(f"The newer plan {new_digest[:12]} replaces this plan.", "Review the newer plan instead.")
+    return PlanStatus(
+        "Replaced", f"The newer plan {new_digest[:12]} replaces this plan.", "Review the newer plan instead."
+    )
 
 
 def expired_status(plan: Plan) -> PlanStatus:
     """Return the status of a plan that is older than its age limit."""
     expires = plan_expires(plan)
-    return PlanStatus(f"This plan expired{_on(expires)} and cannot be applied.", NEW_PLAN)
+    return PlanStatus("Expired", f"This plan expired{_on(expires)} and cannot be applied.", NEW_PLAN)
 
 
-def applied_status(at: datetime | None) -> PlanStatus:
-    """Return the status of an applied plan whose changes all took effect."""
-    return PlanStatus(f"This plan was applied{_on(at)}.", NO_DECISION, "done")
+def outdated_status(plan: Plan, facts: Iterable[str], *, is_outdated: bool) -> PlanStatus:
+    """
+    Return the status of a plan that would not be applied because of facts that are newer than the plan.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    facts
+        Sentences about the newer facts.
+    is_outdated
+        Whether the groups of the plan have changed.
+    """
+    text = " ".join(facts)
+    if not is_outdated:
+        return PlanStatus(CANNOT_BE_APPLIED, f"This plan cannot be applied. {text}", NEW_PLAN)
+    return PlanStatus(
+        "Out of date",
+        "This plan is out of date and cannot be applied, because its groups have changed. The numbers on this page "
+        f"are those of the data read{_at(plan.snapshot_taken_at)}. {text}",
+        NEW_PLAN,
+    )
+
+
+def unknown_status() -> PlanStatus:
+    """Return the status of a plan whose state is not known, because a file in the data folder is damaged."""
+    return PlanStatus(
+        CANNOT_BE_APPLIED,
+        "The state of this plan is not known, because a file about it is damaged.",
+        "Ask the operator to restore the file.",
+    )
+
+
+def resumed_original_status() -> PlanStatus:
+    """Return the status of an undo plan that does not reverse all changes of its original plan."""
+    return PlanStatus(
+        "Out of date",
+        "The run of the original plan was resumed after this undo plan was created. This undo plan would not reverse "
+        "the later changes, so it cannot be applied.",
+        "Ask the operator for a new undo plan.",
+    )
+
+
+def applied_status(at: datetime | None, approval: str, results: RunResults) -> PlanStatus:
+    """
+    Return the status of an applied plan whose changes all took effect.
+
+    `approval` is a sentence about the approval.
+    """
+    return PlanStatus("Applied", f"This plan was applied{_on(at)}. {approval}", NO_DECISION, "done", results)
+
+
+def unreadable_result_status() -> PlanStatus:
+    """Return the status of an applied plan whose receipt is missing or damaged."""
+    return PlanStatus(
+        "Applied",
+        "This plan was applied, but the result of each change is not known, because the record of the result is "
+        "damaged.",
+        "Ask the operator for the current members of the groups.",
+        "warning",
+    )
 
 
 def partly_applied_status(
-    at: datetime | None, counts: Mapping[str, int], *, sizes: Mapping[str, int], n_not_created: int = 0
+    at: datetime | None,
+    counts: Mapping[str, int],
+    *,
+    sizes: Mapping[str, int],
+    n_not_created: int = 0,
+    approval: str = "",
+    results: RunResults | None = None,
 ) -> PlanStatus:
     """
     Return the status of an applied plan with changes that did not take effect.
@@ -122,6 +203,10 @@ def partly_applied_status(
         Number of members of each group after the run, by group name.
     n_not_created
         Number of groups that the plan did not create.
+    approval
+        Sentence about the approval, or "".
+    results
+        Results of the run, or None.
 
     Examples
     --------
@@ -131,14 +216,14 @@ VIP had 198 members.'
     """
     n_effective = counts.get("verified", 0) + counts.get("already", 0)
     parts = [f"{n_effective:,} of {pluralize(sum(counts.values()), 'change')} took effect"]
-    for state, texts in _STATE_TEXTS.items():
+    for state, texts in STATE_TEXTS.items():
         n = counts.get(state, 0)
         if n:
             parts.append(agree(n, *texts).format(n=f"{n:,}"))
     if n_not_created:
         parts.append(f"{pluralize(n_not_created, 'new group')} {agree(n_not_created, 'was', 'were')} not created")
-    text = f"This plan was partly applied{_on(at)}: {_join_clauses(parts)}."
-    return PlanStatus(text + _sizes_sentence(sizes), NEW_PLAN, "warning")
+    text = f"This plan was partly applied{_on(at)}: {_join_clauses(parts)}.{_sizes_sentence(sizes)}"
+    return PlanStatus("Partly applied", f"{text} {approval}".rstrip(), NEW_PLAN, "warning", results)
 
 
 def _join_clauses(clauses: Sequence[str]) -> str:
@@ -159,6 +244,10 @@ def _sizes_sentence(sizes: Mapping[str, int]) -> str:
 
 def _on(at: datetime | None) -> str:
     return f" on {format_utc(at)}" if at else ""
+
+
+def _at(at: datetime) -> str:
+    return f" at {format_utc(at)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +296,15 @@ class SentChanges:
         return text
 
 
-def interrupted_status(sent: SentChanges | None, *, can_resume: bool, is_rejected: bool = False) -> PlanStatus:
+def interrupted_status(
+    sent: SentChanges | None,
+    *,
+    can_resume: bool,
+    is_rejected: bool = False,
+    is_approved: bool = True,
+    approval: str = "",
+    results: RunResults | None = None,
+) -> PlanStatus:
     """
     Return the status of a plan whose run was interrupted.
 
@@ -219,13 +316,22 @@ def interrupted_status(sent: SentChanges | None, *, can_resume: bool, is_rejecte
         Whether the run can be resumed. Every interrupted run can be finalized.
     is_rejected
         Whether a rejection must be withdrawn before the run is resumed.
+    is_approved
+        Whether the approval of the run is still valid.
+    approval
+        Sentence about the approval, or "".
+    results
+        Results of the run, or None if they are not known.
     """
     text = "The run of this plan was interrupted, so some of its changes might not be in effect."
     if sent is None:
         text += " The number of changes that were sent is not known, because the journal of the run is damaged."
     else:
         text += f" {sent.sentences()}"
+    text = f"{text} {approval}".rstrip()
     advice = "The operator can resume the plan to send the other changes, or finalize it to close the run."
+    if not is_approved:
+        advice += " The approval is no longer valid, so the operator needs a new approval before the plan is resumed."
     if is_rejected:
         advice = (
             "The plan was rejected. The operator can finalize it to close the run, or resume it after the rejection "
@@ -233,11 +339,18 @@ def interrupted_status(sent: SentChanges | None, *, can_resume: bool, is_rejecte
         )
     if not can_resume:
         advice = "The plan cannot be resumed. The operator can finalize it to close the run."
-    return PlanStatus(text, advice, "warning")
+    return PlanStatus("Interrupted", text, advice, "warning", results)
 
 
-def undone_status(undo_digest: str) -> PlanStatus:
-    """Return the status of a plan that was applied and undone."""
-    return PlanStatus(
-        f"This plan was applied and then undone by plan {undo_digest[:12]}, so it cannot be applied again.", NEW_PLAN
+def undone_status(undo_digest: str, at: datetime | None = None, approval: str = "") -> PlanStatus:
+    """
+    Return the status of a plan that was applied and undone.
+
+    `at` is the time at which the plan was started, or None if it is not known. `approval` is a sentence about the
+    approval, or "".
+    """
+    text = (
+        f"This plan was applied{_on(at)} and then undone by plan {undo_digest[:12]}, so it cannot be applied again. "
+        f"This page shows the changes as they were planned. {approval}"
     )
+    return PlanStatus("Undone", text.rstrip(), NEW_PLAN)

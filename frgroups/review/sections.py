@@ -31,12 +31,13 @@ from frgroups.review.plan_sentences import (
     groups_by_severity,
     headline,
     moves_sentences,
+    open_change_sentences,
     operations_table,
     plan_expires,
     readable_operations,
     top_warnings,
 )
-from frgroups.review.plan_status import Notice, PlanStatus
+from frgroups.review.plan_status import Notice, PlanStatus, status_title
 from frgroups.review.wider_limits import wider_limits
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -71,10 +72,11 @@ def review_sections(
     plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None, notices: Sequence[Notice] = ()
 ) -> list[Section]:
     """Return all sections: summary, groups, findings, limits, decision, excluded customers, and changes."""
+    results = None if status is None else status.results
     findings = tuple(finding_text(finding) for finding in sort_findings(plan.findings))
     sections = [_summary_section(plan, personal, status, notices)]
     if plan.groups:
-        lines = tuple(group_sentence(plan, group) for group in groups_by_severity(plan))
+        lines = tuple(group_sentence(plan, group, results) for group in groups_by_severity(plan))
         sections.append(Section("Groups", lines=lines))
     sections.append(Section("Findings", lines=findings or ("None.",)))
     sections.append(Section("Limits", lines=tuple(own_limits(plan)), table=_limits_table(plan)))
@@ -82,10 +84,10 @@ def review_sections(
         sections.append(_decision_section(plan))
     if plan.excluded_changes:
         sections.append(Section(excluded_title(plan), lines=(EXCLUDED_NOTE,), table=excluded_customers(plan)))
-    operations = operations_table(plan, personal)
+    operations = operations_table(plan, personal, results)
     if len(operations):
         title = pluralize(len(operations), "change")
-        if plan.n_add and plan.n_remove:
+        if plan.n_add and plan.n_remove and results is None:
             title += " (removals are listed first)"
         table = readable_operations(operations.drop(columns=empty_columns(operations)))
         sections.append(Section(title, table=table, is_all=True))
@@ -98,9 +100,10 @@ def _summary_section(
     alarms = []
     if status is not None:
         alarms.append(str(status))
+        alarms += [f"Warning: {text}" for text in open_change_sentences(plan, status.results, personal)]
     if personal is not None:
         alarms.append(WATERMARK)
-    if plan.blocked:
+    elif plan.blocked:
         alarms.append(f"BLOCKED: {blocked_text(plan)} {blocked_advice(plan)}")
     alarms += [f"Warning: {message}" for message in top_warnings(plan)]
     alarms += [str(notice) for notice in notices]
@@ -108,10 +111,12 @@ def _summary_section(
     if wider:
         alarms += [f"Warning: {wider.blocked}"] if wider.blocked else []
         alarms += filter(None, (wider.title, *wider.lines))
-    return Section(f"Review: {headline(plan)}", tuple(alarms), tuple(_summary_lines(plan)))
+    results = None if status is None else status.results
+    title = headline(plan, status_title(plan, status), results)
+    return Section(f"Review: {title}", tuple(alarms), tuple(_summary_lines(plan, status)))
 
 
-def _summary_lines(plan: Plan) -> Iterator[str]:
+def _summary_lines(plan: Plan, status: PlanStatus | None) -> Iterator[str]:
     environment = environment_of(plan.base_url)
     if plan.purpose:
         yield f"Purpose: {plan.purpose}"
@@ -120,14 +125,16 @@ def _summary_lines(plan: Plan) -> Iterator[str]:
     else:
         yield f"Target: {environment.title}, {plan.base_url}, tenant {plan.tenant_uid}. {environment.description}"
     yield f"Created: {format_utc(plan.planned_at)}, based on data read at {format_utc(plan.snapshot_taken_at)}"
-    yield from mode_sentences(plan)
-    customers = customers_sentence(plan)
+    results = None if status is None else status.results
+    if results is None:
+        yield from mode_sentences(plan)
+    customers = customers_sentence(plan, results)
     if customers:
         yield customers
         moves = moves_sentences(plan)
-        if moves:
+        if moves and results is None:
             yield moves
-        if can_be_approved(plan):
+        if can_be_approved(plan) and status is None:
             yield str(plan.request_estimate)
 
 

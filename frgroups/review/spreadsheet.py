@@ -25,12 +25,16 @@ from frgroups.snapshot.snapshot import Snapshot
 _ID_COLUMNS = ["customer_group_uid", "customer_uid", "external_id", "pricelist_uid"]
 
 
-def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
+def review_csv(plan: Plan, personal: Snapshot | None = None, status: PlanStatus | None = None) -> str:
     """
     Return all operations of a plan as CSV that is safe to open in a spreadsheet program.
 
     The changes that the plan leaves out follow the operations. In these rows, the column `change` contains "not
     added" or "not removed", and the column `finding` contains the reason.
+
+    If the plan was started, the column `result` contains the state of each change as in `Receipt.table`. For a change
+    of an interrupted run that was not read back yet, the state is "accepted". The column `result_detail` contains the
+    reason.
 
     Invisible characters in names and other texts are escaped. Ids do not change, so that they can be looked up.
 
@@ -43,7 +47,7 @@ def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
     >>> print(review_csv(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0][:57])
     "customer_group_uid","group_name","customer_uid","change"
     """
-    table = operations_table(plan, personal)
+    table = operations_table(plan, personal, None if status is None else status.results)
     if plan.excluded_changes:
         table = pd.concat([table, excluded_operations(plan, table.columns)], ignore_index=True)
     for name in table.columns.difference(_ID_COLUMNS):
@@ -74,7 +78,7 @@ def write_workbook(
     InputError
         openpyxl is not installed, or the plan has more operations than a sheet can contain.
     """
-    table = operations_table(plan, personal)
+    table = operations_table(plan, personal, None if status is None else status.results)
     if len(table) > MAX_ROWS:
         raise InputError(
             f"An Excel sheet can contain {MAX_ROWS:,} changes, but the plan has {len(table):,}. Use the suffix .csv."

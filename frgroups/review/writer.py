@@ -54,9 +54,9 @@ def write_review(
     return target
 
 
-def _csv_file(plan: Plan, personal: Snapshot | None, *_: object) -> str:
+def _csv_file(plan: Plan, personal: Snapshot | None, status: PlanStatus | None, *_: object) -> str:
     # Excel reads a CSV file as UTF-8 only if it starts with a byte order mark.
-    return "\ufeff" + review_csv(plan, personal)
+    return "\ufeff" + review_csv(plan, personal, status)
 
 
 _TEXTS: dict[str, Callable[[Plan, Snapshot | None, PlanStatus | None, Sequence[Notice]], str]] = {

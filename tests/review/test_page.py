@@ -11,6 +11,9 @@ import frgroups as fg
 from frgroups.errors import NotApprovedError
 from frgroups.internals.checksummed_json import read_checksummed
 from frgroups.review.approval import approve_plan
+from frgroups.review.plan_status import partly_applied_status
+from frgroups.review.run_results import RunResults
+from frgroups.review.writer import write_review
 from tests import chromium
 from tests.page_checks import NEEDS_CHROMIUM, approved, violations
 from tests.review.test_review_formats import named
@@ -295,6 +298,22 @@ def test_accessibility(page, scene, width, dark):
     page.click("#rejecting summary")
 
     assert violations(page) == []
+
+
+def test_results(tmp_path):
+    "The reviewer of a partly applied plan can show only the rejected changes. axe reports no violation in dark mode."
+    made = planned()
+    states = {(group.uid, uid, change): "verified" for group in made.groups for uid, change in group.items()}
+    results = RunResults(states | {("an", "new-1", "add"): "rejected"}, {("an", "new-1", "add"): "unknown customer"})
+    status = partly_applied_status(None, {"verified": 3, "rejected": 1}, sizes={}, results=results)
+    path = write_review(made, tmp_path / "r.html", status=status)
+
+    with chromium.opened(path) as other:
+        other.color_scheme("dark")
+        assert rows(other)[0] == "new-1" and rows(other, "Result")[:2] == ["rejected by the server", "applied"]
+        other.value("(show.value = 'result:rejected by the server', show.dispatchEvent(new Event('change')))")
+        assert rows(other) == ["new-1"]
+        assert violations(other) == []
 
 
 @pytest.mark.slow

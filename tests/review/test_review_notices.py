@@ -6,10 +6,14 @@ from datetime import timedelta
 import pytest
 
 import frgroups as fg
+from frgroups.apply.known_drift import KnownDrift
 from frgroups.apply.plan_notices import plan_notices
+from frgroups.apply.plan_review import review_state
 from frgroups.cli.main import main
+from frgroups.internals.formatting import format_utc
 from frgroups.internals.paths import home
 from frgroups.review.plan_folders import plans_folder
+from frgroups.review.plan_sentences import plan_expires
 from frgroups.review.rejections import withdraw_rejection
 from frgroups.review.saved_plans import add_saved_plan
 from tests.review.test_review_formats import content
@@ -26,7 +30,7 @@ def saved(tenant, tmp_path):
 
 def rules(plan):
     """Return the rules of the notices about a plan."""
-    return [notice.rule for notice in plan_notices(plan)]
+    return [notice.rule for notice in review_state(plan).notices]
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -39,8 +43,18 @@ def test_approved_plan(saved, tmp_path, suffix, is_in_data_folder):
 
     text = content(fg.save_review(saved, tmp_path / f"r.{suffix}"))
 
-    assert "Kari Moe already approved this plan on 20" in text
+    assert "Kari Moe already approved this plan on 20" in text and "with this approval until 20" in text
+    assert "the plan then needs a new approval" in text.replace("\n", " ")
     assert suffix != "html" or 'id="approve"' in text
+
+
+def test_approval_of_expiring_plan(saved, tmp_path):
+    "The end of an approval is not later than the end of the plan."
+    fg.approve_plan(saved, tmp_path / "ok.approval.json", by="Kari", valid_for="30d")
+
+    [notice] = review_state(saved).notices
+
+    assert f"until {format_utc(plan_expires(saved))}" in notice.message
 
 
 def test_expired_approval(saved, tmp_path, monkeypatch):
@@ -56,7 +70,7 @@ def test_expired_approval(saved, tmp_path, monkeypatch):
     monkeypatch.setattr("frgroups.apply.plan_notices.datetime", Later)
     monkeypatch.setattr("frgroups.review.approval.datetime", Later)
 
-    [notice] = plan_notices(saved)
+    [notice] = review_state(saved).notices
 
     assert "Kari Moe" in notice.message and "expired" in notice.message
 
@@ -124,7 +138,7 @@ def test_damaged_snapshot(tenant, saved, tmp_path, home_folder):
 
     fg.save_review(saved, tmp_path / "r.html")
 
-    assert newest.exists() and rules(saved) == ["drift"]
+    assert newest.exists() and review_state(saved).status.title == "Out of date"
 
 
 def test_approval_reads(tenant, saved, tmp_path, n_reads):
@@ -134,21 +148,22 @@ def test_approval_reads(tenant, saved, tmp_path, n_reads):
     add_saved_plan(other, other.save(tmp_path / "other.plan.json"))
     n_reads.clear()
 
-    assert rules(saved) == ["approval", "conflict"]
+    assert [notice.rule for notice in plan_notices(saved, KnownDrift())] == ["approval", "conflict"]
     assert n_reads[approval] == 1
 
 
-@pytest.mark.parametrize(("n_left", "expected"), [(3, []), (8, ["drift"])])
-def test_drift(tenant, saved, tmp_path, capsys, n_left, expected):
+@pytest.mark.parametrize(("n_left", "is_drift"), [(3, False), (8, True)])
+def test_drift(tenant, saved, tmp_path, capsys, n_left, is_drift):
     "If a newer stored snapshot shows more drift than the plan allows, the review states both numbers of members."
     tenant.remove_members("all", UIDS[-n_left:])
     assert main(["load"]) == 0
 
-    assert rules(saved) == expected
+    assert rules(saved) == []
     for suffix in FORMATS:
         text = content(fg.save_review(saved, tmp_path / f"r.{suffix}"))
-        assert ("had 30 members" in text and "22 in the data read at" in text) == bool(expected)
+        assert ("had 30 members" in text and "22 in the data read at" in text) == is_drift
+        assert ("approved " + saved.digest[:12] in text.replace('<span class="mono">', "")) != is_drift
     capsys.readouterr()
     for option in ([], ["-q"]):
         assert main(["review", str(saved.path), *option]) == 0
-        assert ("cannot be applied" in capsys.readouterr().err) == bool(expected and not option)
+        assert ("cannot be applied" in capsys.readouterr().err) == (is_drift and not option)

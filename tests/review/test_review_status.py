@@ -9,7 +9,7 @@ import pytest
 import frgroups as fg
 from frgroups.api.environments import STAGE
 from frgroups.apply.journal import Journal
-from frgroups.apply.plan_review import plan_status
+from frgroups.apply.plan_review import review_state
 from frgroups.apply.run_registry import registered_journal
 from frgroups.cli.main import main
 from frgroups.plan.finding import NOTICE_RULES, WARNING_RULES, Finding, sort_findings
@@ -27,10 +27,11 @@ from frgroups.review.plan_sentences import (
 )
 from frgroups.review.plan_status import SentChanges
 from frgroups.review.rejections import rejections_in_force
+from frgroups.review.run_results import RunResults, open_changes
 from frgroups.review.wider_limits import wider_limits
 from frgroups.review.writer import write_review
 from tests.review.test_review_formats import content
-from tests.review.test_writer import Page, planned, snapshot
+from tests.review.test_writer import Page, csv_rows, planned, snapshot
 from tests.world import UIDS, put_group_of_all, select_sandbox
 
 
@@ -159,6 +160,9 @@ def test_rejected_plan(saved, tmp_path, capsys):
     assert "wrong week" in rejections_in_force(saved)[0].message(saved)
     assert main(["review", str(saved.path)]) == 0
     assert "Warning: Ola Berg rejected" in capsys.readouterr().err
+    fg.approve_plan(saved, tmp_path / "no2.json", by="Per Dahl", reject="too many")
+    message = review_state(saved).status.message
+    assert "Per Dahl rejected" in message and "Ola Berg rejected" in message and "new approval" in page
 
 
 def test_expired_plan(saved, tmp_path, capsys):
@@ -177,7 +181,7 @@ def test_applied_and_undone_plan(running, saved, tmp_path):
     "The review states that a plan was applied or undone. The undo plan states the date and the purpose once."
     with running.client(writable=True) as client:
         receipt = fg.apply_plan(client, saved, approval=saved.digest)
-        assert "was applied on" in str(plan_status(saved))
+        assert "was applied on" in str(review_state(saved).status)
         undo = fg.plan_undo(receipt)
         page = Page(review_html(undo)).text
         fg.apply_plan(client, undo, approval=undo.digest)
@@ -189,7 +193,7 @@ def test_applied_and_undone_plan(running, saved, tmp_path):
 
 def test_status_of_waiting_plan(saved):
     "A plan that waits for a decision has no status."
-    assert saved.base_url != STAGE and plan_status(saved) is None
+    assert saved.base_url != STAGE and review_state(saved).status is None
 
 
 def applied(running, plan):
@@ -204,20 +208,65 @@ def test_partly_applied_plan(running, saved, tmp_path):
     plan = fg.read_plan(plan.save(tmp_path / "partly.plan.json"))
     applied(running, plan)
 
-    status = plan_status(plan)
+    status = review_state(plan).status
 
     assert status.level == "warning"
     for suffix in ("html", "md", "txt", "xlsx"):
         text = content(fg.save_review(plan, tmp_path / f"r.{suffix}"))
         assert "partly applied on" in text and "2 of 5 changes took effect" in text
         assert "3 were rejected by the server" in text and "New had 2 members" in text
+        assert "Partly applied: 2 of 5 additions to New" in text and "2 of 5 customers joined the new group" in text
+        assert "rejected by the server: x-1, x-2, and x-3" in text and "Within all limits" not in text
+    assert '"result"' in content(fg.save_review(plan, tmp_path / "r.csv"))
+    assert {row["customer_uid"]: row["result"] for row in csv_rows(plan, status)} == {
+        **dict.fromkeys(UIDS[:2], "verified"),
+        **dict.fromkeys(["x-1", "x-2", "x-3"], "rejected"),
+    }
+    rows = [row for row in Page(content(tmp_path / "r.html")).rows if "Customer uid" in row]
+    assert [row["Result"] for row in rows] == ["rejected by the server"] * 3 + ["applied"] * 2
+
+
+def test_names_of_rejected_customers():
+    "A sentence names the first customers with a rejected change, and their names if they are known."
+    plan = planned(wanted={"an": [f"x-{n}" for n in range(7)]}, mode="add")
+    results = RunResults({("an", f"x-{n}", "add"): "rejected" for n in range(7)})
+
+    [sentence] = open_changes(plan, results, {"x-0": "Kari Moe"})
+
+    assert "7 additions to Ansatte" in sentence and "x-0 (Kari Moe), x-1, x-2, x-3, x-4, and 2 more" in sentence
+
+
+@pytest.mark.parametrize("is_undone", [False, True])
+def test_reviewer_of_applied_plan(running, saved, tmp_path, is_undone):
+    "The review of an applied or undone plan states the reviewer and the time, and has no form for a decision."
+    fg.approve_plan(saved, tmp_path / "new.approval.json", by="Kari Moe")
+    with running.client(writable=True) as client:
+        receipt = fg.apply_plan(client, saved, approval=tmp_path / "new.approval.json")
+        if is_undone:
+            undo = fg.plan_undo(receipt)
+            fg.apply_plan(client, undo, approval=undo.digest)
+
+    page = content(fg.save_review(saved, tmp_path / "r.html"))
+
+    assert "Kari Moe approved the plan on 20" in page and 'id="approve"' not in page
+    assert ("Undone: " if is_undone else "Applied: ") + "2 additions to New" in page
+    assert ("2 customers joined the new group New (0 -> 2 members)" in page) != is_undone
+
+
+def test_applied_plan_without_receipt(running, saved):
+    "If the receipt is damaged, the review does not state that the changes took effect."
+    applied(running, saved).path.write_text("damaged", encoding="utf-8")
+
+    status = review_state(saved).status
+
+    assert status.level == "warning" and status.results is None and "not known" in status.message
 
 
 def test_applied_plan_is_not_an_alarm(running, saved, tmp_path, capsys):
     "The review of an applied plan has no alarm color, and the command prints no warning."
     applied(running, saved)
 
-    assert plan_status(saved).level == "done"
+    assert review_state(saved).status.level == "done"
     page = fg.save_review(saved, tmp_path / "r.html").read_text(encoding="utf-8")
     assert 'class="verdict done"' in page and 'class="verdict blocked"' not in page
     assert main(["review", str(saved.path)]) == 0
@@ -246,10 +295,31 @@ def test_interrupted_plan(running, saved, tmp_path, monkeypatch, suffix):
 
     text = content(fg.save_review(saved, tmp_path / f"r.{suffix}"))
 
-    assert plan_status(saved).level == "warning"
+    assert review_state(saved).status.level == "warning"
     assert "interrupted" in text and "2 of 2 changes were sent" in text
     assert "for 2, no response was recorded" in text
     assert "resume the plan" in text and "finalize it" in text
+    assert "Interrupted: at least 0 of 2 additions to New" in text
+    assert set(review_state(saved).status.results.states.values()) == {"unknown"}
+
+
+def test_results_of_interrupted_runs(running, saved, monkeypatch):
+    "The states of the last receipt and of the later requests in the journal are combined."
+    interrupted(running, saved, monkeypatch)
+    with running.client() as client:
+        fg.finalize_plan(client, saved)
+    assert set(review_state(saved).status.results.states.values()) == {"verified"}
+    path = registered_journal(saved)
+    with Journal(path) as journal:
+        uids = [UIDS[0]]
+        journal.write("intent", group="new", change="add", uids=uids)
+        journal.write("outcome", group="new", change="add", uids=uids, result="rejected", message="x@y.no is unknown")
+        journal.write("end", complete=False, counts={})
+
+    status = review_state(saved).status
+
+    assert dict(status.results.states) == {("new", UIDS[0], "add"): "rejected", ("new", UIDS[1], "add"): "verified"}
+    assert "x@y.no" not in str(status.results.details) and status.results.sizes == {}
 
 
 def test_interrupted_plan_that_expired(running, saved, monkeypatch, tmp_path):
@@ -259,7 +329,7 @@ def test_interrupted_plan_that_expired(running, saved, monkeypatch, tmp_path):
     interrupted(running, old, monkeypatch)
     monkeypatch.setattr("frgroups.apply.plan_entry.plan_age_violations", lambda limits, age: ["too old"])
 
-    advice = plan_status(old).advice
+    advice = review_state(old).status.advice
 
     assert "cannot be resumed" in advice and "finalize" in advice
 
@@ -270,7 +340,7 @@ def test_interrupted_plan_with_damaged_journal(running, saved, monkeypatch):
     path = registered_journal(saved)
     path.write_bytes(path.read_bytes().replace(b"intent", b"1ntent"))
 
-    assert "not known" in plan_status(saved).message
+    assert "not known" in review_state(saved).status.message
 
 
 def test_sent_changes():
@@ -416,7 +486,7 @@ def test_words_for_reviewers(saved, tmp_path):
     page = Page(review_html(plan)).text
 
     assert "(mode" not in page and "Members who are not in the list stay" in page
-    assert WITHDRAW_ADVICE in page and WITHDRAW_ADVICE in plan_status(saved).advice
+    assert WITHDRAW_ADVICE in page and WITHDRAW_ADVICE in review_state(saved).status.advice
     assert "program prints the digest" in page and "program prints the digest" in review_markdown(plan)
     assert sort_findings(plan.findings)[0].rule == "unknown_customers"
 

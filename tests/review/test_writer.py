@@ -132,9 +132,9 @@ def in_markdown(plan):
     return found
 
 
-def csv_rows(plan):
+def csv_rows(plan, status=None):
     """Return the rows of the CSV review without leading apostrophes."""
-    rows = list(csv.DictReader(io.StringIO(review_csv(plan))))
+    rows = list(csv.DictReader(io.StringIO(review_csv(plan, status=status))))
     return [{name: value.removeprefix("'") for name, value in row.items()} for row in rows]
 
 

@@ -1,0 +1,197 @@
+"""
+Compare a plan with newer data in the data folder.
+
+`apply_plan` reads the groups of a plan again before it sends a change. The functions in this module send no requests,
+so that a plan that `apply_plan` would reject is not approved.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from frgroups.apply.group_checks import check_names, current_counts, drift_error
+from frgroups.apply.newer_data import NewerData, newer_data
+from frgroups.apply.plan_checks import raise_if_limits_exceeded
+from frgroups.apply.plan_list import plan_entry
+from frgroups.apply.plan_states import WAITING
+from frgroups.apply.sent_changes import Cause
+from frgroups.internals.formatting import agree, format_list, format_utc, pluralize
+from frgroups.plan.finding import Finding
+from frgroups.plan.group_change import GroupChange
+from frgroups.plan.limit_comparisons import limit_violations
+from frgroups.plan.plan import Plan
+from frgroups.store.manifest import Cache
+
+_MAX_LISTED = 5  # Maximum number of changes by other plans that are described.
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDrift:
+    """
+    Differences between the data of a plan and newer data in the data folder.
+
+    Attributes
+    ----------
+    later
+        One sentence for each plan that changed a group of this plan after the data of this plan was read.
+    n_in_effect
+        Number of changes of this plan that are already in effect according to the newer data.
+    problems
+        Reason why `apply_plan` would raise DriftError, by group uid.
+    violations
+        Limits of the plan that its changes exceed when they are compared with the newer data.
+    """
+
+    later: tuple[str, ...] = ()
+    n_in_effect: int = 0
+    problems: tuple[tuple[str, str], ...] = ()
+    violations: tuple[Finding, ...] = ()
+
+    @property
+    def blocks(self) -> bool:
+        """True if `apply_plan` would not apply the plan."""
+        return bool(self.problems or self.violations)
+
+    def in_effect_text(self) -> str:
+        """Return a sentence about the changes of the plan that are already in effect, or ""."""
+        n = self.n_in_effect
+        verb = agree(n, "is", "are")
+        return f"{pluralize(n, 'change')} of this plan {verb} already in effect." if n else ""
+
+    def reasons(self) -> list[str]:
+        """Return one sentence or more for each reason why the plan would not be applied."""
+        return [*(text for _, text in self.problems), *(finding.message for finding in self.violations)]
+
+
+def known_drift(plan: Plan, *, cache: Cache = None) -> KnownDrift:
+    """
+    Compare a plan that was not started with newer data in the data folder.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    cache
+        Folder of the stored snapshots. None selects the data folder.
+
+    Raises
+    ------
+    CorruptFileError
+        The registry of started plans is corrupt.
+    """
+    newer = newer_data(plan, after=plan.snapshot_taken_at, cache=cache)
+    own = plan.digest, plan.planned_at
+    causes = [cause for cause in newer.causes if (cause.plan_digest, cause.planned_at) != own]
+    problems = _group_problems(plan, newer, causes)
+    counts, n_in_effect = [], 0
+    for group in plan.groups:
+        _, members = newer.members.get(group.uid, (None, frozenset(group.baseline)))
+        counts.append(current_counts(group, members))
+        n_in_effect += len(members.intersection(group.add)) + len(set(group.remove) - members)
+    violations: list[Finding] = []
+    if newer.members:
+        violations = limit_violations(plan.limits, counts, snapshot_age=timedelta(0))
+    return KnownDrift(
+        later=tuple(_later_changes(plan, causes)),
+        n_in_effect=n_in_effect,
+        problems=tuple(problems.items()),
+        violations=tuple(finding for finding in violations if finding.blocking),
+    )
+
+
+def check_known_drift(plan: Plan) -> None:
+    """
+    Raise the error of `apply_plan` if newer data in the data folder shows that the plan cannot be applied.
+
+    Raises
+    ------
+    DriftError
+        A group has changed too much since the plan was created.
+    PlanBlockedError
+        The plan exceeds a limit when it is compared with the newer data.
+    """
+    if plan_entry(plan, path=plan.path).state not in WAITING:
+        return  # `apply_plan` compares a plan that was started with its journal.
+    drift = known_drift(plan)
+    if drift.problems:
+        raise drift_error(plan, dict(drift.problems))
+    raise_if_limits_exceeded(plan, list(drift.violations))
+
+
+def _group_problems(plan: Plan, newer: NewerData, causes: Sequence[Cause]) -> dict[str, str]:
+    """Return the reason why a group of the plan cannot be changed, by group uid."""
+    problems: dict[str, str] = {}
+    existing: frozenset[str] = frozenset(newer.members)
+    missing: dict[str, datetime] = {}
+    snapshot = newer.snapshot
+    # If the list of groups changed while it was loaded, it might lack groups.
+    if snapshot is not None and snapshot.verdict != "drifted":
+        problems |= check_names(plan, snapshot.groups)[2]
+        uids = frozenset(snapshot.groups["customer_group_uid"])
+        existing |= uids
+        known = uids | newer.members.keys()
+        missing = {group.uid: snapshot.taken_at for group in plan.groups if group.uid not in known}
+    existing |= {cause.customer_group_uid for cause in causes}
+    for group in plan.groups:
+        text = ""
+        if group.create:
+            if group.uid in existing:
+                text = f"The plan creates group {group.uid}, but a group with this uid already exists."
+        elif group.uid in missing:
+            text = f"Group {group.name} no longer exists in the data read at {format_utc(missing[group.uid])}."
+        elif group.uid in newer.members:
+            text = _drift_text(plan, group, *newer.members[group.uid])
+        if text:
+            problems.setdefault(group.uid, text)
+    return problems
+
+
+def _drift_text(plan: Plan, group: GroupChange, read_at: datetime, members: frozenset[str]) -> str:
+    """Describe the drift of a group since the plan was created, or return "" if the plan allows the drift."""
+    joined, left = group.drift(members)
+    allowed = plan.limits.of(group.uid).drift_allowed(len(group.baseline))
+    if allowed is None or joined + left <= allowed:
+        return ""
+    changes = format_list(
+        [f"{verb} {pluralize(n, 'member')}" for verb, n in (("gained", joined), ("lost", left)) if n]
+    )
+    return (
+        f"{group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created, and "
+        f"{len(members):,} in the data read at {format_utc(read_at)}. The group {changes} "
+        f"without this plan. At most "
+        f"{pluralize(int(allowed), 'change')} of this kind {agree(int(allowed), 'is', 'are')} allowed."
+    )
+
+
+def _later_changes(plan: Plan, causes: Sequence[Cause]) -> list[str]:
+    names = {group.uid: group.name for group in plan.groups}
+    counts: dict[tuple[str | None, datetime, str], Counter[str]] = {}
+    sent_at: dict[tuple[str | None, datetime, str], datetime] = {}
+    for cause in causes:
+        key = cause.plan_digest, cause.planned_at, cause.customer_group_uid
+        counts.setdefault(key, Counter())[cause.change] += 1
+        sent_at[key] = cause.sent_at
+    sentences = []
+    for key, changes in list(counts.items())[:_MAX_LISTED]:
+        digest, _, uid = key
+        parts = [
+            f"{pluralize(changes[change], 'customer')} {change}" for change in ("joined", "left") if changes[change]
+        ]
+        sentences.append(
+            f"{_plan_name(plan, digest)} changed {names[uid]} on {format_utc(sent_at[key])}: {format_list(parts)}."
+        )
+    n_more = len(counts) - len(sentences)
+    if n_more > 0:
+        sentences.append(f"Plans were applied to these groups {n_more:,} more {agree(n_more, 'time', 'times')}.")
+    return sentences
+
+
+def _plan_name(plan: Plan, digest: str | None) -> str:
+    if digest is None:
+        return "A plan that contained an erased customer"
+    if digest == plan.digest:
+        return "Another plan with the same changes"
+    return f"Plan {digest[:12]}"

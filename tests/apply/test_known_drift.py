@@ -1,0 +1,144 @@
+"""Tests for the comparison of a plan with newer data in the data folder, in the review and in `frgroups approve`."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import frgroups as fg
+from frgroups.apply.known_drift import known_drift
+from frgroups.apply.plan_review import review_state
+from frgroups.cli.main import main
+from frgroups.review.decision_record import record_path
+from tests.world import UIDS, put_group_of_all, select_sandbox
+
+GREEN = "Within all limits"
+NEW = [f"new-{n}" for n in range(8)]
+NO_DRIFT_LIMIT = fg.Limits(drift_share=None, drift_floor=None)
+
+
+@pytest.fixture
+def tenant(running, monkeypatch):
+    """Return a sandbox with a group of 30 customers. Environment variables select the sandbox."""
+    select_sandbox(running, monkeypatch)
+    put_group_of_all(running)
+    running.put_customers([*UIDS, *NEW])
+    return running
+
+
+@pytest.fixture
+def taken(tenant):
+    """Return a snapshot of the sandbox."""
+    with tenant.client() as client:
+        return fg.load_snapshot(client, cache=False)
+
+
+def saved(taken, wanted, folder, **options):
+    """Return a plan, read from a plan file."""
+    return fg.read_plan(fg.plan_memberships(taken, wanted, **options).save(folder / "b.plan.json"))
+
+
+def apply(tenant, plan):
+    """Apply a plan in a sandbox, and return the receipt."""
+    with tenant.client(writable=True) as client:
+        return fg.apply_plan(client, plan, approval=plan.digest)
+
+
+def page_of(plan, folder):
+    """Return the HTML of the review page without its scripts and styles."""
+    page = fg.save_review(plan, folder / "r.html").read_text(encoding="utf-8")
+    return re.sub(r"<(script|style)[^>]*>.*?</\1>", "", page, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+@pytest.mark.parametrize(("n", "code"), [(2, 0), (8, 4)])
+def test_plan_of_same_group_was_applied(tenant, taken, tmp_path, capsys, n, code, is_loaded):
+    "The review names the plan that changed the group. Approve and apply have the exit code that the page announces."
+    plan = saved(taken, {"all": [*UIDS[1:], NEW[0]]}, tmp_path, mode="mirror")
+    other = fg.plan_memberships(taken, {"all": NEW[:n]})
+    apply(tenant, other)
+    if is_loaded:
+        assert main(["load"]) == 0
+
+    state, page = review_state(plan), page_of(plan, tmp_path)
+
+    assert f"Plan {other.digest[:12]} changed All on 20" in page and f"{n} customers joined" in page
+    assert "1 change of this plan is already in effect" in page
+    is_blocked = code != 0
+    assert (state.status is not None) == is_blocked and ("Out of date: " in page) == is_blocked
+    assert ('id="approve"' in page) != is_blocked and (GREEN in page) != is_blocked
+    assert [notice.rule for notice in state.notices] == ([] if is_blocked else ["applied"])
+    assert main(["approve", str(plan.path), "--by", "Kari"]) == code
+    assert plan.path.with_suffix(".approval.json").exists() != is_blocked
+    fg.approve_plan(plan, tmp_path / "ok.approval.json", by="Kari")
+    assert main(["apply", str(plan.path), "--approval", str(tmp_path / "ok.approval.json")]) == code
+    capsys.readouterr()
+
+
+def test_limits_of_newer_data(tenant, taken, tmp_path, capsys):
+    "If the changes exceed a limit only in the newer data, the review has no decision, and approve returns 3."
+    plan = saved(taken, {"all": UIDS[:3]}, tmp_path, mode="remove", limits=NO_DRIFT_LIMIT)
+    tenant.remove_members("all", UIDS[10:])
+    assert review_state(plan).status is None and main(["load"]) == 0
+
+    assert review_state(plan).status.title == "Out of date"
+    assert main(["approve", str(plan.path), "--by", "Kari"]) == 3
+    assert "3 of 10" in (error := capsys.readouterr().err) and "limit" in error
+
+
+@pytest.mark.parametrize("change", ["deleted", "created", "renamed"])
+def test_changed_groups(tenant, taken, tmp_path, change):
+    "A group that no longer exists, that already exists, or whose name belongs to another group prevents a decision."
+    plan = saved(taken, {"all": NEW[:1], "x": NEW[:1]}, tmp_path, create={"x": "X"})
+    if change == "deleted":
+        tenant.delete_group("all")
+    elif change == "created":
+        tenant.put_group("x", "Y")
+    else:
+        tenant.put_group("all", "Z")
+        tenant.put_group("y", "All")
+    assert review_state(plan).status is None and main(["load"]) == 0
+
+    assert review_state(plan).status.title == "Out of date"
+    assert [uid for uid, _ in known_drift(plan).problems] == ["x" if change == "created" else "all"]
+
+
+def test_own_changes_are_no_drift(tenant, taken, tmp_path):
+    "The changes of a plan's own run and of an undo are not changes of another plan."
+    plan = saved(taken, {"all": NEW}, tmp_path)
+    undo = fg.plan_undo(apply(tenant, plan))
+
+    assert known_drift(plan).later == () and not known_drift(plan).blocks
+    assert review_state(undo).status is None and review_state(undo).notices == ()
+
+
+def test_suppressed_since_planning(taken, tmp_path):
+    "If the suppression list contains an added customer now, the review has no decision, and approve returns 3."
+    plan = saved(taken, {"all": NEW}, tmp_path)
+    fg.add_suppression_entries(taken, pd.DataFrame({"customer_uid": NEW[:2]}))
+
+    assert review_state(plan).status.title == "Cannot be applied"
+    assert "2 customers" in review_state(plan).status.message and 'id="approve"' not in page_of(plan, tmp_path)
+    assert main(["approve", str(plan.path), "--by", "Kari"]) == 3
+
+
+def test_undo_of_resumed_plan(taken, tmp_path, monkeypatch):
+    "An undo plan whose original plan was resumed has no decision."
+    plan = replace(saved(taken, {"all": NEW}, tmp_path), reverts="3f" * 32)
+    monkeypatch.setattr("frgroups.apply.plan_list.receipt_after_resume", lambda *_: Path("a.receipt.json"))
+
+    assert "resumed" in review_state(plan).status.message
+
+
+def test_damaged_record(taken, tmp_path):
+    "If the record of decisions is damaged, the review has no decision, because approve and apply stop."
+    plan = saved(taken, {"all": NEW}, tmp_path)
+    path = record_path(plan.tenant_uid, plan.base_url)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("damaged", encoding="utf-8")
+
+    assert 'id="approve"' not in page_of(plan, tmp_path)
+    assert "not known" in review_state(plan).status.message
+    assert main(["approve", str(plan.path), "--by", "Kari"]) != 0
