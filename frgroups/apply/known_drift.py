@@ -37,6 +37,8 @@ class KnownDrift:
     ----------
     later
         One sentence for each plan that changed a group of this plan after the data of this plan was read.
+    is_certain
+        Whether the results of these plans are known. They are not known if a run was interrupted.
     n_in_effect
         Number of changes of this plan that are already in effect according to the newer data.
     problems
@@ -46,6 +48,7 @@ class KnownDrift:
     """
 
     later: tuple[str, ...] = ()
+    is_certain: bool = True
     n_in_effect: int = 0
     problems: tuple[tuple[str, str], ...] = ()
     violations: tuple[Finding, ...] = ()
@@ -96,6 +99,7 @@ def known_drift(plan: Plan, *, cache: Cache = None) -> KnownDrift:
         violations = limit_violations(plan.limits, counts, snapshot_age=timedelta(0))
     return KnownDrift(
         later=tuple(_later_changes(plan, causes)),
+        is_certain=all(cause.state != "unknown" for cause in causes),
         n_in_effect=n_in_effect,
         problems=tuple(problems.items()),
         violations=tuple(finding for finding in violations if finding.blocking),

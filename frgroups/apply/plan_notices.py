@@ -80,9 +80,15 @@ def _later_changes(plan: Plan, drift: KnownDrift) -> Iterator[Notice]:
         return
     text = (
         "The numbers on this page are out of date. They are those of the data read at "
-        f"{format_utc(plan.snapshot_taken_at)}. {' '.join(drift.later)} The plan can still be applied, because its "
-        "limits allow these changes."
+        f"{format_utc(plan.snapshot_taken_at)}. {' '.join(drift.later)} "
     )
+    if drift.is_certain:
+        text += "The plan can still be applied, because its limits allow these changes."
+    else:
+        text += (
+            "It is not known whether all of these changes are in effect, and whether the plan can still be applied. "
+            "Ask the operator to load the data again before you decide."
+        )
     yield Notice("applied", f"{text} {drift.in_effect_text()}".rstrip(), is_warning=True)
 
 

@@ -35,6 +35,7 @@ from frgroups.review.plan_status import (
     outdated_status,
     partly_applied_status,
     rejected_status,
+    rejection_sentences,
     resumed_original_status,
     superseded_status,
     undone_status,
@@ -207,7 +208,10 @@ def _status_of_applied_plan(entry: PlanEntry) -> PlanStatus:
 
 
 def _status_of_interrupted_plan(entry: PlanEntry) -> PlanStatus:
-    sent, results, approval = None, None, ""
+    sent, results, approval, rejection = None, None, "", ""
+    if entry.is_rejected:
+        with suppress(FrgroupsError):
+            rejection = rejection_sentences(rejections_in_force(entry.plan))
     with suppress(FrgroupsError):
         path = registered_journal(entry.plan)
         if path is not None:
@@ -220,6 +224,7 @@ def _status_of_interrupted_plan(entry: PlanEntry) -> PlanStatus:
         sent,
         can_resume=not entry.must_be_finalized,
         is_rejected=entry.is_rejected,
+        rejection=rejection,
         is_approved=entry.has_policy or entry.n_approvals > 0,
         approval=approval,
         results=results,

@@ -77,21 +77,27 @@ def status_title(plan: Plan, status: PlanStatus | None) -> str:
 
 NEW_PLAN = "Ask the operator for a new plan if the changes are still needed."
 NO_DECISION = "No decision is required."
+DAMAGED_REJECTION = "A damaged file might be a rejection of these changes."
 CANNOT_BE_APPLIED = "Cannot be applied"
 MAX_SIZES = 5  # Maximum number of groups whose number of members is stated.
 MAX_REJECTIONS = 5  # Maximum number of rejections that are described.
 
 
-def rejected_status(rejections: Sequence[Rejection]) -> PlanStatus:
-    """Return the status of a rejected plan, with the newest rejections. The newest one is first."""
+def rejection_sentences(rejections: Sequence[Rejection]) -> str:
+    """Describe the newest rejections of a plan. The newest one is first."""
     sentences = [rejection.sentence() for rejection in reversed(rejections)]
     n_more = len(sentences) - MAX_REJECTIONS
     if n_more > 0:
         sentences[MAX_REJECTIONS:] = [f"There {agree(n_more, 'is', 'are')} {pluralize(n_more, 'more rejection')}."]
+    return " ".join(sentences)
+
+
+def rejected_status(rejections: Sequence[Rejection]) -> PlanStatus:
+    """Return the status of a rejected plan."""
     subject = agree(len(rejections), "The rejection blocks", "The rejections block")
     return PlanStatus(
         "Rejected",
-        f"{' '.join(sentences)} {subject} all plans with the same changes.",
+        f"{rejection_sentences(rejections)} {subject} all plans with the same changes.",
         f"{WITHDRAW_ADVICE} After that, the plan needs a new approval.",
     )
 
@@ -100,7 +106,7 @@ def damaged_status() -> PlanStatus:
     """Return the status of a plan that might be rejected in a damaged file."""
     return PlanStatus(
         CANNOT_BE_APPLIED,
-        "A damaged file might be a rejection of these changes.",
+        DAMAGED_REJECTION,
         "Ask the operator to restore or delete the file.",
     )
 
@@ -301,6 +307,7 @@ def interrupted_status(
     *,
     can_resume: bool,
     is_rejected: bool = False,
+    rejection: str = "",
     is_approved: bool = True,
     approval: str = "",
     results: RunResults | None = None,
@@ -316,6 +323,8 @@ def interrupted_status(
         Whether the run can be resumed. Every interrupted run can be finalized.
     is_rejected
         Whether a rejection must be withdrawn before the run is resumed.
+    rejection
+        Sentences about the rejections, or "" if a damaged file might be a rejection.
     is_approved
         Whether the approval of the run is still valid.
     approval
@@ -333,10 +342,8 @@ def interrupted_status(
     if not is_approved:
         advice += " The approval is no longer valid, so the operator needs a new approval before the plan is resumed."
     if is_rejected:
-        advice = (
-            "The plan was rejected. The operator can finalize it to close the run, or resume it after the rejection "
-            "is withdrawn."
-        )
+        text = f"{text} {rejection or DAMAGED_REJECTION}"
+        advice = "The operator can finalize the plan to close the run, or resume it after the rejection is withdrawn."
     if not can_resume:
         advice = "The plan cannot be resumed. The operator can finalize it to close the run."
     return PlanStatus("Interrupted", text, advice, "warning", results)

@@ -12,6 +12,7 @@ from frgroups.apply.known_drift import known_drift
 from frgroups.apply.plan_review import review_state
 from frgroups.cli.main import main
 from frgroups.review.decision_record import record_path
+from tests.review.test_review_status import interrupted
 from tests.world import UIDS, put_group_of_all, select_sandbox
 
 GREEN = "Within all limits"
@@ -75,6 +76,16 @@ def test_plan_of_same_group_was_applied(tenant, taken, tmp_path, capsys, n, code
     fg.approve_plan(plan, tmp_path / "ok.approval.json", by="Kari")
     assert main(["apply", str(plan.path), "--approval", str(tmp_path / "ok.approval.json")]) == code
     capsys.readouterr()
+
+
+def test_interrupted_plan_of_same_group(tenant, taken, tmp_path, monkeypatch):
+    "If the run of the other plan was interrupted, the review does not state that the plan can still be applied."
+    plan = saved(taken, {"all": [NEW[0]]}, tmp_path)
+    interrupted(tenant, fg.plan_memberships(taken, {"all": NEW}), monkeypatch)
+
+    [notice] = review_state(plan).notices
+
+    assert "not known" in notice.message and "can still be applied, because" not in notice.message
 
 
 def test_limits_of_newer_data(tenant, taken, tmp_path, capsys):

@@ -334,6 +334,17 @@ def test_interrupted_plan_that_expired(running, saved, monkeypatch, tmp_path):
     assert "cannot be resumed" in advice and "finalize" in advice
 
 
+def test_interrupted_plan_that_was_rejected(running, saved, monkeypatch, tmp_path):
+    "The review of an interrupted plan names the reviewers who approved and rejected it."
+    interrupted(running, saved, monkeypatch)
+    fg.approve_plan(saved, tmp_path / "no.json", by="Ola Berg", reject="wrong week")
+
+    status = review_state(saved).status
+
+    assert status.title == "Interrupted" and "Ola Berg rejected these changes on 20" in status.message
+    assert "withdrawn" in status.advice and "finalize" in status.advice
+
+
 def test_interrupted_plan_with_damaged_journal(running, saved, monkeypatch):
     "If the journal is damaged, the review states that the number of sent changes is not known."
     interrupted(running, saved, monkeypatch)
