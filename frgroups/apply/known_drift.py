@@ -18,6 +18,7 @@ from frgroups.apply.plan_checks import raise_if_limits_exceeded
 from frgroups.apply.plan_list import plan_entry
 from frgroups.apply.plan_states import WAITING
 from frgroups.apply.sent_changes import Cause
+from frgroups.errors import FrgroupsError
 from frgroups.internals.formatting import agree, format_list, format_utc, pluralize
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
@@ -117,9 +118,12 @@ def check_known_drift(plan: Plan) -> None:
     PlanBlockedError
         The plan exceeds a limit when it is compared with the newer data.
     """
-    if plan_entry(plan, path=plan.path).state not in WAITING:
-        return  # `apply_plan` compares a plan that was started with its journal.
-    drift = known_drift(plan)
+    try:
+        if plan_entry(plan, path=plan.path).state not in WAITING:
+            return  # `apply_plan` compares a plan that was started with its journal.
+        drift = known_drift(plan)
+    except FrgroupsError:
+        return  # The commands report the damaged file, and `apply_plan` raises the error.
     if drift.problems:
         raise drift_error(plan, dict(drift.problems))
     raise_if_limits_exceeded(plan, list(drift.violations))

@@ -315,14 +315,16 @@ def test_conflicts(tenant, capsys):
 
     assert conflicts[first.digest] == (second.digest,) and conflicts[second.digest] == (first.digest,)
     assert sum(map(len, conflicts.values())) == 2
-    tenant.put_group("new", "New")
-    assert main(["load"]) == 0
     for words in (
         ["plans"],
         ["review", second.digest[:8]],
         ["approve", second.digest[:8], "--by", "Kari"],
         ["plan", "--group", "new", "--members", "All"],
     ):
+        if words[0] == "plan":
+            # `approve` stops if the group that the plan creates exists.
+            tenant.put_group("new", "New")
+            assert main(["load"]) == 0
         capsys.readouterr()
         assert main(words) == 0
         err = capsys.readouterr().err
