@@ -34,7 +34,7 @@ from frgroups.plan.finding import Finding
 from frgroups.plan.limit_comparisons import plan_age_violations
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
-from frgroups.plan.suppression_list import current_suppression_list
+from frgroups.plan.suppression_list import current_suppression_list, suppression_list_path
 from frgroups.review.decision_record import CLOCK_TOLERANCE
 from frgroups.review.rejections import plan_argument
 
@@ -241,13 +241,15 @@ def check_limits(plan: Plan) -> None:
     raise_if_limits_exceeded(plan, [*plan.findings, *later_findings(plan), *plan_age_violations(plan.limits, age)])
 
 
-def later_findings(plan: Plan) -> list[Finding]:
+def later_findings(plan: Plan, *, is_for_reviewer: bool = False) -> list[Finding]:
     """
     Return the blocking findings that a plan did not have when it was created.
 
-    The suppression list can contain more customers now, and the clock of this machine can be wrong.
+    The suppression list can contain more customers now, and the clock of this machine can be wrong. The messages for
+    a reviewer contain no path.
     """
-    return [*_newly_suppressed(plan), *_times_in_future(plan, datetime.now(UTC))]
+    path = "" if is_for_reviewer else f" {suppression_list_path(plan)}"
+    return [*_newly_suppressed(plan, path), *_times_in_future(plan, datetime.now(UTC))]
 
 
 def check_windows(plan: Plan, override: Override | None) -> Override | None:
@@ -320,8 +322,12 @@ def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
     )
 
 
-def _newly_suppressed(plan: Plan) -> list[Finding]:
-    """Return one finding if the suppression list now prevents additions of the plan, otherwise an empty list."""
+def _newly_suppressed(plan: Plan, path: str) -> list[Finding]:
+    """
+    Return one finding if the suppression list now prevents additions of the plan, otherwise an empty list.
+
+    `path` is the text after the name of the list.
+    """
     listed = current_suppression_list(plan)
     added = [
         (group.uid, entry.customer_uid) for group in plan.groups for entry in listed.find_all(group.uid, group.add)
@@ -331,7 +337,7 @@ def _newly_suppressed(plan: Plan) -> list[Finding]:
     groups, customers = {group for group, _ in added}, {uid for _, uid in added}
     n = len(customers)
     text = (
-        f"The suppression list now contains {pluralize(n, 'customer')} that the plan would add to "
+        f"The suppression list{path} contains {pluralize(n, 'customer')} that the plan would add to "
         f"{pluralize(len(groups), 'group')}. Create a new plan, which will leave out these customers."
     )
     return [Finding("suppression_list", text, True, n=len(added))]

@@ -147,7 +147,7 @@ def review_state(plan: Plan, *, cache: Cache = None) -> ReviewState:
 def _status_of_waiting_plan(plan: Plan, drift: KnownDrift) -> PlanStatus | None:
     if plan.is_empty or plan.base_url is None:
         return None  # No decision about such a plan is required.
-    reasons = [*drift.reasons(), *(finding.message for finding in later_findings(plan))]
+    reasons = [*drift.reasons(), *(finding.message for finding in later_findings(plan, is_for_reviewer=True))]
     if not reasons:
         return None
     facts = filter(None, [*drift.later, drift.in_effect_text(), *reasons])

@@ -131,7 +131,10 @@ def test_suppressed_since_planning(taken, tmp_path):
     fg.add_suppression_entries(taken, pd.DataFrame({"customer_uid": NEW[:2]}))
 
     assert review_state(plan).status.title == "Cannot be applied"
-    assert "2 customers" in review_state(plan).status.message and 'id="approve"' not in page_of(plan, tmp_path)
+    message = review_state(plan).status.message
+    assert (
+        "2 customers" in message and str(fg.home()) not in message and 'id="approve"' not in page_of(plan, tmp_path)
+    )
     assert main(["approve", str(plan.path), "--by", "Kari"]) == 3
 
 
