@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from frgroups.apply.journal import Item, Journal, JournalState
+from frgroups.apply.journal import Item, Journal, JournalState, read_journal_lines
 from frgroups.apply.known_drift import KnownDrift, known_drift
 from frgroups.apply.plan_checks import later_findings
 from frgroups.apply.plan_entry import PlanEntry
@@ -250,7 +250,7 @@ def _results_of_interrupted_run(plan: Plan, journal: Journal, receipt: Receipt |
     The receipt contains the states at the end of the last run that was not killed. The journal contains the changes
     that a later run sent. These changes were not read back.
     """
-    lines = journal.lines()
+    lines = read_journal_lines(journal.path)
     later = JournalState()
     for line in lines if receipt is None else lines[receipt.n_journal_lines :]:
         later.apply_event(line)
