@@ -29,6 +29,7 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import as_list
 from frgroups.load.cover_strategy import read_all_groups
+from frgroups.load.end_check import ServerSorting
 from frgroups.load.load_result import size_warning
 from frgroups.load.tenant_reader import TenantReader
 from frgroups.load.verified_listing import MAX_REREADS, read_groups, worker_threads
@@ -195,6 +196,7 @@ def refresh_groups(
     ):
         tenant = TenantReader(client, groups, record, request_pool, group_pool, progress_bar)
         tenant.read_by_pages(tenant.read_first_pages(uids))
+        tenant.check_longest_lists(max(snapshot.reads["n_rows"], default=0))
         groups_note = _note_after_refresh(tenant, set(snapshot.groups["customer_group_uid"]))
     return _merge_groups(snapshot, tenant, groups_note, set(uids) - set(tenant.members), client.clock())
 
@@ -343,7 +345,7 @@ def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress:
         _reading_threads(client) as (request_pool, group_pool),
         Progress("Loading", unit="memberships", show=progress) as progress_bar,
     ):
-        groups, listing = read_groups(client, pool=request_pool)
+        groups, listing = read_groups(client, ServerSorting(), pool=request_pool)
         if listing.verdict == "drifted":
             raise DriftedReadError(
                 f"The list of groups of tenant {client.tenant_uid} was inconsistent in {MAX_REREADS + 1} attempts to "
@@ -396,7 +398,7 @@ def _note_after_refresh(tenant: TenantReader, listed: set[str]) -> str:
 
 def _read_groups_again(tenant: TenantReader) -> dict[str, Group]:
     """Read the list of groups again. The result is empty if the list kept changing."""
-    groups, listing = read_groups(tenant.client, pool=tenant.request_pool)
+    groups, listing = read_groups(tenant.client, ServerSorting(), pool=tenant.request_pool)
     return {} if listing.verdict == "drifted" else groups
 
 
