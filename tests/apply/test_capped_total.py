@@ -84,6 +84,17 @@ def test_omitted_members(cap, world):
     assert not receipt.ok and verified_removals(receipt) == set()
 
 
+def test_members_omitted_without_evidence(world):
+    """Members who appear after the removals of other members are reported as drift in the receipt."""
+    world.misbehave(total_cap=50, row_cap=50, honor_sort_direction=False)
+    with world.client(writable=True) as client:
+        receipt = apply_mirror(client, PEOPLE[:2])
+
+    assert world.members("vip") == [*PEOPLE[:2], *PEOPLE[50:]]
+    assert verified_removals(receipt) == set(PEOPLE[2:50])
+    assert receipt.drift == {"vip": (10, 0)} and "10 additions" in receipt.summary()
+
+
 def test_maximum_of_1000(running, monkeypatch, no_pause):
     """If totals stop at 1,000, all 1,300 members of a group are read, and 1,290 removals are verified."""
     people = [f"c{n:04d}" for n in range(1300)]
