@@ -290,9 +290,8 @@ def _locked_run(
         journal_file = stack.enter_context(Journal.for_plan(plan, journal))
         total = plan.n_add + plan.n_remove
         bar = stack.enter_context(Progress("Applying", unit="changes", show=progress, total=total))
-        unverified = {
-            finding.customer_group_uid for finding in plan.planning_findings if finding.rule == "unverifiable"
-        }
+        findings = [finding for finding in plan.planning_findings if finding.rule == "unverifiable"]
+        unverified = {finding.customer_group_uid or "" for finding in findings}
         reader = GroupReader(client, waits, unverified)
         yield Run(client, plan, journal_file, reader, chunk=chunk, progress=bar, stop=stop)
 
