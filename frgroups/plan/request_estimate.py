@@ -96,7 +96,7 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
     Examples
     --------
     >>> print(estimate_requests([GroupChange("vip", "VIP", ("a",) * 1200, add=("c",))], n_write=1, arriving=()))
-    Applying the plan requires 8 requests (1 write) and takes less than a minute.
+    Applying the plan requires 10 requests (1 write) and takes less than a minute.
     """
     # The list of groups is read once. Before a group is created, one request verifies that it does not exist yet.
     before = [1 for _ in groups[:1]]
