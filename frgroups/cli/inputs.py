@@ -22,16 +22,14 @@ from frgroups.internals.base_urls import checked_base_url
 from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.id_parts import hide_words
 from frgroups.internals.redaction import repr_id
-from frgroups.internals.spreadsheets import normalize_column_name
+from frgroups.internals.spreadsheets import Table, normalize_column_name, read_table
 from frgroups.load.tenant_status import never_loaded_status
 from frgroups.plan.limits import Limits
 from frgroups.plan.list_resolution import list_id_type, resolve_listed_ids
-from frgroups.plan.suppression_list import read_entry_table
-from frgroups.snapshot.customer_lists import read_listed_ids
+from frgroups.plan.suppression_list import entry_table
+from frgroups.snapshot.customer_lists import listed_ids, read_listed_ids
 from frgroups.snapshot.id_formats import ListedIds
-from frgroups.snapshot.id_resolution import (
-    describe_ambiguous_ids,
-)
+from frgroups.snapshot.id_resolution import Directory, describe_ambiguous_ids
 from frgroups.snapshot.similar_ids import find_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.uid_lookup import is_known
@@ -230,7 +228,7 @@ def desired_customers(
     column: str | None = None,
     sheet: str | None = None,
     header_row: int | None = None,
-    directory: Path | None = None,
+    directory: Directory | None = None,
     skip_unresolved: bool = False,
     allow_similar_ids: bool = False,
     adds: bool = True,
@@ -294,7 +292,7 @@ def excluded_customers(
     snapshot: Snapshot,
     uids: Sequence[str],
     path: Path | None,
-    directory: Path | None,
+    directory: Directory | None,
     *,
     allow_similar_ids: bool = False,
 ) -> list[str]:
@@ -314,33 +312,44 @@ def excluded_customers(
         )
     if path is None:
         return list(uids)
-    listed = read_listed_ids(path, snapshot=snapshot)
+    rows = read_table(path, None)
+    return [*uids, *_listed_customers(snapshot, rows, directory, allow_similar_ids=allow_similar_ids)]
+
+
+def _listed_customers(
+    snapshot: Snapshot, rows: Table, directory: Directory | None, *, allow_similar_ids: bool
+) -> list[str]:
+    """Return the uids of the customers in a list. See `excluded_customers`."""
+    listed = listed_ids(rows, snapshot=snapshot)
     kind = list_id_type(snapshot, listed)
     # Customers in no group are not in the snapshot, so it is possible that no id in the list is known.
     table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, allow_unknown=True)
     unresolved = table[table["outcome"] != "resolved"]
     has_uid_name = normalize_column_name(str(listed.ids.name)) == normalize_column_name("customer_uid")
     if has_uid_name or (kind == "customer_uid" and len(unresolved) < len(table)):
-        return [*uids, *table["id"]]
+        return list(table["id"])
     if len(unresolved):
         raise InputError(
-            f"{len(unresolved)} of {len(table)} ids in {path} were not resolved, so these customers would not be "
-            f"excluded. {_actions_for_unresolved(listed, table)} If the list contains customer uids, name the column "
-            "customer_uid."
+            f"{len(unresolved)} of {len(table)} ids in {rows.source} were not resolved, so these customers would not "
+            f"be excluded. {_actions_for_unresolved(listed, table)} If the list contains customer uids, name the "
+            "column customer_uid."
         )
-    return [*uids, *table["customer_uid"]]
+    return list(table["customer_uid"])
 
 
 def given_suppressions(
-    snapshot: Snapshot, path: Path | None, directory: Path | None, *, allow_similar_ids: bool = False
+    snapshot: Snapshot, path: Path | None, directory: Directory | None, *, allow_similar_ids: bool = False
 ) -> list[str] | pd.DataFrame:
     """
     Return the customers in the `--suppression-list` file, or its entries if they have groups, ends, or holdouts.
 
     The ids in the file are checked and reported as in `excluded_customers`.
     """
-    uids = excluded_customers(snapshot, [], path, directory, allow_similar_ids=allow_similar_ids)
-    entries = None if path is None else read_entry_table(path)
+    if path is None:
+        return []
+    rows = read_table(path, None)
+    uids = _listed_customers(snapshot, rows, directory, allow_similar_ids=allow_similar_ids)
+    entries = entry_table(rows)
     return uids if entries is None else entries
 
 
@@ -364,7 +373,7 @@ def _resolve_list(
     snapshot: Snapshot,
     listed: ListedIds,
     kind: str,
-    directory: Path | None,
+    directory: Directory | None,
     *,
     allow_similar_ids: bool,
     allow_unknown: bool,

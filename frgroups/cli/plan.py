@@ -257,6 +257,7 @@ def plan(
     from frgroups.plan.limits import Limits
     from frgroups.plan.limits_file import read_limits
     from frgroups.plan.planner import plan_memberships
+    from frgroups.snapshot.id_resolution import CustomerExport
 
     if supersede is not None and not pending:
         raise UsageError("--supersede requires --pending.")
@@ -264,6 +265,7 @@ def plan(
         raise UsageError("--group is required with --list and --members.")
     # An error in the file is reported before the snapshot is read.
     declared_groups = None if declared is None else read_declared_groups(declared)
+    export = None if directory is None else CustomerExport(directory)
     snapshot = read_selected_snapshot(selection)
     print_message(snapshot)
     if group is not None:
@@ -282,7 +284,7 @@ def plan(
             column=column,
             sheet=sheet,
             header_row=header_row,
-            directory=directory,
+            directory=export,
             skip_unresolved=skip_unresolved,
             allow_similar_ids=allow_similar_ids,
             adds=mode in ADDING_MODES,
@@ -290,19 +292,17 @@ def plan(
     limits = Limits() if limits_file is None else read_limits(limits_file)
     options: dict[str, Any] = {
         "limits": override_limits(limit_settings, limits),
-        "protect": excluded_customers(
-            snapshot, protected, protect_list, directory, allow_similar_ids=allow_similar_ids
-        ),
+        "protect": excluded_customers(snapshot, protected, protect_list, export, allow_similar_ids=allow_similar_ids),
         "protect_groups": list(protected_groups),
         "suppression_list": given_suppressions(
-            snapshot, suppression_list, directory, allow_similar_ids=allow_similar_ids
+            snapshot, suppression_list, export, allow_similar_ids=allow_similar_ids
         ),
         "register": read_optional_register(register),
         "purpose": purpose,
         "allow_similar_ids": allow_similar_ids,
     }
     if declared_groups is not None:
-        new_plan = plan_declared(snapshot, declared_groups, directory=directory, **options)
+        new_plan = plan_declared(snapshot, declared_groups, directory=export, **options)
         check_declared_groups(snapshot, selection, declared_groups)
     else:
         created = {group: create} if group is not None and create else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,6 +26,7 @@ from frgroups.plan.declared_lists import read_declared_list
 from frgroups.plan.desired import DesiredMemberships
 from frgroups.plan.uid_table import UidTable
 from frgroups.snapshot.group_references import find_quoted_group
+from frgroups.snapshot.id_resolution import Directory
 from frgroups.snapshot.snapshot import Snapshot
 
 
@@ -68,7 +68,7 @@ class DeclaredCustomers:
         *,
         attributes: pd.DataFrame | None,
         consent: Mapping[str, str],
-        directory: Path | None,
+        directory: Directory | None,
         allow_similar_ids: bool,
     ) -> None:
         self._snapshot, self._uids, self._declared = snapshot, uids, declared

@@ -6,16 +6,17 @@ from pathlib import Path
 
 from frgroups.errors import InputError
 from frgroups.internals.formatting import pluralize
-from frgroups.internals.spreadsheets import read_table
+from frgroups.internals.spreadsheets import Table, read_table
 from frgroups.plan.declared_group import DeclaredGroup
 from frgroups.plan.list_resolution import list_id_type, resolve_listed_ids
-from frgroups.snapshot.customer_lists import read_listed_ids
+from frgroups.snapshot.customer_lists import listed_ids
 from frgroups.snapshot.id_columns import find_id_column
+from frgroups.snapshot.id_resolution import Directory
 from frgroups.snapshot.snapshot import Snapshot
 
 
 def read_declared_list(
-    snapshot: Snapshot, group: DeclaredGroup, folder: Path, *, directory: Path | None, allow_similar_ids: bool
+    snapshot: Snapshot, group: DeclaredGroup, folder: Path, *, directory: Directory | None, allow_similar_ids: bool
 ) -> list[str]:
     """
     Return the customer uids of the list of a declared group.
@@ -36,9 +37,10 @@ def read_declared_list(
         Whether unknown ids may be similar to ids of known customers.
     """
     path = folder / Path(group.customers).expanduser()
-    if _has_only_column_names(path, group):
+    rows = read_table(path, group.sheet, group.header_row)
+    if _has_only_column_names(rows, group):
         return []
-    listed = read_listed_ids(path, group.column, sheet=group.sheet, header_row=group.header_row, snapshot=snapshot)
+    listed = listed_ids(rows, group.column, header_row=group.header_row, snapshot=snapshot)
     kind = group.ids or list_id_type(snapshot, listed)
     table = resolve_listed_ids(
         snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, allow_unknown=allow_similar_ids
@@ -62,8 +64,7 @@ def read_declared_list(
     return list(table["customer_uid"])
 
 
-def _has_only_column_names(path: Path, group: DeclaredGroup) -> bool:
-    table = read_table(path, group.sheet, group.header_row)
+def _has_only_column_names(table: Table, group: DeclaredGroup) -> bool:
     if len(table.rows) > 1:
         return False
     _, _, has_column_names = find_id_column(table, group.column)
