@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from frgroups.analysis.attribute_file import read_attributes
 from frgroups.analysis.group_expressions import members
 from frgroups.analysis.register import read_register
 from frgroups.api.client import Client
@@ -17,7 +18,7 @@ from frgroups.api.tenants_config import Tenant, config_path, find_tenant, no_ten
 from frgroups.cli.load_hint import load_hint
 from frgroups.cli.options import SnapshotSelection
 from frgroups.cli.output import print_message
-from frgroups.errors import InputError, SnapshotNotFoundError
+from frgroups.errors import InputError, SnapshotNotFoundError, UsageError
 from frgroups.internals.base_urls import checked_base_url
 from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.id_parts import hide_words
@@ -216,6 +217,21 @@ def environment_tenant_uid() -> str | None:
 def read_optional_register(path: Path | None) -> pd.DataFrame | None:
     """Return the group register in a file, or None if no file is given."""
     return None if path is None else read_register(path)
+
+
+def read_optional_attributes(path: Path | None) -> pd.DataFrame | None:
+    """Return the additional attributes of customers in a file, or None if no file is given."""
+    return None if path is None else read_attributes(path)
+
+
+def unique_pairs(pairs: Iterable[tuple[str, Any]], option: str) -> dict[str, Any]:
+    """Return the pairs of an option as a dictionary. Raise UsageError if a name occurs twice."""
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise UsageError(f"{option} contains {name!r} twice. Pass each name once.")
+        values[name] = value
+    return values
 
 
 def desired_customers(

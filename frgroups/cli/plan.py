@@ -10,7 +10,9 @@ import click
 from frgroups.cli.command import ExclusiveOption, ListOption, command
 from frgroups.cli.options import (
     SnapshotSelection,
+    attribute_file_option,
     cache_option,
+    consent_option,
     exclusive_flag,
     json_option,
     limit_option,
@@ -175,6 +177,8 @@ _OPTIONS_OF_ONE_GROUP = [
     "folder. The columns customer_group_uid, until, and source have the same meaning as in the stored list.",
 )
 @register_option()
+@attribute_file_option
+@consent_option
 @click.option(
     "--purpose", default="", show_default=False, metavar="TEXT", help="Reason for the changes, shown to the reviewer."
 )
@@ -230,6 +234,8 @@ def plan(
     protected_groups: tuple[str, ...],
     suppression_list: Path | None,
     register: Path | None,
+    attribute_file: Path | None,
+    consent: tuple[tuple[str, str], ...],
     purpose: str,
     limits_file: Path | None,
     limit_settings: tuple[tuple[str, Any], ...],
@@ -245,8 +251,10 @@ def plan(
         excluded_customers,
         given_suppressions,
         override_limits,
+        read_optional_attributes,
         read_optional_register,
         read_selected_snapshot,
+        unique_pairs,
     )
     from frgroups.cli.plan_output import save_plan
     from frgroups.cli.snapshot_checks import check_contains_applied_plans, check_declared_groups
@@ -263,6 +271,9 @@ def plan(
         raise UsageError("--supersede requires --pending.")
     if group is None and declared is None:
         raise UsageError("--group is required with --list and --members.")
+    if declared is None and (attribute_file is not None or consent):
+        option = "--consent" if attribute_file is None else "--attribute-file"
+        raise UsageError(f"{option} requires --declared, because only rules use it.")
     # An error in the file is reported before the snapshot is read.
     declared_groups = None if declared is None else read_declared_groups(declared)
     export = None if directory is None else CustomerExport(directory)
@@ -302,8 +313,12 @@ def plan(
         "allow_similar_ids": allow_similar_ids,
     }
     if declared_groups is not None:
-        new_plan = plan_declared(snapshot, declared_groups, directory=export, **options)
-        check_declared_groups(snapshot, selection, declared_groups)
+        attributes = read_optional_attributes(attribute_file)
+        consents = unique_pairs(consent, "--consent")
+        new_plan = plan_declared(
+            snapshot, declared_groups, attributes=attributes, consent=consents, directory=export, **options
+        )
+        check_declared_groups(snapshot, selection, declared_groups, attributes)
     else:
         created = {group: create} if group is not None and create else None
         new_plan = plan_memberships(snapshot, desired, mode=mode, create=created, **options)

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import frgroups as fg
@@ -120,13 +121,37 @@ def test_files_are_read_once(stored, tmp_path, monkeypatch):
         ["--members", "vip"],
         ["--list", "vip.csv"],
         ["--group", "vip"],
+        ["--group", "vip", "--members", "vip", "--consent", "email=Newsletter"],
+        ["--group", "vip", "--members", "vip", "--attribute-file", "scores.csv"],
+        ["--declared", "groups.toml", "--consent", "email"],
     ],
 )
 def test_usage_errors(words, home_folder, capsys):
-    "Options for one group cannot be combined with --declared, and --group is required without it."
+    "Options for one group cannot be combined with --declared, and options for rules require it."
     assert code_of(["plan", *words]) == 64
 
-    assert "--declared" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "--declared" in err or "--consent" in err
+
+
+def test_attributes_and_consent(stored, capsys):
+    "A rule can use the attributes in a file and the selected consents, as in `frgroups table segment`."
+    uids = list(stored.customers["customer_uid"].head(20))
+    scores = pd.DataFrame({"customer_uid": uids, "visit count": range(20)})
+    scores.to_csv("scores.csv", index=False)
+    text = "`visit count` >= 10 and reachable_mobile"
+    Path("groups.toml").write_text(f'[groups.few]\nrule = "{text}"\nmode = "mirror"\ncreate = "Few"\n')
+    options = ["--attribute-file", "scores.csv", "--consent", "mobile=Profilering"]
+
+    assert main(["plan", "--declared", "groups.toml", *options, "--out", "plan.json"]) == 0
+    assert main(["table", "segment", "--rule", f"few={text}", *options, "--csv", "few.csv"]) == 0
+
+    expected = fg.segment(
+        stored, {"few": text}, attributes=scores.set_index("customer_uid"), consent={"mobile": "Profilering"}
+    )["few"]
+    assert expected and list(fg.read_plan("plan.json").groups[0].add) == expected
+    assert list(fg.read_list("few.csv", "customer_uid")) == expected
+    assert code_of(["plan", "--declared", "groups.toml", *options, "--consent", "mobile=SMS"]) == 64
 
 
 def test_invalid_file(stored, capsys):
