@@ -20,6 +20,7 @@ from frgroups.review.groups_section import group_picture
 from frgroups.review.limit_rows import (
     describe_limits,
     limit_rows,
+    off_texts,
     own_limits,
     result_texts,
 )
@@ -44,7 +45,7 @@ from frgroups.review.plan_sentences import (
     top_warnings,
 )
 from frgroups.review.plan_status import Notice, PlanStatus
-from frgroups.review.wider_limits import is_relevant, wider_limits
+from frgroups.review.wider_limits import wider_limits
 from frgroups.snapshot.snapshot import Snapshot
 
 # Maximum numbers of blocking findings, finding rules, and groups at the top of the page.
@@ -123,7 +124,7 @@ def review_html(
         blocked_text=blocked_text(plan),
         blocked_advice=blocked_advice(plan),
         limits=rows,
-        off=[row.limit.lower() for row in rows if row.result == "off" and is_relevant(row.rule, plan.groups)],
+        off=off_texts(plan),
         limits_open=bool(wider) or any(row.result == "over" for row in rows),
         result_texts=result_texts(plan),
         top_warnings=top_warnings(plan),
