@@ -288,7 +288,7 @@ def _times_in_future(plan: Plan, now: datetime) -> list[Finding]:
     """Return a blocking finding for each time in a plan that is in the future, because its age is unknown."""
     times = {
         "plan_max_age": ("creation time of the plan", plan.planned_at),
-        "snapshot_max_age": ("time of the snapshot", plan.snapshot_taken_at),
+        "snapshot_max_age": ("time of the data", plan.snapshot_taken_at),
     }
     return [
         Finding(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from frgroups.apply.plan_entry import MAX_CONFLICTS, PlanEntry
 from frgroups.apply.plan_list import conflicting_plans
+from frgroups.apply.window_notices import window_notices
 from frgroups.errors import FrgroupsError
 from frgroups.internals.formatting import agree, format_utc, pluralize
 from frgroups.internals.structured_logging import log_event
@@ -29,7 +30,7 @@ log = logging.getLogger("frgroups.apply")
 
 def plan_notices(plan: Plan, *, cache: Cache = None, is_waiting: bool = True) -> list[Notice]:
     """
-    Return the facts in the data folder about a plan: decisions, other plans for the same groups, and drift.
+    Return the facts in the data folder about a plan: decisions, other plans, drift, and apply windows.
 
     A fact is left out, and a warning is logged, if a file that is needed to determine it is damaged.
 
@@ -46,7 +47,7 @@ def plan_notices(plan: Plan, *, cache: Cache = None, is_waiting: bool = True) ->
     reader = DecisionReader()
     sources = [_withdrawals(plan, reader)]
     if is_waiting:
-        sources += [_approvals(plan, reader), _conflicts(plan, reader), _drift(plan, cache)]
+        sources += [_approvals(plan, reader), _conflicts(plan, reader), _drift(plan, cache), window_notices(plan)]
     for source in sources:
         try:
             notices += list(source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from frgroups.internals.id_parts import hide_words
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.spreadsheets import Table, normalize_column_name, read_table
 from frgroups.load.tenant_status import never_loaded_status
+from frgroups.plan.customer_origin import CustomerOrigin, list_origin
 from frgroups.plan.limits import Limits
 from frgroups.plan.list_resolution import list_id_type, resolve_listed_ids
 from frgroups.plan.suppression_list import entry_table
@@ -234,6 +236,14 @@ def unique_pairs(pairs: Iterable[tuple[str, Any]], option: str) -> dict[str, Any
     return values
 
 
+@dataclass(frozen=True, eq=False)
+class DesiredCustomers:
+    """The uids of the customers that options select, and the origins of the customers."""
+
+    uids: list[str]
+    origins: tuple[CustomerOrigin, ...]
+
+
 def desired_customers(
     snapshot: Snapshot,
     *,
@@ -248,9 +258,9 @@ def desired_customers(
     skip_unresolved: bool = False,
     allow_similar_ids: bool = False,
     adds: bool = True,
-) -> list[str]:
+) -> DesiredCustomers:
     """
-    Return the uids of the customers in a list or a group expression, and print the list's unknown ids.
+    Return the customers in a list or a group expression with their origins, and print the list's unknown ids.
 
     Parameters
     ----------
@@ -271,11 +281,52 @@ def desired_customers(
     adds
         Whether the plan can add the customers to a group.
     """
-    others = list(members(snapshot, also)) if also else []
+    others = _selected_members(snapshot, also)
     if expression:
-        return [*members(snapshot, expression), *others]
+        return _joined(_selected_members(snapshot, expression), others)
     if path is None:
         raise InputError("Pass a list of customers or a group expression.")
+    uids, n_rows = _listed_customers(
+        snapshot,
+        path,
+        id_type=id_type,
+        column=column,
+        sheet=sheet,
+        header_row=header_row,
+        directory=directory,
+        skip_unresolved=skip_unresolved,
+        allow_similar_ids=allow_similar_ids,
+        adds=adds,
+    )
+    origin = list_origin(path, n_customers=len(set(uids)), n_rows=n_rows)
+    return _joined(DesiredCustomers(uids, (origin,)), others)
+
+
+def _joined(first: DesiredCustomers, others: DesiredCustomers) -> DesiredCustomers:
+    return DesiredCustomers([*first.uids, *others.uids], (*first.origins, *others.origins))
+
+
+def _selected_members(snapshot: Snapshot, expression: str | None) -> DesiredCustomers:
+    if not expression:
+        return DesiredCustomers([], ())
+    uids = list(members(snapshot, expression))
+    return DesiredCustomers(uids, (CustomerOrigin("expression", expression, len(uids)),))
+
+
+def _listed_customers(
+    snapshot: Snapshot,
+    path: Path,
+    *,
+    id_type: str | None,
+    column: str | None,
+    sheet: str | None,
+    header_row: int | None,
+    directory: Path | None,
+    skip_unresolved: bool,
+    allow_similar_ids: bool,
+    adds: bool,
+) -> tuple[list[str], int]:
+    """Return the uids of the customers in a list and the number of rows with an id, and print the unknown ids."""
     listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot)
     kind = id_type or list_id_type(snapshot, listed)
     table = _resolve_list(
@@ -295,13 +346,13 @@ def desired_customers(
                 f"  {len(similar):,} of them {agree(len(similar), 'is', 'are')} similar to ids of known customers. "
                 "Because of --allow-similar-ids, they are planned as other customers."
             )
-        return [*table["id"], *others]
+        return list(table["id"]), listed.n_rows
     # A list without resolved ids would remove all members of a mirrored group.
     if len(unresolved) and (not skip_unresolved or len(unresolved) == len(table)):
         actions = _actions_for_unresolved(listed, table)
         skip = " To skip these ids, pass --skip-unresolved." if len(unresolved) < len(table) else ""
         raise InputError(f"{len(unresolved)} of {len(table)} ids in {path} were not resolved. {actions}{skip}")
-    return [*table.loc[table["outcome"] == "resolved", "customer_uid"], *others]
+    return list(table.loc[table["outcome"] == "resolved", "customer_uid"]), listed.n_rows
 
 
 def excluded_customers(

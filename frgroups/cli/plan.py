@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -247,6 +248,7 @@ def plan(
 ) -> int:
     """Create a plan and its review page."""
     from frgroups.cli.inputs import (
+        DesiredCustomers,
         desired_customers,
         excluded_customers,
         given_suppressions,
@@ -284,7 +286,7 @@ def plan(
     if group is not None and create is None:
         # An unknown group is reported before the ids of the list.
         find_group_uid(snapshot, group, {})
-    desired: dict[str, list[str]] = {}
+    desired: dict[str, DesiredCustomers] = {}
     if group is not None:
         desired[group] = desired_customers(
             snapshot,
@@ -321,7 +323,10 @@ def plan(
         check_declared_groups(snapshot, selection, declared_groups, attributes)
     else:
         created = {group: create} if group is not None and create else None
-        new_plan = plan_memberships(snapshot, desired, mode=mode, create=created, **options)
+        uids = {name: customers.uids for name, customers in desired.items()}
+        new_plan = plan_memberships(snapshot, uids, mode=mode, create=created, **options)
+        [listed], [customers] = new_plan.listed_groups, desired.values()
+        new_plan = replace(new_plan, origins={listed.uid: customers.origins})
     older = None if supersede is None else check_may_be_superseded(supersede, new_plan)
     code = 2 if exit_code and not new_plan.is_empty else 0
     if new_plan.blocked:

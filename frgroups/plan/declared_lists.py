@@ -17,9 +17,9 @@ from frgroups.snapshot.snapshot import Snapshot
 
 def read_declared_list(
     snapshot: Snapshot, group: DeclaredGroup, folder: Path, *, directory: Directory | None, allow_similar_ids: bool
-) -> list[str]:
+) -> tuple[list[str], int]:
     """
-    Return the customer uids of the list of a declared group.
+    Return the customer uids of the list of a declared group, and the number of rows with an id.
 
     The ids are checked as in `frgroups plan --list`. A list that contains only column names is empty.
 
@@ -39,7 +39,7 @@ def read_declared_list(
     path = folder / Path(group.customers).expanduser()
     rows = read_table(path, group.sheet, group.header_row)
     if _has_only_column_names(rows, group):
-        return []
+        return [], 0
     listed = listed_ids(rows, group.column, header_row=group.header_row, snapshot=snapshot)
     kind = group.ids or list_id_type(snapshot, listed)
     table = resolve_listed_ids(
@@ -53,7 +53,7 @@ def read_declared_list(
         )
     if kind == "customer_uid":
         # Customers who are in no group are not in the snapshot.
-        return list(table["id"])
+        return list(table["id"]), listed.n_rows
     if len(unresolved):
         raise InputError(
             f"{len(unresolved):,} of {pluralize(len(table), 'id')} in {path} were not resolved: "
@@ -61,7 +61,7 @@ def read_declared_list(
             hint="Pass a customer export as `directory`.",
             cli_hint="Pass a customer export with --directory.",
         )
-    return list(table["customer_uid"])
+    return list(table["customer_uid"]), listed.n_rows
 
 
 def _has_only_column_names(table: Table, group: DeclaredGroup) -> bool:

@@ -132,6 +132,7 @@ def plan_declared(
         modes=select_modes({uid: group.mode for uid, group in customers.by_uid.items()}, customers.by_uid),
         created=customers.created,
         group_limits={uid: _limits_of(group) for uid, group in customers.by_uid.items()},
+        origins=customers.origins,
     )
     plan = create_plan(
         request,

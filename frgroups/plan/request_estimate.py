@@ -74,7 +74,7 @@ class RequestEstimate:
         if not self.n_unknown:
             return ""
         if self.n_unknown >= MAX_REJECTED:
-            return f" The run stops if the server rejects {MAX_REJECTED} customers who are not in the snapshot."
+            return f" The run stops if the server rejects {MAX_REJECTED} customers who are not in the data used."
         if not self.n_search:
             return ""
         return f" If the server rejects unknown customers, up to {self.n_search:,} additional requests are sent."

@@ -19,6 +19,7 @@ from frgroups.internals.atomic_files import atomic_write, fsync_path
 from frgroups.internals.checksummed_json import kind_of, read_checksummed, write_checksummed
 from frgroups.internals.locks import record_lock
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX, next_tombstone
+from frgroups.plan.customer_origin import CustomerOrigin
 from frgroups.plan.exclusions import ExcludedChange
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
@@ -125,7 +126,7 @@ def _erase_from_decision(entry: dict[str, Any], match: FileMatch, subject: Subje
 
 
 def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Remove the customer from the excluded changes, the purpose, and the notes of a plan."""
+    """Remove the customer from the excluded changes and the descriptions of a plan."""
     plan = read_plan(match.path)
     excluded = tuple(
         replace(change, note=subject.redact(change.note), source=subject.redact(change.source))
@@ -137,6 +138,7 @@ def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
         excluded_changes=excluded,
         purpose=subject.redact(plan.purpose),
         notes=tuple(replace(note, message=subject.redact(note.message)) for note in plan.notes),
+        origins=_redact_origins(plan, subject.redact),
     )
     return {match.path: rewritten.save(match.path)}
 
@@ -283,12 +285,21 @@ def _pseudonymize_plan(plan: Plan, subject: Subject, tombstone: str) -> Plan:
         ),
         purpose=subject.redact(plan.purpose, tombstone),
         notes=tuple(replace(note, message=subject.redact(note.message, tombstone)) for note in plan.notes),
+        origins=_redact_origins(plan, lambda text: subject.redact(text, tombstone)),
         stored_facts=facts,
         stored_marks={
             group_uid: {rule: uids - {subject.uid} for rule, uids in uids_by_rule.items()}
             for group_uid, uids_by_rule in plan.stored_marks.items()
         },
     )
+
+
+def _redact_origins(plan: Plan, redact: Callable[[str], str]) -> dict[str, tuple[CustomerOrigin, ...]]:
+    """Return the origins of a plan's customers after their file names, expressions, and rules were redacted."""
+    return {
+        uid: tuple(replace(origin, text=redact(origin.text)) for origin in origins)
+        for uid, origins in plan.origins.items()
+    }
 
 
 def _pseudonymize_exclusion(change: ExcludedChange, subject: Subject, tombstone: str) -> ExcludedChange:

@@ -142,6 +142,9 @@ def _plan_values(plan: Plan, subject: Subject) -> dict[str, Any]:
     }
     if subject.count_in(plan.purpose):
         values["purpose"] = plan.purpose
+    texts = [origin.text for origins in plan.origins.values() for origin in origins]
+    if any(map(subject.count_in, texts)):
+        values["origins"] = [text for text in texts if subject.count_in(text)]
     return values
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
-from frgroups.review.plan_sentences import group_sentence
+from frgroups.review.plan_sentences import group_origin, group_sentence
 
 BAR_WIDTH = 1000
 MIN_CHANGE_WIDTH = 6  # In thousandths. A narrower bar segment would be invisible.
@@ -25,6 +25,7 @@ class GroupPicture:
     """A group on the review page, with its description, member counts, and bars."""
 
     sentence: str
+    origin: str
     is_blocked: bool
     is_new: bool
     is_emptied: bool
@@ -42,6 +43,7 @@ def group_picture(plan: Plan, group: GroupChange, *, is_blocked: bool) -> GroupP
     scale = max(n_before, group.n_after, 1)
     return GroupPicture(
         sentence=group_sentence(plan, group),
+        origin=group_origin(plan, group),
         is_blocked=is_blocked,
         is_new=group.create,
         is_emptied=group.counts.emptied,

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from frgroups.review.customer_names import NAME
-from frgroups.review.plan_sentences import COLUMN_LABELS, empty_columns, finding_words, has_details
+from frgroups.review.plan_sentences import COLUMN_LABELS, empty_columns, finding_words, operations_order
 
 # Maximum number of operations in the table that is shown without JavaScript, and in the JSON data for the script.
 PLAIN_ROWS = 200
@@ -62,6 +62,7 @@ class OperationsView:
 def operations_view(table: pd.DataFrame) -> OperationsView:
     """Convert the DataFrame from `operations_table` to the data that the review page displays."""
     names = _filled_columns(table)
+    order = operations_order(table)
     table = table.assign(finding=finding_words(table))
     plain_rows = table[names].head(PLAIN_ROWS)
     return OperationsView(
@@ -71,7 +72,7 @@ def operations_view(table: pd.DataFrame) -> OperationsView:
         columns=[Column(name, COLUMN_LABELS[name], name in _UID_COLUMNS) for name in names],
         rows=list(plain_rows.itertuples(index=False, name=None)),
         filters=_filters(table),
-        order=_order(table),
+        order=order,
         data=_script_data(table[names].head(PAGE_ROWS)),
     )
 
@@ -89,27 +90,6 @@ def _filters(table: pd.DataFrame) -> list[tuple[str, str]]:
     if table["finding"].any():
         filters.append(("finding", "with a finding"))
     return filters
-
-
-def _order(table: pd.DataFrame) -> str:
-    is_last = ~has_details(table)
-    text = _order_of_changes(table[~is_last])
-    if is_last.any():
-        text += " Customers without details are listed last."
-    return text.strip()
-
-
-def _order_of_changes(table: pd.DataFrame) -> str:
-    additions = table[table["change"] == "add"]
-    n_findings = int((additions["finding"] != "").sum())
-    is_mixed = 0 < n_findings < len(additions)
-    if len(additions) == len(table):
-        return "Additions with a finding are listed first." if is_mixed else ""
-    if additions.empty:
-        return ""
-    if is_mixed:
-        return "Removals are listed first, followed by additions with a finding and the other additions."
-    return "Removals are listed first, followed by additions."
 
 
 def _script_data(table: pd.DataFrame) -> dict[str, Any]:

@@ -45,14 +45,15 @@ class Notice:
     Attributes
     ----------
     rule
-        "withdrawal" (of a rejection), "approval" (that exists already), "conflict" (with another plan), or "drift".
+        "withdrawal" (of a rejection), "approval" (that exists already), "conflict" (with another plan), "drift", or
+        "windows" (the times at which the plan can be applied).
     message
         One or more sentences for the reviewer.
     is_warning
         Whether the fact is a problem that the reviewer must consider.
     """
 
-    rule: Literal["withdrawal", "approval", "conflict", "drift"]
+    rule: Literal["withdrawal", "approval", "conflict", "drift", "windows"]
     message: str
     is_warning: bool = False
 
@@ -222,7 +223,7 @@ def interrupted_status(sent: SentChanges | None, *, can_resume: bool, is_rejecte
     """
     text = "The run of this plan was interrupted, so some of its changes might not be in effect."
     if sent is None:
-        text += " The number of changes that were sent is not known, because the journal of the run is damaged."
+        text += " The number of changes that were sent is not known, because the record of the run is damaged."
     else:
         text += f" {sent.sentences()}"
     advice = "The operator can resume the plan to send the other changes, or finalize it to close the run."

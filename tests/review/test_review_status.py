@@ -83,8 +83,8 @@ def test_finding_column_in_words():
 
     rows = {row["Customer uid"]: row for row in Page(review_html(plan)).rows if "Customer uid" in row}
 
-    assert rows["new-1"]["Finding"] == "not in the snapshot"
-    assert "not in the snapshot" in review_text(plan).splitlines()[-1]
+    assert rows["new-1"]["Finding"] == "not in the data used"
+    assert "not in the data used" in next(line for line in review_text(plan).splitlines() if "new-1 " in line)
     assert set(plan.table()["finding"]) == {"", "unknown_customers"}
 
 
