@@ -417,7 +417,7 @@ def test_words_for_reviewers(saved, tmp_path):
 
     assert "(mode" not in page and "Members who are not in the list stay" in page
     assert WITHDRAW_ADVICE in page and WITHDRAW_ADVICE in plan_status(saved).advice
-    assert "program prints the digest" in page and "program prints the digest" in review_markdown(plan)
+    assert "program prints the plan code" in page and "program prints the plan code" in review_markdown(plan)
     assert sort_findings(plan.findings)[0].rule == "unknown_customers"
 
 
