@@ -286,7 +286,7 @@ def desired_customers(
         return _joined(_selected_members(snapshot, expression), others)
     if path is None:
         raise InputError("Pass a list of customers or a group expression.")
-    uids, n_rows = _listed_customers(
+    uids, n_rows = _resolve_desired_list(
         snapshot,
         path,
         id_type=id_type,
@@ -313,7 +313,7 @@ def _selected_members(snapshot: Snapshot, expression: str | None) -> DesiredCust
     return DesiredCustomers(uids, (CustomerOrigin("expression", expression, len(uids)),))
 
 
-def _listed_customers(
+def _resolve_desired_list(
     snapshot: Snapshot,
     path: Path,
     *,
@@ -321,7 +321,7 @@ def _listed_customers(
     column: str | None,
     sheet: str | None,
     header_row: int | None,
-    directory: Path | None,
+    directory: Directory | None,
     skip_unresolved: bool,
     allow_similar_ids: bool,
     adds: bool,
