@@ -29,6 +29,7 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
+from frgroups.internals.base_urls import is_same_base_url
 from frgroups.internals.formatting import format_age, pluralize, shell_argument
 from frgroups.plan.finding import Finding
 from frgroups.plan.limit_comparisons import plan_age_violations
@@ -50,7 +51,7 @@ def check_target(client: Client, plan: Plan) -> None:
             hint="Create the snapshot with `snapshot_from_frames(..., base_url=...)` and create a new plan.",
             cli_hint="",
         )
-    if (client.tenant_uid, client.base_url) != (plan.tenant_uid, plan.base_url):
+    if client.tenant_uid != plan.tenant_uid or not is_same_base_url(client.base_url, plan.base_url):
         raise WrongTenantError(
             f"Plan {plan.digest[:12]} is for tenant {plan.tenant_uid} at {plan.base_url}, but the client is "
             f"connected to tenant {client.tenant_uid} at {client.base_url}. Nothing was sent.",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from frgroups.apply.plan_states import WAITING, State
+from frgroups.internals.base_urls import is_same_base_url
 from frgroups.internals.formatting import agree, format_list, shell_argument
 from frgroups.internals.paths import home
 from frgroups.plan.limit_comparisons import plan_age_violations
@@ -188,7 +189,9 @@ def conflicts_of(entry: PlanEntry, others: Iterable[PlanEntry]) -> Iterator[Plan
     plan, uids = entry.plan, {group.uid for group in entry.plan.groups}
     digests = {plan.digest}
     for other in others:
-        is_same_tenant = (other.plan.tenant_uid, other.plan.base_url) == (plan.tenant_uid, plan.base_url)
+        is_same_tenant = other.plan.tenant_uid == plan.tenant_uid and is_same_base_url(
+            other.plan.base_url, plan.base_url
+        )
         is_waiting = other.state in WAITING and is_same_tenant
         is_new = other.plan.digest not in digests
         if is_waiting and is_new and not uids.isdisjoint(group.uid for group in other.plan.groups):

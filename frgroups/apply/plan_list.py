@@ -27,6 +27,7 @@ from frgroups.apply.run_registry import (
 )
 from frgroups.apply.undo import receipt_after_resume, undone_in_parts_by
 from frgroups.errors import CorruptFileError, FrgroupsError, NotApprovedError
+from frgroups.internals.base_urls import is_same_base_url
 from frgroups.internals.paths import data_subdir
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_choice
@@ -343,8 +344,12 @@ def _stored_plans(tenant_uid: str | None, base_url: str | None) -> Iterator[tupl
         except FrgroupsError as error:
             log_event(log, logging.WARNING, "plan_not_read", f"A plan is not listed. {error.message}")
             continue
-        if tenant_uid in (None, plan.tenant_uid) and base_url in (None, plan.base_url):
+        if _is_selected(plan, tenant_uid, base_url):
             yield path, plan
+
+
+def _is_selected(plan: Plan, tenant_uid: str | None, base_url: str | None) -> bool:
+    return tenant_uid in (None, plan.tenant_uid) and (base_url is None or is_same_base_url(base_url, plan.base_url))
 
 
 def _stored_receipts(tenant_uid: str | None, base_url: str | None, readers: _Readers) -> Iterator[Receipt]:
@@ -355,7 +360,7 @@ def _stored_receipts(tenant_uid: str | None, base_url: str | None, readers: _Rea
             log_event(log, logging.WARNING, "receipt_not_read", f"A receipt is not listed. {error.message}")
             continue
         plan = receipt.plan
-        if tenant_uid in (None, plan.tenant_uid) and base_url in (None, plan.base_url):
+        if _is_selected(plan, tenant_uid, base_url):
             yield receipt
 
 

@@ -36,7 +36,7 @@ from frgroups.snapshot.id_resolution import Directory, describe_ambiguous_ids
 from frgroups.snapshot.similar_ids import find_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.uid_lookup import is_known
-from frgroups.store.retention import list_snapshots
+from frgroups.store.retention import is_from_host, list_snapshots
 from frgroups.store.snapshot_store import read_snapshot
 
 # Maximum number of unknown protected customers, and of ambiguous ids, to print.
@@ -93,9 +93,7 @@ def find_previous_snapshot(new: Snapshot, since: str | None, selection: Snapshot
     if since:
         return _read_snapshot_at(since, new, selection)
     stored = list_snapshots(selection.cache, tenant_uid=new.tenant_uid)
-    # A snapshot that was created from tables has no host.
-    has_same_host = stored["base_url"].fillna("") == (new.base_url or "")
-    older = stored[(stored["taken_at"] < new.taken_at) & has_same_host]
+    older = stored[(stored["taken_at"] < new.taken_at) & is_from_host(stored, new.base_url)]
     if older.empty:
         return None
     return _read_snapshot_at(older["taken_at"].iloc[-1].to_pydatetime(), new, selection)
@@ -205,7 +203,7 @@ def select_status_rows(table: pd.DataFrame, all_tenants: bool, tenants: Sequence
     rows = table["tenant_uid"] == uid
     base_url = _checked(_environment_host())
     if base_url is not None:
-        rows &= table["base_url"] == base_url
+        rows &= is_from_host(table, base_url)
     if not rows.any():
         return never_loaded_status(uid, base_url)
     return table[rows].reset_index(drop=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from frgroups.apply.plan_list import plan_entry
 from frgroups.cli.plan_files import find_plan
 from frgroups.errors import InputError
+from frgroups.internals.base_urls import is_same_base_url
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.review.decision_record import add_superseded
@@ -21,7 +22,7 @@ def check_may_be_superseded(argument: Path, new_plan: Plan) -> Path:
     """Return the path of an older plan, or raise InputError if the new plan must not supersede it."""
     path = find_plan(argument)
     older = read_plan(path)
-    if (older.tenant_uid, older.base_url) != (new_plan.tenant_uid, new_plan.base_url):
+    if older.tenant_uid != new_plan.tenant_uid or not is_same_base_url(older.base_url, new_plan.base_url):
         raise InputError(
             f"{path} is a plan for tenant {older.tenant_uid} at {older.base_url}, so the new plan cannot supersede "
             "it."

@@ -21,6 +21,7 @@ from frgroups.api.client import Client
 from frgroups.api.schema.records import Customer, Group, Member
 from frgroups.errors import CorruptFileError, DriftedReadError, InputError, WrongTenantError
 from frgroups.internals.atomic_files import ensure_private_dir
+from frgroups.internals.base_urls import is_same_base_url
 from frgroups.internals.formatting import format_utc, pluralize
 from frgroups.internals.locks import load_lock
 from frgroups.internals.paths import resolve_folder
@@ -181,7 +182,7 @@ def refresh_groups(
     ...     len(refresh_groups(client, snapshot, ["Staff"])["Staff"])
     0
     """
-    if (client.tenant_uid, client.base_url) != (snapshot.tenant_uid, snapshot.base_url):
+    if client.tenant_uid != snapshot.tenant_uid or not is_same_base_url(client.base_url, snapshot.base_url):
         raise WrongTenantError(
             f"The snapshot is from tenant {snapshot.tenant_uid} at {snapshot.base_url}, but the client is for tenant "
             f"{client.tenant_uid} at {client.base_url}. Nothing was sent."

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError
+from frgroups.internals.base_urls import canonical_host
 from frgroups.internals.checksummed_json import canonical_json, read_checksummed, sha256, write_checksummed
 from frgroups.internals.formatting import agree, format_utc
 from frgroups.internals.locks import record_lock
@@ -143,7 +144,7 @@ def changes_key_without(plan: Plan, customer_uid: str) -> str:
 def _key_of(plan: Plan, groups: Sequence[GroupChange]) -> str:
     content = {
         "tenant_uid": plan.tenant_uid,
-        "host": urlsplit(plan.base_url or "").netloc,
+        "host": canonical_host(urlsplit(plan.base_url or "").netloc),
         "create": {group.uid: group.name for group in groups if group.create},
         "operations": {
             group.uid: [sorted(group.add), sorted(group.remove)] for group in groups if group.add or group.remove

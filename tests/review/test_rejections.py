@@ -16,7 +16,7 @@ from frgroups.errors import CorruptFileError, InputError, NotApprovedError
 from frgroups.internals.checksummed_json import write_checksummed
 from frgroups.review.approval_files import found_rejections
 from frgroups.review.decision_record import Rejection, add_rejections, changes_key, read_record, record_path
-from frgroups.review.plan_folders import queue_folder
+from frgroups.review.plan_folders import plans_folder, queue_folder
 from frgroups.review.rejections import rejections_in_force
 from tests.world import UIDS
 
@@ -150,6 +150,22 @@ def test_other_changes(tenant, tmp_path, change):
     other = change(plan)
 
     assert changes_key(other) != changes_key(plan) and rejections_in_force(other) == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "[::1]"])
+def test_loopback_hosts(tenant, tmp_path, host):
+    "The spellings of a loopback host share rejections, stored snapshots, and plan files. Other ports do not."
+    plan = rejected(tenant, tmp_path)
+    other = replace(plan, base_url=plan.base_url.replace("127.0.0.1", host))
+    fg.save_snapshot(replace(plan.snapshot, base_url=other.base_url))
+    path = other.save(plans_folder(other.tenant_uid, other.base_url) / "other.plan.json")
+
+    assert [found.by for found in rejections_in_force(other)] == ["Ola"]
+    assert rejections_in_force(replace(other, base_url=f"http://{host}:1/v2")) == []
+    assert fg.read_snapshot(tenant_uid=plan.tenant_uid, base_url=plan.base_url).taken_at == plan.snapshot.taken_at
+    assert str(path) in set(fg.list_plans(tenant_uid=plan.tenant_uid, base_url=plan.base_url)["path"])
+    with tenant.client(writable=True) as client, pytest.raises(NotApprovedError):
+        fg.apply_plan(client, other, approval=other.digest)
 
 
 def test_message(tenant, tmp_path):
