@@ -36,8 +36,9 @@ from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.review.approval_search import last_to_expire, plan_approvals, usable_approvals
 from frgroups.review.decision_reader import DecisionReader
+from frgroups.review.plan_files import plan_files
 from frgroups.review.plan_folders import approval_folders, is_in_queue
-from frgroups.review.plan_queue import locate_plan, plan_files
+from frgroups.review.plan_queue import locate_plan
 from frgroups.review.rejections import rejections_in_force
 from frgroups.review.saved_plans import saved_plan_files
 

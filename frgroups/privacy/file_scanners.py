@@ -42,6 +42,7 @@ from frgroups.privacy.text_search import (
     read_parquet,
 )
 from frgroups.review import decision_record
+from frgroups.review.recorded_changes import count_customer
 from frgroups.store.manifest import read_manifest, read_tenant
 
 Kind = Literal[
@@ -332,7 +333,9 @@ def _scan_decisions(path: Path, subject: Subject) -> FileMatch:
     match = FileMatch("decision", path, tenant_uid, base_url, plan_digests=digests)
     if not subject.is_in(tenant_uid):
         return match
-    return replace(match, n=sum(subject.count_in(str(entry.get("reason", ""))) for entry in entries))
+    n = sum(subject.count_in(str(entry.get("reason", ""))) for entry in entries)
+    n += sum(count_customer(entry.get("operations", ()), subject.uid) for entry in entries)
+    return replace(match, n=n)
 
 
 def _match_plan(kind: Kind, path: Path, plan: Plan, subject: Subject) -> FileMatch:

@@ -28,6 +28,7 @@ from frgroups.privacy.file_scanners import DIGEST_LENGTH, FILES_NAMED_BY_DIGEST,
 from frgroups.privacy.list_rows import remove_list_rows
 from frgroups.privacy.text_search import Subject
 from frgroups.review.decision_record import read_entries, write_entries
+from frgroups.review.recorded_changes import without_recorded_customer
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.manifest import read_manifest
@@ -115,6 +116,8 @@ def _erase_from_decision(entry: dict[str, Any], match: FileMatch, subject: Subje
     changed = dict(entry)
     if subject.is_in(match.tenant_uid) and entry.get("reason"):
         changed["reason"] = subject.redact(entry["reason"], next_tombstone(entry["reason"]))
+    if subject.is_in(match.tenant_uid) and "operations" in entry:
+        changed["operations"] = without_recorded_customer(entry["operations"], subject.uid)
     is_of_plan = entry.get("changes") in match.new_changes
     for name in ("digest", "new_digest"):
         if name in entry and (is_of_plan or entry[name][:DIGEST_LENGTH] in match.plan_digests):

@@ -66,7 +66,7 @@ _RANKS = ("removals", "additions of customers without details", "additions with 
 CHANGE_TEXTS = {"add": "joins", "remove": "leaves"}
 DIGEST_NOTE = "The plan code is computed from the plan. Plans with different changes or limits have different codes."
 WITHDRAW_ADVICE = "To change this decision later, ask the operator to withdraw the rejection."
-REJECTION_CONSEQUENCES = f"If you reject the plan, all plans with the same changes are blocked. {WITHDRAW_ADVICE}"
+REJECTION_CONSEQUENCES = f"If you reject the plan, all plans that contain its changes are blocked. {WITHDRAW_ADVICE}"
 DIGEST_CHECK = (
     "The operator is the person who applies the plan. When the operator applies it, the program prints the plan code "
     "and the numbers of changes. They must be the same as on this page."

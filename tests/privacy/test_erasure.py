@@ -36,7 +36,7 @@ from frgroups.plan.customer_origin import CustomerOrigin
 from frgroups.privacy import rewriters
 from frgroups.privacy.list_rows import remove_list_rows
 from frgroups.privacy.text_search import Subject, compile_word_pattern, count_in_body
-from frgroups.review.decision_record import changes_key
+from frgroups.review.decision_record import changes_key, read_record
 from frgroups.store.manifest import list_stored_snapshots
 
 OPEN = fg.Limits(
@@ -654,6 +654,7 @@ def test_rejection_of_erased_customer(home_folder, monkeypatch, tmp_path, record
     assert ("decision", "rewritten") in actions_of(table) and not path.exists()
     [record] = (home_folder / "decisions").glob("*.json")
     assert not {plan.digest, changes_key(plan)} & set(re.findall(r"[0-9a-f]{64}", record.read_text()))
+    assert [len(group["add"]) for group in read_record(plan).entries[0]["operations"]] == [1]
     with pytest.raises(NotApprovedError, match=r"Kari .*too early"):
         fg.approve_plan(rest, tmp_path / "ok.json", by="Ola")
     assert len(fg.withdraw_rejection(rest, by="Kari")) == 1

@@ -136,20 +136,38 @@ def assert_not_applied(tenant, plan, approval):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda plan: fg.plan_memberships(plan.snapshot, {"new": UIDS[:3]}, create={"new": "New"}),
+        lambda plan: fg.plan_memberships(plan.snapshot, {"new": UIDS[1:3]}, create={"new": "New"}),
         lambda plan: fg.plan_memberships(plan.snapshot, {"new": UIDS[:1]}, create={"new": "New"}),
-        lambda plan: fg.plan_memberships(plan.snapshot, {"other": UIDS[:2]}, create={"other": "New"}),
+        lambda plan: fg.plan_memberships(plan.snapshot, {"new": UIDS[:2]}, create={"new": "Newer"}),
         lambda plan: replace(plan, tenant_uid="t-2"),
         lambda plan: replace(plan, base_url="https://api.example/v2"),
     ],
 )
 def test_other_changes(tenant, tmp_path, change):
-    "A rejection does not block a plan with other operations, or a plan for another tenant or host."
+    "A rejection does not block a plan without some of its operations, or a plan for another group, tenant, or host."
     plan = rejected(tenant, tmp_path)
 
     other = change(plan)
 
     assert changes_key(other) != changes_key(plan) and rejections_in_force(other) == []
+
+
+@pytest.mark.parametrize(
+    ("uid", "name", "n"), [("new", "New", 3), ("other", "New", 2), ("new", "\uff2eEW\u00a0", 2), ("other", "new", 3)]
+)
+def test_contained_changes(tenant, tmp_path, uid, name, n):
+    "A plan with all rejected changes is blocked, even with more changes, or another uid or spelling of a new group."
+    first = fg.plan_memberships(plan_for(tenant).snapshot, {"new": UIDS[:2]}, create={"new": "New"})
+    fg.approve_plan(first, tmp_path / "no.json", by="Ola", reject="wrong week")
+    plan = fg.plan_memberships(first.snapshot, {uid: UIDS[:n]}, create={uid: name})
+
+    with pytest.raises(NotApprovedError, match=f"Ola .*{first.digest[:12]}.*wrong week"):
+        fg.approve_plan(plan, tmp_path / "ok.json", by="Kari")
+    assert_not_applied(tenant, plan, plan.digest)
+    assert [found.is_part for found in rejections_in_force(plan)] == [n > 2]
+    assert len(fg.withdraw_rejection(plan, by="Ola")) == 1
+    assert rejections_in_force(plan) == rejections_in_force(first) == []
+    assert fg.approve_plan(plan, tmp_path / "ok.json", by="Kari").exists()
 
 
 @pytest.mark.parametrize("host", ["localhost", "[::1]"])
@@ -367,6 +385,7 @@ def test_record_content(tenant, tmp_path):
     record = record_path(plan.tenant_uid, plan.base_url)
 
     assert not any(f'"{uid}"' in record.read_text() for uid in UIDS)
+    assert len(read_record(plan).entries[0]["operations"][0]["add"]) == 2
     assert record.stat().st_mode & 0o777 == 0o600
 
 
