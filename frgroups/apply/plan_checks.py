@@ -13,6 +13,7 @@ from frgroups.apply.journal import Journal, JournalState
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import (
     check_no_earlier_registry,
+    original_undone_by,
     partly_reverted_by,
     registered_journal,
     reverted_by,
@@ -86,7 +87,8 @@ def check_can_start(plan: Plan, journal: Journal, *, finalize: bool = False) -> 
     CorruptFileError
         The receipt or the journal is corrupt or belongs to another plan.
     PlanBlockedError
-        The plan was already undone, or its incomplete run was partly undone.
+        The plan was already undone, or its incomplete run was partly undone, or the plan is an undo plan whose
+        original plan was already undone.
     """
     check_no_earlier_registry(plan)
     check_not_reverted(plan, journal)
@@ -96,6 +98,7 @@ def check_can_start(plan: Plan, journal: Journal, *, finalize: bool = False) -> 
     _check_same_journal(plan, journal)
     if not finalize:
         _check_not_partly_reverted(plan, journal)
+        check_original_not_undone(plan)
     return None
 
 
@@ -283,6 +286,16 @@ def check_original_not_resumed(plan: Plan) -> None:
         hint=f"Create a new undo plan from the receipt {receipt} with plan_undo.",
         cli_hint=f"Create a new undo plan with frgroups undo {shell_argument(receipt)}.",
     )
+
+
+def check_original_not_undone(plan: Plan) -> None:
+    """Raise PlanBlockedError if another undo plan has already undone the original plan of an undo plan."""
+    undo = original_undone_by(plan)
+    if undo and plan.reverts is not None:
+        raise PlanBlockedError(
+            f"Plan {plan.digest[:12]} undoes plan {plan.reverts[:12]}, which was already undone by plan {undo[:12]}. "
+            "To make other changes, load the tenant and create a new plan."
+        )
 
 
 def _times_in_future(plan: Plan, now: datetime) -> list[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from frgroups.apply.plan_entry import MAX_CONFLICTS, PlanEntry
-from frgroups.apply.plan_list import conflicting_plans
+from frgroups.apply.plan_list import conflicting_plans, plan_entry
 from frgroups.apply.window_notices import window_notices
 from frgroups.errors import FrgroupsError
 from frgroups.internals.formatting import agree, format_utc, pluralize
@@ -16,7 +16,6 @@ from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
 from frgroups.review.approval_search import plan_approvals, usable_approvals
 from frgroups.review.decision_reader import DecisionReader
-from frgroups.review.decision_record import changes_key
 from frgroups.review.plan_folders import approval_folders
 from frgroups.review.plan_status import Notice
 from frgroups.snapshot.snapshot import Snapshot
@@ -30,7 +29,9 @@ log = logging.getLogger("frgroups.apply")
 
 def plan_notices(plan: Plan, *, cache: Cache = None, is_waiting: bool = True) -> list[Notice]:
     """
-    Return the facts in the data folder about a plan: decisions, other plans, drift, and apply windows.
+    Return the facts in the data folder about a plan.
+
+    The facts are decisions, runs, other plans for the same groups, drift, and apply windows.
 
     A fact is left out, and a warning is logged, if a file that is needed to determine it is damaged.
 
@@ -47,7 +48,8 @@ def plan_notices(plan: Plan, *, cache: Cache = None, is_waiting: bool = True) ->
     reader = DecisionReader()
     sources = [_withdrawals(plan, reader)]
     if is_waiting:
-        sources += [_approvals(plan, reader), _conflicts(plan, reader), _drift(plan, cache), window_notices(plan)]
+        sources += [_of_entry(plan), _approvals(plan, reader), _conflicts(plan, reader), _drift(plan, cache)]
+        sources.append(window_notices(plan))
     for source in sources:
         try:
             notices += list(source)
@@ -57,8 +59,13 @@ def plan_notices(plan: Plan, *, cache: Cache = None, is_waiting: bool = True) ->
 
 
 def _withdrawals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
-    for withdrawal in reader.record(plan).withdrawals(changes_key(plan)):
+    record = reader.record(plan)
+    for withdrawal in record.withdrawals(*record.keys_of(plan)):
         yield Notice("withdrawal", withdrawal.sentence())
+
+
+def _of_entry(plan: Plan) -> Iterator[Notice]:
+    yield from plan_entry(plan, path=plan.path).notices
 
 
 def _approvals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:

@@ -15,7 +15,7 @@ from frgroups.review.decision_record import add_superseded
 from frgroups.review.plan_queue import move_plan
 
 # A plan in another state was approved, sent, or already superseded.
-_REPLACEABLE = ("pending", "rejected", "blocked", "plan expired", "approval expired")
+_REPLACEABLE = ("pending", "applied before", "rejected", "blocked", "plan expired", "approval expired")
 
 
 def check_may_be_superseded(argument: Path, new_plan: Plan) -> Path:

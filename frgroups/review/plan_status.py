@@ -37,6 +37,19 @@ class PlanStatus:
         return f"{self.message} {self.advice}"
 
 
+NoticeRule = Literal[
+    "withdrawal",
+    "approval",
+    "conflict",
+    "drift",
+    "limits",
+    "rejected_changes",
+    "applied_before",
+    "already_undone",
+    "windows",
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """
@@ -45,15 +58,17 @@ class Notice:
     Attributes
     ----------
     rule
-        "withdrawal" (of a rejection), "approval" (that exists already), "conflict" (with another plan), "drift", or
-        "windows" (the times at which the plan can be applied).
+        "withdrawal" (of a rejection), "approval" (that exists already), "conflict" (with another plan), "drift",
+        "limits" (that the current members exceed), "rejected_changes" (of another plan), "applied_before" (an equal
+        plan), "already_undone" (the original plan of an undo plan), or "windows" (the times at which the plan can be
+        applied).
     message
         One or more sentences for the reviewer.
     is_warning
         Whether the fact is a problem that the reviewer must consider.
     """
 
-    rule: Literal["withdrawal", "approval", "conflict", "drift", "windows"]
+    rule: NoticeRule
     message: str
     is_warning: bool = False
 
@@ -79,7 +94,7 @@ _STATE_TEXTS = {
 def rejected_status(rejections: Sequence[Rejection]) -> PlanStatus:
     """Return the status of a rejected plan, with the newest rejection."""
     return PlanStatus(
-        f"{rejections[-1].sentence()} The rejection blocks all plans with the same changes.",
+        f"{rejections[-1].sentence()} The rejection blocks all plans that contain the rejected changes.",
         WITHDRAW_ADVICE,
     )
 
