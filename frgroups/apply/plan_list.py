@@ -182,15 +182,18 @@ def _skipped_on_error(tenant_uid: str | None) -> Iterator[None]:
         log_event(log, logging.WARNING, "plan_not_listed", f"A plan is not listed. {error.message}")
 
 
-def plan_entry(plan: Plan, *, path: Path | None = None, is_unique: bool = True) -> PlanEntry:
+def plan_entry(
+    plan: Plan, *, path: Path | None = None, is_unique: bool = True, reader: DecisionReader | None = None
+) -> PlanEntry:
     """
     Determine the state of a plan and the command for the next step.
 
     If the plan was started, its run determines the state. Otherwise, a rejection or another obstacle takes precedence
     over an approval. If several files have the same digest, pass `is_unique=False`, so that the command contains the
-    path.
+    path. To read the decisions only once, pass the same `reader`.
     """
-    return replace(_entry_of(plan, path, _Readers()), is_unique=is_unique)
+    readers = _Readers(decisions=reader or DecisionReader())
+    return replace(_entry_of(plan, path, readers), is_unique=is_unique)
 
 
 def _entry_of(plan: Plan, path: Path | None, readers: _Readers) -> PlanEntry:

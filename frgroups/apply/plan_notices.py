@@ -48,7 +48,7 @@ def plan_notices(plan: Plan, *, cache: Cache = None, is_waiting: bool = True) ->
     reader = DecisionReader()
     sources = [_withdrawals(plan, reader)]
     if is_waiting:
-        sources += [_of_entry(plan), _approvals(plan, reader), _conflicts(plan, reader), _drift(plan, cache)]
+        sources += [_of_entry(plan, reader), _approvals(plan, reader), _conflicts(plan, reader), _drift(plan, cache)]
         sources.append(window_notices(plan))
     for source in sources:
         try:
@@ -64,8 +64,8 @@ def _withdrawals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
         yield Notice("withdrawal", withdrawal.sentence())
 
 
-def _of_entry(plan: Plan) -> Iterator[Notice]:
-    yield from plan_entry(plan, path=plan.path).notices
+def _of_entry(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
+    yield from plan_entry(plan, path=plan.path, reader=reader).notices
 
 
 def _approvals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
