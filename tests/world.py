@@ -7,6 +7,7 @@ import pandas as pd
 
 from frgroups.api.schema.codec import decode_page
 from frgroups.api.schema.records import ROW_OF, Group, Member, Page
+from frgroups.errors import RequestRejectedError
 
 TABLES = ("groups", "customers", "consents", "memberships", "reads")
 UIDS = [f"c-{n}" for n in range(30)]
@@ -67,6 +68,9 @@ class World:
     The argument `group_caps` contains the maximum number of groups in each read of the list of groups. The last value
     applies to all further reads, and None means all groups.
 
+    The argument `row_cap` is the maximum number of rows in a list. The argument `sorts` states whether the server
+    honors the sort direction, ignores it, or rejects it.
+
     The attribute `always` contains the customers who were members of a group all the time, and `ever` those who were
     members at any time. `left` contains the groups that lost a customer. Pages are sorted by uid, so that the
     remaining members keep their order. With one worker, the order of the requests is deterministic.
@@ -85,6 +89,8 @@ class World:
         lists="filled",
         ignores_size=False,
         total_cap=None,
+        row_cap=None,
+        sorts="honors",
         group_caps=(),
     ):
         self.groups = {group: set(uids) for group, uids in groups.items()}
@@ -92,11 +98,11 @@ class World:
         self.ever = {group: set(uids) for group, uids in groups.items()}
         self.left = set()
         self.base, self.cap, self.asked, self.lists, self.ignores_size = base, cap, asked, lists, ignores_size
-        self.total_cap = total_cap
+        self.total_cap, self.row_cap, self.sorts = total_cap, row_cap, sorts
         self.group_caps = list(group_caps)
         self.edits = dict(edits or {})
         self.group_cap = None
-        self.asked_for = []
+        self.asked_for, self.reversed = [], []
 
     @property
     def n_requests(self):
@@ -107,14 +113,14 @@ class World:
         """Return a fixed time."""
         return datetime(2026, 11, 23, tzinfo=UTC)
 
-    def read_group_page(self, number=None, size=None):
+    def read_group_page(self, number=None, size=None, *, sort_direction=None):
         """Return a page of the tenant's groups."""
-        if number is None and self.group_caps:
+        if number is None and sort_direction is None and self.group_caps:
             self.group_cap = self.group_caps.pop(0)
         uids = sorted(self.groups)[: self.group_cap]
-        return self._page([Group(customer_group_uid=uid) for uid in uids], "", number, size)
+        return self._page([Group(customer_group_uid=uid) for uid in uids], "", number, size, sort_direction)
 
-    def read_customer_page(self, uid, number=None, size=None, *, record):
+    def read_customer_page(self, uid, number=None, size=None, *, record, sort_direction=None):
         """Apply the edits for this request, and return a page of a group's customers."""
         for group, customer in self.edits.get(self.n_requests, ()):
             self._toggle(group, customer)
@@ -122,7 +128,7 @@ class World:
             Member(customer_uid=customer, customer_group_uids=self._group_uids(customer))
             for customer in sorted(self.groups[uid])
         ]
-        return self._page(as_records(rows, record), uid, number, size)
+        return self._page(as_records(rows, record), uid, number, size, sort_direction)
 
     def decode_customer_page(self, uid, number, size, *, record, decode):
         """Return the result of calling `decode` with a page of a group's customers."""
@@ -140,10 +146,16 @@ class World:
             return None if self.lists == "absent" else ()
         return tuple(group for group, uids in self.groups.items() if customer in uids)
 
-    def _page(self, rows, uid, number, size):
+    def _page(self, rows, uid, number, size, sort_direction):
         number = self.base if number is None else number
         granted = min(self.asked if size is None or self.ignores_size else size, self.cap)
         self.asked_for.append((uid, number, granted))
         start = (number - self.base) * granted
+        if sort_direction is not None:
+            self.reversed.append((uid, sort_direction))
+        if sort_direction is not None and self.sorts == "rejects":
+            raise RequestRejectedError("unknown parameter", status=400)
+        if sort_direction == "DESC" and self.sorts == "honors":
+            rows = rows[::-1]
         total = len(rows) if self.total_cap is None else min(len(rows), self.total_cap)
-        return Page(rows[start : start + granted], number, granted, total)
+        return Page(rows[: self.row_cap][start : start + granted], number, granted, total)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,9 @@ _CHANNELS = {
 }
 
 CHANNEL_NAMES = tuple(_CHANNELS)
+
+# The result of `latest_consents` for each snapshot in memory. A snapshot does not change.
+_latest: WeakKeyDictionary[Snapshot, list[Consent]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,13 +227,20 @@ def latest_consents(snapshot: Snapshot) -> list[Consent]:
 
     If a customer has several rows for a consent, the newest row is used. A row without a timestamp is treated as the
     oldest. If a given and a withdrawn consent have the same timestamp, the consent is treated as withdrawn, so that
-    the reach is not overstated. A consent without a uid is identified by its name.
+    the reach is not overstated. A consent without a uid is identified by its name. The rows of a snapshot are
+    evaluated once, because a plan needs the consents for rules and for the findings of each mailing group.
 
     Examples
     --------
     >>> [(consent.uid, consent.name, int(consent.given.sum())) for consent in latest_consents(sample_snapshot())]
     [('newsletter', 'Newsletter', 150)]
     """
+    if snapshot not in _latest:
+        _latest[snapshot] = _find_latest(snapshot)
+    return list(_latest[snapshot])
+
+
+def _find_latest(snapshot: Snapshot) -> list[Consent]:
     rows = snapshot.consents
     name = rows["name"].where(rows["name"] != "")
     statuses = pd.DataFrame(
@@ -258,5 +269,6 @@ def _build_consent(uid: str, rows: pd.DataFrame, n_customers: int) -> Consent:
     newest = rows.drop_duplicates("customer", keep="last")
     status = np.full(n_customers, NONE, dtype=np.int8)
     status[newest["customer"]] = newest["status"]
+    status.flags.writeable = False
     names = rows["name"].dropna()
     return Consent(uid, str(names.iloc[-1]) if len(names) else uid, status)

@@ -13,7 +13,7 @@ from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.similar_text import clean_text
 from frgroups.internals.typing import BoolArray
 from frgroups.internals.validation import wrong_type
-from frgroups.snapshot.group_references import REFERENCE, find_group, quote_reference, unquote
+from frgroups.snapshot.group_references import REFERENCE, find_group, quote_reference, reference_of, unquote
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
 _PRECEDENCE = {"-": 4, "&": 3, "^": 2, "|": 1}
@@ -57,6 +57,10 @@ def members(data: Any, expression: str) -> pd.Index:
         backticks. Double each quote of the same type in the name. Examples are ``"Kids & Baby"`` and
         ``"5"" screen"``. A name must match exactly, including case and spaces. If a text is the uid of one group and
         the name of another group, write ``uid:"vip"`` or ``name:"vip"``.
+
+        In an expression, the quotes around a name are not part of the name. In a tenant with the groups ``Quoted``
+        and ``"Quoted"``, write ``"Quoted"`` for the first group and ``'"Quoted"'`` for the second. Outside of
+        expressions, quotes are part of the name: ``snapshot['"Quoted"']`` selects the second group.
 
         An expression is ambiguous if an unquoted part with an operator or a parenthesis is also a group name. In a
         tenant with the groups Kids, Baby, and Kids & Baby, write ``"Kids & Baby"`` for the group with this name, or
@@ -135,7 +139,7 @@ def expression_mask(
         heading = str(error).splitlines()[0]
         raise InputError(f"{heading} {span.hint}", position=span.start + 1, expression=expression) from error
     if span is not None:
-        raise span.ambiguous(tokens, expression)
+        raise span.ambiguous(matrix, tokens, expression)
     return mask
 
 
@@ -170,24 +174,25 @@ class _Token(NamedTuple):
 
 
 class _UnquotedName(NamedTuple):
-    """An unquoted part of an expression that is also the name of a group."""
+    """An unquoted part of an expression that is also the name of a group, and the reference to this group."""
 
     name: str
     start: int
     end: int
+    reference: str
 
     @property
     def hint(self) -> str:
         """A sentence that states how to refer to the group."""
-        return f"To use the group {self.name!r}, enclose its name in quotes: {quote_reference(self.name)}"
+        return f"To use the group {self.name!r}, enclose its name in quotes: {self.reference}"
 
-    def ambiguous(self, tokens: list[_Token], expression: str) -> InputError:
+    def ambiguous(self, matrix: MembershipMatrix, tokens: list[_Token], expression: str) -> InputError:
         """Return an error that shows how to write each meaning of the expression with quotes."""
-        group = f"{expression[: self.start]}{quote_reference(self.name)}{expression[self.end :]}"
+        group = f"{expression[: self.start]}{self.reference}{expression[self.end :]}"
         parts, at = [], 0
         for token in tokens:
             if token.kind == "group" and not token.quoted and self.start <= token.start < self.end:
-                parts += [expression[at : token.start], quote_reference(token.text)]
+                parts += [expression[at : token.start], _quote_name(matrix, token.text)]
                 at = token.end
         combination = "".join([*parts, expression[at:]])
         return InputError(
@@ -205,6 +210,9 @@ def _find_unquoted_name(matrix: MembershipMatrix, tokens: list[_Token], expressi
 
     A part in which all groups are in quotes is skipped, because it has only one meaning. Case, Unicode form, and
     spaces next to operators are ignored, because a user might write ``kids&baby`` for the group Kids & Baby.
+
+    A part is also skipped if the expression is valid, but would be invalid with the name in its place. With the
+    groups T and ``T -``, the expression ``T - Kids`` has only one meaning.
     """
     groups = [token for token in tokens if token.kind == "group"]
     if len(tokens) <= 2 or all(token.quoted for token in groups):
@@ -216,18 +224,49 @@ def _find_unquoted_name(matrix: MembershipMatrix, tokens: list[_Token], expressi
             names.setdefault(compared, name)
     # A name with n special characters has at most 2n + 1 tokens.
     max_tokens = max((2 * len(_SPECIAL.findall(compared)) + 1 for compared in names), default=0)
+    is_valid = _is_valid(tokens)
     best: _UnquotedName | None = None
     for first, token in enumerate(tokens[:-1]):
         has_unquoted = False
-        for last in tokens[first : first + max_tokens]:
+        for n, last in enumerate(tokens[first : first + max_tokens], start=first + 1):
             has_unquoted |= last.kind == "group" and not last.quoted
             is_longer = best is None or last.end - token.start > best.end - best.start
             if last is token or last.kind == "end" or not has_unquoted or not is_longer:
                 continue
             name = names.get(_normalize(expression[token.start : last.end]))
-            if name is not None:
-                best = _UnquotedName(name, token.start, last.end)
+            if name is None:
+                continue
+            group = _Token("group", name, token.start, last.end, quoted=True)
+            if not is_valid or _is_valid([*tokens[:first], group, *tokens[n:]]):
+                best = _UnquotedName(name, token.start, last.end, _quote_name(matrix, name))
     return best
+
+
+def _is_valid(tokens: list[_Token]) -> bool:
+    """Return True if the operators, parentheses, and groups of an expression are in a valid order."""
+    depth = 0
+    expects_group = True
+    for token in tokens:
+        if expects_group != (token.kind in ("(", "group")):
+            return False
+        depth += {"(": 1, ")": -1}.get(token.kind, 0)
+        if depth < 0 or (token.kind == "end" and depth):
+            return False
+        expects_group = token.kind == "(" or token.kind in _PRECEDENCE
+    return True
+
+
+def _quote_name(matrix: MembershipMatrix, text: str) -> str:
+    """
+    Return the uid or the name of a group in quotes, with a prefix if the name is also the uid of another group.
+
+    If several groups have the name, the result is the reference to the first group.
+    """
+    named = matrix.uids_by_name.get(text, [])
+    if len(named) > 1:
+        return reference_of(matrix, named[0], in_expression=True)
+    is_other_uid = text in matrix.names_by_uid and named not in ([], [text])
+    return quote_reference(text, "name" if is_other_uid else "")
 
 
 def _normalize(text: str) -> str:

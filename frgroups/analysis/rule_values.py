@@ -215,9 +215,21 @@ def _read_numbers(column: pd.Series, known: BoolArray) -> npt.NDArray[Any]:
         return column.to_numpy(dtype=np.int64, na_value=0)
     numpy_dtype = getattr(column.dtype, "numpy_dtype", column.dtype)
     if numpy_dtype in (np.float16, np.float32):
-        # The precision is not changed, so that the float32 value 0.1 is equal to the constant 0.1.
-        return column.to_numpy(dtype=numpy_dtype, na_value=np.nan)
+        return _to_float64(column.to_numpy(dtype=numpy_dtype, na_value=np.nan))
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _to_float64(numbers: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """
+    Convert numbers of a lower precision to the float64 numbers with the same shortest decimal notation.
+
+    The float32 value 0.1 becomes 0.1 instead of 0.10000000149, so that a rule selects the same rows for each dtype.
+    Whole numbers do not change.
+    """
+    distinct, positions = np.unique(numbers, return_inverse=True)
+    exact = distinct.astype(np.float64)
+    converted = np.where(exact == np.floor(exact), exact, distinct.astype(np.str_).astype(np.float64))
+    return converted[positions]
 
 
 def _has_integers(column: pd.Series, known: BoolArray) -> bool:

@@ -104,7 +104,8 @@ def segment(
     A rule can contain:
 
     - the operators ``< <= == != >= >``, ``in`` and ``not in`` with a list of constants, ``and`` or ``&``, ``or`` or
-      ``|``, ``not`` or ``~``, and ``+ - * / // %``. The result of a division by 0 is missing.
+      ``|``, ``not`` or ``~``, and ``+ - * / // %``. The result of a division by 0 is missing. Floats of a lower
+      precision are converted to float64.
     - the methods ``isna()``, ``notna()``, ``isin(values)``, ``between(left, right, inclusive='both')``,
       ``fillna(value)``, and ``abs()``
     - the text methods ``.str.contains``, ``match``, ``fullmatch``, ``startswith``, ``endswith``, ``replace``,

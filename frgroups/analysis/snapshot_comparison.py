@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.errors import InputError
+from frgroups.internals.base_urls import is_same_base_url
 from frgroups.internals.formatting import format_utc
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
@@ -126,7 +127,7 @@ def check_comparable(old: Any, new: Any) -> None:
         raise InputError(
             f"Both snapshots must belong to the same tenant, got tenants {old.tenant_uid} and {new.tenant_uid}."
         )
-    if old.base_url and new.base_url and old.base_url != new.base_url:
+    if old.base_url and new.base_url and not is_same_base_url(old.base_url, new.base_url):
         raise InputError(f"Both snapshots must come from the same host, got {old.base_url} and {new.base_url}.")
     if old.taken_at > new.taken_at:
         raise InputError(

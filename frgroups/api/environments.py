@@ -40,9 +40,11 @@ _PRODUCTION = Environment(
 )
 _STAGE = Environment("stage", "Stage", "This is the stage environment. Production is not affected.", "stage")
 _LOCAL = Environment("local", "Local sandbox", "A local test server. Production is not affected.")
-_OTHER = Environment("other", "UNKNOWN HOST", "The host is neither production nor stage. Treat it like production.")
+_OTHER = Environment(
+    "other", "UNKNOWN SERVER", "The server is neither production nor stage. Treat it like production."
+)
 _NONE = Environment(
-    "none", "No host", "The plan was created from tables and not from a tenant, so it cannot be applied."
+    "none", "No server", "The plan was created from tables and not from a tenant, so it cannot be applied."
 )
 _BY_HOST = {urlsplit(PRODUCTION).hostname: _PRODUCTION, urlsplit(STAGE).hostname: _STAGE}
 

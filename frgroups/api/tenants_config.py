@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
@@ -28,7 +28,7 @@ from frgroups.internals.redaction import without_local_variables
 from frgroups.internals.similar_text import case_key
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.suggestions import did_you_mean
-from frgroups.internals.toml_files import read_toml, toml_key
+from frgroups.internals.toml_files import NonblankText, describe_invalid, read_toml, toml_key
 from frgroups.internals.validation import check_type
 
 log = logging.getLogger("frgroups.api")
@@ -47,20 +47,17 @@ _NO_SECRETS = (
 )
 
 
-_Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
-
-
 class _TenantTable(msgspec.Struct):
     """Table of one tenant in `tenants.toml`. `check_client_option` validates the numeric options."""
 
-    tenant_uid: _Text
-    host: _Text
+    tenant_uid: NonblankText
+    host: NonblankText
     token_command: str | list[str]
     workers: Any = None
     page_size: Any = None
     requests_per_second: Any = None
     timeout: Any = None
-    ca_file: _Text | None = None
+    ca_file: NonblankText | None = None
 
 
 _KEYS = _TenantTable.__struct_fields__
@@ -284,7 +281,7 @@ def _convert(table: dict[str, Any]) -> _TenantTable:
     try:
         return msgspec.convert(table, _TenantTable)
     except msgspec.ValidationError as error:
-        problem = str(error).replace("$.", "")
+        problem = describe_invalid(error).replace("$.", "")
     raise InputError(f"{problem}. Example of a table:\n\n{_EXAMPLE}\n")
 
 

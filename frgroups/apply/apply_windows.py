@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from frgroups.internals.formatting import format_utc
+from frgroups.internals.formatting import format_list, format_utc
 
+_LONG_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_PER_DAY = 24 * 60
 # Each window opens at least once a week. A clock change can prevent this once, but not in two successive weeks.
@@ -75,6 +76,18 @@ class Window:
             raise ValueError("`hours` must not start and end at the same time. For the whole day, use 00:00-24:00.")
         if not (0 <= self.start < MINUTES_PER_DAY and 0 < self.end <= MINUTES_PER_DAY):
             raise ValueError("`hours` must be between 00:00 and 24:00, and a window must not open at 24:00.")
+
+    def __str__(self) -> str:
+        """
+        Return the days, the hours, and the timezone in words.
+
+        Examples
+        --------
+        >>> print(Window(frozenset({0, 1, 2, 3, 6}), 22 * 60, 4 * 60, ZoneInfo("Europe/Oslo")))
+        Monday to Thursday and Sunday, 22:00-04:00 (Europe/Oslo)
+        """
+        hours = [f"{minutes // 60:02}:{minutes % 60:02}" for minutes in (self.start, self.end)]
+        return f"{format_list(_day_ranges(self.days))}, {'-'.join(hours)} ({self.zone.key})"
 
     def contains(self, instant: datetime) -> bool:
         """Return True if the window is open at an instant."""
@@ -228,6 +241,25 @@ def to_instant(local: datetime, zone: ZoneInfo, *, last: bool = False) -> dateti
     if instants[0].astimezone(zone).replace(tzinfo=None, fold=0) != local:
         return _offset_change(zone, *instants)
     return instants[-1 if last else 0]
+
+
+def _day_ranges(days: frozenset[int]) -> list[str]:
+    """Return the names of days. At least three successive days are one range."""
+    if len(days) == len(DAY_NAMES):
+        return ["every day"]
+    ranges: list[list[int]] = []
+    for day in sorted(days):
+        if ranges and day == ranges[-1][-1] + 1:
+            ranges[-1].append(day)
+        else:
+            ranges.append([day])
+    names = []
+    for numbers in ranges:
+        if len(numbers) > 2:
+            names.append(f"{_LONG_NAMES[numbers[0]]} to {_LONG_NAMES[numbers[-1]]}")
+        else:
+            names += [_LONG_NAMES[number] for number in numbers]
+    return names
 
 
 def _offset_changes(zone: ZoneInfo, first: datetime, last: datetime) -> Iterator[datetime]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from frgroups.apply.run_registry import register_revert, register_run, unregiste
 from frgroups.apply.run_steps import Run
 from frgroups.apply.window_override import Override, read_override
 from frgroups.apply.write_capabilities import stored_capabilities
-from frgroups.errors import ApplyAbortedError, FrgroupsError, InputError
+from frgroups.errors import ApplyAbortedError, DriftError, FrgroupsError, InputError, PlanBlockedError
 from frgroups.internals.locks import tenant_lock
 from frgroups.internals.progress import Progress, ProgressOption
 from frgroups.internals.structured_logging import log_event
@@ -252,13 +252,32 @@ def _start(run: Run, plan: Plan, approval: Approval, override: Override | None) 
     try:
         register_run(plan, run.journal.path)
         run.journal.write("start", **start)
-        run.check_groups()
+        _check_groups(run)
         register_revert(plan)
     except RunAborted as error:
         step = "resumed" if run.journal.state.n_sent else "started"
         raise ApplyAbortedError(
             f"Plan {plan.digest[:12]} was not {step}. {error}", hint="To try again, apply the same plan."
         ) from error
+
+
+def _check_groups(run: Run) -> None:
+    """Compare the plan with the current members. If they do not allow the run, record the reason in the journal."""
+    try:
+        run.check_groups()
+    except DriftError as error:
+        _record_block(run, "drift", error.groups)
+        raise
+    except PlanBlockedError as error:
+        groups = [finding.customer_group_uid for finding in error.findings if finding.customer_group_uid]
+        _record_block(run, "limits", groups)
+        raise
+
+
+def _record_block(run: Run, reason: str, group_uids: Iterable[str]) -> None:
+    """Record why a run did not start. If the journal cannot be written, the caller reports the reason only once."""
+    with suppress(RunAborted):
+        run.journal.write("blocked", reason=reason, groups=list(dict.fromkeys(group_uids)))
 
 
 def _send_plan(run: Run, plan: Plan) -> str:
@@ -290,7 +309,10 @@ def _locked_run(
         journal_file = stack.enter_context(Journal.for_plan(plan, journal))
         total = plan.n_add + plan.n_remove
         bar = stack.enter_context(Progress("Applying", unit="changes", show=progress, total=total))
-        yield Run(client, plan, journal_file, GroupReader(client, waits), chunk=chunk, progress=bar, stop=stop)
+        findings = [finding for finding in plan.planning_findings if finding.rule == "unverifiable"]
+        unverified = {finding.customer_group_uid or "" for finding in findings}
+        reader = GroupReader(client, waits, unverified)
+        yield Run(client, plan, journal_file, reader, chunk=chunk, progress=bar, stop=stop)
 
 
 def _log_result(receipt: Receipt) -> None:

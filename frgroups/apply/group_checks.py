@@ -29,6 +29,7 @@ from frgroups.load.column_builder import groups_table
 from frgroups.load.verified_listing import read_groups
 from frgroups.plan.group_change import GroupChange, creation_times
 from frgroups.plan.limit_comparisons import GroupCounts, limit_violations
+from frgroups.plan.modes import REPLACING_MODES, mode_of
 from frgroups.plan.plan import Plan
 from frgroups.review.decision_record import CLOCK_TOLERANCE
 
@@ -234,6 +235,12 @@ def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Dri
         return f"Group {group.name} ({group.uid}) no longer exists."
     if listing.verdict == "drifted":
         return f"Group {group.name} changed during every attempt to read it ({listing.note})."
+    mode = mode_of(plan.mode, group.uid)
+    if listing.is_incomplete and mode in REPLACING_MODES and not plan.reverts:
+        return (
+            f"The server omits members of group {group.name} ({listing.note}), so a plan in mode {mode} cannot "
+            "remove all members who are not in the list. Use mode remove or add."
+        )
     joined, left = group.drift(listing.uids)
     if joined or left:
         drift[group.uid] = (joined, left)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from frgroups.api.client import Client
 from frgroups.apply.journal import RunAborted
 from frgroups.errors import FrgroupsError, NotFoundError
+from frgroups.load.end_check import ServerSorting
 from frgroups.load.verified_listing import Listing, read_members, worker_threads
 
 _Changes = set[tuple[str, str]]  # Each pair contains a customer uid and "add" or "remove".
@@ -23,11 +24,15 @@ class GroupReader:
         The client that sends the requests.
     waits
         Seconds to wait before each additional read of a group whose changes are not in effect yet.
+    unverified
+        Uids of the groups that the load could not verify. The other end of their lists is always read. For the other
+        groups, it is read only if the list has several pages, so that a run on small groups needs few requests.
     """
 
-    def __init__(self, client: Client, waits: Sequence[float]) -> None:
-        self._client, self._waits = client, waits
+    def __init__(self, client: Client, waits: Sequence[float], unverified: Collection[str] = ()) -> None:
+        self._client, self._waits, self._unverified = client, waits, unverified
         self._last: dict[str, Listing[str]] = {}
+        self._sorting = ServerSorting()
 
     def read(self, group_uid: str) -> Listing[str]:
         """
@@ -36,9 +41,12 @@ class GroupReader:
         If a request fails, the result of the previous read remains stored. If the group does not exist, the previous
         result is deleted and NotFoundError is raised.
         """
+        min_pages = 1 if group_uid in self._unverified else 2
         try:
             with worker_threads(self._client) as pool:
-                self._last[group_uid] = read_members(self._client, group_uid, pool=pool)
+                self._last[group_uid] = read_members(
+                    self._client, group_uid, self._sorting, min_pages=min_pages, pool=pool
+                )
         except NotFoundError:
             self._last.pop(group_uid, None)
             raise

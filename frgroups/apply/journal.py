@@ -289,6 +289,9 @@ class JournalState:
     creating: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)
     ended: bool = False
+    # The groups that did not allow the last run to start, and the reason. They are empty if the last run started.
+    blocked_groups: tuple[str, ...] = ()
+    blocked_by: str = ""
     # The plan cannot be resumed if this identifier is set, because a customer in the plan was erased.
     erasure_id: str = ""
 
@@ -333,6 +336,7 @@ class JournalState:
         event, group = line["event"], line.get("group", "")
         if event == "start":
             self.started_at = self.started_at or line["at"]
+            self.blocked_groups, self.blocked_by = (), ""
             self.digest = line.get("digest", "")
             self.approval = line["approval"]
             if "override" in line and line["override"] not in self.overrides:
@@ -341,6 +345,8 @@ class JournalState:
         elif event == "observed":
             self.observed.add(group)
             self.already |= {(group, uid, change) for change in ("add", "remove") for uid in line[change]}
+        elif event == "blocked":
+            self.blocked_groups, self.blocked_by = tuple(line["groups"]), line["reason"]
         elif event == "end":
             self.ended = line["complete"]
         elif line.get("create"):

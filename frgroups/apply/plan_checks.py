@@ -13,6 +13,7 @@ from frgroups.apply.journal import Journal, JournalState
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import (
     check_no_earlier_registry,
+    original_undone_by,
     partly_reverted_by,
     registered_journal,
     reverted_by,
@@ -29,6 +30,7 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
+from frgroups.internals.base_urls import is_same_base_url
 from frgroups.internals.formatting import format_age, pluralize, shell_argument
 from frgroups.plan.finding import Finding
 from frgroups.plan.limit_comparisons import plan_age_violations
@@ -50,7 +52,7 @@ def check_target(client: Client, plan: Plan) -> None:
             hint="Create the snapshot with `snapshot_from_frames(..., base_url=...)` and create a new plan.",
             cli_hint="",
         )
-    if (client.tenant_uid, client.base_url) != (plan.tenant_uid, plan.base_url):
+    if client.tenant_uid != plan.tenant_uid or not is_same_base_url(client.base_url, plan.base_url):
         raise WrongTenantError(
             f"Plan {plan.digest[:12]} is for tenant {plan.tenant_uid} at {plan.base_url}, but the client is "
             f"connected to tenant {client.tenant_uid} at {client.base_url}. Nothing was sent.",
@@ -85,7 +87,8 @@ def check_can_start(plan: Plan, journal: Journal, *, finalize: bool = False) -> 
     CorruptFileError
         The receipt or the journal is corrupt or belongs to another plan.
     PlanBlockedError
-        The plan was already undone, or its incomplete run was partly undone.
+        The plan was already undone, or its incomplete run was partly undone, or the plan is an undo plan whose
+        original plan was already undone.
     """
     check_no_earlier_registry(plan)
     check_not_reverted(plan, journal)
@@ -95,6 +98,7 @@ def check_can_start(plan: Plan, journal: Journal, *, finalize: bool = False) -> 
     _check_same_journal(plan, journal)
     if not finalize:
         _check_not_partly_reverted(plan, journal)
+        check_original_not_undone(plan)
     return None
 
 
@@ -292,11 +296,21 @@ def check_original_not_resumed(plan: Plan) -> None:
     )
 
 
+def check_original_not_undone(plan: Plan) -> None:
+    """Raise PlanBlockedError if another undo plan has already undone the original plan of an undo plan."""
+    undo = original_undone_by(plan)
+    if undo and plan.reverts is not None:
+        raise PlanBlockedError(
+            f"Plan {plan.digest[:12]} undoes plan {plan.reverts[:12]}, which was already undone by plan {undo[:12]}. "
+            "To make other changes, load the tenant and create a new plan."
+        )
+
+
 def _times_in_future(plan: Plan, now: datetime) -> list[Finding]:
     """Return a blocking finding for each time in a plan that is in the future, because its age is unknown."""
     times = {
         "plan_max_age": ("creation time of the plan", plan.planned_at),
-        "snapshot_max_age": ("time of the snapshot", plan.snapshot_taken_at),
+        "snapshot_max_age": ("time of the data", plan.snapshot_taken_at),
     }
     return [
         Finding(

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from frgroups.apply.plan_states import WAITING, State
+from frgroups.internals.base_urls import is_same_base_url
 from frgroups.internals.formatting import agree, format_list, shell_argument
 from frgroups.internals.paths import home
 from frgroups.plan.limit_comparisons import plan_age_violations
 from frgroups.plan.plan import Plan
+from frgroups.review.plan_status import Notice
 
 MAX_CONFLICTS = 5  # Maximum number of conflicting plans that a command lists.
 
@@ -50,6 +52,10 @@ class PlanEntry:
         True if a rejection prevents an interrupted run from being resumed.
     resumed_receipt
         Receipt of the original plan if the original run was resumed after this undo plan was created. Otherwise None.
+    is_drifted
+        True if the last run stopped before its first request, because the current members do not allow the plan.
+    notices
+        Facts from the data folder that the operator and the reviewer must consider.
     has_policy
         True if a policy approved the interrupted run.
     is_unique
@@ -70,6 +76,8 @@ class PlanEntry:
     is_partly_undone: bool = False
     is_rejected: bool = False
     resumed_receipt: Path | None = None
+    is_drifted: bool = False
+    notices: tuple[Notice, ...] = ()
     has_policy: bool = False
     is_unique: bool = True
     tenant: str = ""
@@ -98,6 +106,7 @@ class PlanEntry:
             "path": str(self.path or ""),
             "receipt": str(self.receipt or ""),
             "next_command": self.next_command,
+            "warnings": " ".join(notice.message for notice in self.notices),
         }
 
     @property
@@ -107,9 +116,9 @@ class PlanEntry:
 
     @property
     def must_be_finalized(self) -> bool:
-        """True if an interrupted run cannot be resumed, because it is partly undone or the plan has expired."""
+        """True if an interrupted run cannot be resumed, because it is partly undone or drifted, or has expired."""
         age = datetime.now(UTC) - self.plan.planned_at
-        return self.is_partly_undone or bool(plan_age_violations(self.plan.limits, age))
+        return self.is_partly_undone or self.is_drifted or bool(plan_age_violations(self.plan.limits, age))
 
     @property
     def next_command(self) -> str:
@@ -117,10 +126,12 @@ class PlanEntry:
         Command line for the next step, or "" if there is no next step or the required file is not known.
 
         An applied plan can be undone, unless it is an undo plan or made no changes. If the server rejected changes,
-        the next step is to list them. If a plan has several usable approvals, the operator must select one.
+        the next step is to list them. If a plan has several usable approvals, the operator must select one. If the
+        members have changed, or an equal plan was applied, the next step is to load the tenant for a new plan.
         """
         steps = {
             "pending": self._command("approve", self.path, " --by NAME"),
+            "applied before": self._load_command(),
             "approval expired": self._command("approve", self.path, " --by NAME"),
             "approved": self._apply_command(),
             "interrupted": self._resume_command(),
@@ -133,8 +144,14 @@ class PlanEntry:
     def _apply_command(self, option: str = "") -> str:
         if not option and self.n_approvals > 1:
             option = " --approval FILE"
-        tenant = f" --tenant {shell_argument(self.tenant)}" if self.tenant else ""
-        return self._command("apply", self.path, option + tenant)
+        return self._command("apply", self.path, option + self._tenant_option)
+
+    def _load_command(self) -> str:
+        return "" if self.path is None else f"frgroups load{self._tenant_option}"
+
+    @property
+    def _tenant_option(self) -> str:
+        return f" --tenant {shell_argument(self.tenant)}" if self.tenant else ""
 
     def _resume_command(self) -> str:
         """Return the next command for an interrupted run. A run that cannot be resumed can only be finalized."""
@@ -149,9 +166,11 @@ class PlanEntry:
         return self._apply_command()
 
     def _blocked_command(self) -> str:
-        """Return the command to show the plan, or to create a new undo plan if the original run was resumed."""
+        """Return the command that prepares a new plan, or that shows the plan."""
         if self.resumed_receipt is not None:
             return f"frgroups undo {shell_argument(self.resumed_receipt)}"
+        if self.is_drifted and self.plan.reverts is None:
+            return self._load_command()
         return self._command("show", self.path)
 
     def _undo_command(self) -> str:
@@ -188,7 +207,9 @@ def conflicts_of(entry: PlanEntry, others: Iterable[PlanEntry]) -> Iterator[Plan
     plan, uids = entry.plan, {group.uid for group in entry.plan.groups}
     digests = {plan.digest}
     for other in others:
-        is_same_tenant = (other.plan.tenant_uid, other.plan.base_url) == (plan.tenant_uid, plan.base_url)
+        is_same_tenant = other.plan.tenant_uid == plan.tenant_uid and is_same_base_url(
+            other.plan.base_url, plan.base_url
+        )
         is_waiting = other.state in WAITING and is_same_tenant
         is_new = other.plan.digest not in digests
         if is_waiting and is_new and not uids.isdisjoint(group.uid for group in other.plan.groups):

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from frgroups.apply.journal import Item, Journal
+from frgroups.apply.journal import Item, Journal, JournalState
 from frgroups.apply.plan_entry import PlanEntry, conflicts_of
 from frgroups.apply.plan_states import STATES, WAITING, State
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import (
     ReadRegistry,
+    equal_plans,
+    original_undone_by,
     partly_reverted_by,
     read_registry,
     registered_journal,
@@ -27,16 +29,22 @@ from frgroups.apply.run_registry import (
 )
 from frgroups.apply.undo import receipt_after_resume, undone_in_parts_by
 from frgroups.errors import CorruptFileError, FrgroupsError, NotApprovedError
+from frgroups.internals.base_urls import is_same_base_url
+from frgroups.internals.formatting import format_list, format_utc
 from frgroups.internals.paths import data_subdir
 from frgroups.internals.structured_logging import log_event
+from frgroups.internals.timestamps import parse_stored_timestamp
 from frgroups.internals.validation import check_choice
 from frgroups.plan.limit_comparisons import plan_age_violations
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.review.approval_search import last_to_expire, plan_approvals, usable_approvals
 from frgroups.review.decision_reader import DecisionReader
+from frgroups.review.plan_files import plan_files
 from frgroups.review.plan_folders import approval_folders, is_in_queue
-from frgroups.review.plan_queue import locate_plan, plan_files
+from frgroups.review.plan_queue import locate_plan
+from frgroups.review.plan_status import Notice
+from frgroups.review.rejected_changes import rejected_changes
 from frgroups.review.rejections import rejections_in_force
 from frgroups.review.saved_plans import saved_plan_files
 
@@ -52,6 +60,8 @@ class _Readers:
     receipt: Callable[[Path], Receipt] = field(default_factory=lambda: functools.cache(read_receipt))
 
 
+NEW_PLAN_STEPS = "To plan with the current members, load the tenant and create a new plan."
+_UNDONE = Notice("already_undone", "The original plan was already undone, so this undo plan cannot be applied.", True)
 _DTYPES = {
     "digest": "str",
     "state": "str",
@@ -67,6 +77,7 @@ _DTYPES = {
     "path": "str",
     "receipt": "str",
     "next_command": "str",
+    "warnings": "str",
 }
 
 
@@ -95,14 +106,16 @@ def list_plans(
     pandas.DataFrame
         One row per plan, newest plan first. Columns digest, state, planned_at, age_hours, groups (names), n_add,
         n_remove, reviewer, conflicts (first 12 digits of the digests of other waiting plans that change the same
-        groups), tenant_uid, base_url, path ("" if only the receipt is known), receipt ("" if there is none) and
-        next_command (command line for the next step, or "").
+        groups), tenant_uid, base_url, path ("" if only the receipt is known), receipt ("" if there is none),
+        next_command (command line for the next step, or ""), and warnings (sentences about changes that were
+        rejected in other plans, equal plans that were applied, and drift, or "").
 
-        The states are "pending" (without a decision), "approved", "rejected", "superseded" (replaced by a newer
-        plan), "blocked" (a limit is exceeded, the queue stopped the plan, or the original run of this undo plan was
-        resumed), "interrupted" (the run can be resumed or finalized), "applied" (the run is complete, even if the
-        server rejected changes), "undone", "plan expired" (older than the limit `plan_max_age`) and "approval
-        expired".
+        The states are "pending" (without a decision), "applied before" (without a decision, and a plan with the same
+        digest was applied), "approved", "rejected", "superseded" (replaced by a newer plan), "blocked" (a limit is
+        exceeded, the last run found too much drift, the queue stopped the plan, or the original plan of this undo
+        plan was resumed or undone), "interrupted" (the run can be resumed or finalized), "applied" (the run is
+        complete, even if the server rejected changes), "undone", "plan expired" (older than the limit
+        `plan_max_age`) and "approval expired".
 
     Raises
     ------
@@ -169,15 +182,18 @@ def _skipped_on_error(tenant_uid: str | None) -> Iterator[None]:
         log_event(log, logging.WARNING, "plan_not_listed", f"A plan is not listed. {error.message}")
 
 
-def plan_entry(plan: Plan, *, path: Path | None = None, is_unique: bool = True) -> PlanEntry:
+def plan_entry(
+    plan: Plan, *, path: Path | None = None, is_unique: bool = True, reader: DecisionReader | None = None
+) -> PlanEntry:
     """
     Determine the state of a plan and the command for the next step.
 
     If the plan was started, its run determines the state. Otherwise, a rejection or another obstacle takes precedence
     over an approval. If several files have the same digest, pass `is_unique=False`, so that the command contains the
-    path.
+    path. To read the decisions only once, pass the same `reader`.
     """
-    return replace(_entry_of(plan, path, _Readers()), is_unique=is_unique)
+    readers = _Readers(decisions=reader or DecisionReader())
+    return replace(_entry_of(plan, path, readers), is_unique=is_unique)
 
 
 def _entry_of(plan: Plan, path: Path | None, readers: _Readers) -> PlanEntry:
@@ -188,8 +204,8 @@ def _entry_of(plan: Plan, path: Path | None, readers: _Readers) -> PlanEntry:
         entry = _entry_before_run(plan, path, own_folder, readers.decisions)
         resumed_receipt = _resumed_receipt(plan, entry.state, readers.registry)
         if resumed_receipt is not None:
-            entry = replace(entry, state="blocked", reviewer="", n_approvals=0, resumed_receipt=resumed_receipt)
-        return replace(entry, receipt=receipt_path)
+            entry = _blocked(replace(entry, resumed_receipt=resumed_receipt))
+        return _with_notices(replace(entry, receipt=receipt_path), journal, readers)
     approval = {} if journal is None else journal.state.approval
     entry = PlanEntry(plan, state, approval.get("by", ""), path, receipt_path)
     receipt = _readable_receipt(receipt_path, readers)
@@ -206,7 +222,70 @@ def _entry_of(plan: Plan, path: Path | None, readers: _Readers) -> PlanEntry:
             is_rejected=_rejection_of(plan, own_folder, readers.decisions)[0],
             has_policy=approval.get("how") == "policy",
         )
+        drift = _drift_notice(plan, journal)
+        if drift is not None:
+            entry = replace(entry, is_drifted=True, notices=(drift,))
     return entry
+
+
+def _blocked(entry: PlanEntry) -> PlanEntry:
+    return replace(entry, state="blocked", reviewer="", n_approvals=0)
+
+
+def _with_notices(entry: PlanEntry, journal: Journal | None, readers: _Readers) -> PlanEntry:
+    """Add the notices about a plan that was not started, and the states that follow from them."""
+    plan = entry.plan
+    if entry.state not in (*WAITING, "blocked"):
+        return entry
+    rejected = [Notice("rejected_changes", text, True) for text in rejected_changes(plan, readers.decisions)]
+    entry = replace(entry, notices=tuple(rejected))
+    if original_undone_by(plan, readers.registry):
+        return _blocked(replace(entry, notices=(*entry.notices, _UNDONE)))
+    drift = _drift_notice(plan, journal)
+    if drift is not None:
+        entry = replace(_blocked(entry), is_drifted=True, notices=(*entry.notices, drift))
+    equal = _equal_plan_notice(plan, readers)
+    if equal is not None:
+        state: State = "applied before" if entry.state == "pending" else entry.state
+        entry = replace(entry, state=state, notices=(*entry.notices, equal))
+    return entry
+
+
+def _drift_notice(plan: Plan, journal: Journal | None) -> Notice | None:
+    """Return a notice if the last run of a plan stopped before its first request, because of the current members."""
+    if journal is None or not journal.state.blocked_by:
+        return None
+    state = journal.state
+    names = format_list([group.name for group in plan.groups if group.uid in state.blocked_groups] or ["the tenant"])
+    if state.blocked_by == "drift":
+        text = f"The last run sent nothing, because {names} changed too much since the plan was created."
+        return Notice("drift", f"{text} {NEW_PLAN_STEPS}", True)
+    text = f"The last run sent nothing, because the plan exceeds a limit for the current members of {names}."
+    return Notice("limits", f"{text} {NEW_PLAN_STEPS}", True)
+
+
+def _equal_plan_notice(plan: Plan, readers: _Readers) -> Notice | None:
+    """Return a notice if another plan with the same digest was applied or started and was not undone since then."""
+    for other in reversed(equal_plans(plan, readers.registry)):
+        state = _run_of(other, readers)
+        if state is None or not (state.ended or state.n_sent) or reverted_by(other, readers.registry):
+            continue
+        how = "was applied" if state.ended else "was started and not completed"
+        text = (
+            f"A plan with the same digest {how} on {format_utc(parse_stored_timestamp(state.started_at))}. If this "
+            "plan is applied too, changes that are still in effect are not sent, and changes that were reverted in "
+            "the meantime are made again."
+        )
+        return Notice("applied_before", f"{text} {NEW_PLAN_STEPS}", True)
+    return None
+
+
+def _run_of(plan: Plan, readers: _Readers) -> JournalState | None:
+    """Return the state of the run of a plan, or None if the plan was not started or its journal is unreadable."""
+    path = registered_journal(plan, readers.registry)
+    with suppress(FrgroupsError):
+        return Journal(path).state if path is not None and path.exists() else None
+    return None
 
 
 def _count_done(receipt: Receipt | None, journal: Journal | None) -> int:
@@ -343,8 +422,12 @@ def _stored_plans(tenant_uid: str | None, base_url: str | None) -> Iterator[tupl
         except FrgroupsError as error:
             log_event(log, logging.WARNING, "plan_not_read", f"A plan is not listed. {error.message}")
             continue
-        if tenant_uid in (None, plan.tenant_uid) and base_url in (None, plan.base_url):
+        if _is_selected(plan, tenant_uid, base_url):
             yield path, plan
+
+
+def _is_selected(plan: Plan, tenant_uid: str | None, base_url: str | None) -> bool:
+    return tenant_uid in (None, plan.tenant_uid) and (base_url is None or is_same_base_url(base_url, plan.base_url))
 
 
 def _stored_receipts(tenant_uid: str | None, base_url: str | None, readers: _Readers) -> Iterator[Receipt]:
@@ -355,7 +438,7 @@ def _stored_receipts(tenant_uid: str | None, base_url: str | None, readers: _Rea
             log_event(log, logging.WARNING, "receipt_not_read", f"A receipt is not listed. {error.message}")
             continue
         plan = receipt.plan
-        if tenant_uid in (None, plan.tenant_uid) and base_url in (None, plan.base_url):
+        if _is_selected(plan, tenant_uid, base_url):
             yield receipt
 
 

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 
 from frgroups.apply.known_drift import KnownDrift
 from frgroups.apply.plan_entry import MAX_CONFLICTS, PlanEntry
-from frgroups.apply.plan_list import conflicting_plans
+from frgroups.apply.plan_list import conflicting_plans, plan_entry
+from frgroups.apply.window_notices import window_notices
 from frgroups.errors import FrgroupsError
 from frgroups.internals.formatting import agree, format_utc, pluralize
 from frgroups.internals.structured_logging import log_event
 from frgroups.plan.plan import Plan
 from frgroups.review.approval_search import plan_approvals, usable_approvals
 from frgroups.review.decision_reader import DecisionReader
-from frgroups.review.decision_record import changes_key
 from frgroups.review.plan_folders import approval_folders
 from frgroups.review.plan_sentences import APPROVED_CONSEQUENCES, plan_expires
 from frgroups.review.plan_status import Notice
@@ -27,7 +27,9 @@ log = logging.getLogger("frgroups.apply")
 
 def plan_notices(plan: Plan, drift: KnownDrift, *, is_waiting: bool = True) -> list[Notice]:
     """
-    Return the facts in the data folder about a plan: decisions, and other plans that change the same groups.
+    Return the facts in the data folder about a plan.
+
+    The facts are decisions, runs, other plans that change the same groups, and apply windows.
 
     A fact is left out, and a warning is logged, if a file that is needed to determine it is damaged.
 
@@ -44,7 +46,8 @@ def plan_notices(plan: Plan, drift: KnownDrift, *, is_waiting: bool = True) -> l
     reader = DecisionReader()
     sources = [_withdrawals(plan, reader)]
     if is_waiting:
-        sources += [_approvals(plan, reader), _later_changes(plan, drift), _conflicts(plan, reader)]
+        sources += [_of_entry(plan, reader), _approvals(plan, reader), _later_changes(plan, drift)]
+        sources += [_conflicts(plan, reader), window_notices(plan)]
     for source in sources:
         try:
             notices += list(source)
@@ -54,8 +57,13 @@ def plan_notices(plan: Plan, drift: KnownDrift, *, is_waiting: bool = True) -> l
 
 
 def _withdrawals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
-    for withdrawal in reader.record(plan).withdrawals(changes_key(plan)):
+    record = reader.record(plan)
+    for withdrawal in record.withdrawals(*record.keys_of(plan)):
         yield Notice("withdrawal", withdrawal.sentence())
+
+
+def _of_entry(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
+    yield from plan_entry(plan, path=plan.path, reader=reader).notices
 
 
 def _approvals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 State = Literal[
     "pending",
+    "applied before",
     "approved",
     "rejected",
     "superseded",
@@ -18,4 +19,4 @@ State = Literal[
 ]
 STATES: tuple[State, ...] = get_args(State)
 # A plan in one of these states can still be applied, so it can conflict with another plan.
-WAITING: tuple[State, ...] = ("pending", "approved", "approval expired")
+WAITING: tuple[State, ...] = ("pending", "applied before", "approved", "approval expired")

@@ -51,6 +51,18 @@ STATES: dict[State, str] = {
 }
 
 
+def format_counts(counts: Mapping[str, int]) -> str:
+    """
+    Return the numbers of changes in each state of a receipt as one line. States without changes are omitted.
+
+    Examples
+    --------
+    >>> format_counts({"verified": 98, "rejected": 2, "not_sent": 0})
+    '98 verified, 2 rejected'
+    """
+    return ", ".join(f"{counts[state]:,} {label}" for state, label in _LABELS.items() if counts.get(state))
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Receipt:
     """

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,17 @@ def registered_journal(plan: Plan, read: ReadRegistry = read_registry) -> Path |
         if "journal" in entry and entry["planned_at"] == plan.planned_at.isoformat():
             return home() / entry["journal"]
     return None
+
+
+def equal_plans(plan: Plan, read: ReadRegistry = read_registry) -> list[Plan]:
+    """
+    Return copies of a plan with the planning times of the other started plans that have the same digest.
+
+    `read` is the argument of `registered_journal`.
+    """
+    times = [entry["planned_at"] for entry in _entries_of(plan, plan.digest, read) if "planned_at" in entry]
+    planned = (parse_stored_timestamp(time) for time in dict.fromkeys(times))
+    return [replace(plan, planned_at=time) for time in planned if time != plan.planned_at]
 
 
 def registered_journals(tenant_uid: str, base_url: str | None) -> list[Path]:
@@ -142,6 +154,22 @@ def original_journals(undo: Plan, read: ReadRegistry = read_registry) -> list[Pa
     return [path for path in paths if path.exists()]
 
 
+def original_undone_by(undo: Plan, read: ReadRegistry = read_registry) -> str:
+    """
+    Return the digest of another undo plan that has undone the original plan of an undo plan, or an empty string.
+
+    An original plan that was started again after it was undone is not undone. An undo plan that was registered itself
+    can be resumed, so the result is empty. `read` is the argument of `registered_journal`.
+    """
+    if undo.reverts is None:
+        return ""
+    entries = _entries_of(undo, undo.reverts, read)
+    active = _active_undos(entries[_count_until_start(entries) :], "reverted_by")
+    if not active or _revert_entry(undo) in active:
+        return ""
+    return active[-1]["reverted_by"]
+
+
 def _latest_undo(plan: Plan, key: str, read: ReadRegistry) -> str:
     """Return the digest of the latest undo plan that is registered under a key, or an empty string."""
     return next(reversed(_registered_undos(plan, key, read)), "")
@@ -198,11 +226,18 @@ def register_revert(undo: Plan) -> None:
     """
     if undo.reverts is None or undo.is_empty:
         return
-    key = "partly_reverted_by" if undo.partial_undo else "reverted_by"
-    entry = {"digest": undo.reverts, key: undo.digest, "at": undo.planned_at.isoformat()}
+    key, entry = _revert_key(undo), _revert_entry(undo)
     entries = _entries_of(undo, undo.reverts, read_registry)
     if entry not in _active_undos(entries[_count_until_start(entries) :], key):
         append_durable(_registry_path(undo.tenant_uid, undo.base_url), _encode_entry(entry))
+
+
+def _revert_key(undo: Plan) -> str:
+    return "partly_reverted_by" if undo.partial_undo else "reverted_by"
+
+
+def _revert_entry(undo: Plan) -> _Entry:
+    return {"digest": undo.reverts or "", _revert_key(undo): undo.digest, "at": undo.planned_at.isoformat()}
 
 
 def unregister_revert(undo: Plan) -> None:

@@ -178,7 +178,7 @@ class Run:
             created=frozenset(state.created | (state.creating & members.keys())),
             approval={"how": "", "by": "", "at": ""} | state.approval,
             overrides=tuple(state.overrides),
-            drift=self._drift,
+            drift=self._drift_after(members, consistent),
             renamed=self._renamed,
             similar_groups={uid: tuple(others) for uid, others in self._similar_groups.items()},
             skipped_groups=frozenset(self._skipped_groups.keys() & not_sent),
@@ -189,6 +189,19 @@ class Run:
             n_journal_lines=self.journal.n_lines,
             path=self.journal.receipt_path,
         )
+
+    def _drift_after(self, members: Mapping[str, Collection[str]], consistent: Collection[str]) -> Drift:
+        """
+        Return the additions and removals that are not part of the plan, according to the last read of each group.
+
+        The last read also contains changes that were made during the run, and members whom the server omitted from
+        the read before the run. If the last read of a group was not consistent, the read before the run counts.
+        """
+        drift = dict(self._drift)
+        for group in self._plan.groups:
+            if group.uid in consistent:
+                drift[group.uid] = group.drift(members[group.uid])
+        return {uid: counts for uid, counts in drift.items() if any(counts)}
 
     def _explain_excluded(self, states: Mapping[Item, State]) -> dict[Item, str]:
         """Return the reason for each removal that was not sent because of a failed addition."""

@@ -88,6 +88,11 @@ class _CreationOutcome(_Line):
     message: str
 
 
+class _Blocked(_Line):
+    reason: Literal["drift", "limits"]
+    groups: list[_Text]
+
+
 class _End(_Line):
     complete: bool
     counts: dict[str, _Count]
@@ -101,6 +106,7 @@ _LINE_TYPES: dict[tuple[str, bool], type[_Line]] = {
     ("outcome", False): _Outcome,
     ("intent", True): _CreationIntent,
     ("outcome", True): _CreationOutcome,
+    ("blocked", False): _Blocked,
     ("end", False): _End,
 }
 

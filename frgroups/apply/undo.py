@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 
+from frgroups.analysis.register import match_register
 from frgroups.apply.journal import Item, JournalState, read_journal_lines, receipt_path_of
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import (
@@ -19,26 +21,41 @@ from frgroups.apply.run_registry import (
     read_registry,
     reverted_by,
 )
-from frgroups.errors import FrgroupsError
+from frgroups.errors import FrgroupsError, InputError
+from frgroups.internals.base_urls import is_same_base_url
 from frgroups.internals.formatting import agree, format_utc, pluralize
 from frgroups.internals.tombstones import is_tombstone
 from frgroups.internals.validation import check_type
+from frgroups.plan.customer_findings import CustomerFindings, customer_findings
 from frgroups.plan.exclusions import ExcludedChange, Exclusions, apply_exclusions
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
+from frgroups.plan.preview import preview_snapshot
+from frgroups.plan.suppressed_groups import unknown_group_findings
 from frgroups.plan.suppression_list import current_suppression_list
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.store.snapshot_store import latest_valid_snapshot
 
 
-def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
+def plan_undo(
+    receipt: Receipt,
+    *,
+    limits: Limits | None = None,
+    snapshot: Snapshot | None = None,
+    register: pd.DataFrame | None = None,
+) -> Plan:
     """
     Create a plan that undoes the verified changes of a receipt.
 
     The undo plan must be approved and applied like any other plan. Other changes remain. A group that the applied
     plan created is not deleted. Customers who are now on the suppression list are not added again. The undo plan has
-    findings for changes that were sent but not confirmed, for changes of erased customers, and for an earlier undo of
-    the same plan.
+    findings for changes that were sent but not confirmed, for changes of erased customers, and for a partial undo of
+    the same plan. If the plan was already undone completely, the undo plan is blocked.
+
+    A customer whom the applied plan removed is added again. The undo plan therefore has the same findings about its
+    customers as a plan of `plan_memberships`, for example about price lists and withdrawn consents.
 
     Parameters
     ----------
@@ -48,6 +65,11 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         Limits for the undo plan. None uses limits that are exactly the numbers of changes that the plan reverses, per
         group and in total, so that the plan is never blocked because of its size. The limits for drift and for the
         age of the plan are those of the applied plan.
+    snapshot : Snapshot, optional
+        Snapshot for the findings about customers. None uses the newest stored snapshot of the tenant.
+    register : pandas.DataFrame, optional
+        The table that `read_register` returns, for the findings about consents, exclusive sets, and protected groups.
+        Its limits do not apply to the undo plan.
 
     Returns
     -------
@@ -57,7 +79,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     Raises
     ------
     InputError
-        `receipt` is not a Receipt.
+        `receipt` is not a Receipt, or the snapshot is from another tenant or host.
 
     See Also
     --------
@@ -77,6 +99,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     excluded: list[ExcludedChange] = []
     notes = [*_already_undone(receipt), *_erased_customers(receipt)]
     exclusions = Exclusions(suppression_list=current_suppression_list(receipt.plan))
+    current = _current_snapshot(receipt, snapshot)
     for group in receipt.plan.groups:
         after = tuple(uid for uid in receipt.members_after.get(group.uid, ()) if not is_tombstone(uid))
         change = GroupChange(
@@ -87,6 +110,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
             remove=tuple(sorted(_verified(receipt, group.uid, group.add, "add") & set(after))),
             created_at=group.created_at,
         )
+        change = _with_unknown(change, current)
         notes += _not_finalized(receipt, group)
         change, excluded_of_group = apply_exclusions(change, exclusions)
         excluded += excluded_of_group
@@ -100,6 +124,19 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
                 notes.append(Finding("unverifiable", text, False, group.uid))
         if group.uid in receipt.created:
             notes.append(_created_group_stays(change))
+    found = CustomerFindings()
+    if current is not None:
+        names = current.matrix.names_by_uid
+        notes += unknown_group_findings(exclusions.suppression_list, names)
+        register_rows = None if register is None else match_register(register, names)
+        compared = [_with_unknown_removals(change, current) for change in changes]
+        found = customer_findings(current, compared, register_rows)
+    elif any(change.add for change in changes):
+        text = (
+            "No snapshot of the tenant is stored, so the customers who join were not checked for price lists, "
+            "customer types, and consents."
+        )
+        notes.append(Finding("no_snapshot", text))
     purpose = f"Undo of the plan that was applied at {format_utc(receipt.started_at)}"
     if receipt.plan.purpose:
         purpose += f": {receipt.plan.purpose}"
@@ -111,12 +148,62 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         groups=tuple(changes),
         planned_at=datetime.now(UTC),
         snapshot_taken_at=receipt.read_at,
-        notes=tuple(notes),
+        notes=(*notes, *found.findings),
+        stored_marks=found.marks,
         reverts=receipt.plan.digest,
         excluded_changes=tuple(excluded),
         stored_facts=_facts_before(receipt.plan),
         purpose=purpose,
     )
+
+
+def _current_snapshot(receipt: Receipt, snapshot: Snapshot | None) -> Snapshot | None:
+    """
+    Return the given or the newest stored snapshot, with the members that the receipt contains if they are newer.
+
+    The result is None if no snapshot of the tenant is stored.
+    """
+    plan = receipt.plan
+    if snapshot is None:
+        if plan.base_url is not None:
+            with suppress(FrgroupsError):  # Without a snapshot, the undo plan has a finding.
+                snapshot = latest_valid_snapshot(None, plan.tenant_uid, plan.base_url)
+        if snapshot is None:
+            return None
+    check_type(snapshot, Snapshot, "snapshot")
+    if snapshot.tenant_uid != plan.tenant_uid or not is_same_base_url(snapshot.base_url, plan.base_url):
+        raise InputError(
+            f"`snapshot` is from tenant {snapshot.tenant_uid} at {snapshot.base_url}, but the receipt is from tenant "
+            f"{plan.tenant_uid} at {plan.base_url}. Pass a snapshot of the same tenant and host."
+        )
+    known_groups = set(snapshot.matrix.group_uids)
+    changes = []
+    for group in plan.groups:
+        is_new = group.uid not in known_groups
+        if is_new or snapshot.taken_at < receipt.read_at:
+            before = () if is_new else tuple(snapshot[group.uid])
+            after = {uid for uid in receipt.members_after.get(group.uid, ()) if not is_tombstone(uid)}
+            joined, left = tuple(sorted(after.difference(before))), tuple(sorted(set(before) - after))
+            change = GroupChange(group.uid, group.name, before, joined, left, create=is_new)
+            changes.append(_with_unknown(change, snapshot))
+    return preview_snapshot(snapshot, changes, taken_at=max(snapshot.taken_at, receipt.read_at))
+
+
+def _with_unknown(change: GroupChange, snapshot: Snapshot | None) -> GroupChange:
+    """Return a change with the added customers who are not in a snapshot marked as unknown."""
+    return replace(change, unknown=_not_in(snapshot, change.add))
+
+
+def _with_unknown_removals(change: GroupChange, snapshot: Snapshot) -> GroupChange:
+    """Return a change in which the removed customers who are not in a snapshot are also marked as unknown."""
+    return replace(change, unknown=_not_in(snapshot, (*change.add, *change.remove)))
+
+
+def _not_in(snapshot: Snapshot | None, customer_uids: Sequence[str]) -> frozenset[str]:
+    if snapshot is None:
+        return frozenset()
+    uids = pd.Index(list(customer_uids), dtype="str")
+    return frozenset(uids[snapshot.matrix.customer_uids.get_indexer(uids) < 0])
 
 
 def undone_changes(receipt: Receipt, read: ReadRegistry = read_registry) -> frozenset[Item]:
@@ -226,10 +313,10 @@ def _already_undone(receipt: Receipt) -> list[Finding]:
     # These messages contain no digest, because an erasure does not remove digests from the messages in plan files.
     if reverted_by(receipt.plan) or undone_in_parts_by(receipt):
         text = (
-            "The original plan has already been undone. If some of its changes have been made again since then, this "
-            "undo plan reverts them."
+            "The original plan has already been undone, so this undo plan cannot be applied. To make other changes, "
+            "load the tenant and create a new plan."
         )
-        return [Finding("already_undone", text)]
+        return [Finding("already_undone", text, blocking=True)]
     if partly_reverted_by(receipt.plan):
         text = "Some changes of the original plan have already been undone. The undo plan does not repeat them."
         return [Finding("already_undone", text)]

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
@@ -19,7 +18,7 @@ from frgroups.internals.formatting import escape_invisible, format_list
 from frgroups.internals.paths import data_subdir, home, tenant_folder
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.suggestions import did_you_mean
-from frgroups.internals.toml_files import read_toml
+from frgroups.internals.toml_files import NonblankText, describe_invalid, read_toml
 from frgroups.plan.suppression_list import HasTenant
 
 WINDOWS_FILE = "windows.toml"
@@ -29,13 +28,12 @@ _KEYS = (
     "The file can contain the key timezone and the tables [[freeze]] and [[window]], with two brackets. A freeze has "
     "the keys from, to, and reason, and a window has the keys days and hours. Both can have the key timezone."
 )
-_Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
 
 
 class _FreezeTable(msgspec.Struct, forbid_unknown_fields=True):
     start: object = msgspec.field(name="from")
     end: object = msgspec.field(name="to")
-    reason: _Text
+    reason: NonblankText
     timezone: str = ""
 
 
@@ -139,7 +137,7 @@ def _read_windows_file(path: Path) -> ApplyWindows:
     try:
         content = msgspec.convert(document, _Content)
     except msgspec.ValidationError as error:
-        raise InputError(f"{path} is invalid: {error}. {_KEYS}") from error
+        raise InputError(f"{path} is invalid: {describe_invalid(error)}. {_KEYS}") from error
     freezes: list[Freeze] = []
     windows: list[Window] = []
     for freeze in content.freeze:

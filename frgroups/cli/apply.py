@@ -17,6 +17,7 @@ from frgroups.cli.options import (
     journal_option,
     json_option,
     limit_option,
+    register_option,
     tenant_option,
 )
 from frgroups.cli.output import print_json_line, print_message, print_next, print_text, print_warning
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     "--reject",
     "reason",
     metavar="REASON",
-    help="Reject the plan for this reason instead of approving it. The rejection blocks all plans that make the same "
+    help="Reject the plan for this reason instead of approving it. The rejection blocks all plans that contain its "
     "changes, until it is withdrawn with frgroups withdraw.",
 )
 @click.option("--out", type=FILE, metavar="FILE", help="File to write. The default is a file next to the plan.")
@@ -52,13 +53,13 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     `approved`. A plan that was already applied is not approved again.
     """
     from frgroups.apply.known_drift import check_known_drift
-    from frgroups.apply.plan_checks import check_limits
+    from frgroups.apply.plan_checks import check_limits, check_original_not_undone
     from frgroups.cli.plan_files import find_plan
     from frgroups.cli.plan_output import (
         find_conflicts,
         plan_values,
         print_conflicts,
-        print_rejected_changes,
+        print_notices,
         print_windows,
     )
     from frgroups.internals.formatting import shell_argument
@@ -79,6 +80,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
         # If frgroups apply would reject the plan without a request, the exit code is the same as in frgroups apply. A
         # rejection takes precedence.
         check_not_rejected(plan, [target.parent])
+        check_original_not_undone(plan)
         check_limits(plan)
         check_known_drift(plan)
     written = approve_plan(plan, target, by=reviewer, reject=reason)
@@ -91,7 +93,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     conflicts = find_conflicts(plan) if reason is None else []
     if as_json:
         values = plan_values(plan, location, conflicts)
-        if reason is None and out is not None and values["state"] == "pending":
+        if reason is None and out is not None and values["state"] in ("pending", "applied before"):
             # `apply` does not search the folder of the approval file.
             apply_command = shell_argument("frgroups", "apply", location, "--approval", written)
             values |= {"next_command": apply_command}
@@ -104,14 +106,14 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
         print_text(f"{'Approval' if reason is None else 'Rejection'} written to {written}")
     print_conflicts(plan, conflicts)
     if reason is None:
-        print_rejected_changes(plan)
+        print_notices(plan, location)
         print_windows(plan)
     plan_argument = shell_argument(file)
     for name in replaced:
         noun = "approval" if reason is None else "rejection"
         print_message(f"The {noun} replaces an earlier approval by {name} in the same file.")
     if reason is not None:
-        print_message("The rejection blocks all plans that make the same changes.")
+        print_message("The rejection blocks all plans that contain these changes.")
         print_message(f"To withdraw it: frgroups withdraw {plan_argument} --by NAME")
     elif location != path.absolute():
         print_message(f"The plan is now in {location.parent}.")
@@ -167,7 +169,7 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
     """
     Withdraw all rejections of a plan's changes, and record the name and the time in the data folder.
 
-    If the queue has stopped a plan with the same changes, the plan is moved back to the folder `pending`.
+    If the queue has stopped a plan with these changes, the plan is moved back to the folder `pending`.
     """
     from frgroups.cli.plan_files import find_plans
     from frgroups.cli.plan_output import find_entry, plan_values
@@ -412,14 +414,21 @@ def _print_receipt(receipt: Receipt) -> None:
 )
 @click.argument("file", metavar="RECEIPT", type=FILE)
 @limit_option
+@register_option()
 @click.option("--out", type=FILE, metavar="FILE", help="File to write. The default is a file in the data folder.")
 @json_option("Print the undo plan as JSON.")
-def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path | None, as_json: bool) -> int:
+def undo(
+    file: Path,
+    limit_settings: tuple[tuple[str, object], ...],
+    register: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> int:
     """Create a plan that undoes the changes in a receipt."""
     from frgroups.apply.plan_checks import check_not_undone
     from frgroups.apply.receipt import read_receipt
     from frgroups.apply.undo import plan_undo
-    from frgroups.cli.inputs import override_limits
+    from frgroups.cli.inputs import override_limits, read_optional_register
     from frgroups.cli.plan_files import find_receipt
     from frgroups.cli.plan_output import save_plan
 
@@ -430,9 +439,11 @@ def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path |
         )
     receipt = read_receipt(find_receipt(file))
     check_not_undone(receipt)
-    plan: Plan = plan_undo(receipt)
+    groups = read_optional_register(register)
+    plan: Plan = plan_undo(receipt, register=groups)
     if limit_settings:
-        plan = plan_undo(receipt, limits=override_limits(limit_settings, replace(plan.limits, per_group={})))
+        limits = override_limits(limit_settings, replace(plan.limits, per_group={}))
+        plan = plan_undo(receipt, limits=limits, register=groups)
     exit_code = 3 if plan.blocked else 0
     _print_undo_effect(plan, receipt)
     save_plan(plan, out, exit_code=exit_code, as_json=as_json)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from frgroups.analysis.attribute_file import read_attributes
 from frgroups.analysis.group_expressions import members
 from frgroups.analysis.register import read_register
 from frgroups.api.client import Client
@@ -17,25 +19,24 @@ from frgroups.api.tenants_config import Tenant, config_path, find_tenant, no_ten
 from frgroups.cli.load_hint import load_hint
 from frgroups.cli.options import SnapshotSelection
 from frgroups.cli.output import print_message
-from frgroups.errors import InputError, SnapshotNotFoundError
+from frgroups.errors import InputError, SnapshotNotFoundError, UsageError
 from frgroups.internals.base_urls import checked_base_url
 from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.id_parts import hide_words
 from frgroups.internals.redaction import repr_id
-from frgroups.internals.spreadsheets import normalize_column_name
+from frgroups.internals.spreadsheets import Table, normalize_column_name, read_table
 from frgroups.load.tenant_status import never_loaded_status
+from frgroups.plan.customer_origin import CustomerOrigin, list_origin
 from frgroups.plan.limits import Limits
 from frgroups.plan.list_resolution import list_id_type, resolve_listed_ids
-from frgroups.plan.suppression_list import read_entry_table
-from frgroups.snapshot.customer_lists import read_listed_ids
+from frgroups.plan.suppression_list import entry_table
+from frgroups.snapshot.customer_lists import listed_ids, read_listed_ids
 from frgroups.snapshot.id_formats import ListedIds
-from frgroups.snapshot.id_resolution import (
-    describe_ambiguous_ids,
-)
+from frgroups.snapshot.id_resolution import Directory, describe_ambiguous_ids
 from frgroups.snapshot.similar_ids import find_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.uid_lookup import is_known
-from frgroups.store.retention import list_snapshots
+from frgroups.store.retention import is_from_host, list_snapshots
 from frgroups.store.snapshot_store import read_snapshot
 
 # Maximum number of unknown protected customers, and of ambiguous ids, to print.
@@ -92,9 +93,7 @@ def find_previous_snapshot(new: Snapshot, since: str | None, selection: Snapshot
     if since:
         return _read_snapshot_at(since, new, selection)
     stored = list_snapshots(selection.cache, tenant_uid=new.tenant_uid)
-    # A snapshot that was created from tables has no host.
-    has_same_host = stored["base_url"].fillna("") == (new.base_url or "")
-    older = stored[(stored["taken_at"] < new.taken_at) & has_same_host]
+    older = stored[(stored["taken_at"] < new.taken_at) & is_from_host(stored, new.base_url)]
     if older.empty:
         return None
     return _read_snapshot_at(older["taken_at"].iloc[-1].to_pydatetime(), new, selection)
@@ -204,7 +203,7 @@ def select_status_rows(table: pd.DataFrame, all_tenants: bool, tenants: Sequence
     rows = table["tenant_uid"] == uid
     base_url = _checked(_environment_host())
     if base_url is not None:
-        rows &= table["base_url"] == base_url
+        rows &= is_from_host(table, base_url)
     if not rows.any():
         return never_loaded_status(uid, base_url)
     return table[rows].reset_index(drop=True)
@@ -220,6 +219,29 @@ def read_optional_register(path: Path | None) -> pd.DataFrame | None:
     return None if path is None else read_register(path)
 
 
+def read_optional_attributes(path: Path | None) -> pd.DataFrame | None:
+    """Return the additional attributes of customers in a file, or None if no file is given."""
+    return None if path is None else read_attributes(path)
+
+
+def unique_pairs(pairs: Iterable[tuple[str, Any]], option: str) -> dict[str, Any]:
+    """Return the pairs of an option as a dictionary. Raise UsageError if a name occurs twice."""
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise UsageError(f"{option} contains {name!r} twice. Pass each name once.")
+        values[name] = value
+    return values
+
+
+@dataclass(frozen=True, eq=False)
+class DesiredCustomers:
+    """The uids of the customers that options select, and the origins of the customers."""
+
+    uids: list[str]
+    origins: tuple[CustomerOrigin, ...]
+
+
 def desired_customers(
     snapshot: Snapshot,
     *,
@@ -230,13 +252,13 @@ def desired_customers(
     column: str | None = None,
     sheet: str | None = None,
     header_row: int | None = None,
-    directory: Path | None = None,
+    directory: Directory | None = None,
     skip_unresolved: bool = False,
     allow_similar_ids: bool = False,
     adds: bool = True,
-) -> list[str]:
+) -> DesiredCustomers:
     """
-    Return the uids of the customers in a list or a group expression, and print the list's unknown ids.
+    Return the customers in a list or a group expression with their origins, and print the list's unknown ids.
 
     Parameters
     ----------
@@ -257,11 +279,52 @@ def desired_customers(
     adds
         Whether the plan can add the customers to a group.
     """
-    others = list(members(snapshot, also)) if also else []
+    others = _selected_members(snapshot, also)
     if expression:
-        return [*members(snapshot, expression), *others]
+        return _joined(_selected_members(snapshot, expression), others)
     if path is None:
         raise InputError("Pass a list of customers or a group expression.")
+    uids, n_rows = _resolve_desired_list(
+        snapshot,
+        path,
+        id_type=id_type,
+        column=column,
+        sheet=sheet,
+        header_row=header_row,
+        directory=directory,
+        skip_unresolved=skip_unresolved,
+        allow_similar_ids=allow_similar_ids,
+        adds=adds,
+    )
+    origin = list_origin(path, n_customers=len(set(uids)), n_rows=n_rows)
+    return _joined(DesiredCustomers(uids, (origin,)), others)
+
+
+def _joined(first: DesiredCustomers, others: DesiredCustomers) -> DesiredCustomers:
+    return DesiredCustomers([*first.uids, *others.uids], (*first.origins, *others.origins))
+
+
+def _selected_members(snapshot: Snapshot, expression: str | None) -> DesiredCustomers:
+    if not expression:
+        return DesiredCustomers([], ())
+    uids = list(members(snapshot, expression))
+    return DesiredCustomers(uids, (CustomerOrigin("expression", expression, len(uids)),))
+
+
+def _resolve_desired_list(
+    snapshot: Snapshot,
+    path: Path,
+    *,
+    id_type: str | None,
+    column: str | None,
+    sheet: str | None,
+    header_row: int | None,
+    directory: Directory | None,
+    skip_unresolved: bool,
+    allow_similar_ids: bool,
+    adds: bool,
+) -> tuple[list[str], int]:
+    """Return the uids of the customers in a list and the number of rows with an id, and print the unknown ids."""
     listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot)
     kind = id_type or list_id_type(snapshot, listed)
     table = _resolve_list(
@@ -281,20 +344,20 @@ def desired_customers(
                 f"  {len(similar):,} of them {agree(len(similar), 'is', 'are')} similar to ids of known customers. "
                 "Because of --allow-similar-ids, they are planned as other customers."
             )
-        return [*table["id"], *others]
+        return list(table["id"]), listed.n_rows
     # A list without resolved ids would remove all members of a mirrored group.
     if len(unresolved) and (not skip_unresolved or len(unresolved) == len(table)):
         actions = _actions_for_unresolved(listed, table)
         skip = " To skip these ids, pass --skip-unresolved." if len(unresolved) < len(table) else ""
         raise InputError(f"{len(unresolved)} of {len(table)} ids in {path} were not resolved. {actions}{skip}")
-    return [*table.loc[table["outcome"] == "resolved", "customer_uid"], *others]
+    return list(table.loc[table["outcome"] == "resolved", "customer_uid"]), listed.n_rows
 
 
 def excluded_customers(
     snapshot: Snapshot,
     uids: Sequence[str],
     path: Path | None,
-    directory: Path | None,
+    directory: Directory | None,
     *,
     allow_similar_ids: bool = False,
 ) -> list[str]:
@@ -314,33 +377,44 @@ def excluded_customers(
         )
     if path is None:
         return list(uids)
-    listed = read_listed_ids(path, snapshot=snapshot)
+    rows = read_table(path, None)
+    return [*uids, *_listed_customers(snapshot, rows, directory, allow_similar_ids=allow_similar_ids)]
+
+
+def _listed_customers(
+    snapshot: Snapshot, rows: Table, directory: Directory | None, *, allow_similar_ids: bool
+) -> list[str]:
+    """Return the uids of the customers in a list. See `excluded_customers`."""
+    listed = listed_ids(rows, snapshot=snapshot)
     kind = list_id_type(snapshot, listed)
     # Customers in no group are not in the snapshot, so it is possible that no id in the list is known.
     table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, allow_unknown=True)
     unresolved = table[table["outcome"] != "resolved"]
     has_uid_name = normalize_column_name(str(listed.ids.name)) == normalize_column_name("customer_uid")
     if has_uid_name or (kind == "customer_uid" and len(unresolved) < len(table)):
-        return [*uids, *table["id"]]
+        return list(table["id"])
     if len(unresolved):
         raise InputError(
-            f"{len(unresolved)} of {len(table)} ids in {path} were not resolved, so these customers would not be "
-            f"excluded. {_actions_for_unresolved(listed, table)} If the list contains customer uids, name the column "
-            "customer_uid."
+            f"{len(unresolved)} of {len(table)} ids in {rows.source} were not resolved, so these customers would not "
+            f"be excluded. {_actions_for_unresolved(listed, table)} If the list contains customer uids, name the "
+            "column customer_uid."
         )
-    return [*uids, *table["customer_uid"]]
+    return list(table["customer_uid"])
 
 
 def given_suppressions(
-    snapshot: Snapshot, path: Path | None, directory: Path | None, *, allow_similar_ids: bool = False
+    snapshot: Snapshot, path: Path | None, directory: Directory | None, *, allow_similar_ids: bool = False
 ) -> list[str] | pd.DataFrame:
     """
     Return the customers in the `--suppression-list` file, or its entries if they have groups, ends, or holdouts.
 
     The ids in the file are checked and reported as in `excluded_customers`.
     """
-    uids = excluded_customers(snapshot, [], path, directory, allow_similar_ids=allow_similar_ids)
-    entries = None if path is None else read_entry_table(path)
+    if path is None:
+        return []
+    rows = read_table(path, None)
+    uids = _listed_customers(snapshot, rows, directory, allow_similar_ids=allow_similar_ids)
+    entries = entry_table(rows)
     return uids if entries is None else entries
 
 
@@ -364,7 +438,7 @@ def _resolve_list(
     snapshot: Snapshot,
     listed: ListedIds,
     kind: str,
-    directory: Path | None,
+    directory: Directory | None,
     *,
     allow_similar_ids: bool,
     allow_unknown: bool,

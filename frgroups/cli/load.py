@@ -109,7 +109,7 @@ def _load_tenant(name: str | None, requests_per_second: float | None, options: d
     from frgroups.load.batch import create_client
     from frgroups.load.load_result import exit_code_of_verdict
     from frgroups.load.loader import load_snapshot
-    from frgroups.store.retention import list_snapshots
+    from frgroups.store.retention import is_from_host, list_snapshots
 
     with create_client(name, requests_per_second) as client:
         stored_before = set()
@@ -124,7 +124,7 @@ def _load_tenant(name: str | None, requests_per_second: float | None, options: d
         print_message("The stored snapshot is recent enough, so nothing was loaded.")
         return exit_code
     stored = list_snapshots(tenant_uid=snapshot.tenant_uid)
-    n_stored = int((stored["base_url"] == snapshot.base_url).sum())
+    n_stored = int(is_from_host(stored, snapshot.base_url).sum())
     folder = data_subdir("snapshots")
     print_message(f"Stored in {folder}: {pluralize(n_stored, 'snapshot')} of {snapshot.tenant_uid}")
     return exit_code

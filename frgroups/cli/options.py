@@ -12,7 +12,7 @@ import click
 
 from frgroups.cli.command import ExclusiveListOption, ExclusiveOption, SectionOption
 from frgroups.cli.output import JSON
-from frgroups.cli.types import FILE, FOLDER, HOST, LIMIT, NONEMPTY_TEXT, TIMESTAMP
+from frgroups.cli.types import FILE, FOLDER, HOST, LIMIT, NONEMPTY_TEXT, PAIR, TIMESTAMP
 
 Function = Callable[..., int]
 
@@ -205,6 +205,29 @@ def register_option(*, required: bool = False) -> Callable[[Function], Function]
         metavar="FILE",
         help="CSV or Excel file with the owner, validity, and other properties of each group.",
     )
+
+
+def attribute_file_option(function: Function) -> Function:
+    """Add the option `--attribute-file` to a command that evaluates rules."""
+    return click.option(
+        "--attribute-file",
+        type=FILE,
+        metavar="FILE",
+        help="Parquet, CSV, or Excel file with additional attributes for rules. It has the column customer_uid and "
+        "one row per customer.",
+    )(function)
+
+
+def consent_option(function: Function) -> Function:
+    """Add the option `--consent` to a command that uses the consents of channels."""
+    return click.option(
+        "--consent",
+        multiple=True,
+        type=PAIR,
+        metavar="CHANNEL=CONSENT",
+        help="Uid or name of the consent for a channel, for example mobile=SMS. By default, the only consent whose "
+        "name matches the channel is used. This option can be repeated.",
+    )(function)
 
 
 def limit_option(function: Function) -> Function:

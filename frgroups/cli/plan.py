@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,9 @@ import click
 from frgroups.cli.command import ExclusiveOption, ListOption, command
 from frgroups.cli.options import (
     SnapshotSelection,
+    attribute_file_option,
     cache_option,
+    consent_option,
     exclusive_flag,
     json_option,
     limit_option,
@@ -175,6 +178,8 @@ _OPTIONS_OF_ONE_GROUP = [
     "folder. The columns customer_group_uid, until, and source have the same meaning as in the stored list.",
 )
 @register_option()
+@attribute_file_option
+@consent_option
 @click.option(
     "--purpose", default="", show_default=False, metavar="TEXT", help="Reason for the changes, shown to the reviewer."
 )
@@ -230,6 +235,8 @@ def plan(
     protected_groups: tuple[str, ...],
     suppression_list: Path | None,
     register: Path | None,
+    attribute_file: Path | None,
+    consent: tuple[tuple[str, str], ...],
     purpose: str,
     limits_file: Path | None,
     limit_settings: tuple[tuple[str, Any], ...],
@@ -241,12 +248,15 @@ def plan(
 ) -> int:
     """Create a plan and its review page."""
     from frgroups.cli.inputs import (
+        DesiredCustomers,
         desired_customers,
         excluded_customers,
         given_suppressions,
         override_limits,
+        read_optional_attributes,
         read_optional_register,
         read_selected_snapshot,
+        unique_pairs,
     )
     from frgroups.cli.plan_output import save_plan
     from frgroups.cli.snapshot_checks import check_contains_applied_plans, check_declared_groups
@@ -257,13 +267,18 @@ def plan(
     from frgroups.plan.limits import Limits
     from frgroups.plan.limits_file import read_limits
     from frgroups.plan.planner import plan_memberships
+    from frgroups.snapshot.id_resolution import CustomerExport
 
     if supersede is not None and not pending:
         raise UsageError("--supersede requires --pending.")
     if group is None and declared is None:
         raise UsageError("--group is required with --list and --members.")
+    if declared is None and (attribute_file is not None or consent):
+        option = "--consent" if attribute_file is None else "--attribute-file"
+        raise UsageError(f"{option} requires --declared, because only rules use it.")
     # An error in the file is reported before the snapshot is read.
     declared_groups = None if declared is None else read_declared_groups(declared)
+    export = None if directory is None else CustomerExport(directory)
     snapshot = read_selected_snapshot(selection)
     print_message(snapshot)
     if group is not None:
@@ -271,7 +286,7 @@ def plan(
     if group is not None and create is None:
         # An unknown group is reported before the ids of the list.
         find_group_uid(snapshot, group, {})
-    desired: dict[str, list[str]] = {}
+    desired: dict[str, DesiredCustomers] = {}
     if group is not None:
         desired[group] = desired_customers(
             snapshot,
@@ -282,7 +297,7 @@ def plan(
             column=column,
             sheet=sheet,
             header_row=header_row,
-            directory=directory,
+            directory=export,
             skip_unresolved=skip_unresolved,
             allow_similar_ids=allow_similar_ids,
             adds=mode in ADDING_MODES,
@@ -290,23 +305,28 @@ def plan(
     limits = Limits() if limits_file is None else read_limits(limits_file)
     options: dict[str, Any] = {
         "limits": override_limits(limit_settings, limits),
-        "protect": excluded_customers(
-            snapshot, protected, protect_list, directory, allow_similar_ids=allow_similar_ids
-        ),
+        "protect": excluded_customers(snapshot, protected, protect_list, export, allow_similar_ids=allow_similar_ids),
         "protect_groups": list(protected_groups),
         "suppression_list": given_suppressions(
-            snapshot, suppression_list, directory, allow_similar_ids=allow_similar_ids
+            snapshot, suppression_list, export, allow_similar_ids=allow_similar_ids
         ),
         "register": read_optional_register(register),
         "purpose": purpose,
         "allow_similar_ids": allow_similar_ids,
     }
     if declared_groups is not None:
-        new_plan = plan_declared(snapshot, declared_groups, directory=directory, **options)
-        check_declared_groups(snapshot, selection, declared_groups)
+        attributes = read_optional_attributes(attribute_file)
+        consents = unique_pairs(consent, "--consent")
+        new_plan = plan_declared(
+            snapshot, declared_groups, attributes=attributes, consent=consents, directory=export, **options
+        )
+        check_declared_groups(snapshot, selection, declared_groups, attributes)
     else:
         created = {group: create} if group is not None and create else None
-        new_plan = plan_memberships(snapshot, desired, mode=mode, create=created, **options)
+        uids = {name: customers.uids for name, customers in desired.items()}
+        new_plan = plan_memberships(snapshot, uids, mode=mode, create=created, **options)
+        [listed], [customers] = new_plan.listed_groups, desired.values()
+        new_plan = replace(new_plan, origins={listed.uid: customers.origins})
     older = None if supersede is None else check_may_be_superseded(supersede, new_plan)
     code = 2 if exit_code and not new_plan.is_empty else 0
     if new_plan.blocked:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC
 from pathlib import Path
@@ -11,10 +10,10 @@ from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.paths import home
 from frgroups.plan.digest_argument import MIN_FILE_PREFIX, is_digest, short_digest_message
 from frgroups.plan.plan_file import read_plan
+from frgroups.review.plan_files import digest_in_file, queued_files
 from frgroups.review.plan_queue import locate_plan
 
 LAST = "last"
-_PLAN_DIGEST = re.compile(rb'"digest":\s*"([0-9a-f]{64})"')
 _MAX_LISTED = 5
 
 
@@ -136,24 +135,14 @@ def _is_prefix(argument: Path) -> bool:
 def _plans_with_prefix(prefix: str) -> list[tuple[str, Path]]:
     """Return the digest and the path of the plan files in the data folder and in the current folder."""
     from frgroups.apply.plan_list import stored_plan_files
-    from frgroups.review.plan_queue import queued_files
 
     files = (*stored_plan_files(), *queued_files([Path.cwd()]))
     return _with_prefix(dict.fromkeys(path.resolve() for path in files), prefix)
 
 
 def _with_prefix(paths: Iterable[Path], prefix: str) -> list[tuple[str, Path]]:
-    digests = [(_digest_in(path), path) for path in paths]
+    digests = [(digest_in_file(path), path) for path in paths]
     return [(digest, path) for digest, path in digests if digest.startswith(prefix)]
-
-
-def _digest_in(path: Path) -> str:
-    """Return the digest in a plan file without decoding the whole file. The command itself reads the file again."""
-    try:
-        digest = _PLAN_DIGEST.search(path.read_bytes())
-    except OSError:
-        return ""
-    return digest[1].decode() if digest else ""
 
 
 def _receipts_with_prefix(prefix: str) -> list[tuple[str, Path]]:

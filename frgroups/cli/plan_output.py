@@ -11,6 +11,7 @@ from typing import Any
 from frgroups.apply.plan_entry import PlanEntry, conflict_sentences
 from frgroups.apply.plan_list import conflicting_plans, plan_entry
 from frgroups.apply.plan_review import save_review
+from frgroups.apply.receipt import format_counts
 from frgroups.apply.windows_file import read_windows
 from frgroups.cli.command_ending import keep_result
 from frgroups.cli.output import (
@@ -31,7 +32,6 @@ from frgroups.plan.plan_file import read_plan
 from frgroups.plan.suppression_list import HasTenant
 from frgroups.review.plan_folders import plans_folder, queue_folder
 from frgroups.review.plan_queue import plan_file_name
-from frgroups.review.rejected_changes import rejected_changes
 from frgroups.review.rejections import rejections_in_force
 from frgroups.review.saved_plans import add_saved_plan
 
@@ -144,6 +144,7 @@ def plan_values(plan: Plan, path: Path | None, conflicts: Sequence[PlanEntry] | 
         for finding in plan.findings
     ]
     return values | {
+        "counts": {} if entry is None else {state: n for state, n in entry.counts.items() if n},
         "mode": plan.mode,
         "purpose": plan.purpose,
         "findings": findings,
@@ -169,17 +170,20 @@ def print_plan(plan: Plan, path: Path) -> None:
     """Print a plan with its digest, its state, and the next command."""
     print_text(f"{plan!r}\n{plan.summary()}\n")
     print_labeled("Digest", plan.digest)
-    print_rejected_changes(plan)
     entry = find_entry(plan, path)
     if entry is None:
         return
+    _print_entry_notices(entry)
     print_labeled("State", entry.state)
     if entry.state == "interrupted":
         print_labeled("Done", f"{entry.n_done:,} of {pluralize(plan.n_add + plan.n_remove, 'change')}")
+    elif entry.state == "applied" and format_counts(entry.counts):
+        print_labeled("Result", format_counts(entry.counts))
     if entry.resumed_receipt is not None:
         print_warning("The run of the original plan was resumed after this undo plan was created.")
-    # For any other blocked plan, the next command is `frgroups show`.
-    if entry.next_command and (entry.state != "blocked" or entry.resumed_receipt is not None):
+    # The next command of a plan that is blocked by its own limits is `frgroups show`.
+    is_other_command = entry.state == "applied" or not entry.next_command.startswith("frgroups show ")
+    if entry.next_command and is_other_command:
         print_next(entry.next_command)
 
 
@@ -246,18 +250,20 @@ def _print_rejections(plan: Plan, path: Path) -> str:
             f"{rejection.message(plan)} The plan cannot be approved or applied until the rejection is "
             f"withdrawn with frgroups withdraw {shell_argument(path)} --by NAME."
         )
-    print_rejected_changes(plan)
+    print_notices(plan, path)
     return "withdraw" if rejections else "approve"
 
 
-def print_rejected_changes(plan: Plan) -> None:
-    """Print a warning for each rejected plan that shares changes with a plan. The warnings do not block the plan."""
-    try:
-        sentences = rejected_changes(plan)
-    except FrgroupsError as error:
-        sentences = [error.cli_text]
-    for sentence in sentences:
-        print_warning(sentence)
+def print_notices(plan: Plan, path: Path) -> None:
+    """Print a warning for each fact in the data folder that the operator and the reviewer must consider."""
+    entry = find_entry(plan, path)
+    if entry is not None:
+        _print_entry_notices(entry)
+
+
+def _print_entry_notices(entry: PlanEntry) -> None:
+    for notice in entry.notices:
+        print_warning(notice.message)
 
 
 def _default_path(plan: Plan, pending: bool) -> Path:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # With these maximum lengths, the table fits on a terminal with `_WIDTH` columns.
 _MAX_GROUPS, _MAX_REVIEWER, _WIDTH = 12, 10, 80
+_MAX_NOTICES = 10  # Maximum number of warnings about single plans.
 _MAX_PARTLY_APPLIED = 5  # Maximum number of partly applied plans to list.
 
 
@@ -37,7 +38,7 @@ _MAX_PARTLY_APPLIED = 5  # Maximum number of partly applied plans to list.
     more="The plans are those in the queue, in the folder plans of the data folder, those saved with --out, and "
     "those that were started. Times are in UTC. Plans with the same changes have the same digest.\n\n"
     "To discard a plan that you do not need, delete its plan file. A rejection would also block later plans that "
-    "make the same changes.",
+    "contain its changes.",
 )
 @tenant_or_uid_option
 @click.option(
@@ -75,6 +76,7 @@ def plans(tenant: str | None, state: str | None, max_pending: str | None, as_jso
         _print_entries(selected)
         _print_next(selected)
         _print_not_applied(selected)
+    _print_all_notices(selected)
     _print_all_conflicts(selected)
     _print_all_windows(selected)
     if overdue:
@@ -158,6 +160,16 @@ def _print_not_applied(entries: list[PlanEntry]) -> None:
     if len(partly) > _MAX_PARTLY_APPLIED:
         lines.append(f"  {len(partly) - _MAX_PARTLY_APPLIED:,} more")
     print_warning("\n".join(lines))
+
+
+def _print_all_notices(entries: list[PlanEntry]) -> None:
+    """Print a warning for each fact about the first plans that the operator must consider."""
+    noticed = [(entry, notice) for entry in entries for notice in entry.notices]
+    for entry, notice in noticed[:_MAX_NOTICES]:
+        print_warning(f"Plan {entry.plan.digest[:12]}: {notice.message}")
+    if len(noticed) > _MAX_NOTICES:
+        n_more = pluralize(len(noticed) - _MAX_NOTICES, "more warning")
+        print_warning(f"{n_more} about plans. To list all warnings, pass --json.")
 
 
 def _print_all_conflicts(entries: list[PlanEntry]) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
+import pandas as pd
+
+from frgroups.analysis.attributes import join_attributes
 from frgroups.analysis.group_expressions import expression_groups
 from frgroups.analysis.rule_evaluation import RuleColumns, rule_groups
 from frgroups.apply.sent_changes import Cause, group_causes
@@ -64,14 +67,16 @@ def check_contains_applied_plans(
     )
 
 
-def check_declared_groups(snapshot: Snapshot, selection: SnapshotSelection, declared: DeclaredGroups) -> None:
+def check_declared_groups(
+    snapshot: Snapshot, selection: SnapshotSelection, declared: DeclaredGroups, attributes: pd.DataFrame | None
+) -> None:
     """
     Raise DriftError if frgroups changed a declared group, or a group in a declaration, after the snapshot was taken.
 
-    See `check_contains_applied_plans`.
+    See `check_contains_applied_plans`. The rules can contain the names of additional attributes.
     """
     groups, expressions = [], []
-    columns = RuleColumns(snapshot.customers)
+    columns = RuleColumns(join_attributes(snapshot, attributes))
     for item in declared.groups:
         groups.append(item.group)
         if item.source == "rule":

@@ -8,20 +8,21 @@ from pathlib import Path
 from frgroups.apply.plan_list import plan_entry
 from frgroups.cli.plan_files import find_plan
 from frgroups.errors import InputError
+from frgroups.internals.base_urls import is_same_base_url
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.review.decision_record import add_superseded
 from frgroups.review.plan_queue import move_plan
 
 # A plan in another state was approved, sent, or already superseded.
-_REPLACEABLE = ("pending", "rejected", "blocked", "plan expired", "approval expired")
+_REPLACEABLE = ("pending", "applied before", "rejected", "blocked", "plan expired", "approval expired")
 
 
 def check_may_be_superseded(argument: Path, new_plan: Plan) -> Path:
     """Return the path of an older plan, or raise InputError if the new plan must not supersede it."""
     path = find_plan(argument)
     older = read_plan(path)
-    if (older.tenant_uid, older.base_url) != (new_plan.tenant_uid, new_plan.base_url):
+    if older.tenant_uid != new_plan.tenant_uid or not is_same_base_url(older.base_url, new_plan.base_url):
         raise InputError(
             f"{path} is a plan for tenant {older.tenant_uid} at {older.base_url}, so the new plan cannot supersede "
             "it."

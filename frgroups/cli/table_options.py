@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from frgroups.cli.command import ListOption
-from frgroups.cli.options import json_option, table_file_options
+from frgroups.cli.options import attribute_file_option, consent_option, json_option, table_file_options
 from frgroups.cli.types import COUNT_PAIR, NONEMPTY_TEXT, PAIR, SHARE_PAIR, TIMESTAMP, IntegerRange, NumberRange
 
 Decorator = Callable[[Callable[..., int]], Callable[..., int]]
@@ -136,14 +136,8 @@ CHANNELS: Decorator = click.option(
     default=_CHANNELS,
     help="Channels through which the customers are contacted.",
 )
-CONSENT: Decorator = click.option(
-    "--consent",
-    multiple=True,
-    type=PAIR,
-    metavar="CHANNEL=CONSENT",
-    help="Uid or name of the consent for a channel, for example mobile=SMS. By default, the only consent whose "
-    "name matches the channel is used. This option can be repeated.",
-)
+CONSENT: Decorator = consent_option
+ATTRIBUTE_FILE: Decorator = attribute_file_option
 SINCE: Decorator = click.option(
     "--since",
     type=TIMESTAMP,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +12,13 @@ import pandas as pd
 
 from frgroups.analysis.group_expressions import members
 from frgroups.analysis.health import health_report_in_cli
-from frgroups.cli.inputs import read_optional_register, read_previous_snapshot, read_selected_snapshot
+from frgroups.cli.inputs import (
+    read_optional_attributes,
+    read_optional_register,
+    read_previous_snapshot,
+    read_selected_snapshot,
+    unique_pairs,
+)
 from frgroups.cli.options import SnapshotSelection
 from frgroups.cli.output import print_json_line, print_message
 from frgroups.cli.table_printing import print_table
@@ -113,9 +119,11 @@ def _call_with_snapshot(
         raise UsageError(f"{option} requires the total number of customers. Pass this number with --universe N.")
     for name, option in _PAIR_OPTIONS.items():
         if name in given:
-            given[name] = _unique_pairs(given[name], option)
+            given[name] = unique_pairs(given[name], option)
     if entry.name == "campaign_reach":
         return function(snapshot, read_optional_register(given["register"]))
+    if entry.name == "segment":
+        return function(snapshot, attributes=read_optional_attributes(given.pop("attribute_file", None)), **given)
     if entry.name == "split_customers":
         return _split_customers(function, snapshot, given)
     if entry.name == "compare_groups":
@@ -131,16 +139,6 @@ def _split_customers(function: Callable[..., Any], snapshot: Snapshot, given: di
         customers = customers[customers["customer_uid"].isin(members(snapshot, expression))]
     split: pd.DataFrame = function(customers, given.pop("shares"), **given)
     return split
-
-
-def _unique_pairs(pairs: Iterable[tuple[str, Any]], option: str) -> dict[str, Any]:
-    """Return the pairs of an option as a dictionary. Raise UsageError if a name occurs twice."""
-    values: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in values:
-            raise UsageError(f"{option} contains {name!r} twice. Pass each name once.")
-        values[name] = value
-    return values
 
 
 def _as_table(computed: Any) -> pd.DataFrame:

@@ -337,7 +337,7 @@ TABLES: tuple[TableEntry, ...] = (
         "segment",
         "Which customers match a rule over their attributes?",
         "analysis.segments",
-        (options.RULE, options.CONSENT),
+        (options.RULE, options.CONSENT, options.ATTRIBUTE_FILE),
         example="--rule \"vip_no=country_code == 'NO'\" --csv vip_no.csv",
     ),
     TableEntry(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from frgroups.errors import InputError
 
@@ -17,6 +18,8 @@ SANDBOX_SERVER = "frgroups-sandbox"
 # A colon that is not followed by a port can separate a user name from a password.
 _NO_PORT = re.compile(r":(?!//|\d+(?:/|$)).*", re.DOTALL)
 _VALID_PORTS = range(1, 65536)
+# The spellings of the address of this machine, other than 127.0.0.1, in the host of a checked base URL.
+_LOOPBACK = re.compile(r"(?:localhost|\[::1\])(?=(?::\d+)?\Z)")
 
 
 def checked_base_url(base_url: str) -> str:
@@ -86,6 +89,41 @@ def host_in_url(host: str) -> str:
     ('[::1]', 'shop.test')
     """
     return f"[{host}]" if ":" in host else host
+
+
+def canonical_host(netloc: str) -> str:
+    """
+    Return a host with its port, in which 127.0.0.1 replaces "localhost" and "[::1]".
+
+    The three names are the same machine, so they identify the same stored data and the same rejections. A base URL is
+    not changed, because a server might listen only on one of the addresses.
+
+    Examples
+    --------
+    >>> canonical_host("localhost:8020"), canonical_host("[::1]"), canonical_host("localhost.example:8020")
+    ('127.0.0.1:8020', '127.0.0.1', 'localhost.example:8020')
+    """
+    return _LOOPBACK.sub("127.0.0.1", netloc) if _LOOPBACK.match(netloc) else netloc
+
+
+def is_same_base_url(first: str | None, second: str | None) -> bool:
+    """
+    Return True if two base URLs are equal, apart from the spelling of a loopback host.
+
+    Examples
+    --------
+    >>> is_same_base_url("http://localhost:8020/v2", "http://127.0.0.1:8020/v2"), is_same_base_url(None, None)
+    (True, True)
+    >>> is_same_base_url("http://localhost:8020/v2", "http://127.0.0.1:8021/v2")
+    False
+    """
+    return first == second or canonical_base_url(first) == canonical_base_url(second)
+
+
+def canonical_base_url(base_url: str | None) -> str:
+    """Return a base URL with the host that `canonical_host` returns, or "" for None."""
+    parts = urlsplit(base_url or "")
+    return parts._replace(netloc=canonical_host(parts.netloc)).geturl()
 
 
 def is_loopback(host: str) -> bool:

@@ -18,8 +18,9 @@ _PROBABILITIES = ("p_value", "q_value", "p_over", "p_under")
 # Columns with digests of plans, which are displayed with 12 digits. Commands accept a digest of this length.
 DIGEST_COLUMNS = frozenset(("digest", "plan_digest", "reverts"))
 SHORT_DIGEST = 12
-# Values in these columns are shown with three significant digits, because rates are small and amounts are large.
+# Differences of means are shown with three significant digits, because they can be small or large.
 _DIFFERENCES = ("difference", "ci_low", "ci_high", "detectable_difference")
+_MAX_DECIMALS = 4
 _RELATIVE_DIFFERENCE = "relative_difference"
 # Numbers from this value on are displayed without decimals, and smaller numbers than the other one in one digit.
 _NO_DECIMALS_FROM, _TWO_DECIMALS_FROM = 100, 0.005
@@ -52,7 +53,21 @@ def is_count(name: str) -> bool:
     return name == "n" or name.startswith("n_")
 
 
-def excel_number_format(name: str, *, is_float: bool) -> str:
+def has_rates(table: pd.DataFrame) -> bool:
+    """
+    Return True if the differences in a table are differences of rates. They are displayed in percentage points.
+
+    The result of `measure_lift` has values in the column rate or in the column mean.
+
+    Examples
+    --------
+    >>> has_rates(pd.DataFrame({"rate": [0.25], "mean": [None]})), has_rates(pd.DataFrame({"mean": [410.5]}))
+    (True, False)
+    """
+    return "rate" in table.columns and table.columns.is_unique and bool(table["rate"].notna().any())
+
+
+def excel_number_format(name: str, *, is_float: bool, are_rates: bool = False) -> str:
     """
     Return the Excel number format of a column.
 
@@ -62,6 +77,9 @@ def excel_number_format(name: str, *, is_float: bool) -> str:
         Name of the column.
     is_float
         Whether the column contains floating-point numbers.
+    are_rates
+        Whether differences are differences of rates. Excel has no format for percentage points, so that they are
+        percentages.
 
     Examples
     --------
@@ -70,12 +88,14 @@ def excel_number_format(name: str, *, is_float: bool) -> str:
     """
     if is_share(name) or name == _RELATIVE_DIFFERENCE:
         return "0.0%"
+    if are_rates and name in _DIFFERENCES:
+        return "0.00%"
     if is_count(name):
         return "#,##0"
     return "0.00" if is_float and name not in (*_PROBABILITIES, *_DIFFERENCES) else "General"
 
 
-def format_column(values: Iterable[object], name: str) -> list[str]:
+def format_column(values: Iterable[object], name: str, *, are_rates: bool = False) -> list[str]:
     r"""
     Format the values of a column for display.
 
@@ -88,6 +108,8 @@ def format_column(values: Iterable[object], name: str) -> list[str]:
         The values. A missing value is displayed as a dash.
     name
         Name of the column, which determines the format of its numbers.
+    are_rates
+        Whether differences are differences of rates, which are displayed in percentage points. See `has_rates`.
 
     Examples
     --------
@@ -97,16 +119,22 @@ def format_column(values: Iterable[object], name: str) -> list[str]:
     (['<0.001'], ['2.00', '0.50'], ['−3', '+4'])
     >>> format_column([0.01234, 1234.5], "difference"), format_column([0.012], "relative_difference")
     (['0.0123', '1,234'], ['+1.2%'])
+    >>> format_column([0.0264, -0.0012], "difference", are_rates=True)
+    ['2.6 pp', '−0.12 pp']
     """
     values = list(values)
+    are_rates = are_rates and name in _DIFFERENCES
     has_decimals = any(isinstance(value, float) and not value.is_integer() for value in values)
     # Midnight is displayed as a date if no value in the column has another time.
     times = [value for value in values if isinstance(value, date) and not pd.isna(value)]
     has_time = any(pd.Timestamp(time) != pd.Timestamp(time).normalize() for time in times)
-    return [_format_value(value, name, has_decimals=has_decimals, has_time=has_time) for value in values]
+    return [
+        _format_value(value, name, has_decimals=has_decimals, has_time=has_time, are_rates=are_rates)
+        for value in values
+    ]
 
 
-def _format_value(value: Any, name: str, *, has_decimals: bool, has_time: bool) -> str:
+def _format_value(value: Any, name: str, *, has_decimals: bool, has_time: bool, are_rates: bool) -> str:
     if isinstance(value, tuple):
         return escape_invisible(" & ".join(map(str, value)))
     if pd.api.types.is_scalar(value) and pd.isna(value):
@@ -114,13 +142,23 @@ def _format_value(value: Any, name: str, *, has_decimals: bool, has_time: bool) 
     if pd.api.types.is_bool(value):
         return "yes" if value else "no"
     if isinstance(value, numbers.Real):
-        text = _format_number(value, name, has_decimals=has_decimals)
+        if are_rates and math.isfinite(value):
+            text = _percentage_points(value)
+        else:
+            text = _format_number(value, name, has_decimals=has_decimals)
         return text.replace("-", "−", 1) if text.startswith("-") else text
     if isinstance(value, date):  # Timestamps are also dates.
         time = pd.Timestamp(value)
         time = time.tz_convert("UTC") if time.tzinfo else time
         return f"{time:%Y-%m-%d %H:%M}" if has_time else f"{time:%Y-%m-%d}"
     return escape_invisible(value)
+
+
+def _percentage_points(value: numbers.Real) -> str:
+    """Return a difference of rates in percentage points, with at least one decimal and two significant digits."""
+    points = 100 * float(value)
+    magnitude = math.floor(math.log10(abs(points))) if points else 0
+    return f"{points:.{min(max(1, 1 - magnitude), _MAX_DECIMALS)}f} pp"
 
 
 def _format_number(value: Any, name: str, *, has_decimals: bool) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from frgroups.errors import InputError
+from frgroups.internals.base_urls import canonical_host
 
 
 def home() -> Path:
@@ -70,7 +71,7 @@ def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
 
     The name contains no colon and no percent sign, so that the name is valid on Windows and a printed path opens as a
     link. A colon in the host becomes an underscore. Each byte of another special character becomes "=" and two hex
-    digits.
+    digits. All spellings of a loopback host have the same folder.
 
     Examples
     --------
@@ -79,7 +80,7 @@ def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
     """
     host = "tables"  # A snapshot that was created from tables has no host.
     if base_url:
-        host = urlsplit(base_url).netloc
+        host = canonical_host(urlsplit(base_url).netloc)
     return f"{_encode_name(tenant_uid)}@{_encode_name(host).replace('_', '=5F').replace('=3A', '_')}"
 
 
@@ -95,7 +96,7 @@ def parse_tenant_folder(folder: str) -> tuple[str, str]:
     tenant, at, host = folder.partition("@")
     if not (tenant and at):
         return "", ""
-    return _decode_name(tenant), _decode_name(host.replace("_", "=3A"))
+    return _decode_name(tenant), canonical_host(_decode_name(host.replace("_", "=3A")))
 
 
 def _encode_name(text: str) -> str:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from frgroups.errors import InputError
 from frgroups.internals.atomic_files import atomic_write, write_text
-from frgroups.internals.column_formats import excel_number_format, format_column
+from frgroups.internals.column_formats import excel_number_format, format_column, has_rates
 from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.workbooks import import_openpyxl
 
@@ -157,11 +157,14 @@ def write_table_workbook(path: Path, table: pd.DataFrame, *, title: str, measure
     sheet = book.create_sheet(title[:31])
     sheet.freeze_panes = "A2"
     letters = [openpyxl.utils.get_column_letter(number) for number in range(1, table.shape[1] + 1)]
+    are_rates = has_rates(table)
     for position, letter in enumerate(letters):
-        sheet.column_dimensions[letter].width = _column_width(table.columns[position], table.iloc[:, position])
+        width = _column_width(table.columns[position], table.iloc[:, position], are_rates=are_rates)
+        sheet.column_dimensions[letter].width = width
     sheet.append(text_cells(sheet, table.columns, text_style(sheet, bold=True)))
     writers = [
-        _cell_writer(sheet, measure or name, table.iloc[:, position]) for position, name in enumerate(table.columns)
+        _cell_writer(sheet, measure or name, table.iloc[:, position], are_rates=are_rates)
+        for position, name in enumerate(table.columns)
     ]
     for row in table.itertuples(index=False, name=None):
         sheet.append([write(value) for write, value in zip(writers, row, strict=True)])
@@ -170,20 +173,22 @@ def write_table_workbook(path: Path, table: pd.DataFrame, *, title: str, measure
     return path
 
 
-def _column_width(name: Hashable, column: pd.Series) -> int:
+def _column_width(name: Hashable, column: pd.Series, *, are_rates: bool) -> int:
     """Return the width of a column in characters, so that its header and most of its values are visible."""
-    longest = max(map(len, format_column(column.head(_MEASURED_ROWS), str(name))), default=0)
+    texts = format_column(column.head(_MEASURED_ROWS), str(name), are_rates=are_rates)
+    longest = max(map(len, texts), default=0)
     if pd.api.types.is_datetime64_any_dtype(column):
         longest = len(_DATETIME_FORMAT)
     return min(max(longest, len(str(name)), _MIN_WIDTH) + 2, _MAX_WIDTH)
 
 
-def _cell_writer(sheet: Any, name: Hashable, column: pd.Series) -> Callable[[Any], Any]:
+def _cell_writer(sheet: Any, name: Hashable, column: pd.Series, *, are_rates: bool) -> Callable[[Any], Any]:
     """Return a function that converts the values of a column to cells of a sheet."""
     from openpyxl.cell import WriteOnlyCell
 
     style = text_style(sheet)
-    number_format = excel_number_format(str(name), is_float=pd.api.types.is_float_dtype(column))
+    is_float = pd.api.types.is_float_dtype(column)
+    number_format = excel_number_format(str(name), is_float=is_float, are_rates=are_rates)
 
     def write(value: Any) -> Any:
         if pd.api.types.is_scalar(value) and pd.isna(value):

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -16,7 +16,35 @@ from frgroups.errors import InputError
 # Messages of `tomllib` about a table or a key that is defined twice.
 _DUPLICATE = re.compile(r"Cannot (?:declare .* twice|overwrite a value|mutate immutable namespace .*) \(at (.*)\)")
 _LINE = re.compile(r"line (\d+), column \d+")
+# Messages of `msgspec` that users would not understand, and their replacements.
+_PROBLEMS = {
+    r"Expected `str` matching regex '\\S'": "the text is blank",
+    "Invalid RFC3339 encoded date": "expected a date such as 2027-06-30",
+    " | null": "",
+}
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+# The type of a text that must not be blank.
+NonblankText = Annotated[str, msgspec.Meta(pattern=r"\S")]
+
+
+def describe_invalid(error: msgspec.ValidationError) -> str:
+    """
+    Describe a value of the wrong type in a file. The description ends with the path of the value.
+
+    Examples
+    --------
+    >>> try:
+    ...     msgspec.convert({"by": " "}, dict[str, NonblankText])
+    ... except msgspec.ValidationError as error:
+    ...     describe_invalid(error)
+    'the text is blank - at `$[...]`'
+    """
+    text = str(error)
+    for problem, replacement in _PROBLEMS.items():
+        text = text.replace(problem, replacement)
+    return text
 
 
 def read_toml(path: Path, description: str, *, example: str = "") -> tuple[dict[str, Any], bytes]:

@@ -31,7 +31,8 @@ def read_all_groups(tenant: TenantReader, *, cover: bool) -> None:
     Read all groups of a tenant.
 
     If `cover` is True, the members of a group are inferred from the customer records if this saves requests. All
-    other groups are read page by page. Finally, groups whose members contradict the customer records are read again.
+    other groups are read page by page. Finally, the longest lists are read from their other end, and groups whose
+    members contradict the customer records are read again.
     """
     first_pages: dict[str, PageRows[int]] = {}
     if cover:
@@ -47,6 +48,7 @@ def read_all_groups(tenant: TenantReader, *, cover: bool) -> None:
             to_page = _groups_to_page(tenant, remaining)
         tenant.read_by_pages({uid: remaining[uid] for uid in to_page})
         remaining = _unread(tenant, remaining)
+    tenant.check_longest_lists()
     tenant.resolve_conflicts()
 
 

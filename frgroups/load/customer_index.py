@@ -96,6 +96,7 @@ class CustomerIndex:
     def __init__(self, record: type[Member], groups: Sequence[str]) -> None:
         self._group_codes = _CodeMap((uid, code) for code, uid in enumerate(groups))
         self._codes = _CodeMap()
+        self._unknown_codes = _CodeMap()
         self._record = record
         self._columns = CustomerColumns(record)
         self._lengths = array("i")
@@ -129,6 +130,15 @@ class CustomerIndex:
             n_with_references=n_with_references,
             n_new=n_new,
         )
+
+    def find_codes(self, uids: Iterable[str]) -> list[int]:
+        """
+        Return the integer codes of customers, and different negative numbers for customers who are not in the index.
+
+        The customers are not added to the index.
+        """
+        with self._lock:
+            return [self._codes[uid] if uid in self._codes else -1 - self._unknown_codes[uid] for uid in uids]
 
     def group_codes(self) -> dict[str, int]:
         """Return the integer code of each group that is in the tenant's list of groups or in a customer record."""

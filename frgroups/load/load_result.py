@@ -16,7 +16,7 @@ from frgroups.internals.formatting import pluralize
 from frgroups.internals.structured_logging import error_info
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.manifest import read_manifest
-from frgroups.store.retention import list_snapshots
+from frgroups.store.retention import is_from_host, list_snapshots
 
 # Smallest share of the previous snapshot's groups or memberships that a load can find without a warning.
 MIN_SHARE_OF_PREVIOUS = 0.5
@@ -98,7 +98,7 @@ def stored_result(result: LoadResult, started_at: datetime) -> LoadResult | None
         stored = list_snapshots(tenant_uid=result.tenant_uid)
     except (FrgroupsError, OSError):  # The caller reports the error of the load, which is more important.
         return None
-    stored = stored[stored["base_url"] == result.base_url]
+    stored = stored[is_from_host(stored, result.base_url)]
     if stored.empty or stored["taken_at"].iloc[-1] < pd.Timestamp(started_at):
         return None
     snapshot = stored.iloc[-1]
@@ -151,7 +151,7 @@ def exit_code_of_verdict(verdict: str) -> int:
 def snapshot_facts(snapshot: Snapshot) -> dict[str, Any]:
     """Return the values of `LoadResult` for a snapshot that was loaded and stored."""
     stored = list_snapshots(tenant_uid=snapshot.tenant_uid)
-    until = stored[(stored["base_url"] == snapshot.base_url) & (stored["taken_at"] <= snapshot.taken_at)]
+    until = stored[is_from_host(stored, snapshot.base_url) & (stored["taken_at"] <= snapshot.taken_at)]
     paths = until.loc[until["taken_at"] == snapshot.taken_at, "path"].to_list()
     return {
         "exit_code": exit_code_of_verdict(snapshot.verdict),

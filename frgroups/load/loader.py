@@ -21,6 +21,7 @@ from frgroups.api.client import Client
 from frgroups.api.schema.records import Customer, Group, Member
 from frgroups.errors import CorruptFileError, DriftedReadError, InputError, WrongTenantError
 from frgroups.internals.atomic_files import ensure_private_dir
+from frgroups.internals.base_urls import is_same_base_url
 from frgroups.internals.formatting import format_utc, pluralize
 from frgroups.internals.locks import load_lock
 from frgroups.internals.paths import resolve_folder
@@ -29,6 +30,7 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import as_list
 from frgroups.load.cover_strategy import read_all_groups
+from frgroups.load.end_check import ServerSorting
 from frgroups.load.load_result import size_warning
 from frgroups.load.tenant_reader import TenantReader
 from frgroups.load.verified_listing import MAX_REREADS, read_groups, worker_threads
@@ -180,7 +182,7 @@ def refresh_groups(
     ...     len(refresh_groups(client, snapshot, ["Staff"])["Staff"])
     0
     """
-    if (client.tenant_uid, client.base_url) != (snapshot.tenant_uid, snapshot.base_url):
+    if client.tenant_uid != snapshot.tenant_uid or not is_same_base_url(client.base_url, snapshot.base_url):
         raise WrongTenantError(
             f"The snapshot is from tenant {snapshot.tenant_uid} at {snapshot.base_url}, but the client is for tenant "
             f"{client.tenant_uid} at {client.base_url}. Nothing was sent."
@@ -195,6 +197,7 @@ def refresh_groups(
     ):
         tenant = TenantReader(client, groups, record, request_pool, group_pool, progress_bar)
         tenant.read_by_pages(tenant.read_first_pages(uids))
+        tenant.check_longest_lists(max(snapshot.reads["n_rows"], default=0))
         groups_note = _note_after_refresh(tenant, set(snapshot.groups["customer_group_uid"]))
     return _merge_groups(snapshot, tenant, groups_note, set(uids) - set(tenant.members), client.clock())
 
@@ -343,7 +346,7 @@ def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress:
         _reading_threads(client) as (request_pool, group_pool),
         Progress("Loading", unit="memberships", show=progress) as progress_bar,
     ):
-        groups, listing = read_groups(client, pool=request_pool)
+        groups, listing = read_groups(client, ServerSorting(), pool=request_pool)
         if listing.verdict == "drifted":
             raise DriftedReadError(
                 f"The list of groups of tenant {client.tenant_uid} was inconsistent in {MAX_REREADS + 1} attempts to "
@@ -396,7 +399,7 @@ def _note_after_refresh(tenant: TenantReader, listed: set[str]) -> str:
 
 def _read_groups_again(tenant: TenantReader) -> dict[str, Group]:
     """Read the list of groups again. The result is empty if the list kept changing."""
-    groups, listing = read_groups(tenant.client, pool=tenant.request_pool)
+    groups, listing = read_groups(tenant.client, ServerSorting(), pool=tenant.request_pool)
     return {} if listing.verdict == "drifted" else groups
 
 

@@ -14,19 +14,20 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from frgroups.api.client import Client
+from frgroups.api.client import Client, Direction
 from frgroups.api.pagination import Window
 from frgroups.api.schema.codec import UID
-from frgroups.api.schema.records import ROW_OF, Group, Member
+from frgroups.api.schema.records import ROW_OF, CustomerReferences, Group, Member
 from frgroups.errors import NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError
 from frgroups.internals.progress import Progress
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.typing import IntArray
 from frgroups.load.column_builder import groups_table
 from frgroups.load.customer_index import CustomerIndex, GroupReferences
+from frgroups.load.end_check import END_SIZE, EndCheck, OtherEnd, ServerSorting
 from frgroups.load.listing_reader import PageRows
 from frgroups.load.load_progress import LoadProgress
-from frgroups.load.verified_listing import Listing, listing_context, read_listing
+from frgroups.load.verified_listing import Listing, listing_context, page_rows, read_listing
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import READS, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot
@@ -89,6 +90,7 @@ class TenantReader:
         # The responses of the server update these three values.
         self._first_number, self._page_size = 0, PROBE_SIZE
         self._fixed_page_size: int | None = None  # Page size if the server ignores the requested page size.
+        self._sorting = ServerSorting()
         self.group_codes = {uid: code for code, uid in enumerate(self.groups)}
         self.customer_index = CustomerIndex(self.record, list(self.groups))
         self.load_progress = LoadProgress(self.progress_bar, self.groups, requests_before=self.client.n_requests)
@@ -160,11 +162,14 @@ class TenantReader:
             return self._read_listing(uid, first_pages[uid])
 
         for uid, listing in self._run_for_groups(first_pages, read, self.group_pool):
-            self.inferred.pop(uid, None)
-            self.members[uid] = np.array(listing.uids, np.int64)
-            self._record_listing(uid, "pages", listing)
-            if listing.missing_backreference:
-                self.references_are_reliable = False
+            self._store_pages(uid, listing)
+
+    def _store_pages(self, uid: str, listing: Listing[int]) -> None:
+        self.inferred.pop(uid, None)
+        self.members[uid] = np.array(listing.uids, np.int64)
+        self._record_listing(uid, "pages", listing)
+        if listing.missing_backreference:
+            self.references_are_reliable = False
 
     def infer_members(self, uids: Iterable[str]) -> list[str]:
         """
@@ -242,6 +247,59 @@ class TenantReader:
         for uid in conflicts:
             note = contradiction_note(int(references.counts[self.group_codes[uid]]), len(self.members[uid]))
             self.reads[uid] |= {"verdict": "drifted", "evidence": "none", "note": note}
+
+    def check_longest_lists(self, longest: int = 0) -> None:
+        """
+        Read the longest lists of members from their other end, and change the verdict of lists that lack rows.
+
+        All longest lists are checked if several groups have the same number of members. If a list lacks rows, the
+        group is read again, because customers might have joined it. If the server omits the rows, the other groups
+        that lack rows are not read again.
+
+        Parameters
+        ----------
+        longest
+            Number of members of the largest group that is known from an earlier load.
+        """
+        self._sorting.longest = max([longest, *(read["n_rows"] for read in self.reads.values())])
+        to_check = [
+            uid
+            for uid, read in self.reads.items()
+            if read["verdict"] == "consistent" and self._sorting.is_longest(read["n_rows"])
+        ]
+        other_ends: dict[str, OtherEnd[int]] = {}
+        # The first request learns which sort direction the server supports.
+        for uids in (to_check[:1], to_check[1:]):
+            other_ends |= self._run_for_groups(uids, self._read_other_end, self.request_pool)
+        omits_rows = False
+        for uid, other_end in other_ends.items():
+            n_rows = self.reads[uid]["n_rows"]
+            if other_end.problem and not omits_rows:
+                for _, listing in self._run_for_groups([uid], self._reread_with_end_check, self.group_pool):
+                    self._store_pages(uid, listing)
+                    omits_rows = listing.is_incomplete
+            elif other_end.problem or other_end.doubt(n_rows):
+                note = other_end.problem or other_end.doubt(n_rows)
+                self.reads[uid] |= {"verdict": "unverifiable", "evidence": "none", "note": note}
+
+    def _read_other_end(self, uid: str) -> OtherEnd[int]:
+        members = self.members.get(uid)
+        if members is None:
+            members = self.customer_index.references().customers_of(self.group_codes[uid])
+        return self._end_check(uid).read_other_end(members.tolist())
+
+    def _reread_with_end_check(self, uid: str) -> Listing[int]:
+        return self._read_listing(uid, None, self._end_check(uid))
+
+    def _end_check(self, uid: str) -> EndCheck[int]:
+        def read(direction: Direction) -> PageRows[int]:
+            page = self.client.read_customer_page(
+                uid, None, END_SIZE, record=CustomerReferences, sort_direction=direction
+            )
+            # The customers are not added to the index, so that they do not contradict other groups.
+            return page_rows(page, self.customer_index.find_codes(page.uids))
+
+        return EndCheck(read, self._sorting)
 
     def _stale_inferences(self, references: GroupReferences) -> list[str]:
         """Return the inferred groups that the current customer records no longer confirm."""
@@ -346,12 +404,14 @@ class TenantReader:
             codes[uid] = references.customers_of(self.group_codes[uid])
         return [codes[uid] for uid in uids]
 
-    def _read_listing(self, uid: str, first: PageRows[int] | None) -> Listing[int]:
+    def _read_listing(
+        self, uid: str, first: PageRows[int] | None, end_check: EndCheck[int] | None = None
+    ) -> Listing[int]:
         def read_page(number: int | None, size: int | None) -> PageRows[int]:
             return self._read_page(uid, number, size)
 
         with listing_context(self.client, "get-customer-groups-customers", f"the customers of group {uid}"):
-            return read_listing(read_page, first=first, pool=self.request_pool)
+            return read_listing(read_page, first=first, pool=self.request_pool, end_check=end_check)
 
     def _read_page(self, uid: str, number: int | None = None, size: int | None = None) -> PageRows[int]:
         page = self._request_page(uid, number, size)

@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic
 
-from frgroups.api.client import Client
+from frgroups.api.client import Client, Direction
 from frgroups.api.retry import sleep, stop_waiting_at
 from frgroups.api.schema.records import CustomerReferences, Group, Page, Record
 from frgroups.errors import UnexpectedResponseError
 from frgroups.internals.formatting import pluralize
+from frgroups.load.end_check import END_SIZE, EndCheck, OtherEnd, ServerSorting
 from frgroups.load.listing_reader import PAGING_OPERATION, Key, ListingReader, PageRows, ReadPage
 
 MAX_REREADS = 3
@@ -39,9 +40,12 @@ class Listing(Generic[Key]):
     verdict
         "consistent" if the last attempt was consistent, and "drifted" if all attempts were inconsistent.
         "unverifiable" if the only problem was that records had no uid, that the list contained more rows than the
-        reported total, or that the server rejected the request for the page after the last row.
+        reported total, that the server rejected the request for the page after the last row, or that the other end of
+        the list contained further rows or could not be read.
     note
         Description of the problem, or an empty string.
+    is_incomplete
+        True if two requests in the reverse sort order returned a row that the pages of two reads did not contain.
     missing_backreference
         Number of records with a list of groups that does not contain the group that was read.
     """
@@ -55,11 +59,18 @@ class Listing(Generic[Key]):
     rereads: int
     seconds: float
     note: str = ""
+    is_incomplete: bool = False
     missing_backreference: int = 0
 
 
-def read_groups(client: Client, *, pool: Executor | None = None) -> tuple[dict[str, Group], Listing[str]]:
-    """Read all groups of a tenant, and return a dictionary of the groups by uid and the listing that verifies it."""
+def read_groups(
+    client: Client, sorting: ServerSorting | None = None, *, pool: Executor | None = None
+) -> tuple[dict[str, Group], Listing[str]]:
+    """
+    Read all groups of a tenant, and return a dictionary of the groups by uid and the listing that verifies it.
+
+    If `sorting` is given, the other end of the list is also read.
+    """
     groups: dict[str, Group] = {}
 
     def read_page(number: int | None, size: int | None) -> PageRows[str]:
@@ -67,17 +78,30 @@ def read_groups(client: Client, *, pool: Executor | None = None) -> tuple[dict[s
         groups.update({group.uid: group for group in page.items})
         return page_rows(page, page.uids)
 
+    def read_other_end(direction: Direction) -> PageRows[str]:
+        page = client.read_group_page(None, END_SIZE, sort_direction=direction)
+        return page_rows(page, page.uids)
+
+    end_check = None if sorting is None else EndCheck(read_other_end, sorting)
     with listing_context(client, "get-customer-groups", "the groups"):
-        listing = read_listing(read_page, pool=pool)
+        listing = read_listing(read_page, pool=pool, end_check=end_check)
     return {uid: groups[uid] for uid in listing.uids}, listing
 
 
-def read_members(client: Client, group_uid: str, *, pool: Executor | None = None) -> Listing[str]:
+def read_members(
+    client: Client,
+    group_uid: str,
+    sorting: ServerSorting | None = None,
+    *,
+    min_pages: int = 1,
+    pool: Executor | None = None,
+) -> Listing[str]:
     """
     Read all pages of a group, and return its members with the evidence that they are complete.
 
     If at least one customer record lists groups, every list of groups must contain the group that is read. If a list
-    does not contain this group, the listing is not consistent.
+    does not contain this group, the listing is not consistent. If `sorting` is given, the other end of the list is
+    also read, unless a longer list was read with the same object or the list has fewer than `min_pages` pages.
     """
 
     def read_page(number: int | None, size: int | None) -> PageRows[str]:
@@ -89,8 +113,15 @@ def read_members(client: Client, group_uid: str, *, pool: Executor | None = None
             n_with_references=sum(1 for item in page.items if item.customer_group_uids),
         )
 
+    def read_other_end(direction: Direction) -> PageRows[str]:
+        page = client.read_customer_page(
+            group_uid, None, END_SIZE, record=CustomerReferences, sort_direction=direction
+        )
+        return page_rows(page, page.uids)
+
+    end_check = None if sorting is None else EndCheck(read_other_end, sorting, min_pages)
     with listing_context(client, "get-customer-groups-customers", f"the customers of group {group_uid}"):
-        return read_listing(read_page, pool=pool)
+        return read_listing(read_page, pool=pool, end_check=end_check)
 
 
 def _lacks_backreference(customer: CustomerReferences, group_uid: str) -> bool:
@@ -119,53 +150,72 @@ def page_rows(
 
 
 def read_listing(
-    read_page: ReadPage[Key], *, first: PageRows[Key] | None = None, pool: Executor | None = None
+    read_page: ReadPage[Key],
+    *,
+    first: PageRows[Key] | None = None,
+    pool: Executor | None = None,
+    end_check: EndCheck[Key] | None = None,
 ) -> Listing[Key]:
     """
     Read a list, and repeat the read up to `MAX_REREADS` times until the result is consistent.
 
     If the list contains more rows than the reported total, it is read again once, because a customer can join between
     the count and the rows of a response. If the second attempt has the same result, the total is wrong.
+
+    If `end_check` is given and the pages are consistent, the other end of the list is read, too. A row that the pages
+    do not contain might be of a customer who has joined, so the list is read again. If the second attempt lacks the
+    same row, the server omits rows, and further attempts have the same result.
     """
     started = time.monotonic()
     if first is None:
         first = read_page(None, None)
     total_first = first.total_count
     pages = rereads = 0
+    other_end: OtherEnd[Key] = OtherEnd()
     while True:
         reader = ListingReader(read_page, first, pool)
         reader.read_pages()
-        problem = reader.find_problem()
         pages += reader.pages
+        omitted_before, other_end = other_end.omitted, OtherEnd()
+        problem, doubt = reader.find_problem(), _find_doubt(reader)
+        n_rows = len(reader.keys)
+        if end_check is not None and not problem and not doubt and end_check.is_needed(n_rows, reader.pages):
+            other_end = end_check.read_other_end(reader.keys)
+            problem, doubt = other_end.problem, other_end.doubt(n_rows)
+        is_incomplete = not omitted_before.isdisjoint(other_end.omitted)
         max_rereads = MAX_REREADS if problem else MAX_REREADS_OF_WRONG_TOTAL
-        if rereads >= max_rereads or not (problem or reader.exceeds_total):
+        if is_incomplete or rereads >= max_rereads or not (problem or reader.exceeds_total):
             break
         rereads += 1
         sleep(PAUSE * rereads)
         first = read_page(None, None)
-    evidence, verdict, note = "none", "unverifiable", ""
-    if problem:
-        verdict, note = "drifted", problem
-    elif reader.without_uid > 0:
-        note = f"{pluralize(reader.without_uid, 'record')} had no uid"
-    elif reader.exceeds_total:
-        note = reader.describe_row_count()
-    elif reader.doubt:
-        note = reader.doubt
-    else:
-        evidence, verdict = reader.evidence, "consistent"
+    verdict = "consistent"
+    if is_incomplete or (doubt and not problem):
+        verdict = "unverifiable"
+    elif problem:
+        verdict = "drifted"
     return Listing(
         uids=list(dict.fromkeys(reader.keys)),
-        evidence=evidence,
+        evidence=reader.evidence if verdict == "consistent" else "none",
         verdict=verdict,
         pages=pages,
         total_first=total_first,
         total_last=reader.total_last,
         rereads=rereads,
         seconds=round(time.monotonic() - started, 3),
-        note=note,
+        note=problem or doubt,
+        is_incomplete=is_incomplete,
         missing_backreference=reader.count_missing_backreferences(),
     )
+
+
+def _find_doubt(reader: ListingReader[Key]) -> str:
+    """Return the reason why the rows cannot be verified although the list did not change, or an empty string."""
+    if reader.without_uid > 0:
+        return f"{pluralize(reader.without_uid, 'record')} had no uid"
+    if reader.exceeds_total:
+        return reader.describe_row_count()
+    return reader.doubt
 
 
 @contextmanager

@@ -234,7 +234,7 @@ def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator
             f"{n:,} customers who join {group.name} have their own price list.",
         )
         text = (
-            f"{who} The API does not report whether it takes precedence over the group's discounts. "
+            f"{who} The data does not show whether it takes precedence over the group's discounts. "
             "Check this before you approve."
         )
         yield _marked(Finding("own_pricelist", text, False, group.uid, n), group, is_affected)

@@ -22,11 +22,13 @@ from frgroups.analysis.segments import select_by_rule
 from frgroups.api.schema import codec
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.typing import BoolArray, Int32Array
+from frgroups.plan.customer_origin import CustomerOrigin, list_origin
 from frgroups.plan.declared_group import DeclaredGroup, DeclaredGroups, errors_in, place_of
 from frgroups.plan.declared_lists import read_declared_list
 from frgroups.plan.desired import DesiredMemberships
 from frgroups.plan.uid_table import UidTable
 from frgroups.snapshot.group_references import find_quoted_group
+from frgroups.snapshot.id_resolution import Directory
 from frgroups.snapshot.snapshot import Snapshot
 
 
@@ -58,6 +60,8 @@ class DeclaredCustomers:
         The groups to create, as {uid: name}.
     by_uid
         The declaration of each group by its uid.
+    origins
+        Origin of the customers of each group, after a call of `select`.
     """
 
     def __init__(
@@ -68,7 +72,7 @@ class DeclaredCustomers:
         *,
         attributes: pd.DataFrame | None,
         consent: Mapping[str, str],
-        directory: Path | None,
+        directory: Directory | None,
         allow_similar_ids: bool,
     ) -> None:
         self._snapshot, self._uids, self._declared = snapshot, uids, declared
@@ -86,12 +90,13 @@ class DeclaredCustomers:
         self._columns = RuleColumns(self._customers, names)
         self._others: list[str] = []
         self._selected: dict[str, Int32Array] = {}
+        self.origins: dict[str, tuple[CustomerOrigin, ...]] = {}
 
     def select(self) -> dict[str, DesiredMemberships]:
         """Return the selected customers of each group by its uid. Raise InputError if a declaration is invalid."""
         order = self._evaluation_order()
         lists = {uid: self._read_list(uid) for uid in self.by_uid if self.by_uid[uid].source == "list"}
-        listed = sorted({customer for customers in lists.values() for customer in customers})
+        listed = sorted({customer for customers, _ in lists.values() for customer in customers})
         known = self._uids.lookup_codes_of_lists([listed])
         self._others = [customer for customer, code in zip(listed, known, strict=True) if code < 0]
         codes = dict(zip(listed, known.tolist(), strict=True))
@@ -100,9 +105,13 @@ class DeclaredCustomers:
         for uid in order:
             group = self.by_uid[uid]
             if group.source == "list":
-                selected = np.array(sorted({codes[customer] for customer in lists[uid]}), dtype=np.int32)
+                customers, n_rows = lists[uid]
+                selected = np.array(sorted({codes[customer] for customer in customers}), dtype=np.int32)
+                origin = list_origin(Path(group.customers), n_customers=len(selected), n_rows=n_rows)
             else:
                 selected = np.flatnonzero(self._evaluate(uid)).astype(np.int32)
+                origin = CustomerOrigin(group.source, group.customers, len(selected))
+            self.origins[uid] = (origin,)
             self._require_customers(uid, selected, "selects no customers")
             if group.priority is not None:
                 is_taken = taken.setdefault(group.exclusive_set, self._empty_mask())
@@ -188,7 +197,7 @@ class DeclaredCustomers:
             group=groups[0].group,
         )
 
-    def _read_list(self, uid: str) -> list[str]:
+    def _read_list(self, uid: str) -> tuple[list[str], int]:
         group = self.by_uid[uid]
         with errors_in(self._place(group, "list"), group.group):
             return read_declared_list(

@@ -14,12 +14,11 @@ import msgspec
 from frgroups.api.schema import codec
 from frgroups.errors import InputError
 from frgroups.internals.suggestions import did_you_mean
-from frgroups.internals.toml_files import read_toml, toml_key
+from frgroups.internals.toml_files import NonblankText, describe_invalid, read_toml, toml_key
 from frgroups.plan.declared_group import SOURCES, TABLE, DeclaredGroup, DeclaredGroups, place_of
 from frgroups.plan.limits_file import read_group_limits
 from frgroups.plan.modes import MODES, RENAMED_MODES, Mode
 
-_Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
 _LIST_KEYS = ("column", "sheet", "header_row", "ids")
 # The path at the end of a msgspec message, such as " - at `$.mode`".
 _AT = re.compile(r" - at `\$\.?(?P<key>[^`]*)`$")
@@ -28,19 +27,19 @@ _AT = re.compile(r" - at `\$\.?(?P<key>[^`]*)`$")
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
     """Keys and value types of the table of one group."""
 
-    mode: _Text | None = None
-    expression: _Text | None = None
-    rule: _Text | None = None
-    list: _Text | None = None
-    column: _Text | None = None
-    sheet: _Text | None = None
+    mode: NonblankText | None = None
+    expression: NonblankText | None = None
+    rule: NonblankText | None = None
+    list: NonblankText | None = None
+    column: NonblankText | None = None
+    sheet: NonblankText | None = None
     header_row: Annotated[int, msgspec.Meta(ge=1)] | None = None
     ids: Literal["customer_uid", "external_id"] | None = None
-    create: _Text | None = None
+    create: NonblankText | None = None
     limits: dict[str, Any] = {}
-    owner: _Text | None = None
+    owner: NonblankText | None = None
     priority: int | None = None
-    exclusive_set: _Text | None = None
+    exclusive_set: NonblankText | None = None
     valid_to: date | None = None
     allow_empty: bool = False
 
@@ -136,7 +135,7 @@ def _read_group(file: Path, group: str, table: Any) -> DeclaredGroup:
     try:
         content = msgspec.convert(table, _Content)
     except msgspec.ValidationError as error:
-        raise InputError(_invalid_value(place, str(error).replace(" | null", ""))) from error
+        raise InputError(_invalid_value(place, describe_invalid(error))) from error
     given = [name for name in SOURCES if getattr(content, name) is not None]
     if len(given) != 1:
         found = f"{' and '.join(f'`{name}`' for name in given)} are given" if given else "none is given"

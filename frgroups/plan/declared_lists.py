@@ -6,19 +6,20 @@ from pathlib import Path
 
 from frgroups.errors import InputError
 from frgroups.internals.formatting import pluralize
-from frgroups.internals.spreadsheets import read_table
+from frgroups.internals.spreadsheets import Table, read_table
 from frgroups.plan.declared_group import DeclaredGroup
 from frgroups.plan.list_resolution import list_id_type, resolve_listed_ids
-from frgroups.snapshot.customer_lists import read_listed_ids
+from frgroups.snapshot.customer_lists import listed_ids
 from frgroups.snapshot.id_columns import find_id_column
+from frgroups.snapshot.id_resolution import Directory
 from frgroups.snapshot.snapshot import Snapshot
 
 
 def read_declared_list(
-    snapshot: Snapshot, group: DeclaredGroup, folder: Path, *, directory: Path | None, allow_similar_ids: bool
-) -> list[str]:
+    snapshot: Snapshot, group: DeclaredGroup, folder: Path, *, directory: Directory | None, allow_similar_ids: bool
+) -> tuple[list[str], int]:
     """
-    Return the customer uids of the list of a declared group.
+    Return the customer uids of the list of a declared group, and the number of rows with an id.
 
     The ids are checked as in `frgroups plan --list`. A list that contains only column names is empty.
 
@@ -36,9 +37,10 @@ def read_declared_list(
         Whether unknown ids may be similar to ids of known customers.
     """
     path = folder / Path(group.customers).expanduser()
-    if _has_only_column_names(path, group):
-        return []
-    listed = read_listed_ids(path, group.column, sheet=group.sheet, header_row=group.header_row, snapshot=snapshot)
+    rows = read_table(path, group.sheet, group.header_row)
+    if _has_only_column_names(rows, group):
+        return [], 0
+    listed = listed_ids(rows, group.column, header_row=group.header_row, snapshot=snapshot)
     kind = group.ids or list_id_type(snapshot, listed)
     table = resolve_listed_ids(
         snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, allow_unknown=allow_similar_ids
@@ -51,7 +53,7 @@ def read_declared_list(
         )
     if kind == "customer_uid":
         # Customers who are in no group are not in the snapshot.
-        return list(table["id"])
+        return list(table["id"]), listed.n_rows
     if len(unresolved):
         raise InputError(
             f"{len(unresolved):,} of {pluralize(len(table), 'id')} in {path} were not resolved: "
@@ -59,11 +61,10 @@ def read_declared_list(
             hint="Pass a customer export as `directory`.",
             cli_hint="Pass a customer export with --directory.",
         )
-    return list(table["customer_uid"])
+    return list(table["customer_uid"]), listed.n_rows
 
 
-def _has_only_column_names(path: Path, group: DeclaredGroup) -> bool:
-    table = read_table(path, group.sheet, group.header_row)
+def _has_only_column_names(table: Table, group: DeclaredGroup) -> bool:
     if len(table.rows) > 1:
         return False
     _, _, has_column_names = find_id_column(table, group.column)

@@ -21,6 +21,7 @@ from frgroups.plan.modes import select_modes
 from frgroups.plan.plan import Plan
 from frgroups.plan.planner import PlanRequest, check_plan_arguments, create_plan
 from frgroups.plan.uid_table import UidTable
+from frgroups.snapshot.id_resolution import CustomerExport, Directory
 from frgroups.snapshot.snapshot import Snapshot
 
 
@@ -35,7 +36,7 @@ def plan_declared(
     register: pd.DataFrame | None = None,
     attributes: pd.DataFrame | None = None,
     consent: Mapping[str, str] | None = None,
-    directory: str | Path | None = None,
+    directory: Directory | None = None,
     purpose: str = "",
     allow_similar_ids: bool = False,
 ) -> Plan:
@@ -58,9 +59,9 @@ def plan_declared(
         As in `plan_memberships`.
     attributes, consent
         Additional attributes and the consents for rules, as in `segment`.
-    directory : str or Path, optional
-        CSV or Excel file of a customer export, with the columns customer_uid and external_id. It is required if lists
-        contain external ids of customers who are not in the snapshot.
+    directory : DataFrame, str or Path, optional
+        A customer export with the columns customer_uid and external_id, as a table or as the path of a CSV or Excel
+        file. It is required if lists contain external ids of customers who are not in the snapshot.
     allow_similar_ids : bool, default False
         Whether unknown ids in lists, `protect`, or the suppression lists may be similar to the ids of known
         customers.
@@ -111,6 +112,8 @@ def plan_declared(
         )
     check_plan_arguments(limits, purpose)
     check_consent(consent or {})
+    if isinstance(directory, str | Path):
+        directory = CustomerExport(directory)
     uids = UidTable(snapshot.matrix.customer_uids)
     customers = DeclaredCustomers(
         snapshot,
@@ -118,7 +121,7 @@ def plan_declared(
         declared,
         attributes=attributes,
         consent=consent or {},
-        directory=None if directory is None else Path(directory).expanduser(),
+        directory=directory,
         allow_similar_ids=allow_similar_ids,
     )
     desired = customers.select()
@@ -129,6 +132,7 @@ def plan_declared(
         modes=select_modes({uid: group.mode for uid, group in customers.by_uid.items()}, customers.by_uid),
         created=customers.created,
         group_limits={uid: _limits_of(group) for uid, group in customers.by_uid.items()},
+        origins=customers.origins,
     )
     plan = create_plan(
         request,

@@ -242,7 +242,7 @@ def unknown_protected_findings(snapshot: Snapshot, exclusions: Exclusions) -> li
     shown = [uid for uid in unknown if codec.UID.fullmatch(uid)][:MAX_LISTED_CUSTOMERS]
     listed = ", ".join([*shown, "..."] if len(shown) < len(unknown) else shown)
     text = (
-        f"The snapshot does not contain {len(unknown):,} of {len(uids):,} protected customers ({listed}). "
+        f"The data used does not contain {len(unknown):,} of {len(uids):,} protected customers ({listed}). "
         "Check the uids. A customer whose uid is misspelled is not protected."
     )
     return [Finding("unknown_protected", text, False, None, len(unknown))]

@@ -9,7 +9,8 @@ from typing import Any
 from frgroups.internals.formatting import escape_invisible
 
 # A finding with one of these rules does not block a plan, and an approval policy can accept it.
-# Exception: `erased_customers` blocks a plan with erased customers, but not an undo plan that leaves them out.
+# Exceptions: `erased_customers` blocks a plan with erased customers, but not an undo plan that leaves them out.
+# `already_undone` blocks an undo plan if all changes of the original plan are undone, but not if only some are.
 NOTICE_RULES = (
     "all_members_leave",
     "already_undone",
@@ -20,6 +21,7 @@ NOTICE_RULES = (
     "erased_customers",
     "holdout",
     "no_consent_record",
+    "no_snapshot",
     "not_finalized",
     "not_members",
     "other_type",
@@ -55,6 +57,7 @@ WARNING_RULES = (
     "two_tiers",
     "already_undone",
     "not_finalized",
+    "no_snapshot",
     "unknown_protected",
     "unknown_suppressed_groups",
     "out_of_sight",

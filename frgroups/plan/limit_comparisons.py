@@ -159,7 +159,7 @@ def _violation(limits: Limits, comparison: LimitComparison, groups: Sequence[Gro
     rule, n = comparison.rule, int(comparison.value)
     if rule == "snapshot_max_age":
         text = (
-            f"The snapshot was {comparison.value:,.0f} h old when the plan was created. The limit is "
+            f"The data was {comparison.value:,.0f} h old when the plan was created. The limit is "
             f"{limits.snapshot_max_age}. Load the tenant again and create a new plan."
         )
         return Finding(rule, text, True, allow=((rule, None),))

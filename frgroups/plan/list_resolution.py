@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
 from frgroups.api.schema.codec import UID
@@ -11,7 +9,13 @@ from frgroups.errors import InputError, ListError
 from frgroups.internals.formatting import agree, pluralize
 from frgroups.snapshot.customer_lists import check_listed_ids
 from frgroups.snapshot.id_formats import ListedIds, check_formats
-from frgroups.snapshot.id_resolution import detect_id_type, known_customers, read_directory, resolve_customers
+from frgroups.snapshot.id_resolution import (
+    Directory,
+    detect_id_type,
+    known_customers,
+    read_directory,
+    resolve_customers,
+)
 from frgroups.snapshot.id_types import reject_emails
 from frgroups.snapshot.known_ids import reject_list_without_known_ids
 from frgroups.snapshot.snapshot import Snapshot
@@ -35,7 +39,7 @@ def resolve_listed_ids(
     snapshot: Snapshot,
     listed: ListedIds,
     kind: str,
-    directory: Path | None,
+    directory: Directory | None,
     *,
     allow_similar_ids: bool,
     allow_unknown: bool,

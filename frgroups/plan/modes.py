@@ -14,6 +14,8 @@ Mode = Literal["add", "remove", "keep_only", "mirror"]
 GroupModes = Mode | Mapping[str, Mode]
 MODES: tuple[Mode, ...] = ("add", "remove", "keep_only", "mirror")
 ADDING_MODES: tuple[Mode, ...] = ("add", "mirror")
+# In these modes, members who are not in the list leave the group.
+REPLACING_MODES: tuple[Mode, ...] = ("keep_only", "mirror")
 # Sentences for the reviewer.
 MODE_TEXTS: dict[Mode, str] = {
     "add": "Customers in the list join the group. Members who are not in the list stay (mode add).",

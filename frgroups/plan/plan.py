@@ -16,6 +16,7 @@ from frgroups.internals.checksummed_json import canonical_json, sha256
 from frgroups.internals.validation import check_number
 from frgroups.plan.customer_facts import customer_facts
 from frgroups.plan.customer_findings import CustomerFindings, customer_findings
+from frgroups.plan.customer_origin import CustomerOrigin
 from frgroups.plan.exclusions import ExcludedChange, excluded_table
 from frgroups.plan.finding import Finding, Marks, sort_rules
 from frgroups.plan.group_change import GroupChange
@@ -80,6 +81,8 @@ class Plan:
         The customers that findings in the plan file are about.
     purpose : str
         Reason for the change.
+    origins : mapping
+        Origins of the desired customers by group uid, for example a list. Empty for an undo plan.
 
     Notes
     -----
@@ -87,8 +90,8 @@ class Plan:
     creations. For each group that the plan changes, it covers the mode, the operations, and the number and hash of
     the members. If the plan undoes another plan, the digest also covers `reverts` and `partial_undo`. Two plans with
     the same content have the same digest, even if they were created at different times. The digest does not cover the
-    purpose, the excluded changes, or the limits and modes of unchanged groups, because they do not affect the
-    requests.
+    purpose, the origins, the excluded changes, or the limits and modes of unchanged groups, because they do not
+    affect the requests.
 
     Examples
     --------
@@ -115,6 +118,7 @@ class Plan:
     stored_facts: pd.DataFrame | None = field(default=None, repr=False)
     stored_marks: Marks = field(default_factory=dict, repr=False)
     purpose: str = ""
+    origins: Mapping[str, tuple[CustomerOrigin, ...]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def digest(self) -> str:

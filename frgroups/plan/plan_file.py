@@ -16,6 +16,7 @@ from frgroups.internals.checksummed_json import read_checksummed, shorten_digest
 from frgroups.internals.timestamps import parse_stored_timestamp
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 from frgroups.plan.customer_facts import facts_from_dict, facts_to_dict
+from frgroups.plan.customer_origin import CustomerOrigin, OriginKind
 from frgroups.plan.exclusions import ExcludedChange, ExclusionRule
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
@@ -53,6 +54,7 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     partial_undo: bool = False
     purpose: str = ""
     lists: tuple[tuple[_Text, _Text, _Count, _Count, _Count], ...] = ()
+    origins: dict[_Text, tuple[_Origin, ...]] = {}
     customers: _CustomerFacts | None = None
 
 
@@ -77,6 +79,13 @@ class _Excluded(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     note: str = ""
     source: str = ""
     until: str = ""
+
+
+class _Origin(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    kind: OriginKind
+    text: str
+    n_customers: _Count
+    n_rows: _Count
 
 
 class _Note(msgspec.Struct, forbid_unknown_fields=True):
@@ -171,6 +180,7 @@ def plan_to_dict(plan: Plan, *, customers: bool = False) -> dict[str, Any]:
         "excluded": [change.row() for change in plan.excluded_changes],
         "notes": [asdict(finding) for finding in plan.planning_findings],
         "lists": [list(astuple(group)) for group in plan.listed_groups],
+        "origins": {uid: [list(astuple(origin)) for origin in origins] for uid, origins in plan.origins.items()},
         "groups": [_group_to_dict(group, plan.finding_marks.get(group.uid, {})) for group in plan.groups],
     }
     facts = plan.customer_facts() if customers else None
@@ -220,6 +230,10 @@ def _plan_from_content(content: _Content) -> Plan:
         purpose=content.purpose,
         excluded_changes=tuple(ExcludedChange(**msgspec.structs.asdict(row)) for row in content.excluded),
         listed_groups=tuple(ListedGroup(*row) for row in content.lists),
+        origins={
+            uid: tuple(CustomerOrigin(**msgspec.structs.asdict(origin)) for origin in origins)
+            for uid, origins in content.origins.items()
+        },
         stored_facts=stored_facts,
         stored_marks={group.customer_group_uid: _marks_from_content(group) for group in content.groups},
     )

@@ -57,7 +57,7 @@ def planner_notes(snapshot: Snapshot, changes: Sequence[GroupChange], limits: Li
     has_existing_groups = not all(change.create for change in changes)
     if has_existing_groups and (snapshot.reads["how"] == "given").all():
         text = (
-            "The snapshot was created from tables, so its memberships are not verified. Each group is read again "
+            "The data was created from tables, so its memberships are not verified. Each group is read again "
             "before the plan is applied."
         )
         notes.append(Finding("unverifiable", text))
@@ -123,8 +123,8 @@ def _unknown_customers(groups: Iterable[GroupChange]) -> Iterator[Finding]:
         if n > MAX_LISTED_CUSTOMERS:
             listed += ", ..."
         text = (
-            f"The snapshot does not contain {n:,} of {pluralize(len(group.add), 'customer')} that the plan adds to "
-            f"{group.name} ({listed}). Customers who are not in the snapshot are in no group, or they do not exist "
+            f"The data used does not contain {n:,} of {pluralize(len(group.add), 'customer')} that the plan adds to "
+            f"{group.name} ({listed}). Customers who are not in the data are in no group, or they do not exist "
             "and the server rejects them."
         )
         yield Finding("unknown_customers", text, False, group.uid, n)

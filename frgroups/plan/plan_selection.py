@@ -47,6 +47,7 @@ def select_changes(plan: Plan, groups: Iterable[str] | None, without: Iterable[s
         partial_undo=plan.partial_undo or (plan.reverts is not None and changes != plan.groups),
         excluded_changes=excluded,
         listed_groups=listed,
+        origins={group.uid: plan.origins[group.uid] for group in listed if group.uid in plan.origins},
         path=None,
     )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from frgroups.internals.formatting import agree, escape_invisible, escape_lines, pluralize
 from frgroups.internals.html import Card, CardLine
+from frgroups.plan.customer_origin import origin_text
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limit_overrides import relaxed_limits
@@ -35,7 +36,7 @@ def plan_summary(plan: Plan) -> str:
     lines = []
     if plan.purpose:
         lines.append(f"Purpose: {plan.purpose}")
-    lines += [change_sentence(plan, group) for group in plan.groups]
+    lines += [change_and_origin(plan, group) for group in plan.groups]
     lines += format_moves(plan.moves())
     lines += mode_sentences(plan)
     lines += [str(finding) for finding in plan.findings]
@@ -87,6 +88,18 @@ def change_sentence(plan: Plan, group: GroupChange) -> str:
     return f"{group.sentence()} The mode is {plan.mode_of(group.uid)}."
 
 
+def change_and_origin(plan: Plan, group: GroupChange) -> str:
+    """
+    Describe the planned change of a group and the origin of its customers.
+
+    An origin that is only a table is left out, because it contains no name. The review states it.
+    """
+    origins = plan.origins.get(group.uid, ())
+    origin = "" if [origin.kind for origin in origins] == ["table"] else origin_text(origins)
+    sentence = change_sentence(plan, group)
+    return f"{sentence} {origin}." if origin else sentence
+
+
 def _empty_plan_lines(plan: Plan) -> list[str]:
     if plan.reverts:
         return [f"The plan changes nothing, because plan {plan.reverts[:12]} has no changes to undo."]
@@ -119,7 +132,9 @@ def plan_card(plan: Plan) -> Card:
     }
     if plan.purpose:
         facts["Purpose"] = plan.purpose
-    facts["Changes"] = _limited([CardLine(change_sentence(plan, group)) for group in plan.groups], "group") or "none"
+    facts["Changes"] = (
+        _limited([CardLine(change_and_origin(plan, group)) for group in plan.groups], "group") or "none"
+    )
     facts["Mode"] = [CardLine(sentence) for sentence in mode_sentences(plan)]
     if plan.groups:
         n_members = sum(len(group.baseline) for group in plan.groups)

@@ -15,6 +15,7 @@ from frgroups.api.schema import codec
 from frgroups.errors import DriftedReadError, InputError
 from frgroups.internals.typing import BoolArray, Int32Array
 from frgroups.internals.validation import check_text, check_type, wrong_type
+from frgroups.plan.customer_origin import CustomerOrigin
 from frgroups.plan.desired import NO_CUSTOMERS, Desired, DesiredMemberships, desired_memberships
 from frgroups.plan.exclusions import (
     ExcludedChange,
@@ -186,6 +187,8 @@ class PlanRequest:
     group_limits
         Limits by group uid. They replace the limits of the plan and of the register for the group, unless `per_group`
         of the plan's limits contains the group's uid.
+    origins
+        Origins of the desired customers by group uid. For the other groups, the origin is a table.
     """
 
     snapshot: Snapshot
@@ -194,6 +197,7 @@ class PlanRequest:
     modes: GroupModes
     created: Mapping[str, str]
     group_limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    origins: Mapping[str, tuple[CustomerOrigin, ...]] = field(default_factory=dict)
 
 
 def create_plan(
@@ -247,7 +251,17 @@ def create_plan(
         snapshot=snapshot,
         register=register_rows,
         purpose=" ".join(purpose.split()),
+        origins=_origins_of_groups(request, listed),
     )
+
+
+def _origins_of_groups(request: PlanRequest, listed: Iterable[ListedGroup]) -> dict[str, tuple[CustomerOrigin, ...]]:
+    """Return the origins of the customers of each desired group. A group that is only created has none."""
+    desired = [group for group in listed if group.uid in request.desired]
+    return {
+        group.uid: request.origins.get(group.uid, (CustomerOrigin("table", n_customers=group.n_listed),))
+        for group in desired
+    }
 
 
 def _limits_of_groups(

@@ -74,7 +74,7 @@ class RequestEstimate:
         if not self.n_unknown:
             return ""
         if self.n_unknown >= MAX_REJECTED:
-            return f" The run stops if the server rejects {MAX_REJECTED} customers who are not in the snapshot."
+            return f" The run stops if the server rejects {MAX_REJECTED} customers who are not in the data used."
         if not self.n_search:
             return ""
         return f" If the server rejects unknown customers, up to {self.n_search:,} additional requests are sent."
@@ -96,12 +96,14 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
     Examples
     --------
     >>> print(estimate_requests([GroupChange("vip", "VIP", ("a",) * 1200, add=("c",))], n_write=1, arriving=()))
-    Applying the plan requires 8 requests (1 write) and takes less than a minute.
+    Applying the plan requires 10 requests (1 write) and takes less than a minute.
     """
-    before = [1 for _ in groups[:1]]  # The list of groups is read once.
-    before += [_n_reads_before(group) for group in groups]
-    between = [_n_pages(len(group.baseline) + len(group.add)) for group in groups if group.uid in arriving]
-    after = [_n_pages(group.n_after) for group in groups]
+    # The list of groups is read once. Before a group is created, one request verifies that it does not exist yet.
+    before = [1 for _ in groups[:1]]
+    reads = _ReadCounter()
+    before += [1 if group.create else reads.count(len(group.baseline)) for group in groups]
+    between = [reads.count(len(group.baseline) + len(group.add)) for group in groups if group.uid in arriving]
+    after = [reads.count(group.n_after) for group in groups]
     seconds = sum(map(_seconds_of_list, (*before, *between, *after)))
     seconds += n_write * max(SECONDS_PER_RESPONSE, 1 / REQUESTS_PER_SECOND)
     return RequestEstimate(
@@ -113,13 +115,6 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
         n_unknown=sum(len(group.unknown) for group in groups),
         n_search=sum(map(_n_search_writes, groups)),
     )
-
-
-def _n_reads_before(group: GroupChange) -> int:
-    if group.create:
-        # Before a group is created, one request verifies that the group does not exist yet.
-        return 1
-    return _n_pages(len(group.baseline))
 
 
 def _n_search_writes(group: GroupChange) -> int:
@@ -142,8 +137,22 @@ def _n_halving_writes(is_unknown: Sequence[bool]) -> int:
     return 2 + _n_halving_writes(is_unknown[:middle]) + _n_halving_writes(is_unknown[middle:])
 
 
-def _n_pages(n_members: int) -> int:
-    return count_pages(PAGE_SIZE, n_members)
+class _ReadCounter:
+    """Count the requests that read groups one after the other."""
+
+    def __init__(self) -> None:
+        self._longest = 0
+
+    def count(self, n_members: int) -> int:
+        """
+        Return the number of requests that read a group.
+
+        The other end of a list with several pages is also read, unless a longer list was read before.
+        """
+        n_pages = count_pages(PAGE_SIZE, n_members)
+        is_longest = n_members >= self._longest
+        self._longest = max(self._longest, n_members)
+        return n_pages + (is_longest and n_pages > 1)
 
 
 def _seconds_of_list(n_pages: int) -> float:

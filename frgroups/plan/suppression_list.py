@@ -121,25 +121,23 @@ def suppression_entries(tenant: HasTenant) -> list[SuppressionEntry]:
     return parse_entries(_read_rows(read_table(path, None), path), _describe_list(path))
 
 
-def read_entry_table(path: Path) -> pd.DataFrame | None:
+def entry_table(table: Table) -> pd.DataFrame | None:
     """
-    Read a list that contains entries with groups, ends, or holdouts.
+    Return the entries of a list if it contains entries with groups, ends, or holdouts, and None otherwise.
 
-    The index of the result contains the row numbers, and the columns are those of a suppression list. The result is
-    None if the list contains only customers.
+    The index of the result contains the row numbers, and the columns are those of a suppression list.
 
     Raises
     ------
     ListError
-        The file is ambiguous, contains an invalid entry, or cannot be read.
+        The list is ambiguous or contains an invalid entry.
     """
-    table = read_table(path, None)
     header = read_header(table)
     is_plain = "customer_group_uid" not in header and "until" not in header
     if is_plain and not ("source" in header and _has_holdout(table, header.index("source"))):
         return None
-    rows = _read_rows(table, path)
-    parse_entries(rows, _describe_list(path))
+    rows = _read_rows(table, table.source)
+    parse_entries(rows, _describe_list(table.source))
     return pd.DataFrame([cells for _, cells in rows], index=[number for number, _ in rows], dtype="str")
 
 

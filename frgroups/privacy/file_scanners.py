@@ -42,6 +42,7 @@ from frgroups.privacy.text_search import (
     read_parquet,
 )
 from frgroups.review import decision_record
+from frgroups.review.recorded_changes import count_customer
 from frgroups.store.manifest import read_manifest, read_tenant
 
 Kind = Literal[
@@ -79,7 +80,7 @@ _REVIEW_TEXT = re.compile(r"Review: [^\n]*\n=+\n")
 _REVIEW_TENANT = re.compile(r"<dt>Tenant</dt><dd>([^<]*)</dd>|<dc:subject>Tenant ([^<]*)</dc:subject>")
 # A report that lists customers has this element.
 _REPORT = re.compile(r'<main data-customers-of="([^"]*)">')
-_PURPOSE = re.compile(r"Purpose: ([^<\n]*)")
+_PURPOSE = re.compile(r"(?:Purpose|From): ([^<\n]*)")
 _DIGEST_FIELDS = ("digest", "changes", "new_digest")
 _TABLES_WITHOUT_CUSTOMERS = ("groups.parquet", "reads.parquet")
 
@@ -291,8 +292,9 @@ def _count_planned(plan: Plan, subject: Subject) -> int:
 
 
 def _count_unplanned(plan: Plan, subject: Subject) -> int:
-    """Count how often the customer occurs in the excluded changes, the purpose, and the notes of a plan."""
+    """Count how often the customer occurs in the excluded changes and the descriptions of a plan."""
     n = subject.count_in(plan.purpose) + sum(subject.count_in(note.message) for note in plan.notes)
+    n += sum(subject.count_in(origin.text) for origins in plan.origins.values() for origin in origins)
     for excluded in plan.excluded_changes:
         n += (excluded.customer_uid == subject.uid) + subject.count_in(excluded.note)
         n += subject.count_in(excluded.source)
@@ -331,7 +333,9 @@ def _scan_decisions(path: Path, subject: Subject) -> FileMatch:
     match = FileMatch("decision", path, tenant_uid, base_url, plan_digests=digests)
     if not subject.is_in(tenant_uid):
         return match
-    return replace(match, n=sum(subject.count_in(str(entry.get("reason", ""))) for entry in entries))
+    n = sum(subject.count_in(str(entry.get("reason", ""))) for entry in entries)
+    n += sum(count_customer(entry.get("operations", ()), subject.uid) for entry in entries)
+    return replace(match, n=n)
 
 
 def _match_plan(kind: Kind, path: Path, plan: Plan, subject: Subject) -> FileMatch:

@@ -19,6 +19,7 @@ from frgroups.internals.atomic_files import atomic_write, fsync_path
 from frgroups.internals.checksummed_json import kind_of, read_checksummed, write_checksummed
 from frgroups.internals.locks import record_lock
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX, next_tombstone
+from frgroups.plan.customer_origin import CustomerOrigin
 from frgroups.plan.exclusions import ExcludedChange
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
@@ -27,6 +28,7 @@ from frgroups.privacy.file_scanners import DIGEST_LENGTH, FILES_NAMED_BY_DIGEST,
 from frgroups.privacy.list_rows import remove_list_rows
 from frgroups.privacy.text_search import Subject
 from frgroups.review.decision_record import read_entries, write_entries
+from frgroups.review.recorded_changes import without_recorded_customer
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.manifest import read_manifest
@@ -114,6 +116,8 @@ def _erase_from_decision(entry: dict[str, Any], match: FileMatch, subject: Subje
     changed = dict(entry)
     if subject.is_in(match.tenant_uid) and entry.get("reason"):
         changed["reason"] = subject.redact(entry["reason"], next_tombstone(entry["reason"]))
+    if subject.is_in(match.tenant_uid) and "operations" in entry:
+        changed["operations"] = without_recorded_customer(entry["operations"], subject.uid)
     is_of_plan = entry.get("changes") in match.new_changes
     for name in ("digest", "new_digest"):
         if name in entry and (is_of_plan or entry[name][:DIGEST_LENGTH] in match.plan_digests):
@@ -125,7 +129,7 @@ def _erase_from_decision(entry: dict[str, Any], match: FileMatch, subject: Subje
 
 
 def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Remove the customer from the excluded changes, the purpose, and the notes of a plan."""
+    """Remove the customer from the excluded changes and the descriptions of a plan."""
     plan = read_plan(match.path)
     excluded = tuple(
         replace(change, note=subject.redact(change.note), source=subject.redact(change.source))
@@ -137,6 +141,7 @@ def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
         excluded_changes=excluded,
         purpose=subject.redact(plan.purpose),
         notes=tuple(replace(note, message=subject.redact(note.message)) for note in plan.notes),
+        origins=_redact_origins(plan, subject.redact),
     )
     return {match.path: rewritten.save(match.path)}
 
@@ -283,12 +288,21 @@ def _pseudonymize_plan(plan: Plan, subject: Subject, tombstone: str) -> Plan:
         ),
         purpose=subject.redact(plan.purpose, tombstone),
         notes=tuple(replace(note, message=subject.redact(note.message, tombstone)) for note in plan.notes),
+        origins=_redact_origins(plan, lambda text: subject.redact(text, tombstone)),
         stored_facts=facts,
         stored_marks={
             group_uid: {rule: uids - {subject.uid} for rule, uids in uids_by_rule.items()}
             for group_uid, uids_by_rule in plan.stored_marks.items()
         },
     )
+
+
+def _redact_origins(plan: Plan, redact: Callable[[str], str]) -> dict[str, tuple[CustomerOrigin, ...]]:
+    """Return the origins of a plan's customers after their file names, expressions, and rules were redacted."""
+    return {
+        uid: tuple(replace(origin, text=redact(origin.text)) for origin in origins)
+        for uid, origins in plan.origins.items()
+    }
 
 
 def _pseudonymize_exclusion(change: ExcludedChange, subject: Subject, tombstone: str) -> ExcludedChange:

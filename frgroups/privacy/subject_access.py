@@ -22,6 +22,7 @@ from frgroups.privacy.list_rows import remove_list_rows
 from frgroups.privacy.search import known_ids, search_customer, search_files
 from frgroups.privacy.text_search import Subject
 from frgroups.review.decision_record import read_entries
+from frgroups.review.recorded_changes import count_customer
 from frgroups.store.manifest import read_manifest
 from frgroups.store.snapshot_store import read_stored
 
@@ -142,6 +143,9 @@ def _plan_values(plan: Plan, subject: Subject) -> dict[str, Any]:
     }
     if subject.count_in(plan.purpose):
         values["purpose"] = plan.purpose
+    texts = [origin.text for origins in plan.origins.values() for origin in origins]
+    if any(map(subject.count_in, texts)):
+        values["origins"] = [text for text in texts if subject.count_in(text)]
     return values
 
 
@@ -181,8 +185,11 @@ def _export_approval(_path: Path, _subject: Subject) -> dict[str, Any]:
 
 
 def _export_decisions(path: Path, subject: Subject) -> dict[str, Any]:
-    entries = [entry for entry in read_entries(path) if subject.count_in(str(entry.get("reason", "")))]
-    return {"reasons": [entry["reason"] for entry in entries]}
+    entries = read_entries(path)
+    return {
+        "reasons": [entry["reason"] for entry in entries if subject.count_in(str(entry.get("reason", "")))],
+        "n_rejected_changes": sum(count_customer(entry.get("operations", ()), subject.uid) for entry in entries),
+    }
 
 
 def _export_report(_path: Path, _subject: Subject) -> dict[str, Any]:

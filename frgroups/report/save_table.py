@@ -67,8 +67,9 @@ def save_table(table: Table, path: str | Path, *, snapshot: Snapshot | None = No
 
     Notes
     -----
-    An Excel sheet has a frozen header, and columns as wide as their values. Shares are numbers with a percentage
-    format. Timestamps are dates in UTC without a time zone, because Excel has no time zones.
+    An Excel sheet has a frozen header, and columns as wide as their values. Shares and differences of rates are
+    numbers with a percentage format. Timestamps are dates in UTC without a time zone, because Excel has no time
+    zones.
 
     A text that starts with a character such as "=" or "+" is prefixed with an apostrophe in CSV files, and it is
     stored in a text cell in Excel files. Invisible characters are escaped.

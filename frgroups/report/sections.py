@@ -34,7 +34,7 @@ from frgroups.review.customer_names import lookup_names
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.verdicts import VERDICTS
-from frgroups.store.retention import list_snapshots
+from frgroups.store.retention import is_from_host, list_snapshots
 
 MAX_CUSTOMERS = 1_000
 MAX_STORED = 30
@@ -174,9 +174,7 @@ def _growth(data: ReportData) -> _Result:
 def _stored_between(data: ReportData) -> list[str]:
     """Return the folders of the stored snapshots of the tenant that are older than the snapshot of the report."""
     stored = list_snapshots(tenant_uid=data.snapshot.tenant_uid)
-    # A snapshot that was created from tables has no host.
-    has_same_host = stored["base_url"].fillna("") == (data.snapshot.base_url or "")
-    is_between = has_same_host & (stored["taken_at"] < data.snapshot.taken_at)
+    is_between = is_from_host(stored, data.snapshot.base_url) & (stored["taken_at"] < data.snapshot.taken_at)
     if data.before is not None:
         is_between &= stored["taken_at"] > data.before.taken_at
     return list(stored.loc[is_between, "path"].tail(MAX_STORED))

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from frgroups.internals.column_formats import DIGEST_COLUMNS, SHORT_DIGEST, format_column, is_count, is_share
+from frgroups.internals.column_formats import (
+    DIGEST_COLUMNS,
+    SHORT_DIGEST,
+    format_column,
+    has_rates,
+    is_count,
+    is_share,
+)
 from frgroups.internals.formatting import escape_invisible, format_list, pluralize
 from frgroups.internals.validation import as_list, check_choice, check_columns
 from frgroups.report.flat_tables import (
@@ -121,9 +128,9 @@ def format_table(
         if columns is None:
             hidden = _hidden_columns(selected, () if rule is None else rule.hidden, sort)
         selected = selected.drop(columns=[*hidden, *({_SUPPRESSED} & set(selected.columns))])
-    is_suppressed = _suppressed_rows(shown)
+    is_suppressed, are_rates = _suppressed_rows(shown), has_rates(flat)
     formatted = [
-        _format_column(str(name), selected.iloc[:, position], bars, is_suppressed)
+        _format_column(str(name), selected.iloc[:, position], bars, is_suppressed, are_rates=are_rates)
         for position, name in enumerate(selected.columns)
     ]
     notes = [_row_note(len(shown), len(flat), "row")]
@@ -184,9 +191,9 @@ def _suppressed_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def _format_column(
-    name: str, values: pd.Series, bars: Sequence[str], suppressed: npt.NDArray[np.bool_]
+    name: str, values: pd.Series, bars: Sequence[str], suppressed: npt.NDArray[np.bool_], *, are_rates: bool
 ) -> FormattedColumn:
-    cells = format_column(values, name)
+    cells = format_column(values, name, are_rates=are_rates)
     if name in DIGEST_COLUMNS:
         cells = [cell[:SHORT_DIGEST] for cell in cells]
     if _can_be_suppressed(name):

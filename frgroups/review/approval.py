@@ -34,6 +34,7 @@ from frgroups.review.approval_files import (
 )
 from frgroups.review.approval_policy import Policy
 from frgroups.review.decision_record import CLOCK_TOLERANCE, DecisionRecord, add_rejections, changes_key, read_record
+from frgroups.review.rejected_changes import rejected_changes
 from frgroups.review.rejections import check_not_rejected, check_person
 
 VALID_FOR = timedelta(hours=72)
@@ -86,9 +87,13 @@ def approve_plan(
     """
     Approve or reject a plan, and write the decision to a file.
 
-    An approval is valid for one plan file. A rejection is also recorded in the data folder. It blocks every plan that
-    makes the same changes to the same tenant, even with other limits, until `withdraw_rejection` is called. The file
-    contains the name of the reviewer, but it does not prove the reviewer's identity.
+    An approval is valid for one plan file. A rejection is also recorded in the data folder. It blocks every plan of
+    the same tenant that contains all of the rejected changes, even with further changes or other limits, until
+    `withdraw_rejection` is called. The file contains the name of the reviewer, but it does not prove the reviewer's
+    identity.
+
+    A plan with only some of the changes of a rejected plan can be approved. The review page and the column `warnings`
+    of `list_plans` contain a warning for it.
 
     Parameters
     ----------
@@ -116,8 +121,8 @@ def approve_plan(
         The name is empty or contains invisible characters, `valid_for` is longer than 31 days, the reason is too
         long, or the file cannot be written.
     NotApprovedError
-        The plan exceeds a limit, is rejected, or was superseded by another plan, or `path` contains another
-        reviewer's valid approval of the plan.
+        The plan exceeds a limit, contains all changes of a rejected plan, or was superseded by another plan, or
+        `path` contains another reviewer's valid approval of the plan.
     CorruptFileError
         The record of decisions in the data folder is damaged.
 
@@ -293,7 +298,8 @@ def _is_digest(approval: object) -> bool:
 
 
 def _approval_by_policy(plan: Plan, policy: Policy) -> Approval:
-    refusals = policy.refusals(plan)
+    # A reviewer must see that changes were rejected before they are applied as part of another plan.
+    refusals = [*policy.refusals(plan), *rejected_changes(plan)]
     if refusals:
         reasons = "".join(f"\n  {reason}" for reason in refusals)
         raise NotApprovedError(
@@ -374,7 +380,7 @@ def check_approval_content(
             f"{path} was created at {format_utc(at)}, but the time of this machine is {format_utc(now)}. Correct the "
             "clock of this machine or of the reviewer's machine."
         )
-    withdrawn_at = record.withdrawn_at(changes_key(plan))
+    withdrawn_at = record.withdrawn_at(*record.keys_of(plan))
     if withdrawn_at is not None and at <= withdrawn_at:
         raise NotApprovedError(
             f"The approval of plan {plan.digest[:12]} by {content['by']} was given at {format_utc(at)}, before the "

@@ -108,6 +108,17 @@ def found_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = No
     return list(rejections.values())
 
 
+def other_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[Rejection]:
+    """Return the rejections of plans with other changes in the approval files of the given folders."""
+    key = changes_key(plan)
+    contents = [file.content for file in _files_in(folders, scan)]
+    return [
+        rejection_in(content)
+        for content in contents
+        if content is not None and content["decision"] != "approved" and not is_rejection(content, plan, key)
+    ]
+
+
 def approvals_of_digest(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[DecisionFile]:
     """Return the approval files with the digest of a plan, including expired and corrupt files."""
     digest = plan.digest.encode()

@@ -14,7 +14,7 @@ from frgroups.errors import InputError
 from frgroups.internals.checksummed_json import sha256
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.redaction import safe_repr
-from frgroups.internals.toml_files import read_toml
+from frgroups.internals.toml_files import NonblankText, describe_invalid, read_toml
 from frgroups.internals.validation import name_problem
 from frgroups.plan.finding import NOTICE_RULES
 from frgroups.plan.plan import Plan
@@ -108,19 +108,18 @@ class Policy:
         return any(fnmatchcase(group_uid, pattern) for pattern in self.groups)
 
 
-_Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
 _Maximum = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
     """Keys and value types of a policy file."""
 
-    by: _Text
-    groups: tuple[_Text, ...]
+    by: NonblankText
+    groups: tuple[NonblankText, ...]
     max_adds: _Maximum
     max_removes: _Maximum
     create: bool = False
-    findings: tuple[_Text, ...] = ()
+    findings: tuple[NonblankText, ...] = ()
     valid_until: date | None = None
 
     def __post_init__(self) -> None:
@@ -174,8 +173,8 @@ def read_policy(path: str | Path) -> Policy:
         content = msgspec.convert(document, _Content)
     except msgspec.ValidationError as error:
         raise InputError(
-            f"{source} is not a valid policy: {error}. The required keys are by, groups, max_adds, and max_removes. "
-            "The optional keys are create, findings, and valid_until."
+            f"{source} is not a valid policy: {describe_invalid(error)}. The required keys are by, groups, max_adds, "
+            "and max_removes. The optional keys are create, findings, and valid_until."
         ) from error
     unknown = sorted(set(content.findings) - set(NOTICE_RULES))
     if unknown:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
+from frgroups.errors import FrgroupsError
 from frgroups.plan.plan import Plan
+from frgroups.plan.plan_file import read_plan
 from frgroups.review.approval_files import DecisionFile, decision_files
 from frgroups.review.decision_record import DecisionRecord, read_record, record_path
+from frgroups.review.plan_files import digest_in_file, plan_files
 from frgroups.review.saved_plans import saved_plan_files
 
 
@@ -22,6 +26,7 @@ class DecisionReader:
         self._files: dict[Path, list[DecisionFile]] = {}
         self._records: dict[Path, DecisionRecord] = {}
         self._folders: dict[Path, list[Path]] = {}
+        self._plan_files: dict[Path, dict[str, Path]] = {}
 
     def files(self, folder: Path) -> list[DecisionFile]:
         """Return the files in a folder that might be approval files."""
@@ -41,6 +46,18 @@ class DecisionReader:
             folders = {file.parent for file in saved_plan_files(plan.tenant_uid, plan.base_url)}
             self._folders[path] = sorted(folder for folder in folders if os.access(folder, os.R_OK | os.X_OK))
         return self._folders[path]
+
+    def stored_plan(self, plan: Plan, digest: str) -> Plan | None:
+        """Return the stored plan of a plan's tenant that has a digest, or None if there is no readable file."""
+        path = record_path(plan.tenant_uid, plan.base_url)
+        if path not in self._plan_files:
+            tenant = plan.tenant_uid, plan.base_url
+            files = (*plan_files(*tenant), *saved_plan_files(*tenant))
+            self._plan_files[path] = {digest_in_file(file): file for file in files}
+        with suppress(FrgroupsError):
+            file = self._plan_files[path].get(digest)
+            return None if file is None else read_plan(file)
+        return None
 
     def record(self, plan: Plan) -> DecisionRecord:
         """Return the decision record of a plan's tenant. A damaged record raises CorruptFileError."""

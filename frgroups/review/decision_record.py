@@ -3,20 +3,21 @@ Record of the decisions about a tenant's plans.
 
 The data folder contains one record per tenant and host. It lists the rejections, their withdrawals, and the plans
 that newer plans supersede. The record is replaced as a whole and has a checksum, so that a damaged record is always
-detected. It contains no customer uids.
+detected. It contains shortened hashes of the customers in rejected plans, but no customer uids.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError
+from frgroups.internals.base_urls import canonical_host
 from frgroups.internals.checksummed_json import canonical_json, read_checksummed, sha256, write_checksummed
 from frgroups.internals.formatting import agree, format_utc
 from frgroups.internals.locks import record_lock
@@ -24,6 +25,12 @@ from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
+from frgroups.review.recorded_changes import (
+    PlanComparison,
+    are_recorded_changes,
+    count_recorded,
+    recorded_changes,
+)
 
 KIND = "decision record"
 CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum accepted difference between the clocks of two machines.
@@ -32,6 +39,8 @@ _FIELDS = {
     "withdrawn": {"changes", "by", "reason", "at", "ids"},
     "superseded": {"digest", "planned_at", "new_digest", "at"},
 }
+# The rejections in old records have no field `operations`. They block only plans with exactly the same changes.
+_OPTIONAL_FIELDS = {"operations"}
 
 Entry = dict[str, Any]
 
@@ -47,12 +56,15 @@ class Rejection:
         Digest of the plan that the reviewer rejected.
     by, reason, at
         Name of the reviewer, reason, and time of the rejection.
+    is_part
+        True if the rejected plan makes only some of the changes of the plan that was compared with it.
     """
 
     digest: str
     by: str
     reason: str
     at: str
+    is_part: bool = False
 
     @property
     def id(self) -> str:
@@ -64,12 +76,23 @@ class Rejection:
         reason = self._reason
         if self.digest == plan.digest:
             return f"{self.by} rejected plan {plan.digest[:12]}{reason}."
-        rejected = "a plan" if self.digest == TOMBSTONE_PREFIX else f"plan {self.digest[:12]}"
-        return f"{self.by} rejected {rejected} with the same changes as plan {plan.digest[:12]}{reason}."
+        if self.is_part:
+            return f"{self.by} rejected {self._plan}, whose changes are all in plan {plan.digest[:12]}{reason}."
+        return f"{self.by} rejected {self._plan} with the same changes as plan {plan.digest[:12]}{reason}."
 
     def sentence(self) -> str:
         """Return a sentence with the reviewer, the time, and the reason, for readers who know the plan."""
-        return f"{self.by} rejected these changes{_on(self.at)}{self._reason}."
+        changes = f"{self._plan}, which makes some of these changes," if self.is_part else "these changes"
+        return f"{self.by} rejected {changes}{_on(self.at)}{self._reason}."
+
+    def shared_sentence(self, shared: str) -> str:
+        """Return a sentence for a plan that shares changes with the rejected plan. `shared` describes the changes."""
+        return f"{self.by} rejected {shared} of this plan{_on(self.at)} as part of {self._plan}{self._reason}."
+
+    @property
+    def _plan(self) -> str:
+        """Text that names the rejected plan. An erasure removes its digest."""
+        return "a plan" if self.digest == TOMBSTONE_PREFIX else f"plan {self.digest[:12]}"
 
     @property
     def _reason(self) -> str:
@@ -113,7 +136,8 @@ def changes_key(plan: Plan) -> str:
 
     The hash covers the tenant, the host, the groups to create, and the sorted operations. It does not cover the
     limits, the mode, the purpose, the current members, and the planning time. A rejection therefore also blocks a
-    plan that makes the same changes with other limits, or after other customers have joined or left.
+    plan that makes the same changes with other limits, or after other customers have joined or left. The record also
+    contains hashes of the changes, so that a plan with further changes is blocked (see `DecisionRecord.keys_of`).
     """
     return _key_of(plan, plan.groups)
 
@@ -143,7 +167,7 @@ def changes_key_without(plan: Plan, customer_uid: str) -> str:
 def _key_of(plan: Plan, groups: Sequence[GroupChange]) -> str:
     content = {
         "tenant_uid": plan.tenant_uid,
-        "host": urlsplit(plan.base_url or "").netloc,
+        "host": canonical_host(urlsplit(plan.base_url or "").netloc),
         "create": {group.uid: group.name for group in groups if group.create},
         "operations": {
             group.uid: [sorted(group.add), sorted(group.remove)] for group in groups if group.add or group.remove
@@ -158,32 +182,72 @@ class DecisionRecord:
 
     entries: tuple[Entry, ...] = ()
 
-    def known_ids(self, key: str) -> set[str]:
-        """Return the identifiers of all rejections of the changes, including withdrawn rejections."""
-        return {entry["id"] for entry in self._of_changes(key, "rejected")}
+    def known_ids(self, key: str | None = None) -> set[str]:
+        """Return the identifiers of the rejections of the changes, or of all rejections, including withdrawn ones."""
+        rejected = (entry for entry in self.entries if entry["event"] == "rejected")
+        return {entry["id"] for entry in rejected if key in (None, entry["changes"])}
 
-    def rejections(self, key: str) -> list[Rejection]:
-        """Return the rejections of the changes, oldest first. Withdrawn rejections are omitted."""
-        withdrawn = {rejection_id for entry in self._of_changes(key, "withdrawn") for rejection_id in entry["ids"]}
-        return [
-            Rejection(entry["digest"], entry["by"], entry["reason"], entry["at"])
-            for entry in self._of_changes(key, "rejected")
-            if entry["id"] not in withdrawn
-        ]
+    def keys_of(self, plan: Plan) -> dict[str, bool]:
+        """
+        Return the keys of the rejections that block a plan, whether or not they were withdrawn.
 
-    def withdrawals(self, key: str) -> list[Withdrawal]:
-        """Return the withdrawals of rejections of these changes, oldest first."""
-        rejections = {
-            entry["id"]: Rejection(entry["digest"], entry["by"], entry["reason"], entry["at"])
-            for entry in self._of_changes(key, "rejected")
+        The first key is the key of the plan's own changes. It is followed by the keys of the rejected plans whose
+        changes are all in the plan. The values are True if the plan makes further changes.
+        """
+        keys = {changes_key(plan): False}
+        comparison = PlanComparison(plan)
+        for entry in self._with_operations():
+            n = count_recorded(entry["operations"])
+            is_candidate = entry["changes"] not in keys and 0 < n <= comparison.n_changes
+            if is_candidate and comparison.count_shared(entry["operations"]) == n:
+                keys[entry["changes"]] = n < comparison.n_changes
+        return keys
+
+    def blocking_rejections(self, plan: Plan) -> list[Rejection]:
+        """Return the rejections in force that block a plan, oldest first."""
+        keys = self.keys_of(plan)
+        return [replace(_rejection(entry), is_part=keys[entry["changes"]]) for entry in self.active_entries(keys)]
+
+    def shared_rejections(self, plan: Plan) -> list[tuple[Rejection, int]]:
+        """
+        Return the rejections in force of plans that share changes with a plan but do not block it, oldest first.
+
+        The second item is the number of shared changes. Each rejected plan occurs once, with its newest rejection.
+        """
+        blocking, comparison = self.keys_of(plan), PlanComparison(plan)
+        shared: dict[str, tuple[Rejection, int]] = {}
+        for entry in self._with_operations():
+            if entry["changes"] not in blocking and any(self.active_entries([entry["changes"]])):
+                n = comparison.count_shared(entry["operations"])
+                if n:
+                    shared[entry["changes"]] = _rejection(entry), n
+        return list(shared.values())
+
+    def rejections(self, *keys: str) -> list[Rejection]:
+        """Return the rejections in force of the changes with the given keys, oldest first."""
+        return [_rejection(entry) for entry in self.active_entries(keys)]
+
+    def active_entries(self, keys: Collection[str]) -> Iterator[Entry]:
+        """Yield the entries of the rejections with the given keys that are in force, oldest first."""
+        withdrawn = {
+            (entry["changes"], rejection_id)
+            for entry in self._of_changes(keys, "withdrawn")
+            for rejection_id in entry["ids"]
         }
+        for entry in self._of_changes(keys, "rejected"):
+            if (entry["changes"], entry["id"]) not in withdrawn:
+                yield entry
+
+    def withdrawals(self, *keys: str) -> list[Withdrawal]:
+        """Return the withdrawals of rejections of the changes with the given keys, oldest first."""
+        rejections = {entry["id"]: _rejection(entry) for entry in self._of_changes(keys, "rejected")}
         withdrawals = []
-        for entry in self._of_changes(key, "withdrawn"):
+        for entry in self._of_changes(keys, "withdrawn"):
             withdrawn = tuple(rejections[rejection_id] for rejection_id in entry["ids"] if rejection_id in rejections)
             withdrawals.append(Withdrawal(withdrawn, entry["by"], entry["reason"], entry["at"]))
         return withdrawals
 
-    def withdrawn_at(self, key: str) -> datetime | None:
+    def withdrawn_at(self, *keys: str) -> datetime | None:
         """
         Return the time at which the last rejection of the changes ended, or None if no rejection was withdrawn.
 
@@ -191,11 +255,11 @@ class DecisionRecord:
         withdrawn rejection if its time is later because the clock of the reviewer's machine is ahead. A difference of
         more than `CLOCK_TOLERANCE` is a wrong clock, which must not block new approvals.
         """
-        withdrawals = _times(self._of_changes(key, "withdrawn"))
+        withdrawals = _times(self._of_changes(keys, "withdrawn"))
         if not withdrawals:
             return None
         withdrawn_at = max(withdrawals)
-        rejected_at = max(_times(self._of_changes(key, "rejected")), default=withdrawn_at)
+        rejected_at = max(_times(self._of_changes(keys, "rejected")), default=withdrawn_at)
         return max(withdrawn_at, min(rejected_at, withdrawn_at + CLOCK_TOLERANCE))
 
     def superseded_by(self, plan: Plan) -> str:
@@ -206,8 +270,15 @@ class DecisionRecord:
                 return str(entry["new_digest"])
         return ""
 
-    def _of_changes(self, key: str, event: str) -> list[Entry]:
-        return [entry for entry in self.entries if entry["event"] == event and entry["changes"] == key]
+    def _of_changes(self, keys: Collection[str], event: str) -> list[Entry]:
+        return [entry for entry in self.entries if entry["event"] == event and entry["changes"] in keys]
+
+    def _with_operations(self) -> Iterator[Entry]:
+        yield from (entry for entry in self.entries if entry["event"] == "rejected" and "operations" in entry)
+
+
+def _rejection(entry: Mapping[str, Any]) -> Rejection:
+    return Rejection(entry["digest"], entry["by"], entry["reason"], entry["at"])
 
 
 def _times(entries: Iterable[Entry]) -> list[datetime]:
@@ -239,8 +310,11 @@ def read_entries(path: Path) -> list[Entry]:
         return []
     try:
         entries = read_checksummed(path, KIND)["entries"]
-        if not all(set(entry) == _FIELDS[entry["event"]] | {"event"} for entry in entries):
-            raise ValueError
+        for entry in entries:
+            if set(entry) - _OPTIONAL_FIELDS != _FIELDS[entry["event"]] | {"event"}:
+                raise ValueError
+            if not are_recorded_changes(entry.get("operations", [])):
+                raise ValueError
     except (FrgroupsError, KeyError, TypeError, ValueError) as error:
         reason = f" {error.message}" if isinstance(error, FrgroupsError) else ""
         raise CorruptFileError(
@@ -273,6 +347,7 @@ def add_rejections(plan: Plan, rejections: Iterable[Rejection]) -> None:
                 "reason": rejection.reason,
                 "at": rejection.at,
                 "id": rejection.id,
+                "operations": recorded_changes(plan),
             }
             for rejection in rejections
             if rejection.id not in known
@@ -282,17 +357,22 @@ def add_rejections(plan: Plan, rejections: Iterable[Rejection]) -> None:
 
 
 def add_withdrawal(plan: Plan, *, by: str, reason: str, at: str) -> list[Rejection]:
-    """Withdraw all rejections of a plan's changes that are in the record, and return them."""
-    key = changes_key(plan)
+    """Withdraw all rejections in the record that block a plan, and return them."""
     path = record_path(plan.tenant_uid, plan.base_url)
     with record_lock(path):
         entries = read_entries(path)
-        rejections = DecisionRecord(tuple(entries)).rejections(key)
+        record = DecisionRecord(tuple(entries))
+        rejections = record.blocking_rejections(plan)
         if not rejections:
             raise InputError(f"Plan {plan.digest[:12]} is not rejected, so a rejection cannot be withdrawn.")
-        ids = [rejection.id for rejection in rejections]
-        entry = {"event": "withdrawn", "changes": key, "by": by, "reason": reason, "at": at, "ids": ids}
-        write_entries(path, [*entries, entry])
+        withdrawals = []
+        for key in record.keys_of(plan):
+            ids = [entry["id"] for entry in record.active_entries([key])]
+            if ids:
+                withdrawals.append(
+                    {"event": "withdrawn", "changes": key, "by": by, "reason": reason, "at": at, "ids": ids}
+                )
+        write_entries(path, [*entries, *withdrawals])
     return rejections
 
 

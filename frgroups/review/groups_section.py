@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
-from frgroups.review.plan_sentences import group_sentence
+from frgroups.review.plan_sentences import group_origin, group_sentence
 from frgroups.review.run_results import RunResults
 
 BAR_WIDTH = 1000
@@ -30,6 +30,7 @@ class GroupPicture:
     """
 
     sentence: str
+    origin: str
     is_blocked: bool
     is_new: bool
     is_emptied: bool
@@ -56,6 +57,7 @@ def group_picture(
     scale = max(n_before, n_stay + n_join, 1)
     return GroupPicture(
         sentence=group_sentence(plan, group, results),
+        origin=group_origin(plan, group),
         is_blocked=is_blocked,
         is_new=group.create,
         is_emptied=group.counts.emptied and results is None,

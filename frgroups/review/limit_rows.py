@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from frgroups.internals.formatting import agree, format_age, format_duration, format_percentage, format_utc, pluralize
 from frgroups.internals.timestamps import parse_duration
@@ -13,25 +13,26 @@ from frgroups.plan.limit_checks import LimitCheck, LimitState, limit_checks
 from frgroups.plan.limit_comparisons import n_memberships
 from frgroups.plan.limits import (
     GROUP_LIMIT_NAMES,
-    Limits,
     format_limit_share,
     format_removals_allowed,
     format_total_removals_allowed,
 )
 from frgroups.plan.plan import Plan
+from frgroups.review.off_limits import USUAL, OffLimit, has_exact_limits, off_limits
 from frgroups.review.plan_sentences import plan_expires
 
-RESULT_TEXTS: dict[LimitState, str] = {
+LimitResult = LimitState | Literal["unused"]
+RESULT_TEXTS: dict[LimitResult, str] = {
     "within": "Within the limit",
     "over": "Over the limit",
     "off": "Off",
     "later": "Checked before sending",
+    "unused": "Not needed",
 }
 NO_LIMIT = "off"
-USUAL = Limits()
 # Names of the limits in the text for reviewers, who know neither the arguments nor the command-line options.
 LIMIT_TITLES = {
-    "removals_per_group": "removals in one group",
+    "removals_per_group": "number of removals in one group",
     "removal_share": "share of a group's members that can be removed",
     "removal_floor": "number of removals that is always allowed in one group",
     "removals_total": "removals in all groups",
@@ -66,8 +67,8 @@ class LimitRow:
     usual
         The maximum according to the default limits.
     result
-        "within", "over", "off" (the limit is disabled), or "later" (`apply_plan` checks the limit before it sends
-        requests).
+        "within", "over", "off" (the limit is disabled), "later" (`apply_plan` checks the limit before it sends
+        requests), or "unused" (the limit is disabled, but it applies to no change in the plan).
     rule
         Name of the limit.
     """
@@ -76,25 +77,59 @@ class LimitRow:
     plan: str
     allowed: str
     usual: str
-    result: LimitState
+    result: LimitResult
     rule: str = ""
 
 
 def limit_rows(plan: Plan) -> list[LimitRow]:
-    """Return one row per limit, including disabled limits and limits that are checked when the plan is applied."""
+    """
+    Return the rows of the limits table, including limits that are checked when the plan is applied.
+
+    Each limit in `off_limits` has its own row with the result "off". A limit per group that is off for only some
+    groups therefore has two rows.
+    """
+    off: dict[str, list[OffLimit]] = {}
+    for limit in off_limits(plan):
+        off.setdefault(_CHECK_OF.get(limit.rule, limit.rule), []).append(limit)
     rows = []
     for check in limit_checks(plan):
-        title, describe = _ROWS[check.rule]
-        usage, allowed = describe(plan, check)
-        if check.state == "off":
-            allowed = NO_LIMIT
-        usual_check = replace(check, limits=USUAL, allowed=getattr(USUAL, check.rule), allowed_values=())
-        usual = describe(plan, usual_check)[1] or NO_LIMIT
-        rows.append(LimitRow(title, usage, allowed, usual, check.state, check.rule))
+        disabled = off.get(check.rule, [])
+        if check.state != "off":
+            rows.append(_row(plan, check, check.state))
+        elif not disabled:
+            rows.append(_row(plan, check, "unused"))
+        rows += [_off_row(plan, check, limit) for limit in disabled]
     return rows
 
 
-def result_texts(plan: Plan) -> dict[LimitState, str]:
+def off_texts(plan: Plan) -> list[str]:
+    """Return the title of each limit that is off, with the groups if the limit is off for only some groups."""
+    return [f"{LIMIT_TITLES[limit.rule]}{limit.suffix}" for limit in off_limits(plan)]
+
+
+def _row(plan: Plan, check: LimitCheck, result: LimitResult) -> LimitRow:
+    title, describe = _ROWS[check.rule]
+    usage, allowed = describe(plan, check)
+    usual_check = replace(check, limits=USUAL, allowed=getattr(USUAL, check.rule), allowed_values=())
+    usual = describe(plan, usual_check)[1] or NO_LIMIT
+    return LimitRow(title, usage, NO_LIMIT if result == "unused" else allowed, usual, result, check.rule)
+
+
+def _off_row(plan: Plan, check: LimitCheck, limit: OffLimit) -> LimitRow:
+    """Return the row of a limit that is off, with the value of the groups for which it is off."""
+    if limit.suffix:
+        check = next(
+            of_groups
+            for of_groups in limit_checks(replace(plan, groups=limit.groups))
+            if of_groups.rule == check.rule
+        )
+    usage = _ROWS[check.rule][1](plan, replace(check, state="off"))[0]
+    title = f"{LIMIT_TITLES[limit.rule]}{limit.suffix}"
+    usual = limit_text(getattr(USUAL, limit.rule))
+    return LimitRow(f"{title[0].upper()}{title[1:]}", usage, NO_LIMIT, usual, "off", limit.rule)
+
+
+def result_texts(plan: Plan) -> dict[LimitResult, str]:
     """Return the text for each result of a limit check. A plan without changes is not sent, so no check follows."""
     return RESULT_TEXTS | {"later": "Not needed"} if plan.is_empty else RESULT_TEXTS
 
@@ -131,18 +166,6 @@ def limit_text(value: Any) -> str:
     if isinstance(value, float):
         return format_limit_share(value)
     return f"{value:,}"
-
-
-def has_exact_limits(plan: Plan) -> bool:
-    """Return True if the limits of an undo plan are the numbers of its changes, per group and in total."""
-    limits = plan.limits
-    if not plan.reverts or (limits.removals_total, limits.additions_total) != (plan.n_remove, plan.n_add):
-        return False
-    return all(
-        (limits.of(group.uid).removals_per_group, limits.of(group.uid).additions_per_group)
-        == (len(group.remove), len(group.add))
-        for group in plan.groups
-    )
 
 
 def _removals_per_group(_: Plan, check: LimitCheck) -> tuple[str, str]:
@@ -238,6 +261,8 @@ def _plan_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
     return UNKNOWN_YET, allowed
 
 
+# The limits that have no check of their own, and the check that covers them.
+_CHECK_OF = {"removal_share": "removals_per_group"}
 # Title of each limit, and the function that formats the plan's value and the maximum.
 _ROWS: dict[str, tuple[str, Callable[[Plan, LimitCheck], tuple[str, str]]]] = {
     "removals_per_group": ("Removals in one group", _removals_per_group),

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from frgroups.review.customer_names import NAME
-from frgroups.review.plan_sentences import COLUMN_LABELS, empty_columns, finding_words, has_details
-from frgroups.review.run_results import IN_EFFECT, RESULT_TEXTS
+from frgroups.review.plan_sentences import COLUMN_LABELS, empty_columns, finding_words, operations_order
+from frgroups.review.run_results import RESULT_TEXTS
 
 # Maximum number of operations in the table that is shown without JavaScript, and in the JSON data for the script.
 PLAIN_ROWS = 200
@@ -63,7 +63,7 @@ class OperationsView:
 def operations_view(table: pd.DataFrame) -> OperationsView:
     """Convert the DataFrame from `operations_table` to the data that the review page displays."""
     names = _filled_columns(table)
-    order = _order(table)
+    order = operations_order(table)
     table = table.assign(finding=finding_words(table))
     if "result" in table:
         table["result"] = table["result"].map(RESULT_TEXTS).astype("str")
@@ -95,30 +95,6 @@ def _filters(table: pd.DataFrame) -> list[tuple[str, str]]:
     if "result" in table and table["result"].nunique() > 1:
         filters += [(f"result:{text}", text) for text in RESULT_TEXTS.values() if (table["result"] == text).any()]
     return filters
-
-
-def _order(table: pd.DataFrame) -> str:
-    if "result" in table:
-        is_mixed = table["result"].isin(IN_EFFECT).nunique() > 1
-        return "Changes that were not applied, or whose result is not known, are listed first." if is_mixed else ""
-    is_last = ~has_details(table)
-    text = _order_of_changes(table[~is_last])
-    if is_last.any():
-        text += " Customers without details are listed last."
-    return text.strip()
-
-
-def _order_of_changes(table: pd.DataFrame) -> str:
-    additions = table[table["change"] == "add"]
-    n_findings = int((additions["finding"] != "").sum())
-    is_mixed = 0 < n_findings < len(additions)
-    if len(additions) == len(table):
-        return "Additions with a finding are listed first." if is_mixed else ""
-    if additions.empty:
-        return ""
-    if is_mixed:
-        return "Removals are listed first, followed by additions with a finding and the other additions."
-    return "Removals are listed first, followed by additions."
 
 
 def _script_data(table: pd.DataFrame) -> dict[str, Any]:

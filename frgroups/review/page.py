@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,15 +10,16 @@ from frgroups.internals.formatting import agree, total_hours
 from frgroups.internals.html import render_page
 from frgroups.plan.finding import Finding, sort_findings
 from frgroups.plan.plan import Plan
-from frgroups.plan.plan_summary import mode_sentences
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.decision_record import changes_key
 from frgroups.review.excluded_customers import EXCLUDED_NOTE, excluded_customers, excluded_title
 from frgroups.review.groups_section import group_picture
+from frgroups.review.large_changes import large_change_sentences, large_change_text
 from frgroups.review.limit_rows import (
     describe_limits,
     limit_rows,
+    off_texts,
     own_limits,
     result_texts,
 )
@@ -28,6 +28,7 @@ from frgroups.review.plan_sentences import (
     DIGEST_CHECK,
     DIGEST_NOTE,
     MAX_TOP_WARNINGS,
+    MODE_LABELS,
     REJECTION_CONSEQUENCES,
     TOP_RULES,
     approval_consequences,
@@ -36,8 +37,10 @@ from frgroups.review.plan_sentences import (
     blocked_text,
     can_be_approved,
     customers_sentence,
+    group_origin,
     groups_by_severity,
     headline,
+    mode_texts,
     moves_sentences,
     open_change_sentences,
     operations_table,
@@ -46,7 +49,7 @@ from frgroups.review.plan_sentences import (
 )
 from frgroups.review.plan_status import Notice, PlanStatus, status_title
 from frgroups.review.run_results import RunResults
-from frgroups.review.wider_limits import is_relevant, wider_limits
+from frgroups.review.wider_limits import wider_limits
 from frgroups.snapshot.snapshot import Snapshot
 
 # Maximum numbers of blocking findings, finding rules, and groups at the top of the page.
@@ -54,8 +57,6 @@ FIRST_BLOCKING = 6
 FIRST_RULES = 4
 PICTURED_GROUPS = 6
 MAX_EXCLUDED = 200  # Maximum number of excluded changes in the table on the page.
-# Only operators need the name of the mode. The sentence before the name explains the mode.
-_MODE_NAME = re.compile(r" \(mode \w+\)")
 MAX_LISTED = 1_000  # Maximum number of groups or findings in a list on the page.
 
 
@@ -130,10 +131,10 @@ def review_html(
         blocked_text=blocked_text(plan),
         blocked_advice=blocked_advice(plan),
         limits=rows,
-        off=[row.limit.lower() for row in rows if row.result == "off" and is_relevant(row.rule, plan.groups)],
+        off=off_texts(plan),
         limits_open=bool(wider) or any(row.result == "over" for row in rows),
         result_texts=result_texts(plan),
-        top_warnings=top_warnings(plan),
+        top_warnings=[*top_warnings(plan), *large_change_sentences(plan)],
         wider=wider,
         own_limits=own_limits(plan),
         excluded=list(excluded.itertuples(index=False, name=None)),
@@ -145,6 +146,9 @@ def review_html(
         n_shown=len(first_findings) + n_top,
         findings=[_finding_item(finding) for finding in sort_findings(plan.findings)[:MAX_LISTED]],
         groups=groups,
+        mode_labels=MODE_LABELS,
+        origins={group.uid: group_origin(plan, group) for group in groups},
+        large_changes={group.uid: large_change_text(group) for group in groups},
         blocked_groups=blocked,
         pictures=[
             group_picture(plan, group, is_blocked=group.uid in blocked, results=results)
@@ -162,7 +166,7 @@ def review_html(
 def _introduction(plan: Plan, results: RunResults | None) -> list[str]:
     paragraphs = [customers_sentence(plan, results)]
     if results is None:
-        paragraphs += [_MODE_NAME.sub("", " ".join(mode_sentences(plan))), moves_sentences(plan)]
+        paragraphs += [" ".join(mode_texts(plan)), moves_sentences(plan)]
     if plan.purpose:
         paragraphs.insert(0, f"Purpose: {plan.purpose}")
     return [paragraph for paragraph in paragraphs if paragraph]

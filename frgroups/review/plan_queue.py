@@ -15,23 +15,20 @@ from pathlib import Path
 
 from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.atomic_files import ensure_private_dir, fsync_path
-from frgroups.internals.checksummed_json import kind_of
-from frgroups.internals.paths import data_subdir
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.review.approval_files import (
     FoundApproval,
-    list_folder,
     rejection_files,
 )
 from frgroups.review.approval_search import last_to_expire, plan_approvals
 from frgroups.review.decision_reader import DecisionReader
-from frgroups.review.decision_record import Rejection, changes_key, read_record
+from frgroups.review.decision_record import Rejection, read_record
+from frgroups.review.plan_files import queued_files
 from frgroups.review.plan_folders import (
     QUEUE_STATES,
     WAITING_STATES,
     QueueState,
-    is_folder_of,
     is_in_queue,
     queue_folder,
 )
@@ -39,7 +36,6 @@ from frgroups.review.rejections import rejections_in_force
 
 # Suffixes of the files that are moved together. The plan file is moved after its approval file and review page.
 _SUFFIXES = (".approval.json", ".html", ".json")
-_TAIL_SIZE = 100  # The last 100 bytes of a plan file identify it as a plan.
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +137,18 @@ def archive_plan(queued: QueuedPlan, state: QueueState) -> Path:
 
 def restore_plans(plan: Plan) -> list[Path]:
     """
-    Move the stopped plans that make the same changes as a plan to the folder `pending`, and return their new paths.
+    Move the stopped plans that the rejections of a plan have blocked to the folder `pending`.
 
-    A rejection stops all plans with the same changes, so the withdrawal restores all of these plans. Superseded plans
-    and approval files stay in the folder `stopped`. A restored plan needs a new approval.
+    A rejection stops all plans that contain its changes, so the withdrawal restores all of these plans. Superseded
+    plans and approval files stay in the folder `stopped`. A restored plan needs a new approval.
     """
-    key, record = changes_key(plan), read_record(plan)
+    record = read_record(plan)
+    keys = record.keys_of(plan).keys()
     restored = []
     for path in queued_files([queue_folder(plan.tenant_uid, plan.base_url, "stopped")]):
         with suppress(FrgroupsError):  # Other plans, such as unreadable plans, keep the state "stopped".
             stopped = read_plan(path)
-            if changes_key(stopped) == key and not record.superseded_by(stopped):
+            if not keys.isdisjoint(record.keys_of(stopped)) and not record.superseded_by(stopped):
                 _check_name_is_free(path, "pending")
                 restored.append(_move_files(path.absolute(), "pending", (".html", ".json")))
     return restored
@@ -184,37 +181,6 @@ def queued_plans(tenant_uid: str, base_url: str | None) -> Iterator[QueuedPlan]:
         if path.parent.name not in WAITING_STATES or not path.is_file():
             continue
         yield _read_queued_plan(path, waiting)
-
-
-def queued_files(folders: Iterable[Path]) -> list[Path]:
-    """Return the paths of the plan files in the given folders."""
-    return [path for folder in folders for path in list_folder(folder) if _is_plan(path)]
-
-
-def plan_files(tenant_uid: str | None = None, base_url: str | None = None) -> list[Path]:
-    """
-    Return the paths of the plan files in the data folder. Plans in the queue come first.
-
-    By default, the plans of all tenants and all hosts are returned. The folders of other tenants are not read.
-    """
-    queues = sorted(data_subdir("queue").glob("*/*/"))
-    folders = [folder for folder in queues if is_folder_of(folder.parent.name, tenant_uid, base_url)]
-    for folder in sorted(data_subdir("plans").glob("*/")):
-        if is_folder_of(folder.name, tenant_uid, base_url):
-            folders.append(folder)
-    return queued_files(folders)
-
-
-def _is_plan(path: Path) -> bool:
-    """Return True if a file is a plan. A renamed plan file is recognized by its content."""
-    if path.name.endswith(".plan.json"):
-        return not path.is_fifo()
-    with suppress(OSError):
-        if path.suffix == ".json" and path.is_file():
-            with path.open("rb") as file:
-                file.seek(max(0, path.stat().st_size - _TAIL_SIZE))
-                return kind_of(file.read()) == "plan"
-    return False
 
 
 def _planning_time(path: Path) -> tuple[str, str]:

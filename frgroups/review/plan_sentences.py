@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.typing import BoolArray
 from frgroups.plan.customer_facts import FACT_COLUMNS, customer_facts
+from frgroups.plan.customer_origin import origin_text
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limit_overrides import blocking_noun
+from frgroups.plan.modes import Mode
 from frgroups.plan.moves import format_moves
 from frgroups.plan.plan import Plan
-from frgroups.plan.plan_summary import change_sentence
+from frgroups.plan.plan_summary import mode_sentences
 from frgroups.review.customer_names import NAME, lookup_names
+from frgroups.review.large_changes import large_change_text
 from frgroups.review.run_results import (
     IN_EFFECT,
     RESULT_TEXTS,
@@ -36,7 +42,7 @@ TOP_RULES = ("all_members_leave", "empty_list")
 MAX_TOP_WARNINGS = 5
 # Texts for the rules in the column `finding`. CSV files contain the rules, because programs read them.
 _RULE_TEXTS = {
-    "unknown_customers": "not in the snapshot",
+    "unknown_customers": "not in the data used",
     "withdrawn_consent": "consent withdrawn",
     "no_consent_record": "no record of a consent",
     "two_tiers": "in several groups of an exclusive set",
@@ -59,31 +65,37 @@ COLUMN_LABELS = {
     "pricelist_uid": "Price list",
     "groups_now": "Groups now",
 }
+_MODE_NAME = re.compile(r" \(mode \w+\)")
+# What a mode does with the listed customers, in the table of groups.
+MODE_LABELS: dict[Mode, str] = {
+    "add": "join",
+    "remove": "leave",
+    "keep_only": "stay, others leave",
+    "mirror": "join or stay, others leave",
+}
+# The operations in a review, in this order.
+_RANKS = ("removals", "additions of customers without details", "additions with a finding", "other additions")
 CHANGE_TEXTS = {"add": "joins", "remove": "leaves"}
-DIGEST_NOTE = (
-    "The digest is a code computed from the plan. Plans with different changes or limits have different digests."
-)
+DIGEST_NOTE = "The plan code is computed from the plan. Plans with different changes or limits have different codes."
 WITHDRAW_ADVICE = "To change this decision later, ask the operator to withdraw the rejection."
-REJECTION_CONSEQUENCES = f"If you reject the plan, all plans with the same changes are blocked. {WITHDRAW_ADVICE}"
+REJECTION_CONSEQUENCES = f"If you reject the plan, all plans that contain its changes are blocked. {WITHDRAW_ADVICE}"
 APPROVED_CONSEQUENCES = (
     "One approval is sufficient. If you reject the plan before it is applied, this approval is no longer used. It "
     "also remains unused if the rejection is withdrawn later, so the plan then needs a new approval."
 )
 DIGEST_CHECK = (
-    "The operator is the person who applies the plan. When the operator applies it, the program prints the digest "
+    "The operator is the person who applies the plan. When the operator applies it, the program prints the plan code "
     "and the numbers of changes. They must be the same as on this page."
 )
 
 
 def operations_table(plan: Plan, personal: Snapshot | None = None, results: RunResults | None = None) -> pd.DataFrame:
     """
-    Return the operations of a plan in review order: removals, additions with a finding, other additions.
+    Return the operations of a plan in the order of `_RANKS`.
 
     If the plan was started, changes that are not in effect are first, and the table contains the columns `result` and
-    `result_detail`.
-
-    Operations of customers without details, such as customers who are not in the snapshot, are last, so that the
-    first rows contain data.
+    `result_detail`. Additions of customers without details follow the removals, because the reviewer must check them:
+    the customers are not in the snapshot, so they might not exist.
 
     The table also contains group names and the customer details in the plan, such as the customer type. If a personal
     snapshot is passed, the table also contains customer names. An undo plan contains no customer details, so the
@@ -100,8 +112,7 @@ def operations_table(plan: Plan, personal: Snapshot | None = None, results: RunR
     if details is not None and len(table):
         details = details.reindex(table["customer_uid"], fill_value="").reset_index(drop=True)
         table = pd.concat([table, details], axis=1)
-    rank = np.where(table["change"] == "remove", 0, np.where(table["finding"] != "", 1, 2))
-    keys = [rank, ~has_details(table)]
+    keys: list[npt.NDArray[Any]] = [_ranks(table)]
     if results is not None:
         table = results.add_columns(table)
         keys.append(table["result"].isin(IN_EFFECT).to_numpy())
@@ -117,6 +128,35 @@ def open_change_sentences(plan: Plan, results: RunResults | None, personal: Snap
         uids = pd.Series(sorted({uid for _, uid, _ in results.states}), dtype="str")
         names = dict(zip(uids, lookup_names(personal, uids), strict=True))
     return open_changes(plan, results, names)
+
+
+def operations_order(table: pd.DataFrame) -> str:
+    """
+    Describe the order of the table that `operations_table` returns, or return "" if all rows have the same rank.
+
+    Examples
+    --------
+    >>> operations_order(operations_table(plan_memberships(sample_snapshot(), {"vip": ["c-7", "new-1"]})))
+    'Additions of customers without details are listed first, followed by the other additions.'
+    """
+    if "result" in table:
+        is_mixed = table["result"].isin(IN_EFFECT).nunique() > 1
+        return "Changes that were not applied, or whose result is not known, are listed first." if is_mixed else ""
+    ranks = np.unique(_ranks(table)).tolist()
+    if len(ranks) < 2:
+        return ""
+    names = [_RANKS[rank] for rank in ranks]
+    if ranks[-1] == len(_RANKS) - 1:
+        names[-1] = "the other additions" if len(ranks) > 2 or ranks[0] != 0 else "additions"
+    first = f"{names[0][0].upper()}{names[0][1:]}"
+    return f"{first} are listed first, followed by {format_list(names[1:])}."
+
+
+def _ranks(table: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Return the index in `_RANKS` of each operation."""
+    rank = np.where(table["finding"] != "", 2, 3)
+    rank = np.where(has_details(table), rank, 1)
+    return np.where(table["change"] == "remove", 0, rank)
 
 
 def finding_words(table: pd.DataFrame) -> pd.Series:
@@ -226,6 +266,18 @@ def customers_sentence(plan: Plan, results: RunResults | None = None) -> str:
     return f"{pluralize(n_customers, 'customer')} {agree(n_customers, 'is', 'are')} affected."
 
 
+def mode_texts(plan: Plan) -> list[str]:
+    """
+    Describe the mode of a plan without its name, which only operators need.
+
+    Examples
+    --------
+    >>> mode_texts(plan_memberships(sample_snapshot(), {"staff": ["c-7"]}))[0]
+    'Customers in the list join the group. Members who are not in the list stay.'
+    """
+    return [_MODE_NAME.sub("", sentence) for sentence in mode_sentences(plan)]
+
+
 def moves_sentences(plan: Plan) -> str:
     """Describe the moves between groups, and the order of their requests if the plan can be approved."""
     moves = plan.moves()
@@ -269,12 +321,26 @@ def blocked_advice(plan: Plan) -> str:
 
 
 def group_sentence(plan: Plan, group: GroupChange, results: RunResults | None = None) -> str:
-    """Describe in one to three sentences how a plan changes a group, or how its run changed the group."""
+    """
+    Describe in one to three sentences how a plan changes a group, or how its run changed the group.
+
+    If the modes of the groups differ, the sentences state the mode.
+    """
     if results is not None:
         return result_sentence(group, results.of(group))
+    sentence = group.sentence()
+    if not isinstance(plan.mode, str):
+        sentence += f" Listed customers {MODE_LABELS[plan.mode_of(group.uid)]}."
     if group.counts.emptied:
-        return f"{change_sentence(plan, group)} The group will be empty."
-    return change_sentence(plan, group)
+        return f"{sentence} The group will be empty."
+    large = large_change_text(group)
+    return f"{sentence} {large[0].upper()}{large[1:]}." if large else sentence
+
+
+def group_origin(plan: Plan, group: GroupChange) -> str:
+    """Return the origin of the customers of a group as a sentence, or "" if the origin is not known."""
+    text = origin_text(plan.origins.get(group.uid, ()))
+    return f"{text}." if text else ""
 
 
 def groups_by_severity(plan: Plan) -> list[GroupChange]:

@@ -44,6 +44,20 @@ class PlanStatus:
         return f"{self.message} {self.advice}"
 
 
+NoticeRule = Literal[
+    "withdrawal",
+    "approval",
+    "conflict",
+    "applied",
+    "drift",
+    "limits",
+    "rejected_changes",
+    "applied_before",
+    "already_undone",
+    "windows",
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """
@@ -52,15 +66,17 @@ class Notice:
     Attributes
     ----------
     rule
-        "withdrawal" (of a rejection), "approval" (that exists already), "conflict" (with another plan), or "applied"
-        (other plan that changed the same groups).
+        "withdrawal" (of a rejection), "approval" (that exists already), "conflict" (with another plan), "applied"
+        (other plan that changed the same groups), "drift" or "limits" (for which the last `apply` stopped),
+        "rejected_changes" (of another plan), "applied_before" (an equal plan), "already_undone" (the original plan of
+        an undo plan), or "windows" (the times at which the plan can be applied).
     message
         One or more sentences for the reviewer.
     is_warning
         Whether the fact is a problem that the reviewer must consider.
     """
 
-    rule: Literal["withdrawal", "approval", "conflict", "applied"]
+    rule: NoticeRule
     message: str
     is_warning: bool = False
 
@@ -97,7 +113,7 @@ def rejected_status(rejections: Sequence[Rejection]) -> PlanStatus:
     subject = agree(len(rejections), "The rejection blocks", "The rejections block")
     return PlanStatus(
         "Rejected",
-        f"{rejection_sentences(rejections)} {subject} all plans with the same changes.",
+        f"{rejection_sentences(rejections)} {subject} all plans that contain the rejected changes.",
         f"{WITHDRAW_ADVICE} After that, the plan needs a new approval.",
     )
 
@@ -334,7 +350,7 @@ def interrupted_status(
     """
     text = "The run of this plan was interrupted, so some of its changes might not be in effect."
     if sent is None:
-        text += " The number of changes that were sent is not known, because the journal of the run is damaged."
+        text += " The number of changes that were sent is not known, because the record of the run is damaged."
     else:
         text += f" {sent.sentences()}"
     text = f"{text} {approval}".rstrip()

@@ -1,50 +1,27 @@
-"""Find the changes of a plan that a reviewer rejected as part of another plan."""
+"""Describe the changes of a plan that a reviewer rejected as part of another plan."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from frgroups.errors import FrgroupsError
 from frgroups.plan.plan import Plan
-from frgroups.plan.plan_file import read_plan
-from frgroups.review.decision_record import changes_key, read_record
-from frgroups.review.plan_queue import plan_files
-from frgroups.review.saved_plans import saved_plan_files
+from frgroups.review.decision_reader import DecisionReader
+from frgroups.review.recorded_changes import count_changes
 
 
-def rejected_changes(plan: Plan) -> list[str]:
+def rejected_changes(plan: Plan, reader: DecisionReader | None = None) -> list[str]:
     """
-    Describe the changes of a plan that are also in a rejected plan with other changes.
+    Describe the changes of a plan that are also in a rejected plan.
 
-    A rejection blocks only plans that make exactly the same changes. The record of the decisions contains no
-    customers, so the changes are compared only with rejected plans whose files still exist.
+    A rejection blocks plans that contain all changes of the rejected plan. These rejections are not returned, because
+    the commands report them as errors. To check several plans, pass the same `reader`.
 
     Returns
     -------
     list of str
-        One sentence per rejected plan, with the reviewer, the number of changes, and the reason.
+        One sentence per rejected plan, with the reviewer, the number of changes, the time, and the reason.
     """
-    record, own_key = read_record(plan), changes_key(plan)
-    keys = {entry["changes"] for entry in record.entries if entry["event"] == "rejected"} - {own_key}
-    keys = {key for key in keys if record.rejections(key)}
-    if not keys:
-        return []
-    own = _changes(plan)
-    sentences = []
-    for path in (*plan_files(plan.tenant_uid, plan.base_url), *saved_plan_files(plan.tenant_uid, plan.base_url)):
-        with suppress(FrgroupsError):  # The commands that use the other plan report the error.
-            other = read_plan(path)
-            key = changes_key(other)
-            n = len(own & _changes(other)) if key in keys else 0
-            if n:
-                keys.remove(key)
-                rejection = record.rejections(key)[-1]
-                reason = f": {rejection.reason}" if rejection.reason else " without a reason"
-                sentences.append(
-                    f"{rejection.by} rejected {_share_text(n, len(own))} of this plan as part of plan "
-                    f"{other.digest[:12]}{reason}."
-                )
-    return sentences
+    record = (reader or DecisionReader()).record(plan)
+    n_own = count_changes(plan)
+    return [rejection.shared_sentence(_share_text(n, n_own)) for rejection, n in record.shared_rejections(plan)]
 
 
 def _share_text(n: int, total: int) -> str:
@@ -61,7 +38,3 @@ def _share_text(n: int, total: int) -> str:
     if n == total:
         return f"all {total:,} changes"
     return f"{n:,} of the {total:,} changes"
-
-
-def _changes(plan: Plan) -> set[tuple[str, str, str]]:
-    return {(group.uid, uid, change) for group in plan.groups for uid, change in group.items()}

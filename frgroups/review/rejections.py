@@ -12,7 +12,7 @@ from frgroups.internals.formatting import shell_argument
 from frgroups.internals.similar_text import clean_text
 from frgroups.internals.validation import check_text, check_type, name_problem
 from frgroups.plan.plan import Plan
-from frgroups.review.approval_files import found_rejections, nonblank
+from frgroups.review.approval_files import found_rejections, nonblank, other_rejections
 from frgroups.review.decision_reader import DecisionReader
 from frgroups.review.decision_record import (
     Rejection,
@@ -50,7 +50,9 @@ def rejections_in_force(
     plan: Plan, extra: Iterable[Path] = (), reader: DecisionReader | None = None
 ) -> list[Rejection]:
     """
-    Return the rejections that are in force for a plan's changes, oldest first.
+    Return the rejections in force that block a plan, oldest first.
+
+    A rejection blocks each plan that contains all changes of the rejected plan.
 
     The function reads the decision record in the data folder and the rejection files in the folder of the plan file,
     in the data folder, in the folders of the tenant's plans that were saved with `--out`, and in the folders `extra`.
@@ -58,7 +60,9 @@ def rejections_in_force(
     deleted. To check several plans, pass the same `reader`.
     """
     reader = reader or DecisionReader()
+    extra = list(extra)
     in_files = _rejections_in_files(plan, extra, reader)
+    _record_other_rejections(plan, extra, reader)
     record = reader.record(plan)
     key = changes_key(plan)
     known = record.known_ids(key)
@@ -68,12 +72,31 @@ def rejections_in_force(
         with suppress(InputError, LockedError):
             add_rejections(plan, new)
             reader.forget_record(plan)
-    return [*record.rejections(key), *new]
+    return [*record.blocking_rejections(plan), *new]
 
 
 def _rejections_in_files(plan: Plan, extra: Iterable[Path], reader: DecisionReader) -> list[Rejection]:
-    folders = decision_folders(plan, [*extra, *reader.folders_of_saved_plans(plan)])
-    return found_rejections(plan, folders, reader.files)
+    return found_rejections(plan, _folders(plan, extra, reader), reader.files)
+
+
+def _folders(plan: Plan, extra: Iterable[Path], reader: DecisionReader) -> list[Path]:
+    return decision_folders(plan, [*extra, *reader.folders_of_saved_plans(plan)])
+
+
+def _record_other_rejections(plan: Plan, extra: Iterable[Path], reader: DecisionReader) -> None:
+    """
+    Record the rejection files of the tenant's other plans, because their changes can be a part of this plan.
+
+    A rejection file contains no changes, so the rejection is recorded only if the file of the rejected plan exists.
+    """
+    known = reader.record(plan).known_ids()
+    for rejection in other_rejections(plan, _folders(plan, extra, reader), reader.files):
+        if rejection.id not in known:
+            other = reader.stored_plan(plan, rejection.digest)
+            if other is not None:
+                with suppress(InputError, LockedError):  # The rejected plan itself is blocked by its rejection file.
+                    add_rejections(other, [rejection])
+                    reader.forget_record(plan)
 
 
 def record_rejections(plan: Plan, extra: Iterable[Path] = ()) -> None:
@@ -107,7 +130,7 @@ def check_not_rejected(plan: Plan, extra: Iterable[Path] = ()) -> None:
 
 def withdraw_rejection(plan: Plan, *, by: str, reason: str = "") -> list[str]:
     """
-    Withdraw all rejections of a plan's changes.
+    Withdraw all rejections that block a plan.
 
     A rejection blocks plans in the entire data folder and does not expire. After the withdrawal, the plan can be
     approved and applied again. Approvals that were given before the withdrawal are not used. The data folder records
@@ -116,7 +139,7 @@ def withdraw_rejection(plan: Plan, *, by: str, reason: str = "") -> list[str]:
     Parameters
     ----------
     plan : Plan
-        The rejected plan, or another plan that makes the same changes.
+        The rejected plan, or another plan that contains all of its changes.
     by : str
         Name of the person who withdraws the rejections, normally the reviewer.
     reason : str, optional

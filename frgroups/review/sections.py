@@ -11,10 +11,10 @@ from frgroups.api.environments import environment_of
 from frgroups.internals.formatting import format_utc, pluralize, total_hours
 from frgroups.plan.finding import sort_findings
 from frgroups.plan.plan import Plan
-from frgroups.plan.plan_summary import mode_sentences
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.excluded_customers import EXCLUDED_NOTE, excluded_customers, excluded_title
+from frgroups.review.large_changes import large_change_sentences
 from frgroups.review.limit_rows import limit_rows, own_limits, result_texts
 from frgroups.review.plan_sentences import (
     DIGEST_CHECK,
@@ -27,11 +27,14 @@ from frgroups.review.plan_sentences import (
     customers_sentence,
     empty_columns,
     finding_text,
+    group_origin,
     group_sentence,
     groups_by_severity,
     headline,
+    mode_texts,
     moves_sentences,
     open_change_sentences,
+    operations_order,
     operations_table,
     plan_expires,
     readable_operations,
@@ -76,7 +79,10 @@ def review_sections(
     findings = tuple(finding_text(finding) for finding in sort_findings(plan.findings))
     sections = [_summary_section(plan, personal, status, notices)]
     if plan.groups:
-        lines = tuple(group_sentence(plan, group, results) for group in groups_by_severity(plan))
+        lines = tuple(
+            f"{group_sentence(plan, group, results)} {group_origin(plan, group)}".rstrip()
+            for group in groups_by_severity(plan)
+        )
         sections.append(Section("Groups", lines=lines))
     sections.append(Section("Findings", lines=findings or ("None.",)))
     sections.append(Section("Limits", lines=tuple(own_limits(plan)), table=_limits_table(plan)))
@@ -87,10 +93,9 @@ def review_sections(
     operations = operations_table(plan, personal, results)
     if len(operations):
         title = pluralize(len(operations), "change")
-        if plan.n_add and plan.n_remove and results is None:
-            title += " (removals are listed first)"
+        order = operations_order(operations)
         table = readable_operations(operations.drop(columns=empty_columns(operations)))
-        sections.append(Section(title, table=table, is_all=True))
+        sections.append(Section(title, lines=(order,) if order else (), table=table, is_all=True))
     return sections
 
 
@@ -105,7 +110,7 @@ def _summary_section(
         alarms.append(WATERMARK)
     elif plan.blocked:
         alarms.append(f"BLOCKED: {blocked_text(plan)} {blocked_advice(plan)}")
-    alarms += [f"Warning: {message}" for message in top_warnings(plan)]
+    alarms += [f"Warning: {message}" for message in (*top_warnings(plan), *large_change_sentences(plan))]
     alarms += [str(notice) for notice in notices]
     wider = wider_limits(plan)
     if wider:
@@ -127,7 +132,7 @@ def _summary_lines(plan: Plan, status: PlanStatus | None) -> Iterator[str]:
     yield f"Created: {format_utc(plan.planned_at)}, based on data read at {format_utc(plan.snapshot_taken_at)}"
     results = None if status is None else status.results
     if results is None:
-        yield from mode_sentences(plan)
+        yield from mode_texts(plan)
     customers = customers_sentence(plan, results)
     if customers:
         yield customers
@@ -158,5 +163,5 @@ def _decision_section(plan: Plan) -> Section:
     ]
     if expires is not None:
         lines.append(f"The plan can be applied until {format_utc(expires)}.")
-    lines += [f"Digest: {plan.digest}", DIGEST_NOTE]
+    lines += [f"Plan code: {plan.digest}", DIGEST_NOTE]
     return Section("Approve or reject", lines=tuple(lines))

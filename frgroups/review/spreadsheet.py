@@ -113,6 +113,8 @@ def _write_review_sheet(sheet: Any, sections: Iterable[Section]) -> None:
     for section in sections:
         if section.is_all:
             sheet.append(text_cells(sheet, [f"{section.title}: see the sheet Changes"], bold))
+            for line in section.lines:
+                sheet.append(text_cells(sheet, [line], plain))
             continue
         sheet.append(text_cells(sheet, [section.title], bold))
         for alarm in section.alarms:

@@ -9,13 +9,19 @@ from typing import Any
 from frgroups.internals.formatting import agree, pluralize
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limit_comparisons import LimitComparison, compare_with_limits, n_memberships
-from frgroups.plan.limits import GROUP_LIMIT_NAMES, LIMIT_NAMES, PLAN_LIMITS, Limits, is_wider
+from frgroups.plan.limits import GROUP_LIMIT_NAMES, PLAN_LIMITS, Limits, is_wider
 from frgroups.plan.plan import Plan
-from frgroups.review.limit_rows import EXACT_LIMITS, LIMIT_TITLES, USUAL, has_exact_limits, limit_text
+from frgroups.review.limit_rows import EXACT_LIMITS, LIMIT_TITLES, limit_text
+from frgroups.review.off_limits import (
+    ADDITION_LIMITS,
+    REMOVAL_LIMITS,
+    USUAL,
+    has_exact_limits,
+    is_relevant,
+    off_limits,
+)
 
 MAX_EXCEEDED = 6  # Maximum number of exceeded default limits to name in the sentence.
-_REMOVAL_LIMITS = (*(name for name in LIMIT_NAMES if name.startswith("removal")), "emptied_groups")
-_ADDITION_LIMITS = ("additions_per_group", "additions_total")
 _EXCEEDED_ORDER = (
     "emptied_groups",
     "removals_per_group",
@@ -68,39 +74,37 @@ def wider_limits(plan: Plan) -> WiderLimits:
     ('additions in all groups: 9,000 instead of 5,000',)
     """
     blocked = "" if plan.blocked else _blocked_sentence(plan)
-    if has_exact_limits(plan):
-        return WiderLimits(blocked, "", (EXACT_LIMITS,)) if blocked else WiderLimits()
-    with_own = [group for group in plan.groups if plan.limits.of(group.uid) is not plan.limits]
-    others = [group for group in plan.groups if plan.limits.of(group.uid) is plan.limits]
-    wider = _wider_values(plan.limits, PLAN_LIMITS, plan.groups)
-    wider += _wider_values(plan.limits, GROUP_LIMIT_NAMES, others)
-    for group in with_own:
-        wider += _wider_values(plan.limits.of(group.uid), GROUP_LIMIT_NAMES, [group], f" for {group.name}")
+    wider = [_wider_line(limit.rule, None, limit.suffix) for limit in off_limits(plan)]
+    is_exact = has_exact_limits(plan)
+    if not is_exact:
+        with_own = [group for group in plan.groups if plan.limits.of(group.uid) is not plan.limits]
+        others = [group for group in plan.groups if plan.limits.of(group.uid) is plan.limits]
+        wider += _wider_values(plan.limits, PLAN_LIMITS, plan.groups)
+        wider += _wider_values(plan.limits, GROUP_LIMIT_NAMES, others)
+        for group in with_own:
+            wider += _wider_values(plan.limits.of(group.uid), GROUP_LIMIT_NAMES, [group], f" for {group.name}")
     lines = tuple(line for _, line in sorted(wider, key=lambda ranked: ranked[0]))
     title = f"{pluralize(len(lines), 'limit')} {agree(len(lines), 'is', 'are')} wider than usual:" if lines else ""
+    if is_exact and blocked:
+        lines = (EXACT_LIMITS, *lines)
     return WiderLimits(blocked, title, lines)
 
 
 def _wider_values(
     limits: Limits, names: Iterable[str], groups: Sequence[GroupChange], suffix: str = ""
 ) -> list[tuple[int, str]]:
-    """Return the rank and the description of each wider limit that applies to a change of the given groups."""
+    """Return the rank and the text of each wider limit, except limits that are off."""
     ranked = []
     for name in names:
-        value, usual = getattr(limits, name), getattr(USUAL, name)
-        if is_wider(name, value, usual) and is_relevant(name, groups):
-            text = f"{LIMIT_TITLES[name]}: {limit_text(value)} instead of {limit_text(usual)}{suffix}"
-            ranked.append((_danger_rank(name, value), text))
+        value = getattr(limits, name)
+        if value is not None and is_wider(name, value, getattr(USUAL, name)) and is_relevant(name, groups):
+            ranked.append(_wider_line(name, value, suffix))
     return ranked
 
 
-def is_relevant(name: str, groups: Sequence[GroupChange]) -> bool:
-    """Return True if a limit applies to a change of the given groups, for example a removal."""
-    if name in _REMOVAL_LIMITS:
-        return any(group.remove for group in groups)
-    if name in _ADDITION_LIMITS:
-        return any(group.add for group in groups)
-    return bool(groups)
+def _wider_line(name: str, value: Any, suffix: str) -> tuple[int, str]:
+    text = f"{LIMIT_TITLES[name]}: {limit_text(value)} instead of {limit_text(getattr(USUAL, name))}{suffix}"
+    return _danger_rank(name, value), text
 
 
 def _danger_rank(name: str, value: Any) -> int:
@@ -109,9 +113,9 @@ def _danger_rank(name: str, value: Any) -> int:
         return 0
     if value is None:
         return 1
-    if name in _REMOVAL_LIMITS:
+    if name in REMOVAL_LIMITS:
         return 2
-    return 3 if name in _ADDITION_LIMITS else 4
+    return 3 if name in ADDITION_LIMITS else 4
 
 
 def _blocked_sentence(plan: Plan) -> str:

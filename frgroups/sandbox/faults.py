@@ -128,6 +128,10 @@ class Behavior:
         Number to add to `totalCount` in each page.
     total_cap
         Maximum of `totalCount`. The pages still contain all rows. None means no maximum.
+    row_cap
+        Maximum number of rows of a list. Pages after this number are empty. None means no maximum.
+    honor_sort_direction
+        Whether to honor the query parameter `sortDirection`. False always sorts in ascending order.
     null_lists
         Whether to encode an empty list of items as null.
     repeat_page
@@ -151,6 +155,8 @@ class Behavior:
     honor_page_size: bool = True
     endless: int = 0
     total_cap: int | None = None
+    row_cap: int | None = None
+    honor_sort_direction: bool = True
     null_lists: bool = False
     repeat_page: bool = False
     lag_seconds: float = 0.0
@@ -160,8 +166,9 @@ class Behavior:
         check_choice(self.moving, "moving", ("swap", "join", "leave", None))
         check_choice(self.unknown_uids, "unknown_uids", ("refuse", "refuse_named", "ignore"))
         check_choice(self.group_uids, "group_uids", ("filled", "absent", "empty", "wrong"))
-        if self.total_cap is not None:
-            check_number(self.total_cap, "total_cap", at_least=0, whole=True)
+        for name in ("total_cap", "row_cap"):
+            if getattr(self, name) is not None:
+                check_number(getattr(self, name), name, at_least=0, whole=True)
         check_number(self.moving_every, "moving_every", above=0, whole=True)
 
 

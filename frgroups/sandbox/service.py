@@ -185,12 +185,15 @@ class Service:
         size = min(request.integer("pageSize", self.default_page_size, 1), self.max_page_size)
         if not self.injector.behavior.honor_page_size:
             size = self.default_page_size
+        direction = request.choice("sortDirection", "ASC", ("ASC", "DESC"))
+        if not self.injector.behavior.honor_sort_direction:
+            direction = "ASC"
         return _Page(
             number,
             size,
             (number - self.page_base) * size,
             request.choice("sortBy", default_sort, list(sorts)),
-            request.choice("sortDirection", "ASC", ("ASC", "DESC")),
+            direction,
         )
 
     def _listing(self, page: _Page, total: int, items: list[bytes]) -> Response:
@@ -198,6 +201,8 @@ class Service:
         total += behavior.endless
         if behavior.total_cap is not None:
             total = min(total, behavior.total_cap)
+        if behavior.row_cap is not None:
+            items = items[: max(behavior.row_cap - page.offset, 0)]
         paging = {"pageNumber": page.number, "pageSize": page.size, "totalCount": total}
         # The items of a page are already encoded as JSON.
         encoded = b"[%b]" % b",".join(items)

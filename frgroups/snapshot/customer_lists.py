@@ -9,7 +9,7 @@ import pandas as pd
 
 from frgroups.errors import ListError
 from frgroups.internals.formatting import agree, pluralize
-from frgroups.internals.spreadsheets import read_table
+from frgroups.internals.spreadsheets import Table, read_table
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_number, check_type
 from frgroups.snapshot.id_columns import find_id_column, read_id_column, reject_broken_rows, usual_columns
@@ -150,7 +150,13 @@ def read_listed_ids(
         check_number(header_row, "header_row", at_least=1, whole=True)
     if snapshot is not None:
         check_type(snapshot, Snapshot, "snapshot")
-    table = read_table(path, sheet, header_row)
+    return listed_ids(read_table(path, sheet, header_row), column, header_row=header_row, snapshot=snapshot)
+
+
+def listed_ids(
+    table: Table, column: str | None = None, *, header_row: int | None = None, snapshot: Snapshot | None = None
+) -> ListedIds:
+    """Return the customer ids in the rows of a file that `read_table` has read. See `read_listed_ids`."""
     position, name, has_header = find_id_column(table, column)
     if header_row is not None or column is not None:
         customers = None if snapshot is None else snapshot.customers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ from frgroups.internals.formatting import format_list
 from frgroups.internals.id_cells import first_invisible, normalize_email
 from frgroups.internals.id_parts import hide_words
 from frgroups.internals.redaction import repr_id
-from frgroups.internals.spreadsheets import normalize_column_name, read_table
+from frgroups.internals.spreadsheets import Table, normalize_column_name, read_table
 from frgroups.internals.suggestions import REMOVE_MISSING, is_missing
 from frgroups.internals.validation import check_choice, check_columns, wrong_type
 from frgroups.snapshot.id_columns import describe_columns, find_column, read_id_column
@@ -117,7 +118,7 @@ def resolve_customers(
 
 
 def describe_ambiguous_ids(
-    snapshot: Snapshot, ids: Iterable[str], *, by: str, directory: pd.DataFrame | str | Path | None = None
+    snapshot: Snapshot, ids: Iterable[str], *, by: str, directory: Directory | None = None
 ) -> list[str]:
     """
     Describe why the outcome of ids is "ambiguous", with one sentence per id.
@@ -196,7 +197,7 @@ class _KnownIds:
     conflicting: pd.Index
 
 
-def _known_ids(snapshot: Snapshot, by: str, directory: pd.DataFrame | str | Path | None) -> _KnownIds:
+def _known_ids(snapshot: Snapshot, by: str, directory: Directory | None) -> _KnownIds:
     pairs = _id_pairs(_customers_with(snapshot, by), by)
     if directory is None:
         return _KnownIds(pairs, pd.Index([], dtype="str"))
@@ -224,7 +225,7 @@ def _choose_owners(pairs: pd.DataFrame, directory_pairs: pd.DataFrame) -> pd.Dat
     return pairs[~is_resolved | is_chosen]
 
 
-def known_customers(snapshot: Snapshot, by: str, directory: pd.DataFrame | str | Path | None) -> pd.DataFrame:
+def known_customers(snapshot: Snapshot, by: str, directory: Directory | None) -> pd.DataFrame:
     """
     Return the ids of the customers in the snapshot, and the other ids and customers in the directory.
 
@@ -282,10 +283,42 @@ def _customers_with(snapshot: Snapshot, by: str) -> pd.DataFrame:
     return snapshot.customers
 
 
-def read_directory(directory: pd.DataFrame | str | Path, by: str) -> pd.DataFrame:
+class CustomerExport:
+    """
+    The file of a customer directory, which is read when it is needed for the first time.
+
+    A command can resolve several lists with the same export, so that the file is read only once.
+
+    Parameters
+    ----------
+    path
+        The CSV or Excel file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = path
+        self._columns: dict[str, pd.DataFrame] = {}
+
+    @cached_property
+    def _table(self) -> Table:
+        return read_table(self._path, None)
+
+    def columns(self, by: str) -> pd.DataFrame:
+        """Return the columns customer_uid and `by` of the file."""
+        if by not in self._columns:
+            self._columns[by] = _directory_columns(self._table, by)
+        return self._columns[by]
+
+
+Directory = pd.DataFrame | CustomerExport | str | Path
+
+
+def read_directory(directory: Directory, by: str) -> pd.DataFrame:
     """Return the columns customer_uid and `by` of a directory. Rows without an id are omitted."""
-    if not isinstance(directory, pd.DataFrame):
-        directory = _read_directory_file(directory, by)
+    if isinstance(directory, str | Path):
+        directory = CustomerExport(directory)
+    if isinstance(directory, CustomerExport):
+        directory = directory.columns(by)
     uids = check_uids(directory, "customer_uid", "directory")
     if by == "customer_uid":
         return pd.DataFrame({by: uids})
@@ -295,8 +328,7 @@ def read_directory(directory: pd.DataFrame | str | Path, by: str) -> pd.DataFram
     return pd.DataFrame({"customer_uid": uids.loc[ids.index], by: ids})
 
 
-def _read_directory_file(path: str | Path, by: str) -> pd.DataFrame:
-    table = read_table(path, None)
+def _directory_columns(table: Table, by: str) -> pd.DataFrame:
     header = table.rows[0][1]
     columns: dict[str, list[str]] = {}
     for name in ("customer_uid", by):

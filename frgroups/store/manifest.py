@@ -16,8 +16,9 @@ from typing import Annotated, Any
 import msgspec
 
 from frgroups.errors import CorruptFileError, InputError
+from frgroups.internals.base_urls import is_same_base_url
 from frgroups.internals.checksummed_json import canonical_json, sha256
-from frgroups.internals.paths import resolve_folder, tenant_folder
+from frgroups.internals.paths import parse_tenant_folder, resolve_folder, tenant_folder
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.versions import __version__
 from frgroups.snapshot.verdicts import Verdict
@@ -91,7 +92,7 @@ class StoredSnapshot:
 
     def matches_host(self, base_url: str | None) -> bool:
         """Return True if the snapshot is from the host with the given base URL, or if `base_url` is None."""
-        return base_url in (None, self.manifest["base_url"])
+        return base_url is None or is_same_base_url(base_url, self.manifest["base_url"])
 
     def read_file(self, name: str) -> bytes:
         """
@@ -290,7 +291,8 @@ def _check_location(snapshot: StoredSnapshot) -> None:
     """Raise CorruptFileError if a snapshot is in the folder of another tenant or host."""
     expected = tenant_folder(snapshot.manifest["tenant_uid"], snapshot.manifest["base_url"])
     actual = snapshot.path.parent.name
-    if expected.casefold() != actual.casefold():  # Ignore case, because some file systems change the case of names.
+    # Ignore case, because some file systems change it. A loopback host had one folder per spelling in the past.
+    if parse_tenant_folder(expected.casefold()) != parse_tenant_folder(actual.casefold()):
         raise snapshot.corrupt_file_error(MANIFEST, f"a snapshot of {actual}", f"a snapshot of {expected}")
 
 

@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from frgroups.errors import InputError
+from frgroups.internals.base_urls import canonical_base_url
 from frgroups.internals.paths import parse_tenant_folder, resolve_folder
 from frgroups.internals.timestamps import parse_duration
+from frgroups.internals.typing import BoolArray
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 from frgroups.store import folders
 from frgroups.store.manifest import (
@@ -78,6 +81,17 @@ def list_snapshots(cache: Cache = None, *, tenant_uid: str | None = None) -> pd.
     [['t-1', 3, 251]]
     """
     return _snapshot_table(list_stored_snapshots(cache, tenant_uid, on_damage=warn_of_damage))
+
+
+def is_from_host(table: pd.DataFrame, base_url: str | None) -> BoolArray:
+    """
+    Return a mask of the rows of a host in a table with the column base_url.
+
+    None selects the snapshots that were created from tables, which have no host.
+    """
+    expected = canonical_base_url(base_url)
+    urls = table["base_url"].fillna("")
+    return np.array([canonical_base_url(url) == expected for url in urls], dtype=np.bool_)
 
 
 def cache_info(cache: Cache = None) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from frgroups.api.defaults import DEFAULT_PORTS
+from frgroups.internals.base_urls import canonical_base_url
 from frgroups.internals.paths import parse_tenant_folder
 from frgroups.store.folders import is_on_this_machine
 from frgroups.store.manifest import MANIFEST, StoredSnapshot
@@ -67,7 +68,7 @@ def select_default_tenant(stored: Sequence[StoredSnapshot]) -> list[StoredSnapsh
 
 
 def _tenant_of(snapshot: StoredSnapshot) -> tuple[str, str]:
-    return snapshot.manifest["tenant_uid"], snapshot.manifest["base_url"]
+    return snapshot.manifest["tenant_uid"], canonical_base_url(snapshot.manifest["base_url"])
 
 
 def _stored_at(snapshot: StoredSnapshot) -> int:

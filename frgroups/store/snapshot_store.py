@@ -11,6 +11,7 @@ import pandas as pd
 
 from frgroups.errors import CorruptFileError, InputError, SnapshotNotFoundError
 from frgroups.internals.atomic_files import ensure_private_dir
+from frgroups.internals.base_urls import canonical_base_url
 from frgroups.internals.formatting import format_utc, pluralize
 from frgroups.internals.paths import resolve_folder
 from frgroups.internals.redaction import safe_repr
@@ -367,7 +368,9 @@ def _select_host(stored: list[StoredSnapshot], base_url: str | None) -> list[Sto
 def _check_one_tenant(stored: list[StoredSnapshot], folder: Path) -> None:
     """Raise InputError if the snapshots are from several tenants or hosts."""
     manifests = [snapshot.manifest for snapshot in stored]
-    tenants = sorted({(manifest["tenant_uid"], manifest["base_url"] or _NO_HOST) for manifest in manifests})
+    tenants = sorted(
+        {(manifest["tenant_uid"], canonical_base_url(manifest["base_url"]) or _NO_HOST) for manifest in manifests}
+    )
     if len(tenants) <= 1:
         return
     listed = ", ".join(f"{tenant} at {host}" for tenant, host in tenants)

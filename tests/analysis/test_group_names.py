@@ -57,6 +57,53 @@ def test_ambiguous_expression(expression):
     assert selected(snapshot_of(KIDS), 'Kids & "Baby" | Baby') == "1"
 
 
+def test_name_that_contains_quotes():
+    "In an expression, quotes around a name are not part of the name. Outside of expressions, they are."
+    snapshot = snapshot_of({"g0": "Quoted", "g1": '"Quoted"'})
+
+    assert (selected(snapshot, '"Quoted"'), selected(snapshot, "'\"Quoted\"'")) == ("0", "1")
+    assert (list(snapshot["Quoted"]), list(snapshot['"Quoted"'])) == (["c0"], ["c1"])
+
+
+def test_name_that_ends_with_an_operator():
+    "A group name is not a possible meaning of a part of an expression if no operator follows the name."
+    snapshot = snapshot_of({"g0": "T", "g1": "Kids", "g2": "T -"})
+
+    assert selected(snapshot, "T - Kids") == "0"
+    with pytest.raises(InputError, match='"T -"'):
+        members(snapshot, "T -")
+
+
+@PROPERTY
+@given(
+    texts=st.lists(
+        st.lists(st.sampled_from(["a", "b", " ", " - ", "-", " & ", "|", '"', "'", "("]), min_size=1, max_size=4)
+        .map("".join)
+        .map(str.strip),
+        min_size=2,
+        max_size=6,
+        unique=True,
+    ),
+    rest=st.sampled_from(["", " | all-1", " & b"]),
+)
+def test_suggested_expressions(texts, rest):
+    "Each expression that the error about an ambiguous expression suggests is valid, and the first selects the group."
+    names = [text for text in texts if text not in ("", "a", "b")]
+    snapshot = snapshot_of({f"g{i}": name for i, name in enumerate(names)} | {"x": "a", "y": "b"})
+    for i, name in enumerate(names):
+        try:
+            members(snapshot, name + rest)
+        except InputError as error:
+            suggested = re.search(r"Write (.+) for the group with this name, or (.+) for the comb", str(error))
+            if suggested is None:
+                continue
+            group, combination = suggested.groups()
+            members(snapshot, combination)
+            if group == quoted(name) + rest:
+                assert set(selected(snapshot, quoted(name))) == {str(i)}
+            members(snapshot, group)
+
+
 @pytest.mark.parametrize(
     "name",
     [

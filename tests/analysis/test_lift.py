@@ -306,10 +306,10 @@ def test_columns_are_documented():
 
 
 def test_show():
-    "The displayed table has the control first, and shows percentages and three significant digits."
+    "The displayed table has the control first. Rates are percentages, and their difference is in percentage points."
     shown = fg.show(fg.measure_lift(SPLIT, BOUGHT))
 
     columns = {column.header: column.cells for column in shown.formatted.columns}
     assert columns["arm"] == ("control", "mail") and columns["rate"] == ("20.0%", "30.0%")
-    assert (columns["difference"][1], columns["relative_difference"][1]) == ("0.1", "+50.0%")
+    assert (columns["difference"][1], columns["relative_difference"][1]) == ("10.0 pp", "+50.0%")
     assert "p_value" in columns and "mean" not in columns

@@ -236,6 +236,16 @@ def test_lists_of_numbers(dtype, value):
     assert select(f"x != {value}", x=column) == select(f"x not in [{value}]", x=column)
 
 
+@pytest.mark.parametrize("dtype", ["Float64", "float32", "Float32", "float[pyarrow]", "object"])
+@pytest.mark.parametrize("rule", ["x % 0.1 < 0.05", "x * 3 == 0.3", "x + 0.2 > 0.3", "x // 0.1 == 2", "x / 3 < 0.1"])
+def test_arithmetic_in_float64(dtype, rule):
+    "A calculation selects the same customers for each dtype, because columns are converted to float64."
+    values = pd.Series([0.1, 0.2, 0.3, 1.005, None, 19.9], dtype="float64")
+
+    assert select(rule, x=values.astype(dtype)) == select(rule, x=values)
+    assert select("x == 100000008", x=pd.Series([100000008, 1, 2, 3, 4, 5], dtype="float32")) == "a"
+
+
 def test_missing_column():
     "Each comparison of a column without known values is unknown, and isna selects all customers."
     for column in (pd.Series([None] * 6, dtype=object), arrow([None] * 6, pa.null()), categories([None] * 6)):

@@ -4,6 +4,7 @@ import pytest
 
 import frgroups as fg
 from frgroups.apply import executor as applying
+from frgroups.errors import DriftError
 
 PEOPLE = [f"c{n:04d}" for n in range(60)]
 OPEN = fg.Limits(
@@ -62,6 +63,36 @@ def test_removals_without_effect(world):
 
     assert world.members("vip") == PEOPLE
     assert not receipt.ok and verified_removals(receipt) == set()
+
+
+@pytest.mark.parametrize("cap", [3, 20])
+def test_omitted_members(cap, world):
+    """If the server omits members, a plan in mode mirror sends nothing, and a plan in mode remove is applied."""
+    world.misbehave(total_cap=cap, row_cap=cap)
+    with world.client(writable=True) as client:
+        snapshot = fg.load_snapshot(client, False)
+        with pytest.raises(DriftError) as error:
+            apply_mirror(client, PEOPLE[:2])
+        assert error.value.groups == ["vip"] and world.members("vip") == PEOPLE
+
+        plan = fg.plan_memberships(snapshot, {"vip": PEOPLE[:1]}, mode="remove", limits=OPEN)
+        receipt = fg.apply_plan(client, plan, approval=plan.digest)
+
+    assert snapshot.verdict == "unverifiable" and list(snapshot["vip"]) == PEOPLE[:cap]
+    assert world.members("vip") == PEOPLE[1:]
+    # The last read is as incomplete as the first, so the missing customer is not certainly absent.
+    assert not receipt.ok and verified_removals(receipt) == set()
+
+
+def test_members_omitted_without_evidence(world):
+    """Members who appear after the removals of other members are reported as drift in the receipt."""
+    world.misbehave(total_cap=50, row_cap=50, honor_sort_direction=False)
+    with world.client(writable=True) as client:
+        receipt = apply_mirror(client, PEOPLE[:2])
+
+    assert world.members("vip") == [*PEOPLE[:2], *PEOPLE[50:]]
+    assert verified_removals(receipt) == set(PEOPLE[2:50])
+    assert receipt.drift == {"vip": (10, 0)} and "10 additions" in receipt.summary()
 
 
 def test_maximum_of_1000(running, monkeypatch, no_pause):

@@ -953,16 +953,21 @@ def test_customer_facts_of_undo(client, world):
 
 
 def test_second_undo(client, world):
-    "A second undo plan for the same plan has the finding `already_undone`, which does not contain a digest."
+    "A second undo plan for the same plan is blocked, whether it was created before or after the first was applied."
     receipt = apply(client, plan_for(client, {"vip": PEOPLE[:12]}))
-    undo = fg.plan_undo(receipt)
+    undo, second = fg.plan_undo(receipt), fg.plan_undo(receipt)
     assert apply(client, undo).ok and undo.findings == ()
+    world.add_members("vip", PEOPLE[10:12])
 
     again = fg.plan_undo(receipt)
 
     [finding] = again.findings
     assert finding.rule == "already_undone" and finding.message in again.summary()
     assert undo.digest[:12] not in again.summary()
+    for plan in (second, again):
+        with pytest.raises(PlanBlockedError, match="already"):
+            apply(client, plan)
+    assert apply(client, undo).repeated
 
 
 def test_undo_of_unknown_changes(client, world):

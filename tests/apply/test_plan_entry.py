@@ -78,7 +78,7 @@ def test_interrupted_run_with_policy(tenant, n_approvals, option):
 
 
 def test_rejected_changes_of_an_applied_plan(tenant, capsys):
-    "If the server rejected changes, the next command prints the receipt, and `plans` names the plan."
+    "If the server rejected changes, `show` prints the counts and the next command. `plans` names the plan."
     with tenant.client() as client:
         snapshot = fg.load_snapshot(client, cache=False)
     plan = fg.plan_memberships(snapshot, {"new": [*UIDS[:2], "unknown"]}, create={"new": "New"})
@@ -91,6 +91,9 @@ def test_rejected_changes_of_an_applied_plan(tenant, capsys):
     assert row["state"] == "applied"
     assert main(shlex.split(row["next_command"])[1:]) == 0
     assert "unknown" in capsys.readouterr().out
+    assert main(["show", row["path"]]) == 0
+    captured = capsys.readouterr()
+    assert "2 verified, 1 rejected" in captured.out and row["receipt"] in captured.out + captured.err
     assert main(["plans"]) == 0
     assert plan.digest[:12] in capsys.readouterr().err
 

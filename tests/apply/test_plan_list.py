@@ -13,7 +13,7 @@ from frgroups.apply.plan_entry import PlanEntry
 from frgroups.apply.plan_list import conflicting_plans, plan_entries, plan_entry, stored_plan_files
 from frgroups.apply.plan_states import STATES
 from frgroups.cli.main import main
-from frgroups.errors import CorruptFileError, InputError
+from frgroups.errors import CorruptFileError, DriftError, InputError
 from frgroups.internals.paths import tenant_folder
 from frgroups.review.decision_record import add_superseded
 from frgroups.review.plan_folders import plans_folder, queue_folder
@@ -85,7 +85,25 @@ def stopped_in_queue(tenant):
     return saved(tenant, folder=folder)
 
 
+def applied_before(tenant):
+    """Return a plan with the same digest as an applied plan, which was planned one hour earlier."""
+    plan = applied(tenant)
+    copy = replace(plan, planned_at=plan.planned_at - timedelta(hours=1))
+    return fg.read_plan(copy.save(plan.path.with_name("copy.plan.json")))
+
+
+def drifted(tenant):
+    """Return an approved plan that was not applied, because another group got the name of its new group."""
+    plan = approved(tenant)
+    tenant.put_group("taken", "New")
+    with tenant.client(writable=True) as client, pytest.raises(DriftError):
+        fg.apply_plan(client, plan, approval=plan.digest)
+    return plan
+
+
 STATE_TABLE = {
+    "applied before": (applied_before, "", "frgroups load"),
+    "drifted": (drifted, "", "frgroups load"),
     "pending": (saved, "", "frgroups approve"),
     "approved": (approved, "Kari", "frgroups apply"),
     "rejected": (rejected, "Ola", "frgroups withdraw"),
@@ -105,11 +123,12 @@ def test_states(tenant, capsys, case):
     "Each plan has the state, reviewer, and next command that follow from its files and its run."
     create, reviewer, command = STATE_TABLE[case]
     plan = create(tenant)
-    state = "blocked" if case == "stopped" else case
+    state = "blocked" if case in ("stopped", "drifted") else case
 
     table = fg.list_plans()
 
-    [row] = table[table["digest"] == plan.digest].to_dict("records")
+    is_plan = (table["digest"] == plan.digest) & (table["planned_at"] == plan.planned_at)
+    [row] = table[is_plan].to_dict("records")
     assert (row["state"], row["reviewer"]) == (state, reviewer)
     assert (row["next_command"].rpartition(" " + plan.digest[:12])[0] or row["next_command"]).startswith(command)
     assert bool(command) == bool(row["next_command"])
@@ -141,7 +160,7 @@ def next_command(state):
 
 def test_state_table_is_complete():
     "The state table contains every state."
-    assert {*STATE_TABLE, "stopped"} == {*STATES, "stopped"}
+    assert {*STATE_TABLE, "stopped", "drifted"} == {*STATES, "stopped", "drifted"}
 
 
 def test_plan_elsewhere(tenant, tmp_path):

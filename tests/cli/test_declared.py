@@ -1,11 +1,14 @@
 """Tests for `frgroups declare` and `frgroups plan --declared`."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import frgroups as fg
+from frgroups.analysis import consent
 from frgroups.cli.main import main
 from tests.cli.commands import code_of, path_after
 from tests.world import select_sandbox
@@ -75,6 +78,36 @@ def test_limits(stored, capsys, tmp_path):
     assert "--limit additions_total=" in capsys.readouterr().out
 
 
+def test_files_are_read_once(stored, tmp_path, monkeypatch):
+    "The plan reads each file once, also a customer export for several lists. The consents are evaluated once."
+    customers = stored.customers.dropna(subset="external_id")
+    suppressed = fg.suppression_list_path(stored)
+    lists = {"one.csv": "external_id", "two.csv": "external_id", "protected.csv": "customer_uid"}
+    # The folder of the plan is also searched for rejections, so the lists are in another folder.
+    for path in (suppressed, Path("in/suppressed.csv"), *(Path("in", name) for name in lists)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        customers[[lists.get(path.name, "customer_uid")]].tail(2).to_csv(path, index=False)
+    customers[["customer_uid", "external_id"]].to_csv("in/export.csv", index=False)
+    Path("in/groups.toml").write_text(
+        "[groups.one]\nlist = 'one.csv'\nmode = 'mirror'\ncreate = 'One'\n"
+        "[groups.two]\nlist = 'two.csv'\nmode = 'mirror'\ncreate = 'Two'\n"
+        "[groups.mail]\nrule = 'reachable_email or reachable_mobile'\nmode = 'add'\ncreate = 'Mail'\n"
+    )
+    Path("in/register.csv").write_text("customer_group_uid,purpose\nmail,newsletter\none,newsletter\n")
+    n_reads, n_consents = Counter(), Counter()
+    read_bytes, find_latest = Path.read_bytes, consent._find_latest
+    monkeypatch.setattr(Path, "read_bytes", lambda path: n_reads.update([path.name]) or read_bytes(path))
+    monkeypatch.setattr(consent, "_find_latest", lambda found: n_consents.update([found]) or find_latest(found))
+    files = ["--directory", "in/export.csv", "--suppression-list", "in/suppressed.csv"]
+    files += ["--protect-list", "in/protected.csv", "--register", "in/register.csv"]
+
+    assert main(["plan", "--declared", "in/groups.toml", *files, "--out", "plan.json"]) == 0
+
+    names = [*lists, "export.csv", "suppressed.csv", suppressed.name, "register.csv", "groups.toml"]
+    assert {name: n_reads[name] for name in names} == dict.fromkeys(names, 1)
+    assert list(n_consents.values()) == [1]
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -88,13 +121,37 @@ def test_limits(stored, capsys, tmp_path):
         ["--members", "vip"],
         ["--list", "vip.csv"],
         ["--group", "vip"],
+        ["--group", "vip", "--members", "vip", "--consent", "email=Newsletter"],
+        ["--group", "vip", "--members", "vip", "--attribute-file", "scores.csv"],
+        ["--declared", "groups.toml", "--consent", "email"],
     ],
 )
 def test_usage_errors(words, home_folder, capsys):
-    "Options for one group cannot be combined with --declared, and --group is required without it."
+    "Options for one group cannot be combined with --declared, and options for rules require it."
     assert code_of(["plan", *words]) == 64
 
-    assert "--declared" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "--declared" in err or "--consent" in err
+
+
+def test_attributes_and_consent(stored, capsys):
+    "A rule can use the attributes in a file and the selected consents, as in `frgroups table segment`."
+    uids = list(stored.customers["customer_uid"].head(20))
+    scores = pd.DataFrame({"customer_uid": uids, "visit count": range(20)})
+    scores.to_csv("scores.csv", index=False)
+    text = "`visit count` >= 10 and reachable_mobile"
+    Path("groups.toml").write_text(f'[groups.few]\nrule = "{text}"\nmode = "mirror"\ncreate = "Few"\n')
+    options = ["--attribute-file", "scores.csv", "--consent", "mobile=Profilering"]
+
+    assert main(["plan", "--declared", "groups.toml", *options, "--out", "plan.json"]) == 0
+    assert main(["table", "segment", "--rule", f"few={text}", *options, "--csv", "few.csv"]) == 0
+
+    expected = fg.segment(
+        stored, {"few": text}, attributes=scores.set_index("customer_uid"), consent={"mobile": "Profilering"}
+    )["few"]
+    assert expected and list(fg.read_plan("plan.json").groups[0].add) == expected
+    assert list(fg.read_list("few.csv", "customer_uid")) == expected
+    assert code_of(["plan", "--declared", "groups.toml", *options, "--consent", "mobile=SMS"]) == 64
 
 
 def test_invalid_file(stored, capsys):

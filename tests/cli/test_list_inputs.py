@@ -5,10 +5,16 @@ import pandas as pd
 import pytest
 
 import frgroups as fg
-from frgroups.cli.inputs import desired_customers, excluded_customers
+from frgroups.cli import inputs
+from frgroups.cli.inputs import excluded_customers
 from frgroups.cli.main import main
 from frgroups.errors import InputError, ListError
 from frgroups.snapshot import similar_ids
+
+
+def desired_customers(snapshot, **options):
+    """Return the uids of the customers that the options select."""
+    return inputs.desired_customers(snapshot, **options).uids
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,17 @@ def test_names_of_a_receipt(vip_tenant, capsys, argument):
     assert fg.read_plan("undo.json").reverts == receipt.plan.digest
 
 
+def test_register(vip_tenant, capsys, tmp_path):
+    "With `--register`, the undo plan has the findings of the register."
+    receipt = apply(vip_tenant, {"vip": UIDS[:7]})
+    assert main(["load"]) == 0
+    (tmp_path / "register.csv").write_text("group,protected\nvip,yes\n")
+
+    undo_output(capsys, receipt.path, "--register", tmp_path / "register.csv")
+
+    assert "protected_group" in {finding.rule for finding in fg.read_plan("undo.json").findings}
+
+
 def test_plan_without_receipt(vip_tenant, capsys, tmp_path):
     "A plan that was not applied has no receipt, so it cannot be undone."
     assert main(["plan", "--group", "staff", "--members", "vip", "--out", "new.json"]) == 0

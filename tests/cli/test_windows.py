@@ -5,6 +5,7 @@ import json
 import pytest
 
 import frgroups as fg
+from frgroups.apply.sender import Sender
 from frgroups.cli.main import main
 from tests.approvals import approved
 from tests.cli.commands import code_of, output
@@ -105,3 +106,24 @@ def test_queue(tenant, capsys):
     assert sorted(fg.list_plans()["state"]) == ["approved", "pending"]
     fg.apply_windows_path(next(iter(paths.values()))).unlink()
     assert sorted(row["outcome"] for row in rows(capsys, "apply", "--queue")) == ["done", "pending"]
+
+
+def test_freeze_during_the_queue(tenant, capsys, monkeypatch):
+    "Each plan in the queue is judged at its own start. A freeze that starts during a plan postpones the next plan."
+    for group in ("one", "two"):
+        assert main(["plan", "--group", group, "--create", group, "--members", "All", "--pending"]) == 0
+    paths = list(fg.list_plans()["path"])
+    for path in paths:
+        assert main(["approve", path, "--by", "Kari"]) == 0
+    send = Sender._send_chunk
+
+    def freeze_and_send(self, *args):
+        write_freeze(self._client)
+        return send(self, *args)
+
+    monkeypatch.setattr(Sender, "_send_chunk", freeze_and_send)
+
+    first, second = rows(capsys, "apply", "--queue", code=3)
+
+    assert (first["outcome"], second["outcome"], second["exit_code"]) == ("done", "postponed", 3)
+    assert sorted(fg.list_plans()["state"]) == ["applied", "approved"]

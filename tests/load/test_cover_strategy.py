@@ -62,11 +62,16 @@ def test_number_of_requests(sandbox):
     # A probe requests the last of 11 customers, on a page of 5 that is not full.
     small = [path for path in paths if "/g" in path and "pageNumber=3&pageSize=5" in path]
     first_pages_of_others = {path for path in paths if "/g" in path and "pageSize=500" in path}
-    assert len(lists_of_groups) == count_pages(5, 21)
+    assert len(lists_of_groups) == count_pages(5, 21) + 1
     assert sorted(path.split("/")[-2] for path in small) == [f"g{n:02d}" for n in range(20)]
     # The first pages of eight groups are read, including the group "all".
     assert len(first_pages_of_others) == 7
-    assert len(paths) == len(lists_of_groups) + 7 + count_pages(5, 40) + 20
+    assert len(paths) == len(lists_of_groups) + 7 + count_pages(5, 40) + 20 + 1
+    # The list of groups and the largest group are read from their other end.
+    assert [path.split("?")[0].split("/")[-2:] for path in paths if "DESC" in path] == [
+        ["sport_nordic", "customer-groups"],
+        ["all", "customers"],
+    ]
     assert reads_of(snapshot) == {f"g{n:02d}": "cover" for n in range(20)} | {"all": "pages"}
 
 
@@ -81,7 +86,7 @@ def test_group_of_all_customers_outside_sample(sandbox):
 
     asked = [request["path"].split("/")[-2] for request in sandbox.requests() if "/customers" in request["path"]]
     assert "g00b" not in asked[:8]
-    assert asked.count("g00b") == count_pages(5, 40)
+    assert asked.count("g00b") == count_pages(5, 40) + 1
     assert [uid for uid, how in reads_of(snapshot).items() if how == "pages"] == ["g00b"]
 
 
@@ -102,7 +107,7 @@ def test_groups_of_one_page(sandbox):
         snapshot = load(client)
 
     assert set(reads_of(snapshot).values()) == {"pages"}
-    assert len(sandbox.requests()) == count_pages(5, 13) + 12 * count_pages(5, 5) + count_pages(5, 40)
+    assert len(sandbox.requests()) == count_pages(5, 13) + 12 * count_pages(5, 5) + count_pages(5, 40) + 2
     assert set(reads_of(snapshot, "evidence").values()) == {"counts", "overlapping windows"}
 
 
@@ -228,8 +233,8 @@ def test_probe_without_uid():
     world = World(groups)
     read = world.read_customer_page
 
-    def nameless(uid, number, size, *, record):
-        page = read(uid, number, size, record=record)
+    def nameless(uid, number, size, **options):
+        page = read(uid, number, size, **options)
         return type(page)(page.items, page.page_number, page.page_size, page.total_count, without_uid=uid == "g02")
 
     world.read_customer_page = nameless

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
+from frgroups.errors import DriftedReadError
 from tests.world import World
 
 PEOPLE = [f"c{n:02d}" for n in range(24)]
@@ -127,6 +128,94 @@ def test_capped_total(groups, total_cap, cap, ignores_size, lists):
         assert snapshot.verdict == ("consistent" if is_correct else "unverifiable")
 
 
+@settings(max_examples=40)
+@given(
+    groups=tenants(),
+    caps=st.tuples(st.none() | st.integers(0, 26), st.none() | st.integers(0, 26))
+    | st.integers(4, 24).map(lambda n: (n, n)),
+    cap=st.integers(1, 30),
+    ignores_size=st.booleans(),
+    lists=st.sampled_from(["filled", "absent"]),
+    sorts=st.sampled_from(["honors", "honors", "ignores", "rejects"]),
+)
+def test_capped_lists(groups, caps, cap, ignores_size, lists, sorts):
+    """
+    If a server omits rows after a maximum, the incomplete groups are not `consistent`.
+
+    The only exception is a server that returns its totals and its rows up to the same maximum, does not honor the
+    sort direction, and does not return the missing customers in other groups.
+    """
+    total_cap, row_cap = caps
+    for cover in (True, False):
+        world = World(
+            groups,
+            cap=cap,
+            ignores_size=ignores_size,
+            lists=lists,
+            total_cap=total_cap,
+            row_cap=row_cap,
+            sorts=sorts,
+        )
+        try:
+            snapshot = load(world, cover=cover)
+        except DriftedReadError:  # The list of groups is incomplete.
+            assert row_cap < len(GROUPS)
+            continue
+
+        verdicts = dict(snapshot.reads.set_index("customer_group_uid")["verdict"])
+        known = set(snapshot.customers["customer_uid"])
+        for group, verdict in verdicts.items():
+            missing = groups[group] - set(snapshot[group])
+            if missing and verdict == "consistent":
+                assert sorts != "honors" and total_cap == row_cap
+                assert lists == "absent" or not missing & known
+        if sorts == "honors" and len(verdicts) < len(GROUPS):
+            assert snapshot.verdict != "consistent" and snapshot.groups_note
+
+
+def test_rows_omitted_after_total():
+    """If the other end of a list contains further members, the group is read again once, and is `unverifiable`."""
+    world = World({"a": PEOPLE, "b": PEOPLE[:3]}, cap=10, total_cap=12, row_cap=12, lists="absent")
+
+    reads = load(world).reads.set_index("customer_group_uid")
+
+    assert dict(reads["verdict"]) == {"a": "unverifiable", "b": "consistent"}
+    assert dict(reads["rereads"]) == {"a": 1, "b": 0} and reads.loc["a", "note"] != ""
+
+
+def test_customer_joined_before_check():
+    """If a customer joins after a group is read and before its other end is read, the group is read again."""
+    quiet = World({"a": PEOPLE[:13], "b": PEOPLE[:3]}, cap=10)
+    load(quiet)
+    world = World({"a": PEOPLE[:13], "b": PEOPLE[:3]}, cap=10, edits={quiet.n_requests - 1: [("a", "z")]})
+
+    snapshot = load(world)
+
+    assert snapshot.verdict == "consistent" and set(snapshot["a"]) == world.groups["a"]
+
+
+@pytest.mark.parametrize(("sorts", "n_checks"), [("honors", 3), ("ignores", 2), ("rejects", 1)])
+def test_other_end_of_longest_lists(sorts, n_checks):
+    """Only the longest lists are checked. A server that does not honor the sort direction is asked at most twice."""
+    groups = {"a": PEOPLE[:20], "b": PEOPLE[4:], "c": PEOPLE[:19], "d": PEOPLE[2:22]}
+    world = World(groups, sorts=sorts)
+
+    assert load(world, cover=False).verdict == "consistent"
+    assert sum(uid != "" for uid, direction in world.reversed) == n_checks
+
+
+@pytest.mark.parametrize("sorts", ["honors", "ignores", "rejects"])
+def test_common_maximum(sorts, monkeypatch):
+    """If the server does not return the other end, a list of exactly 1,000 rows is `unverifiable`."""
+    monkeypatch.setattr("frgroups.load.end_check.MIN_COMMON_MAXIMUM", 10)
+    read = load(World({"a": PEOPLE[:10]}, sorts=sorts)).reads.iloc[0]
+    longer = load(World({"a": PEOPLE[:10], "b": PEOPLE[:11]}, sorts=sorts, lists="absent"))
+
+    assert read["verdict"] == ("consistent" if sorts == "honors" else "unverifiable")
+    assert ("10" in read["note"]) == (sorts != "honors")
+    assert longer.verdict == "consistent"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("cover", "lists"), [(False, "absent"), (True, "filled")])
 def test_swap_at_constant_total(cover, lists):
@@ -226,7 +315,7 @@ def test_note_of_capped_group_list():
     assert "6 customers" in snapshot.groups_note and "2 groups" in snapshot.groups_note
     for text in (snapshot.describe(), snapshot._repr_html_()):
         assert snapshot.groups_note in text
-    assert sum(uid == "" for uid, _, _ in world.asked_for) == 2
+    assert sum(uid == "" for uid, _, _ in world.asked_for) == 4  # Both ends of the list are read twice.
 
 
 def test_group_list_is_complete_later():

@@ -890,8 +890,8 @@ def test_group_list_cut(sandbox, client, monkeypatch, tmp_path, caplog):
     """If the server omits groups that customer records list, the note is logged and stored with the snapshot."""
     read = client.read_group_page
 
-    def cut(number=None, size=None):
-        page = read(number, size)
+    def cut(number=None, size=None, **options):
+        page = read(number, size, **options)
         items = [group for group in page.items if group.uid == "all"]
         return replace(page, items=items, total_count=len(items))
 

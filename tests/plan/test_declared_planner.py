@@ -1,6 +1,7 @@
 """Tests for plans that are created from declared groups."""
 
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def test_same_plan_as_evaluated_members(data, members):
         same = fg.plan_memberships(snapshot, desired, mode=modes, **options)
 
     assert plan.table().equals(same.table())
-    assert plan.summary() == same.summary()
+    assert replace(plan, origins={}).summary() == same.summary()
     for change in plan.groups:
         expected = after[change.uid]
         assert {*change.baseline, *change.add} - {*change.remove} == expected

@@ -15,6 +15,7 @@ from frgroups.plan.modes import MODES
 from frgroups.plan.plan_file import plan_to_dict, read_plan
 from frgroups.plan.planner import plan_memberships
 from frgroups.review.page import review_html
+from frgroups.review.plan_sentences import MODE_LABELS
 from frgroups.review.sections import review_sections
 from frgroups.snapshot.from_frames import snapshot_from_frames
 
@@ -126,8 +127,10 @@ def test_review():
     plan = mixed_plan()
 
     groups = next(section for section in review_sections(plan) if section.title == "Groups")
-    for text in (plan.summary(), plan._repr_html_(), review_html(plan), "\n".join(groups.lines)):
+    for text in (plan.summary(), plan._repr_html_()):
         assert "The mode is add." in text and "The mode is mirror." in text
+    for text in (review_html(plan), "\n".join(groups.lines)):
+        assert MODE_LABELS["add"] in text and MODE_LABELS["mirror"] in text and "The mode is" not in text
     for mode in ("add", "mirror", "keep_only"):
         assert f"(mode {mode})" in plan.summary()
     assert "The mode is" not in plan_memberships(snapshot_of({"a": []}), {"a": ["c1"]}).summary()
@@ -142,8 +145,8 @@ def test_review_of_many_groups():
 
     page = review_html(plan_memberships(snapshot, desired, mode=mode))
 
-    assert page.count('data-label="Mode">add<') == page.count('data-label="Mode">mirror<') == 10
-    assert 'data-label="Mode"' not in review_html(plan_memberships(snapshot, desired))
+    assert [page.count(f'"Listed customers">{MODE_LABELS[name]}<') for name in ("add", "mirror")] == [10, 10]
+    assert 'data-label="Listed customers"' not in review_html(plan_memberships(snapshot, desired))
 
 
 def test_not_members():

@@ -13,8 +13,9 @@ from openpyxl import Workbook
 import frgroups as fg
 from frgroups.cli.main import main
 from frgroups.errors import InputError, ListError, PlanBlockedError
+from frgroups.internals.spreadsheets import read_table
 from frgroups.plan.suppression_entries import SuppressionEntry, SuppressionList, parse_end
-from frgroups.plan.suppression_list import current_suppression_list, read_entry_table, suppression_entries
+from frgroups.plan.suppression_list import current_suppression_list, entry_table, suppression_entries
 from tests.plan.suppression import excluded_of, plan_for, write_list
 from tests.plan.test_planner import CUSTOMERS, NEW, cases, operations, snapshot_of
 from tests.world import select_sandbox
@@ -127,7 +128,7 @@ def test_workbook_columns(end, tmp_path):
         book.active.append(row)
     book.save(path)
 
-    plan = fg.plan_memberships(fg.sample_snapshot(), WISHES, suppression_list=read_entry_table(path))
+    plan = fg.plan_memberships(fg.sample_snapshot(), WISHES, suppression_list=entry_table(read_table(path, None)))
 
     assert excluded_rows(plan) == {("vip", "c-7", "holdout until 2099-12-31")}
 

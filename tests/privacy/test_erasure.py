@@ -32,10 +32,11 @@ from frgroups.cli.privacy import PLANNED_ACTIONS
 from frgroups.errors import InputError, LockedError, NotApprovedError, PlanBlockedError
 from frgroups.internals.html import escaped_forms
 from frgroups.internals.locks import load_lock, tenant_lock
+from frgroups.plan.customer_origin import CustomerOrigin
 from frgroups.privacy import rewriters
 from frgroups.privacy.list_rows import remove_list_rows
 from frgroups.privacy.text_search import Subject, compile_word_pattern, count_in_body
-from frgroups.review.decision_record import changes_key
+from frgroups.review.decision_record import changes_key, read_record
 from frgroups.store.manifest import list_stored_snapshots
 
 OPEN = fg.Limits(
@@ -653,6 +654,7 @@ def test_rejection_of_erased_customer(home_folder, monkeypatch, tmp_path, record
     assert ("decision", "rewritten") in actions_of(table) and not path.exists()
     [record] = (home_folder / "decisions").glob("*.json")
     assert not {plan.digest, changes_key(plan)} & set(re.findall(r"[0-9a-f]{64}", record.read_text()))
+    assert [len(group["add"]) for group in read_record(plan).entries[0]["operations"]] == [1]
     with pytest.raises(NotApprovedError, match=r"Kari .*too early"):
         fg.approve_plan(rest, tmp_path / "ok.json", by="Ola")
     assert len(fg.withdraw_rejection(rest, by="Kari")) == 1
@@ -703,20 +705,25 @@ def test_rejection_that_cannot_be_recorded(home_folder, monkeypatch, tmp_path, c
         assert ("decision", "rewritten") in actions_of(fg.erase_customer("c-1")) and not rejection.exists()
 
 
-def test_purpose(home_folder):
-    "If the purpose of a plan contains the customer, the uid is replaced without changing the plan's digest."
+@pytest.mark.parametrize("field", ["purpose", "origins"])
+def test_description(home_folder, field):
+    "If the purpose or an origin of a plan contains the customer, the uid is replaced without changing the digest."
+    text = "Requested by c-1 today"
     plan = replace(
-        fg.plan_memberships(
-            snapshot_of({"all": ["c-2"], "vip": []}), {"vip": ["c-2"]}, purpose="Requested by c-1 today"
-        ),
+        fg.plan_memberships(snapshot_of({"all": ["c-2"], "vip": []}), {"vip": ["c-2"]}),
         planned_at=NOON,
+        **{field: text if field == "purpose" else {"vip": (CustomerOrigin("rule", text),)}},
     )
+
+    def described(found):
+        return found.purpose if field == "purpose" else found.origins["vip"][0].text
+
     saved = plan.save(home_folder / "plans" / "a.json")
     reviews = [
         fg.save_review(plan, home_folder / "plans" / f"a.{ending}") for ending in ("html", "md", "txt", "xlsx")
     ]
     write_run(plan)
-    assert fg.export_customer("c-1")["plans"][0]["purpose"] == "Requested by c-1 today"
+    assert text in fg.export_customer("c-1")["plans"][0][field]
 
     table = fg.erase_customer("c-1")
 
@@ -726,9 +733,9 @@ def test_purpose(home_folder):
         *[("review", "removed")] * 4,
     ]
     rewritten = fg.read_plan(saved)
-    assert (rewritten.digest, rewritten.purpose) == (plan.digest, "Requested by … today")
+    assert (rewritten.digest, described(rewritten)) == (plan.digest, "Requested by … today")
     [receipt] = home_folder.rglob("*.receipt.json")
-    assert fg.read_receipt(receipt).plan.purpose == "Requested by (erased-1) today"
+    assert described(fg.read_receipt(receipt).plan) == "Requested by (erased-1) today"
     assert not any(path.exists() for path in reviews) and files_with(home_folder, "c-1") == []
     assert fg.erase_customer("c-1").empty
 

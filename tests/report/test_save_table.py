@@ -14,7 +14,7 @@ from frgroups.internals import atomic_files
 from frgroups.internals.formatting import escape_invisible
 
 from .conftest import HOSTILE
-from .test_show import Cells
+from .test_show import LIFT, Cells
 
 
 def rows_of(path):
@@ -51,6 +51,15 @@ def test_workbook(snapshot, tmp_path):
     assert sheet.cell(3, names.index("n_members") + 1).number_format == "#,##0"
     widths = {cell.value: sheet.column_dimensions[cell.column_letter].width for cell in sheet[1]}
     assert all(len(name) < width <= 60 for name, width in widths.items())
+
+
+def test_lift(tmp_path):
+    "Differences of rates stay numbers. Excel shows them as percentages, and pages in percentage points."
+    cell = sheet_of(fg.save_table(LIFT, tmp_path / "t.xlsx"))["D3"]
+
+    assert cell.value == 0.0264 and cell.number_format == "0.00%"
+    assert "0.0264" in rows_of(fg.save_table(LIFT, tmp_path / "t.csv"))[2]
+    assert "2.6 pp" in fg.save_table(LIFT, tmp_path / "t.html").read_text(encoding="utf-8")
 
 
 def test_mixed_column(tmp_path):

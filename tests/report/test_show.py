@@ -131,6 +131,25 @@ def test_similarities(snapshot):
     assert column(shown, "jaccard") == ["99.9%"] and column(shown, "overlap_coefficient") == ["100.0%"]
 
 
+LIFT = pd.DataFrame({"arm": ["control", "mail"], "rate": [0.1, 0.1264], "mean": [np.nan, np.nan]}).assign(
+    difference=[np.nan, 0.0264],
+    ci_low=[np.nan, -0.0012],
+    ci_high=[np.nan, 0.054],
+    detectable_difference=[np.nan, 0.031],
+)
+
+
+def test_lift():
+    "Differences of rates and their intervals are in percentage points, even without the column rate."
+    names = ["difference", "ci_low", "ci_high", "detectable_difference"]
+
+    shown = fg.show(LIFT, columns=["arm", *names])
+
+    assert [column(shown, name)[1] for name in names] == ["2.6 pp", "−0.12 pp", "5.4 pp", "3.1 pp"]
+    means = fg.show(LIFT.assign(rate=np.nan, mean=[10.0, 10.0264]))
+    assert column(means, "difference")[1] == "0.0264"
+
+
 def test_suppressed_rows():
     "If all counts of a column are suppressed, the column is shown. Other empty columns are omitted."
     table = pd.DataFrame(

@@ -4,9 +4,11 @@ import pytest
 
 import frgroups as fg
 from frgroups.cli.main import main
+from frgroups.errors import NotApprovedError
+from frgroups.review.approval import check_approval
 from frgroups.review.plan_folders import plans_folder
 from frgroups.review.rejected_changes import rejected_changes
-from frgroups.review.rejections import withdraw_rejection
+from frgroups.review.rejections import rejections_in_force, withdraw_rejection
 
 LIMITS = fg.Limits(snapshot_max_age=None)
 
@@ -30,18 +32,40 @@ def rejected():
     [
         (["c-7"], "the only change"),
         (["c-7", "c-8"], "all 2 changes"),
-        (["c-7", "c-8", "c-9", "c-10"], "3 of the 4 changes"),
+        (["c-8", "c-9", "c-10"], "2 of the 3 changes"),
     ],
 )
 def test_shared_changes(rejected, customers, counts, capsys):
-    "A plan with a part of the rejected changes, or with more changes, can be approved with a warning."
+    "A plan with some of the rejected changes can be approved with a warning, even if the rejected plan was deleted."
     plan = plan_of(customers, "other")
+    rejected.path.unlink()
     capsys.readouterr()
 
-    for command in (["show", str(plan.path)], ["approve", str(plan.path), "--by", "Kari"]):
+    for command in (["show", str(plan.path)], ["plans"], ["approve", str(plan.path), "--by", "Kari"]):
         assert main(command) == 0
         err = capsys.readouterr().err
         assert all(part in err for part in ("Ola", counts, rejected.digest[:12], "wrong week"))
+    assert counts in fg.save_review(plan, plan.path.with_name("review.md")).read_text()
+
+
+def test_policy(rejected, tmp_path):
+    "A policy does not approve a plan with some of the rejected changes, because a reviewer must see them."
+    policy = tmp_path / "policy.toml"
+    policy.write_text('by = "Kari"\ngroups = ["vip"]\nmax_adds = 99\nmax_removes = 0\nfindings = ["unverifiable"]\n')
+
+    with pytest.raises(NotApprovedError, match="Ola"):
+        check_approval(plan_of(["c-7"], "part"), fg.read_policy(policy))
+    assert check_approval(plan_of(["c-10"], "other"), fg.read_policy(policy)).how == "policy"
+
+
+def test_rejection_file_of_another_plan(tmp_path, monkeypatch, tmp_path_factory):
+    "A downloaded rejection blocks a larger plan, if the file of the rejected plan exists."
+    plan, larger = plan_of(["c-7"], "small"), plan_of(["c-7", "c-8"], "large")
+    with monkeypatch.context() as patch:
+        patch.setenv("FRGROUPS_HOME", str(tmp_path_factory.mktemp("reviewer")))
+        fg.approve_plan(plan, plan.path.with_name("download.json"), by="Ola", reject="wrong week")
+
+    assert [found.by for found in rejections_in_force(larger)] == ["Ola"]
 
 
 def test_no_shared_changes(rejected):

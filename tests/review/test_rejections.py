@@ -16,7 +16,7 @@ from frgroups.errors import CorruptFileError, InputError, NotApprovedError
 from frgroups.internals.checksummed_json import write_checksummed
 from frgroups.review.approval_files import found_rejections
 from frgroups.review.decision_record import Rejection, add_rejections, changes_key, read_record, record_path
-from frgroups.review.plan_folders import queue_folder
+from frgroups.review.plan_folders import plans_folder, queue_folder
 from frgroups.review.rejections import rejections_in_force
 from tests.world import UIDS
 
@@ -136,20 +136,54 @@ def assert_not_applied(tenant, plan, approval):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda plan: fg.plan_memberships(plan.snapshot, {"new": UIDS[:3]}, create={"new": "New"}),
+        lambda plan: fg.plan_memberships(plan.snapshot, {"new": UIDS[1:3]}, create={"new": "New"}),
         lambda plan: fg.plan_memberships(plan.snapshot, {"new": UIDS[:1]}, create={"new": "New"}),
-        lambda plan: fg.plan_memberships(plan.snapshot, {"other": UIDS[:2]}, create={"other": "New"}),
+        lambda plan: fg.plan_memberships(plan.snapshot, {"new": UIDS[:2]}, create={"new": "Newer"}),
         lambda plan: replace(plan, tenant_uid="t-2"),
         lambda plan: replace(plan, base_url="https://api.example/v2"),
     ],
 )
 def test_other_changes(tenant, tmp_path, change):
-    "A rejection does not block a plan with other operations, or a plan for another tenant or host."
+    "A rejection does not block a plan without some of its operations, or a plan for another group, tenant, or host."
     plan = rejected(tenant, tmp_path)
 
     other = change(plan)
 
     assert changes_key(other) != changes_key(plan) and rejections_in_force(other) == []
+
+
+@pytest.mark.parametrize(
+    ("uid", "name", "n"), [("new", "New", 3), ("other", "New", 2), ("new", "\uff2eEW\u00a0", 2), ("other", "new", 3)]
+)
+def test_contained_changes(tenant, tmp_path, uid, name, n):
+    "A plan with all rejected changes is blocked, even with more changes, or another uid or spelling of a new group."
+    first = fg.plan_memberships(plan_for(tenant).snapshot, {"new": UIDS[:2]}, create={"new": "New"})
+    fg.approve_plan(first, tmp_path / "no.json", by="Ola", reject="wrong week")
+    plan = fg.plan_memberships(first.snapshot, {uid: UIDS[:n]}, create={uid: name})
+
+    with pytest.raises(NotApprovedError, match=f"Ola .*{first.digest[:12]}.*wrong week"):
+        fg.approve_plan(plan, tmp_path / "ok.json", by="Kari")
+    assert_not_applied(tenant, plan, plan.digest)
+    assert [found.is_part for found in rejections_in_force(plan)] == [n > 2]
+    assert len(fg.withdraw_rejection(plan, by="Ola")) == 1
+    assert rejections_in_force(plan) == rejections_in_force(first) == []
+    assert fg.approve_plan(plan, tmp_path / "ok.json", by="Kari").exists()
+
+
+@pytest.mark.parametrize("host", ["localhost", "[::1]"])
+def test_loopback_hosts(tenant, tmp_path, host):
+    "The spellings of a loopback host share rejections, stored snapshots, and plan files. Other ports do not."
+    plan = rejected(tenant, tmp_path)
+    other = replace(plan, base_url=plan.base_url.replace("127.0.0.1", host))
+    fg.save_snapshot(replace(plan.snapshot, base_url=other.base_url))
+    path = other.save(plans_folder(other.tenant_uid, other.base_url) / "other.plan.json")
+
+    assert [found.by for found in rejections_in_force(other)] == ["Ola"]
+    assert rejections_in_force(replace(other, base_url=f"http://{host}:1/v2")) == []
+    assert fg.read_snapshot(tenant_uid=plan.tenant_uid, base_url=plan.base_url).taken_at == plan.snapshot.taken_at
+    assert str(path) in set(fg.list_plans(tenant_uid=plan.tenant_uid, base_url=plan.base_url)["path"])
+    with tenant.client(writable=True) as client, pytest.raises(NotApprovedError):
+        fg.apply_plan(client, other, approval=other.digest)
 
 
 def test_message(tenant, tmp_path):
@@ -351,6 +385,7 @@ def test_record_content(tenant, tmp_path):
     record = record_path(plan.tenant_uid, plan.base_url)
 
     assert not any(f'"{uid}"' in record.read_text() for uid in UIDS)
+    assert len(read_record(plan).entries[0]["operations"][0]["add"]) == 2
     assert record.stat().st_mode & 0o777 == 0o600
 
 

@@ -84,8 +84,8 @@ def test_finding_column_in_words():
 
     rows = {row["Customer uid"]: row for row in Page(review_html(plan)).rows if "Customer uid" in row}
 
-    assert rows["new-1"]["Finding"] == "not in the snapshot"
-    assert "not in the snapshot" in review_text(plan).splitlines()[-1]
+    assert rows["new-1"]["Finding"] == "not in the data used"
+    assert "not in the data used" in next(line for line in review_text(plan).splitlines() if "new-1 " in line)
     assert set(plan.table()["finding"]) == {"", "unknown_customers"}
 
 
@@ -498,7 +498,7 @@ def test_words_for_reviewers(saved, tmp_path):
 
     assert "(mode" not in page and "Members who are not in the list stay" in page
     assert WITHDRAW_ADVICE in page and WITHDRAW_ADVICE in review_state(saved).status.advice
-    assert "program prints the digest" in page and "program prints the digest" in review_markdown(plan)
+    assert "program prints the plan code" in page and "program prints the plan code" in review_markdown(plan)
     assert sort_findings(plan.findings)[0].rule == "unknown_customers"
 
 

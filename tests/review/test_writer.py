@@ -33,7 +33,13 @@ from frgroups.review import page as page_module
 from frgroups.review.limit_rows import describe_limits, limit_rows
 from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
-from frgroups.review.plan_sentences import DIGEST_NOTE, TOP_RULES, headline
+from frgroups.review.plan_sentences import (
+    DIGEST_NOTE,
+    TOP_RULES,
+    headline,
+    operations_order,
+    operations_table,
+)
 from frgroups.review.spreadsheet import review_csv
 from frgroups.review.writer import write_review
 from frgroups.snapshot.from_frames import snapshot_from_frames
@@ -124,7 +130,8 @@ def in_markdown(plan):
     lines = review_markdown(plan).split("\n")
     start = next((at for at, line in enumerate(lines) if re.match(r"## [\d,]+ changes?", line)), len(lines) - 3)
     found = []
-    for line in lines[start + 4 :]:
+    start = next((at for at in range(start, len(lines)) if lines[at].startswith("| --- |")), len(lines))
+    for line in lines[start + 1 :]:
         if line:
             cells = [cell.strip() for cell in re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]]
             group, customer, change = (re.sub(r"\\(.)", r"\1", cells[at]) for at in (0, 2, 3))
@@ -319,14 +326,17 @@ def test_undo():
 
 
 def test_order():
-    "All review formats list removals first, then other operations. Customers without details are listed last."
-    plan = planned(wanted={"bw": [f"c-{n:03d}" for n in range(1, 40)], "an": ["a-new", "c-001"]})
-    expected = [("bw", "c-000", "remove"), ("an", "c-001", "add"), ("an", "a-new", "add")]
+    "All review formats list removals first, followed by additions of customers without details."
+    plan = planned(wanted={"bw": [f"c-{n:03d}" for n in range(1, 40)], "an": ["c-001", "z-new"]})
+    expected = [("bw", "c-000", "remove"), ("an", "z-new", "add"), ("an", "c-001", "add")]
 
     assert in_html(plan) == expected
     assert in_markdown(plan) == expected
     assert in_csv(plan) == expected
-    assert "Customers without details are listed last." in Page(review_html(plan)).text
+    order = operations_order(operations_table(plan))
+    assert order.index("emovals") < order.index("without details") < order.index("other")
+    for text in (Page(review_html(plan)).text, review_markdown(plan), review_text(plan)):
+        assert order in text
 
 
 def test_headline_names_groups():
@@ -471,7 +481,7 @@ def test_plan_without_details():
     plan = replace(planned(), snapshot=None)
 
     assert "groups_now" not in review_csv(plan)
-    assert "contains no customer details except uids" in review_html(plan)
+    assert "contains no customer details except ids" in review_html(plan)
 
 
 def test_unknown_customers():

@@ -1,0 +1,51 @@
+"""State in a review when a plan can be applied, according to the freezes and the apply windows of its tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from frgroups.apply.apply_windows import ApplyWindows, Freeze
+from frgroups.apply.windows_file import read_windows
+from frgroups.internals.formatting import format_list, format_utc
+from frgroups.plan.plan import Plan
+from frgroups.review.plan_sentences import can_be_approved, plan_expires
+from frgroups.review.plan_status import Notice
+
+
+def window_notices(plan: Plan) -> Iterator[Notice]:
+    """
+    Yield a notice with the windows and the freezes that apply to a plan before it expires.
+
+    The times in the notice remain correct if the reviewer opens the review later. The notice is a warning if the
+    plan expires before it can be applied.
+    """
+    if not can_be_approved(plan):
+        return
+    now, expires = datetime.now(UTC), plan_expires(plan)
+    windows = read_windows(plan)
+    sentences = list(_sentences(windows, now, expires))
+    if not sentences:
+        return
+    opens_at = windows.state(now).opens_at
+    is_late = opens_at is not None and expires is not None and opens_at >= expires
+    if opens_at is not None:
+        sentences.append(f"The plan can be applied from {format_utc(opens_at)}.")
+    if is_late:
+        sentences.append("The plan expires before this time. Ask the operator for a new plan.")
+    yield Notice("windows", " ".join(sentences), is_warning=is_late)
+
+
+def _sentences(windows: ApplyWindows, now: datetime, expires: datetime | None) -> Iterator[str]:
+    """Yield sentences about the windows, and about the freezes that end in the future and start before the expiry."""
+    if windows.windows:
+        listed = format_list([str(window) for window in windows.windows], conjunction="or")
+        yield f"Plans can be applied only in these hours: {listed}."
+    for freeze in sorted(windows.freezes, key=lambda freeze: freeze.start):
+        if freeze.end > now and (expires is None or freeze.start < expires):
+            yield _freeze_sentence(freeze)
+
+
+def _freeze_sentence(freeze: Freeze) -> str:
+    period = f"from {format_utc(freeze.start)} to {format_utc(freeze.end)}"
+    return f"No plan can be applied {period}: {freeze.reason.removesuffix('.')}."

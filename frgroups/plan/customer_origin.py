@@ -1,0 +1,78 @@
+"""Describe where the customers of a plan come from: a list, a group expression, a rule, or a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from frgroups.internals.formatting import agree, escape_invisible, pluralize
+from frgroups.internals.redaction import mask_explicit_contacts
+
+OriginKind = Literal["list", "expression", "rule", "table"]
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerOrigin:
+    """
+    Origin of the customers of one group in a plan.
+
+    The digest of the plan does not cover the origin, because it does not affect the requests.
+
+    Attributes
+    ----------
+    kind
+        "list", "expression", "rule", or "table" (customers that were passed in Python).
+    text
+        File name of the list, group expression, or rule. Whitespace is collapsed, and email addresses and
+        international phone numbers are masked. "" for a table.
+    n_customers
+        Number of different customers.
+    n_rows
+        Number of rows of a list that contain an id, including repeated ids. 0 for the other kinds.
+
+    Examples
+    --------
+    >>> print(CustomerOrigin("list", "vip_may.csv", n_customers=1198, n_rows=1204))
+    vip_may.csv, 1,204 rows with 1,198 different customers
+    """
+
+    kind: OriginKind
+    text: str = ""
+    n_customers: int = 0
+    n_rows: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", mask_explicit_contacts(" ".join(self.text.split())))
+
+    def __str__(self) -> str:
+        text = escape_invisible(self.text)
+        customers = pluralize(self.n_customers, "customer")
+        if self.kind == "list":
+            text = f"{text}, {pluralize(self.n_rows, 'row')}"
+            if self.n_rows == self.n_customers:
+                return text
+            return f"{text} with {self.n_customers:,} different {agree(self.n_customers, 'customer', 'customers')}"
+        if self.kind == "expression":
+            return f"the groups {text}, {customers}"
+        if self.kind == "rule":
+            return f"the rule {text}, {customers}"
+        return f"a table, {customers}"
+
+
+def list_origin(path: Path, *, n_customers: int, n_rows: int) -> CustomerOrigin:
+    """Return the origin of customers in a list. Only the file name is stored, because folders can name persons."""
+    return CustomerOrigin("list", path.name, n_customers, n_rows)
+
+
+def origin_text(origins: Sequence[CustomerOrigin]) -> str:
+    """
+    Return the origins of one group as a phrase, or "" if they are not known.
+
+    Examples
+    --------
+    >>> origin_text([CustomerOrigin("list", "vip.csv", 3, 3), CustomerOrigin("expression", "vip - staff", 12)])
+    'From: vip.csv, 3 rows; the groups vip - staff, 12 customers'
+    """
+    return f"From: {'; '.join(map(str, origins))}" if origins else ""
