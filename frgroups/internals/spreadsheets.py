@@ -36,6 +36,7 @@ from frgroups.internals.id_cells import (
     looks_like_data,
     reject_damaged_ids,
 )
+from frgroups.internals.text_encodings import find_wide_encoding
 from frgroups.internals.workbooks import ZIP_SIGNATURE, Sheet, SheetSource, read_workbook
 
 _NUMBER_WITH_COMMA = re.compile(r"(?=.*\d)[\d .eE+-]*,[\d .,eE+-]*")
@@ -144,9 +145,10 @@ def normalize_column_name(name: str) -> str:
 
 
 def _decode_text(body: bytes, source: Path) -> str:
-    """Decode a text file in UTF-8, Windows-1252, or UTF-16 with a byte order mark."""
-    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        text = body.decode("utf-16", errors="replace")
+    """Decode a text file in UTF-8, Windows-1252, UTF-16, or UTF-32."""
+    wide_encoding = find_wide_encoding(body)
+    if wide_encoding is not None:
+        text = body.decode(wide_encoding, errors="replace").removeprefix("\ufeff")
     else:
         try:
             text = body.decode("utf-8-sig")

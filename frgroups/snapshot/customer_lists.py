@@ -56,8 +56,8 @@ def read_list(
     ----------
     path : str or Path
         CSV or Excel file. CSV columns are separated by semicolons, commas, tabs, or vertical bars (|). The encoding
-        is UTF-8, UTF-16, or Windows-1252. Reading an Excel workbook (.xlsx) requires the extra `excel`. Its ids must
-        be in text cells, because number cells lose leading zeros.
+        is UTF-8, UTF-16, UTF-32, or Windows-1252. Reading an Excel workbook (.xlsx) requires the extra `excel`. Its
+        ids must be in text cells, because number cells lose leading zeros.
     column : str, optional
         Name of the id column. An id in the first row is not a column name. If None, the only column is used, or the
         first of these columns that exists: customer_uid, customer_id, uid, external_id, external_customer_id,

@@ -118,6 +118,7 @@ def test_damaged_sheet():
         ("email\nMOSS@example.com\nmoß@example.com\n", "email\nmoß@example.com\n"),
     ],
 )
-def test_dialects(before, after):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-be", "utf-32"])
+def test_dialects(before, after, encoding):
     "Rows of a text list are split as in `read_list`, and ids are compared as in `resolve_customers`."
-    assert remove_list_rows(before.encode(), "c-1", ["moss@example.com"]).body == after.encode()
+    assert remove_list_rows(before.encode(encoding), "c-1", ["moss@example.com"]).body == after.encode(encoding)
