@@ -13,7 +13,7 @@ from frgroups.internals.formatting import MAX_ROWS, agree, describe_rows, format
 from frgroups.internals.id_parts import DATE, hide_words
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import APOSTROPHES, BLANK_CHARACTERS
-from frgroups.internals.workbooks import CELL_KINDS, NonTextCell, has_escape
+from frgroups.internals.workbooks import CELL_KINDS, CHANGED_TEXT, NonTextCell, has_escape
 
 # Control, format, space, and separator characters are removed from both ends of a cell.
 # Inside an id, these characters are an error, except for the space U+0020.
@@ -106,6 +106,7 @@ _ACTIONS = {
     _FORMULA_TEXT: "Write the id without the equals sign, or replace the formula with its result.",
     _NARROW_COLUMN: "Widen the column, and save the list again.",
     _SEVERAL: "Write one id per row.",
+    CHANGED_TEXT: "Write the id as it is displayed, and set the number format of the column to Text.",
 }
 # Most ids match this pattern, which avoids the slower checks. It excludes "nan", "1E-15", and "c-2_x000D_".
 _INTACT = re.compile(r"(?=.*[0-9])(?:[A-Za-z0-9]+|(?!.*_[xX])[A-Za-z][A-Za-z0-9_-]*)|[A-Za-z0-9-]{20,}")

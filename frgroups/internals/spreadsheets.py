@@ -329,6 +329,22 @@ def _reject_hidden(cells: Sheet, source: Path) -> None:
                 f"{cells.title!r}: {format_list([str(number) for number in numbers], 5)}. Show all {noun}s, or copy "
                 "the visible cells to a new workbook."
             )
+    sheet = f"of sheet {cells.title!r} in {source}"
+    if cells.invisible_rows:
+        raise ListError(
+            f"The text in {describe_rows(cells.invisible_rows)} {sheet} is hidden by its color, its font size, or "
+            "its number format. Delete it, or make it visible."
+        )
+    if cells.struck_rows:
+        raise ListError(
+            f"The text in {describe_rows(cells.struck_rows)} {sheet} is struck through, so it is not clear if it is "
+            "part of the list. Delete the rows, or remove the strikethrough."
+        )
+    if cells.conditional_rows:
+        raise ListError(
+            f"A conditional format in {describe_rows(cells.conditional_rows)} {sheet} can hide the text or strike it "
+            "through, so it is not clear which rows are part of the list. Delete the other rows and the format."
+        )
 
 
 def _reject_hidden_sheets(worksheets: Sequence[SheetSource], source: Path) -> None:

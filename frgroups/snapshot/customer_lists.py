@@ -93,14 +93,15 @@ def read_list(
         The file does not exist, is empty, or is not a list. The error is also raised if the content is ambiguous:
         mixed or unknown separators, an unclear id column, ids that a spreadsheet has converted (`150.0`, `1,5E+15`,
         `12 345`, `#N/A`), several ids in a cell, rows without an id, ids outside the id column, ids above
-        `header_row`, formulas, invisible characters inside an id, a repeated header, a totals row, or hidden rows,
-        columns, or sheets. An unknown id is rejected if it looks like a date, contains a name or a symbol such as
-        "¤", or starts with a sign (+, -, or @). It is also rejected if it is the number of rows above the last row,
-        or if its format differs from all other ids (at least three per such id, or the first or last id). With
-        `snapshot`, the error is also raised if no id is known, if id columns contradict each other, or if other
-        columns contain known ids. Email addresses, numbers that exceed the known numbers by a factor of more than 10,
-        and ids that are similar to known ids, for example because leading zeros were lost, are also rejected. If the
-        snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
+        `header_row`, formulas, invisible characters inside an id, a repeated header, a totals row, hidden rows,
+        columns, sheets, or text, or text that is struck through. An unknown id is rejected if it looks like a date,
+        contains a name or a symbol such as "¤", or starts with a sign (+, -, or @). It is also rejected if it is the
+        number of rows above the last row, or if its format differs from all other ids (at least three per such id, or
+        the first or last id). With `snapshot`, the error is also raised if no id is known, if id columns contradict
+        each other, or if other columns contain known ids. Email addresses, numbers that exceed the known numbers by a
+        factor of more than 10, and ids that are similar to known ids, for example because leading zeros were lost,
+        are also rejected. If the snapshot contains dates or ids with words, unknown ids can also be dates or contain
+        words.
 
     See Also
     --------

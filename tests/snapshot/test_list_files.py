@@ -13,6 +13,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
+from openpyxl.formatting.rule import FormulaRule
+from openpyxl.styles import Color, Font, NamedStyle, PatternFill
+from openpyxl.worksheet.table import Table
 
 from frgroups.errors import ListError
 from frgroups.plan.suppression_list import current_suppression_list, suppression_list_path
@@ -684,8 +689,8 @@ def test_escapes_in_workbooks(tmp_path, text, expected, storage):
     assert (list(ids), ids.name) == ([expected], "customer_uid")
 
 
-def write_shared_strings(path, strings):
-    """Write a workbook with one column of shared strings."""
+def write_shared_strings(path, strings, properties=""):
+    """Write a workbook with one column of shared strings, each of which has two parts."""
     book = openpyxl.Workbook()
     for _ in strings:
         book.active.append(["x"])
@@ -696,7 +701,8 @@ def write_shared_strings(path, strings):
     sheet = bodies["xl/worksheets/sheet1.xml"]
     start, end = sheet.index("<sheetData>"), sheet.index("</sheetData>")
     bodies["xl/worksheets/sheet1.xml"] = f"{sheet[:start]}<sheetData>{cells}{sheet[end:]}"
-    items = "".join(f"<si><r><t>{string[:3]}</t></r><r><t>{string[3:]}</t></r></si>" for string in strings)
+    parts = [(string[:3], string[3:] or " ") for string in strings]
+    items = "".join(f"<si><r><t>{a}</t></r><r>{properties}<t>{b}</t></r></si>" for a, b in parts)
     namespace = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     bodies["xl/sharedStrings.xml"] = f'<sst xmlns="{namespace}">{items}</sst>'
     if "sharedStrings" not in bodies["[Content_Types].xml"]:
@@ -773,6 +779,95 @@ def test_visible_cells(write_workbook):
         sheet.sheet_format.zeroHeight = True
 
     assert list(read_list(write_workbook([["uid", "navn"], ["c-1", "Kari"], ["c-2", "Ola"]], edit))) == ["c-1", "c-2"]
+
+
+def style(cell="A3", **attributes):
+    """Return a function that sets the style attributes of a cell."""
+
+    def edit(sheet):
+        for name, value in attributes.items():
+            setattr(sheet[cell], name, value)
+
+    return edit
+
+
+def set_row_style(sheet):
+    sheet.row_dimensions[3].font = Font(strike=True)
+
+
+def set_column_style(sheet):
+    sheet.column_dimensions["A"].font = Font(strike=True)
+
+
+def add_named_style(sheet):
+    sheet.parent.add_named_style(NamedStyle("removed", font=Font(strike=True)))
+    sheet["A3"].style = "removed"
+
+
+def strike_a_part(sheet):
+    sheet["A3"] = CellRichText("c-2", TextBlock(InlineFont(strike=True), "5"))
+
+
+def strike_by_rule(sheet):
+    rule = FormulaRule(formula=['$B1="Ola"'], font=Font(strike=True))
+    sheet.conditional_formatting.add("A2:A99", rule)
+
+
+WHITE, BLACK = "FFFFFFFF", "FF000000"
+BLACK_FILL = PatternFill("solid", fgColor=BLACK)
+
+
+@pytest.mark.parametrize(
+    ("edit", "word"),
+    [
+        (style(font=Font(strike=True)), "struck"),
+        (style("B3", font=Font(strike=True)), "struck"),
+        (set_row_style, "struck"),
+        (set_column_style, "struck"),
+        (add_named_style, "struck"),
+        (strike_a_part, "struck"),
+        (strike_by_rule, "conditional"),
+        (style(font=Font(color=WHITE)), "hidden"),
+        (style(font=Font(color=Color(theme=0))), "hidden"),
+        (style(font=Font(color=BLACK), fill=BLACK_FILL), "hidden"),
+        (style(fill=BLACK_FILL), "hidden"),
+        (style(font=Font(size=1)), "hidden"),
+        (style(number_format=";;;"), "hidden"),
+        (style(number_format='0;-0;0;"x"'), "number format"),
+        (style(number_format='"c-"@'), "number format"),
+    ],
+)
+def test_styles(write_workbook, edit, word):
+    "Text that is struck through or not visible is rejected with its row. An id must not differ from its display."
+    message = read_error(write_workbook([["uid", "navn"], ["c-1", "Kari"], ["c-2", "Ola"]], edit))
+
+    assert word in message and "row" in message and "3" in message
+
+
+def test_struck_shared_strings(tmp_path):
+    "A shared string that is struck through is rejected with its row."
+    path = tmp_path / "list.xlsx"
+    write_shared_strings(path, ["customer_uid", "c-2"], properties="<rPr><strike/></rPr>")
+    assert "rows 1 and 2" in read_error(path)
+
+    write_shared_strings(path, ["customer_uid", "c-2"], properties='<rPr><strike val="0"/></rPr>')
+    assert list(read_list(path)) == ["c-2"]
+
+
+def test_ordinary_styles(write_workbook):
+    "Usual fonts, fills, number formats, tables, and conditional formats are accepted."
+
+    def edit(sheet):
+        style("A1", font=Font(color=WHITE, bold=True), fill=PatternFill("solid", fgColor="FF1F4E78"))(sheet)
+        style("B1", font=Font(color=WHITE))(sheet)
+        style("A2", font=Font(color=BLACK), fill=PatternFill("solid", fgColor=WHITE), number_format="@")(sheet)
+        style("B2", number_format='_-* #,##0_-;-* #,##0_-;_-* "-"_-;_-@_-', font=Font(size=8))(sheet)
+        style("A3", number_format="General;General;General;@", font=Font(color="FF808080"))(sheet)
+        style("B3", number_format='"+47 "@', fill=PatternFill("gray125"))(sheet)
+        sheet.add_table(Table(displayName="Kunder", ref="A1:B3"))
+        sheet.conditional_formatting.add("A2:A9", FormulaRule(formula=["TRUE"], font=Font(color="FFFF0000")))
+
+    assert list(read_list(write_workbook([["uid", "tlf"], ["c-1", "x"], ["c-2", "y"]], edit))) == ["c-1", "c-2"]
 
 
 # Several id columns
