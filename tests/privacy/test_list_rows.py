@@ -114,6 +114,7 @@ def test_damaged_sheet():
         ("uid|note\nc-1|x\nc-2|y\n", "uid|note\nc-2|y\n"),
         ("SEP=^\nuid^note\nc-1^x\nc-2^y\n", "SEP=^\nuid^note\nc-2^y\n"),
         ("uid;note;more\nc-1\nc-2;y\n", "uid;note;more\nc-2;y\n"),
+        ('"uid" ; "note"\n "c-1" ; "x"\n "c-2" ; "y; z"\n', '"uid" ; "note"\n "c-2" ; "y; z"\n'),
         ("uid\n\u200ec-1\u200e\nc-2\n", "uid\nc-2\n"),
         ("email\nMOSS@example.com\nmoß@example.com\n", "email\nmoß@example.com\n"),
     ],

@@ -243,6 +243,23 @@ def test_line_breaks_in_quoted_cells(write_file):
     assert list(read_list(write_file('uid;navn\n0150;"Kari\nOslo; Norge"\n0152;"a;b\nc"\n'))) == ["0150", "0152"]
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ['"uid" {0} "navn"', '"0150" {0} "Nordmann{0} Kari"', '"0007" {0} "Ola"'],
+        ['uid{0} "navn"', '0150{0} "Nordmann{0} Kari"', '0007{0} "O ""x""{0} y" '],
+        ['navn{0} "uid"', '"Nordmann{0} Kari" {0} "0150"', ' Ola {0} "0007"\u00a0'],
+        [' "uid" ', ' "0150"', '"0007" '],
+    ],
+)
+@pytest.mark.parametrize("separator", [";", ",", "\t", "|"])
+def test_spaces_around_quotes(write_file, rows, separator):
+    "Spaces between the quotation marks of a cell and the separators around it are ignored."
+    text = "\n".join(row.format(separator) for row in rows)
+
+    assert list(read_list(write_file(text))) == ["0150", "0007"]
+
+
 # Rows
 
 
