@@ -10,7 +10,7 @@ from pathlib import Path
 
 from frgroups.errors import ListError
 from frgroups.internals.formatting import MAX_ROWS, agree, describe_rows, format_list
-from frgroups.internals.id_parts import DATE, hide_words
+from frgroups.internals.id_parts import DATE, MASK_CHARACTERS, hide_words
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import APOSTROPHES, BLANK_CHARACTERS
 from frgroups.internals.workbooks import CELL_KINDS, CHANGED_TEXT, NonTextCell, has_escape
@@ -291,6 +291,8 @@ def damage_of(cell: str) -> str:
     invisible = first_invisible(cell)
     if invisible:
         return f"a value that contains the invisible character {invisible}"
+    if cell and not cell.strip(f"_{MASK_CHARACTERS}"):
+        return "a masked value"
     if cell and not any(map(str.isalnum, cell)):
         return "a value without letters and digits"
     return ""
@@ -391,6 +393,11 @@ def reject_notes(cells: Sequence[NumberedCell], lone_rows: frozenset[int], sourc
         raise ListError(
             f"{source}, {rows}: the values do not look like ids. Delete the rows that are totals or notes, and "
             "correct wrong ids."
+        )
+    if re.fullmatch(DATE, notes[0][1], re.IGNORECASE):
+        raise ListError(
+            f"{source}, {rows}: {repr_id(notes[0][1])} is a date instead of an id. Delete the row if it is a note. "
+            f"Spreadsheets convert ids such as 1-2 to dates. {IMPORT_AS_TEXT}"
         )
     shown = repr_id(hide_words(str(notes[0][1])))
     raise ListError(
