@@ -78,11 +78,11 @@ _TOTALS = (
 )
 _TOTAL = re.compile(rf"(?:{'|'.join(_TOTALS)})(?:\s*[:=(].*|\s+\d.*|\s*)", re.IGNORECASE | re.DOTALL)
 
-# Some programs write HTML, URL, or JSON escapes without decoding them. The only URL escapes in this pattern are those
-# of control characters, spaces, and non-ASCII characters, because ids can contain other percent signs.
+# Some programs write escapes of HTML, URLs, emails, or JSON without decoding them. The only URL escapes in the pattern
+# are those of control characters, spaces, and non-ASCII characters, because ids can contain other percent signs.
 _OTHER_ESCAPE = re.compile(
     r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8}\d?);|<br ?/?>"
-    r"|%(?:[01][0-9a-f]|20|[89a-f][0-9a-f])|\\(?:[nrt]|u[0-9a-f]{4})",
+    r"|%(?:[01][0-9a-f]|20|[89a-f][0-9a-f])|\\(?:[nrt0]|x[0-9a-f]{2}|u[0-9a-f]{4})|=0[9ad]|\^[IJM]\Z|U\+[0-9a-f]{4}",
     re.IGNORECASE,
 )
 
@@ -282,6 +282,8 @@ def damage_of(cell: str) -> str:
         return "an escaped character (_xHHHH_)"
     if _OTHER_ESCAPE.search(cell):
         return "an escaped character, such as &nbsp; or %20"
+    if not cell.isascii() and _is_wrongly_decoded(cell):
+        return "text that was read in the wrong encoding"
     if cell.startswith(tuple(APOSTROPHES)) or cell.endswith(tuple(APOSTROPHES)):
         return "a value that starts or ends with an apostrophe"
     if cell.startswith(tuple(_QUOTES)) or cell.endswith(tuple(_QUOTES)):
@@ -296,6 +298,21 @@ def damage_of(cell: str) -> str:
     if cell and not any(map(str.isalnum, cell)):
         return "a value without letters and digits"
     return ""
+
+
+def _is_wrongly_decoded(text: str) -> bool:
+    """
+    Return True if a text in UTF-8 was decoded as Windows-1252.
+
+    An "\u00c2" at the end remains of a no-break space, whose second byte is a space in Windows-1252.
+    """
+    if re.fullmatch("[\\x20-\\x7e]+\u00c2|\u00c2[\\x20-\\x7e]+", text):
+        return True
+    try:
+        text.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _is_spreadsheet_error(text: str) -> bool:

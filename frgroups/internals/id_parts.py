@@ -47,7 +47,7 @@ DATE = (
     f"|(?:{_YEAR}\u5e74)?{_MONTH_NUMBER}\u6708(?:{_DAY_NUMBER}\u65e5)?)"
 )
 # A day and a month in numbers. Ids such as 1-2 have the same form, so it is only a reason for an unusual format.
-SHORT_DATE = rf"(?:{_DAY_NUMBER}[-/.]{_MONTH_NUMBER}|{_MONTH_NUMBER}[-/.]{_DAY_NUMBER}|{_MONTH_NUMBER}[-/.](?:19|20)[0-9]{{2}})"
+SHORT_DATE = f"{_DAY_NUMBER}[-/.]{_MONTH_NUMBER}|{_MONTH_NUMBER}[-/.](?:{_DAY_NUMBER}|(?:19|20)[0-9]{{2}})"
 TIME = r"(?:[01]?[0-9]|2[0-3])(?::[0-5][0-9]){1,2}(?:[.,][0-9]+)?(?: ?[ap]\.?m\.?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 
 # These characters separate an id from a word or from another id in the same cell. Non-ASCII symbols are also

@@ -61,7 +61,8 @@ def read_list(
         is UTF-8, UTF-16, UTF-32, or Windows-1252. Reading an Excel workbook (.xlsx) requires the extra `excel`. Its
         ids must be in text cells, because number cells lose leading zeros.
     column : str, optional
-        Name of the id column. An id in the first row is not a column name. If None, the only column is used, or the
+        Name of the id column. If it is given, columns of groups and tenants are ignored. An id in the first row is
+        not a column name. If None, the only column is used, or the
         first of these columns that exists: customer_uid, customer_id, uid, external_id, external_customer_id,
         customer_number, customer_no, kundenummer,
         kundenr, kunde_id, kundnummer, kundnr, kund_id, kunden_nummer, asiakasnumero, id. These names match regardless
@@ -98,12 +99,12 @@ def read_list(
         `header_row`, formulas, invisible characters inside an id, a repeated header, a totals row, rows of several
         groups or tenants, hidden rows, columns, sheets, or text, or text that is struck through. An unknown id is
         rejected if it looks like a date, contains a name or a symbol such as "¤", or starts with a sign (+, -, or @).
-        It is also rejected if it is the number of rows above the last row, or if its format differs from all other
-        ids (at least three per such id, or the first or last id). With `snapshot`, the error is also raised if the
-        list names another tenant, if no id is known, if id columns contradict each other, or if other columns contain
-        known ids. Email addresses, numbers that exceed the known numbers by a factor of more than 10, and ids that
-        are similar to known ids, for example because leading zeros were lost, are also rejected. If the snapshot
-        contains dates or ids with words, unknown ids can also be dates or contain words.
+        It is also rejected if it is masked (`****1234`), if it is the number of rows above the last row, or if its
+        format differs from all other ids (at least three per such id, or the first or last id). With `snapshot`, the
+        error is also raised if the list names another tenant, if no id is known, if id columns contradict each other,
+        or if other columns contain known ids. Email addresses, numbers that exceed the known numbers by a factor of
+        more than 10, and ids that are similar to known ids, for example because leading zeros were lost, are also
+        rejected. If the snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
 
     See Also
     --------
@@ -222,8 +223,8 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
     """
     Return the ids of known customers in a list.
 
-    Raise ListError if the last id is a row count, if ids are masked, if ids are email addresses, if only another column contains known
-    ids, or if ids are probably misspelled ids of known customers.
+    Raise ListError if the last id is a row count, if ids are masked or email addresses, if only another column
+    contains known ids, or if ids are probably misspelled ids of known customers.
 
     Parameters
     ----------

@@ -117,6 +117,11 @@ _MASK_WORD = (
     "|maskerad|dold|borttagen|raderad|anonymiserad|maskiert|verborgen|gelöscht|entfernt|geschwärzt|anonymisiert"
     "|peitetty|piilotettu|poistettu|anonymisoitu|masqué|caché|supprimé|anonymisé|ukryte|usunięte|oculto|eliminado"
 )
+_MISSING_WORD = (
+    r"unknown|missing|tbd|none|not (?:found|set|available)|error|[+-]?inf(?:inity)?|1\.#(?:qnan|ind|inf)|pd\.na"
+    "|ukjent|mangler|ingen|ikke (?:funnet|satt)|i/t|ukendt|ikke fundet|okänd|saknas|inget|hittades ej"
+    r"|unbekannt|fehlt|keine?r?|nicht (?:gefunden|vorhanden)|k\.?a\.|tuntematon|puuttuu|ei löydy|inconnu"
+)
 _MASK = f"[{re.escape(MASK_CHARACTERS)}]"
 
 # These ids are not complete, so they are not compared with similar ids.
@@ -145,6 +150,11 @@ CONTENTS = (
         "Some ids look like dates (YYYYMMDD or DDMMYYYY), but no known id is a date.",
         "Replace each date with the id of the customer, or delete the row.",
         needs_tenant=True,
+    ),
+    Content(
+        rf"[^\pL\pN]*(?:{_MISSING_WORD})[^\pL\pN]*",
+        "Some ids are words for a missing value.",
+        "Replace each word with the id of the customer, or delete the row.",
     ),
     Content(
         rf"(?:{_GAP})?(?:(?:{_NO_GAP}{_GAP})*{_PART_WITH_DIGIT}{_ANY_PARTS}{_NAME}(?:{_GAP}.*)?"

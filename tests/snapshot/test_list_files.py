@@ -282,7 +282,9 @@ def test_repeated_header(write_file, header, change):
     assert "row 3" in read_error(path, column=header.split(";")[0])
 
 
-@pytest.mark.parametrize("name", ["customer_uid", "External ID", "Kundenr.", "E-post"])
+@pytest.mark.parametrize(
+    "name", ["customer_uid", "External ID", "Kundenr.", "E-post", "Medlemsnr.", "Klantnummer", "Kunde", "Customer"]
+)
 def test_header_of_other_export(write_file, name):
     "The header of another export is rejected with its row."
     assert "row 3" in read_error(write_file(f"Kundenummer;Navn\n0150;Kari\n{name};Navn\n0007;Ola\n"))
@@ -629,11 +631,39 @@ def test_usual_ends(write_file, ids):
 ESCAPES = ["c-2&nbsp;", "c-2&#160;", "&#x0D;c-2", "c-2&amp;", "c-2<br>", "c-2<BR/>", "c-2%0D", "c-2%20", "c-2%C2%A0"]
 
 
-@pytest.mark.parametrize("cell", [*ESCAPES, "c-2\\r", "c-2\\u000d"])
+ESCAPES += ["c-2\\r", "c-2\\u000d", "c-2\\x0d", "c-2\\0", "c-2=0D", "c-2^M", "c-2U+200B"]
+
+
+@pytest.mark.parametrize("cell", ESCAPES)
 def test_other_escapes(write_file, write_workbook, cell):
     "Escapes of HTML, URLs, and JSON in an id are rejected with the row."
     assert "row 2" in read_error(write_workbook([["customer_uid"], [cell]]), allow_similar_ids=True)
     assert "row 2" in read_error(write_file(f'customer_uid;n\n"{cell}";x\n'), allow_similar_ids=True)
+
+
+@pytest.mark.parametrize("text", ["KÅ-1", "c-2\u00a0", "\u200bc-2", "c\u20132"])
+def test_wrong_encodings(write_file, text):
+    "Text in UTF-8 that a program has read as Windows-1252 is rejected with the row."
+    cell = text.encode().decode("cp1252")
+
+    assert "encoding" in read_error(write_file(f"Kundenummer;n\n{cell};x\n"), allow_similar_ids=True)
+
+
+@pytest.mark.parametrize(
+    "word", ["unknown", "ukjent", "(tom)", "[Leer]", "saknas", "Error", "1.#QNAN", "ikke funnet"]
+)
+def test_words_for_missing_values(write_file, word):
+    "A word for a missing value is rejected with the row, unless the tenant has such ids."
+    path = write_file(f"external_id;n\n{word};x\n")
+    tenant = snapshot_from_frames(
+        pd.DataFrame({"customer_group_uid": "g", "customer_uid": ["c-1"]}),
+        customers=pd.DataFrame({"customer_uid": ["c-1"], "external_id": [word]}),
+        tenant_uid="t-1",
+        taken_at="2026-11-23",
+    )
+
+    assert "row 2" in read_error(path)
+    assert list(read_list(path, snapshot=tenant)) == [word]
 
 
 @pytest.mark.parametrize("cell", ["NA", "nil", "N/D", "(#N/A)", "[#REF!]", "Loading..."])
