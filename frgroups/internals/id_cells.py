@@ -74,12 +74,13 @@ _NUMBERED_ERROR = re.compile(
 _TOTALS = (
     *("total", "totals", "totalt", "totalsum", "grand total", "subtotal", "sum", "sums", "delsum", "summe", "summa"),
     *("gesamt", "gesamtsumme", "insgesamt", "i alt", "ialt", "antall", "antal", "anzahl", "yhteensä"),
+    *("average", "gjennomsnitt", "gj.snitt", "snitt", "genomsnitt", "gennemsnit", "durchschnitt", "mittelwert"),
     *("count", "totaal", "totale", "suma", "razem", "soma", "somme"),
 )
 _TOTAL = re.compile(rf"(?:{'|'.join(_TOTALS)})(?:\s*[:=(].*|\s+\d.*|\s*)", re.IGNORECASE | re.DOTALL)
 
-# Some programs write escapes of HTML, URLs, emails, or JSON without decoding them. The only URL escapes in the pattern
-# are those of control characters, spaces, and non-ASCII characters, because ids can contain other percent signs.
+# Some programs write escapes of HTML, URLs, emails, or JSON without decoding them. The only URL escapes in this
+# pattern are those of control characters, spaces, and non-ASCII characters. Ids can contain other percent signs.
 _OTHER_ESCAPE = re.compile(
     r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8}\d?);|<br ?/?>"
     r"|%(?:[01][0-9a-f]|20|[89a-f][0-9a-f])|\\(?:[nrt0]|x[0-9a-f]{2}|u[0-9a-f]{4})|=0[9ad]|\^[IJM]\Z|U\+[0-9a-f]{4}",

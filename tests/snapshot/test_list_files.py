@@ -376,6 +376,7 @@ def test_header_below_title(write_file, title, name):
         "Antall kunder: 2;;\n",
         "\nUttrekk fra CRM 12.11.2026\n",
         "2;Totalt;\n",
+        "Gj.snitt;;\n",
         "(2 rows affected)\n",
         "* Kilde: CRM;;\n",
         "Slutt\n",
@@ -1179,6 +1180,30 @@ def test_plain_ids(tmp_path_factory, ids, separator, encoding, newline):
     path.write_bytes(newline.join(map(separator.join, rows)).encode(encoding))
 
     assert list(read_list(path, allow_similar_ids=True)) == ids
+
+
+ORDINARY = [
+    "customer_uid,created\nc-1,2026-01-02\nc-2,2026-01-02\n",
+    "uid;segment\nc-1;VIP\nc-2;Gold\n",
+    "uid;Group\nc-1;vip\nc-2;vip\n",
+    "uid;tenant\nc-1;nordic\nc-2;nordic\n",
+    "customer_uid;customer_group_uids\nc-1;vip|staff\nc-2;vip\n",
+    "uid;group_count\nc-1;3\nc-2;4\n",
+    'uid;note\nc-1;"says ""hi"" "\nc-2; "x" y\n',
+    'uid;height\nc-1;5"\nc-2;6" x\n',
+    "uid,name\nc-1,O'Neill\nc-2,Xxx\n",
+    'uid;address\nc-1;"Storgata 1, \nOslo"\nc-2;****\n',
+    "uid;state\nc-1;unknown\nc-2;#N/A\n",
+    "uid;days;amount\nc-1;4-mar;1 234,50\nc-2;5-mar;12%\n",
+    "| uid | n |\n| c-1 | x |\n| c-2 | y |\n",
+]
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_ordinary_files(write_file, text):
+    "Other columns of a list can contain any text, and their names can be similar to names of group columns."
+    for snapshot in (None, sample_snapshot()):
+        assert list(read_list(write_file(text), snapshot=snapshot)) == ["c-1", "c-2"]
 
 
 @pytest.mark.parametrize("end", ["", "\n"])

@@ -2,7 +2,9 @@
 
 import pytest
 
-from frgroups.errors import ListError
+from frgroups.errors import InputError, ListError
+from frgroups.plan.declared_groups_file import read_declared_groups
+from frgroups.plan.declared_planner import plan_declared
 from frgroups.snapshot.customer_lists import read_list, read_listed_ids
 from frgroups.snapshot.from_frames import sample_snapshot
 from frgroups.snapshot.list_scope import group_texts
@@ -83,6 +85,20 @@ def test_entries_of_several_groups(write_list):
     path = write_list("customer_group_uid", ["vip", "staff", ""])
 
     assert len(read_listed_ids(path, allows_several_groups=True).ids) == 3
+
+
+@pytest.mark.parametrize(("group", "is_accepted"), [("vip", True), ("VIP", True), ("staff", False)])
+def test_declared_groups(write_list, tmp_path, group, is_accepted):
+    "The list of a declared group must belong to this group."
+    write_list("group", [group] * 3)
+    path = tmp_path / "groups.toml"
+    path.write_text('[groups.vip]\nlist = "list.csv"\nmode = "add"\n', encoding="utf-8")
+
+    if is_accepted:
+        plan_declared(sample_snapshot(), read_declared_groups(path))
+    else:
+        with pytest.raises(InputError, match="'staff'"):
+            plan_declared(sample_snapshot(), read_declared_groups(path))
 
 
 def test_created_group():
