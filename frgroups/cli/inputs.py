@@ -327,7 +327,7 @@ def _resolve_desired_list(
     skip_unresolved: bool,
     allow_similar_ids: bool,
     adds: bool,
-    groups: Collection[str],
+    groups: Collection[str] | None,
 ) -> tuple[list[str], int]:
     """Return the uids of the customers in a list and the number of rows with an id, and print the unknown ids."""
     listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot, groups=groups)
