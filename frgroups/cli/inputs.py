@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -252,6 +252,7 @@ def desired_customers(
     column: str | None = None,
     sheet: str | None = None,
     header_row: int | None = None,
+    groups: Collection[str] | None = None,
     directory: Directory | None = None,
     skip_unresolved: bool = False,
     allow_similar_ids: bool = False,
@@ -270,6 +271,8 @@ def desired_customers(
         "customer_uid" or "external_id". None detects the type from the list.
     column, sheet, header_row
         Column, sheet, and header row of the file that contain the ids.
+    groups
+        The uid and the name of the group that the list must belong to. None accepts each group.
     directory
         Customer export that maps further external ids to customer uids.
     skip_unresolved
@@ -295,6 +298,7 @@ def desired_customers(
         skip_unresolved=skip_unresolved,
         allow_similar_ids=allow_similar_ids,
         adds=adds,
+        groups=groups,
     )
     origin = list_origin(path, n_customers=len(set(uids)), n_rows=n_rows)
     return _joined(DesiredCustomers(uids, (origin,)), others)
@@ -323,9 +327,10 @@ def _resolve_desired_list(
     skip_unresolved: bool,
     allow_similar_ids: bool,
     adds: bool,
+    groups: Collection[str] | None,
 ) -> tuple[list[str], int]:
     """Return the uids of the customers in a list and the number of rows with an id, and print the unknown ids."""
-    listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot)
+    listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot, groups=groups)
     kind = id_type or list_id_type(snapshot, listed)
     table = _resolve_list(
         snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, allow_unknown=allow_similar_ids
@@ -385,7 +390,8 @@ def _listed_customers(
     snapshot: Snapshot, rows: Table, directory: Directory | None, *, allow_similar_ids: bool
 ) -> list[str]:
     """Return the uids of the customers in a list. See `excluded_customers`."""
-    listed = listed_ids(rows, snapshot=snapshot)
+    # A suppression list can have entries of different groups.
+    listed = listed_ids(rows, snapshot=snapshot, allows_several_groups=True)
     kind = list_id_type(snapshot, listed)
     # Customers in no group are not in the snapshot, so it is possible that no id in the list is known.
     table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, allow_unknown=True)

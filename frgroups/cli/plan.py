@@ -268,6 +268,7 @@ def plan(
     from frgroups.plan.limits_file import read_limits
     from frgroups.plan.planner import plan_memberships
     from frgroups.snapshot.id_resolution import CustomerExport
+    from frgroups.snapshot.list_scope import group_texts
 
     if supersede is not None and not pending:
         raise UsageError("--supersede requires --pending.")
@@ -297,6 +298,7 @@ def plan(
             column=column,
             sheet=sheet,
             header_row=header_row,
+            groups=group_texts(snapshot, group, create),
             directory=export,
             skip_unresolved=skip_unresolved,
             allow_similar_ids=allow_similar_ids,

@@ -31,6 +31,7 @@ _COMMON_NAMES = {
 }
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
+_SPACE_AT_QUOTE = re.compile(r'[ \u00a0\t]"|"[ \u00a0\t]')
 _QUOTED_CELL = re.compile(r'"[^"]*(?:""[^"]*)*"')
 
 Row = tuple[int, list[str]]  # A row consists of its number in the spreadsheet and its cells.
@@ -96,13 +97,35 @@ def _split_by(text: str, separator: str, *, strict: bool) -> Iterator[Record]:
     lines: list[str] = []
 
     def collect_lines() -> Iterator[str]:
-        for line in io.StringIO(text, newline=""):
+        trimmed = io.StringIO(_trim_quoted_cells(text, separator), newline="")
+        # Only spaces were removed, so both texts have the same number of lines.
+        for line, trimmed_line in zip(io.StringIO(text, newline=""), trimmed, strict=True):
             lines.append(line)
-            yield line
+            yield trimmed_line
 
     for cells in csv.reader(collect_lines(), delimiter=separator, strict=strict):
         yield "".join(lines), cells
         lines.clear()
+
+
+def _trim_quoted_cells(text: str, separator: str) -> str:
+    r"""
+    Remove the spaces between a quoted cell and the separators or line breaks around it.
+
+    Programs and users write `"0150" ; "Kari"`. The csv module treats quotes after a space as part of the cell, and
+    rejects a space after the quotes.
+
+    Examples
+    --------
+    >>> _trim_quoted_cells('"a" ; "b; c"\n d ;"e"" ; " \n', ";")
+    '"a";"b; c"\n d ;"e"" ; "\n'
+    """
+    if not _SPACE_AT_QUOTE.search(text):
+        return text
+    spaces = "[ \u00a0]*" if separator == "\t" else "[ \u00a0\t]*"
+    end = rf"(?={re.escape(separator)}|[\r\n]|\Z)"
+    cell = re.compile(rf"{spaces}({_QUOTED_CELL.pattern}){spaces}{end}|[^{re.escape(separator)}\r\n]+")
+    return cell.sub(lambda match: match[1] or match[0], text)
 
 
 def open_quote_line(text: str, separator: str) -> int:
@@ -116,6 +139,7 @@ def open_quote_line(text: str, separator: str) -> int:
     >>> open_quote_line('uid;name\n7;"Kari"\n8;"Ola\n9;Per\n', ";"), open_quote_line('7;"Ka"" ri"\n', ";")
     (3, 0)
     """
+    text = _trim_quoted_cells(text, separator)
     cell = re.compile(rf"[^{re.escape(separator)}\r\n]*")
     ends = (separator, "\r", "\n", "")
     position = 0

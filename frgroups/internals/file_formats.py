@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from frgroups.errors import ListError
+from frgroups.internals.text_encodings import find_wide_encoding
 from frgroups.internals.workbooks import OLD_WORKBOOK_SIGNATURE, ZIP_SIGNATURE
 
 _WORKBOOK_SUFFIXES = frozenset({".xlsx", ".xlsm", ".xltx", ".xltm"})
@@ -109,7 +110,11 @@ def _other_format(body: bytes) -> tuple[str, str] | None:
         return _old_office_format(body)
     if body.startswith(ZIP_SIGNATURE):
         return _zip_format(body)
-    text = body.removeprefix(b"\xef\xbb\xbf").lstrip()
+    wide_encoding = find_wide_encoding(body)
+    if wide_encoding is None:
+        text = body.removeprefix(b"\xef\xbb\xbf").lstrip()
+    else:
+        text = body.decode(wide_encoding, errors="replace").removeprefix("\ufeff").lstrip().encode()
     for signatures, action in ((_DOCUMENTS, _OPEN), (_ARCHIVES, _EXTRACT), (_PICTURES, _OPEN), (_TABLES, _SAVE)):
         name = _name_by_signature(body, text, signatures.items())
         if name:
@@ -160,10 +165,8 @@ def _zip_format(body: bytes) -> tuple[str, str] | None:
 
 
 def _markup_format(text: bytes) -> tuple[str, str] | None:
-    """Return the format of a text file that contains markup instead of a table. UTF-16 is also recognized."""
+    """Return the format of a text file that contains markup instead of a table."""
     start = text[:5000]
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        start = start.decode("utf-16", errors="replace").lstrip().encode()
     if start[:1] in (b"{", b"["):
         return "a JSON file", _SAVE
     if start[:1] != b"<":

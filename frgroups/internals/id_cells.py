@@ -10,10 +10,10 @@ from pathlib import Path
 
 from frgroups.errors import ListError
 from frgroups.internals.formatting import MAX_ROWS, agree, describe_rows, format_list
-from frgroups.internals.id_parts import DATE, hide_words
+from frgroups.internals.id_parts import DATE, MASK_CHARACTERS, hide_words
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import APOSTROPHES, BLANK_CHARACTERS
-from frgroups.internals.workbooks import CELL_KINDS, NonTextCell, has_escape
+from frgroups.internals.workbooks import CELL_KINDS, CHANGED_TEXT, NonTextCell, has_escape
 
 # Control, format, space, and separator characters are removed from both ends of a cell.
 # Inside an id, these characters are an error, except for the space U+0020.
@@ -74,15 +74,16 @@ _NUMBERED_ERROR = re.compile(
 _TOTALS = (
     *("total", "totals", "totalt", "totalsum", "grand total", "subtotal", "sum", "sums", "delsum", "summe", "summa"),
     *("gesamt", "gesamtsumme", "insgesamt", "i alt", "ialt", "antall", "antal", "anzahl", "yhteensä"),
+    *("average", "gjennomsnitt", "gj.snitt", "snitt", "genomsnitt", "gennemsnit", "durchschnitt", "mittelwert"),
     *("count", "totaal", "totale", "suma", "razem", "soma", "somme"),
 )
 _TOTAL = re.compile(rf"(?:{'|'.join(_TOTALS)})(?:\s*[:=(].*|\s+\d.*|\s*)", re.IGNORECASE | re.DOTALL)
 
-# Some programs write HTML, URL, or JSON escapes without decoding them. The only URL escapes in this pattern are those
-# of control characters, spaces, and non-ASCII characters, because ids can contain other percent signs.
+# Some programs write escapes of HTML, URLs, emails, or JSON without decoding them. The only URL escapes in this
+# pattern are those of control characters, spaces, and non-ASCII characters. Ids can contain other percent signs.
 _OTHER_ESCAPE = re.compile(
     r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8}\d?);|<br ?/?>"
-    r"|%(?:[01][0-9a-f]|20|[89a-f][0-9a-f])|\\(?:[nrt]|u[0-9a-f]{4})",
+    r"|%(?:[01][0-9a-f]|20|[89a-f][0-9a-f])|\\(?:[nrt0]|x[0-9a-f]{2}|u[0-9a-f]{4})|=0[9ad]|\^[IJM]\Z|U\+[0-9a-f]{4}",
     re.IGNORECASE,
 )
 
@@ -106,6 +107,7 @@ _ACTIONS = {
     _FORMULA_TEXT: "Write the id without the equals sign, or replace the formula with its result.",
     _NARROW_COLUMN: "Widen the column, and save the list again.",
     _SEVERAL: "Write one id per row.",
+    CHANGED_TEXT: "Write the id as it is displayed, and set the number format of the column to Text.",
 }
 # Most ids match this pattern, which avoids the slower checks. It excludes "nan", "1E-15", and "c-2_x000D_".
 _INTACT = re.compile(r"(?=.*[0-9])(?:[A-Za-z0-9]+|(?!.*_[xX])[A-Za-z][A-Za-z0-9_-]*)|[A-Za-z0-9-]{20,}")
@@ -281,6 +283,8 @@ def damage_of(cell: str) -> str:
         return "an escaped character (_xHHHH_)"
     if _OTHER_ESCAPE.search(cell):
         return "an escaped character, such as &nbsp; or %20"
+    if not cell.isascii() and _is_wrongly_decoded(cell):
+        return "text that was read in the wrong encoding"
     if cell.startswith(tuple(APOSTROPHES)) or cell.endswith(tuple(APOSTROPHES)):
         return "a value that starts or ends with an apostrophe"
     if cell.startswith(tuple(_QUOTES)) or cell.endswith(tuple(_QUOTES)):
@@ -290,9 +294,26 @@ def damage_of(cell: str) -> str:
     invisible = first_invisible(cell)
     if invisible:
         return f"a value that contains the invisible character {invisible}"
+    if cell and not cell.strip(f"_{MASK_CHARACTERS}"):
+        return "a masked value"
     if cell and not any(map(str.isalnum, cell)):
         return "a value without letters and digits"
     return ""
+
+
+def _is_wrongly_decoded(text: str) -> bool:
+    """
+    Return True if a text in UTF-8 was decoded as Windows-1252.
+
+    An "\u00c2" at the end remains of a no-break space, whose second byte is a space in Windows-1252.
+    """
+    if re.fullmatch("[\\x20-\\x7e]+\u00c2|\u00c2[\\x20-\\x7e]+", text):
+        return True
+    try:
+        text.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _is_spreadsheet_error(text: str) -> bool:
@@ -390,6 +411,11 @@ def reject_notes(cells: Sequence[NumberedCell], lone_rows: frozenset[int], sourc
         raise ListError(
             f"{source}, {rows}: the values do not look like ids. Delete the rows that are totals or notes, and "
             "correct wrong ids."
+        )
+    if re.fullmatch(DATE, notes[0][1], re.IGNORECASE):
+        raise ListError(
+            f"{source}, {rows}: {repr_id(notes[0][1])} is a date instead of an id. Delete the row if it is a note. "
+            f"Spreadsheets convert ids such as 1-2 to dates. {IMPORT_AS_TEXT}"
         )
     shown = repr_id(hide_words(str(notes[0][1])))
     raise ListError(

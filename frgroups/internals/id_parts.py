@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import re
 
-# Names and abbreviations of the months in English, German, Dutch, French, and the Nordic languages.
+# Characters that programs write instead of the characters of a masked value.
+MASK_CHARACTERS = "*\u2217\u204e\u2731\u2022\u25cf\u25cb\u25e6\u25aa\u25a0\u2588\u2591\u2592\u2593\u00d7\u00b7\u2027"
+
+# Names and abbreviations of the months in English, German, Dutch, the Nordic languages, Estonian, French, Italian,
+# Spanish, Portuguese, Polish, Czech, and Russian. Spreadsheet programs use them in converted dates.
 _MONTH = (
-    "jan|january|januar|januari|janúar|janv|janvier|jän|jänner|tammi"
-    "|feb|february|februar|februari|febrúar|fév|févr|février|helmi"
-    "|mar|march|mars|marts|maart|mrt|mär|märz|mrz|maalis"
-    "|apr|april|apríl|avr|avril|huhti"
-    "|may|mai|maj|mei|maí|touko"
-    "|jun|june|juni|jún|júní|juin|kesä"
-    "|jul|july|juli|júl|júlí|juil|juillet|heinä"
-    "|aug|august|augusti|augustus|ágú|ágúst|août|elo"
-    "|sep|sept|september|septembre|syys"
-    "|oct|october|okt|oktober|október|octobre|loka"
-    "|nov|november|nóv|nóvember|novembre|marras"
-    "|dec|december|dez|dezember|des|desember|déc|décembre|joulu"
+    "jan|january|januar|januari|janúar|janv|janvier|jän|jänner|tammi|tammikuu|jaan"
+    "|gen|gennaio|ene|enero|janeiro|sty|stycznia|styczeń|led|leden|ledna|янв|января|январь"
+    "|feb|february|februar|februari|febrúar|fév|févr|fev|fevr|février|helmi|helmikuu|veebr"
+    "|febbraio|febrero|fevereiro|lut|luty|lutego|úno|únor|února|фев|февр|февраля|февраль"
+    "|mar|march|mars|marts|maart|mrt|mär|märz|mrz|maalis|maaliskuu|märts"
+    "|marzo|março|marca|marzec|bře|březen|března|мар|марта|март"
+    "|apr|april|apríl|avr|avril|huhti|huhtikuu"
+    "|aprile|abr|abril|kwi|kwiecień|kwietnia|dub|duben|dubna|апр|апреля|апрель"
+    "|may|mai|maj|mei|maí|touko|toukokuu"
+    "|mag|maggio|mayo|maio|maja|kvě|květen|května|май|мая"
+    "|jun|june|juni|jún|júní|juin|kesä|kesäkuu|juuni"
+    "|giu|giugno|junio|junho|cze|czerwca|czerwiec|čvn|červen|června|июн|июня|июнь"
+    "|jul|july|juli|júl|júlí|juil|juillet|heinä|heinäkuu|juuli"
+    "|lug|luglio|julio|julho|lip|lipca|lipiec|čvc|červenec|července|июл|июля|июль"
+    "|aug|august|augusti|augustus|ágú|ágúst|août|aout|elo|elokuu"
+    "|ago|agosto|sie|sierpnia|sierpień|srp|srpen|srpna|авг|августа|август"
+    "|sep|sept|september|septembre|syys|syyskuu"
+    "|set|settembre|septiembre|setembro|wrz|września|wrzesień|zář|září|сен|сент|сентября|сентябрь"
+    "|oct|october|okt|oktober|október|octobre|loka|lokakuu"
+    "|ott|ottobre|octubre|out|outubro|paź|października|październik|říj|říjen|října|окт|октября|октябрь"
+    "|nov|november|nóv|nóvember|novembre|marras|marraskuu"
+    "|noviembre|novembro|lis|listopada|listopad|ноя|нояб|ноября|ноябрь"
+    "|dec|december|dez|dezember|des|desember|déc|décembre|joulu|joulukuu|dets"
+    "|dic|diciembre|dicembre|dezembro|gru|grudnia|grudzień|pro|prosinec|prosince|дек|декабря|декабрь"
 )
 # Excel displays the number 0 as the day 0 of January 1900.
 _DAY_NUMBER, _MONTH_NUMBER = "(?:0?[0-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])"
@@ -27,8 +43,11 @@ DATE = (
     rf"|{_DAY_NUMBER}[-/.]{_MONTH_NUMBER}[-/.]{_YEAR}|{_MONTH_NUMBER}/{_DAY_NUMBER}/{_YEAR}"
     rf"|{_DAY_NUMBER}\.{_MONTH_NUMBER}\."
     rf"|{_DAY_NUMBER}[-/. ]{{1,2}}(?:{_MONTH})\.?(?:[-/. ]{{1,2}}{_YEAR})?"
-    rf"|(?:{_MONTH})\.?[-/. ]{{1,2}}{_YEAR}|(?:{_MONTH})\.?[-/. ]{_DAY_NUMBER}(?:,? {_YEAR})?)"
+    rf"|(?:{_MONTH})\.?[-/. ]{{1,2}}{_YEAR}|(?:{_MONTH})\.?[-/. ]{_DAY_NUMBER}(?:,? {_YEAR})?"
+    f"|(?:{_YEAR}\u5e74)?{_MONTH_NUMBER}\u6708(?:{_DAY_NUMBER}\u65e5)?)"
 )
+# A day and a month in numbers. Ids such as 1-2 have the same form, so it is only a reason for an unusual format.
+SHORT_DATE = f"{_DAY_NUMBER}[-/.]{_MONTH_NUMBER}|{_MONTH_NUMBER}[-/.](?:{_DAY_NUMBER}|(?:19|20)[0-9]{{2}})"
 TIME = r"(?:[01]?[0-9]|2[0-3])(?::[0-5][0-9]){1,2}(?:[.,][0-9]+)?(?: ?[ap]\.?m\.?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 
 # These characters separate an id from a word or from another id in the same cell. Non-ASCII symbols are also

@@ -68,7 +68,7 @@ _UPPERCASE = {
 }
 # Quotation marks, and characters of other Unicode categories that look like a dash or that are not visible.
 _MARKS = {
-    "'": "2018 2019 201A 201B 02BC 02BB 0060 00B4 2032",
+    "'": "2018 2019 201A 201B 02B9 02BB 02BC 02BD 02C8 02CA 02CB 0060 00B4 055A 05F3 2032 2035",
     '"': "201C 201D 201E 201F 2033 00AB 00BB",
     "-": "2212",
     " ": "2800",

@@ -36,6 +36,7 @@ from frgroups.internals.id_cells import (
     looks_like_data,
     reject_damaged_ids,
 )
+from frgroups.internals.text_encodings import find_wide_encoding
 from frgroups.internals.workbooks import ZIP_SIGNATURE, Sheet, SheetSource, read_workbook
 
 _NUMBER_WITH_COMMA = re.compile(r"(?=.*\d)[\d .eE+-]*,[\d .,eE+-]*")
@@ -144,9 +145,10 @@ def normalize_column_name(name: str) -> str:
 
 
 def _decode_text(body: bytes, source: Path) -> str:
-    """Decode a text file in UTF-8, Windows-1252, or UTF-16 with a byte order mark."""
-    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        text = body.decode("utf-16", errors="replace")
+    """Decode a text file in UTF-8, Windows-1252, UTF-16, or UTF-32."""
+    wide_encoding = find_wide_encoding(body)
+    if wide_encoding is not None:
+        text = body.decode(wide_encoding, errors="replace").removeprefix("\ufeff")
     else:
         try:
             text = body.decode("utf-8-sig")
@@ -327,6 +329,22 @@ def _reject_hidden(cells: Sheet, source: Path) -> None:
                 f"{cells.title!r}: {format_list([str(number) for number in numbers], 5)}. Show all {noun}s, or copy "
                 "the visible cells to a new workbook."
             )
+    sheet = f"of sheet {cells.title!r} in {source}"
+    if cells.invisible_rows:
+        raise ListError(
+            f"The text in {describe_rows(cells.invisible_rows)} {sheet} is hidden by its color, its font size, or "
+            "its number format. Delete it, or make it visible."
+        )
+    if cells.struck_rows:
+        raise ListError(
+            f"The text in {describe_rows(cells.struck_rows)} {sheet} is struck through, so it is not clear if it is "
+            "part of the list. Delete the rows, or remove the strikethrough."
+        )
+    if cells.conditional_rows:
+        raise ListError(
+            f"A conditional format in {describe_rows(cells.conditional_rows)} {sheet} can hide the text or strike it "
+            "through, so it is not clear which rows are part of the list. Delete the other rows and the format."
+        )
 
 
 def _reject_hidden_sheets(worksheets: Sequence[SheetSource], source: Path) -> None:

@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import Any
 
 from frgroups.errors import InputError, ListError
+from frgroups.internals.cell_styles import CellStyles, find_cell_styles
 from frgroups.internals.formatting import format_size
 
 ZIP_SIGNATURE = b"PK\x03\x04"  # Excel workbooks (.xlsx) are zip files.
@@ -32,9 +33,14 @@ MIN_COLUMN_WIDTH = 0.5  # characters
 
 # Excel stores the character U+000D as "_x000D_", and the text "_x000D_" as "_x005F_x000D_" (ECMA-376, ST_Xstring).
 _ESCAPE = re.compile(r"(?:_x[0-9A-Fa-f]{4}_)+")
+CHANGED_TEXT = "a text that the number format of the cell changes"
 CELL_KINDS = {"n": "a number", "d": "a date", "b": "TRUE or FALSE", "f": "a formula", "e": "an Excel error"}
 
 Cells = dict[int, str]  # The filled cells of a row by column number. The first column has the number 1.
+
+
+class StruckText(str):
+    """Text of a workbook, of which at least a part is struck through."""
 
 
 class NonTextCell(str):
@@ -64,6 +70,13 @@ class Sheet:
         Numbers of the filled rows that are not visible: hidden, filtered, collapsed, or of height 0.
     hidden_columns
         Numbers of the filled columns that are not visible.
+    invisible_rows
+        Numbers of the filled rows that contain text that is not visible. The first row is not included, because the
+        style of a table can change its background.
+    struck_rows
+        Numbers of the filled rows that contain text that is struck through.
+    conditional_rows
+        Numbers of the filled rows with a conditional format that can strike text through or hide it.
     has_formulas, has_merged_cells
         Whether the sheet contains formulas or merged cells.
     """
@@ -72,6 +85,9 @@ class Sheet:
     rows: list[tuple[int, Cells]]
     hidden_rows: list[int]
     hidden_columns: list[int]
+    invisible_rows: list[int]
+    struck_rows: list[int]
+    conditional_rows: list[int]
     has_formulas: bool
     has_merged_cells: bool
 
@@ -85,12 +101,13 @@ class SheetSource:
     _workbook: str
     _worksheet: Any
     _strings: list[str]
+    _styles: CellStyles
 
     @cached_property
     def sheet(self) -> Sheet:
         """The filled cells of the worksheet."""
         with _corrupt_as_list_error(self._workbook):
-            return _read_sheet(self._worksheet, self._strings)
+            return _read_sheet(self._worksheet, self._strings, self._styles)
 
 
 def read_workbook(body: bytes, name: str) -> list[SheetSource]:
@@ -123,8 +140,10 @@ def read_workbook(body: bytes, name: str) -> list[SheetSource]:
         book = reader.wb
         # Chart sheets have no cells.
         worksheets = [sheet for sheet in book.worksheets if hasattr(sheet, "_get_source")]
+        styles = find_cell_styles(book)
         return [
-            SheetSource(sheet.title, sheet.sheet_state == "visible", name, sheet, strings) for sheet in worksheets
+            SheetSource(sheet.title, sheet.sheet_state == "visible", name, sheet, strings, styles)
+            for sheet in worksheets
         ]
 
 
@@ -226,14 +245,22 @@ def _shared_strings(body: bytes) -> list[str]:
 def _text_of(node: Any, text_type: Any) -> str:
     if len(node) == 1 and node[0].tag.endswith("}t"):  # Most strings have no formatting.
         return node[0].text or ""
-    return str(text_type.from_tree(node).content)
+    text = str(text_type.from_tree(node).content)
+    return StruckText(text) if _is_struck(node) else text
 
 
-def _read_sheet(worksheet: Any, strings: list[str]) -> Sheet:
+def _is_struck(node: Any) -> bool:
+    """Return True if a part of a string is struck through."""
+    strikes = (element for element in node.iter() if element.tag.endswith("}strike"))
+    return any(element.get("val") not in ("0", "false") for element in strikes)
+
+
+def _read_sheet(worksheet: Any, strings: list[str], styles: CellStyles) -> Sheet:
     from openpyxl.worksheet._reader import WorkSheetParser
 
     book = worksheet.parent
     rows: list[tuple[int, Cells]] = []
+    invisible, struck = set(), set()
     has_formulas = False
     with worksheet._get_source() as source:
         parser = WorkSheetParser(
@@ -243,13 +270,24 @@ def _read_sheet(worksheet: Any, strings: list[str]) -> Sheet:
             date_formats=book._date_formats,
             timedelta_formats=book._timedelta_formats,
         )
+        _mark_struck_strings(parser)
         for number, parsed_cells in parser.parse():
             cells: Cells = {}
+            # Some programs write the style of a row or a column, and no styles of its cells.
+            row_style = int(parser.row_dimensions.get(str(number), {}).get("s", 0))
             for cell in parsed_cells:
                 has_formulas = has_formulas or cell["data_type"] == "f"
                 text = _cell_text(cell["value"], cell["data_type"])
-                if text:
-                    cells[cell["column"]] = text
+                if not text:
+                    continue
+                style = cell["style_id"] or row_style or _column_style(parser, cell["column"])
+                if style in styles.changing:
+                    text = NonTextCell(text, CHANGED_TEXT)
+                cells[cell["column"]] = text
+                if style in styles.struck or isinstance(cell["value"], StruckText):
+                    struck.add(number)
+                if style in styles.invisible:
+                    invisible.add(number)
             if cells:
                 rows.append((number, cells))
     rows.sort(key=lambda row: row[0])
@@ -262,9 +300,50 @@ def _read_sheet(worksheet: Any, strings: list[str]) -> Sheet:
         rows,
         [n for n, _ in rows if _is_hidden(parser.row_dimensions.get(str(n)), "ht", default_height, MIN_ROW_HEIGHT)],
         [n for n in columns if _is_hidden(_shape_of(n, shapes), "width", default_width, MIN_COLUMN_WIDTH)],
+        [n for n, _ in rows[1:] if n in invisible],
+        sorted(struck),
+        _conditional_rows(rows, parser.formatting, styles),
         has_formulas,
         bool(parser.merged_cells and parser.merged_cells.mergeCell),
     )
+
+
+def _mark_struck_strings(parser: Any) -> None:
+    """Make a parser return strings that are stored in the cells as StruckText if they are struck through."""
+    parse_cell = parser.parse_cell
+
+    def parse_inline_string(element: Any) -> dict[str, Any]:
+        cell: dict[str, Any] = parse_cell(element)
+        if cell["value"] is not None and element.get("t") == "inlineStr" and _is_struck(element):
+            cell["value"] = StruckText(cell["value"])
+        return cell
+
+    parser.parse_cell = parse_inline_string
+
+
+def _column_style(parser: Any, column: int) -> int:
+    """Return the style of a column, or 0 for the default style."""
+    if not parser.column_dimensions:
+        return 0
+    shape = _shape_of(column, list(parser.column_dimensions.values()))
+    return 0 if shape is None else int(shape.get("style", 0))
+
+
+def _conditional_rows(rows: list[tuple[int, Cells]], formats: Any, styles: CellStyles) -> list[int]:
+    """Return the numbers of the rows that have a conditional format from `styles` in a filled cell."""
+    ranges = [
+        cell_range
+        for conditional in formats
+        if any(rule.dxfId in styles.conditional for rule in conditional.rules)
+        for cell_range in conditional.sqref.ranges
+    ]
+    return [
+        number
+        for number, cells in rows
+        for cell_range in ranges
+        if cell_range.min_row <= number <= cell_range.max_row
+        and any(cell_range.min_col <= column <= cell_range.max_col for column in cells)
+    ]
 
 
 def _cell_text(value: Any, data_type: str) -> str:
@@ -289,7 +368,8 @@ def _is_hidden(shape: Mapping[str, str] | None, size_name: str, default: float |
     """
     Return True if a row or column is not visible.
 
-    The setting zeroHeight of a sheet is ignored, because it hides only rows without data.
+    The setting zeroHeight of a sheet is ignored. It hides only the rows that are not stored in the file, so it does
+    not hide data (ECMA-376, 18.3.1.81). Many workbooks hide their unused rows in this way.
     """
     size = default
     if shape is not None:

@@ -12,6 +12,7 @@ from frgroups.plan.list_resolution import list_id_type, resolve_listed_ids
 from frgroups.snapshot.customer_lists import listed_ids
 from frgroups.snapshot.id_columns import find_id_column
 from frgroups.snapshot.id_resolution import Directory
+from frgroups.snapshot.list_scope import group_texts
 from frgroups.snapshot.snapshot import Snapshot
 
 
@@ -40,7 +41,8 @@ def read_declared_list(
     rows = read_table(path, group.sheet, group.header_row)
     if _has_only_column_names(rows, group):
         return [], 0
-    listed = listed_ids(rows, group.column, header_row=group.header_row, snapshot=snapshot)
+    groups = group_texts(snapshot, group.group, group.create)
+    listed = listed_ids(rows, group.column, header_row=group.header_row, snapshot=snapshot, groups=groups)
     kind = group.ids or list_id_type(snapshot, listed)
     table = resolve_listed_ids(
         snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, allow_unknown=allow_similar_ids

@@ -14,6 +14,7 @@ from frgroups.errors import InputError, ListError
 from frgroups.internals.csv_records import Record, possible_separators, split_records, split_separator_line
 from frgroups.internals.id_cells import clean_cell, clean_id, normalize_email
 from frgroups.internals.spreadsheets import normalize_column_name
+from frgroups.internals.text_encodings import find_wide_encoding
 from frgroups.internals.workbooks import (
     OLD_WORKBOOK_SIGNATURE,
     ZIP_SIGNATURE,
@@ -128,12 +129,8 @@ def _decode(body: bytes) -> tuple[str, str]:
 
     The text contains the byte order mark, so that the original bytes are restored if the text is encoded again.
     """
-    encodings: tuple[str, ...] = ("utf-8", "cp1252", "latin-1")
-    if body[:2] == b"\xff\xfe":
-        encodings = ("utf-16-le",)
-    elif body[:2] == b"\xfe\xff":
-        encodings = ("utf-16-be",)
-    for encoding in encodings:
+    wide_encoding = find_wide_encoding(body)
+    for encoding in ("utf-8", "cp1252", "latin-1") if wide_encoding is None else (wide_encoding,):
         try:
             text = body.decode(encoding)
         except UnicodeDecodeError:

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from frgroups.internals.html import escaped_forms
+from frgroups.internals.text_encodings import find_wide_encoding
 from frgroups.internals.workbooks import ZIP_SIGNATURE
 from frgroups.snapshot.schema import CUSTOMERS
 
@@ -192,8 +193,9 @@ def count_in_body(body: bytes, subject: Subject) -> int:
     if body[:2] == b"\x1f\x8b":
         with suppress(OSError, EOFError):
             body = gzip.decompress(body)
-    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return subject.count_in(body.decode("utf-16", "replace"))
+    wide_encoding = find_wide_encoding(body)
+    if wide_encoding is not None:
+        return subject.count_in(body.decode(wide_encoding, "replace"))
     return len(_byte_pattern(subject).findall(body))
 
 

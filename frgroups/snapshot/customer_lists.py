@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -13,10 +14,11 @@ from frgroups.internals.spreadsheets import Table, read_table
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_number, check_type
 from frgroups.snapshot.id_columns import find_id_column, read_id_column, reject_broken_rows, usual_columns
-from frgroups.snapshot.id_formats import ListedIds, check_formats, check_row_count
+from frgroups.snapshot.id_formats import ListedIds, check_complete, check_formats, check_row_count
 from frgroups.snapshot.id_resolution import detect_id_type
 from frgroups.snapshot.id_types import reject_emails, reject_phone_numbers
 from frgroups.snapshot.known_ids import reject_column_without_known_ids, reject_list_without_known_ids
+from frgroups.snapshot.list_scope import reject_other_scope
 from frgroups.snapshot.misplaced_ids import (
     columns_with_known_ids,
     reject_contradictions,
@@ -56,10 +58,11 @@ def read_list(
     ----------
     path : str or Path
         CSV or Excel file. CSV columns are separated by semicolons, commas, tabs, or vertical bars (|). The encoding
-        is UTF-8, UTF-16, or Windows-1252. Reading an Excel workbook (.xlsx) requires the extra `excel`. Its ids must
-        be in text cells, because number cells lose leading zeros.
+        is UTF-8, UTF-16, UTF-32, or Windows-1252. Reading an Excel workbook (.xlsx) requires the extra `excel`. Its
+        ids must be in text cells, because number cells lose leading zeros.
     column : str, optional
-        Name of the id column. An id in the first row is not a column name. If None, the only column is used, or the
+        Name of the id column. If it is given, columns of groups and tenants are ignored. An id in the first row is
+        not a column name. If None, the only column is used, or the
         first of these columns that exists: customer_uid, customer_id, uid, external_id, external_customer_id,
         customer_number, customer_no, kundenummer,
         kundenr, kunde_id, kundnummer, kundnr, kund_id, kunden_nummer, asiakasnumero, id. These names match regardless
@@ -93,14 +96,15 @@ def read_list(
         The file does not exist, is empty, or is not a list. The error is also raised if the content is ambiguous:
         mixed or unknown separators, an unclear id column, ids that a spreadsheet has converted (`150.0`, `1,5E+15`,
         `12 345`, `#N/A`), several ids in a cell, rows without an id, ids outside the id column, ids above
-        `header_row`, formulas, invisible characters inside an id, a repeated header, a totals row, or hidden rows,
-        columns, or sheets. An unknown id is rejected if it looks like a date, contains a name or a symbol such as
-        "¤", or starts with a sign (+, -, or @). It is also rejected if it is the number of rows above the last row,
-        or if its format differs from all other ids (at least three per such id, or the first or last id). With
-        `snapshot`, the error is also raised if no id is known, if id columns contradict each other, or if other
-        columns contain known ids. Email addresses, numbers that exceed the known numbers by a factor of more than 10,
-        and ids that are similar to known ids, for example because leading zeros were lost, are also rejected. If the
-        snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
+        `header_row`, formulas, invisible characters inside an id, a repeated header, a totals row, rows of several
+        groups or tenants, hidden rows, columns, sheets, or text, or text that is struck through. An unknown id is
+        rejected if it looks like a date, contains a name or a symbol such as "¤", or starts with a sign (+, -, or @).
+        It is also rejected if it is masked (`****1234`), if it is the number of rows above the last row, or if its
+        format differs from all other ids (at least three per such id, or the first or last id). With `snapshot`, the
+        error is also raised if the list names another tenant, if no id is known, if id columns contradict each other,
+        or if other columns contain known ids. Email addresses, numbers that exceed the known numbers by a factor of
+        more than 10, and ids that are similar to known ids, for example because leading zeros were lost, are also
+        rejected. If the snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
 
     See Also
     --------
@@ -139,22 +143,37 @@ def read_listed_ids(
     sheet: str | None = None,
     header_row: int | None = None,
     snapshot: Snapshot | None = None,
+    groups: Collection[str] | None = None,
+    allows_several_groups: bool = False,
 ) -> ListedIds:
     """
     Read customer ids and their row numbers from a file, without comparing the ids with each other or with customers.
 
-    The parameters and errors are the same as those of `read_list`. Only the id columns of a row are compared with
-    each other.
+    `reject_other_scope` describes the parameters `groups` and `allows_several_groups`. The other parameters and the
+    errors are the same as those of `read_list`. Only the id columns of a row are compared with each other.
     """
     if header_row is not None:
         check_number(header_row, "header_row", at_least=1, whole=True)
     if snapshot is not None:
         check_type(snapshot, Snapshot, "snapshot")
-    return listed_ids(read_table(path, sheet, header_row), column, header_row=header_row, snapshot=snapshot)
+    return listed_ids(
+        read_table(path, sheet, header_row),
+        column,
+        header_row=header_row,
+        snapshot=snapshot,
+        groups=groups,
+        allows_several_groups=allows_several_groups,
+    )
 
 
 def listed_ids(
-    table: Table, column: str | None = None, *, header_row: int | None = None, snapshot: Snapshot | None = None
+    table: Table,
+    column: str | None = None,
+    *,
+    header_row: int | None = None,
+    snapshot: Snapshot | None = None,
+    groups: Collection[str] | None = None,
+    allows_several_groups: bool = False,
 ) -> ListedIds:
     """Return the customer ids in the rows of a file that `read_table` has read. See `read_listed_ids`."""
     position, name, has_header = find_id_column(table, column)
@@ -180,6 +199,8 @@ def listed_ids(
     other_columns = {} if snapshot is None else columns_with_known_ids(table, position, snapshot.customers)
     if has_header:
         reject_rows_without_id(table, position, id_columns)
+        if column is None:
+            reject_other_scope(table, position, snapshot, groups=groups, allows_several_groups=allows_several_groups)
         # If the ids are in another column, the error contains the name of this column.
         if column is None and snapshot is not None and not other_columns:
             reject_other_customers(table, position, id_columns, snapshot.customers)
@@ -202,8 +223,8 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
     """
     Return the ids of known customers in a list.
 
-    Raise ListError if the last id is a row count, if ids are email addresses, if only another column contains known
-    ids, or if ids are probably misspelled ids of known customers.
+    Raise ListError if the last id is a row count, if ids are masked or email addresses, if only another column
+    contains known ids, or if ids are probably misspelled ids of known customers.
 
     Parameters
     ----------
@@ -218,6 +239,7 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
     if kind is not None and not known:
         reject_column_without_known_ids(listed)
     check_row_count(listed, known)
+    check_complete(listed, known, customers["customer_uid" if kind is None else kind])
     if kind is not None:
         unknown = [value for value in listed.ids if value not in known]
         place, rows = str(listed.source), listed.rows

@@ -73,6 +73,9 @@ _EXTERNAL_NAME = re.compile(
 _SHORT_NUMBER_NAME = r"(?:kd|deb)(?:id|nr|no|num|nummer)|k(?:nr|nummer)|asnro"
 _NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}|{_SHORT_NUMBER_NAME}")
 
+# Column names of other languages and other kinds of ids, such as "Klantnummer" and "Medlemsnr".
+_ENDS_WITH_NUMBER = re.compile(r"[^\W\d_]{3,}(?:nummer|number|númer|numer|numero|nro|nr)")
+
 _MAX_TITLE_ROWS = 20
 # A number, a separator, and a capitalized word, such as "0001-Kari".
 _ID_AND_NAME = re.compile(r"\S*\d([-._])([A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]+.*)")
@@ -357,7 +360,8 @@ def _reject_repeated_header(
         # A name that contains a letter of another script, such as a Cyrillic letter, is also a column name.
         latin = cell if cell.isascii() else latin_shape(cell)
         normalized = normalize_column_name(cell)
-        if is_id_name(cell) or is_id_name(latin) or (own_name and normalized == own_name):
+        is_name = is_id_name(cell) or is_id_name(latin) or _looks_like_column_name(normalized)
+        if is_name or (own_name and normalized == own_name):
             repeated[number] = cell
         elif normalized in names or not re.search(r"\d", cell):
             found = next((other for other in row if other and _is_customer_id_name(other, own_name)), "")
@@ -377,6 +381,11 @@ def _reject_repeated_header(
         hint=hint,
         cli_hint=cli_hint,
     )
+
+
+def _looks_like_column_name(normalized: str) -> bool:
+    """Return True if a normalized cell is a word for customers or numbers, or ends with such a word."""
+    return normalized in _NAMES_OF_ONLY_COLUMN or _ENDS_WITH_NUMBER.fullmatch(normalized) is not None
 
 
 def _is_customer_id_name(cell: str, own_name: str) -> bool:

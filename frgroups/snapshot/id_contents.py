@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from frgroups.internals.id_cells import IMPORT_AS_TEXT
-from frgroups.internals.id_parts import DATE, TIME
+from frgroups.internals.id_parts import DATE, MASK_CHARACTERS, TIME
 from frgroups.internals.typing import BoolArray
 
 UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -110,6 +110,34 @@ _YEAR_OF_DATE = "(?:19[0-9]{2}|20[0-9]{2}|2100)"
 _MONTH_AND_DAY = "(?:(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9])|(?:0[13-9]|1[0-2])30|(?:0[13578]|1[02])31)"
 _DAY_AND_MONTH = "(?:(?:0[1-9]|[12][0-9])(?:0[1-9]|1[0-2])|30(?:0[13-9]|1[0-2])|31(?:0[13578]|1[02]))"
 
+# Words that programs write instead of a value that the user may not see.
+_MASK_WORD = (
+    "redacted|masked|hidden|removed|deleted|filtered|censored|confidential|protected|private|anonymous"
+    "|anonymi[sz]ed|pseudonymi[sz]ed|maskert|skjult|sladdet|slettet|fjernet|anonymisert|anonym|maskeret|anonymiseret"
+    "|maskerad|dold|borttagen|raderad|anonymiserad|maskiert|verborgen|gelöscht|entfernt|geschwärzt|anonymisiert"
+    "|peitetty|piilotettu|poistettu|anonymisoitu|masqué|caché|supprimé|anonymisé|ukryte|usunięte|oculto|eliminado"
+)
+_MISSING_WORD = (
+    r"unknown|missing|tbd|none|not (?:found|set|available)|error|[+-]?inf(?:inity)?|1\.#(?:qnan|ind|inf)|pd\.na"
+    "|ukjent|mangler|ingen|ikke (?:funnet|satt)|i/t|ukendt|ikke fundet|okänd|saknas|inget|hittades ej"
+    r"|unbekannt|fehlt|keine?r?|nicht (?:gefunden|vorhanden)|k\.?a\.|tuntematon|puuttuu|ei löydy|inconnu"
+)
+_MASK = f"[{re.escape(MASK_CHARACTERS)}]"
+
+# These ids are not complete, so they are not compared with similar ids.
+INCOMPLETE_IDS = (
+    Content(
+        rf"[^\pL\pN]*(?:{_MASK_WORD})[^\pL\pN]*|.*(?:{_MASK}{{2,}}|#{{2,}}|_{{3,}}|\*).*|(?:.*[^\pL])?x{{3,}}(?:[^\pL].*)?",
+        "Some ids are masked.",
+        "Export the list again with the complete ids.",
+    ),
+    Content(
+        r".*(?:\.\.+|\x{2026})",
+        "Some ids end with an ellipsis, so they are probably not complete.",
+        "Export the list again with the complete ids.",
+    ),
+)
+
 CONTENTS = (
     Content(
         rf"{DATE}(?:[T ]{TIME})?|{TIME}",
@@ -122,6 +150,11 @@ CONTENTS = (
         "Some ids look like dates (YYYYMMDD or DDMMYYYY), but no known id is a date.",
         "Replace each date with the id of the customer, or delete the row.",
         needs_tenant=True,
+    ),
+    Content(
+        rf"[^\pL\pN]*(?:{_MISSING_WORD})[^\pL\pN]*",
+        "Some ids are words for a missing value.",
+        "Replace each word with the id of the customer, or delete the row.",
     ),
     Content(
         rf"(?:{_GAP})?(?:(?:{_NO_GAP}{_GAP})*{_PART_WITH_DIGIT}{_ANY_PARTS}{_NAME}(?:{_GAP}.*)?"

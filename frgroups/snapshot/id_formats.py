@@ -19,11 +19,11 @@ import pyarrow.compute as pc
 
 from frgroups.errors import ListError
 from frgroups.internals.formatting import agree, format_list, pluralize
-from frgroups.internals.id_cells import looks_like_id
-from frgroups.internals.id_parts import hide_words
+from frgroups.internals.id_cells import IMPORT_AS_TEXT, looks_like_id
+from frgroups.internals.id_parts import SHORT_DATE, hide_words
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import latin_shape
-from frgroups.snapshot.id_contents import CONTENTS, LONG_ID
+from frgroups.snapshot.id_contents import CONTENTS, INCOMPLETE_IDS, LONG_ID, Content
 from frgroups.snapshot.membership_matrix import to_string_array
 from frgroups.snapshot.uid_lookup import is_known
 
@@ -35,6 +35,15 @@ _PADDED = re.compile(r"[^0-9]*0[0-9]")
 _MAX_SHOWN = 10
 # A word, or a word with a short number before or after it.
 _NOTE = re.compile(r"[^\W\d_]{3,}\d{0,4}|\d{1,4}[^\W\d_]{2,}")
+
+# The number of rows, with an optional label and punctuation, for example "n=12" or "(12)".
+_COUNT = re.compile(r"[\W_]*(?:[^\W\d_]+\s*[:=]\s*)?([0-9]{1,18})[\W_]*")
+# Without a month name or a year, a date has the form of some ids. Excel stores today's dates as numbers near 46,000.
+_CONVERSIONS = (
+    (re.compile(SHORT_DATE), "a date"),
+    (re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+|[0-9]+[.,][0-9]+"), "a number"),
+    (re.compile("4[0-9]{4}"), "the number of a date"),
+)
 
 _WORD, _EMAIL, _LOOK_ALIKE = "word 0 ", "email 0 ", "look-alike 0 "
 _HEX, _SEPARATORS = frozenset("0123456789abcdefABCDEF"), frozenset("-_")
@@ -94,20 +103,48 @@ class ListedIds:
 
 def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
     """
-    Raise ListError if the last row contains the number of rows above it.
+    Raise ListError if the last row contains the number of rows above it or the sum of the values above it.
 
-    A known customer uid in the same format as other ids is not a row count.
+    The number can have leading zeros, a label such as "n=", or punctuation if no other id has the same form. A known
+    customer uid in the same format as other ids is not a row count.
     """
-    last = listed.last_id
-    if last not in {str(n) for n in listed.n_above if n} or list(listed.ids)[-1] != last:
+    last, ids = listed.last_id, list(listed.ids)
+    count = _COUNT.fullmatch(last)
+    if count is None or ids[-1] != last:
         return
-    if last in known and last not in find_unusual_ids(list(listed.ids)):
+    meaning = ""
+    if int(count[1]) in listed.n_above - {0} and (last == count[1].lstrip("0") or _has_own_skeleton(ids)):
+        meaning = "number of rows above"
+    elif len(ids) > _OTHERS_PER_ID and last not in known and _is_sum(ids):
+        meaning = "sum of the values above"
+    if not meaning or (last in known and last not in find_unusual_ids(ids)):
         return
     raise ListError(
-        f"{listed.source}, row {listed.rows[last]}: the list ends with {repr_id(last)}, which is the number of rows "
-        "above. The row is probably a total. Delete the row.",
+        f"{listed.source}, row {listed.rows[last]}: the list ends with {repr_id(last)}, which is the {meaning}. The "
+        "row is probably a total. Delete the row.",
         **_hints(1),
     )
+
+
+def _has_own_skeleton(ids: Sequence[str]) -> bool:
+    """Return True if no other id has the same form as the last id."""
+    skeletons = _skeletons(pa.array(ids, type=pa.large_string())).to_pylist()
+    lengths = {len(value) for value, skeleton in zip(ids[:-1], skeletons, strict=False) if skeleton == skeletons[-1]}
+    return len(ids[-1]) not in lengths
+
+
+def _is_sum(ids: Sequence[str]) -> bool:
+    """Return True if all ids are integers, and the last id is the sum of the others."""
+    return all(re.fullmatch("[0-9]{1,18}", value) for value in ids) and int(ids[-1]) == sum(map(int, ids[:-1]))
+
+
+def _conversion_note(values: Iterable[str]) -> str:
+    """Return a sentence if a spreadsheet program can have made a date or a number from one of the ids, or ""."""
+    for value in values:
+        kind = next((kind for pattern, kind in _CONVERSIONS if pattern.fullmatch(value)), "")
+        if kind:
+            return f" {repr_id(value)} is probably {kind} that a spreadsheet has made from an id. {IMPORT_AS_TEXT}"
+    return ""
 
 
 def check_formats(listed: ListedIds, known: Collection[str], tenant_ids: pd.Series) -> None:
@@ -123,15 +160,22 @@ def check_formats(listed: ListedIds, known: Collection[str], tenant_ids: pd.Seri
     tenant_ids
         All ids of the tenant. If one of them is, for example, a date, then unknown ids can also be dates.
     """
-    _reject_contents(listed, known, tenant_ids)
+    _reject_contents(listed, known, tenant_ids, CONTENTS)
     _reject_numbers_out_of_range(listed, known, tenant_ids)
     _reject_unusual_formats(listed, known)
     _reject_first_word(listed, known)
     _reject_other_forms(listed, known, tenant_ids)
 
 
-def _reject_contents(listed: ListedIds, known: Collection[str], tenant_ids: pd.Series) -> None:
-    for content in CONTENTS:
+def check_complete(listed: ListedIds, known: Collection[str], tenant_ids: pd.Series) -> None:
+    """Raise ListError if unknown ids are masked or shortened. The parameters are those of `check_formats`."""
+    _reject_contents(listed, known, tenant_ids, INCOMPLETE_IDS)
+
+
+def _reject_contents(
+    listed: ListedIds, known: Collection[str], tenant_ids: pd.Series, contents: Iterable[Content]
+) -> None:
+    for content in contents:
         found = [value for value in content.find(listed.ids, tenant_ids) if value not in known]
         if not found:
             continue
@@ -187,8 +231,8 @@ def _reject_unusual_formats(listed: ListedIds, known: Collection[str]) -> None:
     example = next(value for value in listed.ids if value not in unusual)
     raise ListError(
         f"{listed.source} contains {pluralize(n, 'id')} whose format differs from all other ids, such as "
-        f"{repr_id(hide_words(example))}: {listed.describe_rows(unusual)}. Delete totals and notes, and correct "
-        "wrong ids.",
+        f"{repr_id(hide_words(example))}: {listed.describe_rows(unusual)}.{_conversion_note(unusual)} Delete totals "
+        "and notes, and correct wrong ids.",
         **_hints(n),
     )
 
@@ -225,8 +269,8 @@ def _reject_other_forms(listed: ListedIds, known: Collection[str], tenant_ids: p
     noun = "title" if found == ends[:1] else "note"
     verb = agree(len(found), "has a different format from all other ids", "have different formats from all other ids")
     raise ListError(
-        f"{listed.source}, {listed.describe_rows(found)} {verb}{example}. Delete the row if it is a {noun}, or "
-        "correct the id.",
+        f"{listed.source}, {listed.describe_rows(found)} {verb}{example}.{_conversion_note(found)} Delete the row "
+        f"if it is a {noun}, or correct the id.",
         **_hints(len(found)),
     )
 

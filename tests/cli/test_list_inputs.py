@@ -220,6 +220,19 @@ def test_list_is_compared_once(people, write_list, monkeypatch):
         assert len(calls) == 1
 
 
+def test_list_of_other_group(people, write_list, tmp_path, capsys):
+    "A list that names another group than --group is rejected, unless the id column is chosen."
+    fg.save_snapshot(people)
+    path = write_list("customer_group_uid;customer_uid\nstaff;00000025\n")
+    out = ["--out", str(tmp_path / "plan.json")]
+    words = ["plan", "--tenant", "t-1", "--group", "vip", "--list", str(path), *out]
+
+    assert main(words) == 1
+    err = capsys.readouterr().err
+    assert "'staff'" in err and "'vip'" in err and "--column" in err
+    assert main([*words, "--column", "customer_uid"]) == 0
+
+
 def test_plan_options(people, tmp_path, capsys):
     "The options --header-row and --allow-similar-ids of the command apply to the list."
     fg.save_snapshot(people)

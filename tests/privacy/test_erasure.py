@@ -555,6 +555,12 @@ def test_id_in_a_large_page(external_id):
     assert count_in_body(f'["{in_script}"]'.encode(), subject) == 1
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+def test_id_in_wide_encodings(encoding):
+    "A customer id is found in each encoding of lists, with and without a byte order mark."
+    assert count_in_body("uid\nc-1\nc-10\n".encode(encoding), Subject("c-1")) == 1
+
+
 def test_undo_of_removed_plan(home_folder):
     "The undo plan of a removed plan is removed, because its digest covers the digest of the removed plan."
     snapshot = snapshot_of({"all": ["c-1", "c-2"], "vip": []})

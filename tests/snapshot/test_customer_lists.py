@@ -62,7 +62,10 @@ def read_error(path, **options):
 
 
 @pytest.mark.parametrize("separator", [";", ",", "\t"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize(
+    "encoding",
+    [*("utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le"), *("utf-16-be", "utf-32", "utf-32-le", "utf-32-be")],
+)
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_csv_dialects(write_file, separator, encoding, newline):
     "Ids are read correctly for each separator, encoding, and line ending."

@@ -139,6 +139,12 @@ MONTHS = {
     "de": "Jan Feb Mrz Apr Mai Jun Jul Aug Sep Okt Nov Dez März Dezember",
     "is": "jan. feb. mar. apr. maí jún. júl. ágú. sep. okt. nóv. des.",
     "nl": "jan feb mrt apr mei jun jul aug sep okt nov dec maart",
+    "es": "ene feb mar abr may jun jul ago sep oct nov dic enero",
+    "it": "gen feb mar apr mag giu lug ago set ott nov dic gennaio",
+    "pt": "jan fev mar abr mai jun jul ago set out nov dez março",
+    "pl": "sty lut mar kwi maj cze lip sie wrz paź lis gru stycznia",
+    "cs": "led úno bře dub kvě čvn čvc srp zář říj lis pro",
+    "ru": "янв фев мар апр май июн июл авг сен окт ноя дек",
     "fr": "janv févr mars avr mai juin juil août sept oct nov déc",
 }
 DATES = [
@@ -287,6 +293,72 @@ def test_row_counts(write_list, people, rows):
         for options in ({}, {"snapshot": people}):
             with pytest.raises(ListError, match=rf"row {len(rows) + 2}\b"):
                 read_list(write_list([*rows, str(n)]), **options)
+
+
+@pytest.mark.parametrize("ids", [["c-1", "c-3", "n=2"], ["c-1", "c-3", "N:2"], ["c-1", "c-3", "02"]])
+def test_labeled_row_counts(write_list, ids):
+    "A row count with a label or leading zeros is rejected."
+    with pytest.raises(ListError, match=r"row 4\b.*number of rows"):
+        read_list(write_list(ids))
+
+
+def test_sums(write_list):
+    "The sum of the ids above is rejected, unless it is known or the list is short."
+    with pytest.raises(ListError, match="row 5"):
+        read_list(write_list(["100", "250", "300", "650"]))
+    assert len(read_list(write_list(["100", "250", "300", "650"]), snapshot=snapshot_of(["100", "300", "650"]))) == 4
+    for ids in (["1", "2", "3"], ["0001", "0003", "0002"], ["#1", "#3", "#2"]):
+        assert list(read_list(write_list(ids))) == ids
+
+
+MASKED = ["****1234", "c-1***", "00**0150", "●●12", "____1234", "xxxx1234", "XXX", "c-xxx", "12xxxx34", "####12"]
+
+
+@pytest.mark.parametrize("value", [*MASKED, "[redacted]", "<hidden>", "(skjult)", "__MASKED__", "anonymisert"])
+def test_masked_ids(write_list, value):
+    "A masked id is rejected with the reason, unless it is known or allowed."
+    snapshot = snapshot_of([f"c-{n}" for n in range(9)])
+    for options in ({}, {"snapshot": snapshot}):
+        with pytest.raises(ListError, match=r"row 2\b.*masked"):
+            read_list(write_list([value, "c-1"]), **options)
+    assert list(read_list(write_list([value]), allow_similar_ids=True)) == [value]
+
+
+@pytest.mark.parametrize("value", ["•••", "***", "██", "_____"])
+def test_masks(write_list, value):
+    "A cell that contains only mask characters is rejected with the reason."
+    with pytest.raises(ListError, match=r"row 2\b.*masked"):
+        read_list(write_list([value]), allow_similar_ids=True)
+
+
+@pytest.mark.parametrize("value", ["shop__150", "xx-150", "xerxes", "removed-1", "xxl150", "maxxx1"])
+def test_unmasked_ids(write_list, value):
+    "Ids with a few characters of masks are accepted."
+    assert list(read_list(write_list([value]))) == [value]
+
+
+@pytest.mark.parametrize("value", ["0150…", "0150..."])
+def test_shortened_ids(write_list, value):
+    "An id that ends with an ellipsis is rejected with the reason."
+    with pytest.raises(ListError, match=r"row 2\b.*complete"):
+        read_list(write_list([value]))
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        *((value, "a date") for value in ("4/3", "4-3", "4.3", "03/2026", "4-mar", "04.mar", "mar-04", "4. mar")),
+        *((value, "a number") for value in ("1E05", "1E+05", "12E3", "1,5")),
+        ("46000", "the number of a date"),
+    ],
+)
+@pytest.mark.parametrize("last", [False, True])
+def test_converted_ids(write_list, value, kind, last):
+    "The error for an id that a spreadsheet has probably converted contains the reason."
+    ids = ["0007", "0150", "0151", value] if last else [value, "0007", "0150", "0151"]
+
+    with pytest.raises(ListError, match=kind if kind != "a date" else "dates?"):
+        read_list(write_list(ids))
 
 
 EXTERNAL_NAMES = [

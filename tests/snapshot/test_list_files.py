@@ -13,6 +13,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
+from openpyxl.formatting.rule import FormulaRule
+from openpyxl.styles import Color, Font, NamedStyle, PatternFill
+from openpyxl.worksheet.table import Table
 
 from frgroups.errors import ListError
 from frgroups.plan.suppression_list import current_suppression_list, suppression_list_path
@@ -238,6 +243,23 @@ def test_line_breaks_in_quoted_cells(write_file):
     assert list(read_list(write_file('uid;navn\n0150;"Kari\nOslo; Norge"\n0152;"a;b\nc"\n'))) == ["0150", "0152"]
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ['"uid" {0} "navn"', '"0150" {0} "Nordmann{0} Kari"', '"0007" {0} "Ola"'],
+        ['uid{0} "navn"', '0150{0} "Nordmann{0} Kari"', '0007{0} "O ""x""{0} y" '],
+        ['navn{0} "uid"', '"Nordmann{0} Kari" {0} "0150"', ' Ola {0} "0007"\u00a0'],
+        [' "uid" ', ' "0150"', '"0007" '],
+    ],
+)
+@pytest.mark.parametrize("separator", [";", ",", "\t", "|"])
+def test_spaces_around_quotes(write_file, rows, separator):
+    "Spaces between the quotation marks of a cell and the separators around it are ignored."
+    text = "\n".join(row.format(separator) for row in rows)
+
+    assert list(read_list(write_file(text))) == ["0150", "0007"]
+
+
 # Rows
 
 
@@ -260,7 +282,9 @@ def test_repeated_header(write_file, header, change):
     assert "row 3" in read_error(path, column=header.split(";")[0])
 
 
-@pytest.mark.parametrize("name", ["customer_uid", "External ID", "Kundenr.", "E-post"])
+@pytest.mark.parametrize(
+    "name", ["customer_uid", "External ID", "Kundenr.", "E-post", "Medlemsnr.", "Klantnummer", "Kunde", "Customer"]
+)
 def test_header_of_other_export(write_file, name):
     "The header of another export is rejected with its row."
     assert "row 3" in read_error(write_file(f"Kundenummer;Navn\n0150;Kari\n{name};Navn\n0007;Ola\n"))
@@ -352,6 +376,7 @@ def test_header_below_title(write_file, title, name):
         "Antall kunder: 2;;\n",
         "\nUttrekk fra CRM 12.11.2026\n",
         "2;Totalt;\n",
+        "Gj.snitt;;\n",
         "(2 rows affected)\n",
         "* Kilde: CRM;;\n",
         "Slutt\n",
@@ -607,11 +632,39 @@ def test_usual_ends(write_file, ids):
 ESCAPES = ["c-2&nbsp;", "c-2&#160;", "&#x0D;c-2", "c-2&amp;", "c-2<br>", "c-2<BR/>", "c-2%0D", "c-2%20", "c-2%C2%A0"]
 
 
-@pytest.mark.parametrize("cell", [*ESCAPES, "c-2\\r", "c-2\\u000d"])
+ESCAPES += ["c-2\\r", "c-2\\u000d", "c-2\\x0d", "c-2\\0", "c-2=0D", "c-2^M", "c-2U+200B"]
+
+
+@pytest.mark.parametrize("cell", ESCAPES)
 def test_other_escapes(write_file, write_workbook, cell):
     "Escapes of HTML, URLs, and JSON in an id are rejected with the row."
     assert "row 2" in read_error(write_workbook([["customer_uid"], [cell]]), allow_similar_ids=True)
     assert "row 2" in read_error(write_file(f'customer_uid;n\n"{cell}";x\n'), allow_similar_ids=True)
+
+
+@pytest.mark.parametrize("text", ["KÅ-1", "c-2\u00a0", "\u200bc-2", "c\u20132"])
+def test_wrong_encodings(write_file, text):
+    "Text in UTF-8 that a program has read as Windows-1252 is rejected with the row."
+    cell = text.encode().decode("cp1252")
+
+    assert "encoding" in read_error(write_file(f"Kundenummer;n\n{cell};x\n"), allow_similar_ids=True)
+
+
+@pytest.mark.parametrize(
+    "word", ["unknown", "ukjent", "(tom)", "[Leer]", "saknas", "Error", "1.#QNAN", "ikke funnet"]
+)
+def test_words_for_missing_values(write_file, word):
+    "A word for a missing value is rejected with the row, unless the tenant has such ids."
+    path = write_file(f"external_id;n\n{word};x\n")
+    tenant = snapshot_from_frames(
+        pd.DataFrame({"customer_group_uid": "g", "customer_uid": ["c-1"]}),
+        customers=pd.DataFrame({"customer_uid": ["c-1"], "external_id": [word]}),
+        tenant_uid="t-1",
+        taken_at="2026-11-23",
+    )
+
+    assert "row 2" in read_error(path)
+    assert list(read_list(path, snapshot=tenant)) == [word]
 
 
 @pytest.mark.parametrize("cell", ["NA", "nil", "N/D", "(#N/A)", "[#REF!]", "Loading..."])
@@ -684,8 +737,8 @@ def test_escapes_in_workbooks(tmp_path, text, expected, storage):
     assert (list(ids), ids.name) == ([expected], "customer_uid")
 
 
-def write_shared_strings(path, strings):
-    """Write a workbook with one column of shared strings."""
+def write_shared_strings(path, strings, properties=""):
+    """Write a workbook with one column of shared strings, each of which has two parts."""
     book = openpyxl.Workbook()
     for _ in strings:
         book.active.append(["x"])
@@ -696,7 +749,8 @@ def write_shared_strings(path, strings):
     sheet = bodies["xl/worksheets/sheet1.xml"]
     start, end = sheet.index("<sheetData>"), sheet.index("</sheetData>")
     bodies["xl/worksheets/sheet1.xml"] = f"{sheet[:start]}<sheetData>{cells}{sheet[end:]}"
-    items = "".join(f"<si><r><t>{string[:3]}</t></r><r><t>{string[3:]}</t></r></si>" for string in strings)
+    parts = [(string[:3], string[3:] or " ") for string in strings]
+    items = "".join(f"<si><r><t>{a}</t></r><r>{properties}<t>{b}</t></r></si>" for a, b in parts)
     namespace = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     bodies["xl/sharedStrings.xml"] = f'<sst xmlns="{namespace}">{items}</sst>'
     if "sharedStrings" not in bodies["[Content_Types].xml"]:
@@ -773,6 +827,95 @@ def test_visible_cells(write_workbook):
         sheet.sheet_format.zeroHeight = True
 
     assert list(read_list(write_workbook([["uid", "navn"], ["c-1", "Kari"], ["c-2", "Ola"]], edit))) == ["c-1", "c-2"]
+
+
+def style(cell="A3", **attributes):
+    """Return a function that sets the style attributes of a cell."""
+
+    def edit(sheet):
+        for name, value in attributes.items():
+            setattr(sheet[cell], name, value)
+
+    return edit
+
+
+def set_row_style(sheet):
+    sheet.row_dimensions[3].font = Font(strike=True)
+
+
+def set_column_style(sheet):
+    sheet.column_dimensions["A"].font = Font(strike=True)
+
+
+def add_named_style(sheet):
+    sheet.parent.add_named_style(NamedStyle("removed", font=Font(strike=True)))
+    sheet["A3"].style = "removed"
+
+
+def strike_a_part(sheet):
+    sheet["A3"] = CellRichText("c-2", TextBlock(InlineFont(strike=True), "5"))
+
+
+def strike_by_rule(sheet):
+    rule = FormulaRule(formula=['$B1="Ola"'], font=Font(strike=True))
+    sheet.conditional_formatting.add("A2:A99", rule)
+
+
+WHITE, BLACK = "FFFFFFFF", "FF000000"
+BLACK_FILL = PatternFill("solid", fgColor=BLACK)
+
+
+@pytest.mark.parametrize(
+    ("edit", "word"),
+    [
+        (style(font=Font(strike=True)), "struck"),
+        (style("B3", font=Font(strike=True)), "struck"),
+        (set_row_style, "struck"),
+        (set_column_style, "struck"),
+        (add_named_style, "struck"),
+        (strike_a_part, "struck"),
+        (strike_by_rule, "conditional"),
+        (style(font=Font(color=WHITE)), "hidden"),
+        (style(font=Font(color=Color(theme=0))), "hidden"),
+        (style(font=Font(color=BLACK), fill=BLACK_FILL), "hidden"),
+        (style(fill=BLACK_FILL), "hidden"),
+        (style(font=Font(size=1)), "hidden"),
+        (style(number_format=";;;"), "hidden"),
+        (style(number_format='0;-0;0;"x"'), "number format"),
+        (style(number_format='"c-"@'), "number format"),
+    ],
+)
+def test_styles(write_workbook, edit, word):
+    "Text that is struck through or not visible is rejected with its row. An id must not differ from its display."
+    message = read_error(write_workbook([["uid", "navn"], ["c-1", "Kari"], ["c-2", "Ola"]], edit))
+
+    assert word in message and "row" in message and "3" in message
+
+
+def test_struck_shared_strings(tmp_path):
+    "A shared string that is struck through is rejected with its row."
+    path = tmp_path / "list.xlsx"
+    write_shared_strings(path, ["customer_uid", "c-2"], properties="<rPr><strike/></rPr>")
+    assert "rows 1 and 2" in read_error(path)
+
+    write_shared_strings(path, ["customer_uid", "c-2"], properties='<rPr><strike val="0"/></rPr>')
+    assert list(read_list(path)) == ["c-2"]
+
+
+def test_ordinary_styles(write_workbook):
+    "Usual fonts, fills, number formats, tables, and conditional formats are accepted."
+
+    def edit(sheet):
+        style("A1", font=Font(color=WHITE, bold=True), fill=PatternFill("solid", fgColor="FF1F4E78"))(sheet)
+        style("B1", font=Font(color=WHITE))(sheet)
+        style("A2", font=Font(color=BLACK), fill=PatternFill("solid", fgColor=WHITE), number_format="@")(sheet)
+        style("B2", number_format='_-* #,##0_-;-* #,##0_-;_-* "-"_-;_-@_-', font=Font(size=8))(sheet)
+        style("A3", number_format="General;General;General;@", font=Font(color="FF808080"))(sheet)
+        style("B3", number_format='"+47 "@', fill=PatternFill("gray125"))(sheet)
+        sheet.add_table(Table(displayName="Kunder", ref="A1:B3"))
+        sheet.conditional_formatting.add("A2:A9", FormulaRule(formula=["TRUE"], font=Font(color="FFFF0000")))
+
+    assert list(read_list(write_workbook([["uid", "tlf"], ["c-1", "x"], ["c-2", "y"]], edit))) == ["c-1", "c-2"]
 
 
 # Several id columns
@@ -1037,6 +1180,30 @@ def test_plain_ids(tmp_path_factory, ids, separator, encoding, newline):
     path.write_bytes(newline.join(map(separator.join, rows)).encode(encoding))
 
     assert list(read_list(path, allow_similar_ids=True)) == ids
+
+
+ORDINARY = [
+    "customer_uid,created\nc-1,2026-01-02\nc-2,2026-01-02\n",
+    "uid;segment\nc-1;VIP\nc-2;Gold\n",
+    "uid;Group\nc-1;vip\nc-2;vip\n",
+    "uid;tenant\nc-1;nordic\nc-2;nordic\n",
+    "customer_uid;customer_group_uids\nc-1;vip|staff\nc-2;vip\n",
+    "uid;group_count\nc-1;3\nc-2;4\n",
+    'uid;note\nc-1;"says ""hi"" "\nc-2; "x" y\n',
+    'uid;height\nc-1;5"\nc-2;6" x\n',
+    "uid,name\nc-1,O'Neill\nc-2,Xxx\n",
+    'uid;address\nc-1;"Storgata 1, \nOslo"\nc-2;****\n',
+    "uid;state\nc-1;unknown\nc-2;#N/A\n",
+    "uid;days;amount\nc-1;4-mar;1 234,50\nc-2;5-mar;12%\n",
+    "| uid | n |\n| c-1 | x |\n| c-2 | y |\n",
+]
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_ordinary_files(write_file, text):
+    "Other columns of a list can contain any text, and their names can be similar to names of group columns."
+    for snapshot in (None, sample_snapshot()):
+        assert list(read_list(write_file(text), snapshot=snapshot)) == ["c-1", "c-2"]
 
 
 @pytest.mark.parametrize("end", ["", "\n"])
