@@ -133,7 +133,7 @@ def plan_undo(
         found = customer_findings(current, compared, register_rows)
     elif any(change.add for change in changes):
         text = (
-            "No snapshot of the tenant is stored, so the customers who join were not checked for price lists, "
+            "No data of the tenant is stored, so the customers who join were not checked for price lists, "
             "customer types, and consents."
         )
         notes.append(Finding("no_snapshot", text))

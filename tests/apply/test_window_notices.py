@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from frgroups.apply.apply_windows import Window
+from frgroups.apply.known_drift import KnownDrift
 from frgroups.apply.plan_notices import plan_notices
 from frgroups.apply.plan_review import save_review
 from frgroups.internals.formatting import format_utc
@@ -27,7 +28,7 @@ def plan(home_folder):
 
 def notices(plan):
     """Return the notices about the apply windows of a plan."""
-    return [notice for notice in plan_notices(plan) if notice.rule == "windows"]
+    return [notice for notice in plan_notices(plan, KnownDrift()) if notice.rule == "windows"]
 
 
 @pytest.mark.parametrize("ending", ["html", "md", "txt", "xlsx"])

@@ -1,6 +1,7 @@
 """Tests that reviews contain no command-line options, no Python code, and no words that reviewers do not know."""
 
 import ast
+import itertools
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,11 +20,16 @@ from frgroups.review.plan_status import (
     damaged_status,
     expired_status,
     interrupted_status,
+    outdated_status,
     partly_applied_status,
     rejected_status,
+    resumed_original_status,
     superseded_status,
     undone_status,
+    unknown_status,
+    unreadable_result_status,
 )
+from frgroups.review.run_results import RESULT_TEXTS, RunResults
 from frgroups.review.writer import write_review
 from tests.review.test_review_formats import ENDINGS, content
 from tests.review.test_writer import Page, blocked, planned, snapshot
@@ -128,16 +134,33 @@ def old():
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SENT = SentChanges(290, 200, 190, 5, n_verified=180)
+APPROVAL = "Kari Moe approved the plan."
+
+
+def results():
+    """Return results of a run with changes in each state."""
+    states = itertools.cycle(RESULT_TEXTS)
+    items = [(group.uid, *item) for group in planned().groups for item in group.items()]
+    return RunResults({item: next(states) for item in items}, {items[0]: "unknown customer"}, {"bw": 3})
+
+
 STATUSES = [
     rejected_status([Rejection("3f9c2a71d0e4", "Kari Moe", "Too many", "")]),
     damaged_status(),
+    unknown_status(),
     superseded_status("3f9c2a71d0e4"),
     expired_status(planned()),
-    applied_status(NOW),
-    partly_applied_status(NOW, {"verified": 98, "rejected": 2}, sizes={"VIP": 198}, n_not_created=1),
-    interrupted_status(SENT, can_resume=True, is_rejected=True),
+    outdated_status(planned(), ["Plan 3f9c2a71d0e4 has changed VIP."], is_outdated=True),
+    outdated_status(planned(), ["The list of excluded customers has changed."], is_outdated=False),
+    resumed_original_status(),
+    applied_status(NOW, APPROVAL, results()),
+    unreadable_result_status(),
+    partly_applied_status(
+        NOW, {"verified": 98, "rejected": 2}, sizes={"V": 198}, n_not_created=1, results=results()
+    ),
+    interrupted_status(SENT, can_resume=True, is_rejected=True, results=results()),
     interrupted_status(None, can_resume=False),
-    undone_status("3f9c2a71d0e4"),
+    undone_status("3f9c2a71d0e4", NOW, APPROVAL),
 ]
 
 
