@@ -41,6 +41,7 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("doctor", "doctor:doctor", "Check the connection, the token, and the server's paging"),
         CommandEntry("load", "load:load", "Read all groups and their members and store a snapshot"),
         CommandEntry("status", "load:status", "Show the age, verdict, and size of the newest snapshots"),
+        CommandEntry("prune", "prune:prune", "Delete old stored snapshots (dry run without --yes)"),
     ),
     "Analyze a stored snapshot": (
         CommandEntry("table", "table:table", "Show or export a table of sizes, overlaps, or changes"),

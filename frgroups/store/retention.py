@@ -129,7 +129,11 @@ def cache_info(cache: Cache = None) -> pd.DataFrame:
 
 
 def prune(
-    cache: Cache = None, *, keep: timedelta | str = timedelta(days=400), tenant_uid: str | None = None
+    cache: Cache = None,
+    *,
+    keep: timedelta | str = timedelta(days=400),
+    tenant_uid: str | None = None,
+    dry_run: bool = False,
 ) -> pd.DataFrame:
     """
     Remove stored snapshots that are older than a maximum age, and all snapshots of sandboxes that have ended.
@@ -150,11 +154,14 @@ def prune(
         Maximum age of the remaining snapshots, as a timedelta or a string such as "90d". The default is 400 days.
     tenant_uid
         Uid of a tenant. None prunes the snapshots of all tenants.
+    dry_run
+        Whether to return the snapshots that would be removed, without removing anything.
 
     Returns
     -------
     DataFrame
-        The removed snapshots, with the columns of `list_snapshots`.
+        The removed snapshots, with the columns of `list_snapshots`. Quarantined snapshots and drafts are not in the
+        table.
 
     Raises
     ------
@@ -181,7 +188,9 @@ def prune(
             by_tenant[snapshot.manifest["tenant_uid"], snapshot.manifest["base_url"]].append(snapshot)
     for snapshots in by_tenant.values():
         prunable += _find_prunable(snapshots, before)
-    removed = _snapshot_table(sorted(prunable, key=lambda snapshot: snapshot.taken_at))
+    table = _snapshot_table(sorted(prunable, key=lambda snapshot: snapshot.taken_at))
+    if dry_run:
+        return table
     for snapshot in prunable:
         _remove(snapshot.path)
     for root in roots:
@@ -190,7 +199,7 @@ def prune(
         for damaged in folders.folders_of_kind(root, folders.DAMAGED, before=before):
             _remove(damaged)
         folders.clean_temp_folders(root)
-    return removed
+    return table
 
 
 def _remove_sandbox(root: Path) -> None:

@@ -128,6 +128,21 @@ def test_prune(tmp_path):
     assert len(prune(tmp_path, keep=timedelta(0))) == 0
 
 
+def test_dry_run(tmp_path):
+    """With `dry_run`, `prune` returns the same table, and does not remove anything."""
+    folder = save(tmp_path, days=900).parent
+    save(tmp_path, days=1)
+    (folder / ".damaged-a").mkdir()
+    set_age(folder / ".damaged-a", days=900)
+    before = left_in(tmp_path)
+
+    planned = prune(tmp_path, dry_run=True)
+
+    assert left_in(tmp_path) == before
+    pd.testing.assert_frame_equal(planned, prune(tmp_path))
+    assert len(planned) == 1
+
+
 def test_prune_one_tenant(tmp_path):
     """If `tenant_uid` is passed, `prune` removes only snapshots of this tenant."""
     for days, tenant in [(2, "t-1"), (1, "t-1"), (2, "t-2"), (1, "t-2")]:
