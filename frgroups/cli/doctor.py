@@ -40,7 +40,7 @@ def doctor(tenant: str | None, probe_writes: bool, as_json: bool) -> int:
         return exit_code
     print_text(f"{verdict}: {pluralize(n_checked, 'check')}, {pluralize(len(problems), 'problem')}")
     for check in problems:
-        print_text(f"\n{check.name}: {check.detail}")
+        print_text(f"\n{check.name}: {check.detail.rstrip()}")
     width = max(len(check.name) for check in checks)
     print_text()
     for check in checks:

@@ -175,8 +175,10 @@ def _with_own_format(bar_type: type[Any]) -> type[Any]:
 class _OwnFormat:
     """Mixin for tqdm classes that adds the fields of the bar format to `format_dict`."""
 
-    # If the widget of a notebook cannot be created, tqdm calls this function when it deletes the incomplete object.
-    disp = staticmethod(lambda *_, **__: None)
+    def __del__(self) -> None:
+        # If a bar cannot be created, tqdm cannot close the incomplete object.
+        with suppress(Exception):
+            super().__del__()  # type: ignore[misc]  # The other base class is a tqdm class.
 
     @property
     def format_dict(self) -> dict[str, Any]:
@@ -185,7 +187,8 @@ class _OwnFormat:
         if rate is None and seconds:
             rate = (facts["n"] - facts["initial"]) / seconds
         facts |= {"bar_format": _FORMAT_WITHOUT_TOTAL, "count": f"{facts['n']:,}"}
-        facts["speed"] = f"{_format_rate(rate)} {facts['unit']}/s"
+        # The count names the unit. On a terminal with 80 columns, a longer text would leave no space for the bar.
+        facts["speed"] = f"{_format_rate(rate)}/s"
         if facts["total"]:
             facts |= {"bar_format": _FORMAT, "expected": f"{facts['total']:,}"}
         if hasattr(self, "container"):

@@ -25,7 +25,7 @@ COMMANDS = list(COMMAND_HELP.items())
 # First words of the help pages.
 VERBS = {
     *("Load", "Check", "Read", "Show", "Create", "List", "Write", "Approve", "Withdraw", "Send", "Erase", "Export"),
-    *("Run", "Open", "Print"),
+    *("Delete", "Run", "Open", "Print"),
 }
 
 

@@ -241,6 +241,8 @@ def test_messages_fit(running, width, monkeypatch, run, tmp_path):
     change = ["plan", "--group", UUID, "--purpose", "a reason that is longer than one line of a terminal " * 3]
     commands = [
         (["doctor"], 0),
+        (["doctor", "--tenant", "no"], 1),
+        (["prune", "--keep", "0d"], 0),
         (["load"], 0),
         (["status"], 0),
         (["health"], 0),

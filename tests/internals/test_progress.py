@@ -3,6 +3,7 @@
 import gc
 import importlib.util
 import io
+import logging
 import re
 import sys
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 
 from frgroups.errors import InputError
 from frgroups.internals.progress import Progress
+from frgroups.internals.structured_logging import log_event, logged_to_stderr
 
 
 class Terminal(io.StringIO):
@@ -218,7 +220,7 @@ def test_widget_fills_its_width(totals, shown, capsys):
         (widget,) = shown
         bar, text = parts(widget)
         assert (bar.value, bar.max) == (500, 2000)
-        assert "25%" in text and "500/2,000 rows" in text and "rows/s, 3 requests" in text
+        assert "25%" in text and "500/2,000 rows" in text and "/s, 3 requests" in text
         progress.advance(1500)
 
     bar, text = parts(widget)
@@ -264,9 +266,38 @@ def test_units(n, seconds, monkeypatch, capsys):
         progress.advance(n)
 
     last = capsys.readouterr().err.split("\r")[-1]
-    count, total, rate = re.search(r"([\d,]+)/([\d,]+) rows \[[\d:]+<[\d:]+, ([\d,.]+) rows/s", last).groups()
+    count, total, rate = re.search(r"([\d,]+)/([\d,]+) rows \[[\d:]+<[\d:]+, ([\d,.]+)/s", last).groups()
     assert (int(count.replace(",", "")), int(total.replace(",", ""))) == (n, 2 * n)
     assert float(rate.replace(",", "")) == pytest.approx(n / seconds, rel=0.05, abs=0.06)
+
+
+def test_log_lines(monkeypatch):
+    "A log line does not share a line of the terminal with the bar."
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with logged_to_stderr("text", "INFO"), Progress("Reading", unit="rows", show=True, total=10) as progress:
+        progress.advance(4)
+        log_event(logging.getLogger("frgroups.load"), logging.INFO, "read", "Read a page.")
+
+    # A carriage return overwrites the line, and the escape sequence moves the cursor above the bars of other tests.
+    lines = [line.split("\r")[-1].replace("\x1b[A", "") for line in stream.getvalue().split("\n")]
+    assert "INFO load: Read a page." in lines
+
+
+def test_text_length(monkeypatch, capsys):
+    "On a terminal with 80 columns, the text of a load is complete, and the bar is visible."
+    import tqdm.std
+
+    now = 0.0
+    monkeypatch.setattr(tqdm.std, "time", lambda: now)
+    with Progress("Loading", unit="memberships", show=True, total=1990) as progress:
+        progress.note("15 requests")
+        now = 1.0
+        progress.advance(1990)
+
+    last = capsys.readouterr().err.rstrip("\n").split("\r")[-1]
+    text = last.replace("█", "")
+    assert text.endswith("15 requests]") and len(text) <= 75
 
 
 @pytest.mark.parametrize("broken", ["IProgress", "HBox", "display", "comm"])
