@@ -16,7 +16,7 @@ from frgroups.apply.group_checks import check_names, current_counts, drift_error
 from frgroups.apply.newer_data import NewerData, newer_data
 from frgroups.apply.plan_checks import raise_if_limits_exceeded
 from frgroups.apply.plan_list import plan_entry
-from frgroups.apply.plan_states import WAITING
+from frgroups.apply.plan_states import WITHOUT_SENT_CHANGES
 from frgroups.apply.sent_changes import Cause
 from frgroups.errors import FrgroupsError
 from frgroups.internals.formatting import agree, format_list, format_utc, pluralize
@@ -72,7 +72,7 @@ class KnownDrift:
 
 def known_drift(plan: Plan, *, cache: Cache = None) -> KnownDrift:
     """
-    Compare a plan that was not started with newer data in the data folder.
+    Compare a plan that has sent no change with newer data in the data folder.
 
     Parameters
     ----------
@@ -119,8 +119,8 @@ def check_known_drift(plan: Plan) -> None:
         The plan exceeds a limit when it is compared with the newer data.
     """
     try:
-        if plan_entry(plan, path=plan.path).state not in WAITING:
-            return  # `apply_plan` compares a plan that was started with its journal.
+        if plan_entry(plan, path=plan.path).state not in WITHOUT_SENT_CHANGES:
+            return  # `apply_plan` compares a plan that has sent changes with its journal.
         drift = known_drift(plan)
     except FrgroupsError:
         return  # The commands report the damaged file, and `apply_plan` raises the error.

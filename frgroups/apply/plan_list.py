@@ -15,7 +15,7 @@ import pandas as pd
 
 from frgroups.apply.journal import Item, Journal, JournalState
 from frgroups.apply.plan_entry import PlanEntry, conflicts_of
-from frgroups.apply.plan_states import STATES, WAITING, State
+from frgroups.apply.plan_states import STATES, WAITING, WITHOUT_SENT_CHANGES, State
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import (
     ReadRegistry,
@@ -235,7 +235,7 @@ def _blocked(entry: PlanEntry) -> PlanEntry:
 def _with_notices(entry: PlanEntry, journal: Journal | None, readers: _Readers) -> PlanEntry:
     """Add the notices about a plan that was not started, and the states that follow from them."""
     plan = entry.plan
-    if entry.state not in (*WAITING, "blocked"):
+    if entry.state not in WITHOUT_SENT_CHANGES:
         return entry
     rejected = [Notice("rejected_changes", text, True) for text in rejected_changes(plan, readers.decisions)]
     entry = replace(entry, notices=tuple(rejected))

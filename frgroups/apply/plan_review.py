@@ -14,9 +14,9 @@ from frgroups.apply.plan_checks import later_findings
 from frgroups.apply.plan_entry import PlanEntry
 from frgroups.apply.plan_list import plan_entry
 from frgroups.apply.plan_notices import plan_notices
-from frgroups.apply.plan_states import WAITING
+from frgroups.apply.plan_states import WITHOUT_SENT_CHANGES
 from frgroups.apply.receipt import Receipt, read_receipt
-from frgroups.apply.run_registry import partly_reverted_by, registered_journal, reverted_by
+from frgroups.apply.run_registry import original_undone_by, partly_reverted_by, registered_journal, reverted_by
 from frgroups.errors import FrgroupsError
 from frgroups.internals.redaction import mask_contacts
 from frgroups.internals.structured_logging import log_event
@@ -28,6 +28,7 @@ from frgroups.review.plan_status import (
     Notice,
     PlanStatus,
     SentChanges,
+    already_undone_status,
     applied_status,
     damaged_status,
     expired_status,
@@ -133,18 +134,17 @@ def review_state(plan: Plan, *, cache: Cache = None) -> ReviewState:
     drift = KnownDrift()
     try:
         entry = plan_entry(plan, path=plan.path)
-        if entry.state in WAITING:
+        status = _status_of(entry)
+        if status is None and entry.state in WITHOUT_SENT_CHANGES and not plan.blocked:
             drift = known_drift(plan, cache=cache)
-            status = _status_of_waiting_plan(plan, drift)
-        else:
-            status = _status_of(entry)
+            status = _status_of_newer_data(plan, drift)
     except FrgroupsError as error:
         log_event(log, logging.WARNING, "state_not_determined", f"The state of a plan is not known. {error.message}")
         status = unknown_status()
     return ReviewState(status, tuple(plan_notices(plan, drift, is_waiting=status is None)))
 
 
-def _status_of_waiting_plan(plan: Plan, drift: KnownDrift) -> PlanStatus | None:
+def _status_of_newer_data(plan: Plan, drift: KnownDrift) -> PlanStatus | None:
     if plan.is_empty or plan.base_url is None:
         return None  # No decision about such a plan is required.
     reasons = [*drift.reasons(), *(finding.message for finding in later_findings(plan, is_for_reviewer=True))]
@@ -155,7 +155,7 @@ def _status_of_waiting_plan(plan: Plan, drift: KnownDrift) -> PlanStatus | None:
 
 
 def _status_of(entry: PlanEntry) -> PlanStatus | None:
-    """Return the status of a plan that was started, or that cannot be approved for another reason."""
+    """Return the status of a plan that was started, or that cannot be approved regardless of the current members."""
     plan = entry.plan
     if entry.state == "rejected":
         return _status_of_rejected_plan(plan)
@@ -171,6 +171,9 @@ def _status_of(entry: PlanEntry) -> PlanStatus | None:
         return _status_of_interrupted_plan(entry)
     if entry.resumed_receipt is not None:
         return resumed_original_status()
+    if entry.state == "blocked" and plan.reverts is not None:
+        undo = original_undone_by(plan)
+        return already_undone_status(plan.reverts, undo) if undo else None
     return None
 
 

@@ -183,6 +183,19 @@ def resumed_original_status() -> PlanStatus:
     )
 
 
+def already_undone_status(original: str, undo: str) -> PlanStatus:
+    """
+    Return the status of an undo plan whose original plan was already undone.
+
+    The arguments are the digests of the original plan and of the plan that has undone it.
+    """
+    return PlanStatus(
+        CANNOT_BE_APPLIED,
+        f"This plan undoes plan {original[:12]}, which was already undone by plan {undo[:12]}, so it cannot be applied.",
+        NO_DECISION,
+    )
+
+
 def applied_status(at: datetime | None, approval: str, results: RunResults) -> PlanStatus:
     """
     Return the status of an applied plan whose changes all took effect.

@@ -156,3 +156,29 @@ def test_damaged_record(taken, tmp_path):
     assert 'id="approve"' not in page_of(plan, tmp_path)
     assert "not known" in review_state(plan).status.message
     assert main(["approve", str(plan.path), "--by", "Kari"]) != 0
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_stopped_run(tenant, taken, tmp_path, is_loaded):
+    "A plan whose run stopped for drift is compared with newer data in the same way as a plan that was never run."
+    plan = saved(taken, {"all": NEW[:1]}, tmp_path, limits=fg.Limits(drift_share=0.0, drift_floor=0))
+    tenant.remove_members("all", UIDS[:2])
+    with pytest.raises(fg.errors.DriftError):
+        apply(tenant, plan)
+    assert not is_loaded or main(["load"]) == 0
+
+    assert (review_state(plan).status is not None) == is_loaded
+    assert ('id="approve"' in page_of(plan, tmp_path)) != is_loaded
+    assert main(["approve", str(plan.path), "--by", "Kari"]) == (4 if is_loaded else 0)
+
+
+def test_undo_of_undone_plan(tenant, taken, tmp_path):
+    "An undo plan whose original plan was already undone has no decision, and approve returns 3."
+    receipt = apply(tenant, saved(taken, {"all": NEW}, tmp_path))
+    undo, second = fg.plan_undo(receipt), fg.read_plan(fg.plan_undo(receipt).save(tmp_path / "u.plan.json"))
+    apply(tenant, undo)
+
+    message = review_state(second).status.message
+    assert receipt.plan.digest[:12] in message and undo.digest[:12] in message
+    assert 'id="approve"' not in page_of(second, tmp_path)
+    assert main(["approve", str(second.path), "--by", "Kari"]) == 3
