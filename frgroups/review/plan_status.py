@@ -191,7 +191,7 @@ def already_undone_status(original: str, undo: str) -> PlanStatus:
     """
     return PlanStatus(
         CANNOT_BE_APPLIED,
-        f"This plan undoes plan {original[:12]}, which was already undone by plan {undo[:12]}, so it cannot be applied.",
+        f"This plan undoes plan {original[:12]}, which was already undone by plan {undo[:12]}. It cannot be applied.",
         NO_DECISION,
     )
 
