@@ -24,6 +24,7 @@ from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limit_comparisons import limit_violations
 from frgroups.plan.plan import Plan
+from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.manifest import Cache
 
 _MAX_LISTED = 5  # Maximum number of changes by other plans that are described.
@@ -140,8 +141,9 @@ def _group_problems(plan: Plan, newer: NewerData, causes: Sequence[Cause]) -> di
         problems |= check_names(plan, snapshot.groups)[2]
         uids = frozenset(snapshot.groups["customer_group_uid"])
         existing |= uids
-        known = uids | newer.members.keys()
-        missing = {group.uid: snapshot.taken_at for group in plan.groups if group.uid not in known}
+        if _has_verified_groups(snapshot):
+            known = uids | newer.members.keys()
+            missing = {group.uid: snapshot.taken_at for group in plan.groups if group.uid not in known}
     existing |= {cause.customer_group_uid for cause in causes}
     for group in plan.groups:
         text = ""
@@ -155,6 +157,16 @@ def _group_problems(plan: Plan, newer: NewerData, causes: Sequence[Cause]) -> di
         if text:
             problems.setdefault(group.uid, text)
     return problems
+
+
+def _has_verified_groups(snapshot: Snapshot) -> bool:
+    """
+    Return True if the list of groups is verified as complete, so that a group that is not in it does not exist.
+
+    The tables of a snapshot that was created from tables can lack groups.
+    """
+    is_loaded = (snapshot.reads["how"] != "given").any()
+    return snapshot.verdict == "consistent" or bool(is_loaded and not snapshot.groups_note)
 
 
 def _drift_text(plan: Plan, group: GroupChange, read_at: datetime, members: frozenset[str]) -> str:

@@ -40,7 +40,8 @@ def newer_data(plan: Plan, *, after: datetime, cache: Cache = None) -> NewerData
     Return the data about the groups of a plan that is newer than the given time.
 
     The members come from the newest stored snapshot and from the receipts of applied plans, so no request is sent. A
-    group whose list of members changed while it was loaded is not read from the snapshot.
+    group whose list of members changed while it was loaded is not read from the snapshot, and a group whose last read
+    was not consistent is not read from the receipt.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def newer_data(plan: Plan, *, after: datetime, cache: Cache = None) -> NewerData
     for path in {cause.receipt_path for cause in causes if cause.receipt_path is not None}:
         with suppress(FrgroupsError):  # The log already contains a warning about the unreadable receipt.
             later = read_receipt(path)
-            for uid in groups & later.members_after.keys():
+            for uid in groups & later.consistent_groups & later.members_after.keys():
                 if later.read_at > newest.get(uid, (after,))[0]:
                     newest[uid] = later.read_at, frozenset(later.members_after[uid])
     return NewerData(snapshot, newest, tuple(causes))

@@ -182,3 +182,27 @@ def test_undo_of_undone_plan(tenant, taken, tmp_path):
     assert receipt.plan.digest[:12] in message and undo.digest[:12] in message
     assert 'id="approve"' not in page_of(second, tmp_path)
     assert main(["approve", str(second.path), "--by", "Kari"]) == 3
+
+
+def test_inconsistent_receipt(tenant, taken, tmp_path):
+    "The members in a receipt are compared only if the last read of the group was consistent."
+    plan = saved(taken, {"all": NEW[:1]}, tmp_path, limits=fg.Limits(drift_share=0.0, drift_floor=1))
+    receipt = apply(tenant, fg.plan_memberships(taken, {"all": NEW[1:2]}))
+    replace(receipt, members_after={"all": ()}).save(receipt.path)
+    assert known_drift(plan).blocks
+
+    replace(receipt, members_after={"all": ()}, consistent_groups=frozenset()).save(receipt.path)
+
+    assert not known_drift(plan).blocks
+
+
+@pytest.mark.parametrize("note", ["", "1 record had no uid"])
+def test_unverified_group_list(tenant, taken, tmp_path, note):
+    "A group that is missing in a newer snapshot no longer exists only if the list of groups is verified."
+    plan = saved(taken, {"all": NEW[:1]}, tmp_path)
+    tenant.delete_group("all")
+    with tenant.client() as client:
+        newer = fg.load_snapshot(client, cache=False)
+    fg.save_snapshot(replace(newer, verdict="unverifiable" if note else newer.verdict, groups_note=note))
+
+    assert known_drift(plan).blocks == (not note)
