@@ -129,6 +129,20 @@ def _checked(host: str | None) -> str | None:
     return checked_base_url(host) if host else None
 
 
+def check_tenant_exists(name_or_uid: str, cache: Path | None) -> None:
+    """
+    Raise SnapshotNotFoundError if a text is neither the name of a tenant nor the uid of a tenant with snapshots.
+
+    `cache` is the folder of the snapshots. None selects the data folder.
+    """
+    note = _unknown_name_note(name_or_uid)
+    if note and list_snapshots(cache, tenant_uid=name_or_uid).empty:
+        raise SnapshotNotFoundError(
+            f"No snapshot of tenant {name_or_uid} is stored.{note}",
+            cli_hint="Pass the name of a tenant in tenants.toml, or a tenant uid.",
+        )
+
+
 def resolve_tenant_uid(name_or_uid: str | None) -> str | None:
     """Return the uid of a tenant that is given by its name in tenants.toml or by its uid."""
     tenant = _configured_tenant(name_or_uid)

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 @click.option(
     "--tenant",
     metavar="NAME|UID",
-    help="Delete only snapshots of this tenant, given by its name in tenants.toml or by its uid. By default, "
-    "snapshots of all tenants are deleted.",
+    help="Delete only snapshots of this tenant. A name in tenants.toml selects the tenant at its host, and a uid "
+    "selects the tenant at all hosts. By default, snapshots of all tenants are deleted.",
 )
 @click.option(
     "--cache", type=FOLDER, metavar="FOLDER", help="Delete snapshots in this folder instead of the data folder."
@@ -46,19 +46,24 @@ if TYPE_CHECKING:
 @json_option("Print the table of deleted snapshots as one JSON object.")
 def prune(yes: bool, keep: str, tenant: str | None, cache: Path | None, as_json: bool) -> int:
     """Delete old stored snapshots, or list the snapshots that would be deleted."""
-    from frgroups.cli.inputs import resolve_tenant_uid
+    from frgroups.cli.inputs import check_tenant_exists, tenant_and_host
     from frgroups.cli.table_output import table_rows
     from frgroups.store.retention import prune as prune_snapshots
 
-    tenant_uid = resolve_tenant_uid(tenant)
-    table = prune_snapshots(cache, keep=keep, tenant_uid=tenant_uid, dry_run=not yes)
+    tenant_uid, base_url = None, None
+    if tenant:
+        tenant_uid, base_url = tenant_and_host(tenant)
+    table = prune_snapshots(cache, keep=keep, tenant_uid=tenant_uid, base_url=base_url, dry_run=not yes)
+    if tenant and table.empty:
+        check_tenant_exists(tenant, cache)
     if as_json:
         print_json_line({"table": "prune", "dry_run": not yes, "rows": table_rows(table)})
         return 0
     if table.empty:
         print_text("There are no old snapshots to delete.")
         if tenant_uid:
-            print_message(f"Only the snapshots of tenant {tenant_uid} were considered.")
+            host = f" at {base_url}" if base_url else ""
+            print_message(f"Only the snapshots of tenant {tenant_uid}{host} were considered.")
         return 0
     _print_tenants(table)
     _print_outcome(table, is_dry_run=not yes)

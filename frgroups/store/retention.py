@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.base_urls import canonical_base_url
-from frgroups.internals.paths import parse_tenant_folder, resolve_folder
+from frgroups.internals.base_urls import canonical_base_url, is_same_base_url
+from frgroups.internals.paths import parse_tenant_folder, resolve_folder, tenant_folder
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.typing import BoolArray
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
@@ -133,6 +133,7 @@ def prune(
     *,
     keep: timedelta | str = timedelta(days=400),
     tenant_uid: str | None = None,
+    base_url: str | None = None,
     dry_run: bool = False,
 ) -> pd.DataFrame:
     """
@@ -154,6 +155,8 @@ def prune(
         Maximum age of the remaining snapshots, as a timedelta or a string such as "90d". The default is 400 days.
     tenant_uid
         Uid of a tenant. None prunes the snapshots of all tenants.
+    base_url
+        Base URL of a host. None prunes the snapshots of all hosts.
     dry_run
         Whether to return the snapshots that would be removed, without removing anything.
 
@@ -177,6 +180,10 @@ def prune(
     before = datetime.now(UTC) - parse_duration(keep)
     roots = folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid)
     stored = list_stored_snapshots(cache, tenant_uid, on_damage=warn_of_damage)
+    if base_url is not None:
+        stored = [snapshot for snapshot in stored if is_same_base_url(snapshot.manifest["base_url"], base_url)]
+        # Quarantined snapshots and drafts can be unreadable, but the name of their folder contains the host.
+        roots = [root for root in roots if root.name == tenant_folder(parse_tenant_folder(root.name)[0], base_url)]
     by_root = defaultdict(list)
     for snapshot in stored:
         by_root[snapshot.path.parent].append(snapshot)

@@ -67,3 +67,32 @@ def test_ended_sandbox(home_folder):
     assert main(["prune", "--yes"]) == 0
 
     assert stored_paths() == []
+
+
+HOSTS = ("https://stage.example.com/v2", "https://prod.example.com/v2")
+
+
+@pytest.mark.parametrize(("name", "n_deleted"), [("stage", 1), ("t-1", 2), ("prod", 1)])
+def test_hosts(name, n_deleted, home_folder, capsys):
+    "The name of a tenant selects only the snapshots of its host. The uid selects the snapshots of all hosts."
+    tables = [
+        f'[{host[8:].split(".")[0]}]\ntenant_uid = "t-1"\nhost = "{host}"\ntoken_command = ["x"]\n' for host in HOSTS
+    ]
+    (home_folder / "tenants.toml").write_text("\n".join(tables))
+    (home_folder / "tenants.toml").chmod(0o600)
+    for host in HOSTS:
+        for days in (401, 1):
+            fg.save_snapshot(snapshot_of(taken_at=NOW - timedelta(days=days), base_url=host))
+
+    assert main(["prune", "--yes", "--tenant", name]) == 0
+
+    assert len(stored_paths()) == 4 - n_deleted
+    urls = list(fg.list_snapshots()["base_url"])
+    assert n_deleted == 2 or sum(name in url for url in urls) == 1
+
+
+def test_unknown_tenant(stored, capsys):
+    "If no tenant has the name or the uid, the command reports an error instead of an empty result."
+    assert main(["prune", "--tenant", "t-3"]) != 0
+
+    assert "interpreted as a tenant uid" in capsys.readouterr().err
