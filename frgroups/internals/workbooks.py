@@ -12,6 +12,7 @@ import io
 import re
 import warnings
 import zipfile
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -330,20 +331,43 @@ def _column_style(parser: Any, column: int) -> int:
 
 
 def _conditional_rows(rows: list[tuple[int, Cells]], formats: Any, styles: CellStyles) -> list[int]:
-    """Return the numbers of the rows that have a conditional format from `styles` in a filled cell."""
-    ranges = [
-        cell_range
-        for conditional in formats
-        if any(rule.dxfId in styles.conditional for rule in conditional.rules)
-        for cell_range in conditional.sqref.ranges
-    ]
+    """
+    Return the numbers of the rows that have a conditional format from `styles` in a filled cell.
+
+    The ranges are merged before they are compared with the rows, because a sheet can contain thousands of ranges.
+    """
+    intervals: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for conditional in formats:
+        if any(rule.dxfId in styles.conditional for rule in conditional.rules):
+            for cell_range in conditional.sqref.ranges:
+                columns = cell_range.min_col, cell_range.max_col
+                intervals.setdefault(columns, []).append((cell_range.min_row, cell_range.max_row))
+    merged = {columns: _merge_intervals(of_columns) for columns, of_columns in intervals.items()}
     return [
         number
         for number, cells in rows
-        for cell_range in ranges
-        if cell_range.min_row <= number <= cell_range.max_row
-        and any(cell_range.min_col <= column <= cell_range.max_col for column in cells)
+        if any(
+            _is_in_interval(number, of_columns) and any(first <= column <= last for column in cells)
+            for (first, last), of_columns in merged.items()
+        )
     ]
+
+
+def _merge_intervals(intervals: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return sorted intervals of row numbers that are not adjacent and do not overlap."""
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(intervals):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = merged[-1][0], max(last, merged[-1][1])
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def _is_in_interval(number: int, intervals: list[tuple[int, int]]) -> bool:
+    """Return True if a sorted list of separate intervals contains a number."""
+    position = bisect_right(intervals, number, key=lambda interval: interval[0])
+    return position > 0 and number <= intervals[position - 1][1]
 
 
 def _cell_text(value: Any, data_type: str) -> str:

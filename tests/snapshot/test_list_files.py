@@ -892,6 +892,18 @@ def test_styles(write_workbook, edit, word):
     assert word in message and "row" in message and "3" in message
 
 
+def test_overlapping_conditional_formats(write_workbook):
+    "A row in several ranges of conditional formats is named once, and a row outside all ranges is not named."
+
+    def edit(sheet):
+        for cells in ("A5:A9", "A2:A3", "A3:B3", "C4:C4"):
+            sheet.conditional_formatting.add(cells, FormulaRule(formula=["TRUE"], font=Font(strike=True)))
+
+    message = read_error(write_workbook([["uid", "navn"], *([f"c-{n}", "x"] for n in range(6))], edit))
+
+    assert "rows 2, 3, 5" in message and "conditional" in message
+
+
 def test_struck_shared_strings(tmp_path):
     "A shared string that is struck through is rejected with its row."
     path = tmp_path / "list.xlsx"
