@@ -194,8 +194,10 @@ class DecisionRecord:
         The first key is the key of the plan's own changes. It is followed by the keys of the rejected plans whose
         changes are all in the plan. The values are True if the plan makes further changes.
         """
+        return self._keys_of(plan, PlanComparison(plan))
+
+    def _keys_of(self, plan: Plan, comparison: PlanComparison) -> dict[str, bool]:
         keys = {changes_key(plan): False}
-        comparison = PlanComparison(plan)
         for entry in self._with_operations():
             n = count_recorded(entry["operations"])
             is_candidate = entry["changes"] not in keys and 0 < n <= comparison.n_changes
@@ -214,10 +216,12 @@ class DecisionRecord:
 
         The second item is the number of shared changes. Each rejected plan occurs once, with its newest rejection.
         """
-        blocking, comparison = self.keys_of(plan), PlanComparison(plan)
+        comparison = PlanComparison(plan)
+        blocking = self._keys_of(plan, comparison)
+        others = {entry["changes"] for entry in self._with_operations()} - blocking.keys()
         shared: dict[str, tuple[Rejection, int]] = {}
-        for entry in self._with_operations():
-            if entry["changes"] not in blocking and any(self.active_entries([entry["changes"]])):
+        for entry in self.active_entries(others):
+            if "operations" in entry:
                 n = comparison.count_shared(entry["operations"])
                 if n:
                     shared[entry["changes"]] = _rejection(entry), n
@@ -365,13 +369,13 @@ def add_withdrawal(plan: Plan, *, by: str, reason: str, at: str) -> list[Rejecti
         rejections = record.blocking_rejections(plan)
         if not rejections:
             raise InputError(f"Plan {plan.digest[:12]} is not rejected, so a rejection cannot be withdrawn.")
-        withdrawals = []
-        for key in record.keys_of(plan):
-            ids = [entry["id"] for entry in record.active_entries([key])]
-            if ids:
-                withdrawals.append(
-                    {"event": "withdrawn", "changes": key, "by": by, "reason": reason, "at": at, "ids": ids}
-                )
+        ids: dict[str, list[str]] = {}
+        for entry in record.active_entries(record.keys_of(plan)):
+            ids.setdefault(entry["changes"], []).append(entry["id"])
+        withdrawals = [
+            {"event": "withdrawn", "changes": key, "by": by, "reason": reason, "at": at, "ids": ids_of_key}
+            for key, ids_of_key in ids.items()
+        ]
         write_entries(path, [*entries, *withdrawals])
     return rejections
 

@@ -66,12 +66,18 @@ def count_customer(groups: Iterable[RecordedGroup], customer_uid: str) -> int:
 
 
 def without_recorded_customer(groups: Iterable[RecordedGroup], customer_uid: str) -> list[dict[str, Any]]:
-    """Return recorded changes without one customer. An existing group without other changes is omitted."""
+    """
+    Return recorded changes without one customer.
+
+    A group without other changes is omitted, even if the plan creates it. Otherwise, the group would be recorded as
+    the creation of a group without customers, which is another change.
+    """
     hashed = _hash_uid(customer_uid)
     remaining = []
     for group in groups:
         changes = {change: [uid for uid in group[change] if uid != hashed] for change in _CHANGES}
-        if group["new_name"] or any(changes.values()):
+        is_empty_creation = not any(group[change] for change in _CHANGES)
+        if is_empty_creation or any(changes.values()):
             remaining.append({**group, **changes})
     return remaining
 

@@ -101,11 +101,14 @@ def _record_other_rejections(plan: Plan, extra: Iterable[Path], reader: Decision
 
 def record_rejections(plan: Plan, extra: Iterable[Path] = ()) -> None:
     """
-    Add the rejections of a plan's changes in files to the decision record in the data folder.
+    Add the rejections in files that block a plan to the decision record in the data folder.
 
-    `rejections_in_force` lists the folders that are searched.
+    `rejections_in_force` lists the folders that are searched. Rejections of other plans are added too, because their
+    changes can be a part of this plan.
     """
-    add_rejections(plan, _rejections_in_files(plan, extra, DecisionReader()))
+    reader, extra = DecisionReader(), list(extra)
+    _record_other_rejections(plan, extra, reader)
+    add_rejections(plan, _rejections_in_files(plan, extra, reader))
 
 
 def check_not_rejected(plan: Plan, extra: Iterable[Path] = ()) -> None:

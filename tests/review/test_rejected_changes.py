@@ -6,7 +6,9 @@ import frgroups as fg
 from frgroups.cli.main import main
 from frgroups.errors import NotApprovedError
 from frgroups.review.approval import check_approval
+from frgroups.review.decision_record import DecisionRecord, read_record, record_path
 from frgroups.review.plan_folders import plans_folder
+from frgroups.review.recorded_changes import recorded_changes, without_recorded_customer
 from frgroups.review.rejected_changes import rejected_changes
 from frgroups.review.rejections import rejections_in_force, withdraw_rejection
 
@@ -68,6 +70,20 @@ def test_rejection_file_of_another_plan(tmp_path, monkeypatch, tmp_path_factory)
     assert [found.by for found in rejections_in_force(larger)] == ["Ola"]
 
 
+@pytest.mark.parametrize("command", [False, True])
+def test_withdrawal_of_unrecorded_rejection(rejected, command):
+    "If the rejection of a smaller plan is only in its file, it can be withdrawn for a larger plan that it blocks."
+    larger = plan_of(["c-7", "c-8", "c-9", "c-10"], "large")
+    record_path(larger.tenant_uid, larger.base_url).unlink()
+
+    if command:
+        assert main(["withdraw", str(larger.path), "--by", "Ola"]) == 0
+    else:
+        assert len(withdraw_rejection(larger, by="Ola")) == 1
+
+    assert rejections_in_force(larger) == rejections_in_force(rejected) == []
+
+
 def test_no_shared_changes(rejected):
     "There is no warning for other changes, for the rejected plan itself, and after a withdrawal."
     part = plan_of(["c-7"], "part")
@@ -77,3 +93,33 @@ def test_no_shared_changes(rejected):
     withdraw_rejection(rejected, by="Ola")
 
     assert rejected_changes(part) == []
+
+
+class CountedEntries(tuple):
+    """Entries of a decision record that count how often they are read from the start."""
+
+    n_passes = 0
+
+    def __iter__(self):
+        self.n_passes += 1
+        return super().__iter__()
+
+
+def test_many_rejections(rejected):
+    "The number of passes over the record does not depend on the number of its entries."
+    plan, [entry] = plan_of(["c-7", "c-10"], "other"), read_record(rejected).entries
+    passes = set()
+    for n in (1, 20):
+        entries = CountedEntries({**entry, "changes": f"k{i}"} for i in range(n))
+        assert len(DecisionRecord(entries).shared_rejections(plan)) == n
+        passes.add(entries.n_passes)
+
+    assert len(passes) == 1
+
+
+@pytest.mark.parametrize(("customers", "n_left"), [([], 1), (["c-7"], 0), (["c-7", "c-8"], 1)])
+def test_erasure_from_new_group(customers, n_left):
+    "A rejected new group whose only customer was erased is not recorded as a group that is created empty."
+    plan = fg.plan_memberships(fg.sample_snapshot(), {"new": customers}, create={"new": "New"}, limits=LIMITS)
+
+    assert len(without_recorded_customer(recorded_changes(plan), "c-7")) == n_left
