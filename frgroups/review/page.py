@@ -104,6 +104,8 @@ def review_html(
     rows, wider = limit_rows(plan), wider_limits(plan)
     title, results = status_title(plan, status), None if status is None else status.results
     can_decide = can_be_approved(plan) and status is None
+    # The warnings about large changes are for a decision.
+    large_changes = large_change_sentences(plan) if results is None else []
     n_top = min(sum(finding.rule in TOP_RULES for finding in plan.findings), MAX_TOP_WARNINGS)
     return render_page(
         "review/page.html",
@@ -134,7 +136,7 @@ def review_html(
         off=off_texts(plan),
         limits_open=bool(wider) or any(row.result == "over" for row in rows),
         result_texts=result_texts(plan),
-        top_warnings=[*top_warnings(plan), *large_change_sentences(plan)],
+        top_warnings=[*top_warnings(plan), *large_changes],
         wider=wider,
         own_limits=own_limits(plan),
         excluded=list(excluded.itertuples(index=False, name=None)),

@@ -110,13 +110,15 @@ def _summary_section(
         alarms.append(WATERMARK)
     elif plan.blocked:
         alarms.append(f"BLOCKED: {blocked_text(plan)} {blocked_advice(plan)}")
-    alarms += [f"Warning: {message}" for message in (*top_warnings(plan), *large_change_sentences(plan))]
+    results = None if status is None else status.results
+    is_started = results is not None  # The warnings about planned changes and limits are for a decision.
+    large_changes = [] if is_started else large_change_sentences(plan)
+    alarms += [f"Warning: {message}" for message in (*top_warnings(plan), *large_changes)]
     alarms += [str(notice) for notice in notices]
     wider = wider_limits(plan)
-    if wider:
+    if wider and not is_started:
         alarms += [f"Warning: {wider.blocked}"] if wider.blocked else []
         alarms += filter(None, (wider.title, *wider.lines))
-    results = None if status is None else status.results
     title = headline(plan, status_title(plan, status), results)
     return Section(f"Review: {title}", tuple(alarms), tuple(_summary_lines(plan, status)))
 

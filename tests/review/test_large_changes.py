@@ -5,6 +5,9 @@ import pytest
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits
 from frgroups.review.large_changes import large_change_sentences, large_change_text
+from frgroups.review.plan_status import applied_status
+from frgroups.review.run_results import RunResults
+from frgroups.review.wider_limits import wider_limits
 from frgroups.review.writer import write_review
 from tests.review.test_review_formats import content
 from tests.review.test_writer import planned, snapshot
@@ -43,6 +46,19 @@ def test_review(tmp_path, ending):
     assert not plan.blocked
     assert large_change_sentences(plan)[0] in text
     assert text.count("45% of the members leave") == 2
+
+
+@pytest.mark.parametrize("ending", [".html", ".md"])
+def test_review_after_run(tmp_path, ending):
+    "After a run, the review contains no warnings about large changes and limits, which are for a decision."
+    plan = planned(wanted={"bw": [f"c-{n:03d}" for n in range(18, 40)]}, limits=OPEN)
+    status = applied_status(None, "", RunResults({}, {}, {}, frozenset()))
+    assert wider_limits(plan).blocked in content(write_review(plan, tmp_path / f"r{ending}"))
+
+    text = content(write_review(plan, tmp_path / f"r{ending}", status=status))
+
+    assert large_change_sentences(plan)[0] not in text
+    assert wider_limits(plan).blocked not in text and wider_limits(plan).title not in text
 
 
 def test_many_groups():
