@@ -20,10 +20,9 @@ from frgroups.api.client import Client
 from frgroups.apply.group_reader import GroupReader
 from frgroups.apply.journal import Journal, JournalState, RunAborted, read_journal_lines
 from frgroups.apply.plan_checks import raise_if_limits_exceeded
-from frgroups.apply.receipt import drift_text
 from frgroups.apply.run_registry import registered_journals
 from frgroups.errors import DriftError, NotFoundError
-from frgroups.internals.formatting import format_utc, pluralize
+from frgroups.internals.formatting import agree, format_list, format_utc, pluralize
 from frgroups.internals.similar_text import comparison_keys
 from frgroups.load.column_builder import groups_table
 from frgroups.load.verified_listing import read_groups
@@ -244,13 +243,35 @@ def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Dri
     joined, left = group.drift(listing.uids)
     if joined or left:
         drift[group.uid] = (joined, left)
+    problem = drift_problem(plan, group, listing.uids, datetime.now(UTC))
+    return f"{problem} The limits drift_share and drift_floor set this number." if problem else ""
+
+
+def drift_problem(plan: Plan, group: GroupChange, members: Collection[str], read_at: datetime) -> str:
+    """
+    Describe the drift of a group since the plan was created, or return "" if the plan allows the drift.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    group
+        The planned change of the group. A group that the plan creates has no drift.
+    members
+        The current members of the group.
+    read_at
+        Time at which the members were read.
+    """
+    joined, left = group.drift(members)
     allowed = plan.limits.of(group.uid).drift_allowed(len(group.baseline))
     if allowed is None or joined + left <= allowed or group.create:
         return ""
+    changes = [f"{verb} {pluralize(n, 'member')}" for verb, n in (("gained", joined), ("lost", left)) if n]
+    n_allowed = int(allowed)
     return (
-        f"Group {group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created. Since "
-        f"then, {drift_text(joined, left)} were made. The plan "
-        f"allows at most {pluralize(int(allowed), 'change')} (limits drift_share and drift_floor)."
+        f"Group {group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created, and "
+        f"{len(members):,} in the data read at {format_utc(read_at)}. The group {format_list(changes)} without this "
+        f"plan. At most {pluralize(n_allowed, 'change')} of this kind {agree(n_allowed, 'is', 'are')} allowed."
     )
 
 

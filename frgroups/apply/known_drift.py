@@ -1,8 +1,9 @@
 """
 Compare a plan with newer data in the data folder.
 
-`apply_plan` reads the groups of a plan again before it sends a change. The functions in this module send no requests,
-so that a plan that `apply_plan` would reject is not approved.
+`apply_plan` reads the groups of a plan again before it sends a change. The functions in this module send no requests.
+The review page and `frgroups approve` use them, so that a reviewer does not approve a plan that `apply_plan` would
+reject. The function `approve_plan` does not compare a plan with newer data.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from frgroups.apply.group_checks import check_names, current_counts, drift_error
+from frgroups.apply.group_checks import check_names, current_counts, drift_error, drift_problem
 from frgroups.apply.newer_data import NewerData, newer_data
 from frgroups.apply.plan_checks import raise_if_limits_exceeded
 from frgroups.apply.plan_list import plan_entry
@@ -21,13 +22,12 @@ from frgroups.apply.sent_changes import Cause
 from frgroups.errors import FrgroupsError
 from frgroups.internals.formatting import agree, format_list, format_utc, pluralize
 from frgroups.plan.finding import Finding
-from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limit_comparisons import limit_violations
 from frgroups.plan.plan import Plan
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.manifest import Cache
 
-_MAX_LISTED = 5  # Maximum number of changes by other plans that are described.
+_MAX_LISTED = 5  # Maximum number of other plans, and of their groups, that are named.
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class KnownDrift:
     Attributes
     ----------
     later
-        One sentence for each plan that changed a group of this plan after the data of this plan was read.
+        One sentence for each plan that changed a group of this plan after the data of this plan was read, newest plan
+        first.
     is_certain
         Whether the results of these plans are known. They are not known if a run was interrupted.
     n_in_effect
@@ -153,7 +154,8 @@ def _group_problems(plan: Plan, newer: NewerData, causes: Sequence[Cause]) -> di
         elif group.uid in missing:
             text = f"Group {group.name} no longer exists in the data read at {format_utc(missing[group.uid])}."
         elif group.uid in newer.members:
-            text = _drift_text(plan, group, *newer.members[group.uid])
+            read_at, members = newer.members[group.uid]
+            text = drift_problem(plan, group, members, read_at)
         if text:
             problems.setdefault(group.uid, text)
     return problems
@@ -169,43 +171,26 @@ def _has_verified_groups(snapshot: Snapshot) -> bool:
     return snapshot.verdict == "consistent" or bool(is_loaded and not snapshot.groups_note)
 
 
-def _drift_text(plan: Plan, group: GroupChange, read_at: datetime, members: frozenset[str]) -> str:
-    """Describe the drift of a group since the plan was created, or return "" if the plan allows the drift."""
-    joined, left = group.drift(members)
-    allowed = plan.limits.of(group.uid).drift_allowed(len(group.baseline))
-    if allowed is None or joined + left <= allowed:
-        return ""
-    changes = format_list(
-        [f"{verb} {pluralize(n, 'member')}" for verb, n in (("gained", joined), ("lost", left)) if n]
-    )
-    return (
-        f"{group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created, and "
-        f"{len(members):,} in the data read at {format_utc(read_at)}. The group {changes} "
-        f"without this plan. At most "
-        f"{pluralize(int(allowed), 'change')} of this kind {agree(int(allowed), 'is', 'are')} allowed."
-    )
-
-
 def _later_changes(plan: Plan, causes: Sequence[Cause]) -> list[str]:
+    """Return one sentence per plan that changed the groups, newest first. `causes` are sorted by time."""
+    by_plan: dict[tuple[str | None, datetime], list[Cause]] = {}
+    for cause in reversed(causes):
+        by_plan.setdefault((cause.plan_digest, cause.planned_at), []).append(cause)
     names = {group.uid: group.name for group in plan.groups}
-    counts: dict[tuple[str | None, datetime, str], Counter[str]] = {}
-    sent_at: dict[tuple[str | None, datetime, str], datetime] = {}
-    for cause in causes:
-        key = cause.plan_digest, cause.planned_at, cause.customer_group_uid
-        counts.setdefault(key, Counter())[cause.change] += 1
-        sent_at[key] = cause.sent_at
     sentences = []
-    for key, changes in list(counts.items())[:_MAX_LISTED]:
-        digest, _, uid = key
+    for (digest, _), changes in list(by_plan.items())[:_MAX_LISTED]:
+        uids = {cause.customer_group_uid for cause in changes}
+        groups = format_list([name for uid, name in names.items() if uid in uids], _MAX_LISTED)
+        counts = Counter(change for change, _ in {(cause.change, cause.customer_uid) for cause in changes})
         parts = [
-            f"{pluralize(changes[change], 'customer')} {change}" for change in ("joined", "left") if changes[change]
+            f"{pluralize(counts[change], 'customer')} {change}" for change in ("joined", "left") if counts[change]
         ]
         sentences.append(
-            f"{_plan_name(plan, digest)} changed {names[uid]} on {format_utc(sent_at[key])}: {format_list(parts)}."
+            f"{_plan_name(plan, digest)} changed {groups} on {format_utc(changes[0].sent_at)}: {format_list(parts)}."
         )
-    n_more = len(counts) - len(sentences)
+    n_more = len(by_plan) - len(sentences)
     if n_more > 0:
-        sentences.append(f"Plans were applied to these groups {n_more:,} more {agree(n_more, 'time', 'times')}.")
+        sentences.append(f"{n_more:,} more {agree(n_more, 'plan', 'plans')} changed these groups.")
     return sentences
 
 
