@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from frgroups.errors import ListError
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import pluralize, shell_argument
 from frgroups.snapshot.id_formats import ListedIds
 from frgroups.snapshot.id_types import other_type_hints
 
@@ -21,7 +21,8 @@ def reject_column_without_known_ids(listed: ListedIds) -> None:
         f"{listed.source} contains no known ids in the column {str(listed.ids.name)!r}, but the column {name!r} "
         f"contains {pluralize(n_known, 'id')} of known customers.",
         hint=f"To read these ids, pass column={name!r}. {if_others}, pass allow_similar_ids=True.",
-        cli_hint=f"To read these ids, pass --column '{name}' with --list. {if_others}, pass --allow-similar-ids.",
+        cli_hint=f"To read these ids, pass --column {shell_argument(name)} with --list. {if_others}, pass "
+        "--allow-similar-ids.",
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 
 from frgroups.errors import ListError
-from frgroups.internals.formatting import describe_rows, format_list
+from frgroups.internals.formatting import describe_rows, format_list, shell_argument
 from frgroups.internals.id_cells import clean_id
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import clean_text
@@ -22,7 +22,7 @@ _GROUP_NAME = re.compile(
 )
 _TENANT_UID_NAMES = frozenset({"tenantuid", "tenantid"})
 _TENANT_NAMES = _TENANT_UID_NAMES | {"tenant", "tenantname"}
-_MAX_SHOWN = 3
+_MAX_LISTED = 3
 
 
 def group_texts(snapshot: Snapshot, group: str, created_name: str | None = None) -> frozenset[str]:
@@ -112,19 +112,19 @@ def _check_column(table: Table, position: int, column: int, expected: Collection
         others = list(rows) if len(rows) > 1 else []
     if not others:
         return
-    shown = [f"{repr_id(value) if value else 'no value'} ({describe_rows(rows[value])})" for value in others]
-    found = format_list(shown, _MAX_SHOWN)
+    descriptions = [f"{repr_id(value) if value else 'no value'} ({describe_rows(rows[value])})" for value in others]
+    values = format_list(descriptions, _MAX_LISTED)
     if expected is None:
-        problem = f"has {len(rows)} different values: {found}. Delete the rows of the other {noun}s."
+        problem = f"has {len(rows)} different values: {values}. Delete the rows of the other {noun}s."
     else:
-        wanted = format_list([repr(text) for text in sorted(expected)], conjunction="or")
-        problem = f"contains another {noun} than {wanted}: {found}. Delete the rows, or correct the values."
-    chosen = header[position]
+        names = format_list([repr(text) for text in sorted(expected)], conjunction="or")
+        problem = f"contains another {noun} than {names}: {values}. Delete the rows, or correct the values."
+    id_header = header[position]
     raise ListError(
         f"The column {header[column]!r} of {table.source} {problem}",
-        hint=f"To read the ids of all rows, pass column={chosen!r}.",
-        cli_hint=f"To read the ids of all rows, pass --column '{chosen}' with --list. For other lists, delete the "
-        f"column {header[column]!r}.",
+        hint=f"To read the ids of all rows, pass column={id_header!r}.",
+        cli_hint=f"To read the ids of all rows, pass --column {shell_argument(id_header)} with --list. For other "
+        f"lists, delete the column {header[column]!r}.",
     )
 
 

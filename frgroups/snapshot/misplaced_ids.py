@@ -11,7 +11,7 @@ import pandas as pd
 
 from frgroups.errors import ListError
 from frgroups.internals.csv_records import SEPARATORS
-from frgroups.internals.formatting import agree, describe_rows, format_list, pluralize
+from frgroups.internals.formatting import agree, describe_rows, format_list, pluralize, shell_argument
 from frgroups.internals.id_cells import NumberedCell, clean_cell, clean_id, looks_like_id
 from frgroups.internals.id_parts import hide_words
 from frgroups.internals.redaction import repr_id
@@ -47,7 +47,7 @@ def reject_rows_without_id(table: Table, position: int, id_columns: Collection[i
         if filled:
             contains = f"The column {filled[0]!r} contains ids in these rows. To read all ids from it,"
             hint = f"{contains} pass column={filled[0]!r}."
-            cli_hint = f"{contains} pass --column '{filled[0]}' with --list."
+            cli_hint = f"{contains} pass --column {shell_argument(filled[0])} with --list."
         verb, noun = agree(len(numbers), "has", "have"), agree(len(numbers), "id", "ids")
         raise ListError(
             f"{table.source}, {describe_rows(numbers)} {verb} no id in the column {table.rows[0][1][position]!r}. "

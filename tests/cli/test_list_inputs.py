@@ -95,8 +95,8 @@ def test_rejected_lists(people, write_list, text, parts):
         ("customer_uid\nE100001\nE100002\n", {}, ["row 2", "--ids external_id"]),
         ("external_id\n00000001\n00000002\n", {}, ["row 2", "--ids customer_uid"]),
         ("Kundenummer\nE100001\nE100002\n", {"id_type": "customer_uid"}, ["--ids external_id"]),
-        ("navn;ref\nx1;E100001\nx2;E100002\n", {"column": "navn"}, ["--column 'ref'"]),
-        ("navn;ref\nx1;00000001\nx2;x\n", {"column": "navn"}, ["--column 'ref'"]),
+        ("navn;ref\nx1;E100001\nx2;E100002\n", {"column": "navn"}, ["--column ref"]),
+        ("navn;ref\nx1;00000001\nx2;x\n", {"column": "navn"}, ["--column ref"]),
         ("kari@x.no\nola@x.no\n", {}, ["rows 1 and 2", "does not support email"]),
         ("external_id\nE100001\nola@x.no\n", {"skip_unresolved": True}, ["row 3", "does not support email"]),
         ("E-post;navn\nkari@x.no;x\n", {}, ["does not support email"]),
@@ -384,9 +384,9 @@ def test_totals(people, write_list, tmp_path, last):
         ("Telefon\n91234567\n91234568\n", ["rows 2 and 3", "phone numbers are not ids"]),
         ("Tlf.\n00000004\n91234568\n", ["row 3", "phone numbers are not ids"]),
         ("Kundenr\n0000 0004\n00000005\n", ["row 2 '0000 0004'", "similar to the customer uid '00000004'"]),
-        ("customer_uid;external_id\n00000004;E100004\n;E100005\n", ["row 3", "--column 'external_id'"]),
-        ("Id;Kunde\n1;00000004\n2;00000005\n", ["--column 'Kunde'"]),
-        ("Id;Kunde\n0;00000004\n1;00000005\n", ["--column 'Kunde'"]),
+        ("customer_uid;external_id\n00000004;E100004\n;E100005\n", ["row 3", "--column external_id"]),
+        ("Id;Kunde\n1;00000004\n2;00000005\n", ["--column Kunde"]),
+        ("Id;Kunde\n0;00000004\n1;00000005\n", ["--column Kunde"]),
     ],
 )
 def test_phone_numbers_and_other_columns(people, write_list, text, parts):

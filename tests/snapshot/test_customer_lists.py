@@ -619,7 +619,7 @@ def test_column_without_known_ids(write_file, known, chosen):
     with pytest.raises(ListError) as caught:
         read_list(path, chosen, snapshot=sample_snapshot())
 
-    assert "column='ref'" in str(caught.value) and "--column 'ref'" in caught.value.cli_text
+    assert "column='ref'" in str(caught.value) and "--column ref" in caught.value.cli_text
     assert list(read_list(path, "ref", snapshot=sample_snapshot())) == [first, second]
     assert len(read_list(path, chosen, snapshot=sample_snapshot(), allow_similar_ids=True)) == 2
 

@@ -1,5 +1,7 @@
 """Tests for lists that name the groups or the tenants of their customers."""
 
+import shlex
+
 import pytest
 
 from frgroups.errors import InputError, ListError
@@ -35,6 +37,17 @@ def test_several_groups(write_list, name, other):
         assert "rows 2 and 4" in str(caught.value) and "row 3" in str(caught.value)
         assert "column='customer_uid'" in str(caught.value)
         assert list(read_list(path, "customer_uid", snapshot=snapshot)) == ["c-1", "c-2", "c-3"]
+
+
+def test_quoted_column(tmp_path):
+    "The option in the hint is quoted, so that the shell accepts a column name with an apostrophe."
+    path = tmp_path / "list.csv"
+    path.write_text("customer's uid;group\nc-1;vip\nc-2;staff\n", encoding="utf-8")
+
+    with pytest.raises(ListError) as caught:
+        read_list(path)
+
+    assert shlex.split(caught.value.cli_hint.partition(" pass ")[2])[:2] == ["--column", "customer's uid"]
 
 
 @pytest.mark.parametrize(("value", "is_accepted"), [("vip", True), ("VIP", True), (" Vip ", True), ("staff", False)])
