@@ -106,7 +106,7 @@ class PlanEntry:
             "path": str(self.path or ""),
             "receipt": str(self.receipt or ""),
             "next_command": self.next_command,
-            "warnings": " ".join(notice.message for notice in self.notices),
+            "warnings": " ".join(notice.text_for_operator for notice in self.notices),
         }
 
     @property

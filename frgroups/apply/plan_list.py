@@ -60,7 +60,6 @@ class _Readers:
     receipt: Callable[[Path], Receipt] = field(default_factory=lambda: functools.cache(read_receipt))
 
 
-NEW_PLAN_STEPS = "To plan with the current members, load the tenant and create a new plan."
 _UNDONE = Notice("already_undone", "The original plan was already undone, so this undo plan cannot be applied.", True)
 _DTYPES = {
     "digest": "str",
@@ -259,9 +258,9 @@ def _drift_notice(plan: Plan, journal: Journal | None) -> Notice | None:
     names = format_list([group.name for group in plan.groups if group.uid in state.blocked_groups] or ["the tenant"])
     if state.blocked_by == "drift":
         text = f"The last run sent nothing, because {names} changed too much since the plan was created."
-        return Notice("drift", f"{text} {NEW_PLAN_STEPS}", True)
+        return Notice("drift", text, is_warning=True, needs_new_plan=True)
     text = f"The last run sent nothing, because the plan exceeds a limit for the current members of {names}."
-    return Notice("limits", f"{text} {NEW_PLAN_STEPS}", True)
+    return Notice("limits", text, is_warning=True, needs_new_plan=True)
 
 
 def _equal_plan_notice(plan: Plan, readers: _Readers) -> Notice | None:
@@ -276,7 +275,7 @@ def _equal_plan_notice(plan: Plan, readers: _Readers) -> Notice | None:
             "plan is applied too, changes that are still in effect are not sent, and changes that were reverted in "
             "the meantime are made again."
         )
-        return Notice("applied_before", f"{text} {NEW_PLAN_STEPS}", True)
+        return Notice("applied_before", text, is_warning=True, needs_new_plan=True)
     return None
 
 

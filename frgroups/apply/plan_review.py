@@ -203,7 +203,7 @@ def _status_of_applied_plan(entry: PlanEntry) -> PlanStatus:
     return partly_applied_status(
         receipt.started_at,
         receipt.counts,
-        sizes={names[uid]: n for uid, n in results.sizes.items()},
+        sizes=[(names[uid], n) for uid, n in results.sizes.items()],
         n_not_created=len(results.not_created),
         approval=approval,
         results=results,

@@ -503,8 +503,8 @@ def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_
         if notice.rule == "conflict":
             continue
         if notice.is_warning:
-            print_warning(notice.message)
+            print_warning(notice.text_for_operator)
         else:
-            print_message(notice.message)
+            print_message(notice.text_for_operator)
     print_conflicts(reviewed, find_conflicts(reviewed))
     return 0

@@ -263,7 +263,7 @@ def print_notices(plan: Plan, path: Path) -> None:
 
 def _print_entry_notices(entry: PlanEntry) -> None:
     for notice in entry.notices:
-        print_warning(notice.message)
+        print_warning(notice.text_for_operator)
 
 
 def _default_path(plan: Plan, pending: bool) -> Path:

@@ -166,7 +166,7 @@ def _print_all_notices(entries: list[PlanEntry]) -> None:
     """Print a warning for each fact about the first plans that the operator must consider."""
     noticed = [(entry, notice) for entry in entries for notice in entry.notices]
     for entry, notice in noticed[:_MAX_NOTICES]:
-        print_warning(f"Plan {entry.plan.digest[:12]}: {notice.message}")
+        print_warning(f"Plan {entry.plan.digest[:12]}: {notice.text_for_operator}")
     if len(noticed) > _MAX_NOTICES:
         n_more = pluralize(len(noticed) - _MAX_NOTICES, "more warning")
         print_warning(f"{n_more} about plans. To list all warnings, pass --json.")

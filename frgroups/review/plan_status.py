@@ -71,17 +71,31 @@ class Notice:
         "rejected_changes" (of another plan), "applied_before" (an equal plan), "already_undone" (the original plan of
         an undo plan), or "windows" (the times at which the plan can be applied).
     message
-        One or more sentences for the reviewer.
+        One or more sentences about the fact.
     is_warning
         Whether the fact is a problem that the reviewer must consider.
+    needs_new_plan
+        Whether a new plan is the next step. The advice for the reviewer differs from the advice for the operator.
     """
 
     rule: NoticeRule
     message: str
     is_warning: bool = False
+    needs_new_plan: bool = False
 
     def __str__(self) -> str:
-        return f"Warning: {self.message}" if self.is_warning else self.message
+        text = self.text_for_reviewer
+        return f"Warning: {text}" if self.is_warning else text
+
+    @property
+    def text_for_reviewer(self) -> str:
+        """The message, and the advice for the reviewer."""
+        return f"{self.message} {NEW_PLAN}" if self.needs_new_plan else self.message
+
+    @property
+    def text_for_operator(self) -> str:
+        """The message, and the advice for the operator."""
+        return f"{self.message} {NEW_PLAN_STEPS}" if self.needs_new_plan else self.message
 
 
 def status_title(plan: Plan, status: PlanStatus | None) -> str:
@@ -92,6 +106,7 @@ def status_title(plan: Plan, status: PlanStatus | None) -> str:
 
 
 NEW_PLAN = "Ask the operator for a new plan if the changes are still needed."
+NEW_PLAN_STEPS = "To plan with the current members, load the tenant and create a new plan."
 NO_DECISION = "No decision is required."
 DAMAGED_REJECTION = "A damaged file might be a rejection of these changes."
 CANNOT_BE_APPLIED = "Cannot be applied"
@@ -220,7 +235,7 @@ def partly_applied_status(
     at: datetime | None,
     counts: Mapping[str, int],
     *,
-    sizes: Mapping[str, int],
+    sizes: Sequence[tuple[str, int]],
     n_not_created: int = 0,
     approval: str = "",
     results: RunResults | None = None,
@@ -235,7 +250,7 @@ def partly_applied_status(
     counts
         Number of changes by their state in the receipt.
     sizes
-        Number of members of each group after the run, by group name.
+        Name of each group, and number of its members after the run. Two groups can have the same name.
     n_not_created
         Number of groups that the plan did not create.
     approval
@@ -245,7 +260,7 @@ def partly_applied_status(
 
     Examples
     --------
-    >>> partly_applied_status(None, {"verified": 98, "rejected": 2}, sizes={"VIP": 198}).message
+    >>> partly_applied_status(None, {"verified": 98, "rejected": 2}, sizes=[("VIP", 198)]).message
     'This plan was partly applied: 98 of 100 changes took effect, and 2 were rejected by the server. After the run, \
 VIP had 198 members.'
     """
@@ -267,10 +282,10 @@ def _join_clauses(clauses: Sequence[str]) -> str:
     return f"{', '.join(first)}, and {last}" if first else last
 
 
-def _sizes_sentence(sizes: Mapping[str, int]) -> str:
+def _sizes_sentence(sizes: Sequence[tuple[str, int]]) -> str:
     if not sizes:
         return ""
-    listed = [f"{name} had {pluralize(n, 'member')}" for name, n in sizes.items()]
+    listed = [f"{name} had {pluralize(n, 'member')}" for name, n in sizes]
     n_more = len(listed) - MAX_SIZES
     if n_more > 0:
         listed[MAX_SIZES:] = [f"the receipt contains {pluralize(n_more, 'more group')}"]

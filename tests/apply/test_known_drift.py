@@ -9,9 +9,11 @@ import pytest
 
 import frgroups as fg
 from frgroups.apply.known_drift import known_drift
+from frgroups.apply.plan_list import plan_entry
 from frgroups.apply.plan_review import review_state
 from frgroups.cli.main import main
 from frgroups.review.decision_record import record_path
+from frgroups.review.plan_status import NEW_PLAN, NEW_PLAN_STEPS
 from tests.review.test_review_status import interrupted
 from tests.world import UIDS, put_group_of_all, select_sandbox
 
@@ -168,7 +170,9 @@ def test_stopped_run(tenant, taken, tmp_path, is_loaded):
     assert not is_loaded or main(["load"]) == 0
 
     assert (review_state(plan).status is not None) == is_loaded
-    assert ('id="approve"' in page_of(plan, tmp_path)) != is_loaded
+    page, warnings = page_of(plan, tmp_path), plan_entry(plan, path=plan.path).values()["warnings"]
+    assert ('id="approve"' in page) != is_loaded
+    assert NEW_PLAN in page and NEW_PLAN_STEPS not in page and NEW_PLAN_STEPS in warnings
     assert main(["approve", str(plan.path), "--by", "Kari"]) == (4 if is_loaded else 0)
 
 
@@ -206,3 +210,22 @@ def test_unverified_group_list(tenant, taken, tmp_path, note):
     fg.save_snapshot(replace(newer, verdict="unverifiable" if note else newer.verdict, groups_note=note))
 
     assert known_drift(plan).blocks == (not note)
+
+
+def test_later_plans(tenant, taken, tmp_path):
+    "Each plan that changed the groups is described in one sentence, newest first, and at most five are named."
+    tenant.put_group("other", "Other")
+    with tenant.client() as client:
+        newer = fg.load_snapshot(client, cache=False)
+    plan = saved(newer, {"all": NEW[:1], "other": NEW[:1]}, tmp_path, limits=NO_DRIFT_LIMIT)
+    members = [{"all": [uid], "other": [uid]} for uid in NEW[1:8]]
+    others = [fg.plan_memberships(newer, wanted, limits=NO_DRIFT_LIMIT) for wanted in members]
+    for other in others:
+        apply(tenant, other)
+
+    *sentences, last = known_drift(plan).later
+
+    assert [other.digest[:12] in text for other, text in zip(others[:1:-1], sentences, strict=True)] == [True] * 5
+    assert (
+        all("All and Other" in text and "1 customer joined" in text for text in sentences) and "2 more plans" in last
+    )

@@ -305,7 +305,7 @@ def test_results(tmp_path):
     made = planned()
     states = {(group.uid, uid, change): "verified" for group in made.groups for uid, change in group.items()}
     results = RunResults(states | {("an", "new-1", "add"): "rejected"}, {("an", "new-1", "add"): "unknown customer"})
-    status = partly_applied_status(None, {"verified": 3, "rejected": 1}, sizes={}, results=results)
+    status = partly_applied_status(None, {"verified": 3, "rejected": 1}, sizes=[], results=results)
     path = write_review(made, tmp_path / "r.html", status=status)
 
     with chromium.opened(path) as other:

@@ -25,7 +25,7 @@ from frgroups.review.plan_sentences import (
     headline,
     top_warnings,
 )
-from frgroups.review.plan_status import SentChanges
+from frgroups.review.plan_status import SentChanges, partly_applied_status
 from frgroups.review.rejections import rejections_in_force
 from frgroups.review.run_results import RunResults, open_changes
 from frgroups.review.wider_limits import wider_limits
@@ -224,6 +224,13 @@ def test_partly_applied_plan(running, saved, tmp_path):
     }
     rows = [row for row in Page(content(tmp_path / "r.html")).rows if "Customer uid" in row]
     assert [row["Result"] for row in rows] == ["rejected by the server"] * 3 + ["applied"] * 2
+
+
+def test_sizes_of_groups_with_equal_names():
+    "The status of a partly applied plan states the number of members of each group, also if two names are equal."
+    status = partly_applied_status(None, {"verified": 1, "rejected": 1}, sizes=[("VIP", 3), ("VIP", 4)])
+
+    assert "VIP had 3 members and VIP had 4 members" in status.message
 
 
 def test_names_of_rejected_customers():

@@ -156,7 +156,7 @@ STATUSES = [
     applied_status(NOW, APPROVAL, results()),
     unreadable_result_status(),
     partly_applied_status(
-        NOW, {"verified": 98, "rejected": 2}, sizes={"V": 198}, n_not_created=1, results=results()
+        NOW, {"verified": 98, "rejected": 2}, sizes=[("V", 198)], n_not_created=1, results=results()
     ),
     interrupted_status(SENT, can_resume=True, is_rejected=True, results=results()),
     interrupted_status(None, can_resume=False),
