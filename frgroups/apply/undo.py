@@ -124,13 +124,13 @@ def plan_undo(
                 notes.append(Finding("unverifiable", text, False, group.uid))
         if group.uid in receipt.created:
             notes.append(_created_group_stays(change))
-    found = CustomerFindings()
+    findings_of_customers = CustomerFindings()
     if current is not None:
         names = current.matrix.names_by_uid
         notes += unknown_group_findings(exclusions.suppression_list, names)
         register_rows = None if register is None else match_register(register, names)
         compared = [_with_unknown_removals(change, current) for change in changes]
-        found = customer_findings(current, compared, register_rows)
+        findings_of_customers = customer_findings(current, compared, register_rows)
     elif any(change.add for change in changes):
         text = (
             "No data of the tenant is stored, so the customers who join were not checked for price lists, "
@@ -148,8 +148,8 @@ def plan_undo(
         groups=tuple(changes),
         planned_at=datetime.now(UTC),
         snapshot_taken_at=receipt.read_at,
-        notes=(*notes, *found.findings),
-        stored_marks=found.marks,
+        notes=(*notes, *findings_of_customers.findings),
+        stored_marks=findings_of_customers.marks,
         reverts=receipt.plan.digest,
         excluded_changes=tuple(excluded),
         stored_facts=_facts_before(receipt.plan),

@@ -49,7 +49,7 @@ def off_limits(plan: Plan) -> list[OffLimit]:
     >>> [limit.rule for limit in off_limits(plan)]
     ['additions_total']
     """
-    found = []
+    limits = []
     is_exact = has_exact_limits(plan)
     for name in LIMIT_NAMES:
         if not is_wider(name, None, getattr(USUAL, name)) or (is_exact and name in REMOVAL_LIMITS + ADDITION_LIMITS):
@@ -62,8 +62,8 @@ def off_limits(plan: Plan) -> list[OffLimit]:
         groups = tuple(group for group, off in zip(relevant, is_off, strict=True) if off)
         if groups:
             suffix = "" if len(groups) == len(relevant) else f" for {name_groups([group.name for group in groups])}"
-            found.append(OffLimit(name, groups, suffix))
-    return found
+            limits.append(OffLimit(name, groups, suffix))
+    return limits
 
 
 def is_relevant(name: str, groups: Sequence[GroupChange]) -> bool:

@@ -66,7 +66,7 @@ COLUMN_LABELS = {
     "groups_now": "Groups now",
 }
 _MODE_NAME = re.compile(r" \(mode \w+\)")
-# What a mode does with the listed customers, in the table of groups.
+# Effect of each mode on the listed customers, for the table of groups.
 MODE_LABELS: dict[Mode, str] = {
     "add": "join",
     "remove": "leave",

@@ -159,7 +159,7 @@ def result_sentence(group: GroupChange, result: GroupResult) -> str:
 
 def part_text(n_done: int, n: int, noun: str) -> str:
     """
-    Format a part of a number with a noun. All of them are formatted as the number.
+    Format a part of a number with a noun. If the part is the whole number, only the number is formatted.
 
     Examples
     --------
