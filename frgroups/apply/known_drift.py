@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from frgroups.apply.group_checks import check_names, current_counts, drift_error, drift_problem
 from frgroups.apply.newer_data import NewerData, newer_data
 from frgroups.apply.plan_checks import raise_if_limits_exceeded
-from frgroups.apply.plan_list import plan_entry
+from frgroups.apply.plan_entry import PlanEntry
 from frgroups.apply.plan_states import WITHOUT_SENT_CHANGES
 from frgroups.apply.sent_changes import Cause
 from frgroups.errors import FrgroupsError
@@ -109,9 +109,9 @@ def known_drift(plan: Plan, *, cache: Cache = None) -> KnownDrift:
     )
 
 
-def check_known_drift(plan: Plan) -> None:
+def check_known_drift(entry: PlanEntry) -> None:
     """
-    Raise the error of `apply_plan` if newer data in the data folder shows that the plan cannot be applied.
+    Raise the error of `apply_plan` if newer data in the data folder shows that a plan cannot be applied.
 
     Raises
     ------
@@ -120,9 +120,10 @@ def check_known_drift(plan: Plan) -> None:
     PlanBlockedError
         The plan exceeds a limit when it is compared with the newer data.
     """
+    if entry.state not in WITHOUT_SENT_CHANGES:
+        return  # `apply_plan` compares a plan that has sent changes with its journal.
+    plan = entry.plan
     try:
-        if plan_entry(plan, path=plan.path).state not in WITHOUT_SENT_CHANGES:
-            return  # `apply_plan` compares a plan that has sent changes with its journal.
         drift = known_drift(plan)
     except FrgroupsError:
         return  # The commands report the damaged file, and `apply_plan` raises the error.

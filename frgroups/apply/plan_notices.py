@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from frgroups.apply.known_drift import KnownDrift
 from frgroups.apply.plan_entry import MAX_CONFLICTS, PlanEntry
-from frgroups.apply.plan_list import conflicting_plans, plan_entry
+from frgroups.apply.plan_list import conflicting_plans
 from frgroups.apply.window_notices import window_notices
 from frgroups.errors import FrgroupsError
 from frgroups.internals.formatting import agree, format_utc, pluralize
@@ -25,7 +25,14 @@ _MAX_GROUPS = 5  # Maximum number of groups to name for another plan.
 log = logging.getLogger("frgroups.apply")
 
 
-def plan_notices(plan: Plan, drift: KnownDrift, *, is_waiting: bool = True) -> list[Notice]:
+def plan_notices(
+    plan: Plan,
+    drift: KnownDrift,
+    *,
+    entry: PlanEntry | None = None,
+    is_waiting: bool = True,
+    reader: DecisionReader | None = None,
+) -> list[Notice]:
     """
     Return the facts in the data folder about a plan.
 
@@ -39,14 +46,18 @@ def plan_notices(plan: Plan, drift: KnownDrift, *, is_waiting: bool = True) -> l
         The plan to review.
     drift
         Differences between the data of the plan and newer data.
+    entry
+        The plan with its state. Its notices are returned too. None if the state is not known.
     is_waiting
         Whether a decision about the plan is possible. Otherwise, only withdrawn rejections are returned.
+    reader
+        Reader with which the caller has read the decisions, or None.
     """
     notices: list[Notice] = []
-    reader = DecisionReader()
-    sources = [_withdrawals(plan, reader)]
+    reader = reader or DecisionReader()
+    sources: list[Iterable[Notice]] = [_withdrawals(plan, reader)]
     if is_waiting:
-        sources += [_of_entry(plan, reader), _approvals(plan, reader), _later_changes(plan, drift)]
+        sources += [() if entry is None else entry.notices, _approvals(plan, reader), _later_changes(plan, drift)]
         sources += [_conflicts(plan, reader), window_notices(plan)]
     for source in sources:
         try:
@@ -60,10 +71,6 @@ def _withdrawals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
     record = reader.record(plan)
     for withdrawal in record.withdrawals(*record.keys_of(plan)):
         yield Notice("withdrawal", withdrawal.sentence())
-
-
-def _of_entry(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
-    yield from plan_entry(plan, path=plan.path, reader=reader).notices
 
 
 def _approvals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:

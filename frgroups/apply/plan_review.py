@@ -23,6 +23,7 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_type
 from frgroups.plan.plan import Plan
 from frgroups.review.approval import approval_sentence
+from frgroups.review.decision_reader import DecisionReader
 from frgroups.review.decision_record import read_record
 from frgroups.review.plan_status import (
     Notice,
@@ -131,9 +132,9 @@ def review_state(plan: Plan, *, cache: Cache = None) -> ReviewState:
     cache
         Folder of the stored snapshots. None selects the data folder.
     """
-    drift = KnownDrift()
+    drift, entry, reader = KnownDrift(), None, DecisionReader()
     try:
-        entry = plan_entry(plan, path=plan.path)
+        entry = plan_entry(plan, path=plan.path, reader=reader)
         status = _status_of(entry)
         if status is None and entry.state in WITHOUT_SENT_CHANGES and not plan.blocked:
             drift = known_drift(plan, cache=cache)
@@ -141,7 +142,8 @@ def review_state(plan: Plan, *, cache: Cache = None) -> ReviewState:
     except FrgroupsError as error:
         log_event(log, logging.WARNING, "state_not_determined", f"The state of a plan is not known. {error.message}")
         status = unknown_status()
-    return ReviewState(status, tuple(plan_notices(plan, drift, is_waiting=status is None)))
+    notices = plan_notices(plan, drift, entry=entry, is_waiting=status is None, reader=reader)
+    return ReviewState(status, tuple(notices))
 
 
 def _status_of_newer_data(plan: Plan, drift: KnownDrift) -> PlanStatus | None:

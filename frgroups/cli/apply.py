@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from frgroups.errors import FrgroupsError, InputError, NotApprovedError, PlanBlo
 
 if TYPE_CHECKING:
     from frgroups.api.client import Client
+    from frgroups.apply.plan_entry import PlanEntry
     from frgroups.apply.receipt import Receipt
     from frgroups.plan.plan import Plan
     from frgroups.review.approval_policy import Policy
@@ -71,7 +73,8 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
 
     path = find_plan(file)
     plan = read_plan(path)
-    if reason is None and _is_applied(plan, path, as_json):
+    entry = _entry_before_decision(plan, path) if reason is None else None
+    if entry is not None and _is_applied(entry, path, as_json):
         return 0
     target = out or path.with_suffix(".approval.json")
     earlier_approvals = found_approvals(plan, [target.parent])
@@ -82,7 +85,8 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
         check_not_rejected(plan, [target.parent])
         check_original_not_undone(plan)
         check_limits(plan)
-        check_known_drift(plan)
+        if entry is not None:
+            check_known_drift(entry)
     written = approve_plan(plan, target, by=reviewer, reject=reason)
     location = path.absolute()
     if reason is None and out is None:
@@ -125,20 +129,24 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     return 0
 
 
-def _is_applied(plan: Plan, path: Path, as_json: bool) -> bool:
-    """Return True and print the state of a plan that was applied. Raise PlanBlockedError if it was also undone."""
+def _entry_before_decision(plan: Plan, path: Path) -> PlanEntry | None:
+    """Return the state of a plan, or None if a file is damaged. `approve` reports the file after its decision."""
     from frgroups.apply.plan_list import plan_entry
+
+    with suppress(FrgroupsError):
+        return plan_entry(plan, path=path)
+    return None
+
+
+def _is_applied(entry: PlanEntry, path: Path, as_json: bool) -> bool:
+    """Return True and print the state of a plan that was applied. Raise PlanBlockedError if it was also undone."""
     from frgroups.apply.run_registry import partly_reverted_by, reverted_by
     from frgroups.cli.plan_output import plan_values
     from frgroups.internals.formatting import shell_argument
 
-    try:
-        entry = plan_entry(plan, path=path)
-        undo_digest = ""
-        if entry.state == "undone":
-            undo_digest = reverted_by(plan) or partly_reverted_by(plan)
-    except FrgroupsError:
-        return False  # The damaged file is reported after the approval is written, and `apply` stops.
+    plan, undo_digest = entry.plan, ""
+    if entry.state == "undone":
+        undo_digest = reverted_by(plan) or partly_reverted_by(plan)
     if undo_digest:
         raise PlanBlockedError(
             f"Plan {plan.digest[:12]} was applied and already undone by plan {undo_digest[:12]}, so it cannot "

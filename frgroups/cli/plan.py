@@ -475,7 +475,6 @@ def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_
     """Write the review of a plan in a format that the file suffix selects."""
     from frgroups.apply.plan_review import review_state
     from frgroups.cli.plan_files import find_plan
-    from frgroups.cli.plan_output import find_conflicts, print_conflicts
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.writer import write_review
     from frgroups.store.snapshot_store import read_snapshot
@@ -500,11 +499,8 @@ def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_
         else:
             print_warning(status)
     for notice in notices:
-        if notice.rule == "conflict":
-            continue
         if notice.is_warning:
             print_warning(notice.text_for_operator)
         else:
             print_message(notice.text_for_operator)
-    print_conflicts(reviewed, find_conflicts(reviewed))
     return 0

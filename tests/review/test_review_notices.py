@@ -167,3 +167,13 @@ def test_drift(tenant, saved, tmp_path, capsys, n_left, is_drift):
     for option in ([], ["-q"]):
         assert main(["review", str(saved.path), *option]) == 0
         assert ("cannot be applied" in capsys.readouterr().err) == (is_drift and not option)
+
+
+def test_plans_are_read_once(saved, monkeypatch):
+    "The command frgroups review reads the plans in the data folder only once."
+    calls = []
+    monkeypatch.setattr("frgroups.apply.plan_list.plan_entries", lambda **options: calls.append(options) or [])
+
+    assert main(["review", str(saved.path)]) == 0
+
+    assert len(calls) == 1
