@@ -9,8 +9,8 @@ from frgroups.internals.formatting import agree, pluralize
 
 Verdict = Literal["consistent", "unverifiable", "drifted"]
 
-# Each note about responses that contradict each other, and that another read does not change, starts with one of these
-# texts: pages that contradict the customer records, and the same contradiction in each attempt to read a list.
+# Each note about responses that contradict each other, also after another read, starts with one of these texts: pages
+# that contradict the customer records, and the same contradiction in each attempt to read a list.
 _CONTRADICTIONS = ("the records of ", "in each of ")
 
 # Ordered from best to worst.

@@ -229,7 +229,7 @@ def test_list_keeps_changing():
 
 
 def test_total_too_high():
-    """If the total is higher than the number of rows in each attempt, the note states that the responses contradict."""
+    """If the total is higher than the number of rows in each attempt, the note states a contradiction."""
 
     def server(number, size):
         page = EditedList(uids(12), cap=5)(number, size)

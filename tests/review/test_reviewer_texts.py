@@ -155,9 +155,7 @@ STATUSES = [
     resumed_original_status(),
     applied_status(NOW, APPROVAL, results()),
     unreadable_result_status(),
-    partly_applied_status(
-        NOW, {"verified": 98, "rejected": 2}, sizes={"V": 198}, n_not_created=1, results=results()
-    ),
+    partly_applied_status(NOW, {"verified": 98, "rejected": 2}, sizes={"V": 198}, n_not_created=1, results=results()),
     interrupted_status(SENT, can_resume=True, is_rejected=True, results=results()),
     interrupted_status(None, can_resume=False),
     undone_status("3f9c2a71d0e4", NOW, APPROVAL),
