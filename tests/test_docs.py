@@ -51,6 +51,14 @@ def test_reference_page(name):
     assert f"</reference/{name}>`" in REFERENCE["index"]
 
 
+def test_reference_sandbox():
+    "The page of the sandbox also describes the classes of its options."
+    assert re.findall(r"autoclass:: (frgroups\.sandbox\S+)", REFERENCE["Sandbox"]) == [
+        "frgroups.sandbox.faults.Behavior",
+        "frgroups.sandbox.faults.Fault",
+    ]
+
+
 def test_reference_errors():
     "The page of the errors describes each exception of `frgroups.errors`."
     classes = {item.__name__ for item in vars(fg.errors).values() if inspect.isclass(item)}

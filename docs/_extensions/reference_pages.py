@@ -11,6 +11,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 import frgroups as fg
+from frgroups.sandbox.faults import Behavior, Fault
 from page_files import heading, write_pages
 
 STUB = Path(fg.__file__).with_name("__init__.pyi")
@@ -51,6 +52,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Settings and versions": ("internals",),
     "Errors": ("errors",),
 }
+# Classes that are documented on the page of a public name, because only its arguments use them.
+CLASSES_OF_ARGUMENTS = {"Sandbox": (Behavior, Fault)}
 # A string has no docstring that autodoc can read.
 CONSTANTS = {
     "PRODUCTION": "Base URL of the production server.",
@@ -126,6 +129,8 @@ def _page(name: str) -> str:
         is_error = issubclass(value, Exception)
         lines.append(f".. {'autoexception' if is_error else 'autoclass'}:: {name}")
         lines += ["   :members:", "" if is_error else "   :inherited-members:", ""]
+        for used in CLASSES_OF_ARGUMENTS.get(name, ()):
+            lines += [heading(used.__name__, "-"), f".. autoclass:: {used.__module__}.{used.__name__}", ""]
     else:
         lines += [f".. autofunction:: {name}", ""]
     return "\n".join(lines)

@@ -53,7 +53,7 @@ def find_unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
         if row.verdict == "drifted":
             severity, finding, problem = "high", "drifted", f"{name} changed while it was read."
             if is_contradiction(row.note):
-                problem = f"The customer records contradict the pages of {name}."
+                problem = f"The server's responses about {name} contradict each other."
         evidence = (
             f"{problem} The read returned {pluralize(row.n_rows, 'member')} after {pluralize(row.rereads, 'reread')}."
         )

@@ -41,7 +41,7 @@ def reachability(
     groups
         The groups to count, by uid or unique name. None selects all groups.
     channels
-        The channels to count: "email", "mobile", or both.
+        The channels to count: "email", "mobile" (text messages, SMS), or both.
     consent
         A dictionary that maps a channel to the uid or name of its consent. The API does not report which consent
         belongs to which channel. By default, the only consent whose uid or name contains a keyword of the channel is

@@ -49,8 +49,16 @@ def health(
     print_message(snapshot)
     print_text(", ".join(f"{n} {severity}" for severity, n in counts.items()))
     rows = table.head(top)
-    for row in rows.to_dict("records"):
-        print_text(f"\n{row['severity'].upper()} {row['finding']}: {row['evidence']}\n  {row['suggested_action']}")
+    # The actions for findings of the same kind differ only in the names and uids of the groups.
+    has_action = ~rows["finding"].duplicated()
+    for row, is_first in zip(rows.to_dict("records"), has_action, strict=True):
+        print_text(f"\n{row['severity'].upper()} {row['finding']}: {row['evidence']}")
+        if is_first:
+            print_text(f"  {row['suggested_action']}")
+    if not has_action.all():
+        print_message(
+            "\nThe suggested action is printed once per kind of finding. Files and JSON contain it for each finding."
+        )
     if len(rows) < len(table):
         print_message(
             f"\n{len(rows):,} of {len(table):,} findings are shown. To write all findings, pass --csv FILE or "

@@ -29,7 +29,7 @@ frgroups load                             store a snapshot of the tenant
 frgroups table overlap_pairs              analyze the snapshot
 frgroups health                           find problems in the groups
 frgroups report                           write a report as one HTML file
-frgroups plan --group vip --list vip.csv  create a plan and its review page
+frgroups plan --group VIP --list vip.csv  create a plan and its review page
 frgroups plans                            list the plans and their states
 frgroups show PLAN                        show the plan
 frgroups approve PLAN --by NAME           record the reviewer's approval

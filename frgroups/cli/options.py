@@ -23,11 +23,11 @@ PLAN_ARGUMENT = "PLAN is the path of a plan, or at least the first 8 characters 
 LIMIT_HELP = {
     "removals_per_group": "maximum number of removals from one group",
     "removal_share": "maximum share of a group's members to remove",
-    "removal_floor": "removals that are allowed unless a limit is 0",
+    "removal_floor": "removals from one group that are always allowed",
     "removals_per_day": "maximum number of removals per group in 24 hours",
     "removals_total": "maximum number of removals from all groups together",
     "removal_share_total": "maximum share of the memberships to remove",
-    "removal_floor_total": "total removals that are allowed unless a limit is 0",
+    "removal_floor_total": "removals from all groups that are always allowed",
     "emptied_groups": "maximum number of groups that lose all members",
     "additions_per_group": "maximum number of additions to one group",
     "additions_total": "maximum number of additions to all groups together",

@@ -41,7 +41,7 @@ _OPTIONS_OF_ONE_GROUP = [
     "plan",
     example='frgroups plan --group black_week --create "Black Week VIP" --list vip.csv\n\n'
     "To remove the customers in a list from the group newsletter:\n"
-    "frgroups plan --group newsletter --mode remove --list unsubscribed.csv\n\n"
+    "frgroups plan --group newsletter_2025 --mode remove --list unsubscribed.csv\n\n"
     "To compare the declared groups in a file with the tenant:\n"
     "frgroups plan --declared groups.toml --exit-code --json",
     more="frgroups plan never sends changes.",

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 PLANNED_ACTIONS = {
     "removed": "would remove",
     "rewritten": "would rewrite",
-    "tombstoned": "would replace with a placeholder",
+    "replaced": "would replace with a placeholder",
     "failed": "cannot change",
 }
 COMPLETED_ACTIONS = {
     "removed": "removed",
     "rewritten": "rewritten",
-    "tombstoned": "replaced with a placeholder",
+    "replaced": "replaced with a placeholder",
     "failed": "failed",
 }
 

@@ -75,7 +75,16 @@ def _table_command(entry: TableEntry) -> click.Command:
 
         as_json = as_json or JSON in click.get_current_context().meta
         result = compute_table(entry, selection, arguments, sort_column)
-        output_table(entry, result, csv=csv, xlsx=xlsx, as_json=as_json, top=top, all_columns=all_columns)
+        output_table(
+            entry,
+            result,
+            csv=csv,
+            xlsx=xlsx,
+            as_json=as_json,
+            top=top,
+            all_columns=all_columns,
+            is_sorted=sort_column is not None,
+        )
         return 0
 
     decorators: list[Callable[[Callable[..., int]], Callable[..., int]]] = [*entry.options]

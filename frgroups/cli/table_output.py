@@ -29,6 +29,7 @@ from frgroups.internals.formatting import format_utc, pluralize, shell_argument
 from frgroups.internals.json_values import to_jsonable
 from frgroups.internals.spreadsheet_export import write_table_csv, write_table_workbook
 from frgroups.report.flat_tables import flat_table, join_cells
+from frgroups.report.row_order import find_rule, sort_by_rule
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.universe import resolve_universe
 
@@ -165,9 +166,10 @@ def output_table(
     as_json: bool,
     top: int | None,
     all_columns: bool,
+    is_sorted: bool,
 ) -> None:
     """
-    Print the first rows of a table, and write the complete table to a file or as JSON.
+    Print the most important rows of a table, and write the complete table to a file or as JSON.
 
     Parameters
     ----------
@@ -183,6 +185,9 @@ def output_table(
         Number of rows to print. None prints all rows.
     all_columns
         Whether to print all columns.
+    is_sorted
+        Whether to print the rows in their order, because a column sorts them. Otherwise, the most important rows are
+        printed first, as in `show`. Files and JSON always contain the order of the table.
     """
     if as_json:
         print_json_line(_json_values(entry, result))
@@ -193,6 +198,8 @@ def output_table(
     if entry.name == "group_changes":
         rows = _changed_groups(table)
         _print_group_notes(table, n_changed=len(rows))
+    if not is_sorted:
+        rows = sort_by_rule(rows, find_rule(rows))
     printed = rows.head(top) if top else rows
     columns = list(table.columns)
     if entry.columns and not all_columns:

@@ -22,6 +22,7 @@ from frgroups.errors import UnexpectedResponseError
 from frgroups.internals.formatting import pluralize
 from frgroups.load.end_check import END_SIZE, EndCheck, OtherEnd, ServerSorting
 from frgroups.load.listing_reader import PAGING_OPERATION, Key, ListingReader, PageRows, ReadPage
+from frgroups.snapshot.verdicts import is_contradiction, repeated_note
 
 MAX_REREADS = 3
 MAX_REREADS_OF_WRONG_TOTAL = 1
@@ -43,7 +44,7 @@ class Listing(Generic[Key]):
         reported total, that the server rejected the request for the page after the last row, or that the other end of
         the list contained further rows or could not be read.
     note
-        Description of the problem, or an empty string.
+        Description of the problem, or an empty string. It states if all attempts had the same rows and problem.
     is_incomplete
         True if two requests in the reverse sort order returned a row that the pages of two reads did not contain.
     missing_backreference
@@ -171,6 +172,8 @@ def read_listing(
         first = read_page(None, None)
     total_first = first.total_count
     pages = rereads = 0
+    is_repeated = True
+    rows_before: tuple[list[Key], str] | None = None
     other_end: OtherEnd[Key] = OtherEnd()
     while True:
         reader = ListingReader(read_page, first, pool)
@@ -178,6 +181,8 @@ def read_listing(
         pages += reader.pages
         omitted_before, other_end = other_end.omitted, OtherEnd()
         problem, doubt = reader.find_problem(), _find_doubt(reader)
+        is_repeated &= rows_before in (None, (reader.keys, problem))
+        rows_before = (reader.keys, problem)
         n_rows = len(reader.keys)
         if end_check is not None and not problem and not doubt and end_check.is_needed(n_rows, reader.pages):
             other_end = end_check.read_other_end(reader.keys)
@@ -194,6 +199,8 @@ def read_listing(
         verdict = "unverifiable"
     elif problem:
         verdict = "drifted"
+        if is_repeated and not other_end.omitted and not is_contradiction(problem):
+            problem = repeated_note(problem, rereads + 1)
     return Listing(
         uids=list(dict.fromkeys(reader.keys)),
         evidence=reader.evidence if verdict == "consistent" else "none",

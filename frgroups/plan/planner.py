@@ -390,7 +390,7 @@ def _check_sendable(snapshot: Snapshot, changes: Iterable[GroupChange]) -> None:
         codec.check_uid(change.uid, "customer group uid")
         if not change.create and is_contradiction(reads[change.uid]["note"]):
             raise DriftedReadError(
-                f"The customer records contradict the pages of group {change.name} ({change.uid}): "
+                f"The server's responses about group {change.name} ({change.uid}) contradict each other: "
                 f"{reads[change.uid]['note']}. Reading the group again might not help. Ask the operator of the "
                 "server to check whether the server limits the number of members in its responses."
             )

@@ -34,6 +34,7 @@ from frgroups.plot.theme import LITERAL, figure_background, ink, points, readabl
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 _LINE = 1.25  # The height of a line of text divided by the size of its font.
+_LEGEND_GAP = 0.5  # Distance between the legend and the axis below it, as a multiple of the font size.
 
 
 def title_font(ax: Axes) -> float:
@@ -265,7 +266,7 @@ def fit_rows(ax: Axes) -> None:
     n_rows, (_, height), legend = len(ax.get_yticks()), size_in_points(ax), ax.get_legend()
     legend_height = 0.0
     if legend is not None:
-        legend_height = 72 * legend.get_window_extent().height / ax.figure.dpi + 0.5 * label_font(ax)
+        legend_height = 72 * legend.get_window_extent().height / ax.figure.dpi + (0.5 + _LEGEND_GAP) * label_font(ax)
     row_height = max(height - legend_height, 0.3 * height) / (n_rows + 0.2)
     ax.set_ylim(n_rows - 0.4 + legend_height / row_height, -0.6)
     font = min(label_font(ax), row_height / _LINE)
@@ -295,7 +296,7 @@ def _add_legend(ax: Axes) -> None:
         fontsize=font,
         frameon=False,
         borderpad=0.1,
-        borderaxespad=0,
+        borderaxespad=_LEGEND_GAP,
         columnspacing=1.2,
         labelspacing=0.2,
         labelcolor=ink(ax),

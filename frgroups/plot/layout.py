@@ -195,11 +195,21 @@ def widest(ax: Axes, texts: Iterable[str], font: float) -> float:
 
 
 def wrap_to_width(ax: Axes, text: str, font: float, width: float) -> list[str]:
-    """Wrap a text at spaces into lines of at most the given width in points. Its own line breaks are kept."""
+    """
+    Wrap a text at spaces into lines of at most the given width in points. Its own line breaks are kept.
+
+    A word without letters and digits, such as the unit %, stays on the line of the word before it.
+    """
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""
+        words: list[str] = []
         for word in paragraph.split():
+            if words and not any(map(str.isalnum, word)):
+                words[-1] += f" {word}"
+            else:
+                words.append(word)
+        for word in words:
             longer = f"{line} {word}".lstrip()
             if line and text_size(ax, longer, font)[0] > width:
                 lines.append(line)

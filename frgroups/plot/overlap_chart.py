@@ -66,6 +66,8 @@ _MAX_WRITTEN = 25  # The values of up to 25 groups are written into the cells.
 _MIN_FONT_SIZE = 5.0  # Smaller numbers in cells are omitted.
 # The names of the groups use at most this share of the width or height of the given Axes, or of a new figure.
 _NAME_SHARE, _NAME_SHARE_OF_FIGURE = 0.28, 0.45
+_MAX_NAME_SHARE = 0.4  # Share of a small area that a name can use if the cells stay large enough.
+_WIDE_CELL = 4.0  # Side of a cell that is large enough, as a multiple of the font size.
 _SMALL_WIDTH = 44  # The heading is short if the width is below this multiple of the font size.
 # With this exponent of the color scale, shares from 0 to 10% cover 40% of the colors.
 _GAMMA = 0.4
@@ -168,7 +170,7 @@ def overlap_heatmap(
     if n < n_all:
         notes.append(f"the {'first' if is_matrix else 'largest'} {describe_cut(n, n_all)}")
     font = label_font(ax)
-    labels = fit_names(ax, uids, names, font, name_share * min(area_in_points(ax)))
+    labels = fit_names(ax, uids, names, font, _name_width(ax, n, font, name_share))
     _label_groups(ax, labels, font)
     settle(ax)
     _draw_color_bar(ax, image, unit, measure)
@@ -187,6 +189,13 @@ def _limit_to_area(ax: Axes, top: int | None) -> int:
     side = min(width - 6 * font, height - 3 * title_font(ax)) - _NAME_SHARE * min(width, height)
     n = max(int(side / (1.2 * MIN_FONT)), 2)
     return n if top is None else min(top, n)
+
+
+def _name_width(ax: Axes, n: int, font: float, name_share: float) -> float:
+    """Return the maximum width of a name in points. If there are few groups, names can use more of the area."""
+    size = min(area_in_points(ax))
+    spare = size - 6 * font - n * _WIDE_CELL * font
+    return max(name_share * size, min(spare, _MAX_NAME_SHARE * size))
 
 
 def _side(ax: Axes) -> float:

@@ -75,7 +75,7 @@ def erase_customer(
     -------
     pandas.DataFrame
         One row per file that contains the customer. Columns kind, path (after the erasure), tenant_uid ("" if the
-        file contains no tenant), action ("rewritten", "tombstoned", "removed", or "failed"), and note are `str`, and
+        file contains no tenant), action ("rewritten", "replaced", "removed", or "failed"), and note are `str`, and
         n (number of mentions) is `int64`. The table contains no data of the customer.
 
     Raises
@@ -108,6 +108,8 @@ def erase_customer(
     another id of the customer. This includes suppression lists, so the customer can be added to groups again.
 
     *Reports* that list the customer are removed. By default, a report lists no customers.
+
+    *Exports* of the customer's data (`export_customer`) are removed.
 
     *Damaged snapshots and drafts* are removed if they contain the customer, or if that cannot be determined.
 
@@ -180,12 +182,12 @@ def _decide(match: FileMatch) -> tuple[str, str]:
     if match.kind == "decision" and match.plan_digests:
         return "rewritten", "Rejections of plans that contain the customer still block the plans' other changes."
     if _has_digest_only(match):
-        return "tombstoned", "This file contains the digest of a plan that contains the customer."
+        return "replaced", "This file contains the digest of a plan that contains the customer."
     if match.kind in ("receipt", "journal"):
         note = "The counts in this file do not change."
         if match.resumable:
             note += " The interrupted run can no longer be resumed."
-        return "tombstoned", note
+        return "replaced", note
     return "rewritten", ""
 
 
@@ -201,6 +203,8 @@ def _reason_to_remove(match: FileMatch) -> str:
         return "This review shows a plan that contains the customer. Create a new plan and save its review."
     if match.kind == "report":
         return "This report lists the customer. Write the report again."
+    if match.kind == "export" and match.n:
+        return "This file is an export of the customer's data."
     if match.kind == "plan" and _has_digest_only(match) and match.digest:
         return "This plan undoes a plan with the customer. If it has not been applied, create the undo again."
     if match.kind == "plan" and not _has_digest_only(match) and (match.digest or match.problem):

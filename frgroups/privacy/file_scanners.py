@@ -57,6 +57,7 @@ Kind = Literal[
     "journal",
     "list",
     "report",
+    "export",
     "other",
 ]
 
@@ -80,6 +81,11 @@ _REVIEW_TEXT = re.compile(r"Review: [^\n]*\n=+\n")
 _REVIEW_TENANT = re.compile(r"<dt>Tenant</dt><dd>([^<]*)</dd>|<dc:subject>Tenant ([^<]*)</dc:subject>")
 # A report that lists customers has this element.
 _REPORT = re.compile(r'<main data-customers-of="([^"]*)">')
+# The keys at the start of a file that `export_customer` returned.
+_EXPORT = re.compile(r'\s*\{\s*"customer_uid":[^\n]*\s*"exported_at":')
+# Signatures of files that cannot be lists of customers: a SQLite database, its log, the log index, and an image.
+# Such a file is searched for the ids of the customer, but it is not reported if it does not contain them.
+_NO_LIST = (b"SQLite format 3\0", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"\x18\xe2\x2d\0", b"\x89PNG")
 _PURPOSE = re.compile(r"(?:Purpose|From): ([^<\n]*)")
 _DIGEST_FIELDS = ("digest", "changes", "new_digest")
 _TABLES_WITHOUT_CUSTOMERS = ("groups.parquet", "reads.parquet")
@@ -242,7 +248,9 @@ def scan_file(path: Path, subject: Subject, *, is_list: bool = False) -> FileMat
     report = _REPORT.search(text)
     if report:
         return _scan_report(path, text, html.unescape(report[1]), subject)
-    if not is_list:
+    if _EXPORT.match(text):
+        return _scan_export(path, body, subject)
+    if not is_list or body.startswith(_NO_LIST):
         return FileMatch("other", path, n=count_in_body(body, subject))
     return _scan_list(path, body, subject)
 
@@ -441,6 +449,26 @@ def _scan_report(path: Path, text: str, tenant_uid: str, subject: Subject) -> Fi
     if subject.is_in(tenant_uid):
         n = text.count(f">{escaped_forms(subject.uid)[0]}</td>")
     return FileMatch("report", path, tenant_uid, n=n)
+
+
+def _scan_export(path: Path, body: bytes, subject: Subject) -> FileMatch:
+    """Search an export of the data of one customer. The export of another customer can mention the customer."""
+    try:
+        document = json.loads(body)
+        customer_uid, tenants = document["customer_uid"], _tenants_of_export(document)
+    except (ValueError, TypeError, KeyError):
+        return FileMatch("other", path, n=count_in_body(body, subject))
+    if tenants and not any(map(subject.is_in, tenants)):
+        return FileMatch("export", path)
+    if customer_uid == subject.uid:
+        return FileMatch("export", path, n=1)
+    return FileMatch("export", path, n_left=count_in_body(body, subject))
+
+
+def _tenants_of_export(document: Mapping[str, Any]) -> set[str]:
+    """Return the tenants of the files that an export describes."""
+    entries = [entry for section in document.values() if isinstance(section, list) for entry in section]
+    return {entry["tenant_uid"] for entry in entries if entry.get("tenant_uid")}
 
 
 def _count_in_review(text: str, subject: Subject) -> int:

@@ -38,6 +38,7 @@ _ERASURE_ORDER = [
     "decision",
     "review",
     "report",
+    "export",
     "plan",
     "receipt",
     "journal",
@@ -78,8 +79,14 @@ class SearchScope:
                 for path in _walk(root):
                     if path not in seen:
                         seen.add(path)
-                        may_be_list = roots is named or path.is_relative_to(home() / "lists")
+                        may_be_list = roots is named or _is_in_list_folder(path)
                         yield Entry(path, may_be_list, any_kind)
+
+
+def _is_in_list_folder(path: Path) -> bool:
+    """Return True if a file is in the folder `lists`, or is a list that `frgroups demo` created."""
+    is_of_demo = path.suffix == ".csv" and path.is_relative_to(home() / "demo")
+    return is_of_demo or path.is_relative_to(home() / "lists")
 
 
 class Entry(NamedTuple):

@@ -62,9 +62,9 @@ def export_customer(
     -------
     dict
         "snapshots" contains the customer's attributes, consents, and groups at each time. "plans", "receipts", and
-        "journals" contain the planned and applied changes. "reviews", "reports", "approvals", "decisions", and
-        "lists" contain an entry for each file with the customer. "other" contains all other files, with the reason
-        why they cannot be read.
+        "journals" contain the planned and applied changes. "reviews", "reports", "exports", "approvals", "decisions",
+        and "lists" contain an entry for each file with the customer. "other" contains all other files, with the
+        reason why they cannot be read.
 
     Raises
     ------
@@ -196,6 +196,10 @@ def _export_report(_path: Path, _subject: Subject) -> dict[str, Any]:
     return {"note": "The report lists changes of the customer's groups between two snapshots."}
 
 
+def _export_export(_path: Path, _subject: Subject) -> dict[str, Any]:
+    return {"note": "The file is an earlier export of the customer's data, or an export that mentions the customer."}
+
+
 def _export_review(_path: Path, _subject: Subject) -> dict[str, Any]:
     return {"note": "The review shows a planned change to the customer's groups."}
 
@@ -205,6 +209,7 @@ _EXPORTERS: dict[Kind, Callable[[Path, Subject], dict[str, Any]]] = {
     "plan": _export_plan,
     "review": _export_review,
     "report": _export_report,
+    "export": _export_export,
     "approval": _export_approval,
     "decision": _export_decisions,
     "receipt": _export_receipt,

@@ -141,34 +141,55 @@ def _growth(data: ReportData) -> _Result:
     times = history["taken_at"].drop_duplicates()
     if len(times) < 2:
         return "Only one snapshot is available, so the growth is not known yet.", []
-    ends = [
-        drawn.drop_duplicates("customer_group_uid", keep=side).set_index("customer_group_uid")["n_members"]
-        for side in ("first", "last")
-    ]
-    growth = ends[1] - ends[0]
+    table = _compare_ends(drawn, times.min(), times.max())
+    is_kept = table["status"] == "kept"
+    growth = (table["n_last"] - table["n_first"])[is_kept]
+    counts = table["status"].value_counts()
     summary = (
-        f"{pluralize(int((growth > 0).sum()), 'group')} grew, {int((growth < 0).sum()):,} shrank, and "
-        f"{int((growth == 0).sum()):,} kept their size {format_day_span(times.min(), times.max())}."
+        f"{pluralize(int((growth > 0).sum()), 'group')} grew, {int((growth < 0).sum()):,} shrank, "
+        f"{int((growth == 0).sum()):,} kept their size, {int(counts.get('new', 0)):,} "
+        f"{agree(int(counts.get('new', 0)), 'is', 'are')} new, and {int(counts.get('deleted', 0)):,} "
+        f"{agree(int(counts.get('deleted', 0)), 'was', 'were')} deleted "
+        f"{format_day_span(times.min(), times.max())}."
     )
     chart = draw_chart(lambda ax: plot.history(drawn, ax=ax), describe(drawn), width=9.0)
     call = "history = fg.size_history([before, snapshot]); fg.plot.history(history)"
     if stored:
         origin = f"tenant_uid={data.snapshot.tenant_uid!r}, base_url={data.snapshot.base_url!r}"
         call = f"history = fg.size_history({origin}); fg.plot.history(history)"
-    names = drawn.drop_duplicates("customer_group_uid", keep="last").set_index("customer_group_uid")["name"]
-    table = pd.DataFrame(
-        {
-            "customer_group_uid": names.index,
-            "name": names.array,
-            "n_first": ends[0].reindex(names.index).array,
-            "n_last": ends[1].reindex(names.index).array,
-            "growth_rate": (growth / ends[0].where(ends[0] > 0)).reindex(names.index).array,
-        }
-    )
     note = ""
     if n_hidden := history.loc[is_hidden, "customer_group_uid"].nunique():
         note = f"{pluralize(n_hidden, 'group')} with suppressed sizes {agree(n_hidden, 'is', 'are')} omitted."
     return summary, [Content(call, chart, table=show(table, MAX_ROWS, sort="n_last"), note=note)]
+
+
+def _compare_ends(history: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:
+    """
+    Compare the first and the last snapshot of a size history.
+
+    A group that only one of the two snapshots contains is new or deleted, as in `group_changes`, and has 0 members in
+    the other snapshot. A group that only a snapshot between them contains is omitted.
+    """
+    exists = history[history["status"] != "deleted"]
+    sizes = {
+        time: exists[exists["taken_at"] == time].set_index("customer_group_uid")["n_members"]
+        for time in (first, last)
+    }
+    names = history.drop_duplicates("customer_group_uid", keep="last").set_index("customer_group_uid")["name"]
+    names = names[names.index.isin(sizes[first].index.union(sizes[last].index))]
+    status = np.where(names.index.isin(sizes[first].index), "deleted", "new")
+    status = np.where(names.index.isin(sizes[first].index.intersection(sizes[last].index)), "kept", status)
+    n_first, n_last = (sizes[time].reindex(names.index, fill_value=0) for time in (first, last))
+    return pd.DataFrame(
+        {
+            "customer_group_uid": names.index,
+            "name": names.array,
+            "n_first": n_first.array,
+            "n_last": n_last.array,
+            "growth_rate": ((n_last - n_first) / n_first.where(n_first > 0)).array,
+            "status": status,
+        }
+    )
 
 
 def _stored_between(data: ReportData) -> list[str]:

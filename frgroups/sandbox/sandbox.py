@@ -66,9 +66,9 @@ class Sandbox(TenantControls):
     empty
         Whether to start without customers and groups. `customers`, `groups`, and `seed` are then ignored.
     faults
-        Faults to inject into requests, as in `misbehave`.
+        Faults to inject into requests, of the class `frgroups.sandbox.faults.Fault`, as in `misbehave`.
     **options
-        Fields of `Behavior`, as in `misbehave`.
+        Parameters of `frgroups.sandbox.faults.Behavior`, such as `latency`, as in `misbehave`.
 
     Raises
     ------
@@ -354,9 +354,10 @@ class Sandbox(TenantControls):
         Parameters
         ----------
         *faults
-            Faults to inject into matching requests.
+            Faults to inject into matching requests, of the class `frgroups.sandbox.faults.Fault`.
         **options
-            Fields of `Behavior`, such as `latency` or `unknown_uids`.
+            Parameters of `frgroups.sandbox.faults.Behavior`, such as `latency` or `unknown_uids`. Parameters that are
+            not passed have their default values.
 
         Raises
         ------

@@ -27,9 +27,9 @@ _TOO_INCOMPLETE = (
 )
 _REFRESH = "The snapshot can be used for analysis. Read the changed groups again before you create a plan."
 _CONTRADICTORY = (
-    "The customer records contradict the pages of these groups, also after another read. Reading the groups again "
-    "might not help. Ask the operator of the server to check whether the server limits the number of members in its "
-    "responses. Until then, do not rely on the members of these groups."
+    "The server's responses contradict each other, also after another read. Reading the groups again might not help. "
+    "Ask the operator of the server to check whether the server limits the number of members in its responses. Until "
+    "then, do not rely on the members of these groups."
 )
 
 
@@ -353,7 +353,7 @@ class Snapshot:
         if len(contradictory) > MAX_NAMED_GROUPS:
             n_more = len(contradictory) - MAX_NAMED_GROUPS
             more_groups = f"{n_more:,} more {agree(n_more, 'group', 'groups')}"
-            sentences.append(f"The customer records also contradict the pages of {more_groups}.")
+            sentences.append(f"The responses also contradict each other for {more_groups}.")
         if len(unverifiable):
             sentences.append(f"The members of {self._list_names(unverifiable)} could not be verified.")
             sentences += [f"{names[uid]}: {notes[uid]}." for uid in unverifiable[:MAX_NAMED_GROUPS] if notes[uid]]

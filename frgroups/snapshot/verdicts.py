@@ -9,8 +9,9 @@ from frgroups.internals.formatting import agree, pluralize
 
 Verdict = Literal["consistent", "unverifiable", "drifted"]
 
-# Each note about pages that contradict the customer records starts with this text.
-_CONTRADICTION = "the records of "
+# Each note about responses that contradict each other, also after another read, starts with one of these texts: pages
+# that contradict the customer records, and the same contradiction in each attempt to read a list.
+_CONTRADICTIONS = ("the records of ", "in each of ")
 
 # Ordered from best to worst.
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -47,6 +48,18 @@ def contradiction_note(n_listed: int, n_rows: int) -> str:
     content = "other customers" if n_listed == n_rows else pluralize(n_rows, "customer")
     listed = pluralize(n_listed, "customer")
     return f"the records of {listed} list this group, but its pages contain {content}"
+
+
+def repeated_note(problem: str, n_attempts: int) -> str:
+    """
+    Return the note for a list that had the same rows and the same problem in each attempt to read it.
+
+    Examples
+    --------
+    >>> repeated_note("the server reported a total of 636 rows but returned 500", 4)
+    'in each of 4 attempts, the server reported a total of 636 rows but returned 500'
+    """
+    return f"in each of {n_attempts} attempts, {problem}"
 
 
 def missing_reference_note(n: int) -> str:
@@ -92,11 +105,14 @@ def unlisted_groups_note(n_groups: int, n_customers: int) -> str:
 
 def is_contradiction(note: str) -> bool:
     """
-    Return True if a note states that the pages of a group contradict the customer records.
+    Return True if a note states that the server's responses contradict each other, whenever the group is read.
+
+    The pages contradict the customer records, or each attempt to read the list returned the same rows and the same
+    contradiction, such as a total that is larger than the number of rows.
 
     Examples
     --------
     >>> is_contradiction(contradiction_note(119, 100)), is_contradiction("3 records had no uid")
     (True, False)
     """
-    return note.startswith(_CONTRADICTION)
+    return note.startswith(_CONTRADICTIONS)

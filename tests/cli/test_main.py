@@ -536,6 +536,17 @@ def test_health(loaded, capsys, tmp_path):
     assert pd.read_excel(workbook)["finding"].to_list() == [line["finding"] for line in lines]
 
 
+def test_health_prints_action_once(loaded, capsys):
+    "The suggested action is printed for the first finding of each kind only."
+    assert main(["health", "--top", "100"]) == 0
+    text = capsys.readouterr().out
+    assert main(["health", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+
+    printed = [row["finding"] for row in rows if f"{row['evidence']}\n  {row['suggested_action']}" in text]
+    assert printed == list(dict.fromkeys(row["finding"] for row in rows)) and len(printed) < len(rows)
+
+
 def test_health_actions(loaded, capsys, tmp_path):
     "Each suggested action on the command line contains valid commands instead of Python code."
     register = tmp_path / "my register.csv"

@@ -250,3 +250,15 @@ def test_renamed_commands():
     targets = [target.removeprefix("table ") for target in RENAMED_COMMANDS.values() if target.startswith("table ")]
 
     assert len(targets) == 3 and set(targets) <= set(NAMES)
+
+
+def test_order(stored, capsys, tmp_path):
+    "The terminal shows the most important rows first, as `fg.show` does. Files have the order of the function."
+    words = table_words("group_profile", stored)
+    assert main([*words, "--csv", str(tmp_path / "t.csv"), "--top", "3"]) == 0
+    printed = [line.split()[0] for line in capsys.readouterr().out.splitlines() if re.search(r"\d$", line)]
+
+    profile = fg.group_profile(fg.read_snapshot(), "vip", min_count=0)
+    strongest = profile.assign(size=profile["effect_size"].abs()).sort_values("size", ascending=False, kind="stable")
+    assert printed[-3:] == strongest["attribute"].head(3).to_list() != profile["attribute"].head(3).to_list()
+    assert pd.read_csv(tmp_path / "t.csv")["attribute"].to_list() == profile["attribute"].to_list()

@@ -309,6 +309,14 @@ def test_page(write_config):
     assert rows[3][1:4] == ["stage", "60 min 2026-11-23 11:00 UTC", "fresh and consistent"]
 
 
+def test_page_keeps_the_port_together():
+    """A host can be wrapped before its port, but not in the port."""
+    save("a", 1, host="https://api.example:8020/v2")
+    page = status_html(fg.tenant_status(now=NOW), now=NOW)
+
+    assert '<wbr><span class="port">:8020</span>' in page
+
+
 def test_page_is_self_contained(write_config):
     """The status page loads no other file, and its content security policy allows only its own style and script."""
     write_config("a")

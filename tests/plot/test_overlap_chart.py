@@ -86,3 +86,23 @@ def test_many_groups():
         with pytest.raises(InputError, match=r"at most \d+ (groups|combinations), got"):
             draw()
     plt.close("all")
+
+
+def test_few_groups():
+    "In a small chart of few groups, long names are complete, and no line of the heading is only a percent sign."
+    names = ["Newsletter 2025 (copy)", "Newsletter 2025", "Skitestere", "Skitestere 2024"]
+    matrix = pd.DataFrame(0.5, index=names, columns=names)
+    _, ax = plt.subplots(figsize=(6.1, 5.1), layout="constrained")
+
+    plot.overlap_heatmap(matrix, measure="jaccard", ax=ax)
+
+    assert [label.get_text() for label in ax.get_yticklabels()] == names
+    assert all(any(map(str.isalpha, line)) for line in ax.get_title(loc="left").split("\n"))
+
+
+def test_legend_above_axis():
+    "The legend of a chart of rows does not touch the axis below it."
+    ax = plot.sizes(sample_snapshot())
+    ax.figure.canvas.draw()
+
+    assert ax.get_legend().get_window_extent().y0 > ax.get_window_extent().y0 + 2

@@ -144,10 +144,10 @@ def filled_home(tenant, home_folder):
 
 ACTIONS = {
     "approval": "removed",
-    "journal": "tombstoned",
+    "journal": "replaced",
     "list": "rewritten",
     "plan": "removed",
-    "receipt": "tombstoned",
+    "receipt": "replaced",
     "review": "removed",
     "snapshot": "rewritten",
 }
@@ -735,7 +735,7 @@ def test_description(home_folder, field):
 
     assert sorted(actions_of(table)) == [
         ("plan", "rewritten"),
-        ("receipt", "tombstoned"),
+        ("receipt", "replaced"),
         *[("review", "removed")] * 4,
     ]
     rewritten = fg.read_plan(saved)
@@ -756,6 +756,23 @@ def test_invalid_arguments():
         fg.erase_customer("c-1", also="list.csv")
 
 
+def test_other_files(small, tmp_path):
+    "Demo lists are rewritten, exports are removed, and binary files fail only if they contain the customer."
+    demo = fg.home() / "demo"
+    demo.mkdir()
+    (demo / "list.csv").write_text("customer_uid;comment\nc-1;x\nc-2;y\n")
+    (tmp_path / "export.json").write_text(json.dumps(fg.export_customer("c-1"), indent=1))
+    for name, mention in (("a.db-shm", b""), ("a.db-wal", b"c-1")):
+        signature = b"\x18\xe2\x2d\0" if name.endswith("shm") else b"\x37\x7f\x06\x82"
+        (tmp_path / name).write_bytes(signature + bytes(8) + mention)
+
+    table = fg.erase_customer("c-1", also=[tmp_path / name for name in ("export.json", "a.db-shm", "a.db-wal")])
+
+    actions = {Path(row.path).name: row.action for row in table.itertuples()}
+    assert {"list.csv": "rewritten", "export.json": "removed", "a.db-wal": "failed"}.items() <= actions.items()
+    assert "a.db-shm" not in actions and "c-1" not in (demo / "list.csv").read_text()
+
+
 def test_log(small, caplog):
     "The log of an erasure contains a short hash instead of the customer's uid."
     caplog.set_level(logging.DEBUG, logger="frgroups")
@@ -763,7 +780,7 @@ def test_log(small, caplog):
     fg.erase_customer("c-1")
 
     [record] = [record for record in caplog.records if getattr(record, "event", "") == "customer_erased"]
-    assert record.counts == {"removed": 4, "rewritten": 3, "tombstoned": 2}
+    assert record.counts == {"removed": 4, "rewritten": 3, "replaced": 2}
     assert not any("c-1" in repr(vars(record)) for record in caplog.records)
     assert len(record.customer) == 8
 
@@ -1040,7 +1057,7 @@ def test_damaged_journal_or_receipt(small, ending):
     damaged, intact = kinds if ending == ".receipt.json" else reversed(kinds)
     assert table.loc[damaged, "action"] == "failed"
     assert "damaged" in table.loc[damaged, "note"]
-    assert table.loc[intact, "action"] == "tombstoned"
+    assert table.loc[intact, "action"] == "replaced"
     assert len(files_with(small, "c-1")) == 1
 
 
@@ -1219,7 +1236,7 @@ def test_receipt_that_was_not_renamed(small):
 
     table = fg.erase_customer("c-1")
 
-    assert ("receipt", "tombstoned") in actions_of(table)
+    assert ("receipt", "replaced") in actions_of(table)
     assert [file.name[22:] for file in small.rglob("*.receipt.json")] == ["-erased-0123abcd.receipt.json"]
 
 

@@ -208,6 +208,23 @@ def test_stored_history(tmp_path):
     assert "contains no changes" in page.html
 
 
+def test_growth_of_new_and_deleted_groups(tmp_path):
+    "The growth counts a new and a deleted group as new and deleted, as the changes do, and not as kept."
+    old, new = ({"all": 40, name: 30} for name in ("gone", "joined"))
+    old, new = (snapshot_of(sizes, f"2026-11-0{day}T08:10Z") for day, sizes in enumerate((old, new), 1))
+
+    page = Page(fg.save_report(new, tmp_path / "t.html", old))
+
+    growth = page.html.rpartition(">Growth<")[2].partition(">Overlap<")[0]
+    assert "1 kept their size, 1 is new, and 1 was deleted" in growth
+    rows = [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in re.findall(r"<tr>.*?</tr>", growth, re.DOTALL)]
+    assert {(row[0], *row[-3:]) for row in rows if row} == {
+        ("Group all", "40", "0.0%", "kept"),
+        ("Group joined", "30", "–", "new"),
+        ("Group gone", "0", "−100.0%", "deleted"),
+    }
+
+
 def test_missing_consents(tmp_path):
     "A section that cannot be computed contains the reason, and the other sections are complete."
     snapshot = fg.snapshot_from_frames(members({"a": 30, "b": 20}), tenant_uid="t", taken_at="2026-11-23T08:10Z")
