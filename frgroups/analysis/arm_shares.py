@@ -122,7 +122,7 @@ class SplitTable:
                 hint='Pass the shares of split_customers again, for example shares={"mail": 0.9, "control": 0.1}.',
             )
         if control is None:
-            control = split.attrs.get(CONTROL, "control")
+            control = planned_control(split)
         arms = ArmShares.from_mapping(shares, control)
         code = pd.Index(arms.names).get_indexer(pd.Index(names))
         unknown = sorted(names[code < 0].unique())
@@ -144,6 +144,20 @@ class SplitTable:
         """Share of the customers in each arm. All shares are NaN if the split is empty."""
         with np.errstate(invalid="ignore"):
             return self.sizes / np.float64(len(self.customers))
+
+
+def planned_control(split: pd.DataFrame) -> str:
+    """
+    Return the control in the attrs of a split, or "control" if the attrs do not contain it.
+
+    Examples
+    --------
+    >>> split = split_customers(["c-1", "c-2"], {"mail": 0.5, "none": 0.5}, seed="spring", control="none")
+    >>> planned_control(split), planned_control(pd.DataFrame())
+    ('none', 'control')
+    """
+    control: str = split.attrs.get(CONTROL, "control")
+    return control
 
 
 def read_arms(table: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:

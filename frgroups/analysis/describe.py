@@ -11,7 +11,9 @@ import pandas as pd
 from frgroups.analysis.intersections import OTHER
 from frgroups.analysis.overlap import Measure, is_overlap_matrix, measure_of
 from frgroups.analysis.profile_rows import MAX_Q_VALUE, describe_means, is_mean, sort_strongest_first, value_label
+from frgroups.analysis.sample_ratio import MIN_P_VALUE
 from frgroups.analysis.sizes import group_sizes
+from frgroups.analysis.split_balance import SAMPLE_RATIO
 from frgroups.analysis.table_rows import (
     iter_rows,
     latest_group_names,
@@ -21,7 +23,9 @@ from frgroups.analysis.table_rows import (
 )
 from frgroups.analysis.waterfall import waterfall_summary
 from frgroups.errors import InputError
+from frgroups.internals.column_formats import difference_decimals, format_column, has_rates
 from frgroups.internals.formatting import (
+    agree,
     escape_invisible,
     format_day,
     format_growth,
@@ -60,8 +64,8 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
     table
         A Snapshot, which is described by its group sizes, or the result of `group_sizes`, `overlap_matrix`,
         `intersections`, `group_changes`, `size_history`, `group_flow`, `group_profile`, `compare_groups`,
-        `reachability`, `incremental_reach`, `campaign_reach`, `waterfall`, or `waterfall_summary`. The type of the
-        table is detected from its columns.
+        `reachability`, `incremental_reach`, `campaign_reach`, `waterfall`, `waterfall_summary`, `measure_lift`, or
+        `split_balance`. The type of the table is detected from its columns.
     top
         The number of groups, values, or steps to describe individually. All other rows are summarized.
     measure
@@ -426,6 +430,60 @@ def _describe_waterfall(summary: pd.DataFrame, top: int) -> str:
     return _join_sentences(parts)
 
 
+def _describe_lift(lift: pd.DataFrame, top: int) -> str:
+    """Describe the effect of each arm with its interval."""
+    if len(lift) < 2:
+        return "No arms to compare."
+    are_rates = has_rates(lift)
+    measure = "rate" if are_rates else "mean"
+    texts = pd.DataFrame(index=lift.index)
+    decimals = difference_decimals(lift, are_rates=are_rates)
+    for name in (measure, "difference", "ci_low", "ci_high", "incremental"):
+        texts[name] = format_column(lift[name], name, are_rates=are_rates, decimals=decimals)
+    control, *arms = zip(iter_rows(lift), iter_rows(texts), strict=True)
+    sentences = []
+    for row, text in arms[:top]:
+        sentences.append(
+            f"The {measure} is {getattr(text, measure)} in {row.arm} ({pluralize(row.n, 'customer')}) and "
+            f"{getattr(control[1], measure)} in {control[0].arm} ({pluralize(control[0].n, 'customer')}). "
+            f"The difference is {text.difference}, and its 95% interval is from {text.ci_low} to {text.ci_high}. "
+            f"The estimated incremental total is {text.incremental}."
+        )
+        if row.ci_low <= 0 <= row.ci_high:
+            sentences.append("The interval contains 0, so the campaign might have had no effect.")
+    if len(arms) > top:
+        sentences.append(f"Other arms: {len(arms) - top:,}.")
+    return " ".join(sentences)
+
+
+def _describe_balance(balance: pd.DataFrame, top: int) -> str:
+    """Describe the sizes of the arms, and the attributes with the largest differences."""
+    is_size = balance["attribute"] == SAMPLE_RATIO
+    sentences = []
+    p_value = balance.loc[is_size, "p_value"].min()
+    if pd.notna(p_value):
+        verb = "match" if p_value >= MIN_P_VALUE else "do not match"
+        [text] = format_column([p_value], "p_value")
+        sentences.append(f"The sizes of the arms {verb} the planned shares (p-value {text}).")
+    others = balance[~is_size].dropna(subset="effect_size")
+    others = others.reindex(others["effect_size"].abs().sort_values(ascending=False, kind="stable").index)
+    n_different = int((others["q_value"] < MAX_Q_VALUE).sum())
+    values = pluralize(len(others), "value")
+    verb = agree(n_different, "differs", "differ")
+    sentences.append(f"{n_different:,} of {values} {verb} significantly between an arm and the control.")
+    listed = [
+        f"{row.attribute} {row.value} in {row.arm}: {format_column([row.effect_size], 'effect_size')[0]}"
+        for row in iter_rows(others.head(top).fillna({"value": ""}))
+    ]
+    if listed:
+        sentences.append(f"The largest effect sizes are {'; '.join(map(_one_line, listed))}.")
+    return " ".join(sentences)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 # Each entry contains the columns that identify a result table and the function that describes the table.
 # A table can match several entries. The first of these entries is used.
 _TABLES: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
@@ -438,5 +496,7 @@ _TABLES: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
     "incremental_reach": ({"n_reachable", "n_new", "n_cumulative"}, _describe_incremental_reach),
     "campaign_reach": ({"n_effective", "n_shadowed"}, _describe_campaigns),
     "waterfall_summary": ({"audience", "n_requested", "n_remaining"}, _describe_waterfall),
+    "measure_lift": ({"arm", "difference", "ci_low", "incremental"}, _describe_lift),
+    "split_balance": ({"attribute", "arm", "share_planned"}, _describe_balance),
     "intersections": ({"groups", "degree", "n", "share", "mode"}, _describe_intersections),
 }

@@ -142,8 +142,8 @@ def measure_lift(
     outcomes are equal.
 
     **Earlier values.** With `before`, the means are compared after the outcomes have been adjusted by a linear
-    regression on the earlier values (CUPED [2]_). The slope is estimated within the arms. The column mean contains
-    the means of the unadjusted outcomes. If all earlier values are equal, the outcomes are not adjusted.
+    regression on the earlier values (CUPED [2]_). The slope is estimated within the arms. The column mean or rate
+    contains the means of the unadjusted outcomes. If all earlier values are equal, the outcomes are not adjusted.
 
     **Several arms.** The p-values are adjusted for the number of comparisons. The confidence intervals are not
     adjusted. The column detectable_difference refers to a significance level of 5%, divided by the number of
@@ -176,15 +176,15 @@ def measure_lift(
             f"The control {table.arms.control!r} has no customers, so the other arms cannot be compared with it."
         )
     measured = _read_values(table, outcomes, "outcomes", missing)
-    is_rate = before is None and bool(np.isin(measured.values, (0.0, 1.0)).all())
-    if is_rate:
+    is_rate = bool(np.isin(measured.values, (0.0, 1.0)).all())
+    if is_rate and before is None:
         rows = _compare_rates(table, measured.values)
     else:
         adjusted = measured.values
         if before is not None:
             earlier = _read_values(table, before, "before", missing).values
             adjusted = adjust_for_earlier_values(measured.values, earlier, table.code)
-        rows = _compare_means(table, measured.values, adjusted)
+        rows = _compare_means(table, measured.values, adjusted, "rate" if is_rate else "mean")
     n_missing = np.bincount(table.code[measured.is_missing], minlength=len(rows))
     for row, name, n, n_replaced in zip(rows, table.arms.names, table.sizes, n_missing, strict=True):
         row |= {"arm": name, "n": n, "n_missing": n_replaced}
@@ -254,12 +254,13 @@ def _compare_rates(table: SplitTable, values: FloatArray) -> list[Row]:
     return rows
 
 
-def _compare_means(table: SplitTable, values: FloatArray, adjusted: FloatArray) -> list[Row]:
+def _compare_means(table: SplitTable, values: FloatArray, adjusted: FloatArray, name: str) -> list[Row]:
+    """Compare the adjusted means of the arms. The column `name` contains the means of the unadjusted values."""
     control = Moments.from_values(adjusted[table.code == 0])
     rows: list[Row] = []
     for arm in range(len(table.arms.names)):
         is_in_arm = table.code == arm
-        row: Row = {"mean": values[is_in_arm].mean() if is_in_arm.any() else math.nan}
+        row: Row = {name: values[is_in_arm].mean() if is_in_arm.any() else math.nan}
         if arm:
             own = Moments.from_values(adjusted[is_in_arm])
             row["difference"] = own.mean - control.mean

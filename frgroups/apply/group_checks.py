@@ -24,13 +24,13 @@ from frgroups.apply.run_registry import registered_journals
 from frgroups.errors import DriftError, NotFoundError
 from frgroups.internals.formatting import agree, format_list, format_utc, pluralize
 from frgroups.internals.similar_text import comparison_keys
+from frgroups.internals.timestamps import CLOCK_TOLERANCE
 from frgroups.load.column_builder import groups_table
 from frgroups.load.verified_listing import read_groups
 from frgroups.plan.group_change import GroupChange, creation_times
 from frgroups.plan.limit_comparisons import GroupCounts, limit_violations
 from frgroups.plan.modes import REPLACING_MODES, mode_of
 from frgroups.plan.plan import Plan
-from frgroups.review.decision_record import CLOCK_TOLERANCE
 
 DAY = timedelta(hours=24)
 

@@ -31,13 +31,13 @@ from frgroups.errors import (
     WrongTenantError,
 )
 from frgroups.internals.base_urls import is_same_base_url
-from frgroups.internals.formatting import format_age, pluralize, shell_argument
+from frgroups.internals.formatting import pluralize, shell_argument
 from frgroups.plan.finding import Finding
-from frgroups.plan.limit_comparisons import plan_age_violations
+from frgroups.plan.limit_comparisons import future_times, plan_age_violations
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
+from frgroups.plan.plan_findings import future_data_findings
 from frgroups.plan.suppression_list import current_suppression_list, suppression_list_path
-from frgroups.review.decision_record import CLOCK_TOLERANCE
 from frgroups.review.rejections import plan_argument
 
 _FINALIZE = "To undo the changes that were sent, create a receipt with finalize_plan."
@@ -307,21 +307,15 @@ def check_original_not_undone(plan: Plan) -> None:
 
 
 def _times_in_future(plan: Plan, now: datetime) -> list[Finding]:
-    """Return a blocking finding for each time in a plan that is in the future, because its age is unknown."""
-    times = {
-        "plan_max_age": ("creation time of the plan", plan.planned_at),
-        "snapshot_max_age": ("time of the data", plan.snapshot_taken_at),
-    }
-    return [
-        Finding(
-            rule,
-            f"The {name} is {format_age(time - now)} in the future according to the clock of this machine. Check the "
-            "clocks of this machine and of the machine that created the plan.",
-            True,
-        )
-        for rule, (name, time) in times.items()
-        if time - now > CLOCK_TOLERANCE
-    ]
+    """
+    Return a blocking finding for each time in a plan that is in the future.
+
+    The plan itself contains the finding if its data is newer than the plan.
+    """
+    times = {"plan_max_age": ("creation time of the plan", plan.planned_at)}
+    if not future_data_findings(plan):
+        times["snapshot_max_age"] = ("time of the data", plan.snapshot_taken_at)
+    return future_times(times, now, "this machine and of the machine that created the plan")
 
 
 def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
@@ -330,7 +324,7 @@ def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
     if not blocking:
         return
     messages = " ".join(finding.message for finding in blocking)
-    hint, cli_hint = limit_advice(blocking, plan.limits)
+    hint, cli_hint = limit_advice(blocking, plan.limits, plan.limit_places)
     raise PlanBlockedError(
         f"{blocked_sentence(plan.digest, blocking)} {messages}", hint=hint, cli_hint=cli_hint, findings=blocking
     )

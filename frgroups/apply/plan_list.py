@@ -114,7 +114,7 @@ def list_plans(
         exceeded, the last run found too much drift, the queue stopped the plan, or the original plan of this undo
         plan was resumed or undone), "interrupted" (the run can be resumed or finalized), "applied" (the run is
         complete, even if the server rejected changes), "undone", "plan expired" (older than the limit
-        `plan_max_age`) and "approval expired".
+        `plan_max_age`), "approval expired", and "empty" (no changes).
 
     Raises
     ------
@@ -373,6 +373,8 @@ def _state_of_receipt(receipt: Receipt, read: ReadRegistry) -> tuple[State, str]
 def _entry_before_run(plan: Plan, path: Path | None, own_folder: list[Path], reader: DecisionReader) -> PlanEntry:
     """Return the entry of a plan that was not started."""
     entry = PlanEntry(plan, "pending", path=path)
+    if plan.is_empty:
+        return replace(entry, state="empty")
     if reader.record(plan).superseded_by(plan):
         return replace(entry, state="superseded")
     is_rejected, reviewer = _rejection_of(plan, own_folder, reader)

@@ -16,6 +16,7 @@ State = Literal[
     "undone",
     "plan expired",
     "approval expired",
+    "empty",
 ]
 STATES: tuple[State, ...] = get_args(State)
 # A plan in one of these states can still be applied, so it can conflict with another plan.

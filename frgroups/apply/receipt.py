@@ -263,13 +263,13 @@ class Receipt:
             for state, text in STATES.items()
             if self.counts[state]
         ]
+        names = {group.uid: group.name for group in self.plan.groups}
         lines += self._refusal_lines()
         for uid, (joined, left) in sorted(self.drift.items()):
             lines.append(
-                f"Since the plan was created, {drift_text(joined, left)} were made in group {uid}. These "
+                f"Since the plan was created, {drift_text(joined, left)} were made in {names[uid]}. These "
                 "changes remain."
             )
-        names = {group.uid: group.name for group in self.plan.groups}
         for uid, name in sorted(self.renamed.items()):
             lines.append(f"Since the plan was created, group {uid} was renamed from {names[uid]!r} to {name!r}.")
         for uid, others in sorted(self.similar_groups.items()):
@@ -284,7 +284,7 @@ class Receipt:
         for override in self.overrides:
             lines.append(f"The apply windows were overridden {format_override(override)}")
         for uid in sorted(self.created):
-            lines.append(f"The plan created group {uid}.")
+            lines.append(f"The plan created the group {names[uid]} ({uid}).")
         if n := self._count_erased():
             lines.append(f"The receipt contains placeholders for {pluralize(n, 'customer')} because of an erasure.")
         if self.stopped:

@@ -13,12 +13,11 @@ from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import read_checksummed, shorten_digests, write_checksummed
 from frgroups.internals.formatting import format_utc
 from frgroups.internals.redaction import mask_explicit_contacts
-from frgroups.internals.timestamps import parse_stored_timestamp
+from frgroups.internals.timestamps import CLOCK_TOLERANCE, parse_stored_timestamp
 from frgroups.internals.validation import check_type, name_problem
 from frgroups.plan.plan import Plan
 from frgroups.review.approval import check_reason, check_valid_for
 from frgroups.review.approval_files import MAX_VALID_FOR, nonblank
-from frgroups.review.decision_record import CLOCK_TOLERANCE
 from frgroups.review.rejections import check_person
 
 KIND = "override"

@@ -276,7 +276,7 @@ def _default_path(plan: Plan, pending: bool) -> Path:
 
 def _print_limits_to_change(plan: Plan, pending: bool) -> None:
     blocking = [finding for finding in plan.findings if finding.blocking]
-    _, advice = limit_advice(blocking, plan.limits)
+    _, advice = limit_advice(blocking, plan.limits, plan.limit_places)
     print_message(f"{blocked_sentence(plan.digest, blocking)} {advice}".rstrip())
     if pending:
         print_message("The plan was not added to the queue, because a blocked plan cannot be approved.")

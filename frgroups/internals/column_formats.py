@@ -18,8 +18,9 @@ _PROBABILITIES = ("p_value", "q_value", "p_over", "p_under")
 # Columns with digests of plans, which are displayed with 12 digits. Commands accept a digest of this length.
 DIGEST_COLUMNS = frozenset(("digest", "plan_digest", "reverts"))
 SHORT_DIGEST = 12
-# Differences of means are shown with three significant digits, because they can be small or large.
-_DIFFERENCES = ("difference", "ci_low", "ci_high", "detectable_difference")
+_INTERVAL = ("difference", "ci_low", "ci_high")
+_DIFFERENCES = (*_INTERVAL, "detectable_difference")
+_INCREMENTAL = "incremental"
 _MAX_DECIMALS = 4
 _RELATIVE_DIFFERENCE = "relative_difference"
 # Numbers from this value on are displayed without decimals, and smaller numbers than the other one in one digit.
@@ -90,12 +91,52 @@ def excel_number_format(name: str, *, is_float: bool, are_rates: bool = False) -
         return "0.0%"
     if are_rates and name in _DIFFERENCES:
         return "0.00%"
-    if is_count(name):
+    if is_count(name) or (are_rates and name == _INCREMENTAL):
         return "#,##0"
-    return "0.00" if is_float and name not in (*_PROBABILITIES, *_DIFFERENCES) else "General"
+    if name in _PROBABILITIES:
+        return "0.000"
+    if name in _DIFFERENCES:
+        # Differences of means can be small or large. Excel has no format with a number of significant digits.
+        return "#,##0.00##"
+    if name == "mean" or name.startswith("mean_") or name == _INCREMENTAL:
+        return "#,##0.00"
+    return "0.00" if is_float else "General"
 
 
-def format_column(values: Iterable[object], name: str, *, are_rates: bool = False) -> list[str]:
+def difference_decimals(table: pd.DataFrame, *, are_rates: bool) -> int | None:
+    """
+    Return the number of decimals for the difference and its interval in a table, or None if there are no values.
+
+    All differences have the same number of decimals. The largest value has at least three significant digits, or two
+    for rates. The smallest value has at least one significant digit.
+
+    Examples
+    --------
+    >>> difference_decimals(pd.DataFrame({"difference": [37.7], "ci_low": [-29.0]}), are_rates=False)
+    1
+    """
+    names = [name for name in _INTERVAL if name in table.columns]
+    values = [value for name in names for value in pd.Series(table[name]).tolist()]
+    return _decimals(values, are_rates=are_rates)
+
+
+def _decimals(values: Iterable[Any], *, are_rates: bool) -> int | None:
+    scale = 100 if are_rates else 1
+    sizes = [
+        abs(scale * float(value)) for value in values if isinstance(value, numbers.Real) and math.isfinite(value)
+    ]
+    exponents = [math.floor(math.log10(size)) for size in sizes if size]
+    if not sizes:
+        return None
+    if not exponents:
+        return 1
+    for_largest = (1 if are_rates else 2) - max(exponents)
+    return max(for_largest, min(-min(exponents), _MAX_DECIMALS), 1 if are_rates else 0)
+
+
+def format_column(
+    values: Iterable[object], name: str, *, are_rates: bool = False, decimals: int | None = None
+) -> list[str]:
     r"""
     Format the values of a column for display.
 
@@ -110,6 +151,8 @@ def format_column(values: Iterable[object], name: str, *, are_rates: bool = Fals
         Name of the column, which determines the format of its numbers.
     are_rates
         Whether differences are differences of rates, which are displayed in percentage points. See `has_rates`.
+    decimals
+        Number of decimals of differences. See `difference_decimals`. None uses the values of this column.
 
     Examples
     --------
@@ -117,24 +160,29 @@ def format_column(values: Iterable[object], name: str, *, are_rates: bool = Fals
     (['1,234,567', '–'], ['25.0%', '100.0%'])
     >>> format_column([0.00002], "q_value"), format_column([2.0, 0.5], "lift"), format_column([-3, 4], "net")
     (['<0.001'], ['2.00', '0.50'], ['−3', '+4'])
-    >>> format_column([0.01234, 1234.5], "difference"), format_column([0.012], "relative_difference")
-    (['0.0123', '1,234'], ['+1.2%'])
+    >>> format_column([12.345, 1234.5], "difference"), format_column([0.012], "relative_difference")
+    (['12', '1,234'], ['+1.2%'])
     >>> format_column([0.0264, -0.0012], "difference", are_rates=True)
-    ['2.6 pp', '−0.12 pp']
+    ['2.6 pp', '−0.1 pp']
     """
     values = list(values)
-    are_rates = are_rates and name in _DIFFERENCES
+    if name in _DIFFERENCES and decimals is None:
+        decimals = _decimals(values, are_rates=are_rates)
     has_decimals = any(isinstance(value, float) and not value.is_integer() for value in values)
     # Midnight is displayed as a date if no value in the column has another time.
     times = [value for value in values if isinstance(value, date) and not pd.isna(value)]
     has_time = any(pd.Timestamp(time) != pd.Timestamp(time).normalize() for time in times)
     return [
-        _format_value(value, name, has_decimals=has_decimals, has_time=has_time, are_rates=are_rates)
+        _format_value(
+            value, name, has_decimals=has_decimals, has_time=has_time, are_rates=are_rates, decimals=decimals or 0
+        )
         for value in values
     ]
 
 
-def _format_value(value: Any, name: str, *, has_decimals: bool, has_time: bool, are_rates: bool) -> str:
+def _format_value(
+    value: Any, name: str, *, has_decimals: bool, has_time: bool, are_rates: bool, decimals: int
+) -> str:
     if isinstance(value, tuple):
         return escape_invisible(" & ".join(map(str, value)))
     if pd.api.types.is_scalar(value) and pd.isna(value):
@@ -142,8 +190,10 @@ def _format_value(value: Any, name: str, *, has_decimals: bool, has_time: bool, 
     if pd.api.types.is_bool(value):
         return "yes" if value else "no"
     if isinstance(value, numbers.Real):
-        if are_rates and math.isfinite(value):
-            text = _percentage_points(value)
+        if name in _DIFFERENCES and math.isfinite(value):
+            text = f"{100 * value:,.{decimals}f} pp" if are_rates else f"{value:,.{decimals}f}"
+        elif are_rates and name == _INCREMENTAL:
+            text = f"{value:,.0f}"
         else:
             text = _format_number(value, name, has_decimals=has_decimals)
         return text.replace("-", "−", 1) if text.startswith("-") else text
@@ -152,13 +202,6 @@ def _format_value(value: Any, name: str, *, has_decimals: bool, has_time: bool, 
         time = time.tz_convert("UTC") if time.tzinfo else time
         return f"{time:%Y-%m-%d %H:%M}" if has_time else f"{time:%Y-%m-%d}"
     return escape_invisible(value)
-
-
-def _percentage_points(value: numbers.Real) -> str:
-    """Return a difference of rates in percentage points, with at least one decimal and two significant digits."""
-    points = 100 * float(value)
-    magnitude = math.floor(math.log10(abs(points))) if points else 0
-    return f"{points:.{min(max(1, 1 - magnitude), _MAX_DECIMALS)}f} pp"
 
 
 def _format_number(value: Any, name: str, *, has_decimals: bool) -> str:
@@ -174,8 +217,6 @@ def _format_number(value: Any, name: str, *, has_decimals: bool) -> str:
         return f"{value:,.1%}"
     if name == _RELATIVE_DIFFERENCE:
         return f"{value:+,.1%}"
-    if name in _DIFFERENCES and abs(value) < _NO_DECIMALS_FROM:
-        return f"{value:.3g}"
     if name in _PROBABILITIES:
         return "<0.001" if value < 0.001 else f"{value:.3f}"
     if name.endswith("_bytes"):

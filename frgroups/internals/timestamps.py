@@ -9,6 +9,8 @@ import pandas as pd
 
 from frgroups.errors import InputError
 
+# Maximum accepted difference between the clocks of two machines.
+CLOCK_TOLERANCE = timedelta(minutes=10)
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(rf"\s*(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})\s*", re.IGNORECASE)
 _MAX_DURATION = timedelta(days=365_000)

@@ -22,6 +22,21 @@ _PROBLEMS = {
     "Invalid RFC3339 encoded date": "expected a date such as 2027-06-30",
     " | null": "",
 }
+# A message of `msgspec` about a value of the wrong type.
+_WRONG_TYPE = re.compile(
+    r"Expected `(?P<expected>[^`]+)`(?P<bound>[^,`]*?)(?P<got>, got `(?P<actual>[^`]+)`)?(?= - at|$)"
+)
+_TYPE_NAMES = {
+    "str": "a text in quotes",
+    "int": "a whole number",
+    "float": "a decimal number",
+    "bool": "true or false",
+    "array": "a list in square brackets",
+    "object": "a table",
+    "date": "a date such as 2027-06-30",
+    "time": "a time of day",
+    "datetime": "a date with a time",
+}
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -40,10 +55,24 @@ def describe_invalid(error: msgspec.ValidationError) -> str:
     ... except msgspec.ValidationError as error:
     ...     describe_invalid(error)
     'the text is blank - at `$[...]`'
+    >>> try:
+    ...     msgspec.convert({"by": 3}, dict[str, NonblankText])
+    ... except msgspec.ValidationError as error:
+    ...     describe_invalid(error)
+    'expected a text in quotes, got a whole number - at `$[...]`'
     """
     text = str(error)
     for problem, replacement in _PROBLEMS.items():
         text = text.replace(problem, replacement)
+    return _WRONG_TYPE.sub(_describe_types, text)
+
+
+def _describe_types(match: re.Match[str]) -> str:
+    """Return the message about a wrong type with the names of the types in TOML."""
+    expected = " or ".join(_TYPE_NAMES.get(name, name) for name in match["expected"].split(" | "))
+    text = f"expected {expected}{match['bound']}"
+    if match["got"]:
+        text += f", got {_TYPE_NAMES.get(match['actual'], match['actual'])}"
     return text
 
 

@@ -31,6 +31,8 @@ class CustomerOrigin:
         Number of different customers.
     n_rows
         Number of rows of a list that contain an id, including repeated ids. 0 for the other kinds.
+    n_in_other_groups
+        Number of these customers who are assigned to groups with a higher priority, and not to this group.
 
     Examples
     --------
@@ -42,11 +44,19 @@ class CustomerOrigin:
     text: str = ""
     n_customers: int = 0
     n_rows: int = 0
+    n_in_other_groups: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", mask_explicit_contacts(" ".join(self.text.split())))
 
     def __str__(self) -> str:
+        text = self._source_text()
+        n = self.n_in_other_groups
+        if n:
+            text += f", {n:,} of whom {agree(n, 'belongs', 'belong')} to groups with a higher priority"
+        return text
+
+    def _source_text(self) -> str:
         text = escape_invisible(self.text)
         customers = pluralize(self.n_customers, "customer")
         if self.kind == "list":

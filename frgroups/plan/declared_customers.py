@@ -8,6 +8,7 @@ groups have after the plan, so that one plan is sufficient. The groups are there
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -111,17 +112,18 @@ class DeclaredCustomers:
             else:
                 selected = np.flatnonzero(self._evaluate(uid)).astype(np.int32)
                 origin = CustomerOrigin(group.source, group.customers, len(selected))
-            self.origins[uid] = (origin,)
             self._require_customers(uid, selected, "selects no customers")
             if group.priority is not None:
                 is_taken = taken.setdefault(group.exclusive_set, self._empty_mask())
+                n_selected = len(selected)
                 selected = selected[~is_taken[selected]]
+                origin = replace(origin, n_in_other_groups=n_selected - len(selected))
                 is_taken[selected] = True
                 self._require_customers(
                     uid, selected, "selects only customers who belong to groups with a smaller priority number"
                 )
             self._check_uids(uid, selected)
-            self._selected[uid] = selected
+            self._selected[uid], self.origins[uid] = selected, (origin,)
         return {uid: self._memberships(selected) for uid, selected in self._selected.items()}
 
     def _place(self, group: DeclaredGroup, key: str = "") -> str:

@@ -13,12 +13,15 @@ import msgspec
 
 from frgroups.api.schema import codec
 from frgroups.errors import InputError
+from frgroups.internals.formatting import format_list
 from frgroups.internals.suggestions import did_you_mean
 from frgroups.internals.toml_files import NonblankText, describe_invalid, read_toml, toml_key
 from frgroups.plan.declared_group import SOURCES, TABLE, DeclaredGroup, DeclaredGroups, place_of
 from frgroups.plan.limits_file import read_group_limits
 from frgroups.plan.modes import MODES, RENAMED_MODES, Mode
 
+# Maximum number of tables in an error message.
+MAX_LISTED_TABLES = 3
 _LIST_KEYS = ("column", "sheet", "header_row", "ids")
 # The path at the end of a msgspec message, such as " - at `$.mode`".
 _AT = re.compile(r" - at `\$\.?(?P<key>[^`]*)`$")
@@ -116,9 +119,9 @@ def read_declared_groups(path: str | Path) -> DeclaredGroups:
     """
     source = Path(path).expanduser()
     content, _ = read_toml(source, "declared groups file")
-    for key in content:
+    for key, value in content.items():
         if key != TABLE:
-            raise InputError(f"{source}: `{key}` is not a known table. Write [{toml_key(TABLE, key)}] for a group.")
+            raise InputError(f"{source}: {_unknown_entry(key, value)}")
     tables = content.get(TABLE)
     if not isinstance(tables, dict):
         raise InputError(f"{source} declares no groups. Write [{TABLE}.UID] above the keys of a group.")
@@ -152,6 +155,20 @@ def _read_group(file: Path, group: str, table: Any) -> DeclaredGroup:
         limits=read_group_limits(f"{place}, `limits`", content.limits),
         **{name: value for name, value in values.items() if name not in (*SOURCES, "limits")},
     )
+
+
+def _unknown_entry(key: str, value: Any) -> str:
+    """Describe an unknown key or table at the top level of a file, and its probable meaning."""
+    if not isinstance(value, dict):
+        return (
+            f"`{key}` is not in the table of a group. Write it below the heading of a group, such as [{TABLE}.UID]."
+        )
+    names = [key]
+    is_misspelled_table = bool(difflib.get_close_matches(key, [TABLE], n=1))
+    if is_misspelled_table and value and all(isinstance(table, dict) for table in value.values()):
+        names = list(value)
+    headings = [f"[{toml_key(TABLE, name)}]" for name in names[:MAX_LISTED_TABLES]]
+    return f"`{key}` is not a known table. Write {format_list(headings, conjunction='or')} for a group."
 
 
 def _check_keys(place: str, table: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from frgroups.analysis.consent import check_consent
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.validation import check_type, wrong_type
 from frgroups.plan.declared_customers import DeclaredCustomers
-from frgroups.plan.declared_group import DeclaredGroup, DeclaredGroups
+from frgroups.plan.declared_group import DeclaredGroup, DeclaredGroups, place_of
 from frgroups.plan.finding import Finding
 from frgroups.plan.limits import Limits
 from frgroups.plan.modes import select_modes
@@ -132,6 +132,9 @@ def plan_declared(
         modes=select_modes({uid: group.mode for uid, group in customers.by_uid.items()}, customers.by_uid),
         created=customers.created,
         group_limits={uid: _limits_of(group) for uid, group in customers.by_uid.items()},
+        limit_places={
+            uid: place_of(Path(declared.path.name), group.group, "limits") for uid, group in customers.by_uid.items()
+        },
         origins=customers.origins,
     )
     plan = create_plan(

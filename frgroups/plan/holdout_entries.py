@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 import pandas as pd
 
+from frgroups.analysis.arm_shares import planned_control
 from frgroups.api.schema import codec
 from frgroups.errors import InputError
 from frgroups.internals.redaction import safe_repr
@@ -16,7 +17,7 @@ from frgroups.snapshot.membership_matrix import check_uids
 
 
 def holdout_entries(
-    split: pd.DataFrame, groups: Iterable[str], *, until: date | datetime | str, arm: str = "control"
+    split: pd.DataFrame, groups: Iterable[str], *, until: date | datetime | str, arm: str | None = None
 ) -> pd.DataFrame:
     """
     Return suppression list entries that exclude the customers in one arm of a split until the holdout ends.
@@ -33,8 +34,9 @@ def holdout_entries(
     until : date, datetime or str
         End of the holdout. A date, such as "2026-12-31", includes the whole day in UTC. A time without a time zone is
         in UTC.
-    arm : str, default "control"
-        Arm whose customers are not added to the groups.
+    arm : str, optional
+        Arm whose customers are not added to the groups. None uses the control in the attrs of `split`, or "control"
+        if the attrs do not contain it.
 
     Returns
     -------
@@ -73,13 +75,15 @@ def holdout_entries(
     return entries.to_frame(index=False).assign(until=_end_text(until), source=HOLDOUT).astype("str")
 
 
-def _customers_of(split: pd.DataFrame, arm: str) -> pd.Series:
-    """Return the customers in one arm of a split."""
+def _customers_of(split: pd.DataFrame, arm: str | None) -> pd.Series:
+    """Return the customers in one arm of a split. None selects the control."""
     uids = check_uids(split, "customer_uid", "split")
     check_columns(split.columns, ["arm"], "split")
     repeated = uids[uids.duplicated()]
     if len(repeated):
         raise InputError(f"`split` contains the customer {repeated.iloc[0]!r} twice. Remove the repeated rows.")
+    if arm is None:
+        arm = planned_control(split)
     check_text(arm, "arm")
     arms = sorted(map(str, split["arm"].dropna().unique()))
     if not arms:

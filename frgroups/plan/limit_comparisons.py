@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from frgroups.internals.formatting import format_age, format_percentage, pluralize, total_hours
-from frgroups.internals.timestamps import parse_duration
+from frgroups.internals.timestamps import CLOCK_TOLERANCE, parse_duration
 from frgroups.plan.finding import Finding
 from frgroups.plan.limits import Limits, format_removals_allowed, format_total_removals_allowed
 
@@ -153,14 +153,39 @@ def plan_age_violations(limits: Limits, age: timedelta) -> list[Finding]:
     return [Finding("plan_max_age", text, True, allow=(("plan_max_age", None),))]
 
 
+def future_times(times: Mapping[str, tuple[str, datetime]], now: datetime, clocks: str) -> list[Finding]:
+    """
+    Return a blocking finding for each time that is in the future, because its age is unknown.
+
+    Parameters
+    ----------
+    times
+        The description and the value of each time, by the name of the limit of its age.
+    now
+        The time of the clock of this machine.
+    clocks
+        The machines whose clocks the operator must check.
+    """
+    return [
+        Finding(
+            rule,
+            f"The {name} is {format_age(time - now)} in the future according to the clock of this machine. Check the "
+            f"clocks of {clocks}.",
+            True,
+        )
+        for rule, (name, time) in times.items()
+        if time - now > CLOCK_TOLERANCE
+    ]
+
+
 def _violation(limits: Limits, comparison: LimitComparison, groups: Sequence[GroupCounts]) -> Finding:
     if comparison.group is not None:
         return _group_violation(limits.of(comparison.group.uid), comparison, comparison.group)
     rule, n = comparison.rule, int(comparison.value)
     if rule == "snapshot_max_age":
         text = (
-            f"The data was {comparison.value:,.0f} h old when the plan was created. The limit is "
-            f"{limits.snapshot_max_age}. Load the tenant again and create a new plan."
+            f"The data was {format_age(timedelta(hours=comparison.value))} old when the plan was created. "
+            f"The limit is {limits.snapshot_max_age}. Load the tenant again and create a new plan."
         )
         return Finding(rule, text, True, allow=((rule, None),))
     if rule == "removal_share_total":

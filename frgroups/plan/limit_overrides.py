@@ -38,20 +38,26 @@ emptied_groups=1, additions_total=3)})
     return replace(common, per_group=per_group | others)
 
 
-def limit_options(findings: Iterable[Finding], limits: Limits) -> str:
+def limit_options(findings: Iterable[Finding], limits: Limits, limit_places: Mapping[str, str] | None = None) -> str:
     """
     Return the options of `frgroups plan` that raise the exceeded limits as little as possible.
 
     The options apply to groups without separate limits. For a group with separate limits, the result describes the
-    values to change in the register or the limits file. The result is an empty string if no option can allow the
-    plan.
+    values to change and their place. `limit_places` contains the place for each group whose declaration sets limits.
+    The limits of the other groups are in the register or the limits file. The result is an empty string if no option
+    can allow the plan.
 
     Examples
     --------
     >>> finding = Finding("removals_total", "", True, n=600, allow=(("removals_total", 600),))
     >>> limit_options([finding], Limits())
     '--limit removals_total=600'
+    >>> finding = Finding("additions_per_group", "", True, "vip", 9, allow=(("additions_per_group", 9),))
+    >>> limits = Limits(per_group={"vip": Limits(additions_per_group=5)})
+    >>> limit_options([finding], limits, {"vip": "groups.toml, [groups.vip], `limits`"})
+    'additions_per_group=9 for group vip in groups.toml, [groups.vip], `limits`'
     """
+    places = limit_places or {}
     with_own_limits: list[Finding] = []
     others: list[Finding] = []
     for finding in findings:
@@ -68,11 +74,14 @@ def limit_options(findings: Iterable[Finding], limits: Limits) -> str:
     }
     parts = [" ".join(f"--limit {setting}" for setting in _settings(required))]
     for uid, values in _required_values_by_group(with_own_limits).items():
-        parts.append(f"{', '.join(_settings(values))} for group {uid} in the register or the --limits file")
+        place = places.get(uid, "the register or the --limits file")
+        parts.append(f"{', '.join(_settings(values))} for group {uid} in {place}")
     return " and ".join(filter(None, parts))
 
 
-def limit_advice(findings: Sequence[Finding], limits: Limits) -> tuple[str, str]:
+def limit_advice(
+    findings: Sequence[Finding], limits: Limits, limit_places: Mapping[str, str] | None = None
+) -> tuple[str, str]:
     """
     Return the hints for Python and for the command line that explain how to allow a blocked plan.
 
@@ -88,7 +97,7 @@ def limit_advice(findings: Sequence[Finding], limits: Limits) -> tuple[str, str]
         return "", ""
     text = "To allow these changes, create a new plan with {} and have it reviewed."
     hint = text.format(f"limits={relaxed_limits(findings, limits)!r}")
-    options = limit_options(findings, limits)
+    options = limit_options(findings, limits, limit_places)
     return hint, text.format(options) if options else ""
 
 

@@ -86,7 +86,7 @@ def read_limits(path: str | Path) -> Limits:
 
 def read_group_limits(where: str, table: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return the validated values in a table with the limits of one group. None disables a limit.
+    Return the validated values in a table with the limits of one declared group. None disables a limit.
 
     Parameters
     ----------
@@ -100,16 +100,26 @@ def read_group_limits(where: str, table: Mapping[str, Any]) -> dict[str, Any]:
     >>> read_group_limits("groups.toml, [groups.vip.limits]", {"removals_per_group": 5, "removal_share": "none"})
     {'removals_per_group': 5, 'removal_share': None}
     """
-    limits = _to_limits(where, table, _GroupTable, {})
+    plan_limits = "Move it to the limits file, which you pass as `limits` or with --limits."
+    limits = _to_limits(where, table, _GroupTable, {}, plan_limits)
     return {name: getattr(limits, name) for name in table}
 
 
 def _to_limits(
-    where: str, table: Mapping[str, Any], table_type: type[msgspec.Struct], per_group: Mapping[str, Limits]
+    where: str,
+    table: Mapping[str, Any],
+    table_type: type[msgspec.Struct],
+    per_group: Mapping[str, Limits],
+    plan_limits: str = "Move it above the [per_group] tables.",
 ) -> Limits:
+    """
+    Return the limits in a table. Raise InputError if the table contains an unknown key or an invalid value.
+
+    `plan_limits` is the sentence that states the right place for a limit of the complete plan.
+    """
     for key in table:
         if key not in table_type.__struct_fields__:
-            raise InputError(f"{where}: {_unknown_key_text(key, table_type.__struct_fields__)}")
+            raise InputError(f"{where}: {_unknown_key_text(key, table_type.__struct_fields__, plan_limits)}")
     try:
         values = msgspec.to_builtins(msgspec.convert(table, table_type))
         disabled = {name: None for name, value in values.items() if value == OFF}
@@ -121,9 +131,9 @@ def _to_limits(
         ) from error
 
 
-def _unknown_key_text(key: str, names: tuple[str, ...]) -> str:
+def _unknown_key_text(key: str, names: tuple[str, ...], plan_limits: str) -> str:
     if key in PLAN_LIMITS:
-        return f"The limit `{key}` applies to the complete plan. Move it above the [per_group] tables."
+        return f"The limit `{key}` applies to the complete plan. {plan_limits}"
     text = f"`{key}` is not the name of a limit."
     close = difflib.get_close_matches(key, names, n=1)
     if close:

@@ -83,6 +83,8 @@ class Plan:
         Reason for the change.
     origins : mapping
         Origins of the desired customers by group uid, for example a list. Empty for an undo plan.
+    limit_places : mapping
+        Place of the limits of each group whose limits are in a declaration, by group uid.
 
     Notes
     -----
@@ -119,6 +121,7 @@ class Plan:
     stored_marks: Marks = field(default_factory=dict, repr=False)
     purpose: str = ""
     origins: Mapping[str, tuple[CustomerOrigin, ...]] = field(default_factory=dict, repr=False)
+    limit_places: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @cached_property
     def digest(self) -> str:

@@ -55,6 +55,7 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     purpose: str = ""
     lists: tuple[tuple[_Text, _Text, _Count, _Count, _Count], ...] = ()
     origins: dict[_Text, tuple[_Origin, ...]] = {}
+    limit_places: dict[_Text, _Text] = {}
     customers: _CustomerFacts | None = None
 
 
@@ -86,6 +87,7 @@ class _Origin(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     text: str
     n_customers: _Count
     n_rows: _Count
+    n_in_other_groups: _Count = 0
 
 
 class _Note(msgspec.Struct, forbid_unknown_fields=True):
@@ -181,6 +183,7 @@ def plan_to_dict(plan: Plan, *, customers: bool = False) -> dict[str, Any]:
         "notes": [asdict(finding) for finding in plan.planning_findings],
         "lists": [list(astuple(group)) for group in plan.listed_groups],
         "origins": {uid: [list(astuple(origin)) for origin in origins] for uid, origins in plan.origins.items()},
+        "limit_places": dict(plan.limit_places),
         "groups": [_group_to_dict(group, plan.finding_marks.get(group.uid, {})) for group in plan.groups],
     }
     facts = plan.customer_facts() if customers else None
@@ -234,6 +237,7 @@ def _plan_from_content(content: _Content) -> Plan:
             uid: tuple(CustomerOrigin(**msgspec.structs.asdict(origin)) for origin in origins)
             for uid, origins in content.origins.items()
         },
+        limit_places=content.limit_places,
         stored_facts=stored_facts,
         stored_marks={group.customer_group_uid: _marks_from_content(group) for group in content.groups},
     )

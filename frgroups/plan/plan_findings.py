@@ -4,7 +4,7 @@ Collect all findings for a plan.
 The findings that block the plan come before all other findings. The complete order is:
 
 1. Erased customers. These findings block the plan.
-2. Exceeded limits. These findings block the plan.
+2. Exceeded limits, and data from the future. These findings block the plan.
 3. Groups that lose all members, or whose list is empty.
 4. Customers who are not in the snapshot.
 5. Excluded changes.
@@ -24,7 +24,7 @@ from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.exclusions import MAX_LISTED_CUSTOMERS, exclusion_findings
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limit_comparisons import limit_violations
+from frgroups.plan.limit_comparisons import future_times, limit_violations
 from frgroups.plan.limits import Limits
 from frgroups.plan.similar_groups import similar_group_findings
 from frgroups.plan.uid_table import CodedUids
@@ -40,6 +40,7 @@ def plan_findings(plan: Plan) -> tuple[Finding, ...]:
     return (
         *_erased_customers(plan.groups),
         *limit_violations(plan.limits, counts, snapshot_age=plan.snapshot_age),
+        *future_data_findings(plan),
         *_emptied_groups(plan),
         *_unknown_customers(plan.groups),
         *exclusion_findings(plan.excluded_changes),
@@ -62,6 +63,17 @@ def planner_notes(snapshot: Snapshot, changes: Sequence[GroupChange], limits: Li
         )
         notes.append(Finding("unverifiable", text))
     return (*notes, *_unused_limits(limits, snapshot, changes))
+
+
+def future_data_findings(plan: Plan) -> list[Finding]:
+    """
+    Return a blocking finding if the data of a plan is newer than the plan.
+
+    The time of the data comes from the server, so the clock of the server or of this machine is wrong. This is also
+    the case for a sandbox whose time was advanced.
+    """
+    times = {"snapshot_max_age": ("time of the data", plan.snapshot_taken_at)}
+    return future_times(times, plan.planned_at, "the server and of the machine that created the plan")
 
 
 def _erased_customers(groups: Iterable[GroupChange]) -> list[Finding]:

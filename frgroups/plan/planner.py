@@ -32,7 +32,7 @@ from frgroups.plan.mode_argument import check_modes, find_modes
 from frgroups.plan.modes import ADDING_MODES, GroupModes, mode_of
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_findings import planner_notes
-from frgroups.plan.suppressed_groups import check_suppressed_groups, unknown_group_findings
+from frgroups.plan.suppressed_groups import check_suppressed_groups, held_out_member_findings, unknown_group_findings
 from frgroups.plan.uid_table import CodedUids, UidTable
 from frgroups.snapshot.group_references import reference_of
 from frgroups.snapshot.snapshot import Snapshot
@@ -128,8 +128,8 @@ def plan_memberships(
     Findings that do not block the plan report, for example, customers with an individual price list or an unusual
     customer type, customers who are in several groups of an exclusive set or in no group after the plan, customers
     who would join a mailing group although they have withdrawn their consent, customers who are not added because of
-    a holdout, uids in `protect` and groups of the suppression list that are not in the snapshot, new group names that
-    look like existing names, and groups that have ended.
+    a holdout, held-out customers who are members, uids in `protect` and groups of the suppression list that are not
+    in the snapshot, new group names that look like existing names, and groups that have ended.
 
     Examples
     --------
@@ -187,6 +187,8 @@ class PlanRequest:
     group_limits
         Limits by group uid. They replace the limits of the plan and of the register for the group, unless `per_group`
         of the plan's limits contains the group's uid.
+    limit_places
+        File, table, and key of `group_limits` by group uid.
     origins
         Origins of the desired customers by group uid. For the other groups, the origin is a table.
     """
@@ -197,6 +199,7 @@ class PlanRequest:
     modes: GroupModes
     created: Mapping[str, str]
     group_limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    limit_places: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, tuple[CustomerOrigin, ...]] = field(default_factory=dict)
 
 
@@ -236,12 +239,15 @@ def create_plan(
     notes = planner_notes(snapshot, changes, limits)
     notes += tuple(unknown_protected_findings(snapshot, exclusions))
     notes += tuple(unknown_group_findings(exclusions.suppression_list, names))
+    notes += tuple(held_out_member_findings(exclusions.suppression_list, snapshot, changes, group_uids))
     notes += tuple(not_members_findings(group for group in listed if mode_of(request.modes, group.uid) == "remove"))
+    changed = {change.uid for change in changes}
+    declared_limits = _declared_limits(request.group_limits, changed, limits)
     return Plan(
         tenant_uid=snapshot.tenant_uid,
         base_url=snapshot.base_url,
         mode=request.modes,
-        limits=_limits_of_groups(limits, {change.uid for change in changes}, register_rows, request.group_limits),
+        limits=_limits_of_groups(limits, changed, register_rows, declared_limits),
         groups=tuple(changes),
         planned_at=datetime.now(UTC),
         snapshot_taken_at=snapshot.taken_at,
@@ -252,6 +258,7 @@ def create_plan(
         register=register_rows,
         purpose=" ".join(purpose.split()),
         origins=_origins_of_groups(request, listed),
+        limit_places={uid: place for uid, place in request.limit_places.items() if uid in declared_limits},
     )
 
 
@@ -264,21 +271,27 @@ def _origins_of_groups(request: PlanRequest, listed: Iterable[ListedGroup]) -> d
     }
 
 
+def _declared_limits(
+    group_limits: Mapping[str, Mapping[str, Any]], changed: Collection[str], limits: Limits
+) -> dict[str, Mapping[str, Any]]:
+    """Return the declared limits that apply to changed groups. The limits of a plan for a uid take precedence."""
+    return {
+        uid: values
+        for uid, values in group_limits.items()
+        if values and uid in changed and uid not in limits.per_group
+    }
+
+
 def _limits_of_groups(
     limits: Limits,
     changed: Collection[str],
     register: pd.DataFrame | None,
-    group_limits: Mapping[str, Mapping[str, Any]],
+    declared_limits: Mapping[str, Mapping[str, Any]],
 ) -> Limits:
-    """Add the limits in the register and in `group_limits` to the limits of a plan, for the changed groups."""
-    explicit = limits.per_group
+    """Add the limits in the register and in the declarations to the limits of a plan, for the changed groups."""
     if register is not None:
         limits = register_limits(limits, register[register["customer_group_uid"].isin(changed)])
-    own = {
-        uid: replace(limits.of(uid), per_group={}, **values)
-        for uid, values in group_limits.items()
-        if values and uid in changed and uid not in explicit
-    }
+    own = {uid: replace(limits.of(uid), per_group={}, **values) for uid, values in declared_limits.items()}
     others = {key: values for key, values in limits.per_group.items() if key not in own}
     return replace(limits, per_group=own | others)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
 
 from frgroups.api.schema import codec
 from frgroups.errors import InputError
@@ -10,7 +13,9 @@ from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.similar_text import case_key
 from frgroups.plan.finding import Finding
+from frgroups.plan.group_change import GroupChange
 from frgroups.plan.suppression_entries import SuppressionList
+from frgroups.snapshot.snapshot import Snapshot
 
 # Maximum number of groups in the message of a finding.
 MAX_LISTED_GROUPS = 5
@@ -44,6 +49,45 @@ def check_suppressed_groups(listed: SuppressionList, names: Mapping[str, str]) -
                 f"The suppression list contains the customer_group_uid {safe_repr(text)}, but no group has this uid, "
                 f"so its customers would not be excluded. Write the uid of the group, such as {meant}."
             )
+
+
+def held_out_member_findings(
+    listed: SuppressionList, snapshot: Snapshot, changes: Iterable[GroupChange], group_uids: Iterable[str]
+) -> list[Finding]:
+    """
+    Return a finding for each desired group that contains held-out customers after the plan.
+
+    A holdout prevents additions, but it does not remove members. These members receive the campaign, so the control
+    group is not comparable.
+
+    Examples
+    --------
+    >>> from frgroups.plan.suppression_entries import SuppressionEntry, parse_end
+    >>> entry = SuppressionEntry("c-1", "vip", parse_end("2099-12-31"), "holdout")
+    >>> listed = SuppressionList({"vip": {"c-1": entry}})
+    >>> [finding] = held_out_member_findings(listed, sample_snapshot(), [], ["vip"])
+    >>> finding.message
+    '1 customer of the control group is already a member of VIP. A holdout does not remove members.'
+    """
+    matrix = snapshot.matrix
+    removed = {change.uid: change.remove for change in changes}
+    findings = []
+    for uid in group_uids:
+        held_out = [customer for customer, entry in listed.by_group.get(uid, {}).items() if entry.is_holdout]
+        if not held_out or uid not in matrix.names_by_uid:
+            continue
+        codes = matrix.customer_uids.get_indexer(pd.Index(held_out, dtype="str"))
+        is_member = np.isin(codes, matrix.member_codes(uid))
+        members = {customer for customer, is_in_group in zip(held_out, is_member, strict=True) if is_in_group}
+        n = len(members.difference(removed.get(uid, ())))
+        if n:
+            are_members = agree(n, "is already a member", "are already members")
+            text = (
+                f"{pluralize(n, 'customer')} of the control group {are_members} of "
+                f"{matrix.names_by_uid[uid]}. A holdout does not remove members."
+            )
+            findings.append(Finding("held_out_members", text, False, uid, n))
+    return findings
 
 
 def unknown_group_findings(listed: SuppressionList, names: Mapping[str, str]) -> list[Finding]:

@@ -12,6 +12,7 @@ import pandas as pd
 from frgroups.internals.column_formats import (
     DIGEST_COLUMNS,
     SHORT_DIGEST,
+    difference_decimals,
     format_column,
     has_rates,
     is_count,
@@ -129,8 +130,11 @@ def format_table(
             hidden = _hidden_columns(selected, () if rule is None else rule.hidden, sort)
         selected = selected.drop(columns=[*hidden, *({_SUPPRESSED} & set(selected.columns))])
     is_suppressed, are_rates = _suppressed_rows(shown), has_rates(flat)
+    decimals = difference_decimals(shown, are_rates=are_rates) if shown.columns.is_unique else None
     formatted = [
-        _format_column(str(name), selected.iloc[:, position], bars, is_suppressed, are_rates=are_rates)
+        _format_column(
+            str(name), selected.iloc[:, position], bars, is_suppressed, are_rates=are_rates, decimals=decimals
+        )
         for position, name in enumerate(selected.columns)
     ]
     notes = [_row_note(len(shown), len(flat), "row")]
@@ -191,9 +195,15 @@ def _suppressed_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def _format_column(
-    name: str, values: pd.Series, bars: Sequence[str], suppressed: npt.NDArray[np.bool_], *, are_rates: bool
+    name: str,
+    values: pd.Series,
+    bars: Sequence[str],
+    suppressed: npt.NDArray[np.bool_],
+    *,
+    are_rates: bool,
+    decimals: int | None,
 ) -> FormattedColumn:
-    cells = format_column(values, name, are_rates=are_rates)
+    cells = format_column(values, name, are_rates=are_rates, decimals=decimals)
     if name in DIGEST_COLUMNS:
         cells = [cell[:SHORT_DIGEST] for cell in cells]
     if _can_be_suppressed(name):

@@ -17,7 +17,7 @@ from typing import Any
 from frgroups.errors import FrgroupsError, InputError, NotApprovedError
 from frgroups.internals.checksummed_json import canonical_json, shorten_digests, write_checksummed
 from frgroups.internals.formatting import format_distinct_times, format_duration, format_utc
-from frgroups.internals.timestamps import parse_duration
+from frgroups.internals.timestamps import CLOCK_TOLERANCE, parse_duration
 from frgroups.internals.validation import check_text, check_type
 from frgroups.plan.digest_argument import MIN_APPROVAL_PREFIX, is_digest, short_digest_message
 from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
@@ -33,7 +33,7 @@ from frgroups.review.approval_files import (
     timestamp,
 )
 from frgroups.review.approval_policy import Policy
-from frgroups.review.decision_record import CLOCK_TOLERANCE, DecisionRecord, add_rejections, changes_key, read_record
+from frgroups.review.decision_record import DecisionRecord, add_rejections, changes_key, read_record
 from frgroups.review.rejected_changes import rejected_changes
 from frgroups.review.rejections import check_not_rejected, check_person
 
@@ -177,7 +177,7 @@ def _check_may_approve(plan: Plan, target: Path, name: str) -> None:
     if plan.blocked:
         blocking = [finding for finding in plan.findings if finding.blocking]
         messages = " ".join(finding.message for finding in blocking)
-        hint, cli_hint = limit_advice(blocking, plan.limits)
+        hint, cli_hint = limit_advice(blocking, plan.limits, plan.limit_places)
         raise NotApprovedError(f"{blocked_sentence(plan.digest, blocking)} {messages}", hint=hint, cli_hint=cli_hint)
     if target.exists():
         content = read_content(target)  # A file that is not an approval file raises an error and is not replaced.

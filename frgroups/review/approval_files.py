@@ -20,9 +20,10 @@ from frgroups.errors import CorruptFileError, FrgroupsError, NotApprovedError
 from frgroups.internals.checksummed_json import kind_of, parse_checksummed, read_checksummed
 from frgroups.internals.formatting import agree, format_duration, format_list, format_utc
 from frgroups.internals.similar_text import clean_text
+from frgroups.internals.timestamps import CLOCK_TOLERANCE
 from frgroups.internals.validation import name_problem
 from frgroups.plan.plan import Plan
-from frgroups.review.decision_record import CLOCK_TOLERANCE, Rejection, changes_key
+from frgroups.review.decision_record import Rejection, changes_key
 from frgroups.review.plan_folders import unreadable_folder
 
 MAX_VALID_FOR = timedelta(days=31)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from frgroups.internals.checksummed_json import canonical_json, read_checksummed
 from frgroups.internals.formatting import agree, format_utc
 from frgroups.internals.locks import record_lock
 from frgroups.internals.paths import data_subdir, tenant_folder
+from frgroups.internals.timestamps import CLOCK_TOLERANCE
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
@@ -33,7 +34,6 @@ from frgroups.review.recorded_changes import (
 )
 
 KIND = "decision record"
-CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum accepted difference between the clocks of two machines.
 _FIELDS = {
     "rejected": {"changes", "digest", "by", "reason", "at", "id"},
     "withdrawn": {"changes", "by", "reason", "at", "ids"},

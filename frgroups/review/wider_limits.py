@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import agree, format_age, pluralize
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limit_comparisons import LimitComparison, compare_with_limits, n_memberships
 from frgroups.plan.limits import GROUP_LIMIT_NAMES, PLAN_LIMITS, Limits, is_wider
@@ -145,6 +146,7 @@ def _exceeded_text(comparison: LimitComparison, n_total: int) -> str:
         "removal_share_total": f"{n:,} of {pluralize(n_total, 'membership')} {agree(n, 'ends', 'end')}, {limit}",
         "additions_total": f"{join} in total, {limit}",
         "emptied_groups": f"{pluralize(n, 'group')} {agree(n, 'is', 'are')} left without members, {limit}",
-        "snapshot_max_age": f"the data was {n:,} h old, {limit} h",
+        "snapshot_max_age": f"the data was {format_age(timedelta(hours=n))} old, and the limit is "
+        f"{format_age(timedelta(hours=comparison.allowed or 0))}",
     }
     return texts[comparison.rule]

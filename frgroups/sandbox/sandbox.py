@@ -62,7 +62,9 @@ class Sandbox(TenantControls):
     port
         Port of the server. 0 selects a free port.
     days_ago
-        Number of days by which the time of the sandbox is behind the real time.
+        Number of days by which the time of the sandbox is behind the real time. Plans whose data is in the future are
+        blocked. To simulate several weeks with `advance`, start in the past, for example with ``days_ago=60``. Then
+        pass ``limits=Limits(snapshot_max_age=None)`` to `plan_memberships`, because the data is older than 24 hours.
     empty
         Whether to start without customers and groups. `customers`, `groups`, and `seed` are then ignored.
     faults

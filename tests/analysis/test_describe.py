@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from frgroups import plot
 from frgroups.analysis.campaigns import campaign_reach
 from frgroups.analysis.changes import group_changes
+from frgroups.analysis.customer_split import split_customers
 from frgroups.analysis.describe import describe
 from frgroups.analysis.flow import group_flow
 from frgroups.analysis.intersections import intersections
+from frgroups.analysis.lift import measure_lift
 from frgroups.analysis.overlap import overlap_matrix, overlap_pairs
 from frgroups.analysis.profile import compare_groups, group_profile
 from frgroups.analysis.reach import incremental_reach, reachability
 from frgroups.analysis.sizes import group_sizes
+from frgroups.analysis.split_balance import split_balance
 from frgroups.analysis.waterfall import waterfall, waterfall_summary
 from frgroups.errors import InputError
 from frgroups.history.size_history import size_history
@@ -540,3 +543,28 @@ def test_charts_and_descriptions_agree():
         in_text = set(numbers(describe(table)))
         assert in_text & in_chart, kind
         assert np.isfinite([*in_text]).all()
+
+
+def test_lift():
+    "The description of a lift contains the rates, the difference with its interval, and the arm."
+    uids = [f"c-{number}" for number in range(1000)]
+    split = split_customers(uids, {"mail": 0.8, "control": 0.2}, seed="spring", exact=True)
+    bought = pd.Series(np.arange(1000) % 4 == 0, index=uids)
+    lift = measure_lift(split, bought)
+
+    text = describe(lift)
+
+    [mail] = lift.iloc[1:].to_dict("records")
+    assert f"{100 * mail['difference']:.1f} pp".replace("-", "−") in text and "mail (800 customers)" in text
+    assert "contains 0" in text and mail["ci_low"] < 0 < mail["ci_high"]
+
+
+def test_balance():
+    "The description of a balance contains the result of the sample-ratio test and the largest effect size."
+    uids = [f"c-{number}" for number in range(200)]
+    split = split_customers(uids, {"mail": 0.5, "control": 0.5}, seed="spring", exact=True)
+    attributes = pd.DataFrame({"customer_uid": uids, "half": np.where(np.arange(200) < 100, "first", "second")})
+
+    text = describe(split_balance(split, attributes))
+
+    assert "match the planned shares" in text and "half" in text and "0 of 2 values" in text

@@ -96,7 +96,7 @@ def test_before_of_rates():
 
     lift = fg.measure_lift(SPLIT, bought, before=amounts())
 
-    assert lift["mean"].tolist() == pytest.approx([0.2, 0.3]) and lift["rate"].isna().all()
+    assert lift["rate"].tolist() == pytest.approx([0.2, 0.3]) and lift["mean"].isna().all()
 
 
 def test_several_arms():

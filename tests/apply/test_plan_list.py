@@ -160,7 +160,17 @@ def next_command(state):
 
 def test_state_table_is_complete():
     "The state table contains every state."
-    assert {*STATE_TABLE, "stopped", "drifted"} == {*STATES, "stopped", "drifted"}
+    assert {*STATE_TABLE, "stopped", "drifted", "empty"} == {*STATES, "stopped", "drifted"}
+
+
+def test_empty_plan(tmp_path):
+    "A plan without changes has no next step."
+    plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": []})
+    plan.save(fg.home() / "plans" / "t-1" / "empty.plan.json")
+
+    [row] = fg.list_plans().to_dict("records")
+
+    assert (row["state"], row["next_command"]) == ("empty", "")
 
 
 def test_plan_elsewhere(tenant, tmp_path):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import frgroups as fg
 from frgroups.errors import GroupNotFoundError, InputError, ListError
 from frgroups.internals.toml_files import toml_key, toml_string
+from frgroups.plan.limit_overrides import limit_advice
 from frgroups.plan.limits import Limits
 from frgroups.plan.modes import ADDING_MODES, MODES
 
@@ -56,6 +57,12 @@ def declare(folder, tables):
     path = Path(folder, "groups.toml")
     path.write_text("[groups]\n" + "\n".join(lines), encoding="utf-8")
     return fg.read_declared_groups(path)
+
+
+def _table(group, keys):
+    """Return the text of a table with the limits of one group."""
+    limits = "".join(f"limits.{name} = {value}\n" for name, value in keys.get("limits", {}).items())
+    return f"[{toml_key('groups', group)}]\nexpression = 'all'\nmode = '{keys['mode']}'\n{limits}"
 
 
 def write_list(folder, name, uids):
@@ -322,6 +329,39 @@ def test_limits(tmp_path):
     assert (own.additions_per_group, own.removals_per_group, own.drift_share) == (3, 4, 0.1)
     assert [finding.rule for finding in plan.findings if finding.blocking] == ["additions_per_group"]
     assert not explicit.blocked
+
+
+def test_place_of_limits(tmp_path):
+    "The advice for a blocked plan names the declaration that sets the limits, also after the plan was saved."
+    keys = {"expression": "all", "mode": "mirror", "limits": {"additions_per_group": 1}}
+    tables = {"g0": keys, "Name of g1": keys} | {"h0": {"expression": "all", "mode": "add"}}
+    path = tmp_path / "groups.toml"
+    path.write_text("".join(_table(group, table) for group, table in tables.items()), encoding="utf-8")
+    limits = Limits(per_group={"g0": Limits(additions_per_group=2)})
+
+    plan = fg.plan_declared(
+        snapshot_of({"g0": set(), "g1": set(), "h0": set()}), fg.read_declared_groups(path), limits=limits
+    )
+
+    assert plan.limit_places == {"g1": 'groups.toml, [groups."Name of g1"], `limits`'}
+    blocking = [finding for finding in plan.findings if finding.blocking]
+    for same in (plan, fg.read_plan(plan.save(tmp_path / "plan.json"))):
+        _, advice = limit_advice(blocking, same.limits, same.limit_places)
+        assert "g1 in groups.toml" in advice and "g0 in the register or the --limits file" in advice
+
+
+def test_priority_in_origin(tmp_path):
+    "The origin contains the number of customers who are assigned to groups with a higher priority."
+    keys = {"g0": ("h0", 1), "g1": ("all", 2)}
+    tables = {uid: {"expression": text, "mode": "add", "priority": number} for uid, (text, number) in keys.items()}
+
+    plan = fg.plan_declared(
+        snapshot_of({"g0": set(), "g1": set(), "h0": set(CUSTOMERS[:3])}), declare(tmp_path, tables)
+    )
+    again = fg.read_plan(plan.save(tmp_path / "plan.json"))
+
+    assert {uid: origin.n_in_other_groups for uid, (origin,) in again.origins.items()} == {"g0": 0, "g1": 3}
+    assert "8 customers, 3 of whom" in again.summary()
 
 
 def test_register_protection(tmp_path):

@@ -76,6 +76,15 @@ def test_categorical_split():
     assert list(fg.holdout_entries(split, ["vip"], until=UNTIL, arm="mail")["customer_uid"]) == ["a", "c"]
 
 
+def test_planned_control():
+    "By default, the customers of the planned control are held out, whatever its name is."
+    split = fg.split_customers(["a", "b", "c", "d"], {"mail": 0.5, "none": 0.5}, seed=1, control="none", exact=True)
+
+    entries = fg.holdout_entries(split, ["vip"], until=UNTIL)
+
+    assert list(entries["customer_uid"]) == list(split.loc[split["arm"] == "none", "customer_uid"])
+
+
 @pytest.mark.parametrize(
     ("options", "parts"),
     [

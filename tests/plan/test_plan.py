@@ -54,6 +54,16 @@ def change_group(uid, /, **values):
     )
 
 
+@pytest.mark.parametrize(("minutes", "is_valid"), [(11, False), (9, True)])
+def test_data_from_future(minutes, is_valid):
+    "A plan whose data is more than 10 minutes newer than the plan is blocked, even if the age is not limited."
+    limits = Limits(snapshot_max_age=None)
+    plan = sample_plan(snapshot_taken_at=NOON + timedelta(minutes=minutes), limits=limits)
+
+    assert plan.blocked != is_valid
+    assert [finding.rule for finding in plan.findings if finding.blocking] == ["snapshot_max_age"] * plan.blocked
+
+
 # Digest
 
 

@@ -265,6 +265,21 @@ def test_removal_of_held_out_customer():
     plan = fg.plan_memberships(snapshot, {"vip": ["c-2"]}, mode="mirror")
 
     assert operations(plan) == {("vip", "c-1", "remove")} and plan.excluded().empty
+    assert counts_of(plan.findings, "held_out_members") == {("held_out_members", "vip"): 1}
+
+
+@pytest.mark.parametrize("mode", ["add", "mirror"])
+def test_held_out_members(mode):
+    "A plan reports the held-out customers who stay members, also for a group without changes."
+    snapshot = fg.sample_snapshot()
+    rows = "".join(f"{uid},vip,{FAR},holdout,\n" for uid in ("c-1", "c-2", "c-7"))
+    write_list(snapshot, f"{HEADER}{rows}c-1,staff,{FAR},crm,\n")
+
+    plan = fg.plan_memberships(snapshot, {"vip": ["c-1", "c-7"], "staff": ["c-1"]}, mode=mode)
+
+    [finding] = [item for item in plan.findings if item.rule == "held_out_members"]
+    assert (finding.customer_group_uid, finding.n) == ("vip", 2 if mode == "add" else 1)
+    assert finding.is_warning and not finding.blocking
 
 
 # Findings

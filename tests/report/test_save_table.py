@@ -62,6 +62,14 @@ def test_lift(tmp_path):
     assert "2.6 pp" in fg.save_table(LIFT, tmp_path / "t.html").read_text(encoding="utf-8")
 
 
+def test_lift_of_amounts(tmp_path):
+    "Means, their differences, and p-values have number formats in a workbook."
+    names = {"mean": "#,##0.00", "difference": "#,##0.00##", "p_value": "0.000", "incremental": "#,##0.00"}
+    sheet = sheet_of(fg.save_table(pd.DataFrame([[1234.5] * len(names)], columns=list(names)), tmp_path / "t.xlsx"))
+
+    assert {cell.value: sheet.cell(2, cell.column).number_format for cell in sheet[1]} == names
+
+
 def test_mixed_column(tmp_path):
     "Invisible characters are also escaped in a column with values of several types."
     table = pd.DataFrame({"name": ["a\u202e", 1, None, ("x", "y")]}, dtype="object")

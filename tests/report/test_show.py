@@ -145,9 +145,28 @@ def test_lift():
 
     shown = fg.show(LIFT, columns=["arm", *names])
 
-    assert [column(shown, name)[1] for name in names] == ["2.6 pp", "−0.12 pp", "5.4 pp", "3.1 pp"]
+    assert [column(shown, name)[1] for name in names] == ["2.6 pp", "−0.1 pp", "5.4 pp", "3.1 pp"]
     means = fg.show(LIFT.assign(rate=np.nan, mean=[10.0, 10.0264]))
     assert column(means, "difference")[1] == "0.0264"
+
+
+@pytest.mark.parametrize(
+    ("rate", "values", "texts"),
+    [
+        (np.nan, [5.9, -29.0, 40.8], ["5.9", "−29.0", "40.8"]),
+        (np.nan, [1234.0, -0.5, 2500.0], ["1,234.0", "−0.5", "2,500.0"]),
+        (0.3, [0.059, -0.0003, 0.12], ["5.90 pp", "−0.03 pp", "12.00 pp"]),
+    ],
+)
+def test_decimals_of_interval(rate, values, texts):
+    "The difference and its interval have the same number of decimals, and no value is rounded to 0."
+    names = ["difference", "ci_low", "ci_high"]
+    lift = pd.DataFrame([[rate, *values, 75.35]], columns=["rate", *names, "incremental"])
+
+    shown = fg.show(lift)
+
+    assert [column(shown, name)[0] for name in names] == texts
+    assert column(shown, "incremental")[0] == ("75" if rate == 0.3 else "75.35")
 
 
 def test_suppressed_rows():
