@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.analysis.rule_dates import parse_span
-from frgroups.analysis.rule_values import PLURALS, Constant, Values, different_types
+from frgroups.analysis.rule_dates import looks_like_date, parse_span
+from frgroups.analysis.rule_values import PLURALS, Constant, Kind, Values, different_types
 from frgroups.errors import InputError
 from frgroups.internals.redaction import safe_repr
 
@@ -152,13 +152,20 @@ def date_part(values: Values, name: str, label: str) -> Values:
 
 
 def fill_missing(values: Values, value: Any, label: str) -> Values:
-    """Replace missing values with a constant of the same type. A date in a string means the start of the day."""
+    """
+    Replace missing values with a constant of the same type. A date in a string means the start of the day.
+
+    A column without a known value gets the type of the constant. A string that looks like a date is a date.
+    """
     if not isinstance(value, Constant):
         raise InputError("The argument of .fillna must be a constant.")
     fill: Any = value.value
     if values.kind == "missing":
+        kind: Kind = value.kind
+        if isinstance(fill, str) and looks_like_date(fill):
+            kind, fill = "date", parse_span(fill, values.label).start
         data = np.full(len(values.known), fill, dtype=object if isinstance(fill, str) else None)
-        return Values(value.kind, data, np.ones(len(data), dtype=np.bool_), label)
+        return Values(kind, data, np.ones(len(data), dtype=np.bool_), label)
     if values.kind == "date" and isinstance(fill, str):
         fill = parse_span(fill, values.label).start
     elif value.kind != values.kind:

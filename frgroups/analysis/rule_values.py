@@ -21,7 +21,8 @@ from frgroups.errors import InputError
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import BoolArray
 
-# A column without a known value has the kind "missing". A column of an unsupported type has the kind "other".
+# A column without a known value has the kind "missing" for each dtype. A column of an unsupported type has the kind
+# "other".
 Kind = Literal["text", "number", "boolean", "date", "duration", "missing", "other"]
 
 PLURALS: dict[Kind, str] = {
@@ -132,7 +133,8 @@ def read_column(column: pd.Series, label: str) -> Values:
     """
     Convert a column to typed values.
 
-    A timestamp without a time zone is interpreted as UTC. A category is represented by its value.
+    A timestamp without a time zone is interpreted as UTC. A category is represented by its value. A column without a
+    known value has the kind "missing" for each dtype, so each comparison with it is unknown.
 
     Examples
     --------
@@ -142,9 +144,13 @@ def read_column(column: pd.Series, label: str) -> Values:
     """
     label = f"{label} ({column.dtype})"
     try:
-        return _convert(column, label)
+        values = _convert(column, label)
     except (TypeError, ValueError, OverflowError, pa.ArrowException):  # For example, a date out of range.
-        return Values("other", np.empty(len(column), dtype=object), column.notna().to_numpy(dtype=np.bool_), label)
+        known = column.notna().to_numpy(dtype=np.bool_)
+        values = Values("other", np.empty(len(column), dtype=object), known, label)
+    if not values.known.any():
+        return Values("missing", np.empty(len(column), dtype=object), values.known, label)
+    return values
 
 
 def _convert(column: pd.Series, label: str) -> Values:

@@ -107,7 +107,7 @@ def override_windows(
     Raises
     ------
     InputError
-        The name or the reason is empty, the reason is too long, `valid_for` is longer than 31 days, or the file
+        The name or the reason is empty, the reason is too long, `valid_for` is 0 or longer than 31 days, or the file
         cannot be written.
 
     See Also

@@ -118,7 +118,7 @@ def approve_plan(
     Raises
     ------
     InputError
-        The name is empty or contains invisible characters, `valid_for` is longer than 31 days, the reason is too
+        The name is empty or contains invisible characters, `valid_for` is 0 or longer than 31 days, the reason is too
         long, or the file cannot be written.
     NotApprovedError
         The plan exceeds a limit, contains all changes of a rejected plan, or was superseded by another plan, or
@@ -165,8 +165,10 @@ def approve_plan(
 
 
 def check_valid_for(valid_for: timedelta | str) -> timedelta:
-    """Return the duration of an approval or an override, or raise InputError if it exceeds the maximum."""
+    """Return the duration of an approval or an override, or raise InputError if it is 0 or exceeds the maximum."""
     duration = parse_duration(valid_for)
+    if not duration:
+        raise InputError(f"`valid_for` must be longer than 0, got {valid_for!r}.")
     if duration > MAX_VALID_FOR:
         raise InputError(f"`valid_for` must be at most {format_duration(MAX_VALID_FOR)}, got {valid_for!r}.")
     return duration

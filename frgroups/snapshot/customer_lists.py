@@ -197,8 +197,8 @@ def listed_ids(
         place = f"The column {name!r} is empty in {pluralize(len(cells), 'row')}. " if cells else ""
         raise ListError(f"{table.source} contains no ids. {place}Write one id per row below the column name.")
     other_columns = {} if snapshot is None else columns_with_known_ids(table, position, snapshot.customers)
+    reject_rows_without_id(table, position, id_columns, has_header=has_header)
     if has_header:
-        reject_rows_without_id(table, position, id_columns)
         if column is None:
             reject_other_scope(table, position, snapshot, groups=groups, allows_several_groups=allows_several_groups)
         # If the ids are in another column, the error contains the name of this column.

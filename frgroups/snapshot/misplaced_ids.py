@@ -29,16 +29,17 @@ _SKIPPED_ID = re.compile(rf"{UUID.pattern}|(?!(?:19|20)[0-9]{{2}}$)[A-Za-z]?-?[0
 _IF_NO_NAMES = "If the file has no column names, insert a row of column names above the ids."
 
 
-def reject_rows_without_id(table: Table, position: int, id_columns: Collection[int] = ()) -> None:
+def reject_rows_without_id(
+    table: Table, position: int, id_columns: Collection[int] = (), *, has_header: bool = True
+) -> None:
     """
-    Raise ListError if a row has no id but contains other values.
+    Raise ListError if a row has no id but is not blank. A row that contains only an apostrophe is not blank.
 
     The row can be a customer whose id is missing or in another column. A plan that mirrors the list would remove this
     customer. The error names another column from `id_columns` that contains an id in each of these rows.
     """
-    rows = [
-        (number, row) for number, row in table.rows[1:] if not clean_id(row[position]) and any(map(clean_id, row))
-    ]
+    # `read_table` has removed the blank rows.
+    rows = [(number, row) for number, row in table.rows[has_header:] if not clean_id(row[position])]
     numbers = [number for number, _ in rows]
     if numbers:
         header = table.rows[0][1]
@@ -49,8 +50,9 @@ def reject_rows_without_id(table: Table, position: int, id_columns: Collection[i
             hint = f"{contains} pass column={filled[0]!r}."
             cli_hint = f"{contains} pass --column {shell_argument(filled[0])} with --list."
         verb, noun = agree(len(numbers), "has", "have"), agree(len(numbers), "id", "ids")
+        place = f" in the column {header[position]!r}" if has_header else ""
         raise ListError(
-            f"{table.source}, {describe_rows(numbers)} {verb} no id in the column {table.rows[0][1][position]!r}. "
+            f"{table.source}, {describe_rows(numbers)} {verb} no id{place}. "
             f"Fill in the {noun}, or delete the {agree(len(numbers), 'row', 'rows')}.",
             hint=hint,
             cli_hint=cli_hint,

@@ -23,7 +23,6 @@ from tests.analysis.rule_data import (
     TEXTS,
     UIDS,
     arrow,
-    categories,
     select,
 )
 
@@ -244,23 +243,6 @@ def test_arithmetic_in_float64(dtype, rule):
 
     assert select(rule, x=values.astype(dtype)) == select(rule, x=values)
     assert select("x == 100000008", x=pd.Series([100000008, 1, 2, 3, 4, 5], dtype="float32")) == "a"
-
-
-def test_missing_column():
-    "Each comparison of a column without known values is unknown, and isna selects all customers."
-    for column in (pd.Series([None] * 6, dtype=object), arrow([None] * 6, pa.null()), categories([None] * 6)):
-        for rule in (
-            "x == 'a'",
-            "x != 1",
-            "not (x in [True])",
-            "x.str.len() > 1",
-            "x.dt.year == 1",
-            "x + 1 > 0",
-            "x",
-        ):
-            assert select(rule, x=column) == ""
-        assert select("x.isna()", x=column) == "abcdef"
-        assert select("x.fillna(3) == 3", x=column) == "abcdef"
 
 
 def test_unusual_column_names():

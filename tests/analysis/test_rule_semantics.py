@@ -7,7 +7,9 @@ code with the package. None represents an unknown result.
 
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from tests.analysis.rule_data import (
     TEXTS,
     UIDS,
     VALUES,
+    arrow,
     select,
 )
 
@@ -162,6 +165,43 @@ def test_every_operator_for_every_dtype(kind, dtype):
             expected[mirrored], found[mirrored] = expected[text], select(mirrored, **{kind: column})
 
     assert found == expected
+
+
+NO_VALUES = {
+    **{f"{kind}-{dtype}": create for kind, dtypes in DTYPES.items() for dtype, create in dtypes.items()},
+    "arrow null": lambda values: arrow(values, pa.null()),
+    "arrow list": lambda values: arrow(values, pa.list_(pa.int64())),
+    "complex": lambda values: pd.Series([np.nan] * len(values), dtype="complex128"),
+    "duration": lambda values: pd.Series(values, dtype="timedelta64[us]"),
+    "ordered category": lambda values: pd.Series(pd.Categorical(values, ["low", "high"], ordered=True)),
+}
+
+
+@pytest.mark.parametrize("dtype", NO_VALUES)
+def test_column_without_values(dtype):
+    "A column without values has no type: for each dtype, every comparison is unknown, and no constant is an error."
+    column = NO_VALUES[dtype]([None] * 6)
+    constants = ["'NO'", "5", "0.5", "True", "'2026-02-01'"]
+    comparisons = [f"x {symbol} {constant}" for symbol in OPERATORS for constant in constants]
+    comparisons += [f"{constant} {symbol} n" for symbol in OPERATORS for constant in ("x", "-x", "x.abs()")]
+    comparisons += [f"x {symbol} [{constant}]" for symbol in ("in", "not in") for constant in constants]
+    comparisons += [f"x.between({constant}, {constant})" for constant in constants]
+    comparisons += ["x", "x and True == b", "x.isin(['a'])", "x == t", "x < d", "x + 1 > 0", "x + 'a' == 'b'"]
+    comparisons += ["x.str.len() > 1", "x.str.lower() == 'a'", "x.str.contains('a')", "x.str.startswith('a')"]
+    comparisons += ["x.dt.year == 1", "(d - x).dt.days > 1", "(x - '2026-02-01').dt.days > 1"]
+    columns = {"x": column, "n": [1] * 6, "b": [True] * 6, "t": ["a"] * 6, "d": [DATES[0]] * 6}
+
+    for template in ("({})", "not ({})", "({}) and n == 1"):
+        assert select(" or ".join(map(template.format, comparisons)), **columns) == ""
+    assert select(" and ".join(f"(({comparison}) or n == 1)" for comparison in comparisons), **columns) == "abcdef"
+    assert select("x.isna() and not x.notna()", x=column) == "abcdef"
+    for fill, comparison in (
+        ("3", "== 3"),
+        ("'NO'", "> 'NA'"),
+        ("True", "== True"),
+        ("'2026-02-01'", "> '2026-01-31'"),
+    ):
+        assert select(f"x.fillna({fill}) {comparison}", x=column) == "abcdef"
 
 
 @pytest.mark.parametrize(("kind", "dtype"), ALL_DTYPES)

@@ -250,6 +250,7 @@ def test_expiry(client, world, tmp_path, monkeypatch, offset, valid):
         {"reason": ""},
         {"reason": " \u200b"},
         {"valid_for": "32d"},
+        {"valid_for": "0min"},
         {"reason": "x" * 10_001},
     ],
 )

@@ -114,7 +114,7 @@ STATE_TABLE = {
     "applied": (applied, "Kari", "frgroups undo"),
     "undone": (undone, "Kari", ""),
     "plan expired": (lambda tenant: approved(tenant, age=timedelta(days=8)), "", ""),
-    "approval expired": (lambda tenant: approved(tenant, valid_for="0s"), "Kari", "frgroups approve"),
+    "approval expired": (lambda tenant: approved(tenant, valid_for=timedelta.resolution), "Kari", "frgroups approve"),
 }
 
 

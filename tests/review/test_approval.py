@@ -170,7 +170,7 @@ def test_long_reason(plan, tmp_path):
 def test_expiry(plan, tmp_path):
     "An approval expires after 72 hours, or after the given duration."
     path = approve_plan(plan, tmp_path / "ok.json", by="Kari")
-    old = approve_plan(plan, tmp_path / "old.json", by="Kari", valid_for="0s")
+    old = approve_plan(plan, tmp_path / "old.json", by="Kari", valid_for=timedelta.resolution)
     content = read_checksummed(path, "approval")
 
     assert datetime.fromisoformat(content["until"]) - datetime.fromisoformat(content["at"]) == timedelta(hours=72)
@@ -250,9 +250,9 @@ def test_blank_reason(plan, tmp_path, reason):
         check_approval(plan, tmp_path / "no.json")
 
 
-@pytest.mark.parametrize("days", [32, "33d", timedelta(days=31, seconds=1)])
+@pytest.mark.parametrize("days", [32, "33d", timedelta(days=31, seconds=1), "0h", "0.0d", timedelta(0)])
 def test_max_valid_for(plan, tmp_path, days):
-    "An approval cannot be valid for more than 31 days."
+    "An approval cannot be valid for more than 31 days, and its duration must not be 0."
     longest = approve_plan(plan, tmp_path / "ok.json", by="Kari", valid_for="31d")
 
     assert check_approval(plan, longest).by == "Kari"

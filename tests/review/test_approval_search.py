@@ -55,7 +55,7 @@ def two(plan):
 
 
 def expired(plan):
-    return [approve(plan, plan.path.parent / "a.approval.json", valid_for="0s")]
+    return [approve(plan, plan.path.parent / "a.approval.json", valid_for=timedelta.resolution)]
 
 
 def other_plan(plan):

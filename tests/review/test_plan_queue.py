@@ -307,7 +307,7 @@ def test_renewed_approval(tenant, capsys):
     assert main(["approve", str(path), "--by", "Kari"]) == 0
     [path] = queue_folder(tenant.tenant_uid, tenant.base_url, "approved").glob("*.plan.json")
     plan = fg.read_plan(path)
-    fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Kari", valid_for="0s")
+    fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Kari", valid_for=timedelta.resolution)
     assert main(["apply", "--queue", "--json"]) == 8
     assert "Kari" in lines(capsys)[-1]["message"]
 
@@ -319,7 +319,7 @@ def test_renewed_approval(tenant, capsys):
 def test_policy_after_expiry(tenant, tmp_path, capsys):
     "A policy can allow a plan whose approval file has expired."
     path = queued(tenant, "one")
-    fg.approve_plan(fg.read_plan(path), path.with_suffix(".approval.json"), by="Kari", valid_for="0s")
+    fg.approve_plan(fg.read_plan(path), path.with_suffix(".approval.json"), by="Kari", valid_for=timedelta.resolution)
     policy = tmp_path / "small.toml"
     rules = sorted({finding.rule for finding in fg.read_plan(path).findings})
     policy.write_text(

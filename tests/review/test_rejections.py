@@ -407,7 +407,7 @@ def test_plan_warning(tenant, tmp_path, capsys):
 def test_old_rejection(tenant, tmp_path):
     "A rejection of an old plan still blocks the same changes, even after the time in its field `until`."
     plan = replace(plan_for(tenant), planned_at=plan_for(tenant).planned_at - timedelta(days=90))
-    fg.approve_plan(plan, tmp_path / "no.json", by="Ola", reject="no", valid_for="0s")
+    fg.approve_plan(plan, tmp_path / "no.json", by="Ola", reject="no", valid_for=timedelta.resolution)
 
     assert [found.by for found in rejections_in_force(plan_for(tenant))] == ["Ola"]
 

@@ -107,6 +107,8 @@ def test_ids_are_stripped_and_unique(write_file, caplog):
         ("uid;navn\nc-1;Kari\n;Ola\n\nc-2;Per\n';Ole\n", "rows 3 and 6 "),
         ("uid;ref\nc-1;\n;fbe69722-0000-4000-8000-000000000001\n", "row 3 "),
         ("uid;ref\nc-1;\n;00000005\n", "row 3 "),
+        ("uid;navn\nc-1;Kari\n';\n;'\n", "rows 3 and 4 "),
+        ("uid\nc-1\n'\nc-2\n", "row 3 "),
         ("uid;note\n" + "".join(f"c-{n};\n;x\n" for n in range(9)), "rows 3, 5, 7, 9, 11, and 4 more "),
     ],
 )
@@ -119,8 +121,15 @@ def test_rows_without_id(write_file, text, rows):
 
 
 def test_blank_rows(write_file):
-    "Rows without any values are removed, also if they contain separators or an apostrophe."
-    assert list(read_list(write_file("uid;navn\nc-1;Kari\n;\n\n';\nc-2;\n ; \n;\n"))) == ["c-1", "c-2"]
+    "Rows without any values are removed, also if they contain separators."
+    assert list(read_list(write_file("uid;navn\nc-1;Kari\n;\n\nc-2;\n ; \n;\n"))) == ["c-1", "c-2"]
+
+
+def test_lone_apostrophe_without_header(write_file):
+    "In a list without a header, a row with only an apostrophe is rejected, and the error shows no id."
+    message = read_error(write_file("c-1\n'\nc-2\n"))
+
+    assert "row 2 " in message and "c-1" not in message
 
 
 @pytest.mark.parametrize("name", USUAL_NAMES)
