@@ -261,11 +261,15 @@ def _no_connection(
         if isinstance(cause, OSError) and cause.errno in _UNREACHABLE:
             return ConnectionFailure("unreachable", f"{prefix}: the host is unreachable)", peer.advice)
     reason, why = "lost", ""
+    has_started_tls = bool(trace.steps) and trace.steps[-1].endswith("start_tls")
     if isinstance(error, httpx.TimeoutException):
         reason, why = "timeout", ": the host did not answer within the timeout"
-    if trace.steps and trace.steps[-1].endswith("start_tls"):
+    if has_started_tls:
         why = ": the TLS connection was not established. The port might not use TLS"
-    return ConnectionFailure(reason, f"{prefix}{why})", peer.advice)
+    # A port that accepts connections but never answers a TLS handshake is typically a wrong port of the proxy, or a
+    # proxy that blocks the server. Each attempt would wait for the complete timeout.
+    is_permanent = reason == "timeout" and has_started_tls and (trace.has_tunnel or peer.proxy is not None)
+    return ConnectionFailure(reason, f"{prefix}{why})", peer.advice, is_permanent=is_permanent)
 
 
 def _interrupted(error: Exception, peer: _Peer, trace: RequestTrace) -> ConnectionFailure:

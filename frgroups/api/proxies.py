@@ -29,6 +29,7 @@ _DELIMITER = re.compile(r"[/?#\\]")
 _LABELS = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 _HOST_AND_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[^:]*))?")
 _MISSING_SLASHES = re.compile(r"(?:https?|socks5h?):(?!\d*/?$)", re.IGNORECASE)
+_CONTROL_BYTE = re.compile(rb"[\x00-\x1f\x7f]")
 _HOW_TO_WRITE = "Write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT."
 _HOW_TO_ENCODE = f"Percent-encode the special characters in the user name and the password. {_HOW_TO_WRITE}"
 
@@ -264,10 +265,15 @@ def _decode_userinfo(name: str | None, userinfo: str | None) -> tuple[HiddenByte
     if not userinfo:
         return None, None
     user, _, password = userinfo.partition(":")
-    decoded = HiddenBytes(unquote_to_bytes(user))
+    decoded, secret = HiddenBytes(unquote_to_bytes(user)), HiddenBytes(unquote_to_bytes(password))
     if decoded.count(b":"):
         raise _invalid(name, "has a colon in the user name, which HTTP does not allow", _HOW_TO_ENCODE)
-    return decoded, HiddenBytes(unquote_to_bytes(password))
+    if _CONTROL_BYTE.search(decoded) or _CONTROL_BYTE.search(secret):
+        problem = (
+            "has a percent-encoded control character in the user name or the password, which HTTP does not allow"
+        )
+        raise _invalid(name, problem)
+    return decoded, secret
 
 
 def _parse_host_and_port(name: str | None, text: str) -> tuple[str, int]:

@@ -35,6 +35,7 @@ def status_error(
     *,
     has_html: bool = False,
     missing: str = "The tenant or the group does not exist. Check the uids.",
+    rejected: str = "The server rejected the request. Check the arguments of the request.",
 ) -> ApiError:
     """
     Return the exception for a response with a status other than 2xx.
@@ -58,6 +59,8 @@ def status_error(
         that the token is invalid or that a group does not exist.
     missing
         Sentences for status 404, which name the settings to check.
+    rejected
+        Sentences for other statuses from 400 to 499.
 
     Examples
     --------
@@ -105,7 +108,7 @@ def status_error(
             **facts,
         )
     if status >= 400:
-        problem = "The server rejected the request. Check the arguments of the request."
+        problem = rejected
         if has_html:
             problem = f"{_NOT_THE_API} Check the base URL and the network."
         return RequestRejectedError(f"{where} {problem}{quote}", **facts)
@@ -140,6 +143,32 @@ def describe_missing(tenant_uid: str, tenant_setting: str, *, with_group: bool) 
     if with_group:
         return f"The group or the tenant {tenant_uid} does not exist. Check the group uid and {tenant_setting}."
     return f"The tenant {tenant_uid} does not exist. Check {tenant_setting} and the base URL."
+
+
+def describe_rejected(page_number: int | None, *, with_group: bool) -> str:
+    """
+    Return the sentences for a status from 400 to 499 that has no other meaning.
+
+    Parameters
+    ----------
+    page_number
+        Number of the requested page, or None if the request does not contain a page number.
+    with_group
+        Whether the pages belong to the list of a group's customers instead of the list of groups.
+
+    Examples
+    --------
+    >>> describe_rejected(None, with_group=True)
+    'The server rejected the request. Check the arguments of the request.'
+    >>> describe_rejected(3, with_group=False)
+    'The server rejected page 3 of the list of groups. Ask the operator of the server to allow this page.'
+    """
+    if page_number is None:
+        return "The server rejected the request. Check the arguments of the request."
+    ask = "Ask the operator of the server to allow this page"
+    if with_group:
+        return f"The server rejected page {page_number:,} of the group's customers. {ask}, or use smaller groups."
+    return f"The server rejected page {page_number:,} of the list of groups. {ask}."
 
 
 def outcome_of_write(is_read: bool) -> str:

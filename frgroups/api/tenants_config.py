@@ -21,7 +21,7 @@ from frgroups.api.defaults import NUMBER_OPTIONS, check_client_option
 from frgroups.api.schema import codec
 from frgroups.api.token_command import run_token_command
 from frgroups.errors import InputError
-from frgroups.internals.base_urls import checked_base_url
+from frgroups.internals.base_urls import checked_base_url, is_same_base_url
 from frgroups.internals.formatting import format_list
 from frgroups.internals.paths import home
 from frgroups.internals.redaction import without_local_variables
@@ -167,6 +167,20 @@ def read_tenants(path: str | Path | None = None) -> dict[str, Tenant | InputErro
     """
     with without_local_variables():  # The tables can contain a token by mistake.
         return _read_tenants(config_path(path))
+
+
+def find_name(tenant_uid: str, base_url: str) -> str | None:
+    """Return the name in `tenants.toml` of the tenant with a uid and host, or None if no valid table matches."""
+    try:
+        tenants = read_tenants()
+    except InputError:
+        return None
+    for name, tenant in tenants.items():
+        if isinstance(tenant, InputError) or tenant.tenant_uid != tenant_uid:
+            continue
+        if is_same_base_url(tenant.base_url, base_url):
+            return name
+    return None
 
 
 def _read_tenants(file: Path) -> dict[str, Tenant | InputError]:

@@ -35,6 +35,7 @@ from frgroups.api.status_errors import (
     advice_after_write,
     describe_delay,
     describe_missing,
+    describe_rejected,
     outcome_of_write,
     status_error,
 )
@@ -88,6 +89,12 @@ class Call:
     def is_read(self) -> bool:
         """True if the request does not change the tenant."""
         return self.method == "GET"
+
+    @property
+    def page_number(self) -> int | None:
+        """Number of the requested page, or None if the request does not contain a page number."""
+        number = (self.parameters or {}).get("pageNumber")
+        return None if number is None else int(number)
 
 
 @dataclass(slots=True, repr=False)
@@ -263,6 +270,7 @@ class Transport:
                 self._facts(call, response.status),
                 has_html=is_html(response.body, response.headers.get("Content-Type")),
                 missing=describe_missing(self.tenant_uid, self.tenant_setting, with_group=call.path.count("/") > 1),
+                rejected=describe_rejected(call.page_number, with_group=call.path.count("/") > 1),
             )
         if is_html(response.body) and not call.is_read:
             # A proxy can return its login page with status 200 although the write did not reach the API.

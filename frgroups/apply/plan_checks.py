@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 
 from frgroups.api.client import Client
 from frgroups.api.client_base import not_writable_error
+from frgroups.api.tenants_config import find_name
 from frgroups.apply.journal import Journal, JournalState
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import (
@@ -57,8 +59,19 @@ def check_target(client: Client, plan: Plan) -> None:
             f"Plan {plan.digest[:12]} is for tenant {plan.tenant_uid} at {plan.base_url}, but the client is "
             f"connected to tenant {client.tenant_uid} at {client.base_url}. Nothing was sent.",
             hint="Use a client for the tenant and host of the plan.",
-            cli_hint="Set FRGROUPS_TENANT_UID and FRGROUPS_BASE_URL to the plan's tenant and host, or pass --tenant.",
+            cli_hint=_target_advice(plan),
         )
+
+
+def _target_advice(plan: Plan) -> str:
+    """Return the next action for a plan of another tenant or host. It names the matching tenant if there is one."""
+    name = find_name(plan.tenant_uid, plan.base_url or "")
+    if name is not None:
+        return f"Pass --tenant {shlex.quote(name)}, which is the plan's tenant and host in tenants.toml."
+    return (
+        "No tenant in tenants.toml has this uid and host. Add the tenant and pass its name as --tenant, or omit "
+        "--tenant and set FRGROUPS_TENANT_UID and FRGROUPS_BASE_URL to the plan's tenant and host."
+    )
 
 
 def check_writable(client: Client) -> None:

@@ -32,7 +32,8 @@ def read_all_groups(tenant: TenantReader, *, cover: bool) -> None:
 
     If `cover` is True, the members of a group are inferred from the customer records if this saves requests. All
     other groups are read page by page. Finally, the longest lists are read from their other end, and groups whose
-    members contradict the customer records are read again.
+    members contradict the customer records are read again. Lists with as many rows as an incomplete list are not
+    `consistent`.
     """
     first_pages: dict[str, PageRows[int]] = {}
     if cover:
@@ -50,6 +51,7 @@ def read_all_groups(tenant: TenantReader, *, cover: bool) -> None:
         remaining = _unread(tenant, remaining)
     tenant.check_longest_lists()
     tenant.resolve_conflicts()
+    tenant.doubt_equal_lists()
 
 
 def _read_largest_group(tenant: TenantReader) -> dict[str, PageRows[int]]:

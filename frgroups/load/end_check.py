@@ -18,8 +18,8 @@ from typing import Generic
 
 from frgroups.api.client import Direction
 from frgroups.errors import NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError
-from frgroups.internals.formatting import pluralize
 from frgroups.load.listing_reader import Key, PageRows
+from frgroups.snapshot.verdicts import omitted_rows_note
 
 # Page size of a request for the other end of a list.
 END_SIZE = 20
@@ -27,6 +27,9 @@ END_SIZE = 20
 # Maximums that servers use are these numbers times a power of ten, and at least `MIN_COMMON_MAXIMUM`.
 COMMON_FACTORS = (1, 5)
 MIN_COMMON_MAXIMUM = 1000
+
+# Two long lists rarely have the same number of rows by chance. Shorter lists often do.
+MIN_SHARED_MAXIMUM = 100
 
 
 @dataclass(slots=True)
@@ -80,10 +83,7 @@ class OtherEnd(Generic[Key]):
     @property
     def problem(self) -> str:
         """Note that states how many rows the pages of the list lack, or an empty string."""
-        if not self.omitted:
-            return ""
-        rows = pluralize(len(self.omitted), "row")
-        return f"a request in the reverse sort order returned {rows} that the pages of the list do not contain"
+        return omitted_rows_note(len(self.omitted)) if self.omitted else ""
 
     def doubt(self, n_rows: int) -> str:
         """Return the reason why a list of `n_rows` rows might be incomplete, or an empty string."""
@@ -166,3 +166,52 @@ def is_common_maximum(n: int) -> bool:
     while n % 10 == 0:
         n //= 10
     return n in COMMON_FACTORS
+
+
+def shared_maximum_note(n_rows: int, n_lists: int) -> str:
+    """
+    Return the reason why the longest lists of a server might be incomplete, or an empty string.
+
+    If several lists with different rows share the largest number of rows, this number might be the maximum of the
+    server. Copies of a list are not evidence of a maximum.
+
+    Parameters
+    ----------
+    n_rows
+        Number of rows in each of the longest lists.
+    n_lists
+        Number of the longest lists, without lists that contain the same rows as another list.
+
+    Examples
+    --------
+    >>> shared_maximum_note(99, 2), shared_maximum_note(100, 1)
+    ('', '')
+    """
+    if n_lists < 2 or n_rows < MIN_SHARED_MAXIMUM:
+        return ""
+    return (
+        f"the server did not return the list in the reverse sort order, and it might return at most {n_rows:,} rows, "
+        f"because {n_lists:,} groups with different members have exactly this number and no group has more"
+    )
+
+
+def equal_list_note(n_rows: int, group_uid: str) -> str:
+    """
+    Return the reason why a list with as many rows as an incomplete list cannot be verified.
+
+    Parameters
+    ----------
+    n_rows
+        Number of rows in both lists.
+    group_uid
+        Uid of the group with the incomplete list.
+
+    Examples
+    --------
+    >>> equal_list_note(100, "vip")
+    'the server might return at most 100 rows, because the list has as many rows as the incomplete list of group vip'
+    """
+    return (
+        f"the server might return at most {n_rows:,} rows, because the list has as many rows as the incomplete list "
+        f"of group {group_uid}"
+    )

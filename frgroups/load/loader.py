@@ -197,7 +197,8 @@ def refresh_groups(
     ):
         tenant = TenantReader(client, groups, record, request_pool, group_pool, progress_bar)
         tenant.read_by_pages(tenant.read_first_pages(uids))
-        tenant.check_longest_lists(max(snapshot.reads["n_rows"], default=0))
+        tenant.check_longest_lists(snapshot)
+        tenant.doubt_equal_lists(snapshot)
         groups_note = _note_after_refresh(tenant, set(snapshot.groups["customer_group_uid"]))
     return _merge_groups(snapshot, tenant, groups_note, set(uids) - set(tenant.members), client.clock())
 

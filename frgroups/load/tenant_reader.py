@@ -24,14 +24,27 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.typing import IntArray
 from frgroups.load.column_builder import groups_table
 from frgroups.load.customer_index import CustomerIndex, GroupReferences
-from frgroups.load.end_check import END_SIZE, EndCheck, OtherEnd, ServerSorting
+from frgroups.load.end_check import (
+    END_SIZE,
+    EndCheck,
+    OtherEnd,
+    ServerSorting,
+    equal_list_note,
+    shared_maximum_note,
+)
 from frgroups.load.listing_reader import PageRows
 from frgroups.load.load_progress import LoadProgress
 from frgroups.load.verified_listing import Listing, listing_context, page_rows, read_listing
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import READS, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot
-from frgroups.snapshot.verdicts import contradiction_note, groups_verdict, unlisted_groups_note, worst_verdict
+from frgroups.snapshot.verdicts import (
+    contradiction_note,
+    groups_verdict,
+    states_missing_rows,
+    unlisted_groups_note,
+    worst_verdict,
+)
 
 log = logging.getLogger("frgroups.load")
 
@@ -91,6 +104,7 @@ class TenantReader:
         self._first_number, self._page_size = 0, PROBE_SIZE
         self._fixed_page_size: int | None = None  # Page size if the server ignores the requested page size.
         self._sorting = ServerSorting()
+        self._doubts: dict[str, tuple[int, str]] = {}  # Number of rows and note of each list that might lack rows.
         self.group_codes = {uid: code for code, uid in enumerate(self.groups)}
         self.customer_index = CustomerIndex(self.record, list(self.groups))
         self.load_progress = LoadProgress(self.progress_bar, self.groups, requests_before=self.client.n_requests)
@@ -168,6 +182,9 @@ class TenantReader:
         self.inferred.pop(uid, None)
         self.members[uid] = np.array(listing.uids, np.int64)
         self._record_listing(uid, "pages", listing)
+        n_rows, note = self._doubts.get(uid, (0, ""))
+        if listing.verdict == "consistent" and len(listing.uids) == n_rows:
+            self._doubt_group(uid, note)
         if listing.missing_backreference:
             self.references_are_reliable = False
 
@@ -248,20 +265,22 @@ class TenantReader:
             note = contradiction_note(int(references.counts[self.group_codes[uid]]), len(self.members[uid]))
             self.reads[uid] |= {"verdict": "drifted", "evidence": "none", "note": note}
 
-    def check_longest_lists(self, longest: int = 0) -> None:
+    def check_longest_lists(self, earlier: Snapshot | None = None) -> None:
         """
         Read the longest lists of members from their other end, and change the verdict of lists that lack rows.
 
         All longest lists are checked if several groups have the same number of members. If a list lacks rows, the
         group is read again, because customers might have joined it. If the server omits the rows, the other groups
-        that lack rows are not read again.
+        that lack rows are not read again. Without a reversed list, several longest lists with different members are
+        evidence of a maximum.
 
         Parameters
         ----------
-        longest
-            Number of members of the largest group that is known from an earlier load.
+        earlier
+            Snapshot of an earlier load that also read other groups.
         """
-        self._sorting.longest = max([longest, *(read["n_rows"] for read in self.reads.values())])
+        earlier_rows = [] if earlier is None else earlier.reads["n_rows"].to_list()
+        self._sorting.longest = max([0, *earlier_rows, *(read["n_rows"] for read in self.reads.values())])
         to_check = [
             uid
             for uid, read in self.reads.items()
@@ -271,6 +290,7 @@ class TenantReader:
         # The first request learns which sort direction the server supports.
         for uids in (to_check[:1], to_check[1:]):
             other_ends |= self._run_for_groups(uids, self._read_other_end, self.request_pool)
+        shared_maximum = shared_maximum_note(self._sorting.longest, self._count_longest_lists(earlier))
         omits_rows = False
         for uid, other_end in other_ends.items():
             n_rows = self.reads[uid]["n_rows"]
@@ -278,15 +298,58 @@ class TenantReader:
                 for _, listing in self._run_for_groups([uid], self._reread_with_end_check, self.group_pool):
                     self._store_pages(uid, listing)
                     omits_rows = listing.is_incomplete
-            elif other_end.problem or other_end.doubt(n_rows):
-                note = other_end.problem or other_end.doubt(n_rows)
-                self.reads[uid] |= {"verdict": "unverifiable", "evidence": "none", "note": note}
+                    if omits_rows:
+                        self._doubt_group(uid, listing.note)
+            elif other_end.problem:
+                self._doubt_group(uid, other_end.problem)
+            elif not other_end.is_confirmed:
+                self._doubt_group(uid, other_end.doubt(n_rows) or shared_maximum)
+
+    def _count_longest_lists(self, earlier: Snapshot | None) -> int:
+        """Return the number of longest lists, and count lists with the same members as one list."""
+        longest = self._sorting.longest
+        lists = [self._known_members(uid).tolist() for uid, read in self.reads.items() if read["n_rows"] == longest]
+        if earlier is not None:
+            reads = earlier.reads[earlier.reads["n_rows"] == longest]
+            others = reads.loc[~reads["customer_group_uid"].isin(self.reads), "customer_group_uid"]
+            lists += [self.customer_index.find_codes(earlier.matrix.members(uid)) for uid in others]
+        return len(set(map(frozenset, lists)))
+
+    def doubt_equal_lists(self, earlier: Snapshot | None = None) -> None:
+        """
+        Change the verdict of `consistent` lists that have as many rows as a list that lacks rows.
+
+        If a server returns at most N rows of a list, all of its lists with exactly N rows might be incomplete. The
+        lists of an earlier load that were not read again are also considered.
+        """
+        incomplete = {read["n_rows"]: uid for uid, read in self.reads.items() if states_missing_rows(read["note"])}
+        if earlier is not None:
+            others = earlier.reads[~earlier.reads["customer_group_uid"].isin(self.reads)]
+            others = others[others["note"].map(states_missing_rows).astype(bool)]
+            incomplete |= dict(zip(others["n_rows"], others["customer_group_uid"], strict=True))
+        for uid, read in self.reads.items():
+            n_rows = read["n_rows"]
+            if read["verdict"] == "consistent" and n_rows in incomplete:
+                self._doubt_group(uid, equal_list_note(n_rows, incomplete[n_rows]))
+
+    def _doubt_group(self, uid: str, note: str) -> None:
+        """
+        Set the verdict of a group to `unverifiable`, unless the note is empty.
+
+        The verdict remains if the group is read again and its list still has the same number of rows.
+        """
+        if note:
+            self._doubts[uid] = (self.reads[uid]["n_rows"], note)
+            self.reads[uid] |= {"verdict": "unverifiable", "evidence": "none", "note": note}
+
+    def _known_members(self, uid: str) -> IntArray:
+        """Return the integer codes of a group's members, which were read or inferred."""
+        if uid in self.members:
+            return self.members[uid]
+        return self.customer_index.references().customers_of(self.group_codes[uid])
 
     def _read_other_end(self, uid: str) -> OtherEnd[int]:
-        members = self.members.get(uid)
-        if members is None:
-            members = self.customer_index.references().customers_of(self.group_codes[uid])
-        return self._end_check(uid).read_other_end(members.tolist())
+        return self._end_check(uid).read_other_end(self._known_members(uid).tolist())
 
     def _reread_with_end_check(self, uid: str) -> Listing[int]:
         return self._read_listing(uid, None, self._end_check(uid))

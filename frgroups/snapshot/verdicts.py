@@ -11,7 +11,12 @@ Verdict = Literal["consistent", "unverifiable", "drifted"]
 
 # Each note about responses that contradict each other, also after another read, starts with one of these texts: pages
 # that contradict the customer records, and the same contradiction in each attempt to read a list.
-_CONTRADICTIONS = ("the records of ", "in each of ")
+_CONTRADICTION = "the records of "
+_CONTRADICTIONS = (_CONTRADICTION, "in each of ")
+# Text in each note about customer records that list a group whose pages do not contain the customer.
+_MISSING = " list this group, but its pages contain "
+# Each note about rows that only a request in the reverse sort order returned starts with this text.
+_OMISSION = "a request in the reverse sort order returned "
 
 # Ordered from best to worst.
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -47,7 +52,7 @@ def contradiction_note(n_listed: int, n_rows: int) -> str:
     """
     content = "other customers" if n_listed == n_rows else pluralize(n_rows, "customer")
     listed = pluralize(n_listed, "customer")
-    return f"the records of {listed} list this group, but its pages contain {content}"
+    return f"{_CONTRADICTION}{listed}{_MISSING}{content}"
 
 
 def repeated_note(problem: str, n_attempts: int) -> str:
@@ -101,6 +106,32 @@ def unlisted_groups_note(n_groups: int, n_customers: int) -> str:
         f"the records of {pluralize(n_customers, 'customer')} list {pluralize(n_groups, 'group')} that "
         f"{agree(n_groups, 'is', 'are')} not in the list of groups"
     )
+
+
+def omitted_rows_note(n: int) -> str:
+    """
+    Return the note for a list with rows that only a request in the reverse sort order returned.
+
+    Examples
+    --------
+    >>> omitted_rows_note(1)
+    'a request in the reverse sort order returned 1 row that the pages of the list do not contain'
+    """
+    return f"{_OMISSION}{pluralize(n, 'row')} that the pages of the list do not contain"
+
+
+def states_missing_rows(note: str) -> bool:
+    """
+    Return True if a note states that a list lacks rows, according to customer records or the reverse sort order.
+
+    Examples
+    --------
+    >>> states_missing_rows(contradiction_note(119, 100)), states_missing_rows(omitted_rows_note(1))
+    (True, True)
+    >>> states_missing_rows(missing_reference_note(3))
+    False
+    """
+    return note.startswith(_OMISSION) or _MISSING in note
 
 
 def is_contradiction(note: str) -> bool:

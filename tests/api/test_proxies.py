@@ -71,6 +71,8 @@ INVALID = [
     "http://kari:s3cret\x01w0rd@proxy.test:3128",
     "http://kari:s3cret://w0rd@proxy.test:3128",
     "http://kari%3A:s3cret@proxy.test:3128",
+    "http://kari:s3cret%0D%0Aw0rd@proxy.test:3128",
+    "http://kari%7F:s3cret@proxy.test:3128",
     "http://kari:s3cret@",
     "http://kari:s3cret@:3128",
     "http://kari:s3cret@proxy.test:port",
@@ -199,10 +201,10 @@ def test_valid_proxy(value, url, monkeypatch):
 
 @given(user=st.binary(min_size=1), password=st.binary())
 def test_credentials(user, password):
-    "A percent-encoded user name and password are decoded exactly, and their repr is hidden."
+    "A percent-encoded user name and password are decoded exactly unless HTTP forbids a byte. Their repr is hidden."
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HTTPS_PROXY", f"http://{quote(user, '')}:{quote(password, '')}@proxy.test:3128")
-        if b":" in user:
+        if b":" in user or any(byte < 0x20 or byte == 0x7F for byte in user + password):
             with pytest.raises(InputError):
                 find()
             return

@@ -104,6 +104,33 @@ def test_socks_proxy(monkeypatch):
     assert "login page" in str(errors[0]) and "200" not in str(errors[0])
 
 
+def silent(connection):
+    """Receive data until the client closes the connection."""
+    while connection.recv(65536):
+        pass
+
+
+def silent_tunnel(connection):
+    """Accept a CONNECT request, and do not answer the TLS handshake."""
+    connection.recv(65536)
+    connection.sendall(ACCEPTED)
+    silent(connection)
+
+
+@pytest.mark.parametrize(("scheme", "answer"), [("https", silent), ("http", silent_tunnel)])
+def test_silent_handshake(scheme, answer, monkeypatch):
+    "A TLS handshake with a proxy or through a proxy that receives no response is attempted once."
+    with RawService(answer) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{proxy.port}")
+        with (
+            fg.Client("t-1", "token", base_url="https://203.0.113.7/v2", verify=False, timeout=0.2) as client,
+            pytest.raises(ConnectionFailedError) as caught,
+        ):
+            fg.load_snapshot(client)
+
+    assert caught.value.reason == "timeout" and client.n_requests == 1
+
+
 def test_write_in_a_failed_tunnel(monkeypatch):
     "A write through a tunnel without TLS is reported as not sent."
     with Service(after_hello(PAGE)) as proxy:

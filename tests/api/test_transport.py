@@ -20,6 +20,7 @@ import frgroups as fg
 from frgroups.api import transport as transport_module
 from frgroups.api.response_body import IncompleteBodyError, ResponseBody, UnusableBodyError
 from frgroups.api.retry import RetryPolicy
+from frgroups.api.schema.records import CustomerReferences
 from frgroups.api.transport import Call, Transport
 from frgroups.errors import (
     ApiError,
@@ -332,6 +333,15 @@ def test_message_of_a_compressed_error():
         client.read_group_page()
 
     assert caught.value.server_message == "sortBy is unknown"
+
+
+def test_rejected_page():
+    "If the server rejects a page number, the error contains the number and the group."
+    answer = whole(b'{"message": "Result window is too large"}', status="400 Bad Request")
+    with Service(answer) as service, client_of(service) as client, pytest.raises(RequestRejectedError) as caught:
+        client.read_customer_page("vip", 21, 500, record=CustomerReferences)
+
+    assert "page 21 " in str(caught.value) and "/vip/" in str(caught.value) and "arguments" not in str(caught.value)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br"])

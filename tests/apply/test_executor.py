@@ -283,6 +283,23 @@ def test_wrong_tenant(client, world):
     assert world.requests() == []
 
 
+def test_configured_tenant_of_the_plan(client, world, home_folder):
+    "If tenants.toml contains the tenant and the host of a plan, the error of another client names this tenant."
+    path, url = home_folder / "tenants.toml", "https://api.example.test/v2"
+    tables = (
+        f'["{name}"]\ntenant_uid = "{name[:3]}"\nhost = "{url}"\ntoken_command = "x"\n'
+        for name in ("t-1 no", "t-2 se")
+    )
+    path.write_text("".join(tables))
+    path.chmod(0o600)
+    plan = replace(plan_for(client, {"vip": ["c200"]}), tenant_uid="t-2", base_url=url)
+
+    with pytest.raises(WrongTenantError) as caught:
+        apply(client, plan)
+
+    assert "--tenant 't-2 se'" in caught.value.cli_text and "FRGROUPS_BASE_URL" not in caught.value.cli_text
+
+
 def test_locked_tenant(client, world):
     "If the tenant is locked, the error contains the process id of the lock holder."
     plan = plan_for(client, {"vip": ["c200"]})

@@ -1,7 +1,7 @@
 """Property-based tests for loads: a snapshot is correct, or its verdict is not `consistent`."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -16,6 +16,7 @@ GROUPS = ["a", "b", "c", "d"]
 def _quick(no_pause, monkeypatch):
     """Remove the delay between two reads of a list, and use small probes because the lists are short."""
     monkeypatch.setattr("frgroups.load.tenant_reader.PROBE_SIZE", 4)
+    monkeypatch.setattr("frgroups.load.end_check.MIN_SHARED_MAXIMUM", 1)
 
 
 def load(world, *, cover=True):
@@ -129,6 +130,22 @@ def test_capped_total(groups, total_cap, cap, ignores_size, lists):
 
 
 @settings(max_examples=40)
+@example(
+    groups={"a": set(PEOPLE[:8]), "b": set(PEOPLE[:9]), "c": set(PEOPLE[2:12]), "d": set()},
+    caps=(8, 8),
+    cap=5,
+    ignores_size=False,
+    lists="absent",
+    sorts="ignores",
+)
+@example(
+    groups={"a": set(PEOPLE[:8]), "b": set(PEOPLE[2:11]), "c": set(PEOPLE[2:14]), "d": set(PEOPLE[10:14])},
+    caps=(8, 8),
+    cap=5,
+    ignores_size=False,
+    lists="filled",
+    sorts="rejects",
+)
 @given(
     groups=tenants(),
     caps=st.tuples(st.none() | st.integers(0, 26), st.none() | st.integers(0, 26))
@@ -143,7 +160,8 @@ def test_capped_lists(groups, caps, cap, ignores_size, lists, sorts):
     If a server omits rows after a maximum, the incomplete groups are not `consistent`.
 
     The only exception is a server that returns its totals and its rows up to the same maximum, does not honor the
-    sort direction, and does not return the missing customers in other groups.
+    sort direction, and does not return the missing customers in other groups. The only groups with as many rows as
+    the incomplete group are then copies of it.
     """
     total_cap, row_cap = caps
     for cover in (True, False):
@@ -169,8 +187,35 @@ def test_capped_lists(groups, caps, cap, ignores_size, lists, sorts):
             if missing and verdict == "consistent":
                 assert sorts != "honors" and total_cap == row_cap
                 assert lists == "absent" or not missing & known
+                equal = [other for other in verdicts if len(snapshot[other]) == len(snapshot[group])]
+                assert {verdicts[other] for other in equal} == {"consistent"}
+                assert len({tuple(snapshot[other]) for other in equal}) == 1
         if sorts == "honors" and len(verdicts) < len(GROUPS):
             assert snapshot.verdict != "consistent" and snapshot.groups_note
+
+
+@pytest.mark.parametrize("lists", ["absent", "filled"])
+def test_refresh_after_capped_load(lists):
+    """A refresh of one group considers the lists that were read before: the group remains `unverifiable`."""
+    groups = {"a": PEOPLE[:8], "b": PEOPLE[2:11], "c": PEOPLE[2:14], "d": PEOPLE[10:14]}
+    world = World(groups, total_cap=8, row_cap=8, lists=lists, sorts="rejects")
+
+    refreshed = fg.refresh_groups(world, load(world), ["b"], progress=False)
+
+    verdicts = dict(refreshed.reads.set_index("customer_group_uid")["verdict"])
+    assert verdicts["b"] == "unverifiable" and verdicts["d"] == "consistent"
+
+
+def test_equal_lists(monkeypatch):
+    """If one list is incomplete, other lists with as many rows are `unverifiable`, and their note names the list."""
+    monkeypatch.setattr("frgroups.load.end_check.MIN_SHARED_MAXIMUM", 100)
+    groups = {"a": PEOPLE[:8], "b": PEOPLE[2:10], "c": PEOPLE[1:11], "d": PEOPLE[4:8]}
+    world = World(groups, total_cap=8, row_cap=8, sorts="rejects")
+
+    reads = load(world).reads.set_index("customer_group_uid")
+
+    assert reads["verdict"].to_dict() == {"a": "unverifiable", "b": "unverifiable", "c": "drifted", "d": "consistent"}
+    assert "8" in reads.loc["b", "note"]
 
 
 def test_rows_omitted_after_total():
@@ -195,8 +240,9 @@ def test_customer_joined_before_check():
 
 
 @pytest.mark.parametrize(("sorts", "n_checks"), [("honors", 3), ("ignores", 2), ("rejects", 1)])
-def test_other_end_of_longest_lists(sorts, n_checks):
+def test_other_end_of_longest_lists(sorts, n_checks, monkeypatch):
     """Only the longest lists are checked. A server that does not honor the sort direction is asked at most twice."""
+    monkeypatch.setattr("frgroups.load.end_check.MIN_SHARED_MAXIMUM", 100)
     groups = {"a": PEOPLE[:20], "b": PEOPLE[4:], "c": PEOPLE[:19], "d": PEOPLE[2:22]}
     world = World(groups, sorts=sorts)
 
