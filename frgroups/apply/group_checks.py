@@ -31,6 +31,7 @@ from frgroups.plan.group_change import GroupChange, creation_times
 from frgroups.plan.limit_comparisons import GroupCounts, limit_violations
 from frgroups.plan.modes import REPLACING_MODES, mode_of
 from frgroups.plan.plan import Plan
+from frgroups.snapshot.verdicts import is_contradiction
 
 DAY = timedelta(hours=24)
 
@@ -233,6 +234,8 @@ def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Dri
             return ""
         return f"Group {group.name} ({group.uid}) no longer exists."
     if listing.verdict == "drifted":
+        if is_contradiction(listing.note):
+            return f"The responses of the server about group {group.name} contradict each other ({listing.note})."
         return f"Group {group.name} changed during every attempt to read it ({listing.note})."
     mode = mode_of(plan.mode, group.uid)
     if listing.is_incomplete and mode in REPLACING_MODES and not plan.reverts:
