@@ -30,6 +30,7 @@ from frgroups.snapshot.misplaced_ids import (
     reject_unclear_columns,
     reject_unnamed_ids,
 )
+from frgroups.snapshot.selection_columns import reject_selection_columns
 from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.uid_lookup import is_known
@@ -61,8 +62,8 @@ def read_list(
         is UTF-8, UTF-16, UTF-32, or Windows-1252. Reading an Excel workbook (.xlsx) requires the extra `excel`. Its
         ids must be in text cells, because number cells lose leading zeros.
     column : str, optional
-        Name of the id column. If it is given, columns of groups and tenants are ignored. An id in the first row is
-        not a column name. If None, the only column is used, or the
+        Name of the id column. If it is given, columns that select rows, such as groups, tenants, and "Include", are
+        ignored. An id in the first row is not a column name. If None, the only column is used, or the
         first of these columns that exists: customer_uid, customer_id, uid, external_id, external_customer_id,
         customer_number, customer_no, kundenummer,
         kundenr, kunde_id, kundnummer, kundnr, kund_id, kunden_nummer, asiakasnumero, id. These names match regardless
@@ -97,7 +98,8 @@ def read_list(
         mixed or unknown separators, an unclear id column, ids that a spreadsheet has converted (`150.0`, `1,5E+15`,
         `12 345`, `#N/A`), several ids in a cell, rows without an id, ids outside the id column, ids above
         `header_row`, formulas, invisible characters inside an id, a repeated header, a totals row, rows of several
-        groups or tenants, hidden rows, columns, sheets, or text, or text that is struck through. An unknown id is
+        groups or tenants, a column that states which rows are part of the list (for example with "yes" and "no"
+        below "Include", or "add" and "remove"), hidden rows, columns, sheets, or text, or text that is struck through. An unknown id is
         rejected if it looks like a date, contains a name or a symbol such as "¤", or starts with a sign (+, -, or @).
         It is also rejected if it is masked (`****1234`), if it is the number of rows above the last row, or if its
         format differs from all other ids (at least three per such id, or the first or last id). With `snapshot`, the
@@ -201,6 +203,9 @@ def listed_ids(
         reject_rows_without_id(table, position, id_columns)
         if column is None:
             reject_other_scope(table, position, snapshot, groups=groups, allows_several_groups=allows_several_groups)
+            # The reason in a suppression list can be, for example, "do not include".
+            if not allows_several_groups:
+                reject_selection_columns(table, position)
         # If the ids are in another column, the error contains the name of this column.
         if column is None and snapshot is not None and not other_columns:
             reject_other_customers(table, position, id_columns, snapshot.customers)

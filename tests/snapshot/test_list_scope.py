@@ -117,3 +117,63 @@ def test_declared_groups(write_list, tmp_path, group, is_accepted):
 def test_created_group():
     "The uid and the name of a new group identify it."
     assert group_texts(sample_snapshot(), "new", "New group") == {"new", "New group"}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("handling", ["legg til", "fjern", "legg til"]),
+        ("Change", ["Remove", "", "Remove"]),
+        ("Aktion", ["hinzufügen", "hinzufügen", "entfernen"]),
+        ("", ["ajouter", "supprimer", "ajouter"]),
+        ("Med i gruppen?", ["Ja", "Nei", "Ja"]),
+        ("Status", ["ja", "nei", "ja"]),
+        ("Merknad", ["", "Skal ikke være med!", ""]),
+        ("Kommentar", ["fjernes", "SKAL IKKE MED", ""]),
+        ("", ["", "<- ikke denne", ""]),
+        ("Slettet", ["", "2026-10-01", ""]),
+        ("deleted_at", ["2026-10-01 12:00", "2026-10-02 12:00", ""]),
+        ("Exclude", ["false", "true", "false"]),
+        ("Valgt", ["x", "", "x"]),
+        ("selected", ["1", "0", "1"]),
+        ("Include in campaign", ["no", "no", "no"]),
+    ],
+)
+def test_selection_columns(write_list, name, values):
+    "A column that states which rows are part of the list is rejected, unless the id column is chosen."
+    path = write_list(name, values)
+
+    for snapshot in (None, sample_snapshot()):
+        with pytest.raises(ListError) as caught:
+            read_list(path, snapshot=snapshot)
+        assert repr(name) in str(caught.value) or "no name" in str(caught.value)
+        assert repr(values[1])[1:-1] in str(caught.value) or "no value" in str(caught.value)
+        assert "column='customer_uid'" in str(caught.value)
+        assert len(read_list(path, "customer_uid", snapshot=snapshot)) == 3
+        assert len(read_listed_ids(path, snapshot=snapshot, allows_several_groups=True).ids) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("handling", ["legg til"] * 3),
+        ("Nyhetsbrev", ["ja", "nei", "ja"]),
+        ("has_email", ["True", "False", "True"]),
+        ("Consent", ["yes", "no", ""]),
+        ("VIP", ["x", "", "x"]),
+        ("Status", ["active", "deleted", "active"]),
+        ("Status", ["1", "0", "1"]),
+        ("Active", ["yes", "no", "yes"]),
+        ("Medlem", ["ja", "nei", "ja"]),
+        ("Valgt", ["x", "x", "x"]),
+        ("Valgt butikk", ["Oslo", "Bergen", "Oslo"]),
+        ("Include", ["Oslo", "", "Oslo"]),
+        ("Slettet", ["nei", "", "0"]),
+        ("Action", ["call", "email", "call"]),
+        ("Merknad", ["Ikke hjemme", "fjernet hund", "medlem"]),
+        ("Kjønn", ["K", "M", "K"]),
+    ],
+)
+def test_attribute_columns(write_list, name, values):
+    "Columns with attributes of the customers are accepted, also if their values are yes and no."
+    assert len(read_list(write_list(name, values), snapshot=sample_snapshot())) == 3
