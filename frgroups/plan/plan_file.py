@@ -86,6 +86,7 @@ class _Origin(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     text: str
     n_customers: _Count
     n_rows: _Count
+    unused_columns: tuple[str, ...] = ()
 
 
 class _Note(msgspec.Struct, forbid_unknown_fields=True):

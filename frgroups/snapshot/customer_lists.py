@@ -98,15 +98,16 @@ def read_list(
         mixed or unknown separators, an unclear id column, ids that a spreadsheet has converted (`150.0`, `1,5E+15`,
         `12 345`, `#N/A`), several ids in a cell, rows without an id, ids outside the id column, ids above
         `header_row`, formulas, invisible characters inside an id, a repeated header, a totals row, rows of several
-        groups or tenants, a column that states which rows are part of the list (for example with "yes" and "no"
-        below "Include", or "add" and "remove"), hidden rows, columns, sheets, or text, or text that is struck through. An unknown id is
-        rejected if it looks like a date, contains a name or a symbol such as "¤", or starts with a sign (+, -, or @).
-        It is also rejected if it is masked (`****1234`), if it is the number of rows above the last row, or if its
-        format differs from all other ids (at least three per such id, or the first or last id). With `snapshot`, the
-        error is also raised if the list names another tenant, if no id is known, if id columns contradict each other,
-        or if other columns contain known ids. Email addresses, numbers that exceed the known numbers by a factor of
-        more than 10, and ids that are similar to known ids, for example because leading zeros were lost, are also
-        rejected. If the snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
+        groups or tenants, a column that states which rows are part of the list (for example with "yes" and "no" below
+        "Include", or "add" and "remove"), hidden rows, columns, sheets, or text, or text that is struck through. An
+        unknown id is rejected if it looks like a date, contains a name or a symbol such as "¤", or starts with a sign
+        (+, -, or @). It is also rejected if it is masked (`****1234`), if it is the number of rows above the last
+        row, or if its format differs from all other ids (at least three per such id, or the first or last id). With
+        `snapshot`, the error is also raised if the list names another tenant, if no id is known, if id columns
+        contradict each other, or if other columns contain known ids. Email addresses, numbers that exceed the known
+        numbers by a factor of more than 10, and ids that are similar to known ids, for example because leading zeros
+        were lost, are also rejected. If the snapshot contains dates or ids with words, unknown ids can also be dates
+        or contain words.
 
     See Also
     --------
@@ -219,6 +220,7 @@ def listed_ids(
         len(ids),
         frozenset({len(cells) - 1, len(ids) - 1, len(distinct) - 1}),
         other_columns,
+        _unused_columns(table, {position, *id_columns}) if has_header else (),
     )
     _log_list(listed, n_repeated=len(ids) - len(distinct))
     return listed
@@ -253,6 +255,11 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
         n_known = len(known)
         check_similar_ids(customers, unknown, kind, source=place, rows=rows, error=ListError, n_known=n_known)
     return known
+
+
+def _unused_columns(table: Table, used: Collection[int]) -> tuple[str, ...]:
+    """Return the names of the columns that are not in `used`."""
+    return tuple(name for column, name in enumerate(table.rows[0][1]) if name and column not in used)
 
 
 def _log_list(listed: ListedIds, *, n_repeated: int) -> None:

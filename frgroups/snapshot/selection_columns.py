@@ -1,4 +1,4 @@
-"""Reject customer lists with a column that states for each row whether the customer is selected, added, or removed."""
+"""Reject customer lists with a column that states which rows are part of the list."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _YES_NUMBER, _NO_NUMBER = "1", "0"
 _ADD_WORDS = frozenset(
     {
         *("add", "added", "join", "include", "keep", "insert", "subscribe", "opt in", "new member"),
-        *("legg til", "legges til", "tilføy", "behold", "beholdes", "inkluder", "inkluderes", "meld inn", "innmelding"),
-        *("tilføj", "tilføjes", "behold", "lägg till", "behåll", "inkludera", "hinzufügen", "hinzu", "aufnehmen"),
+        *("legg til", "legges til", "tilføy", "behold", "beholdes", "inkluder", "inkluderes", "meld inn"),
+        *("tilføj", "tilføjes", "innmelding", "lägg till", "behåll", "inkludera", "hinzufügen", "hinzu", "aufnehmen"),
         *("behalten", "lisää", "säilytä", "ajouter", "garder", "inclure", "añadir", "agregar", "mantener", "incluir"),
         *("aggiungere", "aggiungi", "includere", "toevoegen", "behouden", "opnemen", "dodaj", "dodać", "zachowaj"),
     }
@@ -45,18 +45,18 @@ _REMOVE_WORDS = frozenset(
     {
         *("remove", "removed", "leave", "delete", "deleted", "exclude", "excluded", "drop", "unsubscribe", "opt out"),
         *("fjern", "fjernes", "slett", "slettes", "slettet", "utelat", "utelates", "ekskluder", "meld ut"),
-        *("utmelding", "slet", "slettes", "udelad", "ta bort", "tas bort", "radera", "exkludera", "entfernen"),
+        *("utmelding", "slet", "udelad", "ta bort", "tas bort", "radera", "exkludera", "entfernen"),
         *("löschen", "ausschließen", "raus", "poista", "poistetaan", "supprimer", "retirer", "exclure", "quitar"),
         *("eliminar", "borrar", "excluir", "rimuovere", "rimuovi", "eliminare", "escludere", "verwijderen"),
         *("uitsluiten", "usuń", "usunąć"),
     }
 )
 
-_TARGET = r"(?: (?:in|to|i|til|till|på|from|on|with|for|the|dette|denne|this|group|list|\w*grupp\w*|\w*list\w*|campaign|kampanje\w*))*"
+_TARGET = r"(?: (?:in|to|i|til|till|på|for|the|this|denne|group|list|campaign|\w*grupp\w*|\w*liste\w*|kampanje\w*))*"
 # Headers of columns in which "yes" or a mark selects a row.
 _INCLUDE_HEADER = re.compile(
     r"(?:(?:skal|ska|er|är|bli|blir|ta|tas|være|vara|skal være|ska vara|skal tas|ska tas) )?med(?: i\b.*)?"
-    rf"|(?:to |should |shall )?(?:be )?(?:includ(?:e|ed)|add(?:ed)?|select(?:ed)?|keep|join|in (?:group|list)){_TARGET}"
+    rf"|(?:to |should |shall )?(?:be )?(?:included?|add(?:ed)?|select(?:ed)?|keep|join|in (?:group|list)){_TARGET}"
     rf"|(?:skal )?(?:inkluder(?:es|t)?|valgt|utvalgt|udvalgt|vald|utvald|legg(?:es)? til|tilføj(?:es)?){_TARGET}"
     rf"|(?:behold(?:es)?|behåll|lägg till|kryss(?: av)?|avkrysset|inkludera|mark(?:ed)?|checked|tick){_TARGET}"
     r"|ausgewählt|auswahl|auswählen|aufnehmen|hinzufügen|einbeziehen|dabei|mukaan|mukana|valittu|lisää"
