@@ -376,6 +376,7 @@ EXTERNAL_NAMES = [
 NUMBER_NAMES = [
     *("Kunden-ID", "Kunden-Nr.", "Kundnummer", "Asiakasnumero", "Kundennr", "KUNDE NR", "Kunde-ID", "Kund.nr"),
     *("Asiakas-ID", "Asiakasnro", "Customer No.", "Client ID", "Debitornr.", "Kunde_UUID", "Kundens nummer"),
+    *("Numéro client", "N° de client", "Número de cliente", "Codice cliente", "Klantnummer", "Numer klienta"),
 ]
 
 
@@ -396,7 +397,8 @@ def test_hyphen_in_header(write_list):
 
 
 @pytest.mark.parametrize(
-    "name", ["Navn", "Kunde", "Kundegruppe", "Kundetype", "Nr", "Ekstern", "Nummer", "Kundenavn"]
+    "name",
+    ["Navn", "Kunde", "Kundegruppe", "Kundetype", "Nr", "Ekstern", "Nummer", "Kundenavn", "Client", "Nom du client"],
 )
 def test_other_names(name):
     "Other columns of an export are not id columns."

@@ -1208,6 +1208,7 @@ ORDINARY = [
     "uid;state\nc-1;unknown\nc-2;#N/A\n",
     "uid;days;amount\nc-1;4-mar;1 234,50\nc-2;5-mar;12%\n",
     "| uid | n |\n| c-1 | x |\n| c-2 | y |\n",
+    "| uid | n |\n|---|:--|\n| c-1 | x |\n| c-2 | y |\n",
 ]
 
 
