@@ -17,7 +17,11 @@ from frgroups.snapshot.id_columns import find_id_column, read_id_column, reject_
 from frgroups.snapshot.id_formats import ListedIds, check_complete, check_formats, check_row_count
 from frgroups.snapshot.id_resolution import detect_id_type
 from frgroups.snapshot.id_types import reject_emails, reject_phone_numbers
-from frgroups.snapshot.known_ids import reject_column_without_known_ids, reject_list_without_known_ids
+from frgroups.snapshot.known_ids import (
+    reject_column_without_known_ids,
+    reject_group_uids,
+    reject_list_without_known_ids,
+)
 from frgroups.snapshot.list_scope import reject_other_scope
 from frgroups.snapshot.misplaced_ids import (
     columns_with_known_ids,
@@ -60,7 +64,8 @@ def read_list(
     path : str or Path
         CSV or Excel file. CSV columns are separated by semicolons, commas, tabs, or vertical bars (|). The encoding
         is UTF-8, UTF-16, UTF-32, or Windows-1252. Reading an Excel workbook (.xlsx) requires the extra `excel`. Its
-        ids must be in text cells, because number cells lose leading zeros.
+        ids must be in text cells, because number cells lose leading zeros. Integers in a number format such as
+        00000000 are also accepted, because the format displays the zeros.
     column : str, optional
         Name of the id column. If it is given, columns that select rows, such as groups, tenants, and "Include", are
         ignored. An id in the first row is not a column name. If None, the only column is used, or the
@@ -130,6 +135,8 @@ def read_list(
     """
     listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot)
     if not allow_similar_ids:
+        if snapshot is not None:
+            reject_group_uids(listed, snapshot)
         kind = None if snapshot is None else detect_id_type(snapshot, listed.ids)
         customers = pd.DataFrame({"customer_uid": []}) if snapshot is None else snapshot.customers
         known = check_listed_ids(listed, customers, kind)

@@ -114,6 +114,26 @@ def test_declared_groups(write_list, tmp_path, group, is_accepted):
             plan_declared(sample_snapshot(), read_declared_groups(path))
 
 
+@pytest.mark.parametrize("ids", [["vip", "staff"], ["c-1", "vip", "c-2"], ["c-1", "staff", "0700"]])
+def test_group_uids(write_list, tmp_path, ids):
+    "Uids of groups are not ids of customers, in a list and in a declaration."
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join(["customer_uid", *ids]), encoding="utf-8")
+    declaration = tmp_path / "groups.toml"
+    declaration.write_text('[groups.vip]\nlist = "list.csv"\nmode = "add"\n', encoding="utf-8")
+
+    for read in (
+        lambda: read_list(path, snapshot=sample_snapshot()),
+        lambda: plan_declared(sample_snapshot(), read_declared_groups(declaration)),
+    ):
+        with pytest.raises(InputError) as caught:
+            read()
+        message = str(caught.value)
+        assert "of a group" in message or "of groups" in message
+        assert all(repr(value) in message for value in ids if value in ("vip", "staff"))
+    assert list(read_list(path, snapshot=sample_snapshot(), allow_similar_ids=True)) == ids
+
+
 def test_created_group():
     "The uid and the name of a new group identify it."
     assert group_texts(sample_snapshot(), "new", "New group") == {"new", "New group"}
