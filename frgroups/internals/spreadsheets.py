@@ -244,8 +244,9 @@ def _one_column(text: str, source: Path, skipped: int) -> list[Row]:
         separator = next(name for character, name in SEPARATORS.items() if character in clean_cell(divided[0][1]))
         raise ListError(
             f"{source} has one column in the first row, but {describe_rows(number for number, _ in divided)} "
-            f"{agree(len(divided), 'contains', 'contain')} a separator, such as the {separator}. Use the same "
-            "separator in all rows, or save only the id column.",
+            f"{agree(len(divided), 'contains', 'contain')} a separator, such as the {separator}. Delete the "
+            f"{agree(len(divided), 'row if it is a note', 'rows that are notes')}, use the same separator in all "
+            "rows, or save only the id column.",
             **_header_hints([(number, re.split(r"[;,\t|]", clean_cell(row[0]))) for number, row in rows]),
         )
     return rows

@@ -184,7 +184,7 @@ def _reject_contents(
             continue
         raise ListError(
             f"{listed.source}, {listed.describe_rows(found)}: {content.problem} {content.action}",
-            **_hints(len(found)),
+            **({} if content in INCOMPLETE_IDS else _hints(len(found))),
         )
 
 

@@ -1219,6 +1219,13 @@ def test_ordinary_files(write_file, text):
         assert list(read_list(write_file(text), snapshot=snapshot)) == ["c-1", "c-2"]
 
 
+def test_note_with_separator(write_file):
+    "The error for a note with a comma below a list of one column states that the row can be deleted."
+    message = read_error(write_file("kundenr\n0150\n0151\n\nKilde: kasse, uttrekk 24.11.\n"))
+
+    assert "row 5" in message and "Delete the row" in message
+
+
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_header_row_below_the_file(write_file, end):
     "A header row after the last row is rejected with the number of rows."
