@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from frgroups.errors import ListError
-from frgroups.internals.formatting import format_list, pluralize
+from frgroups.internals.formatting import format_list, pluralize, shell_argument
 from frgroups.internals.id_cells import clean_id
 from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import clean_text
@@ -165,8 +165,8 @@ def _error(table: Table, position: int, column: int, found: Mapping[str, int]) -
         f"{name} of {table.source} seems to state which rows are part of the list: {format_list(shown, _MAX_SHOWN)}. "
         "Delete the rows that are not part of the list, and the column.",
         hint=f"To read the ids of all rows, pass column={chosen!r}.",
-        cli_hint=f"To read the ids of all rows, pass --column '{chosen}' with --list. For other lists, delete the "
-        "column.",
+        cli_hint=f"To read the ids of all rows, pass --column {shell_argument(chosen)} with --list. For other lists, "
+        "delete the column.",
     )
 
 
