@@ -301,7 +301,7 @@ def desired_customers(
         return _joined(_selected_members(snapshot, expression), others)
     if path is None:
         raise InputError("Pass a list of customers or a group expression.")
-    uids, n_rows = _resolve_desired_list(
+    uids, listed = _resolve_desired_list(
         snapshot,
         path,
         id_type=id_type,
@@ -314,7 +314,7 @@ def desired_customers(
         adds=adds,
         groups=groups,
     )
-    origin = list_origin(path, n_customers=len(set(uids)), n_rows=n_rows)
+    origin = list_origin(path, n_customers=len(set(uids)), n_rows=listed.n_rows, unused_columns=listed.unused_columns)
     return _joined(DesiredCustomers(uids, (origin,)), others)
 
 
@@ -342,8 +342,8 @@ def _resolve_desired_list(
     allow_similar_ids: bool,
     adds: bool,
     groups: Collection[str] | None,
-) -> tuple[list[str], int]:
-    """Return the uids of the customers in a list and the number of rows with an id, and print the unknown ids."""
+) -> tuple[list[str], ListedIds]:
+    """Return the uids of the customers in a list and the ids of the list, and print the unknown ids."""
     listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot, groups=groups)
     kind = id_type or list_id_type(snapshot, listed)
     table = _resolve_list(
@@ -363,13 +363,13 @@ def _resolve_desired_list(
                 f"  {len(similar):,} of them {agree(len(similar), 'is', 'are')} similar to ids of known customers. "
                 "Because of --allow-similar-ids, they are planned as other customers."
             )
-        return list(table["id"]), listed.n_rows
+        return list(table["id"]), listed
     # A list without resolved ids would remove all members of a mirrored group.
     if len(unresolved) and (not skip_unresolved or len(unresolved) == len(table)):
         actions = _actions_for_unresolved(listed, table)
         skip = " To skip these ids, pass --skip-unresolved." if len(unresolved) < len(table) else ""
         raise InputError(f"{len(unresolved)} of {len(table)} ids in {path} were not resolved. {actions}{skip}")
-    return list(table.loc[table["outcome"] == "resolved", "customer_uid"]), listed.n_rows
+    return list(table.loc[table["outcome"] == "resolved", "customer_uid"]), listed
 
 
 def excluded_customers(
@@ -479,6 +479,8 @@ def _resolve_list(
         n_repeated = listed.n_rows - len(table)
         repeated = agree(n_repeated, "repeats an id", "repeat ids")
         print_message(f"  {n_repeated:,} of {pluralize(listed.n_rows, 'row')} {repeated} of other rows.")
+    if listed.unused_columns:
+        print_message(f"  Columns not used: {format_list(listed.unused_columns, MAX_LISTED_IDS)}.")
     if len(unknown_ids):
         verb = agree(len(unknown_ids), "is", "are")
         state = f"{verb} not in the snapshot" if kind == "customer_uid" else f"{verb} unknown"

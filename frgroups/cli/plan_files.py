@@ -91,7 +91,7 @@ def _receipt_of_plan_file(path: Path) -> Path | None:
         return None  # The caller then reads the file as a receipt.
     entry = plan_entry(plan, path=path)
     if entry.receipt is None:
-        raise InputError(f"{path} is a {entry.state} plan without a receipt, so it cannot be undone.")
+        raise InputError(f"{path} has no receipt, so it cannot be undone. The state of the plan is {entry.state!r}.")
     return entry.receipt
 
 

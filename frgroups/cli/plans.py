@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -96,6 +96,8 @@ def _print_entries(entries: list[PlanEntry]) -> None:
     is_short = sys.stdout.isatty()
     spare = max(terminal_width(sys.stdout) - _WIDTH, 0)
     rows = []
+    # The clock time minus the age is the displayed time.
+    now = datetime.now(UTC).replace(microsecond=0)
     for entry, planned_at in zip(entries, _planning_times(entries), strict=True):
         values = entry.values()
         names = [group.name for group in entry.plan.groups]
@@ -108,17 +110,21 @@ def _print_entries(entries: list[PlanEntry]) -> None:
                 "n_add": entry.plan.n_add,
                 "n_remove": entry.plan.n_remove,
                 "reviewer": _short(entry.reviewer, _MAX_REVIEWER + spare // 4) if is_short else entry.reviewer,
-                "age": format_age(timedelta(hours=values["age_hours"])),
+                "age": format_age(now - values["planned_at"].replace(microsecond=0)),
             }
         )
     print_table(pd.DataFrame(rows), n_required=7)
 
 
 def _planning_times(entries: list[PlanEntry]) -> list[str]:
-    """Return the planning times in UTC, with seconds if two plans with the same digest have the same minute."""
+    """
+    Return the planning times in UTC, with seconds if two plans with the same digest have the same minute.
+
+    All times are rounded down, as the ages are.
+    """
     digests = [entry.plan.digest for entry in entries]
     times: list[str] = []
-    for pattern in ("%m-%d %H:%M", "%m-%d %H:%M:%S", "%m-%d %H:%M:%S.%f"):
+    for pattern in ("%m-%d %H:%M", "%m-%d %H:%M:%S"):
         times = [f"{entry.values()['planned_at']:{pattern}}" for entry in entries]
         if len(set(zip(digests, times, strict=True))) == len(entries):
             break

@@ -42,12 +42,15 @@ class CellStyles:
         Cell styles whose number format adds characters to the stored text or replaces it.
     conditional
         Differential styles of conditional formats that strike text through or hide it.
+    n_digits
+        Number of digits that each cell style displays, for number formats such as "00000000".
     """
 
     struck: frozenset[int]
     invisible: frozenset[int]
     changing: frozenset[int]
     conditional: frozenset[int]
+    n_digits: dict[int, int]
 
 
 def find_cell_styles(book: Any) -> CellStyles:
@@ -67,7 +70,15 @@ def find_cell_styles(book: Any) -> CellStyles:
         if (style.font is not None and style.font.strike)
         or (style.numFmt is not None and shown_text(style.numFmt.formatCode) == "")
     }
-    return CellStyles(frozenset(struck), frozenset(invisible), frozenset(changing), frozenset(conditional))
+    return CellStyles(
+        frozenset(struck), frozenset(invisible), frozenset(changing), frozenset(conditional), _padded_styles(book)
+    )
+
+
+def _padded_styles(book: Any) -> dict[int, int]:
+    """Return the number of digits of each style whose number format consists of at least two zeros."""
+    codes = {index: _format_code(book, style.numFmtId) for index, style in enumerate(book._cell_styles)}
+    return {index: len(code) for index, code in codes.items() if code is not None and re.fullmatch("00+", code)}
 
 
 def shown_text(code: str) -> str:
@@ -96,8 +107,13 @@ def shown_text(code: str) -> str:
 
 def _text_format(book: Any, number: int) -> str:
     # The built-in formats do not change text.
-    code = _item(book._number_formats, number - _FIRST_CUSTOM_FORMAT) if number >= _FIRST_CUSTOM_FORMAT else None
+    code = _format_code(book, number)
     return "@" if code is None else shown_text(code)
+
+
+def _format_code(book: Any, number: int) -> str | None:
+    """Return the code of a number format, or None for a built-in format."""
+    return _item(book._number_formats, number - _FIRST_CUSTOM_FORMAT) if number >= _FIRST_CUSTOM_FORMAT else None
 
 
 def _item(items: Any, index: int) -> Any:

@@ -42,6 +42,8 @@ from frgroups.internals.workbooks import ZIP_SIGNATURE, Sheet, SheetSource, read
 _NUMBER_WITH_COMMA = re.compile(r"(?=.*\d)[\d .eE+-]*,[\d .,eE+-]*")
 _INVALID_SEPARATOR_LINE = re.compile(r"[\"']?\s*sep\s*=", re.IGNORECASE)
 _LINE = re.compile(r"\r\n|\r|\n")
+# The line below the header of a Markdown table, such as |---|:--|.
+_MARKDOWN_LINE = re.compile(r"(?<=[\r\n])[ \t]*\|(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*(?=[\r\n])")
 # A binary file has more control characters than a text file with a few invisible characters.
 _MAX_CONTROL_SHARE = 0.3
 # Maximum number of cells per filled cell. A table with at most 10 million cells is always allowed.
@@ -188,6 +190,8 @@ def _split_text(text: str, source: Path, stated: str, skipped: int) -> list[Row]
 
     The argument `skipped` is the number of rows above the text.
     """
+    if text.lstrip().startswith("|"):
+        text = _MARKDOWN_LINE.sub("", text, count=1)
     lines = [(number, clean_cell(line)) for number, line in enumerate(_LINE.split(text), skipped + 1)]
     first = next((line for _, line in lines if line), "")
     # Check complete lines for damaged ids, because a comma in the only column can be a decimal comma.
@@ -240,8 +244,9 @@ def _one_column(text: str, source: Path, skipped: int) -> list[Row]:
         separator = next(name for character, name in SEPARATORS.items() if character in clean_cell(divided[0][1]))
         raise ListError(
             f"{source} has one column in the first row, but {describe_rows(number for number, _ in divided)} "
-            f"{agree(len(divided), 'contains', 'contain')} a separator, such as the {separator}. Use the same "
-            "separator in all rows, or save only the id column.",
+            f"{agree(len(divided), 'contains', 'contain')} a separator, such as the {separator}. Delete the "
+            f"{agree(len(divided), 'row if it is a note', 'rows that are notes')}, use the same separator in all "
+            "rows, or save only the id column.",
             **_header_hints([(number, re.split(r"[;,\t|]", clean_cell(row[0]))) for number, row in rows]),
         )
     return rows

@@ -31,6 +31,7 @@ MAX_UNPACKED_BYTES = 512 * 2**20
 # Rows and columns below these sizes are not legible, so they are treated as hidden.
 MIN_ROW_HEIGHT = 3.0  # points
 MIN_COLUMN_WIDTH = 0.5  # characters
+_MAX_EXACT_DIGITS = 15  # Excel replaces further digits of a number with zeros.
 
 # Excel stores the character U+000D as "_x000D_", and the text "_x000D_" as "_x005F_x000D_" (ECMA-376, ST_Xstring).
 _ESCAPE = re.compile(r"(?:_x[0-9A-Fa-f]{4}_)+")
@@ -278,10 +279,10 @@ def _read_sheet(worksheet: Any, strings: list[str], styles: CellStyles) -> Sheet
             row_style = int(parser.row_dimensions.get(str(number), {}).get("s", 0))
             for cell in parsed_cells:
                 has_formulas = has_formulas or cell["data_type"] == "f"
-                text = _cell_text(cell["value"], cell["data_type"])
+                style = cell["style_id"] or row_style or _column_style(parser, cell["column"])
+                text = _cell_text(cell["value"], cell["data_type"], n_digits=styles.n_digits.get(style, 0))
                 if not text:
                     continue
-                style = cell["style_id"] or row_style or _column_style(parser, cell["column"])
                 if style in styles.changing:
                     text = NonTextCell(text, CHANGED_TEXT)
                 cells[cell["column"]] = text
@@ -370,7 +371,14 @@ def _is_in_interval(number: int, intervals: list[tuple[int, int]]) -> bool:
     return position > 0 and number <= intervals[position - 1][1]
 
 
-def _cell_text(value: Any, data_type: str) -> str:
+def _cell_text(value: Any, data_type: str, *, n_digits: int) -> str:
+    """
+    Return the text of a cell. A number format such as "00000000" has n_digits=8, and 0 stands for other formats.
+
+    An integer in such a format is displayed with leading zeros, so its text is exact. Excel stores at most 15 digits.
+    """
+    if n_digits and data_type == "n" and isinstance(value, int) and 0 <= value < 10**_MAX_EXACT_DIGITS:
+        return f"{value:0{n_digits}d}"
     if value is None:
         return ""
     if data_type == "s":

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from frgroups.internals.formatting import agree, escape_invisible, pluralize
+from frgroups.internals.formatting import agree, escape_invisible, format_list, pluralize
 from frgroups.internals.redaction import mask_explicit_contacts
 
 OriginKind = Literal["list", "expression", "rule", "table"]
+
+_MAX_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class CustomerOrigin:
         Number of rows of a list that contain an id, including repeated ids. 0 for the other kinds.
     n_in_other_groups
         Number of these customers who are assigned to groups with a higher priority, and not to this group.
+    unused_columns
+        Names of the columns of a list that were not read. They are masked in the same way as `text`.
 
     Examples
     --------
@@ -45,9 +49,11 @@ class CustomerOrigin:
     n_customers: int = 0
     n_rows: int = 0
     n_in_other_groups: int = 0
+    unused_columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", mask_explicit_contacts(" ".join(self.text.split())))
+        object.__setattr__(self, "text", _masked(self.text))
+        object.__setattr__(self, "unused_columns", tuple(map(_masked, self.unused_columns)))
 
     def __str__(self) -> str:
         text = self._source_text()
@@ -61,9 +67,13 @@ class CustomerOrigin:
         customers = pluralize(self.n_customers, "customer")
         if self.kind == "list":
             text = f"{text}, {pluralize(self.n_rows, 'row')}"
-            if self.n_rows == self.n_customers:
-                return text
-            return f"{text} with {self.n_customers:,} different {agree(self.n_customers, 'customer', 'customers')}"
+            if self.n_rows != self.n_customers:
+                noun = agree(self.n_customers, "customer", "customers")
+                text = f"{text} with {self.n_customers:,} different {noun}"
+            if self.unused_columns:
+                names = format_list([escape_invisible(name) for name in self.unused_columns], _MAX_SHOWN)
+                text = f"{text} (columns not used: {names})"
+            return text
         if self.kind == "expression":
             return f"the groups {text}, {customers}"
         if self.kind == "rule":
@@ -71,9 +81,13 @@ class CustomerOrigin:
         return f"a table, {customers}"
 
 
-def list_origin(path: Path, *, n_customers: int, n_rows: int) -> CustomerOrigin:
+def list_origin(path: Path, *, n_customers: int, n_rows: int, unused_columns: tuple[str, ...] = ()) -> CustomerOrigin:
     """Return the origin of customers in a list. Only the file name is stored, because folders can name persons."""
-    return CustomerOrigin("list", path.name, n_customers, n_rows)
+    return CustomerOrigin("list", path.name, n_customers, n_rows, unused_columns=unused_columns)
+
+
+def _masked(text: str) -> str:
+    return mask_explicit_contacts(" ".join(text.split()))
 
 
 def origin_text(origins: Sequence[CustomerOrigin]) -> str:

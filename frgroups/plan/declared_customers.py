@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,7 +22,7 @@ from frgroups.analysis.segments import select_by_rule
 from frgroups.api.schema import codec
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.typing import BoolArray, Int32Array
-from frgroups.plan.customer_origin import CustomerOrigin, list_origin
+from frgroups.plan.customer_origin import CustomerOrigin
 from frgroups.plan.declared_group import DeclaredGroup, DeclaredGroups, errors_in, place_of
 from frgroups.plan.declared_lists import read_declared_list
 from frgroups.plan.desired import DesiredMemberships
@@ -106,9 +105,8 @@ class DeclaredCustomers:
         for uid in order:
             group = self.by_uid[uid]
             if group.source == "list":
-                customers, n_rows = lists[uid]
+                customers, origin = lists[uid]
                 selected = np.array(sorted({codes[customer] for customer in customers}), dtype=np.int32)
-                origin = list_origin(Path(group.customers), n_customers=len(selected), n_rows=n_rows)
             else:
                 selected = np.flatnonzero(self._evaluate(uid)).astype(np.int32)
                 origin = CustomerOrigin(group.source, group.customers, len(selected))
@@ -199,7 +197,7 @@ class DeclaredCustomers:
             group=groups[0].group,
         )
 
-    def _read_list(self, uid: str) -> tuple[list[str], int]:
+    def _read_list(self, uid: str) -> tuple[list[str], CustomerOrigin]:
         group = self.by_uid[uid]
         with errors_in(self._place(group, "list"), group.group):
             return read_declared_list(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from frgroups.errors import InputError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.spreadsheets import Table, read_table
+from frgroups.plan.customer_origin import CustomerOrigin, list_origin
 from frgroups.plan.declared_group import DeclaredGroup
 from frgroups.plan.list_resolution import list_id_type, resolve_listed_ids
 from frgroups.snapshot.customer_lists import listed_ids
 from frgroups.snapshot.id_columns import find_id_column
+from frgroups.snapshot.id_formats import ListedIds
 from frgroups.snapshot.id_resolution import Directory
 from frgroups.snapshot.list_scope import group_texts
 from frgroups.snapshot.snapshot import Snapshot
@@ -18,9 +21,9 @@ from frgroups.snapshot.snapshot import Snapshot
 
 def read_declared_list(
     snapshot: Snapshot, group: DeclaredGroup, folder: Path, *, directory: Directory | None, allow_similar_ids: bool
-) -> tuple[list[str], int]:
+) -> tuple[list[str], CustomerOrigin]:
     """
-    Return the customer uids of the list of a declared group, and the number of rows with an id.
+    Return the customer uids of the list of a declared group, and their origin.
 
     The ids are checked as in `frgroups plan --list`. A list that contains only column names is empty.
 
@@ -40,7 +43,7 @@ def read_declared_list(
     path = folder / Path(group.customers).expanduser()
     rows = read_table(path, group.sheet, group.header_row)
     if _has_only_column_names(rows, group):
-        return [], 0
+        return [], list_origin(path, n_customers=0, n_rows=0)
     groups = group_texts(snapshot, group.group, group.create)
     listed = listed_ids(rows, group.column, header_row=group.header_row, snapshot=snapshot, groups=groups)
     kind = group.ids or list_id_type(snapshot, listed)
@@ -55,7 +58,7 @@ def read_declared_list(
         )
     if kind == "customer_uid":
         # Customers who are in no group are not in the snapshot.
-        return list(table["id"]), listed.n_rows
+        return _with_origin(table["id"], listed)
     if len(unresolved):
         raise InputError(
             f"{len(unresolved):,} of {pluralize(len(table), 'id')} in {path} were not resolved: "
@@ -63,7 +66,17 @@ def read_declared_list(
             hint="Pass a customer export as `directory`.",
             cli_hint="Pass a customer export with --directory.",
         )
-    return list(table["customer_uid"]), listed.n_rows
+    return _with_origin(table["customer_uid"], listed)
+
+
+def _with_origin(uids: Iterable[str], listed: ListedIds) -> tuple[list[str], CustomerOrigin]:
+    customers = list(uids)
+    return customers, list_origin(
+        listed.source,
+        n_customers=len(set(customers)),
+        n_rows=listed.n_rows,
+        unused_columns=listed.unused_columns,
+    )
 
 
 def _has_only_column_names(table: Table, group: DeclaredGroup) -> bool:

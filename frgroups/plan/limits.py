@@ -441,14 +441,14 @@ def format_removals_allowed(limits: Limits, baseline: int) -> str:
     >>> format_removals_allowed(Limits(), 300), format_removals_allowed(Limits(removal_share=None), 300)
     ('30 (10% of 300 members)', '100')
     >>> format_removals_allowed(Limits(), 12), format_removals_allowed(Limits(), 5000)
-    ('2 (always allowed)', '100 (the maximum for one group)')
+    ('2 (the minimum for one group)', '100 (the maximum for one group)')
     """
     allowed = int(limits.removals_allowed(baseline) or 0)
     if limits._constant_removals() is not None:
         return f"{allowed:,}"
     share = _share_of(limits.removal_share, baseline) or 0.0
     if limits.removal_floor and allowed == limits.removal_floor >= min(share, limits.removals_per_group or share):
-        return f"{allowed:,} (always allowed)"
+        return f"{allowed:,} (the minimum for one group)"
     if limits.removals_per_group is not None and share > limits.removals_per_group:
         return f"{allowed:,} (the maximum for one group)"
     return f"{allowed:,} ({format_limit_share(limits.removal_share or 0)} of {pluralize(baseline, 'member')})"
@@ -463,7 +463,7 @@ def format_total_removals_allowed(limits: Limits, n_memberships: int) -> str:
     >>> format_total_removals_allowed(Limits(), 300)
     '75 (25% of 300 memberships)'
     >>> format_total_removals_allowed(Limits(), 77)
-    '20 (always allowed)'
+    '20 (the minimum for all groups)'
     >>> format_total_removals_allowed(Limits(removal_share_total=0), 300)
     '0'
     """
@@ -473,7 +473,7 @@ def format_total_removals_allowed(limits: Limits, n_memberships: int) -> str:
     text = f"{int(limits.total_removals_allowed(n_memberships) or 0):,}"
     floor = limits.removal_floor_total or 0
     if floor and floor >= (_share_of(share, n_memberships) or 0):
-        return f"{text} (always allowed)"
+        return f"{text} (the minimum for all groups)"
     return f"{text} ({format_limit_share(share)} of {pluralize(n_memberships, 'membership')})"
 
 

@@ -17,7 +17,7 @@ from frgroups.snapshot.id_resolution import (
     resolve_customers,
 )
 from frgroups.snapshot.id_types import reject_emails
-from frgroups.snapshot.known_ids import reject_list_without_known_ids
+from frgroups.snapshot.known_ids import reject_group_uids, reject_list_without_known_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.uid_lookup import is_known
 
@@ -68,6 +68,7 @@ def resolve_listed_ids(
     reject_emails(unknown, customers[kind], kind, source=str(listed.source), rows=listed.rows, error=ListError)
     known: set[str] = set()
     if not allow_similar_ids:
+        reject_group_uids(listed, snapshot)
         known = check_listed_ids(listed, customers, kind)
     if kind == "customer_uid":
         _reject_invalid_uids(snapshot, listed)

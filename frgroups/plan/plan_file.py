@@ -88,6 +88,7 @@ class _Origin(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     n_customers: _Count
     n_rows: _Count
     n_in_other_groups: _Count = 0
+    unused_columns: tuple[str, ...] = ()
 
 
 class _Note(msgspec.Struct, forbid_unknown_fields=True):

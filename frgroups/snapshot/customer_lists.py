@@ -17,7 +17,11 @@ from frgroups.snapshot.id_columns import find_id_column, read_id_column, reject_
 from frgroups.snapshot.id_formats import ListedIds, check_complete, check_formats, check_row_count
 from frgroups.snapshot.id_resolution import detect_id_type
 from frgroups.snapshot.id_types import reject_emails, reject_phone_numbers
-from frgroups.snapshot.known_ids import reject_column_without_known_ids, reject_list_without_known_ids
+from frgroups.snapshot.known_ids import (
+    reject_column_without_known_ids,
+    reject_group_uids,
+    reject_list_without_known_ids,
+)
 from frgroups.snapshot.list_scope import reject_other_scope
 from frgroups.snapshot.misplaced_ids import (
     columns_with_known_ids,
@@ -30,6 +34,7 @@ from frgroups.snapshot.misplaced_ids import (
     reject_unclear_columns,
     reject_unnamed_ids,
 )
+from frgroups.snapshot.selection_columns import reject_selection_columns
 from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.uid_lookup import is_known
@@ -59,10 +64,11 @@ def read_list(
     path : str or Path
         CSV or Excel file. CSV columns are separated by semicolons, commas, tabs, or vertical bars (|). The encoding
         is UTF-8, UTF-16, UTF-32, or Windows-1252. Reading an Excel workbook (.xlsx) requires the extra `excel`. Its
-        ids must be in text cells, because number cells lose leading zeros.
+        ids must be in text cells, because number cells lose leading zeros. Integers in a number format such as
+        00000000 are also accepted, because the format displays the zeros.
     column : str, optional
-        Name of the id column. If it is given, columns of groups and tenants are ignored. An id in the first row is
-        not a column name. If None, the only column is used, or the
+        Name of the id column. If it is given, columns that select rows, such as groups, tenants, and "Include", are
+        ignored. An id in the first row is not a column name. If None, the only column is used, or the
         first of these columns that exists: customer_uid, customer_id, uid, external_id, external_customer_id,
         customer_number, customer_no, kundenummer,
         kundenr, kunde_id, kundnummer, kundnr, kund_id, kunden_nummer, asiakasnumero, id. These names match regardless
@@ -97,14 +103,16 @@ def read_list(
         mixed or unknown separators, an unclear id column, ids that a spreadsheet has converted (`150.0`, `1,5E+15`,
         `12 345`, `#N/A`), several ids in a cell, rows without an id, ids outside the id column, ids above
         `header_row`, formulas, invisible characters inside an id, a repeated header, a totals row, rows of several
-        groups or tenants, hidden rows, columns, sheets, or text, or text that is struck through. An unknown id is
-        rejected if it looks like a date, contains a name or a symbol such as "¤", or starts with a sign (+, -, or @).
-        It is also rejected if it is masked (`****1234`), if it is the number of rows above the last row, or if its
-        format differs from all other ids (at least three per such id, or the first or last id). With `snapshot`, the
-        error is also raised if the list names another tenant, if no id is known, if id columns contradict each other,
-        or if other columns contain known ids. Email addresses, numbers that exceed the known numbers by a factor of
-        more than 10, and ids that are similar to known ids, for example because leading zeros were lost, are also
-        rejected. If the snapshot contains dates or ids with words, unknown ids can also be dates or contain words.
+        groups or tenants, a column that states which rows are part of the list (for example with "yes" and "no" below
+        "Include", or "add" and "remove"), hidden rows, columns, sheets, or text, or text that is struck through. An
+        unknown id is rejected if it looks like a date, contains a name or a symbol such as "¤", or starts with a sign
+        (+, -, or @). It is also rejected if it is masked (`****1234`), if it is the number of rows above the last
+        row, or if its format differs from all other ids (at least three per such id, or the first or last id). With
+        `snapshot`, the error is also raised if the list names another tenant, if no id is known, if id columns
+        contradict each other, or if other columns contain known ids. Email addresses, numbers that exceed the known
+        numbers by a factor of more than 10, and ids that are similar to known ids, for example because leading zeros
+        were lost, are also rejected. If the snapshot contains dates or ids with words, unknown ids can also be dates
+        or contain words.
 
     See Also
     --------
@@ -127,6 +135,8 @@ def read_list(
     """
     listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot)
     if not allow_similar_ids:
+        if snapshot is not None:
+            reject_group_uids(listed, snapshot)
         kind = None if snapshot is None else detect_id_type(snapshot, listed.ids)
         customers = pd.DataFrame({"customer_uid": []}) if snapshot is None else snapshot.customers
         known = check_listed_ids(listed, customers, kind)
@@ -201,6 +211,9 @@ def listed_ids(
     if has_header:
         if column is None:
             reject_other_scope(table, position, snapshot, groups=groups, allows_several_groups=allows_several_groups)
+            # The reason in a suppression list can be, for example, "do not include".
+            if not allows_several_groups:
+                reject_selection_columns(table, position)
         # If the ids are in another column, the error contains the name of this column.
         if column is None and snapshot is not None and not other_columns:
             reject_other_customers(table, position, id_columns, snapshot.customers)
@@ -214,6 +227,7 @@ def listed_ids(
         len(ids),
         frozenset({len(cells) - 1, len(ids) - 1, len(distinct) - 1}),
         other_columns,
+        _unused_columns(table, {position, *id_columns}) if has_header else (),
     )
     _log_list(listed, n_repeated=len(ids) - len(distinct))
     return listed
@@ -248,6 +262,11 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
         n_known = len(known)
         check_similar_ids(customers, unknown, kind, source=place, rows=rows, error=ListError, n_known=n_known)
     return known
+
+
+def _unused_columns(table: Table, used: Collection[int]) -> tuple[str, ...]:
+    """Return the names of the columns that are not in `used`."""
+    return tuple(name for column, name in enumerate(table.rows[0][1]) if name and column not in used)
 
 
 def _log_list(listed: ListedIds, *, n_repeated: int) -> None:

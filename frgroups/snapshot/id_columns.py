@@ -60,7 +60,10 @@ _NAMES_OF_ONLY_COLUMN = frozenset(
 # The name of an id column consists of words for "external", "customer", and "id" or "number".
 # The words can have any order and inflection, for example "Ekstern kundenr.", "Kunden-ID", and "Kundens nummer".
 _EXTERNAL = r"(?:e(?:x|ks)tern(?:al|a|e|es|er|en|t|s)?|ext|eks|ulkoi(?:nen|sen|set))"
-_CUSTOMER = r"(?:customers?|clients?|cust|kund(?:en?s?|s)?|asiakas|asiakkaa[nt]|debitor(?:en|s)?)"
+_CUSTOMER = (
+    r"(?:customers?|clients?|cust|kund(?:en?s?|s)?|asiakas|asiakkaa[nt]"
+    r"|debitor(?:en|s)?|klant(?:en)?|klient(?:a|ów)?)"
+)
 _IDENTIFIER = (
     r"(?:(?:id|uid|uuid|guid|nr|no|num|number|nummer|numero|nro|tunnus|tunniste|identifier|ident)s?|n[°º]|#)"
 )
@@ -71,9 +74,14 @@ _EXTERNAL_NAME = re.compile(
 )
 # Abbreviations such as "Kd.-Nr." and "KNr". A "KID" is the reference number of a Norwegian payment.
 _SHORT_NUMBER_NAME = r"(?:kd|deb)(?:id|nr|no|num|nummer)|k(?:nr|nummer)|asnro"
-_NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}|{_SHORT_NUMBER_NAME}")
+# Names in which the customer is last, such as "Numéro client", "Nº de cliente", and "Numer klienta".
+_NUMBER_OF_CUSTOMER = (
+    r"(?:id|n[°ºor]|núm|num|num[eé]ro|número|numer|code|c[oó]digo|codice|identifiant|identificador|identyfikator)"
+    r"(?:du|de|del|do)?(?:clients?|cliente|clienti|klienta)"
+)
+_NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}|{_SHORT_NUMBER_NAME}|{_NUMBER_OF_CUSTOMER}")
 
-# Column names of other languages and other kinds of ids, such as "Klantnummer" and "Medlemsnr".
+# Column names of other languages and other kinds of ids, such as "Lidnummer" and "Medlemsnr".
 _ENDS_WITH_NUMBER = re.compile(r"[^\W\d_]{3,}(?:nummer|number|númer|numer|numero|nro|nr)")
 
 _MAX_TITLE_ROWS = 20

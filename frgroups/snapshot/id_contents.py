@@ -118,7 +118,7 @@ _MASK_WORD = (
     "|peitetty|piilotettu|poistettu|anonymisoitu|masqué|caché|supprimé|anonymisé|ukryte|usunięte|oculto|eliminado"
 )
 _MISSING_WORD = (
-    r"unknown|missing|tbd|none|not (?:found|set|available)|error|[+-]?inf(?:inity)?|1\.#(?:qnan|ind|inf)|pd\.na"
+    r"unknown|missing|tbd|tba|none|not (?:found|set|available)|error|[+-]?inf(?:inity)?|1\.#(?:qnan|ind|inf)|pd\.na"
     "|ukjent|mangler|ingen|ikke (?:funnet|satt)|i/t|ukendt|ikke fundet|okänd|saknas|inget|hittades ej"
     r"|unbekannt|fehlt|keine?r?|nicht (?:gefunden|vorhanden)|k\.?a\.|tuntematon|puuttuu|ei löydy|inconnu"
 )

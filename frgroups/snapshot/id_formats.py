@@ -72,6 +72,8 @@ class ListedIds:
         Possible numbers of rows above the last row: with and without blank and repeated rows.
     other_columns
         Number of known ids in each other column, by column name. Empty if the id column itself contains known ids.
+    unused_columns
+        Names of the columns that were not read.
     """
 
     ids: pd.Series
@@ -82,6 +84,7 @@ class ListedIds:
     n_rows: int
     n_above: frozenset[int]
     other_columns: Mapping[str, int] = field(default_factory=dict)
+    unused_columns: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -181,7 +184,7 @@ def _reject_contents(
             continue
         raise ListError(
             f"{listed.source}, {listed.describe_rows(found)}: {content.problem} {content.action}",
-            **_hints(len(found)),
+            **({} if content in INCOMPLETE_IDS else _hints(len(found))),
         )
 
 

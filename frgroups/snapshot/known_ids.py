@@ -5,9 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from frgroups.errors import ListError
-from frgroups.internals.formatting import pluralize, shell_argument
+from frgroups.internals.formatting import agree, pluralize, shell_argument
 from frgroups.snapshot.id_formats import ListedIds
 from frgroups.snapshot.id_types import other_type_hints
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.uid_lookup import is_known
 
 
 def reject_column_without_known_ids(listed: ListedIds) -> None:
@@ -22,6 +24,26 @@ def reject_column_without_known_ids(listed: ListedIds) -> None:
         f"contains {pluralize(n_known, 'id')} of known customers.",
         hint=f"To read these ids, pass column={name!r}. {if_others}, pass allow_similar_ids=True.",
         cli_hint=f"To read these ids, pass --column {shell_argument(name)} with --list. {if_others}, pass "
+        "--allow-similar-ids.",
+    )
+
+
+def reject_group_uids(listed: ListedIds, snapshot: Snapshot) -> None:
+    """Raise ListError if ids are uids of groups of the snapshot, and not ids of known customers."""
+    names = snapshot.matrix.names_by_uid
+    ids = pd.Series([value for value in listed.ids if value in names], dtype="str")
+    customers = snapshot.customers
+    found = ids[~is_known(ids, customers["customer_uid"]) & ~is_known(ids, customers["external_id"])]
+    if found.empty:
+        return
+    are, if_customers = (
+        agree(len(found), "is the uid of a group", "are uids of groups"),
+        "If customers have these ids,",
+    )
+    raise ListError(
+        f"{listed.source}, {listed.describe_rows(found)} {are}, but a list must contain ids of customers.",
+        hint=f"For the members of a group, use fg.members. {if_customers} pass allow_similar_ids=True.",
+        cli_hint=f"For the members of groups, use --members instead of --list. {if_customers} pass "
         "--allow-similar-ids.",
     )
 

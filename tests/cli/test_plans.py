@@ -72,6 +72,20 @@ def test_next_command_of_equal_plans(tenant, tmp_path, capsys):
     assert error.count("approved, planned at") == 3 and f"{later.planned_at:%H:%M:%S} UTC" in error
 
 
+def test_times_in_list(tenant, tmp_path, capsys):
+    "The list contains no fractions of a second, and an age is the clock time minus the time in the list."
+    plan = planned("a.json")
+    for microsecond in (1, 999_999):
+        moved = replace(plan, planned_at=plan.planned_at.replace(microsecond=microsecond) - timedelta(minutes=90))
+        add_saved_plan(moved, moved.save(tmp_path / f"{microsecond}.json"))
+
+    rows = [line for line in output(capsys, "plans").splitlines() if " 90 min" in line]
+
+    assert len(rows) == 2
+    for row in rows:
+        assert f" {moved.planned_at:%H:%M:%S} " in row
+
+
 def test_undo_is_not_a_next_command(tenant, capsys):
     "The table proposes no undo. The JSON output proposes it for a plan with changes, but not for an undo plan."
     plan = planned("p.json")

@@ -15,7 +15,7 @@ from frgroups.review.writer import write_review
 from tests.review.test_review_formats import content
 from tests.review.test_writer import planned, snapshot
 
-LIST = CustomerOrigin("list", "vip_may.csv", n_customers=1198, n_rows=1204)
+LIST = CustomerOrigin("list", "vip_may.csv", n_customers=1198, n_rows=1204, unused_columns=("navn", "beløp"))
 
 
 def with_origin(*origins):
@@ -62,12 +62,12 @@ def test_list_and_expression(tmp_path):
     "A list is stored with its file name, its rows, and its customers, followed by the expression."
     path = tmp_path / "Kari Moe" / "vip_may.csv"
     path.parent.mkdir()
-    path.write_text("customer_uid\nc-001\nc-002\nc-001\n", encoding="utf-8")
+    path.write_text("navn;customer_uid\nA;c-001\nB;c-002\nA;c-001\n", encoding="utf-8")
 
     found = desired_customers(snapshot(), path=path, expression=None, also="Stamkunder Tromsø").origins
 
     assert found == (
-        CustomerOrigin("list", "vip_may.csv", n_customers=2, n_rows=3),
+        CustomerOrigin("list", "vip_may.csv", n_customers=2, n_rows=3, unused_columns=("navn",)),
         CustomerOrigin("expression", "Stamkunder Tromsø", 25),
     )
 
@@ -75,7 +75,7 @@ def test_list_and_expression(tmp_path):
 def test_declared_groups(tmp_path):
     "Each declared group has its list, its expression, or its rule as origin."
     (tmp_path / "lists").mkdir()
-    (tmp_path / "lists" / "staff.csv").write_text("customer_uid\nc-001\n", encoding="utf-8")
+    (tmp_path / "lists" / "staff.csv").write_text("customer_uid;navn\nc-001;A\n", encoding="utf-8")
     keys = {"an": 'list = "lists/staff.csv"', "bw": 'expression = "st"', "st": 'rule = "n_groups == 1"'}
     lines = [f'[groups.{group}]\n{key}\nmode = "add"\n' for group, key in keys.items()]
     (tmp_path / "groups.toml").write_text("".join(lines), encoding="utf-8")
@@ -83,7 +83,7 @@ def test_declared_groups(tmp_path):
     plan = plan_declared(snapshot(), read_declared_groups(tmp_path / "groups.toml"))
 
     [(staff,), (black_week,), (regular,)] = [plan.origins[uid] for uid in keys]
-    assert staff == CustomerOrigin("list", "staff.csv", n_customers=1, n_rows=1)
+    assert staff == CustomerOrigin("list", "staff.csv", n_customers=1, n_rows=1, unused_columns=("navn",))
     assert (black_week.kind, black_week.text) == ("expression", "st")
     assert regular == CustomerOrigin("rule", "n_groups == 1", 15)
 

@@ -511,7 +511,10 @@ def test_words_for_reviewers(saved, tmp_path):
 
 @pytest.mark.parametrize(
     ("n_before", "removals", "total"),
-    [(12, "2 (always allowed)", "20 (always allowed)"), (300, "30 (10% of 300", "75 (25% of 300")],
+    [
+        (12, "2 (the minimum for one group)", "20 (the minimum for all groups)"),
+        (300, "30 (10% of 300", "75 (25% of 300"),
+    ],
 )
 def test_allowed_removals_in_words(n_before, removals, total):
     "The maximum numbers of removals state only the part of the rule that determines them."

@@ -462,6 +462,25 @@ def test_workbook_non_text_cells(write_workbook, value, words):
     assert "Ola" not in message
 
 
+@pytest.mark.parametrize(
+    ("number_format", "value", "expected"),
+    [("00000000", 38, "00000038"), ("0000", 12345, "12345"), ("00000000", 38.5, ""), ("000", 10**15, "")]
+    + [(other, 38, "") for other in ("0", "0.00", "#00000000", "00000000;;", "K-0000")],
+)
+def test_workbook_padded_numbers(write_workbook, number_format, value, expected):
+    "An integer is read as it is displayed if its number format consists only of zeros. Other numbers are rejected."
+
+    def edit(book):
+        book["Ark1"]["A2"].number_format = number_format
+
+    path = write_workbook(edit, Ark1=[["uid", "navn"], [value, "Ola"]])
+
+    if expected:
+        assert list(read_list(path)) == [expected]
+    else:
+        assert "row 2" in read_error(path)
+
+
 def test_workbook_numbers_without_header(write_workbook):
     "If an id column without a column name contains only numbers, the error starts with the first row."
     message = read_error(write_workbook(Ark1=[[150], [7]]))

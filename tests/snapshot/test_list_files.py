@@ -1208,6 +1208,7 @@ ORDINARY = [
     "uid;state\nc-1;unknown\nc-2;#N/A\n",
     "uid;days;amount\nc-1;4-mar;1 234,50\nc-2;5-mar;12%\n",
     "| uid | n |\n| c-1 | x |\n| c-2 | y |\n",
+    "| uid | n |\n|---|:--|\n| c-1 | x |\n| c-2 | y |\n",
 ]
 
 
@@ -1216,6 +1217,13 @@ def test_ordinary_files(write_file, text):
     "Other columns of a list can contain any text, and their names can be similar to names of group columns."
     for snapshot in (None, sample_snapshot()):
         assert list(read_list(write_file(text), snapshot=snapshot)) == ["c-1", "c-2"]
+
+
+def test_note_with_separator(write_file):
+    "The error for a note with a comma below a list of one column states that the row can be deleted."
+    message = read_error(write_file("kundenr\n0150\n0151\n\nKilde: kasse, uttrekk 24.11.\n"))
+
+    assert "row 5" in message and "Delete the row" in message
 
 
 @pytest.mark.parametrize("end", ["", "\n"])

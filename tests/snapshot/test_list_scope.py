@@ -114,6 +114,86 @@ def test_declared_groups(write_list, tmp_path, group, is_accepted):
             plan_declared(sample_snapshot(), read_declared_groups(path))
 
 
+@pytest.mark.parametrize("ids", [["vip", "staff"], ["c-1", "vip", "c-2"], ["c-1", "staff", "0700"]])
+def test_group_uids(write_list, tmp_path, ids):
+    "Uids of groups are not ids of customers, in a list and in a declaration."
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join(["customer_uid", *ids]), encoding="utf-8")
+    declaration = tmp_path / "groups.toml"
+    declaration.write_text('[groups.vip]\nlist = "list.csv"\nmode = "add"\n', encoding="utf-8")
+
+    for read in (
+        lambda: read_list(path, snapshot=sample_snapshot()),
+        lambda: plan_declared(sample_snapshot(), read_declared_groups(declaration)),
+    ):
+        with pytest.raises(InputError) as caught:
+            read()
+        message = str(caught.value)
+        assert "of a group" in message or "of groups" in message
+        assert all(repr(value) in message for value in ids if value in ("vip", "staff"))
+    assert list(read_list(path, snapshot=sample_snapshot(), allow_similar_ids=True)) == ids
+
+
 def test_created_group():
     "The uid and the name of a new group identify it."
     assert group_texts(sample_snapshot(), "new", "New group") == {"new", "New group"}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("handling", ["legg til", "fjern", "legg til"]),
+        ("Change", ["Remove", "", "Remove"]),
+        ("Aktion", ["hinzufügen", "hinzufügen", "entfernen"]),
+        ("", ["ajouter", "supprimer", "ajouter"]),
+        ("Med i gruppen?", ["Ja", "Nei", "Ja"]),
+        ("Status", ["ja", "nei", "ja"]),
+        ("Merknad", ["", "Skal ikke være med!", ""]),
+        ("Kommentar", ["fjernes", "SKAL IKKE MED", ""]),
+        ("", ["", "<- ikke denne", ""]),
+        ("Slettet", ["", "2026-10-01", ""]),
+        ("deleted_at", ["2026-10-01 12:00", "2026-10-02 12:00", ""]),
+        ("Exclude", ["false", "true", "false"]),
+        ("Valgt", ["x", "", "x"]),
+        ("selected", ["1", "0", "1"]),
+        ("Include in campaign", ["no", "no", "no"]),
+    ],
+)
+def test_selection_columns(write_list, name, values):
+    "A column that states which rows are part of the list is rejected, unless the id column is chosen."
+    path = write_list(name, values)
+
+    for snapshot in (None, sample_snapshot()):
+        with pytest.raises(ListError) as caught:
+            read_list(path, snapshot=snapshot)
+        assert repr(name) in str(caught.value) or "no name" in str(caught.value)
+        assert repr(values[1])[1:-1] in str(caught.value) or "no value" in str(caught.value)
+        assert "column='customer_uid'" in str(caught.value)
+        assert len(read_list(path, "customer_uid", snapshot=snapshot)) == 3
+        assert len(read_listed_ids(path, snapshot=snapshot, allows_several_groups=True).ids) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("handling", ["legg til"] * 3),
+        ("Nyhetsbrev", ["ja", "nei", "ja"]),
+        ("has_email", ["True", "False", "True"]),
+        ("Consent", ["yes", "no", ""]),
+        ("VIP", ["x", "", "x"]),
+        ("Status", ["active", "deleted", "active"]),
+        ("Status", ["1", "0", "1"]),
+        ("Active", ["yes", "no", "yes"]),
+        ("Medlem", ["ja", "nei", "ja"]),
+        ("Valgt", ["x", "x", "x"]),
+        ("Valgt butikk", ["Oslo", "Bergen", "Oslo"]),
+        ("Include", ["Oslo", "", "Oslo"]),
+        ("Slettet", ["nei", "", "0"]),
+        ("Action", ["call", "email", "call"]),
+        ("Merknad", ["Ikke hjemme", "fjernet hund", "medlem"]),
+        ("Kjønn", ["K", "M", "K"]),
+    ],
+)
+def test_attribute_columns(write_list, name, values):
+    "Columns with attributes of the customers are accepted, also if their values are yes and no."
+    assert len(read_list(write_list(name, values), snapshot=sample_snapshot())) == 3
