@@ -101,7 +101,7 @@ def known_drift(plan: Plan, *, cache: Cache = None) -> KnownDrift:
     if newer.members:
         violations = limit_violations(plan.limits, counts, snapshot_age=timedelta(0))
     return KnownDrift(
-        later=tuple(_later_changes(plan, causes)),
+        later=tuple(_later_changes(plan, [cause for cause in causes if not _is_in_plan(plan, newer, cause)])),
         is_certain=all(cause.state != "unknown" for cause in causes),
         n_in_effect=n_in_effect,
         problems=tuple(problems.items()),
@@ -170,6 +170,17 @@ def _has_verified_groups(snapshot: Snapshot) -> bool:
     """
     is_loaded = (snapshot.reads["how"] != "given").any()
     return snapshot.verdict == "consistent" or bool(is_loaded and not snapshot.groups_note)
+
+
+def _is_in_plan(plan: Plan, newer: NewerData, cause: Cause) -> bool:
+    """
+    Return True if the data of a plan contains a change of another plan.
+
+    The groups of an undo plan can have data from different times. The time of the plan is that of the oldest data.
+    """
+    baselines = {group.uid: frozenset(group.baseline) for group in plan.groups}
+    read_at, members = newer.members.get(cause.customer_group_uid, (cause.sent_at, frozenset()))
+    return read_at >= cause.until and members == baselines[cause.customer_group_uid]
 
 
 def _later_changes(plan: Plan, causes: Sequence[Cause]) -> list[str]:
