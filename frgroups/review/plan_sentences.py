@@ -26,6 +26,7 @@ from frgroups.review.customer_names import NAME, lookup_names
 from frgroups.review.large_changes import large_change_text
 from frgroups.review.run_results import (
     IN_EFFECT,
+    MADE,
     RESULT_TEXTS,
     RunResults,
     count_text,
@@ -204,7 +205,7 @@ def headline(plan: Plan, title: str = "", results: RunResults | None = None) -> 
     title
         State of the plan in one to three words, or "" if a decision is possible.
     results
-        Results of the run. If not all changes are in effect, the numbers state how many are.
+        Results of the run. If the run did not make all changes, the numbers state how many it made.
 
     Examples
     --------
@@ -221,7 +222,7 @@ def headline(plan: Plan, title: str = "", results: RunResults | None = None) -> 
 
 def _change_line(plan: Plan, results: RunResults | None) -> str:
     groups = _name_groups(plan)
-    if results is not None and not results.are_all_in_effect:
+    if results is not None and (results.n_already or not results.are_all_in_effect):
         if not plan.n_add and not plan.n_remove:
             return f"creation of {groups}"
         preposition = "in"
@@ -229,7 +230,9 @@ def _change_line(plan: Plan, results: RunResults | None) -> str:
             preposition = "to"
         elif not plan.n_add:
             preposition = "from"
-        return f"{count_text(plan, results)} {preposition} {groups}"
+        n = results.n_already
+        note = f" ({n:,} {agree(n, 'was', 'were')} already in effect)" if n else ""
+        return f"{count_text(plan, results)} {preposition} {groups}{note}"
     if not plan.n_add and not plan.n_remove:
         return f"{groups} {agree(len(plan.groups), 'is', 'are')} created without members"
     additions, removals = pluralize(plan.n_add, "addition"), pluralize(plan.n_remove, "removal")
@@ -259,10 +262,14 @@ def customers_sentence(plan: Plan, results: RunResults | None = None) -> str:
     if not n_customers:
         return ""
     if results is not None:
-        n_changed = len({uid for (_, uid, _), state in results.states.items() if state in IN_EFFECT})
+        n_changed = len({uid for (_, uid, _), state in results.states.items() if state in MADE})
         at_least = "At least " if results.n_unknown else ""
         verbs = [verb for verb, n in (("joined", plan.n_add), ("left", plan.n_remove)) if n]
-        return f"{at_least}{part_text(n_changed, n_customers, 'customer')} {' or '.join(verbs)} a group."
+        text = f"{at_least}{part_text(n_changed, n_customers, 'customer')} {' or '.join(verbs)} a group."
+        n = results.n_already
+        if n:
+            text += f" {pluralize(n, 'change')} {agree(n, 'was', 'were')} already in effect before the run."
+        return text
     return f"{pluralize(n_customers, 'customer')} {agree(n_customers, 'is', 'are')} affected."
 
 

@@ -264,8 +264,10 @@ def partly_applied_status(
     'This plan was partly applied: 98 of 100 changes took effect, and 2 were rejected by the server. After the run, \
 VIP had 198 members.'
     """
-    n_effective = counts.get("verified", 0) + counts.get("already", 0)
-    parts = [f"{n_effective:,} of {pluralize(sum(counts.values()), 'change')} took effect"]
+    n_already = counts.get("already", 0)
+    parts = [f"{counts.get('verified', 0):,} of {pluralize(sum(counts.values()), 'change')} took effect"]
+    if n_already:
+        parts.append(f"{n_already:,} {agree(n_already, 'was', 'were')} already in effect")
     for state, texts in STATE_TEXTS.items():
         n = counts.get(state, 0)
         if n:

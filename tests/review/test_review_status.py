@@ -233,6 +233,25 @@ def test_sizes_of_groups_with_equal_names():
     assert "VIP had 3 members and VIP had 4 members" in status.message
 
 
+def test_changes_already_in_effect(running, saved, tmp_path):
+    "All formats count only the changes that the run made, and the members before the run."
+    running.put_group("vip", "VIP")
+    running.add_members("vip", UIDS[:6])
+    plan = fg.plan_memberships(loaded(running), {"vip": UIDS[2:10]}, mode="mirror", limits=Limits(removal_share=None))
+    plan = fg.read_plan(plan.save(tmp_path / "vip.plan.json"))
+    running.add_members("vip", UIDS[6:9])
+    running.remove_members("vip", UIDS[:1])
+    applied(running, plan)
+
+    for suffix in ("html", "md", "txt", "xlsx"):
+        text = re.sub(r"&gt;|\\>", ">", content(fg.save_review(plan, tmp_path / f"r.{suffix}")))
+        assert "1 of 4 additions and 1 of 2 removals in VIP (4 were already in effect)" in text.replace("\\", "")
+        assert (
+            "1 customer joined VIP, 1 left, 3 were already members, and 1 had already left (8 -> 8 members)" in text
+        )
+        assert "2 of 6 customers joined or left a group. 4 changes were already in effect before the run" in text
+
+
 def test_names_of_rejected_customers():
     "A sentence names the first customers with a rejected change, and their names if they are known."
     plan = planned(wanted={"an": [f"x-{n}" for n in range(7)]}, mode="add")
