@@ -86,11 +86,17 @@ def _approvals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
         yield Notice("approval", f"{text} {APPROVED_CONSEQUENCES}")
     for expired in plan_approvals(plan, folders, reader).other:
         if expired.until < datetime.now(UTC):
-            yield Notice("approval", f"An approval by {expired.by} expired on {format_utc(expired.until)}.")
+            yield Notice("expired_approval", f"An approval by {expired.by} expired on {format_utc(expired.until)}.")
 
 
 def _later_changes(plan: Plan, drift: KnownDrift) -> Iterator[Notice]:
-    """Yield a warning if other plans have changed the groups since the data of this plan was read."""
+    """Yield warnings if the groups have changed since the data of this plan was read."""
+    if drift.changed:
+        text = (
+            "The numbers on this page are out of date. They are those of the data read at "
+            f"{format_utc(plan.snapshot_taken_at)}. {' '.join(drift.changed)}"
+        )
+        yield Notice("changed", text, is_warning=True)
     if not drift.later:
         return
     text = (

@@ -47,8 +47,10 @@ class PlanStatus:
 NoticeRule = Literal[
     "withdrawal",
     "approval",
+    "expired_approval",
     "conflict",
     "applied",
+    "changed",
     "drift",
     "limits",
     "rejected_changes",
@@ -66,10 +68,11 @@ class Notice:
     Attributes
     ----------
     rule
-        "withdrawal" (of a rejection), "approval" (that exists already), "conflict" (with another plan), "applied"
-        (other plan that changed the same groups), "drift" or "limits" (for which the last `apply` stopped),
-        "rejected_changes" (of another plan), "applied_before" (an equal plan), "already_undone" (the original plan of
-        an undo plan), or "windows" (the times at which the plan can be applied).
+        "withdrawal" (of a rejection), "approval" (a valid one exists already), "expired_approval", "conflict" (with
+        another plan), "applied" (other plan that changed the same groups), "changed" (other differences between the
+        plan and newer data), "drift" or "limits" (for which the last `apply` stopped), "rejected_changes" (of another
+        plan), "applied_before" (an equal plan), "already_undone" (the original plan of an undo plan), or "windows"
+        (the times at which the plan can be applied).
     message
         One or more sentences about the fact.
     is_warning
@@ -96,6 +99,11 @@ class Notice:
     def text_for_operator(self) -> str:
         """The message, and the advice for the operator."""
         return f"{self.message} {NEW_PLAN_STEPS}" if self.needs_new_plan else self.message
+
+
+def is_approved(notices: Iterable[Notice]) -> bool:
+    """Return True if a plan already has a valid approval. `apply_plan` uses no approval if there are several."""
+    return any(notice.rule == "approval" for notice in notices)
 
 
 def status_title(plan: Plan, status: PlanStatus | None) -> str:

@@ -248,3 +248,18 @@ def test_undo_after_another_plan(tenant, taken, tmp_path, capsys, is_loaded):
     assert review_state(undo) == ReviewState()
     assert main(["approve", str(undo.path), "--by", "Kari"]) == 0 and main(["apply", str(undo.path)]) == 0
     capsys.readouterr()
+
+
+def test_changes_without_a_plan(tenant, taken, tmp_path):
+    "If newer data differs in fewer customers than the drift limit, or in the name, the review states the difference."
+    plan = saved(taken, {"all": NEW[:1]}, tmp_path)
+    apply(tenant, fg.plan_memberships(taken, {"all": NEW[1:2]}))
+    tenant.remove_members("all", UIDS[:1])
+    tenant.put_group("all", "Everyone")
+    assert main(["load"]) == 0
+
+    state = review_state(plan)
+
+    assert state.status is None and [notice.rule for notice in state.notices] == ["changed", "applied"]
+    assert "0 customers joined All and 1 left without a plan" in state.notices[0].message
+    assert f"{len(UIDS)} members" in state.notices[0].message and "the name Everyone" in state.notices[0].message
