@@ -29,6 +29,7 @@ from frgroups.review.plan_sentences import (
     DIGEST_NOTE,
     MAX_TOP_WARNINGS,
     MODE_LABELS,
+    NO_SECOND_APPROVAL,
     REJECTION_CONSEQUENCES,
     TOP_RULES,
     approval_consequences,
@@ -47,7 +48,7 @@ from frgroups.review.plan_sentences import (
     plan_expires,
     top_warnings,
 )
-from frgroups.review.plan_status import Notice, PlanStatus, status_title
+from frgroups.review.plan_status import Notice, PlanStatus, is_approved, status_title
 from frgroups.review.run_results import RunResults
 from frgroups.review.wider_limits import wider_limits
 from frgroups.snapshot.snapshot import Snapshot
@@ -121,6 +122,8 @@ def review_html(
         digest_check=DIGEST_CHECK,
         digest_note=DIGEST_NOTE,
         approval_consequences=approval_consequences(plan),
+        is_approved=is_approved(notices),
+        no_second_approval=NO_SECOND_APPROVAL,
         rejection_consequences=REJECTION_CONSEQUENCES,
         changes_key=changes_key(plan),
         title=title,

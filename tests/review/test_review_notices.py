@@ -45,7 +45,8 @@ def test_approved_plan(saved, tmp_path, suffix, is_in_data_folder):
 
     assert "Kari Moe already approved this plan on 20" in text and "with this approval until 20" in text
     assert "the plan then needs a new approval" in text.replace("\n", " ")
-    assert suffix != "html" or 'id="approve"' in text
+    assert "second approval" in text and f"approved {saved.digest[:12]}" not in text
+    assert f"rejected {saved.digest[:12]}" in text and 'id="approve"' not in text
 
 
 def test_approval_of_expiring_plan(saved, tmp_path):
