@@ -66,6 +66,14 @@ COLUMN_LABELS = {
     "pricelist_uid": "Price list",
     "groups_now": "Groups now",
 }
+# Texts for customers who do not come from a list, but from a group expression or a rule.
+_SELECTED = {
+    "Customers in the list": "Selected customers",
+    "customers in the list": "selected customers",
+    "customer in the list": "selected customer",
+    "in the list": "selected",
+    "The list": "The selection",
+}
 _MODE_NAME = re.compile(r" \(mode \w+\)")
 # Effect of each mode on the listed customers, for the table of groups.
 MODE_LABELS: dict[Mode, str] = {
@@ -83,6 +91,10 @@ REJECTION_CONSEQUENCES = f"If you reject the plan, all plans that contain its ch
 APPROVED_CONSEQUENCES = (
     "One approval is sufficient. If you reject the plan before it is applied, this approval is no longer used. It "
     "also remains unused if the rejection is withdrawn later, so the plan then needs a new approval."
+)
+NO_SECOND_APPROVAL = (
+    "This plan already has a valid approval, so you can only reject it. A second approval would prevent the run, "
+    "because the operator's program uses an approval only if it is the only valid one."
 )
 DIGEST_CHECK = (
     "The operator is the person who applies the plan. When the operator applies it, the program prints the plan code "
@@ -282,7 +294,14 @@ def mode_texts(plan: Plan) -> list[str]:
     >>> mode_texts(plan_memberships(sample_snapshot(), {"staff": ["c-7"]}))[0]
     'Customers in the list join the group. Members who are not in the list stay.'
     """
-    return [_MODE_NAME.sub("", sentence) for sentence in mode_sentences(plan)]
+    sentences = [_MODE_NAME.sub("", sentence) for sentence in mode_sentences(plan)]
+    if plan.groups and all(group.create for group in plan.groups) and isinstance(plan.mode, str):
+        sentences[0] = "Customers in the list join the new group."  # A new group has no other members.
+    kinds = {origin.kind for origins in plan.origins.values() for origin in origins}
+    if kinds and kinds <= {"expression", "rule"}:
+        for listed, selected in _SELECTED.items():
+            sentences = [sentence.replace(listed, selected) for sentence in sentences]
+    return sentences
 
 
 def moves_sentences(plan: Plan) -> str:
@@ -345,9 +364,26 @@ def group_sentence(plan: Plan, group: GroupChange, results: RunResults | None = 
 
 
 def group_origin(plan: Plan, group: GroupChange) -> str:
-    """Return the origin of the customers of a group as a sentence, or "" if the origin is not known."""
-    text = origin_text(plan.origins.get(group.uid, ()))
-    return f"{text}." if text else ""
+    """
+    Describe the origin of the customers of a group, or return "" if the origin is not known.
+
+    If there are several sources, a sentence states the number of different customers. If the plan adds customers,
+    another sentence states how many of them are members, so that the numbers of customers and additions are
+    consistent.
+    """
+    origins = plan.origins.get(group.uid, ())
+    if not origins:
+        return ""
+    text = f"{origin_text(origins)}."
+    listed = next((listed for listed in plan.listed_groups if listed.uid == group.uid), None)
+    if listed is not None and len(origins) > 1:
+        text += f" Together, these are {pluralize(listed.n_listed, 'different customer')}."
+    if listed is not None and listed.n_both and plan.mode_of(group.uid) == "add":
+        n = listed.n_both
+        text += (
+            f" {n:,} of them {agree(n, 'was already a member', 'were already members')} when the plan was created."
+        )
+    return text
 
 
 def groups_by_severity(plan: Plan) -> list[GroupChange]:
