@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from frgroups.apply.known_drift import KnownDrift
+from frgroups.apply.known_drift import KnownDrift, known_drift
 from frgroups.apply.plan_entry import MAX_CONFLICTS, PlanEntry
 from frgroups.apply.plan_list import conflicting_plans
 from frgroups.apply.window_notices import window_notices
@@ -116,7 +116,13 @@ def _later_changes(plan: Plan, drift: KnownDrift) -> Iterator[Notice]:
 def _conflicts(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
     conflicts = conflicting_plans(plan, reader)
     for other in conflicts[:MAX_CONFLICTS]:
-        yield Notice("conflict", _conflict_text(plan, other), is_warning=True)
+        if known_drift(other.plan).blocks:
+            name = f"Plan {other.plan.digest[:12]}"
+            yield Notice(
+                "conflict", f"{name} also changes these groups, but it is out of date, so it is not applied."
+            )
+        else:
+            yield Notice("conflict", _conflict_text(plan, other), is_warning=True)
     n_more = len(conflicts) - MAX_CONFLICTS
     if n_more > 0:
         text = f"{n_more:,} more waiting {agree(n_more, 'plan changes', 'plans change')} the same groups."

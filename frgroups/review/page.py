@@ -50,7 +50,7 @@ from frgroups.review.plan_sentences import (
 )
 from frgroups.review.plan_status import Notice, PlanStatus, is_approved, status_title
 from frgroups.review.run_results import RunResults
-from frgroups.review.wider_limits import wider_limits
+from frgroups.review.wider_limits import WiderLimits, wider_limits
 from frgroups.snapshot.snapshot import Snapshot
 
 # Maximum numbers of blocking findings, finding rules, and groups at the top of the page.
@@ -102,7 +102,9 @@ def review_html(
     blocked = blocked_groups(plan)
     first_findings = _first_findings(plan)
     excluded = excluded_customers(plan)
-    rows, wider = limit_rows(plan), wider_limits(plan)
+    rows = limit_rows(plan)
+    # Limits matter only for a decision.
+    wider = wider_limits(plan) if status is None else WiderLimits()
     title, results = status_title(plan, status), None if status is None else status.results
     can_decide = can_be_approved(plan) and status is None
     # The warnings about large changes are for a decision.

@@ -64,7 +64,7 @@ COLUMN_LABELS = {
     "customer_type": "Type",
     "default_store": "Default store",
     "pricelist_uid": "Price list",
-    "groups_now": "Groups now",
+    "groups_now": "Groups when planned",
 }
 # Texts for customers who do not come from a list, but from a group expression or a rule.
 _SELECTED = {
@@ -377,7 +377,8 @@ def group_origin(plan: Plan, group: GroupChange) -> str:
     text = f"{origin_text(origins)}."
     listed = next((listed for listed in plan.listed_groups if listed.uid == group.uid), None)
     if listed is not None and len(origins) > 1:
-        text += f" Together, these are {pluralize(listed.n_listed, 'different customer')}."
+        n = listed.n_listed
+        text += f" Together, these are {n:,} different {agree(n, 'customer', 'customers')}."
     if listed is not None and listed.n_both and plan.mode_of(group.uid) == "add":
         n = listed.n_both
         text += (

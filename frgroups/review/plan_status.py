@@ -363,6 +363,7 @@ def interrupted_status(
     is_rejected: bool = False,
     rejection: str = "",
     is_approved: bool = True,
+    newer_data: str = "",
     approval: str = "",
     results: RunResults | None = None,
 ) -> PlanStatus:
@@ -381,6 +382,8 @@ def interrupted_status(
         Sentences about the rejections, or "" if a damaged file might be a rejection.
     is_approved
         Whether the approval of the run is still valid.
+    newer_data
+        Sentence about newer data that shows which of the sent changes are in effect, or "".
     approval
         Sentence about the approval, or "".
     results
@@ -391,7 +394,7 @@ def interrupted_status(
         text += " The number of changes that were sent is not known, because the record of the run is damaged."
     else:
         text += f" {sent.sentences()}"
-    text = f"{text} {approval}".rstrip()
+    text = " ".join(filter(None, (text, newer_data, approval)))
     advice = "The operator can resume the plan to send the other changes, or finalize it to close the run."
     if not is_approved:
         advice += " The approval is no longer valid, so the operator needs a new approval before the plan is resumed."

@@ -42,7 +42,7 @@ from frgroups.review.plan_sentences import (
     top_warnings,
 )
 from frgroups.review.plan_status import Notice, PlanStatus, is_approved, status_title
-from frgroups.review.wider_limits import wider_limits
+from frgroups.review.wider_limits import WiderLimits, wider_limits
 from frgroups.snapshot.snapshot import Snapshot
 
 
@@ -116,8 +116,8 @@ def _summary_section(
     large_changes = [] if is_started else large_change_sentences(plan)
     alarms += [f"Warning: {message}" for message in (*top_warnings(plan), *large_changes)]
     alarms += [str(notice) for notice in notices]
-    wider = wider_limits(plan)
-    if wider and not is_started:
+    wider = wider_limits(plan) if status is None else WiderLimits()  # Limits matter only for a decision.
+    if wider:
         alarms += [f"Warning: {wider.blocked}"] if wider.blocked else []
         alarms += filter(None, (wider.title, *wider.lines))
     title = headline(plan, status_title(plan, status), results)

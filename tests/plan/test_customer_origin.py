@@ -51,8 +51,8 @@ def test_reviews(tmp_path, ending):
 
 def test_members_of_several_sources():
     "The review states the number of different customers of all sources, and how many of them are members."
-    plan = planned(wanted={"an": ["c-001", *snapshot()["an"][:2]]}, mode="add")
-    plan = replace(plan, origins={"an": (LIST, CustomerOrigin("expression", "VIP", 3))})
+    plan = planned(wanted={"bw": ["new-1", *snapshot()["bw"][:2]]}, mode="add")
+    plan = replace(plan, origins={"bw": (LIST, CustomerOrigin("expression", "VIP", 3))})
 
     text = group_origin(plan, plan.groups[0])
 

@@ -129,6 +129,19 @@ def test_other_plan_of_same_group(tenant, saved, tmp_path, suffix):
     assert rules(saved) == ["conflict"]
 
 
+def test_other_plan_is_out_of_date(tenant, saved):
+    "Another plan that newer data blocks is not a conflict that the reviewer must consider."
+    limits = fg.Limits(drift_share=0.0, drift_floor=0)
+    other = fg.plan_memberships(loaded(tenant), {"all": ["x-1"]}, limits=limits)
+    other.save(plans_folder(other.tenant_uid, other.base_url) / "other.plan.json")
+    tenant.remove_members("all", UIDS[-1:])
+    assert main(["load"]) == 0
+
+    [notice] = [notice for notice in review_state(saved).notices if notice.rule == "conflict"]
+
+    assert other.digest[:12] in notice.message and "out of date" in notice.message and not notice.is_warning
+
+
 def test_damaged_snapshot(tenant, saved, tmp_path, home_folder):
     "A review does not rename the folder of a damaged snapshot, and compares the plan with an older snapshot."
     tenant.remove_members("all", UIDS[-8:])
