@@ -272,7 +272,7 @@ def drift_problem(plan: Plan, group: GroupChange, members: Collection[str], read
     changes = [f"{verb} {pluralize(n, 'member')}" for verb, n in (("gained", joined), ("lost", left)) if n]
     n_allowed = int(allowed)
     return (
-        f"Group {group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created, and "
+        f"Group {group.name} had {pluralize(len(group.baseline), 'member')} in the data of the plan, and "
         f"{len(members):,} in the data read at {format_utc(read_at)}. The group {format_list(changes)} without this "
         f"plan. At most {pluralize(n_allowed, 'change')} of this kind {agree(n_allowed, 'is', 'are')} allowed."
     )

@@ -40,6 +40,9 @@ class KnownDrift:
     later
         One sentence for each plan that changed a group of this plan after the data of this plan was read, newest plan
         first.
+    changed
+        One sentence for each group with other differences: customers who joined or left without a plan, and a new
+        name.
     is_certain
         Whether the results of these plans are known. They are not known if a run was interrupted.
     n_in_effect
@@ -51,6 +54,7 @@ class KnownDrift:
     """
 
     later: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
     is_certain: bool = True
     n_in_effect: int = 0
     problems: tuple[tuple[str, str], ...] = ()
@@ -101,7 +105,8 @@ def known_drift(plan: Plan, *, cache: Cache = None) -> KnownDrift:
     if newer.members:
         violations = limit_violations(plan.limits, counts, snapshot_age=timedelta(0))
     return KnownDrift(
-        later=tuple(_later_changes(plan, causes)),
+        later=tuple(_later_changes(plan, [cause for cause in causes if not _is_in_plan(plan, newer, cause)])),
+        changed=tuple(_unexplained_changes(plan, newer, causes)),
         is_certain=all(cause.state != "unknown" for cause in causes),
         n_in_effect=n_in_effect,
         problems=tuple(problems.items()),
@@ -170,6 +175,45 @@ def _has_verified_groups(snapshot: Snapshot) -> bool:
     """
     is_loaded = (snapshot.reads["how"] != "given").any()
     return snapshot.verdict == "consistent" or bool(is_loaded and not snapshot.groups_note)
+
+
+def _unexplained_changes(plan: Plan, newer: NewerData, causes: Sequence[Cause]) -> list[str]:
+    """Describe the differences between the groups of a plan and newer data that no plan has caused."""
+    caused = {(cause.customer_group_uid, cause.customer_uid) for cause in causes}
+    names = {} if newer.snapshot is None else newer.snapshot.matrix.names_by_uid
+    sentences = []
+    for group in plan.groups:
+        if group.create:
+            continue
+        new_name = names.get(group.uid, group.name)
+        if new_name != group.name:
+            sentences.append(f"Group {group.name} now has the name {new_name}.")
+        if group.uid not in newer.members:
+            continue
+        read_at, members = newer.members[group.uid]
+        baseline = frozenset(group.baseline)
+        explained = {uid for uid in baseline ^ members if (group.uid, uid) in caused}
+        joined, left = group.drift((members - explained) | (baseline & explained))
+        if joined or left:
+            sentences.append(
+                f"{pluralize(joined, 'customer')} joined {group.name} and {left:,} left without a plan. The group "
+                f"had {pluralize(len(members), 'member')} at {format_utc(read_at)}."
+            )
+    n_more = len(sentences) - _MAX_LISTED
+    if n_more > 0:
+        sentences[_MAX_LISTED:] = [f"There {agree(n_more, 'is', 'are')} {pluralize(n_more, 'more difference')}."]
+    return sentences
+
+
+def _is_in_plan(plan: Plan, newer: NewerData, cause: Cause) -> bool:
+    """
+    Return True if the data of a plan contains a change of another plan.
+
+    The groups of an undo plan can have data from different times. The time of the plan is that of the oldest data.
+    """
+    baselines = {group.uid: frozenset(group.baseline) for group in plan.groups}
+    read_at, members = newer.members.get(cause.customer_group_uid, (cause.sent_at, frozenset()))
+    return read_at >= cause.until and members == baselines[cause.customer_group_uid]
 
 
 def _later_changes(plan: Plan, causes: Sequence[Cause]) -> list[str]:

@@ -35,13 +35,24 @@ class NewerData:
     causes: tuple[Cause, ...] = ()
 
 
-def newer_data(plan: Plan, *, after: datetime, cache: Cache = None) -> NewerData:
+def newer_data(plan: Plan, *, after: datetime, cache: Cache = None, snapshot: Snapshot | None = None) -> NewerData:
     """
     Return the data about the groups of a plan that is newer than the given time.
 
     The members come from the newest stored snapshot and from the receipts of applied plans, so no request is sent. A
     group whose list of members changed while it was loaded is not read from the snapshot, and a group whose last read
     was not consistent is not read from the receipt.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    after
+        Data that was read at this time or earlier is omitted.
+    cache
+        Folder of the stored snapshots. None selects the data folder.
+    snapshot
+        Snapshot of the same tenant that is used instead of the newest stored one.
 
     Raises
     ------
@@ -52,7 +63,10 @@ def newer_data(plan: Plan, *, after: datetime, cache: Cache = None) -> NewerData
         return NewerData()
     groups = {group.uid for group in plan.groups}
     newest: dict[str, tuple[datetime, frozenset[str]]] = {}
-    snapshot = _newer_snapshot(plan, plan.base_url, after, cache)
+    if snapshot is None:
+        snapshot = _newer_snapshot(plan, plan.base_url, after, cache)
+    elif snapshot.taken_at <= after:
+        snapshot = None
     if snapshot is not None:
         verdicts = dict(zip(snapshot.reads["customer_group_uid"], snapshot.reads["verdict"], strict=True))
         for uid in groups & set(snapshot.matrix.group_uids):

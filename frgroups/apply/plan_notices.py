@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from frgroups.apply.known_drift import KnownDrift
+from frgroups.apply.known_drift import KnownDrift, known_drift
 from frgroups.apply.plan_entry import MAX_CONFLICTS, PlanEntry
 from frgroups.apply.plan_list import conflicting_plans
 from frgroups.apply.window_notices import window_notices
@@ -86,11 +86,17 @@ def _approvals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
         yield Notice("approval", f"{text} {APPROVED_CONSEQUENCES}")
     for expired in plan_approvals(plan, folders, reader).other:
         if expired.until < datetime.now(UTC):
-            yield Notice("approval", f"An approval by {expired.by} expired on {format_utc(expired.until)}.")
+            yield Notice("expired_approval", f"An approval by {expired.by} expired on {format_utc(expired.until)}.")
 
 
 def _later_changes(plan: Plan, drift: KnownDrift) -> Iterator[Notice]:
-    """Yield a warning if other plans have changed the groups since the data of this plan was read."""
+    """Yield warnings if the groups have changed since the data of this plan was read."""
+    if drift.changed:
+        text = (
+            "The numbers on this page are out of date. They are those of the data read at "
+            f"{format_utc(plan.snapshot_taken_at)}. {' '.join(drift.changed)}"
+        )
+        yield Notice("changed", text, is_warning=True)
     if not drift.later:
         return
     text = (
@@ -110,7 +116,13 @@ def _later_changes(plan: Plan, drift: KnownDrift) -> Iterator[Notice]:
 def _conflicts(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
     conflicts = conflicting_plans(plan, reader)
     for other in conflicts[:MAX_CONFLICTS]:
-        yield Notice("conflict", _conflict_text(plan, other), is_warning=True)
+        if known_drift(other.plan).blocks:
+            name = f"Plan {other.plan.digest[:12]}"
+            yield Notice(
+                "conflict", f"{name} also changes these groups, but it is out of date, so it is not applied."
+            )
+        else:
+            yield Notice("conflict", _conflict_text(plan, other), is_warning=True)
     n_more = len(conflicts) - MAX_CONFLICTS
     if n_more > 0:
         text = f"{n_more:,} more waiting {agree(n_more, 'plan changes', 'plans change')} the same groups."

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from frgroups.apply.journal import Item, Journal, JournalState, read_journal_lines
 from frgroups.apply.known_drift import KnownDrift, known_drift
+from frgroups.apply.newer_data import newer_data
 from frgroups.apply.plan_checks import later_findings
 from frgroups.apply.plan_entry import PlanEntry
 from frgroups.apply.plan_list import plan_entry
@@ -18,6 +20,7 @@ from frgroups.apply.plan_states import WITHOUT_SENT_CHANGES
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import original_undone_by, partly_reverted_by, registered_journal, reverted_by
 from frgroups.errors import FrgroupsError
+from frgroups.internals.formatting import agree, format_utc, pluralize
 from frgroups.internals.redaction import mask_contacts
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_type
@@ -213,7 +216,7 @@ def _status_of_applied_plan(entry: PlanEntry) -> PlanStatus:
 
 
 def _status_of_interrupted_plan(entry: PlanEntry) -> PlanStatus:
-    sent, results, approval, rejection = None, None, "", ""
+    sent, results, approval, rejection, newer_text = None, None, "", "", ""
     if entry.is_rejected:
         with suppress(FrgroupsError):
             rejection = rejection_sentences(rejections_in_force(entry.plan))
@@ -225,15 +228,46 @@ def _status_of_interrupted_plan(entry: PlanEntry) -> PlanStatus:
             sent = _sent_changes(entry.plan, journal.state, receipt)
             results = _results_of_interrupted_run(entry.plan, journal, receipt)
             approval = approval_sentence(journal.state.approval)
+            results, newer_text = _with_newer_data(entry.plan, journal, results)
     return interrupted_status(
         sent,
         can_resume=not entry.must_be_finalized,
         is_rejected=entry.is_rejected,
         rejection=rejection,
         is_approved=entry.has_policy or entry.n_approvals > 0,
+        newer_data=newer_text,
         approval=approval,
         results=results,
     )
+
+
+def _with_newer_data(plan: Plan, journal: Journal, results: RunResults) -> tuple[RunResults, str]:
+    """
+    Return results in which the changes that newer data confirms are in effect, and a sentence about this data.
+
+    A change that the newer data does not contain keeps its state, because a delayed request might still take effect.
+    """
+    lines = read_journal_lines(journal.path)
+    members = newer_data(plan, after=datetime.fromisoformat(lines[-1]["at"])).members
+    if not members:
+        return results, ""
+    states = dict(results.states)
+    n_open = n_confirmed = 0
+    for (group_uid, customer_uid, change), state in results.states.items():
+        if state in ("unknown", "accepted") and group_uid in members:
+            n_open += 1
+            if (customer_uid in members[group_uid][1]) == (change == "add"):
+                n_confirmed += 1
+                states[group_uid, customer_uid, change] = "verified"
+    if not n_open:
+        return results, ""
+    read_at = format_utc(max(at for at, _ in members.values()))
+    sizes = {**results.sizes, **{uid: len(uids) for uid, (_, uids) in members.items()}}
+    text = (
+        f"According to the data read at {read_at}, {n_confirmed:,} of the {pluralize(n_open, 'change')} that "
+        f"{agree(n_open, 'was', 'were')} sent and not checked {agree(n_confirmed, 'is', 'are')} in effect."
+    )
+    return replace(results, states=states, sizes=sizes), text
 
 
 def _sent_changes(plan: Plan, state: JournalState, receipt: Receipt | None) -> SentChanges:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ import pandas as pd
 
 from frgroups.analysis.register import match_register
 from frgroups.apply.journal import Item, JournalState, read_journal_lines, receipt_path_of
+from frgroups.apply.newer_data import NewerData, newer_data
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import (
     ReadRegistry,
@@ -49,7 +50,9 @@ def plan_undo(
     """
     Create a plan that undoes the verified changes of a receipt.
 
-    The undo plan must be approved and applied like any other plan. Other changes remain. A group that the applied
+    The undo plan must be approved and applied like any other plan. Other changes remain. The plan starts from the
+    newest data about each group: the receipt, a later receipt, or the snapshot. Changes that are no longer in effect
+    in this data are not in the plan. A group that the applied
     plan created is not deleted. Customers who are now on the suppression list are not added again. The undo plan has
     findings for changes that were sent but not confirmed, for changes of erased customers, and for a partial undo of
     the same plan. If the plan was already undone completely, the undo plan is blocked.
@@ -66,7 +69,8 @@ def plan_undo(
         group and in total, so that the plan is never blocked because of its size. The limits for drift and for the
         age of the plan are those of the applied plan.
     snapshot : Snapshot, optional
-        Snapshot for the findings about customers. None uses the newest stored snapshot of the tenant.
+        Snapshot with the current members, which is also used for the findings about customers. None uses the newest
+        stored snapshot of the tenant.
     register : pandas.DataFrame, optional
         The table that `read_register` returns, for the findings about consents, exclusive sets, and protected groups.
         Its limits do not apply to the undo plan.
@@ -99,15 +103,19 @@ def plan_undo(
     excluded: list[ExcludedChange] = []
     notes = [*_already_undone(receipt), *_erased_customers(receipt)]
     exclusions = Exclusions(suppression_list=current_suppression_list(receipt.plan))
-    current = _current_snapshot(receipt, snapshot)
+    stored = _stored_snapshot(receipt, snapshot)
+    newer = _data_since_run(receipt, stored)
+    members = _newest_members(receipt, newer)
+    current = None if stored is None else _current_snapshot(receipt, stored, members)
+    names = receipt.renamed if newer.snapshot is None else newer.snapshot.matrix.names_by_uid
     for group in receipt.plan.groups:
-        after = tuple(uid for uid in receipt.members_after.get(group.uid, ()) if not is_tombstone(uid))
+        _, after = members[group.uid]
         change = GroupChange(
             group.uid,
-            receipt.renamed.get(group.uid, group.name),
-            after,
-            add=tuple(sorted(_verified(receipt, group.uid, group.remove, "remove") - set(after))),
-            remove=tuple(sorted(_verified(receipt, group.uid, group.add, "add") & set(after))),
+            names.get(group.uid, receipt.renamed.get(group.uid, group.name)),
+            tuple(sorted(after)),
+            add=tuple(sorted(_verified(receipt, group.uid, group.remove, "remove") - after)),
+            remove=tuple(sorted(_verified(receipt, group.uid, group.add, "add") & after)),
             created_at=group.created_at,
         )
         change = _with_unknown(change, current)
@@ -116,7 +124,7 @@ def plan_undo(
         excluded += excluded_of_group
         if change.add or change.remove:
             changes.append(change)
-            if group.uid not in receipt.consistent_groups:
+            if group.uid not in {*receipt.consistent_groups, *newer.members}:
                 text = (
                     f"The last read of group {group.name} was not consistent. The group is read again before the "
                     "undo plan is applied."
@@ -126,9 +134,9 @@ def plan_undo(
             notes.append(_created_group_stays(change))
     findings_of_customers = CustomerFindings()
     if current is not None:
-        names = current.matrix.names_by_uid
-        notes += unknown_group_findings(exclusions.suppression_list, names)
-        register_rows = None if register is None else match_register(register, names)
+        current_names = current.matrix.names_by_uid
+        notes += unknown_group_findings(exclusions.suppression_list, current_names)
+        register_rows = None if register is None else match_register(register, current_names)
         compared = [_with_unknown_removals(change, current) for change in changes]
         findings_of_customers = customer_findings(current, compared, register_rows)
     elif any(change.add for change in changes):
@@ -147,7 +155,8 @@ def plan_undo(
         limits=_exact_limits(changes, receipt.plan.limits) if limits is None else limits,
         groups=tuple(changes),
         planned_at=datetime.now(UTC),
-        snapshot_taken_at=receipt.read_at,
+        # The oldest data, so that changes of every group after this time are compared with newer data.
+        snapshot_taken_at=min((members[change.uid][0] for change in changes), default=receipt.read_at),
         notes=(*notes, *findings_of_customers.findings),
         stored_marks=findings_of_customers.marks,
         reverts=receipt.plan.digest,
@@ -157,12 +166,8 @@ def plan_undo(
     )
 
 
-def _current_snapshot(receipt: Receipt, snapshot: Snapshot | None) -> Snapshot | None:
-    """
-    Return the given or the newest stored snapshot, with the members that the receipt contains if they are newer.
-
-    The result is None if no snapshot of the tenant is stored.
-    """
+def _stored_snapshot(receipt: Receipt, snapshot: Snapshot | None) -> Snapshot | None:
+    """Return the given or the newest stored snapshot, or None if no snapshot of the tenant is stored."""
     plan = receipt.plan
     if snapshot is None:
         if plan.base_url is not None:
@@ -176,17 +181,54 @@ def _current_snapshot(receipt: Receipt, snapshot: Snapshot | None) -> Snapshot |
             f"`snapshot` is from tenant {snapshot.tenant_uid} at {snapshot.base_url}, but the receipt is from tenant "
             f"{plan.tenant_uid} at {plan.base_url}. Pass a snapshot of the same tenant and host."
         )
+    return snapshot
+
+
+def _data_since_run(receipt: Receipt, snapshot: Snapshot | None) -> NewerData:
+    """
+    Return the data that is newer than a receipt.
+
+    If the run was resumed after the receipt was written, the result is empty. The undo plan then has the time of the
+    receipt, so that `receipt_after_resume` finds the changes of the resumed run.
+    """
+    plan = receipt.plan
+    newer = newer_data(plan, after=receipt.read_at, snapshot=snapshot)
+    is_resumed = any(
+        (cause.plan_digest, cause.planned_at) == (plan.digest, plan.planned_at) for cause in newer.causes
+    )
+    return NewerData() if is_resumed else newer
+
+
+def _newest_members(receipt: Receipt, newer: NewerData) -> dict[str, tuple[datetime, frozenset[str]]]:
+    """
+    Return the time and the members of the newest read of each group, without erased customers.
+
+    Changes of other customers since the run are not undone, so the undo plan starts from the newest members.
+    """
+    members = {}
+    for group in receipt.plan.groups:
+        after_run = receipt.read_at, frozenset(receipt.members_after.get(group.uid, ()))
+        read_at, uids = newer.members.get(group.uid, after_run)
+        members[group.uid] = read_at, frozenset(uid for uid in uids if not is_tombstone(uid))
+    return members
+
+
+def _current_snapshot(
+    receipt: Receipt, snapshot: Snapshot, members: Mapping[str, tuple[datetime, frozenset[str]]]
+) -> Snapshot:
+    """Return a snapshot with the given members of the groups of a receipt, as far as they are newer."""
     known_groups = set(snapshot.matrix.group_uids)
     changes = []
-    for group in plan.groups:
+    for group in receipt.plan.groups:
         is_new = group.uid not in known_groups
-        if is_new or snapshot.taken_at < receipt.read_at:
+        read_at, after = members[group.uid]
+        if is_new or snapshot.taken_at < read_at:
             before = () if is_new else tuple(snapshot[group.uid])
-            after = {uid for uid in receipt.members_after.get(group.uid, ()) if not is_tombstone(uid)}
             joined, left = tuple(sorted(after.difference(before))), tuple(sorted(set(before) - after))
             change = GroupChange(group.uid, group.name, before, joined, left, create=is_new)
             changes.append(_with_unknown(change, snapshot))
-    return preview_snapshot(snapshot, changes, taken_at=max(snapshot.taken_at, receipt.read_at))
+    newest = max(receipt.read_at, *(read_at for read_at, _ in members.values()))
+    return preview_snapshot(snapshot, changes, taken_at=max(snapshot.taken_at, newest))
 
 
 def _with_unknown(change: GroupChange, snapshot: Snapshot | None) -> GroupChange:

@@ -453,26 +453,27 @@ def undo(
         limits = override_limits(limit_settings, replace(plan.limits, per_group={}))
         plan = plan_undo(receipt, limits=limits, register=groups)
     exit_code = 3 if plan.blocked else 0
-    _print_undo_effect(plan, receipt)
+    _print_undo_effect(receipt)
     save_plan(plan, out, exit_code=exit_code, as_json=as_json)
     return exit_code
 
 
-def _print_undo_effect(undo: Plan, receipt: Receipt) -> None:
+def _print_undo_effect(receipt: Receipt) -> None:
     """Print when the changes were verified and how many of them are still in effect according to newer data."""
     from frgroups.history.undo_effect import undo_effect
     from frgroups.internals.formatting import agree, format_utc
 
-    if undo.is_empty:
+    if not receipt.counts["verified"]:
         return
-    print_message(f"The undo plan contains the changes that were verified at {format_utc(receipt.read_at)}.")
+    print_message(f"The changes were verified at {format_utc(receipt.read_at)}.")
     try:
-        effect = undo_effect(undo, receipt)
+        effect = undo_effect(receipt)
     except FrgroupsError as error:
         print_warning(error.cli_text)
         return
     if effect.n_known and effect.read_at is not None:
         print_message(
             f"{effect.n_in_effect:,} of {effect.n_known:,} {agree(effect.n_in_effect, 'is', 'are')} still in effect "
-            f"according to the newest data in the data folder ({format_utc(effect.read_at)})."
+            f"according to the newest data in the data folder ({format_utc(effect.read_at)}). The undo plan contains "
+            f"only changes that are still in effect."
         )

@@ -91,7 +91,8 @@ if (deciding) {
 
   const decisions = new Set();
   const [by, approved] = [byId("by"), byId("approved")];
-  byId("approve").addEventListener("click", () => {
+  // The page of an approved plan has no button, because a second approval would prevent the run.
+  byId("approve")?.addEventListener("click", () => {
     if (isExpired()) {
       approved.textContent = "No file was created, because this plan has expired.";
       return;
@@ -114,7 +115,7 @@ if (deciding) {
     if (problem) return requestInput(by, approved, problem);
     clearErrors(by);
     approved.textContent = "";
-    const choices = isExpired() ? "you can only reject the plan, because it has expired." : "download the approval file, or reject the plan with a reason.";
+    const choices = !byId("approve") ? "reject the plan with a reason, if you do not want the changes." : isExpired() ? "you can only reject the plan, because it has expired." : "download the approval file, or reject the plan with a reason.";
     byId("choose").textContent = `${shortened(cleaned(by.value))}, ${choices}`;
     byId("choice").focus();
   });

@@ -51,7 +51,7 @@ def group_picture(
     n_after: int | None = group.n_after
     if results is not None:
         result = results.of(group)
-        n_leave, n_join, n_after = result.n_left, result.n_joined, result.n_after
+        n_before, n_leave, n_join, n_after = result.n_before(group), result.n_left, result.n_joined, result.n_after
     # A customer can join or leave the group without the plan, so the number of other members can change.
     n_stay = n_before - n_leave if n_after is None else max(n_after - n_join, 0)
     scale = max(n_before, n_stay + n_join, 1)

@@ -139,9 +139,10 @@ def own_limits(plan: Plan) -> list[str]:
     if has_exact_limits(plan):
         return [EXACT_LIMITS]
     lines = []
+    names = {group.uid: group.name for group in plan.groups}
     for key, limits in plan.limits.per_group.items():
         values = {name: value for name, value in limits.to_dict().items() if name in GROUP_LIMIT_NAMES}
-        lines.append(f"Group {key} has separate limits: {describe_limits(values.items())}.")
+        lines.append(f"Group {names.get(key, key)} has separate limits: {describe_limits(values.items())}.")
     return lines
 
 

@@ -29,6 +29,7 @@ from frgroups.review.plan_sentences import (
     DIGEST_NOTE,
     MAX_TOP_WARNINGS,
     MODE_LABELS,
+    NO_SECOND_APPROVAL,
     REJECTION_CONSEQUENCES,
     TOP_RULES,
     approval_consequences,
@@ -47,9 +48,9 @@ from frgroups.review.plan_sentences import (
     plan_expires,
     top_warnings,
 )
-from frgroups.review.plan_status import Notice, PlanStatus, status_title
+from frgroups.review.plan_status import Notice, PlanStatus, is_approved, status_title
 from frgroups.review.run_results import RunResults
-from frgroups.review.wider_limits import wider_limits
+from frgroups.review.wider_limits import WiderLimits, wider_limits
 from frgroups.snapshot.snapshot import Snapshot
 
 # Maximum numbers of blocking findings, finding rules, and groups at the top of the page.
@@ -101,7 +102,9 @@ def review_html(
     blocked = blocked_groups(plan)
     first_findings = _first_findings(plan)
     excluded = excluded_customers(plan)
-    rows, wider = limit_rows(plan), wider_limits(plan)
+    rows = limit_rows(plan)
+    # Limits matter only for a decision.
+    wider = wider_limits(plan) if status is None else WiderLimits()
     title, results = status_title(plan, status), None if status is None else status.results
     can_decide = can_be_approved(plan) and status is None
     # The warnings about large changes are for a decision.
@@ -121,6 +124,8 @@ def review_html(
         digest_check=DIGEST_CHECK,
         digest_note=DIGEST_NOTE,
         approval_consequences=approval_consequences(plan),
+        is_approved=is_approved(notices),
+        no_second_approval=NO_SECOND_APPROVAL,
         rejection_consequences=REJECTION_CONSEQUENCES,
         changes_key=changes_key(plan),
         title=title,

@@ -26,6 +26,7 @@ from frgroups.review.customer_names import NAME, lookup_names
 from frgroups.review.large_changes import large_change_text
 from frgroups.review.run_results import (
     IN_EFFECT,
+    MADE,
     RESULT_TEXTS,
     RunResults,
     count_text,
@@ -63,7 +64,15 @@ COLUMN_LABELS = {
     "customer_type": "Type",
     "default_store": "Default store",
     "pricelist_uid": "Price list",
-    "groups_now": "Groups now",
+    "groups_now": "Groups when planned",
+}
+# Texts for customers who do not come from a list, but from a group expression or a rule.
+_SELECTED = {
+    "Customers in the list": "Selected customers",
+    "customers in the list": "selected customers",
+    "customer in the list": "selected customer",
+    "in the list": "selected",
+    "The list": "The selection",
 }
 _MODE_NAME = re.compile(r" \(mode \w+\)")
 # Effect of each mode on the listed customers, for the table of groups.
@@ -82,6 +91,10 @@ REJECTION_CONSEQUENCES = f"If you reject the plan, all plans that contain its ch
 APPROVED_CONSEQUENCES = (
     "One approval is sufficient. If you reject the plan before it is applied, this approval is no longer used. It "
     "also remains unused if the rejection is withdrawn later, so the plan then needs a new approval."
+)
+NO_SECOND_APPROVAL = (
+    "This plan already has a valid approval, so you can only reject it. A second approval would prevent the run, "
+    "because the operator's program uses an approval only if it is the only valid one."
 )
 DIGEST_CHECK = (
     "The operator is the person who applies the plan. When the operator applies it, the program prints the plan code "
@@ -204,7 +217,7 @@ def headline(plan: Plan, title: str = "", results: RunResults | None = None) -> 
     title
         State of the plan in one to three words, or "" if a decision is possible.
     results
-        Results of the run. If not all changes are in effect, the numbers state how many are.
+        Results of the run. If the run did not make all changes, the numbers state how many it made.
 
     Examples
     --------
@@ -221,7 +234,7 @@ def headline(plan: Plan, title: str = "", results: RunResults | None = None) -> 
 
 def _change_line(plan: Plan, results: RunResults | None) -> str:
     groups = _name_groups(plan)
-    if results is not None and not results.are_all_in_effect:
+    if results is not None and (results.n_already or not results.are_all_in_effect):
         if not plan.n_add and not plan.n_remove:
             return f"creation of {groups}"
         preposition = "in"
@@ -229,7 +242,9 @@ def _change_line(plan: Plan, results: RunResults | None) -> str:
             preposition = "to"
         elif not plan.n_add:
             preposition = "from"
-        return f"{count_text(plan, results)} {preposition} {groups}"
+        n = results.n_already
+        note = f" ({n:,} {agree(n, 'was', 'were')} already in effect)" if n else ""
+        return f"{count_text(plan, results)} {preposition} {groups}{note}"
     if not plan.n_add and not plan.n_remove:
         return f"{groups} {agree(len(plan.groups), 'is', 'are')} created without members"
     additions, removals = pluralize(plan.n_add, "addition"), pluralize(plan.n_remove, "removal")
@@ -259,10 +274,14 @@ def customers_sentence(plan: Plan, results: RunResults | None = None) -> str:
     if not n_customers:
         return ""
     if results is not None:
-        n_changed = len({uid for (_, uid, _), state in results.states.items() if state in IN_EFFECT})
+        n_changed = len({uid for (_, uid, _), state in results.states.items() if state in MADE})
         at_least = "At least " if results.n_unknown else ""
         verbs = [verb for verb, n in (("joined", plan.n_add), ("left", plan.n_remove)) if n]
-        return f"{at_least}{part_text(n_changed, n_customers, 'customer')} {' or '.join(verbs)} a group."
+        text = f"{at_least}{part_text(n_changed, n_customers, 'customer')} {' or '.join(verbs)} a group."
+        n = results.n_already
+        if n:
+            text += f" {pluralize(n, 'change')} {agree(n, 'was', 'were')} already in effect before the run."
+        return text
     return f"{pluralize(n_customers, 'customer')} {agree(n_customers, 'is', 'are')} affected."
 
 
@@ -275,7 +294,14 @@ def mode_texts(plan: Plan) -> list[str]:
     >>> mode_texts(plan_memberships(sample_snapshot(), {"staff": ["c-7"]}))[0]
     'Customers in the list join the group. Members who are not in the list stay.'
     """
-    return [_MODE_NAME.sub("", sentence) for sentence in mode_sentences(plan)]
+    sentences = [_MODE_NAME.sub("", sentence) for sentence in mode_sentences(plan)]
+    if plan.groups and all(group.create for group in plan.groups) and isinstance(plan.mode, str):
+        sentences[0] = "Customers in the list join the new group."  # A new group has no other members.
+    kinds = {origin.kind for origins in plan.origins.values() for origin in origins}
+    if kinds and kinds <= {"expression", "rule"}:
+        for listed, selected in _SELECTED.items():
+            sentences = [sentence.replace(listed, selected) for sentence in sentences]
+    return sentences
 
 
 def moves_sentences(plan: Plan) -> str:
@@ -338,9 +364,27 @@ def group_sentence(plan: Plan, group: GroupChange, results: RunResults | None = 
 
 
 def group_origin(plan: Plan, group: GroupChange) -> str:
-    """Return the origin of the customers of a group as a sentence, or "" if the origin is not known."""
-    text = origin_text(plan.origins.get(group.uid, ()))
-    return f"{text}." if text else ""
+    """
+    Describe the origin of the customers of a group, or return "" if the origin is not known.
+
+    If there are several sources, a sentence states the number of different customers. If the plan adds customers,
+    another sentence states how many of them are members, so that the numbers of customers and additions are
+    consistent.
+    """
+    origins = plan.origins.get(group.uid, ())
+    if not origins:
+        return ""
+    text = f"{origin_text(origins)}."
+    listed = next((listed for listed in plan.listed_groups if listed.uid == group.uid), None)
+    if listed is not None and len(origins) > 1:
+        n = listed.n_listed
+        text += f" Together, these are {n:,} different {agree(n, 'customer', 'customers')}."
+    if listed is not None and listed.n_both and plan.mode_of(group.uid) == "add":
+        n = listed.n_both
+        text += (
+            f" {n:,} of them {agree(n, 'was already a member', 'were already members')} when the plan was created."
+        )
+    return text
 
 
 def groups_by_severity(plan: Plan) -> list[GroupChange]:

@@ -47,8 +47,10 @@ class PlanStatus:
 NoticeRule = Literal[
     "withdrawal",
     "approval",
+    "expired_approval",
     "conflict",
     "applied",
+    "changed",
     "drift",
     "limits",
     "rejected_changes",
@@ -66,10 +68,11 @@ class Notice:
     Attributes
     ----------
     rule
-        "withdrawal" (of a rejection), "approval" (that exists already), "conflict" (with another plan), "applied"
-        (other plan that changed the same groups), "drift" or "limits" (for which the last `apply` stopped),
-        "rejected_changes" (of another plan), "applied_before" (an equal plan), "already_undone" (the original plan of
-        an undo plan), or "windows" (the times at which the plan can be applied).
+        "withdrawal" (of a rejection), "approval" (a valid one exists already), "expired_approval", "conflict" (with
+        another plan), "applied" (other plan that changed the same groups), "changed" (other differences between the
+        plan and newer data), "drift" or "limits" (for which the last `apply` stopped), "rejected_changes" (of another
+        plan), "applied_before" (an equal plan), "already_undone" (the original plan of an undo plan), or "windows"
+        (the times at which the plan can be applied).
     message
         One or more sentences about the fact.
     is_warning
@@ -96,6 +99,11 @@ class Notice:
     def text_for_operator(self) -> str:
         """The message, and the advice for the operator."""
         return f"{self.message} {NEW_PLAN_STEPS}" if self.needs_new_plan else self.message
+
+
+def is_approved(notices: Iterable[Notice]) -> bool:
+    """Return True if a plan already has a valid approval. `apply_plan` uses no approval if there are several."""
+    return any(notice.rule == "approval" for notice in notices)
 
 
 def status_title(plan: Plan, status: PlanStatus | None) -> str:
@@ -264,8 +272,10 @@ def partly_applied_status(
     'This plan was partly applied: 98 of 100 changes took effect, and 2 were rejected by the server. After the run, \
 VIP had 198 members.'
     """
-    n_effective = counts.get("verified", 0) + counts.get("already", 0)
-    parts = [f"{n_effective:,} of {pluralize(sum(counts.values()), 'change')} took effect"]
+    n_already = counts.get("already", 0)
+    parts = [f"{counts.get('verified', 0):,} of {pluralize(sum(counts.values()), 'change')} took effect"]
+    if n_already:
+        parts.append(f"{n_already:,} {agree(n_already, 'was', 'were')} already in effect")
     for state, texts in STATE_TEXTS.items():
         n = counts.get(state, 0)
         if n:
@@ -353,6 +363,7 @@ def interrupted_status(
     is_rejected: bool = False,
     rejection: str = "",
     is_approved: bool = True,
+    newer_data: str = "",
     approval: str = "",
     results: RunResults | None = None,
 ) -> PlanStatus:
@@ -371,6 +382,8 @@ def interrupted_status(
         Sentences about the rejections, or "" if a damaged file might be a rejection.
     is_approved
         Whether the approval of the run is still valid.
+    newer_data
+        Sentence about newer data that shows which of the sent changes are in effect, or "".
     approval
         Sentence about the approval, or "".
     results
@@ -381,7 +394,7 @@ def interrupted_status(
         text += " The number of changes that were sent is not known, because the record of the run is damaged."
     else:
         text += f" {sent.sentences()}"
-    text = f"{text} {approval}".rstrip()
+    text = " ".join(filter(None, (text, newer_data, approval)))
     advice = "The operator can resume the plan to send the other changes, or finalize it to close the run."
     if not is_approved:
         advice += " The approval is no longer valid, so the operator needs a new approval before the plan is resumed."

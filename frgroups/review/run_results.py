@@ -26,7 +26,8 @@ RESULT_TEXTS: dict[str, str] = {
     "not_sent": "not sent",
     "unknown": "sent, but the result is not known",
 }
-IN_EFFECT: tuple[ChangeState, ...] = ("verified", "already", "accepted")
+MADE: tuple[ChangeState, ...] = ("verified", "accepted")  # The run made the change.
+IN_EFFECT: tuple[ChangeState, ...] = (*MADE, "already")
 # Texts for a number of changes that are not in effect.
 STATE_TEXTS = {
     "rejected": ("{n} was rejected by the server", "{n} were rejected by the server"),
@@ -49,13 +50,15 @@ class GroupResult:
     Attributes
     ----------
     n_joined, n_left
-        Numbers of additions and removals that are in effect.
+        Numbers of additions and removals that the run made and that are in effect.
     n_after
         Number of members after the run, or None if the group was not read again.
     n_unknown
         Number of changes that were sent and might be in effect.
     is_missing
         Whether the run did not create a group of the plan.
+    n_already_in, n_already_out
+        Numbers of additions and removals that were already in effect, so the run did not make them.
     """
 
     n_joined: int
@@ -63,6 +66,12 @@ class GroupResult:
     n_after: int | None
     n_unknown: int = 0
     is_missing: bool = False
+    n_already_in: int = 0
+    n_already_out: int = 0
+
+    def n_before(self, group: GroupChange) -> int:
+        """Return the number of members before the run, without the changes of other customers since planning."""
+        return len(group.baseline) + self.n_already_in - self.n_already_out
 
 
 @dataclass(frozen=True)
@@ -89,8 +98,18 @@ class RunResults:
 
     @cached_property
     def _counts(self) -> Counter[tuple[str, str]]:
-        """Numbers of changes that are in effect, by group uid and by "add" or "remove"."""
-        return Counter((group, change) for (group, _, change), state in self.states.items() if state in IN_EFFECT)
+        """Numbers of changes that the run made, by group uid and by "add" or "remove"."""
+        return Counter((group, change) for (group, _, change), state in self.states.items() if state in MADE)
+
+    @cached_property
+    def _already(self) -> Counter[tuple[str, str]]:
+        """Numbers of changes that were already in effect, by group uid and by "add" or "remove"."""
+        return Counter((group, change) for (group, _, change), state in self.states.items() if state == "already")
+
+    @property
+    def n_already(self) -> int:
+        """Number of changes that were already in effect, so the run did not make them."""
+        return self._already.total()
 
     @cached_property
     def are_all_in_effect(self) -> bool:
@@ -103,7 +122,7 @@ class RunResults:
         return sum(state == "unknown" for state in self.states.values())
 
     def count(self, change: str) -> int:
-        """Return the number of additions ("add") or removals ("remove") that are in effect."""
+        """Return the number of additions ("add") or removals ("remove") that the run made."""
         return sum(n for (_, counted), n in self._counts.items() if counted == change)
 
     def of(self, group: GroupChange) -> GroupResult:
@@ -114,6 +133,8 @@ class RunResults:
             self.sizes.get(group.uid),
             sum(self.states.get((group.uid, *item)) == "unknown" for item in group.items()),
             group.uid in self.not_created,
+            self._already[group.uid, "add"],
+            self._already[group.uid, "remove"],
         )
 
     def add_columns(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -134,23 +155,33 @@ def result_sentence(group: GroupChange, result: GroupResult) -> str:
     >>> group = GroupChange("vip", "VIP", ("a", "b"), add=("c", "d"), remove=("a",))
     >>> result_sentence(group, GroupResult(1, 1, 2))
     '1 of 2 customers joined VIP and 1 left (2 -> 2 members).'
+    >>> result_sentence(group, GroupResult(1, 1, 3, n_already_in=1))
+    '1 customer joined VIP, 1 left, and 1 was already a member (3 -> 3 members).'
     """
     if result.is_missing:
         return f"The new group {group.name} was not created."
     if not group.add and not group.remove:
         return f"{group.name} was created without members."
     name = f"the new group {group.name}" if group.create else group.name
-    if not group.add:
-        text = f"{part_text(result.n_left, len(group.remove), 'customer')} left {name}"
-    else:
-        text = f"{part_text(result.n_joined, len(group.add), 'customer')} joined {name}"
-        if group.remove:
-            n_left, n = result.n_left, len(group.remove)
-            text += f" and {n:,} left" if n_left == n else f" and {n_left:,} of {n:,} left"
+    n_in, n_out = result.n_already_in, result.n_already_out
+    n_add, n_remove = len(group.add) - n_in, len(group.remove) - n_out
+    clauses = []
+    if group.add:
+        clauses.append(f"{part_text(result.n_joined, n_add, 'customer')} joined {name}")
+    if group.remove and not group.add:
+        clauses.append(f"{part_text(result.n_left, n_remove, 'customer')} left {name}")
+    elif group.remove:
+        is_all = result.n_left == n_remove
+        clauses.append(f"{n_remove:,} left" if is_all else f"{result.n_left:,} of {n_remove:,} left")
+    if n_in:
+        clauses.append(f"{n_in:,} {agree(n_in, 'was already a member', 'were already members')}")
+    if n_out:
+        clauses.append(f"{n_out:,} had already left")
+    text, n_before = format_list(clauses), result.n_before(group)
     if result.n_after is None:
-        text += f" ({pluralize(len(group.baseline), 'member')} before)."
+        text += f" ({pluralize(n_before, 'member')} before)."
     else:
-        text += f" ({len(group.baseline):,} -> {result.n_after:,} members)."
+        text += f" ({n_before:,} -> {result.n_after:,} members)."
     n = result.n_unknown
     if n:
         text += f" It is not known whether {pluralize(n, 'more change')} {agree(n, 'is', 'are')} in effect."
@@ -172,10 +203,10 @@ def part_text(n_done: int, n: int, noun: str) -> str:
 
 def count_text(plan: Plan, results: RunResults) -> str:
     """
-    Return the numbers of additions and removals that are in effect, for example "2 of 5 additions".
+    Return the numbers of additions and removals that the run made, for example "2 of 5 additions".
 
-    If the result of a change is not known, the text starts with "at least". A kind of change that the plan does not
-    contain is omitted.
+    Changes that were already in effect are not included in these numbers. If the result of a change is not known, the
+    text starts with "at least". A kind of change that the plan does not contain is omitted.
     """
     parts = []
     for change, noun, n in (("add", "addition", plan.n_add), ("remove", "removal", plan.n_remove)):

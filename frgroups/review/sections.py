@@ -19,6 +19,7 @@ from frgroups.review.limit_rows import limit_rows, own_limits, result_texts
 from frgroups.review.plan_sentences import (
     DIGEST_CHECK,
     DIGEST_NOTE,
+    NO_SECOND_APPROVAL,
     REJECTION_CONSEQUENCES,
     approval_consequences,
     blocked_advice,
@@ -40,8 +41,8 @@ from frgroups.review.plan_sentences import (
     readable_operations,
     top_warnings,
 )
-from frgroups.review.plan_status import Notice, PlanStatus, status_title
-from frgroups.review.wider_limits import wider_limits
+from frgroups.review.plan_status import Notice, PlanStatus, is_approved, status_title
+from frgroups.review.wider_limits import WiderLimits, wider_limits
 from frgroups.snapshot.snapshot import Snapshot
 
 
@@ -87,7 +88,7 @@ def review_sections(
     sections.append(Section("Findings", lines=findings or ("None.",)))
     sections.append(Section("Limits", lines=tuple(own_limits(plan)), table=_limits_table(plan)))
     if can_be_approved(plan) and status is None:
-        sections.append(_decision_section(plan))
+        sections.append(_decision_section(plan, is_approved=is_approved(notices)))
     if plan.excluded_changes:
         sections.append(Section(excluded_title(plan), lines=(EXCLUDED_NOTE,), table=excluded_customers(plan)))
     operations = operations_table(plan, personal, results)
@@ -115,8 +116,8 @@ def _summary_section(
     large_changes = [] if is_started else large_change_sentences(plan)
     alarms += [f"Warning: {message}" for message in (*top_warnings(plan), *large_changes)]
     alarms += [str(notice) for notice in notices]
-    wider = wider_limits(plan)
-    if wider and not is_started:
+    wider = wider_limits(plan) if status is None else WiderLimits()  # Limits matter only for a decision.
+    if wider:
         alarms += [f"Warning: {wider.blocked}"] if wider.blocked else []
         alarms += filter(None, (wider.title, *wider.lines))
     title = headline(plan, status_title(plan, status), results)
@@ -152,18 +153,21 @@ def _limits_table(plan: Plan) -> pd.DataFrame:
     return table if wider_limits(plan) else table.drop(columns="Usual")
 
 
-def _decision_section(plan: Plan) -> Section:
+def _decision_section(plan: Plan, *, is_approved: bool) -> Section:
     expires = plan_expires(plan)
     lines = [
         DIGEST_CHECK.replace("this page", "this review"),
-        f"To approve the plan, send this text to the operator: approved {plan.digest[:12]}",
+        NO_SECOND_APPROVAL
+        if is_approved
+        else f"To approve the plan, send this text to the operator: approved {plan.digest[:12]}",
         f"To reject the plan, send this text and the reason to the operator: rejected {plan.digest[:12]}",
         "No changes are sent without an approval.",
         approval_consequences(plan),
         REJECTION_CONSEQUENCES,
-        f"An approval is valid for {total_hours(VALID_FOR):g} hours after it is given.",
     ]
+    if not is_approved:
+        lines.append(f"An approval is valid for {total_hours(VALID_FOR):g} hours after it is given.")
     if expires is not None:
-        lines.append(f"The plan can be applied until {format_utc(expires)}.")
+        lines.append(f"The plan expires on {format_utc(expires)}.")
     lines += [f"Plan code: {plan.digest}", DIGEST_NOTE]
     return Section("Approve or reject", lines=tuple(lines))

@@ -10,7 +10,7 @@ import pytest
 import frgroups as fg
 from frgroups.apply.known_drift import known_drift
 from frgroups.apply.plan_list import plan_entry
-from frgroups.apply.plan_review import review_state
+from frgroups.apply.plan_review import ReviewState, review_state
 from frgroups.cli.main import main
 from frgroups.review.decision_record import record_path
 from frgroups.review.plan_status import NEW_PLAN, NEW_PLAN_STEPS
@@ -229,3 +229,37 @@ def test_later_plans(tenant, taken, tmp_path):
     assert (
         all("All and Other" in text and "1 customer joined" in text for text in sentences) and "2 more plans" in last
     )
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_undo_after_another_plan(tenant, taken, tmp_path, capsys, is_loaded):
+    "An undo plan starts from the newest data, so it can be applied after another plan changed many other customers."
+    receipt = apply(tenant, fg.plan_memberships(taken, {"all": NEW[:2]}))
+    apply(tenant, fg.plan_memberships(taken, {"all": NEW[2:]}))
+    tenant.remove_members("all", NEW[1:2])
+    if is_loaded:
+        assert main(["load"]) == 0
+
+    assert main(["undo", str(receipt.path), "--out", str(tmp_path / "undo.json")]) == 0
+    undo = fg.read_plan(tmp_path / "undo.json")
+
+    assert (undo.groups[0].baseline == tuple(sorted([*UIDS, *NEW[:1], *NEW[2:]]))) == is_loaded
+    assert undo.n_remove == (1 if is_loaded else 2)
+    assert review_state(undo) == ReviewState()
+    assert main(["approve", str(undo.path), "--by", "Kari"]) == 0 and main(["apply", str(undo.path)]) == 0
+    capsys.readouterr()
+
+
+def test_changes_without_a_plan(tenant, taken, tmp_path):
+    "If newer data differs in fewer customers than the drift limit, or in the name, the review states the difference."
+    plan = saved(taken, {"all": NEW[:1]}, tmp_path)
+    apply(tenant, fg.plan_memberships(taken, {"all": NEW[1:2]}))
+    tenant.remove_members("all", UIDS[:1])
+    tenant.put_group("all", "Everyone")
+    assert main(["load"]) == 0
+
+    state = review_state(plan)
+
+    assert state.status is None and [notice.rule for notice in state.notices] == ["changed", "applied"]
+    assert "0 customers joined All and 1 left without a plan" in state.notices[0].message
+    assert f"{len(UIDS)} members" in state.notices[0].message and "the name Everyone" in state.notices[0].message

@@ -11,6 +11,8 @@ from frgroups.apply.known_drift import KnownDrift
 from frgroups.apply.plan_notices import plan_notices
 from frgroups.apply.plan_review import save_review
 from frgroups.internals.formatting import format_utc
+from frgroups.review.approval import VALID_FOR
+from frgroups.review.plan_sentences import plan_expires
 from tests.review.test_review_formats import content
 from tests.review.test_writer import planned
 from tests.windows import write_freeze, write_windows
@@ -59,6 +61,18 @@ def test_freeze_and_expiry(plan, start, end, is_warning):
     write_windows(FREEZE.format(first.isoformat(), last.isoformat()), plan)
 
     assert [notice.is_warning for notice in notices(plan)] == ([] if is_warning is None else [is_warning])
+
+
+def test_freeze_and_approval(plan):
+    "A freeze that ends after an approval would expire is a warning with the earliest time for the approval."
+    now = datetime.now(UTC)
+    end = now + VALID_FOR + timedelta(days=1)
+    write_windows(FREEZE.format(now.isoformat(), end.isoformat()), plan)
+
+    [notice] = notices(plan)
+
+    assert notice.is_warning and format_utc(end - VALID_FOR) in notice.message
+    assert format_utc(plan_expires(plan)) in notice.message and "new plan" not in notice.message
 
 
 def test_no_notice(plan):

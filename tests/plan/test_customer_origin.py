@@ -11,6 +11,7 @@ from frgroups.plan.customer_origin import CustomerOrigin, list_origin, origin_te
 from frgroups.plan.declared_groups_file import read_declared_groups
 from frgroups.plan.declared_planner import plan_declared
 from frgroups.plan.plan_file import read_plan
+from frgroups.review.plan_sentences import group_origin, mode_texts
 from frgroups.review.writer import write_review
 from tests.review.test_review_formats import content
 from tests.review.test_writer import planned, snapshot
@@ -46,6 +47,27 @@ def test_reviews(tmp_path, ending):
 
     for stated in (text, plan.summary(), plan._repr_html_()):
         assert origin_text([LIST]) in stated
+
+
+def test_members_of_several_sources():
+    "The review states the number of different customers of all sources, and how many of them are members."
+    plan = planned(wanted={"bw": ["new-1", *snapshot()["bw"][:2]]}, mode="add")
+    plan = replace(plan, origins={"bw": (LIST, CustomerOrigin("expression", "VIP", 3))})
+
+    text = group_origin(plan, plan.groups[0])
+
+    assert "3 different customers" in text and "2 of them were already members" in text
+
+
+@pytest.mark.parametrize(("kind", "subject"), [("list", "in the list"), ("expression", "Selected customers")])
+def test_subject_of_mode(kind, subject):
+    "The description of the mode names a list only if the customers come from a list. A new group has no members."
+    plan = with_origin(CustomerOrigin(kind, "VIP", 3))
+    new = planned(wanted={"n": ["c-001"]}, create={"n": "New"}, mode="add")
+    new = replace(new, origins={"n": plan.origins["an"]})
+
+    assert subject in mode_texts(plan)[0] and ("list" in " ".join(mode_texts(plan))) == (kind == "list")
+    assert subject in mode_texts(new)[0] and "stay" not in " ".join(mode_texts(new))
 
 
 def test_table_and_selection():

@@ -25,7 +25,7 @@ from frgroups.review.plan_sentences import (
     headline,
     top_warnings,
 )
-from frgroups.review.plan_status import SentChanges, partly_applied_status
+from frgroups.review.plan_status import SentChanges, partly_applied_status, superseded_status
 from frgroups.review.rejections import rejections_in_force
 from frgroups.review.run_results import RunResults, open_changes
 from frgroups.review.wider_limits import wider_limits
@@ -102,6 +102,9 @@ def test_wider_limits():
     assert wider_limits(plan).lines[-1].endswith("2,000 instead of 1,000 for Ansatte")
     assert {row.limit: row.usual for row in limit_rows(plan)}["Removals in all groups"] == "500"
     assert "Usual" in text and "wider than usual" in review_markdown(plan)
+    assert "Group Ansatte has separate limits" in text and "Group an has" not in text
+    status = superseded_status("3f" * 32)
+    assert "wider than usual" not in review_html(plan, status=status) + review_markdown(plan, status=status)
 
 
 @pytest.mark.parametrize("limits", [Limits(), Limits(removals_total=400, removal_floor=None, plan_max_age="2d")])
@@ -233,6 +236,25 @@ def test_sizes_of_groups_with_equal_names():
     assert "VIP had 3 members and VIP had 4 members" in status.message
 
 
+def test_changes_already_in_effect(running, saved, tmp_path):
+    "All formats count only the changes that the run made, and the members before the run."
+    running.put_group("vip", "VIP")
+    running.add_members("vip", UIDS[:6])
+    plan = fg.plan_memberships(loaded(running), {"vip": UIDS[2:10]}, mode="mirror", limits=Limits(removal_share=None))
+    plan = fg.read_plan(plan.save(tmp_path / "vip.plan.json"))
+    running.add_members("vip", UIDS[6:9])
+    running.remove_members("vip", UIDS[:1])
+    applied(running, plan)
+
+    for suffix in ("html", "md", "txt", "xlsx"):
+        text = re.sub(r"&gt;|\\>", ">", content(fg.save_review(plan, tmp_path / f"r.{suffix}")))
+        assert "1 of 4 additions and 1 of 2 removals in VIP (4 were already in effect)" in text.replace("\\", "")
+        assert (
+            "1 customer joined VIP, 1 left, 3 were already members, and 1 had already left (8 -> 8 members)" in text
+        )
+        assert "2 of 6 customers joined or left a group. 4 changes were already in effect before the run" in text
+
+
 def test_names_of_rejected_customers():
     "A sentence names the first customers with a rejected change, and their names if they are known."
     plan = planned(wanted={"an": [f"x-{n}" for n in range(7)]}, mode="add")
@@ -308,6 +330,17 @@ def test_interrupted_plan(running, saved, tmp_path, monkeypatch, suffix):
     assert "resume the plan" in text and "finalize it" in text
     assert "Interrupted: at least 0 of 2 additions to New" in text
     assert set(review_state(saved).status.results.states.values()) == {"unknown"}
+
+
+def test_newer_data_of_interrupted_run(running, saved, monkeypatch):
+    "Newer data shows which changes of an interrupted run are in effect."
+    interrupted(running, saved, monkeypatch)
+    fg.save_snapshot(loaded(running))
+
+    status = review_state(saved).status
+
+    assert set(status.results.states.values()) == {"verified"} and status.results.sizes == {"new": 2}
+    assert "2 of the 2 changes" in status.message and "According to the data read at" in status.message
 
 
 def test_results_of_interrupted_runs(running, saved, monkeypatch):
