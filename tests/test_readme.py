@@ -33,7 +33,11 @@ SESSION = [
 # The documentation contains code in console and bash blocks, and between backticks.
 CODE = (
     [command for command, _ in SESSION]
-    + [line for block in re.findall(r"```bash\n(.*?)```", TEXT, re.S) for line in block.splitlines()]
+    + [
+        line
+        for block in re.findall(r"```bash\n(.*?)```", TEXT, re.S)
+        for line in block.replace("\\\n", "").splitlines()
+    ]
     + re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.S))
 )
 EXAMPLES = sorted({text for text in CODE if text.startswith("frgroups ")})
