@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from frgroups.apply.plan_entry import PlanEntry, conflict_sentences
-from frgroups.apply.plan_list import conflicting_plans, plan_entry
+from frgroups.apply.plan_list import conflicting_plans, plan_entries, plan_entry
 from frgroups.apply.plan_review import save_review
+from frgroups.apply.plan_states import WAITING
 from frgroups.apply.receipt import format_counts
 from frgroups.apply.windows_file import read_windows
 from frgroups.cli.command_ending import keep_result
@@ -30,7 +32,7 @@ from frgroups.plan.limit_overrides import blocked_sentence, limit_advice
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.suppression_list import HasTenant
-from frgroups.review.plan_folders import plans_folder, queue_folder
+from frgroups.review.plan_folders import is_in_queue, plans_folder, queue_folder
 from frgroups.review.plan_queue import plan_file_name
 from frgroups.review.rejections import rejections_in_force
 from frgroups.review.saved_plans import add_saved_plan
@@ -48,7 +50,8 @@ def save_plan(
     """
     Save a plan and its review page, and print the plan, warnings, the file paths, and the next command.
 
-    A plan without changes is printed but not saved.
+    A plan without changes is printed but not saved. If the queue already contains a plan with the same digest that
+    can still be applied, a pending plan is not saved, and the queued plan is printed.
 
     Parameters
     ----------
@@ -75,6 +78,15 @@ def save_plan(
         if older is not None:
             _print_not_superseded(older, "the new plan contains no changes")
         return
+    queued = _equal_queued_plan(plan, older) if pending else None
+    if queued is not None:
+        if older is not None:
+            supersede_plan(older, plan)
+        keep_result(exit_code, "")
+        _print_queued(queued, as_json)
+        if older is not None:
+            _print_superseded(older)
+        return
     path = plan.save(out or _default_path(plan, pending))
     if out is not None:
         _add_to_list(plan, path)
@@ -94,7 +106,7 @@ def save_plan(
     if older is not None and plan.blocked:
         _print_not_superseded(older, "the new plan is blocked")
     elif older is not None:
-        print_message(f"Plan {older.name} is superseded by this plan.")
+        _print_superseded(older)
     next_name = _print_rejections(plan, path)
     print_conflicts(plan, conflicts)
     print_windows(plan)
@@ -106,6 +118,32 @@ def save_plan(
     if pending and next_name == "approve":
         print_next(f"Or save the approval file from the review page in this folder: {path.parent}", label="")
         print_next("Then: frgroups apply --queue", label="")
+
+
+def _equal_queued_plan(plan: Plan, older: Path | None) -> Path | None:
+    """
+    Return the path of the plan in the queue with the digest of a new plan, or None.
+
+    A plan that is superseded by the new plan does not count, and neither does a plan that cannot be applied, for
+    example because it has expired. If the states cannot be determined, because a file in the data folder is damaged,
+    the result is None.
+    """
+    with suppress(FrgroupsError):
+        for entry in plan_entries(tenant_uid=plan.tenant_uid, base_url=plan.base_url):
+            is_equal = entry.plan.digest == plan.digest and entry.state in WAITING
+            if is_equal and entry.path is not None and entry.path != older and is_in_queue(entry.path):
+                return entry.path
+    return None
+
+
+def _print_queued(path: Path, as_json: bool) -> None:
+    """Print a plan that was already in the queue. The text is the same as that of `frgroups show`."""
+    plan, review = read_plan(path), path.with_suffix(".html")
+    if as_json:
+        print_json_line(plan_values(plan, path) | {"review": str(review) if review.exists() else ""})
+    else:
+        print_plan(plan, path)
+    print_message(f"Plan {plan.digest[:12]} is already in the queue and was not added again: {path}")
 
 
 def _add_to_list(plan: Plan, path: Path) -> None:
@@ -226,6 +264,10 @@ def print_windows(tenant: HasTenant) -> None:
         return
     if not state.is_allowed:
         print_message(f"Tenant {tenant.tenant_uid}: {state.sentences()}")
+
+
+def _print_superseded(older: Path) -> None:
+    print_message(f"Plan {older.name} is superseded by this plan.")
 
 
 def _print_not_superseded(older: Path, reason: str) -> None:

@@ -74,6 +74,8 @@ _MARKS = {
     " ": "2800",
     "": "034F 115F 1160 17B4 17B5 180B-180F 3164 FE00-FE0F FFA0 E0100-E01EF",
 }
+# Letters without a decomposed form that users often write without the stroke or as two letters.
+_PLAIN_LETTERS = str.maketrans({"Ø": "O", "ø": "o", "Æ": "AE", "æ": "ae", "Œ": "OE", "œ": "oe"})
 
 
 def _translation(table: dict[str, str]) -> dict[int, str]:
@@ -160,11 +162,12 @@ def _letters_and_digits(text: str) -> str:
     """
     Remove the accents, the spaces, and the punctuation of a text.
 
-    Between two digits, a space remains, because 1-1 and 11 are different numbers. The marks & % # * @ and symbols
-    such as + remain, because they can distinguish names.
+    The letters ø, æ, and œ become o, ae, and oe. Between two digits, a space remains, because 1-1 and 11 are
+    different numbers. The marks & % # * @ and symbols such as + remain, because they can distinguish names.
     """
     decomposed = unicodedata.normalize("NFD", clean_text(text))
-    plain = "".join(character for character in decomposed if unicodedata.category(character) != "Mn")
+    without_accents = "".join(character for character in decomposed if unicodedata.category(character) != "Mn")
+    plain = without_accents.translate(_PLAIN_LETTERS)
     words = "".join(" " if _is_separator(character) else character for character in plain).split()
     joined = ""
     for word in words:

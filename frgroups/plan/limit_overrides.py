@@ -24,17 +24,17 @@ def relaxed_limits(findings: Iterable[Finding], limits: Limits) -> Limits:
     >>> emptied = Finding("emptied_groups", "", True, n=1, allow=(("emptied_groups", 1),))
     >>> relaxed_limits([loss, emptied], Limits(additions_total=3))
     Limits(emptied_groups=1, additions_total=3, per_group={'vip': Limits(removals_per_group=90, removal_share=None, \
-emptied_groups=1, additions_total=3)})
+emptied_groups=1)})
     """
     findings = list(findings)
     plan_values = _required_values(finding for finding in findings if finding.customer_group_uid is None)
-    common = replace(limits, **plan_values)
+    common = replace(limits, per_group={}, **plan_values)
+    raised = replace(common, per_group={key: limits.own_limits(key) for key in limits.per_group})
     per_group = {
-        uid: replace(common.of(uid), per_group={}, **values)
-        for uid, values in _required_values_by_group(findings).items()
+        uid: replace(raised.own_limits(uid), **values) for uid, values in _required_values_by_group(findings).items()
     }
     # Entries for exact group uids come before the entries of the original limits, which can be patterns.
-    others = {key: group_limits for key, group_limits in limits.per_group.items() if key not in per_group}
+    others = {key: group_limits for key, group_limits in raised.per_group.items() if key not in per_group}
     return replace(common, per_group=per_group | others)
 
 

@@ -73,13 +73,13 @@ class Limits:
         Maximum age of the plan when it is applied.
     per_group : mapping of str to Limits, optional
         Limits of single groups, by uid or by a pattern such as "store_*". They replace all limits for the group
-        except the totals and the ages. A uid takes precedence over patterns. If several patterns match, the first
-        one is used.
+        except the totals and the ages, which apply to the complete plan and cannot have other values for a group. A
+        uid takes precedence over patterns. If several patterns match, the first one is used.
 
     Raises
     ------
     InputError
-        A value is invalid, for example a negative number.
+        A value is invalid, for example a negative number, or `per_group` contains limits that have no effect.
 
     Notes
     -----
@@ -123,6 +123,26 @@ class Limits:
         for name in LIMIT_NAMES:
             object.__setattr__(self, name, _validated_value(name, getattr(self, name)))
         object.__setattr__(self, "per_group", _validated_per_group(self.per_group))
+        for key, limits in self.per_group.items():
+            self._check_group_limits(key, limits)
+
+    def _check_group_limits(self, key: str, limits: Limits) -> None:
+        """
+        Raise InputError if the limits of a group contain a limit that has no effect.
+
+        A total or an age of a group is accepted if it is off, the default, or equal to that of the plan, so that
+        `replace(limits, ...)` returns valid limits for a group.
+        """
+        if limits.per_group:
+            raise InputError(f"The limits of {key!r} in `per_group` must not contain `per_group`.")
+        defaults = {limit.name: limit.default for limit in fields(self)}
+        for name in PLAN_LIMITS:
+            value = getattr(limits, name)
+            if value not in (None, defaults[name], getattr(self, name)):
+                raise InputError(
+                    f"The limits of {key!r} in `per_group` must not contain `{name}`, got {value!r}. The limit "
+                    f"applies to the complete plan. Set {name}={value!r} in the limits of the plan."
+                )
 
     def __repr__(self) -> str:
         defaults = {limit.name: limit.default for limit in fields(self)} | {"per_group": {}}
@@ -155,6 +175,29 @@ class Limits:
         if key is None:
             return self
         return self.per_group[key]
+
+    def own_limits(self, group_uid: str) -> Limits:
+        """
+        Return the limits that apply to a group, without the totals and ages, as a value for `per_group`.
+
+        Parameters
+        ----------
+        group_uid : str
+            Uid of the group.
+
+        Returns
+        -------
+        Limits
+            The limits of the group. The totals and ages have their defaults, because they have no effect in
+            `per_group`.
+
+        Examples
+        --------
+        >>> Limits(removals_per_group=5, removals_total=7).own_limits("vip")
+        Limits(removals_per_group=5)
+        """
+        own = self.of(group_uid)
+        return Limits(**{name: getattr(own, name) for name in GROUP_LIMIT_NAMES})
 
     def for_groups(self, group_uids: Iterable[str]) -> Limits:
         """
@@ -502,7 +545,7 @@ def register_limits(limits: Limits, rows: pd.DataFrame) -> Limits:
         uid = row["customer_group_uid"]
         values = _register_values(row)
         if values:
-            per_group[uid] = replace(limits.of(uid), per_group={}, **values)
+            per_group[uid] = replace(limits.own_limits(uid), **values)
     return replace(limits, per_group={**per_group, **limits.per_group})
 
 

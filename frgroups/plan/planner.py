@@ -291,7 +291,7 @@ def _limits_of_groups(
     """Add the limits in the register and in the declarations to the limits of a plan, for the changed groups."""
     if register is not None:
         limits = register_limits(limits, register[register["customer_group_uid"].isin(changed)])
-    own = {uid: replace(limits.of(uid), per_group={}, **values) for uid, values in declared_limits.items()}
+    own = {uid: replace(limits.own_limits(uid), **values) for uid, values in declared_limits.items()}
     others = {key: values for key, values in limits.per_group.items() if key not in own}
     return replace(limits, per_group=own | others)
 

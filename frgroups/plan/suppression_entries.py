@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from difflib import get_close_matches
 from functools import lru_cache
 
 import pandas as pd
@@ -12,7 +14,9 @@ import pandas as pd
 from frgroups.errors import InputError, ListError
 from frgroups.internals.formatting import agree, format_list, format_utc
 from frgroups.internals.redaction import mask_explicit_contacts, safe_repr
-from frgroups.internals.suggestions import is_missing
+from frgroups.internals.spreadsheets import normalize_column_name
+from frgroups.internals.suggestions import did_you_mean, is_missing
+from frgroups.internals.validation import check_type
 from frgroups.snapshot.membership_matrix import check_uids
 
 # Entries with this source are holdouts, which must name their groups and have an end.
@@ -21,6 +25,10 @@ ENTRY_COLUMNS = ("customer_uid", "customer_group_uid", "until", "source", "reaso
 _END_EXAMPLES = "a date such as 2026-12-31 or a time such as 2026-12-31T12:00Z"
 # Excel and pandas write a date as the first second of the day, without a time zone.
 _START_OF_DAY = (" 00:00:00", "T00:00:00")
+# Columns that determine for which groups and until when an entry is in force.
+_SCOPE_COLUMNS = ("customer_group_uid", "until", "source")
+# With this ratio, "untill" and "customer_group" are similar names, but "resource" and "customer_group_name" are not.
+_SIMILARITY = 0.87
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -233,18 +241,76 @@ def _replaces(entry: SuppressionEntry, other: SuppressionEntry) -> bool:
     return entry.rank > other.rank
 
 
+def entry_columns(header: Iterable[object]) -> list[object]:
+    """
+    Return the column names of a table, with the standard spelling of the columns of a suppression list.
+
+    Case, spaces, underscores, periods, and hyphens are ignored.
+
+    Examples
+    --------
+    >>> entry_columns(["Customer UID", "Until", "city"])
+    ['customer_uid', 'until', 'city']
+    """
+    known = {normalize_column_name(name): name for name in ENTRY_COLUMNS}
+    return [known.get(normalize_column_name(cell), cell) if isinstance(cell, str) else cell for cell in header]
+
+
+def check_entry_columns(names: Sequence[object], place: str) -> None:
+    """
+    Raise ListError if a column of a table of entries exists twice, or if a column is probably misspelled.
+
+    Unknown columns are ignored, but an entry with a misspelled end or group would last longer or apply to all groups.
+    A column is misspelled if its name is similar to one of the columns customer_group_uid, until, and source, and the
+    table does not have this column.
+
+    Parameters
+    ----------
+    names
+        The column names that `entry_columns` returned.
+    place
+        The table in the error message, for example "The suppression list list.csv".
+
+    Examples
+    --------
+    >>> check_entry_columns(["customer_uid", "untill"], "`entries`")
+    Traceback (most recent call last):
+        ...
+    frgroups.errors.ListError: `entries` has an unknown column 'untill'. Did you mean 'until'? Rename the column.
+    """
+    counts = Counter(name for name in names if isinstance(name, str))
+    for name in ENTRY_COLUMNS:
+        if counts[name] > 1:
+            raise ListError(f"{place} has {counts[name]} columns {name!r}. Remove all but one of them.")
+    missing = {normalize_column_name(name): name for name in _SCOPE_COLUMNS if name not in counts}
+    for name in counts:
+        close = get_close_matches(normalize_column_name(name), missing, n=1, cutoff=_SIMILARITY)
+        if close and name not in ENTRY_COLUMNS:
+            suggestion = did_you_mean([missing[close[0]]])
+            raise ListError(f"{place} has an unknown column {safe_repr(name)}.{suggestion} Rename the column.")
+
+
 def entry_rows(table: pd.DataFrame, name: str) -> list[tuple[Hashable, dict[str, str]]]:
     """
     Return the index label and the cells of each row in a table of entries.
 
-    Missing values become blank cells, and dates become strings. Columns that are not part of a suppression list are
-    left out. Raise InputError if the table has no valid column customer_uid. `name` is the name of the argument.
+    Missing values become blank cells, and dates become strings. Columns are matched as in `entry_columns`. Columns
+    that are not part of a suppression list are left out. `name` is the name of the argument.
+
+    Raises
+    ------
+    InputError
+        The table has no valid column customer_uid, two columns of entries with the same name, or a misspelled column.
 
     Examples
     --------
     >>> entry_rows(pd.DataFrame({"customer_uid": ["c-1"], "until": [date(2026, 12, 31)]}), "entries")
     [(0, {'customer_uid': 'c-1', 'until': '2026-12-31'})]
     """
+    check_type(table, pd.DataFrame, name)
+    names = entry_columns(table.columns)
+    check_entry_columns(names, f"`{name}`")
+    table = table.set_axis(names, axis=1)
     check_uids(table, "customer_uid", name)
     columns = [column for column in ENTRY_COLUMNS if column in table]
     cells = [[_cell_text(value) for value in table[column]] for column in columns]

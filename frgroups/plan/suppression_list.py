@@ -12,12 +12,14 @@ from frgroups.errors import InputError, ListError
 from frgroups.internals.formatting import describe_rows
 from frgroups.internals.id_cells import clean_id, reject_damaged_ids
 from frgroups.internals.paths import data_subdir, tenant_folder
-from frgroups.internals.spreadsheets import Table, normalize_column_name, read_table
+from frgroups.internals.spreadsheets import Table, read_table
 from frgroups.plan.suppression_entries import (
     ENTRY_COLUMNS,
     HOLDOUT,
     SuppressionEntry,
     SuppressionList,
+    check_entry_columns,
+    entry_columns,
     parse_entries,
 )
 from frgroups.snapshot.id_columns import read_id_column
@@ -133,6 +135,7 @@ def entry_table(table: Table) -> pd.DataFrame | None:
         The list is ambiguous or contains an invalid entry.
     """
     header = read_header(table)
+    check_entry_columns(sorted(set(header)), _describe_list(table.source))  # A list of uids may repeat other columns.
     is_plain = "customer_group_uid" not in header and "until" not in header
     if is_plain and not ("source" in header and _has_holdout(table, header.index("source"))):
         return None
@@ -151,8 +154,7 @@ def _describe_list(path: Path) -> str:
 
 def read_header(table: Table) -> list[str]:
     """Return the column names, with the standard spelling of the columns of a suppression list."""
-    known = {normalize_column_name(name): name for name in ENTRY_COLUMNS}
-    return [known.get(normalize_column_name(cell), str(cell)) for cell in table.rows[0][1]]
+    return [str(name) for name in entry_columns(table.rows[0][1])]
 
 
 def _read_rows(table: Table, path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -163,11 +165,7 @@ def _read_rows(table: Table, path: Path) -> list[tuple[int, dict[str, str]]]:
             f"{_describe_list(path)} must have one column 'customer_uid', but it has "
             f"{header.count('customer_uid')}. Write customer_uid as the header of the uid column in the first row."
         )
-    for name in ("customer_group_uid", "until", "source"):
-        if header.count(name) > 1:
-            raise ListError(
-                f"{_describe_list(path)} has {header.count(name)} columns {name!r}. Remove all but one of them."
-            )
+    check_entry_columns(header, _describe_list(path))
     uids = read_id_column(table, header.index("customer_uid"))
     blank = [number for number, uid in uids if not uid]
     if blank:

@@ -303,6 +303,7 @@ def _count_unplanned(plan: Plan, subject: Subject) -> int:
     """Count how often the customer occurs in the excluded changes and the descriptions of a plan."""
     n = subject.count_in(plan.purpose) + sum(subject.count_in(note.message) for note in plan.notes)
     n += sum(subject.count_in(origin.text) for origins in plan.origins.values() for origin in origins)
+    n += sum(map(subject.count_in, plan.limit_places.values()))
     for excluded in plan.excluded_changes:
         n += (excluded.customer_uid == subject.uid) + subject.count_in(excluded.note)
         n += subject.count_in(excluded.source)

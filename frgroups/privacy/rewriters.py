@@ -19,7 +19,6 @@ from frgroups.internals.atomic_files import atomic_write, fsync_path
 from frgroups.internals.checksummed_json import kind_of, read_checksummed, write_checksummed
 from frgroups.internals.locks import record_lock
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX, next_tombstone
-from frgroups.plan.customer_origin import CustomerOrigin
 from frgroups.plan.exclusions import ExcludedChange
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
@@ -136,13 +135,7 @@ def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
         for change in plan.excluded_changes
         if change.customer_uid != subject.uid
     )
-    rewritten = replace(
-        plan,
-        excluded_changes=excluded,
-        purpose=subject.redact(plan.purpose),
-        notes=tuple(replace(note, message=subject.redact(note.message)) for note in plan.notes),
-        origins=_redact_origins(plan, subject.redact),
-    )
+    rewritten = replace(_redact_descriptions(plan, subject.redact), excluded_changes=excluded)
     return {match.path: rewritten.save(match.path)}
 
 
@@ -281,14 +274,11 @@ def _pseudonymize_plan(plan: Plan, subject: Subject, tombstone: str) -> Plan:
     if facts is not None:
         facts = facts.drop(index=subject.uid, errors="ignore")
     return replace(
-        plan,
+        _redact_descriptions(plan, lambda text: subject.redact(text, tombstone)),
         groups=tuple(_pseudonymize_change(group, subject, tombstone) for group in plan.groups),
         excluded_changes=tuple(
             _pseudonymize_exclusion(change, subject, tombstone) for change in plan.excluded_changes
         ),
-        purpose=subject.redact(plan.purpose, tombstone),
-        notes=tuple(replace(note, message=subject.redact(note.message, tombstone)) for note in plan.notes),
-        origins=_redact_origins(plan, lambda text: subject.redact(text, tombstone)),
         stored_facts=facts,
         stored_marks={
             group_uid: {rule: uids - {subject.uid} for rule, uids in uids_by_rule.items()}
@@ -297,12 +287,18 @@ def _pseudonymize_plan(plan: Plan, subject: Subject, tombstone: str) -> Plan:
     )
 
 
-def _redact_origins(plan: Plan, redact: Callable[[str], str]) -> dict[str, tuple[CustomerOrigin, ...]]:
-    """Return the origins of a plan's customers after their file names, expressions, and rules were redacted."""
-    return {
-        uid: tuple(replace(origin, text=redact(origin.text)) for origin in origins)
-        for uid, origins in plan.origins.items()
-    }
+def _redact_descriptions(plan: Plan, redact: Callable[[str], str]) -> Plan:
+    """Return a plan after its purpose, its notes, and the texts about the origins of its content were redacted."""
+    return replace(
+        plan,
+        purpose=redact(plan.purpose),
+        notes=tuple(replace(note, message=redact(note.message)) for note in plan.notes),
+        origins={
+            uid: tuple(replace(origin, text=redact(origin.text)) for origin in origins)
+            for uid, origins in plan.origins.items()
+        },
+        limit_places={uid: redact(place) for uid, place in plan.limit_places.items()},
+    )
 
 
 def _pseudonymize_exclusion(change: ExcludedChange, subject: Subject, tombstone: str) -> ExcludedChange:

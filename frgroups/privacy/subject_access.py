@@ -146,6 +146,9 @@ def _plan_values(plan: Plan, subject: Subject) -> dict[str, Any]:
     texts = [origin.text for origins in plan.origins.values() for origin in origins]
     if any(map(subject.count_in, texts)):
         values["origins"] = [text for text in texts if subject.count_in(text)]
+    places = [place for place in plan.limit_places.values() if subject.count_in(place)]
+    if places:
+        values["limit_places"] = places
     return values
 
 

@@ -22,6 +22,7 @@ from frgroups.internals.checksummed_json import canonical_json, read_checksummed
 from frgroups.internals.formatting import agree, format_utc
 from frgroups.internals.locks import record_lock
 from frgroups.internals.paths import data_subdir, tenant_folder
+from frgroups.internals.similar_text import comparison_keys
 from frgroups.internals.timestamps import CLOCK_TOLERANCE
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 from frgroups.plan.group_change import GroupChange
@@ -88,6 +89,13 @@ class Rejection:
     def shared_sentence(self, shared: str) -> str:
         """Return a sentence for a plan that shares changes with the rejected plan. `shared` describes the changes."""
         return f"{self.by} rejected {shared} of this plan{_on(self.at)} as part of {self._plan}{self._reason}."
+
+    def creation_sentence(self, name: str, rejected_name: str) -> str:
+        """Return a sentence for a plan that creates a group whose name is similar to a rejected new group."""
+        return (
+            f"This plan creates the group {name}. {self.by} rejected a new group with the similar name "
+            f"{rejected_name}{_on(self.at)} as part of {self._plan}{self._reason}."
+        )
 
     @property
     def _plan(self) -> str:
@@ -226,6 +234,32 @@ class DecisionRecord:
                 if n:
                     shared[entry["changes"]] = _rejection(entry), n
         return list(shared.values())
+
+    def similar_creations(self, plan: Plan) -> list[tuple[Rejection, str, str]]:
+        """
+        Return the rejections in force of plans that create a group with a similar name, oldest first.
+
+        Rejections that block the plan are not included, and neither are groups for which both plans make the same
+        changes. The other items are the name of the plan's group and the recorded name of the rejected group. Each
+        pair of groups occurs once per rejected plan, with its newest rejection.
+        """
+        created = [(group.name, comparison_keys(group.name)) for group in plan.groups if group.create]
+        if not created:
+            return []
+        comparison = PlanComparison(plan)
+        blocking = self._keys_of(plan, comparison)
+        others = {entry["changes"] for entry in self._with_operations()} - blocking.keys()
+        similar: dict[tuple[str, str, str], tuple[Rejection, str, str]] = {}
+        for entry in self.active_entries(others):
+            for recorded in entry.get("operations", ()):
+                new_name = recorded["new_name"]
+                if not new_name or comparison.count_shared([recorded]):
+                    continue
+                keys = comparison_keys(new_name)
+                for name, own_keys in created:
+                    if keys & own_keys:
+                        similar[entry["changes"], name, new_name] = _rejection(entry), name, new_name
+        return list(similar.values())
 
     def rejections(self, *keys: str) -> list[Rejection]:
         """Return the rejections in force of the changes with the given keys, oldest first."""

@@ -1,4 +1,4 @@
-"""Describe the changes of a plan that a reviewer rejected as part of another plan."""
+"""Describe the changes and the new groups of a plan that a reviewer rejected as part of another plan."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from frgroups.review.recorded_changes import count_changes
 
 def rejected_changes(plan: Plan, reader: DecisionReader | None = None) -> list[str]:
     """
-    Describe the changes of a plan that are also in a rejected plan.
+    Describe the changes of a plan that are also in a rejected plan, and new groups with a similar name.
 
     A rejection blocks plans that contain all changes of the rejected plan. These rejections are not returned, because
     the commands report them as errors. To check several plans, pass the same `reader`.
@@ -17,11 +17,14 @@ def rejected_changes(plan: Plan, reader: DecisionReader | None = None) -> list[s
     Returns
     -------
     list of str
-        One sentence per rejected plan, with the reviewer, the number of changes, the time, and the reason.
+        One sentence per rejected plan that shares changes, with the reviewer, the number of changes, the time, and
+        the reason. They are followed by the sentences about new groups whose names are similar, as in
+        `comparison_keys`, to the name of a new group in a rejected plan.
     """
     record = (reader or DecisionReader()).record(plan)
     n_own = count_changes(plan)
-    return [rejection.shared_sentence(_share_text(n, n_own)) for rejection, n in record.shared_rejections(plan)]
+    shared = [rejection.shared_sentence(_share_text(n, n_own)) for rejection, n in record.shared_rejections(plan)]
+    return [*shared, *(rejection.creation_sentence(*names) for rejection, *names in record.similar_creations(plan))]
 
 
 def _share_text(n: int, total: int) -> str:

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 REFERENCE = re.compile(
     r"""(?:(?P<kind>uid|name):)?(?P<mark>["'`])(?P<text>(?:(?!(?P=mark)).|(?P=mark){2})*)(?P=mark)""", re.DOTALL
 )
+_MARKS = ('"', "'", "`")
 # Strings at the start of the code or the command in a suggested action.
 _CODE = re.compile(r"\bfg\.|frgroups", re.IGNORECASE)
 
 
-def quote_reference(text: str, kind: str = "") -> str:
+def quote_reference(text: str, kind: str = "", mark: str = '"') -> str:
     """
     Return the uid or the name of a group in quotes, for use in an expression.
 
@@ -35,6 +36,8 @@ def quote_reference(text: str, kind: str = "") -> str:
         The uid or the name.
     kind
         Prefix, "uid" or "name". It is required if the text is the uid of one group and the name of another group.
+    mark
+        The quotation mark.
 
     Examples
     --------
@@ -42,7 +45,7 @@ def quote_reference(text: str, kind: str = "") -> str:
     "Kids & Baby" "5"" screen" uid:"vip"
     """
     prefix = f"{kind}:" if kind else ""
-    return f'{prefix}"{text.replace(chr(34), chr(34) * 2)}"'
+    return f"{prefix}{mark}{text.replace(mark, mark * 2)}{mark}"
 
 
 def reference_of(
@@ -51,7 +54,8 @@ def reference_of(
     """
     Return a text that refers to the group with the given uid.
 
-    The text is the uid itself, or ``uid:"vip"`` if the uid is also the name of another group.
+    The text is the uid itself, or ``uid:"vip"`` if the uid also refers to another group, for example because it is
+    the name of this group.
 
     Parameters
     ----------
@@ -70,11 +74,15 @@ def reference_of(
     >>> print(reference_of(matrix, "vip"), reference_of(matrix, "vip", in_expression=True))
     vip "vip"
     """
-    same_name = {*matrix.uids_by_name.get(uid, []), *(new for new, name in (created or {}).items() if name == uid)}
-    is_ambiguous = not same_name <= {uid}
-    if is_ambiguous or in_expression:
+    created = created or {}
+    if in_expression:
+        is_ambiguous = not _matching_groups(matrix, uid, created)["name"] <= {uid}
         return quote_reference(uid, "uid" if is_ambiguous else "")
-    return uid
+    quoted = [quote_reference(uid, "uid", mark) for mark in _MARKS]
+    for text in (uid, *quoted):
+        if _matching_groups(matrix, text, created)[""] | _referenced_groups(matrix, text, created) <= {uid}:
+            return text
+    return quoted[0]
 
 
 def label_of(matrix: MembershipMatrix, uid: str) -> str:
@@ -131,9 +139,9 @@ def find_group(
             hint=REMOVE_MISSING if is_missing(text) else "For the table of groups, use snapshot.groups.",
         )
     check_text(text, "group")
-    by_uid = {text} if text in created or text in matrix.names_by_uid else set()
-    by_name = {*matrix.uids_by_name.get(text, []), *(uid for uid, name in created.items() if name == text)}
-    uids = sorted({"uid": by_uid, "name": by_name, "": by_uid | by_name}[kind])
+    matching = _matching_groups(matrix, text, created)
+    by_uid, by_name = matching["uid"], matching["name"]
+    uids = sorted(matching[kind])
     if len(uids) == 1:
         return uids[0]
     if not uids:
@@ -153,13 +161,30 @@ def find_group(
     )
 
 
+def _matching_groups(matrix: MembershipMatrix, text: str, created: Mapping[str, str]) -> dict[str, set[str]]:
+    """Return the groups with the given text as their uid, as their name, and as either of them, by prefix."""
+    by_uid = {text} if text in created or text in matrix.names_by_uid else set()
+    by_name = {*matrix.uids_by_name.get(text, []), *(uid for uid, name in created.items() if name == text)}
+    return {"uid": by_uid, "name": by_name, "": by_uid | by_name}
+
+
+def _referenced_groups(matrix: MembershipMatrix, text: str, created: Mapping[str, str]) -> set[str]:
+    """Return the groups to which a text with a prefix refers. A text without a prefix refers to no group."""
+    match = REFERENCE.fullmatch(text)
+    if match is None or not match["kind"]:
+        return set()
+    kind, unquoted = unquote(match)
+    return _matching_groups(matrix, unquoted, created)[kind]
+
+
 def find_quoted_group(
     matrix: MembershipMatrix, text: str, *, created: Mapping[str, str] | None = None, in_uid_column: bool = False
 ) -> str:
     """
     Return the uid of the group that a text refers to, such as ``VIP``, ``uid:"vip"``, or ``name:"VIP"``.
 
-    A prefix is only recognized if no group has the whole text as its uid or name. See `find_group` for the errors.
+    If a group has the whole text as its uid or name, the text refers to this group. If the text with its prefix
+    refers to another group, it is ambiguous, which is an error. See `find_group` for the other errors.
 
     Parameters
     ----------
@@ -182,11 +207,22 @@ def find_quoted_group(
     if in_uid_column and (text in created or text in matrix.names_by_uid):
         return text
     match = REFERENCE.fullmatch(text) if isinstance(text, str) else None
-    if match is not None and match["kind"]:
-        existing = (matrix.names_by_uid, matrix.uids_by_name, created, created.values())
-        if not any(text in texts for texts in existing):
-            kind, unquoted = unquote(match)
-            return find_group(matrix, unquoted, kind, created=created)
+    if match is None or not match["kind"]:
+        return find_group(matrix, text, created=created)
+    with_text = _matching_groups(matrix, text, created)[""]
+    if not with_text:
+        kind, unquoted = unquote(match)
+        return find_group(matrix, unquoted, kind, created=created)
+    referenced = _referenced_groups(matrix, text, created)
+    if not referenced <= with_text:
+        uids = sorted(with_text | referenced)
+        listed = format_list([reference_of(matrix, uid, created=created) for uid in uids], conjunction="or")
+        raise GroupNotFoundError(
+            f"{text!r} is the uid or the name of a group ({format_list(sorted(with_text))}) and also refers to "
+            f"another group ({format_list(sorted(referenced - with_text))}). Use the uid instead: {listed}.",
+            close=uids,
+            n_matches=len(uids),
+        )
     return find_group(matrix, text, created=created)
 
 

@@ -75,6 +75,10 @@ _EXCLUDE_HEADER = re.compile(
     r"(?: (?:at|on|date|dato|datum|am|le|den))?|(?:deletion|removal) date|slette ?dato|löschdatum"
     r"|(?:skal )?ikke (?:være )?med|(?:ska )?(?:inte|ej) (?:vara )?med|do not (?:include|add)|nicht (?:mit|dabei)"
 )
+# Header of the arms in a table that `split_customers` returned.
+_ARM_HEADER = "arm"
+_DELETE_ROWS = "Delete the rows that are not part of the list, and the column."
+_CHOOSE_ARM = "Write a list that contains only the rows of one arm."
 # Phrases in notes that exclude a row, as RE2 patterns.
 _NEGATIONS = (
     r"(?:ikke|inte|ej|ikkje) (?:\pL+ )?(?:med|inkluder\pL*|denne|den här|legg\pL* til)|(?:skal|må|ska|skall) ut",
@@ -102,6 +106,7 @@ def reject_selection_columns(table: Table, position: int) -> None:
       mark, and other rows contain "no" or nothing.
     - A column with a header about removal, such as "Deleted", in which a row contains "yes", a mark, or a date.
     - A column in which a row contains a phrase such as "do not include".
+    - A column "arm" with several values, because the arms of a split receive different treatments.
 
     Other columns with the values "yes" and "no" are attributes of the customers, so they are accepted.
 
@@ -120,6 +125,8 @@ def reject_selection_columns(table: Table, position: int) -> None:
         counts = Counter(clean_id(row[column]) for row in rows)
         if list(counts) == [""]:
             continue
+        if _fold(name) == _ARM_HEADER and len(counts) > 1:
+            raise _error(table, position, column, counts, _CHOOSE_ARM)
         found = _excluding_values(_fold(name), counts)
         if found:
             raise _error(table, position, column, found)
@@ -156,14 +163,16 @@ def _excludes(value: str) -> bool:
     return value == _YES_NUMBER or not re.fullmatch(r"[0-9]{1,4}", value)
 
 
-def _error(table: Table, position: int, column: int, found: Mapping[str, int]) -> ListError:
+def _error(
+    table: Table, position: int, column: int, found: Mapping[str, int], action: str = _DELETE_ROWS
+) -> ListError:
     header = table.rows[0][1]
     chosen = header[position]
     name = f"The column {header[column]!r}" if header[column] else f"Column {column + 1}, which has no name,"
     shown = [f"{repr_id(value) if value else 'no value'} ({pluralize(n, 'row')})" for value, n in found.items()]
     return ListError(
         f"{name} of {table.source} seems to state which rows are part of the list: {format_list(shown, _MAX_SHOWN)}. "
-        "Delete the rows that are not part of the list, and the column.",
+        f"{action}",
         hint=f"To read the ids of all rows, pass column={chosen!r}.",
         cli_hint=f"To read the ids of all rows, pass --column {shell_argument(chosen)} with --list. For other lists, "
         "delete the column.",

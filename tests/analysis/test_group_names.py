@@ -14,7 +14,7 @@ from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.plan.desired import find_group_uid
 from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import snapshot_from_frames
-from frgroups.snapshot.group_references import find_quoted_group, quote_reference
+from frgroups.snapshot.group_references import find_quoted_group, quote_reference, reference_of
 from frgroups.store.snapshot_store import save_snapshot
 
 PROPERTY = settings(deadline=None, max_examples=35)
@@ -159,6 +159,35 @@ def test_uid_and_name():
     for expression in ('name:"Same"', 'uid:"Same"', 'uid:"Old VIP"'):
         with pytest.raises(GroupNotFoundError):
             members(snapshot, expression)
+
+
+@pytest.mark.parametrize(
+    ("groups", "text", "uids"),
+    [
+        ({"a": "A", "g1": 'uid:"a"'}, 'uid:"a"', ["a", "g1"]),
+        ({"a": "A", 'uid:"a"': "B"}, 'uid:"a"', ["a", 'uid:"a"']),
+        ({"g1": "A", "g2": "name:'A'"}, "name:'A'", ["g1", "g2"]),
+        ({"a": "A", "g1": 'uid:"a"', "g2": "a"}, 'uid:"a"', ["a", "g1"]),
+    ],
+)
+def test_reference_that_is_a_name(groups, text, uids):
+    "A text that refers to one group and is the uid or the name of another group is an error with other references."
+    matrix = snapshot_of(groups).matrix
+
+    with pytest.raises(GroupNotFoundError) as caught:
+        find_quoted_group(matrix, text)
+
+    assert caught.value.close == uids
+    references = [reference_of(matrix, uid) for uid in uids]
+    assert all(reference in str(caught.value) for reference in references)
+    assert [find_quoted_group(matrix, reference) for reference in references] == uids
+
+
+def test_reference_to_the_same_group():
+    "A name that is a reference to its own group, or to an unknown group, is not ambiguous."
+    matrix = snapshot_of({"a": 'uid:"a"', "g1": 'uid:"b"'}).matrix
+
+    assert [find_quoted_group(matrix, f'uid:"{letter}"') for letter in "ab"] == ["a", "g1"]
 
 
 @pytest.mark.parametrize("name", ["VIP ", " VIP", "vip", "VI P", "V\u200bIP", "VIP\u00a0", "ＶＩＰ", "VIP\u0301"])

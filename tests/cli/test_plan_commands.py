@@ -376,6 +376,45 @@ def test_supersede(tenant, capsys):
     assert main(["apply", "--queue"]) == 0
 
 
+@pytest.mark.parametrize(
+    ("state", "source"),
+    [
+        ("pending", "--members"),
+        ("pending", "--declared"),
+        ("approved", "--members"),
+        ("rejected", "--members"),
+        ("superseded", "--members"),
+        ("plan expired", "--members"),
+    ],
+)
+def test_equal_plan_in_queue(tenant, capsys, tmp_path, state, source):
+    "A plan with the digest of a queued plan is added to the queue only if the queued plan cannot be applied anymore."
+    (tmp_path / "groups.toml").write_text('[groups.new]\nexpression = "VIP"\nmode = "add"\ncreate = "New"\n')
+    words = ["--group", "new", "--create", "New", "--members", "VIP"]
+    if source == "--declared":
+        words = ["--declared", "groups.toml"]
+    words = ["plan", *words, "--pending"]
+    assert main(words) == 0
+    plan = newest_plan()
+    plan.path.unlink()
+    age = timedelta(days=8) if state == "plan expired" else timedelta(seconds=2)
+    queued = fg.read_plan(replace(plan, planned_at=plan.planned_at - age).save(plan.path.with_name("old.plan.json")))
+    if state in ("approved", "rejected"):
+        reject = ["--reject", "no"] if state == "rejected" else []
+        assert main(["approve", queued.digest, "--by", "Kari", *reject]) == 0
+    elif state == "superseded":
+        planned("--pending", "--supersede", queued.digest, members="All")
+    is_kept = state in ("pending", "approved")
+
+    result = json_of(capsys, *words)
+
+    files = [path for path in fg.list_plans()["path"] if fg.read_plan(path).digest == queued.digest]
+    assert len(files) == (1 if is_kept else 2) and result["digest"] == queued.digest
+    assert (result["state"] == state and result["path"] in files) if is_kept else result["path"] != str(queued.path)
+    if is_kept:
+        assert main(words) == 0 and files[0] in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("state", ["approved", "applied", "superseded"])
 def test_must_not_be_superseded(tenant, capsys, state):
     "An approved, applied, or superseded plan cannot be superseded, and no new plan is created."

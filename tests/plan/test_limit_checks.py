@@ -10,7 +10,7 @@ from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limit_checks import limit_checks
 from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
-from tests.plan.test_limits import NO_LIMITS, some_limits
+from tests.plan.test_limits import NO_LIMITS, group_limits, some_limits
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ALWAYS = {
@@ -110,7 +110,7 @@ def test_undo_of_an_old_apply():
 
 @given(
     limits=some_limits,
-    own=st.dictionaries(st.sampled_from(["a", "*", "[bc]"]), some_limits, max_size=2),
+    own=st.dictionaries(st.sampled_from(["a", "*", "[bc]"]), group_limits, max_size=2),
     changes=st.dictionaries(
         st.sampled_from("abc"), st.tuples(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60)), max_size=3
     ),

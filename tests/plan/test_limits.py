@@ -12,7 +12,7 @@ from frgroups.errors import InputError
 from frgroups.plan.finding import Finding
 from frgroups.plan.limit_comparisons import GroupCounts, limit_violations
 from frgroups.plan.limit_overrides import limit_options, relaxed_limits
-from frgroups.plan.limits import AGE_LIMITS, LIMIT_NAMES, SHARE_LIMITS, Limits
+from frgroups.plan.limits import AGE_LIMITS, GROUP_LIMIT_NAMES, LIMIT_NAMES, SHARE_LIMITS, Limits
 
 NO_LIMITS = Limits(
     removals_per_group=None,
@@ -272,12 +272,26 @@ def test_snapshot_max_age():
         {"per_group": {1: Limits()}},
         {"per_group": [Limits()]},
         {"per_group": None},
+        {"per_group": {"vip": Limits(removals_total=0)}},
+        {"per_group": {"vip": Limits(removal_share_total=0.5)}},
+        {"per_group": {"vip": Limits(plan_max_age="1d")}},
+        {"per_group": {"vip": Limits(additions_total=5)}, "additions_total": 7},
+        {"per_group": {"vip": Limits(per_group={"a": Limits()})}},
     ],
 )
 def test_invalid_values(wrong):
     "Limits that are not valid shares, numbers of customers, durations, or mappings raise InputError."
     with pytest.raises(InputError):
         Limits(**wrong)
+
+
+@pytest.mark.parametrize("limits", [Limits(), NO_LIMITS, Limits(removals_total=7, plan_max_age="1d")])
+def test_group_limits_from_plan_limits(limits):
+    "The limits of a plan are valid limits of one of its groups, and a limit that is off is accepted."
+    own = replace(limits, removals_per_group=1)
+
+    assert replace(limits, per_group={"vip": own}).of("vip") == own
+    assert Limits(per_group={"vip": NO_LIMITS}).of("vip") == NO_LIMITS
 
 
 def test_per_group_is_copied():
@@ -322,6 +336,7 @@ some_limits = st.builds(
     snapshot_max_age=st.sampled_from([None, "0h", "24h"]),
     plan_max_age=st.sampled_from([None, "7d"]),
 )
+group_limits = some_limits.map(lambda limits: limits.own_limits("a"))
 
 
 @st.composite
@@ -336,7 +351,7 @@ def some_groups(draw):
     return groups
 
 
-@given(limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*", "[bc]"]), some_limits))
+@given(limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*", "[bc]"]), group_limits))
 def test_dict_round_trip(limits, own):
     "If limits are converted to a dictionary and back, the result is equal to the original limits."
     limits = Limits(**{name: value for name, value in limits.to_dict().items() if name != "per_group"}, per_group=own)
@@ -406,7 +421,7 @@ def test_singular_in_messages():
 
 
 @given(
-    limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*", "[bc]"]), some_limits), groups=some_groups()
+    limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*", "[bc]"]), group_limits), groups=some_groups()
 )
 def test_relaxed_limits_allow_the_plan(limits, own, groups):
     "The result of `relaxed_limits` allows the plan, and only the limits in the findings are changed."
@@ -420,12 +435,12 @@ def test_relaxed_limits_allow_the_plan(limits, own, groups):
     required = {name for finding in findings for name, _ in finding.allow}
     for uid in [counts.uid for counts in groups] + ["other"]:
         before, after = limits.of(uid).to_dict(), relaxed.of(uid).to_dict()
-        changed = {name for name in before if name != "per_group" and before[name] != after[name]}
+        changed = {name for name in GROUP_LIMIT_NAMES if before.get(name) != after.get(name)}
         assert changed <= required
     assert findings or relaxed == limits
 
 
-@given(limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*"]), some_limits), groups=some_groups())
+@given(limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*"]), group_limits), groups=some_groups())
 def test_relaxed_limits_are_minimal(limits, own, groups):
     "The result of `relaxed_limits` blocks a plan with one more removal."
     limits = replace(limits, per_group=own)

@@ -175,7 +175,7 @@ def content_of(plan):
 
 def test_save_and_read(tmp_path):
     "A plan that is saved and read again has the same content, digest, and table."
-    limits = Limits(removals_per_group=1, removal_floor=1, per_group={"s*": Limits(), "*": Limits(removals_total=7)})
+    limits = Limits(removals_per_group=1, removal_floor=1, per_group={"s*": Limits(), "*": Limits(drift_floor=7)})
     plan = sample_plan(limits=limits, reverts="ab" * 32)
 
     path = plan.save(tmp_path / "deep" / "black-week.plan.json")

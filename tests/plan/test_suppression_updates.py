@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 import frgroups as fg
 from frgroups.errors import InputError, ListError, LockedError
 from frgroups.internals.locks import tenant_lock
-from frgroups.plan.suppression_list import suppression_entries
+from frgroups.internals.spreadsheets import read_table
+from frgroups.plan.suppression_list import entry_table, suppression_entries
 from tests.plan.suppression import write_list
 
-FAR = "2099-12-31"
+FAR, PAST = "2099-12-31", "2020-01-01"
 COLUMNS = ["customer_uid", "customer_group_uid", "until", "source", "reason"]
 
 
@@ -116,6 +117,33 @@ def test_invalid_table(entries):
     "A value that is not a table of customer uids raises InputError."
     with pytest.raises(InputError, match="`entries`"):
         fg.add_suppression_entries(fg.sample_snapshot(), entries)
+
+
+@pytest.mark.parametrize(("column", "group"), [("Until", "Customer group UID"), ("UNTIL ", "customer-group-uid")])
+def test_spelling_of_columns(column, group):
+    "Columns of a table are matched without regard to case and separators, as in files."
+    table = pd.DataFrame({"customer uid": ["c-8"], column: [PAST], group: ["vip"], "City": ["Oslo"], "Season": ["a"]})
+
+    fg.add_suppression_entries(fg.sample_snapshot(), table)
+
+    assert stored() == [("c-8", "vip", PAST, "", "")]
+    with pytest.raises(ListError, match="until"):
+        fg.add_suppression_entries(fg.sample_snapshot(), table.assign(until=FAR))
+
+
+@pytest.mark.parametrize("column", ["untill", "Untl", "customer_group", "Sources"])
+def test_misspelled_column(column, tmp_path):
+    "A column whose name is similar to a missing column of the list is an error, in tables and in files."
+    table = pd.DataFrame({"customer_uid": ["c-8"], column: [FAR]})
+    path = write_list(fg.sample_snapshot(), table.to_csv(index=False))
+
+    for read in (
+        lambda: fg.plan_memberships(fg.sample_snapshot(), {}, suppression_list=table),
+        lambda: suppression_entries(fg.sample_snapshot()),
+        lambda: entry_table(read_table(path, None)),
+    ):
+        with pytest.raises(ListError, match=column):
+            read()
 
 
 def test_invalid_existing_list():

@@ -204,6 +204,16 @@ def test_contrast(chart, style, data):
     assert {text: ratio for text, ratio in contrasts.items() if ratio < MIN_CONTRAST} == {}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("chart", CHARTS)
+def test_dark_background(chart, data):
+    "Each chart of no, one, two, or many groups can be drawn with a dark style without warnings."
+    for n_groups in (0, 1, 2, 200):
+        with plt.style.context("dark_background"):
+            draw(chart, data[n_groups]).canvas.draw()
+        plt.close("all")
+
+
 @pytest.mark.parametrize("measure", ["count", "share", "lift", "phi"])
 @pytest.mark.parametrize("style", STYLES[:3])
 def test_contrast_of_cells(measure, style):

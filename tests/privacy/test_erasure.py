@@ -711,18 +711,26 @@ def test_rejection_that_cannot_be_recorded(home_folder, monkeypatch, tmp_path, c
         assert ("decision", "rewritten") in actions_of(fg.erase_customer("c-1")) and not rejection.exists()
 
 
-@pytest.mark.parametrize("field", ["purpose", "origins"])
+@pytest.mark.parametrize("field", ["purpose", "origins", "limit_places"])
 def test_description(home_folder, field):
-    "If the purpose or an origin of a plan contains the customer, the uid is replaced without changing the digest."
+    "If a description in a plan contains the customer, the uid is replaced without changing the digest."
     text = "Requested by c-1 today"
+    values = {"purpose": text, "origins": {"vip": (CustomerOrigin("rule", text),)}, "limit_places": {"vip": text}}
     plan = replace(
         fg.plan_memberships(snapshot_of({"all": ["c-2"], "vip": []}), {"vip": ["c-2"]}),
         planned_at=NOON,
-        **{field: text if field == "purpose" else {"vip": (CustomerOrigin("rule", text),)}},
+        **{field: values[field]},
     )
 
     def described(found):
-        return found.purpose if field == "purpose" else found.origins["vip"][0].text
+        return {
+            "purpose": found.purpose,
+            "origins": [origin.text for origins in found.origins.values() for origin in origins][:1],
+            "limit_places": [*found.limit_places.values()],
+        }[field]
+
+    def expected(text):
+        return text if field == "purpose" else [text]
 
     saved = plan.save(home_folder / "plans" / "a.json")
     reviews = [
@@ -736,13 +744,15 @@ def test_description(home_folder, field):
     assert sorted(actions_of(table)) == [
         ("plan", "rewritten"),
         ("receipt", "replaced"),
-        *[("review", "removed")] * 4,
+        *[("review", "removed")] * (0 if field == "limit_places" else 4),  # Reviews do not state this place.
     ]
     rewritten = fg.read_plan(saved)
-    assert (rewritten.digest, described(rewritten)) == (plan.digest, "Requested by … today")
+    assert (rewritten.digest, described(rewritten)) == (plan.digest, expected("Requested by … today"))
     [receipt] = home_folder.rglob("*.receipt.json")
-    assert described(fg.read_receipt(receipt).plan) == "Requested by (erased-1) today"
-    assert not any(path.exists() for path in reviews) and files_with(home_folder, "c-1") == []
+    assert described(fg.read_receipt(receipt).plan) == expected("Requested by (erased-1) today")
+    assert (
+        any(path.exists() for path in reviews) == (field == "limit_places") and files_with(home_folder, "c-1") == []
+    )
     assert fg.erase_customer("c-1").empty
 
 

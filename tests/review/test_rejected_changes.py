@@ -95,6 +95,34 @@ def test_no_shared_changes(rejected):
     assert rejected_changes(part) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "customers", "is_similar"),
+    [
+        ("Sor", ["c-7"], True),
+        ("S\u00f8r", ["c-8"], True),
+        ("s \u00f6r", ["c-7"], True),
+        ("Nord", ["c-7"], False),
+    ],
+)
+def test_similar_new_group(name, customers, is_similar):
+    "A plan that creates a group whose name is similar to a rejected new group has a warning, and can be approved."
+    plans = [
+        fg.plan_memberships(fg.sample_snapshot(), {uid: uids}, create={uid: new_name}, limits=LIMITS)
+        for uid, new_name, uids in (("g1", "S\u00f8r", ["c-7"]), ("g2", name, customers))
+    ]
+    folder = plans_folder(plans[0].tenant_uid, plans[0].base_url)
+    paths = [plan.save(folder / f"{i}.plan.json") for i, plan in enumerate(plans)]
+    fg.approve_plan(plans[0], paths[0].with_suffix(".approval.json"), by="Ola", reject="wrong week")
+
+    sentences = rejected_changes(plans[1])
+
+    parts = ("Ola", name, "wrong week", plans[0].digest[:12])
+    assert len(sentences) == is_similar
+    assert all(part in sentence for sentence in sentences for part in parts)
+    assert rejections_in_force(plans[1]) == [] and rejected_changes(plans[0]) == []
+    assert main(["approve", str(paths[1]), "--by", "Kari"]) == 0
+
+
 class CountedEntries(tuple):
     """Entries of a decision record that count how often they are read from the start."""
 

@@ -157,6 +157,8 @@ def test_created_group():
         ("Valgt", ["x", "", "x"]),
         ("selected", ["1", "0", "1"]),
         ("Include in campaign", ["no", "no", "no"]),
+        ("arm", ["mail", "control", "mail"]),
+        ("Arm", ["mail", "", "mail"]),
     ],
 )
 def test_selection_columns(write_list, name, values):
@@ -177,6 +179,7 @@ def test_selection_columns(write_list, name, values):
     ("name", "values"),
     [
         ("handling", ["legg til"] * 3),
+        ("arm", ["mail"] * 3),
         ("Nyhetsbrev", ["ja", "nei", "ja"]),
         ("has_email", ["True", "False", "True"]),
         ("Consent", ["yes", "no", ""]),
