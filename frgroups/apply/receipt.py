@@ -479,7 +479,7 @@ def read_receipt(path: str | Path) -> Receipt:
         states: dict[Item, State] = {(group, uid, change): state for group, uid, change, state, _ in stored.states}
         _check_states(plan, states, len(stored.states))
         uids = {group.uid for group in plan.groups}
-        if not uids.issuperset((*stored.renamed, *stored.similar_groups, *stored.skipped_groups)):
+        if not uids.issuperset((*stored.renamed, *stored.similar_groups, *stored.skipped_groups, *stored.created)):
             raise ValueError("The receipt contains a group that is not in its plan.")
         started_at, read_at = parse_stored_timestamp(stored.started_at), parse_stored_timestamp(stored.read_at)
     except CorruptFileError:

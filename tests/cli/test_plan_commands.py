@@ -224,8 +224,8 @@ def test_next_command(tenant, tmp_path, capsys):
 def test_state_of_expired_plan(tenant, capsys):
     "An expired plan is not approved, and its state in the list is plan expired."
     planned("--out", "p.json")
-    old = replace(fg.read_plan("p.json"), planned_at=datetime.now(UTC) - timedelta(days=30))
-    old.save("p.json")
+    then = datetime.now(UTC) - timedelta(days=30)
+    replace(fg.read_plan("p.json"), planned_at=then, snapshot_taken_at=then).save("p.json")
 
     assert main(["approve", "p.json", "--by", "Kari"]) == 3
     capsys.readouterr()

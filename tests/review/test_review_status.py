@@ -52,7 +52,8 @@ def loaded(running):
 
 def expired(plan):
     """Save a copy of a plan that is older than its age limit, and return it."""
-    return fg.read_plan(replace(plan, planned_at=datetime.now(UTC) - timedelta(days=8)).save(plan.path))
+    then = datetime.now(UTC) - timedelta(days=8)
+    return fg.read_plan(replace(plan, planned_at=then, snapshot_taken_at=then).save(plan.path))
 
 
 def test_order_of_findings():
@@ -364,7 +365,8 @@ def test_results_of_interrupted_runs(running, saved, monkeypatch):
 
 def test_interrupted_plan_that_expired(running, saved, monkeypatch, tmp_path):
     "The review of an interrupted plan that has expired states that it can only be finalized."
-    old = replace(saved, planned_at=datetime.now(UTC) - timedelta(days=7) + timedelta(seconds=30))
+    then = datetime.now(UTC) - timedelta(days=7) + timedelta(seconds=30)
+    old = replace(saved, planned_at=then, snapshot_taken_at=then, limits=replace(saved.limits, snapshot_max_age=None))
     old = fg.read_plan(old.save(saved.path))
     interrupted(running, old, monkeypatch)
     monkeypatch.setattr("frgroups.apply.plan_entry.plan_age_violations", lambda limits, age: ["too old"])
