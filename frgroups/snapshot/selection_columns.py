@@ -34,7 +34,7 @@ _YES_NUMBER, _NO_NUMBER = "1", "0"
 
 _ADD_WORDS = frozenset(
     {
-        *("add", "added", "join", "include", "keep", "insert", "subscribe", "opt in", "new member"),
+        *("add", "added", "join", "include", "keep", "insert", "subscribe", "opt in", "new member", "in"),
         *("legg til", "legges til", "tilføy", "behold", "beholdes", "inkluder", "inkluderes", "meld inn"),
         *("tilføj", "tilføjes", "innmelding", "lägg till", "behåll", "inkludera", "hinzufügen", "hinzu", "aufnehmen"),
         *("behalten", "lisää", "säilytä", "ajouter", "garder", "inclure", "añadir", "agregar", "mantener", "incluir"),
@@ -44,6 +44,7 @@ _ADD_WORDS = frozenset(
 _REMOVE_WORDS = frozenset(
     {
         *("remove", "removed", "leave", "delete", "deleted", "exclude", "excluded", "drop", "unsubscribe", "opt out"),
+        *("skip", "out", "ut", "ud"),
         *("fjern", "fjernes", "slett", "slettes", "slettet", "utelat", "utelates", "ekskluder", "meld ut"),
         *("utmelding", "slet", "udelad", "ta bort", "tas bort", "radera", "exkludera", "entfernen"),
         *("löschen", "ausschließen", "raus", "poista", "poistetaan", "supprimer", "retirer", "exclure", "quitar"),
@@ -53,6 +54,7 @@ _REMOVE_WORDS = frozenset(
 )
 
 _TARGET = r"(?: (?:in|to|i|til|till|på|for|the|this|denne|group|list|campaign|\w*grupp\w*|\w*liste\w*|kampanje\w*))*"
+_PLUS, _MINUS_SIGNS = "+", frozenset({"-", "\u2212", "\u2013"})
 # Headers of columns in which "yes" or a mark selects a row.
 _INCLUDE_HEADER = re.compile(
     r"(?:(?:skal|ska|er|är|bli|blir|ta|tas|være|vara|skal være|ska vara|skal tas|ska tas) )?med(?: i\b.*)?"
@@ -62,13 +64,13 @@ _INCLUDE_HEADER = re.compile(
     r"|ausgewählt|auswahl|auswählen|aufnehmen|hinzufügen|einbeziehen|dabei|mukaan|mukana|valittu|lisää"
     r"|inclure|inclus|sélectionné|ajouter|incluir|incluido|seleccionado|añadir|incluso|selezionato|aggiungere"
     r"|opnemen|meenemen|geselecteerd|toevoegen|wybrany|uwzględnij|dodaj"
-    r"|action|aktion|aksjon|handling|tiltak|åtgärd|toimenpide|maßnahme|acción|azione|actie|akcja"
+    r"|teilnahme|teilnehmen|nimmt teil|action|aktion|aksjon|handling|tiltak|åtgärd|toimenpide|maßnahme|acción|azione|actie|akcja"
 )
 # In a column "Status", only words such as "yes" are compared, because 0 and 1 can be codes.
 _STATUS_HEADER = re.compile("status|stato|estado|statut|tila|")
 # Headers of columns in which "yes", a mark, or a date excludes a row.
 _EXCLUDE_HEADER = re.compile(
-    r"(?:is |er |är |to be )?(?:remove[ds]?|delete[ds]?|exclude[ds]?|fjern(?:es|et)?|slett(?:es|et)?|utelat(?:es|t)?"
+    r"(?:is |er |är |to be )?(?:remove[ds]?|utgår|utgått|utgår ur|udgår|udgået|delete[ds]?|exclude[ds]?|fjern(?:es|et)?|slett(?:es|et)?|utelat(?:es|t)?"
     r"|ekskluder(?:es|t)?|slet(?:tes|tet)|ta(?:s)? bort|borttagen|raderad|exkludera[sd]?|entfernen|entfernt|gelöscht"
     r"|löschen|ausschließen|ausgeschlossen|poista|poistettu|supprimer|supprimé|exclure|exclu|eliminar|eliminado"
     r"|excluir|excluido|eliminato|escluso|verwijderen|verwijderd|uitgesloten|usuń|usunięty)"
@@ -84,7 +86,7 @@ _NEGATIONS = (
     r"(?:ikke|inte|ej|ikkje) (?:\pL+ )?(?:med|inkluder\pL*|denne|den här|legg\pL* til)|(?:skal|må|ska|skall) ut",
     r"fjernes|slettes|strykes|utelates|tas ut|tas bort|udelades",
     r"(?:do not|don['’]t|not to be|must not be|should not be|not) (?:be )?(?:includ|add)\pL*",
-    r"not this (?:one|customer)|(?:to|must|should) be (?:removed|deleted|excluded)",
+    r"not this (?:one|customer)|(?:skip|omit|exclude|ignore) (?:this|these|him|her|them)|leave (?:this )?out|(?:to|must|should) be (?:removed|deleted|excluded)",
     r"please (?:remove|delete|exclude)|remove from",
     r"nicht (?:mit|dabei|aufnehmen|hinzufügen|einbeziehen|diese[rnsm]?)|bitte (?:entfernen|löschen)",
     r"ei (?:mukaan|mukana|tätä|oteta)|poistetaan",
@@ -100,8 +102,8 @@ def reject_selection_columns(table: Table, position: int) -> None:
 
     The following columns are rejected:
 
-    - A column in which all values are words for additions or removals, such as "add" and "remove", and the rows
-      differ.
+    - A column in which all values are words for additions or removals, such as "add" and "remove", or the signs "+"
+      and "-", and the rows differ.
     - A column with a header about selection, such as "Include" or "Status", in which some rows contain "yes" or a
       mark, and other rows contain "no" or nothing.
     - A column with a header about removal, such as "Deleted", in which a row contains "yes", a mark, or a date.
@@ -139,6 +141,9 @@ def _excluding_values(header: str, counts: Mapping[str, int]) -> Mapping[str, in
     notes = values.filter(has_negation).to_pylist()
     if notes:
         return {value: counts[value] for value in notes}
+    signs = set(map(_fold, counts)) - {""}
+    if _PLUS in signs and len(signs) > 1 and signs <= {_PLUS, *_MINUS_SIGNS}:
+        return counts
     if _contains_only(counts, _ADD_WORDS | _REMOVE_WORDS):
         kinds = {value in _ADD_WORDS if value else None for value in map(_fold, counts)}
         return counts if len(kinds) > 1 else {}

@@ -159,6 +159,11 @@ def test_created_group():
         ("Include in campaign", ["no", "no", "no"]),
         ("arm", ["mail", "control", "mail"]),
         ("Arm", ["mail", "", "mail"]),
+        ("Change", ["in", "out", "in"]),
+        ("+/-", ["+", "-", "+"]),
+        ("Teilnahme", ["ja", "nein", "ja"]),
+        ("Comment", ["", "skip this one", ""]),
+        ("Utgår", ["", "x", ""]),
     ],
 )
 def test_selection_columns(write_list, name, values):
@@ -195,6 +200,7 @@ def test_selection_columns(write_list, name, values):
         ("Action", ["call", "email", "call"]),
         ("Merknad", ["Ikke hjemme", "fjernet hund", "medlem"]),
         ("Kjønn", ["K", "M", "K"]),
+        ("Rabatt", ["-", "", "-"]),
     ],
 )
 def test_attribute_columns(write_list, name, values):
