@@ -66,16 +66,15 @@ def changed_memberships(old: Any, new: Any) -> Any:
     """
     nw = import_narwhals()
     before, after = read_memberships(old), read_memberships(new)
+    sides = [
+        _missing_from(before, after).with_columns(nw.lit("joined").alias("change")),
+        _missing_from(after, before).with_columns(nw.lit("left").alias("change")),
+    ]
     seen = distinct(after, CUSTOMER).select(nw.col(CUSTOMER).alias("seen_customer"), nw.lit(1).alias("is_seen"))
-    changed = _compare(before, after).filter(nw.col("in_old") != nw.col("in_new"))
     return (
-        changed.join(seen, left_on=CUSTOMER, right_on="seen_customer", how="left")
-        .select(
-            GROUP,
-            CUSTOMER,
-            nw.when(nw.col("in_new") == 1).then(nw.lit("joined")).otherwise(nw.lit("left")).alias("change"),
-            (~nw.col("is_seen").is_null()).alias("still_seen"),
-        )
+        nw.concat(sides)
+        .join(seen, left_on=CUSTOMER, right_on="seen_customer", how="left")
+        .select(GROUP, CUSTOMER, "change", (~nw.col("is_seen").is_null()).alias("still_seen"))
         .to_native()
     )
 
@@ -83,26 +82,21 @@ def changed_memberships(old: Any, new: Any) -> Any:
 def count_changes(old: Any, new: Any) -> ChangeCounts:
     """Count the customers who joined and left each group between two frames. One row per group is collected."""
     nw = import_narwhals()
+    # Grouping the rows of both frames together also removes repeated rows.
+    sides = [
+        read_memberships(data).with_columns(nw.lit(is_old).alias("in_old"), nw.lit(1 - is_old).alias("in_new"))
+        for data, is_old in ((old, 1), (new, 0))
+    ]
+    compared = nw.concat(sides).group_by(GROUP, CUSTOMER).agg(nw.col("in_old").max(), nw.col("in_new").max())
     in_old, in_new = nw.col("in_old") == 1, nw.col("in_new") == 1
     conditions = {"n_old": in_old, "n_joined": in_new & ~in_old, "n_left": in_old & ~in_new, "n_new": in_new}
-    counts = (
-        _compare(read_memberships(old), read_memberships(new))
-        .group_by(GROUP)
-        .agg(count_true(condition).alias(name) for name, condition in conditions.items())
+    table = collect(
+        compared.group_by(GROUP).agg(count_true(condition).alias(name) for name, condition in conditions.items())
     )
-    table = collect(counts)
     uids, order = sort_groups(table)
     return ChangeCounts(uids, *(integers(table, name)[order] for name in conditions))
 
 
-def _compare(old: LazyFrame[Any], new: LazyFrame[Any]) -> LazyFrame[Any]:
-    """Return the distinct memberships in either frame. The columns in_old and in_new are 1 or 0."""
-    nw = import_narwhals()
-    sides = [
-        old.with_columns(nw.lit(1).alias("in_old"), nw.lit(0).alias("in_new")),
-        new.with_columns(nw.lit(0).alias("in_old"), nw.lit(1).alias("in_new")),
-    ]
-    compared: LazyFrame[Any] = (
-        nw.concat(sides).group_by(GROUP, CUSTOMER).agg(nw.col("in_old").max(), nw.col("in_new").max())
-    )
-    return compared
+def _missing_from(frame: LazyFrame[Any], other: LazyFrame[Any]) -> LazyFrame[Any]:
+    """Return the distinct memberships in `other` that are not in `frame`."""
+    return distinct(other.join(frame, on=[GROUP, CUSTOMER], how="anti"), GROUP, CUSTOMER)

@@ -285,9 +285,11 @@ def as_membership_matrix(data: Any) -> MembershipMatrix:
 
 
 def _as_arrow(data: Any) -> pa.Table:
-    for method in ("toArrow", "collect"):
-        if not hasattr(data, "__arrow_c_stream__") and callable(getattr(data, method, None)):
-            data = getattr(data, method)()
+    # The Arrow stream of a Spark DataFrame would start a Python process on each executor.
+    if callable(getattr(data, "toArrow", None)):
+        data = data.toArrow()
+    if not hasattr(data, "__arrow_c_stream__") and callable(getattr(data, "collect", None)):
+        data = data.collect()
     try:
         if not hasattr(data, "__arrow_c_stream__"):
             raise TypeError("The object does not support the Arrow PyCapsule interface.")
