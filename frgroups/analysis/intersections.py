@@ -45,8 +45,8 @@ def intersections(
     ----------
     data
         A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
-        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark. A lazy
-        frame, for example of DuckDB or Spark, is counted in its query engine.
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark. A lazy frame, for example of
+        DuckDB or Spark, is counted in its query engine.
     groups
         The groups to combine, by uid or unique name. None selects all groups. Memberships in other groups are
         ignored.

@@ -48,8 +48,8 @@ def overlap_matrix(
     ----------
     data
         A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
-        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark. A lazy
-        frame, for example of DuckDB or Spark, is counted in its query engine.
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark. A lazy frame, for example of
+        DuckDB or Spark, is counted in its query engine.
     groups
         The groups to compare, by uid or unique name. None selects all groups.
     measure
@@ -172,8 +172,8 @@ def overlap_pairs(
     ----------
     data
         A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
-        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark. A lazy
-        frame, for example of DuckDB or Spark, is counted in its query engine.
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark. A lazy frame, for example of
+        DuckDB or Spark, is counted in its query engine.
     groups
         The groups to compare, by uid or unique name. None selects all groups.
     universe

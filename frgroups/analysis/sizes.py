@@ -24,8 +24,8 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     ----------
     data
         A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
-        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark. A lazy
-        frame, for example of DuckDB or Spark, is counted in its query engine.
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark. A lazy frame, for example of
+        DuckDB or Spark, is counted in its query engine.
     universe
         The total number of customers of the tenant. None uses the number set by `Snapshot.with_universe`. If neither
         is given, share_of_universe is NaN, because `data` does not contain all customers in no group.
@@ -87,8 +87,8 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
     ----------
     data
         A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
-        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark. A lazy
-        frame, for example of DuckDB or Spark, is counted in its query engine.
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark. A lazy frame, for example of
+        DuckDB or Spark, is counted in its query engine.
     universe
         The total number of customers of the tenant. None uses the number set by `Snapshot.with_universe`. If neither
         is given, customers in no group are counted only as far as `data` contains them.
