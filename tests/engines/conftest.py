@@ -18,6 +18,11 @@ SPARK_SETTINGS = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "2",
+    # Compiling each query takes longer than counting a few hundred rows.
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
 }
 FRAMES = {
     "pyarrow": lambda table: pa.Table.from_pandas(table, preserve_index=False),
@@ -31,7 +36,9 @@ LAZY = ["polars, lazy", "duckdb"]
 def create_frame(table, engine, spark=None):
     """Return the rows of a pandas table as a frame of an engine."""
     if engine == "spark":
-        return spark.createDataFrame(pa.Table.from_pandas(table, preserve_index=False))
+        # Spark Connect cannot infer the types of an empty table.
+        schema = None if len(table) else ", ".join(f"{name} string" for name in table.columns)
+        return spark.createDataFrame(pa.Table.from_pandas(table, preserve_index=False), schema)
     return FRAMES[engine](table)
 
 
@@ -42,7 +49,8 @@ def spark():
 
     builder = SparkSession.builder.remote("local[2]") if SPARK == "connect" else SparkSession.builder.master(SPARK)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+        # Spark Connect warns about each setting that only a new server can use.
+        warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas|Failed to set spark")
         session = builder.config(map=SPARK_SETTINGS).getOrCreate()
     yield session
     session.stop()
