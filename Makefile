@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow test-browser test-httpx2 test-versions test-lowest test-sdist lint docs bench notebooks
-.PHONY: notebooks-run wheel sdist clean
+.PHONY: demo test test-slow test-browser test-engines test-httpx2 test-versions test-lowest test-sdist lint docs bench
+.PHONY: notebooks notebooks-run wheel sdist clean
 
 demo: .venv/sandbox.done
 	@$(BIN)/frgroups demo
@@ -24,6 +24,13 @@ test-slow: .venv/dev.done
 # They are skipped if Chromium is not installed. The documentation is built only if docs/_build/html does not exist.
 test-browser: .venv/dev.done docs/_build/html/index.html
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests/browser
+
+# The tests of the query engines on Spark: one process with two threads, a cluster with two executors, and Spark Connect.
+# They need a Java runtime, and no network except the loopback interface.
+test-engines: .venv/spark.done
+	@for master in "local[2]" "local-cluster[2,1,1024]" connect; do \
+	echo "Spark: $$master"; SPARK_LOCAL_IP=127.0.0.1 FRGROUPS_TEST_SPARK="$$master" \
+	$(BIN)/python -m pytest -m spark tests/engines || exit 1; done
 
 # The tests of the API client on httpx2, the successor of httpx.
 test-httpx2: .venv/dev.done
@@ -95,6 +102,11 @@ clean:
 	@echo "Installing into .venv (the first time only) ..."
 	@$(PIP) -e ".[sandbox,notebook]" --group dev
 	@touch $@ .venv/sandbox.done .venv/notebook.done .venv/docs.done
+
+.venv/spark.done: .venv/dev.done
+	@echo "Installing Spark into .venv (the first time only) ..."
+	@$(PIP) --group spark
+	@touch $@
 
 .venv/docs.done: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing into .venv (the first time only) ..."

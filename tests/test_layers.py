@@ -21,6 +21,7 @@ ROWS = [
     "plan",
     "load",
     "analysis",
+    "engines",
     "store",
     "sandbox",
     "api",

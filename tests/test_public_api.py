@@ -136,6 +136,13 @@ def test_imports_of_the_main_names():
     assert loaded & heavy == set()
 
 
+def test_tables_in_memory_load_no_engine():
+    "Analyzing a table in memory does not load Narwhals or a query engine."
+    loaded = loaded_after("import frgroups as fg; fg.group_sizes(fg.sample_snapshot().memberships)")
+
+    assert loaded & {"narwhals", "duckdb", "polars", "pyspark"} == set()
+
+
 def test_number_of_imports():
     "Importing the main functions loads at most 25% more modules than importing the packages that they need."
     base = loaded_after("import pandas, pyarrow.parquet, httpx, filelock")

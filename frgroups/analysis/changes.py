@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from frgroups.analysis.snapshot_comparison import Side, SnapshotComparison
+from frgroups.analysis.snapshot_comparison import Side, SnapshotComparison, group_verdicts
+from frgroups.engines.changes import are_engine_frames, changed_memberships, count_changes
 from frgroups.internals.typing import BoolArray, IntArray, StringArray
+from frgroups.snapshot.snapshot import Snapshot
 
 
-def membership_changes(old: Any, new: Any) -> pd.DataFrame:
+@overload
+def membership_changes(old: Snapshot | pd.DataFrame, new: Snapshot | pd.DataFrame) -> pd.DataFrame: ...
+
+
+@overload
+def membership_changes(old: Any, new: Any) -> Any: ...
+
+
+def membership_changes(old: Any, new: Any) -> Any:
     """
     Return the customers who joined or left a group between two snapshots.
 
@@ -26,12 +36,13 @@ def membership_changes(old: Any, new: Any) -> pd.DataFrame:
     old, new
         Two Snapshots of the same tenant, the older one first. Either can also be a table of memberships
         with the columns customer_group_uid and customer_uid, as for `group_sizes`. The order of two tables is not
-        checked.
+        checked. If both are frames of the same query engine, the engine compares them.
 
     Returns
     -------
     DataFrame
-        One row per change, sorted by group uid and customer uid:
+        One row per change, sorted by group uid and customer uid. If the engine compares two frames, the result is a
+        frame of this engine whose rows have no order, for example a DuckDB relation.
 
         - customer_group_uid, customer_uid (`str`)
         - change (`str`): "joined" or "left"
@@ -41,7 +52,8 @@ def membership_changes(old: Any, new: Any) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the snapshots belong to different tenants or hosts, or `old` was taken after `new`.
+        If the snapshots belong to different tenants or hosts, `old` was taken after `new`, or the frames belong to
+        different query engines.
 
     See Also
     --------
@@ -57,6 +69,8 @@ def membership_changes(old: Any, new: Any) -> pd.DataFrame:
     0                vip          c-1    left       False
     1                vip          c-3  joined        True
     """
+    if are_engine_frames(old, new):
+        return changed_memberships(old, new)
     comparison = SnapshotComparison.from_data(old, new)
     differences = _Differences.from_comparison(comparison)
     in_new = np.zeros(len(comparison.customers), dtype=np.bool_)
@@ -114,30 +128,69 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
     1              staff      1         0       0      1          0.0   kept
     2                vip      1         1       0      2          1.0   kept
     """
-    comparison = SnapshotComparison.from_data(old, new)
-    differences = _Differences.from_comparison(comparison)
-    n_old, n_new = _group_sizes(comparison.old, comparison), _group_sizes(comparison.new, comparison)
-    n_joined = _count_per_group(differences.group[differences.joined], comparison)
-    n_left = _count_per_group(differences.group[~differences.joined], comparison)
+    counts = _ChangeCounts.from_data(old, new)
+    n_old, net = counts.n_old, counts.n_joined - counts.n_left
     with np.errstate(divide="ignore", invalid="ignore"):
-        growth = np.where(n_old > 0, (n_joined - n_left) / n_old, np.nan)
-        churn = np.where(n_old > 0, n_left / n_old, np.nan)
+        growth = np.where(n_old > 0, net / n_old, np.nan)
+        churn = np.where(n_old > 0, counts.n_left / n_old, np.nan)
     return pd.DataFrame(
         {
-            "customer_group_uid": comparison.groups.array,
-            "name": comparison.names.array,
+            "customer_group_uid": counts.group_uids.array,
+            "name": counts.names.array,
             "n_old": n_old,
-            "n_joined": n_joined,
-            "n_left": n_left,
-            "n_new": n_new,
-            "net": n_joined - n_left,
+            "n_joined": counts.n_joined,
+            "n_left": counts.n_left,
+            "n_new": counts.n_new,
+            "net": net,
             "growth_rate": growth,
             "churn_rate": churn,
-            "status": pd.array(_group_status(comparison), dtype="str"),
-            "renamed_from": pd.array(_renamed_from(comparison), dtype="str"),
-            "verdict": comparison.verdicts.array,
+            "status": counts.status.array,
+            "renamed_from": counts.renamed_from.array,
+            "verdict": counts.verdicts.array,
         }
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _ChangeCounts:
+    """The groups in either snapshot, sorted by uid, and their changes, as in the result of `group_changes`."""
+
+    group_uids: pd.Index
+    names: pd.Index
+    n_old: IntArray
+    n_joined: IntArray
+    n_left: IntArray
+    n_new: IntArray
+    status: pd.Index
+    renamed_from: pd.Index
+    verdicts: pd.Index
+
+    @classmethod
+    def from_data(cls, old: Any, new: Any) -> Self:
+        """Count the changes in memory or in a query engine."""
+        if not are_engine_frames(old, new):
+            return cls.from_comparison(SnapshotComparison.from_data(old, new))
+        uids, n_old, n_joined, n_left, n_new = count_changes(old, new)
+        status = np.where(n_old == 0, "new", np.where(n_new == 0, "deleted", "kept"))
+        renamed_from = pd.Index([""] * len(uids), dtype="str")
+        verdicts = group_verdicts(new, uids)
+        return cls(uids, uids, n_old, n_joined, n_left, n_new, pd.Index(status, dtype="str"), renamed_from, verdicts)
+
+    @classmethod
+    def from_comparison(cls, comparison: SnapshotComparison) -> Self:
+        """Count the changes between two snapshots."""
+        differences = _Differences.from_comparison(comparison)
+        return cls(
+            comparison.groups,
+            comparison.names,
+            _group_sizes(comparison.old, comparison),
+            _count_per_group(differences.group[differences.joined], comparison),
+            _count_per_group(differences.group[~differences.joined], comparison),
+            _group_sizes(comparison.new, comparison),
+            pd.Index(_group_status(comparison), dtype="str"),
+            pd.Index(_renamed_from(comparison), dtype="str"),
+            comparison.verdicts,
+        )
 
 
 @dataclass(frozen=True, eq=False)

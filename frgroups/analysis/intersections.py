@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from frgroups.engines.memberships import EngineMemberships, Memberships, as_memberships
 from frgroups.errors import InputError
 from frgroups.internals.typing import IntArray
 from frgroups.internals.validation import as_list, check_choice, check_number
@@ -33,6 +34,7 @@ def intersections(
     *,
     mode: Mode = "exclusive",
     top: int | None = None,
+    max_regions: int = 100_000,
 ) -> pd.DataFrame:
     """
     Count the customers in each combination of groups.
@@ -43,7 +45,8 @@ def intersections(
     ----------
     data
         A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
-        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark. A lazy frame, for example of
+        DuckDB or Spark, is counted in its query engine.
     groups
         The groups to combine, by uid or unique name. None selects all groups. Memberships in other groups are
         ignored.
@@ -56,6 +59,9 @@ def intersections(
     top
         The largest number of combinations to return. The combinations with the most customers are returned, and all
         other customers are counted in one additional row. None returns all combinations.
+    max_regions
+        The largest number of exclusive combinations that are collected from a query engine, whatever `mode` and `top`
+        are. The parameter has no effect on data in memory.
 
     Returns
     -------
@@ -74,8 +80,8 @@ def intersections(
     Raises
     ------
     InputError
-        If `mode` is unknown, `top` is negative, or there are more than 100,000 inclusive combinations and `top` is
-        None.
+        If `mode` is unknown, `top` is negative, there are more than 100,000 inclusive combinations and `top` is None,
+        or a query engine counts more than `max_regions` exclusive combinations.
     GroupNotFoundError
         If a group is unknown, or its name is not unique.
 
@@ -95,10 +101,11 @@ def intersections(
     check_choice(mode, "mode", get_args(Mode))
     if top is not None:
         check_number(top, "top", at_least=0, whole=True)
-    matrix = as_membership_matrix(data).select(groups)
-    regions = RegionCounts.from_matrix(matrix)
+    check_number(max_regions, "max_regions", above=0, whole=True)
+    memberships = as_memberships(data).select(groups)
+    regions = RegionCounts.from_memberships(memberships, max_regions)
     combinations = regions.largest_combinations(mode, top)
-    uids = matrix.group_uids.tolist()
+    uids = memberships.group_uids.tolist()
     groups_of_rows = [tuple([uids[group] for group in groups]) for groups in combinations.groups]
     degree = [len(groups) for groups in combinations.groups]
     n = combinations.n
@@ -192,6 +199,19 @@ class RegionCounts:
     n: IntArray
     indptr: IntArray
     groups: IntArray
+
+    @classmethod
+    def from_memberships(cls, memberships: Memberships, max_regions: int) -> RegionCounts:
+        """Count the customers in memory or in a query engine. Raise InputError for too many regions in an engine."""
+        if not isinstance(memberships, EngineMemberships):
+            return cls.from_matrix(memberships)
+        regions = cls(*memberships.count_regions(max_regions + 1))
+        if len(regions.n) > max_regions:
+            raise InputError(
+                f"The selected groups have more than {max_regions:,} exclusive combinations.",
+                hint="Select fewer groups, or increase `max_regions`.",
+            )
+        return regions
 
     @classmethod
     def from_matrix(cls, matrix: MembershipMatrix) -> RegionCounts:

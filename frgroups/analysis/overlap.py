@@ -11,16 +11,15 @@ import pandas as pd
 from frgroups.analysis.pair_counts import (
     GroupPairs,
     check_result_size,
-    collect_pairs,
-    iter_common_pairs,
+    common_pairs,
     pair_counts,
     string_bytes_per_pair,
 )
 from frgroups.analysis.significance import benjamini_hochberg, hypergeometric_tails
+from frgroups.engines.memberships import Memberships, as_memberships
 from frgroups.errors import InputError
 from frgroups.internals.typing import FloatArray, IntArray
 from frgroups.internals.validation import check_choice
-from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 from frgroups.snapshot.universe import resolve_universe
 
 _CHUNK_SIZE = 2**16  # The number of pairs in one step of a computation.
@@ -49,7 +48,8 @@ def overlap_matrix(
     ----------
     data
         A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
-        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark. A lazy frame, for example of
+        DuckDB or Spark, is counted in its query engine.
     groups
         The groups to compare, by uid or unique name. None selects all groups.
     measure
@@ -103,21 +103,21 @@ def overlap_matrix(
     """
     check_choice(measure, "measure", get_args(Measure))
     check_choice(labels, "labels", ("uid", "name"))
-    seen = as_membership_matrix(data)
+    seen = as_memberships(data)
     universe = resolve_universe(data, universe, seen)
-    matrix = seen.select(groups)
+    selected = seen.select(groups)
     check_result_size(
-        8 * matrix.n_groups**2,
-        f"The matrix of {matrix.n_groups:,} groups",
+        8 * selected.n_groups**2,
+        f"The matrix of {selected.n_groups:,} groups",
         "Select fewer groups, or use `overlap_pairs` with min_both=1, which omits pairs without common customers.",
     )
-    both = pair_counts(matrix)
+    both = pair_counts(selected)
     values: IntArray | FloatArray = both
     if measure != "count":
-        values = _measure_matrix(measure, matrix.sizes, both, universe)
-    axis = matrix.group_uids.rename("customer_group_uid")
+        values = _measure_matrix(measure, selected.sizes, both, universe)
+    axis = selected.group_uids.rename("customer_group_uid")
     if labels == "name":
-        axis = matrix.group_names.rename("name")
+        axis = selected.group_names.rename("name")
     table = pd.DataFrame(values, index=axis, columns=axis)
     table.attrs["measure"] = measure
     return table
@@ -172,7 +172,8 @@ def overlap_pairs(
     ----------
     data
         A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
-        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark. A lazy frame, for example of
+        DuckDB or Spark, is counted in its query engine.
     groups
         The groups to compare, by uid or unique name. None selects all groups.
     universe
@@ -221,23 +222,20 @@ def overlap_pairs(
     1     all     vip       2         1.0   4.0
     2   staff     vip       0         0.0   0.0
     """
-    seen = as_membership_matrix(data)
+    seen = as_memberships(data)
     universe = resolve_universe(data, universe, seen)
-    matrix = seen.select(groups)
-    bytes_per_pair = 8 * _NUMBERS_PER_PAIR + string_bytes_per_pair(matrix)
-    n_tests = matrix.n_groups * (matrix.n_groups - 1) // 2
+    selected = seen.select(groups)
+    bytes_per_pair = 8 * _NUMBERS_PER_PAIR + string_bytes_per_pair(selected)
+    n_tests = selected.n_groups * (selected.n_groups - 1) // 2
     if min_both <= 0:
-        pairs = _all_pairs(matrix, n_tests * bytes_per_pair)
+        pairs = _all_pairs(selected, n_tests * bytes_per_pair)
     elif universe is None:
-        blocks = iter_common_pairs(matrix)
-        pairs = collect_pairs(
-            (block.select(block.n_both >= min_both) for block in blocks), bytes_per_pair, _FEWER_PAIRS
-        )
+        pairs = common_pairs(selected, min_both, bytes_per_pair, _FEWER_PAIRS)
     else:
         # The q-values depend on the p-values of all tested pairs.
         n_bytes = bytes_per_pair if min_both == 1 else _BYTES_PER_TEST
-        pairs = collect_pairs(iter_common_pairs(matrix), n_bytes, "Select fewer groups, or do not pass `universe`.")
-    p_values = _p_values(matrix.sizes[pairs.a], matrix.sizes[pairs.b], pairs.n_both, universe, n_tests)
+        pairs = common_pairs(selected, 1, n_bytes, "Select fewer groups, or do not pass `universe`.")
+    p_values = _p_values(selected.sizes[pairs.a], selected.sizes[pairs.b], pairs.n_both, universe, n_tests)
     if min_both > 1 and universe is not None:
         chosen = pairs.n_both >= min_both
         pairs = pairs.select(chosen)
@@ -245,13 +243,13 @@ def overlap_pairs(
         check_result_size(
             len(pairs.a) * bytes_per_pair, f"The table of {len(pairs.a):,} pairs of groups", _FEWER_PAIRS
         )
-    n_a, n_b, n_both = matrix.sizes[pairs.a], matrix.sizes[pairs.b], pairs.n_both
+    n_a, n_b, n_both = selected.sizes[pairs.a], selected.sizes[pairs.b], pairs.n_both
     measures = _measure_columns(n_a, n_b, n_both, universe)
     columns = {
-        "group_a": matrix.group_uids.take(pairs.a).array,
-        "group_b": matrix.group_uids.take(pairs.b).array,
-        "name_a": matrix.group_names.take(pairs.a).array,
-        "name_b": matrix.group_names.take(pairs.b).array,
+        "group_a": selected.group_uids.take(pairs.a).array,
+        "group_b": selected.group_uids.take(pairs.b).array,
+        "name_a": selected.group_names.take(pairs.a).array,
+        "name_b": selected.group_names.take(pairs.b).array,
         "n_a": n_a,
         "n_b": n_b,
         "n_both": n_both,
@@ -261,15 +259,15 @@ def overlap_pairs(
     return pd.DataFrame(columns | measures | p_values, copy=False)
 
 
-def _all_pairs(matrix: MembershipMatrix, n_bytes: int) -> GroupPairs:
+def _all_pairs(memberships: Memberships, n_bytes: int) -> GroupPairs:
     """Return all pairs of groups, including pairs without common customers, for a table with `n_bytes` bytes."""
     check_result_size(
         n_bytes,
-        f"The table of all pairs of {matrix.n_groups:,} groups",
+        f"The table of all pairs of {memberships.n_groups:,} groups",
         "Pass min_both=1 to omit pairs without common customers, or select fewer groups.",
     )
-    a, b = np.triu_indices(matrix.n_groups, k=1)
-    return GroupPairs(a, b, pair_counts(matrix)[a, b])
+    a, b = np.triu_indices(memberships.n_groups, k=1)
+    return GroupPairs(a, b, pair_counts(memberships)[a, b])
 
 
 def _measure_matrix(measure: Measure, sizes: IntArray, both: IntArray, universe: int | None) -> FloatArray:

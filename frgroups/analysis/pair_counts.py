@@ -15,12 +15,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from frgroups.engines.memberships import EngineMemberships, Memberships
 from frgroups.errors import InputError
 from frgroups.internals.formatting import format_size
 from frgroups.internals.typing import BoolArray, IndexArray, Int32Array, IntArray
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
-Engine = Literal["pairs", "bits"]
+Method = Literal["pairs", "bits"]
 
 # A result that needs more than 2 GB of memory is rejected.
 MAX_RESULT_BYTES = 2_000_000_000
@@ -71,6 +72,25 @@ class GroupPairs(NamedTuple):
         return GroupPairs(self.a[chosen], self.b[chosen], self.n_both[chosen])
 
 
+def common_pairs(memberships: Memberships, min_both: int, bytes_per_pair: int, alternative: str) -> GroupPairs:
+    """
+    Return the pairs of groups with at least `min_both` common customers, where `min_both` is at least 1.
+
+    See `collect_pairs` for the other arguments and the error.
+    """
+    if isinstance(memberships, EngineMemberships):
+        max_pairs = MAX_RESULT_BYTES // bytes_per_pair
+        pairs = GroupPairs(*memberships.common_pairs(min_both, max_pairs + 1))
+        if len(pairs.a) > max_pairs:
+            n_pairs = memberships.count_common_pairs(min_both)
+            check_result_size(n_pairs * bytes_per_pair, _pair_table(n_pairs), alternative)
+        return pairs
+    blocks = iter_common_pairs(memberships)
+    if min_both > 1:
+        blocks = (block.select(block.n_both >= min_both) for block in blocks)
+    return collect_pairs(blocks, bytes_per_pair, alternative)
+
+
 def collect_pairs(blocks: Iterable[GroupPairs], bytes_per_pair: int, alternative: str) -> GroupPairs:
     """
     Concatenate blocks of pairs for a table that needs `bytes_per_pair` bytes for each row.
@@ -86,29 +106,33 @@ def collect_pairs(blocks: Iterable[GroupPairs], bytes_per_pair: int, alternative
             parts = parts[:1]
         else:
             parts.append(block)
-    check_result_size(n_pairs * bytes_per_pair, f"The table of {n_pairs:,} pairs of groups", alternative)
+    check_result_size(n_pairs * bytes_per_pair, _pair_table(n_pairs), alternative)
     return GroupPairs(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def string_bytes_per_pair(matrix: MembershipMatrix) -> int:
+def _pair_table(n_pairs: int) -> str:
+    return f"The table of {n_pairs:,} pairs of groups"
+
+
+def string_bytes_per_pair(memberships: Memberships) -> int:
     """Return the average size of the two uids and the two names in a row of a table of pairs, in bytes."""
-    if not matrix.n_groups:
+    if not memberships.n_groups:
         return 0
-    n_characters = sum(map(len, matrix.group_uids)) + sum(map(len, matrix.group_names))
+    n_characters = sum(map(len, memberships.group_uids)) + sum(map(len, memberships.group_names))
     # A column of strings also stores an offset of 8 bytes for each string.
-    return 2 * (16 + n_characters // matrix.n_groups)
+    return 2 * (16 + n_characters // memberships.n_groups)
 
 
-def iter_common_pairs(matrix: MembershipMatrix, engine: Engine | None = None) -> Iterator[GroupPairs]:
+def iter_common_pairs(matrix: MembershipMatrix, method: Method | None = None) -> Iterator[GroupPairs]:
     """
     Iterate over the pairs of groups that have at least one common customer, in blocks.
 
     The pairs are sorted by group codes. All pairs with the same first group are in the same block. Pairs without
     common customers are never stored, so the memory is proportional to the number of memberships, plus the memory of
-    a block. `engine` selects the counting method, as in `pair_counts`.
+    a block. `method` selects the counting method, as in `pair_counts`.
     """
     if matrix.n_groups <= _MAX_TABLE_GROUPS:
-        counters = _count_all_pairs(matrix, engine)
+        counters = _count_all_pairs(matrix, method)
         n_rows = max(_MAX_BLOCK_PAIRS // max(matrix.n_groups, 1), 1)
         for first in range(0, matrix.n_groups, n_rows):
             yield _pairs_of_counters(counters[first : first + n_rows], first, 0)
@@ -122,31 +146,36 @@ def iter_common_pairs(matrix: MembershipMatrix, engine: Engine | None = None) ->
             yield _pairs_of_keys(customers, first, last)
         else:
             last = min(first + n_rows, matrix.n_groups)
-            yield _pairs_of_counters(_count_block(matrix, customers, first, last, engine), first, first)
+            yield _pairs_of_counters(_count_block(matrix, customers, first, last, method), first, first)
         first = last
 
 
-def pair_counts(matrix: MembershipMatrix, engine: Engine | None = None) -> IntArray:
+def pair_counts(memberships: Memberships, method: Method | None = None) -> IntArray:
     """
     Count the common customers of each pair of groups.
 
-    The diagonal of the result contains the group sizes. `engine` selects the counting method. If `engine` is None,
-    each block of customers is counted with the method that is estimated to be faster.
+    The diagonal of the result contains the group sizes. `method` selects the counting method for data in memory. If
+    `method` is None, each block of customers is counted with the method that is estimated to be faster.
     """
-    upper = _count_all_pairs(matrix, engine)
-    counts = upper.astype(np.int64)
-    counts += upper.T
-    np.fill_diagonal(counts, matrix.sizes)
+    if isinstance(memberships, EngineMemberships):
+        a, b, n_both = memberships.common_pairs()
+        counts = np.zeros((memberships.n_groups, memberships.n_groups), dtype=np.int64)
+        counts[a, b] = counts[b, a] = n_both
+    else:
+        upper = _count_all_pairs(memberships, method)
+        counts = upper.astype(np.int64)
+        counts += upper.T
+    np.fill_diagonal(counts, memberships.sizes)
     return counts
 
 
-def _count_all_pairs(matrix: MembershipMatrix, engine: Engine | None) -> Int32Array:
+def _count_all_pairs(matrix: MembershipMatrix, method: Method | None) -> Int32Array:
     """Count the common customers of each pair a < b of groups. The other values of the square array are 0."""
     upper = np.zeros((matrix.n_groups, matrix.n_groups), dtype=np.int32)
     for block in _iter_blocks([matrix.row(group) for group in range(matrix.n_groups)], matrix.n_customers):
         degree = np.bincount(block.customer, minlength=block.n_customers)
-        block_engine = engine or _faster_engine(block, degree)
-        if block_engine == "pairs":
+        block_method = method or _faster_method(block, degree)
+        if block_method == "pairs":
             _count_pairs(upper, block, degree)
         else:
             _count_bits(upper, block)
@@ -181,7 +210,7 @@ def _iter_blocks(rows: list[Int32Array], n_customers: int) -> Iterator[_Block]:
             yield _Block((np.concatenate(parts) - first).astype(np.uint16), ends - starts, last - first)
 
 
-def _faster_engine(block: _Block, degree: IntArray) -> Engine:
+def _faster_method(block: _Block, degree: IntArray) -> Method:
     """
     Return the counting method that is estimated to be faster for a block.
 
@@ -316,7 +345,7 @@ def _pairs_of_keys(customers: _GroupsByCustomer, first: int, last: int) -> Group
 
 
 def _count_block(
-    matrix: MembershipMatrix, customers: _GroupsByCustomer, first: int, last: int, engine: Engine | None
+    matrix: MembershipMatrix, customers: _GroupsByCustomer, first: int, last: int, method: Method | None
 ) -> Int32Array:
     """
     Count the pairs of a range of groups with one counter per pair.
@@ -329,7 +358,7 @@ def _count_block(
     n_memberships = int(matrix.indptr[-1] - matrix.indptr[first])
     n_pairs = int(customers.pairs_before[last] - customers.pairs_before[first])
     bits = 6 * n_memberships + 0.55 * n_rows * n_columns * matrix.n_customers / 64
-    if engine == "bits" or (engine is None and bits < _NANOSECONDS_PER_PAIR * n_pairs):
+    if method == "bits" or (method is None and bits < _NANOSECONDS_PER_PAIR * n_pairs):
         for block in _iter_blocks([matrix.row(group) for group in range(first, matrix.n_groups)], matrix.n_customers):
             _count_bits(counters, block)
         counters[np.arange(n_rows), np.arange(n_rows)] = 0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
+from frgroups.engines.memberships import EngineMemberships, as_memberships
 from frgroups.internals.typing import IntArray
-from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.universe import resolve_universe
 
 
@@ -22,7 +24,8 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     ----------
     data
         A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
-        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark. A lazy frame, for example of
+        DuckDB or Spark, is counted in its query engine.
     universe
         The total number of customers of the tenant. None uses the number set by `Snapshot.with_universe`. If neither
         is given, share_of_universe is NaN, because `data` does not contain all customers in no group.
@@ -60,21 +63,18 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     1        Staff          1            1            1.000            0.003984
     2          VIP          2            0            0.000            0.007968
     """
-    matrix = as_membership_matrix(data)
-    universe = resolve_universe(data, universe, matrix)
-    n_groups = count_groups(matrix)
-    is_exclusive = n_groups[matrix.indices] == 1
-    n_exclusive = np.bincount(matrix.group_code[is_exclusive], minlength=matrix.n_groups)
+    counts = _SizeCounts.from_data(data)
+    universe = resolve_universe(data, universe, counts)
     with np.errstate(invalid="ignore"):
         return pd.DataFrame(
             {
-                "customer_group_uid": matrix.group_uids.array,
-                "name": matrix.group_names.array,
-                "n_members": matrix.sizes,
-                "n_exclusive": n_exclusive,
-                "share_exclusive": n_exclusive / matrix.sizes,
-                "share_of_customers": matrix.sizes / np.count_nonzero(n_groups),
-                "share_of_universe": matrix.sizes / (np.nan if universe is None else universe),
+                "customer_group_uid": counts.group_uids.array,
+                "name": counts.group_names.array,
+                "n_members": counts.n_members,
+                "n_exclusive": counts.n_exclusive,
+                "share_exclusive": counts.n_exclusive / counts.n_members,
+                "share_of_customers": counts.n_members / counts.n_in_groups,
+                "share_of_universe": counts.n_members / (np.nan if universe is None else universe),
             }
         )
 
@@ -87,7 +87,8 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
     ----------
     data
         A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
-        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark. A lazy frame, for example of
+        DuckDB or Spark, is counted in its query engine.
     universe
         The total number of customers of the tenant. None uses the number set by `Snapshot.with_universe`. If neither
         is given, customers in no group are counted only as far as `data` contains them.
@@ -119,9 +120,9 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
     1         1          249  0.249
     2         2            2  0.002
     """
-    matrix = as_membership_matrix(data)
-    universe = resolve_universe(data, universe, matrix)
-    n_customers = np.bincount(count_groups(matrix), minlength=1)
+    counts = _DegreeCounts.from_data(data)
+    universe = resolve_universe(data, universe, counts)
+    n_customers = counts.by_degree.copy()
     if universe is not None:
         n_customers[0] = universe - n_customers[1:].sum()
     n_groups = np.flatnonzero(n_customers)
@@ -136,3 +137,56 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
 def count_groups(matrix: MembershipMatrix) -> IntArray:
     """Return the number of groups that each customer is in."""
     return np.bincount(matrix.indices, minlength=matrix.n_customers)
+
+
+@dataclass(frozen=True, eq=False)
+class _SizeCounts:
+    """
+    The groups, and the number of members and exclusive members of each group.
+
+    `n_customers` is the number of customers in the data, and `n_in_groups` the number of customers in any group.
+    """
+
+    group_uids: pd.Index
+    group_names: pd.Index
+    n_members: IntArray
+    n_exclusive: IntArray
+    n_customers: int
+    n_in_groups: int
+
+    @classmethod
+    def from_data(cls, data: Any) -> Self:
+        """Count the members in memory or in a query engine."""
+        memberships = as_memberships(data)
+        if isinstance(memberships, EngineMemberships):
+            uids, n_members, n_exclusive, n_customers = memberships.count_members()
+            return cls(uids, uids, n_members, n_exclusive, n_customers, n_customers)
+        matrix = memberships
+        n_groups = count_groups(matrix)
+        is_exclusive = n_groups[matrix.indices] == 1
+        n_exclusive = np.bincount(matrix.group_code[is_exclusive], minlength=matrix.n_groups)
+        n_in_groups = int(np.count_nonzero(n_groups))
+        return cls(matrix.group_uids, matrix.group_names, matrix.sizes, n_exclusive, matrix.n_customers, n_in_groups)
+
+
+@dataclass(frozen=True, eq=False)
+class _DegreeCounts:
+    """The number of customers who are in exactly d groups, at the position d of `by_degree`."""
+
+    by_degree: IntArray
+
+    @classmethod
+    def from_data(cls, data: Any) -> Self:
+        """Count the customers in memory or in a query engine."""
+        memberships = as_memberships(data)
+        if not isinstance(memberships, EngineMemberships):
+            return cls(np.bincount(count_groups(memberships), minlength=1))
+        degree, n_customers = memberships.count_degrees()
+        by_degree = np.zeros(degree.max(initial=0) + 1, dtype=np.int64)
+        by_degree[degree] = n_customers
+        return cls(by_degree)
+
+    @property
+    def n_customers(self) -> int:
+        """Number of customers in the data."""
+        return int(self.by_degree.sum())

@@ -71,8 +71,7 @@ class SnapshotComparison:
 
     @cached_property
     def _empty_matrix(self) -> MembershipMatrix:
-        starts = np.zeros(len(self.groups) + 1, dtype=np.int64)
-        return MembershipMatrix(self.groups, self.names, self.customers[:0], starts, np.empty(0, dtype=np.int32))
+        return MembershipMatrix.without_members(self.groups, self.names)
 
 
 def group_verdicts(data: Any, groups: pd.Index) -> pd.Index:

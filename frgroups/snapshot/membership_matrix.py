@@ -109,6 +109,14 @@ class MembershipMatrix:
             (keys % n_customers).astype(np.int32),
         )
 
+    @classmethod
+    def without_members(cls, group_uids: pd.Index, group_names: pd.Index) -> MembershipMatrix:
+        """Create a matrix of groups without members, for example to look up groups. The uids must be sorted."""
+        no_codes = np.empty(0, dtype=np.int64)
+        return cls.from_codes(
+            no_codes, no_codes, group_uids=group_uids, group_names=group_names, customer_uids=group_uids[:0]
+        )
+
     def __len__(self) -> int:
         return len(self.indices)
 
@@ -277,9 +285,11 @@ def as_membership_matrix(data: Any) -> MembershipMatrix:
 
 
 def _as_arrow(data: Any) -> pa.Table:
-    for method in ("toArrow", "collect"):
-        if not hasattr(data, "__arrow_c_stream__") and callable(getattr(data, method, None)):
-            data = getattr(data, method)()
+    # The Arrow stream of a Spark DataFrame would start a Python process on each executor.
+    if callable(getattr(data, "toArrow", None)):
+        data = data.toArrow()
+    if not hasattr(data, "__arrow_c_stream__") and callable(getattr(data, "collect", None)):
+        data = data.collect()
     try:
         if not hasattr(data, "__arrow_c_stream__"):
             raise TypeError("The object does not support the Arrow PyCapsule interface.")
@@ -309,14 +319,18 @@ def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
             f"The column {column!r} of `{what}` must contain strings, got {type(wrong).__name__}.",
             hint=READ_AS_STRINGS,
         )
-    n_missing = int(uids.isna().sum()) or int((uids == "").sum())
+    check_no_missing_uids(int(uids.isna().sum()) or int((uids == "").sum()), column, what)
+    return as_str(uids, f"{what}[{column!r}]")
+
+
+def check_no_missing_uids(n_missing: int, column: str, what: str) -> None:
+    """Raise InputError if a column has rows with a missing or empty uid. `n_missing` is the number of these rows."""
     if n_missing:
         raise InputError(
             f"The column {column!r} of `{what}` has {pluralize(n_missing, 'row')} without a uid.",
             hint=REMOVE_MISSING,
             cli_hint="",
         )
-    return as_str(uids, f"{what}[{column!r}]")
 
 
 def _decode_categories(uids: pd.Series) -> pd.Series:

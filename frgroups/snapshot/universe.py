@@ -6,20 +6,28 @@ The API does not report the total number of customers, so the caller must pass i
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from frgroups.errors import InputError
 from frgroups.internals.validation import check_number
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 
-def resolve_universe(data: Any, universe: int | None, matrix: MembershipMatrix) -> int | None:
+class CustomerCount(Protocol):
+    """An object that knows the number of customers in the data of an analysis."""
+
+    @property
+    def n_customers(self) -> int:
+        """Number of customers in the data."""
+
+
+def resolve_universe(data: Any, universe: int | None, counts: CustomerCount) -> int | None:
     """
     Return the total number of customers to use in an analysis.
 
     The function returns `universe` if it is not None, and otherwise the total number that the Snapshot `data`
-    contains. If the total is not known, the function returns None. The argument `matrix` must be the membership
-    matrix of `data`. The matrix is a separate argument, because `data` might be a stream that can be read only once.
+    contains. If the total is not known, the function returns None. The argument `counts` contains the number of
+    customers in `data`. It is a separate argument, because `data` might be a stream that can be read only once.
 
     Examples
     --------
@@ -28,7 +36,7 @@ def resolve_universe(data: Any, universe: int | None, matrix: MembershipMatrix) 
     (1000, 2000)
     """
     if universe is not None:
-        return check_universe(universe, matrix.n_customers)
+        return check_universe(universe, counts.n_customers)
     if isinstance(getattr(data, "matrix", None), MembershipMatrix):  # `data` is a Snapshot.
         return data.universe  # type: ignore[no-any-return]
     return None

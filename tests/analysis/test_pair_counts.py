@@ -15,13 +15,13 @@ from frgroups.analysis.clusters import group_clusters
 from frgroups.analysis.duplicates import duplicate_groups, subset_groups
 from frgroups.analysis.health import health_report
 from frgroups.analysis.overlap import overlap_matrix, overlap_pairs
-from frgroups.analysis.pair_counts import _faster_engine, _iter_blocks, iter_common_pairs, pair_counts
+from frgroups.analysis.pair_counts import _faster_method, _iter_blocks, iter_common_pairs, pair_counts
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import snapshot_from_frames
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 # Without a deadline, a slow machine does not cause failures.
-ENGINES = ["pairs", "bits", None]
+METHODS = ["pairs", "bits", None]
 
 
 def create_matrix(is_member):
@@ -40,13 +40,13 @@ def matrix_product(is_member):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.integers(0, 200), st.floats(0, 1))
-def test_engines_agree(seed, n_groups, n_customers, density):
+def test_methods_agree(seed, n_groups, n_customers, density):
     "Counting by customer pairs and counting with packed bits have the same result as a dense matrix product."
     is_member = np.random.default_rng(seed).random((n_groups, n_customers)) < density
     matrix = create_matrix(is_member)
 
-    for engine in ENGINES:
-        counts = pair_counts(matrix, engine)
+    for method in METHODS:
+        counts = pair_counts(matrix, method)
         assert counts.dtype == np.int64
         np.testing.assert_array_equal(counts, matrix_product(is_member))
 
@@ -62,42 +62,42 @@ def test_block_sizes(seed, block, chunk_size, chunk_words):
         patch.setattr(module, "_MAX_BLOCK_CUSTOMERS", block)
         patch.setattr(module, "_CHUNK_SIZE", chunk_size)
         patch.setattr(module, "_CHUNK_WORDS", chunk_words)
-        results = [pair_counts(matrix, engine) for engine in ENGINES]
+        results = [pair_counts(matrix, method) for method in METHODS]
 
     for counts in results:
         np.testing.assert_array_equal(counts, matrix_product(is_member))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_many_customers(engine):
+@pytest.mark.parametrize("method", METHODS)
+def test_many_customers(method):
     "The common members of groups with 0 to 150,000 customers are counted without integer overflow."
     is_member = np.random.default_rng(1).random((12, 150_000)) < np.linspace(0, 0.6, 12)[:, None]
     is_member[[3, 5]] = True
     is_member[7] = np.arange(150_000) == 149_999
     matrix = create_matrix(is_member)
 
-    np.testing.assert_array_equal(pair_counts(matrix, engine), matrix_product(is_member))
+    np.testing.assert_array_equal(pair_counts(matrix, method), matrix_product(is_member))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_customer_in_many_groups(engine):
+@pytest.mark.parametrize("method", METHODS)
+def test_customer_in_many_groups(method):
     "A customer in 700 groups is counted correctly."
     is_member = np.random.default_rng(2).random((700, 900)) < 0.002
     is_member[:, 17] = True
     matrix = create_matrix(is_member)
 
-    np.testing.assert_array_equal(pair_counts(matrix, engine), matrix_product(is_member))
+    np.testing.assert_array_equal(pair_counts(matrix, method), matrix_product(is_member))
 
 
 @pytest.mark.parametrize(("density", "expected"), [(0.01, "pairs"), (0.5, "bits")])
-def test_engine_selection(density, expected):
+def test_method_selection(density, expected):
     "Common members are counted by pairs if the groups are sparse, and with packed bits if they are dense."
     is_member = np.random.default_rng(3).random((100, 5_000)) < density
     matrix = create_matrix(is_member)
     (block,) = _iter_blocks([matrix.row(group) for group in range(100)], matrix.n_customers)
     degree = np.bincount(block.customer, minlength=block.n_customers)
 
-    assert _faster_engine(block, degree) == expected
+    assert _faster_method(block, degree) == expected
 
 
 def test_peak_memory():
@@ -142,7 +142,7 @@ def test_common_pairs(seed, n_groups, n_customers, density, data):
         patch.setattr(module, "_MAX_TABLE_GROUPS", data.draw(st.sampled_from([0, 4096])))
         patch.setattr(module, "_MAX_BLOCK_COUNTERS", data.draw(st.sampled_from([1, 50, 500])))
         patch.setattr(module, "_MAX_BLOCK_PAIRS", data.draw(st.sampled_from([1, 20, 400])))
-        blocks = list(iter_common_pairs(create_matrix(is_member), data.draw(st.sampled_from(ENGINES))))
+        blocks = list(iter_common_pairs(create_matrix(is_member), data.draw(st.sampled_from(METHODS))))
 
     a, b, n_both = (np.concatenate([[], *values]) for values in zip(*blocks, strict=True)) if blocks else ([], [], [])
     rows, columns = np.nonzero(expected)
@@ -269,8 +269,8 @@ def test_input_is_not_modified():
     matrix = create_matrix(np.random.default_rng(5).random((9, 500)) < 0.3)
     before = matrix.indptr.copy(), matrix.indices.copy()
 
-    for engine in ENGINES:
-        pair_counts(matrix, engine)
+    for method in METHODS:
+        pair_counts(matrix, method)
 
     np.testing.assert_array_equal(matrix.indptr, before[0])
     np.testing.assert_array_equal(matrix.indices, before[1])

@@ -38,13 +38,13 @@ def test_group_sizes(events):
     }
 
 
-@pytest.mark.parametrize("engine", ["pairs", "bits"])
-def test_counts_like_networkx(events, engine):
+@pytest.mark.parametrize("method", ["pairs", "bits"])
+def test_counts_like_networkx(events, method):
     "The numbers of common members of two events are equal to the edge weights of the projected graph in networkx."
     projected = nx.bipartite.weighted_projected_graph(GRAPH, EVENTS)
     expected = nx.to_pandas_adjacency(projected, nodelist=sorted(EVENTS), dtype=np.int64).to_numpy()
 
-    counts = pair_counts(events.matrix, engine)
+    counts = pair_counts(events.matrix, method)
 
     np.testing.assert_array_equal(counts - np.diag(np.diag(counts)), expected)
 

@@ -20,6 +20,9 @@ _NAMES = {
 _MOST_MB = 1500.0
 _MOST_MB_OF_PAIRS = 500.0
 _MOST_HASHING_TIMES = 2.0
+# The largest ratios of the CPU time to that of SQL.
+_SQL_TARGETS = {"sizes": 1.3, "pairs": 1.1, "changes": 1.1}
+_ENGINE_FUNCTIONS = {"sizes": "group_sizes", "pairs": "overlap_pairs", "changes": "membership_changes"}
 _PAIR_TABLES = ("overlap_pairs", "overlap_pairs_with_universe", "health_report", "duplicate_groups", "subset_groups")
 
 
@@ -84,6 +87,17 @@ def many_groups(scale: Scale) -> Iterator[Row]:
             yield compared(names, "MB", added, [_MOST_MB_OF_PAIRS] * len(added), 1.0)
 
 
+def engine_counts(scale: Scale) -> Iterator[Row]:
+    """Measure the functions that count in DuckDB, compared with equivalent SQL statements."""
+    for name, target in _SQL_TARGETS.items():
+        names = (f"CPU, {_ENGINE_FUNCTIONS[name]} in DuckDB, {scale.sparse}", "SQL in DuckDB")
+        if not (find_spec("duckdb") and find_spec("narwhals")):
+            yield Row(*names, note=not_installed("duckdb or narwhals"))
+            continue
+        functions = (f"engine_counts.{name}", f"engine_counts.{name}_by_sql")
+        yield _compared(names, *functions, scale.sparse, scale.rounds, target)
+
+
 def waterfall(scale: Scale) -> Iterator[Row]:
     """Measure assigning customers to twenty audiences with caps, scores, and excluded customers."""
     shape, n = scale.sparse, scale.readings
@@ -119,5 +133,7 @@ def _compared(names: tuple[str, str], ours: str, peer: str, shape: str, n: int, 
 
 ANALYSIS = {
     measure.__name__: measure
-    for measure in (overlap, dense_overlap, huge_overlap, pairs, combinations, splits, many_groups, waterfall)
+    for measure in (
+        *(overlap, dense_overlap, huge_overlap, pairs, combinations, splits, many_groups, engine_counts, waterfall),
+    )
 }

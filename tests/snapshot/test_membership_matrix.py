@@ -94,6 +94,19 @@ def test_additional_columns():
     assert len(as_membership_matrix(pa.table({**create_table([("a", "1")]).to_dict("list"), "price": [1.5]}))) == 1
 
 
+def test_spark_table():
+    "A Spark DataFrame is converted with `toArrow`, because its Arrow stream starts Python processes."
+
+    class SparkTable:
+        def toArrow(self):
+            return pa.Table.from_pandas(create_table([("a", "1")]))
+
+        def __arrow_c_stream__(self, schema=None):
+            raise NotImplementedError
+
+    assert as_membership_matrix(SparkTable()).members("a") == ["1"]
+
+
 def test_ambiguous_group():
     "A text is rejected if it is the uid of one group and the name of another group, or the name of two groups."
     groups = pd.DataFrame({"customer_group_uid": ["a", "b", "c", "d"], "name": ["b", "x", "Twin", "Twin"]})

@@ -1,0 +1,1 @@
+"""Count memberships in a query engine, such as DuckDB, Spark, or Polars, through Narwhals."""

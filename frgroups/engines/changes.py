@@ -1,0 +1,102 @@
+"""Differences between two frames of memberships, computed in their query engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from frgroups.engines.frames import (
+    CUSTOMER,
+    GROUP,
+    as_narwhals,
+    collect,
+    count_true,
+    distinct,
+    import_narwhals,
+    integers,
+    is_engine_frame,
+    read_memberships,
+    sort_groups,
+)
+from frgroups.errors import InputError
+from frgroups.internals.typing import IntArray
+
+if TYPE_CHECKING:
+    from narwhals.stable.v2 import LazyFrame
+
+
+class ChangeCounts(NamedTuple):
+    """The groups in either of two frames, sorted by uid, and their numbers of customers."""
+
+    group_uids: pd.Index
+    n_old: IntArray
+    n_joined: IntArray
+    n_left: IntArray
+    n_new: IntArray
+
+
+def are_engine_frames(old: Any, new: Any) -> bool:
+    """
+    Return True if both arguments are frames of a query engine.
+
+    An InputError is raised if they belong to different engines.
+
+    Examples
+    --------
+    >>> are_engine_frames(sample_snapshot(), sample_snapshot())
+    False
+    """
+    if not (is_engine_frame(old) and is_engine_frame(new)):
+        return False
+    if as_narwhals(old).implementation != as_narwhals(new).implementation:
+        raise InputError(
+            f"`old` and `new` must be frames of the same query engine, got {type(old).__name__} and "
+            f"{type(new).__name__}.",
+            hint="Collect one of them into memory, or convert it to a frame of the other engine.",
+        )
+    return True
+
+
+def changed_memberships(old: Any, new: Any) -> Any:
+    """
+    Return the memberships that are in only one of two frames, as a frame of the same engine.
+
+    The columns are customer_group_uid, customer_uid, change, and still_seen. The order of the rows is not defined.
+    """
+    nw = import_narwhals()
+    before, after = read_memberships(old), read_memberships(new)
+    sides = [
+        _missing_from(before, after).with_columns(nw.lit("joined").alias("change")),
+        _missing_from(after, before).with_columns(nw.lit("left").alias("change")),
+    ]
+    seen = distinct(after, CUSTOMER).select(nw.col(CUSTOMER).alias("seen_customer"), nw.lit(1).alias("is_seen"))
+    return (
+        nw.concat(sides)
+        .join(seen, left_on=CUSTOMER, right_on="seen_customer", how="left")
+        .select(GROUP, CUSTOMER, "change", (~nw.col("is_seen").is_null()).alias("still_seen"))
+        .to_native()
+    )
+
+
+def count_changes(old: Any, new: Any) -> ChangeCounts:
+    """Count the customers who joined and left each group between two frames. One row per group is collected."""
+    nw = import_narwhals()
+    # Grouping the rows of both frames together also removes repeated rows.
+    sides = [
+        read_memberships(data).with_columns(nw.lit(is_old).alias("in_old"), nw.lit(1 - is_old).alias("in_new"))
+        for data, is_old in ((old, 1), (new, 0))
+    ]
+    compared = nw.concat(sides).group_by(GROUP, CUSTOMER).agg(nw.col("in_old").max(), nw.col("in_new").max())
+    in_old, in_new = nw.col("in_old") == 1, nw.col("in_new") == 1
+    conditions = {"n_old": in_old, "n_joined": in_new & ~in_old, "n_left": in_old & ~in_new, "n_new": in_new}
+    table = collect(
+        compared.group_by(GROUP).agg(count_true(condition).alias(name) for name, condition in conditions.items())
+    )
+    uids, order = sort_groups(table)
+    return ChangeCounts(uids, *(integers(table, name)[order] for name in conditions))
+
+
+def _missing_from(frame: LazyFrame[Any], other: LazyFrame[Any]) -> LazyFrame[Any]:
+    """Return the distinct memberships in `other` that are not in `frame`."""
+    return distinct(other.join(frame, on=[GROUP, CUSTOMER], how="anti"), GROUP, CUSTOMER)

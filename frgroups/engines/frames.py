@@ -1,0 +1,138 @@
+"""
+Recognize, validate, and collect the frames of query engines.
+
+A frame is an object that describes rows without containing them, for example a DuckDB relation, a Spark DataFrame, or
+a Polars LazyFrame. Narwhals translates the same expressions for all engines. It is imported only if the caller passes
+such a frame.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from frgroups.errors import FrgroupsError
+from frgroups.internals.typing import IndexArray, IntArray
+from frgroups.internals.validation import check_columns
+from frgroups.snapshot.membership_matrix import check_no_missing_uids, check_uids
+
+if TYPE_CHECKING:
+    from narwhals.stable.v2 import Expr, LazyFrame
+
+GROUP, CUSTOMER = "customer_group_uid", "customer_uid"
+
+# The class name and the package of each frame. A subclass of such a class is also a frame.
+_FRAMES = {
+    ("DuckDBPyRelation", "duckdb"),
+    ("LazyFrame", "polars"),
+    ("DataFrame", "pyspark.sql"),
+    ("LazyFrame", "narwhals"),
+    ("Table", "ibis"),
+}
+
+
+def is_engine_frame(data: Any) -> bool:
+    """
+    Return True for a frame of a query engine, and False for a Snapshot and for tables in memory.
+
+    The function recognizes DuckDB relations, Spark and Spark Connect DataFrames, Polars and Narwhals LazyFrames, and
+    Ibis tables.
+
+    Examples
+    --------
+    >>> is_engine_frame(sample_snapshot()), is_engine_frame(sample_snapshot().memberships)
+    (False, False)
+    """
+    return any(
+        kind.__name__ == name and f"{kind.__module__}.".startswith((f"{package}.", f"_{package}."))
+        for kind in type(data).__mro__
+        for name, package in _FRAMES
+    )
+
+
+def read_memberships(data: Any) -> LazyFrame[Any]:
+    """
+    Return the columns of uids in an engine frame as a Narwhals LazyFrame.
+
+    An InputError is raised in the same cases as for a table in memory. To count missing uids, the engine evaluates
+    the frame once. Repeated memberships are not removed.
+    """
+    nw = import_narwhals()
+    frame = as_narwhals(data)
+    for column in (GROUP, CUSTOMER):
+        check_columns(frame.columns, [column], "memberships")
+    frame = frame.select(GROUP, CUSTOMER)
+    schema = frame.collect_schema()
+    for column in (GROUP, CUSTOMER):
+        if schema[column] not in (nw.String, nw.Categorical, nw.Enum):
+            # The first value is checked like a column in memory, so that the error is the same.
+            value = collect(frame.select(column).drop_nulls().head(1))
+            check_uids(value.to_pandas(), column, "memberships")
+    frame = frame.with_columns(nw.col(GROUP, CUSTOMER).cast(nw.String))
+    counts = []
+    for column in (GROUP, CUSTOMER):
+        counts.append(count_true(nw.col(column).is_null()).alias(f"null_{column}"))
+        counts.append(count_true(nw.col(column) == "").alias(f"empty_{column}"))
+    missing = collect(frame.select(*counts))
+    for column in (GROUP, CUSTOMER):
+        n_null, n_empty = (int(integers(missing, f"{kind}_{column}")[0]) for kind in ("null", "empty"))
+        check_no_missing_uids(n_null or n_empty, column, "memberships")
+    return frame
+
+
+def as_narwhals(data: Any) -> LazyFrame[Any]:
+    """Return an engine frame as a LazyFrame of the stable Narwhals API."""
+    nw = import_narwhals()
+    # A Narwhals frame can belong to another version of the API.
+    frame: LazyFrame[Any] = nw.from_native(nw.to_native(data, pass_through=True))
+    return frame
+
+
+def import_narwhals() -> Any:
+    """Return the Narwhals module. Raise FrgroupsError if Narwhals is not installed."""
+    try:
+        import narwhals.stable.v2 as nw
+    except ImportError as error:
+        raise FrgroupsError(
+            'Frames of query engines require the package narwhals. Run pip install "frgroups[duckdb]", '
+            '"frgroups[spark]", or "frgroups[polars]".'
+        ) from error
+    return nw
+
+
+def count_true(condition: Expr) -> Expr:
+    """Return an expression that counts the rows for which a condition is True. Spark cannot sum Boolean values."""
+    expression: Expr = import_narwhals().when(condition).then(1).otherwise(0).sum()
+    return expression
+
+
+def distinct(frame: LazyFrame[Any], *columns: str) -> LazyFrame[Any]:
+    """
+    Return the distinct values of columns.
+
+    Narwhals implements `LazyFrame.unique` with a window function in SQL engines, which is slower than a grouping.
+    """
+    nw = import_narwhals()
+    return frame.group_by(*columns).agg(nw.len().alias("n_rows")).select(*columns)
+
+
+def collect(frame: LazyFrame[Any]) -> pa.Table:
+    """Evaluate a frame in its engine, and return the rows as an Arrow table."""
+    table: pa.Table = frame.collect(backend="pyarrow").to_arrow()
+    return table
+
+
+def integers(table: pa.Table, column: str) -> IntArray:
+    """Return a column of counts as 64-bit integers. The engines return several types, and null for empty sums."""
+    counts: IntArray = np.asarray(table[column].fill_null(0).cast(pa.int64()), dtype=np.int64)
+    return counts
+
+
+def sort_groups(table: pa.Table) -> tuple[pd.Index, IndexArray]:
+    """Return the sorted group uids of a collected table, and the positions that sort its rows by uid."""
+    uids = pd.Index(table[GROUP].cast(pa.large_string()).to_pandas(), dtype="str")
+    order = uids.argsort()
+    return uids.take(order), order

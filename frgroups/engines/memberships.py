@@ -1,0 +1,253 @@
+"""
+Counts of memberships that a query engine computes.
+
+Each method is one Narwhals expression for all engines. Only the counts leave the engine, so the number of collected
+rows does not depend on the number of customers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from frgroups.engines.frames import (
+    CUSTOMER,
+    GROUP,
+    collect,
+    count_true,
+    distinct,
+    import_narwhals,
+    integers,
+    is_engine_frame,
+    read_memberships,
+    sort_groups,
+)
+from frgroups.internals.typing import IndexArray, IntArray
+from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
+
+if TYPE_CHECKING:
+    from narwhals.stable.v2 import LazyFrame
+
+_CODE = "group_code"
+# The groups of a customer are the bits of integers. The powers of two up to 2**61 and their sums fit into 64 bits.
+_BITS = 62
+
+
+class GroupTable(NamedTuple):
+    """The groups, sorted by uid. `ranks` contains the position of each uid in the sort order of the engine."""
+
+    uids: pd.Index
+    sizes: IntArray
+    ranks: IntArray
+
+
+class MemberCounts(NamedTuple):
+    """The groups, sorted by uid, their numbers of members and of exclusive members, and the number of customers."""
+
+    group_uids: pd.Index
+    n_members: IntArray
+    n_exclusive: IntArray
+    n_customers: int
+
+
+class EngineMemberships:
+    """
+    Memberships in a frame of a query engine, with the attributes that the analysis functions need.
+
+    The attributes have the same names and values as those of MembershipMatrix. Because a frame does not contain group
+    names, the uids are used as names. The first access to an attribute evaluates the frame in the engine.
+
+    Parameters
+    ----------
+    frame
+        The columns customer_group_uid and customer_uid, as returned by `read_memberships`.
+    groups
+        The groups in the frame. None computes the groups when they are needed.
+    """
+
+    def __init__(self, frame: LazyFrame[Any], groups: GroupTable | None = None) -> None:
+        self._nw = import_narwhals()
+        self._frame = frame
+        if groups is not None:
+            self._groups = groups
+
+    @property
+    def group_uids(self) -> pd.Index:
+        """Sorted uids of the groups."""
+        return self._groups.uids
+
+    @property
+    def group_names(self) -> pd.Index:
+        """Name of each group, which is the uid."""
+        return self._groups.uids
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return len(self._groups.uids)
+
+    @property
+    def sizes(self) -> IntArray:
+        """Number of members of each group."""
+        return self._groups.sizes
+
+    @cached_property
+    def n_customers(self) -> int:
+        """Number of customers in at least one of the groups."""
+        nw = self._nw
+        return int(integers(collect(distinct(self._frame, CUSTOMER).select(n=nw.len())), "n")[0])
+
+    def select(self, groups: Iterable[str] | None) -> EngineMemberships:
+        """Return the memberships in the given groups. See `MembershipMatrix.select` for the texts and the errors."""
+        if groups is None:
+            return self
+        nw = self._nw
+        chosen = MembershipMatrix.without_members(self.group_uids, self.group_names).select(groups).group_uids
+        at = self.group_uids.get_indexer(chosen)
+        table = GroupTable(chosen, self.sizes[at], self._groups.ranks[at])
+        return EngineMemberships(self._frame.filter(nw.col(GROUP).is_in(chosen.tolist())), table)
+
+    def count_members(self) -> MemberCounts:
+        """Count the members and the exclusive members of each group. One row per group is collected."""
+        nw = self._nw
+        # Each customer is counted in the first of the customer's groups, so the sum is the number of customers. A
+        # customer is in a single group if the first and the last group are equal, whether or not rows are repeated.
+        customers = self._frame.group_by(CUSTOMER).agg(
+            nw.col(GROUP).min().alias("first_group"), nw.col(GROUP).max().alias("last_group")
+        )
+        is_exclusive = nw.col("first_group") == nw.col("last_group")
+        first_groups = customers.group_by("first_group").agg(
+            count_true(is_exclusive).alias("n_exclusive"), nw.len().alias("n_first")
+        )
+        table = collect(self._sizes().join(first_groups, left_on=GROUP, right_on="first_group", how="left"))
+        uids, order = sort_groups(table)
+        n_first, n_members, n_exclusive = (
+            integers(table, name)[order] for name in ("n_first", "n_members", "n_exclusive")
+        )
+        return MemberCounts(uids, n_members, n_exclusive, int(n_first.sum()))
+
+    def count_degrees(self) -> tuple[IntArray, IntArray]:
+        """Return the distinct numbers of groups per customer, sorted, and the number of customers for each number."""
+        nw = self._nw
+        customers = distinct(self._frame, GROUP, CUSTOMER).group_by(CUSTOMER).agg(nw.len().alias("n_groups"))
+        table = collect(customers.group_by("n_groups").agg(nw.len().alias("n_customers")))
+        n_groups, n_customers = integers(table, "n_groups"), integers(table, "n_customers")
+        order = np.argsort(n_groups)
+        return n_groups[order], n_customers[order]
+
+    def common_pairs(
+        self, min_both: int = 1, max_pairs: int | None = None
+    ) -> tuple[IndexArray, IndexArray, IntArray]:
+        """
+        Return the pairs of groups a < b with at least `min_both` common customers, and the number of these customers.
+
+        The pairs consist of positions in `group_uids` and are sorted. At most `max_pairs` pairs are collected.
+        """
+        pairs = self._pairs(min_both)
+        table = collect(pairs if max_pairs is None else pairs.head(max_pairs))
+        codes = np.array([self._positions[integers(table, name) - 1] for name in ("code_a", "code_b")])
+        a, b = codes.min(axis=0), codes.max(axis=0)
+        order = np.lexsort((b, a))
+        return a[order], b[order], integers(table, "n_both")[order]
+
+    def count_common_pairs(self, min_both: int = 1) -> int:
+        """Return the number of pairs of groups with at least `min_both` common customers."""
+        nw = self._nw
+        return int(integers(collect(self._pairs(min_both).select(n=nw.len())), "n")[0])
+
+    def count_regions(self, max_regions: int) -> tuple[IntArray, IntArray, IntArray]:
+        """
+        Count the customers who are in exactly the same groups. At most `max_regions` regions are collected.
+
+        Returns
+        -------
+        tuple
+            The fields of `RegionCounts`: the number of customers in each region, the start of each region in the
+            third array, followed by the length of this array, and the sorted positions of each region's groups.
+        """
+        nw = self._nw
+        if not self.n_groups:
+            return np.empty(0, dtype=np.int64), np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64)
+        words = [f"word_{word}" for word in range(-(-self.n_groups // _BITS))]
+        place = nw.col(_CODE) - 1
+        # The powers of two are exact in floating-point arithmetic.
+        bit = (nw.lit(2.0) ** (place % _BITS)).cast(nw.Int64)
+        masks = self._codes().with_columns(
+            nw.when(place // _BITS == word).then(bit).otherwise(nw.lit(0, nw.Int64)).alias(name)
+            for word, name in enumerate(words)
+        )
+        customers = (
+            distinct(self._frame, GROUP, CUSTOMER)
+            .join(masks, on=GROUP)
+            .group_by(CUSTOMER)
+            .agg(nw.col(name).sum().cast(nw.Int64) for name in words)
+        )
+        table = collect(customers.group_by(*words).agg(nw.len().alias("n")).head(max_regions))
+        parts = [_set_bits(integers(table, name), first=word * _BITS) for word, name in enumerate(words)]
+        regions, bits = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        groups = self._positions[bits]
+        order = np.lexsort((groups, regions))
+        starts = np.concatenate([[0], np.cumsum(np.bincount(regions, minlength=table.num_rows))])
+        return integers(table, "n"), starts.astype(np.int64), groups[order].astype(np.int64)
+
+    @cached_property
+    def _groups(self) -> GroupTable:
+        table = collect(self._add_codes(self._sizes()))
+        uids, order = sort_groups(table)
+        return GroupTable(uids, integers(table, "n_members")[order], integers(table, _CODE)[order])
+
+    @cached_property
+    def _positions(self) -> IntArray:
+        """The position in `group_uids` of each group, in the sort order of the engine."""
+        return np.argsort(self._groups.ranks)
+
+    def _sizes(self) -> LazyFrame[Any]:
+        nw = self._nw
+        return distinct(self._frame, GROUP, CUSTOMER).group_by(GROUP).agg(nw.len().alias("n_members"))
+
+    def _codes(self) -> LazyFrame[Any]:
+        """Return the uid and the integer code of each group."""
+        return self._add_codes(distinct(self._frame, GROUP))
+
+    def _add_codes(self, groups: LazyFrame[Any]) -> LazyFrame[Any]:
+        """Add an integer code to each row of a frame of groups. The codes start at 1, in the order of the engine."""
+        nw = self._nw
+        # Spark logs a warning for each window without a partition.
+        code = nw.col(GROUP).rank("dense").over("partition").cast(nw.Int64).alias(_CODE)
+        return groups.with_columns(nw.lit(1).alias("partition")).with_columns(code).drop("partition")
+
+    def _pairs(self, min_both: int) -> LazyFrame[Any]:
+        nw = self._nw
+        # Grouping by integer codes is faster than grouping by uids.
+        coded = distinct(self._frame.join(self._codes(), on=GROUP), CUSTOMER, _CODE)
+        # Both sides have different column names, because Spark cannot distinguish equal names in a self-join.
+        left = coded.rename({_CODE: "code_a"})
+        right = coded.rename({_CODE: "code_b", CUSTOMER: "same_customer"})
+        common = left.join(right, left_on=CUSTOMER, right_on="same_customer")
+        pairs = common.filter(nw.col("code_a") < nw.col("code_b")).group_by("code_a", "code_b")
+        counts = pairs.agg(nw.len().alias("n_both"))
+        return counts.filter(nw.col("n_both") >= min_both) if min_both > 1 else counts
+
+
+Memberships = MembershipMatrix | EngineMemberships
+
+
+def as_memberships(data: Any) -> Memberships:
+    """
+    Return the memberships of a Snapshot, of a table in memory, or of a frame of a query engine.
+
+    The result is an EngineMemberships object for a frame, and a MembershipMatrix for all other data.
+    """
+    if is_engine_frame(data):
+        return EngineMemberships(read_memberships(data))
+    return as_membership_matrix(data)
+
+
+def _set_bits(words: IntArray, first: int) -> tuple[IndexArray, IndexArray]:
+    """Return the row and the number of each bit that is set. The lowest bit of a word has the number `first`."""
+    rows, bits = np.nonzero((words[:, None] >> np.arange(_BITS)) & 1)
+    return rows, bits + first

@@ -1,0 +1,1 @@
+"""Tests of the counts that a query engine computes."""

@@ -1,0 +1,152 @@
+"""Tests that all query engines return the same tables as pandas, row by row and to the last digit."""
+
+import random
+
+import narwhals.stable.v2 as nw
+import pandas as pd
+import pandas.testing as pdt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import frgroups as fg
+from frgroups.errors import GroupNotFoundError, InputError
+from tests.engines.conftest import LAZY, create_frame
+
+pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
+COLUMNS = ["customer_group_uid", "customer_uid"]
+FUNCTIONS = {
+    "group_sizes": fg.group_sizes,
+    "group_sizes, universe": lambda data: fg.group_sizes(data, universe=1_000),
+    "groups_per_customer": fg.groups_per_customer,
+    "groups_per_customer, universe": lambda data: fg.groups_per_customer(data, universe=1_000),
+    "overlap_matrix": fg.overlap_matrix,
+    "overlap_matrix, lift": lambda data: fg.overlap_matrix(data, measure="lift", universe=1_000, labels="name"),
+    "overlap_pairs": fg.overlap_pairs,
+    "overlap_pairs, universe": lambda data: fg.overlap_pairs(data, universe=1_000),
+    "overlap_pairs, min_both=1": lambda data: fg.overlap_pairs(data, min_both=1),
+    "overlap_pairs, min_both=2": lambda data: fg.overlap_pairs(data, min_both=2),
+    "overlap_pairs, min_both=2, universe": lambda data: fg.overlap_pairs(data, min_both=2, universe=1_000),
+    "intersections": fg.intersections,
+    "intersections, top": lambda data: fg.intersections(data, top=3),
+    "intersections, inclusive": lambda data: fg.intersections(data, mode="inclusive", top=20),
+    "group_changes": lambda data: fg.group_changes(data, data),
+}
+# These functions select groups, including a group whose uid contains quotes.
+SELECTIONS = {
+    "overlap_matrix": lambda data, groups: fg.overlap_matrix(data, groups),
+    "overlap_pairs": lambda data, groups: fg.overlap_pairs(data, groups, universe=1_000),
+    "overlap_pairs, min_both=1": lambda data, groups: fg.overlap_pairs(data, groups, min_both=1),
+    "intersections": lambda data, groups: fg.intersections(data, groups),
+    "intersections, inclusive": lambda data, groups: fg.intersections(data, groups, mode="inclusive"),
+}
+QUOTED = ["it's", 'a "b"', 'uid:"x"']
+
+
+def create_table(rows):
+    """Return a table of memberships from pairs of group uid and customer uid."""
+    return pd.DataFrame(rows, columns=COLUMNS, dtype="str")
+
+
+def create_rows(seed, n):
+    """Return random memberships in 70 groups, with repeated rows, quotes, and uids in several languages."""
+    rng = random.Random(seed)
+    groups = [*QUOTED, "Å", "a", "B", "😀", "Z z", *(f"g-{number}" for number in range(62))]
+    rows = [(rng.choice(groups), f"c-{int(rng.paretovariate(0.5)) % 97}") for _ in range(n)]
+    return rows + rng.choices(rows, k=n // 10)
+
+
+TABLE = create_table(create_rows(1, 600))
+LATER = create_table([*create_rows(1, 600)[50:550], *create_rows(2, 40), ("new", "c-1"), ("new", "c-new")])
+LATER = LATER[LATER["customer_group_uid"] != "B"]
+TABLES = {
+    "many groups": TABLE,
+    "one group": create_table([("vip", "c-2"), ("vip", "c-1"), ("vip", "c-2")]),
+    "no groups": create_table([]),
+}
+
+
+def sorted_rows(frame):
+    """Return the rows of a frame of an engine as a sorted table."""
+    return sorted(nw.from_native(frame).lazy().collect(backend="pyarrow").iter_rows())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_tables(engine, name):
+    "The engine returns the same table as pandas for many groups, one group, and no groups."
+    for table in TABLES.values():
+        pdt.assert_frame_equal(FUNCTIONS[name](engine(table)), FUNCTIONS[name](table), check_exact=True)
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_selected_groups(engine, name):
+    "The engine counts the selected groups, and customers in other groups are not in the result."
+    for groups in ([*QUOTED, "B", "a", "g-1", "g-2"], []):
+        pdt.assert_frame_equal(
+            SELECTIONS[name](engine(TABLE), groups), SELECTIONS[name](TABLE, groups), check_exact=True
+        )
+
+
+def test_group_changes(engine):
+    "The engine counts the customers who joined and left, including new and deleted groups."
+    changes = fg.group_changes(engine(TABLE), engine(LATER))
+
+    pdt.assert_frame_equal(changes, fg.group_changes(TABLE, LATER), check_exact=True)
+    assert set(changes["status"]) == {"new", "kept", "deleted"}
+
+
+def test_membership_changes(lazy_engine):
+    "The engine returns the differences as a frame of its own type, without collecting them."
+    old, new = lazy_engine(TABLE), lazy_engine(LATER)
+
+    changes = fg.membership_changes(old, new)
+
+    assert type(changes) is type(old)
+    assert sorted_rows(changes) == sorted_rows(fg.membership_changes(TABLE, LATER))
+
+
+def test_one_frame_in_memory(lazy_engine):
+    "If only one of two tables is in an engine, it is collected."
+    pdt.assert_frame_equal(fg.membership_changes(lazy_engine(TABLE), LATER), fg.membership_changes(TABLE, LATER))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        create_table([("a", "1"), ("a", None), ("a", None), (None, "1")]),
+        create_table([("a", "1"), ("a", None), ("a", "")]),
+        create_table([("", "1"), ("", "2"), ("a", None)]),
+        create_table([("a", "1")]).assign(customer_uid=[150]),
+        create_table([("a", "1")]).assign(customer_group_uid=[1.5]),
+        create_table([("a", "1")])[["customer_uid"]],
+    ],
+    ids=["null", "null and empty", "empty", "integers", "numbers", "missing column"],
+)
+def test_invalid_tables(engine, table):
+    "The engine raises the same errors as pandas for null and empty uids, other types, and missing columns."
+    with pytest.raises(InputError) as expected:
+        fg.group_sizes(table)
+
+    with pytest.raises(InputError) as caught:
+        fg.group_sizes(engine(table))
+
+    assert str(caught.value) == str(expected.value)
+
+
+def test_universe_and_unknown_group(engine):
+    "The engine checks the universe and the selected groups."
+    with pytest.raises(InputError, match="at least 2"):
+        fg.overlap_pairs(engine(TABLES["one group"]), universe=1)
+    with pytest.raises(GroupNotFoundError, match="vip"):
+        fg.overlap_matrix(engine(TABLES["one group"]), ["vap"])
+
+
+@settings(max_examples=5)
+@given(st.lists(st.tuples(st.sampled_from("abcÅ'\""), st.sampled_from("0123456789")), max_size=40))
+@pytest.mark.parametrize("kind", LAZY)
+def test_random_tables(kind, rows):
+    "The engine returns the same tables as pandas for random memberships."
+    table = create_table(rows)
+    frame = create_frame(table, kind)
+    for name in ("group_sizes", "overlap_pairs, universe", "intersections"):
+        pdt.assert_frame_equal(FUNCTIONS[name](frame), FUNCTIONS[name](table), check_exact=True)

@@ -1,0 +1,130 @@
+"""Tests for the frames of query engines: recognition, errors, and the number of rows that leave the engine."""
+
+import sys
+
+import duckdb
+import narwhals as nw
+import narwhals.stable.v1 as nw_v1
+import pandas as pd
+import pandas.testing as pdt
+import polars as pl
+import pytest
+
+import frgroups as fg
+from frgroups.analysis import pair_counts
+from frgroups.engines.frames import is_engine_frame
+from frgroups.errors import FrgroupsError, InputError
+from tests.engines.conftest import LAZY, create_frame
+from tests.engines.test_conformance import LATER, TABLE
+
+N_GROUPS = TABLE["customer_group_uid"].nunique()
+N_PAIRS = N_GROUPS * (N_GROUPS - 1) // 2
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        (duckdb.sql("SELECT 1 AS a"), True),
+        (pl.LazyFrame({"a": [1]}), True),
+        (nw.from_native(pl.LazyFrame({"a": [1]})), True),
+        (nw_v1.from_native(pl.LazyFrame({"a": [1]})), True),
+        (type("DataFrame", (), {"__module__": "pyspark.sql.connect.dataframe"})(), True),
+        (type("DataFrame", (), {"__module__": "pyspark.pandas.frame"})(), False),
+        (type("Table", (), {"__module__": "ibis.expr.types.relations"})(), True),
+        (pl.DataFrame({"a": [1]}), False),
+        (pd.DataFrame({"a": [1]}), False),
+        (None, False),
+    ],
+)
+def test_recognized_frames(frame, expected):
+    "Frames of engines are recognized by their class, and tables in memory are not."
+    assert is_engine_frame(frame) is expected
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pl.from_pandas(TABLE).lazy().cast(pl.Categorical),
+        nw.from_native(pl.from_pandas(TABLE).lazy()),
+        nw_v1.from_native(create_frame(TABLE, "duckdb")),
+    ],
+    ids=["categories", "narwhals", "narwhals v1"],
+)
+def test_other_frames(frame):
+    "Frames of Narwhals and columns of categories are supported."
+    pdt.assert_frame_equal(fg.group_sizes(frame), fg.group_sizes(TABLE))
+
+
+@pytest.mark.parametrize("kind", LAZY)
+@pytest.mark.parametrize(
+    ("function", "most_rows"),
+    [
+        (fg.group_sizes, [1, N_GROUPS]),
+        (lambda data: fg.group_sizes(data, universe=1_000), [1, N_GROUPS]),
+        (fg.groups_per_customer, [1, TABLE.drop_duplicates().groupby("customer_uid").size().nunique()]),
+        (fg.overlap_pairs, [1, N_GROUPS, N_PAIRS]),
+        (lambda data: fg.overlap_pairs(data, universe=1_000), [1, 1, N_GROUPS, N_PAIRS]),
+        (lambda data: fg.overlap_pairs(data, min_both=20), [1, N_GROUPS, 20]),
+        (fg.overlap_matrix, [1, N_GROUPS, N_PAIRS]),
+        (lambda data: fg.intersections(data, max_regions=97), [1, N_GROUPS, 97]),
+        (lambda data: fg.group_changes(data, data), [1, 1, N_GROUPS]),
+        (lambda data: fg.membership_changes(data, data), [1, 1]),
+    ],
+)
+def test_collected_rows(collected, kind, function, most_rows):
+    "Each query collects one row of checks, one row per group, one per pair, or one per combination."
+    function(create_frame(TABLE, kind))
+
+    assert len(collected) == len(most_rows)
+    assert all(n <= most for n, most in zip(collected, most_rows, strict=True))
+
+
+@pytest.mark.parametrize("kind", LAZY)
+def test_too_many_regions(collected, kind):
+    "More combinations than `max_regions` raise an error, and only one additional row is collected."
+    with pytest.raises(InputError, match="more than 10 exclusive"):
+        fg.intersections(create_frame(TABLE, kind), max_regions=10)
+
+    assert max(collected[2:]) == 11
+
+
+@pytest.mark.parametrize("kind", LAZY)
+def test_too_many_pairs(collected, kind, monkeypatch):
+    "A table of pairs that is too large raises the same error as in memory, and is not collected."
+    monkeypatch.setattr(pair_counts, "MAX_RESULT_BYTES", 10_000)
+    with pytest.raises(InputError) as expected:
+        fg.overlap_pairs(TABLE, min_both=1)
+
+    with pytest.raises(InputError) as caught:
+        fg.overlap_pairs(create_frame(TABLE, kind), min_both=1)
+
+    assert str(caught.value) == str(expected.value)
+    assert max(collected) < 100
+
+
+def test_different_engines():
+    "Two frames of different engines cannot be compared."
+    with pytest.raises(InputError, match="same query engine"):
+        fg.membership_changes(create_frame(TABLE, "duckdb"), create_frame(LATER, "polars, lazy"))
+
+
+def test_narwhals_is_not_installed(monkeypatch):
+    "If Narwhals is not installed, the error names the extras."
+    monkeypatch.setitem(sys.modules, "narwhals.stable.v2", None)
+
+    with pytest.raises(FrgroupsError, match=r"frgroups\[duckdb\]"):
+        fg.group_sizes(create_frame(TABLE, "duckdb"))
+
+
+def test_collation():
+    "The result does not depend on the sort order of the engine."
+    with duckdb.connect() as connection:
+        connection.execute("SET default_collation = 'nocase'")
+        connection.execute("CREATE TABLE t AS SELECT * FROM (VALUES ('B', '1'), ('a', '1'), ('C', '2')) AS v(g, c)")
+        frame = connection.sql("SELECT g AS customer_group_uid, c AS customer_uid FROM t")
+
+        pairs = fg.overlap_pairs(frame, min_both=1)
+        combinations = fg.intersections(frame)
+
+    assert pairs[["group_a", "group_b", "n_both"]].values.tolist() == [["B", "a", 1]]
+    assert combinations["groups"].tolist() == [("C",), ("B", "a")]
