@@ -20,7 +20,7 @@ from frgroups.review.plan_folders import approval_folders
 from frgroups.review.plan_sentences import APPROVED_CONSEQUENCES, plan_expires
 from frgroups.review.plan_status import Notice
 
-_MAX_GROUPS = 5  # Maximum number of groups to name for another plan.
+_MAX_GROUPS = 5  # Maximum number of groups of a conflicting plan to name.
 
 log = logging.getLogger("frgroups.apply")
 
@@ -38,7 +38,7 @@ def plan_notices(
 
     The facts are decisions, runs, other plans that change the same groups, and apply windows.
 
-    A fact is left out, and a warning is logged, if a file that is needed to determine it is damaged.
+    If a damaged file prevents a fact from being determined, the fact is left out and a warning is logged.
 
     Parameters
     ----------

@@ -47,9 +47,9 @@ class Run:
         self._drift: Drift = {}
         self._renamed: Mapping[str, str] = {}
         self._similar_groups: Mapping[str, list[str]] = {}
-        # The keys are the removals of customers who could not be moved. The values are their target groups.
+        # Target group of each removal that is skipped because the customer could not be added to that group.
         self._failed_moves: dict[Item, str] = {}
-        # The keys are the groups whose removals are skipped. The values are the numbers of additions in effect.
+        # Number of additions in effect for each group whose removals are skipped.
         self._skipped_groups: dict[str, int] = {}
 
     def check_groups(self) -> None:
@@ -195,7 +195,8 @@ class Run:
         Return the additions and removals that are not part of the plan, according to the last read of each group.
 
         The last read also contains changes that were made during the run, and members whom the server omitted from
-        the read before the run. If the last read of a group was not consistent, the read before the run counts.
+        the read before the run. If the last read of a group was not consistent, the read before the run is used
+        instead.
         """
         drift = dict(self._drift)
         for group in self._plan.groups:

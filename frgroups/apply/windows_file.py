@@ -23,7 +23,7 @@ from frgroups.plan.suppression_list import HasTenant
 
 WINDOWS_FILE = "windows.toml"
 _HOURS = re.compile(r"(\d\d?):([0-5]\d)\s*-\s*(\d\d?):([0-5]\d)")
-_YEARS = range(2000, 3000)  # A later time could cause an overflow when the next opening is computed.
+_YEARS = range(2000, 3000)  # A year after 2999 could cause an overflow when the next opening is computed.
 _KEYS = (
     "The file can contain the key timezone and the tables [[freeze]] and [[window]], with two brackets. A freeze has "
     "the keys from, to, and reason, and a window has the keys days and hours. Both can have the key timezone."
@@ -222,7 +222,7 @@ def _to_days(value: str | list[str]) -> frozenset[int]:
 def _to_zone(name: str) -> ZoneInfo:
     if not name.strip():
         raise ValueError('A timezone is required. Add a key such as timezone = "Europe/Oslo".')
-    with suppress(KeyError, ValueError, OSError):  # The error depends on the name and on the version of Python.
+    with suppress(KeyError, ValueError, OSError):  # The error type depends on the name and the Python version.
         return ZoneInfo(name)
     zones = available_timezones()
     if not zones:

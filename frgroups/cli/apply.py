@@ -98,7 +98,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     if as_json:
         values = plan_values(plan, location, conflicts)
         if reason is None and out is not None and values["state"] in ("pending", "applied before"):
-            # `apply` does not search the folder of the approval file.
+            # Pass the approval file explicitly, because `apply` does not search its folder.
             apply_command = shell_argument("frgroups", "apply", location, "--approval", written)
             values |= {"next_command": apply_command}
         decided = {"decision": decision, "by": reviewer, "reason": reason or "", "approval_path": str(written)}
@@ -139,7 +139,7 @@ def _entry_before_decision(plan: Plan, path: Path) -> PlanEntry | None:
 
 
 def _is_applied(entry: PlanEntry, path: Path, as_json: bool) -> bool:
-    """Return True and print the state of a plan that was applied. Raise PlanBlockedError if it was also undone."""
+    """Return True and print the state if the plan was applied. Raise PlanBlockedError if the plan was also undone."""
     from frgroups.apply.run_registry import partly_reverted_by, reverted_by
     from frgroups.cli.plan_output import plan_values
     from frgroups.internals.formatting import shell_argument
@@ -188,7 +188,8 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
 
     path, *copies = find_plans(file)
     plan = read_plan(path)
-    # A withdrawal covers only recorded rejections, so the rejections in the folders of all copies are recorded first.
+    # A withdrawal covers only recorded rejections, so first record the rejection files next to all copies of the
+    # plan.
     record_rejections(plan, [copy.parent for copy in copies])
     withdrawn = withdraw_rejection(plan, by=name, reason=reason)
     restored = restore_plans(plan)

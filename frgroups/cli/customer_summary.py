@@ -109,7 +109,7 @@ def read_summary(
 def _customer_uid(snapshot: Snapshot, customer_id: str, id_type: str) -> str:
     if id_type == "customer_uid":
         return customer_id
-    # The id is only looked up, so a similar id is not an error, but a suggestion.
+    # A lookup changes nothing, so a similar id leads to a suggestion instead of an error.
     [row] = resolve_customers(snapshot, [customer_id], by=id_type, allow_similar_ids=True).to_dict("records")
     if row["outcome"] == "resolved":
         return str(row["customer_uid"])

@@ -131,7 +131,7 @@ def _checked(host: str | None) -> str | None:
 
 def check_tenant_exists(name_or_uid: str, cache: Path | None) -> None:
     """
-    Raise SnapshotNotFoundError if a text is neither the name of a tenant nor the uid of a tenant with snapshots.
+    Raise SnapshotNotFoundError if the text is neither a tenant name nor the uid of a tenant with snapshots.
 
     `cache` is the folder of the snapshots. None selects the data folder.
     """
@@ -343,7 +343,7 @@ def _resolve_desired_list(
     adds: bool,
     groups: Collection[str] | None,
 ) -> tuple[list[str], ListedIds]:
-    """Return the uids of the customers in a list and the ids of the list, and print the unknown ids."""
+    """Print the unknown ids of a list. Return the uids of its customers, and its ids."""
     listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot, groups=groups)
     kind = id_type or list_id_type(snapshot, listed)
     table = _resolve_list(
@@ -404,7 +404,7 @@ def _listed_customers(
     snapshot: Snapshot, rows: Table, directory: Directory | None, *, allow_similar_ids: bool
 ) -> list[str]:
     """Return the uids of the customers in a list. See `excluded_customers`."""
-    # A suppression list can have entries of different groups.
+    # A suppression list can contain entries for several groups, but other lists cannot.
     listed = listed_ids(rows, snapshot=snapshot, allows_several_groups=True)
     kind = list_id_type(snapshot, listed)
     # Customers in no group are not in the snapshot, so it is possible that no id in the list is known.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # With these maximum lengths, the table fits on a terminal with `_WIDTH` columns.
 _MAX_GROUPS, _MAX_REVIEWER, _WIDTH = 12, 10, 80
-_MAX_NOTICES = 10  # Maximum number of warnings about single plans.
+_MAX_NOTICES = 10  # Maximum number of warnings from plan notices.
 _MAX_PARTLY_APPLIED = 5  # Maximum number of partly applied plans to list.
 
 
@@ -96,7 +96,7 @@ def _print_entries(entries: list[PlanEntry]) -> None:
     is_short = sys.stdout.isatty()
     spare = max(terminal_width(sys.stdout) - _WIDTH, 0)
     rows = []
-    # The clock time minus the age is the displayed time.
+    # Round the current time down to seconds, so that it minus the displayed age is the displayed time.
     now = datetime.now(UTC).replace(microsecond=0)
     for entry, planned_at in zip(entries, _planning_times(entries), strict=True):
         values = entry.values()
@@ -118,9 +118,9 @@ def _print_entries(entries: list[PlanEntry]) -> None:
 
 def _planning_times(entries: list[PlanEntry]) -> list[str]:
     """
-    Return the planning times in UTC, with seconds if two plans with the same digest have the same minute.
+    Return the planning times in UTC. Include seconds if minutes cannot distinguish plans with the same digest.
 
-    All times are rounded down, as the ages are.
+    Times and ages are both rounded down.
     """
     digests = [entry.plan.digest for entry in entries]
     times: list[str] = []

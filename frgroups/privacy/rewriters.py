@@ -70,7 +70,7 @@ def without_customer(snapshot: Snapshot, uid: str) -> Snapshot:
             matrix.group_names,
             pd.Index(matrix.customer_uids[others], dtype="str"),
             np.searchsorted(group_code, np.arange(matrix.n_groups + 1)).astype(np.int64),
-            # The remaining customers get new row numbers.
+            # Replace the codes of the remaining customers by their new row numbers.
             (np.cumsum(others) - 1)[customer_code].astype(np.int32),
         ),
     )
@@ -298,7 +298,7 @@ def _pseudonymize_plan(plan: Plan, subject: Subject, tombstone: str) -> Plan:
 
 
 def _redact_origins(plan: Plan, redact: Callable[[str], str]) -> dict[str, tuple[CustomerOrigin, ...]]:
-    """Return the origins of a plan's customers after their file names, expressions, and rules were redacted."""
+    """Redact the file names, expressions, and rules in the origins of a plan's customers."""
     return {
         uid: tuple(replace(origin, text=redact(origin.text)) for origin in origins)
         for uid, origins in plan.origins.items()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-# Returns a number for each row. Rows are sorted by these numbers, smallest first, and missing numbers are last.
+# A function that returns one number per row. Rows are sorted by number in ascending order. Missing numbers are last.
 SortKey = Callable[[pd.DataFrame], pd.Series]
 
 

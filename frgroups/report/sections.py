@@ -135,7 +135,7 @@ def _growth(data: ReportData) -> _Result:
     history = suppress_counts(
         size_history(series), data.min_count, totals=["n_members"], parts=["n_joined", "n_left"]
     )
-    # A gap in a line would suggest that the group did not exist.
+    # Omit groups with suppressed sizes, because a gap in a line would suggest that the group did not exist.
     is_hidden = history["customer_group_uid"].isin(history.loc[history["n_members"].isna(), "customer_group_uid"])
     drawn = history[~is_hidden].astype({"n_members": "int64"})
     times = history["taken_at"].drop_duplicates()
@@ -167,8 +167,8 @@ def _compare_ends(history: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp
     """
     Compare the first and the last snapshot of a size history.
 
-    A group that only one of the two snapshots contains is new or deleted, as in `group_changes`, and has 0 members in
-    the other snapshot. A group that only a snapshot between them contains is omitted.
+    If only one of the two snapshots contains a group, the group is new or deleted, as in `group_changes`, and has 0
+    members in the other snapshot. A group that is only in snapshots between the two is omitted.
     """
     exists = history[history["status"] != "deleted"]
     sizes = {

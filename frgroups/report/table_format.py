@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from frgroups.snapshot.snapshot import Snapshot
 
-# If a table has more columns than this number, the secondary columns are not displayed by default. The details of one
-# kind of table are listed in the `hidden` columns of its rule.
+# If a table has more than `MAX_COLUMNS` columns, `SECONDARY_COLUMNS` are not displayed by default. The attribute
+# `hidden` of a rule lists the columns that are not displayed in one kind of table.
 MAX_COLUMNS = 10
 SECONDARY_COLUMNS = (
     *("rereads", "pages"),

@@ -110,7 +110,7 @@ def found_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = No
 
 
 def other_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[Rejection]:
-    """Return the rejections of plans with other changes in the approval files of the given folders."""
+    """Search approval files in the given folders, and return the rejections of plans with other changes."""
     key = changes_key(plan)
     contents = [file.content for file in _files_in(folders, scan)]
     return [

@@ -48,7 +48,7 @@ class DecisionReader:
         return self._folders[path]
 
     def stored_plan(self, plan: Plan, digest: str) -> Plan | None:
-        """Return the stored plan of a plan's tenant that has a digest, or None if there is no readable file."""
+        """Return the stored plan with a given digest from the tenant of `plan`, or None if no file can be read."""
         path = record_path(plan.tenant_uid, plan.base_url)
         if path not in self._plan_files:
             tenant = plan.tenant_uid, plan.base_url
