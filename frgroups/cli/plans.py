@@ -35,8 +35,9 @@ _MAX_PARTLY_APPLIED = 5  # Maximum number of partly applied plans to list.
 @command(
     "plans",
     example="frgroups plans --state pending --fail-if-pending 48h",
-    more="The plans are those in the queue, in the folder plans of the data folder, those saved with --out, and "
-    "those that were started. Times are in UTC. Plans with the same changes have the same digest.\n\n"
+    more="The table lists the plans in the queue and in the folder plans of the data folder, the plans that were "
+    "saved with --out, and the plans that were started. Times are in UTC. Plans with the same changes have the same "
+    "digest.\n\n"
     "To discard a plan that you do not need, delete its plan file. A rejection would also block later plans that "
     "contain its changes.",
 )

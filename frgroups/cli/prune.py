@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     example="frgroups prune --keep 90d --yes",
     more="The newest valid snapshot of each tenant and host is never deleted. If a sandbox has ended, all of its "
     "snapshots are deleted, regardless of their age. With --yes, the command also deletes quarantined snapshots "
-    "older than --keep, and drafts of interrupted loads older than one day, which it does not list. Plans, journals, "
+    "older than --keep, and drafts of interrupted loads older than one day. They are not listed. Plans, journals, "
     "and receipts are not deleted.",
 )
 @click.option(

@@ -94,7 +94,7 @@ APPROVED_CONSEQUENCES = (
 )
 NO_SECOND_APPROVAL = (
     "This plan already has a valid approval, so you can only reject it. A second approval would prevent the run, "
-    "because the operator's program uses an approval only if it is the only valid one."
+    "because the operator's program does not choose between several valid approvals."
 )
 DIGEST_CHECK = (
     "The operator is the person who applies the plan. When the operator applies it, the program prints the plan code "

@@ -183,7 +183,7 @@ def outdated_status(plan: Plan, facts: Iterable[str], *, is_outdated: bool) -> P
     return PlanStatus(
         "Out of date",
         "This plan is out of date and cannot be applied, because its groups have changed. The numbers on this page "
-        f"are those of the data read{_at(plan.snapshot_taken_at)}. {text}",
+        f"are from the data read{_at(plan.snapshot_taken_at)}. {text}",
         NEW_PLAN,
     )
 
