@@ -42,7 +42,7 @@ Drift = dict[str, tuple[int, int]]
 @dataclass(frozen=True, slots=True)
 class CheckedGroups:
     """
-    Differences between the groups when the plan was created and now.
+    Differences between the planned data of the groups and their current data.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ def check_names(
     plan: Plan, groups: pd.DataFrame, creating: Collection[str] = ()
 ) -> tuple[dict[str, str], dict[str, list[str]], dict[str, str]]:
     """
-    Compare the names and the creation times of the groups in a plan with the current ones.
+    Compare the group names and creation times in a plan with those of the current groups.
 
     The reviewer approved a plan by the names of its groups. If a group was renamed and another group now has the
     approved name, or a name that a reader can confuse with it, the reviewer approved changes to that other
@@ -211,7 +211,7 @@ def _describe_name(group: GroupChange, other: str, names: dict[str, str]) -> str
 
 
 def _check_absent(client: Client, group: GroupChange) -> str:
-    """Return an error message if a group that the plan creates already exists, otherwise an empty string."""
+    """Return an error message if a group that the plan creates already exists, or "" if it does not."""
     try:
         client.get_group(group.uid)
     except NotFoundError:

@@ -292,7 +292,7 @@ class JournalState:
     # Groups that prevented the last run from starting, and the reason. Both are empty if the last run started.
     blocked_groups: tuple[str, ...] = ()
     blocked_by: str = ""
-    # Set when a customer in the plan is erased. The plan can then no longer be resumed.
+    # Set if a customer in the plan was erased. In this case, the plan cannot be resumed.
     erasure_id: str = ""
 
     @property

@@ -309,7 +309,7 @@ def _resumed_receipt(plan: Plan, state: State, read: ReadRegistry) -> Path | Non
         return None
     try:
         return receipt_after_resume(plan, read)
-    except CorruptFileError:  # `apply_plan` reports the damaged journal.
+    except CorruptFileError:  # A damaged journal is ignored, because `apply_plan` reports it.
         return None
 
 

@@ -281,7 +281,7 @@ def _replace_in_entry(entry: _Entry, digests: set[str], before: Path, after: Pat
             replaced[name] = TOMBSTONE_PREFIX
     if _is_of_journal(entry, before):
         replaced["journal"] = _stored_path(after)
-        replaced.pop("plan", None)  # The name of a plan file contains the digest of the plan.
+        replaced.pop("plan", None)  # The removed path contains the digest of the plan.
     return replaced
 
 
@@ -338,7 +338,7 @@ def _is_valid(entry: dict[str, Any]) -> bool:
 
 
 def _read_entries(path: Path, consequence: str = _UNKNOWN_START, action: str = _LOAD_AGAIN) -> Iterator[_Entry]:
-    """Yield the entries of a registry. If it cannot be read, the error contains the consequence and the action."""
+    """Yield the entries of a registry. If the registry cannot be read, the error states what the user must do."""
     if not path.exists():
         return
     try:

@@ -98,7 +98,7 @@ class Run:
 
     def _record_end(self, receipt: Receipt) -> Receipt:
         receipt = self._save_receipt(receipt)
-        with suppress(RunAborted):  # If the journal line is missing, the next run reads the groups again.
+        with suppress(RunAborted):  # If this line cannot be written, the next run reads the groups again.
             self.journal.write("end", complete=receipt.complete, counts=dict(receipt.counts))
         return receipt
 
@@ -108,7 +108,8 @@ class Run:
             if not group.create or group.uid in state.created:
                 continue
             if group.uid in state.creating and self._reader.exists(group.uid):
-                # An earlier run created the group and ended before it recorded the response.
+                # The group already exists, because an earlier run created it and ended before it recorded the
+                # response.
                 self._sender.record_creation(group.uid, "accepted")
             else:
                 self._sender.create(group.uid, group.name)

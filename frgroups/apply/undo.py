@@ -299,7 +299,7 @@ def receipt_after_resume(undo: Plan, read: ReadRegistry = read_registry) -> Path
         lines = read_journal_lines(path)
         started_at = next((line["at"] for line in lines if line["event"] == "start"), None)
         if started_at is None or datetime.fromisoformat(started_at) > undo.snapshot_taken_at:
-            continue  # Another file of the original plan was started later.
+            continue  # This run of another file of the original plan started later.
         resumed = JournalState()
         for line in lines:
             if line["event"] in ("intent", "outcome") and datetime.fromisoformat(line["at"]) > undo.snapshot_taken_at:

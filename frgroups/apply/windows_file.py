@@ -44,7 +44,7 @@ class _WindowTable(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
-    """Keys and value types of the file."""
+    """Keys and value types of the file with freeze periods and apply windows."""
 
     timezone: str = ""
     freeze: list[_FreezeTable] = []
@@ -123,7 +123,7 @@ def read_windows(tenant: HasTenant) -> ApplyWindows:
     if misplaced.exists():
         raise InputError(f"The file {misplaced} is not in the folder of a tenant. Move it to {path}.")
     try:
-        # A symbolic link to a missing file is an error, because the link shows that windows were set up.
+        # If the path is a link to a missing file, raise an error, because the link shows that windows were set up.
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return ApplyWindows()

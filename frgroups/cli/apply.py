@@ -80,7 +80,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     earlier_approvals = found_approvals(plan, [target.parent])
     replaced = [approval.by for approval in earlier_approvals if approval.path == target.resolve()]
     if reason is None:
-        # If frgroups apply would reject the plan without a request, the exit code is the same as in frgroups apply. A
+        # Run the checks of `frgroups apply` that send no request, so that both commands return the same exit code. A
         # rejection takes precedence.
         check_not_rejected(plan, [target.parent])
         check_original_not_undone(plan)
@@ -91,7 +91,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     location = path.absolute()
     if reason is None and out is None:
         location = queue_approved_plan(path)
-    if not written.exists():  # The approval file was moved together with its plan.
+    if not written.exists():  # `queue_approved_plan` has moved the approval file, too.
         written = location.with_suffix(".approval.json")
     decision = "approved" if reason is None else "rejected"
     conflicts = find_conflicts(plan) if reason is None else []
@@ -379,7 +379,7 @@ def _apply_with_found_approval(
         raise NotApprovedError(
             f"Plan {plan.digest[:12]} was not sent, because --no-auto-approval requires --approval or --policy."
         )
-    # A limit is reported before a missing approval, because a blocked plan cannot be approved.
+    # Report a rejection or a limit before a missing approval, because a blocked plan cannot be approved.
     check_not_rejected(plan)
     check_limits(plan)
     usable = find_approval(plan, earlier_approval=earlier_approval)

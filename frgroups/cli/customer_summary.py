@@ -209,7 +209,7 @@ def _plan_lines(title: str, causes: list[Cause], names: dict[str, str]) -> list[
 
 
 def _approval_text(row: dict[str, Any]) -> str:
-    """Format the approval of a plan that is stored in a history row or in a cause converted to a dictionary."""
+    """Format the approval in `row`, which is a row of a customer history or the dictionary of a Cause object."""
     at = ""
     if not pd.isna(row["approved_at"]):
         at = row["approved_at"].isoformat()

@@ -97,7 +97,7 @@ def _print_entries(entries: list[PlanEntry]) -> None:
     is_short = sys.stdout.isatty()
     spare = max(terminal_width(sys.stdout) - _WIDTH, 0)
     rows = []
-    # Round the current time down to seconds, so that it minus the displayed age is the displayed time.
+    # Round down to seconds, so that the current time minus the displayed age equals the displayed time.
     now = datetime.now(UTC).replace(microsecond=0)
     for entry, planned_at in zip(entries, _planning_times(entries), strict=True):
         values = entry.values()
@@ -170,7 +170,7 @@ def _print_not_applied(entries: list[PlanEntry]) -> None:
 
 
 def _print_all_notices(entries: list[PlanEntry]) -> None:
-    """Print a warning for each fact about the first plans that the operator must consider."""
+    """Print the first notices of all plans as warnings."""
     noticed = [(entry, notice) for entry in entries for notice in entry.notices]
     for entry, notice in noticed[:_MAX_NOTICES]:
         print_warning(f"Plan {entry.plan.digest[:12]}: {notice.text_for_operator}")
@@ -180,7 +180,7 @@ def _print_all_notices(entries: list[PlanEntry]) -> None:
 
 
 def _print_all_conflicts(entries: list[PlanEntry]) -> None:
-    """Print a warning for each of the first pairs of waiting plans that change the same group."""
+    """Print a warning for each pair of waiting plans that change the same group, up to a maximum."""
     from frgroups.apply.plan_entry import conflict_sentences, conflicts_of
 
     conflicts = (

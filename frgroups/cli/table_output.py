@@ -35,7 +35,7 @@ from frgroups.snapshot.universe import resolve_universe
 
 # Number of columns that are always printed. Further columns are omitted if the terminal is too narrow.
 _MIN_COLUMNS = 3
-# Option of each argument that is a dictionary.
+# Command-line option for each function argument that is a dictionary.
 _PAIR_OPTIONS = {
     "consent": "--consent",
     "rules": "--rule",

@@ -83,7 +83,7 @@ _REVIEW_TENANT = re.compile(r"<dt>Tenant</dt><dd>([^<]*)</dd>|<dc:subject>Tenant
 _REPORT = re.compile(r'<main data-customers-of="([^"]*)">')
 # First keys in a JSON file that contains the result of `export_customer`.
 _EXPORT = re.compile(r'\s*\{\s*"customer_uid":[^\n]*\s*"exported_at":')
-# Signatures of files that cannot be lists of customers: a SQLite database, its log, the log index, and an image.
+# Signatures of files that cannot be customer lists: a SQLite database, its log, its log index, and a PNG image.
 # A file with one of these signatures is searched for the customer's ids, and is reported only if it contains them.
 _NO_LIST = (b"SQLite format 3\0", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"\x18\xe2\x2d\0", b"\x89PNG")
 _PURPOSE = re.compile(r"(?:Purpose|From): ([^<\n]*)")
@@ -429,7 +429,7 @@ def _scan_journal(path: Path, body: bytes, subject: Subject) -> FileMatch:
 
 
 def uids_of_line(line: dict[str, Any]) -> dict[str, list[str]]:
-    """Return a dictionary from JSON key to customer uids for all lists of uids in a journal line."""
+    """Return the lists of customer uids in a journal line, keyed by their JSON keys."""
     return {name: line[name] for name in ("uids", "add", "remove") if isinstance(line.get(name), list)}
 
 

@@ -192,7 +192,7 @@ def _remove_from_workbook(body: bytes, uid: str, ids: frozenset[str]) -> ListRow
 
 
 def _rows_of_customer(sheet: Sheet, uid: str, ids: frozenset[str]) -> dict[int, list[str]]:
-    """Return the filled cells of the rows that contain an id of the customer, by row number."""
+    """Return the filled cells of the rows that contain an id of the customer, keyed by row number."""
     columns = sorted({column for _, cells in sheet.rows for column in cells})
     header = sheet.rows[0][1] if sheet.rows else {}
     is_of_customer = _row_test([_clean_cell(header.get(column, "")) for column in columns], uid, ids)

@@ -46,7 +46,7 @@ def _smallest(column: str) -> SortKey:
 
 
 def _largest(*columns: str) -> SortKey:
-    """Return the sort key that puts the rows with the largest sum of the columns, or the latest time, first."""
+    """Return the sort key that sorts rows by the sum of the columns or by time, in descending order."""
     keys = [_smallest(column) for column in columns]
     return lambda table: -sum((key(table) for key in keys[1:]), keys[0](table))
 
@@ -72,7 +72,7 @@ def _with_text(column: str) -> SortKey:
 
 
 def _most_rows(*columns: str) -> SortKey:
-    """Return the sort key that puts the groups with the most rows first, and keeps the rows of a group together."""
+    """Return the sort key that puts the groups with the most rows first. The rows of a group stay together."""
 
     def key(table: pd.DataFrame) -> pd.Series:
         groups = table.groupby(list(columns), sort=False, dropna=False)

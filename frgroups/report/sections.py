@@ -224,13 +224,13 @@ def _suppressed_pairs(pairs: pd.DataFrame, min_count: int) -> pd.DataFrame:
 
 
 def _heatmap(data: ReportData, matrix: MembershipMatrix) -> tuple[Chart, str]:
-    """Return the heatmap of some groups, similar groups next to each other, and a note on blank cells."""
+    """Return a heatmap in which similar groups are next to each other, and a note on blank cells."""
     ordered = matrix.take_groups(leaf_order(matrix))
     names = unique_names(ordered.group_uids, ordered.group_names)
     labels = [names[uid] for uid in ordered.group_uids]
     counts = overlap_matrix(ordered).to_numpy()
     is_hidden = is_small(counts, data.min_count)
-    # A group with few members would reveal the number of common members.
+    # Also hide the overlaps of small groups, because they would reveal the number of common members.
     is_small_group = is_small(ordered.sizes, data.min_count)
     is_hidden |= (is_small_group[:, None] | is_small_group[None, :]) & (counts > 0)
     values = overlap_matrix(ordered, measure="jaccard").mask(is_hidden).set_axis(labels, axis=0)
@@ -361,7 +361,7 @@ def _changes(data: ReportData) -> _Result:
 
 
 def _customers_who_changed(data: ReportData, before: Snapshot) -> Content:
-    """Return the list of customers who joined or left a group, with their uids and, if requested, their names."""
+    """Return the customers who joined or left a group. The table contains uids and, if requested, names."""
     changes = membership_changes(before, data.snapshot)
     listed = changes.head(MAX_CUSTOMERS)
     columns = ["name", "change", "customer_uid"]

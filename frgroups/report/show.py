@@ -44,7 +44,7 @@ _VERY_LONG_TEXTS = "white-space: normal; min-width: 22em; max-width: 40em;"
 _SEVERAL_SENTENCES = 120
 _BAR = "76, 139, 213"
 _BAR_COLOR = f"var(--frgroups-bar-color, rgba({_BAR}, 0.35))"
-# MathJax does not typeset formulas such as $x$ inside an element with these classes.
+# These classes prevent MathJax from typesetting texts such as $x$ in a table.
 _CLASSES = "frgroups-table tex2jax_ignore mathjax_ignore"
 
 
@@ -120,7 +120,7 @@ class ShownTable:
         columns = self.formatted.columns
         cells = pd.DataFrame({number: column.cells for number, column in enumerate(columns)}, dtype="object")
         key = repr([(column.header, column.cells) for column in columns]).encode()
-        # Only cells with a bar need an id.
+        # Omit the ids of cells without a style, because only cells with a bar need an id.
         styler = Styler(cells, uuid=hashlib.sha256(key).hexdigest()[:8], cell_ids=False)
         styler.set_table_styles(_STYLES)
         column_styles: dict[Any, list[CSSDict]] = {

@@ -86,7 +86,7 @@ class Rejection:
         return f"{self.by} rejected {changes}{_on(self.at)}{self._reason}."
 
     def shared_sentence(self, shared: str) -> str:
-        """Return a sentence about a plan with some of the rejected changes. `shared` is their number in words."""
+        """Return a sentence for a plan with some of the rejected changes. `shared` states how many are shared."""
         return f"{self.by} rejected {shared} of this plan{_on(self.at)} as part of {self._plan}{self._reason}."
 
     @property

@@ -130,7 +130,7 @@ def _off_row(plan: Plan, check: LimitCheck, limit: OffLimit) -> LimitRow:
 
 
 def result_texts(plan: Plan) -> dict[LimitResult, str]:
-    """Return the text for each result of a limit check. A plan without changes is not sent, so no check follows."""
+    """Return the text for each result of a limit check. A plan without changes has no later checks."""
     return RESULT_TEXTS | {"later": "Not needed"} if plan.is_empty else RESULT_TEXTS
 
 

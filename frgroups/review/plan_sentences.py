@@ -166,7 +166,7 @@ def operations_order(table: pd.DataFrame) -> str:
 
 
 def _ranks(table: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Return the index in `_RANKS` of each operation."""
+    """Return the rank of each operation as an index in `_RANKS`."""
     rank = np.where(table["finding"] != "", 2, 3)
     rank = np.where(has_details(table), rank, 1)
     return np.where(table["change"] == "remove", 0, rank)

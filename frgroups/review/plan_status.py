@@ -143,7 +143,7 @@ def rejected_status(rejections: Sequence[Rejection]) -> PlanStatus:
 
 
 def damaged_status() -> PlanStatus:
-    """Return the status of a plan that might be rejected in a damaged file."""
+    """Return the status of a plan if a damaged file might be a rejection of it."""
     return PlanStatus(
         CANNOT_BE_APPLIED,
         DAMAGED_REJECTION,

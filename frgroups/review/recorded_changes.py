@@ -83,7 +83,7 @@ def without_recorded_customer(groups: Iterable[RecordedGroup], customer_uid: str
 
 
 class PlanComparison:
-    """Compare the changes of a plan with recorded changes. Uids are hashed only for groups that are compared."""
+    """Compare the changes of a plan with recorded changes. Uids are hashed only in compared groups."""
 
     def __init__(self, plan: Plan) -> None:
         self._groups = plan.groups

@@ -68,7 +68,7 @@ def rejections_in_force(
     known = record.known_ids(key)
     new = [rejection for rejection in in_files if rejection.id not in known]
     if new:
-        # If the rejection cannot be recorded in the data folder, its file still blocks the plan.
+        # If the rejection cannot be recorded in the data folder, the rejection file still blocks the plan.
         with suppress(InputError, LockedError):
             add_rejections(plan, new)
             reader.forget_record(plan)

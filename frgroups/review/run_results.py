@@ -70,7 +70,7 @@ class GroupResult:
     n_already_out: int = 0
 
     def n_before(self, group: GroupChange) -> int:
-        """Return the number of members before the run, without the changes of other customers since planning."""
+        """Return the number of members before the run. Drift since the plan was created is not included."""
         return len(group.baseline) + self.n_already_in - self.n_already_out
 
 

@@ -109,7 +109,7 @@ def _wider_line(name: str, value: Any, suffix: str) -> tuple[int, str]:
 
 
 def _danger_rank(name: str, value: Any) -> int:
-    """Return the position of a limit in the list: emptied groups, disabled limits, removals, additions, others."""
+    """Return the rank of a limit: first emptied groups, then disabled limits, removals, additions, and others."""
     if name == "emptied_groups":
         return 0
     if value is None:
