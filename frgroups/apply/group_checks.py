@@ -221,7 +221,7 @@ def _check_absent(client: Client, group: GroupChange) -> str:
 
 def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Drift, *, created: bool) -> str:
     """
-    Return an error message if a group was deleted or has drifted too much, otherwise an empty string.
+    Return an error message if a group was deleted or has drifted too much, or "" if there is no problem.
 
     The numbers of additions and removals that are not part of the plan are stored in `drift`. `created` is True if an
     earlier run of the plan created the group.

@@ -17,7 +17,7 @@ from frgroups.review.saved_plans import saved_plan_files
 
 class DecisionReader:
     """
-    Reader of approval files and decision records that reads each folder and each record only once.
+    Read approval files and decision records. Each folder and each record is read only once.
 
     Create a new object for each command or function call, because an object does not read later changes to the files.
     """

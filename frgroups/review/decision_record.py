@@ -144,7 +144,7 @@ def changes_key(plan: Plan) -> str:
 
 def changes_key_without(plan: Plan, customer_uid: str) -> str:
     """
-    Return the hash of a plan's changes without one customer.
+    Return the hash of a plan's changes, excluding the changes of one customer.
 
     If the plan changes only this customer, the result is "erased".
     """

@@ -26,7 +26,7 @@ class GroupPicture:
     """
     Description, member counts, and bars of a group on the review page.
 
-    If the plan was started, the numbers are those of the run. `n_after` is None if the group was not read again.
+    If the plan was started, the numbers describe its run. `n_after` is None if the group was not read again.
     """
 
     sentence: str

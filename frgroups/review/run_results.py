@@ -227,7 +227,7 @@ def open_changes(plan: Plan, results: RunResults, names: Mapping[str, str]) -> l
     results
         Results of the run.
     names
-        Customer names by uid. Only customers with a name are included.
+        Customer names, keyed by customer uid. Customers without a name are omitted.
 
     Returns
     -------
