@@ -17,7 +17,7 @@ from frgroups.internals.formatting import format_list, format_utc
 _LONG_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_PER_DAY = 24 * 60
-# Each window opens at least once a week. A clock change can prevent this once, but not in two successive weeks.
+# Each window opens at least once a week. A clock change can skip one opening, but not those of two successive weeks.
 _SEARCH_DAYS = 16
 _OFFSET_STEP = timedelta(hours=6)
 
@@ -115,7 +115,7 @@ class Window:
         opening_time = time(*divmod(self.start, 60))
         for n_days in range(-1, _SEARCH_DAYS):
             local = datetime.combine(today + timedelta(days=n_days), opening_time)
-            for fold in (0, 1):  # If the clock is set back, it shows some times twice.
+            for fold in (0, 1):  # When the clock is set back, the local times of one hour occur twice.
                 yield local.replace(tzinfo=self.zone, fold=fold).astimezone(UTC)
 
 
@@ -244,7 +244,7 @@ def to_instant(local: datetime, zone: ZoneInfo, *, last: bool = False) -> dateti
 
 
 def _day_ranges(days: frozenset[int]) -> list[str]:
-    """Return the names of days. At least three successive days are one range."""
+    """Return the names of days. Three or more successive days are combined into one range."""
     if len(days) == len(DAY_NAMES):
         return ["every day"]
     ranges: list[list[int]] = []

@@ -275,7 +275,7 @@ def _check_groups(run: Run) -> None:
 
 
 def _record_block(run: Run, reason: str, group_uids: Iterable[str]) -> None:
-    """Record why a run did not start. If the journal cannot be written, the caller reports the reason only once."""
+    """Record why a run did not start. If the record cannot be written, the caller still raises the original error."""
     with suppress(RunAborted):
         run.journal.write("blocked", reason=reason, groups=list(dict.fromkeys(group_uids)))
 

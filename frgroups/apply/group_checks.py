@@ -35,14 +35,14 @@ from frgroups.snapshot.verdicts import is_contradiction
 
 DAY = timedelta(hours=24)
 
-# This dictionary maps each group uid to the numbers of additions and removals that are not part of the plan.
+# Numbers of additions and removals that are not part of the plan, keyed by group uid.
 Drift = dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedGroups:
     """
-    Differences between the groups when the plan was created and now.
+    Differences between the planned data of the groups and their current data.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ def check_groups(
 
 
 def drift_error(plan: Plan, problems: Mapping[str, str]) -> DriftError:
-    """Return the error for groups that have changed too much since the plan was created, by group uid."""
+    """Return the error for groups that changed too much since planning. `problems` has one text per group uid."""
     return DriftError(
         f"The plan no longer matches the current state of {len(problems)} of "
         f"{pluralize(len(plan.groups), 'group')}. {' '.join(problems.values())} "
@@ -119,14 +119,13 @@ def check_names(
     plan: Plan, groups: pd.DataFrame, creating: Collection[str] = ()
 ) -> tuple[dict[str, str], dict[str, list[str]], dict[str, str]]:
     """
-    Compare the names and the creation times of the groups in a plan with the current ones.
+    Compare the group names and creation times in a plan with those of the current groups.
 
     The reviewer approved a plan by the names of its groups. If a group was renamed and another group now has the
     approved name, or a name that a reader can confuse with it, the reviewer approved changes to that other
     group, so the plan must not be applied. An undo plan reverses changes that were made to the same uids, so its
-    renamed groups are only reported. If other groups have got the same name as a new group, or a similar name, since
-    the plan was created, the plan must not be applied either. The same applies if a group was deleted and
-    a new group has its uid.
+    renamed groups are only reported. The plan must not be applied either if, since the plan was created, an existing
+    group received the same name as a new group or a similar name, or a group was deleted and a new group has its uid.
 
     Parameters
     ----------
@@ -212,7 +211,7 @@ def _describe_name(group: GroupChange, other: str, names: dict[str, str]) -> str
 
 
 def _check_absent(client: Client, group: GroupChange) -> str:
-    """Return an error message if a group that the plan creates already exists, otherwise an empty string."""
+    """Return an error message if a group that the plan creates already exists, or "" if it does not."""
     try:
         client.get_group(group.uid)
     except NotFoundError:
@@ -222,7 +221,7 @@ def _check_absent(client: Client, group: GroupChange) -> str:
 
 def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Drift, *, created: bool) -> str:
     """
-    Return an error message if a group was deleted or has drifted too much, otherwise an empty string.
+    Return an error message if a group was deleted or has drifted too much, or "" if there is no problem.
 
     The numbers of additions and removals that are not part of the plan are stored in `drift`. `created` is True if an
     earlier run of the plan created the group.
@@ -252,7 +251,7 @@ def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Dri
 
 def drift_problem(plan: Plan, group: GroupChange, members: Collection[str], read_at: datetime) -> str:
     """
-    Describe the drift of a group since the plan was created, or return "" if the plan allows the drift.
+    Describe the drift of a group since the plan was created, or return "" if the plan's limits allow the drift.
 
     Parameters
     ----------
@@ -295,8 +294,8 @@ def current_counts(
     members
         The current members of the group.
     own
-        Customers whose planned removals were sent by earlier runs of the same plan in the last 24 hours. A removal is
-        counted only if the customer is no longer a member of the group.
+        Customers whose removal was sent by an earlier run of this plan in the last 24 hours. The function counts only
+        those who are no longer members of the group.
     n_recent_removals
         Number of removals that other plans have sent in the last 24 hours.
     """

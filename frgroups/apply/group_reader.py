@@ -25,8 +25,9 @@ class GroupReader:
     waits
         Seconds to wait before each additional read of a group whose changes are not in effect yet.
     unverified
-        Uids of the groups that the load could not verify. The other end of their lists is always read. For the other
-        groups, it is read only if the list has several pages, so that a run on small groups needs few requests.
+        Uids of the groups that the load could not verify. The members of these groups are always read from both ends
+        of the list. The members of other groups are read from both ends only if the list has several pages, so that a
+        run on small groups needs few requests.
     """
 
     def __init__(self, client: Client, waits: Sequence[float], unverified: Collection[str] = ()) -> None:
@@ -89,7 +90,7 @@ class GroupReader:
 
     def read_back(self, expected: Mapping[str, _Changes]) -> str:
         """Read groups until their changes are in effect, and return the first error message or an empty string."""
-        self._last.clear()  # Earlier reads cannot confirm that the changes are in effect.
+        self._last.clear()  # A read from before the changes cannot confirm that the changes are in effect.
         errors = self._read_until_in_effect(expected)
         if not errors:
             return ""

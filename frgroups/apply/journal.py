@@ -151,7 +151,7 @@ class Journal:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
         except OSError as error:
-            with suppress(OSError):  # If the truncation fails, readers ignore the incomplete line.
+            with suppress(OSError):  # If the truncation fails, readers of the journal ignore the incomplete line.
                 self._file.truncate(self._end)
                 self._file.seek(self._end)
             raise RunAborted(
@@ -184,7 +184,7 @@ def receipt_path_of(journal: Path) -> Path:
 
 
 def _read_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield each complete line of a journal with its number of bytes."""
+    """Yield each complete line of a journal and the length of the line in bytes."""
     if not path.exists():
         return
     try:
@@ -284,15 +284,15 @@ class JournalState:
     accepted: set[Item] = field(default_factory=set)
     rejected: dict[Item, str] = field(default_factory=dict)
     not_sent: set[Item] = field(default_factory=set)
-    # These changes were sent, but no response was received. They might take effect later.
+    # Changes that were sent but received no response. They might still take effect.
     in_doubt: set[Item] = field(default_factory=set)
     creating: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)
     ended: bool = False
-    # The groups that did not allow the last run to start, and the reason. They are empty if the last run started.
+    # Groups that prevented the last run from starting, and the reason. Both are empty if the last run started.
     blocked_groups: tuple[str, ...] = ()
     blocked_by: str = ""
-    # The plan cannot be resumed if this identifier is set, because a customer in the plan was erased.
+    # Set if a customer in the plan was erased. In this case, the plan cannot be resumed.
     erasure_id: str = ""
 
     @property

@@ -27,7 +27,7 @@ from frgroups.plan.plan import Plan
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.manifest import Cache
 
-_MAX_LISTED = 5  # Maximum number of other plans, and of their groups, that are named.
+_MAX_LISTED = 5  # Maximum number of plans, groups, or differences that the sentences list.
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +41,15 @@ class KnownDrift:
         One sentence for each plan that changed a group of this plan after the data of this plan was read, newest plan
         first.
     changed
-        One sentence for each group with other differences: customers who joined or left without a plan, and a new
-        name.
+        Sentences about differences that no plan caused: customers who joined or left a group, and new group names.
     is_certain
-        Whether the results of these plans are known. They are not known if a run was interrupted.
+        Whether the results of the plans in `later` are known. The results are not known if a run was interrupted.
     n_in_effect
         Number of changes of this plan that are already in effect according to the newer data.
     problems
-        Reason why `apply_plan` would raise DriftError, by group uid.
+        Reasons why `apply_plan` would raise DriftError, keyed by group uid.
     violations
-        Limits of the plan that its changes exceed when they are compared with the newer data.
+        Limits that the plan exceeds when its changes are compared with the newer data.
     """
 
     later: tuple[str, ...] = ()
@@ -72,7 +71,7 @@ class KnownDrift:
         return f"{pluralize(n, 'change')} of this plan {verb} already in effect." if n else ""
 
     def reasons(self) -> list[str]:
-        """Return one sentence or more for each reason why the plan would not be applied."""
+        """Return the reasons why the plan would not be applied, as sentences."""
         return [*(text for _, text in self.problems), *(finding.message for finding in self.violations)]
 
 
@@ -116,7 +115,7 @@ def known_drift(plan: Plan, *, cache: Cache = None) -> KnownDrift:
 
 def check_known_drift(entry: PlanEntry) -> None:
     """
-    Raise the error of `apply_plan` if newer data in the data folder shows that a plan cannot be applied.
+    Raise an error if newer data in the data folder shows that `apply_plan` would reject the plan.
 
     Raises
     ------
@@ -126,24 +125,24 @@ def check_known_drift(entry: PlanEntry) -> None:
         The plan exceeds a limit when it is compared with the newer data.
     """
     if entry.state not in WITHOUT_SENT_CHANGES:
-        return  # `apply_plan` compares a plan that has sent changes with its journal.
+        return  # If a run has sent changes, `apply_plan` uses the journal to check the plan.
     plan = entry.plan
     try:
         drift = known_drift(plan)
     except FrgroupsError:
-        return  # The commands report the damaged file, and `apply_plan` raises the error.
+        return  # A damaged file is ignored here, because `apply_plan` raises an error for it.
     if drift.problems:
         raise drift_error(plan, dict(drift.problems))
     raise_if_limits_exceeded(plan, list(drift.violations))
 
 
 def _group_problems(plan: Plan, newer: NewerData, causes: Sequence[Cause]) -> dict[str, str]:
-    """Return the reason why a group of the plan cannot be changed, by group uid."""
+    """Return the reasons why groups of the plan cannot be changed, keyed by group uid."""
     problems: dict[str, str] = {}
     existing: frozenset[str] = frozenset(newer.members)
     missing: dict[str, datetime] = {}
     snapshot = newer.snapshot
-    # If the list of groups changed while it was loaded, it might lack groups.
+    # If the list of groups changed while it was loaded, a group that is missing from it might still exist.
     if snapshot is not None and snapshot.verdict != "drifted":
         problems |= check_names(plan, snapshot.groups)[2]
         uids = frozenset(snapshot.groups["customer_group_uid"])
@@ -169,9 +168,9 @@ def _group_problems(plan: Plan, newer: NewerData, causes: Sequence[Cause]) -> di
 
 def _has_verified_groups(snapshot: Snapshot) -> bool:
     """
-    Return True if the list of groups is verified as complete, so that a group that is not in it does not exist.
+    Return True if the list of groups is verified as complete. A group that is not in the list then does not exist.
 
-    The tables of a snapshot that was created from tables can lack groups.
+    If a snapshot was created from tables, its list of groups can be incomplete.
     """
     is_loaded = (snapshot.reads["how"] != "given").any()
     return snapshot.verdict == "consistent" or bool(is_loaded and not snapshot.groups_note)
@@ -207,9 +206,9 @@ def _unexplained_changes(plan: Plan, newer: NewerData, causes: Sequence[Cause]) 
 
 def _is_in_plan(plan: Plan, newer: NewerData, cause: Cause) -> bool:
     """
-    Return True if the data of a plan contains a change of another plan.
+    Return True if a change of another plan was already in effect when the data of a plan was read.
 
-    The groups of an undo plan can have data from different times. The time of the plan is that of the oldest data.
+    The groups of an undo plan can have data from different times. `snapshot_taken_at` is the oldest of these times.
     """
     baselines = {group.uid: frozenset(group.baseline) for group in plan.groups}
     read_at, members = newer.members.get(cause.customer_group_uid, (cause.sent_at, frozenset()))
@@ -217,7 +216,7 @@ def _is_in_plan(plan: Plan, newer: NewerData, cause: Cause) -> bool:
 
 
 def _later_changes(plan: Plan, causes: Sequence[Cause]) -> list[str]:
-    """Return one sentence per plan that changed the groups, newest first. `causes` are sorted by time."""
+    """Return one sentence per plan that changed the groups, newest plan first. `causes` must be sorted by time."""
     by_plan: dict[tuple[str | None, datetime], list[Cause]] = {}
     for cause in reversed(causes):
         by_plan.setdefault((cause.plan_digest, cause.planned_at), []).append(cause)

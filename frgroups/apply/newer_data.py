@@ -25,7 +25,8 @@ class NewerData:
     snapshot
         The newest stored snapshot, or None if no newer snapshot is stored.
     members
-        Time and members of the newest read of each group, by group uid. A group that was not read again is omitted.
+        Time and members of the newest read of each group, keyed by group uid. Groups that were not read again are
+        omitted.
     causes
         Changes of the groups that applied plans sent, sorted by time.
     """
@@ -39,9 +40,9 @@ def newer_data(plan: Plan, *, after: datetime, cache: Cache = None, snapshot: Sn
     """
     Return the data about the groups of a plan that is newer than the given time.
 
-    The members come from the newest stored snapshot and from the receipts of applied plans, so no request is sent. A
-    group whose list of members changed while it was loaded is not read from the snapshot, and a group whose last read
-    was not consistent is not read from the receipt.
+    The members come from the newest stored snapshot and from the receipts of applied plans, so no request is sent.
+    The snapshot is not used for a group that changed while it was loaded. A receipt is not used for a group whose
+    last read was not consistent.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ def newer_data(plan: Plan, *, after: datetime, cache: Cache = None, snapshot: Sn
                 newest[uid] = snapshot.taken_at, frozenset(snapshot[uid])
     causes = group_causes(groups, plan.tenant_uid, plan.base_url, after=after)
     for path in {cause.receipt_path for cause in causes if cause.receipt_path is not None}:
-        with suppress(FrgroupsError):  # The log already contains a warning about the unreadable receipt.
+        with suppress(FrgroupsError):  # A warning about an unreadable receipt was already logged.
             later = read_receipt(path)
             for uid in groups & later.consistent_groups & later.members_after.keys():
                 if later.read_at > newest.get(uid, (after,))[0]:
@@ -83,7 +84,7 @@ def newer_data(plan: Plan, *, after: datetime, cache: Cache = None, snapshot: Sn
 
 
 def _newer_snapshot(plan: Plan, base_url: str, after: datetime, cache: Cache) -> Snapshot | None:
-    """Return the newest stored snapshot if it is newer than the given time. Otherwise, no table is read."""
+    """Return the newest stored snapshot if it is newer than `after`. An older snapshot is not read from disk."""
     stored = latest_snapshot(cache, plan.tenant_uid, base_url)
     if stored is None or stored.taken_at <= after:
         return None

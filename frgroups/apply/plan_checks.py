@@ -64,7 +64,7 @@ def check_target(client: Client, plan: Plan) -> None:
 
 
 def _target_advice(plan: Plan) -> str:
-    """Return the next action for a plan of another tenant or host. It names the matching tenant if there is one."""
+    """Return the action to take for a plan of another tenant or host. The text names the matching tenant, if any."""
     name = find_name(plan.tenant_uid, plan.base_url or "")
     if name is not None:
         return f"Pass --tenant {shlex.quote(name)}, which is the plan's tenant and host in tenants.toml."
@@ -91,7 +91,7 @@ def check_can_start(plan: Plan, journal: Journal, *, finalize: bool = False) -> 
     journal
         The journal of the plan.
     finalize
-        Whether the run is only finalized. This is also possible after a partial undo, because nothing is sent.
+        Whether to finalize the run without sending changes. This is also possible after a partial undo.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def check_can_start(plan: Plan, journal: Journal, *, finalize: bool = False) -> 
     CorruptFileError
         The receipt or the journal is corrupt or belongs to another plan.
     PlanBlockedError
-        The plan was already undone, or its incomplete run was partly undone, or the plan is an undo plan whose
+        The plan was already undone, its incomplete run was partly undone, or the plan is an undo plan and its
         original plan was already undone.
     """
     check_no_earlier_registry(plan)
@@ -188,7 +188,7 @@ def _undone_in_parts_by(plan: Plan, journal: Journal) -> str:
     try:
         return undone_in_parts_by(read_receipt(journal.receipt_path))
     except CorruptFileError:
-        return ""  # The caller reads the receipt again and reports the error.
+        return ""  # The caller reads the receipt again and raises the error.
 
 
 def _check_not_partly_reverted(plan: Plan, journal: Journal) -> None:
@@ -262,8 +262,8 @@ def later_findings(plan: Plan, *, is_for_reviewer: bool = False) -> list[Finding
     """
     Return the blocking findings that a plan did not have when it was created.
 
-    The suppression list can contain more customers now, and the clock of this machine can be wrong. The messages for
-    a reviewer contain no path.
+    Customers might have been added to the suppression list, or the clock of this machine might be wrong. The messages
+    for a reviewer contain no path.
     """
     path = "" if is_for_reviewer else f" {suppression_list_path(plan)}"
     return [*_newly_suppressed(plan, path), *_times_in_future(plan, datetime.now(UTC))]
@@ -323,7 +323,7 @@ def _times_in_future(plan: Plan, now: datetime) -> list[Finding]:
     """
     Return a blocking finding for each time in a plan that is in the future.
 
-    The plan itself contains the finding if its data is newer than the plan.
+    If the data is newer than the plan, the finding is already part of the plan.
     """
     times = {"plan_max_age": ("creation time of the plan", plan.planned_at)}
     if not future_data_findings(plan):
@@ -345,9 +345,9 @@ def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
 
 def _newly_suppressed(plan: Plan, path: str) -> list[Finding]:
     """
-    Return one finding if the suppression list now prevents additions of the plan, otherwise an empty list.
+    Return one finding if the suppression list now prevents additions of the plan. Otherwise, return an empty list.
 
-    `path` is the text after the name of the list.
+    The message contains `path` after the words "suppression list".
     """
     listed = current_suppression_list(plan)
     added = [

@@ -40,7 +40,7 @@ class PlanEntry:
     conflicts
         Digests of other waiting plans that change the same groups.
     counts
-        Number of changes in each state of the receipt. Empty if the plan has no readable receipt.
+        Number of changes by state in the receipt. Empty if the plan has no readable receipt.
     n_done
         For an interrupted run, the number of changes that are in effect according to its receipt and its journal.
         Otherwise 0.
@@ -116,7 +116,7 @@ class PlanEntry:
 
     @property
     def must_be_finalized(self) -> bool:
-        """True if an interrupted run cannot be resumed, because it is partly undone or drifted, or has expired."""
+        """True if an interrupted run cannot be resumed because of a partial undo, drift, or an expired plan."""
         age = datetime.now(UTC) - self.plan.planned_at
         return self.is_partly_undone or self.is_drifted or bool(plan_age_violations(self.plan.limits, age))
 
@@ -166,7 +166,7 @@ class PlanEntry:
         return self._apply_command()
 
     def _blocked_command(self) -> str:
-        """Return the command that prepares a new plan, or that shows the plan."""
+        """Return the command that prepares a new plan, or the command that shows the blocked plan."""
         if self.resumed_receipt is not None:
             return f"frgroups undo {shell_argument(self.resumed_receipt)}"
         if self.is_drifted and self.plan.reverts is None:
@@ -175,7 +175,7 @@ class PlanEntry:
 
     def _undo_command(self) -> str:
         if self.n_not_applied and self.receipt is not None:
-            # `frgroups show` prints the plan if its argument is a digest.
+            # Pass the path of the receipt, because `frgroups show` prints the plan for a digest.
             return f"frgroups show {shell_argument(self.receipt)}"
         if not self.counts.get("verified") or self.plan.reverts is not None:
             return ""

@@ -189,7 +189,7 @@ def plan_entry(
 
     If the plan was started, its run determines the state. Otherwise, a rejection or another obstacle takes precedence
     over an approval. If several files have the same digest, pass `is_unique=False`, so that the command contains the
-    path. To read the decisions only once, pass the same `reader`.
+    path instead. To read the decisions only once, pass the same `reader`.
     """
     readers = _Readers(decisions=reader or DecisionReader())
     return replace(_entry_of(plan, path, readers), is_unique=is_unique)
@@ -232,7 +232,7 @@ def _blocked(entry: PlanEntry) -> PlanEntry:
 
 
 def _with_notices(entry: PlanEntry, journal: Journal | None, readers: _Readers) -> PlanEntry:
-    """Add the notices about a plan that was not started, and the states that follow from them."""
+    """Add the notices about a plan that was not started, and change the state of the plan to match them."""
     plan = entry.plan
     if entry.state not in WITHOUT_SENT_CHANGES:
         return entry
@@ -251,7 +251,7 @@ def _with_notices(entry: PlanEntry, journal: Journal | None, readers: _Readers) 
 
 
 def _drift_notice(plan: Plan, journal: Journal | None) -> Notice | None:
-    """Return a notice if the last run of a plan stopped before its first request, because of the current members."""
+    """Return a notice if the current members stopped the last run of a plan before its first request."""
     if journal is None or not journal.state.blocked_by:
         return None
     state = journal.state
@@ -289,9 +289,9 @@ def _run_of(plan: Plan, readers: _Readers) -> JournalState | None:
 
 def _count_done(receipt: Receipt | None, journal: Journal | None) -> int:
     """
-    Return the number of changes of an interrupted run that are in effect. A damaged journal is passed as None.
+    Return the number of changes of an interrupted run that are in effect. Pass None for a damaged journal.
 
-    The receipt of an earlier run does not contain the changes that a later, killed run sent.
+    A run that is killed writes no receipt, so its changes are only in the journal.
     """
     done: set[Item] = set()
     without_effect: set[Item] = set()
@@ -304,12 +304,12 @@ def _count_done(receipt: Receipt | None, journal: Journal | None) -> int:
 
 
 def _resumed_receipt(plan: Plan, state: State, read: ReadRegistry) -> Path | None:
-    """Return the receipt of the plan that a waiting undo plan reverts, if the run of that plan was resumed."""
+    """Return the receipt of the original plan of a waiting undo plan, if the original run was resumed."""
     if state not in WAITING:
         return None
     try:
         return receipt_after_resume(plan, read)
-    except CorruptFileError:  # `apply_plan` reports the damaged journal.
+    except CorruptFileError:  # A damaged journal is ignored, because `apply_plan` reports it.
         return None
 
 
@@ -399,7 +399,7 @@ def _rejection_of(plan: Plan, own_folder: list[Path], reader: DecisionReader) ->
     """Return whether a rejection of a plan is in force, and the reviewer of the newest rejection."""
     try:
         rejections = rejections_in_force(plan, own_folder, reader)
-    except NotApprovedError:  # A corrupt file might be a rejection of the plan.
+    except NotApprovedError:  # A corrupt file might be a rejection, so the plan counts as rejected.
         return True, ""
     return bool(rejections), rejections[-1].by if rejections else ""
 

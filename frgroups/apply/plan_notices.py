@@ -20,7 +20,7 @@ from frgroups.review.plan_folders import approval_folders
 from frgroups.review.plan_sentences import APPROVED_CONSEQUENCES, plan_expires
 from frgroups.review.plan_status import Notice
 
-_MAX_GROUPS = 5  # Maximum number of groups to name for another plan.
+_MAX_GROUPS = 5  # Maximum number of groups of a conflicting plan to name.
 
 log = logging.getLogger("frgroups.apply")
 
@@ -38,7 +38,7 @@ def plan_notices(
 
     The facts are decisions, runs, other plans that change the same groups, and apply windows.
 
-    A fact is left out, and a warning is logged, if a file that is needed to determine it is damaged.
+    If a damaged file prevents a fact from being determined, the fact is left out and a warning is logged.
 
     Parameters
     ----------
@@ -93,21 +93,21 @@ def _later_changes(plan: Plan, drift: KnownDrift) -> Iterator[Notice]:
     """Yield warnings if the groups have changed since the data of this plan was read."""
     if drift.changed:
         text = (
-            "The numbers on this page are out of date. They are those of the data read at "
+            "The numbers on this page are out of date, because they are from the data read at "
             f"{format_utc(plan.snapshot_taken_at)}. {' '.join(drift.changed)}"
         )
         yield Notice("changed", text, is_warning=True)
     if not drift.later:
         return
     text = (
-        "The numbers on this page are out of date. They are those of the data read at "
+        "The numbers on this page are out of date, because they are from the data read at "
         f"{format_utc(plan.snapshot_taken_at)}. {' '.join(drift.later)} "
     )
     if drift.is_certain:
         text += "The plan can still be applied, because its limits allow these changes."
     else:
         text += (
-            "It is not known whether all of these changes are in effect, and whether the plan can still be applied. "
+            "It is not known whether all of these changes are in effect, or whether the plan can still be applied. "
             "Ask the operator to load the data again before you decide."
         )
     yield Notice("applied", f"{text} {drift.in_effect_text()}".rstrip(), is_warning=True)
@@ -119,7 +119,7 @@ def _conflicts(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
         if known_drift(other.plan).blocks:
             name = f"Plan {other.plan.digest[:12]}"
             yield Notice(
-                "conflict", f"{name} also changes these groups, but it is out of date, so it is not applied."
+                "conflict", f"{name} also changes these groups, but it is out of date and cannot be applied."
             )
         else:
             yield Notice("conflict", _conflict_text(plan, other), is_warning=True)

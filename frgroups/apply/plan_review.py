@@ -112,7 +112,7 @@ class ReviewState:
     Attributes
     ----------
     status
-        State of a plan that cannot be approved, or None if a decision about the plan is possible.
+        Reason why the plan cannot be approved, or None if a decision about the plan is possible.
     notices
         Other facts for the reviewer.
     """
@@ -151,7 +151,7 @@ def review_state(plan: Plan, *, cache: Cache = None) -> ReviewState:
 
 def _status_of_newer_data(plan: Plan, drift: KnownDrift) -> PlanStatus | None:
     if plan.is_empty or plan.base_url is None:
-        return None  # No decision about such a plan is required.
+        return None  # A plan without changes or without a server cannot be applied, so it needs no decision.
     reasons = [*drift.reasons(), *(finding.message for finding in later_findings(plan, is_for_reviewer=True))]
     if not reasons:
         return None
@@ -160,7 +160,7 @@ def _status_of_newer_data(plan: Plan, drift: KnownDrift) -> PlanStatus | None:
 
 
 def _status_of(entry: PlanEntry) -> PlanStatus | None:
-    """Return the status of a plan that was started, or that cannot be approved regardless of the current members."""
+    """Return the status of a started plan, or of a plan that cannot be approved, whatever the current members are."""
     plan = entry.plan
     if entry.state == "rejected":
         return _status_of_rejected_plan(plan)
@@ -243,7 +243,7 @@ def _status_of_interrupted_plan(entry: PlanEntry) -> PlanStatus:
 
 def _with_newer_data(plan: Plan, journal: Journal, results: RunResults) -> tuple[RunResults, str]:
     """
-    Return results in which the changes that newer data confirms are in effect, and a sentence about this data.
+    Mark the changes that newer data confirms as in effect. Return the results and a sentence about the newer data.
 
     A change that the newer data does not contain keeps its state, because a delayed request might still take effect.
     """
@@ -272,7 +272,7 @@ def _with_newer_data(plan: Plan, journal: Journal, results: RunResults) -> tuple
 
 def _sent_changes(plan: Plan, state: JournalState, receipt: Receipt | None) -> SentChanges:
     sent = state.intended - state.not_sent
-    # A receipt exists if the run ended without a crash, for example because the server did not respond.
+    # An interrupted run has a receipt if it stopped without a crash, for example because the server did not respond.
     return SentChanges(
         n=plan.n_add + plan.n_remove,
         n_sent=len(sent),
@@ -286,8 +286,8 @@ def _results_of_interrupted_run(plan: Plan, journal: Journal, receipt: Receipt |
     """
     Return the state of each change of an interrupted run.
 
-    The receipt contains the states at the end of the last run that was not killed. The journal contains the changes
-    that a later run sent. These changes were not read back.
+    The receipt contains the states at the end of the last run that was not killed. If a later run was killed, only
+    the journal contains its changes, and the changes were not read back.
     """
     lines = read_journal_lines(journal.path)
     later = JournalState()
@@ -304,7 +304,7 @@ def _results_of_interrupted_run(plan: Plan, journal: Journal, receipt: Receipt |
 
 
 def _state_in_journal(item: Item, state: JournalState) -> ChangeState | None:
-    """Return the state of a change according to a part of a journal, or None if this part does not contain it."""
+    """Return the state of a change in a part of a journal, or None if the part does not contain the change."""
     if item in state.already:
         return "already"
     if item in state.accepted:

@@ -21,5 +21,5 @@ State = Literal[
 STATES: tuple[State, ...] = get_args(State)
 # A plan in one of these states can still be applied, so it can conflict with another plan.
 WAITING: tuple[State, ...] = ("pending", "applied before", "approved", "approval expired")
-# No run of a plan in one of these states has sent a change. A run of a blocked plan might have stopped before that.
+# Plans in these states have sent no changes. The run of a blocked plan stopped before its first request.
 WITHOUT_SENT_CHANGES: tuple[State, ...] = (*WAITING, "blocked")

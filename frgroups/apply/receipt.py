@@ -28,7 +28,8 @@ from frgroups.review.approval import format_approval
 
 FORMAT_VERSION = 2
 MAX_LISTED = 20
-# The attribute `stopped` of a finalized run starts with this text. Old receipts have no field `finalized`.
+# First text in the attribute `stopped` of a finalized run. It identifies finalized runs in old receipts, which have
+# no field `finalized`.
 FINALIZED = "The run was finalized before all changes of the plan were made. Finalizing the run sent nothing."
 
 # Summaries and cards show these labels. Tables and files contain the state itself, for example "not_sent".

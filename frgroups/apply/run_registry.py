@@ -32,7 +32,7 @@ _UNKNOWN_START = "It is therefore unknown whether this plan was started before. 
 _LOAD_AGAIN = "Move the file to another folder, load the tenant again, and create a new plan."
 
 _Entry = dict[str, str]
-Registry = Mapping[str, Sequence[_Entry]]  # Entries by the digest of the plan, oldest first.
+Registry = Mapping[str, Sequence[_Entry]]  # Entries keyed by plan digest, oldest first.
 ReadRegistry = Callable[[Path], Registry]
 
 
@@ -70,7 +70,7 @@ def registered_journal(plan: Plan, read: ReadRegistry = read_registry) -> Path |
 
 def equal_plans(plan: Plan, read: ReadRegistry = read_registry) -> list[Plan]:
     """
-    Return copies of a plan with the planning times of the other started plans that have the same digest.
+    Return the other started plans with the same digest. They are copies of the plan with another planning time.
 
     `read` is the argument of `registered_journal`.
     """
@@ -156,10 +156,10 @@ def original_journals(undo: Plan, read: ReadRegistry = read_registry) -> list[Pa
 
 def original_undone_by(undo: Plan, read: ReadRegistry = read_registry) -> str:
     """
-    Return the digest of another undo plan that has undone the original plan of an undo plan, or an empty string.
+    Return the digest of another undo plan that has already undone the original plan, or an empty string.
 
-    An original plan that was started again after it was undone is not undone. An undo plan that was registered itself
-    can be resumed, so the result is empty. `read` is the argument of `registered_journal`.
+    The result is empty if the original plan was started again after it was undone. It is also empty if `undo` is
+    registered itself, because it can then be resumed. `read` is the argument of `registered_journal`.
     """
     if undo.reverts is None:
         return ""
@@ -281,7 +281,7 @@ def _replace_in_entry(entry: _Entry, digests: set[str], before: Path, after: Pat
             replaced[name] = TOMBSTONE_PREFIX
     if _is_of_journal(entry, before):
         replaced["journal"] = _stored_path(after)
-        replaced.pop("plan", None)  # The name of a plan file contains the digest of the plan.
+        replaced.pop("plan", None)  # The removed path contains the digest of the plan.
     return replaced
 
 
@@ -338,7 +338,7 @@ def _is_valid(entry: dict[str, Any]) -> bool:
 
 
 def _read_entries(path: Path, consequence: str = _UNKNOWN_START, action: str = _LOAD_AGAIN) -> Iterator[_Entry]:
-    """Yield the entries of a registry. If it cannot be read, the error contains the consequence and the action."""
+    """Yield the entries of a registry. If the registry cannot be read, the error states what the user must do."""
     if not path.exists():
         return
     try:
@@ -347,7 +347,7 @@ def _read_entries(path: Path, consequence: str = _UNKNOWN_START, action: str = _
         raise InputError(
             f"Cannot read {path}: {error.strerror}. {consequence} Correct the problem and try again."
         ) from error
-    # The content is split as bytes, because str.splitlines would also split at U+2028.
+    # Split the content as bytes, because str.splitlines would also split at U+2028.
     for number, raw in enumerate(content.splitlines(keepends=True), start=1):
         if not raw.endswith(b"\n"):
             return  # A crash interrupted the write of this entry, so no change of the plan was sent.

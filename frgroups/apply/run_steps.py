@@ -47,9 +47,9 @@ class Run:
         self._drift: Drift = {}
         self._renamed: Mapping[str, str] = {}
         self._similar_groups: Mapping[str, list[str]] = {}
-        # The keys are the removals of customers who could not be moved. The values are their target groups.
+        # Target group of each removal that is skipped because the customer could not be added to that group.
         self._failed_moves: dict[Item, str] = {}
-        # The keys are the groups whose removals are skipped. The values are the numbers of additions in effect.
+        # Number of additions in effect for each group whose removals are skipped.
         self._skipped_groups: dict[str, int] = {}
 
     def check_groups(self) -> None:
@@ -98,7 +98,7 @@ class Run:
 
     def _record_end(self, receipt: Receipt) -> Receipt:
         receipt = self._save_receipt(receipt)
-        with suppress(RunAborted):  # If the journal line is missing, the next run reads the groups again.
+        with suppress(RunAborted):  # If this line cannot be written, the next run reads the groups again.
             self.journal.write("end", complete=receipt.complete, counts=dict(receipt.counts))
         return receipt
 
@@ -108,7 +108,8 @@ class Run:
             if not group.create or group.uid in state.created:
                 continue
             if group.uid in state.creating and self._reader.exists(group.uid):
-                # An earlier run created the group and ended before it recorded the response.
+                # The group already exists, because an earlier run created it and ended before it recorded the
+                # response.
                 self._sender.record_creation(group.uid, "accepted")
             else:
                 self._sender.create(group.uid, group.name)
@@ -195,7 +196,8 @@ class Run:
         Return the additions and removals that are not part of the plan, according to the last read of each group.
 
         The last read also contains changes that were made during the run, and members whom the server omitted from
-        the read before the run. If the last read of a group was not consistent, the read before the run counts.
+        the read before the run. If the last read of a group was not consistent, the read before the run is used
+        instead.
         """
         drift = dict(self._drift)
         for group in self._plan.groups:

@@ -188,7 +188,8 @@ def _causes_in(journal: Path, selected: Callable[[dict[str, Any]], Collection[st
         for uid in selected(line):
             item = (line["group"], uid, line["change"])
             if line["event"] == "intent":
-                # A change is sent again only if the previous request had no effect.
+                # The last request for a change counts, because a change is sent again only if the previous request
+                # had no effect.
                 sent[item] = (start, last)
             elif item in state.rejected or item in state.not_sent:
                 sent.pop(item, None)
@@ -229,7 +230,7 @@ def _make_cause(
     if receipt is not None:
         reverts, receipt_path, purpose = receipt.plan.reverts, receipt.path, receipt.plan.purpose
         if receipt.read_at >= sent_at:
-            # An older receipt belongs to an earlier run and does not contain the result of this request.
+            # A receipt from before the request belongs to an earlier run and does not contain the request's result.
             until, state = receipt.read_at, receipt.states.get(item, "unknown")
     return Cause(
         customer_group_uid=group_uid,

@@ -98,7 +98,7 @@ class _End(_Line):
     counts: dict[str, _Count]
 
 
-# The keys contain the event, and whether the line is about the creation of a group.
+# Type of a journal line, keyed by its event and by whether the line describes the creation of a group.
 _LINE_TYPES: dict[tuple[str, bool], type[_Line]] = {
     ("start", False): _Start,
     ("observed", False): _Observed,

@@ -51,11 +51,11 @@ def plan_undo(
     Create a plan that undoes the verified changes of a receipt.
 
     The undo plan must be approved and applied like any other plan. Other changes remain. The plan starts from the
-    newest data about each group: the receipt, a later receipt, or the snapshot. Changes that are no longer in effect
-    in this data are not in the plan. A group that the applied
-    plan created is not deleted. Customers who are now on the suppression list are not added again. The undo plan has
-    findings for changes that were sent but not confirmed, for changes of erased customers, and for a partial undo of
-    the same plan. If the plan was already undone completely, the undo plan is blocked.
+    newest data about each group: the receipt, a later receipt, or the snapshot. The undo plan leaves out changes that
+    this data shows to be no longer in effect. A group that the applied plan created is not deleted. Customers who are
+    now on the suppression list are not added again. The undo plan has findings for changes that were sent but not
+    confirmed, for changes of erased customers, and for a partial undo of the same plan. If the plan was already
+    undone completely, the undo plan is blocked.
 
     A customer whom the applied plan removed is added again. The undo plan therefore has the same findings about its
     customers as a plan of `plan_memberships`, for example about price lists and withdrawn consents.
@@ -65,9 +65,9 @@ def plan_undo(
     receipt : Receipt
         Receipt of the applied plan.
     limits : Limits, optional
-        Limits for the undo plan. None uses limits that are exactly the numbers of changes that the plan reverses, per
-        group and in total, so that the plan is never blocked because of its size. The limits for drift and for the
-        age of the plan are those of the applied plan.
+        Limits for the undo plan. None allows exactly the number of changes that the plan reverses, per group and in
+        total, so that its size never blocks the plan. The limits for drift and for the age of the plan are those of
+        the applied plan.
     snapshot : Snapshot, optional
         Snapshot with the current members, which is also used for the findings about customers. None uses the newest
         stored snapshot of the tenant.
@@ -155,7 +155,7 @@ def plan_undo(
         limits=_exact_limits(changes, receipt.plan.limits) if limits is None else limits,
         groups=tuple(changes),
         planned_at=datetime.now(UTC),
-        # The oldest data, so that changes of every group after this time are compared with newer data.
+        # Use the oldest time, so that for every group, changes after its data are included in the comparison.
         snapshot_taken_at=min((members[change.uid][0] for change in changes), default=receipt.read_at),
         notes=(*notes, *findings_of_customers.findings),
         stored_marks=findings_of_customers.marks,
@@ -171,7 +171,7 @@ def _stored_snapshot(receipt: Receipt, snapshot: Snapshot | None) -> Snapshot | 
     plan = receipt.plan
     if snapshot is None:
         if plan.base_url is not None:
-            with suppress(FrgroupsError):  # Without a snapshot, the undo plan has a finding.
+            with suppress(FrgroupsError):  # If no snapshot can be read, the undo plan contains a finding.
                 snapshot = latest_valid_snapshot(None, plan.tenant_uid, plan.base_url)
         if snapshot is None:
             return None
@@ -216,7 +216,7 @@ def _newest_members(receipt: Receipt, newer: NewerData) -> dict[str, tuple[datet
 def _current_snapshot(
     receipt: Receipt, snapshot: Snapshot, members: Mapping[str, tuple[datetime, frozenset[str]]]
 ) -> Snapshot:
-    """Return a snapshot with the given members of the groups of a receipt, as far as they are newer."""
+    """Return a snapshot in which `members` replaces the older members of the receipt's groups."""
     known_groups = set(snapshot.matrix.group_uids)
     changes = []
     for group in receipt.plan.groups:
@@ -232,12 +232,12 @@ def _current_snapshot(
 
 
 def _with_unknown(change: GroupChange, snapshot: Snapshot | None) -> GroupChange:
-    """Return a change with the added customers who are not in a snapshot marked as unknown."""
+    """Mark the added customers who are not in a snapshot as unknown, and return the change."""
     return replace(change, unknown=_not_in(snapshot, change.add))
 
 
 def _with_unknown_removals(change: GroupChange, snapshot: Snapshot) -> GroupChange:
-    """Return a change in which the removed customers who are not in a snapshot are also marked as unknown."""
+    """Mark the added and removed customers who are not in a snapshot as unknown, and return the change."""
     return replace(change, unknown=_not_in(snapshot, (*change.add, *change.remove)))
 
 
@@ -299,7 +299,7 @@ def receipt_after_resume(undo: Plan, read: ReadRegistry = read_registry) -> Path
         lines = read_journal_lines(path)
         started_at = next((line["at"] for line in lines if line["event"] == "start"), None)
         if started_at is None or datetime.fromisoformat(started_at) > undo.snapshot_taken_at:
-            continue  # Another file of the original plan was started later.
+            continue  # This run of another file of the original plan started later.
         resumed = JournalState()
         for line in lines:
             if line["event"] in ("intent", "outcome") and datetime.fromisoformat(line["at"]) > undo.snapshot_taken_at:
@@ -352,7 +352,7 @@ def _facts_before(plan: Plan) -> pd.DataFrame | None:
 
 
 def _already_undone(receipt: Receipt) -> list[Finding]:
-    # These messages contain no digest, because an erasure does not remove digests from the messages in plan files.
+    # The messages of these findings contain no digest, because an erasure does not remove digests from plan messages.
     if reverted_by(receipt.plan) or undone_in_parts_by(receipt):
         text = (
             "The original plan has already been undone, so this undo plan cannot be applied. To make other changes, "

@@ -1,4 +1,4 @@
-"""State in a review when a plan can be applied, according to the freezes and the apply windows of its tenant."""
+"""Notices for a review about the freezes and apply windows that determine when a plan can be applied."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def window_notices(plan: Plan) -> Iterator[Notice]:
 
 
 def _sentences(windows: ApplyWindows, now: datetime, expires: datetime | None) -> Iterator[str]:
-    """Yield sentences about the windows, and about the freezes that end in the future and start before the expiry."""
+    """Yield sentences about the windows, and about current and future freezes that start before the expiry."""
     if windows.windows:
         listed = format_list([str(window) for window in windows.windows], conjunction="or")
         yield f"Plans can be applied only in these hours: {listed}."

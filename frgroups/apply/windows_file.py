@@ -23,7 +23,7 @@ from frgroups.plan.suppression_list import HasTenant
 
 WINDOWS_FILE = "windows.toml"
 _HOURS = re.compile(r"(\d\d?):([0-5]\d)\s*-\s*(\d\d?):([0-5]\d)")
-_YEARS = range(2000, 3000)  # A later time could cause an overflow when the next opening is computed.
+_YEARS = range(2000, 3000)  # A year after 2999 could cause an overflow when the next opening is computed.
 _KEYS = (
     "The file can contain the key timezone and the tables [[freeze]] and [[window]], with two brackets. A freeze has "
     "the keys from, to, and reason, and a window has the keys days and hours. Both can have the key timezone."
@@ -44,7 +44,7 @@ class _WindowTable(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
-    """Keys and value types of the file."""
+    """Keys and value types of the file with freeze periods and apply windows."""
 
     timezone: str = ""
     freeze: list[_FreezeTable] = []
@@ -123,7 +123,7 @@ def read_windows(tenant: HasTenant) -> ApplyWindows:
     if misplaced.exists():
         raise InputError(f"The file {misplaced} is not in the folder of a tenant. Move it to {path}.")
     try:
-        # A symbolic link to a missing file is an error, because the link shows that windows were set up.
+        # If the path is a link to a missing file, raise an error, because the link shows that windows were set up.
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return ApplyWindows()
@@ -222,7 +222,7 @@ def _to_days(value: str | list[str]) -> frozenset[int]:
 def _to_zone(name: str) -> ZoneInfo:
     if not name.strip():
         raise ValueError('A timezone is required. Add a key such as timezone = "Europe/Oslo".')
-    with suppress(KeyError, ValueError, OSError):  # The error depends on the name and on the version of Python.
+    with suppress(KeyError, ValueError, OSError):  # The error type depends on the name and the Python version.
         return ZoneInfo(name)
     zones = available_timezones()
     if not zones:

@@ -49,7 +49,7 @@ def health(
     print_message(snapshot)
     print_text(", ".join(f"{n} {severity}" for severity, n in counts.items()))
     rows = table.head(top)
-    # The actions for findings of the same kind differ only in the names and uids of the groups.
+    # Print the suggested action once per kind of finding, because only the names and uids of the groups differ.
     has_action = ~rows["finding"].duplicated()
     for row, is_first in zip(rows.to_dict("records"), has_action, strict=True):
         print_text(f"\n{row['severity'].upper()} {row['finding']}: {row['evidence']}")

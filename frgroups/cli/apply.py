@@ -80,7 +80,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     earlier_approvals = found_approvals(plan, [target.parent])
     replaced = [approval.by for approval in earlier_approvals if approval.path == target.resolve()]
     if reason is None:
-        # If frgroups apply would reject the plan without a request, the exit code is the same as in frgroups apply. A
+        # Run the checks of `frgroups apply` that send no request, so that both commands return the same exit code. A
         # rejection takes precedence.
         check_not_rejected(plan, [target.parent])
         check_original_not_undone(plan)
@@ -91,14 +91,14 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     location = path.absolute()
     if reason is None and out is None:
         location = queue_approved_plan(path)
-    if not written.exists():  # The approval file was moved together with its plan.
+    if not written.exists():  # `queue_approved_plan` has moved the approval file, too.
         written = location.with_suffix(".approval.json")
     decision = "approved" if reason is None else "rejected"
     conflicts = find_conflicts(plan) if reason is None else []
     if as_json:
         values = plan_values(plan, location, conflicts)
         if reason is None and out is not None and values["state"] in ("pending", "applied before"):
-            # `apply` does not search the folder of the approval file.
+            # Pass the approval file explicitly, because `apply` does not search its folder.
             apply_command = shell_argument("frgroups", "apply", location, "--approval", written)
             values |= {"next_command": apply_command}
         decided = {"decision": decision, "by": reviewer, "reason": reason or "", "approval_path": str(written)}
@@ -139,7 +139,7 @@ def _entry_before_decision(plan: Plan, path: Path) -> PlanEntry | None:
 
 
 def _is_applied(entry: PlanEntry, path: Path, as_json: bool) -> bool:
-    """Return True and print the state of a plan that was applied. Raise PlanBlockedError if it was also undone."""
+    """Return True and print the state if the plan was applied. Raise PlanBlockedError if the plan was also undone."""
     from frgroups.apply.run_registry import partly_reverted_by, reverted_by
     from frgroups.cli.plan_output import plan_values
     from frgroups.internals.formatting import shell_argument
@@ -188,7 +188,8 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
 
     path, *copies = find_plans(file)
     plan = read_plan(path)
-    # A withdrawal covers only recorded rejections, so the rejections in the folders of all copies are recorded first.
+    # A withdrawal covers only recorded rejections, so first record the rejection files next to all copies of the
+    # plan.
     record_rejections(plan, [copy.parent for copy in copies])
     withdrawn = withdraw_rejection(plan, by=name, reason=reason)
     restored = restore_plans(plan)
@@ -378,7 +379,7 @@ def _apply_with_found_approval(
         raise NotApprovedError(
             f"Plan {plan.digest[:12]} was not sent, because --no-auto-approval requires --approval or --policy."
         )
-    # A limit is reported before a missing approval, because a blocked plan cannot be approved.
+    # Report a rejection or a limit before a missing approval, because a blocked plan cannot be approved.
     check_not_rejected(plan)
     check_limits(plan)
     usable = find_approval(plan, earlier_approval=earlier_approval)

@@ -31,8 +31,8 @@ def apply_queue(policy: Policy | None, tenant: str | None, journal: Path | None,
     """
     Apply all approved plans in the queue and return the most severe exit code.
 
-    If a plan fails, the function continues with the next plan. The freezes and apply windows are checked at the start
-    of each plan, so that a plan is never started because an earlier plan was.
+    If a plan fails, the function continues with the next plan. The freezes and apply windows are checked before each
+    plan, so that no plan starts after a window closes or a freeze begins.
 
     Parameters
     ----------

@@ -109,7 +109,7 @@ def read_summary(
 def _customer_uid(snapshot: Snapshot, customer_id: str, id_type: str) -> str:
     if id_type == "customer_uid":
         return customer_id
-    # The id is only looked up, so a similar id is not an error, but a suggestion.
+    # A lookup changes nothing, so a similar id leads to a suggestion instead of an error.
     [row] = resolve_customers(snapshot, [customer_id], by=id_type, allow_similar_ids=True).to_dict("records")
     if row["outcome"] == "resolved":
         return str(row["customer_uid"])
@@ -209,7 +209,7 @@ def _plan_lines(title: str, causes: list[Cause], names: dict[str, str]) -> list[
 
 
 def _approval_text(row: dict[str, Any]) -> str:
-    """Format the approval of a plan that is stored in a history row or in a cause converted to a dictionary."""
+    """Format the approval in `row`, which is a row of a customer history or the dictionary of a Cause object."""
     at = ""
     if not pd.isna(row["approved_at"]):
         at = row["approved_at"].isoformat()

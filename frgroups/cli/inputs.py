@@ -39,7 +39,7 @@ from frgroups.snapshot.uid_lookup import is_known
 from frgroups.store.retention import is_from_host, list_snapshots
 from frgroups.store.snapshot_store import read_snapshot
 
-# Maximum number of unknown protected customers, and of ambiguous ids, to print.
+# Maximum number of ids to print in a message, for example about ambiguous ids.
 MAX_LISTED_IDS = 10
 
 
@@ -131,7 +131,7 @@ def _checked(host: str | None) -> str | None:
 
 def check_tenant_exists(name_or_uid: str, cache: Path | None) -> None:
     """
-    Raise SnapshotNotFoundError if a text is neither the name of a tenant nor the uid of a tenant with snapshots.
+    Raise SnapshotNotFoundError if the text is neither a tenant name nor the uid of a tenant with snapshots.
 
     `cache` is the folder of the snapshots. None selects the data folder.
     """
@@ -195,7 +195,7 @@ def selected_tenant_names(all_tenants: bool, tenants: Sequence[str]) -> list[str
     if not tenants:
         return []
     if not config_path().exists():
-        find_tenant(tenants[0])  # Raises an error that explains how to create the file.
+        find_tenant(tenants[0])  # This call raises an error that explains how to create tenants.toml.
     configured = read_tenants()
     names = list(dict.fromkeys(tenants))
     for name in names:
@@ -343,7 +343,7 @@ def _resolve_desired_list(
     adds: bool,
     groups: Collection[str] | None,
 ) -> tuple[list[str], ListedIds]:
-    """Return the uids of the customers in a list and the ids of the list, and print the unknown ids."""
+    """Print the unknown ids of a list. Return the customer uids and the original ids."""
     listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot, groups=groups)
     kind = id_type or list_id_type(snapshot, listed)
     table = _resolve_list(
@@ -352,7 +352,7 @@ def _resolve_desired_list(
     unresolved = table[table["outcome"] != "resolved"]
     similar = find_similar_ids(snapshot.customers, list(unresolved["id"]), kind) if allow_similar_ids else {}
     if kind == "customer_uid":
-        # Unknown customer uids stay in the list, because customers who are in no group are not in the snapshot.
+        # Keep unknown customer uids, because customers who are in no group are not in the snapshot.
         if len(unresolved) and adds:
             print_message(
                 "  The plan adds these customers, but they might not exist. Check the ids. A snapshot does not "
@@ -364,7 +364,7 @@ def _resolve_desired_list(
                 "Because of --allow-similar-ids, they are planned as other customers."
             )
         return list(table["id"]), listed
-    # A list without resolved ids would remove all members of a mirrored group.
+    # Reject a list without resolved ids, because it would remove all members of a mirrored group.
     if len(unresolved) and (not skip_unresolved or len(unresolved) == len(table)):
         actions = _actions_for_unresolved(listed, table)
         skip = " To skip these ids, pass --skip-unresolved." if len(unresolved) < len(table) else ""
@@ -404,7 +404,7 @@ def _listed_customers(
     snapshot: Snapshot, rows: Table, directory: Directory | None, *, allow_similar_ids: bool
 ) -> list[str]:
     """Return the uids of the customers in a list. See `excluded_customers`."""
-    # A suppression list can have entries of different groups.
+    # A suppression list can contain entries for several groups, but other lists cannot.
     listed = listed_ids(rows, snapshot=snapshot, allows_several_groups=True)
     kind = list_id_type(snapshot, listed)
     # Customers in no group are not in the snapshot, so it is possible that no id in the list is known.

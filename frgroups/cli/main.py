@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare_streams()
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        # The handler is set before the command is parsed, because the import of a command can take a second.
+        # Set the signal handler before the command is parsed, because the import of a command can take a second.
         with termination_as_interrupt():
             return _run(words)
     except KeyboardInterrupt:
@@ -87,7 +87,7 @@ def _run(words: Sequence[str]) -> int:
         return complete(root, instruction)
     try:
         # The method root.main() would convert KeyboardInterrupt to click.Abort and exit the process.
-        # click removes the words from the list that it parses.
+        # Pass a copy of `words`, because click removes the parsed words from its argument.
         with root.make_context("frgroups", list(words)) as context:
             return int(root.invoke(context))
     except click.exceptions.Exit as end:

@@ -213,8 +213,8 @@ def attribute_file_option(function: Function) -> Function:
         "--attribute-file",
         type=FILE,
         metavar="FILE",
-        help="Parquet, CSV, or Excel file with additional attributes for rules. It has the column customer_uid and "
-        "one row per customer.",
+        help="Parquet, CSV, or Excel file with additional attributes for rules. It must have a column "
+        "customer_uid and one row per customer.",
     )(function)
 
 
@@ -225,8 +225,8 @@ def consent_option(function: Function) -> Function:
         multiple=True,
         type=PAIR,
         metavar="CHANNEL=CONSENT",
-        help="Uid or name of the consent for a channel, for example mobile=SMS. By default, the only consent whose "
-        "name matches the channel is used. This option can be repeated.",
+        help="Uid or name of the consent for a channel, for example mobile=SMS. By default, the consent whose "
+        "name matches the channel is used, if there is only one. This option can be repeated.",
     )(function)
 
 

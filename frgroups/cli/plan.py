@@ -277,7 +277,7 @@ def plan(
     if declared is None and (attribute_file is not None or consent):
         option = "--consent" if attribute_file is None else "--attribute-file"
         raise UsageError(f"{option} requires --declared, because only rules use it.")
-    # An error in the file is reported before the snapshot is read.
+    # Read the file before the snapshot, so that an error in the file is reported immediately.
     declared_groups = None if declared is None else read_declared_groups(declared)
     export = None if directory is None else CustomerExport(directory)
     snapshot = read_selected_snapshot(selection)
@@ -285,7 +285,7 @@ def plan(
     if group is not None:
         check_contains_applied_plans(snapshot, selection, [group], [expression, also])
     if group is not None and create is None:
-        # An unknown group is reported before the ids of the list.
+        # Check the group first, so that an unknown group is reported before problems in the list.
         find_group_uid(snapshot, group, {})
     desired: dict[str, DesiredCustomers] = {}
     if group is not None:

@@ -219,7 +219,7 @@ def print_plan(plan: Plan, path: Path) -> None:
         print_labeled("Result", format_counts(entry.counts))
     if entry.resumed_receipt is not None:
         print_warning("The run of the original plan was resumed after this undo plan was created.")
-    # The next command of a plan that is blocked by its own limits is `frgroups show`.
+    # Do not print `frgroups show PLAN`, because it would only print the same blocked plan again.
     is_other_command = entry.state == "applied" or not entry.next_command.startswith("frgroups show ")
     if entry.next_command and is_other_command:
         print_next(entry.next_command)
@@ -246,7 +246,7 @@ def find_conflicts(plan: Plan) -> list[PlanEntry]:
 
 
 def print_conflicts(plan: Plan, conflicts: Iterable[PlanEntry]) -> None:
-    """Print a warning for each of the first waiting plans that change a group of this plan."""
+    """Print a warning for each waiting plan that changes a group of this plan, up to a maximum."""
     for sentence in conflict_sentences((plan, other) for other in conflicts):
         print_warning(sentence)
 

@@ -28,15 +28,16 @@ if TYPE_CHECKING:
 
 # With these maximum lengths, the table fits on a terminal with `_WIDTH` columns.
 _MAX_GROUPS, _MAX_REVIEWER, _WIDTH = 12, 10, 80
-_MAX_NOTICES = 10  # Maximum number of warnings about single plans.
+_MAX_NOTICES = 10  # Maximum number of warnings from plan notices.
 _MAX_PARTLY_APPLIED = 5  # Maximum number of partly applied plans to list.
 
 
 @command(
     "plans",
     example="frgroups plans --state pending --fail-if-pending 48h",
-    more="The plans are those in the queue, in the folder plans of the data folder, those saved with --out, and "
-    "those that were started. Times are in UTC. Plans with the same changes have the same digest.\n\n"
+    more="The table lists the plans in the queue and in the folder plans of the data folder, the plans that were "
+    "saved with --out, and the plans that were started. Times are in UTC. Plans with the same changes have the same "
+    "digest.\n\n"
     "To discard a plan that you do not need, delete its plan file. A rejection would also block later plans that "
     "contain its changes.",
 )
@@ -96,7 +97,7 @@ def _print_entries(entries: list[PlanEntry]) -> None:
     is_short = sys.stdout.isatty()
     spare = max(terminal_width(sys.stdout) - _WIDTH, 0)
     rows = []
-    # The clock time minus the age is the displayed time.
+    # Round down to seconds, so that the current time minus the displayed age equals the displayed time.
     now = datetime.now(UTC).replace(microsecond=0)
     for entry, planned_at in zip(entries, _planning_times(entries), strict=True):
         values = entry.values()
@@ -118,9 +119,9 @@ def _print_entries(entries: list[PlanEntry]) -> None:
 
 def _planning_times(entries: list[PlanEntry]) -> list[str]:
     """
-    Return the planning times in UTC, with seconds if two plans with the same digest have the same minute.
+    Return the planning times in UTC. Include seconds if minutes cannot distinguish plans with the same digest.
 
-    All times are rounded down, as the ages are.
+    Times and ages are both rounded down.
     """
     digests = [entry.plan.digest for entry in entries]
     times: list[str] = []
@@ -169,7 +170,7 @@ def _print_not_applied(entries: list[PlanEntry]) -> None:
 
 
 def _print_all_notices(entries: list[PlanEntry]) -> None:
-    """Print a warning for each fact about the first plans that the operator must consider."""
+    """Print the first notices of all plans as warnings."""
     noticed = [(entry, notice) for entry in entries for notice in entry.notices]
     for entry, notice in noticed[:_MAX_NOTICES]:
         print_warning(f"Plan {entry.plan.digest[:12]}: {notice.text_for_operator}")
@@ -179,7 +180,7 @@ def _print_all_notices(entries: list[PlanEntry]) -> None:
 
 
 def _print_all_conflicts(entries: list[PlanEntry]) -> None:
-    """Print a warning for each of the first pairs of waiting plans that change the same group."""
+    """Print a warning for each pair of waiting plans that change the same group, up to a maximum."""
     from frgroups.apply.plan_entry import conflict_sentences, conflicts_of
 
     conflicts = (

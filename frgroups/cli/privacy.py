@@ -18,7 +18,7 @@ from frgroups.cli.types import FILE
 if TYPE_CHECKING:
     import pandas as pd
 
-# For each action of `fg.erase_customer`, the texts that describe it in a dry run and after the erasure.
+# Texts that describe the actions of `fg.erase_customer` in a dry run and after the erasure.
 PLANNED_ACTIONS = {
     "removed": "would remove",
     "rewritten": "would rewrite",

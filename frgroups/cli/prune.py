@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     example="frgroups prune --keep 90d --yes",
     more="The newest valid snapshot of each tenant and host is never deleted. If a sandbox has ended, all of its "
     "snapshots are deleted, regardless of their age. With --yes, the command also deletes quarantined snapshots "
-    "older than --keep, and drafts of interrupted loads older than one day, which it does not list. Plans, journals, "
+    "older than --keep, and drafts of interrupted loads older than one day. They are not listed. Plans, journals, "
     "and receipts are not deleted.",
 )
 @click.option(
@@ -75,7 +75,7 @@ def _print_tenants(table: pd.DataFrame) -> None:
     from frgroups.cli.table_printing import print_table
     from frgroups.internals.formatting import format_size
 
-    # A snapshot that was created from tables has no host.
+    # Keep rows without a host, because a snapshot that was created from tables has none.
     tenants = table.groupby(["tenant_uid", "base_url"], dropna=False, as_index=False).agg(
         snapshots=("taken_at", "size"),
         oldest=("taken_at", "min"),

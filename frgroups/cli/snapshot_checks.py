@@ -49,7 +49,7 @@ def check_contains_applied_plans(
     """
     uids = {_group_uid(snapshot, group) for group in groups}
     for expression in filter(None, expressions):
-        # A declared group can refer to a group that the plan creates.
+        # Ignore unknown groups, because a declaration can refer to a group that the plan creates.
         with suppress(GroupNotFoundError):
             uids.update(expression_groups(snapshot.matrix, expression))
     causes = _causes_after(snapshot, uids)

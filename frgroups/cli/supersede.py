@@ -14,7 +14,7 @@ from frgroups.plan.plan_file import read_plan
 from frgroups.review.decision_record import add_superseded
 from frgroups.review.plan_queue import move_plan
 
-# A plan in another state was approved, sent, or already superseded.
+# States of plans that can be superseded. Plans in other states are approved, sent, or already superseded.
 _REPLACEABLE = ("pending", "applied before", "rejected", "blocked", "plan expired", "approval expired")
 
 

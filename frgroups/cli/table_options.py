@@ -203,7 +203,7 @@ SPLIT: tuple[Decorator, ...] = (
         help="Make the number of customers in each arm exact within each stratum.",
     ),
 )
-# The options of `waterfall` and `waterfall_summary`.
+# Options of the tables `waterfall` and `waterfall_summary`.
 WATERFALL: tuple[Decorator, ...] = (
     click.option(
         "--audience",

@@ -33,9 +33,9 @@ from frgroups.report.row_order import find_rule, sort_by_rule
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.universe import resolve_universe
 
-# Number of columns that are printed on every terminal. The others are omitted if the terminal is too narrow.
+# Number of columns that are always printed. Further columns are omitted if the terminal is too narrow.
 _MIN_COLUMNS = 3
-# Option of each argument that is a dictionary.
+# Command-line option for each function argument that is a dictionary.
 _PAIR_OPTIONS = {
     "consent": "--consent",
     "rules": "--rule",
@@ -186,8 +186,8 @@ def output_table(
     all_columns
         Whether to print all columns.
     is_sorted
-        Whether to print the rows in their order, because a column sorts them. Otherwise, the most important rows are
-        printed first, as in `show`. Files and JSON always contain the order of the table.
+        Whether the rows are already sorted by a column, so that their order must be kept. Otherwise, the most
+        important rows are printed first, as in `show`. Files and JSON always contain the order of the table.
     """
     if as_json:
         print_json_line(_json_values(entry, result))

@@ -19,9 +19,9 @@ class UndoEffect:
     Attributes
     ----------
     n_in_effect, n_known
-        n_in_effect is the number of verified changes that are still in effect. n_known is the number of verified
-        changes in groups for which the data folder contains data that is newer than the receipt. Without newer data,
-        both numbers are 0.
+        `n_known` is the number of verified changes in groups for which the data folder contains newer data than the
+        receipt. `n_in_effect` is the number of these changes that are still in effect. Both are 0 if there is no
+        newer data.
     read_at
         Time of the newest data, or None.
     """

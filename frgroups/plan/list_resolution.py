@@ -29,7 +29,7 @@ def list_id_type(snapshot: Snapshot, listed: ListedIds) -> str:
         raise InputError(
             f"{listed.source} contains ids that are the customer uid of one customer and the external id of another "
             "customer.",
-            cli_hint="Pass --ids with --list to choose the type. In other lists, name the column customer_uid or "
+            cli_hint="For --list, choose the type with --ids. In other lists, name the column customer_uid or "
             "external_id.",
         )
     return kind

@@ -341,7 +341,7 @@ def _process(match: FileMatch, subject: Subject, moved: dict[Path, Path]) -> _Ro
         elif not match.problem and _can_be_rewritten(match):
             moved |= REWRITERS[match.kind](match, subject)
     except FileNotFoundError:
-        # The file was already removed, either together with another file or by another process.
+        # The file no longer exists, because another process or an earlier step of the erasure removed it.
         return row
     except OSError as error:
         return replace(row, action=FAILED, note=f"{error.strerror or type(error).__name__}")
@@ -352,7 +352,7 @@ def _process(match: FileMatch, subject: Subject, moved: dict[Path, Path]) -> _Ro
 
 def _can_be_rewritten(match: FileMatch) -> bool:
     if match.kind in ("snapshot", "list"):
-        # A file is not rewritten if it only contains mentions that must be removed by hand.
+        # If all mentions in the file must be removed by hand, do not rewrite the file.
         return match.n > 0
     return match.kind in REWRITERS
 

@@ -79,12 +79,12 @@ _CHECKSUMMED_KINDS: dict[str, Kind] = {
 _REVIEW_CSV = '"customer_group_uid","group_name","customer_uid","change"'
 _REVIEW_TEXT = re.compile(r"Review: [^\n]*\n=+\n")
 _REVIEW_TENANT = re.compile(r"<dt>Tenant</dt><dd>([^<]*)</dd>|<dc:subject>Tenant ([^<]*)</dc:subject>")
-# A report that lists customers has this element.
+# Element in the HTML of a report that lists customers.
 _REPORT = re.compile(r'<main data-customers-of="([^"]*)">')
-# The keys at the start of a file that `export_customer` returned.
+# First keys in a JSON file that contains the result of `export_customer`.
 _EXPORT = re.compile(r'\s*\{\s*"customer_uid":[^\n]*\s*"exported_at":')
-# Signatures of files that cannot be lists of customers: a SQLite database, its log, the log index, and an image.
-# Such a file is searched for the ids of the customer, but it is not reported if it does not contain them.
+# Signatures of files that cannot be customer lists: a SQLite database, its log, its log index, and a PNG image.
+# A file with one of these signatures is searched for the customer's ids, and is reported only if it contains them.
 _NO_LIST = (b"SQLite format 3\0", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"\x18\xe2\x2d\0", b"\x89PNG")
 _PURPOSE = re.compile(r"(?:Purpose|From): ([^<\n]*)")
 _DIGEST_FIELDS = ("digest", "changes", "new_digest")
@@ -357,7 +357,7 @@ def _match_plan(kind: Kind, path: Path, plan: Plan, subject: Subject) -> FileMat
         return match
     n_planned = _count_planned(plan, subject)
     if n_planned:
-        # The digest does not cover excluded changes, so they are not counted in `n_planned`.
+        # Excluded changes are not counted in `n_planned`, because the plan's digest does not cover them.
         new_key = decision_record.changes_key_without(plan, subject.uid)
         match = replace(match, digest=plan.digest, changes=(key, new_key))
     return replace(match, n=n_planned + _count_unplanned(plan, subject))
@@ -430,7 +430,7 @@ def _scan_journal(path: Path, body: bytes, subject: Subject) -> FileMatch:
 
 
 def uids_of_line(line: dict[str, Any]) -> dict[str, list[str]]:
-    """Return a dictionary from JSON key to customer uids for all lists of uids in a journal line."""
+    """Return the lists of customer uids in a journal line, keyed by their JSON keys."""
     return {name: line[name] for name in ("uids", "add", "remove") if isinstance(line.get(name), list)}
 
 
@@ -453,7 +453,7 @@ def _scan_report(path: Path, text: str, tenant_uid: str, subject: Subject) -> Fi
 
 
 def _scan_export(path: Path, body: bytes, subject: Subject) -> FileMatch:
-    """Search an export of the data of one customer. The export of another customer can mention the customer."""
+    """Search a file from `export_customer`. An export of another customer can also mention the erased customer."""
     try:
         document = json.loads(body)
         customer_uid, tenants = document["customer_uid"], _tenants_of_export(document)

@@ -79,7 +79,7 @@ def remove_list_rows(body: bytes, uid: str, ids: Iterable[str]) -> ListRowsResul
 
 def _remove_from_text(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
     whole, encoding = _decode(body)
-    # The byte order mark and the separator line are not part of the first row.
+    # Remove the byte order mark and the separator line, because they are not part of the first row.
     _, separator, text = split_separator_line(whole.removeprefix("\ufeff"))
     records = _records(text, separator)
     header = next((cells for _, cells in records if any(cells)), [])
@@ -192,13 +192,13 @@ def _remove_from_workbook(body: bytes, uid: str, ids: frozenset[str]) -> ListRow
 
 
 def _rows_of_customer(sheet: Sheet, uid: str, ids: frozenset[str]) -> dict[int, list[str]]:
-    """Return the filled cells of the rows that contain an id of the customer, by row number."""
+    """Return the filled cells of the rows that contain an id of the customer, keyed by row number."""
     columns = sorted({column for _, cells in sheet.rows for column in cells})
     header = sheet.rows[0][1] if sheet.rows else {}
     is_of_customer = _row_test([_clean_cell(header.get(column, "")) for column in columns], uid, ids)
     rows = {}
     for number, cells in sheet.rows:
-        # The position of a cell in the row identifies its column, so blank cells are included.
+        # Include blank cells, because the position of a cell in the row identifies its column.
         row = [_clean_cell(cells.get(column, "")) for column in columns]
         if is_of_customer(row):
             rows[number] = row

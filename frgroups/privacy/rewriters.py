@@ -69,7 +69,7 @@ def without_customer(snapshot: Snapshot, uid: str) -> Snapshot:
             matrix.group_names,
             pd.Index(matrix.customer_uids[others], dtype="str"),
             np.searchsorted(group_code, np.arange(matrix.n_groups + 1)).astype(np.int64),
-            # The remaining customers get new row numbers.
+            # Replace the codes of the remaining customers by their new row numbers.
             (np.cumsum(others) - 1)[customer_code].astype(np.int32),
         ),
     )

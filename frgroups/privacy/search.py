@@ -161,7 +161,7 @@ def _is_relevant(match: FileMatch) -> bool:
     """Return True if a file contains the customer, or if the file cannot be read and might contain the customer."""
     if match.n or match.n_left or match.plan_digests or match.unfinished or match.damaged:
         return True
-    # Damaged plans, receipts, and journals have been searched as plain text, so they are not reported here.
+    # Damaged plans, receipts, and journals are omitted, because they were searched as plain text.
     return bool(match.problem) and match.kind in ("list", "other", "quarantined", "snapshot")
 
 

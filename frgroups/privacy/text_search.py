@@ -24,7 +24,7 @@ from frgroups.internals.text_encodings import find_wide_encoding
 from frgroups.internals.workbooks import ZIP_SIGNATURE
 from frgroups.snapshot.schema import CUSTOMERS
 
-# Files that are larger than this number of bytes are mapped into memory.
+# Size in bytes above which a file is mapped into memory instead of read.
 MAX_BYTES = 256 * 2**20
 # Ids with fewer characters are not searched in free text, because they can also be ordinary words or numbers.
 _MIN_DISTINCTIVE = 5

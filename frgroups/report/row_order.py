@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-# Returns a number for each row. Rows are sorted by these numbers, smallest first, and missing numbers are last.
+# A function that returns one number per row. Rows are sorted by number in ascending order. Missing numbers are last.
 SortKey = Callable[[pd.DataFrame], pd.Series]
 
 
@@ -46,7 +46,7 @@ def _smallest(column: str) -> SortKey:
 
 
 def _largest(*columns: str) -> SortKey:
-    """Return the sort key that puts the rows with the largest sum of the columns, or the latest time, first."""
+    """Return the sort key that sorts rows by the sum of the columns or by time, in descending order."""
     keys = [_smallest(column) for column in columns]
     return lambda table: -sum((key(table) for key in keys[1:]), keys[0](table))
 
@@ -72,7 +72,7 @@ def _with_text(column: str) -> SortKey:
 
 
 def _most_rows(*columns: str) -> SortKey:
-    """Return the sort key that puts the groups with the most rows first, and keeps the rows of a group together."""
+    """Return the sort key that puts the groups with the most rows first. The rows of a group stay together."""
 
     def key(table: pd.DataFrame) -> pd.Series:
         groups = table.groupby(list(columns), sort=False, dropna=False)

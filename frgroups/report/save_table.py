@@ -111,7 +111,7 @@ def _write_csv(path: Path, table: Table, snapshot: Snapshot | None) -> Path:
 
 
 def _write_workbook(path: Path, table: Table, snapshot: Snapshot | None) -> Path:
-    # The columns of an overlap matrix are groups, so that only its measure determines the number format.
+    # All columns of an overlap matrix are groups, so the number format depends on the measure of the matrix.
     measure = table.attrs.get("measure") if isinstance(table, pd.DataFrame) and is_overlap_matrix(table) else None
     return write_table_workbook(path, _data(table, snapshot), title=path.stem, measure=measure)
 

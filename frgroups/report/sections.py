@@ -135,7 +135,7 @@ def _growth(data: ReportData) -> _Result:
     history = suppress_counts(
         size_history(series), data.min_count, totals=["n_members"], parts=["n_joined", "n_left"]
     )
-    # A gap in a line would suggest that the group did not exist.
+    # Omit groups with suppressed sizes, because a gap in a line would suggest that the group did not exist.
     is_hidden = history["customer_group_uid"].isin(history.loc[history["n_members"].isna(), "customer_group_uid"])
     drawn = history[~is_hidden].astype({"n_members": "int64"})
     times = history["taken_at"].drop_duplicates()
@@ -167,8 +167,8 @@ def _compare_ends(history: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp
     """
     Compare the first and the last snapshot of a size history.
 
-    A group that only one of the two snapshots contains is new or deleted, as in `group_changes`, and has 0 members in
-    the other snapshot. A group that only a snapshot between them contains is omitted.
+    If only one of the two snapshots contains a group, the group is new or deleted, as in `group_changes`, and has 0
+    members in the other snapshot. A group that is only in snapshots between the two is omitted.
     """
     exists = history[history["status"] != "deleted"]
     sizes = {
@@ -224,13 +224,13 @@ def _suppressed_pairs(pairs: pd.DataFrame, min_count: int) -> pd.DataFrame:
 
 
 def _heatmap(data: ReportData, matrix: MembershipMatrix) -> tuple[Chart, str]:
-    """Return the heatmap of some groups, similar groups next to each other, and a note on blank cells."""
+    """Return a heatmap in which similar groups are next to each other, and a note on blank cells."""
     ordered = matrix.take_groups(leaf_order(matrix))
     names = unique_names(ordered.group_uids, ordered.group_names)
     labels = [names[uid] for uid in ordered.group_uids]
     counts = overlap_matrix(ordered).to_numpy()
     is_hidden = is_small(counts, data.min_count)
-    # A group with few members would reveal the number of common members.
+    # Also hide the overlaps of small groups, because they would reveal the number of common members.
     is_small_group = is_small(ordered.sizes, data.min_count)
     is_hidden |= (is_small_group[:, None] | is_small_group[None, :]) & (counts > 0)
     values = overlap_matrix(ordered, measure="jaccard").mask(is_hidden).set_axis(labels, axis=0)
@@ -361,7 +361,7 @@ def _changes(data: ReportData) -> _Result:
 
 
 def _customers_who_changed(data: ReportData, before: Snapshot) -> Content:
-    """Return the list of customers who joined or left a group, with their uids and, if requested, their names."""
+    """Return the customers who joined or left a group. The table contains uids and, if requested, names."""
     changes = membership_changes(before, data.snapshot)
     listed = changes.head(MAX_CUSTOMERS)
     columns = ["name", "change", "customer_uid"]

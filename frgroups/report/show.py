@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
     from pandas.io.formats.style_render import CSSDict
 
-# The colors are transparent or inherited, so that the table is legible on light and dark backgrounds.
+# Use transparent or inherited colors, so that tables are legible on light and dark backgrounds.
 _LINE = "1px solid rgba(128, 128, 128, 0.35)"
 _STYLES: list[CSSDict] = [
     {"selector": "", "props": "border-collapse: collapse; table-layout: auto; margin: 0; color: inherit;"},
@@ -39,12 +39,12 @@ _SHORT_TEXTS = "white-space: nowrap;"
 _LONG_TEXTS = "white-space: normal; min-width: 12em; max-width: 28em;"
 _MATRIX_CELLS = "text-align: right; white-space: normal; overflow-wrap: break-word; min-width: 5em; max-width: 9em;"
 _MAX_LENGTH = 24
-# Columns with texts of several sentences are wider, so that the rows of the table are not too high.
+# Make columns with several sentences per cell wider, so that the rows are not too high.
 _VERY_LONG_TEXTS = "white-space: normal; min-width: 22em; max-width: 40em;"
 _SEVERAL_SENTENCES = 120
 _BAR = "76, 139, 213"
 _BAR_COLOR = f"var(--frgroups-bar-color, rgba({_BAR}, 0.35))"
-# MathJax does not typeset formulas such as $x$ inside an element with these classes.
+# These classes prevent MathJax from typesetting texts such as $x$ in a table.
 _CLASSES = "frgroups-table tex2jax_ignore mathjax_ignore"
 
 
@@ -86,13 +86,13 @@ class ShownTable:
         True
         """
         css, table = self.parts()
-        # Users can scroll a wide table sideways, including with the keyboard.
+        # tabindex makes a wide table scrollable with the keyboard.
         attributes = f'class="{_CLASSES}" style="overflow-x: auto" role="group" aria-label="Table" tabindex="0"'
         return f"<style>{css}</style><div {attributes}>{table}</div>"
 
     def parts(self) -> tuple[str, Markup]:
         """
-        Return the style sheet and the HTML table, for a page whose style sheet is in its head.
+        Return the style sheet and the HTML table separately, so that a page can contain the style sheet in its head.
 
         Examples
         --------
@@ -120,7 +120,7 @@ class ShownTable:
         columns = self.formatted.columns
         cells = pd.DataFrame({number: column.cells for number, column in enumerate(columns)}, dtype="object")
         key = repr([(column.header, column.cells) for column in columns]).encode()
-        # Only cells with a bar need an id.
+        # Omit the ids of cells without a style, because only cells with a bar need an id.
         styler = Styler(cells, uuid=hashlib.sha256(key).hexdigest()[:8], cell_ids=False)
         styler.set_table_styles(_STYLES)
         column_styles: dict[Any, list[CSSDict]] = {
@@ -153,7 +153,7 @@ class ShownTable:
 def _bar_style(length: float, *, is_shade: bool) -> str:
     if is_shade:
         return f"background: rgba({_BAR}, {0.6 * length:.2f})"
-    # The bar is as high as one line of text, and ends at its length.
+    # The colored part of the gradient is the bar. It is as high as one line of text.
     gradient = f"linear-gradient(90deg, {_BAR_COLOR} {length:.1%}, transparent {length:.1%})"
     return f"background: {gradient} no-repeat 0 0.25em / 100% 1.3em"
 
@@ -166,7 +166,7 @@ def _column_style(column: FormattedColumn, *, is_matrix: bool) -> str:
         style = _NUMBERS if column.is_number else _SHORT_TEXTS
         return style if column.bars is None else f"{style} min-width: 5em;"
     style = _VERY_LONG_TEXTS if max(map(len, texts)) > _SEVERAL_SENTENCES else _LONG_TEXTS
-    # Only texts without spaces are broken inside a word, so that other words stay readable.
+    # Break words only in columns that contain very long words, so that other columns stay readable.
     if any(len(word) > _MAX_LENGTH for text in texts for word in text.split()):
         style = f"{style} overflow-wrap: anywhere;"
     return f"{style} text-align: right;" if column.is_number else style

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from frgroups.snapshot.snapshot import Snapshot
 
-# If a table has more columns than this number, the secondary columns are not displayed by default. The details of one
-# kind of table are listed in the `hidden` columns of its rule.
+# If a table has more than `MAX_COLUMNS` columns, `SECONDARY_COLUMNS` are not displayed by default. The attribute
+# `hidden` of a rule lists the columns that are not displayed in one kind of table.
 MAX_COLUMNS = 10
 SECONDARY_COLUMNS = (
     *("rereads", "pages"),
@@ -156,7 +156,7 @@ def _column_notes(table: pd.DataFrame, hidden: list[str], *, has_names: bool) ->
 
 
 def _is_empty(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Return for each column whether it contains only missing values or empty texts. A table may have no rows."""
+    """Return True for each column that contains only missing values or empty texts. A table may have no rows."""
     if table.empty:
         return np.zeros(table.shape[1], dtype=bool)
     columns = (table.iloc[:, position] for position in range(table.shape[1]))
@@ -164,7 +164,7 @@ def _is_empty(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def _has_suppressed_counts(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Return for each column whether it contains counts or shares and at least one of them is suppressed."""
+    """Return True for each column of counts or shares in which at least one value is suppressed."""
     has_suppressed_rows = bool(_suppressed_rows(table).any())
     return np.array([has_suppressed_rows and _can_be_suppressed(str(name)) for name in table.columns], dtype=bool)
 
@@ -188,7 +188,7 @@ def _hidden_columns(table: pd.DataFrame, details: Collection[str], sort: str | b
 
 
 def _suppressed_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Return for each row whether counts are missing because they are too small to be published."""
+    """Return True for each row whose counts are missing because they are too small to be published."""
     if _SUPPRESSED not in table.columns:
         return np.zeros(len(table), dtype=bool)
     return np.asarray(table[_SUPPRESSED].fillna(False), dtype=bool)
@@ -228,7 +228,7 @@ def _bar_lengths(values: pd.Series, *, is_share: bool) -> tuple[float, ...] | No
 def _format_matrix(
     matrix: pd.DataFrame, *, top: int | None, is_sorted: bool, snapshot: Snapshot | None
 ) -> FormattedTable:
-    """Format an overlap matrix: the most important groups as rows and columns, with shaded cells."""
+    """Format an overlap matrix with the most important groups as rows and columns. Cells are shaded."""
     measure = matrix.attrs.get("measure", "")
     if is_sorted:
         matrix = sort_matrix(matrix)

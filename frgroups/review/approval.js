@@ -47,7 +47,7 @@ const withChecksum = (kind, content) =>
 // Replace lone surrogates, because a UTF-8 file cannot contain them.
 const cleaned = (text) => new TextDecoder().decode(new TextEncoder().encode(text)).trim();
 
-// Fillers are letters that are invisible.
+// Filler characters are invisible, although Unicode classifies them as letters.
 const fillers = /[\u115f\u1160\u3164\uffa0]/g;
 // A joiner between two letters of a script such as Arabic is part of a name.
 const joiners = /([\u0600-\u109f\u1780-\u17ff])[\u200c\u200d](?=[\u0600-\u109f\u1780-\u17ff])/g;
@@ -91,7 +91,7 @@ if (deciding) {
 
   const decisions = new Set();
   const [by, approved] = [byId("by"), byId("approved")];
-  // The page of an approved plan has no button, because a second approval would prevent the run.
+  // The page of an approved plan has no button for an approval, because a second approval would prevent the run.
   byId("approve")?.addEventListener("click", () => {
     if (isExpired()) {
       approved.textContent = "No file was created, because this plan has expired.";

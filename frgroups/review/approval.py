@@ -158,7 +158,7 @@ def approve_plan(
     }
     written = write_checksummed(path, "approval", content)
     if reject is not None:
-        # The file is written before the record. If the process ends in between, the file alone blocks the plan.
+        # Write the file before the record, so that the file alone blocks the plan if the process ends in between.
         add_rejections(plan, [rejection_in(content)])
     _OWN_APPROVALS.add(canonical_json(content))
     return written
@@ -191,7 +191,7 @@ def _check_not_of_other_reviewer(plan: Plan, target: Path, content: Mapping[str,
     try:
         approval = check_approval_content(plan, target, content, read_record(plan))
     except FrgroupsError:
-        return  # The file does not approve this plan, so a new approval can replace it.
+        return  # The existing file does not approve this plan, so a new approval can replace the file.
     if approval.by.strip().casefold() != name.casefold():
         when = f" on {format_utc(approval.at)}" if approval.at else ""
         raise NotApprovedError(
@@ -239,7 +239,7 @@ def format_approval(approval: Mapping[str, str]) -> str:
 
 def approval_sentence(approval: Mapping[str, str]) -> str:
     """
-    Describe the approval in a journal or a receipt in a sentence for readers of a review.
+    Describe an approval from a journal or a receipt for the readers of a review.
 
     Examples
     --------
@@ -290,7 +290,7 @@ def check_decisions(plan: Plan, approval: ApprovalSource) -> None:
     """Raise NotApprovedError if the plan is rejected or superseded."""
     folders = []
     if isinstance(approval, str | Path) and not _is_digest(approval):
-        with suppress(RuntimeError):  # An invalid path raises an error when the file is read.
+        with suppress(RuntimeError):  # A path that cannot be expanded raises an error when the file is read.
             folders.append(Path(approval).expanduser().parent)
     check_not_rejected(plan, folders)
 
@@ -300,7 +300,7 @@ def _is_digest(approval: object) -> bool:
 
 
 def _approval_by_policy(plan: Plan, policy: Policy) -> Approval:
-    # A reviewer must see that changes were rejected before they are applied as part of another plan.
+    # A policy must not approve changes that were rejected in another plan, because a reviewer must see the rejection.
     refusals = [*policy.refusals(plan), *rejected_changes(plan)]
     if refusals:
         reasons = "".join(f"\n  {reason}" for reason in refusals)

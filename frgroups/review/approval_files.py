@@ -32,7 +32,8 @@ MAX_PATH_LENGTH = 300  # Maximum number of characters of a path in an error mess
 _START = re.compile(rb'\s*\{\s*"checksum"')
 _APPROVED = re.compile(rb'"decision":\s*"approved"')
 _PLAN_FIELDS = re.compile(rb'"(?:changes|digest)":\s*"([0-9a-f]{64})"')
-# The first key in the content of an approval file is "at". In an incomplete file, this key might be cut off.
+# This pattern matches JSON files that are not approval files. The content of an approval file starts with the key
+# "at", which might be cut off in an incomplete file.
 _OTHER_CONTENT = re.compile(rb'"content":\s*\{\s*"(?!at"|a?t?\Z)')
 _FIELDS = {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
 
@@ -110,7 +111,7 @@ def found_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = No
 
 
 def other_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[Rejection]:
-    """Return the rejections of plans with other changes in the approval files of the given folders."""
+    """Search approval files in the given folders, and return the rejections of plans with other changes."""
     key = changes_key(plan)
     contents = [file.content for file in _files_in(folders, scan)]
     return [

@@ -17,7 +17,7 @@ from frgroups.review.saved_plans import saved_plan_files
 
 class DecisionReader:
     """
-    Reader of approval files and decision records that reads each folder and each record only once.
+    Read approval files and decision records. Each folder and each record is read only once.
 
     Create a new object for each command or function call, because an object does not read later changes to the files.
     """
@@ -48,7 +48,7 @@ class DecisionReader:
         return self._folders[path]
 
     def stored_plan(self, plan: Plan, digest: str) -> Plan | None:
-        """Return the stored plan of a plan's tenant that has a digest, or None if there is no readable file."""
+        """Return the stored plan with a given digest from the tenant of `plan`, or None if no file can be read."""
         path = record_path(plan.tenant_uid, plan.base_url)
         if path not in self._plan_files:
             tenant = plan.tenant_uid, plan.base_url

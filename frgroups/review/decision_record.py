@@ -40,7 +40,7 @@ _FIELDS = {
     "withdrawn": {"changes", "by", "reason", "at", "ids"},
     "superseded": {"digest", "planned_at", "new_digest", "at"},
 }
-# The rejections in old records have no field `operations`. They block only plans with exactly the same changes.
+# Rejections in old records have no field `operations`, so they block only plans with exactly the same changes.
 _OPTIONAL_FIELDS = {"operations"}
 
 Entry = dict[str, Any]
@@ -58,7 +58,7 @@ class Rejection:
     by, reason, at
         Name of the reviewer, reason, and time of the rejection.
     is_part
-        True if the rejected plan makes only some of the changes of the plan that was compared with it.
+        True if the rejected plan makes only some of the changes of the blocked plan.
     """
 
     digest: str
@@ -87,7 +87,7 @@ class Rejection:
         return f"{self.by} rejected {changes}{_on(self.at)}{self._reason}."
 
     def shared_sentence(self, shared: str) -> str:
-        """Return a sentence for a plan that shares changes with the rejected plan. `shared` describes the changes."""
+        """Return a sentence for a plan with some of the rejected changes. `shared` states how many are shared."""
         return f"{self.by} rejected {shared} of this plan{_on(self.at)} as part of {self._plan}{self._reason}."
 
     def creation_sentence(self, name: str, rejected_name: str) -> str:
@@ -99,7 +99,7 @@ class Rejection:
 
     @property
     def _plan(self) -> str:
-        """Text that names the rejected plan. An erasure removes its digest."""
+        """Name of the rejected plan in sentences. After an erasure, the name contains no digest."""
         return "a plan" if self.digest == TOMBSTONE_PREFIX else f"plan {self.digest[:12]}"
 
     @property
@@ -152,7 +152,7 @@ def changes_key(plan: Plan) -> str:
 
 def changes_key_without(plan: Plan, customer_uid: str) -> str:
     """
-    Return the hash of a plan's changes without one customer.
+    Return the hash of a plan's changes, excluding the changes of one customer.
 
     If the plan changes only this customer, the result is "erased".
     """
@@ -191,16 +191,16 @@ class DecisionRecord:
     entries: tuple[Entry, ...] = ()
 
     def known_ids(self, key: str | None = None) -> set[str]:
-        """Return the identifiers of the rejections of the changes, or of all rejections, including withdrawn ones."""
+        """Return the ids of the rejections with a key, or with any key. Withdrawn rejections are included."""
         rejected = (entry for entry in self.entries if entry["event"] == "rejected")
         return {entry["id"] for entry in rejected if key in (None, entry["changes"])}
 
     def keys_of(self, plan: Plan) -> dict[str, bool]:
         """
-        Return the keys of the rejections that block a plan, whether or not they were withdrawn.
+        Return the keys of the changes whose rejection would block a plan, including withdrawn rejections.
 
-        The first key is the key of the plan's own changes. It is followed by the keys of the rejected plans whose
-        changes are all in the plan. The values are True if the plan makes further changes.
+        The first key is that of the plan's own changes. The other keys are those of rejected plans whose changes are
+        all in the plan. A value is True if the plan also makes changes that were not rejected under this key.
         """
         return self._keys_of(plan, PlanComparison(plan))
 
@@ -220,9 +220,10 @@ class DecisionRecord:
 
     def shared_rejections(self, plan: Plan) -> list[tuple[Rejection, int]]:
         """
-        Return the rejections in force of plans that share changes with a plan but do not block it, oldest first.
+        Return the rejections in force that share changes with a plan but do not block the plan, oldest first.
 
-        The second item is the number of shared changes. Each rejected plan occurs once, with its newest rejection.
+        Each item is a rejection and the number of shared changes. Only the newest rejection of each rejected plan is
+        returned.
         """
         comparison = PlanComparison(plan)
         blocking = self._keys_of(plan, comparison)
@@ -262,11 +263,11 @@ class DecisionRecord:
         return list(similar.values())
 
     def rejections(self, *keys: str) -> list[Rejection]:
-        """Return the rejections in force of the changes with the given keys, oldest first."""
+        """Return the rejections in force for the given keys, oldest first."""
         return [_rejection(entry) for entry in self.active_entries(keys)]
 
     def active_entries(self, keys: Collection[str]) -> Iterator[Entry]:
-        """Yield the entries of the rejections with the given keys that are in force, oldest first."""
+        """Yield the entries of the rejections in force for the given keys, oldest first."""
         withdrawn = {
             (entry["changes"], rejection_id)
             for entry in self._of_changes(keys, "withdrawn")
@@ -277,7 +278,7 @@ class DecisionRecord:
                 yield entry
 
     def withdrawals(self, *keys: str) -> list[Withdrawal]:
-        """Return the withdrawals of rejections of the changes with the given keys, oldest first."""
+        """Return the withdrawals of rejections for the given keys, oldest first."""
         rejections = {entry["id"]: _rejection(entry) for entry in self._of_changes(keys, "rejected")}
         withdrawals = []
         for entry in self._of_changes(keys, "withdrawn"):

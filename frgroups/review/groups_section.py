@@ -10,7 +10,7 @@ from frgroups.review.plan_sentences import group_origin, group_sentence
 from frgroups.review.run_results import RunResults
 
 BAR_WIDTH = 1000
-MIN_CHANGE_WIDTH = 6  # In thousandths. A narrower bar segment would be invisible.
+MIN_CHANGE_WIDTH = 6  # Minimum width of a bar segment in thousandths of the bar, so that the segment is visible.
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Bar:
 @dataclass(frozen=True, slots=True)
 class GroupPicture:
     """
-    A group on the review page, with its description, member counts, and bars.
+    Description, member counts, and bars of a group on the review page.
 
-    If the plan was started, the numbers are those of the run. `n_after` is None if the group was not read again.
+    If the plan was started, the numbers describe its run. `n_after` is None if the group was not read again.
     """
 
     sentence: str
@@ -46,13 +46,13 @@ class GroupPicture:
 def group_picture(
     plan: Plan, group: GroupChange, *, is_blocked: bool, results: RunResults | None = None
 ) -> GroupPicture:
-    """Compute the description, the member counts, and the bars of a group. `results` are those of a started plan."""
+    """Compute the description, member counts, and bars of a group. Pass `results` only for a started plan."""
     n_before, n_leave, n_join = len(group.baseline), len(group.remove), len(group.add)
     n_after: int | None = group.n_after
     if results is not None:
         result = results.of(group)
         n_before, n_leave, n_join, n_after = result.n_before(group), result.n_left, result.n_joined, result.n_after
-    # A customer can join or leave the group without the plan, so the number of other members can change.
+    # After a run, derive the number from the last read, because other customers might have joined or left the group.
     n_stay = n_before - n_leave if n_after is None else max(n_after - n_join, 0)
     scale = max(n_before, n_stay + n_join, 1)
     return GroupPicture(

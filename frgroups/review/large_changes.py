@@ -8,14 +8,14 @@ from frgroups.plan.plan import Plan
 
 # A change is large if it adds or removes at least this share of the members before the plan.
 LARGE_SHARE = 0.4
-# In a small group, a few customers are a large share. Changes of so few customers are not described.
+# Changes of at most this number of customers are not described, even if they are a large share of a small group.
 FEW_CUSTOMERS = 2
 MAX_LARGE_CHANGES = 5
 
 
 def large_change_text(group: GroupChange) -> str:
     """
-    Return the shares of a group's members that leave and join if they are large, or "".
+    Describe the additions and removals that are a large share of a group's members, or return "".
 
     The function returns "" for a new group, for an empty group, and for a group that loses all members, because the
     review describes these groups in other words.
@@ -41,7 +41,7 @@ def large_change_text(group: GroupChange) -> str:
 
 def large_change_sentences(plan: Plan) -> list[str]:
     """
-    Return a sentence for each group with a large change, largest share first, for the top of a review.
+    Return a sentence for each group with a large change, sorted by share in descending order.
 
     At most `MAX_LARGE_CHANGES` groups are named. If more groups are affected, the last sentence states their number.
     """

@@ -68,7 +68,7 @@ class LimitRow:
         The maximum according to the default limits.
     result
         "within", "over", "off" (the limit is disabled), "later" (`apply_plan` checks the limit before it sends
-        requests), or "unused" (the limit is disabled, but it applies to no change in the plan).
+        requests), or "unused" (the limit is disabled, but the plan contains no change to which it would apply).
     rule
         Name of the limit.
     """
@@ -85,8 +85,8 @@ def limit_rows(plan: Plan) -> list[LimitRow]:
     """
     Return the rows of the limits table, including limits that are checked when the plan is applied.
 
-    Each limit in `off_limits` has its own row with the result "off". A limit per group that is off for only some
-    groups therefore has two rows.
+    Each limit in `off_limits` has its own row with the result "off". If a limit per group is off for only some
+    groups, it therefore has two rows.
     """
     off: dict[str, list[OffLimit]] = {}
     for limit in off_limits(plan):
@@ -103,7 +103,7 @@ def limit_rows(plan: Plan) -> list[LimitRow]:
 
 
 def off_texts(plan: Plan) -> list[str]:
-    """Return the title of each limit that is off, with the groups if the limit is off for only some groups."""
+    """Return the titles of the limits that are off. If a limit is off for only some groups, its title names them."""
     return [f"{LIMIT_TITLES[limit.rule]}{limit.suffix}" for limit in off_limits(plan)]
 
 
@@ -116,7 +116,7 @@ def _row(plan: Plan, check: LimitCheck, result: LimitResult) -> LimitRow:
 
 
 def _off_row(plan: Plan, check: LimitCheck, limit: OffLimit) -> LimitRow:
-    """Return the row of a limit that is off, with the value of the groups for which it is off."""
+    """Return the row of a limit that is off. Its value covers only the groups for which the limit is off."""
     if limit.suffix:
         check = next(
             of_groups
@@ -130,7 +130,7 @@ def _off_row(plan: Plan, check: LimitCheck, limit: OffLimit) -> LimitRow:
 
 
 def result_texts(plan: Plan) -> dict[LimitResult, str]:
-    """Return the text for each result of a limit check. A plan without changes is not sent, so no check follows."""
+    """Return the text for each result of a limit check. A plan without changes has no later checks."""
     return RESULT_TEXTS | {"later": "Not needed"} if plan.is_empty else RESULT_TEXTS
 
 
@@ -262,7 +262,7 @@ def _plan_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
     return UNKNOWN_YET, allowed
 
 
-# The limits that have no check of their own, and the check that covers them.
+# Check that covers each limit without its own check.
 _CHECK_OF = {"removal_share": "removals_per_group"}
 # Title of each limit, and the function that formats the plan's value and the maximum.
 _ROWS: dict[str, tuple[str, Callable[[Plan, LimitCheck], tuple[str, str]]]] = {

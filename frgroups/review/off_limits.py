@@ -1,4 +1,4 @@
-"""Find the limits of a plan that are off. The limits table, the sentences, and the warnings use this list."""
+"""Find the limits of a plan that are off, for the limits table, the sentences, and the warnings of a review."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class OffLimit:
     rule
         Name of the limit.
     groups
-        The changed groups for which the limit is off. For a limit of the complete plan, all changed groups.
+        Groups for which the limit is off. For a limit of the complete plan, these are all groups with such a change.
     suffix
-        Phrase with the names of the groups, or "" if the limit is off for all groups to which it applies.
+        Text with the names of the groups, or "" if the limit is off for all groups to which it applies.
     """
 
     rule: str
@@ -39,8 +39,8 @@ def off_limits(plan: Plan) -> list[OffLimit]:
     """
     Return the limits that are off for at least one change in a plan, including the separate limits of groups.
 
-    A limit that is off by default is not included. If the limits of an undo plan are exactly its changes, its other
-    limits for removals and additions are not needed.
+    A limit that is off by default is not included. If the limits of an undo plan allow exactly its changes, its other
+    limits for removals and additions are not included either.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def is_relevant(name: str, groups: Sequence[GroupChange]) -> bool:
 
 
 def has_exact_limits(plan: Plan) -> bool:
-    """Return True if the limits of an undo plan are the numbers of its changes, per group and in total."""
+    """Return True if the limits of an undo plan equal the numbers of its changes, per group and in total."""
     limits = plan.limits
     if not plan.reverts or (limits.removals_total, limits.additions_total) != (plan.n_remove, plan.n_add):
         return False

@@ -47,11 +47,11 @@ for (const says of document.querySelectorAll(".says")) {
   together.append(numbers);
 }
 
-// A link to the limits also opens the closed table.
+// Open the table of limits if the reviewer follows a link to it.
 for (const link of document.querySelectorAll('a[href="#limits-title"]')) {
   link.addEventListener("click", () => { document.querySelector("details.limits").open = true; });
 }
-// A closed table would be missing from the printed page.
+// Open the table of limits before printing, because a closed table would be missing from the printed page.
 addEventListener("beforeprint", () => { document.querySelector("details.limits").open = true; });
 
 for (const button of document.querySelectorAll("button[data-copy]")) {
@@ -161,7 +161,7 @@ if (island) {
     if (order) {
       const { column, down } = order;
       const collator = new Intl.Collator("nb", { numeric: true });
-      // Sort the words once instead of comparing them for every pair of rows.
+      // Sort the distinct words once, so that sorting the rows compares only numbers.
       const rank = new Map(
         [...words.keys()].sort((a, b) => collator.compare(words[a], words[b])).map((word, at) => [word, at]));
       const compare = plain[column]

@@ -103,11 +103,11 @@ def review_html(
     first_findings = _first_findings(plan)
     excluded = excluded_customers(plan)
     rows = limit_rows(plan)
-    # Limits matter only for a decision.
+    # Wide limits are listed only if a decision is possible, because they do not matter afterwards.
     wider = wider_limits(plan) if status is None else WiderLimits()
     title, results = status_title(plan, status), None if status is None else status.results
     can_decide = can_be_approved(plan) and status is None
-    # The warnings about large changes are for a decision.
+    # Large changes are listed only before the run, because the warnings are for the decision.
     large_changes = large_change_sentences(plan) if results is None else []
     n_top = min(sum(finding.rule in TOP_RULES for finding in plan.findings), MAX_TOP_WARNINGS)
     return render_page(

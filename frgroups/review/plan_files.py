@@ -12,7 +12,7 @@ from frgroups.internals.paths import data_subdir
 from frgroups.review.approval_files import list_folder
 from frgroups.review.plan_folders import is_folder_of
 
-_TAIL_SIZE = 100  # The last 100 bytes of a plan file identify it as a plan.
+_TAIL_SIZE = 100  # Number of bytes at the end of a file that identify it as a plan.
 _DIGEST = re.compile(rb'"digest":\s*"([0-9a-f]{64})"')
 
 

@@ -137,7 +137,7 @@ def archive_plan(queued: QueuedPlan, state: QueueState) -> Path:
 
 def restore_plans(plan: Plan) -> list[Path]:
     """
-    Move the stopped plans that the rejections of a plan have blocked to the folder `pending`.
+    Move the plans that the rejections of `plan` stopped back to the folder `pending`.
 
     A rejection stops all plans that contain its changes, so the withdrawal restores all of these plans. Superseded
     plans and approval files stay in the folder `stopped`. A restored plan needs a new approval.
@@ -146,7 +146,7 @@ def restore_plans(plan: Plan) -> list[Path]:
     keys = record.keys_of(plan).keys()
     restored = []
     for path in queued_files([queue_folder(plan.tenant_uid, plan.base_url, "stopped")]):
-        with suppress(FrgroupsError):  # Other plans, such as unreadable plans, keep the state "stopped".
+        with suppress(FrgroupsError):  # A plan that cannot be read or moved stays in the folder `stopped`.
             stopped = read_plan(path)
             if not keys.isdisjoint(record.keys_of(stopped)) and not record.superseded_by(stopped):
                 _check_name_is_free(path, "pending")
@@ -195,14 +195,14 @@ def _read_queued_plan(path: Path, waiting: Sequence[Path]) -> QueuedPlan:
     try:
         plan = read_plan(path)
     except FrgroupsError:
-        return QueuedPlan(path)  # `apply_plan` reports the error.
-    # Each plan needs a new reader, because the decisions can change while the earlier plans are applied.
+        return QueuedPlan(path)  # The caller reads the plan again and reports the error.
+    # Use a new reader for each plan, because the decisions can change while earlier plans are applied.
     reader = DecisionReader()
     approvals = plan_approvals(plan, waiting, reader)
     # If no approval is usable, `apply_plan` reports the reason or resumes a run that was approved earlier.
     approval = last_to_expire(approvals.usable or approvals.other)
     rejections: list[Rejection] = []
-    with suppress(FrgroupsError):  # `apply_plan` searches for rejections again and reports the error.
+    with suppress(FrgroupsError):  # `apply_plan` searches for rejections again and raises the error.
         rejections = rejections_in_force(plan, reader=reader)
     return QueuedPlan(path, plan, approval, rejections[-1] if rejections else None)
 

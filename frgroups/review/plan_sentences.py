@@ -41,7 +41,7 @@ MAX_HEADLINE_GROUPS = 3
 # Findings with these rules are shown above everything else in a review.
 TOP_RULES = ("all_members_leave", "empty_list")
 MAX_TOP_WARNINGS = 5
-# Texts for the rules in the column `finding`. CSV files contain the rules, because programs read them.
+# Texts that replace the rules in the column `finding`. CSV files contain the rules themselves for use in programs.
 _RULE_TEXTS = {
     "unknown_customers": "not in the data used",
     "withdrawn_consent": "consent withdrawn",
@@ -66,7 +66,7 @@ COLUMN_LABELS = {
     "pricelist_uid": "Price list",
     "groups_now": "Groups when planned",
 }
-# Texts for customers who do not come from a list, but from a group expression or a rule.
+# Replacements for texts about a list, if the customers come from a group expression or a rule instead.
 _SELECTED = {
     "Customers in the list": "Selected customers",
     "customers in the list": "selected customers",
@@ -75,14 +75,14 @@ _SELECTED = {
     "The list": "The selection",
 }
 _MODE_NAME = re.compile(r" \(mode \w+\)")
-# Effect of each mode on the listed customers, for the table of groups.
+# Effect of each mode on the listed customers, displayed in the table of groups.
 MODE_LABELS: dict[Mode, str] = {
     "add": "join",
     "remove": "leave",
     "keep_only": "stay, others leave",
     "mirror": "join or stay, others leave",
 }
-# The operations in a review, in this order.
+# Kinds of operations in the order in which a review lists them.
 _RANKS = ("removals", "additions of customers without details", "additions with a finding", "other additions")
 CHANGE_TEXTS = {"add": "joins", "remove": "leaves"}
 DIGEST_NOTE = "The plan code is computed from the plan. Plans with different changes or limits have different codes."
@@ -94,7 +94,7 @@ APPROVED_CONSEQUENCES = (
 )
 NO_SECOND_APPROVAL = (
     "This plan already has a valid approval, so you can only reject it. A second approval would prevent the run, "
-    "because the operator's program uses an approval only if it is the only valid one."
+    "because the operator's program does not choose between several valid approvals."
 )
 DIGEST_CHECK = (
     "The operator is the person who applies the plan. When the operator applies it, the program prints the plan code "
@@ -133,7 +133,7 @@ def operations_table(plan: Plan, personal: Snapshot | None = None, results: RunR
 
 
 def open_change_sentences(plan: Plan, results: RunResults | None, personal: Snapshot | None) -> list[str]:
-    """Describe the changes of a started plan that are not in effect. Without results, return []."""
+    """Describe the changes of a started plan that are not in effect. Return [] if `results` is None."""
     if results is None:
         return []
     names: dict[str, str] = {}
@@ -166,7 +166,7 @@ def operations_order(table: pd.DataFrame) -> str:
 
 
 def _ranks(table: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Return the index in `_RANKS` of each operation."""
+    """Return the rank of each operation as an index in `_RANKS`."""
     rank = np.where(table["finding"] != "", 2, 3)
     rank = np.where(has_details(table), rank, 1)
     return np.where(table["change"] == "remove", 0, rank)
@@ -269,7 +269,7 @@ def _n_customers(plan: Plan) -> int:
 
 
 def customers_sentence(plan: Plan, results: RunResults | None = None) -> str:
-    """Describe the number of affected customers, or return "". After a run, these are the changed customers."""
+    """Describe the number of affected customers, or return "". After a run, count only customers who were changed."""
     n_customers = _n_customers(plan)
     if not n_customers:
         return ""
@@ -296,7 +296,8 @@ def mode_texts(plan: Plan) -> list[str]:
     """
     sentences = [_MODE_NAME.sub("", sentence) for sentence in mode_sentences(plan)]
     if plan.groups and all(group.create for group in plan.groups) and isinstance(plan.mode, str):
-        sentences[0] = "Customers in the list join the new group."  # A new group has no other members.
+        # The sentence about members who stay is left out, because a new group has no members.
+        sentences[0] = "Customers in the list join the new group."
     kinds = {origin.kind for origins in plan.origins.values() for origin in origins}
     if kinds and kinds <= {"expression", "rule"}:
         for listed, selected in _SELECTED.items():
@@ -350,7 +351,7 @@ def group_sentence(plan: Plan, group: GroupChange, results: RunResults | None = 
     """
     Describe in one to three sentences how a plan changes a group, or how its run changed the group.
 
-    If the modes of the groups differ, the sentences state the mode.
+    If the groups have different modes, the sentences also state the mode.
     """
     if results is not None:
         return result_sentence(group, results.of(group))
@@ -368,8 +369,8 @@ def group_origin(plan: Plan, group: GroupChange) -> str:
     Describe the origin of the customers of a group, or return "" if the origin is not known.
 
     If there are several sources, a sentence states the number of different customers. If the plan adds customers,
-    another sentence states how many of them are members, so that the numbers of customers and additions are
-    consistent.
+    another sentence states how many customers were already members, to explain the difference between the numbers of
+    customers and additions.
     """
     origins = plan.origins.get(group.uid, ())
     if not origins:

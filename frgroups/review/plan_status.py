@@ -68,17 +68,18 @@ class Notice:
     Attributes
     ----------
     rule
-        "withdrawal" (of a rejection), "approval" (a valid one exists already), "expired_approval", "conflict" (with
-        another plan), "applied" (other plan that changed the same groups), "changed" (other differences between the
-        plan and newer data), "drift" or "limits" (for which the last `apply` stopped), "rejected_changes" (of another
-        plan), "applied_before" (an equal plan), "already_undone" (the original plan of an undo plan), or "windows"
-        (the times at which the plan can be applied).
+        "withdrawal" (a rejection was withdrawn), "approval" (the plan has a valid approval), "expired_approval",
+        "conflict" (another plan changes the same groups), "applied" (another plan has changed the same groups),
+        "changed" (newer data differs from the plan for another reason), "drift" or "limits" (the reason why the last
+        `apply` stopped), "rejected_changes" (another plan with some of these changes was rejected), "applied_before"
+        (a plan with the same digest was applied), "already_undone" (the original plan of this undo plan was undone),
+        or "windows" (the times at which the plan can be applied).
     message
         One or more sentences about the fact.
     is_warning
         Whether the fact is a problem that the reviewer must consider.
     needs_new_plan
-        Whether a new plan is the next step. The advice for the reviewer differs from the advice for the operator.
+        Whether the message is followed by the advice to create a new plan.
     """
 
     rule: NoticeRule
@@ -92,17 +93,17 @@ class Notice:
 
     @property
     def text_for_reviewer(self) -> str:
-        """The message, and the advice for the reviewer."""
+        """The message, followed by the advice for the reviewer."""
         return f"{self.message} {NEW_PLAN}" if self.needs_new_plan else self.message
 
     @property
     def text_for_operator(self) -> str:
-        """The message, and the advice for the operator."""
+        """The message, followed by the advice for the operator."""
         return f"{self.message} {NEW_PLAN_STEPS}" if self.needs_new_plan else self.message
 
 
 def is_approved(notices: Iterable[Notice]) -> bool:
-    """Return True if a plan already has a valid approval. `apply_plan` uses no approval if there are several."""
+    """Return True if the notices state that the plan already has a valid approval."""
     return any(notice.rule == "approval" for notice in notices)
 
 
@@ -118,12 +119,12 @@ NEW_PLAN_STEPS = "To plan with the current members, load the tenant and create a
 NO_DECISION = "No decision is required."
 DAMAGED_REJECTION = "A damaged file might be a rejection of these changes."
 CANNOT_BE_APPLIED = "Cannot be applied"
-MAX_SIZES = 5  # Maximum number of groups whose number of members is stated.
-MAX_REJECTIONS = 5  # Maximum number of rejections that are described.
+MAX_SIZES = 5  # Maximum number of groups whose sizes a sentence states.
+MAX_REJECTIONS = 5  # Maximum number of rejections that a status describes.
 
 
 def rejection_sentences(rejections: Sequence[Rejection]) -> str:
-    """Describe the newest rejections of a plan. The newest one is first."""
+    """Describe the newest rejections of a plan, newest rejection first."""
     sentences = [rejection.sentence() for rejection in reversed(rejections)]
     n_more = len(sentences) - MAX_REJECTIONS
     if n_more > 0:
@@ -142,7 +143,7 @@ def rejected_status(rejections: Sequence[Rejection]) -> PlanStatus:
 
 
 def damaged_status() -> PlanStatus:
-    """Return the status of a plan that might be rejected in a damaged file."""
+    """Return the status of a plan if a damaged file might be a rejection of it."""
     return PlanStatus(
         CANNOT_BE_APPLIED,
         DAMAGED_REJECTION,
@@ -165,7 +166,7 @@ def expired_status(plan: Plan) -> PlanStatus:
 
 def outdated_status(plan: Plan, facts: Iterable[str], *, is_outdated: bool) -> PlanStatus:
     """
-    Return the status of a plan that would not be applied because of facts that are newer than the plan.
+    Return the status of a plan that cannot be applied because of newer facts.
 
     Parameters
     ----------
@@ -182,7 +183,7 @@ def outdated_status(plan: Plan, facts: Iterable[str], *, is_outdated: bool) -> P
     return PlanStatus(
         "Out of date",
         "This plan is out of date and cannot be applied, because its groups have changed. The numbers on this page "
-        f"are those of the data read{_at(plan.snapshot_taken_at)}. {text}",
+        f"are from the data read{_at(plan.snapshot_taken_at)}. {text}",
         NEW_PLAN,
     )
 
@@ -256,9 +257,10 @@ def partly_applied_status(
     at
         Time at which the plan was started.
     counts
-        Number of changes by their state in the receipt.
+        Number of changes, keyed by their state in the receipt.
     sizes
-        Name of each group, and number of its members after the run. Two groups can have the same name.
+        Name of each group and number of its members after the run, as pairs because two groups can have the same
+        name.
     n_not_created
         Number of groups that the plan did not create.
     approval

@@ -16,7 +16,7 @@ from frgroups.internals.similar_text import case_key
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
 
-_HASH_LENGTH = 12  # Number of hexadecimal digits. With 1,000,000 customers, two hashes are rarely equal.
+_HASH_LENGTH = 12  # Number of hexadecimal digits of a hash. Among 1,000,000 customers, equal hashes are unlikely.
 _CHANGES = ("add", "remove")
 _FIELDS = {"customer_group_uid", "new_name", *_CHANGES}
 
@@ -69,8 +69,8 @@ def without_recorded_customer(groups: Iterable[RecordedGroup], customer_uid: str
     """
     Return recorded changes without one customer.
 
-    A group without other changes is omitted, even if the plan creates it. Otherwise, the group would be recorded as
-    the creation of a group without customers, which is another change.
+    A group whose only change was that of the customer is omitted, even if the plan creates the group. Otherwise, the
+    record would contain the creation of a group without customers, which the reviewer did not reject.
     """
     hashed = _hash_uid(customer_uid)
     remaining = []
@@ -83,7 +83,7 @@ def without_recorded_customer(groups: Iterable[RecordedGroup], customer_uid: str
 
 
 class PlanComparison:
-    """Compare the changes of a plan with recorded changes. Uids are hashed only for groups that are compared."""
+    """Compare the changes of a plan with recorded changes. Uids are hashed only in compared groups."""
 
     def __init__(self, plan: Plan) -> None:
         self._groups = plan.groups
@@ -105,8 +105,8 @@ class PlanComparison:
         """
         Return the number of recorded changes that the plan makes.
 
-        A recorded new group also matches an existing group with its name, because the group might have been created
-        in the meantime.
+        A recorded new group also matches an existing group with the same name, because the group might have been
+        created after the rejection.
         """
         n_shared = 0
         for group in recorded:

@@ -11,8 +11,8 @@ def rejected_changes(plan: Plan, reader: DecisionReader | None = None) -> list[s
     """
     Describe the changes of a plan that are also in a rejected plan, and new groups with a similar name.
 
-    A rejection blocks plans that contain all changes of the rejected plan. These rejections are not returned, because
-    the commands report them as errors. To check several plans, pass the same `reader`.
+    Rejections that block the plan are not described, because the commands report them as errors. A rejection blocks a
+    plan that contains all changes of the rejected plan. To check several plans, pass the same `reader`.
 
     Returns
     -------

@@ -68,7 +68,7 @@ def rejections_in_force(
     known = record.known_ids(key)
     new = [rejection for rejection in in_files if rejection.id not in known]
     if new:
-        # If the rejection cannot be recorded in the data folder, its file still blocks the plan.
+        # If the rejection cannot be recorded in the data folder, the rejection file still blocks the plan.
         with suppress(InputError, LockedError):
             add_rejections(plan, new)
             reader.forget_record(plan)
@@ -85,7 +85,7 @@ def _folders(plan: Plan, extra: Iterable[Path], reader: DecisionReader) -> list[
 
 def _record_other_rejections(plan: Plan, extra: Iterable[Path], reader: DecisionReader) -> None:
     """
-    Record the rejection files of the tenant's other plans, because their changes can be a part of this plan.
+    Record the rejection files of the tenant's other plans, because this plan can contain the rejected changes.
 
     A rejection file contains no changes, so the rejection is recorded only if the file of the rejected plan exists.
     """
@@ -94,7 +94,7 @@ def _record_other_rejections(plan: Plan, extra: Iterable[Path], reader: Decision
         if rejection.id not in known:
             other = reader.stored_plan(plan, rejection.digest)
             if other is not None:
-                with suppress(InputError, LockedError):  # The rejected plan itself is blocked by its rejection file.
+                with suppress(InputError, LockedError):  # Without a record, the rejection file still blocks `other`.
                     add_rejections(other, [rejection])
                     reader.forget_record(plan)
 
@@ -103,8 +103,8 @@ def record_rejections(plan: Plan, extra: Iterable[Path] = ()) -> None:
     """
     Add the rejections in files that block a plan to the decision record in the data folder.
 
-    `rejections_in_force` lists the folders that are searched. Rejections of other plans are added too, because their
-    changes can be a part of this plan.
+    `rejections_in_force` lists the folders that are searched. Rejections of other plans are added too, because this
+    plan can contain all of their changes.
     """
     reader, extra = DecisionReader(), list(extra)
     _record_other_rejections(plan, extra, reader)
@@ -156,7 +156,7 @@ def withdraw_rejection(plan: Plan, *, by: str, reason: str = "") -> list[str]:
     Raises
     ------
     InputError
-        The plan is not rejected, or the name is empty or contains invisible characters.
+        The plan is not rejected, or `by` is empty or contains invisible characters.
     CorruptFileError
         The record of decisions in the data folder is damaged.
 
@@ -174,7 +174,7 @@ def withdraw_rejection(plan: Plan, *, by: str, reason: str = "") -> list[str]:
     check_type(plan, Plan, "plan")
     name = check_person(by, "reviewer")
     check_text(reason, "reason")
-    # The withdrawal covers only rejections in the record, so the rejections in files are added first.
+    # Record the rejections in files first, because a withdrawal covers only recorded rejections.
     record_rejections(plan)
     withdrawn = add_withdrawal(plan, by=name, reason=nonblank(reason), at=datetime.now(UTC).isoformat())
     return [rejection.message(plan) for rejection in withdrawn]

@@ -1,4 +1,4 @@
-"""Results of a plan run for the review: the state of each change, and the sentences about them."""
+"""Results of a plan run for the review: the state of each change, and sentences about the results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
 
 Change = tuple[str, str, str]  # A change contains a group uid, a customer uid, and "add" or "remove".
-# The states in a receipt, and "accepted" for a change of an interrupted run that was not read back yet.
+# States of a change. "accepted" occurs only in an interrupted run, for a change that was not read back yet.
 ChangeState = Literal["verified", "already", "accepted", "rejected", "not_effective", "not_sent", "unknown"]
 RESULT_TEXTS: dict[str, str] = {
     "verified": "applied",
@@ -26,9 +26,9 @@ RESULT_TEXTS: dict[str, str] = {
     "not_sent": "not sent",
     "unknown": "sent, but the result is not known",
 }
-MADE: tuple[ChangeState, ...] = ("verified", "accepted")  # The run made the change.
+MADE: tuple[ChangeState, ...] = ("verified", "accepted")  # States of a change that the run made.
 IN_EFFECT: tuple[ChangeState, ...] = (*MADE, "already")
-# Texts for a number of changes that are not in effect.
+# Singular and plural text for each state of changes that are not in effect. {n} is the number of changes.
 STATE_TEXTS = {
     "rejected": ("{n} was rejected by the server", "{n} were rejected by the server"),
     "not_effective": (
@@ -56,9 +56,9 @@ class GroupResult:
     n_unknown
         Number of changes that were sent and might be in effect.
     is_missing
-        Whether the run did not create a group of the plan.
+        True if the plan creates the group, but the run did not create it.
     n_already_in, n_already_out
-        Numbers of additions and removals that were already in effect, so the run did not make them.
+        Numbers of additions and removals that were already in effect before the run.
     """
 
     n_joined: int
@@ -70,7 +70,7 @@ class GroupResult:
     n_already_out: int = 0
 
     def n_before(self, group: GroupChange) -> int:
-        """Return the number of members before the run, without the changes of other customers since planning."""
+        """Return the number of members before the run. Drift since the plan was created is not included."""
         return len(group.baseline) + self.n_already_in - self.n_already_out
 
 
@@ -86,7 +86,7 @@ class RunResults:
     details
         The server's message, or the reason why a change was not sent. Only changes with a message are included.
     sizes
-        Number of members after the run, by group uid. A group that was not read again is omitted.
+        Number of members after the run, keyed by group uid. Groups that were not read again are omitted.
     not_created
         Uids of the groups that the run did not create.
     """
@@ -98,17 +98,17 @@ class RunResults:
 
     @cached_property
     def _counts(self) -> Counter[tuple[str, str]]:
-        """Numbers of changes that the run made, by group uid and by "add" or "remove"."""
+        """Number of changes that the run made, keyed by group uid and "add" or "remove"."""
         return Counter((group, change) for (group, _, change), state in self.states.items() if state in MADE)
 
     @cached_property
     def _already(self) -> Counter[tuple[str, str]]:
-        """Numbers of changes that were already in effect, by group uid and by "add" or "remove"."""
+        """Number of changes that were already in effect, keyed by group uid and "add" or "remove"."""
         return Counter((group, change) for (group, _, change), state in self.states.items() if state == "already")
 
     @property
     def n_already(self) -> int:
-        """Number of changes that were already in effect, so the run did not make them."""
+        """Number of changes that were already in effect before the run."""
         return self._already.total()
 
     @cached_property
@@ -190,7 +190,7 @@ def result_sentence(group: GroupChange, result: GroupResult) -> str:
 
 def part_text(n_done: int, n: int, noun: str) -> str:
     """
-    Format a part of a number with a noun. If the part is the whole number, only the number is formatted.
+    Format a part of a total with a noun. If the part equals the total, only the total is returned.
 
     Examples
     --------
@@ -218,7 +218,7 @@ def count_text(plan: Plan, results: RunResults) -> str:
 
 def open_changes(plan: Plan, results: RunResults, names: Mapping[str, str]) -> list[str]:
     """
-    Describe the changes that are not in effect, with the first customers.
+    Describe the changes that are not in effect, and name the first customers.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def open_changes(plan: Plan, results: RunResults, names: Mapping[str, str]) -> l
     results
         Results of the run.
     names
-        Customer names by uid. Only customers with a name are included.
+        Customer names, keyed by customer uid. Customers without a name are omitted.
 
     Returns
     -------

@@ -112,11 +112,13 @@ def _summary_section(
     elif plan.blocked:
         alarms.append(f"BLOCKED: {blocked_text(plan)} {blocked_advice(plan)}")
     results = None if status is None else status.results
-    is_started = results is not None  # The warnings about planned changes and limits are for a decision.
+    is_started = results is not None
+    # Large changes are listed only before the run, because the warnings are for the decision.
     large_changes = [] if is_started else large_change_sentences(plan)
     alarms += [f"Warning: {message}" for message in (*top_warnings(plan), *large_changes)]
     alarms += [str(notice) for notice in notices]
-    wider = wider_limits(plan) if status is None else WiderLimits()  # Limits matter only for a decision.
+    # Wide limits are listed only if a decision is possible, because they do not matter afterwards.
+    wider = wider_limits(plan) if status is None else WiderLimits()
     if wider:
         alarms += [f"Warning: {wider.blocked}"] if wider.blocked else []
         alarms += filter(None, (wider.title, *wider.lines))

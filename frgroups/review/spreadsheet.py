@@ -32,9 +32,9 @@ def review_csv(plan: Plan, personal: Snapshot | None = None, status: PlanStatus 
     The changes that the plan leaves out follow the operations. In these rows, the column `change` contains "not
     added" or "not removed", and the column `finding` contains the reason.
 
-    If the plan was started, the column `result` contains the state of each change as in `Receipt.table`. For a change
-    of an interrupted run that was not read back yet, the state is "accepted". The column `result_detail` contains the
-    reason.
+    If the plan was started, the column `result` contains the state of each change as in `Receipt.table`. If a run was
+    interrupted, the state "accepted" means that the change was not read back yet. The column `result_detail` contains
+    the reason.
 
     Invisible characters in names and other texts are escaped. Ids do not change, so that they can be looked up.
 

@@ -22,7 +22,7 @@ from frgroups.review.off_limits import (
     off_limits,
 )
 
-MAX_EXCEEDED = 6  # Maximum number of exceeded default limits to name in the sentence.
+MAX_EXCEEDED = 6  # Maximum number of exceeded default limits that `blocked` names.
 _EXCEEDED_ORDER = (
     "emptied_groups",
     "removals_per_group",
@@ -37,18 +37,18 @@ _EXCEEDED_ORDER = (
 @dataclass(frozen=True, slots=True)
 class WiderLimits:
     """
-    The limits of a plan that allow more changes than the default limits, in words.
+    Texts about the limits of a plan that allow more changes than the default limits.
 
     Attributes
     ----------
     blocked
-        Sentence about the default limits that the plan would exceed, or "". A plan that exceeds its own limits has no
-        such sentence, because it is blocked anyway.
+        Sentence about the default limits that the plan would exceed, or "". The text is also "" if the plan exceeds
+        its own limits, because the plan is then blocked anyway.
     title
         Sentence with the number of wider limits, or "".
     lines
-        One line per wider limit, most dangerous limit first. For an undo plan with exact limits, the reason for the
-        limits.
+        One line per wider limit, most dangerous limit first. For an undo plan with exact limits, a line with the
+        reason for the limits.
     """
 
     blocked: str = ""
@@ -109,7 +109,7 @@ def _wider_line(name: str, value: Any, suffix: str) -> tuple[int, str]:
 
 
 def _danger_rank(name: str, value: Any) -> int:
-    """Return the position of a limit in the list: emptied groups, disabled limits, removals, additions, others."""
+    """Return the rank of a limit: first emptied groups, then disabled limits, removals, additions, and others."""
     if name == "emptied_groups":
         return 0
     if value is None:

@@ -64,13 +64,15 @@ _INCLUDE_HEADER = re.compile(
     r"|ausgewählt|auswahl|auswählen|aufnehmen|hinzufügen|einbeziehen|dabei|mukaan|mukana|valittu|lisää"
     r"|inclure|inclus|sélectionné|ajouter|incluir|incluido|seleccionado|añadir|incluso|selezionato|aggiungere"
     r"|opnemen|meenemen|geselecteerd|toevoegen|wybrany|uwzględnij|dodaj"
-    r"|teilnahme|teilnehmen|nimmt teil|action|aktion|aksjon|handling|tiltak|åtgärd|toimenpide|maßnahme|acción|azione|actie|akcja"
+    r"|teilnahme|teilnehmen|nimmt teil"
+    r"|action|aktion|aksjon|handling|tiltak|åtgärd|toimenpide|maßnahme|acción|azione|actie|akcja"
 )
 # In a column "Status", only words such as "yes" are compared, because 0 and 1 can be codes.
 _STATUS_HEADER = re.compile("status|stato|estado|statut|tila|")
 # Headers of columns in which "yes", a mark, or a date excludes a row.
 _EXCLUDE_HEADER = re.compile(
-    r"(?:is |er |är |to be )?(?:remove[ds]?|utgår|utgått|utgår ur|udgår|udgået|delete[ds]?|exclude[ds]?|fjern(?:es|et)?|slett(?:es|et)?|utelat(?:es|t)?"
+    r"(?:is |er |är |to be )?(?:utgår|utgått|udgår|udgået"
+    r"|remove[ds]?|delete[ds]?|exclude[ds]?|fjern(?:es|et)?|slett(?:es|et)?|utelat(?:es|t)?"
     r"|ekskluder(?:es|t)?|slet(?:tes|tet)|ta(?:s)? bort|borttagen|raderad|exkludera[sd]?|entfernen|entfernt|gelöscht"
     r"|löschen|ausschließen|ausgeschlossen|poista|poistettu|supprimer|supprimé|exclure|exclu|eliminar|eliminado"
     r"|excluir|excluido|eliminato|escluso|verwijderen|verwijderd|uitgesloten|usuń|usunięty)"
@@ -86,7 +88,8 @@ _NEGATIONS = (
     r"(?:ikke|inte|ej|ikkje) (?:\pL+ )?(?:med|inkluder\pL*|denne|den här|legg\pL* til)|(?:skal|må|ska|skall) ut",
     r"fjernes|slettes|strykes|utelates|tas ut|tas bort|udelades",
     r"(?:do not|don['’]t|not to be|must not be|should not be|not) (?:be )?(?:includ|add)\pL*",
-    r"not this (?:one|customer)|(?:skip|omit|exclude|ignore) (?:this|these|him|her|them)|leave (?:this )?out|(?:to|must|should) be (?:removed|deleted|excluded)",
+    r"(?:skip|omit|exclude|ignore) (?:this|these|him|her|them)|leave (?:this )?out",
+    r"not this (?:one|customer)|(?:to|must|should) be (?:removed|deleted|excluded)",
     r"please (?:remove|delete|exclude)|remove from",
     r"nicht (?:mit|dabei|aufnehmen|hinzufügen|einbeziehen|diese[rnsm]?)|bitte (?:entfernen|löschen)",
     r"ei (?:mukaan|mukana|tätä|oteta)|poistetaan",
