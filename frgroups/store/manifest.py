@@ -291,7 +291,8 @@ def _check_location(snapshot: StoredSnapshot) -> None:
     """Raise CorruptFileError if a snapshot is in the folder of another tenant or host."""
     expected = tenant_folder(snapshot.manifest["tenant_uid"], snapshot.manifest["base_url"])
     actual = snapshot.path.parent.name
-    # Ignore case, because some file systems change it. A loopback host had one folder per spelling in the past.
+    # Folder names are compared without case, because some file systems change their case. The names are parsed first,
+    # because earlier versions used a separate folder for each name of a loopback host.
     if parse_tenant_folder(expected.casefold()) != parse_tenant_folder(actual.casefold()):
         raise snapshot.corrupt_file_error(MANIFEST, f"a snapshot of {actual}", f"a snapshot of {expected}")
 

@@ -358,7 +358,7 @@ def _select_host(stored: list[StoredSnapshot], base_url: str | None) -> list[Sto
     """
     Return the snapshots from one host.
 
-    None means any host, but servers on this machine and other servers are not mixed.
+    If `base_url` is None, `select_default_tenant` selects the snapshots.
     """
     if base_url is None:
         return select_default_tenant(stored)
