@@ -119,7 +119,7 @@ def _inferable_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows[i
 
 def _groups_to_page(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> list[str]:
     """
-    Return the groups that must be read page by page, largest first.
+    Return the groups that must be read page by page, sorted from largest to smallest.
 
     A group must be read page by page if it has at most two pages, or if its first page contains a customer who is in
     none of the larger unread groups. The largest group is always included.

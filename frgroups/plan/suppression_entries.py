@@ -15,7 +15,7 @@ from frgroups.internals.redaction import mask_explicit_contacts, safe_repr
 from frgroups.internals.suggestions import is_missing
 from frgroups.snapshot.membership_matrix import check_uids
 
-# Entries with this source are holdouts, which must name their groups and have an end.
+# Source of holdout entries. A holdout entry must name a group and have an end.
 HOLDOUT = "holdout"
 ENTRY_COLUMNS = ("customer_uid", "customer_group_uid", "until", "source", "reason")
 _END_EXAMPLES = "a date such as 2026-12-31 or a time such as 2026-12-31T12:00Z"

@@ -151,7 +151,7 @@ def list_stored_snapshots(
     on_damage: Callable[[Path, CorruptFileError], object] | None = None,
 ) -> list[StoredSnapshot]:
     """
-    Return the stored snapshots of all tenants or of one tenant, oldest first.
+    Return the stored snapshots of all tenants or of one tenant, sorted from oldest to newest.
 
     Only the manifests are read. If a manifest is corrupt, `on_damage` is called with the folder and the error, and
     the snapshot is omitted. If `on_damage` is None, CorruptFileError is raised.

@@ -216,7 +216,7 @@ def _read_newest(
 
 def list_tenant_snapshots(cache: Cache, tenant_uid: str | None, base_url: str | None) -> list[StoredSnapshot]:
     """
-    Return the stored snapshots of one tenant and host, oldest first.
+    Return the stored snapshots of one tenant and host, sorted from oldest to newest.
 
     If several snapshots have the same timestamp, only the last one is returned. Corrupt snapshots are omitted, and a
     warning is logged. `cache` can also be the folder of a single snapshot. Raises SnapshotNotFoundError if there is
