@@ -125,9 +125,9 @@ def _count_shadowed(members: list[Int32Array], discount: FloatArray, n_customers
     """
     Count the members of each campaign who get a larger discount from another campaign, and find that campaign.
 
-    The campaigns must be sorted by discount, largest first. The function returns two arrays with one value per
-    campaign: the number of members who get a larger discount, and the row of the campaign with the largest such
-    discount. The row is -1 if no member gets a larger discount.
+    The campaigns must be sorted by decreasing discount. The function returns two arrays with one value per campaign:
+    the number of members who get a larger discount, and the row of the campaign with the largest such discount. The
+    row is -1 if no member gets a larger discount.
     """
     best_row = np.full(n_customers, len(members), dtype=np.int64)
     for row in reversed(range(len(members))):

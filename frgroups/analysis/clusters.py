@@ -225,7 +225,7 @@ def _write_distances(
 
 
 def _renumber_by_size(numbers: IndexArray) -> IntArray:
-    """Renumber the clusters from 1, largest cluster first. Clusters of equal size are sorted by their first group."""
+    """Renumber the clusters from 1 by decreasing size. Clusters of equal size are sorted by their first group."""
     _, first, inverse, n = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
     rank = np.empty(len(n), dtype=np.int64)
     rank[np.lexsort((first, -n))] = np.arange(1, len(n) + 1)

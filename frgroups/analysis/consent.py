@@ -20,7 +20,7 @@ from frgroups.snapshot.snapshot import Snapshot
 # If several rows have the same timestamp, the largest status code is used, so that a withdrawal takes precedence.
 GIVEN, UNKNOWN, WITHDRAWN, NONE = range(4)
 
-# Each channel has a column of contact points, and words that identify its consent in a uid or a name.
+# For each channel, the column of its contact points and the words that identify its consent in a uid or a name.
 _CHANNELS = {
     "email": (
         "has_email",
@@ -31,7 +31,7 @@ _CHANNELS = {
 
 CHANNEL_NAMES = tuple(_CHANNELS)
 
-# The result of `latest_consents` for each snapshot in memory. A snapshot does not change.
+# Cached results of `latest_consents`. A result remains valid, because a snapshot does not change.
 _latest: WeakKeyDictionary[Snapshot, list[Consent]] = WeakKeyDictionary()
 
 

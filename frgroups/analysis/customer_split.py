@@ -25,8 +25,8 @@ from frgroups.snapshot.uid_order import uid_order
 
 Strata = str | list[str] | pd.DataFrame | pd.Series | None
 
-_HASH_SIZE = 32  # Bytes of a SHA-256 digest. The first eight are used.
-_CHUNK_SIZE = 1000  # The digests of a chunk fit in the processor cache.
+_HASH_SIZE = 32  # Number of bytes in a SHA-256 digest. Only the first eight bytes are used.
+_CHUNK_SIZE = 1000  # The digests of this number of uids fit in the processor cache.
 _LARGEST = 2**64 - 1
 
 

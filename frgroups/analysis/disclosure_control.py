@@ -181,6 +181,6 @@ def _next_row(n_in: IntArray, n_ref: IntArray, hide: BoolArray, min_count: int) 
 
 
 def _rows_by_size(n: IntArray, mask: BoolArray) -> IntArray:
-    """Return the numbers of the rows that a mask selects, smallest count first. Ties are in reverse order."""
+    """Return the numbers of the rows that a mask selects, by increasing count. Ties are in reverse order."""
     rows = np.flatnonzero(mask)[::-1]
     return rows[np.argsort(n[rows], kind="stable")].astype(np.int64)

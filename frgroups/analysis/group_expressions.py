@@ -174,7 +174,7 @@ class _Token(NamedTuple):
 
 
 class _UnquotedName(NamedTuple):
-    """An unquoted part of an expression that is also the name of a group, and the reference to this group."""
+    """A group name that an expression contains without quotes, and the quoted reference to the group."""
 
     name: str
     start: int
@@ -211,8 +211,8 @@ def _find_unquoted_name(matrix: MembershipMatrix, tokens: list[_Token], expressi
     A part in which all groups are in quotes is skipped, because it has only one meaning. Case, Unicode form, and
     spaces next to operators are ignored, because a user might write ``kids&baby`` for the group Kids & Baby.
 
-    A part is also skipped if the expression is valid, but would be invalid with the name in its place. With the
-    groups T and ``T -``, the expression ``T - Kids`` has only one meaning.
+    A part is also skipped if the expression is valid, and replacing the part with the group name would make it
+    invalid. With the groups T and ``T -``, the expression ``T - Kids`` has only one meaning.
     """
     groups = [token for token in tokens if token.kind == "group"]
     if len(tokens) <= 2 or all(token.quoted for token in groups):
@@ -260,7 +260,7 @@ def _quote_name(matrix: MembershipMatrix, text: str) -> str:
     """
     Return the uid or the name of a group in quotes, with a prefix if the name is also the uid of another group.
 
-    If several groups have the name, the result is the reference to the first group.
+    If several groups have the name, the result refers to the first group.
     """
     named = matrix.uids_by_name.get(text, [])
     if len(named) > 1:

@@ -113,7 +113,7 @@ def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
         for key in keys:
             names_of_key.setdefault(key, []).append(name)
     for name, keys in keys_of_name.items():
-        # The first name of each key is the name of the group with the lowest uid.
+        # The names of a key are in the order of their group uids, so the first name belongs to the lowest uid.
         first = min((names_of_key[key][0] for key in keys), key=lambda other: uids_of_name[other][0])
         if first != name:
             similar = {other for key in keys for other in names_of_key[key]}

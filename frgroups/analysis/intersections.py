@@ -21,7 +21,7 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_
 # A candidate starts with its negative number of customers, so that a heap returns the largest candidate first.
 _Candidate = tuple[int, int, tuple[int, ...], IntArray, IntArray]
 
-_MAX_COUNTER_GROUPS = 20  # For at most 20 groups, each possible combination has a counter.
+_MAX_COUNTER_GROUPS = 20  # With at most 20 groups, each possible combination has a counter.
 _MAX_INCLUSIVE = 100_000
 
 Mode = Literal["exclusive", "inclusive"]
@@ -265,7 +265,7 @@ class RegionCounts:
 
     def _iter_sets(self) -> Iterator[tuple[tuple[int, ...], int, IntArray]]:
         """
-        Iterate over sets of groups with common customers, largest number of common customers first.
+        Iterate over sets of groups with common customers, sorted by decreasing number of common customers.
 
         Yields the group codes, the number of customers in all groups of the set, and the regions of these customers.
         A set cannot have more customers than any of its subsets. Therefore, the next largest set is always at the top

@@ -9,7 +9,7 @@ import numpy as np
 
 from frgroups.internals.typing import FloatArray, IndexArray, IntArray
 
-_DECIMALS = 9  # Remainders that are equal after this rounding are treated as equal.
+_DECIMALS = 9  # Remainders that are equal after rounding to this number of decimals are treated as equal.
 
 
 def divide(n: int, weights: Sequence[float], shortfall: Sequence[float]) -> list[int]:

@@ -22,7 +22,7 @@ from frgroups.internals.typing import FloatArray, IntArray
 from frgroups.internals.validation import check_choice
 from frgroups.snapshot.universe import resolve_universe
 
-_CHUNK_SIZE = 2**16  # The number of pairs in one step of a computation.
+_CHUNK_SIZE = 2**16  # Number of pairs that are computed in one step.
 _NUMBERS_PER_PAIR = 15  # The result of `overlap_pairs` has 15 columns of 8-byte numbers.
 # The counts, p-values, and q-value of a tested pair that is not in the result need 96 bytes.
 _BYTES_PER_TEST = 96

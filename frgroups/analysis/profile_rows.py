@@ -9,7 +9,7 @@ import pandas as pd
 
 from frgroups.analysis.attributes import NUMBER
 
-MAX_Q_VALUE = 0.05  # Differences with a larger q-value might be due to chance.
+MAX_Q_VALUE = 0.05  # A difference with a larger q-value might be due to chance.
 
 
 def sort_strongest_first(profile: pd.DataFrame) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.uid_lookup import lookup_positions
 
-# A group expression, customer uids, or a boolean mask.
+# Customers as a group expression, customer uids, or a boolean mask.
 Customers = str | Iterable[Any]
 
 

@@ -20,7 +20,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     **{"<=": operator.le, ">": operator.gt, ">=": operator.ge},
 }
 _INCLUSIVE = {"both": (">=", "<="), "left": (">=", "<"), "right": (">", "<="), "neither": (">", "<")}
-# Larger results could exceed 64-bit integers, so they are computed as floating-point numbers.
+# Results above this limit could exceed 64-bit integers, so they are computed as floating-point numbers.
 _LARGE = 2.0**62
 
 
@@ -188,7 +188,7 @@ _UFUNCS: dict[str, np.ufunc] = {
     "//": np.floor_divide,
     "%": np.remainder,
 }
-# These operators can combine two operands of the same type.
+# Operators that can combine two operands of the same type.
 _SAME_KIND_OPERATORS: dict[Kind, Iterable[str]] = {
     "number": _UFUNCS.keys(),
     "text": ("+",),

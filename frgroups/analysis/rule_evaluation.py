@@ -302,7 +302,7 @@ class _Evaluation:
             raise not_allowed(name, [*METHODS, *(f"str.{method}" for method in TEXT_METHODS)])
         arguments = bind_arguments(name, METHODS[name], positional, keywords)
         if name in ("isna", "notna"):
-            # These methods accept values of any type, because they only test if a value is missing.
+            # These methods accept values of any type, because they only test whether a value is missing.
             operand = self.evaluate(owner)
             known = operand.known if isinstance(operand, Values) else self._evaluate_column(owner).known
             data = known.copy() if name == "notna" else ~known

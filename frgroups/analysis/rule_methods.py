@@ -122,7 +122,8 @@ def _text_function(name: str, arguments: dict[str, Any]) -> Callable[[str], Any]
         patterns = [rf"{pattern}\Z" for pattern in patterns]
     alternatives = "|".join(f"(?:{pattern})" for pattern in patterns) if patterns else r"(?!)"
     if name == "replace":
-        alternatives = patterns[0]  # An additional group would change the numbers of the other groups.
+        # Do not enclose the pattern in a group, because `repl` can refer to groups by number.
+        alternatives = patterns[0]
     try:
         pattern = re.compile(alternatives, 0 if arguments["case"] else re.IGNORECASE)
         if name == "replace":
@@ -145,7 +146,7 @@ def date_part(values: Values, name: str, label: str) -> Values:
         raise InputError(f"The {values.label} contains {PLURALS[values.kind]}, but .dt.{name} requires {required}s.")
     if values.kind == "missing":
         return Values("number", np.zeros(len(values.known), dtype=np.int64), values.known, label)
-    # pandas 3.1 deprecates its attribute dayofweek.
+    # pandas 3.1 deprecates the attribute `dayofweek`.
     attribute = "day_of_week" if name == "dayofweek" else name
     parts = getattr(pd.Series(values.data).dt, attribute)
     return Values("number", parts.fillna(0).to_numpy(dtype=np.int64), values.known, label)
@@ -155,7 +156,8 @@ def fill_missing(values: Values, value: Any, label: str) -> Values:
     """
     Replace missing values with a constant of the same type. A date in a string means the start of the day.
 
-    A column without a known value gets the type of the constant. A string that looks like a date is a date.
+    If all values are missing, the column gets the type of the constant. A string that looks like a date is then
+    converted to a date.
     """
     if not isinstance(value, Constant):
         raise InputError("The argument of .fillna must be a constant.")

@@ -19,7 +19,7 @@ _TOKENS = re.compile(
     re.DOTALL,
 )
 
-_MAX_SOURCE = 80  # Longer parts of a rule are shortened in error messages.
+_MAX_SOURCE = 80  # Maximum length of a rule part in an error message. Longer parts are shortened.
 
 
 @dataclass(frozen=True)

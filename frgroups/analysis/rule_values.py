@@ -21,8 +21,8 @@ from frgroups.errors import InputError
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import BoolArray
 
-# A column without a known value has the kind "missing" for each dtype. A column of an unsupported type has the kind
-# "other".
+# If all values of a column are missing, its kind is "missing", regardless of the dtype. A column of an unsupported
+# type has the kind "other".
 Kind = Literal["text", "number", "boolean", "date", "duration", "missing", "other"]
 
 PLURALS: dict[Kind, str] = {
@@ -133,8 +133,9 @@ def read_column(column: pd.Series, label: str) -> Values:
     """
     Convert a column to typed values.
 
-    A timestamp without a time zone is interpreted as UTC. A category is represented by its value. A column without a
-    known value has the kind "missing" for each dtype, so each comparison with it is unknown.
+    A timestamp without a time zone is interpreted as UTC. A category is represented by its value. If all values are
+    missing, the kind is "missing" regardless of the dtype, and the result of each comparison with the column is
+    unknown.
 
     Examples
     --------
@@ -145,7 +146,7 @@ def read_column(column: pd.Series, label: str) -> Values:
     label = f"{label} ({column.dtype})"
     try:
         values = _convert(column, label)
-    except (TypeError, ValueError, OverflowError, pa.ArrowException):  # For example, a date out of range.
+    except (TypeError, ValueError, OverflowError, pa.ArrowException):  # For example, a date is out of range.
         known = column.notna().to_numpy(dtype=np.bool_)
         values = Values("other", np.empty(len(column), dtype=object), known, label)
     if not values.known.any():
@@ -227,10 +228,10 @@ def _read_numbers(column: pd.Series, known: BoolArray) -> npt.NDArray[Any]:
 
 def _to_float64(numbers: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """
-    Convert numbers of a lower precision to the float64 numbers with the same shortest decimal notation.
+    Convert lower-precision numbers to the float64 numbers with the same shortest decimal notation.
 
-    The float32 value 0.1 becomes 0.1 instead of 0.10000000149, so that a rule selects the same rows for each dtype.
-    Whole numbers do not change.
+    The float32 value 0.1 becomes 0.1 instead of 0.10000000149, so that a rule selects the same rows regardless of the
+    dtype. Whole numbers do not change.
     """
     distinct, positions = np.unique(numbers, return_inverse=True)
     exact = distinct.astype(np.float64)

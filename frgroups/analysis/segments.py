@@ -75,7 +75,8 @@ def segment(
     selects a customer. ``country_code != 'NO'``, ``country_code not in ['NO']``, and ``not (country_code == 'NO')``
     do not select customers without a country. To also select these customers, add ``or country_code.isna()``. The
     operators follow SQL: ``not`` unknown is unknown, False ``and`` unknown is False, and True ``or`` unknown is True.
-    A column without values has no type, so each comparison with it is unknown for each dtype.
+    If all values of a column are missing, the column has no type, and the result of each comparison with it is
+    unknown.
 
     **Dates.** A date is written in ISO 8601 format and in quotes, and means the whole day in UTC.
     ``created_at == '2026-02-01'`` selects this day, ``created_at <= '2026-02-01'`` includes the day, and

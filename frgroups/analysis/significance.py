@@ -64,7 +64,7 @@ def hypergeometric_tails(n_both: npt.ArrayLike, universe: int, n_a: npt.ArrayLik
     """
     counts, sizes_a, sizes_b = np.asarray(n_both), np.asarray(n_a), np.asarray(n_b)
     over, under = np.empty(len(counts)), np.empty(len(counts))
-    with np.errstate(divide="ignore", invalid="ignore"):  # The results of 0 / 0 are replaced in _tails.
+    with np.errstate(divide="ignore", invalid="ignore"):  # `_tails` replaces the results of 0 / 0.
         for start in range(0, len(counts), _CHUNK_SIZE):
             part = slice(start, start + _CHUNK_SIZE)
             both, a, b = (values[part].astype(np.float64) for values in (counts, sizes_a, sizes_b))

@@ -15,7 +15,7 @@ def iter_rows(table: pd.DataFrame) -> Iterator[Any]:
 
 
 def sort_largest_first(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Sort a table of groups by a column, largest value first. Rows with equal values are sorted by uid."""
+    """Sort a table of groups by a column in decreasing order. Rows with equal values are sorted by uid."""
     return table.sort_values([column, "customer_group_uid"], ascending=[False, True])
 
 

@@ -102,7 +102,7 @@ def _context_for(path: Path, label: str) -> ssl.SSLContext:
     try:
         is_folder = path.is_dir()
     except (OSError, ValueError):
-        is_folder = False  # `_context_for_file` reports the problem.
+        is_folder = False  # `_context_for_file` reports why the path cannot be read.
     if is_folder:
         return _context_for_folders([str(path)], label)
     return _context_for_file(path, label)

@@ -484,7 +484,7 @@ class Client(GroupRequests):
         )
 
     def __repr__(self) -> str:
-        # The client can be incomplete, because a traceback shows its repr if the arguments are invalid.
+        # If the arguments are invalid, a traceback can show the repr of a client without all attributes.
         host = None
         with suppress(ValueError, AttributeError, TypeError):
             host = urlsplit(self.base_url).hostname

@@ -83,6 +83,6 @@ class Check:
 def _clock(skew: float | None) -> str:
     if skew is None:
         return "not checked, because the server sent no Date header"
-    if abs(skew) < 2:  # The Date header has a resolution of one second.
+    if abs(skew) < 2:  # Ignore small differences, because the Date header has a resolution of one second.
         return "in sync with this machine"
     return f"{skew:+,.0f} s compared with this machine"

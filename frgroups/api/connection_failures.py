@@ -21,7 +21,8 @@ from frgroups.internals.redaction import exception_chain, handled_exception_ids
 
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
 _PROXY_STATUS = re.compile(r"(\d{3})\b")
-# A TLS server answers a plain HTTP request with a TLS alert. The message of httpx quotes the first bytes.
+# A TLS server answers a plain HTTP request with a TLS alert. The error message of httpx contains the first bytes of
+# the alert.
 _TLS_ALERT = r"\x15\x03"
 _TLS_REASONS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
 _TUNNEL_STEPS = {"proxy.start_tls", "socks.start_tls"}
@@ -266,8 +267,8 @@ def _no_connection(
         reason, why = "timeout", ": the host did not answer within the timeout"
     if has_started_tls:
         why = ": the TLS connection was not established. The port might not use TLS"
-    # A port that accepts connections but never answers a TLS handshake is typically a wrong port of the proxy, or a
-    # proxy that blocks the server. Each attempt would wait for the complete timeout.
+    # If a TLS handshake through a proxy times out, the port of the proxy is probably wrong, or the proxy blocks the
+    # server. The request is not repeated, because each attempt would take the complete timeout.
     is_permanent = reason == "timeout" and has_started_tls and (trace.has_tunnel or peer.proxy is not None)
     return ConnectionFailure(reason, f"{prefix}{why})", peer.advice, is_permanent=is_permanent)
 

@@ -135,7 +135,7 @@ def _is_in_network(host: str, network: IPv4Network | IPv6Network) -> bool:
 def _matches_name(host: str, pattern: str) -> bool:
     if "*" in pattern:
         return fnmatchcase(host, pattern) or fnmatchcase(f".{host}", pattern)
-    if not pattern or to_network(host) is not None:  # An address has no subdomains.
+    if not pattern or to_network(host) is not None:  # An IP address has no subdomains.
         return False
     return host == pattern or host.endswith(f".{pattern}")
 

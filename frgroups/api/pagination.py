@@ -123,7 +123,7 @@ def next_window(page_size: int, end: int) -> Window | None:
     farthest, window = end, None
     for size in range(page_size, max(page_size // 2, 1) - 1, -1):
         if end - 1 + size <= farthest:
-            break  # A smaller page cannot end at a later row.
+            break  # Smaller pages cannot end at a later row, so stop the search.
         k = (end - 1) // size
         if k and (k + 1) * size > farthest:
             farthest, window = (k + 1) * size, (k, size)

@@ -15,7 +15,7 @@ from frgroups.errors import (
     UnexpectedResponseError,
 )
 
-_DAY = 86_400  # Seconds.
+_DAY = 86_400  # Number of seconds in a day.
 _NOT_THE_API = (
     "The body is an HTML page, so the response does not come from the API. A web application firewall, a gateway, or "
     "a proxy might have rejected the request."
@@ -60,7 +60,7 @@ def status_error(
     missing
         Sentences for status 404, which name the settings to check.
     rejected
-        Sentences for other statuses from 400 to 499.
+        Sentences for all statuses from 400 to 499 that have no separate error.
 
     Examples
     --------
@@ -147,7 +147,7 @@ def describe_missing(tenant_uid: str, tenant_setting: str, *, with_group: bool) 
 
 def describe_rejected(page_number: int | None, *, with_group: bool) -> str:
     """
-    Return the sentences for a status from 400 to 499 that has no other meaning.
+    Return the sentences for a status from 400 to 499 that has no separate error.
 
     Parameters
     ----------

@@ -108,7 +108,7 @@ def find_tenant(name: str, path: str | Path | None = None) -> Tenant:
         contain values of the table, because they can be secret.
     """
     check_type(name, str, "name")
-    with without_local_variables():  # The tables can contain a token by mistake.
+    with without_local_variables():  # A user can write a token into a table by mistake.
         return _find_tenant(name, path)
 
 
@@ -165,12 +165,12 @@ def read_tenants(path: str | Path | None = None) -> dict[str, Tenant | InputErro
     InputError
         The file cannot be read or is not valid TOML.
     """
-    with without_local_variables():  # The tables can contain a token by mistake.
+    with without_local_variables():  # A user can write a token into a table by mistake.
         return _read_tenants(config_path(path))
 
 
 def find_name(tenant_uid: str, base_url: str) -> str | None:
-    """Return the name in `tenants.toml` of the tenant with a uid and host, or None if no valid table matches."""
+    """Return the name of a tenant in `tenants.toml` by its uid and host, or None if no valid table matches."""
     try:
         tenants = read_tenants()
     except InputError:

@@ -18,7 +18,7 @@ SANDBOX_SERVER = "frgroups-sandbox"
 # A colon that is not followed by a port can separate a user name from a password.
 _NO_PORT = re.compile(r":(?!//|\d+(?:/|$)).*", re.DOTALL)
 _VALID_PORTS = range(1, 65536)
-# The spellings of the address of this machine, other than 127.0.0.1, in the host of a checked base URL.
+# Loopback hosts that are equivalent to 127.0.0.1, with an optional port after the host.
 _LOOPBACK = re.compile(r"(?:localhost|\[::1\])(?=(?::\d+)?\Z)")
 
 
@@ -36,7 +36,7 @@ def checked_base_url(base_url: str) -> str:
     >>> checked_base_url("stage"), checked_base_url("HTTPS://API.Example:443/v2/")
     ('https://api.stage.flowretail.com/v2', 'https://api.example/v2')
     """
-    import httpx  # Modules that only analyze snapshots do not need this library.
+    import httpx  # Imported late, because modules that only analyze snapshots do not need httpx.
 
     try:
         url = httpx.URL(BASE_URLS.get(base_url, base_url))
@@ -59,9 +59,9 @@ def checked_base_url(base_url: str) -> str:
         raise InputError(
             f"`base_url` must use https, got {base_url!r}. With http, the token would be sent unencrypted."
         )
-    # httpx removes a default port only if the scheme is in lower case, as it is after the first conversion. All
-    # spellings of a host must have the same result, which determines a tenant's folders and the rejections of its
-    # plans.
+    # Convert the URL twice, because httpx removes a default port only if the scheme is already in lower case. All
+    # spellings of a URL must have the same result, because the result identifies a tenant's folders and the
+    # rejections of its plans.
     return str(httpx.URL(str(url.copy_with(host=url.host.rstrip("."))))).rstrip("/")
 
 
@@ -81,7 +81,7 @@ def parse_port(text: str) -> int | None:
 
 def host_in_url(host: str) -> str:
     """
-    Return a host as a URL contains it, with brackets around an IPv6 address.
+    Return a host in the form that URLs require. An IPv6 address is enclosed in brackets.
 
     Examples
     --------
@@ -93,10 +93,10 @@ def host_in_url(host: str) -> str:
 
 def canonical_host(netloc: str) -> str:
     """
-    Return a host with its port, in which 127.0.0.1 replaces "localhost" and "[::1]".
+    Replace "localhost" or "[::1]" with 127.0.0.1 in a host with an optional port.
 
-    The three names are the same machine, so they identify the same stored data and the same rejections. A base URL is
-    not changed, because a server might listen only on one of the addresses.
+    All three hosts are the same machine, so they identify the same stored data and the same rejections. Requests are
+    sent to the original host, because a server might listen only on one of the addresses.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def is_same_base_url(first: str | None, second: str | None) -> bool:
 
 
 def canonical_base_url(base_url: str | None) -> str:
-    """Return a base URL with the host that `canonical_host` returns, or "" for None."""
+    """Return a base URL with its canonical host, or "" for None. See `canonical_host`."""
     parts = urlsplit(base_url or "")
     return parts._replace(netloc=canonical_host(parts.netloc)).geturl()
 

@@ -1,8 +1,8 @@
 """
-Find workbook styles that change how a user reads the text of a cell.
+Find workbook styles that hide the text of a cell, strike it through, or change it.
 
-The text can be struck through, which usually means that a row was removed. It can also be invisible, or differ from
-the stored text because of a number format.
+Text that is struck through usually means that a user has removed the row. A number format can hide the stored text,
+or display a different text.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-# Text in a smaller font is not legible, like a row below this height.
+# Text in a smaller font is not legible, so it is treated as invisible.
 MIN_FONT_SIZE = 3.0  # points
 _FIRST_CUSTOM_FORMAT = 164
 _WHITE, _BLACK = "rgb FFFFFF", "rgb 000000"
-# Codes of white and black in the default theme and palette (ECMA-376, 18.8.27), with the colors of the window.
+# Codes of white and black in the default theme and palette (ECMA-376, 18.8.27), including the window colors.
 _COMMON_COLORS = {
     **dict.fromkeys(("theme 0", "indexed 1", "indexed 9", "indexed 65"), _WHITE),
     **dict.fromkeys(("theme 1", "indexed 0", "indexed 8", "indexed 64"), _BLACK),
@@ -54,7 +54,7 @@ class CellStyles:
 
 
 def find_cell_styles(book: Any) -> CellStyles:
-    """Return the styles of an openpyxl workbook that change how a user reads the text of a cell."""
+    """Return the styles of an openpyxl workbook that hide the text of a cell, strike it through, or change it."""
     struck, invisible, changing = set(), set(), set()
     for index, style in enumerate(book._cell_styles):
         font, shown = _item(book._fonts, style.fontId), _text_format(book, style.numFmtId)
@@ -76,7 +76,7 @@ def find_cell_styles(book: Any) -> CellStyles:
 
 
 def _padded_styles(book: Any) -> dict[int, int]:
-    """Return the number of digits of each style whose number format consists of at least two zeros."""
+    """Return the number of digits by style, for each style whose number format consists of at least two zeros."""
     codes = {index: _format_code(book, style.numFmtId) for index, style in enumerate(book._cell_styles)}
     return {index: len(code) for index, code in codes.items() if code is not None and re.fullmatch("00+", code)}
 

@@ -66,7 +66,7 @@ def kind_of(body: bytes) -> str:
     kinds = _KIND.findall(body)
     if not kinds:
         return ""
-    return bytes(kinds[-1]).decode("utf-8", "replace")  # The key "kind" is the last key in the file.
+    return bytes(kinds[-1]).decode("utf-8", "replace")  # The last key of the file is "kind".
 
 
 def write_checksummed(path: str | Path, kind: str, content: dict[str, Any]) -> Path:

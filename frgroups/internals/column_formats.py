@@ -15,7 +15,7 @@ from frgroups.internals.formatting import escape_invisible, format_percentage, f
 # Text that is displayed for a missing value.
 MISSING = "–"
 _PROBABILITIES = ("p_value", "q_value", "p_over", "p_under")
-# Columns with digests of plans, which are displayed with 12 digits. Commands accept a digest of this length.
+# Columns with plan digests. They are displayed with 12 digits, because commands accept digests of this length.
 DIGEST_COLUMNS = frozenset(("digest", "plan_digest", "reverts"))
 SHORT_DIGEST = 12
 _INTERVAL = ("difference", "ci_low", "ci_high")
@@ -23,7 +23,8 @@ _DIFFERENCES = (*_INTERVAL, "detectable_difference")
 _INCREMENTAL = "incremental"
 _MAX_DECIMALS = 4
 _RELATIVE_DIFFERENCE = "relative_difference"
-# Numbers from this value on are displayed without decimals, and smaller numbers than the other one in one digit.
+# Numbers of at least 100 have no decimals, and numbers of at least 0.005 have two decimals. Smaller numbers have one
+# significant digit.
 _NO_DECIMALS_FROM, _TWO_DECIMALS_FROM = 100, 0.005
 
 
@@ -58,7 +59,7 @@ def has_rates(table: pd.DataFrame) -> bool:
     """
     Return True if the differences in a table are differences of rates. They are displayed in percentage points.
 
-    The result of `measure_lift` has values in the column rate or in the column mean.
+    A result of `measure_lift` contains values either in the column rate or in the column mean.
 
     Examples
     --------
@@ -79,8 +80,8 @@ def excel_number_format(name: str, *, is_float: bool, are_rates: bool = False) -
     is_float
         Whether the column contains floating-point numbers.
     are_rates
-        Whether differences are differences of rates. Excel has no format for percentage points, so that they are
-        percentages.
+        Whether differences are differences of rates. Excel has no format for percentage points, so the differences
+        are displayed as percentages.
 
     Examples
     --------
@@ -96,7 +97,7 @@ def excel_number_format(name: str, *, is_float: bool, are_rates: bool = False) -
     if name in _PROBABILITIES:
         return "0.000"
     if name in _DIFFERENCES:
-        # Differences of means can be small or large. Excel has no format with a number of significant digits.
+        # Differences of means can be small or large, and no Excel format has a fixed number of significant digits.
         return "#,##0.00##"
     if name == "mean" or name.startswith("mean_") or name == _INCREMENTAL:
         return "#,##0.00"
@@ -152,7 +153,7 @@ def format_column(
     are_rates
         Whether differences are differences of rates, which are displayed in percentage points. See `has_rates`.
     decimals
-        Number of decimals of differences. See `difference_decimals`. None uses the values of this column.
+        Number of decimals of differences. See `difference_decimals`. None computes the number from `values`.
 
     Examples
     --------

@@ -19,12 +19,12 @@ NO_SEPARATOR = "\uffff"  # This code point is not a character, so text cannot co
 _USUAL_IN_IDS = frozenset("-_.")
 # The thorn (þ) is a letter, but some databases use it as a separator.
 _LETTERS_AS_SEPARATORS = frozenset("þ")
-# These characters have no Unicode name.
+# Names of control characters, because these characters have no Unicode name.
 _CONTROL_NAMES = {
     **{"\x1c": "file separator", "\x1d": "group separator"},
     **{"\x1e": "record separator", "\x1f": "unit separator"},
 }
-# These names are better known than the Unicode names.
+# Names that are better known than the Unicode names of the characters.
 _COMMON_NAMES = {
     **{"^": "caret", "/": "slash", "\\": "backslash", "@": "at sign"},
     **{"_": "underscore", ".": "period", "-": "hyphen"},
@@ -98,7 +98,7 @@ def _split_by(text: str, separator: str, *, strict: bool) -> Iterator[Record]:
 
     def collect_lines() -> Iterator[str]:
         trimmed = io.StringIO(_trim_quoted_cells(text, separator), newline="")
-        # Only spaces were removed, so both texts have the same number of lines.
+        # Trimming removes only spaces, so the original text and the trimmed text have the same number of lines.
         for line, trimmed_line in zip(io.StringIO(text, newline=""), trimmed, strict=True):
             lines.append(line)
             yield trimmed_line
@@ -112,8 +112,8 @@ def _trim_quoted_cells(text: str, separator: str) -> str:
     r"""
     Remove the spaces between a quoted cell and the separators or line breaks around it.
 
-    Programs and users write `"0150" ; "Kari"`. The csv module treats quotes after a space as part of the cell, and
-    rejects a space after the quotes.
+    Rows such as `"0150" ; "Kari"` are common. However, the csv module treats quotes after a space as part of the
+    cell, and rejects a space after the closing quotes.
 
     Examples
     --------

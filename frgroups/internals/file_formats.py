@@ -60,7 +60,7 @@ _OPEN_DOCUMENTS = {
     "text": ("an OpenDocument text document (.odt)", _OPEN),
     "presentation": ("an OpenDocument presentation (.odp)", _OPEN),
 }
-# Streams of files that start with OLD_WORKBOOK_SIGNATURE.
+# Files that start with OLD_WORKBOOK_SIGNATURE, by the name of a stream in the file.
 _OLD_STREAMS = (
     ("EncryptedPackage", "an Office file that is protected with a password", "Save it without a password as .xlsx."),
     ("WordDocument", "a Word document (.doc)", _OPEN),

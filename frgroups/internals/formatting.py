@@ -19,7 +19,8 @@ _MONTHS = (
 # Messages about a file show at most this number of rows.
 MAX_ROWS = 5
 
-_ADJECTIVES = ("applied", "missing", "more", "new", "other", "such")  # Before a noun in `pluralize`.
+# Adjectives that can precede the noun in `pluralize`.
+_ADJECTIVES = ("applied", "missing", "more", "new", "other", "such")
 _UNITS = (("w", 7 * 86_400), ("d", 86_400), ("h", 3_600), ("min", 60))
 _UNIT_NAMES = {"w": "week", "d": "day", "h": "hour", "min": "minute", "s": "second"}
 

@@ -31,7 +31,7 @@ _SEVERAL_IDS = re.compile(r"\s*[^\s,;|]*\d[^\s,;|]*(?:\s*[,;|\n\r\t]\s*[^\s,;|]*
 _PADDED_IDS = re.compile(r"0\d{3,}(?:,\d{4,})+")  # The integer part of a number has no leading zeros.
 _FORMULA_OF_TEXT = re.compile(r'="((?:[^"]|"")*)"')
 
-# Without a sign of the exponent, only a number with one digit before the decimal point is scientific.
+# If the exponent has no sign, only a number with one digit before the decimal point is in scientific notation.
 _SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+|[+-]?\d[.,]\d+[eE]\d+")
 _DECIMAL = re.compile(r"[+-]?\d+(?:,\d+|\.0+)")
 _PERCENTAGE = re.compile(r"[+-]?\d+([.,]\d+)?\s?%")
@@ -79,8 +79,9 @@ _TOTALS = (
 )
 _TOTAL = re.compile(rf"(?:{'|'.join(_TOTALS)})(?:\s*[:=(].*|\s+\d.*|\s*)", re.IGNORECASE | re.DOTALL)
 
-# Some programs write escapes of HTML, URLs, emails, or JSON without decoding them. The only URL escapes in this
-# pattern are those of control characters, spaces, and non-ASCII characters. Ids can contain other percent signs.
+# Some programs write escapes of HTML, URLs, emails, or JSON without decoding them. Of the URL escapes, the pattern
+# contains only those of control characters, spaces, and non-ASCII characters, because ids can contain other percent
+# signs.
 _OTHER_ESCAPE = re.compile(
     r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8}\d?);|<br ?/?>"
     r"|%(?:[01][0-9a-f]|20|[89a-f][0-9a-f])|\\(?:[nrt0]|x[0-9a-f]{2}|u[0-9a-f]{4})|=0[9ad]|\^[IJM]\Z|U\+[0-9a-f]{4}",
@@ -91,7 +92,7 @@ _FORMATTED_NUMBER = "a number with thousands separators"
 _MISSING_VALUE = "a missing value"
 _NARROW_COLUMN = "the number signs of a column that is too narrow"
 _SEVERAL = "several ids in a cell"
-# The cell of a CSV file, unlike the cell of a workbook, is the text of the formula.
+# A CSV file contains the text of a formula, so a cell that starts with an equals sign might not be a formula.
 _FORMULA_TEXT = "a value that starts with an equals sign, as a formula does"
 _CONVERTED = frozenset({*CELL_KINDS.values(), _FORMATTED_NUMBER, _MISSING_VALUE, _NARROW_COLUMN})
 # Each kind of damage has its own action, because digits are lost only if an id was converted to a number or a date.
@@ -305,7 +306,7 @@ def _is_wrongly_decoded(text: str) -> bool:
     """
     Return True if a text in UTF-8 was decoded as Windows-1252.
 
-    An "\u00c2" at the end remains of a no-break space, whose second byte is a space in Windows-1252.
+    A no-break space is decoded as "\u00c2" and a space. If the space is removed, only the "\u00c2" remains.
     """
     if re.fullmatch("[\\x20-\\x7e]+\u00c2|\u00c2[\\x20-\\x7e]+", text):
         return True

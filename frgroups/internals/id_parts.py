@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# Characters that programs write instead of the characters of a masked value.
+# Characters with which programs mask a value.
 MASK_CHARACTERS = "*\u2217\u204e\u2731\u2022\u25cf\u25cb\u25e6\u25aa\u25a0\u2588\u2591\u2592\u2593\u00d7\u00b7\u2027"
 
 # Names and abbreviations of the months in English, German, Dutch, the Nordic languages, Estonian, French, Italian,
@@ -35,7 +35,7 @@ _MONTH = (
     "|dec|december|dez|dezember|des|desember|déc|décembre|joulu|joulukuu|dets"
     "|dic|diciembre|dicembre|dezembro|gru|grudnia|grudzień|pro|prosinec|prosince|дек|декабря|декабрь"
 )
-# Excel displays the number 0 as the day 0 of January 1900.
+# Day 0 is included, because Excel displays the number 0 as day 0 of January 1900.
 _DAY_NUMBER, _MONTH_NUMBER = "(?:0?[0-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])"
 _YEAR = "(?:(?:19|20)?[0-9]{2})"
 DATE = (
@@ -46,7 +46,8 @@ DATE = (
     rf"|(?:{_MONTH})\.?[-/. ]{{1,2}}{_YEAR}|(?:{_MONTH})\.?[-/. ]{_DAY_NUMBER}(?:,? {_YEAR})?"
     f"|(?:{_YEAR}\u5e74)?{_MONTH_NUMBER}\u6708(?:{_DAY_NUMBER}\u65e5)?)"
 )
-# A day and a month in numbers. Ids such as 1-2 have the same form, so it is only a reason for an unusual format.
+# A day and a month in numbers. Ids such as 1-2 have the same form, so they are not rejected as dates. The pattern is
+# only used to explain why the format of an id is unusual.
 SHORT_DATE = f"{_DAY_NUMBER}[-/.]{_MONTH_NUMBER}|{_MONTH_NUMBER}[-/.](?:{_DAY_NUMBER}|(?:19|20)[0-9]{{2}})"
 TIME = r"(?:[01]?[0-9]|2[0-3])(?::[0-5][0-9]){1,2}(?:[.,][0-9]+)?(?: ?[ap]\.?m\.?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 

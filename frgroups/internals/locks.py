@@ -25,7 +25,7 @@ log = logging.getLogger("frgroups.internals")
 
 _LOAD_LOCK_FOLDER = ".locks"
 _POLL_SECONDS = 0.2
-_RECORD_TIMEOUT = 20  # In seconds. A process locks a record only while it reads and replaces the record.
+_RECORD_TIMEOUT = 20  # Timeout in seconds. A process locks a record only while it reads and replaces it.
 
 # Each thread records the load locks that it holds, because it must not wait for its own lock.
 _thread_locks = threading.local()

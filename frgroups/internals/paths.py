@@ -71,7 +71,7 @@ def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
 
     The name contains no colon and no percent sign, so that the name is valid on Windows and a printed path opens as a
     link. A colon in the host becomes an underscore. Each byte of another special character becomes "=" and two hex
-    digits. All spellings of a loopback host have the same folder.
+    digits. All names of a loopback host result in the same folder name.
 
     Examples
     --------

@@ -155,8 +155,8 @@ def _create_widget_bar(**options: Any) -> Any:
     from tqdm.notebook import tqdm as widget_bar
 
     bar = _with_own_format(widget_bar)(**options)
-    # Without a minimum width, long text next to the bar can shrink the bar to one pixel. With it, the text moves
-    # below.
+    # Without a minimum width, long text next to the bar can shrink the bar to one pixel. With a minimum width, the
+    # text moves below the bar.
     bar.container.children[1].layout.min_width = _WIDGET_MIN_WIDTH
     return bar
 
@@ -176,7 +176,7 @@ class _OwnFormat:
     """Mixin for tqdm classes that adds the fields of the bar format to `format_dict`."""
 
     def __del__(self) -> None:
-        # If a bar cannot be created, tqdm cannot close the incomplete object.
+        # If `__init__` has failed, the object is incomplete, and `__del__` of tqdm raises an error.
         with suppress(Exception):
             super().__del__()  # type: ignore[misc]  # The other base class is a tqdm class.
 
@@ -187,7 +187,8 @@ class _OwnFormat:
         if rate is None and seconds:
             rate = (facts["n"] - facts["initial"]) / seconds
         facts |= {"bar_format": _FORMAT_WITHOUT_TOTAL, "count": f"{facts['n']:,}"}
-        # The count names the unit. On a terminal with 80 columns, a longer text would leave no space for the bar.
+        # The rate is displayed without its unit, which is next to the count. With a longer text, a terminal with 80
+        # columns would have no space for the bar.
         facts["speed"] = f"{_format_rate(rate)}/s"
         if facts["total"]:
             facts |= {"bar_format": _FORMAT, "expected": f"{facts['total']:,}"}
@@ -215,7 +216,7 @@ def _set_total(bar: Any, total: int) -> None:
     The widget of a notebook changes its range and its color only in `reset`, which also resets the count and the
     start time.
     """
-    if not hasattr(bar, "container"):  # Only widgets have this attribute.
+    if not hasattr(bar, "container"):  # Only widgets have the attribute `container`.
         bar.total = total
         bar.refresh()
         return

@@ -99,7 +99,7 @@ def write_table_csv(path: Path, table: pd.DataFrame) -> Path:
 
 
 def _visible_column(column: pd.Series) -> pd.Series:
-    # This check takes a tenth of the time of the conversion.
+    # Check whether the conversion is needed, because the check takes only a tenth of the time of the conversion.
     if pd.api.types.is_string_dtype(column) and "".join(column.dropna().to_numpy(dtype=object)).isprintable():
         return column
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):

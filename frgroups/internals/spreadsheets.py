@@ -338,17 +338,18 @@ def _reject_hidden(cells: Sheet, source: Path) -> None:
     if cells.invisible_rows:
         raise ListError(
             f"The text in {describe_rows(cells.invisible_rows)} {sheet} is hidden by its color, its font size, or "
-            "its number format. Delete it, or make it visible."
+            "its number format. Delete the text, or make it visible."
         )
     if cells.struck_rows:
         raise ListError(
-            f"The text in {describe_rows(cells.struck_rows)} {sheet} is struck through, so it is not clear if it is "
-            "part of the list. Delete the rows, or remove the strikethrough."
+            f"The text in {describe_rows(cells.struck_rows)} {sheet} is struck through, so it is not clear whether "
+            "it is part of the list. Delete the rows, or remove the strikethrough."
         )
     if cells.conditional_rows:
         raise ListError(
             f"A conditional format in {describe_rows(cells.conditional_rows)} {sheet} can hide the text or strike it "
-            "through, so it is not clear which rows are part of the list. Delete the other rows and the format."
+            "through, so it is not clear which rows are part of the list. Delete the rows that are not part of the "
+            "list, and remove the conditional format."
         )
 
 

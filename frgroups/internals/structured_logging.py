@@ -199,15 +199,16 @@ def _attach_handler(stream: TextIO | None, level: int | str, formatter: logging.
 
 class _FrgroupsHandler(logging.StreamHandler[TextIO]):
     """
-    Log handler of frgroups. The separate class distinguishes it from handlers that an application adds.
+    Log handler of frgroups. A separate class is needed to find the handler among the handlers of an application.
 
-    If a progress bar is shown on the same stream, it is removed before a line is written, and then shown again.
+    If a progress bar is shown on the same stream, the bar is removed before a line is written, and then displayed
+    again.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a log record as a separate line."""
         progress_bars = sys.modules.get("tqdm")
-        if progress_bars is None:  # No bar has been shown, so the import of tqdm is not necessary.
+        if progress_bars is None:  # No progress bar has been shown, so tqdm does not have to be imported.
             super().emit(record)
             return
         with progress_bars.tqdm.external_write_mode(file=self.stream):

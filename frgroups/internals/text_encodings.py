@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import codecs
 
-# The byte order mark of UTF-32 starts with the mark of UTF-16, so it is compared first.
+# The byte order marks of UTF-32 are compared first, because the mark of UTF-32-LE starts with the mark of UTF-16-LE.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# A table has ASCII characters in its separators and ids. In the wrong byte order, text has almost none.
+# Minimum share of ASCII characters. The separators and ids of a table are usually ASCII, but text that is decoded in
+# the wrong byte order contains almost no ASCII characters.
 _MIN_ASCII_SHARE = 0.25
 
 
@@ -20,7 +21,8 @@ def find_wide_encoding(body: bytes) -> str | None:
     Return the encoding of a text in UTF-16 or UTF-32, or None for any other content.
 
     Without a byte order mark, the encoding is recognized by the null bytes of ASCII characters. Text in any other
-    encoding does not contain null bytes. If the decoded text starts with a byte order mark, the caller removes it.
+    encoding does not contain null bytes. If the decoded text starts with a byte order mark, the caller must remove
+    it.
 
     Examples
     --------

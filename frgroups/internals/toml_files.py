@@ -16,7 +16,7 @@ from frgroups.errors import InputError
 # Messages of `tomllib` about a table or a key that is defined twice.
 _DUPLICATE = re.compile(r"Cannot (?:declare .* twice|overwrite a value|mutate immutable namespace .*) \(at (.*)\)")
 _LINE = re.compile(r"line (\d+), column \d+")
-# Messages of `msgspec` that users would not understand, and their replacements.
+# Replacements for parts of `msgspec` messages that users would not understand.
 _PROBLEMS = {
     r"Expected `str` matching regex '\\S'": "the text is blank",
     "Invalid RFC3339 encoded date": "expected a date such as 2027-06-30",
@@ -68,7 +68,7 @@ def describe_invalid(error: msgspec.ValidationError) -> str:
 
 
 def _describe_types(match: re.Match[str]) -> str:
-    """Return the message about a wrong type with the names of the types in TOML."""
+    """Replace the type names in a `msgspec` message with descriptions of TOML values."""
     expected = " or ".join(_TYPE_NAMES.get(name, name) for name in match["expected"].split(" | "))
     text = f"expected {expected}{match['bound']}"
     if match["got"]:
@@ -158,18 +158,18 @@ def toml_key(*names: str) -> str:
 
 def _describe_duplicate(lines: list[str], end: int) -> str:
     """
-    Describe the duplicate table or key in the statement that ends on a line.
+    Describe a table or key that is defined twice. The second definition ends on the line `end`.
 
     The description contains only names of tables and keys, because a value can be secret.
     """
     start = end
     while start > 1 and not _is_valid("\n".join(lines[: start - 1])):
-        start -= 1  # The statement has several lines, for example a list.
+        start -= 1  # The definition starts on an earlier line, for example if it contains a list.
     path = _statement_path(lines[start - 1])
     if path is None:
         return f"line {start} defines a table or a key again. Remove the duplicate."
-    # A line in a multiline string can look like a statement, so an earlier line is named only if its path is the
-    # same.
+    # A line in a multiline string can look like a definition, so an earlier line is reported only if it has the same
+    # path.
     names = [_statement_path(line) for line in lines[:start]]
     if lines[start - 1].lstrip().startswith("["):
         headings = [number for number, name in enumerate(names[:-1], start=1) if name == path]

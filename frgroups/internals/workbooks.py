@@ -31,7 +31,7 @@ MAX_UNPACKED_BYTES = 512 * 2**20
 # Rows and columns below these sizes are not legible, so they are treated as hidden.
 MIN_ROW_HEIGHT = 3.0  # points
 MIN_COLUMN_WIDTH = 0.5  # characters
-_MAX_EXACT_DIGITS = 15  # Excel replaces further digits of a number with zeros.
+_MAX_EXACT_DIGITS = 15  # Excel replaces all later digits of a number with zeros.
 
 # Excel stores the character U+000D as "_x000D_", and the text "_x000D_" as "_x005F_x000D_" (ECMA-376, ST_Xstring).
 _ESCAPE = re.compile(r"(?:_x[0-9A-Fa-f]{4}_)+")
@@ -42,7 +42,7 @@ Cells = dict[int, str]  # The filled cells of a row by column number. The first 
 
 
 class StruckText(str):
-    """Text of a workbook, of which at least a part is struck through."""
+    """Workbook text that is completely or partly struck through."""
 
 
 class NonTextCell(str):
@@ -73,10 +73,10 @@ class Sheet:
     hidden_columns
         Numbers of the filled columns that are not visible.
     invisible_rows
-        Numbers of the filled rows that contain text that is not visible. The first row is not included, because the
-        style of a table can change its background.
+        Numbers of the filled rows with invisible text. The first row is not included, because the style of a table
+        can change the background of the row.
     struck_rows
-        Numbers of the filled rows that contain text that is struck through.
+        Numbers of the filled rows with text that is struck through.
     conditional_rows
         Numbers of the filled rows with a conditional format that can strike text through or hide it.
     has_formulas, has_merged_cells
@@ -137,7 +137,7 @@ def read_workbook(body: bytes, name: str) -> list[SheetSource]:
     with _corrupt_as_list_error(name):
         strings = _shared_strings(body)
         reader = ExcelReader(io.BytesIO(body), read_only=True)
-        reader.read_strings = lambda: None  # The shared strings were read above.
+        reader.read_strings = lambda: None  # Do not read the shared strings a second time.
         reader.read()
         book = reader.wb
         # Chart sheets have no cells.
@@ -252,7 +252,7 @@ def _text_of(node: Any, text_type: Any) -> str:
 
 
 def _is_struck(node: Any) -> bool:
-    """Return True if a part of a string is struck through."""
+    """Return True if any part of a string is struck through."""
     strikes = (element for element in node.iter() if element.tag.endswith("}strike"))
     return any(element.get("val") not in ("0", "false") for element in strikes)
 
@@ -275,7 +275,7 @@ def _read_sheet(worksheet: Any, strings: list[str], styles: CellStyles) -> Sheet
         _mark_struck_strings(parser)
         for number, parsed_cells in parser.parse():
             cells: Cells = {}
-            # Some programs write the style of a row or a column, and no styles of its cells.
+            # Some programs write the style of a row or a column, but not the styles of its cells.
             row_style = int(parser.row_dimensions.get(str(number), {}).get("s", 0))
             for cell in parsed_cells:
                 has_formulas = has_formulas or cell["data_type"] == "f"
@@ -311,7 +311,7 @@ def _read_sheet(worksheet: Any, strings: list[str], styles: CellStyles) -> Sheet
 
 
 def _mark_struck_strings(parser: Any) -> None:
-    """Make a parser return strings that are stored in the cells as StruckText if they are struck through."""
+    """Make a parser return a string that is stored in its cell as StruckText if the string is struck through."""
     parse_cell = parser.parse_cell
 
     def parse_inline_string(element: Any) -> dict[str, Any]:
@@ -333,7 +333,7 @@ def _column_style(parser: Any, column: int) -> int:
 
 def _conditional_rows(rows: list[tuple[int, Cells]], formats: Any, styles: CellStyles) -> list[int]:
     """
-    Return the numbers of the rows that have a conditional format from `styles` in a filled cell.
+    Return the numbers of the rows in which a filled cell has a conditional format from `styles`.
 
     The ranges are merged before they are compared with the rows, because a sheet can contain thousands of ranges.
     """
@@ -355,7 +355,7 @@ def _conditional_rows(rows: list[tuple[int, Cells]], formats: Any, styles: CellS
 
 
 def _merge_intervals(intervals: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return sorted intervals of row numbers that are not adjacent and do not overlap."""
+    """Merge overlapping and adjacent intervals of row numbers. The result is sorted."""
     merged: list[tuple[int, int]] = []
     for first, last in sorted(intervals):
         if merged and first <= merged[-1][1] + 1:
@@ -373,9 +373,10 @@ def _is_in_interval(number: int, intervals: list[tuple[int, int]]) -> bool:
 
 def _cell_text(value: Any, data_type: str, *, n_digits: int) -> str:
     """
-    Return the text of a cell. A number format such as "00000000" has n_digits=8, and 0 stands for other formats.
+    Return the text of a cell.
 
-    An integer in such a format is displayed with leading zeros, so its text is exact. Excel stores at most 15 digits.
+    `n_digits` is the number of zeros in a number format such as "00000000", and 0 for other formats. An integer in
+    such a format is displayed with leading zeros, so its text is exact. Excel stores at most 15 digits.
     """
     if n_digits and data_type == "n" and isinstance(value, int) and 0 <= value < 10**_MAX_EXACT_DIGITS:
         return f"{value:0{n_digits}d}"

@@ -31,9 +31,9 @@ def read_all_groups(tenant: TenantReader, *, cover: bool) -> None:
     Read all groups of a tenant.
 
     If `cover` is True, the members of a group are inferred from the customer records if this saves requests. All
-    other groups are read page by page. Finally, the longest lists are read from their other end, and groups whose
-    members contradict the customer records are read again. Lists with as many rows as an incomplete list are not
-    `consistent`.
+    other groups are read page by page. Finally, the longest lists are requested in the reverse sort order, and groups
+    whose members contradict the customer records are read again. If a list is incomplete, lists with the same number
+    of rows are not `consistent`.
     """
     first_pages: dict[str, PageRows[int]] = {}
     if cover:
@@ -119,7 +119,7 @@ def _inferable_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows[i
 
 def _groups_to_page(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> list[str]:
     """
-    Return the groups that must be read page by page, largest first.
+    Return the groups that must be read page by page, sorted from largest to smallest.
 
     A group must be read page by page if it has at most two pages, or if its first page contains a customer who is in
     none of the larger unread groups. The largest group is always included.

@@ -133,9 +133,9 @@ class CustomerIndex:
 
     def find_codes(self, uids: Iterable[str]) -> list[int]:
         """
-        Return the integer codes of customers, and different negative numbers for customers who are not in the index.
+        Return the integer code of each customer, or a unique negative number for a customer who is not in the index.
 
-        The customers are not added to the index.
+        This method does not add customers to the index.
         """
         with self._lock:
             return [self._codes[uid] if uid in self._codes else -1 - self._unknown_codes[uid] for uid in uids]

@@ -1,9 +1,9 @@
 """
-Read a list from its other end, to detect rows that a server omits after a maximum.
+Request lists in the reverse sort order, to detect rows that a server omits.
 
 Some servers return only the first rows of a list, for example 1,000, and report this maximum as the total. The pages
-and the total of such a list agree. A request in the reverse sort order returns the last rows of the complete list, so
-a row that the pages do not contain shows that rows were omitted.
+and the total of such a list agree. A request in the reverse sort order returns the last rows of the complete list. If
+the pages do not contain one of these rows, the server omitted rows.
 
 A maximum applies to all lists of a server. Only the longest lists can be incomplete, because a longer list shows that
 the maximum is higher. A load therefore checks only its longest lists.
@@ -21,29 +21,32 @@ from frgroups.errors import NotFoundError, RequestRejectedError, ServerError, Un
 from frgroups.load.listing_reader import Key, PageRows
 from frgroups.snapshot.verdicts import omitted_rows_note
 
-# Page size of a request for the other end of a list.
+# Page size of a request in the reverse sort order.
 END_SIZE = 20
 
-# Maximums that servers use are these numbers times a power of ten, and at least `MIN_COMMON_MAXIMUM`.
+# The maximum number of rows that a server returns is often one of these factors times a power of ten. Smaller numbers
+# than `MIN_COMMON_MAXIMUM` are not treated as a maximum.
 COMMON_FACTORS = (1, 5)
 MIN_COMMON_MAXIMUM = 1000
 
-# Two long lists rarely have the same number of rows by chance. Shorter lists often do.
+# Lists with fewer rows than this often have the same number of rows by chance, so the number is not treated as a
+# maximum of the server.
 MIN_SHARED_MAXIMUM = 100
 
 
 @dataclass(slots=True)
 class ServerSorting:
     """
-    Behavior of a server, learned from the lists that were read.
+    Sorting behavior of a server, determined from its responses during a load.
 
-    Several threads can use an object. At worst, each of them sends the requests that learn the sort direction.
+    Several threads can use the same object. In the worst case, each thread sends the requests that determine the sort
+    direction.
 
     Attributes
     ----------
     directions
-        Values of `sortDirection` that might return a list from its other end. After a request has confirmed a value,
-        it is the only one. If the server ignores or rejects the parameter, there is none.
+        Values of `sortDirection` that might reverse a list. After a request has confirmed a value, the tuple contains
+        only this value. The tuple is empty if the server ignores or rejects the parameter.
     longest
         Number of rows in the longest list that was read. A list with fewer rows is not checked.
     """
@@ -52,7 +55,7 @@ class ServerSorting:
     longest: int = 0
 
     def is_longest(self, n_rows: int) -> bool:
-        """Return True if no longer list was read, and update the number of rows of the longest list."""
+        """Update the number of rows of the longest list, and return True if no list with more rows was read."""
         self.longest = max(self.longest, n_rows)
         return 0 < n_rows == self.longest
 
@@ -67,14 +70,14 @@ class _Response(Enum):
 @dataclass(frozen=True, slots=True)
 class OtherEnd(Generic[Key]):
     """
-    Result of reading a list from its other end.
+    Result of requesting a list in the reverse sort order.
 
     Attributes
     ----------
     omitted
-        Rows at the other end that the pages of the list do not contain.
+        Rows in the response that the pages of the list do not contain.
     is_confirmed
-        True if the other end starts with the last row of the list.
+        True if the response starts with the last row of the list.
     """
 
     omitted: frozenset[Key] = frozenset()
@@ -82,7 +85,7 @@ class OtherEnd(Generic[Key]):
 
     @property
     def problem(self) -> str:
-        """Note that states how many rows the pages of the list lack, or an empty string."""
+        """Note about the number of rows that the pages of the list lack, or an empty string."""
         return omitted_rows_note(len(self.omitted)) if self.omitted else ""
 
     def doubt(self, n_rows: int) -> str:
@@ -98,16 +101,16 @@ class OtherEnd(Generic[Key]):
 @dataclass(frozen=True, slots=True)
 class EndCheck(Generic[Key]):
     """
-    Check of a list that has been read completely according to its pages.
+    Check for omitted rows in a list whose pages seem complete.
 
     Parameters
     ----------
     read
         Function that returns the first page of the list for a value of `sortDirection`.
     sorting
-        Behavior of the server. It is shared by the lists of one load, and updated.
+        Sorting behavior of the server. All lists of a load share and update this object.
     min_pages
-        Lists that were read with fewer requests are not checked.
+        Minimum number of pages. Lists with fewer pages are not checked.
     """
 
     read: Callable[[Direction], PageRows[Key]]
@@ -115,11 +118,11 @@ class EndCheck(Generic[Key]):
     min_pages: int = 1
 
     def is_needed(self, n_rows: int, n_pages: int) -> bool:
-        """Return True if a list has enough pages, and no longer list was read."""
+        """Return True if a list has at least `min_pages` pages, and no list with more rows was read."""
         return self.sorting.is_longest(n_rows) and n_pages >= self.min_pages
 
     def read_other_end(self, keys: Sequence[Key]) -> OtherEnd[Key]:
-        """Request the other end of a list, and compare it with the keys of all rows."""
+        """Request a list in the reverse sort order, and compare the response with `keys`, the keys of all rows."""
         known = set(keys)
         for direction in self.sorting.directions:
             rows, response = self._request(direction, keys)
@@ -180,7 +183,7 @@ def shared_maximum_note(n_rows: int, n_lists: int) -> str:
     n_rows
         Number of rows in each of the longest lists.
     n_lists
-        Number of the longest lists, without lists that contain the same rows as another list.
+        Number of the longest lists. Lists with the same rows count once.
 
     Examples
     --------
@@ -197,7 +200,7 @@ def shared_maximum_note(n_rows: int, n_lists: int) -> str:
 
 def equal_list_note(n_rows: int, group_uid: str) -> str:
     """
-    Return the reason why a list with as many rows as an incomplete list cannot be verified.
+    Return the note for a list that cannot be verified, because an incomplete list has the same number of rows.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ Item = TypeVar("Item")
 # If a server reports a total above MAX_ROWS, an error is raised.
 MAX_ROWS = 200_000_000
 
-# Errors of a request for a page after the reported total.
+# Errors that a server can return for a page after the reported total.
 _REJECTIONS = (NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError)
 
 _REPEATS = "A later page repeats the first page."

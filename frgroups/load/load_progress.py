@@ -26,7 +26,7 @@ class LoadProgress:
         self._read = dict.fromkeys(groups, 0)
         self._done = dict.fromkeys(groups, 0)
         self._totals: dict[str, int] = {}
-        self._n_done = self._n_total = 0  # These attributes are the sums of `_done` and `_totals`.
+        self._n_done = self._n_total = 0  # Sums of `_done` and `_totals`.
         self._last_update: tuple[int, int | None] = (0, None)
         self._lock = threading.Lock()
 

@@ -15,7 +15,7 @@ from frgroups.internals.timestamps import parse_duration
 from frgroups.load.tenant_status import configured_rows, status_summary
 
 _OK = "fresh and consistent"
-# Loading the tenant again can solve these problems. All other problems require a manual action.
+# Problems that can be solved by loading the tenant again. All other problems require a manual action.
 _WARNINGS = {"old", "drifted", "unverifiable", "smaller"}
 _COUNTS = {"Groups": "n_groups", "Customers": "n_customers", "Memberships": "n_memberships"}
 _SORT_NEVER = 10**18  # Sort key for tenants that were never loaded. Other tenants are sorted by age in seconds.

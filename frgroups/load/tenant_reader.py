@@ -100,11 +100,11 @@ class TenantReader:
     references_are_reliable: bool = True
 
     def __post_init__(self) -> None:
-        # The responses of the server update these three values.
+        # The first page number and the page sizes are determined from the responses of the server.
         self._first_number, self._page_size = 0, PROBE_SIZE
         self._fixed_page_size: int | None = None  # Page size if the server ignores the requested page size.
         self._sorting = ServerSorting()
-        self._doubts: dict[str, tuple[int, str]] = {}  # Number of rows and note of each list that might lack rows.
+        self._doubts: dict[str, tuple[int, str]] = {}  # Row count and note by uid of a group that might lack rows.
         self.group_codes = {uid: code for code, uid in enumerate(self.groups)}
         self.customer_index = CustomerIndex(self.record, list(self.groups))
         self.load_progress = LoadProgress(self.progress_bar, self.groups, requests_before=self.client.n_requests)
@@ -267,12 +267,12 @@ class TenantReader:
 
     def check_longest_lists(self, earlier: Snapshot | None = None) -> None:
         """
-        Read the longest lists of members from their other end, and change the verdict of lists that lack rows.
+        Request the longest lists of members in the reverse sort order, and change the verdicts of incomplete lists.
 
-        All longest lists are checked if several groups have the same number of members. If a list lacks rows, the
-        group is read again, because customers might have joined it. If the server omits the rows, the other groups
-        that lack rows are not read again. Without a reversed list, several longest lists with different members are
-        evidence of a maximum.
+        If several groups have the largest number of members, the lists of all these groups are checked. If a list
+        lacks rows, the group is read again, because customers might have joined it. If the second read shows that the
+        server omits rows, the remaining groups that lack rows are not read again. If the server does not support the
+        reverse sort order, several longest lists with different members are evidence of a maximum.
 
         Parameters
         ----------
@@ -287,7 +287,7 @@ class TenantReader:
             if read["verdict"] == "consistent" and self._sorting.is_longest(read["n_rows"])
         ]
         other_ends: dict[str, OtherEnd[int]] = {}
-        # The first request learns which sort direction the server supports.
+        # Check one list before all others, because its response shows which sort direction the server supports.
         for uids in (to_check[:1], to_check[1:]):
             other_ends |= self._run_for_groups(uids, self._read_other_end, self.request_pool)
         shared_maximum = shared_maximum_note(self._sorting.longest, self._count_longest_lists(earlier))
@@ -306,7 +306,7 @@ class TenantReader:
                 self._doubt_group(uid, other_end.doubt(n_rows) or shared_maximum)
 
     def _count_longest_lists(self, earlier: Snapshot | None) -> int:
-        """Return the number of longest lists, and count lists with the same members as one list."""
+        """Return the number of longest lists. Lists with the same members count once."""
         longest = self._sorting.longest
         lists = [self._known_members(uid).tolist() for uid, read in self.reads.items() if read["n_rows"] == longest]
         if earlier is not None:
@@ -317,10 +317,10 @@ class TenantReader:
 
     def doubt_equal_lists(self, earlier: Snapshot | None = None) -> None:
         """
-        Change the verdict of `consistent` lists that have as many rows as a list that lacks rows.
+        Change the verdict of a `consistent` list if an incomplete list has the same number of rows.
 
-        If a server returns at most N rows of a list, all of its lists with exactly N rows might be incomplete. The
-        lists of an earlier load that were not read again are also considered.
+        If a server returns at most N rows of a list, all of its lists with exactly N rows might be incomplete.
+        Incomplete lists of an earlier load are considered, too, if their groups were not read again.
         """
         incomplete = {read["n_rows"]: uid for uid, read in self.reads.items() if states_missing_rows(read["note"])}
         if earlier is not None:
@@ -343,7 +343,7 @@ class TenantReader:
             self.reads[uid] |= {"verdict": "unverifiable", "evidence": "none", "note": note}
 
     def _known_members(self, uid: str) -> IntArray:
-        """Return the integer codes of a group's members, which were read or inferred."""
+        """Return the integer codes of the members of a group that was read or inferred."""
         if uid in self.members:
             return self.members[uid]
         return self.customer_index.references().customers_of(self.group_codes[uid])
@@ -359,7 +359,8 @@ class TenantReader:
             page = self.client.read_customer_page(
                 uid, None, END_SIZE, record=CustomerReferences, sort_direction=direction
             )
-            # The customers are not added to the index, so that they do not contradict other groups.
+            # `find_codes` does not add customers to the index, because their records could contradict the pages of
+            # groups that were already read.
             return page_rows(page, self.customer_index.find_codes(page.uids))
 
         return EndCheck(read, self._sorting)

@@ -21,7 +21,7 @@ from frgroups.load.load_result import warning_of_newest
 from frgroups.store.manifest import StoredSnapshot, list_stored_snapshots
 from frgroups.store.retention import list_snapshots
 
-# A timestamp that is further in the future is reported as a problem of the clock.
+# Maximum time by which a timestamp can be in the future without a warning about the clock.
 _MAX_CLOCK_SKEW = timedelta(minutes=5)
 _COLUMNS = {
     "name": "str",
@@ -200,7 +200,8 @@ def _configured_tenants(names: Sequence[str] | None, path: str | Path | None) ->
     configured = read_tenants(path)
     for name in names or ():
         if name not in configured:
-            find_tenant(name, path)  # find_tenant raises an error that suggests similar names.
+            # Call `find_tenant` only for its error, which suggests similar names.
+            find_tenant(name, path)
     return [_tenant_entry(name, tenant) for name, tenant in configured.items() if names is None or name in names]
 
 

@@ -41,12 +41,13 @@ class Listing(Generic[Key]):
     verdict
         "consistent" if the last attempt was consistent, and "drifted" if all attempts were inconsistent.
         "unverifiable" if the only problem was that records had no uid, that the list contained more rows than the
-        reported total, that the server rejected the request for the page after the last row, or that the other end of
-        the list contained further rows or could not be read.
+        reported total, that the server rejected the request for the page after the last row, or that a request in the
+        reverse sort order failed or returned further rows.
     note
-        Description of the problem, or an empty string. It states if all attempts had the same rows and problem.
+        Description of the problem, or an empty string. It states whether all attempts had the same rows and problem.
     is_incomplete
-        True if two requests in the reverse sort order returned a row that the pages of two reads did not contain.
+        True if the list was read twice, and a request in the reverse sort order returned the same missing row both
+        times.
     missing_backreference
         Number of records with a list of groups that does not contain the group that was read.
     """
@@ -70,7 +71,7 @@ def read_groups(
     """
     Read all groups of a tenant, and return a dictionary of the groups by uid and the listing that verifies it.
 
-    If `sorting` is given, the other end of the list is also read.
+    If `sorting` is given, the list is also requested in the reverse sort order to detect omitted rows.
     """
     groups: dict[str, Group] = {}
 
@@ -101,8 +102,8 @@ def read_members(
     Read all pages of a group, and return its members with the evidence that they are complete.
 
     If at least one customer record lists groups, every list of groups must contain the group that is read. If a list
-    does not contain this group, the listing is not consistent. If `sorting` is given, the other end of the list is
-    also read, unless a longer list was read with the same object or the list has fewer than `min_pages` pages.
+    does not contain this group, the listing is not consistent. If `sorting` is given, the list is also requested in
+    the reverse sort order, unless it has fewer than `min_pages` pages or a longer list was read with the same object.
     """
 
     def read_page(number: int | None, size: int | None) -> PageRows[str]:
@@ -163,9 +164,10 @@ def read_listing(
     If the list contains more rows than the reported total, it is read again once, because a customer can join between
     the count and the rows of a response. If the second attempt has the same result, the total is wrong.
 
-    If `end_check` is given and the pages are consistent, the other end of the list is read, too. A row that the pages
-    do not contain might be of a customer who has joined, so the list is read again. If the second attempt lacks the
-    same row, the server omits rows, and further attempts have the same result.
+    If `end_check` is given and the pages are consistent, the list is also requested in the reverse sort order. If the
+    response contains a row that the pages do not contain, the list is read again, because a customer might have
+    joined. If the second attempt lacks the same row, the server omits rows. The list is then not read again, because
+    further attempts would have the same result.
     """
     started = time.monotonic()
     if first is None:

@@ -25,7 +25,7 @@ from frgroups.plan.uid_table import UidTable
 from frgroups.snapshot.snapshot import Snapshot
 
 Row = Mapping[Hashable, Any]
-# A finding, and the uids of the affected customers by the uid of the group that they join or leave.
+# A finding and the uids of the affected customers, keyed by the uid of the group that the customers join or leave.
 _Marked = tuple[Finding, Mapping[str, Iterable[str]]]
 
 # A group has a usual customer type only if at least this number of its members have a known type.

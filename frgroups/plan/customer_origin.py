@@ -36,7 +36,7 @@ class CustomerOrigin:
     n_in_other_groups
         Number of these customers who are assigned to groups with a higher priority, and not to this group.
     unused_columns
-        Names of the columns of a list that were not read. They are masked in the same way as `text`.
+        Names of the list columns that were not read. They are masked in the same way as `text`.
 
     Examples
     --------
@@ -82,7 +82,7 @@ class CustomerOrigin:
 
 
 def list_origin(path: Path, *, n_customers: int, n_rows: int, unused_columns: tuple[str, ...] = ()) -> CustomerOrigin:
-    """Return the origin of customers in a list. Only the file name is stored, because folders can name persons."""
+    """Return the origin of customers in a list. Only the file name is stored, because folders can contain names."""
     return CustomerOrigin("list", path.name, n_customers, n_rows, unused_columns=unused_columns)
 
 

@@ -100,7 +100,7 @@ def _table(snapshot: Snapshot, uid: str, list_path: str, n_members: int) -> str:
     if not n_members:
         lines += [
             "# The group was empty. The next line also permits a plan that removes all members of this group.",
-            "# Delete it when the group must not be empty.",
+            "# Delete the next line if the group must not be empty.",
             "allow_empty = true",
         ]
     return "".join(f"{line}\n" for line in lines)

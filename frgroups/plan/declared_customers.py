@@ -37,7 +37,7 @@ class DeclaredCustomers:
     The customers that each declared group selects.
 
     Customers in the snapshot have the same codes as in the membership matrix. Listed customers who are in no group
-    are not in the snapshot, so they have the codes that follow.
+    are not in the snapshot, so the next codes are assigned to them.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class DeclaredCustomers:
     by_uid
         The declaration of each group by its uid.
     origins
-        Origin of the customers of each group, after a call of `select`.
+        Origin of each group's customers. The method `select` sets it.
     """
 
     def __init__(

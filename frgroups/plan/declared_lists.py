@@ -23,7 +23,7 @@ def read_declared_list(
     snapshot: Snapshot, group: DeclaredGroup, folder: Path, *, directory: Directory | None, allow_similar_ids: bool
 ) -> tuple[list[str], CustomerOrigin]:
     """
-    Return the customer uids of the list of a declared group, and their origin.
+    Read the list of a declared group, and return its customer uids and their origin.
 
     The ids are checked as in `frgroups plan --list`. A list that contains only column names is empty.
 

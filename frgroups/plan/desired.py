@@ -155,7 +155,8 @@ def _lists_from_snapshot(snapshot: Snapshot, desired: Snapshot) -> _CustomerList
 def _lists_from_table(desired: pd.DataFrame) -> _CustomerLists:
     is_waterfall = "audience" in desired and "customer_group_uid" not in desired
     key = "audience" if is_waterfall else "customer_group_uid"
-    # pyarrow 24 cannot combine dictionaries without chunks, so the texts are combined first.
+    # Combine the chunks before the uids are encoded, because pyarrow 24 cannot combine a dictionary array without
+    # chunks.
     groups = to_chunked_array(check_uids(desired, key, "desired")).combine_chunks().dictionary_encode()
     customers = to_chunked_array(check_uids(desired, "customer_uid", "desired"))
     # Arrow returns the group names in the order in which they first occur in the table.

@@ -65,11 +65,12 @@ WARNING_RULES = (
     "out_of_sight",
     "other_type",
 )
-# The other rules are shown as notes. The rules that are not listed here come last, in the order of the plan.
+# Findings whose rule is not in `WARNING_RULES` are shown as notes. Findings whose rule is not in this dictionary come
+# last, in the order of the plan.
 _IMPORTANCE = {
     rule: position for position, rule in enumerate((*WARNING_RULES, "holdout", "own_pricelist", "not_members"))
 }
-# Uids of the customers that findings are about, by group uid and rule.
+# Uids of the customers who are affected by findings, keyed by group uid and rule.
 Marks = Mapping[str, Mapping[str, frozenset[str]]]
 
 

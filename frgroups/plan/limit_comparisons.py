@@ -160,9 +160,9 @@ def future_times(times: Mapping[str, tuple[str, datetime]], now: datetime, clock
     Parameters
     ----------
     times
-        The description and the value of each time, by the name of the limit of its age.
+        Description and value of each time, keyed by the name of the limit that applies to its age.
     now
-        The time of the clock of this machine.
+        Current time according to the clock of this machine.
     clocks
         The machines whose clocks the operator must check.
     """
@@ -207,7 +207,8 @@ def _share_violation(limits: Limits, n: int, n_total: int) -> Finding:
     )
     allow: tuple[tuple[str, Any], ...] = (("removal_floor_total", n),)
     if limits.removal_share_total == 0:
-        # A share of 0 blocks every removal, whatever the floor is. A suggested share has at most four decimals.
+        # If `removal_share_total` is 0, every removal is blocked regardless of the floor, so a larger share is also
+        # suggested. It has at most four decimals.
         allow += (("removal_share_total", min(1.0, math.ceil(10_000 * n / max(n_total, 1)) / 10_000)),)
     return Finding("removal_share_total", text, True, n=n, allow=allow)
 
@@ -218,7 +219,8 @@ def _group_violation(own: Limits, comparison: LimitComparison, group: GroupCount
     if rule == "removals_per_group":
         text = _removal_text(own, group)
         allow += (("removal_share", None),)
-        # A limit of 0 disables the floor. If the limit is raised, the floor could allow more removals than planned.
+        # The floor has no effect if `removals_per_group` is 0. If this limit is raised to the number of removals, a
+        # larger floor would allow more removals than planned, so the suggested floor is 0.
         if (own.removal_floor or 0) > n:
             allow += (("removal_floor", 0),)
     elif rule == "removals_per_day":

@@ -33,7 +33,8 @@ emptied_groups=1)})
     per_group = {
         uid: replace(raised.own_limits(uid), **values) for uid, values in _required_values_by_group(findings).items()
     }
-    # Entries for exact group uids come before the entries of the original limits, which can be patterns.
+    # The first matching entry is used, so entries for exact uids come before the original entries, which can be
+    # patterns.
     others = {key: group_limits for key, group_limits in raised.per_group.items() if key not in per_group}
     return replace(common, per_group=per_group | others)
 
@@ -42,10 +43,10 @@ def limit_options(findings: Iterable[Finding], limits: Limits, limit_places: Map
     """
     Return the options of `frgroups plan` that raise the exceeded limits as little as possible.
 
-    The options apply to groups without separate limits. For a group with separate limits, the result describes the
-    values to change and their place. `limit_places` contains the place for each group whose declaration sets limits.
-    The limits of the other groups are in the register or the limits file. The result is an empty string if no option
-    can allow the plan.
+    The options apply to groups without separate limits. For a group with separate limits, the result states the new
+    values and the place of the limits. `limit_places` maps the uid of a group to this place if the declaration of the
+    group sets limits. All other separate limits are in the register or the limits file. The result is an empty string
+    if no option can allow the plan.
 
     Examples
     --------
@@ -125,7 +126,7 @@ def _is_less_strict(value: Any, current: Any, name: str) -> bool:
     A stricter value is not suggested, because it could block other groups.
     """
     if name in ("removal_floor", "removal_floor_total"):
-        # The module `limit_comparisons` explains why a lower floor can be required. A floor of None means 0.
+        # A lower floor can also be required, for the reason in `limit_comparisons`. A floor of None means 0.
         return bool(value != (current or 0))
     if current is None:
         return False

@@ -86,7 +86,7 @@ def read_limits(path: str | Path) -> Limits:
 
 def read_group_limits(where: str, table: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return the validated values in a table with the limits of one declared group. None disables a limit.
+    Validate a table with the limits of a declared group, and return its values. None disables a limit.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def _to_limits(
     """
     Return the limits in a table. Raise InputError if the table contains an unknown key or an invalid value.
 
-    `plan_limits` is the sentence that states the right place for a limit of the complete plan.
+    `plan_limits` is a sentence that states where the user must write a limit of the complete plan.
     """
     for key in table:
         if key not in table_type.__struct_fields__:

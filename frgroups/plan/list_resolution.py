@@ -72,12 +72,12 @@ def resolve_listed_ids(
         known = check_listed_ids(listed, customers, kind)
     if kind == "customer_uid":
         _reject_invalid_uids(snapshot, listed)
-    # The callers report or skip unknown external ids.
+    # Unknown external ids are not checked here, because the callers report or skip them.
     if kind == "customer_uid" and not allow_similar_ids:
         check_formats(listed, known, customers[kind])
     if not allow_unknown and len(unknown) and len(unknown) == len(listed.ids):
         reject_list_without_known_ids(listed, customers, kind)
-    # The similar ids were rejected above, with their row numbers.
+    # Similar ids are accepted here, because `check_listed_ids` has already rejected them unless they are allowed.
     return resolve_customers(snapshot, listed.ids, by=kind, directory=directory_table, allow_similar_ids=True)
 
 

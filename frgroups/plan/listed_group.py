@@ -9,7 +9,7 @@ from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.plan.finding import Finding
 from frgroups.plan.modes import Mode
 
-# The sentences name at most this number of groups.
+# Maximum number of groups that a sentence names.
 MAX_NAMED_GROUPS = 5
 _NOT_LISTED = (
     "{n} current member of {groups} is not in the list and stays.",

@@ -16,14 +16,14 @@ MODES: tuple[Mode, ...] = ("add", "remove", "keep_only", "mirror")
 ADDING_MODES: tuple[Mode, ...] = ("add", "mirror")
 # In these modes, members who are not in the list leave the group.
 REPLACING_MODES: tuple[Mode, ...] = ("keep_only", "mirror")
-# Sentences for the reviewer.
+# Description of each mode for the reviewer.
 MODE_TEXTS: dict[Mode, str] = {
     "add": "Customers in the list join the group. Members who are not in the list stay (mode add).",
     "remove": "Customers in the list leave the group. All other members stay (mode remove).",
     "keep_only": "Members who are not in the list leave the group. No customers join (mode keep_only).",
     "mirror": "Customers in the list join the group, and members who are not in the list leave (mode mirror).",
 }
-# The error for the earlier name of a renamed mode contains the current name.
+# Earlier names of modes. The error for an earlier name contains the current name.
 RENAMED_MODES = {"add_only": "add", "remove_only": "keep_only"}
 
 

@@ -78,13 +78,13 @@ class Plan:
     stored_facts : pandas.DataFrame or None
         The customer attributes in the plan file.
     stored_marks : mapping
-        The customers that findings in the plan file are about.
+        Uids of the customers who are affected by findings in the plan file.
     purpose : str
         Reason for the change.
     origins : mapping
         Origins of the desired customers by group uid, for example a list. Empty for an undo plan.
     limit_places : mapping
-        Place of the limits of each group whose limits are in a declaration, by group uid.
+        File, table, and key of the declared limits, keyed by group uid.
 
     Notes
     -----
@@ -140,7 +140,8 @@ class Plan:
             "groups": [group.digest_payload() for group in self.groups],
         }
         if self.reverts is not None:
-            # Applying an undo plan registers the original plan as undone or as partly undone.
+            # The digest covers `reverts`, because applying an undo plan registers the original plan as undone or
+            # partly undone.
             content["reverts"] = self.reverts
         if self.partial_undo:
             content["partial_undo"] = True
@@ -318,7 +319,7 @@ class Plan:
         >>> estimate.n_before, estimate.n_write, estimate.n_after, estimate.n_requests
         (2, 1, 1, 4)
         """
-        # The additions to these groups are verified before the removals are sent.
+        # If a group has additions and removals, the additions are verified before the removals are sent.
         mirrored = {group.uid for group in self.groups if group.add and group.remove}
         arriving = {*self._moves["to_group"], *mirrored}
         return estimate_requests(self.groups, n_write=len(self.requests()), arriving=arriving)

@@ -67,7 +67,8 @@ class _Group(msgspec.Struct, forbid_unknown_fields=True):
     add: tuple[_Text, ...]
     remove: tuple[_Text, ...]
     unknown: frozenset[_Text]
-    # Positions of the customers in the list of additions, followed by the removals. No uids are stored twice.
+    # By rule, the positions of the affected customers in the list of additions and then removals. Positions are
+    # stored instead of uids, so that each uid is stored only once.
     findings: dict[str, tuple[_Count, ...]] = {}
     created_at: str = ""
 

@@ -4,7 +4,7 @@ Collect all findings for a plan.
 The findings that block the plan come before all other findings. The complete order is:
 
 1. Erased customers. These findings block the plan.
-2. Exceeded limits, and data from the future. These findings block the plan.
+2. Exceeded limits, and data that is newer than the plan. These findings block the plan.
 3. Groups that lose all members, or whose list is empty.
 4. Customers who are not in the snapshot.
 5. Excluded changes.
@@ -69,8 +69,8 @@ def future_data_findings(plan: Plan) -> list[Finding]:
     """
     Return a blocking finding if the data of a plan is newer than the plan.
 
-    The time of the data comes from the server, so the clock of the server or of this machine is wrong. This is also
-    the case for a sandbox whose time was advanced.
+    The time of the data comes from the server, so the clock of the server or of this machine is wrong. If the time of
+    a sandbox was advanced, its clock is also wrong.
     """
     times = {"snapshot_max_age": ("time of the data", plan.snapshot_taken_at)}
     return future_times(times, plan.planned_at, "the server and of the machine that created the plan")

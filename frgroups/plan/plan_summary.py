@@ -17,7 +17,7 @@ from frgroups.plan.moves import format_moves
 if TYPE_CHECKING:
     from frgroups.plan.plan import Plan
 
-# The card shows at most this number of groups, and at most this number of findings.
+# Maximum number of groups, and maximum number of findings, on the card.
 MAX_LISTED = 5
 # Suggested limits with more characters than this number are not shown on the card.
 MAX_LIMITS_LENGTH = 250
@@ -92,7 +92,7 @@ def change_and_origin(plan: Plan, group: GroupChange) -> str:
     """
     Describe the planned change of a group and the origin of its customers.
 
-    An origin that is only a table is left out, because it contains no name. The review states it.
+    The origin is omitted if it is only a table, because a table has no name. The review shows this origin.
     """
     origins = plan.origins.get(group.uid, ())
     origin = "" if [origin.kind for origin in origins] == ["table"] else origin_text(origins)

@@ -188,7 +188,7 @@ class PlanRequest:
         Limits by group uid. They replace the limits of the plan and of the register for the group, unless `per_group`
         of the plan's limits contains the group's uid.
     limit_places
-        File, table, and key of `group_limits` by group uid.
+        File, table, and key of the `group_limits`, keyed by group uid.
     origins
         Origins of the desired customers by group uid. For the other groups, the origin is a table.
     """
@@ -263,7 +263,7 @@ def create_plan(
 
 
 def _origins_of_groups(request: PlanRequest, listed: Iterable[ListedGroup]) -> dict[str, tuple[CustomerOrigin, ...]]:
-    """Return the origins of the customers of each desired group. A group that is only created has none."""
+    """Return the customer origins of each desired group. A group that is only created has no origins."""
     desired = [group for group in listed if group.uid in request.desired]
     return {
         group.uid: request.origins.get(group.uid, (CustomerOrigin("table", n_customers=group.n_listed),))
@@ -274,7 +274,7 @@ def _origins_of_groups(request: PlanRequest, listed: Iterable[ListedGroup]) -> d
 def _declared_limits(
     group_limits: Mapping[str, Mapping[str, Any]], changed: Collection[str], limits: Limits
 ) -> dict[str, Mapping[str, Any]]:
-    """Return the declared limits that apply to changed groups. The limits of a plan for a uid take precedence."""
+    """Return the declared limits of the changed groups that have no limits in `limits.per_group`."""
     return {
         uid: values
         for uid, values in group_limits.items()
@@ -288,7 +288,7 @@ def _limits_of_groups(
     register: pd.DataFrame | None,
     declared_limits: Mapping[str, Mapping[str, Any]],
 ) -> Limits:
-    """Add the limits in the register and in the declarations to the limits of a plan, for the changed groups."""
+    """Add the register limits and the declared limits of the changed groups to the limits of a plan."""
     if register is not None:
         limits = register_limits(limits, register[register["customer_group_uid"].isin(changed)])
     own = {uid: replace(limits.own_limits(uid), **values) for uid, values in declared_limits.items()}

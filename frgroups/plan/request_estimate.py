@@ -138,7 +138,7 @@ def _n_halving_writes(is_unknown: Sequence[bool]) -> int:
 
 
 class _ReadCounter:
-    """Count the requests that read groups one after the other."""
+    """Count the requests for reading groups in sequence."""
 
     def __init__(self) -> None:
         self._longest = 0
@@ -147,7 +147,8 @@ class _ReadCounter:
         """
         Return the number of requests that read a group.
 
-        The other end of a list with several pages is also read, unless a longer list was read before.
+        If a list has several pages, one more request reads it in the reverse sort order, unless a longer list was
+        read before.
         """
         n_pages = count_pages(PAGE_SIZE, n_members)
         is_longest = n_members >= self._longest

@@ -57,8 +57,8 @@ def held_out_member_findings(
     """
     Return a finding for each desired group that contains held-out customers after the plan.
 
-    A holdout prevents additions, but it does not remove members. These members receive the campaign, so the control
-    group is not comparable.
+    A holdout prevents additions, but it does not remove members. Held-out customers who remain members receive the
+    campaign, so the control group is not comparable.
 
     Examples
     --------

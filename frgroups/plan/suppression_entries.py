@@ -19,7 +19,7 @@ from frgroups.internals.suggestions import did_you_mean, is_missing
 from frgroups.internals.validation import check_type
 from frgroups.snapshot.membership_matrix import check_uids
 
-# Entries with this source are holdouts, which must name their groups and have an end.
+# Source of holdout entries. A holdout entry must name a group and have an end.
 HOLDOUT = "holdout"
 ENTRY_COLUMNS = ("customer_uid", "customer_group_uid", "until", "source", "reason")
 _END_EXAMPLES = "a date such as 2026-12-31 or a time such as 2026-12-31T12:00Z"

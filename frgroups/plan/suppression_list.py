@@ -50,7 +50,7 @@ def suppression_list_path(tenant: HasTenant) -> Path:
     Parameters
     ----------
     tenant : Snapshot, Plan or Client
-        An object of the tenant.
+        Object with the uid and the base URL of the tenant, such as a snapshot.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def current_suppression_list(tenant: HasTenant) -> SuppressionList:
     Parameters
     ----------
     tenant
-        An object of the tenant.
+        Object with the uid and the base URL of the tenant, such as a snapshot.
 
     Raises
     ------
@@ -125,9 +125,9 @@ def suppression_entries(tenant: HasTenant) -> list[SuppressionEntry]:
 
 def entry_table(table: Table) -> pd.DataFrame | None:
     """
-    Return the entries of a list if it contains entries with groups, ends, or holdouts, and None otherwise.
+    Return the entries of a list that specifies groups, ends, or holdouts. Return None for a plain list of customers.
 
-    The index of the result contains the row numbers, and the columns are those of a suppression list.
+    The result has the columns of a suppression list, and its index contains the row numbers.
 
     Raises
     ------

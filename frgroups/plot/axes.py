@@ -33,7 +33,7 @@ from frgroups.plot.layout import (
 from frgroups.plot.theme import LITERAL, figure_background, ink, points, readable
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
-_LINE = 1.25  # The height of a line of text divided by the size of its font.
+_LINE = 1.25  # Height of a line of text, as a multiple of the font size.
 _LEGEND_GAP = 0.5  # Distance between the legend and the axis below it, as a multiple of the font size.
 
 
@@ -249,14 +249,14 @@ def finish_rows(ax: Axes, heading: str, notes: Sequence[str], title: str | None)
 
     If the chart has labeled artists, a legend is drawn below the last row.
     """
-    # The limits of the x-axis do not leave space for the labels of the bars yet.
+    # Exclude the bar labels from the layout, because the limits of the x-axis do not leave space for them yet.
     _set_in_layout(ax, False)
     chart_heading = Heading(heading, notes, title, name_indent)
     chart_heading.settle(ax)
     _add_legend(ax)
     fit_rows(ax)
     fit_when_settled(ax, fit_rows)
-    # The names can be narrower than before, so the title starts farther to the right.
+    # The names of the rows can be narrower than before, so adapt the start of the title.
     chart_heading.fit(ax)
     _set_in_layout(ax, True)
 

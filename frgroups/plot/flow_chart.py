@@ -36,7 +36,7 @@ _OTHER_GROUPS = "(other groups)"
 # States that are not groups have a separate shade of gray and a hatch, and are drawn below the groups.
 _STATE_STYLES = {_OTHER_GROUPS: (0.55, ""), SEVERAL: (0.35, "...."), NONE: (0.18, "////")}
 _BOX_WIDTH = 0.03
-_LINE = 1.4  # The distance between labels divided by the size of their font.
+_LINE = 1.4  # Distance between labels, as a multiple of their font size.
 
 
 def flow(

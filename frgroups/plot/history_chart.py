@@ -46,7 +46,7 @@ Ranking = Literal["size", "change"]
 _HEADING = "Members of each group over time"
 _INDEXED_HEADING = "Growth of each group (first snapshot = 100)"
 _LINE_STYLES = ("-", "--", "-.", ":")
-_GAP = 1.35  # The distance between labels divided by the size of their font.
+_GAP = 1.35  # Distance between labels, as a multiple of their font size.
 
 
 def history(
@@ -184,7 +184,7 @@ class _Line:
 
 
 def _sort_lines(lines: list[_Line], by: Ranking) -> list[_Line]:
-    """Sort the lines by the last size or by the size of the change, largest first, and then by uid."""
+    """Sort the lines by decreasing last size or by decreasing size of the change, and then by uid."""
 
     def key(line: _Line) -> tuple[float, ...]:
         size = float(line.known_rows["n_members"].iloc[-1])
@@ -221,7 +221,7 @@ def _describe_last_size(rows: pd.DataFrame) -> str:
         return "(deleted)"
     if rows["status"].iloc[0] == "new":
         return f"{last:,} (new)"
-    if first == 0 or len(rows) == 1:  # The growth is not defined.
+    if first == 0 or len(rows) == 1:  # The growth is not defined without an earlier size above 0.
         return f"{last:,}"
     return f"{last:,} ({format_growth(first, last)})"
 

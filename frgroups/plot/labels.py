@@ -15,7 +15,7 @@ from frgroups.plot.layout import widest
 
 _MAX_LENGTH = 30
 _SHORTER_LENGTHS = (30, 26, 22, 18, 15, 12, 10, 8, 6)
-_MISSING_GLYPH = "□"  # This box replaces characters that the font does not contain, such as emoji.
+_MISSING_GLYPH = "□"  # Replacement for characters that the font does not contain, such as emoji.
 
 
 def fit_names(ax: Axes, uids: Iterable[str], names: Iterable[str], font: float, width: float) -> list[str]:

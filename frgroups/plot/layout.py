@@ -66,7 +66,7 @@ def _cell(spec: SubplotSpec, figure: Figure | SubFigure, is_laid_out: bool) -> B
         x = outer.x0 + outer.width * _fractions(grid.get_width_ratios(), grid.ncols)
         y = outer.y1 - outer.height * _fractions(grid.get_height_ratios(), grid.nrows)
     else:
-        any_figure: Any = figure  # The method also accepts a SubFigure.
+        any_figure: Any = figure  # `get_grid_positions` also accepts a SubFigure, but its annotation does not.
         bottoms, tops, lefts, rights = grid.get_grid_positions(any_figure)
         x = np.array([outer.x0, *(rights[:-1] + lefts[1:]) / 2, outer.x1])
         y = np.array([outer.y1, *(bottoms[:-1] + tops[1:]) / 2, outer.y0])
@@ -196,9 +196,9 @@ def widest(ax: Axes, texts: Iterable[str], font: float) -> float:
 
 def wrap_to_width(ax: Axes, text: str, font: float, width: float) -> list[str]:
     """
-    Wrap a text at spaces into lines of at most the given width in points. Its own line breaks are kept.
+    Wrap a text at spaces so that no line exceeds a width in points. Existing line breaks are kept.
 
-    A word without letters and digits, such as the unit %, stays on the line of the word before it.
+    A word without letters and digits, such as the unit %, stays on the same line as the preceding word.
     """
     lines: list[str] = []
     for paragraph in text.split("\n"):

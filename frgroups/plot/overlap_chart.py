@@ -63,11 +63,11 @@ _MEASURES_OF_UNIVERSE = ("lift", "phi", "pmi")
 _SHARES = ("jaccard", "share", "overlap_coefficient")
 _MAX_GROUPS = 500  # A heatmap of more groups is too large for a page, and its labels are not legible.
 _MAX_WRITTEN = 25  # The values of up to 25 groups are written into the cells.
-_MIN_FONT_SIZE = 5.0  # Smaller numbers in cells are omitted.
+_MIN_FONT_SIZE = 5.0  # Numbers in cells are omitted if they need a smaller font.
 # The names of the groups use at most this share of the width or height of the given Axes, or of a new figure.
 _NAME_SHARE, _NAME_SHARE_OF_FIGURE = 0.28, 0.45
-_MAX_NAME_SHARE = 0.4  # Share of a small area that a name can use if the cells stay large enough.
-_WIDE_CELL = 4.0  # Side of a cell that is large enough, as a multiple of the font size.
+_MAX_NAME_SHARE = 0.4  # Maximum share of the area for a name if few groups leave space.
+_WIDE_CELL = 4.0  # Side of a cell if few groups leave space, as a multiple of the font size.
 _SMALL_WIDTH = 44  # The heading is short if the width is below this multiple of the font size.
 # With this exponent of the color scale, shares from 0 to 10% cover 40% of the colors.
 _GAMMA = 0.4
@@ -192,7 +192,7 @@ def _limit_to_area(ax: Axes, top: int | None) -> int:
 
 
 def _name_width(ax: Axes, n: int, font: float, name_share: float) -> float:
-    """Return the maximum width of a name in points. If there are few groups, names can use more of the area."""
+    """Return the maximum width of a name in points. If there are few groups, a name can use a larger share."""
     size = min(area_in_points(ax))
     spare = size - 6 * font - n * _WIDE_CELL * font
     return max(name_share * size, min(spare, _MAX_NAME_SHARE * size))

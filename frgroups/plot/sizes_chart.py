@@ -31,7 +31,7 @@ _HEADING = "Members of each group"
 
 def sizes(data: Any, *, top: int | None = 30, title: str | None = None, ax: Axes | None = None) -> Axes:
     """
-    Draw the number of members of each group as a bar chart, largest group first.
+    Draw the number of members of each group as a bar chart, sorted by decreasing size.
 
     Each bar is divided into the members who are in no other group and the members who are also in other groups.
 

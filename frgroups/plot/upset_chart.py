@@ -54,7 +54,7 @@ _HEADINGS = {
     "inclusive": "Customers in at least these groups (inclusive)",
 }
 _BARS_SHARE = 0.5  # The bars use about half of the width of the plot.
-_LINE = 1.25  # The height of a line of text divided by the size of its font.
+_LINE = 1.25  # Height of a line of text, as a multiple of the font size.
 _MAX_PARTS = 200  # A plot with more groups or combinations is larger than matplotlib can draw.
 
 

@@ -92,7 +92,7 @@ def save_table(table: Table, path: str | Path, *, snapshot: Snapshot | None = No
         raise InputError(f"`path` must be a file, got the folder {target}. Add a file name, for example table.xlsx.")
     if writer is None:
         known = format_list([*_WRITERS], conjunction="or")
-        raise InputError(f"The suffix of {target.name} does not select a table format.", hint=f"Use {known}.")
+        raise InputError(f"The file name of a table must end in {known}, got {target.name}.")
     try:
         return writer(target, table, snapshot)
     except OSError as error:

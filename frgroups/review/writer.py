@@ -39,9 +39,7 @@ def write_review(
     if ending != ".xlsx" and ending not in _TEXTS:
         known = format_list([*_TEXTS, ".xlsx"], conjunction="or")
         raise InputError(
-            f"The suffix of {target.name} does not select a review format.",
-            hint=f"`path` must end in {known}.",
-            cli_hint=f"--out must end in {known}.",
+            f"The file name of a review must end in {known}, got {target.name}.",
         )
     try:
         with atomic_write(target) as draft:

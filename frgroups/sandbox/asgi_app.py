@@ -35,7 +35,7 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one HTTP request."""
-        # Stopping the server cancels waiting requests. This is not an error.
+        # Ignore the cancellation of waiting requests when the server stops.
         with contextlib.suppress(asyncio.CancelledError):
             body = await _read_body(receive)
             if body is None:

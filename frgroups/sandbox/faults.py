@@ -129,7 +129,7 @@ class Behavior:
     total_cap
         Maximum of `totalCount`. The pages still contain all rows. None means no maximum.
     row_cap
-        Maximum number of rows of a list. Pages after this number are empty. None means no maximum.
+        Maximum number of rows that the pages of a list contain. Further pages are empty. None means no maximum.
     honor_sort_direction
         Whether to honor the query parameter `sortDirection`. False always sorts in ascending order.
     null_lists

@@ -62,13 +62,14 @@ class Sandbox(TenantControls):
     port
         Port of the server. 0 selects a free port.
     days_ago
-        Number of days by which the time of the sandbox is behind the real time. Plans whose data is in the future are
-        blocked. To simulate several weeks with `advance`, start in the past, for example with ``days_ago=60``. Then
-        pass ``limits=Limits(snapshot_max_age=None)`` to `plan_memberships`, because the data is older than 24 hours.
+        Number of days by which the time of the sandbox is behind the real time. To simulate several weeks with
+        `advance`, start in the past, for example with ``days_ago=60``, because a plan is blocked if its data is in
+        the future. Then pass ``limits=Limits(snapshot_max_age=None)`` to `plan_memberships`, because the data is
+        older than 24 hours.
     empty
         Whether to start without customers and groups. `customers`, `groups`, and `seed` are then ignored.
     faults
-        Faults to inject into requests, of the class `frgroups.sandbox.faults.Fault`, as in `misbehave`.
+        Instances of `frgroups.sandbox.faults.Fault` to inject into requests, as in `misbehave`.
     **options
         Parameters of `frgroups.sandbox.faults.Behavior`, such as `latency`, as in `misbehave`.
 
@@ -356,7 +357,7 @@ class Sandbox(TenantControls):
         Parameters
         ----------
         *faults
-            Faults to inject into matching requests, of the class `frgroups.sandbox.faults.Fault`.
+            Instances of `frgroups.sandbox.faults.Fault` to inject into matching requests.
         **options
             Parameters of `frgroups.sandbox.faults.Behavior`, such as `latency` or `unknown_uids`. Parameters that are
             not passed have their default values.

@@ -67,14 +67,13 @@ def read_list(
         ids must be in text cells, because number cells lose leading zeros. Integers in a number format such as
         00000000 are also accepted, because the format displays the zeros.
     column : str, optional
-        Name of the id column. If it is given, columns that select rows, such as groups, tenants, and "Include", are
-        ignored. An id in the first row is not a column name. If None, the only column is used, or the
-        first of these columns that exists: customer_uid, customer_id, uid, external_id, external_customer_id,
-        customer_number, customer_no, kundenummer,
-        kundenr, kunde_id, kundnummer, kundnr, kund_id, kunden_nummer, asiakasnumero, id. These names match regardless
-        of case, spaces, and punctuation (`customerUid`, `Customer UID`). Other combinations of a word for "external",
-        "customer", and "id" or "number" in the Nordic languages, German, or English are also recognized, for example
-        `Ekstern id`, `Externe Kundennummer`, and `Kunden-Nr.`.
+        Name of the id column. If it is given, columns that select rows, such as "Group", "Tenant", and "Include", are
+        ignored. An id in the first row is not a column name. If None, the only column is used, or the first of these
+        columns that exists: customer_uid, customer_id, uid, external_id, external_customer_id, customer_number,
+        customer_no, kundenummer, kundenr, kunde_id, kundnummer, kundnr, kund_id, kunden_nummer, asiakasnumero, id.
+        These names match regardless of case, spaces, and punctuation (`customerUid`, `Customer UID`). Other
+        combinations of a word for "external", "customer", and "id" or "number" in the Nordic languages, German, or
+        English are also recognized, for example `Ekstern id`, `Externe Kundennummer`, and `Kunden-Nr.`.
     sheet : str, optional
         Name of the worksheet. Required if the workbook has more than one visible worksheet with data.
     header_row : int, optional
@@ -185,7 +184,7 @@ def listed_ids(
     groups: Collection[str] | None = None,
     allows_several_groups: bool = False,
 ) -> ListedIds:
-    """Return the customer ids in the rows of a file that `read_table` has read. See `read_listed_ids`."""
+    """Return the customer ids in a table from `read_table`. See `read_listed_ids`."""
     position, name, has_header = find_id_column(table, column)
     if header_row is not None or column is not None:
         customers = None if snapshot is None else snapshot.customers
@@ -211,10 +210,11 @@ def listed_ids(
     if has_header:
         if column is None:
             reject_other_scope(table, position, snapshot, groups=groups, allows_several_groups=allows_several_groups)
-            # The reason in a suppression list can be, for example, "do not include".
+            # A suppression list is not checked, because its column "reason" can contain, for example, "do not
+            # include".
             if not allows_several_groups:
                 reject_selection_columns(table, position)
-        # If the ids are in another column, the error contains the name of this column.
+        # If another column contains known ids, a later check reports the name of this column.
         if column is None and snapshot is not None and not other_columns:
             reject_other_customers(table, position, id_columns, snapshot.customers)
     distinct = pd.Series(list(dict.fromkeys(ids)), dtype="str", name=name)

@@ -74,14 +74,14 @@ _EXTERNAL_NAME = re.compile(
 )
 # Abbreviations such as "Kd.-Nr." and "KNr". A "KID" is the reference number of a Norwegian payment.
 _SHORT_NUMBER_NAME = r"(?:kd|deb)(?:id|nr|no|num|nummer)|k(?:nr|nummer)|asnro"
-# Names in which the customer is last, such as "Numéro client", "Nº de cliente", and "Numer klienta".
+# Column names that end with a word for "customer", such as "Numéro client", "Nº de cliente", and "Numer klienta".
 _NUMBER_OF_CUSTOMER = (
     r"(?:id|n[°ºor]|núm|num|num[eé]ro|número|numer|code|c[oó]digo|codice|identifiant|identificador|identyfikator)"
     r"(?:du|de|del|do)?(?:clients?|cliente|clienti|klienta)"
 )
 _NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}|{_SHORT_NUMBER_NAME}|{_NUMBER_OF_CUSTOMER}")
 
-# Column names of other languages and other kinds of ids, such as "Lidnummer" and "Medlemsnr".
+# Column names in other languages, or for other kinds of ids, such as "Lidnummer" and "Medlemsnr".
 _ENDS_WITH_NUMBER = re.compile(r"[^\W\d_]{3,}(?:nummer|number|númer|numer|numero|nro|nr)")
 
 _MAX_TITLE_ROWS = 20

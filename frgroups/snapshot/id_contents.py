@@ -18,7 +18,8 @@ UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 # Ids with at least this many characters, such as UUIDs, are random and all have the same length.
 LONG_ID = 20
 
-# Without known ids, other punctuation does not separate an id from a word, because ids such as "no:c-1" contain it.
+# Only spaces and brackets separate an id from a word if no ids are known, because ids such as "no:c-1" can contain
+# other punctuation.
 _GAP, _NO_GAP = r"[\s()<>\[\]]+", r"[^\s()<>\[\]]*"
 _PART_WITH_DIGIT, _NAME = f"{_NO_GAP}[0-9]{_NO_GAP}", r"\pL[\pL'.,:;-]{2,}"
 _ANY_PARTS = f"{_GAP}(?:.*{_GAP})?"
@@ -85,7 +86,8 @@ def has_shape_of(values: pd.Series, others: pd.Series) -> BoolArray:
     array([ True, False])
     """
     strings, other_strings = (pa.array(ids, type=pa.large_string(), from_pandas=True) for ids in (values, others))
-    # Strings of different lengths have different shapes, and the regular expressions are slow.
+    # Only strings of the same length can have the same shape. Other strings are skipped, because the regular
+    # expressions are slow.
     has_length = pc.is_in(pc.utf8_length(other_strings), value_set=pc.unique(pc.utf8_length(strings)))
     return np.asarray(pc.is_in(_shapes(strings), value_set=_shapes(other_strings.filter(has_length))), dtype=np.bool_)
 
@@ -110,7 +112,7 @@ _YEAR_OF_DATE = "(?:19[0-9]{2}|20[0-9]{2}|2100)"
 _MONTH_AND_DAY = "(?:(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9])|(?:0[13-9]|1[0-2])30|(?:0[13578]|1[02])31)"
 _DAY_AND_MONTH = "(?:(?:0[1-9]|[12][0-9])(?:0[1-9]|1[0-2])|30(?:0[13-9]|1[0-2])|31(?:0[13578]|1[02]))"
 
-# Words that programs write instead of a value that the user may not see.
+# Words with which programs replace a confidential value.
 _MASK_WORD = (
     "redacted|masked|hidden|removed|deleted|filtered|censored|confidential|protected|private|anonymous"
     "|anonymi[sz]ed|pseudonymi[sz]ed|maskert|skjult|sladdet|slettet|fjernet|anonymisert|anonym|maskeret|anonymiseret"
@@ -124,7 +126,7 @@ _MISSING_WORD = (
 )
 _MASK = f"[{re.escape(MASK_CHARACTERS)}]"
 
-# These ids are not complete, so they are not compared with similar ids.
+# Masked and shortened ids are rejected before ids are compared with similar ids, because they are not complete.
 INCOMPLETE_IDS = (
     Content(
         rf"[^\pL\pN]*(?:{_MASK_WORD})[^\pL\pN]*|.*(?:{_MASK}{{2,}}|#{{2,}}|_{{3,}}|\*).*|(?:.*[^\pL])?x{{3,}}(?:[^\pL].*)?",

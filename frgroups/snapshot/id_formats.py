@@ -27,7 +27,7 @@ from frgroups.snapshot.id_contents import CONTENTS, INCOMPLETE_IDS, LONG_ID, Con
 from frgroups.snapshot.membership_matrix import to_string_array
 from frgroups.snapshot.uid_lookup import is_known
 
-# An id has an unusual format only if the list contains at least this many other ids per such id.
+# A format is unusual only if the list contains at least this number of other ids for each id in the format.
 _OTHERS_PER_ID = 3
 # An unknown number is suspicious if it exceeds the largest known number by more than this factor.
 _MAX_FACTOR = 10
@@ -38,7 +38,8 @@ _NOTE = re.compile(r"[^\W\d_]{3,}\d{0,4}|\d{1,4}[^\W\d_]{2,}")
 
 # The number of rows, with an optional label and punctuation, for example "n=12" or "(12)".
 _COUNT = re.compile(r"[\W_]*(?:[^\W\d_]+\s*[:=]\s*)?([0-9]{1,18})[\W_]*")
-# Without a month name or a year, a date has the form of some ids. Excel stores today's dates as numbers near 46,000.
+# Ids that a spreadsheet program might have converted. Excel stores the dates from 2009 to 2036 as numbers from 40,000
+# to 49,999.
 _CONVERSIONS = (
     (re.compile(SHORT_DATE), "a date"),
     (re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+|[0-9]+[.,][0-9]+"), "a number"),
@@ -137,12 +138,12 @@ def _has_own_skeleton(ids: Sequence[str]) -> bool:
 
 
 def _is_sum(ids: Sequence[str]) -> bool:
-    """Return True if all ids are integers, and the last id is the sum of the others."""
+    """Return True if all ids are integers, and the last id is the sum of the other ids."""
     return all(re.fullmatch("[0-9]{1,18}", value) for value in ids) and int(ids[-1]) == sum(map(int, ids[:-1]))
 
 
 def _conversion_note(values: Iterable[str]) -> str:
-    """Return a sentence if a spreadsheet program can have made a date or a number from one of the ids, or ""."""
+    """Return a sentence about the first id that is probably a converted date or number, or ""."""
     for value in values:
         kind = next((kind for pattern, kind in _CONVERSIONS if pattern.fullmatch(value)), "")
         if kind:

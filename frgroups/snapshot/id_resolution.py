@@ -285,9 +285,9 @@ def _customers_with(snapshot: Snapshot, by: str) -> pd.DataFrame:
 
 class CustomerExport:
     """
-    The file of a customer directory, which is read when it is needed for the first time.
+    Customer export in a CSV or Excel file, which is read when it is first needed.
 
-    A command can resolve several lists with the same export, so that the file is read only once.
+    The file is read only once, even if a command resolves several lists with the same export.
 
     Parameters
     ----------
@@ -304,7 +304,7 @@ class CustomerExport:
         return read_table(self._path, None)
 
     def columns(self, by: str) -> pd.DataFrame:
-        """Return the columns customer_uid and `by` of the file."""
+        """Return a table with the columns customer_uid and `by` of the export."""
         if by not in self._columns:
             self._columns[by] = _directory_columns(self._table, by)
         return self._columns[by]
@@ -314,7 +314,7 @@ Directory = pd.DataFrame | CustomerExport | str | Path
 
 
 def read_directory(directory: Directory, by: str) -> pd.DataFrame:
-    """Return the columns customer_uid and `by` of a directory. Rows without an id are omitted."""
+    """Return a table with the columns customer_uid and `by` of a directory. Rows without an id are omitted."""
     if isinstance(directory, str | Path):
         directory = CustomerExport(directory)
     if isinstance(directory, CustomerExport):

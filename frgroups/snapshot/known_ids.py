@@ -29,7 +29,7 @@ def reject_column_without_known_ids(listed: ListedIds) -> None:
 
 
 def reject_group_uids(listed: ListedIds, snapshot: Snapshot) -> None:
-    """Raise ListError if ids are uids of groups of the snapshot, and not ids of known customers."""
+    """Raise ListError if ids are group uids in the snapshot, unless they are also ids of known customers."""
     names = snapshot.matrix.names_by_uid
     ids = pd.Series([value for value in listed.ids if value in names], dtype="str")
     customers = snapshot.customers

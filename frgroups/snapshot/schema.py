@@ -179,7 +179,7 @@ def from_arrow(table: pa.Table, columns: dict[str, str]) -> pd.DataFrame:
     """Convert an Arrow table that was created by `to_arrow` to a DataFrame."""
     frame: pd.DataFrame = table.to_pandas()
     if all(name in frame and frame[name].dtype == dtype for name, dtype in columns.items()):
-        return frame  # Avoid the copy that coerce_schema makes.
+        return frame  # The dtypes are correct, so skip coerce_schema, which would make a copy.
     return coerce_schema(frame, columns)
 
 

@@ -67,7 +67,7 @@ _INCLUDE_HEADER = re.compile(
     r"|teilnahme|teilnehmen|nimmt teil"
     r"|action|aktion|aksjon|handling|tiltak|åtgärd|toimenpide|maßnahme|acción|azione|actie|akcja"
 )
-# In a column "Status", only words such as "yes" are compared, because 0 and 1 can be codes.
+# Headers of columns in which only words such as "yes" select a row, because 0 and 1 can be status codes.
 _STATUS_HEADER = re.compile("status|stato|estado|statut|tila|")
 # Headers of columns in which "yes", a mark, or a date excludes a row.
 _EXCLUDE_HEADER = re.compile(
@@ -81,9 +81,9 @@ _EXCLUDE_HEADER = re.compile(
 )
 # Header of the arms in a table that `split_customers` returned.
 _ARM_HEADER = "arm"
-_DELETE_ROWS = "Delete the rows that are not part of the list, and the column."
+_DELETE_ROWS = "Delete this column and the rows that are not part of the list."
 _CHOOSE_ARM = "Write a list that contains only the rows of one arm."
-# Phrases in notes that exclude a row, as RE2 patterns.
+# RE2 patterns for phrases that exclude a row from the list.
 _NEGATIONS = (
     r"(?:ikke|inte|ej|ikkje) (?:\pL+ )?(?:med|inkluder\pL*|denne|den här|legg\pL* til)|(?:skal|må|ska|skall) ut",
     r"fjernes|slettes|strykes|utelates|tas ut|tas bort|udelades",
@@ -101,7 +101,7 @@ _NEGATION = rf"(?:^|[^\pL])(?:{'|'.join(_NEGATIONS)})(?:$|[^\pL])"
 
 def reject_selection_columns(table: Table, position: int) -> None:
     """
-    Raise ListError if a column beside the ids states that some rows are not part of the list.
+    Raise ListError if a column other than the id column states that some rows are not part of the list.
 
     The following columns are rejected:
 
@@ -138,7 +138,7 @@ def reject_selection_columns(table: Table, position: int) -> None:
 
 
 def _excluding_values(header: str, counts: Mapping[str, int]) -> Mapping[str, int]:
-    """Return the values of a column that state which rows are selected, with their numbers of rows, or {}."""
+    """Return the values that state which rows are selected, with the number of rows of each value, or {}."""
     values = pa.array(counts, type=pa.large_string())
     has_negation = pc.match_substring_regex(values, _NEGATION, ignore_case=True)
     notes = values.filter(has_negation).to_pylist()
@@ -165,7 +165,7 @@ def _contains_only(values: Iterable[str], words: Collection[str]) -> bool:
 
 
 def _excludes(value: str) -> bool:
-    """Return True if a value below a header such as "Deleted" excludes the row. A number can be a count."""
+    """Return True if a value below a header such as "Deleted" excludes the row. Most numbers can be counts."""
     if value in _NO_WORDS or value in ("", _NO_NUMBER):
         return False
     return value == _YES_NUMBER or not re.fullmatch(r"[0-9]{1,4}", value)
@@ -188,6 +188,6 @@ def _error(
 
 
 def _fold(text: str) -> str:
-    """Return text in lower case, without punctuation, and with single spaces. A value of symbols is not changed."""
+    """Return text in lower case, without punctuation, and with single spaces. Symbols alone are not changed."""
     folded = clean_text(text).lower()
     return " ".join(re.findall(r"[^\W_]+", folded)) or folded

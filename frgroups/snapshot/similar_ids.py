@@ -52,7 +52,7 @@ _SEPARATOR = r"[!-/:-?\[-`{-~ ]+"
 _OTHER_SEPARATOR = r"[!-,./:-?\[-`{-~ ]|--"
 # Only ids that contain a match of this pattern can consist of several parts.
 _MAY_HAVE_PARTS = r"[^-_.\pL\pN]|\pN[-_.]+\pL"
-_RUN = re.compile(r"\d+|[^\W\d_]+|[\W_]+")  # A sequence of digits, letters, or other characters.
+_RUN = re.compile(r"\d+|[^\W\d_]+|[\W_]+")  # A sequence of only digits, only letters, or only other characters.
 _SHAPE_STEPS = ((r"\pN", "0"), (r"\pL", "a"))
 # This pattern matches the grave accent and each character that is not a visible ASCII character.
 # Only ids that contain a match need the slower comparison of Unicode characters.

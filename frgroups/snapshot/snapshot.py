@@ -19,7 +19,7 @@ from frgroups.snapshot.verdicts import Verdict, is_contradiction
 
 MAX_NAMED_GROUPS = 3  # A sentence lists at most this many group names.
 MAX_LARGEST_GROUPS = 5  # The card lists this number of groups.
-# If the share of rows that were read is smaller, changes during the load cannot explain the missing rows.
+# Minimum share of rows that were read. If the share is smaller, changes during the load cannot explain it.
 MIN_COMPLETENESS = 0.95
 _TOO_INCOMPLETE = (
     "The snapshot is too incomplete for analysis. Load it again. If the problem persists, the server returns wrong "
@@ -240,7 +240,7 @@ class Snapshot:
         )
 
     def __bool__(self) -> bool:
-        # Otherwise, Python would call `__len__`.
+        # Without this method, Python would call `__len__`.
         return True
 
     def __contains__(self, group: object) -> bool:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from frgroups.internals.typing import IndexArray, UInt64Array
 
-_KEY_LENGTH = 8  # Bytes of a sort key.
+_KEY_LENGTH = 8  # Number of bytes in a sort key.
 
 
 def uid_order(uids: pa.Array) -> IndexArray:

@@ -37,7 +37,7 @@ def resolve_universe(data: Any, universe: int | None, counts: CustomerCount) -> 
     """
     if universe is not None:
         return check_universe(universe, counts.n_customers)
-    if isinstance(getattr(data, "matrix", None), MembershipMatrix):  # `data` is a Snapshot.
+    if isinstance(getattr(data, "matrix", None), MembershipMatrix):  # `data` is a Snapshot if it has a matrix.
         return data.universe  # type: ignore[no-any-return]
     return None
 

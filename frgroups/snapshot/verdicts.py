@@ -9,16 +9,17 @@ from frgroups.internals.formatting import agree, pluralize
 
 Verdict = Literal["consistent", "unverifiable", "drifted"]
 
-# Each note about responses that contradict each other, also after another read, starts with one of these texts: pages
-# that contradict the customer records, and the same contradiction in each attempt to read a list.
+# A note about a contradiction that remains after another read starts with one of these texts. The first text is for
+# pages that contradict the customer records, and the second for a list with the same problem in each attempt to read
+# it.
 _CONTRADICTION = "the records of "
 _CONTRADICTIONS = (_CONTRADICTION, "in each of ")
-# Text in each note about customer records that list a group whose pages do not contain the customer.
+# Text in a note about a group whose pages lack customers, although the records of these customers list the group.
 _MISSING = " list this group, but its pages contain "
-# Each note about rows that only a request in the reverse sort order returned starts with this text.
+# A note about rows that only a request in the reverse sort order returned starts with this text.
 _OMISSION = "a request in the reverse sort order returned "
 
-# Ordered from best to worst.
+# Verdicts, ordered from best to worst.
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
@@ -93,7 +94,7 @@ def groups_verdict(note: str) -> Verdict:
 
 def unlisted_groups_note(n_groups: int, n_customers: int) -> str:
     """
-    Return the note for a list of groups that lacks groups which customer records list.
+    Return the note for groups in customer records that are missing from the list of groups.
 
     Examples
     --------
@@ -110,7 +111,7 @@ def unlisted_groups_note(n_groups: int, n_customers: int) -> str:
 
 def omitted_rows_note(n: int) -> str:
     """
-    Return the note for a list with rows that only a request in the reverse sort order returned.
+    Return the note for rows that only a request in the reverse sort order returned.
 
     Examples
     --------
@@ -122,7 +123,7 @@ def omitted_rows_note(n: int) -> str:
 
 def states_missing_rows(note: str) -> bool:
     """
-    Return True if a note states that a list lacks rows, according to customer records or the reverse sort order.
+    Return True if a note states that the pages of a list lack rows that other responses contain.
 
     Examples
     --------
@@ -136,10 +137,10 @@ def states_missing_rows(note: str) -> bool:
 
 def is_contradiction(note: str) -> bool:
     """
-    Return True if a note states that the server's responses contradict each other, whenever the group is read.
+    Return True if a note states a contradiction that remains when the group is read again.
 
-    The pages contradict the customer records, or each attempt to read the list returned the same rows and the same
-    contradiction, such as a total that is larger than the number of rows.
+    Either the pages contradict the customer records, or each attempt to read the list returned the same rows and the
+    same contradiction, such as a total that is larger than the number of rows.
 
     Examples
     --------

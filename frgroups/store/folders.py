@@ -42,7 +42,7 @@ def is_on_this_machine(base_url: str | None) -> bool:
     """
     Return True if the host of a base URL is a loopback address or "localhost".
 
-    Such a server is a sandbox, or a proxy through which a tenant on another server is read.
+    Such a server is a sandbox, or a proxy for a server on another machine.
 
     Examples
     --------

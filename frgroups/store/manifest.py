@@ -151,7 +151,7 @@ def list_stored_snapshots(
     on_damage: Callable[[Path, CorruptFileError], object] | None = None,
 ) -> list[StoredSnapshot]:
     """
-    Return the stored snapshots of all tenants or of one tenant, oldest first.
+    Return the stored snapshots of all tenants or of one tenant, sorted from oldest to newest.
 
     Only the manifests are read. If a manifest is corrupt, `on_damage` is called with the folder and the error, and
     the snapshot is omitted. If `on_damage` is None, CorruptFileError is raised.
@@ -291,7 +291,8 @@ def _check_location(snapshot: StoredSnapshot) -> None:
     """Raise CorruptFileError if a snapshot is in the folder of another tenant or host."""
     expected = tenant_folder(snapshot.manifest["tenant_uid"], snapshot.manifest["base_url"])
     actual = snapshot.path.parent.name
-    # Ignore case, because some file systems change it. A loopback host had one folder per spelling in the past.
+    # Folder names are compared without case, because some file systems change their case. The names are parsed first,
+    # because earlier versions used a separate folder for each name of a loopback host.
     if parse_tenant_folder(expected.casefold()) != parse_tenant_folder(actual.casefold()):
         raise snapshot.corrupt_file_error(MANIFEST, f"a snapshot of {actual}", f"a snapshot of {expected}")
 

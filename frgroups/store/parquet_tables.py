@@ -34,7 +34,8 @@ _UID_COLUMNS = {"groups": "customer_group_uid", "customers": "customer_uid"}
 
 GROUP_CODE, CUSTOMER_CODE = "customer_group_code", "customer_code"
 _TABLES = {"customers": CUSTOMERS, "consents": CONSENTS, "groups": GROUPS, "reads": READS}
-_CODE_COLUMNS = {"customers": CUSTOMER_CODE, "groups": GROUP_CODE}  # Row numbers that are stored in memberships.
+# Columns of memberships that contain the row numbers of customers and groups.
+_CODE_COLUMNS = {"customers": CUSTOMER_CODE, "groups": GROUP_CODE}
 _RENAMED = "own "  # This prefix renames additional columns that have the name of a code column.
 # Integer codes are sorted, so delta encoding makes them small, and zstd compression would only cost time.
 # Uids are distinct, so dictionary encoding would only cost time and space.
@@ -88,7 +89,7 @@ def read_tables(content: Callable[[str], bytes]) -> Tables:
 
     The argument `content` is a function that returns the bytes of the file with a given name.
     """
-    with ThreadPoolExecutor(2) as pool:  # More than two threads would block each other.
+    with ThreadPoolExecutor(2) as pool:  # With more than two threads, the threads would block each other.
         customers = pool.submit(_frame, content, "customers")
         memberships = pool.submit(lambda: _open_file(content, "memberships").read())
         others = [pool.submit(_frame, content, name) for name in ("consents", "groups", "reads")]

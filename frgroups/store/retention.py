@@ -55,10 +55,10 @@ _TENANT_COLUMNS = {
 
 def list_snapshots(cache: Cache = None, *, tenant_uid: str | None = None) -> pd.DataFrame:
     """
-    Return a table of the stored snapshots, including those of servers on this machine, oldest first.
+    Return a table of the stored snapshots, sorted from oldest to newest.
 
-    Only the manifests are read, so other corrupt files are not detected. Snapshots with a corrupt manifest are
-    omitted, and a warning is logged.
+    Snapshots of servers on this machine are included. Only the manifests are read, so other corrupt files are not
+    detected. Snapshots with a corrupt manifest are omitted, and a warning is logged.
 
     Parameters
     ----------
@@ -85,9 +85,9 @@ def list_snapshots(cache: Cache = None, *, tenant_uid: str | None = None) -> pd.
 
 def is_from_host(table: pd.DataFrame, base_url: str | None) -> BoolArray:
     """
-    Return a mask of the rows of a host in a table with the column base_url.
+    Return a mask that selects the rows of one host in a table with the column base_url.
 
-    None selects the snapshots that were created from tables, which have no host.
+    If `base_url` is None, the mask selects the snapshots without a host, which were created from tables.
     """
     expected = canonical_base_url(base_url)
     urls = table["base_url"].fillna("")
@@ -182,7 +182,7 @@ def prune(
     stored = list_stored_snapshots(cache, tenant_uid, on_damage=warn_of_damage)
     if base_url is not None:
         stored = [snapshot for snapshot in stored if is_same_base_url(snapshot.manifest["base_url"], base_url)]
-        # Quarantined snapshots and drafts can be unreadable, but the name of their folder contains the host.
+        # Folders are selected by the host in their name, because quarantined snapshots and drafts can be unreadable.
         roots = [root for root in roots if root.name == tenant_folder(parse_tenant_folder(root.name)[0], base_url)]
     by_root = defaultdict(list)
     for snapshot in stored:

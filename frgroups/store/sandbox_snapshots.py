@@ -14,15 +14,15 @@ from frgroups.internals.paths import parse_tenant_folder
 from frgroups.store.folders import is_on_this_machine
 from frgroups.store.manifest import MANIFEST, StoredSnapshot
 
-_CONNECT_TIMEOUT = 5.0  # Seconds.
+_CONNECT_TIMEOUT = 5.0  # Timeout in seconds.
 
 
 def is_of_ended_sandbox(root: Path, stored: Sequence[StoredSnapshot]) -> bool:
     """
     Return True if the folder of a tenant and host belongs to a sandbox that has ended.
 
-    All readable snapshots in the folder, `stored`, must be from a `Sandbox`, because the snapshots of a tenant behind
-    a proxy on this machine are in a similar folder.
+    `stored` contains all readable snapshots in the folder. All of them must be from a `Sandbox`, because a tenant
+    behind a proxy on this machine has a similar folder.
     """
     if not stored or not all(snapshot.manifest.get("from_sandbox") for snapshot in stored):
         return False
@@ -54,11 +54,11 @@ def _refuses_connections(base_url: str) -> bool:
 
 def select_default_tenant(stored: Sequence[StoredSnapshot]) -> list[StoredSnapshot]:
     """
-    Return the snapshots from which a reader selects if the caller does not pass a host.
+    Return the snapshots that are available to a caller who does not pass a host.
 
     The result contains all snapshots of servers on other machines. If there are no such snapshots, it contains the
-    snapshots of the tenant on this machine whose snapshot was stored last. The storage time determines the last
-    snapshot, because the clock of a sandbox can be slow.
+    snapshots of one tenant on this machine: the tenant with the most recently stored snapshot. The time of storage is
+    compared instead of the timestamp of the snapshot, because the clock of a sandbox can be slow.
     """
     others = [snapshot for snapshot in stored if not is_on_this_machine(snapshot.manifest["base_url"])]
     if others or not stored:

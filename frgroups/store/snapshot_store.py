@@ -216,7 +216,7 @@ def _read_newest(
 
 def list_tenant_snapshots(cache: Cache, tenant_uid: str | None, base_url: str | None) -> list[StoredSnapshot]:
     """
-    Return the stored snapshots of one tenant and host, oldest first.
+    Return the stored snapshots of one tenant and host, sorted from oldest to newest.
 
     If several snapshots have the same timestamp, only the last one is returned. Corrupt snapshots are omitted, and a
     warning is logged. `cache` can also be the folder of a single snapshot. Raises SnapshotNotFoundError if there is
@@ -358,7 +358,7 @@ def _select_host(stored: list[StoredSnapshot], base_url: str | None) -> list[Sto
     """
     Return the snapshots from one host.
 
-    None means any host, but servers on this machine and other servers are not mixed.
+    If `base_url` is None, `select_default_tenant` selects the snapshots.
     """
     if base_url is None:
         return select_default_tenant(stored)
