@@ -761,7 +761,7 @@ def test_drift_in_receipt(client, world):
     receipt = apply(client, plan)
 
     assert receipt.drift == {"vip": (1, 1)} and re.search(
-        r"\b1 addition\b.*\b1 removal\b.*\bnot part of this plan\b.*\bvip\b", receipt.summary()
+        r"\b1 addition\b.*\b1 removal\b.*\bnot part of this plan\b.*\bVIP\b", receipt.summary()
     )
     assert not re.search(r"other (clients|users)", receipt.summary())
 
