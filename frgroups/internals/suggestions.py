@@ -20,8 +20,7 @@ PHONE_NUMBERS = (
 )
 PHONE_NUMBERS_IN_CLI = "The command line does not support phone numbers as ids. Select the column with the ids."
 EMAILS_IN_CLI = (
-    "The command line does not support email addresses as ids. Export the list with customer uids or external ids, "
-    'or match the addresses in Python: resolve_customers(snapshot, emails, by="email") returns the uids.'
+    "The command line does not support email addresses as ids. Export the list with customer uids or external ids."
 )
 
 

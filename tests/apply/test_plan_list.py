@@ -25,7 +25,7 @@ def saved(tenant, group="new", n=2, folder=None, age=timedelta(0), **arguments):
     with tenant.client() as client:
         snapshot = fg.load_snapshot(client, cache=False)
     plan = fg.plan_memberships(snapshot, {group: UIDS[:n]}, create={group: group.title()}, **arguments)
-    plan = replace(plan, planned_at=plan.planned_at - age)
+    plan = replace(plan, planned_at=plan.planned_at - age, snapshot_taken_at=plan.snapshot_taken_at - age)
     folder = folder or plans_folder(plan.tenant_uid, plan.base_url)
     return fg.read_plan(plan.save(folder / f"{group}-{n}.plan.json"))
 
@@ -86,9 +86,9 @@ def stopped_in_queue(tenant):
 
 
 def applied_before(tenant):
-    """Return a plan with the same digest as an applied plan, which was planned one hour earlier."""
+    """Return a plan with the same digest as an applied plan, which was planned one minute earlier."""
     plan = applied(tenant)
-    copy = replace(plan, planned_at=plan.planned_at - timedelta(hours=1))
+    copy = replace(plan, planned_at=plan.planned_at - timedelta(minutes=1))
     return fg.read_plan(copy.save(plan.path.with_name("copy.plan.json")))
 
 

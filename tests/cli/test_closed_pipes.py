@@ -16,7 +16,8 @@ from frgroups.review.plan_folders import plans_folder
 def save_old_plan():
     """Save a plan that has been pending for two hours."""
     plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": ["c-7"]}, limits=fg.Limits(snapshot_max_age=None))
-    plan = replace(plan, planned_at=plan.planned_at - timedelta(hours=2))
+    then = plan.planned_at - timedelta(hours=2)
+    plan = replace(plan, planned_at=then, snapshot_taken_at=then)
     plan.save(plans_folder(plan.tenant_uid, plan.base_url) / "old.plan.json")
 
 

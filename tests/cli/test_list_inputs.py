@@ -272,7 +272,7 @@ def test_contradicting_columns(people, write_list, capsys, name):
         (["00000004, 00000005", "00000006"], ["row 2", "one id per row"]),
         (["00000006", "00000004 / 00000005"], ["row 3"]),
         (["\u201e00000004\u201c"], ["row 2"]),
-        (["00000006", "kari@example.no"], ["row 3", "--ids"]),
+        (["00000006", "kari@example.no"], ["row 3", "external ids"]),
         (["kari@example.no"], ["row 2"]),
         ([f"{n}.a" for n in range(40)], ["row 2", "row 11", "30 more"]),
     ],

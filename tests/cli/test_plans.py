@@ -32,7 +32,8 @@ def test_plans_saved_with_out(tenant, tmp_path, capsys):
     assert list(fg.list_plans()["path"]) == [str(tmp_path / "p.json")]
     assert main(["show", "last"]) == 0
     assert main(["plans", "--fail-if-pending", "1h"]) == 0
-    plan = replace(plan, planned_at=plan.planned_at - timedelta(hours=2))
+    then = plan.planned_at - timedelta(hours=2)
+    plan = replace(plan, planned_at=then, snapshot_taken_at=then)
     plan.save("p.json")
     assert main(["plans", "--fail-if-pending", "1h"]) == 9
     assert json.loads(output(capsys, "show", plan.digest[:12], "--json"))["digest"] == plan.digest

@@ -123,7 +123,7 @@ OTHER = ["--tenant", "t-1", "--cache", "{home}/snapshots"]
             ["'vip'", "VIP"],
         ),
         (["plan", "--group", "vip", "--list", "none.csv", "--allow-older", *OTHER], 1, ["none.csv"]),
-        (["review", "{blocked}", "--out", "r.pdf"], 1, ["r.pdf", "--out", ".html", ".xlsx"]),
+        (["review", "{blocked}", "--out", "r.pdf"], 1, ["r.pdf", ".html", ".xlsx"]),
         (["load", "--tenant", "typo"], 1, ["'typo'", "tenants.toml", "FRGROUPS_TENANT_UID", "--tenant"]),
         (["load"], 0, []),
     ],
@@ -432,4 +432,4 @@ def test_help_of_shared_options():
 
     assert repeated and all("This option can be repeated." in option.help for option in repeated)
     register_helps = [option.help for option, _ in options if option.name == "register"]
-    assert len(register_helps) == 5 and len(set(register_helps)) == 1
+    assert len(register_helps) == 6 and len(set(register_helps)) == 1

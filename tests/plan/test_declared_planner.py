@@ -171,7 +171,7 @@ def test_declare_selected_groups(tmp_path):
     assert [group.group for group in declared.groups] == ["VIP", "vip", "x"]
     assert [group.allow_empty for group in declared.groups] == [False, False, True]
     comment = path.read_text(encoding="utf-8").split("allow_empty")[0].splitlines()[-1]
-    assert comment.startswith("# Delete it")
+    assert comment.startswith("# Delete")
     assert path.stat().st_mode & 0o077 == 0
 
 
