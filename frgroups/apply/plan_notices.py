@@ -91,26 +91,26 @@ def _approvals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
 
 def _later_changes(plan: Plan, drift: KnownDrift) -> Iterator[Notice]:
     """Yield warnings if the groups have changed since the data of this plan was read."""
-    if drift.changed:
-        text = (
-            "The numbers on this page are out of date, because they are from the data read at "
-            f"{format_utc(plan.snapshot_taken_at)}. {' '.join(drift.changed)}"
-        )
-        yield Notice("changed", text, is_warning=True)
+    outdated = (
+        "The numbers on this page are out of date, because they are from the data read at "
+        f"{format_utc(plan.snapshot_taken_at)}."
+    )
+    in_effect = drift.in_effect_text()
+    # Changes of this plan can be in effect without another plan, because a user can make them directly in the tenant.
+    changed = list(drift.changed) if drift.later else [*drift.changed, in_effect]
+    if any(changed):
+        yield Notice("changed", " ".join(filter(None, [outdated, *changed])), is_warning=True)
     if not drift.later:
         return
-    text = (
-        "The numbers on this page are out of date, because they are from the data read at "
-        f"{format_utc(plan.snapshot_taken_at)}. {' '.join(drift.later)} "
-    )
     if drift.is_certain:
-        text += "The plan can still be applied, because its limits allow these changes."
+        result = "The plan can still be applied, because its limits allow these changes."
     else:
-        text += (
+        result = (
             "It is not known whether all of these changes are in effect, or whether the plan can still be applied. "
             "Ask the operator to load the data again before you decide."
         )
-    yield Notice("applied", f"{text} {drift.in_effect_text()}".rstrip(), is_warning=True)
+    text = " ".join(filter(None, [outdated, *drift.later, result, in_effect]))
+    yield Notice("applied", text, is_warning=True)
 
 
 def _conflicts(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
