@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from frgroups.apply.known_drift import KnownDrift, known_drift
 from frgroups.apply.plan_entry import MAX_CONFLICTS, PlanEntry
 from frgroups.apply.plan_list import conflicting_plans
-from frgroups.apply.window_notices import window_notices
+from frgroups.apply.window_notices import ApplyTimes, apply_times, window_notices
 from frgroups.errors import FrgroupsError
 from frgroups.internals.formatting import agree, format_utc, pluralize
 from frgroups.internals.structured_logging import log_event
@@ -18,7 +18,7 @@ from frgroups.review.approval_search import plan_approvals, usable_approvals
 from frgroups.review.decision_reader import DecisionReader
 from frgroups.review.plan_folders import approval_folders
 from frgroups.review.plan_sentences import APPROVED_CONSEQUENCES, plan_expires
-from frgroups.review.plan_status import Notice
+from frgroups.review.plan_status import Notice, is_approved
 
 _MAX_GROUPS = 5  # Maximum number of groups of a conflicting plan to name.
 
@@ -56,15 +56,27 @@ def plan_notices(
     notices: list[Notice] = []
     reader = reader or DecisionReader()
     sources: list[Iterable[Notice]] = [_withdrawals(plan, reader)]
-    if is_waiting:
-        sources += [() if entry is None else entry.notices, _approvals(plan, reader), _later_changes(plan, drift)]
-        sources += [_conflicts(plan, reader), window_notices(plan)]
+    times = _apply_times(plan) if is_waiting else None
+    if times is not None:
+        sources += [() if entry is None else entry.notices, _approvals(plan, reader, times)]
+        sources += [_later_changes(plan, drift), _conflicts(plan, reader)]
     for source in sources:
         try:
             notices += list(source)
         except FrgroupsError as error:
             log_event(log, logging.WARNING, "notice_not_determined", f"The review lacks a notice. {error.message}")
+    if times is not None:
+        notices += window_notices(plan, times, is_approved=is_approved(notices))
     return notices
+
+
+def _apply_times(plan: Plan) -> ApplyTimes:
+    """Return the times at which a plan can be applied. An invalid file with the apply windows is ignored."""
+    try:
+        return apply_times(plan)
+    except FrgroupsError as error:
+        log_event(log, logging.WARNING, "notice_not_determined", f"The review lacks a notice. {error.message}")
+        return ApplyTimes(datetime.now(UTC), plan_expires(plan))
 
 
 def _withdrawals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
@@ -73,16 +85,27 @@ def _withdrawals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
         yield Notice("withdrawal", withdrawal.sentence())
 
 
-def _approvals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
+def _approvals(plan: Plan, reader: DecisionReader, times: ApplyTimes) -> Iterator[Notice]:
+    """
+    Yield a notice for each approval of a plan.
+
+    An approval that expires before the plan can be applied does not prevent a new approval.
+    """
     folders = approval_folders(plan)
-    expires = plan_expires(plan)
     usable = [choice.approval for choice in usable_approvals(plan, folders, reader=reader)[0]]
+    needs_approval = not any(times.is_reached(approval.until) for approval in usable)
     for approval in usable:
         when = f" on {format_utc(approval.at)}" if approval.at else ""
         text = f"{approval.by} already approved this plan{when}."
-        ends = [time for time in (approval.until, expires) if time is not None]
-        if ends:
-            text += f" The plan can be applied with this approval until {format_utc(min(ends))}."
+        if approval.until is not None and times.is_reached() and not times.is_reached(approval.until):
+            text += f" The approval expires on {format_utc(approval.until)}, before the plan can be applied."
+            if needs_approval:
+                text += " A new approval is needed."
+            yield Notice("early_approval", text, is_warning=needs_approval)
+            continue
+        end = times.end(approval.until)
+        if end is not None and times.is_reached(approval.until):
+            text += f" The plan can be applied with this approval until {format_utc(end)}."
         yield Notice("approval", f"{text} {APPROVED_CONSEQUENCES}")
     for expired in plan_approvals(plan, folders, reader).other:
         if expired.until < datetime.now(UTC):
