@@ -25,7 +25,12 @@ from frgroups.review.plan_sentences import (
     headline,
     top_warnings,
 )
-from frgroups.review.plan_status import SentChanges, partly_applied_status, superseded_status
+from frgroups.review.plan_status import (
+    SentChanges,
+    interrupted_status,
+    partly_applied_status,
+    superseded_status,
+)
 from frgroups.review.rejections import rejections_in_force
 from frgroups.review.run_results import RunResults, open_changes
 from frgroups.review.wider_limits import wider_limits
@@ -333,6 +338,18 @@ def test_interrupted_plan(running, saved, tmp_path, monkeypatch, suffix):
     assert set(review_state(saved).status.results.states.values()) == {"unknown"}
 
 
+def test_all_changes_were_sent(running, saved, tmp_path):
+    "If a run sent all changes and one did not take effect, the review does not state that others must be sent."
+    running.misbehave(unknown_uids="ignore")
+    plan = fg.plan_memberships(loaded(running), {"new": [*UIDS[:2], "x-1"]}, create={"new": "New"})
+    assert applied(running, plan).counts == {"verified": 2, "not_effective": 1}
+
+    status = review_state(plan).status
+
+    assert "3 of 3 changes were sent" in status.message and "was interrupted" not in status.message
+    assert "send the other changes" not in status.advice and "read the result again" in status.advice
+
+
 def test_newer_data_of_interrupted_run(running, saved, monkeypatch):
     "Newer data shows which changes of an interrupted run are in effect."
     interrupted(running, saved, monkeypatch)
@@ -394,6 +411,15 @@ def test_interrupted_plan_with_damaged_journal(running, saved, monkeypatch):
     path.write_bytes(path.read_bytes().replace(b"intent", b"1ntent"))
 
     assert "not known" in review_state(saved).status.message
+
+
+@pytest.mark.parametrize(("n_accepted", "is_all_sent"), [(1, False), (1, True), (2, True)])
+def test_next_step_of_interrupted_run(n_accepted, is_all_sent):
+    "A resumed run sends the other changes, or repeats requests without a response, or only reads the result."
+    status = interrupted_status(SentChanges(2, 2, n_accepted, 0, is_all_sent=is_all_sent), can_resume=True)
+
+    assert ("send the other changes" in status.advice) != is_all_sent
+    assert ("repeat the requests" in status.advice) == (is_all_sent and n_accepted == 1)
 
 
 def test_sent_changes():
