@@ -70,9 +70,9 @@ class Notice:
     ----------
     rule
         "withdrawal" (a rejection was withdrawn), "approval" (the plan has a valid approval), "early_approval" (the
-        plan has a valid approval that expires before the plan can be applied), "expired_approval", "conflict" (another
-        plan changes the same groups), "applied" (another plan has changed the same groups), "changed" (newer data
-        differs from the plan for another reason), "drift" or "limits" (the reason why the last `apply` stopped),
+        plan has a valid approval that expires before the plan can be applied), "expired_approval", "conflict"
+        (another plan changes the same groups), "applied" (another plan has changed the same groups), "changed" (newer
+        data differs from the plan for another reason), "drift" or "limits" (the reason why the last `apply` stopped),
         "rejected_changes" (another plan with some of these changes was rejected), "applied_before" (a plan with the
         same digest was applied), "already_undone" (the original plan of this undo plan was undone), or "windows" (the
         times at which the plan can be applied).

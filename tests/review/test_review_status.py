@@ -12,9 +12,9 @@ from frgroups.apply.journal import Journal
 from frgroups.apply.plan_review import review_state
 from frgroups.apply.run_registry import registered_journal
 from frgroups.cli.main import main
-from frgroups.plan.finding import NOTICE_RULES, WARNING_RULES, Finding, sort_findings
+from frgroups.plan.finding import APPROVAL_CHECK, NOTICE_RULES, WARNING_RULES, Finding, sort_findings
 from frgroups.plan.limits import Limits
-from frgroups.review.limit_rows import EXACT_LIMITS, limit_rows
+from frgroups.review.limit_rows import EXACT_LIMITS, RESULT_TEXTS, UNKNOWN_YET, limit_rows
 from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
 from frgroups.review.plan_sentences import (
@@ -146,6 +146,19 @@ def test_limits_that_are_off():
     assert "Within the limits that are on." in off and "Within all limits" not in off
     assert "Within all limits" in irrelevant and "off: removals" not in irrelevant
     assert "Within all limits" in empty and "before the changes are sent" not in empty and "Not needed" in empty
+
+
+@pytest.mark.parametrize("reason", ["status", "blocked", "decision"])
+@pytest.mark.parametrize("render", [lambda *plan, **state: Page(review_html(*plan, **state)).text, review_text])
+def test_texts_for_a_decision(render, reason):
+    "Only a review with a decision announces later checks and asks for a check before the approval."
+    plan = planned(wanted={"an": ["c-001"]}, limits=Limits(additions_total=0 if reason == "blocked" else 5))
+    plan = replace(plan, snapshot=None, notes=(*plan.notes, Finding("own_pricelist", f"Prices. {APPROVAL_CHECK}")))
+
+    text = render(plan, status=superseded_status("3f" * 32) if reason == "status" else None)
+
+    found = [words in text for words in (APPROVAL_CHECK, UNKNOWN_YET, RESULT_TEXTS["later"])]
+    assert "Prices." in text and found == [reason == "decision"] * 3
 
 
 def test_consequences():
