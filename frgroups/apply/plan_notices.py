@@ -80,8 +80,7 @@ def _apply_times(plan: Plan) -> ApplyTimes:
 
 
 def _withdrawals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
-    record = reader.record(plan)
-    for withdrawal in record.withdrawals(*record.keys_of(plan)):
+    for withdrawal in reader.record(plan).withdrawals(plan):
         yield Notice("withdrawal", withdrawal.sentence())
 
 

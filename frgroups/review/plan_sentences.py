@@ -412,7 +412,7 @@ def blocked_groups(plan: Plan) -> frozenset[str]:
 
 
 def review_findings(plan: Plan, *, can_decide: bool) -> list[Finding]:
-    """Return the findings of a plan, most important first. `APPROVAL_CHECK` is left out if no decision is possible."""
+    """Return the findings of a plan, most important first. Without a decision, `APPROVAL_CHECK` is left out."""
     findings = sort_findings(plan.findings)
     if can_decide:
         return findings
