@@ -82,13 +82,13 @@ def window_notices(plan: Plan, times: ApplyTimes, *, is_approved: bool = False) 
     if not sentences:
         return
     opens_at, is_warning = times.opens_at, False
-    if opens_at is not None and not times.is_reached():
+    if opens_at is not None and times.expires is not None and not times.is_reached():
         is_warning = True
-        expires = "" if times.expires is None else f"expires on {format_utc(times.expires)} and "
         # `frgroups approve` accepts such a plan too, because the operator can override the freezes and the windows.
         sentences.append(
-            f"The plan {expires}cannot be applied before {format_utc(opens_at)}. An approval has an effect only if "
-            "the operator overrides the freezes and the apply windows. Otherwise, ask the operator for a new plan."
+            f"The plan expires on {format_utc(times.expires)} and cannot be applied before {format_utc(opens_at)}. "
+            "An approval has an effect only if the operator overrides the freezes and the apply windows. Otherwise, "
+            "ask the operator for a new plan."
         )
     elif opens_at is not None:
         end = times.end()

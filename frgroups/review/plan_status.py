@@ -407,7 +407,7 @@ def interrupted_status(
         # A resumed run repeats only the requests without a response whose changes are not in effect.
         step = "read the result again"
         if sent.n_unanswered:
-            step += ", and to repeat the requests without a response if necessary"
+            step += " and to repeat the requests without a response if necessary"
         else:
             text = "The run of this plan ended before it confirmed all changes."
     if sent is None:
