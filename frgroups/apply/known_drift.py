@@ -46,6 +46,8 @@ class KnownDrift:
         Whether the results of the plans in `later` are known. The results are not known if a run was interrupted.
     n_in_effect
         Number of changes of this plan that are already in effect according to the newer data.
+    in_effect_at
+        Time at which the groups of these changes were last read, or None if there are no such changes.
     problems
         Reasons why `apply_plan` would raise DriftError, keyed by group uid.
     violations
@@ -56,6 +58,7 @@ class KnownDrift:
     changed: tuple[str, ...] = ()
     is_certain: bool = True
     n_in_effect: int = 0
+    in_effect_at: datetime | None = None
     problems: tuple[tuple[str, str], ...] = ()
     violations: tuple[Finding, ...] = ()
 
@@ -66,9 +69,13 @@ class KnownDrift:
 
     def in_effect_text(self) -> str:
         """Return a sentence about the changes of the plan that are already in effect, or ""."""
+        if self.in_effect_at is None:
+            return ""
         n = self.n_in_effect
-        verb = agree(n, "is", "are")
-        return f"{pluralize(n, 'change')} of this plan {verb} already in effect." if n else ""
+        return (
+            f"{pluralize(n, 'change')} of this plan {agree(n, 'is', 'are')} already in effect according to the data "
+            f"read at {format_utc(self.in_effect_at)}."
+        )
 
     def reasons(self) -> list[str]:
         """Return the reasons why the plan would not be applied, as sentences."""
@@ -95,11 +102,14 @@ def known_drift(plan: Plan, *, cache: Cache = None) -> KnownDrift:
     own = plan.digest, plan.planned_at
     causes = [cause for cause in newer.causes if (cause.plan_digest, cause.planned_at) != own]
     problems = _group_problems(plan, newer, causes)
-    counts, n_in_effect = [], 0
+    counts, n_in_effect, in_effect_at = [], 0, None
     for group in plan.groups:
-        _, members = newer.members.get(group.uid, (None, frozenset(group.baseline)))
+        read_at, members = newer.members.get(group.uid, (plan.snapshot_taken_at, frozenset(group.baseline)))
         counts.append(current_counts(group, members))
-        n_in_effect += len(members.intersection(group.add)) + len(set(group.remove) - members)
+        n = len(members.intersection(group.add)) + len(set(group.remove) - members)
+        if n:
+            n_in_effect += n
+            in_effect_at = read_at if in_effect_at is None else max(in_effect_at, read_at)
     violations: list[Finding] = []
     if newer.members:
         violations = limit_violations(plan.limits, counts, snapshot_age=timedelta(0))
@@ -108,6 +118,7 @@ def known_drift(plan: Plan, *, cache: Cache = None) -> KnownDrift:
         changed=tuple(_unexplained_changes(plan, newer, causes)),
         is_certain=all(cause.state != "unknown" for cause in causes),
         n_in_effect=n_in_effect,
+        in_effect_at=in_effect_at,
         problems=tuple(problems.items()),
         violations=tuple(finding for finding in violations if finding.blocking),
     )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from frgroups.apply.known_drift import KnownDrift, known_drift
 from frgroups.apply.plan_entry import MAX_CONFLICTS, PlanEntry
 from frgroups.apply.plan_list import conflicting_plans
-from frgroups.apply.window_notices import window_notices
+from frgroups.apply.window_notices import ApplyTimes, apply_times, window_notices
 from frgroups.errors import FrgroupsError
 from frgroups.internals.formatting import agree, format_utc, pluralize
 from frgroups.internals.structured_logging import log_event
@@ -18,7 +18,7 @@ from frgroups.review.approval_search import plan_approvals, usable_approvals
 from frgroups.review.decision_reader import DecisionReader
 from frgroups.review.plan_folders import approval_folders
 from frgroups.review.plan_sentences import APPROVED_CONSEQUENCES, plan_expires
-from frgroups.review.plan_status import Notice
+from frgroups.review.plan_status import Notice, is_approved
 
 _MAX_GROUPS = 5  # Maximum number of groups of a conflicting plan to name.
 
@@ -56,33 +56,55 @@ def plan_notices(
     notices: list[Notice] = []
     reader = reader or DecisionReader()
     sources: list[Iterable[Notice]] = [_withdrawals(plan, reader)]
-    if is_waiting:
-        sources += [() if entry is None else entry.notices, _approvals(plan, reader), _later_changes(plan, drift)]
-        sources += [_conflicts(plan, reader), window_notices(plan)]
+    times = _apply_times(plan) if is_waiting else None
+    if times is not None:
+        sources += [() if entry is None else entry.notices, _approvals(plan, reader, times)]
+        sources += [_later_changes(plan, drift), _conflicts(plan, reader)]
     for source in sources:
         try:
             notices += list(source)
         except FrgroupsError as error:
             log_event(log, logging.WARNING, "notice_not_determined", f"The review lacks a notice. {error.message}")
+    if times is not None:
+        notices += window_notices(plan, times, is_approved=is_approved(notices))
     return notices
 
 
+def _apply_times(plan: Plan) -> ApplyTimes:
+    """Return the times at which a plan can be applied. An invalid file with the apply windows is ignored."""
+    try:
+        return apply_times(plan)
+    except FrgroupsError as error:
+        log_event(log, logging.WARNING, "notice_not_determined", f"The review lacks a notice. {error.message}")
+        return ApplyTimes(datetime.now(UTC), plan_expires(plan))
+
+
 def _withdrawals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
-    record = reader.record(plan)
-    for withdrawal in record.withdrawals(*record.keys_of(plan)):
+    for withdrawal in reader.record(plan).withdrawals(plan):
         yield Notice("withdrawal", withdrawal.sentence())
 
 
-def _approvals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
+def _approvals(plan: Plan, reader: DecisionReader, times: ApplyTimes) -> Iterator[Notice]:
+    """
+    Yield a notice for each approval of a plan.
+
+    An approval that expires before the plan can be applied does not prevent a new approval.
+    """
     folders = approval_folders(plan)
-    expires = plan_expires(plan)
     usable = [choice.approval for choice in usable_approvals(plan, folders, reader=reader)[0]]
+    needs_approval = not any(times.is_reached(approval.until) for approval in usable)
     for approval in usable:
         when = f" on {format_utc(approval.at)}" if approval.at else ""
         text = f"{approval.by} already approved this plan{when}."
-        ends = [time for time in (approval.until, expires) if time is not None]
-        if ends:
-            text += f" The plan can be applied with this approval until {format_utc(min(ends))}."
+        if approval.until is not None and times.is_reached() and not times.is_reached(approval.until):
+            text += f" The approval expires on {format_utc(approval.until)}, before the plan can be applied."
+            if needs_approval:
+                text += " A new approval is needed."
+            yield Notice("early_approval", text, is_warning=needs_approval)
+            continue
+        end = times.end(approval.until)
+        if end is not None and times.is_reached(approval.until):
+            text += f" The plan can be applied with this approval until {format_utc(end)}."
         yield Notice("approval", f"{text} {APPROVED_CONSEQUENCES}")
     for expired in plan_approvals(plan, folders, reader).other:
         if expired.until < datetime.now(UTC):
@@ -91,26 +113,26 @@ def _approvals(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
 
 def _later_changes(plan: Plan, drift: KnownDrift) -> Iterator[Notice]:
     """Yield warnings if the groups have changed since the data of this plan was read."""
-    if drift.changed:
-        text = (
-            "The numbers on this page are out of date, because they are from the data read at "
-            f"{format_utc(plan.snapshot_taken_at)}. {' '.join(drift.changed)}"
-        )
-        yield Notice("changed", text, is_warning=True)
+    outdated = (
+        "The numbers on this page are out of date, because they are from the data read at "
+        f"{format_utc(plan.snapshot_taken_at)}."
+    )
+    in_effect = drift.in_effect_text()
+    # Changes of this plan can be in effect without another plan, because a user can make them directly in the tenant.
+    changed = list(drift.changed) if drift.later else [*drift.changed, in_effect]
+    if any(changed):
+        yield Notice("changed", " ".join(filter(None, [outdated, *changed])), is_warning=True)
     if not drift.later:
         return
-    text = (
-        "The numbers on this page are out of date, because they are from the data read at "
-        f"{format_utc(plan.snapshot_taken_at)}. {' '.join(drift.later)} "
-    )
     if drift.is_certain:
-        text += "The plan can still be applied, because its limits allow these changes."
+        result = "The plan can still be applied, because its limits allow these changes."
     else:
-        text += (
+        result = (
             "It is not known whether all of these changes are in effect, or whether the plan can still be applied. "
             "Ask the operator to load the data again before you decide."
         )
-    yield Notice("applied", f"{text} {drift.in_effect_text()}".rstrip(), is_warning=True)
+    text = " ".join(filter(None, [outdated, *drift.later, result, in_effect]))
+    yield Notice("applied", text, is_warning=True)
 
 
 def _conflicts(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:

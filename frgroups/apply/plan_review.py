@@ -272,6 +272,8 @@ def _with_newer_data(plan: Plan, journal: Journal, results: RunResults) -> tuple
 
 def _sent_changes(plan: Plan, state: JournalState, receipt: Receipt | None) -> SentChanges:
     sent = state.intended - state.not_sent
+    items = {(group.uid, *item) for group in plan.groups for item in group.items()}
+    new_groups = {group.uid for group in plan.groups if group.create}
     # An interrupted run has a receipt if it stopped without a crash, for example because the server did not respond.
     return SentChanges(
         n=plan.n_add + plan.n_remove,
@@ -279,6 +281,7 @@ def _sent_changes(plan: Plan, state: JournalState, receipt: Receipt | None) -> S
         n_accepted=len(sent & state.accepted),
         n_rejected=len((sent & state.rejected.keys()) - state.accepted),
         n_verified=None if receipt is None else receipt.counts["verified"],
+        is_all_sent=items <= sent | state.already and new_groups <= state.created,
     )
 
 

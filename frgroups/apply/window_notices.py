@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from frgroups.apply.apply_windows import ApplyWindows, Freeze
@@ -14,46 +15,102 @@ from frgroups.review.plan_sentences import can_be_approved, plan_expires
 from frgroups.review.plan_status import Notice
 
 
-def window_notices(plan: Plan) -> Iterator[Notice]:
+@dataclass(frozen=True, slots=True)
+class ApplyTimes:
+    """
+    Times at which a plan can be applied without an override.
+
+    Attributes
+    ----------
+    now
+        Current time.
+    expires
+        Time at which the plan expires, or None if it does not expire.
+    windows
+        Freezes and apply windows of the tenant.
+    opens_at
+        First time at which plans can be applied, or None if they can be applied now.
+    """
+
+    now: datetime
+    expires: datetime | None
+    windows: ApplyWindows = field(default_factory=ApplyWindows)
+    opens_at: datetime | None = None
+
+    def end(self, until: datetime | None = None) -> datetime | None:
+        """
+        Return the time until which the plan can be applied with an approval that expires at `until`.
+
+        The time is the start of a freeze if the approval or the plan expires during the freeze. None means no end.
+        """
+        end = min((time for time in (until, self.expires) if time is not None), default=None)
+        for freeze in sorted(self.windows.freezes, key=lambda freeze: freeze.end, reverse=True):
+            if end is not None and freeze.start < end <= freeze.end:
+                end = freeze.start
+        return end
+
+    def is_reached(self, until: datetime | None = None) -> bool:
+        """Return True if the plan can be applied before it expires and before an approval expires at `until`."""
+        end = self.end(until)
+        return self.opens_at is None or end is None or self.opens_at < end
+
+
+def apply_times(plan: Plan) -> ApplyTimes:
+    """
+    Return the times at which a plan can be applied.
+
+    Raises
+    ------
+    InputError
+        The file with the freezes and the apply windows is invalid.
+    """
+    now, windows = datetime.now(UTC), read_windows(plan)
+    return ApplyTimes(now, plan_expires(plan), windows, windows.state(now).opens_at)
+
+
+def window_notices(plan: Plan, times: ApplyTimes, *, is_approved: bool = False) -> Iterator[Notice]:
     """
     Yield a notice with the windows and the freezes that apply to a plan before it expires.
 
     The times in the notice remain correct if the reviewer opens the review later. The notice is a warning if the
-    plan, or an approval that is given now, expires before the plan can be applied.
+    plan, or an approval that is given now, expires before the plan can be applied. An approved plan needs no other
+    approval, so its notice does not mention a new one.
     """
     if not can_be_approved(plan):
         return
-    now, expires = datetime.now(UTC), plan_expires(plan)
-    windows = read_windows(plan)
-    sentences = list(_sentences(windows, now, expires))
+    sentences = list(_sentences(times))
     if not sentences:
         return
-    opens_at = windows.state(now).opens_at
-    is_late = opens_at is not None and now + VALID_FOR <= opens_at
-    if opens_at is not None and expires is not None and opens_at >= expires:
-        is_late = True
+    opens_at, is_warning = times.opens_at, False
+    if opens_at is not None and times.expires is not None and not times.is_reached():
+        is_warning = True
+        # `frgroups approve` accepts such a plan too, because the operator can override the freezes and the windows.
         sentences.append(
-            f"The plan expires on {format_utc(expires)} and cannot be applied before {format_utc(opens_at)}. "
-            "Ask the operator for a new plan."
+            f"The plan expires on {format_utc(times.expires)} and cannot be applied before {format_utc(opens_at)}. "
+            "An approval has an effect only if the operator overrides the freezes and the apply windows. Otherwise, "
+            "ask the operator for a new plan."
         )
     elif opens_at is not None:
-        until = "" if expires is None else f" until {format_utc(expires)}"
+        end = times.end()
+        until = "" if end is None else f" until {format_utc(end)}"
         sentences.append(f"The plan can be applied from {format_utc(opens_at)}{until}.")
-        if is_late:
+        if not is_approved and not times.is_reached(times.now + VALID_FOR):
+            is_warning = True
             sentences.append(
                 f"An approval is valid for {total_hours(VALID_FOR):g} hours. If you approve the plan before "
                 f"{format_utc(opens_at - VALID_FOR)}, the approval expires before the plan can be applied."
             )
-    yield Notice("windows", " ".join(sentences), is_warning=is_late)
+    yield Notice("windows", " ".join(sentences), is_warning=is_warning)
 
 
-def _sentences(windows: ApplyWindows, now: datetime, expires: datetime | None) -> Iterator[str]:
+def _sentences(times: ApplyTimes) -> Iterator[str]:
     """Yield sentences about the windows, and about current and future freezes that start before the expiry."""
+    windows = times.windows
     if windows.windows:
         listed = format_list([str(window) for window in windows.windows], conjunction="or")
         yield f"Plans can be applied only in these hours: {listed}."
     for freeze in sorted(windows.freezes, key=lambda freeze: freeze.start):
-        if freeze.end > now and (expires is None or freeze.start < expires):
+        if freeze.end > times.now and (times.expires is None or freeze.start < times.expires):
             yield _freeze_sentence(freeze)
 
 

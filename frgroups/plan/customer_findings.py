@@ -19,7 +19,7 @@ from frgroups.analysis.consent import (
 from frgroups.analysis.register import has_ended
 from frgroups.internals.formatting import agree, format_list, format_percentage, pluralize
 from frgroups.internals.typing import BoolArray, IntArray
-from frgroups.plan.finding import Finding, Marks
+from frgroups.plan.finding import APPROVAL_CHECK, Finding, Marks
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.uid_table import UidTable
 from frgroups.snapshot.snapshot import Snapshot
@@ -234,8 +234,7 @@ def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator
             f"{n:,} customers who join {group.name} have their own price list.",
         )
         text = (
-            f"{who} The data does not show whether it takes precedence over the group's discounts. "
-            "Check this before you approve."
+            f"{who} The data does not show whether it takes precedence over the group's discounts. {APPROVAL_CHECK}"
         )
         yield _marked(Finding("own_pricelist", text, False, group.uid, n), group, is_affected)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from frgroups.internals.formatting import escape_invisible
 
+# Last sentence of a finding that the reviewer must examine. A review without a decision leaves it out.
+APPROVAL_CHECK = "Check this before you approve."
 # A finding with one of these rules does not block a plan, and an approval policy can accept it.
 # Exceptions: `erased_customers` blocks a plan with erased customers, but not an undo plan that leaves them out.
 # `already_undone` blocks an undo plan if all changes of the original plan are undone, but not if only some are.

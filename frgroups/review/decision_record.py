@@ -277,12 +277,17 @@ class DecisionRecord:
             if (entry["changes"], entry["id"]) not in withdrawn:
                 yield entry
 
-    def withdrawals(self, *keys: str) -> list[Withdrawal]:
-        """Return the withdrawals of rejections for the given keys, oldest first."""
-        rejections = {entry["id"]: _rejection(entry) for entry in self._of_changes(keys, "rejected")}
+    def withdrawals(self, plan: Plan) -> list[Withdrawal]:
+        """Return the withdrawals of rejections that blocked a plan, oldest first."""
+        keys = self.keys_of(plan)
+        rejections = {
+            (entry["changes"], entry["id"]): replace(_rejection(entry), is_part=keys[entry["changes"]])
+            for entry in self._of_changes(keys, "rejected")
+        }
         withdrawals = []
         for entry in self._of_changes(keys, "withdrawn"):
-            withdrawn = tuple(rejections[rejection_id] for rejection_id in entry["ids"] if rejection_id in rejections)
+            ids = [(entry["changes"], rejection_id) for rejection_id in entry["ids"]]
+            withdrawn = tuple(rejections[rejection_id] for rejection_id in ids if rejection_id in rejections)
             withdrawals.append(Withdrawal(withdrawn, entry["by"], entry["reason"], entry["at"]))
         return withdrawals
 

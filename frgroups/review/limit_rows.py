@@ -48,6 +48,7 @@ LIMIT_TITLES = {
     "plan_max_age": "age of the plan",
 }
 UNKNOWN_YET = "not known yet"
+NOT_STATED = "not stated"
 EXACT_LIMITS = "The limits are the numbers of changes that this undo reverses, per group and in total."
 
 
@@ -81,12 +82,13 @@ class LimitRow:
     rule: str = ""
 
 
-def limit_rows(plan: Plan) -> list[LimitRow]:
+def limit_rows(plan: Plan, *, can_decide: bool = True) -> list[LimitRow]:
     """
     Return the rows of the limits table, including limits that are checked when the plan is applied.
 
     Each limit in `off_limits` has its own row with the result "off". If a limit per group is off for only some
-    groups, it therefore has two rows.
+    groups, it therefore has two rows. If no decision about the plan is possible, the rows do not announce later
+    values, because the plan is not applied or was already started.
     """
     off: dict[str, list[OffLimit]] = {}
     for limit in off_limits(plan):
@@ -99,7 +101,9 @@ def limit_rows(plan: Plan) -> list[LimitRow]:
         elif not disabled:
             rows.append(_row(plan, check, "unused"))
         rows += [_off_row(plan, check, limit) for limit in disabled]
-    return rows
+    if can_decide:
+        return rows
+    return [replace(row, plan=NOT_STATED) if row.plan == UNKNOWN_YET else row for row in rows]
 
 
 def off_texts(plan: Plan) -> list[str]:
@@ -129,9 +133,11 @@ def _off_row(plan: Plan, check: LimitCheck, limit: OffLimit) -> LimitRow:
     return LimitRow(f"{title[0].upper()}{title[1:]}", usage, NO_LIMIT, usual, "off", limit.rule)
 
 
-def result_texts(plan: Plan) -> dict[LimitResult, str]:
+def result_texts(plan: Plan, *, can_decide: bool) -> dict[LimitResult, str]:
     """Return the text for each result of a limit check. A plan without changes has no later checks."""
-    return RESULT_TEXTS | {"later": "Not needed"} if plan.is_empty else RESULT_TEXTS
+    if plan.is_empty:
+        return RESULT_TEXTS | {"later": "Not needed"}
+    return RESULT_TEXTS if can_decide else RESULT_TEXTS | {"later": "Checked when a plan is applied"}
 
 
 def own_limits(plan: Plan) -> list[str]:

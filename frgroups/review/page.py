@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from frgroups.api.environments import environment_of
 from frgroups.internals.formatting import agree, total_hours
 from frgroups.internals.html import render_page
-from frgroups.plan.finding import Finding, sort_findings
+from frgroups.plan.finding import Finding
 from frgroups.plan.plan import Plan
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
@@ -46,6 +46,7 @@ from frgroups.review.plan_sentences import (
     open_change_sentences,
     operations_table,
     plan_expires,
+    review_findings,
     top_warnings,
 )
 from frgroups.review.plan_status import Notice, PlanStatus, is_approved, status_title
@@ -100,13 +101,14 @@ def review_html(
     """
     groups = groups_by_severity(plan)
     blocked = blocked_groups(plan)
-    first_findings = _first_findings(plan)
     excluded = excluded_customers(plan)
-    rows = limit_rows(plan)
     # Wide limits are listed only if a decision is possible, because they do not matter afterwards.
     wider = wider_limits(plan) if status is None else WiderLimits()
     title, results = status_title(plan, status), None if status is None else status.results
     can_decide = can_be_approved(plan) and status is None
+    findings = review_findings(plan, can_decide=can_decide)
+    first_findings = _first_findings(findings)
+    rows = limit_rows(plan, can_decide=can_decide)
     # Large changes are listed only before the run, because the warnings are for the decision.
     large_changes = large_change_sentences(plan) if results is None else []
     n_top = min(sum(finding.rule in TOP_RULES for finding in plan.findings), MAX_TOP_WARNINGS)
@@ -140,7 +142,7 @@ def review_html(
         limits=rows,
         off=off_texts(plan),
         limits_open=bool(wider) or any(row.result == "over" for row in rows),
-        result_texts=result_texts(plan),
+        result_texts=result_texts(plan, can_decide=can_decide),
         top_warnings=[*top_warnings(plan), *large_changes],
         wider=wider,
         own_limits=own_limits(plan),
@@ -151,7 +153,7 @@ def review_html(
         max_excluded=MAX_EXCLUDED,
         first_findings=first_findings,
         n_shown=len(first_findings) + n_top,
-        findings=[_finding_item(finding) for finding in sort_findings(plan.findings)[:MAX_LISTED]],
+        findings=[_finding_item(finding) for finding in findings[:MAX_LISTED]],
         groups=groups,
         mode_labels=MODE_LABELS,
         origins={group.uid: group_origin(plan, group) for group in groups},
@@ -179,7 +181,7 @@ def _introduction(plan: Plan, results: RunResults | None) -> list[str]:
     return [paragraph for paragraph in paragraphs if paragraph]
 
 
-def _first_findings(plan: Plan) -> list[FindingItem]:
+def _first_findings(findings: Sequence[Finding]) -> list[FindingItem]:
     """
     Return the findings for the top of the page, most important first.
 
@@ -188,14 +190,14 @@ def _first_findings(plan: Plan) -> list[FindingItem]:
     """
     by_rule: dict[str, list[Finding]] = {}
     blocking = []
-    for finding in sort_findings(plan.findings):
+    for finding in findings:
         if finding.blocking:
             blocking.append(finding)
         elif finding.rule not in TOP_RULES:
             by_rule.setdefault(finding.rule, []).append(finding)
     items = [_finding_item(finding) for finding in blocking[:FIRST_BLOCKING]]
-    for findings in list(by_rule.values())[:FIRST_RULES]:
-        items.append(_finding_item(findings[0], findings[1:]))
+    for first, *similar in list(by_rule.values())[:FIRST_RULES]:
+        items.append(_finding_item(first, similar))
     return items
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.typing import BoolArray
 from frgroups.plan.customer_facts import FACT_COLUMNS, customer_facts
 from frgroups.plan.customer_origin import origin_text
-from frgroups.plan.finding import Finding
+from frgroups.plan.finding import APPROVAL_CHECK, Finding, sort_findings
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limit_overrides import blocking_noun
 from frgroups.plan.modes import Mode
@@ -408,6 +409,14 @@ def blocked_groups(plan: Plan) -> frozenset[str]:
     return frozenset(
         finding.customer_group_uid for finding in plan.findings if finding.blocking and finding.customer_group_uid
     )
+
+
+def review_findings(plan: Plan, *, can_decide: bool) -> list[Finding]:
+    """Return the findings of a plan, most important first. Without a decision, `APPROVAL_CHECK` is left out."""
+    findings = sort_findings(plan.findings)
+    if can_decide:
+        return findings
+    return [replace(finding, message=finding.message.removesuffix(f" {APPROVAL_CHECK}")) for finding in findings]
 
 
 def finding_text(finding: Finding) -> str:

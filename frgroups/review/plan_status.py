@@ -47,6 +47,7 @@ class PlanStatus:
 NoticeRule = Literal[
     "withdrawal",
     "approval",
+    "early_approval",
     "expired_approval",
     "conflict",
     "applied",
@@ -68,12 +69,13 @@ class Notice:
     Attributes
     ----------
     rule
-        "withdrawal" (a rejection was withdrawn), "approval" (the plan has a valid approval), "expired_approval",
-        "conflict" (another plan changes the same groups), "applied" (another plan has changed the same groups),
-        "changed" (newer data differs from the plan for another reason), "drift" or "limits" (the reason why the last
-        `apply` stopped), "rejected_changes" (another plan with some of these changes was rejected), "applied_before"
-        (a plan with the same digest was applied), "already_undone" (the original plan of this undo plan was undone),
-        or "windows" (the times at which the plan can be applied).
+        "withdrawal" (a rejection was withdrawn), "approval" (the plan has a valid approval), "early_approval" (the
+        plan has a valid approval that expires before the plan can be applied), "expired_approval", "conflict"
+        (another plan changes the same groups), "applied" (another plan has changed the same groups), "changed" (newer
+        data differs from the plan for another reason), "drift" or "limits" (the reason why the last `apply` stopped),
+        "rejected_changes" (another plan with some of these changes was rejected), "applied_before" (a plan with the
+        same digest was applied), "already_undone" (the original plan of this undo plan was undone), or "windows" (the
+        times at which the plan can be applied).
     message
         One or more sentences about the fact.
     is_warning
@@ -328,6 +330,8 @@ class SentChanges:
         recorded.
     n_verified
         Number of changes that were read back and confirmed when the last run ended, or None if this is not known.
+    is_all_sent
+        Whether the run has sent all changes that were not already in effect, and has created all new groups.
     """
 
     n: int
@@ -335,6 +339,12 @@ class SentChanges:
     n_accepted: int
     n_rejected: int
     n_verified: int | None = None
+    is_all_sent: bool = False
+
+    @property
+    def n_unanswered(self) -> int:
+        """Number of sent changes for which no response was recorded."""
+        return self.n_sent - self.n_accepted - self.n_rejected
 
     def sentences(self) -> str:
         """
@@ -345,7 +355,7 @@ class SentChanges:
         >>> SentChanges(290, 200, 190, 0).sentences()
         '200 of 290 changes were sent: the server accepted 190, and for 10, no response was recorded.'
         """
-        n_open = self.n_sent - self.n_accepted - self.n_rejected
+        n_open = self.n_unanswered
         parts = [f"the server accepted {self.n_accepted:,}"]
         if self.n_rejected:
             parts.append(f"the server rejected {self.n_rejected:,}")
@@ -392,12 +402,20 @@ def interrupted_status(
         Results of the run, or None if they are not known.
     """
     text = "The run of this plan was interrupted, so some of its changes might not be in effect."
+    step = "send the other changes"
+    if sent is not None and sent.is_all_sent:
+        # A resumed run repeats only the requests without a response whose changes are not in effect.
+        step = "read the result again"
+        if sent.n_unanswered:
+            step += " and to repeat the requests without a response if necessary"
+        else:
+            text = "The run of this plan ended before it confirmed all changes."
     if sent is None:
         text += " The number of changes that were sent is not known, because the record of the run is damaged."
     else:
         text += f" {sent.sentences()}"
     text = " ".join(filter(None, (text, newer_data, approval)))
-    advice = "The operator can resume the plan to send the other changes, or finalize it to close the run."
+    advice = f"The operator can resume the plan to {step}, or finalize it to close the run."
     if not is_approved:
         advice += " The approval is no longer valid, so the operator needs a new approval before the plan is resumed."
     if is_rejected:

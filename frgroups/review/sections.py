@@ -9,7 +9,6 @@ import pandas as pd
 
 from frgroups.api.environments import environment_of
 from frgroups.internals.formatting import format_utc, pluralize, total_hours
-from frgroups.plan.finding import sort_findings
 from frgroups.plan.plan import Plan
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
@@ -39,6 +38,7 @@ from frgroups.review.plan_sentences import (
     operations_table,
     plan_expires,
     readable_operations,
+    review_findings,
     top_warnings,
 )
 from frgroups.review.plan_status import Notice, PlanStatus, is_approved, status_title
@@ -77,7 +77,8 @@ def review_sections(
 ) -> list[Section]:
     """Return all sections: summary, groups, findings, limits, decision, excluded customers, and changes."""
     results = None if status is None else status.results
-    findings = tuple(finding_text(finding) for finding in sort_findings(plan.findings))
+    can_decide = can_be_approved(plan) and status is None
+    findings = tuple(finding_text(finding) for finding in review_findings(plan, can_decide=can_decide))
     sections = [_summary_section(plan, personal, status, notices)]
     if plan.groups:
         lines = tuple(
@@ -86,8 +87,8 @@ def review_sections(
         )
         sections.append(Section("Groups", lines=lines))
     sections.append(Section("Findings", lines=findings or ("None.",)))
-    sections.append(Section("Limits", lines=tuple(own_limits(plan)), table=_limits_table(plan)))
-    if can_be_approved(plan) and status is None:
+    sections.append(Section("Limits", lines=tuple(own_limits(plan)), table=_limits_table(plan, can_decide)))
+    if can_decide:
         sections.append(_decision_section(plan, is_approved=is_approved(notices)))
     if plan.excluded_changes:
         sections.append(Section(excluded_title(plan), lines=(EXCLUDED_NOTE,), table=excluded_customers(plan)))
@@ -148,9 +149,10 @@ def _summary_lines(plan: Plan, status: PlanStatus | None) -> Iterator[str]:
             yield str(plan.request_estimate)
 
 
-def _limits_table(plan: Plan) -> pd.DataFrame:
-    texts = result_texts(plan)
-    rows = [[row.limit, row.plan, row.allowed, row.usual, texts[row.result]] for row in limit_rows(plan)]
+def _limits_table(plan: Plan, can_decide: bool) -> pd.DataFrame:
+    texts = result_texts(plan, can_decide=can_decide)
+    shown = limit_rows(plan, can_decide=can_decide)
+    rows = [[row.limit, row.plan, row.allowed, row.usual, texts[row.result]] for row in shown]
     table = pd.DataFrame(rows, columns=["Limit", "This plan", "Allowed", "Usual", "Result"], dtype="str")
     return table if wider_limits(plan) else table.drop(columns="Usual")
 

@@ -12,6 +12,7 @@ from frgroups.apply.known_drift import known_drift
 from frgroups.apply.plan_list import plan_entry
 from frgroups.apply.plan_review import ReviewState, review_state
 from frgroups.cli.main import main
+from frgroups.internals.formatting import format_utc
 from frgroups.review.decision_record import record_path
 from frgroups.review.plan_status import NEW_PLAN, NEW_PLAN_STEPS
 from tests.review.test_review_status import interrupted
@@ -263,3 +264,19 @@ def test_changes_without_a_plan(tenant, taken, tmp_path):
     assert state.status is None and [notice.rule for notice in state.notices] == ["changed", "applied"]
     assert "0 customers joined All and 1 left without a plan" in state.notices[0].message
     assert f"{len(UIDS)} members" in state.notices[0].message and "the name Everyone" in state.notices[0].message
+
+
+@pytest.mark.parametrize("n", [3, 8])
+def test_planned_changes_without_a_plan(tenant, taken, tmp_path, n):
+    "If a user made changes of the plan directly in the tenant, the review states their number after the next load."
+    plan = saved(taken, {"all": NEW}, tmp_path)
+    tenant.add_members("all", NEW[:n])
+    assert review_state(plan) == ReviewState() and main(["load"]) == 0
+
+    state = review_state(plan)
+
+    assert state.status is None and [(notice.rule, notice.is_warning) for notice in state.notices] == [
+        ("changed", True)
+    ]
+    assert f"{n} changes of this plan are already in effect" in state.notices[0].message
+    assert f"data read at {format_utc(known_drift(plan).in_effect_at)}" in state.notices[0].message

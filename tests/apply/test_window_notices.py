@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+import frgroups as fg
 from frgroups.apply.apply_windows import Window
 from frgroups.apply.known_drift import KnownDrift
 from frgroups.apply.plan_notices import plan_notices
@@ -73,6 +74,55 @@ def test_freeze_and_approval(plan):
 
     assert notice.is_warning and format_utc(end - VALID_FOR) in notice.message
     assert format_utc(plan_expires(plan)) in notice.message and "new plan" not in notice.message
+
+
+@pytest.mark.parametrize(
+    ("freeze_hours", "valid_hours", "rules", "is_warning"),
+    [
+        (80, 72, ["early_approval"], True),
+        (80, 60, ["early_approval"], True),
+        (60, 72, ["approval"], False),
+        (80, 120, ["approval"], False),
+        (80, (72, 120), ["early_approval", "approval"], False),
+        (200, 72, ["approval"], True),
+    ],
+)
+def test_approved_before_freeze(plan, tmp_path, freeze_hours, valid_hours, rules, is_warning):
+    "An approval is sufficient if it is valid when the freeze ends. Otherwise, the review offers a new approval."
+    plan = fg.read_plan(plan.save(tmp_path / "a.plan.json"))
+    now = datetime.now(UTC)
+    end = now + timedelta(hours=freeze_hours)
+    write_windows(FREEZE.format((now - timedelta(hours=1)).isoformat(), end.isoformat()), plan)
+    for hours in valid_hours if isinstance(valid_hours, tuple) else [valid_hours]:
+        fg.approve_plan(plan, tmp_path / f"{hours}.approval.json", by="Kari", valid_for=f"{hours}h")
+
+    *approvals, window = plan_notices(plan, KnownDrift())
+
+    assert sorted(notice.rule for notice in approvals) == sorted(rules) and window.is_warning == is_warning
+    page = content(save_review(plan, tmp_path / "r.html"))
+    assert ('id="approve"' in page) == (rules == ["early_approval"]) == ("If you approve the plan before" in page)
+    assert ("A new approval is needed" in page) == (rules == ["early_approval"])
+    assert ("with this approval until" in page) == ("approval" in rules and freeze_hours < 168)
+
+
+def test_approval_that_expires_in_freeze(plan, tmp_path):
+    "If an approval expires during a later freeze, the plan can be applied with it until the freeze starts."
+    plan = fg.read_plan(plan.save(tmp_path / "a.plan.json"))
+    start = datetime.now(UTC) + timedelta(days=2)
+    write_windows(FREEZE.format(start.isoformat(), (start + timedelta(days=3)).isoformat()), plan)
+    fg.approve_plan(plan, tmp_path / "a.approval.json", by="Kari")
+
+    assert f"until {format_utc(start)}" in plan_notices(plan, KnownDrift())[0].message
+
+
+def test_override_of_long_freeze(plan, tmp_path):
+    "If a freeze ends after the plan expires, the review offers an approval as frgroups approve does, and says why."
+    now = datetime.now(UTC)
+    write_windows(FREEZE.format(now.isoformat(), (now + timedelta(days=10)).isoformat()), plan)
+
+    page = content(save_review(plan, tmp_path / "r.html"))
+
+    assert 'id="approve"' in page and "overrides the freezes" in page
 
 
 def test_no_notice(plan):

@@ -88,6 +88,17 @@ def test_withdrawn_rejection(saved, tmp_path, suffix):
     assert "Kari withdrew the rejection on " in text and "the week is correct" in text
 
 
+def test_withdrawn_rejection_of_other_plan(tenant, saved, tmp_path):
+    "The notice names the other plan if its withdrawn rejection concerned only some of the changes of this plan."
+    plan = fg.plan_memberships(loaded(tenant), {"all": UIDS[2:]}, mode="keep_only")
+    fg.approve_plan(saved, tmp_path / "no.json", by="Ola", reject="wrong week")
+    withdraw_rejection(saved, by="Kari")
+
+    [notice] = review_state(plan).notices
+
+    assert f"Ola rejected plan {saved.digest[:12]}, which makes some of these changes" in notice.message
+
+
 def test_no_notices(saved):
     "A plan without decisions, other plans, and drift has no notices."
     assert rules(saved) == []

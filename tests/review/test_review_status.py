@@ -12,9 +12,9 @@ from frgroups.apply.journal import Journal
 from frgroups.apply.plan_review import review_state
 from frgroups.apply.run_registry import registered_journal
 from frgroups.cli.main import main
-from frgroups.plan.finding import NOTICE_RULES, WARNING_RULES, Finding, sort_findings
+from frgroups.plan.finding import APPROVAL_CHECK, NOTICE_RULES, WARNING_RULES, Finding, sort_findings
 from frgroups.plan.limits import Limits
-from frgroups.review.limit_rows import EXACT_LIMITS, limit_rows
+from frgroups.review.limit_rows import EXACT_LIMITS, RESULT_TEXTS, UNKNOWN_YET, limit_rows
 from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
 from frgroups.review.plan_sentences import (
@@ -25,7 +25,12 @@ from frgroups.review.plan_sentences import (
     headline,
     top_warnings,
 )
-from frgroups.review.plan_status import SentChanges, partly_applied_status, superseded_status
+from frgroups.review.plan_status import (
+    SentChanges,
+    interrupted_status,
+    partly_applied_status,
+    superseded_status,
+)
 from frgroups.review.rejections import rejections_in_force
 from frgroups.review.run_results import RunResults, open_changes
 from frgroups.review.wider_limits import wider_limits
@@ -141,6 +146,19 @@ def test_limits_that_are_off():
     assert "Within the limits that are on." in off and "Within all limits" not in off
     assert "Within all limits" in irrelevant and "off: removals" not in irrelevant
     assert "Within all limits" in empty and "before the changes are sent" not in empty and "Not needed" in empty
+
+
+@pytest.mark.parametrize("reason", ["status", "blocked", "decision"])
+@pytest.mark.parametrize("render", [lambda *plan, **state: Page(review_html(*plan, **state)).text, review_text])
+def test_texts_for_a_decision(render, reason):
+    "Only a review with a decision announces later checks and asks for a check before the approval."
+    plan = planned(wanted={"an": ["c-001"]}, limits=Limits(additions_total=0 if reason == "blocked" else 5))
+    plan = replace(plan, snapshot=None, notes=(*plan.notes, Finding("own_pricelist", f"Prices. {APPROVAL_CHECK}")))
+
+    text = render(plan, status=superseded_status("3f" * 32) if reason == "status" else None)
+
+    found = [words in text for words in (APPROVAL_CHECK, UNKNOWN_YET, RESULT_TEXTS["later"])]
+    assert "Prices." in text and found == [reason == "decision"] * 3
 
 
 def test_consequences():
@@ -333,6 +351,19 @@ def test_interrupted_plan(running, saved, tmp_path, monkeypatch, suffix):
     assert set(review_state(saved).status.results.states.values()) == {"unknown"}
 
 
+def test_all_changes_were_sent(running, saved, monkeypatch):
+    "If a run sent all changes and one did not take effect, the review does not state that others must be sent."
+    monkeypatch.setattr("frgroups.apply.executor.READ_BACK_WAITS", ())
+    running.misbehave(unknown_uids="ignore")
+    plan = fg.plan_memberships(loaded(running), {"new": [*UIDS[:2], "x-1"]}, create={"new": "New"})
+    assert applied(running, plan).counts == {"verified": 2, "not_effective": 1}
+
+    status = review_state(plan).status
+
+    assert "3 of 3 changes were sent" in status.message and "was interrupted" not in status.message
+    assert "send the other changes" not in status.advice and "read the result again" in status.advice
+
+
 def test_newer_data_of_interrupted_run(running, saved, monkeypatch):
     "Newer data shows which changes of an interrupted run are in effect."
     interrupted(running, saved, monkeypatch)
@@ -394,6 +425,15 @@ def test_interrupted_plan_with_damaged_journal(running, saved, monkeypatch):
     path.write_bytes(path.read_bytes().replace(b"intent", b"1ntent"))
 
     assert "not known" in review_state(saved).status.message
+
+
+@pytest.mark.parametrize(("n_accepted", "is_all_sent"), [(1, False), (1, True), (2, True)])
+def test_next_step_of_interrupted_run(n_accepted, is_all_sent):
+    "A resumed run sends the other changes, or repeats requests without a response, or only reads the result."
+    status = interrupted_status(SentChanges(2, 2, n_accepted, 0, is_all_sent=is_all_sent), can_resume=True)
+
+    assert ("send the other changes" in status.advice) != is_all_sent
+    assert ("repeat the requests" in status.advice) == (is_all_sent and n_accepted == 1)
 
 
 def test_sent_changes():
