@@ -103,7 +103,7 @@ class EndCheck(Generic[Key]):
     """
     Check for omitted rows in a list whose pages seem complete.
 
-    Parameters
+    Attributes
     ----------
     read
         Function that returns the first page of the list for a value of `sortDirection`.
