@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +19,9 @@ _FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {count}/{expected} {unit} [{elapsed
 _FORMAT_WITHOUT_TOTAL = "{desc}: {count} {unit} [{elapsed}, {speed}{postfix}]"
 _MAX_RATE_WITH_DECIMAL = 10
 _WIDGET_MIN_WIDTH = "60%"
+
+# The text bars that were created and not deleted yet.
+_text_bars: list[weakref.ref[Any]] = []
 
 
 class Progress:
@@ -164,7 +168,28 @@ def _create_widget_bar(**options: Any) -> Any:
 def _create_text_bar(stream: Any, **options: Any) -> Any:
     from tqdm import tqdm as text_bar
 
-    return _with_own_format(text_bar)(file=stream, **options)
+    bar = _with_own_format(text_bar)(file=stream, **options)
+    _text_bars[:] = [*(reference for reference in _text_bars if reference() is not None), weakref.ref(bar)]
+    return bar
+
+
+@contextmanager
+def bars_hidden(stream: Any) -> Iterator[None]:
+    """
+    Remove the text bars from a stream while a line is written to it, and then display the bars again.
+
+    The function does not acquire the lock of tqdm. If an interrupt within tqdm prevents the release of the lock, a
+    log line would otherwise wait forever. Without the lock, an update by another thread can overwrite a bar.
+    """
+    bars = [reference() for reference in tuple(_text_bars)]
+    shown = [bar for bar in bars if bar is not None and not bar.disable and bar.fp == stream]
+    for bar in shown:
+        with suppress(Exception):
+            bar.clear(nolock=True)
+    yield
+    for bar in shown:
+        with suppress(Exception):
+            bar.refresh(nolock=True)
 
 
 def _with_own_format(bar_type: type[Any]) -> type[Any]:

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.json_values import to_jsonable
+from frgroups.internals.progress import bars_hidden
 
 _PACKAGE = Path(__file__).parents[1]
 # frgroups adds no handler when it is imported, so Python prints the warnings of frgroups by default.
@@ -207,11 +208,7 @@ class _FrgroupsHandler(logging.StreamHandler[TextIO]):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a log record as a separate line."""
-        progress_bars = sys.modules.get("tqdm")
-        if progress_bars is None:  # No progress bar has been shown, so tqdm does not have to be imported.
-            super().emit(record)
-            return
-        with progress_bars.tqdm.external_write_mode(file=self.stream):
+        with bars_hidden(self.stream):
             super().emit(record)
 
 

@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -282,6 +283,25 @@ def test_log_lines(monkeypatch):
     # A carriage return overwrites the line, and the escape sequence moves the cursor above the bars of other tests.
     lines = [line.split("\r")[-1].replace("\x1b[A", "") for line in stream.getvalue().split("\n")]
     assert "INFO load: Read a page." in lines
+
+
+def test_log_line_while_tqdm_is_locked(monkeypatch):
+    "A log line is written although the lock of tqdm was not released, for example because of an interrupt."
+    import tqdm
+
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with logged_to_stderr("text", "INFO"), Progress("Reading", unit="rows", show=True, total=10):
+        lock = tqdm.tqdm.get_lock()
+        thread = threading.Thread(
+            target=log_event, args=(logging.getLogger("frgroups.load"), logging.INFO, "read", "Read a page.")
+        )
+        with lock:
+            thread.start()
+            thread.join(timeout=60)
+            is_written = "Read a page." in stream.getvalue()
+
+    assert is_written
 
 
 def test_text_length(monkeypatch, capsys):
