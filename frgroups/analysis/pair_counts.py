@@ -312,7 +312,7 @@ class _GroupsByCustomer:
 
     def iter_keys(self, first: int, last: int) -> Iterator[IntArray]:
         """
-        Iterate over the pairs of a range of groups, with one value per pair and common customer.
+        Iterate over the pairs of a range of groups, and yield one value for each common customer of each pair.
 
         The value for groups a and b is (a - first) * (n_groups - first) + b - first. Each array has at most
         _MAX_BLOCK_PAIRS values, unless a single membership has more pairs.

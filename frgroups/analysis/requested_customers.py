@@ -1,4 +1,4 @@
-"""Customers that the audiences of a waterfall request, as masks over a sorted list of uids."""
+"""The requested customers of each audience of a waterfall, as a mask over a sorted list of uids."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class RuleColumns:
 
     def named_values(self, name: str) -> Values:
         """
-        Return the values of a name without backticks: a column or a computed name.
+        Return the values of a name that is not in backticks, which is a column or a computed name.
 
         A name that could refer to both is an error. Otherwise, a new column could change the meaning of a rule.
         """

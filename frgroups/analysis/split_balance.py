@@ -195,7 +195,8 @@ def _count_values(table: SplitTable, attribute: Attribute, top: int | None) -> t
     is_mirrored = attribute.kind == "flag" and "yes" in attribute.labels
     shown = [code for code in order if frequency[code] and not (is_mirrored and attribute.labels[code] == "no")]
     if attribute.kind == "number":
-        # Without missing values, the share of customers with a number is always 1, but the means differ.
+        # If no numbers are missing, the share of customers who have a number is 1 in each arm. Only the means can
+        # differ.
         shown = [code for code in range(n_labels) if attribute.labels[code] == NUMBER or frequency[code]]
     n_shown = len(shown) if top is None else top
     labels = [attribute.labels[code] for code in shown[:n_shown]]

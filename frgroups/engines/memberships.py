@@ -82,7 +82,7 @@ class EngineMemberships:
 
     @property
     def group_names(self) -> pd.Index:
-        """Name of each group, which is the uid."""
+        """Name of each group. A table of memberships contains no names, so the uids are used."""
         return self._groups.uids
 
     @property

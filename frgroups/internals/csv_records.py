@@ -57,7 +57,7 @@ def split_separator_line(text: str) -> tuple[str, str, str]:
 
 def split_records(text: str, *, strict: bool, separator: str = "") -> tuple[dict[str, list[Record]], dict[str, str]]:
     """
-    Split a CSV text with each separator that divides the first row into several cells.
+    Split CSV text once for each separator that divides its first row into several cells.
 
     Parameters
     ----------

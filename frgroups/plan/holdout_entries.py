@@ -87,7 +87,7 @@ def _customers_of(split: pd.DataFrame, arm: str | None) -> pd.Series:
     check_text(arm, "arm")
     arms = sorted(map(str, split["arm"].dropna().unique()))
     if not arms:
-        raise InputError("`split` contains no customer with an arm.")
+        raise InputError("No customer in `split` has an arm.")
     check_choice(arm, "arm", arms)
     return uids[(split["arm"] == arm).to_numpy(dtype="bool", na_value=False)]
 

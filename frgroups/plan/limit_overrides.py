@@ -86,7 +86,7 @@ def limit_advice(
     """
     Return the hints for Python and for the command line that explain how to allow a blocked plan.
 
-    The hints are empty if no limit can allow the findings.
+    The hints are empty if no change of a limit would unblock the plan.
 
     Examples
     --------

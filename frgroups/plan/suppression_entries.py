@@ -57,7 +57,7 @@ class EndTime:
 @lru_cache(maxsize=1_000)
 def parse_end(text: str) -> EndTime:
     """
-    Convert a date or a time in ISO format to the end of an entry.
+    Parse a date or a time in ISO format, and return the time at which an entry ends.
 
     A date includes the whole day in UTC. A time without a time zone is in UTC. Raise ValueError for any other text.
 

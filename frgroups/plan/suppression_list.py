@@ -135,7 +135,9 @@ def entry_table(table: Table) -> pd.DataFrame | None:
         The list is ambiguous or contains an invalid entry.
     """
     header = read_header(table)
-    check_entry_columns(sorted(set(header)), _describe_list(table.source))  # A list of uids may repeat other columns.
+    check_entry_columns(
+        sorted(set(header)), _describe_list(table.source)
+    )  # A list of uids may contain other columns, also repeatedly.
     is_plain = "customer_group_uid" not in header and "until" not in header
     if is_plain and not ("source" in header and _has_holdout(table, header.index("source"))):
         return None

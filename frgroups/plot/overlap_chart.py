@@ -308,7 +308,8 @@ def _colormap(ax: Axes, measure: Measure) -> Colormap:
     """
     Return a colormap whose low or neutral values are close to the background color of the Axes.
 
-    The sequential colormap leads to the first color of `axes.prop_cycle`, and then further away from the background.
+    The sequential colormap starts near the background color and contains the first color of `axes.prop_cycle`. Its
+    last color has the highest contrast to the background.
     """
     behind = background(ax)
     if measure in _MEASURES_OF_UNIVERSE:

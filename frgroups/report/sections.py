@@ -383,7 +383,11 @@ def _customers_who_changed(data: ReportData, before: Snapshot) -> Content:
 
 def _suppression_note(table: pd.DataFrame) -> str:
     n = int(table[_SUPPRESSED].sum())
-    return f"{pluralize(n, 'row')} of the complete table {agree(n, 'has', 'have')} suppressed counts." if n else ""
+    return (
+        f"{pluralize(n, 'row')} of the complete table {agree(n, 'contains', 'contain')} suppressed counts."
+        if n
+        else ""
+    )
 
 
 def _omission_note(n: int) -> str:

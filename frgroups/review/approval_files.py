@@ -284,8 +284,8 @@ def check_applies(content: Mapping[str, Any], plan: Plan, path: str | Path) -> N
         )
     if content.get("changes", changes_key(plan)) != changes_key(plan):
         raise NotApprovedError(
-            f"{path} contains the digest of plan {plan.digest[:12]}, but the hash of other changes. Ask the reviewer "
-            "for a new approval."
+            f"{path} contains the digest of plan {plan.digest[:12]}, but its hash of the changes is that of another "
+            "plan. Ask the reviewer for a new approval."
         )
 
 
