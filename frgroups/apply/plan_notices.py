@@ -19,6 +19,7 @@ from frgroups.review.decision_reader import DecisionReader
 from frgroups.review.plan_folders import approval_folders
 from frgroups.review.plan_sentences import APPROVED_CONSEQUENCES, plan_expires
 from frgroups.review.plan_status import Notice, is_approved
+from frgroups.store.manifest import Cache
 
 _MAX_GROUPS = 5  # Maximum number of groups of a conflicting plan to name.
 
@@ -32,6 +33,7 @@ def plan_notices(
     entry: PlanEntry | None = None,
     is_waiting: bool = True,
     reader: DecisionReader | None = None,
+    cache: Cache = None,
 ) -> list[Notice]:
     """
     Return the facts in the data folder about a plan.
@@ -52,6 +54,8 @@ def plan_notices(
         Whether a decision about the plan is possible. Otherwise, only withdrawn rejections are returned.
     reader
         Reader with which the caller has read the decisions, or None.
+    cache
+        Folder of the stored snapshots. None selects the data folder.
     """
     notices: list[Notice] = []
     reader = reader or DecisionReader()
@@ -59,7 +63,7 @@ def plan_notices(
     times = _apply_times(plan) if is_waiting else None
     if times is not None:
         sources += [() if entry is None else entry.notices, _approvals(plan, reader, times)]
-        sources += [_later_changes(plan, drift), _conflicts(plan, reader)]
+        sources += [_later_changes(plan, drift), _conflicts(plan, reader, cache)]
     for source in sources:
         try:
             notices += list(source)
@@ -135,10 +139,10 @@ def _later_changes(plan: Plan, drift: KnownDrift) -> Iterator[Notice]:
     yield Notice("applied", text, is_warning=True)
 
 
-def _conflicts(plan: Plan, reader: DecisionReader) -> Iterator[Notice]:
+def _conflicts(plan: Plan, reader: DecisionReader, cache: Cache) -> Iterator[Notice]:
     conflicts = conflicting_plans(plan, reader)
     for other in conflicts[:MAX_CONFLICTS]:
-        if known_drift(other.plan).blocks:
+        if known_drift(other.plan, cache=cache).blocks:
             name = f"Plan {other.plan.digest[:12]}"
             yield Notice(
                 "conflict", f"{name} also changes these groups, but it is out of date and cannot be applied."

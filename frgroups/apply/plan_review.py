@@ -145,7 +145,7 @@ def review_state(plan: Plan, *, cache: Cache = None) -> ReviewState:
     except FrgroupsError as error:
         log_event(log, logging.WARNING, "state_not_determined", f"The state of a plan is not known. {error.message}")
         status = unknown_status()
-    notices = plan_notices(plan, drift, entry=entry, is_waiting=status is None, reader=reader)
+    notices = plan_notices(plan, drift, entry=entry, is_waiting=status is None, reader=reader, cache=cache)
     return ReviewState(status, tuple(notices))
 
 

@@ -308,12 +308,13 @@ class TenantReader:
     def _count_longest_lists(self, earlier: Snapshot | None) -> int:
         """Return the number of longest lists. Lists with the same members count once."""
         longest = self._sorting.longest
-        lists = [self._known_members(uid).tolist() for uid, read in self.reads.items() if read["n_rows"] == longest]
+        lists = [self._known_members(uid) for uid, read in self.reads.items() if read["n_rows"] == longest]
         if earlier is not None:
             reads = earlier.reads[earlier.reads["n_rows"] == longest]
             others = reads.loc[~reads["customer_group_uid"].isin(self.reads), "customer_group_uid"]
-            lists += [self.customer_index.find_codes(earlier.matrix.members(uid)) for uid in others]
-        return len(set(map(frozenset, lists)))
+            lists += [np.array(self.customer_index.find_codes(earlier.matrix.members(uid))) for uid in others]
+        # The bytes of the sorted codes need less memory than sets of integers.
+        return len({np.sort(codes).astype(np.int64).tobytes() for codes in lists})
 
     def doubt_equal_lists(self, earlier: Snapshot | None = None) -> None:
         """

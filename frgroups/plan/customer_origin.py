@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -55,6 +55,15 @@ class CustomerOrigin:
         object.__setattr__(self, "text", _masked(self.text))
         object.__setattr__(self, "unused_columns", tuple(map(_masked, self.unused_columns)))
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts that a user has written: the file name, expression, or rule, and the column names."""
+        return (self.text, *self.unused_columns)
+
+    def redact(self, redact: Callable[[str], str]) -> CustomerOrigin:
+        """Return a copy in which a function has redacted the texts that a user has written."""
+        return replace(self, text=redact(self.text), unused_columns=tuple(map(redact, self.unused_columns)))
+
     def __str__(self) -> str:
         text = self._source_text()
         n = self.n_in_other_groups
@@ -84,6 +93,11 @@ class CustomerOrigin:
 def list_origin(path: Path, *, n_customers: int, n_rows: int, unused_columns: tuple[str, ...] = ()) -> CustomerOrigin:
     """Return the origin of customers in a list. Only the file name is stored, because folders can contain names."""
     return CustomerOrigin("list", path.name, n_customers, n_rows, unused_columns=unused_columns)
+
+
+def origin_texts(origins: Mapping[str, Sequence[CustomerOrigin]]) -> list[str]:
+    """Return the texts that a user has written in the origins of all groups."""
+    return [text for of_group in origins.values() for origin in of_group for text in origin.texts]
 
 
 def _masked(text: str) -> str:

@@ -26,6 +26,7 @@ from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.html import escaped_forms
 from frgroups.internals.paths import parse_tenant_folder
 from frgroups.internals.workbooks import ZIP_SIGNATURE
+from frgroups.plan.customer_origin import origin_texts
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.suppression_list import SUPPRESSION_LIST
@@ -302,7 +303,7 @@ def _count_planned(plan: Plan, subject: Subject) -> int:
 def _count_unplanned(plan: Plan, subject: Subject) -> int:
     """Count how often the customer occurs in the excluded changes and the descriptions of a plan."""
     n = subject.count_in(plan.purpose) + sum(subject.count_in(note.message) for note in plan.notes)
-    n += sum(subject.count_in(origin.text) for origins in plan.origins.values() for origin in origins)
+    n += sum(map(subject.count_in, origin_texts(plan.origins)))
     n += sum(map(subject.count_in, plan.limit_places.values()))
     for excluded in plan.excluded_changes:
         n += (excluded.customer_uid == subject.uid) + subject.count_in(excluded.note)

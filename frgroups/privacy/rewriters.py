@@ -293,10 +293,7 @@ def _redact_descriptions(plan: Plan, redact: Callable[[str], str]) -> Plan:
         plan,
         purpose=redact(plan.purpose),
         notes=tuple(replace(note, message=redact(note.message)) for note in plan.notes),
-        origins={
-            uid: tuple(replace(origin, text=redact(origin.text)) for origin in origins)
-            for uid, origins in plan.origins.items()
-        },
+        origins={uid: tuple(origin.redact(redact) for origin in origins) for uid, origins in plan.origins.items()},
         limit_places={uid: redact(place) for uid, place in plan.limit_places.items()},
     )
 

@@ -15,6 +15,7 @@ from frgroups.apply.receipt import read_receipt
 from frgroups.errors import FrgroupsError
 from frgroups.internals.json_values import to_jsonable
 from frgroups.internals.paths import home
+from frgroups.plan.customer_origin import origin_texts
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.privacy.file_scanners import FileMatch, Kind, uids_of_line
@@ -143,9 +144,9 @@ def _plan_values(plan: Plan, subject: Subject) -> dict[str, Any]:
     }
     if subject.count_in(plan.purpose):
         values["purpose"] = plan.purpose
-    texts = [origin.text for origins in plan.origins.values() for origin in origins]
-    if any(map(subject.count_in, texts)):
-        values["origins"] = [text for text in texts if subject.count_in(text)]
+    texts = [text for text in origin_texts(plan.origins) if subject.count_in(text)]
+    if texts:
+        values["origins"] = texts
     places = [place for place in plan.limit_places.values() if subject.count_in(place)]
     if places:
         values["limit_places"] = places

@@ -711,21 +711,27 @@ def test_rejection_that_cannot_be_recorded(home_folder, monkeypatch, tmp_path, c
         assert ("decision", "rewritten") in actions_of(fg.erase_customer("c-1")) and not rejection.exists()
 
 
-@pytest.mark.parametrize("field", ["purpose", "origins", "limit_places"])
+@pytest.mark.parametrize("field", ["purpose", "origins", "unused_columns", "limit_places"])
 def test_description(home_folder, field):
     "If a description in a plan contains the customer, the uid is replaced without changing the digest."
     text = "Requested by c-1 today"
-    values = {"purpose": text, "origins": {"vip": (CustomerOrigin("rule", text),)}, "limit_places": {"vip": text}}
+    values = {
+        "purpose": ("purpose", text),
+        "origins": ("origins", {"vip": (CustomerOrigin("rule", text),)}),
+        "unused_columns": ("origins", {"vip": (CustomerOrigin("list", "a.csv", unused_columns=(text,)),)}),
+        "limit_places": ("limit_places", {"vip": text}),
+    }
     plan = replace(
         fg.plan_memberships(snapshot_of({"all": ["c-2"], "vip": []}), {"vip": ["c-2"]}),
         planned_at=NOON,
-        **{field: values[field]},
+        **dict([values[field]]),
     )
 
     def described(found):
         return {
             "purpose": found.purpose,
             "origins": [origin.text for origins in found.origins.values() for origin in origins][:1],
+            "unused_columns": [name for origins in found.origins.values() for name in origins[0].unused_columns],
             "limit_places": [*found.limit_places.values()],
         }[field]
 
@@ -737,7 +743,7 @@ def test_description(home_folder, field):
         fg.save_review(plan, home_folder / "plans" / f"a.{ending}") for ending in ("html", "md", "txt", "xlsx")
     ]
     write_run(plan)
-    assert text in fg.export_customer("c-1")["plans"][0][field]
+    assert text in fg.export_customer("c-1")["plans"][0][values[field][0]]
 
     table = fg.erase_customer("c-1")
 
