@@ -110,7 +110,7 @@ clean:
 
 .venv/docs.done: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing into .venv (the first time only) ..."
-	@$(PIP) -e ".[sandbox]" --group docs
+	@$(PIP) -e ".[sandbox,excel,duckdb]" --group docs
 	@touch $@
 
 .venv/bench.done: .venv/bin/python pyproject.toml constraints.txt
