@@ -15,6 +15,7 @@ from frgroups.analysis.sample_ratio import MIN_P_VALUE
 from frgroups.analysis.sizes import group_sizes
 from frgroups.analysis.split_balance import SAMPLE_RATIO
 from frgroups.analysis.table_rows import (
+    check_one_tenant,
     iter_rows,
     latest_group_names,
     sort_largest_first,
@@ -80,7 +81,8 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
     Raises
     ------
     InputError
-        If the table is not one of the listed results, `top` is less than 1, or the measure of a matrix is unknown.
+        If the table is not one of the listed results, contains several tenants, `top` is less than 1, or the measure
+        of a matrix is unknown.
 
     Examples
     --------
@@ -246,6 +248,7 @@ def _describe_history(history: pd.DataFrame, top: int) -> str:
     """Describe the result of `size_history`: the growth of the largest groups."""
     if history.empty:
         return "No snapshots."
+    check_one_tenant(history, "table")
     names = latest_group_names(history)
     first = history.drop_duplicates("customer_group_uid").set_index("customer_group_uid")
     last = history.drop_duplicates("customer_group_uid", keep="last")
@@ -262,7 +265,8 @@ def _describe_history(history: pd.DataFrame, top: int) -> str:
         parts.append(f"Smaller groups that are not listed: {len(last) - top:,}")
     if n_deleted := int((last["status"] == "deleted").sum()):
         parts.append(f"Groups that were deleted: {n_deleted:,}")
-    if n_inconsistent := int((history["verdict"] != "consistent").sum()):
+    # The size history of a frame of a query engine contains no verdicts.
+    if n_inconsistent := int((history["verdict"].dropna() != "consistent").sum()):
         parts.append(f"Sizes that were not read consistently: {n_inconsistent:,} of {len(history):,}")
     return _join_sentences(parts)
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from frgroups.errors import InputError
+from frgroups.internals.formatting import format_list
+
 
 def iter_rows(table: pd.DataFrame) -> Iterator[Any]:
     """Iterate over the rows of a table as named tuples whose fields are the columns."""
@@ -23,6 +26,19 @@ def sort_most_changed_first(changes: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a `group_changes` table that have at least one change, most changes first."""
     changed = changes.assign(n_changes=changes["n_joined"] + changes["n_left"]).query("n_changes > 0")
     return sort_largest_first(changed, "n_changes")
+
+
+def check_one_tenant(history: pd.DataFrame, name: str) -> None:
+    """Raise InputError if a size history contains several tenants. `name` is the argument that contains the table."""
+    if "tenant_uid" not in history:
+        return
+    tenants = history["tenant_uid"].drop_duplicates().sort_values().tolist()
+    if len(tenants) > 1:
+        listed = format_list([repr(tenant) for tenant in tenants[:5]])
+        raise InputError(
+            f"`{name}` must contain one tenant, but contains {len(tenants):,}, for example {listed}.",
+            hint=f"Select the rows of one tenant, for example history[history['tenant_uid'] == {tenants[0]!r}].",
+        )
 
 
 def unique_names(uids: Iterable[str], names: Iterable[str]) -> dict[str, str]:

@@ -8,13 +8,15 @@ such a frame.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from frgroups.errors import FrgroupsError
+from frgroups.errors import FrgroupsError, InputError
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.typing import IndexArray, IntArray
 from frgroups.internals.validation import check_columns
 from frgroups.snapshot.membership_matrix import check_no_missing_uids, check_uids
@@ -22,7 +24,7 @@ from frgroups.snapshot.membership_matrix import check_no_missing_uids, check_uid
 if TYPE_CHECKING:
     from narwhals.stable.v2 import Expr, LazyFrame
 
-GROUP, CUSTOMER = "customer_group_uid", "customer_uid"
+TENANT, GROUP, CUSTOMER = "tenant_uid", "customer_group_uid", "customer_uid"
 
 # The class name and the package of each frame. A subclass of such a class is also a frame.
 _FRAMES = {
@@ -60,26 +62,61 @@ def read_memberships(data: Any) -> LazyFrame[Any]:
     An InputError is raised in the same cases as for a table in memory. To count missing uids, the engine evaluates
     the frame once. Repeated memberships are not removed.
     """
+    return read_columns(data, [GROUP, CUSTOMER], "memberships")
+
+
+def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Sequence[str] = ()) -> LazyFrame[Any]:
+    """
+    Return the given columns of an engine frame as a Narwhals LazyFrame.
+
+    To count missing values, the engine evaluates the frame once.
+
+    Parameters
+    ----------
+    data
+        Frame of a query engine.
+    uids
+        Columns of uids. They are checked like those of a table in memory.
+    name
+        Name of the argument that contains the frame, for error messages.
+    timestamps
+        Columns of timestamps.
+
+    Raises
+    ------
+    InputError
+        If a column does not exist, has another type, or has missing values.
+    """
     nw = import_narwhals()
     frame = as_narwhals(data)
-    for column in (GROUP, CUSTOMER):
-        check_columns(frame.columns, [column], "memberships")
-    frame = frame.select(GROUP, CUSTOMER)
+    for column in (*uids, *timestamps):
+        check_columns(frame.columns, [column], name)
+    frame = frame.select(*uids, *timestamps)
     schema = frame.collect_schema()
-    for column in (GROUP, CUSTOMER):
+    for column in uids:
         if schema[column] not in (nw.String, nw.Categorical, nw.Enum):
             # The first value is checked like a column in memory, so that the error is the same.
             value = collect(frame.select(column).drop_nulls().head(1))
-            check_uids(value.to_pandas(), column, "memberships")
-    frame = frame.with_columns(nw.col(GROUP, CUSTOMER).cast(nw.String))
-    counts = []
-    for column in (GROUP, CUSTOMER):
-        counts.append(count_true(nw.col(column).is_null()).alias(f"null_{column}"))
-        counts.append(count_true(nw.col(column) == "").alias(f"empty_{column}"))
+            check_uids(value.to_pandas(), column, name)
+    for column in timestamps:
+        if schema[column] != nw.Datetime:
+            raise InputError(
+                f"The column {column!r} of `{name}` must contain timestamps, got {type(schema[column]).__name__}.",
+                hint="Convert the column in the query engine.",
+            )
+    frame = frame.with_columns(nw.col(*uids).cast(nw.String))
+    counts = [count_true(nw.col(column).is_null()).alias(f"null_{column}") for column in (*uids, *timestamps)]
+    counts += [count_true(nw.col(column) == "").alias(f"empty_{column}") for column in uids]
     missing = collect(frame.select(*counts))
-    for column in (GROUP, CUSTOMER):
+    for column in uids:
         n_null, n_empty = (int(integers(missing, f"{kind}_{column}")[0]) for kind in ("null", "empty"))
-        check_no_missing_uids(n_null or n_empty, column, "memberships")
+        check_no_missing_uids(n_null or n_empty, column, name)
+    for column in timestamps:
+        if n_null := int(integers(missing, f"null_{column}")[0]):
+            raise InputError(
+                f"The column {column!r} of `{name}` has {pluralize(n_null, 'row')} without a timestamp.",
+                hint="Remove these rows in the query engine.",
+            )
     return frame
 
 
@@ -131,8 +168,14 @@ def integers(table: pa.Table, column: str) -> IntArray:
     return counts
 
 
+def strings(table: pa.Table, column: str) -> pd.Index:
+    """Return a column of uids or texts as an index of strings."""
+    texts: pd.Index = pd.Index(table[column].cast(pa.large_string()).combine_chunks().to_pandas(), dtype="str")
+    return texts
+
+
 def sort_groups(table: pa.Table) -> tuple[pd.Index, IndexArray]:
     """Return the sorted group uids of a collected table, and the positions that sort its rows by uid."""
-    uids = pd.Index(table[GROUP].cast(pa.large_string()).to_pandas(), dtype="str")
+    uids = strings(table, GROUP)
     order = uids.argsort()
     return uids.take(order), order

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from frgroups.analysis.changes import group_changes
 from frgroups.analysis.snapshot_comparison import group_verdicts
+from frgroups.engines.frames import is_engine_frame
+from frgroups.engines.history import count_members_over_time, has_tenants
 from frgroups.errors import InputError
-from frgroups.history.snapshot_series import SnapshotSources, iter_snapshots, read_snapshots
+from frgroups.history.snapshot_series import iter_snapshots, read_snapshots
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot
@@ -30,7 +33,7 @@ _COLUMNS = {
 
 
 def size_history(
-    snapshots: SnapshotSources | None = None,
+    snapshots: Any = None,
     *,
     cache: str | Path | None = None,
     tenant_uid: str | None = None,
@@ -41,13 +44,16 @@ def size_history(
     Return the size of each group in each snapshot and the number of customers who joined and left.
 
     Only the groups, memberships, and customer uids of a snapshot are read, and at most two snapshots are in memory at
-    the same time. Snapshots that are corrupt or have another format version are skipped with a warning in the log.
+    the same time. Snapshots that are corrupt or have another format version are skipped with a warning in the log. If
+    `snapshots` is a frame of a query engine, only counts leave the engine.
 
     Parameters
     ----------
     snapshots
         Snapshot objects, folders of stored snapshots, or rows of `list_snapshots`, in any order. None reads all
-        stored snapshots of the tenant. If several snapshots have the same timestamp, the last one is used.
+        stored snapshots of the tenant. If several snapshots have the same timestamp, the last one is used. A frame of
+        a query engine with the columns taken_at, customer_group_uid, and customer_uid is counted in its engine. If it
+        has the column tenant_uid, it can contain several tenants.
     cache
         Folder that contains the stored snapshots. None selects the data folder. It cannot be combined with
         `snapshots`.
@@ -57,7 +63,7 @@ def size_history(
         servers on this machine are selected as in `read_snapshot`.
     groups
         Groups to return, by uid or unique name in the last snapshot that contains the group. None returns all
-        groups.
+        groups. A frame contains no names, so only uids are accepted.
 
     Returns
     -------
@@ -76,6 +82,11 @@ def size_history(
 
         In each row, n_members equals the previous n_members + n_joined - n_left.
 
+        If `snapshots` is a frame, the uids are used as names, and verdict is missing. Groups and snapshots without
+        members are not in a frame, so a group that becomes empty is "deleted". If the frame has the column
+        tenant_uid, it is the first column of the result. The rows are sorted by tenant, and changes are counted from
+        the previous snapshot of the same tenant.
+
     Raises
     ------
     SnapshotNotFoundError
@@ -83,7 +94,8 @@ def size_history(
     GroupNotFoundError
         If `groups` contains an unknown group.
     InputError
-        If the snapshots belong to several tenants or hosts, or a folder does not contain a snapshot.
+        If the snapshots belong to several tenants or hosts, or a folder does not contain a snapshot. If a frame lacks
+        a column, or has missing uids or timestamps.
 
     See Also
     --------
@@ -103,6 +115,9 @@ def size_history(
             "`snapshots` cannot be combined with `cache`, `tenant_uid`, or `base_url`. Pass either `snapshots` or "
             "the other arguments."
         )
+    if is_engine_frame(snapshots):
+        history = _frame_history(snapshots)
+        return history if groups is None else only_groups(history, groups)
     if snapshots is None:
         series = iter_snapshots(list_tenant_snapshots(cache, tenant_uid, base_url))
     else:
@@ -143,6 +158,33 @@ def only_groups(history: pd.DataFrame, groups: Iterable[str]) -> pd.DataFrame:
         customer_uids=pd.Index([], dtype="str"),
     )
     return history[history["customer_group_uid"].isin(all_groups.select(groups).group_uids)].reset_index(drop=True)
+
+
+def _frame_history(frame: Any) -> pd.DataFrame:
+    """Return the size history of a frame of memberships, with tenant_uid as the first column if the frame has it."""
+    counts = count_members_over_time(frame, "snapshots")
+    counts["number"] = counts.groupby("tenant_uid")["taken_at"].rank("dense").astype("int64")
+    keys = ["tenant_uid", "number", "customer_group_uid"]
+    before = counts[[*keys, "n_members"]].rename(columns={"n_members": "n_before"})
+    before["number"] += 1
+    snapshots = counts[["tenant_uid", "number", "taken_at"]].drop_duplicates()
+    # The outer join adds a row to each group that was deleted. The inner join removes rows after the last snapshot.
+    table = counts.drop(columns="taken_at").merge(before, on=keys, how="outer").merge(snapshots)
+    numbers = table[["n_members", "n_kept", "n_before"]].fillna(0).astype("int64")
+    is_first = table["number"] == 1
+    status = np.select(
+        [is_first, numbers["n_before"] == 0, numbers["n_members"] == 0], ["first", "new", "deleted"], "kept"
+    )
+    table = table.assign(
+        name=table["customer_group_uid"],
+        n_members=numbers["n_members"],
+        n_joined=(numbers["n_members"] - numbers["n_kept"]).astype("Int64").mask(is_first),
+        n_left=(numbers["n_before"] - numbers["n_kept"]).astype("Int64").mask(is_first),
+        status=status,
+        verdict=np.nan,
+    )
+    columns = {"tenant_uid": "str", **_COLUMNS} if has_tenants(frame) else _COLUMNS
+    return coerce_schema(table.sort_values(keys)[list(columns)], columns)
 
 
 def _first_sizes(snapshot: Snapshot) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num, num2date
 from matplotlib.ticker import FixedFormatter, FixedLocator
 
+from frgroups.analysis.table_rows import check_one_tenant
 from frgroups.history.size_history import only_groups, size_history
 from frgroups.internals.formatting import agree, format_day, format_growth, pluralize
 from frgroups.internals.typing import FloatArray
@@ -64,13 +65,13 @@ def history(
 
     The first `top` groups have colored lines, with labels that contain the name, the last size, and the growth. The
     other groups have gray lines. A line has a gap where the group did not exist, and ends with a cross if the group
-    was deleted. Hollow markers show sizes whose verdict is not "consistent".
+    was deleted. Hollow markers show sizes whose verdict is "unverifiable" or "drifted".
 
     Parameters
     ----------
     data
-        The result of `size_history`, or snapshots in one of the forms that `size_history` accepts, such as a list of
-        Snapshots, folders, or the result of `list_snapshots`.
+        The result of `size_history` for one tenant, or snapshots in one of the forms that `size_history` accepts,
+        such as a list of Snapshots, folders, the result of `list_snapshots`, or a frame of a query engine.
     groups
         The groups to draw, by uid or latest name. None draws all groups.
     by
@@ -97,7 +98,7 @@ def history(
     Raises
     ------
     InputError
-        If `data` or `by` is not valid.
+        If `data` or `by` is not valid, or `data` contains several tenants.
     GroupNotFoundError
         If a group is unknown, or its name is not unique.
 
@@ -115,6 +116,7 @@ def history(
     check_choice(by, "by", get_args(Ranking))
     heading = _INDEXED_HEADING if indexed else _HEADING
     table = data if is_table(data, "taken_at", "n_members") else size_history(data)
+    check_one_tenant(table, "data")
     times = pd.DatetimeIndex(table["taken_at"].drop_duplicates().sort_values())
     if groups is not None:
         table = only_groups(table, groups)
@@ -144,7 +146,7 @@ def history(
         n_omitted = len(lines) - len(drawn)
         are = agree(n_omitted, "is", "are")
         notes.append(f"{pluralize(n_omitted, 'group')} without members in the first snapshot {are} omitted")
-    if n_inconsistent := int((table["verdict"] != "consistent").sum()):
+    if n_inconsistent := int((table["verdict"].dropna() != "consistent").sum()):
         notes.append(
             f"hollow markers show {n_inconsistent:,} of {len(table):,} sizes that were not read consistently"
         )
@@ -201,7 +203,8 @@ def _draw_line(ax: Axes, x: FloatArray, line: _Line, number: int) -> None:
     turn, _ = divmod(number, n_series_colors())
     color, style = series_color(ax, number % n_series_colors()), _LINE_STYLES[(number + turn) % len(_LINE_STYLES)]
     ax.plot(x, line.values, linestyle=style, color=color, linewidth=1.8, zorder=3)
-    is_consistent = (line.rows["verdict"] == "consistent").to_numpy()
+    # The size history of a frame of a query engine contains no verdicts.
+    is_consistent = (line.rows["verdict"].fillna("consistent") == "consistent").to_numpy()
     is_deleted = (line.rows["status"] == "deleted").to_numpy()
     for marker, fill, selected in (
         ("o", color, is_consistent & ~is_deleted),

@@ -30,6 +30,7 @@ FRAMES = {
     "polars, lazy": lambda table: pl.from_pandas(table).lazy(),
     "duckdb": lambda table: duckdb.default_connection().from_arrow(pa.Table.from_pandas(table, preserve_index=False)),
 }
+_SPARK_TYPES = {"datetime64[us, UTC]": "timestamp"}
 LAZY = ["polars, lazy", "duckdb"]
 
 
@@ -37,7 +38,11 @@ def create_frame(table, engine, spark=None):
     """Return the rows of a pandas table as a frame of an engine."""
     if engine == "spark":
         # Spark Connect cannot infer the types of an empty table.
-        schema = None if len(table) else ", ".join(f"{name} string" for name in table.columns)
+        schema = None
+        if not len(table):
+            schema = ", ".join(
+                f"{name} {_SPARK_TYPES.get(str(kind), 'string')}" for name, kind in table.dtypes.items()
+            )
         return spark.createDataFrame(pa.Table.from_pandas(table, preserve_index=False), schema)
     return FRAMES[engine](table)
 

@@ -1,0 +1,91 @@
+"""Sizes of groups in a frame that contains the memberships of several snapshots, counted in its query engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from frgroups.engines.frames import (
+    CUSTOMER,
+    GROUP,
+    TENANT,
+    as_narwhals,
+    collect,
+    distinct,
+    import_narwhals,
+    integers,
+    read_columns,
+    strings,
+)
+
+TAKEN_AT = "taken_at"
+_PREVIOUS = "previous_taken_at"
+
+
+def has_tenants(data: Any) -> bool:
+    """Return True if an engine frame has the column tenant_uid."""
+    return TENANT in as_narwhals(data).columns
+
+
+def count_members_over_time(data: Any, name: str) -> pd.DataFrame:
+    """
+    Count the members of each group in each snapshot, and those who were members in the tenant's previous snapshot.
+
+    Parameters
+    ----------
+    data
+        Frame with the columns taken_at, customer_group_uid, and customer_uid, and optionally tenant_uid. Repeated
+        rows are counted once.
+    name
+        Name of the argument that contains the frame, for error messages.
+
+    Returns
+    -------
+    DataFrame
+        One row per tenant, snapshot, and group with members, in any order. The columns are tenant_uid, taken_at,
+        customer_group_uid, n_members, and n_kept. If the frame has no column tenant_uid, tenant_uid is "".
+
+    Raises
+    ------
+    InputError
+        If a column does not exist, has another type, or has missing values.
+    """
+    nw = import_narwhals()
+    if has_tenants(data):
+        frame = read_columns(data, [TENANT, GROUP, CUSTOMER], name, timestamps=[TAKEN_AT])
+    else:
+        # A constant tenant also partitions the windows. Spark logs a warning for each window without a partition.
+        frame = read_columns(data, [GROUP, CUSTOMER], name, timestamps=[TAKEN_AT]).with_columns(
+            nw.lit("").alias(TENANT)
+        )
+    # The previous snapshot of each membership and of each tenant are compared after counting. With 5M memberships in
+    # DuckDB, this takes half the memory of a join of each snapshot with the previous one, at the same CPU time.
+    memberships = distinct(frame, TENANT, TAKEN_AT, GROUP, CUSTOMER)
+    seen_before = nw.col(TAKEN_AT).shift(1).over(TENANT, GROUP, CUSTOMER, order_by=TAKEN_AT).alias("seen_before")
+    counts = (
+        memberships.with_columns(seen_before)
+        .group_by(TENANT, TAKEN_AT, GROUP, "seen_before")
+        .agg(nw.len().alias("n"))
+    )
+    snapshots = distinct(frame, TENANT, TAKEN_AT).with_columns(
+        nw.col(TAKEN_AT).shift(1).over(TENANT, order_by=TAKEN_AT).alias(_PREVIOUS)
+    )
+    is_kept = nw.col("seen_before") == nw.col(_PREVIOUS)
+    table = collect(
+        counts.join(snapshots, on=[TENANT, TAKEN_AT])
+        .group_by(TENANT, TAKEN_AT, GROUP)
+        .agg(
+            nw.col("n").sum().alias("n_members"),
+            nw.when(is_kept).then(nw.col("n")).otherwise(0).sum().alias("n_kept"),
+        )
+    )
+    return pd.DataFrame(
+        {
+            TENANT: strings(table, TENANT),
+            TAKEN_AT: pd.to_datetime(table[TAKEN_AT].to_pandas(), utc=True),
+            GROUP: strings(table, GROUP),
+            "n_members": integers(table, "n_members"),
+            "n_kept": integers(table, "n_kept"),
+        }
+    )

@@ -1,0 +1,187 @@
+"""Tests that `size_history` counts the frames of query engines like snapshots in memory."""
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pandas.testing as pdt
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import frgroups as fg
+from frgroups.errors import GroupNotFoundError, InputError
+from tests.engines.conftest import LAZY, create_frame
+
+pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
+START = datetime(2026, 11, 3, 23, 30, tzinfo=UTC)
+COLUMNS = ["customer_group_uid", "customer_uid"]
+GROUPS = ["it's", 'a "b"', "Å", "a", "B"]
+# The group "a" is deleted in week 2 and created again in week 3. Week 4 contains no memberships.
+WEEKS = [
+    [("a", "1"), ("a", "2"), ("it's", "1"), ("it's", "1")],
+    [("a", "2"), ("a", "3"), ("it's", "1"), ("B", "4")],
+    [("it's", "1"), ("it's", "4"), ("B", "4"), ("B", "4")],
+    [("a", "2"), ("it's", "5"), ('a "b"', "2")],
+    [],
+    [("a", "2"), ("it's", "5"), ('a "b"', "2")],
+]
+
+
+def create_history(weeks, **columns):
+    """Return a table with the memberships of all weeks."""
+    rows = [(START + timedelta(weeks=number), *row) for number, week in enumerate(weeks) for row in week]
+    table = pd.DataFrame(rows, columns=["taken_at", *COLUMNS])
+    return table.astype({"taken_at": "datetime64[us, UTC]"} | dict.fromkeys(COLUMNS, "str")).assign(**columns)
+
+
+def expected_history(weeks, **options):
+    """Return the size history of snapshots in memory, with the values of a frame."""
+    snapshots = [
+        fg.snapshot_from_frames(
+            pd.DataFrame(week, columns=COLUMNS, dtype="str"),
+            tenant_uid="t",
+            taken_at=START + timedelta(weeks=number),
+        )
+        for number, week in enumerate(weeks)
+        if week
+    ]
+    history = fg.size_history(snapshots, **options)
+    return history.assign(verdict=pd.Series([None] * len(history), dtype="str"))
+
+
+def test_history(lazy_engine):
+    "The engine returns the same sizes and changes as snapshots in memory, also for deleted and re-created groups."
+    history = fg.size_history(lazy_engine(create_history(WEEKS)))
+
+    pdt.assert_frame_equal(history, expected_history(WEEKS))
+    assert history.loc[history["customer_group_uid"] == "a", "status"].tolist() == [
+        *("first", "kept", "deleted", "new", "kept")
+    ]
+
+
+@pytest.mark.parametrize("weeks", [[], [[("a", "1")]]], ids=["no groups", "one group"])
+def test_small_frames(lazy_engine, weeks):
+    "A frame without rows has no history, and a frame with one row has one size."
+    pdt.assert_frame_equal(fg.size_history(lazy_engine(create_history(weeks))), expected_history(weeks))
+
+
+def test_several_tenants(lazy_engine):
+    "The changes of each tenant are counted from its own previous snapshot, and the rows are sorted by tenant."
+    table = pd.concat(
+        [
+            create_history([*WEEKS[1:3], [], WEEKS[0]], tenant_uid="it's 2"),
+            create_history(WEEKS, tenant_uid="it's 1"),
+        ]
+    )
+
+    history = fg.size_history(lazy_engine(table))
+
+    assert history.columns[0] == "tenant_uid"
+    for tenant, weeks in (("it's 1", WEEKS), ("it's 2", [*WEEKS[1:3], [], WEEKS[0]])):
+        rows = history[history["tenant_uid"] == tenant].drop(columns="tenant_uid").reset_index(drop=True)
+        pdt.assert_frame_equal(rows, expected_history(weeks))
+    assert history["tenant_uid"].is_monotonic_increasing
+
+
+def test_selected_groups(lazy_engine):
+    "Groups are selected by uid, and an unknown group raises the same error as in memory."
+    frame = lazy_engine(create_history(WEEKS))
+
+    pdt.assert_frame_equal(
+        fg.size_history(frame, groups=["it's", "B"]), expected_history(WEEKS, groups=["it's", "B"])
+    )
+    with pytest.raises(GroupNotFoundError, match="its"):
+        fg.size_history(frame, groups=["its"])
+
+
+@settings(max_examples=8)
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("pqrst")), max_size=12), min_size=1, max_size=5
+    )
+)
+@pytest.mark.parametrize("kind", LAZY)
+def test_random_history(kind, weeks):
+    "The engine returns the same history as snapshots in memory for random memberships."
+    pdt.assert_frame_equal(fg.size_history(create_frame(create_history(weeks), kind)), expected_history(weeks))
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [pl.Datetime("us"), pl.Datetime("ns", "UTC"), pl.Datetime("us", "Europe/Oslo")],
+    ids=["no time zone", "nanoseconds", "Oslo"],
+)
+def test_timestamp_types(dtype):
+    "Timestamps of other units and time zones are supported. Timestamps without a time zone are in UTC."
+    frame = pl.from_pandas(create_history(WEEKS).assign(tenant_uid="t")).lazy()
+
+    history = fg.size_history(frame.with_columns(pl.col("taken_at").cast(dtype)))
+
+    pdt.assert_frame_equal(history.drop(columns="tenant_uid"), expected_history(WEEKS))
+
+
+def test_collected_rows(collected, lazy_engine):
+    "One row of checks, and one row per tenant, snapshot, and group are collected."
+    table = pd.concat([create_history(WEEKS, tenant_uid=tenant) for tenant in ("t-1", "t-2")])
+
+    fg.size_history(lazy_engine(table))
+
+    assert collected == [1, len(table[["tenant_uid", "taken_at", "customer_group_uid"]].drop_duplicates())]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (create_history(WEEKS)[COLUMNS], "'taken_at'"),
+        (create_history(WEEKS).drop(columns="customer_uid"), "'customer_uid'"),
+        (create_history(WEEKS).assign(taken_at="2026-11-03"), "'taken_at'.* timestamps, got String"),
+        (create_history(WEEKS).assign(taken_at=START.date()), "'taken_at'.* timestamps, got Date"),
+        (create_history(WEEKS).assign(customer_uid=7), "'customer_uid'.* strings, got int"),
+        (create_history([[("a", "1"), ("a", None)], [(None, "1")]]), "'customer_group_uid'.* 1 row without"),
+        (create_history(WEEKS, tenant_uid="").astype({"tenant_uid": "str"}), "'tenant_uid'.* 14 rows without a uid"),
+        (
+            create_history(WEEKS).assign(
+                taken_at=lambda table: table["taken_at"].where(table["customer_uid"] != "4")
+            ),
+            "'taken_at'.* 4 rows without a timestamp",
+        ),
+    ],
+    ids=["no time", "no customer", "text", "date", "number", "null uid", "empty tenant", "null time"],
+)
+def test_invalid_frames(lazy_engine, table, message):
+    "Missing columns, missing values, and other types raise errors that name the column."
+    with pytest.raises(InputError, match=f"`snapshots`.*{message}|{message.partition('.*')[0]} of `snapshots`"):
+        fg.size_history(lazy_engine(table))
+
+
+def test_cache_and_frame():
+    "A frame cannot be combined with the argument `cache`."
+    with pytest.raises(InputError, match=r"`snapshots`.*`cache`"):
+        fg.size_history(create_frame(create_history(WEEKS), "duckdb"), cache=".")
+
+
+def test_chart_and_description():
+    "Sizes without a verdict have filled markers and are not counted as inconsistent."
+    frame = create_frame(create_history(WEEKS, tenant_uid="t"), "duckdb")
+    history = fg.size_history(frame)
+    times = history["taken_at"].nunique()
+
+    ax = fg.plot.history(frame)
+
+    assert "consistent" not in ax.get_title(loc="left") + fg.describe(history)
+    markers = [line for line in ax.lines if line.get_marker() == "o"]
+    assert markers and all(line.get_markerfacecolor() == line.get_markeredgecolor() for line in markers)
+    assert f"{times} snapshots" in fg.describe(history)
+
+
+def test_several_tenants_in_chart():
+    "The chart and the description of several tenants raise an error that names tenants."
+    history = fg.size_history(
+        create_frame(pd.concat([create_history(WEEKS, tenant_uid=uid) for uid in ("t-1", "t-2")]), "polars, lazy")
+    )
+
+    for function in (fg.plot.history, fg.describe):
+        with pytest.raises(InputError, match="'t-1' and 't-2'"):
+            function(history)
+    assert len(fg.plot.history(history[history["tenant_uid"] == "t-1"], top=2).texts) == 2
