@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow test-browser test-engines test-httpx2 test-versions test-lowest test-sdist lint docs bench
-.PHONY: notebooks notebooks-run wheel sdist clean
+.PHONY: demo test test-slow test-browser test-engines test-httpx2 test-versions test-lowest test-sdist lint docs
+.PHONY: bench bench-engines notebooks notebooks-run wheel sdist clean
 
 demo: .venv/sandbox.done
 	@$(BIN)/frgroups demo
@@ -67,6 +67,11 @@ docs/_build/html/index.html:
 
 bench: .venv/bench.done
 	@$(BIN)/python -m tests.bench
+
+# The costs of the query engines for up to 100M memberships. This takes hours. An interrupted run can be continued.
+# Spark needs a Java runtime. `.venv/bin/python -m tests.bench engine_curves --help` lists the options.
+bench-engines: .venv/bench.done .venv/spark.done
+	@$(BIN)/python -m tests.bench engine_curves
 
 notebooks-run: .venv/dev.done
 	@$(BIN)/python -m tests.notebooks

@@ -1,4 +1,8 @@
-"""Run the benchmarks and print a table. The command is `make bench` or `python -m tests.bench [NAME ...]`."""
+"""
+Run the benchmarks and print a table. The command is `make bench` or `python -m tests.bench [NAME ...]`.
+
+`python -m tests.bench engine_curves` has its own options. See `python -m tests.bench engine_curves --help`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from tests.bench import engine_curves
 from tests.bench.analysis import ANALYSIS
 from tests.bench.measures import FULL, LOADS, QUICK, Row, Scale
 from tests.bench.pages import PAGES
@@ -24,6 +29,9 @@ MEASURES = LOADS | ANALYSIS | PLANS | PAGES | STARTUP
 
 def main() -> None:
     """Run the measurements that the command line lists, or all measurements by default."""
+    if sys.argv[1:2] == ["engine_curves"]:
+        engine_curves.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"measurements to run (default: all): {', '.join(MEASURES)}"

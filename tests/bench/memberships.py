@@ -68,22 +68,37 @@ def make_codes(shape: Shape) -> MembershipMatrix:
     """Return reproducible memberships, in which some customers are in many groups and most are in few groups."""
     rng = np.random.default_rng(SEED)
     activity = rng.gamma(1.8, size=shape.customers)
-    activity /= activity.sum()
     weights = rng.permutation(np.arange(1, shape.groups + 1) ** -SKEW)
-    until = np.cumsum(weights / weights.sum())
-    keys = np.empty(0, dtype=np.int64)
-    while (missing := shape.memberships - len(keys)) > 0:
-        customer = np.repeat(np.arange(shape.customers), rng.poisson(1.1 * missing * activity))
-        group = np.searchsorted(until[:-1], rng.random(len(customer)))
-        keys = np.sort(np.concatenate([keys, group * shape.customers + customer]))
-        keys = keys[np.diff(keys, prepend=-1) > 0]
-    keys = np.delete(keys, rng.choice(len(keys), -missing, replace=False))
+    keys = draw_keys(rng, activity, weights, shape.memberships)
     sizes = np.bincount(keys // shape.customers, minlength=shape.groups)
     group_uids = uids("g", shape.groups)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     return MembershipMatrix(
         group_uids, group_uids, uids("c", shape.customers), starts, (keys % shape.customers).astype(np.int32)
     )
+
+
+def draw_keys(
+    rng: np.random.Generator,
+    activity: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.float64],
+    memberships: int,
+) -> npt.NDArray[np.int64]:
+    """
+    Return distinct random memberships as sorted integers, which are group * number of customers + customer.
+
+    A customer's number of groups is proportional to `activity`, and a group's number of members to `weights`.
+    """
+    customers = len(activity)
+    shares = activity / activity.sum()
+    until = np.cumsum(weights / weights.sum())
+    keys = np.empty(0, dtype=np.int64)
+    while (missing := memberships - len(keys)) > 0:
+        customer = np.repeat(np.arange(customers), rng.poisson(1.1 * missing * shares))
+        group = np.searchsorted(until[:-1], rng.random(len(customer)))
+        keys = np.sort(np.concatenate([keys, group * customers + customer]))
+        keys = keys[np.diff(keys, prepend=-1) > 0]
+    return np.delete(keys, rng.choice(len(keys), -missing, replace=False))
 
 
 def uids(letter: str, n: int) -> pd.Index:
