@@ -30,8 +30,8 @@ _DEFAULT_NAMES = (
 )
 # These columns identify a person. The column ehf_enabled is only a flag, so it is removed from the set.
 IDENTIFYING = {"customer_uid", "external_id", "customer_parent_uid", *PERSONAL} - {"ehf_enabled"}
-_NUMERIC_CATEGORIES = {"payment_terms"}
-_DAYS_SINCE = "days_since_"
+NUMERIC_CATEGORIES = {"payment_terms"}
+DAYS_SINCE = "days_since_"
 _STATUS_LABELS = {GIVEN: "given", UNKNOWN: MISSING, WITHDRAWN: "withdrawn", NONE: "none"}
 
 
@@ -80,10 +80,10 @@ def customer_attributes(
     """
     if isinstance(attributes, pd.DataFrame):
         own = own_columns(snapshot, attributes)
-        for name in _check_names(own.columns):
+        for name in check_names(own.columns):
             yield build_attribute(name, own[name], snapshot.taken_at)
         return
-    names = _DEFAULT_NAMES if attributes is None else _check_names(as_list(attributes, "attributes"))
+    names = _DEFAULT_NAMES if attributes is None else check_names(as_list(attributes, "attributes"))
     for name in names:
         if name == "consents":
             yield from _consent_attributes(snapshot)
@@ -116,7 +116,7 @@ def join_attributes(snapshot: Snapshot, table: pd.DataFrame | None) -> pd.DataFr
     return pd.concat([snapshot.customers, own], axis=1)
 
 
-def _check_names(names: Iterable[object]) -> list[str]:
+def check_names(names: Iterable[object]) -> list[str]:
     """Return the attribute names. Raise InputError if a name occurs twice or an attribute identifies persons."""
     checked: list[str] = []
     for name in names:
@@ -145,7 +145,7 @@ def _select_column(snapshot: Snapshot, name: str, excluded_groups: set[str]) -> 
         matrix = snapshot.matrix
         is_other = ~matrix.group_uids.isin(list(excluded_groups))[matrix.group_code]
         return pd.Series(np.bincount(matrix.indices[is_other], minlength=matrix.n_customers))
-    column = name.removeprefix(_DAYS_SINCE)
+    column = name.removeprefix(DAYS_SINCE)
     if name not in customers and column in customers and pd.api.types.is_datetime64_any_dtype(customers[column]):
         return customers[column]
     if name not in customers:
@@ -200,13 +200,13 @@ def build_attribute(name: str, column: pd.Series, at: datetime | None = None) ->
     if pd.api.types.is_datetime64_any_dtype(column):
         times = pd.to_datetime(column, utc=True)
         age = ((times.max() if at is None else pd.Timestamp(at)) - times).dt.total_seconds() / 86_400
-        return _number_attribute(_DAYS_SINCE + name.removeprefix(_DAYS_SINCE), age)
+        return _number_attribute(DAYS_SINCE + name.removeprefix(DAYS_SINCE), age)
     if pd.api.types.is_timedelta64_dtype(column):
         return _number_attribute(name, column.dt.total_seconds() / 86_400)
     if pd.api.types.is_bool_dtype(column):
         return _category_attribute(name, "flag", column.astype("boolean").map({True: "yes", False: "no"}))
     is_decimal = column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "decimal"
-    if (pd.api.types.is_numeric_dtype(column) or is_decimal) and name not in _NUMERIC_CATEGORIES:
+    if (pd.api.types.is_numeric_dtype(column) or is_decimal) and name not in NUMERIC_CATEGORIES:
         return _number_attribute(name, column)
     return _category_attribute(name, "category", column)
 

@@ -76,16 +76,10 @@ def match_customers(table: pd.DataFrame, customers: pd.Index, name: str, *, plac
         table = table.set_axis(table.index.to_flat_index().rename(CUSTOMER), axis=0).reset_index()
     uids = check_uids(table, CUSTOMER, name)
     if n_repeated := int(uids.duplicated().sum()):
-        raise InputError(
-            f"`{name}` must have one row per customer, but {n_repeated:,} of {len(uids):,} rows repeat a uid. "
-            "Aggregate the table first, for example with groupby('customer_uid')."
-        )
+        raise repeated_customers(name, n_repeated, len(uids))
     positions = pd.Index(uids).get_indexer(customers)
     if len(uids) and len(customers) and (positions < 0).all():
-        raise InputError(
-            f"`{name}` has {len(uids):,} rows, but none of them has the uid of a customer {place}. "
-            "Use fg.resolve_customers to convert external ids to customer uids."
-        )
+        raise no_known_customer(name, len(uids), place)
     own = table.drop(columns=CUSTOMER).reset_index(drop=True)
     if not own.columns.is_unique:
         raise InputError(
@@ -95,3 +89,19 @@ def match_customers(table: pd.DataFrame, customers: pd.Index, name: str, *, plac
     own = pd.DataFrame({column: make_nullable(own[column]) for column in own.columns}, index=own.index)
     rows = own.reindex(pd.Index(np.where(positions < 0, len(own), positions))).reset_index(drop=True)
     return MatchedTable(rows, len(uids) - int(np.count_nonzero(positions >= 0)))
+
+
+def repeated_customers(name: str, n_repeated: int, n_rows: int) -> InputError:
+    """Return the error for a table in which rows repeat the uid of a customer. `name` is the argument."""
+    return InputError(
+        f"`{name}` must have one row per customer, but {n_repeated:,} of {n_rows:,} rows repeat a uid. "
+        "Aggregate the table first, for example with groupby('customer_uid')."
+    )
+
+
+def no_known_customer(name: str, n_rows: int, place: str) -> InputError:
+    """Return the error for a table without a row of a known customer. `place` is the origin of the customers."""
+    return InputError(
+        f"`{name}` has {n_rows:,} rows, but none of them has the uid of a customer {place}. "
+        "Use fg.resolve_customers to convert external ids to customer uids."
+    )

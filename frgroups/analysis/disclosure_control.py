@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from frgroups.internals.typing import BoolArray, IntArray
 from frgroups.internals.validation import check_number
+
+
+class OmittedValues(NamedTuple):
+    """
+    Values of an attribute whose counts are known only in total, because a query engine did not return them.
+
+    `has_small` is True if any value of the attribute, omitted or not, has a small count in either set.
+    """
+
+    n_values: int = 0
+    n_in: int = 0
+    n_ref: int = 0
+    has_small: bool = False
+
+
+NO_OMITTED_VALUES = OmittedValues()
 
 
 def is_small(n: Any, min_count: int) -> Any:
@@ -24,7 +40,14 @@ def is_small(n: Any, min_count: int) -> Any:
     return (n > 0) & (n < min_count)
 
 
-def suppressed_rows(n_in: IntArray, n_ref: IntArray, *, min_count: int, top: int | None = None) -> BoolArray:
+def suppressed_rows(
+    n_in: IntArray,
+    n_ref: IntArray,
+    *,
+    min_count: int,
+    top: int | None = None,
+    omitted: OmittedValues = NO_OMITTED_VALUES,
+) -> BoolArray:
     """
     Select the values of an attribute that must be suppressed when two sets of customers are compared.
 
@@ -41,6 +64,9 @@ def suppressed_rows(n_in: IntArray, n_ref: IntArray, *, min_count: int, top: int
         Counts from 1 to `min_count` - 1 are small.
     top
         The number of values to show. None shows all values.
+    omitted
+        Further values that are not in `n_in` and `n_ref`. They are suppressed. None of them may be among the `top`
+        largest values without a small count.
 
     Returns
     -------
@@ -67,14 +93,21 @@ def suppressed_rows(n_in: IntArray, n_ref: IntArray, *, min_count: int, top: int
     [False, False, False]
     """
     small: BoolArray = is_small(n_in, min_count) | is_small(n_ref, min_count)
-    total = n_in.sum() + n_ref.sum()
-    if 0 < total <= min_count or (small.any() and not _is_protected(n_in.sum(), n_ref.sum(), len(n_in), min_count)):
+    has_small = small.any() or omitted.has_small
+    n_values = len(n_in) + omitted.n_values
+    total_in, total_ref = n_in.sum() + omitted.n_in, n_ref.sum() + omitted.n_ref
+    if 0 < total_in + total_ref <= min_count or (
+        has_small and not _is_protected(total_in, total_ref, n_values, min_count)
+    ):
         return np.ones_like(small)
     hide = small.copy()
-    if top is not None and len(hide) > top:
+    if top is not None and n_values > top:
         hide[_rows_by_size(n_in + n_ref, ~hide)[::-1][top:]] = True
-    while small.any() and not _is_protected(n_in[hide].sum(), n_ref[hide].sum(), hide.sum(), min_count):
-        hide[_next_row(n_in, n_ref, hide, min_count)] = True
+    while has_small:
+        hidden = n_in[hide].sum() + omitted.n_in, n_ref[hide].sum() + omitted.n_ref, hide.sum() + omitted.n_values
+        if _is_protected(*hidden, min_count):
+            break
+        hide[_next_row(n_in, n_ref, ~hide, hidden, min_count)] = True
     return hide
 
 
@@ -170,11 +203,16 @@ def _is_protected(n_in: Any, n_ref: Any, n_values: Any, min_count: int) -> Any:
     return (np.minimum(n_in, n_ref) > min_count) & (n_in + n_ref >= 2 * min_count + n_values)
 
 
-def _next_row(n_in: IntArray, n_ref: IntArray, hide: BoolArray, min_count: int) -> int:
-    """Return the next row to suppress: the smallest row that protects all counts, or else the largest row."""
-    rows = _rows_by_size(n_in + n_ref, ~hide)
-    n_in_hidden, n_ref_hidden = n_in[hide].sum() + n_in[rows], n_ref[hide].sum() + n_ref[rows]
-    is_enough = _is_protected(n_in_hidden, n_ref_hidden, hide.sum() + 1, min_count)
+def _next_row(
+    n_in: IntArray, n_ref: IntArray, visible: BoolArray, hidden: tuple[int, int, int], min_count: int
+) -> int:
+    """
+    Return the next row to suppress: the smallest row that protects all counts, or else the largest row.
+
+    `hidden` contains the sums of the suppressed counts in both sets, and the number of suppressed values.
+    """
+    rows = _rows_by_size(n_in + n_ref, visible)
+    is_enough = _is_protected(hidden[0] + n_in[rows], hidden[1] + n_ref[rows], hidden[2] + 1, min_count)
     if is_enough.any():
         return int(rows[is_enough.argmax()])
     return int(rows[-1])

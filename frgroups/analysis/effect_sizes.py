@@ -86,13 +86,17 @@ class Moments(NamedTuple):
         All moments of an empty array are NaN, and so is the variance of one value. The variance of equal values is
         exactly 0.
         """
-        if not len(values):
+        n = len(values)
+        if n == 0:
             return cls(0, np.nan, np.nan, np.nan)
-        if len(values) == 1:
-            return cls(1, float(values[0]), float(values[0]), np.nan)
-        if values.min() == values.max():
-            return cls(len(values), float(values[0]), float(values[0]), 0.0)
-        return cls(len(values), float(values.mean()), float(np.median(values)), float(values.var(ddof=1)))
+        if n == 1 or values.min() == values.max():
+            return cls.from_equal_values(n, float(values[0]))
+        return cls(n, float(values.mean()), float(np.median(values)), float(values.var(ddof=1)))
+
+    @classmethod
+    def from_equal_values(cls, n: int, value: float) -> Moments:
+        """Return the moments of `n` equal values. The variance is exactly 0, or NaN for one value."""
+        return cls(n, value, value, 0.0 if n > 1 else np.nan)
 
 
 def standardized_difference(a: Moments, b: Moments) -> float:

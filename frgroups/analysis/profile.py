@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,11 @@ import pandas as pd
 
 from frgroups.analysis.attributes import NUMBER, Attribute, AttributeSelection, customer_attributes
 from frgroups.analysis.disclosure_control import check_min_count, suppressed_rows
-from frgroups.analysis.effect_sizes import (
-    Moments,
-    cohens_h,
-    p_value_of_means,
-    p_value_of_shares,
-    standardized_difference,
-)
+from frgroups.analysis.effect_sizes import cohens_h, p_value_of_means, p_value_of_shares, standardized_difference
+from frgroups.analysis.engine_profile import count_profile
+from frgroups.analysis.profile_counts import AttributeCounts, SideMoments, Sides, SideSizes, all_in_group
 from frgroups.analysis.significance import benjamini_hochberg
+from frgroups.engines.frames import is_engine_frame
 from frgroups.errors import InputError
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import BoolArray, IntArray
@@ -41,11 +37,11 @@ _COLUMNS = {
 
 
 def group_profile(
-    snapshot: Snapshot,
+    snapshot: Any,
     group: Customers,
     *,
     versus: Customers = "rest",
-    attributes: AttributeSelection = None,
+    attributes: Any = None,
     min_count: int = 5,
     top: int | None = 10,
 ) -> pd.DataFrame:
@@ -55,17 +51,19 @@ def group_profile(
     Parameters
     ----------
     snapshot
-        The snapshot that contains the customers.
+        The Snapshot that contains the customers. It can also be a frame of a query engine, such as DuckDB or Spark,
+        with the columns customer_group_uid and customer_uid. The engine then counts the customers in the frame.
     group
         A group by uid or unique name, a list of customer uids such as ``fg.members(snapshot, "VIP - staff")``, or a
-        boolean Series with the index of `snapshot.customers` or an index of customer uids, in any order.
+        boolean Series with the index of `snapshot.customers` or an index of customer uids, in any order. If
+        `snapshot` is a frame, only the uid of a group is accepted.
     versus
         The customers to compare with, called the reference:
 
         - "rest": all other customers in the snapshot
         - "all": all customers in the snapshot
         - another group, list of customer uids, or boolean Series. Customers who are also in `group` are left out of
-          the reference.
+          the reference. If `snapshot` is a frame, only the uid of a group is accepted.
     attributes
         A list of attribute names. None selects the default attributes: customer_type, country_code, postal_area,
         default_store_name, origin, pricelist_uid, payment_terms, account_manager_uid, has_email, has_mobile,
@@ -79,7 +77,8 @@ def group_profile(
           days_since_created_at is the age of the customer record.
 
         You can also pass a DataFrame with one row per customer and one column per attribute. The column customer_uid
-        or the index identifies the customers.
+        or the index identifies the customers. If `snapshot` is a frame, `attributes` must be a frame of the same
+        engine with the column customer_uid and one row per customer.
 
         Numbers, timestamps, and durations are compared by their means. All other attributes, and payment_terms, are
         compared by value. Columns that identify persons are rejected, even in a snapshot loaded with
@@ -115,13 +114,16 @@ def group_profile(
         - mean_in, mean_ref, median_in, median_ref: only for "(number)", otherwise NaN
         - suppressed (`bool`): True if the numbers of the row are suppressed
 
-        Values are NaN if a denominator is 0, or if a number has no variance.
+        Values are NaN if a denominator is 0, or if a number has no variance. If `snapshot` is a frame, the counts are
+        equal to those in memory, and means and medians normally have a relative error of at most 1e-12.
+        Timestamps are compared by the days to the latest timestamp of the attribute.
 
     Raises
     ------
     InputError
         If a customer or an attribute is unknown, an attribute identifies persons, or all customers of `versus` are
-        also in the group.
+        also in the group. If `snapshot` and `attributes` are not frames of the same engine, or the type of an
+        attribute is not supported in an engine.
     GroupNotFoundError
         If a group is unknown, or its name is not unique.
 
@@ -163,19 +165,20 @@ def group_profile(
     2    has_mobile  (suppressed)  <NA>   <NA>    NaN        True
     3  credit_limit      (number)    10    241    NaN       False
     """
+    if is_engine_frame(snapshot):
+        _check_options(min_count, top)
+        counts, sizes = count_profile(snapshot, group, versus, attributes, min_count=min_count, top=top)
+        return _build_profile(counts, sizes, min_count, top)
     inside = _customer_mask(snapshot, group, "group")
     if isinstance(versus, str) and versus in ("rest", "all"):
-        sides = _Sides(inside, ~inside, with_inside=versus == "all")
+        sides = Sides(inside, ~inside, with_inside=versus == "all")
         selected = customer_attributes(snapshot, attributes, excluded_groups=_group_uids(snapshot, group))
-        return _build_profile(selected, sides, min_count, top)
+        return _profile_in_memory(selected, sides, min_count, top)
     others = _customer_mask(snapshot, versus, "versus")
     if others.any() and not (others & ~inside).any():
-        raise InputError(
-            f"`versus` must contain customers who are not in `group`, but all {int(others.sum()):,} customers are in "
-            "`group`."
-        )
+        raise all_in_group(int(others.sum()))
     selected = customer_attributes(snapshot, attributes, excluded_groups=_group_uids(snapshot, group, versus))
-    return _build_profile(selected, _Sides(inside, others & ~inside), min_count, top)
+    return _profile_in_memory(selected, Sides(inside, others & ~inside), min_count, top)
 
 
 def compare_groups(
@@ -236,7 +239,7 @@ def compare_groups(
                 cli_hint="To compare a group with the rest of a larger group, run frgroups table group_profile.",
             )
     selected = customer_attributes(snapshot, attributes, excluded_groups=_group_uids(snapshot, a, b))
-    return _build_profile(selected, _Sides(in_a & ~in_b, in_b & ~in_a), min_count, top)
+    return _profile_in_memory(selected, Sides(in_a & ~in_b, in_b & ~in_a), min_count, top)
 
 
 def _customer_mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolArray:
@@ -267,62 +270,59 @@ def _group_uids(snapshot: Snapshot, *groups: Customers) -> list[str]:
     return [snapshot.group_uid(group) for group in groups if isinstance(group, str)]
 
 
-def _build_profile(attributes: Iterable[Attribute], sides: _Sides, min_count: int, top: int | None) -> pd.DataFrame:
-    """Create a profile table, and compute the q-values over all rows of the table."""
+def _check_options(min_count: int, top: int | None) -> None:
     check_min_count(min_count)
     if top is not None:
         check_number(top, "top", at_least=1, whole=True)
-    rows = [row for attribute in attributes for row in _attribute_rows(attribute, sides, min_count, top)]
+
+
+def _profile_in_memory(
+    attributes: Iterable[Attribute], sides: Sides, min_count: int, top: int | None
+) -> pd.DataFrame:
+    """Create a profile table from the attributes of customers."""
+    _check_options(min_count, top)
+    counts = (AttributeCounts.from_attribute(attribute, sides) for attribute in attributes)
+    return _build_profile(counts, sides.sizes, min_count, top)
+
+
+def _build_profile(
+    attributes: Iterable[AttributeCounts], sizes: SideSizes, min_count: int, top: int | None
+) -> pd.DataFrame:
+    """Create a profile table, and compute the q-values over all rows of the table."""
+    rows = [row for counts in attributes for row in _attribute_rows(counts, sizes, min_count, top)]
     table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
     return table.assign(q_value=benjamini_hochberg(table["p_value"].to_numpy()))
 
 
-@dataclass(frozen=True, eq=False)
-class _Sides:
-    """Two disjoint sets of customers. A test of their difference requires that no customer is in both sets."""
-
-    inside: BoolArray
-    others: BoolArray
-    with_inside: bool = False  # `with_inside` is True if the reference contains both sets.
-
-    @property
-    def reference(self) -> BoolArray:
-        """A mask that is True for each customer in the reference, to which the group is compared."""
-        if self.with_inside:
-            return self.inside | self.others
-        return self.others
-
-
-def _attribute_rows(attribute: Attribute, sides: _Sides, min_count: int, top: int | None) -> list[Row]:
+def _attribute_rows(counts: AttributeCounts, sizes: SideSizes, min_count: int, top: int | None) -> list[Row]:
     """
     Return the profile rows of an attribute.
 
     Rows with visible values are sorted by effect size. They are followed by the row "(other)" and by suppressed rows.
     """
-    n_labels = len(attribute.labels)
-    n_in = np.bincount(attribute.code[sides.inside], minlength=n_labels)
-    n_others = np.bincount(attribute.code[sides.others], minlength=n_labels)
-    occurring = np.flatnonzero(n_in + n_others)
-    hide = suppressed_rows(n_in[occurring], n_others[occurring], min_count=min_count, top=top)
-    visible, hidden = occurring[~hide], occurring[hide]
-    rows = _share_rows([attribute.labels[code] for code in visible], n_in[visible], n_others[visible], sides)
-    rows = sorted((row | _compare_means(attribute, row["value"], sides) for row in rows), key=_strength_key)
-    if len(hidden) and not len(visible):
+    n_in, n_others, omitted = counts.n_in, counts.n_others, counts.omitted
+    hide = suppressed_rows(n_in, n_others, min_count=min_count, top=top, omitted=omitted)
+    labels = [label for label, is_hidden in zip(counts.labels, hide, strict=True) if not is_hidden]
+    rows = _share_rows(labels, n_in[~hide], n_others[~hide], sizes)
+    rows = sorted((row | _compare_means(counts.moments, row["value"]) for row in rows), key=_strength_key)
+    n_values, n_hidden = len(hide) + omitted.n_values, int(hide.sum()) + omitted.n_values
+    if n_hidden and not labels:
         rows.append({"value": SUPPRESSED, "suppressed": True})
-    elif len(hidden) and top is not None and len(occurring) > top:
-        n_in_hidden, n_others_hidden = n_in[hidden].sum(keepdims=True), n_others[hidden].sum(keepdims=True)
-        rows += _share_rows([OTHER], n_in_hidden, n_others_hidden, sides)
+    elif n_hidden and top is not None and n_values > top:
+        n_in_hidden = n_in[hide].sum(keepdims=True) + omitted.n_in
+        n_others_hidden = n_others[hide].sum(keepdims=True) + omitted.n_ref
+        rows += _share_rows([OTHER], n_in_hidden, n_others_hidden, sizes)
     else:
-        labels = sorted(attribute.labels[code] for code in hidden)
-        rows += [{"value": label, "suppressed": True} for label in labels]
-    return [{"attribute": attribute.name, "kind": attribute.kind} | row for row in rows]
+        hidden = sorted(label for label, is_hidden in zip(counts.labels, hide, strict=True) if is_hidden)
+        rows += [{"value": label, "suppressed": True} for label in hidden]
+    return [{"attribute": counts.name, "kind": counts.kind} | row for row in rows]
 
 
-def _share_rows(labels: list[str], n_in: IntArray, n_others: IntArray, sides: _Sides) -> list[Row]:
+def _share_rows(labels: list[str], n_in: IntArray, n_others: IntArray, sizes: SideSizes) -> list[Row]:
     """Return a profile row for each attribute value, with the shares of the customers who have this value."""
-    size_in, size_others = int(sides.inside.sum()), int(sides.others.sum())
+    size_in, size_others = sizes.n_in, sizes.n_others
     n_ref, size_ref = n_others, size_others
-    if sides.with_inside:
+    if sizes.with_inside:
         n_ref, size_ref = n_in + n_others, size_in + size_others
     with np.errstate(divide="ignore", invalid="ignore"):
         share_in, share_ref = n_in / np.float64(size_in), n_ref / np.float64(size_ref)
@@ -340,18 +340,15 @@ def _share_rows(labels: list[str], n_in: IntArray, n_others: IntArray, sides: _S
     return [dict(zip(columns, row, strict=True), suppressed=False) for row in zip(*columns.values(), strict=True)]
 
 
-def _compare_means(attribute: Attribute, label: str, sides: _Sides) -> Row:
+def _compare_means(moments: SideMoments | None, label: str) -> Row:
     """
     Return the profile columns that compare the group's mean with the reference mean.
 
     The result is empty for attribute values other than "(number)", because only numbers have a mean.
     """
-    if attribute.numbers is None or label != NUMBER:
+    if moments is None or label != NUMBER:
         return {}
-    known = attribute.code == attribute.labels.index(NUMBER)
-    inside = Moments.from_values(attribute.numbers[sides.inside & known])
-    reference = Moments.from_values(attribute.numbers[sides.reference & known])
-    others = Moments.from_values(attribute.numbers[sides.others & known])
+    inside, others, reference = moments
     return {
         "index": 100 * inside.mean / reference.mean if reference.mean > 0 else np.nan,
         "difference_pp": np.nan,

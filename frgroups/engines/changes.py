@@ -9,7 +9,7 @@ import pandas as pd
 from frgroups.engines.frames import (
     CUSTOMER,
     GROUP,
-    as_narwhals,
+    check_same_engine,
     collect,
     count_true,
     distinct,
@@ -19,7 +19,6 @@ from frgroups.engines.frames import (
     read_memberships,
     sort_groups,
 )
-from frgroups.errors import InputError
 from frgroups.internals.typing import IntArray
 
 if TYPE_CHECKING:
@@ -49,12 +48,7 @@ def are_engine_frames(old: Any, new: Any) -> bool:
     """
     if not (is_engine_frame(old) and is_engine_frame(new)):
         return False
-    if as_narwhals(old).implementation != as_narwhals(new).implementation:
-        raise InputError(
-            f"`old` and `new` must be frames of the same query engine, got {type(old).__name__} and "
-            f"{type(new).__name__}.",
-            hint="Collect one of them into memory, or convert it to a frame of the other engine.",
-        )
+    check_same_engine(old, new, ("old", "new"))
     return True
 
 

@@ -128,6 +128,16 @@ def as_narwhals(data: Any) -> LazyFrame[Any]:
     return frame
 
 
+def check_same_engine(first: Any, second: Any, names: tuple[str, str]) -> None:
+    """Raise InputError if two frames belong to different query engines. `names` are the names of the arguments."""
+    if as_narwhals(first).implementation != as_narwhals(second).implementation:
+        raise InputError(
+            f"`{names[0]}` and `{names[1]}` must be frames of the same query engine, got {type(first).__name__} and "
+            f"{type(second).__name__}.",
+            hint="Collect one of them into memory, or convert it to a frame of the other engine.",
+        )
+
+
 def import_narwhals() -> Any:
     """Return the Narwhals module. Raise FrgroupsError if Narwhals is not installed."""
     try:

@@ -13,7 +13,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from frgroups.analysis.disclosure_control import check_min_count, is_small, suppress_counts, suppressed_rows
+from frgroups.analysis.disclosure_control import (
+    OmittedValues,
+    check_min_count,
+    is_small,
+    suppress_counts,
+    suppressed_rows,
+)
 from frgroups.analysis.profile import OTHER, group_profile
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import snapshot_from_frames
@@ -60,6 +66,31 @@ def assert_not_disclosed(tables_by_view, sizes, min_count):
             for side, size in enumerate(sizes):
                 possible = {table[side][value] for table in tables}
                 assert len(possible) >= min(min_count, size + 1), (shown, value, possible)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)).filter(any), max_size=12),
+    st.integers(0, 4),
+    st.integers(1, 5),
+)
+def test_omitted_values(counts, min_count, top):
+    "If only the `top` largest values without a small count are known, the same values are suppressed."
+    n_in, n_ref = np.array(counts, dtype=int).reshape(-1, 2).T
+    small = [is_sensitive(*pair, min_count) for pair in counts]
+    known = np.array(sorted(range(len(counts)), key=lambda v: (small[v], -sum(counts[v]), v))[:top], dtype=int)
+    known.sort()
+    omitted = OmittedValues(
+        len(counts) - len(known),
+        int(n_in.sum() - n_in[known].sum()),
+        int(n_ref.sum() - n_ref[known].sum()),
+        has_small=any(small),
+    )
+
+    hide = suppressed_rows(n_in[known], n_ref[known], min_count=min_count, top=top, omitted=omitted)
+
+    expected = suppressed_rows(n_in, n_ref, min_count=min_count, top=top)
+    assert hide.tolist() == expected[known].tolist()
+    assert expected.sum() == hide.sum() + omitted.n_values
 
 
 @example(0, 3, 2, 3, None)
