@@ -21,6 +21,7 @@ from frgroups.analysis.table_rows import (
     sort_largest_first,
     sort_most_changed_first,
     unique_names,
+    with_known_changes,
 )
 from frgroups.analysis.waterfall import waterfall_summary
 from frgroups.errors import InputError
@@ -222,7 +223,10 @@ def _describe_changes(changes: pd.DataFrame, top: int) -> str:
     """Describe the result of `group_changes`: the totals and the groups with the most changes."""
     if changes.empty:
         return "No groups."
-    order = sort_most_changed_first(changes)
+    known = with_known_changes(changes)
+    order, n_suppressed = sort_most_changed_first(known), len(changes) - len(known)
+    if order.empty and n_suppressed:
+        return f"The changes of {n_suppressed:,} of {pluralize(len(changes), 'group')} are suppressed."
     if order.empty:
         return f"No customers joined or left a group ({pluralize(len(changes), 'group')} compared)."
     names = latest_group_names(changes)
@@ -232,9 +236,10 @@ def _describe_changes(changes: pd.DataFrame, top: int) -> str:
         for row in iter_rows(order.head(top))
     ]
     parts = [
-        f"{len(order):,} of {pluralize(len(changes), 'group')} changed",
-        f"Summed over all groups, {pluralize(int(changes['n_joined'].sum()), 'customer')} joined and "
-        f"{int(changes['n_left'].sum()):,} left",
+        f"{len(order) + n_suppressed:,} of {pluralize(len(changes), 'group')} changed",
+        *([f"Groups with suppressed counts: {n_suppressed:,}"] if n_suppressed else []),
+        f"Summed over {'the other' if n_suppressed else 'all'} groups, "
+        f"{pluralize(int(known['n_joined'].sum()), 'customer')} joined and {int(known['n_left'].sum()):,} left",
         *_list_items("The groups with the most changes (joined, left)", items),
     ]
     others = order.iloc[top:]

@@ -22,6 +22,21 @@ def sort_largest_first(table: pd.DataFrame, column: str) -> pd.DataFrame:
     return table.sort_values([column, "customer_group_uid"], ascending=[False, True])
 
 
+def with_known_changes(changes: pd.DataFrame) -> pd.DataFrame:
+    """
+    Return the rows of a `group_changes` table whose counts are not suppressed.
+
+    Examples
+    --------
+    >>> counts = pd.array([3, None], dtype="Int64")
+    >>> with_known_changes(pd.DataFrame({"n_joined": counts, "n_left": [0, 0]}))
+       n_joined  n_left
+    0         3       0
+    """
+    known = changes[changes["n_joined"].notna() & changes["n_left"].notna()]
+    return known.astype({"n_joined": "int64", "n_left": "int64"})
+
+
 def sort_most_changed_first(changes: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a `group_changes` table that have at least one change, most changes first."""
     changed = changes.assign(n_changes=changes["n_joined"] + changes["n_left"]).query("n_changes > 0")

@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from frgroups.analysis.changes import group_changes
-from frgroups.analysis.table_rows import sort_most_changed_first
+from frgroups.analysis.table_rows import sort_most_changed_first, with_known_changes
 from frgroups.errors import InputError
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import agree, pluralize
 from frgroups.plot.axes import (
     empty_chart,
     finish_rows,
@@ -50,7 +50,7 @@ def changes(
     ----------
     data
         The result of `group_changes`, or the older snapshot. A tuple of the older and the newer snapshot is also
-        accepted.
+        accepted. Groups with suppressed counts are not drawn.
     new
         The newer snapshot. Omit it if `data` is a result of `group_changes` or a tuple.
     top
@@ -83,11 +83,14 @@ def changes(
     if new is None and not is_table(data, "n_joined"):
         raise InputError("`data` must be a result of group_changes, or an older snapshot together with `new`.")
     table = data if new is None else group_changes(data, new)
-    changed = sort_most_changed_first(table)
+    known = with_known_changes(table)
+    changed, n_suppressed = sort_most_changed_first(known), len(table) - len(known)
     ax, n = row_axes(ax, len(changed), top, 8.0)
     drawn = changed.iloc[:n]
     if table.empty:
         return empty_chart(ax, _HEADING, "no groups", title)
+    if drawn.empty and n_suppressed:
+        return empty_chart(ax, _HEADING, f"the counts of {pluralize(n_suppressed, 'group')} are suppressed", title)
     if drawn.empty:
         return empty_chart(ax, _HEADING, f"no changes in {pluralize(len(table), 'group')}", title)
     joined, left = drawn["n_joined"].to_numpy(), drawn["n_left"].to_numpy()
@@ -101,7 +104,9 @@ def changes(
         if n_left:
             label_bar(ax, f"−{n_left:,}", -n_left, row, side="left")
     name_rows(ax, _row_names(ax, drawn), "customers")
-    notes = [f"{len(changed):,} of {pluralize(len(table), 'group')} changed"]
+    notes = [f"{len(changed) + n_suppressed:,} of {pluralize(len(table), 'group')} changed"]
+    if n_suppressed:
+        notes.append(f"{n_suppressed:,} with suppressed counts {agree(n_suppressed, 'is', 'are')} not drawn")
     if len(drawn) < len(changed):
         notes.append(f"the {len(drawn):,} with the most changes are drawn")
     finish_rows(ax, _HEADING, notes, title)

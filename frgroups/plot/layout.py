@@ -177,7 +177,7 @@ def font_scale(ax: Axes) -> float:
 def scale_for_area(width: float, height: float) -> float:
     """Return the factor by which fonts are smaller than in `rcParams` if a chart has this size in points."""
     size = float(rcParams["font.size"])
-    return min(1.0, max(min(width / 30, height / 22), _MIN_BASE_FONT) / size)
+    return min(1.0, max(min(width / 30, height / 16), _MIN_BASE_FONT) / size)
 
 
 def text_size(ax: Axes, text: str, font: float) -> tuple[float, float]:

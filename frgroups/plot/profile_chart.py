@@ -111,7 +111,7 @@ def profile(
         ),
         "share (%)",
     )
-    notes = []
+    notes = ["index 100: no difference"]
     if len(drawn) < len(rows):
         notes.append(f"the strongest {describe_cut(len(drawn), len(rows), 'difference')}")
     if rows["share_in"].isna().all():

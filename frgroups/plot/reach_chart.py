@@ -248,7 +248,7 @@ def campaign_reach(
     >>> campaigns = pd.DataFrame({"customer_group_uid": ["all", "vip"], "discount_percent": [5, 20]})
     >>> ax = plot.campaign_reach(sample_snapshot(), campaigns)
     >>> [text.get_text() for text in ax.texts]
-    ['2', '248 of 250; larger discount: VIP']
+    ['2', '248 of 250; up to 20% from VIP']
     """
     if is_table(data, "n_effective"):
         table = data
@@ -328,16 +328,19 @@ def _campaign_labels(table: pd.DataFrame, drawn: pd.DataFrame, with_best: bool) 
     Return the labels for the bars of the campaigns.
 
     A label contains the number of members. If members get a larger discount from another campaign and `with_best` is
-    True, the label also contains the name of the other campaign.
+    True, the label also contains the campaign with the largest of these discounts.
     """
-    names = dict(zip(_campaign_uids(table), table["name"], strict=True))
+    best = {
+        uid: f"{discount:g}% from {short_name(name, 24)}"
+        for uid, name, discount in zip(_campaign_uids(table), table["name"], table["discount_percent"], strict=True)
+    }
     labels = []
     for row in iter_rows(drawn):
         label = f"{row.n_members:,}"
         if row.n_shadowed:
             label = f"{row.n_effective:,} of {row.n_members:,}"
             if with_best:
-                label += f"; larger discount: {short_name(names[row.shadowed_by], 24)}"
+                label += f"; up to {best[row.shadowed_by]}"
         labels.append(label)
     return labels
 

@@ -11,6 +11,8 @@ from matplotlib.font_manager import FontProperties
 
 # WCAG 2.1, success criterion 1.4.3, requires this contrast ratio for text of normal size.
 MIN_CONTRAST = 4.5
+# Grid lines are fainter than the lines of the data, also in styles with white grid lines on a dark background.
+_GRID_STRENGTH, _MIN_GRID_STRENGTH, _MAX_GRID_CONTRAST = 0.45, 0.05, 1.5
 
 FontName = Literal["axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize"]
 # These arguments disable mathtext and TeX, so that names with characters such as $, _ or \ are drawn unchanged.
@@ -94,13 +96,20 @@ def is_dark(color: Any) -> bool:
 
 
 def grid_style(ax: Axes) -> dict[str, Any]:
-    """Return the arguments of thin grid lines in the color `grid.color`."""
+    """Return the arguments of thin grid lines in a faint form of the color `grid.color`."""
+    strength = _GRID_STRENGTH
+    while strength > _MIN_GRID_STRENGTH and _grid_contrast(ax, strength) > _MAX_GRID_CONTRAST:
+        strength -= 0.01
     return {
-        "color": tint(ax, rcParams["grid.color"], 0.45),
+        "color": tint(ax, rcParams["grid.color"], strength),
         "linewidth": 0.8 * rcParams["grid.linewidth"],
         "linestyle": rcParams["grid.linestyle"],
         "zorder": 0,
     }
+
+
+def _grid_contrast(ax: Axes, strength: float) -> float:
+    return contrast(tint(ax, rcParams["grid.color"], strength), background(ax))
 
 
 def points(name: FontName, scale: float = 1.0) -> float:

@@ -215,6 +215,16 @@ def test_group_changes(before, after):
         assert numbers(part)[2:] == [len(others), others["n_joined"].sum(), others["n_left"].sum()]
 
 
+def test_suppressed_changes():
+    "Groups with suppressed counts are counted, but their changes are not part of the sums."
+    old, new = create_table([("a", "1"), ("b", "1")]), create_table([("a", "2"), ("b", "2")])
+    table = group_changes(old, new).astype({"n_joined": "Int64", "n_left": "Int64"})
+    table.loc[0, ["n_joined", "n_left"]] = pd.NA
+
+    assert numbers(describe(table))[:5] == [2, 2, 1, 1, 1]
+    assert numbers(describe(table[:1])) == [1, 1]
+
+
 def test_size_history():
     "The description of a size history contains the first and last size of each group and marks deleted groups."
 

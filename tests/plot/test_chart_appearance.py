@@ -20,7 +20,7 @@ from frgroups.analysis.sizes import group_sizes
 from frgroups.analysis.waterfall import waterfall_summary
 from frgroups.errors import InputError
 from frgroups.history.size_history import size_history
-from frgroups.plot.theme import MIN_CONTRAST
+from frgroups.plot.theme import MIN_CONTRAST, background, contrast, grid_style, shade
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 STYLES = ["default", "dark_background", "ggplot", "seaborn-v0_8-darkgrid", "grayscale", {"font.size": 16}]
@@ -465,3 +465,22 @@ def test_flow_of_customers_in_several_groups():
     ax = plot.flow(table, table)
 
     assert "priority=" in " ".join(text.get_text() for text in ax.texts) and not ax.patches
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background", "ggplot", "grayscale"])
+def test_faint_grid(style):
+    "Grid lines have less contrast with the background than the lines of groups that are not highlighted."
+    with plt.style.context(style):
+        _, ax = plt.subplots()
+        line = contrast(grid_style(ax)["color"], background(ax))
+
+        assert 1 <= line <= 1.5 < contrast(shade(ax, 0.25), background(ax))
+
+
+def test_font_of_low_charts():
+    "A chart with two rows has the same font size as a chart with ten rows."
+    snapshots = [create_snapshot(n) for n in (2, 10)]
+
+    sizes = [plot.sizes(snapshot).get_yticklabels()[0].get_fontsize() for snapshot in snapshots]
+
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.1)

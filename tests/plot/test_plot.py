@@ -335,6 +335,19 @@ def test_changes_arguments():
         plot.changes(new)
 
 
+def test_suppressed_changes():
+    "A group with suppressed counts is not drawn, and the heading counts it among the groups that changed."
+    old, new = create_snapshot(3), create_snapshot(3, per_customer=2)
+    table = group_changes(old, new).astype({"n_joined": "Int64", "n_left": "Int64"})
+    table.loc[0, ["n_joined", "n_left"]] = pd.NA
+
+    ax = plot.changes(table)
+
+    assert table["name"][0] not in row_labels(ax) and len(row_labels(ax)) == 1
+    assert numbers(title_of(ax)) == [2, 3, 1]
+    assert len(plot.changes(table[:1]).texts) == 1
+
+
 # Several charts
 
 
@@ -522,6 +535,7 @@ def test_campaign_reach():
     effective, shadowed = ax.containers
     assert [bar.get_width() for bar in effective] == [2, 248] and [bar.get_width() for bar in shadowed] == [0, 2]
     assert all(bar.get_hatch() for bar in shadowed) and not any(bar.get_hatch() for bar in effective)
+    assert "20%" in texts_of(ax)[1] and "VIP" in texts_of(ax)[1]
 
 
 def test_waterfall():
