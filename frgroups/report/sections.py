@@ -20,10 +20,16 @@ from frgroups.analysis.health import SEVERITIES, health_report
 from frgroups.analysis.overlap import overlap_matrix, overlap_pairs
 from frgroups.analysis.reach import ANY, reachability
 from frgroups.analysis.sizes import group_sizes
-from frgroups.analysis.table_rows import sort_largest_first, unique_names
+from frgroups.analysis.table_rows import (
+    sort_largest_first,
+    sort_most_changed_first,
+    unique_names,
+    with_known_changes,
+)
 from frgroups.errors import InputError
 from frgroups.history.size_history import size_history
-from frgroups.internals.formatting import agree, format_day_span, format_percentage, pluralize
+from frgroups.internals.column_formats import MISSING
+from frgroups.internals.formatting import agree, format_day_span, format_list, format_percentage, pluralize
 from frgroups.plot.axes import select_largest
 from frgroups.report.charts import MAX_ROWS, Chart, draw_chart, height_of_rows
 from frgroups.report.content import Bar, Content, Section
@@ -42,6 +48,7 @@ _NEAR_DUPLICATES = 0.9
 _MAX_HEATMAP_GROUPS = 20
 _MAX_DUPLICATE_GROUPS = 12
 _SUPPRESSED = "suppressed"
+_NO_GROUPS = "The snapshot contains no groups."
 _PAIR_MEASURES = ("share_of_a", "share_of_b", "jaccard", "overlap_coefficient", "expected", "lift", "pmi", "phi")
 _PAIR_TESTS = ("p_over", "p_under", "q_value")
 
@@ -75,7 +82,9 @@ def _verdict(data: ReportData) -> _Result:
     reads = data.snapshot.reads
     counts = reads["verdict"].value_counts()
     n_consistent = int(counts.get("consistent", 0))
-    if len(reads) and (reads["how"] == "given").all():
+    if reads.empty:
+        summary = _NO_GROUPS
+    elif (reads["how"] == "given").all():
         summary = "The snapshot was created from tables and not read from a tenant, so it cannot be verified."
     else:
         summary = (
@@ -105,6 +114,9 @@ def _sizes(data: ReportData) -> _Result:
         },
     )
     published = sizes[sizes["n_members"].notna()]
+    call = "fg.group_sizes(snapshot); fg.plot.sizes(snapshot)"
+    if sizes.empty:
+        return _NO_GROUPS, [Content(call)]
     n_customers = len(data.snapshot.customers)
     summary = f"The snapshot contains {pluralize(len(sizes), 'group')} and {pluralize(n_customers, 'customer')}"
     if len(published):
@@ -122,9 +134,7 @@ def _sizes(data: ReportData) -> _Result:
         note += " In the chart, a suppressed number of members in no other group is drawn as 0."
     note += _omission_note(len(sizes) - len(published))
     table = show(sizes, MAX_ROWS)
-    return f"{summary}.", [
-        Content("fg.group_sizes(snapshot); fg.plot.sizes(snapshot)", chart, table=table, note=note)
-    ]
+    return f"{summary}.", [Content(call, chart, table=table, note=note)]
 
 
 def _growth(data: ReportData) -> _Result:
@@ -138,10 +148,14 @@ def _growth(data: ReportData) -> _Result:
     # Omit groups with suppressed sizes, because a gap in a line would suggest that the group did not exist.
     is_hidden = history["customer_group_uid"].isin(history.loc[history["n_members"].isna(), "customer_group_uid"])
     drawn = history[~is_hidden].astype({"n_members": "int64"})
-    times = history["taken_at"].drop_duplicates()
-    if len(times) < 2:
+    if history.empty:
+        return _NO_GROUPS, []
+    # A snapshot without groups has no rows in the history.
+    first = history["taken_at"].min() if data.before is None else pd.Timestamp(data.before.taken_at)
+    last = pd.Timestamp(data.snapshot.taken_at)
+    if first == last:
         return "Only one snapshot is available, so the growth is not known yet.", []
-    table = _compare_ends(drawn, times.min(), times.max())
+    table = _compare_ends(drawn, first, last)
     is_kept = table["status"] == "kept"
     growth = (table["n_last"] - table["n_first"])[is_kept]
     counts = table["status"].value_counts()
@@ -150,9 +164,11 @@ def _growth(data: ReportData) -> _Result:
         f"{int((growth == 0).sum()):,} kept their size, {int(counts.get('new', 0)):,} "
         f"{agree(int(counts.get('new', 0)), 'is', 'are')} new, and {int(counts.get('deleted', 0)):,} "
         f"{agree(int(counts.get('deleted', 0)), 'was', 'were')} deleted "
-        f"{format_day_span(times.min(), times.max())}."
+        f"{format_day_span(first, last)}."
     )
-    chart = draw_chart(lambda ax: plot.history(drawn, ax=ax), describe(drawn), width=9.0)
+    chart = None
+    if drawn["taken_at"].nunique() > 1:
+        chart = draw_chart(lambda ax: plot.history(drawn, ax=ax), describe(drawn), width=9.0)
     call = "history = fg.size_history([before, snapshot]); fg.plot.history(history)"
     if stored:
         origin = f"tenant_uid={data.snapshot.tenant_uid!r}, base_url={data.snapshot.base_url!r}"
@@ -211,8 +227,10 @@ def _overlap(data: ReportData) -> _Result:
             f", and the most similar groups are {top['name_a']} and {top['name_b']} "
             f"(of the customers in either group, {format_percentage(top['jaccard'])} are in both)"
         )
-    chart, note = _heatmap(data, select_largest(data.snapshot.matrix, _MAX_HEATMAP_GROUPS))
     call = "fg.overlap_pairs(snapshot, min_both=1); fg.plot.overlap_heatmap(snapshot)"
+    if pairs.empty:
+        return "No two groups have members in common.", [Content(call)]
+    chart, note = _heatmap(data, select_largest(data.snapshot.matrix, _MAX_HEATMAP_GROUPS))
     table = show(pairs.drop(columns=list(PAIR_DETAILS)), MAX_ROWS)
     return f"{summary}.", [Content(call, chart, table=table, note=note + _suppression_note(pairs))]
 
@@ -224,7 +242,7 @@ def _suppressed_pairs(pairs: pd.DataFrame, min_count: int) -> pd.DataFrame:
 
 
 def _heatmap(data: ReportData, matrix: MembershipMatrix) -> tuple[Chart, str]:
-    """Return a heatmap in which similar groups are next to each other, and a note on blank cells."""
+    """Return a heatmap in which similar groups are next to each other, and a note on suppressed cells."""
     ordered = matrix.take_groups(leaf_order(matrix))
     names = unique_names(ordered.group_uids, ordered.group_names)
     labels = [names[uid] for uid in ordered.group_uids]
@@ -242,7 +260,7 @@ def _heatmap(data: ReportData, matrix: MembershipMatrix) -> tuple[Chart, str]:
     )
     note = ""
     if is_hidden[~np.eye(len(labels), dtype=bool)].any():
-        note = "Cells with suppressed counts are blank. "
+        note = f"Cells with suppressed counts contain {MISSING}. "
     return chart, note
 
 
@@ -265,7 +283,9 @@ def _health(data: ReportData) -> _Result:
     findings = health_report(data.snapshot, register=data.register)
     counts: dict[str, int] = {severity: int((findings["severity"] == severity).sum()) for severity in SEVERITIES}
     numbers = [f"{n:,} of {severity} severity" for severity, n in counts.items()]
-    summary = f"The health report has {pluralize(len(findings), 'finding')}: {', '.join(numbers)}."
+    summary = "The health report has no findings."
+    if len(findings):
+        summary = f"The health report has {pluralize(len(findings), 'finding')}: {', '.join(numbers)}."
     call = "fg.health_report(snapshot)" if data.register is None else "fg.health_report(snapshot, register=register)"
     return summary, [Content(call, bars=_bars(counts), findings=published_findings(findings, data.min_count))]
 
@@ -273,11 +293,15 @@ def _health(data: ReportData) -> _Result:
 def _reach(data: ReportData) -> _Result:
     contents = []
     summary = ""
+    if data.snapshot.groups.empty:
+        return _NO_GROUPS, []
     try:
         summary, content = _consent_reach(data)
         contents.append(content)
     except InputError as error:
-        summary = f"The reach by consent cannot be computed: {error}"
+        summary = f"The reach by consent cannot be computed. {error}"
+        if data.snapshot.consents.empty:
+            summary = "The reach by consent cannot be computed, because no customer in the snapshot has a consent."
     if data.register is not None and data.register.get("discount_percent", pd.Series()).notna().any():
         contents.append(_campaign_reach(data, data.register))
     return summary, contents
@@ -305,7 +329,19 @@ def _consent_reach(data: ReportData) -> tuple[str, Content]:
         height=height_of_rows(n_rows),
     )
     call = "fg.reachability(snapshot); fg.plot.reach(snapshot)"
-    return summary, Content(call, chart, table=show(reach, 3 * n_groups), note=_suppression_note(reach))
+    table = show(reach.drop(columns="consent"), 3 * n_groups)
+    return summary, Content(call, chart, table=table, note=_consent_note(reach) + _suppression_note(reach))
+
+
+def _consent_note(reach: pd.DataFrame) -> str:
+    """Return the consent of each channel, which is the same in all rows of the channel."""
+    channels = reach[reach["channel"] != ANY].drop_duplicates("channel").dropna(subset="consent")
+    if channels.empty:
+        return ""
+    consents = [
+        f"{consent} ({channel})" for channel, consent in zip(channels["channel"], channels["consent"], strict=True)
+    ]
+    return f"Consents: {format_list(consents)}. "
 
 
 def _campaign_reach(data: ReportData, register: pd.DataFrame) -> Content:
@@ -339,22 +375,22 @@ def _changes(data: ReportData) -> _Result:
         differences=[("n_old", "n_left")],
         derived={"net": ["n_old", "n_new"], "growth_rate": ["n_old", "n_new"], "churn_rate": ["n_old", "n_left"]},
     )
-    counts = ["n_old", "n_joined", "n_left", "n_new"]
-    published = changes[~changes[_SUPPRESSED]].astype(dict.fromkeys(counts, "int64"))
     is_changed = changes[["n_joined", "n_left"]].ne(0).fillna(True).any(axis=1)
     summary = (
         f"{int(is_changed.sum()):,} of {pluralize(len(changes), 'group')} changed "
         f"{format_day_span(before.taken_at, data.snapshot.taken_at)}."
     )
-    n_rows = int((published["n_joined"] + published["n_left"] > 0).sum())
-    chart = draw_chart(
-        lambda ax: plot.changes(published, top=MAX_ROWS, ax=ax),
-        describe(published),
-        height=height_of_rows(min(n_rows, MAX_ROWS)),
-    )
+    n_rows = len(sort_most_changed_first(with_known_changes(changes)))
     call = "fg.group_changes(before, snapshot); fg.plot.changes(before, snapshot)"
-    note = _suppression_note(changes) + _omission_note(len(changes) - len(published))
-    contents = [Content(call, chart, table=show(changes[is_changed], MAX_ROWS), note=note)]
+    contents = [Content(call)]
+    if is_changed.any():
+        chart = draw_chart(
+            lambda ax: plot.changes(changes, top=MAX_ROWS, ax=ax),
+            describe(changes),
+            height=height_of_rows(min(n_rows, MAX_ROWS)),
+        )
+        table = show(changes[is_changed], MAX_ROWS)
+        contents = [Content(call, chart, table=table, note=_suppression_note(changes))]
     if data.uids:
         contents.append(_customers_who_changed(data, before))
     return summary, contents

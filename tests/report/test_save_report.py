@@ -237,13 +237,42 @@ def test_missing_consents(tmp_path):
 
 @pytest.mark.parametrize("n_groups", [0, 1])
 def test_few_groups(tmp_path, n_groups):
-    "A report of a tenant without groups, or with a single group, has all sections."
+    "A report of a tenant without groups, or with a single group, has all sections, but no empty chart or table."
     groups = pd.DataFrame({"customer_group_uid": ["a"][:n_groups], "name": ["A"][:n_groups]})
     snapshot = fg.snapshot_from_frames(
         members({"a": 30} if n_groups else {}), groups, tenant_uid="t", taken_at="2026-11-23T08:10Z"
     )
 
-    assert Page(fg.save_report(snapshot, tmp_path / "t.html")).text("h2") == TITLES
+    page = Page(fg.save_report(snapshot, tmp_path / "t.html"))
+
+    assert page.text("h2") == TITLES
+    assert len(page.images()) == n_groups and len(page.text("caption")) == 2 + n_groups
+
+
+def test_first_group(tmp_path):
+    "If the older snapshot contains no groups, the growth counts the groups as new."
+    empty = pd.DataFrame({"customer_group_uid": [], "name": []}, dtype="str")
+    old = fg.snapshot_from_frames(members({}), empty, tenant_uid="t-report", taken_at="2026-11-01T08:10Z")
+
+    page = Page(fg.save_report(snapshot_of({"all": 40}, "2026-11-02T08:10Z"), tmp_path / "t.html", old))
+
+    assert "1 is new" in page.html and "1 of 1 group changed" in page.html
+
+
+def test_suppressed_changes(page):
+    "The heading of the chart of changes and the summary state the same numbers of groups."
+    section = page.html.partition(">Changes<")[2]
+    [summary] = re.findall(r"(\d+ of \d+) groups changed between", section)
+    [alternative] = re.findall(r'alt="(\d+ of \d+) groups changed', section)
+
+    assert summary == alternative
+
+
+def test_consents_in_note(page):
+    "The reach names the consent of each channel once, and not in each row."
+    section = page.html.rpartition(">Reach<")[2].partition(">Changes<")[0]
+
+    assert section.count("Newsletter email") == 1 and section.count("SMS") == 1
 
 
 @pytest.mark.parametrize(
