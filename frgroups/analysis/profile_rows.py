@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.attributes import NUMBER
+from frgroups.analysis.table_rows import iter_rows
 
 MAX_Q_VALUE = 0.05  # A difference with a larger q-value might be due to chance.
 
@@ -41,12 +42,38 @@ def is_mean(row: Any) -> bool:
     return bool(row.kind == "number" and row.value == NUMBER)
 
 
+def with_means_as_values(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    Return a profile in which the value of each number is the mean in the group and the mean in the reference.
+
+    A table that is not a profile is returned unchanged.
+
+    Examples
+    --------
+    >>> columns = {"attribute": "credit_limit", "value": "(number)", "kind": "number", "mean_in": 5, "mean_ref": 4}
+    >>> with_means_as_values(pd.DataFrame([columns]))["value"][0]
+    'mean 5 vs. 4'
+    """
+    columns = ["kind", "value", "mean_in", "mean_ref"]
+    if not table.columns.is_unique or not set(columns) <= set(table.columns):
+        return table
+    values = [
+        _describe_two_means(row) if is_mean(row) and not pd.isna(row.mean_in + row.mean_ref) else row.value
+        for row in iter_rows(table[columns])
+    ]
+    return table.assign(value=pd.Series(values, table.index, dtype="str"))
+
+
 def describe_means(row: Any) -> str:
     """Describe the two means of a profile row and their standardized difference."""
-    means = f"mean {_format_mean(row.mean_in)} vs. {_format_mean(row.mean_ref)}"
+    means = _describe_two_means(row)
     if np.isnan(row.effect_size):
         return means
     return f"{means} ({row.effect_size:+.2f} standard deviations)"
+
+
+def _describe_two_means(row: Any) -> str:
+    return f"mean {_format_mean(row.mean_in)} vs. {_format_mean(row.mean_ref)}"
 
 
 def _format_mean(value: float) -> str:

@@ -112,7 +112,7 @@ RULES = (
         "attribute effect_size",
         *(_strongest("effect_size"), _smallest("q_value")),
         bars="share_in share_ref",
-        hidden="kind difference_pp p_value median_in median_ref",
+        hidden="kind difference_pp p_value mean_in mean_ref median_in median_ref",
     ),
     _rule(
         "jaccard n_both",

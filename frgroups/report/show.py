@@ -184,7 +184,8 @@ def show(
     Format a result table for display, with the most important rows first.
 
     Groups are shown by name, counts have thousands separators, and shares are percentages. Differences of rates are
-    in percentage points ("pp"). Columns without values are omitted. The table itself does not change.
+    in percentage points ("pp"). In a profile, the value of a number is its mean in the group and in the reference.
+    Columns without values are omitted. The table itself does not change.
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from frgroups.analysis.profile_rows import with_means_as_values
 from frgroups.internals.column_formats import (
     DIGEST_COLUMNS,
     SHORT_DIGEST,
@@ -127,6 +128,7 @@ def format_table(
         if not isinstance(table, pd.Series):
             selected = merge_uids_into_names(selected, shared_names(flat, snapshot))
         if columns is None:
+            selected = with_means_as_values(selected)
             hidden = _hidden_columns(selected, () if rule is None else rule.hidden, sort)
         selected = selected.drop(columns=[*hidden, *({_SUPPRESSED} & set(selected.columns))])
     is_suppressed, are_rates = _suppressed_rows(shown), has_rates(flat)

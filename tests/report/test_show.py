@@ -258,6 +258,19 @@ def test_profile_and_suppressed_counts():
     assert column(shown, "q_value") == ["<0.001", "0.500", "–"] and "suppressed" not in header(shown)
 
 
+def test_means_of_profile():
+    "The means of a number are in the column value, unless the columns are selected."
+    table = pd.DataFrame(
+        {"attribute": ["limit", "origin"], "kind": ["number", "text"], "value": ["(number)", "WEB"]}
+    ).assign(effect_size=[0.9, 0.1], q_value=0.5, mean_in=[1234.5, None], mean_ref=[2.0, None])
+
+    shown = fg.show(table)
+
+    assert column(shown, "value") == ["mean 1,234 vs. 2", "WEB"] and "mean_in" not in header(shown)
+    assert column(fg.show(table, columns="all"), "value") == ["(number)", "WEB"]
+    assert column(fg.show(table, columns=["value", "mean_in"]), "mean_in")[1] == "–"
+
+
 def test_overlap_matrix(snapshot):
     "An overlap matrix starts with the largest groups, has names on both axes, and is limited in both directions."
     shown = fg.show(fg.overlap_matrix(snapshot), top=3, snapshot=snapshot)
