@@ -17,6 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from frgroups.cli.output import as_one_line, print_text, terminal_width
+from frgroups.internals import column_formats
+from frgroups.internals.column_formats import format_column, is_share
 
 # Text that tables contain for a missing value.
 MISSING = "-"
@@ -36,7 +38,8 @@ def print_table(table: pd.DataFrame, *, n_required: int | None = None) -> list[s
 
     In a pipe or a file, each table row is one line of plain text, which is not wrapped or truncated. On a terminal,
     rich prints the table if its columns fit. Otherwise, each table row is printed as several lines with one column
-    per line, and integers have thousands separators. Floats have three decimals. A missing value is printed as "-".
+    per line, integers have thousands separators, shares are percentages, and columns without text are omitted. Other
+    floats have three decimals. A missing value is printed as "-".
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ def print_table(table: pd.DataFrame, *, n_required: int | None = None) -> list[s
         of the table, but not the first `n_required` columns. None prints all columns.
     """
     is_terminal = sys.stdout.isatty()
-    columns = _printed_columns(table, has_separators=is_terminal)
+    columns = _printed_columns(table, is_terminal=is_terminal)
     names = [column.name for column in columns]
     if table.empty:
         print_text("(none)")
@@ -55,8 +58,10 @@ def print_table(table: pd.DataFrame, *, n_required: int | None = None) -> list[s
     if not is_terminal:
         print_text(_plain_table(columns))
         return names
+    columns = [column for column in columns if any(column.cells)]
+    names = [column.name for column in columns]
     width = terminal_width(sys.stdout)
-    for n in range(len(columns), (n_required or len(columns)) - 1, -1):
+    for n in range(len(columns), min(n_required or len(columns), len(columns)) - 1, -1):
         layout = choose_layout(columns[:n], width)
         if layout is not None:
             _print_rich_table(columns[:n], layout, width)
@@ -111,14 +116,14 @@ class Layout:
     padding: int
 
 
-def _printed_columns(table: pd.DataFrame, *, has_separators: bool) -> list[_Column]:
+def _printed_columns(table: pd.DataFrame, *, is_terminal: bool) -> list[_Column]:
     columns = []
     for name, values in table.items():
-        number_format = ",d" if has_separators and is_integer_dtype(values) else ""
-        cells = [
-            MISSING if is_missing else _cell(value, number_format)
-            for value, is_missing in zip(values, values.isna(), strict=True)
-        ]
+        number_format = ",d" if is_terminal and is_integer_dtype(values) else ""
+        if is_terminal and is_share(str(name)) and is_numeric_dtype(values):
+            cells = [_plain_dashes(text) for text in format_column(values, str(name))]
+        else:
+            cells = [_cell(value, number_format) for value in values]
         words = {word for cell in cells for word in cell.split()}
         width = max(map(cell_len, cells), default=0)
         word_width = max(map(cell_len, words), default=0)
@@ -127,9 +132,16 @@ def _printed_columns(table: pd.DataFrame, *, has_separators: bool) -> list[_Colu
 
 
 def _cell(value: Any, number_format: str) -> str:
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return MISSING
     if isinstance(value, float):
         return f"{value:.3f}"
     return as_one_line(format(value, number_format) if number_format else str(value))
+
+
+def _plain_dashes(text: str) -> str:
+    """Replace the minus sign and the dash for a missing value with ASCII, which every terminal can display."""
+    return text.replace("\N{MINUS SIGN}", "-").replace(column_formats.MISSING, MISSING)
 
 
 def _plain_table(columns: Sequence[_Column]) -> str:
@@ -148,14 +160,24 @@ def _print_rows_as_lines(columns: Sequence[_Column]) -> None:
 
 
 def choose_layout(columns: Sequence[_Column], width: int) -> Layout | None:
-    """Return the normal or else the compact layout, or None if neither layout fits on the terminal."""
+    """
+    Return the first layout that fits on the terminal without wrapped values, or else the first layout that fits.
+
+    The layouts are the normal one, the one with less space between the columns, and the compact one. Return None if
+    no layout fits.
+    """
     names = [column.name for column in columns]
-    short_headers = [_broken_header(column.name, min(MIN_TEXT_WIDTH, column.width)) for column in columns]
-    for headers, padding in ((names, PADDING), (short_headers, COMPACT_PADDING)):
+    short_headers = [_broken_header(column.name, _text_width(column)) for column in columns]
+    first = None
+    for headers, padding in ((names, PADDING), (names, COMPACT_PADDING), (short_headers, COMPACT_PADDING)):
         widths = _column_widths(columns, headers, width - (2 * padding + 1) * (len(columns) - 1))
-        if widths is not None:
-            return Layout(headers, widths, padding)
-    return None
+        if widths is None:
+            continue
+        layout = Layout(headers, widths, padding)
+        if all(shown >= column.width for shown, column in zip(widths, columns, strict=True)):
+            return layout
+        first = first or layout
+    return first
 
 
 def _print_rich_table(columns: Sequence[_Column], layout: Layout, width: int) -> None:
@@ -195,8 +217,7 @@ def _column_widths(columns: Sequence[_Column], headers: Sequence[str], width: in
     needed = [max(header, column.width) for header, column in zip(header_widths, columns, strict=True)]
     widths = []
     for header, column in zip(header_widths, columns, strict=True):
-        text_width = max(min(MIN_TEXT_WIDTH, column.width), min(MAX_WORD_WIDTH, column.word_width))
-        widths.append(max(header, column.width if column.is_number else text_width))
+        widths.append(max(header, column.width if column.is_number else _text_width(column)))
     spare = width - sum(widths)
     if spare < 0:
         return None
@@ -206,6 +227,11 @@ def _column_widths(columns: Sequence[_Column], headers: Sequence[str], width: in
             break
         widths[min(wrapped, key=widths.__getitem__)] += 1
     return widths
+
+
+def _text_width(column: _Column) -> int:
+    """Return the minimum width of a column of texts."""
+    return max(min(MIN_TEXT_WIDTH, column.width), min(MAX_WORD_WIDTH, column.word_width))
 
 
 def _broken_header(header: str, width: int) -> str:

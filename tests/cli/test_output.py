@@ -151,6 +151,34 @@ def test_plain_table_is_complete(capsys):
     assert lines[1].split() == [name, "0.123", "1"] and lines[2].split() == ["b", "-", "2"]
 
 
+def test_terminal_table(capsys, monkeypatch):
+    "On a terminal, shares are percentages, blank columns are omitted, and a header is not narrower than its texts."
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    uid = "2fd18ac5-1016-4738-9611-650e4086a6bd"
+    table = pd.DataFrame({"customer_group_uid": [uid, "b"], "problem": "", "share": [0.5, None], "n_members": 1})
+
+    names = print_table(table, n_required=4)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert names == ["customer_group_uid", "share", "n_members"] == lines[0].split()
+    assert lines[2].split() == [uid, "50.0%", "1"] and lines[3].split() == ["b", "-", "1"]
+
+
+def test_wrapped_names(capsys, monkeypatch):
+    "A name is not wrapped if the row fits on the terminal with less space between the columns."
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    name = "a name with several words"
+    table = pd.DataFrame({"name": [name], "n_members": [1], "n_exclusive": [1]})
+    monkeypatch.setenv("COLUMNS", str(len(name) + len("n_members n_exclusive") + 3))
+
+    print_table(table)
+
+    assert capsys.readouterr().out.splitlines()[2].startswith(name)
+
+
 def test_empty_table(capsys):
     "A table without rows is printed as (none)."
     print_table(pd.DataFrame({"name": []}))

@@ -16,6 +16,7 @@ from frgroups.cli.main import main
 from frgroups.cli.output import as_one_line, terminal_width, wrap_line
 from frgroups.cli.table_printing import print_table
 from frgroups.cli.table_registry import TABLES
+from frgroups.internals.column_formats import format_column
 from tests.cli.commands import code_of, table_words
 from tests.world import select_sandbox
 
@@ -118,10 +119,12 @@ def test_tables_are_complete(frame, width):
 
     is_table = any("\u2500" in line for line in lines)
     letters = sorted("".join(lines).replace("\u2500", ""))
-    cells = [as_one_line(value) for value in [*frame["name_of_a"], *frame["name_of_b"]]]
-    cells += [f"{n:,}" for n in frame["n_members"]] + [f"{share:.3f}" for share in frame["share_of_customers"]]
-    # If the table does not fit, the column names are repeated for each row.
-    names = list(frame.columns) * (1 if is_table else len(frame))
+    columns = {name: list(map(as_one_line, frame[name])) for name in ("name_of_a", "name_of_b")}
+    columns["n_members"] = [f"{n:,}" for n in frame["n_members"]]
+    columns["share_of_customers"] = format_column(frame["share_of_customers"], "share_of_customers")
+    # Columns without text are omitted. If the table does not fit, the column names are repeated for each row.
+    names = [name for name, values in columns.items() if any(values)] * (1 if is_table else len(frame))
+    cells = [cell for values in columns.values() for cell in values]
     expected = sorted("".join([*cells, *names]).replace("\u2500", ""))
     # rich can drop whitespace at the end of a line, such as a no-break space.
     assert [letter for letter in letters if not letter.isspace()] == [
