@@ -427,7 +427,7 @@ class Receipt:
         if self.stopped:
             facts["Stopped"] = self.stopped
         mark = "ok" if self.ok else "not fully applied"
-        return Card(f"Receipt of plan {self.plan.digest[:12]}", facts, mark=mark).html()
+        return Card(f"Receipt of plan {self.plan.digest[:12]}:", facts, mark=mark).html()
 
 
 def read_receipt(path: str | Path) -> Receipt:
