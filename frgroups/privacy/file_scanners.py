@@ -181,7 +181,7 @@ def _count_in_snapshot(folder: Path, subject: Subject) -> tuple[int, int]:
     n = count_equal(customers, "customer_parent_uid", subject.uid)
     n += count_equal(read_parquet(folder / "consents.parquet"), "customer_uid", subject.uid)
     if code >= 0:
-        memberships = read_parquet(folder / "memberships.parquet")
+        memberships = read_parquet(folder / "memberships.parquet", columns=["customer_code"])
         n += 1 + (pc.sum(pc.equal(memberships["customer_code"], code)).as_py() or 0)
     return n, count_mentions(customers, subject, skip=code)
 

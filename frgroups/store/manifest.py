@@ -26,8 +26,10 @@ from frgroups.store import folders
 
 log = logging.getLogger("frgroups.store")
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
+# Snapshot ids are below this limit, because other JSON readers convert larger integers to floating-point numbers.
+SNAPSHOT_ID_LIMIT = 2**53
 _MAX_LISTINGS = 20
 _FILES = tuple(f"{name}.parquet" for name in ("groups", "customers", "consents", "reads", "memberships"))
 # A Python user might have loaded the snapshot on the command line, so the hints mention both interfaces.
@@ -62,8 +64,8 @@ class _AnyManifest(msgspec.Struct):
     files: dict[str, Any]
 
 
-class _Manifest(_AnyManifest):
-    """Fields of a manifest in the current format version."""
+class _ManifestWithoutId(_AnyManifest):
+    """Fields of a manifest in format version 2, whose tables do not contain a snapshot id."""
 
     verdict: Verdict
     files: dict[str, _File]
@@ -71,6 +73,16 @@ class _Manifest(_AnyManifest):
     groups_note: str = ""
     from_sandbox: bool = False
     verdict_note: str = ""
+
+
+class _Manifest(_ManifestWithoutId, kw_only=True):
+    """Fields of a manifest in the current format version."""
+
+    snapshot_id: Annotated[int, msgspec.Meta(ge=0, lt=SNAPSHOT_ID_LIMIT)]
+
+
+# The format versions that this version of frgroups reads.
+_MANIFESTS: dict[int, type[_ManifestWithoutId]] = {2: _ManifestWithoutId, SCHEMA_VERSION: _Manifest}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +100,14 @@ class StoredSnapshot:
     @property
     def is_readable(self) -> bool:
         """True if this version of frgroups can read the snapshot."""
-        return bool(self.manifest["schema_version"] == SCHEMA_VERSION)
+        return self.manifest["schema_version"] in _MANIFESTS
+
+    @property
+    def snapshot_id(self) -> int | None:
+        """Id of the snapshot in its tables, or None if the tables contain no id (format version 2)."""
+        if self.manifest["schema_version"] != SCHEMA_VERSION:
+            return None
+        return int(self.manifest["snapshot_id"])
 
     def matches_host(self, base_url: str | None) -> bool:
         """Return True if the snapshot is from the host with the given base URL, or if `base_url` is None."""
@@ -124,11 +143,11 @@ class StoredSnapshot:
 
     @property
     def version_note(self) -> str:
-        """Sentence that states the snapshot's format version and the format version that this package reads."""
+        """Sentence that states the snapshot's format version and the format versions that this package reads."""
         writer = self.manifest.get("written_by", "of an unknown version")
         return (
             f"{self.path} has format version {self.manifest['schema_version']} and was written by frgroups {writer}; "
-            f"this version of frgroups ({__version__}) reads version {SCHEMA_VERSION}."
+            f"this version of frgroups ({__version__}) reads versions {' and '.join(map(str, _MANIFESTS))}."
         )
 
     def check_version(self) -> None:
@@ -185,7 +204,7 @@ def read_manifest(folder: Path) -> StoredSnapshot:
         manifest = json.loads(content)
         facts = {name: value for name, value in manifest.items() if name != "checksum"}
         datetime.fromisoformat(manifest["taken_at"])
-        if manifest["schema_version"] == SCHEMA_VERSION and manifest["checksum"] != sha256(canonical_json(facts)):
+        if manifest["schema_version"] in _MANIFESTS and manifest["checksum"] != sha256(canonical_json(facts)):
             raise ValueError("wrong checksum")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _corrupt_file_error(path, "a valid manifest", f"{len(content)} bytes with other content") from error
@@ -210,8 +229,9 @@ def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
     """Raise CorruptFileError if a manifest lacks a required field or file, or contains an invalid value."""
     files: dict[str, Any] = dict.fromkeys(_FILES)
     try:
-        if msgspec.convert(manifest, _AnyManifest).schema_version == SCHEMA_VERSION:
-            files = dict(msgspec.convert(manifest, _Manifest).files)
+        version = msgspec.convert(manifest, _AnyManifest).schema_version
+        if version in _MANIFESTS:
+            files = dict(msgspec.convert(manifest, _MANIFESTS[version]).files)
     except msgspec.ValidationError as error:
         raise _corrupt_file_error(path, "the fields of a manifest", f"an invalid field: {error}") from error
     if missing := [name for name in _FILES if name not in files]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime
@@ -19,6 +20,7 @@ from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store import folders
 from frgroups.store.manifest import (
     MANIFEST,
+    SNAPSHOT_ID_LIMIT,
     Cache,
     StoredSnapshot,
     list_stored_snapshots,
@@ -256,7 +258,7 @@ def read_stored(stored: StoredSnapshot, *, only_memberships: bool = False) -> Sn
     stored.check_version()
     try:
         read = read_membership_tables if only_memberships else read_tables
-        tables = read(stored.read_file)
+        tables = read(stored.read_file, stored.snapshot_id)
         for table, rows in (
             ("groups", tables.groups),
             ("customers", tables.customers),
@@ -325,7 +327,9 @@ def latest_valid_snapshot(
 
 
 def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
+    snapshot_id = secrets.randbelow(SNAPSHOT_ID_LIMIT)
     facts = {
+        "snapshot_id": snapshot_id,
         "tenant_uid": snapshot.tenant_uid,
         "base_url": snapshot.base_url,
         "taken_at": snapshot.taken_at.astimezone(UTC).isoformat(),
@@ -341,7 +345,7 @@ def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
     }
 
     def fill(draft: Path) -> None:
-        write_tables(snapshot, draft)
+        write_tables(snapshot, draft, snapshot_id)
         write_manifest(draft, facts)
 
     try:

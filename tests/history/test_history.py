@@ -197,7 +197,7 @@ def test_other_schema_version(tmp_path, caplog):
     "A snapshot with an unsupported schema version is skipped, and the log contains its path."
     paths = [fg.save_snapshot(week(number, [("vip", "1")]), tmp_path) for number in range(2)]
     manifest = paths[0] / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"schema_version": 2', '"schema_version": 1'))
+    manifest.write_text(manifest.read_text().replace('"schema_version": 3', '"schema_version": 1'))
 
     assert len(fg.size_history(cache=tmp_path)) == 1
     assert "version 1" in caplog.text and str(paths[0]) in caplog.text

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from frgroups.analysis.sizes import group_sizes
-from frgroups.snapshot.from_frames import sample_snapshot
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.store.snapshot_store import save_snapshot
 
 TABLES = ["groups", "customers", "consents", "reads", "memberships"]
@@ -92,4 +93,18 @@ def test_codes_are_row_numbers(folder, name, code):
 
 def test_memberships_contain_only_codes(folder):
     """The memberships file contains only codes, because each uid is stored in only one table."""
-    assert pq.read_schema(folder / "memberships.parquet").names == ["customer_group_code", "customer_code"]
+    names = pq.read_schema(folder / "memberships.parquet").names
+
+    assert names == ["snapshot_id", "customer_group_code", "customer_code"]
+
+
+def test_size_of_snapshot_id(tmp_path):
+    """The snapshot id needs less than 0.02 bytes per membership."""
+    groups = pd.DataFrame({"customer_group_uid": np.repeat([f"g-{n}" for n in range(10)], 20_000)})
+    memberships = groups.assign(customer_uid=np.tile([f"c-{n}" for n in range(20_000)], 10))
+    path = save_snapshot(snapshot_from_frames(memberships, tenant_uid="t-1", taken_at="2026-11-23"), tmp_path)
+
+    metadata = pq.read_metadata(path / "memberships.parquet")
+
+    assert (metadata.num_row_groups, metadata.num_rows) == (1, 200_000)
+    assert metadata.row_group(0).column(0).total_compressed_size < 0.02 * 200_000

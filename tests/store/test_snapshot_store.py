@@ -23,7 +23,7 @@ from frgroups.errors import CorruptFileError, FrgroupsError, InputError, Snapsho
 from frgroups.internals.checksummed_json import canonical_json, sha256
 from frgroups.load.tenant_status import tenant_status
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
-from frgroups.store.manifest import list_stored_snapshots, quarantine, write_manifest
+from frgroups.store.manifest import list_stored_snapshots, quarantine
 from frgroups.store.retention import cache_info, list_snapshots, prune
 from frgroups.store.snapshot_store import (
     latest_snapshot,
@@ -34,6 +34,7 @@ from frgroups.store.snapshot_store import (
     replace_stored,
     save_snapshot,
 )
+from tests.store.versions import convert_to_version_2, rewrite_manifest
 
 FRAMES = ["groups", "customers", "consents", "reads", "memberships"]
 FILES = ["groups.parquet", "customers.parquet", "consents.parquet", "reads.parquet", "memberships.parquet"]
@@ -134,8 +135,11 @@ uids = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size
 texts = st.none() | st.text(st.characters(codec="utf-8"), max_size=8)
 timestamps = st.none() | st.datetimes(datetime(1678, 1, 1), datetime(2262, 1, 1), timezones=st.just(UTC))
 integers = st.none() | st.integers(-(2**63), 2**63 - 1)
-# These additional columns include columns with the names of code columns.
-own_names = st.sampled_from(["tier", "customer_code", "own customer_code", "customer_group_code", "a.b", "ø", " "])
+# These additional columns include columns with reserved names.
+own_names = st.sampled_from(
+    [f"{prefix}{name}" for prefix in ("", "own ") for name in ("customer_code", "snapshot_id")]
+    + ["customer_group_code", "tier", "a.b", "ø", " "]
+)
 own_columns = st.sampled_from(
     [
         pd.array([7, None, -1], dtype="Int64"),
@@ -176,6 +180,7 @@ def test_round_trip_of_values(tmp_path_factory, data, own):
     columns["credit_limit"] = pd.array(columns["credit_limit"], dtype="Int64")
     consents = {"customer_uid": data.draw(st.lists(texts, max_size=3))}
     groups = pd.DataFrame({"customer_group_uid": ["vip"], "name": data.draw(texts), "customer_group_code": ["mine"]})
+    groups["snapshot_id"] = data.draw(texts)
     snapshot = snapshot_from_frames(
         pd.DataFrame({"customer_group_uid": "vip", "customer_uid": known[:2]}),
         groups,
@@ -188,6 +193,46 @@ def test_round_trip_of_values(tmp_path_factory, data, own):
     save_snapshot(snapshot, folder)
 
     assert_equal(read_snapshot(folder), snapshot)
+
+
+@given(own=st.dictionaries(own_names, own_columns, max_size=4))
+def test_version_2(tmp_path_factory, own):
+    """A snapshot in format version 2, without a snapshot id, is read without changes, including its own columns."""
+    folder = tmp_path_factory.mktemp("cache")
+    world = {"vip": ["c-1", "c-2"], "all": ["c-1", "c-2", "c-3"]}
+    snapshot = snapshot_of(world, customers=pd.DataFrame({"customer_uid": ["c-1", "c-2", "c-3"]} | own))
+
+    path = convert_to_version_2(save_snapshot(snapshot, folder))
+
+    assert open_stored(path).snapshot_id is None
+    assert_equal(read_snapshot(folder), snapshot)
+    newer = open_stored(replace_stored(open_stored(path), snapshot))
+    assert newer.manifest["schema_version"] == 3
+    assert_equal(read_snapshot(folder), snapshot)
+
+
+def test_checksum_of_version_2(tmp_path):
+    """A changed manifest of format version 2 is reported as corrupt."""
+    path = convert_to_version_2(save_snapshot(sample_snapshot(), tmp_path)) / "manifest.json"
+    path.write_text(path.read_text().replace("unverifiable", "consistent"))
+
+    with pytest.raises(CorruptFileError):
+        read_snapshot(tmp_path)
+
+
+def test_snapshot_id(tmp_path):
+    """Each saved folder has another id, and the manifest and the tables with codes contain it."""
+    snapshot = sample_snapshot()
+    first = save_snapshot(snapshot, tmp_path)
+    second = save_snapshot(snapshot, tmp_path)
+    replacement = replace_stored(open_stored(first), snapshot)
+
+    ids = [open_stored(folder).snapshot_id for folder in (second, replacement)]
+
+    assert len({*ids, None}) == 3
+    for table in ("groups", "customers", "memberships"):
+        column = pq.read_table(replacement / f"{table}.parquet", partitioning=None)["snapshot_id"]
+        assert column.unique().to_pylist() == [ids[1]]
 
 
 def test_folder_with_equals_sign(tmp_path):
@@ -459,9 +504,9 @@ def set_version(folder, version, **facts):
 
 def test_other_version(tmp_path):
     """If a snapshot has another format version, the error contains both format versions."""
-    set_version(save_snapshot(sample_snapshot(), tmp_path), 3, written_by="9.1.0")
+    set_version(save_snapshot(sample_snapshot(), tmp_path), 4, written_by="9.1.0")
 
-    with pytest.raises(InputError, match=r"version 3 .*9\.1\.0.* version 2\b.*frgroups load"):
+    with pytest.raises(InputError, match=r"version 4 .*9\.1\.0.* versions 2 and 3\b.*frgroups load"):
         read_snapshot(tmp_path)
     assert len(list_snapshots(tmp_path)) == 1
 
@@ -706,11 +751,8 @@ def test_manifest_without_table(tmp_path):
     """If a manifest does not list all tables, it is reported as corrupt, and an older snapshot can be read."""
     older = save_snapshot(sample_snapshot(), tmp_path)
     folder = save_snapshot(sample_snapshot(), tmp_path)
-    manifest = json.loads((folder / "manifest.json").read_bytes())
-    (folder / "manifest.json").unlink()
     (folder / "reads.parquet").unlink()
-    own = ("schema_version", "written_by", "files", "checksum")
-    write_manifest(folder, {name: value for name, value in manifest.items() if name not in own})
+    rewrite_manifest(folder)
 
     with pytest.raises(CorruptFileError) as caught:
         read_snapshot(tmp_path)
@@ -740,6 +782,10 @@ def test_manifest_without_table(tmp_path):
         {"verdict": "fine"},
         {"tenant_uid": 5},
         {"n_groups": None},
+        {"snapshot_id": None},
+        {"snapshot_id": -1},
+        {"snapshot_id": 2**53},
+        {"snapshot_id": "7"},
     ],
 )
 def test_manifest_with_invalid_fields(tmp_path, wrong):
@@ -800,32 +846,29 @@ def test_allow_older_with_other_version(tmp_path, caplog):
     """With `allow_older`, a snapshot with another format version is skipped with a warning."""
     save_snapshot(snapshot_of({"ours": []}, taken_at="2026-11-01"), tmp_path)
     newest = save_snapshot(snapshot_of(taken_at="2026-11-02"), tmp_path)
-    set_version(newest, 3, written_by="9.1.0")
+    set_version(newest, 4, written_by="9.1.0")
 
-    with pytest.raises(InputError, match=r"version 3\b.*allow_older=True"):
+    with pytest.raises(InputError, match=r"version 4\b.*allow_older=True"):
         read_snapshot(tmp_path)
     assert "ours" in read_snapshot(tmp_path, allow_older=True)
 
     assert newest.is_dir() and len(caplog.records) == 1
-    assert re.search(rf"{re.escape(str(newest))}.* version 3\b", caplog.text)
+    assert re.search(rf"{re.escape(str(newest))}.* version 4\b", caplog.text)
 
 
 def test_allow_older_with_other_versions_only(tmp_path):
     """If all snapshots have another format version, the error contains this version."""
-    set_version(save_snapshot(sample_snapshot(), tmp_path), 3)
+    set_version(save_snapshot(sample_snapshot(), tmp_path), 4)
 
-    with pytest.raises(InputError, match=r"version 3\b"):
+    with pytest.raises(InputError, match=r"version 4\b"):
         read_snapshot(tmp_path, allow_older=True)
 
 
 def rewrite_snapshot(folder, table=None, change=None, **facts):
     """Change a table or manifest values of a stored snapshot, and update the checksums."""
-    manifest = json.loads((folder / "manifest.json").read_bytes()) | facts
     if table is not None:
         pq.write_table(change(pq.read_table(folder / table)), folder / table)
-    (folder / "manifest.json").unlink()
-    own = ("schema_version", "written_by", "files", "checksum")
-    write_manifest(folder, {name: value for name, value in manifest.items() if name not in own})
+    rewrite_manifest(folder, **facts)
 
 
 def replace_codes(column, values):
@@ -837,6 +880,11 @@ def replace_codes(column, values):
         return table.set_column(table.column_names.index(column), column, array)
 
     return change
+
+
+def replace_ids(table, ids):
+    """Replace the column with the snapshot id."""
+    return table.set_column(0, "snapshot_id", ids)
 
 
 def widen_codes(table):
@@ -858,8 +906,13 @@ def widen_codes(table):
         ("memberships.parquet", lambda table: table.drop_columns("customer_code"), "found .*customer_code"),
         ("memberships.parquet", widen_codes, "codes of type int32"),
         ("groups.parquet", lambda table: table.drop_columns("name"), "found .*: name"),
-        ("customers.parquet", lambda table: table.set_column(1, "customer_uid", pa.nulls(251, pa.string())),
+        ("customers.parquet", lambda table: table.set_column(2, "customer_uid", pa.nulls(251, pa.string())),
          "found 251 rows without customer_uid"),
+        ("memberships.parquet", lambda table: table.drop_columns("snapshot_id"), "one column snapshot_id"),
+        ("groups.parquet", lambda table: replace_ids(table, pa.array([1, 2, 3])), "found ids from 1 to 3"),
+        ("customers.parquet", lambda table: replace_ids(table, pa.array([7] * 251)), "found ids from 7 to 7"),
+        ("memberships.parquet", lambda table: replace_ids(table, pa.nulls(253, pa.int64())), "rows without an id"),
+        ("memberships.parquet", lambda table: replace_ids(table, pa.nulls(253, pa.string())), "type int64"),
     ],
 )  # fmt: skip
 def test_inconsistent_tables(tmp_path, file, change, pattern, only_memberships):
