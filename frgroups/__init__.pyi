@@ -46,6 +46,7 @@ from .apply.window_override import override_windows as override_windows
 from .apply.windows_file import apply_windows_path as apply_windows_path
 from .apply.write_capabilities import WriteCapabilities as WriteCapabilities
 from .apply.write_probe import probe_writes as probe_writes
+from .engines.scan import scan_memberships as scan_memberships
 from .errors import FrgroupsError as FrgroupsError
 from .history.customer_history import customer_history as customer_history
 from .history.size_history import size_history as size_history
@@ -173,6 +174,7 @@ __all__ = [
     "save_review",
     "save_snapshot",
     "save_table",
+    "scan_memberships",
     "segment",
     "set_cover",
     "show",

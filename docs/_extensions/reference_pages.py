@@ -19,7 +19,7 @@ STUB = Path(fg.__file__).with_name("__init__.pyi")
 # A name belongs to the section with the longest prefix of the module that defines it, so new names need no entry.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Connect to a tenant": ("api", "session", "sandbox"),
-    "Load and store snapshots": ("load", "store", "snapshot"),
+    "Load and store snapshots": ("load", "store", "snapshot", "engines.scan"),
     "Sizes and overlap": ("analysis",),
     "Duplicates, clusters, and health": (
         "analysis.duplicates",

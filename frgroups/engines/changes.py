@@ -20,6 +20,7 @@ from frgroups.engines.frames import (
     sort_groups,
 )
 from frgroups.internals.typing import IntArray
+from frgroups.store.removed_snapshots import removed_snapshots_explained
 
 if TYPE_CHECKING:
     from narwhals.stable.v2 import LazyFrame
@@ -52,6 +53,7 @@ def are_engine_frames(old: Any, new: Any) -> bool:
     return True
 
 
+@removed_snapshots_explained()
 def changed_memberships(old: Any, new: Any) -> Any:
     """
     Return the memberships that are in only one of two frames, as a frame of the same engine.
@@ -73,6 +75,7 @@ def changed_memberships(old: Any, new: Any) -> Any:
     )
 
 
+@removed_snapshots_explained()
 def count_changes(old: Any, new: Any) -> ChangeCounts:
     """Count the customers who joined and left each group between two frames. One row per group is collected."""
     nw = import_narwhals()

@@ -20,6 +20,7 @@ from frgroups.internals.formatting import pluralize
 from frgroups.internals.typing import IndexArray, IntArray
 from frgroups.internals.validation import check_columns
 from frgroups.snapshot.membership_matrix import check_no_missing_uids, check_uids
+from frgroups.store.removed_snapshots import removed_snapshots_explained
 
 if TYPE_CHECKING:
     from narwhals.stable.v2 import Expr, LazyFrame
@@ -65,6 +66,7 @@ def read_memberships(data: Any) -> LazyFrame[Any]:
     return read_columns(data, [GROUP, CUSTOMER], "memberships")
 
 
+@removed_snapshots_explained()
 def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Sequence[str] = ()) -> LazyFrame[Any]:
     """
     Return the given columns of an engine frame as a Narwhals LazyFrame.
@@ -166,6 +168,7 @@ def distinct(frame: LazyFrame[Any], *columns: str) -> LazyFrame[Any]:
     return frame.group_by(*columns).agg(nw.len().alias("n_rows")).select(*columns)
 
 
+@removed_snapshots_explained()
 def collect(frame: LazyFrame[Any]) -> pa.Table:
     """Evaluate a frame in its engine, and return the rows as an Arrow table."""
     table: pa.Table = frame.collect(backend="pyarrow").to_arrow()

@@ -18,16 +18,19 @@ from frgroups.engines.frames import (
     read_columns,
     strings,
 )
+from frgroups.store.removed_snapshots import removed_snapshots_explained
 
 TAKEN_AT = "taken_at"
 _PREVIOUS = "previous_taken_at"
 
 
+@removed_snapshots_explained()
 def has_tenants(data: Any) -> bool:
     """Return True if an engine frame has the column tenant_uid."""
     return TENANT in as_narwhals(data).columns
 
 
+@removed_snapshots_explained()
 def count_members_over_time(data: Any, name: str) -> pd.DataFrame:
     """
     Count the members of each group in each snapshot, and those who were members in the tenant's previous snapshot.

@@ -28,6 +28,7 @@ from frgroups.engines.frames import (
 )
 from frgroups.internals.typing import IndexArray, IntArray
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
+from frgroups.store.removed_snapshots import removed_snapshots_explained
 
 if TYPE_CHECKING:
     from narwhals.stable.v2 import LazyFrame
@@ -96,6 +97,7 @@ class EngineMemberships:
         return self._groups.sizes
 
     @cached_property
+    @removed_snapshots_explained()
     def n_customers(self) -> int:
         """Number of customers in at least one of the groups."""
         nw = self._nw
@@ -111,6 +113,7 @@ class EngineMemberships:
         table = GroupTable(chosen, self.sizes[at], self._groups.ranks[at])
         return EngineMemberships(self._frame.filter(nw.col(GROUP).is_in(chosen.tolist())), table)
 
+    @removed_snapshots_explained()
     def count_members(self) -> MemberCounts:
         """Count the members and the exclusive members of each group. One row per group is collected."""
         nw = self._nw
@@ -130,6 +133,7 @@ class EngineMemberships:
         )
         return MemberCounts(uids, n_members, n_exclusive, int(n_first.sum()))
 
+    @removed_snapshots_explained()
     def count_degrees(self) -> tuple[IntArray, IntArray]:
         """Return the distinct numbers of groups per customer, sorted, and the number of customers for each number."""
         nw = self._nw
@@ -139,6 +143,7 @@ class EngineMemberships:
         order = np.argsort(n_groups)
         return n_groups[order], n_customers[order]
 
+    @removed_snapshots_explained()
     def common_pairs(
         self, min_both: int = 1, max_pairs: int | None = None
     ) -> tuple[IndexArray, IndexArray, IntArray]:
@@ -154,11 +159,13 @@ class EngineMemberships:
         order = np.lexsort((b, a))
         return a[order], b[order], integers(table, "n_both")[order]
 
+    @removed_snapshots_explained()
     def count_common_pairs(self, min_both: int = 1) -> int:
         """Return the number of pairs of groups with at least `min_both` common customers."""
         nw = self._nw
         return int(integers(collect(self._pairs(min_both).select(n=nw.len())), "n")[0])
 
+    @removed_snapshots_explained()
     def count_regions(self, max_regions: int) -> tuple[IntArray, IntArray, IntArray]:
         """
         Count the customers who are in exactly the same groups. At most `max_regions` regions are collected.
@@ -195,6 +202,7 @@ class EngineMemberships:
         return integers(table, "n"), starts.astype(np.int64), groups[order].astype(np.int64)
 
     @cached_property
+    @removed_snapshots_explained()
     def _groups(self) -> GroupTable:
         table = collect(self._add_codes(self._sizes()))
         uids, order = sort_groups(table)

@@ -97,6 +97,18 @@ def split_name(name: str) -> tuple[str, int]:
     return match["base"], int(match["number"] or 0)
 
 
+def snapshot_time(name: str) -> datetime:
+    """
+    Return the timestamp in the name of a snapshot folder.
+
+    Examples
+    --------
+    >>> snapshot_time("20261123T081000.000000Z-r1").isoformat()
+    '2026-11-23T08:10:00+00:00'
+    """
+    return datetime.strptime(name.partition("Z")[0], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+
+
 def make_folder(root: Path, names: Iterator[str], fill: Callable[[Path], None]) -> Path:
     """
     Create a snapshot folder with its files, and rename it to the first unused name in `names`.
@@ -174,6 +186,12 @@ def quarantine_folder(folder: Path) -> Path:
     clean_temp_folders(folder.parent)  # Without the cleanup, a replaced snapshot could become visible again.
     names = [f"{DAMAGED}{folder.name}", *(f"{DAMAGED}{folder.name}-{number}" for number in range(2, _MAX_NAMES))]
     return _rename_to_first_unused(folder, iter(names))
+
+
+def is_quarantined(folder: Path) -> bool:
+    """Return True if a snapshot folder was quarantined."""
+    new_name = re.compile(rf"{re.escape(DAMAGED + folder.name)}(-\d+)?")
+    return any(new_name.fullmatch(other.name) for other in folders_of_kind(folder.parent, DAMAGED))
 
 
 def folders_of_kind(root: Path, kind: str, *, before: datetime | None = None) -> list[Path]:

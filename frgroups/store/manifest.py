@@ -30,6 +30,7 @@ SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
 # Snapshot ids are below this limit, because other JSON readers convert larger integers to floating-point numbers.
 SNAPSHOT_ID_LIMIT = 2**53
+_NOT_A_FILE = "something other than a regular file"
 _MAX_LISTINGS = 20
 _FILES = tuple(f"{name}.parquet" for name in ("groups", "customers", "consents", "reads", "memberships"))
 # A Python user might have loaded the snapshot on the command line, so the hints mention both interfaces.
@@ -125,6 +126,24 @@ class StoredSnapshot:
         if actual != expected:
             raise _corrupt_file_error(path, _format_digest(**expected), _format_digest(**actual))
         return content
+
+    def check_size(self, name: str) -> None:
+        """
+        Raise CorruptFileError if a file in the snapshot folder is missing or its size differs from the manifest.
+
+        The file is not opened, so other changes are not detected.
+        """
+        path, expected = self.path / name, self.manifest["files"][name]["bytes"]
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            if not self.path.exists():
+                raise  # Another process has pruned or replaced the snapshot.
+            raise _corrupt_file_error(path, f"{expected} bytes", "no file") from None
+        if not stat.S_ISREG(status.st_mode):
+            raise _corrupt_file_error(path, f"{expected} bytes", _NOT_A_FILE)
+        if status.st_size != expected:
+            raise _corrupt_file_error(path, f"{expected} bytes", f"{status.st_size} bytes")
 
     def corrupt_file_error(self, file: str, expected: str, actual: str) -> CorruptFileError:
         """Return the error for a file that contradicts the other files of the snapshot."""
@@ -321,7 +340,7 @@ def _read_bytes(path: Path, expected: str) -> bytes:
     try:
         # Reading a pipe might never end. Call stat only once, because another process might prune the file.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise _corrupt_file_error(path, expected, "something other than a regular file")
+            raise _corrupt_file_error(path, expected, _NOT_A_FILE)
         return path.read_bytes()
     except FileNotFoundError:
         if not path.parent.exists():

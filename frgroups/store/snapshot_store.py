@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -40,7 +40,7 @@ from frgroups.store.parquet_tables import (
 )
 from frgroups.store.sandbox_snapshots import select_default_tenant
 
-_MAX_ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 _CHOOSE_TENANT = "Pass `tenant_uid` and `base_url` to select a tenant and host."
 _NO_HOST = "no host"
 _WITHOUT_HOST = "To read a snapshot without a host, pass its folder, which is in the column `path` of list_snapshots."
@@ -174,7 +174,7 @@ def read_snapshot(
         damaged.append(path)
         quarantine(path, error)
 
-    for _ in range(_MAX_ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         stored = _select_host(list_stored_snapshots(folder, tenant_uid, on_damage=on_damage), base_url)
         candidates = [snapshot for snapshot in stored if until is None or snapshot.taken_at <= until]
         _check_one_tenant(candidates, folder)
@@ -184,9 +184,7 @@ def read_snapshot(
             if snapshot is not None:
                 return snapshot
             raise _not_found_error(stored, damaged, folder, (tenant_uid, base_url), until)
-    raise SnapshotNotFoundError(
-        f"The snapshots in {folder} were removed or replaced while they were being read. Try again."
-    )
+    raise changed_folder_error(folder)
 
 
 def _read_newest(
@@ -418,18 +416,37 @@ def _not_found_error(
     return SnapshotNotFoundError(message, hint=hint, cli_hint=cli_hint, should_load=should_load)
 
 
+def changed_folder_error(folder: Path) -> SnapshotNotFoundError:
+    """Return the error for a folder whose snapshots change each time they are listed."""
+    return SnapshotNotFoundError(
+        f"The snapshots in {folder} were removed or replaced while they were being read. Try again."
+    )
+
+
 def end_of_period(at: date | str) -> datetime:
     """Convert a timestamp or a date to a datetime in UTC. A date means the end of that day."""
+    timestamp, is_date = _parse_time(at)
+    if is_date:
+        timestamp += timedelta(days=1, microseconds=-1)
+    return timestamp
+
+
+def start_of_period(since: date | str) -> datetime:
+    """Convert a timestamp or a date to a datetime in UTC. A date means the start of that day."""
+    return _parse_time(since)[0]
+
+
+def _parse_time(at: date | str) -> tuple[datetime, bool]:
+    """Convert a timestamp or a date to a datetime in UTC, and return whether the argument is a date."""
     try:
         timestamp = pd.Timestamp(at)
     except (TypeError, ValueError) as error:
         raise _timestamp_error(at) from error
     if pd.isna(timestamp):
         raise _timestamp_error(at)
-    if (isinstance(at, date) and not isinstance(at, datetime)) or (isinstance(at, str) and len(at.strip()) == 10):
-        timestamp += pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
     timestamp = timestamp.tz_localize(UTC) if timestamp.tzinfo is None else timestamp.tz_convert(UTC)
-    return timestamp.to_pydatetime(warn=False)
+    is_date = isinstance(at, date) and not isinstance(at, datetime)
+    return timestamp.to_pydatetime(warn=False), is_date or (isinstance(at, str) and len(at.strip()) == 10)
 
 
 def _timestamp_error(value: object) -> InputError:

@@ -1,0 +1,95 @@
+"""Explain the error of a query engine that cannot find a file of a stored snapshot."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from frgroups.errors import FrgroupsError, SnapshotNotFoundError
+from frgroups.internals.formatting import format_utc
+from frgroups.internals.paths import parse_tenant_folder
+from frgroups.store import folders
+from frgroups.store.manifest import MANIFEST
+
+# The names of the folders contain only these characters, so engines do not escape them. See `tenant_folder`.
+_FILE = re.compile(
+    r"(?P<tenant>[\w.~=-]*@[\w.=-]+)[/\\]+(?P<snapshot>\d{8}T\d{6}\.\d{6}Z[-\dr]*)[/\\]+"
+    r"(?:groups|customers|memberships)\.parquet",
+    re.ASCII,
+)
+# The snapshot folders that were scanned, by name. Errors do not contain the complete path of the missing file in a
+# uniform format: Polars shortens it, DuckDB shows a pattern, and Spark shows a URL.
+_scanned: defaultdict[str, set[Path]] = defaultdict(set)
+
+
+def remember_scanned(paths: Iterable[Path]) -> None:
+    """Remember the snapshot folders that a frame reads, so that errors about their removal can be explained."""
+    for path in paths:
+        _scanned[path.name].add(path)
+
+
+@contextmanager
+def removed_snapshots_explained() -> Iterator[None]:
+    """
+    Convert the error of a query engine about a removed snapshot to SnapshotNotFoundError.
+
+    All other errors are not changed. The function can also be used as a decorator.
+    """
+    try:
+        yield
+    except FrgroupsError:
+        raise
+    except Exception as error:
+        folder = _removed_folder(str(error))
+        if folder is None:
+            raise
+        raise _removed_error(folder) from error
+
+
+def _removed_folder(message: str) -> Path | None:
+    """Return the scanned snapshot folder that an error message contains and that no longer exists."""
+    for found in _FILE.finditer(message):
+        scanned = _scanned.get(found["snapshot"], ())
+        candidates = [folder for folder in scanned if folder.parent.name.endswith(found["tenant"])]
+        # Several data folders can contain a snapshot of the same tenant and time.
+        text = message[: found.end("tenant")]
+        likely = max(candidates, key=lambda folder: _count_common_end(str(folder.parent), text), default=None)
+        if likely is not None and not likely.exists():
+            return likely
+    return None
+
+
+def _count_common_end(first: str, second: str) -> int:
+    """Return the number of characters at the end that two texts have in common."""
+    n = 0
+    for character, other in zip(reversed(first), reversed(second), strict=False):
+        if character != other:
+            break
+        n += 1
+    return n
+
+
+def _removed_error(folder: Path) -> SnapshotNotFoundError:
+    tenant_uid, _ = parse_tenant_folder(folder.parent.name)
+    taken_at = format_utc(folders.snapshot_time(folder.name), seconds=True)
+    return SnapshotNotFoundError(
+        f"The scan contains the snapshot of {tenant_uid} at {taken_at}, which was {_describe_removal(folder)}.",
+        hint="Call scan_memberships again.",
+    )
+
+
+def _describe_removal(folder: Path) -> str:
+    root = folder.parent
+    base, number = folders.split_name(folder.name)
+    for other in sorted(folders.all_folder_names(root), key=folders.split_name, reverse=True):
+        if folders.split_name(other)[0] == base and folders.split_name(other)[1] > number:
+            # Only an erasure replaces a stored snapshot.
+            replaced_at = datetime.fromtimestamp((root / other / MANIFEST).stat().st_mtime, UTC)
+            return f"replaced by an erasure at {format_utc(replaced_at, seconds=True)}"
+    if folders.is_quarantined(folder):
+        return "quarantined because one of its files is corrupt"
+    return "removed, for example by prune or by an erasure"
