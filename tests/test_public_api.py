@@ -137,8 +137,11 @@ def test_imports_of_the_main_names():
 
 
 def test_tables_in_memory_load_no_engine():
-    "Analyzing a table in memory does not load Narwhals or a query engine."
-    loaded = loaded_after("import frgroups as fg; fg.group_sizes(fg.sample_snapshot().memberships)")
+    "Analyzing a table in memory and planning from it do not load Narwhals or a query engine."
+    loaded = loaded_after(
+        "import frgroups as fg; snapshot = fg.sample_snapshot(); fg.group_sizes(snapshot.memberships); "
+        "fg.plan_memberships(snapshot, snapshot.memberships)"
+    )
 
     assert loaded & {"narwhals", "duckdb", "polars", "pyspark"} == set()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,16 @@ from frgroups.snapshot.membership_matrix import check_uids, to_chunked_array
 from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 
-Desired = Mapping[str, Iterable[str]] | pd.DataFrame | Snapshot
+
+class EngineFrame(Protocol):
+    """A frame of a query engine. `is_engine_frame` describes the supported classes."""
+
+    @property
+    def columns(self) -> Any:
+        """Names of the columns."""
+
+
+Desired = Mapping[str, Iterable[str]] | pd.DataFrame | Snapshot | EngineFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +47,14 @@ class DesiredMemberships:
         Codes of the desired customers who are in the snapshot, in any order. A code can occur several times.
     unknown
         Uids of the desired customers who are not in the snapshot.
+    n_unchanged
+        Number of other desired customers, whose memberships the group's mode does not change. A query engine only
+        counts them. They are members in the mode "add", and not members in the modes "remove" and "keep_only".
     """
 
     codes: Int32Array
     unknown: frozenset[str] = frozenset()
+    n_unchanged: int = 0
 
 
 NO_CUSTOMERS = DesiredMemberships(np.empty(0, dtype=np.int32))
@@ -65,7 +78,7 @@ def desired_memberships(
     snapshot
         The current memberships.
     desired
-        The desired memberships, in one of the forms that `plan_memberships` accepts.
+        The desired memberships, in one of the forms that `plan_memberships` accepts, but not in a query engine.
     created
         The groups to create, as {uid: name}.
     uids
@@ -74,7 +87,7 @@ def desired_memberships(
         Whether unknown uids may be similar to the ids of known customers.
     """
     lists = _read_desired(snapshot, desired)
-    group_uids = _group_uids(snapshot, lists, created)
+    group_uids = find_group_uids(snapshot, lists.groups, created, in_uid_column=lists.in_uid_column)
     codes = uids.lookup_codes(lists.texts)
     unknown_at = np.flatnonzero(codes < 0)
     # The Arrow chunks are combined once, because otherwise each call of `take` would search all chunks.
@@ -120,12 +133,16 @@ def _read_desired(snapshot: Snapshot, desired: Desired) -> _CustomerLists:
     if isinstance(desired, Snapshot):
         return _lists_from_snapshot(snapshot, desired)
     if isinstance(desired, pd.DataFrame):
-        return _lists_from_table(desired)
+        return _lists_from_table(_rows_of_tenant(snapshot, desired))
     if isinstance(desired, Mapping):
         texts = [read_customer_uids(snapshot, uids, f"desired[{group!r}]") for group, uids in desired.items()]
         indptr = np.cumsum([0, *map(len, texts)], dtype=np.int64)
         return _CustomerLists(list(desired), indptr, pa.chunked_array(texts, type=pa.large_string()))
-    raise wrong_type(desired, "desired", "a dictionary {group: customer uids}, a DataFrame, or a Snapshot")
+    raise wrong_type(
+        desired,
+        "desired",
+        "a dictionary {group: customer uids}, a DataFrame, a Snapshot, or a lazy frame of a query engine",
+    )
 
 
 def _lists_from_snapshot(snapshot: Snapshot, desired: Snapshot) -> _CustomerLists:
@@ -149,6 +166,24 @@ def _lists_from_snapshot(snapshot: Snapshot, desired: Snapshot) -> _CustomerList
         to_chunked_array(matrix.customer_uids),
         matrix.indices,
         in_uid_column=True,
+    )
+
+
+def _rows_of_tenant(snapshot: Snapshot, desired: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the snapshot's tenant if the table has a column tenant_uid, otherwise all rows."""
+    if "tenant_uid" not in desired:
+        return desired
+    rows = desired[desired["tenant_uid"].astype("str") == snapshot.tenant_uid]
+    if rows.empty:
+        raise no_rows_of_tenant(snapshot.tenant_uid)
+    return rows
+
+
+def no_rows_of_tenant(tenant_uid: str) -> InputError:
+    """Return the error for a table with a column tenant_uid that has no rows of the snapshot's tenant."""
+    return InputError(
+        f"`desired` has a column 'tenant_uid', but 0 of its rows belong to tenant {tenant_uid!r} of `snapshot`. Pass "
+        "the snapshot of a tenant in this column."
     )
 
 
@@ -195,15 +230,17 @@ def _check_customers(
         codec.check_uid(lists.texts[int(invalid_positions[0])].as_py(), "customer uid")
 
 
-def _group_uids(snapshot: Snapshot, lists: _CustomerLists, created: Mapping[str, str]) -> list[str]:
+def find_group_uids(
+    snapshot: Snapshot, groups: Iterable[str], created: Mapping[str, str], *, in_uid_column: bool
+) -> list[str]:
     """
-    Return the uid of each desired group.
+    Return the uid of each desired group. See `find_group_uid` for the parameters.
 
     Raise InputError if a group occurs twice, for example by uid and by name.
     """
     names: dict[str, str] = {}
-    for name in lists.groups:
-        uid = find_group_uid(snapshot, name, created, in_uid_column=lists.in_uid_column)
+    for name in groups:
+        uid = find_group_uid(snapshot, name, created, in_uid_column=in_uid_column)
         if uid in names:
             raise InputError(f"`desired` contains group {uid!r} twice, once as {name!r}. Pass each group once.")
         names[uid] = name

@@ -12,11 +12,13 @@ import pandas as pd
 
 from frgroups.analysis.register import match_register
 from frgroups.api.schema import codec
+from frgroups.engines.frames import is_engine_frame
 from frgroups.errors import DriftedReadError, InputError
 from frgroups.internals.typing import BoolArray, Int32Array
 from frgroups.internals.validation import check_text, check_type, wrong_type
 from frgroups.plan.customer_origin import CustomerOrigin
 from frgroups.plan.desired import NO_CUSTOMERS, Desired, DesiredMemberships, desired_memberships
+from frgroups.plan.engine_lists import compare_lists
 from frgroups.plan.exclusions import (
     ExcludedChange,
     Exclusions,
@@ -62,12 +64,16 @@ def plan_memberships(
     ----------
     snapshot : Snapshot
         The current memberships.
-    desired : mapping, pandas.DataFrame or Snapshot
+    desired : mapping, pandas.DataFrame, Snapshot or lazy frame of a query engine
         The desired memberships, as {group: customer uids}, as a table with the columns customer_group_uid and
         customer_uid, as the result of `waterfall`, or as a snapshot. Groups are identified by uid or unique name.
         Groups that are not in `desired` are not changed. The customers of a group can also be a boolean Series with
         one value per customer. Its index is the index of `snapshot.customers` or contains customer uids. If the key
         of a group is the uid of one group and the name of another, write 'uid:"vip"' or 'name:"vip"'.
+
+        The table can also be a lazy frame of DuckDB, Spark, or Polars. The engine then compares it with the snapshot,
+        and returns one row per group, the changes, and the unknown customers. If a table or a frame has the column
+        tenant_uid, only the rows of the snapshot's tenant are used.
     mode : {"add", "remove", "keep_only", "mirror"} or mapping, default "add"
         "add" adds listed customers who are not members. "remove" removes listed customers who are members.
         "keep_only" removes members who are not listed. "mirror" adds listed customers and removes members who are
@@ -106,7 +112,8 @@ def plan_memberships(
     ------
     InputError
         An argument is invalid, for example an unknown mode, an invalid uid, a uid that is similar to the uid of a
-        known customer, a group that is desired twice, or an existing group in `create`.
+        known customer, a group that is desired twice, an existing group in `create`, or a table without rows of the
+        snapshot's tenant.
     GroupNotFoundError
         A desired group does not exist and is not in `create`, or a name in `register` belongs to several groups.
     ListError
@@ -145,16 +152,16 @@ def plan_memberships(
     check_plan_arguments(limits, purpose)
     created = _checked_create(snapshot, create or {})
     uids = UidTable(snapshot.matrix.customer_uids)
-    desired_by_group = dict(
-        desired_memberships(snapshot, desired, created, uids, allow_similar_ids=allow_similar_ids)
-    )
-    request = PlanRequest(
-        snapshot=snapshot,
-        uids=uids,
-        desired=desired_by_group,
-        modes=find_modes(snapshot, mode, desired_by_group, created),
-        created=created,
-    )
+    if is_engine_frame(desired):
+        desired_by_group, modes = compare_lists(
+            snapshot, desired, mode, created, uids, allow_similar_ids=allow_similar_ids
+        )
+    else:
+        desired_by_group = dict(
+            desired_memberships(snapshot, desired, created, uids, allow_similar_ids=allow_similar_ids)
+        )
+        modes = find_modes(snapshot, mode, desired_by_group, created)
+    request = PlanRequest(snapshot=snapshot, uids=uids, desired=desired_by_group, modes=modes, created=created)
     return create_plan(
         request,
         limits=limits or Limits(),
@@ -367,7 +374,9 @@ class _Difference:
             remove = tuple(self._uids.take(members[~is_listed]))
         name = self._request.created[uid] if is_created else self._matrix.names_by_uid[uid]
         n_both = int(is_listed.sum())
-        n_listed = n_both + len(not_members) + len(desired.unknown)
+        n_listed = n_both + len(not_members) + len(desired.unknown) + desired.n_unchanged
+        if mode == "add":
+            n_both += desired.n_unchanged
         self.listed_groups.append(ListedGroup(uid, name, len(members), n_listed, n_both))
         if is_created:
             return GroupChange(uid, name, (), add=add, unknown=unknown, create=True)

@@ -292,6 +292,24 @@ def test_group_order_of_table():
         plan_memberships(sample_snapshot(), table)
 
 
+def test_table_of_several_tenants():
+    "If a table has the column tenant_uid, only the rows of the snapshot's tenant are used."
+    snapshot = snapshot_of({"g1": ["c-1"], "g2": ["c-2"]}, tenant_uid="t-2")
+    table = pd.DataFrame(
+        {
+            "tenant_uid": ["t-1", "t-2", None, "t-2"],
+            "customer_group_uid": [None, "g1", "other", "g2"],
+            "customer_uid": ["c-9", "c-3", "c-9", "c-2"],
+        }
+    )
+
+    plan = plan_memberships(snapshot, table, mode="mirror")
+
+    assert operations(plan) == {("g1", "c-1", "remove"), ("g1", "c-3", "add")}
+    with pytest.raises(InputError, match="0 of its rows belong to tenant 't-3'"):
+        plan_memberships(snapshot_of({"g1": ["c-1"]}, tenant_uid="t-3"), table)
+
+
 def test_invalid_uid_in_no_group():
     "An invalid uid in a desired snapshot is ignored if the customer is in no group."
     wanted = snapshot_from_frames(

@@ -1,0 +1,197 @@
+"""Lists of customers per group in a query engine, and their differences from the current members."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from frgroups.engines.frames import (
+    CUSTOMER,
+    GROUP,
+    TENANT,
+    as_narwhals,
+    collect,
+    import_narwhals,
+    integers,
+    read_columns,
+    sort_groups,
+)
+from frgroups.engines.upload import upload_table
+from frgroups.errors import InputError
+from frgroups.internals.typing import BoolArray, IntArray
+
+if TYPE_CHECKING:
+    from narwhals.stable.v2 import Expr
+
+# This pattern matches each character that the API does not accept in a uid. The regular expressions of all engines
+# interpret it in the same way, which is not true of the anchors ^ and $.
+_INVALID_CHARACTER = "[^A-Za-z0-9_-]"
+_LETTER = "[A-Za-z]"
+
+
+class ListSizes(NamedTuple):
+    """
+    The groups of the lists, sorted by their texts, with one value per group.
+
+    Attributes
+    ----------
+    groups
+        Values of the column customer_group_uid.
+    n_rows
+        Number of rows.
+    n_customers
+        Number of distinct customers.
+    invalid_uids
+        First customer uid that the API does not accept, or None.
+    """
+
+    groups: pd.Index
+    n_rows: IntArray
+    n_customers: IntArray
+    invalid_uids: list[str | None]
+
+
+class Differences(NamedTuple):
+    """
+    Customers who are only in the list of a group or only in the group, and other requested rows.
+
+    Attributes
+    ----------
+    group_code
+        Position of the group in the table that was passed to `MembershipLists.differences`.
+    customer_uids
+        The customers.
+    is_listed, is_member
+        Whether the customer is in the list of the group, and in the group.
+    n_rows
+        Number of rows of the list that contain the customer, or 0 for customers who are not listed.
+    """
+
+    group_code: IntArray
+    customer_uids: pa.ChunkedArray
+    is_listed: BoolArray
+    is_member: BoolArray
+    n_rows: IntArray
+
+
+class MembershipLists:
+    """
+    Lists of customers per group, as rows of an engine frame.
+
+    Parameters
+    ----------
+    data
+        The frame. If it has a column tenant_uid, only the rows of one tenant are used.
+    tenant_uid
+        The uid of this tenant.
+    name
+        Name of the argument that contains the frame, for error messages.
+    """
+
+    def __init__(self, data: Any, tenant_uid: str, name: str) -> None:
+        self._nw = nw = import_narwhals()
+        self._name = name
+        frame = as_narwhals(data)
+        self.has_tenants = TENANT in frame.columns
+        if self.has_tenants:
+            frame = frame.filter(nw.col(TENANT).cast(nw.String) == tenant_uid)
+        self._frame = read_columns(frame, [GROUP, CUSTOMER], name)
+
+    def count(self) -> ListSizes:
+        """
+        Count the rows and the customers of each list. One row per list is collected.
+
+        Raise InputError if the engine ignores case when it compares uids, for example because of a collation.
+        """
+        nw = self._nw
+        uid = nw.col(CUSTOMER)
+        table = collect(
+            self._frame.group_by(GROUP, CUSTOMER)
+            .agg(nw.len().alias("n_rows"))
+            .with_columns(
+                nw.when(uid.str.contains(_LETTER)).then(uid).alias("uid_with_letter"),
+                nw.when(uid.str.contains(_INVALID_CHARACTER)).then(uid).alias("invalid_uid"),
+            )
+            .group_by(GROUP)
+            .agg(
+                nw.col("n_rows").sum(),
+                nw.len().alias("n_customers"),
+                nw.col("uid_with_letter", "invalid_uid").min(),
+            )
+            .with_columns(
+                _ignores_case(GROUP).alias(f"{GROUP}_ignores_case"),
+                _ignores_case("uid_with_letter").alias(f"{CUSTOMER}_ignores_case"),
+            )
+        )
+        for column in (GROUP, CUSTOMER):
+            if pc.any(table[f"{column}_ignores_case"]).as_py():
+                raise InputError(
+                    f"The query engine ignores case when it compares values of the column {column!r} of "
+                    f"`{self._name}`, but uids are case-sensitive. Use a binary collation."
+                )
+        groups, order = sort_groups(table)
+        invalid_uids = table["invalid_uid"].take(pa.array(order)).to_pylist()
+        return ListSizes(
+            groups, integers(table, "n_rows")[order], integers(table, "n_customers")[order], invalid_uids
+        )
+
+    def differences(
+        self, groups: pa.Table, members: pa.Table, known_customers: pa.Array | None = None
+    ) -> Differences:
+        """
+        Collect the differences between the lists and the current members.
+
+        Parameters
+        ----------
+        groups
+            One row per list: `customer_group_uid` (its text in the frame), `group_code`, and the Boolean columns
+            `joining` (collect the listed customers who are not members), `both` (collect the listed customers who
+            are members), and `leaving` (collect the members who are not listed).
+        members
+            The current members, with the columns `group_code` and `customer_uid`.
+        known_customers
+            Uids of customers. If they are given, the other customers of all lists are also collected.
+        """
+        nw = self._nw
+        lists = upload_table(groups, self._frame)
+        codes = lists.select(GROUP, nw.col("group_code").alias("code"))
+        columns = ["code", CUSTOMER, "n_rows", "in_group"]
+        listed = self._frame.join(codes, on=GROUP).with_columns(n_rows=nw.lit(1), in_group=nw.lit(0))
+        current = (
+            upload_table(members, self._frame)
+            .rename({"group_code": "code"})
+            .with_columns(n_rows=nw.lit(0), in_group=nw.lit(1))
+        )
+        # Grouping the rows of both frames together compares them faster than joins, and also removes repeated rows.
+        compared = (
+            nw.concat([listed.select(columns), current.select(columns)])
+            .group_by("code", CUSTOMER)
+            .agg(nw.col("n_rows").sum(), nw.col("in_group").max())
+        )
+        is_listed, is_member = nw.col("n_rows") > 0, nw.col("in_group") == 1
+        is_collected = (
+            (nw.col("joining") & ~is_member)
+            | (nw.col("both") & is_listed & is_member)
+            | (nw.col("leaving") & ~is_listed)
+        )
+        compared = compared.join(lists, left_on="code", right_on="group_code")
+        if known_customers is not None:
+            uids = upload_table(pa.table({"known_uid": known_customers}), self._frame)
+            known = uids.with_columns(nw.lit(1).alias("known"))
+            compared = compared.join(known, left_on=CUSTOMER, right_on="known_uid", how="left")
+            is_collected = is_collected | nw.col("known").is_null()
+        table = collect(compared.filter(is_collected).select(columns))
+        n_rows, in_group = integers(table, "n_rows"), integers(table, "in_group")
+        return Differences(
+            integers(table, "code"), table[CUSTOMER].cast(pa.large_string()), n_rows > 0, in_group == 1, n_rows
+        )
+
+
+def _ignores_case(column: str) -> Expr:
+    """Return an expression that is True if the engine treats an uppercase and a lowercase letter as equal."""
+    text = import_narwhals().col(column)
+    expression: Expr = text.str.contains(_LETTER) & (text.str.to_uppercase() == text.str.to_lowercase())
+    return expression
