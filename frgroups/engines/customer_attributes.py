@@ -119,7 +119,7 @@ def read_attributes(data: Any, name: str, numeric_categories: Collection[str]) -
     Raises
     ------
     InputError
-        If customer_uid does not exist or is not valid, or the type of another column is not supported.
+        If customer_uid does not exist or is not valid, or the type or the name of another column is not supported.
     """
     nw = import_narwhals()
     read_columns(data, [CUSTOMER], name)
@@ -305,8 +305,15 @@ class ComparedCustomers:
 def _column_kind(
     column: str, dtype: Any, name: str, numeric_categories: Collection[str], is_spark: bool
 ) -> ColumnKind:
-    """Return the kind of a column, or raise InputError if its type is not supported."""
+    """Return the kind of a column, or raise InputError if its type or its name is not supported."""
     nw = import_narwhals()
+    if is_spark and ("." in column or "`" in column):
+        # Narwhals passes the name to Spark, which would interpret it as an expression.
+        raise InputError(
+            f"The name of the column {column!r} of `{name}` contains a dot or a backtick, which is not supported in "
+            "Spark.",
+            hint="Rename the column.",
+        )
     if dtype == nw.Boolean:
         return "flag"
     if dtype.is_numeric():

@@ -280,3 +280,37 @@ def test_unsupported_types():
         fg.group_profile(create_frame(MEMBERSHIPS, "duckdb"), "Å", attributes=frame)
     with pytest.raises(InputError, match="same query engine"):
         fg.group_profile(create_frame(MEMBERSHIPS, "polars, lazy"), "Å", attributes=frame)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("1 AS `a.b`", "'a.b'.*dot"),
+        ("1 AS `a``b`", "'a`b'.*backtick"),
+        ("INTERVAL '1' DAY AS stay", "'stay'.*type"),
+        ("CAST('2026-11-03' AS TIMESTAMP_NTZ) AS seen", "'seen'.*time zone"),
+    ],
+    ids=["dot", "backtick", "duration", "no time zone"],
+)
+def test_unsupported_in_spark(spark, column, message):
+    "Names and types that Narwhals does not support in Spark raise errors that name the column."
+    attributes = create_frame(ATTRIBUTES[["customer_uid"]], "spark", spark).selectExpr("customer_uid", column)
+
+    with pytest.raises(InputError, match=message):
+        fg.group_profile(create_frame(MEMBERSHIPS, "spark", spark), "Å", attributes=attributes)
+
+
+@pytest.mark.spark
+def test_spark_time_zone(spark):
+    "The time zone of the Spark session does not change the ages of customers."
+    zone = spark.conf.get("spark.sql.session.timeZone")
+    spark.conf.set("spark.sql.session.timeZone", "Europe/Oslo")
+    try:
+        profile = fg.group_profile(
+            create_frame(MEMBERSHIPS, "spark", spark), "Å", attributes=create_frame(ATTRIBUTES, "spark", spark)
+        )
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", zone)
+
+    assert_same_profile(profile, expected_profile(MEMBERSHIPS, ATTRIBUTES, "Å"))
