@@ -52,8 +52,8 @@ def size_history(
     snapshots
         Snapshot objects, folders of stored snapshots, or rows of `list_snapshots`, in any order. None reads all
         stored snapshots of the tenant. If several snapshots have the same timestamp, the last one is used. A frame of
-        a query engine with the columns taken_at, customer_group_uid, and customer_uid is counted in its engine. If it
-        has the column tenant_uid, it can contain several tenants.
+        a query engine with the columns taken_at, customer_group_uid, and customer_uid is counted in its engine, for
+        example the result of `scan_memberships`. If it has the column tenant_uid, it can contain several tenants.
     cache
         Folder that contains the stored snapshots. None selects the data folder. It cannot be combined with
         `snapshots`.

@@ -107,6 +107,20 @@ def test_random_history(kind, weeks):
     pdt.assert_frame_equal(fg.size_history(create_frame(create_history(weeks), kind)), expected_history(weeks))
 
 
+@pytest.mark.parametrize("kind", ["polars", "duckdb"])
+def test_stored_snapshots(tmp_path, kind):
+    "The history of a scan of stored snapshots is equal to the history of the stored snapshots."
+    for number, week in enumerate(WEEKS):
+        memberships = pd.DataFrame(week, columns=COLUMNS, dtype="str")
+        taken_at = START + timedelta(weeks=number)
+        fg.save_snapshot(fg.snapshot_from_frames(memberships, tenant_uid="t", taken_at=taken_at), tmp_path)
+
+    history = fg.size_history(fg.scan_memberships(tmp_path, engine=kind))
+
+    assert set(history["tenant_uid"]) == {"t"}
+    pdt.assert_frame_equal(history.drop(columns="tenant_uid"), expected_history(WEEKS))
+
+
 @pytest.mark.parametrize(
     "dtype",
     [pl.Datetime("us"), pl.Datetime("ns", "UTC"), pl.Datetime("us", "Europe/Oslo")],
