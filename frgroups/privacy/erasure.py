@@ -92,7 +92,8 @@ def erase_customer(
     Notes
     -----
     *Snapshots* are rewritten without the customer's attributes, consents, and memberships. References to the customer
-    as a parent are removed. If the customer was the last member of a group, the empty group remains.
+    as a parent are removed. If the customer was the last member of a group, the empty group remains. Frames of
+    `scan_memberships` that read a rewritten snapshot can no longer be evaluated. Create them again.
 
     *Plans* that contain the customer in an operation or as a previous member are removed, with their review pages,
     approvals, and overrides. If only the customer were removed, the plan would differ from the approved plan. If a

@@ -436,6 +436,21 @@ def test_removed_snapshots(tmp_path, scan_engine):
         fg.group_sizes(frame)
 
 
+@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+def test_same_snapshot_in_two_folders(tmp_path, engine, home_folder):
+    "The error describes the removed snapshot, and not a snapshot of the same tenant and time in another data folder."
+    first, second = tmp_path / "first", tmp_path / "second"
+    save(first, VIP)
+    removed = save(second, VIP)[0]
+    frames = [fg.scan_memberships(cache, engine=engine) for cache in (first, second)]
+    fg.erase_customer("c-1", cache=first)
+    shutil.rmtree(removed)
+
+    for frame, reason in zip(frames, ("replaced by an erasure", "was removed"), strict=True):
+        with pytest.raises(SnapshotNotFoundError, match=reason):
+            fg.group_sizes(frame)
+
+
 def test_other_errors(tmp_path):
     "Errors of the engine about other files are not changed."
     path = save(tmp_path, VIP)[0]
