@@ -143,12 +143,6 @@ def check_tenant_exists(name_or_uid: str, cache: Path | None) -> None:
         )
 
 
-def resolve_tenant_uid(name_or_uid: str | None) -> str | None:
-    """Return the uid of a tenant that is given by its name in tenants.toml or by its uid."""
-    tenant = _configured_tenant(name_or_uid)
-    return name_or_uid if tenant is None else tenant.tenant_uid
-
-
 def _configured_tenant(name: str | None) -> Tenant | None:
     """Return the tenant with this name in tenants.toml, or None if the file does not define it."""
     if not name or not config_path().exists():

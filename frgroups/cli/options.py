@@ -291,43 +291,30 @@ def snapshot_options(function: Function) -> Function:
     return _add_options(with_selection, options)
 
 
-def customer_options(function: Function) -> Function:
+def customer_options(*, also: str) -> Callable[[Function], Function]:
     """
-    Add the argument UID and the options that locate the stored records of a customer.
+    Return a decorator that adds the argument UID and the options that locate the stored records of a customer.
 
     The decorated command receives the arguments `uid` and `records`. The latter is a CustomerRecords object that
     contains the option values.
+
+    Parameters
+    ----------
+    also
+        Help of the option `--also`, which depends on whether the command changes the files.
     """
-
-    @wraps(function)
-    def with_records(
-        *,
-        tenant: str | None,
-        cache: Path | None,
-        journal: Path | None,
-        also: tuple[Path, ...],
-        ids: tuple[str, ...],
-        **others: Any,
-    ) -> int:
-        return function(records=CustomerRecords(tenant, cache, journal, also, ids), **others)
-
     options = [
         click.argument("uid", type=NONEMPTY_TEXT),
         click.option(
             "--tenant",
             metavar="NAME|UID",
-            help="Search only the data of this tenant, given by its name in tenants.toml or by its uid. By "
-            "default, all tenants are searched.",
+            help="Search only the data of this tenant and files without a tenant. A name in tenants.toml selects the "
+            "tenant at its host, and a uid selects the tenant at all hosts. By default, all tenants and hosts are "
+            "searched.",
         ),
         click.option("--cache", type=FOLDER, metavar="FOLDER", help="Also search the snapshots in this folder."),
         click.option("--journal", type=FOLDER, metavar="FOLDER", help="Also search the journals in this folder."),
-        click.option(
-            "--also",
-            type=FILE,
-            multiple=True,
-            metavar="PATH",
-            help="Also search this file or folder, for example a list of customers. This option can be repeated.",
-        ),
+        click.option("--also", type=FILE, multiple=True, metavar="PATH", help=also),
         click.option(
             "--id",
             "ids",
@@ -336,7 +323,23 @@ def customer_options(function: Function) -> Function:
             help="Another id of the customer, which customer lists might contain. This option can be repeated.",
         ),
     ]
-    return _add_options(with_records, options)
+
+    def decorate(function: Function) -> Function:
+        @wraps(function)
+        def with_records(
+            *,
+            tenant: str | None,
+            cache: Path | None,
+            journal: Path | None,
+            also: tuple[Path, ...],
+            ids: tuple[str, ...],
+            **others: Any,
+        ) -> int:
+            return function(records=CustomerRecords(tenant, cache, journal, also, ids), **others)
+
+        return _add_options(with_records, options)
+
+    return decorate
 
 
 def _add_options(function: Function, options: Sequence[Callable[[Function], Function]]) -> Function:

@@ -33,49 +33,88 @@ COMPLETED_ACTIONS = {
 }
 
 
-@command("erase-customer", example="frgroups erase-customer UID --yes")
+@command(
+    "erase-customer",
+    example="frgroups erase-customer UID --yes",
+    more="In another tenant or at another host, the same uid can belong to another person. The variables "
+    "FRGROUPS_TENANT_UID and FRGROUPS_BASE_URL have no effect on this command. If a file that contains the customer "
+    "cannot be changed, the exit code is 5, also without --yes.",
+)
 @click.option(
     "--yes", is_flag=True, help="Erase the customer. Without this option, the command only lists the files."
 )
 @json_option("Print the table of files as one JSON object.")
-@customer_options
+@customer_options(
+    also="Also erase the customer from this file or from the files in this folder, for example a list of customers. "
+    "Files that cannot be changed are only listed. This option can be repeated."
+)
 def erase_customer(uid: str, records: CustomerRecords, yes: bool, as_json: bool) -> int:
     """Erase a customer from all stored files, or list the files that would change."""
-    from frgroups.cli.inputs import resolve_tenant_uid
+    from frgroups.cli.inputs import check_tenant_exists
     from frgroups.cli.table_output import table_rows
     from frgroups.internals.paths import home
     from frgroups.privacy.erasure import FAILED, erase_customer
 
-    table = erase_customer(uid, dry_run=not yes, **_search_scope(records))
+    scope = _search_scope(records)
+    table = erase_customer(uid, dry_run=not yes, **scope)
     n_failed = int((table["action"] == FAILED).sum())
     exit_code = 5 if n_failed else 0
     if as_json:
-        rows = table_rows(table)
-        print_json_line({"table": "erase_customer", "dry_run": not yes, "exit_code": exit_code, "rows": rows})
+        document: dict[str, Any] = {"table": "erase_customer", "dry_run": not yes, "exit_code": exit_code}
+        document |= {name: scope[name] for name in ("tenant_uid", "base_url")}
+        print_json_line(document | {"rows": table_rows(table)})
         return exit_code
     if table.empty:
-        print_text(f"No stored data of this customer was found in {home()}.")
         if records.tenant:
-            print_message(f"Only the data of tenant {resolve_tenant_uid(records.tenant)} was searched.")
-        return 0
-    _print_files(table, is_dry_run=not yes)
-    _print_outcome(len(table) - n_failed, n_failed, is_dry_run=not yes)
+            check_tenant_exists(records.tenant, records.cache)
+        print_text(f"No stored data of this customer was found in {home()}.")
+    else:
+        _print_files(table, is_dry_run=not yes)
+        _print_outcome(len(table) - n_failed, n_failed, is_dry_run=not yes)
+    _print_scope(**scope)
     return exit_code
 
 
 def _print_files(table: pd.DataFrame, *, is_dry_run: bool) -> None:
-    """Print the paths of the files, grouped by action, kind, and note."""
+    """Print the paths of the files, grouped by tenant and host, and then by action, kind, and note."""
     from frgroups.internals.formatting import pluralize
 
     descriptions = PLANNED_ACTIONS if is_dry_run else COMPLETED_ACTIONS
-    rows = table.to_dict("records")
-    for (action, kind, note), same in itertools.groupby(rows, operator.itemgetter("action", "kind", "note")):
-        print_text(f"{descriptions[action]}: {kind}")
-        for row in same:
-            print_text(f"  {row['path']} ({pluralize(row['n'], 'mention')})")
-        if note:
-            print_text(f"  {note}")
-    print_text()
+    for (tenant_uid, host), files in table.groupby(["tenant_uid", "host"], sort=True):
+        print_text(_tenant_heading(str(tenant_uid), str(host)))
+        rows = files.to_dict("records")
+        for (action, kind, note), same in itertools.groupby(rows, operator.itemgetter("action", "kind", "note")):
+            print_text(f"  {descriptions[action]}: {kind}")
+            for row in same:
+                print_text(f"    {row['path']} ({pluralize(row['n'], 'mention')})")
+            if note:
+                print_text(f"    {note}")
+        print_text()
+
+
+def _tenant_heading(tenant_uid: str, host: str) -> str:
+    if not tenant_uid:
+        return "Files without a tenant:"
+    return f"Tenant {tenant_uid} at {host}:" if host else f"Tenant {tenant_uid}, files without a host:"
+
+
+def _print_scope(*, tenant_uid: str | None, base_url: str | None, **_: object) -> None:
+    """Print the tenants and hosts that were searched, and the option that changes the scope."""
+    if tenant_uid is None:
+        print_message(
+            "All tenants and hosts were searched. In another tenant or at another host, the same uid can belong to "
+            "another person. To search one tenant at its host, pass its name in tenants.toml with --tenant."
+        )
+    elif base_url is None:
+        print_message(
+            f"Only the data of tenant {tenant_uid} at all hosts and files without a tenant were searched. To search "
+            "the tenant at one host, pass its name in tenants.toml with --tenant."
+        )
+    else:
+        print_message(
+            f"Only the data of tenant {tenant_uid} at {base_url} and files without a tenant or host were searched. "
+            "To search the data of this tenant at all hosts, pass its uid with --tenant."
+        )
 
 
 def _print_outcome(n_files: int, n_failed: int, *, is_dry_run: bool) -> None:
@@ -106,13 +145,17 @@ def _print_outcome(n_files: int, n_failed: int, *, is_dry_run: bool) -> None:
     "Print one JSON object on one line: the data or, with --out, the path of the file. Without this option, the data "
     "are printed as indented JSON."
 )
-@customer_options
+@customer_options(
+    also="Also search this file or folder, for example a list of customers. This option can be repeated."
+)
 def export_customer(uid: str, records: CustomerRecords, out: Path | None, as_json: bool) -> int:
     """Print all stored data of a customer as JSON, or write the data to a file."""
+    from frgroups.cli.inputs import check_tenant_exists
     from frgroups.internals.atomic_files import write_text
     from frgroups.privacy.subject_access import export_customer as export_stored_data
 
-    document = export_stored_data(uid, **_search_scope(records))
+    scope = _search_scope(records)
+    document = export_stored_data(uid, **scope)
     if out is None and as_json:
         print_json_line(document)
     elif out is None:
@@ -126,15 +169,26 @@ def export_customer(uid: str, records: CustomerRecords, out: Path | None, as_jso
             return 0
         print_text(f"Written to {target}")
         if not found:
+            if records.tenant:
+                check_tenant_exists(records.tenant, records.cache)
             print_message("No stored data about this customer was found.")
+        _print_scope(**scope)
     return 0
 
 
 def _search_scope(records: CustomerRecords) -> dict[str, Any]:
-    from frgroups.cli.inputs import resolve_tenant_uid
+    """
+    Return the arguments that select the searched files.
 
+    A tenant name selects the tenant at its host, and a uid selects the tenant at all hosts. Without `--tenant`, all
+    tenants are searched, because an erasure must not depend on environment variables.
+    """
+    from frgroups.cli.inputs import tenant_and_host
+
+    tenant_uid, base_url = tenant_and_host(records.tenant) if records.tenant else (None, None)
     return {
-        "tenant_uid": resolve_tenant_uid(records.tenant),
+        "tenant_uid": tenant_uid,
+        "base_url": base_url,
         "cache": records.cache,
         "journal": records.journal,
         "also": list(records.also),

@@ -9,6 +9,9 @@ from urllib.parse import quote, unquote, urlsplit
 from frgroups.errors import InputError
 from frgroups.internals.base_urls import canonical_host
 
+# Replaces the host in the folder name of a snapshot that was created from tables and has no host.
+_NO_HOST = "tables"
+
 
 def home() -> Path:
     """
@@ -78,10 +81,23 @@ def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
     >>> tenant_folder("sport_nordic", "http://127.0.0.1:8020/v2")
     'sport_nordic@127.0.0.1_8020'
     """
-    host = "tables"  # A snapshot that was created from tables has no host.
-    if base_url:
-        host = canonical_host(urlsplit(base_url).netloc)
+    host = host_of(base_url) or _NO_HOST
     return f"{_encode_name(tenant_uid)}@{_encode_name(host).replace('_', '=5F').replace('=3A', '_')}"
+
+
+def host_of(base_url: str | None) -> str:
+    """
+    Return the canonical host of a base URL, or "" if the URL is missing.
+
+    The result is also "" for a URL that was built from the name of a tenant folder without a host.
+
+    Examples
+    --------
+    >>> host_of("http://localhost:8020/v2"), host_of("https://tables"), host_of(None)
+    ('127.0.0.1:8020', '', '')
+    """
+    host = canonical_host(urlsplit(base_url or "").netloc)
+    return "" if host == _NO_HOST else host
 
 
 def parse_tenant_folder(folder: str) -> tuple[str, str]:

@@ -31,13 +31,22 @@ from frgroups.store.folders import remove_folder
 log = logging.getLogger("frgroups.privacy")
 
 FAILED = "failed"
-_COLUMNS = {"kind": "str", "path": "str", "tenant_uid": "str", "action": "str", "n": "int64", "note": "str"}
+_COLUMNS = {
+    "kind": "str",
+    "path": "str",
+    "tenant_uid": "str",
+    "host": "str",
+    "action": "str",
+    "n": "int64",
+    "note": "str",
+}
 
 
 def erase_customer(
     customer_uid: str,
     *,
     tenant_uid: str | None = None,
+    base_url: str | None = None,
     cache: str | Path | None = None,
     journal: str | Path | None = None,
     also: Iterable[str | Path] = (),
@@ -58,8 +67,12 @@ def erase_customer(
     customer_uid : str
         Uid of the customer.
     tenant_uid : str, optional
-        Erase the customer only from the files of this tenant and from lists without a tenant. By default, the files
-        of all tenants are searched. In another tenant, the same uid can belong to another person.
+        Erase the customer only from the files of this tenant and from files without a tenant, such as lists. By
+        default, the files of all tenants are searched. In another tenant, the same uid can belong to another person.
+    base_url : str, optional
+        Erase the customer only from the files of this host and from files without a host, such as reports. The
+        argument is a base URL, "stage", or "production". By default, the files of all hosts are searched. At another
+        host, the same tenant uid and customer uid can belong to another person.
     cache : str or Path, optional
         Additional folder of stored snapshots.
     journal : str or Path, optional
@@ -74,9 +87,9 @@ def erase_customer(
     Returns
     -------
     pandas.DataFrame
-        One row per file that contains the customer. Columns kind, path (after the erasure), tenant_uid ("" if the
-        file contains no tenant), action ("rewritten", "replaced", "removed", or "failed"), and note are `str`, and
-        n (number of mentions) is `int64`. The table contains no data of the customer.
+        One row per file that contains the customer. Columns kind, path (after the erasure), tenant_uid and host (""
+        if the file contains no tenant or no host), action ("rewritten", "replaced", "removed", or "failed"), and note
+        are `str`, and n (number of mentions) is `int64`. The table contains no data of the customer.
 
     Raises
     ------
@@ -129,7 +142,7 @@ def erase_customer(
     0
     """
     subject, scope = search_files(
-        customer_uid, tenant_uid=tenant_uid, cache=cache, journal=journal, also=also, ids=ids
+        customer_uid, tenant_uid=tenant_uid, base_url=base_url, cache=cache, journal=journal, also=also, ids=ids
     )
     with ExitStack() as locks:
         if dry_run:
@@ -160,7 +173,8 @@ class _Row:
 
     def values(self) -> list[object]:
         n = self.match.n + self.match.n_left + len(self.match.plan_digests)
-        return [self.match.kind, str(self.path), self.match.tenant_uid, self.action, n, self.note]
+        match = self.match
+        return [match.kind, str(self.path), match.tenant_uid, match.host, self.action, n, self.note]
 
 
 def _decide(match: FileMatch) -> tuple[str, str]:
@@ -235,7 +249,7 @@ def _lock_and_search(
     the customer. If the search finds further tenants, all locks are released and acquired again in a fixed order, so
     that two erasures cannot block each other.
     """
-    tenants = {tenant for tenant in locked_tenants(scope.caches()) if subject.is_in(tenant[0])}
+    tenants = {tenant for tenant in locked_tenants(scope.caches()) if subject.is_in(*tenant)}
     while True:
         locks.close()
         for tenant_uid, base_url in sorted(tenants):

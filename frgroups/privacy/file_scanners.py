@@ -24,7 +24,7 @@ from frgroups.errors import CorruptFileError, FrgroupsError, InputError, ListErr
 from frgroups.internals.checksummed_json import kind_of, parse_checksummed
 from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.html import escaped_forms
-from frgroups.internals.paths import parse_tenant_folder
+from frgroups.internals.paths import host_of, parse_tenant_folder
 from frgroups.internals.workbooks import ZIP_SIGNATURE
 from frgroups.plan.customer_origin import origin_texts
 from frgroups.plan.plan import Plan
@@ -80,6 +80,8 @@ _CHECKSUMMED_KINDS: dict[str, Kind] = {
 _REVIEW_CSV = '"customer_group_uid","group_name","customer_uid","change"'
 _REVIEW_TEXT = re.compile(r"Review: [^\n]*\n=+\n")
 _REVIEW_TENANT = re.compile(r"<dt>Tenant</dt><dd>([^<]*)</dd>|<dc:subject>Tenant ([^<]*)</dc:subject>")
+# A review of a plan without a host contains "none" instead of a URL.
+_REVIEW_SERVER = re.compile(r"<dt>Server</dt><dd>(https?://[^<]*)</dd>")
 # Element in the HTML of a report that lists customers.
 _REPORT = re.compile(r'<main data-customers-of="([^"]*)">')
 # First keys in a JSON file that contains the result of `export_customer`.
@@ -140,11 +142,16 @@ class FileMatch:
     damaged: bool = False
     problem: str = ""
 
+    @property
+    def host(self) -> str:
+        """Host of the file's tenant, or "" if the file contains no host."""
+        return host_of(self.base_url)
+
 
 def ids_in_snapshot(folder: Path, subject: Subject) -> frozenset[str]:
     """Find a customer in a stored snapshot, and return the customer's ids other than the uid."""
     try:
-        if not subject.is_in(tenant_of(folder)[0]):
+        if not subject.is_in(*tenant_of(folder)):
             return frozenset()
         table = read_parquet(folder / "customers.parquet", filters=[("customer_uid", "=", subject.uid)])
     except (OSError, pa.ArrowException):
@@ -160,9 +167,9 @@ def scan_snapshot(folder: Path, subject: Subject) -> FileMatch:
     Rows of other customers that refer to the customer as their parent are also counted.
     """
     tenant_uid, base_url = tenant_of(folder)
-    if not subject.is_in(tenant_uid):
-        return FileMatch("snapshot", folder, tenant_uid)
     match = FileMatch("snapshot", folder, tenant_uid, base_url)
+    if not subject.is_in(tenant_uid, base_url):
+        return match
     try:
         n, n_left = _count_in_snapshot(folder, subject)
     except (OSError, pa.ArrowException, KeyError) as error:
@@ -213,7 +220,7 @@ def scan_quarantined(folder: Path, subject: Subject) -> FileMatch:
     """Search a snapshot folder that is not in use because it is a draft, damaged, or replaced."""
     tenant_uid, base_url = tenant_of(folder)
     match = FileMatch("quarantined", folder, tenant_uid, base_url)
-    if not subject.is_in(tenant_uid):
+    if not subject.is_in(tenant_uid, base_url):
         return match
     n, problem = 0, ""
     for path in folder.rglob("*"):
@@ -259,7 +266,7 @@ def scan_file(path: Path, subject: Subject, *, is_list: bool = False) -> FileMat
 def _scan_list(path: Path, body: bytes, subject: Subject) -> FileMatch:
     tenant_uid, base_url = _tenant_of_list(path)
     match = FileMatch("list", path, tenant_uid, base_url)
-    if not subject.is_in(tenant_uid):
+    if not subject.is_in(tenant_uid, base_url):
         return match
     try:
         result = remove_list_rows(body, subject.uid, subject.ids)
@@ -320,7 +327,7 @@ def _scan_checksummed(path: Path, kind: Kind, body: bytes, subject: Subject) -> 
         tenant_uid, base_url = tenant_of(path)
         text = body.decode("utf-8", "replace")
         n = 0
-        if subject.is_in(tenant_uid):
+        if subject.is_in(tenant_uid, base_url):
             n = text.count(json.dumps(subject.uid, ensure_ascii=False))
         problem = "The file is damaged or has another format version. Delete it if you do not need it."
         return FileMatch(kind, path, tenant_uid, base_url, n=n, plan_digests=_digests_in(text), problem=problem)
@@ -331,7 +338,7 @@ def _scan_approval(path: Path, body: bytes, subject: Subject) -> FileMatch:
     tenant_uid, base_url = tenant_of(path)
     digests = _digests_in(f"{content.get('digest')} {content.get('changes')}")
     match = FileMatch("approval", path, tenant_uid, base_url, plan_digests=digests)
-    if not subject.is_in(tenant_uid):
+    if not subject.is_in(tenant_uid, base_url):
         return match
     return replace(match, n=subject.count_in(str(content.get("reason"))))
 
@@ -341,7 +348,7 @@ def _scan_decisions(path: Path, subject: Subject) -> FileMatch:
     tenant_uid, base_url = _parse_tenant(path.stem)
     digests = _digests_in(" ".join(str(entry.get(name)) for entry in entries for name in _DIGEST_FIELDS))
     match = FileMatch("decision", path, tenant_uid, base_url, plan_digests=digests)
-    if not subject.is_in(tenant_uid):
+    if not subject.is_in(tenant_uid, base_url):
         return match
     n = sum(subject.count_in(str(entry.get("reason", ""))) for entry in entries)
     n += sum(count_customer(entry.get("operations", ()), subject.uid) for entry in entries)
@@ -354,7 +361,7 @@ def _match_plan(kind: Kind, path: Path, plan: Plan, subject: Subject) -> FileMat
     key = decision_record.changes_key(plan)
     if plan.reverts is not None:
         match = replace(match, plan_digests=_digests_in(plan.reverts), undo_digest=plan.digest, changes=(key, key))
-    if not subject.is_in(plan.tenant_uid):
+    if not subject.is_in(plan.tenant_uid, plan.base_url or ""):
         return match
     n_planned = _count_planned(plan, subject)
     if n_planned:
@@ -372,7 +379,7 @@ def _scan_receipt(path: Path, subject: Subject) -> FileMatch:
     receipt = read_receipt(path)
     match = _match_plan("receipt", path, receipt.plan, subject)
     match = replace(match, unfinished=_is_unfinished(receipt.erasure_id, path))
-    if not subject.is_in(match.tenant_uid):
+    if not subject.is_in(match.tenant_uid, match.base_url):
         return match
     n = match.n + sum(subject.count_uid(members) for members in receipt.members_after.values())
     reasons = [override["reason"] for override in receipt.overrides]
@@ -403,7 +410,7 @@ def _is_journal(body: bytes) -> bool:
 def _scan_journal(path: Path, body: bytes, subject: Subject) -> FileMatch:
     tenant_uid, base_url = tenant_of(path)
     match = FileMatch("journal", path, tenant_uid, base_url)
-    if not subject.is_in(tenant_uid):
+    if not subject.is_in(tenant_uid, base_url):
         return match
     try:
         lines = read_journal_lines(path)
@@ -439,16 +446,21 @@ def _scan_review(path: Path, text: str, subject: Subject) -> FileMatch:
     tenant_uid, base_url = tenant_of(path)
     named_tenant = _REVIEW_TENANT.search(text)
     if named_tenant:
-        tenant_uid = html.unescape(named_tenant[1] or named_tenant[2])
+        folder_tenant, tenant_uid = tenant_uid, html.unescape(named_tenant[1] or named_tenant[2])
+        server = _REVIEW_SERVER.search(text)
+        if server:
+            base_url = html.unescape(server[1])
+        elif tenant_uid != folder_tenant:
+            base_url = ""
     match = FileMatch("review", path, tenant_uid, base_url, plan_digests=_digests_in(f"{path.name} {text}"))
-    if not subject.is_in(tenant_uid):
+    if not subject.is_in(tenant_uid, base_url):
         return match
     return replace(match, n=_count_in_review(text, subject))
 
 
 def _scan_report(path: Path, text: str, tenant_uid: str, subject: Subject) -> FileMatch:
     n = 0
-    if subject.is_in(tenant_uid):
+    if subject.is_in(tenant_uid, ""):  # A report does not contain the host.
         n = text.count(f">{escaped_forms(subject.uid)[0]}</td>")
     return FileMatch("report", path, tenant_uid, n=n)
 
@@ -460,17 +472,18 @@ def _scan_export(path: Path, body: bytes, subject: Subject) -> FileMatch:
         customer_uid, tenants = document["customer_uid"], _tenants_of_export(document)
     except (ValueError, TypeError, KeyError):
         return FileMatch("other", path, n=count_in_body(body, subject))
-    if tenants and not any(map(subject.is_in, tenants)):
+    if tenants and not any(subject.is_in(tenant_uid, base_url) for tenant_uid, base_url in tenants):
         return FileMatch("export", path)
     if customer_uid == subject.uid:
         return FileMatch("export", path, n=1)
     return FileMatch("export", path, n_left=count_in_body(body, subject))
 
 
-def _tenants_of_export(document: Mapping[str, Any]) -> set[str]:
-    """Return the tenants of the files that an export describes."""
+def _tenants_of_export(document: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """Return the tenants and the hosts of the files that an export describes. A host is a base URL without a path."""
     entries = [entry for section in document.values() if isinstance(section, list) for entry in section]
-    return {entry["tenant_uid"] for entry in entries if entry.get("tenant_uid")}
+    hosts = [(entry["tenant_uid"], entry.get("host")) for entry in entries if entry.get("tenant_uid")]
+    return {(tenant_uid, f"https://{host}" if host else "") for tenant_uid, host in hosts}
 
 
 def _count_in_review(text: str, subject: Subject) -> int:

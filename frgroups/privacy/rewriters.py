@@ -113,9 +113,9 @@ def erase_from_decisions(match: FileMatch, subject: Subject) -> dict[Path, Path]
 
 def _erase_from_decision(entry: dict[str, Any], match: FileMatch, subject: Subject) -> dict[str, Any]:
     changed = dict(entry)
-    if subject.is_in(match.tenant_uid) and entry.get("reason"):
+    if subject.is_in(match.tenant_uid, match.base_url) and entry.get("reason"):
         changed["reason"] = subject.redact(entry["reason"], next_tombstone(entry["reason"]))
-    if subject.is_in(match.tenant_uid) and "operations" in entry:
+    if subject.is_in(match.tenant_uid, match.base_url) and "operations" in entry:
         changed["operations"] = without_recorded_customer(entry["operations"], subject.uid)
     is_of_plan = entry.get("changes") in match.new_changes
     for name in ("digest", "new_digest"):

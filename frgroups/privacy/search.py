@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from frgroups.errors import InputError
+from frgroups.internals.base_urls import checked_base_url
 from frgroups.internals.paths import home, resolve_folder
 from frgroups.internals.validation import as_list, check_type
 from frgroups.privacy.file_scanners import (
@@ -102,6 +103,7 @@ def search_files(
     customer_uid: str,
     *,
     tenant_uid: str | None,
+    base_url: str | None,
     cache: str | Path | None,
     journal: str | Path | None,
     also: Iterable[str | Path],
@@ -112,7 +114,9 @@ def search_files(
     if not customer_uid.strip():
         raise InputError("`customer_uid` must not be empty.")
     scope = SearchScope(cache, journal, tuple(as_list(also, "also")))
-    return Subject(customer_uid, tenant_uid, frozenset(as_list(ids, "ids"))), scope
+    if base_url is not None:
+        base_url = checked_base_url(base_url)
+    return Subject(customer_uid, tenant_uid, base_url, frozenset(as_list(ids, "ids"))), scope
 
 
 def search_customer(subject: Subject, scope: SearchScope) -> list[FileMatch]:

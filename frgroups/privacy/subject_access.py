@@ -32,6 +32,7 @@ def export_customer(
     customer_uid: str,
     *,
     tenant_uid: str | None = None,
+    base_url: str | None = None,
     cache: str | Path | None = None,
     journal: str | Path | None = None,
     also: Iterable[str | Path] = (),
@@ -48,8 +49,11 @@ def export_customer(
     customer_uid : str
         Uid of the customer.
     tenant_uid : str, optional
-        Search only the files of this tenant and lists without a tenant. By default, the files of all tenants are
-        searched.
+        Search only the files of this tenant and files without a tenant, such as lists. By default, the files of all
+        tenants are searched.
+    base_url : str, optional
+        Search only the files of this host and files without a host, such as reports. The argument is a base URL,
+        "stage", or "production". By default, the files of all hosts are searched.
     cache : str or Path, optional
         Additional folder of stored snapshots.
     journal : str or Path, optional
@@ -86,7 +90,7 @@ def export_customer(
     ('0001', 1)
     """
     subject, scope = search_files(
-        customer_uid, tenant_uid=tenant_uid, cache=cache, journal=journal, also=also, ids=ids
+        customer_uid, tenant_uid=tenant_uid, base_url=base_url, cache=cache, journal=journal, also=also, ids=ids
     )
     subject = replace(subject, ids=known_ids(subject, scope))
     export: dict[str, Any] = {
@@ -99,7 +103,8 @@ def export_customer(
     for match in search_customer(subject, scope):
         if match.n or match.n_left or match.problem or match.damaged:
             section, values = _export_file(match, subject)
-            export[section].append({"path": str(match.path), "tenant_uid": match.tenant_uid} | values)
+            tenant = {"tenant_uid": match.tenant_uid, "host": match.host}
+            export[section].append({"path": str(match.path)} | tenant | values)
     return export
 
 

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from frgroups.internals.html import escaped_forms
+from frgroups.internals.paths import host_of
 from frgroups.internals.text_encodings import find_wide_encoding
 from frgroups.internals.workbooks import ZIP_SIGNATURE
 from frgroups.snapshot.schema import CUSTOMERS
@@ -69,6 +70,8 @@ class Subject:
         Uid of the customer.
     tenant_uid
         Uid of the tenant whose files are searched. None searches the files of all tenants.
+    base_url
+        Base URL of the host whose files are searched. None searches the files of all hosts.
     ids
         Other known ids of the customer.
     words
@@ -77,6 +80,7 @@ class Subject:
 
     uid: str
     tenant_uid: str | None = None
+    base_url: str | None = None
     ids: frozenset[str] = frozenset()
     words: re.Pattern[str] = field(init=False, repr=False)
 
@@ -95,13 +99,17 @@ class Subject:
         """Replace the uid and the distinctive ids of the customer in a string."""
         return self.words.sub(replacement, text)
 
-    def is_in(self, tenant_uid: str) -> bool:
+    def is_in(self, tenant_uid: str, base_url: str) -> bool:
         """
-        Return True if the files of a tenant are searched for the customer.
+        Return True if the files of a tenant at a host are searched for the customer.
 
-        Files that belong to no tenant are always searched. For these files, `tenant_uid` is an empty string.
+        A file without a tenant or without a host is never skipped, because the customer in the file could be the
+        subject. For such a file, `tenant_uid` or `base_url` is an empty string. The paths of two base URLs are not
+        compared, because the names of tenant folders contain only the host.
         """
-        return self.tenant_uid is None or tenant_uid in ("", self.tenant_uid)
+        if self.tenant_uid is not None and tenant_uid not in ("", self.tenant_uid):
+            return False
+        return self.base_url is None or host_of(base_url) in ("", host_of(self.base_url))
 
 
 def read_parquet(path: Path, **options: Any) -> pa.Table:

@@ -56,7 +56,7 @@ def test_every_command_has_json(path, command):
         (["table"], {"rows"}, {"name", "question"}),
         (["table", "group_sizes"], {"table", "rows"}, set(fg.group_sizes(fg.sample_snapshot()))),
         (["who", "{uid}"], {"customer_uid", "groups", "history", "unreadable_journals"}, None),
-        (["erase-customer", "{uid}"], {"table", "dry_run", "rows"}, {"kind", "path", "n", "action", "note"}),
+        (["erase-customer", "{uid}"], {"dry_run", "tenant_uid", "base_url", "rows"}, {"kind", "path", "host", "n"}),
         (["export-customer", "{uid}"], {"customer_uid"}, None),
         (["export-customer", "{uid}", "--out", "{folder}/c.json"], {"path", "found"}, None),
         (["completion", "zsh"], {"shell", "script"}, None),

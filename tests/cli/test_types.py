@@ -332,7 +332,7 @@ def test_tenant_name_or_uid_in_help(command, capsys):
 
 
 def test_erase_by_tenant_name(home_folder, capsys):
-    "The option --tenant accepts a name in tenants.toml or a uid. If no data is stored, the output contains the uid."
+    "The option --tenant accepts a name in tenants.toml or a uid. A tenant without stored data is an error."
     table = '[no]\ntenant_uid = "t-1"\nhost = "stage"\ntoken_command = "x"\n'
     (home_folder / "tenants.toml").write_text(table)
     (home_folder / "tenants.toml").chmod(0o600)
@@ -340,9 +340,9 @@ def test_erase_by_tenant_name(home_folder, capsys):
 
     assert main(["erase-customer", "c-1", "--tenant", "no"]) == 0
     assert "1 file " in capsys.readouterr().out
-    assert main(["erase-customer", "c-1", "--tenant", "t-2"]) == 0
-    out = capsys.readouterr().out
-    assert "t-2" in out and " file" not in out
+    for command in (["erase-customer", "c-1"], ["export-customer", "c-1", "--out", str(home_folder / "c-1.json")]):
+        assert main([*command, "--tenant", "t-2"]) == 1
+        assert "t-2" in capsys.readouterr().err
     assert main(["export-customer", "c-1", "--tenant", "no"]) == 0
     assert '"attributes"' in capsys.readouterr().out
 

@@ -32,6 +32,7 @@ from frgroups.cli.privacy import PLANNED_ACTIONS
 from frgroups.errors import InputError, LockedError, NotApprovedError, PlanBlockedError
 from frgroups.internals.html import escaped_forms
 from frgroups.internals.locks import load_lock, tenant_lock
+from frgroups.internals.paths import tenant_folder
 from frgroups.plan.customer_origin import CustomerOrigin
 from frgroups.privacy import rewriters
 from frgroups.privacy.list_rows import remove_list_rows
@@ -44,7 +45,7 @@ OPEN = fg.Limits(
 )
 HOST = "https://api.example"
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-COLUMNS = {"kind": "str", "path": "str", "tenant_uid": "str", "action": "str", "n": "int64", "note": "str"}
+COLUMNS = dict.fromkeys(["kind", "path", "tenant_uid", "host", "action"], "str") | {"n": "int64", "note": "str"}
 UIDS = [f"c-{n}" for n in range(1, 21)]
 
 
@@ -423,13 +424,13 @@ def test_erasure_in_progress_callback(tenant):
 # Data folders that are created without a sandbox
 
 
-def snapshot_of(members, *, tenant_uid="t-1", taken_at=NOON, **tables):
+def snapshot_of(members, *, tenant_uid="t-1", base_url=HOST, taken_at=NOON, **tables):
     """Return a snapshot from a dictionary of group uid to customer uids."""
     rows = [(group, uid) for group, uids in members.items() for uid in uids]
     memberships = pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
     groups = pd.DataFrame({"customer_group_uid": sorted(members), "name": sorted(members)}, dtype="str")
     return fg.snapshot_from_frames(
-        memberships, groups, **tables, tenant_uid=tenant_uid, taken_at=taken_at, base_url=HOST
+        memberships, groups, **tables, tenant_uid=tenant_uid, taken_at=taken_at, base_url=base_url
     )
 
 
@@ -533,6 +534,108 @@ def test_one_tenant_or_all(home_folder, tmp_path):
     rest = fg.erase_customer("c-1", **folders)
     assert set(rest["tenant_uid"]) == {"t-1"} and len(rest) == 6
     assert files_with(home_folder, "c-1") == files_with(tmp_path, "c-1") == []
+
+
+HOSTS = ["https://stage.example/v2", "https://prod.example/v2"]
+
+
+def save_at_hosts(folder):
+    """Store data of the customer c-1 in a tenant at two hosts and without a host, and return the number of files."""
+    for base_url in (*HOSTS, None):
+        snapshot = snapshot_of({"all": ["c-1", "c-2"], "vip": []}, base_url=base_url)
+        fg.save_snapshot(snapshot)
+        plan = replace(fg.plan_memberships(snapshot, {"vip": ["c-1"]}), planned_at=NOON)
+        name = "none" if base_url is None else base_url.partition(".")[0][8:]
+        fg.save_review(plan, folder / "reviews" / f"{name}.html")
+        fg.save_review(plan, folder / "reviews" / f"{name}.xlsx")
+        write_run(plan)
+        before = snapshot_of({"all": ["c-2"], "vip": []}, base_url=base_url, taken_at=NOON - timedelta(days=1))
+        fg.save_report(snapshot, folder / "reports" / f"{name}.html", before=before, uids=True)
+    return fg.erase_customer("c-1", dry_run=True)
+
+
+@pytest.mark.parametrize("wanted", HOSTS)
+def test_one_host(home_folder, wanted):
+    "If a host is passed, the files of other hosts do not change, but files without a host are also searched."
+    everything = save_at_hosts(home_folder)
+    hosts = {url: url[8:].partition("/")[0] for url in HOSTS}
+    assert set(everything["host"]) == {"", *hosts.values()}
+    [other] = set(HOSTS) - {wanted}
+
+    table = fg.erase_customer("c-1", tenant_uid="t-1", base_url=wanted)
+
+    expected = everything[everything["host"] != hosts[other]]
+    assert sorted(table["kind"]) == sorted(expected["kind"]) and set(table["host"]) == {"", hosts[wanted]}
+    assert "c-1" in fg.read_snapshot(tenant_uid="t-1", base_url=other)["all"]
+    assert fg.erase_customer("c-1", tenant_uid="t-1", base_url=wanted).empty
+    rest = fg.erase_customer("c-1")
+    assert set(rest["host"]) == {hosts[other]}
+    assert files_with(home_folder, "c-1") == []
+
+
+def test_export_of_one_host(home_folder):
+    "An export of one host contains the files of this host and files without a host."
+    save_at_hosts(home_folder)
+
+    export = fg.export_customer("c-1", tenant_uid="t-1", base_url=HOSTS[0])
+
+    hosts = [entry["host"] for section in export.values() if isinstance(section, list) for entry in section]
+    assert set(hosts) == {"stage.example", ""}
+    assert [len(fg.export_customer("c-1")["snapshots"]), len(export["snapshots"])] == [3, 2]
+
+
+def test_review_in_the_folder_of_another_host(home_folder):
+    "The host in a review takes precedence over the host in the name of its folder."
+    snapshot = snapshot_of({"all": ["c-1"], "vip": []}, base_url=HOSTS[0])
+    folder = home_folder / "plans" / tenant_folder("t-1", HOSTS[1])
+    fg.save_review(fg.plan_memberships(snapshot, {"vip": ["c-1"]}), folder / "r.html")
+
+    assert fg.erase_customer("c-1", base_url=HOSTS[1], dry_run=True).empty
+    assert fg.erase_customer("c-1", base_url=HOSTS[0])["action"].tolist() == ["removed"]
+
+
+@pytest.mark.parametrize("url", ["stage", "https://api.stage.flowretail.com/v1/", "HTTPS://API.STAGE.FLOWRETAIL.COM"])
+def test_spellings_of_a_host(home_folder, url):
+    "A host is found for each spelling of its base URL."
+    fg.save_snapshot(snapshot_of({"all": ["c-1"]}, base_url=fg.STAGE))
+
+    assert len(fg.erase_customer("c-1", base_url=url, dry_run=True)) == 1
+
+
+@given(st.sampled_from(["", "t-1", "t-2"]), st.sampled_from(["", *HOSTS, "https://tables"]))
+def test_no_file_of_the_subject_is_skipped(tenant_uid, base_url):
+    "A file is skipped only if it contains another tenant or another host."
+    subject = Subject("c-1", "t-1", HOSTS[0])
+
+    is_other = tenant_uid == "t-2" or base_url == HOSTS[1]
+    assert subject.is_in(tenant_uid, base_url) != is_other
+    assert Subject("c-1").is_in(tenant_uid, base_url)
+
+
+@pytest.mark.parametrize(("name", "n_snapshots"), [("stage", 2), ("prod", 2), ("t-1", 3), (None, 3)])
+def test_tenant_name_and_uid(home_folder, capsys, name, n_snapshots, monkeypatch):
+    "A tenant name selects one host, and a uid selects all hosts. Environment variables have no effect."
+    monkeypatch.setenv("FRGROUPS_TENANT_UID", "t-9")
+    monkeypatch.setenv("FRGROUPS_BASE_URL", HOSTS[0])
+    save_at_hosts(home_folder)
+    tables = [
+        f'[{host[8:].split(".")[0]}]\ntenant_uid = "t-1"\nhost = "{host}"\ntoken_command = ["x"]\n' for host in HOSTS
+    ]
+    (home_folder / "tenants.toml").write_text("\n".join(tables))
+    (home_folder / "tenants.toml").chmod(0o600)
+    option = ["--tenant", name] if name else []
+
+    assert main(["erase-customer", "c-1", *option, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert sum(row["kind"] == "snapshot" for row in document["rows"]) == n_snapshots
+    assert document["tenant_uid"] == (None if name is None else "t-1")
+    assert document["base_url"] == next((host for host in HOSTS if name and name in host), None)
+
+    assert main(["erase-customer", "c-1", *option]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    headings = [line for line in lines if line.startswith("Tenant ")]
+    assert len(headings) == n_snapshots
+    assert sum(host[8:].partition("/")[0] in line for line in headings for host in HOSTS) == n_snapshots - 1
 
 
 def test_plan_with_customer_as_member(home_folder):
@@ -1384,9 +1487,9 @@ def test_commands(small, capsys, tmp_path):
 
     assert main(["erase-customer", "c-1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    actions = {line.partition(":")[0] for line in lines if line.startswith("would ")}
+    actions = {line.strip().partition(":")[0] for line in lines if line.startswith("  would ")}
     assert actions == set(PLANNED_ACTIONS.values()) - {"cannot change"}
-    assert any(line.startswith(f"  {small}") for line in lines)
+    assert any(line.startswith(f"    {small}") for line in lines)
     assert bytes_in(small) == before
 
     (small / "note.txt").write_text("c-1")
