@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from frgroups.analysis.consent import GIVEN, NONE, UNKNOWN, WITHDRAWN, latest_consents
+from frgroups.analysis.consent import STATUS_NAMES, UNKNOWN, latest_consents
 from frgroups.analysis.customer_tables import match_customers
 from frgroups.errors import InputError
 from frgroups.internals.redaction import safe_repr
@@ -32,7 +32,7 @@ _DEFAULT_NAMES = (
 IDENTIFYING = {"customer_uid", "external_id", "customer_parent_uid", *PERSONAL} - {"ehf_enabled"}
 NUMERIC_CATEGORIES = {"payment_terms"}
 DAYS_SINCE = "days_since_"
-_STATUS_LABELS = {GIVEN: "given", UNKNOWN: MISSING, WITHDRAWN: "withdrawn", NONE: "none"}
+_STATUS_LABELS = STATUS_NAMES | {UNKNOWN: MISSING}
 
 
 @dataclass(frozen=True, eq=False)

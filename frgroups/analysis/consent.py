@@ -19,6 +19,8 @@ from frgroups.snapshot.snapshot import Snapshot
 # UNKNOWN means that a customer's consent has no status. NONE means that the customer does not have the consent.
 # If several rows have the same timestamp, the largest status code is used, so that a withdrawal takes precedence.
 GIVEN, UNKNOWN, WITHDRAWN, NONE = range(4)
+# Names of the status codes in rules and profiles. UNKNOWN is a missing value.
+STATUS_NAMES = {GIVEN: "given", WITHDRAWN: "withdrawn", NONE: "none"}
 
 # For each channel, the column of its contact points and the words that identify its consent in a uid or a name.
 _CHANNELS = {
@@ -78,7 +80,7 @@ def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping
     names = as_list(channels, "channels")
     check_consent(consent)
     for position, name in enumerate(names):
-        check_choice(name, f"channels[{position}]", _CHANNELS)
+        check_channel(name, f"channels[{position}]")
     if not names or len(set(names)) < len(names):
         raise InputError(f"`channels` must contain at least one channel and no duplicates, got {safe_repr(names)}.")
     consents = latest_consents(snapshot)
@@ -92,7 +94,48 @@ def check_consent(consent: Mapping[str, str]) -> None:
     if not isinstance(consent, Mapping):
         raise wrong_type(consent, "consent", "a mapping of channels to consents")
     for name in consent:
-        check_choice(name, "channel in consent", _CHANNELS)
+        check_channel(name, "channel in consent")
+
+
+def check_channel(name: object, argument: str, choices: Iterable[str] = CHANNEL_NAMES) -> None:
+    """
+    Raise InputError if an argument is not one of the allowed channels.
+
+    If the argument is another word for a channel, such as "sms", the error suggests the channel.
+    """
+    try:
+        check_choice(name, argument, choices)
+    except InputError as error:
+        if not isinstance(name, str):
+            raise
+        raise InputError(error.message, hint=channel_hint(name)) from None
+
+
+def channel_hint(text: str) -> str:
+    """
+    Return a sentence that names the channel in a text, or "" if the text mentions no channel.
+
+    Examples
+    --------
+    >>> channel_hint("sms"), channel_hint("letter")
+    ("Use 'mobile' for text messages (SMS).", '')
+    """
+    sentences = {"email": "Use 'email' for email.", "mobile": "Use 'mobile' for text messages (SMS)."}
+    return " ".join(sentences[channel] for channel in mentioned_channels(text))
+
+
+def channel_consent(snapshot: Snapshot, channel: str, consent: Mapping[str, str]) -> Consent | None:
+    """
+    Return the consent of a channel, or None if the snapshot contains no customers.
+
+    `reach_channels` describes the parameters and the errors. Contact points are not considered.
+
+    Examples
+    --------
+    >>> channel_consent(sample_snapshot(), "email", {}).name
+    'Newsletter'
+    """
+    return _select_consent(snapshot, latest_consents(snapshot), channel, consent.get(channel))
 
 
 def _build_channel(snapshot: Snapshot, name: str, consent: Consent | None) -> Channel:

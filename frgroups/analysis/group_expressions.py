@@ -26,6 +26,16 @@ _OPERATIONS: dict[str, Callable[[BoolArray, BoolArray], BoolArray]] = {
 _QUOTES = "'\"`"
 _SPECIAL = re.compile(r"[-&|^()'\"`]")
 _SPACES = re.compile(r"\s*([&|^()])\s*")
+# Words and characters that users might write instead of an operator, and the operator.
+_OTHER_OPERATORS = {
+    **dict.fromkeys(["and not", "but not", "not", "og ikke", "och inte", "ikke", "inte", "!"], "-"),
+    **dict.fromkeys(["and", "og", "och", "ja", "∩"], "&"),
+    **dict.fromkeys(["or", "eller", "tai", "+", ",", "∪"], "|"),
+}
+_OTHER_OPERATOR = re.compile(
+    r"(?<!\w)(?:and\s+not|but\s+not|og\s+ikke|och\s+inte|and|or|not|og|och|ja|eller|tai|ikke|inte)(?!\w)|[+!,∩∪]",
+    re.IGNORECASE,
+)
 _OPERATOR_HINT = (
     "The operators are & (in both groups), | (in at least one), - (in the first but not in the second), and ^ (in "
     "exactly one). Enclose a name that contains an operator or a parenthesis in double quotes."
@@ -358,19 +368,36 @@ def _find_group(matrix: MembershipMatrix, token: _Token, expression: str) -> str
     try:
         return find_group(matrix, token.text, token.reference)
     except GroupNotFoundError as error:
-        hint = ""
+        message, close, hints = error.message, error.close, [error.hint]
         if "-" in token.text and not token.quoted:
-            hint = "A minus sign is an operator only if there are spaces on both sides."
-        if not token.quoted and re.search(r"[+!(),∩∪]|\b(and|or|not|og|eller|och)\b", token.text):
-            hint = f"{hint} {_OPERATOR_HINT}".strip()
+            hints.append("A minus sign is an operator only if there are spaces on both sides.")
+        if not token.quoted and _OTHER_OPERATOR.search(token.text):
+            if _contains_group(matrix, token.text):
+                # Similar names are not suggested, because they would replace the complete expression.
+                message, close, hints = f"No group has the uid or name {token.text!r}.", [], []
+                hints.append(_replacement_hint(token.text))
+            hints.append(_OPERATOR_HINT)
         position = token.start + 1
         raise GroupNotFoundError(
-            f"{error.message} The group name starts at character {position} of the expression {expression!r}.",
-            hint=" ".join(filter(None, [error.hint, hint])),
-            close=error.close,
+            f"{message} The group name starts at character {position} of the expression {expression!r}.",
+            hint=" ".join(filter(None, hints)),
+            close=close,
             n_matches=error.n_matches,
             position=position,
         ) from error
+
+
+def _contains_group(matrix: MembershipMatrix, text: str) -> bool:
+    """Return True if a part of a text between operators of other languages is the uid or name of a group."""
+    known = {_normalize(name) for name in [*matrix.group_uids, *matrix.group_names]}
+    return any(_normalize(part.strip()) in known for part in _OTHER_OPERATOR.split(text))
+
+
+def _replacement_hint(text: str) -> str:
+    """Return a sentence for each operator of another language in a text."""
+    found = [match[0].strip() for match in _OTHER_OPERATOR.finditer(text)]
+    replacements = {word: _OTHER_OPERATORS[" ".join(word.casefold().split())] for word in found}
+    return " ".join(f"Use {operator} instead of {word!r}." for word, operator in replacements.items())
 
 
 def _unexpected_token(expected: str, token: _Token, expression: str) -> InputError:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from frgroups.analysis.consent import CHANNEL_NAMES, Channel, reach_channels
+from frgroups.analysis.consent import CHANNEL_NAMES, Channel, check_channel, reach_channels
 from frgroups.analysis.disclosure_control import check_min_count, is_small
 from frgroups.analysis.group_expressions import expression_mask
 from frgroups.analysis.set_cover import greedy_cover
@@ -249,7 +249,7 @@ def reachable_customers(
     100
     """
     check_type(snapshot, Snapshot, "snapshot")
-    check_choice(channel, "channel", (*CHANNEL_NAMES, ANY))
+    check_channel(channel, "channel", (*CHANNEL_NAMES, ANY))
     matrix = snapshot.matrix
     if isinstance(groups, str):
         selected = expression_mask(matrix, groups)

@@ -8,7 +8,7 @@ raise InputError, so a rule that is read from a file cannot run other code.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ from frgroups.analysis.rule_methods import (
     not_allowed,
 )
 from frgroups.analysis.rule_names import IN_GROUP, ComputedNames
-from frgroups.analysis.rule_syntax import ParsedRule, parse_rule, unknown_column
+from frgroups.analysis.rule_syntax import ParsedRule, parse_rule, unknown_name
 from frgroups.analysis.rule_values import PLURALS, Constant, Values, read_column, unsupported
 from frgroups.errors import InputError
 from frgroups.internals.typing import BoolArray
@@ -62,6 +62,12 @@ class RuleColumns:
     def __contains__(self, name: object) -> bool:
         return name in self._columns
 
+    def __iter__(self) -> Iterator[str]:
+        return map(str, self._columns)
+
+    def __len__(self) -> int:
+        return len(list(self._columns))
+
     def named_values(self, name: str) -> Values:
         """
         Return the values of a name that is not in backticks, which is a column or a computed name.
@@ -89,7 +95,8 @@ class RuleColumns:
         """Return the values of a column."""
         if name not in self._columns:
             hint = _IN_GROUP_FORM if name == IN_GROUP else ""
-            raise unknown_column(name, hint)
+            computed = [] if self._computed is None else [*self._computed, IN_GROUP]
+            raise unknown_name(name, self, computed, hint)
         if name not in self._values:
             self._values[name] = read_column(self._columns[name], f"column {name}")
         return self._values[name]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from frgroups.analysis.consent import CHANNEL_NAMES, reach_channels
+from frgroups.analysis.consent import CHANNEL_NAMES, NONE, STATUS_NAMES, UNKNOWN, channel_consent, reach_channels
 from frgroups.analysis.rule_values import Values
 from frgroups.analysis.sizes import count_groups
 from frgroups.errors import GroupNotFoundError
@@ -17,14 +17,18 @@ from frgroups.snapshot.snapshot import Snapshot
 
 IN_GROUP = "in_group"
 _REACHABLE = "reachable_"
+_CONSENT = "consent_"
 
 
 class ComputedNames:
     """
-    The names that a rule can use in addition to the columns: n_groups, reachable_email, and reachable_mobile.
+    The names that a rule can use in addition to the columns.
 
-    The values are never missing. A customer without a contact point or a consent cannot be contacted, as in
-    `reachability`.
+    - n_groups: number of the customer's groups
+    - reachable_email and reachable_mobile: booleans that are never missing. A customer without a contact point or a
+      consent cannot be contacted, as in `reachability`.
+    - consent_email and consent_mobile: "given", "withdrawn", or "none", or a missing value if the consent has no
+      status. Contact points are not considered.
 
     Parameters
     ----------
@@ -58,6 +62,7 @@ class ComputedNames:
         self._consent = consent
         self._functions: dict[str, Callable[[str], Values]] = {"n_groups": self._count_groups}
         self._functions |= {f"{_REACHABLE}{channel}": self._reachable for channel in CHANNEL_NAMES}
+        self._functions |= {f"{_CONSENT}{channel}": self._consent_status for channel in CHANNEL_NAMES}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._functions)
@@ -90,6 +95,14 @@ class ComputedNames:
     def _reachable(self, name: str) -> Values:
         [channel] = reach_channels(self._snapshot, [name.removeprefix(_REACHABLE)], self._consent)
         return _known_booleans(channel.reachable, f"name {name}")
+
+    def _consent_status(self, name: str) -> Values:
+        consent = channel_consent(self._snapshot, name.removeprefix(_CONSENT), self._consent)
+        if consent is None:
+            empty = np.zeros(0, dtype=np.bool_)
+            return Values("text", empty.astype(object), empty, f"name {name}")
+        names = np.array([STATUS_NAMES.get(code, "") for code in range(NONE + 1)], dtype=object)
+        return Values("text", names[consent.status], consent.status != UNKNOWN, f"name {name}")
 
 
 def _known_booleans(data: BoolArray, label: str) -> Values:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import io
 import re
 import tokenize
 import unicodedata
-from collections.abc import Container
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from frgroups.analysis.consent import mentioned_channels
 from frgroups.errors import InputError
+from frgroups.internals.formatting import format_list
+from frgroups.internals.suggestions import did_you_mean
 
 # Text in quotes and comments is not changed. As in Python, a name can contain letters of any script.
 _TOKENS = re.compile(
@@ -39,7 +43,7 @@ class ParsedRule:
         return f"`{self.aliases[word[0]]}`" if word[0] in self.aliases else word[0]
 
 
-def parse_rule(rule: str, columns: Container[str]) -> ParsedRule:
+def parse_rule(rule: str, columns: Collection[str]) -> ParsedRule:
     """
     Parse a rule.
 
@@ -64,7 +68,7 @@ def parse_rule(rule: str, columns: Container[str]) -> ParsedRule:
         if match["name"] is not None and unicodedata.normalize("NFKC", name) == name:
             return name
         if name not in columns:
-            raise unknown_column(name)
+            raise unknown_name(name, columns)
         alias = f"quoted_{len(aliases)}"
         while alias in columns or alias in rule:
             alias += "_"
@@ -99,6 +103,27 @@ def _check_adjacent_texts(text: str) -> None:
             previous = token.string if token.type == tokenize.STRING else None
 
 
-def unknown_column(name: str, hint: str = "") -> InputError:
-    """Return the error for a name in a rule that is not a column."""
-    return InputError(f"The customers table has no column {name!r}.", hint=hint)
+def unknown_name(name: str, columns: Iterable[str], computed: Iterable[str] = (), hint: str = "") -> InputError:
+    """
+    Return the error for a name in a rule that is not a column.
+
+    The error suggests a similar name, such as the name of the same value for a channel, and lists all columns and all
+    computed names.
+
+    Examples
+    --------
+    >>> print(unknown_name("City", ["city", "origin"]).message)
+    The customers table has no column 'City'. Did you mean 'city'? The columns are city and origin.
+    """
+    columns, computed = list(map(str, columns)), list(computed)
+    folded = {known.casefold(): known for known in [*computed, *columns]}
+    prefix, _, channel_name = name.casefold().rpartition("_")
+    similar = [f"{prefix}_{channel}" for channel in mentioned_channels(channel_name)]
+    similar = [key for key in similar if key in folded]
+    if not similar:
+        similar = difflib.get_close_matches(name.casefold(), folded, n=1)
+    text = f"The customers table has no column {name!r}.{did_you_mean(folded[key] for key in similar)}"
+    text += f" The columns are {format_list(columns)}."
+    if computed:
+        text += f" The names that are computed for each customer are {format_list(computed)}."
+    return InputError(text, hint=hint)

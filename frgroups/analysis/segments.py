@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import pandas as pd
 
@@ -10,7 +11,8 @@ from frgroups.analysis.attributes import join_attributes
 from frgroups.analysis.consent import check_consent
 from frgroups.analysis.rule_evaluation import RuleColumns, evaluate_rule
 from frgroups.analysis.rule_names import ComputedNames
-from frgroups.errors import GroupNotFoundError, InputError
+from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
+from frgroups.internals.formatting import format_list
 from frgroups.internals.redaction import mask_explicit_contacts
 from frgroups.internals.typing import BoolArray
 from frgroups.internals.validation import check_type, wrong_type
@@ -28,7 +30,7 @@ def segment(
     consent: Mapping[str, str] | None = None,
 ) -> dict[str, list[str]]:
     """
-    Select the customers for each group by a rule over the attributes of the customers.
+    Select the customers of each segment by a rule over the attributes of the customers.
 
     The result can be passed to `plan_memberships` as the desired memberships, or to `waterfall` as the audiences.
 
@@ -37,7 +39,8 @@ def segment(
     snapshot
         The snapshot that contains the customers. A snapshot does not contain customers who are in no group.
     rules
-        A dictionary that maps each group to a rule. The keys are not checked. A rule is one of:
+        A dictionary that maps each segment to a rule. The name of a segment can be any text, for example the uid of
+        a group. A rule is one of:
 
         - A string that compares columns, such as ``"credit_limit > 0 and country_code == 'NO'"``. See Notes.
         - A boolean Series, called a mask. It has one value, True or False, for each customer. Its index contains the
@@ -49,19 +52,19 @@ def segment(
         not in the snapshot are ignored.
     consent
         A dictionary that maps a channel to the uid or name of its consent, as in `reachability`. The consents are
-        used for the names reachable_email and reachable_mobile in rules.
+        used for the names that contain a channel, such as reachable_email and consent_email, in rules.
 
     Returns
     -------
     dict
-        A sorted list of customer uids for each group.
+        A sorted list of customer uids for each segment.
 
     Raises
     ------
     InputError
         If a rule cannot be evaluated, if a mask is incomplete or has unknown index labels, or if `attributes` repeats
-        a customer or a column of `snapshot.customers`. The attribute `group` of the error contains the group of an
-        invalid rule.
+        a customer or a column of `snapshot.customers`. The attribute `group` of the error contains the segment of
+        an invalid rule.
     GroupNotFoundError
         If a rule contains an unknown group, or a group name that is not unique. The attribute `close` contains
         similar names.
@@ -91,17 +94,20 @@ def segment(
     ``country_code == 47``. A category is compared by its value. The operators ``< <= > >=`` reject ordered categories
     that are not in sorted order.
 
-    **Groups and reach.** A rule can also use four names that are computed from the snapshot. Their values are never
-    missing.
+    **Groups, reach, and consents.** A rule can also use names that are computed from the snapshot. The values of
+    consent_email and consent_mobile are missing if the consent has no status. The other values are never missing.
 
     - ``n_groups``: the number of the customer's groups
     - ``reachable_email`` and ``reachable_mobile``: True if the customer can be contacted through the channel, as in
       `reachability`, and otherwise False
+    - ``consent_email`` and ``consent_mobile``: the status of the customer's consent, which is ``'given'``,
+      ``'withdrawn'``, or ``'none'`` (the customer has no such consent). It does not depend on whether the customer
+      has an email address or a mobile number.
     - ``in_group('VIP')``: True if the customer is a member of the group with this uid or unique name. Combine groups
       with ``and``, ``or``, and ``not``.
 
-    If a column of the customers or of `attributes` has the name n_groups, reachable_email, or reachable_mobile, a
-    rule that contains the name without backticks raises an error. In backticks, the name refers to the column.
+    If a column of the customers or of `attributes` has the name of a computed value, such as n_groups, a rule that
+    contains the name without backticks raises an error. In backticks, the name refers to the column.
 
     A rule can contain:
 
@@ -127,6 +133,9 @@ def segment(
     {'regulars': ['c-1']}
     >>> segment(sample_snapshot(), {"mail": "reachable_email and in_group('VIP') and n_groups >= 2"})
     {'mail': ['c-2']}
+    >>> chosen = segment(sample_snapshot(), {"refused": "consent_email in ['withdrawn', 'none']"})
+    >>> len(chosen["refused"])
+    101
     """
     check_type(snapshot, Snapshot, "snapshot")
     if not isinstance(rules, Mapping):
@@ -135,19 +144,29 @@ def segment(
     customers = join_attributes(snapshot, attributes)
     columns = RuleColumns(customers, ComputedNames(snapshot, consent or {}))
     uids = customers["customer_uid"]
-    return {group: sorted(uids[select_by_rule(customers, columns, group, rule)]) for group, rule in rules.items()}
+    return {
+        name: sorted(uids[select_by_rule(customers, columns, name, rule, kind="segment")])
+        for name, rule in rules.items()
+    }
 
 
-def select_by_rule(customers: pd.DataFrame, columns: RuleColumns, group: str, rule: Rule) -> BoolArray:
+def select_by_rule(
+    customers: pd.DataFrame,
+    columns: RuleColumns,
+    name: str,
+    rule: Rule,
+    *,
+    kind: Literal["segment", "group"],
+) -> BoolArray:
     """
-    Return a mask that is True for each customer selected by the rule for a group.
+    Return a mask that is True for each customer selected by the rule for a segment or a group.
 
-    See `segment` for the rules and the errors.
+    See `segment` for the rules and the errors. The messages of the errors contain `kind` and `name`.
 
     Examples
     --------
     >>> customers = sample_snapshot().customers
-    >>> int(select_by_rule(customers, RuleColumns(customers), "vip", "credit_limit > 0").sum())
+    >>> int(select_by_rule(customers, RuleColumns(customers), "vip", "credit_limit > 0", kind="group").sum())
     10
     """
     try:
@@ -155,22 +174,22 @@ def select_by_rule(customers: pd.DataFrame, columns: RuleColumns, group: str, ru
             return evaluate_rule(rule, columns)
         mask = rule(customers.copy()) if callable(rule) else rule
     except Exception as error:
-        raise _evaluation_error(error, customers, group, rule) from error
+        raise _evaluation_error(error, customers, f"{kind} {name!r}", name, rule) from error
     is_empty = isinstance(mask, pd.Series) and mask.isna().all()
     if not is_mask(mask) and not is_empty:
-        kind = f"a Series of dtype {mask.dtype}" if isinstance(mask, pd.Series) else type(mask).__name__
+        returned = f"a Series of dtype {mask.dtype}" if isinstance(mask, pd.Series) else type(mask).__name__
         raise InputError(
-            f"The rule for group {group!r} must return a Series of booleans, got {kind}. "
+            f"The rule for {kind} {name!r} must return a Series of booleans, got {returned}. "
             f"The rule is {_describe_rule(rule)}.",
-            group=group,
+            group=name,
         )
     try:
-        return align_mask(mask, customers, f"The mask for group {group!r}")
+        return align_mask(mask, customers, f"The mask for {kind} {name!r}")
     except InputError as error:
-        raise InputError(error.message, group=group) from None
+        raise InputError(error.message, group=name) from None
 
 
-def _evaluation_error(error: Exception, customers: pd.DataFrame, group: str, rule: Rule) -> InputError:
+def _evaluation_error(error: Exception, customers: pd.DataFrame, label: str, name: str, rule: Rule) -> InputError:
     """Return the error for a rule that cannot be evaluated. For an unknown group, it is a GroupNotFoundError."""
     reason, hint, cli_hint = f"{type(error).__name__}: {error}.", "", None
     if isinstance(error, InputError):
@@ -178,13 +197,12 @@ def _evaluation_error(error: Exception, customers: pd.DataFrame, group: str, rul
     if isinstance(error, InputError) and error.cli_hint is not None:
         reason, hint, cli_hint = error.message, error.hint, error.cli_hint
     kind = GroupNotFoundError if isinstance(error, GroupNotFoundError) else InputError
-    described = kind(
-        f"The rule for group {group!r} cannot be evaluated. {mask_explicit_contacts(reason)} "
-        f"The rule is {_describe_rule(rule)}. The columns are {', '.join(map(str, customers.columns))}.",
-        hint=hint,
-        cli_hint=cli_hint,
-        group=group,
-    )
+    text = f"The rule for {label} cannot be evaluated. {mask_explicit_contacts(reason)} "
+    text += f"The rule is {_describe_rule(rule)}."
+    if isinstance(error, KeyError | AttributeError) and not isinstance(error, FrgroupsError):
+        # A function might have used an unknown column.
+        text += f" The columns are {format_list(list(map(str, customers.columns)))}."
+    described = kind(text, hint=hint, cli_hint=cli_hint, group=name)
     if isinstance(error, GroupNotFoundError) and isinstance(described, GroupNotFoundError):
         described.close, described.n_matches = error.close, error.n_matches
     return described

@@ -127,14 +127,18 @@ INCLUSIVE: Decorator = click.option(
     help="Count all customers who are in the groups of a combination. By default, customers who are also in "
     "another selected group are not counted.",
 )
-CHANNEL: Decorator = choice_option("--channel", _CHANNELS, "Channel through which the customers are contacted.")
+CHANNEL: Decorator = choice_option(
+    "--channel",
+    _CHANNELS,
+    "Channel through which the customers are contacted. The channel mobile means text messages (SMS).",
+)
 CHANNELS: Decorator = click.option(
     "--channel",
     "channels",
     cls=ListOption,
     type=click.Choice(_CHANNELS),
     default=_CHANNELS,
-    help="Channels through which the customers are contacted.",
+    help="Channels through which the customers are contacted. The channel mobile means text messages (SMS).",
 )
 CONSENT: Decorator = consent_option
 ATTRIBUTE_FILE: Decorator = attribute_file_option

@@ -145,8 +145,8 @@ def _split_customers(function: Callable[..., Any], snapshot: Snapshot, given: di
 def _as_table(computed: Any) -> pd.DataFrame:
     """Convert the result of an analysis function to a table with flat columns and without an index."""
     if isinstance(computed, dict):
-        rows = [(group, uid) for group, uids in computed.items() for uid in uids]
-        return pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
+        rows = [(segment, uid) for segment, uids in computed.items() for uid in uids]
+        return pd.DataFrame(rows, columns=["segment", "customer_uid"], dtype="str")
     return flat_table(computed)
 
 

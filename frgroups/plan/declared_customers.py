@@ -214,7 +214,7 @@ class DeclaredCustomers:
         with errors_in(self._place(group, group.source), group.group):
             if group.source == "expression":
                 return expression_mask(self._matrix, group.customers, self._mask_after)
-            return select_by_rule(self._customers, self._columns, group.group, group.customers)
+            return select_by_rule(self._customers, self._columns, group.group, group.customers, kind="group")
 
     def _mask_after(self, uid: str) -> BoolArray:
         """Return a mask of the members that a group has after the plan."""

@@ -313,3 +313,37 @@ def test_plan_command(tmp_path, monkeypatch, capsys):
     options = ["--members", '"Kids & Baby" | name:"vip"', "--limit", "snapshot_max_age=none"]
     assert main(["plan", "--group", 'uid:"vip"', *options]) == 0
     assert "2 customers join Old VIP" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("expression", "replacements"),
+    [
+        ("VIP and loyalty", ["& instead of 'and'"]),
+        ("VIP og Staff", ["& instead of 'og'"]),
+        ("vip OR nobody", ["| instead of 'OR'"]),
+        ("VIP + Staff", ["| instead of '+'"]),
+        ("VIP and not Staff", ["- instead of 'and not'"]),
+        ("VIP and Staff or loyalty", ["& instead of 'and'", "| instead of 'or'"]),
+        ("loyalty & (VIP, Staff)", ["| instead of ','"]),
+    ],
+)
+def test_other_operators(expression, replacements):
+    "If an expression contains a word instead of an operator, the error names the operator and no similar group."
+    snapshot = snapshot_of({"g0": "VIP", "g1": "Staff", "g2": "loyalty"})
+
+    with pytest.raises(GroupNotFoundError) as caught:
+        members(snapshot, expression)
+
+    assert caught.value.close == [] and "Did you mean" not in str(caught.value)
+    assert [text for text in replacements if f"Use {text}." not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize("expression", ["Kids and Babies", "Salt og peper", "Fun+"])
+def test_similar_name_with_a_word(expression):
+    "If no part of a name with a word such as `and` is a group, the error suggests a similar name."
+    snapshot = snapshot_of({"g0": "Kids and Baby", "g1": "Salt og pepper", "g2": "Fun +"})
+
+    with pytest.raises(GroupNotFoundError) as caught:
+        members(snapshot, expression)
+
+    assert len(caught.value.close) == 1 and "Use " not in str(caught.value).partition("The operators")[0]

@@ -68,6 +68,47 @@ def test_reachable(pairs, email, consent):
     assert len(select(snapshot, "not reachable_mobile", **channels)) == 7
 
 
+@given(memberships, flags, flags)
+def test_consent(pairs, email, consent):
+    "The name consent_email is the status of the consent, regardless of the contact point."
+    snapshot = create_snapshot(pairs, email, consent)
+    named = {True: "given", False: "withdrawn"}
+
+    for status, name in named.items():
+        expected = [uid for uid, given in zip(UIDS, consent, strict=True) if given is status]
+        assert select(snapshot, f"consent_email == '{name}'") == expected
+    assert select(snapshot, "consent_email == 'none'") == ["z"]
+    assert select(snapshot, "consent_email.isna()") == [u for u, c in zip(UIDS, consent, strict=True) if c is None]
+    assert select(snapshot, "consent_mobile == consent_email", consent={"mobile": "mail"}) == sorted(
+        select(snapshot, "consent_email.notna()")
+    )
+
+
+@given(flags)
+def test_consent_in_profile(consent):
+    "The name consent_email has the same values as the consent in a profile."
+    snapshot = create_snapshot([("a", uid) for uid in UIDS], consent=consent)
+    profile = fg.group_profile(snapshot, "VIP", attributes=["consents"], min_count=1)
+    counts = dict(zip(profile["value"], profile["n_in"], strict=True))
+
+    for value in ("given", "withdrawn", "none"):
+        selected = select(snapshot, f"consent_email == '{value}' and in_group('VIP')")
+        assert len(selected) == counts.get(value, 0)
+
+
+def test_consent_without_customers():
+    "In a snapshot without customers, a rule about a consent selects no customers."
+    empty = create_snapshot([]).customers.head(0)
+    snapshot = snapshot_from_frames(
+        pd.DataFrame({"customer_group_uid": [], "customer_uid": []}, dtype="str"),
+        customers=empty,
+        tenant_uid="t",
+        taken_at="2026-11-23",
+    )
+
+    assert select(snapshot, "consent_email in ['withdrawn', 'none']") == []
+
+
 @pytest.mark.parametrize("uid", NAMES)
 @given(memberships)
 def test_in_group(uid, pairs):
@@ -121,6 +162,9 @@ def test_combined_rules(rule, expected):
         ("`n_groups` > 1", ["'n_groups'"]),
         ("reachable_post", ["'reachable_post'"]),
         ("reachable_mobile", ["mobile", "newsletter", "consent="]),
+        ("consent_mobile == 'given'", ["mobile", "newsletter", "consent="]),
+        ("consent_email", ["consent_email", "text", "comparison"]),
+        ("consent_email == True", ["consent_email", "'True'"]),
     ],
 )
 def test_invalid_rules(rule, words):
@@ -130,6 +174,47 @@ def test_invalid_rules(rule, words):
 
     assert [word for word in words if word not in str(caught.value)] == []
     assert caught.value.group == "x"
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("Country_code", "country_code"),
+        ("country", "country_code"),
+        ("reachable_sms", "reachable_mobile"),
+        ("reachable_e-post", None),
+        ("Consent_SMS", "consent_mobile"),
+        ("reachable_epost", "reachable_email"),
+        ("N_Groups", "n_groups"),
+        ("xyzzy", None),
+    ],
+)
+def test_unknown_name(name, suggestion):
+    "The error for an unknown name suggests a similar name and lists the columns and the computed names."
+    with pytest.raises(InputError) as caught:
+        select(sample_snapshot(), f"{name} == 1" if "-" not in name else f"`{name}` == 1")
+
+    message = caught.value.message
+    assert (f"Did you mean {suggestion!r}?" in message) == (suggestion is not None)
+    assert "country_code" in message and message.startswith("The rule for segment 'x' ")
+    computed = ["n_groups", "reachable_email", "reachable_mobile", "consent_email", "consent_mobile", "in_group"]
+    assert "-" in name or [word for word in computed if word not in message] == []
+
+
+@pytest.mark.parametrize("rule", ["in_group('nobody')", "n_groups == 'a'", "country_code ==", "n_groups.x > 1"])
+def test_no_columns_in_other_errors(rule):
+    "The error lists the columns only if a name is unknown."
+    with pytest.raises(InputError) as caught:
+        select(sample_snapshot(), rule)
+
+    assert "account_manager_uid" not in caught.value.message
+
+
+@pytest.mark.parametrize("rule", [lambda rows: rows["nobody"], lambda rows: rows.nobody])
+def test_columns_in_error_of_function(rule):
+    "If a function uses an unknown column, the error lists the columns."
+    with pytest.raises(InputError, match="account_manager_uid"):
+        select(sample_snapshot(), rule)
 
 
 @pytest.mark.parametrize(("text", "close"), [("VIPs", ["VIP"]), ("VIP & Staff", ["Staff"]), ("???", [])])

@@ -155,6 +155,22 @@ def test_attributes_and_consent(stored, capsys):
     assert code_of(["plan", "--declared", "groups.toml", *options, "--consent", "mobile=SMS"]) == 64
 
 
+def test_unsubscribed_customers(stored):
+    "A list from `frgroups table segment` can be passed to `frgroups plan`. A segment name is not a group name."
+    rule = "consent_email == 'withdrawn'"
+    assert main(["table", "segment", "--rule", f"unsubscribed={rule}", "--csv", "list.csv"]) == 0
+    assert list(pd.read_csv("list.csv", dtype=str)) == ["segment", "customer_uid"]
+    options = ["--limit", "removal_share=1", "--limit", "removal_share_total=1"]
+
+    assert (
+        main(["plan", "--group", "loyalty", "--mode", "remove", "--list", "list.csv", *options, "--out", "p.json"])
+        == 0
+    )
+
+    expected = fg.segment(stored, {"x": f"in_group('loyalty') and {rule}"})["x"]
+    assert expected and list(fg.read_plan("p.json").groups[0].remove) == expected
+
+
 def test_invalid_file(stored, capsys):
     "An invalid file has exit code 1, and the error names the group and the key."
     Path("groups.toml").write_text("[groups.vip]\nexpression = 'VIP'\nmodes = 'mirror'\n")
