@@ -100,7 +100,7 @@ clean:
 
 .venv/notebook.done: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing into .venv (the first time only) ..."
-	@$(PIP) -e ".[sandbox,notebook]"
+	@$(PIP) -e ".[sandbox,notebook,duckdb]"
 	@touch $@
 
 .venv/dev.done: .venv/bin/python pyproject.toml constraints.txt
