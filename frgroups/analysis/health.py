@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from frgroups.analysis.conflicting_actions import warn_about_conflicts
 from frgroups.analysis.health_checks import (
     HealthFinding,
     Severity,
@@ -33,7 +34,8 @@ def health_report(
     The API does not report which groups are used by campaigns. Therefore, each suggested action that changes a group
     starts with a check in the back office. Some suggested actions contain Python code that creates a plan from the
     variables `snapshot` and `register`. The code sends no changes. If a plan removes all members of a group, the code
-    contains the limits that the plan needs.
+    contains the limits that the plan needs. If two actions conflict, for example because both groups of a pair of
+    duplicates would be empty, each of the actions starts with the sentence "Do only one of the actions".
 
     Parameters
     ----------
@@ -73,7 +75,9 @@ def health_report(
     High severity:
 
     - drifted: the group changed while it was read.
-    - duplicate: the group has the same members as another group. Of several such groups, the first is not reported.
+    - duplicate: the group has the same members as another group. Of several such groups, the group to keep is not
+      reported. It is the first group whose name contains neither the word "copy" nor a year. If all names contain a
+      year, it is the group with the latest year.
     - ended (register): the last day of the group has passed, but the group has members.
     - two_tiers (register): customers are in two groups of an exclusive set.
 
@@ -142,12 +146,15 @@ def _report(snapshot: Snapshot, register: pd.DataFrame | None, min_jaccard: floa
         *find_similar_names(snapshot),
         *find_redundant_groups(snapshot, min_jaccard, plans),
     ]
+    owners: dict[str, str] = {}
     if register is None:
-        return _findings_table([*findings, *find_old_years(snapshot, set(), plans)], owners={})
-    rows = match_register(register, snapshot.matrix.names_by_uid)
-    dated = set(rows.loc[rows["valid_to"].notna(), "customer_group_uid"])
-    findings += [*find_old_years(snapshot, dated, plans), *find_register_problems(snapshot, rows, plans)]
-    return _findings_table(findings, _owners(rows))
+        findings += find_old_years(snapshot, set(), plans)
+    else:
+        rows = match_register(register, snapshot.matrix.names_by_uid)
+        dated = set(rows.loc[rows["valid_to"].notna(), "customer_group_uid"])
+        findings += [*find_old_years(snapshot, dated, plans), *find_register_problems(snapshot, rows, plans)]
+        owners = _owners(rows)
+    return _findings_table(warn_about_conflicts(findings, plans), owners)
 
 
 def _owners(rows: pd.DataFrame) -> dict[str, str]:

@@ -127,6 +127,18 @@ def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
             yield HealthFinding("low", "similar_name", uid, name, other_uid, first, len(similar), evidence, action)
 
 
+def years_in(name: str) -> list[int]:
+    """
+    Return the years in the name of a group.
+
+    Examples
+    --------
+    >>> years_in("Black Week 2024"), years_in("Customers 120245")
+    ([2024], [])
+    """
+    return [int(year) for year in _YEAR.findall(name)]
+
+
 def find_old_years(snapshot: Snapshot, dated: Container[str], plans: SuggestedPlans) -> Iterator[HealthFinding]:
     """
     Find groups that have members although the name of the group contains a past year.
@@ -135,7 +147,7 @@ def find_old_years(snapshot: Snapshot, dated: Container[str], plans: SuggestedPl
     """
     matrix, this_year = snapshot.matrix, snapshot.taken_at.year
     for uid, name, n in zip(matrix.group_uids, matrix.group_names, matrix.sizes.tolist(), strict=True):
-        years = [int(year) for year in _YEAR.findall(name)]
+        years = years_in(name)
         if n and years and max(years) < this_year and uid not in dated:
             evidence = (
                 f"{name} has {pluralize(n, 'member')} in {this_year}, but the name of the group contains a past year."

@@ -1,12 +1,13 @@
 """
 Health report checks for redundant groups: duplicates, near duplicates, and subsets.
 
-Of several groups with the same members, only the first is compared with other groups. The memory is therefore
+Of several groups with the same members, only the group to keep is compared with other groups. The memory is therefore
 proportional to the number of memberships and groups, even if many groups have the same members.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -14,7 +15,7 @@ from hashlib import blake2b
 import numpy as np
 
 from frgroups.analysis.duplicates import jaccard_index, similar_pairs
-from frgroups.analysis.health_checks import HealthFinding
+from frgroups.analysis.health_checks import HealthFinding, years_in
 from frgroups.analysis.pair_counts import GroupPairs, iter_common_pairs
 from frgroups.analysis.suggested_plans import SuggestedPlans, check_first
 from frgroups.internals.formatting import format_percentage
@@ -25,34 +26,50 @@ from frgroups.snapshot.snapshot import Snapshot
 
 # With more than 100,000 pairs of near duplicates, the report contains one pair per group.
 _MAX_NEAR_DUPLICATES = 100_000
+# The word "copy" in English, Norwegian, Danish, Swedish, and Finnish.
+_COPY = re.compile(r"\b(?:copy|kopi|kopia|kopio)\b", re.IGNORECASE)
 
 
 def find_redundant_groups(snapshot: Snapshot, min_jaccard: float, plans: SuggestedPlans) -> Iterator[HealthFinding]:
     """Find groups that are duplicates, near duplicates, or subsets of other groups."""
     matrix = snapshot.matrix
-    first = first_groups_with_same_members(matrix)
-    yield from _find_duplicates(matrix, first, plans)
+    kept = kept_groups(matrix)
+    yield from _find_duplicates(matrix, kept, plans)
     # Groups without members are not compared.
-    distinct, n_copies = np.unique(first[matrix.sizes > 0], return_counts=True)
+    distinct, n_copies = np.unique(kept[matrix.sizes > 0], return_counts=True)
     pairs = _relate_groups(matrix.take_groups(distinct), n_copies, min_jaccard)
     yield from _find_near_duplicates(matrix, distinct, pairs, plans)
-    yield from _find_subsets(matrix, first, distinct, pairs)
+    yield from _find_subsets(matrix, kept, distinct, pairs)
 
 
-def first_groups_with_same_members(matrix: MembershipMatrix) -> IndexArray:
+def kept_groups(matrix: MembershipMatrix) -> IndexArray:
     """
-    Return the code of the first group with the same members, for each group.
+    Return the code of the group to keep among the groups with the same members, for each group.
+
+    The first criterion is that the name of the group does not contain the word "copy". The second is that the name
+    contains no year, or else the latest year. Of several such groups, the first is kept.
 
     Examples
     --------
-    >>> first_groups_with_same_members(sample_snapshot().matrix.take_groups([2, 0, 2])).tolist()
+    >>> kept_groups(sample_snapshot().matrix.take_groups([2, 0, 2])).tolist()
     [0, 1, 0]
     """
-    code_of: dict[bytes, int] = {}
-    # The customer codes of a group are sorted, so groups with the same members have the same bytes.
-    digests = (blake2b(matrix.row(group).tobytes(), digest_size=16).digest() for group in range(matrix.n_groups))
-    codes = [code_of.setdefault(digest, group) for group, digest in enumerate(digests)]
-    return np.array(codes, dtype=np.intp)
+    names = matrix.group_names
+    groups_of: dict[bytes, list[int]] = {}
+    for group in range(matrix.n_groups):
+        # The customer codes of a group are sorted, so groups with the same members have the same bytes.
+        digest = blake2b(matrix.row(group).tobytes(), digest_size=16).digest()
+        groups_of.setdefault(digest, []).append(group)
+    kept = np.empty(matrix.n_groups, dtype=np.intp)
+    for groups in groups_of.values():
+        kept[groups] = min(groups, key=lambda group: (*_order_of_name(str(names[group])), group))
+    return kept
+
+
+def _order_of_name(name: str) -> tuple[bool, int]:
+    """Return a sort key. Among groups with the same members, the group whose name has the smallest key is kept."""
+    years = years_in(name)
+    return _COPY.search(name) is not None, -max(years) if years else -10_000
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -109,10 +126,10 @@ def _most_similar_pairs(pairs: GroupPairs, sizes: IntArray) -> GroupPairs:
     return GroupPairs(pairs.a[best], pairs.b[best], pairs.n_both[best])
 
 
-def _find_duplicates(matrix: MembershipMatrix, first: IndexArray, plans: SuggestedPlans) -> Iterator[HealthFinding]:
-    """Find groups with the same members as another group. Of several such groups, the first is not reported."""
-    for code in np.flatnonzero((first < np.arange(len(first))) & (matrix.sizes > 0)).tolist():
-        (group_a, name_a), (group_b, name_b) = _uid_and_name(matrix, int(first[code])), _uid_and_name(matrix, code)
+def _find_duplicates(matrix: MembershipMatrix, kept: IndexArray, plans: SuggestedPlans) -> Iterator[HealthFinding]:
+    """Find groups with the same members as another group. The group to keep is not reported."""
+    for code in np.flatnonzero((kept != np.arange(len(kept))) & (matrix.sizes > 0)).tolist():
+        (group_a, name_a), (group_b, name_b) = _uid_and_name(matrix, int(kept[code])), _uid_and_name(matrix, code)
         n = int(matrix.sizes[code])
         evidence = f"{name_b} and {name_a} have the same members. Number of members: {n:,}."
         label_a, label_b = plans.label(group_a), plans.label(group_b)
@@ -155,13 +172,13 @@ def _find_near_duplicates(
 
 
 def _find_subsets(
-    matrix: MembershipMatrix, first: IndexArray, distinct: IndexArray, relations: _Relations
+    matrix: MembershipMatrix, kept: IndexArray, distinct: IndexArray, relations: _Relations
 ) -> Iterator[HealthFinding]:
     """Find groups that are subsets of another group, except near duplicates of that group."""
     position = np.zeros(matrix.n_groups, dtype=np.intp)
     position[distinct] = np.arange(len(distinct))
     for code in np.flatnonzero(matrix.sizes).tolist():
-        place = position[first[code]]
+        place = position[kept[code]]
         if relations.superset[place] < 0:
             continue
         superset = int(distinct[relations.superset[place]])

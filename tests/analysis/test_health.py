@@ -159,6 +159,73 @@ def test_duplicates(rows):
     ]
 
 
+@pytest.mark.parametrize(
+    ("names", "kept"),
+    [
+        (["Ski 2024", "Ski", "Ski 2025"], "b"),
+        (["Ski 2024", "Ski 2025", "Ski 2023"], "b"),
+        (["Ski (copy)", "Ski 2024", "Kopi av Ski"], "b"),
+        (["Ski (copy)", "ski KOPIO", "Photocopyer"], "c"),
+        (["Ski", "Loype", "Alpint"], "a"),
+    ],
+)
+def test_kept_duplicate(names, kept):
+    "Of several groups with the same members, the group without a year or the word copy is kept, or the latest year."
+    groups = dict.fromkeys("abc", "12345")
+
+    report = health_report(create_snapshot({**groups, "d": "123456"}, names=[*names, "Alle"]), min_jaccard=0.8)
+
+    assert findings_of(report, "duplicate") == [(uid, kept, 5) for uid in "abc" if uid != kept]
+    assert findings_of(report, "near_duplicate") == [(kept, "d", 5)]
+    for row in report[report["finding"] == "duplicate"].itertuples():
+        assert f"{{'{row.customer_group_uid}': []}}" in row.suggested_action
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["12345", "123456", "6789"]), min_size=1),
+    st.lists(st.sampled_from(["Ski", "Ski 2023", "Ski 2024", "Ski (copy)", "Ski 2023 (copy)"]), min_size=6),
+    st.sampled_from([[], ["a"], ["a", "b"]]),
+)
+def test_conflicting_actions(groups, names, ended):
+    "If all actions without a warning are done, no customer leaves all groups with the same members."
+    names = [f"{name} {uid}" for uid, name in zip(groups, names, strict=False)]
+    snapshot = create_snapshot(groups, names=names)
+    register = create_register(
+        group=list(groups), valid_to=["2026-01-01" if uid in ended else None for uid in groups]
+    )
+
+    for report in (
+        health_report(snapshot, min_jaccard=0.8),
+        health_report(snapshot, register=register, min_jaccard=0.8),
+    ):
+        is_emptying = report["finding"].isin(["duplicate", "old_year", "ended"])
+        is_warned = report["suggested_action"].str.startswith("Do only one")
+        emptied = set(report.loc[is_emptying & ~is_warned, "customer_group_uid"])
+        for uid in emptied:
+            others = [other for other in groups if groups[other] == groups[uid]]
+            assert len(others) == 1 or not emptied.issuperset(others)
+        merged = report[(report["finding"] == "near_duplicate") & ~is_warned]
+        removed = set(report.loc[is_emptying, "customer_group_uid"])
+        assert removed.isdisjoint([*merged["customer_group_uid"], *merged["other_group_uid"]])
+
+
+def test_consistent_actions():
+    "Two findings that suggest to empty the same group have no warning. A merge and a removal have one."
+    groups = {"a": "12345", "b": "12345", "c": "6789xy", "d": "6789xyz"}
+    names = ["Skitestere 2024", "Skitestere", "Newsletter (copy)", "Newsletter 2025"]
+
+    for report in (
+        f(create_snapshot(groups, names=names), min_jaccard=0.8) for f in (health_report, health_report_in_cli)
+    ):
+        rows = report[report["suggested_action"].str.startswith("Do only one")]
+        assert list(zip(rows["finding"], rows["customer_group_uid"], strict=True)) == [
+            ("near_duplicate", "c"),
+            ("old_year", "d"),
+        ]
+        assert all("for Newsletter" in action and "Skitestere" not in action for action in rows["suggested_action"])
+        assert ("a", "b", 5) in findings_of(report, "duplicate") and ("a", None, 5) in findings_of(report, "old_year")
+
+
 @given(memberships, st.sampled_from([0.4, 0.6, 0.9]))
 def test_subsets(rows, threshold):
     "Each group that is a subset of other groups has one finding, which refers to the smallest of the other groups."
