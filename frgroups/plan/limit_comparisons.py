@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 from frgroups.internals.formatting import format_age, format_percentage, pluralize, total_hours
@@ -150,7 +151,7 @@ def plan_age_violations(limits: Limits, age: timedelta) -> list[Finding]:
     if not comparison.exceeded:
         return []
     text = f"The plan is {format_age(age)} old. The limit is {limits.plan_max_age}. Create a new plan."
-    return [Finding("plan_max_age", text, True, allow=(("plan_max_age", None),))]
+    return [Finding("plan_max_age", text, True, allow=(("plan_max_age", _sufficient_age(comparison.value)),))]
 
 
 def future_times(times: Mapping[str, tuple[str, datetime]], now: datetime, clocks: str) -> list[Finding]:
@@ -187,7 +188,7 @@ def _violation(limits: Limits, comparison: LimitComparison, groups: Sequence[Gro
             f"The data was {format_age(timedelta(hours=comparison.value))} old when the plan was created. "
             f"The limit is {limits.snapshot_max_age}. Load the tenant again and create a new plan."
         )
-        return Finding(rule, text, True, allow=((rule, None),))
+        return Finding(rule, text, True, allow=((rule, _sufficient_age(comparison.value)),))
     if rule == "removal_share_total":
         return _share_violation(limits, n, n_memberships(groups))
     changes = {
@@ -218,7 +219,9 @@ def _group_violation(own: Limits, comparison: LimitComparison, group: GroupCount
     allow: tuple[tuple[str, Any], ...] = ((rule, n),)
     if rule == "removals_per_group":
         text = _removal_text(own, group)
-        allow += (("removal_share", None),)
+        by_share = replace(own, removals_per_group=None, removal_floor=None).removals_allowed(group.baseline)
+        if by_share is not None and by_share < n:
+            allow += (("removal_share", sufficient_share(n, group.baseline)),)
         # The floor has no effect if `removals_per_group` is 0. If this limit is raised to the number of removals, a
         # larger floor would allow more removals than planned, so the suggested floor is 0.
         if (own.removal_floor or 0) > n:
@@ -233,6 +236,25 @@ def _group_violation(own: Limits, comparison: LimitComparison, group: GroupCount
     else:
         text = f"The plan removes all members of {group.name}. The limits of this group do not allow that."
     return Finding(rule, text, True, group.uid, n, allow)
+
+
+def sufficient_share(n: int, n_total: int) -> float | None:
+    """
+    Return the smallest share with two decimals that allows n removals, or None if no share allows them.
+
+    Examples
+    --------
+    >>> sufficient_share(20, 120), sufficient_share(29, 100), sufficient_share(8, 7)
+    (0.17, 0.29, None)
+    """
+    if n > n_total:
+        return None
+    return math.ceil(Fraction(100 * n, n_total)) / 100
+
+
+def _sufficient_age(hours: float) -> str:
+    """Return a limit that allows an age for one more hour, because the next plan is created later."""
+    return f"{int(hours) + 2}h"
 
 
 def _removal_text(own: Limits, group: GroupCounts) -> str:

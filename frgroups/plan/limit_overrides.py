@@ -8,6 +8,7 @@ from typing import Any
 
 from frgroups.internals.formatting import pluralize
 from frgroups.plan.finding import Finding
+from frgroups.plan.limit_comparisons import hours_of
 from frgroups.plan.limits import LIMIT_NAMES, OFF, Limits
 
 
@@ -37,6 +38,22 @@ emptied_groups=1)})
     # patterns.
     others = {key: group_limits for key, group_limits in raised.per_group.items() if key not in per_group}
     return replace(common, per_group=per_group | others)
+
+
+def wider_values(finding: Finding, limits: Limits) -> list[tuple[str, Any]]:
+    """
+    Return the limits that must be raised to allow the change in a finding, as pairs of name and value.
+
+    Values in `Finding.allow` that are not less strict than the current limits are omitted.
+
+    Examples
+    --------
+    >>> wider = (("removals_per_group", 20), ("removal_share", 0.17))
+    >>> wider_values(Finding("removals_per_group", "", True, "vip", 20, wider), Limits())
+    [('removal_share', 0.17)]
+    """
+    own = limits if finding.customer_group_uid is None else limits.of(finding.customer_group_uid)
+    return [(name, value) for name, value in finding.allow if _is_less_strict(value, getattr(own, name), name)]
 
 
 def limit_options(findings: Iterable[Finding], limits: Limits, limit_places: Mapping[str, str] | None = None) -> str:
@@ -132,6 +149,8 @@ def _is_less_strict(value: Any, current: Any, name: str) -> bool:
         return False
     if value is None:
         return True
+    if isinstance(value, str):
+        return (hours_of(value) or 0) > (hours_of(current) or 0)
     return bool(value > current)
 
 
@@ -162,4 +181,10 @@ def _required_values(findings: Iterable[Finding]) -> dict[str, Any]:
 
 
 def _settings(values: Mapping[str, Any]) -> list[str]:
-    return [f"{name}={value if value is not None else OFF}" for name, value in values.items()]
+    return [f"{name}={_setting(value)}" for name, value in values.items()]
+
+
+def _setting(value: Any) -> str:
+    if value is None:
+        return OFF
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -9,6 +9,8 @@ from frgroups.api.environments import environment_of
 from frgroups.internals.formatting import agree, total_hours
 from frgroups.internals.html import render_page
 from frgroups.plan.finding import Finding
+from frgroups.plan.limit_overrides import wider_values
+from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
@@ -107,7 +109,7 @@ def review_html(
     title, results = status_title(plan, status), None if status is None else status.results
     can_decide = can_be_approved(plan) and status is None
     findings = review_findings(plan, can_decide=can_decide)
-    first_findings = _first_findings(findings)
+    first_findings = _first_findings(findings, plan.limits)
     rows = limit_rows(plan, can_decide=can_decide)
     # Large changes are listed only before the run, because the warnings are for the decision.
     large_changes = large_change_sentences(plan) if results is None else []
@@ -153,7 +155,7 @@ def review_html(
         max_excluded=MAX_EXCLUDED,
         first_findings=first_findings,
         n_shown=len(first_findings) + n_top,
-        findings=[_finding_item(finding) for finding in findings[:MAX_LISTED]],
+        findings=[_finding_item(finding, plan.limits) for finding in findings[:MAX_LISTED]],
         groups=groups,
         mode_labels=MODE_LABELS,
         origins={group.uid: group_origin(plan, group) for group in groups},
@@ -181,7 +183,7 @@ def _introduction(plan: Plan, results: RunResults | None) -> list[str]:
     return [paragraph for paragraph in paragraphs if paragraph]
 
 
-def _first_findings(findings: Sequence[Finding]) -> list[FindingItem]:
+def _first_findings(findings: Sequence[Finding], limits: Limits) -> list[FindingItem]:
     """
     Return the findings for the top of the page, most important first.
 
@@ -195,15 +197,15 @@ def _first_findings(findings: Sequence[Finding]) -> list[FindingItem]:
             blocking.append(finding)
         elif finding.rule not in TOP_RULES:
             by_rule.setdefault(finding.rule, []).append(finding)
-    items = [_finding_item(finding) for finding in blocking[:FIRST_BLOCKING]]
+    items = [_finding_item(finding, limits) for finding in blocking[:FIRST_BLOCKING]]
     for first, *similar in list(by_rule.values())[:FIRST_RULES]:
-        items.append(_finding_item(first, similar))
+        items.append(_finding_item(first, limits, similar))
     return items
 
 
-def _finding_item(finding: Finding, similar: Sequence[Finding] = ()) -> FindingItem:
+def _finding_item(finding: Finding, limits: Limits, similar: Sequence[Finding] = ()) -> FindingItem:
     if finding.blocking:
-        return FindingItem(finding.message, "blocking", limits=describe_limits(finding.allow))
+        return FindingItem(finding.message, "blocking", limits=describe_limits(wider_values(finding, limits)))
     level = "warning" if finding.is_warning else "note"
     return FindingItem(finding.message, level, _similar_sentence(similar))
 

@@ -11,7 +11,7 @@ from frgroups.cli.types import parse_limit
 from frgroups.errors import InputError
 from frgroups.plan.finding import Finding
 from frgroups.plan.limit_comparisons import GroupCounts, limit_violations
-from frgroups.plan.limit_overrides import limit_options, relaxed_limits
+from frgroups.plan.limit_overrides import limit_options, relaxed_limits, wider_values
 from frgroups.plan.limits import AGE_LIMITS, GROUP_LIMIT_NAMES, LIMIT_NAMES, SHARE_LIMITS, Limits
 
 NO_LIMITS = Limits(
@@ -475,7 +475,48 @@ def test_limit_options_leave_a_disabled_limit():
     groups = [group(removes=2, baseline=3, uid="b"), group(removes=1, baseline=1, uid="a")]
     findings = limit_violations(limits, groups, snapshot_age=timedelta(0))
 
-    assert limit_options(findings, limits) == "--limit removal_share=none"
+    assert limit_options(findings, limits) == "--limit removal_share=1"
+
+
+@given(limits=some_limits, groups=some_groups())
+def test_no_limit_is_disabled(limits, groups):
+    "The suggested values never disable a limit. The suggested share is the smallest one with two decimals."
+    findings = limit_violations(limits, groups, snapshot_age=timedelta(hours=30))
+
+    counts = {one.uid: one for one in groups}
+    for finding in findings:
+        assert all(value is not None for _, value in finding.allow)
+        for name, value in wider_values(finding, limits):
+            if name == "removal_share":
+                share = replace(NO_LIMITS, removal_share=value)
+                smaller = replace(NO_LIMITS, removal_share=max(value - 0.01, 0))
+                one = counts[finding.customer_group_uid]
+                assert exceeded_rules(share, one) == [] != exceeded_rules(smaller, one)
+
+
+@pytest.mark.parametrize(
+    ("removes", "baseline", "options"),
+    [
+        (20, 120, "--limit removal_share=0.17"),
+        (150, 2_000, "--limit removals_per_group=150"),
+        (300, 2_000, "--limit removals_per_group=300 --limit removal_share=0.15"),
+    ],
+)
+def test_smallest_options(removes, baseline, options):
+    "The options contain only the limits that the plan exceeds, with the smallest sufficient values."
+    limits = Limits(removal_share_total=None)
+    findings = limit_violations(limits, [group(removes=removes, baseline=baseline)], snapshot_age=timedelta(0))
+
+    assert limit_options(findings, limits) == options
+
+
+def test_age_options():
+    "The suggested limit for the age of the data allows the age for one more hour."
+    [finding] = limit_violations(Limits(), [], snapshot_age=timedelta(hours=30.5))
+
+    assert limit_options([finding], Limits()) == "--limit snapshot_max_age=32h"
+    relaxed = relaxed_limits([finding], Limits())
+    assert limit_violations(relaxed, [], snapshot_age=timedelta(hours=31.5)) == []
 
 
 def test_limit_options_of_a_group_with_own_limits():

@@ -23,6 +23,7 @@ from frgroups.internals.html import csp_hash
 from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.customer_facts import WITHHELD
 from frgroups.plan.group_change import GroupChange
+from frgroups.plan.limit_overrides import wider_values
 from frgroups.plan.limits import Limits
 from frgroups.plan.moves import format_moves
 from frgroups.plan.plan import Plan
@@ -290,7 +291,7 @@ def test_blocking_findings():
         assert finding.message in text
         assert str(finding) in markdown
         if finding.blocking:
-            assert describe_limits(finding.allow) in text
+            assert describe_limits(wider_values(finding, plan.limits)) in text
             assert all(text.index(finding.message) < text.index(other) for other in others)
 
 
