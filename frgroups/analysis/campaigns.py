@@ -10,12 +10,15 @@ import pandas as pd
 
 from frgroups.analysis.register import REGISTER, has_ended, has_started, key_column
 from frgroups.errors import InputError
+from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.timestamps import parse_timestamp
 from frgroups.internals.typing import FloatArray, Int32Array, IntArray
 from frgroups.internals.validation import check_columns, check_type
 from frgroups.snapshot.group_references import find_quoted_group
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix, check_uids
 from frgroups.snapshot.schema import coerce_schema
+
+_NOT_RUNNING = "not_running"  # Key of `DataFrame.attrs`.
 
 
 def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | None = None) -> pd.DataFrame:
@@ -54,7 +57,8 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
         - shadowed_by (`str`): of the campaigns that shadow members, the one with the largest discount. The value is
           its campaign_uid, or the uid of its group if it has no campaign_uid. It is missing if n_shadowed is 0.
 
-        Campaigns with the same discount do not shadow each other.
+        Campaigns with the same discount do not shadow each other. `attrs["not_running"]` contains the names of the
+        campaigns that are omitted because they have ended or not started at the time `at`.
 
     Raises
     ------
@@ -78,28 +82,58 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
     """
     matrix = as_membership_matrix(data)
     time = parse_timestamp(at or getattr(data, "taken_at", None) or datetime.now(UTC))
-    table = _running_campaigns(matrix, campaigns, time)
+    table = _campaigns_by_discount(matrix, campaigns, time)
     members = [matrix.member_codes(uid) for uid in table["customer_group_uid"]]
     discount = table["discount_percent"].to_numpy()
     n_shadowed, best_rows = _count_shadowed(members, discount, matrix.n_customers)
     uids = table["campaign_uid"].fillna(table["customer_group_uid"])
     n_members = np.array([len(customers) for customers in members], dtype=np.int64)
-    return table.assign(
+    result = table.assign(
         n_members=n_members,
         n_shadowed=n_shadowed,
         n_effective=n_members - n_shadowed,
         shadowed_by=pd.Series([uids[row] if row >= 0 else None for row in best_rows], dtype="str"),
     )
+    result.attrs = table.attrs
+    return result
 
 
-def _running_campaigns(matrix: MembershipMatrix, campaigns: pd.DataFrame, at: datetime) -> pd.DataFrame:
-    """Return the campaigns that are running at a given time and the uids of their groups, sorted by discount."""
+def describe_not_running(table: pd.DataFrame) -> str:
+    """
+    Return a sentence about the campaigns that a result of `campaign_reach` omits, or "".
+
+    Examples
+    --------
+    >>> ended = pd.DataFrame({"group": ["VIP"], "discount_percent": [5], "valid_to": ["2020-12-31"]})
+    >>> describe_not_running(campaign_reach(sample_snapshot(), ended))
+    '1 campaign is not running and is omitted: VIP.'
+    """
+    names = table.attrs.get(_NOT_RUNNING, [])
+    if not names:
+        return ""
+    verb = agree(len(names), "is", "are")
+    return f"{pluralize(len(names), 'campaign')} {verb} not running and {verb} omitted: {format_list(names, 10)}."
+
+
+def _campaigns_by_discount(matrix: MembershipMatrix, campaigns: pd.DataFrame, at: datetime) -> pd.DataFrame:
+    """
+    Return the campaigns that are running at a given time and the uids of their groups, sorted by discount.
+
+    The attrs of the table contain the names of the other campaigns.
+    """
     check_type(campaigns, pd.DataFrame, "campaigns")
     check_columns(campaigns.columns, ["discount_percent"], "campaigns")
     key = key_column(campaigns)
     uids_or_names = check_uids(campaigns, key, "campaigns").reset_index(drop=True)
     rows = coerce_schema(campaigns, {"name": "str", **REGISTER})
-    is_running = rows["discount_percent"].notna() & has_started(rows, at) & ~has_ended(rows, at)
+    is_campaign = rows["discount_percent"].notna()
+    is_running = is_campaign & has_started(rows, at) & ~has_ended(rows, at)
+    not_running = [
+        text if pd.isna(name) else name
+        for name, text in zip(
+            rows["name"][is_campaign & ~is_running], uids_or_names[is_campaign & ~is_running], strict=True
+        )
+    ]
     rows = rows[is_running]
     invalid = rows.loc[~rows["discount_percent"].between(0, 100), "discount_percent"]
     if len(invalid):
@@ -118,7 +152,9 @@ def _running_campaigns(matrix: MembershipMatrix, campaigns: pd.DataFrame, at: da
         }
     )
     order = ["discount_percent", "campaign_uid", "customer_group_uid"]
-    return table.sort_values(order, ascending=[False, True, True], ignore_index=True)
+    table = table.sort_values(order, ascending=[False, True, True], ignore_index=True)
+    table.attrs[_NOT_RUNNING] = [matrix.names_by_uid.get(text, text) for text in not_running]
+    return table
 
 
 def _count_shadowed(members: list[Int32Array], discount: FloatArray, n_customers: int) -> tuple[IntArray, IntArray]:

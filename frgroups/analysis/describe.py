@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from frgroups.analysis.campaigns import describe_not_running
 from frgroups.analysis.intersections import OTHER
 from frgroups.analysis.overlap import Measure, is_overlap_matrix, measure_of
 from frgroups.analysis.profile_rows import MAX_Q_VALUE, describe_means, is_mean, sort_strongest_first, value_label
@@ -396,8 +397,9 @@ def _describe_incremental_reach(steps: pd.DataFrame, top: int) -> str:
 
 def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
     """Describe the result of `campaign_reach`: the campaigns with the largest discounts."""
+    not_running = describe_not_running(campaigns).removesuffix(".")
     if campaigns.empty:
-        return "No campaigns are running."
+        return _join_sentences(["No campaigns are running", *filter(None, [not_running])])
     uids = campaigns["campaign_uid"].fillna(campaigns["customer_group_uid"])
     names = unique_names(uids, campaigns["name"])
     items = []
@@ -415,6 +417,8 @@ def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
         parts.append(
             f"In {pluralize(n_useless, 'campaign')}, all members get a larger discount from another campaign"
         )
+    if not_running:
+        parts.append(not_running)
     return _join_sentences(parts)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from frgroups.analysis.campaigns import describe_not_running
 from frgroups.analysis.group_expressions import members
 from frgroups.analysis.health import health_report_in_cli
 from frgroups.cli.inputs import (
@@ -209,6 +210,8 @@ def output_table(
     n_required = len(columns) if all_columns else min(_MIN_COLUMNS, len(columns))
     shown = print_table(_with_short_values(printed[columns]), n_required=n_required)
     _print_omissions(table, n_rows=len(printed), n_columns=len(shown))
+    if not_running := describe_not_running(result.table):
+        print_message(not_running)
     write_table_files(table, csv=csv, xlsx=xlsx, title=entry.name)
 
 

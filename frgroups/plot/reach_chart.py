@@ -14,7 +14,7 @@ from frgroups.analysis.reach import incremental_reach as incremental_table
 from frgroups.analysis.reach import reachability
 from frgroups.analysis.table_rows import iter_rows, sort_largest_first
 from frgroups.errors import InputError
-from frgroups.internals.formatting import format_percentage
+from frgroups.internals.formatting import agree, format_percentage, pluralize
 from frgroups.plot.axes import (
     describe_cut,
     empty_chart,
@@ -284,6 +284,8 @@ def campaign_reach(
     notes = []
     if len(drawn) < len(table):
         notes.append(f"{describe_cut(len(drawn), len(table), 'campaign')} with the largest discounts")
+    if n_omitted := len(table.attrs.get("not_running", [])):
+        notes.append(f"{pluralize(n_omitted, 'campaign')} {agree(n_omitted, 'is', 'are')} not running")
     finish_rows(ax, heading, notes, title)
     ax.set_xlim(0, right_limit(ax, total, labels))
     fit_x_ticks(ax, total.max())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from frgroups.analysis.campaigns import describe_not_running
 from frgroups.analysis.profile_rows import with_means_as_values
 from frgroups.internals.column_formats import (
     DIGEST_COLUMNS,
@@ -140,6 +141,8 @@ def format_table(
         for position, name in enumerate(selected.columns)
     ]
     notes = [_row_note(len(shown), len(flat), "row")]
+    if isinstance(table, pd.DataFrame) and (not_running := describe_not_running(table)):
+        notes.append(not_running)
     if len(flat):
         notes += _column_notes(selected, hidden, has_names=snapshot is not None or has_columns)
     return FormattedTable(tuple(formatted), tuple(notes))

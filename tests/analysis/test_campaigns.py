@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import frgroups as fg
 from frgroups.analysis.campaigns import campaign_reach
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot
@@ -140,3 +141,29 @@ def test_invalid_campaigns(table, error, words):
         campaign_reach(sample_snapshot(), table)
 
     assert all(word in str(caught.value) for word in words)
+
+
+def test_omitted_campaigns(tmp_path):
+    "The names of campaigns that are not running are in attrs and in the displayed, drawn, and described table."
+    campaigns = pd.DataFrame(
+        {
+            "group": ["all", "vip", "staff"],
+            "name": [None, None, "Staff days"],
+            "discount_percent": [5, 10, 20],
+            "valid_from": [None, None, "2030-01-01"],
+            "valid_to": [None, "2020-12-31", None],
+        }
+    )
+
+    reach = campaign_reach(sample_snapshot(), campaigns)
+
+    assert list(reach["name"]) == ["All members"] and reach.attrs["not_running"] == ["VIP", "Staff days"]
+    texts = [str(fg.show(reach)), fg.describe(reach), fg.plot.campaign_reach(reach).get_title(loc="left")]
+    assert all("2 campaigns are not running" in text for text in texts)
+    assert "VIP and Staff days" in texts[0] and "VIP and Staff days" in texts[1]
+    others = campaign_reach(sample_snapshot(), campaigns.head(1))
+    assert "not running" not in f"{fg.show(others)} {fg.describe(others)}"
+    ended = campaign_reach(sample_snapshot(), campaigns.iloc[1:2])
+    assert ended.empty and "VIP" in str(fg.show(ended)) and "VIP" in fg.describe(ended)
+    path = fg.save_table(reach, tmp_path / "reach.csv")
+    assert "not_running" not in path.read_text(encoding="utf-8")

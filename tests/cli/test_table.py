@@ -170,6 +170,18 @@ def test_usage_errors(words, facts, stored, capsys):
     )
 
 
+def test_omitted_campaigns(stored, tmp_path, capsys):
+    "The command prints the names of the campaigns that are not running."
+    register = tmp_path / "register.csv"
+    register.write_text("customer_group_uid;discount_percent;valid_to\nall;5;\nvip;20;2020-12-31\n")
+
+    assert main(["table", "campaign_reach", "--register", str(register)]) == 0
+
+    assert "1 campaign is not running and is omitted: VIP." in capsys.readouterr().out
+    main(["table", "campaign_reach", "--register", str(stored)])
+    assert "not running" not in capsys.readouterr().out
+
+
 def test_waterfall(stored, capsys):
     "The options of the waterfall tables have the same effect as the arguments of the functions."
     words = [
