@@ -40,6 +40,7 @@ _EXAMPLE = """\
     token_command = ["pass", "show", "flow/sport_no"]"""
 _FILE = f"the file with one table for each tenant:\n\n{_EXAMPLE}\n"
 _HOW_TO = f"Create {_FILE}"
+SANDBOX_CLI_HINT = "To try frgroups with synthetic data, run frgroups sandbox."
 _SECRETS = re.compile(r"token|secret|password|passwd|api_?key|credential|authorization|bearer", re.IGNORECASE)
 _NO_SECRETS = (
     "A token in a file can be copied, backed up, or committed together with the file. Revoke this token, keep a new "
@@ -122,8 +123,8 @@ def missing_tenant_error() -> InputError:
     action = "Set FRGROUPS_TENANT_UID and FRGROUPS_TOKEN"
     return InputError(
         "No tenant is selected, because FRGROUPS_TENANT_UID is not set.",
-        hint=f"{action}, or call Client.from_config(NAME).",
-        cli_hint=f"{action}, or pass {choice}.",
+        hint=f"{action}, or call Client.from_config(NAME). To try frgroups with synthetic data, use fg.Sandbox().",
+        cli_hint=f"{action}, or pass {choice}. {SANDBOX_CLI_HINT}",
     )
 
 

@@ -6,7 +6,7 @@ import shlex
 from contextlib import suppress
 from pathlib import Path
 
-from frgroups.api.tenants_config import Tenant, config_path, read_tenants
+from frgroups.api.tenants_config import SANDBOX_CLI_HINT, Tenant, config_path, read_tenants
 from frgroups.errors import InputError
 from frgroups.internals.formatting import format_list
 
@@ -39,8 +39,10 @@ def load_hint(name_or_uid: str | None, environment_uid: str | None, cache: Path 
     else:
         names = [name for name in tenants if tenants[name].tenant_uid == name_or_uid] or list(tenants)
     if not names:
-        missing = "" if environment_uid else "Set FRGROUPS_TENANT_UID and FRGROUPS_TOKEN. "
-        return f"{missing}Load the tenant with {command}.{note}"
+        if environment_uid:
+            return f"Load the tenant with {command}.{note}"
+        missing = "Set FRGROUPS_TENANT_UID and FRGROUPS_TOKEN."
+        return f"{missing} Load the tenant with {command}.{note} {SANDBOX_CLI_HINT}"
     example = f"{command} --tenant {shlex.quote(names[0])}"
     if len(names) == 1:
         return f"Load the tenant with {example}.{note}"

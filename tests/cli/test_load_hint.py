@@ -56,9 +56,18 @@ def test_hint_with_tenant(sandbox, home_folder, tmp_path, capsys, monkeypatch):
 
 
 def test_hint_without_configuration(home_folder, capsys):
-    "If no tenant is configured, the hint names the variables that select a tenant."
-    assert main(["table", "group_sizes"]) == 1
-    assert "FRGROUPS_TENANT_UID" in capsys.readouterr().err
+    "If no tenant is configured, the hint names the variables that select a tenant, and the sandbox."
+    for words in (["table", "group_sizes"], ["report"], ["load"]):
+        assert main(words) == 1
+        hint = " ".join(capsys.readouterr().err.split())
+        assert "FRGROUPS_TENANT_UID" in hint and "frgroups sandbox" in hint
+
+
+def test_hint_with_variables(home_folder, monkeypatch, capsys):
+    "If the variables select a tenant, the hint does not mention the sandbox."
+    monkeypatch.setenv("FRGROUPS_TENANT_UID", "t-1")
+    assert main(["report"]) == 1
+    assert "frgroups sandbox" not in " ".join(capsys.readouterr().err.split())
 
 
 def test_snapshots_of_several_hosts(capsys):
