@@ -199,7 +199,8 @@ def show(
         the order of the table. None, the default, sorts by importance. See the Notes.
     columns : iterable of str or "all", optional
         Columns to show, in this order. "all" shows all columns that are not empty. None, the default, also omits
-        details, such as p_over, median_in, and the paths of files. A note below the table names these columns.
+        details, such as p_over, median_in, and the paths of files. A note below the table names these columns. The
+        column base_url is shown if the rows have different hosts.
     snapshot : Snapshot, optional
         Snapshot that contains the names of the groups. It is needed only for tables without group names, such as the
         results of `membership_changes`, `intersections`, `overlap_matrix`, and `Plan.table`.

@@ -183,12 +183,15 @@ def _hidden_columns(table: pd.DataFrame, details: Collection[str], sort: str | b
     Return the columns that are not displayed by default.
 
     These columns are the details of this kind of table, the secondary columns of a wide table, and columns that would
-    be blank. A column that sorts the rows is always displayed.
+    be blank. A column that sorts the rows is always displayed, and so are the hosts if the rows have different hosts.
     """
     is_blank = _is_empty(table) & ~_has_suppressed_counts(table)
     hidden = {str(name) for name in table.columns[is_blank]} | set(details)
     if table.shape[1] - len(hidden.intersection(table.columns)) > MAX_COLUMNS:
         hidden |= set(SECONDARY_COLUMNS)
+    # Rows of tenants with the same uid differ only in the host.
+    if "base_url" in table.columns and table["base_url"].nunique(dropna=False) > 1:
+        hidden.discard("base_url")
     return [name for name in map(str, table.columns) if name in hidden and name != sort]
 
 

@@ -1,6 +1,7 @@
 """Tests for the display of result tables."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -435,3 +436,15 @@ def test_missing_values():
     shown = fg.show(pd.DataFrame({"lift": [1.5, np.inf, np.nan], "name": ["a", "b", None]}), sort=False)
 
     assert column(shown, "lift") == ["1.50", "∞", "–"] and column(shown, "name")[2] == "–"
+
+
+def test_hosts_of_snapshots():
+    "The host is shown if the rows have different hosts, for example two tenants with the same uid."
+    for day, base_url in ((1, fg.STAGE), (2, fg.PRODUCTION)):
+        fg.save_snapshot(replace(fg.sample_snapshot(f"2026-11-0{day}"), base_url=base_url))
+
+    both = fg.show(fg.list_snapshots())
+    first = fg.show(fg.list_snapshots(), top=1)
+
+    assert column(both, "base_url") == [fg.PRODUCTION, fg.STAGE]
+    assert "base_url" not in header(first)
