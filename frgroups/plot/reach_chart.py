@@ -14,6 +14,7 @@ from frgroups.analysis.reach import incremental_reach as incremental_table
 from frgroups.analysis.reach import reachability
 from frgroups.analysis.table_rows import iter_rows, sort_largest_first
 from frgroups.errors import InputError
+from frgroups.internals.column_formats import MISSING
 from frgroups.internals.formatting import agree, format_percentage, pluralize
 from frgroups.plot.axes import (
     describe_cut,
@@ -116,7 +117,7 @@ def reach(
     if len(drawn_groups) < len(all_groups):
         notes.append(f"the largest {describe_cut(len(drawn_groups), len(all_groups))}")
     if n_suppressed := int(drawn["suppressed"].sum()):
-        notes.append(f"{n_suppressed:,} of {len(drawn):,} rows contain suppressed counts")
+        notes.append(f"{n_suppressed:,} of {len(drawn):,} rows contain suppressed counts ({MISSING})")
     finish_rows(ax, heading, notes, title)
     right = right_limit(ax, [101] * len(labels), labels)
     ax.set_xlim(0, right)
@@ -307,7 +308,7 @@ def _describe_reach(row: Any) -> str:
     if row.n_members == 0:
         return "no members"
     if pd.isna(row.n_reachable):
-        return "suppressed"
+        return MISSING
     return f"{row.n_reachable:,} ({format_percentage(row.share_reachable, decimals=0)})"
 
 

@@ -13,6 +13,7 @@ from frgroups.analysis.campaigns import describe_not_running
 from frgroups.analysis.profile_rows import with_means_as_values
 from frgroups.internals.column_formats import (
     DIGEST_COLUMNS,
+    MISSING,
     SHORT_DIGEST,
     difference_decimals,
     format_column,
@@ -132,15 +133,16 @@ def format_table(
             selected = with_means_as_values(selected)
             hidden = _hidden_columns(selected, () if rule is None else rule.hidden, sort)
         selected = selected.drop(columns=[*hidden, *({_SUPPRESSED} & set(selected.columns))])
-    is_suppressed, are_rates = _suppressed_rows(shown), has_rates(flat)
+    are_rates = has_rates(flat)
     decimals = difference_decimals(shown, are_rates=are_rates) if shown.columns.is_unique else None
     formatted = [
-        _format_column(
-            str(name), selected.iloc[:, position], bars, is_suppressed, are_rates=are_rates, decimals=decimals
-        )
+        _format_column(str(name), selected.iloc[:, position], bars, are_rates=are_rates, decimals=decimals)
         for position, name in enumerate(selected.columns)
     ]
     notes = [_row_note(len(shown), len(flat), "row")]
+    if n_suppressed := _count_suppressed_cells(selected, _suppressed_rows(shown)):
+        n_missing = sum(cell == MISSING for column in formatted for cell in column.cells)
+        notes.append(f"{MISSING} means suppressed{' or undefined' if n_missing > n_suppressed else ''}.")
     if isinstance(table, pd.DataFrame) and (not_running := describe_not_running(table)):
         notes.append(not_running)
     if len(flat):
@@ -202,11 +204,16 @@ def _suppressed_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
     return np.asarray(table[_SUPPRESSED].fillna(False), dtype=bool)
 
 
+def _count_suppressed_cells(table: pd.DataFrame, suppressed: npt.NDArray[np.bool_]) -> int:
+    """Return the number of counts and shares that are missing in the suppressed rows."""
+    columns = [position for position, name in enumerate(table.columns) if _can_be_suppressed(str(name))]
+    return int(table.iloc[:, columns].isna().to_numpy()[suppressed].sum())
+
+
 def _format_column(
     name: str,
     values: pd.Series,
     bars: Sequence[str],
-    suppressed: npt.NDArray[np.bool_],
     *,
     are_rates: bool,
     decimals: int | None,
@@ -214,9 +221,6 @@ def _format_column(
     cells = format_column(values, name, are_rates=are_rates, decimals=decimals)
     if name in DIGEST_COLUMNS:
         cells = [cell[:SHORT_DIGEST] for cell in cells]
-    if _can_be_suppressed(name):
-        for row in np.flatnonzero(suppressed & values.isna().to_numpy()):
-            cells[row] = _SUPPRESSED
     is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     lengths = None
     if is_number and name in bars and len(values) > 1:

@@ -178,7 +178,8 @@ def test_suppressed_rows():
 
     shown = fg.show(table.assign(suppressed=True))
 
-    assert header(shown) == ["value", "n_in"] and column(shown, "n_in") == ["suppressed", "suppressed"]
+    assert header(shown) == ["value", "n_in"] and column(shown, "n_in") == ["–", "–"]
+    assert "– means suppressed." in str(shown) and "–" not in str(fg.show(table.assign(n_in=1, suppressed=True)))
     assert header(fg.show(table.assign(suppressed=False))) == ["value"]
 
 
@@ -255,7 +256,8 @@ def test_profile_and_suppressed_counts():
 
     shown = fg.show(table)
 
-    assert column(shown, "attribute") == ["c", "a", "b"] and column(shown, "n_in") == ["9", "8", "suppressed"]
+    assert column(shown, "attribute") == ["c", "a", "b"] and column(shown, "n_in") == ["9", "8", "–"]
+    assert "– means suppressed or undefined." in str(shown)
     assert column(shown, "q_value") == ["<0.001", "0.500", "–"] and "suppressed" not in header(shown)
 
 
