@@ -88,7 +88,8 @@ def reachability(
     `min_count` - 1. The columns n_with_contact and n_consented are also suppressed if one of the four combinations of
     contact point and consent is that small. A count for "(any)" is suppressed if it would reveal how few members can
     be contacted by only one channel, or by both. All counts of a group with at most `min_count` members are
-    suppressed. Differences between groups that differ in few members are not protected.
+    suppressed. If two groups differ by only a few members, the number of these members can be found by
+    subtraction.
 
     Examples
     --------

@@ -67,7 +67,9 @@ class Content:
     Attributes
     ----------
     call
-        The Python calls that produce the table and the chart.
+        The Python calls that produce the table and the chart, or a command.
+    language
+        The label of the call.
     chart
         A chart, or None.
     bars
@@ -86,6 +88,7 @@ class Content:
     table: ShownTable | None = None
     findings: tuple[ReportedFinding, ...] = ()
     note: str = ""
+    language: str = "Python"
 
 
 @dataclass(frozen=True)

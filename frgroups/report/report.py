@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +13,10 @@ from frgroups.api.environments import environment_of
 from frgroups.errors import InputError
 from frgroups.internals.atomic_files import write_text
 from frgroups.internals.html import render_page
-from frgroups.internals.validation import check_type, wrong_type
+from frgroups.internals.validation import as_list, check_type, wrong_type
 from frgroups.internals.versions import __version__
 from frgroups.report.content import Section
-from frgroups.report.sections import ReportData, report_sections
+from frgroups.report.sections import ReportData, count_customers, report_sections
 from frgroups.review.customer_names import check_names
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -28,6 +29,7 @@ def save_report(
     before: Snapshot | None = None,
     register: pd.DataFrame | None = None,
     *,
+    groups: Iterable[str] | None = None,
     uids: bool = False,
     personal: bool = False,
     min_count: int = 5,
@@ -53,6 +55,8 @@ def save_report(
     register : DataFrame, optional
         The register of the groups, as returned by `read_register`. If given, the report contains the findings that
         need a register, and the campaigns in the register.
+    groups : iterable of str, optional
+        The groups in the section on reach, by uid or unique name. None selects the 8 largest groups.
     uids : bool, default False
         Whether to list the uids of up to 1,000 customers who joined or left a group. Requires `before`.
     personal : bool, default False
@@ -69,6 +73,8 @@ def save_report(
 
     Raises
     ------
+    GroupNotFoundError
+        A group in `groups` is unknown, or its name is not unique.
     InputError
         `path` does not end in .html or .htm, the file cannot be written, `before` is missing, not older, or a
         snapshot of another tenant, `personal` is True and the snapshot contains no names, or an argument has a wrong
@@ -87,8 +93,8 @@ def save_report(
     The reach by consent requires that the consent of each channel can be recognized by its name, as in
     `reachability`.
 
-    The uids of groups are not suppressed, because the suggested actions need them. Differences between groups that
-    differ in few members are not protected.
+    The uids of groups are not suppressed, because the suggested actions need them. If two groups differ by only a few
+    members, the number of these members can be found by subtraction.
 
     `erase_customer` removes the reports in the data folder that list the customer. It does not search other folders
     unless the operator passes their paths as `also`. If you write a report with `uids` or `personal` to another
@@ -103,7 +109,7 @@ def save_report(
     groups.html True
     """
     target = _target(path)
-    data = _checked(snapshot, before, register, uids=uids, personal=personal, min_count=min_count)
+    data = _checked(snapshot, before, register, groups=groups, uids=uids, personal=personal, min_count=min_count)
     page = _report_html(data)
     try:
         return write_text(target, page)
@@ -131,6 +137,7 @@ def _checked(
     before: Snapshot | None,
     register: pd.DataFrame | None,
     *,
+    groups: Iterable[str] | None,
     uids: bool,
     personal: bool,
     min_count: int,
@@ -152,7 +159,10 @@ def _checked(
         )
     if personal:
         check_names(snapshot)
-    return ReportData(snapshot, before, register, uids or personal, personal, check_min_count(min_count))
+    selected = None
+    if groups is not None:
+        selected = tuple(snapshot.matrix.select(as_list(groups, "groups")).group_uids)
+    return ReportData(snapshot, before, register, uids or personal, personal, check_min_count(min_count), selected)
 
 
 def _report_html(data: ReportData) -> str:
@@ -166,6 +176,7 @@ def _report_html(data: ReportData) -> str:
         has_images=True,
         snapshot=data.snapshot,
         before=data.before,
+        n_customers=count_customers(data.snapshot),
         environment=environment_of(data.snapshot.base_url),
         sections=views,
         min_count=data.min_count,

@@ -49,6 +49,14 @@ _MAX_HEATMAP_GROUPS = 20
 _MAX_DUPLICATE_GROUPS = 12
 _SUPPRESSED = "suppressed"
 _NO_GROUPS = "The snapshot contains no groups."
+_VERDICT_NOTE = (
+    "consistent: all members of the group were read. drifted: the group changed while it was read, so some members "
+    "can be missing. unverifiable: it is unknown whether all members were read."
+)
+_NEXT_REPORT = "frgroups load && frgroups report --since DATE"
+_ONE_SNAPSHOT = "Only one snapshot of the tenant is available. The {} known after the tenant is loaded again later."
+_N_REACH_GROUPS = 8
+_CHANNEL_TEXTS = {"mobile": "mobile (SMS)"}
 _PAIR_MEASURES = ("share_of_a", "share_of_b", "jaccard", "overlap_coefficient", "expected", "lift", "pmi", "phi")
 _PAIR_TESTS = ("p_over", "p_under", "q_value")
 
@@ -63,6 +71,7 @@ class ReportData:
     uids: bool
     personal: bool
     min_count: int
+    groups: tuple[str, ...] | None = None
 
 
 def report_sections(data: ReportData) -> Iterator[Section]:
@@ -97,7 +106,7 @@ def _verdict(data: ReportData) -> _Result:
     if len(problems):
         table = show(problems, MAX_ROWS, snapshot=data.snapshot)
     bars = _bars({verdict: int(counts.get(verdict, 0)) for verdict in VERDICTS})
-    return summary, [Content("snapshot.reads", bars=bars, table=table)]
+    return summary, [Content("snapshot.reads", bars=bars, table=table, note=_VERDICT_NOTE)]
 
 
 def _sizes(data: ReportData) -> _Result:
@@ -117,11 +126,14 @@ def _sizes(data: ReportData) -> _Result:
     call = "fg.group_sizes(snapshot); fg.plot.sizes(snapshot)"
     if sizes.empty:
         return _NO_GROUPS, [Content(call)]
-    n_customers = len(data.snapshot.customers)
-    summary = f"The snapshot contains {pluralize(len(sizes), 'group')} and {pluralize(n_customers, 'customer')}"
+    n_customers = count_customers(data.snapshot)
+    summary = (
+        f"The snapshot contains {pluralize(len(sizes), 'group')} and {pluralize(n_customers, 'customer')} who "
+        f"{agree(n_customers, 'is', 'are')} in at least one group."
+    )
     if len(published):
         largest = sort_largest_first(published, "n_members").iloc[0]
-        summary += f", and the largest group is {largest['name']} with {pluralize(largest['n_members'], 'member')}"
+        summary += f" The largest group is {largest['name']} with {pluralize(largest['n_members'], 'member')}."
     drawn = published.assign(n_exclusive=published["n_exclusive"].fillna(0).astype("int64"))
     drawn = drawn.astype({"n_members": "int64"})
     chart = draw_chart(
@@ -129,12 +141,25 @@ def _sizes(data: ReportData) -> _Result:
         describe(published),
         height=height_of_rows(min(len(drawn), MAX_ROWS)),
     )
-    note = _suppression_note(sizes)
+    note = f"The column share_of_customers refers to these {pluralize(n_customers, 'customer')}. "
+    note += _suppression_note(sizes)
     if published["n_exclusive"].isna().any():
         note += " In the chart, a suppressed number of members in no other group is drawn as 0."
     note += _omission_note(len(sizes) - len(published))
     table = show(sizes, MAX_ROWS)
-    return f"{summary}.", [Content(call, chart, table=table, note=note)]
+    return summary, [Content(call, chart, table=table, note=note)]
+
+
+def count_customers(snapshot: Snapshot) -> int:
+    """
+    Return the number of customers who are in at least one group.
+
+    Examples
+    --------
+    >>> count_customers(sample_snapshot())
+    251
+    """
+    return len(np.unique(snapshot.matrix.indices))
 
 
 def _growth(data: ReportData) -> _Result:
@@ -154,14 +179,15 @@ def _growth(data: ReportData) -> _Result:
     first = history["taken_at"].min() if data.before is None else pd.Timestamp(data.before.taken_at)
     last = pd.Timestamp(data.snapshot.taken_at)
     if first == last:
-        return "Only one snapshot is available, so the growth is not known yet.", []
+        return _ONE_SNAPSHOT.format("growth is"), [Content(_NEXT_REPORT, language="Command line")]
     table = _compare_ends(drawn, first, last)
     is_kept = table["status"] == "kept"
     growth = (table["n_last"] - table["n_first"])[is_kept]
     counts = table["status"].value_counts()
+    n_equal = int((growth == 0).sum())
     summary = (
         f"{pluralize(int((growth > 0).sum()), 'group')} grew, {int((growth < 0).sum()):,} shrank, "
-        f"{int((growth == 0).sum()):,} kept their size, {int(counts.get('new', 0)):,} "
+        f"{n_equal:,} {agree(n_equal, 'has', 'have')} the same size, {int(counts.get('new', 0)):,} "
         f"{agree(int(counts.get('new', 0)), 'is', 'are')} new, and {int(counts.get('deleted', 0)):,} "
         f"{agree(int(counts.get('deleted', 0)), 'was', 'were')} deleted "
         f"{format_day_span(first, last)}."
@@ -171,12 +197,23 @@ def _growth(data: ReportData) -> _Result:
         chart = draw_chart(lambda ax: plot.history(drawn, ax=ax), describe(drawn), width=9.0)
     call = "history = fg.size_history([before, snapshot]); fg.plot.history(history)"
     if stored:
-        origin = f"tenant_uid={data.snapshot.tenant_uid!r}, base_url={data.snapshot.base_url!r}"
-        call = f"history = fg.size_history({origin}); fg.plot.history(history)"
+        call = f"history = fg.size_history({_origin(data)}); fg.plot.history(history)"
     note = ""
     if n_hidden := history.loc[is_hidden, "customer_group_uid"].nunique():
         note = f"{pluralize(n_hidden, 'group')} with suppressed sizes {agree(n_hidden, 'is', 'are')} omitted."
-    return summary, [Content(call, chart, table=show(table, MAX_ROWS, sort="n_last"), note=note)]
+    shown = show(_with_plain_status(table), MAX_ROWS, sort="n_last")
+    return summary, [Content(call, chart, table=shown, note=note)]
+
+
+def _with_plain_status(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    Return a table whose status "kept" is replaced by "existing", because readers could understand "kept its size".
+
+    If no group is new or deleted, the column is omitted.
+    """
+    if table["status"].eq("kept").all():
+        return table.drop(columns="status")
+    return table.assign(status=table["status"].replace("kept", "existing"))
 
 
 def _compare_ends(history: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:
@@ -223,10 +260,10 @@ def _overlap(data: ReportData) -> _Result:
     published = pairs[~pairs[_SUPPRESSED]]
     if len(published):
         top = published.iloc[int(published["jaccard"].to_numpy(dtype=float).argmax())]
-        summary += (
-            f", and the most similar groups are {top['name_a']} and {top['name_b']} "
-            f"(of the customers in either group, {format_percentage(top['jaccard'])} are in both)"
-        )
+        similarity = "They have exactly the same members"
+        if top["jaccard"] < 1:
+            similarity = f"Of all their members, {format_percentage(top['jaccard'])} are in both groups"
+        summary += f". The most similar groups are {top['name_a']} and {top['name_b']}. {similarity}"
     call = "fg.overlap_pairs(snapshot, min_both=1); fg.plot.overlap_heatmap(snapshot)"
     if pairs.empty:
         return "No two groups have members in common.", [Content(call)]
@@ -258,9 +295,12 @@ def _heatmap(data: ReportData, matrix: MembershipMatrix) -> tuple[Chart, str]:
     chart = draw_chart(
         lambda ax: plot.overlap_heatmap(values, top=None, ax=ax), describe(values), width=size + 1.0, height=size
     )
-    note = ""
+    note = (
+        "In the chart, similar groups are next to each other. The color scale is not linear, so that small values "
+        "are visible. The diagonal is blank. "
+    )
     if is_hidden[~np.eye(len(labels), dtype=bool)].any():
-        note = f"Cells with suppressed counts contain {MISSING}. "
+        note += f"{MISSING} means suppressed (from 1 to {data.min_count - 1} customers). "
     return chart, note
 
 
@@ -271,7 +311,7 @@ def _duplicates(data: ReportData) -> _Result:
         return "No two groups have the same or nearly the same members.", [Content(call)]
     summary = (
         f"{pluralize(len(pairs), 'pair')} of groups {agree(len(pairs), 'has', 'have')} the same or nearly the same "
-        f"members (of the customers in either group, at least {format_percentage(_NEAR_DUPLICATES)} are in both)."
+        f"members. Of all members of such a pair, at least {format_percentage(_NEAR_DUPLICATES)} are in both groups."
     )
     uids = pd.unique(pd.concat([pairs["group_a"], pairs["group_b"]], ignore_index=True))[:_MAX_DUPLICATE_GROUPS]
     chart, note = _heatmap(data, data.snapshot.matrix.select(list(uids)))
@@ -308,7 +348,7 @@ def _reach(data: ReportData) -> _Result:
 
 
 def _consent_reach(data: ReportData) -> tuple[str, Content]:
-    reach = reachability(data.snapshot, min_count=data.min_count)
+    reach = reachability(data.snapshot, data.groups, min_count=data.min_count)
     reach = suppress_counts(reach, data.min_count, totals=["n_members"])
     published = reach[reach["n_members"].notna()].astype({"n_members": "int64"})
     any_channel = published[(published["channel"] == ANY) & published["n_reachable"].notna()]
@@ -318,9 +358,9 @@ def _consent_reach(data: ReportData) -> tuple[str, Content]:
         share = format_percentage(largest["n_reachable"] / max(largest["n_members"], 1))
         summary = (
             f"Of the {pluralize(largest['n_members'], 'member')} of {largest['name']}, {largest['n_reachable']:,} "
-            f"({share}) can be contacted by email or mobile."
+            f"({share}) can be contacted by email or SMS."
         )
-    n_groups = 8
+    n_groups = _N_REACH_GROUPS if data.groups is None else max(reach["customer_group_uid"].nunique(), 1)
     n_rows = min(published["customer_group_uid"].nunique(), n_groups) * max(published["channel"].nunique(), 1)
     chart = draw_chart(
         lambda ax: plot.reach(published, top=n_groups, ax=ax),
@@ -328,20 +368,22 @@ def _consent_reach(data: ReportData) -> tuple[str, Content]:
         width=9.0,
         height=height_of_rows(n_rows),
     )
-    call = "fg.reachability(snapshot); fg.plot.reach(snapshot)"
+    groups = "" if data.groups is None else f", {list(reach['customer_group_uid'].unique())}"
+    call = f"fg.reachability(snapshot{groups}); fg.plot.reach(snapshot{groups})"
     table = show(reach.drop(columns="consent"), 3 * n_groups)
     return summary, Content(call, chart, table=table, note=_consent_note(reach) + _suppression_note(reach))
 
 
 def _consent_note(reach: pd.DataFrame) -> str:
-    """Return the consent of each channel, which is the same in all rows of the channel."""
+    """Return the meaning of each channel and its consent, which is the same in all rows of the channel."""
     channels = reach[reach["channel"] != ANY].drop_duplicates("channel").dropna(subset="consent")
     if channels.empty:
         return ""
     consents = [
-        f"{consent} ({channel})" for channel, consent in zip(channels["channel"], channels["consent"], strict=True)
+        f"{_CHANNEL_TEXTS.get(channel, channel)} with the consent {consent}"
+        for channel, consent in zip(channels["channel"], channels["consent"], strict=True)
     ]
-    return f"Consents: {format_list(consents)}. "
+    return f"Channels: {format_list(consents)}. {ANY} means at least one of the channels. "
 
 
 def _campaign_reach(data: ReportData, register: pd.DataFrame) -> Content:
@@ -366,7 +408,7 @@ def _campaign_reach(data: ReportData, register: pd.DataFrame) -> Content:
 def _changes(data: ReportData) -> _Result:
     before = data.before
     if before is None:
-        return "The report was created without an older snapshot, so it contains no changes.", []
+        return _unknown_changes(data)
     changes = suppress_counts(
         group_changes(before, data.snapshot),
         data.min_count,
@@ -389,11 +431,24 @@ def _changes(data: ReportData) -> _Result:
             describe(changes),
             height=height_of_rows(min(n_rows, MAX_ROWS)),
         )
-        table = show(changes[is_changed], MAX_ROWS)
+        table = show(_with_plain_status(changes[is_changed]), MAX_ROWS)
         contents = [Content(call, chart, table=table, note=_suppression_note(changes))]
     if data.uids:
         contents.append(_customers_who_changed(data, before))
     return summary, contents
+
+
+def _unknown_changes(data: ReportData) -> _Result:
+    """Return the reason why a report contains no changes, and the call that computes them."""
+    if not _stored_between(data):
+        return _ONE_SNAPSHOT.format("changes are"), [Content(_NEXT_REPORT, language="Command line")]
+    call = f"before = fg.read_snapshot({_origin(data)}, at='DATE'); fg.group_changes(before, snapshot)"
+    return "No older snapshot was selected for a comparison, so the report contains no changes.", [Content(call)]
+
+
+def _origin(data: ReportData) -> str:
+    """Return the arguments that select the stored snapshots of the tenant."""
+    return f"tenant_uid={data.snapshot.tenant_uid!r}, base_url={data.snapshot.base_url!r}"
 
 
 def _customers_who_changed(data: ReportData, before: Snapshot) -> Content:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import frgroups as fg
-from frgroups.errors import InputError
+from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.formatting import escape_invisible
 from tests import chromium
 from tests.page_checks import NEEDS_CHROMIUM, serious_violations
@@ -149,7 +149,9 @@ def test_small_counts(page):
     rows = page.html.split("<tr")
 
     assert cells.count("3") == 0
-    assert any(re.search(r"Group pair<.*?suppressed", row, re.DOTALL) for row in rows)
+    assert any(re.search(r"Group pair<.*?>–<", row, re.DOTALL) for row in rows)
+    assert "suppressed" not in cells and not re.search(r"[Cc]ells .{0,40}blank", page.html)
+    assert page.html.count("– means suppressed") >= 4
     assert any(re.search(r"Group club<.*\+2<", row, re.DOTALL) for row in rows), "The sizes of the group are known."
     assert not any(re.search(r"Group club<.*>2<", row, re.DOTALL) for row in rows)
     assert not re.search(r"\b3 (of|members|customers)\b", page.html)
@@ -160,7 +162,7 @@ def test_small_counts_in_charts(page, after, tmp_path):
     shown = Page(fg.save_report(after, tmp_path / "all.html", min_count=0))
 
     texts = [[attributes["alt"] for tag, attributes in one.elements if tag == "img"] for one in (page, shown)]
-    assert "3 members" in texts[1][0] and "suppressed" not in shown.text("td")
+    assert "3 members" in texts[1][0] and "means suppressed" not in shown.html
     assert not re.search(r"\b3 members", " ".join(texts[0]))
     assert "Group pair" in shown.images()[0] and "Group pair" not in page.images()[0]
 
@@ -216,13 +218,79 @@ def test_growth_of_new_and_deleted_groups(tmp_path):
     page = Page(fg.save_report(new, tmp_path / "t.html", old))
 
     growth = page.html.rpartition(">Growth<")[2].partition(">Overlap<")[0]
-    assert "1 kept their size, 1 is new, and 1 was deleted" in growth
+    assert "1 has the same size, 1 is new, and 1 was deleted" in growth
     rows = [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in re.findall(r"<tr>.*?</tr>", growth, re.DOTALL)]
     assert {(row[0], *row[-3:]) for row in rows if row} == {
-        ("Group all", "40", "0.0%", "kept"),
+        ("Group all", "40", "0.0%", "existing"),
         ("Group joined", "30", "–", "new"),
         ("Group gone", "0", "−100.0%", "deleted"),
     }
+
+
+def test_status(page, tmp_path):
+    "The status of a group has another word than kept its size, and is omitted if no group is new or deleted."
+    old, new = (snapshot_of({"all": 40 + day, "b": 30}, f"2026-11-0{day}T08:10Z") for day in (1, 6))
+
+    other = Page(fg.save_report(new, tmp_path / "t.html", old))
+
+    assert "kept" not in page.html + other.html
+    assert "status" not in other.text("th")
+
+
+def test_customers_in_groups(tmp_path):
+    "The number of customers counts only customers who are in at least one group."
+    customers = pd.DataFrame({"customer_uid": [f"cust-{number:04d}" for number in range(90)]})
+    snapshot = fg.snapshot_from_frames(
+        members({"a": 30, "b": 20}), customers=customers, tenant_uid="t", taken_at="2026-11-23"
+    )
+
+    page = Page(fg.save_report(snapshot, tmp_path / "t.html"))
+
+    assert "30 customers who are in at least one group" in page.html and "90" not in page.text("dd")
+    assert page.text("dd")[page.text("dt").index("Customers in groups")] == "30"
+
+
+def test_similar_groups(page, tmp_path):
+    "Groups with the same members are described as such, and other groups by the share of common members."
+    same = Page(fg.save_report(snapshot_of({"all": 40, "a": 30, "b": 30}, "2026-11-01T08:10Z"), tmp_path / "t.html"))
+
+    assert "Group a and Group b. They have exactly the same members." in same.html
+    assert "Group club and Group copy. Of all their members, 98.3% are in both groups." in page.html
+
+
+def test_selected_groups(after, tmp_path):
+    "The groups in the section on reach can be selected, and the call in the report selects the same groups."
+    page = Page(fg.save_report(after, tmp_path / "t.html", groups=["Group left", "club"]))
+
+    reach = page.html.rpartition(">Reach<")[2].partition(">Changes<")[0]
+    assert set(re.findall(r">(Group \w+)<", reach)) == {"Group left", "Group club"}
+    [call] = [text for text in page.text("code") if "fg.reachability(" in text]
+    assert eval(call.partition(";")[0], {"fg": fg, "snapshot": after})["customer_group_uid"].unique().tolist() == [
+        "club",
+        "left",
+    ]
+    assert "SMS" in reach and "at least one of the channels" in reach
+    with pytest.raises(GroupNotFoundError):
+        fg.save_report(after, tmp_path / "x.html", groups=["unknown"])
+    assert not (tmp_path / "x.html").exists()
+
+
+def test_changed_groups(page):
+    "The summary, the heading of the chart, and its description state the same number of changed groups."
+    changes = page.html.rpartition(">Changes<")[2]
+    alt = next(attributes["alt"] for tag, attributes in reversed(page.elements) if tag == "img")
+
+    n_changed = re.search(r"(\d+) of 6 groups changed between", changes)[1]
+    assert f"{n_changed} of 6 groups changed" in alt
+
+
+def test_next_step(tmp_path):
+    "Without an older snapshot, growth and changes have the same reason and the same next step."
+    page = Page(fg.save_report(snapshot_of({"all": 40, "b": 30}, "2026-11-01T08:10Z"), tmp_path / "t.html"))
+
+    reasons = [text for text in page.text("p") if "Only one snapshot" in text]
+    assert len({reason.split(".")[0] for reason in reasons}) == 1 and len(reasons) == 2
+    assert len([text for text in page.text("code") if "frgroups report --since" in text]) == 2
 
 
 def test_missing_consents(tmp_path):
@@ -272,7 +340,7 @@ def test_consents_in_note(page):
     "The reach names the consent of each channel once, and not in each row."
     section = page.html.rpartition(">Reach<")[2].partition(">Changes<")[0]
 
-    assert section.count("Newsletter email") == 1 and section.count("SMS") == 1
+    assert section.count("Newsletter email") == 1 and section.count("the consent SMS") == 1
 
 
 @pytest.mark.parametrize(
@@ -284,6 +352,7 @@ def test_consents_in_note(page):
         ("t.html", {"min_count": -1}, "min_count"),
         ("t.html", {"before": "x"}, "before"),
         ("t.html", {"register": {}}, "register"),
+        ("t.html", {"groups": "club"}, "groups"),
     ],
 )
 def test_invalid_arguments(after, tmp_path, name, options, match):
