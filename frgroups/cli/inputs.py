@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,9 @@ def read_previous_snapshot(new: Snapshot, since: str | None, selection: Snapshot
     return older
 
 
-def find_previous_snapshot(new: Snapshot, since: str | None, selection: SnapshotSelection) -> Snapshot | None:
+def find_previous_snapshot(
+    new: Snapshot, since: str | None, selection: SnapshotSelection, *, min_age: timedelta = timedelta(0)
+) -> Snapshot | None:
     """
     Return the older stored snapshot with which a command compares a newer snapshot, or None if there is none.
 
@@ -86,9 +88,11 @@ def find_previous_snapshot(new: Snapshot, since: str | None, selection: Snapshot
     new
         The newer snapshot.
     since
-        Return the newest snapshot taken on or before this date. None returns the snapshot before `new`.
+        Return the newest snapshot taken on or before this date. If None, `min_age` selects the snapshot.
     selection
         Options that select the folder of the snapshots.
+    min_age
+        Return the newest snapshot that is at least this much older than `new`, or else the oldest snapshot.
     """
     if since:
         return _read_snapshot_at(since, new, selection)
@@ -96,7 +100,10 @@ def find_previous_snapshot(new: Snapshot, since: str | None, selection: Snapshot
     older = stored[(stored["taken_at"] < new.taken_at) & is_from_host(stored, new.base_url)]
     if older.empty:
         return None
-    return _read_snapshot_at(older["taken_at"].iloc[-1].to_pydatetime(), new, selection)
+    times = older["taken_at"]
+    old_enough = times[times <= new.taken_at - min_age]
+    time = times.iloc[0] if old_enough.empty else old_enough.iloc[-1]
+    return _read_snapshot_at(time.to_pydatetime(), new, selection)
 
 
 def _read_snapshot_at(at: date | str, new: Snapshot, selection: SnapshotSelection) -> Snapshot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -9,8 +10,10 @@ import click
 from frgroups.cli.command import command
 from frgroups.cli.options import SnapshotSelection, json_option, register_option, snapshot_options
 from frgroups.cli.output import print_json_line, print_labeled, print_message
-from frgroups.cli.table_options import MIN_COUNT, SINCE
-from frgroups.cli.types import FILE
+from frgroups.cli.table_options import MIN_COUNT, groups_option
+from frgroups.cli.types import FILE, TIMESTAMP
+
+_MIN_DAYS = 28  # The number of days between two loads on the first day of February and of March.
 
 
 @command(
@@ -21,8 +24,17 @@ from frgroups.cli.types import FILE
 @click.option(
     "--out", type=FILE, metavar="FILE", help="HTML file to write. The default is a file in the data folder."
 )
-@SINCE
+@click.option(
+    "--since",
+    type=TIMESTAMP,
+    metavar="DATE",
+    help="Compare with the newest snapshot taken on or before this date. The default is the newest snapshot that is "
+    f"at least {_MIN_DAYS} days older, or else the oldest snapshot.",
+)
 @register_option()
+@groups_option(
+    help_text="Groups in the section on reach, by uid or unique name. The default is the 8 largest groups."
+)
 @click.option(
     "--uids",
     is_flag=True,
@@ -42,6 +54,7 @@ def report(
     out: Path | None,
     since: str | None,
     register: Path | None,
+    groups: tuple[str, ...],
     uids: bool,
     personal: bool,
     min_count: int,
@@ -53,11 +66,13 @@ def report(
     from frgroups.report.report import save_report
 
     snapshot = read_selected_snapshot(selection)
-    before = find_previous_snapshot(snapshot, since, selection)
-    groups = read_optional_register(register)
+    before = find_previous_snapshot(snapshot, since, selection, min_age=timedelta(days=_MIN_DAYS))
+    rows = read_optional_register(register)
     name = f"{tenant_folder(snapshot.tenant_uid, snapshot.base_url)}.html"
     path = out or data_subdir("reports") / name
-    written = save_report(snapshot, path, before, groups, uids=uids, personal=personal, min_count=min_count)
+    written = save_report(
+        snapshot, path, before, rows, groups=groups or None, uids=uids, personal=personal, min_count=min_count
+    )
     if as_json:
         origin = {"tenant_uid": snapshot.tenant_uid, "base_url": snapshot.base_url}
         compared = None if before is None else before.taken_at.isoformat()

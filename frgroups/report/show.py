@@ -241,7 +241,7 @@ def show(
       n_reachable, n_both, share, lift, net, size_bytes, n_customers, count. If it contains none of them, the latest
       time is first. A table without these columns and times keeps its order.
 
-    Missing values are shown as "–". If a table contains suppressed counts, a note below the table states that "–" means
+    Missing values are shown as "–". If a table contains suppressed counts, a note below it states that "–" means
     suppressed, and whether it can also mean undefined.
 
     Examples

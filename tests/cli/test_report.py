@@ -1,7 +1,10 @@
 """Tests for the command that writes a report."""
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 
+import pandas as pd
 import pytest
 
 import frgroups as fg
@@ -39,7 +42,42 @@ def test_options(stored, tmp_path, capsys):
 
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert str(tmp_path / "r.html") in capsys.readouterr().out.replace("\n", "")
-    assert "contains no changes" in page and "owner: Marketing" in page and "Small counts are not" in page
+    assert "Only one snapshot" in page and "owner: Marketing" in page and "Small counts are not" in page
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        (["2026-11-22", "2026-10-26", "2026-10-20"], "2026-10-26"),
+        (["2026-11-22", "2026-11-20"], "2026-11-20"),
+        (["2026-10-25", "2026-09-01"], "2026-10-25"),
+    ],
+)
+def test_default_comparison(days, expected, monkeypatch, capsys):
+    "The default is the newest snapshot that is at least 28 days older, or else the oldest snapshot."
+    for day in [*days, "2026-11-23"]:
+        fg.save_snapshot(fg.sample_snapshot(f"{day}T08:10Z"))
+    monkeypatch.setenv("FRGROUPS_TENANT_UID", fg.sample_snapshot().tenant_uid)
+
+    compared = []
+    for words in ([], ["--since", "2026-11-22T09:00Z"]):
+        assert main(["report", *words, "--json"]) == 0
+        compared.append(json.loads(capsys.readouterr().out)["compared_with"][:10])
+
+    assert compared == [expected, days[0]]
+
+
+def test_groups(stored, tmp_path, capsys):
+    "The option --group selects the groups in the section on reach."
+    mobile = stored.consents.assign(consent_uid="sms", name="SMS")
+    consents = pd.concat([stored.consents, mobile], ignore_index=True)
+    fg.save_snapshot(replace(stored, consents=consents, taken_at=stored.taken_at + timedelta(days=1)))
+
+    assert main(["report", "--out", str(tmp_path / "r.html"), "--group", "VIP", "staff"]) == 0
+    assert "fg.reachability(snapshot, [&#39;staff&#39;, &#39;vip&#39;])" in (tmp_path / "r.html").read_text("utf-8")
+
+    assert main(["report", "--group", "nobody"]) == 1
+    assert "nobody" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
