@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import click
+import pandas as pd
 import pytest
 
 import frgroups as fg
@@ -23,6 +24,7 @@ BLOCKS = [
     pytest.param(block, id=f"{name}-{number}")
     for name, text in PAGES.items()
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", text, re.S), 1)
+    if "from_config" not in block  # `test_multiple_tenants` runs these blocks.
 ]
 # Each item is a command in a console block, with the command's output.
 SESSION = [
@@ -55,6 +57,30 @@ def test_python_blocks(block, capsys, monkeypatch):
 
     out = capsys.readouterr().out
     assert out and " ... " not in out
+
+
+def test_multiple_tenants(home_folder, capsys):
+    "The example for multiple tenants prints the size of the group in each tenant at its host."
+    tables = []
+    for name in ("sport_no", "sport_se"):
+        host = f"https://{name.replace('_', '-')}.example/v2"
+        tables.append(f'[{name}]\ntenant_uid = "t-1"\nhost = "{host}"\ntoken_command = ["x"]\n')
+        uids = [f"c-{n}" for n in range(len(tables))]
+        memberships = pd.DataFrame({"customer_group_uid": "vip", "customer_uid": uids})
+        groups = pd.DataFrame({"customer_group_uid": ["vip"], "name": ["VIP"]})
+        fg.save_snapshot(
+            fg.snapshot_from_frames(
+                memberships, groups, tenant_uid="t-1", base_url=host, taken_at="2026-11-23T08:00Z"
+            )
+        )
+    (home_folder / "tenants.toml").write_text("\n".join(tables))
+    (home_folder / "tenants.toml").chmod(0o600)
+    [block] = re.findall(r"```python\n([^`]*from_config.*?)```", PAGES["docs/multiple-tenants.md"], re.S)
+
+    exec(compile(block, "multiple-tenants.md", "exec"), {})
+
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [(row[1], row[3]) for row in rows] == [("sport_no", "1"), ("sport_se", "2")]
 
 
 def without_variable_parts(text):

@@ -47,7 +47,8 @@ def split_balance(
 
     The first rows contain the sample-ratio test, which compares the size of each arm with the planned share. The
     other rows compare the attributes of the customers in each arm and in the control. In a random split, differences
-    are due to chance, so few q-values should be small, and all effect sizes should be close to 0.
+    are due to chance, so few q-values should be small, and most effect sizes should be between -0.1 and 0.1. In a
+    small arm, a larger effect size with a large p-value is also compatible with chance.
 
     Parameters
     ----------

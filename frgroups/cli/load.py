@@ -151,8 +151,10 @@ def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[
 @command(
     "status",
     example="frgroups status --all --html status.html",
-    more="If neither --all, --tenant, nor FRGROUPS_TENANT_UID is set, the command shows all tenants. The exit code "
-    "is 9 if a tenant has no fresh and consistent snapshot, or if the column problem is not empty.",
+    more="If neither --all, --tenant, nor FRGROUPS_TENANT_UID is set, the command shows all tenants. As with --all, "
+    "the table then also contains stored tenants that are not in tenants.toml. If tenants.toml contains a tenant, "
+    "other tenants do not count in the summary or in the exit code. The exit code is 9 if a tenant has no fresh and "
+    "consistent snapshot, or if the column problem is not empty.",
 )
 @tenants_options
 @click.option(

@@ -234,7 +234,8 @@ def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator
             f"{n:,} customers who join {group.name} have their own price list.",
         )
         text = (
-            f"{who} The data does not show whether it takes precedence over the group's discounts. {APPROVAL_CHECK}"
+            f"{who} The data does not show whether the price list takes precedence over the group's discounts. "
+            f"{APPROVAL_CHECK}"
         )
         yield _marked(Finding("own_pricelist", text, False, group.uid, n), group, is_affected)
 
