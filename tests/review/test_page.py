@@ -352,6 +352,25 @@ def test_narrow_screen(page, scene):
     assert page.value("document.documentElement.scrollWidth") <= 390
 
 
+def test_medium_screen(tmp_path):
+    "At a width of 1,100 pixels, no table of the review page is wider than the page."
+    with fg.Sandbox(customers=2000, groups=20) as sandbox, sandbox.client() as client:
+        snapshot = fg.load_snapshot(client, cache=False)
+    audience = fg.members(snapshot, "VIP & loyalty - staff")
+    plan = fg.plan_memberships(
+        snapshot, {"new": audience, "VIP": snapshot["VIP"][:115]}, create={"new": "New"}, mode="mirror"
+    )
+    fg.save_review(plan, tmp_path / "plan.html")
+
+    with chromium.opened(tmp_path / "plan.html") as wide:
+        wide.sized(1100, 900)
+        sizes = wide.value(
+            "[...document.querySelectorAll('.wide')].map(each => [each.scrollWidth, each.clientWidth])"
+        )
+
+    assert sizes and all(content <= visible for content, visible in sizes)
+
+
 def test_expired_plan(plan, page, tmp_path):
     "The page of an expired plan shows a warning and creates no file."
     old = pd.Timestamp.now(tz="UTC") + pd.Timedelta(days=8)
