@@ -19,8 +19,8 @@ from frgroups.engines.frames import (
     read_memberships,
     sort_groups,
 )
+from frgroups.engines.removed_snapshots import removed_snapshots_explained
 from frgroups.internals.typing import IntArray
-from frgroups.store.removed_snapshots import removed_snapshots_explained
 
 if TYPE_CHECKING:
     from narwhals.stable.v2 import LazyFrame

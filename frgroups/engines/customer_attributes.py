@@ -24,10 +24,10 @@ from frgroups.engines.frames import (
     read_columns,
     strings,
 )
+from frgroups.engines.removed_snapshots import removed_snapshots_explained
 from frgroups.engines.upload import upload_table
 from frgroups.errors import InputError
 from frgroups.internals.typing import IntArray
-from frgroups.store.removed_snapshots import removed_snapshots_explained
 
 if TYPE_CHECKING:
     from narwhals.stable.v2 import Expr, LazyFrame

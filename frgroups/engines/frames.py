@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from frgroups.engines.removed_snapshots import removed_snapshots_explained
 from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.typing import IndexArray, IntArray
 from frgroups.internals.validation import check_columns
 from frgroups.snapshot.membership_matrix import check_no_missing_uids, check_uids
-from frgroups.store.removed_snapshots import removed_snapshots_explained
 
 if TYPE_CHECKING:
     from narwhals.stable.v2 import Expr, LazyFrame

@@ -18,7 +18,7 @@ from frgroups.engines.frames import (
     read_columns,
     strings,
 )
-from frgroups.store.removed_snapshots import removed_snapshots_explained
+from frgroups.engines.removed_snapshots import removed_snapshots_explained
 
 TAKEN_AT = "taken_at"
 _PREVIOUS = "previous_taken_at"

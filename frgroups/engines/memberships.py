@@ -26,9 +26,9 @@ from frgroups.engines.frames import (
     read_memberships,
     sort_groups,
 )
+from frgroups.engines.removed_snapshots import removed_snapshots_explained
 from frgroups.internals.typing import IndexArray, IntArray
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
-from frgroups.store.removed_snapshots import removed_snapshots_explained
 
 if TYPE_CHECKING:
     from narwhals.stable.v2 import LazyFrame

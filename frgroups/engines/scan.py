@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from frgroups.engines.frames import CUSTOMER, GROUP, as_narwhals, import_narwhals
+from frgroups.engines.removed_snapshots import remember_scanned, removed_snapshots_explained
 from frgroups.engines.upload import upload_table
 from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.redaction import safe_repr
 from frgroups.store.manifest import Cache, StoredSnapshot
 from frgroups.store.parquet_tables import CUSTOMER_CODE, GROUP_CODE, SNAPSHOT_ID
-from frgroups.store.removed_snapshots import remember_scanned, removed_snapshots_explained
 from frgroups.store.snapshot_selection import select_snapshots
 
 if TYPE_CHECKING:

@@ -52,11 +52,11 @@ def removed_snapshots_explained() -> Iterator[None]:
 
 def _removed_folder(message: str) -> Path | None:
     """Return the scanned snapshot folder that an error message contains and that no longer exists."""
-    for found in _FILE.finditer(message):
-        scanned = _scanned.get(found["snapshot"], ())
-        candidates = [folder for folder in scanned if folder.parent.name.endswith(found["tenant"])]
+    for match in _FILE.finditer(message):
+        scanned = _scanned.get(match["snapshot"], ())
+        candidates = [folder for folder in scanned if folder.parent.name.endswith(match["tenant"])]
         # Several data folders can contain a snapshot of the same tenant and time.
-        text = message[: found.end("tenant")]
+        text = message[: match.end("tenant")]
         likely = max(candidates, key=lambda folder: _count_common_end(str(folder.parent), text), default=None)
         if likely is not None and not likely.exists():
             return likely
@@ -83,10 +83,12 @@ def _removed_error(folder: Path) -> SnapshotNotFoundError:
 
 
 def _describe_removal(folder: Path) -> str:
+    """Return the reason why a snapshot folder no longer exists."""
     root = folder.parent
     base, number = folders.split_name(folder.name)
     for other in sorted(folders.all_folder_names(root), key=folders.split_name, reverse=True):
-        if folders.split_name(other)[0] == base and folders.split_name(other)[1] > number:
+        other_base, other_number = folders.split_name(other)
+        if other_base == base and other_number > number:
             # Only an erasure replaces a stored snapshot.
             replaced_at = datetime.fromtimestamp((root / other / MANIFEST).stat().st_mtime, UTC)
             return f"replaced by an erasure at {format_utc(replaced_at, seconds=True)}"
