@@ -102,7 +102,13 @@ def coerce_schema(frame: pd.DataFrame | None, columns: dict[str, str]) -> pd.Dat
     """
     if frame is None:
         frame = pd.DataFrame()
-    required = {name: _coerce_column(frame, name, dtype) for name, dtype in columns.items()}
+    absent = {dtype for name, dtype in columns.items() if name not in frame}
+    # For small tables, creating one Series per dtype instead of one per column halves the time of this function.
+    missing = {dtype: _missing_column(frame.index, dtype) for dtype in absent}
+    required = {
+        name: _coerce_column(frame[name], name, dtype) if name in frame else missing[dtype]
+        for name, dtype in columns.items()
+    }
     others = {str(name): frame[name] for name in frame.columns if name not in columns}
     return pd.DataFrame(required | others, index=frame.index).reset_index(drop=True)
 
@@ -149,9 +155,12 @@ _PANDAS = {
 
 def frame_from_arrow(columns: dict[str, Any], dtypes: dict[str, str]) -> pd.DataFrame:
     """Convert Arrow columns to a DataFrame that has the columns and dtypes of `dtypes`, in the same order."""
-    series = {name: columns[name].to_pandas(types_mapper=_PANDAS.get) for name in dtypes}
-    frame = pd.DataFrame(series, copy=False)
-    return frame.astype({name: dtype for name, dtype in dtypes.items() if frame[name].dtype != dtype})
+    arrays = {}
+    for name, dtype in dtypes.items():
+        column = columns[name].to_pandas(types_mapper=_PANDAS.get)
+        # For small tables, converting single columns takes less than half of the time of `DataFrame.astype`.
+        arrays[name] = (column if column.dtype == dtype else column.astype(dtype)).array
+    return pd.DataFrame(arrays, copy=False)
 
 
 def to_arrow(frame: pd.DataFrame, columns: dict[str, str]) -> pa.Table:
@@ -183,12 +192,15 @@ def from_arrow(table: pa.Table, columns: dict[str, str]) -> pd.DataFrame:
     return coerce_schema(frame, columns)
 
 
-def _coerce_column(frame: pd.DataFrame, name: str, dtype: Any) -> pd.Series:
-    if name not in frame:
-        missing_value = pd.NA if dtype in ("Int64", "boolean") else None
-        missing: pd.Series = pd.Series(missing_value, index=frame.index, dtype=dtype)
-        return missing
-    column = frame[name]
+def _missing_column(index: pd.Index, dtype: Any) -> pd.Series:
+    missing_value = pd.NA if dtype in ("Int64", "boolean") else None
+    missing: pd.Series = pd.Series(missing_value, index=index, dtype=dtype)
+    return missing
+
+
+def _coerce_column(column: pd.Series, name: str, dtype: Any) -> pd.Series:
+    if column.dtype == dtype:
+        return column
     try:
         if dtype == TIMESTAMP_DTYPE and column.dtype == "str":
             # pandas would infer the format from the first row, but not all rows have fractional seconds.
