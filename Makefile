@@ -16,7 +16,7 @@ test: .venv/dev.done
 	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 # The tests that take longest (notebooks, crash points, memory, benchmarks, contract fuzzing), and the property-based
-# tests with 200 examples each instead of 20.
+# tests with 200 examples each instead of 10.
 test-slow: .venv/dev.done
 	@$(BIN)/python -m pytest -n 3 -m "slow or hypothesis" --hypothesis-profile=thorough
 
@@ -37,11 +37,13 @@ test-httpx2: .venv/dev.done
 	@$(PIP) httpx2
 	@FRGROUPS_TEST_HTTPX2=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/api
 
-# The fast tests on the other supported Python versions that are installed on this machine (PATH or pyenv).
+# The fast tests on the other supported Python versions that are installed on this machine (PATH or pyenv). The
+# property-based tests run with 5 examples each, because make test and make test-slow try more examples of the same code.
 test-versions: .venv/dev.done
 	@$(BIN)/python -m tests.versions
 
-# The fast tests on the oldest supported Python version, with the lowest allowed version of each dependency.
+# The fast tests on the oldest supported Python version, with the lowest allowed version of each dependency. The
+# property-based tests run with 5 examples each.
 test-lowest: .venv/dev.done
 	@$(BIN)/python -m tests.versions --lowest
 

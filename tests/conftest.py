@@ -17,7 +17,8 @@ from tests.world import put_group_of_all, select_sandbox
 os.environ["MPLBACKEND"] = "Agg"
 
 # Hypothesis deadlines would fail on a busy machine, and its example database would write files to the project.
-settings.register_profile("frgroups", deadline=None, database=None, max_examples=20)
+settings.register_profile("frgroups", deadline=None, database=None, max_examples=10)
+settings.register_profile("few", settings.get_profile("frgroups"), max_examples=5)
 settings.register_profile("thorough", settings.get_profile("frgroups"), max_examples=200)
 settings.load_profile("frgroups")
 

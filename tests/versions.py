@@ -77,7 +77,7 @@ def main():
     parser.add_argument("--lowest", action="store_true", help="use the lowest allowed versions of the dependencies")
     parser.add_argument("pytest", nargs="*", metavar="ARGUMENT", help="arguments for pytest, after --")
     options = parser.parse_args()
-    arguments = options.pytest or ["-n", "3", "--dist", "loadfile"]
+    arguments = options.pytest or ["-n", "3", "--dist", "loadfile", "--hypothesis-profile=few"]
     ENVIRONMENTS.mkdir(exist_ok=True)
     oldest, *newer = supported_versions()
     versions, suffix, constraints = newer, "", PROJECT / "constraints.txt"

@@ -6,15 +6,16 @@ import pandas as pd
 import pandas.testing as pdt
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.analysis.changes import group_changes, membership_changes
 from frgroups.errors import InputError
 from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+from tests.examples import at_most
 
-SLOW_PROPERTY = settings(deadline=None, max_examples=25)
+SLOW_PROPERTY = at_most(25)
 GROUPS = ["0150", "b", "c", "Ålesund", "ω"]
 membership_rows = st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("pqrstuvw")), max_size=30)
 MEMBERSHIP_COLUMNS = {

@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pandas.testing as pdt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from frgroups.analysis.clusters import group_clusters, leaf_order
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+from tests.examples import at_most
 
 COLUMNS = {
     "customer_group_uid": "str",
@@ -137,7 +138,7 @@ def test_leaf_order():
     assert list(table["customer_group_uid"]) == list(matrix.group_uids[leaf_order(matrix)])
 
 
-@settings(max_examples=20)
+@at_most(20)
 @given(memberships, st.randoms())
 def test_row_order(rows, random):
     "The clusters do not depend on the order of the membership rows and on repeated rows."

@@ -6,12 +6,13 @@ import pandas as pd
 import pandas.testing as pdt
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.analysis.duplicates import duplicate_groups, subset_groups
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+from tests.examples import at_most
 
 PAIR = {
     **dict.fromkeys(["group_a", "group_b", "name_a", "name_b"], "str"),
@@ -75,7 +76,7 @@ def test_tables_are_disjoint(rows):
     assert pairs.isdisjoint(frozenset(pair) for pair in zip(part["group_a"], part["group_b"], strict=True))
 
 
-@settings(max_examples=25)
+@at_most(25)
 @given(memberships, st.randoms())
 def test_table_types(rows, random):
     "The duplicates do not depend on row order, repeated rows, or table type, and the input is not modified."

@@ -5,7 +5,7 @@ import unicodedata
 
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from frgroups.analysis.group_expressions import members
@@ -16,8 +16,9 @@ from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import snapshot_from_frames
 from frgroups.snapshot.group_references import find_quoted_group, quote_reference, reference_of
 from frgroups.store.snapshot_store import save_snapshot
+from tests.examples import at_most
 
-PROPERTY = settings(deadline=None, max_examples=35)
+PROPERTY = at_most(35)
 MARKS = "\"'`"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pandas.testing as pdt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.analysis.profile import compare_groups, group_profile
@@ -13,6 +13,7 @@ from frgroups.analysis.waterfall import waterfall
 from frgroups.errors import InputError
 from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import snapshot_from_frames
+from tests.examples import at_most
 
 UIDS = ["a", "b", "c", "d", "e", "f"]
 SNAPSHOT = snapshot_from_frames(
@@ -42,7 +43,7 @@ def chosen(uids, index="uids", dtype="bool"):
     return mask.set_axis(UIDS) if index == "uids" else mask
 
 
-@settings(deadline=None, max_examples=10)
+@at_most(10)
 @given(
     st.permutations(range(6)),
     st.sampled_from(["uids", "labels"]),

@@ -9,7 +9,7 @@ import pandas as pd
 import pandas.testing as pdt
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, hypergeom
 
@@ -18,9 +18,10 @@ from frgroups.analysis.overlap import overlap_matrix, overlap_pairs
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.membership_matrix import MembershipMatrix
+from tests.examples import at_most
 
 # Without a deadline, a slow machine does not cause failures.
-SLOW_PROPERTY = settings(deadline=None, max_examples=25)
+SLOW_PROPERTY = at_most(25)
 GROUPS = ["0150", "b", "c", "Ålesund", "ω"]
 MEASURES = ["count", "jaccard", "share", "overlap_coefficient", "lift", "phi", "pmi"]
 PAIR_COLUMNS = {

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pandas.testing as pdt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, fisher_exact, ttest_ind
 from scipy.stats import t as student_t
@@ -27,9 +27,10 @@ from frgroups.analysis.significance import benjamini_hochberg
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.schema import PERSONAL
+from tests.examples import at_most
 
-PROPERTY = settings(deadline=None, max_examples=30)
-SLOW_PROPERTY = settings(deadline=None, max_examples=10)
+PROPERTY = at_most(30)
+SLOW_PROPERTY = at_most(10)
 TAKEN_AT = datetime(2026, 11, 23, tzinfo=UTC)
 COLUMNS = {
     **dict.fromkeys(["attribute", "value", "kind"], "str"),

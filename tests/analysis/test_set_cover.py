@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pandas.testing as pdt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.analysis.set_cover import set_cover
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.membership_matrix import MembershipMatrix
+from tests.examples import at_most
 
 COLUMNS = {
     "step": "int64",
@@ -120,7 +121,7 @@ def test_empty_groups():
     assert set_cover(snapshot).empty
 
 
-@settings(max_examples=20)
+@at_most(20)
 @given(memberships, st.randoms())
 def test_row_order(rows, random):
     "The set cover does not depend on row order and repeated rows, and the input is not modified."

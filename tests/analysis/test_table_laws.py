@@ -12,11 +12,12 @@ import pandas.testing as pdt
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups.errors import InputError
+from tests.examples import at_most
 
 COLUMNS = ["customer_group_uid", "customer_uid"]
 CONSENT = {"mobile": "newsletter"}
@@ -264,7 +265,7 @@ def test_table_types(function, kind):
     pdt.assert_frame_equal(function(FRAMES[kind](MEMBERSHIPS), True), function(MEMBERSHIPS, True))
 
 
-@settings(max_examples=25)
+@at_most(25)
 @given(st.sets(st.tuples(st.sampled_from("abx"), st.integers(0, 9).map(str)), min_size=1), st.randoms())
 @pytest.mark.parametrize("name", ["intersections", "overlap_pairs, universe", "group_clusters", "set_cover"])
 def test_row_order_with_ties(name, pairs, random):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -19,6 +19,7 @@ from frgroups.apply.run_registry import register_run
 from frgroups.errors import DriftError, PlanBlockedError
 from tests.apply.test_apply_faults import sent
 from tests.apply.test_executor import OPEN, PEOPLE, Crash, apply, arrange, plan_for, writes
+from tests.examples import at_most
 
 # This unknown customer is not in the first chunk, because a run ends if the complete first chunk is rejected.
 TYPO = "c012-typo"
@@ -92,7 +93,7 @@ def test_failed_additions_keep_members(client, world, unknown_uids, emptied_grou
     assert not receipt.ok and not receipt.complete and receipt.counts["verified"] == 1
 
 
-@settings(max_examples=10, **slow)
+@at_most(10, **slow)
 @given(n_known=st.integers(0, 20), n_unknown=st.integers(0, 20), n_removed=st.integers(1, 10), ignores=st.booleans())
 @example(n_known=9, n_unknown=1, n_removed=10, ignores=False)
 @example(n_known=8, n_unknown=1, n_removed=1, ignores=True)
@@ -276,7 +277,7 @@ def test_chunk_size(client, world, monkeypatch, chunk):
     assert fg.plan_undo(receipt).payloads() == fg.plan_undo(one_chunk).payloads()
 
 
-@settings(max_examples=12, **slow)
+@at_most(12, **slow)
 @given(n=st.integers(2, 200), data=st.data())
 def test_requests_of_bisection(tenant, n, data):
     "To find k unknown customers among n and add all others, at most 1 + 2k ceil(log2 n) requests are sent."

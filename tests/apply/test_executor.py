@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -34,6 +34,7 @@ from frgroups.internals.checksummed_json import write_checksummed
 from frgroups.internals.locks import tenant_lock
 from frgroups.internals.paths import tenant_folder
 from frgroups.sandbox.faults import Fault
+from tests.examples import at_most
 
 OPEN = fg.Limits(
     removals_per_group=None,
@@ -107,7 +108,7 @@ groups = st.dictionaries(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@at_most(15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=groups, wanted=groups, mode=st.sampled_from(["mirror", "add", "keep_only"]))
 def test_round_trip(tenant, before, wanted, mode):
     "Applying a plan results in the desired groups, so that the next plan is empty. An undo restores the groups."

@@ -6,12 +6,13 @@ import narwhals.stable.v2 as nw
 import pandas as pd
 import pandas.testing as pdt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups.errors import GroupNotFoundError, InputError
 from tests.engines.conftest import LAZY, create_frame
+from tests.examples import at_most
 
 pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 COLUMNS = ["customer_group_uid", "customer_uid"]
@@ -141,7 +142,7 @@ def test_universe_and_unknown_group(engine):
         fg.overlap_matrix(engine(TABLES["one group"]), ["vap"])
 
 
-@settings(max_examples=5)
+@at_most(5)
 @given(st.lists(st.tuples(st.sampled_from("abcÅ'\""), st.sampled_from("0123456789")), max_size=40))
 @pytest.mark.parametrize("kind", LAZY)
 def test_random_tables(kind, rows):

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 import pandas.testing as pdt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -20,8 +20,9 @@ from frgroups.errors import GroupNotFoundError, InputError, SnapshotNotFoundErro
 from frgroups.history.snapshot_series import iter_snapshots
 from frgroups.sandbox.faults import Fault
 from frgroups.store.snapshot_store import list_tenant_snapshots
+from tests.examples import at_most
 
-FEW = settings(deadline=None, max_examples=15)
+FEW = at_most(15)
 GROUPS = ["0150", "b", "c", "Ålesund"]
 NOON = datetime(2026, 11, 3, 12, tzinfo=UTC)
 HOST = "https://api.example"

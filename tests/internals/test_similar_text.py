@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.internals.similar_text import (
@@ -13,6 +13,7 @@ from frgroups.internals.similar_text import (
     describe_difference,
     differs_in_case,
 )
+from tests.examples import at_most
 
 CYRILLIC = dict(zip("ABEKMHOPCTXaeopcxyi", "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425"
                     "\u0430\u0435\u043e\u0440\u0441\u0445\u0443\u0456", strict=True))  # fmt: skip
@@ -112,7 +113,7 @@ def test_different_texts(text, other):
     assert not looks_like(text, other)
 
 
-@settings(max_examples=30)
+@at_most(30)
 @given(st.text(max_size=12))
 def test_normal_forms(text):
     "The Unicode normalization form and surrounding spaces are ignored."

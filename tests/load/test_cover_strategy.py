@@ -1,11 +1,12 @@
 """Tests for the choice between reading a group page by page and inferring its members."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups.api.pagination import count_pages
+from tests.examples import at_most
 from tests.world import World, arrange, assert_same_tables, members_in
 
 PEOPLE = [f"c{n:03d}" for n in range(40)]
@@ -263,7 +264,7 @@ tenants = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=20)
+@at_most(20)
 @given(groups=tenants)
 def test_same_tables_with_and_without_cover(short_pages, groups):
     """A load returns the same tables with and without `cover`, and `cover` costs at most three more requests."""
@@ -281,7 +282,7 @@ def test_same_tables_with_and_without_cover(short_pages, groups):
     assert n_covered <= n_paged + 3
 
 
-@settings(max_examples=25)
+@at_most(25)
 @given(groups=tenants, more=st.lists(subsets(customers), max_size=8), cap=st.integers(3, 6))
 def test_additional_requests_of_cover(groups, more, cap):
     """With cover=True, a load sends at most three requests more than with cover=False."""

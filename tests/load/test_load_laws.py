@@ -1,11 +1,12 @@
 """Property-based tests for loads: a snapshot is correct, or its verdict is not `consistent`."""
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups.errors import DriftedReadError
+from tests.examples import at_most
 from tests.world import World
 
 PEOPLE = [f"c{n:02d}" for n in range(24)]
@@ -105,7 +106,7 @@ def test_unchanged_tenant(groups, base, cap, asked, ignores_size, lists):
         assert set(snapshot.reads["rereads"]) == {0}
 
 
-@settings(max_examples=25)
+@at_most(25)
 @given(
     groups=tenants(),
     total_cap=st.integers(0, 26),
@@ -129,7 +130,7 @@ def test_capped_total(groups, total_cap, cap, ignores_size, lists):
         assert snapshot.verdict == ("consistent" if is_correct else "unverifiable")
 
 
-@settings(max_examples=40)
+@at_most(40)
 @example(
     groups={"a": set(PEOPLE[:8]), "b": set(PEOPLE[:9]), "c": set(PEOPLE[2:12]), "d": set()},
     caps=(8, 8),
@@ -280,7 +281,7 @@ def test_swap_at_constant_total(cover, lists):
                 assert wrongly_consistent(snapshot, world) == [], (at, position, joins)
 
 
-@settings(max_examples=20)
+@at_most(20)
 @given(groups=tenants(), edits=edits, cap=st.integers(3, 8))
 def test_refresh_after_edits(groups, edits, cap):
     """If a tenant no longer changes, groups that are refreshed are consistent and correct."""

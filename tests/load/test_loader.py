@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -35,6 +35,7 @@ from frgroups.errors import (
     WrongTenantError,
 )
 from frgroups.sandbox.faults import Fault
+from tests.examples import at_most
 from tests.world import arrange, assert_same_tables, members_in
 
 PEOPLE = [f"c{n:03d}" for n in range(30)]
@@ -70,7 +71,7 @@ worlds = st.dictionaries(
 )
 
 
-@settings(max_examples=30)
+@at_most(30)
 @given(world=worlds)
 def test_snapshot_equals_tenant(short_pages, world):
     """A tenant that does not change is loaded correctly, with the same tables for cover=True and cover=False."""

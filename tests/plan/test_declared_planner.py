@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -16,6 +16,7 @@ from frgroups.internals.toml_files import toml_key, toml_string
 from frgroups.plan.limit_overrides import limit_advice
 from frgroups.plan.limits import Limits
 from frgroups.plan.modes import ADDING_MODES, MODES
+from tests.examples import at_most
 
 CUSTOMERS = [f"c-{number}" for number in range(1, 9)]
 NEW_CUSTOMERS = ["c-0", "c-9"]
@@ -28,7 +29,7 @@ OPERATIONS = {
     "-": set.difference,
     "^": set.symmetric_difference,
 }
-few = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+few = at_most(25, suppress_health_check=[HealthCheck.too_slow])
 memberships = st.fixed_dictionaries(dict.fromkeys([*DECLARED, *OTHERS], st.sets(st.sampled_from(CUSTOMERS))))
 
 

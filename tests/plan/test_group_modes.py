@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import CorruptFileError, GroupNotFoundError, InputError
@@ -18,6 +18,7 @@ from frgroups.review.page import review_html
 from frgroups.review.plan_sentences import MODE_LABELS
 from frgroups.review.sections import review_sections
 from frgroups.snapshot.from_frames import snapshot_from_frames
+from tests.examples import at_most
 
 CUSTOMERS = [f"c{number}" for number in range(8)]
 GROUPS = ["a", "b", "c"]
@@ -45,7 +46,7 @@ def changes_of(plan):
     return [tuple(row) for row in plan.table()[["customer_group_uid", "customer_uid", "change"]].to_numpy()]
 
 
-@settings(max_examples=50)
+@at_most(50)
 @given(members=by_group, desired=by_group, mode=modes)
 def test_changes(members, desired, mode):
     "A plan with several modes contains the changes of the plans with one group and one mode."
@@ -64,7 +65,7 @@ def test_changes(members, desired, mode):
             assert plan.select([group]).digest == other.digest
 
 
-@settings(max_examples=25)
+@at_most(25)
 @given(members=by_group, desired=by_group, mode=st.sampled_from(MODES))
 def test_one_mode(members, desired, mode):
     "A mapping with the same mode for all groups is the same as one mode, also in the plan file and the digest."

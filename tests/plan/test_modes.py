@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.apply.plan_review import save_review
@@ -19,8 +19,9 @@ from frgroups.plan.planner import plan_memberships
 from frgroups.review.page import review_html
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.store.snapshot_store import save_snapshot
+from tests.examples import at_most
 
-few = settings(max_examples=25)
+few = at_most(25)
 customers = st.sampled_from([f"c{number}" for number in range(6)])
 
 

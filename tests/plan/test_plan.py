@@ -9,7 +9,7 @@ from html import escape, unescape
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import CorruptFileError, InputError
@@ -22,8 +22,9 @@ from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import plan_to_dict, read_plan
 from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+from tests.examples import at_most
 
-few = settings(max_examples=30)
+few = at_most(30)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 

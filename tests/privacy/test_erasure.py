@@ -20,7 +20,7 @@ import openpyxl
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
@@ -39,6 +39,7 @@ from frgroups.privacy.list_rows import remove_list_rows
 from frgroups.privacy.text_search import Subject, compile_word_pattern, count_in_body
 from frgroups.review.decision_record import changes_key, read_record
 from frgroups.store.manifest import list_stored_snapshots
+from tests.examples import at_most
 
 OPEN = fg.Limits(
     removals_per_group=None, removal_share=None, removals_total=None, removal_share_total=None, emptied_groups=None
@@ -1366,7 +1367,7 @@ customers = st.frozensets(uids, max_size=8)
 
 
 @pytest.mark.slow
-@settings(max_examples=25)
+@at_most(25)
 @given(
     worlds=st.lists(
         st.tuples(st.dictionaries(st.sampled_from(["all", "vip", "bw"]), customers, min_size=1), customers),

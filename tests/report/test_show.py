@@ -7,13 +7,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.formatters import DisplayFormatter
 
 import frgroups as fg
 from frgroups.errors import InputError
 from frgroups.internals.formatting import escape_invisible
+from tests.examples import at_most
 
 from .conftest import HOSTILE
 
@@ -419,7 +420,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=30)
+@at_most(30)
 @given(
     rows=st.lists(st.tuples(VALUES, VALUES), max_size=4),
     names=st.lists(

@@ -9,7 +9,7 @@ import zipfile
 import openpyxl
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import InputError, ListError
@@ -18,6 +18,7 @@ from frgroups.snapshot.customer_lists import read_list
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.id_columns import USUAL_NAMES
 from frgroups.snapshot.id_resolution import describe_ambiguous_ids, resolve_customers
+from tests.examples import at_most
 
 
 @pytest.fixture
@@ -410,7 +411,7 @@ any_ids = st.from_regex(r"[abcXYZ_-]{0,4}[0189]{1,6}", fullmatch=True)
 words = st.text(st.sampled_from("abc ,;\"\t\n'@æ"), max_size=8)
 
 
-@settings(max_examples=30)
+@at_most(30)
 @given(
     rows=st.lists(st.tuples(any_ids, words), min_size=1, max_size=20),
     separator=st.sampled_from([";", ",", "\t"]),
@@ -792,7 +793,7 @@ def test_invalid_by():
 some_ids = st.sampled_from(["1", "01", "2", "3", "4"])
 
 
-@settings(max_examples=30)
+@at_most(30)
 @given(
     external_ids=st.lists(st.none() | some_ids, min_size=1, max_size=6),
     directory_rows=st.lists(st.tuples(st.sampled_from(["c-1", "c-2", "d-1", "d-2"]), some_ids), max_size=6),

@@ -5,7 +5,7 @@ import uuid
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import ListError
@@ -15,6 +15,7 @@ from frgroups.snapshot.from_frames import snapshot_from_frames
 from frgroups.snapshot.id_columns import is_external_id_name, is_id_name
 from frgroups.snapshot.id_contents import CONTENTS, has_shape_of
 from frgroups.snapshot.id_formats import find_unusual_ids
+from tests.examples import at_most
 
 NUMBERS = [f"{n:08d}" for n in (4, 5, 20, 22, 28, 29, 31, 32)]
 UUIDS = [str(uuid.UUID(int=n * 0x0F1E2D3C4B5A69788796A5B4C3D2E1F)) for n in range(3, 11)]
@@ -119,7 +120,7 @@ def test_dates_and_phone_numbers(write_list, known, ids, suspicious):
     assert "--allow-similar-ids" in caught.value.cli_text
 
 
-@settings(max_examples=25)
+@at_most(25)
 @given(
     st.lists(st.uuids(version=4).map(str), min_size=3, max_size=12, unique=True),
     st.from_regex(r"[A-Za-z0-9]{1,12}", fullmatch=True),

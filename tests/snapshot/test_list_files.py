@@ -11,7 +11,7 @@ from itertools import permutations
 import openpyxl
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
@@ -23,6 +23,7 @@ from frgroups.errors import ListError
 from frgroups.plan.suppression_list import current_suppression_list, suppression_list_path
 from frgroups.snapshot.customer_lists import read_list
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+from tests.examples import at_most
 
 
 @pytest.fixture
@@ -1178,7 +1179,7 @@ def clean(text):
     return stripped if stripped.strip(" ,;|") else ""
 
 
-@settings(max_examples=30)
+@at_most(30)
 @given(
     ids=st.lists(st.from_regex(r"(c-|E)[0-9]{1,9}", fullmatch=True), min_size=1, max_size=8, unique=True),
     separator=st.sampled_from([";", ",", "\t", "|"]),

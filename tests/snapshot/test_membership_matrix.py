@@ -4,14 +4,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix, check_uids
+from tests.examples import at_most
 
-SLOW_PROPERTY = settings(deadline=None, max_examples=25)
+SLOW_PROPERTY = at_most(25)
 uids = st.text(st.sampled_from("01aÅωя -"), min_size=1, max_size=3)
 membership_rows = st.lists(st.tuples(uids, uids), max_size=30)
 
