@@ -22,6 +22,9 @@ PROJECT = Path(__file__).parents[1]
 ENVIRONMENTS = PROJECT / ".venvs"
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
 
+# The package polars requires exactly its own version of this package.
+PINNED_BY_OTHERS = {"polars-runtime-32"}
+
 
 def supported_versions():
     """Return the Python versions in the classifiers of the project, oldest first."""
@@ -37,7 +40,9 @@ def lowest_constraints():
     requirements = [Requirement(text) for text in dependencies]
     lowest = {canonicalize_name(item.name): f"{item.name}=={lower_bound(item)}" for item in requirements}
     tested = (PROJECT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    others = [line for line in tested if canonicalize_name(Requirement(line).name) not in lowest]
+    others = [
+        line for line in tested if canonicalize_name(Requirement(line).name) not in {*lowest, *PINNED_BY_OTHERS}
+    ]
     return sorted([*lowest.values(), *others], key=str.lower)
 
 
