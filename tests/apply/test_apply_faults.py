@@ -87,6 +87,20 @@ CASES = [
     for fault in faults.split()
     for times, outcome in zip((1, None), outcomes, strict=True)
 ]
+# In each phase, these faults have the same outcomes as 401, 400, 408, and 500.
+REPEATED = {"403", "409", "425", "502", "503"}
+
+
+def case_params():
+    """Return the cases as parameters. The faults in REPEATED run with the slow tests."""
+    return [
+        pytest.param(
+            *(phase, fault, times, outcome),
+            marks=[pytest.mark.slow] if fault in REPEATED else [],
+            id=f"{phase}-{fault}-{'once' if times else 'permanent'}",
+        )
+        for phase, fault, times, outcome in CASES
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +132,7 @@ def test_complete_matrix():
     )
 
 
-@pytest.mark.parametrize(
-    "phase, fault, times, outcome", CASES, ids=[f"{p}-{f}-{'once' if t else 'permanent'}" for p, f, t, _ in CASES]
-)
+@pytest.mark.parametrize("phase, fault, times, outcome", case_params())
 def test_fault(world, phase, fault, times, outcome):
     "Each fault results in the expected states, exit code, and requests. The plan can be resumed after the fault."
     timeout = 0.4 if fault == "timeout" else 30.0

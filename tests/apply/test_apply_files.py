@@ -135,7 +135,7 @@ def test_unreadable_file(files, kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["plan", "approval"])
-@pytest.mark.parametrize("bit", [0x04, 0x20, 0x80])
+@pytest.mark.parametrize("bit", [0x04, *(pytest.param(bit, marks=pytest.mark.slow) for bit in (0x20, 0x80))])
 def test_flipped_bit(files, kind, bit):
     "A flipped bit in a plan or an approval raises FrgroupsError, unless it only changes whitespace."
     path, read = files[kind]

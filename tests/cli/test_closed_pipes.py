@@ -26,14 +26,14 @@ def save_old_plan():
     ("words", "code"),
     [
         (["--help"], 0),
-        (["--version"], 0),
-        (["plan", "--help"], 0),
-        (["plans"], 0),
-        (["plans", "--json"], 0),
+        pytest.param(["--version"], 0, marks=pytest.mark.slow),
+        pytest.param(["plan", "--help"], 0, marks=pytest.mark.slow),
+        pytest.param(["plans"], 0, marks=pytest.mark.slow),
+        pytest.param(["plans", "--json"], 0, marks=pytest.mark.slow),
         (["plans", "--fail-if-pending", "1h"], 9),
-        (["table"], 0),
+        pytest.param(["table"], 0, marks=pytest.mark.slow),
         (["table", "group_sizes", "--tenant", "t-1"], 0),
-        (["health", "--json", "--tenant", "t-1"], 0),
+        pytest.param(["health", "--json", "--tenant", "t-1"], 0, marks=pytest.mark.slow),
     ],
 )
 def test_closed_pipe(words, code):

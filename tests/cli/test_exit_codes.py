@@ -124,7 +124,15 @@ FULL = Path("/dev/full")
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
-@pytest.mark.parametrize("words", [["table", "group_sizes"], ["health", "--json"], ["--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["table", "group_sizes"],
+        pytest.param(["health", "--json"], marks=pytest.mark.slow),
+        ["--help"],
+        pytest.param(["--version"], marks=pytest.mark.slow),
+    ],
+)
 def test_full_output(words):
     "If stdout is on a full disk, the exit code is 1, and the error names stdout in one line."
     fg.save_snapshot(fg.sample_snapshot())

@@ -621,6 +621,7 @@ def test_group_limit(loaded, capsys, tmp_path):
     loaded.add_members("staff", leaving)
 
 
+@pytest.mark.slow
 def test_sample_list():
     "The sample list contains customers of the default sandbox and four unknown uids."
     ids = fg.read_list(Path(__file__).parents[2] / "data" / "sample" / "black_week.csv")

@@ -617,6 +617,7 @@ def test_exceeded_limit():
     assert {finding.rule for finding in plan.findings if finding.blocking} >= {"emptied_groups"}
 
 
+@pytest.mark.slow
 def test_memory_of_large_group(tmp_path):
     "A plan for a group with 200,000 members requires less than 250 MB of memory."
     uids = pd.Series([f"customer-of-a-large-group-{n:010d}" for n in range(200_000)])

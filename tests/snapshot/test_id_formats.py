@@ -418,7 +418,7 @@ FORMS = [
 
 @pytest.mark.parametrize("note", NOTES)
 @pytest.mark.parametrize("form", FORMS, ids=["digits", "prefix", "hyphen", "uuid"])
-@pytest.mark.parametrize("n_ids", [1, 2, 3])
+@pytest.mark.parametrize("n_ids", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("is_first", [True, False])
 def test_notes_in_short_lists(tmp_path, note, form, n_ids, is_first):
     "A note in the first or last row is rejected with its row, unless the tenant has ids of its form."

@@ -560,7 +560,14 @@ SIGNS = [*"=@+-", "\uff1d", "\uff20", "\uff0b", "\uff0d", "\u2212", "\u2013", "\
 @pytest.mark.parametrize("sign", SIGNS)
 @pytest.mark.parametrize("value", ["0150", "00000004", "c-1", "E100004"])
 @pytest.mark.parametrize("others", [[], ["0151", "0152", "0153"]])
-@pytest.mark.parametrize("header", ["", "Kundenummer\n", "external_id\n"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param("", marks=pytest.mark.slow),
+        "Kundenummer\n",
+        pytest.param("external_id\n", marks=pytest.mark.slow),
+    ],
+)
 def test_signs_before_ids(write_file, people, sign, value, others, header):
     "An id that starts with the sign of a formula is rejected with its row, with and without a snapshot."
     path = write_file(header + "\n".join([sign + value, *others]))

@@ -717,6 +717,7 @@ def test_replace_with_other_snapshot(three):
     assert left_in(three) == before
 
 
+@pytest.mark.slow
 def test_read_during_replacements(tmp_path):
     """While a snapshot is being replaced repeatedly, readers always find exactly one complete snapshot."""
     save_snapshot(snapshot_of({"group": ["c-0"]}), tmp_path)
