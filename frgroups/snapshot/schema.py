@@ -98,10 +98,13 @@ def coerce_schema(frame: pd.DataFrame | None, columns: dict[str, str]) -> pd.Dat
 
     Columns that are missing from `frame` are added with missing values. Additional columns of `frame` follow
     unchanged. The index is reset. If `frame` is None, the result has no rows. An InputError is raised if a column
-    cannot be converted.
+    cannot be converted, or if two columns have the same name.
     """
     if frame is None:
         frame = pd.DataFrame()
+    if not frame.columns.is_unique:
+        repeated = frame.columns[frame.columns.duplicated()][0]
+        raise InputError(f"More than one column has the name {repeated!r}. Remove or rename all but one.")
     absent = {dtype for name, dtype in columns.items() if name not in frame}
     # For small tables, creating one Series per dtype instead of one per column halves the time of this function.
     missing = {dtype: _missing_column(frame.index, dtype) for dtype in absent}

@@ -390,3 +390,13 @@ def test_invalid_base_url(base_url):
     memberships = pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": ["c-1"]})
     with pytest.raises(InputError, match="`base_url`"):
         snapshot_from_frames(memberships, tenant_uid="t-1", taken_at="2026-11-23", base_url=base_url)
+
+
+@pytest.mark.parametrize("column", ["city", "created_at", "own"])
+def test_repeated_column(column):
+    "A table in which two columns have the same name is rejected, for columns of the schema and additional columns."
+    memberships = pd.DataFrame({"customer_group_uid": ["g"], "customer_uid": ["c"]})
+    customers = pd.DataFrame([["c", "2026-01-01", "2026-01-02"]], columns=["customer_uid", column, column])
+
+    with pytest.raises(InputError, match=repr(column)):
+        snapshot_from_frames(memberships, None, customers, tenant_uid="t", taken_at="2026-11-23T08:10Z")
