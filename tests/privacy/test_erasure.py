@@ -537,6 +537,25 @@ def test_one_tenant_or_all(home_folder, tmp_path):
     assert files_with(home_folder, "c-1") == files_with(tmp_path, "c-1") == []
 
 
+def test_plan_that_only_excludes_the_customer(home_folder):
+    "The plan is rewritten with the same digest, its approval remains, and only its review is removed."
+    snapshot = snapshot_of({"all": ["c-1", "c-2", "c-3"], "vip": []})
+    fg.add_suppression_entries(snapshot, pd.DataFrame({"customer_uid": ["c-1"]}))
+    plan = fg.plan_memberships(snapshot, {"vip": ["c-1", "c-2"]}, limits=fg.Limits(snapshot_max_age=None))
+    path = plan.save(home_folder / "plans" / "p.plan.json")
+    approval = path.with_suffix(".approval.json")
+    fg.approve_plan(plan, approval, by="Kari")
+    fg.save_review(plan, path.with_suffix(".html"))
+    before = approval.read_bytes()
+
+    table = fg.erase_customer("c-1")
+
+    assert actions_of(table) == [("list", "rewritten"), ("plan", "rewritten"), ("review", "removed")]
+    assert fg.read_plan(path).digest == plan.digest and fg.read_plan(path).excluded().empty
+    assert approval.read_bytes() == before
+    assert files_with(home_folder, "c-1") == []
+
+
 HOSTS = ["https://stage.example/v2", "https://prod.example/v2"]
 
 
