@@ -60,8 +60,8 @@ def read_memberships(data: Any) -> LazyFrame[Any]:
     """
     Return the columns of uids in an engine frame as a Narwhals LazyFrame.
 
-    An InputError is raised in the same cases as for a table in memory. To count missing uids, the engine evaluates
-    the frame once. Repeated memberships are not removed.
+    An InputError is raised in the same cases as for a table in memory, and if the engine ignores case or accents when
+    it compares uids. To check the uids, the engine evaluates the frame once. Repeated memberships are not removed.
     """
     return read_columns(data, [GROUP, CUSTOMER], "memberships")
 
@@ -71,7 +71,7 @@ def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Seque
     """
     Return the given columns of an engine frame as a Narwhals LazyFrame.
 
-    To count missing values, the engine evaluates the frame once.
+    To check the values, the engine evaluates the frame once.
 
     Parameters
     ----------
@@ -87,7 +87,8 @@ def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Seque
     Raises
     ------
     InputError
-        If a column does not exist, has another type, or has missing values.
+        If a column does not exist, has another type, or has missing values, or if the engine ignores case or accents
+        when it compares uids, for example because of a collation.
     """
     nw = import_narwhals()
     frame = as_narwhals(data)
@@ -109,12 +110,18 @@ def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Seque
     frame = frame.with_columns(nw.col(*uids).cast(nw.String))
     counts = [count_true(nw.col(column).is_null()).alias(f"null_{column}") for column in (*uids, *timestamps)]
     counts += [count_true(nw.col(column) == "").alias(f"empty_{column}") for column in uids]
-    missing = collect(frame.select(*counts))
+    counts += [_has_collation(column).alias(f"collated_{column}") for column in uids]
+    checked = collect(frame.select(*counts))
     for column in uids:
-        n_null, n_empty = (int(integers(missing, f"{kind}_{column}")[0]) for kind in ("null", "empty"))
+        n_null, n_empty = (int(integers(checked, f"{kind}_{column}")[0]) for kind in ("null", "empty"))
         check_no_missing_uids(n_null or n_empty, column, name)
+        if checked[f"collated_{column}"][0].as_py():
+            raise InputError(
+                f"The query engine ignores case or accents when it compares values of the column {column!r} of "
+                f"`{name}`, but uids are compared exactly. Use a binary collation."
+            )
     for column in timestamps:
-        if n_null := int(integers(missing, f"null_{column}")[0]):
+        if n_null := int(integers(checked, f"null_{column}")[0]):
             raise InputError(
                 f"The column {column!r} of `{name}` has {pluralize(n_null, 'row')} without a timestamp.",
                 hint="Remove these rows in the query engine.",
@@ -192,3 +199,15 @@ def sort_groups(table: pa.Table) -> tuple[pd.Index, IndexArray]:
     uids = strings(table, GROUP)
     order = uids.argsort()
     return uids.take(order), order
+
+
+def _has_collation(column: str) -> Expr:
+    """Return an expression that is True if the engine treats different letters as equal in a column of texts."""
+    nw = import_narwhals()
+    # In DuckDB, the result of `concat_str` has the collation of the column.
+    text = nw.col(column).min()
+    compared = [
+        nw.concat_str(text, nw.lit(first)) == nw.concat_str(text, nw.lit(second)) for first, second in ("aA", "eé")
+    ]
+    expression: Expr = compared[0] | compared[1]
+    return expression

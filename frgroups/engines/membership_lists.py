@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from frgroups.engines.frames import (
     CUSTOMER,
@@ -20,16 +19,11 @@ from frgroups.engines.frames import (
     sort_groups,
 )
 from frgroups.engines.upload import upload_table
-from frgroups.errors import InputError
 from frgroups.internals.typing import BoolArray, IntArray
-
-if TYPE_CHECKING:
-    from narwhals.stable.v2 import Expr
 
 # This pattern matches each character that the API does not accept in a uid. The regular expressions of all engines
 # interpret it in the same way, which is not true of the anchors ^ and $.
 _INVALID_CHARACTER = "[^A-Za-z0-9_-]"
-_LETTER = "[A-Za-z]"
 
 
 class ListSizes(NamedTuple):
@@ -97,41 +91,26 @@ class MembershipLists:
         frame = as_narwhals(data)
         self.has_tenants = TENANT in frame.columns
         if self.has_tenants:
-            frame = frame.filter(nw.col(TENANT).cast(nw.String) == tenant_uid)
-        self._frame = read_columns(frame, [GROUP, CUSTOMER], name)
+            # The check of tenant_uid rejects a collation that would select the rows of similar uids.
+            frame = frame.with_columns(nw.col(TENANT).cast(nw.String)).filter(nw.col(TENANT) == tenant_uid)
+        columns = [TENANT, GROUP, CUSTOMER] if self.has_tenants else [GROUP, CUSTOMER]
+        self._frame = read_columns(frame, columns, name).select(GROUP, CUSTOMER)
 
     def count(self) -> ListSizes:
-        """
-        Count the rows and the customers of each list. One row per list is collected.
-
-        Raise InputError if the engine ignores case when it compares uids, for example because of a collation.
-        """
+        """Count the rows and the customers of each list. One row per list is collected."""
         nw = self._nw
         uid = nw.col(CUSTOMER)
         table = collect(
             self._frame.group_by(GROUP, CUSTOMER)
             .agg(nw.len().alias("n_rows"))
-            .with_columns(
-                nw.when(uid.str.contains(_LETTER)).then(uid).alias("uid_with_letter"),
-                nw.when(uid.str.contains(_INVALID_CHARACTER)).then(uid).alias("invalid_uid"),
-            )
+            .with_columns(nw.when(uid.str.contains(_INVALID_CHARACTER)).then(uid).alias("invalid_uid"))
             .group_by(GROUP)
             .agg(
                 nw.col("n_rows").sum(),
                 nw.len().alias("n_customers"),
-                nw.col("uid_with_letter", "invalid_uid").min(),
-            )
-            .with_columns(
-                _ignores_case(GROUP).alias(f"{GROUP}_ignores_case"),
-                _ignores_case("uid_with_letter").alias(f"{CUSTOMER}_ignores_case"),
+                nw.col("invalid_uid").min(),
             )
         )
-        for column in (GROUP, CUSTOMER):
-            if pc.any(table[f"{column}_ignores_case"]).as_py():
-                raise InputError(
-                    f"The query engine ignores case when it compares values of the column {column!r} of "
-                    f"`{self._name}`, but uids are case-sensitive. Use a binary collation."
-                )
         groups, order = sort_groups(table)
         invalid_uids = table["invalid_uid"].take(pa.array(order)).to_pylist()
         return ListSizes(
@@ -188,10 +167,3 @@ class MembershipLists:
         return Differences(
             integers(table, "code"), table[CUSTOMER].cast(pa.large_string()), n_rows > 0, in_group == 1, n_rows
         )
-
-
-def _ignores_case(column: str) -> Expr:
-    """Return an expression that is True if the engine treats an uppercase and a lowercase letter as equal."""
-    text = import_narwhals().col(column)
-    expression: Expr = text.str.contains(_LETTER) & (text.str.to_uppercase() == text.str.to_lowercase())
-    return expression

@@ -119,7 +119,7 @@ def test_narwhals_is_not_installed(monkeypatch):
 def test_collation():
     "The result does not depend on the sort order of the engine."
     with duckdb.connect() as connection:
-        connection.execute("SET default_collation = 'nocase'")
+        connection.execute("SET default_collation = 'de'")
         connection.execute("CREATE TABLE t AS SELECT * FROM (VALUES ('B', '1'), ('a', '1'), ('C', '2')) AS v(g, c)")
         frame = connection.sql("SELECT g AS customer_group_uid, c AS customer_uid FROM t")
 
@@ -128,3 +128,34 @@ def test_collation():
 
     assert pairs[["group_a", "group_b", "n_both"]].values.tolist() == [["B", "a", 1]]
     assert combinations["groups"].tolist() == [("C",), ("B", "a")]
+
+
+@pytest.mark.parametrize("collation", ["NOCASE", "NOACCENT", "NOCASE.NOACCENT"])
+@pytest.mark.parametrize("column", ["tenant_uid", "customer_group_uid", "customer_uid"])
+def test_ignored_case(collation, column):
+    "If the engine treats different uids as equal, the frame is rejected, even if its uids contain no letters."
+    types = dict.fromkeys(("tenant_uid", "customer_group_uid", "customer_uid"), "VARCHAR")
+    types[column] += f" COLLATE {collation}"
+    with duckdb.connect() as connection:
+        columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
+        connection.execute(f"CREATE TABLE t ({columns}, taken_at TIMESTAMPTZ)")
+        connection.execute("INSERT INTO t VALUES ('1', '2', '3', '2026-11-03 00:00:00+00')")
+        frame = connection.table("t")
+
+        functions = [fg.size_history]
+        if column != "tenant_uid":
+            functions += [fg.group_sizes, fg.intersections, lambda data: fg.membership_changes(data, data)]
+        for function in functions:
+            with pytest.raises(InputError, match=f"'{column}'"):
+                function(frame)
+
+
+def test_ignored_case_of_session():
+    "A default collation that ignores case also rejects frames of Arrow tables."
+    with duckdb.connect() as connection:
+        frame = connection.from_arrow(create_frame(TABLE, "pyarrow"))
+        fg.group_sizes(frame)
+        connection.execute("SET default_collation = 'nocase'")
+
+        with pytest.raises(InputError, match="collation"):
+            fg.group_sizes(frame)

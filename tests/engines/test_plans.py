@@ -215,14 +215,13 @@ def test_other_connection():
     assert_same_plan(pl.from_pandas(DESIRED).lazy().cast(pl.Categorical), DESIRED, mode="mirror")
 
 
-@pytest.mark.parametrize("column", ["customer_group_uid", "customer_uid"])
+@pytest.mark.parametrize("column", ["tenant_uid", "customer_group_uid", "customer_uid"])
 def test_case_is_ignored(column):
-    "If the engine treats different uids as equal, the frame is rejected."
-    other = "customer_uid" if column == "customer_group_uid" else "customer_group_uid"
+    "If the engine treats different uids as equal, the frame is rejected. This includes the uids of tenants."
+    others = ", ".join({"tenant_uid", "customer_group_uid", "customer_uid"} - {column})
     with duckdb.connect() as connection:
-        connection.execute(f"CREATE TABLE desired ({other} VARCHAR, {column} VARCHAR COLLATE NOCASE)")
-        connection.register("rows", DESIRED)
-        connection.execute(f"INSERT INTO desired SELECT {other}, {column} FROM rows")
+        connection.register("rows", DESIRED.assign(tenant_uid="t-1"))
+        connection.execute(f"CREATE TABLE desired AS SELECT {column} COLLATE NOCASE AS {column}, {others} FROM rows")
         with pytest.raises(InputError, match=f"ignores case .*'{column}'"):
             fg.plan_memberships(SNAPSHOT, connection.table("desired"))
 
