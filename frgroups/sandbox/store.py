@@ -161,11 +161,13 @@ class Store:
 
     def put_group(self, uid: str, name: str, user: str, when: str) -> None:
         """Create a group, or rename it if it exists."""
-        change = "DO UPDATE SET name = ?2, modified_by = ?3, modified_at = ?4"
+        # Numbered placeholders with a sequence of values raise a DeprecationWarning since Python 3.12.
+        change = "DO UPDATE SET name = :name, modified_by = :user, modified_at = :when"
         with self.write() as db:
             db.execute(
-                f"INSERT INTO groups VALUES (?1, ?2, ?3, ?4, ?3, ?4) ON CONFLICT (uid) {change}",  # noqa: S608
-                (uid, name, user, when),
+                "INSERT INTO groups VALUES (:uid, :name, :user, :when, :user, :when)"  # noqa: S608
+                f" ON CONFLICT (uid) {change}",
+                {"uid": uid, "name": name, "user": user, "when": when},
             )
 
     def touch_groups(self, uids: Iterable[str], user: str, when: str) -> None:
@@ -265,12 +267,12 @@ class Store:
 
     def update_group_lists(self, customer_uids: Iterable[str]) -> None:
         """Update the stored group uids of customers from their memberships."""
-        groups_of_customer = "SELECT group_uid FROM memberships WHERE customer_uid = ?1 ORDER BY group_uid"
+        groups_of_customer = "SELECT group_uid FROM memberships WHERE customer_uid = :uid ORDER BY group_uid"
         with self.write() as db:
             db.executemany(
                 "UPDATE customers SET group_uids ="  # noqa: S608
-                f" CAST((SELECT json_group_array(group_uid) FROM ({groups_of_customer})) AS BLOB) WHERE uid = ?1",
-                [(uid,) for uid in customer_uids],
+                f" CAST((SELECT json_group_array(group_uid) FROM ({groups_of_customer})) AS BLOB) WHERE uid = :uid",
+                [{"uid": uid} for uid in customer_uids],
             )
 
     def change_members_later(self, due: float, group_uid: str, add: Iterable[str], remove: Iterable[str]) -> None:
