@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.register import REGISTER, has_ended, has_started, key_column
+from frgroups.engines.memberships import collect_memberships
 from frgroups.errors import InputError
 from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.timestamps import parse_timestamp
 from frgroups.internals.typing import FloatArray, Int32Array, IntArray
 from frgroups.internals.validation import check_columns, check_type
 from frgroups.snapshot.group_references import find_quoted_group
-from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix, check_uids
+from frgroups.snapshot.membership_matrix import MembershipMatrix, check_uids
 from frgroups.snapshot.schema import coerce_schema
 
 _NOT_RUNNING = "not_running"  # Key of `DataFrame.attrs`.
@@ -80,7 +81,7 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
     0          VIP          2           0            2         NaN
     1  All members        250           2          248         vip
     """
-    matrix = as_membership_matrix(data)
+    matrix = collect_memberships(data)
     time = parse_timestamp(at or getattr(data, "taken_at", None) or datetime.now(UTC))
     table = _campaigns_by_discount(matrix, campaigns, time)
     members = [matrix.member_codes(uid) for uid in table["customer_group_uid"]]

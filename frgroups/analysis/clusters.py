@@ -11,10 +11,11 @@ import pandas as pd
 
 from frgroups.analysis.overlap import pair_measure
 from frgroups.analysis.pair_counts import GroupPairs, iter_common_pairs
+from frgroups.engines.memberships import collect_memberships
 from frgroups.errors import InputError
 from frgroups.internals.typing import FloatArray, IndexArray, IntArray
 from frgroups.internals.validation import check_choice, check_number
-from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 SimilarityMeasure = Literal["jaccard", "overlap_coefficient"]
 Method = Literal["average", "complete", "single", "weighted"]
@@ -88,7 +89,7 @@ def group_clusters(
     check_choice(measure, "measure", get_args(SimilarityMeasure))
     check_choice(method, "method", get_args(Method))
     check_number(cut, "cut", at_least=0, at_most=1)
-    matrix = as_membership_matrix(data)
+    matrix = collect_memberships(data)
     order, numbers = _cluster_groups(matrix, measure, method, cut)
     position = np.empty(matrix.n_groups, dtype=np.int64)
     position[order] = np.arange(matrix.n_groups)

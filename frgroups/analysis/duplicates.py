@@ -10,9 +10,10 @@ import pandas as pd
 
 from frgroups.analysis.overlap import pair_measure
 from frgroups.analysis.pair_counts import GroupPairs, collect_pairs, iter_common_pairs, string_bytes_per_pair
+from frgroups.engines.memberships import collect_memberships
 from frgroups.internals.typing import FloatArray, IntArray
 from frgroups.internals.validation import check_share
-from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 _NUMBERS_PER_PAIR = 4  # Each table of pairs has four columns of 8-byte numbers.
 
@@ -60,7 +61,7 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     0       a       b      a      b    2    2       2      1.0
     """
     check_share(min_jaccard, "min_jaccard")
-    matrix = as_membership_matrix(data)
+    matrix = collect_memberships(data)
     blocks = (similar_pairs(block, matrix.sizes, min_jaccard) for block in iter_common_pairs(matrix))
     pairs = collect_pairs(
         blocks,
@@ -121,7 +122,7 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
     0     vip     all    VIP  All members    2  250       2         1.0
     """
     check_share(min_share, "min_share")
-    matrix = as_membership_matrix(data)
+    matrix = collect_memberships(data)
     pairs = collect_pairs(
         _iter_subsets(matrix, min_share), _bytes_per_pair(matrix), "Increase `min_share`, or pass fewer groups."
     )

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from frgroups.engines.memberships import collect_memberships
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.similar_text import clean_text
 from frgroups.internals.typing import BoolArray
 from frgroups.internals.validation import wrong_type
 from frgroups.snapshot.group_references import REFERENCE, find_group, quote_reference, reference_of, unquote
-from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 _PRECEDENCE = {"-": 4, "&": 3, "^": 2, "|": 1}
 _OPERATIONS: dict[str, Callable[[BoolArray, BoolArray], BoolArray]] = {
@@ -103,7 +104,7 @@ def members(data: Any, expression: str) -> pd.Index:
       VIP & & staff
             ^
     """
-    matrix = as_membership_matrix(data)
+    matrix = collect_memberships(data)
     mask = expression_mask(matrix, expression)
     return matrix.customer_uids[mask].rename("customer_uid")
 

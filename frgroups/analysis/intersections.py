@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from frgroups.engines.memberships import EngineMemberships, Memberships, as_memberships
+from frgroups.engines.memberships import EngineMemberships, Memberships, as_memberships, collect_memberships
 from frgroups.errors import InputError
 from frgroups.internals.typing import IntArray
 from frgroups.internals.validation import as_list, check_choice, check_number
-from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 # A candidate starts with its negative number of customers, so that a heap returns the largest candidate first.
 _Candidate = tuple[int, int, tuple[int, ...], IntArray, IntArray]
@@ -162,7 +162,7 @@ def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] 
     248
     """
     include, exclude = as_list(include, "include"), as_list(exclude, "exclude")
-    matrix = as_membership_matrix(data)
+    matrix = collect_memberships(data)
     inside = np.ones(matrix.n_customers, dtype=np.bool_)
     for group in include:
         mask = np.zeros_like(inside)

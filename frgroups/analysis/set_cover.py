@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from frgroups.engines.memberships import collect_memberships
 from frgroups.internals.typing import IntArray
 from frgroups.internals.validation import check_share
-from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 
 def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float = 1.0) -> pd.DataFrame:
@@ -73,7 +74,7 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
     1     2              staff        Staff      1           251          1.000000
     """
     check_share(target, "target")
-    matrix = as_membership_matrix(data).select(groups)
+    matrix = collect_memberships(data).select(groups)
     chosen, n_new = greedy_cover(matrix, target)
     n_cumulative = np.cumsum(n_new)
     n_all = int(np.count_nonzero(np.bincount(matrix.indices)))

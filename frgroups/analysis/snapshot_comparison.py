@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from frgroups.engines.memberships import collect_memberships
 from frgroups.errors import InputError
 from frgroups.internals.base_urls import is_same_base_url
 from frgroups.internals.formatting import format_utc
 from frgroups.internals.typing import IntArray
-from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.verdicts import VERDICTS
 
@@ -54,7 +55,7 @@ class SnapshotComparison:
     def from_data(cls, old: Any, new: Any) -> SnapshotComparison:
         """Compare two snapshots or tables of memberships. Raise InputError if a comparison is not possible."""
         check_comparable(old, new)
-        before, after = as_membership_matrix(old), as_membership_matrix(new)
+        before, after = collect_memberships(old), collect_memberships(new)
         groups, group_before, group_after = _union(before.group_uids, after.group_uids)
         customers, customer_before, customer_after = _union(before.customer_uids, after.customer_uids)
         sides = (

@@ -255,6 +255,16 @@ def as_memberships(data: Any) -> Memberships:
     return as_membership_matrix(data)
 
 
+@removed_snapshots_explained()
+def collect_memberships(data: Any) -> MembershipMatrix:
+    """
+    Return the memberships of a Snapshot or of a table in memory. The rows of a frame are read into memory.
+
+    See `as_membership_matrix` for the supported tables.
+    """
+    return as_membership_matrix(data)
+
+
 def _set_bits(words: IntArray, first: int) -> tuple[IndexArray, IndexArray]:
     """Return the row and the number of each bit that is set. The lowest bit of a word has the number `first`."""
     rows, bits = np.nonzero((words[:, None] >> np.arange(_BITS)) & 1)

@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from frgroups.analysis.clusters import leaf_order
 from frgroups.analysis.overlap import Measure, is_overlap_matrix, measure_of, overlap_matrix
+from frgroups.engines.memberships import collect_memberships
 from frgroups.errors import InputError
 from frgroups.internals.formatting import format_percentage
 from frgroups.internals.typing import FloatArray
@@ -43,7 +44,6 @@ from frgroups.plot.layout import (
     widest,
 )
 from frgroups.plot.theme import LITERAL, background, blend, contrast, is_dark, series_color
-from frgroups.snapshot.membership_matrix import as_membership_matrix
 from frgroups.snapshot.universe import resolve_universe
 
 # Each measure has a label for the color bar and a heading for the chart.
@@ -336,7 +336,7 @@ def _compute_matrix(
     data: Any, groups: Iterable[str] | None, measure: Measure, universe: int | None, top: int | None
 ) -> tuple[pd.DataFrame, list[str], list[str], int]:
     """Return the matrix of the `top` largest groups, their uids and names, and the number of all groups."""
-    seen = as_membership_matrix(data)
+    seen = collect_memberships(data)
     universe = resolve_universe(data, universe, seen)
     matrix = seen.select(groups)
     if measure in _MEASURES_OF_UNIVERSE and universe is None:

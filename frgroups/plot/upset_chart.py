@@ -16,6 +16,7 @@ from matplotlib.gridspec import GridSpecBase
 from matplotlib.transforms import Bbox, BboxBase
 
 from frgroups.analysis.intersections import OTHER, Mode, intersections
+from frgroups.engines.memberships import collect_memberships
 from frgroups.errors import InputError
 from frgroups.internals.formatting import format_percentage, pluralize
 from frgroups.internals.validation import check_choice
@@ -47,7 +48,7 @@ from frgroups.plot.layout import (
     widest,
 )
 from frgroups.plot.theme import LITERAL, ink, points, series_color, shade
-from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 _HEADINGS = {
     "exclusive": "Customers in exactly these groups (exclusive)",
@@ -137,7 +138,7 @@ def upset(
     if is_table(data, "groups"):
         table, all_groups = data, _groups_of_table(data, mode)
     else:
-        matrix = as_membership_matrix(data)
+        matrix = collect_memberships(data)
         chosen = select_largest(matrix, n_groups) if groups is None else matrix.select(groups)
         _check_n_parts(chosen.n_groups, "groups")
         if groups is None and chosen.n_groups < matrix.n_groups:

@@ -390,6 +390,30 @@ def test_erasure_during_a_function(tmp_path, scan_engine, home_folder, monkeypat
             call()
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        fg.duplicate_groups,
+        fg.subset_groups,
+        fg.group_clusters,
+        fg.set_cover,
+        lambda data: fg.members(data, "vip"),
+        lambda data: fg.group_flow(data, data),
+        lambda data: fg.membership_changes(data, VIP),
+        fg.plot.overlap_heatmap,
+        fg.plot.upset,
+    ],
+)
+def test_erasure_before_reading_into_memory(tmp_path, scan_engine, home_folder, function):
+    "Functions that read the frame into memory raise the same error."
+    save(tmp_path, VIP)
+    frame = fg.scan_memberships(tmp_path, engine=scan_engine)
+    fg.erase_customer("c-1", cache=tmp_path)
+
+    with pytest.raises(SnapshotNotFoundError, match="erasure at"):
+        function(frame)
+
+
 def test_erased_version_2(tmp_path, scan_engine, home_folder):
     "An erasure from a snapshot in format version 2 writes the current version, and raises the same error."
     path = convert_to_version_2(save(tmp_path, VIP)[0])
