@@ -149,14 +149,7 @@ def only_groups(history: pd.DataFrame, groups: Iterable[str]) -> pd.DataFrame:
         Uids or unique names of groups. The name of a group is its name in the last row.
     """
     last = history.drop_duplicates("customer_group_uid", keep="last").sort_values("customer_group_uid")
-    no_codes = np.empty(0, dtype=np.int64)
-    all_groups = MembershipMatrix.from_codes(
-        no_codes,
-        no_codes,
-        group_uids=pd.Index(last["customer_group_uid"]),
-        group_names=pd.Index(last["name"]),
-        customer_uids=pd.Index([], dtype="str"),
-    )
+    all_groups = MembershipMatrix.without_members(pd.Index(last["customer_group_uid"]), pd.Index(last["name"]))
     return history[history["customer_group_uid"].isin(all_groups.select(groups).group_uids)].reset_index(drop=True)
 
 

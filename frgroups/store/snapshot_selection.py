@@ -10,7 +10,7 @@ from pathlib import Path
 
 from frgroups.errors import CorruptFileError, InputError, SnapshotNotFoundError
 from frgroups.internals.formatting import format_list, format_utc
-from frgroups.internals.paths import parse_tenant_folder, resolve_folder
+from frgroups.internals.paths import host_of, resolve_folder
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import as_list, check_type
 from frgroups.store import folders
@@ -24,11 +24,9 @@ from frgroups.store.manifest import (
     warn_of_damage,
 )
 from frgroups.store.sandbox_snapshots import select_default_tenant
-from frgroups.store.snapshot_store import MAX_ATTEMPTS, changed_folder_error, start_of_period
+from frgroups.store.snapshot_store import MAX_ATTEMPTS, NO_HOST, changed_folder_error, start_of_period
 
 log = logging.getLogger("frgroups.store")
-
-_NO_HOST = "tables"  # The host in the folder name of snapshots that were created from tables.
 
 
 def select_snapshots(
@@ -147,13 +145,13 @@ def _check_one_host(stored: list[StoredSnapshot], folder: Path) -> None:
     """Raise InputError if the snapshots of a tenant are from several hosts."""
     roots: dict[str, dict[str, Path]] = defaultdict(dict)
     for snapshot in stored:
-        _, host = parse_tenant_folder(snapshot.path.parent.name)
+        host = host_of(snapshot.manifest["base_url"]) or NO_HOST
         roots[snapshot.manifest["tenant_uid"]][host] = snapshot.path.parent
     for tenant_uid, by_host in roots.items():
         if len(by_host) > 1:
-            hosts = format_list(["no host" if host == _NO_HOST else host for host in sorted(by_host)])
             raise InputError(
-                f"{folder} contains snapshots of the tenant {tenant_uid} from several hosts: {hosts}.",
+                f"{folder} contains snapshots of the tenant {tenant_uid} from several hosts: "
+                f"{format_list(sorted(by_host))}.",
                 hint="The result has no column for the host. Pass the folder of one host as `cache`, for example "
                 f"{by_host[min(by_host)]}, or select other tenants with `tenants`.",
             )

@@ -42,7 +42,7 @@ from frgroups.store.sandbox_snapshots import select_default_tenant
 
 MAX_ATTEMPTS = 5
 _CHOOSE_TENANT = "Pass `tenant_uid` and `base_url` to select a tenant and host."
-_NO_HOST = "no host"
+NO_HOST = "no host"
 _WITHOUT_HOST = "To read a snapshot without a host, pass its folder, which is in the column `path` of list_snapshots."
 
 
@@ -371,16 +371,16 @@ def _check_one_tenant(stored: list[StoredSnapshot], folder: Path) -> None:
     """Raise InputError if the snapshots are from several tenants or hosts."""
     manifests = [snapshot.manifest for snapshot in stored]
     tenants = sorted(
-        {(manifest["tenant_uid"], canonical_base_url(manifest["base_url"]) or _NO_HOST) for manifest in manifests}
+        {(manifest["tenant_uid"], canonical_base_url(manifest["base_url"]) or NO_HOST) for manifest in manifests}
     )
     if len(tenants) <= 1:
         return
     listed = ", ".join(f"{tenant} at {host}" for tenant, host in tenants)
     hint = _CHOOSE_TENANT
-    if any(host == _NO_HOST for _, host in tenants):
+    if any(host == NO_HOST for _, host in tenants):
         hint = f"{_CHOOSE_TENANT} {_WITHOUT_HOST}"
-    tenant, host = next((row for row in tenants if row[1] != _NO_HOST), tenants[0])
-    options = f"--tenant {tenant}" if host == _NO_HOST else f"--tenant {tenant} --base-url {host}"
+    tenant, host = next((row for row in tenants if row[1] != NO_HOST), tenants[0])
+    options = f"--tenant {tenant}" if host == NO_HOST else f"--tenant {tenant} --base-url {host}"
     raise InputError(
         f"{folder} contains snapshots of several tenants or hosts: {listed}.",
         hint=hint,

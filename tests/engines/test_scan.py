@@ -215,6 +215,14 @@ def test_several_hosts(tmp_path):
     assert rows_of(recent) == rows_in(LATER, OTHER)
 
 
+def test_several_hosts_and_no_host(tmp_path):
+    "Snapshots without a host are from another host than the other snapshots."
+    save(tmp_path, VIP, replace(LATER, base_url=None))
+
+    with pytest.raises(InputError, match=r"t-1 from several hosts: a\.example and no host"):
+        fg.scan_memberships(tmp_path, engine="polars")
+
+
 def test_servers_on_this_machine(tmp_path):
     "Servers on this machine are read only if no other snapshots are stored, separately for each given tenant."
     first, last, own = (
