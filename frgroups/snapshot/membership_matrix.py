@@ -275,9 +275,11 @@ def as_membership_matrix(data: Any) -> MembershipMatrix:
     if isinstance(matrix, MembershipMatrix):
         return matrix
     if not isinstance(data, pd.DataFrame):
-        columns = ["customer_group_uid", "customer_uid"]
         data = _as_arrow(data)
-        data = data.select([name for name in columns if name in data.column_names]).to_pandas()
+        columns = ["customer_group_uid", "customer_uid"]
+        for column in columns:
+            check_columns(data.column_names, [column], "memberships")
+        data = data.select(columns).to_pandas()
     return MembershipMatrix.from_uids(
         check_uids(data, "customer_group_uid", "memberships"),
         check_uids(data, "customer_uid", "memberships"),

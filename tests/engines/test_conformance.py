@@ -120,8 +120,9 @@ def test_one_frame_in_memory(lazy_engine):
         create_table([("a", "1")]).assign(customer_uid=[150]),
         create_table([("a", "1")]).assign(customer_group_uid=[1.5]),
         create_table([("a", "1")])[["customer_uid"]],
+        create_table([("a", "1")]).set_axis(["group", "customer"], axis="columns"),
     ],
-    ids=["null", "null and empty", "empty", "integers", "numbers", "missing column"],
+    ids=["null", "null and empty", "empty", "integers", "numbers", "missing column", "missing columns"],
 )
 def test_invalid_tables(engine, table):
     "The engine raises the same errors as pandas for null and empty uids, other types, and missing columns."
