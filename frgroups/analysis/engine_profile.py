@@ -28,7 +28,7 @@ from frgroups.engines.frames import (
     collect,
     distinct,
     is_engine_frame,
-    read_columns,
+    read_memberships,
     strings,
 )
 from frgroups.internals.validation import wrong_type
@@ -87,7 +87,7 @@ def count_profile(
         )
     check_same_engine(memberships, attributes, ("snapshot", "attributes"))
     check_names(name for name in as_narwhals(attributes).columns if name != CUSTOMER)
-    frame = read_columns(memberships, [GROUP, CUSTOMER], "snapshot")
+    frame = read_memberships(memberships, "snapshot")
     uids = strings(collect(distinct(frame, GROUP)), GROUP).sort_values()
     groups = MembershipMatrix.without_members(uids, uids)
     group_uid = groups.group_uid(group)

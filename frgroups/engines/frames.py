@@ -25,9 +25,9 @@ from frgroups.snapshot.membership_matrix import check_no_missing_uids, check_uid
 if TYPE_CHECKING:
     from narwhals.stable.v2 import Expr, LazyFrame
 
-TENANT, GROUP, CUSTOMER = "tenant_uid", "customer_group_uid", "customer_uid"
+TENANT, TAKEN_AT, GROUP, CUSTOMER = "tenant_uid", "taken_at", "customer_group_uid", "customer_uid"
 
-# The class name and the package of each frame. A subclass of such a class is also a frame.
+# The class name and the package of each frame.
 _FRAMES = {
     ("DuckDBPyRelation", "duckdb"),
     ("LazyFrame", "polars"),
@@ -49,21 +49,43 @@ def is_engine_frame(data: Any) -> bool:
     >>> is_engine_frame(sample_snapshot()), is_engine_frame(sample_snapshot().memberships)
     (False, False)
     """
+    return any(is_instance_of(data, name, package) for name, package in _FRAMES)
+
+
+def is_instance_of(data: Any, class_name: str, package: str) -> bool:
+    """
+    Return True if an object is an instance of a class or of its subclass, without importing the class.
+
+    Parameters
+    ----------
+    data
+        The object.
+    class_name
+        Name of the class.
+    package
+        Package that contains the module of the class, for example "pyspark.sql". The module can also be in a private
+        package with an underscore before its name, such as "_duckdb".
+
+    Examples
+    --------
+    >>> is_instance_of(pd.DataFrame(), "DataFrame", "pandas"), is_instance_of(pd.DataFrame(), "DataFrame", "polars")
+    (True, False)
+    """
     return any(
-        kind.__name__ == name and f"{kind.__module__}.".startswith((f"{package}.", f"_{package}."))
+        kind.__name__ == class_name and f"{kind.__module__}.".startswith((f"{package}.", f"_{package}."))
         for kind in type(data).__mro__
-        for name, package in _FRAMES
     )
 
 
-def read_memberships(data: Any) -> LazyFrame[Any]:
+def read_memberships(data: Any, name: str = "memberships") -> LazyFrame[Any]:
     """
     Return the columns of uids in an engine frame as a Narwhals LazyFrame.
 
     An InputError is raised in the same cases as for a table in memory, and if the engine ignores case or accents when
     it compares uids. To check the uids, the engine evaluates the frame once. Repeated memberships are not removed.
+    `name` is the name of the argument that contains the frame, for error messages.
     """
-    return read_columns(data, [GROUP, CUSTOMER], "memberships")
+    return read_columns(data, [GROUP, CUSTOMER], name)
 
 
 @removed_snapshots_explained()
@@ -92,9 +114,18 @@ def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Seque
     """
     nw = import_narwhals()
     frame = as_narwhals(data)
+    # The columns are checked separately, like those of a table in memory, so that the error is the same.
     for column in (*uids, *timestamps):
         check_columns(frame.columns, [column], name)
     frame = frame.select(*uids, *timestamps)
+    _check_types(frame, uids, timestamps, name)
+    frame = frame.with_columns(nw.col(*uids).cast(nw.String))
+    _check_values(frame, uids, timestamps, name)
+    return frame
+
+
+def _check_types(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequence[str], name: str) -> None:
+    nw = import_narwhals()
     schema = frame.collect_schema()
     for column in uids:
         if schema[column] not in (nw.String, nw.Categorical, nw.Enum):
@@ -107,26 +138,30 @@ def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Seque
                 f"The column {column!r} of `{name}` must contain timestamps, got {type(schema[column]).__name__}.",
                 hint="Convert the column in the query engine.",
             )
-    frame = frame.with_columns(nw.col(*uids).cast(nw.String))
+
+
+def _check_values(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequence[str], name: str) -> None:
+    """Raise InputError for missing values, and if the engine ignores case or accents. One row is collected."""
+    nw = import_narwhals()
     counts = [count_true(nw.col(column).is_null()).alias(f"null_{column}") for column in (*uids, *timestamps)]
     counts += [count_true(nw.col(column) == "").alias(f"empty_{column}") for column in uids]
-    counts += [_has_collation(column).alias(f"collated_{column}") for column in uids]
+    counts += [_ignores_case_or_accents(column).alias(f"ignores_{column}") for column in uids]
     checked = collect(frame.select(*counts))
     for column in uids:
         n_null, n_empty = (int(integers(checked, f"{kind}_{column}")[0]) for kind in ("null", "empty"))
         check_no_missing_uids(n_null or n_empty, column, name)
-        if checked[f"collated_{column}"][0].as_py():
+        if checked[f"ignores_{column}"][0].as_py():
             raise InputError(
                 f"The query engine ignores case or accents when it compares values of the column {column!r} of "
                 f"`{name}`, but uids are compared exactly. Use a binary collation."
             )
     for column in timestamps:
-        if n_null := int(integers(checked, f"null_{column}")[0]):
+        n_null = int(integers(checked, f"null_{column}")[0])
+        if n_null:
             raise InputError(
                 f"The column {column!r} of `{name}` has {pluralize(n_null, 'row')} without a timestamp.",
                 hint="Remove these rows in the query engine.",
             )
-    return frame
 
 
 def as_narwhals(data: Any) -> LazyFrame[Any]:
@@ -201,7 +236,7 @@ def sort_groups(table: pa.Table) -> tuple[pd.Index, IndexArray]:
     return uids.take(order), order
 
 
-def _has_collation(column: str) -> Expr:
+def _ignores_case_or_accents(column: str) -> Expr:
     """Return an expression that is True if the engine treats different letters as equal in a column of texts."""
     nw = import_narwhals()
     # In DuckDB, the result of `concat_str` has the collation of the column.

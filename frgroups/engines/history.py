@@ -9,6 +9,7 @@ import pandas as pd
 from frgroups.engines.frames import (
     CUSTOMER,
     GROUP,
+    TAKEN_AT,
     TENANT,
     as_narwhals,
     collect,
@@ -20,7 +21,6 @@ from frgroups.engines.frames import (
 )
 from frgroups.engines.removed_snapshots import removed_snapshots_explained
 
-TAKEN_AT = "taken_at"
 _PREVIOUS = "previous_taken_at"
 
 

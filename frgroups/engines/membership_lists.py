@@ -87,7 +87,6 @@ class MembershipLists:
 
     def __init__(self, data: Any, tenant_uid: str, name: str) -> None:
         self._nw = nw = import_narwhals()
-        self._name = name
         frame = as_narwhals(data)
         self.has_tenants = TENANT in frame.columns
         if self.has_tenants:

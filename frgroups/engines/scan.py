@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from frgroups.engines.frames import CUSTOMER, GROUP, as_narwhals, import_narwhals
+from frgroups.engines.frames import CUSTOMER, GROUP, TAKEN_AT, TENANT, as_narwhals, import_narwhals, is_instance_of
 from frgroups.engines.removed_snapshots import remember_scanned, removed_snapshots_explained
 from frgroups.engines.upload import upload_table
 from frgroups.errors import FrgroupsError, InputError
@@ -66,8 +67,8 @@ def scan_memberships(
         Folder of the snapshots, or the folder of one tenant and host, which is in the column `path` of `cache_info`.
         None means the folder `snapshots` in the data folder.
     engine
-        A DuckDB connection, a SparkSession (also of Spark Connect), "duckdb" for the default connection of DuckDB, or
-        "polars".
+        A DuckDB connection, a SparkSession (also of Spark Connect), "duckdb" or the module `duckdb` for the default
+        connection of DuckDB, or "polars" or the module `polars`.
     tenants
         Uids of the tenants. None selects all tenants. Snapshots of servers on this machine, such as sandboxes, are
         selected only if no other snapshots are stored, as in `read_snapshot`. If you pass tenants, this rule applies
@@ -125,7 +126,7 @@ def scan_memberships(
         .join(frames["customers"], on=[SNAPSHOT_ID, CUSTOMER_CODE])
         .join(_upload_snapshots(stored, ids, frames["groups"]), on=SNAPSHOT_ID)
     )
-    return scan.select("tenant_uid", "taken_at", GROUP, CUSTOMER).to_native()
+    return scan.select(TENANT, TAKEN_AT, GROUP, CUSTOMER).to_native()
 
 
 def _snapshot_ids(stored: Sequence[StoredSnapshot]) -> list[int]:
@@ -165,8 +166,8 @@ def _upload_snapshots(stored: Sequence[StoredSnapshot], ids: Sequence[int], like
     table = pa.table(
         {
             SNAPSHOT_ID: pa.array(ids, pa.int64()),
-            "tenant_uid": pa.array([snapshot.manifest["tenant_uid"] for snapshot in stored], pa.string()),
-            "taken_at": pa.array([snapshot.taken_at for snapshot in stored], pa.timestamp("us", "UTC")),
+            TENANT: pa.array([snapshot.manifest["tenant_uid"] for snapshot in stored], pa.string()),
+            TAKEN_AT: pa.array([snapshot.taken_at for snapshot in stored], pa.timestamp("us", "UTC")),
         }
     )
     return upload_table(table, like)
@@ -174,10 +175,9 @@ def _upload_snapshots(stored: Sequence[StoredSnapshot], ids: Sequence[int], like
 
 def _reader_of(engine: Any) -> _Reader:
     """Return the function that reads Parquet files in an engine."""
-    kinds = {(kind.__name__, kind.__module__.partition(".")[0].lstrip("_")) for kind in type(engine).__mro__}
-    if ("DuckDBPyConnection", "duckdb") in kinds:
+    if is_instance_of(engine, "DuckDBPyConnection", "duckdb"):
         return lambda paths, _columns: _read_with_duckdb(engine, paths)
-    if ("SparkSession", "pyspark") in kinds:
+    if is_instance_of(engine, "SparkSession", "pyspark.sql"):
         return lambda paths, columns: _read_with_spark(engine, paths, columns)
     name = engine.__name__ if isinstance(engine, ModuleType) else engine
     if name == "duckdb":
@@ -194,8 +194,6 @@ def _reader_of(engine: Any) -> _Reader:
 
 
 def _import_engine(name: str) -> ModuleType:
-    import importlib
-
     try:
         return importlib.import_module(name)
     except ImportError as error:
