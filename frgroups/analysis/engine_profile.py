@@ -93,29 +93,31 @@ def count_profile(
     group_uid = groups.group_uid(group)
     is_all = versus in ("rest", "all")
     versus_uid = None if is_all else groups.group_uid(versus)
-    own = read_attributes(attributes, "attributes", NUMERIC_CATEGORIES)
-    if own.n_rows > own.n_customers:
-        raise repeated_customers("attributes", own.n_rows - own.n_customers, own.n_rows)
-    compared = ComparedCustomers(frame, own, group_uid, versus_uid)
+    attribute_frame = read_attributes(attributes, "attributes", NUMERIC_CATEGORIES)
+    n_rows = attribute_frame.n_rows
+    n_repeated = n_rows - attribute_frame.n_customers
+    if n_repeated:
+        raise repeated_customers("attributes", n_repeated, n_rows)
+    compared = ComparedCustomers(frame, attribute_frame, group_uid, versus_uid)
     sides = compared.count_sides()
     if not is_all and not sides.n_others:
         raise all_in_group(sides.n_versus)
-    if own.n_rows and not sides.n_matched:
-        raise no_known_customer("attributes", own.n_rows, "in the snapshot")
+    if n_rows and not sides.n_matched:
+        raise no_known_customer("attributes", n_rows, "in the snapshot")
     sizes = SideSizes(sides.n_in, sides.n_others, with_inside=versus == "all")
     values = compared.count_values(MISSING, min_count, top)
     numbers = compared.measure_numbers(sides.latest)
-    return list(_read_counts(own, sizes, values, numbers)), sizes
+    return list(_read_counts(attribute_frame, sizes, values, numbers)), sizes
 
 
 def _read_counts(
-    own: AttributeFrame,
+    attribute_frame: AttributeFrame,
     sizes: SideSizes,
     values: dict[str, ValueCounts],
     numbers: dict[str, tuple[NumberStatistics, ...]],
 ) -> Iterator[AttributeCounts]:
     """Convert the results of the query engine, in the order of the columns."""
-    for column in own.columns:
+    for column in attribute_frame.columns:
         if column.alias in numbers:
             yield _read_number(column, sizes, numbers[column.alias])
         else:

@@ -7,7 +7,7 @@ the conversion of timestamps to numbers.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -126,13 +126,10 @@ def read_attributes(data: Any, name: str, numeric_categories: Collection[str]) -
     frame = as_narwhals(data)
     schema = frame.collect_schema()
     is_spark = frame.implementation.is_spark_like()
-    names = [column for column in schema.names() if column != CUSTOMER]
-    columns = [
-        AttributeColumn(
-            column, _column_kind(column, schema[column], name, numeric_categories, is_spark), f"value_{n}"
-        )
-        for n, column in enumerate(names)
-    ]
+    columns = []
+    for n, column in enumerate(column for column in schema.names() if column != CUSTOMER):
+        kind = _column_kind(column, schema[column], name, numeric_categories, is_spark)
+        columns.append(AttributeColumn(column, kind, f"value_{n}"))
     sizes = collect(
         frame.group_by(CUSTOMER)
         .agg(nw.len().alias("n_rows"))
@@ -141,8 +138,8 @@ def read_attributes(data: Any, name: str, numeric_categories: Collection[str]) -
     values = [
         _as_value(nw.col(column.name), column.kind, frame.implementation).alias(column.alias) for column in columns
     ]
-    own = frame.select(nw.col(CUSTOMER).cast(nw.String).alias("row_of_customer"), *values, nw.lit(1).alias(_HAS_ROW))
-    return AttributeFrame(own, columns, int(integers(sizes, "n_rows")[0]), int(integers(sizes, "n_customers")[0]))
+    rows = frame.select(nw.col(CUSTOMER).cast(nw.String).alias("row_of_customer"), *values, nw.lit(1).alias(_HAS_ROW))
+    return AttributeFrame(rows, columns, int(integers(sizes, "n_rows")[0]), int(integers(sizes, "n_customers")[0]))
 
 
 class ComparedCustomers:
@@ -215,49 +212,24 @@ class ComparedCustomers:
         dict
             The counts of each attribute, by alias.
         """
-        nw = self._nw
         aliases = [column.alias for column in self._columns if column.kind in ("category", "flag")]
         if not aliases:
             return {}
-        # Each customer is repeated for each attribute, so that one query counts all attributes. Narwhals cannot
-        # unpivot relations of a DuckDB connection that is not the default connection.
-        numbers = upload_table(pa.table({"attribute": range(len(aliases))}), self._customers)
-        labels = [nw.when(nw.col("attribute") == n).then(nw.col(alias)) for n, alias in enumerate(aliases)]
-        label = nw.coalesce(*labels)
-        is_small = _is_small("n_in", min_count) | _is_small("n_others", min_count)
-        order = ["is_small", "minus_n", "label"]
-        counts = (
-            self._both_sides()
-            .select(_IS_IN, *aliases)
-            .join(numbers, how="cross")
-            .select(_IS_IN, "attribute", nw.when(label != "").then(label).otherwise(nw.lit(missing)).alias("label"))
-            .group_by("attribute", "label")
-            .agg(nw.col(_IS_IN).sum().alias("n_in"), (1 - nw.col(_IS_IN)).sum().alias("n_others"))
-            .with_columns(
-                nw.lit(1).alias("one"),
-                nw.when(is_small).then(1).otherwise(0).alias("is_small"),
-                (-nw.col("n_in") - nw.col("n_others")).alias("minus_n"),
-            )
-            .with_columns(
-                nw.col("one").sum().over("attribute").alias("n_values"),
-                nw.col("is_small").sum().over("attribute").alias("n_small"),
-                nw.col("one").cum_sum().over("attribute", order_by=order).alias("position"),
-            )
-        )
+        counts = self._value_counts(aliases, missing, min_count)
         if top is not None:
-            counts = counts.filter(nw.col("position") <= top)
+            counts = counts.filter(self._nw.col("position") <= top)
         table = collect(counts.select("attribute", "label", "n_in", "n_others", "n_values", "n_small"))
-        texts = strings(table, "label")
+        labels = strings(table, "label")
         attributes, n_in, n_others, n_values, n_small = (
             integers(table, name) for name in ("attribute", "n_in", "n_others", "n_values", "n_small")
         )
         result = {}
         for n, alias in enumerate(aliases):
             rows = np.flatnonzero(attributes == n)
-            rows = rows[texts.take(rows).argsort()]
+            rows = rows[labels.take(rows).argsort()]
             first = rows[0]
             result[alias] = ValueCounts(
-                list(texts.take(rows)), n_in[rows], n_others[rows], int(n_values[first]), int(n_small[first])
+                list(labels.take(rows)), n_in[rows], n_others[rows], int(n_values[first]), int(n_small[first])
             )
         return result
 
@@ -295,6 +267,41 @@ class ComparedCustomers:
                 ]
         row = collect(self._both_sides().select(*statistics))
         return {alias: tuple(_read_statistics(row, f"{alias}_{side}") for side in range(3)) for alias in aliases}
+
+    def _value_counts(self, aliases: Sequence[str], missing: str, min_count: int) -> LazyFrame[Any]:
+        """
+        Return one row per value of each attribute.
+
+        The columns are `attribute` (the position in `aliases`), `label`, the fields of `ValueCounts`, and `position`,
+        which is 1 for the first value of an attribute in the order that `count_values` describes.
+        """
+        nw = self._nw
+        # Each customer is repeated for each attribute, so that one query counts all attributes. Narwhals cannot
+        # unpivot relations of a DuckDB connection that is not the default connection.
+        numbers = upload_table(pa.table({"attribute": range(len(aliases))}), self._customers)
+        values = [nw.when(nw.col("attribute") == n).then(nw.col(alias)) for n, alias in enumerate(aliases)]
+        value = nw.coalesce(*values)
+        label = nw.when(value != "").then(value).otherwise(nw.lit(missing)).alias("label")
+        is_small = _is_small("n_in", min_count) | _is_small("n_others", min_count)
+        order = ["is_small", "minus_n", "label"]
+        return (
+            self._both_sides()
+            .select(_IS_IN, *aliases)
+            .join(numbers, how="cross")
+            .select(_IS_IN, "attribute", label)
+            .group_by("attribute", "label")
+            .agg(nw.col(_IS_IN).sum().alias("n_in"), (1 - nw.col(_IS_IN)).sum().alias("n_others"))
+            .with_columns(
+                nw.lit(1).alias("one"),
+                nw.when(is_small).then(1).otherwise(0).alias("is_small"),
+                (-nw.col("n_in") - nw.col("n_others")).alias("minus_n"),
+            )
+            .with_columns(
+                nw.col("one").sum().over("attribute").alias("n_values"),
+                nw.col("is_small").sum().over("attribute").alias("n_small"),
+                nw.col("one").cum_sum().over("attribute", order_by=order).alias("position"),
+            )
+        )
 
     def _both_sides(self) -> LazyFrame[Any]:
         """Return the customers who are in the group or in the reference."""
