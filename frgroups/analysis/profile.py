@@ -165,8 +165,8 @@ def group_profile(
     2    has_mobile  (suppressed)  <NA>   <NA>    NaN        True
     3  credit_limit      (number)    10    241    NaN       False
     """
+    _check_options(min_count, top)
     if is_engine_frame(snapshot):
-        _check_options(min_count, top)
         counts, sizes = count_profile(snapshot, group, versus, attributes, min_count=min_count, top=top)
         return _build_profile(counts, sizes, min_count, top)
     inside = _customer_mask(snapshot, group, "group")
@@ -229,6 +229,7 @@ def compare_groups(
     0    no    50      0
     1   yes   200      1
     """
+    _check_options(min_count, top)
     in_a, in_b = _customer_mask(snapshot, a, "a"), _customer_mask(snapshot, b, "b")
     for name, inside, others in (("a", in_a, in_b), ("b", in_b, in_a)):
         if inside.any() and not (inside & ~others).any():
@@ -271,6 +272,7 @@ def _group_uids(snapshot: Snapshot, *groups: Customers) -> list[str]:
 
 
 def _check_options(min_count: int, top: int | None) -> None:
+    """Raise InputError if an option of a profile is invalid."""
     check_min_count(min_count)
     if top is not None:
         check_number(top, "top", at_least=1, whole=True)
@@ -280,7 +282,6 @@ def _profile_in_memory(
     attributes: Iterable[Attribute], sides: Sides, min_count: int, top: int | None
 ) -> pd.DataFrame:
     """Create a profile table from the attributes of customers."""
-    _check_options(min_count, top)
     counts = (AttributeCounts.from_attribute(attribute, sides) for attribute in attributes)
     return _build_profile(counts, sides.sizes, min_count, top)
 
