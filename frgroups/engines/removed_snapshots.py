@@ -15,9 +15,10 @@ from frgroups.internals.paths import parse_tenant_folder
 from frgroups.store import folders
 from frgroups.store.manifest import MANIFEST
 
-# The names of the folders contain only these characters, so engines do not escape them. See `tenant_folder`.
+# The names of the folders contain only these characters, so engines do not escape them. See `tenant_folder`. Polars
+# shortens the start of a path to "...", which can include the start of the tenant folder's name.
 _FILE = re.compile(
-    r"(?P<tenant>[\w.~=-]*@[\w.=-]+)[/\\]+(?P<snapshot>\d{8}T\d{6}\.\d{6}Z[-\dr]*)[/\\]+"
+    r"(?:\.\.\.)?(?P<tenant>[\w.~=@-]*)[/\\]+(?P<snapshot>\d{8}T\d{6}\.\d{6}Z[-\dr]*)[/\\]+"
     r"(?:groups|customers|memberships)\.parquet",
     re.ASCII,
 )
@@ -55,11 +56,12 @@ def _removed_folder(message: str) -> Path | None:
     for match in _FILE.finditer(message):
         scanned = _scanned.get(match["snapshot"], ())
         candidates = [folder for folder in scanned if folder.parent.name.endswith(match["tenant"])]
-        # Several data folders can contain a snapshot of the same tenant and time.
-        text = message[: match.end("tenant")]
-        likely = max(candidates, key=lambda folder: _count_common_end(str(folder.parent), text), default=None)
-        if likely is not None and not likely.exists():
-            return likely
+        # Several data folders can contain a snapshot of the same tenant and time. DuckDB shows a pattern.
+        text = re.sub(r"\[([*?\[])\]", r"\1", message[: match.end("tenant")])
+        n_common = {folder: _count_common_end(str(folder.parent), text) for folder in candidates}
+        for folder in candidates:
+            if n_common[folder] == max(n_common.values()) and not folder.exists():
+                return folder
     return None
 
 

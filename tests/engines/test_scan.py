@@ -468,10 +468,29 @@ def test_removed_snapshots(tmp_path, scan_engine):
         fg.group_sizes(frame)
 
 
+@pytest.mark.parametrize("host", ["a.test", f"{'a' * 60}.test"])
+def test_erasure_of_long_paths(tmp_path, scan_engine, home_folder, host):
+    "The error names the erasure even if the engine shortens the name of the tenant's folder."
+    tenant_uid = "5f0c7a52-3f0e-4c0b-9d3e-2f1f6a7b8c9d"
+    table = pd.DataFrame({"customer_group_uid": ["vip", "vip"], "customer_uid": ["c-1", "c-2"]})
+    snapshot = fg.snapshot_from_frames(
+        table, tenant_uid=tenant_uid, taken_at=VIP.taken_at, base_url=f"https://{host}/v2"
+    )
+    save(tmp_path, snapshot)
+    frame = fg.scan_memberships(tmp_path, engine=scan_engine)
+    fg.erase_customer("c-1", cache=tmp_path)
+
+    with pytest.raises(SnapshotNotFoundError, match="erasure at") as caught:
+        fg.group_sizes(frame)
+
+    assert f"{tenant_uid} at 2026-11-01" in caught.value.message
+
+
 @pytest.mark.parametrize("engine", ["polars", "duckdb"])
-def test_same_snapshot_in_two_folders(tmp_path, engine, home_folder):
+@pytest.mark.parametrize("name", ["second", "[x] *"])
+def test_same_snapshot_in_two_folders(tmp_path, engine, home_folder, name):
     "The error describes the removed snapshot, and not a snapshot of the same tenant and time in another data folder."
-    first, second = tmp_path / "first", tmp_path / "second"
+    first, second = tmp_path / "first" / name, tmp_path / name
     save(first, VIP)
     removed = save(second, VIP)[0]
     frames = [fg.scan_memberships(cache, engine=engine) for cache in (first, second)]
