@@ -55,7 +55,7 @@ def spark():
     builder = SparkSession.builder.remote("local[2]") if SPARK == "connect" else SparkSession.builder.master(SPARK)
     with warnings.catch_warnings():
         # Spark Connect warns about each setting that only a new server can use.
-        warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas|Failed to set spark")
+        warnings.filterwarnings("ignore", "Failed to set spark")
         session = builder.config(map=SPARK_SETTINGS).getOrCreate()
     yield session
     session.stop()

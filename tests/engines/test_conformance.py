@@ -14,7 +14,6 @@ from frgroups.errors import GroupNotFoundError, InputError
 from tests.engines.conftest import LAZY, create_frame
 from tests.examples import at_most
 
-pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 COLUMNS = ["customer_group_uid", "customer_uid"]
 FUNCTIONS = {
     "group_sizes": fg.group_sizes,

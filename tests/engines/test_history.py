@@ -13,7 +13,6 @@ import frgroups as fg
 from frgroups.errors import GroupNotFoundError, InputError
 from tests.engines.conftest import LAZY, create_frame
 
-pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 START = datetime(2026, 11, 3, 23, 30, tzinfo=UTC)
 COLUMNS = ["customer_group_uid", "customer_uid"]
 GROUPS = ["it's", 'a "b"', "Å", "a", "B"]

@@ -17,7 +17,6 @@ from frgroups.plan.plan_file import plan_to_dict
 from tests.engines.conftest import LAZY, create_frame
 from tests.engines.test_conformance import create_table
 
-pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 CUSTOMERS = [f"c-{number}" for number in range(60)]
 MEMBERS = {"all": CUSTOMERS, "vip": CUSTOMERS[:20], "gold": CUSTOMERS[10:14], "staff": CUSTOMERS[50:], "empty": []}
 NAMES = {uid: f"Name of {uid}" for uid in MEMBERS}

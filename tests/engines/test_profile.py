@@ -17,7 +17,6 @@ import frgroups as fg
 from frgroups.errors import GroupNotFoundError, InputError
 from tests.engines.conftest import LAZY, create_frame
 
-pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 COLUMNS = ["customer_group_uid", "customer_uid"]
 GROUPS = ["it's", 'a "b"', "Å"]
 LATEST = datetime(2026, 11, 3, 12, 30, 0, 250_000, tzinfo=UTC)

@@ -23,7 +23,6 @@ from frgroups.store.manifest import list_stored_snapshots
 from frgroups.store.snapshot_store import open_stored, replace_stored
 from tests.store.versions import convert_to_version_2, rewrite_manifest
 
-pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 COLUMNS = ["tenant_uid", "taken_at", "customer_group_uid", "customer_uid"]
 HOST = "https://a.example"
 SPARK = pytest.param("spark", marks=pytest.mark.spark)

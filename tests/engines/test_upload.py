@@ -15,7 +15,6 @@ from frgroups.engines.upload import upload_table
 from frgroups.errors import FrgroupsError
 from tests.engines.conftest import LAZY, create_frame
 
-pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 FRAME = pd.DataFrame({"customer_uid": ["c-1", "c-2", "c-3"], "n": [1, 2, 3]})
 TIMES = [datetime(2026, 3, 29, 1, 30, tzinfo=UTC), datetime(2026, 10, 25, 0, 30, tzinfo=UTC), None]
 
