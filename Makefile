@@ -1,6 +1,8 @@
 # Each target makes .venv and installs what it needs on first use; afterwards it starts at once.
 PYTHON ?= python3
 BIN := .venv/bin
+# Without bytecode files, each test process would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-slow test-browser test-engines test-httpx2 test-versions test-lowest test-sdist lint docs

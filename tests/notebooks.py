@@ -6,8 +6,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import nbformat
+import lazy_loader
 from nbclient import NotebookClient
+
+# The import takes seconds, so it is delayed until a test needs the package.
+nbformat = lazy_loader.load("nbformat")
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"

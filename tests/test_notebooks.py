@@ -3,10 +3,13 @@
 import re
 from difflib import unified_diff
 
-import nbformat
+import lazy_loader
 import pytest
 
 from tests.notebooks import WIDGET, notebooks, run, text_of
+
+# The import takes seconds, so it is delayed until a test needs the package.
+nbformat = lazy_loader.load("nbformat")
 
 # Methods and options that format a table for display.
 FORMATS = re.compile(r"\.(style|round|head|tail|to_string|to_html|format)\b|set_option|pd\.options")

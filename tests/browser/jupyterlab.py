@@ -10,9 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
+import lazy_loader
 
 from tests import chromium
+
+# The import takes seconds, so it is delayed until a test needs the package.
+nbformat = lazy_loader.load("nbformat")
 
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 # Seconds that JupyterLab may need to start, and that a notebook may need to run.

@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
+import lazy_loader
 import pytest
 
 import frgroups as fg
@@ -13,6 +13,9 @@ from tests import chromium
 from tests.browser import jupyterlab
 from tests.notebooks import FOLDER
 from tests.page_checks import NEEDS_CHROMIUM, approved, save_picture, serious_violations
+
+# The import takes seconds, so it is delayed until a test needs the package.
+nbformat = lazy_loader.load("nbformat")
 
 pytestmark = [pytest.mark.browser, NEEDS_CHROMIUM]
 

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import jsonschema
+import lazy_loader
 import pytest
 
 from frgroups.sandbox.sandbox import Sandbox
+
+# The import takes seconds, so it is delayed until a test needs the package.
+jsonschema = lazy_loader.load("jsonschema")
 
 PUBLISHED = json.loads((Path(__file__).parents[1] / "published_contract.json").read_text(encoding="utf-8"))
 
