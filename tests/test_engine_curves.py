@@ -72,6 +72,22 @@ def test_limits(tmp_path, limits, reason):
     assert process.usage().cpu == 0  # The process has ended.
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("MemoryError('no block')", "memory"),
+        ("type('OutOfMemoryException', (Exception,), {})()", "memory"),
+        ("ValueError('wrong')", "failed"),
+    ],
+)
+def test_errors(tmp_path, error, reason):
+    "An engine that is out of memory has exceeded a limit. All other errors are failures."
+    with measured(tmp_path, code=f"raise {error}") as process, pytest.raises(StoppedError) as caught:
+        process.next_line()
+
+    assert caught.value.reason == reason
+
+
 def test_tables(tmp_path):
     "The tables have distinct rows, uids of 36 characters, and the same values in each run. 1% of the rows differ."
     paths = write_tables(tmp_path, 5_000, 50)

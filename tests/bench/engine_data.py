@@ -16,7 +16,7 @@ TABLE_PREFIX = "engine-curves"
 MEMBERSHIPS_PER_CUSTOMER = 5
 CHANGED_SHARE = 0.01
 # Measured size of a membership in one of the two files.
-BYTES_PER_MEMBERSHIP = 26
+BYTES_PER_MEMBERSHIP = 22
 _CUSTOMERS_PER_BLOCK = 1_000_000
 _HEXADECIMAL = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 _LETTERS = [place for place in range(36) if place not in (8, 13, 18, 23)]

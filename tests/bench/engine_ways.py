@@ -53,6 +53,11 @@ def by_duckdb_600mb(scratch: Path) -> Way:
     return by_duckdb(scratch, "600MB")
 
 
+def by_duckdb_4gb(scratch: Path) -> Way:
+    """Open the file as a DuckDB relation, with a memory limit of 4 GB."""
+    return by_duckdb(scratch, "4GB")
+
+
 def by_polars(scratch: Path) -> Way:
     """Open the file as a Polars LazyFrame that the streaming engine evaluates."""
     import polars as pl
@@ -86,6 +91,7 @@ WAYS: dict[str, Callable[[Path], Way]] = {
     "memory": in_memory,
     "duckdb": by_duckdb,
     "duckdb_600mb": by_duckdb_600mb,
+    "duckdb_4gb": by_duckdb_4gb,
     "polars": by_polars,
     "spark": by_spark,
 }

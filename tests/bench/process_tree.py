@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,8 @@ from typing import Literal, Self
 import psutil
 
 _INTERVAL = 0.2
+_EXCEPTION = re.compile(r"[\w.]+(Error|Exception)\b")
+_OUT_OF_MEMORY = re.compile(r"out ?of ?memory|MemoryError", re.IGNORECASE)
 
 Reason = Literal["time", "memory", "disk", "failed"]
 
@@ -116,7 +119,7 @@ class MeasuredProcess:
             with suppress(queue.Empty):
                 line = self._lines.get(timeout=_INTERVAL)
                 if line is None:
-                    raise StoppedError("failed", self._last_errors())
+                    raise self._failure()
                 return line
             self._check_limits()
 
@@ -156,10 +159,12 @@ class MeasuredProcess:
                 self._lines.put(line.rstrip("\n"))
         self._lines.put(None)
 
-    def _last_errors(self) -> str:
+    def _failure(self) -> StoppedError:
         self._errors.seek(0)
-        lines = [line for line in self._errors.read().splitlines() if line.strip()]
-        return " | ".join(lines[-3:])[-500:] or "the process ended without a message"
+        lines = [line.strip() for line in self._errors.read().splitlines() if line.strip()]
+        messages = [line for line in lines if _EXCEPTION.match(line)] or lines
+        message = messages[-1][:500] if messages else "the process ended without a message"
+        return StoppedError("memory" if _OUT_OF_MEMORY.search(message) else "failed", message)
 
 
 def _own_peak_mb(pid: int) -> float:
