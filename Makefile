@@ -89,7 +89,7 @@ sdist: .venv/dev.done
 
 clean:
 	rm -rf .venv .venvs dist .mypy_cache .ruff_cache .hypothesis
-	rm -rf docs/_build docs/reference docs/commands docs/gallery
+	rm -rf docs/_build docs/reference docs/commands docs/gallery docs/pictures
 
 # The pip of a new environment might be older than 25.1, the first version that installs dependency groups.
 .venv/bin/python:

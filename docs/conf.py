@@ -54,6 +54,7 @@ extensions = [
     "reference_pages",
     "command_pages",
     "gallery_pages",
+    "engine_pictures",
     "llms_index",
     "offline_check",
 ]

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+import engine_pictures
 from tests.bench import engine_curves
 from tests.bench.engine_data import write_tables
 from tests.bench.process_tree import MeasuredProcess, ResourceLimits, StoppedError
@@ -163,3 +164,20 @@ def test_little_disk_space(tmp_path):
     measurement = engine_curves.Measurement(10**15, 20, "group_sizes", "memory")
 
     assert "disk space" in engine_curves.skip_reason(measurement, {}, tmp_path)
+
+
+def test_pictures(tmp_path):
+    "There is a picture per function and theme. A hollow marker shows a measurement that was stopped at a limit."
+    stopped = record("duckdb", 3_000, outcome="time")
+    table = pd.DataFrame([record(), record(memberships=2_000), record("duckdb"), stopped])
+    table.to_csv(tmp_path / "costs.csv", index=False)
+
+    paths = engine_pictures.draw_pictures(tmp_path / "costs.csv", tmp_path / "pictures")
+    figure = engine_pictures.draw_curves(table, "group_sizes")
+
+    assert [path.name for path in paths] == ["engines-group_sizes-light.png", "engines-group_sizes-dark.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert lines["in memory"].get_xdata().tolist() == [1_000, 2_000]
+    assert lines["DuckDB"].get_xdata().tolist() == [1_000]
+    assert [line.get_xdata().tolist() for line in figure.axes[0].lines if line.get_fillstyle() == "none"] == [[3_000]]
