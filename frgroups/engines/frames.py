@@ -136,7 +136,7 @@ def _check_types(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequenc
         if schema[column] != nw.Datetime:
             raise InputError(
                 f"The column {column!r} of `{name}` must contain timestamps, got {type(schema[column]).__name__}.",
-                hint="Convert the column in the query engine.",
+                hint="Convert the column in the query engine to timestamps in microseconds.",
             )
 
 

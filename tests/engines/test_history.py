@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import duckdb
 import pandas as pd
 import pandas.testing as pdt
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -132,6 +134,20 @@ def test_timestamp_types(dtype):
     history = fg.size_history(frame.with_columns(pl.col("taken_at").cast(dtype)))
 
     pdt.assert_frame_equal(history.drop(columns="tenant_uid"), expected_history(WEEKS))
+
+
+@pytest.mark.parametrize("dtype", ["TIMESTAMP_S", "TIMESTAMP_NS", "TIMESTAMPTZ"])
+def test_timestamp_types_in_duckdb(dtype):
+    "DuckDB timestamps of other units are supported. Nanoseconds with a time zone can be converted as the error says."
+    table = create_history(WEEKS)
+    rows = pa.Table.from_pandas(table.astype({"taken_at": "datetime64[ns, UTC]"}), preserve_index=False)
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        frame = connection.from_arrow(rows).project(f"* REPLACE (taken_at::TIMESTAMPTZ::{dtype} AS taken_at)")
+
+        history = fg.size_history(frame)
+
+    pdt.assert_frame_equal(history, expected_history(WEEKS))
 
 
 def test_collected_rows(collected, lazy_engine):
