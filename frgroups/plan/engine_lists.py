@@ -126,7 +126,9 @@ def _desired_members(
         if mode == "mirror":
             listed = np.concatenate([listed, joining])
     n_unchanged = n_listed - len(listed) - len(unknown)
-    if n_unchanged < 0 or (mode == "mirror" and n_unchanged > 0):
+    # In the mode "add", the unchanged customers are members.
+    most_unchanged = {"add": len(members), "mirror": 0}.get(mode, n_unchanged)
+    if not 0 <= n_unchanged <= most_unchanged:
         raise InputError(
             "`desired` returned different rows in two queries. Store its rows in a table, and pass this table."
         )

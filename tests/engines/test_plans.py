@@ -225,13 +225,19 @@ def test_case_is_ignored(column):
             fg.plan_memberships(SNAPSHOT, connection.table("desired"))
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_changing_rows(mode):
-    "A frame that returns more customers in the last query than in the previous queries is rejected."
-    queries = iter([["c-1"], ["c-1"]])
+FEW, MANY = ["c-1"], ["c-2", "c-3", *CUSTOMERS[30:]]
+
+
+@pytest.mark.parametrize(
+    ("mode", "counted", "compared"),
+    [*((mode, FEW, MANY) for mode in MODES), ("add", MANY, FEW), ("mirror", MANY, FEW)],
+)
+def test_changing_rows(mode, counted, compared):
+    "A frame that returns other customers in the last query than in the previous queries is rejected."
+    queries = iter([counted, counted])
 
     def read(rows):
-        customers = next(queries, ["c-2", "c-3", "c-30", "c-31"])
+        customers = next(queries, compared)
         return pl.DataFrame({"customer_group_uid": ["vip"] * len(customers), "customer_uid": customers})
 
     frame = pl.from_pandas(create_table([("vip", "c-1")])).lazy().map_batches(read)
