@@ -24,7 +24,6 @@ from frgroups.engines.frames import (
     read_columns,
     strings,
 )
-from frgroups.engines.removed_snapshots import removed_snapshots_explained
 from frgroups.engines.upload import upload_table
 from frgroups.errors import InputError
 from frgroups.internals.typing import IntArray
@@ -102,7 +101,6 @@ class NumberStatistics(NamedTuple):
     largest: float
 
 
-@removed_snapshots_explained()
 def read_attributes(data: Any, name: str, numeric_categories: Collection[str]) -> AttributeFrame:
     """
     Check the uids of a frame of attributes, and determine the kind of each column.
@@ -172,7 +170,6 @@ class ComparedCustomers:
             .join(attributes.frame, left_on=CUSTOMER, right_on="row_of_customer", how="left")
         )
 
-    @removed_snapshots_explained()
     def count_sides(self) -> SideCounts:
         """Count the customers of both sides, and find the latest timestamps. One row is collected."""
         nw = self._nw
@@ -192,7 +189,6 @@ class ComparedCustomers:
             n_in, n_versus, n_others, n_matched, {alias: int(integers(table, alias)[0]) for alias in times}
         )
 
-    @removed_snapshots_explained()
     def count_values(self, missing: str, min_count: int, top: int | None) -> dict[str, ValueCounts]:
         """
         Count the customers with each value of the categories and flags.
@@ -233,7 +229,6 @@ class ComparedCustomers:
             )
         return result
 
-    @removed_snapshots_explained()
     def measure_numbers(self, latest: dict[str, int]) -> dict[str, tuple[NumberStatistics, ...]]:
         """
         Compute the statistics of each numeric attribute. One row is collected.

@@ -38,7 +38,8 @@ def removed_snapshots_explained() -> Iterator[None]:
     """
     Convert the error of a query engine about a removed snapshot to SnapshotNotFoundError.
 
-    All other errors are not changed. The function can also be used as a decorator.
+    All other errors are not changed. The function can also be used as a decorator. It must also cover the creation of
+    expressions, because DuckDB opens the files when an expression is created.
     """
     try:
         yield

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from frgroups.api.schema import codec
 from frgroups.engines.membership_lists import Differences, MembershipLists
+from frgroups.engines.removed_snapshots import removed_snapshots_explained
 from frgroups.errors import InputError
 from frgroups.internals.typing import IndexArray, Int32Array
 from frgroups.plan.desired import DesiredMemberships, find_group_uids, no_rows_of_tenant
@@ -25,6 +26,7 @@ from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 
 
+@removed_snapshots_explained()
 def compare_lists(
     snapshot: Snapshot,
     desired: Any,

@@ -397,6 +397,40 @@ def test_erasure_during_a_function(tmp_path, scan_engine, home_folder, monkeypat
             call()
 
 
+@pytest.mark.parametrize("n_queries", range(1, 7))
+def test_erasure_after_some_queries(tmp_path, scan_engine, home_folder, monkeypatch, n_queries):
+    "An erasure after each of the queries of a plan and of a profile raises the same error."
+    snapshot = snapshot_of({"vip": ["c-1"], "all": ["c-1", "c-2"]})
+    collect = nw.LazyFrame.collect
+    calls = []
+
+    def collect_and_erase(self, *args, **kwargs):
+        result = collect(self, *args, **kwargs)
+        calls.append(self)
+        if len(calls) == n_queries:
+            fg.erase_customer("c-1", cache=tmp_path / "snapshots")
+        return result
+
+    functions = [lambda frame: fg.group_profile(frame, "vip", attributes=attributes_of(frame))]
+    if n_queries < 3:
+        functions.append(lambda frame: fg.plan_memberships(snapshot, frame, mode="mirror"))
+    for function in functions:
+        shutil.rmtree(tmp_path / "snapshots", ignore_errors=True)
+        save(tmp_path / "snapshots", snapshot)
+        frame = fg.scan_memberships(tmp_path / "snapshots", engine=scan_engine)
+        calls.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(nw.LazyFrame, "collect", collect_and_erase)
+            with pytest.raises(SnapshotNotFoundError, match="erasure at"):
+                function(frame)
+
+
+def attributes_of(frame):
+    """Return a frame of attributes in the engine of a scan."""
+    customers = nw.from_native(frame).group_by("customer_uid").agg(nw.col("tenant_uid").min(), n=nw.len())
+    return customers.to_native()
+
+
 @pytest.mark.parametrize(
     "function",
     [
