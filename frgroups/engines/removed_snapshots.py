@@ -39,7 +39,7 @@ def removed_snapshots_explained() -> Iterator[None]:
     Convert the error of a query engine about a removed snapshot to SnapshotNotFoundError.
 
     All other errors are not changed. The function can also be used as a decorator. It must also cover the creation of
-    expressions, because DuckDB opens the files when an expression is created.
+    expressions, because DuckDB can open the files when an expression is created.
     """
     try:
         yield

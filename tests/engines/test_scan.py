@@ -399,7 +399,7 @@ def test_erasure_during_a_function(tmp_path, scan_engine, home_folder, monkeypat
 
 @pytest.mark.parametrize("n_queries", range(1, 7))
 def test_erasure_after_some_queries(tmp_path, scan_engine, home_folder, monkeypatch, n_queries):
-    "An erasure after each of the queries of a plan and of a profile raises the same error."
+    "An erasure after each query of a function raises the same error."
     snapshot = snapshot_of({"vip": ["c-1"], "all": ["c-1", "c-2"]})
     collect = nw.LazyFrame.collect
     calls = []
@@ -413,7 +413,11 @@ def test_erasure_after_some_queries(tmp_path, scan_engine, home_folder, monkeypa
 
     functions = [lambda frame: fg.group_profile(frame, "vip", attributes=attributes_of(frame))]
     if n_queries < 3:
-        functions.append(lambda frame: fg.plan_memberships(snapshot, frame, mode="mirror"))
+        functions += [
+            lambda frame: fg.plan_memberships(snapshot, frame, mode="mirror"),
+            lambda frame: fg.overlap_pairs(frame, ["vip", "all"], min_both=1),
+            lambda frame: fg.intersections(frame, ["vip", "all"]),
+        ]
     for function in functions:
         shutil.rmtree(tmp_path / "snapshots", ignore_errors=True)
         save(tmp_path / "snapshots", snapshot)
