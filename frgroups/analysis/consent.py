@@ -113,7 +113,7 @@ def check_channel(name: object, argument: str, choices: Iterable[str] = CHANNEL_
 
 def channel_hint(text: str) -> str:
     """
-    Return a sentence that names the channel in a text, or "" if the text mentions no channel.
+    Return a sentence with the channel that a string mentions, or "" if the string mentions no channel.
 
     Examples
     --------

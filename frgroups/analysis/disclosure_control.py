@@ -65,8 +65,8 @@ def suppressed_rows(
     top
         The number of values to show. None shows all values.
     omitted
-        Further values that are not in `n_in` and `n_ref`. They are suppressed. None of them may be among the `top`
-        largest values without a small count.
+        Further values, which are not in `n_in` and `n_ref`. They are always suppressed. They must not contain any of
+        the `top` values that have the most customers and no small count.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Counts for the profile of a group, computed by a query engine."""
+"""Count the attribute values for a group profile in a query engine, such as DuckDB."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def count_profile(
     attributes
         Frame of the same query engine, with the column customer_uid and one column per attribute.
     min_count, top
-        Limits that determine which values are collected.
+        The options of `group_profile`, which determine the values that are collected.
 
     Returns
     -------
@@ -68,7 +68,8 @@ def count_profile(
     Raises
     ------
     InputError
-        If an argument has another type, the attributes are not valid, or all customers of `versus` are in the group.
+        If an argument has the wrong type, the attributes are not valid, or all customers in the reference are in the
+        group.
     GroupNotFoundError
         If a group is unknown.
     """
@@ -118,7 +119,7 @@ def _read_counts(
     values: dict[str, ValueCounts],
     numbers: dict[str, tuple[NumberStatistics, ...]],
 ) -> Iterator[AttributeCounts]:
-    """Convert the results of the query engine, in the order of the columns."""
+    """Convert the results of the query engine to the counts of each attribute, in the order of the columns."""
     for column in attribute_frame.columns:
         if column.alias in numbers:
             yield _read_number(column, sizes, numbers[column.alias])
@@ -158,7 +159,7 @@ def _read_number(
 
 
 def _read_moments(statistics: NumberStatistics) -> Moments:
-    """Convert the statistics of a query engine. The moments of equal values are exact, as in memory."""
+    """Convert statistics of a query engine to Moments. If all values are equal, the result is exact, as in memory."""
     if statistics.n and statistics.smallest == statistics.largest:
         return Moments.from_equal_values(statistics.n, statistics.smallest)
     return Moments(statistics.n, statistics.mean, statistics.median, statistics.variance)

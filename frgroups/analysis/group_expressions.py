@@ -389,13 +389,13 @@ def _find_group(matrix: MembershipMatrix, token: _Token, expression: str) -> str
 
 
 def _contains_group(matrix: MembershipMatrix, text: str) -> bool:
-    """Return True if a part of a text between operators of other languages is the uid or name of a group."""
+    """Return True if a part of a string between operators of other languages is the uid or name of a group."""
     known = {_normalize(name) for name in [*matrix.group_uids, *matrix.group_names]}
     return any(_normalize(part.strip()) in known for part in _OTHER_OPERATOR.split(text))
 
 
 def _replacement_hint(text: str) -> str:
-    """Return a sentence for each operator of another language in a text."""
+    """Return a sentence for each operator of another language in a string."""
     found = [match[0].strip() for match in _OTHER_OPERATOR.finditer(text)]
     replacements = {word: _OTHER_OPERATORS[" ".join(word.casefold().split())] for word in found}
     return " ".join(f"Use {operator} instead of {word!r}." for word, operator in replacements.items())

@@ -317,9 +317,9 @@ def _count_by_customer(matrix: MembershipMatrix) -> _Regions:
     """
     Count the customers in each region by comparing the sorted groups of the customers, one group after another.
 
-    Customers with the same previous groups have the same number. In each step, the next group refines the numbers. A
-    customer who has no further groups or a unique number is assigned to a region. The function returns the fields of
-    RegionCounts.
+    In each step, two customers get the same number if their groups up to this step are equal. A customer who has no
+    further groups, or whose number no other customer has, is assigned to a region and is not compared again. The
+    function returns the fields of RegionCounts.
     """
     by_customer = np.argsort(matrix.indices, kind="stable")
     groups = matrix.group_code.take(by_customer)

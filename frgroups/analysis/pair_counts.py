@@ -115,7 +115,7 @@ def _pair_table(n_pairs: int) -> str:
 
 
 def string_bytes_per_pair(memberships: Memberships) -> int:
-    """Return the average size of the two uids and the two names in a row of a table of pairs, in bytes."""
+    """Return the average number of bytes that the uids and names of two groups need in a row of a pair table."""
     if not memberships.n_groups:
         return 0
     n_characters = sum(map(len, memberships.group_uids)) + sum(map(len, memberships.group_names))

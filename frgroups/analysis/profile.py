@@ -116,7 +116,7 @@ def group_profile(
 
         Values are NaN if a denominator is 0, or if a number has no variance. If `snapshot` is a frame, the counts are
         equal to those in memory, and means and medians normally have a relative error of at most 1e-12.
-        Timestamps are compared by the days to the latest timestamp of the attribute.
+        In a frame, a timestamp is converted to the number of days until the latest timestamp of the attribute.
 
     Raises
     ------
@@ -364,6 +364,7 @@ def _compare_means(moments: SideMoments | None, label: str) -> Row:
 
 def _strength_key(row: Row) -> tuple[bool, float, str]:
     """Return the key that sorts profile rows by effect size, strongest first and NaN last."""
-    # The effect size is rounded, because the values "yes" and "no" must have exactly the same strength.
+    # The effect sizes of "yes" and "no" have the same absolute value, except for floating-point errors. They are
+    # rounded so that these two rows are sorted by value.
     strength = round(abs(row["effect_size"]), 12)
     return np.isnan(strength), -strength, row["value"]

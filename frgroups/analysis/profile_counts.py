@@ -1,4 +1,4 @@
-"""Numbers of customers with each value of an attribute, and moments of numbers, in a group and in its reference."""
+"""Counts of attribute values and statistics of numeric attributes, for a group and for its reference."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from frgroups.internals.typing import BoolArray, IntArray
 @dataclass(frozen=True, eq=False)
 class Sides:
     """
-    Two disjoint sets of customers. A test of their difference requires that no customer is in both sets.
+    The customers in a group, and the other customers with whom they are compared.
 
-    `with_inside` is True if the reference contains both sets.
+    No customer is in both sets, because tests of a difference require independent sets. If `with_inside` is True, the
+    reference contains both sets.
     """
 
     inside: BoolArray
@@ -28,7 +29,7 @@ class Sides:
 
     @property
     def reference(self) -> BoolArray:
-        """A mask that is True for each customer in the reference, to which the group is compared."""
+        """A mask that is True for each customer in the reference."""
         if self.with_inside:
             return self.inside | self.others
         return self.others
@@ -48,7 +49,7 @@ class SideSizes(NamedTuple):
 
 
 class SideMoments(NamedTuple):
-    """The moments of a number in the group, among the others, and in the reference."""
+    """The mean, median, and variance of a numeric attribute in the group, among the others, and in the reference."""
 
     inside: Moments
     others: Moments
@@ -58,18 +59,18 @@ class SideMoments(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class AttributeCounts:
     """
-    The values of an attribute that occur, and the number of customers with each value on both sides.
+    The values of an attribute, and the number of customers with each value in the group and among the others.
 
     Attributes
     ----------
     name, kind
         Name and kind of the attribute.
     labels
-        The values. A number has the labels "(number)" and "(missing)". Other values are sorted.
+        The values. A numeric attribute has only the values "(number)" and "(missing)". Other values are sorted.
     n_in, n_others
         The number of customers with each value on each side.
     moments
-        The moments of a number. None for other attributes.
+        The mean, median, and variance of a numeric attribute. None for other attributes.
     omitted
         The values that a query engine did not return.
     """
@@ -102,7 +103,7 @@ def all_in_group(n_customers: int) -> InputError:
 
 
 def _measure_numbers(attribute: Attribute, sides: Sides) -> SideMoments | None:
-    """Compute the moments of a number. The result is None for other attributes."""
+    """Compute the mean, median, and variance of a numeric attribute. Return None for other attributes."""
     if attribute.numbers is None:
         return None
     known = attribute.code == attribute.labels.index(NUMBER)

@@ -44,10 +44,10 @@ def find_redundant_groups(snapshot: Snapshot, min_jaccard: float, plans: Suggest
 
 def kept_groups(matrix: MembershipMatrix) -> IndexArray:
     """
-    Return the code of the group to keep among the groups with the same members, for each group.
+    Return, for each group, the code of the group to keep among all groups with the same members.
 
-    The first criterion is that the name of the group does not contain the word "copy". The second is that the name
-    contains no year, or else the latest year. Of several such groups, the first is kept.
+    A group whose name does not contain the word "copy" is preferred. Among such groups, a name without a year is
+    preferred, and then the latest year. If several groups are still equal, the first group is kept.
 
     Examples
     --------

@@ -263,7 +263,7 @@ class _Evaluation:
         if symbol in ("in", "not in") and is_list != [False, True]:
             raise InputError(f"The right side of `{symbol}` must be a list, such as {symbol} ['a', 'b'].")
         if symbol not in ("in", "not in") and any(is_list):
-            raise InputError(f"The operator {symbol} cannot compare with a list. Use `in` or `not in`.")
+            raise InputError(f"The operator {symbol} cannot be used with a list. Use `in` or `not in`.")
         return operands
 
     def _compare(self, left: Operand, symbol: str, right: Operand, label: str) -> Values:

@@ -34,8 +34,8 @@ def request_token(source: Callable[[], str]) -> HiddenText:
     """
     Call a function that returns a token, and validate the token.
 
-    If the function raises an exception of another library, the error contains only its type, because the message can
-    contain the token or a password.
+    If the function raises an exception from another library, the error contains only its type, because the message
+    can contain the token or a password.
 
     Raises
     ------

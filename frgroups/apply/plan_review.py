@@ -265,7 +265,7 @@ def _with_newer_data(plan: Plan, journal: Journal, results: RunResults) -> tuple
     sizes = {**results.sizes, **{uid: len(uids) for uid, (_, uids) in members.items()}}
     text = (
         f"According to the data read at {read_at}, {n_confirmed:,} of the {pluralize(n_open, 'change')} that "
-        f"{agree(n_open, 'was', 'were')} sent and not checked {agree(n_confirmed, 'is', 'are')} in effect."
+        f"{agree(n_open, 'was', 'were')} sent but not checked {agree(n_confirmed, 'is', 'are')} in effect."
     )
     return replace(results, states=states, sizes=sizes), text
 

@@ -141,8 +141,8 @@ def plan_undo(
         findings_of_customers = customer_findings(current, compared, register_rows)
     elif any(change.add for change in changes):
         text = (
-            "No data of the tenant is stored, so the customers who join were not checked for price lists, "
-            "customer types, and consents."
+            "No data of the tenant is stored. Therefore, the price lists, customer types, and consents of the "
+            "customers who join were not checked."
         )
         notes.append(Finding("no_snapshot", text))
     purpose = f"Undo of the plan that was applied at {format_utc(receipt.started_at)}"

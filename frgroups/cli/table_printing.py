@@ -163,8 +163,8 @@ def choose_layout(columns: Sequence[_Column], width: int) -> Layout | None:
     """
     Return the first layout that fits on the terminal without wrapped values, or else the first layout that fits.
 
-    The layouts are the normal one, the one with less space between the columns, and the compact one. Return None if
-    no layout fits.
+    The layouts are tried in this order: the normal layout, a layout with less space between the columns, and the
+    compact layout. Return None if no layout fits.
     """
     names = [column.name for column in columns]
     short_headers = [_broken_header(column.name, _text_width(column)) for column in columns]
@@ -230,7 +230,7 @@ def _column_widths(columns: Sequence[_Column], headers: Sequence[str], width: in
 
 
 def _text_width(column: _Column) -> int:
-    """Return the minimum width of a column of texts."""
+    """Return the minimum width of a column of strings."""
     return max(min(MIN_TEXT_WIDTH, column.width), min(MAX_WORD_WIDTH, column.word_width))
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ChangeCounts(NamedTuple):
-    """The groups in either of two frames, sorted by uid, and their numbers of customers."""
+    """All groups in two frames of memberships, sorted by uid, with their numbers of customers before and after."""
 
     group_uids: pd.Index
     n_old: IntArray

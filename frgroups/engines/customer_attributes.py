@@ -1,8 +1,8 @@
 """
-Counts and moments of customer attributes in a frame of a query engine.
+Counts and statistics of customer attributes, computed by a query engine such as DuckDB.
 
-The customers of a group are compared with other customers. The expressions are the same for all engines, except for
-the conversion of timestamps to numbers.
+The customers of a group are compared with other customers. The same Narwhals expressions are used for all engines,
+except for the conversion of timestamps to numbers.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class AttributeFrame(NamedTuple):
 
 class SideCounts(NamedTuple):
     """
-    The numbers of customers in a frame of memberships.
+    The numbers of customers on each side of a comparison.
 
     Attributes
     ----------
@@ -66,7 +66,8 @@ class SideCounts(NamedTuple):
     n_matched
         The customers who have a row of attributes.
     latest
-        The latest value of each timestamp column, in microseconds since 1970, by alias.
+        The latest value of each timestamp column, in microseconds since 1970. The keys are the aliases of the
+        columns.
     """
 
     n_in: int
@@ -78,9 +79,18 @@ class SideCounts(NamedTuple):
 
 class ValueCounts(NamedTuple):
     """
-    The collected values of a category or flag, and the numbers of customers in the group and among the others.
+    The collected values of a category or flag, and the numbers of customers with each value.
 
-    `n_values` and `n_small` are the number of all values, and of the values with a small count on either side.
+    Attributes
+    ----------
+    labels
+        The collected values.
+    n_in, n_others
+        The customers in the group, and in the reference but not in the group.
+    n_values
+        The number of all values, including values that were not collected.
+    n_small
+        The number of values for which `n_in` or `n_others` is small. See `ComparedCustomers.count_values`.
     """
 
     labels: list[str]
@@ -91,7 +101,11 @@ class ValueCounts(NamedTuple):
 
 
 class NumberStatistics(NamedTuple):
-    """Statistics of the known numbers of an attribute. All except `n` are NaN if they are not defined."""
+    """
+    Statistics of the known numbers of an attribute. `n` is their count.
+
+    A statistic that is not defined is NaN, such as the variance of one number.
+    """
 
     n: int
     mean: float
@@ -142,18 +156,18 @@ def read_attributes(data: Any, name: str, numeric_categories: Collection[str]) -
 
 class ComparedCustomers:
     """
-    Customers of a group and of a reference, with their attributes, in a frame of a query engine.
+    Customers of a group and of its reference in a query engine, with their attributes.
 
     Parameters
     ----------
     memberships
-        The columns customer_group_uid and customer_uid, as returned by `read_memberships`.
+        Frame with the columns customer_group_uid and customer_uid, as returned by `read_memberships`.
     attributes
         The attributes of the customers. Customers without a row have missing values.
     group_uid
-        The group.
+        Uid of the group.
     versus_uid
-        The group that contains the reference. None selects all customers in the frame.
+        Uid of another group, whose members are the reference. None selects all customers in `memberships`.
     """
 
     def __init__(
@@ -200,13 +214,13 @@ class ComparedCustomers:
         min_count
             Counts from 1 to `min_count` - 1 are small.
         top
-            Number of values to collect per attribute. The values with the most customers are collected, and values
-            with a small count last. Equal counts are sorted by value. None collects all values.
+            Number of values to collect per attribute. Values without a small count are collected first, in descending
+            order of their numbers of customers. Values with the same number are sorted. None collects all values.
 
         Returns
         -------
         dict
-            The counts of each attribute, by alias.
+            The counts of each attribute. The keys are the aliases of the columns.
         """
         aliases = [column.alias for column in self._columns if column.kind in ("category", "flag")]
         if not aliases:
@@ -233,9 +247,10 @@ class ComparedCustomers:
         """
         Compute the statistics of each numeric attribute. One row is collected.
 
-        The keys of the result are the aliases. The statistics refer to the group, to the other customers of the
-        reference, and to both. Durations are in days. A timestamp is converted to the number of days until the latest
-        timestamp, which `latest` contains.
+        The keys of the result are the aliases of the columns. Each value contains the statistics of the customers in
+        the group, of the other customers in the reference, and of all these customers. Durations are in days. A
+        timestamp is converted to the number of days until the latest timestamp of the attribute, which `latest`
+        contains.
         """
         nw = self._nw
         aliases = [column.alias for column in self._columns if column.kind not in ("category", "flag")]
@@ -267,8 +282,9 @@ class ComparedCustomers:
         """
         Return one row per value of each attribute.
 
-        The columns are `attribute` (the position in `aliases`), `label`, the fields of `ValueCounts`, and `position`,
-        which is 1 for the first value of an attribute in the order that `count_values` describes.
+        The column `attribute` contains the position in `aliases`, and `label` contains the value. The column
+        `position` numbers the values of an attribute from 1, in the order that `count_values` describes. The other
+        columns are the numbers in `ValueCounts`.
         """
         nw = self._nw
         # Each customer is repeated for each attribute, so that one query counts all attributes. Narwhals cannot
@@ -334,12 +350,16 @@ def _column_kind(
         return "timestamp"
     raise InputError(
         f"The column {column!r} of `{name}` has the type {dtype}, which is not supported in a query engine.",
-        hint="Convert the column to texts, numbers, or timestamps, or remove it.",
+        hint="Convert the column to strings, numbers, or timestamps, or remove it.",
     )
 
 
 def _as_value(column: Expr, kind: ColumnKind, engine: Any) -> Expr:
-    """Convert a column to texts, to numbers, to numbers of days, or to microseconds since 1970."""
+    """
+    Convert a column to the values that are compared.
+
+    Categories and flags become strings, durations become days, and timestamps become microseconds since 1970.
+    """
     nw = import_narwhals()
     values: Expr
     if kind == "flag":
@@ -350,15 +370,16 @@ def _as_value(column: Expr, kind: ColumnKind, engine: Any) -> Expr:
         values = column.dt.total_microseconds().cast(nw.Float64) / _US_PER_DAY
     elif kind == "number":
         numbers = column.cast(nw.Float64)
-        # All engines sort NaN after all other numbers, so this condition is False for NaN and for infinity.
+        # NaN and infinity become missing values. The condition is False for NaN, because all engines sort NaN after
+        # all other numbers.
         values = nw.when((numbers <= _LARGEST) & (numbers >= -_LARGEST)).then(numbers)
     elif engine.is_spark_like():
-        # Narwhals cannot convert timestamps to microseconds in Spark. The conversion to seconds has an error of less
-        # than half a microsecond.
+        # Narwhals cannot convert timestamps to microseconds in Spark, so they are converted to seconds. The error of
+        # this conversion is less than half a microsecond, so rounding returns the exact value.
         values = (column.cast(nw.Float64) * 1_000_000).round().cast(nw.Int64)
     elif engine.is_duckdb():
-        # This is DuckDB's function epoch_us, which also accepts timestamps. A difference between timestamps would
-        # depend on the daylight saving time of the connection's time zone.
+        # Narwhals translates this method to DuckDB's function epoch_us, which also accepts timestamps. A difference
+        # between two timestamps would depend on the daylight saving time of the connection's time zone.
         values = column.dt.total_microseconds()
     else:
         values = column.dt.timestamp("us")

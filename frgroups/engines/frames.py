@@ -79,11 +79,10 @@ def is_instance_of(data: Any, class_name: str, package: str) -> bool:
 
 def read_memberships(data: Any, name: str = "memberships") -> LazyFrame[Any]:
     """
-    Return the columns of uids in an engine frame as a Narwhals LazyFrame.
+    Return the group uids and the customer uids in a frame of a query engine as a Narwhals LazyFrame.
 
-    An InputError is raised in the same cases as for a table in memory, and if the engine ignores case or accents when
-    it compares uids. To check the uids, the engine evaluates the frame once. Repeated memberships are not removed.
-    `name` is the name of the argument that contains the frame, for error messages.
+    The uids are checked as in `read_columns`. To check them, the engine evaluates the frame once. Repeated
+    memberships are not removed. `name` is the name of the argument that contains the frame, for error messages.
     """
     return read_columns(data, [GROUP, CUSTOMER], name)
 
@@ -91,7 +90,7 @@ def read_memberships(data: Any, name: str = "memberships") -> LazyFrame[Any]:
 @removed_snapshots_explained()
 def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Sequence[str] = ()) -> LazyFrame[Any]:
     """
-    Return the given columns of an engine frame as a Narwhals LazyFrame.
+    Return the given columns of a frame of a query engine as a Narwhals LazyFrame.
 
     To check the values, the engine evaluates the frame once.
 
@@ -100,7 +99,7 @@ def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Seque
     data
         Frame of a query engine.
     uids
-        Columns of uids. They are checked like those of a table in memory.
+        Columns of uids. They are checked like the uids in a table in memory.
     name
         Name of the argument that contains the frame, for error messages.
     timestamps
@@ -114,7 +113,7 @@ def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Seque
     """
     nw = import_narwhals()
     frame = as_narwhals(data)
-    # The columns are checked separately, like those of a table in memory, so that the error is the same.
+    # The columns are checked one after another, as in a table in memory, so that the error is the same.
     for column in (*uids, *timestamps):
         check_columns(frame.columns, [column], name)
     frame = frame.select(*uids, *timestamps)
@@ -141,7 +140,7 @@ def _check_types(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequenc
 
 
 def _check_values(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequence[str], name: str) -> None:
-    """Raise InputError for missing values, and if the engine ignores case or accents. One row is collected."""
+    """Raise InputError if values are missing or if the engine ignores case or accents. One row is collected."""
     nw = import_narwhals()
     counts = [count_true(nw.col(column).is_null()).alias(f"null_{column}") for column in (*uids, *timestamps)]
     counts += [count_true(nw.col(column) == "").alias(f"empty_{column}") for column in uids]
@@ -165,9 +164,10 @@ def _check_values(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequen
 
 
 def as_narwhals(data: Any) -> LazyFrame[Any]:
-    """Return an engine frame as a LazyFrame of the stable Narwhals API."""
+    """Return a frame of a query engine as a LazyFrame of the stable Narwhals API."""
     nw = import_narwhals()
-    # A Narwhals frame can belong to another version of the API.
+    # If `data` is a frame of another Narwhals API, such as `narwhals.LazyFrame`, it is converted to the frame of the
+    # query engine first.
     frame: LazyFrame[Any] = nw.from_native(nw.to_native(data, pass_through=True))
     return frame
 
@@ -195,7 +195,11 @@ def import_narwhals() -> Any:
 
 
 def count_true(condition: Expr) -> Expr:
-    """Return an expression that counts the rows for which a condition is True. Spark cannot sum Boolean values."""
+    """
+    Return an expression that counts the rows for which a condition is True.
+
+    The condition is converted to integers, because Spark cannot sum Boolean values.
+    """
     expression: Expr = import_narwhals().when(condition).then(1).otherwise(0).sum()
     return expression
 
@@ -204,7 +208,8 @@ def distinct(frame: LazyFrame[Any], *columns: str) -> LazyFrame[Any]:
     """
     Return the distinct values of columns.
 
-    Narwhals implements `LazyFrame.unique` with a window function in SQL engines, which is slower than a grouping.
+    The function groups the rows, because this is faster than `LazyFrame.unique`. In SQL engines, Narwhals implements
+    `LazyFrame.unique` with a window function.
     """
     nw = import_narwhals()
     return frame.group_by(*columns).agg(nw.len().alias("n_rows")).select(*columns)
@@ -218,13 +223,17 @@ def collect(frame: LazyFrame[Any]) -> pa.Table:
 
 
 def integers(table: pa.Table, column: str) -> IntArray:
-    """Return a column of counts as 64-bit integers. The engines return several types, and null for empty sums."""
+    """
+    Return a column of counts as 64-bit integers.
+
+    Engines return different integer types, and null for the sum of a column without rows.
+    """
     counts: IntArray = np.asarray(table[column].fill_null(0).cast(pa.int64()), dtype=np.int64)
     return counts
 
 
 def strings(table: pa.Table, column: str) -> pd.Index:
-    """Return a column of uids or texts as an index of strings."""
+    """Return a column of uids or other strings as an index."""
     texts: pd.Index = pd.Index(table[column].cast(pa.large_string()).combine_chunks().to_pandas(), dtype="str")
     return texts
 
@@ -237,9 +246,9 @@ def sort_groups(table: pa.Table) -> tuple[pd.Index, IndexArray]:
 
 
 def _ignores_case_or_accents(column: str) -> Expr:
-    """Return an expression that is True if the engine treats different letters as equal in a column of texts."""
+    """Return an expression that is True if the engine treats "a" and "A", or "e" and "é", as equal in a column."""
     nw = import_narwhals()
-    # In DuckDB, the result of `concat_str` has the collation of the column.
+    # In DuckDB, the result of `concat_str` has the collation of the column, so the comparison uses this collation.
     text = nw.col(column).min()
     compared = [
         nw.concat_str(text, nw.lit(first)) == nw.concat_str(text, nw.lit(second)) for first, second in ("aA", "eé")

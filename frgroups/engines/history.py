@@ -1,4 +1,4 @@
-"""Sizes of groups in a frame that contains the memberships of several snapshots, counted in its query engine."""
+"""Count group sizes over time in a query engine, from a frame with the memberships of several snapshots."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ _PREVIOUS = "previous_taken_at"
 
 @removed_snapshots_explained()
 def has_tenants(data: Any) -> bool:
-    """Return True if an engine frame has the column tenant_uid."""
+    """Return True if a frame of a query engine has the column tenant_uid."""
     return TENANT in as_narwhals(data).columns
 
 
 @removed_snapshots_explained()
 def count_members_over_time(data: Any, name: str) -> pd.DataFrame:
     """
-    Count the members of each group in each snapshot, and those who were members in the tenant's previous snapshot.
+    Count the members of each group in each snapshot.
+
+    The function also counts how many of these members were in the group in the tenant's previous snapshot.
 
     Parameters
     ----------
@@ -47,7 +49,8 @@ def count_members_over_time(data: Any, name: str) -> pd.DataFrame:
     -------
     DataFrame
         One row per tenant, snapshot, and group with members, in any order. The columns are tenant_uid, taken_at,
-        customer_group_uid, n_members, and n_kept. If the frame has no column tenant_uid, tenant_uid is "".
+        customer_group_uid, n_members, and n_kept, the number of members who were also in the group in the previous
+        snapshot. If the frame has no column tenant_uid, tenant_uid is "".
 
     Raises
     ------
@@ -58,12 +61,14 @@ def count_members_over_time(data: Any, name: str) -> pd.DataFrame:
     if has_tenants(data):
         frame = read_columns(data, [TENANT, GROUP, CUSTOMER], name, timestamps=[TAKEN_AT])
     else:
-        # A constant tenant also partitions the windows. Spark logs a warning for each window without a partition.
+        # Without a tenant column, the same value is used in all rows, so that each window has a partition. Spark logs
+        # a warning for each window without a partition.
         frame = read_columns(data, [GROUP, CUSTOMER], name, timestamps=[TAKEN_AT]).with_columns(
             nw.lit("").alias(TENANT)
         )
-    # The previous snapshot of each membership and of each tenant are compared after counting. With 5M memberships in
-    # DuckDB, this takes half the memory of a join of each snapshot with the previous one, at the same CPU time.
+    # A membership is kept if the last earlier snapshot that contains it is the tenant's previous snapshot. The rows
+    # are counted before these times are compared. With 5M memberships in DuckDB, this needs half as much memory as a
+    # join of each snapshot with the previous snapshot, and the same CPU time.
     memberships = distinct(frame, TENANT, TAKEN_AT, GROUP, CUSTOMER)
     seen_before = nw.col(TAKEN_AT).shift(1).over(TENANT, GROUP, CUSTOMER, order_by=TAKEN_AT).alias("seen_before")
     counts = (

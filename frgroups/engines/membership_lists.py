@@ -1,4 +1,4 @@
-"""Lists of customers per group in a query engine, and their differences from the current members."""
+"""Compare lists of customers in a query engine, such as DuckDB, with the current members of the groups."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _INVALID_CHARACTER = "[^A-Za-z0-9_-]"
 
 class ListSizes(NamedTuple):
     """
-    The groups of the lists, sorted by their texts, with one value per group.
+    The sizes of the lists. Each attribute has one value per list, sorted by group.
 
     Attributes
     ----------
     groups
-        Values of the column customer_group_uid.
+        Group of the list, which is the value in the column customer_group_uid.
     n_rows
-        Number of rows.
+        Number of rows in the list.
     n_customers
-        Number of distinct customers.
+        Number of distinct customers in the list.
     invalid_uids
-        First customer uid that the API does not accept, or None.
+        First customer uid in the list that the API does not accept, or None.
     """
 
     groups: pd.Index
@@ -50,16 +50,20 @@ class ListSizes(NamedTuple):
 
 class Differences(NamedTuple):
     """
-    Customers who are only in the list of a group or only in the group, and other requested rows.
+    Differences between the lists and the current members. Each attribute has one value per group and customer.
+
+    The arguments of `MembershipLists.differences` determine which customers are included.
 
     Attributes
     ----------
     group_code
-        Position of the group in the table that was passed to `MembershipLists.differences`.
+        Code of the group in the table that was passed to `MembershipLists.differences`.
     customer_uids
-        The customers.
-    is_listed, is_member
-        Whether the customer is in the list of the group, and in the group.
+        Uid of the customer.
+    is_listed
+        Whether the customer is in the group's list.
+    is_member
+        Whether the customer is a current member of the group.
     n_rows
         Number of rows of the list that contain the customer, or 0 for customers who are not listed.
     """
@@ -73,14 +77,15 @@ class Differences(NamedTuple):
 
 class MembershipLists:
     """
-    Lists of customers per group, as rows of an engine frame.
+    Lists of customers in a frame of a query engine, such as a DuckDB relation, with one list per group.
 
     Parameters
     ----------
     data
-        The frame. If it has a column tenant_uid, only the rows of one tenant are used.
+        The frame. Each row contains a group and a customer. If the frame has a column tenant_uid, only the rows of
+        one tenant are used.
     tenant_uid
-        The uid of this tenant.
+        The uid of the tenant whose rows are used.
     name
         Name of the argument that contains the frame, for error messages.
     """
@@ -90,7 +95,7 @@ class MembershipLists:
         frame = as_narwhals(data)
         self.has_tenants = TENANT in frame.columns
         if self.has_tenants:
-            # The check of tenant_uid rejects a collation that would select the rows of similar uids.
+            # `read_columns` checks tenant_uid, because a collation could also select rows with a similar uid.
             frame = frame.with_columns(nw.col(TENANT).cast(nw.String)).filter(nw.col(TENANT) == tenant_uid)
         columns = [TENANT, GROUP, CUSTOMER] if self.has_tenants else [GROUP, CUSTOMER]
         self._frame = read_columns(frame, columns, name).select(GROUP, CUSTOMER)
@@ -125,13 +130,13 @@ class MembershipLists:
         Parameters
         ----------
         groups
-            One row per list: `customer_group_uid` (its text in the frame), `group_code`, and the Boolean columns
-            `joining` (collect the listed customers who are not members), `both` (collect the listed customers who
-            are members), and `leaving` (collect the members who are not listed).
+            One row per list, with the column `customer_group_uid`, which contains the value in the frame, the column
+            `group_code`, and three Boolean columns. `joining` selects the listed customers who are not members,
+            `both` selects the listed customers who are members, and `leaving` selects the members who are not listed.
         members
             The current members, with the columns `group_code` and `customer_uid`.
         known_customers
-            Uids of customers. If they are given, the other customers of all lists are also collected.
+            Uids of the known customers. If they are given, the listed customers who are not known are also collected.
         """
         nw = self._nw
         lists = upload_table(groups, self._frame)

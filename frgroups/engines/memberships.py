@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     from narwhals.stable.v2 import LazyFrame
 
 _CODE = "group_code"
-# The groups of a customer are the bits of integers. The powers of two up to 2**61 and their sums fit into 64 bits.
+# The groups of a customer are stored as the bits of integers. The sum of the powers of two up to 2**61 fits into a
+# signed 64-bit integer.
 _BITS = 62
 
 
 class GroupTable(NamedTuple):
-    """The groups, sorted by uid. `ranks` contains the position of each uid in the sort order of the engine."""
+    """The groups, sorted by uid. `ranks` contains the position of each uid in the engine's sort order, from 1."""
 
     uids: pd.Index
     sizes: IntArray
@@ -47,7 +48,11 @@ class GroupTable(NamedTuple):
 
 
 class MemberCounts(NamedTuple):
-    """The groups, sorted by uid, their numbers of members and of exclusive members, and the number of customers."""
+    """
+    The groups, sorted by uid, with their members and exclusive members, and the number of customers in all groups.
+
+    An exclusive member of a group is in no other group.
+    """
 
     group_uids: pd.Index
     n_members: IntArray
@@ -104,7 +109,7 @@ class EngineMemberships:
         return int(integers(collect(distinct(self._frame, CUSTOMER).select(n=nw.len())), "n")[0])
 
     def select(self, groups: Iterable[str] | None) -> EngineMemberships:
-        """Return the memberships in the given groups. See `MembershipMatrix.select` for the texts and the errors."""
+        """Return the memberships in the given groups. See `MembershipMatrix.select` for `groups` and the errors."""
         if groups is None:
             return self
         nw = self._nw
@@ -117,8 +122,9 @@ class EngineMemberships:
     def count_members(self) -> MemberCounts:
         """Count the members and the exclusive members of each group. One row per group is collected."""
         nw = self._nw
-        # Each customer is counted in the first of the customer's groups, so the sum is the number of customers. A
-        # customer is in a single group if the first and the last group are equal, whether or not rows are repeated.
+        # Each customer is counted only in the first of the customer's groups, so the sum of these counts is the
+        # number of customers. A customer is in a single group if the first and the last group are equal. This is also
+        # correct if rows are repeated.
         customers = self._frame.group_by(CUSTOMER).agg(
             nw.col(GROUP).min().alias("first_group"), nw.col(GROUP).max().alias("last_group")
         )
@@ -135,7 +141,7 @@ class EngineMemberships:
 
     @removed_snapshots_explained()
     def count_degrees(self) -> tuple[IntArray, IntArray]:
-        """Return the distinct numbers of groups per customer, sorted, and the number of customers for each number."""
+        """Return each number of groups that a customer has, sorted, and the number of customers with this number."""
         nw = self._nw
         customers = distinct(self._frame, GROUP, CUSTOMER).group_by(CUSTOMER).agg(nw.len().alias("n_groups"))
         table = collect(customers.group_by("n_groups").agg(nw.len().alias("n_customers")))
@@ -168,13 +174,14 @@ class EngineMemberships:
     @removed_snapshots_explained()
     def count_regions(self, max_regions: int) -> tuple[IntArray, IntArray, IntArray]:
         """
-        Count the customers who are in exactly the same groups. At most `max_regions` regions are collected.
+        Count the customers in each region. At most `max_regions` regions are collected.
+
+        A region consists of all customers who are in exactly the same groups.
 
         Returns
         -------
         tuple
-            The fields of `RegionCounts`: the number of customers in each region, the start of each region in the
-            third array, followed by the length of this array, and the sorted positions of each region's groups.
+            The fields `n`, `indptr`, and `groups` of `RegionCounts`. The groups are positions in `group_uids`.
         """
         nw = self._nw
         if not self.n_groups:
@@ -210,7 +217,7 @@ class EngineMemberships:
 
     @cached_property
     def _positions(self) -> IntArray:
-        """The position in `group_uids` of each group, in the sort order of the engine."""
+        """The position of each group in `group_uids`. The groups are in the engine's sort order."""
         return np.argsort(self._groups.ranks)
 
     def _sizes(self) -> LazyFrame[Any]:
@@ -222,9 +229,9 @@ class EngineMemberships:
         return self._add_codes(distinct(self._frame, GROUP))
 
     def _add_codes(self, groups: LazyFrame[Any]) -> LazyFrame[Any]:
-        """Add an integer code to each row of a frame of groups. The codes start at 1, in the order of the engine."""
+        """Add an integer code to each row of a frame of groups. The codes start at 1, in the engine's sort order."""
         nw = self._nw
-        # Spark logs a warning for each window without a partition.
+        # All rows have the same partition, because Spark logs a warning for each window without a partition.
         code = nw.col(GROUP).rank("dense").over("partition").cast(nw.Int64).alias(_CODE)
         return groups.with_columns(nw.lit(1).alias("partition")).with_columns(code).drop("partition")
 
@@ -258,14 +265,18 @@ def as_memberships(data: Any) -> Memberships:
 @removed_snapshots_explained()
 def collect_memberships(data: Any) -> MembershipMatrix:
     """
-    Return the memberships of a Snapshot or of a table in memory. The rows of a frame are read into memory.
+    Return the memberships of a Snapshot, of a table in memory, or of a frame of a query engine.
 
-    See `as_membership_matrix` for the supported tables.
+    The rows of a frame are read into memory. See `as_membership_matrix` for the supported tables.
     """
     return as_membership_matrix(data)
 
 
 def _set_bits(words: IntArray, first: int) -> tuple[IndexArray, IndexArray]:
-    """Return the row and the number of each bit that is set. The lowest bit of a word has the number `first`."""
+    """
+    Return the row and the number of each bit that is set in an array of integers.
+
+    The lowest bit of an integer has the number `first`.
+    """
     rows, bits = np.nonzero((words[:, None] >> np.arange(_BITS)) & 1)
     return rows, bits + first

@@ -1,4 +1,4 @@
-"""Explain the error of a query engine that cannot find a file of a stored snapshot."""
+"""Explain the error that a query engine raises if a file of a stored snapshot no longer exists."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from frgroups.internals.paths import parse_tenant_folder
 from frgroups.store import folders
 from frgroups.store.manifest import MANIFEST
 
-# The names of the folders contain only these characters, so engines do not escape them. See `tenant_folder`. Polars
-# shortens the start of a path to "...", which can include the start of the tenant folder's name.
+# Finds the tenant folder, the snapshot folder, and the file in an error message. Folder names contain only characters
+# that engines do not escape (see `tenant_folder`). Polars replaces the start of a long path with "...", which can
+# also replace the start of the tenant folder's name.
 _FILE = re.compile(
     r"(?:\.\.\.)?(?P<tenant>[\w.~=@-]*)[/\\]+(?P<snapshot>\d{8}T\d{6}\.\d{6}Z[-\dr]*)[/\\]+"
     r"(?:groups|customers|memberships)\.parquet",
     re.ASCII,
 )
-# The snapshot folders that were scanned, by name. Errors do not contain the complete path of the missing file in a
-# uniform format: Polars shortens it, DuckDB shows a pattern, and Spark shows a URL.
+# The snapshot folders that were scanned, by name. They are needed because the path in an error message can differ
+# from the path of the folder: Polars omits the start, DuckDB escapes characters such as *, and Spark shows a URL.
 _scanned: defaultdict[str, set[Path]] = defaultdict(set)
 
 
@@ -57,7 +58,9 @@ def _removed_folder(message: str) -> Path | None:
     for match in _FILE.finditer(message):
         scanned = _scanned.get(match["snapshot"], ())
         candidates = [folder for folder in scanned if folder.parent.name.endswith(match["tenant"])]
-        # Several data folders can contain a snapshot of the same tenant and time. DuckDB shows a pattern.
+        # Several data folders can contain a snapshot of the same tenant and time, so the folder whose path is most
+        # similar to the path in the message is selected. In the message of DuckDB, the characters *, ?, and [ of the
+        # path are in brackets, which are removed first.
         text = re.sub(r"\[([*?\[])\]", r"\1", message[: match.end("tenant")])
         n_common = {folder: _count_common_end(str(folder.parent), text) for folder in candidates}
         for folder in candidates:
@@ -67,7 +70,7 @@ def _removed_folder(message: str) -> Path | None:
 
 
 def _count_common_end(first: str, second: str) -> int:
-    """Return the number of characters at the end that two texts have in common."""
+    """Return the length of the longest common suffix of two strings."""
     n = 0
     for character, other in zip(reversed(first), reversed(second), strict=False):
         if character != other:

@@ -38,7 +38,7 @@ _POLARS_TYPES = {
 }
 _SPARK_TYPES = {SNAPSHOT_ID: "bigint", GROUP_CODE: "int", CUSTOMER_CODE: "int", GROUP: "string", CUSTOMER: "string"}
 
-# A function that returns the given columns of Parquet files as a native frame.
+# A function that reads Parquet files. It accepts their paths and the names of columns, and returns a native frame.
 _Reader = Callable[[Sequence[str], Sequence[str]], Any]
 
 
@@ -57,18 +57,19 @@ def scan_memberships(
     result contains the snapshots that are stored when the function is called. Call the function again to include new
     snapshots.
 
-    If another process erases a customer or prunes snapshots, files of the frame no longer exist. The functions of
-    frgroups then raise SnapshotNotFoundError, which names the snapshot and the erasure. If you evaluate the frame
+    If another process erases a customer or prunes snapshots, some of the files no longer exist. The functions of
+    frgroups then raise SnapshotNotFoundError, which states the snapshot and the reason. If you evaluate the frame
     yourself, the engine raises its own error, which contains the path of the missing file.
 
     Parameters
     ----------
     cache
-        Folder of the snapshots, or the folder of one tenant and host, which is in the column `path` of `cache_info`.
+        Folder of the snapshots, or the folder of one tenant and host. The column `path` of `cache_info` contains the
+        folders of tenants and hosts.
         None means the folder `snapshots` in the data folder.
     engine
-        A DuckDB connection, a SparkSession (also of Spark Connect), "duckdb" or the module `duckdb` for the default
-        connection of DuckDB, or "polars" or the module `polars`.
+        A DuckDB connection, a SparkSession (also of Spark Connect), "duckdb", or "polars". "duckdb" means the default
+        connection of DuckDB. The modules `duckdb` and `polars` are also accepted.
     tenants
         Uids of the tenants. None selects all tenants. Snapshots of servers on this machine, such as sandboxes, are
         selected only if no other snapshots are stored, as in `read_snapshot`. If you pass tenants, this rule applies
@@ -133,8 +134,8 @@ def _snapshot_ids(stored: Sequence[StoredSnapshot]) -> list[int]:
     """
     Return an id for each snapshot.
 
-    The id is negative if the tables do not contain it. This is the case for format version 2, and also for copies of
-    a snapshot, whose tables contain the same id.
+    If the tables of a snapshot contain an id that no other snapshot has, the function returns this id. Otherwise, it
+    returns a negative number. Tables in format version 2 contain no id, and copies of a snapshot have the same id.
     """
     n_by_id = Counter(snapshot.snapshot_id for snapshot in stored)
     ids = []

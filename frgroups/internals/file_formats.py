@@ -128,7 +128,8 @@ def _other_format(body: bytes) -> tuple[str, str] | None:
 
 def _name_by_signature(body: bytes, text: bytes, signatures: Iterable[tuple[bytes, str]]) -> str:
     for signature, name in signatures:
-        # An id can be equal to a signature of letters and digits, but only binary files contain null characters.
+        # A text file can start with an id that is equal to a signature, such as "PAR1". Therefore, a signature of
+        # letters and digits is recognized only in a file with a null character, which text files do not contain.
         is_word = signature.isalnum()
         if is_word and not (body.startswith(signature) and b"\0" in body):
             continue

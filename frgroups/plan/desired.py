@@ -48,8 +48,9 @@ class DesiredMemberships:
     unknown
         Uids of the desired customers who are not in the snapshot.
     n_unchanged
-        Number of other desired customers, whose memberships the group's mode does not change. A query engine only
-        counts them. They are members in the mode "add", and not members in the modes "remove" and "keep_only".
+        Number of other desired customers, whose memberships the group's mode does not change. A query engine returns
+        only their number. In the mode "add", these customers are already members. In the modes "remove" and
+        "keep_only", they are not members.
     """
 
     codes: Int32Array

@@ -30,7 +30,7 @@ def holdout_entries(
     split : pandas.DataFrame
         The result of `split_customers`, or another table with the columns customer_uid and arm.
     groups : iterable of str
-        Uids of the groups to which the customers are not added. Names are not accepted.
+        Uids of the groups to which plans must not add the customers of `arm`. Names are not accepted.
     until : date, datetime or str
         End of the holdout. A date, such as "2026-12-31", includes the whole day in UTC. A time without a time zone is
         in UTC.
@@ -68,7 +68,7 @@ def holdout_entries(
     customers = _customers_of(split, arm)
     group_uids = list(dict.fromkeys(as_list(groups, "groups")))
     if not group_uids:
-        raise InputError("`groups` is empty. Pass the uids of the groups to which the customers are not added.")
+        raise InputError("`groups` is empty. Pass the uids of the groups that the customers must not join.")
     for uid in group_uids:
         codec.check_uid(uid, "customer group uid")
     entries = pd.MultiIndex.from_product([customers, group_uids], names=["customer_uid", "customer_group_uid"])

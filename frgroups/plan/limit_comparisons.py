@@ -253,7 +253,7 @@ def sufficient_share(n: int, n_total: int) -> float | None:
 
 
 def _sufficient_age(hours: float) -> str:
-    """Return a limit that allows an age for one more hour, because the next plan is created later."""
+    """Return a limit that is more than one hour above an age, because the next plan is created later."""
     return f"{int(hours) + 2}h"
 
 

@@ -166,7 +166,7 @@ class _Line:
 
     @classmethod
     def from_rows(cls, rows: pd.DataFrame, times: pd.DatetimeIndex, indexed: bool) -> _Line:
-        """Create the line of a group from its rows in a size history."""
+        """Create the line for one group. `rows` contains the rows of the group in a size history."""
         rows = rows.set_index("taken_at").reindex(times)
         values = rows["n_members"].to_numpy(dtype=float, na_value=np.nan)
         if indexed:

@@ -192,7 +192,11 @@ def _limit_to_area(ax: Axes, top: int | None) -> int:
 
 
 def _name_width(ax: Axes, n: int, font: float, name_share: float) -> float:
-    """Return the maximum width of a name in points. If there are few groups, a name can use a larger share."""
+    """
+    Return the maximum width of a group name in points.
+
+    The cells of a heatmap with few groups need little space, so the names can be wider than `name_share` of the Axes.
+    """
     size = min(area_in_points(ax))
     spare = size - 6 * font - n * _WIDE_CELL * font
     return max(name_share * size, min(spare, _MAX_NAME_SHARE * size))

@@ -78,7 +78,7 @@ class Rejection:
         if self.digest == plan.digest:
             return f"{self.by} rejected plan {plan.digest[:12]}{reason}."
         if self.is_part:
-            return f"{self.by} rejected {self._plan}, whose changes are all in plan {plan.digest[:12]}{reason}."
+            return f"Plan {plan.digest[:12]} contains all changes of {self._plan}, which {self.by} rejected{reason}."
         return f"{self.by} rejected {self._plan} with the same changes as plan {plan.digest[:12]}{reason}."
 
     def sentence(self) -> str:

@@ -17,8 +17,8 @@ def large_change_text(group: GroupChange) -> str:
     """
     Describe the additions and removals that are a large share of a group's members, or return "".
 
-    The function returns "" for a new group, for an empty group, and for a group that loses all members, because the
-    review describes these groups in other words.
+    The function returns "" for a group without members, such as a new group, because shares of it are not defined. It
+    also returns "" for a group that loses all members, because the review states that this group will be empty.
 
     Examples
     --------

@@ -54,7 +54,7 @@ def reject_other_scope(
     allows_several_groups: bool,
 ) -> None:
     """
-    Raise ListError if a column with groups or tenants shows that some rows are not part of the list.
+    Raise ListError if some rows belong to another group or tenant, according to a column of the list.
 
     The column must have the same value in all rows. If the group or the tenant is known, the value must be this group
     or tenant. A column such as "group" can also contain other kinds of groups, for example price groups. With a

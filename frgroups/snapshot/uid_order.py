@@ -30,8 +30,8 @@ def uid_order(uids: pa.Array) -> IndexArray:
     is_equal = keys[order[1:]] == keys[order[:-1]]
     is_tied = np.append(is_equal, False) | np.insert(is_equal, 0, False)
     if is_tied.any():
-        # Rows with different keys are already in order. Sorting the other rows by all bytes does not move them past
-        # these rows, because a key contains the first bytes.
+        # The keys contain the first bytes of the uids, so uids with different keys are already in order. Only uids
+        # with equal keys are sorted by all bytes. They stay between the uids with smaller and larger keys.
         tied = order[is_tied]
         order[is_tied] = tied[np.asarray(pc.sort_indices(uids.take(pa.array(tied))), dtype=np.intp)]
     return order

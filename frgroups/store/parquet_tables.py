@@ -34,18 +34,18 @@ _UID_COLUMNS = {"groups": "customer_group_uid", "customers": "customer_uid"}
 
 GROUP_CODE, CUSTOMER_CODE = "customer_group_code", "customer_code"
 # The groups, customers, and memberships of a snapshot contain its id in each row, so that the files of many snapshots
-# can be read as one table and joined by id and code. With dictionary encoding, the constant needs 25 kB for 5 million
-# memberships, and writing it takes 0.04 s.
+# can be read as one table and joined by id and code. Dictionary encoding stores the id of 5 million memberships in
+# 25 kB. Writing it takes 0.04 s.
 SNAPSHOT_ID = "snapshot_id"
 _TABLES = {"customers": CUSTOMERS, "consents": CONSENTS, "groups": GROUPS, "reads": READS}
-# Columns of memberships that contain the row numbers of customers and groups.
+# The code columns. They contain the row numbers of the customers and groups, and memberships refer to these numbers.
 _CODE_COLUMNS = {"customers": CUSTOMER_CODE, "groups": GROUP_CODE}
 _WITHOUT_ID = ("consents", "reads")
-# This prefix renames additional columns that have the name of a code column or of the column with the snapshot id.
+# This prefix is added to an additional column that has the same name as a code column or the snapshot id column.
 _RENAMED = "own "
-# Integer codes are sorted, so delta encoding makes them small, and zstd compression would only cost time.
-# Uids are distinct, so dictionary encoding would only cost time and space.
-# The cost of zstd compression and dictionary encoding was measured with 5 million memberships and random uids.
+# Integer codes are sorted, so delta encoding makes them small. Additional zstd compression would only take time. Uids
+# are distinct, so dictionary encoding would take time and space. Both costs were measured with 5 million memberships
+# and random uids.
 _SORTED, _DISTINCT = "DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY"
 _ENCODINGS = {
     "customers": {CUSTOMER_CODE: _SORTED, "customer_uid": _DISTINCT},
@@ -96,7 +96,7 @@ def read_tables(content: Callable[[str], bytes], snapshot_id: int | None) -> Tab
     The argument `content` is a function that returns the bytes of the file with a given name. `snapshot_id` is the id
     in the manifest, or None if the tables contain no ids.
     """
-    with ThreadPoolExecutor(2) as pool:  # With more than two threads, the threads would block each other.
+    with ThreadPoolExecutor(2) as pool:  # More than two threads would block each other.
         customers = pool.submit(_frame, content, "customers", snapshot_id)
         memberships = pool.submit(_membership_codes, content, snapshot_id)
         others = [pool.submit(_frame, content, name, snapshot_id) for name in ("consents", "groups", "reads")]
@@ -268,7 +268,7 @@ def check_snapshot_id(table: str, file: pq.ParquetFile, snapshot_id: int) -> Non
     """
     Raise IntegrityError if a table contains another snapshot id than the manifest.
 
-    The statistics of the Parquet file are compared, so that the column does not have to be read.
+    The minimum and maximum in the statistics of the Parquet file are checked, so that the column is not read.
     """
     names, metadata = file.schema_arrow.names, file.metadata
     if names.count(SNAPSHOT_ID) != 1 or file.schema_arrow.field(SNAPSHOT_ID).type != pa.int64():
@@ -303,7 +303,7 @@ def check_row_count(table: str, expected: int, actual: int) -> None:
 
 
 def check_codes(group_code: pa.ChunkedArray, customer_code: pa.ChunkedArray, n_groups: int, n_customers: int) -> None:
-    """Raise IntegrityError if membership codes are missing, out of range, unsorted, or repeated."""
+    """Raise IntegrityError if codes in the memberships table are missing, out of range, unsorted, or repeated."""
     n_missing = group_code.null_count + customer_code.null_count
     if n_missing:
         raise IntegrityError("memberships", "a code in every row", pluralize(n_missing, "missing code"))

@@ -1,4 +1,4 @@
-"""Select the stored snapshots of several tenants that are read together."""
+"""Select the stored snapshots of one or more tenants for a scan."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def select_snapshots(
     tables: Sequence[str],
 ) -> list[StoredSnapshot]:
     """
-    Return the stored snapshots of several tenants that are read together, sorted from oldest to newest.
+    Return the stored snapshots that match the arguments, sorted from oldest to newest.
 
     Only the manifests are read. If several snapshots of a tenant have the same timestamp, only the last one is
     returned. Snapshots with a corrupt manifest or another format version are omitted, and a warning is logged.
@@ -47,8 +47,8 @@ def select_snapshots(
     cache
         Folder of the snapshots, folder of a tenant and host, or folder of a single snapshot.
     tenants
-        Uids of tenants. None selects all tenants. Servers on this machine are selected as in `read_snapshot`,
-        separately for each of the given tenants.
+        Uids of tenants. None selects all tenants. Snapshots of servers on this machine are selected only if no other
+        snapshots are stored. If tenants are given, this rule applies to each tenant separately.
     since
         Earliest timestamp of the snapshots, as in `start_of_period`.
     tables
@@ -115,7 +115,7 @@ def _select(folder: Path, tenants: list[str] | None, start: datetime | None) -> 
 
 
 def _list_readable(folder: Path, tenant_uid: str | None = None) -> list[StoredSnapshot]:
-    """Return the stored snapshots that this version of frgroups can read, and log a warning for each other one."""
+    """Return the stored snapshots that this version of frgroups can read. Log a warning for each other snapshot."""
     if (folder / MANIFEST).is_file():
         stored = [read_manifest(folder)]
     elif folders.all_folder_names(folder):

@@ -48,7 +48,7 @@ def test_same_findings_as_a_plan(running, receipt, stored):
 
 
 def test_no_snapshot(receipt):
-    "Without a stored snapshot, a finding states that the customers who join were not checked."
+    "Without a stored snapshot, a finding states that the attributes of joining customers were not checked."
     assert [finding.rule for finding in fg.plan_undo(receipt).findings] == ["no_snapshot"]
     assert {"own_pricelist"} <= {
         finding.rule for finding in fg.plan_undo(receipt, snapshot=receipt.plan.snapshot).findings

@@ -35,7 +35,7 @@ LAZY = ["polars, lazy", "duckdb"]
 
 
 def create_frame(table, engine, spark=None):
-    """Return the rows of a pandas table as a frame of an engine."""
+    """Return the rows of a pandas table as a frame of a query engine."""
     if engine == "spark":
         # Spark Connect cannot infer the types of an empty table.
         schema = None

@@ -67,7 +67,7 @@ TABLES = {
 
 
 def sorted_rows(frame):
-    """Return the rows of a frame of an engine as a sorted table."""
+    """Return the rows of a frame of a query engine as a sorted table."""
     return sorted(nw.from_native(frame).lazy().collect(backend="pyarrow").iter_rows())
 
 
