@@ -190,7 +190,7 @@ def _select_consent(
 
 def mentioned_channels(text: str) -> list[str]:
     """
-    Return the channels that are mentioned in a text, such as the purpose of a group.
+    Return the channels that are mentioned in a string, such as the purpose of a group.
 
     Examples
     --------

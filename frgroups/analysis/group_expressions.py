@@ -66,8 +66,8 @@ def members(data: Any, expression: str) -> pd.Index:
 
         Enclose a name that contains an operator, a parenthesis, or a quote in single quotes, double quotes, or
         backticks. Double each quote of the same type in the name. Examples are ``"Kids & Baby"`` and
-        ``"5"" screen"``. A name must match exactly, including case and spaces. If a text is the uid of one group and
-        the name of another group, write ``uid:"vip"`` or ``name:"vip"``.
+        ``"5"" screen"``. A name must match exactly, including case and spaces. If a string is the uid of one group
+        and the name of another group, write ``uid:"vip"`` or ``name:"vip"``.
 
         In an expression, the quotes around a name are not part of the name. In a tenant with the groups ``Quoted``
         and ``"Quoted"``, write ``"Quoted"`` for the first group and ``'"Quoted"'`` for the second. Outside of
@@ -281,7 +281,7 @@ def _quote_name(matrix: MembershipMatrix, text: str) -> str:
 
 
 def _normalize(text: str) -> str:
-    """Normalize the case, the Unicode form, and the spaces of a text, so that similar names are equal."""
+    """Normalize the case, the Unicode form, and the spaces of a string, so that similar names are equal."""
     return _SPACES.sub(r"\1", clean_text(text).casefold())
 
 

@@ -79,7 +79,7 @@ def _problem(text: str) -> str:
 
 def looks_like_date(text: str) -> bool:
     """
-    Return True if a text is a date in a common numeric format.
+    Return True if a string is a date in a common numeric format.
 
     Examples
     --------

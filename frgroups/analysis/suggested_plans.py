@@ -85,7 +85,7 @@ class SuggestedPlans:
         return label_of(self.matrix, uid)
 
     def refer(self, uid: str) -> str:
-        """Return a text that refers to a group. See `reference_of`."""
+        """Return a string that refers to a group. See `reference_of`."""
         return reference_of(self.matrix, uid)
 
     def quote(self, uid: str) -> str:

@@ -242,7 +242,7 @@ def _suppression_check(client: Client) -> DoctorCheck:
 
 
 def _describe_windows(client: Client) -> str:
-    """Return a text that states whether plans can be applied now, the next opening or freeze, and the file path."""
+    """Return a string that states whether plans can be applied now, the next opening or freeze, and the file path."""
     path = apply_windows_path(client)
     windows = read_windows(client)
     if not path.exists():

@@ -41,7 +41,7 @@ class OutputError(OSError):
 
 
 def write_output(text: str, *, flush: bool = False) -> None:
-    """Write a text to stdout. All text for stdout is written here, except the tables on a terminal."""
+    """Write a string to stdout. All text for stdout is written here, except the tables on a terminal."""
     try:
         sys.stdout.write(text)
         if flush:
@@ -87,7 +87,7 @@ def prepare_streams() -> None:
 
 def as_one_line(text: str) -> str:
     r"""
-    Return a text as one line with its line breaks and control characters escaped.
+    Return a string as one line with its line breaks and control characters escaped.
 
     Examples
     --------

@@ -205,7 +205,7 @@ def _limit_value(text: str) -> Any:
 
 def parse_pair(text: str) -> tuple[str, str]:
     """
-    Return the name and the value of a text in the format NAME=VALUE. The value can contain equal signs.
+    Return the name and the value of a string in the format NAME=VALUE. The value can contain equal signs.
 
     Examples
     --------
@@ -220,7 +220,7 @@ def parse_pair(text: str) -> tuple[str, str]:
 
 def parse_share(text: str) -> tuple[str, float]:
     """
-    Return the name and the share in a text of the format NAME=SHARE.
+    Return the name and the share in a string of the format NAME=SHARE.
 
     Examples
     --------
@@ -240,7 +240,7 @@ def parse_share(text: str) -> tuple[str, float]:
 
 def parse_count_pair(text: str) -> tuple[str, int]:
     """
-    Return the name and the value in a text of the format NAME=N, where N is a nonnegative integer.
+    Return the name and the value in a string of the format NAME=N, where N is a nonnegative integer.
 
     Examples
     --------

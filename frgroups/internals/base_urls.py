@@ -67,7 +67,7 @@ def checked_base_url(base_url: str) -> str:
 
 def parse_port(text: str) -> int | None:
     """
-    Return the port in a text, or None if the text is not a number between 1 and 65535.
+    Return the port in a string, or None if the string is not a number between 1 and 65535.
 
     Examples
     --------

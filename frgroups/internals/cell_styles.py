@@ -134,7 +134,7 @@ def _is_unreadable(font: Any, fill: Any) -> bool:
 
 
 def _color(color: Any) -> str | None:
-    """Return a text that identifies a color, or None for an unknown color."""
+    """Return a string that identifies a color, or None for an unknown color."""
     if color.type == "auto" or color.value == _UNKNOWN_COLOR:
         return None
     value = str(color.value)[-6:].upper() if color.type == "rgb" else color.value

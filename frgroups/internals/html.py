@@ -50,7 +50,7 @@ class Card:
     """
     Card with a title and labeled values, shown as HTML in a notebook and as text in a terminal.
 
-    A value is a text or a list of lines. The attribute `mark` is a label that is shown next to the title.
+    A value is a string or a list of lines. The attribute `mark` is a label that is shown next to the title.
 
     Examples
     --------

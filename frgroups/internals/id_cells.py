@@ -304,7 +304,7 @@ def damage_of(cell: str) -> str:
 
 def _is_wrongly_decoded(text: str) -> bool:
     """
-    Return True if a text in UTF-8 was decoded as Windows-1252.
+    Return True if a string contains UTF-8 text that was decoded as Windows-1252.
 
     A no-break space is decoded as "\u00c2" and a space. If the space is removed, only the "\u00c2" remains.
     """

@@ -116,7 +116,7 @@ def parse_tenant_folder(folder: str) -> tuple[str, str]:
 
 
 def _encode_name(text: str) -> str:
-    """URL-encode a text for a file name, with "=" instead of the percent sign."""
+    """URL-encode a string for a file name, with "=" instead of the percent sign."""
     return quote(text, safe="").replace("%", "=")
 
 

@@ -117,7 +117,7 @@ MAX_CODE_POINTS = 3
 
 def clean_text(text: str) -> str:
     """
-    Return a text in Unicode form NFKC with single spaces, plain dashes and quotes, and without invisible characters.
+    Return a string in Unicode form NFKC with single spaces, plain dashes and quotes, and no invisible characters.
 
     Letters and case do not change.
 
@@ -132,7 +132,7 @@ def clean_text(text: str) -> str:
 
 def latin_shape(text: str, *, uppercase: bool = False) -> str:
     """
-    Replace the letters of a text with the lowercase Latin letters that they look like.
+    Replace the letters of a string with the lowercase Latin letters that they look like.
 
     A letter can look like one Latin letter in lower case and like a different Latin letter in upper case. For
     example, the Greek letter nu looks like v or N.
@@ -140,7 +140,7 @@ def latin_shape(text: str, *, uppercase: bool = False) -> str:
     Parameters
     ----------
     text
-        The text.
+        The string to convert.
     uppercase
         Whether to compare the letters by their upper-case forms.
 
@@ -160,7 +160,7 @@ def latin_shape(text: str, *, uppercase: bool = False) -> str:
 
 def _letters_and_digits(text: str) -> str:
     """
-    Remove the accents, the spaces, and the punctuation of a text.
+    Remove the accents, the spaces, and the punctuation of a string.
 
     The letters ø, æ, and œ become o, ae, and oe. Between two digits, a space remains, because 1-1 and 11 are
     different numbers. The marks & % # * @ and symbols such as + remain, because they can distinguish names.
@@ -183,9 +183,9 @@ def _is_separator(character: str) -> bool:
 
 def comparison_keys(text: str) -> frozenset[str]:
     """
-    Return the keys of a text. Two texts look alike if they have a key in common.
+    Return the keys of a string. Two strings look alike if they have a key in common.
 
-    The keys are the Latin shapes of the text and of its letters and digits, in lower and in upper case.
+    The keys are the Latin shapes of the string and of its letters and digits, in lower and in upper case.
 
     Examples
     --------
@@ -205,7 +205,7 @@ def comparison_keys(text: str) -> frozenset[str]:
 
 def case_key(text: str) -> str:
     """
-    Return a text in lower case, without spaces and invisible characters, for the comparison of identifiers.
+    Return a string in lower case, without spaces and invisible characters, for the comparison of identifiers.
 
     Examples
     --------
@@ -233,7 +233,7 @@ def differs_in_case(text: str, other: str) -> bool:
 
 def describe_difference(text: str, other: str) -> str:
     """
-    Describe the code points that differ between a text and another text that looks alike.
+    Describe the code points that differ between a string and another string that looks alike.
 
     Examples
     --------

@@ -41,10 +41,10 @@ _MIN_WIDTH, _MAX_WIDTH, _MEASURED_ROWS = 8, 60, 1000
 
 def neutralize_formula(text: str) -> str:
     """
-    Prefix a text with an apostrophe if a spreadsheet program could run the text as a formula.
+    Prefix a string with an apostrophe if a spreadsheet program could run the string as a formula.
 
-    A text that starts with an apostrophe is prefixed with another apostrophe. To restore the original text, remove
-    the first apostrophe.
+    A string that starts with an apostrophe is prefixed with another apostrophe. To restore the original string,
+    remove the first apostrophe.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def neutralize_formula(text: str) -> str:
 
 def protect_cell(value: object) -> str:
     """
-    Return a text that a spreadsheet program neither runs as a formula nor converts to another type.
+    Return a string that a spreadsheet program neither runs as a formula nor converts to another type.
 
     Examples
     --------

@@ -218,7 +218,7 @@ def _split_text(text: str, source: Path, stated: str, skipped: int) -> list[Row]
 
 
 def _unsplittable(text: str, source: Path, errors: Mapping[str, str], skipped: int) -> ListError:
-    """Return the error for a text that no separator can split, because of a quote or a cell that is too long."""
+    """Return the error for text that no separator can split, because of a quote or a cell that is too long."""
     lines = [open_quote_line(text, separator) for separator in errors]
     if any(lines):
         line = next(filter(None, lines)) + skipped

@@ -18,7 +18,7 @@ _MIN_ASCII_SHARE = 0.25
 
 def find_wide_encoding(body: bytes) -> str | None:
     r"""
-    Return the encoding of a text in UTF-16 or UTF-32, or None for any other content.
+    Return the encoding of bytes that contain text in UTF-16 or UTF-32, or None for any other content.
 
     Without a byte order mark, the encoding is recognized by the null bytes of ASCII characters. Text in any other
     encoding does not contain null bytes. If the decoded text starts with a byte order mark, the caller must remove

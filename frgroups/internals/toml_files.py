@@ -40,7 +40,7 @@ _TYPE_NAMES = {
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-# The type of a text that must not be blank.
+# The type of a string that must not be blank.
 NonblankText = Annotated[str, msgspec.Meta(pattern=r"\S")]
 
 
@@ -132,7 +132,7 @@ def read_toml(path: Path, description: str, *, example: str = "") -> tuple[dict[
 
 def toml_string(text: str) -> str:
     r"""
-    Return a text as a TOML basic string, in double quotes.
+    Encode a string as a basic string of TOML, in double quotes.
 
     JSON and TOML have the same escape sequences, but TOML also requires an escape sequence for U+007F.
 

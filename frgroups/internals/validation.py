@@ -158,7 +158,7 @@ def check_text(value: object, name: str) -> None:
 
 def name_problem(name: str) -> str:
     r"""
-    Return the reason why a text cannot be a person's name, or "" if the name is valid.
+    Return the reason why a string cannot be a person's name, or "" if the name is valid.
 
     A name must contain a visible letter or digit, so that readers can identify the person. It must not contain line
     breaks, control characters, or invisible format characters, because they can change the surrounding text.

@@ -17,7 +17,7 @@ _DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
 
 def is_digest(text: str) -> bool:
     """
-    Return True if a text is a digest or the first characters of one.
+    Return True if a string is a digest or the first characters of a digest.
 
     Examples
     --------

@@ -181,7 +181,7 @@ def scale_for_area(width: float, height: float) -> float:
 
 
 def text_size(ax: Axes, text: str, font: float) -> tuple[float, float]:
-    """Return the width and height of a text in points."""
+    """Return the width and height of a string in points."""
     figure = ax.figure
     box = Text(0, 0, text, fontsize=font, figure=figure, **LITERAL).get_window_extent()
     return 72 * box.width / figure.dpi, 72 * box.height / figure.dpi
@@ -189,14 +189,14 @@ def text_size(ax: Axes, text: str, font: float) -> tuple[float, float]:
 
 def widest(ax: Axes, texts: Iterable[str], font: float) -> float:
     """Return the width of the widest text in points."""
-    # The widest text is almost always among the longest ones, and measuring a text is slow.
+    # The widest string is almost always among the longest strings, and measuring a string is slow.
     longest = sorted(texts, key=len, reverse=True)[:6]
     return max((text_size(ax, text, font)[0] for text in longest), default=0.0)
 
 
 def wrap_to_width(ax: Axes, text: str, font: float, width: float) -> list[str]:
     """
-    Wrap a text at spaces so that no line exceeds a width in points. Existing line breaks are kept.
+    Wrap a string at spaces so that no line exceeds a width in points. Existing line breaks are kept.
 
     A word without letters and digits, such as the unit %, stays on the same line as the preceding word.
     """

@@ -64,7 +64,7 @@ def _finding_group(row: Any) -> str:
 
 def _contains_small_number(text: str, names: list[str], min_count: int) -> bool:
     """
-    Return True if a text states a number of customers that is small enough to be suppressed.
+    Return True if a string states a number of customers that is small enough to be suppressed.
 
     Names, dates, percentages, and numbers of groups and rereads are ignored.
     """

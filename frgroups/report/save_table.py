@@ -33,7 +33,7 @@ def save_table(table: Table, path: str | Path, *, snapshot: Snapshot | None = No
     """
     Write all rows of a table to a CSV, Excel, or HTML file.
 
-    A group name or another text never runs as a formula when the file is opened in a spreadsheet program. CSV and
+    A group name or other string never runs as a formula when the file is opened in a spreadsheet program. CSV and
     Excel files contain all columns and keep the order of the rows. An HTML page is formatted as by `show`.
 
     The file is replaced atomically.
@@ -71,7 +71,7 @@ def save_table(table: Table, path: str | Path, *, snapshot: Snapshot | None = No
     numbers with a percentage format. Timestamps are dates in UTC without a time zone, because Excel has no time
     zones.
 
-    A text that starts with a character such as "=" or "+" is prefixed with an apostrophe in CSV files, and it is
+    A string that starts with a character such as "=" or "+" is prefixed with an apostrophe in CSV files, and it is
     stored in a text cell in Excel files. Invisible characters are escaped.
 
     Examples

@@ -65,7 +65,7 @@ def _wrap(text: str, width: int) -> list[str]:
 
 
 def _parts(text: str, width: int) -> Iterator[str]:
-    """Yield the words of a text with their trailing spaces. Words that are too long for a line are divided."""
+    """Yield the words of a string with their trailing spaces. Words that are too long for a line are divided."""
     for word in re.split(r"(?<=\s)", text):
         yield from [word] if text_width(word.rstrip()) <= width else re.split(r"(?<=[_(\[{,=])", word)
 
@@ -75,7 +75,7 @@ def _width_of_column(cells: list[list[str]]) -> int:
 
 
 def text_width(text: str) -> int:
-    """Return the number of terminal columns of a text. East Asian wide characters and emoji have two columns."""
+    """Return the number of terminal columns of a string. East Asian wide characters and emoji have two columns."""
     if text.isascii():
         return len(text)
     return sum(map(_character_width, text))

@@ -29,7 +29,7 @@ def rejected_changes(plan: Plan, reader: DecisionReader | None = None) -> list[s
 
 def _share_text(n: int, total: int) -> str:
     """
-    Return a text for `n` of the `total` changes of a plan.
+    Return a phrase that names `n` of the `total` changes of a plan.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Find the group that a text refers to by its uid or by its unique name."""
+"""Find the group that a string refers to by its uid or by its unique name."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def reference_of(
     matrix: MembershipMatrix, uid: str, *, created: Mapping[str, str] | None = None, in_expression: bool = False
 ) -> str:
     """
-    Return a text that refers to the group with the given uid.
+    Return a string that refers to the group with the given uid.
 
-    The text is the uid itself, or ``uid:"vip"`` if the uid also refers to another group, for example because it is
+    The string is the uid itself, or ``uid:"vip"`` if the uid also refers to another group, for example because it is
     the name of this group.
 
     Parameters
@@ -66,7 +66,7 @@ def reference_of(
     created
         Additional groups that a plan creates, as {uid: name}.
     in_expression
-        Whether the text is part of a group expression. The uid is then always in quotes.
+        Whether the string is part of a group expression. The uid is then always in quotes.
 
     Examples
     --------
@@ -111,10 +111,10 @@ def find_group(
     matrix: MembershipMatrix, text: str, kind: str = "", *, created: Mapping[str, str] | None = None
 ) -> str:
     """
-    Return the uid of the group that a text refers to.
+    Return the uid of the group that a string refers to.
 
-    The whole text must be equal to a uid or a name. A text that is the uid of one group and the name of another group
-    is an error, because either group could be meant.
+    The whole string must be equal to a uid or a name. A string that is the uid of one group and the name of another
+    group is an error, because either group could be meant.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def _matching_groups(matrix: MembershipMatrix, text: str, created: Mapping[str, 
 
 
 def _referenced_groups(matrix: MembershipMatrix, text: str, created: Mapping[str, str]) -> set[str]:
-    """Return the groups to which a text with a prefix refers. A text without a prefix refers to no group."""
+    """Return the groups to which a string with a prefix refers. A string without a prefix refers to no group."""
     match = REFERENCE.fullmatch(text)
     if match is None or not match["kind"]:
         return set()
@@ -181,9 +181,9 @@ def find_quoted_group(
     matrix: MembershipMatrix, text: str, *, created: Mapping[str, str] | None = None, in_uid_column: bool = False
 ) -> str:
     """
-    Return the uid of the group that a text refers to, such as ``VIP``, ``uid:"vip"``, or ``name:"VIP"``.
+    Return the uid of the group that a string refers to, such as ``VIP``, ``uid:"vip"``, or ``name:"VIP"``.
 
-    If a group has the whole text as its uid or name, the text refers to this group. If the text with its prefix
+    If a group has the whole string as its uid or name, the string refers to this group. If the string with its prefix
     refers to another group, it is ambiguous, which is an error. See `find_group` for the other errors.
 
     Parameters
@@ -195,7 +195,7 @@ def find_quoted_group(
     created
         Additional groups that a plan creates, as {uid: name}.
     in_uid_column
-        Whether the text is a value of a column customer_group_uid. If such a value is the uid of a group, it is not
+        Whether the string is a value of a column customer_group_uid. If such a value is the uid of a group, it is not
         ambiguous, even if another group has it as its name.
 
     Examples

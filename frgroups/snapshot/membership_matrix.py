@@ -164,14 +164,14 @@ class MembershipMatrix:
 
     def group_uid(self, group: str) -> str:
         """
-        Return the uid of the group that a text refers to.
+        Return the uid of the group that a string refers to.
 
-        See `find_quoted_group` for the possible texts and the errors.
+        See `find_quoted_group` for the possible strings and the errors.
         """
         return find_quoted_group(self, group)
 
     def group_code_of(self, group: str) -> int:
-        """Return the integer code of the group that a text refers to. See `group_uid`."""
+        """Return the integer code of the group that a string refers to. See `group_uid`."""
         return self.code_of_uid(self.group_uid(group))
 
     def code_of_uid(self, group_uid: str) -> int:

@@ -277,9 +277,9 @@ def _embedded_ids(unknown: pa.Array, known: pa.Array) -> Iterator[tuple[str, int
 
 def _embedded_parts(whole: str, lengths: Collection[int]) -> Iterator[str]:
     """
-    Yield the parts of a text that can be a known id of one of the given lengths.
+    Yield the parts of a string that can be a known id of one of the given lengths.
 
-    A part does not start or end between two digits or between two letters, except in the middle of the text. A part
+    A part does not start or end between two digits or between two letters, except in the middle of the string. A part
     has at least four characters. Without a separator next to it, it has at least six characters.
     """
     if not any(4 <= length < len(whole) for length in lengths):
