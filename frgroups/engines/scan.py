@@ -58,8 +58,8 @@ def scan_memberships(
     snapshots.
 
     If another process erases a customer or prunes snapshots, some of the files no longer exist. The functions of
-    frgroups then raise SnapshotNotFoundError, which states the snapshot and the reason. If you evaluate the frame
-    yourself, the engine raises its own error, which contains the path of the missing file.
+    frgroups then raise SnapshotNotFoundError with the snapshot and the reason in the message. If you evaluate the
+    frame yourself, the engine raises its own error, which contains the path of the missing file.
 
     Parameters
     ----------
