@@ -58,7 +58,7 @@ def _removed_folder(message: str) -> Path | None:
     for match in _FILE.finditer(message):
         scanned = _scanned.get(match["snapshot"], ())
         candidates = [folder for folder in scanned if folder.parent.name.endswith(match["tenant"])]
-        # Several data folders can contain a snapshot of the same tenant and time. Of these snapshot folders, the folder
+        # Several data folders can contain a snapshot of the same tenant and time. Of these folders, the folder
         # whose path has the longest common suffix with the path in the message is selected. In the message of DuckDB,
         # the characters *, ?, and [ of the path are in brackets, which are removed first.
         text = re.sub(r"\[([*?\[])\]", r"\1", message[: match.end("tenant")])
