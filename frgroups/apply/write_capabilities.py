@@ -210,7 +210,7 @@ def stored_capabilities(tenant_uid: str, base_url: str) -> WriteCapabilities | N
         values = {field.name: content[field.name] for field in fields(WriteCapabilities)}
         capabilities = msgspec.convert(values, WriteCapabilities)
         _check_ranges(capabilities)
-    except (KeyError, ValueError) as error:  # msgspec.ValidationError is a ValueError.
+    except (KeyError, ValueError, msgspec.ValidationError) as error:
         raise CorruptFileError(
             f"{path} is corrupt: a value is missing or invalid. Delete the file and run the write probe again.",
             path=path,

@@ -60,7 +60,7 @@ def _scan_in_connection(relation: Any, table: pa.Table) -> Any:
     """
     frgroups_uploaded_rows = table  # noqa: F841
     try:
-        rows = relation.query("frgroups_relation", "SELECT * FROM frgroups_uploaded_rows")
+        return relation.query("frgroups_relation", "SELECT * FROM frgroups_uploaded_rows")
     except Exception as error:
         # DuckDB is an optional dependency, so its exception class is not imported.
         if type(error).__name__ != "CatalogException":
@@ -68,6 +68,3 @@ def _scan_in_connection(relation: Any, table: pa.Table) -> Any:
         raise FrgroupsError(
             "DuckDB cannot read tables in memory in this connection. Run SET python_enable_replacements = true."
         ) from error
-    # DuckDB 1.5 does not remove the temporary view that `query` creates.
-    relation.query("frgroups_relation", "DROP VIEW IF EXISTS temp.frgroups_relation")
-    return rows
