@@ -39,13 +39,13 @@ test-httpx2: .venv/dev.done
 	@$(PIP) httpx2
 	@FRGROUPS_TEST_HTTPX2=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/api
 
-# The fast tests on the other supported Python versions that are installed on this machine (PATH or pyenv). The
-# property-based tests run with 5 examples each, because make test and make test-slow try more examples of the same code.
+# The fast tests on the other supported Python versions that are installed on this machine (PATH or pyenv), with two
+# cases of each parametrized test and 5 examples of each property-based test. `make test` runs all cases.
 test-versions: .venv/dev.done
 	@$(BIN)/python -m tests.versions
 
-# The fast tests on the oldest supported Python version, with the lowest allowed version of each dependency. The
-# property-based tests run with 5 examples each.
+# The fast tests on the oldest supported Python version, with the lowest allowed version of each dependency.
+# Cases and examples are limited as in test-versions.
 test-lowest: .venv/dev.done
 	@$(BIN)/python -m tests.versions --lowest
 

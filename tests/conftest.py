@@ -5,7 +5,7 @@ import itertools
 import os
 import signal
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,33 @@ if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 _folder_numbers = itertools.count()
+
+
+def pytest_addoption(parser):
+    """Add the option that limits the number of cases of parametrized tests."""
+    parser.addoption("--max-cases", type=int, help="run at most this number of evenly spaced cases of each test")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Deselect the other cases of each test if `--max-cases` is given."""
+    limit = config.getoption("max_cases")
+    if limit is None:
+        return
+    cases = defaultdict(list)
+    for item in items:
+        cases[item.nodeid.partition("[")[0]].append(item)
+    selected = {item for same_test in cases.values() for item in evenly_spaced(same_test, limit)}
+    config.hook.pytest_deselected(items=[item for item in items if item not in selected])
+    items[:] = [item for item in items if item in selected]
+
+
+def evenly_spaced(values, limit):
+    """Return at most `limit` values, among them the first and, if the limit is at least 2, the last."""
+    if len(values) <= limit:
+        return values
+    step = (len(values) - 1) / max(limit - 1, 1)
+    return [values[round(number * step)] for number in range(limit)]
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,8 @@ from packaging.version import Version
 
 PROJECT = Path(__file__).parents[1]
 ENVIRONMENTS = PROJECT / ".venvs"
+# `make test` runs all cases and more examples. Another version needs each test, but not each of its cases.
+SELECTION = ["--max-cases=2", "--hypothesis-profile=few"]
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
 
 # The package polars requires exactly its own version of this package.
@@ -82,7 +84,7 @@ def main():
     parser.add_argument("--lowest", action="store_true", help="use the lowest allowed versions of the dependencies")
     parser.add_argument("pytest", nargs="*", metavar="ARGUMENT", help="arguments for pytest, after --")
     options = parser.parse_args()
-    arguments = options.pytest or ["-n", "3", "--dist", "loadfile", "--hypothesis-profile=few"]
+    arguments = options.pytest or ["-n", "3", "--dist", "loadfile", *SELECTION]
     ENVIRONMENTS.mkdir(exist_ok=True)
     oldest, *newer = supported_versions()
     versions, suffix, constraints = newer, "", PROJECT / "constraints.txt"

@@ -908,6 +908,7 @@ def test_rejected_undo(client, world):
     assert apply(client, plan).ok
 
 
+@pytest.mark.slow
 def test_expiry_before_first_change(client, world, tmp_path):
     "If a run sent no change and its approval expires, the next run needs a new approval."
     plan = plan_for(client, {"empty": PEOPLE[:5]})
@@ -988,6 +989,7 @@ def test_second_undo(client, world):
     assert apply(client, undo).repeated
 
 
+@pytest.mark.slow
 def test_undo_of_unknown_changes(client, world):
     "An undo plan has a finding with the number of unconfirmed changes in each group."
     plan = plan_for(client, {"empty": PEOPLE[:20]})

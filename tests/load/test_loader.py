@@ -810,6 +810,7 @@ def test_stop_iteration_in_callback(client, cache):
     assert fg.load_snapshot(client, cache).verdict == "consistent"
 
 
+@pytest.mark.slow
 def test_load_after_killed_process(sandbox, client, tmp_path):
     """The load lock of a killed process does not block the next load."""
     code = (
