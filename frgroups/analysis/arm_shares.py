@@ -1,4 +1,4 @@
-"""Planned shares of a split's arms, and the arm of each customer."""
+"""Arms of a split: the planned share of customers in each arm, and the arm of each customer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from frgroups.internals.validation import check_columns, check_share, check_text
 from frgroups.snapshot.membership_matrix import check_uids
 
 ARM = "arm"
-SHARES, CONTROL, SEED = "shares", "control", "seed"  # Keys in the attrs of a split.
+SHARES, CONTROL, SEED = "shares", "control", "seed"  # Keys in `attrs` of a `split_customers` result.
 _MAX_ERROR = 1e-9  # Tolerance for rounding errors in the sum of the shares.
 
 
@@ -27,8 +27,8 @@ class ArmShares:
     """
     The arms of a split and the planned share of customers in each arm.
 
-    The control is first, and the other arms are sorted by name. Therefore, the order in which the caller lists the
-    arms does not affect the assignment of customers.
+    The control arm is first, and the other arms are sorted by name. Therefore, the order in which the caller lists
+    the arms does not affect the assignment of customers.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class ArmShares:
 
     @classmethod
     def from_mapping(cls, shares: object, control: object) -> ArmShares:
-        """Check a mapping of arm names to shares and the name of the control arm."""
+        """Create the arms from a mapping of arm names to shares. Raise InputError if an argument is invalid."""
         if not isinstance(shares, Mapping):
             raise wrong_type(
                 shares,
@@ -76,7 +76,7 @@ class ArmShares:
         return self.names[0]
 
     def to_dict(self) -> dict[str, float]:
-        """Return the share of each arm by name."""
+        """Return a dictionary that maps each arm name to the planned share of the arm."""
         return dict(zip(self.names, self.shares, strict=True))
 
 
@@ -88,7 +88,7 @@ class SplitTable:
     Attributes
     ----------
     arms
-        The planned arms.
+        The arms and their planned shares.
     customers
         Unique customer uids.
     code
@@ -102,9 +102,9 @@ class SplitTable:
     @classmethod
     def from_frame(cls, split: object, shares: object = None, control: object = None) -> SplitTable:
         """
-        Check the result of `split_customers`, or a table with the same columns.
+        Create a SplitTable from the result of `split_customers`, or from a table with the same columns.
 
-        If `shares` or `control` is None, the value is taken from the attrs of the table.
+        If `shares` or `control` is None, its value is read from `split.attrs`.
         """
         if not isinstance(split, pd.DataFrame):
             raise wrong_type(split, "split", "a DataFrame with the columns customer_uid and arm")
@@ -141,14 +141,14 @@ class SplitTable:
 
     @property
     def actual_shares(self) -> FloatArray:
-        """Share of the customers in each arm. All shares are NaN if the split is empty."""
+        """Share of the split's customers in each arm. All shares are NaN if the split contains no customers."""
         with np.errstate(invalid="ignore"):
             return self.sizes / np.float64(len(self.customers))
 
 
 def planned_control(split: pd.DataFrame) -> str:
     """
-    Return the control in the attrs of a split, or "control" if the attrs do not contain it.
+    Return the name of the control arm from the attrs of a split, or "control" if the attrs contain no name.
 
     Examples
     --------
@@ -161,7 +161,7 @@ def planned_control(split: pd.DataFrame) -> str:
 
 
 def read_arms(table: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:
-    """Return the customer uids and the arms from a table. Raise InputError if a value is missing."""
+    """Return the columns customer_uid and arm of a table. Raise InputError if a value is missing."""
     check_type(table, pd.DataFrame, name)
     check_columns(table.columns, [CUSTOMER, ARM], name)
     customers = check_uids(table, CUSTOMER, name)
@@ -177,7 +177,7 @@ def read_arms(table: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:
 
 def format_shares(names: tuple[str, ...], shares: FloatArray | tuple[float, ...]) -> str:
     """
-    Format the shares of arms for a message.
+    Format the names and shares of arms for use in a message.
 
     Examples
     --------

@@ -25,11 +25,12 @@ _TIME = re.compile(
 
 def read_attributes(path: Path) -> pd.DataFrame:
     """
-    Read a table with one row per customer, the column customer_uid, and additional attributes for rules.
+    Read a table with one row per customer that contains the column customer_uid and attributes for segment rules.
 
-    A Parquet file contains the types of its columns. In a CSV or Excel file, a column contains numbers, booleans
-    (true and false), or times in ISO format if all its filled cells do. Numbers have a decimal point and no leading
-    zeros, so that ids remain text. Blank cells are missing values.
+    A Parquet file contains the types of its columns. In a CSV or Excel file, a column is converted to numbers,
+    booleans (true and false), or times if every filled cell has this form. Times must be in ISO format. Values with
+    leading zeros or a decimal comma are not numbers, so that ids such as 007 remain strings. Blank cells become
+    missing values.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 def _parse_cells(cells: Sequence[str]) -> pd.Series:
     """
-    Convert the cells of a column to integers, numbers, booleans, or times if all of them can be converted.
+    Convert a column to integers, decimal numbers, booleans, or times if every filled cell has this form.
 
     Examples
     --------

@@ -28,7 +28,8 @@ _DEFAULT_NAMES = (
     *("payment_terms", "account_manager_uid", "has_email", "has_mobile", "has_loyalty_id", "has_vat_number"),
     *("consents", "credit_limit", "credit_balance", "days_since_created_at", "n_other_groups"),
 )
-# These columns identify a person. The column ehf_enabled is only a flag, so it is removed from the set.
+# Names that are rejected as attributes, because their values identify a person. PERSONAL also contains ehf_enabled,
+# which is only a flag and is therefore allowed.
 IDENTIFYING = {"customer_uid", "external_id", "customer_parent_uid", *PERSONAL} - {"ehf_enabled"}
 NUMERIC_CATEGORIES = {"payment_terms"}
 DAYS_SINCE = "days_since_"
@@ -37,7 +38,7 @@ _STATUS_LABELS = STATUS_NAMES | {UNKNOWN: MISSING}
 
 @dataclass(frozen=True, eq=False)
 class Attribute:
-    """The values of one attribute, sorted by customer uid. Customer i has the label `labels[code[i]]`."""
+    """The value of one attribute for each customer, sorted by uid. Customer i has the label `labels[code[i]]`."""
 
     name: str
     kind: Kind
@@ -50,7 +51,7 @@ def customer_attributes(
     snapshot: Snapshot, attributes: AttributeSelection, *, excluded_groups: Iterable[str] = ()
 ) -> Iterator[Attribute]:
     """
-    Iterate over the selected customer attributes, in the given order.
+    Iterate over the selected customer attributes, in the order in which `attributes` lists them.
 
     Parameters
     ----------
@@ -93,10 +94,10 @@ def customer_attributes(
 
 def own_columns(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
     """
-    Align the columns of a user-supplied table with the customers in a snapshot.
+    Return the columns of a user-supplied table, with one row for each customer in a snapshot.
 
     The table must have one row per customer. The column customer_uid or the index of the table identifies the
-    customers. A customer without a row gets missing values. Rows for customers who are not in the snapshot are
+    customers. A customer who has no row gets missing values. Rows for customers who are not in the snapshot are
     ignored.
     """
     matched = match_customers(table, snapshot.matrix.customer_uids, "attributes", place="in the snapshot")
@@ -137,7 +138,7 @@ def check_names(names: Iterable[object]) -> list[str]:
 
 
 def _select_column(snapshot: Snapshot, name: str, excluded_groups: set[str]) -> pd.Series:
-    """Return the values of an attribute, which are read or derived from columns of the customers table."""
+    """Return a column of the customers table, or compute a derived attribute such as postal_area."""
     customers = snapshot.customers
     if name == "postal_area":
         return _postal_area(customers)
@@ -173,7 +174,7 @@ def _postal_area(customers: pd.DataFrame) -> pd.Series:
 
 
 def _consent_attributes(snapshot: Snapshot) -> Iterator[Attribute]:
-    """Iterate over one attribute per consent. The values of the attribute are the consent statuses."""
+    """Yield one attribute per consent. Its labels are the names of the consent statuses."""
     consents = latest_consents(snapshot)
     names = [consent.name for consent in consents]
     labels = [_STATUS_LABELS[status] for status in sorted(_STATUS_LABELS)]
@@ -188,7 +189,8 @@ def build_attribute(name: str, column: pd.Series, at: datetime | None = None) ->
     """
     Create a number, flag, or category attribute from a column, depending on the dtype of the column.
 
-    Timestamps are converted to the number of days until `at`. If `at` is None, the latest timestamp is used.
+    Each timestamp is converted to the number of days from the timestamp to `at`. If `at` is None, the latest
+    timestamp in the column is used as `at`.
 
     Examples
     --------
@@ -220,7 +222,7 @@ def _number_attribute(name: str, column: pd.Series) -> Attribute:
 def _category_attribute(name: str, kind: Kind, column: pd.Series) -> Attribute:
     """Create a category attribute or a flag attribute from a column of the customers table."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        # A conversion with `astype` fails if a category is an integer and a value is missing.
+        # The categories are looked up by code. `astype` fails if a category is an integer and a value is missing.
         codes = column.cat.codes.to_numpy()
         categories = make_nullable(pd.Series(column.cat.categories))
         column = categories.reindex(codes).reset_index(drop=True)

@@ -19,7 +19,7 @@ from frgroups.snapshot.group_references import find_quoted_group
 from frgroups.snapshot.membership_matrix import MembershipMatrix, check_uids
 from frgroups.snapshot.schema import coerce_schema
 
-_NOT_RUNNING = "not_running"  # Key of `DataFrame.attrs`.
+_NOT_RUNNING = "not_running"  # Key in `DataFrame.attrs` for the names of the omitted campaigns.
 
 
 def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | None = None) -> pd.DataFrame:
@@ -41,8 +41,8 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
         customer_group_uid (or group, which contains a uid or a unique name) and discount_percent. The columns
         campaign_uid, name, valid_from, and valid_to are optional. Rows without a discount are ignored.
     at
-        The time at which a campaign must be running to be included. By default, `taken_at` of the snapshot, or the
-        current time if `data` is a table.
+        The time at which a campaign must be running to be included. The default is `taken_at` of the snapshot, or
+        the current time if `data` is a table.
 
     Returns
     -------
@@ -55,8 +55,9 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
         - n_members (`int64`): the members of the group, which is n_shadowed + n_effective
         - n_shadowed (`int64`): the members who get a larger discount from another campaign
         - n_effective (`int64`): the members who do not get a larger discount
-        - shadowed_by (`str`): of the campaigns that shadow members, the one with the largest discount. The value is
-          its campaign_uid, or the uid of its group if it has no campaign_uid. It is missing if n_shadowed is 0.
+        - shadowed_by (`str`): the campaign_uid of the campaign with the largest discount among the campaigns that
+          shadow members. If this campaign has no campaign_uid, the value is the uid of the campaign's group. The
+          value is missing if n_shadowed is 0.
 
         Campaigns with the same discount do not shadow each other. `attrs["not_running"]` contains the names of the
         campaigns that are omitted because they have ended or not started at the time `at`.
@@ -101,7 +102,7 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
 
 def describe_not_running(table: pd.DataFrame) -> str:
     """
-    Return a sentence about the campaigns that a result of `campaign_reach` omits, or "".
+    Return a sentence that lists the campaigns omitted from a `campaign_reach` result, or "" if none are omitted.
 
     Examples
     --------
@@ -118,9 +119,10 @@ def describe_not_running(table: pd.DataFrame) -> str:
 
 def _campaigns_by_discount(matrix: MembershipMatrix, campaigns: pd.DataFrame, at: datetime) -> pd.DataFrame:
     """
-    Return the campaigns that are running at a given time and the uids of their groups, sorted by discount.
+    Return a table of the campaigns that are running at a given time, sorted by decreasing discount.
 
-    The attrs of the table contain the names of the other campaigns.
+    The table contains the uid of each campaign's group. The attrs of the table contain the names of the campaigns
+    that are not running.
     """
     check_type(campaigns, pd.DataFrame, "campaigns")
     check_columns(campaigns.columns, ["discount_percent"], "campaigns")
@@ -160,11 +162,12 @@ def _campaigns_by_discount(matrix: MembershipMatrix, campaigns: pd.DataFrame, at
 
 def _count_shadowed(members: list[Int32Array], discount: FloatArray, n_customers: int) -> tuple[IntArray, IntArray]:
     """
-    Count the members of each campaign who get a larger discount from another campaign, and find that campaign.
+    Count the members of each campaign who get a larger discount, and find the campaign with the largest discount.
 
-    The campaigns must be sorted by decreasing discount. The function returns two arrays with one value per campaign:
-    the number of members who get a larger discount, and the row of the campaign with the largest such discount. The
-    row is -1 if no member gets a larger discount.
+    The campaigns must be sorted by decreasing discount. The function returns two arrays with one value per campaign.
+    The first array contains the number of members who get a larger discount from another campaign. The second array
+    contains the row of the campaign from which these members get the largest discount. The row is -1 if no member
+    gets a larger discount.
     """
     best_row = np.full(n_customers, len(members), dtype=np.int64)
     for row in reversed(range(len(members))):

@@ -47,7 +47,8 @@ def membership_changes(old: Any, new: Any) -> Any:
         - customer_group_uid, customer_uid (`str`)
         - change (`str`): "joined" or "left"
         - still_seen (`bool`): True if the customer is in at least one group of `new`. False means that the customer
-          left the last group, was deleted, or was merged. The API does not report which.
+          left all groups, was deleted, or was merged with another customer. The API does not report which of these
+          events happened.
 
     Raises
     ------
@@ -106,9 +107,10 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
         - churn_rate (`float64`): n_left / n_old, NaN if n_old is 0
         - status (`str`): "kept", "new", or "deleted"
         - renamed_from (`str`): the name in `old` if it was different, or ""
-        - verdict (`str`): the less reliable of the two verdicts of the group, from "consistent" over "unverifiable"
-          to "drifted". Tables of memberships are "unverifiable". If only one snapshot contains the group, the other
-          contributes the verdict of its list of groups.
+        - verdict (`str`): the less reliable of the group's verdicts in the two snapshots. The verdicts in order of
+          decreasing reliability are "consistent", "unverifiable", and "drifted". Tables of memberships are
+          "unverifiable". For a snapshot that does not contain the group, the verdict of the snapshot's list of groups
+          is used.
 
         The rates refer to the total time between the two snapshots. They are not annualized.
 
@@ -153,7 +155,7 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
 
 @dataclass(frozen=True, eq=False)
 class _ChangeCounts:
-    """The groups in either snapshot, sorted by uid, and their changes, as in the result of `group_changes`."""
+    """The values of the `group_changes` columns for each group in either snapshot, sorted by group uid."""
 
     group_uids: pd.Index
     names: pd.Index
@@ -167,7 +169,7 @@ class _ChangeCounts:
 
     @classmethod
     def from_data(cls, old: Any, new: Any) -> Self:
-        """Count the changes in memory or in a query engine."""
+        """Count the changes in a query engine if the arguments are frames of an engine, or else in memory."""
         if not are_engine_frames(old, new):
             return cls.from_comparison(SnapshotComparison.from_data(old, new))
         uids, n_old, n_joined, n_left, n_new = count_changes(old, new)
@@ -195,7 +197,12 @@ class _ChangeCounts:
 
 @dataclass(frozen=True, eq=False)
 class _Differences:
-    """The memberships that are in only one of two snapshots, sorted by group and customer."""
+    """
+    The memberships that are in only one of two snapshots, sorted by group and customer.
+
+    `group` and `customer` contain positions in the group index and the customer index of the comparison. `joined` is
+    True if the membership is in the newer snapshot.
+    """
 
     group: IntArray
     customer: IntArray

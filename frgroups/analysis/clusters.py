@@ -21,7 +21,7 @@ SimilarityMeasure = Literal["jaccard", "overlap_coefficient"]
 Method = Literal["average", "complete", "single", "weighted"]
 
 MAX_COMPONENT_GROUPS = 10_000
-_MAX_OPTIMAL_ORDER = 300  # Computing the optimal leaf order takes cubic time in the number of groups.
+_MAX_OPTIMAL_ORDER = 300  # The optimal leaf order takes cubic time, so larger components do not use it.
 
 
 def group_clusters(
@@ -107,7 +107,7 @@ def group_clusters(
 
 def leaf_order(matrix: MembershipMatrix) -> IndexArray:
     """
-    Return the integer codes of the groups, ordered by the column position of `group_clusters`.
+    Return the group codes, sorted by the positions that `group_clusters` computes with its default arguments.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def leaf_order(matrix: MembershipMatrix) -> IndexArray:
 def _cluster_groups(
     matrix: MembershipMatrix, measure: SimilarityMeasure, method: Method, cut: float
 ) -> tuple[IndexArray, IndexArray]:
-    """Return the order of the groups, and a cluster number for each group."""
+    """Return the group codes sorted by position, and an array with the cluster number of each group."""
     order: list[IndexArray] = []
     numbers = np.arange(matrix.n_groups)
     offset = matrix.n_groups
@@ -130,7 +130,7 @@ def _cluster_groups(
         order.append(groups[leaves])
         numbers[groups] = clusters + offset
         offset += len(groups)
-    if cut == 1:  # The distance of groups in different components is 1.
+    if cut == 1:  # Groups in different components have the distance 1, so all groups with members are one cluster.
         numbers[matrix.sizes > 0] = offset
     order.append(np.flatnonzero(matrix.sizes == 0))
     return np.concatenate(order), numbers
@@ -139,7 +139,7 @@ def _cluster_groups(
 def _cluster_component(
     n_groups: int, distances: FloatArray, method: Method, cut: float
 ) -> tuple[IndexArray, IndexArray]:
-    """Return the leaves of the cluster tree of a component, and a cluster number from 0 for each of its groups."""
+    """Return the leaf order of a component's cluster tree, and the cluster number of each group, starting at 0."""
     if n_groups == 1:
         return np.zeros(1, dtype=np.intp), np.zeros(1, dtype=np.intp)
     from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
@@ -152,8 +152,8 @@ def _iter_components(matrix: MembershipMatrix, measure: SimilarityMeasure) -> It
     """
     Iterate over the connected components of groups that share members.
 
-    For each component, yields the codes and the distances of its groups. The distances are in a condensed distance
-    matrix, as in SciPy.
+    For each component, the iterator yields the group codes and the distances between the groups. The distances have
+    the form of a condensed distance matrix, as returned by `scipy.spatial.distance.pdist`.
     """
     codes, starts = _find_components(matrix)
     largest = int(np.diff(starts).max(initial=0))
@@ -164,7 +164,7 @@ def _iter_components(matrix: MembershipMatrix, measure: SimilarityMeasure) -> It
             hint="Pass a table of memberships that contains fewer groups.",
             cli_hint="",
         )
-    # In this matrix, the groups of each component are adjacent, and so are the pairs of these groups.
+    # The groups are sorted by component, so that the pairs of each component are also adjacent.
     sorted_matrix = matrix.take_groups(codes)
     number, distances = 0, _new_distances(starts, 0)
     for block in iter_common_pairs(sorted_matrix):
@@ -183,9 +183,10 @@ def _iter_components(matrix: MembershipMatrix, measure: SimilarityMeasure) -> It
 
 def _find_components(matrix: MembershipMatrix) -> tuple[IndexArray, IntArray]:
     """
-    Return the codes of the groups with members, sorted by connected component, and the start of each component.
+    Return the group codes sorted by connected component, and the position at which each component starts.
 
-    The components are sorted by their first group. The array of starts ends with the number of groups.
+    Groups without members are omitted. The components are sorted by the code of their first group. The last value of
+    the second array is the number of returned groups.
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
@@ -207,7 +208,7 @@ def _find_components(matrix: MembershipMatrix) -> tuple[IndexArray, IntArray]:
 
 
 def _new_distances(starts: IntArray, number: int) -> FloatArray:
-    """Return the initial distances of the groups in a component, which are all 1."""
+    """Return a condensed distance matrix for a component in which all distances are 1."""
     if number >= len(starts) - 1:
         return np.empty(0)
     n = int(starts[number + 1] - starts[number])
@@ -217,16 +218,16 @@ def _new_distances(starts: IntArray, number: int) -> FloatArray:
 def _write_distances(
     distances: FloatArray, pairs: GroupPairs, sizes: IntArray, borders: IntArray, measure: SimilarityMeasure
 ) -> None:
-    """Write the distances of pairs of groups to the condensed distance matrix of their component."""
+    """Compute the distances of pairs of groups, and write them to the condensed matrix of the component."""
     first, last = borders.tolist()
     a, b, n = pairs.a - first, pairs.b - first, last - first
     similarity = pair_measure(measure, sizes[pairs.a], sizes[pairs.b], pairs.n_both, None)
-    # The distance is rounded before it is compared with `cut`, because 1.0 - 0.7 is not exactly 0.3.
+    # The distances are rounded, because they are compared with `cut` and, for example, 1.0 - 0.7 is not exactly 0.3.
     distances[n * a - a * (a + 1) // 2 + b - a - 1] = np.round(1.0 - similarity, 12)
 
 
 def _renumber_by_size(numbers: IndexArray) -> IntArray:
-    """Renumber the clusters from 1 by decreasing size. Clusters of equal size are sorted by their first group."""
+    """Return cluster numbers from 1, by decreasing size. Clusters of equal size are sorted by first group."""
     _, first, inverse, n = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
     rank = np.empty(len(n), dtype=np.int64)
     rank[np.lexsort((first, -n))] = np.arange(1, len(n) + 1)

@@ -8,7 +8,8 @@ from frgroups.analysis.health_checks import HealthFinding
 from frgroups.analysis.suggested_plans import SuggestedPlans
 from frgroups.internals.formatting import format_list
 
-# Findings whose plan removes all members of the group, and findings whose plan removes some members of a group.
+# _EMPTYING contains the types of findings whose suggested plan removes all members of a group. _REMOVING also
+# contains the types whose suggested plan removes only some members.
 _EMPTYING = ("duplicate", "old_year", "ended")
 _REMOVING = (*_EMPTYING, "wrong_type", "two_tiers")
 _MAX_NAMES = 5
@@ -16,11 +17,11 @@ _MAX_NAMES = 5
 
 def warn_about_conflicts(findings: Sequence[HealthFinding], plans: SuggestedPlans) -> list[HealthFinding]:
     """
-    Return the findings with a warning before each suggested action that conflicts with another action.
+    Return the findings, and add a warning to each suggested action that conflicts with another suggested action.
 
-    Two actions conflict if one adds customers to a group and the other removes customers from it. The actions that
-    remove all members of each of several groups with the same members also conflict, because these customers would be
-    in none of the groups.
+    Two actions conflict if one action adds customers to a group and the other action removes customers from the same
+    group. If several groups have the same members, actions also conflict if together they remove all members from all
+    of these groups. The customers would then be in none of the groups.
     """
     removing: dict[str, list[int]] = {}
     for number, finding in enumerate(findings):
@@ -41,14 +42,14 @@ _Conflict = tuple[list[int], list[str]]
 
 
 def _changed_groups(finding: HealthFinding) -> list[str]:
-    """Return the groups that the plan of a finding can change."""
+    """Return the uids of the groups that the suggested plan of a finding can change."""
     if finding.other_group_uid is None or finding.finding in _EMPTYING:
         return [finding.customer_group_uid]
     return [finding.customer_group_uid, finding.other_group_uid]
 
 
 def _merged_and_reduced(findings: Sequence[HealthFinding], removing: dict[str, list[int]]) -> Iterator[_Conflict]:
-    """Yield the numbers and the groups of near duplicates from which another action removes members."""
+    """Yield finding positions and group uids for near duplicates from which another action removes members."""
     for number, finding in enumerate(findings):
         if finding.finding == "near_duplicate":
             groups = _changed_groups(finding)
@@ -58,7 +59,7 @@ def _merged_and_reduced(findings: Sequence[HealthFinding], removing: dict[str, l
 
 
 def _emptied_together(findings: Sequence[HealthFinding], removing: dict[str, list[int]]) -> Iterator[_Conflict]:
-    """Yield the numbers of the findings and the groups of duplicates that would all be empty."""
+    """Yield finding positions and group uids for sets of duplicate groups that would all lose their members."""
     duplicates_of: dict[str, list[str]] = {}
     for finding in findings:
         if finding.finding == "duplicate" and finding.other_group_uid is not None:

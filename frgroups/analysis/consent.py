@@ -16,13 +16,15 @@ from frgroups.internals.typing import BoolArray, Int8Array
 from frgroups.internals.validation import as_list, check_choice, wrong_type
 from frgroups.snapshot.snapshot import Snapshot
 
-# UNKNOWN means that a customer's consent has no status. NONE means that the customer does not have the consent.
-# If several rows have the same timestamp, the largest status code is used, so that a withdrawal takes precedence.
+# Status codes of a customer's consent. UNKNOWN: the newest row has no status. NONE: the customer has no row.
+# If several rows have the same timestamp, the row with the largest code is used. WITHDRAWN is larger than GIVEN, so
+# that a withdrawal takes precedence.
 GIVEN, UNKNOWN, WITHDRAWN, NONE = range(4)
-# Names of the status codes in rules and profiles. UNKNOWN is a missing value.
+# Names of the status codes in rules and profiles. UNKNOWN has no name, because it is treated as a missing value.
 STATUS_NAMES = {GIVEN: "given", WITHDRAWN: "withdrawn", NONE: "none"}
 
-# For each channel, the column of its contact points and the words that identify its consent in a uid or a name.
+# For each channel: the customers column that shows if a customer has a contact point, and keywords. If the uid or
+# name of a consent contains one of the keywords, the consent belongs to this channel.
 _CHANNELS = {
     "email": (
         "has_email",
@@ -33,13 +35,18 @@ _CHANNELS = {
 
 CHANNEL_NAMES = tuple(_CHANNELS)
 
-# Cached results of `latest_consents`. A result remains valid, because a snapshot does not change.
+# Cached results of `latest_consents`. A cached result remains valid, because a Snapshot is immutable.
 _latest: WeakKeyDictionary[Snapshot, list[Consent]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
 class Channel:
-    """A channel with the contact points and consents of all customers, sorted by customer uid."""
+    """
+    A channel, and two boolean arrays with one value per customer, sorted by customer uid.
+
+    `contact` is True for customers who have a contact point, such as an email address. `given` is True for customers
+    who give the consent of the channel. `consent` is the name of this consent, or "" if the channel has no consent.
+    """
 
     name: str
     consent: str
@@ -90,7 +97,7 @@ def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping
 
 
 def check_consent(consent: Mapping[str, str]) -> None:
-    """Raise InputError if an argument is not a mapping of channels to consents."""
+    """Raise InputError if `consent` is not a mapping, or if one of its keys is not a channel."""
     if not isinstance(consent, Mapping):
         raise wrong_type(consent, "consent", "a mapping of channels to consents")
     for name in consent:
@@ -113,7 +120,7 @@ def check_channel(name: object, argument: str, choices: Iterable[str] = CHANNEL_
 
 def channel_hint(text: str) -> str:
     """
-    Return a sentence with the channel that a string mentions, or "" if the string mentions no channel.
+    Return a sentence that suggests the channel that a string mentions, or "" if the string mentions no channel.
 
     Examples
     --------
@@ -128,7 +135,8 @@ def channel_consent(snapshot: Snapshot, channel: str, consent: Mapping[str, str]
     """
     Return the consent of a channel, or None if the snapshot contains no customers.
 
-    `reach_channels` describes the parameters and the errors. Contact points are not considered.
+    `reach_channels` describes the parameters and the errors. Unlike `reach_channels`, this function does not check
+    whether the snapshot has contact points.
 
     Examples
     --------
@@ -139,7 +147,7 @@ def channel_consent(snapshot: Snapshot, channel: str, consent: Mapping[str, str]
 
 
 def _build_channel(snapshot: Snapshot, name: str, consent: Consent | None) -> Channel:
-    """Create a channel. Without a consent for the channel, no customer can be contacted."""
+    """Create a channel. If `consent` is None, no customer is reachable through the channel."""
     column = snapshot.customers[_CHANNELS[name][0]]
     if len(column) and column.isna().all():
         raise InputError(
@@ -157,7 +165,7 @@ def _build_channel(snapshot: Snapshot, name: str, consent: Consent | None) -> Ch
 def _select_consent(
     snapshot: Snapshot, consents: list[Consent], channel: str, uid_or_name: str | None
 ) -> Consent | None:
-    """Return the consent with the given uid or name. If none is given, return the consent of the channel."""
+    """Return the consent with the given uid or name, or the channel's consent if `uid_or_name` is None."""
     if uid_or_name is None:
         words = _CHANNELS[channel][1]
         matches = [consent for consent in consents if _contains_any(f"{consent.uid}\n{consent.name}", words)]
@@ -202,7 +210,7 @@ def mentioned_channels(text: str) -> list[str]:
 
 def withdrawn_from_channels(snapshot: Snapshot, channels: Iterable[str]) -> BoolArray:
     """
-    Return a boolean array that is True for each customer who has withdrawn a consent for a channel.
+    Return a boolean array that is True for each customer who has withdrawn a consent for at least one channel.
 
     A consent belongs to a channel if the uid or name of the consent mentions the channel. If no consent belongs to a
     channel, the consents that mention no channel are used, such as a general consent for marketing. The array is
@@ -233,7 +241,7 @@ def given_for_channels(snapshot: Snapshot, channels: Iterable[str]) -> BoolArray
 
 
 def _consents_by_channel(snapshot: Snapshot, channels: Iterable[str]) -> list[list[Consent]]:
-    """Return the consents that belong to each channel."""
+    """Return one list of consents per channel. `withdrawn_from_channels` documents the selection."""
     consents = latest_consents(snapshot)
     mentioned = [mentioned_channels(f"{consent.uid}\n{consent.name}") for consent in consents]
     by_channel = []
@@ -245,7 +253,7 @@ def _consents_by_channel(snapshot: Snapshot, channels: Iterable[str]) -> list[li
 
 
 def _contains_any(text: str, words: Iterable[str]) -> bool:
-    """Return True if the text contains at least one of the words. Case is ignored."""
+    """Return True if a string contains at least one of the words. Case is ignored."""
     return any(word in text.casefold() for word in words)
 
 
@@ -268,10 +276,10 @@ def latest_consents(snapshot: Snapshot) -> list[Consent]:
     """
     Return the consents in a snapshot, sorted by uid, with the latest status of each customer.
 
-    If a customer has several rows for a consent, the newest row is used. A row without a timestamp is treated as the
-    oldest. If a given and a withdrawn consent have the same timestamp, the consent is treated as withdrawn, so that
-    the reach is not overstated. A consent without a uid is identified by its name. The rows of a snapshot are
-    evaluated once, because a plan needs the consents for rules and for the findings of each mailing group.
+    If a customer has several rows for a consent, the newest row is used. Rows without a timestamp are treated as
+    older than all other rows. If a given and a withdrawn row have the same timestamp, the consent is treated as
+    withdrawn, so that the reach is not overstated. A consent without a uid is identified by its name. The result is
+    cached for each snapshot, because a plan needs the consents for rules and for the findings of each mailing group.
 
     Examples
     --------

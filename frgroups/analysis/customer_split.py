@@ -26,7 +26,7 @@ from frgroups.snapshot.uid_order import uid_order
 Strata = str | list[str] | pd.DataFrame | pd.Series | None
 
 _HASH_SIZE = 32  # Number of bytes in a SHA-256 digest. Only the first eight bytes are used.
-_CHUNK_SIZE = 1000  # The digests of this number of uids fit in the processor cache.
+_CHUNK_SIZE = 1000  # Number of uids that are hashed together. Their digests fit in the processor cache.
 _LARGEST = 2**64 - 1
 
 
@@ -69,8 +69,8 @@ def split_customers(
         then depends on the other customers. To keep the arms when customers join or leave, pass `keep`.
     keep : DataFrame, optional
         An earlier split with the columns customer_uid and arm, such as an earlier result of this function. Customers
-        in this table keep their arm, and only the other customers are assigned. Customers who are not in `customers`
-        are not in the result.
+        in this table keep their arm, and only the other customers are assigned. The result does not contain customers
+        of `keep` who are not in `customers`.
 
     Returns
     -------
@@ -97,9 +97,10 @@ def split_customers(
 
     Notes
     -----
-    The first eight bytes of the SHA-256 hash of ``f"{seed}:{uid}"`` in UTF-8 are read as a big-endian integer and
-    divided by 2**64. The control group consists of the customers whose number is below the share of the control. The
-    other arms follow in the order of their names. Other systems can use the same calculation to find the arm of a
+    Each customer gets a number from 0 to 1. To compute the number, the string ``f"{seed}:{uid}"`` is encoded in UTF-8
+    and hashed with SHA-256. The first eight bytes of the hash are read as a big-endian integer and divided by 2**64.
+    The control group consists of the customers whose number is below the share of the control. The next intervals of
+    numbers belong to the other arms, sorted by name. Other systems can use the same calculation to find the arm of a
     customer.
 
     With `exact`, the customers of each stratum are sorted by this number. An arm with a small share can be empty if
@@ -135,7 +136,8 @@ def split_customers(
     columns = _stratum_columns(strata, customers, uids)
     hashes = hash_numbers(uids, seed)
     if exact:
-        # Equal hashes keep the order of the uids, so that the result does not depend on the order of the customers.
+        # The stable sort orders customers with equal hashes by uid. Therefore, the result does not depend on the
+        # order of `customers`.
         rank = np.argsort(hashes, kind="stable")
         code = assign_exactly(_stratum_codes(columns, len(uids)), rank, np.array(arms.shares), kept)
     else:
@@ -148,7 +150,7 @@ def split_customers(
 
 def hash_numbers(uids: pd.Index, seed: str | int) -> UInt64Array:
     """
-    Return the first eight bytes of the SHA-256 hash of the seed and each uid as integers.
+    Hash the seed together with each uid (SHA-256), and return the first eight bytes of each hash as an integer.
 
     Examples
     --------
@@ -158,7 +160,7 @@ def hash_numbers(uids: pd.Index, seed: str | int) -> UInt64Array:
     True
     """
     prefix, sha256 = f"{seed}:".encode(), hashlib.sha256
-    # The conversion of 1,000,000 uids to Python strings takes 0.1 s with Arrow, compared with 1 s with pandas.
+    # Arrow is used because it converts 1,000,000 uids to Python strings in 0.1 s. pandas needs 1 s.
     strings = to_string_array(uids).to_pylist()
     chunks = []
     for start in range(0, len(strings), _CHUNK_SIZE):
@@ -169,7 +171,7 @@ def hash_numbers(uids: pd.Index, seed: str | int) -> UInt64Array:
 
 
 def _thresholds(arms: ArmShares) -> UInt64Array:
-    """Return the hash number that marks the end of each arm, except for the last arm."""
+    """Return the upper limit of the hash numbers in each arm, except for the last arm."""
     ends = accumulate(arms.shares[:-1])
     return np.array([min(int(end * 2**64), _LARGEST) for end in ends], dtype=np.uint64)
 
@@ -207,7 +209,7 @@ def _sorted_uids(customers: Iterable[str] | pd.DataFrame) -> pd.Index:
 
 
 def _kept_arms(keep: pd.DataFrame | None, uids: pd.Index, arms: ArmShares) -> IndexArray:
-    """Return the position of the arm of each customer in an earlier split, and -1 for other customers."""
+    """Return the position in `arms.names` of each customer's arm in `keep`, or -1 for customers not in `keep`."""
     if keep is None:
         return np.full(len(uids), -1, dtype=np.intp)
     customers, names = read_arms(keep, "keep")
@@ -232,7 +234,7 @@ def _kept_arms(keep: pd.DataFrame | None, uids: pd.Index, arms: ArmShares) -> In
 
 
 def _stratum_columns(strata: Strata, customers: Any, uids: pd.Index) -> pd.DataFrame:
-    """Return the strata columns in the order of the uids. Raise InputError if a value is missing."""
+    """Return the columns that define the strata, with one row per uid. Raise InputError if a value is missing."""
     if strata is None:
         return pd.DataFrame(index=pd.RangeIndex(len(uids)))
     if isinstance(strata, str) or not isinstance(strata, pd.DataFrame | pd.Series):
@@ -261,7 +263,7 @@ def _stratum_columns(strata: Strata, customers: Any, uids: pd.Index) -> pd.DataF
 
 
 def _stratum_codes(columns: pd.DataFrame, n: int) -> IndexArray:
-    """Return the number of the stratum of each customer. Strata are numbered in the order of their first customer."""
+    """Return the stratum number of each customer. Strata are numbered in the order of their first customer."""
     if not len(columns.columns):
         return np.zeros(n, dtype=np.intp)
     groups = columns.groupby(list(columns.columns), sort=False, observed=True)

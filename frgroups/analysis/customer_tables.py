@@ -1,4 +1,4 @@
-"""Match the rows of a user's table with customers."""
+"""Match the rows of a user-supplied table with customers by uid."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CUSTOMER = "customer_uid"
 
 class MatchedTable(NamedTuple):
     """
-    A table whose rows were matched with customers.
+    A user-supplied table whose rows were matched with customers.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class MatchedTable(NamedTuple):
         The columns of the table except customer_uid, with one row per customer, in the order of the customers. A
         customer without a row has missing values.
     n_ignored
-        Number of rows of the table that belong to other customers.
+        Number of table rows that were ignored, because they do not belong to any of the customers.
     """
 
     rows: pd.DataFrame
@@ -36,7 +36,7 @@ class MatchedTable(NamedTuple):
 
 def match_customers(table: pd.DataFrame, customers: pd.Index, name: str, *, place: str) -> MatchedTable:
     """
-    Match the rows of a user's table with customers.
+    Match the rows of a user-supplied table with customers by uid.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ def match_customers(table: pd.DataFrame, customers: pd.Index, name: str, *, plac
     customers
         Unique customer uids.
     name
-        Name of the argument that contains the table.
+        Name of the argument that contains the table, for use in error messages.
     place
-        Origin of the customers for error messages, for example "in the snapshot".
+        Phrase that states where the customers come from, for use in error messages. An example is "in the snapshot".
 
     Returns
     -------
@@ -92,7 +92,7 @@ def match_customers(table: pd.DataFrame, customers: pd.Index, name: str, *, plac
 
 
 def repeated_customers(name: str, n_repeated: int, n_rows: int) -> InputError:
-    """Return the error for a table in which rows repeat the uid of a customer. `name` is the argument."""
+    """Return the error for a table in which several rows have the same uid. `name` is the argument name."""
     return InputError(
         f"`{name}` must have one row per customer, but {n_repeated:,} of {n_rows:,} rows repeat a uid. "
         "Aggregate the table first, for example with groupby('customer_uid')."
@@ -100,7 +100,7 @@ def repeated_customers(name: str, n_repeated: int, n_rows: int) -> InputError:
 
 
 def no_known_customer(name: str, n_rows: int, place: str) -> InputError:
-    """Return the error for a table without a row of a known customer. `place` is the origin of the customers."""
+    """Return the error for a table in which no row belongs to a known customer. See `match_customers`."""
     return InputError(
         f"`{name}` has {n_rows:,} rows, but none of them has the uid of a customer {place}. "
         "Use fg.resolve_customers to convert external ids to customer uids."

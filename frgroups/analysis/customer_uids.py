@@ -1,4 +1,4 @@
-"""Read lists of customer uids that are passed as arguments, in any supported form."""
+"""Convert an argument with customer uids, such as a list, a Series, or a mask, to an Arrow array."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def read_customer_uids(snapshot: Snapshot, customers: Iterable[Any], name: str) 
     Parameters
     ----------
     snapshot
-        The snapshot that contains the customers of a mask.
+        The snapshot whose customers a mask selects.
     customers
         A list, an array, a Series, or another iterable of uids, or a mask as in `align_mask`.
     name
-        The name of the argument for error messages.
+        The name of the argument, for use in error messages.
 
     Raises
     ------
@@ -58,7 +58,8 @@ def read_customer_uids(snapshot: Snapshot, customers: Iterable[Any], name: str) 
         texts = None
     if texts is not None and texts.type == pa.string() and not texts.null_count:
         return texts.cast(pa.large_string())
-    # The function `check_uids_once` reports the first invalid uid. It accepts subclasses of str, which Arrow rejects.
+    # Arrow returned no array of valid strings. `check_uids_once` raises an error for the first invalid uid. It
+    # accepts subclasses of str, which Arrow rejects.
     return pa.array(codec.check_uids_once(listed, name), type=pa.large_string())
 
 

@@ -72,8 +72,8 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
     top
         The number of groups, values, or steps to describe individually. All other rows are summarized.
     measure
-        The measure of an `overlap_matrix`. None uses the measure in `table.attrs`. A table that was saved to a CSV
-        file and read again has no `attrs`. Ignored for other tables.
+        The measure of an `overlap_matrix`. None uses the measure in `table.attrs`. Pass the measure if the matrix was
+        read from a CSV file, because such a table has no `attrs`. The argument is ignored for other tables.
 
     Returns
     -------
@@ -111,12 +111,12 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
 
 
 def _join_sentences(parts: Iterable[str]) -> str:
-    """Join sentences and add a period to each sentence."""
+    """Add a period to each sentence, and join the sentences with spaces."""
     return " ".join(f"{part}." for part in parts)
 
 
 def _list_items(heading: str, items: list[str]) -> list[str]:
-    """Return a list with a sentence that contains all items. If `items` is empty, return an empty list."""
+    """Return a list with one sentence that contains the heading and all items, or [] if `items` is empty."""
     if not items:
         return []
     return [f"{heading}: {'; '.join(items)}"]
@@ -132,7 +132,7 @@ def _describe_sizes(sizes: pd.DataFrame, top: int) -> str:
     items = []
     for row in iter_rows(order.head(top)):
         size = pluralize(row.n_members, "member")
-        if not pd.isna(row.n_exclusive):  # The number is missing if it is suppressed.
+        if not pd.isna(row.n_exclusive):  # A suppressed number is missing and is omitted.
             size += f", {row.n_exclusive:,} in no other group"
         items.append(f"{names[row.customer_group_uid]} ({size})")
     parts = [f"{pluralize(len(sizes), 'group')} with {pluralize(total, 'membership')}"]
@@ -189,7 +189,7 @@ def _format_measure(value: float, measure: Measure) -> str:
 
 
 def _describe_intersections(table: pd.DataFrame, top: int) -> str:
-    """Describe the result of `intersections`: the largest combinations, with the uids of their groups."""
+    """Describe the result of `intersections`: the largest combinations of groups, identified by group uids."""
     if table.empty:
         return "No customers are in groups."
     is_rest = table["groups"] == OTHER
@@ -271,14 +271,14 @@ def _describe_history(history: pd.DataFrame, top: int) -> str:
         parts.append(f"Smaller groups that are not listed: {len(last) - top:,}")
     if n_deleted := int((last["status"] == "deleted").sum()):
         parts.append(f"Groups that were deleted: {n_deleted:,}")
-    # The size history of a frame of a query engine contains no verdicts.
+    # Verdicts are missing if a query engine computed the size history. Missing verdicts are not counted.
     if n_inconsistent := int((history["verdict"].dropna() != "consistent").sum()):
         parts.append(f"Sizes that were not read consistently: {n_inconsistent:,} of {len(history):,}")
     return _join_sentences(parts)
 
 
 def _describe_growth(first: Any, last: Any) -> str:
-    """Describe the change from the first to the last size of a group."""
+    """Describe how the size of a group changed from its first to its last row in a size history."""
     if last.status == "deleted":
         return f"from {first.n_members:,} (deleted)"
     text = f"from {first.n_members:,} to {last.n_members:,}"
@@ -313,14 +313,14 @@ def _describe_flow(flow: pd.DataFrame, top: int) -> str:
 
 
 def _describe_move(row: Any, names: Mapping[str, str]) -> str:
-    """Describe the state before and after a move. The state "(several)" includes different sets of groups."""
+    """Describe a move by its old and new state. If both are "(several)", the customers moved to other groups."""
     if row.from_group == row.to_group:
         return f"{names[row.from_group]} to other groups in {names[row.to_group]}"
     return f"{names[row.from_group]} to {names[row.to_group]}"
 
 
 def _describe_profile(profile: pd.DataFrame, top: int) -> str:
-    """Describe the result of `group_profile` or `compare_groups`: the strongest differences."""
+    """Describe the result of `group_profile` or `compare_groups`: the values with the strongest differences."""
     if profile.empty:
         return "The profile contains no values."
     rows = sort_strongest_first(profile)
@@ -338,7 +338,7 @@ def _describe_profile(profile: pd.DataFrame, top: int) -> str:
 
 
 def _describe_difference(row: Any) -> str:
-    """Describe a profile row by its two means, or by its two shares and the index."""
+    """Format the two means in a profile row of a numeric attribute, or the shares and the index in other rows."""
     if is_mean(row):
         return describe_means(row)
     shares = ["–" if np.isnan(share) else format_percentage(share) for share in (row.share_in, row.share_ref)]
@@ -349,7 +349,7 @@ def _describe_difference(row: Any) -> str:
 
 
 def _describe_reachability(reach: pd.DataFrame, top: int) -> str:
-    """Describe the result of `reachability`: the largest groups with their channels."""
+    """Describe the result of `reachability`: the reachable members of the largest groups, per channel."""
     if reach.empty:
         return "No groups."
     names = latest_group_names(reach)
@@ -374,7 +374,7 @@ def _describe_channel(row: Any) -> str:
 
 
 def _describe_incremental_reach(steps: pd.DataFrame, top: int) -> str:
-    """Describe the result of `incremental_reach`: the customers that each group adds."""
+    """Describe the result of `incremental_reach`: the number of customers that each group adds."""
     if steps.empty:
         return "No customers in these groups can be contacted."
     names, last = latest_group_names(steps), steps.iloc[-1]
@@ -423,7 +423,7 @@ def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
 
 
 def _describe_waterfall(summary: pd.DataFrame, top: int) -> str:
-    """Describe a waterfall summary: the remaining customers of each audience, and a total for other audiences."""
+    """Describe a waterfall summary: the remaining customers of the first audiences, and a total for the others."""
     if summary.empty:
         return "No audiences."
     n_remaining = int(summary["n_remaining"].sum())
@@ -444,7 +444,7 @@ def _describe_waterfall(summary: pd.DataFrame, top: int) -> str:
 
 
 def _describe_lift(lift: pd.DataFrame, top: int) -> str:
-    """Describe the effect of each arm with its interval."""
+    """Describe the result of `measure_lift`: the effect of each arm and its confidence interval."""
     if len(lift) < 2:
         return "No arms to compare."
     are_rates = has_rates(lift)
@@ -470,7 +470,7 @@ def _describe_lift(lift: pd.DataFrame, top: int) -> str:
 
 
 def _describe_balance(balance: pd.DataFrame, top: int) -> str:
-    """Describe the sizes of the arms, and the attributes with the largest differences."""
+    """Describe the result of `split_balance`: the arm sizes, and the values with the largest differences."""
     is_size = balance["attribute"] == SAMPLE_RATIO
     sentences = []
     p_value = balance.loc[is_size, "p_value"].min()
@@ -497,8 +497,8 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-# Each entry contains the columns that identify a result table and the function that describes the table. If a table
-# matches several entries, the first one is used.
+# Each entry contains the columns that identify a result table, and the function that describes the table. `describe`
+# uses the first entry whose columns are all in the table.
 _TABLES: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
     "group_sizes": ({"n_members", "n_exclusive"}, _describe_sizes),
     "size_history": ({"taken_at", "n_members", "n_joined"}, _describe_history),

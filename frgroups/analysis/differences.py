@@ -27,7 +27,7 @@ UNKNOWN = Interval(math.nan, math.nan)
 
 def wilson_interval(successes: int, n: int) -> Interval:
     """
-    Return the 95% score interval of a rate (Wilson 1927). `n` must be positive.
+    Return the 95% score interval of the rate `successes / n` (Wilson 1927). `n` must be positive.
 
     Examples
     --------
@@ -124,18 +124,19 @@ def detectable_mean_difference(arm: Moments, control: Moments, *, alpha: float) 
 
 def adjust_for_earlier_values(values: FloatArray, before: FloatArray, code: IndexArray) -> FloatArray:
     """
-    Remove the part of the outcomes that is predicted by values from before the campaign (CUPED, Deng et al. 2013).
+    Subtract from each outcome the amount that the customer's earlier value predicts (CUPED, Deng et al. 2013).
 
-    The slope is estimated within the arms. Therefore, the difference between two arms is the coefficient of the arm
-    in a linear regression of the outcome on the arm and the earlier value. If the earlier values are constant within
-    each arm, the slope is 0.
+    The earlier values are from before the campaign. The prediction is linear, and its slope is estimated within the
+    arms. Therefore, the difference between the adjusted means of two arms is the coefficient of the arm in a linear
+    regression of the outcome on the arm and the earlier value. If the earlier values are constant within each arm,
+    the outcomes are returned unchanged.
 
     Parameters
     ----------
     values, before
         The outcome and the earlier value of each customer.
     code
-        Number of the arm of each customer.
+        Arm number of each customer, starting at 0.
 
     Examples
     --------
@@ -145,7 +146,8 @@ def adjust_for_earlier_values(values: FloatArray, before: FloatArray, code: Inde
     """
     own, earlier = _within_arms(values, code), _within_arms(before, code)
     variation = float(earlier @ earlier)
-    # Because of rounding, the difference between a value and the mean of equal values is not always exactly 0.
+    # The mean of equal values can differ from these values because of rounding. Therefore, a variation that is not
+    # larger than the rounding error is treated as 0.
     rounding_error = 8 * np.finfo(np.float64).eps * np.abs(before).max(initial=0.0)
     if variation <= len(before) * rounding_error**2:
         return values
@@ -163,6 +165,6 @@ def _within_arms(values: FloatArray, code: IndexArray) -> FloatArray:
 
 
 def _power_factor(alpha: float) -> float:
-    """Return the smallest detectable difference as a number of standard errors."""
+    """Return how many standard errors a difference must have to be detected with a power of 80%."""
     normal = NormalDist()
     return normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(POWER)

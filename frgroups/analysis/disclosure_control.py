@@ -14,9 +14,11 @@ from frgroups.internals.validation import check_number
 
 class OmittedValues(NamedTuple):
     """
-    Values of an attribute whose counts are known only in total, because a query engine did not return them.
+    Attribute values that a query engine did not return, so that only the sums of their counts are known.
 
-    `has_small` is True if any value of the attribute, omitted or not, has a small count in either set.
+    `n_values` is the number of these values. `n_in` and `n_ref` are the sums of their counts in the group and in the
+    reference. `has_small` is True if any value of the attribute has a small count in the group or in the reference.
+    It also considers the values that the engine returned.
     """
 
     n_values: int = 0
@@ -51,10 +53,11 @@ def suppressed_rows(
     """
     Select the values of an attribute that must be suppressed when two sets of customers are compared.
 
-    A value is suppressed if its count is small in either set, or if it is not among the `top` largest values. Because
-    the sizes of the two sets are known, the sum of the suppressed counts is known as well. Therefore further values
-    are suppressed until no suppressed count can be computed: the smallest value that is sufficient, or else the
-    largest value. If one of the sets is small, all values are suppressed.
+    A value is suppressed if its count is small in either set, or if it is not among the `top` values with the most
+    customers. A reader knows the sizes of the two sets, and can therefore compute the sum of the suppressed counts.
+    For this reason, further values are suppressed until no suppressed count can be computed. Each step suppresses the
+    smallest value that is sufficient, or the largest value if no single value is sufficient. If one of the sets is
+    too small for this protection, all values are suppressed.
 
     Parameters
     ----------
@@ -78,8 +81,8 @@ def suppressed_rows(
     A reader who knows this rule, `min_count`, the values, and the sizes of the sets still finds at least
     `min_count` possible numbers for each suppressed count. In each set, more than `min_count` customers have
     suppressed values. Both sets together have at least 2 * `min_count` such customers, plus one for each suppressed
-    value. So any suppressed value could be the small one, in either set. The method is secondary suppression with
-    protection intervals [1]_.
+    value. Therefore, any suppressed value could have the small count, in either set. The method is secondary
+    suppression with protection intervals [1]_.
 
     References
     ----------
@@ -126,26 +129,26 @@ def suppress_counts(
     Parameters
     ----------
     table
-        The table. It does not change.
+        The table, which is not modified.
     min_count
         Counts from 1 to `min_count` - 1 are small.
     totals
         The columns that contain sizes of groups. A total is suppressed only if the total itself is small.
     parts
-        The columns that contain counts of a part of a group. If any count in a row is small, all parts in the row are
+        The columns that count only some members of a group. If any count in a row is small, all parts in the row are
         suppressed, because a part could be computed from the total and the other parts.
     differences
         The pairs of columns whose difference is also a count, for example the size of a group and the members of the
         group who are in no other group. A small difference suppresses the parts in the row.
     derived
-        For each column that is computed from other columns, the names of these columns. The value is suppressed if
-        one of the other values is suppressed.
+        A mapping of each column that is computed from other columns to the names of these other columns. A value is
+        suppressed if one of the values from which it is computed is suppressed.
 
     Returns
     -------
     DataFrame
         A copy of the table. The dtype of columns with integers is `Int64`. The column suppressed (`bool`) is True for
-        rows with suppressed numbers. A column suppressed in `table` is combined with the new values.
+        rows with suppressed numbers. If `table` already has this column, its True values remain.
 
     Examples
     --------
@@ -182,7 +185,7 @@ def suppress_counts(
 
 def check_min_count(min_count: int) -> int:
     """
-    Return a minimum count as an int. Raise InputError if it is not an integer of at least 0.
+    Return `min_count` as an int. Raise InputError if `min_count` is not an integer of at least 0.
 
     Examples
     --------
@@ -207,7 +210,10 @@ def _next_row(
     n_in: IntArray, n_ref: IntArray, visible: BoolArray, hidden: tuple[int, int, int], min_count: int
 ) -> int:
     """
-    Return the next row to suppress: the smallest row that protects all counts, or else the largest row.
+    Return the position of the next row to suppress.
+
+    This is the visible row with the smallest count that is sufficient to protect all suppressed counts. If no single
+    row is sufficient, it is the visible row with the largest count.
 
     `hidden` contains the sums of the suppressed counts in both sets, and the number of suppressed values.
     """
@@ -219,6 +225,6 @@ def _next_row(
 
 
 def _rows_by_size(n: IntArray, mask: BoolArray) -> IntArray:
-    """Return the numbers of the rows that a mask selects, by increasing count. Ties are in reverse order."""
+    """Return the positions of the selected rows, by increasing count. Rows with equal counts are in reverse order."""
     rows = np.flatnonzero(mask)[::-1]
     return rows[np.argsort(n[rows], kind="stable")].astype(np.int64)

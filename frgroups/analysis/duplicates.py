@@ -15,7 +15,7 @@ from frgroups.internals.typing import FloatArray, IntArray
 from frgroups.internals.validation import check_share
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
-_NUMBERS_PER_PAIR = 4  # Each table of pairs has four columns of 8-byte numbers.
+_NUMBERS_PER_PAIR = 4  # Each result table has four numeric columns of 8 bytes per row. Used to estimate memory.
 
 
 def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
@@ -74,7 +74,7 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
 
 
 def jaccard_index(pairs: GroupPairs, sizes: IntArray) -> FloatArray:
-    """Return the Jaccard index of each pair of groups. `sizes` contains the size of each group."""
+    """Return the Jaccard index of each pair of groups. `sizes` contains the number of members of each group."""
     return pair_measure("jaccard", sizes[pairs.a], sizes[pairs.b], pairs.n_both, None)
 
 
@@ -97,7 +97,8 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
         pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     min_share
         The smallest share of the members of group_a that must be in group_b, above 0 and at most 1. With a value
-        below 1, a pair of groups can occur in both directions.
+        below 1, the result can contain two rows for a pair of groups, in which each group is
+        listed as a subset of the other group.
 
     Returns
     -------
@@ -143,7 +144,7 @@ def _iter_subsets(matrix: MembershipMatrix, min_share: float) -> Iterator[GroupP
 
 
 def _pairs_table(matrix: MembershipMatrix, pairs: GroupPairs) -> pd.DataFrame:
-    """Return a table of pairs of groups with their sizes and common members."""
+    """Return a table with the uids, names, sizes, and number of common members of each pair of groups."""
     columns = {
         "group_a": matrix.group_uids.take(pairs.a).array,
         "group_b": matrix.group_uids.take(pairs.b).array,

@@ -8,7 +8,8 @@ import numpy as np
 
 from frgroups.internals.typing import FloatArray, IntArray
 
-# The chi-square approximation is not reliable if an expected count is below 5 (Cochran 1954).
+# If an expected count is below 5, the chi-square approximation is not reliable (Cochran 1954), and Fisher's exact
+# test is used.
 MIN_EXPECTED = 5
 
 
@@ -44,7 +45,7 @@ def p_value_of_shares(n_a: IntArray, size_a: int, n_b: IntArray, size_b: int) ->
     Returns
     -------
     ndarray
-        The p-value for each value. All are NaN if one of the sets is empty.
+        The p-value for each value. All p-values are NaN if one of the sets is empty.
 
     Examples
     --------
@@ -71,7 +72,7 @@ def p_value_of_shares(n_a: IntArray, size_a: int, n_b: IntArray, size_b: int) ->
 
 
 class Moments(NamedTuple):
-    """The count, mean, median, and sample variance of numbers."""
+    """The count, mean, median, and sample variance of a set of numbers."""
 
     n: int
     mean: float
@@ -83,8 +84,8 @@ class Moments(NamedTuple):
         """
         Compute the count, mean, median, and sample variance of an array.
 
-        All moments of an empty array are NaN, and so is the variance of one value. The variance of equal values is
-        exactly 0.
+        For an empty array, the mean, median, and variance are NaN. The variance of a single value is also NaN. The
+        variance of several equal values is exactly 0.
         """
         n = len(values)
         if n == 0:

@@ -43,9 +43,10 @@ def count_profile(
     memberships: Any, group: Any, versus: Any, attributes: Any, *, min_count: int, top: int | None
 ) -> tuple[list[AttributeCounts], SideSizes]:
     """
-    Count the values of all attributes in a group and in its reference.
+    Count the customers with each attribute value, in a group and in its reference.
 
-    At most one row per group, `top` rows per category or flag, and five other rows are collected.
+    The function collects at most one row per group, `top` rows per category or flag attribute, and five other rows
+    from the query engine.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def count_profile(
     Returns
     -------
     tuple
-        The counts of each attribute, and the number of customers on each side.
+        The counts of each attribute, and the numbers of customers in the group and among the other customers.
 
     Raises
     ------
@@ -119,7 +120,7 @@ def _read_counts(
     values: dict[str, ValueCounts],
     numbers: dict[str, tuple[NumberStatistics, ...]],
 ) -> Iterator[AttributeCounts]:
-    """Convert the results of the query engine to the counts of each attribute, in the order of the columns."""
+    """Convert the query results to one AttributeCounts per attribute, in the order of the attribute columns."""
     for column in attribute_frame.columns:
         if column.alias in numbers:
             yield _read_number(column, sizes, numbers[column.alias])
@@ -159,7 +160,7 @@ def _read_number(
 
 
 def _read_moments(statistics: NumberStatistics) -> Moments:
-    """Convert statistics of a query engine to Moments. If all values are equal, the result is exact, as in memory."""
+    """Convert statistics from a query engine to Moments. If all values are equal, the moments are exact."""
     if statistics.n and statistics.smallest == statistics.largest:
         return Moments.from_equal_values(statistics.n, statistics.smallest)
     return Moments(statistics.n, statistics.mean, statistics.median, statistics.variance)

@@ -37,8 +37,8 @@ def group_flow(
         The older and the newer snapshot, or tables of memberships, as in `membership_changes`.
     groups
         The groups that are separate states, by uid or unique name. None selects the groups in `priority`, or all
-        groups if `priority` is empty. A group can be missing from one of the snapshots. A renamed group has its name
-        in `new`.
+        groups if `priority` is empty. A group can be missing from one of the snapshots. A renamed group is identified
+        by its name in `new`.
     priority
         Groups by uid or unique name, the most important one first, for example ["VIP Gold", "VIP", "Loyalty club"].
 
@@ -56,8 +56,9 @@ def group_flow(
           because the total number of customers outside the groups is unknown.
 
         The states are in the order of `priority`, followed by the other groups sorted by uid, "(several)", and
-        "(none)". Customers who are in "(none)" in both snapshots are not in the result. The rows with the same
-        from_group sum to the old size of the state, and the rows with the same to_group sum to its new size.
+        "(none)". Customers who have the state "(none)" in both snapshots are not in the result. For all states
+        except "(none)", the sum of n over the rows with the same from_group is the size of this state in `old`, and
+        the sum of n over the rows with the same to_group is the size of this state in `new`.
 
     Raises
     ------
@@ -105,7 +106,8 @@ class _States:
     """
     The possible states of a customer, in order: the selected groups, "(several)", and "(none)".
 
-    The first `n_priority` states are the groups in the argument `priority` of `group_flow`.
+    `chosen` contains the codes of the selected groups. The first `n_priority` of these groups are the groups in the
+    argument `priority` of `group_flow`.
     """
 
     comparison: SnapshotComparison
@@ -126,12 +128,12 @@ class _States:
 
     @property
     def several(self) -> int:
-        """The state number of "(several)", which represents customers in several of the groups."""
+        """The state number of "(several)", for customers in several selected groups without a priority."""
         return len(self.chosen)
 
     @property
     def none(self) -> int:
-        """The state number of "(none)", which represents customers in none of the groups."""
+        """The state number of "(none)", for customers who are in none of the selected groups."""
         return len(self.chosen) + 1
 
     @property
@@ -148,7 +150,7 @@ class _States:
         """Return the state number of each customer in one of the two snapshots."""
         state = np.full(len(self.comparison.customers), self.none, dtype=np.int64)
         n_groups = np.zeros(len(state), dtype=np.int64)
-        # The groups are processed in reverse order, so that the group with the highest priority is assigned last.
+        # Each assignment overwrites earlier assignments. Therefore, the group with the highest priority is last.
         for number in reversed(range(len(self.chosen))):
             members = _members(side, int(self.chosen[number]))
             state[members] = number
@@ -166,7 +168,7 @@ class _States:
 
 
 def _members(side: Side, group: int) -> IntArray:
-    """Return the positions of a group's members, or an empty array if the group is not in this snapshot."""
+    """Return the positions of a group's members among all customers. Empty if the snapshot lacks the group."""
     position = np.searchsorted(side.group, group)
     if position == len(side.group) or side.group[position] != group:
         return side.customer[:0]

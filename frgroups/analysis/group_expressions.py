@@ -27,7 +27,7 @@ _OPERATIONS: dict[str, Callable[[BoolArray, BoolArray], BoolArray]] = {
 _QUOTES = "'\"`"
 _SPECIAL = re.compile(r"[-&|^()'\"`]")
 _SPACES = re.compile(r"\s*([&|^()])\s*")
-# Words and characters that users might write instead of an operator, and the operator.
+# Words and characters that users might write instead of an operator, mapped to the operator.
 _OTHER_OPERATORS = {
     **dict.fromkeys(["and not", "but not", "not", "og ikke", "och inte", "ikke", "inte", "!"], "-"),
     **dict.fromkeys(["and", "og", "och", "ja", "∩"], "&"),
@@ -73,9 +73,9 @@ def members(data: Any, expression: str) -> pd.Index:
         and ``"Quoted"``, write ``"Quoted"`` for the first group and ``'"Quoted"'`` for the second. Outside of
         expressions, quotes are part of the name: ``snapshot['"Quoted"']`` selects the second group.
 
-        An expression is ambiguous if an unquoted part with an operator or a parenthesis is also a group name. In a
-        tenant with the groups Kids, Baby, and Kids & Baby, write ``"Kids & Baby"`` for the group with this name, or
-        ``"Kids" & "Baby"`` for the customers in both Kids and Baby.
+        An expression is ambiguous if an unquoted substring that contains an operator or a parenthesis is a group
+        name. In a tenant with the groups Kids, Baby, and Kids & Baby, write ``"Kids & Baby"`` for the group with this
+        name, or ``"Kids" & "Baby"`` for the customers in both Kids and Baby.
 
     Returns
     -------
@@ -180,7 +180,7 @@ class _Token(NamedTuple):
     text: str
     start: int
     end: int
-    reference: str = ""  # The prefix of a quoted group: "uid", "name", or "".
+    reference: str = ""  # The prefix before a quoted group name: "uid", "name", or "".
     quoted: bool = False
 
 
@@ -217,13 +217,13 @@ class _UnquotedName(NamedTuple):
 
 def _find_unquoted_name(matrix: MembershipMatrix, tokens: list[_Token], expression: str) -> _UnquotedName | None:
     """
-    Return the longest part of an expression that looks like a single group name but consists of several tokens.
+    Return the longest substring of an expression that matches a group name but consists of several tokens.
 
-    A part in which all groups are in quotes is skipped, because it has only one meaning. Case, Unicode form, and
-    spaces next to operators are ignored, because a user might write ``kids&baby`` for the group Kids & Baby.
+    Case, Unicode form, and spaces next to operators are ignored, because a user might write ``kids&baby`` for the
+    group Kids & Baby. A substring in which all groups are in quotes is skipped, because its meaning is unambiguous.
 
-    A part is also skipped if the expression is valid, and replacing the part with the group name would make it
-    invalid. With the groups T and ``T -``, the expression ``T - Kids`` has only one meaning.
+    A substring is also skipped if the expression is valid and would become invalid if the substring were replaced
+    with the group name. For example, with the groups T and ``T -``, the expression ``T - Kids`` has only one meaning.
     """
     groups = [token for token in tokens if token.kind == "group"]
     if len(tokens) <= 2 or all(token.quoted for token in groups):
@@ -233,7 +233,7 @@ def _find_unquoted_name(matrix: MembershipMatrix, tokens: list[_Token], expressi
         compared = _normalize(name)
         if _SPECIAL.search(compared):
             names.setdefault(compared, name)
-    # A name with n special characters has at most 2n + 1 tokens.
+    # Longer sequences of tokens match no name, because a name with n special characters has at most 2n + 1 tokens.
     max_tokens = max((2 * len(_SPECIAL.findall(compared)) + 1 for compared in names), default=0)
     is_valid = _is_valid(tokens)
     best: _UnquotedName | None = None
@@ -269,9 +269,9 @@ def _is_valid(tokens: list[_Token]) -> bool:
 
 def _quote_name(matrix: MembershipMatrix, text: str) -> str:
     """
-    Return the uid or the name of a group in quotes, with a prefix if the name is also the uid of another group.
+    Return a quoted group reference, with a prefix if the group's name is also the uid of another group.
 
-    If several groups have the name, the result refers to the first group.
+    `text` is the uid or the name of the group. If several groups have the name, the result refers to the first group.
     """
     named = matrix.uids_by_name.get(text, [])
     if len(named) > 1:
@@ -281,7 +281,7 @@ def _quote_name(matrix: MembershipMatrix, text: str) -> str:
 
 
 def _normalize(text: str) -> str:
-    """Normalize the case, the Unicode form, and the spaces of a string, so that similar names are equal."""
+    """Normalize case, Unicode form, and spaces, so that spelling variants of a name become equal strings."""
     return _SPACES.sub(r"\1", clean_text(text).casefold())
 
 
@@ -360,7 +360,7 @@ def _is_minus_operator(expression: str, at: int) -> bool:
 
 
 def _is_end_of_name(expression: str, at: int) -> bool:
-    """Return True if the character at a position is an operator or a parenthesis."""
+    """Return True if the character at a position ends an unquoted name: an operator or a parenthesis."""
     return expression[at] in "&|^()" or (expression[at] == "-" and _is_minus_operator(expression, at))
 
 
@@ -374,7 +374,8 @@ def _find_group(matrix: MembershipMatrix, token: _Token, expression: str) -> str
             hints.append("A minus sign is an operator only if there are spaces on both sides.")
         if not token.quoted and _OTHER_OPERATOR.search(token.text):
             if _contains_group(matrix, token.text):
-                # Similar names are not suggested, because they would replace the complete expression.
+                # The text combines several groups. Similar names are not suggested, because each suggestion would
+                # replace the complete text with one group.
                 message, close, hints = f"No group has the uid or name {token.text!r}.", [], []
                 hints.append(_replacement_hint(token.text))
             hints.append(_OPERATOR_HINT)
@@ -389,13 +390,13 @@ def _find_group(matrix: MembershipMatrix, token: _Token, expression: str) -> str
 
 
 def _contains_group(matrix: MembershipMatrix, text: str) -> bool:
-    """Return True if a part of a string between operators of other languages is the uid or name of a group."""
+    """Return True if a substring between unsupported operators, such as "and", is the uid or name of a group."""
     known = {_normalize(name) for name in [*matrix.group_uids, *matrix.group_names]}
     return any(_normalize(part.strip()) in known for part in _OTHER_OPERATOR.split(text))
 
 
 def _replacement_hint(text: str) -> str:
-    """Return a sentence for each operator of another language in a string."""
+    """Return sentences that state the supported operator for each unsupported operator, such as "and"."""
     found = [match[0].strip() for match in _OTHER_OPERATOR.finditer(text)]
     replacements = {word: _OTHER_OPERATORS[" ".join(word.casefold().split())] for word in found}
     return " ".join(f"Use {operator} instead of {word!r}." for word, operator in replacements.items())

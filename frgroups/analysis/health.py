@@ -46,7 +46,7 @@ def health_report(
     min_jaccard
         The smallest Jaccard index of two groups that are reported as near duplicates, above 0 and at most 1.
     tiny
-        Groups with fewer members are reported as tiny.
+        Groups that have members, but fewer than this number, are reported as tiny.
 
     Returns
     -------
@@ -75,9 +75,9 @@ def health_report(
     High severity:
 
     - drifted: the group changed while it was read.
-    - duplicate: the group has the same members as another group. Of several such groups, the group to keep is not
-      reported. It is the first group whose name contains neither the word "copy" nor a year. If all names contain a
-      year, it is the group with the latest year.
+    - duplicate: the group has the same members as another group. Of several groups with the same members, the group
+      to keep is not reported. The group to keep is the first group whose name contains neither the word "copy" nor a
+      year. If all names contain a year, the group to keep is the group with the latest year.
     - ended (register): the last day of the group has passed, but the group has members.
     - two_tiers (register): customers are in two groups of an exclusive set.
 
@@ -95,7 +95,7 @@ def health_report(
     Low severity:
 
     - tiny: the group has fewer than `tiny` members.
-    - subset: all members are also in another group. The smallest such group is reported.
+    - subset: all members are also in another group. The other group in the table is the smallest such group.
     - similar_name: the name looks like another name. The names differ, for example, only in case, in spaces, or in
       letters of different scripts.
     - old_year: the name contains a past year, but the group has members.
@@ -158,13 +158,17 @@ def _report(snapshot: Snapshot, register: pd.DataFrame | None, min_jaccard: floa
 
 
 def _owners(rows: pd.DataFrame) -> dict[str, str]:
-    """Return the owner of each group in a register, including groups that do not exist in the tenant."""
+    """
+    Return a dictionary that maps the group uids in a register to owners.
+
+    For a group that does not exist in the tenant, the key is the value of the register's column group.
+    """
     groups = rows["customer_group_uid"].fillna(rows["group"])
     return dict(zip(groups, rows["owner"], strict=True))
 
 
 def _findings_table(findings: list[HealthFinding], owners: dict[str, str]) -> pd.DataFrame:
-    """Create a sorted table of findings that also contains the owner of each group."""
+    """Create a table of findings, sorted by severity, with the owner of each group as an additional column."""
     table = pd.DataFrame(findings, columns=HealthFinding._fields)
     table = table.assign(owner=table["customer_group_uid"].map(owners)).astype(_COLUMNS)
     rank = table["severity"].map(SEVERITIES.index).astype("int64")

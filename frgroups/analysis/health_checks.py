@@ -1,4 +1,4 @@
-"""Health report checks of reads, sizes, and names."""
+"""Checks of the health report that concern reads, group sizes, and group names."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _YEAR = re.compile(r"(?<!\d)20\d\d(?!\d)")
 
 class HealthFinding(NamedTuple):
     """
-    A row of the `health_report` table. The fields are the columns of the table, except for the owner.
+    A row of the `health_report` table, without the column owner.
 
-    On the command line, `cli_action` replaces a suggested action that contains Python code. None means that the
-    suggested action contains no Python code.
+    `cli_action` is not a column of the result. On the command line, `cli_action` replaces a suggested action that
+    contains Python code. None means that the suggested action contains no Python code.
     """
 
     severity: Severity
@@ -100,7 +100,7 @@ def find_small_groups(snapshot: Snapshot, tiny: int) -> Iterator[HealthFinding]:
 
 
 def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
-    """Find groups with the same name, and groups whose names look alike. See `comparison_keys`."""
+    """Find groups whose names are the same or look alike. `comparison_keys` defines which names look alike."""
     uids_of_name = snapshot.matrix.uids_by_name
     for name, uids in uids_of_name.items():
         for uid in uids[1:]:
@@ -113,7 +113,8 @@ def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
         for key in keys:
             names_of_key.setdefault(key, []).append(name)
     for name, keys in keys_of_name.items():
-        # The names of a key are in the order of their group uids, so the first name belongs to the lowest uid.
+        # The names of each key are sorted by their lowest group uid. Therefore, `first` is the name with the lowest
+        # uid among all similar names.
         first = min((names_of_key[key][0] for key in keys), key=lambda other: uids_of_name[other][0])
         if first != name:
             similar = {other for key in keys for other in names_of_key[key]}
@@ -129,7 +130,7 @@ def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
 
 def years_in(name: str) -> list[int]:
     """
-    Return the years in the name of a group.
+    Return the years from 2000 to 2099 that the name of a group contains.
 
     Examples
     --------
@@ -143,7 +144,7 @@ def find_old_years(snapshot: Snapshot, dated: Container[str], plans: SuggestedPl
     """
     Find groups that have members although the name of the group contains a past year.
 
-    Groups in `dated` are skipped, because their last day is already known from the register.
+    Groups in `dated` are skipped, because the register contains their last day.
     """
     matrix, this_year = snapshot.matrix, snapshot.taken_at.year
     for uid, name, n in zip(matrix.group_uids, matrix.group_names, matrix.sizes.tolist(), strict=True):
