@@ -109,8 +109,8 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
         - renamed_from (`str`): the name in `old` if it was different, or ""
         - verdict (`str`): the less reliable of the group's verdicts in the two snapshots. The verdicts in order of
           decreasing reliability are "consistent", "unverifiable", and "drifted". Tables of memberships are
-          "unverifiable". For a snapshot that does not contain the group, the verdict of the snapshot's list of groups
-          is used.
+          "unverifiable". If a snapshot does not contain the group, the verdict of the complete snapshot is used,
+          because this verdict includes the list of groups.
 
         The rates refer to the total time between the two snapshots. They are not annualized.
 
