@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MARGIN, _ROW = 1.5, 0.26  # Heights in inches of the heading with the axis labels, and of one row of a bar chart.
+# Heights in inches. `_MARGIN` is the height of the heading and the axis labels of a bar chart, and `_ROW` of one bar.
+_MARGIN, _ROW = 1.5, 0.26
 MAX_ROWS = 20
 _METADATA = {"Date": None, "Creator": None, "Type": None, "Format": None}
 
@@ -55,7 +56,7 @@ def draw_chart(draw: Callable[[Axes], object], text: str, *, width: float = 8.0,
 
     buffer = BytesIO()
     with _default_style():
-        # A figure that pyplot does not know is never displayed, and needs no graphical backend.
+        # Create the figure without pyplot, so that it is never displayed and requires no graphical backend.
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure.add_subplot())
         figure.savefig(buffer, format="svg", transparent=True, metadata=_METADATA)
@@ -77,12 +78,12 @@ def height_of_rows(n: int) -> float:
 
 @contextmanager
 def _default_style() -> Iterator[None]:
-    """Use the default style of matplotlib with the user's fonts, and draw texts as shapes."""
+    """Use the default style of matplotlib with the user's fonts, and draw text as shapes."""
     from matplotlib import rc_context, rcParams, style
 
     family, fonts = rcParams["font.family"], rcParams["font.sans-serif"]
     with style.context("default"), rc_context():
         rcParams["font.family"], rcParams["font.sans-serif"] = family, fonts
         rcParams["svg.fonttype"] = "path"
-        rcParams["svg.hashsalt"] = "frgroups"  # The salt makes the ids in an image reproducible.
+        rcParams["svg.hashsalt"] = "frgroups"  # A fixed salt, so that the same chart always has the same SVG ids.
         yield

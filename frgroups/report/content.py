@@ -38,15 +38,15 @@ class ReportedFinding:
     severity, kind
         The severity and the type of the finding.
     group
-        The name of the group, followed by the name of the second group that is part of the problem.
+        The name of the group. If the problem concerns two groups, the name of the second group follows.
     owner
         The owner of the group, or "".
     evidence
         The description of the problem.
     action, code
-        The suggested action, and the Python code at its end, or "".
+        The suggested action, and the Python code that performs this action, or "".
     others
-        For the last finding of a type of which only some findings are listed: the groups of the other findings.
+        The groups of the findings that are not listed, or "". Only the last listed finding of a type has this text.
     """
 
     severity: str
@@ -79,7 +79,7 @@ class Content:
     findings
         Findings of the health report.
     note
-        A remark on the numbers, or "".
+        A remark on the numbers in the chart and the table, or "".
     """
 
     call: str

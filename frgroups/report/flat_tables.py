@@ -27,7 +27,7 @@ NAME_COLUMNS = {
     "consent_uid": "name",
 }
 GROUP_UID_COLUMNS = tuple(name for name in NAME_COLUMNS if name not in ("default_store_uid", "consent_uid"))
-# Columns that can contain the uids of groups, and that have no name column.
+# Columns that can contain the uids of groups, but for which no column with names is added. Their uids are replaced.
 _REFERENCES = ("groups", "group", "shadowed_by")
 
 
@@ -44,8 +44,8 @@ def flat_table(table: Any) -> pd.DataFrame:
     """
     Return a result as a DataFrame with one level of columns and without an index.
 
-    A named index, or an index of texts or times, is converted to columns. Other indexes are dropped, because they are
-    row numbers. Times in the header are converted to strings.
+    An index that has a name or contains strings or times is converted to columns. Any other index is dropped, because
+    it contains only row numbers. Times in the header are converted to strings.
 
     Raises
     ------
@@ -98,7 +98,9 @@ def _has_row_numbers(index: pd.Index) -> bool:
 
 def add_group_names(table: pd.DataFrame, snapshot: Snapshot | None) -> pd.DataFrame:
     """
-    Add a column of group names after each column of group uids that has none, and replace the uids in other columns.
+    Add a column of names after each column of group uids without a column of names.
+
+    In the columns `groups`, `group`, and `shadowed_by`, the uids are replaced with names.
 
     Parameters
     ----------
@@ -126,9 +128,10 @@ def add_group_names(table: pd.DataFrame, snapshot: Snapshot | None) -> pd.DataFr
 
 def name_campaigns(table: pd.DataFrame) -> pd.DataFrame:
     """
-    Replace each campaign in the column shadowed_by with the name of its group, if the table contains the campaign.
+    Replace each campaign uid in the column shadowed_by with the name of the campaign's group.
 
-    A campaign without a uid is identified by the uid of its group. A name that several campaigns share is not used.
+    A campaign that the table does not contain is not replaced. A campaign without a uid is identified by the uid of
+    its group. If several campaigns have the same name, the name is not used.
 
     Examples
     --------
@@ -171,7 +174,7 @@ def _replace_uids(value: Any, labels: Mapping[str, str]) -> Any:
 
 def join_cells(table: pd.DataFrame) -> pd.DataFrame:
     """
-    Return a table in which the values of a cell with several values are joined to one text.
+    Return a table in which the values of each cell with several values are joined to one string.
 
     Examples
     --------
@@ -206,7 +209,7 @@ def without_time_zones(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def label_matrix(matrix: pd.DataFrame, snapshot: Snapshot | None) -> pd.DataFrame:
-    """Return an overlap matrix whose index and columns are group names, if a snapshot is given."""
+    """Return an overlap matrix with group names as labels. Without a snapshot, return the matrix unchanged."""
     if snapshot is None:
         return matrix
     names = snapshot.matrix.names_by_uid
@@ -217,7 +220,9 @@ def label_matrix(matrix: pd.DataFrame, snapshot: Snapshot | None) -> pd.DataFram
 
 def merge_uids_into_names(table: pd.DataFrame, shared: Collection[str]) -> pd.DataFrame:
     """
-    Drop each column of uids that is beside a column of names. The uid is appended to names that are not unique.
+    Drop each column of uids for which the table also has a column of names.
+
+    If several uids have the same name, the uid is appended to the name.
 
     Parameters
     ----------
@@ -263,7 +268,7 @@ def shared_names(table: pd.DataFrame, snapshot: Snapshot | None) -> set[str]:
 
 
 def _uid_name_columns(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the pairs of a uid column and a name column in a table. A name column is in at most one pair."""
+    """Return pairs of a uid column and the column that contains the names. A name column is in at most one pair."""
     pairs: dict[str, str] = {}
     for uid_column, name_column in NAME_COLUMNS.items():
         if uid_column in table.columns and name_column in table.columns:

@@ -16,14 +16,14 @@ from frgroups.report.content import ReportedFinding
 
 MAX_FINDINGS_PER_TYPE = 5
 MAX_NAMES = 20
-# The column n of these findings counts groups, not customers.
+# In findings of these types, the column n is a number of groups. Therefore, it is never suppressed as a small count.
 _FINDINGS_ABOUT_NAMES = ("same_name", "similar_name")
-# Numbers in the evidence that do not count customers.
+# This pattern matches numbers in the evidence that do not count customers and are therefore not suppressed.
 _OTHER_NUMBERS = re.compile(r"\d{4}-\d\d-\d\d|[\d.,]+%|\d+ rereads?|Number of other [^:]*: [\d,]+")
 
 
 def published_findings(findings: pd.DataFrame, min_count: int) -> tuple[ReportedFinding, ...]:
-    """Return the first findings of each type. The groups of the other findings are listed after them."""
+    """Return the first findings of each type. The last of these findings names the groups of the omitted findings."""
     published = []
     for _, rows in findings.groupby(["severity", "finding"], sort=False):
         listed = [_published_finding(row, min_count) for row in iter_rows(rows.head(MAX_FINDINGS_PER_TYPE))]
@@ -40,13 +40,14 @@ def published_findings(findings: pd.DataFrame, min_count: int) -> tuple[Reported
 
 
 def _published_finding(row: Any, min_count: int) -> ReportedFinding:
-    """Suppress the small counts of customers in the evidence and in the suggested action of a finding."""
+    """Convert a row of the health report to a finding in which small counts of customers are suppressed."""
     evidence, action = row.evidence, row.suggested_action
     names = [name for name in (row.name, row.other_name) if isinstance(name, str)]
     counts_customers = row.finding not in _FINDINGS_ABOUT_NAMES
     if counts_customers and (is_small(row.n, min_count) or _contains_small_number(evidence, names, min_count)):
         evidence = "The evidence contains a small count, which is suppressed."
-        # The limits that are necessary to remove all members depend on the number of members.
+        # The suggested action contains limits that allow the removal of all members. Replace these limits, because
+        # they would reveal the number of members.
         limits = ", ".join(f"{name}={value}" for name, value in limits_to_empty(min_count).items())
         action = re.sub(r"fg\.Limits\([^()]*\)", f"fg.Limits({limits})", action)
     text, separator, code = action.partition(": fg.")
@@ -57,7 +58,7 @@ def _published_finding(row: Any, min_count: int) -> ReportedFinding:
 
 
 def _finding_group(row: Any) -> str:
-    """Return the names of the groups in a finding, or the uid of a group without a name."""
+    """Return the names of a finding's groups, joined with "and". If no group has a name, return the group uid."""
     names = dict.fromkeys(name for name in (row.name, row.other_name) if isinstance(name, str) and name)
     return " and ".join(names) or str(row.customer_group_uid)
 
@@ -66,7 +67,7 @@ def _contains_small_number(text: str, names: list[str], min_count: int) -> bool:
     """
     Return True if a string states a number of customers that is small enough to be suppressed.
 
-    Names, dates, percentages, and numbers of groups and rereads are ignored.
+    Numbers in group names, dates, percentages, numbers of rereads, and numbers of other groups are ignored.
     """
     for name in names:
         if name:

@@ -63,8 +63,9 @@ def save_report(
         Whether to list the uids and the names of up to 1,000 customers who joined or left a group. Requires
         `before`, and a snapshot that was loaded with `personal=True`.
     min_count : int, default 5
-        Counts of customers from 1 to `min_count` - 1 are suppressed, and so are other counts in the same row from
-        which they could be computed. 0 disables suppression. It does not apply to the list of customers.
+        Counts of customers from 1 to `min_count` - 1 are suppressed. Other counts in the same row from which a
+        suppressed count could be computed are also suppressed. 0 disables suppression. The list of customers is never
+        suppressed.
 
     Returns
     -------
@@ -186,7 +187,7 @@ def _report_html(data: ReportData) -> str:
 
 
 def _with_markup(sections: list[Section]) -> tuple[str, list[dict[str, object]]]:
-    """Return the style sheet of all tables, and the sections with their tables as HTML."""
+    """Return the style sheet for all tables, and the sections as dictionaries that contain the tables as HTML."""
     styles = []
     views: list[dict[str, object]] = []
     for section in sections:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-# A function that returns one number per row. Rows are sorted by number in ascending order. Missing numbers are last.
+# A function that returns one number per row. Rows are sorted by these numbers in ascending order. Rows with missing
+# numbers are last.
 SortKey = Callable[[pd.DataFrame], pd.Series]
 
 
@@ -46,7 +47,7 @@ def _smallest(column: str) -> SortKey:
 
 
 def _largest(*columns: str) -> SortKey:
-    """Return the sort key that sorts rows by the sum of the columns or by time, in descending order."""
+    """Return the sort key for the descending order of a column of numbers or times, or of the sum of the columns."""
     keys = [_smallest(column) for column in columns]
     return lambda table: -sum((key(table) for key in keys[1:]), keys[0](table))
 
@@ -56,7 +57,7 @@ def _strongest(column: str) -> SortKey:
 
 
 def _listed(column: str, values: Sequence[object]) -> SortKey:
-    """Return the sort key that sorts the rows in the order of the given values. Other values are last."""
+    """Return the sort key that sorts rows by the position of their value in `values`. Other values are last."""
     ranks = {value: rank for rank, value in enumerate(values)}
     return lambda table: table[column].map(ranks).astype("float64")
 
@@ -67,7 +68,7 @@ def _in_given_order(table: pd.DataFrame) -> pd.Series:
 
 
 def _with_text(column: str) -> SortKey:
-    """Return the sort key that puts the rows with a nonempty text in the column first."""
+    """Return the sort key that puts the rows with a nonempty string in the column first."""
     return lambda table: table[column].fillna("").eq("").astype("float64")
 
 
@@ -152,7 +153,7 @@ RULES = (
 
 
 def find_rule(table: pd.DataFrame) -> OrderRule | None:
-    """Return the rule that determines the order of the rows, or None if the order of the table is kept."""
+    """Return the order rule that applies to a table, or None if no rule applies and the order does not change."""
     names = set(map(str, table.columns))
     return next((rule for rule in RULES if rule.columns <= names and table.columns.is_unique), None)
 
@@ -174,7 +175,7 @@ def sort_by_rule(table: pd.DataFrame, rule: OrderRule | None) -> pd.DataFrame:
 
 
 def sort_by_column(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Sort a table by a column: numbers and times in descending order, texts in ascending order."""
+    """Sort a table by a column: numbers and times in descending order, strings in ascending order."""
     values = table[column]
     is_measure = pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values)
     return table.sort_values(column, ascending=not is_measure, kind="stable", na_position="last")

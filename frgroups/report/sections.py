@@ -63,7 +63,7 @@ _PAIR_TESTS = ("p_over", "p_under", "q_value")
 
 @dataclass(frozen=True)
 class ReportData:
-    """The snapshots and options of a report, as in `save_report`. If `personal` is True, `uids` is also True."""
+    """The validated arguments of `save_report`. If `personal` is True, `uids` is also True."""
 
     snapshot: Snapshot
     before: Snapshot | None
@@ -170,12 +170,13 @@ def _growth(data: ReportData) -> _Result:
     history = suppress_counts(
         size_history(series), data.min_count, totals=["n_members"], parts=["n_joined", "n_left"]
     )
-    # Omit groups with suppressed sizes, because a gap in a line would suggest that the group did not exist.
+    # Omit groups with suppressed sizes from the chart, because a gap in the line of a group would suggest that the
+    # group did not exist at that time.
     is_hidden = history["customer_group_uid"].isin(history.loc[history["n_members"].isna(), "customer_group_uid"])
     drawn = history[~is_hidden].astype({"n_members": "int64"})
     if history.empty:
         return _NO_GROUPS, []
-    # A snapshot without groups has no rows in the history.
+    # Use the times of the snapshots where possible, because a snapshot without groups has no rows in `history`.
     first = history["taken_at"].min() if data.before is None else pd.Timestamp(data.before.taken_at)
     last = pd.Timestamp(data.snapshot.taken_at)
     if first == last:
@@ -207,9 +208,10 @@ def _growth(data: ReportData) -> _Result:
 
 def _with_plain_status(table: pd.DataFrame) -> pd.DataFrame:
     """
-    Return a table whose status "kept" is replaced by "existing", because readers could understand "kept its size".
+    Return a table in which the status "kept" is replaced by "existing".
 
-    If no group is new or deleted, the column is omitted.
+    Readers could misunderstand "kept" as "the size of the group has not changed". If no group is new or deleted, the
+    column `status` is omitted.
     """
     if table["status"].eq("kept").all():
         return table.drop(columns="status")
@@ -246,7 +248,7 @@ def _compare_ends(history: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp
 
 
 def _stored_between(data: ReportData) -> list[str]:
-    """Return the folders of the stored snapshots of the tenant that are older than the snapshot of the report."""
+    """Return the folders of the newest stored snapshots between the report's `before`, if any, and its `snapshot`."""
     stored = list_snapshots(tenant_uid=data.snapshot.tenant_uid)
     is_between = is_from_host(stored, data.snapshot.base_url) & (stored["taken_at"] < data.snapshot.taken_at)
     if data.before is not None:
@@ -285,7 +287,7 @@ def _heatmap(data: ReportData, matrix: MembershipMatrix) -> tuple[Chart, str]:
     labels = [names[uid] for uid in ordered.group_uids]
     counts = overlap_matrix(ordered).to_numpy()
     is_hidden = is_small(counts, data.min_count)
-    # Also hide the overlaps of small groups, because they would reveal the number of common members.
+    # Also hide the cells of small groups, because their Jaccard index would reveal small numbers of common members.
     is_small_group = is_small(ordered.sizes, data.min_count)
     is_hidden |= (is_small_group[:, None] | is_small_group[None, :]) & (counts > 0)
     values = overlap_matrix(ordered, measure="jaccard").mask(is_hidden).set_axis(labels, axis=0)
@@ -375,7 +377,7 @@ def _consent_reach(data: ReportData) -> tuple[str, Content]:
 
 
 def _consent_note(reach: pd.DataFrame) -> str:
-    """Return the meaning of each channel and its consent, which is the same in all rows of the channel."""
+    """Return a note that lists each channel with its consent, or "" if no channel has a consent."""
     channels = reach[reach["channel"] != ANY].drop_duplicates("channel").dropna(subset="consent")
     if channels.empty:
         return ""
@@ -439,7 +441,7 @@ def _changes(data: ReportData) -> _Result:
 
 
 def _unknown_changes(data: ReportData) -> _Result:
-    """Return the reason why a report contains no changes, and the call that computes them."""
+    """Return the reason why a report contains no changes, and the Python call that computes the changes."""
     if not _stored_between(data):
         return _ONE_SNAPSHOT.format("changes are"), [Content(_NEXT_REPORT, language="Command line")]
     call = f"before = fg.read_snapshot({_origin(data)}, at='DATE'); fg.group_changes(before, snapshot)"
@@ -447,7 +449,7 @@ def _unknown_changes(data: ReportData) -> _Result:
 
 
 def _origin(data: ReportData) -> str:
-    """Return the arguments that select the stored snapshots of the tenant."""
+    """Return Python keyword arguments for `read_snapshot` that select the tenant's stored snapshots."""
     return f"tenant_uid={data.snapshot.tenant_uid!r}, base_url={data.snapshot.base_url!r}"
 
 

@@ -44,7 +44,7 @@ _VERY_LONG_TEXTS = "white-space: normal; min-width: 22em; max-width: 40em;"
 _SEVERAL_SENTENCES = 120
 _BAR = "76, 139, 213"
 _BAR_COLOR = f"var(--frgroups-bar-color, rgba({_BAR}, 0.35))"
-# These classes prevent MathJax from typesetting texts such as $x$ in a table.
+# The last two classes prevent MathJax from typesetting cells such as $x$ as formulas.
 _CLASSES = "frgroups-table tex2jax_ignore mathjax_ignore"
 
 
@@ -53,7 +53,8 @@ class ShownTable:
     """
     A formatted table, displayed as HTML in notebooks and as aligned text elsewhere.
 
-    Use `show` to create it. `html` and `text` return both forms, and `styler` returns a pandas Styler.
+    Use `show` to create an instance. The method `html` returns the HTML, `text` returns the aligned text, and
+    `styler` returns a pandas Styler.
 
     Attributes
     ----------
@@ -78,7 +79,7 @@ class ShownTable:
 
     def html(self) -> str:
         """
-        Return the table as HTML. All texts are escaped.
+        Return the table as HTML in which all cells are escaped.
 
         Examples
         --------
@@ -86,7 +87,7 @@ class ShownTable:
         True
         """
         css, table = self.parts()
-        # tabindex makes a wide table scrollable with the keyboard.
+        # With `tabindex`, keyboard users can focus a wide table and scroll it.
         attributes = f'class="{_CLASSES}" style="overflow-x: auto" role="group" aria-label="Table" tabindex="0"'
         return f"<style>{css}</style><div {attributes}>{table}</div>"
 
@@ -107,7 +108,7 @@ class ShownTable:
 
     def styler(self) -> Styler:
         """
-        Return the table as a pandas Styler, in which all texts are escaped.
+        Return the table as a pandas Styler in which all cells are escaped.
 
         Examples
         --------
@@ -120,7 +121,7 @@ class ShownTable:
         columns = self.formatted.columns
         cells = pd.DataFrame({number: column.cells for number, column in enumerate(columns)}, dtype="object")
         key = repr([(column.header, column.cells) for column in columns]).encode()
-        # Omit the ids of cells without a style, because only cells with a bar need an id.
+        # With `cell_ids=False`, only cells with a style have an id. This makes the HTML smaller.
         styler = Styler(cells, uuid=hashlib.sha256(key).hexdigest()[:8], cell_ids=False)
         styler.set_table_styles(_STYLES)
         column_styles: dict[Any, list[CSSDict]] = {
@@ -136,7 +137,7 @@ class ShownTable:
         return styler.hide(axis="index").set_caption(str(escape(notes)))
 
     def _bars(self, cells: pd.DataFrame) -> pd.DataFrame:
-        """Return the CSS of the bars or shades."""
+        """Return a table with the CSS of each cell, which draws the bar or the shade of the cell."""
         css = pd.DataFrame("", index=cells.index, columns=cells.columns)
         for number, column in enumerate(self.formatted.columns):
             if column.bars is not None:

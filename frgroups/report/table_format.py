@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from frgroups.snapshot.snapshot import Snapshot
 
-# If a table has more than `MAX_COLUMNS` columns, `SECONDARY_COLUMNS` are not displayed by default. The attribute
-# `hidden` of a rule lists the columns that are not displayed in one kind of table.
+# If a table has more than `MAX_COLUMNS` columns, `SECONDARY_COLUMNS` are not displayed by default. The columns in
+# `OrderRule.hidden` are not displayed by default in the tables to which the rule applies.
 MAX_COLUMNS = 10
 SECONDARY_COLUMNS = (
     *("rereads", "pages"),
@@ -68,7 +68,7 @@ class FormattedColumn:
         Whether the cells are right-aligned.
     bars
         Length of the bar in each cell, from 0 to 1. None means that the column has no bars. In an overlap matrix, the
-        lengths are shades of the cells.
+        cells are shaded instead, and the numbers are the strength of the shade.
     """
 
     header: str
@@ -163,7 +163,7 @@ def _column_notes(table: pd.DataFrame, hidden: list[str], *, has_names: bool) ->
 
 
 def _is_empty(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Return True for each column that contains only missing values or empty texts. A table may have no rows."""
+    """Return a mask of the columns with only missing values or empty strings. Without rows, all values are False."""
     if table.empty:
         return np.zeros(table.shape[1], dtype=bool)
     columns = (table.iloc[:, position] for position in range(table.shape[1]))
@@ -171,7 +171,7 @@ def _is_empty(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def _has_suppressed_counts(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Return True for each column of counts or shares in which at least one value is suppressed."""
+    """Return a mask of the columns of counts or shares in a table with suppressed rows."""
     has_suppressed_rows = bool(_suppressed_rows(table).any())
     return np.array([has_suppressed_rows and _can_be_suppressed(str(name)) for name in table.columns], dtype=bool)
 
@@ -184,28 +184,28 @@ def _hidden_columns(table: pd.DataFrame, details: Collection[str], sort: str | b
     """
     Return the columns that are not displayed by default.
 
-    These columns are the details of this kind of table, the secondary columns of a wide table, and columns that would
-    be blank. A column that sorts the rows is always displayed, and so are the hosts if the rows have different hosts.
+    These columns are the columns in `details`, the secondary columns of a wide table, and columns without values. The
+    column `sort` is always displayed. The column base_url is displayed if the rows have different hosts.
     """
     is_blank = _is_empty(table) & ~_has_suppressed_counts(table)
     hidden = {str(name) for name in table.columns[is_blank]} | set(details)
     if table.shape[1] - len(hidden.intersection(table.columns)) > MAX_COLUMNS:
         hidden |= set(SECONDARY_COLUMNS)
-    # Rows of tenants with the same uid differ only in the host.
+    # Display the host if it differs, because rows of tenants with the same uid on several hosts would look the same.
     if "base_url" in table.columns and table["base_url"].nunique(dropna=False) > 1:
         hidden.discard("base_url")
     return [name for name in map(str, table.columns) if name in hidden and name != sort]
 
 
 def _suppressed_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Return True for each row whose counts are missing because they are too small to be published."""
+    """Return a mask of the rows in which counts were suppressed because they are too small to be published."""
     if _SUPPRESSED not in table.columns:
         return np.zeros(len(table), dtype=bool)
     return np.asarray(table[_SUPPRESSED].fillna(False), dtype=bool)
 
 
 def _count_suppressed_cells(table: pd.DataFrame, suppressed: npt.NDArray[np.bool_]) -> int:
-    """Return the number of counts and shares that are missing in the suppressed rows."""
+    """Return the number of missing counts and shares in the rows for which the mask `suppressed` is True."""
     columns = [position for position, name in enumerate(table.columns) if _can_be_suppressed(str(name))]
     return int(table.iloc[:, columns].isna().to_numpy()[suppressed].sum())
 
@@ -229,7 +229,7 @@ def _format_column(
 
 
 def _bar_lengths(values: pd.Series, *, is_share: bool) -> tuple[float, ...] | None:
-    """Return the lengths of bars on a scale from 0 to 1, or from 0 to the largest value. None means no bars."""
+    """Return the bar lengths relative to 1 (shares) or to the largest value, or None if bars are not possible."""
     numbers = pd.to_numeric(values).astype("float64").fillna(0.0)
     largest = 1.0 if is_share else float(numbers.max())
     if not 0 < largest < np.inf or (numbers < 0).any() or (numbers > largest).any():
@@ -240,7 +240,7 @@ def _bar_lengths(values: pd.Series, *, is_share: bool) -> tuple[float, ...] | No
 def _format_matrix(
     matrix: pd.DataFrame, *, top: int | None, is_sorted: bool, snapshot: Snapshot | None
 ) -> FormattedTable:
-    """Format an overlap matrix with the most important groups as rows and columns. Cells are shaded."""
+    """Format an overlap matrix with shaded cells. It contains at most `top` groups, most important groups first."""
     measure = matrix.attrs.get("measure", "")
     if is_sorted:
         matrix = sort_matrix(matrix)

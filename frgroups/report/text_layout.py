@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from frgroups.report.table_format import FormattedColumn, FormattedTable
 
-# Texts and headers are wrapped at the first of these widths at which a line has at most `MAX_LINE` characters.
+# Maximum widths of a cell and of a header, as pairs. `table_text` tries the pairs in this order, and uses the first
+# pair with which each line of the table has at most `MAX_LINE` characters.
 _WIDTHS = ((48, 48), *((width, max(10, min(14, width - 20))) for width in range(48, 13, -2)))
 MAX_LINE = 120
 _GAP = "  "
@@ -18,7 +19,7 @@ def table_text(table: FormattedTable) -> str:
     """
     Return a formatted table as aligned text, followed by its notes.
 
-    Texts are wrapped, so that a row can have several lines.
+    Long cells are wrapped, so that a row can have several lines.
     """
     if not table.columns:
         return "\n".join(table.notes)
@@ -41,7 +42,7 @@ def table_text(table: FormattedTable) -> str:
 
 
 def _wrapped_cells(column: FormattedColumn, width: int, header_width: int) -> list[list[str]]:
-    """Return the lines of the header and of each cell. The header is not narrower than the cells."""
+    """Return the wrapped lines of the header and of each cell. The header can be as wide as the widest cell."""
     cells = [_wrap(cell, width) for cell in column.cells]
     return [_wrap(column.header, max(header_width, _width_of_column(cells))), *cells]
 

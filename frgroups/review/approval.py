@@ -38,7 +38,8 @@ from frgroups.review.rejected_changes import rejected_changes
 from frgroups.review.rejections import check_not_rejected, check_person
 
 VALID_FOR = timedelta(hours=72)
-# Maximum length of a reason with JSON escapes, so that approval files stay smaller than MAX_FILE_SIZE.
+# Maximum length of a reason as a JSON string with escapes. It ensures that approval files are smaller than
+# MAX_FILE_SIZE, because the search for approval files skips larger files.
 MAX_REASON_LENGTH = 10_000
 ApprovalSource = str | Path | Policy
 NO_APPROVAL: Mapping[str, str] = MappingProxyType({})
@@ -92,8 +93,8 @@ def approve_plan(
     `withdraw_rejection` is called. The file contains the name of the reviewer, but it does not prove the reviewer's
     identity.
 
-    A plan with only some of the changes of a rejected plan can be approved. The review page and the column `warnings`
-    of `list_plans` contain a warning for it.
+    A plan that contains only some of the changes of a rejected plan can be approved. For such a plan, the review page
+    and the column `warnings` of `list_plans` contain a warning.
 
     Parameters
     ----------
@@ -158,7 +159,8 @@ def approve_plan(
     }
     written = write_checksummed(path, "approval", content)
     if reject is not None:
-        # Write the file before the record, so that the file alone blocks the plan if the process ends in between.
+        # The rejection file has been written before the record. If the process ends before the record is written, the
+        # file alone blocks the plan.
         add_rejections(plan, [rejection_in(content)])
     _OWN_APPROVALS.add(canonical_json(content))
     return written
@@ -182,7 +184,7 @@ def _check_may_approve(plan: Plan, target: Path, name: str) -> None:
         hint, cli_hint = limit_advice(blocking, plan.limits, plan.limit_places)
         raise NotApprovedError(f"{blocked_sentence(plan.digest, blocking)} {messages}", hint=hint, cli_hint=cli_hint)
     if target.exists():
-        content = read_content(target)  # A file that is not an approval file raises an error and is not replaced.
+        content = read_content(target)  # Raises an error if the file is not an approval file, so it is not replaced.
         _check_not_of_other_reviewer(plan, target, content, name)
 
 
@@ -212,7 +214,7 @@ def check_reason(reason: str, name: str) -> None:
 
 def format_approval(approval: Mapping[str, str]) -> str:
     """
-    Format the approval in a journal or a receipt as a phrase.
+    Return a phrase that describes an approval from a journal or a receipt.
 
     Examples
     --------
@@ -263,8 +265,8 @@ def check_approval(
     """
     Return the approval of a plan, or raise NotApprovedError if the approval is not valid.
 
-    A rejection overrides all approvals. The function searches for rejections in the data folder and in the folders of
-    the plan file and of the approval file.
+    A rejection overrides all approvals. The function searches for rejections in three folders: the data folder, the
+    folder of the plan file, and the folder of the approval file.
 
     Parameters
     ----------
@@ -290,7 +292,7 @@ def check_decisions(plan: Plan, approval: ApprovalSource) -> None:
     """Raise NotApprovedError if the plan is rejected or superseded."""
     folders = []
     if isinstance(approval, str | Path) and not _is_digest(approval):
-        with suppress(RuntimeError):  # A path that cannot be expanded raises an error when the file is read.
+        with suppress(RuntimeError):  # If the path is invalid, an error is raised later, when the file is read.
             folders.append(Path(approval).expanduser().parent)
     check_not_rejected(plan, folders)
 
@@ -300,7 +302,8 @@ def _is_digest(approval: object) -> bool:
 
 
 def _approval_by_policy(plan: Plan, policy: Policy) -> Approval:
-    # A policy must not approve changes that were rejected in another plan, because a reviewer must see the rejection.
+    # If another plan with some of these changes was rejected, the policy must not approve the plan, because a
+    # reviewer must see the rejection.
     refusals = [*policy.refusals(plan), *rejected_changes(plan)]
     if refusals:
         reasons = "".join(f"\n  {reason}" for reason in refusals)
@@ -328,7 +331,7 @@ def check_approval_file(plan: Plan, path: Path, *, earlier_approval: Mapping[str
     Return the approval in a file, or raise NotApprovedError if the file does not approve the plan or is obsolete.
 
     An approval is obsolete if it has expired, or if it was given before a rejection of the same changes was
-    withdrawn. The function ignores rejections that are in force. Call `check_decisions` first.
+    withdrawn. The function ignores rejections that are in force, so call `check_decisions` first.
     """
     return check_approval_content(
         plan, path, read_content(path), read_record(plan), earlier_approval=earlier_approval

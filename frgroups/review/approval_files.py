@@ -32,8 +32,9 @@ MAX_PATH_LENGTH = 300  # Maximum number of characters of a path in an error mess
 _START = re.compile(rb'\s*\{\s*"checksum"')
 _APPROVED = re.compile(rb'"decision":\s*"approved"')
 _PLAN_FIELDS = re.compile(rb'"(?:changes|digest)":\s*"([0-9a-f]{64})"')
-# This pattern matches JSON files that are not approval files. The content of an approval file starts with the key
-# "at", which might be cut off in an incomplete file.
+# This pattern matches JSON files that are not approval files, because the content of an approval file starts with the
+# key "at". A key that is cut off after its first characters is not matched, because an incomplete approval file can
+# end there.
 _OTHER_CONTENT = re.compile(rb'"content":\s*\{\s*"(?!at"|a?t?\Z)')
 _FIELDS = {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
 
@@ -91,7 +92,7 @@ def found_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = No
     Return the rejections of a plan's changes in the approval files of the given folders.
 
     A rejection applies to all plans with the same digest or the same changes, even if other fields of the file are
-    invalid. A corrupt file that might be a rejection of the plan raises NotApprovedError. To read each folder only
+    invalid. NotApprovedError is raised if a corrupt file might be a rejection of the plan. To read each folder only
     once, pass the method `files` of a `DecisionReader` as `scan`.
     """
     key = changes_key(plan)
@@ -111,7 +112,7 @@ def found_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = No
 
 
 def other_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[Rejection]:
-    """Search approval files in the given folders, and return the rejections of plans with other changes."""
+    """Return the rejections in the given folders that apply to plans with other changes than the given plan."""
     key = changes_key(plan)
     contents = [file.content for file in _files_in(folders, scan)]
     return [
@@ -122,7 +123,7 @@ def other_rejections(plan: Plan, folders: Iterable[Path], scan: Scan | None = No
 
 
 def approvals_of_digest(plan: Plan, folders: Iterable[Path], scan: Scan | None = None) -> list[DecisionFile]:
-    """Return the approval files with the digest of a plan, including expired and corrupt files."""
+    """Return the approval files that contain a plan's digest, including expired and corrupt files."""
     digest = plan.digest.encode()
     files = []
     for file in _files_in(folders, scan):
@@ -166,7 +167,7 @@ def is_rejection(content: Mapping[str, Any], plan: Plan, key: str) -> bool:
 
 
 def rejection_in(content: Mapping[str, Any]) -> Rejection:
-    """Return the rejection in an approval file. Invalid values are converted to strings."""
+    """Return the rejection in the content of an approval file. Values of other types are converted to strings."""
     digest, by, reason, at = (str(content[name] or "") for name in ("digest", "by", "reason", "at"))
     return Rejection(digest, by, nonblank(reason), at)
 
@@ -180,7 +181,7 @@ def list_folder(folder: Path) -> list[Path]:
     """
     Return the sorted paths in a folder, or [] if the folder does not exist.
 
-    An unreadable folder raises InputError, because it might contain a rejection.
+    InputError is raised for an unreadable folder, because it might contain a rejection.
     """
     try:
         return sorted(folder.iterdir()) if folder.is_dir() else []
@@ -218,8 +219,8 @@ def _might_be_rejection(path: Path, data: bytes, plan: Plan, key: str) -> bool:
     """
     Return True if a damaged file might be a rejection of the plan.
 
-    A file that still contains the decision "approved" is not a rejection, unless its name contains "rejected". A file
-    that contains neither a digest nor a hash of changes might belong to any plan.
+    A damaged file with the decision "approved" is not a rejection, unless its name contains ".rejected.approval". If
+    a damaged file contains neither a digest nor a hash of changes, it might be a rejection of any plan.
     """
     is_named = ".approval" in path.name
     if _APPROVED.search(data) and ".rejected.approval" not in path.name:
@@ -239,7 +240,7 @@ def read_content(path: Path) -> dict[str, Any]:
     except (OSError, RuntimeError, ValueError):
         exists = False
     if not exists:
-        # The path is shown without safe_repr(), which would redact "tenant@host" as an email address.
+        # Do not format the path with safe_repr(), because it would redact "tenant@host" as an email address.
         name = str(path)[:MAX_PATH_LENGTH]
         raise NotApprovedError(f"{name!r} is neither a digest nor an existing approval file.")
     return _checked_fields(path, read_checksummed(path, "approval"))

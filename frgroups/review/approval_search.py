@@ -28,8 +28,8 @@ class UsableApproval:
     approval
         The approval in the file.
     owner_checked
-        Whether the file is known to belong to the current user. The owner is not checked on Windows and for plans in
-        the queue.
+        Whether the owner of the file was checked and is the current user. The owner is not checked on Windows and for
+        plans in the queue.
     """
 
     path: Path
@@ -58,7 +58,8 @@ def usable_approvals(
     folders
         Folders to search.
     reader
-        Reader of the decision files. To search for the approvals of several plans, pass the same reader.
+        Reader of the decision files. If you call this function for several plans, pass the same reader, so that each
+        folder is read only once.
     earlier_approval
         Approval of the run that is resumed, which is accepted even if it has expired. By default, no run is resumed.
     """
@@ -105,7 +106,7 @@ def plan_approvals(plan: Plan, folders: Sequence[Path], reader: DecisionReader) 
     """
     Return the approvals of a plan file in the given folders.
 
-    The list of plans and the queue use this function, so that both select the same approval.
+    Both `list_plans` and the plan queue use this function, so that they select the same approval.
     """
     found = found_approvals(plan, folders, reader.files)
     usable_paths = {choice.path for choice in usable_approvals(plan, folders, reader=reader)[0]}
@@ -159,7 +160,7 @@ def _check_owner(path: Path) -> bool:
     """
     Raise NotApprovedError unless the current user owns a file. Return False if the system has no file owners.
 
-    Without the check, any user who can write to the folder could approve a plan for the user who applies it.
+    Without this check, any user who can write to the folder could approve a plan that the current user applies.
     """
     if not hasattr(os, "geteuid"):
         return False

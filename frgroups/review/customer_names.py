@@ -10,7 +10,7 @@ from frgroups.plan.plan import Plan
 from frgroups.snapshot.snapshot import Snapshot
 
 WATERMARK = "This review contains customer names. Do not forward it, and delete it after the decision."
-# In a CSV file, only the column name can contain the warning not to forward the names.
+# The column name contains the warning, because a CSV file has no other place for it than the header.
 NAME = "customer_name (personal: do not forward)"
 
 
@@ -39,7 +39,8 @@ def lookup_names(personal: Snapshot, customer_uids: pd.Series) -> list[str]:
     """
     Return the name of each customer, or "" for a customer without a name.
 
-    The first and last name are used if the customer has them, otherwise the company name, otherwise the display name.
+    The name is the first and last name. If a customer has neither, the company name is used. If a customer has no
+    company name either, the display name is used.
     """
     columns = ["firstname", "lastname", "company_name", "display_name"]
     customers = personal.customers.set_index("customer_uid").reindex(customer_uids, columns=columns)

@@ -38,8 +38,8 @@ class DecisionReader:
         """
         Return the readable folders outside the data folder that contain plans of the same tenant.
 
-        A reviewer might have saved a rejection next to any of these plans. A folder that cannot be read is skipped,
-        because it might belong to another user and would otherwise block all plans of the tenant.
+        A reviewer might have saved a rejection file in any of these folders. An unreadable folder is skipped, because
+        it might belong to another user. If it raised an error, it would block all plans of the tenant.
         """
         path = record_path(plan.tenant_uid, plan.base_url)
         if path not in self._folders:
@@ -48,7 +48,7 @@ class DecisionReader:
         return self._folders[path]
 
     def stored_plan(self, plan: Plan, digest: str) -> Plan | None:
-        """Return the stored plan with a given digest from the tenant of `plan`, or None if no file can be read."""
+        """Return the saved plan of the same tenant that has the given digest, or None if no such file can be read."""
         path = record_path(plan.tenant_uid, plan.base_url)
         if path not in self._plan_files:
             tenant = plan.tenant_uid, plan.base_url
@@ -60,7 +60,7 @@ class DecisionReader:
         return None
 
     def record(self, plan: Plan) -> DecisionRecord:
-        """Return the decision record of a plan's tenant. A damaged record raises CorruptFileError."""
+        """Return the decision record of a plan's tenant, or raise CorruptFileError if the record is damaged."""
         path = record_path(plan.tenant_uid, plan.base_url)
         if path not in self._records:
             self._records[path] = read_record(plan)

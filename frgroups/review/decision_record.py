@@ -69,11 +69,11 @@ class Rejection:
 
     @property
     def id(self) -> str:
-        """Identifier of the rejection. It does not cover the digest and the reason, which an erasure can change."""
+        """Hash that identifies the rejection. It excludes the digest and the reason, which an erasure can change."""
         return sha256(canonical_json([self.by, self.at]))[:16]
 
     def message(self, plan: Plan) -> str:
-        """Return a sentence with the plan, the reviewer, and the reason."""
+        """Return a sentence that states which plan was rejected, the reviewer, and the reason."""
         reason = self._reason
         if self.digest == plan.digest:
             return f"{self.by} rejected plan {plan.digest[:12]}{reason}."
@@ -87,7 +87,7 @@ class Rejection:
         return f"{self.by} rejected {changes}{_on(self.at)}{self._reason}."
 
     def shared_sentence(self, shared: str) -> str:
-        """Return a sentence for a plan with some of the rejected changes. `shared` states how many are shared."""
+        """Return a sentence for a plan that contains some of the rejected changes. `shared` names these changes."""
         return f"{self.by} rejected {shared} of this plan{_on(self.at)} as part of {self._plan}{self._reason}."
 
     def creation_sentence(self, name: str, rejected_name: str) -> str:
@@ -99,12 +99,12 @@ class Rejection:
 
     @property
     def _plan(self) -> str:
-        """Name of the rejected plan in sentences. After an erasure, the name contains no digest."""
+        """Phrase for the rejected plan. It contains the digest, unless an erasure has removed the digest."""
         return "a plan" if self.digest == TOMBSTONE_PREFIX else f"plan {self.digest[:12]}"
 
     @property
     def _reason(self) -> str:
-        """Text about the reason, for the end of a sentence."""
+        """Words at the end of a sentence that state the reason of the rejection, or that no reason was given."""
         reason = _one_line(self.reason)
         return f": {reason}" if reason else " without a reason"
 
@@ -134,7 +134,7 @@ def _on(at: str) -> str:
 
 
 def _one_line(reason: str) -> str:
-    """Return a reason on one line, without the final period."""
+    """Convert a reason to one line without a final period."""
     return " ".join(reason.split()).removesuffix(".")
 
 
@@ -144,8 +144,8 @@ def changes_key(plan: Plan) -> str:
 
     The hash covers the tenant, the host, the groups to create, and the sorted operations. It does not cover the
     limits, the mode, the purpose, the current members, and the planning time. A rejection therefore also blocks a
-    plan that makes the same changes with other limits, or after other customers have joined or left. The record also
-    contains hashes of the changes, so that a plan with further changes is blocked (see `DecisionRecord.keys_of`).
+    plan that makes the same changes with other limits, or after other customers have joined or left. A plan with
+    further changes has another hash. To block such a plan, `DecisionRecord.keys_of` compares the single changes.
     """
     return _key_of(plan, plan.groups)
 
@@ -191,16 +191,17 @@ class DecisionRecord:
     entries: tuple[Entry, ...] = ()
 
     def known_ids(self, key: str | None = None) -> set[str]:
-        """Return the ids of the rejections with a key, or with any key. Withdrawn rejections are included."""
+        """Return the ids of the rejections with the given changes key, or all ids. Include withdrawn rejections."""
         rejected = (entry for entry in self.entries if entry["event"] == "rejected")
         return {entry["id"] for entry in rejected if key in (None, entry["changes"])}
 
     def keys_of(self, plan: Plan) -> dict[str, bool]:
         """
-        Return the keys of the changes whose rejection would block a plan, including withdrawn rejections.
+        Return a dictionary with the changes keys of all rejections that block a plan or blocked it before withdrawal.
 
-        The first key is that of the plan's own changes. The other keys are those of rejected plans whose changes are
-        all in the plan. A value is True if the plan also makes changes that were not rejected under this key.
+        The first key is the changes key of the plan itself. The other keys belong to rejected plans whose changes are
+        all in the plan. A value is True if the plan also makes changes that the rejected plan does not make. See
+        `changes_key`.
         """
         return self._keys_of(plan, PlanComparison(plan))
 
@@ -238,11 +239,12 @@ class DecisionRecord:
 
     def similar_creations(self, plan: Plan) -> list[tuple[Rejection, str, str]]:
         """
-        Return the rejections in force of plans that create a group with a similar name, oldest first.
+        Return the rejections in force of plans that create a group with a name similar to a new group of `plan`.
 
-        Rejections that block the plan are not included, and neither are groups for which both plans make the same
-        changes. The other items are the name of the plan's group and the recorded name of the rejected group. Each
-        pair of groups occurs once per rejected plan, with its newest rejection.
+        Each tuple contains a rejection, the name of the plan's group, and the recorded name of the rejected group.
+        Rejections that block the plan are omitted. A rejected group is also omitted if the plan makes some of the
+        group's rejected changes. Each pair of groups occurs once per rejected plan, with the newest rejection of the
+        rejected plan.
         """
         created = [(group.name, comparison_keys(group.name)) for group in plan.groups if group.create]
         if not created:
@@ -263,11 +265,11 @@ class DecisionRecord:
         return list(similar.values())
 
     def rejections(self, *keys: str) -> list[Rejection]:
-        """Return the rejections in force for the given keys, oldest first."""
+        """Return the rejections in force that have one of the given changes keys, oldest first."""
         return [_rejection(entry) for entry in self.active_entries(keys)]
 
     def active_entries(self, keys: Collection[str]) -> Iterator[Entry]:
-        """Yield the entries of the rejections in force for the given keys, oldest first."""
+        """Yield the entries of the rejections in force that have one of the given changes keys, oldest first."""
         withdrawn = {
             (entry["changes"], rejection_id)
             for entry in self._of_changes(keys, "withdrawn")
@@ -278,7 +280,7 @@ class DecisionRecord:
                 yield entry
 
     def withdrawals(self, plan: Plan) -> list[Withdrawal]:
-        """Return the withdrawals of rejections that blocked a plan, oldest first."""
+        """Return the withdrawals of all rejections that would otherwise block a plan, oldest first."""
         keys = self.keys_of(plan)
         rejections = {
             (entry["changes"], entry["id"]): replace(_rejection(entry), is_part=keys[entry["changes"]])
@@ -293,11 +295,13 @@ class DecisionRecord:
 
     def withdrawn_at(self, *keys: str) -> datetime | None:
         """
-        Return the time at which the last rejection of the changes ended, or None if no rejection was withdrawn.
+        Return the time until which approvals are obsolete, or None if no rejection of the changes was withdrawn.
 
-        An approval that is not later than this time is obsolete. The time is the last withdrawal, or the last
-        withdrawn rejection if its time is later because the clock of the reviewer's machine is ahead. A difference of
-        more than `CLOCK_TOLERANCE` is a wrong clock, which must not block new approvals.
+        An approval of the given changes is obsolete if it is not later than this time.
+
+        The result is normally the time of the last withdrawal. If the clock of a reviewer's machine is ahead, the
+        last rejection can have a later time, which is then the result. The result is at most `CLOCK_TOLERANCE` after
+        the last withdrawal, so that a wrong clock does not make new approvals obsolete.
         """
         withdrawals = _times(self._of_changes(keys, "withdrawn"))
         if not withdrawals:
@@ -326,7 +330,7 @@ def _rejection(entry: Mapping[str, Any]) -> Rejection:
 
 
 def _times(entries: Iterable[Entry]) -> list[datetime]:
-    """Return the times of entries. Rejection files can contain invalid times, which are skipped."""
+    """Return the times of the given entries. Skip invalid times, which can come from rejection files."""
     times = []
     for entry in entries:
         with suppress(ValueError, OverflowError):
@@ -343,7 +347,7 @@ def read_record(plan: Plan) -> DecisionRecord:
     """
     Read the decision record of a plan's tenant, which is empty if the file does not exist.
 
-    A damaged record raises CorruptFileError, because it might contain a rejection of the plan.
+    CorruptFileError is raised if the record is damaged, because it might contain a rejection of the plan.
     """
     return DecisionRecord(tuple(read_entries(record_path(plan.tenant_uid, plan.base_url))))
 
@@ -376,7 +380,7 @@ def write_entries(path: Path, entries: Iterable[Entry]) -> None:
 
 
 def add_rejections(plan: Plan, rejections: Iterable[Rejection]) -> None:
-    """Add the new rejections of a plan to the record, which is on disk when the function returns."""
+    """Add the rejections that are not yet in the decision record of a plan's tenant, and write the record to disk."""
     key = changes_key(plan)
     path = record_path(plan.tenant_uid, plan.base_url)
     with record_lock(path):
@@ -401,7 +405,7 @@ def add_rejections(plan: Plan, rejections: Iterable[Rejection]) -> None:
 
 
 def add_withdrawal(plan: Plan, *, by: str, reason: str, at: str) -> list[Rejection]:
-    """Withdraw all rejections in the record that block a plan, and return them."""
+    """Withdraw all recorded rejections that block a plan, and return these rejections."""
     path = record_path(plan.tenant_uid, plan.base_url)
     with record_lock(path):
         entries = read_entries(path)

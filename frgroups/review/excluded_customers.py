@@ -71,5 +71,5 @@ def excluded_operations(plan: Plan, columns: pd.Index) -> pd.DataFrame:
 
 
 def _group_names(plan: Plan) -> pd.Series:
-    """Return the group name of each excluded change. The group might have no other changes in the plan."""
+    """Return the group name of each excluded change, including groups that the plan does not change."""
     return pd.Series([change.group_name for change in plan.excluded_changes], dtype="str")

@@ -52,7 +52,8 @@ def group_picture(
     if results is not None:
         result = results.of(group)
         n_before, n_leave, n_join, n_after = result.n_before(group), result.n_left, result.n_joined, result.n_after
-    # After a run, derive the number from the last read, because other customers might have joined or left the group.
+    # After a run, compute the number of unchanged members from the last read of the group, because other customers
+    # might have joined or left the group.
     n_stay = n_before - n_leave if n_after is None else max(n_after - n_join, 0)
     scale = max(n_before, n_stay + n_join, 1)
     return GroupPicture(

@@ -6,7 +6,7 @@ from frgroups.internals.formatting import agree, format_percentage
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
 
-# A change is large if it adds or removes at least this share of the members before the plan.
+# A change is large if the number of added or removed customers is at least this share of the members before the plan.
 LARGE_SHARE = 0.4
 # Changes of at most this number of customers are not described, even if they are a large share of a small group.
 FEW_CUSTOMERS = 2
@@ -17,8 +17,9 @@ def large_change_text(group: GroupChange) -> str:
     """
     Describe the additions and removals that are a large share of a group's members, or return "".
 
-    The function returns "" for a group without members, such as a new group, because shares of it are not defined. It
-    also returns "" for a group that loses all members, because the review states that this group will be empty.
+    The function returns "" for a group without members, such as a new group, because shares of zero members are not
+    defined. It also returns "" for a group that loses all members, because another sentence of the review states that
+    the group will be empty.
 
     Examples
     --------

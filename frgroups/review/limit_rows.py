@@ -68,8 +68,9 @@ class LimitRow:
     usual
         The maximum according to the default limits.
     result
-        "within", "over", "off" (the limit is disabled), "later" (`apply_plan` checks the limit before it sends
-        requests), or "unused" (the limit is disabled, but the plan contains no change to which it would apply).
+        "within" or "over" (the plan does not exceed or exceeds the limit), "off" (the limit is disabled), "later"
+        (`apply_plan` checks the limit before it sends requests), or "unused" (the limit is disabled, but the plan
+        contains no change to which the limit would apply).
     rule
         Name of the limit.
     """
@@ -86,9 +87,9 @@ def limit_rows(plan: Plan, *, can_decide: bool = True) -> list[LimitRow]:
     """
     Return the rows of the limits table, including limits that are checked when the plan is applied.
 
-    Each limit in `off_limits` has its own row with the result "off". If a limit per group is off for only some
-    groups, it therefore has two rows. If no decision about the plan is possible, the rows do not announce later
-    values, because the plan is not applied or was already started.
+    Each limit in `off_limits` has its own row with the result "off". Therefore, a limit per group that is off for
+    only some groups has two rows. If `can_decide` is False, the rows do not announce values that are known only when
+    the plan is applied, because the plan cannot be applied or was already started.
     """
     off: dict[str, list[OffLimit]] = {}
     for limit in off_limits(plan):
@@ -120,7 +121,7 @@ def _row(plan: Plan, check: LimitCheck, result: LimitResult) -> LimitRow:
 
 
 def _off_row(plan: Plan, check: LimitCheck, limit: OffLimit) -> LimitRow:
-    """Return the row of a limit that is off. Its value covers only the groups for which the limit is off."""
+    """Return the row of a limit that is off. The displayed value is computed from the groups without the limit."""
     if limit.suffix:
         check = next(
             of_groups
@@ -192,7 +193,7 @@ def _additions_per_group(_: Plan, check: LimitCheck) -> tuple[str, str]:
 
 
 def _other_groups(check: LimitCheck) -> str:
-    """Return a note that explains which group the limit row shows and how many other groups have no limit."""
+    """Return words that relate the group in a limit row to the other groups, for example " and 2 more groups"."""
     text = ""
     n_over = check.n_over - 1
     if n_over > 0:
@@ -268,9 +269,9 @@ def _plan_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
     return UNKNOWN_YET, allowed
 
 
-# Check that covers each limit without its own check.
+# Limits without their own check, and the check that also applies these limits.
 _CHECK_OF = {"removal_share": "removals_per_group"}
-# Title of each limit, and the function that formats the plan's value and the maximum.
+# Title of each limit, and the function that returns the plan's value and the maximum as strings.
 _ROWS: dict[str, tuple[str, Callable[[Plan, LimitCheck], tuple[str, str]]]] = {
     "removals_per_group": ("Removals in one group", _removals_per_group),
     "additions_per_group": ("Additions in one group", _additions_per_group),

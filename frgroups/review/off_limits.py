@@ -25,7 +25,7 @@ class OffLimit:
     rule
         Name of the limit.
     groups
-        Groups for which the limit is off. For a limit of the complete plan, these are all groups with such a change.
+        Groups for which the limit is off. A limit of the complete plan is off for all groups to which it applies.
     suffix
         Text with the names of the groups, or "" if the limit is off for all groups to which it applies.
     """

@@ -15,7 +15,8 @@ from frgroups.review.run_results import RESULT_TEXTS
 PLAIN_ROWS = 200
 PAGE_ROWS = 200_000
 
-# Columns in which most values are unique. In the JSON data, these values are not replaced by an index.
+# Columns in which most values are unique. In the JSON data, values of other columns are replaced by an index in a
+# list of unique values. For these columns, the index would save no space.
 _UNIQUE_COLUMNS = ("customer_uid", "external_id", NAME)
 _UID_COLUMNS = ("customer_group_uid", "customer_uid", "external_id")
 
@@ -38,16 +39,19 @@ class OperationsView:
     ----------
     n
         Number of operations in the plan.
-    n_plain, n_page
-        Maximum number of operations in `rows` and in `data`.
+    n_plain
+        Maximum number of operations in `rows`.
+    n_page
+        Maximum number of operations in `data`.
     columns, rows
         The table that the page shows without JavaScript.
     filters
-        Value and label of each filter that selects a part of the operations.
+        Value and label of each filter, for example ("remove", "removals").
     order
         Description of the order of the operations, or "".
     data
-        The operations for the script. Repeated values are stored once in "words", and the rows contain their indices.
+        The operations for the script. Repeated values are stored once in a list "words", and the rows contain the
+        positions of the values in this list.
     """
 
     n: int

@@ -12,7 +12,7 @@ from frgroups.internals.paths import data_subdir
 from frgroups.review.approval_files import list_folder
 from frgroups.review.plan_folders import is_folder_of
 
-_TAIL_SIZE = 100  # Number of bytes at the end of a file that identify it as a plan.
+_TAIL_SIZE = 100  # Number of bytes at the end of a file that are read to recognize a plan file.
 _DIGEST = re.compile(rb'"digest":\s*"([0-9a-f]{64})"')
 
 
@@ -25,7 +25,8 @@ def plan_files(tenant_uid: str | None = None, base_url: str | None = None) -> li
     """
     Return the paths of the plan files in the data folder. Plans in the queue come first.
 
-    By default, the plans of all tenants and all hosts are returned. The folders of other tenants are not read.
+    By default, the plans of all tenants and all hosts are returned. If a tenant or a host is given, the folders of
+    other tenants or hosts are not read.
     """
     queues = sorted(data_subdir("queue").glob("*/*/"))
     folders = [folder for folder in queues if is_folder_of(folder.parent.name, tenant_uid, base_url)]

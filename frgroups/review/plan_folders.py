@@ -33,7 +33,8 @@ def is_folder_of(name: str, tenant_uid: str | None, base_url: str | None) -> boo
     """
     Return True if a folder or file with this name in the data folder might belong to a tenant.
 
-    None selects all tenants or all hosts. A name that contains no tenant might belong to any tenant.
+    None as `tenant_uid` or `base_url` selects all tenants or all hosts. If the name contains no tenant, the function
+    returns True, because the folder or file might belong to any tenant.
     """
     tenant, host = parse_tenant_folder(name)
     is_other_tenant = tenant_uid is not None and tenant != tenant_uid
@@ -42,7 +43,7 @@ def is_folder_of(name: str, tenant_uid: str | None, base_url: str | None) -> boo
 
 
 def is_in_queue(path: Path) -> bool:
-    """Return True if a file is in the queue folder, which can be a symbolic link."""
+    """Return True if a file is inside the queue folder. Symbolic links are resolved."""
     return path.resolve().is_relative_to(data_subdir("queue").resolve())
 
 

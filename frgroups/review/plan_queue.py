@@ -34,7 +34,7 @@ from frgroups.review.plan_folders import (
 )
 from frgroups.review.rejections import rejections_in_force
 
-# Suffixes of the files that are moved together. The plan file is moved after its approval file and review page.
+# Suffixes of the files of a plan that are moved together, in the order of the moves. The plan file is moved last.
 _SUFFIXES = (".approval.json", ".html", ".json")
 
 
@@ -137,7 +137,7 @@ def archive_plan(queued: QueuedPlan, state: QueueState) -> Path:
 
 def restore_plans(plan: Plan) -> list[Path]:
     """
-    Move the plans that the rejections of `plan` stopped back to the folder `pending`.
+    Move the plans that were stopped by the rejections of `plan` back to the folder `pending`.
 
     A rejection stops all plans that contain its changes, so the withdrawal restores all of these plans. Superseded
     plans and approval files stay in the folder `stopped`. A restored plan needs a new approval.
@@ -184,22 +184,23 @@ def queued_plans(tenant_uid: str, base_url: str | None) -> Iterator[QueuedPlan]:
 
 
 def _planning_time(path: Path) -> tuple[str, str]:
-    """Return a sort key from the planning time in a plan file, which is more precise than the file name."""
+    """Return a sort key for a plan file: its planning time, which has microseconds, and its name."""
     with suppress(FrgroupsError):
         return read_plan(path).planned_at.astimezone(UTC).strftime("%Y%m%dT%H%M%S%f"), path.name
     return path.name, path.name
 
 
 def _read_queued_plan(path: Path, waiting: Sequence[Path]) -> QueuedPlan:
-    """Read a queued plan and find the decisions about it. Approval files in the folder `stopped` are ignored."""
+    """Read a queued plan, its approval from the folders `waiting`, and the newest rejection of its changes."""
     try:
         plan = read_plan(path)
     except FrgroupsError:
-        return QueuedPlan(path)  # The caller reads the plan again and reports the error.
+        return QueuedPlan(path)  # Ignore the error, because the caller reads the plan again and reports it.
     # Use a new reader for each plan, because the decisions can change while earlier plans are applied.
     reader = DecisionReader()
     approvals = plan_approvals(plan, waiting, reader)
-    # If no approval is usable, `apply_plan` reports the reason or resumes a run that was approved earlier.
+    # If no approval is usable, select another approval, such as an expired one. `apply_plan` then reports why it
+    # cannot be used, or resumes a run that was started before the approval expired.
     approval = last_to_expire(approvals.usable or approvals.other)
     rejections: list[Rejection] = []
     with suppress(FrgroupsError):  # `apply_plan` searches for rejections again and raises the error.

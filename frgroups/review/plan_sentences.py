@@ -39,10 +39,11 @@ from frgroups.snapshot.snapshot import Snapshot
 
 # Maximum number of group names in the headline.
 MAX_HEADLINE_GROUPS = 3
-# Findings with these rules are shown above everything else in a review.
+# Findings with these rules are shown at the top of a review.
 TOP_RULES = ("all_members_leave", "empty_list")
 MAX_TOP_WARNINGS = 5
-# Texts that replace the rules in the column `finding`. CSV files contain the rules themselves for use in programs.
+# Readable text for the rules in the column `finding`. CSV files contain the rule names, so that programs can use
+# them.
 _RULE_TEXTS = {
     "unknown_customers": "not in the data used",
     "withdrawn_consent": "consent withdrawn",
@@ -67,7 +68,7 @@ COLUMN_LABELS = {
     "pricelist_uid": "Price list",
     "groups_now": "Groups when planned",
 }
-# Replacements for texts about a list, if the customers come from a group expression or a rule instead.
+# Words about a list, and their replacements for customers that come from a group expression or a rule.
 _SELECTED = {
     "Customers in the list": "Selected customers",
     "customers in the list": "selected customers",
@@ -108,8 +109,8 @@ def operations_table(plan: Plan, personal: Snapshot | None = None, results: RunR
     Return the operations of a plan in the order of `_RANKS`.
 
     If the plan was started, changes that are not in effect are first, and the table contains the columns `result` and
-    `result_detail`. Additions of customers without details follow the removals, because the reviewer must check them:
-    the customers are not in the snapshot, so they might not exist.
+    `result_detail`. Additions of customers without details follow the removals, because the reviewer must check these
+    additions. Customers without details are not in the snapshot, so they might not exist.
 
     The table also contains group names and the customer details in the plan, such as the customer type. If a personal
     snapshot is passed, the table also contains customer names. An undo plan contains no customer details, so the
@@ -167,14 +168,14 @@ def operations_order(table: pd.DataFrame) -> str:
 
 
 def _ranks(table: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Return the rank of each operation as an index in `_RANKS`."""
+    """Return the rank of each operation, which is a position in `_RANKS`."""
     rank = np.where(table["finding"] != "", 2, 3)
     rank = np.where(has_details(table), rank, 1)
     return np.where(table["change"] == "remove", 0, rank)
 
 
 def finding_words(table: pd.DataFrame) -> pd.Series:
-    """Return the column `finding` of an operations table in words."""
+    """Return the column `finding` of an operations table with readable words instead of rule names."""
     texts = {}
     for rules in table["finding"].unique():
         texts[rules] = "; ".join(_RULE_TEXTS.get(rule, rule) for rule in rules.split(", "))
@@ -182,7 +183,7 @@ def finding_words(table: pd.DataFrame) -> pd.Series:
 
 
 def readable_operations(table: pd.DataFrame) -> pd.DataFrame:
-    """Return an operations table with headings, changes, and findings in words."""
+    """Return an operations table in which column names, changes, and findings are replaced with readable words."""
     table = table.assign(change=table["change"].map(CHANGE_TEXTS).astype("str"))
     if "finding" in table:
         table["finding"] = finding_words(table)
@@ -257,7 +258,7 @@ def _change_line(plan: Plan, results: RunResults | None) -> str:
 
 
 def _name_groups(plan: Plan) -> str:
-    """Return the names of the first groups in review order, and the number of other groups."""
+    """Return a phrase with the names of the first groups in review order and the number of other groups."""
     names = [group.name or group.uid for group in groups_by_severity(plan)]
     n_more = len(names) - MAX_HEADLINE_GROUPS
     if n_more > 0:
@@ -270,7 +271,7 @@ def _n_customers(plan: Plan) -> int:
 
 
 def customers_sentence(plan: Plan, results: RunResults | None = None) -> str:
-    """Describe the number of affected customers, or return "". After a run, count only customers who were changed."""
+    """Describe the number of affected customers, or return "". After a run, count customers who joined or left."""
     n_customers = _n_customers(plan)
     if not n_customers:
         return ""
@@ -288,7 +289,7 @@ def customers_sentence(plan: Plan, results: RunResults | None = None) -> str:
 
 def mode_texts(plan: Plan) -> list[str]:
     """
-    Describe the mode of a plan without its name, which only operators need.
+    Describe the mode of a plan for reviewers. The name of the mode is omitted, because only operators need it.
 
     Examples
     --------
@@ -297,7 +298,7 @@ def mode_texts(plan: Plan) -> list[str]:
     """
     sentences = [_MODE_NAME.sub("", sentence) for sentence in mode_sentences(plan)]
     if plan.groups and all(group.create for group in plan.groups) and isinstance(plan.mode, str):
-        # The sentence about members who stay is left out, because a new group has no members.
+        # Replace the first sentence, because it also describes members who stay, and a new group has no members.
         sentences[0] = "Customers in the list join the new group."
     kinds = {origin.kind for origins in plan.origins.values() for origin in origins}
     if kinds and kinds <= {"expression", "rule"}:
@@ -350,9 +351,10 @@ def blocked_advice(plan: Plan) -> str:
 
 def group_sentence(plan: Plan, group: GroupChange, results: RunResults | None = None) -> str:
     """
-    Describe in one to three sentences how a plan changes a group, or how its run changed the group.
+    Describe in one to three sentences how a plan changes a group.
 
-    If the groups have different modes, the sentences also state the mode.
+    If `results` is given, the sentences describe how the plan's run changed the group. If the groups of the plan have
+    different modes, the sentences also state the mode of the group.
     """
     if results is not None:
         return result_sentence(group, results.of(group))
@@ -367,11 +369,11 @@ def group_sentence(plan: Plan, group: GroupChange, results: RunResults | None = 
 
 def group_origin(plan: Plan, group: GroupChange) -> str:
     """
-    Describe the origin of the customers of a group, or return "" if the origin is not known.
+    Describe the source of a group's requested customers, or return "" if the source is not known.
 
-    If there are several sources, a sentence states the number of different customers. If the plan adds customers,
-    another sentence states how many customers were already members, to explain the difference between the numbers of
-    customers and additions.
+    If there are several sources, a sentence states the number of different customers. In the mode "add", another
+    sentence states how many of these customers were already members. This number explains why the plan makes fewer
+    additions than there are customers.
     """
     origins = plan.origins.get(group.uid, ())
     if not origins:
@@ -390,7 +392,7 @@ def group_origin(plan: Plan, group: GroupChange) -> str:
 
 
 def groups_by_severity(plan: Plan) -> list[GroupChange]:
-    """Sort groups: blocked groups first, then emptied groups, then by number of removals and additions."""
+    """Return a plan's groups: first blocked groups, then emptied groups, then the groups with the most removals."""
     blocked = blocked_groups(plan)
     return sorted(
         plan.groups,
@@ -412,7 +414,7 @@ def blocked_groups(plan: Plan) -> frozenset[str]:
 
 
 def review_findings(plan: Plan, *, can_decide: bool) -> list[Finding]:
-    """Return the findings of a plan, most important first. Without a decision, `APPROVAL_CHECK` is left out."""
+    """Return a plan's findings, most important first. Omit the sentence `APPROVAL_CHECK` if `can_decide` is False."""
     findings = sort_findings(plan.findings)
     if can_decide:
         return findings
@@ -420,7 +422,7 @@ def review_findings(plan: Plan, *, can_decide: bool) -> list[Finding]:
 
 
 def finding_text(finding: Finding) -> str:
-    """Return the message of a finding with a word for its importance, unless the finding is only a note."""
+    """Return the message of a finding. "Warning" or "BLOCKED" precedes the message, unless the finding is a note."""
     return f"Warning: {finding.message}" if finding.is_warning else str(finding)
 
 

@@ -1,4 +1,4 @@
-"""State of a plan about which no decision is required, as the review shows it."""
+"""State of a plan for its review: the reason why no decision is possible, and facts that the reviewer must see."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def rejected_status(rejections: Sequence[Rejection]) -> PlanStatus:
 
 
 def damaged_status() -> PlanStatus:
-    """Return the status of a plan if a damaged file might be a rejection of it."""
+    """Return the status of a plan for which a damaged file might be a rejection."""
     return PlanStatus(
         CANNOT_BE_APPLIED,
         DAMAGED_REJECTION,
@@ -177,7 +177,7 @@ def outdated_status(plan: Plan, facts: Iterable[str], *, is_outdated: bool) -> P
     facts
         Sentences about the newer facts.
     is_outdated
-        Whether the groups of the plan have changed.
+        Whether the plan is out of date, because its groups have changed since it was created.
     """
     text = " ".join(facts)
     if not is_outdated:
@@ -200,7 +200,7 @@ def unknown_status() -> PlanStatus:
 
 
 def resumed_original_status() -> PlanStatus:
-    """Return the status of an undo plan that does not reverse all changes of its original plan."""
+    """Return the status of an undo plan whose original plan was resumed after the undo plan was created."""
     return PlanStatus(
         "Out of date",
         "The run of the original plan was resumed after this undo plan was created. This undo plan would not reverse "
@@ -213,7 +213,8 @@ def already_undone_status(original: str, undo: str) -> PlanStatus:
     """
     Return the status of an undo plan whose original plan was already undone.
 
-    The arguments are the digests of the original plan and of the plan that has undone it.
+    The argument `original` is the digest of the original plan. The argument `undo` is the digest of the plan that has
+    already undone the original plan.
     """
     return PlanStatus(
         CANNOT_BE_APPLIED,
@@ -317,7 +318,7 @@ def _at(at: datetime) -> str:
 @dataclass(frozen=True, slots=True)
 class SentChanges:
     """
-    Numbers of changes of an interrupted run, according to its journal.
+    Counts of the sent, accepted, and rejected changes of an interrupted run, as recorded in the run's journal.
 
     Attributes
     ----------
@@ -404,7 +405,8 @@ def interrupted_status(
     text = "The run of this plan was interrupted, so some of its changes might not be in effect."
     step = "send the other changes"
     if sent is not None and sent.is_all_sent:
-        # A resumed run repeats only the requests without a response whose changes are not in effect.
+        # All changes were sent. A resumed run reads the groups again. It repeats a request only if no response was
+        # recorded and its changes are not in effect.
         step = "read the result again"
         if sent.n_unanswered:
             step += " and to repeat the requests without a response if necessary"

@@ -55,7 +55,7 @@ def count_changes(plan: Plan) -> int:
 
 
 def count_recorded(groups: Iterable[RecordedGroup]) -> int:
-    """Return the number of recorded changes, counted as in `count_changes`."""
+    """Return the number of recorded changes. The creation of a group without customers counts as one change."""
     return sum(len(group["add"]) + len(group["remove"]) or 1 for group in groups)
 
 
@@ -69,7 +69,7 @@ def without_recorded_customer(groups: Iterable[RecordedGroup], customer_uid: str
     """
     Return recorded changes without one customer.
 
-    A group whose only change was that of the customer is omitted, even if the plan creates the group. Otherwise, the
+    A group in which only this customer was changed is omitted, even if the plan creates the group. Otherwise, the
     record would contain the creation of a group without customers, which the reviewer did not reject.
     """
     hashed = _hash_uid(customer_uid)
@@ -83,7 +83,7 @@ def without_recorded_customer(groups: Iterable[RecordedGroup], customer_uid: str
 
 
 class PlanComparison:
-    """Compare the changes of a plan with recorded changes. Uids are hashed only in compared groups."""
+    """Compare a plan's changes with recorded changes. Customer uids are hashed only for groups that are compared."""
 
     def __init__(self, plan: Plan) -> None:
         self._groups = plan.groups

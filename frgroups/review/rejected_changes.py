@@ -9,17 +9,18 @@ from frgroups.review.recorded_changes import count_changes
 
 def rejected_changes(plan: Plan, reader: DecisionReader | None = None) -> list[str]:
     """
-    Describe the changes of a plan that are also in a rejected plan, and new groups with a similar name.
+    Describe the changes that a plan shares with rejected plans, and new groups with similar names.
 
-    Rejections that block the plan are not described, because the commands report them as errors. A rejection blocks a
-    plan that contains all changes of the rejected plan. To check several plans, pass the same `reader`.
+    A rejection blocks a plan that contains all changes of the rejected plan. Such rejections are not described here,
+    because the commands report them as errors. If you check several plans, pass the same `reader`, so that each
+    record is read only once.
 
     Returns
     -------
     list of str
-        One sentence per rejected plan that shares changes, with the reviewer, the number of changes, the time, and
-        the reason. They are followed by the sentences about new groups whose names are similar, as in
-        `comparison_keys`, to the name of a new group in a rejected plan.
+        One sentence per rejected plan that shares changes, with the reviewer, the number of shared changes, the time,
+        and the reason. The next sentences describe new groups whose names are similar to the name of a new group in a
+        rejected plan. Names are similar if they share a key from `comparison_keys`.
     """
     record = (reader or DecisionReader()).record(plan)
     n_own = count_changes(plan)
@@ -29,7 +30,7 @@ def rejected_changes(plan: Plan, reader: DecisionReader | None = None) -> list[s
 
 def _share_text(n: int, total: int) -> str:
     """
-    Return a phrase that names `n` of the `total` changes of a plan.
+    Return a phrase for `n` of the `total` changes of a plan, for example "2 of the 5 changes".
 
     Examples
     --------

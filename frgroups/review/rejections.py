@@ -42,7 +42,7 @@ def check_person(by: str, role: str) -> str:
 
 
 def plan_argument(plan: Plan) -> str:
-    """Return the command-line argument for a plan: its quoted path, or the first 12 digits of its digest."""
+    """Return the command-line argument that identifies a plan: the quoted path or 12 digits of the digest."""
     return plan.digest[:12] if plan.path is None else shell_argument(plan.path)
 
 
@@ -68,7 +68,7 @@ def rejections_in_force(
     known = record.known_ids(key)
     new = [rejection for rejection in in_files if rejection.id not in known]
     if new:
-        # If the rejection cannot be recorded in the data folder, the rejection file still blocks the plan.
+        # Ignore errors, because the rejection file blocks the plan even if the rejection cannot be recorded.
         with suppress(InputError, LockedError):
             add_rejections(plan, new)
             reader.forget_record(plan)
@@ -85,26 +85,28 @@ def _folders(plan: Plan, extra: Iterable[Path], reader: DecisionReader) -> list[
 
 def _record_other_rejections(plan: Plan, extra: Iterable[Path], reader: DecisionReader) -> None:
     """
-    Record the rejection files of the tenant's other plans, because this plan can contain the rejected changes.
+    Add the rejections of the tenant's other plans to the decision record, if they exist only in rejection files.
 
-    A rejection file contains no changes, so the rejection is recorded only if the file of the rejected plan exists.
+    The given plan can contain all changes of another rejected plan. A rejection file does not contain the rejected
+    changes, so a rejection is recorded only if the file of the rejected plan can be read.
     """
     known = reader.record(plan).known_ids()
     for rejection in other_rejections(plan, _folders(plan, extra, reader), reader.files):
         if rejection.id not in known:
             other = reader.stored_plan(plan, rejection.digest)
             if other is not None:
-                with suppress(InputError, LockedError):  # Without a record, the rejection file still blocks `other`.
+                # Ignore errors, because the rejection file blocks `other` even if the rejection cannot be recorded.
+                with suppress(InputError, LockedError):
                     add_rejections(other, [rejection])
                     reader.forget_record(plan)
 
 
 def record_rejections(plan: Plan, extra: Iterable[Path] = ()) -> None:
     """
-    Add the rejections in files that block a plan to the decision record in the data folder.
+    Search rejection files, and add the rejections that block a plan to the decision record in the data folder.
 
-    `rejections_in_force` lists the folders that are searched. Rejections of other plans are added too, because this
-    plan can contain all of their changes.
+    The docstring of `rejections_in_force` lists the searched folders. Rejections of other plans are also added,
+    because the given plan can contain all changes of another rejected plan.
     """
     reader, extra = DecisionReader(), list(extra)
     _record_other_rejections(plan, extra, reader)

@@ -1,4 +1,4 @@
-"""Results of a plan run for the review: the state of each change, and sentences about the results."""
+"""State of each change after a run of a plan, and the sentences of the review that describe the results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
 
 Change = tuple[str, str, str]  # A change contains a group uid, a customer uid, and "add" or "remove".
-# States of a change. "accepted" occurs only in an interrupted run, for a change that was not read back yet.
+# States of a change. Only an interrupted run contains the state "accepted". It means that the server accepted the
+# change, but that the group was not read again yet.
 ChangeState = Literal["verified", "already", "accepted", "rejected", "not_effective", "not_sent", "unknown"]
 RESULT_TEXTS: dict[str, str] = {
     "verified": "applied",
@@ -26,9 +27,9 @@ RESULT_TEXTS: dict[str, str] = {
     "not_sent": "not sent",
     "unknown": "sent, but the result is not known",
 }
-MADE: tuple[ChangeState, ...] = ("verified", "accepted")  # States of a change that the run made.
+MADE: tuple[ChangeState, ...] = ("verified", "accepted")  # A change in one of these states was made by the run.
 IN_EFFECT: tuple[ChangeState, ...] = (*MADE, "already")
-# Singular and plural text for each state of changes that are not in effect. {n} is the number of changes.
+# Singular and plural phrases for changes that are not in effect, keyed by state. {n} is the number of changes.
 STATE_TEXTS = {
     "rejected": ("{n} was rejected by the server", "{n} were rejected by the server"),
     "not_effective": (
@@ -138,7 +139,7 @@ class RunResults:
         )
 
     def add_columns(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return a table of changes with the columns `result` (a state) and `result_detail`."""
+        """Return the table of changes with the additional columns `result` (the state) and `result_detail`."""
         items = list(zip(table["customer_group_uid"], table["customer_uid"], table["change"], strict=True))
         return table.assign(
             result=pd.Series([self.states.get(item, "unknown") for item in items], dtype="str"),
@@ -190,7 +191,7 @@ def result_sentence(group: GroupChange, result: GroupResult) -> str:
 
 def part_text(n_done: int, n: int, noun: str) -> str:
     """
-    Format a part of a total with a noun. If the part equals the total, only the total is returned.
+    Return a phrase such as "2 of 5 changes". If `n_done` equals the total `n`, the phrase is "5 changes".
 
     Examples
     --------
@@ -205,8 +206,8 @@ def count_text(plan: Plan, results: RunResults) -> str:
     """
     Return the numbers of additions and removals that the run made, for example "2 of 5 additions".
 
-    Changes that were already in effect are not included in these numbers. If the result of a change is not known, the
-    text starts with "at least". A kind of change that the plan does not contain is omitted.
+    Changes that were already in effect are not counted. If the result of a change is not known, the phrase starts
+    with "at least". Additions or removals are omitted if the plan contains none.
     """
     parts = []
     for change, noun, n in (("add", "addition", plan.n_add), ("remove", "removal", plan.n_remove)):

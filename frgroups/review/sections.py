@@ -56,7 +56,7 @@ class Section:
     title
         The heading.
     alarms
-        Warnings to show first.
+        Warnings, which are displayed before `lines`.
     lines
         Sentences to show as a list.
     table

@@ -53,7 +53,7 @@ def review_csv(plan: Plan, personal: Snapshot | None = None, status: PlanStatus 
     for name in table.columns.difference(_ID_COLUMNS):
         table[name] = table[name].map(escape_invisible)
     text = io.StringIO()
-    # Quotes around every cell prevent a comma or a semicolon in a value from splitting the cell.
+    # Quote every cell, because some programs would otherwise split a value that contains a semicolon into two cells.
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(table.columns)
     writer.writerows([[protect_cell(value) for value in row] for row in table.to_numpy().tolist()])
@@ -84,7 +84,8 @@ def write_workbook(
             f"An Excel sheet can contain {MAX_ROWS:,} changes, but the plan has {len(table):,}. Use the suffix .csv."
         )
     book = _new_workbook()
-    # `erase_customer` identifies reviews by these document properties, which do not change when Excel saves a file.
+    # `erase_customer` uses these document properties to identify reviews. Excel does not change the properties when a
+    # user saves the file.
     book.properties.title = f"Review of plan {plan.digest[:12]}"
     book.properties.subject = f"Tenant {escape_invisible(plan.tenant_uid)}"
     book.properties.creator = "frgroups"

@@ -22,7 +22,7 @@ from frgroups.review.off_limits import (
     off_limits,
 )
 
-MAX_EXCEEDED = 6  # Maximum number of exceeded default limits that `blocked` names.
+MAX_EXCEEDED = 6  # Maximum number of exceeded default limits in the sentence `WiderLimits.blocked`.
 _EXCEEDED_ORDER = (
     "emptied_groups",
     "removals_per_group",
@@ -42,13 +42,13 @@ class WiderLimits:
     Attributes
     ----------
     blocked
-        Sentence about the default limits that the plan would exceed, or "". The text is also "" if the plan exceeds
-        its own limits, because the plan is then blocked anyway.
+        Sentence about the default limits that the plan would exceed, or "". The sentence is also omitted if the plan
+        exceeds its own limits, because such a plan is blocked.
     title
         Sentence with the number of wider limits, or "".
     lines
-        One line per wider limit, most dangerous limit first. For an undo plan with exact limits, a line with the
-        reason for the limits.
+        One line per wider limit, most dangerous limit first. If an undo plan has exact limits that exceed the default
+        limits, a line with the reason for these limits is included.
     """
 
     blocked: str = ""
@@ -109,7 +109,7 @@ def _wider_line(name: str, value: Any, suffix: str) -> tuple[int, str]:
 
 
 def _danger_rank(name: str, value: Any) -> int:
-    """Return the rank of a limit: first emptied groups, then disabled limits, removals, additions, and others."""
+    """Return the sort rank of a limit. The most dangerous limit, `emptied_groups`, has the rank 0."""
     if name == "emptied_groups":
         return 0
     if value is None:

@@ -210,11 +210,12 @@ def listed_ids(
     if has_header:
         if column is None:
             reject_other_scope(table, position, snapshot, groups=groups, allows_several_groups=allows_several_groups)
-            # A suppression list is not checked, because its column "reason" can contain, for example, "do not
-            # include".
+            # Only suppression lists can contain several groups. They are not checked, because their column "reason"
+            # can contain phrases such as "do not include".
             if not allows_several_groups:
                 reject_selection_columns(table, position)
-        # If another column contains known ids, a later check reports the name of this column.
+        # If `other_columns` is not empty, this check is skipped, because `check_listed_ids` raises an error that
+        # names the column with the known ids.
         if column is None and snapshot is not None and not other_columns:
             reject_other_customers(table, position, id_columns, snapshot.customers)
     distinct = pd.Series(list(dict.fromkeys(ids)), dtype="str", name=name)
@@ -237,8 +238,8 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
     """
     Return the ids of known customers in a list.
 
-    Raise ListError if the last id is a row count, if ids are masked or email addresses, if only another column
-    contains known ids, or if ids are probably misspelled ids of known customers.
+    A ListError is raised if the last id is a row count, if ids are masked, email addresses, or phone numbers, if only
+    a column other than the id column contains known ids, or if ids are probably misspelled ids of known customers.
 
     Parameters
     ----------
@@ -265,7 +266,7 @@ def check_listed_ids(listed: ListedIds, customers: pd.DataFrame, kind: str | Non
 
 
 def _unused_columns(table: Table, used: Collection[int]) -> tuple[str, ...]:
-    """Return the names of the columns that are not in `used`."""
+    """Return the names of the table columns whose positions are not in `used`. Blank names are omitted."""
     return tuple(name for column, name in enumerate(table.rows[0][1]) if name and column not in used)
 
 

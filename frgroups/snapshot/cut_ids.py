@@ -19,11 +19,11 @@ _PADDED = "^[^0-9]*0[0-9]"
 
 def find_cut_ids(unknown: Sequence[str], known: pa.Array) -> Iterator[tuple[int, int, str]]:
     """
-    Yield the position of each unknown id that is a part of a known id, the position of the known id, and the part.
+    Yield the positions of an unknown id and of the known id that starts or ends with it, and the name of the match.
 
-    The part is "the beginning" or "the end". An id is not reported if a known id has the same shape, because the
-    tenant then uses such ids. An id from an increasing series, such as "c-999" before "c-9990", is not reported
-    either.
+    The name of the match is "the beginning" or "the end". An unknown id is skipped if a known id has the same shape,
+    because the tenant then uses ids of this shape. An unknown id that can belong to an increasing series, such as
+    "c-999" before "c-9990", is also skipped.
 
     Examples
     --------
@@ -52,9 +52,10 @@ def _can_be_cut(value: str) -> bool:
 
 def _parts_of_length(known: pa.Array, length: int, *, at_start: bool) -> tuple[pa.Array, IntArray]:
     """
-    Return the first or last characters of the longer known ids, and the positions of these known ids.
+    Return the first or last `length` characters of the longer known ids, and the positions of these known ids.
 
-    A part of a number without leading zeros is omitted, because a shorter number can belong to the same series.
+    A known id is omitted if the cut would divide a number without leading zeros, because the shorter number can
+    belong to the same series.
     """
     lengths = pc.utf8_length(known)
     start = length - 1 if at_start else -length - 1

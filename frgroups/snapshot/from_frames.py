@@ -147,8 +147,8 @@ def _complete_table(frame: pd.DataFrame | None, key: str, what: str, uids: pd.Se
     """
     Return the table of groups or customers, sorted by uid.
 
-    If `frame` is None, the table contains only the column `key`. Customers that are in `uids` but not in `frame` are
-    added with missing values.
+    If `frame` is None, the table contains only the column `key` with the unique `uids`. If the table contains
+    customers, a row with missing values is added for each uid that is in `uids` but not in `frame`.
     """
     uid_table = pd.DataFrame({key: pd.Series(uids.unique(), dtype="str")})
     if frame is None:

@@ -22,7 +22,7 @@ REFERENCE = re.compile(
     r"""(?:(?P<kind>uid|name):)?(?P<mark>["'`])(?P<text>(?:(?!(?P=mark)).|(?P=mark){2})*)(?P=mark)""", re.DOTALL
 )
 _MARKS = ('"', "'", "`")
-# Strings at the start of the code or the command in a suggested action.
+# A name that matches this pattern looks like the code or the command in a suggested action.
 _CODE = re.compile(r"\bfg\.|frgroups", re.IGNORECASE)
 
 
@@ -89,7 +89,8 @@ def label_of(matrix: MembershipMatrix, uid: str) -> str:
     """
     Return the label of a group for a sentence: the group's name if it identifies the group, or else the uid.
 
-    A name that looks like code is not used, because code can follow the sentence.
+    A name that looks like code is not used, because the sentence can be followed by code. The reader could then not
+    distinguish the name from the code.
 
     Examples
     --------
@@ -102,7 +103,7 @@ def label_of(matrix: MembershipMatrix, uid: str) -> str:
 
 
 def unquote(match: re.Match[str]) -> tuple[str, str]:
-    """Return the prefix, which is "uid", "name", or "", and the text of a match of `REFERENCE`."""
+    """Return the prefix ("uid", "name", or "") of a match of `REFERENCE`, and the uid or name without its quotes."""
     mark = match["mark"]
     return match["kind"] or "", match["text"].replace(mark * 2, mark)
 
@@ -162,14 +163,14 @@ def find_group(
 
 
 def _matching_groups(matrix: MembershipMatrix, text: str, created: Mapping[str, str]) -> dict[str, set[str]]:
-    """Return the groups with the given text as their uid, as their name, and as either of them, by prefix."""
+    """Return a dictionary from prefix ("uid", "name", or "") to the uids of the groups that the text matches."""
     by_uid = {text} if text in created or text in matrix.names_by_uid else set()
     by_name = {*matrix.uids_by_name.get(text, []), *(uid for uid, name in created.items() if name == text)}
     return {"uid": by_uid, "name": by_name, "": by_uid | by_name}
 
 
 def _referenced_groups(matrix: MembershipMatrix, text: str, created: Mapping[str, str]) -> set[str]:
-    """Return the groups to which a string with a prefix refers. A string without a prefix refers to no group."""
+    """Return the uids of the groups to which a string with a prefix refers, or an empty set if it has no prefix."""
     match = REFERENCE.fullmatch(text)
     if match is None or not match["kind"]:
         return set()
@@ -195,8 +196,8 @@ def find_quoted_group(
     created
         Additional groups that a plan creates, as {uid: name}.
     in_uid_column
-        Whether the string is a value of a column customer_group_uid. If such a value is the uid of a group, it is not
-        ambiguous, even if another group has it as its name.
+        Whether the string comes from a column named customer_group_uid. If the string is then the uid of a group, it
+        refers to this group, even if it is also the name of another group.
 
     Examples
     --------
@@ -227,7 +228,7 @@ def find_quoted_group(
 
 
 def _not_found(matrix: MembershipMatrix, text: str, kind: str) -> GroupNotFoundError:
-    """Return the error for an unknown group, which states how similar names differ."""
+    """Return the error for an unknown group. Its message names similar groups and states how their names differ."""
     if kind:
         return GroupNotFoundError(f"No group has the {kind} {text!r}.", close=[])
     folded = {name.casefold(): name for name in [*matrix.names_by_uid, *matrix.uids_by_name]}

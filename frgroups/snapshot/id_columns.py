@@ -50,7 +50,8 @@ _PHONE_NAMES = frozenset(
 )
 _NORMALIZED_NAMES = frozenset(map(normalize_column_name, USUAL_NAMES))
 _KNOWN_NAMES = _NORMALIZED_NAMES.union(map(normalize_column_name, OTHER_IDS), _PHONE_NAMES)
-# A column with one of these words in its name contains ids only if the file has no other column.
+# A column with one of these words in its name, such as "kunde", is the id column only if it is the only column of
+# the file. In a file with more columns, such a column can contain customer names.
 _NAMES_OF_ONLY_COLUMN = frozenset(
     {
         *("customer", "customers", "kunde", "kunder", "kund", "kunden", "asiakas", "asiakkaat"),
@@ -72,7 +73,8 @@ _EXTERNAL_NAME = re.compile(
     rf"{_EXTERNAL}{_CUSTOMER}?(?:{_IDENTIFIER}|{_REFERENCE})|{_CUSTOMER}{_EXTERNAL}(?:{_IDENTIFIER}|{_REFERENCE})"
     rf"|{_CUSTOMER}?{_IDENTIFIER}{_EXTERNAL}"
 )
-# Abbreviations such as "Kd.-Nr." and "KNr". A "KID" is the reference number of a Norwegian payment.
+# Abbreviations such as "Kd.-Nr." and "KNr". "KID" is not matched, because it is the reference number of a Norwegian
+# payment.
 _SHORT_NUMBER_NAME = r"(?:kd|deb)(?:id|nr|no|num|nummer)|k(?:nr|nummer)|asnro"
 # Column names that end with a word for "customer", such as "Numéro client", "Nº de cliente", and "Numer klienta".
 _NUMBER_OF_CUSTOMER = (
@@ -85,7 +87,7 @@ _NUMBER_NAME = re.compile(rf"{_CUSTOMER}{_IDENTIFIER}|{_SHORT_NUMBER_NAME}|{_NUM
 _ENDS_WITH_NUMBER = re.compile(r"[^\W\d_]{3,}(?:nummer|number|númer|numer|numero|nro|nr)")
 
 _MAX_TITLE_ROWS = 20
-# A number, a separator, and a capitalized word, such as "0001-Kari".
+# This pattern matches an id that ends with a digit, a separator, and a capitalized word, such as "0001-Kari".
 _ID_AND_NAME = re.compile(r"\S*\d([-._])([A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]+.*)")
 
 
@@ -176,7 +178,7 @@ def find_id_column(table: Table, column: str | None) -> tuple[int, str, bool]:
 
 
 def usual_columns(table: Table) -> list[int]:
-    """Return the positions of the columns that have a usual name of an id column. The most specific name is first."""
+    """Return the positions of the columns whose names are usual for id columns, most specific name first."""
     header = table.rows[0][1]
     first, numbers, last = (
         [find_column(header, name, table.source, exact=False) for name in names]
@@ -214,7 +216,7 @@ def find_column(header: Sequence[str], name: str, source: Path, *, exact: bool =
 
 
 def describe_columns(header: Sequence[str]) -> str:
-    """Return a sentence that lists the column names, or a hint if the first row looks like customer data."""
+    """Return a sentence that lists the column names, or advice to add them if the first row looks like data."""
     if any(map(_looks_like_data, header)) or all(map(looks_like_id, header)):
         return "The first row looks like data. Insert a row of column names above it, and write one id per row."
     return f"Its columns are {format_list([repr(cell) for cell in header if cell], 20)}."
@@ -257,11 +259,11 @@ def read_id_column(
 
 def reject_broken_rows(table: Table, position: int) -> None:
     """
-    Raise ListError if a row of a CSV file that is shorter than the header does not contain an id.
+    Raise ListError if a CSV row that has fewer cells than the header does not contain an id.
 
-    Excel omits blank cells at the end of a row, so a short row is valid. However, a row that ends before the id
-    column can be the second part of a row with a line break. An id that contains a separator can be a complete row
-    with another separator.
+    Excel omits blank cells at the end of a row, so a short row with an id is valid. However, a row that ends before
+    the id column can be the rest of a row that a line break has divided. A cell in the id column that contains a
+    separator character can be a complete row that uses this separator.
     """
     cells = dict(table.column(position))
     broken = {
@@ -313,10 +315,10 @@ def _separator_in_name(cells: Sequence[str]) -> str:
 
 def _separator_before_names(cells: Sequence[str]) -> str:
     """
-    Return the name of the separator between ids and different capitalized words, or "".
+    Return the name of the separator between an id and a name in most cells, or "" if there is no such separator.
 
-    The separator is a hyphen, a period, or an underscore. Ids such as "12-A" and "12-ab" do not contain
-    capitalized words.
+    The separator is a hyphen, a period, or an underscore. A name is a capitalized word, and the cells must contain at
+    least two different names. Ids such as "12-A" and "12-ab" do not contain capitalized words.
     """
     matches = [_ID_AND_NAME.fullmatch(cell) for cell in cells]
     if len({match[2] for match in matches if match}) < 2 or 2 * sum(map(bool, matches)) <= len(cells):
@@ -328,8 +330,9 @@ def _reject_title_row(table: Table) -> None:
     """
     Raise ListError if a later row contains a usual column name, which shows that the first row is a title.
 
-    The header is above the data. A row is not the header if it contains data such as ids and numbers, if a row above
-    it contains data, or if it is the last row. However, a title can contain a date, a year, or a short number.
+    A later row is the header only if neither this row nor a row above it contains data, such as ids and numbers, and
+    if it is not the last row. A date, a year, or a short number above the header is not data, because a title can
+    contain it.
     """
     for number, row in table.rows[:_MAX_TITLE_ROWS]:
         pieces = [piece for cell in row for piece in re.split(r"[;,\t|]", cell)]
@@ -364,8 +367,11 @@ def _reject_repeated_header(
     for number, row in rows:
         cell = clean_id(row[position])
         if not cell or (not has_digit and re.search(r"\d", cell)):
-            continue  # Most column names contain no digits. The check halves the time for a long list.
-        # A name that contains a letter of another script, such as a Cyrillic letter, is also a column name.
+            # A cell with digits cannot repeat a header whose names contain no digits. This check halves the time for
+            # a long list.
+            continue
+        # Replace letters of other scripts, such as Cyrillic letters, with the Latin letters that they look like, so
+        # that a column name with such a letter is recognized.
         latin = cell if cell.isascii() else latin_shape(cell)
         normalized = normalize_column_name(cell)
         is_name = is_id_name(cell) or is_id_name(latin) or _looks_like_column_name(normalized)
@@ -392,7 +398,7 @@ def _reject_repeated_header(
 
 
 def _looks_like_column_name(normalized: str) -> bool:
-    """Return True if a normalized cell is a word for customers or numbers, or ends with such a word."""
+    """Return True if a normalized cell is a word for a customer, or ends with a word for a number."""
     return normalized in _NAMES_OF_ONLY_COLUMN or _ENDS_WITH_NUMBER.fullmatch(normalized) is not None
 
 
@@ -419,7 +425,7 @@ def _has_header(table: Table) -> bool:
     """
     first = table.rows[0][1][0]
     if isinstance(first, NonTextCell) or looks_like_id(first) or damage_of(first):
-        return False  # `read_id_column` reports a damaged id.
+        return False  # The first row is data. If the id is damaged, `read_id_column` raises an error.
     words = [first, *first.split()]
     if any(is_id_name(word) or normalize_column_name(word) in _NAMES_OF_ONLY_COLUMN for word in words):
         return True

@@ -15,11 +15,11 @@ from frgroups.internals.id_parts import DATE, MASK_CHARACTERS, TIME
 from frgroups.internals.typing import BoolArray
 
 UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-# Ids with at least this many characters, such as UUIDs, are random and all have the same length.
+# Ids with at least this number of characters, such as UUIDs, are treated as random ids of a fixed length.
 LONG_ID = 20
 
-# Only spaces and brackets separate an id from a word if no ids are known, because ids such as "no:c-1" can contain
-# other punctuation.
+# Only spaces and brackets separate an id from a word. Other punctuation is not a separator, because it can be part of
+# an id such as "no:c-1".
 _GAP, _NO_GAP = r"[\s()<>\[\]]+", r"[^\s()<>\[\]]*"
 _PART_WITH_DIGIT, _NAME = f"{_NO_GAP}[0-9]{_NO_GAP}", r"\pL[\pL'.,:;-]{2,}"
 _ANY_PARTS = f"{_GAP}(?:.*{_GAP})?"
@@ -40,10 +40,11 @@ class Content:
     action
         Sentences that state how to correct the cells.
     compares_shapes
-        Whether an id with the shape of another id that does not have the content is accepted. For example, 01-12-99
-        is not a date if another id is 45-13-99.
+        Whether an id is accepted if it has the same shape as another id that does not have this content. For example,
+        01-12-99 is accepted if the list also contains 45-13-99, which is not a date.
     needs_tenant
-        Whether the content is accepted if no ids of the tenant are known.
+        Whether the check requires ids of the tenant. If it is True and no ids of the tenant are known, ids with this
+        content are accepted.
     """
 
     pattern: str
@@ -56,7 +57,7 @@ class Content:
         """
         Return the ids that have this content.
 
-        If an id of the tenant has this content, the tenant uses such ids, and the list is empty.
+        If an id of the tenant has this content, the tenant uses such ids, and the function returns an empty list.
         """
         if self.needs_tenant and not tenant_ids.notna().any():
             return []
@@ -86,8 +87,8 @@ def has_shape_of(values: pd.Series, others: pd.Series) -> BoolArray:
     array([ True, False])
     """
     strings, other_strings = (pa.array(ids, type=pa.large_string(), from_pandas=True) for ids in (values, others))
-    # Only strings of the same length can have the same shape. Other strings are skipped, because the regular
-    # expressions are slow.
+    # Compute the shapes of only those other strings whose length occurs in `values`, because strings of different
+    # lengths have different shapes, and the regular expressions are slow.
     has_length = pc.is_in(pc.utf8_length(other_strings), value_set=pc.unique(pc.utf8_length(strings)))
     return np.asarray(pc.is_in(_shapes(strings), value_set=_shapes(other_strings.filter(has_length))), dtype=np.bool_)
 
@@ -96,18 +97,21 @@ def _shapes(strings: pa.Array | pa.ChunkedArray) -> pa.Array:
     return pc.replace_substring_regex(pc.replace_substring_regex(strings, r"\pL", "a"), r"\p{Nd}", "0")
 
 
-# Excel reads a cell as a formula or a number if it starts with a sign. All dashes and minus signs are included.
+# All dashes and minus signs. Excel reads a cell that starts with a sign as a formula or a number, so an id that
+# starts with a sign is suspicious.
 _MINUS = "[-\u2010-\u2015\u2212\ufe63\uff0d]"
-# A phone number in international format has no leading zero and has more digits than most ids.
+# This pattern matches ids that start with "+" but are not phone numbers in international format. A phone number has
+# no zero after the "+", and it has at least seven digits.
 _SIGNED_NUMBER = "[+\uff0b](?:0.*|[1-9][0-9 ]{0,5}|.*[^0-9 ()./-].*)"
-# An id starts and ends with a letter or a digit. Ids with a number sign or an underscore are also common.
+# First and last characters that are unusual for an id. Letters, digits, "#", and "_" are usual first characters.
 _FIRST, _LAST = r"[^\pL\pN_#+\x{ff0b}-]", r"[^\pL\pN\pM_=-]"
-# A random id of at least 20 characters can start or end with a hyphen, or end with an equals sign.
+# The limit of 18 other characters excludes random ids of at least 20 characters, which can start or end with a hyphen
+# or end with an equals sign.
 _EDGES = f"{_SIGNED_NUMBER}|{_MINUS}.{{0,18}}|{_FIRST}.*|.*{_LAST}|.{{0,18}}[=-]"
-# A visible character that is neither a letter nor an ASCII character. Digits of other scripts are included.
+# A visible character that is neither a letter nor an ASCII character, for example a symbol or an Arabic digit.
 _SYMBOL = r"[^\x00-\x7f\pL\pM\pZ\pC]"
 
-# A valid date with eight digits, as YYYYMMDD or DDMMYYYY. Every year can have a February 29.
+# A date with eight digits, as YYYYMMDD or DDMMYYYY. February 29 is accepted in every year.
 _YEAR_OF_DATE = "(?:19[0-9]{2}|20[0-9]{2}|2100)"
 _MONTH_AND_DAY = "(?:(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9])|(?:0[13-9]|1[0-2])30|(?:0[13578]|1[02])31)"
 _DAY_AND_MONTH = "(?:(?:0[1-9]|[12][0-9])(?:0[1-9]|1[0-2])|30(?:0[13-9]|1[0-2])|31(?:0[13578]|1[02]))"
@@ -126,7 +130,7 @@ _MISSING_WORD = (
 )
 _MASK = f"[{re.escape(MASK_CHARACTERS)}]"
 
-# Masked and shortened ids are rejected before ids are compared with similar ids, because they are not complete.
+# Masked and shortened ids are incomplete. Therefore, `check_complete` rejects them before the search for similar ids.
 INCOMPLETE_IDS = (
     Content(
         rf"[^\pL\pN]*(?:{_MASK_WORD})[^\pL\pN]*|.*(?:{_MASK}{{2,}}|#{{2,}}|_{{3,}}|\*).*|(?:.*[^\pL])?x{{3,}}(?:[^\pL].*)?",

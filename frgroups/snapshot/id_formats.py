@@ -1,9 +1,9 @@
 r"""
 Find rows of a customer list that are not ids, for example row counts, dates, and names.
 
-The label of a totals row or a note below a table can look like a customer uid. The API would add a customer who does
-not exist. Most checks compare each unknown id with the other ids of the list, so that they do not depend on words in
-a certain language.
+The label of a totals row or a note below a table can look like a customer uid. If such text were read as an id, the
+API would add a customer who does not exist. Most checks compare each unknown id with the other ids of the list. They
+do not search for specific words, so they work for lists in any language.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _OTHERS_PER_ID = 3
 _MAX_FACTOR = 10
 _PADDED = re.compile(r"[^0-9]*0[0-9]")
 _MAX_SHOWN = 10
-# A word, or a word with a short number before or after it.
+# This pattern matches a word that can be a title or a note, with an optional short number before or after it.
 _NOTE = re.compile(r"[^\W\d_]{3,}\d{0,4}|\d{1,4}[^\W\d_]{2,}")
 
-# The number of rows, with an optional label and punctuation, for example "n=12" or "(12)".
+# This pattern matches a row count, with an optional label and punctuation, for example "n=12" or "(12)".
 _COUNT = re.compile(r"[\W_]*(?:[^\W\d_]+\s*[:=]\s*)?([0-9]{1,18})[\W_]*")
-# Ids that a spreadsheet program might have converted. Excel stores the dates from 2009 to 2036 as numbers from 40,000
-# to 49,999.
+# Patterns for ids that a spreadsheet program might have converted. Numbers from 40,000 to 49,999 are included,
+# because Excel stores the dates from 2009 to 2036 as these numbers.
 _CONVERSIONS = (
     (re.compile(SHORT_DATE), "a date"),
     (re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+|[0-9]+[.,][0-9]+"), "a number"),
@@ -60,7 +60,7 @@ class ListedIds:
     ids
         Unique ids in the order of the file. The name of the Series is the name of the column, or "id".
     rows
-        Number of the first row that contains an id, by id.
+        Dictionary from each id to the number of the first row that contains it.
     source
         Path of the file.
     has_header
@@ -70,7 +70,8 @@ class ListedIds:
     n_rows
         Number of rows that contain an id, including repeated ids.
     n_above
-        Possible numbers of rows above the last row: with and without blank and repeated rows.
+        Possible numbers of rows above the last row. They differ because blank rows and repeated ids can be counted or
+        not.
     other_columns
         Number of known ids in each other column, by column name. Empty if the id column itself contains known ids.
     unused_columns
@@ -109,8 +110,8 @@ def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
     """
     Raise ListError if the last row contains the number of rows above it or the sum of the values above it.
 
-    The number can have leading zeros, a label such as "n=", or punctuation if no other id has the same form. A known
-    customer uid in the same format as other ids is not a row count.
+    The number can have leading zeros. If no other id has the same form, the number can also have a label such as "n="
+    or punctuation. A known customer uid in the same format as other ids is not a row count.
     """
     last, ids = listed.last_id, list(listed.ids)
     count = _COUNT.fullmatch(last)
@@ -131,7 +132,7 @@ def check_row_count(listed: ListedIds, known: Collection[str]) -> None:
 
 
 def _has_own_skeleton(ids: Sequence[str]) -> bool:
-    """Return True if no other id has the same form as the last id."""
+    """Return True if no other id has the same skeleton and the same length as the last id. See `_skeletons`."""
     skeletons = _skeletons(pa.array(ids, type=pa.large_string())).to_pylist()
     lengths = {len(value) for value, skeleton in zip(ids[:-1], skeletons, strict=False) if skeleton == skeletons[-1]}
     return len(ids[-1]) not in lengths
@@ -162,7 +163,7 @@ def check_formats(listed: ListedIds, known: Collection[str], tenant_ids: pd.Seri
     known
         Ids of known customers, which can have any format.
     tenant_ids
-        All ids of the tenant. If one of them is, for example, a date, then unknown ids can also be dates.
+        All ids of the tenant. If a known id is, for example, a date, then unknown ids can also be dates.
     """
     _reject_contents(listed, known, tenant_ids, CONTENTS)
     _reject_numbers_out_of_range(listed, known, tenant_ids)
@@ -191,10 +192,11 @@ def _reject_contents(
 
 def _reject_numbers_out_of_range(listed: ListedIds, known: Collection[str], tenant_ids: pd.Series) -> None:
     """
-    Raise ListError if an unknown number is much larger than the numbers among the ids of the tenant.
+    Raise ListError if an unknown number is much larger than the tenant's largest numeric id.
 
-    Such a number can be, for example, a phone number. It is probably not an id, because customers who are in no group
-    have ids from the same range as known customers. A list without known ids is rejected as a whole.
+    Such a number is probably not an id but, for example, a phone number. Customers who are in no group are not in the
+    snapshot, but their ids are from the same range as the known ids. A list without known ids is not checked here,
+    because another check rejects the complete list.
     """
     if not known:
         return
@@ -215,12 +217,13 @@ def _reject_numbers_out_of_range(listed: ListedIds, known: Collection[str], tena
 
 
 def _largest_number(ids: pd.Series) -> str | None:
-    """Return the id with the largest number among the ids that consist of digits, or None if there is none."""
+    """Return the largest id that consists only of digits, or None if no id consists only of digits."""
     values = to_string_array(ids.dropna().astype("str"))
     values = values.filter(pc.match_substring_regex(values, "^[0-9]+$"))
     if not len(values):
         return None
-    # Numbers can be too long for an integer type. Without leading zeros, the longest text is the largest number.
+    # Compare the numbers as strings, because they can be too long for an integer type. After leading zeros are
+    # removed, only the longest strings can be the largest number.
     digits = pc.utf8_ltrim(values, characters="0")
     is_longest = pc.equal(pc.utf8_length(digits), pc.max(pc.utf8_length(digits)))
     longest = digits.filter(is_longest)
@@ -258,10 +261,10 @@ def _reject_first_word(listed: ListedIds, known: Collection[str]) -> None:
 
 def _reject_other_forms(listed: ListedIds, known: Collection[str], tenant_ids: pd.Series) -> None:
     """
-    Raise ListError if the first or last id is unknown, and neither the list nor the tenant has ids of its form.
+    Raise ListError if the first or last id is unknown, and no other id of the list or the tenant has the same form.
 
-    It can be a title or a note. Unlike `find_unusual_ids`, this check also applies to lists of two ids. If no ids
-    of the tenant are known, it applies only to words and to words with a short number, such as "Side1".
+    Such an id can be a title or a note. Unlike `find_unusual_ids`, this check also applies to lists of two ids. If no
+    ids of the tenant are known, the check applies only to words, with or without a short number, such as "Side1".
     """
     ids, of_tenant = to_string_array(listed.ids), to_string_array(tenant_ids.dropna().astype("str"))
     ends = list(dict.fromkeys((listed.ids.iloc[0], listed.ids.iloc[-1])))
@@ -290,13 +293,15 @@ def _has_other_form(value: str, ids: pa.Array, of_tenant: pa.Array) -> bool:
 
 def _has_usual_form(value: str, usual: pa.ChunkedArray) -> bool:
     """
-    Return True if an id has the form of one of the usual ids.
+    Return True if an id has the same form as at least one id in `usual`.
 
-    The usual ids contain all ids of the tenant, so they are compared as Arrow arrays. Python strings are created only
-    for an id that has an unusual form.
+    The array `usual` can contain all ids of the tenant. Therefore, the ids are compared as Arrow arrays, which is
+    faster than a comparison of Python strings. Python strings are created only if the first comparison finds no
+    match.
     """
     own_skeleton = _skeletons(pa.array([value], type=usual.type))[0].as_py()
-    # A skeleton contains "0" for each sequence of digits and no other digits.
+    # A skeleton contains "0" in place of each sequence of digits, and no other digits. To match all ids with this
+    # skeleton, replace each "0" with a pattern for digits.
     pattern = r"\pN+".join(map(re.escape, own_skeleton.split("0")))
     if pc.any(pc.match_substring_regex(usual, f"^(?:{pattern})$")).as_py():
         return True
@@ -322,12 +327,12 @@ def _hints(n_ids: int) -> dict[str, str]:
 
 def find_unusual_ids(ids: Sequence[str], known: Collection[str] = ()) -> list[str]:
     """
-    Return the unknown ids whose format differs from all other ids.
+    Return the unknown ids whose format differs from the format of all other ids.
 
     The format consists of the kind of the characters (letters, digits, or both), the separators, and the length. A
-    format that occurs several times is usual. The exceptions are words among ids with digits, and letters of another
-    script among Latin letters. The number of digits may differ by one if the numbers have no leading zeros. After a
-    prefix such as "c-", it may differ by more than one.
+    format that occurs several times is usual. However, words among ids with digits and letters of another script
+    among Latin letters are always unusual. If the numbers have no leading zeros, ids of one format can differ in
+    length by one digit. If the numbers also have a prefix such as "c-", the difference can be larger.
 
     Parameters
     ----------
@@ -403,7 +408,11 @@ def _formats(ids: Sequence[str]) -> list[str]:
 
 
 def _continues_series(value: str, own_format: str, others: Sequence[str], format_: str) -> bool:
-    """Return True if an id can belong to the same series as other ids that all have the same format."""
+    """
+    Return True if an id can belong to the same series as the ids in `others`.
+
+    `own_format` is the format of the id, and `format_` is the format that all ids in `others` have.
+    """
     if own_format == format_:
         return True
     kind, separators = _kind_and_separators(format_)
@@ -417,7 +426,7 @@ def _continues_series(value: str, own_format: str, others: Sequence[str], format
 
 def _random_id_test(others: Sequence[str]) -> Callable[[str], bool]:
     """
-    Return a function that tests whether a string can be a random id, like other ids of the same length.
+    Return a function that tests whether a string can be a random id of the same kind as the ids in `others`.
 
     A random id can differ from the other ids by chance. For example, it can contain only digits. If all ids start
     with the same character, such as "E100004", they are not random.

@@ -55,8 +55,8 @@ def resolve_customers(
     directory : DataFrame, str or Path, optional
         Additional customers, as a table or as the path of a CSV or Excel file. The columns customer_uid and `by` are
         required. A directory can contain customers that do not belong to any group and are therefore not in the
-        snapshot. If several customers of the snapshot have the same id, and the directory contains the id for exactly
-        one of them, the id belongs to this customer.
+        snapshot. If several customers of the snapshot have the same id, and the directory contains this id for only
+        one of these customers, the id is resolved to this customer.
     allow_similar_ids : bool, default False
         Whether unknown ids may be similar to ids of known customers. Such ids are treated as ids of other customers
         who are not in the snapshot. By default, InputError is raised for an unknown id that contains a known id, or
@@ -121,7 +121,7 @@ def describe_ambiguous_ids(
     snapshot: Snapshot, ids: Iterable[str], *, by: str, directory: Directory | None = None
 ) -> list[str]:
     """
-    Describe why the outcome of ids is "ambiguous", with one sentence per id.
+    Return one sentence per ambiguous id that states why `resolve_customers` cannot resolve the id.
 
     The parameters are the same as those of `resolve_customers`.
 
@@ -212,10 +212,10 @@ def _known_ids(snapshot: Snapshot, by: str, directory: Directory | None) -> _Kno
 
 def _choose_owners(pairs: pd.DataFrame, directory_pairs: pd.DataFrame) -> pd.DataFrame:
     """
-    Return the snapshot's pairs without those owners of shared ids that the directory rules out.
+    Return the snapshot's pairs of id and customer, without the pairs that the directory contradicts.
 
-    If several customers of the snapshot have the same id, and the directory contains the id for exactly one of them,
-    the id belongs to this customer.
+    If several customers of the snapshot have the same id, and the directory contains this id for only one of these
+    customers, the pairs of the other customers are removed.
     """
     is_shared = pairs["key"].duplicated(keep=False)
     chosen = directory_pairs.drop_duplicates("key", keep=False).set_index("key")["customer_uid"]
@@ -227,7 +227,7 @@ def _choose_owners(pairs: pd.DataFrame, directory_pairs: pd.DataFrame) -> pd.Dat
 
 def known_customers(snapshot: Snapshot, by: str, directory: Directory | None) -> pd.DataFrame:
     """
-    Return the ids of the customers in the snapshot, and the other ids and customers in the directory.
+    Return a table of the snapshot's customers with their ids, extended by the ids and customers of the directory.
 
     The parameters are the same as those of `resolve_customers`.
     """
@@ -247,8 +247,8 @@ def _check_visible(ids: Iterable[str]) -> None:
     """
     Raise InputError if an unknown id contains an invisible character.
 
-    `read_list` removes invisible characters from both ends of an id. Ids from Python code are not changed, so that
-    the caller can match the result with the ids.
+    `read_list` removes invisible characters from both ends of an id. Ids that a caller passes from Python code are
+    not changed, so that the caller can match the results with these ids.
     """
     for value in ids:
         invisible = "U+0020" if value != value.strip(" ") else first_invisible(value)
@@ -285,9 +285,9 @@ def _customers_with(snapshot: Snapshot, by: str) -> pd.DataFrame:
 
 class CustomerExport:
     """
-    Customer export in a CSV or Excel file, which is read when it is first needed.
+    Customer export in a CSV or Excel file. The file is read when its data is first needed.
 
-    The file is read only once, even if a command resolves several lists with the same export.
+    The file is read only once, even if a command uses the same export to resolve several lists.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Reject lists whose ids have a different type from the snapshot ids with which they are compared."""
+"""Reject lists whose ids have another type than the snapshot column with which the ids are compared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from frgroups.internals.suggestions import EMAILS, EMAILS_IN_CLI, PHONE_NUMBERS,
 from frgroups.snapshot.id_columns import is_phone_name
 from frgroups.snapshot.uid_lookup import is_known
 
-# A phone number has a country code, or spaces between its digits.
+# This pattern matches a phone number that has a country code or contains spaces. A number without both can be an id.
 _PHONE = re.compile(r"(?:\+|00)[1-9](?:[ ()./-]*\d){7,14}|(?=.* )\(?0?\d(?:[ ()./-]{0,2}\d){6,13}")
 _PLAIN_PHONE = re.compile(r"\d{7,15}")
 _OTHER_TYPES = {"customer_uid": "external_id", "external_id": "customer_uid"}
@@ -29,14 +29,14 @@ def reject_emails(
     error: type[InputError] = InputError,
 ) -> None:
     """
-    Raise an error if ids are email addresses, but are compared with ids of another type.
+    Raise an error if ids are email addresses, although the known ids with which they are compared are not.
 
     Parameters
     ----------
     ids
         Unknown ids.
     tenant_ids
-        All ids with which the ids are compared. If one of them contains an "@", the ids can be email addresses.
+        All known ids with which `ids` are compared. If a known id contains an "@", email addresses are accepted.
     by
         Type of `tenant_ids`, for example "customer_uid".
     source
@@ -64,8 +64,8 @@ def reject_phone_numbers(
     """
     Raise ListError if ids are phone numbers.
 
-    Numbers without spaces are phone numbers only if the column name indicates phone numbers. An id is not a phone
-    number if its digits form a known id.
+    A number without a country code and without spaces is a phone number only if the column name indicates phone
+    numbers. An id is not a phone number if its digits form a known id.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def reject_phone_numbers(
     known
         Ids of known customers in the list.
     tenant_ids
-        All ids with which the ids are compared. If one of them is a phone number, the ids can be phone numbers.
+        All known ids with which `ids` are compared. If a known id is a phone number, phone numbers are accepted.
     source
         File that contains the ids.
     rows
@@ -96,7 +96,7 @@ def reject_phone_numbers(
 
 def other_type_hints(customers: pd.DataFrame, unknown: Sequence[str], by: str, *, n_known: int) -> tuple[str, str]:
     """
-    Return the Python and command-line hints if most ids of a list have another type, or else empty strings.
+    Return a Python hint and a command-line hint if most ids of a list have another type, or else two empty strings.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from frgroups.snapshot.uid_lookup import is_known
 
 
 def reject_column_without_known_ids(listed: ListedIds) -> None:
-    """Raise ListError if the column contains no known ids, but another column of the file does."""
+    """Raise ListError if the id column contains no known ids, but another column of the file contains known ids."""
     if not listed.other_columns:
         return
     name = max(listed.other_columns, key=lambda other: listed.other_columns[other])
@@ -29,7 +29,7 @@ def reject_column_without_known_ids(listed: ListedIds) -> None:
 
 
 def reject_group_uids(listed: ListedIds, snapshot: Snapshot) -> None:
-    """Raise ListError if ids are group uids in the snapshot, unless they are also ids of known customers."""
+    """Raise ListError if a listed id is a group uid of the snapshot and is not also the id of a known customer."""
     names = snapshot.matrix.names_by_uid
     ids = pd.Series([value for value in listed.ids if value in names], dtype="str")
     customers = snapshot.customers

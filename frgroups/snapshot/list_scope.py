@@ -27,7 +27,7 @@ _MAX_LISTED = 3
 
 def group_texts(snapshot: Snapshot, group: str, created_name: str | None = None) -> frozenset[str]:
     """
-    Return the texts that identify a group in a list: its uid and its name.
+    Return the strings that identify a group in a customer list: the uid and the name of the group.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def group_texts(snapshot: Snapshot, group: str, created_name: str | None = None)
     group
         The uid or unique name of the group.
     created_name
-        Name of the group if the plan creates it.
+        Name of a group that the plan creates, or None for an existing group.
     """
     names = snapshot.matrix.names_by_uid
     if created_name is not None:
@@ -56,9 +56,9 @@ def reject_other_scope(
     """
     Raise ListError if some rows belong to another group or tenant, according to a column of the list.
 
-    The column must have the same value in all rows. If the group or the tenant is known, the value must be this group
-    or tenant. A column such as "group" can also contain other kinds of groups, for example price groups. With a
-    snapshot, such a column is compared only if it contains a group of the snapshot.
+    A column that names groups or tenants must have the same value in all rows. If the group or the tenant of the list
+    is known, the value must name this group or tenant. A column such as "group" can also contain, for example, price
+    groups. If a snapshot is passed, such a column is checked only if it contains a group of the snapshot.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def _check_column(table: Table, position: int, column: int, expected: Collection
         if clean_id(row[position]):
             rows.setdefault(clean_id(row[column]), []).append(number)
     if not any(rows):
-        return  # The column is blank.
+        return  # A blank column does not name a group or tenant.
     if expected is not None:
         folded = set(map(_fold, expected))
         others = [value for value in rows if _fold(value) not in folded]

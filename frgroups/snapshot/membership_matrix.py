@@ -215,7 +215,7 @@ class MembershipMatrix:
         Return a matrix that contains only the given groups.
 
         The new matrix still contains all customers, including customers without a selected group. Its groups are
-        sorted by uid. If `groups` is None, all groups are selected. See `group_uid` for the texts that refer to a
+        sorted by uid. If `groups` is None, all groups are selected. See `group_uid` for the strings that refer to a
         group.
         """
         if groups is None:
@@ -246,7 +246,7 @@ class MembershipMatrix:
         all_names = self.names_by_uid | dict(names)
         uids = sorted(all_names)
         sizes = dict(zip(self.group_uids, self.sizes, strict=True))
-        # The new groups have no members, so the order of the memberships does not change.
+        # The new groups have no members, so `indices` can be reused without changes.
         new_sizes = [sizes.get(uid, 0) for uid in uids]
         return MembershipMatrix(
             pd.Index(uids, dtype="str"),
@@ -287,7 +287,7 @@ def as_membership_matrix(data: Any) -> MembershipMatrix:
 
 
 def _as_arrow(data: Any) -> pa.Table:
-    # The Arrow stream of a Spark DataFrame would start a Python process on each executor.
+    # Use `toArrow` for a Spark DataFrame, because its Arrow stream would start a Python process on each executor.
     if callable(getattr(data, "toArrow", None)):
         data = data.toArrow()
     if not hasattr(data, "__arrow_c_stream__") and callable(getattr(data, "collect", None)):

@@ -1,4 +1,4 @@
-"""Reject customer lists in which an id is missing, or is not in the id column."""
+"""Reject customer lists in which a row has no id, or in which an id is outside the id column."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from frgroups.snapshot.uid_lookup import is_known
 _UID_NAMES = frozenset({"customeruid", "uid"})
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,17}")
 _PLAIN_NUMBER = re.compile(r"0|[1-9]\d{0,5}")
-# A row above the header can contain a year, but not a longer number.
+# This pattern matches values that are ids if they occur above the header. A year is not matched, because a title row
+# can contain a year.
 _SKIPPED_ID = re.compile(rf"{UUID.pattern}|(?!(?:19|20)[0-9]{{2}}$)[A-Za-z]?-?[0-9]{{4,}}")
 
 _IF_NO_NAMES = "If the file has no column names, insert a row of column names above the ids."
@@ -35,10 +36,11 @@ def reject_rows_without_id(
     """
     Raise ListError if a row has no id but is not blank. A row that contains only an apostrophe is not blank.
 
-    The row can be a customer whose id is missing or in another column. A plan that mirrors the list would remove this
-    customer. The error names another column from `id_columns` that contains an id in each of these rows.
+    The row can belong to a customer whose id is missing or in another column. A plan that mirrors the list would
+    remove this customer from the group. If another column in `id_columns` contains an id in all of these rows, the
+    error message names this column.
     """
-    # `read_table` has removed the blank rows.
+    # All remaining rows contain a value, because `read_table` has removed the blank rows.
     rows = [(number, row) for number, row in table.rows[has_header:] if not clean_id(row[position])]
     numbers = [number for number, _ in rows]
     if numbers:
@@ -136,7 +138,8 @@ def reject_unnamed_ids(table: Table, position: int) -> None:
     """
     Raise ListError if a column without a name contains ids in the format of the id column.
 
-    A column of row numbers, which many programs add, is ignored. The index of a filtered DataFrame is also ignored.
+    A column of row numbers is ignored, because many programs add such a column. The index of a filtered DataFrame,
+    which contains increasing integers, is also ignored.
     """
     (_, header), *rows = table.rows
     for column in [n for n, name in enumerate(header) if not name]:
@@ -161,8 +164,8 @@ def reject_swallowed_rows(table: Table, position: int) -> None:
     """
     Raise ListError if a cell with line breaks contains a complete row, because this row would not be read.
 
-    Two unmatched quotation marks combine the rows between them into one cell. A line of a cell is a row if it has as
-    many cells as the header, and its id has the format of another id.
+    Two unmatched quotation marks combine the rows between them into one cell. A line of such a cell is treated as a
+    row if it has as many values as the header has columns, and if its id has the format of another id.
     """
     lines = [
         (number, line.split(separator))
@@ -211,7 +214,7 @@ def reject_unclear_columns(table: Table, positions: Sequence[int]) -> None:
     """
     Raise ListError if several columns have usual names and contain different ids.
 
-    Without a snapshot, it is not known if the ids in a row belong to the same customer.
+    The ids of a row can belong to the same customer, but this cannot be checked without a snapshot.
     """
     first, *others = positions
     if all(row[first] == row[other] for _, row in table.rows[1:] for other in others):
@@ -262,8 +265,9 @@ def reject_other_customers(table: Table, position: int, id_columns: Collection[i
     """
     Raise ListError if another column contains the id of a known customer who is not the customer of the row.
 
-    Such a column can be the second part of a list whose ids are in several columns. A plain number such as 150 can be
-    an amount, so it is an id only if at least half of the filled cells in its column are ids of known customers.
+    Such a column can contain the remaining ids of a list that is divided into several columns. A plain number such as
+    150 can be an amount. Therefore, it is treated as an id only if at least half of the filled cells in its column
+    are ids of known customers.
 
     Parameters
     ----------
@@ -313,9 +317,10 @@ def reject_other_customers(table: Table, position: int, id_columns: Collection[i
 
 def columns_with_known_ids(table: Table, position: int, customers: pd.DataFrame) -> dict[str, int]:
     """
-    Return the number of known ids in each other column, by column name, if the id column contains no known ids.
+    Return a dictionary from column name to the number of known ids, for the columns other than the id column.
 
-    A column is included if at least half of its filled cells are ids of known customers.
+    A column is included if at least half of its filled cells are ids of known customers. If the id column itself
+    contains a known id, the dictionary is empty.
     """
     header = table.rows[0][1]
     if table.width == 1 or _known_ids({clean_id(cell) for _, cell in table.column(position)}, customers):
@@ -331,7 +336,7 @@ def columns_with_known_ids(table: Table, position: int, customers: pd.DataFrame)
 
 
 def _owners(ids: Collection[str], customers: pd.DataFrame, kinds: Iterable[str]) -> dict[str, set[str]]:
-    """Return the uids of the known customers who have an id of the given kinds, by id."""
+    """Return a dictionary from id to the uids of its customers. `kinds` are the columns that can contain the id."""
     owners: dict[str, set[str]] = {}
     values = pd.Series(list(ids), dtype="str")
     for kind in kinds:
@@ -363,7 +368,8 @@ class _IdColumn:
         own, others = self._customers.get(own_id, set()), other._customers.get(other_id, set())
         if own and others:
             return not own & others
-        # If only one id is known, its customer must not have a different id of the other type.
+        # If only one of the two ids is known, they contradict each other if its customer has a different id in the
+        # other column.
         if own:
             return other.has_other_id(own)
         return bool(others) and self.has_other_id(others)

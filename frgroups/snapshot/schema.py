@@ -129,7 +129,8 @@ def make_nullable(column: pd.Series) -> pd.Series:
     ('boolean', 'float64')
     """
     if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "integer":
-        # `convert_dtypes` converts integers to floats in between, which changes integers above 2**53.
+        # Do not use `convert_dtypes`, because it converts integers to floats first, which changes integers above
+        # 2**53.
         with suppress(OverflowError, TypeError):
             integers = [None if pd.isna(value) else int(value) for value in column]
             return pd.Series(pd.array(integers, dtype="Int64"), index=column.index, name=column.name)
@@ -146,7 +147,8 @@ ARROW = {
     "boolean": pa.bool_(),
     "datetime64[us, UTC]": pa.timestamp("us", tz="UTC"),
 }
-# By default, pyarrow converts integers with missing values to floats, and strings to Python objects.
+# Pandas dtypes for the Arrow types. Without this mapping, pyarrow converts integers with missing values to floats,
+# and strings to Python objects.
 _STRING = pd.StringDtype(na_value=np.nan)
 _PANDAS = {
     pa.int64(): pd.Int64Dtype(),
@@ -206,7 +208,8 @@ def _coerce_column(column: pd.Series, name: str, dtype: Any) -> pd.Series:
         return column
     try:
         if dtype == TIMESTAMP_DTYPE and column.dtype == "str":
-            # pandas would infer the format from the first row, but not all rows have fractional seconds.
+            # Pass the format, because pandas would infer it from the first row, and only some rows have fractional
+            # seconds.
             column = pd.to_datetime(column, utc=True, format="ISO8601")
         elif dtype == TIMESTAMP_DTYPE:
             column = pd.to_datetime(column, utc=True)

@@ -67,7 +67,8 @@ _INCLUDE_HEADER = re.compile(
     r"|teilnahme|teilnehmen|nimmt teil"
     r"|action|aktion|aksjon|handling|tiltak|åtgärd|toimenpide|maßnahme|acción|azione|actie|akcja"
 )
-# Headers of columns in which only words such as "yes" select a row, because 0 and 1 can be status codes.
+# Headers of columns in which words such as "yes" select a row. In these columns, 0 and 1 do not select a row, because
+# they can be status codes.
 _STATUS_HEADER = re.compile("status|stato|estado|statut|tila|")
 # Headers of columns in which "yes", a mark, or a date excludes a row.
 _EXCLUDE_HEADER = re.compile(
@@ -79,7 +80,7 @@ _EXCLUDE_HEADER = re.compile(
     r"(?: (?:at|on|date|dato|datum|am|le|den))?|(?:deletion|removal) date|slette ?dato|löschdatum"
     r"|(?:skal )?ikke (?:være )?med|(?:ska )?(?:inte|ej) (?:vara )?med|do not (?:include|add)|nicht (?:mit|dabei)"
 )
-# Header of the arms in a table that `split_customers` returned.
+# Header of the column that contains the arm of each customer in a table from `split_customers`.
 _ARM_HEADER = "arm"
 _DELETE_ROWS = "Delete this column and the rows that are not part of the list."
 _CHOOSE_ARM = "Write a list that contains only the rows of one arm."
@@ -138,7 +139,7 @@ def reject_selection_columns(table: Table, position: int) -> None:
 
 
 def _excluding_values(header: str, counts: Mapping[str, int]) -> Mapping[str, int]:
-    """Return the values that state which rows are selected, with the number of rows of each value, or {}."""
+    """Return the values that select or exclude rows and the row count of each value, or {} if none excludes a row."""
     values = pa.array(counts, type=pa.large_string())
     has_negation = pc.match_substring_regex(values, _NEGATION, ignore_case=True)
     notes = values.filter(has_negation).to_pylist()
@@ -165,7 +166,7 @@ def _contains_only(values: Iterable[str], words: Collection[str]) -> bool:
 
 
 def _excludes(value: str) -> bool:
-    """Return True if a value below a header such as "Deleted" excludes the row. Most numbers can be counts."""
+    """Return True if a value below a header such as "Deleted" excludes the row. Short numbers except 1 are counts."""
     if value in _NO_WORDS or value in ("", _NO_NUMBER):
         return False
     return value == _YES_NUMBER or not re.fullmatch(r"[0-9]{1,4}", value)

@@ -19,7 +19,7 @@ from frgroups.snapshot.verdicts import Verdict, is_contradiction
 
 MAX_NAMED_GROUPS = 3  # A sentence lists at most this many group names.
 MAX_LARGEST_GROUPS = 5  # The card lists this number of groups.
-# Minimum share of rows that were read. If the share is smaller, changes during the load cannot explain it.
+# Minimum share of a group's reported members that were read. Changes during the load cannot explain a smaller share.
 MIN_COMPLETENESS = 0.95
 _TOO_INCOMPLETE = (
     "The snapshot is too incomplete for analysis. Load it again. If the problem persists, the server returns wrong "
@@ -225,7 +225,7 @@ class Snapshot:
         """Return the sorted customer uids of the group with the given uid or unique name."""
         return pd.Index(self.matrix.members(self.group_uid(group)), dtype="str", name="customer_uid")
 
-    # Without this method, Python would iterate by calling `__getitem__` with 0.
+    # Without this method, Python would iterate over a Snapshot by calling `__getitem__` with 0.
     def __iter__(self) -> NoReturn:
         raise UnsupportedOperationError(
             "A Snapshot cannot be iterated over.",
@@ -240,7 +240,7 @@ class Snapshot:
         )
 
     def __bool__(self) -> bool:
-        # Without this method, Python would call `__len__`.
+        # Without this method, Python would call `__len__`, which raises an error.
         return True
 
     def __contains__(self, group: object) -> bool:
@@ -372,7 +372,7 @@ class Snapshot:
         """
         Reason why the verdict is not "consistent", or an empty string.
 
-        The text contains the notes of the list of groups and of at most three groups, with the uids of these groups.
+        The string contains the note about the list of groups, and the uids and notes of at most three groups.
 
         Examples
         --------

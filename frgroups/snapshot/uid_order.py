@@ -30,15 +30,15 @@ def uid_order(uids: pa.Array) -> IndexArray:
     is_equal = keys[order[1:]] == keys[order[:-1]]
     is_tied = np.append(is_equal, False) | np.insert(is_equal, 0, False)
     if is_tied.any():
-        # The keys contain the first bytes of the uids, so uids with different keys are already in order. Only uids
-        # with equal keys are sorted by all bytes. They stay between the uids with smaller and larger keys.
+        # The keys contain only the first bytes of the uids. Uids with different keys are already in order. Uids with
+        # equal keys are sorted here by all bytes, which does not change their order relative to the other uids.
         tied = order[is_tied]
         order[is_tied] = tied[np.asarray(pc.sort_indices(uids.take(pa.array(tied))), dtype=np.intp)]
     return order
 
 
 def _sort_keys(uids: pa.Array) -> UInt64Array:
-    """Return the first eight bytes after the common prefix of all uids as integers. A short uid is padded with 0."""
+    """Return the eight bytes of each uid after the common prefix of all uids as an integer. Pad short uids with 0."""
     offsets = np.frombuffer(uids.buffers()[1], dtype=np.int64)[uids.offset : uids.offset + len(uids) + 1]
     data = np.frombuffer(uids.buffers()[2] or b"", dtype=np.uint8)
     starts, ends = offsets[:-1], offsets[1:]

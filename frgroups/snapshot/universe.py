@@ -14,7 +14,7 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 
 class CustomerCount(Protocol):
-    """An object that knows the number of customers in the data of an analysis."""
+    """An object with the number of customers in the data of an analysis."""
 
     @property
     def n_customers(self) -> int:
@@ -26,8 +26,8 @@ def resolve_universe(data: Any, universe: int | None, counts: CustomerCount) -> 
     Return the total number of customers to use in an analysis.
 
     The function returns `universe` if it is not None, and otherwise the total number that the Snapshot `data`
-    contains. If the total is not known, the function returns None. The argument `counts` contains the number of
-    customers in `data`. It is a separate argument, because `data` might be a stream that can be read only once.
+    contains. If the total is not known, the function returns None. The number of customers is read from `counts`
+    instead of `data`, because `data` might be a stream that can be read only once.
 
     Examples
     --------

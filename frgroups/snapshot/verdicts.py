@@ -9,14 +9,14 @@ from frgroups.internals.formatting import agree, pluralize
 
 Verdict = Literal["consistent", "unverifiable", "drifted"]
 
-# A note about a contradiction that remains after another read starts with one of these texts. The first text is for
-# pages that contradict the customer records, and the second for a list with the same problem in each attempt to read
-# it.
+# First words of the notes about a contradiction that remains after the list was read again. The first string starts
+# the note about pages that contradict the customer records. The second string starts the note about a list that had
+# the same problem each time it was read.
 _CONTRADICTION = "the records of "
 _CONTRADICTIONS = (_CONTRADICTION, "in each of ")
-# Text in a note about a group whose pages lack customers, although the records of these customers list the group.
+# Part of the note about a group whose pages lack customers, although the records of these customers list the group.
 _MISSING = " list this group, but its pages contain "
-# A note about rows that only a request in the reverse sort order returned starts with this text.
+# First words of the note about rows that only a request in the reverse sort order returned.
 _OMISSION = "a request in the reverse sort order returned "
 
 # Verdicts, ordered from best to worst.
