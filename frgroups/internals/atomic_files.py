@@ -34,8 +34,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """
     Yield a temporary file that replaces `path` when the block ends without an error.
 
-    The temporary file has mode 0600 and is flushed to disk before the rename. If the disk is full or the process is
-    interrupted, `path` does not change.
+    The temporary file has mode 0600. It is flushed to disk before it replaces `path`. If the disk is full or the
+    process is interrupted, `path` does not change.
     """
     if path.exists() and not path.is_file():
         raise InputError(f"Cannot write {path}: the path exists and is not a regular file. Pass another path.")
@@ -59,7 +59,7 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def append_durable(path: Path, line: str) -> None:
-    """Append a line to a file, and flush the file to disk. If the last line is incomplete, remove it first."""
+    """Append a line to a file and flush the file to disk. An incomplete last line of the file is removed first."""
     ensure_private_dir(path.parent)
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -77,7 +77,7 @@ def append_durable(path: Path, line: str) -> None:
 def fsync_path(path: Path) -> None:
     """Flush a file or a folder to disk."""
     if path.is_dir() and os.name == "nt":
-        return  # Windows cannot open a folder as a file.
+        return  # Windows cannot open a folder as a file, so a folder cannot be flushed.
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

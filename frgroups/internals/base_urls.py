@@ -15,10 +15,10 @@ STAGE = "https://api.stage.flowretail.com/v2"
 BASE_URLS = {"production": PRODUCTION, "stage": STAGE}
 # Value of the Server header in the responses of a sandbox.
 SANDBOX_SERVER = "frgroups-sandbox"
-# A colon that is not followed by a port can separate a user name from a password.
+# A colon without a port after it can separate a user name from a password. Errors omit the text after such a colon.
 _NO_PORT = re.compile(r":(?!//|\d+(?:/|$)).*", re.DOTALL)
 _VALID_PORTS = range(1, 65536)
-# Loopback hosts that are equivalent to 127.0.0.1, with an optional port after the host.
+# Matches "localhost" or "[::1]" if nothing or only a port follows. Both hosts are equivalent to 127.0.0.1.
 _LOOPBACK = re.compile(r"(?:localhost|\[::1\])(?=(?::\d+)?\Z)")
 
 
@@ -29,7 +29,8 @@ def checked_base_url(base_url: str) -> str:
     Raises
     ------
     InputError
-        The value is not a URL, has a user, query, or fragment, or uses http for another machine.
+        The value is not a URL, contains a user name, a query, a fragment, or an invalid port, or uses http for a host
+        that is not a loopback host.
 
     Examples
     --------
@@ -46,8 +47,9 @@ def checked_base_url(base_url: str) -> str:
     if url.scheme not in ("http", "https") or not url.host:
         text = base_url
         if isinstance(base_url, str):
-            # The part before an @ can contain a password, and the query can contain a token.
-            # The error has no cause, because the message of the cause can contain a password or a token.
+            # The text before an @ can contain a password, and the query can contain a token. Both are replaced with
+            # "…". The error has no cause, because the message of the original exception can contain a password or a
+            # token.
             text = re.sub(r"[?#].*", "?…", re.sub(r".*@", "…@", base_url, flags=re.DOTALL), flags=re.DOTALL)
             text = _NO_PORT.sub(":…", text)
         raise InputError(f"`base_url` must be 'stage', 'production', or a URL such as https://host/v2, got {text!r}.")
@@ -60,14 +62,14 @@ def checked_base_url(base_url: str) -> str:
             f"`base_url` must use https, got {base_url!r}. With http, the token would be sent unencrypted."
         )
     # Convert the URL twice, because httpx removes a default port only if the scheme is already in lower case. All
-    # spellings of a URL must have the same result, because the result identifies a tenant's folders and the
-    # rejections of its plans.
+    # spellings of a URL must be converted to the same string, because frgroups identifies the folders of a tenant and
+    # the rejections of the tenant's plans by this string.
     return str(httpx.URL(str(url.copy_with(host=url.host.rstrip("."))))).rstrip("/")
 
 
 def parse_port(text: str) -> int | None:
     """
-    Return the port in a string, or None if the string is not a number between 1 and 65535.
+    Convert a string to a port number, or return None if the string is not a number between 1 and 65535.
 
     Examples
     --------
@@ -95,8 +97,8 @@ def canonical_host(netloc: str) -> str:
     """
     Replace "localhost" or "[::1]" with 127.0.0.1 in a host with an optional port.
 
-    All three hosts are the same machine, so they identify the same stored data and the same rejections. Requests are
-    sent to the original host, because a server might listen only on one of the addresses.
+    All three hosts refer to the same machine, so they must result in the same folder name and the same rejections of
+    plans. Requests are sent to the original host, because a server might listen only on one of the addresses.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """
-Find workbook styles that hide the text of a cell, strike it through, or change it.
+Find the workbook styles that hide, strike through, or change the text of a cell.
 
-Text that is struck through usually means that a user has removed the row. A number format can hide the stored text,
-or display a different text.
+Users often strike through the text of a row instead of deleting the row. A number format can hide the stored text or
+display other text instead.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-# Text in a smaller font is not legible, so it is treated as invisible.
+# Text in a smaller font is not legible, so the text is treated as invisible.
 MIN_FONT_SIZE = 3.0  # points
 _FIRST_CUSTOM_FORMAT = 164
 _WHITE, _BLACK = "rgb FFFFFF", "rgb 000000"
-# Codes of white and black in the default theme and palette (ECMA-376, 18.8.27), including the window colors.
+# Codes that mean white or black in the default theme and the default palette (ECMA-376, 18.8.27), including the codes
+# of the window colors.
 _COMMON_COLORS = {
     **dict.fromkeys(("theme 0", "indexed 1", "indexed 9", "indexed 65"), _WHITE),
     **dict.fromkeys(("theme 1", "indexed 0", "indexed 8", "indexed 64"), _BLACK),
 }
 _UNKNOWN_COLOR = "00000000"  # openpyxl uses this value if a fill has no color.
-# Parts of a number format: quoted text, escaped characters, colors and conditions, padding, and single characters.
+# Tokens of a number format: quoted text, escaped characters, colors or conditions in brackets, padding, and other
+# single characters.
 _PART = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|[_*].|.', re.DOTALL)
 _DECORATION = ("[", "_", "*")
 _MAX_SECTIONS = 4
@@ -30,7 +32,7 @@ _MAX_SECTIONS = 4
 @dataclass(frozen=True)
 class CellStyles:
     """
-    Indexes of cell styles and of conditional styles, by their effect on text.
+    Indexes of the cell styles and conditional styles that affect text, grouped by effect.
 
     Attributes
     ----------
@@ -39,11 +41,11 @@ class CellStyles:
     invisible
         Cell styles whose text is not visible, because of its color, its size, or the number format.
     changing
-        Cell styles whose number format adds characters to the stored text or replaces it.
+        Cell styles whose number format adds characters to the stored text or replaces the text.
     conditional
-        Differential styles of conditional formats that strike text through or hide it.
+        Styles of conditional formats (differential styles) that strike through or hide the text of a cell.
     n_digits
-        Number of digits that each cell style displays, for number formats such as "00000000".
+        Number of zeros in the number format, by cell style. Only number formats such as "00000000" are included.
     """
 
     struck: frozenset[int]
@@ -54,7 +56,7 @@ class CellStyles:
 
 
 def find_cell_styles(book: Any) -> CellStyles:
-    """Return the styles of an openpyxl workbook that hide the text of a cell, strike it through, or change it."""
+    """Return the styles of an openpyxl workbook that hide, strike through, or change the text of a cell."""
     struck, invisible, changing = set(), set(), set()
     for index, style in enumerate(book._cell_styles):
         font, shown = _item(book._fonts, style.fontId), _text_format(book, style.numFmtId)
@@ -76,7 +78,7 @@ def find_cell_styles(book: Any) -> CellStyles:
 
 
 def _padded_styles(book: Any) -> dict[int, int]:
-    """Return the number of digits by style, for each style whose number format consists of at least two zeros."""
+    """Return the number of zeros by cell style, for the styles whose number format consists of at least two zeros."""
     codes = {index: _format_code(book, style.numFmtId) for index, style in enumerate(book._cell_styles)}
     return {index: len(code) for index, code in codes.items() if code is not None and re.fullmatch("00+", code)}
 
@@ -86,7 +88,7 @@ def shown_text(code: str) -> str:
     Return the text section of a number format, in which "@" stands for the stored text.
 
     Padding, spaces, and colors are removed. The result is "" if the format hides text. If a format has no text
-    section, the text is displayed as it is stored.
+    section, the result is "@", because Excel displays the stored text unchanged.
 
     Examples
     --------
@@ -106,7 +108,7 @@ def shown_text(code: str) -> str:
 
 
 def _text_format(book: Any, number: int) -> str:
-    # The built-in formats do not change text.
+    # `_format_code` returns None for a built-in format, which displays text unchanged.
     code = _format_code(book, number)
     return "@" if code is None else shown_text(code)
 

@@ -15,7 +15,7 @@ from frgroups.internals.atomic_files import write_text
 
 FORMAT_VERSION = 2
 _KIND = re.compile(rb'"kind":\s*"frgroups ([^"]+)"')
-# The checksum is the first key of a file, so an incomplete file also starts with the checksum.
+# The checksum is the first key of a file, so this pattern also recognizes an incomplete file.
 _START = re.compile(r'\s*\{\s*"checksum"')
 
 
@@ -38,7 +38,7 @@ def sha256(text: str) -> str:
 
 def shorten_digests(digest: str, other: str) -> tuple[str, str]:
     """
-    Shorten two digests for a message to 12 digits, or up to the first digit that differs.
+    Shorten two digests for a message to their first 12 digits, or to more digits if the first 12 are equal.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def kind_of(body: bytes) -> str:
     """
     Return the kind of a checksummed file, such as "plan", or "" if its bytes contain no kind.
 
-    The function does not parse the JSON, so the last bytes of a large file are sufficient.
+    The function does not parse the JSON. Therefore, `body` can contain only the last bytes of a large file.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def kind_of(body: bytes) -> str:
     kinds = _KIND.findall(body)
     if not kinds:
         return ""
-    return bytes(kinds[-1]).decode("utf-8", "replace")  # The last key of the file is "kind".
+    return bytes(kinds[-1]).decode("utf-8", "replace")  # "kind" is the last key. Earlier matches are content.
 
 
 def write_checksummed(path: str | Path, kind: str, content: dict[str, Any]) -> Path:
@@ -102,7 +102,7 @@ def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
 
 
 def parse_checksummed(source: Path, kind: str, data: bytes) -> dict[str, Any]:
-    """Return the content of a checksummed file with the given bytes. `source` is its path, for error messages."""
+    """Return the content of a checksummed file from its bytes. Error messages contain the path `source`."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -154,7 +154,7 @@ def parse_checksummed(source: Path, kind: str, data: bytes) -> dict[str, Any]:
 
 
 def _encoding_problem(error: UnicodeEncodeError) -> str:
-    """Describe an encoding error with the 20 characters before the invalid character."""
+    """Describe an encoding error, and quote the invalid character and the 20 characters before it."""
     part = error.object[max(0, error.start - 20) : error.end]
     return f"it contains a character that cannot be encoded in UTF-8, after {part!a}"
 

@@ -15,7 +15,8 @@ from frgroups.internals.formatting import escape_invisible, format_percentage, f
 # Text that is displayed for a missing value.
 MISSING = "–"
 _PROBABILITIES = ("p_value", "q_value", "p_over", "p_under")
-# Columns with plan digests. They are displayed with 12 digits, because commands accept digests of this length.
+# Columns that contain plan digests. Only the first 12 digits are displayed, because commands accept shortened digests
+# of this length.
 DIGEST_COLUMNS = frozenset(("digest", "plan_digest", "reverts"))
 SHORT_DIGEST = 12
 _INTERVAL = ("difference", "ci_low", "ci_high")
@@ -23,16 +24,16 @@ _DIFFERENCES = (*_INTERVAL, "detectable_difference")
 _INCREMENTAL = "incremental"
 _MAX_DECIMALS = 4
 _RELATIVE_DIFFERENCE = "relative_difference"
-# Numbers of at least 100 have no decimals, and numbers of at least 0.005 have two decimals. Smaller numbers have one
-# significant digit.
+# Numbers of at least 100 are displayed without decimals, and numbers of at least 0.005 with two decimals. Smaller
+# numbers are displayed with one significant digit.
 _NO_DECIMALS_FROM, _TWO_DECIMALS_FROM = 100, 0.005
 
 
 def is_share(name: str) -> bool:
     """
-    Return True if a column contains shares, which are displayed as percentages.
+    Return True if a column name denotes shares, which are displayed as percentages.
 
-    The Jaccard index and the overlap coefficient are also shares of customers.
+    The Jaccard index and the overlap coefficient are treated as shares.
 
     Examples
     --------
@@ -45,7 +46,7 @@ def is_share(name: str) -> bool:
 
 def is_count(name: str) -> bool:
     """
-    Return True if a column contains counts.
+    Return True if a column name denotes counts.
 
     Examples
     --------
@@ -57,9 +58,10 @@ def is_count(name: str) -> bool:
 
 def has_rates(table: pd.DataFrame) -> bool:
     """
-    Return True if the differences in a table are differences of rates. They are displayed in percentage points.
+    Return True if a table contains differences between rates, which are displayed in percentage points.
 
-    A result of `measure_lift` contains values either in the column rate or in the column mean.
+    A result of `measure_lift` has values either in the column `rate` or in the column `mean`. Its differences are
+    differences between rates if the column `rate` contains a value.
 
     Examples
     --------
@@ -80,8 +82,8 @@ def excel_number_format(name: str, *, is_float: bool, are_rates: bool = False) -
     is_float
         Whether the column contains floating-point numbers.
     are_rates
-        Whether differences are differences of rates. Excel has no format for percentage points, so the differences
-        are displayed as percentages.
+        Whether the differences in the table are differences between rates. Excel has no format for percentage points,
+        so these differences are displayed as percentages.
 
     Examples
     --------
@@ -97,7 +99,8 @@ def excel_number_format(name: str, *, is_float: bool, are_rates: bool = False) -
     if name in _PROBABILITIES:
         return "0.000"
     if name in _DIFFERENCES:
-        # Differences of means can be small or large, and no Excel format has a fixed number of significant digits.
+        # Differences between means can be small or large. Excel cannot display a fixed number of significant digits,
+        # so this format displays two to four decimals.
         return "#,##0.00##"
     if name == "mean" or name.startswith("mean_") or name == _INCREMENTAL:
         return "#,##0.00"
@@ -106,7 +109,7 @@ def excel_number_format(name: str, *, is_float: bool, are_rates: bool = False) -
 
 def difference_decimals(table: pd.DataFrame, *, are_rates: bool) -> int | None:
     """
-    Return the number of decimals for the difference and its interval in a table, or None if there are no values.
+    Return the number of decimals for the differences and intervals in a table, or None for a table without values.
 
     All differences have the same number of decimals. The largest value has at least three significant digits, or two
     for rates. The smallest value has at least one significant digit.
@@ -141,8 +144,8 @@ def format_column(
     r"""
     Format the values of a column for display.
 
-    Counts have thousands separators, shares are percentages, and times are in UTC without seconds. Values in a cell
-    with several values are joined with "&". Invisible characters are escaped.
+    Counts have thousands separators, shares are percentages, and times are in UTC without seconds. If a cell contains
+    a tuple, its values are joined with "&". Invisible characters are escaped.
 
     Parameters
     ----------
@@ -151,7 +154,8 @@ def format_column(
     name
         Name of the column, which determines the format of its numbers.
     are_rates
-        Whether differences are differences of rates, which are displayed in percentage points. See `has_rates`.
+        Whether the differences in the table are differences between rates, which are displayed in percentage points.
+        See `has_rates`.
     decimals
         Number of decimals of differences. See `difference_decimals`. None computes the number from `values`.
 
@@ -170,7 +174,7 @@ def format_column(
     if name in _DIFFERENCES and decimals is None:
         decimals = _decimals(values, are_rates=are_rates)
     has_decimals = any(isinstance(value, float) and not value.is_integer() for value in values)
-    # Midnight is displayed as a date if no value in the column has another time.
+    # If all timestamps in the column are at midnight, they are displayed as dates without a time.
     times = [value for value in values if isinstance(value, date) and not pd.isna(value)]
     has_time = any(pd.Timestamp(time) != pd.Timestamp(time).normalize() for time in times)
     return [
@@ -198,7 +202,7 @@ def _format_value(
         else:
             text = _format_number(value, name, has_decimals=has_decimals)
         return text.replace("-", "−", 1) if text.startswith("-") else text
-    if isinstance(value, date):  # Timestamps are also dates.
+    if isinstance(value, date):  # A timestamp is also an instance of `date`.
         time = pd.Timestamp(value)
         time = time.tz_convert("UTC") if time.tzinfo else time
         return f"{time:%Y-%m-%d %H:%M}" if has_time else f"{time:%Y-%m-%d}"

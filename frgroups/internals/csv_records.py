@@ -10,21 +10,22 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from frgroups.internals.id_cells import clean_cell
 
-# Excel reads the separator from a first line like "sep=;". When Excel saves the file, it can add quotes.
+# Excel uses the separator that a first line such as "sep=;" states. If Excel has saved the file, this line can
+# contain quotes and be followed by other separators.
 _SEPARATOR_LINE = re.compile(r'"?\s*sep\s*=([^\w"\r\n])"?[;,\t| ]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 
 SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab", "|": "vertical bar (|)"}
-NO_SEPARATOR = "\uffff"  # This code point is not a character, so text cannot contain it.
-# Ids can contain these characters. They are separators only if names of columns or customers follow them.
+NO_SEPARATOR = "\uffff"  # Text cannot contain this code point, because it is not a character.
+# Ids often contain these characters, so `other_separator` does not treat these characters as separators.
 _USUAL_IN_IDS = frozenset("-_.")
-# The thorn (þ) is a letter, but some databases use it as a separator.
+# Some databases use the letter thorn (þ) as a separator, so `other_separator` also checks this letter.
 _LETTERS_AS_SEPARATORS = frozenset("þ")
-# Names of control characters, because these characters have no Unicode name.
+# Names of control characters for messages. The module unicodedata has no names for control characters.
 _CONTROL_NAMES = {
     **{"\x1c": "file separator", "\x1d": "group separator"},
     **{"\x1e": "record separator", "\x1f": "unit separator"},
 }
-# Names that are better known than the Unicode names of the characters.
+# Names that are better known than the Unicode names, for example "period" instead of "full stop".
 _COMMON_NAMES = {
     **{"^": "caret", "/": "slash", "\\": "backslash", "@": "at sign"},
     **{"_": "underscore", ".": "period", "-": "hyphen"},
@@ -40,7 +41,7 @@ Record = tuple[str, list[str]]  # A record consists of its CSV text, including t
 
 def split_separator_line(text: str) -> tuple[str, str, str]:
     r"""
-    Return the separator line of a CSV text, the separator in this line, and the remaining text.
+    Return the separator line at the start of CSV text, the separator in this line, and the remaining text.
 
     If the text does not start with a separator line, the first two strings are empty.
 
@@ -66,14 +67,14 @@ def split_records(text: str, *, strict: bool, separator: str = "") -> tuple[dict
     strict
         Whether an unclosed quote is an error.
     separator
-        The only separator to use. By default, all known separators are used.
+        The only separator to try. "" tries all known separators.
 
     Returns
     -------
     candidates
         Records by separator.
     errors
-        Error messages of the separators that cannot split the text, by separator.
+        Error messages by separator, for the separators that cannot split the text.
     """
     candidates: dict[str, list[Record]] = {}
     errors: dict[str, str] = {}
@@ -89,7 +90,7 @@ def split_records(text: str, *, strict: bool, separator: str = "") -> tuple[dict
 
 
 def split_one_column(text: str) -> list[Record]:
-    """Split a CSV text into records of one cell. An unclosed quote raises csv.Error."""
+    """Split CSV text into records that contain one cell each. An unclosed quote raises csv.Error."""
     return list(_split_by(text, NO_SEPARATOR, strict=True))
 
 
@@ -130,7 +131,7 @@ def _trim_quoted_cells(text: str, separator: str) -> str:
 
 def open_quote_line(text: str, separator: str) -> int:
     r"""
-    Return the number of the line on which the first cell with an unmatched quote starts, or 0 if there is none.
+    Return the line number at which the first cell with an unmatched quote starts, or 0 if all quotes are matched.
 
     An opening quote is matched if a second quote ends the cell. The first line has the number 1.
 
@@ -153,16 +154,16 @@ def open_quote_line(text: str, separator: str) -> int:
 
 
 def has_separator(text: str) -> bool:
-    """Return True if a string contains a separator of CSV files."""
+    """Return True if a string contains a known separator of CSV files."""
     return any(separator in text for separator in SEPARATORS)
 
 
 def possible_separators(candidates: Mapping[str, Sequence[Record]]) -> list[str]:
     """
-    Return the separators that do not result in a row with more cells than the header.
+    Return the separators with which no row has more cells than the header.
 
-    If some separators divide all rows into the same number of cells, only these separators are returned. Otherwise,
-    rows can have fewer cells than the header, because Excel omits blank cells at the end of a row. Blank rows are
+    If some of these separators divide all rows into the same number of cells, only those are returned. Otherwise, a
+    row can have fewer cells than the header, because Excel omits blank cells at the end of a row. Blank rows are
     ignored.
     """
     fitting = [separator for separator, records in candidates.items() if not long_rows(filled_rows(records))]
@@ -171,7 +172,7 @@ def possible_separators(candidates: Mapping[str, Sequence[Record]]) -> list[str]
 
 
 def filled_rows(records: Sequence[Record]) -> list[Row]:
-    """Return the number and the cells of each record that is not blank."""
+    """Return the row number and the cells of each record that is not blank."""
     return [(number, cells) for number, (_, cells) in enumerate(records, 1) if is_filled(cells)]
 
 
@@ -181,20 +182,20 @@ def is_filled(cells: Sequence[str]) -> bool:
 
 
 def long_rows(rows: Sequence[Row]) -> dict[int, int]:
-    """Return the number of cells of each row with a filled cell after the last header cell, by row number."""
+    """Return the cell counts, by row number, of the rows that have a filled cell after the last header cell."""
     width = len(rows[0][1])
     return {number: len(row) for number, row in rows if any(map(clean_cell, row[width:]))}
 
 
 def short_rows(rows: Sequence[Row]) -> dict[int, int]:
-    """Return the number of cells of each row that has fewer cells than the header, by row number."""
+    """Return the cell counts, by row number, of the rows that have fewer cells than the header."""
     width = len(rows[0][1])
     return {number: len(row) for number, row in rows if len(row) < width}
 
 
 def separator_name(separator: str) -> str:
     """
-    Return the name of a separator.
+    Return the name of a separator for use in a message.
 
     Examples
     --------
@@ -214,11 +215,11 @@ def other_separator(cells: Sequence[str]) -> str:
     """
     Return the name of an unsupported separator that seems to divide the cells of a column, or "".
 
-    A separator is any character that is unusual in ids: not a letter, a digit, a hyphen, an underscore, or a period.
-    The first cell and most other cells contain it, or most cells contain it and it is not an ASCII character. Without
-    this check, a file with an unsupported separator would be read as one column, and its ids would contain names of
-    customers. A space is treated as a separator if the first row and most other rows contain several words. The at
-    sign of email addresses is not a separator.
+    Letters other than þ, digits, hyphens, underscores, and periods are usual in ids. Any other character is treated
+    as a separator if most cells, including the first cell, contain this character. A non-ASCII character does not
+    need to be in the first cell. Without this check, a file with an unsupported separator would be read as one
+    column, and the ids would contain names of customers. A space is treated as a separator if the first cell and most
+    other cells contain several words. The at sign of email addresses is not a separator.
 
     Examples
     --------
@@ -248,6 +249,6 @@ def _separators_in(cell: str) -> set[str]:
     characters = {c for c in cell[1:] if c in _LETTERS_AS_SEPARATORS or not c.isalnum()} - spaces
     if _EMAIL.fullmatch(cell):
         characters.discard("@")
-    # Combining marks are parts of letters. Invisible characters are reported by another check.
+    # Combining marks belong to letters, and `damage_of` reports invisible characters. Therefore, both are excluded.
     marks = {c for c in characters if unicodedata.category(c) in ("Mn", "Mc", "Cf")}
     return characters - _USUAL_IN_IDS - marks

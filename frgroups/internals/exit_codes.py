@@ -27,7 +27,7 @@ EXIT_CODES = {
     9: "a tenant is stale or not consistent (status), or a plan is pending too long (plans)",
     64: "invalid command line",
 }
-# The exit codes are ordered by severity: success, nothing sent, some changes failed, result unknown.
+# The exit codes are in the order of increasing severity: success, nothing sent, some changes failed, result unknown.
 _FROM_BEST_TO_WORST = (0, 2, 9, 8, 3, 7, 4, 5, 6, 1, 64)
 _CODES: dict[type[FrgroupsError], int] = {
     PlanBlockedError: 3,
@@ -53,7 +53,7 @@ def code_of(error: BaseException) -> int:
 
 def worst(codes: Iterable[int]) -> int:
     """
-    Return the worst of several exit codes, or 0 if no code is given. An unknown exit code counts as 1.
+    Return the most severe of several exit codes, or 0 if no code is given. An unknown code is treated as 1.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Recognize the format of a file by its content, and reject files that are not lists."""
+"""Recognize the format of a file by its content, and reject files other than text files and .xlsx workbooks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _TABLES = {
     **{bytes((9, version, size, 0)): "an .xls workbook" for version in (0, 2, 4, 8) for size in (4, 6, 8, 16)},
 }
 _BZIP2 = re.compile(rb"BZh[1-9]1AY&SY")
-# Office documents, by the name of a part in the zip file.
+# Start of a file name in the ZIP archive, name of the document format, and action for the user.
 _ZIP_PARTS = (
     ("word/", "a Word document (.docx)", _OPEN),
     ("ppt/", "a PowerPoint presentation (.pptx)", _OPEN),
@@ -60,7 +60,8 @@ _OPEN_DOCUMENTS = {
     "text": ("an OpenDocument text document (.odt)", _OPEN),
     "presentation": ("an OpenDocument presentation (.odp)", _OPEN),
 }
-# Files that start with OLD_WORKBOOK_SIGNATURE, by the name of a stream in the file.
+# Formats of files that start with OLD_WORKBOOK_SIGNATURE: name of a stream in the file, name of the format, and
+# action for the user.
 _OLD_STREAMS = (
     ("EncryptedPackage", "an Office file that is protected with a password", "Save it without a password as .xlsx."),
     ("WordDocument", "a Word document (.doc)", _OPEN),
@@ -75,9 +76,9 @@ _XML_SPREADSHEET = b"urn:schemas-microsoft-com:office:spreadsheet"
 
 def reject_other_formats(body: bytes, source: Path) -> None:
     """
-    Raise ListError if a file is neither a text file nor an .xlsx workbook, or if its name states another format.
+    Raise ListError if a file is neither text nor an .xlsx workbook, or if its suffix does not match its content.
 
-    The format is determined by the content of the file, because users rename files to change their format.
+    The format is determined by the content of the file, because a user can rename a file without converting it.
 
     Examples
     --------
@@ -105,7 +106,7 @@ def reject_other_formats(body: bytes, source: Path) -> None:
 
 
 def _other_format(body: bytes) -> tuple[str, str] | None:
-    """Return the name of the format and the action, or None for a text file or an .xlsx workbook."""
+    """Return the name of an unsupported format and the action for the user, or None for a supported format."""
     if body.startswith(OLD_WORKBOOK_SIGNATURE):
         return _old_office_format(body)
     if body.startswith(ZIP_SIGNATURE):
@@ -152,7 +153,8 @@ def _zip_format(body: bytes) -> tuple[str, str] | None:
             names = parts.namelist()
             mimetype = parts.read("mimetype")[:100].decode(errors="replace") if "mimetype" in names else ""
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
-        # The file is damaged, encrypted, or compressed in an unknown way. `read_workbook` reports this.
+        # The file is damaged, encrypted, or compressed in an unknown way. `read_workbook` later raises the error for
+        # such a file.
         return None
     for kind, found in _OPEN_DOCUMENTS.items():
         if f"opendocument.{kind}" in mimetype:

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-# The module `errors` defines this function, because it escapes messages and must not import other modules.
+# This function is defined in the module `errors`, because that module escapes error messages and must not import
+# other modules of frgroups.
 from frgroups.errors import escape_invisible as escape_invisible
 
 # Do not use the calendar module, because it returns month names in the locale of the machine.
@@ -82,7 +83,7 @@ def format_list(items: Sequence[str], limit: int | None = None, *, conjunction: 
 
 def describe_rows(numbers: Iterable[int]) -> str:
     """
-    Return the first of several row numbers as text, for a message.
+    Format row numbers for a message, and show at most the first five numbers.
 
     Examples
     --------
@@ -204,7 +205,7 @@ def format_day(day: date) -> str:
 
 def format_day_span(first: datetime, last: datetime) -> str:
     """
-    Format the period between two timestamps as dates, or as times if both are on the same day.
+    Format the period between two timestamps with dates, and also with times if both are on the same day.
 
     Examples
     --------
@@ -247,7 +248,7 @@ def format_utc(timestamp: datetime, *, seconds: bool = False) -> str:
 
 def format_distinct_times(*timestamps: datetime) -> list[str]:
     """
-    Format timestamps in UTC with the lowest precision at which different timestamps have different texts.
+    Format timestamps in UTC with the lowest precision at which different timestamps are distinguishable.
 
     Examples
     --------
@@ -286,8 +287,8 @@ def escape_lines(lines: Iterable[object]) -> str:
     r"""
     Escape the invisible characters in each line, and join the lines.
 
-    Use this function for text that contains values from a server, such as a summary or a card. It prevents a value
-    from adding a line or changing the direction of the text.
+    Use this function for text that contains values from a server, such as a summary or a notebook card. The escapes
+    prevent a value from adding a line to the text or changing the text direction.
 
     Examples
     --------

@@ -27,9 +27,9 @@ _PACKAGE = Path(__file__).parents[1]
 @dataclass(frozen=True)
 class CardLine:
     """
-    Line of a value on a card, with an optional label in front of it.
+    Line of a value on a card, with an optional label before the text.
 
-    A label with `is_alarm` has another color, so that it is recognized by its word and by its color.
+    If `is_alarm` is True, the label has another color, so that readers recognize an alarm by its word and its color.
 
     Examples
     --------
@@ -50,7 +50,8 @@ class Card:
     """
     Card with a title and labeled values, shown as HTML in a notebook and as text in a terminal.
 
-    A value is a string or a list of lines. The attribute `mark` is a label that is shown next to the title.
+    Each value in `facts` is a string or a list of lines. The attribute `mark` is a label that is shown next to the
+    title.
 
     Examples
     --------
@@ -113,7 +114,7 @@ def render_page(
     style
         Name of the style sheet.
     scripts
-        Names of the scripts, which are joined to one script element.
+        Names of the scripts, which are combined in one script element.
     more_style
         CSS that is appended to the style sheet.
     has_images
@@ -127,9 +128,9 @@ def render_page(
     script_text = "".join(read_asset(script) for script in scripts)
     return render(
         template,
-        style=Markup(style_text),  # noqa: S704  # The text comes from this package and pandas.
+        style=Markup(style_text),  # noqa: S704  # The CSS is trusted: it comes from this package and pandas.
         style_hash=csp_hash(style_text),
-        script=Markup(script_text),  # noqa: S704  # The text is the content of files in this package.
+        script=Markup(script_text),  # noqa: S704  # The scripts are trusted files of this package.
         script_hash=csp_hash(script_text),
         has_images=has_images,
         **values,
@@ -144,7 +145,7 @@ def read_asset(name: str) -> str:
 
 def csp_hash(text: str) -> str:
     """
-    Return the source expression that allows an inline style or script in a Content-Security-Policy.
+    Return the hash with which a Content-Security-Policy allows an inline style or script.
 
     Examples
     --------
@@ -194,7 +195,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _visible_value(value: object) -> object:
-    """Escape the invisible characters in a value. Rendered markup does not change."""
+    """Return a value with its invisible characters escaped. Return markup that is already rendered unchanged."""
     if hasattr(value, "__html__"):
         return value
     return escape_invisible(value)
@@ -207,7 +208,7 @@ def _dump_json(value: object) -> str:
     Invisible characters are written as JSON escapes, so that the source of the page shows them.
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    # A page contains only a few different characters, so each character is checked once.
+    # Check each distinct character only once, because a page contains few distinct characters.
     invisible = [character for character in set(text) if escape_invisible(character) != character]
     return text.translate({ord(character): json.dumps(character)[1:-1] for character in invisible})
 

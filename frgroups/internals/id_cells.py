@@ -15,27 +15,30 @@ from frgroups.internals.redaction import repr_id
 from frgroups.internals.similar_text import APOSTROPHES, BLANK_CHARACTERS
 from frgroups.internals.workbooks import CELL_KINDS, CHANGED_TEXT, NonTextCell, has_escape
 
-# Control, format, space, and separator characters are removed from both ends of a cell.
-# Inside an id, these characters are an error, except for the space U+0020.
+# Unicode categories of control, format, space, and separator characters. These characters are removed from both ends
+# of a cell. Inside an id, they are an error, except for the space U+0020.
 _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
-# Unassigned characters, private characters, and surrogates are also an error inside an id.
+# Unassigned characters, private-use characters, and surrogates are not removed, but are also an error inside an id.
 _UNPRINTABLE = _INVISIBLE | {"Cn", "Co", "Cs"}
-# Decoders insert this character for bytes that they cannot decode.
+# Decoders insert this character for bytes that they cannot decode, so an id that contains it is damaged.
 _REPLACEMENT_CHARACTER = "\ufffd"
 
-# In a spreadsheet, a leading apostrophe means that the cell contains text.
+# In a spreadsheet, a leading apostrophe marks a cell as text. The apostrophe is not part of the id.
 _TEXT_PREFIX = "'"
 _QUOTES = '"«»‹›\u201a\u201c\u201d\u201e\u201f\u2033\uff02'
-# Two or more ids in one cell, with a cell or line separator between them. Each id contains a digit.
+# Two or more ids in one cell, separated by a comma, a semicolon, a vertical bar, a tab, or a line break. Each id
+# contains a digit.
 _SEVERAL_IDS = re.compile(r"\s*[^\s,;|]*\d[^\s,;|]*(?:\s*[,;|\n\r\t]\s*[^\s,;|]*\d[^\s,;|]*)+\s*")
-_PADDED_IDS = re.compile(r"0\d{3,}(?:,\d{4,})+")  # The integer part of a number has no leading zeros.
+_PADDED_IDS = re.compile(r"0\d{3,}(?:,\d{4,})+")  # Not a number, because a number has no leading zeros.
 _FORMULA_OF_TEXT = re.compile(r'="((?:[^"]|"")*)"')
 
-# If the exponent has no sign, only a number with one digit before the decimal point is in scientific notation.
+# If the exponent has no sign, the number must have one digit before a decimal separator, so that ids such as 12E5 do
+# not match.
 _SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+|[+-]?\d[.,]\d+[eE]\d+")
 _DECIMAL = re.compile(r"[+-]?\d+(?:,\d+|\.0+)")
 _PERCENTAGE = re.compile(r"[+-]?\d+([.,]\d+)?\s?%")
-# Groups of three digits, or of two digits in India, with a space, an apostrophe, or a punctuation mark between them.
+# Numbers with thousands separators. A space, an apostrophe, or a punctuation mark separates groups of three digits,
+# or of two digits as in India.
 _GROUP_SEPARATOR = rf"[\s{APOSTROPHES}.,·٬]"
 _GROUPED = re.compile(rf"[+-]?\d{{1,3}}(?:,\d\d)*(?:{_GROUP_SEPARATOR}\d{{3}})+(?:[.,]\d+)?")
 _AMOUNT = re.compile(
@@ -67,7 +70,7 @@ _MISSING_VALUES = frozenset(
         *("undefined", "(blank)", "loading...", "loading…"),
     }
 )
-# LibreOffice shows some errors as a word and a number.
+# LibreOffice shows some errors as a word and a number, for example "Err:502".
 _NUMBERED_ERROR = re.compile(
     r"(err|error|fel|feil|fejl|fehler|virhe|erreur|erro|fout|błąd|chyba)\s?:\s?\d{3}", re.IGNORECASE
 )
@@ -79,9 +82,9 @@ _TOTALS = (
 )
 _TOTAL = re.compile(rf"(?:{'|'.join(_TOTALS)})(?:\s*[:=(].*|\s+\d.*|\s*)", re.IGNORECASE | re.DOTALL)
 
-# Some programs write escapes of HTML, URLs, emails, or JSON without decoding them. Of the URL escapes, the pattern
-# contains only those of control characters, spaces, and non-ASCII characters, because ids can contain other percent
-# signs.
+# Some programs export the escape sequences of HTML, URLs, emails, or JSON without decoding them. The pattern matches
+# only the URL escapes of control characters, spaces, and non-ASCII characters, because an id can contain a percent
+# sign that is not part of an escape.
 _OTHER_ESCAPE = re.compile(
     r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,8}\d?);|<br ?/?>"
     r"|%(?:[01][0-9a-f]|20|[89a-f][0-9a-f])|\\(?:[nrt0]|x[0-9a-f]{2}|u[0-9a-f]{4})|=0[9ad]|\^[IJM]\Z|U\+[0-9a-f]{4}",
@@ -92,10 +95,12 @@ _FORMATTED_NUMBER = "a number with thousands separators"
 _MISSING_VALUE = "a missing value"
 _NARROW_COLUMN = "the number signs of a column that is too narrow"
 _SEVERAL = "several ids in a cell"
-# A CSV file contains the text of a formula, so a cell that starts with an equals sign might not be a formula.
+# In a CSV file, a formula is stored as text. Therefore, the message must not state that a cell that starts with an
+# equals sign is a formula.
 _FORMULA_TEXT = "a value that starts with an equals sign, as a formula does"
 _CONVERTED = frozenset({*CELL_KINDS.values(), _FORMATTED_NUMBER, _MISSING_VALUE, _NARROW_COLUMN})
-# Each kind of damage has its own action, because digits are lost only if an id was converted to a number or a date.
+# The action for the user depends on the kind of damage. For example, digits can be lost only if an id was converted
+# to a number or a date.
 _REPLACE = "Replace the value with the id, or delete the row."
 IMPORT_AS_TEXT = "Export the list again. To open the list in Excel, import the id column as text."
 _ACTIONS = {
@@ -110,7 +115,8 @@ _ACTIONS = {
     _SEVERAL: "Write one id per row.",
     CHANGED_TEXT: "Write the id as it is displayed, and set the number format of the column to Text.",
 }
-# Most ids match this pattern, which avoids the slower checks. It excludes "nan", "1E-15", and "c-2_x000D_".
+# Most ids match this pattern, so `damage_of` skips the slower checks. Damaged values such as "nan", "1E-15", and
+# "c-2_x000D_" do not match.
 _INTACT = re.compile(r"(?=.*[0-9])(?:[A-Za-z0-9]+|(?!.*_[xX])[A-Za-z][A-Za-z0-9_-]*)|[A-Za-z0-9-]{20,}")
 
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -173,8 +179,8 @@ def normalize_email(address: str) -> str:
     """
     Return an email address with the letters A-Z in lower case, without surrounding invisible characters.
 
-    Other letters do not change, because mail servers do not treat them as equal. For example, `casefold` would
-    convert "moß" to "moss", which is the address of another person.
+    Other letters do not change, because mail servers do not treat the different forms of such a letter as equal. For
+    example, `casefold` would convert "moß" to "moss", which is the address of another person.
 
     Examples
     --------
@@ -226,7 +232,7 @@ def reject_damaged_ids(cells: Iterable[NumberedCell], source: Path) -> None:
 
 
 def _shorten(cell: str) -> str:
-    """Return the first 40 characters of a cell without names and contact data, for a message."""
+    """Return the first 40 characters of a cell, with names and contact data removed, for use in an error message."""
     text = str(cell)
     if not _is_spreadsheet_error(text):
         text = hide_words(text)
@@ -237,7 +243,8 @@ def reject_converted_names(cells: Iterable[NumberedCell], source: Path) -> None:
     """
     Raise ListError if a spreadsheet has converted the names in a column to numbers, dates, or errors.
 
-    Unlike an id, a name can contain any character, for example "#1 VIP", "#VIP", or an emoji.
+    Unlike an id, a name can contain any character. Therefore, names such as "#1 VIP", "#VIP", and an emoji are
+    accepted.
     """
     converted = [
         (number, cell)
@@ -269,7 +276,7 @@ def damage_of(cell: str) -> str:
         return CELL_KINDS["n"]
     if _GROUPED.fullmatch(text) or _GROUPED.fullmatch(cell):
         return _FORMATTED_NUMBER
-    # A number without a currency or parentheses can be an id, such as a phone number.
+    # A number without a currency or parentheses is accepted, because it can be an id, such as a phone number.
     if _AMOUNT.fullmatch(text) and (not re.fullmatch(r"[+-]?\d[\d\s.,']*", text)):
         return _FORMATTED_NUMBER
     if text.casefold() in _BOOLEANS:
@@ -306,7 +313,8 @@ def _is_wrongly_decoded(text: str) -> bool:
     """
     Return True if a string contains UTF-8 text that was decoded as Windows-1252.
 
-    A no-break space is decoded as "\u00c2" and a space. If the space is removed, only the "\u00c2" remains.
+    A no-break space that was decoded in this way becomes "\u00c2" and a space. If the space is then removed, only the
+    "\u00c2" remains at the start or end of the string. This case is also recognized.
     """
     if re.fullmatch("[\\x20-\\x7e]+\u00c2|\u00c2[\\x20-\\x7e]+", text):
         return True
@@ -321,8 +329,9 @@ def _is_spreadsheet_error(text: str) -> bool:
     """
     Return True if a cell contains an error of a spreadsheet program in any language.
 
-    An error starts with "#" and contains no digits, except that a division by zero ends with "/0!". The rule applies
-    to translated errors, such as #VÆRDI!, and to errors that later versions of a program add.
+    An error starts with "#", and either ends with "!" or "?" or contains no digits other than "/0". This rule also
+    recognizes translated errors, such as #VÆRDI!, and errors that later versions of a program add. In LibreOffice, an
+    error can also be a word and a number.
     """
     if _NUMBERED_ERROR.fullmatch(text):
         return True
@@ -392,7 +401,7 @@ def reject_notes(cells: Sequence[NumberedCell], lone_rows: frozenset[int], sourc
     Parameters
     ----------
     cells
-        Row number and id of each row that has an id.
+        Row number and cell of each row in which the id column is filled.
     lone_rows
         Numbers of the rows that have fewer cells than the header, or only one filled cell.
     source

@@ -25,9 +25,10 @@ log = logging.getLogger("frgroups.internals")
 
 _LOAD_LOCK_FOLDER = ".locks"
 _POLL_SECONDS = 0.2
-_RECORD_TIMEOUT = 20  # Timeout in seconds. A process locks a record only while it reads and replaces it.
+_RECORD_TIMEOUT = 20  # Seconds. A process holds the lock only while it reads and replaces a record file.
 
-# Each thread records the load locks that it holds, because it must not wait for its own lock.
+# Paths of the load locks that each thread holds. A thread that waits for a lock that it already holds would never
+# continue.
 _thread_locks = threading.local()
 
 
@@ -36,8 +37,8 @@ def tenant_lock(tenant_uid: str, base_url: str | None, what: str) -> Iterator[No
     """
     Hold the lock for changes to a tenant, or raise LockedError if another process holds the lock.
 
-    The description `what` is shown to other processes that request the lock. The operating system releases the lock
-    when the process ends.
+    Other processes that request the lock show the description `what` of the operation. The operating system releases
+    the lock when the process ends.
     """
     path = ensure_private_dir(data_subdir("locks")) / f"{tenant_folder(tenant_uid, base_url)}.lock"
     with ExitStack() as stack:
@@ -145,7 +146,7 @@ def locked_tenants(caches: Iterable[Path]) -> set[tuple[str, str]]:
     Returns
     -------
     set of (tenant uid, base URL)
-        The scheme of each base URL is https, because lock files contain only the host.
+        The scheme of each base URL is https, because the name of a lock file contains only the host.
     """
     folders = [data_subdir("locks"), *(cache / _LOAD_LOCK_FOLDER for cache in caches)]
     names = {path.stem for folder in folders for path in folder.glob("*@*.lock")}
@@ -220,7 +221,7 @@ def _waiting_text(lock: Path, tenant_uid: str) -> str:
 
 
 def _read_holder(lock: Path) -> dict[str, str] | None:
-    """Return the description of the lock holder, or None if it cannot be read."""
+    """Return the description of the lock holder, or None if the description cannot be read."""
     try:
         holder = json.loads(lock.with_suffix(".json").read_text())
         since = format_utc(datetime.fromisoformat(holder["since"]))
@@ -232,5 +233,5 @@ def _read_holder(lock: Path) -> dict[str, str] | None:
 def _user_name() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # In a container, the user id does not always have a name.
+    except (KeyError, OSError):  # In a container, the user id can have no name, so return the id.
         return str(os.getuid())

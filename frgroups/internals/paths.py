@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 from frgroups.errors import InputError
 from frgroups.internals.base_urls import canonical_host
 
-# Replaces the host in the folder name of a snapshot that was created from tables and has no host.
+# Placeholder for the host in a folder name. Snapshots that were created from tables have no host.
 _NO_HOST = "tables"
 
 
@@ -74,7 +74,7 @@ def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
 
     The name contains no colon and no percent sign, so that the name is valid on Windows and a printed path opens as a
     link. A colon in the host becomes an underscore. Each byte of another special character becomes "=" and two hex
-    digits. All names of a loopback host result in the same folder name.
+    digits. The hosts 127.0.0.1, localhost, and [::1] result in the same folder name.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def host_of(base_url: str | None) -> str:
     """
     Return the canonical host of a base URL, or "" if the URL is missing.
 
-    The result is also "" for a URL that was built from the name of a tenant folder without a host.
+    The result is also "" for the URL https://tables, which is built from the folder name of a tenant without a host.
 
     Examples
     --------

@@ -14,13 +14,14 @@ from frgroups.errors import InputError
 
 ProgressOption = bool | Callable[[str, int, int | None], object] | None
 
-# The count, the total, and the rate of a bar have the same unit. Without a total, no bar is shown.
+# The unit is shown once, because the count, the total, and the rate have the same unit. If the total is unknown, the
+# line contains no bar.
 _FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {count}/{expected} {unit} [{elapsed}<{remaining}, {speed}{postfix}]"
 _FORMAT_WITHOUT_TOTAL = "{desc}: {count} {unit} [{elapsed}, {speed}{postfix}]"
 _MAX_RATE_WITH_DECIMAL = 10
 _WIDGET_MIN_WIDTH = "60%"
 
-# The text bars that were created and not deleted yet.
+# References to the text bars that still exist. `bars_hidden` removes these bars while a line is written.
 _text_bars: list[weakref.ref[Any]] = []
 
 
@@ -28,8 +29,9 @@ class Progress:
     """
     Context manager that reports the progress of a long operation.
 
-    An error of the progress bar never ends the operation. If the widget of a notebook fails, a text bar replaces it.
-    If a text bar fails, for example because stderr is closed, no bar is shown. Errors of a callback are raised.
+    An error of the progress bar never ends the operation. If the widget of a notebook fails, a text bar replaces the
+    widget. If a text bar fails, for example because stderr is closed, no bar is shown. Errors of a callback are
+    raised.
 
     Parameters
     ----------
@@ -151,7 +153,7 @@ def _bar_types() -> Iterator[Callable[..., Any]]:
 def _has_ipywidgets() -> bool:
     try:
         return importlib.util.find_spec("ipywidgets") is not None
-    except ValueError:  # A module that was replaced or only partly imported has no specification.
+    except ValueError:  # find_spec raises ValueError if the module was replaced or only partly imported.
         return False
 
 
@@ -178,8 +180,8 @@ def bars_hidden(stream: Any) -> Iterator[None]:
     """
     Remove the text bars from a stream while a line is written to it, and then display the bars again.
 
-    The function does not acquire the lock of tqdm. If an interrupt within tqdm prevents the release of the lock, a
-    log line would otherwise wait forever. Without the lock, an update by another thread can overwrite a bar.
+    The function does not acquire the lock of tqdm, because an interrupt can prevent tqdm from releasing this lock. A
+    log line would then wait forever. Without the lock, an update by another thread can overwrite a bar.
     """
     bars = [reference() for reference in tuple(_text_bars)]
     shown = [bar for bar in bars if bar is not None and not bar.disable and bar.fp == stream]
@@ -201,7 +203,8 @@ class _OwnFormat:
     """Mixin for tqdm classes that adds the fields of the bar format to `format_dict`."""
 
     def __del__(self) -> None:
-        # If `__init__` has failed, the object is incomplete, and `__del__` of tqdm raises an error.
+        # If `__init__` has failed, the object is incomplete, and `__del__` of tqdm raises an error. This error is
+        # ignored.
         with suppress(Exception):
             super().__del__()  # type: ignore[misc]  # The other base class is a tqdm class.
 
@@ -212,13 +215,14 @@ class _OwnFormat:
         if rate is None and seconds:
             rate = (facts["n"] - facts["initial"]) / seconds
         facts |= {"bar_format": _FORMAT_WITHOUT_TOTAL, "count": f"{facts['n']:,}"}
-        # The rate is displayed without its unit, which is next to the count. With a longer text, a terminal with 80
-        # columns would have no space for the bar.
+        # The rate is displayed without its unit, because the unit is already next to the count. With longer text, a
+        # terminal with 80 columns would have no space for the bar.
         facts["speed"] = f"{_format_rate(rate)}/s"
         if facts["total"]:
             facts |= {"bar_format": _FORMAT, "expected": f"{facts['total']:,}"}
         if hasattr(self, "container"):
-            # A widget shows text on both sides of its bar. The text is not cut to the width of the kernel's terminal.
+            # A widget shows text on both sides of its bar. `ncols` is None, so that the text is not cut to the width
+            # of the kernel's terminal.
             facts |= {
                 "ncols": None,
                 "bar_format": facts["bar_format"].replace("{desc}: {count}", "{desc}:{bar} {count}"),
@@ -239,7 +243,7 @@ def _set_total(bar: Any, total: int) -> None:
     Set the total of a tqdm bar without changing its count or its start time.
 
     The widget of a notebook changes its range and its color only in `reset`, which also resets the count and the
-    start time.
+    start time. Therefore, both are restored afterwards.
     """
     if not hasattr(bar, "container"):  # Only widgets have the attribute `container`.
         bar.total = total
@@ -253,7 +257,7 @@ def _set_total(bar: Any, total: int) -> None:
 
 
 def _discard(bar: Any) -> None:
-    """Disable a bar that has failed, so that tqdm does not write to the bar when it is deleted."""
+    """Disable a bar that has failed, so that tqdm writes nothing when the bar is deleted."""
     with suppress(Exception):
         bar.disable = True
 

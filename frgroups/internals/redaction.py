@@ -14,7 +14,7 @@ from frgroups.errors import FrgroupsError
 # A match must begin at the start of a word, so that the search time for a long word is not quadratic.
 _ADDRESS = re.compile(r"(?<![^\s<>;,\"'])[^\s<>;,\"']+(?:@|%40)[^\s<>;,\"']+")
 
-# A country code does not start with a zero, so "0000 0004" is an id with a space.
+# A country code does not start with a zero. Therefore, "0000 0004", which can be an id with a space, does not match.
 _PHONE = re.compile(r"(?:\+\d|\b00[ -]?[1-9])[\d ()./-]{5,}\d")
 
 # A national phone number has at least seven digits, for example 987 65 432 or 070-123 45 67.
@@ -125,7 +125,7 @@ def handled_exception_ids() -> frozenset[int]:
 
 def exception_chain(error: BaseException | None, excluded: Set[int] = frozenset()) -> Iterator[BaseException]:
     """
-    Yield an exception and all its chained exceptions, including suppressed exceptions and the members of groups.
+    Yield an exception and its chained exceptions, including suppressed ones and the members of exception groups.
 
     Parameters
     ----------
@@ -173,10 +173,10 @@ def safe_repr(value: object) -> str:
 
 def repr_id(value: str) -> str:
     """
-    Return the repr of a cell of an id column, in which a number without a plus sign and spaces is not masked.
+    Return the repr of a cell in an id column. Cells with only letters, digits, "_", and "-" are not masked.
 
-    An id such as 00000072-00000073 has the form of an international phone number, but the reader of an error must be
-    able to find it in the list.
+    An id such as 00000072-00000073 has the form of an international phone number. The id is not masked, because the
+    reader of an error must be able to find the id in the list.
 
     Examples
     --------

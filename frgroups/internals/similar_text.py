@@ -1,5 +1,5 @@
 """
-Compare texts that look the same or almost the same although their code points differ.
+Compare strings that look the same or almost the same although their code points differ.
 
 The comparison ignores the Unicode normalization form, case, invisible characters, spaces, punctuation, accents, and
 the script of letters that look alike, such as the Latin letter A (U+0041) and the Cyrillic letter A (U+0410).
@@ -10,8 +10,9 @@ from __future__ import annotations
 import unicodedata
 from difflib import SequenceMatcher
 
-# Lowercase letters of other scripts, small capitals, and variants that look like a Latin letter, as code points.
-# The table contains letters of European scripts from the confusables list of Unicode Technical Standard 39.
+# Code points of lowercase letters in other scripts, small capitals, and letter variants, by the Latin letter that
+# they look like. The table contains letters of European scripts from the confusables list of Unicode Technical
+# Standard 39.
 _LOWERCASE = {
     "a": "0430 03B1 0251 1D00 0252",
     "b": "0432 03B2 0299 042C 044C",
@@ -40,7 +41,8 @@ _LOWERCASE = {
     "y": "0443 04AF 03B3 028F 1EFF",
     "z": "03B6 1D22",
 }
-# Digits, and uppercase letters that look like a different Latin letter than their lowercase forms.
+# Code points of digits and letters, by the uppercase Latin letter that they look like. The lowercase form of such a
+# letter can look like a different Latin letter. For example, nu looks like N in upper case and like v in lower case.
 _UPPERCASE = {
     "A": "13AA A4EE",
     "B": "13F4 A4D0",
@@ -66,7 +68,8 @@ _UPPERCASE = {
     "Y": "03A5 04AE A4EC",
     "Z": "13C3 A4DC",
 }
-# Quotation marks, and characters of other Unicode categories that look like a dash or that are not visible.
+# Code points of quotation marks, and of dashes and invisible characters that `_CleanCharacters` does not recognize by
+# their Unicode category, by replacement.
 _MARKS = {
     "'": "2018 2019 201A 201B 02B9 02BB 02BC 02BD 02C8 02CA 02CB 0060 00B4 055A 05F3 2032 2035",
     '"': "201C 201D 201E 201F 2033 00AB 00BB",
@@ -74,7 +77,7 @@ _MARKS = {
     " ": "2800",
     "": "034F 115F 1160 17B4 17B5 180B-180F 3164 FE00-FE0F FFA0 E0100-E01EF",
 }
-# Letters without a decomposed form that users often write without the stroke or as two letters.
+# Letters without a decomposed Unicode form. Users often write these letters without the stroke or as two letters.
 _PLAIN_LETTERS = str.maketrans({"Ø": "O", "ø": "o", "Æ": "AE", "æ": "ae", "Œ": "OE", "œ": "oe"})
 
 
@@ -88,7 +91,7 @@ def _translation(table: dict[str, str]) -> dict[int, str]:
 
 
 class _CleanCharacters(dict[int, str]):
-    """Cache of the replacement characters that `clean_text` uses."""
+    """Cache of the replacement characters that `clean_text` uses, by code point."""
 
     def __missing__(self, code: int) -> str:
         category = unicodedata.category(chr(code))
@@ -107,9 +110,10 @@ _TO_LOWERCASE = _translation(_LOWERCASE)
 _TO_UPPERCASE = _translation(_UPPERCASE)
 _TO_MARK = _translation(_MARKS)
 _CLEAN_CHARACTERS = _CleanCharacters(_TO_MARK)
-# The full-width apostrophe has the normalization form "'".
+# The full-width apostrophe U+FF07 is not in `_MARKS`, because normalization to NFKC replaces it with "'".
 APOSTROPHES = "'\uff07" + "".join(chr(code) for code, target in _TO_MARK.items() if target == "'")
-# Letters, marks, and symbols that are not visible. Invisible characters of the categories C and Z are not included.
+# Letters, marks, and symbols that are not visible. Invisible characters of the Unicode categories C and Z are not
+# included, because callers recognize them by their category.
 BLANK_CHARACTERS = frozenset(chr(code) for code, target in _TO_MARK.items() if not target.strip())
 MAX_DIFFERENCES = 3
 MAX_CODE_POINTS = 3
@@ -142,7 +146,8 @@ def latin_shape(text: str, *, uppercase: bool = False) -> str:
     text
         The string to convert.
     uppercase
-        Whether to compare the letters by their upper-case forms.
+        Whether to replace digits and upper-case letters with the Latin letters that look like them before the
+        conversion to lower case.
 
     Examples
     --------
@@ -153,7 +158,7 @@ def latin_shape(text: str, *, uppercase: bool = False) -> str:
     if uppercase:
         shape = shape.translate(_TO_UPPERCASE)
     folded = shape.casefold()
-    if folded != shape:  # The lower-case form of a letter is not always in NFKC form.
+    if folded != shape:  # The lower-case form is not always in NFKC form, so clean it again.
         folded = clean_text(folded)
     return folded.translate(_TO_LOWERCASE)
 
@@ -183,9 +188,10 @@ def _is_separator(character: str) -> bool:
 
 def comparison_keys(text: str) -> frozenset[str]:
     """
-    Return the keys of a string. Two strings look alike if they have a key in common.
+    Return the comparison keys of a string. Two strings look alike if they have a key in common.
 
-    The keys are the Latin shapes of the string and of its letters and digits, in lower and in upper case.
+    The keys are the Latin shapes of the complete string and of its letters and digits only. Each of the two shapes is
+    computed with and without the argument `uppercase` of `latin_shape`.
 
     Examples
     --------
@@ -198,7 +204,7 @@ def comparison_keys(text: str) -> frozenset[str]:
     >>> comparison_keys("VIP") & comparison_keys("VIP 2")
     frozenset()
     """
-    # A text that consists of punctuation has only the keys of the complete text.
+    # A string that consists of punctuation contains no letters and digits, so only the complete string has keys.
     variants = {text, _letters_and_digits(text) or text}
     return frozenset(latin_shape(variant, uppercase=uppercase) for variant in variants for uppercase in (False, True))
 
@@ -217,7 +223,7 @@ def case_key(text: str) -> str:
 
 def differs_in_case(text: str, other: str) -> bool:
     """
-    Return True if two texts differ only visibly, in the case of letters or in plain spaces.
+    Return True if two strings differ at most in letter case and plain spaces, which are visible differences.
 
     Examples
     --------
@@ -225,7 +231,8 @@ def differs_in_case(text: str, other: str) -> bool:
     (True, False, False)
     """
     first, second = text.replace(" ", ""), other.replace(" ", "")
-    # The Kelvin sign and the letter K have the same lowercase letter, so both directions are compared.
+    # The Kelvin sign and the letter K have the same lowercase letter, but the uppercase letter of k is only K.
+    # Therefore, both directions are compared.
     return len(first) == len(second) and all(
         a == b or (a.swapcase() == b and b.swapcase() == a) for a, b in zip(first, second, strict=True)
     )

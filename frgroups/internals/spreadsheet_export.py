@@ -25,7 +25,8 @@ from frgroups.internals.workbooks import import_openpyxl
 # Excel limits for the characters in a cell, the rows below the header, and the columns of a sheet.
 MAX_CHARACTERS, MAX_ROWS, MAX_COLUMNS = 32_767, 1_048_575, 16_384
 
-# Characters that can start a formula, including full-width characters. Spreadsheet programs skip leading whitespace.
+# Characters that can start a formula, including full-width characters. Whitespace is included, because spreadsheet
+# programs ignore whitespace before a formula.
 _FORMULA = re.compile(r"[\s'=+\-@＝＋－＠]")
 # Values that a spreadsheet program with English or Nordic settings converts to a number, date, time, or Boolean.
 _NUMBER = re.compile(
@@ -35,7 +36,7 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _DATE_FORMAT, _DATETIME_FORMAT = "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"
-# Bounds of a column's width in characters, and the number of rows that determine it.
+# Minimum and maximum width of a column in characters, and the number of rows from which the width is computed.
 _MIN_WIDTH, _MAX_WIDTH, _MEASURED_ROWS = 8, 60, 1000
 
 
@@ -71,8 +72,8 @@ def to_safe_csv(table: pd.DataFrame) -> str:
     r"""
     Return a table as CSV in which no text runs as a formula.
 
-    Numbers, dates, and texts that look like numbers are not changed, so that a program reads the same values. Each
-    text is quoted, so that a separator in the text does not start another cell.
+    Numbers, dates, and strings that look like numbers are not changed, so that a program reads the same values. Each
+    string is quoted, so that a separator in the string does not start another cell.
 
     Examples
     --------
@@ -91,7 +92,7 @@ def write_table_csv(path: Path, table: pd.DataFrame) -> Path:
     """
     Write a table to a CSV file in which no text runs as a formula, and return the path.
 
-    Invisible characters in texts are escaped, as in a workbook.
+    Invisible characters in strings are escaped, as in `write_table_workbook`.
     """
     texts = {position: _visible_column(table.iloc[:, position]) for position in range(table.shape[1])}
     visible = pd.DataFrame(texts, index=table.index).set_axis([*map(escape_invisible, table.columns)], axis=1)

@@ -44,9 +44,9 @@ _INVALID_SEPARATOR_LINE = re.compile(r"[\"']?\s*sep\s*=", re.IGNORECASE)
 _LINE = re.compile(r"\r\n|\r|\n")
 # The line below the header of a Markdown table, such as |---|:--|.
 _MARKDOWN_LINE = re.compile(r"(?<=[\r\n])[ \t]*\|(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*(?=[\r\n])")
-# A binary file has more control characters than a text file with a few invisible characters.
+# Maximum share of control characters in a text file. A file with a higher share is treated as a binary file.
 _MAX_CONTROL_SHARE = 0.3
-# Maximum number of cells per filled cell. A table with at most 10 million cells is always allowed.
+# Maximum number of cells in a table per filled cell. A table with at most 10 million cells is always allowed.
 _MAX_BLANK_CELLS, _ALWAYS_ALLOWED_CELLS = 100, 10_000_000
 
 
@@ -64,7 +64,7 @@ class Table:
     short_rows
         Number of cells by row number, for rows of a CSV file that have fewer cells than the header.
     skipped_rows
-        Row number and filled cells of each row above the header row, if its number was given.
+        Row number and filled cells of each row above the header row, if the caller passed the header row number.
     """
 
     source: Path
@@ -78,7 +78,7 @@ class Table:
         return len(self.rows[0][1])
 
     def column(self, position: int) -> list[tuple[int, str]]:
-        """Return the row number and the cell of each row below the header."""
+        """Return the row number and the cell at a column position for each row below the header."""
         return [(number, row[position]) for number, row in self.rows[1:]]
 
 
@@ -93,8 +93,8 @@ def read_table(path: str | Path, sheet: str | None, header_row: int | None = Non
     sheet
         Name of the sheet of a workbook. None reads the only sheet that is not empty.
     header_row
-        Number of the row that contains the column names. The rows above it are skipped. None starts with the first
-        row that is not blank.
+        Number of the row that contains the column names. The rows above the header row are skipped. None uses the
+        first row that is not blank.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def _decode_text(body: bytes, source: Path) -> str:
 
 
 def _csv_rows(text: str, source: Path, header_row: int) -> tuple[list[Row], list[Row]]:
-    """Return the rows above the header, and the other rows, split by the only separator that fits all of them."""
+    """Return the rows above the header, and the remaining rows, split by the only separator that fits these rows."""
     line, stated, text = split_separator_line(text)
     if not line and _INVALID_SEPARATOR_LINE.match(text):
         raise ListError(
@@ -174,7 +174,8 @@ def _csv_rows(text: str, source: Path, header_row: int) -> tuple[list[Row], list
     skipped = len(_LINE.findall(line))
     above: list[Row] = []
     for _ in range(header_row - 1 - skipped):
-        # If a skipped row has a cell with a line break, the row numbers differ from the numbers in a spreadsheet.
+        # Each line counts as one skipped row. If a skipped cell contains a line break, the row numbers therefore
+        # differ from the row numbers in a spreadsheet program.
         if not text:
             break
         first, *remaining = _LINE.split(text, maxsplit=1)
@@ -186,15 +187,16 @@ def _csv_rows(text: str, source: Path, header_row: int) -> tuple[list[Row], list
 
 def _split_text(text: str, source: Path, stated: str, skipped: int) -> list[Row]:
     """
-    Split a CSV text with the stated separator, or else with the only separator that fits all rows.
+    Split CSV text with the separator `stated`, or if it is empty, with the only separator that fits all rows.
 
-    The argument `skipped` is the number of rows above the text.
+    The argument `skipped` is the number of rows above the text. It is added to the row numbers.
     """
     if text.lstrip().startswith("|"):
         text = _MARKDOWN_LINE.sub("", text, count=1)
     lines = [(number, clean_cell(line)) for number, line in enumerate(_LINE.split(text), skipped + 1)]
     first = next((line for _, line in lines if line), "")
-    # Check complete lines for damaged ids, because a comma in the only column can be a decimal comma.
+    # Check complete lines for damaged ids before the text is split, because a comma in a file with one column can be
+    # a decimal comma.
     if "," not in first or (_NUMBER_WITH_COMMA.fullmatch(first) and damage_of(first)):
         reject_damaged_ids([(n, line) for n, line in lines if _NUMBER_WITH_COMMA.fullmatch(line)], source)
     candidates, errors = split_records(text, strict=True, separator=stated)
@@ -257,8 +259,8 @@ def _header_hints(rows: Sequence[Row]) -> dict[str, str]:
     Return the hints of an error if the first rows seem to be a title above the header.
 
     A title has fewer cells than all later rows, and contains no ids. The header must not contain data such as ids and
-    numbers, but a later row must contain such data. Otherwise, the short row is a data row, and the list has a
-    different error.
+    numbers, but a later row must contain such data. Otherwise, the short first row is probably a data row, and the
+    result is empty.
     """
     width = len(rows[0][1])
     start = next((n for n, (_, cells) in enumerate(rows) if len(cells) > width), len(rows))

@@ -200,7 +200,7 @@ def _attach_handler(stream: TextIO | None, level: int | str, formatter: logging.
 
 class _FrgroupsHandler(logging.StreamHandler[TextIO]):
     """
-    Log handler of frgroups. A separate class is needed to find the handler among the handlers of an application.
+    Log handler of frgroups. A separate class is needed to find this handler among the handlers of an application.
 
     If a progress bar is shown on the same stream, the bar is removed before a line is written, and then displayed
     again.

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from frgroups.internals.redaction import safe_repr
 
-# An operator of a group expression with spaces around it. Names such as "A-Z" contain operators without spaces.
+# An operator of a group expression. The spaces around the operator are required, because names such as "A-Z" can
+# contain the same characters without spaces.
 _OPERATOR = re.compile(r"\S\s+[-&|^]\s+\S")
 REMOVE_MISSING = "Remove missing values, for example with dropna()."
 EMAILS = (
@@ -26,7 +27,7 @@ EMAILS_IN_CLI = (
 
 def did_you_mean(names: Iterable[str]) -> str:
     """
-    Return a question that suggests similar names, or "" if there are none.
+    Return a question that suggests the given similar names, or "" if no names are given.
 
     The question starts with a space, so that it can be appended to a sentence.
 

@@ -46,7 +46,7 @@ NonblankText = Annotated[str, msgspec.Meta(pattern=r"\S")]
 
 def describe_invalid(error: msgspec.ValidationError) -> str:
     """
-    Describe a value of the wrong type in a file. The description ends with the path of the value.
+    Describe an invalid value in a file. The description ends with the path of the value within the file.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def read_toml(path: Path, description: str, *, example: str = "") -> tuple[dict[
         problem = str(error)
         duplicate = _DUPLICATE.fullmatch(problem)
         if duplicate:
-            # The text after `at` is "line 5, column 3" or "end of document".
+            # The matched text after "at" is, for example, "line 5, column 3" or "end of document".
             at = _LINE.fullmatch(duplicate[1])
             lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
             problem = _describe_duplicate(lines, int(at[1]) if at else len(lines))
@@ -146,7 +146,7 @@ def toml_string(text: str) -> str:
 
 def toml_key(*names: str) -> str:
     """
-    Return the dotted path of a table or a key. Names that are not bare keys are in quotes.
+    Join names into the dotted path of a table or a key. Names that are not valid bare keys are quoted.
 
     Examples
     --------
@@ -164,12 +164,12 @@ def _describe_duplicate(lines: list[str], end: int) -> str:
     """
     start = end
     while start > 1 and not _is_valid("\n".join(lines[: start - 1])):
-        start -= 1  # The definition starts on an earlier line, for example if it contains a list.
+        start -= 1  # A definition can span several lines, for example if it contains a list.
     path = _statement_path(lines[start - 1])
     if path is None:
         return f"line {start} defines a table or a key again. Remove the duplicate."
-    # A line in a multiline string can look like a definition, so an earlier line is reported only if it has the same
-    # path.
+    # A line in a multiline string can look like a definition, so an earlier line is reported only if the line defines
+    # the same path.
     names = [_statement_path(line) for line in lines[:start]]
     if lines[start - 1].lstrip().startswith("["):
         headings = [number for number, name in enumerate(names[:-1], start=1) if name == path]

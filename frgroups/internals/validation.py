@@ -128,7 +128,8 @@ def check_columns(columns: Iterable[object], required: Iterable[str], name: str)
     frgroups.errors.InputError: `attributes` needs a column 'customer_uid'. Its columns are 'uid' and 'city'.
     """
     present = list(columns)
-    # A label can be pd.NA. A comparison of pd.NA with a string is neither True nor False.
+    # A column label can be pd.NA, and a comparison of pd.NA with a string is neither True nor False. Therefore, only
+    # strings are compared.
     texts = {column for column in present if isinstance(column, str)}
     missing = [column for column in required if column not in texts]
     if missing:
@@ -161,7 +162,8 @@ def name_problem(name: str) -> str:
     Return the reason why a string cannot be a person's name, or "" if the name is valid.
 
     A name must contain a visible letter or digit, so that readers can identify the person. It must not contain line
-    breaks, control characters, or invisible format characters, because they can change the surrounding text.
+    breaks, control characters, or invisible format characters, because such characters can change how the surrounding
+    text is displayed.
 
     Examples
     --------

@@ -31,7 +31,7 @@ def _version(name: str) -> str:
         return _NOT_INSTALLED
 
 
-# The metadata is missing if the source folder is imported without an installation.
+# The version is "not installed" if the source folder is imported without an installation.
 __version__ = _version("frgroups")
 
 

@@ -2,8 +2,9 @@
 Read the filled cells of Excel workbooks (.xlsx).
 
 All code that reads workbooks uses `read_workbook`. Only filled cells are stored, because the used range of a sheet
-with one distant cell can contain billions of empty cells. openpyxl parses the XML, but its worksheet objects are not
-used, because they create the empty cells of the used range and of merged ranges.
+with one distant cell can contain billions of empty cells. The module parses the XML with openpyxl, but does not use
+the worksheet objects of openpyxl, because these objects create the empty cells of the used range and of merged
+ranges.
 """
 
 from __future__ import annotations
@@ -69,16 +70,16 @@ class Sheet:
     rows
         Row number and filled cells of each row that is not empty. A cell that is not text is a NonTextCell.
     hidden_rows
-        Numbers of the filled rows that are not visible: hidden, filtered, collapsed, or of height 0.
+        Numbers of the filled rows that are not visible: hidden, filtered, collapsed, or lower than `MIN_ROW_HEIGHT`.
     hidden_columns
         Numbers of the filled columns that are not visible.
     invisible_rows
-        Numbers of the filled rows with invisible text. The first row is not included, because the style of a table
-        can change the background of the row.
+        Numbers of the filled rows with invisible text. The first filled row is not included, because a table style
+        can give this row a background on which its text is visible.
     struck_rows
         Numbers of the filled rows with text that is struck through.
     conditional_rows
-        Numbers of the filled rows with a conditional format that can strike text through or hide it.
+        Numbers of the filled rows with a conditional format that can strike through or hide text.
     has_formulas, has_merged_cells
         Whether the sheet contains formulas or merged cells.
     """
@@ -114,7 +115,7 @@ class SheetSource:
 
 def read_workbook(body: bytes, name: str) -> list[SheetSource]:
     """
-    Return the worksheets of a workbook, including hidden ones.
+    Return the worksheets of a workbook, including hidden worksheets.
 
     Parameters
     ----------
@@ -140,7 +141,7 @@ def read_workbook(body: bytes, name: str) -> list[SheetSource]:
         reader.read_strings = lambda: None  # Do not read the shared strings a second time.
         reader.read()
         book = reader.wb
-        # Chart sheets have no cells.
+        # Skip chart sheets, which have no cells.
         worksheets = [sheet for sheet in book.worksheets if hasattr(sheet, "_get_source")]
         styles = find_cell_styles(book)
         return [
@@ -191,6 +192,7 @@ def has_escape(text: str) -> bool:
 def _decode_match(match: re.Match[str]) -> str:
     units = [int(escape[2:6], 16) for escape in re.findall(r"_x.{4}_", match[0])]
     # A character outside the basic multilingual plane is stored as two escapes, which are UTF-16 surrogates.
+    # Therefore, adjacent escapes are decoded together.
     return b"".join(unit.to_bytes(2, "little") for unit in units).decode("utf-16-le", "replace")
 
 
@@ -199,7 +201,8 @@ def _corrupt_as_list_error(name: str) -> Iterator[None]:
     """Convert any exception of the zip and XML readers to a ListError."""
     try:
         with warnings.catch_warnings():
-            # openpyxl warns about unsupported styles and validations, which do not affect the cells.
+            # Ignore openpyxl's warnings about unsupported styles and validations, which do not affect the text of the
+            # cells.
             warnings.simplefilter("ignore")
             yield
     except Exception as error:
@@ -211,7 +214,8 @@ def _corrupt_as_list_error(name: str) -> Iterator[None]:
 
 def _check_unpacked_size(body: bytes, name: str) -> None:
     with _corrupt_as_list_error(name), zipfile.ZipFile(io.BytesIO(body)) as parts:
-        # The zip reader stops at the stated size of a part, so a wrong size cannot exceed the limit.
+        # The ZIP reader unpacks at most the stated size of each file in the archive. Therefore, a file with a wrong
+        # stated size cannot bypass the limit.
         size = sum(part.file_size for part in parts.infolist())
     if size > MAX_UNPACKED_BYTES:
         raise ListError(
@@ -224,7 +228,7 @@ def _shared_strings(body: bytes) -> list[str]:
     """
     Return the shared strings of a workbook without decoding their escapes.
 
-    The reader of openpyxl is not used, because it removes parts of escaped underscores.
+    openpyxl's function for shared strings is not used, because that function removes parts of escaped underscores.
     """
     from openpyxl.cell.text import Text
     from openpyxl.packaging.manifest import Manifest
@@ -245,7 +249,7 @@ def _shared_strings(body: bytes) -> list[str]:
 
 
 def _text_of(node: Any, text_type: Any) -> str:
-    if len(node) == 1 and node[0].tag.endswith("}t"):  # Most strings have no formatting.
+    if len(node) == 1 and node[0].tag.endswith("}t"):  # Most strings are unformatted text.
         return node[0].text or ""
     text = str(text_type.from_tree(node).content)
     return StruckText(text) if _is_struck(node) else text
@@ -275,7 +279,8 @@ def _read_sheet(worksheet: Any, strings: list[str], styles: CellStyles) -> Sheet
         _mark_struck_strings(parser)
         for number, parsed_cells in parser.parse():
             cells: Cells = {}
-            # Some programs write the style of a row or a column, but not the styles of its cells.
+            # Some programs write the style of a row or a column, but not the styles of its cells. Such a cell has the
+            # style of its row or column.
             row_style = int(parser.row_dimensions.get(str(number), {}).get("s", 0))
             for cell in parsed_cells:
                 has_formulas = has_formulas or cell["data_type"] == "f"
@@ -311,7 +316,7 @@ def _read_sheet(worksheet: Any, strings: list[str], styles: CellStyles) -> Sheet
 
 
 def _mark_struck_strings(parser: Any) -> None:
-    """Make a parser return a string that is stored in its cell as StruckText if the string is struck through."""
+    """Make a parser return inline strings (strings stored in the cell) as StruckText if they are struck through."""
     parse_cell = parser.parse_cell
 
     def parse_inline_string(element: Any) -> dict[str, Any]:
@@ -324,7 +329,7 @@ def _mark_struck_strings(parser: Any) -> None:
 
 
 def _column_style(parser: Any, column: int) -> int:
-    """Return the style of a column, or 0 for the default style."""
+    """Return the style index of a column, or 0 for the default style."""
     if not parser.column_dimensions:
         return 0
     shape = _shape_of(column, list(parser.column_dimensions.values()))
@@ -333,9 +338,10 @@ def _column_style(parser: Any, column: int) -> int:
 
 def _conditional_rows(rows: list[tuple[int, Cells]], formats: Any, styles: CellStyles) -> list[int]:
     """
-    Return the numbers of the rows in which a filled cell has a conditional format from `styles`.
+    Return the numbers of the rows in which a filled cell has one of the conditional formats in `styles`.
 
-    The ranges are merged before they are compared with the rows, because a sheet can contain thousands of ranges.
+    The cell ranges of the formats are merged before they are compared with the rows, because a sheet can contain
+    thousands of ranges.
     """
     intervals: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for conditional in formats:
@@ -366,7 +372,7 @@ def _merge_intervals(intervals: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _is_in_interval(number: int, intervals: list[tuple[int, int]]) -> bool:
-    """Return True if a sorted list of separate intervals contains a number."""
+    """Return True if a number is within one of the intervals, which must be sorted and separate."""
     position = bisect_right(intervals, number, key=lambda interval: interval[0])
     return position > 0 and number <= intervals[position - 1][1]
 
@@ -376,7 +382,8 @@ def _cell_text(value: Any, data_type: str, *, n_digits: int) -> str:
     Return the text of a cell.
 
     `n_digits` is the number of zeros in a number format such as "00000000", and 0 for other formats. An integer in
-    such a format is displayed with leading zeros, so its text is exact. Excel stores at most 15 digits.
+    such a format is displayed with leading zeros, so the result is a plain string and not a NonTextCell. Integers
+    with more than 15 digits are excluded, because Excel stores only the first 15 digits.
     """
     if n_digits and data_type == "n" and isinstance(value, int) and 0 <= value < 10**_MAX_EXACT_DIGITS:
         return f"{value:0{n_digits}d}"
@@ -384,7 +391,7 @@ def _cell_text(value: Any, data_type: str, *, n_digits: int) -> str:
         return ""
     if data_type == "s":
         return decode_escapes(value)
-    # An array formula is an object with the attribute `text`.
+    # The value of an array formula is an object whose attribute `text` contains the formula.
     return NonTextCell(str(getattr(value, "text", value)), CELL_KINDS.get(data_type, f"a cell of kind {data_type!r}"))
 
 
@@ -401,8 +408,8 @@ def _is_hidden(shape: Mapping[str, str] | None, size_name: str, default: float |
     """
     Return True if a row or column is not visible.
 
-    The setting zeroHeight of a sheet is ignored. It hides only the rows that are not stored in the file, so it does
-    not hide data (ECMA-376, 18.3.1.81). Many workbooks hide their unused rows in this way.
+    The setting zeroHeight of a sheet is ignored. This setting hides only the rows that are not stored in the file, so
+    no data is hidden (ECMA-376, 18.3.1.81). Many workbooks hide their unused rows in this way.
     """
     size = default
     if shape is not None:
@@ -411,5 +418,5 @@ def _is_hidden(shape: Mapping[str, str] | None, size_name: str, default: float |
         if size_name in shape:
             size = float(shape[size_name])
         elif shape.get("customHeight") in ("1", "true"):
-            return True  # openpyxl omits a height of 0.
+            return True  # A missing custom height means 0, because openpyxl omits a height of 0.
     return size is not None and size < smallest

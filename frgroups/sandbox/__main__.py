@@ -1,4 +1,4 @@
-"""Run the child process of a Sandbox with `process=True`."""
+"""Run the server of a sandbox in its child process. A Sandbox with `process=True` starts this module."""
 
 from frgroups.sandbox.server import serve_parent
 

@@ -25,7 +25,8 @@ class Application:
     """
     ASGI application that serves a sandbox.
 
-    Requests under /_sandbox/ control the sandbox. They require the control token and are not logged.
+    Requests with a path that starts with /_sandbox/ control the sandbox. These requests require the control token and
+    are not logged.
     """
 
     def __init__(self, store: Store, control_token: str) -> None:
@@ -53,7 +54,8 @@ class Application:
             await asyncio.sleep(fault.seconds)
         response = self._response(request, fault)
         cut = fault is not None and fault.kind in ("cut_before", "cut_after")
-        # The request is logged before the response is sent, so that a client finds it in the log after the response.
+        # The request is logged before the response is sent, so that a client that has received the response finds the
+        # request in the log.
         self.log.append(
             {
                 "method": request.method,
@@ -142,6 +144,7 @@ def _send_half(send: Send) -> Send:
 
 async def _cut_connection(scope: Scope, receive: Receive) -> None:
     scope["state"]["transport"].close()
-    # If the application returned before the server detects the disconnect, the server would send status 500.
+    # Wait until the server detects the disconnect. If the application returned earlier, the server would send status
+    # 500.
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -26,7 +26,7 @@ def stamp(when: datetime) -> str:
 
 
 def blank_customer(uid: str, when: datetime) -> Record:
-    """Return the API fields of a customer with the given uid. All other required fields are empty."""
+    """Return the API fields of a customer with the given uid. All other fields have default values."""
     return {
         "customerUid": uid,
         "customerParentUid": "",

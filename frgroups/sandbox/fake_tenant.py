@@ -27,7 +27,7 @@ class TenantDraft:
     members: dict[str, list[str]] = field(default_factory=dict)
 
     def sample(self, pool: Iterable[str], share: float) -> list[str]:
-        """Return a sorted random sample of a pool of uids: at least one uid, or [] if the pool is empty."""
+        """Return a sorted random sample of the uids in a pool. The sample is empty only if the pool is empty."""
         uids = list(pool)
         count = min(len(uids), max(1, round(share * len(uids))))
         return sorted(self.rng.sample(uids, count))

@@ -58,9 +58,9 @@ class Fault:
     path
         Only requests whose path or query contains this string match.
     skip
-        Number of matching requests to process normally before the first fault.
+        Number of matching requests to process normally before the fault is injected for the first time.
     times
-        Maximum number of faults. None means no maximum.
+        Maximum number of requests into which the fault is injected. None means no maximum.
     status
         Status of the response, for "status" and "status_after".
     retry_after
@@ -127,7 +127,7 @@ class Behavior:
     endless
         Number to add to `totalCount` in each page.
     total_cap
-        Maximum of `totalCount`. The pages still contain all rows. None means no maximum.
+        Maximum value of `totalCount`. The pages still contain all rows. None means no maximum.
     row_cap
         Maximum number of rows that the pages of a list contain. Further pages are empty. None means no maximum.
     honor_sort_direction
@@ -137,7 +137,7 @@ class Behavior:
     repeat_page
         Whether to return the first page for every page number.
     lag_seconds
-        Seconds until reads return the result of a membership PUT.
+        Number of seconds after a membership PUT during which read requests still return the old members.
     odd_records
         Whether some customers contain unknown fields, unknown enum values, nulls, an empty date, or a float instead
         of an integer.
@@ -183,7 +183,7 @@ def make_behavior(faults: tuple[Fault, ...], options: dict[str, object]) -> Beha
 
 @dataclass
 class FaultInjector:
-    """Selector of the faults to inject into requests and of the membership changes to make between pages."""
+    """Object that selects the faults for requests and the membership changes between pages."""
 
     behavior: Behavior = field(default_factory=Behavior)
     matched: dict[int, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Minimum size of a synthetic tenant. This module works without the packages of the extra `sandbox`."""
+"""Minimum size of a synthetic tenant. Importing this module does not require the extra `sandbox`."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ NAME: Schema = {"type": "string", "minLength": 1}
 
 
 def _object(**properties: Schema) -> Schema:
-    """Return the schema of an object that requires all given fields and allows no others."""
+    """Return the schema of an object that requires all given fields and allows no other fields."""
     return {
         "type": "object",
         "properties": properties,
@@ -116,7 +116,7 @@ ERROR_DESCRIPTIONS = {
 
 
 def contract(tenant_uid: str, page_base: int) -> Schema:
-    """Return the OpenAPI document for a tenant and the number of the first page (0 or 1)."""
+    """Return the OpenAPI document for a tenant. `page_base` is the number of the first page (0 or 1)."""
     tenant = _path_parameter("tenantUid", {"type": "string", "enum": [tenant_uid]})
     group = _path_parameter("customerGroupUid", UID)
     create = {**_object(name=NAME, customerGroupUid=OPTIONAL_UID), "required": ["name"]}

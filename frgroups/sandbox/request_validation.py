@@ -39,7 +39,7 @@ class ValidatedRequest:
     @classmethod
     def from_scope(cls, scope: Mapping[str, Any], body: bytes) -> ValidatedRequest:
         """
-        Create a Request from an ASGI scope and the request body.
+        Create a ValidatedRequest from an ASGI scope and the request body.
 
         The request path is split into segments before it is decoded, so that an encoded slash (%2F) does not separate
         two segments.
@@ -60,7 +60,7 @@ class ValidatedRequest:
         )
 
     def parameter(self, name: str) -> str | None:
-        """Return a query parameter as a string, or None if it is missing; raise RequestError if it is repeated."""
+        """Return a query parameter as a string, or None if it is missing. Raise RequestError if it is repeated."""
         values = [value for key, value in self.query if key == name]
         if len(values) > 1:
             raise RequestError(400, f"`{name}` must not be repeated, got {len(values)} values.")

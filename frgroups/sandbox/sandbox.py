@@ -76,8 +76,8 @@ class Sandbox(TenantControls):
     Raises
     ------
     InputError
-        An argument is not valid. `start()` raises it if the number of customers or groups is too small, the port is
-        in use, or the file is not the database of a sandbox.
+        An argument is not valid. `start()` raises InputError if the number of customers or groups is too small, the
+        port is in use, or the file is not the database of a sandbox.
     FrgroupsError
         Raised by `start()` if the extra `frgroups[sandbox]` is not installed, or if the server does not start.
 
@@ -467,7 +467,8 @@ class _Running:
     """
     Resources of a running sandbox: the server, the database, and the temporary folder.
 
-    The function `end` releases the resources. It is also called when the interpreter exits.
+    The function `end` releases the resources. Python also calls `end` when the sandbox is garbage-collected or the
+    interpreter exits.
     """
 
     def __init__(self, owner: Sandbox, server: Server, store: Store, folder: Path | None, control_token: str) -> None:

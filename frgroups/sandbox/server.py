@@ -39,7 +39,7 @@ class Server(Protocol):
 
 
 class ThreadServer:
-    """Server that runs in a daemon thread with a separate event loop, so that it can be used in asynchronous code."""
+    """Server that runs in a daemon thread with its own event loop, so that asynchronous code can use the server."""
 
     def __init__(self, path: Path, control_token: str, port: int) -> None:
         self._listener = listen(port)
@@ -77,11 +77,13 @@ class ProcessServer:
     """
     Server in a child process.
 
-    The child process exits when its standard input is closed. This also happens when the parent process exits.
+    The child process exits when its standard input is closed. The standard input is also closed when the parent
+    process exits.
     """
 
     def __init__(self, path: Path, control_token: str, port: int) -> None:
-        # Standard error is a file. A pipe that nothing reads would block the child process when the pipe is full.
+        # Standard error is written to a file, because an unread pipe would block the child process when the pipe is
+        # full.
         self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._child = subprocess.Popen(
             [sys.executable, "-P", "-m", "frgroups.sandbox"],
@@ -92,7 +94,7 @@ class ProcessServer:
             encoding="utf-8",
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
-        # The settings are sent through the pipe, because other users of the machine can read command arguments.
+        # The settings are sent through the pipe, because other users of the machine can read command-line arguments.
         settings = json.dumps({"path": str(path.resolve()), "control_token": control_token, "port": port})
         reply = self._send_settings(settings)
         if "port" not in reply:
@@ -134,7 +136,7 @@ def serve_parent() -> None:
 
     The first line of standard input contains the settings. The server runs until standard input is closed.
     """
-    # Only the parent process handles Ctrl-C in a terminal or notebook.
+    # Only the parent process handles Ctrl-C in a terminal or notebook. The child process ignores the signal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = json.loads(sys.stdin.readline())
     try:

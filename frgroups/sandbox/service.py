@@ -43,7 +43,7 @@ class Service:
         }
 
     def handle(self, request: ValidatedRequest) -> Response:
-        """Process a request and return the response. An invalid request returns an error status with a message."""
+        """Process a request and return the response. The response to an invalid request is an error message."""
         try:
             return self._handle(request)
         except RequestError as error:
@@ -204,7 +204,7 @@ class Service:
         if behavior.row_cap is not None:
             items = items[: max(behavior.row_cap - page.offset, 0)]
         paging = {"pageNumber": page.number, "pageSize": page.size, "totalCount": total}
-        # The items of a page are already encoded as JSON.
+        # The items of a page are already encoded as JSON, so their bytes are joined.
         encoded = b"[%b]" % b",".join(items)
         if behavior.null_lists and not items:
             encoded = b"null"

@@ -19,9 +19,10 @@ CONSENT_CHANGE_SHARE = 0.01
 LEAVE_SHARES = {"loyalty": 0.012, "group_vip": 0.035, "vip_gold": 0.04, "staff": 0.03}
 LEAVE_SHARES |= {"newsletter_2025": 0.008, "sms": 0.006}
 PROMOTION_SHARES = (("loyalty", "group_vip", 0.004), ("group_vip", "vip_gold", 0.01))
-# Fraction of the new loyalty club members who also join the club with this uid.
+# Fractions of the new loyalty club members who also join another club, by the uid of the other club.
 CLUB_SHARES = {"club_alpine": 0.08, "club_xc": 0.11, "club_yoga": 0.05, "club_football": 0.05, "club_junior": 0.04}
-# A customer who leaves the loyalty club also leaves its subgroups. Members of VIP Gold do not leave VIP.
+# A customer who leaves the loyalty club also leaves its subgroups. Members of VIP Gold are not selected when members
+# of the group VIP leave.
 SUBGROUPS = {"loyalty": ("group_vip", "vip_gold", *CLUB_SHARES)}
 EXCLUDED_SUBGROUP = {"group_vip": "vip_gold"}
 CLUB_LEAVE_SHARE = 0.01
@@ -70,7 +71,8 @@ class _Step:
                 self._end_old_campaign()
 
     def _sample(self, pool: list[str], share: float) -> list[str]:
-        # The fractional part is used as the probability of one more change, so that small tenants also change.
+        # The fractional part of the expected number is the probability of one more change, so that small tenants also
+        # change.
         expected = share * self.month_share * len(pool)
         count = int(expected) + (self.rng.random() < expected % 1)
         return self.rng.sample(pool, min(count, len(pool)))
@@ -144,7 +146,8 @@ class _Step:
         return groups
 
     def _start_campaign(self) -> None:
-        # The uid contains a number instead of a date, so that the result does not depend on the current date.
+        # The uid contains the number of the simulated month instead of a date, so that the result does not depend on
+        # the current date.
         uid = f"campaign_offer_{self.months:03d}"
         pool = self.store.members("loyalty")
         invited = self.rng.sample(pool, round((0.05 + 0.06 * self.rng.random()) * len(pool)))

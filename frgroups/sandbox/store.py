@@ -13,7 +13,7 @@ from typing import Any
 
 from frgroups.errors import InputError
 
-# The bytes "frgs" in the file header identify a sandbox database.
+# The application id in the SQLite file header identifies a sandbox database. The number consists of the bytes "frgs".
 APPLICATION_ID = 0x66726773
 
 SCHEMA = """
@@ -161,7 +161,8 @@ class Store:
 
     def put_group(self, uid: str, name: str, user: str, when: str) -> None:
         """Create a group, or rename it if it exists."""
-        # Numbered placeholders with a sequence of values raise a DeprecationWarning since Python 3.12.
+        # The placeholders have names, because numbered placeholders with a sequence of values raise a
+        # DeprecationWarning since Python 3.12.
         change = "DO UPDATE SET name = :name, modified_by = :user, modified_at = :when"
         with self.write() as db:
             db.execute(
@@ -171,7 +172,7 @@ class Store:
             )
 
     def touch_groups(self, uids: Iterable[str], user: str, when: str) -> None:
-        """Store the user and the time of the last modification of the given groups."""
+        """Set the time of the last modification of the given groups, and the user who made the modification."""
         with self.write() as db:
             db.executemany(
                 "UPDATE groups SET modified_by = ?, modified_at = ? WHERE uid = ?",
@@ -266,7 +267,7 @@ class Store:
             self.update_group_lists([*add, *remove])
 
     def update_group_lists(self, customer_uids: Iterable[str]) -> None:
-        """Update the stored group uids of customers from their memberships."""
+        """Update the list of group uids that is stored with each customer, based on the customer's memberships."""
         groups_of_customer = "SELECT group_uid FROM memberships WHERE customer_uid = :uid ORDER BY group_uid"
         with self.write() as db:
             db.executemany(

@@ -143,7 +143,7 @@ class TenantControls:
         Parameters
         ----------
         customers
-            Uids, or mappings of API fields. A mapping must contain `customerUid`. Missing fields get empty values.
+            Uids, or mappings of API fields. A mapping must contain `customerUid`. Missing fields get default values.
 
         Raises
         ------
