@@ -44,7 +44,7 @@ def tenant_lock(tenant_uid: str, base_url: str | None, what: str) -> Iterator[No
     with ExitStack() as stack:
         try:
             stack.enter_context(_lock(path, what, timeout=0))
-        except filelock.Timeout as error:  # Timeout is a subclass of OSError, so it must be caught first.
+        except filelock.Timeout as error:  # Timeout is a subclass of OSError, so catch Timeout first.
             raise LockedError(
                 f"Tenant {tenant_uid} is locked by {_describe_holder(path)}. Try again later."
             ) from error

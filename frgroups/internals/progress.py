@@ -145,7 +145,7 @@ def _bar_types() -> Iterator[Callable[..., Any]]:
         yield _create_widget_bar
     stream = sys.stderr
     if is_notebook:
-        stream = sys.stdout  # Notebooks highlight text on stderr as an error.
+        stream = sys.stdout  # Do not use stderr, because notebooks highlight text on stderr as an error.
     if stream is not None and not getattr(stream, "closed", False):
         yield lambda **options: _create_text_bar(stream, **options)
 

@@ -21,7 +21,7 @@ _PACKAGE = Path(__file__).parents[1]
 # frgroups adds no handler when it is imported, so Python prints the warnings of frgroups by default.
 _ROOT = logging.getLogger("frgroups")
 
-# Attributes of every log record. All other attributes are fields of the event.
+# Attributes that every log record has. Any other attribute of a record is a field of the event.
 _RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _LINE_FIELDS = ("time", "level", "logger", "event", "message")
 _RESERVED_NAMES = _RECORD_ATTRIBUTES.union(_LINE_FIELDS)

@@ -97,7 +97,8 @@ def check_choice(value: object, name: str, choices: Iterable[object]) -> None:
     frgroups.errors.InputError: `labels` must be 'uid' or 'name', got 'code'.
     """
     accepted = list(choices)
-    # Subclasses of str and NumPy integers are accepted. A bool does not match a number, although True equals 1.
+    # A subclass of str or a NumPy integer matches an equal choice. A bool does not match a number, although True
+    # equals 1.
     is_scalar = value is None or isinstance(value, str | numbers.Number)
     if not is_scalar or not any(
         value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in accepted

@@ -104,12 +104,12 @@ class Behavior:
     moving
         Change to make in a group after a page of its members was returned. None makes no change.
 
-        - "swap": a member on the page leaves, and a customer with a uid after the page joins. The total does not
-          change, and a client that reads the next page misses a member.
-        - "join": a customer with a uid before the end of the page joins.
+        - "swap": a member on the page leaves, and a customer whose uid is after the last uid of the page joins. The
+          total does not change, and a client that reads the next page misses a member.
+        - "join": a customer whose uid is before the last uid of the page joins.
         - "leave": a member on the page leaves.
     moving_every
-        Number of pages between two changes.
+        Number of pages of a group to return before each change.
     moving_times
         Maximum number of changes. None means no maximum.
     moving_group
