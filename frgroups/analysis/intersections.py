@@ -18,10 +18,11 @@ from frgroups.internals.typing import IntArray
 from frgroups.internals.validation import as_list, check_choice, check_number
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
-# A candidate starts with its negative number of customers, so that a heap returns the largest candidate first.
+# The first item of a candidate is the number of its customers with a minus sign, so that a heap returns the candidate
+# with the most customers first.
 _Candidate = tuple[int, int, tuple[int, ...], IntArray, IntArray]
 
-_MAX_COUNTER_GROUPS = 20  # With at most 20 groups, each possible combination has a counter.
+_MAX_COUNTER_GROUPS = 20  # Up to this number of groups, each possible combination has a counter.
 _MAX_INCLUSIVE = 100_000
 
 Mode = Literal["exclusive", "inclusive"]
@@ -176,15 +177,16 @@ def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] 
 @dataclass(frozen=True, eq=False)
 class Combinations:
     """
-    The largest combinations of groups, as tuples of integer group codes, and their numbers of customers.
+    The combinations of groups with the most customers, and the number of customers in each combination.
 
-    `n_customers` is the number of customers in at least one of the combinations.
+    A combination is a tuple of integer group codes. `n_customers` is the number of customers in at least one of the
+    combinations.
     """
 
     groups: list[tuple[int, ...]]
     n: IntArray
     n_customers: int
-    is_cut: bool  # `is_cut` is True if further combinations were omitted.
+    is_cut: bool  # True if combinations with fewer customers are omitted.
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +204,7 @@ class RegionCounts:
 
     @classmethod
     def from_memberships(cls, memberships: Memberships, max_regions: int) -> RegionCounts:
-        """Count the customers in memory or in a query engine. Raise InputError for too many regions in an engine."""
+        """Count the customers in each region. Raise InputError if an engine has more than `max_regions` regions."""
         if not isinstance(memberships, EngineMemberships):
             return cls.from_matrix(memberships)
         regions = cls(*memberships.count_regions(max_regions + 1))
@@ -268,9 +270,9 @@ class RegionCounts:
         Iterate over sets of groups with common customers, sorted by decreasing number of common customers.
 
         Yields the group codes, the number of customers in all groups of the set, and the regions of these customers.
-        A set cannot have more customers than any of its subsets. Therefore, the next largest set is always at the top
-        of a heap that contains the extensions of the previous sets. This is a best-first search, as in frequent
-        itemset mining.
+        A set cannot have more common customers than any of its subsets. Therefore, a heap that contains the
+        extensions of all previous sets always has the next largest set at its top. This is a best-first search, as in
+        frequent itemset mining.
         """
         region = np.repeat(np.arange(len(self.n)), np.diff(self.indptr))
         heap = self._extend((), region, self.groups)
@@ -284,7 +286,7 @@ class RegionCounts:
                 heapq.heappush(heap, longer)
 
     def _extend(self, groups: tuple[int, ...], region: IntArray, group: IntArray) -> list[_Candidate]:
-        """Extend a set of groups by one further group, in all possible ways."""
+        """Return a candidate for each set that consists of the given groups and one further group."""
         n = np.bincount(group, weights=self.n[region])
         return [(-int(n[more]), len(groups) + 1, (*groups, int(more)), region, group) for more in np.flatnonzero(n)]
 
@@ -306,7 +308,7 @@ def _count_by_combination(matrix: MembershipMatrix) -> _Regions:
 
 
 def _group_bits(matrix: MembershipMatrix) -> npt.NDArray[np.unsignedinteger[Any]]:
-    """Return the groups of each customer as bits. The highest bit is the first group."""
+    """Return one integer per customer, in which each bit represents a group. The highest bit is the first group."""
     word = np.zeros(matrix.n_customers, dtype=np.min_scalar_type(2**matrix.n_groups - 1))
     for group in range(matrix.n_groups):
         word[matrix.row(group)] |= word.dtype.type(1 << (matrix.n_groups - 1 - group))
@@ -317,9 +319,9 @@ def _count_by_customer(matrix: MembershipMatrix) -> _Regions:
     """
     Count the customers in each region by comparing the sorted groups of the customers, one group after another.
 
-    In each step, two customers get the same number if their groups up to this step are equal. A customer who has no
-    further groups, or whose number no other customer has, is assigned to a region and is not compared again. The
-    function returns the fields of RegionCounts.
+    In each step, two customers get the same number if their groups up to this step are equal. A customer is assigned
+    to a region, and is not compared again, if the customer has no further groups or if no other customer has the same
+    number. The function returns the fields of RegionCounts.
     """
     by_customer = np.argsort(matrix.indices, kind="stable")
     groups = matrix.group_code.take(by_customer)
@@ -340,7 +342,7 @@ def _count_by_customer(matrix: MembershipMatrix) -> _Regions:
         examples.append(example[n > 0])
         customers, number = customers[~is_complete], number[~is_complete]
         place += 1
-    # All customers of a region have the same groups, so the groups are read from one of these customers.
+    # All customers of a region have the same groups, so the groups of a region are read from one of its customers.
     starts, sizes = start[np.concatenate(examples)], degree[np.concatenate(examples)]
     indptr = np.concatenate([[0], np.cumsum(sizes)])
     positions = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], sizes)

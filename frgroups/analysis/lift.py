@@ -1,4 +1,4 @@
-"""Effect of a campaign, measured by the difference between its arms and the control."""
+"""Effect of a campaign, measured as the difference between each arm of a split and the control."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Values:
-    """The value of each customer in a split, whether it was missing, and the number of ignored rows."""
+    """The value of each customer in a split, a mask of the missing values, and the number of ignored rows."""
 
     values: FloatArray
     is_missing: BoolArray
@@ -64,7 +64,7 @@ def measure_lift(
     Measure the effect of a campaign by comparing each arm of a split with the control.
 
     Each customer is counted in the assigned arm, even if the campaign did not reach the customer. A comparison of
-    only the customers who were reached would be biased, because they differ from other customers.
+    only the customers who were reached would be biased, because these customers differ from the other customers.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def measure_lift(
 
 
 def _read_values(table: SplitTable, outcomes: Outcomes, name: str, missing: Literal[0] | None) -> _Values:
-    """Return the values of the customers in a split. Raise InputError if they are missing or are not numbers."""
+    """Return the value of each customer in a split. Raise InputError if values are missing or are not numbers."""
     if isinstance(outcomes, pd.Series):
         outcomes = outcomes.to_frame(name)
     if not isinstance(outcomes, pd.DataFrame):
@@ -272,7 +272,7 @@ def _compare_means(table: SplitTable, values: FloatArray, adjusted: FloatArray, 
 
 
 def _alpha(table: SplitTable) -> float:
-    """Return the significance level of each comparison."""
+    """Return the significance level of each comparison with the control."""
     return (1 - CONFIDENCE) / (len(table.arms.names) - 1)
 
 

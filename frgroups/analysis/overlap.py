@@ -22,9 +22,9 @@ from frgroups.internals.typing import FloatArray, IntArray
 from frgroups.internals.validation import check_choice
 from frgroups.snapshot.universe import resolve_universe
 
-_CHUNK_SIZE = 2**16  # Number of pairs that are computed in one step.
+_CHUNK_SIZE = 2**16  # Number of pairs whose measures are computed in one step.
 _NUMBERS_PER_PAIR = 15  # The result of `overlap_pairs` has 15 columns of 8-byte numbers.
-# The counts, p-values, and q-value of a tested pair that is not in the result need 96 bytes.
+# Memory for the counts, p-values, and q-value of a tested pair that the result does not contain.
 _BYTES_PER_TEST = 96
 
 _MEASURE_COLUMNS = ("jaccard", "overlap_coefficient", "expected", "lift", "pmi", "phi")
@@ -85,7 +85,7 @@ def overlap_matrix(
     ------
     InputError
         If the measure or the label is unknown, `universe` is less than the number of customers in `data`, or the
-        matrix needs more than 2 GB of memory, which is 15,811 groups.
+        matrix needs more than 2 GB of memory because there are more than 15,811 groups.
     GroupNotFoundError
         If a group is unknown, or its name is not unique.
 
@@ -204,7 +204,7 @@ def overlap_pairs(
     ------
     InputError
         If `universe` is less than the number of customers in `data`, or the table needs more than 2 GB of memory,
-        which is about 10 million rows.
+        which corresponds to about 10 million rows.
     GroupNotFoundError
         If a group is unknown, or its name is not unique.
 
@@ -232,7 +232,8 @@ def overlap_pairs(
     elif universe is None:
         pairs = common_pairs(selected, min_both, bytes_per_pair, _FEWER_PAIRS)
     else:
-        # The q-values depend on the p-values of all tested pairs.
+        # The q-values depend on the p-values of all tested pairs. Therefore, pairs with fewer than `min_both` common
+        # customers are removed only after the tests.
         n_bytes = bytes_per_pair if min_both == 1 else _BYTES_PER_TEST
         pairs = common_pairs(selected, 1, n_bytes, "Select fewer groups, or do not pass `universe`.")
     p_values = _p_values(selected.sizes[pairs.a], selected.sizes[pairs.b], pairs.n_both, universe, n_tests)
@@ -255,12 +256,12 @@ def overlap_pairs(
         "n_both": n_both,
         "n_either": n_a + n_b - n_both,
     }
-    # Without a copy, the peak memory is about the size of the table.
+    # `copy=False` limits the peak memory to about the size of the table.
     return pd.DataFrame(columns | measures | p_values, copy=False)
 
 
 def _all_pairs(memberships: Memberships, n_bytes: int) -> GroupPairs:
-    """Return all pairs of groups, including pairs without common customers, for a table with `n_bytes` bytes."""
+    """Return all pairs of groups, including pairs without common customers. The result table has `n_bytes` bytes."""
     check_result_size(
         n_bytes,
         f"The table of all pairs of {memberships.n_groups:,} groups",
@@ -271,7 +272,7 @@ def _all_pairs(memberships: Memberships, n_bytes: int) -> GroupPairs:
 
 
 def _measure_matrix(measure: Measure, sizes: IntArray, both: IntArray, universe: int | None) -> FloatArray:
-    """Compute an overlap measure for each value of a square matrix of counts, some rows at a time."""
+    """Compute an overlap measure for each pair in a square matrix of counts. A few rows are computed at a time."""
     values = np.empty(both.shape, dtype=np.float64)
     n_rows = max(_CHUNK_SIZE // max(len(sizes), 1), 1)
     for start in range(0, len(sizes), n_rows):
@@ -281,7 +282,7 @@ def _measure_matrix(measure: Measure, sizes: IntArray, both: IntArray, universe:
 
 
 def _measure_columns(n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | None) -> dict[str, FloatArray]:
-    """Compute the columns of `overlap_pairs` from share_of_a to phi, some pairs at a time."""
+    """Compute the columns of `overlap_pairs` from share_of_a to phi in chunks of pairs."""
     columns = {name: np.empty(len(n_both)) for name in ("share_of_a", "share_of_b", *_MEASURE_COLUMNS)}
     for start in range(0, len(n_both), _CHUNK_SIZE):
         rows = slice(start, start + _CHUNK_SIZE)

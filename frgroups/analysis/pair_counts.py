@@ -26,15 +26,16 @@ Method = Literal["pairs", "bits"]
 # A result that needs more than 2 GB of memory is rejected.
 MAX_RESULT_BYTES = 2_000_000_000
 
-# NumPy uses radix sort for 16-bit integers, so customers are processed in blocks of at most 2**16.
-# A block needs only tens of megabytes of memory. A chunk of a block fits into the processor cache.
+# NumPy sorts 16-bit integers with radix sort, which is fast. Therefore, blocks of at most 2**16 customers are
+# processed separately. A block needs only tens of megabytes of memory, and a chunk of a block fits into the processor
+# cache.
 _MAX_BLOCK_CUSTOMERS = 2**16
 _MAX_BLOCK_MEMBERSHIPS = 2**21
 _MAX_BLOCK_BITS = 2**28
 _CHUNK_SIZE = 2**17
-_CHUNK_WORDS = 512  # The number of set bits in a chunk of 32,768 bits fits into 16 bits.
+_CHUNK_WORDS = 512  # A chunk has 32,768 bits, so a 16-bit integer can count its set bits.
 
-# For at most 4,096 groups, each pair has a counter. These counters need 64 MB.
+# For at most 4,096 groups, each pair has a counter. These counters need at most 64 MB.
 _MAX_TABLE_GROUPS = 2**12
 # With more groups, a block has at most 2**22 counters or at most 2**20 pairs to sort.
 _MAX_BLOCK_COUNTERS = 2**22
@@ -68,7 +69,7 @@ class GroupPairs(NamedTuple):
     n_both: IntArray
 
     def select(self, chosen: BoolArray) -> GroupPairs:
-        """Return the pairs that a mask selects."""
+        """Return the pairs for which the mask `chosen` is True."""
         return GroupPairs(self.a[chosen], self.b[chosen], self.n_both[chosen])
 
 
@@ -93,7 +94,7 @@ def common_pairs(memberships: Memberships, min_both: int, bytes_per_pair: int, a
 
 def collect_pairs(blocks: Iterable[GroupPairs], bytes_per_pair: int, alternative: str) -> GroupPairs:
     """
-    Concatenate blocks of pairs for a table that needs `bytes_per_pair` bytes for each row.
+    Concatenate blocks of pairs. The table of the pairs needs `bytes_per_pair` bytes for each row.
 
     If the table needs more than `MAX_RESULT_BYTES`, the pairs are counted but not stored, and an InputError states
     the required memory.
@@ -119,13 +120,14 @@ def string_bytes_per_pair(memberships: Memberships) -> int:
     if not memberships.n_groups:
         return 0
     n_characters = sum(map(len, memberships.group_uids)) + sum(map(len, memberships.group_names))
-    # A column of strings also stores an offset of 8 bytes for each string.
+    # A column of strings also stores an offset of 8 bytes for each string, so the uid and the name of a group need 16
+    # additional bytes.
     return 2 * (16 + n_characters // memberships.n_groups)
 
 
 def iter_common_pairs(matrix: MembershipMatrix, method: Method | None = None) -> Iterator[GroupPairs]:
     """
-    Iterate over the pairs of groups that have at least one common customer, in blocks.
+    Iterate over blocks of pairs of groups that have at least one common customer.
 
     The pairs are sorted by group codes. All pairs with the same first group are in the same block. Pairs without
     common customers are never stored, so the memory is proportional to the number of memberships, plus the memory of
@@ -198,7 +200,7 @@ class _Block:
 
 def _iter_blocks(rows: list[Int32Array], n_customers: int) -> Iterator[_Block]:
     """Divide the memberships into blocks of customers. `rows` contains the customer codes of each group."""
-    # The bits of all groups in a block need at most 32 MB.
+    # The number of customers in a block is limited so that the bits of all groups need at most 32 MB.
     most = min(_MAX_BLOCK_CUSTOMERS, max(_MAX_BLOCK_BITS // max(len(rows), 1), 64))
     n_blocks = max(1, -(-n_customers // most), -(-sum(map(len, rows)) // _MAX_BLOCK_MEMBERSHIPS))
     borders = np.linspace(0, n_customers, n_blocks + 1).astype(np.int32)
@@ -223,7 +225,7 @@ def _faster_method(block: _Block, degree: IntArray) -> Method:
 
 
 def _count_pairs(upper: Int32Array, block: _Block, degree: IntArray) -> None:
-    """Count the pairs of groups of each customer. This method is fast if most customers are in few groups."""
+    """Count each customer's pairs of groups in `upper`. This method is fast if most customers are in few groups."""
     n_groups, counts = len(upper), upper.reshape(-1)
     for group, n_with in _iter_group_tables(block, degree):
         row = group * n_groups
@@ -277,8 +279,9 @@ class _GroupsByCustomer:
     """
     The groups of each customer, sorted by customer code and group code.
 
-    The group of membership m forms `n_pairs[m]` pairs with later groups of the same customer, which start at
-    `groups[start[m]]`. All groups before group g form `pairs_before[g]` pairs.
+    Membership m is one group of one customer. This group forms `n_pairs[m]` pairs with the customer's later groups,
+    and the first of these later groups is `groups[start[m]]`. `pairs_before[g]` is the number of pairs whose first
+    group is before group g.
     """
 
     n_groups: int
@@ -307,15 +310,16 @@ class _GroupsByCustomer:
         )
 
     def last_group(self, first: int, n_pairs: int) -> int:
-        """Return the end of the longest range of groups, starting with `first`, that has at most `n_pairs` pairs."""
+        """Return the end of the longest range of groups that starts at `first` and has at most `n_pairs` pairs."""
         return int(np.searchsorted(self.pairs_before, self.pairs_before[first] + n_pairs, side="right")) - 1
 
     def iter_keys(self, first: int, last: int) -> Iterator[IntArray]:
         """
-        Iterate over the pairs of a range of groups, and yield one value for each common customer of each pair.
+        Iterate over arrays of keys that contain the key of each pair of groups once per common customer.
 
-        The value for groups a and b is (a - first) * (n_groups - first) + b - first. Each array has at most
-        _MAX_BLOCK_PAIRS values, unless a single membership has more pairs.
+        The first group of each pair is in the range from `first` to `last`, excluding `last`. The key of groups a and
+        b is (a - first) * (n_groups - first) + b - first. Each array has at most _MAX_BLOCK_PAIRS keys, unless a
+        single membership has more pairs.
         """
         at, end = int(self.indptr[first]), int(self.indptr[last])
         group = np.repeat(np.arange(last - first), np.diff(self.indptr[first : last + 1]))
@@ -326,7 +330,8 @@ class _GroupsByCustomer:
             before = int(until[done - 1]) if done else 0
             stop = max(int(np.searchsorted(until, before + _MAX_BLOCK_PAIRS, side="right")), done + 1)
             n_pairs = self.n_pairs[at + done : at + stop]
-            # The second groups of each membership have adjacent positions that begin at `start`.
+            # The second groups of a membership's pairs are adjacent in `groups`, beginning at the position in
+            # `start`.
             shift = self.start[at + done : at + stop] - (until[done:stop] - n_pairs - before)
             positions = np.arange(until[stop - 1] - before)
             positions += np.repeat(shift, n_pairs)
@@ -337,7 +342,7 @@ class _GroupsByCustomer:
 
 
 def _pairs_of_keys(customers: _GroupsByCustomer, first: int, last: int) -> GroupPairs:
-    """Count the pairs of a range of groups by sorting. This method is fast if the groups have few pairs."""
+    """Count the common customers of pairs whose first group is in a range, by sorting. This is fast for few pairs."""
     parts = [np.empty(0, dtype=np.int64), *customers.iter_keys(first, last)]
     keys, n_both = np.unique(np.concatenate(parts), return_counts=True)
     a, b = np.divmod(keys, customers.n_groups - first)
@@ -348,10 +353,10 @@ def _count_block(
     matrix: MembershipMatrix, customers: _GroupsByCustomer, first: int, last: int, method: Method | None
 ) -> Int32Array:
     """
-    Count the pairs of a range of groups with one counter per pair.
+    Count the common customers of pairs whose first group is in a range, with one counter per pair.
 
-    The result has a row for each group in the range, and a column for each group from `first` on. The constants of
-    the estimate are times in nanoseconds, which were measured on one machine.
+    The result has a row for each group in the range, and a column for each group from `first` to the last group of
+    the matrix. The constants of the estimate are times in nanoseconds, which were measured on one machine.
     """
     n_rows, n_columns = last - first, matrix.n_groups - first
     counters = np.zeros((n_rows, n_columns), dtype=np.int32)
@@ -370,6 +375,6 @@ def _count_block(
 
 
 def _pairs_of_counters(counters: Int32Array, first_row: int, first_column: int) -> GroupPairs:
-    """Return the pairs with a counter above 0. The first row and the first column belong to the given groups."""
+    """Return the pairs whose counter is above 0. `first_row` and `first_column` are the first groups of the axes."""
     a, b = np.nonzero(counters)
     return GroupPairs(a + first_row, b + first_column, counters[a, b].astype(np.int64))

@@ -114,16 +114,16 @@ def group_profile(
         - mean_in, mean_ref, median_in, median_ref: only for "(number)", otherwise NaN
         - suppressed (`bool`): True if the numbers of the row are suppressed
 
-        Values are NaN if a denominator is 0, or if a number has no variance. If `snapshot` is a frame, the counts are
-        equal to those in memory, and means and medians normally have a relative error of at most 1e-12.
-        In a frame, a timestamp is converted to the number of days until the latest timestamp of the attribute.
+        Values are NaN if a denominator is 0, or if a numeric attribute has no variance. If `snapshot` is a frame, the
+        counts are equal to those in memory, and means and medians normally have a relative error of at most 1e-12. In
+        a frame, a timestamp is converted to the number of days until the latest timestamp of the attribute.
 
     Raises
     ------
     InputError
         If a customer or an attribute is unknown, an attribute identifies persons, or all customers of `versus` are
-        also in the group. If `snapshot` and `attributes` are not frames of the same engine, or the type of an
-        attribute is not supported in an engine.
+        also in the group. For frames, the error is also raised if `snapshot` and `attributes` belong to different
+        engines, or if the type of an attribute is not supported.
     GroupNotFoundError
         If a group is unknown, or its name is not unique.
 
@@ -133,14 +133,15 @@ def group_profile(
 
     Notes
     -----
-    **Suppression.** A suppressed count could be computed from the size of the group. Therefore, further values are
-    suppressed until at least `min_count` different numbers are possible for each suppressed count, even for a reader
-    who knows this rule. If no value of an attribute can be shown, the attribute has one row with the value
-    "(suppressed)". If `top` combines values into "(other)", small values are included there instead.
+    **Suppression.** If only one value were suppressed, its count could be computed from the size of the group.
+    Therefore, further values are suppressed until at least `min_count` different numbers are possible for each
+    suppressed count, even for a reader who knows this rule. If no value of an attribute can be shown, the attribute
+    has one row with the value "(suppressed)". If `top` combines values into "(other)", small values are included
+    there instead.
 
     The rule protects each attribute of one table. It does not protect against a comparison of two groups that differ
-    in few customers. Nor does it protect attributes that always occur together, such as companies and VAT numbers. A
-    mean can reveal the value of a customer with nearly the total amount.
+    in few customers. Nor does it protect attributes that always occur together, such as companies and VAT numbers. If
+    one customer has nearly the total amount of an attribute, the mean can reveal this customer's value.
 
     **Significance.** With many customers, nearly all p-values are tiny. Sort by effect_size first, and then use
     q_value to exclude differences that might be due to chance. The values of an attribute are tested separately,
@@ -244,7 +245,7 @@ def compare_groups(
 
 
 def _customer_mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolArray:
-    """Return a mask that is True for each customer who is in a group or in a list of customer uids."""
+    """Return a mask that is True for each customer in a group, in a list of customer uids, or in another mask."""
     check_type(snapshot, Snapshot, "snapshot")
     matrix = snapshot.matrix
     mask = np.zeros(matrix.n_customers, dtype=np.bool_)
@@ -267,7 +268,7 @@ def _customer_mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolA
 
 
 def _group_uids(snapshot: Snapshot, *groups: Customers) -> list[str]:
-    """Return the uids of the given groups. Arguments that are lists of customers are ignored."""
+    """Return the uids of the given groups. Arguments that are lists or masks of customers are ignored."""
     return [snapshot.group_uid(group) for group in groups if isinstance(group, str)]
 
 
@@ -281,7 +282,7 @@ def _check_options(min_count: int, top: int | None) -> None:
 def _profile_in_memory(
     attributes: Iterable[Attribute], sides: Sides, min_count: int, top: int | None
 ) -> pd.DataFrame:
-    """Create a profile table from the attributes of customers."""
+    """Create a profile table from the attributes of customers in memory."""
     counts = (AttributeCounts.from_attribute(attribute, sides) for attribute in attributes)
     return _build_profile(counts, sides.sizes, min_count, top)
 
@@ -364,7 +365,7 @@ def _compare_means(moments: SideMoments | None, label: str) -> Row:
 
 def _strength_key(row: Row) -> tuple[bool, float, str]:
     """Return the key that sorts profile rows by effect size, strongest first and NaN last."""
-    # The effect sizes of "yes" and "no" have the same absolute value, except for floating-point errors. They are
-    # rounded so that these two rows are sorted by value.
+    # The effect sizes of "yes" and "no" have the same absolute value, except for floating-point errors. The effect
+    # sizes are rounded so that these two rows are sorted by value.
     strength = round(abs(row["effect_size"]), 12)
     return np.isnan(strength), -strength, row["value"]

@@ -17,7 +17,7 @@ from frgroups.internals.typing import BoolArray, IntArray
 @dataclass(frozen=True, eq=False)
 class Sides:
     """
-    The customers in a group, and the other customers with whom they are compared.
+    The customers in a group, and the other customers with whom the group is compared.
 
     No customer is in both sets, because tests of a difference require independent sets. If `with_inside` is True, the
     reference contains both sets.
@@ -36,12 +36,12 @@ class Sides:
 
     @property
     def sizes(self) -> SideSizes:
-        """The number of customers on each side."""
+        """The number of customers in the group, and the number of other customers."""
         return SideSizes(int(self.inside.sum()), int(self.others.sum()), self.with_inside)
 
 
 class SideSizes(NamedTuple):
-    """The number of customers on each side. `with_inside` is True if the reference contains both sides."""
+    """The sizes of the group and of the other customers. `with_inside` is True if the reference contains both."""
 
     n_in: int
     n_others: int
@@ -49,7 +49,7 @@ class SideSizes(NamedTuple):
 
 
 class SideMoments(NamedTuple):
-    """The mean, median, and variance of a numeric attribute in the group, among the others, and in the reference."""
+    """The mean, median, and variance of a numeric attribute for the group, other customers, and the reference."""
 
     inside: Moments
     others: Moments
@@ -59,7 +59,7 @@ class SideMoments(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class AttributeCounts:
     """
-    The values of an attribute, and the number of customers with each value in the group and among the others.
+    The values of an attribute, and the numbers of customers with each value in the group and outside it.
 
     Attributes
     ----------
@@ -68,11 +68,11 @@ class AttributeCounts:
     labels
         The values. A numeric attribute has only the values "(number)" and "(missing)". Other values are sorted.
     n_in, n_others
-        The number of customers with each value on each side.
+        For each value, the number of customers in the group, and the number of other customers.
     moments
         The mean, median, and variance of a numeric attribute. None for other attributes.
     omitted
-        The values that a query engine did not return.
+        The total counts of the values that a query engine did not return.
     """
 
     name: str
@@ -103,7 +103,7 @@ def all_in_group(n_customers: int) -> InputError:
 
 
 def _measure_numbers(attribute: Attribute, sides: Sides) -> SideMoments | None:
-    """Compute the mean, median, and variance of a numeric attribute. Return None for other attributes."""
+    """Compute the mean, median, and variance of an attribute. Return None if the attribute is not numeric."""
     if attribute.numbers is None:
         return None
     known = attribute.code == attribute.labels.index(NUMBER)

@@ -31,7 +31,11 @@ def sort_strongest_first(profile: pd.DataFrame) -> pd.DataFrame:
 
 
 def value_label(row: Any) -> str:
-    """Return the attribute and the value of a profile row. For means and "yes", return only the attribute."""
+    """
+    Return the attribute and the value of a profile row.
+
+    For a row that compares means, and for the value "yes" of a flag, return only the attribute.
+    """
     if is_mean(row) or (row.kind == "flag" and row.value == "yes"):
         return str(row.attribute)
     return f"{row.attribute}: {row.value}"
@@ -44,7 +48,7 @@ def is_mean(row: Any) -> bool:
 
 def with_means_as_values(table: pd.DataFrame) -> pd.DataFrame:
     """
-    Return a profile in which the value of each number is the mean in the group and the mean in the reference.
+    Return a profile in which the value of each numeric attribute states the two compared means.
 
     A table that is not a profile is returned unchanged.
 

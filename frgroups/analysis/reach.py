@@ -48,8 +48,8 @@ def reachability(
         used. The keywords are mail, e-post, epost, newsletter, nyhetsbrev, nyhedsbrev, sähköposti, and uutiskirje for
         email, and sms, mobil, text message, and tekstiviesti for mobile.
     min_count
-        Counts from 1 to `min_count` - 1 are suppressed, and so are other counts from which they could be computed. 0
-        disables suppression.
+        Counts from 1 to `min_count` - 1 are suppressed, and so are other counts from which these counts could be
+        computed. 0 disables suppression.
 
     Returns
     -------
@@ -63,8 +63,9 @@ def reachability(
         - n_members (`int64`)
         - n_with_contact (`Int64`): the members with a contact point
         - n_consented (`Int64`): the members who give consent
-        - n_reachable (`Int64`): the members with both
-        - share_reachable (`float64`): n_reachable / n_members, NaN if it is suppressed or the group has no members
+        - n_reachable (`Int64`): the members with a contact point and consent
+        - share_reachable (`float64`): n_reachable / n_members, NaN if n_reachable is suppressed or the group has no
+          members
         - suppressed (`bool`): True if a number in the row is suppressed
 
     Raises
@@ -82,14 +83,14 @@ def reachability(
     Notes
     -----
     Only the newest row of a consent is used. A contact point is a value that is not empty. frgroups cannot check
-    whether messages can be delivered to it.
+    whether messages can be delivered to a contact point.
 
     The column n_reachable is suppressed if the number of members who can, or cannot, be contacted is from 1 to
-    `min_count` - 1. The columns n_with_contact and n_consented are also suppressed if one of the four combinations of
-    contact point and consent is that small. A count for "(any)" is suppressed if it would reveal how few members can
-    be contacted by only one channel, or by both. All counts of a group with at most `min_count` members are
-    suppressed. If two groups differ by only a few members, the number of these members can be found by
-    subtraction.
+    `min_count` - 1. The columns n_with_contact and n_consented are also suppressed if the number of members with one
+    of the four combinations of contact point and consent is in this range. A count for "(any)" is suppressed if it
+    would reveal how few members can be contacted by only one channel, or by both. All counts of a group with at most
+    `min_count` members are suppressed. If two groups differ by only a few members, the number of these members can be
+    found by subtraction.
 
     Examples
     --------
@@ -121,7 +122,7 @@ def incremental_reach(
     order: Literal["greedy", "given"] = "greedy",
 ) -> pd.DataFrame:
     """
-    Count how many customers each further group adds to the customers who can already be contacted.
+    Count how many customers each further group adds to the customers who can be contacted through earlier groups.
 
     Small counts are not suppressed, because the table is intended for the selection of groups, not for publication.
 
@@ -150,8 +151,8 @@ def incremental_reach(
         - step (`int64`): the number of the step, from 1
         - customer_group_uid, name (`str`)
         - n_reachable (`int64`): the members of the group who can be contacted
-        - n_new (`int64`): those of them who are in no group of the previous steps
-        - n_cumulative (`int64`): the customers reached so far
+        - n_new (`int64`): the members who can be contacted and are in no group of the previous steps
+        - n_cumulative (`int64`): the sum of n_new up to this step
         - share_cumulative (`float64`): n_cumulative divided by the number of customers who can be contacted in any of
           the groups
 
@@ -357,7 +358,7 @@ def _restrict_members(matrix: MembershipMatrix, mask: BoolArray) -> MembershipMa
 
 
 def _cover_in_order(matrix: MembershipMatrix, groups: list[str] | None, target: float) -> tuple[IntArray, IntArray]:
-    """Return the first groups that together reach the target, and the number of customers that each group adds."""
+    """Return the codes of the first groups that together reach the target, and the number that each group adds."""
     codes = range(matrix.n_groups) if groups is None else dict.fromkeys(map(matrix.group_code_of, groups))
     is_free = np.ones(matrix.n_customers, dtype=np.bool_)
     n_target = target * len(np.unique(matrix.indices))

@@ -26,7 +26,7 @@ from frgroups.snapshot.snapshot import Snapshot
 
 # With more than 100,000 pairs of near duplicates, the report contains one pair per group.
 _MAX_NEAR_DUPLICATES = 100_000
-# The word "copy" in English, Norwegian, Danish, Swedish, and Finnish.
+# This pattern matches the word "copy" in English, Norwegian, Danish, Swedish, and Finnish.
 _COPY = re.compile(r"\b(?:copy|kopi|kopia|kopio)\b", re.IGNORECASE)
 
 
@@ -35,7 +35,7 @@ def find_redundant_groups(snapshot: Snapshot, min_jaccard: float, plans: Suggest
     matrix = snapshot.matrix
     kept = kept_groups(matrix)
     yield from _find_duplicates(matrix, kept, plans)
-    # Groups without members are not compared.
+    # Groups without members are not compared with other groups.
     distinct, n_copies = np.unique(kept[matrix.sizes > 0], return_counts=True)
     pairs = _relate_groups(matrix.take_groups(distinct), n_copies, min_jaccard)
     yield from _find_near_duplicates(matrix, distinct, pairs, plans)
@@ -75,7 +75,7 @@ def _order_of_name(name: str) -> tuple[bool, int]:
 @dataclass(frozen=True, eq=False, slots=True)
 class _Relations:
     """
-    The near duplicates and the supersets of groups with different members.
+    The near duplicates and the supersets of groups, no two of which have the same members.
 
     `near` contains pairs of near duplicates, and `n_near[a]` is the number of later groups that are near duplicates
     of group a. Group a is a subset of `n_supersets[a]` groups, and `superset[a]` is the smallest of these groups.
@@ -98,7 +98,8 @@ def _relate_groups(matrix: MembershipMatrix, n_copies: IntArray, min_jaccard: fl
     near = [GroupPairs(*[np.empty(0, dtype=np.int64)] * 3)]
     n_near = np.zeros(matrix.n_groups, dtype=np.int64)
     n_supersets = np.zeros(matrix.n_groups, dtype=np.int64)
-    # The smallest superset has the fewest members. Of several supersets of equal size, the first is used.
+    # A key combines the size and the code of a superset. The smallest key belongs to the superset with the fewest
+    # members. Of several supersets of equal size, the first superset has the smallest key.
     largest_key = np.iinfo(np.int64).max
     superset_key = np.full(matrix.n_groups, largest_key)
     for block in iter_common_pairs(matrix):
@@ -140,7 +141,7 @@ def _find_duplicates(matrix: MembershipMatrix, kept: IndexArray, plans: Suggeste
 def _find_near_duplicates(
     matrix: MembershipMatrix, distinct: IndexArray, relations: _Relations, plans: SuggestedPlans
 ) -> Iterator[HealthFinding]:
-    """Report the pairs of near duplicates. If there are too many, report the most similar pair of each group."""
+    """Report the pairs of near duplicates. If there are too many pairs, report the most similar pair per group."""
     is_cut = len(relations.near.a) < relations.n_near.sum()
     for a, b, n_both in zip(*relations.near, strict=True):
         code_a, code_b = int(distinct[a]), int(distinct[b])

@@ -36,7 +36,7 @@ REGISTER = {
     "max_additions": "Int64",
 }
 
-# The register of a tenant without mailing groups does not need this column.
+# This column is not in REGISTER, because the register of a tenant without mailing groups does not need the column.
 _CHANNEL = "channel"
 
 _YES = ("yes", "true", "1", "x", "ja", "sann", "sant")
@@ -136,7 +136,7 @@ def key_column(columns: Iterable[Hashable]) -> str:
 
 
 class _CellType(NamedTuple):
-    """A parser for the cells of a column, and a description of valid cells. Invalid cells raise ValueError."""
+    """A parser for the cells of a column, and a description of valid cells. Invalid cells cause a ValueError."""
 
     parse: Callable[[str], Any]
     description: str
@@ -163,12 +163,12 @@ def _parse_flag(text: str) -> bool:
 
 
 def _parse_customer_types(text: str) -> str:
-    """Parse a list of customer types and return it sorted, in upper case, and separated by |."""
+    """Parse a list of customer types. Return the sorted types in upper case, separated by |."""
     return "|".join(sorted(re.findall(r"\w+", text.upper())))
 
 
 def _parse_channels(text: str) -> str:
-    """Parse a list of channels and return it sorted, in lower case, and separated by |."""
+    """Parse a list of channels. Return the sorted channels in lower case, separated by |."""
     channels = sorted(set(re.findall(r"\w+", text.casefold())))
     if not set(channels) <= set(CHANNEL_NAMES):
         raise ValueError
@@ -279,7 +279,7 @@ def match_register(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataF
     register
         The table of `read_register`, or a DataFrame with the same columns.
     names
-        The name of each group of the tenant by uid.
+        A dictionary that maps the uid of each group of the tenant to the group's name.
 
     Returns
     -------

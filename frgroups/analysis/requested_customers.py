@@ -21,7 +21,7 @@ from frgroups.snapshot.similar_ids import check_similar_ids
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.snapshot.uid_lookup import lookup_positions
 
-# Customers as a group expression, customer uids, or a boolean mask.
+# Customers in the form of a group expression, a list of customer uids, or a boolean mask.
 Customers = str | Iterable[Any]
 
 
@@ -33,7 +33,7 @@ class RequestedCustomers:
     Attributes
     ----------
     uids
-        The sorted uids of the customers in the snapshot, and of the listed customers who are in no group.
+        The sorted uids of the customers in the snapshot, and of the listed customers who are not in the snapshot.
     audiences
         For each audience, a mask that is True for each requested customer, in the order of `uids`.
     excluded

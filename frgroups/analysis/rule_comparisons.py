@@ -20,7 +20,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     **{"<=": operator.le, ">": operator.gt, ">=": operator.ge},
 }
 _INCLUSIVE = {"both": (">=", "<="), "left": (">=", "<"), "right": (">", "<="), "neither": (">", "<")}
-# Results above this limit could exceed 64-bit integers, so they are computed as floating-point numbers.
+# A result above this limit might not fit into a 64-bit integer, so the calculation uses floating-point numbers.
 _LARGE = 2.0**62
 
 
@@ -87,7 +87,7 @@ def is_in(values: Values, items: Sequence[Constant], label: str) -> Values:
         # Lists can contain thousands of uids. A set is faster than one comparison per item.
         accepted = {item.value for item in items}
         if values.data.dtype.kind == "f":
-            # The operator == converts the constants in the same way.
+            # The constants are converted to the column's dtype, as the operator == does.
             with np.errstate(over="ignore"):
                 accepted = {float(values.data.dtype.type(value)) for value in accepted}
         data = np.fromiter((value in accepted for value in values.data.tolist()), np.bool_, len(data))
@@ -128,7 +128,8 @@ def calculate(left: Values | Constant, symbol: str, right: Values | Constant, la
     Calculate with numbers, dates, and durations, or join text with ``+``.
 
     At least one operand must be a column. The result is missing if an operand is missing or the divisor is 0. A date
-    in a string can be subtracted from dates, or dates from the string. The string means the start of the day.
+    in a string can be subtracted from dates, and dates can be subtracted from the string. The string means the start
+    of the day.
     """
     if symbol == "-":
         left, right = _as_date(left, right), _as_date(right, left)
@@ -188,7 +189,7 @@ _UFUNCS: dict[str, np.ufunc] = {
     "//": np.floor_divide,
     "%": np.remainder,
 }
-# Operators that can combine two operands of the same type.
+# For each type, the operators that can combine two operands of this type.
 _SAME_KIND_OPERATORS: dict[Kind, Iterable[str]] = {
     "number": _UFUNCS.keys(),
     "text": ("+",),

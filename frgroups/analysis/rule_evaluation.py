@@ -48,7 +48,7 @@ class RuleColumns:
     """
     The columns and the computed names that rules can use.
 
-    Each column is converted, and each name is computed, when a rule uses it for the first time.
+    Each column or computed name is evaluated only when a rule uses it for the first time.
     """
 
     def __init__(
@@ -70,9 +70,10 @@ class RuleColumns:
 
     def named_values(self, name: str) -> Values:
         """
-        Return the values of a name that is not in backticks, which is a column or a computed name.
+        Return the values of a column or a computed name that a rule contains without backticks.
 
-        A name that could refer to both is an error. Otherwise, a new column could change the meaning of a rule.
+        If the name is both a column and a computed name, an InputError is raised. Otherwise, a new column could
+        change the meaning of an existing rule.
         """
         if self._computed is None or name not in self._computed:
             return self.values(name)
@@ -86,7 +87,7 @@ class RuleColumns:
         return self._computed_values[name]
 
     def in_group(self, group: str, label: str) -> Values:
-        """Return a boolean for each customer that is True for the members of a group."""
+        """Return one boolean per customer, which is True for the members of a group."""
         if self._computed is None:
             raise InputError("A rule can only use in_group if it is evaluated for a snapshot.")
         return self._computed.in_group(group, label)
@@ -106,8 +107,8 @@ def evaluate_rule(rule: str, columns: RuleColumns) -> BoolArray:
     """
     Evaluate a rule and return a mask that is True for each selected customer.
 
-    A customer with an unknown result is not selected. An InputError is raised if the rule contains syntax or names
-    that are not allowed, or combines different types.
+    A customer for whom the result is unknown is not selected. An InputError is raised if the rule contains syntax or
+    names that are not allowed, or combines different types.
 
     Examples
     --------
@@ -155,7 +156,7 @@ class _Evaluation:
         self._columns = columns
 
     def evaluate(self, node: ast.expr) -> Operand:
-        """Return the value of a part of the rule."""
+        """Return the value of a subexpression of the rule."""
         match node:
             case ast.Name(id=identifier):
                 if identifier in self._parsed.aliases:
@@ -193,11 +194,11 @@ class _Evaluation:
         raise _forbidden(node)
 
     def _label(self, node: ast.expr) -> str:
-        """Return the description of a part of the rule for error messages."""
+        """Return the description of a subexpression of the rule for error messages."""
         return f"expression {self._parsed.source(node)}"
 
     def _evaluate_column(self, node: ast.expr) -> Values:
-        """Return the value of a part of the rule. Raise InputError if the part does not depend on a column."""
+        """Return the value of a subexpression. Raise InputError if the subexpression does not depend on a column."""
         return self._require_column(self.evaluate(node), node)
 
     def _require_column(self, operand: Operand, node: ast.expr) -> Values:
@@ -252,7 +253,7 @@ class _Evaluation:
         return combined
 
     def _checked_sides(self, operands: list[Operand], nodes: list[ast.expr], symbol: str) -> list[Operand]:
-        """Raise InputError if both sides of a comparison are constants, or a side has an unsupported type."""
+        """Return the operands of a comparison. Raise InputError if both are constants or a type is unsupported."""
         if not any(isinstance(operand, Values) for operand in operands):
             shown = " and ".join(self._parsed.source(node) for node in nodes)
             raise InputError(f"A comparison requires a column, but {shown} are constants.")
@@ -285,7 +286,7 @@ class _Evaluation:
         assert not isinstance(left, list) and not isinstance(right, list)
         if isinstance(left, Values) or isinstance(right, Values):
             return calculate(left, symbol, right, self._label(node))
-        # A constant calculation such as -5 or 12 * 500 is evaluated like a column with a single value.
+        # A calculation with constants only, such as -5 or 12 * 500, is evaluated like a column with a single value.
         if {left.kind, right.kind} != {"number"}:
             raise InputError(f"The operator {symbol} can combine only constants that are numbers.")
         column = Values("number", np.asarray([left.value]), np.ones(1, dtype=np.bool_), "constant")
@@ -309,7 +310,8 @@ class _Evaluation:
             raise not_allowed(name, [*METHODS, *(f"str.{method}" for method in TEXT_METHODS)])
         arguments = bind_arguments(name, METHODS[name], positional, keywords)
         if name in ("isna", "notna"):
-            # These methods accept values of any type, because they only test whether a value is missing.
+            # Values of unsupported types are not rejected here, because isna and notna only test whether a value is
+            # missing.
             operand = self.evaluate(owner)
             known = operand.known if isinstance(operand, Values) else self._evaluate_column(owner).known
             data = known.copy() if name == "notna" else ~known
@@ -330,7 +332,7 @@ class _Evaluation:
         return absolute(values, label)
 
     def _bound(self, operand: Operand) -> Values | Constant:
-        """Return a bound of the method ``between``."""
+        """Return the lower or upper bound that a rule passes to ``between``. Raise InputError if it is invalid."""
         if isinstance(operand, list):
             raise InputError("The bounds of .between must not be lists.")
         if isinstance(operand, Values) and operand.kind == "other":
@@ -347,7 +349,7 @@ def _group_argument(node: ast.Call) -> str:
 
 
 def _read_constant(value: object) -> Constant:
-    """Return a constant of a rule. Raise InputError if it is not text, a number, or a boolean."""
+    """Return a constant of a rule. Raise InputError if the constant is not a string, a number, or a boolean."""
     if value is None:
         raise InputError("A comparison with None is never true. Use .isna() or .notna() to select missing values.")
     if not isinstance(value, str | int | float):

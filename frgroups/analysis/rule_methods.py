@@ -46,7 +46,7 @@ _TYPES = {"case": bool, "regex": bool, "pat": str, "repl": str, "to_strip": str}
 def bind_arguments(
     name: str, parameters: Mapping[str, Any], positional: list[Any], keywords: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the value of each parameter of a method. Raise InputError if the arguments do not match."""
+    """Return the value of each parameter of a method. Raise InputError if the arguments are not accepted."""
     given = dict(zip(parameters, positional, strict=False))
     unknown = [key for key in keywords if key not in parameters or key in given]
     if len(positional) > len(parameters) or unknown:
@@ -91,7 +91,7 @@ def call_text_method(
 
 
 def _plain(method: str, key: str, value: Any) -> Any:
-    """Return the value of a constant argument. Raise InputError if it does not have the required type."""
+    """Return the value of a constant argument. Raise InputError if the value does not have the required type."""
     if isinstance(value, Constant):
         value = value.value
     elif key == "pat" and method in ("str.startswith", "str.endswith") and isinstance(value, list):
@@ -122,7 +122,7 @@ def _text_function(name: str, arguments: dict[str, Any]) -> Callable[[str], Any]
         patterns = [rf"{pattern}\Z" for pattern in patterns]
     alternatives = "|".join(f"(?:{pattern})" for pattern in patterns) if patterns else r"(?!)"
     if name == "replace":
-        # Do not enclose the pattern in a group, because `repl` can refer to groups by number.
+        # The method has only one pattern, which is used unchanged, because `repl` can refer to the pattern's groups.
         alternatives = patterns[0]
     try:
         pattern = re.compile(alternatives, 0 if arguments["case"] else re.IGNORECASE)
@@ -138,7 +138,7 @@ def _text_function(name: str, arguments: dict[str, Any]) -> Callable[[str], Any]
 
 
 def date_part(values: Values, name: str, label: str) -> Values:
-    """Return a part of each date in UTC, such as the month, or the whole days of each duration."""
+    """Return a component of each date in UTC, such as the month, or the number of whole days of each duration."""
     if name not in (*DATE_PARTS, "days"):
         raise not_allowed(f"dt.{name}", [f"dt.{part}" for part in (*DATE_PARTS, "days")])
     required = "duration" if name == "days" else "date"
@@ -146,7 +146,7 @@ def date_part(values: Values, name: str, label: str) -> Values:
         raise InputError(f"The {values.label} contains {PLURALS[values.kind]}, but .dt.{name} requires {required}s.")
     if values.kind == "missing":
         return Values("number", np.zeros(len(values.known), dtype=np.int64), values.known, label)
-    # pandas 3.1 deprecates the attribute `dayofweek`.
+    # The attribute `day_of_week` is used, because pandas 3.1 deprecates `dayofweek`.
     attribute = "day_of_week" if name == "dayofweek" else name
     parts = getattr(pd.Series(values.data).dt, attribute)
     return Values("number", parts.fillna(0).to_numpy(dtype=np.int64), values.known, label)

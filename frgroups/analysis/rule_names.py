@@ -71,11 +71,11 @@ class ComputedNames:
         return name in self._functions
 
     def values(self, name: str) -> Values:
-        """Return the values of a name."""
+        """Return the value of a computed name for each customer."""
         return self._functions[name](name)
 
     def in_group(self, group: str, label: str) -> Values:
-        """Return a boolean for each customer that is True for the members of a group, by its uid or unique name."""
+        """Return one boolean per customer, True for members of the group with the given uid or unique name."""
         try:
             return _known_booleans(self._member_mask(self._groups.group_uid(group)), label)
         except GroupNotFoundError as error:

@@ -16,14 +16,15 @@ from frgroups.errors import InputError
 from frgroups.internals.formatting import format_list
 from frgroups.internals.suggestions import did_you_mean
 
-# Text in quotes and comments is not changed. As in Python, a name can contain letters of any script.
+# The pattern `fixed` matches strings and comments, which are not changed. As in Python, a name can contain letters of
+# any script.
 _TOKENS = re.compile(
     r"""(?P<fixed>'''.*?'''|\"\"\".*?\"\"\"|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|\#[^\n]*)"""
     r"""|`(?P<quoted>[^`]*)`|(?P<operator>[&|])|(?P<name>[^\W\d]\w*)""",
     re.DOTALL,
 )
 
-_MAX_SOURCE = 80  # Maximum length of a rule part in an error message. Longer parts are shortened.
+_MAX_SOURCE = 80  # Maximum length of a subexpression in an error message. Longer text is shortened.
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,18 @@ class ParsedRule:
     aliases: dict[str, str] = field(default_factory=dict)
 
     def source(self, node: ast.expr) -> str:
-        """Return the text of a part of the rule."""
+        """Return the source text of a subexpression for error messages."""
         text = re.sub(r"\w+", self._quote_alias, ast.unparse(node))
         return text if len(text) <= _MAX_SOURCE else f"{text[:_MAX_SOURCE]}…"
 
     def _quote_alias(self, word: re.Match[str]) -> str:
-        """Return the column name in backticks if a word is an alias, or else the word."""
+        """Return a word, or the column name in backticks if the word is an alias."""
         return f"`{self.aliases[word[0]]}`" if word[0] in self.aliases else word[0]
 
 
 def parse_rule(rule: str, columns: Collection[str]) -> ParsedRule:
     """
-    Parse a rule.
+    Parse a rule into a syntax tree.
 
     The operators ``&`` and ``|`` mean ``and`` and ``or``, with the same precedence, as in `DataFrame.query`. Column
     names in backticks are replaced by identifiers. Python converts identifiers to the Unicode form NFKC, so a name
@@ -107,7 +108,7 @@ def unknown_name(name: str, columns: Iterable[str], computed: Iterable[str] = ()
     """
     Return the error for a name in a rule that is not a column.
 
-    The error suggests a similar name, such as the name of the same value for a channel, and lists all columns and all
+    The error suggests a similar name, for example reachable_mobile for reachable_sms, and lists all columns and all
     computed names.
 
     Examples

@@ -1,8 +1,8 @@
 """
 Typed values for segment rules.
 
-Each column is converted to one of a few types and a mask of its known values. Therefore, a rule has the same result
-for each dtype of the same data, and each operator has only one implementation.
+Each column is converted to values of one of a few types and to a mask that is False for missing values. Therefore, a
+rule has the same result for each dtype of the same data, and each operator has only one implementation.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Values:
     kind
         The type of the values.
     data
-        The values: `str` objects, integers or floats, booleans, or `datetime64[us]` in UTC, or `timedelta64[us]`.
-        Where `known` is False, the value is arbitrary.
+        The values as `str` objects, integers, floats, booleans, `datetime64[us]` in UTC, or `timedelta64[us]`. Where
+        `known` is False, the value is arbitrary.
     known
         A mask that is False for each missing value, and for each comparison with an unknown result.
     label
@@ -146,7 +146,7 @@ def read_column(column: pd.Series, label: str) -> Values:
     label = f"{label} ({column.dtype})"
     try:
         values = _convert(column, label)
-    except (TypeError, ValueError, OverflowError, pa.ArrowException):  # For example, a date is out of range.
+    except (TypeError, ValueError, OverflowError, pa.ArrowException):  # Raised, for example, for a date out of range.
         known = column.notna().to_numpy(dtype=np.bool_)
         values = Values("other", np.empty(len(column), dtype=object), known, label)
     if not values.known.any():
@@ -172,7 +172,7 @@ def _convert(column: pd.Series, label: str) -> Values:
     data: npt.NDArray[Any]
     if kind == "number":
         data = _read_numbers(column, known)
-        known = known & (data == data)  # pandas does not report a NaN in some nullable dtypes as missing.
+        known = known & (data == data)  # In some nullable dtypes, pandas does not report NaN as missing.
     elif kind == "boolean":
         data = column.to_numpy(dtype=object, na_value=False).astype(np.bool_)
     elif kind == "text":
@@ -188,7 +188,7 @@ def _convert(column: pd.Series, label: str) -> Values:
 
 
 def _kind_of(column: pd.Series) -> Kind:
-    """Return the type of the values in a column that is not a category."""
+    """Return the type of the values in a column that does not contain categories."""
     dtype = column.dtype
     if pd.api.types.is_object_dtype(dtype):
         return _OBJECT_KINDS.get(pd.api.types.infer_dtype(column, skipna=True), "other")
@@ -212,7 +212,7 @@ def _kind_of(column: pd.Series) -> Kind:
 
 
 def _read_numbers(column: pd.Series, known: BoolArray) -> npt.NDArray[Any]:
-    """Convert a column to integers, or to floats if it contains other numbers. Missing values become 0 or NaN."""
+    """Convert a column of numbers to integers, or to floats if needed. Missing values become 0 or NaN."""
     if _has_integers(column, known):
         numbers = [int(number) if is_known else None for number, is_known in zip(column, known, strict=True)]
         column = pd.Series(pd.array(numbers, dtype="Int64"))

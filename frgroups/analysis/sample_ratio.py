@@ -10,13 +10,14 @@ from frgroups.errors import SampleRatioError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.typing import FloatArray, IntArray
 
-# Kohavi, Tang, and Xu (2020) recommend a low threshold, because a mismatch invalidates the experiment.
+# A p-value below this threshold is reported as a mismatch of the sample ratio. Kohavi, Tang, and Xu (2020) recommend
+# a low threshold, because a mismatch invalidates the experiment.
 MIN_P_VALUE = 0.001
 
 
 def sample_ratio_p_value(sizes: IntArray, shares: FloatArray) -> float:
     """
-    Return the p-value of the test that customers were assigned to arms with the planned shares.
+    Return the p-value of the hypothesis that customers were assigned to arms with the planned shares.
 
     The test is Pearson's chi-square test. If the expected size of an arm is below 5, each arm is tested with the
     exact binomial test instead. If there are more than two arms, the smallest p-value is multiplied by the number of

@@ -42,11 +42,11 @@ class Scores:
 
     def best(self, codes: IntArray, n: int) -> IntArray:
         """
-        Return the customers with the largest scores, sorted by code.
+        Return the positions of the customers with the largest scores, in ascending order.
 
-        Customers without a score are last, and equal scores are sorted by code. To save time, the function does not
-        sort all scores. It finds the smallest selected score with a partition, and compares the other scores with
-        this score.
+        Customers without a score are selected last. Of customers with equal scores, those with the smallest positions
+        are selected first. To save time, the function does not sort all scores. It finds the smallest selected score
+        with a partition, and compares the other scores with this score.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ def read_scores(snapshot: Snapshot, uids: pd.Index, order_by: str | pd.Series) -
 
 
 def _select_column(snapshot: Snapshot, order_by: str | pd.Series) -> pd.Series:
-    """Return the scores, with an index of uids or the index of the customers table."""
+    """Return the scores as a Series, indexed by customer uid or by the index of the customers table."""
     if isinstance(order_by, pd.Series):
         return order_by
     if not isinstance(order_by, str):
@@ -166,7 +166,8 @@ def _positions(snapshot: Snapshot, uids: pd.Index, labels: pd.Index) -> IndexArr
     if isinstance(labels, pd.MultiIndex) or pd.api.types.infer_dtype(labels, skipna=False) != "string":
         return np.full(len(labels), -1)
     texts = to_string_array(labels)
-    # Scores that are computed for all customers of a snapshot are often in the order of the snapshot.
+    # Scores that are computed for all customers of a snapshot are often in the order of the snapshot. In this case,
+    # no lookup is necessary.
     if texts.equals(known):
         return np.arange(len(uids))
     return lookup_positions(texts, known).astype(np.intp)

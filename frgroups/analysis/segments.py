@@ -47,9 +47,9 @@ def segment(
           labels of `snapshot.customers` or the customer uids, in any order.
         - A function that is called with the customers and returns a mask.
     attributes
-        A DataFrame with one row per customer and further columns for the rules. It identifies the customers by a
-        column customer_uid or by its index. Customers without a row have missing values. Rows of customers who are
-        not in the snapshot are ignored.
+        A DataFrame with one row per customer and further columns for the rules. The column customer_uid or the index
+        of the DataFrame contains the customer uids. Customers without a row have missing values. Rows of customers
+        who are not in the snapshot are ignored.
     consent
         A dictionary that maps a channel to the uid or name of its consent, as in `reachability`. The consents are
         used for the names that contain a channel, such as reachable_email and consent_email, in rules.
@@ -101,8 +101,8 @@ def segment(
     - ``reachable_email`` and ``reachable_mobile``: True if the customer can be contacted through the channel, as in
       `reachability`, and otherwise False
     - ``consent_email`` and ``consent_mobile``: the status of the customer's consent, which is ``'given'``,
-      ``'withdrawn'``, or ``'none'`` (the customer has no such consent). It does not depend on whether the customer
-      has an email address or a mobile number.
+      ``'withdrawn'``, or ``'none'`` (the customer has no such consent). The status does not depend on whether the
+      customer has an email address or a mobile number.
     - ``in_group('VIP')``: True if the customer is a member of the group with this uid or unique name. Combine groups
       with ``and``, ``or``, and ``not``.
 
@@ -190,7 +190,7 @@ def select_by_rule(
 
 
 def _evaluation_error(error: Exception, customers: pd.DataFrame, label: str, name: str, rule: Rule) -> InputError:
-    """Return the error for a rule that cannot be evaluated. For an unknown group, it is a GroupNotFoundError."""
+    """Return the error for a rule that cannot be evaluated. For an unknown group, return a GroupNotFoundError."""
     reason, hint, cli_hint = f"{type(error).__name__}: {error}.", "", None
     if isinstance(error, InputError):
         reason = str(error)
@@ -200,7 +200,7 @@ def _evaluation_error(error: Exception, customers: pd.DataFrame, label: str, nam
     text = f"The rule for {label} cannot be evaluated. {mask_explicit_contacts(reason)} "
     text += f"The rule is {_describe_rule(rule)}."
     if isinstance(error, KeyError | AttributeError) and not isinstance(error, FrgroupsError):
-        # A function might have used an unknown column.
+        # The rule might be a function that uses an unknown column, so the error lists the columns.
         text += f" The columns are {format_list(list(map(str, customers.columns)))}."
     described = kind(text, hint=hint, cli_hint=cli_hint, group=name)
     if isinstance(error, GroupNotFoundError) and isinstance(described, GroupNotFoundError):

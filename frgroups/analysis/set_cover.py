@@ -36,13 +36,13 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
     Returns
     -------
     DataFrame
-        One row per step. The last step is the first one that reaches `target`. Groups that add the same number of
+        One row per step. The last step is the first step that reaches `target`. Groups that add the same number of
         customers are selected in the order of uids.
 
         - step (`int64`): the number of the step, from 1
         - customer_group_uid, name (`str`)
-        - n_new (`int64`): the members of the group who are in no previous group
-        - n_cumulative (`int64`): the customers covered so far
+        - n_new (`int64`): the members of the group who are in no group of the previous steps
+        - n_cumulative (`int64`): the sum of n_new up to this step
         - share_cumulative (`float64`): n_cumulative divided by the number of customers in any of the groups
 
     Raises
@@ -97,8 +97,8 @@ def greedy_cover(matrix: MembershipMatrix, target: float = 1.0) -> tuple[IntArra
     The selection ends when the groups contain the share `target` of all customers. A group that adds no customers is
     never selected.
 
-    The number of customers that a group adds can only decrease as other groups are selected. Therefore, a group is
-    counted again only when it is at the top of the heap (Minoux 1978).
+    The number of customers that a group adds can only decrease as other groups are selected. Therefore, the customers
+    that a group adds are counted again only when the group is at the top of the heap (Minoux 1978).
 
     Examples
     --------

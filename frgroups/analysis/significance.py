@@ -12,9 +12,10 @@ import numpy.typing as npt
 from frgroups.internals.typing import FloatArray
 
 _CHUNK_SIZE = 2**13  # The arrays for 8,192 pairs fit into the processor cache.
-_TERMS_PER_CHECK = 8  # Converged sums are removed after every eight terms.
+_TERMS_PER_CHECK = 8  # After every eight terms, the sums that have converged are removed from the calculation.
 _SERIES_START = 16
-# The table contains log n! - n log n + n for small n. For other n, the series is accurate to the last bits.
+# For n < _SERIES_START, this table contains log n! - n log n + n. For other n, `_stirling_error` uses a series that
+# is accurate to the last bits.
 _STIRLING_TABLE = np.array([0.0, *(math.lgamma(n + 1) - n * math.log(n) + n for n in range(1, _SERIES_START))])
 
 
@@ -47,8 +48,9 @@ def hypergeometric_tails(n_both: npt.ArrayLike, universe: int, n_a: npt.ArrayLik
     Notes
     -----
     P(X = n_both) is computed from the deviance of the 2 x 2 table and the error terms of Stirling's formula [1]_,
-    which avoids the cancellation of large logarithms. The tail away from the mean is the sum of the following terms,
-    each computed from the ratio to the previous term. The other tail is 1 + P(X = n_both) minus this sum.
+    which avoids the cancellation of large logarithms. The tail that does not contain the mean is a sum, in which each
+    term is computed from the previous term and the ratio of the two terms. The other tail is 1 + P(X = n_both) minus
+    this sum.
 
     For 20,000 pairs, this function takes 0.02 s, compared with 12 s for `scipy.stats.hypergeom`.
 
@@ -64,7 +66,8 @@ def hypergeometric_tails(n_both: npt.ArrayLike, universe: int, n_a: npt.ArrayLik
     """
     counts, sizes_a, sizes_b = np.asarray(n_both), np.asarray(n_a), np.asarray(n_b)
     over, under = np.empty(len(counts)), np.empty(len(counts))
-    with np.errstate(divide="ignore", invalid="ignore"):  # `_tails` replaces the results of 0 / 0.
+    # Operations such as 0 / 0 and log(0) return NaN or -inf here. `_deviance` and `_tails` replace the results.
+    with np.errstate(divide="ignore", invalid="ignore"):
         for start in range(0, len(counts), _CHUNK_SIZE):
             part = slice(start, start + _CHUNK_SIZE)
             both, a, b = (values[part].astype(np.float64) for values in (counts, sizes_a, sizes_b))
@@ -127,8 +130,8 @@ def _tails(both: FloatArray, a: FloatArray, b: FloatArray, universe: float) -> T
     """Compute both tail probabilities for each pair of groups. `a` must not be larger than `b`."""
     point = _point_probability(both, a, b, universe)
     below = both * universe < a * b
-    # A small overlap of a and b is a large overlap of a and the complement of b.
-    # Therefore, the lower tail for b is the upper tail for the complement of b.
+    # `_tail_ratio` computes only upper tails. A small overlap of a and b is a large overlap of a and the complement
+    # of b. Therefore, the lower tail for b is computed as the upper tail for the complement of b.
     outside = np.where(below, a - both, both), a, np.where(below, universe - b, b)
     far = np.minimum(point * _tail_ratio(*outside, universe), 1.0)
     near = np.clip(1.0 + point - far, 0.0, 1.0)
@@ -163,7 +166,7 @@ def _deviance(x: FloatArray, mean: FloatArray) -> FloatArray:
     """Compute x log(x / mean) + mean - x without cancellation for x close to the mean."""
     v = (x - mean) / (x + mean)
     square = v * v
-    # For |v| < 0.1, the omitted terms are smaller than the last bit.
+    # For |v| < 0.1, the omitted terms of this series are smaller than the last bit.
     series = reduce(lambda sum_, odd: 1.0 / odd + square * sum_, (13, 11, 9, 7, 5, 3), np.zeros_like(v))
     close = (x - mean) * v + 2.0 * x * v * square * series
     value = np.where(np.abs(v) < 0.1, close, x * np.log(x / mean) + mean - x)

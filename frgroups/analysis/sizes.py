@@ -28,7 +28,7 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
         DuckDB or Spark, is counted in its query engine.
     universe
         The total number of customers of the tenant. None uses the number set by `Snapshot.with_universe`. If neither
-        is given, share_of_universe is NaN, because `data` does not contain all customers in no group.
+        is given, share_of_universe is NaN, because `data` does not contain all customers who are in no group.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
         DuckDB or Spark, is counted in its query engine.
     universe
         The total number of customers of the tenant. None uses the number set by `Snapshot.with_universe`. If neither
-        is given, customers in no group are counted only as far as `data` contains them.
+        is given, only the customers in no group whom `data` contains are counted.
 
     Returns
     -------
@@ -144,7 +144,7 @@ class _SizeCounts:
     """
     The groups, and the number of members and exclusive members of each group.
 
-    `n_customers` is the number of customers in the data, and `n_in_groups` the number of customers in any group.
+    `n_customers` is the number of customers in the data, and `n_in_groups` is the number of customers in any group.
     """
 
     group_uids: pd.Index
@@ -171,7 +171,7 @@ class _SizeCounts:
 
 @dataclass(frozen=True, eq=False)
 class _DegreeCounts:
-    """The number of customers who are in exactly d groups, at the position d of `by_degree`."""
+    """The number of customers per number of groups. `by_degree[d]` counts the customers in exactly d groups."""
 
     by_degree: IntArray
 

@@ -67,7 +67,7 @@ class SnapshotComparison:
         return cls(*sides, groups, _group_names(groups, *sides), customers, verdicts)
 
     def group_code_of(self, group: str) -> int:
-        """Return the position of the group with a given uid or unique name."""
+        """Return the position in `groups` of the group with a given uid or unique name."""
         return self._empty_matrix.group_code_of(group)
 
     @cached_property
@@ -79,8 +79,8 @@ def group_verdicts(data: Any, groups: pd.Index) -> pd.Index:
     """
     Return the verdict of each group in a snapshot.
 
-    If the snapshot does not contain a group, the verdict of the snapshot is used, because this verdict includes the
-    list of groups. If `data` is a table of memberships, the verdict of all groups is "unverifiable".
+    If the snapshot does not contain a group, the verdict of the snapshot is used, because the snapshot's verdict also
+    covers the list of groups. If `data` is a table of memberships, the verdict of all groups is "unverifiable".
     """
     if not isinstance(data, Snapshot):
         return pd.Index(["unverifiable"] * len(groups), dtype="str")

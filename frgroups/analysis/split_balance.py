@@ -102,8 +102,8 @@ def split_balance(
     Notes
     -----
     The sample-ratio test is Pearson's chi-square test of the sizes of the arms. If the expected size of an arm is
-    below 5, it is the exact binomial test. A p-value below 0.001 means that customers were lost from an arm, or that
-    the shares are wrong. In this case, `measure_lift` raises an error.
+    below 5, the exact binomial test is used instead. A p-value below 0.001 means that customers were lost from an
+    arm, or that the shares are wrong. In this case, `measure_lift` raises an error.
 
     Timestamps are converted to the number of days before the latest timestamp. The row "no" of a flag is omitted,
     because it contains the same information as the row "yes".
@@ -196,8 +196,8 @@ def _count_values(table: SplitTable, attribute: Attribute, top: int | None) -> t
     is_mirrored = attribute.kind == "flag" and "yes" in attribute.labels
     shown = [code for code in order if frequency[code] and not (is_mirrored and attribute.labels[code] == "no")]
     if attribute.kind == "number":
-        # If no numbers are missing, the share of customers who have a number is 1 in each arm. Only the means can
-        # differ.
+        # The row "(number)" is always included. If no numbers are missing, its share is 1 in each arm, but the means
+        # can differ.
         shown = [code for code in range(n_labels) if attribute.labels[code] == NUMBER or frequency[code]]
     n_shown = len(shown) if top is None else top
     labels = [attribute.labels[code] for code in shown[:n_shown]]

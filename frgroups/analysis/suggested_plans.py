@@ -25,7 +25,9 @@ def check_first(groups: str, next_step: str) -> str:
 
 def limits_to_empty(n: int) -> dict[str, int]:
     """
-    Return the limits that a plan needs to remove all members of a group. Default limits are omitted.
+    Return the limits that a plan needs to remove all members of a group.
+
+    Limits whose defaults are sufficient are omitted.
 
     Parameters
     ----------
@@ -37,7 +39,8 @@ def limits_to_empty(n: int) -> dict[str, int]:
     >>> limits_to_empty(2), limits_to_empty(15)
     ({'emptied_groups': 1}, {'emptied_groups': 1, 'removal_share': 1})
     """
-    # The class Limits is in a higher layer. A test compares these numbers with its defaults.
+    # The class Limits is in a higher layer, so it cannot be imported here. A test compares these numbers with the
+    # defaults of Limits.
     limits = {"emptied_groups": 1}
     if n > 2:
         limits["removal_share"] = 1
@@ -81,7 +84,7 @@ class SuggestedPlans:
     has_register: bool = False
 
     def label(self, uid: str) -> str:
-        """Return the name of a group for a sentence. See `label_of`."""
+        """Return the label of a group for use in a sentence. See `label_of`."""
         return label_of(self.matrix, uid)
 
     def refer(self, uid: str) -> str:
@@ -89,7 +92,7 @@ class SuggestedPlans:
         return reference_of(self.matrix, uid)
 
     def quote(self, uid: str) -> str:
-        """Return a text in quotes that refers to a group in a group expression. See `reference_of`."""
+        """Return a string that refers to a group in a group expression. See `reference_of`."""
         return reference_of(self.matrix, uid, in_expression=True)
 
     def call(self, desired: str, mode: str, limits: Mapping[str, int] | None = None) -> str:
@@ -153,7 +156,7 @@ class SuggestedPlans:
 
     def removal_actions(self, groups: str, condition: str, uid: str, n: int) -> tuple[str, str]:
         """
-        Return the suggested action to remove all members of a group, with Python code and with a command.
+        Return the suggested action to remove all members of a group, once with Python code and once with a command.
 
         Parameters
         ----------

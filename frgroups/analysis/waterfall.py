@@ -76,8 +76,8 @@ def waterfall(
     InputError
         If an argument is invalid, for example a cap for an unknown audience, a score that is neither a number nor a
         date, a list that contains a group instead of customer uids, an invalid uid, or a uid that is similar to the
-        id of a known customer. If the customers of an audience are invalid, the attribute `audience` contains its
-        name.
+        id of a known customer. If the customers of an audience are invalid, the attribute `audience` of the error
+        contains the name of the audience.
     GroupNotFoundError
         If an expression contains an unknown group, or a group name that is not unique.
 
@@ -250,7 +250,7 @@ class _Step:
     Attributes
     ----------
     name, cap
-        The name of the audience and its maximum number of customers, or None.
+        The name of the audience, and its maximum number of customers. None means that there is no maximum.
     codes
         The sorted positions of the assigned customers in `RequestedCustomers.uids`.
     n_requested, n_excluded, n_earlier, n_over_cap

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ChangeCounts(NamedTuple):
-    """All groups in two frames of memberships, sorted by uid, with their numbers of customers before and after."""
+    """The groups in two frames, sorted by uid, with the old size, the changes, and the new size of each group."""
 
     group_uids: pd.Index
     n_old: IntArray
@@ -40,7 +40,7 @@ def are_engine_frames(old: Any, new: Any) -> bool:
     """
     Return True if both arguments are frames of a query engine.
 
-    An InputError is raised if they belong to different engines.
+    An InputError is raised if the frames belong to different engines.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def changed_memberships(old: Any, new: Any) -> Any:
 def count_changes(old: Any, new: Any) -> ChangeCounts:
     """Count the customers who joined and left each group between two frames. One row per group is collected."""
     nw = import_narwhals()
-    # Grouping the rows of both frames together also removes repeated rows.
+    # The rows of both frames are grouped together, which also removes repeated rows.
     sides = [
         read_memberships(data).with_columns(nw.lit(is_old).alias("in_old"), nw.lit(1 - is_old).alias("in_new"))
         for data, is_old in ((old, 1), (new, 0))

@@ -39,7 +39,7 @@ _LARGEST = float(np.finfo(np.float64).max)
 
 
 class AttributeColumn(NamedTuple):
-    """A column of attributes, its type, and the unique name that the column has in the expressions."""
+    """A column that contains an attribute, its kind, and the unique alias of the column in Narwhals expressions."""
 
     name: str
     kind: ColumnKind
@@ -57,14 +57,14 @@ class AttributeFrame(NamedTuple):
 
 class SideCounts(NamedTuple):
     """
-    The numbers of customers on each side of a comparison.
+    The numbers of customers in a group and in the reference with which the group is compared.
 
     Attributes
     ----------
     n_in, n_versus, n_others
-        The customers in the group, in the reference, and in the reference but not in the group.
+        The numbers of customers in the group, in the reference, and in the reference but not in the group.
     n_matched
-        The customers who have a row of attributes.
+        The number of customers who have a row of attributes.
     latest
         The latest value of each timestamp column, in microseconds since 1970. The keys are the aliases of the
         columns.
@@ -86,7 +86,7 @@ class ValueCounts(NamedTuple):
     labels
         The collected values.
     n_in, n_others
-        The customers in the group, and in the reference but not in the group.
+        For each collected value, the numbers of customers in the group, and in the reference but not in the group.
     n_values
         The number of all values, including values that were not collected.
     n_small
@@ -102,7 +102,7 @@ class ValueCounts(NamedTuple):
 
 class NumberStatistics(NamedTuple):
     """
-    Statistics of the known numbers of an attribute. `n` is their count.
+    Statistics of the known numbers of an attribute. `n` is the count of the known numbers.
 
     A statistic that is not defined is NaN, such as the variance of one number.
     """
@@ -126,7 +126,7 @@ def read_attributes(data: Any, name: str, numeric_categories: Collection[str]) -
     name
         Name of the argument that contains the frame, for error messages.
     numeric_categories
-        Names of numeric columns that are categories.
+        Names of numeric columns that are treated as categories.
 
     Raises
     ------
@@ -185,7 +185,7 @@ class ComparedCustomers:
         )
 
     def count_sides(self) -> SideCounts:
-        """Count the customers of both sides, and find the latest timestamps. One row is collected."""
+        """Count the customers in the group and in the reference, and find the latest timestamps. Collect one row."""
         nw = self._nw
         is_in, is_other = nw.col(_IS_IN) == 1, nw.col(_IS_OTHER) == 1
         times = [column.alias for column in self._columns if column.kind == "timestamp"]
@@ -215,7 +215,8 @@ class ComparedCustomers:
             Counts from 1 to `min_count` - 1 are small.
         top
             Number of values to collect per attribute. Values without a small count are collected first, in descending
-            order of their numbers of customers. Values with the same number are sorted. None collects all values.
+            order of their numbers of customers. Values with the same number of customers are sorted by label. None
+            collects all values.
 
         Returns
         -------
@@ -287,8 +288,9 @@ class ComparedCustomers:
         columns are the numbers in `ValueCounts`.
         """
         nw = self._nw
-        # Each customer is repeated for each attribute, so that one query counts all attributes. Narwhals cannot
-        # unpivot relations of a DuckDB connection that is not the default connection.
+        # A cross join repeats each customer for each attribute, so that one query counts all attributes. The method
+        # `unpivot` is not used, because Narwhals does not support it for a DuckDB connection that is not the default
+        # connection.
         numbers = upload_table(pa.table({"attribute": range(len(aliases))}), self._customers)
         values = [nw.when(nw.col("attribute") == n).then(nw.col(alias)) for n, alias in enumerate(aliases)]
         value = nw.coalesce(*values)
@@ -326,7 +328,7 @@ def _column_kind(
     """Return the kind of a column, or raise InputError if its type or its name is not supported."""
     nw = import_narwhals()
     if is_spark and ("." in column or "`" in column):
-        # Narwhals passes the name to Spark, which would interpret it as an expression.
+        # Narwhals passes the name to Spark, which would interpret a name with these characters as an expression.
         raise InputError(
             f"The name of the column {column!r} of `{name}` contains a dot or a backtick, which is not supported in "
             "Spark.",
@@ -374,12 +376,13 @@ def _as_value(column: Expr, kind: ColumnKind, engine: Any) -> Expr:
         # all other numbers.
         values = nw.when((numbers <= _LARGEST) & (numbers >= -_LARGEST)).then(numbers)
     elif engine.is_spark_like():
-        # Narwhals cannot convert timestamps to microseconds in Spark, so they are converted to seconds. The error of
-        # this conversion is less than half a microsecond, so rounding returns the exact value.
+        # Narwhals cannot convert timestamps to microseconds in Spark, so the timestamps are converted to seconds. The
+        # error of this conversion is less than half a microsecond, so rounding returns the exact value.
         values = (column.cast(nw.Float64) * 1_000_000).round().cast(nw.Int64)
     elif engine.is_duckdb():
-        # Narwhals translates this method to DuckDB's function epoch_us, which also accepts timestamps. A difference
-        # between two timestamps would depend on the daylight saving time of the connection's time zone.
+        # Narwhals translates this method to DuckDB's function epoch_us, which also accepts timestamps. A subtraction
+        # of 1970-01-01 is not used, because its result would depend on the daylight saving time of the connection's
+        # time zone.
         values = column.dt.total_microseconds()
     else:
         values = column.dt.timestamp("us")

@@ -2,8 +2,8 @@
 Recognize, validate, and collect the frames of query engines.
 
 A frame is an object that describes rows without containing them, for example a DuckDB relation, a Spark DataFrame, or
-a Polars LazyFrame. Narwhals translates the same expressions for all engines. It is imported only if the caller passes
-such a frame.
+a Polars LazyFrame. Narwhals translates the same expressions for all engines. Narwhals is imported only if the caller
+passes such a frame.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TENANT, TAKEN_AT, GROUP, CUSTOMER = "tenant_uid", "taken_at", "customer_group_uid", "customer_uid"
 
-# The class name and the package of each frame.
+# The class name and the package of each supported type of frame.
 _FRAMES = {
     ("DuckDBPyRelation", "duckdb"),
     ("LazyFrame", "polars"),
@@ -113,7 +113,7 @@ def read_columns(data: Any, uids: Sequence[str], name: str, *, timestamps: Seque
     """
     nw = import_narwhals()
     frame = as_narwhals(data)
-    # The columns are checked one after another, as in a table in memory, so that the error is the same.
+    # The columns are checked one after another, as in a table in memory, so that the same error is raised.
     for column in (*uids, *timestamps):
         check_columns(frame.columns, [column], name)
     frame = frame.select(*uids, *timestamps)
@@ -128,7 +128,7 @@ def _check_types(frame: LazyFrame[Any], uids: Sequence[str], timestamps: Sequenc
     schema = frame.collect_schema()
     for column in uids:
         if schema[column] not in (nw.String, nw.Categorical, nw.Enum):
-            # The first value is checked like a column in memory, so that the error is the same.
+            # The first value is checked like a column in memory, so that `check_uids` raises the same error.
             value = collect(frame.select(column).drop_nulls().head(1))
             check_uids(value.to_pandas(), column, name)
     for column in timestamps:
@@ -206,7 +206,7 @@ def count_true(condition: Expr) -> Expr:
 
 def distinct(frame: LazyFrame[Any], *columns: str) -> LazyFrame[Any]:
     """
-    Return the distinct values of columns.
+    Return the distinct combinations of values in columns.
 
     The function groups the rows, because this is faster than `LazyFrame.unique`. In SQL engines, Narwhals implements
     `LazyFrame.unique` with a window function.
@@ -226,7 +226,8 @@ def integers(table: pa.Table, column: str) -> IntArray:
     """
     Return a column of counts as 64-bit integers.
 
-    Engines return different integer types, and null for the sum of a column without rows.
+    Engines return different integer types. They return null for the sum of a column without rows, and the function
+    converts null to 0.
     """
     counts: IntArray = np.asarray(table[column].fill_null(0).cast(pa.int64()), dtype=np.int64)
     return counts
@@ -248,7 +249,8 @@ def sort_groups(table: pa.Table) -> tuple[pd.Index, IndexArray]:
 def _ignores_case_or_accents(column: str) -> Expr:
     """Return an expression that is True if the engine treats "a" and "A", or "e" and "é", as equal in a column."""
     nw = import_narwhals()
-    # In DuckDB, the result of `concat_str` has the collation of the column, so the comparison uses this collation.
+    # The letters are appended to a value of the column. In DuckDB, the result of `concat_str` has the collation of
+    # the column, so the comparison uses this collation.
     text = nw.col(column).min()
     compared = [
         nw.concat_str(text, nw.lit(first)) == nw.concat_str(text, nw.lit(second)) for first, second in ("aA", "eé")

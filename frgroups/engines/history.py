@@ -66,9 +66,10 @@ def count_members_over_time(data: Any, name: str) -> pd.DataFrame:
         frame = read_columns(data, [GROUP, CUSTOMER], name, timestamps=[TAKEN_AT]).with_columns(
             nw.lit("").alias(TENANT)
         )
-    # A membership is kept if the last earlier snapshot that contains it is the tenant's previous snapshot. The rows
-    # are counted before these times are compared. With 5M memberships in DuckDB, this needs half as much memory as a
-    # join of each snapshot with the previous snapshot, and the same CPU time.
+    # A membership is counted in n_kept if the last earlier snapshot that contains the membership is the tenant's
+    # previous snapshot. The rows are counted before the timestamps of these two snapshots are compared. With 5M
+    # memberships in DuckDB, this needs half as much memory as a join of each snapshot with the previous snapshot, and
+    # the same CPU time.
     memberships = distinct(frame, TENANT, TAKEN_AT, GROUP, CUSTOMER)
     seen_before = nw.col(TAKEN_AT).shift(1).over(TENANT, GROUP, CUSTOMER, order_by=TAKEN_AT).alias("seen_before")
     counts = (

@@ -21,14 +21,14 @@ from frgroups.engines.frames import (
 from frgroups.engines.upload import upload_table
 from frgroups.internals.typing import BoolArray, IntArray
 
-# This pattern matches each character that the API does not accept in a uid. The regular expressions of all engines
-# interpret it in the same way, which is not true of the anchors ^ and $.
+# This pattern matches each character that the API does not accept in a uid. The pattern contains no anchors, because
+# the engines interpret ^ and $ in different ways.
 _INVALID_CHARACTER = "[^A-Za-z0-9_-]"
 
 
 class ListSizes(NamedTuple):
     """
-    The sizes of the lists. Each attribute has one value per list, sorted by group.
+    The sizes of the lists of customers. Each attribute has one value per list, sorted by group.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Differences(NamedTuple):
     Attributes
     ----------
     group_code
-        Code of the group in the table that was passed to `MembershipLists.differences`.
+        Code of the group, from the table `groups` that was passed to `MembershipLists.differences`.
     customer_uids
         Uid of the customer.
     is_listed
@@ -95,7 +95,8 @@ class MembershipLists:
         frame = as_narwhals(data)
         self.has_tenants = TENANT in frame.columns
         if self.has_tenants:
-            # `read_columns` checks tenant_uid, because a collation could also select rows with a similar uid.
+            # If a collation ignores case or accents, this filter also selects the rows of a tenant with a similar
+            # uid. Therefore, `read_columns` also checks the column tenant_uid.
             frame = frame.with_columns(nw.col(TENANT).cast(nw.String)).filter(nw.col(TENANT) == tenant_uid)
         columns = [TENANT, GROUP, CUSTOMER] if self.has_tenants else [GROUP, CUSTOMER]
         self._frame = read_columns(frame, columns, name).select(GROUP, CUSTOMER)
@@ -130,9 +131,10 @@ class MembershipLists:
         Parameters
         ----------
         groups
-            One row per list, with the column `customer_group_uid`, which contains the value in the frame, the column
-            `group_code`, and three Boolean columns. `joining` selects the listed customers who are not members,
-            `both` selects the listed customers who are members, and `leaving` selects the members who are not listed.
+            One row per list. The column `customer_group_uid` contains the group's value in the frame, and
+            `group_code` contains the code of the group. Three Boolean columns determine which customers are
+            collected. `joining` selects the listed customers who are not members, `both` selects the listed customers
+            who are members, and `leaving` selects the members who are not listed.
         members
             The current members, with the columns `group_code` and `customer_uid`.
         known_customers
@@ -148,7 +150,7 @@ class MembershipLists:
             .rename({"group_code": "code"})
             .with_columns(n_rows=nw.lit(0), in_group=nw.lit(1))
         )
-        # Grouping the rows of both frames together compares them faster than joins, and also removes repeated rows.
+        # The rows of both frames are grouped together. This is faster than joins and also removes repeated rows.
         compared = (
             nw.concat([listed.select(columns), current.select(columns)])
             .group_by("code", CUSTOMER)

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from narwhals.stable.v2 import LazyFrame
 
 _CODE = "group_code"
-# The groups of a customer are stored as the bits of integers. The sum of the powers of two up to 2**61 fits into a
-# signed 64-bit integer.
+# The groups of a customer are stored as the bits of integers, with 62 groups per integer. The sum of the powers of
+# two up to 2**61 fits into a signed 64-bit integer.
 _BITS = 62
 
 
@@ -49,7 +49,7 @@ class GroupTable(NamedTuple):
 
 class MemberCounts(NamedTuple):
     """
-    The groups, sorted by uid, with their members and exclusive members, and the number of customers in all groups.
+    The groups, sorted by uid, with their numbers of members, and the total number of customers.
 
     An exclusive member of a group is in no other group.
     """
@@ -141,7 +141,7 @@ class EngineMemberships:
 
     @removed_snapshots_explained()
     def count_degrees(self) -> tuple[IntArray, IntArray]:
-        """Return each number of groups that a customer has, sorted, and the number of customers with this number."""
+        """Count the customers by their number of groups. Return the sorted numbers of groups, and the counts."""
         nw = self._nw
         customers = distinct(self._frame, GROUP, CUSTOMER).group_by(CUSTOMER).agg(nw.len().alias("n_groups"))
         table = collect(customers.group_by("n_groups").agg(nw.len().alias("n_customers")))
@@ -188,7 +188,7 @@ class EngineMemberships:
             return np.empty(0, dtype=np.int64), np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64)
         words = [f"word_{word}" for word in range(-(-self.n_groups // _BITS))]
         place = nw.col(_CODE) - 1
-        # The powers of two are exact in floating-point arithmetic.
+        # The powers of two are exact in floating-point arithmetic, so they can be cast to integers.
         bit = (nw.lit(2.0) ** (place % _BITS)).cast(nw.Int64)
         masks = self._codes().with_columns(
             nw.when(place // _BITS == word).then(bit).otherwise(nw.lit(0, nw.Int64)).alias(name)
@@ -217,7 +217,7 @@ class EngineMemberships:
 
     @cached_property
     def _positions(self) -> IntArray:
-        """The position of each group in `group_uids`. The groups are in the engine's sort order."""
+        """For each group in the engine's sort order, the position of the group in `group_uids`."""
         return np.argsort(self._groups.ranks)
 
     def _sizes(self) -> LazyFrame[Any]:
@@ -239,7 +239,7 @@ class EngineMemberships:
         nw = self._nw
         # Grouping by integer codes is faster than grouping by uids.
         coded = distinct(self._frame.join(self._codes(), on=GROUP), CUSTOMER, _CODE)
-        # Both sides have different column names, because Spark cannot distinguish equal names in a self-join.
+        # The two frames of the self-join have different column names, because Spark cannot distinguish equal names.
         left = coded.rename({_CODE: "code_a"})
         right = coded.rename({_CODE: "code_b", CUSTOMER: "same_customer"})
         common = left.join(right, left_on=CUSTOMER, right_on="same_customer")
@@ -274,7 +274,7 @@ def collect_memberships(data: Any) -> MembershipMatrix:
 
 def _set_bits(words: IntArray, first: int) -> tuple[IndexArray, IndexArray]:
     """
-    Return the row and the number of each bit that is set in an array of integers.
+    Return the row and the bit number of each bit that is set in an array of integers.
 
     The lowest bit of an integer has the number `first`.
     """

@@ -15,21 +15,22 @@ from frgroups.internals.paths import parse_tenant_folder
 from frgroups.store import folders
 from frgroups.store.manifest import MANIFEST
 
-# Finds the tenant folder, the snapshot folder, and the file in an error message. Folder names contain only characters
-# that engines do not escape (see `tenant_folder`). Polars replaces the start of a long path with "...", which can
-# also replace the start of the tenant folder's name.
+# This pattern finds the tenant folder, the snapshot folder, and the file in an error message. Folder names contain
+# only characters that engines do not escape (see `tenant_folder`). Polars replaces the start of a long path with
+# "...", which can also replace the start of the tenant folder's name.
 _FILE = re.compile(
     r"(?:\.\.\.)?(?P<tenant>[\w.~=@-]*)[/\\]+(?P<snapshot>\d{8}T\d{6}\.\d{6}Z[-\dr]*)[/\\]+"
     r"(?:groups|customers|memberships)\.parquet",
     re.ASCII,
 )
-# The snapshot folders that were scanned, by name. They are needed because the path in an error message can differ
-# from the path of the folder: Polars omits the start, DuckDB escapes characters such as *, and Spark shows a URL.
+# The paths of the scanned snapshot folders, by folder name. These paths are stored because the path in an error
+# message can differ from the path of the folder: Polars omits the start, DuckDB escapes characters such as *, and
+# Spark shows a URL.
 _scanned: defaultdict[str, set[Path]] = defaultdict(set)
 
 
 def remember_scanned(paths: Iterable[Path]) -> None:
-    """Remember the snapshot folders that a frame reads, so that errors about their removal can be explained."""
+    """Remember the snapshot folders that a frame reads, so that errors about removed folders can be explained."""
     for path in paths:
         _scanned[path.name].add(path)
 
@@ -39,8 +40,8 @@ def removed_snapshots_explained() -> Iterator[None]:
     """
     Convert the error of a query engine about a removed snapshot to SnapshotNotFoundError.
 
-    All other errors are not changed. The function can also be used as a decorator. It must also cover the creation of
-    expressions, because DuckDB can open the files when an expression is created.
+    All other errors are not changed. The function can also be used as a decorator. The context must include the code
+    that creates expressions, because DuckDB can open the files when an expression is created.
     """
     try:
         yield
@@ -54,7 +55,7 @@ def removed_snapshots_explained() -> Iterator[None]:
 
 
 def _removed_folder(message: str) -> Path | None:
-    """Return the scanned snapshot folder that an error message contains and that no longer exists."""
+    """Return the scanned snapshot folder that an error message refers to, if the folder no longer exists."""
     for match in _FILE.finditer(message):
         scanned = _scanned.get(match["snapshot"], ())
         candidates = [folder for folder in scanned if folder.parent.name.endswith(match["tenant"])]
@@ -95,7 +96,7 @@ def _describe_removal(folder: Path) -> str:
     for other in sorted(folders.all_folder_names(root), key=folders.split_name, reverse=True):
         other_base, other_number = folders.split_name(other)
         if other_base == base and other_number > number:
-            # Only an erasure replaces a stored snapshot.
+            # Only an erasure replaces a stored snapshot, so the newer folder was created by an erasure.
             replaced_at = datetime.fromtimestamp((root / other / MANIFEST).stat().st_mtime, UTC)
             return f"replaced by an erasure at {format_utc(replaced_at, seconds=True)}"
     if folders.is_quarantined(folder):

@@ -34,16 +34,17 @@ def upload_table(table: pa.Table, like: Any) -> LazyFrame[Any]:
     Raises
     ------
     FrgroupsError
-        The DuckDB connection does not allow tables in memory (setting `python_enable_replacements`).
+        If the DuckDB connection does not allow tables in memory (setting `python_enable_replacements`).
     """
     nw = import_narwhals()
     frame = as_narwhals(like)
     native = frame.to_native()
     if frame.implementation.is_duckdb():
-        # Narwhals always uses DuckDB's default connection.
+        # Narwhals would use DuckDB's default connection, which might not be the connection of the relation.
         return as_narwhals(_scan_in_connection(native, table))
     is_spark = frame.implementation.is_spark_like()
-    # Spark Connect cannot infer the types of a table without rows, so one row of nulls is sent.
+    # Spark Connect cannot infer the types of a table without rows, so one row of nulls is sent. `head(0)` then
+    # removes this row.
     rows = pa.Table.from_pylist([{}], schema=table.schema) if is_spark and not table.num_rows else table
     session = native.sparkSession if is_spark else None
     uploaded: LazyFrame[Any] = nw.from_native(rows, eager_only=True).lazy(frame.implementation, session=session)
@@ -54,15 +55,15 @@ def _scan_in_connection(relation: Any, table: pa.Table) -> Any:
     """
     Return an Arrow table as a relation in the connection of another relation.
 
-    A relation does not expose its connection, but the method `query` uses it. The SQL statement contains the name of
-    the Python variable. If the connection had a table with this name, DuckDB would use the table instead. The
-    returned relation keeps a reference to the Arrow table.
+    A relation does not expose its connection, but the method `query` uses the connection. The SQL statement contains
+    the name of the Python variable. If the connection had a table with this name, DuckDB would use the table instead.
+    The returned relation keeps a reference to the Arrow table.
     """
     frgroups_uploaded_rows = table  # noqa: F841
     try:
         return relation.query("frgroups_relation", "SELECT * FROM frgroups_uploaded_rows")
     except Exception as error:
-        # DuckDB is an optional dependency, so its exception class is not imported.
+        # DuckDB is an optional dependency. Its exception class is not imported, so the name of the class is compared.
         if type(error).__name__ != "CatalogException":
             raise
         raise FrgroupsError(

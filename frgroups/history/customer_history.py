@@ -50,7 +50,7 @@ def customer_history(
     journal: str | Path | None = None,
 ) -> pd.DataFrame:
     """
-    Return the changes of a customer's groups between stored snapshots, with the plans that caused them.
+    Return the changes of a customer's groups between stored snapshots, with the plans that caused the changes.
 
     The API does not report when a customer joined a group. Each change therefore has the timestamps of the snapshots
     before and after it. If a customer joins and leaves a group between two snapshots, the table contains neither
@@ -64,8 +64,8 @@ def customer_history(
         Folder that contains the stored snapshots. None selects the data folder.
     tenant_uid, base_url
         Tenant and host of the stored snapshots. They are required if the folder contains snapshots of several tenants
-        or hosts, not counting servers on this machine. Without `base_url`, these servers are selected as in
-        `read_snapshot`.
+        or hosts, not counting servers on this machine. Without `base_url`, snapshots of these servers are selected as
+        in `read_snapshot`.
     journal
         Folder that contains the journals and receipts of `apply_plan`. None selects the data folder.
 
@@ -76,19 +76,20 @@ def customer_history(
         customer. These columns describe the change:
 
         - customer_group_uid, name (`str`)
-        - change (`str`): "joined", "left", or "was in" for a group in the first snapshot
+        - change (`str`): "joined" or "left". For a group that contains the customer in the first snapshot, the value
+          is "was in".
         - after, before (`datetime64[us, UTC]`): timestamps of the last snapshot before the change and of the first
           snapshot after it. For "was in", `after` is missing.
         - still_seen (`bool`): whether the customer is in any group at `before`
-        - group_status (`str`): "kept", "new", or "deleted" for the group between the two snapshots, and "first" for
-          "was in"
-        - verdict (`str`): the weaker verdict of the group in the two snapshots, "consistent", "unverifiable", or
-          "drifted"
+        - group_status (`str`): "kept" if both snapshots contain the group, "new" if only the later snapshot contains
+          the group, "deleted" if only the earlier snapshot contains the group, and "first" for the change "was in"
+        - verdict (`str`): the less reliable of the group's verdicts in the two snapshots, which is "consistent",
+          "unverifiable", or "drifted"
 
         These columns describe the plan that caused the change. They are missing if no plan is known. If several
         plans match, the last one is used.
 
-        - plan_digest (`str`): also missing if a customer of the plan has been erased since
+        - plan_digest (`str`): also missing if a customer of the plan was erased later
         - reverts (`str`): digest of the plan that this plan undoes
         - purpose (`str`)
         - planned_at, applied_at (`datetime64[us, UTC]`): times when the plan was created and the change was sent

@@ -45,7 +45,7 @@ def size_history(
 
     Only the groups, memberships, and customer uids of a snapshot are read, and at most two snapshots are in memory at
     the same time. Snapshots that are corrupt or have another format version are skipped with a warning in the log. If
-    `snapshots` is a frame of a query engine, only counts leave the engine.
+    `snapshots` is a frame of a query engine, the engine returns only counts.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def size_history(
     tenant_uid, base_url
         Tenant and host of the stored snapshots. They are required if the folder contains snapshots of several tenants
         or hosts, not counting servers on this machine. They cannot be combined with `snapshots`. Without `base_url`,
-        servers on this machine are selected as in `read_snapshot`.
+        snapshots of servers on this machine are selected as in `read_snapshot`.
     groups
         Groups to return, by uid or unique name in the last snapshot that contains the group. None returns all
         groups. A frame contains no names, so only uids are accepted.
@@ -77,7 +77,7 @@ def size_history(
         - n_joined, n_left (`Int64`): number of customers who joined and left since the previous snapshot, missing
           for the first snapshot
         - status (`str`): "first" in the first snapshot, then "kept", "new", or "deleted". A deleted group has a row
-          with 0 members in the first snapshot that does not contain it.
+          with 0 members in the first snapshot that does not contain the group.
         - verdict (`str`): verdict of the group in this snapshot, "consistent", "unverifiable", or "drifted"
 
         In each row, n_members equals the previous n_members + n_joined - n_left.
@@ -94,8 +94,8 @@ def size_history(
     GroupNotFoundError
         If `groups` contains an unknown group.
     InputError
-        If the snapshots belong to several tenants or hosts, or a folder does not contain a snapshot. If a frame lacks
-        a column, or has missing uids or timestamps.
+        If the snapshots belong to several tenants or hosts, a folder does not contain a snapshot, or a frame lacks a
+        column or has missing uids or timestamps.
 
     See Also
     --------
@@ -154,14 +154,15 @@ def only_groups(history: pd.DataFrame, groups: Iterable[str]) -> pd.DataFrame:
 
 
 def _frame_history(frame: Any) -> pd.DataFrame:
-    """Return the size history of a frame of memberships, with tenant_uid as the first column if the frame has it."""
+    """Return the size history of a frame of memberships, with tenant_uid as the first column if the frame has one."""
     counts = count_members_over_time(frame, "snapshots")
     counts["number"] = counts.groupby("tenant_uid")["taken_at"].rank("dense").astype("int64")
     keys = ["tenant_uid", "number", "customer_group_uid"]
     before = counts[[*keys, "n_members"]].rename(columns={"n_members": "n_before"})
     before["number"] += 1
     snapshots = counts[["tenant_uid", "number", "taken_at"]].drop_duplicates()
-    # The outer join adds a row to each group that was deleted. The inner join removes rows after the last snapshot.
+    # The outer join adds a row for each deleted group, in the first snapshot that does not contain the group. The
+    # inner join removes the rows with a number after the last snapshot.
     table = counts.drop(columns="taken_at").merge(before, on=keys, how="outer").merge(snapshots)
     numbers = table[["n_members", "n_kept", "n_before"]].fillna(0).astype("int64")
     is_first = table["number"] == 1

@@ -52,12 +52,13 @@ def iter_snapshots(sources: Sequence[Snapshot | StoredSnapshot], *, n_known: int
     sources
         Snapshot objects and stored snapshots, sorted by timestamp.
     n_known
-        Number of snapshots including those that could not be opened. None is the length of `sources`.
+        Number of snapshots, including snapshots that could not be opened. None uses the length of `sources`.
 
     Raises
     ------
     SnapshotNotFoundError
-        If there are snapshots, but none can be read. An empty result would look like an empty history.
+        If there are snapshots, but none can be read. Without this error, the caller could interpret the empty result
+        as an empty history.
     """
     if n_known is None:
         n_known = len(sources)
@@ -85,7 +86,7 @@ def _read_source(source: Snapshot | StoredSnapshot) -> Snapshot:
 
 
 def _open_source(item: Any) -> Snapshot | StoredSnapshot | None:
-    """Return a Snapshot object unchanged, or open the stored snapshot in a folder. Return None if it is corrupt."""
+    """Return a Snapshot object unchanged, or open the snapshot in a folder. Return None if the folder is corrupt."""
     if isinstance(item, Snapshot):
         return item
     if not isinstance(item, str | Path):

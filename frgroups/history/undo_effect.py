@@ -14,16 +14,16 @@ from frgroups.internals.tombstones import is_tombstone
 @dataclass(frozen=True, slots=True)
 class UndoEffect:
     """
-    Comparison of a receipt with newer data about its groups.
+    Comparison of a receipt with newer data about the groups in the receipt.
 
     Attributes
     ----------
     n_in_effect, n_known
         `n_known` is the number of verified changes in groups for which the data folder contains newer data than the
-        receipt. `n_in_effect` is the number of these changes that are still in effect. Both are 0 if there is no
-        newer data.
+        receipt. `n_in_effect` is the number of these changes that are still in effect. Both numbers are 0 if there is
+        no newer data.
     read_at
-        Time of the newest data, or None.
+        Time of the newest data. None if there is no newer data.
     """
 
     n_in_effect: int = 0
@@ -45,7 +45,7 @@ def undo_effect(receipt: Receipt) -> UndoEffect:
     Raises
     ------
     CorruptFileError
-        The registry of started plans is corrupt.
+        If the registry of started plans is corrupt.
     """
     known = newer_data(receipt.plan, after=receipt.read_at).members
     n_in_effect = n_known = 0
