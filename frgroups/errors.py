@@ -44,12 +44,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-# Characters of these Unicode categories are invisible, or change the direction or the lines of the text around them.
-# The categories are control, format, line separator, paragraph separator, and surrogate.
+# `escape_invisible` replaces characters in these Unicode categories, because they are invisible, change the text
+# direction, or start a new line. The categories are control, format, line separator, paragraph separator, and
+# surrogate.
 _INVISIBLE_CATEGORIES = ("Cc", "Cf", "Zl", "Zp", "Cs")
 _MESSAGE_LINE_BREAK = re.compile(r"\n(?=[ \n]|\Z)")
 
-# A zero-width joiner is visible between two emoji, and between two letters of the scripts from Arabic to Khmer.
+# A zero-width joiner has a visible effect between two emoji, and between two letters of the scripts from Arabic to
+# Khmer. Therefore, `escape_invisible` does not replace joiners between these characters.
 _EMOJI = r"\u2190-\u2bff\U0001f000-\U0001faff"
 _JOINED_SCRIPTS = r"\u0600-\u109f\u1780-\u17ff"
 _VISIBLE_JOINER = re.compile(
@@ -62,8 +64,8 @@ def escape_invisible(text: object) -> str:
     Replace invisible characters, and characters that change the text direction, with escape sequences.
 
     All characters of the Unicode categories Cc, Cf, Cs, Zl, and Zp are replaced. Zero-width joiners do not change
-    inside an emoji and between letters of scripts such as Arabic and Devanagari, because they are visible there.
-    Text that is already escaped does not change, so the function can be applied repeatedly.
+    inside an emoji and between letters of scripts such as Arabic and Devanagari, because the joiners have a visible
+    effect there. Text that is already escaped does not change, so the function can be applied repeatedly.
 
     Examples
     --------
@@ -115,8 +117,8 @@ class FrgroupsError(Exception):
         Suggested action for users of the Python API. The default "" adds no hint. `str(error)` is the message
         followed by the hint.
     cli_hint
-        Suggested action for users of the command line. None, the default, uses `hint`. An empty string omits the
-        hint, because the command line has no such action.
+        Suggested action for users of the command line. None, the default, uses `hint`. An empty string omits the hint
+        on the command line, for example because the command line does not offer the action.
     **facts
         Attributes to set on the exception.
 
@@ -131,7 +133,7 @@ class FrgroupsError(Exception):
     'The file has 3 columns. Pass --column to choose one.'
     """
 
-    # Whether IPython has displayed the error. See `_render_traceback_`.
+    # True after IPython has displayed the error once. `_render_traceback_` then returns the full traceback.
     _is_rendered = False
 
     def __init__(self, message: str, *, hint: str = "", cli_hint: str | None = None, **facts: Any) -> None:
@@ -161,10 +163,10 @@ class FrgroupsError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """
-        Return the traceback for IPython, which calls this method.
+        Return the traceback that IPython displays. IPython calls this method.
 
-        At first, the traceback contains only the caller's lines and the message. The next call, for example by the
-        magic command %tb, returns the full traceback.
+        The traceback of the first call contains only the caller's lines and the message. Later calls, for example by
+        the magic command %tb, return the full traceback.
         """
         from IPython import get_ipython
 
@@ -174,7 +176,8 @@ class FrgroupsError(Exception):
             full: list[str] = formatter.structured_traceback(type(self), self, self.__traceback__)
             return full
         self._is_rendered = True
-        # The copy has no chained exceptions, whose frames are in frgroups, too.
+        # Format a copy, because the copy has no chained exceptions. The frames of chained exceptions are in frgroups,
+        # too.
         lines: list[str] = formatter.structured_traceback(type(self), copy.copy(self), caller_frames, tb_offset=0)
         return [*lines, "For the full traceback, run %tb."]
 
@@ -184,7 +187,7 @@ class FrgroupsError(Exception):
 
 
 def _caller_frames(traceback: TracebackType | None) -> TracebackType | None:
-    """Return the frames of a traceback between IPython and frgroups, or None if there are none."""
+    """Return the frames of the user's code between those of IPython and frgroups, or None if there are none."""
     package = str(Path(__file__).parent)
     frames: list[TracebackType] = []
     while traceback is not None:
@@ -269,7 +272,7 @@ class SampleRatioError(InputError):
     planned, actual
         The planned share and the actual share of the customers in each arm.
     p_value
-        Probability of a deviation of at least this size if the planned shares are correct.
+        Probability of a deviation at least as large as the actual deviation, if the planned shares are correct.
     """
 
     planned: Mapping[str, float] = {}
@@ -278,7 +281,7 @@ class SampleRatioError(InputError):
 
 
 class UnsupportedOperationError(InputError, TypeError):
-    """An object does not support a Python operation, for example `len(snapshot)`. The message states what to use."""
+    """An object does not support a Python operation, for example `len(snapshot)`. The error names an alternative."""
 
 
 class UsageError(InputError):
@@ -299,7 +302,7 @@ class TokenCommandError(FrgroupsError):
     command
         First word of the command, or "". The arguments are omitted, because they can contain a secret.
     exit_code
-        Exit code of the command, or None if it did not start or did not end.
+        Exit code of the command, or None if the command did not start or did not end.
     """
 
     tenant: str = ""
@@ -463,9 +466,9 @@ class DriftError(FrgroupsError):
     """
     Groups in a plan changed after the data for the plan was read.
 
-    After the plan was created, the groups were deleted or changed too much, or another group was given their name. On
-    the command line, `frgroups plan` also raises this error if the snapshot does not contain the changes of an
-    applied plan. The call sent nothing.
+    After the plan was created, the groups were deleted, their members changed too much, or another group received the
+    name of one of them. On the command line, `frgroups plan` also raises this error if the snapshot does not contain
+    the changes of an applied plan. The call sent nothing.
 
     Attributes
     ----------

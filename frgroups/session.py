@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False, repr=False)
 class Session:
     """
-    The client that a notebook uses, and the sandbox that was started for it, if any.
+    The client that a notebook uses, and the sandbox that was started for the notebook, if any.
 
     Use `start_session` to create a session. A session is a context manager that closes the client and the sandbox.
 
@@ -88,11 +88,11 @@ def start_session(*, customers: int = 6000, groups: int = 40, days_ago: float = 
     Connect to the tenant that the environment variables specify, or start a sandbox if they specify no tenant.
 
     If the environment variable FRGROUPS_TENANT_UID is set, the session connects to that tenant with a read-only
-    client, so that running a notebook cannot change it. `Client.from_env` describes the other variables.
+    client, so that running a notebook cannot change the tenant. `Client.from_env` describes the other variables.
 
-    Otherwise, or if FRGROUPS_SANDBOX is set, a sandbox with a synthetic tenant is started, and its client may send
-    writes. The command `frgroups notebooks` sets FRGROUPS_SANDBOX. Snapshots of the sandbox are stored apart from the
-    snapshots of other tenants, and `prune` removes them after the sandbox has ended.
+    Otherwise, or if FRGROUPS_SANDBOX is set, a sandbox with a synthetic tenant is started, and the client of the
+    sandbox can send writes. The command `frgroups notebooks` sets FRGROUPS_SANDBOX. Snapshots of the sandbox are
+    stored apart from the snapshots of other tenants, and `prune` removes them after the sandbox has ended.
 
     Parameters
     ----------

@@ -49,7 +49,8 @@ def health(
     print_message(snapshot)
     print_text(", ".join(f"{n} {severity}" for severity, n in counts.items()))
     rows = table.head(top)
-    # Print the suggested action once per kind of finding, because only the names and uids of the groups differ.
+    # Print the suggested action only for the first finding of each kind, because the actions of further findings
+    # differ only in group names and uids.
     has_action = ~rows["finding"].duplicated()
     for row, is_first in zip(rows.to_dict("records"), has_action, strict=True):
         print_text(f"\n{row['severity'].upper()} {row['finding']}: {row['evidence']}")

@@ -80,8 +80,8 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     earlier_approvals = found_approvals(plan, [target.parent])
     replaced = [approval.by for approval in earlier_approvals if approval.path == target.resolve()]
     if reason is None:
-        # Run the checks of `frgroups apply` that send no request, so that both commands return the same exit code. A
-        # rejection takes precedence.
+        # Run the checks of `frgroups apply` that send no request, so that both commands return the same exit code.
+        # Check for a rejection first, because it takes precedence.
         check_not_rejected(plan, [target.parent])
         check_original_not_undone(plan)
         check_limits(plan)
@@ -91,14 +91,14 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
     location = path.absolute()
     if reason is None and out is None:
         location = queue_approved_plan(path)
-    if not written.exists():  # `queue_approved_plan` has moved the approval file, too.
+    if not written.exists():  # `queue_approved_plan` also moves the approval file.
         written = location.with_suffix(".approval.json")
     decision = "approved" if reason is None else "rejected"
     conflicts = find_conflicts(plan) if reason is None else []
     if as_json:
         values = plan_values(plan, location, conflicts)
         if reason is None and out is not None and values["state"] in ("pending", "applied before"):
-            # Pass the approval file explicitly, because `apply` does not search its folder.
+            # Pass the approval file explicitly, because `apply` does not search the folder of this file.
             apply_command = shell_argument("frgroups", "apply", location, "--approval", written)
             values |= {"next_command": apply_command}
         decided = {"decision": decision, "by": reviewer, "reason": reason or "", "approval_path": str(written)}
@@ -130,7 +130,11 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None, as_
 
 
 def _entry_before_decision(plan: Plan, path: Path) -> PlanEntry | None:
-    """Return the state of a plan, or None if a file is damaged. `approve` reports the file after its decision."""
+    """
+    Return the state of a plan, or None if a file in the data folder is damaged.
+
+    The error is ignored, because `approve` reports the damaged file after it has written the decision.
+    """
     from frgroups.apply.plan_list import plan_entry
 
     with suppress(FrgroupsError):
@@ -139,7 +143,7 @@ def _entry_before_decision(plan: Plan, path: Path) -> PlanEntry | None:
 
 
 def _is_applied(entry: PlanEntry, path: Path, as_json: bool) -> bool:
-    """Return True and print the state if the plan was applied. Raise PlanBlockedError if the plan was also undone."""
+    """Print the state and return True if a plan was applied. Raise PlanBlockedError if the plan was also undone."""
     from frgroups.apply.run_registry import partly_reverted_by, reverted_by
     from frgroups.cli.plan_output import plan_values
     from frgroups.internals.formatting import shell_argument
@@ -175,7 +179,7 @@ def _is_applied(entry: PlanEntry, path: Path, as_json: bool) -> bool:
 @json_option("Print the withdrawn rejections as JSON.")
 def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
     """
-    Withdraw all rejections of a plan's changes, and record the name and the time in the data folder.
+    Withdraw all rejections of a plan's changes, and record the person's name and the time in the data folder.
 
     If the queue has stopped a plan with these changes, the plan is moved back to the folder `pending`.
     """
@@ -188,8 +192,8 @@ def withdraw(file: Path, name: str, reason: str, as_json: bool) -> int:
 
     path, *copies = find_plans(file)
     plan = read_plan(path)
-    # A withdrawal covers only recorded rejections, so first record the rejection files next to all copies of the
-    # plan.
+    # A withdrawal applies only to rejections that are recorded in the data folder. Therefore, first record the
+    # rejections in the files next to all copies of the plan.
     record_rejections(plan, [copy.parent for copy in copies])
     withdrawn = withdraw_rejection(plan, by=name, reason=reason)
     restored = restore_plans(plan)
@@ -314,7 +318,7 @@ def _apply_file(
     file
         Plan file, or the first characters of the plan's digest.
     source
-        Approval file or policy. None uses the approval file that is found.
+        Approval file or policy. None uses the approval file that the search finds.
     override
         Override file, or None.
     search
@@ -365,7 +369,7 @@ def _apply_file(
 def _apply_with_found_approval(
     client: Client, plan: Plan, search: bool, override: Path | None, journal: Path | None
 ) -> Receipt:
-    """Return the receipt of an applied plan, or find the approval file of the plan and apply the plan."""
+    """Apply a plan with the approval file that is found, or return the receipt if the plan was already applied."""
     from frgroups.apply.executor import apply_plan, receipt_or_earlier_approval
     from frgroups.apply.plan_checks import check_limits
     from frgroups.internals.formatting import format_utc
@@ -379,7 +383,7 @@ def _apply_with_found_approval(
         raise NotApprovedError(
             f"Plan {plan.digest[:12]} was not sent, because --no-auto-approval requires --approval or --policy."
         )
-    # Report a rejection or a limit before a missing approval, because a blocked plan cannot be approved.
+    # Report a rejection or an exceeded limit before a missing approval, because a blocked plan cannot be approved.
     check_not_rejected(plan)
     check_limits(plan)
     usable = find_approval(plan, earlier_approval=earlier_approval)
@@ -460,7 +464,7 @@ def undo(
 
 
 def _print_undo_effect(receipt: Receipt) -> None:
-    """Print when the changes were verified and how many of them are still in effect according to newer data."""
+    """Print when the changes in a receipt were verified, and how many are still in effect according to newer data."""
     from frgroups.history.undo_effect import undo_effect
     from frgroups.internals.formatting import agree, format_utc
 

@@ -64,7 +64,7 @@ def apply_queue(policy: Policy | None, tenant: str | None, journal: Path | None,
 
 
 def _result_text(line: dict[str, Any]) -> str:
-    """Format the result of a plan as text."""
+    """Format the result of applying a queued plan as text."""
     outcome = line["outcome"]
     n_rejected = line["counts"].get("rejected", 0)
     if n_rejected:
@@ -92,10 +92,12 @@ def _apply_queued(
         return unsent_line(queued.path, outcome, code, message, queued.plan.digest if queued.plan else "")
 
     try:
-        # If the plan file could not be read, reading it again raises the error that explains the reason.
+        # `queued.plan` is None if the plan file could not be read. Reading the file again raises the error that
+        # states the reason.
         plan = queued.plan or read_plan(queued.path)
         previous = last_receipt(plan, journal)
-        # A completed plan is still in the queue if an earlier run could not move the plan file.
+        # Check for a complete receipt, because a completed plan stays in the queue if an earlier run could not move
+        # the plan file.
         completed = previous is not None and previous.complete
         if not completed:
             check_not_rejected(plan)

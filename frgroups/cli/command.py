@@ -34,7 +34,7 @@ class LazyGroup(click.Group):
     Parameters
     ----------
     sections
-        Lists of commands by the section heading of the help page.
+        Commands in each section of the help page, by section heading.
     renamed
         Current name of each renamed command, by former name.
     epilogs
@@ -298,7 +298,7 @@ def command(
     Parameters
     ----------
     name
-        Name of the command in the command table, which also contains its help.
+        Name of the command in the command table. The table also contains the command's help.
     example
         Command line that the help page shows as an example.
     more
@@ -418,7 +418,7 @@ def usage_errors_of(ctx: click.Context) -> Iterator[None]:
 
 def _similar_options(name: str, ctx: click.Context) -> list[str]:
     """Return a list with the most similar option of the command, or an empty list if no option is similar."""
-    # The dashes are not compared, because they would make short names similar.
+    # Compare the names without their dashes, because the dashes would make short names similar.
     names = {known.lstrip("-"): known for param in ctx.command.params for known in param.opts}
     return [names[close] for close in difflib.get_close_matches(name.lstrip("-"), names, n=1)]
 

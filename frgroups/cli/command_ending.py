@@ -17,7 +17,7 @@ from frgroups.cli.output import log_format, print_error, print_log_line
 from frgroups.errors import FrgroupsError
 
 USAGE_EXIT_CODE = 64
-# Key of `click.Context.meta` for the exit code and the text of the result.
+# Key in `click.Context.meta` for the exit code and the text of the command's result.
 _RESULT = "frgroups.result"
 _RESUME = " The journal records all requests that were sent. To continue, run the same command again."
 
@@ -88,10 +88,10 @@ def end_after_failed_output(error: OSError, ctx: click.Context) -> int:
     """
     Return the exit code of a command that could not write to stdout.
 
-    The exit code is that of the recorded result, whose text is printed to stderr. If no result was recorded, the exit
-    code is 0 for a closed pipe, and 1 for other errors such as a full disk. A closed pipe is not reported, because
-    its reader does not need more output. The reader can also close the pipe after all output was written. The exit
-    code is the same in both cases.
+    If a result was recorded, its exit code is returned, and its text is printed to stderr. If no result was recorded,
+    the exit code is 0 for a closed pipe, and 1 for other errors such as a full disk. A closed pipe is not reported,
+    because its reader does not need more output. The exit code does not depend on whether the reader closes the pipe
+    before or after all output was written.
     """
     is_closed_pipe = error.errno in (None, errno.EPIPE)
     exit_code, text = ctx.meta.get(_RESULT, (0 if is_closed_pipe else 1, ""))

@@ -9,7 +9,7 @@ from frgroups.cli.command import command
 from frgroups.cli.options import json_option
 from frgroups.cli.output import print_data, print_json_line
 
-# The completion script sets this variable to request completions.
+# Environment variable that the completion script sets to request completions.
 COMPLETE_VARIABLE = "_FRGROUPS_COMPLETE"
 SHELLS = ("bash", "zsh", "fish")
 

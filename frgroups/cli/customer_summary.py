@@ -43,11 +43,11 @@ class CustomerSummary:
     groups
         Uids of the customer's groups in the snapshot.
     history
-        Rows of `customer_history` up to the snapshot.
+        Rows of `customer_history` up to the time of the snapshot.
     unseen
-        Changes sent by plans before the snapshot that no stored snapshot shows.
+        Changes that plans sent before the snapshot was taken, but that no stored snapshot shows.
     since
-        Changes sent by plans after the snapshot.
+        Changes that plans sent after the snapshot was taken.
     unreadable_journals
         Journals that cannot be read. The plans in these journals are unknown.
     """
@@ -109,7 +109,8 @@ def read_summary(
 def _customer_uid(snapshot: Snapshot, customer_id: str, id_type: str) -> str:
     if id_type == "customer_uid":
         return customer_id
-    # A lookup changes nothing, so a similar id leads to a suggestion instead of an error.
+    # `allow_similar_ids` is True, because a lookup changes no data. If the id is similar to a known id, the command
+    # prints a suggestion instead of raising an error.
     [row] = resolve_customers(snapshot, [customer_id], by=id_type, allow_similar_ids=True).to_dict("records")
     if row["outcome"] == "resolved":
         return str(row["customer_uid"])
@@ -193,7 +194,7 @@ def _history_lines(summary: CustomerSummary) -> list[str]:
 
 
 def _plan_lines(title: str, causes: list[Cause], names: dict[str, str]) -> list[str]:
-    """Return lines that list the changes made by plans below a title, or [] if there are no changes."""
+    """Return a title and lines that list the changes made by plans, or [] if there are no changes."""
     if not causes:
         return []
     lines = ["", title]
@@ -209,7 +210,7 @@ def _plan_lines(title: str, causes: list[Cause], names: dict[str, str]) -> list[
 
 
 def _approval_text(row: dict[str, Any]) -> str:
-    """Format the approval in `row`, which is a row of a customer history or the dictionary of a Cause object."""
+    """Format the approval of a plan, given as a row of a customer history or as the dictionary of a Cause object."""
     at = ""
     if not pd.isna(row["approved_at"]):
         at = row["approved_at"].isoformat()
@@ -217,7 +218,7 @@ def _approval_text(row: dict[str, Any]) -> str:
 
 
 def plan_label(digest: str | None) -> str:
-    """Return a label for a plan that contains the plan's digest."""
+    """Return a label that contains a plan's short digest, or a general label if the digest is None."""
     if digest is None:
         return "a plan that contained an erased customer"
     return f"plan {digest[:12]}"

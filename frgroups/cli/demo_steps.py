@@ -33,7 +33,7 @@ AUDIENCE = "VIP & loyalty - staff"
 
 
 def run_demo(*, customers: int = 20_000) -> list[Path]:
-    """Run the demo with this number of customers, print each step, and return the created files."""
+    """Run the demo with this number of customers, print each step, and return the paths of the created files."""
     from frgroups.sandbox.sandbox import Sandbox
 
     started = time.monotonic()

@@ -24,7 +24,7 @@ from frgroups.cli.output import print_json_line, print_text
 )
 @json_option("Print the checks as one JSON object.")
 def doctor(tenant: str | None, probe_writes: bool, as_json: bool) -> int:
-    """Print a verdict, the problems, and all checks."""
+    """Print the overall result, the problems, and the results of all checks."""
     from frgroups.cli.doctor_checks import run_checks
     from frgroups.internals.formatting import pluralize
     from frgroups.internals.versions import installed_versions

@@ -23,7 +23,8 @@ from frgroups.internals.versions import installed_versions, missing_packages
 from frgroups.plan.suppression_list import current_suppression_list, suppression_list_path
 from frgroups.store.manifest import list_stored_snapshots
 
-# Clock difference in seconds that is tolerated, as in the status of the tenants.
+# If the clocks of this machine and of the server differ by more than this number of seconds, the clock check fails.
+# `tenant_status` uses the same limit.
 _MAX_SKEW = 300
 _ENVIRONMENT = ("FRGROUPS_TENANT_UID", "FRGROUPS_TOKEN", "FRGROUPS_BASE_URL")
 
@@ -84,9 +85,10 @@ def run_checks(tenant: str | None, *, probe_writes: bool) -> list[DoctorCheck]:
 
 def _describe_connection(client: Client) -> list[DoctorCheck]:
     """
-    Return the proxy and the CA certificates of a client, which were checked when the client was created.
+    Return two checks that show the proxy and the CA certificates of a client.
 
-    The proxy and the certificates also apply to tenants in tenants.toml.
+    The proxy and the certificates were checked when the client was created. They also apply to tenants in
+    tenants.toml.
     """
     proxy, certificates = client.proxy, client.certificates
     without_proxy = f"not used, because {client.proxy_exclusion}" if client.proxy_exclusion else "not used"
@@ -101,7 +103,7 @@ def _describe_connection(client: Client) -> list[DoctorCheck]:
 
 
 def _run(name: str, check: Callable[[], str | None]) -> DoctorCheck:
-    """Run a check function, which returns a description, or None if the check does not apply."""
+    """Run a check function, and return the result. The function returns None if the check does not apply."""
     try:
         detail = check()
     except FrgroupsError as error:
@@ -124,7 +126,7 @@ def _check_packages() -> str:
 
 
 def _check_data_folder() -> str:
-    """Create and delete a temporary file in the data folder, or in its nearest parent if it does not exist yet."""
+    """Create and delete a temporary file in the data folder, or in the nearest parent folder that exists."""
     folder = home()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     try:
@@ -149,7 +151,7 @@ def _check_tenants_file() -> str | None:
 
 
 def _check_environment(tenant: str | None) -> str | None:
-    """Return which variables are set. The values are not shown, because they contain the token."""
+    """Return the names of the variables that are set. The values are omitted, because they contain the token."""
     if tenant:
         return None
     given = [name for name in _ENVIRONMENT if os.environ.get(name, "").strip()]
@@ -185,7 +187,7 @@ def _check_server(client: Client) -> list[DoctorCheck]:
     n_groups = pluralize(check.n_groups, "group")
     connected = f"connected to {server}, tenant {check.tenant_uid}, {n_groups} (total of the server)"
     if check.n_groups == 0:
-        # If the tenant uid is wrong, a server can return an empty list.
+        # Suggest checking the tenant uid, because a server can return an empty list if this uid is wrong.
         connected += f"\nIf the tenant should have groups, check {client.tenant_setting}."
     paging = f"page numbers {facts['Page numbers']}, page size {facts['Page size']}\n{facts['Group references']}"
     return [
@@ -210,7 +212,7 @@ def _clock_check(check: Check) -> DoctorCheck:
 
 
 def _check_writes(client: Client, probe_writes: bool) -> list[DoctorCheck]:
-    """Test the writes, or return the stored result of an earlier test."""
+    """Test how the server handles writes, or return the stored result of an earlier test."""
     if not probe_writes:
         try:
             stored = stored_capabilities(client.tenant_uid, client.base_url)
@@ -242,7 +244,7 @@ def _suppression_check(client: Client) -> DoctorCheck:
 
 
 def _describe_windows(client: Client) -> str:
-    """Return a string that states whether plans can be applied now, the next opening or freeze, and the file path."""
+    """Return a string with the current state of the apply windows, the next opening or freeze, and the file path."""
     path = apply_windows_path(client)
     windows = read_windows(client)
     if not path.exists():

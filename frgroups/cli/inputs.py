@@ -88,11 +88,12 @@ def find_previous_snapshot(
     new
         The newer snapshot.
     since
-        Return the newest snapshot taken on or before this date. If None, `min_age` selects the snapshot.
+        Date. The newest snapshot taken on or before this date is returned. If None, `min_age` selects the snapshot.
     selection
         Options that select the folder of the snapshots.
     min_age
-        Return the newest snapshot that is at least this much older than `new`, or else the oldest snapshot.
+        Minimum age difference. The newest snapshot that is at least this much older than `new` is returned, or else
+        the oldest snapshot.
     """
     if since:
         return _read_snapshot_at(since, new, selection)
@@ -138,7 +139,7 @@ def _checked(host: str | None) -> str | None:
 
 def check_tenant_exists(name_or_uid: str, cache: Path | None) -> None:
     """
-    Raise SnapshotNotFoundError if the text is neither a tenant name nor the uid of a tenant with snapshots.
+    Raise SnapshotNotFoundError if the argument is neither a tenant name nor the uid of a tenant with snapshots.
 
     `cache` is the folder of the snapshots. None selects the data folder.
     """
@@ -175,7 +176,7 @@ def tenant_and_host(name_or_uid: str | None) -> tuple[str | None, str | None]:
     """
     Return the uid and the host of a tenant that is given by its name in tenants.toml or by its uid.
 
-    None returns the tenant in FRGROUPS_TENANT_UID. The uid or the host is None if it is not set.
+    If the argument is None, the tenant in FRGROUPS_TENANT_UID is used. The uid or the host is None if it is not set.
     """
     tenant = _configured_tenant(name_or_uid)
     if tenant is not None:
@@ -240,7 +241,7 @@ def read_optional_attributes(path: Path | None) -> pd.DataFrame | None:
 
 
 def unique_pairs(pairs: Iterable[tuple[str, Any]], option: str) -> dict[str, Any]:
-    """Return the pairs of an option as a dictionary. Raise UsageError if a name occurs twice."""
+    """Return the (name, value) pairs of an option as a dictionary. Raise UsageError if a name occurs twice."""
     values: dict[str, Any] = {}
     for name, value in pairs:
         if name in values:
@@ -251,7 +252,7 @@ def unique_pairs(pairs: Iterable[tuple[str, Any]], option: str) -> dict[str, Any
 
 @dataclass(frozen=True, eq=False)
 class DesiredCustomers:
-    """The uids of the customers that options select, and the origins of the customers."""
+    """The uids of the customers that options select, and the lists and expressions from which the uids come."""
 
     uids: list[str]
     origins: tuple[CustomerOrigin, ...]
@@ -274,7 +275,7 @@ def desired_customers(
     adds: bool = True,
 ) -> DesiredCustomers:
     """
-    Return the customers in a list or a group expression with their origins, and print the list's unknown ids.
+    Return the customers in a list or a group expression, and print the ids in the list that are unknown.
 
     Parameters
     ----------
@@ -287,13 +288,13 @@ def desired_customers(
     column, sheet, header_row
         Column, sheet, and header row of the file that contain the ids.
     groups
-        The uid and the name of the group that the list must belong to. None accepts each group.
+        The uid and the name of the group that the list must belong to. None accepts a list for any group.
     directory
         Customer export that maps further external ids to customer uids.
     skip_unresolved
-        Whether to leave out unknown external ids. By default, they raise InputError.
+        Whether to omit unknown external ids. By default, unknown external ids raise InputError.
     allow_similar_ids
-        Whether unknown ids may be similar to ids of known customers. By default, they raise InputError.
+        Whether unknown ids may be similar to ids of known customers. By default, such similar ids raise InputError.
     adds
         Whether the plan can add the customers to a group.
     """
@@ -344,7 +345,7 @@ def _resolve_desired_list(
     adds: bool,
     groups: Collection[str] | None,
 ) -> tuple[list[str], ListedIds]:
-    """Print the unknown ids of a list. Return the customer uids and the original ids."""
+    """Print the unknown ids in a list, and return the customer uids and the ids as the list contains them."""
     listed = read_listed_ids(path, column, sheet=sheet, header_row=header_row, snapshot=snapshot, groups=groups)
     kind = id_type or list_id_type(snapshot, listed)
     table = _resolve_list(
@@ -353,7 +354,8 @@ def _resolve_desired_list(
     unresolved = table[table["outcome"] != "resolved"]
     similar = find_similar_ids(snapshot.customers, list(unresolved["id"]), kind) if allow_similar_ids else {}
     if kind == "customer_uid":
-        # Keep unknown customer uids, because customers who are in no group are not in the snapshot.
+        # Keep unknown customer uids. They can belong to customers who are in no group and are therefore not in the
+        # snapshot.
         if len(unresolved) and adds:
             print_message(
                 "  The plan adds these customers, but they might not exist. Check the ids. A snapshot does not "
@@ -365,7 +367,8 @@ def _resolve_desired_list(
                 "Because of --allow-similar-ids, they are planned as other customers."
             )
         return list(table["id"]), listed
-    # Reject a list without resolved ids, because it would remove all members of a mirrored group.
+    # Reject a list in which no id was resolved even with `skip_unresolved`, because a plan that mirrors the list
+    # would remove all members of the group.
     if len(unresolved) and (not skip_unresolved or len(unresolved) == len(table)):
         actions = _actions_for_unresolved(listed, table)
         skip = " To skip these ids, pass --skip-unresolved." if len(unresolved) < len(table) else ""
@@ -404,11 +407,11 @@ def excluded_customers(
 def _listed_customers(
     snapshot: Snapshot, rows: Table, directory: Directory | None, *, allow_similar_ids: bool
 ) -> list[str]:
-    """Return the uids of the customers in a list. See `excluded_customers`."""
-    # A suppression list can contain entries for several groups, but other lists cannot.
+    """Return the uids of the customers in a list. Unknown ids are handled as in `excluded_customers`."""
+    # Allow several groups, because a suppression list can contain entries for several groups. Other lists cannot.
     listed = listed_ids(rows, snapshot=snapshot, allows_several_groups=True)
     kind = list_id_type(snapshot, listed)
-    # Customers in no group are not in the snapshot, so it is possible that no id in the list is known.
+    # Accept a list in which no id is known, because customers who are in no group are not in the snapshot.
     table = _resolve_list(snapshot, listed, kind, directory, allow_similar_ids=allow_similar_ids, allow_unknown=True)
     unresolved = table[table["outcome"] != "resolved"]
     has_uid_name = normalize_column_name(str(listed.ids.name)) == normalize_column_name("customer_uid")
@@ -427,7 +430,7 @@ def given_suppressions(
     snapshot: Snapshot, path: Path | None, directory: Directory | None, *, allow_similar_ids: bool = False
 ) -> list[str] | pd.DataFrame:
     """
-    Return the customers in the `--suppression-list` file, or its entries if they have groups, ends, or holdouts.
+    Return the customers in the `--suppression-list` file, or its entries if they have groups, end dates, or holdouts.
 
     The ids in the file are checked and reported as in `excluded_customers`.
     """
@@ -493,7 +496,7 @@ def _resolve_list(
 
 
 def override_limits(settings: Sequence[tuple[str, Any]], limits: Limits) -> Limits:
-    """Return the limits with the changes from `--limit`. The limits of single groups do not change."""
+    """Return the limits with the changes from `--limit`. Limits for individual groups do not change."""
     return Limits.from_dict(limits.to_dict() | dict(settings))
 
 

@@ -28,7 +28,7 @@ def load_hint(name_or_uid: str | None, environment_uid: str | None, cache: Path 
         Folder of the snapshots in `--cache`, or None.
     """
     command = "frgroups load"
-    # `frgroups load` has no option for the folder of the snapshots.
+    # State where the snapshots are stored, because `frgroups load` has no option `--cache`.
     note = "" if cache is None else f" {command} stores snapshots in the data folder. To read them, omit --cache."
     tenants = _configured_tenants()
     is_in_environment = environment_uid is not None and name_or_uid in (None, environment_uid)
@@ -55,7 +55,7 @@ def load_hint(name_or_uid: str | None, environment_uid: str | None, cache: Path 
 
 def _configured_tenants() -> dict[str, Tenant]:
     """Return the valid tenants in tenants.toml."""
-    with suppress(InputError):  # The command that loads the tenant reports the invalid file.
+    with suppress(InputError):  # Ignore an invalid file. The command that loads the tenant reports it.
         if config_path().exists():
             return {name: tenant for name, tenant in read_tenants().items() if isinstance(tenant, Tenant)}
     return {}

@@ -69,14 +69,15 @@ def load_tenants(
             print_text(result.sentence, flush=True)
 
     loads = load_many(names, jobs=jobs, requests_per_second=requests_per_second, deadline=deadline, options=options)
-    keep_result(1, "")  # If the reader of stdout closes the pipe early, the remaining tenants are not loaded.
+    # Return exit code 1 if the reader of stdout closes the pipe early. The remaining tenants are then not loaded.
+    keep_result(1, "")
     with closing(loads):
         try:
             deliver_interrupt()
             for result in loads:
                 report(result)
         except KeyboardInterrupt as interrupt:
-            # A second Ctrl-C ends this without the results that are not available yet.
+            # After a second Ctrl-C, do not wait for the results that are not available yet.
             with suppress(KeyboardInterrupt):
                 report(loads.throw(interrupt))
                 for result in loads:
@@ -98,7 +99,7 @@ def _print_summary(results: Sequence[LoadResult]) -> None:
     counts = Counter(result.verdict or "failed" for result in results)
     listed = ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in (*VERDICTS, "failed") if counts[verdict])
     print_text()
-    # The counts are nullable integers, because a failed load has no counts.
+    # Convert the counts to nullable integers, because a failed load has no counts.
     print_table(pd.DataFrame([_summary_row(result) for result in results]).convert_dtypes(), n_required=2)
     print_message(f"\n{pluralize(len(results), 'tenant')}: {listed}.")
 

@@ -86,7 +86,7 @@ def _run(words: Sequence[str]) -> int:
     if instruction:
         return complete(root, instruction)
     try:
-        # The method root.main() would convert KeyboardInterrupt to click.Abort and exit the process.
+        # Do not call root.main(), because it would convert KeyboardInterrupt to click.Abort and exit the process.
         # Pass a copy of `words`, because click removes the parsed words from its argument.
         with root.make_context("frgroups", list(words)) as context:
             return int(root.invoke(context))
@@ -104,7 +104,7 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _requests_json_log(words: Sequence[str]) -> bool:
-    """Return True if the arguments contain `--log json`, although they could not be parsed."""
+    """Return True if arguments that could not be parsed contain `--log json`."""
     return "--log=json" in words or ("--log", "json") in itertools.pairwise(words)
 
 

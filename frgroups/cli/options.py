@@ -19,7 +19,8 @@ Function = Callable[..., int]
 # Help text for the argument PLAN.
 PLAN_ARGUMENT = "PLAN is the path of a plan, or at least the first 8 characters of its digest."
 
-# Description of each limit in the help of `--limit`. A line of the help page has 80 characters.
+# Description of each limit in the help of `--limit`. A line of the help page has at most 80 characters, so the
+# descriptions must be short.
 LIMIT_HELP = {
     "removals_per_group": "maximum number of removals from one group",
     "removal_share": "maximum share of a group's members to remove",
@@ -52,7 +53,7 @@ class SnapshotSelection:
     base_url
         Host of the tenant. None selects the host in FRGROUPS_BASE_URL.
     at
-        Select the newest snapshot taken on or before this date. None selects the newest snapshot.
+        Date. The newest snapshot taken on or before this date is selected. None selects the newest snapshot.
     allow_older
         Whether to quarantine a corrupt snapshot and select the newest valid one.
     """
@@ -164,7 +165,7 @@ def journal_option(function: Function) -> Function:
 
 
 def exclusive_flag(flag: str, excludes: Sequence[str], help_text: str) -> Callable[[Function], Function]:
-    """Return a decorator that adds a flag that cannot be combined with other options, given by their long names."""
+    """Return a decorator that adds a flag. The flag cannot be combined with the options in `excludes`."""
     return click.option(flag, cls=ExclusiveOption, excludes=excludes, is_flag=True, help=help_text)
 
 
@@ -219,7 +220,7 @@ def attribute_file_option(function: Function) -> Function:
 
 
 def consent_option(function: Function) -> Function:
-    """Add the option `--consent` to a command that uses the consents of channels."""
+    """Add the option `--consent` to a command that uses the customers' consents to communication channels."""
     return click.option(
         "--consent",
         multiple=True,

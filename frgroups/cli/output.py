@@ -27,11 +27,11 @@ SCHEMA_VERSION = 1
 JSON, QUIET, LOG = "frgroups.json", "frgroups.quiet", "frgroups.log"
 # Number of additional spaces before the continuation lines of a wrapped message.
 HANGING_INDENT = 2
-# Width of a terminal that does not report its width.
+# Width that is assumed for a terminal that does not report its width.
 DEFAULT_WIDTH = 80
 # Width of the labels before the digest, the file paths, and the next command.
 _LABEL_WIDTH = 8
-# Command at the end of a line, and a word, with the whitespace before them.
+# Patterns for a command at the end of a line and for a word. Both include the preceding whitespace.
 _COMMAND = re.compile(r"\s+frgroups [a-z-]+ \S.*[^.]$")
 _WORD = re.compile(r"\s*\S+")
 
@@ -41,7 +41,7 @@ class OutputError(OSError):
 
 
 def write_output(text: str, *, flush: bool = False) -> None:
-    """Write a string to stdout. All text for stdout is written here, except the tables on a terminal."""
+    """Write a string to stdout. All text for stdout passes through this function, except tables on a terminal."""
     try:
         sys.stdout.write(text)
         if flush:
@@ -52,7 +52,7 @@ def write_output(text: str, *, flush: bool = False) -> None:
 
 def make_visible(text: object) -> str:
     r"""
-    Return a multi-line text with its control characters escaped.
+    Return a multi-line string with its control characters escaped.
 
     Examples
     --------
@@ -70,11 +70,11 @@ def make_visible(text: object) -> str:
 
 def prepare_streams() -> None:
     """
-    Prepare stdout and stderr, so that no text can raise an error when it is printed.
+    Prepare stdout and stderr, so that printing a string never raises an encoding error.
 
     Python sets a closed stream to None. Such a stream is replaced with the null device. Characters that the encoding
     of a stream does not contain are printed as escape sequences. Windows, for example, uses cp1252 for redirected
-    output, which does not contain "Ł" or emoji. No encoding contains a lone surrogate.
+    output, which does not contain "Ł" or emoji. A lone surrogate is always escaped, because no encoding contains it.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -181,7 +181,8 @@ def wrap_line(line: str, width: int, indent: int | None = None) -> str:
         words.append(command[0])
     lines = [""]
     for word in words:
-        # A new line after an indentation or a label would not provide more space.
+        # Start a new line only if the current line contains more than an indentation or a label. Otherwise, a new
+        # line would not provide more space.
         if cell_len(lines[-1]) + cell_len(word) > width and cell_len(lines[-1]) > indent:
             lines.append(" " * indent + word.lstrip())
         else:
@@ -203,7 +204,7 @@ def print_error(text: object) -> None:
 
 
 def print_warning(text: object) -> None:
-    """Print a warning to stderr. With `--quiet`, it is not printed."""
+    """Print a warning to stderr. With `--quiet`, the warning is not printed."""
     if not _output_options().get(QUIET):
         print_error(f"Warning: {text}")
 
@@ -233,7 +234,7 @@ def print_data(text: str, *, flush: bool = False) -> None:
 
 
 def print_csv(table: pd.DataFrame) -> None:
-    """Print a table as CSV in which no text runs as a formula in a spreadsheet program."""
+    """Print a table as CSV, with strings escaped so that no spreadsheet program runs them as formulas."""
     from frgroups.internals.spreadsheet_export import to_safe_csv
 
     print_data(to_safe_csv(table))
@@ -256,12 +257,12 @@ def print_message(text: object = "", *, indent: int | None = None, flush: bool =
 
 
 def print_labeled(label: str, text: object) -> None:
-    """Print a label and its text. The texts of all labels start in the same column."""
+    """Print a message after a label. The messages after all labels start in the same column."""
     print_text(f"{label:<{_LABEL_WIDTH}}{text}", indent=_LABEL_WIDTH)
 
 
 def print_next(command_line: str, *, label: str = "Next") -> None:
-    """Print the next command after a label. With `--quiet`, it is not printed."""
+    """Print the next command after a label. With `--quiet`, the command is not printed."""
     print_message(f"{label:<{_LABEL_WIDTH}}{command_line}", indent=_LABEL_WIDTH)
 
 
@@ -277,7 +278,7 @@ def print_json_line(values: Mapping[str, Any], *, flush: bool = False) -> None:
 
 def print_json_text(values: Mapping[str, Any]) -> None:
     """
-    Print values as indented JSON for a reader.
+    Print values as indented JSON that is easy to read.
 
     If the encoding of stdout does not contain a character, all characters beyond ASCII are printed as JSON escapes.
     Therefore the output is valid JSON in every encoding.

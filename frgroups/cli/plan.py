@@ -472,7 +472,7 @@ def _print_document(document: Plan | Receipt, path: Path) -> None:
 @cache_option
 @json_option("Print the digest of the plan and the path of the review as JSON.")
 def review(file: Path, out: Path | None, personal: bool, cache: Path | None, as_json: bool) -> int:
-    """Write the review of a plan in a format that the file suffix selects."""
+    """Write the review of a plan in the format that the suffix of the output file selects."""
     from frgroups.apply.plan_review import review_state
     from frgroups.cli.plan_files import find_plan
     from frgroups.plan.plan_file import read_plan

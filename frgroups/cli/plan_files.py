@@ -44,11 +44,11 @@ def find_plan(argument: Path, *, allow_last: bool = False) -> Path:
 
 def find_plans(argument: Path) -> list[Path]:
     """
-    Return the plan files that an argument names, for a command that applies to changes instead of one file.
+    Return all plan files that an argument names.
 
-    Plan files with the same digest make the same changes, so a digest can name several files. It is an
-    error if the files contain different plans. An unreadable file is skipped if another file with the same digest can
-    be read.
+    Plan files with the same digest make the same changes, so a digest can name several files. Use this function for a
+    command that applies to the changes and not to a single file. It is an error if the files contain different plans.
+    An unreadable file is skipped if another file with the same digest can be read.
     """
     if locate_plan(argument).exists() or not _is_prefix(argument):
         return [find_plan(argument)]
@@ -133,7 +133,7 @@ def _is_prefix(argument: Path) -> bool:
 
 
 def _plans_with_prefix(prefix: str) -> list[tuple[str, Path]]:
-    """Return the digest and the path of the plan files in the data folder and in the current folder."""
+    """Return the digest and path of each plan file in the data folder or current folder that matches a prefix."""
     from frgroups.apply.plan_list import stored_plan_files
 
     files = (*stored_plan_files(), *queued_files([Path.cwd()]))
@@ -152,7 +152,7 @@ def _receipts_with_prefix(prefix: str) -> list[tuple[str, Path]]:
 
 
 def _only(files: Sequence[tuple[str, Path]], prefix: str, kind: str, not_found: str) -> Path:
-    """Return the path of the only file. If several files or no files were found, raise InputError."""
+    """Return the path of the only file in `files`. Raise InputError if there are several files or no files."""
     if len(files) == 1:
         return files[0][1]
     if not files:

@@ -122,11 +122,11 @@ def save_plan(
 
 def _equal_queued_plan(plan: Plan, older: Path | None) -> Path | None:
     """
-    Return the path of the plan in the queue with the digest of a new plan, or None.
+    Return the path of a plan in the queue that has the same digest as a new plan, or None.
 
-    A plan that is superseded by the new plan does not count, and neither does a plan that cannot be applied, for
-    example because it has expired. If the states cannot be determined, because a file in the data folder is damaged,
-    the result is None.
+    The function ignores plans that the new plan supersedes, and plans that cannot be applied, for example because
+    they have expired. If the states cannot be determined, because a file in the data folder is damaged, the result is
+    None.
     """
     with suppress(FrgroupsError):
         for entry in plan_entries(tenant_uid=plan.tenant_uid, base_url=plan.base_url):
@@ -147,7 +147,7 @@ def _print_queued(path: Path, as_json: bool) -> None:
 
 
 def _add_to_list(plan: Plan, path: Path) -> None:
-    """Add a plan that was saved outside the data folder to the list of plans. A failure is only a warning."""
+    """Add a plan that was saved outside the data folder to the list of plans. If this fails, print a warning."""
     try:
         add_saved_plan(plan, path)
     except FrgroupsError as error:
@@ -246,7 +246,7 @@ def find_conflicts(plan: Plan) -> list[PlanEntry]:
 
 
 def print_conflicts(plan: Plan, conflicts: Iterable[PlanEntry]) -> None:
-    """Print a warning for each waiting plan that changes a group of this plan, up to a maximum."""
+    """Print a warning for each waiting plan that changes a group of this plan, up to a maximum number of warnings."""
     for sentence in conflict_sentences((plan, other) for other in conflicts):
         print_warning(sentence)
 
@@ -255,7 +255,7 @@ def print_windows(tenant: HasTenant) -> None:
     """
     Print a message if a freeze or the apply windows of a tenant do not allow plans to be applied now.
 
-    The windows are only needed when a plan is applied, so an invalid file causes only a warning.
+    The apply windows are only needed when a plan is applied, so an invalid windows file causes only a warning.
     """
     try:
         state = read_windows(tenant).state(datetime.now(UTC))
@@ -277,7 +277,7 @@ def _print_not_superseded(older: Path, reason: str) -> None:
 
 def _print_rejections(plan: Plan, path: Path) -> str:
     """
-    Print a warning for each rejection of the plan's changes, and return the name of the next command.
+    Print a warning for each rejection of the plan's changes, and return the name of the plan's next command.
 
     A rejected plan can be created, but the rejection must be withdrawn before the plan is approved. If a damaged file
     might be a rejection, `withdraw` and `approve` would fail, so the function returns "".
@@ -297,7 +297,7 @@ def _print_rejections(plan: Plan, path: Path) -> str:
 
 
 def print_notices(plan: Plan, path: Path) -> None:
-    """Print a warning for each fact in the data folder that the operator and the reviewer must consider."""
+    """Print the notices about a plan, which the operator and the reviewer must consider, as warnings."""
     entry = find_entry(plan, path)
     if entry is not None:
         _print_entry_notices(entry)

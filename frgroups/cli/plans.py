@@ -26,7 +26,8 @@ from frgroups.internals.formatting import format_list, pluralize
 if TYPE_CHECKING:
     from frgroups.apply.plan_entry import PlanEntry
 
-# With these maximum lengths, the table fits on a terminal with `_WIDTH` columns.
+# Maximum numbers of characters in the columns `groups` and `reviewer`. With these maximums, the table fits on a
+# terminal with `_WIDTH` columns.
 _MAX_GROUPS, _MAX_REVIEWER, _WIDTH = 12, 10, 80
 _MAX_NOTICES = 10  # Maximum number of warnings from plan notices.
 _MAX_PARTLY_APPLIED = 5  # Maximum number of partly applied plans to list.
@@ -86,7 +87,7 @@ def plans(tenant: str | None, state: str | None, max_pending: str | None, as_jso
 
 
 def _print_entries(entries: list[PlanEntry]) -> None:
-    """Print one row per plan. On a terminal, texts are shortened, and a narrow terminal shows no ages."""
+    """Print one row per plan. On a terminal, names are shortened. On a narrow terminal, ages are omitted."""
     import sys
 
     import pandas as pd
@@ -170,7 +171,7 @@ def _print_not_applied(entries: list[PlanEntry]) -> None:
 
 
 def _print_all_notices(entries: list[PlanEntry]) -> None:
-    """Print the first notices of all plans as warnings."""
+    """Print at most `_MAX_NOTICES` notices about the plans as warnings."""
     noticed = [(entry, notice) for entry in entries for notice in entry.notices]
     for entry, notice in noticed[:_MAX_NOTICES]:
         print_warning(f"Plan {entry.plan.digest[:12]}: {notice.text_for_operator}")
@@ -180,7 +181,7 @@ def _print_all_notices(entries: list[PlanEntry]) -> None:
 
 
 def _print_all_conflicts(entries: list[PlanEntry]) -> None:
-    """Print a warning for each pair of waiting plans that change the same group, up to a maximum."""
+    """Print a warning for each pair of waiting plans that change the same group, up to a maximum number."""
     from frgroups.apply.plan_entry import conflict_sentences, conflicts_of
 
     conflicts = (

@@ -18,7 +18,7 @@ from frgroups.cli.types import FILE
 if TYPE_CHECKING:
     import pandas as pd
 
-# Texts that describe the actions of `fg.erase_customer` in a dry run and after the erasure.
+# Phrases that describe the actions of `fg.erase_customer` in a dry run and after the erasure.
 PLANNED_ACTIONS = {
     "removed": "would remove",
     "rewritten": "would rewrite",
@@ -178,7 +178,7 @@ def export_customer(uid: str, records: CustomerRecords, out: Path | None, as_jso
 
 def _search_scope(records: CustomerRecords) -> dict[str, Any]:
     """
-    Return the arguments that select the searched files.
+    Return the keyword arguments that select the files to search.
 
     A tenant name selects the tenant at its host, and a uid selects the tenant at all hosts. Without `--tenant`, all
     tenants are searched, because an erasure must not depend on environment variables.

@@ -75,7 +75,7 @@ def _print_tenants(table: pd.DataFrame) -> None:
     from frgroups.cli.table_printing import print_table
     from frgroups.internals.formatting import format_size
 
-    # Keep rows without a host, because a snapshot that was created from tables has none.
+    # Keep rows without a host, because a snapshot that was created from tables has no host.
     tenants = table.groupby(["tenant_uid", "base_url"], dropna=False, as_index=False).agg(
         snapshots=("taken_at", "size"),
         oldest=("taken_at", "min"),

@@ -13,7 +13,7 @@ from frgroups.cli.output import print_json_line, print_labeled, print_message
 from frgroups.cli.table_options import MIN_COUNT, groups_option
 from frgroups.cli.types import FILE, TIMESTAMP
 
-_MIN_DAYS = 28  # The number of days between two loads on the first day of February and of March.
+_MIN_DAYS = 28  # Shortest interval between monthly loads, from February 1 to March 1.
 
 
 @command(

@@ -71,9 +71,10 @@ def check_declared_groups(
     snapshot: Snapshot, selection: SnapshotSelection, declared: DeclaredGroups, attributes: pd.DataFrame | None
 ) -> None:
     """
-    Raise DriftError if frgroups changed a declared group, or a group in a declaration, after the snapshot was taken.
+    Raise DriftError if a group in the declarations was changed by frgroups after the snapshot was taken.
 
-    See `check_contains_applied_plans`. The rules can contain the names of additional attributes.
+    The groups are the declared groups and the groups in rules and expressions. See `check_contains_applied_plans`.
+    The rules can contain the names of the additional attributes in `attributes`.
     """
     groups, expressions = [], []
     columns = RuleColumns(join_attributes(snapshot, attributes))
@@ -87,7 +88,7 @@ def check_declared_groups(
 
 
 def _group_uid(snapshot: Snapshot, group: str) -> str:
-    """Return the uid of a group, or the text itself if the snapshot does not contain the group."""
+    """Return the uid of a group, or the argument itself if the snapshot does not contain the group."""
     try:
         return find_group_uid(snapshot, group, {})
     except GroupNotFoundError:
@@ -98,7 +99,7 @@ def _causes_after(snapshot: Snapshot, group_uids: Collection[str]) -> list[Cause
     """
     Return the group changes that applied plans sent after a snapshot was taken.
 
-    A damaged file is reported as a warning, because `apply` reads the groups again before it sends a change.
+    A damaged file causes only a warning, because `apply` reads the groups again before it sends a change.
     """
     unreadable: list[Path] = []
     try:

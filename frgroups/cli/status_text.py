@@ -50,7 +50,7 @@ def status_columns(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def status_details(table: pd.DataFrame) -> list[str]:
-    """Return one line for each tenant whose problem needs a description."""
+    """Return one line for each tenant with a description that differs from the name of the problem."""
     described = table[(table["detail"] != "") & (table["detail"] != table["problem"])]
     return [f"{name}: {text}" for name, text in zip(_tenant_names(described), described["detail"], strict=True)]
 

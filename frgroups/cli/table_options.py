@@ -30,7 +30,7 @@ def groups_option(name: str = "groups", flag: str = "--group", help_text: str = 
 
 
 def versus_option(*, required: bool = False) -> Decorator:
-    """Return the option `--versus`, which selects the customers to compare with."""
+    """Return the option `--versus`, which selects the customers with which a group is compared."""
     help_text = "Uid or unique name of the group to compare with."
     options: dict[str, Any] = {"type": NONEMPTY_TEXT, "metavar": "GROUP"}
     if required:
@@ -55,7 +55,7 @@ def choice_option(flag: str, choices: tuple[str, ...], help_text: str) -> Decora
 
 
 def sort_option(columns: tuple[str, ...]) -> Decorator:
-    """Return the option `--sort`, which selects the column that sorts the table."""
+    """Return the option `--sort`, which selects the column by which the table is sorted."""
     return click.option(
         "--sort",
         "sort_column",

@@ -81,7 +81,7 @@ def compute_table(
     arguments
         Values of the table's options. An option that was not used has the value None or ().
     sort_column
-        Column that sorts the table, largest value first. None keeps the order of the function.
+        Column by which the table is sorted, with the largest value first. None keeps the order of the function.
     """
     snapshot = read_selected_snapshot(selection)
     given = {name: _as_argument(value) for name, value in arguments.items() if value is not None and value != ()}
@@ -113,7 +113,7 @@ def _call_with_snapshot(
     given: dict[str, Any],
     sort_column: str | None,
 ) -> Any:
-    """Call an analysis function whose arguments differ from the option values in some cases."""
+    """Convert option values to the arguments of an analysis function, and call the function with a snapshot."""
     if "universe" in given or entry.name in ("overlap_pairs", "overlap_matrix"):
         given["universe"] = resolve_universe(snapshot, given.get("universe"), snapshot.matrix)
     if given.get("universe") is None and (sort_column == "lift" or given.get("measure") in ("lift", "phi", "pmi")):
@@ -181,14 +181,15 @@ def output_table(
     csv, xlsx
         Files for the complete table. None writes no file.
     as_json
-        Whether to print the complete table as JSON instead.
+        Whether to print the complete table as JSON instead of the most important rows.
     top
         Number of rows to print. None prints all rows.
     all_columns
         Whether to print all columns.
     is_sorted
         Whether the rows are already sorted by a column, so that their order must be kept. Otherwise, the most
-        important rows are printed first, as in `show`. Files and JSON always contain the order of the table.
+        important rows are printed first, as in `show`. Files and JSON always contain the rows in the order of the
+        table.
     """
     if as_json:
         print_json_line(_json_values(entry, result))
@@ -280,7 +281,7 @@ def table_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _with_short_values(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with timestamps as texts in UTC without seconds, and with the first 12 characters of digests."""
+    """Return a table with timestamps formatted in UTC without seconds, and digests shortened to 12 characters."""
     shortened = table.copy()
     for name in table.select_dtypes("datetimetz"):
         shortened[name] = table[name].dt.strftime("%Y-%m-%d %H:%M")

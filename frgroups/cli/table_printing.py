@@ -22,9 +22,10 @@ from frgroups.internals.column_formats import format_column, is_share
 
 # Text that tables contain for a missing value.
 MISSING = "-"
-# Minimum width to which a text column is wrapped on a terminal. A date with a time has 16 characters.
+# Minimum width of a text column with wrapped values on a terminal. A date with a time has 16 characters and is
+# therefore not wrapped.
 MIN_TEXT_WIDTH = 16
-# Maximum width of a word that is not broken in a table cell. A UUID has 36 characters.
+# Words up to this width are not broken in a table cell. A UUID has 36 characters and is therefore not broken.
 MAX_WORD_WIDTH = 40
 # Number of spaces at each side of the line between two columns, in the normal and in the compact layout.
 PADDING, COMPACT_PADDING = 1, 0
@@ -73,14 +74,14 @@ def print_table(table: pd.DataFrame, *, n_required: int | None = None) -> list[s
 @dataclass(frozen=True, slots=True)
 class _Column:
     """
-    A table column as text.
+    A table column whose values are converted to strings.
 
     Attributes
     ----------
     name
         Name of the column on one line.
     cells
-        Values as text, each on one line.
+        Values as strings without line breaks.
     is_number
         Whether the values are numbers, which are aligned to the right and never wrapped.
     width
@@ -140,7 +141,7 @@ def _cell(value: Any, number_format: str) -> str:
 
 
 def _plain_dashes(text: str) -> str:
-    """Replace the minus sign and the dash for a missing value with ASCII, which every terminal can display."""
+    """Replace minus signs and the dash for a missing value with ASCII hyphens, which every terminal can display."""
     return text.replace("\N{MINUS SIGN}", "-").replace(column_formats.MISSING, MISSING)
 
 
@@ -210,8 +211,9 @@ def _column_widths(columns: Sequence[_Column], headers: Sequence[str], width: in
     """
     Return the widths of the columns, or None if their sum would exceed `width`.
 
-    Numbers, headers, and words with at most `MAX_WORD_WIDTH` characters are not wrapped. The columns with longer
-    texts share the remaining width, narrowest column first.
+    Numbers, headers, and words with at most `MAX_WORD_WIDTH` characters are not wrapped. The remaining width is
+    distributed among the columns with wrapped values. Each additional character goes to the narrowest of these
+    columns.
     """
     header_widths = [max(map(cell_len, header.split("\n"))) for header in headers]
     needed = [max(header, column.width) for header, column in zip(header_widths, columns, strict=True)]

@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 from frgroups.errors import FrgroupsError
 
 
-# ParamType is a generic class in click 8.4 and later.
+# The type check is disabled, because ParamType is a generic class only in click 8.4 and later.
 class CheckedValue(click.ParamType):  # type: ignore[type-arg]
     """
     Parameter type that validates values with a function.
@@ -69,7 +69,7 @@ class NumberRange(click.FloatRange):
 
 def _range_text(numbers: click.IntRange | click.FloatRange) -> str:
     """
-    Describe a range in the help and in error messages, which click shows as x>=1.
+    Return a description of a range for help and error messages. Click's own notation is, for example, x>=1.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Command that shows the groups of a customer and the plans that changed them."""
+"""Command that shows the groups of a customer and the plans that added or removed the customer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from frgroups.cli.output import print_json_line, print_text
 @journal_option
 @snapshot_options
 def who(uid: str, id_type: str, as_json: bool, journal: Path | None, selection: SnapshotSelection) -> int:
-    """Print the groups of a customer, the changes between snapshots, and the plans that caused them."""
+    """Print the groups of a customer, the changes between snapshots, and the plans that caused these changes."""
     from frgroups.cli.customer_summary import read_summary, summary_text, summary_values
     from frgroups.cli.inputs import read_selected_snapshot
 

@@ -51,10 +51,10 @@ from frgroups.load.loader import load_snapshot
 log = logging.getLogger("frgroups.load")
 
 
-# A worker reads one request per line. A request contains the arguments of `frgroups load`.
-# The worker writes the output of the command, followed by a line that starts with _END.
-# All other output of the worker goes to stderr. Its stdin is empty, so a `token_command` cannot read the requests.
-# If the user presses Ctrl-C during the imports (about 1 s), the worker prints no traceback.
+# A worker reads one request per line. A request contains the arguments of `frgroups load`. The worker writes the
+# output of the command, followed by a line that starts with _END. All other output of the worker goes to stderr.
+# Commands that the worker starts have an empty stdin, so a `token_command` cannot read the requests. During the
+# imports (about 1 s), SIGINT has its default action, so that the worker prints no traceback on Ctrl-C.
 _WORKER_CODE = """\
 import json, os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -77,7 +77,7 @@ except KeyboardInterrupt:
     sys.exit(1)
 """
 _END = b"END"
-# GRACE is the number of seconds that an interrupted worker has to clean up before it is killed.
+# GRACE is the number of seconds that an interrupted worker has to clean up before the worker is killed.
 GRACE = 3.0
 _SIGNALED = (
     "The load process received a signal to end before the load was complete. To load the tenant again, run: "
@@ -125,7 +125,8 @@ def load_many(
                 remaining.add(pool.submit(_load_in_worker, name, workers, [*options, *rate_options[name]]))
             for future in as_completed(set(remaining)):
                 yield future.result()
-                remaining.remove(future)  # An interrupt can occur before the caller has received the result.
+                # Remove the future after the yield. An interrupt can occur before the caller has received the result.
+                remaining.remove(future)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             workers.end()
@@ -141,7 +142,7 @@ def load_many(
 
 class _Workers:
     """
-    Worker processes of a batch.
+    Pool of the worker processes in a batch.
 
     A thread takes an idle worker, or starts a worker if all workers are busy. Because each thread uses one worker at
     a time, the number of workers is at most the number of threads. After a call of `end`, the method `run` raises
@@ -174,15 +175,16 @@ class _Workers:
 
     def run(self, arguments: Sequence[str]) -> tuple[bytes, int | None]:
         """
-        Run a command in a worker, and return its output and exit code.
+        Run a command in a worker, and return the command's output and exit code.
 
-        The exit code is None if the deadline was exceeded. It is negative if a signal terminated the worker.
+        The exit code is None if the deadline was exceeded. The exit code is negative if a signal terminated the
+        worker.
         """
         worker = self._take_worker()
         is_late = threading.Event()
 
         def stop() -> None:
-            with self._lock:  # A worker that has just become idle must not be stopped.
+            with self._lock:  # The lock ensures that a worker that has just become idle is not killed.
                 if worker in self._busy:
                     is_late.set()
                     _kill(worker)
@@ -212,7 +214,7 @@ class _Workers:
         with self._lock:
             if self.has_ended:
                 raise KeyboardInterrupt
-            # An idle worker can be killed, for example because the system lacks memory.
+            # Ignore idle workers that have ended, for example because the system killed them to free memory.
             alive = [worker for worker in self._idle if worker.poll() is None]
             if alive:
                 worker = alive.pop()
@@ -228,7 +230,8 @@ class _Workers:
         """Start a worker process."""
         options: dict[str, Any] = {}
         if os.name == "posix":
-            # In a separate process group, a worker does not receive Ctrl-C. The method `end` interrupts the worker.
+            # Start the worker in a separate process group, so that it does not receive Ctrl-C. The method `end`
+            # interrupts the worker instead.
             options["process_group"] = 0
         process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  # No shell interprets the arguments.
             command,
@@ -243,7 +246,7 @@ class _Workers:
         """
         Interrupt the busy workers, close the input of all workers, and kill the workers that do not end in time.
 
-        A worker ends when it has no further input, so an interrupted worker must not wait for another request.
+        The input is closed so that an interrupted worker ends instead of waiting for another request.
         """
         with self._lock:
             self.has_ended = True
@@ -264,7 +267,7 @@ class _Workers:
 
 
 def _communicate(worker: subprocess.Popen[bytes], arguments: Sequence[str]) -> tuple[bytes, int | None]:
-    """Send a command to a worker, and return its output and exit code. The code is None if the worker has ended."""
+    """Send a command to a worker, and return the output and exit code. The code is None if the worker has ended."""
     if worker.stdin is None or worker.stdout is None:
         raise ValueError("The worker has no pipes.")
     output = b""
@@ -426,7 +429,7 @@ def create_client(name: str | None, requests_per_second: float | None) -> Client
 
 
 def _log_result(result: LoadResult) -> None:
-    if not log.isEnabledFor(logging.INFO):  # If logging is off, the caller prints the result.
+    if not log.isEnabledFor(logging.INFO):  # No line is needed, because the caller prints the result.
         return
     event, level = "tenant_loaded", logging.INFO
     if result.error:

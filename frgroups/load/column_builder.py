@@ -20,7 +20,8 @@ from frgroups.api.schema.records import NESTED, Customer, Group, Member, Row
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.schema import ARROW, CONSENTS, CUSTOMERS, GROUPS, PERSONAL, TIMESTAMP_DTYPE, frame_from_arrow
 
-# Customers are converted to columns in batches, because Python objects need more memory than columns.
+# Number of customers that are converted to columns at a time. Python objects need more memory than columns, so only
+# one batch of customers is stored as Python objects.
 BATCH_SIZE = 4096
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)?)?")
@@ -188,7 +189,7 @@ def _column_values(name: str, values: Mapping[str, Sequence[Any]]) -> Sequence[A
 
 
 def _ehf_enabled(enabled: bool | None, ehf: Any) -> bool | None:
-    """Return the customer field `ehf_enabled`, or `enabled` of the nested `ehf` object if that field is missing."""
+    """Return `enabled`, or the field `enabled` of the nested `ehf` object if `enabled` is None."""
     if enabled is None and ehf is not None:
         return ehf.enabled  # type: ignore[no-any-return]
     return enabled

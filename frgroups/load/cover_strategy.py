@@ -2,10 +2,10 @@
 Choose which groups to read page by page and which groups to infer, so that a load needs few requests.
 
 Each customer record contains the uids of the customer's groups. If all members of a group have already been read as
-members of other groups, the members of the group can be inferred from the customer records. A request for the end
-of the group's list confirms that no member is missing. Inferred membership (`cover`) is weaker evidence than
-reading all pages. A group is inferred only if this saves requests, and only if every customer record lists the groups
-for which the server returned the record.
+members of other groups, the members of the group can be inferred from the customer records. A request for the end of
+the group's list confirms that no member is missing. Inferred membership (`cover`) is weaker evidence than reading all
+pages. A group is inferred only if this saves requests, and only if every customer record lists the groups on whose
+pages the record was returned.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import numpy as np
 from frgroups.load.listing_reader import PageRows
 from frgroups.load.tenant_reader import TenantReader
 
-# Number of first pages that are read to find a group that contains all customers.
-# At least one first page per worker thread is read, because the threads send their requests in parallel.
+# Number of groups whose first pages are read to find a group that contains all customers. With more than
+# `SAMPLE_SIZE` worker threads, one first page per thread is read, because the threads send their requests in
+# parallel.
 SAMPLE_SIZE = 8
 
-# A probe is a small request that checks whether the members of a group can be inferred from customer records.
-# If at least half of the first probes fail, no more probes are sent.
+# Number of trial probes. A probe is a small request that checks whether the members of a group can be inferred from
+# customer records. If at least half of the trial probes fail, `_infer_large_groups` sends no more probes.
 N_TRIAL_PROBES = 3
 
 
@@ -32,8 +33,8 @@ def read_all_groups(tenant: TenantReader, *, cover: bool) -> None:
 
     If `cover` is True, the members of a group are inferred from the customer records if this saves requests. All
     other groups are read page by page. Finally, the longest lists are requested in the reverse sort order, and groups
-    whose members contradict the customer records are read again. If a list is incomplete, lists with the same number
-    of rows are not `consistent`.
+    whose members contradict the customer records are read again. If a list is incomplete, the verdict of other lists
+    with the same number of rows becomes `unverifiable`.
     """
     first_pages: dict[str, PageRows[int]] = {}
     if cover:
@@ -108,7 +109,7 @@ def _infer_large_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows
 
 
 def _inferable_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> list[str]:
-    """Return the groups of at least three pages that have as many members as customer records that list the group."""
+    """Return the groups with at least three pages whose total equals the number of records that list the group."""
     counts = tenant.customer_index.references().counts
     return [
         uid

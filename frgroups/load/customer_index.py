@@ -1,4 +1,4 @@
-"""Index of the customers in a load, with the integer code, attributes, and groups of each customer."""
+"""Index of the customers that a load has read, with the integer code, attributes, and groups of each customer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from frgroups.load.verified_listing import page_rows
 
 _UID, _GROUPS = attrgetter("customer_uid"), attrgetter("customer_group_uids")
 
-# Length that is stored for a customer record without a list of groups. An empty list of groups has the length 0.
+# Value in `CustomerIndex._lengths` for a customer record without a list of groups. An empty list of groups has the
+# length 0.
 _UNKNOWN = -1
 
 
@@ -146,13 +147,13 @@ class CustomerIndex:
             return dict(self._group_codes)
 
     def add_groups(self, uids: Iterable[str]) -> None:
-        """Assign an integer code to each group that does not have one."""
+        """Assign an integer code to each group that does not have a code yet."""
         with self._lock:
             for uid in uids:
                 self._group_codes[uid]
 
     def references(self) -> GroupReferences:
-        """Return the groups of all customers, as listed on the last page that contained each customer."""
+        """Return the groups that the most recently read record of each customer lists."""
         with self._lock:
             n_groups = len(self._group_codes)
             version = (len(self._codes), self._n_changes, n_groups)
@@ -171,7 +172,7 @@ class CustomerIndex:
                 is_unknown[code] = new_groups is None
         n_customers = max(len(lengths), 1)
         keys = np.sort(groups.astype(np.int64) * n_customers + customers)
-        keys = keys[np.diff(keys, prepend=-1) > 0]  # Customer records might list a group twice.
+        keys = keys[np.diff(keys, prepend=-1) > 0]  # Remove duplicates. A record might list a group twice.
         references = GroupReferences(keys, n_customers, n_groups, is_unknown)
         self._cached = (version, references)
         return references
@@ -208,9 +209,9 @@ class CustomerIndex:
 
     def _check_backreferences(self, group_uid: str, lists: Sequence[bytes]) -> tuple[int, list[int]]:
         """
-        Return the number of records that list at least one group, and the positions of records that lack a group.
+        Return the number of records that list any group, and the positions of records that do not list `group_uid`.
 
-        A customer record without any list of groups is not counted.
+        A customer record without a list of groups is excluded from both results.
         """
         uid = f'"{group_uid}"'.encode()
         if all(map(contains, lists, repeat(uid))):

@@ -24,13 +24,13 @@ from frgroups.snapshot.verdicts import omitted_rows_note
 # Page size of a request in the reverse sort order.
 END_SIZE = 20
 
-# The maximum number of rows that a server returns is often one of these factors times a power of ten. Smaller numbers
-# than `MIN_COMMON_MAXIMUM` are not treated as a maximum.
+# The maximum number of rows that a server returns is often one of these factors times a power of ten. Numbers below
+# `MIN_COMMON_MAXIMUM` are not treated as a maximum.
 COMMON_FACTORS = (1, 5)
 MIN_COMMON_MAXIMUM = 1000
 
-# Lists with fewer rows than this often have the same number of rows by chance, so the number is not treated as a
-# maximum of the server.
+# Several lists with fewer than `MIN_SHARED_MAXIMUM` rows often have the same number of rows by chance. Therefore,
+# this number of rows is not treated as the maximum of the server.
 MIN_SHARED_MAXIMUM = 100
 
 
@@ -39,8 +39,8 @@ class ServerSorting:
     """
     Sorting behavior of a server, determined from its responses during a load.
 
-    Several threads can use the same object. In the worst case, each thread sends the requests that determine the sort
-    direction.
+    Several threads can use the same object. Threads that check lists at the same time might each send the requests
+    that determine the sort direction.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class OtherEnd(Generic[Key]):
 
     @property
     def problem(self) -> str:
-        """Note about the number of rows that the pages of the list lack, or an empty string."""
+        """Note that states how many rows the pages of the list lack, or an empty string."""
         return omitted_rows_note(len(self.omitted)) if self.omitted else ""
 
     def doubt(self, n_rows: int) -> str:
@@ -108,7 +108,7 @@ class EndCheck(Generic[Key]):
     read
         Function that returns the first page of the list for a value of `sortDirection`.
     sorting
-        Sorting behavior of the server. All lists of a load share and update this object.
+        Sorting behavior of the server. The checks of all lists in a load share and update this object.
     min_pages
         Minimum number of pages. Lists with fewer pages are not checked.
     """
@@ -122,7 +122,7 @@ class EndCheck(Generic[Key]):
         return self.sorting.is_longest(n_rows) and n_pages >= self.min_pages
 
     def read_other_end(self, keys: Sequence[Key]) -> OtherEnd[Key]:
-        """Request a list in the reverse sort order, and compare the response with `keys`, the keys of all rows."""
+        """Request a list in the reverse sort order, and compare the response with the rows on the pages."""
         known = set(keys)
         for direction in self.sorting.directions:
             rows, response = self._request(direction, keys)
@@ -157,7 +157,7 @@ class EndCheck(Generic[Key]):
 
 def is_common_maximum(n: int) -> bool:
     """
-    Return True if servers commonly use a number as the maximum of a list, for example 1,000, 5,000, or 10,000.
+    Return True if `n` is a common maximum number of rows in a list, for example 1,000, 5,000, or 10,000.
 
     Examples
     --------

@@ -28,14 +28,15 @@ from frgroups.snapshot.verdicts import missing_reference_note
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 
-# If a server reports a total above MAX_ROWS, an error is raised.
+# Maximum total of a list. `_check_paging_values` raises an error if a server reports a higher total.
 MAX_ROWS = 200_000_000
 
-# Errors that a server can return for a page after the reported total.
+# Errors that the client raises if a server rejects a request for a page after the reported total.
 _REJECTIONS = (NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError)
 
 _REPEATS = "A later page repeats the first page."
-# Placeholder for the API operation in an error. The function `listing_context` replaces it with the real operation.
+# Placeholder for the API operation in an error. The function `listing_context` replaces the placeholder with the name
+# of the operation.
 PAGING_OPERATION = "paging"
 
 
@@ -51,11 +52,11 @@ class PageRows(Generic[Key]):
     without_uid
         Number of records without a uid.
     missing_backreference
-        Keys of the records with a list of groups that does not contain the group of this page.
+        Keys of the records whose list of groups does not contain the group to which this page belongs.
     n_with_references
         Number of records that list at least one group.
     n_new
-        Number of customers that no earlier page contained.
+        Number of customers on this page that no earlier page contained.
     """
 
     keys: list[Key]
@@ -92,7 +93,8 @@ class ListingReader(Generic[Key]):
     pages
         Number of pages that were requested.
     total, total_last
-        Total on the first page, and the last total that differs from it.
+        Total that the first page reports, and the last reported total that differs from it. Without a different
+        total, both values are equal.
     without_uid
         Number of records without a uid.
     doubt
@@ -103,7 +105,8 @@ class ListingReader(Generic[Key]):
         self._read_page = read_page
         self._pool = pool
         self._first = first
-        # A server that ignores the page size can return more rows than the page size that it reports.
+        # Use the number of rows if it is larger, because a server that ignores the requested page size can return
+        # more rows than the page size that it reports.
         self._page_size = max(first.page_size, first.n_rows)
         self._missing_backreference: set[Key] = set(first.missing_backreference)
         self._n_with_references = first.n_with_references
@@ -161,7 +164,7 @@ class ListingReader(Generic[Key]):
 
     def count_missing_backreferences(self) -> int:
         """
-        Return the number of records that do not list the group of their page.
+        Return the number of customer records that do not list the group on whose page they were returned.
 
         The result is 0 if no customer record lists any group, because the server then does not report the groups of
         customers.
@@ -200,7 +203,7 @@ class ListingReader(Generic[Key]):
 
         The list ends in the first window that is not full. If the last window before the reported total is full, more
         windows are read one after the other. Each window starts before the end of the previous window, so no request
-        is outside the list.
+        selects only rows after the end of the list.
 
         The result is False if overlapping windows cannot be used. This is the case if the number of rows on the first
         page differs from its page size, if the server ignores or rejects the requested page size, or if records
@@ -225,13 +228,14 @@ class ListingReader(Generic[Key]):
             end = _end_of(windows[-1]) if windows else size
             has_ended = len(keys) < end or self._read_windows_after_total(keys, end)
         except (NotFoundError, RequestRejectedError):
-            # Some servers reject page numbers or page sizes beyond a maximum.
-            # If the list itself cannot be read, the following request raises the same error.
+            # Some servers reject page numbers or page sizes above a maximum, so `read_pages` reads two passes
+            # instead. If the list itself cannot be read, the first request of these passes raises the same error.
             return False
         except (ServerError, UnexpectedResponseError):
             if windows:
                 raise
-            # If the server ignores the page size, the window after a single page is outside the list.
+            # The list has a single page. If the server ignores the page size, the next window is after the end of the
+            # list, which can cause this error. Therefore, the error is ignored.
             return False
         if not has_ended:
             return False
@@ -245,8 +249,8 @@ class ListingReader(Generic[Key]):
         """
         Append the rows after the first `end` rows to `keys`. Return True if the windows reach the end of the list.
 
-        The method also returns if a window contradicts the previous rows or contains no new row. A server that
-        repeats its rows must not cause endless requests.
+        The method also stops if a window contradicts the previous rows. It also stops if a window contains no new
+        row, because a server that repeats its rows must not cause endless requests.
         """
         size = self._first.page_size
         seen = set(keys)
@@ -272,7 +276,7 @@ class ListingReader(Generic[Key]):
         return True
 
     def _append_window(self, keys: list[Key], page: PageRows[Key], window: Window) -> None:
-        """Append the rows of a window, and check the rows that the window shares with the previous rows."""
+        """Append the rows of a window to `keys`, and check that the shared rows equal the rows read before."""
         self._count_page(page)
         k, size = window
         start = k * size
@@ -296,7 +300,7 @@ class ListingReader(Generic[Key]):
             self._problem = "two reads of all pages returned different rows"
 
     def _read_pass(self, first: PageRows[Key], n_pages: int | None = None) -> list[PageRows[Key]]:
-        """Return the first page and the following pages. If `n_pages` is None, read the pages up to the total."""
+        """Read the pages after `first`, and return all pages. If `n_pages` is None, read up to the reported total."""
         pages = list(self._map(self._read_page_of_same_size, range(1, n_pages or self._count_pages())))
         self.pages += len(pages)
         self._check_repetition(pages)
@@ -308,14 +312,15 @@ class ListingReader(Generic[Key]):
         """
         Append the pages that follow the reported total, until a page has fewer rows than the first page.
 
-        A page is compared with the first page instead of its page size, because some servers report the page size
-        that the client requested although they return fewer rows.
+        The number of rows on a page is compared with the first page and not with the reported page size, because some
+        servers report the page size that the client requested although they return fewer rows.
         """
         n_rows = sum(page.n_rows for page in pages)
         seen = set(_join(pages))
         while pages[-1].n_rows and (n_rows < self.total or pages[-1].n_rows >= self._first.n_rows):
             page = self._read_page_after_total(len(pages), is_after_total=n_rows >= self.total)
-            # Some servers return an earlier page again if the page number is too high.
+            # A page without new rows is the end of the list, because some servers return an earlier page again if the
+            # page number is too high.
             if page is None or (seen.issuperset(page.keys) and (page.keys or not page.without_uid)):
                 break
             self._count_page(page)
@@ -326,12 +331,12 @@ class ListingReader(Generic[Key]):
             seen.update(page.keys)
 
     def _read_page_after_total(self, k: int, *, is_after_total: bool) -> PageRows[Key] | None:
-        """Return a page, or None if the server rejects the page number although it is after the total."""
+        """Return page `k`, or None if the page is after the reported total and the server rejects the request."""
         self.pages += 1
         try:
             return self._read_page_of_same_size(k)
         except NotFoundError:
-            # Some servers return status 404 if the page number is too high.
+            # Some servers return status 404 if the page number is too high, so this error marks the end of the list.
             # If the list itself does not exist, the second pass raises the same error.
             if not is_after_total:
                 raise
@@ -370,21 +375,22 @@ class ListingReader(Generic[Key]):
         return max(1, -(-self.total // self._page_size))
 
     def _check_repetition(self, pages: Sequence[PageRows[Key]]) -> None:
-        """Raise UnexpectedResponseError if all later pages repeat the start of the first page."""
+        """Raise UnexpectedResponseError if every page in `pages` repeats the first rows of the first page."""
         if len(pages) > 1 and all(self._repeats_first_page(page) for page in pages):
             raise _paging_error(_REPEATS, pages[0])
 
     def _repeats_first_page(self, page: PageRows[Key]) -> bool:
-        """Return True if a page contains only rows from the start of the first page, and has the same total."""
+        """Return True if a page has the first page's total and contains only the first rows of the first page."""
         n = len(page.keys)
         return n > 1 and page.keys == self._first.keys[:n] and page.total_count == self.total
 
     def _count_page(self, page: PageRows[Key]) -> None:
-        """Store the total of a page, and the keys of its customers whose records do not contain the group."""
+        """Store the total that a page reports, and the keys of the page's records that do not list the group."""
         self._missing_backreference.update(page.missing_backreference)
         self._n_with_references += page.n_with_references
         if page.total_count != self.total:
-            # A later page can contain the rows of the first page if customers have joined.
+            # If the total has changed, a later page that equals the first page is not an error, because customers
+            # might have joined.
             self.total_last = page.total_count
         elif len(page.keys) > 1 and page.keys == self._first.keys:
             raise _paging_error(_REPEATS, page)
@@ -400,7 +406,7 @@ def _end_of(window: Window) -> int:
 
 
 def _have_sizes(pages: Sequence[PageRows[Key]], windows: Sequence[Window]) -> bool:
-    """Return True if the server returned the requested page sizes, and all records have a uid."""
+    """Return True if all pages have the requested page sizes, and all records on these pages have a uid."""
     return all(
         page.page_size == size and not page.without_uid for page, (_, size) in zip(pages, windows, strict=True)
     )

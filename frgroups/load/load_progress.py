@@ -16,8 +16,8 @@ class LoadProgress:
     Counter of the memberships that a load has read.
 
     The overall total is available as soon as the totals of all groups are known. The rows of a group are counted only
-    up to its total, so that the progress bar does not move backward if pages are read again. Worker threads update
-    only the counts. The thread that calls `update_bar` updates the progress bar.
+    up to the group's total, so that the progress bar does not move backward if pages are read again. Worker threads
+    update only the counts. The thread that calls `update_bar` updates the progress bar.
     """
 
     def __init__(self, bar: Progress, groups: Iterable[str], *, requests_before: int = 0) -> None:
@@ -26,12 +26,12 @@ class LoadProgress:
         self._read = dict.fromkeys(groups, 0)
         self._done = dict.fromkeys(groups, 0)
         self._totals: dict[str, int] = {}
-        self._n_done = self._n_total = 0  # Sums of `_done` and `_totals`.
+        self._n_done = self._n_total = 0  # Sums of the values in `_done` and `_totals`.
         self._last_update: tuple[int, int | None] = (0, None)
         self._lock = threading.Lock()
 
     def add_groups(self, groups: Iterable[str]) -> None:
-        """Add groups that are read in addition to the groups at the start of the load."""
+        """Add groups that were not known at the start of the load."""
         with self._lock:
             self._read |= dict.fromkeys(groups, 0)
             self._done |= dict.fromkeys(groups, 0)

@@ -18,7 +18,7 @@ from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.manifest import read_manifest
 from frgroups.store.retention import is_from_host, list_snapshots
 
-# Smallest share of the previous snapshot's groups or memberships that a load can find without a warning.
+# A warning is shown if a load finds less than this share of the previous snapshot's groups or memberships.
 MIN_SHARE_OF_PREVIOUS = 0.5
 
 
@@ -91,12 +91,12 @@ class LoadResult:
 
 
 def stored_result(result: LoadResult, started_at: datetime) -> LoadResult | None:
-    """Return the result for the snapshot that a failed load has stored, or None if it stored no snapshot."""
+    """Return the result for the snapshot that a failed load has stored, or None if the load stored no snapshot."""
     if result.tenant_uid is None:
         return None
     try:
         stored = list_snapshots(tenant_uid=result.tenant_uid)
-    except (FrgroupsError, OSError):  # The caller reports the error of the load, which is more important.
+    except (FrgroupsError, OSError):  # Ignore this error. The caller reports the error of the load.
         return None
     stored = stored[is_from_host(stored, result.base_url)]
     if stored.empty or stored["taken_at"].iloc[-1] < pd.Timestamp(started_at):
@@ -120,7 +120,7 @@ def stored_result(result: LoadResult, started_at: datetime) -> LoadResult | None
 
 
 def failed_load(name: str, error: BaseException, *, seconds: float) -> LoadResult:
-    """Return the result for a tenant after the worker that loaded it failed."""
+    """Return the result for a tenant whose worker process failed."""
     return LoadResult(name, *configured_tenant(name), seconds=round(seconds, 3), error=describe_error(error))
 
 
@@ -149,7 +149,7 @@ def exit_code_of_verdict(verdict: str) -> int:
 
 
 def snapshot_facts(snapshot: Snapshot) -> dict[str, Any]:
-    """Return the values of `LoadResult` for a snapshot that was loaded and stored."""
+    """Return the attributes of a `LoadResult` that describe a loaded and stored snapshot."""
     stored = list_snapshots(tenant_uid=snapshot.tenant_uid)
     until = stored[is_from_host(stored, snapshot.base_url) & (stored["taken_at"] <= snapshot.taken_at)]
     paths = until.loc[until["taken_at"] == snapshot.taken_at, "path"].to_list()

@@ -219,7 +219,7 @@ def _check_writable(folder: Path) -> None:
 def _fresh_snapshot(
     client: Client, folder: Path, max_age: timedelta | str, cover: bool, personal: bool
 ) -> Snapshot | None:
-    """Return the newest valid stored snapshot, or None if it exceeds `max_age` or does not match the arguments."""
+    """Return the newest valid stored snapshot, or None if it is too old or does not satisfy the arguments."""
     limit = parse_duration(max_age)
     snapshot = _read_newest(client, folder, lambda taken_at: timedelta(0) <= client.clock() - taken_at <= limit)
     if snapshot is None:
@@ -252,7 +252,7 @@ def _snapshot_from_other_load(
 
 def _read_newest(client: Client, folder: Path, is_fresh: Callable[[datetime], bool]) -> Snapshot | None:
     """
-    Return the newest valid stored snapshot, or None if it is too old.
+    Return the newest valid stored snapshot, or None if `is_fresh` returns False for the snapshot's timestamp.
 
     Corrupt snapshots are quarantined and skipped.
     """
@@ -284,9 +284,9 @@ def _list_stored(client: Client, folder: Path) -> list[StoredSnapshot]:
 
 def _match_request(snapshot: Snapshot, cover: bool, personal: bool) -> Snapshot | None:
     """
-    Return a stored snapshot, or None if it does not contain the requested data.
+    Return a stored snapshot if it satisfies the arguments `cover` and `personal`, otherwise None.
 
-    Personal data that the caller has not requested is removed from the snapshot.
+    Personal data that the caller has not requested is removed from the returned snapshot.
     """
     has_personal = "firstname" in snapshot.customers
     if personal and not has_personal:
@@ -315,7 +315,7 @@ def _save(snapshot: Snapshot, cache: Path) -> None:
 
 
 def _warn_if_smaller(snapshot: Snapshot, previous: StoredSnapshot) -> None:
-    """Log a warning if a snapshot contains far fewer groups or memberships than the previous one."""
+    """Log a warning if a snapshot contains far fewer groups or memberships than the previous snapshot."""
     warning = size_warning(previous.manifest, len(snapshot.groups), len(snapshot.matrix))
     if warning:
         text = f"Tenant {snapshot.tenant_uid}: {warning}"
@@ -329,7 +329,7 @@ def _warn_unless_newest(snapshot: Snapshot, cache: Path) -> None:
     Readers use the snapshot with the latest timestamp, so they would ignore the snapshot that was just stored.
     """
     newest = None
-    with suppress(CorruptFileError):  # A corrupt snapshot is reported when it is read.
+    with suppress(CorruptFileError):  # A corrupt snapshot is reported only when it is read.
         newest = latest_snapshot(cache, snapshot.tenant_uid, snapshot.base_url or "")
     if newest is not None and newest.taken_at > snapshot.taken_at:
         text = (
@@ -369,9 +369,9 @@ def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress:
 
 def _add_unlisted_groups(tenant: TenantReader) -> None:
     """
-    Read the list of groups again, and add the groups that appeared.
+    Read the list of groups again, and add the groups that the first list did not contain.
 
-    The groups were created during the load, or the server omitted them from the first list.
+    The added groups were created during the load, or the server omitted them from the first list.
     """
     listed = _read_groups_again(tenant)
     new = {uid: group for uid, group in listed.items() if uid not in tenant.group_codes}
@@ -385,8 +385,8 @@ def _note_after_refresh(tenant: TenantReader, listed: set[str]) -> str:
     """
     Return the reason why the snapshot's list of groups could not be verified, or an empty string.
 
-    The list of groups is read again if customer records list groups that are not in the snapshot. Groups that are in
-    the new list were created after the snapshot was loaded, and are not added to it.
+    The list of groups is read again if customer records list groups that are not in the snapshot. Groups that only
+    the new list contains were created after the snapshot was loaded. These groups are not added to the snapshot.
     """
     if tenant.unlisted_groups(listed):
         listed = listed.union(_read_groups_again(tenant))
@@ -435,9 +435,9 @@ def _reading_threads(client: Client) -> Iterator[tuple[Executor, Executor]]:
 def _merge_groups(
     snapshot: Snapshot, tenant: TenantReader, groups_note: str, gone: set[str], read_until: datetime
 ) -> Snapshot:
-    """Return a copy of the snapshot with the groups that were read again and without the deleted groups in `gone`."""
-    # If all groups were consistent, the snapshot's verdict is the verdict of the tenant's list of groups.
-    # A refresh does not load the list of groups again, so the verdict and the note of the list are kept.
+    """Return a copy of the snapshot that contains the groups read again and omits the deleted groups in `gone`."""
+    # If all groups were consistent, the snapshot's verdict is the verdict of the tenant's list of groups. Keep the
+    # verdict and the note of this list, because a refresh does not load the list again.
     verdicts: list[str] = []
     if worst_verdict(snapshot.reads["verdict"]) == "consistent":
         verdicts.append(snapshot.verdict)
@@ -480,7 +480,7 @@ def _valid_universe(snapshot: Snapshot, n_customers: int) -> int | None:
     """
     Return the snapshot's universe, or None if the refreshed snapshot contains more customers than the universe.
 
-    The universe is the total number of customers in the tenant. If it is too small, a warning is logged.
+    The universe is the total number of customers in the tenant. If the universe is too small, a warning is logged.
     """
     universe = snapshot.universe
     if universe is None or universe >= n_customers:

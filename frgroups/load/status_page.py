@@ -31,7 +31,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class NumberCell:
-    """Table cell with a number, which is grayed out if `is_empty` is True."""
+    """Table cell that contains a number and is grayed out if `is_empty` is True."""
 
     label: str
     text: str
@@ -41,7 +41,7 @@ class NumberCell:
 
 @dataclass(frozen=True, slots=True)
 class TenantRow:
-    """Table row of a tenant, in which `taken_at` is None if the tenant was never loaded."""
+    """Table row of a tenant. The attribute `taken_at` is None if the tenant was never loaded."""
 
     name: str
     tenant_uid: str
@@ -161,7 +161,7 @@ def _marks(problems: str) -> list[Mark]:
 
 
 def _detail(row: dict[Any, Any]) -> str:
-    """Return the details about a tenant's problems. The colored labels do not contain these details."""
+    """Return the details of a tenant's problems that the colored labels do not contain, or an empty string."""
     if not row["problem"]:
         return ""
     details = []

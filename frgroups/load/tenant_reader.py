@@ -48,7 +48,7 @@ from frgroups.snapshot.verdicts import (
 
 log = logging.getLogger("frgroups.load")
 
-# Maximum page size of a probe, which requests the last customers of a group.
+# Maximum page size of a probe. A probe is a small request for the last customers of a group.
 PROBE_SIZE = 20
 
 PROGRESS_INTERVAL = 0.25  # Seconds between two updates of the progress bar.
@@ -85,7 +85,7 @@ class TenantReader:
     reads
         Row of `Snapshot.reads` for each group that was read.
     references_are_reliable
-        False if the pages of a group contained a customer record that does not list the group.
+        False if a page of a group contained a customer record that does not list this group.
     """
 
     client: Client
@@ -100,18 +100,19 @@ class TenantReader:
     references_are_reliable: bool = True
 
     def __post_init__(self) -> None:
-        # The first page number and the page sizes are determined from the responses of the server.
+        # These are initial values. `_read_page` and `_request_page` replace them with values from the server's
+        # responses.
         self._first_number, self._page_size = 0, PROBE_SIZE
-        self._fixed_page_size: int | None = None  # Page size if the server ignores the requested page size.
+        self._fixed_page_size: int | None = None  # Set if the server ignores the requested page size.
         self._sorting = ServerSorting()
-        self._doubts: dict[str, tuple[int, str]] = {}  # Row count and note by uid of a group that might lack rows.
+        self._doubts: dict[str, tuple[int, str]] = {}  # (Row count, note) of lists that might lack rows.
         self.group_codes = {uid: code for code, uid in enumerate(self.groups)}
         self.customer_index = CustomerIndex(self.record, list(self.groups))
         self.load_progress = LoadProgress(self.progress_bar, self.groups, requests_before=self.client.n_requests)
         self._note_invalid_uids(self.groups)
 
     def _note_invalid_uids(self, uids: Iterable[str]) -> None:
-        """Record an unverifiable read without members for each group whose uid is not valid in the API."""
+        """Record an empty and unverifiable list of members for each group whose uid is not valid in the API."""
         for uid in [uid for uid in uids if not UID.fullmatch(uid)]:
             note = "the group uid is not valid in the API, so the members cannot be requested"
             self._record_listing(uid, "pages", Listing([], "none", "unverifiable", 0, 0, 0, 0, 0.0, note))
@@ -145,7 +146,7 @@ class TenantReader:
         return {uid: code for uid, code in codes.items() if uid not in listed and counts[code]}
 
     def unlisted_note(self, listed: Container[str]) -> str:
-        """Return the note about customer records that list other groups than `listed`, or an empty string."""
+        """Return a note about the customer records that list groups outside `listed`, or an empty string."""
         unlisted = self.unlisted_groups(listed)
         if not unlisted:
             return ""
@@ -190,12 +191,12 @@ class TenantReader:
 
     def infer_members(self, uids: Iterable[str]) -> list[str]:
         """
-        Infer the members of groups from customer records, and return the uids of groups that cannot be inferred.
+        Infer the members of groups from customer records, and return the uids of the groups for which this fails.
 
-        A probe is a small request for the last customers of a group. If n customer records list the group, then its
-        members can be inferred if the list ends after n customers, the total is n, and the records of all returned
-        customers list the group. The total alone is not sufficient, because a server can report a maximum instead of
-        the total.
+        A probe is a small request for the last customers of a group. If n customer records list the group, the
+        members can be inferred under three conditions. The group's list ends after n customers, the reported total is
+        n, and all returned records list the group. The total alone is not sufficient, because a server can report a
+        maximum instead of the total.
         """
         references = self.customer_index.references()
         counts = {uid: int(references.counts[self.group_codes[uid]]) for uid in uids}
@@ -210,7 +211,8 @@ class TenantReader:
             except (NotFoundError, RequestRejectedError, ServerError, UnexpectedResponseError):
                 if k == 0:
                     raise
-                # The list can be shorter than expected. If the group cannot be read, reading its pages fails, too.
+                # The error is ignored, because the list can be shorter than expected. If the server cannot return the
+                # group, reading the group page by page raises the error again.
                 page = None
             return page, round(time.monotonic() - started, 3)
 
@@ -230,7 +232,8 @@ class TenantReader:
         """
         Return the page number, counted from 0, and the page size of a request for the end of a list.
 
-        The page contains the last of `n` rows and is not full. The result is None if no page size is suitable.
+        The requested page contains the last row of a list with `n` rows and is not full. The result is None if no
+        page size meets these conditions.
         """
         sizes = range(min(PROBE_SIZE, self._page_size), 1, -1)
         if self._fixed_page_size is not None:
@@ -270,9 +273,9 @@ class TenantReader:
         Request the longest lists of members in the reverse sort order, and change the verdicts of incomplete lists.
 
         If several groups have the largest number of members, the lists of all these groups are checked. If a list
-        lacks rows, the group is read again, because customers might have joined it. If the second read shows that the
-        server omits rows, the remaining groups that lack rows are not read again. If the server does not support the
-        reverse sort order, several longest lists with different members are evidence of a maximum.
+        lacks rows, the group is read again, because customers might have joined the group. If the second read shows
+        that the server omits rows, the remaining groups that lack rows are not read again. If the server does not
+        support the reverse sort order, several longest lists with different members are evidence of a maximum.
 
         Parameters
         ----------
@@ -306,14 +309,14 @@ class TenantReader:
                 self._doubt_group(uid, other_end.doubt(n_rows) or shared_maximum)
 
     def _count_longest_lists(self, earlier: Snapshot | None) -> int:
-        """Return the number of longest lists. Lists with the same members count once."""
+        """Return the number of lists that have the largest number of rows. Lists with the same members count once."""
         longest = self._sorting.longest
         lists = [self._known_members(uid) for uid, read in self.reads.items() if read["n_rows"] == longest]
         if earlier is not None:
             reads = earlier.reads[earlier.reads["n_rows"] == longest]
             others = reads.loc[~reads["customer_group_uid"].isin(self.reads), "customer_group_uid"]
             lists += [np.array(self.customer_index.find_codes(earlier.matrix.members(uid))) for uid in others]
-        # The bytes of the sorted codes need less memory than sets of integers.
+        # Compare the lists by the bytes of their sorted codes, because bytes need less memory than sets of integers.
         return len({np.sort(codes).astype(np.int64).tobytes() for codes in lists})
 
     def doubt_equal_lists(self, earlier: Snapshot | None = None) -> None:
@@ -337,7 +340,7 @@ class TenantReader:
         """
         Set the verdict of a group to `unverifiable`, unless the note is empty.
 
-        The verdict remains if the group is read again and its list still has the same number of rows.
+        If the group is read again and its list has the same number of rows, `_store_pages` sets this verdict again.
         """
         if note:
             self._doubts[uid] = (self.reads[uid]["n_rows"], note)
@@ -360,8 +363,8 @@ class TenantReader:
             page = self.client.read_customer_page(
                 uid, None, END_SIZE, record=CustomerReferences, sort_direction=direction
             )
-            # `find_codes` does not add customers to the index, because their records could contradict the pages of
-            # groups that were already read.
+            # Use `find_codes`, which does not add customers to the index. The records of additional customers could
+            # contradict the pages of groups that were already read.
             return page_rows(page, self.customer_index.find_codes(page.uids))
 
         return EndCheck(read, self._sorting)
@@ -375,10 +378,11 @@ class TenantReader:
 
     def _find_conflicts(self, references: GroupReferences, reread: set[str]) -> list[str]:
         """
-        Return the groups with pages that contradict the customer records.
+        Return the groups whose pages contradict the customer records.
 
         A group that has already been read again is omitted if the customers who are missing from its pages are in no
-        other group. These customers have left the group since their records were read, so no newer records exist.
+        other group. These customers have left the group since their records were read. No other group returns newer
+        records of these customers.
         """
         if references.is_empty:
             return []
@@ -408,11 +412,11 @@ class TenantReader:
 
     def _groups_to_reread(self, references: GroupReferences, conflicts: Iterable[str]) -> list[str]:
         """
-        Return the groups that contain customers with a record that might be outdated.
+        Return the groups to read again because they contain customers whose records might be outdated.
 
         A record might be outdated if it lists a group but the pages of the group do not contain the customer. The
-        result contains the smallest group of each of these customers. Reading the group again returns the current
-        record.
+        result contains the smallest group of each of these customers. Reading these groups again returns the
+        customers' current records.
         """
         missing = [
             np.setdiff1d(references.customers_of(self.group_codes[uid]), self.members[uid], assume_unique=True)
@@ -436,7 +440,7 @@ class TenantReader:
         members = self._member_codes(uids)
         all_members = np.concatenate([*members, _NO_CUSTOMERS])
         ranks = np.full(len(self.customer_index), -1)
-        ranks[all_members] = 0  # Customers who are no longer in any group are omitted.
+        ranks[all_members] = 0  # The rank of customers who are no longer in a group stays -1.
         customers, consents, ordered = self.customer_index.customers(np.flatnonzero(ranks == 0))
         ranks[ordered] = np.arange(len(ordered))
         reads = pd.DataFrame([self.reads[uid] for uid in uids], columns=list(READS))
@@ -462,7 +466,7 @@ class TenantReader:
         )
 
     def _member_codes(self, uids: Iterable[str]) -> list[IntArray]:
-        """Return the integer codes of each group's members."""
+        """Return the integer codes of the members of each group, in the order of `uids`."""
         references = self.customer_index.references()
         codes = dict(self.members)
         for uid in self.inferred:
@@ -501,7 +505,7 @@ class TenantReader:
         self, uids: Iterable[str], function: Callable[[str], Result], threads: Executor
     ) -> Iterator[tuple[str, Result]]:
         """
-        Call a function for each group in a thread pool, and yield each uid with its result in order of completion.
+        Call a function for each group in a thread pool, and yield pairs of uid and result as the calls finish.
 
         Groups that were deleted during the load are omitted.
         """
@@ -571,7 +575,7 @@ class TenantReader:
 
 
 def _confirms_inference(page: PageRows[int], n: int, probe: Window) -> bool:
-    """Return True if a probe confirms that the `n` customers with records that list a group are its members."""
+    """Return True if a probe confirms that a group's members are the `n` customers whose records list the group."""
     k, size = probe
     n_with_this_reference = page.n_with_references - len(page.missing_backreference)
     return (

@@ -249,7 +249,7 @@ def _status_columns(newest: StoredSnapshot | None, problems: dict[str, str], now
 def _tenant_problems(
     tenant: _TenantEntry, newest: StoredSnapshot | None, damaged: Sequence[str], now: datetime, max_age: timedelta
 ) -> dict[str, str]:
-    """Return a dictionary that maps each problem of a tenant and its newest snapshot to its description."""
+    """Return the problems of a tenant and of its newest snapshot, as a dictionary from problem to description."""
     problems: dict[str, str] = {}
     if tenant.problem:
         problems["config"] = tenant.problem
@@ -263,7 +263,7 @@ def _tenant_problems(
 
 
 def _find_problems(newest: StoredSnapshot, now: datetime, max_age: timedelta) -> dict[str, str]:
-    """Return a dictionary that maps each problem of a snapshot, such as "old", to its description."""
+    """Return the problems of a snapshot, such as "old", as a dictionary from problem to description."""
     age, verdict = now - newest.taken_at, str(newest.manifest["verdict"])
     problems = {}
     try:
@@ -274,7 +274,7 @@ def _find_problems(newest: StoredSnapshot, now: datetime, max_age: timedelta) ->
     except InputError:
         problems["damaged"] = f"this version of frgroups cannot read snapshot {newest.path.name}"
     except FileNotFoundError:
-        pass  # Another process has pruned or replaced the snapshot.
+        pass  # No damage is reported, because another process has pruned or replaced the snapshot.
     if age < -_MAX_CLOCK_SKEW:
         problems["clock"] = f"the timestamp is {format_age(-age)} in the future, which indicates a wrong clock"
     if age > max_age:

@@ -26,7 +26,7 @@ from frgroups.snapshot.verdicts import is_contradiction, repeated_note
 
 MAX_REREADS = 3
 MAX_REREADS_OF_WRONG_TOTAL = 1
-PAUSE = 0.2  # Number of seconds before a list is read again. The delay before the nth reread is n times as long.
+PAUSE = 0.2  # Seconds before the first reread of a list. The pause before the nth reread is n times as long.
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Listing(Generic[Key]):
         True if the list was read twice, and a request in the reverse sort order returned the same missing row both
         times.
     missing_backreference
-        Number of records with a list of groups that does not contain the group that was read.
+        Number of records whose list of groups does not contain the group that was read.
     """
 
     uids: Sequence[Key]
@@ -69,7 +69,7 @@ def read_groups(
     client: Client, sorting: ServerSorting | None = None, *, pool: Executor | None = None
 ) -> tuple[dict[str, Group], Listing[str]]:
     """
-    Read all groups of a tenant, and return a dictionary of the groups by uid and the listing that verifies it.
+    Read all groups of a tenant, and return the groups by uid and the listing with the evidence for the read.
 
     If `sorting` is given, the list is also requested in the reverse sort order to detect omitted rows.
     """
@@ -99,11 +99,12 @@ def read_members(
     pool: Executor | None = None,
 ) -> Listing[str]:
     """
-    Read all pages of a group, and return its members with the evidence that they are complete.
+    Read all pages of a group, and return the group's members with the evidence that no member is missing.
 
     If at least one customer record lists groups, every list of groups must contain the group that is read. If a list
     does not contain this group, the listing is not consistent. If `sorting` is given, the list is also requested in
-    the reverse sort order, unless it has fewer than `min_pages` pages or a longer list was read with the same object.
+    the reverse sort order, unless it has fewer than `min_pages` pages or a longer list was read with the same
+    `sorting` object.
     """
 
     def read_page(number: int | None, size: int | None) -> PageRows[str]:
@@ -161,8 +162,8 @@ def read_listing(
     """
     Read a list, and repeat the read up to `MAX_REREADS` times until the result is consistent.
 
-    If the list contains more rows than the reported total, it is read again once, because a customer can join between
-    the count and the rows of a response. If the second attempt has the same result, the total is wrong.
+    If the list contains more rows than the reported total, it is read again once, because a customer can join while
+    the server counts and returns the rows. If the second attempt has the same result, the total is wrong.
 
     If `end_check` is given and the pages are consistent, the list is also requested in the reverse sort order. If the
     response contains a row that the pages do not contain, the list is read again, because a customer might have
