@@ -14,10 +14,10 @@ import httpx
 from frgroups.errors import InputError
 from frgroups.internals.redaction import safe_repr
 
-# OpenSSL finds the certificates in a folder by the names that `openssl rehash` creates.
+# `openssl rehash` creates file names with this pattern. In a folder, OpenSSL reads only files with such names.
 _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+")
 
-# Type of the argument `verify` of a client.
+# Accepted types of the client's argument `verify`.
 Verify = bool | str | Path | ssl.SSLContext
 
 
@@ -54,7 +54,7 @@ def create_tls_context(verify: Verify) -> ssl.SSLContext:
 
 def describe_certificates(verify: Verify) -> str:
     """
-    Describe the certificates that a client trusts, for messages.
+    Return a description of the certificates that a client trusts, for use in messages.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def describe_certificates(verify: Verify) -> str:
 
 
 def check_certificates(path: Path, label: str) -> None:
-    """Raise InputError if a path is neither a file nor a folder with CA certificates."""
+    """Raise InputError if a path is not the path of a file or folder that contains CA certificates."""
     _context_for(path, label)
 
 
@@ -118,7 +118,7 @@ def _context_for_file(path: Path, label: str) -> ssl.SSLContext:
 
 
 def _context_for_folders(folders: list[str], label: str) -> ssl.SSLContext:
-    """Return a context for folders of certificates. As in OpenSSL, at least one folder must be valid."""
+    """Return a TLS context that trusts the certificates in the folders. As in OpenSSL, one valid folder suffices."""
     problems = [_problem_of_folder(Path(folder)) for folder in folders]
     if all(problems):
         raise InputError(
@@ -129,7 +129,7 @@ def _context_for_folders(folders: list[str], label: str) -> ssl.SSLContext:
 
 
 def _problem_of_file(path: Path) -> str:
-    """Return why a file cannot be used as a file of certificates, or "" if it can be used."""
+    """Return the reason why a file contains no usable CA certificates, or "" if the file is valid."""
     try:
         if path.is_dir():
             return "is a folder"
@@ -151,7 +151,7 @@ def _problem_of_file(path: Path) -> str:
 
 
 def _problem_of_folder(path: Path) -> str:
-    """Return why a folder cannot be used as a folder of certificates, or "" if it can be used."""
+    """Return the reason why a folder contains no usable CA certificates, or "" if the folder is valid."""
     try:
         if path.is_file():
             return "is a file"
@@ -168,7 +168,7 @@ def _problem_of_folder(path: Path) -> str:
 
 
 def _check_key_log() -> None:
-    """Raise InputError if the file in SSLKEYLOGFILE, to which Python writes TLS keys, cannot be written."""
+    """Raise InputError if the file in SSLKEYLOGFILE is not writable. Python writes TLS keys to this file."""
     file = os.environ.get("SSLKEYLOGFILE")
     if not file or sys.flags.ignore_environment:
         return

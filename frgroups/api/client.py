@@ -48,19 +48,19 @@ class Client(GroupRequests):
     tenant_uid
         Uid of the tenant.
     token
-        Access, auth, or integration token, or a callable that returns one. The callable runs at the first request,
-        and again after a response with status 401.
+        Access, auth, or integration token, or a callable that returns a token. The callable runs at the first
+        request, and again after a response with status 401.
     base_url
         "stage" (the default), "production", or the URL of a server that implements the same API.
     writable
         Whether the client may send writes. With False, the default, each write raises NotWritableError and nothing
         is sent.
     page_size
-        Number of records to request per page. The server can return fewer.
+        Number of records to request per page. The server can return fewer records.
     workers
         Maximum number of connections.
     timeout
-        Seconds to wait for a connection and for each part of a response. A response that is not complete after 4
+        Seconds to wait for a connection and for each chunk of a response. A response that is not complete after 4
         times this timeout raises ConnectionFailedError.
     requests_per_second
         Maximum number of requests that start per second. None means 20, or no limit for a server on this machine. The
@@ -102,7 +102,8 @@ class Client(GroupRequests):
         verify: Verify = True,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        # Before validation, set the attributes that the repr shows, because a traceback can contain the repr.
+        # The traceback of a failed validation can contain the client's repr. Therefore, the attributes that the repr
+        # shows are set before the validation.
         self.tenant_uid, self.base_url, self.writable = tenant_uid, base_url, writable
         hidden_token = Hidden[Token](HiddenText(token) if isinstance(token, str) else token)
         # A traceback can display the local variables of this function, so they must not contain secrets.
@@ -133,8 +134,8 @@ class Client(GroupRequests):
         """
         Create a client from the environment variables FRGROUPS_TENANT_UID and FRGROUPS_TOKEN.
 
-        Both variables are required, but a notebook asks for a missing token with a hidden prompt. The optional
-        variable FRGROUPS_BASE_URL is "stage" (the default), "production", or a URL.
+        Both variables are required. In a notebook, the method asks for a missing token with a hidden prompt. The
+        optional variable FRGROUPS_BASE_URL is "stage" (the default), "production", or a URL.
 
         Parameters
         ----------
@@ -202,7 +203,7 @@ class Client(GroupRequests):
         path
             Path of the file. None means `tenants.toml` in the data folder.
         **options
-            Further arguments of `Client`. They take precedence over the table.
+            Further arguments of `Client`. They take precedence over the values in the table.
 
         Returns
         -------
@@ -236,7 +237,7 @@ class Client(GroupRequests):
         """
         Iterate over the groups of the tenant.
 
-        The client requests each page of the group list when the iteration reaches it.
+        The client requests each page of the group list when the iteration reaches the page.
 
         Parameters
         ----------
@@ -333,7 +334,8 @@ class Client(GroupRequests):
         Returns
         -------
         Page
-            The groups in `items`, with the page number, the page size, and the total of the server.
+            The groups in `items`, with the page number, the page size, and the total number of groups that the server
+            reports.
 
         Examples
         --------
@@ -375,7 +377,8 @@ class Client(GroupRequests):
         Returns
         -------
         Page
-            The customers in `items`, with the page number, the page size, and the total of the server.
+            The customers in `items`, with the page number, the page size, and the total number of customers that the
+            server reports.
 
         Examples
         --------
@@ -484,7 +487,8 @@ class Client(GroupRequests):
         )
 
     def __repr__(self) -> str:
-        # If the arguments are invalid, a traceback can show the repr of a client without all attributes.
+        # If the arguments of a client are invalid, a traceback can show the repr of a client that lacks attributes.
+        # The errors for missing or invalid attributes are therefore suppressed.
         host = None
         with suppress(ValueError, AttributeError, TypeError):
             host = urlsplit(self.base_url).hostname

@@ -1,4 +1,4 @@
-"""Base class of the client, which closes connections and rejects writes through a read-only client."""
+"""Base class of the client. It closes connections, and rejects write requests through a read-only client."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class ClientBase:
     @property
     def proxy_exclusion(self) -> str:
         """
-        Setting that prevents the use of a specified proxy, or "" if a proxy is used or no proxy is specified.
+        Reason why the client does not use a specified proxy, or "" if it uses a proxy or no proxy is specified.
 
         Examples
         --------
@@ -149,7 +149,7 @@ class ClientBase:
 
 def not_writable_error(content: str) -> NotWritableError:
     """
-    Return the error for a write through a read-only client.
+    Return the error for a write request through a read-only client.
 
     Parameters
     ----------

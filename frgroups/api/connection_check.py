@@ -20,8 +20,8 @@ class Check:
     writable
         Whether the client may send writes.
     n_groups
-        Number of groups that the server reports, or the number of groups on the first page if it is larger. The
-        number is too low if the server limits its totals. For the exact number, use `load_snapshot`.
+        Number of groups that the server reports, or the number of groups on the first page if the first page contains
+        more. The number is too low if the server limits its totals. For the exact number, use `load_snapshot`.
     page_base
         Number of the first page, usually 0 or 1.
     asked_page_size, granted_page_size
@@ -52,7 +52,7 @@ class Check:
 
     @property
     def facts(self) -> dict[str, str]:
-        """Results as strings, by label."""
+        """Dictionary from the label of each result to its value as a string."""
         references = {
             True: "customer records list their groups",
             False: "missing in customer records; members cannot be inferred",

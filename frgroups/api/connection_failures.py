@@ -21,14 +21,15 @@ from frgroups.internals.redaction import exception_chain, handled_exception_ids
 
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
 _PROXY_STATUS = re.compile(r"(\d{3})\b")
-# A TLS server answers a plain HTTP request with a TLS alert. The error message of httpx contains the first bytes of
-# the alert.
+# A TLS server answers a plain HTTP request with a TLS alert. The alert starts with these bytes, which the error
+# message of httpx contains in escaped form.
 _TLS_ALERT = r"\x15\x03"
 _TLS_REASONS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
 _TUNNEL_STEPS = {"proxy.start_tls", "socks.start_tls"}
 # Message of httpcore if a server or a proxy closes the connection before the end of the response headers.
 _DISCONNECTED = "Server disconnected"
-# OpenSSL verification errors that another CA certificate can correct. The codes 0 and 1 are unspecified errors.
+# Codes of the OpenSSL verification errors that an additional CA certificate can resolve. The codes 0 and 1 stand for
+# unspecified errors.
 _UNKNOWN_ISSUER = {0, 1, 2, 18, 19, 20, 21, 27}
 _OTHER_HOST = {62, 64}
 _OUTSIDE_VALIDITY = {9, 10}
@@ -50,7 +51,7 @@ class ConnectionFailure:
     advice
         Next action for a request that was not sent.
     hint, cli_hint
-        Additional action for users of the Python API and for users of the command line.
+        Additional advice for users of the Python API and for users of the command line.
     is_permanent
         Whether a retry would fail for the same reason.
     is_sent
@@ -74,14 +75,15 @@ class RequestTrace:
     Attributes
     ----------
     is_sent
-        Whether the request itself was started. The CONNECT request to a proxy does not count.
+        Whether the client started to send the request. A CONNECT request to a proxy does not count.
     has_response
         Whether the status and the headers of the response were received.
     steps
         Names of the connection steps that were started, such as "connection.start_tls". The prefix is "proxy" or
         "socks" for a TLS connection to the server through a proxy.
     handled
-        Ids of the exceptions that the caller was already handling before the request. They do not explain a failure.
+        Ids of the exceptions that the caller was already handling before the request. These exceptions are not causes
+        of a failed request.
     """
 
     is_sent: bool = False
@@ -91,11 +93,11 @@ class RequestTrace:
 
     @property
     def has_tunnel(self) -> bool:
-        """True if a proxy accepted the connection to the server, so that the TLS connection was started."""
+        """True if a proxy accepted the connection to the server and the TLS handshake with the server was started."""
         return not _TUNNEL_STEPS.isdisjoint(self.steps)
 
     def __call__(self, name: str, info: Mapping[str, Any]) -> None:
-        """Record the event of a request. The content of the event is not stored."""
+        """Update the progress of the request from a trace event of httpx. The content of the event is not stored."""
         if name.endswith("send_request_headers.started"):
             self.is_sent = self.is_sent or info["request"].method != b"CONNECT"
         elif name.endswith("receive_response_headers.complete"):
@@ -121,7 +123,7 @@ def explain_failure(
     url
         Base URL of the client.
     selection
-        Proxy of the client, or the setting that prevents the use of a specified proxy.
+        Proxy of the client, or the reason why a specified proxy is not used.
     trace
         Progress of the failed request.
     """
@@ -166,7 +168,7 @@ class _Peer:
 
     @property
     def name(self) -> str:
-        """Description of the server or the proxy with host and port."""
+        """Host and port of the server, or a description of the proxy with its host and port."""
         if self.proxy is None:
             return self.server
         return f"the proxy {self.proxy.address}"
@@ -219,7 +221,7 @@ def _untrusted(error: ssl.SSLCertVerificationError, peer: _Peer) -> ConnectionFa
 
 
 def _tunnel_failure(causes: list[BaseException], peer: _Peer, tunnel: Proxy) -> ConnectionFailure:
-    """Return the cause if a proxy accepted the connection to the server, but the TLS handshake failed."""
+    """Return the cause of a TLS handshake that failed after a proxy had accepted the connection to the server."""
     status = "" if tunnel.scheme.startswith("socks") else " with status 200"
     problem = f"The proxy {tunnel.address} accepted the connection to {peer.server}{status}, but "
     for cause in causes:
@@ -275,7 +277,8 @@ def _no_connection(
 
 def _interrupted(error: Exception, peer: _Peer, trace: RequestTrace) -> ConnectionFailure:
     kind = type(error).__name__
-    # A proxy receives the request only after the connection to the server has been opened.
+    # `peer.proxy` is set only if the proxy has not yet accepted the connection to the server. In this state, only the
+    # trace can show that the request was sent.
     is_sent = trace.is_sent or peer.proxy is None
     if isinstance(error, httpx.TimeoutException):
         text = f"The response was not complete within the timeout ({kind})"
@@ -301,7 +304,7 @@ def _interrupted(error: Exception, peer: _Peer, trace: RequestTrace) -> Connecti
 
 
 def _no_proxy_response(error: httpx.RemoteProtocolError, peer: _Peer, proxy: Proxy) -> ConnectionFailure:
-    """Return the cause if the response to a CONNECT request is missing or is not HTTP."""
+    """Return the cause of a failed CONNECT request to which the proxy sent no HTTP response."""
     if str(error).startswith(_DISCONNECTED):
         text = f"{_capitalize(peer.name)} closed the connection without an HTTP response"
         advice = f"{peer.advice} If the attempts continue to fail, the address might not be an HTTP proxy."

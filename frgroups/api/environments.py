@@ -17,13 +17,13 @@ class Environment:
     Attributes
     ----------
     kind
-        Identifier that style sheets and scripts use.
+        Identifier of the environment in style sheets and scripts.
     title
         Short name for headings.
     description
         Explanation for the reviewer of a plan.
     label
-        Label that a card shows next to its title, or "".
+        Label that the card of an object (its repr in text or HTML) shows next to the title, or "" for no label.
     """
 
     kind: Literal["production", "stage", "local", "other", "none"]

@@ -55,15 +55,15 @@ class GroupRequests(ClientBase):
         Create a group and return it.
 
         If a uid is passed and the response is lost, the client checks whether the group exists, and repeats the
-        request only if it does not. If no uid is passed, the request is sent once, because a retry could create a
-        second group.
+        request only if the group does not exist. If no uid is passed, the request is sent once, because a retry could
+        create a second group.
 
         Parameters
         ----------
         name
             Name of the group. It does not have to be unique.
         customer_group_uid
-            Uid of the group. None lets the server choose one.
+            Uid of the group. None means that the server chooses the uid.
 
         Returns
         -------
@@ -154,7 +154,7 @@ class GroupRequests(ClientBase):
 
     def update_group_customers(self, uid: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         """
-        Add customers to a group and remove other customers from it in one request.
+        Add customers to a group and remove other customers from the same group in one request.
 
         The client never repeats this request. The response does not show which changes took effect, so `apply_plan`
         reads the group after the request to verify the changes.
@@ -184,7 +184,8 @@ class GroupRequests(ClientBase):
         False
         """
         call = _membership_call(uid, add, remove)
-        # A traceback of a failed request can display the local variables of this function.
+        # The traceback of a failed request can display the local variables of this function, so the customer uids are
+        # deleted before the request.
         del add, remove
         if call is not None:
             self._write(call)
@@ -218,7 +219,7 @@ def _membership_call(uid: str, add: Iterable[str], remove: Iterable[str]) -> Cal
 
 def create_or_confirm(send: Callable[[], Group], find: Callable[[], Group], name: str) -> Group:
     """
-    Create a group with a given uid, and recover if the response is lost.
+    Create a group with a given uid. If the response is lost, check whether the group was created.
 
     Parameters
     ----------
@@ -251,8 +252,8 @@ def _create_again(send: Callable[[], Group], find: Callable[[], Group], name: st
     """
     Send the request to create a group a second time.
 
-    If the server rejects the second request, the first request can have succeeded in the meantime, so the group is
-    read again.
+    If the server rejects the second request, the first request might have created the group in the meantime.
+    Therefore, the group is read again.
     """
     try:
         return send()

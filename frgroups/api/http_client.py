@@ -42,7 +42,7 @@ class ReplaceableClient:
     workers
         Maximum number of connections.
     timeout
-        Seconds to wait for a connection and for each part of a response.
+        Seconds to wait for a connection and for each chunk of a response.
 
     Raises
     ------
@@ -65,7 +65,7 @@ class ReplaceableClient:
     @contextmanager
     def reserve(self, trace: RequestTrace) -> Iterator[httpx.Client]:
         """
-        Wait until fewer requests than workers are running, and return the client for one request.
+        Wait until the number of running requests is below the number of workers, and yield the client for a request.
 
         Parameters
         ----------
@@ -78,7 +78,7 @@ class ReplaceableClient:
                 self._n_requests[client] += 1
             try:
                 yield client
-            except BaseException:  # Ctrl-C can also interrupt the connection attempt.
+            except BaseException:  # This includes KeyboardInterrupt: Ctrl-C can interrupt a connection attempt.
                 if not trace.is_sent:
                     self._replace(client)
                 raise

@@ -12,10 +12,11 @@ from frgroups.errors import InputError
 from frgroups.internals.base_urls import parse_port
 
 URL_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
-# The entry "169.254/16" in the default settings of macOS has only two octets.
+# Network with fewer than four octets, such as the entry "169.254/16" in the default settings of macOS.
 _SHORT_NETWORK = re.compile(r"\d+(\.\d+){0,2}/\d+")
 _NO_PROXY_HOST = re.compile(r"[\w.*-]+")
-# A range such as 10.0.0.1-20 is not supported, and an address such as 10.0.0.256 matches no server.
+# Invalid entry that resembles an address. A range such as 10.0.0.1-20 is not supported, and an address such as
+# 10.0.0.256 does not exist.
 _NO_ADDRESS = re.compile(r"(?=[^-]*-)(?=[^.]*\.)[\d.*-]+|\d+(\.\d+){3,}")
 # Messages quote only NO_PROXY entries that consist of these characters. Other entries can contain a user name and a
 # password.
@@ -115,7 +116,7 @@ def _split_port(text: str) -> tuple[str, int | None]:
 
 
 def to_network(text: str) -> IPv4Network | IPv6Network | None:
-    """Return the network of an IP address or an address range, or None if the text is neither."""
+    """Return the network of an IP address or an address range, or None if the string is neither."""
     if _SHORT_NETWORK.fullmatch(text):
         address, _, length = text.partition("/")
         text = f"{address}{'.0' * (3 - address.count('.'))}/{length}"
@@ -135,13 +136,13 @@ def _is_in_network(host: str, network: IPv4Network | IPv6Network) -> bool:
 def _matches_name(host: str, pattern: str) -> bool:
     if "*" in pattern:
         return fnmatchcase(host, pattern) or fnmatchcase(f".{host}", pattern)
-    if not pattern or to_network(host) is not None:  # An IP address has no subdomains.
+    if not pattern or to_network(host) is not None:  # A host name does not match an IP address.
         return False
     return host == pattern or host.endswith(f".{pattern}")
 
 
 def _invalid_no_proxy(entry: str, position: int, name: str, value: str) -> InputError:
-    # A comma or a space divides a password into several entries, so an entry can be part of a password.
+    # A password with a comma or a space is split into several entries, so an entry can be part of a password.
     is_quotable = "@" not in value and _QUOTABLE.fullmatch(entry)
     quoted = f" ({entry!r})" if is_quotable else ""
     return InputError(

@@ -8,7 +8,8 @@ from functools import cache
 from frgroups.api.schema.records import Page, Record
 from frgroups.errors import DriftedReadError, NotFoundError
 
-# A window (k, s) is page number k with page size s. Its first row has the number k*s.
+# Page of a list as a tuple (k, s) of page number and page size. Pages and rows are counted from 0, so that row k*s is
+# the first row of the page.
 Window = tuple[int, int]
 
 # If a list has more pages than this number, a verified read first checks the total with one extra request.
@@ -19,8 +20,8 @@ def iter_pages(read: Callable[[int | None], Page[Record]], label: str) -> Iterat
     """
     Yield each record of a paged list once.
 
-    The total that the server reports is not the end of the list, because servers can report a total that is too low.
-    The iteration ends after a page that has fewer records than the first page, or after an empty page.
+    The iteration does not stop at the total that the server reports, because this total can be too low. It ends after
+    a page that has fewer records than the first page, or after an empty page.
 
     If other clients edit the list during the iteration, records can move to another page and be missed. To detect
     such changes, use `frgroups.load.verified_listing`.
@@ -111,7 +112,7 @@ def overlapping_windows(page_size: int, total: int) -> list[Window] | None:
 
 def next_window(page_size: int, end: int) -> Window | None:
     """
-    Return the page that starts before row `end` and ends as late as possible.
+    Return the page that contains row `end - 1` and the largest possible number of rows from `end` on.
 
     The result is None if no such page exists, which happens only for small page sizes such as 1 and 2.
 
@@ -135,7 +136,7 @@ def count_pages(page_size: int, total: int) -> int:
     """
     Return the number of requests for a verified read of a list that does not change.
 
-    If the last page is full, an additional request checks that the list ends there.
+    If the last page is full, an additional request checks that the list ends after this page.
 
     Examples
     --------

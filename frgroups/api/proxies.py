@@ -42,9 +42,9 @@ class Proxy:
     Attributes
     ----------
     variable
-        Environment variable that contains the proxy, or None for the settings of the operating system.
+        Name of the environment variable with the proxy URL, or None for the settings of the operating system.
     scheme, host, port
-        Parts of the proxy URL, without the user name and the password.
+        Scheme, host, and port of the proxy URL.
     user, password
         Decoded user name and password, or None. They are hidden in the repr.
     """
@@ -58,7 +58,7 @@ class Proxy:
 
     @property
     def source(self) -> str:
-        """Description of the setting that contains the proxy, for messages."""
+        """Description of the setting that contains the proxy URL, for use in messages."""
         return _describe_source(self.variable)
 
     @property
@@ -82,8 +82,8 @@ class ProxySelection:
     proxy
         Proxy for the server, or None.
     exclusion
-        Clause that names the setting that prevents the use of a specified proxy. The value is "" if a proxy is used
-        or no proxy is specified.
+        Reason why a specified proxy is not used, as a clause for messages. The clause names the setting that excludes
+        the server. The value is "" if a proxy is used or no proxy is specified.
     """
 
     proxy: Proxy | None = None
@@ -120,7 +120,8 @@ def select_proxy(scheme: str, host: str, port: int | None) -> ProxySelection:
     ...     select_proxy("https", "shop.test", None).proxy
     Proxy(variable='HTTPS_PROXY', scheme='http', host='proxy.example', port=3128, user=…, password=…)
     """
-    # `getproxies` accepts blank environment variables, so it is called only if no proxy variable is set.
+    # `_select_system_proxy` calls `getproxies`, which accepts blank environment variables. Therefore, the function is
+    # called only if no proxy variable is set.
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return _select_system_proxy(scheme, host)
     variables = _proxy_variables(os.environ)
@@ -152,7 +153,8 @@ def _unused_variable(scheme: str, environment: Mapping[str, str]) -> str:
     names = sorted(name for name, value in environment.items() if _proxy_key(name) is not None and value.strip())
     for key in (scheme, "all"):
         blank = f"{key}_proxy"
-        # On Windows, variable names are not case-sensitive, so a variable cannot disable another variable.
+        # A blank lower-case variable disables the upper-case variable. This is impossible on Windows, where variable
+        # names are not case-sensitive.
         if blank not in environment or environment[blank].strip():
             continue
         for name in names:
@@ -167,7 +169,7 @@ def _unused_variable(scheme: str, environment: Mapping[str, str]) -> str:
 
 
 def _system_settings() -> dict[str, tuple[None, str]]:
-    """Return the proxies in the settings of Windows or macOS, with None instead of the names of variables."""
+    """Return the proxy settings of Windows or macOS by key. Each value has None in place of a variable name."""
     return {key: (None, value.strip()) for key, value in getproxies().items() if key in _KEYS and value.strip()}
 
 
@@ -221,7 +223,7 @@ def _parse_proxy(name: str | None, value: str) -> Proxy:
     user, password = _decode_userinfo(name, userinfo)
     proxy = Proxy(name, scheme, host, port, user, password)
     try:
-        # The HTTP library parses the URL here for the first time, so every host that it rejects is reported here.
+        # This call only checks that httpx accepts the URL, so that a host that httpx rejects is reported here.
         httpx.Proxy(proxy.url)
     except (httpx.InvalidURL, ValueError):
         raise _invalid(name, "has an invalid host or IP address") from None
@@ -237,7 +239,7 @@ def _split_scheme(name: str | None, value: str) -> tuple[str, str]:
     if scheme.lower() in _SCHEMES:
         return scheme.lower(), rest
     problem = "does not start with a valid scheme"
-    # The part before :// is not quoted if it can belong to a user name or a password.
+    # The message does not quote the text before :// if this text can belong to a user name or a password.
     if URL_SCHEME.fullmatch(scheme) and "@" not in value:
         problem = f"has the scheme {scheme!r}, which is not supported"
     raise _invalid(name, f"{problem}. The supported schemes are http, https, socks5, and socks5h")
@@ -300,7 +302,7 @@ def _is_valid_host(host: str) -> bool:
     if host.startswith("["):
         return to_network(host.strip("[]")) is not None and ":" in host
     try:
-        host.encode("idna")  # A label must have between 1 and 63 characters.
+        host.encode("idna")  # Raises UnicodeError if a label is empty or longer than 63 characters.
     except UnicodeError:
         return False
     return _LABELS.fullmatch(host) is not None

@@ -15,9 +15,9 @@ _DOT_SEGMENT = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 
 def redirect_problem(source: httpx.URL, target: httpx.URL, tenant_path: str) -> str:
     """
-    Return why a redirect must not be followed, or "" if it can be followed.
+    Return the reason why a redirect must not be followed, or "" if it can be followed.
 
-    The target receives the token, and returns the response to the request. Therefore the target must be the same
+    The target receives the token, and returns the response to the request. Therefore, the target must be the same
     resource on the same server. Only the path before the tenant and a trailing slash can differ.
 
     Parameters
@@ -50,7 +50,7 @@ def redirect_problem(source: httpx.URL, target: httpx.URL, tenant_path: str) -> 
 
 def redirect_target(target: httpx.URL) -> str:
     """
-    Return the target of a redirect for an error message, without user information, query, and fragment.
+    Return a redirect target without user information, query, and fragment, for use in an error message.
 
     Invisible characters are escaped, and a long target is shortened.
 

@@ -6,7 +6,7 @@ import re
 import zlib
 
 _GZIP = 16 + zlib.MAX_WBITS
-# The body can begin with a byte order mark of UTF-8 or UTF-16.
+# Start of an HTML or XML document, with an optional byte order mark of UTF-8 or UTF-16.
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff\0?)?\s*<")
 _JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{\"]")
 
@@ -91,7 +91,7 @@ class ResponseBody:
 
     def _decompress(self, data: bytes) -> None:
         while data:
-            if self._inflater is None or self._inflater.eof:  # A gzip body can consist of several members.
+            if self._inflater is None or self._inflater.eof:  # Each member of a gzip body needs a new decompressor.
                 self._inflater = zlib.decompressobj(_GZIP)
             try:
                 # Decompressing one byte above the limit is enough to detect a body that is too large.

@@ -86,7 +86,7 @@ class RetryPolicy:
         waited
             Sum of the delays so far, in seconds.
         draw
-            Function that returns a random number between two bounds.
+            Function that returns a random number between its two arguments.
         """
         if attempts >= self.max_attempts:
             return None
@@ -184,7 +184,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     value
         Value of the header.
     now
-        Time of the response according to the server. A date is converted to the delay after this time.
+        Time of the response according to the server. A date is converted to the number of seconds after this time.
 
     Examples
     --------
@@ -225,10 +225,11 @@ def sleep(seconds: float) -> None:
 
 class RateLimiter:
     """
-    Rate limiter that spaces and pauses the requests of all threads, and adapts its rate to the server.
+    Rate limiter for the requests of all threads, which also pauses requests and reduces its rate after status 429.
 
-    The rate is adapted like the congestion window of TCP. A response with status 429 halves the rate of the last
-    second, but not below `MIN_RATE`. The rate then doubles every `RECOVERY_SECONDS` seconds, up to its maximum.
+    The rate is adapted like the congestion window of TCP. A response with status 429 reduces the rate to half of the
+    rate in the last second, but not below `MIN_RATE`. The rate then doubles every `RECOVERY_SECONDS` seconds, up to
+    its maximum.
 
     Parameters
     ----------
@@ -293,7 +294,8 @@ class RateLimiter:
                 return
             now = time.monotonic()
             self._forget_starts_before(now - 1)
-            # Shortly after the start of a client, the number of requests is lower than the request rate.
+            # Halve the measured rate if it is lower than the permitted rate. Shortly after the start of a client, few
+            # requests have been counted, so the measured rate is assumed to be at least 8 * MIN_RATE.
             rate = min(self._rate_at(now), max(len(self._starts), 8 * MIN_RATE))
             self._reduced_rate = max(rate / 2, MIN_RATE)
             self._reduced_at = now

@@ -60,7 +60,7 @@ def status_error(
     missing
         Sentences for status 404, which name the settings to check.
     rejected
-        Sentences for all statuses from 400 to 499 that have no separate error.
+        Sentences for all statuses from 400 to 499 without an error class of their own.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def describe_missing(tenant_uid: str, tenant_setting: str, *, with_group: bool) 
     tenant_uid
         Uid of the tenant.
     tenant_setting
-        Description of the setting that contains the uid.
+        Description of the setting that contains the tenant uid.
     with_group
         Whether the request contains a group uid, which can also be the cause of the error.
 
@@ -147,7 +147,7 @@ def describe_missing(tenant_uid: str, tenant_setting: str, *, with_group: bool) 
 
 def describe_rejected(page_number: int | None, *, with_group: bool) -> str:
     """
-    Return the sentences for a status from 400 to 499 that has no separate error.
+    Return the error sentences for a status from 400 to 499 without an error class of its own.
 
     Parameters
     ----------
@@ -172,14 +172,14 @@ def describe_rejected(page_number: int | None, *, with_group: bool) -> str:
 
 
 def outcome_of_write(is_read: bool) -> str:
-    """Return a warning that the result of a write is unknown, or "" for a read."""
+    """Return a warning that the result of a write request is unknown, or "" for a read request."""
     if is_read:
         return ""
     return " It is not known whether the change took effect."
 
 
 def advice_after_write(is_read: bool) -> str:
-    """Return the next step after a write with an unknown result, or "" for a read."""
+    """Return advice for the user after a write request with an unknown result, or "" for a read request."""
     if is_read:
         return ""
     return "Read the group before you repeat the request."

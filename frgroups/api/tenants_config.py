@@ -109,7 +109,7 @@ def find_tenant(name: str, path: str | Path | None = None) -> Tenant:
         contain values of the table, because they can be secret.
     """
     check_type(name, str, "name")
-    with without_local_variables():  # A user can write a token into a table by mistake.
+    with without_local_variables():  # A table can contain a token by mistake, which a traceback must not show.
         return _find_tenant(name, path)
 
 
@@ -166,7 +166,7 @@ def read_tenants(path: str | Path | None = None) -> dict[str, Tenant | InputErro
     InputError
         The file cannot be read or is not valid TOML.
     """
-    with without_local_variables():  # A user can write a token into a table by mistake.
+    with without_local_variables():  # A table can contain a token by mistake, which a traceback must not show.
         return _read_tenants(config_path(path))
 
 
@@ -331,7 +331,7 @@ def _duplicate_tenants(tenants: dict[str, Tenant | InputError]) -> list[list[str
 
 
 def _similar_names(names: Iterable[str]) -> list[list[str]]:
-    """Return lists of names that differ only in case, spaces, or the Unicode form of their characters."""
+    """Return one list for each set of names that differ only in case, spaces, or the Unicode form of characters."""
     similar: dict[str, list[str]] = {}
     for name in names:
         similar.setdefault(case_key(name), []).append(name)
@@ -350,7 +350,7 @@ def _unknown_tenant_text(name: str, tenants: dict[str, Tenant | InputError], fil
 
 
 def _option_values(names: Iterable[str]) -> list[str]:
-    """Return tenant names as command-line arguments, in quotes if they contain spaces."""
+    """Return tenant names as command-line arguments. Names with spaces or shell characters are quoted."""
     return [shlex.quote(name) for name in names]
 
 

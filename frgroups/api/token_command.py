@@ -69,7 +69,7 @@ def _run_token_command(tenant: str, words: Sequence[str], folder: Path | None) -
 
 
 def _output_problem(output: str) -> str:
-    """Return the reason why a line is not a token, or "". A token is a word of ASCII characters without quotes."""
+    """Return the reason why a line is not a token, or "" if it is an ASCII word without quotation marks."""
     if not output.isascii() or not output.isprintable():
         return "The output contains a control character or a character that is not ASCII."
     if output.casefold().startswith("bearer "):
@@ -82,7 +82,7 @@ def _output_problem(output: str) -> str:
 
 
 def _run(words: Sequence[str], folder: Path | None) -> tuple[int, bytes] | str:
-    """Return the exit code and stdout of a command, or a description of the problem. Discard stderr."""
+    """Run a command, and return its exit code and stdout, or a description of the problem. Discard stderr."""
     try:
         process = subprocess.Popen(  # noqa: S603  # The command comes from the user's own file and runs without a shell.
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder

@@ -1,4 +1,4 @@
-"""Validate the tokens of a client, and request them from a function."""
+"""Validate the access tokens of a client, and request a token from a callable."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def request_token(source: Callable[[], str]) -> HiddenText:
     """
     Call a function that returns a token, and validate the token.
 
-    If the function raises an exception from another library, the error contains only its type, because the message
-    can contain the token or a password.
+    If the function raises an exception from another library, the error contains only the exception type, because the
+    message of the exception can contain the token or a password.
 
     Raises
     ------

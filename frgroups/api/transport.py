@@ -56,7 +56,8 @@ _HTML_PAGE = f"The body is an HTML page, so the response does not come from the 
 # Exceptions that a failed connection can raise. Any other exception indicates a bug.
 _NETWORK_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, IncompleteBodyError, UnicodeError, OSError)
 
-# The package httpx sends requests with httpcore, and its successor httpx2 with httpcore2.
+# The filter is added to the logger of the library that sends the requests. httpx uses httpcore, and its successor
+# httpx2 uses httpcore2.
 _event_names_only = EventNamesOnly()
 logging.getLogger(httpx.__name__.replace("httpx", "httpcore") + ".http11").addFilter(_event_names_only)
 
@@ -102,7 +103,7 @@ class Response:
     """
     Complete HTTP response.
 
-    A response has no generated repr, because the repr would show personal data and the token.
+    The class has no generated repr, because such a repr would show personal data and the token.
 
     Attributes
     ----------
@@ -135,7 +136,7 @@ class Transport:
     The number of connections is at most the number of workers.
 
     All requests pass through `send`, which removes the local variables of every exception. The token, the request,
-    and the response are therefore not part of any traceback, even if it displays local variables.
+    and the response are therefore not part of any traceback, even if the traceback displays local variables.
     """
 
     def __init__(
@@ -154,8 +155,7 @@ class Transport:
         url = httpx.URL(self.base_url)
         self.host = url.host
         self.tenant_uid = codec.check_uid(tenant_uid, "tenant uid")
-        # Description of the setting that contains the tenant uid. `Client.from_env` and `Client.from_config` change
-        # it.
+        # Setting that contains the tenant uid, for messages. `Client.from_env` and `Client.from_config` replace it.
         self.tenant_setting = "the argument `tenant_uid` of the client"
         # Name of the tenant in tenants.toml, set by `Client.from_config`.
         self.tenant_name = ""
@@ -187,7 +187,7 @@ class Transport:
 
     @property
     def _tenant_description(self) -> str:
-        """Description of the tenant and the server for messages."""
+        """Description of the tenant and the server, for use in messages."""
         port = "" if self._url.port is None else f":{self._url.port}"
         host = host_in_url(self.host)
         if self.tenant_name:
@@ -237,7 +237,7 @@ class Transport:
             facts = {**self._facts(call, status), "attempts": n, "wait_seconds": retry.delay}
             log_event(log, logging.INFO, "request_repeated", text, **facts)
             if isinstance(retry.error, RateLimitedError):
-                self._rate_limiter.pause(retry.delay)  # The limit of the server applies to all threads.
+                self._rate_limiter.pause(retry.delay)  # All threads pause, because the server limits the client.
             sleep(retry.delay)
 
         return call_with_retry(attempt, self._retry, retry_on=(ApiError,), wait=wait)
@@ -290,7 +290,7 @@ class Transport:
 
     def _request(self, call: Call, token: str) -> Response:
         """
-        Send a request. If it is a read request, follow up to 3 redirects to the same resource.
+        Send a request, and follow up to 3 redirects of a read request to the same resource.
 
         Any other redirect with a target raises an error that contains the target without secrets.
         """
@@ -389,7 +389,7 @@ class Transport:
                 is_transient = isinstance(error, UnknownEncodingError)
                 status = stream.status_code
                 raise self._unexpected_response(call, status, str(error), is_transient=is_transient) from None
-            return b""  # The status still determines the error. Only the server's message is lost.
+            return b""  # The caller derives the error from the status. Only the server's message is lost.
 
     def _count_request(self) -> None:
         with self._count_lock:
@@ -433,10 +433,10 @@ class Transport:
 
     def _pause_if_requested(self, response: Response) -> float | None:
         """
-        Pause all requests if a 429 or 503 response has a Retry-After header, and return its delay in seconds.
+        Pause all requests for the Retry-After delay of a 429 or 503 response, and return the delay in seconds.
 
-        If the delay exceeds the maximum of the retry policy, requests are not paused, because the request is not
-        retried.
+        If the delay exceeds the maximum of the retry policy, requests are not paused, because the failed request is
+        not retried. The result is None if the response requests no delay.
         """
         if response.status not in (429, 503):
             return None

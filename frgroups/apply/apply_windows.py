@@ -17,7 +17,8 @@ from frgroups.internals.formatting import format_list, format_utc
 _LONG_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_PER_DAY = 24 * 60
-# Each window opens at least once a week. A clock change can skip one opening, but not those of two successive weeks.
+# `next_opening` searches this number of days. A window opens at least once a week, and a clock change can skip one
+# opening, but not the openings of two successive weeks.
 _SEARCH_DAYS = 16
 _OFFSET_STEP = timedelta(hours=6)
 
@@ -56,7 +57,7 @@ class Window:
     Attributes
     ----------
     days
-        Days of the week on which the window opens. Monday is 0.
+        Numbers of the days of the week on which the window opens. Monday is 0.
     start, end
         Opening time and closing time, in minutes after midnight. If `end` is less than `start`, the window closes on
         the next day.
@@ -110,26 +111,26 @@ class Window:
         return min(instant for instant in candidates if instant > after and self.contains(instant))
 
     def _starts(self, after: datetime) -> Iterator[datetime]:
-        """Yield the instants at which the local time is the start of the window, from the day before `after`."""
+        """Yield the instants at which the local time equals the opening time, beginning on the day before `after`."""
         today = after.astimezone(self.zone).date()
         opening_time = time(*divmod(self.start, 60))
         for n_days in range(-1, _SEARCH_DAYS):
             local = datetime.combine(today + timedelta(days=n_days), opening_time)
-            for fold in (0, 1):  # When the clock is set back, the local times of one hour occur twice.
+            for fold in (0, 1):  # When the clock is set back, a local time can occur twice.
                 yield local.replace(tzinfo=self.zone, fold=fold).astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class WindowState:
     """
-    Result of the check whether plans can be applied at an instant.
+    Result of a check that determines whether plans can be applied at an instant.
 
     Attributes
     ----------
     freeze
         The freeze that is in force, or None. If several freezes are in force, this is the freeze that ends last.
     opens_at
-        First instant at which plans can be applied, in UTC. None means that they can be applied now.
+        First instant at which plans can be applied, in UTC. None means that plans can be applied now.
     next_freeze
         The freeze that starts next, or None.
     """
@@ -145,7 +146,7 @@ class WindowState:
 
     def sentences(self) -> str:
         """
-        Return one or two sentences about the state.
+        Return one or two sentences that describe whether and when plans can be applied.
 
         Examples
         --------
@@ -178,7 +179,7 @@ class ApplyWindows:
     Attributes
     ----------
     freezes, windows
-        The freezes and the windows. By default, there are none.
+        The freezes and the windows of the tenant. By default, both are empty.
     """
 
     freezes: tuple[Freeze, ...] = ()
@@ -214,7 +215,7 @@ class ApplyWindows:
         return not self.windows or any(window.contains(instant) for window in self.windows)
 
     def _next_opening(self, now: datetime) -> datetime:
-        """Return the first instant from `now` at which plans can be applied. Each step skips a freeze or a gap."""
+        """Return the first instant, not before `now`, at which plans can be applied."""
         instant = now
         while not self.is_allowed(instant):
             freeze = self._freeze_at(instant)
@@ -244,7 +245,7 @@ def to_instant(local: datetime, zone: ZoneInfo, *, last: bool = False) -> dateti
 
 
 def _day_ranges(days: frozenset[int]) -> list[str]:
-    """Return the names of days. Three or more successive days are combined into one range."""
+    """Return the names of the given days. Three or more successive days are combined into one range."""
     if len(days) == len(DAY_NAMES):
         return ["every day"]
     ranges: list[list[int]] = []
@@ -273,7 +274,7 @@ def _offset_changes(zone: ZoneInfo, first: datetime, last: datetime) -> Iterator
 
 
 def _offset_change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """Return the first second with the new UTC offset. The offset must change once between the two instants."""
+    """Return the second at which a timezone's UTC offset changes. It must change once between the two instants."""
     low, high = int(before.timestamp()), int(after.timestamp())
     old_offset = _offset(zone, before)
     while high - low > 1:
@@ -290,5 +291,5 @@ def _offset(zone: ZoneInfo, instant: datetime) -> timedelta | None:
 
 
 def _as_sentence(reason: str) -> str:
-    """Return a reason that ends with a period."""
+    """Return the reason for a freeze with exactly one final period."""
     return f"{reason.removesuffix('.')}."

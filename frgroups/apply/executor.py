@@ -61,9 +61,9 @@ def apply_plan(
     the run is complete, the function returns its receipt and sends nothing. A plan that was undone is not applied
     again.
 
-    If a plan adds customers to a group and also removes customers from it, the removals are sent only if at least 90%
-    of the additions succeeded. Otherwise, they have the state `not_sent`, and applying the plan again checks the
-    additions again.
+    If a plan adds customers to a group and also removes customers from the group, the removals are sent only if at
+    least 90% of the additions succeeded. Otherwise, the removals have the state `not_sent`. If you apply the plan
+    again, the function checks the additions again.
 
     Parameters
     ----------
@@ -155,7 +155,8 @@ def apply_plan(
         stop = stack.enter_context(deferred_interrupt())
         with with_run_status(state):
             run = stack.enter_context(_locked_run(client, plan, journal, progress, stop))
-        # Check the plan again, because another process might have applied or undone it before the lock was acquired.
+        # Check the plan again, because another process might have applied or undone the plan before this process
+        # acquired the lock.
         finished = check_can_start(plan, run.journal)
         if finished is not None:
             return finished
@@ -185,7 +186,7 @@ def finalize_plan(
     plan : Plan
         A plan that `apply_plan` has started.
     journal : str or Path, optional
-        Folder of the journal. None reads it from the data folder.
+        Folder of the journal. None reads the journal from the data folder.
     progress : bool or callable, optional
         Whether to show a progress bar, as in `apply_plan`.
 
@@ -198,7 +199,7 @@ def finalize_plan(
     Raises
     ------
     InputError
-        The plan was not started with this journal, or it was started with another one.
+        The plan was not started with this journal, or the plan was started with another journal.
     PlanBlockedError
         The plan was already undone. Its receipt does not change.
     WrongTenantError
@@ -233,7 +234,8 @@ def finalize_plan(
             f"{journal_file.path}. Nothing was sent. Pass the journal folder of the run that you want to finalize."
         )
     with _locked_run(client, plan, journal, progress, threading.Event()) as run:
-        # Check the plan again, because another process might have applied or undone it before the lock was acquired.
+        # Check the plan again, because another process might have applied or undone the plan before this process
+        # acquired the lock.
         receipt = check_can_start(plan, run.journal, finalize=True)
         if receipt is None:
             receipt = run.finalize()
@@ -262,7 +264,7 @@ def _start(run: Run, plan: Plan, approval: Approval, override: Override | None) 
 
 
 def _check_groups(run: Run) -> None:
-    """Compare the plan with the current members. If they do not allow the run, record the reason in the journal."""
+    """Compare a plan with the current members. If this blocks the run, record the reason in the journal."""
     try:
         run.check_groups()
     except DriftError as error:
@@ -275,14 +277,14 @@ def _check_groups(run: Run) -> None:
 
 
 def _record_block(run: Run, reason: str, group_uids: Iterable[str]) -> None:
-    """Record why a run did not start. If the record cannot be written, the caller still raises the original error."""
+    """Record in the journal why a run did not start. An error of the write is ignored."""
     with suppress(RunAborted):
         run.journal.write("blocked", reason=reason, groups=list(dict.fromkeys(group_uids)))
 
 
 def _send_plan(run: Run, plan: Plan) -> str:
     """
-    Send the changes of a plan. Return the reason if the run stopped early, and an empty string if it did not.
+    Send the changes of a plan. Return the reason for an early stop, or an empty string if there was none.
 
     If an undo plan sent no change, its registry entry is canceled, so that the original plan can still be resumed.
     """
@@ -326,7 +328,7 @@ def receipt_or_earlier_approval(
     client: Client, plan: Plan, *, journal: str | Path | None = None
 ) -> tuple[Receipt | None, Mapping[str, str]]:
     """
-    Return the receipt of a fully applied plan, and the approval of the run that would be resumed.
+    Return the receipt of a plan that is fully applied, and the stored approval of a run that can be resumed.
 
     If the plan can be started or resumed, the receipt is None. If no changes were sent, the approval is empty.
     """

@@ -2,7 +2,7 @@
 Check a plan against the current members of its groups before changes are sent.
 
 The checks compare the drift and the planned changes with the limits of the plan. They also find planned changes that
-are already in effect, because these changes do not need to be sent.
+are already in effect. These changes do not need to be sent.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class CheckedGroups:
     renamed
         Current names of the renamed groups, by group uid.
     similar_groups
-        Uids of the other groups whose names look like the name of a group in the plan, by group uid.
+        Uids of other groups with the same or a similar name, keyed by the uid of the group in the plan.
     """
 
     drift: Drift
@@ -70,8 +70,8 @@ def check_groups(
     Raises
     ------
     DriftError
-        A group has changed too much or was created again since the plan was created, or another group now has its
-        name or a similar one.
+        A group has changed too much since the plan was created, a group was deleted and created again, or another
+        group now has the approved name of a group or a similar name.
     PlanBlockedError
         The plan exceeds a limit when it is compared with the current members.
     RunAborted
@@ -106,7 +106,7 @@ def check_groups(
 
 
 def drift_error(plan: Plan, problems: Mapping[str, str]) -> DriftError:
-    """Return the error for groups that changed too much since planning. `problems` has one text per group uid."""
+    """Return the error for groups that changed too much since planning. `problems` has one sentence per group uid."""
     return DriftError(
         f"The plan no longer matches the current state of {len(problems)} of "
         f"{pluralize(len(plan.groups), 'group')}. {' '.join(problems.values())} "
@@ -139,8 +139,8 @@ def check_names(
     Returns
     -------
     tuple
-        Three items: the current name of each renamed group, the groups whose names are similar to the current name of
-        an existing group, and the problem of each group that must not be changed.
+        Three dictionaries, keyed by the uid of a group in the plan: the current name of each renamed group, the uids
+        of other groups with the same or a similar name, and the problem of each group that must not be changed.
     """
     renamed: dict[str, str] = {}
     similar: dict[str, list[str]] = {}
@@ -186,8 +186,8 @@ def _was_recreated(plan: Plan, group: GroupChange, created_at: str) -> bool:
     """
     Return True if an existing group was deleted and created again after the data of the plan was read.
 
-    The creation times of a snapshot that was created from tables can be rounded. A different time therefore counts
-    only if it is later than the time of the snapshot. `created_at` is the current creation time.
+    If a snapshot was created from tables, its creation times can be rounded. Therefore, a different creation time
+    counts only if it is later than the time of the snapshot. `created_at` is the group's current creation time.
     """
     if not group.created_at or created_at in ("", group.created_at):
         return False
@@ -195,7 +195,7 @@ def _was_recreated(plan: Plan, group: GroupChange, created_at: str) -> bool:
 
 
 def _has_unknown_others(plan: Plan, group: GroupChange, others: list[str], names: dict[str, str]) -> bool:
-    """Return True if a group with the name of a new group, or a similar name, is missing from the findings."""
+    """Return True if the plan's findings omit an existing group whose name equals or resembles a new group's name."""
     reviewed: Counter[str] = Counter()
     for finding in plan.findings:
         if finding.customer_group_uid == group.uid:
@@ -211,7 +211,7 @@ def _describe_name(group: GroupChange, other: str, names: dict[str, str]) -> str
 
 
 def _check_absent(client: Client, group: GroupChange) -> str:
-    """Return an error message if a group that the plan creates already exists, or "" if it does not."""
+    """Return an error message if a group that the plan creates already exists, or "" if no such group exists."""
     try:
         client.get_group(group.uid)
     except NotFoundError:
@@ -295,7 +295,7 @@ def current_counts(
         The current members of the group.
     own
         Customers whose removal was sent by an earlier run of this plan in the last 24 hours. The function counts only
-        those who are no longer members of the group.
+        the customers who are no longer members of the group.
     n_recent_removals
         Number of removals that other plans have sent in the last 24 hours.
     """

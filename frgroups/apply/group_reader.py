@@ -16,7 +16,7 @@ _Changes = set[tuple[str, str]]  # Each pair contains a customer uid and "add" o
 
 class GroupReader:
     """
-    Read groups, and store the result of the last read of each group.
+    Read the members of groups, and store the result of each group's last read.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ class GroupReader:
     waits
         Seconds to wait before each additional read of a group whose changes are not in effect yet.
     unverified
-        Uids of the groups that the load could not verify. The members of these groups are always read from both ends
-        of the list. The members of other groups are read from both ends only if the list has several pages, so that a
-        run on small groups needs few requests.
+        Uids of the groups that could not be verified when the snapshot of the plan was loaded. The members of these
+        groups are always read from both ends of the list. The members of other groups are read from both ends only if
+        the list has several pages, so that a run on small groups needs few requests.
     """
 
     def __init__(self, client: Client, waits: Sequence[float], unverified: Collection[str] = ()) -> None:
@@ -67,7 +67,7 @@ class GroupReader:
         """
         Return True if a customer who is missing from a group's last read is certainly not a member of the group.
 
-        This is the case if the last read of the group was consistent, or if the group does not exist.
+        The result is True if the last read of the group was consistent, or if the group does not exist.
         """
         listing = self._last.get(group_uid)
         return listing is None or listing.verdict == "consistent"
@@ -89,8 +89,8 @@ class GroupReader:
         return self.members(group_uid)
 
     def read_back(self, expected: Mapping[str, _Changes]) -> str:
-        """Read groups until their changes are in effect, and return the first error message or an empty string."""
-        self._last.clear()  # A read from before the changes cannot confirm that the changes are in effect.
+        """Read groups until their changes are in effect. Return the first error message, or "" without an error."""
+        self._last.clear()  # Discard earlier reads, which cannot confirm the changes.
         errors = self._read_until_in_effect(expected)
         if not errors:
             return ""

@@ -15,8 +15,8 @@ from typing import Any
 
 _stop_event: ContextVar[threading.Event | None] = ContextVar("_stop_event", default=None)
 
-# By default, each of these signals ends the process before a receipt can be written.
-# A closed terminal or SSH connection sends SIGHUP, which Windows does not have.
+# Signals that are handled in addition to SIGINT, because by default they end the process before a receipt is written.
+# A closed terminal or SSH connection sends SIGHUP. Windows does not have SIGHUP.
 TERMINATION_SIGNALS: tuple[signal.Signals, ...] = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
@@ -28,9 +28,9 @@ def deferred_interrupt() -> Iterator[threading.Event]:
     Yield an event that is set by the first Ctrl-C, SIGTERM, or SIGHUP, so that the current request can finish.
 
     A second signal has the effect that it had before, for example KeyboardInterrupt. A nested call yields the same
-    event, so that one signal stops all plans in a queue. Python installs signal handlers only in the main thread, so
-    the event is never set in other threads. Ignored signals, for example because of nohup, do not set the event. The
-    same applies to a signal with a handler that Python did not install.
+    event, so that one signal stops all plans in a queue. Python installs signal handlers only in the main thread.
+    Therefore, if the function is called in another thread, no signal sets the event. A signal does not set the event
+    if the process ignores the signal, for example because of nohup, or if its handler was not installed by Python.
     """
     outer = _stop_event.get()
     if outer is not None:

@@ -32,7 +32,7 @@ def _item_state(item: Item, journal: JournalState, in_effect: bool | None) -> St
     if item not in journal.intended:
         return "not_sent"
     if item in journal.not_sent:
-        # The server did not process the request. If the change is in effect, another client made it.
+        # The server did not process the request. If the change is in effect, another client made the change.
         return "already" if in_effect else "not_sent"
     if in_effect:
         return "verified"
@@ -45,7 +45,7 @@ def _item_state(item: Item, journal: JournalState, in_effect: bool | None) -> St
 
 def _is_in_effect(item: Item, members: frozenset[str] | None, consistent: bool) -> bool | None:
     """
-    Return True if a change is in effect, False if it is not, and None if the last read of the group is inconclusive.
+    Return True if a change is in effect, False if not, and None if the last read of the group is inconclusive.
 
     A customer who is missing from the last read counts as absent only if the read was consistent.
     """

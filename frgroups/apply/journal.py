@@ -34,7 +34,7 @@ FORMAT_VERSION = 2
 Item = tuple[str, str, str]  # An item contains a group uid, a customer uid, and "add" or "remove".
 
 
-class RunAborted(Exception):  # noqa: N818  # This exception ends a run early and is not an error.
+class RunAborted(Exception):  # noqa: N818  # The name has no suffix Error, because the exception only ends a run.
     """
     Exception that ends the current run of a plan.
 
@@ -50,16 +50,16 @@ def journal_folder(folder: str | Path | None, tenant_uid: str, base_url: str | N
 
 class Journal:
     """
-    Read the journal of one plan and append lines to it.
+    Append-only journal of one plan. Creating the object reads the lines of an existing file.
 
     The file name contains the digest of the plan and the time at which the plan was created. Each line contains a
     checksum of its content and of the previous checksum, so missing and altered lines are detected. If a crash
     interrupted the last write, the incomplete last line is ignored. The journal contains no contact data and no
     token.
 
-    The checksums cannot detect that complete lines are missing at the end of the file. The receipt contains the
-    number of lines, so the loss is detected if there is a receipt. Without a receipt, the changes in the missing
-    lines have the state `already` if they are in effect.
+    The checksums cannot detect that complete lines are missing at the end of the file. If there is a receipt, it
+    contains the number of lines, so that missing lines are detected. Without a receipt, the changes in the missing
+    lines have the state `already` if these changes are in effect.
     """
 
     def __init__(self, path: Path) -> None:
@@ -198,7 +198,7 @@ def _read_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
         line = _decode_line(last_checksum, raw)
         if line is None:
             if end + len(raw) == len(content) and not raw.endswith(b"\n"):
-                return  # A crash interrupted the write of this line, so no later request was sent.
+                return  # Ignore a line that a crash interrupted. No later request was sent.
             raise CorruptFileError(
                 f"{path} is corrupt: line {number} has the wrong checksum. It is therefore "
                 "unknown which changes were sent. This run sent nothing. Restore the original journal, or "
@@ -236,7 +236,7 @@ def write_journal(path: Path, lines: Iterable[dict[str, Any]]) -> Path:
 
 
 def _journal_path(plan: Plan, folder: Path) -> Path:
-    """Return the path of a plan's journal, even if the erasure of a customer has renamed the file."""
+    """Return the path of a plan's journal, including a file that was renamed because a customer was erased."""
     time = f"{plan.planned_at:%Y%m%dT%H%M%S%fZ}"
     path = folder / f"{time}-{plan.digest[:16]}.jsonl"
     if path.exists():
@@ -277,22 +277,23 @@ class JournalState:
     started_at: str = ""
     digest: str = ""  # The digest of the plan.
     approval: dict[str, str] = field(default_factory=dict)
-    overrides: list[dict[str, str]] = field(default_factory=list)  # The overrides that the runs of the plan required.
+    overrides: list[dict[str, str]] = field(default_factory=list)  # The overrides that runs of the plan required.
     already: set[Item] = field(default_factory=set)
     observed: set[str] = field(default_factory=set)
     intended: set[Item] = field(default_factory=set)
     accepted: set[Item] = field(default_factory=set)
     rejected: dict[Item, str] = field(default_factory=dict)
     not_sent: set[Item] = field(default_factory=set)
-    # Changes that were sent but received no response. They might still take effect.
+    # Changes whose request was repeated after an unknown result. The earlier request might still take effect.
     in_doubt: set[Item] = field(default_factory=set)
     creating: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)
     ended: bool = False
-    # Groups that prevented the last run from starting, and the reason. Both are empty if the last run started.
+    # Uids of the groups that prevented the last run from sending changes, and the reason ("drift" or "limits"). Both
+    # are empty if nothing prevented the run.
     blocked_groups: tuple[str, ...] = ()
     blocked_by: str = ""
-    # Set if a customer in the plan was erased. In this case, the plan cannot be resumed.
+    # Identifier of an erasure, or "". If a customer in the plan was erased, the plan cannot be resumed.
     erasure_id: str = ""
 
     @property
@@ -315,7 +316,7 @@ class JournalState:
         return item in self.intended and item not in self.not_sent
 
     def has_digest(self, digest: str) -> bool:
-        """Return True if the journal can belong to the plan with this digest. An erased digest matches every plan."""
+        """Return True if the journal can belong to a plan with the digest. An erased digest matches any digest."""
         return self.digest in ("", TOMBSTONE_PREFIX, digest)
 
     def run_status(self) -> str:

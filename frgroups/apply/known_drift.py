@@ -3,7 +3,7 @@ Compare a plan with newer data in the data folder.
 
 `apply_plan` reads the groups of a plan again before it sends a change. The functions in this module send no requests.
 The review page and `frgroups approve` use them, so that a reviewer does not approve a plan that `apply_plan` would
-reject. The function `approve_plan` does not compare a plan with newer data.
+reject. `approve_plan` does not use these functions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from frgroups.plan.plan import Plan
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.manifest import Cache
 
-_MAX_LISTED = 5  # Maximum number of plans, groups, or differences that the sentences list.
+_MAX_LISTED = 5  # Maximum number of plans, groups, or differences to list in sentences for the reviewer.
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class KnownDrift:
         return bool(self.problems or self.violations)
 
     def in_effect_text(self) -> str:
-        """Return a sentence about the changes of the plan that are already in effect, or ""."""
+        """Return a sentence with the number of planned changes that are in effect, or "" if there are none."""
         if self.in_effect_at is None:
             return ""
         n = self.n_in_effect
@@ -78,7 +78,7 @@ class KnownDrift:
         )
 
     def reasons(self) -> list[str]:
-        """Return the reasons why the plan would not be applied, as sentences."""
+        """Return sentences with the reasons why `apply_plan` would not apply the plan."""
         return [*(text for _, text in self.problems), *(finding.message for finding in self.violations)]
 
 
@@ -141,7 +141,7 @@ def check_known_drift(entry: PlanEntry) -> None:
     try:
         drift = known_drift(plan)
     except FrgroupsError:
-        return  # A damaged file is ignored here, because `apply_plan` raises an error for it.
+        return  # Ignore a damaged file, because `apply_plan` raises an error for such a file.
     if drift.problems:
         raise drift_error(plan, dict(drift.problems))
     raise_if_limits_exceeded(plan, list(drift.violations))
@@ -153,7 +153,8 @@ def _group_problems(plan: Plan, newer: NewerData, causes: Sequence[Cause]) -> di
     existing: frozenset[str] = frozenset(newer.members)
     missing: dict[str, datetime] = {}
     snapshot = newer.snapshot
-    # If the list of groups changed while it was loaded, a group that is missing from it might still exist.
+    # The groups of a drifted snapshot are not used. If the list of groups changed while it was loaded, a group that
+    # is missing from the list might still exist.
     if snapshot is not None and snapshot.verdict != "drifted":
         problems |= check_names(plan, snapshot.groups)[2]
         uids = frozenset(snapshot.groups["customer_group_uid"])
@@ -179,7 +180,7 @@ def _group_problems(plan: Plan, newer: NewerData, causes: Sequence[Cause]) -> di
 
 def _has_verified_groups(snapshot: Snapshot) -> bool:
     """
-    Return True if the list of groups is verified as complete. A group that is not in the list then does not exist.
+    Return True if a snapshot's list of groups is verified as complete, so that a missing group does not exist.
 
     If a snapshot was created from tables, its list of groups can be incomplete.
     """
@@ -188,7 +189,7 @@ def _has_verified_groups(snapshot: Snapshot) -> bool:
 
 
 def _unexplained_changes(plan: Plan, newer: NewerData, causes: Sequence[Cause]) -> list[str]:
-    """Describe the differences between the groups of a plan and newer data that no plan has caused."""
+    """Return sentences about differences between a plan's groups and newer data that no applied plan caused."""
     caused = {(cause.customer_group_uid, cause.customer_uid) for cause in causes}
     names = {} if newer.snapshot is None else newer.snapshot.matrix.names_by_uid
     sentences = []
@@ -219,7 +220,8 @@ def _is_in_plan(plan: Plan, newer: NewerData, cause: Cause) -> bool:
     """
     Return True if a change of another plan was already in effect when the data of a plan was read.
 
-    The groups of an undo plan can have data from different times. `snapshot_taken_at` is the oldest of these times.
+    This check is needed because the groups of an undo plan can have data from different times. `snapshot_taken_at` is
+    the oldest of these times.
     """
     baselines = {group.uid: frozenset(group.baseline) for group in plan.groups}
     read_at, members = newer.members.get(cause.customer_group_uid, (cause.sent_at, frozenset()))

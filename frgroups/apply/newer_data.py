@@ -23,12 +23,12 @@ class NewerData:
     Attributes
     ----------
     snapshot
-        The newest stored snapshot, or None if no newer snapshot is stored.
+        The newest stored snapshot, or None if no snapshot that is newer than the given time is stored.
     members
         Time and members of the newest read of each group, keyed by group uid. Groups that were not read again are
         omitted.
     causes
-        Changes of the groups that applied plans sent, sorted by time.
+        Membership changes that applied plans sent to the groups, sorted by time.
     """
 
     snapshot: Snapshot | None = None
@@ -41,8 +41,8 @@ def newer_data(plan: Plan, *, after: datetime, cache: Cache = None, snapshot: Sn
     Return the data about the groups of a plan that is newer than the given time.
 
     The members come from the newest stored snapshot and from the receipts of applied plans, so no request is sent.
-    The snapshot is not used for a group that changed while it was loaded. A receipt is not used for a group whose
-    last read was not consistent.
+    The snapshot is not used for a group that changed during the load of the snapshot. A receipt is not used for a
+    group whose last read was not consistent.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def newer_data(plan: Plan, *, after: datetime, cache: Cache = None, snapshot: Sn
     cache
         Folder of the stored snapshots. None selects the data folder.
     snapshot
-        Snapshot of the same tenant that is used instead of the newest stored one.
+        Snapshot of the same tenant to use instead of the newest stored snapshot.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def newer_data(plan: Plan, *, after: datetime, cache: Cache = None, snapshot: Sn
                 newest[uid] = snapshot.taken_at, frozenset(snapshot[uid])
     causes = group_causes(groups, plan.tenant_uid, plan.base_url, after=after)
     for path in {cause.receipt_path for cause in causes if cause.receipt_path is not None}:
-        with suppress(FrgroupsError):  # A warning about an unreadable receipt was already logged.
+        with suppress(FrgroupsError):  # Skip an unreadable receipt. A warning was already logged.
             later = read_receipt(path)
             for uid in groups & later.consistent_groups & later.members_after.keys():
                 if later.read_at > newest.get(uid, (after,))[0]:

@@ -64,7 +64,7 @@ def check_target(client: Client, plan: Plan) -> None:
 
 
 def _target_advice(plan: Plan) -> str:
-    """Return the action to take for a plan of another tenant or host. The text names the matching tenant, if any."""
+    """Return advice for a plan of another tenant or host. Name the matching tenant in tenants.toml, if any."""
     name = find_name(plan.tenant_uid, plan.base_url or "")
     if name is not None:
         return f"Pass --tenant {shlex.quote(name)}, which is the plan's tenant and host in tenants.toml."
@@ -91,7 +91,7 @@ def check_can_start(plan: Plan, journal: Journal, *, finalize: bool = False) -> 
     journal
         The journal of the plan.
     finalize
-        Whether to finalize the run without sending changes. This is also possible after a partial undo.
+        Whether to finalize the run without sending changes. A run can be finalized even after a partial undo.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def _receipt_of_complete_apply(journal: Journal) -> Receipt | None:
     except CorruptFileError:
         if journal.state.ended:
             raise
-        return None  # The caller resumes the plan, which writes a new receipt.
+        return None  # The caller resumes the plan and writes a new receipt.
     check_receipt_matches(journal, receipt)
     if not journal.state.ended:
         return None
@@ -188,7 +188,7 @@ def _undone_in_parts_by(plan: Plan, journal: Journal) -> str:
     try:
         return undone_in_parts_by(read_receipt(journal.receipt_path))
     except CorruptFileError:
-        return ""  # The caller reads the receipt again and raises the error.
+        return ""  # The error is ignored here, because the caller reads the receipt again.
 
 
 def _check_not_partly_reverted(plan: Plan, journal: Journal) -> None:
@@ -239,7 +239,7 @@ def with_run_status(state: JournalState) -> Iterator[None]:
         yield
     except FrgroupsError as error:
         if isinstance(error, LockedError):
-            # The process that holds the lock might be applying this plan, so its journal might be incomplete.
+            # Do not use the journal, because the process that holds the lock might be applying the same plan.
             state = JournalState()
         error.add(state.run_status())
         if state.n_sent:
@@ -262,8 +262,8 @@ def later_findings(plan: Plan, *, is_for_reviewer: bool = False) -> list[Finding
     """
     Return the blocking findings that a plan did not have when it was created.
 
-    Customers might have been added to the suppression list, or the clock of this machine might be wrong. The messages
-    for a reviewer contain no path.
+    Such a finding is caused by customers who have been added to the suppression list, or by a wrong clock of a
+    machine. The messages for a reviewer do not contain the path of the suppression list.
     """
     path = "" if is_for_reviewer else f" {suppression_list_path(plan)}"
     return [*_newly_suppressed(plan, path), *_times_in_future(plan, datetime.now(UTC))]
@@ -321,9 +321,9 @@ def check_original_not_undone(plan: Plan) -> None:
 
 def _times_in_future(plan: Plan, now: datetime) -> list[Finding]:
     """
-    Return a blocking finding for each time in a plan that is in the future.
+    Return a blocking finding if the creation time of a plan is in the future, and one if the time of its data is.
 
-    If the data is newer than the plan, the finding is already part of the plan.
+    If the data is newer than the plan, the plan already contains a finding about the time of the data.
     """
     times = {"plan_max_age": ("creation time of the plan", plan.planned_at)}
     if not future_data_findings(plan):

@@ -1,4 +1,4 @@
-"""A plan in the data folder with its state, its conflicts, and the command for the next step."""
+"""Entry for a plan in the data folder, with the plan's state, its conflicts, and the command for the next step."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class PlanEntry:
     conflicts
         Digests of other waiting plans that change the same groups.
     counts
-        Number of changes by state in the receipt. Empty if the plan has no readable receipt.
+        Number of changes in each state of the receipt. Empty if the plan has no readable receipt.
     n_done
         For an interrupted run, the number of changes that are in effect according to its receipt and its journal.
         Otherwise 0.
     n_approvals
-        Number of usable approvals, if the plan can be applied or resumed.
+        Number of usable approvals if the plan can be applied or resumed, otherwise 0.
     is_partly_undone
         True if a partial undo prevents an interrupted run from being resumed.
     is_rejected
@@ -166,7 +166,7 @@ class PlanEntry:
         return self._apply_command()
 
     def _blocked_command(self) -> str:
-        """Return the command that prepares a new plan, or the command that shows the blocked plan."""
+        """Return the command that prepares a replacement for a blocked plan, or the command that shows the plan."""
         if self.resumed_receipt is not None:
             return f"frgroups undo {shell_argument(self.resumed_receipt)}"
         if self.is_drifted and self.plan.reverts is None:
@@ -175,7 +175,7 @@ class PlanEntry:
 
     def _undo_command(self) -> str:
         if self.n_not_applied and self.receipt is not None:
-            # Pass the path of the receipt, because `frgroups show` prints the plan for a digest.
+            # Pass the path of the receipt. If a digest is passed, `frgroups show` prints the plan instead.
             return f"frgroups show {shell_argument(self.receipt)}"
         if not self.counts.get("verified") or self.plan.reverts is not None:
             return ""
@@ -199,8 +199,8 @@ def conflicts_of(entry: PlanEntry, others: Iterable[PlanEntry]) -> Iterator[Plan
     """
     Yield the other waiting plans that change a group of this waiting plan.
 
-    Files with the same digest make the same changes, so they are treated as one plan. Other files of this plan are
-    not yielded. If another plan has several files, it is yielded once.
+    Plan files with the same digest make the same changes, so these files are treated as one plan. Other files with
+    the digest of this plan are not yielded. If another plan has several files, the plan is yielded once.
     """
     if entry.state not in WAITING:
         return

@@ -53,7 +53,7 @@ log = logging.getLogger("frgroups.apply")
 
 @dataclass(frozen=True)
 class _Readers:
-    """Functions that read each approval file, decision record, registry, and receipt only once."""
+    """Functions that cache their results, so that each approval file, decision record, and receipt is read once."""
 
     decisions: DecisionReader = field(default_factory=DecisionReader)
     registry: ReadRegistry = field(default_factory=lambda: functools.cache(read_registry))
@@ -145,7 +145,7 @@ def plan_entries(
     Return the plans in the data folder, newest plan first, with their states and conflicts.
 
     If no tenant is selected, a plan whose state cannot be determined is left out, and a warning is logged. If the
-    caller also reads decisions, pass the same `reader`.
+    caller also reads decisions, pass the caller's reader as `reader`, so that each file is read once.
     """
     readers = _Readers(reader or DecisionReader())
     entries: dict[tuple[str, datetime], PlanEntry] = {}
@@ -172,7 +172,7 @@ def plan_entries(
 
 @contextmanager
 def _skipped_on_error(tenant_uid: str | None) -> Iterator[None]:
-    """Log a damaged record or registry as a warning if the plans of all tenants are listed."""
+    """Log an error in the `with` block as a warning. If a tenant was selected, raise the error instead."""
     try:
         yield
     except FrgroupsError as error:
@@ -189,7 +189,7 @@ def plan_entry(
 
     If the plan was started, its run determines the state. Otherwise, a rejection or another obstacle takes precedence
     over an approval. If several files have the same digest, pass `is_unique=False`, so that the command contains the
-    path instead. To read the decisions only once, pass the same `reader`.
+    path instead of the digest. To read the decisions of several plans only once, pass the same `reader` each time.
     """
     readers = _Readers(decisions=reader or DecisionReader())
     return replace(_entry_of(plan, path, readers), is_unique=is_unique)
@@ -232,7 +232,7 @@ def _blocked(entry: PlanEntry) -> PlanEntry:
 
 
 def _with_notices(entry: PlanEntry, journal: Journal | None, readers: _Readers) -> PlanEntry:
-    """Add the notices about a plan that was not started, and change the state of the plan to match them."""
+    """Add notices to the entry of a plan that has sent no changes, and update the entry's state to match them."""
     plan = entry.plan
     if entry.state not in WITHOUT_SENT_CHANGES:
         return entry
@@ -251,7 +251,7 @@ def _with_notices(entry: PlanEntry, journal: Journal | None, readers: _Readers) 
 
 
 def _drift_notice(plan: Plan, journal: Journal | None) -> Notice | None:
-    """Return a notice if the current members stopped the last run of a plan before its first request."""
+    """Return a notice if the last run of a plan sent nothing because of drift or a limit. Otherwise, return None."""
     if journal is None or not journal.state.blocked_by:
         return None
     state = journal.state
@@ -289,9 +289,9 @@ def _run_of(plan: Plan, readers: _Readers) -> JournalState | None:
 
 def _count_done(receipt: Receipt | None, journal: Journal | None) -> int:
     """
-    Return the number of changes of an interrupted run that are in effect. Pass None for a damaged journal.
+    Return the number of an interrupted run's changes that are in effect. Pass None for a damaged journal.
 
-    A run that is killed writes no receipt, so its changes are only in the journal.
+    If a run is killed, it writes no receipt. The changes of this run are then recorded only in the journal.
     """
     done: set[Item] = set()
     without_effect: set[Item] = set()
@@ -304,12 +304,12 @@ def _count_done(receipt: Receipt | None, journal: Journal | None) -> int:
 
 
 def _resumed_receipt(plan: Plan, state: State, read: ReadRegistry) -> Path | None:
-    """Return the receipt of the original plan of a waiting undo plan, if the original run was resumed."""
+    """Return the receipt of a waiting undo plan's original plan if the run of the original plan was resumed."""
     if state not in WAITING:
         return None
     try:
         return receipt_after_resume(plan, read)
-    except CorruptFileError:  # A damaged journal is ignored, because `apply_plan` reports it.
+    except CorruptFileError:  # Ignore a damaged journal, because `apply_plan` reports the damage.
         return None
 
 
@@ -333,7 +333,7 @@ def conflicting_plans(plan: Plan, reader: DecisionReader | None = None) -> list[
 
 def _state_of_run(plan: Plan, readers: _Readers) -> tuple[State | None, Journal | None, Path | None]:
     """
-    Return the state of a plan that was started, its readable journal, and the path of its receipt.
+    Return the state of a started plan, its journal if the journal is readable, and the path of its receipt.
 
     The state is "undone" if and only if `apply_plan` rejects the plan as undone. A plan file that was never started
     can also have this state, because an undo plan applies to all earlier plan files with the same digest.
@@ -409,7 +409,7 @@ def stored_plan_files(tenant_uid: str | None = None, base_url: str | None = None
     Return the paths of the plan files that `list_plans` lists.
 
     The files are in the queue, in the folder `plans`, in the registry of started plans, or in the list of plans that
-    were saved with `--out`. None selects all tenants or all hosts.
+    were saved with the option `--out`. None selects all tenants or all hosts.
     """
     started = [path for path in map(locate_plan, registered_plan_files(tenant_uid, base_url)) if path.exists()]
     saved = saved_plan_files(tenant_uid, base_url)

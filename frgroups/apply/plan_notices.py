@@ -1,4 +1,4 @@
-"""Collect facts from the data folder about a plan that waits for a decision, for the review."""
+"""Collect the notices that a review shows about a plan, from files in the data folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from frgroups.review.plan_sentences import APPROVED_CONSEQUENCES, plan_expires
 from frgroups.review.plan_status import Notice, is_approved
 from frgroups.store.manifest import Cache
 
-_MAX_GROUPS = 5  # Maximum number of groups of a conflicting plan to name.
+_MAX_GROUPS = 5  # Maximum number of groups to name in the notice about a conflicting plan.
 
 log = logging.getLogger("frgroups.apply")
 
@@ -36,11 +36,11 @@ def plan_notices(
     cache: Cache = None,
 ) -> list[Notice]:
     """
-    Return the facts in the data folder about a plan.
+    Return notices for the review of a plan, based on files in the data folder.
 
-    The facts are decisions, runs, other plans that change the same groups, and apply windows.
+    The notices describe decisions, runs, other plans that change the same groups, and apply windows.
 
-    If a damaged file prevents a fact from being determined, the fact is left out and a warning is logged.
+    If a damaged file prevents a notice from being determined, the notice is left out and a warning is logged.
 
     Parameters
     ----------
@@ -49,11 +49,11 @@ def plan_notices(
     drift
         Differences between the data of the plan and newer data.
     entry
-        The plan with its state. Its notices are returned too. None if the state is not known.
+        Entry of the plan, whose notices are also returned. None if the state of the plan is not known.
     is_waiting
         Whether a decision about the plan is possible. Otherwise, only withdrawn rejections are returned.
     reader
-        Reader with which the caller has read the decisions, or None.
+        Reader that the caller has used to read decisions, so that each file is read once. None creates a new reader.
     cache
         Folder of the stored snapshots. None selects the data folder.
     """
@@ -122,7 +122,8 @@ def _later_changes(plan: Plan, drift: KnownDrift) -> Iterator[Notice]:
         f"{format_utc(plan.snapshot_taken_at)}."
     )
     in_effect = drift.in_effect_text()
-    # Changes of this plan can be in effect without another plan, because a user can make them directly in the tenant.
+    # Changes of this plan can be in effect even if no other plan was applied, because a user can make the same
+    # changes directly in the tenant.
     changed = list(drift.changed) if drift.later else [*drift.changed, in_effect]
     if any(changed):
         yield Notice("changed", " ".join(filter(None, [outdated, *changed])), is_warning=True)

@@ -1,4 +1,4 @@
-"""Write the review of a plan with the state of the plan in the data folder."""
+"""Write the review of a plan, including the plan's state according to the data folder."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
 @dataclass(frozen=True, slots=True)
 class ReviewState:
     """
-    State of a plan in the data folder.
+    State of a plan according to the data folder, for its review.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class ReviewState:
 
 def review_state(plan: Plan, *, cache: Cache = None) -> ReviewState:
     """
-    Determine the state of a plan for its review, without requests.
+    Determine the state of a plan for its review without sending requests.
 
     A decision is possible only if `apply_plan` would apply the approved plan, as far as the data folder shows. If a
     damaged file prevents this check, no decision is possible.
@@ -151,7 +151,7 @@ def review_state(plan: Plan, *, cache: Cache = None) -> ReviewState:
 
 def _status_of_newer_data(plan: Plan, drift: KnownDrift) -> PlanStatus | None:
     if plan.is_empty or plan.base_url is None:
-        return None  # A plan without changes or without a server cannot be applied, so it needs no decision.
+        return None  # The newer data is irrelevant, because such a plan cannot be applied.
     reasons = [*drift.reasons(), *(finding.message for finding in later_findings(plan, is_for_reviewer=True))]
     if not reasons:
         return None
@@ -160,7 +160,7 @@ def _status_of_newer_data(plan: Plan, drift: KnownDrift) -> PlanStatus | None:
 
 
 def _status_of(entry: PlanEntry) -> PlanStatus | None:
-    """Return the status of a started plan, or of a plan that cannot be approved, whatever the current members are."""
+    """Return the status that prevents the approval of a plan regardless of newer data, or None if there is none."""
     plan = entry.plan
     if entry.state == "rejected":
         return _status_of_rejected_plan(plan)
@@ -243,7 +243,7 @@ def _status_of_interrupted_plan(entry: PlanEntry) -> PlanStatus:
 
 def _with_newer_data(plan: Plan, journal: Journal, results: RunResults) -> tuple[RunResults, str]:
     """
-    Mark the changes that newer data confirms as in effect. Return the results and a sentence about the newer data.
+    Mark changes as verified if newer data confirms them. Return the results and a sentence about the newer data.
 
     A change that the newer data does not contain keeps its state, because a delayed request might still take effect.
     """
@@ -274,7 +274,8 @@ def _sent_changes(plan: Plan, state: JournalState, receipt: Receipt | None) -> S
     sent = state.intended - state.not_sent
     items = {(group.uid, *item) for group in plan.groups for item in group.items()}
     new_groups = {group.uid for group in plan.groups if group.create}
-    # An interrupted run has a receipt if it stopped without a crash, for example because the server did not respond.
+    # The number of verified changes is known only if the interrupted run has a receipt. A run writes a receipt if it
+    # stops without a crash, for example because the server did not respond.
     return SentChanges(
         n=plan.n_add + plan.n_remove,
         n_sent=len(sent),
@@ -289,8 +290,8 @@ def _results_of_interrupted_run(plan: Plan, journal: Journal, receipt: Receipt |
     """
     Return the state of each change of an interrupted run.
 
-    The receipt contains the states at the end of the last run that was not killed. If a later run was killed, only
-    the journal contains its changes, and the changes were not read back.
+    The receipt contains the states at the end of the last run that was not killed. If a later run was killed, the
+    changes of this run are only in the journal and were not read back.
     """
     lines = read_journal_lines(journal.path)
     later = JournalState()
@@ -307,7 +308,7 @@ def _results_of_interrupted_run(plan: Plan, journal: Journal, receipt: Receipt |
 
 
 def _state_in_journal(item: Item, state: JournalState) -> ChangeState | None:
-    """Return the state of a change in a part of a journal, or None if the part does not contain the change."""
+    """Return the state of a change according to journal lines, or None if the lines do not contain the change."""
     if item in state.already:
         return "already"
     if item in state.accepted:
@@ -328,7 +329,7 @@ def _results(
     is_read_back: bool = True,
 ) -> RunResults:
     """
-    Return the results of a run.
+    Return the results of a run for the review.
 
     Parameters
     ----------
@@ -357,7 +358,7 @@ def _results(
         details |= journal.rejected
         created |= journal.created
     not_created = frozenset(group.uid for group in plan.groups if group.create and group.uid not in created)
-    # A server's message can contain an email address, and a review contains no contact data.
+    # A server's message can contain an email address. A review must not contain contact data, so it is masked.
     masked = {item: mask_contacts(text) for item, text in details.items()}
     return RunResults(states, masked, sizes, not_created)
 

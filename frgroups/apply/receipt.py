@@ -28,11 +28,11 @@ from frgroups.review.approval import format_approval
 
 FORMAT_VERSION = 2
 MAX_LISTED = 20
-# First text in the attribute `stopped` of a finalized run. It identifies finalized runs in old receipts, which have
-# no field `finalized`.
+# Start of the attribute `stopped` in the receipt of a finalized run. `read_receipt` uses this text to recognize
+# finalized runs in old receipts, which have no field `finalized`.
 FINALIZED = "The run was finalized before all changes of the plan were made. Finalizing the run sent nothing."
 
-# Summaries and cards show these labels. Tables and files contain the state itself, for example "not_sent".
+# Labels of the states in summaries and cards. Tables and files contain the state itself, for example "not_sent".
 _LABELS: dict[State, str] = {
     "verified": "verified",
     "already": "unchanged",
@@ -95,22 +95,23 @@ class Receipt:
     read_at
         Time of the last read.
     stopped
-        Reason why the run ended early, or an empty string.
+        Reason why the run ended early, or an empty string if the run did not end early.
     finalized
         True if `finalize_plan` created the receipt and the run was not complete.
     drift
-        Numbers of additions and removals that were made since the plan was created and are not part of the plan, by
-        group uid.
+        Numbers of additions and removals that were made since the plan was created and are not part of the plan,
+        keyed by group uid.
     renamed
-        Current names of the groups that were renamed since the plan was created, by group uid.
+        Current names of the groups that were renamed since the plan was created, keyed by group uid.
     similar_groups
-        Uids of the other groups whose names look like the name of a group in the plan, by group uid.
+        Uids of other groups with the same or a similar name, keyed by the uid of the group in the plan.
     skipped_groups
         Uids of the groups whose removals were not sent because too few additions to the group succeeded.
     repeated
         True if the plan was already applied and this call sent nothing.
     nothing_sent
-        True if this call stopped before the first request of the plan. The receipt file does not contain this value.
+        True if this call stopped before the first write request of the plan. The receipt file does not contain this
+        value.
     n_undone
         Number of verified changes that partial undos have reversed. The number is set only if `repeated` is True.
     erasure_id
@@ -119,7 +120,7 @@ class Receipt:
     n_journal_lines
         Number of journal lines when the receipt was created.
     path
-        Path of the receipt file, or None if it could not be written.
+        Path of the receipt file, or None if the file could not be written.
 
     Examples
     --------

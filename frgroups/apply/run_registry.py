@@ -70,7 +70,7 @@ def registered_journal(plan: Plan, read: ReadRegistry = read_registry) -> Path |
 
 def equal_plans(plan: Plan, read: ReadRegistry = read_registry) -> list[Plan]:
     """
-    Return the other started plans with the same digest. They are copies of the plan with another planning time.
+    Return the started plans that have the same digest as a plan but another planning time.
 
     `read` is the argument of `registered_journal`.
     """
@@ -105,7 +105,7 @@ def registered_plan_files(tenant_uid: str | None = None, base_url: str | None = 
 
 
 def register_run(plan: Plan, journal: Path) -> None:
-    """Register the journal of a plan. The entry is on disk when the function returns."""
+    """Register the journal of a plan. The entry is written to disk when the function returns."""
     if registered_journal(plan) is None:
         entry = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "journal": _stored_path(journal)}
         if plan.path is not None:
@@ -159,7 +159,7 @@ def original_undone_by(undo: Plan, read: ReadRegistry = read_registry) -> str:
     Return the digest of another undo plan that has already undone the original plan, or an empty string.
 
     The result is empty if the original plan was started again after it was undone. It is also empty if `undo` is
-    registered itself, because it can then be resumed. `read` is the argument of `registered_journal`.
+    itself registered, because a registered undo plan can be resumed. `read` is the argument of `registered_journal`.
     """
     if undo.reverts is None:
         return ""
@@ -180,8 +180,8 @@ def _registered_undos(plan: Plan, key: str, read: ReadRegistry) -> list[str]:
     Return the digests of the undo plans that are registered under a key, oldest first.
 
     Several plans can have the same digest, and an undo plan refers only to a digest. An undo plan therefore applies
-    to each plan with this digest that was registered earlier. If a plan is not registered, it must have been created
-    before the undo plan.
+    to each plan with this digest that was registered before the undo plan. It applies to a plan that is not
+    registered only if the plan was created before the undo plan.
     """
     entries = _entries_of(plan, plan.digest, read)
     n_until_start = _count_until_start(entries, plan.planned_at)
@@ -195,7 +195,7 @@ def _registered_undos(plan: Plan, key: str, read: ReadRegistry) -> list[str]:
 
 def _count_until_start(entries: Sequence[_Entry], planned_at: datetime | None = None) -> int:
     """
-    Return the number of entries up to and including the latest start of a plan, or 0 if there is no start.
+    Return the number of entries up to and including the latest start of a plan, or 0 if no start is registered.
 
     If `planned_at` is given, starts of plans that were created at other times are ignored.
     """
@@ -219,7 +219,7 @@ def _active_undos(entries: Iterable[_Entry], key: str) -> list[_Entry]:
 
 def register_revert(undo: Plan) -> None:
     """
-    Register an undo plan before its changes are sent. The entry is on disk when the function returns.
+    Register an undo plan before its changes are sent. The entry is written to disk when the function returns.
 
     No entry is written if the plan is not an undo plan, is empty, or is already registered. If another
     plan with the digest of the original plan was started in the meantime, the undo plan is registered again.
@@ -281,7 +281,7 @@ def _replace_in_entry(entry: _Entry, digests: set[str], before: Path, after: Pat
             replaced[name] = TOMBSTONE_PREFIX
     if _is_of_journal(entry, before):
         replaced["journal"] = _stored_path(after)
-        replaced.pop("plan", None)  # The removed path contains the digest of the plan.
+        replaced.pop("plan", None)  # Remove the path of the plan file, which contains the digest.
     return replaced
 
 
@@ -338,7 +338,7 @@ def _is_valid(entry: dict[str, Any]) -> bool:
 
 
 def _read_entries(path: Path, consequence: str = _UNKNOWN_START, action: str = _LOAD_AGAIN) -> Iterator[_Entry]:
-    """Yield the entries of a registry. If the registry cannot be read, the error states what the user must do."""
+    """Yield the entries of a registry. An error for an unreadable registry contains `consequence` and advice."""
     if not path.exists():
         return
     try:
@@ -350,7 +350,7 @@ def _read_entries(path: Path, consequence: str = _UNKNOWN_START, action: str = _
     # Split the content as bytes, because str.splitlines would also split at U+2028.
     for number, raw in enumerate(content.splitlines(keepends=True), start=1):
         if not raw.endswith(b"\n"):
-            return  # A crash interrupted the write of this entry, so no change of the plan was sent.
+            return  # Ignore an entry that a crash interrupted. No change of its plan was sent.
         try:
             entry: _Entry = json.loads(raw)
             checksum = entry.pop("sum")

@@ -47,7 +47,7 @@ class Run:
         self._drift: Drift = {}
         self._renamed: Mapping[str, str] = {}
         self._similar_groups: Mapping[str, list[str]] = {}
-        # Target group of each removal that is skipped because the customer could not be added to that group.
+        # Skipped removals of moved customers. Each value is the group to which the customer could not be added.
         self._failed_moves: dict[Item, str] = {}
         # Number of additions in effect for each group whose removals are skipped.
         self._skipped_groups: dict[str, int] = {}
@@ -59,9 +59,9 @@ class Run:
 
     def send(self) -> str:
         """
-        Send the changes of the plan. Return the reason if the run stopped early, and an empty string if it did not.
+        Send the changes of the plan. Return the reason for an early stop, or an empty string if there was none.
 
-        If an API error occurs before the first change is sent, the error is raised.
+        If an error of frgroups ends the run before the first change is sent, this error is raised.
         """
         try:
             self._create_groups()
@@ -88,7 +88,7 @@ class Run:
         """
         Read the groups, write the receipt, and record the end of an interrupted run.
 
-        If the plan does not need to be applied again, the receipt contains no reason for a stop.
+        If the plan does not need to be applied again, the attribute `stopped` of the receipt is empty.
         """
         receipt = self._build_receipt("")
         if not receipt.complete:
@@ -115,7 +115,7 @@ class Run:
                 self._sender.create(group.uid, group.name)
 
     def _send_changes(self, change: str) -> None:
-        """Send all additions or all removals, except changes that are excluded or already finished."""
+        """Send all additions or all removals, except skipped changes and changes that need no further request."""
         state = self.journal.state
         excluded = state.decided | self._failed_moves.keys()
         for group in self._plan.groups:
@@ -126,7 +126,7 @@ class Run:
             left = []
             for uid in uids:
                 item = (group.uid, uid, change)
-                # An earlier run sent the change but might not have received the response.
+                # Do not repeat a change that is in effect and that an earlier run sent, possibly without a response.
                 is_in_effect = item in state.intended and (uid in before) == (change == "add")
                 if item not in excluded and not is_in_effect:
                     left.append(uid)
@@ -134,7 +134,7 @@ class Run:
             self._sender.send(group.uid, change, left)
 
     def _exclude_failed_moves(self) -> None:
-        """Skip the removal of a moved customer if the addition to the new group is not in effect."""
+        """Skip the removal of a moved customer from the old group if the addition to the new group failed."""
         rejected = self.journal.state.rejected
         for to, moves in self._plan.moves().groupby("to_group"):
             self._sender.raise_if_stopped()
@@ -150,7 +150,7 @@ class Run:
 
         The reviewer approved the removals together with the additions. If many additions fail, for example because
         the list contains wrong uids, the removals would leave the group much smaller than the reviewer expected. An
-        addition succeeded if the customer is a member now.
+        addition counts as successful if the customer is a member at the last read.
         """
         for group in self._plan.groups:
             if not group.add or not group.remove:
@@ -206,7 +206,7 @@ class Run:
         return {uid: counts for uid, counts in drift.items() if any(counts)}
 
     def _explain_excluded(self, states: Mapping[Item, State]) -> dict[Item, str]:
-        """Return the reason for each removal that was not sent because of a failed addition."""
+        """Return a message for each removal that was not sent because additions failed."""
         details = {}
         for item, to in self._failed_moves.items():
             if states[item] == "not_sent" and states[to, item[1], "add"] == "rejected":

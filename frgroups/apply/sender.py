@@ -1,4 +1,4 @@
-"""Send the changes of a plan in chunks of customers, and find the customers that the server rejects."""
+"""Send the changes of a plan in chunks of customers, and find the customers whose changes the server rejects."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ Result = Literal["accepted", "rejected", "too_large", "unknown"]
 MAX_ATTEMPTS = 3
 # In one run, the waits after status 429 must not exceed this number of seconds in total.
 MAX_RUN_WAIT = 1800.0
-# If one of these errors is raised, the server did not process the request. The last two occur before it is sent.
+# Errors after which the server did not process the request. TokenCommandError and InputError are raised before the
+# request is sent.
 _UNPROCESSED_ERRORS = (AuthError, ForbiddenError, TokenCommandError, InputError)
 _UNKNOWN_RESULT_STATUSES = (408, 425)  # Gateways send these statuses, so the server might have processed the request.
 
 
 class Sender:
     """
-    Send the changes of one plan and record them in its journal.
+    Send the changes of one plan, and record each request in the plan's journal.
 
     The journal records each change before it is sent and each response after it is received.
 
@@ -63,11 +64,11 @@ class Sender:
         self._client, self._journal = client, journal
         self._members_until, self._stop, self._progress = members_until, stop, progress
         self._chunk = chunk
-        self._n_rejected = len(journal.state.rejected)  # Rejections in earlier runs are counted, too.
+        self._n_rejected = len(journal.state.rejected)  # This number includes rejections in earlier runs.
         self._waited = 0.0
-        # This set contains the customers in the first chunk who are not rejected yet.
-        # The set is None until the first chunk is sent.
-        # A resumed run does not check its first chunk, because the server might reject all remaining customers.
+        # Customers in the first chunk who have not been rejected, or None before the first chunk is sent.
+        # The run ends if the server rejects all customers in the first chunk. A resumed run does not make this check,
+        # because its remaining customers might all be customers that the server rejects.
         self._unresolved_first_uids: set[str] | None = None
         if journal.state.n_sent:
             self._unresolved_first_uids = set()
@@ -105,7 +106,8 @@ class Sender:
         """Send additions to a group or removals from a group. Raise RunAborted if the run must end."""
         size = self._chunk
         if self._unresolved_first_uids is None and uids:
-            # A chunk can contain a single customer, but one rejected customer must not end the run.
+            # Use `CHUNK` instead of `size`, because a chunk can contain a single customer, and one rejected customer
+            # must not end the run.
             self._unresolved_first_uids = set(uids[:CHUNK])
         waiting = deque((list(uids[start : start + size]), 0) for start in range(0, len(uids), size))
         while waiting:
@@ -150,8 +152,9 @@ class Sender:
         except (*_UNPROCESSED_ERRORS, RateLimitedError, NotFoundError) as error:
             self._record_outcome(group, change, uids, "not_sent", error.message)
             raise RunAborted(error.message) from error
-        # If the server rejects a request, all customers in the request are sent again in smaller requests.
-        # The API contract does not guarantee that a rejected request has no effect, so the result is unknown.
+        # If the server rejects a request with several customers, the customers are sent again in smaller requests.
+        # The API contract does not guarantee that a rejected request has no effect, so the result is recorded as
+        # unknown.
         recorded: str = result
         if result == "too_large":
             recorded = "not_sent"
@@ -194,7 +197,7 @@ class Sender:
         self.raise_if_stopped()
 
     def _classify_not_found(self, group: str, error: NotFoundError) -> tuple[Result, str]:
-        """Return the result of a change with response status 404. Raise NotFoundError if the group does not exist."""
+        """Return the result of a request with status 404. Raise NotFoundError if the group does not exist."""
         try:
             self._client.get_group(group)
         except NotFoundError:

@@ -1,4 +1,4 @@
-"""Find the membership changes that applied plans sent, in the journals and receipts of a tenant."""
+"""Search the journals and receipts of a tenant for the membership changes that applied plans sent."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Cause:
     change
         "joined" or "left".
     sent_at, until
-        Time of the request, and the time until which it can have taken effect. This is the time of the read-back, or
-        of the last line of the journal if no receipt exists.
+        Time of the request, and latest time at which the change can have taken effect. The latest time is the time of
+        the read-back, or the time of the last journal line if no receipt exists.
     state
         State in the receipt, or "unknown" if no receipt exists.
     plan_digest, reverts
-        Digest of the plan, and digest of the plan that it undoes. A digest is None if a customer of its plan was
-        erased.
+        Digest of the applied plan, and digest of the original plan if the applied plan is an undo plan. A digest is
+        None if a customer in the plan was erased.
     approved_by, approved_how, approved_at
         Reviewer, method, and time of the approval.
     """
@@ -88,7 +88,7 @@ def change_causes(
     journal
         Folder that contains the journals. None selects the data folder.
     unreadable
-        If a list is passed, the paths of the journals that cannot be read are appended to it.
+        If a list is passed, the paths of the journals that cannot be read are appended to the list.
     """
     encoded_uid = canonical_json(customer_uid).encode()
     paths = journal_folder(journal, tenant_uid, base_url).glob("*.jsonl")
@@ -109,7 +109,7 @@ def group_causes(
     unreadable: list[Path] | None = None,
 ) -> list[Cause]:
     """
-    Return the sent changes of groups that might have taken effect after the given time, sorted by time.
+    Return the sent changes to groups that might have taken effect after the given time, sorted by time.
 
     The function reads the journals in the data folder. It also reads journals in other folders if their plans were
     started from this data folder. A journal that cannot be read is skipped with a warning in the log.
@@ -123,7 +123,7 @@ def group_causes(
     after
         Changes that took effect before this time are omitted.
     unreadable
-        If a list is passed, the paths of the journals that cannot be read are appended to it.
+        If a list is passed, the paths of the journals that cannot be read are appended to the list.
 
     Raises
     ------
@@ -188,8 +188,8 @@ def _causes_in(journal: Path, selected: Callable[[dict[str, Any]], Collection[st
         for uid in selected(line):
             item = (line["group"], uid, line["change"])
             if line["event"] == "intent":
-                # The last request for a change counts, because a change is sent again only if the previous request
-                # had no effect.
+                # A later request replaces an earlier request for the same change, because a change is sent again only
+                # if the earlier request had no effect.
                 sent[item] = (start, last)
             elif item in state.rejected or item in state.not_sent:
                 sent.pop(item, None)
@@ -230,7 +230,8 @@ def _make_cause(
     if receipt is not None:
         reverts, receipt_path, purpose = receipt.plan.reverts, receipt.path, receipt.plan.purpose
         if receipt.read_at >= sent_at:
-            # A receipt from before the request belongs to an earlier run and does not contain the request's result.
+            # Use the receipt only if it was written after the request. An older receipt belongs to an earlier run and
+            # does not contain the result of this request.
             until, state = receipt.read_at, receipt.states.get(item, "unknown")
     return Cause(
         customer_group_uid=group_uid,

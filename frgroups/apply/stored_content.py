@@ -98,7 +98,8 @@ class _End(_Line):
     counts: dict[str, _Count]
 
 
-# Type of a journal line, keyed by its event and by whether the line describes the creation of a group.
+# Types of the journal lines. The first part of a key is the event. The second part is True if the line describes the
+# creation of a group.
 _LINE_TYPES: dict[tuple[str, bool], type[_Line]] = {
     ("start", False): _Start,
     ("observed", False): _Observed,
@@ -129,7 +130,7 @@ class ReceiptContent(msgspec.Struct, forbid_unknown_fields=True):
     """
     Keys and value types of a receipt file.
 
-    The keys with a default value do not occur in the files of earlier versions.
+    Keys with a default value are missing in files that earlier versions of frgroups wrote.
     """
 
     format_version: int

@@ -65,15 +65,15 @@ def plan_undo(
     receipt : Receipt
         Receipt of the applied plan.
     limits : Limits, optional
-        Limits for the undo plan. None allows exactly the number of changes that the plan reverses, per group and in
-        total, so that its size never blocks the plan. The limits for drift and for the age of the plan are those of
-        the applied plan.
+        Limits for the undo plan. None allows exactly the number of changes that the undo plan makes, per group and in
+        total, so that the number of changes never blocks the undo plan. The limits for drift and for the age of the
+        plan are the limits of the applied plan.
     snapshot : Snapshot, optional
         Snapshot with the current members, which is also used for the findings about customers. None uses the newest
         stored snapshot of the tenant.
     register : pandas.DataFrame, optional
         The table that `read_register` returns, for the findings about consents, exclusive sets, and protected groups.
-        Its limits do not apply to the undo plan.
+        The limits in the table do not apply to the undo plan.
 
     Returns
     -------
@@ -155,7 +155,8 @@ def plan_undo(
         limits=_exact_limits(changes, receipt.plan.limits) if limits is None else limits,
         groups=tuple(changes),
         planned_at=datetime.now(UTC),
-        # Use the oldest time, so that for every group, changes after its data are included in the comparison.
+        # Use the oldest read time of all groups. A later comparison then includes all changes that were made after
+        # the data of any group was read.
         snapshot_taken_at=min((members[change.uid][0] for change in changes), default=receipt.read_at),
         notes=(*notes, *findings_of_customers.findings),
         stored_marks=findings_of_customers.marks,
@@ -167,7 +168,7 @@ def plan_undo(
 
 
 def _stored_snapshot(receipt: Receipt, snapshot: Snapshot | None) -> Snapshot | None:
-    """Return the given or the newest stored snapshot, or None if no snapshot of the tenant is stored."""
+    """Return the given snapshot or else the newest stored snapshot, or None if no snapshot is stored."""
     plan = receipt.plan
     if snapshot is None:
         if plan.base_url is not None:
@@ -203,7 +204,8 @@ def _newest_members(receipt: Receipt, newer: NewerData) -> dict[str, tuple[datet
     """
     Return the time and the members of the newest read of each group, without erased customers.
 
-    Changes of other customers since the run are not undone, so the undo plan starts from the newest members.
+    Memberships that have changed since the run for other reasons are not undone. Therefore, the undo plan starts from
+    the newest members.
     """
     members = {}
     for group in receipt.plan.groups:
@@ -216,7 +218,7 @@ def _newest_members(receipt: Receipt, newer: NewerData) -> dict[str, tuple[datet
 def _current_snapshot(
     receipt: Receipt, snapshot: Snapshot, members: Mapping[str, tuple[datetime, frozenset[str]]]
 ) -> Snapshot:
-    """Return a snapshot in which `members` replaces the older members of the receipt's groups."""
+    """Return a snapshot in which `members` replaces older members of the groups in a receipt."""
     known_groups = set(snapshot.matrix.group_uids)
     changes = []
     for group in receipt.plan.groups:
@@ -232,12 +234,12 @@ def _current_snapshot(
 
 
 def _with_unknown(change: GroupChange, snapshot: Snapshot | None) -> GroupChange:
-    """Mark the added customers who are not in a snapshot as unknown, and return the change."""
+    """Return a group change in which added customers who are missing from a snapshot are marked as unknown."""
     return replace(change, unknown=_not_in(snapshot, change.add))
 
 
 def _with_unknown_removals(change: GroupChange, snapshot: Snapshot) -> GroupChange:
-    """Mark the added and removed customers who are not in a snapshot as unknown, and return the change."""
+    """Return a group change in which all customers who are missing from a snapshot are marked as unknown."""
     return replace(change, unknown=_not_in(snapshot, (*change.add, *change.remove)))
 
 
@@ -299,7 +301,7 @@ def receipt_after_resume(undo: Plan, read: ReadRegistry = read_registry) -> Path
         lines = read_journal_lines(path)
         started_at = next((line["at"] for line in lines if line["event"] == "start"), None)
         if started_at is None or datetime.fromisoformat(started_at) > undo.snapshot_taken_at:
-            continue  # This run of another file of the original plan started later.
+            continue  # Ignore a run that started later from another file of the original plan.
         resumed = JournalState()
         for line in lines:
             if line["event"] in ("intent", "outcome") and datetime.fromisoformat(line["at"]) > undo.snapshot_taken_at:
@@ -352,7 +354,8 @@ def _facts_before(plan: Plan) -> pd.DataFrame | None:
 
 
 def _already_undone(receipt: Receipt) -> list[Finding]:
-    # The messages of these findings contain no digest, because an erasure does not remove digests from plan messages.
+    # The messages contain no digest. A digest can identify an erased customer, and an erasure does not remove digests
+    # from the messages in a plan.
     if reverted_by(receipt.plan) or undone_in_parts_by(receipt):
         text = (
             "The original plan has already been undone, so this undo plan cannot be applied. To make other changes, "
@@ -374,7 +377,7 @@ def _erased_customers(receipt: Receipt) -> list[Finding]:
 
 
 def _not_finalized(receipt: Receipt, group: GroupChange) -> list[Finding]:
-    """Return a finding about sent changes that are not confirmed, because they might take effect after the undo."""
+    """Return a finding if a group has sent but unconfirmed changes, which might take effect after the undo."""
     n = sum(receipt.states[group.uid, uid, change] in ("unknown", "not_effective") for uid, change in group.items())
     if not n:
         return []

@@ -29,7 +29,7 @@ class ApplyTimes:
     windows
         Freezes and apply windows of the tenant.
     opens_at
-        First time at which plans can be applied, or None if they can be applied now.
+        First time at which plans can be applied, or None if plans can be applied now.
     """
 
     now: datetime
@@ -41,7 +41,7 @@ class ApplyTimes:
         """
         Return the time until which the plan can be applied with an approval that expires at `until`.
 
-        The time is the start of a freeze if the approval or the plan expires during the freeze. None means no end.
+        If the approval or the plan expires during a freeze, the result is the start of the freeze. None means no end.
         """
         end = min((time for time in (until, self.expires) if time is not None), default=None)
         for freeze in sorted(self.windows.freezes, key=lambda freeze: freeze.end, reverse=True):
@@ -70,11 +70,11 @@ def apply_times(plan: Plan) -> ApplyTimes:
 
 def window_notices(plan: Plan, times: ApplyTimes, *, is_approved: bool = False) -> Iterator[Notice]:
     """
-    Yield a notice with the windows and the freezes that apply to a plan before it expires.
+    Yield a notice with the apply windows and the freezes that affect a plan before the plan expires.
 
     The times in the notice remain correct if the reviewer opens the review later. The notice is a warning if the
-    plan, or an approval that is given now, expires before the plan can be applied. An approved plan needs no other
-    approval, so its notice does not mention a new one.
+    plan, or an approval that is given now, expires before the plan can be applied. An approved plan needs no new
+    approval, so the notice about an approved plan does not mention the expiry of a new approval.
     """
     if not can_be_approved(plan):
         return
@@ -104,7 +104,7 @@ def window_notices(plan: Plan, times: ApplyTimes, *, is_approved: bool = False) 
 
 
 def _sentences(times: ApplyTimes) -> Iterator[str]:
-    """Yield sentences about the windows, and about current and future freezes that start before the expiry."""
+    """Yield sentences about the windows, and about current and future freezes that start before the plan expires."""
     windows = times.windows
     if windows.windows:
         listed = format_list([str(window) for window in windows.windows], conjunction="or")

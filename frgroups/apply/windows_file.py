@@ -55,13 +55,14 @@ def apply_windows_path(tenant: HasTenant) -> Path:
     """
     Return the path of the file with a tenant's freeze periods and apply windows.
 
-    The file does not exist until you create it. `apply_plan` reads it before each run. During a freeze or while no
-    window is open, it raises ApplyWindowError and sends nothing. An invalid file raises InputError.
+    The file does not exist until you create it. `apply_plan` reads the file before each run. During a freeze or while
+    no window is open, `apply_plan` raises ApplyWindowError and sends nothing. If the file is invalid, `apply_plan`
+    raises InputError.
 
     Parameters
     ----------
     tenant : Snapshot, Plan or Client
-        An object of the tenant.
+        A snapshot, plan, or client of the tenant.
 
     Returns
     -------
@@ -123,7 +124,8 @@ def read_windows(tenant: HasTenant) -> ApplyWindows:
     if misplaced.exists():
         raise InputError(f"The file {misplaced} is not in the folder of a tenant. Move it to {path}.")
     try:
-        # If the path is a link to a missing file, raise an error, because the link shows that windows were set up.
+        # `lstat` does not follow links. A link to a missing file shows that windows were set up, so reading the file
+        # must raise an error.
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return ApplyWindows()
@@ -172,7 +174,7 @@ def _to_date_or_time(value: object, name: str) -> date | datetime:
     if isinstance(value, str):
         with suppress(ValueError):
             parsed = datetime.fromisoformat(value)
-            parsed = date.fromisoformat(value)  # This call raises ValueError if the text also contains a time.
+            parsed = date.fromisoformat(value)  # This call raises ValueError if the string also contains a time.
     if not isinstance(parsed, date) or parsed.year not in _YEARS:
         raise ValueError(
             f"`{name}` must be a date such as 2026-11-20 or a date-time such as 2026-11-20T12:00:00+01:00, got "
@@ -222,7 +224,7 @@ def _to_days(value: str | list[str]) -> frozenset[int]:
 def _to_zone(name: str) -> ZoneInfo:
     if not name.strip():
         raise ValueError('A timezone is required. Add a key such as timezone = "Europe/Oslo".')
-    with suppress(KeyError, ValueError, OSError):  # The error type depends on the name and the Python version.
+    with suppress(KeyError, ValueError, OSError):  # ZoneInfo raises different types for an invalid name.
         return ZoneInfo(name)
     zones = available_timezones()
     if not zones:

@@ -46,19 +46,20 @@ class WriteCapabilities:
     duplicate_create
         Response to the creation of a group that already exists.
     unknown_uid
-        Response to the addition of a customer that does not exist.
+        Response to the addition of a customer who does not exist.
     unknown_uid_spoils_chunk
         True if an unknown customer prevents the addition of the other customers in the request.
     repeated_add
         Response to the addition of a customer who is already a member.
     both_sides
-        Response to a request with an addition and a removal.
+        Response to a request that adds one customer and removes another customer.
     largest_chunk
-        Largest number of customers that was accepted in one request.
+        Largest number of customers in one request that the server accepted.
     refused_chunk
-        Smallest number of customers that was rejected in one request. None if all tested numbers were accepted.
+        Smallest number of customers in one request that the server rejected. None if all tested numbers were
+        accepted.
     visible_after
-        Seconds until a change was in effect. None if it was not in effect within 30 s.
+        Seconds until a change was in effect. None if the change was not in effect within 30 s.
 
     Examples
     --------

@@ -36,7 +36,7 @@ log = logging.getLogger("frgroups.apply")
 PREFIX = "frgroups-probe-"
 NAME = "frgroups probe, safe to delete"
 SIZES = (1, 50, 100, 200, 500, 1000)
-# Servers send these responses to a request with too many customers.
+# Responses that can mean that a request contains too many customers.
 _TOO_LARGE_RESPONSES = ("400", "413", "422", NO_RESPONSE)
 _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 
@@ -117,7 +117,7 @@ class _Probe:
         customers = list(_some_customers(self._client, max(SIZES)))
         try:
             self._client.create_group(NAME, self._group)
-        except (ConnectionFailedError, ServerError, UnexpectedResponseError):  # The group might exist.
+        except (ConnectionFailedError, ServerError, UnexpectedResponseError):  # The group might have been created.
             self._delete()
             raise
         try:
@@ -191,7 +191,7 @@ class _Probe:
         """
         Add a known and an unknown customer in one request.
 
-        Return the response and a flag that is True if the known customer was not added. The flag is None if there is
+        Return the response, and True if the known customer was not added. The second value is None if there is
         no known customer.
         """
         known = customers[-1:]

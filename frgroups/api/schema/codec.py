@@ -30,7 +30,7 @@ from frgroups.internals.similar_text import clean_text
 from frgroups.internals.suggestions import EMAILS, EMAILS_IN_CLI, REMOVE_MISSING, expression_hints, is_missing
 from frgroups.internals.validation import as_list, check_text
 
-# The uid pattern in the API contract has no end anchor, but frgroups matches it with the complete string.
+# The uid pattern in the API contract has no end anchor. frgroups uses `fullmatch`, so the complete string must match.
 UID = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -70,7 +70,8 @@ def decode_page(body: bytes, record: type[Record]) -> Page[Record]:
         The body is not JSON, its paging is invalid, or its list of items is missing although the page has rows.
     """
     page = None
-    # Lenient decoding starts after the `with` block, so that its errors are not chained to the first error.
+    # Lenient decoding starts after the `with` block, so that an error of the lenient decoder is not chained to the
+    # error of the strict decoder.
     with suppress(*NOT_JSON):
         page = _PAGE_DECODERS[record].decode(body)
     if page is None or not all(map(attrgetter(record.__struct_fields__[0]), page.items)):
@@ -95,7 +96,7 @@ def decode_nested(texts: Iterable[bytes], record: type[Member], field: str) -> l
     Returns
     -------
     list
-        Value of each customer. An invalid value is corrected, or replaced by None.
+        Value of the field for each customer. An invalid value is corrected, or replaced by None.
     """
     together = b"[%b]" % b",".join(texts)
     with suppress(*NOT_JSON):
@@ -165,7 +166,7 @@ def query(
 
 def error_message(body: bytes) -> str:
     """
-    Return the message in the body of an error response, or "" if there is none.
+    Return the message in the body of an error response, or "" if the body contains no message.
 
     The message is one line of at most 300 characters. Email addresses and phone numbers are masked.
     """
@@ -206,7 +207,7 @@ def check_uid(uid: str, label: str = "uid") -> str:
             cli_hint=cli_hint,
         )
     if type(uid) is not str:
-        return str(uid)  # msgspec cannot encode NumPy strings.
+        return str(uid)  # Convert NumPy strings, because msgspec cannot encode them.
     return uid
 
 

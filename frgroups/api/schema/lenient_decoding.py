@@ -41,7 +41,7 @@ def parse_json(body: bytes) -> Any:
     with suppress(*NOT_JSON):
         return msgspec.json.decode(body)
     with suppress(ValueError, RecursionError):
-        # msgspec rejects strings with an unpaired surrogate, such as half of an emoji.
+        # Unlike msgspec, the json module accepts strings with an unpaired surrogate, such as half of an emoji.
         return json.loads(body, object_hook=_replace_surrogates, parse_constant=_finite, parse_float=_finite)
     # The error has no cause, because a JSONDecodeError contains the body, which can include customer data.
     raise InvalidJsonError("The body is not valid JSON.")
@@ -69,7 +69,7 @@ def lenient_decode_page(body: bytes, record: type[Record]) -> Page[Record]:
     Decode each record of a page separately, and correct or omit invalid values.
 
     Some servers encode an empty list as null or omit it. A missing list is accepted only if the total is 0, or if the
-    page is after the last row.
+    page starts after the last row of the list.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def _decode_paging(paging: Any) -> list[int]:
 
 
 def lenient_decode_record(item: Any, record: type[Record]) -> Record | None:
-    """Return a record with invalid values corrected or omitted, or None if the record has no valid uid."""
+    """Decode a record, and correct or omit invalid values. Return None if the record has no valid uid."""
     if not isinstance(item, dict):
         return None
     values = _coerce_fields(item, record)
@@ -121,9 +121,10 @@ def _coerce_fields(item: dict[str, Any], record: type) -> dict[str, Any]:
 
 def coerce_field(value: Any, kind: Any) -> Any:
     """
-    Convert a value to the type of a field, or return None if that is not possible.
+    Convert a value to the type of a field, or return None if the value cannot be converted.
 
-    Integers and strings are converted to each other. Parts of a nested value that do not match the type are omitted.
+    Integers and strings are converted to each other. Items and fields of a nested value are omitted if they do not
+    match the type.
     """
     if kind is msgspec.Raw:
         return msgspec.Raw(msgspec.json.encode(value))
@@ -155,7 +156,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _convert_scalar(value: Any) -> int | str | None:
-    """Convert an integer to a string, or a string or float to an integer. Return None if that is not possible."""
+    """Convert an integer to a string, or a string or float to an integer. Return None for any other value."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):

@@ -10,7 +10,7 @@ import msgspec
 
 from frgroups.internals.formatting import escape_invisible
 
-# The range of an int64 column.
+# Integer in the range of an int64 column.
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -30,7 +30,7 @@ class Group(Value, frozen=True):
     name
         Name of the group. Several groups can have the same name.
     created_by, last_modified_by
-        User or system that created and last changed the group.
+        User or system that created the group, and user or system that last changed the group.
     created_at, last_modified_at
         Timestamps as strings in the format of the API.
 
@@ -194,8 +194,8 @@ class Row(CustomerRecord, frozen=True):
     """
     Customer record that `load_snapshot` reads, with lists and nested records stored as JSON.
 
-    Most customers on a page were already on an earlier page, so `load_snapshot` needs only the uids of their groups.
-    The function `decode_nested` decodes other fields when they are needed.
+    Most customers on a page have already been read on an earlier page. For these customers, `load_snapshot` needs
+    only the uids of their groups. The function `decode_nested` decodes the other JSON fields when they are needed.
     """
 
     customer_group_uids: msgspec.Raw = _NULL
@@ -224,14 +224,14 @@ Person = TypeVar("Person", bound=CustomerRecord)
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Record]):
     """
-    Page of a list.
+    One page of a paged list.
 
     Attributes
     ----------
     items
         Records of the page.
     page_number, page_size, total_count
-        Page number, page size, and total from the response.
+        Page number, page size, and total number of records from the response.
     without_uid
         Number of records without a uid. `items` does not contain these records.
     """
