@@ -72,7 +72,8 @@ class Client(GroupRequests):
         the default certificates. For a private certificate authority, pass the path of a PEM file, the path of a
         folder, or an `ssl.SSLContext`. False accepts any certificate.
     clock
-        Function that returns the current time with a time zone. A sandbox passes its simulated clock.
+        Function that returns the current time with a time zone. The client of a sandbox uses the sandbox's simulated
+        clock.
 
     Raises
     ------
@@ -106,7 +107,7 @@ class Client(GroupRequests):
         # shows are set before the validation.
         self.tenant_uid, self.base_url, self.writable = tenant_uid, base_url, writable
         hidden_token = Hidden[Token](HiddenText(token) if isinstance(token, str) else token)
-        # A traceback can display the local variables of this function, so they must not contain secrets.
+        # Delete the arguments with secrets, because a traceback can display the local variables of this function.
         del token, base_url
         with without_local_variables():
             check_client_option("page_size", page_size)

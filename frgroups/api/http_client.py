@@ -28,7 +28,7 @@ class ReplaceableClient:
     wait forever. A replaced client is closed after its last request.
 
     The number of simultaneous requests is at most the number of workers. A request with a failed connection ends only
-    after its client was replaced. Therefore, a pool always has a connection for each of its requests. The pool
+    after its httpx client was replaced. Therefore, a pool always has a connection for each of its requests. The pool
     timeout is an additional protection.
 
     Parameters

@@ -140,8 +140,8 @@ def call_with_retry(
     retry_on
         Errors after which the call is retried. The default is RateLimitedError (status 429).
     wait
-        Function that waits for the delay of a `Retry`. It can raise an error to cancel the retries. None sleeps for
-        the delay.
+        Function that waits for the delay of a `Retry`. The function can raise an error to cancel the retries. None
+        sleeps for the delay.
 
     Raises
     ------

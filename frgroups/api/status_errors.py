@@ -55,7 +55,7 @@ def status_error(
     facts
         Operation, tenant uid, and status of the response.
     has_html
-        Whether the body is an HTML page. Such a page is sent by a firewall or a proxy. Therefore, it does not mean
+        Whether the body is an HTML page. A firewall or a proxy sends such a page. Therefore, the status does not mean
         that the token is invalid or that a group does not exist.
     missing
         Sentences for status 404, which name the settings to check.

@@ -106,7 +106,7 @@ def find_tenant(name: str, path: str | Path | None = None) -> Tenant:
     ------
     InputError
         The file does not exist, it contains no table with this name, or the table is invalid. The message does not
-        contain values of the table, because they can be secret.
+        contain values of the table, because the values can be secret.
     """
     check_type(name, str, "name")
     with without_local_variables():  # A table can contain a token by mistake, which a traceback must not show.

@@ -448,8 +448,8 @@ class Transport:
 
     def _server_message(self, response: Response) -> str:
         """Return the message in the body of an error response, without the token."""
-        # Remove the token before the message is shortened, so that no part of the token remains.
-        # Remove the token again after decoding, because it can be escaped in the body.
+        # Remove the token before the message is shortened, because a shortened token would not be found.
+        # Remove the token again after decoding, because the token can be escaped in the body.
         message = codec.error_message(response.body.replace(response.token.encode(), "…".encode()))
         return message.replace(response.token, "…")
 

@@ -1,8 +1,9 @@
 """
 Decide from freeze periods and apply windows whether a plan can be applied at a given time.
 
-A window is open while the local time in its timezone is within its hours. If the clock is set back, the window can
-therefore open twice on that day. If the clock is set forward, the window can open late or remain closed on that day.
+A window is open while the local time in the window's timezone is within the window's hours. If the clock is set back,
+the window can therefore open twice on that day. If the clock is set forward, the window can open late or remain
+closed on that day.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class Window:
         """
         Return the first instant after `after` at which the window opens. The window must be closed at `after`.
 
-        A window opens only when the local time reaches its start, or when the clock is changed.
+        A window opens only when the local time reaches the opening time, or when the clock is changed.
         """
         last = after + timedelta(days=_SEARCH_DAYS)
         candidates = [*self._starts(after), *_offset_changes(self.zone, after, last)]
@@ -128,7 +129,7 @@ class WindowState:
     Attributes
     ----------
     freeze
-        The freeze that is in force, or None. If several freezes are in force, this is the freeze that ends last.
+        The freeze that is in force, or None. If several freezes are in force, the value is the freeze that ends last.
     opens_at
         First instant at which plans can be applied, in UTC. None means that plans can be applied now.
     next_freeze
@@ -274,7 +275,7 @@ def _offset_changes(zone: ZoneInfo, first: datetime, last: datetime) -> Iterator
 
 
 def _offset_change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """Return the second at which a timezone's UTC offset changes. It must change once between the two instants."""
+    """Return the second at which a timezone's UTC offset changes. Exactly one change must be between the instants."""
     low, high = int(before.timestamp()), int(after.timestamp())
     old_offset = _offset(zone, before)
     while high - low > 1:

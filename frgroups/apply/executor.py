@@ -79,9 +79,9 @@ def apply_plan(
         windows. The override does not replace the approval. By default, the plan is applied only while the freeze
         periods and apply windows of the tenant allow it.
     journal : str or Path, optional
-        Folder for the journal and the receipt. None stores them in the data folder.
+        Folder for the journal and the receipt. None selects the data folder.
     progress : bool or callable, optional
-        Whether to show a progress bar. None shows one in a terminal or notebook. A function is called with the
+        Whether to show a progress bar. None shows a bar in a terminal or notebook. A function is called with the
         description, the number of finished changes, and the total number of changes.
 
     Returns

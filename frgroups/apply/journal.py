@@ -298,7 +298,7 @@ class JournalState:
 
     @property
     def possibly_effective(self) -> set[Item]:
-        """Changes that might be in effect, because they might have been sent and the server did not reject them."""
+        """Changes that might be in effect, because they might have been sent and were not rejected."""
         return self.intended - self.not_sent - self.rejected.keys()
 
     @property

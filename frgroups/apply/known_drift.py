@@ -2,8 +2,8 @@
 Compare a plan with newer data in the data folder.
 
 `apply_plan` reads the groups of a plan again before it sends a change. The functions in this module send no requests.
-The review page and `frgroups approve` use them, so that a reviewer does not approve a plan that `apply_plan` would
-reject. `approve_plan` does not use these functions.
+The review page and `frgroups approve` use these functions, so that a reviewer does not approve a plan that
+`apply_plan` would reject. `approve_plan` does not use these functions.
 """
 
 from __future__ import annotations

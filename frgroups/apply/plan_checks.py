@@ -100,8 +100,8 @@ def check_can_start(plan: Plan, journal: Journal, *, finalize: bool = False) -> 
     CorruptFileError
         The receipt or the journal is corrupt or belongs to another plan.
     PlanBlockedError
-        The plan was already undone, its incomplete run was partly undone, or the plan is an undo plan and its
-        original plan was already undone.
+        The plan was already undone, the plan's incomplete run was partly undone, or the plan is an undo plan for a
+        plan that was already undone.
     """
     check_no_earlier_registry(plan)
     check_not_reverted(plan, journal)
@@ -153,7 +153,7 @@ def _check_same_journal(plan: Plan, journal: Journal) -> None:
 
 def check_not_reverted(plan: Plan, journal: Journal) -> None:
     """
-    Raise PlanBlockedError if the plan was undone, whether or not its run was complete.
+    Raise PlanBlockedError if the plan was undone, even if the run of the plan was incomplete.
 
     A plan also counts as undone if several partial undos together have reversed all its changes.
     Applying or resuming an undone plan would repeat the changes that the undo plan has reverted. A receipt with

@@ -42,8 +42,8 @@ class PlanEntry:
     counts
         Number of changes in each state of the receipt. Empty if the plan has no readable receipt.
     n_done
-        For an interrupted run, the number of changes that are in effect according to its receipt and its journal.
-        Otherwise 0.
+        Number of changes of an interrupted run that are in effect according to the receipt and the journal of the
+        run. For other plans, the value is 0.
     n_approvals
         Number of usable approvals if the plan can be applied or resumed, otherwise 0.
     is_partly_undone
@@ -53,7 +53,8 @@ class PlanEntry:
     resumed_receipt
         Receipt of the original plan if the original run was resumed after this undo plan was created. Otherwise None.
     is_drifted
-        True if the last run stopped before its first request, because the current members do not allow the plan.
+        True if the last run sent nothing, because the plan's drift or a limit for the current members blocked the
+        run.
     notices
         Facts from the data folder that the operator and the reviewer must consider.
     has_policy
@@ -222,7 +223,7 @@ def conflict_sentences(conflicts: Iterable[tuple[Plan, PlanEntry]]) -> list[str]
     Return a warning for each pair of waiting plans that change the same group.
 
     Each pair of digests is named once. At most `MAX_CONFLICTS` warnings are returned. If there are more conflicts,
-    the last sentence states their number.
+    an additional sentence states the number of conflicts that are not listed.
     """
     sentences: dict[frozenset[str], str] = {}
     for plan, other in conflicts:

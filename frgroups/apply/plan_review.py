@@ -245,7 +245,8 @@ def _with_newer_data(plan: Plan, journal: Journal, results: RunResults) -> tuple
     """
     Mark changes as verified if newer data confirms them. Return the results and a sentence about the newer data.
 
-    A change that the newer data does not contain keeps its state, because a delayed request might still take effect.
+    If newer data does not confirm a change, the change keeps its state, because a delayed request might still take
+    effect.
     """
     lines = read_journal_lines(journal.path)
     members = newer_data(plan, after=datetime.fromisoformat(lines[-1]["at"])).members
@@ -358,7 +359,7 @@ def _results(
         details |= journal.rejected
         created |= journal.created
     not_created = frozenset(group.uid for group in plan.groups if group.create and group.uid not in created)
-    # A server's message can contain an email address. A review must not contain contact data, so it is masked.
+    # A server's message can contain contact data, which a review must not contain. Therefore, messages are masked.
     masked = {item: mask_contacts(text) for item, text in details.items()}
     return RunResults(states, masked, sizes, not_created)
 

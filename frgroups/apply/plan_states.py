@@ -21,5 +21,5 @@ State = Literal[
 STATES: tuple[State, ...] = get_args(State)
 # A plan in one of these states can still be applied, so it can conflict with another plan.
 WAITING: tuple[State, ...] = ("pending", "applied before", "approved", "approval expired")
-# Plans in these states have sent no changes. The run of a blocked plan stopped before its first request.
+# Plans in these states have sent no changes. If a blocked plan was started, its run stopped before the first write.
 WITHOUT_SENT_CHANGES: tuple[State, ...] = (*WAITING, "blocked")

@@ -159,8 +159,8 @@ class Receipt:
         """
         Return a table of the plan's changes with the state of each change.
 
-        A change is `verified` if it was sent and a later read of the group confirmed it. A change is `already` if it
-        was already in effect, so this plan sent no request.
+        A change is `verified` if the change was sent and a later read of the group confirmed the change. A change is
+        `already` if the change was already in effect, so that this plan sent no request.
 
         The other states are `rejected` (not accepted by the server), `not_effective` (accepted by the server, but not
         in effect when the group was read again), `not_sent` (not in effect, because no request was sent or no
@@ -395,7 +395,7 @@ class Receipt:
         Raises
         ------
         InputError
-            The file cannot be written, or it exists and is not a receipt.
+            The file cannot be written, or an existing file is not a receipt.
 
         Examples
         --------

@@ -180,8 +180,8 @@ def _registered_undos(plan: Plan, key: str, read: ReadRegistry) -> list[str]:
     Return the digests of the undo plans that are registered under a key, oldest first.
 
     Several plans can have the same digest, and an undo plan refers only to a digest. An undo plan therefore applies
-    to each plan with this digest that was registered before the undo plan. It applies to a plan that is not
-    registered only if the plan was created before the undo plan.
+    to each plan with this digest that was registered before the undo plan. If a plan with this digest is not
+    registered, the undo plan applies only if the plan was created before the undo plan.
     """
     entries = _entries_of(plan, plan.digest, read)
     n_until_start = _count_until_start(entries, plan.planned_at)
@@ -241,7 +241,7 @@ def _revert_entry(undo: Plan) -> _Entry:
 
 
 def unregister_revert(undo: Plan) -> None:
-    """Record that an undo plan made no changes because its first request was rejected or not sent."""
+    """Record that an undo plan made no changes because the first write request was rejected or not sent."""
     if undo.reverts is not None and not undo.is_empty:
         append_durable(
             _registry_path(undo.tenant_uid, undo.base_url),
@@ -306,9 +306,9 @@ def _registry_paths(tenant_uid: str | None, base_url: str | None) -> list[Path]:
 
 def _stored_path(path: Path) -> str:
     """
-    Return the path of a journal or plan file as it is stored in the registry.
+    Return the string that the registry stores for the path of a journal or plan file.
 
-    The path of a file in the data folder is stored relative to the data folder, so that the folder can be moved.
+    If a file is in the data folder, its path is stored relative to the data folder, so that the folder can be moved.
     """
     if path.is_relative_to(home()):
         return str(path.relative_to(home()))

@@ -108,8 +108,8 @@ class Run:
             if not group.create or group.uid in state.created:
                 continue
             if group.uid in state.creating and self._reader.exists(group.uid):
-                # The group already exists, because an earlier run created it and ended before it recorded the
-                # response.
+                # An earlier run created the group but ended before the response was recorded. Therefore, the creation
+                # is only recorded.
                 self._sender.record_creation(group.uid, "accepted")
             else:
                 self._sender.create(group.uid, group.name)
@@ -146,7 +146,7 @@ class Run:
 
     def _skip_removals_after_failed_additions(self) -> None:
         """
-        Skip the removals from each group if too few of its additions succeeded.
+        Skip the removals from each group for which too few additions succeeded.
 
         The reviewer approved the removals together with the additions. If many additions fail, for example because
         the list contains wrong uids, the removals would leave the group much smaller than the reviewer expected. An

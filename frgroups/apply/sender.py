@@ -74,7 +74,7 @@ class Sender:
             self._unresolved_first_uids = set()
 
     def create(self, group: str, name: str) -> None:
-        """Create a group. Raise RunAborted if the server rejects the creation or its result is unknown."""
+        """Create a group. Raise RunAborted if the server rejects the creation or the result is unknown."""
         self.raise_if_stopped()
         self._journal.write("intent", create=True, group=group, name=name)
         result = "accepted"
@@ -82,7 +82,7 @@ class Sender:
         try:
             self._retry_on_429(lambda: self._client.create_group(name, group))
         except RunAborted as stop:
-            # The run ended while it waited after status 429, so the server did not process this request.
+            # The run ended during a wait after status 429, so the server did not process this request.
             self.record_creation(group, "rejected", str(stop))
             raise
         except RequestRejectedError as error:
@@ -143,7 +143,7 @@ class Sender:
         try:
             result, message = self._request_change(group, change, uids)
         except RunAborted as stop:
-            # The run ended while it waited after status 429, so the server did not process this request.
+            # The run ended during a wait after status 429, so the server did not process this request.
             self._record_outcome(group, change, uids, "not_sent", str(stop))
             raise
         except UnexpectedResponseError as error:

@@ -217,7 +217,7 @@ def _make_cause(
     sent_at, last
         Times of the request and of the last line in the journal.
     receipt
-        Receipt of the plan. None if it does not exist or cannot be read.
+        Receipt of the plan. None if the receipt does not exist or cannot be read.
     """
     group_uid, customer_uid, operation = item
     approval = start["approval"]

@@ -261,7 +261,7 @@ def undone_changes(receipt: Receipt, read: ReadRegistry = read_registry) -> froz
         try:
             undo = read_receipt(receipt_path_of(journal))
         except FrgroupsError:
-            continue  # Without a receipt, it is not known which changes the partial undo has reversed.
+            continue  # Skip a partial undo without a receipt, because its results are not known.
         if reverted_by(undo.plan, read):
             continue
         for (group_uid, customer_uid, change), state in undo.states.items():

@@ -82,8 +82,8 @@ def override_windows(
     Write an override, which allows a plan to be applied during a freeze or outside the apply windows.
 
     Pass the file to `apply_plan(override=...)`. The override is valid only for plans with the same digest, so an undo
-    plan needs its own override. It does not replace the approval. The receipt contains the name, the reason, and the
-    time of the override. The file does not prove the person's identity.
+    plan needs its own override. The override does not replace the approval. The receipt contains the name, the
+    reason, and the time of the override. The file does not prove the person's identity.
 
     Parameters
     ----------

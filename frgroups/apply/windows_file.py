@@ -88,8 +88,8 @@ def apply_windows_path(tenant: HasTenant) -> Path:
         days = "mon-fri"
         hours = "07:00-17:00"
 
-    If the file has no `[[window]]`, plans can always be applied outside the freezes. If it has several windows, at
-    least one of them must be open.
+    If the file has no `[[window]]`, plans can always be applied outside the freezes. If the file has several windows,
+    at least one of them must be open.
 
     `from` and `to` are dates or date-times. A freeze from one date to another includes both days completely. A
     date-time without a UTC offset is a local time. `timezone` is the name of a timezone in the IANA database. It is

@@ -21,7 +21,7 @@ from frgroups.plan.request_estimate import CHUNK
 
 MAX_LAG = 30.0  # A probe waits at most this number of seconds for a change to take effect.
 
-NO_RESPONSE = "no response"  # The server did not respond, or its response was not valid.
+NO_RESPONSE = "no response"  # Recorded if the server sent no response or an invalid response.
 
 _KIND = "write capabilities"
 _MAX_WAIT = 10.0

@@ -68,7 +68,8 @@ def probe_writes(client: Client) -> WriteCapabilities:
     LockedError
         Another process is applying a plan to the tenant.
     ApiError
-        The temporary group could not be created or deleted. If it might still exist, the message contains its uid.
+        The temporary group could not be created or deleted. If the group might still exist, the message contains its
+        uid.
 
     Notes
     -----
@@ -231,7 +232,7 @@ class _Probe:
 
 def _response_to(send: Callable[[], object]) -> str:
     """
-    Send a write request, repeat it after status 429, and return the response as a string.
+    Send a write request, repeat the request after status 429, and return the response as a string.
 
     AuthError and ForbiddenError are not caught, so that they end the probe.
     """

@@ -60,7 +60,7 @@ class Credit(Value, frozen=True):
     """
     Credit limit and credit balance of a customer.
 
-    The API does not document the unit of the amounts. It is probably the minor unit of the currency.
+    The API does not document the unit of the amounts. The unit is probably the minor unit of the currency.
     """
 
     limit: Int64 | None = None
